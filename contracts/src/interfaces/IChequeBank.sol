@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title IChequeBank
+/// @notice Everything a payer, a payee, a relayer or a tool can ask of a cheque bank, and everything that is hashed or
+/// signed for one. Amounts are in the smallest unit of the token (wei for the native coin) throughout. SPEC.md explains
+/// the protocol, `ChequeBank.sol` states its guarantees.
+interface IChequeBank {
+    /* TYPES */
+
+    /// @notice Where a bank takes the randomness of a draw block from.
+    /// @dev `PrevRandao`: the `mixHash` of the block's header (EIP-4399). `BlockHash`: the block's hash, for chains
+    /// without RANDAO.
+    /// @dev Warning: whoever builds a block can grind its hash at will, so a `BlockHash` bank protects payees only from
+    /// payers who do not build blocks.
+    enum SeedSource {
+        PrevRandao,
+        BlockHash
+    }
+
+    /// @notice The terms of one deposit. `depositId` is the EIP-712 hash of this struct.
+    /// @dev `payer` owns the money: refunds go to its purse.
+    /// @dev `signer` is the secp256k1 key whose signature makes a cheque. It can pay out only to the payees of the tree
+    /// and only up to their allowances, so it may be a hot key.
+    /// @dev `token` is the ERC-20 token, or zero for the native coin.
+    /// @dev `lane` numbers the purses of one payer and token, from 1.
+    /// @dev `amount` is what the deposit locks, and the sum of all allowances of the tree, in token units.
+    /// @dev `minPayout` is the smallest prize, in token units, at most `amount`.
+    /// @dev `drawBlock` is the block whose seed decides; `lastRedeemBlock` is the last block that may redeem.
+    /// @dev `root` is the root hash of the allowance tree.
+    struct Deposit {
+        address payer;
+        address signer;
+        address token;
+        uint64 lane;
+        uint128 amount;
+        uint128 minPayout;
+        uint64 drawBlock;
+        uint64 lastRedeemBlock;
+        bytes32 root;
+    }
+
+    /// @notice A signed promise: "`payee` has been paid `spent` units of its allowance in deposit `depositId`".
+    /// @dev `spent` is cumulative. With `anchor` and `step` set it also opens a stream: a value x with
+    /// keccak256^k(x) = anchor proves `k` further payments of `step` units each.
+    struct Cheque {
+        bytes32 depositId;
+        address payee;
+        uint128 spent;
+        bytes32 anchor;
+        uint128 step;
+    }
+
+    /// @notice A payer's agreement that anybody may open the deposit, until `deadline` (seconds since 1970, inclusive).
+    struct Open {
+        bytes32 depositId;
+        uint256 deadline;
+    }
+
+    /// @notice A payee's agreement that anybody may redeem its cheque at exactly this total, paid to `to` (zero: to the
+    /// payee's balance in the bank).
+    struct Consent {
+        bytes32 depositId;
+        uint128 spent;
+        address to;
+    }
+
+    /// @notice An owner's agreement that anybody may withdraw idle money for it, until `deadline` (seconds since 1970,
+    /// inclusive). Nonces are unordered: any unused number will do.
+    struct Withdraw {
+        address account;
+        address token;
+        uint64 lane;
+        uint256 amount;
+        address to;
+        uint256 nonce;
+        uint256 deadline;
+    }
+
+    /// @notice What an ERC-3009 authorization to `fundWithAuthorization` is for. The authorization's nonce is the
+    /// EIP-712 digest of this struct, so whoever submits it cannot change the account that is credited.
+    struct Fund {
+        address from;
+        address token;
+        address account;
+        uint256 amount;
+        bytes32 salt;
+    }
+
+    /// @notice An ERC-3009 `receiveWithAuthorization` signature over (from, this bank, value, validAfter, validBefore,
+    /// nonce). `from` and `nonce` follow from the call it is used in. `value` is in token units, times in seconds.
+    struct Authorization {
+        uint256 value;
+        uint256 validAfter;
+        uint256 validBefore;
+        uint8 v;
+        bytes32 r;
+        bytes32 s;
+    }
+
+    /// @notice Everything needed to redeem one cheque.
+    /// @dev `allowance`, `salt`, `path` and `siblings` are the payee's leaf and its proof: `siblings` holds 48 bytes per
+    /// level from the leaf up, the sibling's hash (32) and sum (16, big-endian); bit i of `path` is 1 if the own node is
+    /// the right child at level i.
+    /// @dev `payee`, `spent`, `anchor`, `step` and `signature` (65 bytes r, s, v) are the cheque.
+    /// @dev `k` and `x` show k steps of its stream, keccak256^k(x) = anchor; both zero if there is nothing to show.
+    /// @dev `header` is the RLP header of the draw block, or empty if the seed is recorded (always empty in a
+    /// `BlockHash` bank).
+    /// @dev `to` and `consent` say where the payout goes and that the payee agrees: see `redeem`.
+    struct Redemption {
+        Deposit deposit;
+        uint128 allowance;
+        bytes16 salt;
+        uint64 path;
+        bytes siblings;
+        address payee;
+        uint128 spent;
+        bytes32 anchor;
+        uint128 step;
+        bytes signature;
+        uint256 k;
+        bytes32 x;
+        bytes header;
+        address to;
+        bytes consent;
+    }
+
+    /// @notice What would become of a redemption now, in the order in which the checks are made.
+    /// @dev `Payable`: it wins and would be paid.
+    /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
+    /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
+    /// @dev `BadStream`: k > 4096, a step without an anchor or the reverse, or `x` does not lead to `anchor`.
+    /// @dev `NothingSpent`: the total is zero. `OverAllowance`: the total is more than the allowance.
+    /// @dev `BadProof`: the proof is malformed, or does not lead to the deposit's root and amount.
+    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer.
+    /// @dev `SeedUnknown`: the seed is neither recorded nor proven by the header (none given, or the chain no longer
+    /// knows the block's hash). `BadHeader`: the header is not the draw block's, or carries no usable randomness.
+    /// @dev `Loses`: the roll is outside the payee's range.
+    /// @dev `ConsentMissing`: the payee has to agree and did not.
+    enum Outcome {
+        Payable,
+        NotOpen,
+        TooEarly,
+        TooLate,
+        BadStream,
+        NothingSpent,
+        OverAllowance,
+        BadProof,
+        BadSignature,
+        SeedUnknown,
+        BadHeader,
+        Loses,
+        ConsentMissing
+    }
+
+    /* EVENTS */
+
+    /// @notice `amount` units of `token` came in from `from` and were added to the balance (lane 0) of `account`.
+    event Funded(address indexed from, address indexed token, address indexed account, uint256 amount);
+
+    /// @notice A deposit was opened. The purse's idle money, then the payer's balance (lane 0), paid for it; idle money
+    /// beyond `amount` went to the balance.
+    event Opened(
+        bytes32 indexed depositId,
+        address indexed payer,
+        address indexed signer,
+        address token,
+        uint64 lane,
+        uint128 amount,
+        uint128 minPayout,
+        uint64 drawBlock,
+        uint64 lastRedeemBlock,
+        bytes32 root
+    );
+
+    /// @notice The seed of a block is now known for ever.
+    event SeedRecorded(uint256 indexed blockNumber, bytes32 seed);
+
+    /// @notice A deposit was won: `payout` went to the payee's balance if `to` is zero, else straight out to `to`. The
+    /// rest of the deposit is idle money of its purse.
+    /// @param spent the total the payee had been paid by cheque, stream steps included
+    event Redeemed(
+        bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout
+    );
+
+    /// @notice A redemption of a batch was left out, for the reason given.
+    event Skipped(bytes32 indexed depositId, address indexed payee, Outcome outcome);
+
+    /// @notice Nobody redeemed the deposit in time; its `amount` is idle money of its purse again.
+    event Reclaimed(bytes32 indexed depositId, uint128 amount);
+
+    /// @notice `amount` units of `token` left the purse `lane` of `account` and the bank, to `to`.
+    event Withdrawn(address indexed account, address indexed token, uint64 lane, uint256 amount, address indexed to);
+
+    /* ERRORS */
+
+    /// @notice The bank cannot be deployed with a lead of `minLead` blocks; the limit is 1 to `most`.
+    error LeadOutOfRange(uint64 minLead, uint64 most);
+    /// @notice This chain's PREVRANDAO is no randomness: it must be above 2^64 and is `prevrandao`.
+    error NoRandomness(uint256 prevrandao);
+    /// @notice A call reentered the bank.
+    error Reentered();
+    /// @notice Money cannot be credited or sent to this address.
+    error InvalidRecipient(address recipient);
+    /// @notice `sent` wei came with the call and `needed` would have been right.
+    error WrongValue(uint256 sent, uint256 needed);
+    /// @notice There is no contract at the token's address.
+    error NotAToken(address token);
+    /// @notice `received` units of the token arrived where `expected` should have.
+    error WrongAmountReceived(uint256 received, uint256 expected);
+    /// @notice The amount is zero.
+    error ZeroAmount();
+    /// @notice Only `payer` may do this.
+    error NotPayer(address caller, address payer);
+    /// @notice A deposit needs a signer.
+    error ZeroSigner();
+    /// @notice Lane 0 is the plain balance and holds no deposit.
+    error ZeroLane();
+    /// @notice The smallest prize is more than the deposit.
+    error MinPayoutTooHigh(uint128 minPayout, uint128 amount);
+    /// @notice The draw must lie at block `earliest` or later.
+    error DrawTooSoon(uint64 drawBlock, uint256 earliest);
+    /// @notice `lastRedeemBlock` must come after `drawBlock`.
+    error RedeemWindowEmpty(uint64 drawBlock, uint64 lastRedeemBlock);
+    /// @notice The id is below 2^128 and would read as an amount of money (chance 2^-128): change the terms.
+    error UnusableId(bytes32 depositId);
+    /// @notice The purse holds an open deposit.
+    error PurseBusy(bytes32 openDepositId);
+    /// @notice The account's idle money does not cover the amount.
+    error InsufficientFunds(uint256 available, uint256 needed);
+    /// @notice `reopen` needs two deposits of the same payer, token and lane.
+    error PurseMismatch();
+    /// @notice The purse does not hold this deposit.
+    error DepositNotOpen(bytes32 depositId);
+    /// @notice The deposit may be redeemed until `lastRedeemBlock`, and reclaimed only after it.
+    error StillRedeemable(uint64 lastRedeemBlock);
+    /// @notice The redemption cannot be paid, for the reason given.
+    error NotRedeemable(Outcome outcome);
+    /// @notice The signature is not one by `account`.
+    error InvalidSignature(address account);
+    /// @notice The signed message was valid until `deadline`.
+    error SignatureExpired(uint256 deadline);
+    /// @notice The nonce was used before.
+    error NonceUsed(address account, uint256 nonce);
+    /// @notice The chain does not (or no longer, or not yet) know the hash of this block.
+    error BlockUnknown(uint256 blockNumber);
+    /// @notice The header is malformed, is not the header of this block, or carries no usable randomness.
+    error InvalidHeader(uint256 blockNumber);
+
+    /* MONEY IN */
+
+    /// @notice Adds `amount` to the balance (lane 0) of `account`. The caller pays: with `msg.value` = `amount` for the
+    /// native coin, by token approval to the bank otherwise.
+    /// @dev Warning: exactly `amount` must arrive, so tokens that take a fee on transfer are refused, and tokens whose
+    /// balances change by themselves lose the difference for whoever withdraws last.
+    function fund(address token, address account, uint256 amount) external payable;
+
+    /// @notice Adds `authorization.value` of the token to the balance of `account`, moved from `from` by its ERC-3009
+    /// authorization with nonce = digest of Fund(from, token, account, value, salt). Anyone may submit it.
+    function fundWithAuthorization(
+        address from,
+        address token,
+        address account,
+        bytes32 salt,
+        Authorization calldata authorization
+    ) external;
+
+    /* PAYER */
+
+    /// @notice Locks a deposit. Pays with the purse's idle money first, then `msg.value` (native coin only), then the
+    /// payer's balance; a surplus goes to the balance.
+    /// @dev Warning: payees trust the terms, not the caller, so what `root` commits to is checked only on redemption. A
+    /// tree that does not add up to `amount` makes cheques worthless; payees refuse such deposits.
+    function open(Deposit calldata deposit) external payable returns (bytes32 id);
+
+    /// @notice Locks a deposit for a payer who signed Open(depositId, deadline), by ECDSA or ERC-1271.
+    function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature)
+        external
+        returns (bytes32 id);
+
+    /// @notice Moves tokens in by an ERC-3009 authorization of the payer with nonce = depositId and locks the deposit.
+    /// Anyone may submit it; the payer needs no native coin. `authorization.value` may be less than `deposit.amount` if
+    /// the purse's idle money or the payer's balance holds the rest; a surplus goes to the balance.
+    function openWithAuthorization(Deposit calldata deposit, Authorization calldata authorization)
+        external
+        returns (bytes32 id);
+
+    /// @notice Reclaims `expired` and opens `next` in the same purse with one storage write. If the purse is idle
+    /// already it just opens `next`. Pays like `open`.
+    function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
+
+    /// @notice Turns a deposit that nobody redeemed until `lastRedeemBlock` into idle money of its purse. Anyone may call.
+    function reclaim(Deposit calldata deposit) external;
+
+    /* DRAW */
+
+    /// @notice Keeps the seed of block `blockNumber` for ever. `header` is the block's RLP header, empty in a
+    /// `BlockHash` bank. Works while the chain knows the block's hash (8191 blocks, EIP-2935). Repeating it changes
+    /// nothing. Anyone may call.
+    function recordSeed(uint256 blockNumber, bytes calldata header) external returns (bytes32 recorded);
+
+    /// @notice Pays a won cheque. A cheque wins if start <= roll < start + range, where `start` is the sum of all
+    /// allowances left of the payee's.
+    /// @dev Unless the payout is the whole deposit the payee must agree: it is the caller, or it signed
+    /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can close
+    /// a deposit with an older, smaller cheque.
+    /// @dev `to` = 0 credits the payee's balance; anything else is paid straight out, and needs the payee's agreement
+    /// always.
+    /// @return payout units paid
+    function redeem(Redemption calldata redemption) external returns (uint128 payout);
+
+    /// @notice Redeems many cheques to their payees' balances, skipping and reporting those that cannot be paid. Calls
+    /// no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
+    /// @return payouts units paid for each, 0 where skipped
+    function redeemBatch(Redemption[] calldata redemptions) external returns (uint128[] memory payouts);
+
+    /* MONEY OUT */
+
+    /// @notice Sends idle money of one of the caller's purses to `to`. Lane 0 is the balance.
+    function withdraw(address token, uint64 lane, uint256 amount, address to) external;
+
+    /// @notice Sends idle money of `account` to `to`, by its signature over the Withdraw struct of these arguments
+    /// (ECDSA or ERC-1271). Each nonce works once. Anyone may submit it.
+    function withdrawFor(
+        address account,
+        address token,
+        uint64 lane,
+        uint256 amount,
+        address to,
+        uint256 nonce,
+        uint256 deadline,
+        bytes calldata signature
+    ) external;
+
+    /* VIEWS */
+
+    /// @notice The least number of blocks between opening a deposit and its draw.
+    function minLead() external view returns (uint64);
+
+    /// @notice Where draws take their randomness from.
+    function seedSource() external view returns (SeedSource);
+
+    /// @notice The id of a deposit with these terms: its EIP-712 digest under the domain as of deployment.
+    function depositId(Deposit calldata deposit) external view returns (bytes32);
+
+    /// @notice What a purse holds: `idle` units of money, or the open deposit `openDepositId` (zero if none).
+    function purse(address account, address token, uint64 lane)
+        external
+        view
+        returns (uint256 idle, bytes32 openDepositId);
+
+    /// @notice The recorded seed of a block, zero if none is recorded.
+    function seed(uint256 blockNumber) external view returns (bytes32);
+
+    /// @notice The point in [0, amount) that the recorded seed selects. Reverts if no seed is recorded.
+    function rollOf(Deposit calldata deposit) external view returns (uint128 roll);
+
+    /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0 before
+    /// the check that computes it.
+    function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout);
+
+    /// @notice Whether a `withdrawFor` nonce of `account` is used.
+    function nonceUsed(address account, uint256 nonce) external view returns (bool);
+
+    /// @notice EIP-5267: the EIP-712 domain of everything signed for this bank. Ids use the chain id as of deployment.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        );
+}
