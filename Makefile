@@ -1,0 +1,98 @@
+# One short name per job; CI and the README call the same names. Each slow step says on stderr how long it took.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Foundry comes from npm where it has a package for the platform, else from PATH.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# The default profile is the release profile; a profile of the caller's shell must not change what is tested.
+unexport FOUNDRY_PROFILE
+
+CARGO_FLAGS ?= --locked
+TIMED := tools/timed
+
+# Contracts without tests and scripts, in a place of their own: `forge build --skip` deletes the artifacts it skips.
+SOURCES := --skip test script --out cache/src/out --cache-path cache/src
+ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
+
+ETHERS := --manifest-path bindings/ethers/Cargo.toml
+MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml)
+
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+ifeq ($(NEXTEST),yes)
+RUN_TESTS := cargo nextest run --workspace
+else
+RUN_TESTS := cargo test --workspace --lib --bins --tests
+endif
+
+.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check clean
+
+help: ## list the jobs
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r job text; do \
+		printf '%-22s %s\n' "$$job" "$$text"; done
+
+setup: tools-check node_modules/.installed ## check the tools, install the pinned npm packages (the other jobs do this themselves)
+
+tools-check:
+	@tools/need node npm cargo cc
+
+node_modules/.installed: package.json package-lock.json
+	@$(TIMED) 'npm ci' npm ci --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+build: setup ## compile contracts and crates
+	@tools/need forge
+	@$(TIMED) 'forge build' forge build
+	@$(TIMED) 'cargo build' cargo build --workspace $(CARGO_FLAGS)
+
+demo: setup ## pay on a private chain, from deposit to draw; more arguments with ARGS='...'
+	@tools/need anvil
+	@$(TIMED) 'cargo build --release' cargo build --release $(CARGO_FLAGS) -p cheque-cli --bin cheque
+	@cargo run --quiet --release $(CARGO_FLAGS) -p cheque-cli --bin cheque -- demo $(ARGS)
+
+test: test-contracts test-rust ## all tests but those of bindings/ethers
+
+test-contracts: setup ## Solidity tests on the release profile
+	@tools/need forge
+	@$(TIMED) 'forge test' forge test
+
+test-rust: setup ## Rust tests, documentation examples included
+	@tools/need anvil
+	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --doc $(CARGO_FLAGS)
+	@$(TIMED) 'Rust tests' $(RUN_TESTS) $(CARGO_FLAGS)
+
+test-ethers: setup ## tests of the bindings for ethers-rs, which has a lock file of its own
+	@$(TIMED) 'bindings/ethers' cargo test $(ETHERS) --locked
+
+fmt: setup ## format everything
+	@tools/need forge
+	@forge fmt
+	@for manifest in $(MANIFESTS); do cargo fmt --all --manifest-path "$$manifest"; done
+
+fmt-check: setup ## fail if `make fmt` would change something
+	@tools/need forge
+	@forge fmt --check
+	@for manifest in $(MANIFESTS); do cargo fmt --all --manifest-path "$$manifest" --check; done
+
+lint: setup ## compiler warnings, forge lint, solhint, clippy, rustdoc: nothing may be left
+	@tools/need forge
+	@$(TIMED) 'solc warnings' forge build --force --deny warnings $(SOURCES)
+	@$(TIMED) 'forge lint' forge lint --severity high med low info --deny notes $(SOURCES) -- contracts/src
+	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
+	@$(TIMED) 'clippy' cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --no-deps $(CARGO_FLAGS)
+
+bytecode: setup ## put the contract's bytecode where the Rust bindings embed it
+	@tools/need forge
+	@$(TIMED) 'forge build' forge build $(SOURCES)
+	@node tools/bytecode.js $(ARTIFACT)
+
+bytecode-check: setup ## fail if `make bytecode` would change something
+	@tools/need forge
+	@$(TIMED) 'forge build' forge build $(SOURCES)
+	@node tools/bytecode.js $(ARTIFACT) --check
+
+clean: ## remove everything built; node_modules stays
+	rm -rf out cache target bindings/ethers/target
