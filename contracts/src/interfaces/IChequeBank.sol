@@ -210,6 +210,8 @@ interface IChequeBank {
     error WrongAmountReceived(uint256 received, uint256 expected);
     /// @notice The amount is zero.
     error ZeroAmount();
+    /// @notice The amount is more than one call can bring in, `most` units.
+    error AmountTooHigh(uint256 amount, uint256 most);
     /// @notice Only `payer` may do this.
     error NotPayer(address caller, address payer);
     /// @notice A deposit needs a signer.

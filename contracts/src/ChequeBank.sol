@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "./interfaces/IChequeBank.sol";
+import {IERC3009} from "./interfaces/IERC3009.sol";
+import {AllowanceTree} from "./libraries/AllowanceTree.sol";
+import {BlockHeader} from "./libraries/BlockHeader.sol";
+import {Cheques} from "./libraries/Cheques.sol";
+import {Draw} from "./libraries/Draw.sol";
+import {Signatures} from "./libraries/Signatures.sol";
+import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
+
+/// @title ChequeBank
+/// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw block
+/// selects. No owner, no pause, no upgrade, no fee.
+///
+/// PURSES
+/// - A purse (account, token, lane) is one word of storage. In lane 0 it is the account's balance. In any other lane it
+///   is idle money if below 2^128, else the id of the open deposit.
+/// - No credit is 2^128 units or more. So a balance cannot overflow, which would let a worthless token block a batch, and
+///   cannot be driven to the value of an id.
+/// - Idle money leaves a purse only by a call or a signature of its account: into a deposit, or by withdrawal.
+/// - An open deposit leaves its purse only by redeem, or after its `lastRedeemBlock` by reclaim or reopen.
+/// - The purse's idle money, then what came with the call, then the payer's balance pay for a deposit. A surplus goes to
+///   the balance.
+///
+/// CONSERVATION
+/// - For every token: funded = withdrawn + paid straight out + idle money + open deposits. Every unit that enters or leaves
+///   has an event, so all of these can be computed from events.
+/// - The bank holds at least idle money + open deposits. Money sent to it without a call (a token transfer, a forced
+///   transfer of the native coin) belongs to nobody and stays.
+/// - A deposit is paid at most once, and at most its `amount`. The rest is idle money of its purse.
+///
+/// DEPOSITS
+/// - The id of a deposit commits to all its terms. Its draw block must lie at least `minLead` blocks ahead when it opens,
+///   so an id can never be opened a second time.
+/// - Ids are made under the chain id as of deployment, so a chain that splits and changes its id does not lock its deposits
+///   up. Everything signed is checked under the chain id of now, so it counts on one side of a split only.
+///
+/// ALLOWANCES
+/// - The root commits to a Merkle-sum tree. A proof yields where a payee's range starts, and must add up to `amount`
+///   exactly. So the ranges of two leaves never overlap, whatever tree the payer builds, and at most one payee can win.
+/// - Proofs have at most 40 levels. A leaf nobody can prove is a range nobody wins: the payer reclaims.
+///
+/// DRAW
+/// - roll = floor((keccak256(seed, depositId) >> 128) * amount / 2^128), a point in [0, amount).
+/// - A cheque wins if start <= roll < start + range. The first point of a range wins, the point start + range does not.
+/// - full = floor(spent * amount / allowance). If full >= minPayout: payout = full, range = allowance. Otherwise
+///   payout = minPayout, range = floor(spent * amount / minPayout). A payee's chance times its payout is what it was paid,
+///   but for rounding down of less than one unit of payout and of range.
+/// - More spent never means a smaller payout or range.
+/// - The seed of a block is proven by its header, whose hash must be the one the EVM has for that block number: of the
+///   last 256 blocks by BLOCKHASH, of the last 8191 by EIP-2935. It is the `mixHash` and not the hash, which the builder
+///   of the block can choose among as many as it can compute. A recorded seed is known for ever.
+///
+/// REDEEMING
+/// - A payer could close a deposit with an older cheque of smaller payout. So unless the payout is the whole deposit, the
+///   payee must be the caller or have signed for exactly this total.
+/// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch makes no call to a payee or a token, and no item that
+///   is encoded as the ABI says can make it revert.
+/// - A redemption is possible in drawBlock < block number <= lastRedeemBlock, a reclaim after it: never both.
+///
+/// TOKEN REQUIREMENTS
+/// - ERC-20, with or without return values. A transfer moves exactly the amount; funding with a fee on transfer reverts.
+/// - Balances change by transfers only. Of a rebasing token the bank may hold less than it owes.
+/// - A token that blocks the bank, or a payee, stops withdrawals and straight payouts in that token; redemption to the
+///   payee's balance goes on. Accounts of different tokens are separate: a bad token harms nobody who does not use it.
+/// - ERC-3009 where tokens are moved in by authorization.
+///
+/// LIVENESS REQUIREMENTS
+/// - Block numbers count the blocks of this chain, as BLOCKHASH does.
+/// - If no header of the draw block is shown within 8191 blocks (256 without EIP-2935), its seed can never be known, and
+///   the deposit goes back to the payer after `lastRedeemBlock`.
+/// - The winner, or somebody with its consent, sends a redemption in time.
+///
+/// KNOWN LIMITS
+/// - Whoever proposes the draw block can withhold it, for the price of the block, to draw again. Payees bound the deposits
+///   they accept by that price.
+/// - A `BlockHash` bank protects only against payers who do not build blocks.
+/// - A payer can keep part of the tree for itself. Then it wins its own deposit that often, and nobody loses by it.
+/// - What a root commits to, and what was spent in all, is checked for the winner only.
+contract ChequeBank is IChequeBank {
+    using SafeTransferLib for address;
+
+    /* CONSTANTS */
+
+    string internal constant NAME = "ChequeBank";
+    string internal constant VERSION = "1";
+
+    /// @dev The longest `minLead`: a bank beyond it would be a mistake.
+    uint64 internal constant MOST_LEAD = 100_000;
+
+    /// @dev Below it a purse word is an amount of money, from it on the id of a deposit.
+    uint256 internal constant LOWEST_ID = 1 << 128;
+
+    /* IMMUTABLES */
+
+    uint64 internal immutable MIN_LEAD;
+    SeedSource internal immutable SEED_SOURCE;
+    uint256 internal immutable DEPLOYMENT_CHAIN_ID;
+    bytes32 internal immutable DEPLOYMENT_DOMAIN;
+
+    /* STORAGE */
+
+    mapping(bytes32 key => uint256 word) internal purses;
+
+    /// @inheritdoc IChequeBank
+    mapping(uint256 blockNumber => bytes32) public seed;
+
+    mapping(address account => mapping(uint256 index => uint256 bits)) internal nonces;
+
+    bool internal transient entered;
+
+    /* CONSTRUCTOR */
+
+    constructor(uint64 lead, SeedSource source) {
+        require(lead > 0 && lead <= MOST_LEAD, LeadOutOfRange(lead, MOST_LEAD));
+        require(
+            source == SeedSource.BlockHash || block.prevrandao > BlockHeader.NO_RANDOMNESS,
+            NoRandomness(block.prevrandao)
+        );
+
+        MIN_LEAD = lead;
+        SEED_SOURCE = source;
+        DEPLOYMENT_CHAIN_ID = block.chainid;
+        DEPLOYMENT_DOMAIN = Cheques.domain(NAME, VERSION, block.chainid, address(this));
+    }
+
+    modifier nonReentrant() {
+        require(!entered, Reentered());
+        entered = true;
+        _;
+        entered = false;
+    }
+
+    /* MONEY IN */
+
+    /// @inheritdoc IChequeBank
+    function fund(address token, address account, uint256 amount) external payable nonReentrant {
+        uint256 value = token == address(0) ? amount : 0;
+        require(msg.value == value, WrongValue(msg.value, value));
+        require(account != address(0) && account != address(this), InvalidRecipient(account));
+        require(amount > 0, ZeroAmount());
+
+        if (token != address(0)) {
+            uint256 held = _heldBefore(token, amount);
+            token.safeTransferFrom(msg.sender, address(this), amount);
+            _requireReceived(token, held, amount);
+        }
+        purses[_key(account, token, 0)] += amount;
+
+        emit Funded(msg.sender, token, account, amount);
+    }
+
+    /// @inheritdoc IChequeBank
+    function fundWithAuthorization(
+        address from,
+        address token,
+        address account,
+        bytes32 salt,
+        Authorization calldata authorization
+    ) external nonReentrant {
+        uint256 amount = authorization.value;
+        require(account != address(0) && account != address(this), InvalidRecipient(account));
+        require(amount > 0, ZeroAmount());
+
+        bytes32 purpose = keccak256(abi.encode(Cheques.FUND_TYPEHASH, from, token, account, amount, salt));
+        _pullAuthorized(from, token, Cheques.digest(_domain(), purpose), authorization);
+        purses[_key(account, token, 0)] += amount;
+
+        emit Funded(from, token, account, amount);
+    }
+
+    /* PAYER */
+
+    /// @inheritdoc IChequeBank
+    function open(Deposit calldata deposit) external payable nonReentrant returns (bytes32 id) {
+        require(msg.sender == deposit.payer, NotPayer(msg.sender, deposit.payer));
+        require(deposit.token == address(0) || msg.value == 0, WrongValue(msg.value, 0));
+
+        id = _depositId(deposit);
+        bytes32 key = _keyOf(deposit);
+        _open(deposit, id, key, _idle(key), msg.value);
+    }
+
+    /// @inheritdoc IChequeBank
+    function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature)
+        external
+        nonReentrant
+        returns (bytes32 id)
+    {
+        id = _depositId(deposit);
+        bytes32 agreement = keccak256(abi.encode(Cheques.OPEN_TYPEHASH, id, deadline));
+        _requireSigned(deposit.payer, deadline, agreement, signature);
+
+        bytes32 key = _keyOf(deposit);
+        _open(deposit, id, key, _idle(key), 0);
+    }
+
+    /// @inheritdoc IChequeBank
+    function openWithAuthorization(Deposit calldata deposit, Authorization calldata authorization)
+        external
+        nonReentrant
+        returns (bytes32 id)
+    {
+        id = _depositId(deposit);
+        _pullAuthorized(deposit.payer, deposit.token, id, authorization);
+
+        bytes32 key = _keyOf(deposit);
+        _open(deposit, id, key, _idle(key), authorization.value);
+    }
+
+    /// @inheritdoc IChequeBank
+    function reopen(Deposit calldata expired, Deposit calldata next)
+        external
+        payable
+        nonReentrant
+        returns (bytes32 id)
+    {
+        require(msg.sender == next.payer, NotPayer(msg.sender, next.payer));
+        require(next.token == address(0) || msg.value == 0, WrongValue(msg.value, 0));
+        bytes32 key = _keyOf(next);
+        require(key == _keyOf(expired), PurseMismatch());
+
+        bytes32 expiredId = _depositId(expired);
+        uint256 idle;
+        if (purses[key] == uint256(expiredId)) {
+            _requireOver(expired);
+            idle = expired.amount;
+            emit Reclaimed(expiredId, expired.amount);
+        } else {
+            idle = _idle(key);
+        }
+        id = _depositId(next);
+        _open(next, id, key, idle, msg.value);
+    }
+
+    /// @inheritdoc IChequeBank
+    function reclaim(Deposit calldata deposit) external nonReentrant {
+        bytes32 id = _depositId(deposit);
+        bytes32 key = _keyOf(deposit);
+        require(purses[key] == uint256(id), DepositNotOpen(id));
+        _requireOver(deposit);
+
+        purses[key] = deposit.amount;
+
+        emit Reclaimed(id, deposit.amount);
+    }
+
+    /* DRAW */
+
+    /// @inheritdoc IChequeBank
+    function recordSeed(uint256 blockNumber, bytes calldata header) external nonReentrant returns (bytes32 recorded) {
+        recorded = seed[blockNumber];
+        if (recorded != 0) return recorded;
+
+        Outcome outcome;
+        (outcome, recorded) = _prove(blockNumber, header);
+        require(outcome != Outcome.SeedUnknown, BlockUnknown(blockNumber));
+        require(outcome != Outcome.BadHeader, InvalidHeader(blockNumber));
+
+        seed[blockNumber] = recorded;
+
+        emit SeedRecorded(blockNumber, recorded);
+    }
+
+    /// @inheritdoc IChequeBank
+    function redeem(Redemption calldata redemption) external nonReentrant returns (uint128 payout) {
+        require(redemption.to != address(this), InvalidRecipient(redemption.to));
+        Deposit calldata deposit = redemption.deposit;
+        bytes32 id = _depositId(deposit);
+        bytes32 key = _keyOf(deposit);
+        Outcome outcome;
+        uint128 total;
+        (outcome, payout, total) = _judge(redemption, id, key, false);
+        require(outcome == Outcome.Payable, NotRedeemable(outcome));
+
+        _settle(redemption, id, key, total, payout);
+
+        if (redemption.to != address(0)) _send(deposit.token, redemption.to, payout);
+    }
+
+    /// @inheritdoc IChequeBank
+    function redeemBatch(Redemption[] calldata redemptions) external nonReentrant returns (uint128[] memory payouts) {
+        payouts = new uint128[](redemptions.length);
+        for (uint256 i = 0; i < redemptions.length; ++i) {
+            Redemption calldata redemption = redemptions[i];
+            Deposit calldata deposit = redemption.deposit;
+            bytes32 id = _depositId(deposit);
+            bytes32 key = _keyOf(deposit);
+            (Outcome outcome, uint128 payout, uint128 total) = _judge(redemption, id, key, true);
+            if (outcome == Outcome.Payable) {
+                _settle(redemption, id, key, total, payout);
+                payouts[i] = payout;
+            } else {
+                emit Skipped(id, redemption.payee, outcome);
+            }
+        }
+    }
+
+    /* MONEY OUT */
+
+    /// @inheritdoc IChequeBank
+    function withdraw(address token, uint64 lane, uint256 amount, address to) external nonReentrant {
+        _withdraw(msg.sender, token, lane, amount, to);
+    }
+
+    /// @inheritdoc IChequeBank
+    function withdrawFor(
+        address account,
+        address token,
+        uint64 lane,
+        uint256 amount,
+        address to,
+        uint256 nonce,
+        uint256 deadline,
+        bytes calldata signature
+    ) external nonReentrant {
+        require(!nonceUsed(account, nonce), NonceUsed(account, nonce));
+        bytes32 agreement =
+            keccak256(abi.encode(Cheques.WITHDRAW_TYPEHASH, account, token, lane, amount, to, nonce, deadline));
+        _requireSigned(account, deadline, agreement, signature);
+
+        nonces[account][nonce >> 8] |= 1 << (nonce & 0xff);
+        _withdraw(account, token, lane, amount, to);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IChequeBank
+    function minLead() external view returns (uint64) {
+        return MIN_LEAD;
+    }
+
+    /// @inheritdoc IChequeBank
+    function seedSource() external view returns (SeedSource) {
+        return SEED_SOURCE;
+    }
+
+    /// @inheritdoc IChequeBank
+    function depositId(Deposit calldata deposit) external view returns (bytes32) {
+        return _depositId(deposit);
+    }
+
+    /// @inheritdoc IChequeBank
+    function purse(address account, address token, uint64 lane)
+        external
+        view
+        returns (uint256 idle, bytes32 openDepositId)
+    {
+        uint256 word = purses[_key(account, token, lane)];
+        return lane == 0 || word < LOWEST_ID ? (word, bytes32(0)) : (0, bytes32(word));
+    }
+
+    /// @inheritdoc IChequeBank
+    function rollOf(Deposit calldata deposit) external view returns (uint128 roll) {
+        bytes32 recorded = seed[deposit.drawBlock];
+        require(recorded != 0, BlockUnknown(deposit.drawBlock));
+
+        return Draw.roll(recorded, _depositId(deposit), deposit.amount);
+    }
+
+    /// @inheritdoc IChequeBank
+    function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout) {
+        require(redemption.to != address(this), InvalidRecipient(redemption.to));
+        Deposit calldata deposit = redemption.deposit;
+        bytes32 key = _keyOf(deposit);
+        (outcome, payout,) = _judge(redemption, _depositId(deposit), key, false);
+    }
+
+    /// @inheritdoc IChequeBank
+    function nonceUsed(address account, uint256 nonce) public view returns (bool) {
+        return nonces[account][nonce >> 8] >> (nonce & 0xff) & 1 == 1;
+    }
+
+    /// @inheritdoc IChequeBank
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        // name, version, chainId and verifyingContract: bits 0 to 3
+        return (0x0f, NAME, VERSION, block.chainid, address(this), 0, new uint256[](0));
+    }
+
+    /* INTERNAL: PURSES */
+
+    function _key(address account, address token, uint64 lane) internal pure returns (bytes32) {
+        return keccak256(abi.encode(account, token, lane));
+    }
+
+    function _keyOf(Deposit calldata deposit) internal pure returns (bytes32) {
+        return _key(deposit.payer, deposit.token, deposit.lane);
+    }
+
+    /// @dev The idle money of a purse other than a balance.
+    function _idle(bytes32 key) internal view returns (uint256 word) {
+        word = purses[key];
+        require(word < LOWEST_ID, PurseBusy(bytes32(word)));
+    }
+
+    function _open(Deposit calldata deposit, bytes32 id, bytes32 key, uint256 idle, uint256 received) internal {
+        uint256 earliest = block.number + MIN_LEAD;
+        require(deposit.lane > 0, ZeroLane());
+        require(deposit.signer != address(0), ZeroSigner());
+        require(deposit.amount > 0, ZeroAmount());
+        require(deposit.minPayout <= deposit.amount, MinPayoutTooHigh(deposit.minPayout, deposit.amount));
+        require(deposit.drawBlock >= earliest, DrawTooSoon(deposit.drawBlock, earliest));
+        require(
+            deposit.lastRedeemBlock > deposit.drawBlock, RedeemWindowEmpty(deposit.drawBlock, deposit.lastRedeemBlock)
+        );
+        require(uint256(id) >= LOWEST_ID, UnusableId(id));
+
+        uint256 money = idle + received;
+        if (money != deposit.amount) {
+            bytes32 balanceKey = _key(deposit.payer, deposit.token, 0);
+            money += purses[balanceKey];
+            require(money >= deposit.amount, InsufficientFunds(money, deposit.amount));
+            purses[balanceKey] = money - deposit.amount;
+        }
+        purses[key] = uint256(id);
+
+        if (received > 0) emit Funded(deposit.payer, deposit.token, deposit.payer, received);
+        emit Opened(
+            id,
+            deposit.payer,
+            deposit.signer,
+            deposit.token,
+            deposit.lane,
+            deposit.amount,
+            deposit.minPayout,
+            deposit.drawBlock,
+            deposit.lastRedeemBlock,
+            deposit.root
+        );
+    }
+
+    function _requireOver(Deposit calldata deposit) internal view {
+        require(block.number > deposit.lastRedeemBlock, StillRedeemable(deposit.lastRedeemBlock));
+    }
+
+    function _withdraw(address account, address token, uint64 lane, uint256 amount, address to) internal {
+        bytes32 key = _key(account, token, lane);
+        uint256 idle = lane == 0 ? purses[key] : _idle(key);
+        require(to != address(0) && to != address(this), InvalidRecipient(to));
+        require(amount > 0, ZeroAmount());
+        require(idle >= amount, InsufficientFunds(idle, amount));
+
+        purses[key] = idle - amount;
+
+        emit Withdrawn(account, token, lane, amount, to);
+
+        _send(token, to, amount);
+    }
+
+    /* INTERNAL: REDEMPTION */
+
+    /// @dev The one check behind `redeem`, `redeemBatch` and `outcomeOf`, in the order that `Outcome` documents: cheap
+    /// checks before expensive ones, and no work of an unproven size. With `batch` it calls no contract but the EVM's own.
+    function _judge(Redemption calldata r, bytes32 id, bytes32 key, bool batch)
+        internal
+        view
+        returns (Outcome, uint128 payout, uint128 total)
+    {
+        Deposit calldata deposit = r.deposit;
+        if (purses[key] != uint256(id)) return (Outcome.NotOpen, 0, 0);
+        if (block.number <= deposit.drawBlock) return (Outcome.TooEarly, 0, 0);
+        if (block.number > deposit.lastRedeemBlock) return (Outcome.TooLate, 0, 0);
+
+        if (!Cheques.streamFits(r)) return (Outcome.BadStream, 0, 0);
+        uint256 shown = r.spent + r.k * r.step;
+        if (shown == 0) return (Outcome.NothingSpent, 0, 0);
+        if (shown > r.allowance) return (Outcome.OverAllowance, 0, 0);
+
+        (bool proven, uint256 start) = _locate(r);
+        if (!proven) return (Outcome.BadProof, 0, 0);
+        bytes32 digest = Cheques.digest(_domain(), Cheques.hashCheque(id, r));
+        if (!Signatures.byKey(deposit.signer, digest, r.signature)) return (Outcome.BadSignature, 0, 0);
+        if (r.k > 0 && !Cheques.leadsTo(r.x, r.k, r.anchor)) return (Outcome.BadStream, 0, 0);
+
+        (Outcome outcome, bytes32 drawn) = _seedOf(deposit.drawBlock, r.header);
+        if (outcome != Outcome.Payable) return (outcome, 0, 0);
+        total = uint128(shown);
+        uint128 range;
+        (payout, range) = Draw.prize(total, r.allowance, deposit.amount, deposit.minPayout);
+        uint128 roll = Draw.roll(drawn, id, deposit.amount);
+        if (roll < start || roll >= start + range) return (Outcome.Loses, payout, total);
+
+        if (!_agreed(r, id, total, payout, batch)) return (Outcome.ConsentMissing, payout, total);
+        return (Outcome.Payable, payout, total);
+    }
+
+    /// @dev Whether the proof leads to the deposit's root and amount, and where the payee's range starts.
+    function _locate(Redemption calldata r) internal pure returns (bool, uint256) {
+        if (!AllowanceTree.wellFormed(r.path, r.siblings)) return (false, 0);
+        bytes32 leaf = AllowanceTree.leaf(r.payee, r.allowance, r.salt);
+        (bytes32 root, uint256 total, uint256 start) = AllowanceTree.walk(leaf, r.allowance, r.path, r.siblings);
+        return (root == r.deposit.root && total == r.deposit.amount, start);
+    }
+
+    /// @dev Whether the payee agrees to close the deposit with this total, or need not.
+    function _agreed(Redemption calldata r, bytes32 id, uint128 total, uint128 payout, bool batch)
+        internal
+        view
+        returns (bool)
+    {
+        if (batch && r.to != address(0)) return false;
+        if (msg.sender == r.payee) return true;
+        if (payout == r.deposit.amount && r.to == address(0)) return true;
+        bytes32 digest = Cheques.digest(_domain(), Cheques.hashConsent(id, total, r.to));
+        return batch ? Signatures.byKey(r.payee, digest, r.consent) : Signatures.by(r.payee, digest, r.consent);
+    }
+
+    /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.
+    function _seedOf(uint256 blockNumber, bytes calldata header) internal view returns (Outcome, bytes32 drawn) {
+        drawn = seed[blockNumber];
+        if (drawn != 0) return (Outcome.Payable, drawn);
+        if (header.length == 0 && SEED_SOURCE == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
+        return _prove(blockNumber, header);
+    }
+
+    /// @dev The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one.
+    function _prove(uint256 blockNumber, bytes calldata header) internal view returns (Outcome, bytes32 drawn) {
+        bytes32 blockHash = BlockHashLib.blockHash(blockNumber);
+        if (blockHash == 0) return (Outcome.SeedUnknown, 0);
+        if (SEED_SOURCE == SeedSource.BlockHash) {
+            return header.length == 0 ? (Outcome.Payable, blockHash) : (Outcome.BadHeader, bytes32(0));
+        }
+        if (keccak256(header) != blockHash) return (Outcome.BadHeader, 0);
+        drawn = BlockHeader.mixHash(header);
+        return (drawn == 0 ? Outcome.BadHeader : Outcome.Payable, drawn);
+    }
+
+    /// @dev Closes a deposit that `_judge` found payable. Leaves the transfer to the caller if there is a `to`.
+    function _settle(Redemption calldata r, bytes32 id, bytes32 key, uint128 total, uint128 payout) internal {
+        purses[key] = r.deposit.amount - payout;
+        if (r.to == address(0)) purses[_key(r.payee, r.deposit.token, 0)] += payout;
+
+        emit Redeemed(id, r.payee, r.to, total, payout);
+    }
+
+    /* INTERNAL: TOKENS */
+
+    /// @dev What the bank holds of `token` before `amount` comes in.
+    function _heldBefore(address token, uint256 amount) internal view returns (uint256) {
+        require(token.code.length > 0, NotAToken(token));
+        require(amount < LOWEST_ID, AmountTooHigh(amount, LOWEST_ID - 1));
+        return token.balanceOf(address(this));
+    }
+
+    function _requireReceived(address token, uint256 held, uint256 amount) internal view {
+        uint256 holds = token.balanceOf(address(this));
+        uint256 received = holds > held ? holds - held : 0;
+        require(received == amount, WrongAmountReceived(received, amount));
+    }
+
+    function _pullAuthorized(address from, address token, bytes32 nonce, Authorization calldata authorization)
+        internal
+    {
+        uint256 held = _heldBefore(token, authorization.value);
+        IERC3009(token)
+            .receiveWithAuthorization(
+                from,
+                address(this),
+                authorization.value,
+                authorization.validAfter,
+                authorization.validBefore,
+                nonce,
+                authorization.v,
+                authorization.r,
+                authorization.s
+            );
+        _requireReceived(token, held, authorization.value);
+    }
+
+    function _send(address token, address to, uint256 amount) internal {
+        if (token == address(0)) to.safeTransferETH(amount);
+        else token.safeTransfer(to, amount);
+    }
+
+    /* INTERNAL: SIGNATURES */
+
+    function _requireSigned(address account, uint256 deadline, bytes32 structHash, bytes calldata signature)
+        internal
+        view
+    {
+        require(block.timestamp <= deadline, SignatureExpired(deadline));
+        bytes32 digest = Cheques.digest(_domain(), structHash);
+        require(Signatures.by(account, digest, signature), InvalidSignature(account));
+    }
+
+    function _depositId(Deposit calldata deposit) internal view returns (bytes32) {
+        return Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(deposit));
+    }
+
+    /// @dev The domain of everything signed: that of the chain id of now.
+    function _domain() internal view returns (bytes32) {
+        if (block.chainid == DEPLOYMENT_CHAIN_ID) return DEPLOYMENT_DOMAIN;
+        return Cheques.domain(NAME, VERSION, block.chainid, address(this));
+    }
+}
