@@ -1,0 +1,18 @@
+//! The one place where the Solidity interface becomes Rust.
+//!
+//! The attributes of `sol!` cannot depend on a feature, hence two invocations; the interface itself exists once.
+#![allow(missing_docs)] // The text comes from the interface's NatSpec; what the macro adds around it has none.
+
+use alloy_sol_types::sol;
+
+#[cfg(not(feature = "rpc"))]
+sol! {
+    #![sol(all_derives)]
+    "../contracts/src/interfaces/IChequeBank.sol"
+}
+
+#[cfg(feature = "rpc")]
+sol! {
+    #![sol(all_derives, rpc)]
+    "../contracts/src/interfaces/IChequeBank.sol"
+}
