@@ -1,1 +1,26 @@
+//! Probabilistic payments on Ethereum: one deposit, many payees, one draw.
 
+mod allowance;
+mod cheque;
+mod deposit;
+mod draw;
+mod hash;
+mod money;
+mod signature;
+mod stream;
+mod wire;
+
+pub use allowance::{
+    AllowanceProof, AllowanceTree, MAX_DEPTH, MAX_PAYEES, MasterSalt, ProofError, Sibling,
+    TreeError,
+};
+pub use cheque::{SignedCheque, StreamTermsError};
+pub use cheque_bindings::{Outcome, Redemption, SeedSource};
+pub use deposit::{
+    Bank, Cheque, Deposit, DepositId, Fund, Purse, TermsError, Withdraw, check_terms,
+};
+pub use draw::{HISTORY_WINDOW, HeaderError, Prize, Seed, prize, roll, seed_from_header};
+pub use money::Amount;
+pub use signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
+pub use stream::{MAX_STEPS, Stream, StreamLengthError, hashed};
+pub use wire::{Opening, Proof, WireError};

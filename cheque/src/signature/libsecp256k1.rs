@@ -1,0 +1,51 @@
+//! Signatures by libsecp256k1.
+
+use secp256k1::{
+    All, Message, PublicKey, Secp256k1, SecretKey,
+    ecdsa::{RecoverableSignature, RecoveryId},
+};
+use std::sync::LazyLock;
+
+pub(super) type Secret = SecretKey;
+
+/// Tables for signing and verifying, computed once. They hold no secret.
+static CONTEXT: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+
+pub(super) fn secret(bytes: &[u8; 32]) -> Option<Secret> {
+    SecretKey::from_byte_array(*bytes).ok()
+}
+
+pub(super) fn public_key(secret: &Secret) -> [u8; 64] {
+    xy(&secret.public_key(&CONTEXT))
+}
+
+pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> [u8; 65] {
+    let signature = CONTEXT.sign_ecdsa_recoverable(Message::from_digest(*digest), secret);
+    let (recovery, compact) = signature.serialize_compact();
+    let mut bytes = [0; 65];
+    bytes[..64].copy_from_slice(&compact);
+    bytes[64] = match recovery {
+        RecoveryId::Zero | RecoveryId::Two => 27,
+        RecoveryId::One | RecoveryId::Three => 28,
+    };
+    bytes
+}
+
+pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[u8; 64]> {
+    let recovery = if parity == 0 {
+        RecoveryId::Zero
+    } else {
+        RecoveryId::One
+    };
+    let signature = RecoverableSignature::from_compact(compact, recovery).ok()?;
+    let key = CONTEXT
+        .recover_ecdsa(Message::from_digest(*digest), &signature)
+        .ok()?;
+    Some(xy(&key))
+}
+
+fn xy(key: &PublicKey) -> [u8; 64] {
+    let mut xy = [0; 64];
+    xy.copy_from_slice(&key.serialize_uncompressed()[1..]);
+    xy
+}

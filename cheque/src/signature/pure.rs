@@ -1,0 +1,36 @@
+//! Signatures by k256, in pure Rust: the portable backend, and the oracle of the other one's tests.
+
+use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+
+pub(super) type Secret = SigningKey;
+
+pub(super) fn secret(bytes: &[u8; 32]) -> Option<Secret> {
+    SigningKey::from_slice(bytes).ok()
+}
+
+pub(super) fn public_key(secret: &Secret) -> [u8; 64] {
+    xy(secret.verifying_key())
+}
+
+pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> [u8; 65] {
+    let mut bytes = [0; 65];
+    let (signature, recovery) = secret
+        .sign_prehash_recoverable(digest)
+        .expect("a 32-byte digest and an RFC 6979 nonce always give a signature");
+    bytes[..64].copy_from_slice(&signature.to_bytes());
+    bytes[64] = 27 + u8::from(recovery.is_y_odd());
+    bytes
+}
+
+pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[u8; 64]> {
+    let signature = Signature::from_slice(compact).ok()?;
+    let recovery = RecoveryId::new(parity == 1, false);
+    let key = VerifyingKey::recover_from_prehash(digest, &signature, recovery).ok()?;
+    Some(xy(&key))
+}
+
+fn xy(key: &VerifyingKey) -> [u8; 64] {
+    let mut xy = [0; 64];
+    xy.copy_from_slice(&key.to_encoded_point(false).as_bytes()[1..]);
+    xy
+}

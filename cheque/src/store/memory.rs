@@ -1,0 +1,76 @@
+//! A store that lasts as long as the process.
+
+use super::{Change, Store, StoreError, Swap, Table};
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, ControlFlow},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
+/// A [`Store`] in memory, for tests and simulations. Warning: money-related state does not survive the process.
+#[derive(Debug, Default)]
+pub struct Memory {
+    rows: Mutex<Rows>,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A write touches the map only after every check has passed, so a thread that panicked cannot have left half of
+    /// one behind.
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Memory {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows().get(&(table, key.to_vec())).cloned())
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let mut rows = self.rows();
+        for (index, change) in changes.iter().enumerate() {
+            let found = rows.get(&(change.table, change.key.to_vec()));
+            if found.map(Vec::as_slice) != change.old {
+                let found = found.cloned();
+                return Ok(Swap::Conflict { index, found });
+            }
+        }
+        for change in changes {
+            let key = (change.table, change.key.to_vec());
+            match change.new {
+                Some(new) => rows.insert(key, new.to_vec()),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(Swap::Done)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        // Copied first, so that `each` sees one moment and may use the store.
+        let from = (Bound::Included((table, prefix.to_vec())), Bound::Unbounded);
+        let found: Vec<_> = self
+            .rows()
+            .range(from)
+            .take_while(|((of, key), _)| *of == table && key.starts_with(prefix))
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect();
+        for (key, value) in found {
+            if each(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
