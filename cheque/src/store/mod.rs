@@ -130,9 +130,7 @@ pub trait Store: Send + Sync + 'static {
 #[non_exhaustive]
 pub enum StoreError {
     /// Somebody else has the file open.
-    #[error(
-        "{path} is in use by another process: stop that one, or name another store"
-    )]
+    #[error("{path} is in use by another process: stop that one, or name another store")]
     Locked {
         /// The store's file.
         path: PathBuf,

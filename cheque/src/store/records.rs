@@ -170,7 +170,9 @@ impl DepositRecord {
             DepositState::Active => (1, Address::ZERO, Amount::ZERO),
             DepositState::Expired => (2, Address::ZERO, Amount::ZERO),
             DepositState::Drawn { winner: None } => (3, Address::ZERO, Amount::ZERO),
-            DepositState::Drawn { winner: Some(payee) } => (4, payee, Amount::ZERO),
+            DepositState::Drawn {
+                winner: Some(payee),
+            } => (4, payee, Amount::ZERO),
             DepositState::Redeemed { payee, payout } => (5, payee, payout),
             DepositState::Reclaimable => (6, Address::ZERO, Amount::ZERO),
             DepositState::Reclaimed => (7, Address::ZERO, Amount::ZERO),

@@ -2,8 +2,8 @@
 
 use super::{Change, Store, StoreError, Swap, Table};
 use ::redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, TableError, TableHandle, backends::FileBackend,
+    Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition,
+    TableError, backends::FileBackend,
 };
 use std::{
     fs::{self, File, OpenOptions},
