@@ -2,14 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "./interfaces/IChequeBank.sol";
-import {IERC3009} from "./interfaces/IERC3009.sol";
-import {AllowanceTree} from "./libraries/AllowanceTree.sol";
 import {BlockHeader} from "./libraries/BlockHeader.sol";
 import {Cheques} from "./libraries/Cheques.sol";
 import {Draw} from "./libraries/Draw.sol";
+import {Money} from "./libraries/Money.sol";
 import {Signatures} from "./libraries/Signatures.sol";
-import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
-import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 /// @title ChequeBank
 /// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw block
@@ -81,7 +78,7 @@ import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 /// - A payer can keep part of the tree for itself. Then it wins its own deposit that often, and nobody loses by it.
 /// - What a root commits to, and what was spent in all, is checked for the winner only.
 contract ChequeBank is IChequeBank {
-    using SafeTransferLib for address;
+    using Money for address;
 
     /* CONSTANTS */
 
@@ -96,8 +93,14 @@ contract ChequeBank is IChequeBank {
 
     /* IMMUTABLES */
 
-    uint64 internal immutable MIN_LEAD;
-    SeedSource internal immutable SEED_SOURCE;
+    /// @inheritdoc IChequeBank
+    // forge-lint: disable-next-line(screaming-snake-case-immutable)
+    uint64 public immutable minLead;
+
+    /// @inheritdoc IChequeBank
+    // forge-lint: disable-next-line(screaming-snake-case-immutable)
+    SeedSource public immutable seedSource;
+
     uint256 internal immutable DEPLOYMENT_CHAIN_ID;
     bytes32 internal immutable DEPLOYMENT_DOMAIN;
 
@@ -121,8 +124,8 @@ contract ChequeBank is IChequeBank {
             NoRandomness(block.prevrandao)
         );
 
-        MIN_LEAD = lead;
-        SEED_SOURCE = source;
+        minLead = lead;
+        seedSource = source;
         DEPLOYMENT_CHAIN_ID = block.chainid;
         DEPLOYMENT_DOMAIN = Cheques.domain(NAME, VERSION, block.chainid, address(this));
     }
@@ -143,11 +146,7 @@ contract ChequeBank is IChequeBank {
         require(account != address(0) && account != address(this), InvalidRecipient(account));
         require(amount > 0, ZeroAmount());
 
-        if (token != address(0)) {
-            uint256 held = _heldBefore(token, amount);
-            token.safeTransferFrom(msg.sender, address(this), amount);
-            _requireReceived(token, held, amount);
-        }
+        if (token != address(0)) token.pull(msg.sender, amount);
         purses[_key(account, token, 0)] += amount;
 
         emit Funded(msg.sender, token, account, amount);
@@ -166,7 +165,7 @@ contract ChequeBank is IChequeBank {
         require(amount > 0, ZeroAmount());
 
         bytes32 purpose = keccak256(abi.encode(Cheques.FUND_TYPEHASH, from, token, account, amount, salt));
-        _pullAuthorized(from, token, Cheques.digest(_domain(), purpose), authorization);
+        token.pullAuthorized(from, Cheques.digest(_domain(), purpose), authorization);
         purses[_key(account, token, 0)] += amount;
 
         emit Funded(from, token, account, amount);
@@ -179,8 +178,8 @@ contract ChequeBank is IChequeBank {
         require(msg.sender == deposit.payer, NotPayer(msg.sender, deposit.payer));
         require(deposit.token == address(0) || msg.value == 0, WrongValue(msg.value, 0));
 
-        id = _depositId(deposit);
-        bytes32 key = _keyOf(deposit);
+        bytes32 key;
+        (id, key) = _find(deposit);
         _open(deposit, id, key, _idle(key), msg.value);
     }
 
@@ -205,7 +204,7 @@ contract ChequeBank is IChequeBank {
         returns (bytes32 id)
     {
         id = _depositId(deposit);
-        _pullAuthorized(deposit.payer, deposit.token, id, authorization);
+        deposit.token.pullAuthorized(deposit.payer, id, authorization);
 
         bytes32 key = _keyOf(deposit);
         _open(deposit, id, key, _idle(key), authorization.value);
@@ -238,8 +237,7 @@ contract ChequeBank is IChequeBank {
 
     /// @inheritdoc IChequeBank
     function reclaim(Deposit calldata deposit) external nonReentrant {
-        bytes32 id = _depositId(deposit);
-        bytes32 key = _keyOf(deposit);
+        (bytes32 id, bytes32 key) = _find(deposit);
         require(purses[key] == uint256(id), DepositNotOpen(id));
         _requireOver(deposit);
 
@@ -256,7 +254,7 @@ contract ChequeBank is IChequeBank {
         if (recorded != 0) return recorded;
 
         Outcome outcome;
-        (outcome, recorded) = _prove(blockNumber, header);
+        (outcome, recorded) = Draw.prove(seedSource, blockNumber, header);
         require(outcome != Outcome.SeedUnknown, BlockUnknown(blockNumber));
         require(outcome != Outcome.BadHeader, InvalidHeader(blockNumber));
 
@@ -268,9 +266,7 @@ contract ChequeBank is IChequeBank {
     /// @inheritdoc IChequeBank
     function redeem(Redemption calldata redemption) external nonReentrant returns (uint128 payout) {
         require(redemption.to != address(this), InvalidRecipient(redemption.to));
-        Deposit calldata deposit = redemption.deposit;
-        bytes32 id = _depositId(deposit);
-        bytes32 key = _keyOf(deposit);
+        (bytes32 id, bytes32 key) = _find(redemption.deposit);
         Outcome outcome;
         uint128 total;
         (outcome, payout, total) = _judge(redemption, id, key, false);
@@ -278,7 +274,7 @@ contract ChequeBank is IChequeBank {
 
         _settle(redemption, id, key, total, payout);
 
-        if (redemption.to != address(0)) _send(deposit.token, redemption.to, payout);
+        if (redemption.to != address(0)) redemption.deposit.token.push(redemption.to, payout);
     }
 
     /// @inheritdoc IChequeBank
@@ -286,9 +282,7 @@ contract ChequeBank is IChequeBank {
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
             Redemption calldata redemption = redemptions[i];
-            Deposit calldata deposit = redemption.deposit;
-            bytes32 id = _depositId(deposit);
-            bytes32 key = _keyOf(deposit);
+            (bytes32 id, bytes32 key) = _find(redemption.deposit);
             (Outcome outcome, uint128 payout, uint128 total) = _judge(redemption, id, key, true);
             if (outcome == Outcome.Payable) {
                 _settle(redemption, id, key, total, payout);
@@ -322,21 +316,11 @@ contract ChequeBank is IChequeBank {
             keccak256(abi.encode(Cheques.WITHDRAW_TYPEHASH, account, token, lane, amount, to, nonce, deadline));
         _requireSigned(account, deadline, agreement, signature);
 
-        nonces[account][nonce >> 8] |= 1 << (nonce & 0xff);
+        nonces[account][nonce >> 8] |= uint256(1) << (nonce & 0xff);
         _withdraw(account, token, lane, amount, to);
     }
 
     /* VIEWS */
-
-    /// @inheritdoc IChequeBank
-    function minLead() external view returns (uint64) {
-        return MIN_LEAD;
-    }
-
-    /// @inheritdoc IChequeBank
-    function seedSource() external view returns (SeedSource) {
-        return SEED_SOURCE;
-    }
 
     /// @inheritdoc IChequeBank
     function depositId(Deposit calldata deposit) external view returns (bytes32) {
@@ -364,9 +348,8 @@ contract ChequeBank is IChequeBank {
     /// @inheritdoc IChequeBank
     function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout) {
         require(redemption.to != address(this), InvalidRecipient(redemption.to));
-        Deposit calldata deposit = redemption.deposit;
-        bytes32 key = _keyOf(deposit);
-        (outcome, payout,) = _judge(redemption, _depositId(deposit), key, false);
+        (bytes32 id, bytes32 key) = _find(redemption.deposit);
+        (outcome, payout,) = _judge(redemption, id, key, false);
     }
 
     /// @inheritdoc IChequeBank
@@ -398,6 +381,11 @@ contract ChequeBank is IChequeBank {
         return keccak256(abi.encode(account, token, lane));
     }
 
+    /// @dev The id of a deposit and the key of its purse.
+    function _find(Deposit calldata deposit) internal view returns (bytes32 id, bytes32 key) {
+        return (_depositId(deposit), _keyOf(deposit));
+    }
+
     function _keyOf(Deposit calldata deposit) internal pure returns (bytes32) {
         return _key(deposit.payer, deposit.token, deposit.lane);
     }
@@ -409,7 +397,7 @@ contract ChequeBank is IChequeBank {
     }
 
     function _open(Deposit calldata deposit, bytes32 id, bytes32 key, uint256 idle, uint256 received) internal {
-        uint256 earliest = block.number + MIN_LEAD;
+        uint256 earliest = block.number + minLead;
         require(deposit.lane > 0, ZeroLane());
         require(deposit.signer != address(0), ZeroSigner());
         require(deposit.amount > 0, ZeroAmount());
@@ -430,17 +418,12 @@ contract ChequeBank is IChequeBank {
         purses[key] = uint256(id);
 
         if (received > 0) emit Funded(deposit.payer, deposit.token, deposit.payer, received);
+        _emitOpened(id, deposit);
+    }
+
+    function _emitOpened(bytes32 id, Deposit calldata d) internal {
         emit Opened(
-            id,
-            deposit.payer,
-            deposit.signer,
-            deposit.token,
-            deposit.lane,
-            deposit.amount,
-            deposit.minPayout,
-            deposit.drawBlock,
-            deposit.lastRedeemBlock,
-            deposit.root
+            id, d.payer, d.signer, d.token, d.lane, d.amount, d.minPayout, d.drawBlock, d.lastRedeemBlock, d.root
         );
     }
 
@@ -459,85 +442,44 @@ contract ChequeBank is IChequeBank {
 
         emit Withdrawn(account, token, lane, amount, to);
 
-        _send(token, to, amount);
+        token.push(to, amount);
     }
 
     /* INTERNAL: REDEMPTION */
 
     /// @dev The one check behind `redeem`, `redeemBatch` and `outcomeOf`, in the order that `Outcome` documents: cheap
-    /// checks before expensive ones, and no work of an unproven size. With `batch` it calls no contract but the EVM's own.
+    /// checks before expensive ones, and a stream only after its signature. With `batch` it calls no contract that a payee
+    /// chose. `payout` and `total` are set if the outcome is `Payable`, `Loses` or `ConsentMissing`.
     function _judge(Redemption calldata r, bytes32 id, bytes32 key, bool batch)
         internal
         view
-        returns (Outcome, uint128 payout, uint128 total)
+        returns (Outcome outcome, uint128 payout, uint128 total)
     {
-        Deposit calldata deposit = r.deposit;
         if (purses[key] != uint256(id)) return (Outcome.NotOpen, 0, 0);
-        if (block.number <= deposit.drawBlock) return (Outcome.TooEarly, 0, 0);
-        if (block.number > deposit.lastRedeemBlock) return (Outcome.TooLate, 0, 0);
+        if (block.number <= r.deposit.drawBlock) return (Outcome.TooEarly, 0, 0);
+        if (block.number > r.deposit.lastRedeemBlock) return (Outcome.TooLate, 0, 0);
 
-        if (!Cheques.streamFits(r)) return (Outcome.BadStream, 0, 0);
-        uint256 shown = r.spent + r.k * r.step;
-        if (shown == 0) return (Outcome.NothingSpent, 0, 0);
-        if (shown > r.allowance) return (Outcome.OverAllowance, 0, 0);
-
-        (bool proven, uint256 start) = _locate(r);
-        if (!proven) return (Outcome.BadProof, 0, 0);
-        bytes32 digest = Cheques.digest(_domain(), Cheques.hashCheque(id, r));
-        if (!Signatures.byKey(deposit.signer, digest, r.signature)) return (Outcome.BadSignature, 0, 0);
-        if (r.k > 0 && !Cheques.leadsTo(r.x, r.k, r.anchor)) return (Outcome.BadStream, 0, 0);
-
-        (Outcome outcome, bytes32 drawn) = _seedOf(deposit.drawBlock, r.header);
+        bytes32 domain = _domain();
+        uint256 start;
+        (outcome, total, start) = Cheques.promised(r, id, domain);
         if (outcome != Outcome.Payable) return (outcome, 0, 0);
-        total = uint128(shown);
-        uint128 range;
-        (payout, range) = Draw.prize(total, r.allowance, deposit.amount, deposit.minPayout);
-        uint128 roll = Draw.roll(drawn, id, deposit.amount);
-        if (roll < start || roll >= start + range) return (Outcome.Loses, payout, total);
 
-        if (!_agreed(r, id, total, payout, batch)) return (Outcome.ConsentMissing, payout, total);
-        return (Outcome.Payable, payout, total);
-    }
+        bytes32 drawn;
+        (outcome, drawn) = _seedOf(r.deposit.drawBlock, r.header);
+        if (outcome != Outcome.Payable) return (outcome, 0, 0);
 
-    /// @dev Whether the proof leads to the deposit's root and amount, and where the payee's range starts.
-    function _locate(Redemption calldata r) internal pure returns (bool, uint256) {
-        if (!AllowanceTree.wellFormed(r.path, r.siblings)) return (false, 0);
-        bytes32 leaf = AllowanceTree.leaf(r.payee, r.allowance, r.salt);
-        (bytes32 root, uint256 total, uint256 start) = AllowanceTree.walk(leaf, r.allowance, r.path, r.siblings);
-        return (root == r.deposit.root && total == r.deposit.amount, start);
-    }
-
-    /// @dev Whether the payee agrees to close the deposit with this total, or need not.
-    function _agreed(Redemption calldata r, bytes32 id, uint128 total, uint128 payout, bool batch)
-        internal
-        view
-        returns (bool)
-    {
-        if (batch && r.to != address(0)) return false;
-        if (msg.sender == r.payee) return true;
-        if (payout == r.deposit.amount && r.to == address(0)) return true;
-        bytes32 digest = Cheques.digest(_domain(), Cheques.hashConsent(id, total, r.to));
-        return batch ? Signatures.byKey(r.payee, digest, r.consent) : Signatures.by(r.payee, digest, r.consent);
+        bool wins;
+        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.deposit.amount), start, total, r);
+        if (!wins) outcome = Outcome.Loses;
+        else if (!Cheques.agreed(r, id, total, payout, domain, batch)) outcome = Outcome.ConsentMissing;
     }
 
     /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.
     function _seedOf(uint256 blockNumber, bytes calldata header) internal view returns (Outcome, bytes32 drawn) {
         drawn = seed[blockNumber];
         if (drawn != 0) return (Outcome.Payable, drawn);
-        if (header.length == 0 && SEED_SOURCE == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
-        return _prove(blockNumber, header);
-    }
-
-    /// @dev The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one.
-    function _prove(uint256 blockNumber, bytes calldata header) internal view returns (Outcome, bytes32 drawn) {
-        bytes32 blockHash = BlockHashLib.blockHash(blockNumber);
-        if (blockHash == 0) return (Outcome.SeedUnknown, 0);
-        if (SEED_SOURCE == SeedSource.BlockHash) {
-            return header.length == 0 ? (Outcome.Payable, blockHash) : (Outcome.BadHeader, bytes32(0));
-        }
-        if (keccak256(header) != blockHash) return (Outcome.BadHeader, 0);
-        drawn = BlockHeader.mixHash(header);
-        return (drawn == 0 ? Outcome.BadHeader : Outcome.Payable, drawn);
+        if (header.length == 0 && seedSource == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
+        return Draw.prove(seedSource, blockNumber, header);
     }
 
     /// @dev Closes a deposit that `_judge` found payable. Leaves the transfer to the caller if there is a `to`.
@@ -548,51 +490,13 @@ contract ChequeBank is IChequeBank {
         emit Redeemed(id, r.payee, r.to, total, payout);
     }
 
-    /* INTERNAL: TOKENS */
-
-    /// @dev What the bank holds of `token` before `amount` comes in.
-    function _heldBefore(address token, uint256 amount) internal view returns (uint256) {
-        require(token.code.length > 0, NotAToken(token));
-        require(amount < LOWEST_ID, AmountTooHigh(amount, LOWEST_ID - 1));
-        return token.balanceOf(address(this));
-    }
-
-    function _requireReceived(address token, uint256 held, uint256 amount) internal view {
-        uint256 holds = token.balanceOf(address(this));
-        uint256 received = holds > held ? holds - held : 0;
-        require(received == amount, WrongAmountReceived(received, amount));
-    }
-
-    function _pullAuthorized(address from, address token, bytes32 nonce, Authorization calldata authorization)
-        internal
-    {
-        uint256 held = _heldBefore(token, authorization.value);
-        IERC3009(token)
-            .receiveWithAuthorization(
-                from,
-                address(this),
-                authorization.value,
-                authorization.validAfter,
-                authorization.validBefore,
-                nonce,
-                authorization.v,
-                authorization.r,
-                authorization.s
-            );
-        _requireReceived(token, held, authorization.value);
-    }
-
-    function _send(address token, address to, uint256 amount) internal {
-        if (token == address(0)) to.safeTransferETH(amount);
-        else token.safeTransfer(to, amount);
-    }
-
     /* INTERNAL: SIGNATURES */
 
     function _requireSigned(address account, uint256 deadline, bytes32 structHash, bytes calldata signature)
         internal
         view
     {
+        // forge-lint: disable-next-line(block-timestamp) a validator's few seconds do not matter to a deadline
         require(block.timestamp <= deadline, SignatureExpired(deadline));
         bytes32 digest = Cheques.digest(_domain(), structHash);
         require(Signatures.by(account, digest, signature), InvalidSignature(account));

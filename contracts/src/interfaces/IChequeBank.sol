@@ -125,18 +125,22 @@ interface IChequeBank {
         bytes consent;
     }
 
-    /// @notice What would become of a redemption now, in the order in which the checks are made.
+    /// @notice What would become of a redemption now, in the order in which the checks are made (`BadStream` has a second
+    /// place).
     /// @dev `Payable`: it wins and would be paid.
     /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
     /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
-    /// @dev `BadStream`: k > 4096, a step without an anchor or the reverse, or `x` does not lead to `anchor`.
-    /// @dev `NothingSpent`: the total is zero. `OverAllowance`: the total is more than the allowance.
-    /// @dev `BadProof`: the proof is malformed, or does not lead to the deposit's root and amount.
-    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer.
-    /// @dev `SeedUnknown`: the seed is neither recorded nor proven by the header (none given, or the chain no longer
-    /// knows the block's hash). `BadHeader`: the header is not the draw block's, or carries no usable randomness.
+    /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an anchor.
+    /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: it is more than the allowance.
+    /// @dev `BadProof`: `siblings` is not a whole number of levels, at most 40; `path` has a bit beyond them; or the proof
+    /// does not lead to the deposit's root and amount.
+    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (65 bytes, low s, v 27 or 28). After
+    /// it comes `BadStream` again: `x` does not lead to `anchor`.
+    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain does not know
+    /// the block's hash any more. `BadHeader`: the header is not the draw block's, or carries no usable randomness; or it
+    /// is not empty in a `BlockHash` bank. A header is not looked at if the seed is recorded.
     /// @dev `Loses`: the roll is outside the payee's range.
-    /// @dev `ConsentMissing`: the payee has to agree and did not.
+    /// @dev `ConsentMissing`: the payee has to agree and did not; in a batch also: `to` is not zero.
     enum Outcome {
         Payable,
         NotOpen,
@@ -179,9 +183,7 @@ interface IChequeBank {
     /// @notice A deposit was won: `payout` went to the payee's balance if `to` is zero, else straight out to `to`. The
     /// rest of the deposit is idle money of its purse.
     /// @param spent the total the payee had been paid by cheque, stream steps included
-    event Redeemed(
-        bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout
-    );
+    event Redeemed(bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout);
 
     /// @notice A redemption of a batch was left out, for the reason given.
     event Skipped(bytes32 indexed depositId, address indexed payee, Outcome outcome);
@@ -210,7 +212,7 @@ interface IChequeBank {
     error WrongAmountReceived(uint256 received, uint256 expected);
     /// @notice The amount is zero.
     error ZeroAmount();
-    /// @notice The amount is more than one call can bring in, `most` units.
+    /// @notice No call brings in more than `most` units of a token, 2^128 - 1.
     error AmountTooHigh(uint256 amount, uint256 most);
     /// @notice Only `payer` may do this.
     error NotPayer(address caller, address payer);
@@ -276,9 +278,7 @@ interface IChequeBank {
     function open(Deposit calldata deposit) external payable returns (bytes32 id);
 
     /// @notice Locks a deposit for a payer who signed Open(depositId, deadline), by ECDSA or ERC-1271.
-    function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature)
-        external
-        returns (bytes32 id);
+    function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature) external returns (bytes32 id);
 
     /// @notice Moves tokens in by an ERC-3009 authorization of the payer with nonce = depositId and locks the deposit.
     /// Anyone may submit it; the payer needs no native coin. `authorization.value` may be less than `deposit.amount` if
@@ -307,7 +307,7 @@ interface IChequeBank {
     /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can close
     /// a deposit with an older, smaller cheque.
     /// @dev `to` = 0 credits the payee's balance; anything else is paid straight out, and needs the payee's agreement
-    /// always.
+    /// always. It cannot be the bank (InvalidRecipient).
     /// @return payout units paid
     function redeem(Redemption calldata redemption) external returns (uint128 payout);
 
@@ -358,7 +358,8 @@ interface IChequeBank {
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll);
 
     /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0 before
-    /// the check that computes it.
+    /// the check that computes it, and what the cheque would win if the outcome is `Loses` or `ConsentMissing`. Reverts
+    /// like `redeem` if `to` is the bank.
     function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout);
 
     /// @notice Whether a `withdrawFor` nonce of `account` is used.

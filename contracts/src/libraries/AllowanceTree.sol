@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IChequeBank} from "../interfaces/IChequeBank.sol";
+
 /// @title AllowanceTree
 /// @notice The Merkle-sum tree that a deposit's `root` commits to. A node is a hash and a sum; every parent hashes both
 /// sums of its children, so a proof fixes not only that a leaf is there but where its range starts.
@@ -13,23 +15,25 @@ library AllowanceTree {
     /// @dev Bytes per level of a proof: the sibling's hash and sum.
     uint256 internal constant LEVEL = 48;
 
-    function leaf(address payee, uint128 allowance, bytes16 salt) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(payee, allowance, salt));
+    /// @notice Whether a redemption's proof leads from its payee's leaf to its deposit's root and amount, and if so the
+    /// sum of everything left of that leaf, where the payee's range starts.
+    /// @dev A proof is a whole number of levels, at most `MAX_DEPTH`, and its path has no bit beyond them.
+    function locate(IChequeBank.Redemption calldata r) internal pure returns (bool proven, uint256 start) {
+        uint256 depth = r.siblings.length / LEVEL;
+        if (r.siblings.length != depth * LEVEL || depth > MAX_DEPTH || r.path >> depth != 0) return (false, 0);
+
+        bytes32 leaf = keccak256(abi.encodePacked(r.payee, r.allowance, r.salt));
+        bytes32 root;
+        uint256 total;
+        (root, total, start) = _walk(leaf, r.allowance, r.path, r.siblings);
+        proven = root == r.deposit.root && total == r.deposit.amount;
     }
 
-    /// @notice Whether `siblings` is a whole number of levels, at most `MAX_DEPTH`, and `path` has no bit beyond them.
-    function wellFormed(uint64 path, bytes calldata siblings) internal pure returns (bool) {
-        uint256 depth = siblings.length / LEVEL;
-        return siblings.length == depth * LEVEL && depth <= MAX_DEPTH && path >> depth == 0;
-    }
-
-    /// @notice Walks a well-formed proof from a leaf of hash `node` and sum `allowance` up to the root.
+    /// @dev Walks a well-formed proof from a leaf up: the root's hash and sum, and the sum of everything left of
+    /// the leaf.
     /// @dev Every sum is below 2^128 and there are few of them, so `total` and `start` are exact.
-    /// @return root hash of the root
-    /// @return total sum of the root
-    /// @return start sum of everything left of the leaf
-    function walk(bytes32 node, uint128 allowance, uint64 path, bytes calldata siblings)
-        internal
+    function _walk(bytes32 node, uint128 allowance, uint64 path, bytes calldata siblings)
+        private
         pure
         returns (bytes32 root, uint256 total, uint256 start)
     {

@@ -2,10 +2,13 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../interfaces/IChequeBank.sol";
+import {AllowanceTree} from "./AllowanceTree.sol";
+import {Signatures} from "./Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title Cheques
-/// @notice The EIP-712 hashes of everything that is signed for a bank, and the streams (PayWord hash chains) of cheques.
+/// @notice The EIP-712 hashes of everything that is signed for a bank, and the two promises behind a redemption: the
+/// payer's cheque with its stream (a PayWord hash chain), and the payee's consent.
 library Cheques {
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
@@ -43,25 +46,60 @@ library Cheques {
         return keccak256(abi.encode(DEPOSIT_TYPEHASH, deposit));
     }
 
-    /// @notice The struct hash of the cheque in a redemption of deposit `id`.
-    function hashCheque(bytes32 id, IChequeBank.Redemption calldata r) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CHEQUE_TYPEHASH, id, r.payee, r.spent, r.anchor, r.step));
+    /// @notice What the payer of deposit `id` promised the payee of a redemption: `total` units in all, to be won from
+    /// the point `start` of the deposit on. The outcome is `Payable` if it did.
+    /// @dev Cheap checks first. The stream is hashed only after the signature that it continues.
+    function promised(IChequeBank.Redemption calldata r, bytes32 id, bytes32 domainSeparator)
+        internal
+        pure
+        returns (IChequeBank.Outcome, uint128 total, uint256 start)
+    {
+        if (!_streamFits(r)) return (IChequeBank.Outcome.BadStream, 0, 0);
+        uint256 shown = r.spent + r.k * r.step;
+        if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0, 0);
+        if (shown > r.allowance) return (IChequeBank.Outcome.OverAllowance, 0, 0);
+        // forge-lint: disable-next-line(unsafe-typecast) at most the allowance
+        total = uint128(shown);
+
+        bool proven;
+        (proven, start) = AllowanceTree.locate(r);
+        if (!proven) return (IChequeBank.Outcome.BadProof, 0, 0);
+
+        bytes32 cheque = keccak256(abi.encode(CHEQUE_TYPEHASH, id, r.payee, r.spent, r.anchor, r.step));
+        if (!Signatures.byKey(r.deposit.signer, digest(domainSeparator, cheque), r.signature)) {
+            return (IChequeBank.Outcome.BadSignature, 0, 0);
+        }
+        if (r.k > 0 && !_leadsTo(r.x, r.k, r.anchor)) return (IChequeBank.Outcome.BadStream, 0, 0);
+        return (IChequeBank.Outcome.Payable, total, start);
     }
 
-    /// @notice The struct hash of a payee's consent to be paid for `total`.
-    function hashConsent(bytes32 id, uint128 total, address to) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CONSENT_TYPEHASH, id, total, to));
+    /// @notice Whether the payee agrees that `total` closes the deposit for `payout`, or need not be asked.
+    /// @dev In a batch there is no straight payout, and no contract of a payee is called.
+    function agreed(
+        IChequeBank.Redemption calldata r,
+        bytes32 id,
+        uint128 total,
+        uint128 payout,
+        bytes32 domainSeparator,
+        bool batch
+    ) internal view returns (bool) {
+        if (batch && r.to != address(0)) return false;
+        if (msg.sender == r.payee) return true;
+        if (payout == r.deposit.amount && r.to == address(0)) return true;
+
+        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, r.to)));
+        return batch ? Signatures.byKey(r.payee, consent, r.consent) : Signatures.by(r.payee, consent, r.consent);
     }
 
-    /// @notice Whether the stream fields of a redemption fit together. Hashes nothing.
+    /// @dev Whether the stream fields of a redemption fit together. Hashes nothing.
     /// @dev A cheque has an anchor and a step, or neither; steps can be shown only of a stream, with a value `x`.
-    function streamFits(IChequeBank.Redemption calldata r) internal pure returns (bool) {
+    function _streamFits(IChequeBank.Redemption calldata r) private pure returns (bool) {
         if (r.k > MAX_STEPS || (r.anchor == 0) != (r.step == 0)) return false;
         return r.k == 0 ? r.x == 0 : r.anchor != 0;
     }
 
-    /// @notice Whether hashing `x` `k` times gives `anchor`.
-    function leadsTo(bytes32 x, uint256 k, bytes32 anchor) internal pure returns (bool) {
+    /// @dev Whether hashing `x` `k` times gives `anchor`.
+    function _leadsTo(bytes32 x, uint256 k, bytes32 anchor) private pure returns (bool) {
         for (uint256 i = 0; i < k; ++i) {
             x = EfficientHashLib.hash(x);
         }

@@ -1,28 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IChequeBank} from "../interfaces/IChequeBank.sol";
+import {BlockHeader} from "./BlockHeader.sol";
+import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title Draw
-/// @notice Which point of a deposit a seed selects, and what a cheque wins with which range. All divisions round down,
-/// and no product of two uint128 leaves a uint256.
+/// @notice The seed of a block, the point of a deposit that it selects, and what a cheque wins. All divisions round down,
+/// and a product of two uint128 fits a uint256.
 library Draw {
+    /// @notice The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one, else
+    /// `SeedUnknown` or `BadHeader`.
+    function prove(IChequeBank.SeedSource source, uint256 blockNumber, bytes calldata header)
+        internal
+        view
+        returns (IChequeBank.Outcome, bytes32)
+    {
+        bytes32 blockHash = BlockHashLib.blockHash(blockNumber);
+        if (blockHash == 0) return (IChequeBank.Outcome.SeedUnknown, 0);
+
+        if (source == IChequeBank.SeedSource.BlockHash) {
+            if (header.length != 0) return (IChequeBank.Outcome.BadHeader, 0);
+            return (IChequeBank.Outcome.Payable, blockHash);
+        }
+        if (keccak256(header) != blockHash) return (IChequeBank.Outcome.BadHeader, 0);
+        bytes32 mix = BlockHeader.mixHash(header);
+        return (mix == 0 ? IChequeBank.Outcome.BadHeader : IChequeBank.Outcome.Payable, mix);
+    }
+
     /// @notice The point in [0, amount) that `seed` selects in deposit `id`: each with the same chance, up to 2^-128.
     function roll(bytes32 seed, bytes32 id, uint128 amount) internal pure returns (uint128) {
+        // forge-lint: disable-next-line(unsafe-typecast) less than `amount`
         return uint128(((uint256(EfficientHashLib.hash(seed, id)) >> 128) * amount) >> 128);
     }
 
-    /// @notice The payout of a cheque, and the width of the range that wins it: payout * range is at most spent * amount,
-    /// and less by rounding only, in the payer's favour.
-    /// @dev Needs 0 < spent <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount and
-    /// 0 < range <= allowance.
-    function prize(uint128 spent, uint128 allowance, uint128 amount, uint128 minPayout)
+    /// @notice Whether start <= point < start + range, and the payout, for a payee that was paid `total`.
+    /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, 0 < range <=
+    /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
+    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
         internal
         pure
-        returns (uint128 payout, uint128 range)
+        returns (bool wins, uint128 payout)
     {
-        uint256 product = uint256(spent) * amount;
-        uint256 full = product / allowance;
-        return full >= minPayout ? (uint128(full), allowance) : (minPayout, uint128(product / minPayout));
+        uint256 product = uint256(total) * r.deposit.amount;
+        // forge-lint: disable-next-line(unsafe-typecast) at most `amount`
+        payout = uint128(product / r.allowance);
+        uint256 range = r.allowance;
+        if (payout < r.deposit.minPayout) {
+            payout = r.deposit.minPayout;
+            range = product / payout;
+        }
+        wins = start <= point && point < start + range;
     }
 }

@@ -15,7 +15,7 @@ library Signatures {
         bytes32 s = bytes32(signature[32:]);
         if (uint256(s) > HALF_ORDER) return false;
         // The precompile answers zero for any v but 27 and 28.
-        address recovered = ecrecover(digest, uint8(signature[64]), bytes32(signature), s);
+        address recovered = ecrecover(digest, uint8(signature[64]), bytes32(signature[0:]), s);
         return recovered != address(0) && recovered == account;
     }
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../interfaces/IChequeBank.sol";
+import {IERC3009} from "../interfaces/IERC3009.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
+
+/// @title Money
+/// @notice Moves tokens into the calling contract, exactly as many as announced, and money out of it.
+library Money {
+    using SafeTransferLib for address;
+
+    /// @dev The most that one call can bring in, in token units. No token in use has as many; see PURSES in `ChequeBank`.
+    uint256 internal constant MOST = type(uint128).max;
+
+    /// @notice Moves `amount` units of a token in by the owner's token approval.
+    function pull(address token, address from, uint256 amount) internal {
+        uint256 held = _before(token, amount);
+        token.safeTransferFrom(from, address(this), amount);
+        _requireReceived(token, held, amount);
+    }
+
+    /// @notice Moves units of a token in by the owner's ERC-3009 authorization with this nonce.
+    function pullAuthorized(address token, address from, bytes32 nonce, IChequeBank.Authorization calldata a) internal {
+        uint256 held = _before(token, a.value);
+        IERC3009(token)
+            .receiveWithAuthorization(from, address(this), a.value, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s);
+        _requireReceived(token, held, a.value);
+    }
+
+    /// @notice Moves money out: native coin if `token` is zero.
+    function push(address token, address to, uint256 amount) internal {
+        if (token == address(0)) to.safeTransferETH(amount);
+        else token.safeTransfer(to, amount);
+    }
+
+    /// @dev What the contract holds before `amount` comes in.
+    function _before(address token, uint256 amount) private view returns (uint256) {
+        require(token.code.length > 0, IChequeBank.NotAToken(token));
+        require(amount <= MOST, IChequeBank.AmountTooHigh(amount, MOST));
+        return token.balanceOf(address(this));
+    }
+
+    function _requireReceived(address token, uint256 held, uint256 amount) private view {
+        uint256 holds = token.balanceOf(address(this));
+        uint256 received = holds > held ? holds - held : 0;
+        require(received == amount, IChequeBank.WrongAmountReceived(received, amount));
+    }
+}
