@@ -6,6 +6,8 @@ mod deposit;
 mod draw;
 mod hash;
 mod money;
+mod payee;
+mod profile;
 mod signature;
 mod stream;
 mod wire;
@@ -21,6 +23,11 @@ pub use deposit::{
 };
 pub use draw::{HISTORY_WINDOW, HeaderError, Prize, Seed, prize, roll, seed_from_header};
 pub use money::Amount;
+pub use payee::{
+    Meta, MetaError, MetaKey, Policy, Received, Rejection, TokenLimits, View, receive_payment,
+    redeem_gas,
+};
+pub use profile::{ChainProfile, PROFILES, UnsupportedChain};
 pub use signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
 pub use stream::{MAX_STEPS, Stream, StreamLengthError, hashed};
 pub use wire::{Opening, Proof, WireError};

@@ -190,7 +190,7 @@ pub(crate) struct DepositFields {
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
-struct SiblingFields {
+pub(crate) struct SiblingFields {
     hash: B256,
     sum: u128,
 }
@@ -212,7 +212,7 @@ struct StepFields {
 }
 
 /// 32 bytes, or none for zero.
-struct Anchor(B256);
+pub(crate) struct Anchor(pub(crate) B256);
 
 impl Encodable for Anchor {
     fn encode(&self, out: &mut dyn BufMut) {
@@ -242,9 +242,26 @@ impl Decodable for Anchor {
     }
 }
 
+impl From<&Sibling> for SiblingFields {
+    fn from(sibling: &Sibling) -> Self {
+        Self {
+            hash: sibling.hash,
+            sum: sibling.sum.get(),
+        }
+    }
+}
+
+impl From<SiblingFields> for Sibling {
+    fn from(fields: SiblingFields) -> Self {
+        Self {
+            hash: fields.hash,
+            sum: Amount::new(fields.sum),
+        }
+    }
+}
+
 impl From<&Opening> for OpeningFields {
     fn from(opening: &Opening) -> Self {
-        let siblings = opening.allowance.siblings.iter();
         Self {
             chain_id: opening.bank.chain_id(),
             bank: opening.bank.address(),
@@ -252,12 +269,7 @@ impl From<&Opening> for OpeningFields {
             allowance: opening.allowance.allowance.get(),
             salt: opening.allowance.salt,
             path: opening.allowance.path,
-            siblings: siblings
-                .map(|sibling| SiblingFields {
-                    hash: sibling.hash,
-                    sum: sibling.sum.get(),
-                })
-                .collect(),
+            siblings: opening.allowance.siblings.iter().map(Into::into).collect(),
             payee: opening.payee,
             spent: opening.cheque.spent.get(),
             anchor: Anchor(opening.cheque.anchor),
@@ -269,7 +281,6 @@ impl From<&Opening> for OpeningFields {
 
 impl From<OpeningFields> for Proof {
     fn from(fields: OpeningFields) -> Self {
-        let siblings = fields.siblings.into_iter();
         Self::Opening(Box::new(Opening {
             bank: Bank::new(fields.chain_id, fields.bank),
             deposit: fields.deposit.into(),
@@ -277,12 +288,7 @@ impl From<OpeningFields> for Proof {
                 allowance: Amount::new(fields.allowance),
                 salt: fields.salt,
                 path: fields.path,
-                siblings: siblings
-                    .map(|sibling| Sibling {
-                        hash: sibling.hash,
-                        sum: Amount::new(sibling.sum),
-                    })
-                    .collect(),
+                siblings: fields.siblings.into_iter().map(Into::into).collect(),
             },
             payee: fields.payee,
             cheque: signed_cheque(fields.spent, fields.anchor, fields.step, fields.signature),

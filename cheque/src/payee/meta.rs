@@ -1,0 +1,229 @@
+//! What a payee keeps of one deposit.
+
+use crate::wire::{Anchor, DepositFields, SiblingFields};
+use crate::{
+    AllowanceProof, Amount, Bank, Deposit, DepositId, Prize, PublicKey, Redemption, Signature,
+    SignedCheque, prize,
+};
+use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, U256};
+use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+
+/// The version of the bytes that [`Meta::to_bytes`] writes.
+const VERSION: u8 = 1;
+
+/// All that a payee knows of one deposit, and all it needs to redeem: terms, allowance, newest cheque, newest stream step,
+/// and what it has credited. Opaque to the host, which stores it in the same transaction as the balance it credits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub(super) bank: Bank,
+    pub(super) id: DepositId,
+    pub(super) deposit: Deposit,
+    pub(super) payee: Address,
+    pub(super) allowance: AllowanceProof,
+    pub(super) start: Amount,
+    pub(super) signer: PublicKey,
+    pub(super) redeem_cost: Amount,
+    pub(super) credited: Amount,
+    pub(super) newest: SignedCheque,
+    pub(super) shown: u32,
+    pub(super) x: B256,
+}
+
+/// The bytes are no meta that this version wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetaError {
+    /// Written by another version of this library.
+    #[error("the meta is of version {0}, this library knows version {VERSION}")]
+    UnknownVersion(u8),
+    /// Damaged.
+    #[error("the meta is damaged: {0}")]
+    Damaged(alloy_rlp::Error),
+}
+
+impl Meta {
+    /// The bank that holds the deposit.
+    pub const fn bank(&self) -> &Bank {
+        &self.bank
+    }
+
+    /// The deposit's id.
+    pub const fn deposit_id(&self) -> DepositId {
+        self.id
+    }
+
+    /// The deposit's terms.
+    pub const fn deposit(&self) -> &Deposit {
+        &self.deposit
+    }
+
+    /// The payee.
+    pub const fn payee(&self) -> Address {
+        self.payee
+    }
+
+    /// The payee's allowance, in token units.
+    pub const fn allowance(&self) -> Amount {
+        self.allowance.allowance
+    }
+
+    /// Where the payee's range starts, in token units.
+    pub const fn start(&self) -> Amount {
+        self.start
+    }
+
+    /// The newest cheque.
+    pub const fn newest(&self) -> &SignedCheque {
+        &self.newest
+    }
+
+    /// The number of steps shown of the newest cheque's stream, and the x that shows them (zero for none).
+    pub const fn shown(&self) -> (u32, B256) {
+        (self.shown, self.x)
+    }
+
+    /// What the payer has spent in all, stream steps included, in token units.
+    pub fn total(&self) -> Amount {
+        // Checked against the allowance before it came in here.
+        let steps = self.newest.step.checked_mul(self.shown.into());
+        steps
+            .and_then(|steps| self.newest.spent.checked_add(steps))
+            .unwrap_or(Amount::MAX)
+    }
+
+    /// What was credited to the signer's account so far, in token units: the sum of all values.
+    pub const fn credited(&self) -> Amount {
+        self.credited
+    }
+
+    /// The cost to redeem, in token units, as of the first payment.
+    pub const fn redeem_cost(&self) -> Amount {
+        self.redeem_cost
+    }
+
+    /// What a win would pay and how likely it is, or `None` as long as nothing is spent.
+    pub fn prize(&self) -> Option<Prize> {
+        prize(self.total(), self.allowance(), &self.deposit)
+    }
+
+    /// What the bank takes to redeem the newest cheque. `to` zero: to the payee's balance. An empty `header` relies on a
+    /// recorded seed; an empty `consent` on the payee being the caller.
+    pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
+        Redemption {
+            deposit: self.deposit.clone(),
+            allowance: self.allowance.allowance.get(),
+            salt: self.allowance.salt,
+            path: self.allowance.path,
+            siblings: self.allowance.packed_siblings().into(),
+            payee: self.payee,
+            spent: self.newest.spent.get(),
+            anchor: self.newest.anchor,
+            step: self.newest.step.get(),
+            signature: self.newest.signature.as_bytes().to_vec().into(),
+            k: U256::from(self.shown),
+            x: self.x,
+            header,
+            to,
+            consent,
+        }
+    }
+
+    /// The bytes for the host to store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        Fields::from(self).encode(&mut bytes);
+        bytes
+    }
+
+    /// Reads what [`Meta::to_bytes`] wrote. The bytes are trusted: they must come from the host's own store.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MetaError> {
+        let damaged = MetaError::Damaged(alloy_rlp::Error::InputTooShort);
+        let (&version, mut rest) = bytes.split_first().ok_or(damaged)?;
+        if version != VERSION {
+            return Err(MetaError::UnknownVersion(version));
+        }
+        let fields = Fields::decode(&mut rest).map_err(MetaError::Damaged)?;
+        if !rest.is_empty() {
+            return Err(MetaError::Damaged(alloy_rlp::Error::UnexpectedLength));
+        }
+        Ok(fields.into())
+    }
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct Fields {
+    chain_id: u64,
+    bank: Address,
+    deposit: DepositFields,
+    payee: Address,
+    allowance: u128,
+    salt: B128,
+    path: u64,
+    siblings: Vec<SiblingFields>,
+    start: u128,
+    signer: FixedBytes<64>,
+    redeem_cost: u128,
+    credited: u128,
+    spent: u128,
+    anchor: Anchor,
+    step: u128,
+    signature: FixedBytes<65>,
+    shown: u32,
+    x: Anchor,
+}
+
+impl From<&Meta> for Fields {
+    fn from(meta: &Meta) -> Self {
+        Self {
+            chain_id: meta.bank.chain_id(),
+            bank: meta.bank.address(),
+            deposit: (&meta.deposit).into(),
+            payee: meta.payee,
+            allowance: meta.allowance.allowance.get(),
+            salt: meta.allowance.salt,
+            path: meta.allowance.path,
+            siblings: meta.allowance.siblings.iter().map(Into::into).collect(),
+            start: meta.start.get(),
+            signer: meta.signer.as_xy().into(),
+            redeem_cost: meta.redeem_cost.get(),
+            credited: meta.credited.get(),
+            spent: meta.newest.spent.get(),
+            anchor: Anchor(meta.newest.anchor),
+            step: meta.newest.step.get(),
+            signature: meta.newest.signature.as_bytes().into(),
+            shown: meta.shown,
+            x: Anchor(meta.x),
+        }
+    }
+}
+
+impl From<Fields> for Meta {
+    fn from(fields: Fields) -> Self {
+        let bank = Bank::new(fields.chain_id, fields.bank);
+        let deposit = Deposit::from(fields.deposit);
+        Self {
+            bank,
+            id: bank.deposit_id(&deposit),
+            deposit,
+            payee: fields.payee,
+            allowance: AllowanceProof {
+                allowance: Amount::new(fields.allowance),
+                salt: fields.salt,
+                path: fields.path,
+                siblings: fields.siblings.into_iter().map(Into::into).collect(),
+            },
+            start: Amount::new(fields.start),
+            signer: PublicKey::from_xy(fields.signer.0),
+            redeem_cost: Amount::new(fields.redeem_cost),
+            credited: Amount::new(fields.credited),
+            newest: SignedCheque {
+                spent: Amount::new(fields.spent),
+                anchor: fields.anchor.0,
+                step: Amount::new(fields.step),
+                signature: Signature::from_bytes(fields.signature.0),
+            },
+            shown: fields.shown,
+            x: fields.x.0,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What a payee checks before it counts a payment, and what the payment is worth to it.
+
+mod meta;
+mod policy;
+mod receive;
+mod rejection;
+
+pub use meta::{Meta, MetaError};
+pub use policy::{Policy, TokenLimits, View, redeem_gas};
+pub use receive::{MetaKey, Received, receive_payment};
+pub use rejection::Rejection;
+
+#[cfg(test)]
+mod tests;
