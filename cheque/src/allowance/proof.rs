@@ -38,6 +38,9 @@ pub enum ProofError {
     /// The leaf is deeper than the contract accepts.
     #[error("the leaf is {0} levels deep, more than {MAX_DEPTH}")]
     TooDeep(usize),
+    /// Siblings come as 48 bytes each.
+    #[error("{0} bytes of siblings are not a whole number of levels of 48 bytes")]
+    Ragged(usize),
     /// The path has bits for levels that do not exist.
     #[error("the path {path:#b} has bits beyond its {depth} levels")]
     StrayPathBits {
@@ -65,6 +68,25 @@ pub enum ProofError {
 }
 
 impl AllowanceProof {
+    /// Reads siblings as the contract takes them: 48 bytes a level from the leaf up, hash ‖ sum.
+    pub fn unpack_siblings(packed: &[u8]) -> Result<Vec<Sibling>, ProofError> {
+        let (levels, rest) = packed.as_chunks::<48>();
+        if !rest.is_empty() {
+            return Err(ProofError::Ragged(packed.len()));
+        }
+        Ok(levels
+            .iter()
+            .map(|level| {
+                let mut sum = [0; 16];
+                sum.copy_from_slice(&level[32..]);
+                Sibling {
+                    hash: B256::from_slice(&level[..32]),
+                    sum: Amount::new(u128::from_be_bytes(sum)),
+                }
+            })
+            .collect())
+    }
+
     /// Verifies that `deposit` grants `payee` this allowance, and returns where its range starts: the sum of all
     /// allowances left of it.
     ///

@@ -42,6 +42,9 @@ pub enum ChainError {
         /// The node's chain.
         found: u64,
     },
+    /// A rollup without the contract that tells its data fees.
+    #[error("chain {0} does not tell what it charges for data, so the cost of redeeming is unknown")]
+    NoFeeOracle(u64),
     /// The node does not have a block.
     #[error("the node does not have block {0}")]
     NoBlock(u64),

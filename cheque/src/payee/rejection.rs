@@ -56,7 +56,9 @@ pub enum Rejection {
     #[error("deposit {0} already grants this payee another allowance")]
     SecondAllowance(DepositId),
     /// The node is behind, or the clock is wrong.
-    #[error("the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s")]
+    #[error(
+        "the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s"
+    )]
     StaleView {
         /// Time of the newest block, seconds since 1970.
         head_time: u64,
@@ -69,7 +71,9 @@ pub enum Rejection {
     #[error("deposit {0} is not open, or not confirmed yet")]
     NotConfirmed(DepositId),
     /// Too close to the draw: the seed might become known before the cheque is safe.
-    #[error("the draw at block {draw_block} is too close to the newest block {head}: the cutoff is {cutoff} blocks")]
+    #[error(
+        "the draw at block {draw_block} is too close to the newest block {head}: the cutoff is {cutoff} blocks"
+    )]
     PastCutoff {
         /// The newest block.
         head: u64,
@@ -79,7 +83,9 @@ pub enum Rejection {
         cutoff: u64,
     },
     /// On a rollup, the layer-1 block that holds the seed may exist already.
-    #[error("the seed of block {draw_block} may be public from time {public} on, the clock says {now}")]
+    #[error(
+        "the seed of block {draw_block} may be public from time {public} on, the clock says {now}"
+    )]
     SeedMayBePublic {
         /// The draw block.
         draw_block: u64,
@@ -113,7 +119,9 @@ pub enum Rejection {
         limit: Amount,
     },
     /// A proposer might withhold the draw block for the sum of this signer's deposits.
-    #[error("all deposits of this signer and draw block come to {exposure}, more than the payee's limit {limit}")]
+    #[error(
+        "all deposits of this signer and draw block come to {exposure}, more than the payee's limit {limit}"
+    )]
     ExposureTooLarge {
         /// The sum, this deposit included.
         exposure: Amount,
@@ -121,7 +129,9 @@ pub enum Rejection {
         limit: Amount,
     },
     /// The prize would not be worth its gas.
-    #[error("a win would pay {payout}; at a redemption cost of {cost} the payee wants at least {least}")]
+    #[error(
+        "a win would pay {payout}; at a redemption cost of {cost} the payee wants at least {least}"
+    )]
     PayoutTooSmall {
         /// What a win would pay.
         payout: Amount,

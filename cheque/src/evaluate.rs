@@ -1,0 +1,150 @@
+//! What the bank would say to a redemption: the contract's own check, computed here.
+
+use crate::{
+    AllowanceProof, Amount, Bank, DepositId, MAX_STEPS, Outcome, ProofError, Redemption, Seed,
+    SeedSource, Signature, hashed, prize, recover, roll, seed_from_header,
+};
+use alloy_primitives::{Address, B256, U256};
+
+/// What the bank knows at the moment of a redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankState {
+    /// The bank.
+    pub bank: Bank,
+    /// Where it takes its seeds from.
+    pub seed_source: SeedSource,
+    /// The number of the block that includes the redemption.
+    pub block: u64,
+    /// The word of the deposit's purse.
+    pub purse: U256,
+    /// The recorded seed of the draw block.
+    pub recorded_seed: Option<Seed>,
+    /// The hash of the draw block, where the chain still (or already) knows it.
+    pub draw_block_hash: Option<B256>,
+    /// Who sends the redemption.
+    pub caller: Address,
+}
+
+/// Whether `redeem` would pay, or why not, and the payout where it is known: the same as the contract's `outcomeOf`,
+/// check by check, except that a contract's consent (ERC-1271) is not asked for.
+pub fn evaluate(redemption: &Redemption, state: &BankState) -> (Outcome, Amount) {
+    match judge(redemption, state) {
+        Ok(payout) => (Outcome::Payable, payout),
+        Err((outcome, payout)) => (outcome, payout),
+    }
+}
+
+type Refusal = (Outcome, Amount);
+
+fn judge(r: &Redemption, state: &BankState) -> Result<Amount, Refusal> {
+    let refuse = |outcome| (outcome, Amount::ZERO);
+    let id = state.bank.deposit_id(&r.deposit);
+    if state.purse != U256::from_be_bytes(id.0.0) {
+        return Err(refuse(Outcome::NotOpen));
+    }
+    if state.block <= r.deposit.drawBlock {
+        return Err(refuse(Outcome::TooEarly));
+    }
+    if state.block > r.deposit.lastRedeemBlock {
+        return Err(refuse(Outcome::TooLate));
+    }
+    let (total, start) = promised(r, id, state).map_err(refuse)?;
+    let seed = seed(r, state).map_err(refuse)?;
+    let Some(prize) = prize(total, Amount::new(r.allowance), &r.deposit) else {
+        // Not possible after the checks above.
+        return Err(refuse(Outcome::BadProof));
+    };
+    if !prize.wins(start, roll(seed, id, Amount::new(r.deposit.amount))) {
+        return Err((Outcome::Loses, prize.payout));
+    }
+    if !agreed(r, id, total, prize.payout, state) {
+        return Err((Outcome::ConsentMissing, prize.payout));
+    }
+    Ok(prize.payout)
+}
+
+/// What the cheque promises, and where the payee's range starts.
+fn promised(r: &Redemption, id: DepositId, state: &BankState) -> Result<(Amount, Amount), Outcome> {
+    let k = u32::try_from(r.k).unwrap_or(u32::MAX);
+    let shows_what_it_has = if k == 0 {
+        r.x.is_zero()
+    } else {
+        !r.anchor.is_zero()
+    };
+    if k > MAX_STEPS || r.anchor.is_zero() != (r.step == 0) || !shows_what_it_has {
+        return Err(Outcome::BadStream);
+    }
+    // k is at most 2^12, so this stays far below 2^256.
+    let shown = U256::from(r.spent) + U256::from(k) * U256::from(r.step);
+    if shown.is_zero() {
+        return Err(Outcome::NothingSpent);
+    }
+    if shown > U256::from(r.allowance) {
+        return Err(Outcome::OverAllowance);
+    }
+    let start = locate(r).map_err(|_| Outcome::BadProof)?;
+    let cheque = crate::Cheque {
+        depositId: id.0,
+        payee: r.payee,
+        spent: r.spent,
+        anchor: r.anchor,
+        step: r.step,
+    };
+    if !signed_by(
+        r.deposit.signer,
+        state.bank.cheque_digest(&cheque),
+        &r.signature,
+    ) {
+        return Err(Outcome::BadSignature);
+    }
+    if k > 0 && hashed(r.x, k) != r.anchor {
+        return Err(Outcome::BadStream);
+    }
+    Ok((Amount::new(shown.to()), start))
+}
+
+/// Where the payee's range starts.
+fn locate(r: &Redemption) -> Result<Amount, ProofError> {
+    let proof = AllowanceProof {
+        allowance: Amount::new(r.allowance),
+        salt: r.salt,
+        path: r.path,
+        siblings: AllowanceProof::unpack_siblings(&r.siblings)?,
+    };
+    proof.start(r.payee, &r.deposit)
+}
+
+fn seed(r: &Redemption, state: &BankState) -> Result<Seed, Outcome> {
+    if let Some(seed) = state.recorded_seed {
+        return Ok(seed);
+    }
+    let from_header = state.seed_source == SeedSource::PrevRandao;
+    if from_header && r.header.is_empty() {
+        return Err(Outcome::SeedUnknown);
+    }
+    let hash = state.draw_block_hash.ok_or(Outcome::SeedUnknown)?;
+    if from_header {
+        seed_from_header(&r.header, hash).map_err(|_| Outcome::BadHeader)
+    } else if r.header.is_empty() {
+        Ok(Seed(hash))
+    } else {
+        Err(Outcome::BadHeader)
+    }
+}
+
+fn agreed(r: &Redemption, id: DepositId, total: Amount, payout: Amount, state: &BankState) -> bool {
+    let whole_deposit = payout.get() == r.deposit.amount && r.to.is_zero();
+    state.caller == r.payee
+        || whole_deposit
+        || signed_by(
+            r.payee,
+            state.bank.consent_digest(id, total, r.to),
+            &r.consent,
+        )
+}
+
+fn signed_by(account: Address, digest: B256, signature: &[u8]) -> bool {
+    <[u8; 65]>::try_from(signature).is_ok_and(|bytes| {
+        recover(digest, &Signature::from_bytes(bytes)).is_ok_and(|key| key.address() == account)
+    })
+}
