@@ -1,1 +1,98 @@
-fn main() {}
+//! The command line of cheque: deposits, cheques, draws.
+
+mod allowances;
+mod amount;
+mod cmd;
+mod exit;
+mod input;
+mod opts;
+mod output;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use eyre::Report;
+use serde_json::json;
+
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// Pay many payees off-chain from one deposit; one draw decides who cashes in
+///
+/// A payer locks one deposit for many payees and pays them with signed cheques. At the draw block, chance picks the one
+/// payee who redeems its cheque on chain. Chance times payout is what each was paid.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cheque",
+    version,
+    after_help = "A first look:            cheque demo
+A payer:                 deploy, fund, deposit create, write (prints the proof of payment), deposit watch
+A payee:                 receive, ledger, outcome, redeem, withdraw
+
+Amounts: 1500 (units), 20gwei, 0.5ether; 2.5 where a token is named (its decimals count).
+Results go to stdout, everything else to stderr; --json changes the format of the results and errors only.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted."
+)]
+struct Cli {
+    /// Print results and errors as JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Print no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(cmd::inspect::InspectArgs),
+    Completions(cmd::completions::CompletionsArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Output::new(cli.json, cli.quiet);
+    let done = tokio::select! {
+        done = run(cli.command, &out) => done,
+        // Records are written before anything is sent or printed, so a command can end anywhere.
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, &out).into(),
+    }
+}
+
+async fn run(command: Command, out: &Output) -> eyre::Result<()> {
+    match command {
+        Command::Inspect(args) => args.run(out),
+        Command::Completions(args) => args.run(out),
+    }
+}
+
+fn interrupted() -> Report {
+    let failure = Failure {
+        exit: Exit::Interrupted,
+        code: "interrupted".to_owned(),
+        text: "interrupted; what was recorded or sent stays so, and the same command picks it up"
+            .to_owned(),
+    };
+    failure.into()
+}
+
+fn fail(error: &Report, out: &Output) -> Exit {
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let (exit, code) = failure.map_or((Exit::Failed, "failed"), |failure| {
+        (failure.exit, failure.code.as_str())
+    });
+    let text = format!("{error:#}");
+    out.error(&text, &json!({ "error": text, "code": code, "exit": exit as u8 }));
+    exit
+}

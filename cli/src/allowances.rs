@@ -1,0 +1,232 @@
+//! Lists of payees and their allowances, from flags and files.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+    str::FromStr,
+};
+
+use alloy::primitives::Address;
+use eyre::{Context, ContextCompat, Result, bail, ensure};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+
+use crate::amount::AmountText;
+
+/// One payee's allowance as it was written: `ADDRESS=AMOUNT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AllowanceText {
+    /// Who is to be paid.
+    pub(crate) payee: Address,
+    /// The most it can be paid from the deposit.
+    pub(crate) amount: AmountText,
+}
+
+impl AllowanceText {
+    fn new(payee: &str, amount: &str) -> Result<Self> {
+        let payee = payee.trim();
+        Ok(Self {
+            payee: parse_address(payee)?,
+            amount: amount.trim().parse()?,
+        })
+    }
+}
+
+impl FromStr for AllowanceText {
+    type Err = eyre::Report;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (payee, amount) = text
+            .split_once('=')
+            .wrap_err_with(|| format!("`{text}` is not ADDRESS=AMOUNT"))?;
+        Self::new(payee, amount)
+    }
+}
+
+/// Reads an address; one in mixed case must carry the right EIP-55 checksum, because that is what catches a typing
+/// error.
+pub(crate) fn parse_address(text: &str) -> Result<Address> {
+    let address: Address = text
+        .parse()
+        .map_err(|_| eyre::eyre!("`{text}` is not an address (0x and 40 hex digits)"))?;
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let mixed = digits.contains(|c: char| c.is_ascii_lowercase())
+        && digits.contains(|c: char| c.is_ascii_uppercase());
+    ensure!(
+        !mixed || address.to_checksum(None).ends_with(digits),
+        "`{text}` has a wrong checksum: a digit is mistyped, or the case of a letter was changed"
+    );
+    Ok(address)
+}
+
+/// Reads a list from a CSV file (`address,amount` lines, with or without a headline) or a JSON file (an object
+/// `{"address": "amount"}`, or an array of `{"payee": .., "allowance": ..}`). `-` is stdin.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
+    let name = path.display();
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| BufReader::new(file).read_to_string(&mut text))
+    };
+    read.wrap_err_with(|| format!("cannot read the allowances from {name}"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let list = if text.trim_start().starts_with(['{', '[']) {
+        read_json(text)
+    } else {
+        read_csv(text)
+    };
+    let list = list.wrap_err_with(|| format!("{name} is no list of allowances"))?;
+    ensure!(!list.is_empty(), "{name} lists no payees");
+    Ok(list)
+}
+
+fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .comment(Some(b'#'))
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let mut list = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let (Some(payee), Some(amount), None) = (record.get(0), record.get(1), record.get(2))
+        else {
+            bail!("line {line} is not `address,amount`");
+        };
+        // A headline names the columns; anything that looks like data is read as data.
+        if list.is_empty() && line == 1 && !payee.starts_with("0x") && amount.starts_with(char::is_alphabetic)
+        {
+            continue;
+        }
+        list.push(AllowanceText::new(payee, amount).wrap_err_with(|| format!("line {line}"))?);
+    }
+    Ok(list)
+}
+
+fn read_json(text: &str) -> Result<Vec<AllowanceText>> {
+    let Entries(entries) = serde_json::from_str(text)?;
+    let entries = entries.into_iter().enumerate();
+    entries
+        .map(|(index, Entry { payee, allowance })| {
+            AllowanceText::new(&payee, &allowance.0).wrap_err_with(|| format!("entry {}", index + 1))
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(alias = "address")]
+    payee: String,
+    #[serde(alias = "amount")]
+    allowance: Written,
+}
+
+/// An amount written as a string or as a whole number.
+struct Written(String);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Written;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an amount as a string or a whole number")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Written, E> {
+                Ok(Written(text.to_owned()))
+            }
+            fn visit_u64<E>(self, units: u64) -> Result<Written, E> {
+                Ok(Written(units.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// An object or an array. Not through a map: a payee named twice has to be seen, not overwritten.
+struct Entries(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Entries;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object {\"address\": \"amount\"} or an array of {\"payee\", \"allowance\"}")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((payee, allowance)) = map.next_entry()? {
+                    entries.push(Entry { payee, allowance });
+                }
+                Ok(Entries(entries))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = seq.next_element()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amount::Token;
+
+    const A: &str = "0x00000000000000000000000000000000000000aa";
+    const B: &str = "0x00000000000000000000000000000000000000bb";
+
+    fn units(list: &[AllowanceText]) -> Vec<u128> {
+        let units = list.iter().map(|entry| entry.amount.in_units_of(&Token::coin()));
+        units.map(|amount| amount.unwrap().get()).collect()
+    }
+
+    #[test]
+    fn csv_and_json_forms_give_the_same_list() {
+        let csv = format!("payee,allowance\n# friends\n{A}, 20gwei\n\n{B},7\n");
+        let object = format!(r#"{{"{A}": "20gwei", "{B}": 7}}"#);
+        let array = format!(r#"[{{"payee":"{A}","allowance":"20gwei"}},{{"address":"{B}","amount":"7"}}]"#);
+        let expected = read_csv(&csv).unwrap();
+        assert_eq!(units(&expected), [20_000_000_000, 7]);
+        assert_eq!(read_json(&object).unwrap(), expected);
+        assert_eq!(read_json(&array).unwrap(), expected);
+        assert_eq!(format!("{A}=7").parse::<AllowanceText>().unwrap().amount, expected[1].amount);
+    }
+
+    #[test]
+    fn a_payee_named_twice_stays_twice_so_that_the_tree_refuses_it() {
+        assert_eq!(read_json(&format!(r#"{{"{A}": 1, "{A}": 2}}"#)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let error = |csv: String| format!("{:#}", read_csv(&csv).unwrap_err());
+        assert!(error(format!("{A},1\n{B}")).contains("line 2"));
+        assert!(error(format!("{A},1\n{B},one")).contains("line 2: `one` is not an amount"));
+        assert!(error(format!("{A},1,2")).contains("line 1"));
+        assert!(error("0x12,5".to_owned()).contains("line 1: `0x12` is not an address"));
+        // Data without a headline is not taken for one.
+        assert!(error("0xzz,abc".to_owned()).contains("line 1"));
+    }
+
+    #[test]
+    fn a_mistyped_checksum_is_found() {
+        let good = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
+        assert!(parse_address(good).is_ok());
+        assert!(parse_address(&good.to_lowercase()).is_ok());
+        assert!(parse_address(&good.replace('F', "f")).is_err());
+        assert!(parse_address(&good.replace('8', "7")).is_err());
+    }
+}

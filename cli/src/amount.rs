@@ -1,0 +1,275 @@
+//! Amounts as people write them, and as they are shown.
+
+use std::{fmt, str::FromStr};
+
+use alloy::primitives::{Address, U256};
+use cheque::Amount;
+
+/// Decimals of the native coin of every supported chain.
+const COIN_DECIMALS: u8 = 18;
+const GWEI_DECIMALS: u8 = 9;
+
+/// What amounts are counted in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The ERC-20 contract, zero for the native coin.
+    pub(crate) address: Address,
+    /// How many decimals of a whole token one unit is.
+    pub(crate) decimals: u8,
+    /// What the token calls itself; not to be trusted.
+    pub(crate) symbol: String,
+}
+
+impl Token {
+    /// The chain's native coin.
+    pub(crate) fn coin() -> Self {
+        Self {
+            address: Address::ZERO,
+            decimals: COIN_DECIMALS,
+            symbol: "ether".to_owned(),
+        }
+    }
+
+    pub(crate) fn is_coin(&self) -> bool {
+        self.address.is_zero()
+    }
+
+    /// The amount in whole tokens with its symbol, exact; small amounts of the native coin in gwei or wei.
+    pub(crate) fn show(&self, amount: impl Into<U256>) -> String {
+        let units = amount.into();
+        if self.is_coin() && !units.is_zero() {
+            if units < U256::from(1_000_000) {
+                return format!("{units} wei");
+            }
+            if units < U256::from(100_000_000_000_000_u64) {
+                return format!("{} gwei", decimal(units, GWEI_DECIMALS));
+            }
+        }
+        format!("{} {}", decimal(units, self.decimals), self.symbol)
+    }
+
+    /// The same for the library's amounts.
+    pub(crate) fn show_amount(&self, amount: Amount) -> String {
+        self.show(U256::from(amount.get()))
+    }
+}
+
+/// `units / 10^decimals` without trailing zeros.
+pub(crate) fn decimal(units: U256, decimals: u8) -> String {
+    let digits = format!(
+        "{units:0>width$}",
+        units = units.to_string(),
+        width = usize::from(decimals) + 1
+    );
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals));
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
+}
+
+/// An amount as it was written, before it is known what it is counted in: `1500`, `0.5ether`, `20gwei`, `2.5`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AmountText {
+    text: String,
+    digits: U256,
+    fraction: u8,
+    point: bool,
+    unit: Option<Unit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Wei,
+    Gwei,
+    Ether,
+}
+
+impl AmountText {
+    /// Whether only the token's decimals can say what is meant.
+    pub(crate) const fn needs_decimals(&self) -> bool {
+        self.point && self.unit.is_none()
+    }
+
+    /// The amount in units of `token`. Nothing is ever rounded: what is not a whole number of units is an error.
+    pub(crate) fn in_units_of(&self, token: &Token) -> Result<Amount, AmountError> {
+        let error = |why| AmountError {
+            text: self.text.clone(),
+            why,
+        };
+        let decimals = match self.unit {
+            Some(_) if !token.is_coin() => return Err(error(Why::UnitOfCoin)),
+            Some(Unit::Wei) => 0,
+            Some(Unit::Gwei) => GWEI_DECIMALS,
+            Some(Unit::Ether) => COIN_DECIMALS,
+            None if !self.point => 0,
+            None if token.is_coin() => return Err(error(Why::NoUnit)),
+            None => token.decimals,
+        };
+        let zeros = decimals
+            .checked_sub(self.fraction)
+            .ok_or_else(|| error(Why::TooFine(decimals)))?;
+        let units = U256::from(10)
+            .checked_pow(U256::from(zeros))
+            .and_then(|factor| self.digits.checked_mul(factor))
+            .and_then(|units| u128::try_from(units).ok());
+        units.map(Amount::new).ok_or_else(|| error(Why::TooLarge))
+    }
+}
+
+impl FromStr for AmountText {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        let error = |why| AmountError {
+            text: text.to_owned(),
+            why,
+        };
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let unit = match unit.trim_start() {
+            "" if unit.is_empty() => None,
+            "wei" => Some(Unit::Wei),
+            "gwei" => Some(Unit::Gwei),
+            "ether" | "eth" => Some(Unit::Ether),
+            _ => return Err(error(Why::NotAnAmount)),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let point = number.contains('.');
+        if whole.is_empty() || (point && fraction.is_empty()) || fraction.contains('.') {
+            return Err(error(Why::NotAnAmount));
+        }
+        let digits = format!("{whole}{fraction}");
+        Ok(Self {
+            text: text.to_owned(),
+            digits: digits.parse().map_err(|_| error(Why::TooLarge))?,
+            // What does not fit is more decimals than any token has.
+            fraction: u8::try_from(fraction.len()).map_err(|_| error(Why::TooFine(u8::MAX)))?,
+            point,
+            unit,
+        })
+    }
+}
+
+impl fmt::Display for AmountText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a text is not an amount of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AmountError {
+    text: String,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    NotAnAmount,
+    NoUnit,
+    UnitOfCoin,
+    TooFine(u8),
+    TooLarge,
+}
+
+impl std::error::Error for AmountError {}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.text)?;
+        match self.why {
+            Why::NotAnAmount => {
+                f.write_str("is not an amount: write 1500 (units), 20gwei, 0.5ether, or 2.5 where a token is named")
+            }
+            Why::NoUnit => {
+                f.write_str("needs a unit where no token is named: write 0.5ether or 20gwei")
+            }
+            Why::UnitOfCoin => {
+                f.write_str("names a unit of the native coin, but the amount is one of a token: write 2.5 (tokens) or 1500 (units)")
+            }
+            Why::TooFine(decimals) => write!(
+                f,
+                "is finer than the smallest unit: at most {decimals} decimals"
+            ),
+            Why::TooLarge => f.write_str("is too large: the limit is 2^128 - 1 units"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(text: &str, token: &Token) -> Result<u128, AmountError> {
+        Ok(text.parse::<AmountText>()?.in_units_of(token)?.get())
+    }
+
+    fn usdc() -> Token {
+        Token {
+            address: Address::repeat_byte(1),
+            decimals: 6,
+            symbol: "USDC".to_owned(),
+        }
+    }
+
+    #[test]
+    fn reads_every_documented_form_exactly() {
+        let coin = Token::coin();
+        assert_eq!(units("1500", &coin), Ok(1500));
+        assert_eq!(units("0.5ether", &coin), Ok(500_000_000_000_000_000));
+        assert_eq!(units("0.5 eth", &coin), Ok(500_000_000_000_000_000));
+        assert_eq!(units("20gwei", &coin), Ok(20_000_000_000));
+        assert_eq!(units("7wei", &coin), Ok(7));
+        assert_eq!(units("0", &coin), Ok(0));
+        assert_eq!(units("2.5", &usdc()), Ok(2_500_000));
+        assert_eq!(units("2", &usdc()), Ok(2));
+        assert_eq!(units("2.0", &usdc()), Ok(2_000_000));
+        assert_eq!(units(&u128::MAX.to_string(), &coin), Ok(u128::MAX));
+    }
+
+    #[test]
+    fn refuses_what_is_ambiguous_inexact_or_too_large() {
+        let coin = Token::coin();
+        let why = |text: &str, token: &Token| units(text, token).map_err(|error| error.why);
+        for text in [
+            "", ".", "1.", ".5", "1.2.3", "-1", "+1", "1e18", "1,5", "0x10", "1 ", "ether",
+            "1kwei", "1_000", "١",
+        ] {
+            assert_eq!(why(text, &coin), Err(Why::NotAnAmount), "{text:?}");
+        }
+        assert_eq!(why("2.5", &coin), Err(Why::NoUnit));
+        assert_eq!(why("2gwei", &usdc()), Err(Why::UnitOfCoin));
+        assert_eq!(why("0.1wei", &coin), Err(Why::TooFine(0)));
+        assert_eq!(why("0.1234567", &usdc()), Err(Why::TooFine(6)));
+        assert_eq!(why("340282366920938463463374607431768211456", &coin), Err(Why::TooLarge));
+        assert_eq!(why(&"9".repeat(100), &coin), Err(Why::TooLarge));
+        assert_eq!(why("1000000000000000000000ether", &coin), Err(Why::TooLarge));
+    }
+
+    #[test]
+    fn shows_amounts_exactly_in_the_unit_that_reads_best() {
+        let coin = Token::coin();
+        let show = |units: u128| coin.show(U256::from(units));
+        assert_eq!(show(0), "0 ether");
+        assert_eq!(show(999_999), "999999 wei");
+        assert_eq!(show(1_000_000), "0.001 gwei");
+        assert_eq!(show(100_000_000_000_000), "0.0001 ether");
+        assert_eq!(show(1_500_000_000_000_000_000), "1.5 ether");
+        assert_eq!(show(1_000_000_000_000_000_001), "1.000000000000000001 ether");
+        assert_eq!(usdc().show(U256::from(2_500_000)), "2.5 USDC");
+        assert_eq!(usdc().show(U256::from(1)), "0.000001 USDC");
+    }
+
+    #[test]
+    fn tokens_with_absurd_decimals_are_an_error_and_not_a_panic() {
+        let odd = Token {
+            decimals: 255,
+            ..usdc()
+        };
+        assert_eq!(units("1.5", &odd).map_err(|error| error.why), Err(Why::TooLarge));
+        assert!(odd.show(U256::from(1)).starts_with("0.000"));
+    }
+}

@@ -1,0 +1,68 @@
+//! A private node for the demo.
+
+use std::{env, path::PathBuf};
+
+use alloy::{
+    node_bindings::{Anvil, AnvilInstance},
+    signers::local::PrivateKeySigner,
+};
+use eyre::{Result, WrapErr, eyre};
+
+/// Where the node comes from that the demo uses, and the key that has money there.
+pub(super) struct Node {
+    pub(super) url: String,
+    pub(super) key: PrivateKeySigner,
+    /// Keeps the process alive; it is killed when this is dropped.
+    _process: Option<AnvilInstance>,
+}
+
+/// The first account of every development node ("test test test ... junk"): its key is public.
+pub(super) fn dev_key() -> Result<PrivateKeySigner> {
+    let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    key.parse().wrap_err("the development key")
+}
+
+impl Node {
+    /// Starts anvil on a free port.
+    pub(super) async fn start() -> Result<Self> {
+        let path = find()?;
+        let start = move || {
+            Anvil::at(&path)
+                .args(["--hardfork", "osaka"])
+                .try_spawn()
+                .wrap_err_with(|| format!("cannot start {}", path.display()))
+        };
+        let process = tokio::task::spawn_blocking(start).await??;
+        Ok(Self {
+            url: process.endpoint(),
+            key: dev_key()?,
+            _process: Some(process),
+        })
+    }
+
+    /// A node that runs already.
+    pub(super) const fn running(url: String, key: PrivateKeySigner) -> Self {
+        Self {
+            url,
+            key,
+            _process: None,
+        }
+    }
+}
+
+/// anvil on PATH, or as the project's package manager put it into a folder above.
+fn find() -> Result<PathBuf> {
+    let on_path = env::var_os("PATH").unwrap_or_default();
+    let here = env::current_dir().unwrap_or_default();
+    let program = env::current_exe().unwrap_or_default();
+    let above = here.ancestors().chain(program.ancestors());
+    let mut candidates = env::split_paths(&on_path)
+        .map(|folder| folder.join("anvil"))
+        .chain(above.map(|folder| folder.join("node_modules/.bin/anvil")));
+    candidates.find(|path| path.is_file()).ok_or_else(|| {
+        eyre!(
+            "the demo needs `anvil`, a development node: run `npm ci` in the project's folder, install Foundry \
+             (https://getfoundry.sh), or name a running node with --rpc-url"
+        )
+    })
+}

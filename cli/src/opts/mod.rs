@@ -1,0 +1,9 @@
+//! Flags that several verbs share.
+
+mod chain;
+mod store;
+mod wallet;
+
+pub(crate) use chain::{ChainOpts, OfflineChainOpts};
+pub(crate) use store::StoreOpts;
+pub(crate) use wallet::{SendOpts, WalletOpts};

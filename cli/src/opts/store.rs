@@ -1,0 +1,38 @@
+//! Where durable state is.
+
+use std::{env, path::PathBuf};
+
+use cheque::store::Redb;
+use clap::Args;
+use eyre::{ContextCompat, Result};
+
+/// The store's file in its directory.
+const FILE: &str = "cheque.redb";
+
+/// Payer's and payee's records. Whoever loses them loses the money they stand for; they hold secrets, too.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct StoreOpts {
+    /// Directory of the durable records: deposits, cheques written, cheques received [default: cheque in the user's
+    /// data directory]
+    #[arg(long, value_name = "DIR", env = "CHEQUE_STORE")]
+    store: Option<PathBuf>,
+}
+
+impl StoreOpts {
+    /// Opens the store, or creates it.
+    pub(crate) fn open(&self) -> Result<Redb> {
+        Ok(Redb::open(self.directory()?.join(FILE))?)
+    }
+
+    fn directory(&self) -> Result<PathBuf> {
+        if let Some(directory) = &self.store {
+            return Ok(directory.clone());
+        }
+        let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+        let data = data.filter(|path| path.is_absolute());
+        let home = || env::home_dir().map(|home| home.join(".local/share"));
+        data.or_else(home)
+            .map(|data| data.join("cheque"))
+            .wrap_err("there is no home directory to keep records in: name one with --store DIR")
+    }
+}

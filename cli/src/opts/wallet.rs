@@ -1,0 +1,129 @@
+//! Whose key signs.
+
+use std::{env, fs, path::PathBuf};
+
+use alloy::{primitives::B256, signers::local::PrivateKeySigner};
+use clap::Args;
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+
+use crate::output::ask_secret;
+
+/// The environment variable that may hold the key itself.
+const KEY_VARIABLE: &str = "ETH_PRIVATE_KEY";
+
+/// A private key is never taken from the command line, where other users of the machine and the shell's history see
+/// it.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Wallet (or the private key in ETH_PRIVATE_KEY)")]
+pub(crate) struct WalletOpts {
+    /// Ask for the private key on the terminal
+    #[arg(long, short = 'i', alias = "interactive", conflicts_with_all = ["keystore", "account"])]
+    private_key: bool,
+
+    /// Use the encrypted key in this keystore file
+    #[arg(long, value_name = "PATH", env = "ETH_KEYSTORE", conflicts_with = "account")]
+    keystore: Option<PathBuf>,
+
+    /// Use the account of this name from Foundry's keystores (~/.foundry/keystores)
+    #[arg(long, value_name = "NAME", env = "ETH_KEYSTORE_ACCOUNT")]
+    account: Option<String>,
+
+    /// Read the keystore's password from this file instead of asking
+    #[arg(long, value_name = "PATH", env = "ETH_PASSWORD")]
+    password_file: Option<PathBuf>,
+}
+
+impl WalletOpts {
+    /// Unlocks the wallet: a flag's keystore before the key in the environment.
+    pub(crate) fn unlock(&self) -> Result<PrivateKeySigner> {
+        if self.private_key {
+            return parse_key(&ask_secret("private key")?);
+        }
+        if let Some(path) = self.keystore_path()? {
+            let password = self.password(&path)?;
+            return PrivateKeySigner::decrypt_keystore(&path, password)
+                .wrap_err_with(|| format!("cannot unlock the keystore {}", path.display()));
+        }
+        match env::var(KEY_VARIABLE) {
+            Ok(key) => parse_key(&key).wrap_err(KEY_VARIABLE),
+            Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not a private key"),
+            Err(env::VarError::NotPresent) => bail!(
+                "this needs a key: name one with --account or --keystore, set {KEY_VARIABLE}, or have it asked for with --private-key"
+            ),
+        }
+    }
+
+    /// Whether a wallet is named at all.
+    pub(crate) fn is_named(&self) -> bool {
+        self.private_key
+            || self.keystore.is_some()
+            || self.account.is_some()
+            || env::var_os(KEY_VARIABLE).is_some()
+    }
+
+    fn keystore_path(&self) -> Result<Option<PathBuf>> {
+        if let Some(path) = &self.keystore {
+            ensure!(path.is_file(), "there is no keystore file {}", path.display());
+            return Ok(Some(path.clone()));
+        }
+        let Some(name) = &self.account else {
+            return Ok(None);
+        };
+        let folder = match env::var_os("FOUNDRY_DIR") {
+            Some(folder) => PathBuf::from(folder),
+            None => env::home_dir()
+                .ok_or_else(|| eyre!("--account: there is no home directory; use --keystore PATH"))?
+                .join(".foundry"),
+        };
+        let path = folder.join("keystores").join(name);
+        ensure!(
+            path.is_file(),
+            "there is no account `{name}` in {}: `cast wallet import {name}` makes one",
+            folder.join("keystores").display()
+        );
+        Ok(Some(path))
+    }
+
+    fn password(&self, keystore: &std::path::Path) -> Result<String> {
+        let Some(path) = &self.password_file else {
+            return ask_secret(&format!("password of {}", keystore.display()));
+        };
+        let text = fs::read_to_string(path)
+            .wrap_err_with(|| format!("cannot read the password file {}", path.display()))?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+/// The text never becomes part of an error.
+fn parse_key(text: &str) -> Result<PrivateKeySigner> {
+    let bytes: B256 = text
+        .trim()
+        .parse()
+        .map_err(|_| eyre!("a private key is 32 bytes: 64 hex digits"))?;
+    PrivateKeySigner::from_bytes(&bytes).map_err(|_| eyre!("this number is not a private key"))
+}
+
+/// A wallet and how to use it, for verbs that send a transaction.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SendOpts {
+    #[command(flatten)]
+    pub(crate) wallet: WalletOpts,
+
+    /// Check and price the transaction on the node, but send nothing and record nothing
+    #[arg(long, help_heading = "Options")]
+    pub(crate) dry_run: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_key_is_refused_without_repeating_it() {
+        for key in ["", "0x12", "zz", &"0".repeat(64), &"f".repeat(64), &"1".repeat(66)] {
+            let error = format!("{:?}", parse_key(key).unwrap_err());
+            assert!(key.len() < 3 || !error.contains(key), "{error}");
+        }
+        assert!(parse_key(&format!(" 0x{}\n", "1".repeat(64))).is_ok());
+    }
+}

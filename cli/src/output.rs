@@ -1,0 +1,151 @@
+//! The only place that writes: results to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use eyre::{Result, WrapErr};
+use serde_json::Value;
+
+/// Where a command's words go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the result of a command: `text` without its last line break, or the JSON value.
+    ///
+    /// # Errors
+    /// Where stdout cannot be written, so that a result lost in a full disk does not look like success. A reader that
+    /// went away (`| head`) is no error.
+    pub(crate) fn result(&self, json: &Value, text: impl FnOnce() -> String) -> Result<()> {
+        let line = if self.json {
+            serde_json::to_string_pretty(json)?
+        } else {
+            text()
+        };
+        self.line(&line)
+    }
+
+    /// Prints one line of the result at once, for commands that go on: JSON in one line each.
+    pub(crate) fn event(&self, json: &Value, text: impl FnOnce() -> String) -> Result<()> {
+        let line = if self.json { json.to_string() } else { text() };
+        self.line(&line)
+    }
+
+    fn line(&self, line: &str) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        let written = writeln!(stdout, "{}", line.trim_end_matches('\n'));
+        match written.and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.wrap_err("cannot write the result to stdout"),
+        }
+    }
+
+    /// Tells what is going on, on stderr.
+    pub(crate) fn progress(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.stderr(text.as_ref());
+        }
+    }
+
+    /// Tells what the user should know although the command succeeds, on stderr.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        self.stderr(&format!("warning: {}", text.as_ref()));
+    }
+
+    /// Tells why the command failed, on stderr.
+    pub(crate) fn error(&self, text: &str, json: &Value) {
+        if self.json {
+            self.stderr(&json.to_string());
+        } else {
+            self.stderr(&format!("error: {text}"));
+        }
+    }
+
+    fn stderr(&self, text: &str) {
+        // Nothing is left to tell it to if stderr is gone.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Asks for a secret on the terminal, without echo.
+pub(crate) fn ask_secret(prompt: &str) -> Result<String> {
+    if !io::stdin().is_terminal() {
+        eyre::bail!("cannot ask for {prompt}: there is no terminal");
+    }
+    let _ = write!(io::stderr().lock(), "{prompt}: ");
+    rpassword::read_password().wrap_err_with(|| format!("cannot read {prompt}"))
+}
+
+/// Lines up columns: numbers to the right, words to the left, two spaces between.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let widest = cells.map(|cell| cell.chars().count()).max();
+        widest.unwrap_or(0).max(head[column].chars().count())
+    };
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let numeric = |column: usize| {
+        let mut cells = rows.iter().filter_map(|row| row.get(column));
+        cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()) && !cell.starts_with("0x"))
+    };
+    let right: Vec<_> = (0..head.len()).map(numeric).collect();
+    let mut text = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for (column, cell) in cells.enumerate() {
+            let gap = " ".repeat(widths[column] - cell.chars().count());
+            if column > 0 {
+                line.push_str("  ");
+            }
+            if right[column] {
+                line.push_str(&gap);
+                line.push_str(cell);
+            } else {
+                line.push_str(cell);
+                line.push_str(&gap);
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// `name  value` lines, the values lined up.
+pub(crate) fn fields(fields: &[(&str, String)]) -> String {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = fields
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {value}\n"));
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_line_up_numbers_to_the_right() {
+        let rows = vec![
+            vec!["a".to_owned(), "1".to_owned()],
+            vec!["long".to_owned(), "100".to_owned()],
+        ];
+        assert_eq!(table(&["who", "n"], &rows), "who     n\na       1\nlong  100\n");
+        assert_eq!(fields(&[("id", "x".into()), ("amount", "5".into())]), "id      x\namount  5\n");
+    }
+}
