@@ -1,0 +1,103 @@
+#!/usr/bin/env node
+// The test vectors that forge and cargo share: contracts/test/vectors/*.json.
+//
+//   node tools/vectors.mjs            write them; `cast` signs every message, and what it signs is compared
+//   node tools/vectors.mjs --record   the same with new block headers from anvil
+//   node tools/vectors.mjs --check    recompute all of it without either, and fail on any difference
+//
+// An implementation of its own, from the protocol's text: BigInt arithmetic, plain RLP, textbook secp256k1. It shares
+// nothing with the contract or the library, so where all three agree none of them has the others' mistakes.
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { hex } from './vectors/bytes.mjs';
+import { payouts, rolls, streams } from './vectors/draws.mjs';
+import { digest } from './vectors/eip712.mjs';
+import { seeds } from './vectors/headers.mjs';
+import { ids, signatures } from './vectors/ids.mjs';
+import { anvilHeader, castSign } from './vectors/outside.mjs';
+import { redemptions } from './vectors/redemptions.mjs';
+import { recover, sign as signOurselves } from './vectors/secp256k1.mjs';
+import { trees } from './vectors/trees.mjs';
+import { wire } from './vectors/wire.mjs';
+
+const folder = fileURLToPath(new URL('../contracts/test/vectors/', import.meta.url));
+const { values: options } = parseArgs({ options: { check: { type: 'boolean' }, record: { type: 'boolean' } } });
+
+// The block that the deposits of redemptions.json are drawn by.
+const DRAW_BLOCK = 300;
+
+async function recordedHeaders() {
+  if (!options.record) {
+    const { recorded } = JSON.parse(fs.readFileSync(`${folder}seeds.json`, 'utf8'));
+    return recorded.map((block) => ({ ...block, mixHash: block.seed }));
+  }
+  const headers = [];
+  for (const fork of ['osaka', 'prague']) {
+    const name = `anvil --hardfork ${fork}, block ${DRAW_BLOCK}`;
+    headers.push({ name, ...(await anvilHeader(fork, DRAW_BLOCK)) });
+  }
+  return headers;
+}
+
+// Nonces are deterministic (RFC 6979), so two correct signers make the same signature.
+const signed = new Map();
+function sign(bank, type, message, { key, address }) {
+  const hash = digest(bank, type, message);
+  const index = hex(hash) + hex(key);
+  if (!signed.has(index)) {
+    const signature = signOurselves(hash, key);
+    if (!recover(hash, signature)?.equals(address)) throw new Error(`our signature of a ${type} does not verify`);
+    if (!options.check && !castSign(bank, type, message, key, address).equals(signature)) {
+      throw new Error(`cast signs a ${type} differently`);
+    }
+    signed.set(index, signature);
+  }
+  return signed.get(index);
+}
+
+// Integers become decimal strings: JSON numbers lose precision beyond 2^53.
+function plain(value) {
+  if (typeof value === 'bigint') return String(value);
+  if (Buffer.isBuffer(value)) return hex(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]));
+  return value;
+}
+
+// What fits a line stands on one, so that a change shows as the few lines it changes.
+function layout(value, indent = '') {
+  const line = JSON.stringify(value, null, 1).replace(/\n */g, ' ');
+  if (typeof value !== 'object' || line.length + indent.length <= 120) return line;
+  const inner = `${indent}  `;
+  const entries = Array.isArray(value)
+    ? value.map((item) => inner + layout(item, inner))
+    : Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${layout(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  return `${open}\n${entries.join(',\n')}\n${indent}${close}`;
+}
+
+const headers = await recordedHeaders();
+const files = {
+  ids: ids(),
+  signatures: signatures(sign),
+  trees: trees(),
+  streams: streams(),
+  seeds: seeds(headers),
+  rolls: rolls(),
+  payouts: payouts(),
+  redemptions: redemptions(sign, headers[0]),
+  wire: wire(sign),
+};
+
+let stale = 0;
+for (const [name, content] of Object.entries(files)) {
+  const [file, text] = [`${folder}${name}.json`, `${layout(plain(content))}\n`];
+  if (!options.check) {
+    fs.writeFileSync(file, text);
+  } else if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) {
+    stale += 1;
+    process.stderr.write(`contracts/test/vectors/${name}.json is not what tools/vectors.mjs makes\n`);
+  }
+}
+process.exitCode = stale ? 1 : 0;
