@@ -1,8 +1,8 @@
 //! What can go wrong between this process and a chain.
 
-use crate::{Amount, Bank, DepositId, HeaderError, Outcome, UnsupportedChain};
+use crate::{HeaderError, Outcome, UnsupportedChain};
 use alloy::transports::{RpcError, TransportError};
-use alloy_primitives::{Address, B256, Bytes, TxHash};
+use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_sol_types::SolInterface;
 use cheque_bindings::IChequeBankErrors;
 use std::{fmt, time::Duration};
@@ -34,6 +34,9 @@ pub enum ChainError {
     /// The contract answers unlike a bank.
     #[error("the contract at {0} is not a cheque bank of this version")]
     NotABank(Address),
+    /// The contract answers unlike an ERC-20 token.
+    #[error("the contract at {0} is not an ERC-20 token")]
+    NotAToken(Address),
     /// The node follows another chain.
     #[error("the node follows chain {found}, the bank is on chain {expected}")]
     WrongChain {
@@ -82,15 +85,23 @@ pub enum ChainError {
         /// The number.
         nonce: u64,
     },
+    /// The transaction was sent from another account before, and is not mined.
+    #[error("{sent_by} has sent this before and it is not mined: repeat the command to send it from {account}")]
+    OtherAccount {
+        /// Who sent it.
+        sent_by: Address,
+        /// Who was to send it now.
+        account: Address,
+    },
     /// The sending account does not have enough of the native coin.
     #[error("{account} has {available} wei and needs {needed}, fees included")]
     NotEnoughCoin {
         /// The sender.
         account: Address,
         /// What it has.
-        available: alloy_primitives::U256,
+        available: U256,
         /// What the transaction may cost, with its value.
-        needed: alloy_primitives::U256,
+        needed: U256,
     },
     /// The wallet could not sign.
     #[error("the wallet could not sign: {0}")]
@@ -153,6 +164,7 @@ impl fmt::Display for Refusal {
                 e.received, e.expected
             ),
             E::ZeroAmount(_) => f.write_str("the amount is zero"),
+            E::AmountTooHigh(e) => write!(f, "{} is more than {}", e.amount, e.most),
             E::NotPayer(e) => write!(f, "only the payer {} can do this, not {}", e.payer, e.caller),
             E::ZeroSigner(_) => f.write_str("the deposit names no signer"),
             E::ZeroLane(_) => f.write_str("lane 0 holds no deposit"),

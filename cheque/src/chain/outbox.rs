@@ -1,0 +1,148 @@
+//! Transactions that must happen once: kept in the store before they leave the process.
+
+use super::{
+    ChainError,
+    sender::{Call, Sender, Sent, Signed},
+    stored::{Stored, StoredError},
+};
+use crate::store::{SentRecord, Swap, Table};
+
+/// How many blocks a transaction may wait before it is sent again for a higher fee.
+const PATIENCE: u64 = 10;
+
+/// Why a transaction that must happen once did not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnceError {
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// Another task of this process sends for the same purpose at this moment.
+    #[error("the same transaction is being sent elsewhere")]
+    Contended,
+}
+
+/// The record of a signed transaction.
+pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord {
+    SentRecord {
+        from: sender.address(),
+        nonce: signed.nonce,
+        at: head,
+        hashes: vec![signed.hash],
+        raw: signed.raw.clone(),
+    }
+}
+
+/// Sends `call` for the purpose that `key` names, unless it was sent before: then waits for that transaction, and after
+/// a while replaces it by one with a higher fee and the same nonce.
+pub(super) async fn send_once(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    call: &Call,
+    head: u64,
+) -> Result<Sent, OnceError> {
+    let turn = sender.turn().await;
+    let old = stored.sent(key).await?;
+    let sent = match &old {
+        None => {
+            let signed = turn.sign(call).await?;
+            let new = record(sender, &signed, head);
+            put(stored, key, None, &new).await?;
+            turn.submit(&new.raw, signed.hash).await?;
+            new
+        }
+        Some(old) => match decided(sender, old).await? {
+            Decided::Mined(sent) => {
+                forget(stored, key, old).await?;
+                return Ok(sent);
+            }
+            Decided::Gone(error) => {
+                forget(stored, key, old).await?;
+                return Err(error.into());
+            }
+            Decided::Waiting if head < old.at.saturating_add(PATIENCE) => {
+                let newest = old.hashes.last().copied().unwrap_or_default();
+                turn.submit(&old.raw, newest).await?;
+                old.clone()
+            }
+            Decided::Waiting => {
+                let signed = turn.sign_again(call, old.nonce, &old.raw).await?;
+                let mut new = record(sender, &signed, head);
+                new.hashes.splice(0..0, old.hashes.iter().copied());
+                put(stored, key, Some(old), &new).await?;
+                turn.submit(&new.raw, signed.hash).await?;
+                new
+            }
+        },
+    };
+    drop(turn);
+    finish(sender, stored, key, &sent).await
+}
+
+/// Waits for a transaction that was submitted, and forgets it when its fate is known.
+pub(super) async fn finish(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    sent: &SentRecord,
+) -> Result<Sent, OnceError> {
+    let result = sender.wait(&sent.hashes, sent.nonce).await;
+    if let Ok(_) | Err(ChainError::Failed(_) | ChainError::Replaced { .. }) = &result {
+        forget(stored, key, sent).await?;
+    }
+    Ok(result?)
+}
+
+enum Decided {
+    Mined(Sent),
+    Gone(ChainError),
+    Waiting,
+}
+
+async fn decided(sender: &Sender, old: &SentRecord) -> Result<Decided, ChainError> {
+    if old.from != sender.address() {
+        // Another account's transaction cannot be replaced, only looked for.
+        return Ok(match sender.mined(&old.hashes).await? {
+            Some(Ok(sent)) => Decided::Mined(sent),
+            Some(Err(error)) => Decided::Gone(error),
+            None => Decided::Gone(ChainError::OtherAccount {
+                sent_by: old.from,
+                account: sender.address(),
+            }),
+        });
+    }
+    let used = sender.mined_nonce().await? > old.nonce;
+    Ok(match sender.mined(&old.hashes).await? {
+        Some(Ok(sent)) => Decided::Mined(sent),
+        Some(Err(error)) => Decided::Gone(error),
+        None if used => Decided::Gone(ChainError::Replaced { nonce: old.nonce }),
+        None => Decided::Waiting,
+    })
+}
+
+async fn put(
+    stored: &Stored,
+    key: &[u8],
+    old: Option<&SentRecord>,
+    new: &SentRecord,
+) -> Result<(), OnceError> {
+    let old = old.map(SentRecord::to_bytes);
+    let swap = stored
+        .set(Table::Outbox, key.to_vec(), old, Some(new.to_bytes()))
+        .await?;
+    match swap {
+        Swap::Done => Ok(()),
+        Swap::Conflict { .. } => Err(OnceError::Contended),
+    }
+}
+
+/// Removes the record, unless somebody else has replaced it meanwhile.
+async fn forget(stored: &Stored, key: &[u8], old: &SentRecord) -> Result<(), StoredError> {
+    let old = Some(old.to_bytes());
+    let _replaced = stored.set(Table::Outbox, key.to_vec(), old, None).await?;
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! Sending transactions.
+
+use super::ChainError;
+use alloy::{
+    consensus::{Transaction, TxEnvelope},
+    eips::{BlockId, Decodable2718, Encodable2718, eip1559::Eip1559Estimation},
+    network::{Ethereum, EthereumWallet, NetworkWallet, TransactionBuilder},
+    providers::{DynProvider, Provider},
+    rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
+};
+use alloy_primitives::{Address, Bytes, TxHash, U256};
+use alloy_sol_types::SolCall;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, sleep},
+};
+
+/// A call to be sent as a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The contract.
+    pub to: Address,
+    /// The calldata.
+    pub input: Bytes,
+    /// Wei that go with it.
+    pub value: U256,
+}
+
+impl Call {
+    /// A call of a contract's function, without native coin.
+    pub fn new(to: Address, call: &impl SolCall) -> Self {
+        Self {
+            to,
+            input: call.abi_encode().into(),
+            value: U256::ZERO,
+        }
+    }
+
+    /// The same call with `value` wei.
+    pub fn with_value(mut self, value: U256) -> Self {
+        self.value = value;
+        self
+    }
+}
+
+/// What a transaction would cost at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Gas, with a margin.
+    pub gas: u64,
+    /// Wei per unit of gas, at most.
+    pub max_fee_per_gas: u128,
+    /// Of it, wei per unit for the block's proposer, at most.
+    pub max_priority_fee_per_gas: u128,
+    /// Wei in all, the value included.
+    pub max_cost: U256,
+}
+
+/// A transaction that is signed and not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Its hash.
+    pub hash: TxHash,
+    /// Its number among the account's transactions.
+    pub nonce: u64,
+    /// Its encoding (EIP-2718).
+    pub raw: Bytes,
+}
+
+/// A transaction that is in a block and has succeeded.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its hash.
+    pub hash: TxHash,
+    /// The block.
+    pub block: u64,
+    /// The gas it used.
+    pub gas_used: u64,
+    /// What it cost its sender in wei, the value excluded.
+    pub fee: U256,
+    /// The node's receipt.
+    pub receipt: Box<TransactionReceipt>,
+}
+
+/// Sends the transactions of one account. Cheap to clone; clones take turns, so that they do not use a nonce twice. Two
+/// senders of one account, in one process or two, do not know of each other.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    provider: DynProvider,
+    wallet: EthereumWallet,
+    address: Address,
+    chain_id: u64,
+    timeout: Duration,
+    turn: Arc<Mutex<()>>,
+}
+
+/// One account's turn to sign and submit.
+pub(super) struct Turn<'a> {
+    sender: &'a Sender,
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Sender {
+    /// How long to wait for a transaction to be mined, unless told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// Sends from the wallet's default account.
+    pub fn new(provider: DynProvider, wallet: EthereumWallet, chain_id: u64) -> Self {
+        let address = NetworkWallet::<Ethereum>::default_signer_address(&wallet);
+        Self {
+            provider,
+            wallet,
+            address,
+            chain_id,
+            timeout: Self::TIMEOUT,
+            turn: Arc::default(),
+        }
+    }
+
+    /// The same sender with another patience.
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The account.
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// What sending the call would cost now, or why it would fail. Sends nothing.
+    pub async fn estimate(&self, call: &Call) -> Result<Estimate, ChainError> {
+        let request = self.request(call);
+        let gas = match self.provider.estimate_gas(request).await {
+            Ok(gas) => gas,
+            Err(error) => {
+                // Nodes refuse to simulate what the account cannot pay, each in its own words.
+                self.check_coin(call.value).await?;
+                return Err(error.into());
+            }
+        };
+        // The state may be different when the transaction is mined.
+        let gas = gas.saturating_add(gas / 4);
+        let Eip1559Estimation {
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+        } = self.provider.estimate_eip1559_fees().await?;
+        let fee = U256::from(gas) * U256::from(max_fee_per_gas);
+        let max_cost = fee.saturating_add(call.value);
+        self.check_coin(max_cost).await?;
+        Ok(Estimate {
+            gas,
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+            max_cost,
+        })
+    }
+
+    /// Sends the call and waits until it is mined.
+    ///
+    /// After [`ChainError::NotMined`] the transaction may still be mined. Calls that must not happen twice go through
+    /// the payer and the payee, which keep what they have sent.
+    pub async fn send(&self, call: &Call) -> Result<Sent, ChainError> {
+        let turn = self.turn().await;
+        let signed = turn.sign(call).await?;
+        turn.submit(&signed.raw, signed.hash).await?;
+        drop(turn);
+        self.wait(&[signed.hash], signed.nonce).await
+    }
+
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        Turn {
+            sender: self,
+            _guard: self.turn.lock().await,
+        }
+    }
+
+    /// The account's next nonce, by what is in blocks.
+    pub(super) async fn mined_nonce(&self) -> Result<u64, ChainError> {
+        let count = self.provider.get_transaction_count(self.address);
+        Ok(count.block_id(BlockId::latest()).await?)
+    }
+
+    /// Waits until one of the transactions, which share a nonce, is mined.
+    pub(super) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<Sent, ChainError> {
+        const FIRST_PAUSE: Duration = Duration::from_millis(50);
+        const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // Asked before the receipts: if the nonce is used and there is no receipt afterwards, it is another's.
+            let used = self.mined_nonce().await? > nonce;
+            if let Some(sent) = self.mined(hashes).await? {
+                return sent;
+            }
+            if used {
+                return Err(ChainError::Replaced { nonce });
+            }
+            if start.elapsed() >= self.timeout {
+                return Err(ChainError::NotMined {
+                    hash: hashes.last().copied().unwrap_or_default(),
+                    after: self.timeout,
+                });
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The first of the transactions that is in a block: sent, or failed.
+    pub(super) async fn mined(
+        &self,
+        hashes: &[TxHash],
+    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
+        for hash in hashes {
+            if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await? {
+                return Ok(Some(sent(receipt)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn check_coin(&self, needed: U256) -> Result<(), ChainError> {
+        let available = self.provider.get_balance(self.address).await?;
+        if available >= needed {
+            return Ok(());
+        }
+        Err(ChainError::NotEnoughCoin {
+            account: self.address,
+            available,
+            needed,
+        })
+    }
+
+    fn request(&self, call: &Call) -> TransactionRequest {
+        TransactionRequest {
+            from: Some(self.address),
+            to: Some(call.to.into()),
+            value: Some(call.value),
+            input: TransactionInput::new(call.input.clone()),
+            ..TransactionRequest::default()
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Signs the call with the account's next nonce.
+    pub(super) async fn sign(&self, call: &Call) -> Result<Signed, ChainError> {
+        let estimate = self.sender.estimate(call).await?;
+        let provider = &self.sender.provider;
+        let nonce = provider.get_transaction_count(self.sender.address);
+        let nonce = nonce.pending().await?;
+        self.seal(call, nonce, &estimate).await
+    }
+
+    /// Signs the call again with the nonce of `old`, for fees that make nodes prefer it. Where `old` is no transaction,
+    /// for the fees of now.
+    pub(super) async fn sign_again(
+        &self,
+        call: &Call,
+        nonce: u64,
+        old: &[u8],
+    ) -> Result<Signed, ChainError> {
+        let mut estimate = self.sender.estimate(call).await?;
+        if let Ok(old) = TxEnvelope::decode_2718_exact(old) {
+            let fee = bumped(old.max_fee_per_gas());
+            let tip = bumped(old.max_priority_fee_per_gas().unwrap_or_default());
+            estimate.max_fee_per_gas = estimate.max_fee_per_gas.max(fee);
+            estimate.max_priority_fee_per_gas = estimate.max_priority_fee_per_gas.max(tip);
+        }
+        self.seal(call, nonce, &estimate).await
+    }
+
+    /// Hands a signed transaction to the node. Doing so again is harmless.
+    pub(super) async fn submit(&self, raw: &[u8], hash: TxHash) -> Result<(), ChainError> {
+        let provider = &self.sender.provider;
+        let Err(error) = provider.send_raw_transaction(raw).await else {
+            return Ok(());
+        };
+        // Nodes complain about what they have already; whether this is why, they say in many ways.
+        if provider.get_transaction_by_hash(hash).await?.is_some() {
+            return Ok(());
+        }
+        Err(error.into())
+    }
+
+    async fn seal(
+        &self,
+        call: &Call,
+        nonce: u64,
+        estimate: &Estimate,
+    ) -> Result<Signed, ChainError> {
+        let request = self
+            .sender
+            .request(call)
+            .with_chain_id(self.sender.chain_id)
+            .with_nonce(nonce)
+            .with_gas_limit(estimate.gas)
+            .with_max_fee_per_gas(estimate.max_fee_per_gas)
+            .with_max_priority_fee_per_gas(estimate.max_priority_fee_per_gas);
+        let signed = request.build(&self.sender.wallet).await;
+        let signed = signed.map_err(|error| ChainError::Wallet(error.into()))?;
+        Ok(Signed {
+            hash: *signed.tx_hash(),
+            nonce,
+            raw: signed.encoded_2718().into(),
+        })
+    }
+}
+
+/// An eighth more and one: what nodes want for a replacement is a tenth more.
+const fn bumped(fee: u128) -> u128 {
+    fee.saturating_add(fee / 8).saturating_add(1)
+}
+
+fn sent(receipt: TransactionReceipt) -> Result<Sent, ChainError> {
+    if !receipt.status() {
+        return Err(ChainError::Failed(receipt.transaction_hash));
+    }
+    Ok(Sent {
+        hash: receipt.transaction_hash,
+        block: receipt.block_number.unwrap_or_default(),
+        gas_used: receipt.gas_used,
+        fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
+        receipt: Box::new(receipt),
+    })
+}

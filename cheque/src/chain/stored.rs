@@ -1,0 +1,204 @@
+//! Typed, asynchronous access to a store.
+
+use crate::{
+    Account, AccountError, Amount, Bank, DepositId, Meta, MetaError, MetaKey,
+    store::{
+        AllowanceList, Change, DepositRecord, RecordError, SentRecord, Store, StoreError, Swap,
+        Table, account_key, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
+    },
+};
+use alloy_primitives::Address;
+use std::{fmt, ops::ControlFlow, sync::Arc};
+
+/// Why something stored could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// An account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A payee's meta.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// The runtime is being shut down.
+    #[error("the program is being shut down")]
+    ShuttingDown,
+}
+
+/// A [`Change`] that owns its parts.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedChange {
+    pub(super) table: Table,
+    pub(super) key: Vec<u8>,
+    pub(super) old: Option<Vec<u8>>,
+    pub(super) new: Option<Vec<u8>>,
+}
+
+/// A store, used from tasks that must not block.
+#[derive(Clone)]
+pub(super) struct Stored(Arc<dyn Store>);
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stored(..)")
+    }
+}
+
+impl Stored {
+    pub(super) const fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+
+    pub(super) async fn swap(&self, changes: Vec<OwnedChange>) -> Result<Swap, StoredError> {
+        self.blocking(move |store| {
+            let changes: Vec<Change<'_>> = changes
+                .iter()
+                .map(|change| Change {
+                    table: change.table,
+                    key: &change.key,
+                    old: change.old.as_deref(),
+                    new: change.new.as_deref(),
+                })
+                .collect();
+            Ok(store.swap(&changes)?)
+        })
+        .await
+    }
+
+    pub(super) async fn set(
+        &self,
+        table: Table,
+        key: Vec<u8>,
+        old: Option<Vec<u8>>,
+        new: Option<Vec<u8>>,
+    ) -> Result<Swap, StoredError> {
+        self.swap(vec![OwnedChange {
+            table,
+            key,
+            old,
+            new,
+        }])
+        .await
+    }
+
+    pub(super) async fn sent(&self, key: &[u8]) -> Result<Option<SentRecord>, StoredError> {
+        let bytes = self.get(Table::Outbox, key.to_vec()).await?;
+        Ok(bytes.as_deref().map(SentRecord::from_bytes).transpose()?)
+    }
+
+    pub(super) async fn deposit(
+        &self,
+        bank: &Bank,
+        id: DepositId,
+    ) -> Result<Option<DepositRecord>, StoredError> {
+        let key = deposit_key(bank, id).to_vec();
+        let bytes = self.get(Table::Deposits, key).await?;
+        let record = bytes.as_deref().map(DepositRecord::from_bytes);
+        Ok(record.transpose()?)
+    }
+
+    /// All deposits of a bank, by id.
+    pub(super) async fn deposits(
+        &self,
+        bank: &Bank,
+    ) -> Result<Vec<(DepositId, DepositRecord)>, StoredError> {
+        self.scan(Table::Deposits, bank_key(bank).to_vec(), |key, value| {
+            Ok((deposit_of_key(key)?, DepositRecord::from_bytes(value)?))
+        })
+        .await
+    }
+
+    pub(super) async fn list(
+        &self,
+        bank: &Bank,
+        id: DepositId,
+    ) -> Result<Option<AllowanceList>, StoredError> {
+        let key = deposit_key(bank, id).to_vec();
+        let bytes = self.get(Table::Trees, key).await?;
+        let list = bytes.as_deref().map(AllowanceList::from_bytes);
+        Ok(list.transpose()?)
+    }
+
+    pub(super) async fn account(
+        &self,
+        id: DepositId,
+        payee: Address,
+    ) -> Result<Option<Account>, StoredError> {
+        let key = account_key(id, payee).to_vec();
+        let bytes = self.get(Table::Accounts, key).await?;
+        Ok(bytes.as_deref().map(Account::from_bytes).transpose()?)
+    }
+
+    /// What was spent of a deposit: payees with an account, and their totals.
+    pub(super) async fn totals(&self, id: DepositId) -> Result<Vec<(Address, Amount)>, StoredError> {
+        self.scan(Table::Accounts, id.0.to_vec(), |key, value| {
+            Ok((payee_of_key(key)?, Account::from_bytes(value)?.total()))
+        })
+        .await
+    }
+
+    pub(super) async fn meta(&self, key: MetaKey) -> Result<Option<Meta>, StoredError> {
+        let key = received_key(key.bank, key.deposit, key.payee).to_vec();
+        let bytes = self.get(Table::Received, key).await?;
+        Ok(bytes.as_deref().map(Meta::from_bytes).transpose()?)
+    }
+
+    /// All metas under a bank's address, by deposit.
+    pub(super) async fn metas(&self, bank: Address) -> Result<Vec<Meta>, StoredError> {
+        let read = |_: &[u8], value: &[u8]| Ok(Meta::from_bytes(value)?);
+        self.scan(Table::Received, bank.to_vec(), read).await
+    }
+
+    async fn get(&self, table: Table, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoredError> {
+        self.blocking(move |store| Ok(store.get(table, &key)?))
+            .await
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        table: Table,
+        prefix: Vec<u8>,
+        read: impl Fn(&[u8], &[u8]) -> Result<T, StoredError> + Send + 'static,
+    ) -> Result<Vec<T>, StoredError> {
+        self.blocking(move |store| {
+            let mut rows = Ok(Vec::new());
+            store.scan(table, &prefix, &mut |key, value| {
+                match (&mut rows, read(key, value)) {
+                    (Ok(rows), Ok(row)) => {
+                        rows.push(row);
+                        ControlFlow::Continue(())
+                    }
+                    (_, Err(error)) => {
+                        rows = Err(error);
+                        ControlFlow::Break(())
+                    }
+                    (Err(_), Ok(_)) => ControlFlow::Break(()),
+                }
+            })?;
+            rows
+        })
+        .await
+    }
+
+    /// Runs `work` where it may block.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoredError> + Send + 'static,
+    ) -> Result<T, StoredError> {
+        let store = self.0.clone();
+        let task = tokio::task::spawn_blocking(move || work(&*store));
+        match task.await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoredError::ShuttingDown),
+            },
+        }
+    }
+}
