@@ -100,8 +100,8 @@ library Cheques {
 
     /// @dev Whether hashing `x` `k` times gives `anchor`.
     function _leadsTo(bytes32 x, uint256 k, bytes32 anchor) private pure returns (bool) {
-        for (uint256 i = 0; i < k; ++i) {
-            x = EfficientHashLib.hash(x);
+        unchecked {
+            while (k-- != 0) x = EfficientHashLib.hash(x);
         }
         return x == anchor;
     }
