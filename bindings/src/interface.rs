@@ -1,7 +1,10 @@
 //! The one place where the Solidity interface becomes Rust.
 //!
 //! The attributes of `sol!` cannot depend on a feature, hence two invocations; the interface itself exists once.
-#![allow(missing_docs)] // The text comes from the interface's NatSpec; what the macro adds around it has none.
+// What is documented comes from the interface's NatSpec; what the macro adds around it is not.
+#![allow(missing_docs)]
+// The macro turns every Solidity parameter into one of a Rust function.
+#![allow(clippy::too_many_arguments)]
 
 use alloy_sol_types::sol;
 

@@ -5,14 +5,26 @@
 //! ([`SolStruct`](alloy_sol_types::SolStruct)), calls, events and errors. Signed messages also need the bank's
 //! [`domain`].
 //!
+//! It also carries the contract's creation [`BYTECODE`] and the addresses that follow from it: a bank with the same
+//! settings has the same address on every chain ([`create2_address`]).
+//!
 //! The types say what is well-formed, not what is true: decoding a [`Deposit`] checks none of its terms.
 //!
 //! Feature `rpc` (off by default) adds `IChequeBank::new(address, provider)`, an `alloy-contract` instance with one
 //! method per function. Nothing else in this crate can reach a network.
 
+mod bytecode;
+mod deployments;
 mod domain;
 mod interface;
 
+pub use bytecode::{
+    BYTECODE, CREATE2_DEPLOYER, CREATE2_SALT, create2_address, create2_input, creation_code,
+};
+pub use deployments::{
+    DEFAULT_MIN_LEAD, Deployment, LOCAL_CHAIN, LOCAL_MIN_LEAD, VERIFIED, default_deployment,
+    verified_deployment,
+};
 pub use domain::{NAME, VERSION, domain};
 pub use interface::IChequeBank;
 #[doc(inline)]

@@ -1,0 +1,153 @@
+//! Interface, compiled contract and the ABI file for ethers-rs: the same functions, events and errors in all of them.
+
+use std::collections::BTreeMap;
+
+use alloy_json_abi::{EventParam, JsonAbi, Param};
+use alloy_sol_types::SolInterface;
+use cheque_bindings::{IChequeBankCalls, IChequeBankErrors, IChequeBankEvents};
+use serde_json::Value;
+
+use crate::artifacts::{artifact, read};
+
+/// The crate's own invocation of `sol!`, but with the ABI as a value.
+#[allow(missing_docs, clippy::too_many_arguments)]
+mod interface {
+    alloy_sol_types::sol! {
+        #![sol(abi)]
+        "../contracts/src/interfaces/IChequeBank.sol"
+    }
+}
+
+/// What can be called, emitted or thrown: a line each, with all names and types.
+///
+/// The names of Solidity types (`internalType`) are left out: `sol!` does not tell them.
+fn surface(mut abi: JsonAbi) -> BTreeMap<String, String> {
+    for function in abi.functions.values_mut().flatten() {
+        function
+            .inputs
+            .iter_mut()
+            .chain(&mut function.outputs)
+            .for_each(forget_internal);
+    }
+    for error in abi.errors.values_mut().flatten() {
+        error.inputs.iter_mut().for_each(forget_internal);
+    }
+    for event in abi.events.values_mut().flatten() {
+        for EventParam {
+            internal_type,
+            components,
+            ..
+        } in &mut event.inputs
+        {
+            *internal_type = None;
+            components.iter_mut().for_each(forget_internal);
+        }
+    }
+
+    let functions = abi
+        .functions()
+        .map(|f| (format!("function {}", f.signature()), format!("{f:?}")));
+    let events = abi
+        .events()
+        .map(|e| (format!("event {}", e.signature()), format!("{e:?}")));
+    let errors = abi
+        .errors()
+        .map(|e| (format!("error {}", e.signature()), format!("{e:?}")));
+    let special = [
+        ("fallback", abi.fallback.map(|f| format!("{f:?}"))),
+        ("receive", abi.receive.map(|f| format!("{f:?}"))),
+    ];
+    let special = special
+        .into_iter()
+        .filter_map(|(name, item)| Some((name.to_owned(), item?)));
+    functions
+        .chain(events)
+        .chain(errors)
+        .chain(special)
+        .collect()
+}
+
+fn forget_internal(param: &mut Param) {
+    param.internal_type = None;
+    param.components.iter_mut().for_each(forget_internal);
+}
+
+fn compiled(contract: &str) -> JsonAbi {
+    serde_json::from_value(artifact(contract)["abi"].clone()).expect("an artifact has an ABI")
+}
+
+#[test]
+fn compiled_contract_has_exactly_the_functions_events_and_errors_of_the_interface() {
+    let interface = surface(interface::IChequeBank::abi::contract());
+    let contract = surface(compiled("ChequeBank"));
+    assert!(
+        interface.len() > 40,
+        "the interface has {} items",
+        interface.len()
+    );
+
+    for (item, text) in &interface {
+        let found = contract
+            .get(item)
+            .unwrap_or_else(|| panic!("the contract lacks {item}"));
+        assert_eq!(found, text, "{item}");
+    }
+    for item in contract.keys() {
+        assert!(interface.contains_key(item), "the interface lacks {item}");
+    }
+}
+
+#[test]
+fn public_types_have_the_selectors_of_the_compiled_contract() {
+    let abi = compiled("ChequeBank");
+    let sorted = |mut selectors: Vec<[u8; 4]>| {
+        selectors.sort_unstable();
+        selectors
+    };
+
+    let functions = abi
+        .functions()
+        .map(|function| function.selector().0)
+        .collect();
+    assert_eq!(
+        sorted(IChequeBankCalls::selectors().collect()),
+        sorted(functions)
+    );
+    let errors = abi.errors().map(|error| error.selector().0).collect();
+    assert_eq!(
+        sorted(IChequeBankErrors::selectors().collect()),
+        sorted(errors)
+    );
+
+    let mut topics: Vec<_> = abi.events().map(|event| event.selector().0).collect();
+    topics.sort_unstable();
+    let mut ours = IChequeBankEvents::SELECTORS.to_vec();
+    ours.sort_unstable();
+    assert_eq!(ours, topics);
+}
+
+#[test]
+fn constructor_takes_a_lead_and_a_seed_source() {
+    let constructor = compiled("ChequeBank")
+        .constructor
+        .expect("the bank has settings");
+    let types: Vec<_> = constructor
+        .inputs
+        .iter()
+        .map(|input| input.selector_type())
+        .collect();
+    assert_eq!(types, ["uint64", "uint8"]);
+}
+
+#[test]
+fn abi_file_for_ethers_is_the_compiled_interface() {
+    let file = read(
+        "bindings/ethers/ChequeBank.abi.json",
+        "it belongs to the repository",
+    );
+    let file: Value = serde_json::from_str(&file).expect("the ABI file is JSON");
+    assert!(
+        file == artifact("IChequeBank")["abi"],
+        "the interface has changed; run\n  node -p 'JSON.stringify(require(\"./out/IChequeBank.sol/IChequeBank.json\").abi, null, 2)' > bindings/ethers/ChequeBank.abi.json"
+    );
+}
