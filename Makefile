@@ -61,6 +61,7 @@ test-contracts: setup ## Solidity tests on the release profile
 test-rust: setup ## Rust tests, documentation examples included
 	@tools/need anvil
 	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --doc $(CARGO_FLAGS)
+	@$(TIMED) 'core with k256' cargo test --quiet -p cheque --lib --no-default-features $(CARGO_FLAGS)
 	@$(TIMED) 'Rust tests' $(RUN_TESTS) $(CARGO_FLAGS)
 
 test-ethers: setup ## tests of the bindings for ethers-rs, which has a lock file of its own

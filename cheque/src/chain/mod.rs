@@ -16,6 +16,6 @@ pub use cost::{Prices, Rate, Rates};
 pub use error::{ChainError, Refusal, reason};
 pub use outbox::OnceError;
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
-pub use sender::{Call, Estimate, Sender, Sent, Signed};
+pub use sender::{Call, Estimate, Sender, Sent};
 pub use stored::StoredError;
 pub use token::Token;

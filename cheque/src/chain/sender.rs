@@ -4,7 +4,9 @@ use super::ChainError;
 use alloy::{
     consensus::{Transaction, TxEnvelope},
     eips::{BlockId, Decodable2718, Encodable2718, eip1559::Eip1559Estimation},
-    network::{Ethereum, EthereumWallet, NetworkWallet, TransactionBuilder},
+    network::{
+        Ethereum, EthereumWallet, NetworkTransactionBuilder, NetworkWallet, TransactionBuilder,
+    },
     providers::{DynProvider, Provider},
     rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
 };
@@ -59,7 +61,7 @@ pub struct Estimate {
 
 /// A transaction that is signed and not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub(super) struct Signed {
     /// Its hash.
     pub hash: TxHash,
     /// Its number among the account's transactions.

@@ -1,0 +1,242 @@
+//! Following deposits through their life.
+
+use super::{
+    Payer, PayerError, cutoff,
+    state::{Facts, may_be_closed, state},
+};
+use crate::{
+    Amount, DepositId, Purse,
+    chain::{Closed, DrawBlock, Head, PurseKey, stored::OwnedChange},
+    prize, roll,
+    store::{DepositRecord, DepositState, Swap, Table, deposit_key},
+};
+use alloy_primitives::Address;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, sleep},
+};
+
+/// A deposit has changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepositEvent {
+    /// The deposit.
+    pub id: DepositId,
+    /// Where it stood before.
+    pub before: DepositState,
+    /// Where it stands now.
+    pub state: DepositState,
+}
+
+/// What one look at the chain has shown.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) head: Head,
+    at: Instant,
+    states: HashMap<DepositId, DepositState>,
+}
+
+impl Payer {
+    /// Changes of state from now on, as [`Payer::poll`] finds them. A subscriber that lags far behind is told how many
+    /// it has missed; [`Payer::deposits`] always knows the present.
+    pub fn subscribe_deposit_events(&self) -> broadcast::Receiver<DepositEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Looks at the chain once, stores what has changed, and tells the subscribers. Sends no transaction. What it finds
+    /// depends on the chain alone.
+    pub async fn poll(&self) -> Result<Vec<DepositEvent>, PayerError> {
+        let _one_at_a_time = self.shared.looking.lock().await;
+        self.look_again().await
+    }
+
+    /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try.
+    pub async fn run(&self, mut on_error: impl FnMut(PayerError)) {
+        let pause = Duration::from_secs(self.reader.profile().block_time.max(1));
+        loop {
+            if let Err(error) = self.poll().await {
+                on_error(error);
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// The last look at the chain, or a new one if that is older than a block.
+    pub(super) async fn fresh_look(&self) -> Result<Arc<Look>, PayerError> {
+        if let Some(look) = self.recent_look() {
+            return Ok(look);
+        }
+        let _one_at_a_time = self.shared.looking.lock().await;
+        // Somebody else may have looked meanwhile.
+        if let Some(look) = self.recent_look() {
+            return Ok(look);
+        }
+        self.look_again().await?;
+        let look = self.recent_look();
+        look.ok_or_else(|| PayerError::Chain(crate::chain::ChainError::Slow))
+    }
+
+    /// Whether cheques can be written from a deposit, as far as `look` can tell.
+    pub(super) fn is_active(look: &Look, id: DepositId) -> bool {
+        look.states.get(&id) == Some(&DepositState::Active)
+    }
+
+    fn recent_look(&self) -> Option<Arc<Look>> {
+        let block = Duration::from_secs(self.reader.profile().block_time.max(1));
+        let look = self.shared.look.lock();
+        let look = look.unwrap_or_else(PoisonError::into_inner).clone();
+        look.filter(|look| look.at.elapsed() < block)
+    }
+
+    async fn look_again(&self) -> Result<Vec<DepositEvent>, PayerError> {
+        let at = Instant::now();
+        let head = self.reader.head().await?;
+        let deposits = self.stored.deposits(self.reader.bank()).await?;
+        let mut states: HashMap<_, _> = deposits
+            .iter()
+            .map(|(id, record)| (*id, record.state))
+            .collect();
+        let live: Vec<_> = deposits
+            .into_iter()
+            .filter(|(_, record)| !record.settled)
+            .collect();
+        let confirmed = self.reader.confirmed(head.number);
+        let asked: Vec<(PurseKey, u64)> = live
+            .iter()
+            .flat_map(|(_, record)| {
+                let terms = &record.deposit;
+                let purse = (terms.payer, terms.token, terms.lane);
+                [(purse, head.number), (purse, confirmed)]
+            })
+            .collect();
+        let purses = self.reader.purses(&asked).await?;
+
+        let mut events = Vec::new();
+        let mut draws = HashMap::new();
+        for ((id, record), purses) in live.into_iter().zip(purses.chunks_exact(2)) {
+            let facts = Facts {
+                head: head.number,
+                confirmed,
+                now: purses[0],
+                before: purses[1],
+                closed: self.closed(id, &record, head.number, purses[0]).await?,
+                winner: self
+                    .winner(id, &record, confirmed, purses[0], &mut draws)
+                    .await?,
+            };
+            let terms = &record.deposit;
+            let cutoff = cutoff(self.reader.profile());
+            let (new, settled) = state(id, terms, cutoff, self.reader.min_lead(), &facts);
+            states.insert(id, new);
+            let changed = DepositRecord {
+                state: new,
+                settled,
+                ..record.clone()
+            };
+            if changed != record && self.keep(id, &record, &changed).await? && new != record.state {
+                events.push(DepositEvent {
+                    id,
+                    before: record.state,
+                    state: new,
+                });
+            }
+        }
+        self.forget_trees(&states);
+        let look = Arc::new(Look { head, at, states });
+        *self
+            .shared
+            .look
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(look);
+        for event in &events {
+            // Nobody listening is fine.
+            let _ = self.shared.events.send(*event);
+        }
+        Ok(events)
+    }
+
+    async fn closed(
+        &self,
+        id: DepositId,
+        record: &DepositRecord,
+        head: u64,
+        now: Purse,
+    ) -> Result<Option<Closed>, PayerError> {
+        if !may_be_closed(id, &record.deposit, head, now) {
+            return Ok(None);
+        }
+        // Neither redemption nor reclaim is possible before.
+        let from = record.deposit.drawBlock + 1;
+        Ok(self.reader.closed(id, from, head).await?)
+    }
+
+    /// Who has won, once the draw block is deep enough. What was computed once is not computed again.
+    async fn winner(
+        &self,
+        id: DepositId,
+        record: &DepositRecord,
+        confirmed: u64,
+        now: Purse,
+        draws: &mut HashMap<u64, Option<DrawBlock>>,
+    ) -> Result<Option<Option<Address>>, PayerError> {
+        if let DepositState::Drawn { winner } = record.state {
+            return Ok(Some(winner));
+        }
+        let terms = &record.deposit;
+        let over = record.state == DepositState::Reclaimable;
+        if now != Purse::Open(id) || confirmed < terms.drawBlock || over {
+            return Ok(None);
+        }
+        let draw = match draws.entry(terms.drawBlock) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                unknown.insert(self.reader.draw_block(terms.drawBlock).await?)
+            }
+        };
+        let Some(draw) = draw else {
+            return Ok(None);
+        };
+        let roll = roll(draw.seed, id, Amount::new(terms.amount));
+        let tree = self.tree(id).await?;
+        let Some(payee) = tree.payee_at(roll) else {
+            return Ok(Some(None));
+        };
+        let (_, account) = self.account(id, payee).await?;
+        let start = tree.start(payee).unwrap_or_default();
+        let prize = prize(account.total(), account.allowance(), terms);
+        let wins = prize.is_some_and(|prize| prize.wins(start, roll));
+        Ok(Some(wins.then_some(payee)))
+    }
+
+    /// Stores a new state, unless somebody else has just done so.
+    async fn keep(
+        &self,
+        id: DepositId,
+        old: &DepositRecord,
+        new: &DepositRecord,
+    ) -> Result<bool, PayerError> {
+        let change = OwnedChange {
+            table: Table::Deposits,
+            key: deposit_key(self.reader.bank(), id).to_vec(),
+            old: Some(old.to_bytes()),
+            new: Some(new.to_bytes()),
+        };
+        Ok(self.stored.swap(vec![change]).await? == Swap::Done)
+    }
+
+    /// Trees of deposits that nothing is written from any more need no memory.
+    fn forget_trees(&self, states: &HashMap<DepositId, DepositState>) {
+        let trees = self.shared.trees.lock();
+        let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|id, _| {
+            matches!(
+                states.get(id),
+                None | Some(DepositState::Pending | DepositState::Active)
+            )
+        });
+    }
+}
