@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Deploy} from "../script/Deploy.s.sol";
+import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {AuthorizationToken} from "./mocks/AuthorizationToken.sol";
+import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
+import {Digests} from "./utils/Digests.sol";
+import {Headers} from "./utils/Headers.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @notice A chain with a bank on it, a few people with money, and the tools to act for them.
+abstract contract BaseTest is Test {
+    /// @notice Terms that may be opened, with the tree they commit to.
+    struct Round {
+        IChequeBank.Deposit deposit;
+        bytes32 id;
+        Tree tree;
+    }
+
+    address internal constant NATIVE = address(0);
+    address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
+    bytes internal constant HISTORY_CODE =
+        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
+    address internal constant DEPLOYER = 0x4e59b44847b379578588920cA78FbF26c0B4956C;
+    bytes internal constant DEPLOYER_CODE =
+        hex"7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3";
+
+    uint64 internal constant MIN_LEAD = 128;
+    uint64 internal constant WINDOW = 1000;
+    uint64 internal constant LANES = 4;
+    uint256 internal constant START_BLOCK = 10_000_000;
+    uint256 internal constant START_TIME = 1_740_000_000;
+
+    Deploy internal script;
+    IChequeBank internal bank;
+    AuthorizationToken internal token;
+
+    Account internal payer;
+    Account internal signer;
+    Account internal ann;
+    Account internal ben;
+    Account internal cyd;
+    address internal relayer;
+
+    address[] private _accounts;
+    mapping(bytes32 id => uint128) private _amountOf;
+
+    function setUp() public virtual {
+        vm.roll(START_BLOCK);
+        vm.warp(START_TIME);
+        vm.prevrandao(uint256(keccak256("prevrandao")));
+        vm.etch(HISTORY, HISTORY_CODE);
+        vm.etch(DEPLOYER, DEPLOYER_CODE);
+
+        // By name and not by `new`, so that not every test contract carries the bank's bytecode.
+        script = Deploy(deployCode("Deploy.s.sol:Deploy"));
+        bank = script.deploy(MIN_LEAD, IChequeBank.SeedSource.PrevRandao);
+        token = new AuthorizationToken(6);
+
+        payer = makeAccount("payer");
+        signer = makeAccount("signer");
+        ann = makeAccount("ann");
+        ben = makeAccount("ben");
+        cyd = makeAccount("cyd");
+        relayer = makeAddr("relayer");
+        _watch(payer.addr);
+        _watch(signer.addr);
+        _watch(ann.addr);
+        _watch(ben.addr);
+        _watch(cyd.addr);
+        _watch(relayer);
+    }
+
+    /* MONEY */
+
+    /// @dev From here on `_assertConserved` counts what the account has in the bank.
+    function _watch(address account) internal {
+        _accounts.push(account);
+    }
+
+    function _know(bytes32 id, uint128 amount) internal {
+        _amountOf[id] = amount;
+    }
+
+    /// @dev Idle money and open deposits of everybody are exactly what the bank holds.
+    function _assertConserved(address asset) internal view {
+        uint256 accounted = 0;
+        for (uint256 i = 0; i < _accounts.length; i++) {
+            for (uint64 lane = 0; lane < LANES; lane++) {
+                (uint256 idle, bytes32 id) = bank.purse(_accounts[i], asset, lane);
+                assertTrue(id == 0 || (idle == 0 && _amountOf[id] > 0), "a purse with a deposit nobody knows");
+                accounted += idle + _amountOf[id];
+            }
+        }
+        assertEq(accounted, _holdings(asset), "accounted balances differ from holdings");
+    }
+
+    function _holdings(address asset) internal view returns (uint256) {
+        return asset == NATIVE ? address(bank).balance : AuthorizationToken(asset).balanceOf(address(bank));
+    }
+
+    function _idle(address account, address asset, uint64 lane) internal view returns (uint256 idle) {
+        (idle,) = bank.purse(account, asset, lane);
+    }
+
+    function _openId(Round memory r) internal view returns (bytes32 id) {
+        (, id) = bank.purse(r.deposit.payer, r.deposit.token, r.deposit.lane);
+    }
+
+    /// @dev Adds to the balance of `account` out of thin air.
+    function _fund(address asset, address account, uint256 amount) internal {
+        address giver = makeAddr("giver");
+        if (asset == NATIVE) {
+            vm.deal(giver, amount);
+            vm.prank(giver);
+            bank.fund{value: amount}(asset, account, amount);
+        } else {
+            AuthorizationToken(asset).mint(giver, amount);
+            vm.startPrank(giver);
+            AuthorizationToken(asset).approve(address(bank), amount);
+            bank.fund(asset, account, amount);
+            vm.stopPrank();
+        }
+    }
+
+    /* TERMS */
+
+    function _leaf(address payee, uint128 allowance) internal pure returns (Leaf memory) {
+        return Leaf(payee, allowance, bytes16(keccak256(abi.encode("salt", payee, allowance))));
+    }
+
+    function _leaves(uint128 anns, uint128 bens, uint128 cyds) internal view returns (Leaf[] memory leaves) {
+        leaves = new Leaf[](3);
+        leaves[0] = _leaf(ann.addr, anns);
+        leaves[1] = _leaf(ben.addr, bens);
+        leaves[2] = _leaf(cyd.addr, cyds);
+    }
+
+    /// @dev Terms in lane 1 with the earliest draw; change `deposit` and call `_seal` for others.
+    function _round(address asset, uint128 minPayout, Leaf[] memory leaves) internal returns (Round memory r) {
+        r.tree = AllowanceTrees.build(leaves);
+        r.deposit.payer = payer.addr;
+        r.deposit.signer = signer.addr;
+        r.deposit.token = asset;
+        r.deposit.lane = 1;
+        r.deposit.amount = uint128(r.tree.total);
+        r.deposit.minPayout = minPayout;
+        r.deposit.drawBlock = uint64(vm.getBlockNumber()) + MIN_LEAD;
+        r.deposit.lastRedeemBlock = r.deposit.drawBlock + WINDOW;
+        r.deposit.root = r.tree.root;
+        _seal(r);
+    }
+
+    /// @dev 60, 30 and 10 units for Ann, Ben and Cyd.
+    function _smallRound(address asset, uint128 minPayout) internal returns (Round memory) {
+        return _round(asset, minPayout, _leaves(60, 30, 10));
+    }
+
+    /// @dev Everything is Ann's: her cheque for all of it wins whatever the seed.
+    function _certainRound(address asset, uint128 amount) internal returns (Round memory) {
+        Leaf[] memory leaves = new Leaf[](1);
+        leaves[0] = _leaf(ann.addr, amount);
+        return _round(asset, 0, leaves);
+    }
+
+    function _seal(Round memory r) internal {
+        r.id = _digest(Digests.deposit(r.deposit));
+        _know(r.id, r.deposit.amount);
+    }
+
+    function _open(Round memory r) internal {
+        (uint256 idle,) = bank.purse(r.deposit.payer, r.deposit.token, r.deposit.lane);
+        if (idle < r.deposit.amount) _fund(r.deposit.token, r.deposit.payer, r.deposit.amount - idle);
+        vm.prank(r.deposit.payer);
+        assertEq(bank.open(r.deposit), r.id, "id");
+    }
+
+    /* SIGNATURES */
+
+    function _digest(bytes32 structHash) internal view returns (bytes32) {
+        return Digests.digest(Digests.domain(address(bank), block.chainid), structHash);
+    }
+
+    function _signDigest(Account memory by, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(by.key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function _sign(Account memory by, bytes32 structHash) internal view returns (bytes memory) {
+        return _signDigest(by, _digest(structHash));
+    }
+
+    /// @dev The other signature of the same key over the same digest: s mirrored, v flipped.
+    function _highS(bytes memory signature) internal pure returns (bytes memory) {
+        (bytes32 r, bytes32 s, uint8 v) = _split(signature);
+        uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        return abi.encodePacked(r, bytes32(order - uint256(s)), v == 27 ? uint8(28) : uint8(27));
+    }
+
+    /// @dev The same signature with v as 0 or 1.
+    function _lowV(bytes memory signature) internal pure returns (bytes memory) {
+        (bytes32 r, bytes32 s, uint8 v) = _split(signature);
+        return abi.encodePacked(r, s, v - 27);
+    }
+
+    /// @dev The same signature in the 64 bytes of EIP-2098.
+    function _compact(bytes memory signature) internal pure returns (bytes memory) {
+        (bytes32 r, bytes32 s, uint8 v) = _split(signature);
+        return abi.encodePacked(r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
+    }
+
+    function _split(bytes memory signature) internal pure returns (bytes32 r, bytes32 s, uint8 v) {
+        assembly ("memory-safe") {
+            r := mload(add(signature, 32))
+            s := mload(add(signature, 64))
+            v := byte(0, mload(add(signature, 96)))
+        }
+    }
+
+    function _authorize(Account memory from, AuthorizationToken asset, uint256 value, bytes32 nonce)
+        internal
+        view
+        returns (IChequeBank.Authorization memory a)
+    {
+        a.value = value;
+        a.validAfter = block.timestamp - 1;
+        a.validBefore = block.timestamp + 1 hours;
+        bytes32 digest = asset.authorizationDigest(
+            asset.RECEIVE_TYPE(), from.addr, address(bank), value, a.validAfter, a.validBefore, nonce
+        );
+        (a.v, a.r, a.s) = vm.sign(from.key, digest);
+    }
+
+    /* CHEQUES */
+
+    function _indexOf(Round memory r, address payee) internal pure returns (uint256) {
+        for (uint256 i = 0; i < r.tree.leaves.length; i++) {
+            if (r.tree.leaves[i].payee == payee) return i;
+        }
+        revert("no such payee");
+    }
+
+    /// @dev The payee's plain cheque, signed, with its proof; credited to its balance, without header or consent.
+    function _redemption(Round memory r, address payee, uint128 spent)
+        internal
+        view
+        returns (IChequeBank.Redemption memory x)
+    {
+        uint256 i = _indexOf(r, payee);
+        x.deposit = r.deposit;
+        x.allowance = r.tree.leaves[i].allowance;
+        x.salt = r.tree.leaves[i].salt;
+        x.path = r.tree.proofs[i].path;
+        x.siblings = r.tree.proofs[i].siblings;
+        x.payee = payee;
+        x.spent = spent;
+        _resign(x, r.id, signer);
+    }
+
+    function _resign(IChequeBank.Redemption memory x, bytes32 id, Account memory by) internal view {
+        x.signature = _sign(by, Digests.cheque(id, x.payee, x.spent, x.anchor, x.step));
+    }
+
+    function _consent(Round memory r, Account memory payee, uint128 total, address to)
+        internal
+        view
+        returns (bytes memory)
+    {
+        return _sign(payee, Digests.consent(r.id, total, to));
+    }
+
+    /// @dev Turns a redemption into one of a stream of n steps that shows k of them.
+    function _stream(IChequeBank.Redemption memory x, bytes32 id, uint128 step, uint256 n, uint256 k) internal view {
+        bytes32 value = keccak256("x_0");
+        for (uint256 i = 0; i < n; i++) {
+            if (i == n - k) x.x = value;
+            value = keccak256(abi.encode(value));
+        }
+        x.anchor = value;
+        x.step = step;
+        x.k = k;
+        _resign(x, id, signer);
+    }
+
+    /* DRAW */
+
+    /// @dev Makes `hash` the hash of a block, as BLOCKHASH and the history contract would give it.
+    function _setHash(uint256 number, bytes32 hash) internal {
+        uint256 current = vm.getBlockNumber();
+        if (number < current && current - number <= 256) vm.setBlockhash(number, hash);
+        vm.store(HISTORY, bytes32(number % 8191), hash);
+    }
+
+    /// @dev Mines past the draw block of a round, which has this mixHash.
+    function _draw(Round memory r, bytes32 mixHash) internal returns (bytes memory header) {
+        header = Headers.header(r.deposit.drawBlock, mixHash);
+        vm.roll(uint256(r.deposit.drawBlock) + 1);
+        _setHash(r.deposit.drawBlock, keccak256(header));
+    }
+
+    /// @dev Like `_draw`, and the seed is recorded.
+    function _drawAndRecord(Round memory r, bytes32 mixHash) internal {
+        bytes memory header = _draw(r, mixHash);
+        bank.recordSeed(r.deposit.drawBlock, header);
+    }
+
+    function _rollOf(bytes32 id, uint256 amount, bytes32 seed) internal pure returns (uint256) {
+        return ((uint256(keccak256(abi.encodePacked(seed, id))) >> 128) * amount) >> 128;
+    }
+
+    /// @dev A seed whose roll lies in [from, to).
+    function _seedFor(Round memory r, uint256 from, uint256 to) internal pure returns (bytes32 seed) {
+        for (uint256 i = 0; i < 20_000; i++) {
+            seed = keccak256(abi.encode("mix", i));
+            uint256 roll = _rollOf(r.id, r.deposit.amount, seed);
+            if (from <= roll && roll < to) return seed;
+        }
+        revert("no seed found");
+    }
+
+    /// @dev A seed by which the payee wins if everything was spent.
+    function _seedOf(Round memory r, address payee) internal pure returns (bytes32) {
+        uint256 i = _indexOf(r, payee);
+        uint256 start = r.tree.proofs[i].start;
+        return _seedFor(r, start, start + r.tree.leaves[i].allowance);
+    }
+
+    /// @dev PROTOCOL.md, "Payout and range".
+    function _payoutAndRange(IChequeBank.Deposit memory d, uint256 allowance, uint256 spent)
+        internal
+        pure
+        returns (uint256 payout, uint256 range)
+    {
+        uint256 full = spent * d.amount / allowance;
+        if (full >= d.minPayout) return (full, allowance);
+        return (d.minPayout, spent * d.amount / d.minPayout);
+    }
+
+    /* EXPECTATIONS */
+
+    function _expectNotRedeemable(IChequeBank.Redemption memory x, IChequeBank.Outcome why) internal {
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
+        assertEq(uint8(outcome), uint8(why), "outcomeOf");
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, why));
+        bank.redeem(x);
+    }
+}
