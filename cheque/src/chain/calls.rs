@@ -53,12 +53,7 @@ impl Call {
     }
 
     /// Opens another's deposit by its signature over [`Bank::open_digest`].
-    pub fn open_for(
-        bank: &Bank,
-        deposit: &Deposit,
-        deadline: U256,
-        signature: &Signature,
-    ) -> Self {
+    pub fn open_for(bank: &Bank, deposit: &Deposit, deadline: U256, signature: &Signature) -> Self {
         let call = IChequeBank::openForCall {
             deposit: deposit.clone(),
             deadline,

@@ -46,7 +46,9 @@ pub enum ChainError {
         found: u64,
     },
     /// A rollup without the contract that tells its data fees.
-    #[error("chain {0} does not tell what it charges for data, so the cost of redeeming is unknown")]
+    #[error(
+        "chain {0} does not tell what it charges for data, so the cost of redeeming is unknown"
+    )]
     NoFeeOracle(u64),
     /// The node does not have a block.
     #[error("the node does not have block {0}")]
@@ -66,7 +68,9 @@ pub enum ChainError {
     #[error("the call reverts ({})", revert_text(.0))]
     Reverted(Bytes),
     /// The transaction is in a block but reverted.
-    #[error("transaction {0} was mined but reverted: somebody was faster, or the state changed meanwhile")]
+    #[error(
+        "transaction {0} was mined but reverted: somebody was faster, or the state changed meanwhile"
+    )]
     Failed(TxHash),
     /// The transaction is not in a block yet. It may still be: look again before sending another.
     #[error(
@@ -86,7 +90,9 @@ pub enum ChainError {
         nonce: u64,
     },
     /// The transaction was sent from another account before, and is not mined.
-    #[error("{sent_by} has sent this before and it is not mined: repeat the command to send it from {account}")]
+    #[error(
+        "{sent_by} has sent this before and it is not mined: repeat the command to send it from {account}"
+    )]
     OtherAccount {
         /// Who sent it.
         sent_by: Address,
@@ -148,7 +154,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use IChequeBankErrors as E;
         match &*self.0 {
-            E::LeadOutOfRange(e) => write!(f, "a lead of {} blocks is not in 1..={}", e.minLead, e.most),
+            E::LeadOutOfRange(e) => {
+                write!(f, "a lead of {} blocks is not in 1..={}", e.minLead, e.most)
+            }
             E::NoRandomness(e) => write!(
                 f,
                 "this chain has no randomness (prevrandao is {}); use a bank with the block hash as its seed",
@@ -165,7 +173,11 @@ impl fmt::Display for Refusal {
             ),
             E::ZeroAmount(_) => f.write_str("the amount is zero"),
             E::AmountTooHigh(e) => write!(f, "{} is more than {}", e.amount, e.most),
-            E::NotPayer(e) => write!(f, "only the payer {} can do this, not {}", e.payer, e.caller),
+            E::NotPayer(e) => write!(
+                f,
+                "only the payer {} can do this, not {}",
+                e.payer, e.caller
+            ),
             E::ZeroSigner(_) => f.write_str("the deposit names no signer"),
             E::ZeroLane(_) => f.write_str("lane 0 holds no deposit"),
             E::MinPayoutTooHigh(e) => write!(
@@ -183,12 +195,22 @@ impl fmt::Display for Refusal {
                 "the last block to redeem, {}, is not after the draw block {}",
                 e.lastRedeemBlock, e.drawBlock
             ),
-            E::UnusableId(e) => write!(f, "the id {} would read as money: change the terms", e.depositId),
+            E::UnusableId(e) => write!(
+                f,
+                "the id {} would read as money: change the terms",
+                e.depositId
+            ),
             E::PurseBusy(e) => write!(f, "the purse holds the open deposit {}", e.openDepositId),
             E::InsufficientFunds(e) => {
-                write!(f, "{} units are there and {} are needed", e.available, e.needed)
+                write!(
+                    f,
+                    "{} units are there and {} are needed",
+                    e.available, e.needed
+                )
             }
-            E::PurseMismatch(_) => f.write_str("both deposits must have the same payer, token and lane"),
+            E::PurseMismatch(_) => {
+                f.write_str("both deposits must have the same payer, token and lane")
+            }
             E::DepositNotOpen(e) => write!(f, "deposit {} is not open", e.depositId),
             E::StillRedeemable(e) => write!(
                 f,
@@ -197,7 +219,9 @@ impl fmt::Display for Refusal {
             ),
             E::NotRedeemable(e) => write!(f, "it cannot be redeemed: {}", reason(e.outcome)),
             E::InvalidSignature(e) => write!(f, "the signature is not one by {}", e.account),
-            E::SignatureExpired(e) => write!(f, "the signed agreement was valid until {}", e.deadline),
+            E::SignatureExpired(e) => {
+                write!(f, "the signed agreement was valid until {}", e.deadline)
+            }
             E::NonceUsed(e) => write!(f, "nonce {} of {} is used", e.nonce, e.account),
             E::BlockUnknown(e) => write!(
                 f,

@@ -1,11 +1,12 @@
 //! The client: follows a chain, sends transactions, opens and redeems deposits.
 
 mod calls;
-mod clock;
 mod connect;
 mod cost;
 mod error;
+mod machine;
 mod outbox;
+mod payer;
 mod reader;
 mod sender;
 mod stored;
@@ -15,7 +16,13 @@ pub use connect::connect;
 pub use cost::{Prices, Rate, Rates};
 pub use error::{ChainError, Refusal, reason};
 pub use outbox::OnceError;
+pub use payer::{
+    DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
+    SignedOpening,
+};
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use sender::{Call, Estimate, Sender, Sent};
 pub use stored::StoredError;
 pub use token::Token;
+
+pub use crate::store::{DepositRecord, DepositState};

@@ -89,7 +89,9 @@ impl Reader {
             seed_source: profile.seed_source,
         };
         let latest = BlockId::latest();
-        let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest).await?;
+        let domain = reader
+            .call(&IChequeBank::eip712DomainCall {}, latest)
+            .await?;
         let expected = reader.bank.domain();
         if expected.name.as_deref() != Some(domain.name.as_str())
             || expected.version.as_deref() != Some(domain.version.as_str())

@@ -136,7 +136,10 @@ impl Stored {
     }
 
     /// What was spent of a deposit: payees with an account, and their totals.
-    pub(super) async fn totals(&self, id: DepositId) -> Result<Vec<(Address, Amount)>, StoredError> {
+    pub(super) async fn totals(
+        &self,
+        id: DepositId,
+    ) -> Result<Vec<(Address, Amount)>, StoredError> {
         self.scan(Table::Accounts, id.0.to_vec(), |key, value| {
             Ok((payee_of_key(key)?, Account::from_bytes(value)?.total()))
         })
@@ -155,7 +158,11 @@ impl Stored {
         self.scan(Table::Received, bank.to_vec(), read).await
     }
 
-    async fn get(&self, table: Table, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoredError> {
+    pub(super) async fn get(
+        &self,
+        table: Table,
+        key: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, StoredError> {
         self.blocking(move |store| Ok(store.get(table, &key)?))
             .await
     }
@@ -168,8 +175,10 @@ impl Stored {
     ) -> Result<Vec<T>, StoredError> {
         self.blocking(move |store| {
             let mut rows = Ok(Vec::new());
-            store.scan(table, &prefix, &mut |key, value| {
-                match (&mut rows, read(key, value)) {
+            store.scan(
+                table,
+                &prefix,
+                &mut |key, value| match (&mut rows, read(key, value)) {
                     (Ok(rows), Ok(row)) => {
                         rows.push(row);
                         ControlFlow::Continue(())
@@ -179,8 +188,8 @@ impl Stored {
                         ControlFlow::Break(())
                     }
                     (Err(_), Ok(_)) => ControlFlow::Break(()),
-                }
-            })?;
+                },
+            )?;
             rows
         })
         .await

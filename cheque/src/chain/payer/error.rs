@@ -28,6 +28,9 @@ pub enum PayerError {
     /// The payment.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness: {0}")]
+    NoRandomness(#[from] getrandom::Error),
     /// The payer has no wallet to send transactions with.
     #[error("sending a transaction takes a wallet, and this payer has none")]
     NoSender,
@@ -68,7 +71,9 @@ pub enum PayerError {
     #[error("the store has deposit {0} already")]
     Exists(DepositId),
     /// The draw would come before anybody could be paid.
-    #[error("the draw block {draw_block} is too soon: the earliest that leaves time to pay is {earliest}")]
+    #[error(
+        "the draw block {draw_block} is too soon: the earliest that leaves time to pay is {earliest}"
+    )]
     DrawTooSoon {
         /// The draw block asked for.
         draw_block: u64,

@@ -51,7 +51,7 @@ impl Payer {
     /// depends on the chain alone.
     pub async fn poll(&self) -> Result<Vec<DepositEvent>, PayerError> {
         let _one_at_a_time = self.shared.looking.lock().await;
-        self.look_again().await
+        Ok(self.look_again().await?.1)
     }
 
     /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try.
@@ -75,9 +75,7 @@ impl Payer {
         if let Some(look) = self.recent_look() {
             return Ok(look);
         }
-        self.look_again().await?;
-        let look = self.recent_look();
-        look.ok_or_else(|| PayerError::Chain(crate::chain::ChainError::Slow))
+        Ok(self.look_again().await?.0)
     }
 
     /// Whether cheques can be written from a deposit, as far as `look` can tell.
@@ -92,7 +90,7 @@ impl Payer {
         look.filter(|look| look.at.elapsed() < block)
     }
 
-    async fn look_again(&self) -> Result<Vec<DepositEvent>, PayerError> {
+    async fn look_again(&self) -> Result<(Arc<Look>, Vec<DepositEvent>), PayerError> {
         let at = Instant::now();
         let head = self.reader.head().await?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
@@ -138,11 +136,14 @@ impl Payer {
                 ..record.clone()
             };
             if changed != record && self.keep(id, &record, &changed).await? && new != record.state {
-                events.push(DepositEvent {
+                let event = DepositEvent {
                     id,
                     before: record.state,
                     state: new,
-                });
+                };
+                // At once, for the next deposit may fail. Nobody listening is fine.
+                let _ = self.shared.events.send(event);
+                events.push(event);
             }
         }
         self.forget_trees(&states);
@@ -151,12 +152,8 @@ impl Payer {
             .shared
             .look
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(look);
-        for event in &events {
-            // Nobody listening is fine.
-            let _ = self.shared.events.send(*event);
-        }
-        Ok(events)
+            .unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
+        Ok((look, events))
     }
 
     async fn closed(
@@ -206,9 +203,14 @@ impl Payer {
             return Ok(Some(None));
         };
         let (_, account) = self.account(id, payee).await?;
-        let start = tree.start(payee).unwrap_or_default();
+        let start = tree
+            .proof(payee)
+            .and_then(|proof| proof.start(payee, terms).ok());
         let prize = prize(account.total(), account.allowance(), terms);
-        let wins = prize.is_some_and(|prize| prize.wins(start, roll));
+        let wins = match (start, prize) {
+            (Some(start), Some(prize)) => prize.wins(start, roll),
+            _ => false,
+        };
         Ok(Some(wins.then_some(payee)))
     }
 

@@ -13,11 +13,7 @@ pub use follow::DepositEvent;
 pub use pay::Payment;
 pub use request::{DepositRequest, Draw, Funding, Planned};
 
-use super::{
-    Rates, Reader, Sender,
-    clock::unix_now,
-    stored::Stored,
-};
+use super::{Rates, Reader, Sender, machine::unix_now, stored::Stored};
 use crate::{
     AllowanceTree, Amount, ChainProfile, DepositId, SigningKey,
     store::{DepositRecord, Store},

@@ -3,7 +3,7 @@
 use super::{Payer, PayerError, cutoff};
 use crate::{
     AllowanceTree, Amount, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, MasterSalt, Purse,
-    chain::{Head, Reader, sender::Call},
+    chain::{Head, Reader, machine::random, sender::Call},
     check_terms, redeem_gas,
     store::{AllowanceList, DepositState},
 };
@@ -51,15 +51,15 @@ pub struct DepositRequest {
     pub redeem_window: Option<u64>,
     /// The smallest payout, in token units; `None`: 50 times what a redemption costs now, at most the amount.
     pub min_payout: Option<Amount>,
-    /// The secret behind the tree's salts: 32 bytes from a cryptographic random number generator, fresh for each
-    /// deposit.
-    pub master: MasterSalt,
+    /// The secret behind the tree's salts, fresh for each deposit; `None`: from the operating system's random number
+    /// generator.
+    pub master: Option<MasterSalt>,
     /// Which money goes in.
     pub funding: Funding,
 }
 
 impl DepositRequest {
-    /// A deposit of native coin with the defaults for everything not named, and a random master salt.
+    /// A deposit of native coin with the defaults for everything not named.
     pub fn new(allowances: Vec<(Address, Amount)>, signer: Address, draw: Draw) -> Self {
         Self {
             allowances,
@@ -70,7 +70,7 @@ impl DepositRequest {
             draw,
             redeem_window: None,
             min_payout: None,
-            master: MasterSalt::from_bytes(alloy_primitives::B256::random().0),
+            master: None,
             funding: Funding::default(),
         }
     }
@@ -109,8 +109,12 @@ impl Payer {
             .checked_add(window)
             .ok_or(PayerError::BlockOutOfRange)?;
 
+        let master = match &request.master {
+            Some(master) => master.clone(),
+            None => MasterSalt::from_bytes(random()?),
+        };
         let list = AllowanceList {
-            master: request.master.clone(),
+            master,
             allowances: request.allowances.clone(),
         };
         let tree = build_tree(&list).await?;

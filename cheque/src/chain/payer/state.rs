@@ -1,6 +1,6 @@
 //! Where a deposit stands, as a function of what the chain says.
 
-use crate::{Amount, Deposit, DepositId, Purse, chain::Closed, store::DepositState};
+use crate::{Deposit, DepositId, Purse, chain::Closed, store::DepositState};
 use alloy_primitives::Address;
 
 /// What the chain says about a deposit at one head.
@@ -30,7 +30,10 @@ pub(super) fn state(
 ) -> (DepositState, bool) {
     let open = Purse::Open(id);
     if facts.now == open {
-        return (open_state(deposit, cutoff, facts, facts.before == open), false);
+        return (
+            open_state(deposit, cutoff, facts, facts.before == open),
+            false,
+        );
     }
     let closed_state = |closed: &Closed| match *closed {
         Closed::Redeemed {
@@ -55,12 +58,7 @@ pub(super) fn state(
     }
 }
 
-fn open_state(
-    deposit: &Deposit,
-    cutoff: u64,
-    facts: &Facts,
-    confirmed: bool,
-) -> DepositState {
+fn open_state(deposit: &Deposit, cutoff: u64, facts: &Facts, confirmed: bool) -> DepositState {
     if !confirmed {
         return DepositState::Pending;
     }
@@ -85,6 +83,7 @@ pub(super) fn may_be_closed(id: DepositId, deposit: &Deposit, head: u64, now: Pu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Amount;
     use alloy_primitives::B256;
 
     const ID: DepositId = DepositId(B256::repeat_byte(7));
@@ -150,7 +149,10 @@ mod tests {
 
     #[test]
     fn a_deposit_that_was_never_opened_is_lost_once_it_cannot_be() {
-        assert_eq!(state_of(at(995, IDLE, IDLE)), (DepositState::Pending, false));
+        assert_eq!(
+            state_of(at(995, IDLE, IDLE)),
+            (DepositState::Pending, false)
+        );
         assert_eq!(state_of(at(996, IDLE, IDLE)), (DepositState::Lost, false));
         assert_eq!(state_of(at(998, IDLE, IDLE)), (DepositState::Lost, true));
     }

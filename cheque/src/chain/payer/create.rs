@@ -1,0 +1,220 @@
+//! Opening deposits and taking money back.
+
+use super::{DepositRequest, Funding, Payer, PayerError, Planned};
+use crate::{
+    Amount, Deposit, DepositId, Purse, Signature,
+    chain::{
+        Sender, outbox,
+        sender::{Call, Sent},
+        stored::OwnedChange,
+    },
+    store::{DepositRecord, DepositState, SentRecord, Swap, Table, deposit_key},
+};
+use alloy_primitives::{Address, U256};
+
+/// A deposit whose `open` is in a block.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The deposit's id.
+    pub id: DepositId,
+    /// Its terms.
+    pub deposit: Deposit,
+    /// The transaction.
+    pub sent: Sent,
+}
+
+/// All that a relayer needs to open a payer's deposit.
+#[derive(Clone, Debug)]
+pub struct SignedOpening {
+    /// The deposit's terms.
+    pub deposit: Deposit,
+    /// Until when the agreement counts, seconds since 1970, inclusive.
+    pub deadline: U256,
+    /// The payer's signature.
+    pub signature: Signature,
+}
+
+impl Payer {
+    /// Opens a deposit, and waits until the transaction is mined (not until the deposit is active: see
+    /// [`Payer::subscribe_deposit_events`]).
+    ///
+    /// Terms, list and the signed transaction are stored before anything is sent. After a crash or
+    /// [`NotMined`](crate::chain::ChainError::NotMined), the deposit is in the store as pending: [`Payer::poll`] finds out
+    /// what became of it, [`Payer::open`] goes on with the same transaction.
+    pub async fn create_deposit(&self, request: &DepositRequest) -> Result<Opened, PayerError> {
+        let planned = self.plan_deposit(request, None).await?;
+        self.execute(planned).await
+    }
+
+    /// Reclaims `expired` (unless it is closed already) and opens a deposit in its purse, in one transaction. Otherwise
+    /// like [`Payer::create_deposit`].
+    pub async fn reopen(
+        &self,
+        expired: DepositId,
+        request: &DepositRequest,
+    ) -> Result<Opened, PayerError> {
+        let planned = self.plan_deposit(request, Some(expired)).await?;
+        self.execute(planned).await
+    }
+
+    /// Stores a deposit without opening it: [`Payer::open`] does, or a relayer with [`Payer::sign_opening`]. Its money
+    /// has to be in its purse or in the payer's balance if a relayer opens it.
+    pub async fn prepare_deposit(&self, request: &DepositRequest) -> Result<Planned, PayerError> {
+        let planned = self.plan_deposit(request, None).await?;
+        self.store_planned(&planned, None).await?;
+        Ok(planned)
+    }
+
+    /// Opens a stored deposit, and waits until the transaction is mined. Where one was sent before, it is this one that
+    /// is waited for, and replaced by one with a higher fee and the same nonce if it takes long.
+    pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
+        let deposit = self.record(id).await?.deposit;
+        let sender = self.sender_of(deposit.payer)?;
+        let head = self.reader.head().await?.number;
+        let purse = (deposit.payer, deposit.token, deposit.lane);
+        let idle = match self.reader.purse(purse, head).await? {
+            Purse::Idle(idle) => idle,
+            // Mined already, or refused by the bank.
+            Purse::Open(_) => Amount::ZERO,
+        };
+        let value = self
+            .value_for(&deposit, idle, Funding::BalanceFirst)
+            .await?;
+        let call = Call::open(self.reader.bank(), &deposit, value);
+        let sent = outbox::send_once(sender, &self.stored, &open_key(id), &call, head).await?;
+        Ok(Opened { id, deposit, sent })
+    }
+
+    /// The payer's agreement that anybody may open a stored deposit until `deadline` (seconds since 1970), signed with
+    /// this payer's key, which has to be the account's.
+    pub async fn sign_opening(
+        &self,
+        id: DepositId,
+        deadline: U256,
+    ) -> Result<SignedOpening, PayerError> {
+        let deposit = self.record(id).await?.deposit;
+        let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
+        if key.address() != deposit.payer {
+            return Err(PayerError::WrongWallet {
+                payer: deposit.payer,
+                wallet: key.address(),
+            });
+        }
+        let signature = key.sign(self.reader.bank().open_digest(id, deadline));
+        Ok(SignedOpening {
+            deposit,
+            deadline,
+            signature,
+        })
+    }
+
+    /// Takes a deposit back that nobody redeemed in time. The money becomes idle money of its purse.
+    pub async fn reclaim(&self, id: DepositId) -> Result<Sent, PayerError> {
+        let deposit = self.record(id).await?.deposit;
+        // Anybody may reclaim for the payer.
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        let call = Call::reclaim(self.reader.bank(), &deposit);
+        let key = purpose(b"reclaim", id);
+        Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
+    }
+
+    /// Adds what is missing for a deposit of `amount` to the wallet's balance in the bank: for tokens by a token approval,
+    /// where needed, and a transfer. Returns the transactions it took, in order.
+    pub async fn ensure_funded(
+        &self,
+        token: Address,
+        amount: Amount,
+    ) -> Result<Vec<Sent>, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        let account = sender.address();
+        let bank = self.reader.bank();
+        let balance = self.reader.balance(account, token).await?;
+        let missing = amount.to_u256().saturating_sub(balance);
+        if missing.is_zero() {
+            return Ok(Vec::new());
+        }
+        let mut sent = Vec::new();
+        if !token.is_zero() {
+            let approved = self.reader.token(token);
+            if approved.approved(account, bank.address()).await? < missing {
+                sent.push(sender.send(&Call::approve(bank, token, missing)).await?);
+            }
+        }
+        // Not more than `amount`.
+        let fund = Call::fund(bank, token, account, Amount::new(missing.to()));
+        sent.push(sender.send(&fund).await?);
+        Ok(sent)
+    }
+
+    async fn execute(&self, planned: Planned) -> Result<Opened, PayerError> {
+        let sender = self.sender_of(planned.deposit.payer)?;
+        let turn = sender.turn().await;
+        let signed = turn.sign(&planned.call).await?;
+        let record = outbox::record(sender, &signed, planned.head.number);
+        self.store_planned(&planned, Some(&record)).await?;
+        turn.submit(&signed.raw, signed.hash).await?;
+        drop(turn);
+        let key = open_key(planned.id);
+        let sent = outbox::finish(sender, &self.stored, &key, &record).await?;
+        Ok(Opened {
+            id: planned.id,
+            deposit: planned.deposit,
+            sent,
+        })
+    }
+
+    /// Terms, list and transaction, all or none.
+    async fn store_planned(
+        &self,
+        planned: &Planned,
+        open: Option<&SentRecord>,
+    ) -> Result<(), PayerError> {
+        let key = deposit_key(self.reader.bank(), planned.id).to_vec();
+        let record = DepositRecord {
+            deposit: planned.deposit.clone(),
+            since: planned.head.number,
+            state: DepositState::Pending,
+            settled: false,
+        };
+        let fresh = |table, key, new| OwnedChange {
+            table,
+            key,
+            old: None,
+            new: Some(new),
+        };
+        let mut changes = vec![
+            fresh(Table::Deposits, key.clone(), record.to_bytes()),
+            fresh(Table::Trees, key, planned.list.to_bytes()),
+        ];
+        if let Some(open) = open {
+            let key = open_key(planned.id);
+            changes.push(fresh(Table::Outbox, key, open.to_bytes()));
+        }
+        match self.stored.swap(changes).await? {
+            Swap::Done => Ok(()),
+            Swap::Conflict { .. } => Err(PayerError::Exists(planned.id)),
+        }
+    }
+
+    /// The wallet, if it is `payer`'s: only the payer itself may call `open`.
+    fn sender_of(&self, payer: Address) -> Result<&Sender, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        if sender.address() == payer {
+            return Ok(sender);
+        }
+        Err(PayerError::WrongWallet {
+            payer,
+            wallet: sender.address(),
+        })
+    }
+}
+
+fn open_key(id: DepositId) -> Vec<u8> {
+    purpose(b"open", id)
+}
+
+/// The key in the outbox of what is sent once for a deposit.
+pub(in crate::chain) fn purpose(what: &[u8], id: DepositId) -> Vec<u8> {
+    [what, id.0.as_slice()].concat()
+}
