@@ -44,6 +44,8 @@
 //! Modules [`store`] and [`chain`] put durable records and an Ethereum node around the core.
 
 mod allowance;
+#[cfg(feature = "chain")]
+pub mod chain;
 mod cheque;
 mod deposit;
 mod draw;
@@ -54,6 +56,7 @@ mod payee;
 mod payer;
 mod profile;
 mod signature;
+pub mod store;
 mod stream;
 mod wire;
 
