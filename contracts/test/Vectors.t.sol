@@ -222,9 +222,10 @@ contract VectorsTest is VectorFiles {
             if (v.count > 128) continue; // sorting by insertion takes too long
             Leaf[] memory leaves = new Leaf[](v.count);
             for (uint256 j = 0; j < v.count; j++) {
-                uint256 h = uint256(keccak256(abi.encode(j)));
-                address payee = address(uint160(h));
-                uint256 allowance = v.allowances.length == 0 ? 1 + (h >> 192 >> j % 64) : v.allowances[j];
+                bytes32 h = keccak256(abi.encode(j));
+                address payee = address(uint160(uint256(h)));
+                uint64 size = uint64(bytes8(h)) >> (j % 64);
+                uint256 allowance = v.allowances.length == 0 ? uint256(size) + 1 : v.allowances[j];
                 // forge-lint: disable-next-line(unsafe-typecast) an allowance of a vector is a uint128
                 leaves[j] = Leaf(payee, uint128(allowance), bytes16(keccak256(abi.encodePacked(v.master, payee))));
             }

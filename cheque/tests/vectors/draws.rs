@@ -1,0 +1,189 @@
+//! seeds.json, rolls.json, payouts.json.
+
+use crate::file::{Int, deposit_of, vectors};
+use alloy_primitives::{B256, Bytes};
+use cheque::{Amount, DepositId, HeaderError, Prize, Seed, prize, roll, seed_from_header};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Seeds {
+    recorded: Vec<Header>,
+    mainnet: Vec<Header>,
+    crafted: Vec<Header>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    name: String,
+    verdict: Option<String>,
+    hash: B256,
+    seed: B256,
+    header: Bytes,
+}
+
+#[test]
+fn headers_of_real_blocks_yield_their_mix_hash_and_proof_of_work_yields_none() {
+    let vectors: Seeds = vectors!("seeds");
+    assert!(vectors.recorded.len() == 2 && vectors.mainnet.len() == 2);
+    for v in vectors.recorded.iter().chain(&vectors.mainnet) {
+        let expected = if v.seed.is_zero() {
+            Err(HeaderError::HasDifficulty)
+        } else {
+            Ok(Seed(v.seed))
+        };
+        assert_eq!(seed_from_header(&v.header, v.hash), expected, "{}", v.name);
+    }
+}
+
+#[test]
+fn a_header_is_only_that_of_the_block_with_its_hash() {
+    let vectors: Seeds = vectors!("seeds");
+    let [one, other] = &vectors.recorded[..] else {
+        panic!("two headers are recorded")
+    };
+    assert_eq!(
+        seed_from_header(&one.header, other.hash),
+        Err(HeaderError::WrongHash {
+            found: one.hash,
+            expected: other.hash
+        })
+    );
+}
+
+#[test]
+fn crafted_headers_have_the_verdict_of_the_vectors() {
+    let vectors: Seeds = vectors!("seeds");
+    assert!(vectors.crafted.len() > 50);
+    for v in vectors.crafted {
+        let found = seed_from_header(&v.header, v.hash);
+        let as_expected = match v.verdict.as_deref() {
+            Some("ok") => found == Ok(Seed(v.seed)),
+            Some("malformed") => found == Err(HeaderError::Malformed),
+            Some("difficulty") => found == Err(HeaderError::HasDifficulty),
+            Some("no_randomness") => matches!(found, Err(HeaderError::NoRandomness(_))),
+            verdict => panic!("{}: unknown verdict {verdict:?}", v.name),
+        };
+        assert!(as_expected, "{}: {found:?}", v.name);
+    }
+}
+
+#[derive(Deserialize)]
+struct Rolls {
+    rolls: Vec<RollVector>,
+}
+
+#[derive(Deserialize)]
+struct RollVector {
+    amount: Amount,
+    id: DepositId,
+    seed: B256,
+    roll: Amount,
+}
+
+#[test]
+fn rolls_are_the_vectors_and_reach_both_ends_of_the_deposit() {
+    let vectors: Rolls = vectors!("rolls");
+    for v in &vectors.rolls {
+        assert_eq!(roll(Seed(v.seed), v.id, v.amount), v.roll, "{}", v.amount);
+    }
+    let small = || vectors.rolls.iter().filter(|v| v.amount.get() == 10_001);
+    assert!(small().any(|v| v.roll.is_zero()));
+    assert!(small().any(|v| v.roll.get() == 10_000));
+}
+
+#[derive(Deserialize)]
+struct Payouts {
+    payouts: Vec<Payout>,
+    wins: Vec<Win>,
+    values: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Terms {
+    amount: Amount,
+    allowance: Amount,
+    min_payout: Amount,
+    spent: Amount,
+}
+
+impl Terms {
+    fn prize(&self) -> Option<Prize> {
+        let deposit = deposit_of(B256::ZERO, self.amount.get(), self.min_payout.get());
+        prize(self.spent, self.allowance, &deposit)
+    }
+}
+
+#[derive(Deserialize)]
+struct Payout {
+    #[serde(flatten)]
+    terms: Terms,
+    payout: Amount,
+    range: Amount,
+}
+
+#[derive(Deserialize)]
+struct Win {
+    start: Amount,
+    range: Amount,
+    roll: Amount,
+    wins: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Value {
+    #[serde(flatten)]
+    terms: Terms,
+    redeem_cost: Amount,
+    value: Int<u128>,
+}
+
+#[test]
+fn payouts_and_ranges_around_the_smallest_payout_are_the_vectors() {
+    let vectors: Payouts = vectors!("payouts");
+    assert!(!vectors.payouts.is_empty());
+    for v in vectors.payouts {
+        let (payout, range) = (v.payout, v.range);
+        assert_eq!(v.terms.prize(), Some(Prize { payout, range }));
+    }
+}
+
+#[test]
+fn a_range_wins_from_its_start_to_before_its_end() {
+    let vectors: Payouts = vectors!("payouts");
+    assert!(vectors.wins.iter().any(|v| v.wins) && vectors.wins.iter().any(|v| !v.wins));
+    for v in vectors.wins {
+        let prize = Prize {
+            payout: Amount::MAX,
+            range: v.range,
+        };
+        assert_eq!(
+            prize.wins(v.start, v.roll),
+            v.wins,
+            "{} in {}",
+            v.roll,
+            v.start
+        );
+    }
+}
+
+#[test]
+fn values_net_of_the_cost_of_redeeming_are_the_vectors() {
+    let vectors: Payouts = vectors!("payouts");
+    assert!(!vectors.values.is_empty());
+    for v in vectors.values {
+        let value = v
+            .terms
+            .prize()
+            .unwrap()
+            .expected_value(v.terms.amount, v.redeem_cost);
+        assert_eq!(
+            value.get(),
+            v.value.0,
+            "{} at {}",
+            v.terms.spent,
+            v.redeem_cost
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! The vector files as Rust types.
+
+use alloy_primitives::{Address, B256, U256};
+use cheque::{Bank, Deposit};
+use serde::{Deserialize, Deserializer, de};
+use std::{borrow::Cow, fmt, str::FromStr};
+
+/// Reads `contracts/test/vectors/$name.json`.
+macro_rules! vectors {
+    ($name:literal) => {
+        serde_json::from_str(include_str!(concat!(
+            "../../../contracts/test/vectors/",
+            $name,
+            ".json"
+        )))
+        .unwrap()
+    };
+}
+pub(crate) use vectors;
+
+/// An integer, which the files keep as a decimal string.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Int<T>(pub(crate) T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Int<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Where a vector belongs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Place {
+    chain_id: Int<u64>,
+    bank: Address,
+}
+
+impl Place {
+    pub(crate) fn bank(&self) -> Bank {
+        Bank::new(self.chain_id.0, self.bank)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Terms {
+    payer: Address,
+    signer: Address,
+    token: Address,
+    lane: Int<u64>,
+    amount: Int<u128>,
+    min_payout: Int<u128>,
+    draw_block: Int<u64>,
+    last_redeem_block: Int<u64>,
+    root: B256,
+}
+
+/// For `#[serde(deserialize_with)]`: a deposit's terms.
+pub(crate) fn deposit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Deposit, D::Error> {
+    let terms = Terms::deserialize(deserializer)?;
+    Ok(Deposit {
+        payer: terms.payer,
+        signer: terms.signer,
+        token: terms.token,
+        lane: terms.lane.0,
+        amount: terms.amount.0,
+        minPayout: terms.min_payout.0,
+        drawBlock: terms.draw_block.0,
+        lastRedeemBlock: terms.last_redeem_block.0,
+        root: terms.root,
+    })
+}
+
+/// Terms in which only what a proof or a payout depends on is set.
+pub(crate) fn deposit_of(root: B256, amount: u128, min_payout: u128) -> Deposit {
+    Deposit {
+        payer: Address::ZERO,
+        signer: Address::ZERO,
+        token: Address::ZERO,
+        lane: 1,
+        amount,
+        minPayout: min_payout,
+        drawBlock: 300,
+        lastRedeemBlock: 301,
+        root,
+    }
+}
+
+/// The word of a purse that holds an open deposit.
+pub(crate) fn word(id: B256) -> U256 {
+    U256::from_be_bytes(id.0)
+}

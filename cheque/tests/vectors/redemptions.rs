@@ -1,0 +1,138 @@
+//! redemptions.json: whole deposits, judged as the bank judges them.
+
+use crate::file::{Int, Place, deposit, vectors, word};
+use alloy_primitives::{Address, B128, B256, Bytes, U256};
+use cheque::{
+    Amount, BankState, Deposit, DepositId, Outcome, Redemption, Seed, SeedSource, evaluate, roll,
+    seed_from_header,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scene {
+    #[serde(flatten)]
+    place: Place,
+    draw_block: Int<u64>,
+    block_hash: B256,
+    seed: B256,
+    header: Bytes,
+    deposits: Vec<Drawn>,
+    redemptions: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Drawn {
+    name: String,
+    #[serde(deserialize_with = "deposit")]
+    deposit: Deposit,
+    id: DepositId,
+    roll: Amount,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    deposit: Int<usize>,
+    outcome: String,
+    payout: Amount,
+    caller: Address,
+    payee: Address,
+    allowance: Int<u128>,
+    salt: B128,
+    path: Int<u64>,
+    siblings: Bytes,
+    spent: Int<u128>,
+    anchor: B256,
+    step: Int<u128>,
+    signature: Bytes,
+    k: U256,
+    x: B256,
+    header: String,
+    to: Address,
+    consent: Bytes,
+}
+
+#[derive(Deserialize)]
+struct Seeds {
+    recorded: Vec<Recorded>,
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    header: Bytes,
+}
+
+#[test]
+fn every_outcome_and_payout_is_the_vectors() {
+    let scene: Scene = vectors!("redemptions");
+    let seeds: Seeds = vectors!("seeds");
+    assert!(!scene.redemptions.is_empty());
+    for v in scene.redemptions {
+        let drawn = &scene.deposits[v.deposit.0];
+        let state = BankState {
+            bank: scene.place.bank(),
+            seed_source: SeedSource::PrevRandao,
+            block: scene.draw_block.0 + 1,
+            purse: word(drawn.id.0),
+            recorded_seed: None,
+            draw_block_hash: Some(scene.block_hash),
+            caller: v.caller,
+        };
+        let redemption = Redemption {
+            deposit: drawn.deposit.clone(),
+            allowance: v.allowance.0,
+            salt: v.salt,
+            path: v.path.0,
+            siblings: v.siblings,
+            payee: v.payee,
+            spent: v.spent.0,
+            anchor: v.anchor,
+            step: v.step.0,
+            signature: v.signature,
+            k: v.k,
+            x: v.x,
+            header: match v.header.as_str() {
+                "draw" => scene.header.clone(),
+                "other" => seeds.recorded[1].header.clone(),
+                "none" => Bytes::new(),
+                header => panic!("{}: unknown header {header}", v.name),
+            },
+            to: v.to,
+            consent: v.consent,
+        };
+        let (outcome, payout) = evaluate(&redemption, &state);
+        assert_eq!(format!("{outcome:?}"), v.outcome, "{}", v.name);
+        assert_eq!(payout, v.payout, "{}", v.name);
+
+        let recorded = BankState {
+            recorded_seed: Some(Seed(scene.seed)),
+            draw_block_hash: None,
+            ..state
+        };
+        let by_record = match outcome {
+            // A recorded seed needs no header.
+            Outcome::SeedUnknown | Outcome::BadHeader => Outcome::Payable,
+            outcome => outcome,
+        };
+        assert_eq!(evaluate(&redemption, &recorded).0, by_record, "{}", v.name);
+    }
+}
+
+#[test]
+fn the_header_rolls_every_deposit_as_the_vectors_say() {
+    let scene: Scene = vectors!("redemptions");
+    let seed = seed_from_header(&scene.header, scene.block_hash).unwrap();
+    assert_eq!(seed, Seed(scene.seed));
+    assert!(!scene.deposits.is_empty());
+    for v in scene.deposits {
+        assert_eq!(
+            scene.place.bank().deposit_id(&v.deposit),
+            v.id,
+            "{}",
+            v.name
+        );
+        let amount = Amount::new(v.deposit.amount);
+        assert_eq!(roll(seed, v.id, amount), v.roll, "{}", v.name);
+    }
+}
