@@ -89,16 +89,6 @@ pub enum ChainError {
         /// The number.
         nonce: u64,
     },
-    /// The transaction was sent from another account before, and is not mined.
-    #[error(
-        "{sent_by} has sent this before and it is not mined: repeat the command to send it from {account}"
-    )]
-    OtherAccount {
-        /// Who sent it.
-        sent_by: Address,
-        /// Who was to send it now.
-        account: Address,
-    },
     /// The sending account does not have enough of the native coin.
     #[error("{account} has {available} wei and needs {needed}, fees included")]
     NotEnoughCoin {

@@ -4,10 +4,13 @@ mod calls;
 mod connect;
 mod cost;
 mod error;
+mod history;
 mod machine;
 mod outbox;
+mod payee;
 mod payer;
 mod reader;
+mod redeem;
 mod sender;
 mod stored;
 mod token;
@@ -15,12 +18,15 @@ mod token;
 pub use connect::connect;
 pub use cost::{Prices, Rate, Rates};
 pub use error::{ChainError, Refusal, reason};
+pub use history::FoundDeposit;
 pub use outbox::OnceError;
+pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
     SignedOpening,
 };
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
+pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};
 pub use sender::{Call, Estimate, Sender, Sent};
 pub use stored::StoredError;
 pub use token::Token;

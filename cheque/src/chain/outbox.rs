@@ -46,8 +46,21 @@ pub(super) async fn send_once(
     head: u64,
 ) -> Result<Sent, OnceError> {
     let turn = sender.turn().await;
-    let old = stored.sent(key).await?;
-    let sent = match &old {
+    let mut old = stored.sent(key).await?;
+    if let Some(found) = &old {
+        match fate(sender, found).await? {
+            Fate::Mined(sent) => {
+                forget(stored, key, found).await?;
+                return Ok(sent);
+            }
+            Fate::Gone => {
+                forget(stored, key, found).await?;
+                old = None;
+            }
+            Fate::Waiting => {}
+        }
+    }
+    let sent = match old {
         None => {
             let signed = turn.sign(call).await?;
             let new = record(sender, &signed, head);
@@ -55,32 +68,41 @@ pub(super) async fn send_once(
             turn.submit(&new.raw, signed.hash).await?;
             new
         }
-        Some(old) => match decided(sender, old).await? {
-            Decided::Mined(sent) => {
-                forget(stored, key, old).await?;
-                return Ok(sent);
-            }
-            Decided::Gone(error) => {
-                forget(stored, key, old).await?;
-                return Err(error.into());
-            }
-            Decided::Waiting if head < old.at.saturating_add(PATIENCE) => {
-                let newest = old.hashes.last().copied().unwrap_or_default();
-                turn.submit(&old.raw, newest).await?;
-                old.clone()
-            }
-            Decided::Waiting => {
-                let signed = turn.sign_again(call, old.nonce, &old.raw).await?;
-                let mut new = record(sender, &signed, head);
-                new.hashes.splice(0..0, old.hashes.iter().copied());
-                put(stored, key, Some(old), &new).await?;
-                turn.submit(&new.raw, signed.hash).await?;
-                new
-            }
-        },
+        Some(old) if head < old.at.saturating_add(PATIENCE) => {
+            let newest = old.hashes.last().copied().unwrap_or_default();
+            turn.submit(&old.raw, newest).await?;
+            old
+        }
+        Some(old) => {
+            let signed = turn.sign_again(call, old.nonce, &old.raw).await?;
+            let mut new = record(sender, &signed, head);
+            new.hashes.splice(0..0, old.hashes.iter().copied());
+            put(stored, key, Some(&old), &new).await?;
+            turn.submit(&new.raw, signed.hash).await?;
+            new
+        }
     };
     drop(turn);
     finish(sender, stored, key, &sent).await
+}
+
+/// The transaction that was sent for a purpose before, if it is in a block by now.
+pub(super) async fn mined(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+) -> Result<Option<Sent>, OnceError> {
+    let Some(old) = stored.sent(key).await? else {
+        return Ok(None);
+    };
+    match sender.mined(&old.hashes).await? {
+        Some(Ok(sent)) => {
+            forget(stored, key, &old).await?;
+            Ok(Some(sent))
+        }
+        // A failed one is forgotten when the next one is sent.
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 /// Waits for a transaction that was submitted, and forgets it when its fate is known.
@@ -97,30 +119,25 @@ pub(super) async fn finish(
     Ok(result?)
 }
 
-enum Decided {
+/// What became of a transaction that was sent before.
+enum Fate {
+    /// It is in a block.
     Mined(Sent),
-    Gone(ChainError),
+    /// It failed, or its nonce went to another one, or it is another account's and cannot be replaced.
+    Gone,
+    /// It may still be mined.
     Waiting,
 }
 
-async fn decided(sender: &Sender, old: &SentRecord) -> Result<Decided, ChainError> {
-    if old.from != sender.address() {
-        // Another account's transaction cannot be replaced, only looked for.
-        return Ok(match sender.mined(&old.hashes).await? {
-            Some(Ok(sent)) => Decided::Mined(sent),
-            Some(Err(error)) => Decided::Gone(error),
-            None => Decided::Gone(ChainError::OtherAccount {
-                sent_by: old.from,
-                account: sender.address(),
-            }),
-        });
-    }
-    let used = sender.mined_nonce().await? > old.nonce;
+async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
+    // Asked before the receipts: if the nonce is used and there is no receipt afterwards, it is another's.
+    let ours = old.from == sender.address();
+    let used = !ours || sender.mined_nonce().await? > old.nonce;
     Ok(match sender.mined(&old.hashes).await? {
-        Some(Ok(sent)) => Decided::Mined(sent),
-        Some(Err(error)) => Decided::Gone(error),
-        None if used => Decided::Gone(ChainError::Replaced { nonce: old.nonce }),
-        None => Decided::Waiting,
+        Some(Ok(sent)) => Fate::Mined(sent),
+        Some(Err(_)) => Fate::Gone,
+        None if used => Fate::Gone,
+        None => Fate::Waiting,
     })
 }
 

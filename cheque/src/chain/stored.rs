@@ -125,16 +125,6 @@ impl Stored {
         Ok(list.transpose()?)
     }
 
-    pub(super) async fn account(
-        &self,
-        id: DepositId,
-        payee: Address,
-    ) -> Result<Option<Account>, StoredError> {
-        let key = account_key(id, payee).to_vec();
-        let bytes = self.get(Table::Accounts, key).await?;
-        Ok(bytes.as_deref().map(Account::from_bytes).transpose()?)
-    }
-
     /// What was spent of a deposit: payees with an account, and their totals.
     pub(super) async fn totals(
         &self,

@@ -7,6 +7,7 @@ mod pay;
 mod request;
 mod state;
 
+pub(super) use create::purpose;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use follow::DepositEvent;

@@ -1,0 +1,232 @@
+//! Cashing what was won.
+
+use super::Payee;
+use crate::{
+    Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
+    chain::{
+        RedeemError, Redeemed, outbox,
+        payer::purpose,
+        redeem::redeemed,
+        sender::{Call, Sent},
+        stored::Stored,
+    },
+    roll,
+    store::{Swap, Table, received_key},
+};
+use alloy_primitives::{Address, Bytes};
+use std::{collections::HashMap, sync::PoisonError};
+
+/// Where a payout goes, and by whose consent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedeemOptions {
+    /// Zero: to the payee's balance in the bank. Else straight out.
+    pub to: Address,
+    /// The payee's signature over [`Bank::consent_digest`](crate::Bank::consent_digest), for a sender that is not the
+    /// payee. `None`: it is made with the payee's key, if that is there.
+    pub consent: Option<Bytes>,
+}
+
+/// A redemption that the bank would pay now.
+#[derive(Clone, Debug)]
+pub struct PlannedRedemption {
+    /// The transaction.
+    pub call: Call,
+    /// What it would pay, in token units.
+    pub payout: Amount,
+}
+
+impl Payee {
+    /// What the bank says to the payee's newest cheque of a deposit now, and what it would pay where that is known.
+    pub async fn outcome(&self, id: DepositId) -> Result<(Outcome, Amount), RedeemError> {
+        let redemption = self.redemption(id, Address::ZERO, Bytes::new()).await?;
+        let caller = self.policy.payee;
+        Ok(self.reader.outcome(&redemption, caller).await?)
+    }
+
+    /// All that it takes to redeem the newest cheque of a deposit, the proof of the seed included where it is not
+    /// recorded and the draw block is there. Anybody can send it with the payee's consent.
+    pub async fn redemption(
+        &self,
+        id: DepositId,
+        to: Address,
+        consent: Bytes,
+    ) -> Result<Redemption, RedeemError> {
+        let meta = self.meta(id).await?;
+        let seed = self.reader.seed(meta.deposit().drawBlock).await?;
+        let header = seed.map_or_else(Bytes::new, |(_, header)| header);
+        Ok(meta.redemption(to, consent, header))
+    }
+
+    /// The payee's consent that anybody may redeem its newest cheque of a deposit, paid to `to` (zero: to its balance).
+    /// It is for exactly the total of now: a later payment makes another one necessary.
+    pub async fn sign_consent(
+        &self,
+        id: DepositId,
+        to: Address,
+        key: &SigningKey,
+    ) -> Result<Bytes, RedeemError> {
+        if key.address() != self.policy.payee {
+            return Err(RedeemError::WrongKey {
+                payee: self.policy.payee,
+                key: key.address(),
+            });
+        }
+        let total = self.meta(id).await?.total();
+        let digest = self.reader.bank().consent_digest(id, total, to);
+        Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
+    }
+
+    /// The transaction that redeems, without sending it; or the bank's reason why it would not pay.
+    pub async fn plan_redeem(
+        &self,
+        id: DepositId,
+        options: &RedeemOptions,
+    ) -> Result<PlannedRedemption, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let consent = match (&options.consent, &self.key) {
+            (Some(consent), _) => consent.clone(),
+            (None, Some(key)) if sender.address() != self.policy.payee => {
+                self.sign_consent(id, options.to, key).await?
+            }
+            (None, _) => Bytes::new(),
+        };
+        let redemption = self.redemption(id, options.to, consent).await?;
+        let caller = sender.address();
+        let (call, payout) = self.reader.plan_redemption(&redemption, caller).await?;
+        Ok(PlannedRedemption { call, payout })
+    }
+
+    /// Redeems the newest cheque of a deposit. Asks the bank first, and sends nothing that it would refuse. After a
+    /// restart or [`NotMined`](crate::chain::ChainError::NotMined), calling it again goes on with the same transaction,
+    /// for a higher fee where the first one waits for long.
+    pub async fn redeem(
+        &self,
+        id: DepositId,
+        options: &RedeemOptions,
+    ) -> Result<Redeemed, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let key = purpose(b"redeem", id);
+        if let Some(sent) = outbox::mined(sender, &self.stored, &key).await? {
+            return Ok(redeemed(sent, Amount::ZERO));
+        }
+        let planned = self.plan_redeem(id, options).await?;
+        let head = self.reader.head().await?.number;
+        let sent = outbox::send_once(sender, &self.stored, &key, &planned.call, head).await?;
+        Ok(redeemed(sent, planned.payout))
+    }
+
+    /// Makes the seed of a draw block known for ever, so that redeeming does not depend on the chain's memory of 8191
+    /// blocks. `None`: it is recorded already.
+    pub async fn record_seed(&self, block: u64) -> Result<Option<Sent>, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        match self.reader.record_seed(block).await? {
+            Some(call) => Ok(Some(sender.send(&call).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds what was won and not redeemed yet, and redeems it to the payee's balance. Where that fails, the seed is
+    /// recorded at least. Meant to be called at every block; the results are those of this call's attempts.
+    pub async fn settle(
+        &self,
+    ) -> Result<Vec<(DepositId, Result<Redeemed, RedeemError>)>, RedeemError> {
+        let options = RedeemOptions::default();
+        let mut results = Vec::new();
+        for meta in self.won().await? {
+            let id = meta.deposit_id();
+            let result = self.redeem(id, &options).await;
+            if result.is_err() {
+                // What stopped the redemption may stop this too; the next block is another try.
+                let _recorded = self.record_seed(meta.deposit().drawBlock).await;
+            }
+            results.push((id, result));
+        }
+        Ok(results)
+    }
+
+    /// What can be redeemed in the next block: drawn, won, and still open.
+    pub async fn won(&self) -> Result<Vec<Meta>, RedeemError> {
+        let head = self.reader.head().await?.number;
+        let confirmed = self.reader.confirmed(head);
+        let mut due = self.ledger().await?;
+        due.retain(|meta| {
+            let terms = meta.deposit();
+            terms.drawBlock <= head
+                && head < terms.lastRedeemBlock
+                && !self.is_lost(meta.deposit_id())
+        });
+        let asked: Vec<_> = due
+            .iter()
+            .map(|meta| {
+                let terms = meta.deposit();
+                ((terms.payer, terms.token, terms.lane), head)
+            })
+            .collect();
+        let purses = self.reader.purses(&asked).await?;
+        let mut seeds = HashMap::new();
+        let mut won = Vec::new();
+        for (meta, purse) in due.into_iter().zip(purses) {
+            let id = meta.deposit_id();
+            let terms = meta.deposit();
+            if purse != crate::Purse::Open(id) {
+                continue;
+            }
+            let seed = match seeds.get(&terms.drawBlock) {
+                Some(seed) => *seed,
+                None => {
+                    let seed = self.reader.seed(terms.drawBlock).await;
+                    let seed = match seed {
+                        Ok(seed) => seed.map(|(seed, _)| seed),
+                        Err(RedeemError::SeedLost(_)) => None,
+                        Err(error) => return Err(error),
+                    };
+                    seeds.insert(terms.drawBlock, seed);
+                    seed
+                }
+            };
+            let (Some(seed), Some(prize)) = (seed, meta.prize()) else {
+                continue;
+            };
+            if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
+                won.push(meta);
+            } else if terms.drawBlock <= confirmed {
+                let lost = self.shared.lost.lock();
+                lost.unwrap_or_else(PoisonError::into_inner).insert(id);
+            }
+        }
+        Ok(won)
+    }
+
+    /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
+    /// be to count. Returns how many.
+    pub async fn prune(&self) -> Result<usize, RedeemError> {
+        let head = self.reader.head().await?.number;
+        let confirmed = self.reader.confirmed(head);
+        let mut pruned = 0;
+        for meta in self.ledger().await? {
+            if meta.deposit().lastRedeemBlock < confirmed {
+                pruned += usize::from(forget(&self.stored, &meta).await?);
+                self.book().await?.remove(&meta.deposit_id());
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn is_lost(&self, id: DepositId) -> bool {
+        let lost = self.shared.lost.lock();
+        lost.unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    async fn meta(&self, id: DepositId) -> Result<Meta, RedeemError> {
+        let meta = self.holding(id).await?;
+        meta.ok_or(RedeemError::UnknownDeposit(id))
+    }
+}
+
+async fn forget(stored: &Stored, meta: &Meta) -> Result<bool, RedeemError> {
+    let bank = meta.bank().address();
+    let key = received_key(bank, meta.deposit_id(), meta.payee()).to_vec();
+    let old = Some(meta.to_bytes());
+    let swap = stored.set(Table::Received, key, old, None).await?;
+    Ok(swap == Swap::Done)
+}

@@ -1,0 +1,149 @@
+//! The payee: judges payments against a live view of the chain, keeps what it was paid, and cashes what it wins.
+
+mod cash;
+mod receive;
+mod view;
+
+pub use cash::{PlannedRedemption, RedeemOptions};
+pub use receive::{Accepted, ReceiveError};
+
+use super::{Rates, Reader, Sender, StoredError, stored::Stored};
+use crate::{Amount, DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
+use alloy_primitives::Address;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::OnceCell;
+use view::Cached;
+
+/// A payee: one bank, one policy, one store. Cheap to clone; clones share what they know of the chain.
+///
+/// A payment is on disk before [`Payee::receive_payment`] returns. So a payee can be killed at any moment and started
+/// again, and a payment that is shown twice, even at once, is counted once.
+#[derive(Clone, Debug)]
+pub struct Payee {
+    reader: Reader,
+    policy: Policy,
+    stored: Stored,
+    rates: Rates,
+    sender: Option<Sender>,
+    key: Option<SigningKey>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    view: Mutex<Option<Arc<Cached>>>,
+    looking: tokio::sync::Mutex<()>,
+    /// The deposits in the store.
+    book: OnceCell<Mutex<HashMap<DepositId, Known>>>,
+    /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
+    opening: tokio::sync::Mutex<()>,
+    /// Deposits that were drawn and not won, by a draw block that is deep enough.
+    lost: Mutex<HashSet<DepositId>>,
+}
+
+/// What a payee has to remember of a deposit to judge others.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    payer: Address,
+    signer: Address,
+    token: Address,
+    lane: u64,
+    draw_block: u64,
+    amount: Amount,
+}
+
+impl Payee {
+    /// A payee that takes what `policy` accepts of the reader's bank. It takes tokens only with [`Payee::with_rates`],
+    /// and redeems only with [`Payee::with_sender`].
+    pub fn new(reader: Reader, mut policy: Policy, store: Arc<dyn Store>) -> Self {
+        // The view of one chain says nothing about another.
+        policy.banks.retain(|bank| bank == reader.bank());
+        Self {
+            reader,
+            policy,
+            stored: Stored::new(store),
+            rates: Rates::default(),
+            sender: None,
+            key: None,
+            shared: Arc::default(),
+        }
+    }
+
+    /// The same payee with rates, without which it takes no tokens.
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
+        self
+    }
+
+    /// The same payee with a wallet for its transactions: its own, or a relayer's.
+    pub fn with_sender(mut self, sender: Sender) -> Self {
+        self.sender = Some(sender);
+        self
+    }
+
+    /// The same payee with its key, to consent to what another account sends for it.
+    pub fn with_key(mut self, key: SigningKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// What this payee reads the chain with.
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// What this payee accepts.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
+    pub async fn ledger(&self) -> Result<Vec<Meta>, StoredError> {
+        let metas = self.stored.metas(self.reader.bank().address()).await?;
+        let mine = metas
+            .into_iter()
+            .filter(|meta| meta.payee() == self.policy.payee && meta.bank() == self.reader.bank());
+        Ok(mine.collect())
+    }
+
+    /// What the payee holds of one deposit.
+    pub async fn holding(&self, id: DepositId) -> Result<Option<Meta>, StoredError> {
+        self.stored.meta(self.meta_key(id)).await
+    }
+
+    const fn meta_key(&self, deposit: DepositId) -> MetaKey {
+        MetaKey {
+            bank: self.reader.bank().address(),
+            deposit,
+            payee: self.policy.payee,
+        }
+    }
+
+    /// The deposits in the store, read once and kept up to date.
+    async fn book(&self) -> Result<MutexGuard<'_, HashMap<DepositId, Known>>, StoredError> {
+        let load = || async {
+            let metas = self.ledger().await?;
+            let known = metas.iter().map(|meta| (meta.deposit_id(), meta.into()));
+            Ok::<_, StoredError>(Mutex::new(known.collect()))
+        };
+        let book = self.shared.book.get_or_try_init(load).await?;
+        Ok(book.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl From<&Meta> for Known {
+    fn from(meta: &Meta) -> Self {
+        let terms = meta.deposit();
+        Self {
+            payer: terms.payer,
+            signer: terms.signer,
+            token: terms.token,
+            lane: terms.lane,
+            draw_block: terms.drawBlock,
+            amount: Amount::new(terms.amount),
+        }
+    }
+}

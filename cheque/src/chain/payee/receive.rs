@@ -1,0 +1,119 @@
+//! Taking payments.
+
+use super::Payee;
+use crate::{
+    Amount, Deposit, DepositId, Meta, Proof, Purse, Received, Rejection,
+    chain::{ChainError, StoredError},
+    receive_payment,
+    store::{Swap, Table, received_key},
+};
+use alloy_primitives::Address;
+
+/// A payment that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The deposit it came from.
+    pub deposit: DepositId,
+    /// Whose account to credit: the deposit's signer.
+    pub credit_to: Address,
+    /// What this payment adds, in token units.
+    pub value: Amount,
+    /// What the payer has spent in all, in token units.
+    pub total: Amount,
+    /// All that the payee knows of the deposit now.
+    pub meta: Meta,
+}
+
+/// Why a payment was not taken. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The payment is not good, or not now.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The chain, or the way to it. The payment may be good.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store. The payment may be good.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+impl Payee {
+    /// Judges a payment and keeps it. `from` is whom the host has authenticated as the sender, if anybody.
+    ///
+    /// It is on disk before this returns. The same proof shown by two clients at once is taken once.
+    pub async fn receive_payment(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+    ) -> Result<Accepted, ReceiveError> {
+        let id = proof.deposit_id();
+        let key = self.meta_key(id);
+        let key = received_key(key.bank, key.deposit, key.payee).to_vec();
+        let mut first = None;
+        loop {
+            let bytes = self.stored.get(Table::Received, key.clone()).await?;
+            let old = bytes.as_deref().map(Meta::from_bytes).transpose();
+            let old = old.map_err(StoredError::from)?;
+            if old.is_none() && first.is_none() {
+                // A first payment waits for its turn, and looks again.
+                first = Some(self.shared.opening.lock().await);
+                continue;
+            }
+            let received = self.judge(from, id, proof, old.as_ref()).await?;
+            let new = received.meta().to_bytes();
+            let swap = self
+                .stored
+                .set(Table::Received, key.clone(), bytes, Some(new))
+                .await?;
+            if swap == Swap::Done {
+                if old.is_none() {
+                    self.book().await?.insert(id, received.meta().into());
+                }
+                return Ok(accepted(id, &received));
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Meta>,
+    ) -> Result<Received, ReceiveError> {
+        let (deposit, depth) = match (proof, old) {
+            (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
+            // The cost of redeeming is fixed by the first payment.
+            (_, Some(old)) => (old.deposit(), 0),
+            (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
+        };
+        let cached = self.fresh_look().await?;
+        let purse = purse_key(deposit);
+        if cached.purse(purse).is_none() {
+            // Whatever is wrong without asking the node is not worth asking it: strangers send openings too.
+            let open = Purse::Open(id);
+            let view = self.view(&cached, id, deposit, open, depth).await?;
+            let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
+        }
+        let holds = self.purse(&cached, purse).await?;
+        let view = self.view(&cached, id, deposit, holds, depth).await?;
+        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+    }
+}
+
+const fn purse_key(deposit: &Deposit) -> (Address, Address, u64) {
+    (deposit.payer, deposit.token, deposit.lane)
+}
+
+fn accepted(deposit: DepositId, received: &Received) -> Accepted {
+    let meta = received.meta().clone();
+    Accepted {
+        deposit,
+        credit_to: received.credit_to(),
+        value: received.value(),
+        total: meta.total(),
+        meta,
+    }
+}

@@ -1,0 +1,162 @@
+//! The payee's view of the chain, kept so that payments do not wait for the node.
+
+use super::Payee;
+use crate::{
+    Amount, Deposit, DepositId, Purse, View,
+    chain::{ChainError, Head, Prices, PurseKey, StoredError, machine::unix_now},
+    redeem_gas,
+};
+use alloy_primitives::U256;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// One look at the chain: everything in it is as of the same head.
+#[derive(Debug)]
+pub(super) struct Cached {
+    pub(super) head: Head,
+    prices: Prices,
+    at: Instant,
+    /// Purses at the confirmed block.
+    purses: Mutex<HashMap<PurseKey, Purse>>,
+}
+
+impl Cached {
+    pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
+        let purses = self.purses.lock();
+        let purses = purses.unwrap_or_else(PoisonError::into_inner);
+        purses.get(&purse).copied()
+    }
+
+    fn learn(&self, purse: PurseKey, holds: Purse) {
+        let purses = self.purses.lock();
+        let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
+        purses.insert(purse, holds);
+    }
+}
+
+impl Payee {
+    /// Looks at the chain once: head, prices, and the purses of all deposits that can still be paid from. Payments are
+    /// judged by this view until it is two blocks old.
+    pub async fn poll(&self) -> Result<(), super::ReceiveError> {
+        let _one_at_a_time = self.shared.looking.lock().await;
+        self.look().await?;
+        Ok(())
+    }
+
+    /// Polls at every block until it is dropped, so that payments do not wait for the node. Errors go to `on_error`, and
+    /// the next block is another try.
+    pub async fn run(&self, mut on_error: impl FnMut(super::ReceiveError)) {
+        let pause = Duration::from_secs(self.reader.profile().block_time.max(1));
+        loop {
+            if let Err(error) = self.poll().await {
+                on_error(error);
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// The last look, or a new one if that is too old.
+    pub(super) async fn fresh_look(&self) -> Result<Arc<Cached>, super::ReceiveError> {
+        if let Some(cached) = self.recent_look() {
+            return Ok(cached);
+        }
+        let _one_at_a_time = self.shared.looking.lock().await;
+        // Somebody else may have looked meanwhile.
+        if let Some(cached) = self.recent_look() {
+            return Ok(cached);
+        }
+        self.look().await
+    }
+
+    /// What a deposit's purse held at the confirmed block.
+    pub(super) async fn purse(
+        &self,
+        cached: &Cached,
+        purse: PurseKey,
+    ) -> Result<Purse, ChainError> {
+        if let Some(holds) = cached.purse(purse) {
+            return Ok(holds);
+        }
+        let confirmed = self.reader.confirmed(cached.head.number);
+        let holds = self.reader.purse(purse, confirmed).await?;
+        cached.learn(purse, holds);
+        Ok(holds)
+    }
+
+    /// The view to judge a payment of `deposit` by, with `depth` levels in its allowance proof.
+    pub(super) async fn view(
+        &self,
+        cached: &Cached,
+        id: DepositId,
+        deposit: &Deposit,
+        purse: Purse,
+        depth: usize,
+    ) -> Result<View, StoredError> {
+        let gas = redeem_gas(depth, self.policy.max_steps);
+        let rate = self.rates.of(deposit.token);
+        Ok(View {
+            head: cached.head.number,
+            head_time: cached.head.time,
+            now: unix_now(),
+            purse: purse.word(),
+            redeem_cost: rate.map(|rate| rate.units_up(cached.prices.wei(gas))),
+            exposure: self.exposure(id, deposit).await?,
+        })
+    }
+
+    /// The sum of the amounts of all other deposits with the same signer, token and draw block. More than
+    /// [`Amount::MAX`] becomes [`Amount::MAX`].
+    async fn exposure(&self, id: DepositId, deposit: &Deposit) -> Result<Amount, StoredError> {
+        let book = self.book().await?;
+        let sum: U256 = book
+            .iter()
+            .filter(|(other, known)| {
+                **other != id
+                    && known.signer == deposit.signer
+                    && known.token == deposit.token
+                    && known.draw_block == deposit.drawBlock
+            })
+            .map(|(_, known)| known.amount.to_u256())
+            .sum();
+        Ok(u128::try_from(sum).map_or(Amount::MAX, Amount::new))
+    }
+
+    fn recent_look(&self) -> Option<Arc<Cached>> {
+        let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
+        let view = self.shared.view.lock();
+        let view = view.unwrap_or_else(PoisonError::into_inner).clone();
+        view.filter(|cached| cached.at.elapsed() < two_blocks)
+    }
+
+    async fn look(&self) -> Result<Arc<Cached>, super::ReceiveError> {
+        let at = Instant::now();
+        let (head, prices) = tokio::try_join!(self.reader.head(), self.reader.prices())?;
+        let confirmed = self.reader.confirmed(head.number);
+        let asked: Vec<_> = self
+            .book()
+            .await?
+            .values()
+            .filter(|known| known.draw_block > head.number)
+            .map(|known| ((known.payer, known.token, known.lane), confirmed))
+            .collect();
+        let purses = self.reader.purses(&asked).await?;
+        let purses = asked.iter().map(|(purse, _)| *purse).zip(purses);
+        let cached = Arc::new(Cached {
+            head,
+            prices,
+            at,
+            purses: Mutex::new(purses.collect()),
+        });
+        let mut view = self
+            .shared
+            .view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *view = Some(cached.clone());
+        Ok(cached)
+    }
+}

@@ -1,0 +1,166 @@
+//! Redeeming, for whoever holds a redemption: the payee, or a relayer with its consent.
+
+use super::{
+    ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
+};
+use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, Redemption, Seed, SeedSource};
+use alloy_primitives::{Address, Bytes};
+use alloy_sol_types::SolEvent;
+use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
+
+/// Why a cheque was not redeemed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedeemError {
+    /// The chain, or the way to it.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// A transaction that is sent once.
+    #[error(transparent)]
+    Once(#[from] OnceError),
+    /// The payee has no wallet to send transactions with.
+    #[error("sending a transaction takes a wallet, and this payee has none")]
+    NoSender,
+    /// The store holds no cheque of the deposit.
+    #[error("the store holds no cheque of deposit {0}")]
+    UnknownDeposit(DepositId),
+    /// The bank would refuse.
+    #[error("it cannot be redeemed: {}", reason(*.outcome))]
+    NotPayable {
+        /// Why.
+        outcome: Outcome,
+        /// What it would pay otherwise, where that is known.
+        payout: Amount,
+    },
+    /// The chain has forgotten the draw block, and nobody has recorded its seed in time.
+    #[error("the seed of block {0} was not recorded within {HISTORY_WINDOW} blocks, and is lost")]
+    SeedLost(u64),
+    /// The key is not the payee's.
+    #[error("the payee is {payee}, the key is {key}'s")]
+    WrongKey {
+        /// Who has to consent.
+        payee: Address,
+        /// Whose key this is.
+        key: Address,
+    },
+}
+
+/// A cheque that was redeemed.
+#[derive(Clone, Debug)]
+pub struct Redeemed {
+    /// What it paid, in token units.
+    pub payout: Amount,
+    /// The transaction.
+    pub sent: Sent,
+}
+
+/// A batch of redemptions.
+#[derive(Clone, Debug)]
+pub struct RedeemedBatch {
+    /// What was paid: deposit, payee, and units.
+    pub paid: Vec<(DepositId, Address, Amount)>,
+    /// What was skipped: deposit, payee, and why.
+    pub skipped: Vec<(DepositId, Address, Outcome)>,
+    /// The transaction.
+    pub sent: Sent,
+}
+
+impl Reader {
+    /// The seed of a draw block with what proves it to the bank: nothing if it is recorded, else the block's header.
+    /// `None`: there is no such block yet.
+    pub async fn seed(&self, block: u64) -> Result<Option<(Seed, Bytes)>, RedeemError> {
+        if let Some(seed) = self.recorded_seed(block).await? {
+            return Ok(Some((seed, Bytes::new())));
+        }
+        let head = self.head().await?.number;
+        if head < block {
+            return Ok(None);
+        }
+        // A transaction that is sent now runs in the next block at the earliest.
+        if head + 1 - block > HISTORY_WINDOW {
+            return Err(RedeemError::SeedLost(block));
+        }
+        let draw = self.draw_block(block).await?;
+        Ok(draw.map(|draw| (draw.seed, draw.header)))
+    }
+
+    /// The transaction that records a block's seed, or `None` if it is recorded already.
+    pub async fn record_seed(&self, block: u64) -> Result<Option<Call>, RedeemError> {
+        if self.recorded_seed(block).await?.is_some() {
+            return Ok(None);
+        }
+        let header = match self.seed(block).await? {
+            Some((_, header)) => header,
+            None if self.seed_source() == SeedSource::BlockHash => Bytes::new(),
+            None => return Err(ChainError::NoBlock(block).into()),
+        };
+        Ok(Some(Call::record_seed(self.bank(), block, header)))
+    }
+
+    /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
+    pub async fn plan_redemption(
+        &self,
+        redemption: &Redemption,
+        caller: Address,
+    ) -> Result<(Call, Amount), RedeemError> {
+        match self.outcome(redemption, caller).await? {
+            (Outcome::Payable, payout) => {
+                Ok((Call::redeem(self.bank(), redemption.clone()), payout))
+            }
+            (outcome, payout) => Err(RedeemError::NotPayable { outcome, payout }),
+        }
+    }
+}
+
+/// Redeems a cheque that the sender was given, such as a relayer by the payee. Asks the bank first, and sends nothing
+/// that it would refuse.
+pub async fn redeem(
+    reader: &Reader,
+    sender: &Sender,
+    redemption: &Redemption,
+) -> Result<Redeemed, RedeemError> {
+    let planned = reader.plan_redemption(redemption, sender.address()).await?;
+    let (call, payout) = planned;
+    let sent = sender.send(&call).await?;
+    Ok(redeemed(sent, payout))
+}
+
+/// Redeems many cheques to their payees' balances. What cannot be paid is skipped and reported.
+pub async fn redeem_batch(
+    reader: &Reader,
+    sender: &Sender,
+    redemptions: Vec<Redemption>,
+) -> Result<RedeemedBatch, RedeemError> {
+    let call = Call::redeem_batch(reader.bank(), redemptions);
+    let sent = sender.send(&call).await?;
+    let mut batch = RedeemedBatch {
+        paid: Vec::new(),
+        skipped: Vec::new(),
+        sent,
+    };
+    for log in batch.sent.receipt.inner.logs() {
+        if let Ok(event) = RedeemedEvent::decode_log(&log.inner) {
+            let payout = Amount::new(event.payout);
+            let id = DepositId(event.depositId);
+            batch.paid.push((id, event.payee, payout));
+        } else if let Ok(event) = Skipped::decode_log(&log.inner) {
+            let id = DepositId(event.depositId);
+            batch.skipped.push((id, event.payee, event.outcome));
+        }
+    }
+    Ok(batch)
+}
+
+/// What a redemption paid by its event, which counts, or else what was planned.
+pub(super) fn redeemed(sent: Sent, planned: Amount) -> Redeemed {
+    let logs = sent.receipt.inner.logs().iter();
+    let payout = logs
+        .filter_map(|log| RedeemedEvent::decode_log(&log.inner).ok())
+        .map(|event| Amount::new(event.payout))
+        .next()
+        .unwrap_or(planned);
+    Redeemed { payout, sent }
+}
