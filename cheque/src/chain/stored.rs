@@ -4,7 +4,7 @@ use crate::{
     Account, AccountError, Amount, Bank, DepositId, Meta, MetaError, MetaKey,
     store::{
         AllowanceList, Change, DepositRecord, RecordError, SentRecord, Store, StoreError, Swap,
-        Table, account_key, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
+        Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
     },
 };
 use alloy_primitives::Address;

@@ -1,9 +1,9 @@
 //! A store that lasts as long as the process.
 
-use super::{Change, Store, StoreError, Swap, Table};
+use super::{Change, Store, StoreError, Swap, Table, Visit};
 use std::{
     collections::BTreeMap,
-    ops::{Bound, ControlFlow},
+    ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -52,12 +52,7 @@ impl Store for Memory {
         Ok(Swap::Done)
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         // Copied first, so that `each` sees one moment and may use the store.
         let from = (Bound::Included((table, prefix.to_vec())), Bound::Unbounded);
         let found: Vec<_> = self

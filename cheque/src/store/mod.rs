@@ -87,6 +87,9 @@ pub enum Swap {
     },
 }
 
+/// What [`Store::scan`] calls with each key and value.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// A durable key-value store. Blocking; every write is durable before it returns.
 ///
 /// Two implementations of one conformance suite exist; a third must pass it too (`tests/store.rs`).
@@ -101,12 +104,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Calls `each` with every key that starts with `prefix` and its value, in ascending order of keys, as of one
     /// moment, until it breaks. `each` may use the store.
-    fn scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// Sets one key to `new` if its value is `old` (`None`: absent).
     fn compare_and_set(

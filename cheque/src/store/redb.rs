@@ -1,6 +1,6 @@
 //! The default store: one redb file.
 
-use super::{Change, Store, StoreError, Swap, Table};
+use super::{Change, Store, StoreError, Swap, Table, Visit};
 use ::redb::{
     Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition,
     TableError, backends::FileBackend,
@@ -8,7 +8,6 @@ use ::redb::{
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -155,7 +154,7 @@ impl Redb {
         &self,
         table: Table,
         prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        each: &mut Visit<'_>,
     ) -> Result<(), ::redb::Error> {
         let read = self.database.begin_read()?;
         for row in read.open_table(rows(table))?.range(prefix..)? {
@@ -177,12 +176,7 @@ impl Store for Redb {
         self.try_swap(changes).map_err(|error| self.failed(error))
     }
 
-    fn scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         self.try_scan(table, prefix, each)
             .map_err(|error| self.failed(error))
     }
