@@ -100,7 +100,10 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
             bail!("line {line} is not `address,amount`");
         };
         // A headline names the columns; anything that looks like data is read as data.
-        if list.is_empty() && line == 1 && !payee.starts_with("0x") && amount.starts_with(char::is_alphabetic)
+        if list.is_empty()
+            && line == 1
+            && !payee.starts_with("0x")
+            && amount.starts_with(char::is_alphabetic)
         {
             continue;
         }
@@ -114,7 +117,8 @@ fn read_json(text: &str) -> Result<Vec<AllowanceText>> {
     let entries = entries.into_iter().enumerate();
     entries
         .map(|(index, Entry { payee, allowance })| {
-            AllowanceText::new(&payee, &allowance.0).wrap_err_with(|| format!("entry {}", index + 1))
+            AllowanceText::new(&payee, &allowance.0)
+                .wrap_err_with(|| format!("entry {}", index + 1))
         })
         .collect()
 }
@@ -159,7 +163,9 @@ impl<'de> Deserialize<'de> for Entries {
         impl<'de> Visitor<'de> for Any {
             type Value = Entries;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object {\"address\": \"amount\"} or an array of {\"payee\", \"allowance\"}")
+                f.write_str(
+                    "an object {\"address\": \"amount\"} or an array of {\"payee\", \"allowance\"}",
+                )
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut entries = Vec::new();
@@ -189,7 +195,9 @@ mod tests {
     const B: &str = "0x00000000000000000000000000000000000000bb";
 
     fn units(list: &[AllowanceText]) -> Vec<u128> {
-        let units = list.iter().map(|entry| entry.amount.in_units_of(&Token::coin()));
+        let units = list
+            .iter()
+            .map(|entry| entry.amount.in_units_of(&Token::coin()));
         units.map(|amount| amount.unwrap().get()).collect()
     }
 
@@ -197,17 +205,26 @@ mod tests {
     fn csv_and_json_forms_give_the_same_list() {
         let csv = format!("payee,allowance\n# friends\n{A}, 20gwei\n\n{B},7\n");
         let object = format!(r#"{{"{A}": "20gwei", "{B}": 7}}"#);
-        let array = format!(r#"[{{"payee":"{A}","allowance":"20gwei"}},{{"address":"{B}","amount":"7"}}]"#);
+        let array =
+            format!(r#"[{{"payee":"{A}","allowance":"20gwei"}},{{"address":"{B}","amount":"7"}}]"#);
         let expected = read_csv(&csv).unwrap();
         assert_eq!(units(&expected), [20_000_000_000, 7]);
         assert_eq!(read_json(&object).unwrap(), expected);
         assert_eq!(read_json(&array).unwrap(), expected);
-        assert_eq!(format!("{A}=7").parse::<AllowanceText>().unwrap().amount, expected[1].amount);
+        assert_eq!(
+            format!("{A}=7").parse::<AllowanceText>().unwrap().amount,
+            expected[1].amount
+        );
     }
 
     #[test]
     fn a_payee_named_twice_stays_twice_so_that_the_tree_refuses_it() {
-        assert_eq!(read_json(&format!(r#"{{"{A}": 1, "{A}": 2}}"#)).unwrap().len(), 2);
+        assert_eq!(
+            read_json(&format!(r#"{{"{A}": 1, "{A}": 2}}"#))
+                .unwrap()
+                .len(),
+            2
+        );
     }
 
     #[test]

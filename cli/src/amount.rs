@@ -244,9 +244,15 @@ mod tests {
         assert_eq!(why("2gwei", &usdc()), Err(Why::UnitOfCoin));
         assert_eq!(why("0.1wei", &coin), Err(Why::TooFine(0)));
         assert_eq!(why("0.1234567", &usdc()), Err(Why::TooFine(6)));
-        assert_eq!(why("340282366920938463463374607431768211456", &coin), Err(Why::TooLarge));
+        assert_eq!(
+            why("340282366920938463463374607431768211456", &coin),
+            Err(Why::TooLarge)
+        );
         assert_eq!(why(&"9".repeat(100), &coin), Err(Why::TooLarge));
-        assert_eq!(why("1000000000000000000000ether", &coin), Err(Why::TooLarge));
+        assert_eq!(
+            why("1000000000000000000000ether", &coin),
+            Err(Why::TooLarge)
+        );
     }
 
     #[test]
@@ -258,7 +264,10 @@ mod tests {
         assert_eq!(show(1_000_000), "0.001 gwei");
         assert_eq!(show(100_000_000_000_000), "0.0001 ether");
         assert_eq!(show(1_500_000_000_000_000_000), "1.5 ether");
-        assert_eq!(show(1_000_000_000_000_000_001), "1.000000000000000001 ether");
+        assert_eq!(
+            show(1_000_000_000_000_000_001),
+            "1.000000000000000001 ether"
+        );
         assert_eq!(usdc().show(U256::from(2_500_000)), "2.5 USDC");
         assert_eq!(usdc().show(U256::from(1)), "0.000001 USDC");
     }
@@ -269,7 +278,10 @@ mod tests {
             decimals: 255,
             ..usdc()
         };
-        assert_eq!(units("1.5", &odd).map_err(|error| error.why), Err(Why::TooLarge));
+        assert_eq!(
+            units("1.5", &odd).map_err(|error| error.why),
+            Err(Why::TooLarge)
+        );
         assert!(odd.show(U256::from(1)).starts_with("0.000"));
     }
 }

@@ -2,12 +2,18 @@
 
 mod allowances;
 mod amount;
+mod clock;
 mod cmd;
 mod exit;
+mod handover;
 mod input;
 mod opts;
 mod output;
+mod payer;
+mod place;
+mod send;
 mod show;
+mod token;
 
 use std::process::ExitCode;
 
@@ -51,7 +57,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Deploy(cmd::deploy::DeployArgs),
+    Fund(cmd::fund::FundArgs),
+    Withdraw(cmd::withdraw::WithdrawArgs),
+    Balance(cmd::balance::BalanceArgs),
+    Deposit(cmd::deposit::DepositArgs),
+    Write(cmd::write::WriteArgs),
+    Stream(cmd::stream::StreamArgs),
     Inspect(cmd::inspect::InspectArgs),
+    Seed(cmd::seed::SeedArgs),
     Completions(cmd::completions::CompletionsArgs),
 }
 
@@ -72,7 +86,15 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command, out: &Output) -> eyre::Result<()> {
     match command {
+        Command::Deploy(args) => args.run(out).await,
+        Command::Fund(args) => args.run(out).await,
+        Command::Withdraw(args) => args.run(out).await,
+        Command::Balance(args) => args.run(out).await,
+        Command::Deposit(args) => args.run(out).await,
+        Command::Write(args) => args.run(out).await,
+        Command::Stream(args) => args.run(out).await,
         Command::Inspect(args) => args.run(out),
+        Command::Seed(args) => args.run(out).await,
         Command::Completions(args) => args.run(out),
     }
 }
@@ -88,11 +110,16 @@ fn interrupted() -> Report {
 }
 
 fn fail(error: &Report, out: &Output) -> Exit {
-    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let failure = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Failure>());
     let (exit, code) = failure.map_or((Exit::Failed, "failed"), |failure| {
         (failure.exit, failure.code.as_str())
     });
     let text = format!("{error:#}");
-    out.error(&text, &json!({ "error": text, "code": code, "exit": exit as u8 }));
+    out.error(
+        &text,
+        &json!({ "error": text, "code": code, "exit": exit as u8 }),
+    );
     exit
 }

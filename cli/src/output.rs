@@ -145,7 +145,13 @@ mod tests {
             vec!["a".to_owned(), "1".to_owned()],
             vec!["long".to_owned(), "100".to_owned()],
         ];
-        assert_eq!(table(&["who", "n"], &rows), "who     n\na       1\nlong  100\n");
-        assert_eq!(fields(&[("id", "x".into()), ("amount", "5".into())]), "id      x\namount  5\n");
+        assert_eq!(
+            table(&["who", "n"], &rows),
+            "who     n\na       1\nlong  100\n"
+        );
+        assert_eq!(
+            fields(&[("id", "x".into()), ("amount", "5".into())]),
+            "id      x\namount  5\n"
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! How things look that several verbs show.
 
-use alloy::primitives::U256;
-use cheque::{ChainProfile, Deposit};
+use alloy::primitives::{Address, U256};
+use cheque::{Amount, ChainProfile, Deposit};
 use serde_json::{Value, json};
+
+use crate::amount::Token;
 
 /// A chain's name and number.
 pub(crate) fn chain(id: u64) -> String {
@@ -39,6 +41,15 @@ pub(crate) fn terms(deposit: &Deposit) -> Value {
     })
 }
 
+/// An amount of any token, without asking the chain what the token is.
+pub(crate) fn units(amount: Amount, token: Address) -> String {
+    if token.is_zero() {
+        Token::coin().show_amount(amount)
+    } else {
+        format!("{amount} units of {token}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +63,9 @@ mod tests {
         assert_eq!(show(1, 1_000_001), "less than 0.0001 %");
         assert_eq!(show(0, 5), "0 %");
         assert_eq!(show(5, 0), "0 %");
-        assert_eq!(percent(U256::from(u128::MAX), U256::from(u128::MAX)), "100 %");
+        assert_eq!(
+            percent(U256::from(u128::MAX), U256::from(u128::MAX)),
+            "100 %"
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! `cheque inspect`: what a proof says, without any network.
 
 use alloy::primitives::{Address, U256};
-use cheque::{AllowanceProof, Amount, Bank, Deposit, DepositId, Opening, Proof, SignedCheque, hashed, prize};
+use cheque::{
+    AllowanceProof, Amount, Bank, Deposit, DepositId, Opening, Proof, SignedCheque, hashed, prize,
+};
 use clap::Args;
 use eyre::{Result, WrapErr, bail, ensure};
 use serde_json::{Map, Value};
@@ -46,7 +48,10 @@ impl Explained {
     }
 
     fn amount(&mut self, name: &'static str, amount: Amount, token: Option<&Token>) {
-        let text = token.map_or_else(|| format!("{amount} units"), |token| token.show_amount(amount));
+        let text = token.map_or_else(
+            || format!("{amount} units"),
+            |token| token.show_amount(amount),
+        );
         self.add(name, amount.to_string(), text);
     }
 }
@@ -75,7 +80,11 @@ impl InspectArgs {
                 }
             }
         }
-        explained.add("bytes", proof.encode().len(), proof.encode().len().to_string());
+        explained.add(
+            "bytes",
+            proof.encode().len(),
+            proof.encode().len().to_string(),
+        );
         let json: Map<_, _> = explained
             .0
             .iter()
@@ -94,9 +103,13 @@ impl InspectArgs {
             return Ok(None);
         };
         let text = text_of(argument, "opening")?;
-        let Proof::Opening(opening) = text.parse().wrap_err("--with: this is no proof of payment")?
+        let Proof::Opening(opening) = text
+            .parse()
+            .wrap_err("--with: this is no proof of payment")?
         else {
-            bail!("--with: this is no opening; `cheque write ID PAYEE --again --opening` prints one");
+            bail!(
+                "--with: this is no opening; `cheque write ID PAYEE --again --opening` prints one"
+            );
         };
         let id = opening.bank.deposit_id(&opening.deposit);
         ensure!(
@@ -134,7 +147,11 @@ fn explain_opening(explained: &mut Explained, opening: &Opening) {
     let token = context.token.as_ref();
     let terms = &opening.deposit;
     let id = opening.bank.deposit_id(terms);
-    explained.add("kind", "opening", "a cheque with all that is needed to check it");
+    explained.add(
+        "kind",
+        "opening",
+        "a cheque with all that is needed to check it",
+    );
     let chain = opening.bank.chain_id();
     explained.add("chain", chain, show::chain(chain));
     explained.same("bank", opening.bank.address());
@@ -142,16 +159,28 @@ fn explain_opening(explained: &mut Explained, opening: &Opening) {
     explained.same("payer", terms.payer);
     explained.same("signer", terms.signer);
     let coin = terms.token.is_zero();
-    let name = if coin { "the native coin".to_owned() } else { terms.token.to_string() };
+    let name = if coin {
+        "the native coin".to_owned()
+    } else {
+        terms.token.to_string()
+    };
     explained.add("token", terms.token.to_string(), name);
     explained.add("lane", terms.lane, terms.lane.to_string());
     explained.amount("amount", Amount::new(terms.amount), token);
     explained.amount("min_payout", Amount::new(terms.minPayout), token);
     explained.add("draw_block", terms.drawBlock, terms.drawBlock.to_string());
-    explained.add("last_redeem_block", terms.lastRedeemBlock, terms.lastRedeemBlock.to_string());
+    explained.add(
+        "last_redeem_block",
+        terms.lastRedeemBlock,
+        terms.lastRedeemBlock.to_string(),
+    );
     explained.same("root", terms.root);
     let terms_ok = cheque::check_terms(terms);
-    explained.add("terms", terms_ok.is_ok(), verdict(terms_ok.map(|()| "possible".to_owned())));
+    explained.add(
+        "terms",
+        terms_ok.is_ok(),
+        verdict(terms_ok.map(|()| "possible".to_owned())),
+    );
     explained.same("payee", opening.payee);
     explained.amount("allowance", opening.allowance.allowance, token);
     let start = opening.allowance.start(opening.payee, terms);
@@ -159,7 +188,9 @@ fn explain_opening(explained: &mut Explained, opening: &Opening) {
     explained.add(
         "allowance_proof",
         start.is_ok(),
-        verdict(start.map(|start| format!("leads to the root in {levels} levels, range from {start}"))),
+        verdict(
+            start.map(|start| format!("leads to the root in {levels} levels, range from {start}")),
+        ),
     );
     explain_cheque(explained, id, &opening.cheque, Some(&context));
 }
@@ -178,7 +209,11 @@ fn explain_cheque(
     }
     let stream = cheque.check_stream_terms();
     if let Err(error) = stream {
-        explained.add("stream", false, verdict::<cheque::StreamTermsError>(Err(error)));
+        explained.add(
+            "stream",
+            false,
+            verdict::<cheque::StreamTermsError>(Err(error)),
+        );
     }
     let Some(context) = context else {
         explained.add(
@@ -205,7 +240,11 @@ fn explain_prize(explained: &mut Explained, total: Amount, context: &Context<'_>
     let allowance = context.allowance.allowance;
     let Some(prize) = prize(total, allowance, context.deposit) else {
         if total > allowance {
-            explained.add("wins", Value::Null, format!("never: {total} is more than the allowance"));
+            explained.add(
+                "wins",
+                Value::Null,
+                format!("never: {total} is more than the allowance"),
+            );
         }
         return;
     };

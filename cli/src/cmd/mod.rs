@@ -1,4 +1,12 @@
 //! The verbs, one file each.
 
+pub(crate) mod balance;
 pub(crate) mod completions;
+pub(crate) mod deploy;
+pub(crate) mod deposit;
+pub(crate) mod fund;
 pub(crate) mod inspect;
+pub(crate) mod seed;
+pub(crate) mod stream;
+pub(crate) mod withdraw;
+pub(crate) mod write;

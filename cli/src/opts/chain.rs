@@ -29,11 +29,11 @@ pub(crate) struct ChainOpts {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OfflineChainOpts {
     /// Name or number of the chain; the node must follow it [default: the node's]
-    #[arg(long, value_name = "CHAIN", env = "CHAIN", value_parser = parse_chain, help_heading = "Chain")]
+    #[arg(long, value_name = "CHAIN", env = "CHAIN", hide_env_values = true, value_parser = parse_chain, help_heading = "Chain")]
     pub(crate) chain: Option<&'static ChainProfile>,
 
     /// Address of the bank, the ChequeBank contract [default: the project's deployment on the chain]
-    #[arg(long, value_name = "ADDRESS", env = "CHEQUE_BANK", value_parser = parse_address, help_heading = "Chain")]
+    #[arg(long, value_name = "ADDRESS", env = "CHEQUE_BANK", hide_env_values = true, value_parser = parse_address, help_heading = "Chain")]
     pub(crate) bank: Option<Address>,
 }
 
@@ -65,6 +65,10 @@ mod tests {
         assert_eq!(parse_chain("8453").unwrap().name, "base");
         assert_eq!(parse_chain("local").unwrap().chain_id, 31_337);
         assert!(parse_chain("42161").unwrap_err().contains("randomness"));
-        assert!(parse_chain("arbitrum").unwrap_err().contains("sepolia (11155111)"));
+        assert!(
+            parse_chain("arbitrum")
+                .unwrap_err()
+                .contains("sepolia (11155111)")
+        );
     }
 }

@@ -4,6 +4,6 @@ mod chain;
 mod store;
 mod wallet;
 
-pub(crate) use chain::{ChainOpts, OfflineChainOpts};
+pub(crate) use chain::{ChainOpts, OfflineChainOpts, supported};
 pub(crate) use store::StoreOpts;
 pub(crate) use wallet::{SendOpts, WalletOpts};

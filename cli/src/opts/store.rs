@@ -14,7 +14,7 @@ const FILE: &str = "cheque.redb";
 pub(crate) struct StoreOpts {
     /// Directory of the durable records: deposits, cheques written, cheques received [default: cheque in the user's
     /// data directory]
-    #[arg(long, value_name = "DIR", env = "CHEQUE_STORE")]
+    #[arg(long, value_name = "DIR", env = "CHEQUE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
 }
 

@@ -1,6 +1,9 @@
 //! Whose key signs.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use alloy::{primitives::B256, signers::local::PrivateKeySigner};
 use clap::Args;
@@ -20,78 +23,97 @@ pub(crate) struct WalletOpts {
     #[arg(long, short = 'i', alias = "interactive", conflicts_with_all = ["keystore", "account"])]
     private_key: bool,
 
-    /// Use the encrypted key in this keystore file
-    #[arg(long, value_name = "PATH", env = "ETH_KEYSTORE", conflicts_with = "account")]
+    /// Use the encrypted key in this keystore file [env: ETH_KEYSTORE]
+    #[arg(long, value_name = "PATH", conflicts_with = "account")]
     keystore: Option<PathBuf>,
 
-    /// Use the account of this name from Foundry's keystores (~/.foundry/keystores)
-    #[arg(long, value_name = "NAME", env = "ETH_KEYSTORE_ACCOUNT")]
+    /// Use the account of this name from Foundry's keystores, ~/.foundry/keystores [env: ETH_KEYSTORE_ACCOUNT]
+    #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Read the keystore's password from this file instead of asking
-    #[arg(long, value_name = "PATH", env = "ETH_PASSWORD")]
+    /// Read the keystore's password from this file instead of asking [env: ETH_PASSWORD]
+    #[arg(long, value_name = "PATH")]
     password_file: Option<PathBuf>,
 }
 
 impl WalletOpts {
-    /// Unlocks the wallet: a flag's keystore before the key in the environment.
+    /// Unlocks the wallet: the one a flag names, else the one the environment names. The environment is not read by the
+    /// parser of the flags, because a flag must win over a variable of another kind.
     pub(crate) fn unlock(&self) -> Result<PrivateKeySigner> {
         if self.private_key {
             return parse_key(&ask_secret("private key")?);
         }
-        if let Some(path) = self.keystore_path()? {
-            let password = self.password(&path)?;
-            return PrivateKeySigner::decrypt_keystore(&path, password)
-                .wrap_err_with(|| format!("cannot unlock the keystore {}", path.display()));
+        if let Some(path) = &self.keystore {
+            return self.decrypt(path);
+        }
+        if let Some(name) = &self.account {
+            return self.decrypt(&account_path(name)?);
         }
         match env::var(KEY_VARIABLE) {
-            Ok(key) => parse_key(&key).wrap_err(KEY_VARIABLE),
+            Ok(key) => return parse_key(&key).wrap_err(KEY_VARIABLE),
             Err(env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE} is not a private key"),
-            Err(env::VarError::NotPresent) => bail!(
-                "this needs a key: name one with --account or --keystore, set {KEY_VARIABLE}, or have it asked for with --private-key"
-            ),
+            Err(env::VarError::NotPresent) => {}
         }
+        if let Some(path) = env::var_os("ETH_KEYSTORE") {
+            return self.decrypt(Path::new(&path));
+        }
+        if let Ok(name) = env::var("ETH_KEYSTORE_ACCOUNT") {
+            return self.decrypt(&account_path(&name)?);
+        }
+        bail!(
+            "this needs a key: name one with --account or --keystore, set {KEY_VARIABLE}, or have it asked for with \
+             --private-key"
+        )
     }
 
-    /// Whether a wallet is named at all.
+    /// Whether a flag or the environment names a wallet.
     pub(crate) fn is_named(&self) -> bool {
         self.private_key
             || self.keystore.is_some()
             || self.account.is_some()
-            || env::var_os(KEY_VARIABLE).is_some()
+            || [KEY_VARIABLE, "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT"]
+                .iter()
+                .any(|name| env::var_os(name).is_some())
     }
 
-    fn keystore_path(&self) -> Result<Option<PathBuf>> {
-        if let Some(path) = &self.keystore {
-            ensure!(path.is_file(), "there is no keystore file {}", path.display());
-            return Ok(Some(path.clone()));
-        }
-        let Some(name) = &self.account else {
-            return Ok(None);
-        };
-        let folder = match env::var_os("FOUNDRY_DIR") {
-            Some(folder) => PathBuf::from(folder),
-            None => env::home_dir()
-                .ok_or_else(|| eyre!("--account: there is no home directory; use --keystore PATH"))?
-                .join(".foundry"),
-        };
-        let path = folder.join("keystores").join(name);
+    fn decrypt(&self, path: &Path) -> Result<PrivateKeySigner> {
         ensure!(
             path.is_file(),
-            "there is no account `{name}` in {}: `cast wallet import {name}` makes one",
-            folder.join("keystores").display()
+            "there is no keystore file {}",
+            path.display()
         );
-        Ok(Some(path))
+        let password = self.password(path)?;
+        PrivateKeySigner::decrypt_keystore(path, password)
+            .wrap_err_with(|| format!("cannot unlock the keystore {}", path.display()))
     }
 
-    fn password(&self, keystore: &std::path::Path) -> Result<String> {
-        let Some(path) = &self.password_file else {
+    fn password(&self, keystore: &Path) -> Result<String> {
+        let named = env::var_os("ETH_PASSWORD").map(PathBuf::from);
+        let Some(path) = self.password_file.clone().or(named) else {
             return ask_secret(&format!("password of {}", keystore.display()));
         };
-        let text = fs::read_to_string(path)
+        let text = fs::read_to_string(&path)
             .wrap_err_with(|| format!("cannot read the password file {}", path.display()))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
+}
+
+/// The keystore of an account that Foundry's `cast wallet` keeps.
+fn account_path(name: &str) -> Result<PathBuf> {
+    let folder = match env::var_os("FOUNDRY_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => env::home_dir()
+            .ok_or_else(|| eyre!("--account: there is no home directory; use --keystore PATH"))?
+            .join(".foundry"),
+    };
+    let keystores = folder.join("keystores");
+    let path = keystores.join(name);
+    ensure!(
+        path.is_file(),
+        "there is no account `{name}` in {}: `cast wallet import {name}` makes one",
+        keystores.display()
+    );
+    Ok(path)
 }
 
 /// The text never becomes part of an error.
@@ -120,7 +142,14 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_refused_without_repeating_it() {
-        for key in ["", "0x12", "zz", &"0".repeat(64), &"f".repeat(64), &"1".repeat(66)] {
+        for key in [
+            "",
+            "0x12",
+            "zz",
+            &"0".repeat(64),
+            &"f".repeat(64),
+            &"1".repeat(66),
+        ] {
             let error = format!("{:?}", parse_key(key).unwrap_err());
             assert!(key.len() < 3 || !error.contains(key), "{error}");
         }

@@ -1,0 +1,138 @@
+//! `cheque deploy`: a bank of one's own.
+
+use alloy::{
+    network::EthereumWallet,
+    primitives::{Address, U256},
+    providers::{DynProvider, Provider},
+};
+use cheque::{
+    SeedSource,
+    chain::{Call, Reader, Sender},
+};
+use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input};
+use clap::{Args, ValueEnum};
+use eyre::{Result, WrapErr, ensure};
+use serde_json::json;
+
+use crate::{
+    opts::{ChainOpts, SendOpts},
+    output::{Output, fields},
+    send::Done,
+    show,
+};
+
+/// Deploy a bank, the contract that holds everybody's money
+///
+/// Its address follows from the code and the settings and is the same on every chain. If it is there already, nothing is
+/// sent. A bank has no owner, cannot be paused and cannot be changed.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque deploy --dry-run                          where it would be, and what it costs
+  cheque deploy --rpc-url https://... --account alice
+  cheque deploy --min-lead 20                      a bank of other settings, at another address")]
+pub(crate) struct DeployArgs {
+    /// Least number of blocks between opening a deposit and its draw [default: the chain's: 128, local 4]
+    #[arg(long, value_name = "BLOCKS")]
+    min_lead: Option<u64>,
+
+    /// Where draws take their randomness from [default: the chain's]
+    #[arg(long, value_enum)]
+    seed_source: Option<Source>,
+
+    #[command(flatten)]
+    chain: ChainOpts,
+
+    #[command(flatten)]
+    send: SendOpts,
+}
+
+/// The bank's seed source.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Source {
+    /// The block's RANDAO mix (EIP-4399)
+    Prevrandao,
+    /// The block's hash, which whoever builds the block can choose: for chains without RANDAO only
+    Blockhash,
+}
+
+impl From<Source> for SeedSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Prevrandao => Self::PrevRandao,
+            Source::Blockhash => Self::BlockHash,
+        }
+    }
+}
+
+impl DeployArgs {
+    pub(crate) async fn run(self, out: &Output) -> Result<()> {
+        let provider = self.chain.provider().await?;
+        let profile = self.chain.profile_of(&provider).await?;
+        let min_lead = self.min_lead.unwrap_or(profile.min_lead);
+        let source = self
+            .seed_source
+            .map_or(profile.seed_source, SeedSource::from);
+        let bank = create2_address(min_lead, source);
+        let done = if provider.get_code_at(bank).await?.is_empty() {
+            let wallet = EthereumWallet::from(self.send.wallet.unlock()?);
+            let sender = Sender::new(provider.clone(), wallet, profile.chain_id);
+            let call = deployment(&provider, min_lead, source).await?;
+            self.send
+                .send(&sender, &call, "deploy the bank", out)
+                .await?
+        } else {
+            out.progress("this bank is deployed already: nothing was sent");
+            Done::Nothing
+        };
+        if !matches!(done, Done::Dry(_)) {
+            check(provider, bank).await?;
+        }
+        let seeds = match source {
+            SeedSource::BlockHash => "blockhash",
+            _ => "prevrandao",
+        };
+        let json = json!({
+            "bank": bank,
+            "chain": profile.chain_id,
+            "min_lead": min_lead,
+            "seed_source": seeds,
+            "transaction": done.json(),
+        });
+        out.result(&json, || {
+            let mut lines = vec![
+                ("bank", bank.to_string()),
+                ("chain", show::chain(profile.chain_id)),
+                ("min lead", format!("{min_lead} blocks")),
+                ("seed source", seeds.to_owned()),
+            ];
+            lines.extend(done.fields());
+            fields(&lines)
+        })
+    }
+}
+
+/// The transaction that deploys a bank through the deterministic deployer.
+pub(crate) async fn deployment(
+    provider: &DynProvider,
+    min_lead: u64,
+    source: SeedSource,
+) -> Result<Call> {
+    ensure!(
+        !provider.get_code_at(CREATE2_DEPLOYER).await?.is_empty(),
+        "this chain lacks the deterministic deployer at {CREATE2_DEPLOYER}: see \
+         https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
+    );
+    Ok(Call {
+        to: CREATE2_DEPLOYER,
+        input: create2_input(min_lead, source),
+        value: U256::ZERO,
+    })
+}
+
+/// Whether what was deployed answers as a bank.
+async fn check(provider: DynProvider, bank: Address) -> Result<()> {
+    Reader::open(provider, bank)
+        .await
+        .map(drop)
+        .wrap_err("the deployment went through, but there is no bank")
+}

@@ -1,0 +1,47 @@
+//! `cheque deposit`: a payer's deposits.
+
+mod create;
+mod list;
+mod open;
+mod reclaim;
+mod reopen;
+mod show;
+mod terms;
+mod watch;
+
+use clap::{Args, Subcommand};
+use eyre::Result;
+
+use crate::output::Output;
+
+/// Open deposits, follow them, and take money back
+#[derive(Args, Debug)]
+pub(crate) struct DepositArgs {
+    #[command(subcommand)]
+    command: DepositCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DepositCommand {
+    Create(Box<create::CreateArgs>),
+    Open(open::OpenArgs),
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Watch(watch::WatchArgs),
+    Reclaim(reclaim::ReclaimArgs),
+    Reopen(Box<reopen::ReopenArgs>),
+}
+
+impl DepositArgs {
+    pub(crate) async fn run(self, out: &Output) -> Result<()> {
+        match self.command {
+            DepositCommand::Create(args) => args.run(out).await,
+            DepositCommand::Open(args) => args.run(out).await,
+            DepositCommand::List(args) => args.run(out).await,
+            DepositCommand::Show(args) => args.run(out).await,
+            DepositCommand::Watch(args) => args.run(out).await,
+            DepositCommand::Reclaim(args) => args.run(out).await,
+            DepositCommand::Reopen(args) => args.run(out).await,
+        }
+    }
+}

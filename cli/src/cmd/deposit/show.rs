@@ -1,0 +1,104 @@
+//! `cheque deposit show`.
+
+use cheque::{Amount, DepositId, chain::DepositState};
+use clap::Args;
+use eyre::Result;
+use serde_json::{Map, json};
+
+use super::list::{add_state, state_text};
+use crate::{
+    opts::{ChainOpts, StoreOpts},
+    output::{Output, fields, table},
+    show,
+    token::token_at,
+};
+
+/// Show one deposit: terms, state, how long cheques can be written, what is left of the allowances
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque deposit show 0x5f3c...
+  cheque deposit show 0x5f3c... --payees --json    with every payee's allowance and what is left of it")]
+pub(super) struct ShowArgs {
+    /// The deposit
+    id: DepositId,
+
+    /// List the payees, too
+    #[arg(long)]
+    payees: bool,
+
+    #[command(flatten)]
+    store: StoreOpts,
+
+    #[command(flatten)]
+    chain: ChainOpts,
+}
+
+impl ShowArgs {
+    pub(super) async fn run(self, out: &Output) -> Result<()> {
+        let payer = self.store.payer(self.chain.reader().await?)?;
+        payer.poll().await?;
+        let record = payer.deposit(self.id).await?;
+        let terms = &record.deposit;
+        let token = token_at(terms.token, payer.reader()).await?;
+        let expiry = payer.estimated_expiry(self.id).await?;
+        let left = payer.allowances_left(self.id).await?;
+        // All allowances add up to the deposit, so no sum of parts of them exceeds it.
+        let all_left = left
+            .values()
+            .try_fold(Amount::ZERO, |sum, left| sum.checked_add(*left))
+            .unwrap_or(Amount::MAX);
+        let paid = Amount::new(terms.amount).saturating_sub(all_left);
+
+        let mut json = show::terms(terms);
+        json["id"] = json!(self.id);
+        add_state(&mut json, &record.state);
+        json["expires_in"] = json!(expiry.as_secs());
+        json["payees"] = json!(left.len());
+        json["paid"] = json!(paid);
+        json["left"] = json!(all_left);
+        if self.payees {
+            let left: Map<_, _> = left
+                .iter()
+                .map(|(payee, left)| (payee.to_string(), json!(left)))
+                .collect();
+            json["allowances_left"] = left.into();
+        }
+        out.result(&json, || {
+            let mut lines = vec![
+                ("deposit", self.id.to_string()),
+                ("state", state_text(&record.state)),
+            ];
+            if record.state == DepositState::Active {
+                lines.push((
+                    "cheques for",
+                    format!("about {} more seconds", expiry.as_secs()),
+                ));
+            }
+            lines.extend([
+                ("payer", terms.payer.to_string()),
+                ("signer", terms.signer.to_string()),
+                ("lane", terms.lane.to_string()),
+                ("amount", token.show_amount(Amount::new(terms.amount))),
+                (
+                    "min payout",
+                    token.show_amount(Amount::new(terms.minPayout)),
+                ),
+                ("draw block", terms.drawBlock.to_string()),
+                ("redeem until", format!("block {}", terms.lastRedeemBlock)),
+                ("payees", left.len().to_string()),
+                ("paid", token.show_amount(paid)),
+                ("left", token.show_amount(all_left)),
+            ]);
+            let mut text = fields(&lines);
+            if self.payees {
+                let rows: Vec<_> = left
+                    .iter()
+                    .map(|(payee, left)| vec![payee.to_string(), token.show_amount(*left)])
+                    .collect();
+                text.push('\n');
+                text.push_str(&table(&["payee", "left"], &rows));
+            }
+            text
+        })
+    }
+}

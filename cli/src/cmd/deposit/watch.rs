@@ -1,0 +1,91 @@
+//! `cheque deposit watch`.
+
+use std::time::Duration;
+
+use cheque::{
+    DepositId,
+    chain::{DepositState, Payer},
+};
+use clap::Args;
+use eyre::Result;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::list::{add_state, state_text};
+use crate::{
+    opts::{ChainOpts, StoreOpts},
+    output::Output,
+};
+
+/// Print every change of state of the deposits, as the chain moves on
+///
+/// With an id, only this deposit's, until it is redeemed, reclaimed or lost. Otherwise until Ctrl-C. A node that does not
+/// answer is asked again at the next block.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque deposit watch
+  cheque deposit watch 0x5f3c... --json      one JSON object in each line")]
+pub(super) struct WatchArgs {
+    /// The deposit [default: all of this store]
+    id: Option<DepositId>,
+
+    #[command(flatten)]
+    store: StoreOpts,
+
+    #[command(flatten)]
+    chain: ChainOpts,
+}
+
+impl WatchArgs {
+    pub(super) async fn run(self, out: &Output) -> Result<()> {
+        let payer = self.store.payer(self.chain.reader().await?)?;
+        payer.poll().await?;
+        let mut known = self.states(&payer).await?;
+        for (id, state) in &known {
+            announce(*id, state, out)?;
+        }
+        let pause = Duration::from_secs(payer.reader().profile().block_time.max(1));
+        loop {
+            if self.id.is_some() && known.iter().all(|(_, state)| is_over(state)) {
+                return Ok(());
+            }
+            sleep(pause).await;
+            if let Err(error) = payer.poll().await {
+                out.warn(format!("{error}; trying again"));
+                continue;
+            }
+            // Compared here, so that a change another process has found is announced, too.
+            let now = self.states(&payer).await?;
+            for (id, state) in &now {
+                if !known.contains(&(*id, *state)) {
+                    announce(*id, state, out)?;
+                }
+            }
+            known = now;
+        }
+    }
+
+    async fn states(&self, payer: &Payer) -> Result<Vec<(DepositId, DepositState)>> {
+        if let Some(id) = self.id {
+            return Ok(vec![(id, payer.deposit(id).await?.state)]);
+        }
+        let deposits = payer.deposits().await?;
+        Ok(deposits
+            .into_iter()
+            .map(|(id, record)| (id, record.state))
+            .collect())
+    }
+}
+
+fn is_over(state: &DepositState) -> bool {
+    matches!(
+        state,
+        DepositState::Redeemed { .. } | DepositState::Reclaimed | DepositState::Lost
+    )
+}
+
+fn announce(id: DepositId, state: &DepositState, out: &Output) -> Result<()> {
+    let mut json = json!({ "deposit": id });
+    add_state(&mut json, state);
+    out.event(&json, || format!("{id}  {}", state_text(state)))
+}

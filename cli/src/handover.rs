@@ -1,0 +1,180 @@
+//! What a payer or payee without gas money hands to a relayer: signed, as one line of hexadecimal.
+//!
+//! The bytes are ABI-encoded parameters, so that other programs can read them too:
+//! `(uint256 chainId, address bank, Deposit deposit, uint256 deadline, bytes signature)` for an opening, and
+//! `(uint256 chainId, address bank, Redemption redemption)` for a consent.
+
+use std::{fmt, str::FromStr};
+
+use alloy::{
+    hex,
+    primitives::{Address, Bytes, U256},
+    sol_types::SolValue,
+};
+use cheque::{Bank, Deposit, Redemption, Signature, chain::SignedOpening};
+use eyre::{Result, WrapErr, ensure};
+
+/// A payer's agreement that anybody may open its deposit.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedOpen {
+    chain_id: U256,
+    bank: Address,
+    /// The deposit, the deadline and the signature.
+    pub(crate) opening: SignedOpening,
+}
+
+impl SignedOpen {
+    pub(crate) fn new(bank: &Bank, opening: SignedOpening) -> Self {
+        Self {
+            chain_id: U256::from(bank.chain_id()),
+            bank: bank.address(),
+            opening,
+        }
+    }
+
+    /// Refuses to be used elsewhere, where the signature would mean nothing.
+    pub(crate) fn check_bank(&self, bank: &Bank) -> Result<()> {
+        check_bank(self.chain_id, self.bank, bank)
+    }
+}
+
+impl fmt::Display for SignedOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signature = Bytes::copy_from_slice(self.opening.signature.as_bytes());
+        let opening = &self.opening;
+        let fields = (
+            self.chain_id,
+            self.bank,
+            opening.deposit.clone(),
+            opening.deadline,
+            signature,
+        );
+        f.write_str(&hex::encode_prefixed(fields.abi_encode_params()))
+    }
+}
+
+impl FromStr for SignedOpen {
+    type Err = eyre::Report;
+
+    fn from_str(text: &str) -> Result<Self> {
+        type Fields = (U256, Address, Deposit, U256, Bytes);
+        let bytes = hex::decode(text).wrap_err("not hexadecimal")?;
+        let (chain_id, bank, deposit, deadline, signature) =
+            Fields::abi_decode_params_validate(&bytes).wrap_err("not a signed opening")?;
+        let signature: [u8; 65] = signature[..].try_into().wrap_err("not a signature")?;
+        let opening = SignedOpening {
+            deposit,
+            deadline,
+            signature: Signature::from_bytes(signature),
+        };
+        Ok(Self {
+            chain_id,
+            bank,
+            opening,
+        })
+    }
+}
+
+/// A payee's agreement that anybody may redeem its cheque, with the cheque.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedConsent {
+    chain_id: U256,
+    bank: Address,
+    /// Everything that the bank needs but the header.
+    pub(crate) redemption: Redemption,
+}
+
+impl SignedConsent {
+    pub(crate) fn new(bank: &Bank, redemption: Redemption) -> Self {
+        Self {
+            chain_id: U256::from(bank.chain_id()),
+            bank: bank.address(),
+            redemption,
+        }
+    }
+
+    /// Refuses to be used elsewhere, where the signature would mean nothing.
+    pub(crate) fn check_bank(&self, bank: &Bank) -> Result<()> {
+        check_bank(self.chain_id, self.bank, bank)
+    }
+}
+
+impl fmt::Display for SignedConsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = (self.chain_id, self.bank, self.redemption.clone());
+        f.write_str(&hex::encode_prefixed(fields.abi_encode_params()))
+    }
+}
+
+impl FromStr for SignedConsent {
+    type Err = eyre::Report;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bytes = hex::decode(text).wrap_err("not hexadecimal")?;
+        let (chain_id, bank, redemption) =
+            <(U256, Address, Redemption)>::abi_decode_params_validate(&bytes)
+                .wrap_err("not a consent")?;
+        Ok(Self {
+            chain_id,
+            bank,
+            redemption,
+        })
+    }
+}
+
+fn check_bank(chain_id: U256, address: Address, bank: &Bank) -> Result<()> {
+    ensure!(
+        chain_id == U256::from(bank.chain_id()) && address == bank.address(),
+        "this is signed for bank {address} on chain {chain_id}, and the bank here is {} on chain {}: use --rpc-url and \
+         --bank of the former",
+        bank.address(),
+        bank.chain_id()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::B256;
+
+    fn deposit() -> Deposit {
+        Deposit {
+            payer: Address::repeat_byte(1),
+            signer: Address::repeat_byte(2),
+            token: Address::ZERO,
+            lane: 1,
+            amount: u128::MAX,
+            minPayout: 6,
+            drawBlock: 7,
+            lastRedeemBlock: 8,
+            root: B256::repeat_byte(9),
+        }
+    }
+
+    #[test]
+    fn a_signed_opening_survives_the_way_and_is_bound_to_its_bank() {
+        let bank = Bank::new(1, Address::repeat_byte(3));
+        let opening = SignedOpening {
+            deposit: deposit(),
+            deadline: U256::from(5),
+            signature: Signature::from_bytes([4; 65]),
+        };
+        let text = SignedOpen::new(&bank, opening).to_string();
+        let read: SignedOpen = text.parse().unwrap();
+        assert_eq!(read.to_string(), text);
+        assert_eq!(read.opening.deposit, deposit());
+        assert!(read.check_bank(&bank).is_ok());
+        assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
+        assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
+        for bad in [
+            "",
+            "0x",
+            "hello",
+            &text[..text.len() - 64],
+            &format!("{text}00"),
+        ] {
+            assert!(bad.parse::<SignedOpen>().is_err(), "{bad}");
+        }
+    }
+}

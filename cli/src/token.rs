@@ -1,0 +1,43 @@
+//! Asking a token what it is.
+
+use alloy::{primitives::Address, providers::Provider};
+use cheque::chain::Reader;
+use eyre::{Result, WrapErr, ensure};
+
+use crate::amount::Token;
+
+/// A symbol is whatever its contract says: only short, printable ASCII is shown.
+const LONGEST_SYMBOL: usize = 16;
+
+/// The token at `address`, zero for the native coin. A token without `decimals` or `symbol` counts in units; that is
+/// shown, not guessed.
+pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token> {
+    if address.is_zero() {
+        return Ok(Token::coin());
+    }
+    let code = reader.provider().get_code_at(address).await;
+    ensure!(
+        !code.wrap_err("the node")?.is_empty(),
+        "there is no token contract at {address}: check --token and the chain"
+    );
+    let contract = reader.token(address);
+    let Ok(decimals) = contract.decimals().await else {
+        return Ok(Token {
+            address,
+            decimals: 0,
+            symbol: format!("units of {address}"),
+        });
+    };
+    let symbol = contract.symbol().await.unwrap_or_default();
+    let printable = symbol.chars().all(|c| c.is_ascii_graphic());
+    let usable = printable && (1..=LONGEST_SYMBOL).contains(&symbol.len());
+    Ok(Token {
+        address,
+        decimals,
+        symbol: if usable {
+            symbol
+        } else {
+            format!("tokens of {address}")
+        },
+    })
+}

@@ -1,0 +1,191 @@
+//! A private node, and machines that share nothing but the node and what they hand each other as text.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::{
+    env,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use alloy::node_bindings::{Anvil, AnvilInstance};
+use serde_json::Value;
+
+/// A development node that ends with the test.
+pub(crate) struct Node {
+    process: AnvilInstance,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        let process = Anvil::at(anvil())
+            .args(["--hardfork", "osaka"])
+            .try_spawn()
+            .expect("anvil starts");
+        Self { process }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.process.endpoint()
+    }
+
+    /// The private key of one of the accounts that have money, in hexadecimal.
+    pub(crate) fn key(&self, account: usize) -> String {
+        alloy::hex::encode_prefixed(self.process.keys()[account].to_bytes())
+    }
+
+    pub(crate) fn address(&self, account: usize) -> String {
+        self.process.addresses()[account].to_string()
+    }
+
+    /// A machine with an empty store and the key of one account.
+    pub(crate) fn machine(&self, account: usize) -> Machine {
+        Machine {
+            folder: tempfile::tempdir().expect("a folder"),
+            url: self.url(),
+            key: Some(self.key(account)),
+            address: self.address(account),
+        }
+    }
+
+    /// A machine without any key.
+    pub(crate) fn keyless(&self) -> Machine {
+        Machine {
+            key: None,
+            ..self.machine(0)
+        }
+    }
+
+    pub(crate) fn mine(&self, blocks: u64) {
+        self.rpc("anvil_mine", serde_json::json!([blocks]));
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        let head = self.rpc("eth_blockNumber", serde_json::json!([]));
+        let digits = head.as_str().and_then(|text| text.strip_prefix("0x"));
+        u64::from_str_radix(digits.expect("a number"), 16).expect("a number")
+    }
+
+    /// How many transactions an account has sent.
+    pub(crate) fn nonce(&self, account: usize) -> Value {
+        self.rpc(
+            "eth_getTransactionCount",
+            serde_json::json!([self.address(account), "pending"]),
+        )
+    }
+
+    pub(crate) fn rpc(&self, method: &str, params: Value) -> Value {
+        use alloy::providers::{Provider, ProviderBuilder};
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let url = self.url().parse().expect("a URL");
+        let provider = ProviderBuilder::new().connect_http(url);
+        runtime
+            .block_on(provider.raw_request(method.to_owned().into(), params))
+            .expect("the node answers")
+    }
+}
+
+fn anvil() -> PathBuf {
+    let on_path = env::var_os("PATH").unwrap_or_default();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node_modules/.bin/anvil");
+    let mut candidates = env::split_paths(&on_path).map(|folder| folder.join("anvil"));
+    candidates.find(|path| path.is_file()).unwrap_or(project)
+}
+
+/// One user's computer.
+pub(crate) struct Machine {
+    folder: tempfile::TempDir,
+    url: String,
+    key: Option<String>,
+    pub(crate) address: String,
+}
+
+impl Machine {
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with an environment that is this machine's alone.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = program();
+        command
+            .args(args)
+            .current_dir(self.folder())
+            .env("HOME", self.folder())
+            .env("CHEQUE_STORE", self.folder().join("store"))
+            .env("ETH_RPC_URL", &self.url)
+            .stdin(Stdio::null());
+        if let Some(key) = &self.key {
+            command.env("ETH_PRIVATE_KEY", key);
+        }
+        command
+    }
+
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program runs")
+    }
+
+    /// Runs a command that succeeds, and returns its result.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        text(&output.stdout)
+    }
+
+    /// Runs a command that succeeds, and returns its result as JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let json = self.ok(&[&["--json"], args].concat());
+        serde_json::from_str(&json).unwrap_or_else(|error| panic!("{args:?}: {error}: {json}"))
+    }
+
+    /// Runs a command that ends with this exit code and prints no result, and returns what it says on stderr.
+    pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+        stderr(&output)
+    }
+
+    /// Runs a command with this on its stdin.
+    pub(crate) fn piped(&self, input: &str, args: &[&str]) -> Output {
+        let mut command = self.command(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
+    }
+}
+
+/// The program, with no environment but PATH.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cheque"));
+    command.env_clear();
+    if let Some(path) = env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec())
+        .expect("text")
+        .trim_end()
+        .to_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    text(&output.stderr)
+}
