@@ -7,6 +7,7 @@ import {Cheques} from "./libraries/Cheques.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {Money} from "./libraries/Money.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title ChequeBank
 /// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw block
@@ -176,8 +177,9 @@ contract ChequeBank is IChequeBank {
 
     /// @inheritdoc IChequeBank
     function open(Deposit calldata deposit) external payable nonReentrant returns (bytes32 id) {
-        require(msg.sender == deposit.payer, NotPayer(msg.sender, deposit.payer));
-        require(deposit.token == address(0) || msg.value == 0, WrongValue(msg.value, 0));
+        address payer = deposit.payer;
+        require(msg.sender == payer, NotPayer(msg.sender, payer));
+        require(msg.value == 0 || deposit.token == address(0), WrongValue(msg.value, 0));
 
         bytes32 key;
         (id, key) = _find(deposit);
@@ -218,8 +220,9 @@ contract ChequeBank is IChequeBank {
         nonReentrant
         returns (bytes32 id)
     {
-        require(msg.sender == next.payer, NotPayer(msg.sender, next.payer));
-        require(next.token == address(0) || msg.value == 0, WrongValue(msg.value, 0));
+        address payer = next.payer;
+        require(msg.sender == payer, NotPayer(msg.sender, payer));
+        require(msg.value == 0 || next.token == address(0), WrongValue(msg.value, 0));
         bytes32 key = _keyOf(next);
         require(key == _keyOf(expired), PurseMismatch());
 
@@ -266,7 +269,9 @@ contract ChequeBank is IChequeBank {
 
     /// @inheritdoc IChequeBank
     function redeem(Redemption calldata redemption) external nonReentrant returns (uint128 payout) {
-        require(redemption.to != address(this), InvalidRecipient(redemption.to));
+        address to = redemption.to;
+        require(to != address(this), InvalidRecipient(to));
+
         (bytes32 id, bytes32 key) = _find(redemption.deposit);
         Outcome outcome;
         uint128 total;
@@ -275,7 +280,7 @@ contract ChequeBank is IChequeBank {
 
         _settle(redemption, id, key, total, payout);
 
-        if (redemption.to != address(0)) redemption.deposit.token.push(redemption.to, payout);
+        if (to != address(0)) redemption.deposit.token.push(to, payout);
     }
 
     /// @inheritdoc IChequeBank
@@ -378,8 +383,9 @@ contract ChequeBank is IChequeBank {
 
     /* INTERNAL: PURSES */
 
+    /// @dev keccak256(abi.encode(account, token, lane))
     function _key(address account, address token, uint64 lane) internal pure returns (bytes32) {
-        return keccak256(abi.encode(account, token, lane));
+        return EfficientHashLib.hash(uint160(account), uint160(token), lane);
     }
 
     /// @dev The id of a deposit and the key of its purse.
@@ -470,7 +476,7 @@ contract ChequeBank is IChequeBank {
         if (outcome != Outcome.Payable) return (outcome, 0, 0);
 
         bool wins;
-        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.deposit.amount), start, total, r);
+        (wins, payout) = Draw.result(drawn, id, start, total, r);
         if (!wins) outcome = Outcome.Loses;
         else if (!Cheques.agreed(r, id, total, payout, domain, batch)) outcome = Outcome.ConsentMissing;
     }
@@ -485,10 +491,11 @@ contract ChequeBank is IChequeBank {
 
     /// @dev Closes a deposit that `_judge` found payable. Leaves the transfer to the caller if there is a `to`.
     function _settle(Redemption calldata r, bytes32 id, bytes32 key, uint128 total, uint128 payout) internal {
+        (address payee, address to) = (r.payee, r.to);
         purses[key] = r.deposit.amount - payout;
-        if (r.to == address(0)) purses[_key(r.payee, r.deposit.token, 0)] += payout;
+        if (to == address(0)) purses[_key(payee, r.deposit.token, 0)] += payout;
 
-        emit Redeemed(id, r.payee, r.to, total, payout);
+        emit Redeemed(id, payee, to, total, payout);
     }
 
     /* INTERNAL: SIGNATURES */

@@ -65,25 +65,29 @@ library BlockHeader {
     function _integer(bytes calldata header, uint256 offset) private pure returns (uint256) {
         (uint256 start, uint256 end) = _string(header, offset);
         unchecked {
-            if (end - start > 32 || (end > start && _byte(header, start) == 0)) return 0;
+            if (_byte(header, start) == 0 && end > start) return 0;
+            return end - start > 32 ? 0 : end;
         }
-        return end;
     }
 
-    /// @dev Where the content of the string at `offset` starts and ends.
+    /// @dev Where the content of the string at `offset` starts and ends. Strings end after their prefix, so one that
+    /// begins beyond the header also ends there.
     function _string(bytes calldata header, uint256 offset) private pure returns (uint256 start, uint256 end) {
-        if (offset == 0 || offset >= header.length) return (0, 0);
+        if (offset == 0) return (0, 0);
         uint256 prefix = _byte(header, offset);
         unchecked {
-            if (prefix < 0x80) return (offset, offset + 1); // the byte is its own content
-            if (prefix >= 0xc0) return (0, 0); // a list
-            if (prefix >= 0xb8) return _long(header, offset, prefix - 0xb7);
-
-            start = offset + 1;
-            end = start + prefix - 0x80;
+            if (prefix < 0x80) {
+                (start, end) = (offset, offset + 1); // the byte is its own content
+            } else if (prefix < 0xb8) {
+                (start, end) = (offset + 1, offset + 1 + prefix - 0x80);
+                if (prefix == 0x81 && _byte(header, start) < 0x80) return (0, 0); // should be its own content
+            } else if (prefix < 0xc0) {
+                (start, end) = _long(header, offset, prefix - 0xb7);
+            } else {
+                return (0, 0); // a list
+            }
         }
         if (end > header.length) return (0, 0);
-        if (prefix == 0x81 && _byte(header, start) < 0x80) return (0, 0); // should be its own content
     }
 
     /// @dev Where the content starts and ends whose length stands in the `size` bytes, 1 to 8, after the prefix at `offset`.
@@ -101,7 +105,7 @@ library BlockHeader {
         }
     }
 
-    /// @dev The caller makes sure that the byte is part of the header.
+    /// @dev Not checked here: whether the byte is part of the header. Beyond calldata it is zero.
     function _byte(bytes calldata header, uint256 offset) private pure returns (uint256) {
         return uint256(header.loadCalldata(offset)) >> 248;
     }

@@ -38,12 +38,29 @@ library Cheques {
     }
 
     /// @notice The EIP-712 digest of a struct.
-    function digest(bytes32 domainSeparator, bytes32 structHash) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domainSeparator, structHash));
+    function digest(bytes32 domainSeparator, bytes32 structHash) internal pure returns (bytes32 hash) {
+        // keccak256(abi.encodePacked(hex"1901", domainSeparator, structHash)) costs XX gas more, up to three times.
+        assembly ("memory-safe") {
+            let m := mload(0x40)
+            mstore(m, shl(240, 0x1901))
+            mstore(add(m, 2), domainSeparator)
+            mstore(add(m, 34), structHash)
+            hash := keccak256(m, 66)
+        }
     }
 
-    function hashDeposit(IChequeBank.Deposit calldata deposit) internal pure returns (bytes32) {
-        return keccak256(abi.encode(DEPOSIT_TYPEHASH, deposit));
+    /// @notice The struct hash of a deposit.
+    /// @dev A field with dirty upper bits is hashed as it stands. That gives an id that is never open, because `open`
+    /// reads every field with Solidity's checks.
+    function hashDeposit(IChequeBank.Deposit calldata deposit) internal pure returns (bytes32 hash) {
+        bytes32 typehash = DEPOSIT_TYPEHASH;
+        // keccak256(abi.encode(typehash, deposit)) costs XX gas more.
+        assembly ("memory-safe") {
+            let m := mload(0x40)
+            mstore(m, typehash)
+            calldatacopy(add(m, 0x20), deposit, 0x120)
+            hash := keccak256(m, 0x140)
+        }
     }
 
     /// @notice What the payer of deposit `id` promised the payee of a redemption: `total` units in all, to be won from

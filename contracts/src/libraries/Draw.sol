@@ -35,22 +35,25 @@ library Draw {
         return uint128(((uint256(EfficientHashLib.hash(seed, id)) >> 128) * amount) >> 128);
     }
 
-    /// @notice Whether start <= point < start + range, and the payout, for a payee that was paid `total`.
+    /// @notice Whether start <= roll < start + range, and the payout, for a payee that was paid `total`.
     /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, 0 < range <=
     /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
-    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
+    function result(bytes32 seed, bytes32 id, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
         internal
         pure
         returns (bool wins, uint128 payout)
     {
-        uint256 product = uint256(total) * r.deposit.amount;
-        // forge-lint: disable-next-line(unsafe-typecast) at most `amount`
-        payout = uint128(product / r.allowance);
+        uint128 amount = r.deposit.amount;
+        uint128 minPayout = r.deposit.minPayout;
         uint256 range = r.allowance;
-        if (payout < r.deposit.minPayout) {
-            payout = r.deposit.minPayout;
-            range = product / payout;
+        uint256 product = uint256(total) * amount;
+        // forge-lint: disable-next-line(unsafe-typecast) at most `amount`
+        payout = uint128(product / range);
+        if (payout < minPayout) {
+            payout = minPayout;
+            range = product / minPayout;
         }
+        uint256 point = roll(seed, id, amount);
         wins = start <= point && point < start + range;
     }
 }
