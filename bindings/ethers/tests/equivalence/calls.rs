@@ -1,0 +1,334 @@
+//! Calldata of every function, and answers.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::{SolCall, SolInterface};
+use cheque_bindings::IChequeBank::{self as alloy, IChequeBankCalls};
+use cheque_bindings::{Outcome, SeedSource};
+use cheque_bindings_ethers::{self as ethers, ChequeBankCalls};
+use ethers_contract::EthCall;
+use ethers_core::abi::{AbiDecode, AbiEncode};
+
+use crate::values::{
+    account, authorization, bytes, deposit, eth_address, eth_authorization, eth_bytes, eth_deposit,
+    eth_number, eth_redemption, number, redemption, word,
+};
+
+/// The functions whose calldata was compared.
+#[derive(Default)]
+struct Compared(BTreeSet<[u8; 4]>);
+
+impl Compared {
+    fn same<A, E>(&mut self, alloy: A, ethers: E)
+    where
+        A: SolCall,
+        E: EthCall + AbiEncode + Into<ChequeBankCalls>,
+    {
+        assert_eq!(E::selector(), A::SELECTOR, "{}", A::SIGNATURE);
+        let calldata = alloy.abi_encode();
+
+        // ethers encodes what was meant to alloy's bytes, and what it reads from these bytes to the same again: its
+        // types with many fields cannot be compared directly.
+        let meant: ChequeBankCalls = ethers.into();
+        assert_eq!(meant.encode(), calldata, "{}", A::SIGNATURE);
+        let read = ChequeBankCalls::decode(&calldata).expect("ethers reads alloy's calldata");
+        assert_eq!(read.encode(), calldata, "{}", A::SIGNATURE);
+
+        assert!(
+            self.0.insert(A::SELECTOR),
+            "{} is compared twice",
+            A::SIGNATURE
+        );
+    }
+}
+
+#[test]
+fn every_function_has_the_same_calldata() {
+    let mut calls = Compared::default();
+    money_and_payer(&mut calls);
+    draw_and_views(&mut calls);
+
+    let all: BTreeSet<_> = IChequeBankCalls::selectors().collect();
+    assert_eq!(calls.0, all);
+}
+
+fn money_and_payer(calls: &mut Compared) {
+    let (token, owner, amount) = (account(1), account(2), number(3));
+    calls.same(
+        alloy::fundCall {
+            token,
+            account: owner,
+            amount,
+        },
+        ethers::FundCall {
+            token: eth_address(token),
+            account: eth_address(owner),
+            amount: eth_number(amount),
+        },
+    );
+
+    let (from, salt, authorization) = (account(4), word(5), authorization());
+    calls.same(
+        alloy::fundWithAuthorizationCall {
+            from,
+            token,
+            account: owner,
+            salt,
+            authorization: authorization.clone(),
+        },
+        ethers::FundWithAuthorizationCall {
+            from: eth_address(from),
+            token: eth_address(token),
+            account: eth_address(owner),
+            salt: salt.0,
+            authorization: eth_authorization(&authorization),
+        },
+    );
+
+    let (terms, next) = (deposit(6), deposit(7));
+    let (eth_terms, eth_next) = (eth_deposit(&terms), eth_deposit(&next));
+    calls.same(
+        alloy::openCall {
+            deposit: terms.clone(),
+        },
+        ethers::OpenCall {
+            deposit: eth_terms.clone(),
+        },
+    );
+
+    let (deadline, signature) = (number(8), bytes(9, 65));
+    calls.same(
+        alloy::openForCall {
+            deposit: terms.clone(),
+            deadline,
+            signature: signature.clone(),
+        },
+        ethers::OpenForCall {
+            deposit: eth_terms.clone(),
+            deadline: eth_number(deadline),
+            signature: eth_bytes(&signature),
+        },
+    );
+    calls.same(
+        alloy::openWithAuthorizationCall {
+            deposit: terms.clone(),
+            authorization: authorization.clone(),
+        },
+        ethers::OpenWithAuthorizationCall {
+            deposit: eth_terms.clone(),
+            authorization: eth_authorization(&authorization),
+        },
+    );
+    calls.same(
+        alloy::reopenCall {
+            expired: terms.clone(),
+            next,
+        },
+        ethers::ReopenCall {
+            expired: eth_terms.clone(),
+            next: eth_next,
+        },
+    );
+    calls.same(
+        alloy::reclaimCall { deposit: terms },
+        ethers::ReclaimCall { deposit: eth_terms },
+    );
+
+    let (lane, to, nonce) = (u64::MAX - 1, account(10), number(11));
+    calls.same(
+        alloy::withdrawCall {
+            token,
+            lane,
+            amount,
+            to,
+        },
+        ethers::WithdrawCall {
+            token: eth_address(token),
+            lane,
+            amount: eth_number(amount),
+            to: eth_address(to),
+        },
+    );
+    calls.same(
+        alloy::withdrawForCall {
+            account: owner,
+            token,
+            lane,
+            amount,
+            to,
+            nonce,
+            deadline,
+            signature: signature.clone(),
+        },
+        ethers::WithdrawForCall {
+            account: eth_address(owner),
+            token: eth_address(token),
+            lane,
+            amount: eth_number(amount),
+            to: eth_address(to),
+            nonce: eth_number(nonce),
+            deadline: eth_number(deadline),
+            signature: eth_bytes(&signature),
+        },
+    );
+}
+
+fn draw_and_views(calls: &mut Compared) {
+    let (block_number, header) = (number(20), bytes(21, 631));
+    calls.same(
+        alloy::recordSeedCall {
+            blockNumber: block_number,
+            header: header.clone(),
+        },
+        ethers::RecordSeedCall {
+            block_number: eth_number(block_number),
+            header: eth_bytes(&header),
+        },
+    );
+
+    // Three items, the last one with nothing in its variable fields.
+    let mut items = vec![redemption(1), redemption(2), redemption(3)];
+    items[2].siblings = Default::default();
+    items[2].header = Default::default();
+    items[2].consent = Default::default();
+    let eth_items: Vec<_> = items.iter().map(eth_redemption).collect();
+    calls.same(
+        alloy::redeemCall {
+            redemption: items[0].clone(),
+        },
+        ethers::RedeemCall {
+            redemption: eth_items[0].clone(),
+        },
+    );
+    calls.same(
+        alloy::outcomeOfCall {
+            redemption: items[1].clone(),
+        },
+        ethers::OutcomeOfCall {
+            redemption: eth_items[1].clone(),
+        },
+    );
+    calls.same(
+        alloy::redeemBatchCall { redemptions: items },
+        ethers::RedeemBatchCall {
+            redemptions: eth_items,
+        },
+    );
+
+    let terms = deposit(22);
+    let eth_terms = eth_deposit(&terms);
+    calls.same(
+        alloy::depositIdCall {
+            deposit: terms.clone(),
+        },
+        ethers::DepositIdCall {
+            deposit: eth_terms.clone(),
+        },
+    );
+    calls.same(
+        alloy::rollOfCall { deposit: terms },
+        ethers::RollOfCall { deposit: eth_terms },
+    );
+
+    let (owner, token, lane, nonce) = (account(23), account(24), 25, number(26));
+    calls.same(
+        alloy::purseCall {
+            account: owner,
+            token,
+            lane,
+        },
+        ethers::PurseCall {
+            account: eth_address(owner),
+            token: eth_address(token),
+            lane,
+        },
+    );
+    calls.same(
+        alloy::nonceUsedCall {
+            account: owner,
+            nonce,
+        },
+        ethers::NonceUsedCall {
+            account: eth_address(owner),
+            nonce: eth_number(nonce),
+        },
+    );
+    calls.same(
+        alloy::seedCall {
+            blockNumber: block_number,
+        },
+        ethers::SeedCall {
+            block_number: eth_number(block_number),
+        },
+    );
+    calls.same(alloy::minLeadCall {}, ethers::MinLeadCall);
+    calls.same(alloy::seedSourceCall {}, ethers::SeedSourceCall);
+    calls.same(alloy::eip712DomainCall {}, ethers::Eip712DomainCall);
+}
+
+#[test]
+fn answers_with_several_values_are_read_in_the_same_order() {
+    let purse = alloy::purseReturn {
+        idle: U256::from(5),
+        openDepositId: word(1),
+    };
+    let purse = alloy::purseCall::abi_encode_returns(&purse);
+    assert_eq!(
+        ethers::PurseReturn::decode(purse).unwrap(),
+        ethers::PurseReturn {
+            idle: 5.into(),
+            open_deposit_id: word(1).0
+        }
+    );
+
+    let outcome = alloy::outcomeOfReturn {
+        outcome: Outcome::Loses,
+        payout: u128::MAX,
+    };
+    let outcome = alloy::outcomeOfCall::abi_encode_returns(&outcome);
+    assert_eq!(
+        ethers::OutcomeOfReturn::decode(outcome).unwrap(),
+        ethers::OutcomeOfReturn {
+            outcome: Outcome::Loses as u8,
+            payout: u128::MAX
+        }
+    );
+
+    let payouts = alloy::redeemBatchCall::abi_encode_returns(&vec![7, 0, u128::MAX]);
+    assert_eq!(
+        ethers::RedeemBatchReturn::decode(payouts).unwrap(),
+        ethers::RedeemBatchReturn {
+            payouts: vec![7, 0, u128::MAX]
+        }
+    );
+
+    let source = alloy::seedSourceCall::abi_encode_returns(&SeedSource::BlockHash);
+    assert_eq!(
+        ethers::SeedSourceReturn::decode(source).unwrap(),
+        ethers::SeedSourceReturn(1)
+    );
+
+    let domain = alloy::eip712DomainReturn {
+        fields: [0x0f].into(),
+        name: "ChequeBank".into(),
+        version: "1".into(),
+        chainId: U256::from(560_048),
+        verifyingContract: Address::repeat_byte(3),
+        salt: word(4),
+        extensions: vec![number(5)],
+    };
+    assert_eq!(
+        ethers::Eip712DomainReturn::decode(alloy::eip712DomainCall::abi_encode_returns(&domain))
+            .unwrap(),
+        ethers::Eip712DomainReturn {
+            fields: [0x0f],
+            name: domain.name,
+            version: domain.version,
+            chain_id: 560_048.into(),
+            verifying_contract: eth_address(domain.verifyingContract),
+            salt: word(4).0,
+            extensions: vec![eth_number(number(5))],
+        }
+    );
+}

@@ -1,0 +1,59 @@
+//! Every error.
+
+use std::collections::BTreeSet;
+
+use alloy_sol_types::{SolError, SolInterface, SolType};
+use cheque_bindings::IChequeBank::{self as alloy, IChequeBankErrors};
+use cheque_bindings_ethers::{self as ethers, ChequeBankErrors};
+use ethers_contract::{ContractRevert, EthError};
+use ethers_core::abi::AbiEncode;
+
+/// Revert data of the error: its parameters are 1, 2, 3, … (each is one word, and the least enum has three values).
+fn revert_data<A: SolError>() -> Vec<u8> {
+    let size = <A::Parameters<'_> as SolType>::ENCODED_SIZE.expect("no parameter is variable");
+    let mut data = A::SELECTOR.to_vec();
+    for n in 1..=size / 32 {
+        data.extend([0; 31]);
+        data.push(u8::try_from(n).expect("few parameters"));
+    }
+    data
+}
+
+fn same<A: SolError, E: EthError>() -> [u8; 4] {
+    assert_eq!(E::abi_signature(), A::SIGNATURE);
+    assert_eq!(E::selector(), A::SELECTOR, "{}", A::SIGNATURE);
+
+    let data = revert_data::<A>();
+    let read = A::abi_decode_raw_validate(&data[4..]).expect("alloy reads the error");
+    assert_eq!(read.abi_encode(), data);
+    let read = E::decode_with_selector(&data).expect("ethers reads the error");
+    assert_eq!(read.encode(), data, "{}", A::SIGNATURE);
+    assert!(
+        ChequeBankErrors::valid_selector(A::SELECTOR),
+        "{}",
+        A::SIGNATURE
+    );
+    let read = ChequeBankErrors::decode_with_selector(&data).expect("ethers knows the error");
+    assert_eq!(read.encode(), data, "{}", A::SIGNATURE);
+
+    A::SELECTOR
+}
+
+macro_rules! same_errors {
+    ($($name:ident)*) => { [$(same::<alloy::$name, ethers::$name>()),*] };
+}
+
+#[test]
+fn every_error_is_the_same() {
+    let compared = same_errors! {
+        AmountTooHigh BlockUnknown DepositNotOpen DrawTooSoon InsufficientFunds InvalidHeader
+        InvalidRecipient InvalidSignature LeadOutOfRange MinPayoutTooHigh NoRandomness NonceUsed
+        NotAToken NotPayer NotRedeemable PurseBusy PurseMismatch RedeemWindowEmpty Reentered
+        SignatureExpired StillRedeemable UnusableId WrongAmountReceived WrongValue ZeroAmount
+        ZeroLane ZeroSigner
+    };
+
+    let compared: BTreeSet<_> = compared.into_iter().collect();
+    let all: BTreeSet<_> = IChequeBankErrors::selectors().collect();
+    assert_eq!(compared, all);
+}

@@ -1,0 +1,129 @@
+//! Values with no two fields alike, and how they cross over to ethers' types.
+
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
+use cheque_bindings as alloy;
+use cheque_bindings_ethers as ethers;
+use ethers_core::types as eth;
+
+/// Another address for every `n`.
+pub(crate) fn account(n: u8) -> Address {
+    Address::from_slice(&keccak256([n])[..20])
+}
+
+/// Another 32 bytes for every `n`.
+pub(crate) fn word(n: u8) -> B256 {
+    keccak256([n, n])
+}
+
+/// Another large number for every `n`.
+pub(crate) fn number(n: u8) -> U256 {
+    word(n).into()
+}
+
+/// `len` bytes, other ones for every `n`; most lengths need padding in the ABI.
+pub(crate) fn bytes(n: u8, len: usize) -> Bytes {
+    word(n).iter().copied().cycle().take(len).collect()
+}
+
+pub(crate) fn eth_address(address: Address) -> eth::Address {
+    address.into_array().into()
+}
+
+pub(crate) fn eth_number(number: U256) -> eth::U256 {
+    eth::U256::from_big_endian(&number.to_be_bytes::<32>())
+}
+
+pub(crate) fn eth_bytes(bytes: &Bytes) -> eth::Bytes {
+    bytes.to_vec().into()
+}
+
+/// Other terms for every `n`, up to the last value of each type.
+pub(crate) fn deposit(n: u8) -> alloy::Deposit {
+    alloy::Deposit {
+        payer: account(n),
+        signer: account(n + 1),
+        token: account(n + 2),
+        lane: u64::MAX - u64::from(n),
+        amount: u128::MAX - u128::from(n),
+        minPayout: 1 << (100 + n),
+        drawBlock: 23_456_700 + u64::from(n),
+        lastRedeemBlock: 23_464_891 + u64::from(n),
+        root: word(n),
+    }
+}
+
+pub(crate) fn eth_deposit(deposit: &alloy::Deposit) -> ethers::Deposit {
+    ethers::Deposit {
+        payer: eth_address(deposit.payer),
+        signer: eth_address(deposit.signer),
+        token: eth_address(deposit.token),
+        lane: deposit.lane,
+        amount: deposit.amount,
+        min_payout: deposit.minPayout,
+        draw_block: deposit.drawBlock,
+        last_redeem_block: deposit.lastRedeemBlock,
+        root: deposit.root.0,
+    }
+}
+
+pub(crate) fn authorization() -> alloy::Authorization {
+    alloy::Authorization {
+        value: number(40),
+        validAfter: number(41),
+        validBefore: number(42),
+        v: 28,
+        r: word(43),
+        s: word(44),
+    }
+}
+
+pub(crate) fn eth_authorization(authorization: &alloy::Authorization) -> ethers::Authorization {
+    ethers::Authorization {
+        value: eth_number(authorization.value),
+        valid_after: eth_number(authorization.validAfter),
+        valid_before: eth_number(authorization.validBefore),
+        v: authorization.v,
+        r: authorization.r.0,
+        s: authorization.s.0,
+    }
+}
+
+pub(crate) fn redemption(n: u8) -> alloy::Redemption {
+    alloy::Redemption {
+        deposit: deposit(n),
+        allowance: 1_000_000_007 + u128::from(n),
+        salt: FixedBytes::from_slice(&word(n + 10)[..16]),
+        path: 0b1011,
+        siblings: bytes(n + 11, 48 * 4),
+        payee: account(n + 12),
+        spent: 999_999_937 + u128::from(n),
+        anchor: word(n + 13),
+        step: 11,
+        signature: bytes(n + 14, 65),
+        k: number(n + 15),
+        x: word(n + 16),
+        header: bytes(n + 17, 617),
+        to: account(n + 18),
+        consent: bytes(n + 19, 1),
+    }
+}
+
+pub(crate) fn eth_redemption(redemption: &alloy::Redemption) -> ethers::Redemption {
+    ethers::Redemption {
+        deposit: eth_deposit(&redemption.deposit),
+        allowance: redemption.allowance,
+        salt: redemption.salt.0,
+        path: redemption.path,
+        siblings: eth_bytes(&redemption.siblings),
+        payee: eth_address(redemption.payee),
+        spent: redemption.spent,
+        anchor: redemption.anchor.0,
+        step: redemption.step,
+        signature: eth_bytes(&redemption.signature),
+        k: eth_number(redemption.k),
+        x: redemption.x.0,
+        header: eth_bytes(&redemption.header),
+        to: eth_address(redemption.to),
+        consent: eth_bytes(&redemption.consent),
+    }
+}
