@@ -56,7 +56,7 @@ impl Cheque {
             spent: self.spent,
             anchor: self.anchor,
             step: self.step,
-            signature: Signature::from_bytes(self.signature[..].try_into().unwrap()),
+            signature: Signature::from_bytes(self.signature[..].try_into().expect("65 bytes")),
         }
     }
 }
