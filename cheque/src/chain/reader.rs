@@ -154,8 +154,9 @@ impl Reader {
 
     /// What a purse with lane >= 1 held at the end of block `at`.
     pub async fn purse(&self, purse: PurseKey, at: u64) -> Result<Purse, ChainError> {
-        let answer = self.call(&purse_call(purse), at.into()).await?;
-        Ok(Purse::from_word(word(&answer)))
+        let request = self.request(None, &purse_call(purse));
+        let answer = self.provider.call(request).block(at.into()).await?;
+        self.decode_purse(&answer)
     }
 
     /// What several purses held at the end of several blocks, in one request.
@@ -173,8 +174,7 @@ impl Reader {
             }
             batch.send().await?;
             for answer in answers {
-                let answer = self.decode::<purseCall>(&answer.await?)?;
-                purses.push(Purse::from_word(word(&answer)));
+                purses.push(self.decode_purse(&answer.await?)?);
             }
         }
         Ok(purses)
@@ -317,6 +317,19 @@ impl Reader {
         }
     }
 
+    fn decode_purse(&self, answer: &[u8]) -> Result<Purse, ChainError> {
+        if answer.is_empty() {
+            // As of a block before the bank was deployed, nothing was in it.
+            return Ok(Purse::Idle(Amount::ZERO));
+        }
+        let answer = self.decode::<purseCall>(answer)?;
+        Ok(Purse::from_word(if answer.openDepositId.is_zero() {
+            answer.idle
+        } else {
+            answer.openDepositId.into()
+        }))
+    }
+
     fn decode<C: SolCall>(&self, answer: &[u8]) -> Result<C::Return, ChainError> {
         C::abi_decode_returns(answer).map_err(|_| ChainError::NotABank(self.bank.address()))
     }
@@ -337,13 +350,5 @@ const fn purse_call((account, token, lane): PurseKey) -> purseCall {
         account,
         token,
         lane,
-    }
-}
-
-fn word(answer: &IChequeBank::purseReturn) -> U256 {
-    if answer.openDepositId.is_zero() {
-        answer.idle
-    } else {
-        answer.openDepositId.into()
     }
 }

@@ -128,19 +128,20 @@ impl Payer {
         }
     }
 
-    /// Takes over a newer cheque of this payer's own key that the payee has shown, after a loss of records. Returns what
-    /// was spent and what is left.
+    /// Takes over a newer cheque of this payer's own key that the payee has shown, after a loss of records, and the steps
+    /// of its stream that the payee can show (both zero for none). Returns what was spent and what is left.
     pub async fn resume_from(
         &self,
         id: DepositId,
         payee: Address,
         cheque: &SignedCheque,
+        shown: (u32, B256),
     ) -> Result<Payment, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let key = self.key_of(&deposit)?;
         let (_, account) = self
             .update(id, payee, |account| {
-                account.resume(cheque, &self.context(key, id, payee))
+                account.resume(cheque, shown, &self.context(key, id, payee))
             })
             .await??;
         Ok(payment(id, &account, None))
