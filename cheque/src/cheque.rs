@@ -68,6 +68,12 @@ impl SignedCheque {
         !self.anchor.is_zero()
     }
 
+    /// What it comes to with `k` steps of its stream shown, in token units: spent + k * step. `None` where that exceeds
+    /// [`Amount::MAX`].
+    pub fn total(&self, k: u32) -> Option<Amount> {
+        self.spent.checked_add(self.step.checked_mul(k.into())?)
+    }
+
     /// Checks that anchor and step come together.
     pub fn check_stream_terms(&self) -> Result<(), StreamTermsError> {
         if self.anchor.is_zero() == self.step.is_zero() {

@@ -26,7 +26,8 @@ pub struct BankState {
 }
 
 /// Whether `redeem` would pay, or why not, and the payout where it is known: the same as the contract's `outcomeOf`,
-/// check by check, except that a contract's consent (ERC-1271) is not asked for.
+/// check by check, with two exceptions. A contract's consent (ERC-1271) is not asked for, and where `to` is the bank
+/// itself, the contract reverts before it checks anything.
 pub fn evaluate(redemption: &Redemption, state: &BankState) -> (Outcome, Amount) {
     match judge(redemption, state) {
         Ok(payout) => (Outcome::Payable, payout),

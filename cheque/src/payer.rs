@@ -2,7 +2,8 @@
 
 use crate::wire::Anchor;
 use crate::{
-    Amount, Bank, DepositId, Proof, Signature, SignedCheque, SigningKey, Stream, StreamLengthError,
+    Amount, Bank, DepositId, MAX_STEPS, Proof, Signature, SignedCheque, SigningKey, Stream,
+    StreamLengthError,
 };
 use alloy_primitives::{Address, B256, FixedBytes};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -18,13 +19,10 @@ const VERSION: u8 = 1;
 pub struct Account {
     allowance: Amount,
     newest: Option<SignedCheque>,
-    stream: Option<OpenStream>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct OpenStream {
-    stream: Stream,
+    /// The steps taken since the newest cheque.
     shown: u32,
+    /// The newest cheque's stream. Unknown after [`Account::resume`], though steps of it may be shown.
+    stream: Option<Stream>,
 }
 
 /// For whom and from what a cheque is written, and with which key.
@@ -55,7 +53,7 @@ pub enum WriteError {
         /// What is left of the allowance.
         left: Amount,
     },
-    /// A stream has 1 to [`MAX_STEPS`](crate::MAX_STEPS) steps.
+    /// A stream has 1 to [`MAX_STEPS`] steps.
     #[error(transparent)]
     StreamLength(#[from] StreamLengthError),
     /// There is no stream to take a step in.
@@ -72,6 +70,9 @@ pub enum WriteError {
     /// A cheque to resume from is not by the signer's own key.
     #[error("the cheque to resume from is not signed by this key")]
     ForeignCheque,
+    /// The steps to resume from are not of that cheque's stream.
+    #[error("the steps to resume from do not lead to the cheque's anchor")]
+    ForeignStep,
 }
 
 /// The bytes are no account that this version wrote.
@@ -92,6 +93,7 @@ impl Account {
         Self {
             allowance,
             newest: None,
+            shown: 0,
             stream: None,
         }
     }
@@ -106,12 +108,8 @@ impl Account {
         let Some(newest) = &self.newest else {
             return Amount::ZERO;
         };
-        let shown = self.stream.as_ref().map_or(0, |open| open.shown);
         // Bounded by the allowance when the steps were taken.
-        let steps = newest.step.checked_mul(shown.into());
-        steps
-            .and_then(|steps| newest.spent.checked_add(steps))
-            .unwrap_or(Amount::MAX)
+        newest.total(self.shown).unwrap_or(Amount::MAX)
     }
 
     /// What is left of the allowance, in token units.
@@ -126,25 +124,21 @@ impl Account {
 
     /// The steps of the open stream that were not taken yet.
     pub fn steps_left(&self) -> u32 {
-        self.stream
-            .as_ref()
-            .map_or(0, |open| open.stream.length() - open.shown)
+        let length = self.stream.as_ref().map_or(0, Stream::length);
+        length.saturating_sub(self.shown)
     }
 
     /// The proof of the newest payment: the stream step if one was taken since the newest cheque, else the cheque.
     pub fn last_proof(&self, deposit: DepositId) -> Option<Proof> {
         let newest = self.newest?;
-        if let Some(open) = &self.stream
-            && open.shown > 0
-        {
-            let x = open.stream.show(open.shown)?;
-            return Some(Proof::Step {
+        match &self.stream {
+            Some(stream) if self.shown > 0 => Some(Proof::Step {
                 deposit,
-                k: open.shown,
-                x,
-            });
+                k: self.shown,
+                x: stream.show(self.shown)?,
+            }),
+            _ => Some(Proof::Cheque(deposit, newest)),
         }
-        Some(Proof::Cheque(deposit, newest))
     }
 
     /// Pays `amount` more by a cheque, and ends an open stream.
@@ -185,7 +179,9 @@ impl Account {
         if steps == 0 {
             return Err(WriteError::ZeroAmount);
         }
-        let open = self.stream.as_ref().ok_or(WriteError::NoStream)?;
+        if self.stream.is_none() {
+            return Err(WriteError::NoStream);
+        }
         let left = self.steps_left();
         if steps > left {
             return Err(WriteError::StreamUsedUp {
@@ -194,33 +190,42 @@ impl Account {
             });
         }
         // The whole stream was covered when it began.
-        let stream = OpenStream {
-            stream: open.stream.clone(),
-            shown: open.shown + steps,
-        };
         Ok(Self {
-            stream: Some(stream),
+            shown: self.shown + steps,
             ..self.clone()
         })
     }
 
-    /// Takes over a newer cheque of its own that a payee still has, after the payer has lost its records. Without effect
-    /// where the account knows as much or more.
+    /// Takes over what a payee still has of a payer that has lost its records: a newer cheque of the payer's own key, and
+    /// `k` steps of its stream shown by x (both zero for none). Both are checked. Without effect where the account knows
+    /// as much or more. Further steps of that stream cannot be taken: its start is lost.
     pub fn resume(
         &self,
         cheque: &SignedCheque,
+        (k, x): (u32, B256),
         context: &ChequeContext<'_>,
     ) -> Result<Self, WriteError> {
         let signer = cheque.signer(context.bank, context.deposit, context.payee);
         if signer.map(|key| key.address()) != Ok(context.key.address()) {
             return Err(WriteError::ForeignCheque);
         }
-        if cheque.spent <= self.total() {
+        if k > 0 && (k > MAX_STEPS || hashed(x, k) != cheque.anchor) {
+            return Err(WriteError::ForeignStep);
+        }
+        let total = cheque.total(k).unwrap_or(Amount::MAX);
+        if total > self.allowance {
+            return Err(WriteError::NotCovered {
+                needed: total,
+                left: self.left(),
+            });
+        }
+        if total <= self.total() {
             return Ok(self.clone());
         }
         Ok(Self {
             allowance: self.allowance,
             newest: Some(*cheque),
+            shown: k,
             stream: None,
         })
     }
@@ -257,7 +262,8 @@ impl Account {
         Self {
             allowance: self.allowance,
             newest: Some(cheque),
-            stream: stream.map(|(stream, _)| OpenStream { stream, shown: 0 }),
+            shown: 0,
+            stream: stream.map(|(stream, _)| stream),
         }
     }
 
@@ -287,6 +293,7 @@ impl Account {
 struct Fields {
     allowance: u128,
     cheques: Vec<ChequeFields>,
+    shown: u32,
     streams: Vec<StreamFields>,
 }
 
@@ -302,7 +309,6 @@ struct ChequeFields {
 struct StreamFields {
     x0: B256,
     length: u32,
-    shown: u32,
 }
 
 impl From<&Account> for Fields {
@@ -313,14 +319,14 @@ impl From<&Account> for Fields {
             step: cheque.step.get(),
             signature: cheque.signature.as_bytes().into(),
         });
-        let stream = account.stream.as_ref().map(|open| StreamFields {
-            x0: open.stream.x0(),
-            length: open.stream.length(),
-            shown: open.shown,
+        let stream = account.stream.as_ref().map(|stream| StreamFields {
+            x0: stream.x0(),
+            length: stream.length(),
         });
         Self {
             allowance: account.allowance.get(),
             cheques: cheque.into_iter().collect(),
+            shown: account.shown,
             streams: stream.into_iter().collect(),
         }
     }
@@ -340,21 +346,20 @@ impl TryFrom<Fields> for Account {
                 step: Amount::new(cheque.step),
                 signature: Signature::from_bytes(cheque.signature.0),
             });
-        let stream = fields.streams.into_iter().next().map(|open| {
-            let stream = Stream::new(open.x0, open.length)
-                .map_err(|_| alloy_rlp::Error::Custom("a stream of impossible length"))?;
-            if open.shown > open.length {
-                return Err(alloy_rlp::Error::Custom("more steps shown than there are"));
-            }
-            Ok(OpenStream {
-                stream,
-                shown: open.shown,
-            })
-        });
+        let stream = fields.streams.into_iter().next();
+        let stream = stream.map(|stream| Stream::new(stream.x0, stream.length));
+        let stream = stream
+            .transpose()
+            .map_err(|_| alloy_rlp::Error::Custom("a stream of impossible length"))?;
+        let most = stream.as_ref().map_or(MAX_STEPS, Stream::length);
+        if fields.shown > most {
+            return Err(alloy_rlp::Error::Custom("more steps shown than there are"));
+        }
         Ok(Self {
             allowance: Amount::new(fields.allowance),
             newest,
-            stream: stream.transpose()?,
+            shown: fields.shown,
+            stream,
         })
     }
 }

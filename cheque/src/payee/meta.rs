@@ -85,10 +85,7 @@ impl Meta {
     /// What the payer has spent in all, stream steps included, in token units.
     pub fn total(&self) -> Amount {
         // Checked against the allowance before it came in here.
-        let steps = self.newest.step.checked_mul(self.shown.into());
-        steps
-            .and_then(|steps| self.newest.spent.checked_add(steps))
-            .unwrap_or(Amount::MAX)
+        self.newest.total(self.shown).unwrap_or(Amount::MAX)
     }
 
     /// What was credited to the signer's account so far, in token units: the sum of all values.

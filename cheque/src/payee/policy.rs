@@ -32,8 +32,9 @@ pub struct Policy {
     pub max_steps: u32,
 }
 
-/// What a payee risks in one token. Whoever proposes the draw block can withhold it for the price of the block, so these
-/// say what that proposer could gain.
+/// What a payee risks in one token. The proposer of the block before the draw block decides whether its own contribution
+/// counts in the seed (EIP-4399): withholding that block draws again, for the price of the block. These limits say what
+/// could be gained by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLimits {
     /// The largest deposit, in token units.

@@ -2,8 +2,8 @@
 
 use super::{Meta, Policy, Rejection, View};
 use crate::{
-    Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, Opening, Proof, SignedCheque, check_terms,
-    hashed,
+    Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, Opening, Proof, SignedCheque,
+    check_terms, hashed,
 };
 use alloy_primitives::{Address, B256};
 
@@ -185,13 +185,11 @@ fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejec
     if !old.newest.has_stream() {
         return Err(Rejection::NoStream(old.id));
     }
-    if k > policy.max_steps {
-        return Err(Rejection::StreamTooLong {
-            steps: k,
-            limit: policy.max_steps,
-        });
+    let limit = policy.max_steps.min(MAX_STEPS);
+    if k > limit {
+        return Err(Rejection::StreamTooLong { steps: k, limit });
     }
-    let total = steps_total(&old.newest, k);
+    let total = old.newest.total(k);
     check_allowance(total, old.allowance())?;
     if k <= old.shown {
         // Only who knows the stream is told how far it has come.
@@ -397,14 +395,11 @@ fn check_allowance(spent: Option<Amount>, allowance: Amount) -> Result<(), Rejec
     }
 }
 
-fn steps_total(cheque: &SignedCheque, k: u32) -> Option<Amount> {
-    cheque.spent.checked_add(cheque.step.checked_mul(k.into())?)
-}
-
 fn stale(old: &Meta, total: Amount) -> Rejection {
     Rejection::Stale {
         total,
         newest_total: old.total(),
         newest: Box::new(old.newest),
+        shown: old.shown(),
     }
 }

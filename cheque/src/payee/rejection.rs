@@ -3,7 +3,7 @@
 use crate::{
     Amount, DepositId, ProofError, SignatureError, SignedCheque, StreamTermsError, TermsError,
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 /// Why a payee does not count a payment. None of these changes the payee's meta, and none says that the payer cheated:
 /// honest messages get lost, doubled and reordered.
@@ -110,7 +110,7 @@ pub enum Rejection {
         /// The shortest window the payee accepts.
         least: u64,
     },
-    /// A proposer might withhold the draw block for such a sum.
+    /// A proposer might withhold the block before the draw for such a sum.
     #[error("the deposit's amount {amount} is more than the payee's limit {limit}")]
     DepositTooLarge {
         /// The deposit's amount.
@@ -118,7 +118,7 @@ pub enum Rejection {
         /// The payee's limit.
         limit: Amount,
     },
-    /// A proposer might withhold the draw block for the sum of this signer's deposits.
+    /// A proposer might withhold the block before the draw for the sum of this signer's deposits.
     #[error(
         "all deposits of this signer and draw block come to {exposure}, more than the payee's limit {limit}"
     )]
@@ -188,8 +188,8 @@ pub enum Rejection {
     /// A proof that was counted before.
     #[error("this proof was counted before")]
     Replay,
-    /// An older proof than the newest one counted: the payer may resume from `newest`, after checking it against its own
-    /// key.
+    /// An older proof than the newest one counted. A payer that has lost its records may resume from `newest` and `shown`,
+    /// which it can check against its own key: see [`Account::resume`](crate::Account::resume).
     #[error("the proof comes to {total}, {newest_total} was counted before")]
     Stale {
         /// What the proof comes to.
@@ -198,6 +198,8 @@ pub enum Rejection {
         newest_total: Amount,
         /// The newest cheque.
         newest: Box<SignedCheque>,
+        /// The number of steps shown of its stream, and the x that shows them (zero for none).
+        shown: (u32, B256),
     },
 }
 

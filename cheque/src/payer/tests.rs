@@ -1,6 +1,9 @@
 use super::*;
 use crate::{MAX_STEPS, hashed};
 
+/// No stream steps.
+const NONE: (u32, B256) = (0, B256::ZERO);
+
 struct Scene {
     key: SigningKey,
     bank: Bank,
@@ -134,9 +137,9 @@ fn resumes_only_from_newer_cheques_of_its_own_key() {
     let fresh = Account::new(units(100));
     let account = fresh.write_cheque(units(60), &context).unwrap();
     let own = *account.newest().unwrap();
-    assert_eq!(fresh.resume(&own, &context).unwrap(), account);
+    assert_eq!(fresh.resume(&own, NONE, &context).unwrap(), account);
     let newer = account.write_cheque(units(1), &context).unwrap();
-    assert_eq!(newer.resume(&own, &context).unwrap(), newer);
+    assert_eq!(newer.resume(&own, NONE, &context).unwrap(), newer);
 
     let thief = SigningKey::from_bytes(&[2; 32]).unwrap();
     let foreign = ChequeContext {
@@ -146,7 +149,7 @@ fn resumes_only_from_newer_cheques_of_its_own_key() {
     let forged = fresh.write_cheque(units(99), &foreign).unwrap();
     let forged = forged.newest().unwrap();
     assert_eq!(
-        fresh.resume(forged, &context),
+        fresh.resume(forged, NONE, &context),
         Err(WriteError::ForeignCheque)
     );
     let elsewhere = ChequeContext {
@@ -154,9 +157,45 @@ fn resumes_only_from_newer_cheques_of_its_own_key() {
         ..context
     };
     assert_eq!(
-        fresh.resume(&own, &elsewhere),
+        fresh.resume(&own, NONE, &elsewhere),
         Err(WriteError::ForeignCheque)
     );
+}
+
+#[test]
+fn resumes_with_steps_only_if_they_lead_to_the_anchor() {
+    let scene = scene();
+    let context = scene.context();
+    let fresh = Account::new(units(100));
+    let begun = fresh
+        .open_stream(units(10), units(3), stream(20), &context)
+        .unwrap();
+    let cheque = begun.newest().unwrap();
+    let shown = |k| (k, stream(20).show(k).unwrap());
+
+    let resumed = fresh.resume(cheque, shown(5), &context).unwrap();
+    assert_eq!(resumed.total(), units(25));
+    assert_eq!(resumed.pay_steps(1), Err(WriteError::NoStream));
+    assert_eq!(
+        Account::from_bytes(&resumed.to_bytes()),
+        Ok(resumed.clone())
+    );
+    let next = resumed.write_cheque(units(1), &context).unwrap();
+    assert_eq!(next.newest().unwrap().spent, units(26));
+
+    assert_eq!(
+        fresh.resume(cheque, (6, shown(5).1), &context),
+        Err(WriteError::ForeignStep)
+    );
+    assert_eq!(
+        fresh.resume(cheque, (u32::MAX, B256::ZERO), &context),
+        Err(WriteError::ForeignStep)
+    );
+    let small = Account::new(units(20));
+    assert!(matches!(
+        small.resume(cheque, shown(5), &context),
+        Err(WriteError::NotCovered { .. })
+    ));
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn an_older_cheque_is_stale_and_tells_the_newest() {
             total: Amount::new(299_999),
             newest_total: Amount::new(300_000),
             newest: Box::new(*meta.newest()),
+            shown: (0, B256::ZERO),
         }
     );
     assert_eq!(
@@ -201,7 +202,16 @@ fn meta_survives_its_bytes_and_refuses_others() {
 #[test]
 fn a_payer_that_lost_its_records_resumes_from_a_stale_rejection() {
     let scene = scene();
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let stream = Stream::new(B256::repeat_byte(7), 10).unwrap();
+    let begun = scene.cheque(300_000, Some((stream.anchor(), Amount::new(5_000))));
+    let meta = scene.meta(&Proof::Opening(Box::new(scene.opening_with(begun))), None);
+    let step = Proof::Step {
+        deposit: scene.id(),
+        k: 3,
+        x: stream.show(3).unwrap(),
+    };
+    let meta = scene.meta(&step, Some(&meta));
+
     let context = ChequeContext {
         key: &scene.key,
         bank: &scene.bank,
@@ -211,11 +221,12 @@ fn a_payer_that_lost_its_records_resumes_from_a_stale_rejection() {
     let lost = Account::new(Amount::new(1_000_000));
     let account = lost.write_cheque(Amount::new(10), &context).unwrap();
     let proof = account.last_proof(scene.id()).unwrap();
-    let Rejection::Stale { newest, .. } = scene.rejects(&proof, Some(&meta)) else {
+    let Rejection::Stale { newest, shown, .. } = scene.rejects(&proof, Some(&meta)) else {
         panic!("an older cheque is stale");
     };
-    let account = account.resume(&newest, &context).unwrap();
+    let account = account.resume(&newest, shown, &context).unwrap();
+    assert_eq!(account.total(), Amount::new(315_000));
     let account = account.write_cheque(Amount::new(10), &context).unwrap();
     let meta = scene.meta(&account.last_proof(scene.id()).unwrap(), Some(&meta));
-    assert_eq!(meta.total(), Amount::new(300_010));
+    assert_eq!(meta.total(), Amount::new(315_010));
 }
