@@ -54,8 +54,8 @@ struct Planted {
 /// Payee `number` of the files, and its allowance where no list says another.
 fn payee(number: u64) -> (Address, Amount) {
     let hash = keccak256(U256::from(number).to_be_bytes::<32>());
-    let first: u64 = (U256::from_be_bytes(hash.0) >> 192).to();
-    let size = first >> (number % 64);
+    let first: U256 = U256::from_be_bytes(hash.0) >> 192;
+    let size = first.to::<u64>() >> (number % 64);
     (Address::from_word(hash), Amount::new(u128::from(size) + 1))
 }
 
