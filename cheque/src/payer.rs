@@ -3,7 +3,7 @@
 use crate::wire::Anchor;
 use crate::{
     Amount, Bank, DepositId, MAX_STEPS, Proof, Signature, SignedCheque, SigningKey, Stream,
-    StreamLengthError,
+    StreamLengthError, hashed,
 };
 use alloy_primitives::{Address, B256, FixedBytes};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
