@@ -44,7 +44,7 @@ library Headers {
         f[NUMBER] = num(number);
         f[9] = num(36_000_000);
         f[10] = num(17_123_456);
-        f[11] = num(1_740_000_000 + number * 12);
+        f[11] = num(1_740_000_000 + number % 1e9 * 12);
         f[EXTRA_DATA] = str(extraData);
         f[MIX_HASH] = word(mixHash);
         f[NONCE] = str(new bytes(8));

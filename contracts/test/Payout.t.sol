@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {Leaf} from "./utils/AllowanceTrees.sol";
+
+/// @notice What a win pays and which rolls win, by PROTOCOL.md "Payout and range":
+///
+///   full = spent * amount / allowance
+///   full >= minPayout:  payout = full,       range = allowance
+///   else:               payout = minPayout,  range = spent * amount / minPayout
+///   a cheque wins  <=>  start <= roll < start + range
+contract PayoutTest is BaseTest {
+    /// @dev What the payee would get now; `payout` also if it loses.
+    function _ask(IChequeBank.Redemption memory x) private returns (bool wins, uint128 payout) {
+        IChequeBank.Outcome outcome;
+        vm.prank(x.payee);
+        (outcome, payout) = bank.outcomeOf(x);
+        wins = outcome == IChequeBank.Outcome.Payable;
+        assertTrue(wins || outcome == IChequeBank.Outcome.Loses, "neither wins nor loses");
+    }
+
+    /// @dev Makes `roll` the roll of a round, and gives the header that proves it.
+    function _rollTo(Round memory r, uint256 roll) private returns (bytes memory header) {
+        header = _draw(r, _seedFor(r, roll, roll + 1));
+    }
+
+    /* END POINTS */
+
+    function _expectEnds(Round memory r, address payee, uint128 spent, uint256 range) private {
+        IChequeBank.Redemption memory x = _redemption(r, payee, spent);
+        uint256 start = r.tree.proofs[_indexOf(r, payee)].start;
+        bool wins;
+        x.header = _rollTo(r, start);
+        (wins,) = _ask(x);
+        assertTrue(wins, "at the start");
+        x.header = _rollTo(r, start + range - 1);
+        (wins,) = _ask(x);
+        assertTrue(wins, "at the last point");
+        if (start > 0) {
+            x.header = _rollTo(r, start - 1);
+            (wins,) = _ask(x);
+            assertFalse(wins, "before the start");
+        }
+        if (start + range < r.deposit.amount) {
+            x.header = _rollTo(r, start + range);
+            (wins,) = _ask(x);
+            assertFalse(wins, "after the end");
+        }
+    }
+
+    function test_RangeIsTheAllowanceWhereThePrizeIsBig() public {
+        Round memory r = _smallRound(NATIVE, 0);
+        _open(r);
+        _expectEnds(r, ann.addr, 1, 60);
+        _expectEnds(r, ben.addr, 1, 30);
+        _expectEnds(r, cyd.addr, 10, 10);
+    }
+
+    function test_RangeGrowsWithWhatIsSpentWhereThePrizeIsFixed() public {
+        Round memory r = _smallRound(NATIVE, 100);
+        _open(r);
+        _expectEnds(r, ann.addr, 1, 1);
+        _expectEnds(r, ann.addr, 59, 59);
+        _expectEnds(r, ben.addr, 17, 17);
+        _expectEnds(r, cyd.addr, 10, 10);
+    }
+
+    function test_RangeIsRoundedDownInBetween() public {
+        Round memory r = _smallRound(NATIVE, 37);
+        _open(r);
+        _expectEnds(r, ann.addr, 10, 27);
+        _expectEnds(r, ben.addr, 11, 29);
+        // 12 of 30 are worth 40, more than the smallest prize.
+        _expectEnds(r, ben.addr, 12, 30);
+        _expectEnds(r, cyd.addr, 3, 8);
+    }
+
+    function test_PayoutAtTheSwitchFromFixedToGrowingPrize() public {
+        Round memory r = _round(NATIVE, 50, _leaves(60, 30, 10));
+        _open(r);
+        bytes memory header = _rollTo(r, r.tree.proofs[_indexOf(r, ann.addr)].start);
+        uint128[5] memory spent = [uint128(1), 29, 30, 31, 60];
+        uint128[5] memory expected = [uint128(50), 50, 50, 51, 100];
+        for (uint256 i = 0; i < spent.length; i++) {
+            IChequeBank.Redemption memory x = _redemption(r, ann.addr, spent[i]);
+            x.header = header;
+            (bool wins, uint128 payout) = _ask(x);
+            assertTrue(wins);
+            assertEq(payout, expected[i]);
+        }
+    }
+
+    /* EVERY ROLL */
+
+    /// @dev Counts the winning rolls of one cheque: its range as the bank has it. `winners` counts them by roll.
+    function _countWins(Round memory r, uint256 leaf, uint128 spent, uint256[] memory winners)
+        private
+        returns (uint256 counted, uint256 payout)
+    {
+        IChequeBank.Redemption memory x = _redemption(r, r.tree.leaves[leaf].payee, spent);
+        uint256 range;
+        (payout, range) = _payoutAndRange(r.deposit, x.allowance, spent);
+        uint256 start = r.tree.proofs[leaf].start;
+        for (uint256 roll = 0; roll < winners.length; roll++) {
+            x.header = _rollTo(r, roll);
+            (bool wins, uint128 pays) = _ask(x);
+            assertEq(pays, payout, "payout");
+            assertEq(wins, start <= roll && roll < start + range, "wins");
+            if (!wins) continue;
+            counted++;
+            if (spent == x.allowance) winners[roll]++;
+        }
+    }
+
+    /// Every cheque of a deposit of 20 units at every roll. More spent is never worth less, and with everything spent
+    /// exactly one payee wins at each roll.
+    function _everyRoll(uint128 minPayout) private {
+        Round memory r = _round(NATIVE, minPayout, _leaves(9, 7, 4));
+        _open(r);
+        uint256[] memory winners = new uint256[](20);
+        for (uint256 i = 0; i < 3; i++) {
+            uint256 rangeBefore = 0;
+            uint256 payoutBefore = 0;
+            uint128 allowance = r.tree.leaves[i].allowance;
+            for (uint128 spent = 1; spent <= allowance; spent++) {
+                (uint256 range, uint256 payout) = _countWins(r, i, spent, winners);
+                _expectFair(20, spent, payout, range, allowance > minPayout ? allowance : minPayout);
+                assertGe(range, rangeBefore, "a smaller range for more");
+                assertGe(payout, payoutBefore, "a smaller payout for more");
+                (rangeBefore, payoutBefore) = (range, payout);
+            }
+        }
+        for (uint256 roll = 0; roll < 20; roll++) {
+            assertEq(winners[roll], 1, "winners");
+        }
+    }
+
+    /// @dev range / amount * payout = spent, up to rounding in the payer's favour: the two sides, multiplied by
+    /// amount, differ by less than what was divided by.
+    function _expectFair(uint256 amount, uint256 spent, uint256 payout, uint256 range, uint256 divisor) private pure {
+        assertLe(range * payout, spent * amount, "more than was spent");
+        assertLt(spent * amount - range * payout, divisor, "less than was spent");
+        assertLe(payout, amount, "more than there is");
+        assertGt(range, 0, "no chance");
+    }
+
+    function test_EveryRollWithAGrowingPrize() public {
+        _everyRoll(0);
+    }
+
+    function test_EveryRollWithAFixedPrize() public {
+        _everyRoll(20);
+    }
+
+    function test_EveryRollInBetween() public {
+        _everyRoll(7);
+    }
+
+    /* ANY SIZE */
+
+    /// @dev Fuzzed terms of any size; the payee's prediction is made without the bank.
+    function testFuzz_PaysWhatThePayeeExpected(
+        uint128[3] memory allowances,
+        uint128 minPayout,
+        uint128 spent,
+        bytes32 seed
+    ) public {
+        vm.assume(uint256(seed) > 1 << 64);
+        for (uint256 i = 0; i < 3; i++) {
+            allowances[i] = uint128(bound(allowances[i], 1, type(uint128).max / 3));
+        }
+        Round memory r = _round(NATIVE, 0, _leaves(allowances[0], allowances[1], allowances[2]));
+        r.deposit.minPayout = uint128(bound(minPayout, 0, r.deposit.amount));
+        _seal(r);
+        spent = uint128(bound(spent, 1, allowances[0]));
+        _open(r);
+        _drawAndRecord(r, seed);
+
+        uint256 roll = _rollOf(r.id, r.deposit.amount, seed);
+        assertEq(bank.rollOf(r.deposit), roll, "rollOf");
+        (uint256 payout, uint256 range) = _payoutAndRange(r.deposit, allowances[0], spent);
+        uint256 divisor = allowances[0] > r.deposit.minPayout ? allowances[0] : r.deposit.minPayout;
+        _expectFair(r.deposit.amount, spent, payout, range, divisor);
+        uint256 start = r.tree.proofs[_indexOf(r, ann.addr)].start;
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, spent);
+        (bool wins, uint128 pays) = _ask(x);
+        assertEq(pays, payout, "payout");
+        assertEq(wins, start <= roll && roll < start + range, "wins");
+        if (!wins) return;
+        vm.prank(ann.addr);
+        assertEq(bank.redeem(x), payout);
+        assertEq(_idle(ann.addr, NATIVE, 0), payout);
+        assertEq(_idle(payer.addr, NATIVE, 1), r.deposit.amount - payout);
+        _assertConserved(NATIVE);
+    }
+
+    /// The winner of a fuzzed deposit is paid; nobody else is.
+    function testFuzz_TheWinnerIsPaid(uint96[3] memory allowances, uint128 minPayout, bytes32 seed) public {
+        vm.assume(uint256(seed) > 1 << 64);
+        Round memory r = _round(
+            NATIVE, 0, _leaves(uint128(allowances[0]) + 1, uint128(allowances[1]) + 1, uint128(allowances[2]) + 1)
+        );
+        r.deposit.minPayout = uint128(bound(minPayout, 0, r.deposit.amount));
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, seed);
+        uint256 roll = _rollOf(r.id, r.deposit.amount, seed);
+        for (uint256 i = 0; i < 3; i++) {
+            Leaf memory leaf = r.tree.leaves[i];
+            uint256 start = r.tree.proofs[i].start;
+            IChequeBank.Redemption memory x = _redemption(r, leaf.payee, leaf.allowance);
+            if (start <= roll && roll < start + leaf.allowance) {
+                assertEq(bank.redeem(x), r.deposit.amount);
+                assertEq(_idle(leaf.payee, NATIVE, 0), r.deposit.amount);
+            } else {
+                vm.expectRevert();
+                bank.redeem(x);
+                assertEq(_idle(leaf.payee, NATIVE, 0), 0);
+            }
+        }
+        _assertConserved(NATIVE);
+    }
+
+    function test_LargestDepositIsDrawnAndPaid() public {
+        Round memory r = _certainRound(address(token), type(uint128).max);
+        r.deposit.minPayout = type(uint128).max;
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, bytes32(type(uint256).max));
+        assertEq(bank.redeem(_redemption(r, ann.addr, type(uint128).max)), type(uint128).max);
+        _assertConserved(address(token));
+    }
+
+    function test_SmallestDepositIsDrawnAndPaid() public {
+        Round memory r = _certainRound(NATIVE, 1);
+        _open(r);
+        _drawAndRecord(r, bytes32(type(uint256).max));
+        assertEq(bank.redeem(_redemption(r, ann.addr, 1)), 1);
+        _assertConserved(NATIVE);
+    }
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {Digests} from "./utils/Digests.sol";
+import {Headers} from "./utils/Headers.sol";
+
+contract RedeemTest is BaseTest {
+    /// @dev Open, drawn for Ann, seed recorded; everything is Ann's, so anybody may redeem for her.
+    function _won() private returns (Round memory r, IChequeBank.Redemption memory x) {
+        r = _certainRound(NATIVE, 100);
+        _open(r);
+        _drawAndRecord(r, keccak256("any"));
+        x = _redemption(r, ann.addr, 100);
+    }
+
+    /// @dev Open and drawn for Ann, who has 30 of her 60 units: her payout is 50 of 100.
+    function _wonHalf() private returns (Round memory r, IChequeBank.Redemption memory x) {
+        r = _smallRound(NATIVE, 0);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, ann.addr));
+        x = _redemption(r, ann.addr, 30);
+    }
+
+    function test_CreditsThePayoutToThePayee() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _wonHalf();
+        vm.expectEmit(address(bank));
+        emit IChequeBank.Redeemed(r.id, ann.addr, address(0), 30, 50);
+        vm.prank(ann.addr);
+        assertEq(bank.redeem(x), 50);
+
+        (uint256 idle, bytes32 id) = bank.purse(payer.addr, NATIVE, 1);
+        assertEq(idle, 50);
+        assertEq(id, 0);
+        assertEq(_idle(ann.addr, NATIVE, 0), 50);
+        assertEq(_idle(payer.addr, NATIVE, 0), 0);
+        assertEq(address(bank).balance, 100);
+        _assertConserved(NATIVE);
+    }
+
+    function test_CreditsTokens() public {
+        Round memory r = _smallRound(address(token), 0);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, ben.addr));
+        vm.prank(ben.addr);
+        assertEq(bank.redeem(_redemption(r, ben.addr, 30)), 100);
+        assertEq(_idle(ben.addr, address(token), 0), 100);
+        assertEq(_idle(ben.addr, NATIVE, 0), 0);
+        _assertConserved(address(token));
+    }
+
+    function test_AddsThePayoutToTheBalance() public {
+        _fund(NATIVE, ann.addr, 7);
+        (, IChequeBank.Redemption memory x) = _won();
+        bank.redeem(x);
+        assertEq(_idle(ann.addr, NATIVE, 0), 107);
+    }
+
+    /// The payer is a payee like any other: what it does not want to give away is a leaf of its own.
+    function test_PayerRedeemsItsOwnLeaf() public {
+        Round memory r = _smallRound(NATIVE, 0);
+        r.tree.leaves[0].payee = payer.addr;
+        r = _round(NATIVE, 0, r.tree.leaves);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, payer.addr));
+        IChequeBank.Redemption memory x = _redemption(r, payer.addr, r.tree.leaves[_indexOf(r, payer.addr)].allowance);
+        assertEq(bank.redeem(x), 100);
+        assertEq(_idle(payer.addr, NATIVE, 0), 100);
+        assertEq(_idle(payer.addr, NATIVE, 1), 0);
+        _assertConserved(NATIVE);
+    }
+
+    /* NOT OPEN */
+
+    function test_RejectsDepositThatWasNeverOpened() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _drawAndRecord(r, keccak256("any"));
+        _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.NotOpen);
+    }
+
+    function test_PaysOnce() public {
+        (, IChequeBank.Redemption memory x) = _won();
+        bank.redeem(x);
+        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
+        vm.prank(ann.addr);
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
+        bank.redeem(x);
+        assertEq(_idle(ann.addr, NATIVE, 0), 100);
+    }
+
+    function test_RejectsReclaimedDeposit() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _won();
+        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        bank.reclaim(r.deposit);
+        vm.roll(r.deposit.lastRedeemBlock);
+        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
+    }
+
+    /// Every field of the terms is part of the id: none can be changed afterwards.
+    function testFuzz_RejectsEveryChangedTerm(uint8 field) public {
+        (Round memory r, IChequeBank.Redemption memory x) = _won();
+        // A copy, so that the terms of the round stay what they are.
+        IChequeBank.Deposit memory d = abi.decode(abi.encode(r.deposit), (IChequeBank.Deposit));
+        x.deposit = d;
+        field = field % 9;
+        if (field == 0) d.payer = relayer;
+        if (field == 1) d.signer = relayer;
+        if (field == 2) d.token = address(token);
+        if (field == 3) d.lane = 2;
+        if (field == 4) d.amount -= 1;
+        if (field == 5) d.minPayout += 1;
+        if (field == 6) d.drawBlock -= 1;
+        if (field == 7) d.lastRedeemBlock += 1;
+        if (field == 8) d.root = keccak256("root");
+        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
+        // The cheque and its signature were good.
+        x.deposit = r.deposit;
+        assertEq(bank.redeem(x), 100);
+    }
+
+    /* WINDOW */
+
+    function test_RedeemsFromTheBlockAfterTheDrawToTheLast() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        _drawAndRecord(r, keccak256("any"));
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        uint256 snapshot = vm.snapshotState();
+
+        vm.roll(r.deposit.drawBlock - 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
+        vm.roll(r.deposit.drawBlock);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
+        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
+
+        vm.roll(uint256(r.deposit.drawBlock) + 1);
+        assertEq(bank.redeem(x), 100);
+        vm.revertToState(snapshot);
+        vm.roll(r.deposit.lastRedeemBlock);
+        assertEq(bank.redeem(x), 100);
+    }
+
+    function test_WindowOfOneBlockIsOneBlock() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 1;
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, keccak256("any"));
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        vm.roll(uint256(r.deposit.drawBlock) + 2);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
+        vm.roll(uint256(r.deposit.drawBlock) + 1);
+        bank.redeem(x);
+    }
+
+    /* SPENT */
+
+    function test_RejectsNothingSpent() public {
+        (Round memory r,) = _won();
+        _expectNotRedeemable(_redemption(r, ann.addr, 0), IChequeBank.Outcome.NothingSpent);
+    }
+
+    function test_RejectsMoreThanTheAllowance() public {
+        Round memory r = _smallRound(NATIVE, 0);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, ann.addr));
+        _expectNotRedeemable(_redemption(r, ann.addr, 61), IChequeBank.Outcome.OverAllowance);
+        _expectNotRedeemable(_redemption(r, ann.addr, type(uint128).max), IChequeBank.Outcome.OverAllowance);
+        assertEq(bank.redeem(_redemption(r, ann.addr, 60)), 100);
+    }
+
+    /* SIGNATURE */
+
+    function test_RejectsEveryChangedPartOfTheCheque() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _wonHalf();
+        x.spent = 31;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        x.spent = 30;
+        (x.anchor, x.step) = (keccak256("anchor"), 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        x = _redemption(r, ann.addr, 30);
+        x.signature = _redemption(r, ben.addr, 30).signature;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+    }
+
+    function test_RejectsSignatureOfAnotherKey() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _won();
+        Account[3] memory others = [payer, ann, ben];
+        for (uint256 i = 0; i < others.length; i++) {
+            _resign(x, r.id, others[i]);
+            _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        }
+    }
+
+    function test_RejectsSignatureForAnotherDepositBankOrChain() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _won();
+        _resign(x, keccak256("another deposit"), signer);
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+
+        bytes32 cheque = Digests.cheque(r.id, ann.addr, 100, 0, 0);
+        x.signature = _signDigest(signer, Digests.digest(Digests.domain(address(this), block.chainid), cheque));
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        x.signature = _signDigest(signer, Digests.digest(Digests.domain(address(bank), block.chainid + 1), cheque));
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+    }
+
+    /// After a chain split ids stay, so money stays reachable, and cheques count on the chain they were signed for.
+    function test_ChequesFollowTheChainIdAndIdsDoNot() public {
+        (Round memory r, IChequeBank.Redemption memory x) = _won();
+        vm.chainId(4242);
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        _resign(x, r.id, signer);
+        assertEq(bank.redeem(x), 100);
+    }
+
+    function test_RejectsOtherFormsOfTheSignature() public {
+        (, IChequeBank.Redemption memory x) = _won();
+        bytes memory good = x.signature;
+        bytes[8] memory bad = [
+            _highS(good),
+            _lowV(good),
+            _compact(good),
+            bytes.concat(good, hex"00"),
+            bytes(""),
+            new bytes(65),
+            abi.encodePacked(bytes32(0), bytes32(0), uint8(27)),
+            abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(1)), uint8(29))
+        ];
+        for (uint256 i = 0; i < bad.length; i++) {
+            x.signature = bad[i];
+            _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        }
+        x.signature = good;
+        bank.redeem(x);
+    }
+
+    /// A signer's wallet cannot stand in for its key: it could revoke a cheque that a payee accepted.
+    function test_SignerWithCodeSignsByKeyOnly() public {
+        (, IChequeBank.Redemption memory x) = _won();
+        // A contract that answers every call with the magic value of ERC-1271.
+        vm.etch(signer.addr, hex"631626ba7e60e01b5f5260205ff3");
+        bytes memory good = x.signature;
+        x.signature = "anything";
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        x.signature = good;
+        assertEq(bank.redeem(x), 100);
+    }
+
+    /// Attack: a cheque of one bank shown to another one, where the same terms are open.
+    function test_ChequeOfAnotherBankIsWorthless() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        IChequeBank.Redemption memory here = _redemption(r, ann.addr, 100);
+        IChequeBank first = bank;
+
+        bank = script.deploy(MIN_LEAD - 1, IChequeBank.SeedSource.PrevRandao);
+        assertTrue(bank != first);
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, keccak256("any"));
+        _expectNotRedeemable(here, IChequeBank.Outcome.BadSignature);
+        assertEq(bank.redeem(_redemption(r, ann.addr, 100)), 100);
+    }
+
+    /* SEED */
+
+    function test_TakesTheHeaderInline() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        x.header = _draw(r, keccak256("any"));
+        assertEq(bank.redeem(x), 100);
+    }
+
+    function test_RejectsUnknownSeed() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        _draw(r, keccak256("any"));
+        _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.SeedUnknown);
+    }
+
+    function test_HeaderWorksFor8191Blocks() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 20_000;
+        _seal(r);
+        _open(r);
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        x.header = _draw(r, keccak256("any"));
+        vm.roll(uint256(r.deposit.drawBlock) + 8192);
+        _expectNotRedeemable(x, IChequeBank.Outcome.SeedUnknown);
+        vm.roll(uint256(r.deposit.drawBlock) + 8191);
+        assertEq(bank.redeem(x), 100);
+    }
+
+    function test_RecordedSeedWorksUntilTheLastBlock() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 20_000;
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, keccak256("any"));
+        vm.roll(r.deposit.lastRedeemBlock);
+        assertEq(bank.redeem(_redemption(r, ann.addr, 100)), 100);
+    }
+
+    /// Somebody may record the seed while a redemption with a header is on its way.
+    function test_HeaderIsNotLookedAtIfTheSeedIsRecorded() public {
+        (, IChequeBank.Redemption memory x) = _won();
+        x.header = "no header at all";
+        assertEq(bank.redeem(x), 100);
+    }
+
+    function test_RejectsBadHeader() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        bytes memory good = _draw(r, keccak256("any"));
+
+        x.header = Headers.header(r.deposit.drawBlock, keccak256("another seed"));
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
+        // A header the chain knows, but of another block.
+        bytes memory before = Headers.header(r.deposit.drawBlock - 1, keccak256("another seed"));
+        _setHash(r.deposit.drawBlock - 1, keccak256(before));
+        x.header = before;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
+
+        bytes memory weak = _draw(r, bytes32(uint256(1 << 64)));
+        x.header = weak;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
+        _setHash(r.deposit.drawBlock, keccak256(good));
+        x.header = good;
+        assertEq(bank.redeem(x), 100);
+    }
+
+    /* THE ORDER OF THE CHECKS */
+
+    /// Starts with everything wrong and puts one thing right after the other.
+    function test_OutcomesComeInTheirOrder() public {
+        Round memory r = _round(NATIVE, 0, _leaves(6000, 3000, 1000));
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 0);
+        x.salt = "wrong";
+        x.k = 1;
+        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
+        _open(r);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
+        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
+        vm.roll(uint256(r.deposit.drawBlock) + 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadStream);
+        (x.k, x.anchor, x.step) = (0, "anchor", 4000);
+        _expectNotRedeemable(x, IChequeBank.Outcome.NothingSpent);
+        (x.k, x.x) = (2, "no preimage");
+        _expectNotRedeemable(x, IChequeBank.Outcome.OverAllowance);
+        x.step = 3000;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadProof);
+        x.salt = _redemption(r, ann.addr, 0).salt;
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
+        _resign(x, r.id, signer);
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadStream);
+        _stream(x, r.id, 3000, 5, 1);
+        _expectNotRedeemable(x, IChequeBank.Outcome.SeedUnknown);
+        x.header = "no header";
+        _draw(r, _seedOf(r, ben.addr));
+        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
+        x.header = _draw(r, _seedOf(r, ben.addr));
+        _expectNotRedeemable(x, IChequeBank.Outcome.Loses);
+        x.header = _draw(r, _seedOf(r, ann.addr));
+        _expectNotRedeemable(x, IChequeBank.Outcome.ConsentMissing);
+        vm.prank(ann.addr);
+        assertEq(bank.redeem(x), 5000);
+    }
+
+    function test_OutcomeTellsThePayoutFromTheDrawOn() public {
+        Round memory r = _smallRound(NATIVE, 0);
+        _open(r);
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 30);
+        bytes memory lost = _draw(r, _seedOf(r, ben.addr));
+        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(x);
+        assertTrue(outcome == IChequeBank.Outcome.SeedUnknown && payout == 0);
+        x.header = lost;
+        (outcome, payout) = bank.outcomeOf(x);
+        assertTrue(outcome == IChequeBank.Outcome.Loses && payout == 50);
+        x.header = _draw(r, _seedOf(r, ann.addr));
+        (outcome, payout) = bank.outcomeOf(x);
+        assertTrue(outcome == IChequeBank.Outcome.ConsentMissing && payout == 50);
+        vm.prank(ann.addr);
+        (outcome, payout) = bank.outcomeOf(x);
+        assertTrue(outcome == IChequeBank.Outcome.Payable && payout == 50);
+    }
+
+    function test_LosersGetNothing() public {
+        (Round memory r,) = _wonHalf();
+        IChequeBank.Redemption memory x = _redemption(r, ben.addr, 30);
+        vm.prank(ben.addr);
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.Loses));
+        bank.redeem(x);
+        assertEq(_openId(r), r.id);
+    }
+}
