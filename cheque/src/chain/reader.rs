@@ -89,9 +89,12 @@ impl Reader {
             seed_source: profile.seed_source,
         };
         let latest = BlockId::latest();
-        let domain = reader
-            .call(&IChequeBank::eip712DomainCall {}, latest)
-            .await?;
+        let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest);
+        let domain = domain.await.map_err(|error| match &error {
+            // What other contracts answer to a function they do not have is up to them.
+            ChainError::Rpc(source) if !source.is_error_resp() => error,
+            _ => ChainError::NotABank(bank),
+        })?;
         let expected = reader.bank.domain();
         if expected.name.as_deref() != Some(domain.name.as_str())
             || expected.version.as_deref() != Some(domain.version.as_str())

@@ -1,5 +1,7 @@
 //! A real node for tests: anvil with a deployed bank and accounts that have coin.
 
+#![allow(dead_code, reason = "every test uses its own part of this")]
+
 use alloy::{
     network::EthereumWallet,
     providers::{DynProvider, Provider},
@@ -214,16 +216,8 @@ impl World {
         Payee::new(self.reader.clone(), self.policy(party), store).with_sender(party.sender.clone())
     }
 
-    /// The usual policy, with room for several deposits.
     pub(crate) fn policy(&self, party: &Party) -> Policy {
-        let bank = *self.reader.bank();
-        let mut policy = Policy::new(party.address, bank, self.reader.profile());
-        let limits = TokenLimits {
-            max_deposit: Amount::new(10 * COIN),
-            max_exposure: Amount::new(100 * COIN),
-        };
-        policy.tokens.insert(Address::ZERO, limits);
-        policy
+        policy(&self.reader, party.address)
     }
 
     pub(crate) async fn head(&self) -> u64 {
@@ -239,12 +233,28 @@ impl World {
     }
 }
 
+/// The usual policy, with room for several deposits.
+pub(crate) fn policy(reader: &Reader, payee: Address) -> Policy {
+    let mut policy = Policy::new(payee, *reader.bank(), reader.profile());
+    let limits = TokenLimits {
+        max_deposit: Amount::new(10 * COIN),
+        max_exposure: Amount::new(100 * COIN),
+    };
+    policy.tokens.insert(Address::ZERO, limits);
+    policy
+}
+
+/// The key and the address of the party with this number.
+pub(crate) fn secret(number: u8) -> (SigningKey, Address) {
+    let key = SigningKey::from_bytes(&[number; 32]).unwrap();
+    let address = key.address();
+    (key, address)
+}
+
 async fn party(node: &Node, number: u8) -> Party {
-    let secret = B256::repeat_byte(number);
-    let wallet = PrivateKeySigner::from_bytes(&secret).unwrap();
-    let key = SigningKey::from_bytes(&secret.0).unwrap();
-    let address = wallet.address();
-    assert_eq!(address, key.address());
+    let (key, address) = secret(number);
+    let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
+    assert_eq!(wallet.address(), address);
     node.endow(address).await;
     let chain_id = node.provider.get_chain_id().await.unwrap();
     let wallet = EthereumWallet::from(wallet);

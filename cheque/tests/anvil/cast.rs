@@ -1,0 +1,125 @@
+//! Who plays in these tests, and what they do again and again.
+
+use crate::node::{Party, World, coins};
+use cheque::chain::{
+    Accepted, DepositRequest, DepositState, Draw, Opened, Payee, Payer, Payment, ReceiveError,
+    RedeemError,
+};
+use cheque::store::Memory;
+use cheque::{Amount, DepositId, Outcome, Rejection};
+use std::sync::Arc;
+
+pub(crate) fn memory() -> Arc<Memory> {
+    Arc::new(Memory::new())
+}
+
+/// A deposit in which whoever is paid its whole allowance has a range as wide as it: somebody always wins.
+pub(crate) fn request(payees: &[&Party], signer: &Party, draw_in: u64) -> DepositRequest {
+    let allowances = (1..).zip(payees);
+    let allowances = allowances.map(|(share, payee)| (payee.address, coins(100 * share)));
+    let mut request = DepositRequest::new(allowances.collect(), signer.address, Draw::In(draw_in));
+    request.min_payout = Some(Amount::ZERO);
+    request
+}
+
+pub(crate) async fn state(payer: &Payer, id: DepositId) -> DepositState {
+    payer.poll().await.unwrap();
+    payer.deposit(id).await.unwrap().state
+}
+
+pub(crate) async fn opened(world: &World, payer: &Payer, request: &DepositRequest) -> Opened {
+    let opened = payer.create_deposit(request).await.unwrap();
+    assert_eq!(opened.sent.block, world.head().await);
+    assert_eq!(state(payer, opened.id).await, DepositState::Active);
+    opened
+}
+
+pub(crate) async fn pay(
+    payer: &Payer,
+    payee: &Payee,
+    id: DepositId,
+    amount: Amount,
+) -> (Payment, Accepted) {
+    let payment = payer
+        .write_cheque(id, payee.policy().payee, amount)
+        .await
+        .unwrap();
+    let proof = payment.proof.as_ref().expect("the deposit covers it");
+    let accepted = payee.receive_payment(None, proof).await.unwrap();
+    assert_eq!(accepted.total, payment.spent);
+    (payment, accepted)
+}
+
+pub(crate) fn rejection(result: Result<Accepted, ReceiveError>) -> Rejection {
+    match result {
+        Err(ReceiveError::Rejected(rejection)) => rejection,
+        other => panic!("not a rejection: {other:?}"),
+    }
+}
+
+pub(crate) fn not_payable<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> Outcome {
+    match result {
+        Err(RedeemError::NotPayable { outcome, .. }) => outcome,
+        other => panic!("not refused by the bank: {other:?}"),
+    }
+}
+
+/// Pays every payee its whole allowance, mines to the draw and returns the one that wins.
+pub(crate) async fn play(
+    world: &World,
+    payer: &Payer,
+    payees: &[Payee],
+    opened: &Opened,
+) -> (usize, Amount) {
+    for payee in payees {
+        let left = payer.allowances_left(opened.id).await.unwrap();
+        let allowance = left[&payee.policy().payee];
+        pay(payer, payee, opened.id, allowance).await;
+    }
+    world.node.mine_to(opened.deposit.drawBlock).await;
+    let mut winners = Vec::new();
+    for (index, payee) in payees.iter().enumerate() {
+        match payee.outcome(opened.id).await.unwrap() {
+            (Outcome::TooEarly, _) => winners.clear(),
+            (Outcome::Payable, payout) => winners.push((index, payout)),
+            (outcome, _) => assert_eq!(outcome, Outcome::Loses),
+        }
+    }
+    assert_eq!(winners.len(), 1, "exactly one payee wins");
+    winners[0]
+}
+
+pub(crate) struct Cast {
+    pub(crate) world: World,
+    pub(crate) payer: Party,
+    pub(crate) payees: Vec<Party>,
+}
+
+impl Cast {
+    pub(crate) async fn new() -> Self {
+        let world = World::new().await;
+        let payer = world.party(1).await;
+        let payees = vec![
+            world.party(11).await,
+            world.party(12).await,
+            world.party(13).await,
+        ];
+        Self {
+            world,
+            payer,
+            payees,
+        }
+    }
+
+    pub(crate) fn request(&self, draw_in: u64) -> DepositRequest {
+        let payees: Vec<_> = self.payees.iter().collect();
+        request(&payees, &self.payer, draw_in)
+    }
+
+    pub(crate) fn players(&self) -> (Payer, Vec<Payee>) {
+        let payer = self.world.payer(&self.payer, memory());
+        let payees = self.payees.iter();
+        let payees = payees.map(|payee| self.world.payee(payee, memory()));
+        (payer, payees.collect())
+    }
+}

@@ -1,0 +1,223 @@
+//! Opening deposits, and following them.
+
+use crate::cast::{Cast, memory, opened, pay, rejection, state};
+use crate::node::coins;
+use alloy_primitives::{Address, U256};
+use cheque::Rejection;
+use cheque::chain::{Call, DepositState, Draw, FoundDeposit, Payee, Payer, PayerError};
+
+#[tokio::test]
+async fn cheques_stop_at_the_payers_cutoff_and_payments_at_the_payees() {
+    let cast = Cast::new().await;
+    let (payer, payees) = cast.players();
+    let opened = opened(&cast.world, &payer, &cast.request(60)).await;
+    let (id, payee) = (opened.id, cast.payees[0].address);
+    let draw = opened.deposit.drawBlock;
+    let expiry = payer.estimated_expiry(id).await.unwrap().as_secs();
+    assert!((30..=60).contains(&expiry), "{expiry} s to the cutoff");
+
+    cast.world.node.mine_to(draw - 17).await;
+    assert_eq!(state(&payer, id).await, DepositState::Active);
+    let (payment, _) = pay(&payer, &payees[0], id, coins(10)).await;
+    assert_eq!((payment.spent, payment.left), (coins(10), coins(90)));
+    let last = payer.write_cheque(id, payee, coins(1)).await.unwrap();
+
+    cast.world.node.mine_to(draw - 16).await;
+    assert_eq!(state(&payer, id).await, DepositState::Expired);
+    let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap();
+    assert_eq!((refused.spent, refused.proof), (coins(11), None));
+    let after = payer.last_cheque(id, payee).await.unwrap();
+    assert_eq!(after, Some((coins(11), coins(89))), "nothing was recorded");
+
+    cast.world.node.mine_to(draw - 8).await;
+    payees[0].poll().await.unwrap();
+    let late = payees[0].receive_payment(None, &last.proof.unwrap()).await;
+    assert!(matches!(rejection(late), Rejection::PastCutoff { .. }));
+    assert_eq!(
+        payees[0].holding(id).await.unwrap().unwrap().total(),
+        coins(10)
+    );
+}
+
+#[tokio::test]
+async fn deposits_take_the_lowest_free_lane_and_the_balance_pays_first() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    let token = Address::ZERO;
+    let funded = payer.ensure_funded(token, coins(700)).await.unwrap();
+    assert_eq!(funded.len(), 1);
+    assert!(
+        payer
+            .ensure_funded(token, coins(700))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let first = opened(world, &payer, &cast.request(60)).await;
+    assert_eq!(
+        world.balance(cast.payer.address).await,
+        coins(100).to_u256()
+    );
+    let coin = world.coin(cast.payer.address).await;
+    let second = opened(world, &payer, &cast.request(60)).await;
+    assert_eq!((first.deposit.lane, second.deposit.lane), (1, 2));
+    assert_eq!(world.balance(cast.payer.address).await, U256::ZERO);
+    let paid = coin - world.coin(cast.payer.address).await - second.sent.fee;
+    assert_eq!(paid, coins(500).to_u256());
+
+    let mut taken = cast.request(60);
+    taken.lane = Some(2);
+    let refused = payer.create_deposit(&taken).await.unwrap_err();
+    assert!(matches!(refused, PayerError::LaneBusy { lane: 2, deposit } if deposit == second.id));
+    // A deposit that is prepared only keeps its lane too.
+    let third = payer.prepare_deposit(&cast.request(60)).await.unwrap();
+    let fourth = payer.plan_deposit(&cast.request(60), None).await.unwrap();
+    assert_eq!((third.deposit.lane, fourth.deposit.lane), (3, 4));
+}
+
+#[tokio::test]
+async fn a_draw_that_leaves_no_time_to_pay_is_refused() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let head = cast.world.head().await;
+    for draw in [Draw::In(1), Draw::At(head), Draw::At(0)] {
+        let mut request = cast.request(0);
+        request.draw = draw;
+        let refused = payer.create_deposit(&request).await.unwrap_err();
+        let PayerError::DrawTooSoon { earliest, .. } = refused else {
+            panic!("{refused}");
+        };
+        request.draw = Draw::At(earliest);
+        assert!(payer.plan_deposit(&request, None).await.is_ok());
+        request.draw = Draw::At(earliest - 1);
+        assert!(payer.plan_deposit(&request, None).await.is_err());
+    }
+    assert!(payer.deposits().await.unwrap().is_empty());
+    let mut endless = cast.request(u64::MAX);
+    let refused = payer.create_deposit(&endless).await.unwrap_err();
+    assert!(matches!(refused, PayerError::BlockOutOfRange));
+    endless.draw = Draw::At(u64::MAX);
+    let refused = payer.create_deposit(&endless).await.unwrap_err();
+    assert!(matches!(refused, PayerError::BlockOutOfRange));
+}
+
+#[tokio::test]
+async fn a_deposit_waits_for_as_many_confirmations_as_the_profile_asks_for() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let mut profile = *world.reader.profile();
+    profile.confirmations = 3;
+    let reader = world.reader.clone().with_profile(profile);
+    let payer = Payer::new(reader.clone(), memory())
+        .with_sender(cast.payer.sender.clone())
+        .with_key(cast.payer.key.clone());
+    let payee = Payee::new(reader, world.policy(&cast.payees[0]), memory());
+    let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
+    assert_eq!(state(&payer, opened.id).await, DepositState::Pending);
+    world.node.mine(1).await;
+    assert_eq!(state(&payer, opened.id).await, DepositState::Pending);
+    world.node.mine(1).await;
+    assert_eq!(state(&payer, opened.id).await, DepositState::Active);
+    pay(&payer, &payee, opened.id, coins(1)).await;
+}
+
+#[tokio::test]
+async fn a_deposit_that_a_reorganisation_takes_away_is_pending_again_and_then_lost() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let snapshot = world.node.anvil("evm_snapshot", ()).await;
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let id = opened.id;
+    let payment = payer.write_cheque(id, cast.payees[0].address, coins(1));
+    let proof = payment.await.unwrap().proof.unwrap();
+    let mut events = payer.subscribe_deposit_events();
+
+    world.node.anvil("evm_revert", [snapshot]).await;
+    world.node.mine(3).await;
+    payer.poll().await.unwrap();
+    let event = events.try_recv().unwrap();
+    assert_eq!(
+        (event.before, event.state),
+        (DepositState::Active, DepositState::Pending)
+    );
+    let refused = payer
+        .write_cheque(id, cast.payees[0].address, coins(1))
+        .await
+        .unwrap();
+    assert_eq!(refused.proof, None);
+    let taken = payees[0].receive_payment(None, &proof).await;
+    assert_eq!(rejection(taken), Rejection::NotConfirmed(id));
+
+    // Too late to open it again: the bank wants a lead of 4 blocks.
+    world.node.mine_to(opened.deposit.drawBlock - 4).await;
+    payer.poll().await.unwrap();
+    assert_eq!(events.try_recv().unwrap().state, DepositState::Lost);
+    let refused = payer.open(id).await.unwrap_err();
+    assert!(matches!(&refused, PayerError::Once(_)), "{refused}");
+    assert!(payer.deposit(id).await.unwrap().settled);
+    // Its lane is free again.
+    let next = payer.create_deposit(&cast.request(60)).await.unwrap();
+    assert_eq!(next.deposit.lane, opened.deposit.lane);
+}
+
+#[tokio::test]
+async fn a_relayer_opens_a_deposit_by_the_payers_signature() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let relayer = world.party(99).await;
+    payer
+        .ensure_funded(Address::ZERO, coins(600))
+        .await
+        .unwrap();
+    let planned = payer.prepare_deposit(&cast.request(60)).await.unwrap();
+    let deadline = U256::from(u64::MAX);
+    let signed = payer.sign_opening(planned.id, deadline).await.unwrap();
+    let bank = world.reader.bank();
+    let call = Call::open_for(bank, &signed.deposit, deadline, &signed.signature);
+    relayer.sender.send(&call).await.unwrap();
+    assert_eq!(state(&payer, planned.id).await, DepositState::Active);
+    pay(&payer, &payees[0], planned.id, coins(1)).await;
+}
+
+#[tokio::test]
+async fn a_payer_without_its_store_finds_its_deposits_on_the_chain() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(10);
+    let first = opened(world, &payer, &request).await;
+    let second = opened(world, &payer, &request).await;
+    let head = world.head().await;
+    let found = world
+        .reader
+        .find_deposits(cast.payer.address, 0, head)
+        .await
+        .unwrap();
+    let expected = [&first, &second].map(|opened| FoundDeposit {
+        id: opened.id,
+        deposit: opened.deposit.clone(),
+        block: opened.sent.block,
+    });
+    assert_eq!(found, expected);
+    let one = world.reader.find_deposit(second.id, 0, head).await.unwrap();
+    assert_eq!(one.as_ref(), Some(&expected[1]));
+    let stranger = cast.payees[0].address;
+    assert!(
+        world
+            .reader
+            .find_deposits(stranger, 0, head)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    world.node.mine_to(second.deposit.lastRedeemBlock).await;
+    let reclaim = Call::reclaim(world.reader.bank(), &found[0].deposit);
+    cast.payees[0].sender.send(&reclaim).await.unwrap();
+    assert_eq!(state(&payer, first.id).await, DepositState::Reclaimed);
+}

@@ -1,0 +1,257 @@
+//! What happens after the draw.
+
+use crate::cast::{Cast, not_payable, opened, pay, play, state};
+use crate::node::coins;
+use alloy_primitives::{Address, Bytes, U256};
+use cheque::Outcome;
+use cheque::chain::{DepositEvent, DepositState, OnceError, PayerError, RedeemOptions, redeem};
+use cheque_bindings::IChequeBank::IChequeBankErrors;
+
+#[tokio::test]
+async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut events = payer.subscribe_deposit_events();
+
+    let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
+    let id = opened.id;
+    assert_eq!(
+        payer.deposit(id).await.unwrap().state,
+        DepositState::Pending
+    );
+    assert_eq!(opened.deposit.amount, coins(600).get());
+    assert_eq!(
+        world.coin(world.reader.bank().address()).await,
+        U256::from(coins(600).get())
+    );
+    payer.poll().await.unwrap();
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    assert_eq!(
+        payout.get(),
+        opened.deposit.amount,
+        "everything was spent, so all is won"
+    );
+
+    let states = [
+        DepositState::Active,
+        DepositState::Drawn {
+            winner: Some(payees[winner].policy().payee),
+        },
+    ];
+    payer.poll().await.unwrap();
+    for state in states {
+        let event = events.try_recv().unwrap();
+        assert_eq!((event.id, event.state), (id, state));
+    }
+
+    for (index, payee) in payees.iter().enumerate() {
+        if index != winner {
+            let refused = payee.redeem(id, &RedeemOptions::default()).await;
+            assert_eq!(not_payable(refused), Outcome::Loses);
+        }
+    }
+    let redeemed = payees[winner].settle().await.unwrap();
+    let [(of, Ok(redeemed))] = &redeemed[..] else {
+        panic!("one win: {redeemed:?}");
+    };
+    assert_eq!((*of, redeemed.payout), (id, payout));
+    let winner = payees[winner].policy().payee;
+    assert_eq!(world.balance(winner).await, payout.to_u256());
+    assert!(
+        payees[0].settle().await.unwrap().is_empty(),
+        "nothing is left to win"
+    );
+    assert_eq!(
+        state(&payer, id).await,
+        DepositState::Redeemed {
+            payee: winner,
+            payout
+        }
+    );
+    assert!(payer.deposit(id).await.unwrap().settled);
+    let before = DepositState::Drawn {
+        winner: Some(winner),
+    };
+    let last: DepositEvent = events.try_recv().unwrap();
+    assert_eq!((last.id, last.before), (id, before));
+}
+
+#[tokio::test]
+async fn a_win_is_redeemed_300_blocks_after_the_draw_with_the_header_in_the_call() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    world.node.mine_to(opened.deposit.drawBlock + 300).await;
+
+    let none = Bytes::new();
+    let redemption = payees[winner]
+        .redemption(opened.id, Address::ZERO, none)
+        .await
+        .unwrap();
+    assert!(!redemption.header.is_empty());
+    // Straight out, to somebody who has nothing yet.
+    let to = Address::repeat_byte(0x77);
+    let options = RedeemOptions { to, consent: None };
+    let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
+    assert_eq!(redeemed.payout, payout);
+    assert_eq!(world.coin(to).await, payout.to_u256());
+    let again = payees[winner].redeem(opened.id, &options).await;
+    assert_eq!(not_payable(again), Outcome::NotOpen);
+}
+
+#[tokio::test]
+async fn with_a_recorded_seed_a_win_is_redeemed_in_the_very_last_block() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(300);
+    let opened = opened(world, &payer, &request).await;
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let (draw, last) = (opened.deposit.drawBlock, opened.deposit.lastRedeemBlock);
+    assert!(payees[0].record_seed(draw).await.unwrap().is_some());
+    assert!(
+        payees[1].record_seed(draw).await.unwrap().is_none(),
+        "it is recorded"
+    );
+
+    world.node.mine_to(last - 1).await;
+    let redemption = payees[winner].redemption(opened.id, Address::ZERO, Bytes::new());
+    assert!(redemption.await.unwrap().header.is_empty());
+    let options = RedeemOptions::default();
+    let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
+    assert_eq!((redeemed.payout, redeemed.sent.block), (payout, last));
+}
+
+#[tokio::test]
+async fn what_nobody_redeems_is_reclaimed_only_after_the_last_block() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(20);
+    let opened = opened(world, &payer, &request).await;
+    let (id, last) = (opened.id, opened.deposit.lastRedeemBlock);
+    pay(&payer, &payees[0], id, coins(5)).await;
+
+    world.node.mine_to(last - 1).await;
+    let early = payer.reclaim(id).await.unwrap_err();
+    let refusal = match &early {
+        PayerError::Once(OnceError::Chain(error)) => error.refusal(),
+        _ => None,
+    };
+    assert!(
+        matches!(refusal, Some(IChequeBankErrors::StillRedeemable(_))),
+        "{early}"
+    );
+    assert!(early.to_string().contains("reclaimed only after it"));
+
+    world.node.mine(1).await;
+    assert_eq!(state(&payer, id).await, DepositState::Reclaimable);
+    payer.reclaim(id).await.unwrap();
+    assert_eq!(state(&payer, id).await, DepositState::Reclaimed);
+    let outcome = payees[0].outcome(id).await.unwrap().0;
+    assert_eq!(outcome, Outcome::NotOpen);
+
+    // The idle money of the purse pays for the next deposit.
+    let coin = world.coin(cast.payer.address).await;
+    let next = payer.create_deposit(&cast.request(60)).await.unwrap();
+    assert_eq!(next.deposit.lane, opened.deposit.lane);
+    assert_eq!(world.coin(cast.payer.address).await, coin - next.sent.fee);
+}
+
+#[tokio::test]
+async fn the_next_round_reclaims_and_opens_in_one_transaction() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(20);
+    let first = opened(world, &payer, &request).await;
+    world.node.mine_to(first.deposit.lastRedeemBlock).await;
+    assert_eq!(state(&payer, first.id).await, DepositState::Reclaimable);
+
+    let coin = world.coin(cast.payer.address).await;
+    let second = payer.reopen(first.id, &cast.request(60)).await.unwrap();
+    assert_eq!(second.deposit.lane, first.deposit.lane);
+    assert_eq!(world.coin(cast.payer.address).await, coin - second.sent.fee);
+    assert_eq!(state(&payer, first.id).await, DepositState::Reclaimed);
+    assert_eq!(state(&payer, second.id).await, DepositState::Active);
+    pay(&payer, &payees[1], second.id, coins(5)).await;
+}
+
+#[tokio::test]
+async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let mut older = Vec::new();
+    for payee in &payees {
+        pay(&payer, payee, opened.id, coins(50)).await;
+        older.push(payee.holding(opened.id).await.unwrap().unwrap());
+    }
+    // Not quite all, for the whole deposit may be paid without consent: nothing better can exist.
+    let second = payer.allowances_left(opened.id).await.unwrap();
+    for payee in &payees {
+        let left = second[&payee.policy().payee];
+        let all_but_one = left.checked_sub(coins(1)).unwrap();
+        pay(&payer, payee, opened.id, all_but_one).await;
+    }
+    world.node.mine_to(opened.deposit.drawBlock).await;
+    let mut wins = 0;
+    for (index, payee) in payees.iter().enumerate() {
+        if payee.outcome(opened.id).await.unwrap().0 != Outcome::Payable {
+            continue;
+        }
+        wins += 1;
+        let seed = world.reader.seed(opened.deposit.drawBlock).await.unwrap();
+        let header = seed.unwrap().1;
+        let (reader, racer) = (&world.reader, &cast.payer.sender);
+        // Without any consent, with one for the newest total, and with the newest cheque but no consent.
+        let to = Address::ZERO;
+        let key = &cast.payees[index].key;
+        let newest = payee.sign_consent(opened.id, to, key).await.unwrap();
+        for consent in [Bytes::new(), newest.clone()] {
+            let race = older[index].redemption(to, consent, header.clone());
+            let refused = redeem(reader, racer, &race).await;
+            assert_eq!(not_payable(refused), Outcome::ConsentMissing);
+        }
+        let race = payee.redemption(opened.id, to, Bytes::new()).await.unwrap();
+        let refused = redeem(reader, racer, &race).await;
+        assert_eq!(not_payable(refused), Outcome::ConsentMissing);
+
+        // With the payee's consent anybody may send it, and the payee is paid.
+        let relayed = payee.redemption(opened.id, to, newest).await.unwrap();
+        let redeemed = redeem(reader, racer, &relayed).await.unwrap();
+        assert_eq!(
+            world.balance(payee.policy().payee).await,
+            redeemed.payout.to_u256()
+        );
+        assert_eq!(world.balance(cast.payer.address).await, U256::ZERO);
+    }
+    assert_eq!(wins, 1);
+}
+
+#[tokio::test]
+async fn a_relayer_redeems_for_a_payee_that_has_no_coin() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let relayer = world.party(99).await;
+    let to = Address::repeat_byte(0x55);
+    let options = RedeemOptions { to, consent: None };
+    // With the same store, but another's wallet.
+    let relayed = payees[winner].clone().with_sender(relayer.sender);
+    let refused = relayed.redeem(opened.id, &options).await;
+    assert_eq!(not_payable(refused), Outcome::ConsentMissing);
+    let relayed = relayed.with_key(cast.payees[winner].key.clone());
+    let redeemed = relayed.redeem(opened.id, &options).await.unwrap();
+    assert_eq!(redeemed.payout, payout);
+    assert_eq!(world.coin(to).await, payout.to_u256());
+}

@@ -1,0 +1,13 @@
+//! Payer and payee against a real node.
+
+#![cfg(all(feature = "chain", feature = "redb"))]
+
+mod cast;
+mod deposits;
+mod draws;
+mod network;
+#[path = "../node/mod.rs"]
+mod node;
+mod payments;
+mod restarts;
+mod tokens;

@@ -1,0 +1,211 @@
+//! Paying and being paid.
+
+use crate::cast::{Cast, memory, opened, pay, rejection};
+use crate::node::{COIN, coins};
+use alloy_primitives::Address;
+use cheque::chain::{Draw, Payee, PayerError};
+use cheque::{Amount, Proof, Rejection};
+
+#[tokio::test]
+async fn one_proof_shown_twice_at_once_is_credited_once() {
+    let cast = Cast::new().await;
+    let (payer, payees) = cast.players();
+    let opened = opened(&cast.world, &payer, &cast.request(60)).await;
+    let (id, payee) = (opened.id, &payees[0]);
+    let address = cast.payees[0].address;
+    let mut credited = Amount::ZERO;
+    // The first is an opening, the others are cheques.
+    for _ in 0..5 {
+        let payment = payer.write_cheque(id, address, coins(3)).await.unwrap();
+        let proof = payment.proof.unwrap();
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let (payee, proof) = (payee.clone(), proof.clone());
+                tokio::spawn(async move { payee.receive_payment(None, &proof).await })
+            })
+            .collect();
+        let mut accepted = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(taken) => {
+                    accepted += 1;
+                    credited = credited.checked_add(taken.value).unwrap();
+                }
+                Err(error) => assert_eq!(rejection(Err(error)), Rejection::Replay),
+            }
+        }
+        assert_eq!(accepted, 1);
+    }
+    let meta = payee.holding(id).await.unwrap().unwrap();
+    assert_eq!((meta.total(), meta.credited()), (coins(15), credited));
+}
+
+#[tokio::test]
+async fn payments_written_at_once_add_up_and_never_exceed_the_allowance() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let id = opened(&cast.world, &payer, &cast.request(60)).await.id;
+    let payee = cast.payees[0].address;
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let payer = payer.clone();
+            tokio::spawn(async move { payer.write_cheque(id, payee, coins(9)).await.unwrap() })
+        })
+        .collect();
+    let mut totals = Vec::new();
+    for task in tasks {
+        let payment = task.await.unwrap();
+        if payment.proof.is_some() {
+            totals.push(payment.spent);
+        }
+    }
+    totals.sort();
+    let expected: Vec<_> = (1..=11).map(|paid| coins(9 * paid)).collect();
+    assert_eq!(
+        totals, expected,
+        "an allowance of 100 covers eleven times 9"
+    );
+    let last = payer.last_cheque(id, payee).await.unwrap();
+    assert_eq!(last, Some((coins(99), coins(1))));
+}
+
+#[tokio::test]
+async fn streams_pay_by_steps_and_the_shown_total_is_what_a_win_pays() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let id = opened.id;
+    for (payee, party) in payees.iter().zip(&cast.payees) {
+        let allowance = payer
+            .last_cheque(id, party.address)
+            .await
+            .unwrap()
+            .unwrap()
+            .1;
+        let step = Amount::new(allowance.get() / 100);
+        let opening = payer.open_stream(id, party.address, Amount::ZERO, step, 100);
+        let opening = opening.await.unwrap();
+        let first = payee
+            .receive_payment(None, &opening.proof.unwrap())
+            .await
+            .unwrap();
+        assert_eq!((first.value, first.total), (Amount::ZERO, Amount::ZERO));
+        for steps in [1, 30, 69] {
+            let payment = payer.pay_steps(id, party.address, steps).await.unwrap();
+            let proof = payment.proof.unwrap();
+            assert!(matches!(proof, Proof::Step { .. }));
+            let taken = payee.receive_payment(None, &proof).await.unwrap();
+            assert_eq!(taken.total, payment.spent);
+        }
+        let over = payer.pay_steps(id, party.address, 1).await;
+        assert!(matches!(over, Err(PayerError::Write(_))));
+    }
+    world.node.mine_to(opened.deposit.drawBlock).await;
+    let mut paid = 0;
+    for payee in &payees {
+        for (_, result) in payee.settle().await.unwrap() {
+            assert_eq!(result.unwrap().payout.get(), opened.deposit.amount);
+            paid += 1;
+        }
+    }
+    assert_eq!(paid, 1);
+}
+
+#[tokio::test]
+async fn one_payment_is_split_over_several_deposits_or_not_made_at_all() {
+    let cast = Cast::new().await;
+    let (payer, payees) = cast.players();
+    let payee = cast.payees[0].address;
+    let later = opened(&cast.world, &payer, &cast.request(90)).await;
+    let sooner = opened(&cast.world, &payer, &cast.request(60)).await;
+    let native = Address::ZERO;
+
+    let refused = payer.pay(payee, native, coins(201)).await.unwrap_err();
+    let PayerError::NotCovered {
+        available, needed, ..
+    } = refused
+    else {
+        panic!("{refused}");
+    };
+    assert_eq!((available, needed), (coins(200), coins(201)));
+    for id in [sooner.id, later.id] {
+        let untouched = payer.last_cheque(id, payee).await.unwrap();
+        assert_eq!(untouched, Some((Amount::ZERO, coins(100))));
+    }
+
+    let payments = payer.pay(payee, native, coins(150)).await.unwrap();
+    let parts: Vec<_> = payments
+        .iter()
+        .map(|part| (part.deposit, part.spent))
+        .collect();
+    assert_eq!(parts, [(sooner.id, coins(100)), (later.id, coins(50))]);
+    for part in payments {
+        let proof = part.proof.unwrap();
+        assert!(matches!(proof, Proof::Opening(_)));
+        let taken = payees[0].receive_payment(None, &proof).await.unwrap();
+        assert_eq!(taken.total, part.spent);
+    }
+}
+
+#[tokio::test]
+async fn exposure_to_one_signer_and_draw_block_is_bounded_over_all_deposits() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    let mut policy = world.policy(&cast.payees[0]);
+    let limits = policy.tokens.get_mut(&Address::ZERO).unwrap();
+    limits.max_exposure = coins(1_200);
+    let store = memory();
+    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone());
+    let mut request = cast.request(0);
+    request.draw = Draw::At(world.head().await + 80);
+    let mut proofs = Vec::new();
+    for _ in 0..3 {
+        let id = opened(world, &payer, &request).await.id;
+        let payment = payer
+            .write_cheque(id, cast.payees[0].address, coins(1))
+            .await;
+        proofs.push(payment.unwrap().proof.unwrap());
+    }
+    payee.poll().await.unwrap();
+    // All at once: whichever come first, the third is too much.
+    let tasks: Vec<_> = proofs
+        .iter()
+        .map(|proof| {
+            let (payee, proof) = (payee.clone(), proof.clone());
+            tokio::spawn(async move { payee.receive_payment(None, &proof).await })
+        })
+        .collect();
+    let mut refused = Vec::new();
+    for (task, proof) in tasks.into_iter().zip(&proofs) {
+        if let Err(error) = task.await.unwrap() {
+            refused.push((rejection(Err(error)), proof));
+        }
+    }
+    let [(Rejection::ExposureTooLarge { exposure, .. }, third)] = &refused[..] else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(*exposure, coins(1_800));
+    // A restart does not forget what is held.
+    let restarted = Payee::new(world.reader.clone(), policy, store);
+    let again = restarted.receive_payment(None, third).await;
+    assert!(matches!(
+        rejection(again),
+        Rejection::ExposureTooLarge { .. }
+    ));
+}
+
+#[tokio::test]
+async fn the_cost_of_redeeming_follows_the_gas_price_of_the_first_payment() {
+    let cast = Cast::new().await;
+    let (payer, payees) = cast.players();
+    let opened = opened(&cast.world, &payer, &cast.request(60)).await;
+    let (_, accepted) = pay(&payer, &payees[0], opened.id, coins(50)).await;
+    let cost = accepted.meta.redeem_cost();
+    let price = cast.world.reader.prices().await.unwrap().gas_price;
+    let gas = cost.get() / price;
+    assert!((150_000..300_000).contains(&gas), "{gas} gas");
+    assert!(accepted.value < coins(50) && accepted.value > coins(49));
+    assert_eq!(Amount::new(COIN), coins(1_000));
+}

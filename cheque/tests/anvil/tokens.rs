@@ -1,0 +1,106 @@
+//! Deposits in tokens.
+
+use crate::cast::{Cast, memory, opened, play, rejection};
+use crate::node;
+use crate::node::{Party, World};
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::sol;
+use cheque::chain::{Call, Payee, PayerError, Rate, Rates, RedeemOptions};
+use cheque::{Amount, Rejection, TokenLimits};
+
+sol! {
+    interface TestToken {
+        function mint(address to, uint256 amount) external;
+    }
+}
+
+/// Deploys `TestToken` of the Solidity tests.
+async fn test_token(world: &World, party: &Party) -> Address {
+    let artifact = node::compiled("contracts/test/mocks/TestToken.sol", "TestToken");
+    let decimals = U256::from(6).to_be_bytes_vec();
+    let code = [&artifact[..], &decimals].concat();
+    let deploy = Call {
+        to: cheque_bindings::CREATE2_DEPLOYER,
+        input: [&[0; 32], &code[..]].concat().into(),
+        value: U256::ZERO,
+    };
+    party.sender.send(&deploy).await.unwrap();
+    let token = cheque_bindings::CREATE2_DEPLOYER.create2_from_code(B256::ZERO, code);
+    let mint = Call::new(
+        token,
+        &TestToken::mintCall {
+            to: party.address,
+            amount: U256::from(10_000_000_000_u64),
+        },
+    );
+    party.sender.send(&mint).await.unwrap();
+    assert_eq!(world.reader.token(token).decimals().await.unwrap(), 6);
+    token
+}
+
+#[tokio::test]
+async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let token = test_token(world, &cast.payer).await;
+    // 1 million units, one whole token, are worth 0.0004 coins.
+    let mut rates = Rates::default();
+    rates.set(token, Rate::new(400_000_000_000_000, 1_000_000).unwrap());
+    let (payer, _) = cast.players();
+    let mut request = cast.request(60);
+    request.token = token;
+    request.min_payout = None;
+    let million = Amount::new(1_000_000_000);
+    request.allowances = cast
+        .payees
+        .iter()
+        .map(|payee| (payee.address, million))
+        .collect();
+
+    let refused = payer.create_deposit(&request).await.unwrap_err();
+    assert!(matches!(refused, PayerError::NoRate(of) if of == token));
+    let payer = payer.with_rates(rates.clone());
+    let total = Amount::new(3_000_000_000);
+    let refused = payer.create_deposit(&request).await.unwrap_err();
+    assert!(matches!(refused, PayerError::NotFunded { missing, .. } if missing == total));
+    let sent = payer.ensure_funded(token, total).await.unwrap();
+    assert_eq!(sent.len(), 2, "an approval and a transfer");
+    let opened = opened(world, &payer, &request).await;
+    // 50 times the cost of redeeming, in the token.
+    let prices = world.reader.prices().await.unwrap();
+    let least = opened.deposit.minPayout;
+    assert!(least > 0 && least < total.get(), "{least}");
+    let dear = rates.of(token).unwrap().units_up(prices.wei(400_000)).get() * 50;
+    assert!(least < dear, "{least} {dear}");
+
+    let limits = TokenLimits {
+        max_deposit: total,
+        max_exposure: total,
+    };
+    let payees: Vec<_> = cast
+        .payees
+        .iter()
+        .map(|party| {
+            let mut policy = world.policy(party);
+            policy.tokens.insert(token, limits);
+            Payee::new(world.reader.clone(), policy, memory()).with_sender(party.sender.clone())
+        })
+        .collect();
+    let first = payer.write_cheque(opened.id, cast.payees[0].address, Amount::new(1_000_000));
+    let proof = first.await.unwrap().proof.unwrap();
+    let refused = payees[0].receive_payment(None, &proof).await;
+    assert_eq!(rejection(refused), Rejection::TokenWithoutRate(token));
+    let payees: Vec<_> = payees
+        .into_iter()
+        .map(|payee| payee.with_rates(rates.clone()))
+        .collect();
+    payees[0].receive_payment(None, &proof).await.unwrap();
+
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let to = Address::repeat_byte(0x66);
+    let options = RedeemOptions { to, consent: None };
+    let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
+    assert_eq!((redeemed.payout, payout), (total, total));
+    let held = world.reader.token(token).balance(to).await.unwrap();
+    assert_eq!(held, total.to_u256());
+}
