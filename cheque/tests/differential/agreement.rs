@@ -1,0 +1,210 @@
+//! Random deposits, cheques, streams, headers and rolls.
+
+use crate::{
+    common::{TestRng, account, cases, pick, rng, word},
+    evm::{Evm, reclaimCall, recordSeedCall, rollOfCall},
+    judged::{batch_held_to, held_to, judged},
+    world::{self, Open, Payees, mostly_first},
+};
+use alloy_primitives::{Address, Bytes, U256};
+use cheque::{Amount, BankState, Outcome, Redemption, Seed, SeedSource, Stream, roll};
+use rand::Rng;
+
+/// Cases of one deposit, which `Run::deposit` goes through.
+const CASES_PER_DEPOSIT: usize = 100;
+
+struct Run {
+    chain: Evm,
+    rng: TestRng,
+    payees: Payees,
+    /// How often each outcome came up, in the order of the enum.
+    counts: [usize; Outcome::ConsentMissing as usize + 1],
+}
+
+/// A redemption, and by whom.
+type Case = (Redemption, Address);
+
+impl Run {
+    fn new(source: SeedSource, seed: u64) -> Self {
+        let mut rng = rng(seed);
+        Self {
+            chain: Evm::new(source, 1),
+            payees: Payees::new(&mut rng, 200),
+            rng,
+            counts: Default::default(),
+        }
+    }
+
+    /// Goes through so many cases. Every outcome that can come up must, and often enough for this to say anything.
+    fn go(&mut self, cases: usize) {
+        let deposits = cases.div_ceil(CASES_PER_DEPOSIT);
+        for _ in 0..deposits {
+            self.deposit();
+        }
+        let counts = &self.counts;
+        assert_eq!(counts.iter().sum::<usize>(), deposits * CASES_PER_DEPOSIT);
+        for (outcome, &count) in counts.iter().enumerate() {
+            // A `BlockHash` bank needs no header to know a seed.
+            let never = self.chain.source == SeedSource::BlockHash
+                && outcome == Outcome::SeedUnknown as usize;
+            assert_eq!(count == 0, never, "{outcome}: {counts:?}");
+        }
+        for outcome in [Outcome::Payable, Outcome::Loses, Outcome::ConsentMissing] {
+            assert!(counts[outcome as usize] > cases / 20, "{counts:?}");
+        }
+    }
+}
+
+// Two runs, so that they can take a core each.
+
+#[test]
+fn core_and_contract_agree_on_random_redemptions_and_payable_ones_are_paid() {
+    Run::new(SeedSource::PrevRandao, 1).go(cases(10_000));
+}
+
+#[test]
+fn core_and_contract_agree_on_random_redemptions_of_other_deposits_too() {
+    Run::new(SeedSource::PrevRandao, 2).go(cases(10_000));
+}
+
+#[test]
+fn core_and_contract_agree_where_the_seed_is_the_block_hash() {
+    Run::new(SeedSource::BlockHash, 3).go(cases(2_000));
+}
+
+impl Run {
+    /// The life of one deposit.
+    fn deposit(&mut self) {
+        let window = self.rng.random_range(1..5);
+        let open = world::open(&mut self.chain, &mut self.rng, &self.payees, 200, window);
+        let early = Bytes::from_static(b"the draw block does not exist yet");
+        self.cases(&open, &early, word, 3);
+        self.chain.mine_to(open.deposit.drawBlock);
+        self.cases(&open, &early, word, 2);
+        let later = open.deposit.drawBlock + self.rng.random_range(1..=window);
+        self.chain.mine_to(later);
+        for _ in 0..8 {
+            let header = world::header(&mut self.rng, open.deposit.drawBlock);
+            let (proof, seed) = open.draw(&mut self.chain, &header);
+            self.cases(&open, &proof, |_| seed, 10);
+        }
+        let header = world::header(&mut self.rng, open.deposit.drawBlock);
+        let (proof, seed) = open.draw(&mut self.chain, &header);
+        let record = recordSeedCall {
+            blockNumber: U256::from(open.deposit.drawBlock),
+            header: proof.clone(),
+        };
+        assert_eq!(self.chain.send(Address::ZERO, 0, &record).ok(), Some(seed));
+        let deposit = open.deposit.clone();
+        let contracts = self.chain.view(Address::ZERO, &rollOfCall { deposit });
+        assert_eq!(contracts, drawn(&open, seed));
+        self.cases(&open, &proof, |_| seed, 10);
+        self.chain.mine_to(open.deposit.lastRedeemBlock + 1);
+        self.cases(&open, &proof, |_| seed, 3);
+        let deposit = open.deposit.clone();
+        let reclaimed = self.chain.send(Address::ZERO, 0, &reclaimCall { deposit });
+        assert!(reclaimed.is_ok());
+        self.cases(&open, &proof, |_| seed, 2);
+    }
+
+    fn cases(
+        &mut self,
+        open: &Open,
+        header: &Bytes,
+        seed: impl Fn(&mut TestRng) -> alloy_primitives::B256,
+        number: usize,
+    ) {
+        let state = self.chain.state(&open.deposit, Address::ZERO);
+        for _ in 0..number {
+            let point = drawn(open, seed(&mut self.rng));
+            let (r, caller) = self.case(open, header, point);
+            let state = BankState {
+                caller,
+                ..state.clone()
+            };
+            let judgement = judged(&mut self.chain, &r, &state);
+            self.counts[judgement.0 as usize] += 1;
+            let sample = self.rng.random_ratio(1, 8);
+            if judgement.0 == Outcome::Payable || sample {
+                held_to(&mut self.chain, &r, &state, judgement);
+            }
+            if sample {
+                batch_held_to(&mut self.chain, &r, &state, judgement);
+            }
+        }
+    }
+
+    fn case(&mut self, open: &Open, header: &Bytes, point: u128) -> Case {
+        let rng = &mut self.rng;
+        let payee = if rng.random_ratio(2, 3) {
+            open.tree.payee_at(Amount::new(point)).expect("a point")
+        } else {
+            let all: Vec<Address> = open.tree.iter().map(|(payee, _)| payee).collect();
+            *pick(&all, rng)
+        };
+        let mut total = open.total(rng, payee, point);
+        let (mut spent, mut stream) = (total, None);
+        if rng.random_ratio(1, 3) {
+            let length = match rng.random_range(0..100) {
+                0 => 4096,
+                1..10 => 1,
+                _ => rng.random_range(1..40),
+            };
+            let k = *pick(&[0, 1, length, rng.random_range(0..=length)], rng);
+            let step = rng.random_range(1..=(total / u128::from(k.max(1))).max(1));
+            spent = total.saturating_sub(step * u128::from(k));
+            total = spent + step * u128::from(k);
+            let stream_of = Stream::new(word(rng), length).expect("a length");
+            stream = Some((stream_of, step, k));
+        }
+        let terms = stream.as_ref().map(|(stream, step, k)| (stream, *step, *k));
+        let mut r = open.redemption(&self.chain, payee, spent, terms);
+        r.header = header.clone();
+        let caller = mostly_first(&[payee, open.deposit.payer, account(rng)], rng);
+        r.to = *pick(&[Address::ZERO, account(rng)], rng);
+        r.consent = self.consent(open, payee, total, r.to);
+        if self.rng.random_ratio(1, 8) {
+            self.spoil(open, &mut r);
+        }
+        (r, caller)
+    }
+
+    /// A consent, of which about half are good.
+    fn consent(&mut self, open: &Open, payee: Address, total: u128, to: Address) -> Bytes {
+        let key = self.payees.key(payee);
+        match self.rng.random_range(0..8) {
+            0 => Bytes::new(),
+            1 => world::bytes(&mut self.rng, 70),
+            2 => open.consent(&self.chain, key, total - 1, to),
+            3 => open.consent(&self.chain, key, total, open.deposit.payer),
+            4 => open.consent(&self.chain, &open.signer, total, to),
+            _ => open.consent(&self.chain, key, total, to),
+        }
+    }
+
+    /// Makes one mistake.
+    fn spoil(&mut self, open: &Open, r: &mut Redemption) {
+        let rng = &mut self.rng;
+        match rng.random_range(0..9) {
+            0 => r.header = Bytes::new(),
+            1 => r.header = world::bytes(rng, 700),
+            2 => r.header = world::rlp(&world::header(rng, open.deposit.drawBlock)),
+            3 => r.path ^= 1 << rng.random_range(0..10),
+            4 => r.allowance = r.spent.max(1),
+            5 => *r = open.redemption(&self.chain, r.payee, 0, None),
+            6 => {
+                let over = r.allowance.saturating_add(rng.random_range(1..3));
+                *r = open.redemption(&self.chain, r.payee, over, None);
+            }
+            7 => r.x = word(rng),
+            _ => {
+                let other = *pick(&self.payees.0, rng).sign(word(rng)).as_bytes();
+                r.signature = other.into();
+            }
+        }
+    }
+}
+
+fn drawn(open: &Open, seed: alloy_primitives::B256) -> u128 {
+    roll(Seed(seed), open.id, Amount::new(open.deposit.amount)).get()
+}

@@ -1,0 +1,247 @@
+//! A chain of one process with one bank on it.
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, keccak256};
+use alloy_sol_types::{SolCall, SolInterface};
+use cheque::{Bank, BankState, Deposit, HISTORY_WINDOW, Outcome, Redemption, Seed, SeedSource};
+use cheque_bindings::{IChequeBank, creation_code};
+use revm::{
+    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    SystemCallCommitEvm,
+    context::{ContextTr, JournalTr, TxEnv, result::ExecutionResult},
+    database::{CacheDB, EmptyDB},
+    handler::MainnetContext,
+    state::{AccountInfo, Bytecode},
+};
+use std::collections::HashMap;
+
+pub(crate) use cheque_bindings::IChequeBank::{
+    IChequeBankErrors as Revert, openCall, outcomeOfCall, purseCall, reclaimCall, recordSeedCall,
+    redeemBatchCall, redeemCall, rollOfCall, seedCall,
+};
+
+const CHAIN_ID: u64 = 560_048;
+const FIRST_BLOCK: u64 = 3_000_000;
+
+/// EIP-2935: its address and its code.
+const HISTORY: Address = address!("0000F90827F1C53a10cb7A02335B175320002935");
+const HISTORY_CODE: Bytes = bytes!(
+    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+);
+
+type Db = CacheDB<EmptyDB>;
+
+/// A chain with a bank. Gas is free, and everybody has as much native coin as it sends.
+pub(crate) struct Evm {
+    evm: MainnetEvm<MainnetContext<Db>>,
+    pub(crate) bank: Bank,
+    pub(crate) source: SeedSource,
+    /// The hashes of all blocks before the current one.
+    hashes: HashMap<u64, B256>,
+}
+
+impl Evm {
+    pub(crate) fn new(source: SeedSource, min_lead: u64) -> Self {
+        let mut context = Context::mainnet().with_db(Db::default());
+        context.cfg.chain_id = CHAIN_ID;
+        context.cfg.disable_nonce_check = true;
+        context.cfg.disable_balance_check = true;
+        context.cfg.disable_base_fee = true;
+        context.block.number = U256::from(FIRST_BLOCK);
+        context.block.prevrandao = Some(B256::repeat_byte(0xab));
+        let history = AccountInfo::default().with_code(Bytecode::new_raw(HISTORY_CODE));
+        let database = &mut context.journaled_state.database;
+        database.insert_account_info(HISTORY, history);
+        let mut evm = context.build_mainnet();
+        let create = TxEnv {
+            kind: TxKind::Create,
+            data: creation_code(min_lead, source),
+            gas_limit: 16_000_000,
+            chain_id: Some(CHAIN_ID),
+            ..TxEnv::default()
+        };
+        let created = evm.transact_commit(create).expect("a valid transaction");
+        let bank = created.created_address().expect("the bank is deployed");
+        Self {
+            evm,
+            bank: Bank::new(CHAIN_ID, bank),
+            source,
+            hashes: HashMap::new(),
+        }
+    }
+
+    /// The number of the block that is being built: everything that is sent now is part of it.
+    pub(crate) fn block(&self) -> u64 {
+        self.evm.ctx.block.number.to()
+    }
+
+    /// Ends the current block, which turns out to have this hash.
+    pub(crate) fn mine(&mut self, hash: B256) {
+        let number = self.block();
+        self.know(number, hash);
+        self.evm.ctx.block.number += U256::from(1);
+        let stored = self
+            .evm
+            .system_call_commit(HISTORY, hash.0.into())
+            .expect("a system call");
+        assert!(stored.is_success());
+    }
+
+    /// Ends blocks until `block` is the current one. The hashes do not matter.
+    pub(crate) fn mine_to(&mut self, block: u64) {
+        assert!(block >= self.block(), "time goes forward");
+        while self.block() < block {
+            self.mine(keccak256(self.block().to_be_bytes()));
+        }
+    }
+
+    /// Replaces an older block by another one, as a reorganisation of the chain would.
+    pub(crate) fn replace_block(&mut self, number: u64, hash: B256) {
+        assert!(number < self.block() && self.block() - number <= HISTORY_WINDOW);
+        self.know(number, hash);
+        let slot = U256::from(number % HISTORY_WINDOW);
+        let database = &mut self.evm.ctx.journaled_state.database;
+        let word = U256::from_be_bytes(hash.0);
+        let Ok(()) = database.insert_account_storage(HISTORY, slot, word);
+    }
+
+    fn know(&mut self, number: u64, hash: B256) {
+        self.hashes.insert(number, hash);
+        let database = &mut self.evm.ctx.journaled_state.database;
+        database.cache.block_hashes.insert(U256::from(number), hash);
+    }
+
+    /// The hash of a block, if it is one of the last 8191.
+    pub(crate) fn known_hash(&self, number: u64) -> Option<B256> {
+        let age = self.block().checked_sub(number)?;
+        if age == 0 || age > HISTORY_WINDOW {
+            return None;
+        }
+        self.hashes.get(&number).copied()
+    }
+
+    /// Calls the bank without keeping what changes, until [`Evm::keep`] or [`Evm::forget`].
+    pub(crate) fn attempt<C: SolCall>(
+        &mut self,
+        from: Address,
+        value: u128,
+        call: &C,
+    ) -> Result<C::Return, Revert> {
+        let transaction = TxEnv {
+            caller: from,
+            kind: TxKind::Call(self.bank.address()),
+            value: U256::from(value),
+            data: call.abi_encode().into(),
+            gas_limit: 16_000_000,
+            chain_id: Some(CHAIN_ID),
+            ..TxEnv::default()
+        };
+        let result = self.evm.transact_one(transaction);
+        match result.expect("a valid transaction") {
+            ExecutionResult::Success { output, .. } => {
+                let answer = C::abi_decode_returns_validate(output.data());
+                Ok(answer.expect("the answer has the interface's types"))
+            }
+            ExecutionResult::Revert { output, .. } => {
+                Err(Revert::abi_decode_validate(&output).expect("an error of the interface"))
+            }
+            ExecutionResult::Halt { reason, .. } => panic!("halted: {reason:?}"),
+        }
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.evm.commit_inner();
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.evm.finalize();
+    }
+
+    /// Sends a transaction to the bank.
+    pub(crate) fn send<C: SolCall>(
+        &mut self,
+        from: Address,
+        value: u128,
+        call: &C,
+    ) -> Result<C::Return, Revert> {
+        let result = self.attempt(from, value, call);
+        self.keep();
+        result
+    }
+
+    /// Reads from the bank; everything not kept is forgotten.
+    pub(crate) fn view<C: SolCall>(&mut self, from: Address, call: &C) -> C::Return {
+        let result = self.attempt(from, 0, call);
+        self.forget();
+        result.expect("a view does not revert")
+    }
+
+    /// The native coin that an account has outside the bank.
+    pub(crate) fn coins(&mut self, account: Address) -> U256 {
+        let journal = self.evm.ctx.journal_mut();
+        let loaded = journal.load_account(account).expect("no database fails");
+        loaded.data.info.balance
+    }
+
+    /// Opens a deposit of native coin, paid for by the call.
+    pub(crate) fn open(&mut self, deposit: &Deposit) -> B256 {
+        let call = openCall {
+            deposit: deposit.clone(),
+        };
+        self.send(deposit.payer, deposit.amount, &call)
+            .expect("a deposit with good terms opens")
+    }
+
+    /// The word of a purse: idle money or an id.
+    pub(crate) fn purse(&mut self, deposit: &Deposit) -> U256 {
+        let word = self.attempt(Address::ZERO, 0, &purse_of(deposit));
+        self.forget();
+        purse_word(word.expect("a view does not revert"))
+    }
+
+    /// What the bank knows, as the core wants to be told.
+    pub(crate) fn state(&mut self, deposit: &Deposit, caller: Address) -> BankState {
+        let draw_block = deposit.drawBlock;
+        let seed = self.view(
+            caller,
+            &seedCall {
+                blockNumber: U256::from(draw_block),
+            },
+        );
+        BankState {
+            bank: self.bank,
+            seed_source: self.source,
+            block: self.block(),
+            purse: self.purse(deposit),
+            recorded_seed: (!seed.is_zero()).then_some(Seed(seed)),
+            draw_block_hash: self.known_hash(draw_block),
+            caller,
+        }
+    }
+
+    /// What the contract says.
+    pub(crate) fn outcome_of(&mut self, r: &Redemption, caller: Address) -> (Outcome, u128) {
+        let answer = self.view(
+            caller,
+            &outcomeOfCall {
+                redemption: r.clone(),
+            },
+        );
+        (answer.outcome, answer.payout)
+    }
+}
+
+pub(crate) fn purse_of(deposit: &Deposit) -> purseCall {
+    purseCall {
+        account: deposit.payer,
+        token: deposit.token,
+        lane: deposit.lane,
+    }
+}
+
+pub(crate) fn purse_word(purse: IChequeBank::purseReturn) -> U256 {
+    if purse.openDepositId.is_zero() {
+        purse.idle
+    } else {
+        purse.openDepositId.into()
+    }
+}

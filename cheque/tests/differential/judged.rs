@@ -1,0 +1,90 @@
+//! Asking both sides, and holding the contract to its word.
+
+use crate::evm::{Evm, Revert, purse_of, purse_word, redeemBatchCall, redeemCall};
+use alloy_primitives::{Address, U256};
+use cheque::{BankState, Deposit, Outcome, Redemption, evaluate};
+
+/// The judgement of core and contract, which must be the same.
+pub(crate) fn judged(chain: &mut Evm, r: &Redemption, state: &BankState) -> (Outcome, u128) {
+    let (outcome, payout) = evaluate(r, state);
+    let ours = (outcome, payout.get());
+    let contracts = chain.outcome_of(r, state.caller);
+    assert_eq!(
+        ours, contracts,
+        "core and contract differ on {r:?} at {state:?}"
+    );
+    ours
+}
+
+/// Sends the redemption and checks that it does what the judgement says. Keeps nothing of it.
+pub(crate) fn held_to(
+    chain: &mut Evm,
+    r: &Redemption,
+    state: &BankState,
+    (outcome, payout): (Outcome, u128),
+) {
+    let call = redeemCall {
+        redemption: r.clone(),
+    };
+    let balance = Deposit {
+        payer: r.payee,
+        lane: 0,
+        ..r.deposit.clone()
+    };
+    let balance_before = word(chain, &balance);
+    let coins_before = chain.coins(r.to);
+    match chain.attempt(state.caller, 0, &call) {
+        Ok(paid) => {
+            assert_eq!((outcome, paid), (Outcome::Payable, payout));
+            assert!(payout <= r.deposit.amount);
+            let straight = !r.to.is_zero();
+            let (credit, coins) = if straight { (0, payout) } else { (payout, 0) };
+            let rest = U256::from(r.deposit.amount - payout);
+            assert_eq!(word(chain, &r.deposit), rest);
+            assert_eq!(word(chain, &balance), balance_before + U256::from(credit));
+            assert_eq!(chain.coins(r.to), coins_before + U256::from(coins));
+        }
+        Err(refusal) => {
+            assert_eq!(reason(refusal), outcome);
+            assert_ne!(outcome, Outcome::Payable);
+            assert_eq!(word(chain, &r.deposit), state.purse);
+        }
+    }
+    chain.forget();
+}
+
+/// Sends the redemption in a batch and checks that it is paid or skipped as the judgement says.
+pub(crate) fn batch_held_to(
+    chain: &mut Evm,
+    r: &Redemption,
+    state: &BankState,
+    (outcome, payout): (Outcome, u128),
+) {
+    let batch = redeemBatchCall {
+        redemptions: vec![r.clone()],
+    };
+    let payouts = chain.attempt(state.caller, 0, &batch).expect("a batch");
+    let left = word(chain, &r.deposit);
+    chain.forget();
+    if outcome == Outcome::Payable && r.to.is_zero() {
+        assert_eq!(payouts, [payout]);
+        assert_eq!(left, U256::from(r.deposit.amount - payout));
+    } else {
+        assert_eq!(payouts, [0]);
+        assert_eq!(left, state.purse);
+    }
+}
+
+/// The word of a purse as it is now, with what is not kept yet.
+fn word(chain: &mut Evm, purse: &Deposit) -> U256 {
+    let purse = chain.attempt(Address::ZERO, 0, &purse_of(purse));
+    purse_word(purse.expect("a view does not revert"))
+}
+
+/// Why a redemption reverted.
+pub(crate) fn reason(revert: Revert) -> Outcome {
+    match revert {
+        Revert::NotRedeemable(refusal) => refusal.outcome,
+        other => panic!("redeem reverted with {other:?}"),
+    }
+}

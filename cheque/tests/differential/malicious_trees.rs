@@ -1,0 +1,359 @@
+//! Payers that commit to something else than an honest tree.
+
+use crate::{
+    common::{self, TestRng, account, cases, pick, rng},
+    evm::Evm,
+    judged::{held_to, judged},
+    world,
+};
+use alloy_primitives::{Address, B128, B256, Bytes, U256, keccak256};
+use cheque::{Amount, Deposit, Outcome, Redemption, SeedSource, SignedCheque, SigningKey};
+use rand::{Rng, seq::IndexedMutRandom};
+
+/// A leaf, or a node that commits to whatever sums its maker likes.
+#[derive(Clone)]
+enum Node {
+    Leaf(Leaf),
+    Inner(Box<[(Node, u128); 2]>),
+}
+
+#[derive(Clone, PartialEq)]
+struct Leaf {
+    payee: Address,
+    allowance: u128,
+    salt: B128,
+}
+
+/// A leaf, its path, and its siblings as committed: hash and sum from the leaf up.
+type Proof = (Leaf, u64, Vec<(B256, u128)>);
+
+impl Node {
+    fn leaf(payee: Address, allowance: u128) -> Self {
+        Self::Leaf(Leaf {
+            payee,
+            allowance,
+            salt: B128::repeat_byte(7),
+        })
+    }
+
+    /// A node that claims these sums of its children.
+    fn claiming(left: Self, left_sum: u128, right: Self, right_sum: u128) -> Self {
+        Self::Inner(Box::new([(left, left_sum), (right, right_sum)]))
+    }
+
+    fn honest(left: Self, right: Self) -> Self {
+        let (left_sum, right_sum) = (left.sum(), right.sum());
+        Self::claiming(left, left_sum, right, right_sum)
+    }
+
+    /// What its parent would say honestly, cut off at 2^128.
+    fn sum(&self) -> u128 {
+        match self {
+            Self::Leaf(leaf) => leaf.allowance,
+            Self::Inner(children) => children[0].1.wrapping_add(children[1].1),
+        }
+    }
+
+    fn hash(&self) -> B256 {
+        match self {
+            Self::Leaf(leaf) => keccak256(
+                [
+                    leaf.payee.as_slice(),
+                    &leaf.allowance.to_be_bytes(),
+                    leaf.salt.as_slice(),
+                ]
+                .concat(),
+            ),
+            Self::Inner(children) => {
+                let [left, right] = children
+                    .each_ref()
+                    .map(|(node, sum)| [node.hash().as_slice(), &sum.to_be_bytes()].concat());
+                keccak256([left, right].concat())
+            }
+        }
+    }
+
+    /// The proofs of all leaves.
+    fn proofs(&self) -> Vec<Proof> {
+        match self {
+            Self::Leaf(leaf) => vec![(leaf.clone(), 0, Vec::new())],
+            Self::Inner(children) => {
+                let mut all = Vec::new();
+                for side in [0, 1] {
+                    let (sibling, sum) = &children[1 - side];
+                    let sibling = (sibling.hash(), *sum);
+                    for (leaf, path, mut siblings) in children[side].0.proofs() {
+                        // A path has 64 bits; no bank looks beyond 40.
+                        let bit = (side as u64)
+                            .checked_shl(siblings.len() as u32)
+                            .unwrap_or_default();
+                        siblings.push(sibling);
+                        all.push((leaf, path | bit, siblings));
+                    }
+                }
+                all
+            }
+        }
+    }
+}
+
+/// A bank with an open deposit that commits to such a tree.
+struct Scene {
+    chain: Evm,
+    deposit: Deposit,
+    signer: SigningKey,
+    header: Bytes,
+}
+
+impl Scene {
+    fn new(mut chain: Evm, tree: &Node, amount: u128, rng: &mut TestRng) -> Self {
+        let signer = common::key(rng);
+        let deposit = Deposit {
+            minPayout: 0,
+            ..world::terms(&chain, rng, signer.address(), tree.hash(), amount, 10)
+        };
+        chain.open(&deposit);
+        chain.mine_to(deposit.drawBlock + 1);
+        let mut scene = Self {
+            chain,
+            deposit,
+            signer,
+            header: Bytes::new(),
+        };
+        scene.draw_again(rng);
+        scene
+    }
+
+    /// Replaces the draw block, and with it the roll.
+    fn draw_again(&mut self, rng: &mut TestRng) {
+        self.header = world::rlp(&world::header(rng, self.deposit.drawBlock));
+        let hash = keccak256(&self.header);
+        self.chain.replace_block(self.deposit.drawBlock, hash);
+    }
+
+    /// The whole allowance of a leaf, claimed by its payee.
+    fn claim(&self, (leaf, path, siblings): &Proof) -> Redemption {
+        let id = self.chain.bank.deposit_id(&self.deposit);
+        let spent = Amount::new(leaf.allowance);
+        let bank = &self.chain.bank;
+        let cheque = SignedCheque::sign(&self.signer, bank, id, leaf.payee, spent, None);
+        let level = |(hash, sum): &(B256, u128)| [hash.as_slice(), &sum.to_be_bytes()].concat();
+        Redemption {
+            deposit: self.deposit.clone(),
+            allowance: leaf.allowance,
+            salt: leaf.salt,
+            path: *path,
+            siblings: siblings.iter().flat_map(level).collect(),
+            payee: leaf.payee,
+            spent: leaf.allowance,
+            anchor: B256::ZERO,
+            step: 0,
+            signature: cheque.signature.as_bytes().to_vec().into(),
+            k: U256::ZERO,
+            x: B256::ZERO,
+            header: self.header.clone(),
+            to: Address::ZERO,
+            consent: Bytes::new(),
+        }
+    }
+
+    fn outcome(&mut self, r: &Redemption) -> Outcome {
+        let state = self.chain.state(&r.deposit, r.payee);
+        let judgement = judged(&mut self.chain, r, &state);
+        if judgement.0 == Outcome::Payable {
+            held_to(&mut self.chain, r, &state, judgement);
+        }
+        judgement.0
+    }
+
+    /// What becomes of every leaf of a tree, in order.
+    fn outcomes(&mut self, tree: &Node) -> Vec<Outcome> {
+        let proofs = tree.proofs();
+        let claims = proofs.iter().map(|proof| self.claim(proof));
+        let claims: Vec<_> = claims.collect();
+        claims.iter().map(|r| self.outcome(r)).collect()
+    }
+}
+
+fn winners(outcomes: &[Outcome]) -> usize {
+    let wins = outcomes.iter().filter(|&&o| o == Outcome::Payable);
+    wins.count()
+}
+
+fn bank() -> Evm {
+    Evm::new(SeedSource::PrevRandao, 1)
+}
+
+const A: Address = Address::repeat_byte(0xa);
+const B: Address = Address::repeat_byte(0xb);
+
+#[test]
+fn at_most_one_payee_wins_whatever_the_tree_claims() {
+    let rng = &mut rng(40);
+    let mut chain = bank();
+    let (mut wins, mut misfits) = (0, 0);
+    for _ in 0..cases(300) {
+        let small = rng.random();
+        let leaves = rng.random_range(1..8);
+        let tree = random_tree(rng, leaves, small);
+        let amount = match rng.random_range(0..4) {
+            0 => other_sum(rng, tree.sum(), small),
+            _ => tree.sum(),
+        };
+        let mut scene = Scene::new(chain, &tree, amount.max(1), rng);
+        for _ in 0..4 {
+            let outcomes = scene.outcomes(&tree);
+            assert!(winners(&outcomes) <= 1, "{outcomes:?}");
+            wins += winners(&outcomes);
+            misfits += outcomes.iter().filter(|&&o| o == Outcome::BadProof).count();
+            scene.draw_again(rng);
+        }
+        // Proofs that claim other sums, or another side, than the tree.
+        let proofs = tree.proofs();
+        for (leaf, path, mut siblings) in proofs.clone() {
+            let Some(sibling) = siblings.choose_mut(rng) else {
+                continue;
+            };
+            sibling.1 = other_sum(rng, sibling.1, small);
+            let other = (leaf, path ^ u64::from(rng.random::<bool>()), siblings);
+            if !proofs.contains(&other) {
+                let r = scene.claim(&other);
+                assert_eq!(scene.outcome(&r), Outcome::BadProof);
+            }
+        }
+        chain = scene.chain;
+    }
+    assert!(
+        wins > 100 && misfits > 100,
+        "{wins} wins, {misfits} misfits"
+    );
+}
+
+/// A tree of some shape in which some nodes lie.
+fn random_tree(rng: &mut TestRng, leaves: usize, small: bool) -> Node {
+    if leaves == 1 {
+        let payee = *pick(&[A, B, account(rng)], rng);
+        let most = if small { 100 } else { u128::MAX };
+        return Node::leaf(payee, rng.random_range(1..=most));
+    }
+    let left = rng.random_range(1..leaves);
+    let (left, right) = (
+        random_tree(rng, left, small),
+        random_tree(rng, leaves - left, small),
+    );
+    let mut sums = [left.sum(), right.sum()];
+    if rng.random_ratio(1, 6) {
+        let side = rng.random_range(0..2);
+        sums[side] = other_sum(rng, sums[side], small);
+    }
+    Node::claiming(left, sums[0], right, sums[1])
+}
+
+fn other_sum(rng: &mut TestRng, sum: u128, small: bool) -> u128 {
+    let far = rng.random_range(0..=if small { 200 } else { u128::MAX });
+    let sums = [sum.wrapping_add(1), sum.wrapping_sub(1), 0, far, !sum];
+    *pick(&sums, rng)
+}
+
+#[test]
+fn every_point_of_an_honest_deposit_that_is_spent_has_exactly_one_winner() {
+    let rng = &mut rng(41);
+    let leaves = [(A, 3), (B, 1), (account(rng), 60)].map(|(p, a)| Node::leaf(p, a));
+    let [a, b, c] = leaves;
+    let tree = Node::honest(Node::honest(a, b), c);
+    let mut scene = Scene::new(bank(), &tree, 64, rng);
+    for _ in 0..200 {
+        assert_eq!(winners(&scene.outcomes(&tree)), 1);
+        scene.draw_again(rng);
+    }
+}
+
+#[test]
+fn ranges_that_would_overlap_can_be_proven_for_one_payee_only() {
+    let rng = &mut rng(42);
+    // B's range shall begin at 50, inside A's.
+    let tree = Node::claiming(Node::leaf(A, 100), 50, Node::leaf(B, 100), 100);
+    let mut scene = Scene::new(bank(), &tree, 150, rng);
+    for _ in 0..20 {
+        let outcomes = scene.outcomes(&tree);
+        assert_eq!(outcomes[0], Outcome::BadProof);
+        assert!(matches!(outcomes[1], Outcome::Payable | Outcome::Loses));
+        // And A cannot prove its leaf with the sums of an honest tree.
+        let (leaf, path, siblings) = tree.proofs()[0].clone();
+        let honest = vec![(siblings[0].0, 50)];
+        let r = scene.claim(&(leaf, path, honest));
+        assert_eq!(scene.outcome(&r), Outcome::BadProof);
+        scene.draw_again(rng);
+    }
+}
+
+#[test]
+fn sums_that_wrap_around_prove_nothing() {
+    let rng = &mut rng(43);
+    let half = 1 << 127;
+    for (left, right) in [(half, half + 100), (u128::MAX, 101), (101, u128::MAX)] {
+        let tree = Node::honest(Node::leaf(A, left), Node::leaf(B, right));
+        assert_eq!(tree.sum(), 100);
+        let mut scene = Scene::new(bank(), &tree, 100, rng);
+        assert_eq!(scene.outcomes(&tree), [Outcome::BadProof; 2]);
+    }
+    // The same three levels up.
+    let low = Node::honest(Node::leaf(A, half), Node::leaf(B, half));
+    let tree = Node::honest(Node::leaf(A, 1), Node::honest(low, Node::leaf(B, 99)));
+    let mut scene = Scene::new(bank(), &tree, 100, rng);
+    let outcomes = scene.outcomes(&tree);
+    // What is cut off is the worth of the two below, not of the others.
+    assert_eq!(outcomes[1..3], [Outcome::BadProof; 2]);
+    assert_eq!(winners(&outcomes), 1);
+}
+
+#[test]
+fn a_duplicated_leaf_has_two_ranges_and_a_roll_is_in_one_of_them() {
+    let rng = &mut rng(44);
+    let twin = Node::leaf(A, 50);
+    let tree = Node::honest(twin.clone(), twin);
+    let mut scene = Scene::new(bank(), &tree, 100, rng);
+    let mut by_leaf = [0, 0];
+    for _ in 0..60 {
+        let outcomes = scene.outcomes(&tree);
+        assert_eq!(winners(&outcomes), 1);
+        let left = usize::from(outcomes[0] != Outcome::Payable);
+        by_leaf[left] += 1;
+        scene.draw_again(rng);
+    }
+    assert!(by_leaf.iter().all(|&wins| wins > 10), "{by_leaf:?}");
+}
+
+#[test]
+fn leaves_down_to_40_levels_can_win_and_deeper_ones_never() {
+    let rng = &mut rng(45);
+    for depth in [39_usize, 40, 41, 63, 64, 65, 100] {
+        for deep_is_right in [false, true] {
+            let mut tree = Node::leaf(A, 1_000_000);
+            for _ in 0..depth {
+                let other = Node::leaf(B, 1);
+                tree = if deep_is_right {
+                    Node::honest(other, tree)
+                } else {
+                    Node::honest(tree, other)
+                };
+            }
+            let mut scene = Scene::new(bank(), &tree, tree.sum(), rng);
+            let proofs = tree.proofs();
+            let deepest = proofs.iter().find(|(leaf, ..)| leaf.payee == A).unwrap();
+            let mut seen = Vec::new();
+            for _ in 0..10 {
+                let r = scene.claim(deepest);
+                seen.push(scene.outcome(&r));
+                scene.draw_again(rng);
+            }
+            // It has nearly all of the deposit.
+            let expected = if depth > 40 {
+                Outcome::BadProof
+            } else {
+                Outcome::Payable
+            };
+            assert_eq!(seen, [expected; 10], "depth {depth}");
+        }
+    }
+}
