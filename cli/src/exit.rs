@@ -6,6 +6,8 @@ use std::{fmt, process::ExitCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
+    /// It is done.
+    Done = 0,
     /// Something failed; stderr says what, and what to do.
     Failed = 1,
     /// A proof of payment was rejected: nothing was credited.

@@ -7,6 +7,7 @@ mod cmd;
 mod exit;
 mod handover;
 mod input;
+mod odds;
 mod opts;
 mod output;
 mod payer;
@@ -57,6 +58,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(cmd::demo::DemoArgs),
     Deploy(cmd::deploy::DeployArgs),
     Fund(cmd::fund::FundArgs),
     Withdraw(cmd::withdraw::WithdrawArgs),
@@ -64,8 +66,12 @@ enum Command {
     Deposit(cmd::deposit::DepositArgs),
     Write(cmd::write::WriteArgs),
     Stream(cmd::stream::StreamArgs),
+    Receive(cmd::receive::ReceiveArgs),
     Inspect(cmd::inspect::InspectArgs),
+    Outcome(cmd::outcome::OutcomeArgs),
     Seed(cmd::seed::SeedArgs),
+    Redeem(cmd::redeem::RedeemArgs),
+    Ledger(cmd::ledger::LedgerArgs),
     Completions(cmd::completions::CompletionsArgs),
 }
 
@@ -79,24 +85,30 @@ async fn main() -> ExitCode {
         _ = tokio::signal::ctrl_c() => Err(interrupted()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit.into(),
         Err(error) => fail(&error, &out).into(),
     }
 }
 
-async fn run(command: Command, out: &Output) -> eyre::Result<()> {
+async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
     match command {
-        Command::Deploy(args) => args.run(out).await,
-        Command::Fund(args) => args.run(out).await,
-        Command::Withdraw(args) => args.run(out).await,
-        Command::Balance(args) => args.run(out).await,
-        Command::Deposit(args) => args.run(out).await,
-        Command::Write(args) => args.run(out).await,
-        Command::Stream(args) => args.run(out).await,
-        Command::Inspect(args) => args.run(out),
-        Command::Seed(args) => args.run(out).await,
-        Command::Completions(args) => args.run(out),
+        Command::Demo(args) => return args.run(out).await,
+        Command::Deploy(args) => args.run(out).await?,
+        Command::Fund(args) => args.run(out).await?,
+        Command::Withdraw(args) => args.run(out).await?,
+        Command::Balance(args) => args.run(out).await?,
+        Command::Deposit(args) => args.run(out).await?,
+        Command::Write(args) => args.run(out).await?,
+        Command::Stream(args) => args.run(out).await?,
+        Command::Receive(args) => args.run(out).await?,
+        Command::Inspect(args) => args.run(out)?,
+        Command::Outcome(args) => return args.run(out).await,
+        Command::Seed(args) => args.run(out).await?,
+        Command::Redeem(args) => args.run(out).await?,
+        Command::Ledger(args) => args.run(out).await?,
+        Command::Completions(args) => args.run(out)?,
     }
+    Ok(Exit::Done)
 }
 
 fn interrupted() -> Report {

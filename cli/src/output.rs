@@ -17,11 +17,6 @@ impl Output {
         Self { json, quiet }
     }
 
-    /// Whether results are JSON.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Prints the result of a command: `text` without its last line break, or the JSON value.
     ///
     /// # Errors

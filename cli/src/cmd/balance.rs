@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct BalanceArgs {
     /// The account [default: the wallet's]
     #[arg(value_name = "ADDRESS", value_parser = parse_address)]
-    account: Option<Address>,
+    of: Option<Address>,
 
     /// The ERC-20 token [default: the native coin]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
@@ -45,7 +45,7 @@ pub(crate) struct BalanceArgs {
 impl BalanceArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         ensure!(self.lanes <= 10_000, "--lanes: at most 10000");
-        let account = match self.account {
+        let account = match self.of {
             Some(account) => account,
             None => self.wallet.unlock()?.address(),
         };

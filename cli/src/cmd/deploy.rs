@@ -1,18 +1,21 @@
 //! `cheque deploy`: a bank of one's own.
 
 use alloy::{
-    network::EthereumWallet,
+    network::{EthereumWallet, TransactionBuilder},
     primitives::{Address, U256},
     providers::{DynProvider, Provider},
+    rpc::types::TransactionRequest,
 };
 use cheque::{
     SeedSource,
-    chain::{Call, Reader, Sender},
+    chain::{Call, ChainError, Reader, Sender},
 };
-use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input};
+use cheque_bindings::{
+    CREATE2_DEPLOYER, LOCAL_CHAIN, create2_address, create2_input, creation_code,
+};
 use clap::{Args, ValueEnum};
 use eyre::{Result, WrapErr, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     opts::{ChainOpts, SendOpts},
@@ -111,17 +114,23 @@ impl DeployArgs {
     }
 }
 
-/// The transaction that deploys a bank through the deterministic deployer.
+/// The transaction that deploys a bank through the deterministic deployer, tried before. The deployer swallows the
+/// reason where the constructor refuses, so that is tried alone, too.
 pub(crate) async fn deployment(
     provider: &DynProvider,
     min_lead: u64,
     source: SeedSource,
 ) -> Result<Call> {
+    has_randomness(provider, source).await?;
     ensure!(
         !provider.get_code_at(CREATE2_DEPLOYER).await?.is_empty(),
         "this chain lacks the deterministic deployer at {CREATE2_DEPLOYER}: see \
          https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
     );
+    let mut creation = TransactionRequest::default();
+    creation.set_deploy_code(creation_code(min_lead, source));
+    let refused = provider.call(creation).await.map_err(ChainError::from);
+    refused.wrap_err("the bank cannot be deployed")?;
     Ok(Call {
         to: CREATE2_DEPLOYER,
         input: create2_input(min_lead, source),
@@ -135,4 +144,18 @@ async fn check(provider: DynProvider, bank: Address) -> Result<()> {
         .await
         .map(drop)
         .wrap_err("the deployment went through, but there is no bank")
+}
+
+/// A development node that was just started has only its first block, which has no randomness: it is given another.
+async fn has_randomness(provider: &DynProvider, source: SeedSource) -> Result<()> {
+    let fresh = provider.get_block_number().await? == 0;
+    if fresh && source == SeedSource::PrevRandao && provider.get_chain_id().await? == LOCAL_CHAIN {
+        let mined = provider
+            .raw_request::<_, Value>("evm_mine".into(), ())
+            .await;
+        mined.wrap_err(
+            "the node's first block has no randomness, and it does not mine another one",
+        )?;
+    }
+    Ok(())
 }

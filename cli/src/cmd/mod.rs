@@ -2,10 +2,15 @@
 
 pub(crate) mod balance;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod deposit;
 pub(crate) mod fund;
 pub(crate) mod inspect;
+pub(crate) mod ledger;
+pub(crate) mod outcome;
+pub(crate) mod receive;
+pub(crate) mod redeem;
 pub(crate) mod seed;
 pub(crate) mod stream;
 pub(crate) mod withdraw;

@@ -1,8 +1,7 @@
 //! `cheque seed`: the randomness of draw blocks.
 
-use cheque::chain::{Call, DrawBlock, Reader};
 use clap::{Args, Subcommand};
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, ensure};
 use serde_json::json;
 
 use crate::{
@@ -52,47 +51,32 @@ impl SeedArgs {
 impl RecordArgs {
     async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let (seed, done) = match reader.recorded_seed(self.block).await? {
-            Some(seed) => {
-                out.progress("this seed is recorded already: nothing was sent");
-                (seed, Done::Nothing)
+        let head = reader.head().await?.number;
+        ensure!(
+            self.block <= head,
+            "block {} is not there yet: the newest is {head}, so it takes about {} s",
+            self.block,
+            (self.block - head).saturating_mul(reader.profile().block_time)
+        );
+        let done = match reader.record_seed(self.block).await? {
+            Some(call) => {
+                let sender = self.send.sender(&reader)?;
+                self.send
+                    .send(&sender, &call, "recording the seed", out)
+                    .await?
             }
             None => {
-                let block = draw_block(&reader, self.block).await?;
-                let sender = self.send.sender(&reader)?;
-                let call = Call::record_seed(reader.bank(), block.number, block.header);
-                let done = self
-                    .send
-                    .send(&sender, &call, "record the seed", out)
-                    .await?;
-                (block.seed, done)
+                out.progress("this seed is recorded already: nothing was sent");
+                Done::Nothing
             }
         };
-        let json = json!({ "block": self.block, "seed": seed.0, "transaction": done.json() });
+        let seed = reader.seed(self.block).await?.map(|(seed, _)| seed.0);
+        let json = json!({ "block": self.block, "seed": seed, "transaction": done.json() });
         out.result(&json, || {
-            let mut lines = vec![
-                ("draw block", self.block.to_string()),
-                ("seed", seed.0.to_string()),
-            ];
+            let mut lines = vec![("draw block", self.block.to_string())];
+            lines.extend(seed.map(|seed| ("seed", seed.to_string())));
             lines.extend(done.fields());
             fields(&lines)
         })
     }
-}
-
-/// The block with its seed; an error tells how long to wait.
-pub(crate) async fn draw_block(reader: &Reader, number: u64) -> Result<DrawBlock> {
-    let block = reader
-        .draw_block(number)
-        .await
-        .wrap_err_with(|| format!("block {number}"))?;
-    if let Some(block) = block {
-        return Ok(block);
-    }
-    let head = reader.head().await?.number;
-    let ahead = number.saturating_sub(head);
-    Err(eyre!(
-        "block {number} is not there yet: the newest is {head}, so it takes about {} s",
-        ahead.saturating_mul(reader.profile().block_time)
-    ))
 }

@@ -6,12 +6,13 @@ use cheque::{
     chain::{DepositState, Payer, Payment},
 };
 use clap::Args;
-use eyre::{Result, bail, eyre};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde_json::json;
 
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},
+    input::text_of,
     opts::{ChainOpts, StoreOpts, WalletOpts},
     output::Output,
     payer::signing_key,
@@ -48,6 +49,10 @@ pub(crate) struct WriteArgs {
     #[arg(long)]
     opening: bool,
 
+    /// Go on from this cheque first, which the payee has and this store has lost
+    #[arg(long, value_name = "PROOF", conflicts_with = "again")]
+    resume: Option<String>,
+
     #[command(flatten)]
     store: StoreOpts,
 
@@ -67,6 +72,9 @@ impl WriteArgs {
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[text]).await?;
         let amount = text.in_units_of(&token)?;
+        if let Some(proof) = &self.resume {
+            self.resume(&payer, proof).await?;
+        }
         let payment = payer.write_cheque(self.id, self.payee, amount).await?;
         let proof = proof_of(&payer, &payment, Some(amount), &token).await?;
         let proof = if self.opening {
@@ -76,6 +84,27 @@ impl WriteArgs {
             proof
         };
         print(&payment, &proof, self.payee, out)
+    }
+
+    async fn resume(&self, payer: &Payer, proof: &str) -> Result<()> {
+        let text = text_of(proof, "proof of payment")?;
+        let proof: Proof = text.parse().wrap_err("--resume")?;
+        ensure!(
+            proof.deposit_id() == self.id,
+            "--resume: this is a proof of deposit {}",
+            proof.deposit_id()
+        );
+        let cheque = match proof {
+            Proof::Opening(opening) => opening.cheque,
+            Proof::Cheque(_, cheque) => cheque,
+            Proof::Step { .. } => {
+                bail!("--resume: a stream step is not enough, it takes the cheque")
+            }
+        };
+        payer
+            .resume_from(self.id, self.payee, &cheque, Default::default())
+            .await?;
+        Ok(())
     }
 
     async fn again(&self, payer: &Payer, out: &Output) -> Result<()> {

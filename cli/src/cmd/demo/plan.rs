@@ -4,9 +4,11 @@ use alloy::primitives::{Address, B256, keccak256};
 use cheque::{Amount, SigningKey};
 use eyre::{Result, WrapErr, ensure};
 
-/// An allowance is 1 to this many times this unit (0.001 coins), plus odd wei, so that nothing divides evenly.
+/// An allowance is 1 to this many shares, plus odd wei, so that nothing divides evenly.
 const SHARES: u64 = 12;
-const SHARE: u128 = 1_000_000_000_000_000;
+
+/// What all allowances together come to at most, in wei: payees take deposits up to one coin.
+const MOST: u128 = 750_000_000_000_000_000;
 
 /// Steps of one stream.
 pub(super) const STREAM_STEPS: u32 = 64;
@@ -52,7 +54,8 @@ impl Choices {
     fn next(&mut self) -> u64 {
         self.state = keccak256(self.state);
         let (high, _) = self.state.split_at(8);
-        high.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
+        high.iter()
+            .fold(0, |number, &byte| number << 8 | u64::from(byte))
     }
 
     /// A number in `0..limit`; the tiny bias does not matter here.
@@ -80,9 +83,10 @@ pub(super) fn payees(seed: u64, count: usize) -> Result<Vec<PayeeKey>> {
 /// The allowances of one round.
 pub(super) fn allowances(seed: u64, round: usize, count: usize) -> Vec<Amount> {
     let mut choices = Choices::new(seed, &format!("allowances {round}"));
+    let share = MOST / u128::from(SHARES) / (count.max(1) as u128);
     let allowance = |_| {
         let shares = u128::from(1 + choices.below(SHARES));
-        Amount::new(shares * SHARE + u128::from(choices.below(1_000_000)))
+        Amount::new(shares * share + u128::from(choices.below(1_000_000)))
     };
     (0..count).map(allowance).collect()
 }
@@ -107,9 +111,10 @@ pub(super) fn payments(
             usize::try_from(choices.below(allowances.len() as u64))?
         };
         let (left, stream) = (&mut left[payee], &mut streams[payee]);
-        // Uneven: from a hundred-thousandth to an eighth of what is left, never all of it.
+        // Uneven: from next to nothing to an eighth of what is left, never all of it.
         let most = u64::try_from(*left / 8).unwrap_or(u64::MAX);
-        let amount = u128::from(1 + choices.below(most >> choices.below(14)));
+        let halvings = choices.below(6);
+        let amount = u128::from(1 + choices.below(most >> halvings));
         let act = if choices.below(2) == 0 {
             *stream = Stream::default();
             Act {

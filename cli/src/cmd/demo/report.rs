@@ -33,6 +33,7 @@ pub(super) struct Paid {
 }
 
 /// One round: a deposit from its opening to its end.
+#[derive(Default)]
 pub(super) struct Round {
     pub(super) deposit: DepositId,
     pub(super) amount: Amount,
@@ -131,7 +132,11 @@ impl Report {
     }
 
     pub(super) fn json(&self) -> Value {
-        let decided = self.rounds.iter().rev().find(|round| round.winner.is_some());
+        let decided = self
+            .rounds
+            .iter()
+            .rev()
+            .find(|round| round.winner.is_some());
         let decided = decided.or(self.rounds.last());
         let gas: Map<_, _> = self
             .gas()
@@ -140,7 +145,10 @@ impl Report {
             .collect();
         let (before, after) = (&self.conservation.before, &self.conservation.after);
         let change = |name: &str, before: U256, after: U256| {
-            (name.to_owned(), json!({ "before": before.to_string(), "after": after.to_string() }))
+            (
+                name.to_owned(),
+                json!({ "before": before.to_string(), "after": after.to_string() }),
+            )
         };
         let balances: Map<_, _> = [
             change("bank", before.bank, after.bank),
@@ -186,14 +194,33 @@ impl Report {
             .gas()
             .into_iter()
             .map(|(operation, count, gas)| {
-                vec![operation.to_owned(), count.to_string(), (gas / count).to_string(), gas.to_string()]
+                vec![
+                    operation.to_owned(),
+                    count.to_string(),
+                    (gas / count).to_string(),
+                    gas.to_string(),
+                ]
             })
             .collect();
-        text.push_str(&indented(&table(&["operation", "times", "each", "gas"], &rows)));
+        text.push_str(&indented(&table(
+            &["operation", "times", "each", "gas"],
+            &rows,
+        )));
         let payments: usize = self.rounds.iter().map(Round::payments).sum();
-        let opening: u64 = self.sent.iter().filter(|sent| sent.round > 0).map(|sent| sent.gas).sum();
-        if let Some(each) = usize::try_from(opening).ok().and_then(|gas| gas.checked_div(payments)) {
-            let _ = writeln!(text, "  {payments} payments took {opening} gas on chain, {each} each\n");
+        let on_chain: u64 = self
+            .sent
+            .iter()
+            .filter(|sent| sent.round > 0)
+            .map(|sent| sent.gas)
+            .sum();
+        if let Some(each) = usize::try_from(on_chain)
+            .ok()
+            .and_then(|gas| gas.checked_div(payments))
+        {
+            let _ = writeln!(
+                text,
+                "  {payments} payments took {on_chain} gas on chain, {each} each\n"
+            );
         }
         self.money_text(&mut text, &coin);
         text
@@ -266,17 +293,23 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
     );
     let _ = writeln!(
         text,
-        "  {} cheques and {} stream payments ({} bytes of proofs) paid {}:",
+        "  {} cheques and {} stream payments ({} bytes of proofs) paid {},\n  by payee, with the share of its allowance, * marks the winner:",
         round.cheques,
         round.steps,
         round.proof_bytes,
         coin.show(round.paid_expected())
     );
-    let cells: Vec<_> = round.paid.iter().map(|paid| cell(paid, round.winner)).collect();
+    let cells: Vec<_> = round
+        .paid
+        .iter()
+        .map(|paid| cell(paid, round.winner))
+        .collect();
     for line in cells.chunks(COLUMNS) {
         let _ = writeln!(text, "  {}", line.join("  ").trim_end());
     }
-    let winner = round.winner.and_then(|winner| round.paid.iter().find(|paid| paid.payee == winner));
+    let winner = round
+        .winner
+        .and_then(|winner| round.paid.iter().find(|paid| paid.payee == winner));
     let _ = match winner {
         Some(paid) => writeln!(
             text,
@@ -299,9 +332,14 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
 fn cell(paid: &Paid, winner: Option<Address>) -> String {
     let address = paid.payee.to_checksum(None);
     let mark = if winner == Some(paid.payee) { '*' } else { ' ' };
-    let milli = show::percent(paid.total.to_u256(), paid.allowance.to_u256());
+    let share = show::percent(paid.total.to_u256(), paid.allowance.to_u256());
     let total = crate::amount::decimal(paid.total.to_u256() / U256::from(1_000_000_000), 9);
-    format!("{mark}{}..{} {total:<11} {:>9}", &address[..6], &address[38..], milli)
+    format!(
+        "{mark}{}..{} {total:<11} {:>9}",
+        &address[..6],
+        &address[38..],
+        share
+    )
 }
 
 fn indented(table: &str) -> String {

@@ -1,0 +1,140 @@
+//! `cheque outcome`: who has won.
+
+use alloy::primitives::U256;
+use cheque::{
+    Amount, DepositId, Meta, Outcome,
+    chain::{Payee, RedeemError, reason},
+    roll,
+};
+use clap::Args;
+use eyre::{Report, Result, eyre};
+use serde_json::json;
+
+use crate::{
+    exit::{Exit, Failure},
+    opts::{ChainOpts, PayeeOpts, StoreOpts, WalletOpts},
+    output::{Output, fields},
+    show,
+    token::token_at,
+};
+
+/// Tell whether the newest cheque of a deposit can be redeemed, and what it pays
+///
+/// Ends with exit code 0 if it can be redeemed now, and 4 if not: not yet, not any more, or because it does not win.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque outcome 0x5f3c... --payee 0xd8dA...
+  cheque outcome 0x5f3c... && cheque redeem 0x5f3c...")]
+pub(crate) struct OutcomeArgs {
+    /// The deposit
+    id: DepositId,
+
+    #[command(flatten)]
+    payee: PayeeOpts,
+
+    #[command(flatten)]
+    store: StoreOpts,
+
+    #[command(flatten)]
+    chain: ChainOpts,
+
+    #[command(flatten)]
+    wallet: WalletOpts,
+}
+
+impl OutcomeArgs {
+    pub(crate) async fn run(self, out: &Output) -> Result<Exit> {
+        let address = self.payee.address(&self.wallet)?;
+        let payee = self.store.payee(address, self.chain.reader().await?)?;
+        let (outcome, payout) = payee.outcome(self.id).await?;
+        let meta = payee.holding(self.id).await?;
+        let meta = meta.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
+        let drawn = roll_of(&payee, &meta).await?;
+        let token = token_at(meta.deposit().token, payee.reader()).await?;
+        let prize = meta.prize();
+        let terms = meta.deposit();
+        let json = json!({
+            "deposit": self.id,
+            "payee": address,
+            "outcome": name(outcome),
+            "payout": payout,
+            "total": meta.total(),
+            "draw_block": terms.drawBlock,
+            "last_redeem_block": terms.lastRedeemBlock,
+            "start": meta.start(),
+            "range": prize.map(|prize| prize.range),
+            "amount": terms.amount.to_string(),
+            "roll": drawn,
+        });
+        out.result(&json, || {
+            let mut lines = vec![
+                ("outcome", format!("{}: {}", name(outcome), reason(outcome))),
+                ("total", token.show_amount(meta.total())),
+                ("draw block", terms.drawBlock.to_string()),
+                ("redeem until", format!("block {}", terms.lastRedeemBlock)),
+            ];
+            if let Some(prize) = prize {
+                let chance = show::percent(prize.range.to_u256(), U256::from(terms.amount));
+                lines.push((
+                    "a win pays",
+                    format!("{}, chance {chance}", token.show_amount(prize.payout)),
+                ));
+                let end = meta.start().checked_add(prize.range).unwrap_or(Amount::MAX);
+                lines.push(("wins from", format!("{} to below {end}", meta.start())));
+            }
+            if let Some(roll) = drawn {
+                lines.push(("the roll", format!("{roll} of {}", terms.amount)));
+            }
+            fields(&lines)
+        })?;
+        Ok(match outcome {
+            Outcome::Payable => Exit::Done,
+            _ => Exit::NotPayable,
+        })
+    }
+}
+
+/// The point that the draw selected, once the draw block is there.
+async fn roll_of(payee: &Payee, meta: &Meta) -> Result<Option<Amount>> {
+    let terms = meta.deposit();
+    match payee.reader().seed(terms.drawBlock).await {
+        Ok(seed) => {
+            Ok(seed.map(|(seed, _)| roll(seed, meta.deposit_id(), Amount::new(terms.amount))))
+        }
+        Err(RedeemError::SeedLost(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An outcome's name for programs.
+pub(crate) fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Payable => "payable",
+        Outcome::NotOpen => "not_open",
+        Outcome::TooEarly => "too_early",
+        Outcome::TooLate => "too_late",
+        Outcome::BadStream => "bad_stream",
+        Outcome::NothingSpent => "nothing_spent",
+        Outcome::OverAllowance => "over_allowance",
+        Outcome::BadProof => "bad_proof",
+        Outcome::BadSignature => "bad_signature",
+        Outcome::SeedUnknown => "seed_unknown",
+        Outcome::BadHeader => "bad_header",
+        Outcome::Loses => "loses",
+        Outcome::ConsentMissing => "consent_missing",
+        _ => "unknown",
+    }
+}
+
+/// A redemption that would not be paid has an exit code of its own.
+pub(crate) fn redeem_failure(error: RedeemError) -> Report {
+    let RedeemError::NotPayable { outcome, .. } = error else {
+        return error.into();
+    };
+    let failure = Failure {
+        exit: Exit::NotPayable,
+        code: name(outcome).to_owned(),
+        text: format!("nothing was sent: {error}"),
+    };
+    failure.into()
+}
