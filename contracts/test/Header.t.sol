@@ -207,6 +207,18 @@ contract HeaderTest is BaseTest {
         _expectGood(_with(Headers.EXTRA_DATA, bytes.concat(hex"b7", new bytes(55))));
     }
 
+    /// Number, gas limit, gas used and time are integers of at most 32 bytes, without leading zeros.
+    function test_RejectsIntegersThatAreNotCanonical() public {
+        for (uint256 field = Headers.NUMBER; field < Headers.EXTRA_DATA; field++) {
+            _expectBad(_with(field, hex"00"));
+            _expectBad(_with(field, hex"8200ff"));
+            _expectBad(_with(field, Headers.word(bytes32(uint256(1)))));
+            _expectBad(_with(field, Headers.str(bytes.concat(hex"01", bytes32(0)))));
+            _expectGood(_with(field, Headers.num(0)));
+            _expectGood(_with(field, Headers.num(type(uint256).max)));
+        }
+    }
+
     /// A list where a string should be would shift all fields behind it.
     function test_RejectsListAmongTheFieldsBeforeTheMixHash() public {
         for (uint256 field = 0; field < Headers.MIX_HASH; field++) {

@@ -153,6 +153,23 @@ contract OpenTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
+    /// Attack: a field with bits above its type. The same terms must not have a second id.
+    function test_RejectsFieldsWithDirtyBits() public {
+        Round memory r = _ready();
+        bytes memory good = abi.encodeCall(IChequeBank.open, (r.deposit));
+        // All fields but the last, the root, are narrower than a word.
+        for (uint256 field = 0; field < 8; field++) {
+            bytes memory dirty = bytes.concat(good);
+            dirty[4 + 32 * field] = 0x80;
+            vm.prank(payer.addr);
+            (bool done,) = address(bank).call(dirty);
+            assertFalse(done, "dirty bits");
+        }
+        vm.prank(payer.addr);
+        (bool opened,) = address(bank).call(good);
+        assertTrue(opened);
+    }
+
     /* PURSE */
 
     function test_RejectsBusyPurse() public {
@@ -270,12 +287,10 @@ contract OpenTest is BaseTest {
         bank.open{value: 1}(r.deposit);
     }
 
-    /// A token that has no code yet cannot be used, whatever the purse says.
+    /// There can be no money of a token without code.
     function test_RejectsTokenWithoutCode() public {
         Round memory r = _smallRound(makeAddr("nothing"), 0);
-        vm.prank(payer.addr);
-        vm.expectRevert();
-        bank.open(r.deposit);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 0, 100));
     }
 
     /// A balance above 2^128 in lane 0 is money too.

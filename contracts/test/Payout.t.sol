@@ -196,6 +196,47 @@ contract PayoutTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
+    /// More spent never pays less, and never loses where less would have won.
+    function testFuzz_MoreSpentIsNeverWorthLess(
+        uint128 allowance,
+        uint128 minPayout,
+        uint128[2] memory spent,
+        bytes32 seed
+    ) public {
+        vm.assume(uint256(seed) > 1 << 64);
+        allowance = uint128(bound(allowance, 2, type(uint128).max / 3));
+        Round memory r = _round(NATIVE, 0, _leaves(allowance, allowance / 2, allowance - 1));
+        r.deposit.minPayout = uint128(bound(minPayout, 0, r.deposit.amount));
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, seed);
+        spent[1] = uint128(bound(spent[1], 2, allowance));
+        spent[0] = uint128(bound(spent[0], 1, spent[1] - 1));
+        (bool lessWins, uint128 lessPays) = _ask(_redemption(r, ann.addr, spent[0]));
+        (bool moreWins, uint128 morePays) = _ask(_redemption(r, ann.addr, spent[1]));
+        assertLe(lessPays, morePays, "a smaller payout for more");
+        assertTrue(moreWins || !lessWins, "a smaller range for more");
+    }
+
+    /// A tree of any size, odd levels included: every leaf can be proven, and exactly one wins.
+    function testFuzz_OnePayeeOfATreeOfAnySizeWins(uint8 size, bytes32 seed) public {
+        vm.assume(uint256(seed) > 1 << 64);
+        Leaf[] memory leaves = new Leaf[](1 + size % 33);
+        for (uint256 i = 0; i < leaves.length; i++) {
+            uint256 random = uint256(keccak256(abi.encode(seed, i)));
+            leaves[i] = _leaf(address(uint160(random)), uint128(1 + (random >> 160) % 1000));
+        }
+        Round memory r = _round(NATIVE, 0, leaves);
+        _open(r);
+        _drawAndRecord(r, seed);
+        uint256 winners = 0;
+        for (uint256 i = 0; i < leaves.length; i++) {
+            (bool wins,) = _ask(_redemption(r, r.tree.leaves[i].payee, r.tree.leaves[i].allowance));
+            if (wins) winners++;
+        }
+        assertEq(winners, 1);
+    }
+
     /// The winner of a fuzzed deposit is paid; nobody else is.
     function testFuzz_TheWinnerIsPaid(uint96[3] memory allowances, uint128 minPayout, bytes32 seed) public {
         vm.assume(uint256(seed) > 1 << 64);

@@ -145,7 +145,7 @@ contract ReopenTest is BaseTest {
         next = _smallRound(NATIVE, 20);
         next.deposit.payer = relayer;
         vm.prank(relayer);
-        vm.expectRevert();
+        vm.expectRevert(mismatch);
         bank.reopen(expired.deposit, next.deposit);
         assertEq(_openId(expired), expired.id);
     }
@@ -157,7 +157,7 @@ contract ReopenTest is BaseTest {
         vm.roll(uint256(other.deposit.drawBlock) + 2);
         Round memory next = _smallRound(NATIVE, 20);
         vm.prank(payer.addr);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.PurseBusy.selector, expired.id));
         bank.reopen(other.deposit, next.deposit);
         assertEq(_openId(expired), expired.id);
     }

@@ -206,6 +206,18 @@ contract SeedTest is BaseTest {
         assertEq(bank.redeem(_redemption(r, ann.addr, 100)), 100);
     }
 
+    function test_BlockHashBankRedeemsWithARecordedSeed() public {
+        _hashBank();
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        _draw(r, MIX);
+        bank.recordSeed(r.deposit.drawBlock, "");
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        x.header = "not looked at";
+        vm.roll(r.deposit.lastRedeemBlock);
+        assertEq(bank.redeem(x), 100);
+    }
+
     function test_BlockHashBankDrawsByTheHash() public {
         _hashBank();
         Round memory r = _smallRound(NATIVE, 0);
