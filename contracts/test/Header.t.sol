@@ -207,6 +207,18 @@ contract HeaderTest is BaseTest {
         _expectGood(_with(Headers.EXTRA_DATA, bytes.concat(hex"b7", new bytes(55))));
     }
 
+    /// Hashes, the beneficiary and the bloom have one length only: the bytes that tell it are fixed.
+    function test_RejectsEveryOtherPrefixOfAFieldOfFixedLength() public {
+        uint256[9] memory positions = [uint256(0), 33, 66, 87, 120, 153, 186, 187, 188];
+        for (uint256 i = 0; i < positions.length; i++) {
+            for (uint256 bit = 0; bit < 8; bit++) {
+                bytes memory header = Headers.list(_good());
+                header[3 + positions[i]] ^= bytes1(uint8(1 << bit));
+                _expectBad(header);
+            }
+        }
+    }
+
     /// Number, gas limit, gas used and time are integers of at most 32 bytes, without leading zeros.
     function test_RejectsIntegersThatAreNotCanonical() public {
         for (uint256 field = Headers.NUMBER; field < Headers.EXTRA_DATA; field++) {
