@@ -77,11 +77,12 @@ fmt-check: setup ## fail if `make fmt` would change something
 	@forge fmt --check
 	@for manifest in $(MANIFESTS); do cargo fmt --all --manifest-path "$$manifest" --check; done
 
-lint: setup ## compiler warnings, forge lint, solhint, clippy, rustdoc: nothing may be left
+lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc: nothing may be left
 	@tools/need forge
 	@$(TIMED) 'solc warnings' forge build --force --deny warnings $(SOURCES)
 	@$(TIMED) 'forge lint' forge lint --severity high med low info --deny notes $(SOURCES) -- contracts/src
 	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
+	@$(TIMED) 'vectors' node tools/vectors.mjs --check
 	@$(TIMED) 'clippy' cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --no-deps $(CARGO_FLAGS)
 
