@@ -1,6 +1,8 @@
 //! What every store must do, run against all of them, and what the file on disk adds.
 
 #![cfg(feature = "redb")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table};
 use std::{
     ops::ControlFlow,

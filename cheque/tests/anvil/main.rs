@@ -1,6 +1,7 @@
 //! Payer and payee against a real node.
 
 #![cfg(all(feature = "chain", feature = "redb"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cast;
 mod deposits;
