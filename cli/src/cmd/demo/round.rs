@@ -70,6 +70,10 @@ impl Stage {
         let brought = self.value_of(opened.sent.hash).await?;
         let (id, terms) = (opened.id, opened.deposit);
         self.until_active(id, opened.sent.block).await?;
+        // Payees look at the chain once a block; without a service running, this is that look.
+        for actor in &self.actors {
+            actor.payee.poll().await?;
+        }
 
         let acts = plan::payments(script.seed, number, &allowances, script.payments)?;
         let mut round = Round {
