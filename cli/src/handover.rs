@@ -67,11 +67,13 @@ impl FromStr for SignedOpen {
             deadline,
             signature: Signature::from_bytes(signature),
         };
-        Ok(Self {
+        let read = Self {
             chain_id,
             bank,
             opening,
-        })
+        };
+        check_canonical(&read, &bytes)?;
+        Ok(read)
     }
 }
 
@@ -114,12 +116,23 @@ impl FromStr for SignedConsent {
         let (chain_id, bank, redemption) =
             <(U256, Address, Redemption)>::abi_decode_params_validate(&bytes)
                 .wrap_err("not a consent")?;
-        Ok(Self {
+        let read = Self {
             chain_id,
             bank,
             redemption,
-        })
+        };
+        check_canonical(&read, &bytes)?;
+        Ok(read)
     }
+}
+
+/// ABI decoding overlooks what follows and what pads.
+fn check_canonical(read: &impl ToString, bytes: &[u8]) -> Result<()> {
+    ensure!(
+        read.to_string() == hex::encode_prefixed(bytes),
+        "the text was changed on its way"
+    );
+    Ok(())
 }
 
 fn check_bank(chain_id: U256, address: Address, bank: &Bank) -> Result<()> {

@@ -45,11 +45,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 
 )]
 struct Cli {
     /// Print results and errors as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
 
     /// Print no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 901)]
     quiet: bool,
 
     #[command(subcommand)]

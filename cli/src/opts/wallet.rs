@@ -132,7 +132,7 @@ pub(crate) struct SendOpts {
     pub(crate) wallet: WalletOpts,
 
     /// Check and price the transaction on the node, but send nothing and record nothing
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = "Transaction")]
     pub(crate) dry_run: bool,
 }
 

@@ -34,8 +34,9 @@ impl Node {
         alloy::hex::encode_prefixed(self.process.keys()[account].to_bytes())
     }
 
+    /// As JSON has it: in lower case.
     pub(crate) fn address(&self, account: usize) -> String {
-        self.process.addresses()[account].to_string()
+        format!("{:#x}", self.process.addresses()[account])
     }
 
     /// A machine with an empty store and the key of one account.
@@ -188,4 +189,12 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     text(&output.stderr)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is to get on meanwhile"
+)]
+pub(crate) fn pause(milliseconds: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
 }

@@ -124,6 +124,7 @@ impl DemoArgs {
             .await?;
         let lane = planned.deposit.lane;
         let before = stage.balances(lane).await?;
+        let balance = idle(&stage.reader, stage.sender.address(), Address::ZERO, 0).await?;
         // A part comes ahead into the balance, the rest along with the deposit.
         let ahead = Amount::new(planned.deposit.amount / 3);
         let account = stage.sender.address();
@@ -140,12 +141,7 @@ impl DemoArgs {
             funded += brought;
             rounds.push(round);
         }
-        let withdrawn = idle(&stage.reader, account, Address::ZERO, lane).await?;
-        if !withdrawn.is_zero() {
-            let bank = stage.reader.bank();
-            let call = Call::withdraw(bank, Address::ZERO, lane, withdrawn, account);
-            stage.send(0, "withdraw", &call).await?;
-        }
+        let withdrawn = withdraw(&mut stage, lane, balance).await?;
         let conservation = Conservation {
             before,
             after: stage.balances(lane).await?,
@@ -179,6 +175,24 @@ impl DemoArgs {
 
 fn fees(stage: &Stage) -> U256 {
     stage.sent.iter().map(|sent| sent.fee).sum()
+}
+
+/// Takes the payer's money out again: what is idle in the purse, and what deposits smaller than those before them have
+/// moved from there to the balance. Returns how much.
+async fn withdraw(stage: &mut Stage, lane: u64, balance_before: U256) -> Result<U256> {
+    let account = stage.sender.address();
+    let mut withdrawn = U256::ZERO;
+    for (lane, kept) in [(lane, U256::ZERO), (0, balance_before)] {
+        let idle = idle(&stage.reader, account, Address::ZERO, lane).await?;
+        let amount = idle.saturating_sub(kept);
+        if !amount.is_zero() {
+            let bank = stage.reader.bank();
+            let call = Call::withdraw(bank, Address::ZERO, lane, amount, account);
+            stage.send(0, "withdraw", &call).await?;
+            withdrawn += amount;
+        }
+    }
+    Ok(withdrawn)
 }
 
 /// The default bank of the node's chain, deployed if it is not there.

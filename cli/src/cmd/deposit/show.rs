@@ -59,7 +59,7 @@ impl ShowArgs {
         if self.payees {
             let left: Map<_, _> = left
                 .iter()
-                .map(|(payee, left)| (payee.to_string(), json!(left)))
+                .map(|(payee, left)| (format!("{payee:#x}"), json!(left)))
                 .collect();
             json["allowances_left"] = left.into();
         }
