@@ -119,6 +119,14 @@ pub(super) async fn finish(
     Ok(result?)
 }
 
+/// Forgets what was sent for a purpose that is fulfilled.
+pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError> {
+    match stored.sent(key).await? {
+        Some(old) => forget(stored, key, &old).await,
+        None => Ok(()),
+    }
+}
+
 /// What became of a transaction that was sent before.
 enum Fate {
     /// It is in a block.

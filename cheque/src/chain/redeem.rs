@@ -3,7 +3,7 @@
 use super::{
     ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
 };
-use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, Redemption, Seed, SeedSource};
+use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, Redemption, Seed};
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolEvent;
 use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
@@ -92,11 +92,8 @@ impl Reader {
         if self.recorded_seed(block).await?.is_some() {
             return Ok(None);
         }
-        let header = match self.seed(block).await? {
-            Some((_, header)) => header,
-            None if self.seed_source() == SeedSource::BlockHash => Bytes::new(),
-            None => return Err(ChainError::NoBlock(block).into()),
-        };
+        let seed = self.seed(block).await?;
+        let (_, header) = seed.ok_or(ChainError::NoBlock(block))?;
         Ok(Some(Call::record_seed(self.bank(), block, header)))
     }
 
@@ -106,7 +103,15 @@ impl Reader {
         redemption: &Redemption,
         caller: Address,
     ) -> Result<(Call, Amount), RedeemError> {
-        match self.outcome(redemption, caller).await? {
+        let (outcome, head) = tokio::try_join!(self.outcome(redemption, caller), self.head())?;
+        // The bank is asked as of the head, and the transaction will come after it.
+        let outcome = match outcome {
+            (Outcome::Payable, payout) if head.number >= redemption.deposit.lastRedeemBlock => {
+                (Outcome::TooLate, payout)
+            }
+            outcome => outcome,
+        };
+        match outcome {
             (Outcome::Payable, payout) => {
                 Ok((Call::redeem(self.bank(), redemption.clone()), payout))
             }

@@ -76,11 +76,10 @@ pub(crate) async fn play(
         let allowance = left[&payee.policy().payee];
         pay(payer, payee, opened.id, allowance).await;
     }
-    world.node.mine_to(opened.deposit.drawBlock).await;
+    world.node.mine_to(opened.deposit.drawBlock + 1).await;
     let mut winners = Vec::new();
     for (index, payee) in payees.iter().enumerate() {
         match payee.outcome(opened.id).await.unwrap() {
-            (Outcome::TooEarly, _) => winners.clear(),
             (Outcome::Payable, payout) => winners.push((index, payout)),
             (outcome, _) => assert_eq!(outcome, Outcome::Loses),
         }
@@ -93,6 +92,8 @@ pub(crate) struct Cast {
     pub(crate) world: World,
     pub(crate) payer: Party,
     pub(crate) payees: Vec<Party>,
+    /// The payer's.
+    pub(crate) store: Arc<Memory>,
 }
 
 impl Cast {
@@ -108,6 +109,7 @@ impl Cast {
             world,
             payer,
             payees,
+            store: memory(),
         }
     }
 
@@ -117,7 +119,7 @@ impl Cast {
     }
 
     pub(crate) fn players(&self) -> (Payer, Vec<Payee>) {
-        let payer = self.world.payer(&self.payer, memory());
+        let payer = self.world.payer(&self.payer, self.store.clone());
         let payees = self.payees.iter();
         let payees = payees.map(|payee| self.world.payee(payee, memory()));
         (payer, payees.collect())

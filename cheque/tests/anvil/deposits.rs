@@ -221,3 +221,42 @@ async fn a_payer_without_its_store_finds_its_deposits_on_the_chain() {
     cast.payees[0].sender.send(&reclaim).await.unwrap();
     assert_eq!(state(&payer, first.id).await, DepositState::Reclaimed);
 }
+
+#[tokio::test]
+async fn deposits_created_at_once_take_different_purses() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let (first, second) = (cast.request(60), cast.request(60));
+    let (first, second) = tokio::join!(payer.create_deposit(&first), payer.create_deposit(&second));
+    let mut lanes = [first, second].map(|opened| opened.unwrap().deposit.lane);
+    lanes.sort_unstable();
+    assert_eq!(lanes, [1, 2]);
+}
+
+#[tokio::test]
+async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
+    let cast = Cast::new().await;
+    let mut profile = *cast.world.reader.profile();
+    profile.stale_after = Some(60);
+    let reader = cast.world.reader.clone().with_profile(profile);
+    let payer = Payer::new(reader, memory())
+        .with_sender(cast.payer.sender.clone())
+        .with_key(cast.payer.key.clone());
+    let id = opened(&cast.world, &payer, &cast.request(60)).await.id;
+    let payee = cast.payees[0].address;
+    let payment = payer.write_cheque(id, payee, coins(1)).await.unwrap();
+    assert!(payment.proof.is_some());
+
+    cast.world.node.anvil("evm_increaseTime", [3_600]).await;
+    cast.world.node.mine(1).await;
+    payer.poll().await.unwrap();
+    let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap_err();
+    assert!(
+        matches!(refused, PayerError::StaleView { limit: 60, .. }),
+        "{refused}"
+    );
+    let refused = payer.pay(payee, Address::ZERO, coins(1)).await.unwrap_err();
+    assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
+    let last = payer.last_cheque(id, payee).await.unwrap().unwrap();
+    assert_eq!(last.0, coins(1), "nothing was recorded");
+}

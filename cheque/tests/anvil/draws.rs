@@ -1,10 +1,12 @@
 //! What happens after the draw.
 
-use crate::cast::{Cast, not_payable, opened, pay, play, state};
-use crate::node::coins;
+use crate::cast::{Cast, memory, not_payable, opened, pay, play, request, state};
+use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
-use cheque::Outcome;
-use cheque::chain::{DepositEvent, DepositState, OnceError, PayerError, RedeemOptions, redeem};
+use cheque::chain::{
+    DepositEvent, DepositState, OnceError, PayerError, RedeemOptions, redeem, redeem_batch,
+};
+use cheque::{Outcome, SeedSource};
 use cheque_bindings::IChequeBank::IChequeBankErrors;
 
 #[tokio::test]
@@ -201,7 +203,7 @@ async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
         let all_but_one = left.checked_sub(coins(1)).unwrap();
         pay(&payer, payee, opened.id, all_but_one).await;
     }
-    world.node.mine_to(opened.deposit.drawBlock).await;
+    world.node.mine_to(opened.deposit.drawBlock + 1).await;
     let mut wins = 0;
     for (index, payee) in payees.iter().enumerate() {
         if payee.outcome(opened.id).await.unwrap().0 != Outcome::Payable {
@@ -254,4 +256,93 @@ async fn a_relayer_redeems_for_a_payee_that_has_no_coin() {
     let redeemed = relayed.redeem(opened.id, &options).await.unwrap();
     assert_eq!(redeemed.payout, payout);
     assert_eq!(world.coin(to).await, payout.to_u256());
+}
+
+#[tokio::test]
+async fn a_batch_pays_what_wins_and_reports_what_does_not() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let mut redemptions = Vec::new();
+    for payee in &payees {
+        let redemption = payee
+            .redemption(opened.id, Address::ZERO, Bytes::new())
+            .await;
+        redemptions.push(redemption.unwrap());
+    }
+    // Everything was spent, so the payout is the whole deposit and takes nobody's consent.
+    let sender = &cast.payer.sender;
+    let batch = redeem_batch(&world.reader, sender, redemptions)
+        .await
+        .unwrap();
+    let winner = payees[winner].policy().payee;
+    assert_eq!(batch.paid, [(opened.id, winner, payout)]);
+    assert_eq!(batch.skipped.len(), 2);
+    for (id, payee, outcome) in batch.skipped {
+        assert_eq!(id, opened.id);
+        assert_ne!(payee, winner);
+        // Behind the winner in the batch there is nothing left to win.
+        assert!(
+            matches!(outcome, Outcome::Loses | Outcome::NotOpen),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(world.balance(winner).await, payout.to_u256());
+}
+
+#[tokio::test]
+async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
+    let cast = Cast::new().await;
+    let reader = cast.world.bank(4, SeedSource::BlockHash).await;
+    assert_eq!(reader.seed_source(), SeedSource::BlockHash);
+    let world = World {
+        reader,
+        ..cast.world
+    };
+    let payer = world.payer(&cast.payer, memory());
+    let payees = cast.payees.iter().map(|party| world.payee(party, memory()));
+    let payees: Vec<_> = payees.collect();
+    let parties: Vec<_> = cast.payees.iter().collect();
+    let opened = opened(&world, &payer, &request(&parties, &cast.payer, 60)).await;
+    let (winner, payout) = play(&world, &payer, &payees, &opened).await;
+    world.node.mine(1).await;
+    let winner = &payees[winner];
+    assert_eq!(
+        state(&payer, opened.id).await,
+        DepositState::Drawn {
+            winner: Some(winner.policy().payee)
+        }
+    );
+    let redemption = winner
+        .redemption(opened.id, Address::ZERO, Bytes::new())
+        .await;
+    assert!(redemption.unwrap().header.is_empty());
+    let settled = winner.settle().await.unwrap();
+    let [(_, Ok(redeemed))] = &settled[..] else {
+        panic!("one win: {settled:?}");
+    };
+    assert_eq!(redeemed.payout, payout);
+}
+
+#[tokio::test]
+async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(20);
+    let opened = opened(world, &payer, &request).await;
+    pay(&payer, &payees[0], opened.id, coins(5)).await;
+    world.node.mine_to(opened.deposit.lastRedeemBlock).await;
+    assert_eq!(
+        payees[0].prune().await.unwrap(),
+        0,
+        "the last block may be replaced"
+    );
+    world.node.mine(1).await;
+    assert_eq!(payees[0].prune().await.unwrap(), 1);
+    assert!(payees[0].ledger().await.unwrap().is_empty());
+    assert_eq!(payees[0].prune().await.unwrap(), 0);
 }

@@ -81,3 +81,25 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
     );
     assert!(started.elapsed() < std::time::Duration::from_millis(300));
 }
+
+#[tokio::test]
+async fn on_a_rollup_the_price_of_data_counts_too() {
+    let world = World::new().await;
+    let mut profile = *world.reader.profile();
+    profile.early_seed = 1;
+    let rollup = world.reader.clone().with_profile(profile);
+    // No contract there, no answer.
+    let refused = rollup.prices().await.unwrap_err();
+    assert!(
+        matches!(refused, ChainError::NoFeeOracle(31_337)),
+        "{refused}"
+    );
+    // PUSH2 0x1234 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: charges 0x1234 wei, whatever it is asked.
+    let oracle = "0x420000000000000000000000000000000000000F";
+    world
+        .node
+        .anvil("anvil_setCode", (oracle, "0x6112345f5260205ff3"))
+        .await;
+    assert_eq!(rollup.prices().await.unwrap().data_fee, U256::from(0x1234));
+    assert_eq!(world.reader.prices().await.unwrap().data_fee, U256::ZERO);
+}

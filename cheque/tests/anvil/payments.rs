@@ -4,7 +4,9 @@ use crate::cast::{Cast, memory, opened, pay, rejection};
 use crate::node::{COIN, coins};
 use alloy_primitives::Address;
 use cheque::chain::{Draw, Payee, PayerError};
-use cheque::{Amount, Proof, Rejection};
+use cheque::store::{Store, Swap, Table};
+use cheque::{Amount, MasterSalt, Proof, Rejection};
+use std::ops::ControlFlow;
 
 #[tokio::test]
 async fn one_proof_shown_twice_at_once_is_credited_once() {
@@ -101,7 +103,7 @@ async fn streams_pay_by_steps_and_the_shown_total_is_what_a_win_pays() {
         let over = payer.pay_steps(id, party.address, 1).await;
         assert!(matches!(over, Err(PayerError::Write(_))));
     }
-    world.node.mine_to(opened.deposit.drawBlock).await;
+    world.node.mine_to(opened.deposit.drawBlock + 1).await;
     let mut paid = 0;
     for payee in &payees {
         for (_, result) in payee.settle().await.unwrap() {
@@ -208,4 +210,58 @@ async fn the_cost_of_redeeming_follows_the_gas_price_of_the_first_payment() {
     assert!((150_000..300_000).contains(&gas), "{gas} gas");
     assert!(accepted.value < coins(50) && accepted.value > coins(49));
     assert_eq!(Amount::new(COIN), coins(1_000));
+}
+
+#[tokio::test]
+async fn a_payer_that_lost_its_records_goes_on_from_what_the_payee_shows() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(80);
+    request.master = Some(MasterSalt::from_bytes([5; 32]));
+    let id = opened(world, &payer, &request).await.id;
+    let payee = cast.payees[0].address;
+    pay(&payer, &payees[0], id, coins(10)).await;
+    let opening = payer.open_stream(id, payee, coins(1), coins(1), 20).await;
+    let proof = opening.unwrap().proof.unwrap();
+    payees[0].receive_payment(None, &proof).await.unwrap();
+    let step = payer.pay_steps(id, payee, 4).await.unwrap();
+    payees[0]
+        .receive_payment(None, &step.proof.unwrap())
+        .await
+        .unwrap();
+
+    // A backup from before the payments: the accounts are gone, the deposit is not.
+    let backup = memory();
+    for table in [Table::Deposits, Table::Trees] {
+        cast.store
+            .scan(table, &[], &mut |key, value| {
+                let copied = backup.compare_and_set(table, key, None, value).unwrap();
+                assert_eq!(copied, Swap::Done);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+    }
+    let restored = world.payer(&cast.payer, backup);
+    let stale = restored.write_cheque(id, payee, coins(2)).await.unwrap();
+    let refused = payees[0].receive_payment(None, &stale.proof.unwrap()).await;
+    let Rejection::Stale { newest, shown, .. } = rejection(refused) else {
+        panic!("the payee knows more");
+    };
+    let resumed = restored
+        .resume_from(id, payee, &newest, shown)
+        .await
+        .unwrap();
+    assert_eq!((resumed.spent, resumed.left), (coins(15), coins(85)));
+    let (_, accepted) = pay(&restored, &payees[0], id, coins(3)).await;
+    assert_eq!(accepted.total, coins(18));
+
+    // And a payee that lost its records is sent an opening.
+    let fresh = world.payee(&cast.payees[0], memory());
+    let payment = restored.write_cheque(id, payee, coins(1)).await.unwrap();
+    let refused = fresh.receive_payment(None, &payment.proof.unwrap()).await;
+    assert_eq!(rejection(refused), Rejection::UnknownDeposit(id));
+    let opening = restored.opening(id, payee).await.unwrap().unwrap();
+    let accepted = fresh.receive_payment(None, &opening).await.unwrap();
+    assert_eq!(accepted.total, coins(19));
 }

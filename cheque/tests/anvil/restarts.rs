@@ -55,7 +55,7 @@ async fn payer_and_payee_go_on_after_a_restart_between_any_two_steps() {
             assert_eq!(last.deposit_id(), proof.deposit_id());
         }
     }
-    world.node.mine_to(opened.deposit.drawBlock).await;
+    world.node.mine_to(opened.deposit.drawBlock + 1).await;
     let mut won = Amount::ZERO;
     for index in 0..3 {
         for (_, result) in payee(index).settle().await.unwrap() {

@@ -188,18 +188,13 @@ impl World {
         let node = Node::start().await;
         // The genesis block has no randomness, and the bank refuses such a chain.
         node.mine(1).await;
-        let deployer = party(&node, 200).await;
-        let (lead, source) = (4, SeedSource::PrevRandao);
-        let deploy = Call {
-            to: CREATE2_DEPLOYER,
-            input: create2_input(lead, source),
-            value: U256::ZERO,
-        };
-        deployer.sender.send(&deploy).await.unwrap();
-        let bank = create2_address(lead, source);
-        let reader = Reader::open(node.provider.clone(), bank).await.unwrap();
-        assert_eq!(reader.min_lead(), lead);
+        let reader = deployed(&node, 4, SeedSource::PrevRandao).await;
         Self { node, reader }
+    }
+
+    /// Another bank on the same node.
+    pub(crate) async fn bank(&self, lead: u64, source: SeedSource) -> Reader {
+        deployed(&self.node, lead, source).await
     }
 
     pub(crate) async fn party(&self, number: u8) -> Party {
@@ -231,6 +226,20 @@ impl World {
     pub(crate) async fn balance(&self, account: Address) -> U256 {
         self.reader.balance(account, Address::ZERO).await.unwrap()
     }
+}
+
+async fn deployed(node: &Node, lead: u64, source: SeedSource) -> Reader {
+    let deploy = Call {
+        to: CREATE2_DEPLOYER,
+        input: create2_input(lead, source),
+        value: U256::ZERO,
+    };
+    let deployer = party(node, 200).await;
+    deployer.sender.send(&deploy).await.unwrap();
+    let bank = create2_address(lead, source);
+    let reader = Reader::open(node.provider.clone(), bank).await.unwrap();
+    assert_eq!(reader.min_lead(), lead);
+    reader
 }
 
 /// The usual policy, with room for several deposits.

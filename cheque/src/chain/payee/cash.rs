@@ -144,14 +144,15 @@ impl Payee {
         Ok(results)
     }
 
-    /// What can be redeemed in the next block: drawn, won, and still open.
+    /// What can be redeemed now: drawn, won, and still open.
     pub async fn won(&self) -> Result<Vec<Meta>, RedeemError> {
         let head = self.reader.head().await?.number;
         let confirmed = self.reader.confirmed(head);
         let mut due = self.ledger().await?;
         due.retain(|meta| {
             let terms = meta.deposit();
-            terms.drawBlock <= head
+            // Nodes simulate a transaction as one of the head, so the head has to be past the draw.
+            terms.drawBlock < head
                 && head < terms.lastRedeemBlock
                 && !self.is_lost(meta.deposit_id())
         });

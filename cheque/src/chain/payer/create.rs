@@ -42,8 +42,7 @@ impl Payer {
     /// [`NotMined`](crate::chain::ChainError::NotMined), the deposit is in the store as pending: [`Payer::poll`] finds out
     /// what became of it, [`Payer::open`] goes on with the same transaction.
     pub async fn create_deposit(&self, request: &DepositRequest) -> Result<Opened, PayerError> {
-        let planned = self.plan_deposit(request, None).await?;
-        self.execute(planned).await
+        self.execute(request, None).await
     }
 
     /// Reclaims `expired` (unless it is closed already) and opens a deposit in its purse, in one transaction. Otherwise
@@ -53,13 +52,13 @@ impl Payer {
         expired: DepositId,
         request: &DepositRequest,
     ) -> Result<Opened, PayerError> {
-        let planned = self.plan_deposit(request, Some(expired)).await?;
-        self.execute(planned).await
+        self.execute(request, Some(expired)).await
     }
 
     /// Stores a deposit without opening it: [`Payer::open`] does, or a relayer with [`Payer::sign_opening`]. Its money
     /// has to be in its purse or in the payer's balance if a relayer opens it.
     pub async fn prepare_deposit(&self, request: &DepositRequest) -> Result<Planned, PayerError> {
+        let _one_at_a_time = self.shared.creating.lock().await;
         let planned = self.plan_deposit(request, None).await?;
         self.store_planned(&planned, None).await?;
         Ok(planned)
@@ -147,14 +146,20 @@ impl Payer {
         Ok(sent)
     }
 
-    async fn execute(&self, planned: Planned) -> Result<Opened, PayerError> {
+    async fn execute(
+        &self,
+        request: &DepositRequest,
+        expired: Option<DepositId>,
+    ) -> Result<Opened, PayerError> {
+        let one_at_a_time = self.shared.creating.lock().await;
+        let planned = self.plan_deposit(request, expired).await?;
         let sender = self.sender_of(planned.deposit.payer)?;
         let turn = sender.turn().await;
         let signed = turn.sign(&planned.call).await?;
         let record = outbox::record(sender, &signed, planned.head.number);
         self.store_planned(&planned, Some(&record)).await?;
         turn.submit(&signed.raw, signed.hash).await?;
-        drop(turn);
+        drop((turn, one_at_a_time));
         let key = open_key(planned.id);
         let sent = outbox::finish(sender, &self.stored, &key, &record).await?;
         Ok(Opened {
@@ -210,7 +215,7 @@ impl Payer {
     }
 }
 
-fn open_key(id: DepositId) -> Vec<u8> {
+pub(super) fn open_key(id: DepositId) -> Vec<u8> {
     purpose(b"open", id)
 }
 

@@ -70,6 +70,18 @@ pub enum PayerError {
     /// Such a deposit is in the store already.
     #[error("the store has deposit {0} already")]
     Exists(DepositId),
+    /// The node is behind, or the clock is wrong. A cheque that is written after its draw can be made to win.
+    #[error(
+        "the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s"
+    )]
+    StaleView {
+        /// Time of the newest block, seconds since 1970.
+        head_time: u64,
+        /// Time of the clock, seconds since 1970.
+        now: u64,
+        /// The largest difference, in seconds.
+        limit: u64,
+    },
     /// The draw would come before anybody could be paid.
     #[error(
         "the draw block {draw_block} is too soon: the earliest that leaves time to pay is {earliest}"

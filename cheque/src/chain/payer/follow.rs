@@ -1,12 +1,14 @@
 //! Following deposits through their life.
 
 use super::{
-    Payer, PayerError, cutoff,
+    Payer, PayerError,
+    create::open_key,
+    cutoff,
     state::{Facts, may_be_closed, state},
 };
 use crate::{
     Amount, DepositId, Purse,
-    chain::{Closed, DrawBlock, Head, PurseKey, stored::OwnedChange},
+    chain::{Closed, DrawBlock, Head, PurseKey, machine::unix_now, outbox, stored::OwnedChange},
     prize, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
 };
@@ -78,6 +80,21 @@ impl Payer {
         Ok(self.look_again().await?.0)
     }
 
+    /// Like [`Payer::fresh_look`], and the node's newest block is as new as the clock says it should be. Who writes cheques
+    /// by an old view may write them after the draw, when payees know which one wins.
+    pub(super) async fn live_look(&self) -> Result<Arc<Look>, PayerError> {
+        let look = self.fresh_look().await?;
+        let now = unix_now();
+        match self.reader.profile().stale_after {
+            Some(limit) if look.head.time.abs_diff(now) > limit => Err(PayerError::StaleView {
+                head_time: look.head.time,
+                now,
+                limit,
+            }),
+            _ => Ok(look),
+        }
+    }
+
     /// Whether cheques can be written from a deposit, as far as `look` can tell.
     pub(super) fn is_active(look: &Look, id: DepositId) -> bool {
         look.states.get(&id) == Some(&DepositState::Active)
@@ -141,6 +158,9 @@ impl Payer {
                     before: record.state,
                     state: new,
                 };
+                if new == DepositState::Active {
+                    outbox::done(&self.stored, &open_key(id)).await?;
+                }
                 // At once, for the next deposit may fail. Nobody listening is fine.
                 let _ = self.shared.events.send(event);
                 events.push(event);

@@ -59,6 +59,8 @@ struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
     look: Mutex<Option<Arc<Look>>>,
     looking: tokio::sync::Mutex<()>,
+    /// New deposits take turns, so that two of them do not choose the same purse.
+    creating: tokio::sync::Mutex<()>,
     events: broadcast::Sender<DepositEvent>,
 }
 
@@ -75,6 +77,7 @@ impl Payer {
                 trees: Mutex::default(),
                 look: Mutex::default(),
                 looking: tokio::sync::Mutex::default(),
+                creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENTS),
             }),
         }

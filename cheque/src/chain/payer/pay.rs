@@ -32,6 +32,9 @@ impl Payer {
     ///
     /// The new total is on disk before this returns. Without a proof in the result nothing has changed: the deposit is
     /// not active as of the last look at the chain, which is at most one block old, or its allowance is used up.
+    ///
+    /// A payee that never got the first proof, because the payer was killed in between, say, rejects the next one as of
+    /// an unknown deposit: [`Payer::opening`] makes it up.
     pub async fn write_cheque(
         &self,
         id: DepositId,
@@ -167,7 +170,7 @@ impl Payer {
     ) -> Result<Payment, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let key = self.key_of(&deposit)?;
-        let look = self.fresh_look().await?;
+        let look = self.live_look().await?;
         if !Self::is_active(&look, id) {
             let (_, account) = self.account(id, payee).await?;
             return Ok(payment(id, &account, None));
@@ -220,7 +223,7 @@ impl Payer {
         amount: Amount,
     ) -> Result<Vec<Part>, PayerError> {
         let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
-        let look = self.fresh_look().await?;
+        let look = self.live_look().await?;
         let mut rest = amount;
         let mut parts = Vec::new();
         for (id, _) in self.active(&look, token, key.address()).await? {

@@ -217,14 +217,16 @@ impl Payer {
                 wallet: payer,
             });
         }
-        let purse = (expired.payer, expired.token, expired.lane);
+        let lane = expired.lane;
+        let taken = self.lanes_in_use(payer, expired.token).await?;
+        if let Some(deposit) = taken.get(&lane).copied() {
+            return Err(PayerError::LaneBusy { lane, deposit });
+        }
+        let purse = (expired.payer, expired.token, lane);
         match self.reader.purse(purse, head).await? {
-            Purse::Idle(idle) => Ok((expired.lane, idle)),
-            Purse::Open(open) if open == id => Ok((expired.lane, Amount::new(expired.amount))),
-            Purse::Open(deposit) => Err(PayerError::LaneBusy {
-                lane: expired.lane,
-                deposit,
-            }),
+            Purse::Idle(idle) => Ok((lane, idle)),
+            Purse::Open(open) if open == id => Ok((lane, Amount::new(expired.amount))),
+            Purse::Open(deposit) => Err(PayerError::LaneBusy { lane, deposit }),
         }
     }
 
