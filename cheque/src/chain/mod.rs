@@ -1,4 +1,11 @@
 //! The client: follows a chain, sends transactions, opens and redeems deposits.
+//!
+//! [`connect`] to a node, then [`Reader::open`] a bank. A [`Payer`] opens deposits and writes cheques, a [`Payee`] takes
+//! and redeems them; each keeps its state in a [`Store`](crate::store::Store), and can be killed at any moment. A
+//! [`Sender`] signs and sends transactions; a [`Call`] is one to be sent or estimated.
+//!
+//! It believes its node: whoever runs that can hide blocks and invent purses, but not sign, and not make a header that
+//! does not hash to its block's hash. It needs a tokio runtime with time enabled.
 
 mod calls;
 mod connect;
