@@ -81,3 +81,8 @@ pub use profile::{ChainProfile, PROFILES, UnsupportedChain};
 pub use signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
 pub use stream::{MAX_STEPS, Stream, StreamLengthError, hashed};
 pub use wire::{Opening, Proof, WireError};
+
+/// The README's example is compiled with the documentation's.
+#[cfg(all(doctest, feature = "chain", feature = "redb"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
