@@ -158,6 +158,11 @@ contract PayoutTest is BaseTest {
         _everyRoll(7);
     }
 
+    /// 3 of 9 units are worth 6 and a rest, exactly the smallest prize: the range is the allowance, not the quotient 10.
+    function test_EveryRollWhereTheSmallestPrizeIsMet() public {
+        _everyRoll(6);
+    }
+
     /* ANY SIZE */
 
     /// @dev Fuzzed terms of any size; the payee's prediction is made without the bank.

@@ -214,6 +214,9 @@ contract WithdrawTest is BaseTest {
             _submit(w, _sign(ann, Digests.withdraw(w)));
             assertTrue(bank.nonceUsed(ann.addr, w.nonce));
         }
+        for (uint256 i = 0; i < nonces.length; i++) {
+            assertTrue(bank.nonceUsed(ann.addr, nonces[i]), "used no more");
+        }
     }
 
     /// Attack: a relayer changes one argument of a signed withdrawal.
