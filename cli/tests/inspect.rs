@@ -1,5 +1,7 @@
 //! `cheque inspect` explains any proof without a node.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use alloy::primitives::{Address, B256, address};

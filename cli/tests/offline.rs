@@ -1,5 +1,7 @@
 //! What the program says without a node: help, completions, usage errors. `TRYCMD=overwrite` writes it down anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{program, stderr, text};
