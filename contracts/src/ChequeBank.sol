@@ -16,25 +16,22 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// PURSES
 /// - A purse (account, token, lane) is one word of storage. In lane 0 it is the account's balance. In any other lane it
 ///   is idle money if below 2^128, else the id of the open deposit.
-/// - No credit is 2^128 units or more. So a balance cannot overflow, which would let a worthless token block a batch, and
-///   cannot be driven to the value of an id.
+/// - No credit is 2^128 units or more. So no balance can overflow, which would let a worthless token block a batch, and
+///   none can be driven to the value of an id.
 /// - Idle money leaves a purse only by a call or a signature of its account: into a deposit, or by withdrawal.
 /// - An open deposit leaves its purse only by redeem, or after its `lastRedeemBlock` by reclaim or reopen.
-/// - The purse's idle money, then what came with the call, then the payer's balance pay for a deposit. A surplus goes to
-///   the balance.
+/// - A deposit is paid from the purse's idle money, then what came with the call, then the balance; a surplus goes there.
 ///
 /// CONSERVATION
-/// - For every token: funded = withdrawn + paid straight out + idle money + open deposits. Every unit that enters or leaves
-///   has an event, so all of these can be computed from events.
-/// - The bank holds at least idle money + open deposits. Money sent to it without a call (a token transfer, a forced
-///   transfer of the native coin) belongs to nobody and stays.
+/// - For every token, and from events alone: funded = withdrawn + paid straight out + idle money + open deposits.
+/// - The bank holds at least idle money + open deposits. What is sent to it without a call belongs to nobody and stays.
 /// - A deposit is paid at most once, and at most its `amount`. The rest is idle money of its purse.
 ///
 /// DEPOSITS
-/// - The id of a deposit commits to all its terms. Its draw block must lie at least `minLead` blocks ahead when it opens,
-///   so an id can never be opened a second time.
-/// - Ids are made under the chain id as of deployment, so a chain that splits and changes its id does not lock its deposits
-///   up. Everything signed is checked under the chain id of now, so it counts on one side of a split only.
+/// - The id commits to all terms. The draw block must lie at least `minLead` blocks ahead when a deposit opens, so an id
+///   can never be opened a second time.
+/// - Ids keep the chain id of deployment, so a chain that changes its id in a split locks no deposit up. Signatures are
+///   checked under the chain id of now, so they count on one side of a split only.
 ///
 /// ALLOWANCES
 /// - The root commits to a Merkle-sum tree. A proof yields where a payee's range starts, and must add up to `amount`
@@ -43,11 +40,10 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 ///
 /// DRAW
 /// - roll = floor((keccak256(seed, depositId) >> 128) * amount / 2^128), a point in [0, amount).
-/// - A cheque wins if start <= roll < start + range. The first point of a range wins, the point start + range does not.
+/// - A cheque wins if start <= roll < start + range: the first point of a range wins, the point start + range does not.
 /// - full = floor(spent * amount / allowance). If full >= minPayout: payout = full, range = allowance. Otherwise
 ///   payout = minPayout, range = floor(spent * amount / minPayout). A payee's chance times its payout is what it was paid,
-///   but for rounding down of less than one unit of payout and of range.
-/// - More spent never means a smaller payout or range.
+///   but for rounding down by less than one unit of payout or of range. More spent never means less of either.
 /// - The seed of a block is proven by its header, whose hash must be the one the EVM has for that block number: of the
 ///   last 256 blocks by BLOCKHASH, of the last 8191 by EIP-2935. It is the `mixHash` and not the hash, which the builder
 ///   of the block can choose among as many as it can compute. A recorded seed is known for ever.
@@ -55,27 +51,25 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// REDEEMING
 /// - A payer could close a deposit with an older cheque of smaller payout. So unless the payout is the whole deposit, the
 ///   payee must be the caller or have signed for exactly this total.
-/// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch makes no call to a payee or a token, and no item that
-///   is encoded as the ABI says can make it revert.
+/// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch calls no payee and no token, and no item that is
+///   encoded as the ABI says can make it revert.
 /// - A redemption is possible in drawBlock < block number <= lastRedeemBlock, a reclaim after it: never both.
 ///
 /// TOKEN REQUIREMENTS
-/// - ERC-20, with or without return values. A transfer moves exactly the amount; funding with a fee on transfer reverts.
-/// - Balances change by transfers only. Of a rebasing token the bank may hold less than it owes.
-/// - A token that blocks the bank, or a payee, stops withdrawals and straight payouts in that token; redemption to the
-///   payee's balance goes on. Accounts of different tokens are separate: a bad token harms nobody who does not use it.
-/// - ERC-3009 where tokens are moved in by authorization.
+/// - ERC-20, with or without return values; ERC-3009 where tokens are moved in by authorization.
+/// - A transfer moves exactly the amount: funding with a fee on transfer reverts. Balances change by transfers only: of a
+///   rebasing token the bank may hold less than it owes.
+/// - A token that blocks the bank or a payee stops withdrawals and straight payouts in that token; redemption to the
+///   payee's balance goes on. A bad token harms nobody who does not use it.
 ///
 /// LIVENESS REQUIREMENTS
 /// - Block numbers count the blocks of this chain, as BLOCKHASH does.
-/// - If no header of the draw block is shown within 8191 blocks (256 without EIP-2935), its seed can never be known, and
-///   the deposit goes back to the payer after `lastRedeemBlock`.
-/// - The winner, or somebody with its consent, sends a redemption in time.
+/// - Somebody shows the header of the draw block within 8191 blocks (256 without EIP-2935), and the winner, or somebody
+///   with its consent, redeems until `lastRedeemBlock`. Otherwise the deposit goes back to the payer.
 ///
 /// KNOWN LIMITS
-/// - Whoever proposes the draw block can withhold it, for the price of the block, to draw again. Payees bound the deposits
-///   they accept by that price.
-/// - A `BlockHash` bank protects only against payers who do not build blocks.
+/// - Whoever proposes the draw block can withhold it, for the price of a block, to draw again. Payees bound the deposits
+///   they accept by that price. A `BlockHash` bank protects only against payers who do not build blocks.
 /// - A payer can keep part of the tree for itself. Then it wins its own deposit that often, and nobody loses by it.
 /// - What a root commits to, and what was spent in all, is checked for the winner only.
 contract ChequeBank is IChequeBank {
@@ -85,10 +79,8 @@ contract ChequeBank is IChequeBank {
 
     string internal constant NAME = "ChequeBank";
     string internal constant VERSION = "1";
-
     /// @dev The longest `minLead`: a bank beyond it would be a mistake.
     uint64 internal constant MOST_LEAD = 100_000;
-
     /// @dev Below it a purse word is an amount of money, from it on the id of a deposit.
     uint256 internal constant LOWEST_ID = 1 << 128;
 
@@ -97,34 +89,25 @@ contract ChequeBank is IChequeBank {
     /// @inheritdoc IChequeBank
     // forge-lint: disable-next-line(screaming-snake-case-immutable)
     uint64 public immutable minLead;
-
     /// @inheritdoc IChequeBank
     // forge-lint: disable-next-line(screaming-snake-case-immutable)
     SeedSource public immutable seedSource;
-
     uint256 internal immutable DEPLOYMENT_CHAIN_ID;
     bytes32 internal immutable DEPLOYMENT_DOMAIN;
 
     /* STORAGE */
 
     mapping(bytes32 key => uint256 word) internal purses;
-
     /// @inheritdoc IChequeBank
     mapping(uint256 blockNumber => bytes32) public seed;
-
     mapping(address account => mapping(uint256 index => uint256 bits)) internal nonces;
-
     /// @dev 0 or 1. A bool would be read before it is written: 200 gas.
     uint256 internal transient entered;
 
-    /* CONSTRUCTOR */
-
     constructor(uint64 lead, SeedSource source) {
         require(lead > 0 && lead <= MOST_LEAD, LeadOutOfRange(lead, MOST_LEAD));
-        require(
-            source == SeedSource.BlockHash || block.prevrandao > BlockHeader.NO_RANDOMNESS,
-            NoRandomness(block.prevrandao)
-        );
+        bool hasSeeds = source == SeedSource.BlockHash || block.prevrandao > BlockHeader.NO_RANDOMNESS;
+        require(hasSeeds, NoRandomness(block.prevrandao));
 
         minLead = lead;
         seedSource = source;
@@ -192,11 +175,11 @@ contract ChequeBank is IChequeBank {
         nonReentrant
         returns (bytes32 id)
     {
-        id = _depositId(deposit);
+        bytes32 key;
+        (id, key) = _find(deposit);
         bytes32 agreement = keccak256(abi.encode(Cheques.OPEN_TYPEHASH, id, deadline));
         _requireSigned(deposit.payer, deadline, agreement, signature);
 
-        bytes32 key = _keyOf(deposit);
         _open(deposit, id, key, _idle(key), 0);
     }
 
@@ -206,10 +189,10 @@ contract ChequeBank is IChequeBank {
         nonReentrant
         returns (bytes32 id)
     {
-        id = _depositId(deposit);
+        bytes32 key;
+        (id, key) = _find(deposit);
         deposit.token.pullAuthorized(deposit.payer, id, authorization);
 
-        bytes32 key = _keyOf(deposit);
         _open(deposit, id, key, _idle(key), authorization.value);
     }
 
@@ -223,10 +206,9 @@ contract ChequeBank is IChequeBank {
         address payer = next.payer;
         require(msg.sender == payer, NotPayer(msg.sender, payer));
         require(msg.value == 0 || next.token == address(0), WrongValue(msg.value, 0));
-        bytes32 key = _keyOf(next);
-        require(key == _keyOf(expired), PurseMismatch());
+        (bytes32 expiredId, bytes32 key) = _find(expired);
+        require(key == _key(payer, next.token, next.lane), PurseMismatch());
 
-        bytes32 expiredId = _depositId(expired);
         uint256 idle;
         if (purses[key] == uint256(expiredId)) {
             _requireOver(expired);
@@ -390,11 +372,7 @@ contract ChequeBank is IChequeBank {
 
     /// @dev The id of a deposit and the key of its purse.
     function _find(Deposit calldata deposit) internal view returns (bytes32 id, bytes32 key) {
-        return (_depositId(deposit), _keyOf(deposit));
-    }
-
-    function _keyOf(Deposit calldata deposit) internal pure returns (bytes32) {
-        return _key(deposit.payer, deposit.token, deposit.lane);
+        return (_depositId(deposit), _key(deposit.payer, deposit.token, deposit.lane));
     }
 
     /// @dev The idle money of a purse other than a balance.
@@ -405,14 +383,13 @@ contract ChequeBank is IChequeBank {
 
     function _open(Deposit calldata deposit, bytes32 id, bytes32 key, uint256 idle, uint256 received) internal {
         uint256 earliest = block.number + minLead;
+        uint64 drawBlock = deposit.drawBlock;
         require(deposit.lane > 0, ZeroLane());
         require(deposit.signer != address(0), ZeroSigner());
         require(deposit.amount > 0, ZeroAmount());
         require(deposit.minPayout <= deposit.amount, MinPayoutTooHigh(deposit.minPayout, deposit.amount));
-        require(deposit.drawBlock >= earliest, DrawTooSoon(deposit.drawBlock, earliest));
-        require(
-            deposit.lastRedeemBlock > deposit.drawBlock, RedeemWindowEmpty(deposit.drawBlock, deposit.lastRedeemBlock)
-        );
+        require(drawBlock >= earliest, DrawTooSoon(drawBlock, earliest));
+        require(deposit.lastRedeemBlock > drawBlock, RedeemWindowEmpty(drawBlock, deposit.lastRedeemBlock));
         require(uint256(id) >= LOWEST_ID, UnusableId(id));
 
         uint256 money = idle + received;
@@ -476,7 +453,7 @@ contract ChequeBank is IChequeBank {
         if (outcome != Outcome.Payable) return (outcome, 0, 0);
 
         bool wins;
-        (wins, payout) = Draw.result(drawn, id, start, total, r);
+        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.deposit.amount), start, total, r);
         if (!wins) outcome = Outcome.Loses;
         else if (!Cheques.agreed(r, id, total, payout, domain, batch)) outcome = Outcome.ConsentMissing;
     }

@@ -35,10 +35,10 @@ library Draw {
         return uint128(((uint256(EfficientHashLib.hash(seed, id)) >> 128) * amount) >> 128);
     }
 
-    /// @notice Whether start <= roll < start + range, and the payout, for a payee that was paid `total`.
+    /// @notice Whether start <= point < start + range, and the payout, for a payee that was paid `total`.
     /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, 0 < range <=
     /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
-    function result(bytes32 seed, bytes32 id, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
+    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
         internal
         pure
         returns (bool wins, uint128 payout)
@@ -53,7 +53,6 @@ library Draw {
             payout = minPayout;
             range = product / minPayout;
         }
-        uint256 point = roll(seed, id, amount);
         wins = start <= point && point < start + range;
     }
 }
