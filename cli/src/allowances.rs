@@ -14,7 +14,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use crate::amount::AmountText;
+use crate::{amount::AmountText, input::interruptible};
 
 /// One payee's allowance as it was written: `ADDRESS=AMOUNT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
     let name = path.display();
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text)
+        interruptible(|| io::stdin().read_to_string(&mut text))
     } else {
         File::open(path).and_then(|file| BufReader::new(file).read_to_string(&mut text))
     };

@@ -8,17 +8,30 @@ use std::{
 
 use eyre::{Result, WrapErr, ensure};
 
+use crate::exit::Exit;
+
 /// Nothing that is handed over is longer than this: a proof with 40 levels has less than 4 kB, a redemption about 10.
 const LONGEST: u64 = 1 << 20;
+
+/// Runs what waits for the user, such that Ctrl-C ends it.
+pub(crate) fn interruptible<T>(wait: impl FnOnce() -> T) -> T {
+    let interrupted = tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            // Nothing has been done yet that would have to be ended in order.
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    });
+    let result = tokio::task::block_in_place(wait);
+    interrupted.abort();
+    result
+}
 
 /// The text of an argument: what the named file holds if there is one, what comes through stdin for `-`, else the
 /// argument itself. White space around it does not count.
 pub(crate) fn text_of(argument: &str, what: &str) -> Result<String> {
     let mut text = String::new();
     if argument == "-" {
-        io::stdin()
-            .take(LONGEST)
-            .read_to_string(&mut text)
+        interruptible(|| io::stdin().take(LONGEST).read_to_string(&mut text))
             .wrap_err_with(|| format!("cannot read {what} from stdin"))?;
     } else if Path::new(argument).is_file() {
         text = fs::read_to_string(argument)

@@ -35,13 +35,16 @@ use crate::{
 #[command(
     name = "cheque",
     version,
-    after_help = "A first look:            cheque demo
-A payer:                 deploy, fund, deposit create, write (prints the proof of payment), deposit watch
-A payee:                 receive, ledger, outcome, redeem, withdraw
+    after_help = "A first look:  cheque demo
+A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
+A payee:       receive, ledger, outcome, redeem, withdraw
+They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
+say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
+ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY.
 
-Amounts: 1500 (units), 20gwei, 0.5ether; 2.5 where a token is named (its decimals count).
-Results go to stdout, everything else to stderr; --json changes the format of the results and errors only.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted."
+Amounts:       1500 (units), 20gwei, 0.5ether; 2.5 where a token is named (its decimals count)
+Output:        results on stdout, all else on stderr; --json changes their format only
+Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted"
 )]
 struct Cli {
     /// Print results and errors as JSON

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use eyre::{Result, WrapErr};
 use serde_json::Value;
 
+use crate::input::interruptible;
+
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -79,7 +81,7 @@ pub(crate) fn ask_secret(prompt: &str) -> Result<String> {
         eyre::bail!("cannot ask for {prompt}: there is no terminal");
     }
     let _ = write!(io::stderr().lock(), "{prompt}: ");
-    rpassword::read_password().wrap_err_with(|| format!("cannot read {prompt}"))
+    interruptible(rpassword::read_password).wrap_err_with(|| format!("cannot read {prompt}"))
 }
 
 /// Lines up columns: numbers to the right, words to the left, two spaces between.

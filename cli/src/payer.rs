@@ -48,8 +48,8 @@ impl RateOpts {
 
 impl StoreOpts {
     /// A payer with this store, and no keys yet.
-    pub(crate) fn payer(&self, reader: Reader) -> Result<Payer> {
-        Ok(Payer::new(reader, Arc::new(self.open()?)))
+    pub(crate) async fn payer(&self, reader: Reader) -> Result<Payer> {
+        Ok(Payer::new(reader, Arc::new(self.open().await?)))
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Node, program, stderr};
+use std::process::Command;
+
+use common::{Node, program, stderr, text};
 use serde_json::{Value, json};
 
 #[test]
@@ -100,4 +102,38 @@ fn the_demo_is_the_same_for_the_same_seed_but_for_the_draw() {
     };
     assert_eq!(plan("5"), plan("5"));
     assert_ne!(plan("5"), plan("6"));
+}
+
+#[test]
+fn the_demo_starts_a_node_of_its_own_and_tells_people_where_the_money_went() {
+    let args = ["demo", "--payees", "4", "--payments", "12", "--rounds", "2"];
+    let output = program().args(args).output().unwrap();
+    let report = text(&output.stdout);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in [
+        "Round 2:",
+        "record seed",
+        "money in = money out, to the wei",
+        "12 payments took",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}
+
+#[test]
+fn without_a_node_the_demo_says_how_to_get_one() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    // A program outside of the project, without anything on PATH.
+    let copy = elsewhere.path().join("cheque");
+    std::fs::copy(env!("CARGO_BIN_EXE_cheque"), &copy).unwrap();
+    let output = Command::new(copy)
+        .arg("demo")
+        .env_clear()
+        .current_dir(elsewhere.path())
+        .output();
+    let said = stderr(&output.unwrap());
+    assert!(
+        said.contains("npm ci") && said.contains("--rpc-url"),
+        "{said}"
+    );
 }

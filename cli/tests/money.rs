@@ -4,9 +4,12 @@
 
 mod common;
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    process::{Command, Stdio},
+};
 
-use common::{Machine, Node, pause, stderr};
+use common::{Machine, Node, stderr};
 use serde_json::json;
 
 #[test]
@@ -317,20 +320,45 @@ fn keystores_unlock_by_name_and_by_path_with_a_password_file() {
 }
 
 #[test]
-fn a_store_that_is_in_use_says_so() {
+fn commands_take_turns_at_a_store_and_say_who_holds_it_for_long() {
     let node = Node::start();
-    let payer = node.machine(0);
+    let (payer, payee) = (node.machine(0), node.machine(1));
     payer.ok(&["deploy"]);
-    let mut watching = payer.command(&["deposit", "watch"]).spawn().unwrap();
-    let mut said = String::new();
-    for _ in 0..50 {
-        pause(100);
-        said = stderr(&payer.output(&["deposit", "list"]));
-        if !said.is_empty() {
-            break;
-        }
+    let list = format!("{}=1000", payee.address);
+    let opened = payer.json(&["deposit", "create", "--allowance", &list, "--draw-in", "30"]);
+    let id = opened["id"].as_str().unwrap();
+    // A watcher, and eight payments at once.
+    let mut watching = payer
+        .command(&["deposit", "watch"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let write = ["write", id, &payee.address, "100"];
+    let writing: Vec<_> = (0..8)
+        .map(|_| payer.command(&write).stdout(Stdio::null()).spawn().unwrap())
+        .collect();
+    for mut payment in writing {
+        assert!(payment.wait().unwrap().success());
     }
-    watching.kill().unwrap();
-    watching.wait().unwrap();
-    assert!(said.contains("in use by another process"), "{said}");
+    assert_eq!(payer.json(&["deposit", "show", id])["paid"], json!("800"));
+
+    // Ctrl-C.
+    let pid = watching.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(watching.wait().unwrap().code(), Some(130));
+
+    let held = cheque::store::Redb::open(payer.folder().join("store/cheque.redb")).unwrap();
+    assert!(
+        payer
+            .fails(1, &["deposit", "list"])
+            .contains("in use by another process")
+    );
+    drop(held);
+    payer.ok(&["deposit", "list"]);
 }

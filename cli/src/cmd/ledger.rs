@@ -134,7 +134,10 @@ const HEAD: [&str; 9] = [
 impl LedgerArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let address = self.payee.address(&self.wallet)?;
-        let payee = self.store.payee(address, self.chain.reader().await?)?;
+        let payee = self
+            .store
+            .payee(address, self.chain.reader().await?)
+            .await?;
         let head = payee.reader().head().await?.number;
         let mut lines = Vec::new();
         let mut tokens = BTreeMap::new();

@@ -45,7 +45,10 @@ pub(crate) struct OutcomeArgs {
 impl OutcomeArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<Exit> {
         let address = self.payee.address(&self.wallet)?;
-        let payee = self.store.payee(address, self.chain.reader().await?)?;
+        let payee = self
+            .store
+            .payee(address, self.chain.reader().await?)
+            .await?;
         let (outcome, payout) = payee.outcome(self.id).await?;
         let meta = payee.holding(self.id).await?;
         let meta = meta.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;

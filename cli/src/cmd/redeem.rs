@@ -81,7 +81,8 @@ impl RedeemArgs {
         let sender = sender_of(wallet, &reader);
         let payee = self
             .store
-            .payee(address, reader)?
+            .payee(address, reader)
+            .await?
             .with_sender(sender.clone());
         let options = RedeemOptions {
             to: self.to.unwrap_or_default(),
@@ -113,7 +114,7 @@ impl RedeemArgs {
     async fn sign(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let key = signing_key(&self.send.wallet.unlock()?)?;
-        let payee = self.store.payee(key.address(), reader)?;
+        let payee = self.store.payee(key.address(), reader).await?;
         let to = self.to.unwrap_or_default();
         let consent = payee.sign_consent(id, to, &key).await?;
         let meta = payee.holding(id).await?;

@@ -106,7 +106,7 @@ impl StreamArgs {
 
 impl OpenArgs {
     async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
+        let payer = self.store.payer(self.chain.reader().await?).await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let texts: Vec<_> = self.pay.iter().chain([&self.step]).collect();
         let token = token_of(&payer, self.id, &texts).await?;
@@ -127,7 +127,7 @@ impl OpenArgs {
 
 impl StepArgs {
     async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
+        let payer = self.store.payer(self.chain.reader().await?).await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[]).await?;
         let payment = payer.pay_steps(self.id, self.payee, self.steps).await?;

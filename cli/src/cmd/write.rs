@@ -65,7 +65,7 @@ pub(crate) struct WriteArgs {
 
 impl WriteArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
+        let payer = self.store.payer(self.chain.reader().await?).await?;
         let Some(text) = &self.amount else {
             return self.again(&payer, out).await;
         };

@@ -44,9 +44,9 @@ impl PayeeOpts {
 
 impl StoreOpts {
     /// A payee with this store and the usual policy, for verbs that take no payments.
-    pub(crate) fn payee(&self, address: Address, reader: Reader) -> Result<Payee> {
+    pub(crate) async fn payee(&self, address: Address, reader: Reader) -> Result<Payee> {
         let policy = Policy::new(address, *reader.bank(), reader.profile());
-        Ok(Payee::new(reader, policy, Arc::new(self.open()?)))
+        Ok(Payee::new(reader, policy, Arc::new(self.open().await?)))
     }
 }
 
@@ -123,7 +123,7 @@ impl PolicyOpts {
         let set = |to: &mut u32, value: Option<u32>| *to = value.unwrap_or(*to);
         set(&mut policy.min_payout_per_cost, self.min_payout_per_cost);
         set(&mut policy.max_steps, self.max_steps);
-        let payee = Payee::new(reader, policy, Arc::new(store.open()?));
+        let payee = Payee::new(reader, policy, Arc::new(store.open().await?));
         Ok(payee.with_rates(rates))
     }
 

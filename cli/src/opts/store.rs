@@ -1,13 +1,18 @@
 //! Where durable state is.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 
-use cheque::store::Redb;
+use cheque::store::{Redb, StoreError};
 use clap::Args;
 use eyre::{ContextCompat, Result};
+use tokio::time::sleep;
 
 /// The store's file in its directory.
 const FILE: &str = "cheque.redb";
+
+/// How long to wait for a store that another command has open. Most commands take less than a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Payer's and payee's records. Whoever loses them loses the money they stand for; they hold secrets, too.
 #[derive(Args, Clone, Debug, Default)]
@@ -19,9 +24,19 @@ pub(crate) struct StoreOpts {
 }
 
 impl StoreOpts {
-    /// Opens the store, or creates it.
-    pub(crate) fn open(&self) -> Result<Redb> {
-        Ok(Redb::open(self.directory()?.join(FILE))?)
+    /// Opens the store, or creates it. Waits a while for other commands that have it open.
+    pub(crate) async fn open(&self) -> Result<Redb> {
+        let path = self.directory()?.join(FILE);
+        let mut waited = Duration::ZERO;
+        loop {
+            match Redb::open(&path) {
+                Err(StoreError::Locked { .. }) if waited < PATIENCE => {
+                    sleep(PAUSE).await;
+                    waited += PAUSE;
+                }
+                opened => return Ok(opened?),
+            }
+        }
     }
 
     fn directory(&self) -> Result<PathBuf> {

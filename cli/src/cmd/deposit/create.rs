@@ -66,7 +66,8 @@ impl CreateArgs {
         let sender = sender_of(wallet.clone(), &reader);
         let payer = self
             .store
-            .payer(reader)?
+            .payer(reader)
+            .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
             .with_sender(sender.clone())

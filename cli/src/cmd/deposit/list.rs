@@ -42,7 +42,7 @@ const STATES: [&str; 8] = [
 
 impl ListArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
+        let payer = self.store.payer(self.chain.reader().await?).await?;
         payer.poll().await?;
         let mut deposits = payer.deposits().await?;
         deposits.retain(|(_, record)| {

@@ -80,7 +80,7 @@ impl OpenArgs {
     async fn open(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let sender = self.send.sender(&reader)?;
-        let payer = self.store.payer(reader)?.with_sender(sender.clone());
+        let payer = self.store.payer(reader).await?.with_sender(sender.clone());
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;
         if self.send.dry_run {

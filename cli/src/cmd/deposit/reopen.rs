@@ -45,7 +45,8 @@ impl ReopenArgs {
         let request = self.terms.request(&token, wallet.address(), None)?;
         let payer = self
             .store
-            .payer(reader)?
+            .payer(reader)
+            .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
             .with_sender(sender.clone())

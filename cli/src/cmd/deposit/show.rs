@@ -35,7 +35,7 @@ pub(super) struct ShowArgs {
 
 impl ShowArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
+        let payer = self.store.payer(self.chain.reader().await?).await?;
         payer.poll().await?;
         let record = payer.deposit(self.id).await?;
         let terms = &record.deposit;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cheque::{
     DepositId,
-    chain::{DepositState, Payer},
+    chain::{DepositState, Reader},
 };
 use clap::Args;
 use eyre::Result;
@@ -38,24 +38,25 @@ pub(super) struct WatchArgs {
 
 impl WatchArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?)?;
-        payer.poll().await?;
-        let mut known = self.states(&payer).await?;
+        let reader = self.chain.reader().await?;
+        let mut known = self.look(&reader).await?;
         for (id, state) in &known {
             announce(*id, state, out)?;
         }
-        let pause = Duration::from_secs(payer.reader().profile().block_time.max(1));
+        let pause = Duration::from_secs(reader.profile().block_time.max(1));
         loop {
             if self.id.is_some() && known.iter().all(|(_, state)| is_over(state)) {
                 return Ok(());
             }
             sleep(pause).await;
-            if let Err(error) = payer.poll().await {
-                out.warn(format!("{error}; trying again"));
-                continue;
-            }
-            // Compared here, so that a change another process has found is announced, too.
-            let now = self.states(&payer).await?;
+            let now = match self.look(&reader).await {
+                Ok(now) => now,
+                Err(error) => {
+                    out.warn(format!("{error:#}; trying again"));
+                    continue;
+                }
+            };
+            // Compared here, so that a change that another command has found is announced, too.
             for (id, state) in &now {
                 if !known.contains(&(*id, *state)) {
                     announce(*id, state, out)?;
@@ -65,7 +66,10 @@ impl WatchArgs {
         }
     }
 
-    async fn states(&self, payer: &Payer) -> Result<Vec<(DepositId, DepositState)>> {
+    /// Where the deposits stand now. The store is open only for that long, so that other commands can be used meanwhile.
+    async fn look(&self, reader: &Reader) -> Result<Vec<(DepositId, DepositState)>> {
+        let payer = self.store.payer(reader.clone()).await?;
+        payer.poll().await?;
         if let Some(id) = self.id {
             return Ok(vec![(id, payer.deposit(id).await?.state)]);
         }
