@@ -64,7 +64,7 @@ fn the_demo_reports_every_round_and_conserves_money() {
         );
         assert_eq!(round["winner"].is_null(), round["payout"] == json!("0"));
     }
-    for operation in ["deploy", "fund", "open", "reopen", "record seed"] {
+    for operation in ["deploy", "fund", "open", "reopen", "record_seed"] {
         assert!(
             report["gas"][operation].as_u64() > Some(21_000),
             "{operation}: {report}"
@@ -112,7 +112,7 @@ fn the_demo_starts_a_node_of_its_own_and_tells_people_where_the_money_went() {
     assert!(output.status.success(), "{}", stderr(&output));
     for part in [
         "Round 2:",
-        "record seed",
+        "record_seed",
         "money in = money out, to the wei",
         "12 payments took",
     ] {

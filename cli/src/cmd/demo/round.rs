@@ -95,7 +95,7 @@ impl Stage {
         ));
         self.reach(terms.drawBlock).await?;
         if let Some(call) = self.reader.record_seed(terms.drawBlock).await? {
-            self.send(number, "record seed", &call).await?;
+            self.send(number, "record_seed", &call).await?;
         }
         let (seed, _) = self
             .reader
