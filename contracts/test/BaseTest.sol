@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Deploy} from "../script/Deploy.s.sol";
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {AuthorizationToken} from "./mocks/AuthorizationToken.sol";
 import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
@@ -32,7 +31,6 @@ abstract contract BaseTest is Test {
     uint256 internal constant START_BLOCK = 10_000_000;
     uint256 internal constant START_TIME = 1_740_000_000;
 
-    Deploy internal script;
     IChequeBank internal bank;
     AuthorizationToken internal token;
 
@@ -53,9 +51,7 @@ abstract contract BaseTest is Test {
         vm.etch(HISTORY, HISTORY_CODE);
         vm.etch(DEPLOYER, DEPLOYER_CODE);
 
-        // By name and not by `new`, so that not every test contract carries the bank's bytecode.
-        script = Deploy(deployCode("Deploy.s.sol:Deploy"));
-        bank = script.deploy(MIN_LEAD, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD, IChequeBank.SeedSource.PrevRandao);
         token = new AuthorizationToken(6);
 
         payer = makeAccount("payer");
@@ -70,6 +66,15 @@ abstract contract BaseTest is Test {
         _watch(ben.addr);
         _watch(cyd.addr);
         _watch(relayer);
+    }
+
+    /// @dev Like the deploy script; Deploy.t.sol shows that it makes the same bank. By name and not by import: what
+    /// imports the bank carries its bytecode and is compiled like it, which takes minutes.
+    function _deploy(uint64 minLead, IChequeBank.SeedSource source) internal returns (IChequeBank) {
+        bytes memory code = abi.encodePacked(vm.getCode("ChequeBank.sol:ChequeBank"), abi.encode(minLead, source));
+        (bool done, bytes memory made) = DEPLOYER.call(abi.encodePacked(bytes32(0), code));
+        assertTrue(done, "not deployed");
+        return IChequeBank(address(bytes20(made)));
     }
 
     /* MONEY */

@@ -9,6 +9,13 @@ contract DeployTest is BaseTest {
     IChequeBank.SeedSource private constant PREVRANDAO = IChequeBank.SeedSource.PrevRandao;
     IChequeBank.SeedSource private constant BLOCK_HASH = IChequeBank.SeedSource.BlockHash;
 
+    Deploy private script;
+
+    function setUp() public override {
+        super.setUp();
+        script = new Deploy();
+    }
+
     function _address(uint64 lead, IChequeBank.SeedSource source) private view returns (address) {
         bytes memory code = abi.encodePacked(vm.getCode("ChequeBank.sol:ChequeBank"), abi.encode(lead, source));
         bytes32 hash = keccak256(abi.encodePacked(hex"ff", DEPLOYER, bytes32(0), keccak256(code)));
@@ -17,6 +24,7 @@ contract DeployTest is BaseTest {
 
     function test_AddressFollowsFromTheSettings() public {
         assertEq(address(bank), _address(MIN_LEAD, PREVRANDAO));
+        assertEq(address(script.predict(MIN_LEAD, PREVRANDAO)), address(bank));
         assertEq(address(script.deploy(4, PREVRANDAO)), _address(4, PREVRANDAO));
         assertEq(address(script.deploy(4, BLOCK_HASH)), _address(4, BLOCK_HASH));
         assertEq(address(script.predict(5, BLOCK_HASH)), _address(5, BLOCK_HASH));

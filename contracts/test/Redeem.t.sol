@@ -255,7 +255,7 @@ contract RedeemTest is BaseTest {
         IChequeBank.Redemption memory here = _redemption(r, ann.addr, 100);
         IChequeBank first = bank;
 
-        bank = script.deploy(MIN_LEAD - 1, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD - 1, IChequeBank.SeedSource.PrevRandao);
         assertTrue(bank != first);
         _seal(r);
         _open(r);

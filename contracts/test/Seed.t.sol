@@ -26,7 +26,7 @@ contract SeedTest is BaseTest {
     }
 
     function _hashBank() private {
-        bank = script.deploy(MIN_LEAD, IChequeBank.SeedSource.BlockHash);
+        bank = _deploy(MIN_LEAD, IChequeBank.SeedSource.BlockHash);
     }
 
     /* PREVRANDAO */
@@ -232,7 +232,7 @@ contract SeedTest is BaseTest {
     /// Banks share nothing.
     function test_EachBankKeepsItsOwnSeeds() public {
         bank.recordSeed(BLOCK, _block(BLOCK, MIX));
-        bank = script.deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);
         assertEq(bank.seed(BLOCK), 0);
     }
 }

@@ -89,7 +89,7 @@ contract TokensTest is BaseTest {
         vm.expectRevert();
         bank.fund(address(bank), ann.addr, 1000);
         vm.expectRevert();
-        bank.fund(address(script), ann.addr, 1000);
+        bank.fund(DEPLOYER, ann.addr, 1000);
         assertEq(_idle(ann.addr, address(bank), 0), 0);
     }
 

@@ -18,7 +18,7 @@ contract ViewsTest is BaseTest {
 
     function test_DepositIdsOfTwoBanksDiffer() public {
         Round memory r = _smallRound(NATIVE, 0);
-        bank = script.deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);
         assertTrue(bank.depositId(r.deposit) != r.id);
     }
 
