@@ -10,8 +10,8 @@ import {Signatures} from "./libraries/Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title ChequeBank
-/// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw block
-/// selects. No owner, no pause, no upgrade, no fee.
+/// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw
+/// block selects. No owner, no pause, no upgrade, no fee.
 ///
 /// PURSES
 /// - A purse (account, token, lane) is one word of storage. In lane 0 it is the account's balance. In any other lane it
@@ -20,7 +20,7 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 ///   none can be driven to the value of an id.
 /// - Idle money leaves a purse only by a call or a signature of its account: into a deposit, or by withdrawal.
 /// - An open deposit leaves its purse only by redeem, or after its `lastRedeemBlock` by reclaim or reopen.
-/// - A deposit is paid from the purse's idle money, then what came with the call, then the balance; a surplus goes there.
+/// - A deposit is paid from the purse's idle money, then the call's, then the balance, which also takes a surplus.
 ///
 /// CONSERVATION
 /// - For every token, and from events alone: funded = withdrawn + paid straight out + idle money + open deposits.
@@ -28,8 +28,8 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// - A deposit is paid at most once, and at most its `amount`. The rest is idle money of its purse.
 ///
 /// DEPOSITS
-/// - The id commits to all terms. The draw block must lie at least `minLead` blocks ahead when a deposit opens, so an id
-///   can never be opened a second time.
+/// - The id commits to all terms. The draw block must lie at least `minLead` blocks ahead when a deposit opens, so an
+///   id can never be opened a second time.
 /// - Ids keep the chain id of deployment, so a chain that changes its id in a split locks no deposit up. Signatures are
 ///   checked under the chain id of now, so they count on one side of a split only.
 ///
@@ -42,23 +42,23 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// - roll = floor((keccak256(seed, depositId) >> 128) * amount / 2^128), a point in [0, amount).
 /// - A cheque wins if start <= roll < start + range: the first point of a range wins, the point start + range does not.
 /// - full = floor(spent * amount / allowance). If full >= minPayout: payout = full, range = allowance. Otherwise
-///   payout = minPayout, range = floor(spent * amount / minPayout). A payee's chance times its payout is what it was paid,
-///   but for rounding down by less than one unit of payout or of range. More spent never means less of either.
+///   payout = minPayout, range = floor(spent * amount / minPayout). A payee's chance times its payout is what it was
+///   paid, but for rounding down by less than one unit of payout or of range. More spent never means less of either.
 /// - The seed of a block is proven by its header, whose hash must be the one the EVM has for that block number: of the
-///   last 256 blocks by BLOCKHASH, of the last 8191 by EIP-2935. It is the `mixHash` and not the hash, which the builder
-///   of the block can choose among as many as it can compute. A recorded seed is known for ever.
+///   last 256 blocks by BLOCKHASH, of the last 8191 by EIP-2935. It is the `mixHash` and not the hash, which the
+///   builder of the block can choose among as many as it can compute. A recorded seed is known for ever.
 ///
 /// REDEEMING
-/// - A payer could close a deposit with an older cheque of smaller payout. So unless the payout is the whole deposit, the
-///   payee must be the caller or have signed for exactly this total.
+/// - A payer could close a deposit with an older cheque of smaller payout. So unless the payout is the whole deposit,
+///   the payee must be the caller or have signed for exactly this total.
 /// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch calls no payee and no token, and no item that is
 ///   encoded as the ABI says can make it revert.
 /// - A redemption is possible in drawBlock < block number <= lastRedeemBlock, a reclaim after it: never both.
 ///
 /// TOKEN REQUIREMENTS
 /// - ERC-20, with or without return values; ERC-3009 where tokens are moved in by authorization.
-/// - A transfer moves exactly the amount: funding with a fee on transfer reverts. Balances change by transfers only: of a
-///   rebasing token the bank may hold less than it owes.
+/// - A transfer moves exactly the amount: funding with a fee on transfer reverts. Balances change by transfers only: of
+///   a rebasing token the bank may hold less than it owes.
 /// - A token that blocks the bank or a payee stops withdrawals and straight payouts in that token; redemption to the
 ///   payee's balance goes on. A bad token harms nobody who does not use it.
 ///
@@ -68,8 +68,8 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 ///   with its consent, redeems until `lastRedeemBlock`. Otherwise the deposit goes back to the payer.
 ///
 /// KNOWN LIMITS
-/// - Whoever proposes the draw block can withhold it, for the price of a block, to draw again. Payees bound the deposits
-///   they accept by that price. A `BlockHash` bank protects only against payers who do not build blocks.
+/// - Whoever proposes the draw block can withhold it, for the price of a block, to draw again. Payees bound the
+///   deposits they accept by that price. A `BlockHash` bank protects only against payers who do not build blocks.
 /// - A payer can keep part of the tree for itself. Then it wins its own deposit that often, and nobody loses by it.
 /// - What a root commits to, and what was spent in all, is checked for the winner only.
 contract ChequeBank is IChequeBank {
@@ -432,8 +432,8 @@ contract ChequeBank is IChequeBank {
     /* INTERNAL: REDEMPTION */
 
     /// @dev The one check behind `redeem`, `redeemBatch` and `outcomeOf`, in the order that `Outcome` documents: cheap
-    /// checks before expensive ones, and a stream only after its signature. With `batch` it calls no contract that a payee
-    /// chose. `payout` and `total` are set if the outcome is `Payable`, `Loses` or `ConsentMissing`.
+    /// checks before expensive ones, and a stream only after its signature. With `batch` it calls no contract that a
+    /// payee chose. `payout` and `total` are set if the outcome is `Payable`, `Loses` or `ConsentMissing`.
     function _judge(Redemption calldata r, bytes32 id, bytes32 key, bool batch)
         internal
         view

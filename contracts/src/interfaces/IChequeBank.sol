@@ -99,9 +99,9 @@ interface IChequeBank {
     }
 
     /// @notice Everything needed to redeem one cheque.
-    /// @dev `allowance`, `salt`, `path` and `siblings` are the payee's leaf and its proof: `siblings` holds 48 bytes per
-    /// level from the leaf up, the sibling's hash (32) and sum (16, big-endian); bit i of `path` is 1 if the own node is
-    /// the right child at level i.
+    /// @dev `allowance`, `salt`, `path` and `siblings` are the payee's leaf and its proof: `siblings` holds 48 bytes
+    /// per level from the leaf up, the sibling's hash (32) and sum (16, big-endian); bit i of `path` is 1 if the own
+    /// node is the right child at level i.
     /// @dev `payee`, `spent`, `anchor`, `step` and `signature` (65 bytes r, s, v) are the cheque.
     /// @dev `k` and `x` show k steps of its stream, keccak256^k(x) = anchor; both zero if there is nothing to show.
     /// @dev `header` is the RLP header of the draw block, or empty if the seed is recorded (always empty in a
@@ -125,20 +125,21 @@ interface IChequeBank {
         bytes consent;
     }
 
-    /// @notice What would become of a redemption now, in the order in which the checks are made (`BadStream` has a second
-    /// place).
+    /// @notice What would become of a redemption now, in the order in which the checks are made (`BadStream` has a
+    /// second place).
     /// @dev `Payable`: it wins and would be paid.
     /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
     /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
-    /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an anchor.
+    /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an
+    /// anchor.
     /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: it is more than the allowance.
-    /// @dev `BadProof`: `siblings` is not a whole number of levels, at most 40; `path` has a bit beyond them; or the proof
-    /// does not lead to the deposit's root and amount.
+    /// @dev `BadProof`: `siblings` is not a whole number of levels, at most 40; `path` has a bit beyond them; or the
+    /// proof does not lead to the deposit's root and amount.
     /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (65 bytes, low s, v 27 or 28). After
     /// it comes `BadStream` again: `x` does not lead to `anchor`.
-    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain does not know
-    /// the block's hash any more. `BadHeader`: the header is not the draw block's, or carries no usable randomness; or it
-    /// is not empty in a `BlockHash` bank. A header is not looked at if the seed is recorded.
+    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain does not
+    /// know the block's hash any more. `BadHeader`: the header is not the draw block's, or carries no usable
+    /// randomness; or it is not empty in a `BlockHash` bank. A header is not looked at if the seed is recorded.
     /// @dev `Loses`: the roll is outside the payee's range.
     /// @dev `ConsentMissing`: the payee has to agree and did not; in a batch also: `to` is not zero.
     enum Outcome {
@@ -291,7 +292,8 @@ interface IChequeBank {
     /// already it just opens `next`. Pays like `open`.
     function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
 
-    /// @notice Turns a deposit that nobody redeemed until `lastRedeemBlock` into idle money of its purse. Anyone may call.
+    /// @notice Turns a deposit that nobody redeemed until `lastRedeemBlock` into idle money of its purse. Anyone may
+    /// call.
     function reclaim(Deposit calldata deposit) external;
 
     /* DRAW */
@@ -304,8 +306,8 @@ interface IChequeBank {
     /// @notice Pays a won cheque. A cheque wins if start <= roll < start + range, where `start` is the sum of all
     /// allowances left of the payee's.
     /// @dev Unless the payout is the whole deposit the payee must agree: it is the caller, or it signed
-    /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can close
-    /// a deposit with an older, smaller cheque.
+    /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can
+    /// close a deposit with an older, smaller cheque.
     /// @dev `to` = 0 credits the payee's balance; anything else is paid straight out, and needs the payee's agreement
     /// always. It cannot be the bank (InvalidRecipient).
     /// @return payout units paid
@@ -357,9 +359,9 @@ interface IChequeBank {
     /// @notice The point in [0, amount) that the recorded seed selects. Reverts if no seed is recorded.
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll);
 
-    /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0 before
-    /// the check that computes it, and what the cheque would win if the outcome is `Loses` or `ConsentMissing`. Reverts
-    /// like `redeem` if `to` is the bank.
+    /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0
+    /// before the check that computes it, and what the cheque would win if the outcome is `Loses` or `ConsentMissing`.
+    /// Reverts like `redeem` if `to` is the bank.
     function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout);
 
     /// @notice Whether a `withdrawFor` nonce of `account` is used.

@@ -31,8 +31,8 @@ library AllowanceTree {
         proven = root == r.deposit.root && total == r.deposit.amount;
     }
 
-    /// @dev Walks a well-formed proof from a leaf up. Every sum is below 2^128 and there are few of them, so `total`, the
-    /// root's sum, and `start`, the sum of everything left of the leaf, are exact.
+    /// @dev Walks a well-formed proof from a leaf up. Every sum is below 2^128 and there are few of them, so `total`,
+    /// the root's sum, and `start`, the sum of everything left of the leaf, are exact.
     /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. A sum of 2^128 or more is cut
     /// there, but not in `total`, which then is no uint128 amount.
     function _walk(bytes32 leaf, uint128 allowance, uint64 path, bytes calldata siblings)

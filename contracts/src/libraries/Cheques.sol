@@ -39,8 +39,8 @@ library Cheques {
 
     /// @notice The EIP-712 digest of a struct.
     function digest(bytes32 domainSeparator, bytes32 structHash) internal pure returns (bytes32 hash) {
-        // keccak256(abi.encodePacked(hex"1901", domainSeparator, structHash)) costs 143 gas more. A redemption by consent
-        // takes three: 1.1 % of one in a batch.
+        // keccak256(abi.encodePacked(hex"1901", domainSeparator, structHash)) costs 143 gas more. A redemption by
+        // consent takes three: 1.1 % of one in a batch.
         assembly ("memory-safe") {
             let m := mload(0x40)
             mstore(m, shl(240, 0x1901))

@@ -7,8 +7,8 @@ import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title Draw
-/// @notice The seed of a block, the point of a deposit that it selects, and what a cheque wins. All divisions round down,
-/// and a product of two uint128 fits a uint256.
+/// @notice The seed of a block, the point of a deposit that it selects, and what a cheque wins. All divisions round
+/// down, and a product of two uint128 fits a uint256.
 library Draw {
     /// @notice The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one, else
     /// `SeedUnknown` or `BadHeader`.

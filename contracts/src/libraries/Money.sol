@@ -10,7 +10,8 @@ import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 library Money {
     using SafeTransferLib for address;
 
-    /// @dev The most that one call can bring in, in token units. No token in use has as many; see PURSES in `ChequeBank`.
+    /// @dev The most that one call can bring in, in token units. No token in use has as many; see PURSES in
+    /// `ChequeBank`.
     uint256 internal constant MOST = type(uint128).max;
 
     /// @notice Moves `amount` units of a token in by the owner's token approval.

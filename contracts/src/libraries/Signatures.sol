@@ -12,7 +12,8 @@ library Signatures {
     /// @dev Half the order of secp256k1, rounded down: the highest `s` of a canonical signature.
     uint256 internal constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
-    /// @notice Whether `signature` is the canonical ECDSA signature of `digest` by the key of `account`. Calls no contract.
+    /// @notice Whether `signature` is the canonical ECDSA signature of `digest` by the key of `account`. Calls no
+    /// contract.
     function byKey(address account, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
         if (signature.length != 65) return false;
         (bytes32 r, bytes32 s) = (signature.loadCalldata(0), signature.loadCalldata(32));
