@@ -96,6 +96,7 @@ fn the_demo_is_the_same_for_the_same_seed_but_for_the_draw() {
             .args(["--rpc-url", &node.url()])
             .output()
             .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let round = &report["rounds"][0];
         json!([round["deposit"], round["paid"], round["draw_block"]])
