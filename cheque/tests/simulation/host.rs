@@ -1,0 +1,127 @@
+//! The payee's side: a host that keeps metas and balances, and judges with several workers at once.
+
+use alloy_primitives::{Address, U256};
+use cheque::{
+    Amount, Bank, ChainProfile, Deposit, Meta, MetaKey, Policy, Proof, Received, Rejection,
+    TokenLimits, View, prize, receive_payment,
+};
+use std::collections::BTreeMap;
+
+/// What is on a payee's disk: metas, and what was credited to whom. Both change in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Disk {
+    metas: BTreeMap<MetaKey, Vec<u8>>,
+    balances: BTreeMap<Address, u128>,
+}
+
+/// A payment that a worker has judged and not stored yet.
+pub(crate) struct Judged {
+    proof: Proof,
+    old: Option<Vec<u8>>,
+    received: Received,
+}
+
+pub(crate) struct Host {
+    pub(crate) policy: Policy,
+    pub(crate) disk: Disk,
+}
+
+impl Host {
+    pub(crate) fn new(payee: Address, bank: Bank) -> Self {
+        let mut policy = Policy::new(payee, bank, ChainProfile::of(31_337).unwrap());
+        let limits = TokenLimits {
+            max_deposit: Amount::MAX,
+            max_exposure: Amount::MAX,
+        };
+        policy.tokens = BTreeMap::from([(Address::ZERO, limits)]);
+        Self {
+            policy,
+            disk: Disk::default(),
+        }
+    }
+
+    fn key(&self, proof: &Proof) -> MetaKey {
+        MetaKey {
+            bank: self.policy.banks[0].address(),
+            deposit: proof.deposit_id(),
+            payee: self.policy.payee,
+        }
+    }
+
+    /// A worker reads the old meta and judges. A rejection changes nothing, as there is nothing to store.
+    pub(crate) fn judge(&self, proof: Proof, view: &View) -> Result<Judged, Rejection> {
+        let old = self.disk.metas.get(&self.key(&proof)).cloned();
+        let meta = old.as_deref().map(|bytes| Meta::from_bytes(bytes).unwrap());
+        let received = receive_payment(None, &proof, meta.as_ref(), view, &self.policy)?;
+        assert_eq!(received.key(), self.key(&proof));
+        Ok(Judged {
+            proof,
+            old,
+            received,
+        })
+    }
+
+    /// The worker stores and credits by compare-and-set. If another one was faster, it judges again.
+    pub(crate) fn store(&mut self, judged: Judged, view: &View) -> Result<Amount, Rejection> {
+        let key = judged.received.key();
+        if self.disk.metas.get(&key) != judged.old.as_ref() {
+            let again = self.judge(judged.proof, view)?;
+            return self.store(again, view);
+        }
+        let Judged { received, .. } = judged;
+        let bytes = received.meta().to_bytes();
+        let last = self.disk.metas.insert(key, bytes);
+        assert_eq!(last, judged.old);
+        let balance = self.disk.balances.entry(received.credit_to()).or_default();
+        *balance += received.value().get();
+        Ok(received.value())
+    }
+
+    pub(crate) fn receive(&mut self, proof: Proof, view: &View) -> Result<Amount, Rejection> {
+        let judged = self.judge(proof, view)?;
+        self.store(judged, view)
+    }
+
+    pub(crate) fn metas(&self) -> impl Iterator<Item = Meta> {
+        let metas = self.disk.metas.values();
+        metas.map(|bytes| Meta::from_bytes(bytes).unwrap())
+    }
+
+    /// Every signer's balance is the value of what its deposits have paid in all.
+    pub(crate) fn assert_balances_are_the_value_of_all_totals(&self) {
+        let mut expected = BTreeMap::new();
+        for meta in self.metas() {
+            let worth = worth(
+                meta.deposit(),
+                meta.allowance(),
+                meta.total(),
+                meta.redeem_cost(),
+            );
+            assert_eq!(meta.credited().get(), worth);
+            *expected.entry(meta.deposit().signer).or_default() += worth;
+        }
+        assert_eq!(self.disk.balances, expected);
+    }
+}
+
+/// V(spent) = floor(range / amount * max(0, payout - cost)), computed from the definitions.
+pub(crate) fn worth(deposit: &Deposit, allowance: Amount, spent: Amount, cost: Amount) -> u128 {
+    let (spent, cost) = (spent.to_u256(), cost.to_u256());
+    if spent.is_zero() {
+        return 0;
+    }
+    let amount = U256::from(deposit.amount);
+    let min_payout = U256::from(deposit.minPayout);
+    let full = spent * amount / allowance.to_u256();
+    let (payout, range) = if full >= min_payout {
+        (full, allowance.to_u256())
+    } else {
+        (min_payout, spent * amount / min_payout)
+    };
+    let same = prize(Amount::new(spent.to()), allowance, deposit).unwrap();
+    assert_eq!(
+        (same.payout.to_u256(), same.range.to_u256()),
+        (payout, range)
+    );
+    (range * payout.saturating_sub(cost) / amount).to()
+}
