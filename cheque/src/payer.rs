@@ -198,7 +198,8 @@ impl Account {
 
     /// Takes over what a payee still has of a payer that has lost its records: a newer cheque of the payer's own key, and
     /// `k` steps of its stream shown by x (both zero for none). Both are checked. Without effect where the account knows
-    /// as much or more. Further steps of that stream cannot be taken: its start is lost.
+    /// as much or more; but if the payee can never accept its newest cheque, that is replaced by one over the account's
+    /// total. Further steps of the stream taken over, or replaced, cannot be taken.
     pub fn resume(
         &self,
         cheque: &SignedCheque,
@@ -220,7 +221,16 @@ impl Account {
             });
         }
         if total <= self.total() {
-            return Ok(self.clone());
+            // An account that went back to an old state may have gone on from it another way. Then its newest cheque
+            // comes to less than the payee has, and neither it nor its stream would ever be accepted.
+            let forked = self
+                .newest
+                .is_some_and(|own| own.spent < total && own != *cheque);
+            return Ok(if forked {
+                self.with_cheque(self.total(), None, context)
+            } else {
+                self.clone()
+            });
         }
         Ok(Self {
             allowance: self.allowance,
