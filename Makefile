@@ -13,8 +13,8 @@ unexport FOUNDRY_PROFILE
 CARGO_FLAGS ?= --locked
 TIMED := tools/timed
 
-# Contracts without tests and scripts, in a place of their own: `forge build --skip` deletes the artifacts it skips.
-SOURCES := --skip test script --out cache/src/out --cache-path cache/src
+# Contracts without tests and scripts, in a place of their own: `forge build PATH` deletes the artifacts of the rest.
+SOURCES := contracts/src --out cache/src/out --cache-path cache/src
 ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
 
 ETHERS := --manifest-path bindings/ethers/Cargo.toml
@@ -80,7 +80,7 @@ fmt-check: setup ## fail if `make fmt` would change something
 lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc: nothing may be left
 	@tools/need forge
 	@$(TIMED) 'solc warnings' forge build --force --deny warnings $(SOURCES)
-	@$(TIMED) 'forge lint' forge lint --severity high med low info --deny notes $(SOURCES) -- contracts/src
+	@$(TIMED) 'forge lint' forge lint --severity high med low info --deny notes contracts/src
 	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
 	@$(TIMED) 'vectors' node tools/vectors.mjs --check
 	@$(TIMED) 'clippy' cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings

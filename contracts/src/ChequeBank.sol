@@ -147,7 +147,6 @@ contract ChequeBank is IChequeBank {
     ) external nonReentrant {
         uint256 amount = authorization.value;
         require(account != address(0) && account != address(this), InvalidRecipient(account));
-        require(amount > 0, ZeroAmount());
 
         bytes32 purpose = keccak256(abi.encode(Cheques.FUND_TYPEHASH, from, token, account, amount, salt));
         token.pullAuthorized(from, Cheques.digest(_domain(), purpose), authorization);

@@ -282,8 +282,9 @@ interface IChequeBank {
     function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature) external returns (bytes32 id);
 
     /// @notice Moves tokens in by an ERC-3009 authorization of the payer with nonce = depositId and locks the deposit.
-    /// Anyone may submit it; the payer needs no native coin. `authorization.value` may be less than `deposit.amount` if
-    /// the purse's idle money or the payer's balance holds the rest; a surplus goes to the balance.
+    /// Anyone may submit it; the payer needs no native coin. `authorization.value` is more than zero, and may be
+    /// less than `deposit.amount` if the purse's idle money or the payer's balance holds the rest; a surplus goes to the
+    /// balance.
     function openWithAuthorization(Deposit calldata deposit, Authorization calldata authorization)
         external
         returns (bytes32 id);

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @title IERC3009
-/// @notice The one function of ERC-3009 that a bank calls.
+/// @notice The functions of ERC-3009 that a bank calls.
 interface IERC3009 {
     /// @notice Moves `value` units from `from` to `to`, which must be the caller, by the signature of `from`.
     function receiveWithAuthorization(
@@ -16,4 +16,7 @@ interface IERC3009 {
         bytes32 r,
         bytes32 s
     ) external;
+
+    /// @notice Whether the authorization of `authorizer` with this nonce was used.
+    function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
 }

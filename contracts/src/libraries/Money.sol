@@ -22,10 +22,14 @@ library Money {
     }
 
     /// @notice Moves units of a token in by the owner's ERC-3009 authorization with this nonce.
+    /// @dev That the call did not revert shows nothing: a token without the function may have a fallback that accepts
+    /// any call, as WETH9 has. So the amount is not zero, arrives, and the token itself knows the authorization as used.
     function pullAuthorized(address token, address from, bytes32 nonce, IChequeBank.Authorization calldata a) internal {
+        require(a.value > 0, IChequeBank.ZeroAmount());
         uint256 held = _before(token, a.value);
         IERC3009(token)
             .receiveWithAuthorization(from, address(this), a.value, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s);
+        require(IERC3009(token).authorizationState(from, nonce), IChequeBank.InvalidSignature(from));
         _requireReceived(token, held, a.value);
     }
 
