@@ -6,5 +6,5 @@ mod generated {
     // `abigen!` documents calls and events, and nothing else.
     #![allow(missing_docs)]
 
-    ethers_contract::abigen!(ChequeBank, "./ChequeBank.abi.json");
+    ::ethers::contract::abigen!(ChequeBank, "./ChequeBank.abi.json");
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use ::ethers::contract::EthCall;
+use ::ethers::core::abi::{AbiDecode, AbiEncode};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use cheque_bindings::IChequeBank::{self as alloy, IChequeBankCalls};
 use cheque_bindings::{Outcome, SeedSource};
 use cheque_bindings_ethers::{self as ethers, ChequeBankCalls};
-use ethers_contract::EthCall;
-use ethers_core::abi::{AbiDecode, AbiEncode};
 
 use crate::values::{
     account, authorization, bytes, deposit, eth_address, eth_authorization, eth_bytes, eth_deposit,

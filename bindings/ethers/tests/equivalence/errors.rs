@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use ::ethers::contract::{ContractRevert, EthError};
+use ::ethers::core::abi::AbiEncode;
 use alloy_sol_types::{SolError, SolInterface, SolType};
 use cheque_bindings::IChequeBank::{self as alloy, IChequeBankErrors};
 use cheque_bindings_ethers::{self as ethers, ChequeBankErrors};
-use ethers_contract::{ContractRevert, EthError};
-use ethers_core::abi::AbiEncode;
 
 /// Revert data of the error: its parameters are 1, 2, 3, … (each is one word, and the least enum has three values).
 fn revert_data<A: SolError>() -> Vec<u8> {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use ::ethers::contract::{EthEvent, EthLogDecode};
+use ::ethers::core::abi::RawLog;
 use alloy_sol_types::SolEvent;
 use cheque_bindings::IChequeBank::{self as alloy, IChequeBankEvents};
 use cheque_bindings::Outcome;
 use cheque_bindings_ethers::{self as ethers, ChequeBankEvents};
-use ethers_contract::{EthEvent, EthLogDecode};
-use ethers_core::abi::RawLog;
 
 use crate::values::{account, eth_address, eth_number, number, word};
 

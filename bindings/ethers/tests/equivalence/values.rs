@@ -1,9 +1,9 @@
 //! Values with no two fields alike, and how they cross over to ethers' types.
 
+use ::ethers::core::types as eth;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use cheque_bindings as alloy;
 use cheque_bindings_ethers as ethers;
-use ethers_core::types as eth;
 
 /// Another address for every `n`.
 pub(crate) fn account(n: u8) -> Address {
