@@ -77,6 +77,16 @@ contract PayoutTest is BaseTest {
         _expectEnds(r, cyd.addr, 3, 8);
     }
 
+    /// One unit is worth exactly the smallest prize, and a rest: the range is the allowance, not amount / minPayout.
+    function test_RangeIsTheAllowanceWhereTheSmallestPrizeIsMet() public {
+        Round memory r = _round(NATIVE, 0, _leaves(35, 35, 30));
+        Leaf memory first = r.tree.leaves[0];
+        r.deposit.minPayout = 100 / first.allowance;
+        _seal(r);
+        _open(r);
+        _expectEnds(r, first.payee, 1, first.allowance);
+    }
+
     function test_PayoutAtTheSwitchFromFixedToGrowingPrize() public {
         Round memory r = _round(NATIVE, 50, _leaves(60, 30, 10));
         _open(r);
@@ -156,11 +166,6 @@ contract PayoutTest is BaseTest {
 
     function test_EveryRollInBetween() public {
         _everyRoll(7);
-    }
-
-    /// 3 of 9 units are worth 6 and a rest, exactly the smallest prize: the range is the allowance, not the quotient 10.
-    function test_EveryRollWhereTheSmallestPrizeIsMet() public {
-        _everyRoll(6);
     }
 
     /* ANY SIZE */
