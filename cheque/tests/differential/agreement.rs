@@ -136,11 +136,13 @@ impl Run {
 
     fn case(&mut self, open: &Open, header: &Bytes, point: u128) -> Case {
         let rng = &mut self.rng;
-        let payee = if rng.random_ratio(2, 3) {
-            open.tree.payee_at(Amount::new(point)).expect("a point")
-        } else {
-            let all: Vec<Address> = open.tree.iter().map(|(payee, _)| payee).collect();
-            *pick(&all, rng)
+        let payee = match rng.random_range(0..6) {
+            0 => {
+                let all: Vec<Address> = open.tree.iter().map(|(payee, _)| payee).collect();
+                *pick(&all, rng)
+            }
+            1 => open.left_of(point),
+            _ => open.tree.payee_at(Amount::new(point)).expect("a point"),
         };
         let mut total = open.total(rng, payee, point);
         let (mut spent, mut stream) = (total, None);

@@ -50,7 +50,7 @@ pub(crate) fn terms(
     let draw_block = chain.block() + rng.random_range(1..4);
     let min_payout = match rng.random_range(0..6) {
         0 => 0,
-        1 => 1,
+        1 => amount.min(rng.random_range(1..4)),
         2 => amount,
         3 => amount / 2,
         4 => amount / 100,
@@ -225,6 +225,17 @@ impl Open {
     pub(crate) fn consent(&self, chain: &Evm, key: &SigningKey, total: u128, to: Address) -> Bytes {
         let digest = chain.bank.consent_digest(self.id, Amount::new(total), to);
         key.sign(digest).as_bytes().to_vec().into()
+    }
+
+    /// The payee whose range would be the first to reach a point if ranges were wider than they are.
+    pub(crate) fn left_of(&self, point: u128) -> Address {
+        let before = |(payee, start): (&Address, &u128)| {
+            let allowance = self.tree.allowance(*payee)?.get();
+            (start + allowance <= point).then_some((*start, *payee))
+        };
+        let nearest = self.starts.iter().filter_map(before).max();
+        let (first, _) = self.tree.iter().next().expect("a tree is never empty");
+        nearest.map_or(first, |(_, payee)| payee)
     }
 
     /// A total for a payee: any of its allowance, and often one where something changes.
