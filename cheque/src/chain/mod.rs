@@ -21,6 +21,7 @@ mod redeem;
 mod sender;
 mod stored;
 mod token;
+mod wait;
 
 pub use connect::connect;
 pub use cost::{Prices, Rate, Rates};

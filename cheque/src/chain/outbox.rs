@@ -6,9 +6,13 @@ use super::{
     stored::{Stored, StoredError},
 };
 use crate::store::{SentRecord, Swap, Table};
+use std::time::Duration;
 
 /// How many blocks a transaction may wait before it is sent again for a higher fee.
 const PATIENCE: u64 = 10;
+
+/// How long to find out whether a nonce went to another transaction.
+const LONGEST_DOUBT: Duration = Duration::from_secs(60);
 
 /// Why a transaction that must happen once did not.
 #[derive(Debug, thiserror::Error)]
@@ -138,13 +142,20 @@ enum Fate {
 }
 
 async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
-    // Asked before the receipts: if the nonce is used and there is no receipt afterwards, it is another's.
     let ours = old.from == sender.address();
-    let used = !ours || sender.mined_nonce().await? > old.nonce;
-    Ok(match sender.mined(&old.hashes).await? {
+    let used = ours && sender.mined_nonce().await? > old.nonce;
+    let decided = if used {
+        // A receipt may come later than the nonce is counted.
+        sender
+            .decided(&old.hashes, old.nonce, LONGEST_DOUBT)
+            .await?
+    } else {
+        sender.mined(&old.hashes).await?
+    };
+    Ok(match decided {
         Some(Ok(sent)) => Fate::Mined(sent),
         Some(Err(_)) => Fate::Gone,
-        None if used => Fate::Gone,
+        None if !ours => Fate::Gone,
         None => Fate::Waiting,
     })
 }

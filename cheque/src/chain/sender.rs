@@ -13,10 +13,7 @@ use alloy::{
 use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_sol_types::SolCall;
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    time::{Instant, sleep},
-};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// A call to be sent as a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +86,11 @@ pub struct Sent {
 /// senders of one account, in one process or two, do not know of each other.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    provider: DynProvider,
+    pub(super) provider: DynProvider,
     wallet: EthereumWallet,
     address: Address,
     chain_id: u64,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     turn: Arc<Mutex<()>>,
 }
 
@@ -182,45 +179,6 @@ impl Sender {
     pub(super) async fn mined_nonce(&self) -> Result<u64, ChainError> {
         let count = self.provider.get_transaction_count(self.address);
         Ok(count.block_id(BlockId::latest()).await?)
-    }
-
-    /// Waits until one of the transactions, which share a nonce, is mined.
-    pub(super) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<Sent, ChainError> {
-        const FIRST_PAUSE: Duration = Duration::from_millis(50);
-        const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            // Asked before the receipts: if the nonce is used and there is no receipt afterwards, it is another's.
-            let used = self.mined_nonce().await? > nonce;
-            if let Some(sent) = self.mined(hashes).await? {
-                return sent;
-            }
-            if used {
-                return Err(ChainError::Replaced { nonce });
-            }
-            if start.elapsed() >= self.timeout {
-                return Err(ChainError::NotMined {
-                    hash: hashes.last().copied().unwrap_or_default(),
-                    after: self.timeout,
-                });
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    /// The first of the transactions that is in a block: sent, or failed.
-    pub(super) async fn mined(
-        &self,
-        hashes: &[TxHash],
-    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
-        for hash in hashes {
-            if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await? {
-                return Ok(Some(sent(receipt)));
-            }
-        }
-        Ok(None)
     }
 
     async fn check_coin(&self, needed: U256) -> Result<(), ChainError> {
@@ -314,17 +272,4 @@ impl Turn<'_> {
 /// An eighth more and one: what nodes want for a replacement is a tenth more.
 const fn bumped(fee: u128) -> u128 {
     fee.saturating_add(fee / 8).saturating_add(1)
-}
-
-fn sent(receipt: TransactionReceipt) -> Result<Sent, ChainError> {
-    if !receipt.status() {
-        return Err(ChainError::Failed(receipt.transaction_hash));
-    }
-    Ok(Sent {
-        hash: receipt.transaction_hash,
-        block: receipt.block_number.unwrap_or_default(),
-        gas_used: receipt.gas_used,
-        fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
-        receipt: Box::new(receipt),
-    })
 }

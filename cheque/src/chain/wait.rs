@@ -1,0 +1,111 @@
+//! Waiting for transactions.
+
+use super::{
+    ChainError,
+    sender::{Sender, Sent},
+};
+use alloy::{providers::Provider, rpc::types::TransactionReceipt};
+use alloy_primitives::{TxHash, U256};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often, for how long, and over how many new blocks a nonce has to be seen used, without a receipt of our own
+/// transactions, until it is another's. Nodes count a block's transactions before they hand out its receipts, and the
+/// nodes behind one URL do not know of a block at the same moment.
+const LOOKS: u32 = 4;
+const DOUBT: Duration = Duration::from_secs(3);
+const NEW_BLOCKS: u64 = 1;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A nonce that is used, by nobody knows which transaction yet.
+struct Doubt {
+    since: Instant,
+    head: u64,
+    looks: u32,
+}
+
+impl Sender {
+    /// Waits until one of the transactions, which share a nonce, is mined.
+    pub(super) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<Sent, ChainError> {
+        match self.decided(hashes, nonce, self.timeout).await? {
+            Some(result) => result,
+            None => Err(ChainError::NotMined {
+                hash: hashes.last().copied().unwrap_or_default(),
+                after: self.timeout,
+            }),
+        }
+    }
+
+    /// What became of the transactions, which share a nonce: sent, failed or replaced. `None`: that is not certain after
+    /// this time.
+    pub(super) async fn decided(
+        &self,
+        hashes: &[TxHash],
+        nonce: u64,
+        patience: Duration,
+    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut doubt = None;
+        loop {
+            // Asked before the receipts: one that exists when the nonce is used may be seen only at a later look.
+            let used = self.mined_nonce().await? > nonce;
+            if let Some(sent) = self.mined(hashes).await? {
+                return Ok(Some(sent));
+            }
+            if !used {
+                // Or not any more, by a reorganisation.
+                doubt = None;
+            } else if self.is_replaced(&mut doubt).await? {
+                return Ok(Some(Err(ChainError::Replaced { nonce })));
+            }
+            if start.elapsed() >= patience {
+                return Ok(None);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The first of the transactions that is in a block: sent, or failed.
+    pub(super) async fn mined(
+        &self,
+        hashes: &[TxHash],
+    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
+        for hash in hashes {
+            if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await? {
+                return Ok(Some(sent(receipt)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Counts one more look at a used nonce without a receipt.
+    async fn is_replaced(&self, doubt: &mut Option<Doubt>) -> Result<bool, ChainError> {
+        let head = self.provider.get_block_number().await?;
+        let doubt = doubt.get_or_insert_with(|| Doubt {
+            since: Instant::now(),
+            head,
+            looks: 0,
+        });
+        doubt.looks += 1;
+        Ok(doubt.looks >= LOOKS
+            && doubt.since.elapsed() >= DOUBT
+            && head >= doubt.head.saturating_add(NEW_BLOCKS))
+    }
+}
+
+fn sent(receipt: TransactionReceipt) -> Result<Sent, ChainError> {
+    if !receipt.status() {
+        return Err(ChainError::Failed(receipt.transaction_hash));
+    }
+    Ok(Sent {
+        hash: receipt.transaction_hash,
+        block: receipt.block_number.unwrap_or_default(),
+        gas_used: receipt.gas_used,
+        fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
+        receipt: Box::new(receipt),
+    })
+}

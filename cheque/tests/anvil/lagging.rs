@@ -1,0 +1,122 @@
+//! Nodes that know of a block before they hand out its receipts.
+
+use crate::cast::{Cast, memory, state};
+use crate::node::World;
+use alloy::{
+    network::EthereumWallet,
+    providers::{DynProvider, Provider, ProviderCall, RootProvider},
+    rpc::types::TransactionReceipt,
+    signers::local::PrivateKeySigner,
+};
+use alloy_primitives::{Address, B256, TxHash, U256};
+use cheque::chain::{Call, ChainError, DepositState, Sender};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+/// A way to the node on which so many requests for receipts find none.
+#[derive(Clone)]
+struct Lagging {
+    node: DynProvider,
+    lag: Arc<AtomicUsize>,
+}
+
+impl Provider for Lagging {
+    fn root(&self) -> &RootProvider {
+        self.node.root()
+    }
+
+    fn get_transaction_receipt(
+        &self,
+        hash: TxHash,
+    ) -> ProviderCall<(TxHash,), Option<TransactionReceipt>> {
+        let take_one = |lag: usize| lag.checked_sub(1);
+        match self
+            .lag
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one)
+        {
+            Ok(_) => ProviderCall::ready(Ok(None)),
+            Err(_) => self.node.get_transaction_receipt(hash),
+        }
+    }
+}
+
+/// The party's sender over such a way.
+fn lagging(world: &World, number: u8, lag: usize) -> Sender {
+    let node = world.node.provider.clone();
+    let lag = Arc::new(AtomicUsize::new(lag));
+    let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
+    let provider = Lagging { node, lag }.erased();
+    Sender::new(provider, EthereumWallet::from(wallet), 31_337)
+}
+
+fn gift(wei: u64) -> Call {
+    Call {
+        to: Address::repeat_byte(0x42),
+        input: Default::default(),
+        value: U256::from(wei),
+    }
+}
+
+#[tokio::test]
+async fn a_mined_transaction_whose_receipt_comes_late_was_not_replaced() {
+    let world = World::new().await;
+    let party = world.party(7).await;
+    let sent = lagging(&world, 7, 6).send(&gift(1)).await.unwrap();
+    assert_eq!(sent.block, world.head().await);
+    assert_eq!(nonce(&world, party.address).await, 1);
+}
+
+#[tokio::test]
+async fn a_transaction_kept_in_the_store_is_found_again_when_its_receipt_comes_late() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let store = memory();
+    let payer = |sender| world.payer(&cast.payer, store.clone()).with_sender(sender);
+    // Mined at once, but this process is gone before it sees the receipt.
+    let killed = lagging(world, 1, usize::MAX).with_timeout(Duration::ZERO);
+    payer(killed)
+        .create_deposit(&cast.request(60))
+        .await
+        .unwrap_err();
+    let (id, record) = payer(cast.payer.sender.clone()).deposits().await.unwrap()[0].clone();
+    assert_eq!(record.state, DepositState::Pending);
+    let opened = payer(lagging(world, 1, 5)).open(id).await.unwrap();
+    assert_eq!(opened.sent.block, world.head().await);
+    assert_eq!(nonce(world, cast.payer.address).await, 1);
+    let payer = payer(cast.payer.sender.clone());
+    assert_eq!(state(&payer, id).await, DepositState::Active);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_block() {
+    let world = World::new().await;
+    let party = world.party(7).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let sender = party.sender.clone();
+    let first = tokio::spawn(async move { sender.send(&gift(1)).await });
+    while nonce(&world, party.address).await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    // Another wallet program with the same key.
+    let other = lagging(&world, 7, 0).with_timeout(Duration::ZERO);
+    let waits = other.send(&gift(2)).await.unwrap_err();
+    assert!(matches!(waits, ChainError::NotMined { .. }), "{waits}");
+    world.node.mine(1).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!first.is_finished(), "the same block is not certain enough");
+    world.node.mine(1).await;
+    let replaced = first.await.unwrap().unwrap_err();
+    assert!(
+        matches!(replaced, ChainError::Replaced { nonce: 0 }),
+        "{replaced}"
+    );
+}
+
+async fn nonce(world: &World, account: Address) -> u64 {
+    let count = world.node.provider.get_transaction_count(account);
+    count.pending().await.unwrap()
+}
