@@ -248,12 +248,14 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
     let store = payer.folder().join("store");
     std::fs::create_dir(&backup).unwrap();
     std::fs::copy(store.join("cheque.redb"), backup.join("cheque.redb")).unwrap();
-    let newest = payer.ok(&["write", &id, &payee.address, "500"]);
+    let newest = payer.ok(&["stream", "open", &id, &payee.address, "100", "--pay", "200"]);
     payee.ok(&["receive", &newest]);
+    let step = payer.ok(&["stream", "step", &id, &payee.address, "3"]);
+    payee.ok(&["receive", &step]);
     let backup = backup.to_str().unwrap();
     let old = payer.ok(&["write", &id, &payee.address, "100", "--store", backup]);
     let said = payee.fails(3, &["receive", &old]);
-    assert!(said.contains(&newest), "{said}");
+    assert!(said.contains(&newest) && said.contains(&step), "{said}");
     let resumed = [
         "write",
         &id,
@@ -263,6 +265,8 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
         backup,
         "--resume",
         &newest,
+        "--resume",
+        &step,
     ];
     let next = payer.ok(&resumed);
     assert_eq!(

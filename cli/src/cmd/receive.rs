@@ -126,10 +126,14 @@ fn failure(proof: &Proof, error: ReceiveError) -> Report {
         return Report::new(error).wrap_err("not checked, and nothing was recorded; try again");
     };
     let hint = match &rejection {
-        Rejection::Stale { newest, .. } => {
-            let newest = Proof::Cheque(proof.deposit_id(), **newest);
+        Rejection::Stale { newest, shown, .. } => {
+            let deposit = proof.deposit_id();
+            let mut resume = format!("--resume {}", Proof::Cheque(deposit, **newest));
+            if let (k @ 1.., x) = *shown {
+                resume += &format!(" --resume {}", Proof::Step { deposit, k, x });
+            }
             format!(
-                "; the newest one here is {newest}, with which a payer that lost its records goes on: `cheque write --resume`"
+                "; a payer that lost its records goes on from the newest one here with `cheque write {resume}`"
             )
         }
         Rejection::UnknownDeposit(id) => {

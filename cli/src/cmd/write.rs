@@ -49,9 +49,10 @@ pub(crate) struct WriteArgs {
     #[arg(long)]
     opening: bool,
 
-    /// Go on from this cheque first, which the payee has and this store has lost
+    /// Go on from this cheque first, which the payee has and this store has lost; repeat it with the payee's last stream
+    /// step, if there is one
     #[arg(long, value_name = "PROOF", conflicts_with = "again")]
-    resume: Option<String>,
+    resume: Vec<String>,
 
     #[command(flatten)]
     store: StoreOpts,
@@ -72,8 +73,8 @@ impl WriteArgs {
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[text]).await?;
         let amount = text.in_units_of(&token)?;
-        if let Some(proof) = &self.resume {
-            self.resume(&payer, proof).await?;
+        if !self.resume.is_empty() {
+            self.resume(&payer).await?;
         }
         let payment = payer.write_cheque(self.id, self.payee, amount).await?;
         let proof = proof_of(&payer, &payment, Some(amount), &token).await?;
@@ -86,23 +87,27 @@ impl WriteArgs {
         print(&payment, &proof, self.payee, out)
     }
 
-    async fn resume(&self, payer: &Payer, proof: &str) -> Result<()> {
-        let text = text_of(proof, "proof of payment")?;
-        let proof: Proof = text.parse().wrap_err("--resume")?;
-        ensure!(
-            proof.deposit_id() == self.id,
-            "--resume: this is a proof of deposit {}",
-            proof.deposit_id()
-        );
-        let cheque = match proof {
-            Proof::Opening(opening) => opening.cheque,
-            Proof::Cheque(_, cheque) => cheque,
-            Proof::Step { .. } => {
-                bail!("--resume: a stream step is not enough, it takes the cheque")
+    async fn resume(&self, payer: &Payer) -> Result<()> {
+        let (mut newest, mut shown) = (None, Default::default());
+        for proof in &self.resume {
+            let text = text_of(proof, "proof of payment")?;
+            let proof: Proof = text.parse().wrap_err("--resume")?;
+            ensure!(
+                proof.deposit_id() == self.id,
+                "--resume: this is a proof of deposit {}",
+                proof.deposit_id()
+            );
+            match proof {
+                Proof::Opening(opening) => newest = Some(opening.cheque),
+                Proof::Cheque(_, cheque) => newest = Some(cheque),
+                Proof::Step { k, x, .. } => shown = (k, x),
             }
-        };
+        }
+        let newest = newest.ok_or_else(|| {
+            eyre!("--resume: a stream step alone is not enough, it takes the cheque")
+        })?;
         payer
-            .resume_from(self.id, self.payee, &cheque, Default::default())
+            .resume_from(self.id, self.payee, &newest, shown)
             .await?;
         Ok(())
     }
