@@ -333,62 +333,6 @@ contract RedeemTest is BaseTest {
         assertEq(bank.redeem(x), 100);
     }
 
-    /* THE ORDER OF THE CHECKS */
-
-    /// Starts with everything wrong and puts one thing right after the other.
-    function test_OutcomesComeInTheirOrder() public {
-        Round memory r = _round(NATIVE, 0, _leaves(6000, 3000, 1000));
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 0);
-        x.salt = "wrong";
-        x.k = 1;
-        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
-        _open(r);
-        _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
-        _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
-        vm.roll(uint256(r.deposit.drawBlock) + 1);
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadStream);
-        (x.k, x.anchor, x.step) = (0, "anchor", 4000);
-        _expectNotRedeemable(x, IChequeBank.Outcome.NothingSpent);
-        (x.k, x.x) = (2, "no preimage");
-        _expectNotRedeemable(x, IChequeBank.Outcome.OverAllowance);
-        x.step = 3000;
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadProof);
-        x.salt = _redemption(r, ann.addr, 0).salt;
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
-        _resign(x, r.id, signer);
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadStream);
-        _stream(x, r.id, 3000, 5, 1);
-        _expectNotRedeemable(x, IChequeBank.Outcome.SeedUnknown);
-        x.header = "no header";
-        _draw(r, _seedOf(r, ben.addr));
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-        x.header = _draw(r, _seedOf(r, ben.addr));
-        _expectNotRedeemable(x, IChequeBank.Outcome.Loses);
-        x.header = _draw(r, _seedOf(r, ann.addr));
-        _expectNotRedeemable(x, IChequeBank.Outcome.ConsentMissing);
-        vm.prank(ann.addr);
-        assertEq(bank.redeem(x), 5000);
-    }
-
-    function test_OutcomeTellsThePayoutFromTheDrawOn() public {
-        Round memory r = _smallRound(NATIVE, 0);
-        _open(r);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 30);
-        bytes memory lost = _draw(r, _seedOf(r, ben.addr));
-        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(x);
-        assertTrue(outcome == IChequeBank.Outcome.SeedUnknown && payout == 0);
-        x.header = lost;
-        (outcome, payout) = bank.outcomeOf(x);
-        assertTrue(outcome == IChequeBank.Outcome.Loses && payout == 50);
-        x.header = _draw(r, _seedOf(r, ann.addr));
-        (outcome, payout) = bank.outcomeOf(x);
-        assertTrue(outcome == IChequeBank.Outcome.ConsentMissing && payout == 50);
-        vm.prank(ann.addr);
-        (outcome, payout) = bank.outcomeOf(x);
-        assertTrue(outcome == IChequeBank.Outcome.Payable && payout == 50);
-    }
-
     function test_LosersGetNothing() public {
         (Round memory r,) = _wonHalf();
         IChequeBank.Redemption memory x = _redemption(r, ben.addr, 30);

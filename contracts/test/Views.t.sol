@@ -109,17 +109,4 @@ contract ViewsTest is BaseTest {
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.BlockUnknown.selector, r.deposit.drawBlock));
         bank.rollOf(r.deposit);
     }
-
-    function test_OutcomeChangesNothing() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        x.header = _draw(r, keccak256("mix"));
-        vm.record();
-        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(x);
-        (, bytes32[] memory writes) = vm.accesses(address(bank));
-        assertEq(writes.length, 0);
-        assertTrue(outcome == IChequeBank.Outcome.Payable);
-        assertEq(payout, 100);
-    }
 }
