@@ -27,7 +27,7 @@ else
 RUN_TESTS := cargo test --workspace --lib --bins --tests
 endif
 
-.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check clean
+.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check clean
 
 help: ## list the jobs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r job text; do \
@@ -84,6 +84,7 @@ lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc:
 	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
 	@$(TIMED) 'vectors' node tools/vectors.mjs --check
 	@$(TIMED) 'clippy' cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --test gas $(CARGO_FLAGS) -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --no-deps $(CARGO_FLAGS)
 
 bytecode: setup ## put the contract's bytecode where the Rust bindings embed it
@@ -95,6 +96,14 @@ bytecode-check: setup ## fail if `make bytecode` would change something
 	@tools/need forge
 	@$(TIMED) 'forge build' forge build $(SOURCES)
 	@node tools/bytecode.js $(ARTIFACT) --check
+
+gas: setup ## measure what everything costs, and write it into docs/gas.md, the README and target/gas.json
+	@tools/need anvil forge
+	@WRITE_GAS=1 $(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
+
+gas-check: setup ## measure, and fail if a figure has moved by more than 1 %
+	@tools/need anvil forge
+	@$(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
 
 clean: ## remove everything built; node_modules stays
 	rm -rf out cache target bindings/ethers/target

@@ -1,0 +1,236 @@
+//! A node with a bank, and the means to measure on it.
+
+use crate::figures::Figure;
+use crate::node::World;
+use alloy::{providers::Provider, rpc::types::TransactionReceipt};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use cheque::chain::Call;
+use cheque::{
+    AllowanceTree, Amount, Bank, Deposit, DepositId, MasterSalt, Redemption, SignedCheque,
+    SigningKey, Stream,
+};
+use serde_json::json;
+use std::{ops::Range, time::Duration};
+use tokio::time::sleep;
+
+/// More than any transaction here takes, less than one may (EIP-7825).
+const GAS_LIMIT: u64 = 16_000_000;
+
+/// The node mines at once, but answers before it has.
+const PAUSE: Duration = Duration::from_millis(2);
+const TRIES: usize = 10_000;
+
+/// A node that takes transactions of any account without its signature: a receipt does not show the difference.
+pub(crate) struct Chain {
+    pub(crate) world: World,
+    pub(crate) bank: Bank,
+}
+
+impl Chain {
+    pub(crate) async fn start() -> Self {
+        let world = World::new().await;
+        world
+            .node
+            .anvil("anvil_autoImpersonateAccount", [true])
+            .await;
+        let bank = *world.reader.bank();
+        Self { world, bank }
+    }
+
+    /// Has `from` send a call, which must succeed.
+    pub(crate) async fn send(&self, from: Address, call: &Call) -> Figure {
+        let receipt = self.receipt(from, Some(call.to), call).await;
+        Figure {
+            gas: receipt.gas_used,
+            bytes: call.input.len() as u64,
+        }
+    }
+
+    /// Deploys a contract; returns its address.
+    pub(crate) async fn create(&self, from: Address, code: Bytes) -> Address {
+        let call = Call {
+            to: Address::ZERO,
+            input: code,
+            value: U256::ZERO,
+        };
+        let receipt = self.receipt(from, None, &call).await;
+        receipt.contract_address.unwrap()
+    }
+
+    async fn receipt(&self, from: Address, to: Option<Address>, call: &Call) -> TransactionReceipt {
+        let transaction = json!({
+            "from": from,
+            "to": to,
+            "data": call.input,
+            "value": call.value,
+            "gas": format!("{GAS_LIMIT:#x}"),
+        });
+        let hash = self
+            .world
+            .node
+            .anvil("eth_sendTransaction", [transaction])
+            .await;
+        let hash: B256 = serde_json::from_value(hash).unwrap();
+        let provider = &self.world.node.provider;
+        for _ in 0..TRIES {
+            if let Some(receipt) = provider.get_transaction_receipt(hash).await.unwrap() {
+                assert!(receipt.status(), "reverted: {call:?}");
+                return receipt;
+            }
+            sleep(PAUSE).await;
+        }
+        panic!("no receipt of {hash}");
+    }
+
+    /// An account with coin, so that no figure contains the creation of one.
+    pub(crate) async fn account(&self, role: &str) -> Account {
+        let account = Account::of(role, 0);
+        self.world.node.endow(account.address).await;
+        account
+    }
+
+    pub(crate) async fn head(&self) -> u64 {
+        self.world.head().await
+    }
+
+    pub(crate) async fn mine_to(&self, block: u64) {
+        self.world.node.mine_to(block).await;
+    }
+
+    /// Keeps the state, to return to it as often as wanted.
+    pub(crate) async fn keep(&self) -> Kept {
+        let id = self.world.node.anvil("evm_snapshot", [(); 0]).await;
+        Kept(serde_json::from_value(id).unwrap())
+    }
+
+    pub(crate) async fn back_to(&self, kept: &mut Kept) {
+        let done = self.world.node.anvil("evm_revert", [&kept.0]).await;
+        assert_eq!(done, true);
+        // Returning uses it up.
+        *kept = self.keep().await;
+    }
+
+    /// Opens a deposit with as many wei as it locks.
+    pub(crate) async fn open(&self, round: &Round) -> Figure {
+        let deposit = &round.deposit;
+        let call = Call::open(&self.bank, deposit, U256::from(deposit.amount));
+        self.send(deposit.payer, &call).await
+    }
+}
+
+/// A state of the chain.
+pub(crate) struct Kept(String);
+
+/// A key and its address.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) key: SigningKey,
+    pub(crate) address: Address,
+}
+
+impl Account {
+    /// The account number `index` in a role: always the same one.
+    pub(crate) fn of(role: &str, index: u32) -> Self {
+        let secret = keccak256(format!("{role} {index}"));
+        let key = SigningKey::from_bytes(&secret.0).unwrap();
+        let address = key.address();
+        Self { key, address }
+    }
+}
+
+/// A deposit with what its payer knows.
+pub(crate) struct Round {
+    pub(crate) deposit: Deposit,
+    pub(crate) id: DepositId,
+    pub(crate) tree: AllowanceTree,
+    signer: SigningKey,
+}
+
+impl Round {
+    /// A deposit in the native coin, drawn within `blocks`, with a prize that grows with what was spent from a quarter
+    /// of the deposit on.
+    pub(crate) fn new(
+        bank: &Bank,
+        payer: Address,
+        tree: AllowanceTree,
+        blocks: Range<u64>,
+    ) -> Self {
+        let signer = Account::of("signer", 0).key;
+        let amount = tree.total().get();
+        let deposit = Deposit {
+            payer,
+            signer: signer.address(),
+            token: Address::ZERO,
+            lane: 1,
+            amount,
+            minPayout: amount / 4,
+            drawBlock: blocks.start,
+            lastRedeemBlock: blocks.end,
+            root: tree.root(),
+        };
+        let id = bank.deposit_id(&deposit);
+        Self {
+            deposit,
+            id,
+            tree,
+            signer,
+        }
+    }
+
+    /// The same deposit in a token.
+    pub(crate) fn in_token(mut self, bank: &Bank, token: Address) -> Self {
+        self.deposit.token = token;
+        self.id = bank.deposit_id(&self.deposit);
+        self
+    }
+
+    /// Redeems a cheque over `spent`, and all steps of the stream it opens.
+    pub(crate) fn redemption(
+        &self,
+        bank: &Bank,
+        payee: Address,
+        spent: u128,
+        stream: Option<(&Stream, u128)>,
+    ) -> Redemption {
+        let proof = self.tree.proof(payee).unwrap();
+        let terms = stream.map(|(stream, step)| (stream.anchor(), Amount::new(step)));
+        let spent = Amount::new(spent);
+        let cheque = SignedCheque::sign(&self.signer, bank, self.id, payee, spent, terms);
+        Redemption {
+            deposit: self.deposit.clone(),
+            allowance: proof.allowance.get(),
+            salt: proof.salt,
+            path: proof.path,
+            siblings: proof.packed_siblings().into(),
+            payee,
+            spent: spent.get(),
+            anchor: cheque.anchor,
+            step: cheque.step.get(),
+            signature: cheque.signature.as_bytes().to_vec().into(),
+            k: U256::from(stream.map_or(0, |(stream, _)| stream.length())),
+            x: stream.map(|(stream, _)| stream.x0()).unwrap_or_default(),
+            header: Bytes::new(),
+            to: Address::ZERO,
+            consent: Bytes::new(),
+        }
+    }
+}
+
+/// About 0.01 coins for each of `count` payees.
+pub(crate) fn tree(count: u32) -> AllowanceTree {
+    let payees = (0..count).map(|index| {
+        let allowance = Amount::new(10_000_000_000_000_000 + odd(index));
+        (Account::of("payee", index).address, allowance)
+    });
+    AllowanceTree::build(payees, &salt()).unwrap()
+}
+
+pub(crate) fn salt() -> MasterSalt {
+    MasterSalt::from_bytes(keccak256("salt").0)
+}
+
+/// Something below 2^50 that is no round number: zero bytes are cheaper.
+pub(crate) fn odd(index: u32) -> u128 {
+    let [first, ..] = U256::from_be_bytes(keccak256(index.to_be_bytes()).0).into_limbs();
+    u128::from(first >> 14)
+}

@@ -1,0 +1,150 @@
+//! Where the figures are written down. A table stands between a line `<!-- gas: NAME -->` and a line `<!-- end -->`.
+
+use crate::figures::{Figure, Figures, KEYS, MORE, Row};
+use crate::{glamsterdam, peers};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const GAS: &str = "docs/gas.md";
+const README: &str = "README.md";
+
+/// Writes `target/gas.json`.
+pub(crate) fn write_json(figures: &Figures) {
+    let keys = KEYS.iter();
+    let map: serde_json::Map<_, _> = keys
+        .map(|row| (row.key.to_owned(), figures.gas(row.key).into()))
+        .collect();
+    let text = serde_json::to_string_pretty(&map).unwrap();
+    let target = path("target");
+    fs::create_dir_all(&target).unwrap();
+    fs::write(target.join("gas.json"), text + "\n").unwrap();
+}
+
+/// Puts the figures, and what follows from them, into the documents.
+pub(crate) fn write(figures: &Figures) {
+    put(GAS, "figures", &listed(figures, KEYS));
+    put(GAS, "more figures", &listed(figures, MORE));
+    for (file, name, table) in derived(figures) {
+        put(file, name, &table);
+    }
+}
+
+/// Fails where a figure differs by more than 1 % from the documents or exceeds a bound that was reached, and where the documents
+/// contradict themselves.
+pub(crate) fn check(measured: &Figures) {
+    let text = read(GAS);
+    let mut documented = Figures::default();
+    collect(&section(&text, "figures"), &mut documented);
+    collect(&section(&text, "more figures"), &mut documented);
+
+    let mut wrong = Vec::new();
+    for row in [KEYS, MORE].concat() {
+        let (is, says) = (measured.get(row.key), documented.get(row.key));
+        for (is, says, unit) in [(is.gas, says.gas, "gas"), (is.bytes, says.bytes, "bytes")] {
+            if is.abs_diff(says) * 100 > says {
+                wrong.push(format!("{} takes {is} {unit}, {GAS} says {says}", row.key));
+            }
+        }
+        // What was reached once is not given up.
+        let reached = row.most.filter(|most| says.gas <= *most);
+        if let Some(most) = reached.filter(|most| is.gas > *most) {
+            wrong.push(format!(
+                "{} takes {} gas, more than {most}",
+                row.key, is.gas
+            ));
+        }
+    }
+    for (file, name, table) in derived(&documented) {
+        if section(&read(file), name) != table {
+            wrong.push(format!(
+                "the table \"{name}\" of {file} does not follow from the figures of {GAS}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\n(`make gas` writes the tables)",
+        wrong.join("\n")
+    );
+}
+
+/// 1234567 as 1,234,567.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The tables that are computed from the figures.
+fn derived(figures: &Figures) -> [(&'static str, &'static str, String); 3] {
+    let rounds = peers::table(figures);
+    [
+        (GAS, "one round", rounds.clone()),
+        (GAS, "Glamsterdam", glamsterdam::table(figures)),
+        (README, "one round", rounds),
+    ]
+}
+
+fn listed(figures: &Figures, rows: &[Row]) -> String {
+    let mut table =
+        String::from("| key | gas | goal | calldata, bytes | what |\n|---|--:|--:|--:|---|\n");
+    for row in rows {
+        let figure = figures.get(row.key);
+        let (gas, bytes) = (grouped(figure.gas), grouped(figure.bytes));
+        let most = row.most.map(grouped).unwrap_or_default();
+        writeln!(
+            table,
+            "| `{}` | {gas} | {most} | {bytes} | {} |",
+            row.key, row.what
+        )
+        .unwrap();
+    }
+    table
+}
+
+fn collect(table: &str, figures: &mut Figures) {
+    for line in table.lines().skip(2) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let number = |cell: usize| cells[cell].replace(',', "").parse().unwrap();
+        let (gas, bytes) = (number(2), number(4));
+        figures.set(cells[1].trim_matches('`'), Figure { gas, bytes });
+    }
+}
+
+fn path(of: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(of)
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn put(file: &str, name: &str, table: &str) {
+    let text = read(file);
+    let (before, _, after) = split(&text, name);
+    fs::write(path(file), format!("{before}{table}{after}")).unwrap();
+}
+
+fn section(text: &str, name: &str) -> String {
+    split(text, name).1.to_owned()
+}
+
+/// What stands before, in and after a section.
+fn split<'a>(text: &'a str, name: &str) -> (&'a str, &'a str, &'a str) {
+    let begin = format!("<!-- gas: {name} -->\n");
+    let start = text
+        .find(&begin)
+        .unwrap_or_else(|| panic!("no section {name:?}"))
+        + begin.len();
+    let length = text[start..].find("<!-- end -->").expect("a section ends");
+    let (before, rest) = text.split_at(start);
+    let (table, after) = rest.split_at(length);
+    (before, table, after)
+}

@@ -1,0 +1,170 @@
+//! The figures: what each is called, what it is of, and what it shall not exceed.
+
+use std::collections::BTreeMap;
+
+/// The gas of a transaction and the bytes of its calldata; or of a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figure {
+    pub(crate) gas: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Figures by their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures(BTreeMap<String, Figure>);
+
+impl Figures {
+    pub(crate) fn set(&mut self, key: &str, figure: Figure) {
+        let known = [KEYS, MORE].concat().iter().any(|row| row.key == key);
+        assert!(known, "{key} is in no table");
+        let before = self.0.insert(key.to_owned(), figure);
+        assert_eq!(before, None, "{key} is measured twice");
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Figure {
+        *self
+            .0
+            .get(key)
+            .unwrap_or_else(|| panic!("{key} is missing"))
+    }
+
+    pub(crate) fn gas(&self, key: &str) -> u64 {
+        self.get(key).gas
+    }
+}
+
+/// One figure.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) key: &'static str,
+    /// What is measured.
+    pub(crate) what: &'static str,
+    /// The most gas it shall take, where there is such a goal.
+    pub(crate) most: Option<u64>,
+}
+
+const fn row(key: &'static str, what: &'static str) -> Row {
+    let most = None;
+    Row { key, what, most }
+}
+
+const fn bounded(key: &'static str, most: u64, what: &'static str) -> Row {
+    let most = Some(most);
+    Row { key, what, most }
+}
+
+/// What `target/gas.json` holds. Steady state: slots that are written hold something else already.
+pub(crate) const KEYS: &[Row] = &[
+    row(
+        "open_first",
+        "`open` in a purse never used, all paid with the call",
+    ),
+    bounded(
+        "open_again",
+        34_500,
+        "`open` in a purse that holds the amount",
+    ),
+    row(
+        "reopen",
+        "`reopen`: takes an expired deposit back and opens the next of the same amount",
+    ),
+    bounded(
+        "redeem_credit_128",
+        57_000,
+        "`redeem` to the payee's balance, seed recorded",
+    ),
+    bounded(
+        "redeem_direct_128",
+        61_000,
+        "the same, paid out to the payee's account",
+    ),
+    bounded(
+        "redeem_inline_header_128",
+        72_000,
+        "to the balance, with the draw block's header in the call",
+    ),
+    row("redeem_credit_1024", "to the balance, of 1,024 payees"),
+    bounded(
+        "redeem_batch10_each",
+        34_500,
+        "a tenth of `redeemBatch`: one payee, ten payers, one draw block, 128 payees each",
+    ),
+    bounded(
+        "record_seed",
+        60_000,
+        "`recordSeed` of a block of the last 256",
+    ),
+    row("reclaim", "`reclaim`"),
+    row("fund_eth", "`fund` in the native coin"),
+    row("fund_erc20", "`fund` in a token that was approved"),
+    row(
+        "open_with_authorization",
+        "`openWithAuthorization` (ERC-3009): a relayer opens, tokens top the purse up",
+    ),
+    row(
+        "withdraw_eth",
+        "`withdraw` of a part of the balance, native coin",
+    ),
+    row(
+        "withdraw_erc20",
+        "`withdraw` of a part of the balance, token",
+    ),
+    row(
+        "redeem_relayed_128",
+        "to the balance, sent by a relayer with the payee's consent",
+    ),
+    bounded(
+        "stream_256_extra",
+        22_000,
+        "what 256 steps of a stream add to a redemption",
+    ),
+];
+
+/// What else the documents need.
+pub(crate) const MORE: &[Row] = &[
+    row(
+        "open_topped_up",
+        "`open` in a purse that holds half, the rest paid with the call",
+    ),
+    row(
+        "redeem_direct_1",
+        "`redeem` paid out, seed recorded, 1 payee",
+    ),
+    row(
+        "redeem_direct_10000",
+        "`redeem` paid out, seed recorded, 10,000 payees",
+    ),
+    row(
+        "redeem_direct_header_1",
+        "`redeem` paid out, header in the call, 1 payee",
+    ),
+    row(
+        "redeem_direct_header_128",
+        "`redeem` paid out, header in the call, 128 payees",
+    ),
+    row(
+        "redeem_direct_header_10000",
+        "`redeem` paid out, header in the call, 10,000 payees",
+    ),
+    row(
+        "redeem_direct_erc20_128",
+        "`redeem` paid out in a token, seed recorded",
+    ),
+    row(
+        "redeem_whole_128",
+        "`redeem` to the balance of the whole deposit: no money stays in the purse",
+    ),
+    row(
+        "redeem_new_balance_128",
+        "`redeem_inline_header_128` to a balance that was empty",
+    ),
+    row(
+        "redeem_old_header_128",
+        "`redeem_new_balance_128` 300 blocks after the draw (EIP-2935)",
+    ),
+    row(
+        "redeem_worst_128",
+        "`redeem_old_header_128` with a stream of 1,024 steps",
+    ),
+    row("redeem_worst_10000", "`redeem_worst_128` of 10,000 payees"),
+];

@@ -1,0 +1,38 @@
+//! What every operation of the bank costs, by the receipts of a real node, and what `docs/gas.md` and the README say
+//! about it.
+//!
+//! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed; only the
+//! node's randomness differs from run to run, and moves a figure by a few bytes of calldata.
+
+#![cfg(all(feature = "chain", feature = "redb"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod chain;
+mod document;
+mod draws;
+mod estimate;
+mod figures;
+mod glamsterdam;
+#[path = "../node/mod.rs"]
+mod node;
+mod peers;
+mod rounds;
+mod tokens;
+
+use figures::Figures;
+
+#[tokio::test]
+async fn every_operation_costs_what_the_documents_say() {
+    let chain = chain::Chain::start().await;
+    let mut measured = Figures::default();
+    rounds::measure(&chain, &mut measured).await;
+    tokens::measure(&chain, &mut measured).await;
+    draws::measure(&chain, &mut measured).await;
+
+    document::write_json(&measured);
+    if std::env::var_os("WRITE_GAS").is_some() {
+        document::write(&measured);
+    }
+    document::check(&measured);
+    estimate::check(&measured);
+}

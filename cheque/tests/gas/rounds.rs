@@ -1,0 +1,45 @@
+//! Deposits that nobody redeems, and money in and out, in the native coin.
+
+use crate::chain::{Chain, Round, tree};
+use crate::figures::Figures;
+use alloy_primitives::{Address, U256};
+use cheque::Amount;
+use cheque::chain::Call;
+
+const ODD_WEI: u128 = 12_345_678_901_234_567;
+
+pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
+    let payer = chain.account("payer").await.address;
+    let head = chain.head().await;
+    let first = Round::new(&chain.bank, payer, tree(128), head + 5..head + 6);
+    let amount = first.deposit.amount;
+    figures.set("open_first", chain.open(&first).await);
+
+    chain.mine_to(first.deposit.lastRedeemBlock).await;
+    let mut expired = chain.keep().await;
+    let draw = first.deposit.lastRedeemBlock + 100;
+    let next = Round::new(&chain.bank, payer, tree(128), draw..draw + 8_191);
+    let open = |value: u128| Call::open(&chain.bank, &next.deposit, U256::from(value));
+    let reopen = Call::reopen(&chain.bank, &first.deposit, &next.deposit, U256::ZERO);
+    figures.set("reopen", chain.send(payer, &reopen).await);
+
+    chain.back_to(&mut expired).await;
+    let reclaim = Call::reclaim(&chain.bank, &first.deposit);
+    figures.set("reclaim", chain.send(payer, &reclaim).await);
+    let mut reclaimed = chain.keep().await;
+    figures.set("open_again", chain.send(payer, &open(0)).await);
+
+    // As after a redemption that paid half.
+    chain.back_to(&mut reclaimed).await;
+    let paid = amount / 2;
+    let token = Address::ZERO;
+    let withdraw = Call::withdraw(&chain.bank, token, 1, U256::from(paid), payer);
+    chain.send(payer, &withdraw).await;
+    figures.set("open_topped_up", chain.send(payer, &open(paid)).await);
+
+    let fund = Call::fund(&chain.bank, token, payer, Amount::new(ODD_WEI));
+    chain.send(payer, &fund).await;
+    figures.set("fund_eth", chain.send(payer, &fund).await);
+    let withdraw = Call::withdraw(&chain.bank, token, 0, U256::from(ODD_WEI), payer);
+    figures.set("withdraw_eth", chain.send(payer, &withdraw).await);
+}
