@@ -3,6 +3,7 @@
 use super::{ChainError, Reader};
 use crate::Amount;
 use alloy::{
+    eips::BlockId,
     providers::Provider,
     rpc::types::{TransactionInput, TransactionRequest},
 };
@@ -114,7 +115,8 @@ impl Reader {
             input: TransactionInput::both(call.abi_encode().into()),
             ..TransactionRequest::default()
         };
-        let answer = self.provider().call(request).await?;
+        let answer = self.provider().call(request);
+        let answer = answer.block(BlockId::latest()).await?;
         GasPriceOracle::getL1FeeUpperBoundCall::abi_decode_returns(&answer)
             .map_err(|_| ChainError::NoFeeOracle(self.bank().chain_id()))
     }

@@ -99,6 +99,9 @@ pub enum ChainError {
         /// What the transaction may cost, with its value.
         needed: U256,
     },
+    /// What the store keeps as a sent transaction is none.
+    #[error("what the store keeps as a sent transaction is none that this program has made")]
+    NotATransaction,
     /// The wallet could not sign.
     #[error("the wallet could not sign: {0}")]
     Wallet(Box<dyn std::error::Error + Send + Sync>),

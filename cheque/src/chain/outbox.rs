@@ -2,10 +2,11 @@
 
 use super::{
     ChainError,
-    sender::{Call, Sender, Sent, Signed},
+    sender::{Call, Sender, Sent, Signed, Turn, call_of},
     stored::{Stored, StoredError},
 };
 use crate::store::{SentRecord, Swap, Table};
+use alloy_primitives::U256;
 use std::time::Duration;
 
 /// How many blocks a transaction may wait before it is sent again for a higher fee.
@@ -40,8 +41,7 @@ pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord 
     }
 }
 
-/// Sends `call` for the purpose that `key` names, unless it was sent before: then waits for that transaction, and after
-/// a while replaces it by one with a higher fee and the same nonce.
+/// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].
 pub(super) async fn send_once(
     sender: &Sender,
     stored: &Stored,
@@ -50,38 +50,13 @@ pub(super) async fn send_once(
     head: u64,
 ) -> Result<Sent, OnceError> {
     let turn = sender.turn().await;
-    let mut old = stored.sent(key).await?;
-    if let Some(found) = &old {
-        match fate(sender, found).await? {
-            Fate::Mined(sent) => {
-                forget(stored, key, found).await?;
-                return Ok(sent);
-            }
-            Fate::Gone => {
-                forget(stored, key, found).await?;
-                old = None;
-            }
-            Fate::Waiting => {}
-        }
-    }
-    let sent = match old {
-        None => {
+    let sent = match pick_up(sender, &turn, stored, key, head).await? {
+        PickedUp::Mined(sent) => return Ok(*sent),
+        PickedUp::Submitted(sent) => sent,
+        PickedUp::Nothing => {
             let signed = turn.sign(call).await?;
             let new = record(sender, &signed, head);
             put(stored, key, None, &new).await?;
-            turn.submit(&new.raw, signed.hash).await?;
-            new
-        }
-        Some(old) if head < old.at.saturating_add(PATIENCE) => {
-            let newest = old.hashes.last().copied().unwrap_or_default();
-            turn.submit(&old.raw, newest).await?;
-            old
-        }
-        Some(old) => {
-            let signed = turn.sign_again(call, old.nonce, &old.raw).await?;
-            let mut new = record(sender, &signed, head);
-            new.hashes.splice(0..0, old.hashes.iter().copied());
-            put(stored, key, Some(&old), &new).await?;
             turn.submit(&new.raw, signed.hash).await?;
             new
         }
@@ -90,23 +65,70 @@ pub(super) async fn send_once(
     finish(sender, stored, key, &sent).await
 }
 
-/// The transaction that was sent for a purpose before, if it is in a block by now.
-pub(super) async fn mined(
+/// Goes on with what was sent for a purpose before: waits for that transaction, and after a while replaces it by one with
+/// a higher fee and the same nonce. `None`: nothing was sent, or it was lost.
+pub(super) async fn resume(
     sender: &Sender,
     stored: &Stored,
     key: &[u8],
+    head: u64,
 ) -> Result<Option<Sent>, OnceError> {
-    let Some(old) = stored.sent(key).await? else {
-        return Ok(None);
+    let turn = sender.turn().await;
+    let sent = match pick_up(sender, &turn, stored, key, head).await? {
+        PickedUp::Mined(sent) => return Ok(Some(*sent)),
+        PickedUp::Submitted(sent) => sent,
+        PickedUp::Nothing => return Ok(None),
     };
-    match sender.mined(&old.hashes).await? {
-        Some(Ok(sent)) => {
+    drop(turn);
+    Ok(Some(finish(sender, stored, key, &sent).await?))
+}
+
+/// What there is to go on with.
+enum PickedUp {
+    Mined(Box<Sent>),
+    /// It waits to be mined, and the node has it.
+    Submitted(SentRecord),
+    Nothing,
+}
+
+async fn pick_up(
+    sender: &Sender,
+    turn: &Turn<'_>,
+    stored: &Stored,
+    key: &[u8],
+    head: u64,
+) -> Result<PickedUp, OnceError> {
+    let Some(old) = stored.sent(key).await? else {
+        return Ok(PickedUp::Nothing);
+    };
+    match fate(sender, &old).await? {
+        Fate::Mined(sent) => {
             forget(stored, key, &old).await?;
-            Ok(Some(sent))
+            return Ok(PickedUp::Mined(sent));
         }
-        // A failed one is forgotten when the next one is sent.
-        Some(Err(_)) | None => Ok(None),
+        Fate::Gone => {
+            forget(stored, key, &old).await?;
+            return Ok(PickedUp::Nothing);
+        }
+        Fate::Waiting => {}
     }
+    let dearer = if head < old.at.saturating_add(PATIENCE) {
+        None
+    } else {
+        turn.sign_dearer(old.nonce, &old.raw).await?
+    };
+    let now = match dearer {
+        None => old,
+        Some(signed) => {
+            let mut new = record(sender, &signed, head);
+            new.hashes.splice(0..0, old.hashes.iter().copied());
+            put(stored, key, Some(&old), &new).await?;
+            new
+        }
+    };
+    let newest = now.hashes.last().copied().unwrap_or_default();
+    turn.submit(&now.raw, newest).await?;
+    Ok(PickedUp::Submitted(now))
 }
 
 /// Waits for a transaction that was submitted, and forgets it when its fate is known.
@@ -123,6 +145,13 @@ pub(super) async fn finish(
     Ok(result?)
 }
 
+/// The wei that went along with what was sent for a purpose, if something was.
+pub(super) async fn value_sent(stored: &Stored, key: &[u8]) -> Result<Option<U256>, OnceError> {
+    let sent = stored.sent(key).await?;
+    let value = sent.map(|sent| Ok::<_, ChainError>(call_of(&sent.raw)?.value));
+    Ok(value.transpose()?)
+}
+
 /// Forgets what was sent for a purpose that is fulfilled.
 pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError> {
     match stored.sent(key).await? {
@@ -134,7 +163,7 @@ pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError>
 /// What became of a transaction that was sent before.
 enum Fate {
     /// It is in a block.
-    Mined(Sent),
+    Mined(Box<Sent>),
     /// It failed, or its nonce went to another one, or it is another account's and cannot be replaced.
     Gone,
     /// It may still be mined.
@@ -153,7 +182,7 @@ async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
         sender.mined(&old.hashes).await?
     };
     Ok(match decided {
-        Some(Ok(sent)) => Fate::Mined(sent),
+        Some(Ok(sent)) => Fate::Mined(Box::new(sent)),
         Some(Err(_)) => Fate::Gone,
         None if !ours => Fate::Gone,
         None => Fate::Waiting,

@@ -240,7 +240,8 @@ impl Reader {
             redemption: redemption.clone(),
         };
         let request = self.request(Some(caller), &call);
-        let answer = self.provider.call(request).await?;
+        // Not the pending block, in which a redemption of ours that waits to be mined has closed the deposit.
+        let answer = self.provider.call(request).block(BlockId::latest()).await?;
         let outcomeOfReturn { outcome, payout } =
             self.decode::<IChequeBank::outcomeOfCall>(&answer)?;
         Ok((outcome, Amount::new(payout)))

@@ -130,15 +130,7 @@ impl Sender {
 
     /// What sending the call would cost now, or why it would fail. Sends nothing.
     pub async fn estimate(&self, call: &Call) -> Result<Estimate, ChainError> {
-        let request = self.request(call);
-        let gas = match self.provider.estimate_gas(request).await {
-            Ok(gas) => gas,
-            Err(error) => {
-                // Nodes refuse to simulate what the account cannot pay, each in its own words.
-                self.check_coin(call.value).await?;
-                return Err(error.into());
-            }
-        };
+        let gas = self.gas(call).await?;
         // The state may be different when the transaction is mined.
         let gas = gas.saturating_add(gas / 4);
         let Eip1559Estimation {
@@ -154,6 +146,25 @@ impl Sender {
             max_priority_fee_per_gas,
             max_cost,
         })
+    }
+
+    /// What the call would use as of the newest block. Where that is refused, as of the pending one: blocks may be what
+    /// it waits for, or transactions of this account. The pending one alone would not do: there, what this account sends
+    /// again is done already.
+    async fn gas(&self, call: &Call) -> Result<u64, ChainError> {
+        let at = |block| self.provider.estimate_gas(self.request(call)).block(block);
+        let refused = match at(BlockId::latest()).await {
+            Ok(gas) => return Ok(gas),
+            Err(refused) => refused,
+        };
+        if refused.is_error_resp()
+            && let Ok(gas) = at(BlockId::pending()).await
+        {
+            return Ok(gas);
+        }
+        // Nodes refuse to simulate what the account cannot pay, each in its own words.
+        self.check_coin(call.value).await?;
+        Err(refused.into())
     }
 
     /// Sends the call and waits until it is mined.
@@ -214,22 +225,32 @@ impl Turn<'_> {
         self.seal(call, nonce, &estimate).await
     }
 
-    /// Signs the call again with the nonce of `old`, for fees that make nodes prefer it. Where `old` is no transaction,
-    /// for the fees of now.
-    pub(super) async fn sign_again(
+    /// Signs the transaction `old` again with its nonce, for fees that make nodes prefer it. `None`: it pays what the
+    /// market asks, and waits for something else than money.
+    pub(super) async fn sign_dearer(
         &self,
-        call: &Call,
         nonce: u64,
         old: &[u8],
-    ) -> Result<Signed, ChainError> {
-        let mut estimate = self.sender.estimate(call).await?;
-        if let Ok(old) = TxEnvelope::decode_2718_exact(old) {
-            let fee = bumped(old.max_fee_per_gas());
-            let tip = bumped(old.max_priority_fee_per_gas().unwrap_or_default());
-            estimate.max_fee_per_gas = estimate.max_fee_per_gas.max(fee);
-            estimate.max_priority_fee_per_gas = estimate.max_priority_fee_per_gas.max(tip);
-        }
-        self.seal(call, nonce, &estimate).await
+    ) -> Result<Option<Signed>, ChainError> {
+        let call = call_of(old)?;
+        let old = decoded(old)?;
+        let market = self.sender.estimate(&call).await?;
+        let Some((fee, tip)) = dearer(
+            old.max_fee_per_gas(),
+            old.max_priority_fee_per_gas().unwrap_or_default(),
+            &market,
+        ) else {
+            return Ok(None);
+        };
+        let max_cost = U256::from(market.gas) * U256::from(fee);
+        let estimate = Estimate {
+            gas: market.gas,
+            max_fee_per_gas: fee,
+            max_priority_fee_per_gas: tip,
+            max_cost: max_cost.saturating_add(call.value),
+        };
+        self.sender.check_coin(estimate.max_cost).await?;
+        Ok(Some(self.seal(&call, nonce, &estimate).await?))
     }
 
     /// Hands a signed transaction to the node. Doing so again is harmless.
@@ -269,7 +290,77 @@ impl Turn<'_> {
     }
 }
 
+/// The call of a signed transaction.
+pub(super) fn call_of(raw: &[u8]) -> Result<Call, ChainError> {
+    let transaction = decoded(raw)?;
+    Ok(Call {
+        to: transaction.to().ok_or(ChainError::NotATransaction)?,
+        input: transaction.input().clone(),
+        value: transaction.value(),
+    })
+}
+
+fn decoded(raw: &[u8]) -> Result<TxEnvelope, ChainError> {
+    TxEnvelope::decode_2718_exact(raw).map_err(|_| ChainError::NotATransaction)
+}
+
+/// Fee and tip of a replacement: what the market asks, and more than the old ones by what nodes want for it. `None`: the
+/// old ones will do, or the replacement would cost more than is sensible.
+fn dearer(old_fee: u128, old_tip: u128, market: &Estimate) -> Option<(u128, u128)> {
+    /// The most that is ever offered, in market fees.
+    const MOST: u128 = 4;
+    let (fee, tip) = (market.max_fee_per_gas, market.max_priority_fee_per_gas);
+    if fee <= old_fee && tip <= old_tip {
+        return None;
+    }
+    let (fee_asked, tip_asked) = (bumped(old_fee).max(fee), bumped(old_tip).max(tip));
+    let sensible = fee_asked <= fee.saturating_mul(MOST) && tip_asked <= fee_asked;
+    sensible.then_some((fee_asked, tip_asked))
+}
+
 /// An eighth more and one: what nodes want for a replacement is a tenth more.
 const fn bumped(fee: u128) -> u128 {
     fee.saturating_add(fee / 8).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn market(fee: u128, tip: u128) -> Estimate {
+        Estimate {
+            gas: 21_000,
+            max_fee_per_gas: fee,
+            max_priority_fee_per_gas: tip,
+            max_cost: U256::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_pays_the_market_fee_is_not_replaced() {
+        assert_eq!(dearer(100, 10, &market(100, 10)), None);
+        assert_eq!(dearer(100, 10, &market(1, 1)), None);
+    }
+
+    #[test]
+    fn a_replacement_pays_the_market_fee_and_what_nodes_want_for_replacing() {
+        assert_eq!(dearer(80, 8, &market(800, 80)), Some((800, 80)));
+        assert_eq!(dearer(800, 80, &market(801, 80)), Some((901, 91)));
+        assert_eq!(dearer(800, 80, &market(800, 81)), Some((901, 91)));
+    }
+
+    #[test]
+    fn no_replacement_offers_more_than_four_market_fees() {
+        assert_eq!(dearer(352, 1, &market(100, 2)), Some((397, 2)));
+        assert_eq!(dearer(356, 1, &market(100, 2)), None);
+        assert_eq!(
+            dearer(u128::MAX, 1, &market(u128::MAX, 2)),
+            Some((u128::MAX, 2))
+        );
+        assert_eq!(
+            dearer(80, 90, &market(81, 10)),
+            None,
+            "the tip is part of the fee"
+        );
+    }
 }

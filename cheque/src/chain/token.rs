@@ -3,6 +3,7 @@
 use super::{ChainError, Reader, sender::Call};
 use crate::Bank;
 use alloy::{
+    eips::BlockId,
     providers::{DynProvider, Provider},
     rpc::types::{TransactionInput, TransactionRequest},
 };
@@ -60,7 +61,7 @@ impl Token {
             input: TransactionInput::both(call.abi_encode().into()),
             ..TransactionRequest::default()
         };
-        let answer = self.provider.call(request).await?;
+        let answer = self.provider.call(request).block(BlockId::latest()).await?;
         C::abi_decode_returns(&answer).map_err(|_| ChainError::NotAToken(self.address))
     }
 }

@@ -98,7 +98,7 @@ impl Payee {
 
     /// Redeems the newest cheque of a deposit. Asks the bank first, and sends nothing that it would refuse. After a
     /// restart or [`NotMined`](crate::chain::ChainError::NotMined), calling it again goes on with the same transaction,
-    /// for a higher fee where the first one waits for long.
+    /// for a higher fee where the first one waits for long; `options` are those of the first call then.
     pub async fn redeem(
         &self,
         id: DepositId,
@@ -106,11 +106,12 @@ impl Payee {
     ) -> Result<Redeemed, RedeemError> {
         let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
         let key = purpose(b"redeem", id);
-        if let Some(sent) = outbox::mined(sender, &self.stored, &key).await? {
+        let head = self.reader.head().await?.number;
+        // Before the bank is asked: once this one is mined, the bank would refuse another.
+        if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
             return Ok(redeemed(sent, Amount::ZERO));
         }
         let planned = self.plan_redeem(id, options).await?;
-        let head = self.reader.head().await?.number;
         let sent = outbox::send_once(sender, &self.stored, &key, &planned.call, head).await?;
         Ok(redeemed(sent, planned.payout))
     }
