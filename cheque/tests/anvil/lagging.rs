@@ -44,7 +44,7 @@ impl Provider for Lagging {
 }
 
 /// The party's sender over such a way.
-fn lagging(world: &World, number: u8, lag: usize) -> Sender {
+pub(crate) fn lagging(world: &World, number: u8, lag: usize) -> Sender {
     let node = world.node.provider.clone();
     let lag = Arc::new(AtomicUsize::new(lag));
     let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();

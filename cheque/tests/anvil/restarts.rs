@@ -1,14 +1,17 @@
 //! Being killed between two steps.
 
-use crate::cast::{Cast, rejection, state};
+use crate::cast::{Cast, opened, play, rejection, state};
 use crate::node::coins;
-use alloy_primitives::U256;
-use cheque::chain::{ChainError, DepositState, OnceError, PayerError};
+use alloy_primitives::{Address, U256};
+use cheque::chain::{
+    Call, ChainError, DepositRecord, DepositState, Funding, OnceError, PayerError, RedeemError,
+    RedeemOptions,
+};
 use cheque::store::Redb;
 use cheque::{Amount, Proof, Rejection};
-use cheque_bindings::IChequeBank::IChequeBankErrors;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The store of a party, opened anew: as a process that was killed and started again sees it.
 fn reopened(directory: &Path, name: &str) -> Arc<Redb> {
@@ -84,10 +87,10 @@ async fn a_deposit_that_was_stored_and_not_sent_is_opened_once() {
     assert_eq!(opened.deposit, planned.deposit);
     assert_eq!(state(&payer(), planned.id).await, DepositState::Active);
     let twice = payer().open(planned.id).await.unwrap_err();
-    let PayerError::Once(OnceError::Chain(ChainError::Refused(refusal))) = &twice else {
-        panic!("{twice}");
-    };
-    assert!(matches!(*refusal.0, IChequeBankErrors::PurseBusy(_)));
+    assert!(
+        matches!(twice, PayerError::IsOpen(id) if id == planned.id),
+        "{twice}"
+    );
     let held = world.coin(world.reader.bank().address()).await;
     assert_eq!(held, coins(600).to_u256(), "paid once");
 }
@@ -97,11 +100,7 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let directory = tempfile::tempdir().unwrap();
-    let impatient = cast
-        .payer
-        .sender
-        .clone()
-        .with_timeout(std::time::Duration::ZERO);
+    let impatient = cast.payer.sender.clone().with_timeout(Duration::ZERO);
     let payer = |sender| {
         let store = reopened(directory.path(), "payer");
         world.payer(&cast.payer, store).with_sender(sender)
@@ -119,11 +118,30 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let [(id, _)] = first[..] else {
         panic!("one deposit: {first:?}");
     };
-    // Once more at once: the same transaction. After ten blocks: a dearer one with the same nonce.
+    // Once more at once: the same transaction. After ten blocks: the same as long as it pays the market fee.
     let again = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(again.to_string().contains(&hash.to_string()), "{again}");
     world.node.anvil("anvil_dropTransaction", [hash]).await;
     world.node.mine(12).await;
+    let again = payer(impatient.clone()).open(id).await.unwrap_err();
+    assert!(again.to_string().contains(&hash.to_string()), "{again}");
+    world.node.anvil("anvil_dropTransaction", [hash]).await;
+
+    // Else a dearer one with the same nonce, if the account can pay that.
+    let dear = "0x2540be400";
+    world
+        .node
+        .anvil("anvil_setNextBlockBaseFeePerGas", [dear])
+        .await;
+    world.node.mine(1).await;
+    let poor = format!("{:#x}", coins(600).to_u256() + U256::from(1_000));
+    let account = cast.payer.address;
+    world.node.anvil("anvil_setBalance", (account, poor)).await;
+    let refused = payer(impatient.clone()).open(id).await.unwrap_err();
+    let PayerError::Once(OnceError::Chain(ChainError::NotEnoughCoin { .. })) = refused else {
+        panic!("{refused}");
+    };
+    world.node.endow(account).await;
     let dearer = payer(impatient).open(id).await.unwrap_err();
     assert!(!dearer.to_string().contains(&hash.to_string()), "{dearer}");
 
@@ -137,4 +155,97 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
         state(&payer(cast.payer.sender.clone()), id).await,
         DepositState::Active
     );
+}
+
+#[tokio::test]
+async fn a_redemption_that_waits_is_found_again_and_not_taken_for_somebody_elses() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let sender = cast.payees[winner].sender.clone();
+    let killed = sender.clone().with_timeout(Duration::ZERO);
+    let killed = payees[winner].clone().with_sender(killed);
+    let options = RedeemOptions::default();
+
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let waits = |error| match error {
+        RedeemError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => hash,
+        other => panic!("nothing mines it: {other}"),
+    };
+    let first = waits(killed.redeem(opened.id, &options).await.unwrap_err());
+    let again = waits(killed.redeem(opened.id, &options).await.unwrap_err());
+    assert_eq!(again, first);
+    let settled = killed.settle().await.unwrap().pop().unwrap();
+    assert_eq!(waits(settled.1.unwrap_err()), first);
+
+    // Mined, and the seed that `settle` has recorded for safety.
+    world.node.mine(1).await;
+    world.node.anvil("evm_setAutomine", [true]).await;
+    let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
+    assert_eq!((redeemed.sent.hash, redeemed.payout), (first, payout));
+}
+
+#[tokio::test]
+async fn a_deposit_that_is_sent_again_takes_the_money_that_it_was_to_take() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    payer
+        .ensure_funded(Address::ZERO, coins(700))
+        .await
+        .unwrap();
+    let mut request = cast.request(90);
+    request.funding = Funding::SendAlong;
+    let killed = cast.payer.sender.clone().with_timeout(Duration::ZERO);
+    let killed = payer.clone().with_sender(killed);
+    world.node.anvil("evm_setAutomine", [false]).await;
+    killed.create_deposit(&request).await.unwrap_err();
+    let id = payer.deposits().await.unwrap()[0].0;
+    let balance = coins(700).to_u256();
+
+    // Lost and dear by now.
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    world.node.mine(12).await;
+    let dear = "0x2540be400";
+    world
+        .node
+        .anvil("anvil_setNextBlockBaseFeePerGas", [dear])
+        .await;
+    world.node.mine(1).await;
+    killed.open(id).await.unwrap_err();
+    world.node.mine(1).await;
+    world.node.anvil("evm_setAutomine", [true]).await;
+    payer.open(id).await.unwrap();
+    assert_eq!(state(&payer, id).await, DepositState::Active);
+    assert_eq!(world.balance(cast.payer.address).await, balance);
+
+    // Lost to another transaction of the account.
+    world.node.anvil("evm_setAutomine", [false]).await;
+    killed.create_deposit(&request).await.unwrap_err();
+    let deposits = payer.deposits().await.unwrap();
+    let pending = |record: &DepositRecord| record.state == DepositState::Pending;
+    let id = deposits
+        .iter()
+        .find(|(_, record)| pending(record))
+        .unwrap()
+        .0;
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    world.node.anvil("evm_setAutomine", [true]).await;
+    let to = cast.payees[0].address;
+    let gift = Call::fund(world.reader.bank(), Address::ZERO, to, coins(1));
+    cast.payer.sender.send(&gift).await.unwrap();
+    let miner = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            world.node.mine(1).await;
+        }
+    };
+    let opened = tokio::select! {
+        opened = payer.open(id) => opened.unwrap(),
+        () = miner => unreachable!("it never ends"),
+    };
+    assert_eq!(opened.id, id);
+    assert_eq!(world.balance(cast.payer.address).await, balance);
 }

@@ -1,12 +1,14 @@
 //! Deposits in tokens.
 
 use crate::cast::{Cast, memory, opened, play, rejection};
+use crate::lagging::lagging;
 use crate::node;
-use crate::node::{Party, World};
+use crate::node::{Party, World, coins};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::sol;
 use cheque::chain::{Call, Payee, PayerError, Rate, Rates, RedeemOptions};
 use cheque::{Amount, Rejection, TokenLimits};
+use std::time::Duration;
 
 sol! {
     interface TestToken {
@@ -26,16 +28,20 @@ async fn test_token(world: &World, party: &Party) -> Address {
     };
     party.sender.send(&deploy).await.unwrap();
     let token = cheque_bindings::CREATE2_DEPLOYER.create2_from_code(B256::ZERO, code);
+    mint(party, token, Amount::new(10_000_000_000)).await;
+    assert_eq!(world.reader.token(token).decimals().await.unwrap(), 6);
+    token
+}
+
+async fn mint(to: &Party, token: Address, amount: Amount) {
     let mint = Call::new(
         token,
         &TestToken::mintCall {
-            to: party.address,
-            amount: U256::from(10_000_000_000_u64),
+            to: to.address,
+            amount: amount.to_u256(),
         },
     );
-    party.sender.send(&mint).await.unwrap();
-    assert_eq!(world.reader.token(token).decimals().await.unwrap(), 6);
-    token
+    to.sender.send(&mint).await.unwrap();
 }
 
 #[tokio::test]
@@ -103,4 +109,30 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
     assert_eq!((redeemed.payout, payout), (total, total));
     let held = world.reader.token(token).balance(to).await.unwrap();
     assert_eq!(held, total.to_u256());
+}
+
+#[tokio::test]
+async fn a_token_deposit_that_was_mined_meanwhile_does_not_lack_money() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let token = test_token(world, &cast.payer).await;
+    let (payer, _) = cast.players();
+    let mut request = cast.request(60);
+    request.token = token;
+    let total = coins(600);
+    payer.ensure_funded(token, total).await.unwrap_err();
+    mint(&cast.payer, token, total).await;
+    payer.ensure_funded(token, total).await.unwrap();
+    // Mined at once, but this process is gone before it sees the receipt.
+    let killed = lagging(world, 1, usize::MAX).with_timeout(Duration::ZERO);
+    let killed = payer.clone().with_sender(killed);
+    killed.create_deposit(&request).await.unwrap_err();
+    let id = payer.deposits().await.unwrap()[0].0;
+    let opened = payer.open(id).await.unwrap();
+    assert_eq!(opened.sent.block, world.head().await);
+    let again = payer.open(id).await.unwrap_err();
+    assert!(
+        matches!(again, PayerError::IsOpen(of) if of == id),
+        "{again}"
+    );
 }

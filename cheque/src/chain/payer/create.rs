@@ -65,22 +65,34 @@ impl Payer {
     }
 
     /// Opens a stored deposit, and waits until the transaction is mined. Where one was sent before, it is this one that
-    /// is waited for, and replaced by one with a higher fee and the same nonce if it takes long.
+    /// is waited for, and replaced by one with a higher fee and the same nonce if it takes long. A deposit whose
+    /// transaction was seen in a block before is refused as [`PayerError::IsOpen`].
     pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let sender = self.sender_of(deposit.payer)?;
         let head = self.reader.head().await?.number;
-        let purse = (deposit.payer, deposit.token, deposit.lane);
+        let key = open_key(id);
+        let before = outbox::value_sent(&self.stored, &key).await?;
+        // First, for whether the money is there says nothing about a deposit that has it already.
+        if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
+            return Ok(Opened { id, deposit, sent });
+        }
+        let lane = deposit.lane;
+        let purse = (deposit.payer, deposit.token, lane);
         let idle = match self.reader.purse(purse, head).await? {
             Purse::Idle(idle) => idle,
-            // Mined already, or refused by the bank.
-            Purse::Open(_) => Amount::ZERO,
+            Purse::Open(open) if open == id => return Err(PayerError::IsOpen(id)),
+            Purse::Open(deposit) => return Err(PayerError::LaneBusy { lane, deposit }),
         };
-        let value = self
-            .value_for(&deposit, idle, Funding::BalanceFirst)
-            .await?;
+        // What was lost shall be sent with the same money.
+        let missing = Amount::new(deposit.amount).saturating_sub(idle).to_u256();
+        let funding = match before {
+            Some(value) if value >= missing => Funding::SendAlong,
+            _ => Funding::BalanceFirst,
+        };
+        let value = self.value_for(&deposit, idle, funding).await?;
         let call = Call::open(self.reader.bank(), &deposit, value);
-        let sent = outbox::send_once(sender, &self.stored, &open_key(id), &call, head).await?;
+        let sent = outbox::send_once(sender, &self.stored, &key, &call, head).await?;
         Ok(Opened { id, deposit, sent })
     }
 

@@ -70,6 +70,9 @@ pub enum PayerError {
     /// Such a deposit is in the store already.
     #[error("the store has deposit {0} already")]
     Exists(DepositId),
+    /// The deposit is open, and there is nothing left to do.
+    #[error("deposit {0} is open already")]
+    IsOpen(DepositId),
     /// The node is behind, or the clock is wrong. A cheque that is written after its draw can be made to win.
     #[error(
         "the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s"
