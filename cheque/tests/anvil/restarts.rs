@@ -4,10 +4,10 @@ use crate::cast::{Cast, opened, play, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
 use cheque::chain::{
-    Call, ChainError, DepositRecord, DepositState, Funding, OnceError, PayerError, RedeemError,
-    RedeemOptions,
+    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, PayerError,
+    RedeemError, RedeemOptions,
 };
-use cheque::store::Redb;
+use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit};
 use cheque::{Amount, Proof, Rejection};
 use std::path::Path;
 use std::sync::Arc;
@@ -248,4 +248,62 @@ async fn a_deposit_that_is_sent_again_takes_the_money_that_it_was_to_take() {
     };
     assert_eq!(opened.id, id);
     assert_eq!(world.balance(cast.payer.address).await, balance);
+}
+
+/// A store that takes its time to write what a payee receives.
+struct Slow {
+    memory: Memory,
+    wait: Duration,
+}
+
+impl Store for Slow {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.memory.get(table, key)
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let swap = self.memory.swap(changes);
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let _timeout = receiver.recv_timeout(self.wait);
+        drop(sender);
+        swap
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.memory.scan(table, prefix, each)
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    let mut request = cast.request(0);
+    request.draw = Draw::At(world.head().await + 80);
+    let mut proofs = Vec::new();
+    for _ in 0..2 {
+        let id = opened(world, &payer, &request).await.id;
+        let payment = payer.write_cheque(id, cast.payees[0].address, coins(1));
+        proofs.push(payment.await.unwrap().proof.unwrap());
+    }
+    let mut policy = world.policy(&cast.payees[0]);
+    let limits = policy.tokens.get_mut(&Address::ZERO).unwrap();
+    limits.max_exposure = coins(1_000);
+    let wait = Duration::from_secs(3);
+    let memory = Memory::new();
+    let store = Arc::new(Slow { memory, wait });
+    let payee = Payee::new(world.reader.clone(), policy, store);
+    payee.poll().await.unwrap();
+    // The host gives up while the payment is being written.
+    let first = payee.receive_payment(None, &proofs[0]);
+    let given_up = tokio::time::timeout(Duration::from_secs(1), first).await;
+    assert!(given_up.is_err());
+    let second = payee.receive_payment(None, &proofs[1]).await;
+    let Rejection::ExposureTooLarge { exposure, .. } = rejection(second) else {
+        panic!("the first one is kept");
+    };
+    assert_eq!(exposure, coins(1_200));
+    let kept = payee.holding(proofs[0].deposit_id()).await.unwrap();
+    assert_eq!(kept.unwrap().total(), coins(1));
 }

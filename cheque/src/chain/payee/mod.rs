@@ -39,7 +39,7 @@ struct Shared {
     /// The deposits in the store.
     book: OnceCell<Mutex<HashMap<DepositId, Known>>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
-    opening: tokio::sync::Mutex<()>,
+    opening: Arc<tokio::sync::Mutex<()>>,
     /// Deposits that were drawn and not won, by a draw block that is deep enough.
     lost: Mutex<HashSet<DepositId>>,
 }

@@ -1,13 +1,15 @@
 //! Taking payments.
 
-use super::Payee;
+use super::{Known, Payee};
 use crate::{
     Amount, Deposit, DepositId, Meta, Proof, Purse, Received, Rejection,
     chain::{ChainError, StoredError},
     receive_payment,
-    store::{Swap, Table, received_key},
+    store::{Change, Store, Swap, Table, received_key},
 };
 use alloy_primitives::Address;
+use std::sync::PoisonError;
+use tokio::sync::OwnedMutexGuard;
 
 /// A payment that is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,22 +60,50 @@ impl Payee {
             let old = old.map_err(StoredError::from)?;
             if old.is_none() && first.is_none() {
                 // A first payment waits for its turn, and looks again.
-                first = Some(self.shared.opening.lock().await);
+                first = Some(self.shared.opening.clone().lock_owned().await);
                 continue;
             }
             let received = self.judge(from, id, proof, old.as_ref()).await?;
-            let new = received.meta().to_bytes();
-            let swap = self
-                .stored
-                .set(Table::Received, key.clone(), bytes, Some(new))
-                .await?;
+            let meta = received.meta().clone();
+            let (swap, turn) = self.keep(key.clone(), bytes, meta, first).await?;
+            first = turn;
             if swap == Swap::Done {
-                if old.is_none() {
-                    self.book().await?.insert(id, received.meta().into());
-                }
                 return Ok(accepted(id, &received));
             }
         }
+    }
+
+    /// Stores a meta and counts its deposit, both or none, even if nobody waits for it any more. A first payment's turn
+    /// lasts until then.
+    async fn keep(
+        &self,
+        key: Vec<u8>,
+        old: Option<Vec<u8>>,
+        meta: Meta,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> Result<(Swap, Option<OwnedMutexGuard<()>>), StoredError> {
+        // So that there is a book, with the deposits of before.
+        drop(self.book().await?);
+        let shared = self.shared.clone();
+        let work = move |store: &dyn Store| {
+            let new = meta.to_bytes();
+            let change = Change {
+                table: Table::Received,
+                key: &key,
+                old: old.as_deref(),
+                new: Some(&new),
+            };
+            let swap = store.swap(&[change])?;
+            if swap == Swap::Done
+                && old.is_none()
+                && let Some(book) = shared.book.get()
+            {
+                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+                book.insert(meta.deposit_id(), Known::from(&meta));
+            }
+            Ok((swap, turn))
+        };
+        self.stored.blocking(work).await
     }
 
     async fn judge(
