@@ -13,6 +13,7 @@ use eyre::{Result, WrapErr, ensure, eyre};
 use crate::{
     amount::{AmountText, Token},
     opts::StoreOpts,
+    output::Output,
 };
 
 /// Wei in one whole native coin.
@@ -51,6 +52,14 @@ impl StoreOpts {
     pub(crate) async fn payer(&self, reader: Reader) -> Result<Payer> {
         Ok(Payer::new(reader, Arc::new(self.open().await?)))
     }
+}
+
+/// Looks at the chain once, and warns of deposits that cannot be followed.
+pub(crate) async fn look(payer: &Payer, out: &Output) -> Result<()> {
+    for (id, error) in payer.poll().await?.errors {
+        out.warn(format!("deposit {id} cannot be followed: {error}"));
+    }
+    Ok(())
 }
 
 /// The wallet's key as one that signs cheques, openings and consents.

@@ -31,7 +31,7 @@ pub use outbox::OnceError;
 pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
-    SignedOpening,
+    Polled, SignedOpening,
 };
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};

@@ -2,8 +2,8 @@
 
 use crate::node::{Party, World, coins};
 use cheque::chain::{
-    Accepted, DepositRequest, DepositState, Draw, Opened, Payee, Payer, Payment, ReceiveError,
-    RedeemError,
+    Accepted, DepositEvent, DepositRequest, DepositState, Draw, Opened, Payee, Payer, Payment,
+    ReceiveError, RedeemError,
 };
 use cheque::store::Memory;
 use cheque::{Amount, DepositId, Outcome, Rejection};
@@ -22,8 +22,15 @@ pub(crate) fn request(payees: &[&Party], signer: &Party, draw_in: u64) -> Deposi
     request
 }
 
+/// Looks at the chain, and everything is all right.
+pub(crate) async fn poll(payer: &Payer) -> Vec<DepositEvent> {
+    let polled = payer.poll().await.unwrap();
+    assert!(polled.errors.is_empty(), "{:?}", polled.errors);
+    polled.events
+}
+
 pub(crate) async fn state(payer: &Payer, id: DepositId) -> DepositState {
-    payer.poll().await.unwrap();
+    poll(payer).await;
     payer.deposit(id).await.unwrap().state
 }
 

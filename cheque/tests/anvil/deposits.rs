@@ -1,10 +1,11 @@
 //! Opening deposits, and following them.
 
-use crate::cast::{Cast, memory, opened, pay, rejection, state};
+use crate::cast::{Cast, memory, opened, pay, poll, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
 use cheque::Rejection;
 use cheque::chain::{Call, DepositState, Draw, FoundDeposit, Payee, Payer, PayerError};
+use cheque::store::{Change, Store, Swap, Table, deposit_key};
 
 #[tokio::test]
 async fn cheques_stop_at_the_payers_cutoff_and_payments_at_the_payees() {
@@ -137,7 +138,7 @@ async fn a_deposit_that_a_reorganisation_takes_away_is_pending_again_and_then_lo
 
     world.node.anvil("evm_revert", [snapshot]).await;
     world.node.mine(3).await;
-    payer.poll().await.unwrap();
+    poll(&payer).await;
     let event = events.try_recv().unwrap();
     assert_eq!(
         (event.before, event.state),
@@ -153,7 +154,7 @@ async fn a_deposit_that_a_reorganisation_takes_away_is_pending_again_and_then_lo
 
     // Too late to open it again: the bank wants a lead of 4 blocks.
     world.node.mine_to(opened.deposit.drawBlock - 4).await;
-    payer.poll().await.unwrap();
+    poll(&payer).await;
     assert_eq!(events.try_recv().unwrap().state, DepositState::Lost);
     let refused = payer.open(id).await.unwrap_err();
     assert!(matches!(&refused, PayerError::Once(_)), "{refused}");
@@ -249,7 +250,7 @@ async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
 
     cast.world.node.anvil("evm_increaseTime", [3_600]).await;
     cast.world.node.mine(1).await;
-    payer.poll().await.unwrap();
+    poll(&payer).await;
     let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap_err();
     assert!(
         matches!(refused, PayerError::StaleView { limit: 60, .. }),
@@ -259,4 +260,46 @@ async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
     assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
     let last = payer.last_cheque(id, payee).await.unwrap().unwrap();
     assert_eq!(last.0, coins(1), "nothing was recorded");
+}
+
+#[tokio::test]
+async fn a_deposit_that_cannot_be_followed_does_not_hold_up_the_others() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, _) = cast.players();
+    let mut request = cast.request(40);
+    request.redeem_window = Some(60);
+    let broken = opened(world, &payer, &request).await;
+    let good = opened(world, &payer, &cast.request(120)).await;
+    let payee = cast.payees[0].address;
+
+    // Its list of payees is lost, so nobody knows who has won.
+    let key = deposit_key(world.reader.bank(), broken.id);
+    let list = cast.store.get(Table::Trees, &key).unwrap();
+    let change = Change {
+        table: Table::Trees,
+        key: &key,
+        old: list.as_deref(),
+        new: None,
+    };
+    assert_eq!(cast.store.swap(&[change]).unwrap(), Swap::Done);
+    world.node.mine_to(broken.deposit.drawBlock + 1).await;
+    let restarted = world.payer(&cast.payer, cast.store.clone());
+    let polled = restarted.poll().await.unwrap();
+    let [(of, PayerError::NoList(_))] = &polled.errors[..] else {
+        panic!("{polled:?}");
+    };
+    assert_eq!(*of, broken.id);
+    let payment = restarted.write_cheque(good.id, payee, coins(1)).await;
+    assert!(payment.unwrap().proof.is_some());
+    let parts = restarted.pay(payee, Address::ZERO, coins(1)).await.unwrap();
+    assert_eq!(parts[0].deposit, good.id);
+
+    // And what is not known does not keep the money from coming back.
+    let record = restarted.deposit(broken.id).await.unwrap();
+    assert_eq!(record.state, DepositState::Expired);
+    world.node.mine_to(broken.deposit.lastRedeemBlock).await;
+    let _same_errors = restarted.poll().await.unwrap();
+    let record = restarted.deposit(broken.id).await.unwrap();
+    assert_eq!(record.state, DepositState::Reclaimable);
 }

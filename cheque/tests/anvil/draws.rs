@@ -1,6 +1,6 @@
 //! What happens after the draw.
 
-use crate::cast::{Cast, memory, not_payable, opened, pay, play, request, state};
+use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, state};
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::chain::{
@@ -27,7 +27,7 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
         world.coin(world.reader.bank().address()).await,
         U256::from(coins(600).get())
     );
-    payer.poll().await.unwrap();
+    poll(&payer).await;
     let (winner, payout) = play(world, &payer, &payees, &opened).await;
     assert_eq!(
         payout.get(),
@@ -41,7 +41,7 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
             winner: Some(payees[winner].policy().payee),
         },
     ];
-    payer.poll().await.unwrap();
+    poll(&payer).await;
     for state in states {
         let event = events.try_recv().unwrap();
         assert_eq!((event.id, event.state), (id, state));

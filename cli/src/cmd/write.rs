@@ -175,7 +175,10 @@ pub(crate) async fn proof_of(
         return Ok(proof.clone());
     }
     let id = payment.deposit;
-    payer.poll().await?;
+    let polled = payer.poll().await?;
+    if let Some((_, error)) = polled.errors.into_iter().find(|(of, _)| *of == id) {
+        bail!("nothing was paid: deposit {id} cannot be followed: {error}");
+    }
     match payer.deposit(id).await?.state {
         DepositState::Active => {}
         DepositState::Pending => bail!(

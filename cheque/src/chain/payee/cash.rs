@@ -133,8 +133,14 @@ impl Payee {
     ) -> Result<Vec<(DepositId, Result<Redeemed, RedeemError>)>, RedeemError> {
         let options = RedeemOptions::default();
         let mut results = Vec::new();
-        for meta in self.won().await? {
-            let id = meta.deposit_id();
+        for (id, meta) in self.won().await? {
+            let meta = match meta {
+                Ok(meta) => meta,
+                Err(error) => {
+                    results.push((id, Err(error)));
+                    continue;
+                }
+            };
             let result = self.redeem(id, &options).await;
             if result.is_err() {
                 // What stopped the redemption may stop this too; the next block is another try.
@@ -145,8 +151,8 @@ impl Payee {
         Ok(results)
     }
 
-    /// What can be redeemed now: drawn, won, and still open.
-    pub async fn won(&self) -> Result<Vec<Meta>, RedeemError> {
+    /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
+    pub async fn won(&self) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
         let head = self.reader.head().await?.number;
         let confirmed = self.reader.confirmed(head);
         let mut due = self.ledger().await?;
@@ -180,7 +186,10 @@ impl Payee {
                     let seed = match seed {
                         Ok(seed) => seed.map(|(seed, _)| seed),
                         Err(RedeemError::SeedLost(_)) => None,
-                        Err(error) => return Err(error),
+                        Err(error) => {
+                            won.push((id, Err(error)));
+                            continue;
+                        }
                     };
                     seeds.insert(terms.drawBlock, seed);
                     seed
@@ -190,7 +199,7 @@ impl Payee {
                 continue;
             };
             if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
-                won.push(meta);
+                won.push((id, Ok(meta)));
             } else if terms.drawBlock <= confirmed {
                 let lost = self.shared.lost.lock();
                 lost.unwrap_or_else(PoisonError::into_inner).insert(id);

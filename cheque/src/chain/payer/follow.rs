@@ -34,6 +34,17 @@ pub struct DepositEvent {
     pub state: DepositState,
 }
 
+/// What a poll has found.
+#[derive(Debug, Default)]
+#[must_use = "deposits that could not be followed are among the errors"]
+pub struct Polled {
+    /// What has changed.
+    pub events: Vec<DepositEvent>,
+    /// Deposits that could not be followed to the end, and why. Others are not held up by them. Nothing is paid from one
+    /// whose state is unknown.
+    pub errors: Vec<(DepositId, PayerError)>,
+}
+
 /// What one look at the chain has shown.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -50,8 +61,8 @@ impl Payer {
     }
 
     /// Looks at the chain once, stores what has changed, and tells the subscribers. Sends no transaction. What it finds
-    /// depends on the chain alone.
-    pub async fn poll(&self) -> Result<Vec<DepositEvent>, PayerError> {
+    /// depends on the chain alone. What is wrong with one deposit is in the result, and does not hold up the others.
+    pub async fn poll(&self) -> Result<Polled, PayerError> {
         let _one_at_a_time = self.shared.looking.lock().await;
         Ok(self.look_again().await?.1)
     }
@@ -60,8 +71,12 @@ impl Payer {
     pub async fn run(&self, mut on_error: impl FnMut(PayerError)) {
         let pause = Duration::from_secs(self.reader.profile().block_time.max(1));
         loop {
-            if let Err(error) = self.poll().await {
-                on_error(error);
+            match self.poll().await {
+                Ok(polled) => polled
+                    .errors
+                    .into_iter()
+                    .for_each(|(_, error)| on_error(error)),
+                Err(error) => on_error(error),
             }
             sleep(pause).await;
         }
@@ -107,7 +122,7 @@ impl Payer {
         look.filter(|look| look.at.elapsed() < block)
     }
 
-    async fn look_again(&self) -> Result<(Arc<Look>, Vec<DepositEvent>), PayerError> {
+    async fn look_again(&self) -> Result<(Arc<Look>, Polled), PayerError> {
         let at = Instant::now();
         let head = self.reader.head().await?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
@@ -130,40 +145,22 @@ impl Payer {
             .collect();
         let purses = self.reader.purses(&asked).await?;
 
-        let mut events = Vec::new();
+        let mut polled = Polled::default();
         let mut draws = HashMap::new();
         for ((id, record), purses) in live.into_iter().zip(purses.chunks_exact(2)) {
-            let facts = Facts {
-                head: head.number,
-                confirmed,
-                now: purses[0],
-                before: purses[1],
-                closed: self.closed(id, &record, head.number, purses[0]).await?,
-                winner: self
-                    .winner(id, &record, confirmed, purses[0], &mut draws)
-                    .await?,
-            };
-            let terms = &record.deposit;
-            let cutoff = cutoff(self.reader.profile());
-            let (new, settled) = state(id, terms, cutoff, self.reader.min_lead(), &facts);
-            states.insert(id, new);
-            let changed = DepositRecord {
-                state: new,
-                settled,
-                ..record.clone()
-            };
-            if changed != record && self.keep(id, &record, &changed).await? && new != record.state {
-                let event = DepositEvent {
-                    id,
-                    before: record.state,
-                    state: new,
-                };
-                if new == DepositState::Active {
-                    outbox::done(&self.stored, &open_key(id)).await?;
+            let at = (head.number, confirmed);
+            match self
+                .follow(id, &record, at, purses, &mut draws, &mut polled)
+                .await
+            {
+                Ok(state) => {
+                    states.insert(id, state);
                 }
-                // At once, for the next deposit may fail. Nobody listening is fine.
-                let _ = self.shared.events.send(event);
-                events.push(event);
+                Err(error) => {
+                    // Not active, whatever it was before.
+                    states.remove(&id);
+                    polled.errors.push((id, error));
+                }
             }
         }
         self.forget_trees(&states);
@@ -173,7 +170,54 @@ impl Payer {
             .look
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
-        Ok((look, events))
+        Ok((look, polled))
+    }
+
+    /// Where one deposit stands now, by its purse at the head and at the confirmed block. A change is stored and told.
+    async fn follow(
+        &self,
+        id: DepositId,
+        record: &DepositRecord,
+        (head, confirmed): (u64, u64),
+        purses: &[Purse],
+        draws: &mut HashMap<u64, Option<DrawBlock>>,
+        polled: &mut Polled,
+    ) -> Result<DepositState, PayerError> {
+        let winner = self.winner(id, record, confirmed, purses[0], draws).await;
+        // Money can be taken back even where nobody knows who might have won.
+        let winner = winner.unwrap_or_else(|error| {
+            polled.errors.push((id, error));
+            None
+        });
+        let facts = Facts {
+            head,
+            confirmed,
+            now: purses[0],
+            before: purses[1],
+            closed: self.closed(id, record, head, purses[0]).await?,
+            winner,
+        };
+        let cutoff = cutoff(self.reader.profile());
+        let (new, settled) = state(id, &record.deposit, cutoff, self.reader.min_lead(), &facts);
+        let changed = DepositRecord {
+            state: new,
+            settled,
+            ..record.clone()
+        };
+        if changed != *record && self.keep(id, record, &changed).await? && new != record.state {
+            let event = DepositEvent {
+                id,
+                before: record.state,
+                state: new,
+            };
+            // At once, for what comes next may fail. Nobody listening is fine.
+            let _ = self.shared.events.send(event);
+            polled.events.push(event);
+            if new == DepositState::Active {
+                outbox::done(&self.stored, &open_key(id)).await?;
+            }
+        }
+        Ok(new)
     }
 
     async fn closed(

@@ -10,7 +10,7 @@ mod state;
 pub(super) use create::purpose;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
-pub use follow::DepositEvent;
+pub use follow::{DepositEvent, Polled};
 pub use pay::Payment;
 pub use request::{DepositRequest, Draw, Funding, Planned};
 

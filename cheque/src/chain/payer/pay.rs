@@ -229,7 +229,7 @@ impl Payer {
         for (id, _) in self.active(&look, token, key.address()).await? {
             let old = match self.account(id, payee).await {
                 Ok(old) => old,
-                Err(PayerError::UnknownPayee { .. }) => continue,
+                Err(PayerError::UnknownPayee { .. } | PayerError::NoList(_)) => continue,
                 Err(error) => return Err(error),
             };
             let take = rest.min(old.1.left());

@@ -124,7 +124,7 @@ impl Stage {
         self.reach(opened + self.reader.profile().confirmations - 1)
             .await?;
         loop {
-            self.payer.poll().await?;
+            self.look().await?;
             match self.payer.deposit(id).await?.state {
                 DepositState::Active => return Ok(()),
                 DepositState::Pending => sleep(Duration::from_millis(100)).await,
@@ -202,16 +202,26 @@ impl Stage {
         Ok(())
     }
 
+    /// The payer's look at the chain.
+    async fn look(&self) -> Result<()> {
+        match self.payer.poll().await?.errors.pop() {
+            Some((_, error)) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Asks every payee whether it has won; the winner redeems.
     async fn cash(&mut self, id: DepositId, script: &Script, round: &mut Round) -> Result<()> {
         let mut winners = Vec::new();
         for (number, actor) in self.actors.iter().enumerate() {
             let won = actor.payee.won().await?;
-            if won.iter().any(|meta| meta.deposit_id() == id) {
-                winners.push(number);
+            for (of, meta) in won {
+                if meta?.deposit_id() == id && of == id {
+                    winners.push(number);
+                }
             }
         }
-        self.payer.poll().await?;
+        self.look().await?;
         let state = self.payer.deposit(id).await?.state;
         let expected = winners.first().map(|number| self.actors[*number].address);
         ensure!(

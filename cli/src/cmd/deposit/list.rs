@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     opts::{ChainOpts, StoreOpts},
     output::{Output, table},
+    payer::look,
     show,
 };
 
@@ -43,7 +44,7 @@ const STATES: [&str; 8] = [
 impl ListArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let payer = self.store.payer(self.chain.reader().await?).await?;
-        payer.poll().await?;
+        look(&payer, out).await?;
         let mut deposits = payer.deposits().await?;
         deposits.retain(|(_, record)| {
             let state = self.state.as_deref();

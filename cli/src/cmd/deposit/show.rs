@@ -9,6 +9,7 @@ use super::list::{add_state, state_text};
 use crate::{
     opts::{ChainOpts, StoreOpts},
     output::{Output, fields, table},
+    payer::look,
     show,
     token::token_at,
 };
@@ -36,7 +37,7 @@ pub(super) struct ShowArgs {
 impl ShowArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let payer = self.store.payer(self.chain.reader().await?).await?;
-        payer.poll().await?;
+        look(&payer, out).await?;
         let record = payer.deposit(self.id).await?;
         let terms = &record.deposit;
         let token = token_at(terms.token, payer.reader()).await?;

@@ -15,6 +15,7 @@ use super::list::{add_state, state_text};
 use crate::{
     opts::{ChainOpts, StoreOpts},
     output::Output,
+    payer::look,
 };
 
 /// Print every change of state of the deposits, as the chain moves on
@@ -39,7 +40,7 @@ pub(super) struct WatchArgs {
 impl WatchArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let mut known = self.look(&reader).await?;
+        let mut known = self.look(&reader, out).await?;
         for (id, state) in &known {
             announce(*id, state, out)?;
         }
@@ -49,7 +50,7 @@ impl WatchArgs {
                 return Ok(());
             }
             sleep(pause).await;
-            let now = match self.look(&reader).await {
+            let now = match self.look(&reader, out).await {
                 Ok(now) => now,
                 Err(error) => {
                     out.warn(format!("{error:#}; trying again"));
@@ -67,9 +68,9 @@ impl WatchArgs {
     }
 
     /// Where the deposits stand now. The store is open only for that long, so that other commands can be used meanwhile.
-    async fn look(&self, reader: &Reader) -> Result<Vec<(DepositId, DepositState)>> {
+    async fn look(&self, reader: &Reader, out: &Output) -> Result<Vec<(DepositId, DepositState)>> {
         let payer = self.store.payer(reader.clone()).await?;
-        payer.poll().await?;
+        look(&payer, out).await?;
         if let Some(id) = self.id {
             return Ok(vec![(id, payer.deposit(id).await?.state)]);
         }
