@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
+import {Handler} from "./Handler.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @notice The seven invariants, numbered as in README.md beside this file, after any sequence of calls.
+contract InvariantsTest is Test {
+    uint64 private constant LANES = 4;
+
+    Handler private handler;
+    IChequeBank private bank;
+
+    function setUp() public {
+        handler = new Handler();
+        handler.setUp();
+        bank = handler.theBank();
+        targetContract(address(handler));
+        targetSelector(FuzzSelector(address(handler), handler.calls()));
+    }
+
+    /// @dev sum B + sum I, and the sum of the amounts of open deposits, as the bank tells them.
+    function _accounted(address asset) private view returns (uint256 idle, uint256 locked) {
+        address[] memory accounts = handler.allAccounts();
+        for (uint256 i = 0; i < accounts.length; i++) {
+            for (uint64 lane = 0; lane < LANES; lane++) {
+                (uint256 money, bytes32 id) = bank.purse(accounts[i], asset, lane);
+                idle += money;
+                if (id != 0) locked += handler.terms(id).amount;
+            }
+        }
+    }
+
+    /// 1: what came in is what went out, what is idle and what is open; and the bank holds it (2).
+    function invariant_1and2_NothingIsLostOrMade() public view {
+        address[] memory assets = handler.allAssets();
+        for (uint256 i = 0; i < assets.length; i++) {
+            address asset = assets[i];
+            (uint256 idle, uint256 locked) = _accounted(asset);
+            uint256 out = handler.withdrawn(asset) + handler.paidStraight(asset);
+            assertEq(handler.funded(asset), out + idle + locked, "1: funded");
+            assertEq(handler.holdings(asset), idle + locked + handler.forced(asset), "2: holdings");
+        }
+    }
+
+    /// 3: a deposit is closed at most once, and pays at most its amount. 4: at most one leaf could be redeemed.
+    function invariant_3and4_ADepositPaysOnePayeeOnce() public view {
+        bytes32[] memory ids = handler.allIds();
+        for (uint256 i = 0; i < ids.length; i++) {
+            assertLe(handler.closedTimes(ids[i]), 1, "3: closed twice");
+            assertLe(handler.paidFor(ids[i]), handler.terms(ids[i]).amount, "3: paid more");
+        }
+        assertLe(handler.mostWinners(), 1, "4: two winners");
+    }
+
+    /// 5: a deposit that nobody redeemed, nor reclaimed after its last block, is in its purse.
+    function invariant_5_OpenDepositsStay() public view {
+        bytes32[] memory ids = handler.allIds();
+        for (uint256 i = 0; i < ids.length; i++) {
+            IChequeBank.Deposit memory d = handler.terms(ids[i]);
+            (, bytes32 id) = bank.purse(d.payer, d.token, d.lane);
+            if (handler.closedTimes(ids[i]) == 0) {
+                assertEq(id, ids[i], "5: gone");
+            } else {
+                assertTrue(id != ids[i], "5: open again");
+                uint256 closed = handler.closedAt(ids[i]);
+                bool inTime = closed > d.drawBlock && closed <= d.lastRedeemBlock;
+                assertEq(inTime, handler.wasRedeemed(ids[i]), "5: redeemed before its end, reclaimed after it");
+            }
+        }
+    }
+
+    /// 6: each purse holds what the books say, which no one but its account ever lowered. 7: and no more than fits.
+    function invariant_6and7_MoneyMovesByItsAccountOnly() public view {
+        address[] memory accounts = handler.allAccounts();
+        address[] memory assets = handler.allAssets();
+        for (uint256 i = 0; i < accounts.length; i++) {
+            for (uint256 j = 0; j < assets.length; j++) {
+                for (uint64 lane = 0; lane < LANES; lane++) {
+                    (uint256 idle, bytes32 id) = bank.purse(accounts[i], assets[j], lane);
+                    assertEq(idle, handler.idleOf(accounts[i], assets[j], lane), "6: idle");
+                    assertEq(id, handler.openIn(accounts[i], assets[j], lane), "6: open");
+                    if (lane > 0) assertLe(idle, type(uint128).max, "7: as large as an id");
+                }
+            }
+        }
+    }
+
+    /// The handlers are no idle talk: each outcome that they are written for comes about.
+    function test_HandlersReachWhatTheyAreFor() public {
+        bytes4[] memory calls = handler.calls();
+        for (uint256 i = 0; i < 2400; i++) {
+            uint256 dice = uint256(keccak256(abi.encode("dice", i)));
+            (bool done, bytes memory answer) =
+                address(handler).call(abi.encodeWithSelector(calls[dice % calls.length], dice));
+            assertTrue(done, string(answer));
+        }
+        bytes32[27] memory reached = [
+            bytes32("fund"),
+            "fundWithAuthorization",
+            "fundBadly",
+            "force",
+            "withdraw",
+            "withdrawFor",
+            "withdrawal replayed",
+            "withdrawal refused by recipient",
+            "open",
+            "planted tree opened",
+            "no authorization",
+            "reopen",
+            "reopen after the end",
+            "reclaim",
+            "held back, then opened",
+            "held back too long",
+            "recordSeed",
+            "bad header refused",
+            "redeem",
+            "redeem straight out",
+            "redeem with consent",
+            "payout refused by its recipient",
+            "stale cheque refused",
+            "item paid",
+            "item skipped",
+            "replay refused",
+            "reentry refused"
+        ];
+        for (uint256 i = 0; i < reached.length; i++) {
+            assertGt(handler.times(reached[i]), 0, string(abi.encodePacked(reached[i])));
+        }
+        invariant_1and2_NothingIsLostOrMade();
+        invariant_3and4_ADepositPaysOnePayeeOnce();
+        invariant_5_OpenDepositsStay();
+        invariant_6and7_MoneyMovesByItsAccountOnly();
+    }
+}

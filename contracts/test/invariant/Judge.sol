@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
+import {AllowanceTrees, Leaf} from "../utils/AllowanceTrees.sol";
+import {World} from "./World.sol";
+
+/// @notice A second writing of what should become of a redemption, from the books alone: the bank is not asked.
+abstract contract Judge is World {
+    /// @dev A redemption, who sends it, and what its maker knows about it.
+    struct Attempt {
+        IChequeBank.Redemption x;
+        bytes32 id;
+        address caller;
+        bool signed; // by the deposit's signer, over this cheque
+        bool steps; // k and x fit the anchor
+        bool consented; // the payee signed for this total and recipient
+    }
+
+    function _totalOf(IChequeBank.Redemption memory x) internal pure returns (uint256) {
+        return uint256(x.spent) + x.k * x.step;
+    }
+
+    function _foresee(Attempt memory a, bool batch) internal view returns (IChequeBank.Outcome, uint256 payout) {
+        IChequeBank.Redemption memory x = a.x;
+        IChequeBank.Deposit memory d = x.deposit;
+        if (a.id == 0 || openIn[d.payer][d.token][d.lane] != a.id) return (IChequeBank.Outcome.NotOpen, 0);
+        if (_now() <= d.drawBlock) return (IChequeBank.Outcome.TooEarly, 0);
+        if (_now() > d.lastRedeemBlock) return (IChequeBank.Outcome.TooLate, 0);
+        if (_totalOf(x) == 0) return (IChequeBank.Outcome.NothingSpent, 0);
+        if (_totalOf(x) > x.allowance) return (IChequeBank.Outcome.OverAllowance, 0);
+        (bool proven, uint256 start) = _walk(x);
+        if (!proven) return (IChequeBank.Outcome.BadProof, 0);
+        if (!a.signed) return (IChequeBank.Outcome.BadSignature, 0);
+        if (!a.steps) return (IChequeBank.Outcome.BadStream, 0);
+        if (!recorded[d.drawBlock]) {
+            bool late = _now() > uint256(d.drawBlock) + 8191;
+            if (x.header.length == 0 || late) return (IChequeBank.Outcome.SeedUnknown, 0);
+            bool same = keccak256(x.header) == keccak256(headerOf[d.drawBlock]);
+            if (!same || _provable(d.drawBlock) == 0) return (IChequeBank.Outcome.BadHeader, 0);
+        }
+        uint256 range;
+        (payout, range) = _payoutAndRange(d, x.allowance, _totalOf(x));
+        uint256 roll = _rollOf(a.id, d.amount, mixOf[d.drawBlock]);
+        if (roll < start || roll >= start + range) return (IChequeBank.Outcome.Loses, payout);
+        return (_agreed(a, payout, batch) ? IChequeBank.Outcome.Payable : IChequeBank.Outcome.ConsentMissing, payout);
+    }
+
+    function _agreed(Attempt memory a, uint256 payout, bool batch) private view returns (bool) {
+        if (batch && a.x.to != address(0)) return false;
+        if (a.caller == a.x.payee) return true;
+        if (payout == a.x.deposit.amount && a.x.to == address(0)) return true;
+        return a.consented && !(batch && a.x.payee == address(wallet));
+    }
+
+    /// @dev The proof with all sums in 256 bits.
+    function _walk(IChequeBank.Redemption memory x) internal pure returns (bool, uint256 start) {
+        uint256 depth = x.siblings.length / 48;
+        if (x.siblings.length % 48 != 0 || depth > 40 || x.path >> depth != 0) return (false, 0);
+        bytes32 node = AllowanceTrees.hashLeaf(Leaf(x.payee, x.allowance, x.salt));
+        uint256 sum = x.allowance;
+        for (uint256 i = 0; i < depth; i++) {
+            (bytes32 hash, uint128 other) = _level(x.siblings, i);
+            bool isRight = (x.path >> i) & 1 == 1;
+            node = isRight
+                ? AllowanceTrees.hashInner(hash, other, node, sum)
+                : AllowanceTrees.hashInner(node, sum, hash, other);
+            if (isRight) start += other;
+            sum += other;
+        }
+        return (node == x.deposit.root && sum == x.deposit.amount, start);
+    }
+
+    function _level(bytes memory siblings, uint256 i) private pure returns (bytes32 hash, uint128 sum) {
+        bytes32 right;
+        assembly ("memory-safe") {
+            hash := mload(add(siblings, add(32, mul(48, i))))
+            right := mload(add(siblings, add(48, mul(48, i))))
+        }
+        sum = uint128(uint256(right));
+    }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
+import {Headers} from "../utils/Headers.sol";
+import {Judge} from "./Judge.sol";
+import {OpenHandler} from "./OpenHandler.sol";
+
+/// @notice Draws and redemptions, by payees, by relayers with consent and without, one by one and in batches; and what
+/// payers and strangers try instead. The bank must decide each as `Judge` does.
+abstract contract RedeemHandler is OpenHandler, Judge {
+    /// @dev Redemptions that were paid, to be tried again.
+    bytes[] private _paid;
+
+    /* SEEDS */
+
+    function recordSeed(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        uint64 number = _someRound(dice).deposit.drawBlock;
+        _showHash(number);
+        bytes memory header = headerOf[number];
+        bytes32 expected = recorded[number] ? mixOf[number] : _provable(number);
+        bytes memory data = abi.encodeCall(IChequeBank.recordSeed, (number, header));
+        (bool done, bytes memory answer) = _call(relayer, 0, data);
+        assertEq(done, expected != 0, "recordSeed");
+        if (!done) return;
+        assertEq(abi.decode(answer, (bytes32)), expected, "seed");
+        if (!recorded[number]) times["recordSeed"]++;
+        recorded[number] = true;
+    }
+
+    /// @dev Headers of other blocks, of blocks to come, too old, and changed ones decide nothing.
+    function recordSeedBadly(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        uint64 number = _someRound(dice).deposit.drawBlock;
+        if (recorded[number]) return;
+        _showHash(number);
+        bytes memory header = Headers.header(number, keccak256(abi.encode("chosen", dice)));
+        uint64 other = _someRound(dice >> 1).deposit.drawBlock;
+        if (_chance(dice, "other", 2) && other != number) header = headerOf[other];
+        (bool done, bytes memory answer) = _call(relayer, 0, abi.encodeCall(IChequeBank.recordSeed, (number, header)));
+        assertFalse(done, "chosen seed");
+        bool known = _now() > number && _now() <= uint256(number) + 8191;
+        _requireError(answer, known ? IChequeBank.InvalidHeader.selector : IChequeBank.BlockUnknown.selector);
+
+        uint256 unknown = _chance(dice, "future", 2) ? _now() + _pick(dice, "ahead", 300) : _now() - 8192;
+        if (recorded[unknown]) return;
+        (done, answer) = _call(relayer, 0, abi.encodeCall(IChequeBank.recordSeed, (unknown, header)));
+        assertFalse(done, "unknown block");
+        _requireError(answer, IChequeBank.BlockUnknown.selector);
+        times["bad header refused"]++;
+    }
+
+    /* ONE REDEMPTION */
+
+    function redeem(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        Round memory r = _drawnRound(dice);
+        _countWinners(r);
+        _redeem(_attempt(r, dice, _pick(dice, "mode", 8)));
+    }
+
+    function redeemByThePayee(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        _redeem(_attempt(_drawnRound(dice), dice, _pick(dice, "straight", 2)));
+    }
+
+    function redeemByARelayer(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        _redeem(_attempt(_drawnRound(dice), dice, 2 + _pick(dice, "straight", 2)));
+    }
+
+    /// @dev The payer has the cheques too, and hurries to close the deposit with an older one.
+    function raceWithAStaleCheque(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        Round memory r = _drawnRound(dice);
+        Attempt memory a = _attempt(r, dice, 4);
+        a.caller = a.x.payee == r.deposit.payer ? relayer : r.deposit.payer;
+        a.x.spent = uint128(1 + _pick(dice, "stale", a.x.allowance));
+        (a.x.anchor, a.x.step, a.x.k, a.x.x) = (0, 0, 0, 0);
+        _resign(a.x, r.id, signer);
+        (a.signed, a.steps) = (true, true);
+        // The payee consented to more than this.
+        a.x.consent = _consent(r, _keeper(a.x.payee), a.x.spent + 1, address(0));
+        (IChequeBank.Outcome outcome, uint256 payout) = _foresee(a, false);
+        if (outcome == IChequeBank.Outcome.Payable) assertEq(payout, r.deposit.amount, "a stale cheque pays");
+        if (outcome == IChequeBank.Outcome.ConsentMissing) times["stale cheque refused"]++;
+        _redeem(a);
+    }
+
+    function _redeem(Attempt memory a) private {
+        (IChequeBank.Outcome outcome, uint256 payout) = _foresee(a, false);
+        _showHash(a.x.deposit.drawBlock);
+        vm.prank(a.caller);
+        (IChequeBank.Outcome said,) = bank.outcomeOf(a.x);
+        assertEq(uint8(said), uint8(outcome), "outcomeOf");
+
+        address asset = a.x.deposit.token;
+        address to = a.x.to;
+        bool refused = asset == NATIVE && (to == address(refusing) || to == address(burning));
+        uint256 before = _tokensOf(to, asset);
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        if (outcome != IChequeBank.Outcome.Payable) {
+            assertFalse(done, "redeem");
+            assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, outcome));
+            return;
+        }
+        assertEq(done, !refused, "payable");
+        if (refused) {
+            times["payout refused by its recipient"]++;
+            return;
+        }
+        assertEq(abi.decode(answer, (uint128)), payout, "payout");
+        if (to != address(0)) assertEq(_tokensOf(to, asset), before + payout, "received");
+        _bookRedemption(a, payout);
+        times[to == address(0) ? bytes32("redeem") : bytes32("redeem straight out")]++;
+        if (a.caller != a.x.payee && a.consented) times["redeem with consent"]++;
+    }
+
+    function _bookRedemption(Attempt memory a, uint256 payout) private {
+        IChequeBank.Deposit memory d = a.x.deposit;
+        openIn[d.payer][d.token][d.lane] = 0;
+        _setIdle(d.payer, d.token, d.lane, d.amount - payout, d.payer);
+        if (a.x.to == address(0)) idleOf[a.x.payee][d.token][0] += payout;
+        else paidStraight[d.token] += payout;
+        _close(a.id, payout);
+        wasRedeemed[a.id] = true;
+        _paid.push(abi.encode(a));
+    }
+
+    /* BATCHES */
+
+    /// @dev Good and bad items in any order, and some of them twice.
+    function redeemBatch(uint256 dice) external live(dice) {
+        if (rounds.length == 0) return;
+        Attempt[] memory attempts = new Attempt[](1 + _pick(dice, "items", 5));
+        IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](attempts.length);
+        address caller = _chance(dice, "by a payee", 2) ? relayer : people[_pick(dice, "by", people.length)].addr;
+        for (uint256 i = 0; i < attempts.length; i++) {
+            uint256 d = uint256(keccak256(abi.encode(dice, "item", i)));
+            attempts[i] = i > 0 && _chance(d, "again", 5) ? attempts[i - 1] : _item(d);
+            attempts[i].caller = caller;
+            xs[i] = attempts[i].x;
+            _showHash(xs[i].deposit.drawBlock);
+        }
+        (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (xs)));
+        assertTrue(done, "a bad item stops a batch");
+        uint128[] memory payouts = abi.decode(answer, (uint128[]));
+        for (uint256 i = 0; i < attempts.length; i++) {
+            (IChequeBank.Outcome outcome, uint256 payout) = _foresee(attempts[i], true);
+            bool pays = outcome == IChequeBank.Outcome.Payable;
+            assertEq(payouts[i], pays ? payout : 0, "payout of an item");
+            if (pays) _bookRedemption(attempts[i], payout);
+            times[pays ? bytes32("item paid") : bytes32("item skipped")]++;
+        }
+    }
+
+    /// @dev An item of a batch: one in six is poison, with terms that nobody opened and parts that nobody made.
+    function _item(uint256 dice) private returns (Attempt memory a) {
+        Round memory r = _drawnRound(dice);
+        a = _attempt(r, dice, _pick(dice, "mode", 8));
+        if (!_chance(dice, "poison", 6)) return a;
+        (a.x.siblings, a.x.header, a.x.signature) = (new bytes(47), new bytes(300), new bytes(64));
+        (a.x.spent, a.x.k, a.x.x) = (a.x.allowance, 0, 0);
+        if (!_chance(dice, "unopened", 2)) return a;
+        (a.id, a.x.deposit.root) = (0, keccak256(abi.encode(dice)));
+        (a.x.k, a.x.path, a.x.to) = (type(uint256).max, type(uint64).max, address(burning));
+    }
+
+    /* AGAIN */
+
+    function replay(uint256 dice) external live(dice) {
+        if (_paid.length == 0) return;
+        Attempt memory a = abi.decode(_paid[_pick(dice, "which", _paid.length)], (Attempt));
+        _showHash(a.x.deposit.drawBlock);
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        assertFalse(done, "paid twice");
+        assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
+        times["replay refused"]++;
+    }
+
+    /* ATTEMPTS */
+
+    /// @dev A round that has been drawn and is open, if the dice meet one; often one whose draw is waited for.
+    function _drawnRound(uint256 dice) private returns (Round memory r) {
+        for (uint256 i = 0; i < 6; i++) {
+            r = _someRound(uint256(keccak256(abi.encode(dice, i))));
+            IChequeBank.Deposit memory d = r.deposit;
+            bool open = openIn[d.payer][d.token][d.lane] == r.id;
+            if (open && _now() > d.drawBlock && _now() <= d.lastRedeemBlock) return r;
+            if (open && _now() <= d.drawBlock && _chance(dice, "wait", 2)) {
+                _mineTo(uint256(d.drawBlock) + 1, dice);
+                return r;
+            }
+        }
+    }
+
+    /// @dev The leaf that the roll is for, if there is one.
+    function _luckyLeaf(Round memory r) private view returns (uint256) {
+        uint256 roll = _rollOf(r.id, r.deposit.amount, mixOf[r.deposit.drawBlock]);
+        for (uint256 i = 0; i < r.tree.leaves.length; i++) {
+            uint256 start = r.tree.proofs[i].start;
+            if (start <= roll && roll < start + r.tree.leaves[i].allowance) return i;
+        }
+        return 0;
+    }
+
+    /// @dev Modes: 0, 1 the payee calls, to its balance or straight out; 2, 3 a relayer with consent, the same; 4 and 5
+    /// without; 6 with consent to another total; 7 the payee with a cheque that another key signed.
+    function _attempt(Round memory r, uint256 dice, uint256 mode) private returns (Attempt memory a) {
+        uint256 i = _chance(dice, "any leaf", 4) ? _pick(dice, "leaf", r.tree.leaves.length) : _luckyLeaf(r);
+        IChequeBank.Redemption memory x = a.x;
+        x.deposit = r.deposit;
+        (x.payee, x.allowance, x.salt) = (r.tree.leaves[i].payee, r.tree.leaves[i].allowance, r.tree.leaves[i].salt);
+        (x.path, x.siblings) = (r.tree.proofs[i].path, r.tree.proofs[i].siblings);
+        (a.id, a.steps, a.signed) = (r.id, true, mode != 7);
+        _spend(a, dice);
+        _resign(x, r.id, mode == 7 ? dan : signer);
+        if (!recorded[r.deposit.drawBlock] || _chance(dice, "header", 4)) x.header = headerOf[r.deposit.drawBlock];
+        if (mode == 1 || mode == 3 || mode == 5) x.to = _recipient(dice);
+        a.caller = mode < 2 || mode == 7 ? x.payee : relayer;
+        a.consented = mode == 2 || mode == 3;
+        uint256 total = _totalOf(x);
+        if (a.consented) x.consent = _consent(r, _keeper(x.payee), uint128(total), x.to);
+        if (mode == 6) x.consent = _consent(r, _keeper(x.payee), uint128(total + 1), x.to);
+    }
+
+    /// @dev Mostly all of the allowance or a part; sometimes nothing or too much; one in four as a stream.
+    function _spend(Attempt memory a, uint256 dice) private view {
+        IChequeBank.Redemption memory x = a.x;
+        uint256 kind = _pick(dice, "spent", 12);
+        x.spent = kind < 4 ? x.allowance : uint128(1 + _pick(dice, "part", x.allowance));
+        if (kind == 4) x.spent = 0;
+        if (kind == 5 && x.allowance < type(uint128).max) x.spent = x.allowance + 1;
+        if (!_chance(dice, "stream", 4)) return;
+        uint256 k = _pick(dice, "k", 5);
+        x.spent = uint128(_pick(dice, "before", x.allowance));
+        _stream(x, a.id, uint128(1 + _pick(dice, "step", 4)), 4, k);
+        if (k == 0) x.x = 0;
+        if (k == 0 || !_chance(dice, "guess", 4)) return;
+        x.x = keccak256("a guess");
+        a.steps = false;
+    }
+
+    /// @dev How many leaves of a drawn deposit could be redeemed now if everything was spent. No more than one, ever.
+    function _countWinners(Round memory r) private {
+        _showHash(r.deposit.drawBlock);
+        uint256 winners = 0;
+        for (uint256 i = 0; i < r.tree.leaves.length; i++) {
+            IChequeBank.Redemption memory x;
+            x.deposit = r.deposit;
+            (x.payee, x.allowance, x.salt) = (r.tree.leaves[i].payee, r.tree.leaves[i].allowance, r.tree.leaves[i].salt);
+            (x.path, x.siblings) = (r.tree.proofs[i].path, r.tree.proofs[i].siblings);
+            (x.spent, x.header) = (x.allowance, headerOf[r.deposit.drawBlock]);
+            _resign(x, r.id, signer);
+            vm.prank(x.payee);
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
+            if (outcome == IChequeBank.Outcome.Payable) winners++;
+        }
+        if (winners > mostWinners) mostWinners = winners;
+    }
+}
