@@ -448,7 +448,7 @@ contract ChequeBank is IChequeBank {
         if (outcome != Outcome.Payable) return (outcome, 0, 0);
 
         bytes32 drawn;
-        (outcome, drawn) = _seedOf(r.deposit.drawBlock, r.header);
+        (outcome, drawn) = _seedOf(r);
         if (outcome != Outcome.Payable) return (outcome, 0, 0);
 
         bool wins;
@@ -458,9 +458,11 @@ contract ChequeBank is IChequeBank {
     }
 
     /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.
-    function _seedOf(uint256 blockNumber, bytes calldata header) internal view returns (Outcome, bytes32 drawn) {
+    function _seedOf(Redemption calldata r) internal view returns (Outcome, bytes32 drawn) {
+        uint256 blockNumber = r.deposit.drawBlock;
         drawn = seed[blockNumber];
         if (drawn != 0) return (Outcome.Payable, drawn);
+        bytes calldata header = r.header;
         if (header.length == 0 && seedSource == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
         return Draw.prove(seedSource, blockNumber, header);
     }
