@@ -87,15 +87,27 @@ contract InvariantsTest is Test {
         }
     }
 
-    /// The handlers are no idle talk: each outcome that they are written for comes about.
+    /// The handlers are no idle talk: each outcome that they are written for comes about. Some are rare, and which dice
+    /// bring them depends on the bank's address, hence on its bytecode.
     function test_HandlersReachWhatTheyAreFor() public {
         bytes4[] memory calls = handler.calls();
-        for (uint256 i = 0; i < 2400; i++) {
+        string memory missing = "everything";
+        for (uint256 i = 0; i < 24_000 && bytes(missing).length > 0; i++) {
             uint256 dice = uint256(keccak256(abi.encode("dice", i)));
             (bool done, bytes memory answer) =
                 address(handler).call(abi.encodeWithSelector(calls[dice % calls.length], dice));
             assertTrue(done, string(answer));
+            if (i % 1200 == 1199) missing = _missing();
         }
+        assertEq(missing, "", "never came about");
+        invariant_1and2_NothingIsLostOrMade();
+        invariant_3and4_ADepositPaysOnePayeeOnce();
+        invariant_5_OpenDepositsStay();
+        invariant_6and7_MoneyMovesByItsAccountOnly();
+    }
+
+    /// @dev The first outcome that did not come about yet, empty if all did.
+    function _missing() private view returns (string memory) {
         bytes32[27] memory reached = [
             bytes32("fund"),
             "fundWithAuthorization",
@@ -126,11 +138,8 @@ contract InvariantsTest is Test {
             "reentry refused"
         ];
         for (uint256 i = 0; i < reached.length; i++) {
-            assertGt(handler.times(reached[i]), 0, string(abi.encodePacked(reached[i])));
+            if (handler.times(reached[i]) == 0) return string(abi.encodePacked(reached[i]));
         }
-        invariant_1and2_NothingIsLostOrMade();
-        invariant_3and4_ADepositPaysOnePayeeOnce();
-        invariant_5_OpenDepositsStay();
-        invariant_6and7_MoneyMovesByItsAccountOnly();
+        return "";
     }
 }
