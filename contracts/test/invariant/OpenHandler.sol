@@ -82,9 +82,11 @@ abstract contract OpenHandler is World {
             [ann.addr, ben.addr, cyd.addr, address(wallet), by.addr == ann.addr ? dan.addr : by.addr];
         uint256 first = _pick(dice, "first payee", 5);
         Leaf[] memory leaves = new Leaf[](1 + _pick(dice, "payees", 5));
-        bool huge = _chance(dice, "huge", 8);
+        // Tiny ones make the first and last point of a range likely.
+        uint256[4] memory scales = [uint256(3), 60, 60, 1 << 125];
+        uint256 scale = scales[_pick(dice, "scale", 4)];
         for (uint256 i = 0; i < leaves.length; i++) {
-            uint256 allowance = 1 + _pick(dice, keccak256(abi.encode("allowance", i)), huge ? 1 << 125 : 60);
+            uint256 allowance = 1 + _pick(dice, keccak256(abi.encode("allowance", i)), scale);
             leaves[i] = Leaf(payees[(first + i) % 5], uint128(allowance), bytes16(keccak256(abi.encode(dice, i))));
         }
         r = _round(_asset(dice), 0, leaves);
@@ -197,6 +199,8 @@ abstract contract OpenHandler is World {
         Round memory r = _someRound(dice);
         IChequeBank.Deposit memory d = r.deposit;
         bool held = openIn[d.payer][d.token][d.lane] == r.id;
+        // Often in the last block that may redeem, or the first that may reclaim.
+        if (held && _chance(dice, "at its end", 2)) _mineTo(uint256(d.lastRedeemBlock) + _pick(dice, "end", 2), dice);
         (bool done, bytes memory answer) = _call(relayer, 0, abi.encodeCall(IChequeBank.reclaim, (d)));
         assertEq(done, held && _now() > d.lastRedeemBlock, "reclaim");
         if (!done) {
