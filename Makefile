@@ -27,7 +27,8 @@ else
 RUN_TESTS := cargo test --workspace --lib --bins --tests
 endif
 
-.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check clean
+.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check \
+	assurance invariants symbolic slither coverage clean
 
 help: ## list the jobs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r job text; do \
@@ -104,6 +105,29 @@ gas: setup ## measure what everything costs, and write it into docs/gas.md, the 
 gas-check: setup ## measure, and fail if a figure has moved by more than 1 %
 	@tools/need anvil forge
 	@$(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
+
+assurance: test-contracts invariants symbolic slither coverage ## all that CI has no time for: minutes to an hour
+
+invariants: setup ## the invariants, in many and long runs
+	@tools/need forge
+	@FOUNDRY_PROFILE=long $(TIMED) 'long invariants' forge test --match-path 'contracts/test/invariant/*'
+
+tools/.venv/.installed: tools/requirements.txt
+	@tools/need python3
+	@python3 -m venv tools/.venv
+	@$(TIMED) 'pip install' tools/.venv/bin/pip install --quiet --disable-pip-version-check -r $< >&2
+	@touch $@
+
+symbolic: setup tools/.venv/.installed ## proofs by halmos
+	@FOUNDRY_PROFILE=symbolic $(TIMED) 'halmos' tools/.venv/bin/halmos --forge-build-out cache/symbolic/out
+
+slither: setup tools/.venv/.installed ## static analysis: nothing may be left
+	@$(TIMED) 'slither' tools/slither
+
+coverage: setup ## which lines and branches of the contract the tests reach; lcov.info
+	@tools/need forge
+	@FOUNDRY_PROFILE=dev $(TIMED) 'coverage' forge coverage --no-match-path 'contracts/test/invariant/*' \
+		--no-match-coverage 'contracts/(test|script)' --report summary --report lcov --report-file lcov.info
 
 clean: ## remove everything built; node_modules stays
 	rm -rf out cache target bindings/ethers/target

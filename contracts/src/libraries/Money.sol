@@ -17,6 +17,8 @@ library Money {
     /// @notice Moves `amount` units of a token in by the owner's token approval.
     function pull(address token, address from, uint256 amount) internal {
         uint256 held = _before(token, amount);
+        // The bank passes its caller as `from`, and nobody else.
+        // slither-disable-next-line arbitrary-send-erc20
         token.safeTransferFrom(from, address(this), amount);
         _requireReceived(token, held, amount);
     }
