@@ -311,6 +311,8 @@ fn relayers_open_and_redeem_for_those_who_only_sign() {
         "receive",
         &payer.ok(&["write", id, &payee.address, "0.1ether"]),
     ]);
+    let early = payee.fails(1, &["redeem", id, "--sign-only"]);
+    assert!(early.contains("it is safe from block"), "{early}");
     node.mine(45);
     let consent = payee.ok(&["redeem", id, "--sign-only"]);
     // The relayer's own word is not enough, and a changed total is not what was signed.

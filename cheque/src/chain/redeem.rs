@@ -38,6 +38,17 @@ pub enum RedeemError {
     /// The chain has forgotten the draw block, and nobody has recorded its seed in time.
     #[error("the seed of block {0} was not recorded within {HISTORY_WINDOW} blocks, and is lost")]
     SeedLost(u64),
+    /// The payee may still be paid more, and somebody could use the consent to redeem less.
+    #[error(
+        "a consent is for the total of now and stays good: it is safe from block {safe_from}, when no payment is taken any \
+         more, and the head is {head}"
+    )]
+    ConsentTooEarly {
+        /// The newest block.
+        head: u64,
+        /// The block from which on a consent is safe.
+        safe_from: u64,
+    },
     /// The key is not the payee's.
     #[error("the payee is {payee}, the key is {key}'s")]
     WrongKey {

@@ -4,7 +4,8 @@ use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, s
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::chain::{
-    DepositEvent, DepositState, OnceError, PayerError, RedeemOptions, redeem, redeem_batch,
+    DepositEvent, DepositState, OnceError, PayerError, RedeemError, RedeemOptions, redeem,
+    redeem_batch,
 };
 use cheque::{Outcome, SeedSource};
 use cheque_bindings::IChequeBank::IChequeBankErrors;
@@ -345,4 +346,30 @@ async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
     assert_eq!(payees[0].prune().await.unwrap(), 1);
     assert!(payees[0].ledger().await.unwrap().is_empty());
     assert_eq!(payees[0].prune().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_consent_is_signed_only_when_nothing_can_be_added_any_more() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let opened = opened(world, &payer, &cast.request(60)).await;
+    pay(&payer, &payees[0], opened.id, coins(5)).await;
+    let payee = payees[0].clone().with_key(cast.payees[0].key.clone());
+    let sign = || payee.sign_consent(opened.id, Address::ZERO, &cast.payees[0].key);
+    let safe = opened.deposit.drawBlock - payee.policy().cutoff;
+    world.node.mine_to(safe - 1).await;
+    let refused = sign().await.unwrap_err();
+    assert!(
+        matches!(refused, RedeemError::ConsentTooEarly { head, safe_from }
+            if head == safe - 1 && safe_from == safe),
+        "{refused}"
+    );
+    world.node.mine(1).await;
+    let consent = sign().await.unwrap();
+    let total = payee.holding(opened.id).await.unwrap().unwrap().total();
+    let digest = world.reader.bank();
+    let digest = digest.consent_digest(opened.id, total, Address::ZERO);
+    let signed = cast.payees[0].key.sign(digest);
+    assert_eq!(consent[..], signed.as_bytes()[..]);
 }

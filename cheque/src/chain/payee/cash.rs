@@ -58,7 +58,11 @@ impl Payee {
     }
 
     /// The payee's consent that anybody may redeem its newest cheque of a deposit, paid to `to` (zero: to its balance).
-    /// It is for exactly the total of now: a later payment makes another one necessary.
+    ///
+    /// It is for exactly the total of now, and stays good for that total: whoever has it could redeem the older cheque
+    /// even after a later payment, and so close the deposit for less. So it is refused as
+    /// [`RedeemError::ConsentTooEarly`] as long as this payee's policy lets it take further payments. A payee with other
+    /// policies beside this one signs only when the last of them is past its cutoff.
     pub async fn sign_consent(
         &self,
         id: DepositId,
@@ -71,6 +75,13 @@ impl Payee {
                 key: key.address(),
             });
         }
+        let draw_block = self.meta(id).await?.deposit().drawBlock;
+        let safe_from = draw_block.saturating_sub(self.policy.cutoff);
+        let head = self.reader.head().await?.number;
+        if head < safe_from {
+            return Err(RedeemError::ConsentTooEarly { head, safe_from });
+        }
+        // Read after the head: nothing can be added any more.
         let total = self.meta(id).await?.total();
         let digest = self.reader.bank().consent_digest(id, total, to);
         Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
