@@ -373,3 +373,16 @@ fn refuses_a_newer_format_and_says_what_to_do() {
     ));
     assert!(refused.to_string().contains("use a newer program"));
 }
+
+#[test]
+fn a_store_several_missing_directories_down_is_made_and_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/b/c/store.redb");
+    set(&Redb::open(&path).unwrap(), Table::Trees, b"key", b"value");
+    let again = Redb::open(&path).unwrap();
+    let value = again.get(Table::Trees, b"key").unwrap();
+    assert_eq!(value.as_deref(), Some(&b"value"[..]));
+    // A file in the way is no directory.
+    let refused = Redb::open(path.join("store.redb")).unwrap_err();
+    assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
+}

@@ -184,7 +184,7 @@ impl Store for Redb {
 
 fn open_file(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        create_directories(directory)?;
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -196,7 +196,23 @@ fn open_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a new file's name as durable as its contents.
+/// Makes what is missing of a path, each part as durable as the file in it shall be.
+fn create_directories(path: &Path) -> io::Result<()> {
+    if path == Path::new("") || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_directories(parent)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => sync_directory(path),
+        // Another process was faster.
+        Err(_) if path.is_dir() => sync_directory(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a new file's or directory's name as durable as its contents.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let directory = path.parent().filter(|parent| *parent != Path::new(""));
