@@ -1,6 +1,6 @@
 //! `cheque fund`: money into the bank.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use cheque::{
     Amount,
     chain::{Call, Reader, Sender},
@@ -96,8 +96,18 @@ pub(crate) async fn approve(
     }
     let (bank, amount) = (reader.bank(), amount.to_u256());
     let contract = reader.token(token.address);
-    if contract.approved(sender.address(), bank.address()).await? >= amount {
+    let approved = contract.approved(sender.address(), bank.address()).await?;
+    if approved >= amount {
         return Ok(Done::Nothing);
+    }
+    if !approved.is_zero() {
+        // Some tokens refuse to change an approval that is not zero.
+        let none = Call::approve(bank, token.address, U256::ZERO);
+        let what = "take back what is left of an approval";
+        let taken_back = send.send(sender, &none, what, out).await?;
+        if send.dry_run {
+            return Ok(taken_back);
+        }
     }
     let call = Call::approve(bank, token.address, amount);
     send.send(sender, &call, "approve the token to the bank", out)

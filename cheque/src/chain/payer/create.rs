@@ -148,7 +148,13 @@ impl Payer {
         let mut sent = Vec::new();
         if !token.is_zero() {
             let approved = self.reader.token(token);
-            if approved.approved(account, bank.address()).await? < missing {
+            let approved = approved.approved(account, bank.address()).await?;
+            if approved < missing {
+                if !approved.is_zero() {
+                    // Some tokens refuse to change an approval that is not zero.
+                    let none = Call::approve(bank, token, U256::ZERO);
+                    sent.push(sender.send(&none).await?);
+                }
                 sent.push(sender.send(&Call::approve(bank, token, missing)).await?);
             }
         }
