@@ -41,7 +41,8 @@ impl ChainOpts {
         provider: &alloy::providers::DynProvider,
     ) -> Result<&'static ChainProfile> {
         use alloy::providers::Provider;
-        let id = provider.get_chain_id().await.wrap_err_with(
+        let id = provider.get_chain_id().await;
+        let id = id.map_err(ChainError::from).wrap_err_with(
             || "no answer from the node: is --rpc-url (or ETH_RPC_URL) right, and does it run?",
         )?;
         if let Some(wanted) = self.place.chain {

@@ -1,8 +1,8 @@
 //! Asking a token what it is.
 
 use alloy::{primitives::Address, providers::Provider};
-use cheque::chain::Reader;
-use eyre::{Result, WrapErr, ensure};
+use cheque::chain::{ChainError, Reader};
+use eyre::{Result, ensure};
 
 use crate::amount::Token;
 
@@ -17,7 +17,7 @@ pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token>
     }
     let code = reader.provider().get_code_at(address).await;
     ensure!(
-        !code.wrap_err("the node")?.is_empty(),
+        !code.map_err(ChainError::from)?.is_empty(),
         "there is no token contract at {address}: check --token and the chain"
     );
     let contract = reader.token(address);

@@ -25,10 +25,8 @@ const UNLIMITED: u64 = 1_000_000;
 /// node answers is not: a refusal is an answer. Every request that this crate makes may be repeated without harm, signed
 /// transactions included.
 pub async fn connect(url: &str) -> Result<DynProvider, ChainError> {
-    let refused = || ChainError::Url {
-        url: url.to_owned(),
-    };
-    let parsed: Url = url.parse().map_err(|_| refused())?;
+    let refused = |url: String| ChainError::Url { url };
+    let parsed: Url = url.parse().map_err(|_| refused(String::new()))?;
     let policy = RateLimitRetryPolicy::default().or(lost_on_the_way);
     let retry = RetryBackoffLayer::new_with_policy(RETRIES, BACKOFF_MILLIS, UNLIMITED, policy);
     let client = ClientBuilder::default().layer(retry);
@@ -39,7 +37,10 @@ pub async fn connect(url: &str) -> Result<DynProvider, ChainError> {
             client.http_with_client(http, parsed)
         }
         "ws" | "wss" => client.ws(WsConnect::new(url)).await?,
-        _ => return Err(refused()),
+        scheme => {
+            let host = parsed.host_str().unwrap_or_default();
+            return Err(refused(format!("{scheme}://{host}")));
+        }
     };
     Ok(RootProvider::new(client).erased())
 }

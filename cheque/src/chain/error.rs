@@ -1,7 +1,8 @@
 //! What can go wrong between this process and a chain.
 
+use super::secrets::without_secrets;
 use crate::{HeaderError, Outcome, UnsupportedChain};
-use alloy::transports::{RpcError, TransportError};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_sol_types::SolInterface;
 use cheque_bindings::IChequeBankErrors;
@@ -14,7 +15,7 @@ pub enum ChainError {
     /// The URL is no http, https, ws or wss URL.
     #[error("{url:?} is not the URL of a node: http, https, ws or wss")]
     Url {
-        /// What was given.
+        /// What was given, up to the host; nothing if it has none.
         url: String,
     },
     /// The node could not be reached, or refused the request.
@@ -74,7 +75,7 @@ pub enum ChainError {
     Failed(TxHash),
     /// The transaction is not in a block yet. It may still be: look again before sending another.
     #[error(
-        "transaction {hash} was not mined within {} s; it may still be: repeat the command to look again",
+        "transaction {hash} was not mined within {} s; it may still be mined: look at {hash} before repeating",
         .after.as_secs()
     )]
     NotMined {
@@ -117,7 +118,19 @@ impl From<TransportError> for ChainError {
                 Err(_) => Self::Reverted(data),
             };
         }
-        Self::Rpc(Box::new(error))
+        // What comes from the way to the node may repeat its URL.
+        Self::Rpc(Box::new(match error {
+            RpcError::Transport(TransportErrorKind::Custom(source)) => {
+                TransportErrorKind::custom_str(&without_secrets(&source.to_string()))
+            }
+            RpcError::Transport(TransportErrorKind::HttpError(http)) => {
+                TransportErrorKind::custom_str(&format!("HTTP status {}", http.status))
+            }
+            RpcError::DeserError { err, .. } => {
+                TransportErrorKind::custom_str(&format!("an answer that cannot be read: {err}"))
+            }
+            other => other,
+        }))
     }
 }
 

@@ -18,6 +18,7 @@ mod payee;
 mod payer;
 mod reader;
 mod redeem;
+mod secrets;
 mod sender;
 mod stored;
 mod token;

@@ -5,6 +5,7 @@ use crate::node::{COIN, World};
 use alloy_primitives::{Address, U256};
 use cheque::Amount;
 use cheque::chain::{Call, ChainError, Reader, connect};
+use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -102,4 +103,45 @@ async fn on_a_rollup_the_price_of_data_counts_too() {
         .await;
     assert_eq!(rollup.prices().await.unwrap().data_fee, U256::from(0x1234));
     assert_eq!(world.reader.prices().await.unwrap().data_fee, U256::ZERO);
+}
+
+#[tokio::test]
+async fn errors_do_not_repeat_the_secrets_of_a_nodes_url() {
+    let world = World::new().await;
+    let bank = world.reader.bank().address();
+    let (cut, _) = node::unreliable(&world.node.url, usize::MAX);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let echo = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 19\r\n\r\nCannot POST /secret";
+            let mut client = client.unwrap();
+            let asked = client.read(&mut [0; 4096]).unwrap();
+            assert!(asked > 0);
+            client.write_all(answer).unwrap();
+        }
+    });
+    let mut errors = Vec::new();
+    for url in [cut, echo] {
+        let host = url.strip_prefix("http://").unwrap();
+        let url = format!("http://secret:secret@{host}/secret?key=secret");
+        let provider = connect(&url).await.unwrap();
+        errors.push(Reader::open(provider, bank).await.unwrap_err());
+    }
+    for url in [
+        "ftp://secret:secret@host/secret",
+        "host/secret",
+        "ws://127.0.0.1:9/secret",
+    ] {
+        errors.push(connect(url).await.unwrap_err());
+    }
+    for error in errors {
+        let mut said = format!("{error} {error:?}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            said += &format!(" {cause} {cause:?}");
+            source = cause.source();
+        }
+        assert!(!said.contains("secret"), "{said}");
+    }
 }

@@ -52,7 +52,8 @@ impl BalanceArgs {
         let reader = self.chain.reader().await?;
         let token = token_at(self.token.unwrap_or_default(), &reader).await?;
         let wallet = if token.is_coin() {
-            reader.provider().get_balance(account).await?
+            let coin = reader.provider().get_balance(account).await;
+            coin.map_err(cheque::chain::ChainError::from)?
         } else {
             reader.token(token.address).balance(account).await?
         };

@@ -10,7 +10,7 @@ use alloy::{
 };
 use cheque::{
     Policy, Purse,
-    chain::{self, Call, Payee, Payer, PurseKey, Reader, Sender},
+    chain::{self, Call, ChainError, Payee, Payer, PurseKey, Reader, Sender},
     store::Redb,
 };
 use eyre::{Result, WrapErr};
@@ -120,7 +120,8 @@ impl Stage {
     /// The native coin that went with a transaction.
     pub(super) async fn value_of(&self, hash: B256) -> Result<U256> {
         use alloy::consensus::Transaction;
-        let found = self.reader.provider().get_transaction_by_hash(hash).await?;
+        let found = self.reader.provider().get_transaction_by_hash(hash).await;
+        let found = found.map_err(ChainError::from)?;
         let found = found.ok_or_else(|| eyre::eyre!("the node has lost transaction {hash}"))?;
         Ok(found.value())
     }
@@ -169,11 +170,13 @@ impl Stage {
             payees += reader.balance(actor.address, Address::ZERO).await?;
         }
         let provider = reader.provider();
+        let bank = provider.get_balance(reader.bank().address()).await;
+        let wallet = provider.get_balance(account).await;
         Ok(Balances {
-            bank: provider.get_balance(reader.bank().address()).await?,
+            bank: bank.map_err(ChainError::from)?,
             payer: reader.balance(account, Address::ZERO).await? + in_purse,
             payees,
-            wallet: provider.get_balance(account).await?,
+            wallet: wallet.map_err(ChainError::from)?,
         })
     }
 }
@@ -184,10 +187,8 @@ async fn data_fee(reader: &Reader, hash: B256) -> Result<U256> {
         return Ok(U256::ZERO);
     }
     let method = "eth_getTransactionReceipt";
-    let receipt: Value = reader
-        .provider()
-        .raw_request(method.into(), (hash,))
-        .await?;
+    let receipt = reader.provider().raw_request(method.into(), (hash,)).await;
+    let receipt: Value = receipt.map_err(ChainError::from)?;
     let fee = receipt
         .get("l1Fee")
         .and_then(Value::as_str)
