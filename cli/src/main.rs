@@ -82,10 +82,13 @@ enum Command {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Output::new(cli.json, cli.quiet);
+    let advice = cli.command.when_interrupted();
     let done = tokio::select! {
-        done = run(cli.command, &out) => done,
+        // First, so that Ctrl-C is heard before the command begins.
+        biased;
         // Records are written before anything is sent or printed, so a command can end anywhere.
-        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        _ = tokio::signal::ctrl_c() => Err(interrupted(advice)),
+        done = run(cli.command, &out) => done,
     };
     match done {
         Ok(exit) => exit.into(),
@@ -114,12 +117,29 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn interrupted() -> Report {
+impl Command {
+    /// What to do after Ctrl-C: what was recorded or sent stays so.
+    const fn when_interrupted(&self) -> &'static str {
+        match self {
+            Self::Write(_) | Self::Stream(_) => {
+                "it may have paid: see `cheque write ID PAYEE --again` first, repeating it pays once more"
+            }
+            Self::Deposit(args) if args.makes_a_deposit() => {
+                "it may have sent a transaction: see `cheque deposit list` first, and go on with `cheque deposit open ID`"
+            }
+            Self::Fund(_) | Self::Withdraw(_) => {
+                "it may have sent a transaction: see `cheque balance` and the account's transactions before repeating it"
+            }
+            _ => "what was recorded or sent stays so, and the same command picks it up",
+        }
+    }
+}
+
+fn interrupted(advice: &str) -> Report {
     let failure = Failure {
         exit: Exit::Interrupted,
         code: "interrupted".to_owned(),
-        text: "interrupted; what was recorded or sent stays so, and the same command picks it up"
-            .to_owned(),
+        text: format!("interrupted; {advice}"),
     };
     failure.into()
 }

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{program, stderr, text};
+use std::process::{Command, Stdio};
+
+use common::{pause, program, stderr, text};
 
 #[test]
 fn help_and_errors_are_as_written_down() {
@@ -76,4 +78,48 @@ fn a_private_key_is_not_taken_from_the_command_line() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn ctrl_c_tells_to_look_before_paying_again() {
+    // A node that never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (id, payee) = (
+        "0x".to_owned() + &"5".repeat(64),
+        "0x".to_owned() + &"7".repeat(40),
+    );
+    let interrupted = |args: &[&str]| {
+        let mut command = program();
+        command.args(args).args(["--rpc-url", &url]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut asked = silent.accept();
+        for _ in 0..400 {
+            if asked.is_ok() {
+                break;
+            }
+            pause(50);
+            asked = silent.accept();
+        }
+        let _waits = asked.expect("it asks the node");
+        let kill = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        stderr(&output)
+    };
+    let said = interrupted(&["write", &id, &payee, "1"]);
+    assert!(
+        said.contains("see `cheque write ID PAYEE --again` first"),
+        "{said}"
+    );
+    let said = interrupted(&["stream", "step", &id, &payee, "1"]);
+    assert!(said.contains("--again"), "{said}");
+    let said = interrupted(&["fund", "1"]);
+    assert!(said.contains("before repeating it"), "{said}");
+    let said = interrupted(&["deploy"]);
+    assert!(said.contains("the same command picks it up"), "{said}");
 }

@@ -104,7 +104,11 @@ async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_b
     // Another wallet program with the same key.
     let other = lagging(&world, 7, 0).with_timeout(Duration::ZERO);
     let waits = other.send(&gift(2)).await.unwrap_err();
-    assert!(matches!(waits, ChainError::NotMined { .. }), "{waits}");
+    let ChainError::NotMined { hash, .. } = waits else {
+        panic!("nothing mines it: {waits}");
+    };
+    let advice = format!("it may still be mined: look at {hash} before repeating");
+    assert!(waits.to_string().contains(&advice), "{waits}");
     world.node.mine(1).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!first.is_finished(), "the same block is not certain enough");

@@ -33,6 +33,14 @@ enum DepositCommand {
 }
 
 impl DepositArgs {
+    /// Whether doing it twice makes two deposits.
+    pub(crate) const fn makes_a_deposit(&self) -> bool {
+        matches!(
+            self.command,
+            DepositCommand::Create(_) | DepositCommand::Reopen(_)
+        )
+    }
+
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         match self.command {
             DepositCommand::Create(args) => args.run(out).await,
