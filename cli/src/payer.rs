@@ -1,7 +1,5 @@
 //! The payer that the flags describe.
 
-use std::sync::Arc;
-
 use alloy::signers::local::PrivateKeySigner;
 use cheque::{
     SigningKey,
@@ -50,7 +48,12 @@ impl RateOpts {
 impl StoreOpts {
     /// A payer with this store, and no keys yet.
     pub(crate) async fn payer(&self, reader: Reader) -> Result<Payer> {
-        Ok(Payer::new(reader, Arc::new(self.open().await?)))
+        self.payer_for(reader, false).await
+    }
+
+    /// The same for a command that may only look, where it is a dry run.
+    pub(crate) async fn payer_for(&self, reader: Reader, dry_run: bool) -> Result<Payer> {
+        Ok(Payer::new(reader, self.open_for(dry_run).await?))
     }
 }
 

@@ -77,6 +77,33 @@ fn dry_runs_send_nothing_and_record_nothing() {
 }
 
 #[test]
+fn dry_runs_mine_nothing_and_make_no_store() {
+    let node = Node::start();
+    let payer = node.machine(0);
+    let said = payer.fails(1, &["deploy", "--dry-run"]);
+    assert!(said.contains("has only its first block"), "{said}");
+    assert_eq!(node.head(), 0);
+    node.mine(1);
+    let deploy = payer.json(&["deploy", "--dry-run"]);
+    assert_eq!(deploy["transaction"]["sent"], json!(false));
+    assert_eq!(node.head(), 1);
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payer.address);
+    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "30"];
+    let create = payer.json(&[&create[..], &["--dry-run"]].concat());
+    assert_eq!(create["transaction"]["sent"], json!(false));
+    let id = create["id"].as_str().unwrap();
+    for verb in [
+        &["redeem"][..],
+        &["deposit", "open"],
+        &["deposit", "reclaim"],
+    ] {
+        payer.fails(1, &[verb, &[id, "--dry-run"]].concat());
+    }
+    assert!(!payer.folder().join("store").exists());
+}
+
+#[test]
 fn what_nobody_redeems_is_reclaimed_or_rolls_into_the_next_deposit() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
@@ -186,6 +213,12 @@ fn bad_amounts_lists_keys_and_chains_fail_with_the_reason() {
         1,
         &["balance", "--rpc-url", "http://127.0.0.1:9"],
         "no answer from the node",
+    );
+    let url = "http://secret:secret@127.0.0.1:9/secret?key=secret";
+    let said = payer.fails(1, &["balance", "--rpc-url", url]);
+    assert!(
+        said.contains("http://127.0.0.1:9") && !said.contains("secret"),
+        "{said}"
     );
     refuses(
         1,

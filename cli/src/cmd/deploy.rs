@@ -76,9 +76,19 @@ impl DeployArgs {
             .seed_source
             .map_or(profile.seed_source, SeedSource::from);
         let bank = create2_address(min_lead, source);
-        let done = if provider.get_code_at(bank).await?.is_empty() {
+        let there = provider.get_code_at(bank).await.map_err(ChainError::from)?;
+        let done = if there.is_empty() {
             let wallet = EthereumWallet::from(self.send.wallet.unlock()?);
             let sender = Sender::new(provider.clone(), wallet, profile.chain_id);
+            if self.send.dry_run {
+                ensure!(
+                    !lacks_randomness(&provider, source).await?,
+                    "this development node has only its first block, which has no randomness: without --dry-run another \
+                     one is mined first"
+                );
+            } else {
+                mine_randomness(&provider, source).await?;
+            }
             let call = deployment(&provider, min_lead, source).await?;
             self.send
                 .send(&sender, &call, "deploy the bank", out)
@@ -121,9 +131,9 @@ pub(crate) async fn deployment(
     min_lead: u64,
     source: SeedSource,
 ) -> Result<Call> {
-    has_randomness(provider, source).await?;
+    let deployer = provider.get_code_at(CREATE2_DEPLOYER).await;
     ensure!(
-        !provider.get_code_at(CREATE2_DEPLOYER).await?.is_empty(),
+        !deployer.map_err(ChainError::from)?.is_empty(),
         "this chain lacks the deterministic deployer at {CREATE2_DEPLOYER}: see \
          https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
     );
@@ -146,14 +156,21 @@ async fn check(provider: DynProvider, bank: Address) -> Result<()> {
         .wrap_err("the deployment went through, but there is no bank")
 }
 
-/// A development node that was just started has only its first block, which has no randomness: it is given another.
-async fn has_randomness(provider: &DynProvider, source: SeedSource) -> Result<()> {
-    let fresh = provider.get_block_number().await? == 0;
-    if fresh && source == SeedSource::PrevRandao && provider.get_chain_id().await? == LOCAL_CHAIN {
+/// A development node that was just started has only its first block, which has no randomness.
+async fn lacks_randomness(provider: &DynProvider, source: SeedSource) -> Result<bool> {
+    let head = provider.get_block_number().await;
+    let fresh = head.map_err(ChainError::from)? == 0;
+    let chain = provider.get_chain_id().await.map_err(ChainError::from)?;
+    Ok(fresh && source == SeedSource::PrevRandao && chain == LOCAL_CHAIN)
+}
+
+/// Gives such a node another block.
+pub(crate) async fn mine_randomness(provider: &DynProvider, source: SeedSource) -> Result<()> {
+    if lacks_randomness(provider, source).await? {
         let mined = provider
             .raw_request::<_, Value>("evm_mine".into(), ())
             .await;
-        mined.wrap_err(
+        mined.map_err(ChainError::from).wrap_err(
             "the node's first block has no randomness, and it does not mine another one",
         )?;
     }

@@ -81,7 +81,7 @@ impl RedeemArgs {
         let sender = sender_of(wallet, &reader);
         let payee = self
             .store
-            .payee(address, reader)
+            .payee_for(address, reader, self.send.dry_run)
             .await?
             .with_sender(sender.clone());
         let options = RedeemOptions {

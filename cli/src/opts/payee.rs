@@ -45,8 +45,18 @@ impl PayeeOpts {
 impl StoreOpts {
     /// A payee with this store and the usual policy, for verbs that take no payments.
     pub(crate) async fn payee(&self, address: Address, reader: Reader) -> Result<Payee> {
+        self.payee_for(address, reader, false).await
+    }
+
+    /// The same for a command that may only look, where it is a dry run.
+    pub(crate) async fn payee_for(
+        &self,
+        address: Address,
+        reader: Reader,
+        dry_run: bool,
+    ) -> Result<Payee> {
         let policy = Policy::new(address, *reader.bank(), reader.profile());
-        Ok(Payee::new(reader, policy, Arc::new(self.open().await?)))
+        Ok(Payee::new(reader, policy, self.open_for(dry_run).await?))
     }
 }
 

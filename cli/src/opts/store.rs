@@ -1,8 +1,8 @@
 //! Where durable state is.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
-use cheque::store::{Redb, StoreError};
+use cheque::store::{Memory, Redb, Store, StoreError};
 use clap::Args;
 use eyre::{ContextCompat, Result};
 use tokio::time::sleep;
@@ -37,6 +37,15 @@ impl StoreOpts {
                 opened => return Ok(opened?),
             }
         }
+    }
+
+    /// The store for a command that may only look, where it is a dry run: one that does not exist is empty, and stays
+    /// away.
+    pub(crate) async fn open_for(&self, dry_run: bool) -> Result<Arc<dyn Store>> {
+        if dry_run && !self.directory()?.join(FILE).exists() {
+            return Ok(Arc::new(Memory::new()));
+        }
+        Ok(Arc::new(self.open().await?))
     }
 
     fn directory(&self) -> Result<PathBuf> {

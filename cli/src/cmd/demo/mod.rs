@@ -13,7 +13,7 @@ use alloy::{
 };
 use cheque::{
     Amount,
-    chain::{Call, Reader, Sender, Sent, connect},
+    chain::{Call, ChainError, Reader, Sender, Sent, connect},
 };
 use cheque_bindings::{LOCAL_CHAIN, default_deployment};
 use clap::{Args, value_parser};
@@ -25,7 +25,10 @@ use self::{
     round::Script,
     stage::Stage,
 };
-use super::{deploy::deployment, withdraw::idle};
+use super::{
+    deploy::{deployment, mine_randomness},
+    withdraw::idle,
+};
 use crate::{exit::Exit, opts::WalletOpts, output::Output};
 
 /// Play everything through: deposit, hundreds of payments, draw, redemption, next round
@@ -199,14 +202,14 @@ async fn withdraw(stage: &mut Stage, lane: u64, balance_before: U256) -> Result<
 async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<Sent>)> {
     use alloy::providers::Provider;
     let provider = connect(&node.url).await?;
-    let chain = provider
-        .get_chain_id()
-        .await
-        .wrap_err("no answer from the node")?;
+    let chain = provider.get_chain_id().await.map_err(ChainError::from);
+    let chain = chain.wrap_err("no answer from the node")?;
     let place = default_deployment(chain);
     let mut deployed = None;
-    if provider.get_code_at(place.bank).await?.is_empty() {
+    let there = provider.get_code_at(place.bank).await;
+    if there.map_err(ChainError::from)?.is_empty() {
         out.progress("deploying the bank");
+        mine_randomness(&provider, place.seed_source).await?;
         let call = deployment(&provider, place.min_lead, place.seed_source).await?;
         let wallet = EthereumWallet::from(node.key.clone());
         let sender = Sender::new(provider.clone(), wallet, chain);

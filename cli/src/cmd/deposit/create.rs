@@ -66,7 +66,7 @@ impl CreateArgs {
         let sender = sender_of(wallet.clone(), &reader);
         let payer = self
             .store
-            .payer(reader)
+            .payer_for(reader, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer

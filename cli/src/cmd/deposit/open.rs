@@ -3,7 +3,7 @@
 use alloy::primitives::U256;
 use cheque::{
     Deposit, DepositId,
-    chain::{Call, Reader},
+    chain::{Call, PayerError, Reader},
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -80,7 +80,8 @@ impl OpenArgs {
     async fn open(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let sender = self.send.sender(&reader)?;
-        let payer = self.store.payer(reader).await?.with_sender(sender.clone());
+        let payer = self.store.payer_for(reader, self.send.dry_run).await?;
+        let payer = payer.with_sender(sender.clone());
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;
         if self.send.dry_run {
@@ -94,14 +95,15 @@ impl OpenArgs {
             return show_deposit(id, &deposit, &done, &token, out);
         }
         out.progress(format!("opening deposit {id}"));
-        let opened = payer.open(id).await?;
-        show_deposit(
-            id,
-            &deposit,
-            &Done::Sent(Box::new(opened.sent)),
-            &token,
-            out,
-        )
+        let done = match payer.open(id).await {
+            Ok(opened) => Done::Sent(Box::new(opened.sent)),
+            Err(PayerError::IsOpen(_)) => {
+                out.progress("it is open already: nothing was sent");
+                Done::Nothing
+            }
+            Err(error) => return Err(error.into()),
+        };
+        show_deposit(id, &deposit, &done, &token, out)
     }
 }
 

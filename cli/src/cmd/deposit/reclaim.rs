@@ -38,7 +38,8 @@ impl ReclaimArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let sender = self.send.sender(&reader)?;
-        let payer = self.store.payer(reader).await?.with_sender(sender.clone());
+        let payer = self.store.payer_for(reader, self.send.dry_run).await?;
+        let payer = payer.with_sender(sender.clone());
         let terms = payer.deposit(self.id).await?.deposit;
         let token = token_at(terms.token, payer.reader()).await?;
         let done = if self.send.dry_run {

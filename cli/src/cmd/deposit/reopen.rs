@@ -45,7 +45,7 @@ impl ReopenArgs {
         let request = self.terms.request(&token, wallet.address(), None)?;
         let payer = self
             .store
-            .payer(reader)
+            .payer_for(reader, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
