@@ -333,7 +333,7 @@ abstract contract BaseTest is Test {
         return _seedFor(r, start, start + r.tree.leaves[i].allowance);
     }
 
-    /// @dev PROTOCOL.md, "Payout and range".
+    /// @dev SPEC.md, section 8.
     function _payoutAndRange(IChequeBank.Deposit memory d, uint256 allowance, uint256 spent)
         internal
         pure

@@ -5,7 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 
-/// @notice What a win pays and which rolls win, by PROTOCOL.md "Payout and range":
+/// @notice What a win pays and which rolls win, by SPEC.md, section 8:
 ///
 ///   full = spent * amount / allowance
 ///   full >= minPayout:  payout = full,       range = allowance
