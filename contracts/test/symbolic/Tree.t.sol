@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
+import {AllowanceTree} from "../../src/libraries/AllowanceTree.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @notice Proofs by halmos (`make symbolic`): the ranges of two leaves of one root never overlap, whatever hashes,
+/// sums, sides and root the payer chose.
+/// @dev Assumed of keccak256: no two inputs of the same length have the same hash, and no leaf has that of an inner
+/// node. Proven for every pair of proofs of up to two levels. A longer proof repeats the same step: the tree is walked
+/// by one loop, so what fails at depth n fails where two proofs meet, one level below the node they share.
+contract SymbolicTreeTest is Test {
+    /// @dev What a payee shows of its leaf, and the sides of its proof; all of it free.
+    struct Claim {
+        address payee;
+        uint128 allowance;
+        bytes16 salt;
+        uint64 path;
+    }
+
+    function locate(IChequeBank.Redemption calldata r) external pure returns (bool, uint256) {
+        return AllowanceTree.locate(r);
+    }
+
+    function _located(Claim memory c, bytes memory siblings, bytes32 root, uint128 amount)
+        private
+        view
+        returns (bool, uint256)
+    {
+        IChequeBank.Redemption memory r;
+        (r.deposit.root, r.deposit.amount) = (root, amount);
+        (r.payee, r.allowance, r.salt, r.path, r.siblings) = (c.payee, c.allowance, c.salt, c.path, siblings);
+        return this.locate(r);
+    }
+
+    /// @dev Two proven leaves are the same one, or one ends before the other starts.
+    function _disjoint(
+        Claim memory a,
+        bytes memory levelsA,
+        Claim memory b,
+        bytes memory levelsB,
+        bytes32 root,
+        uint128 amount
+    ) private view {
+        (bool provenA, uint256 startA) = _located(a, levelsA, root, amount);
+        if (!provenA) return;
+        (bool provenB, uint256 startB) = _located(b, levelsB, root, amount);
+        if (!provenB) return;
+        bool same = startA == startB && a.payee == b.payee && a.allowance == b.allowance;
+        assert(same || startA + a.allowance <= startB || startB + b.allowance <= startA);
+        assert(startA + a.allowance <= amount && startB + b.allowance <= amount);
+    }
+
+    function check_RangesAreDisjoint_0_0(Claim memory a, Claim memory b, bytes32 root, uint128 amount) public view {
+        _disjoint(a, "", b, "", root, amount);
+    }
+
+    function check_RangesAreDisjoint_0_1(
+        Claim memory a,
+        Claim memory b,
+        bytes32 root,
+        uint128 amount,
+        bytes32[1] memory bH,
+        uint128[1] memory bS
+    ) public view {
+        _disjoint(a, "", b, abi.encodePacked(bH[0], bS[0]), root, amount);
+    }
+
+    function check_RangesAreDisjoint_1_1(
+        Claim memory a,
+        Claim memory b,
+        bytes32 root,
+        uint128 amount,
+        bytes32[1] memory aH,
+        uint128[1] memory aS,
+        bytes32[1] memory bH,
+        uint128[1] memory bS
+    ) public view {
+        _disjoint(a, abi.encodePacked(aH[0], aS[0]), b, abi.encodePacked(bH[0], bS[0]), root, amount);
+    }
+
+    function check_RangesAreDisjoint_0_2(
+        Claim memory a,
+        Claim memory b,
+        bytes32 root,
+        uint128 amount,
+        bytes32[2] memory bH,
+        uint128[2] memory bS
+    ) public view {
+        _disjoint(a, "", b, abi.encodePacked(bH[0], bS[0], bH[1], bS[1]), root, amount);
+    }
+
+    function check_RangesAreDisjoint_1_2(
+        Claim memory a,
+        Claim memory b,
+        bytes32 root,
+        uint128 amount,
+        bytes32[1] memory aH,
+        uint128[1] memory aS,
+        bytes32[2] memory bH,
+        uint128[2] memory bS
+    ) public view {
+        _disjoint(a, abi.encodePacked(aH[0], aS[0]), b, abi.encodePacked(bH[0], bS[0], bH[1], bS[1]), root, amount);
+    }
+
+    function check_RangesAreDisjoint_2_2(
+        Claim memory a,
+        Claim memory b,
+        bytes32 root,
+        uint128 amount,
+        bytes32[2] memory aH,
+        uint128[2] memory aS,
+        bytes32[2] memory bH,
+        uint128[2] memory bS
+    ) public view {
+        _disjoint(
+            a,
+            abi.encodePacked(aH[0], aS[0], aH[1], aS[1]),
+            b,
+            abi.encodePacked(bH[0], bS[0], bH[1], bS[1]),
+            root,
+            amount
+        );
+    }
+}
