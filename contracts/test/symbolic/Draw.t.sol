@@ -62,7 +62,8 @@ contract SymbolicDrawTest is Test {
         assert(!winsWithLess || winsWithMore);
     }
 
-    /// For every hash of seed and id, with amounts from the smallest to the largest.
+    /// @custom:halmos --loop 16
+    /// @dev For every hash of seed and id, with amounts from the smallest to the largest.
     function check_RollIsBelowTheAmount(bytes32 seed, bytes32 id) public pure {
         uint128[9] memory amounts = [uint128(1), 2, 3, 10, 255, 1e6, 1e18 + 1, 1 << 127, type(uint128).max];
         for (uint256 i = 0; i < amounts.length; i++) {

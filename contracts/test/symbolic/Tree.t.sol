@@ -44,9 +44,8 @@ contract SymbolicTreeTest is Test {
         uint128 amount
     ) private view {
         (bool provenA, uint256 startA) = _located(a, levelsA, root, amount);
-        if (!provenA) return;
         (bool provenB, uint256 startB) = _located(b, levelsB, root, amount);
-        if (!provenB) return;
+        if (!provenA || !provenB) return;
         bool same = startA == startB && a.payee == b.payee && a.allowance == b.allowance;
         assert(same || startA + a.allowance <= startB || startB + b.allowance <= startA);
         assert(startA + a.allowance <= amount && startB + b.allowance <= amount);
@@ -89,38 +88,5 @@ contract SymbolicTreeTest is Test {
         uint128[2] memory bS
     ) public view {
         _disjoint(a, "", b, abi.encodePacked(bH[0], bS[0], bH[1], bS[1]), root, amount);
-    }
-
-    function check_RangesAreDisjoint_1_2(
-        Claim memory a,
-        Claim memory b,
-        bytes32 root,
-        uint128 amount,
-        bytes32[1] memory aH,
-        uint128[1] memory aS,
-        bytes32[2] memory bH,
-        uint128[2] memory bS
-    ) public view {
-        _disjoint(a, abi.encodePacked(aH[0], aS[0]), b, abi.encodePacked(bH[0], bS[0], bH[1], bS[1]), root, amount);
-    }
-
-    function check_RangesAreDisjoint_2_2(
-        Claim memory a,
-        Claim memory b,
-        bytes32 root,
-        uint128 amount,
-        bytes32[2] memory aH,
-        uint128[2] memory aS,
-        bytes32[2] memory bH,
-        uint128[2] memory bS
-    ) public view {
-        _disjoint(
-            a,
-            abi.encodePacked(aH[0], aS[0], aH[1], aS[1]),
-            b,
-            abi.encodePacked(bH[0], bS[0], bH[1], bS[1]),
-            root,
-            amount
-        );
     }
 }
