@@ -63,7 +63,7 @@ contract AncestorsTest is ProofTools {
         _assertConserved(NATIVE);
 
         _drawAndRecord(next, keccak256("any"));
-        bank.redeem(_redemption(next, ann.addr, more));
+        bank.redeem(_pack(_redemption(next, ann.addr, more)));
         assertEq(_idle(ann.addr, NATIVE, 0), more);
     }
 

@@ -6,6 +6,7 @@ import {AuthorizationToken} from "./mocks/AuthorizationToken.sol";
 import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Headers} from "./utils/Headers.sol";
+import {Packing} from "./utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice A chain with a bank on it, a few people with money, and the tools to act for them.
@@ -344,12 +345,20 @@ abstract contract BaseTest is Test {
         return (d.minPayout, spent * d.amount / d.minPayout);
     }
 
+    function _pack(IChequeBank.Redemption memory x) internal pure returns (bytes memory) {
+        return Packing.pack(x);
+    }
+
+    function _pack(IChequeBank.Redemption[] memory xs) internal pure returns (bytes[] memory) {
+        return Packing.pack(xs);
+    }
+
     /* EXPECTATIONS */
 
     function _expectNotRedeemable(IChequeBank.Redemption memory x, IChequeBank.Outcome why) internal {
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
         assertEq(uint8(outcome), uint8(why), "outcomeOf");
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, why));
-        bank.redeem(x);
+        bank.redeem(_pack(x));
     }
 }

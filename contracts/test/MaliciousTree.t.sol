@@ -102,7 +102,7 @@ contract MaliciousTreeTest is ProofTools {
             IChequeBank.Redemption memory x = _with(r, r.tree.leaves[i], r.tree.proofs[i]);
             if (_outcome(x) == IChequeBank.Outcome.Payable) {
                 paid++;
-                bank.redeem(x);
+                bank.redeem(_pack(x));
             }
         }
         assertEq(paid, 1);

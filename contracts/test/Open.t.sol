@@ -24,7 +24,7 @@ contract OpenTest is BaseTest {
         _open(r);
         _drawAndRecord(r, _seedOf(r, ann.addr));
         vm.prank(ann.addr);
-        bank.redeem(_redemption(r, ann.addr, 30));
+        bank.redeem(_pack(_redemption(r, ann.addr, 30)));
         assertEq(_idle(payer.addr, NATIVE, 1), 50);
     }
 
@@ -202,7 +202,7 @@ contract OpenTest is BaseTest {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
-        bank.redeem(_redemption(r, ann.addr, 100));
+        bank.redeem(_pack(_redemption(r, ann.addr, 100)));
         _fund(NATIVE, payer.addr, 100);
         uint256 earliest = vm.getBlockNumber() + MIN_LEAD;
         _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, earliest));

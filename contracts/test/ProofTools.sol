@@ -29,7 +29,7 @@ abstract contract ProofTools is BaseTest {
 
     function _outcome(IChequeBank.Redemption memory x) internal returns (IChequeBank.Outcome outcome) {
         vm.prank(x.payee);
-        (outcome,) = bank.outcomeOf(x);
+        (outcome,) = bank.outcomeOf(_pack(x));
     }
 
     function _expectBad(IChequeBank.Redemption memory x) internal {

@@ -57,7 +57,7 @@ contract VectorRedemptionsTest is VectorFiles {
         for (uint256 i = 0; i < vectors.length; i++) {
             RedemptionVector memory v = vectors[i];
             vm.prank(v.caller);
-            (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(_redemption(v));
+            (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(_pack(_redemption(v)));
             assertEq(uint8(outcome), v.outcomeCode, v.name);
             assertEq(payout, v.payout, v.name);
         }
@@ -71,13 +71,13 @@ contract VectorRedemptionsTest is VectorFiles {
             uint256 snapshot = vm.snapshotState();
             if (v.outcomeCode == uint8(IChequeBank.Outcome.Payable)) {
                 vm.prank(v.caller);
-                assertEq(bank.redeem(r), v.payout, v.name);
+                assertEq(bank.redeem(_pack(r)), v.payout, v.name);
                 _assertPaid(v, r.deposit);
                 paid++;
             } else {
                 vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, v.outcomeCode));
                 vm.prank(v.caller);
-                bank.redeem(r);
+                bank.redeem(_pack(r));
             }
             vm.revertToState(snapshot);
         }

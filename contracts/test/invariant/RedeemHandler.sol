@@ -92,14 +92,14 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         (IChequeBank.Outcome outcome, uint256 payout) = _foresee(a, false);
         _showHash(a.x.deposit.drawBlock);
         vm.prank(a.caller);
-        (IChequeBank.Outcome said,) = bank.outcomeOf(a.x);
+        (IChequeBank.Outcome said,) = bank.outcomeOf(_pack(a.x));
         assertEq(uint8(said), uint8(outcome), "outcomeOf");
 
         address asset = a.x.deposit.token;
         address to = a.x.to;
         bool refused = asset == NATIVE && (to == address(refusing) || to == address(burning));
         uint256 before = _tokensOf(to, asset);
-        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (_pack(a.x))));
         if (outcome != IChequeBank.Outcome.Payable) {
             assertFalse(done, "redeem");
             assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, outcome));
@@ -143,7 +143,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
             xs[i] = attempts[i].x;
             _showHash(xs[i].deposit.drawBlock);
         }
-        (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (xs)));
+        (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs))));
         assertTrue(done, "a bad item stops a batch");
         uint128[] memory payouts = abi.decode(answer, (uint128[]));
         for (uint256 i = 0; i < attempts.length; i++) {
@@ -173,7 +173,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         if (_paid.length == 0) return;
         Attempt memory a = abi.decode(_paid[_pick(dice, "which", _paid.length)], (Attempt));
         _showHash(a.x.deposit.drawBlock);
-        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (_pack(a.x))));
         assertFalse(done, "paid twice");
         assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
         times["replay refused"]++;
@@ -254,7 +254,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
             (x.spent, x.header) = (x.allowance, headerOf[r.deposit.drawBlock]);
             _resign(x, r.id, signer);
             vm.prank(x.payee);
-            (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
             if (outcome == IChequeBank.Outcome.Payable) winners++;
         }
         if (winners > mostWinners) mostWinners = winners;
