@@ -453,19 +453,25 @@ contract ChequeBank is IChequeBank {
         if (block.number <= r.drawBlock()) return (Outcome.TooEarly, 0, 0);
         if (block.number > r.lastRedeemBlock()) return (Outcome.TooLate, 0, 0);
 
-        bytes32 domain = _domain();
         uint256 start;
-        (outcome, total, start) = Cheques.promised(r, id, domain);
-        if (outcome != Outcome.Payable) return (outcome, 0, 0);
+        (outcome, total, start) = Cheques.promised(r, id, _domain());
+        if (outcome == Outcome.Payable) (outcome, payout) = _drawn(r, id, total, start, batch);
+    }
 
+    /// @dev The half of `_judge` that comes after the draw: what a good cheque wins.
+    function _drawn(bytes calldata r, bytes32 id, uint128 total, uint256 start, bool batch)
+        internal
+        view
+        returns (Outcome outcome, uint128 payout)
+    {
         bytes32 drawn;
         (outcome, drawn) = _seedOf(r);
-        if (outcome != Outcome.Payable) return (outcome, 0, 0);
+        if (outcome != Outcome.Payable) return (outcome, 0);
 
         bool wins;
         (wins, payout) = Draw.result(Draw.roll(drawn, id, r.amount()), start, total, r);
         if (!wins) outcome = Outcome.Loses;
-        else if (!Cheques.agreed(r, id, total, payout, domain, batch)) outcome = Outcome.ConsentMissing;
+        else if (!Cheques.agreed(r, id, total, payout, _domain(), batch)) outcome = Outcome.ConsentMissing;
     }
 
     /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.

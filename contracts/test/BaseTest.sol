@@ -279,7 +279,7 @@ abstract contract BaseTest is Test {
     }
 
     /// @dev Turns a redemption into one of a stream of n steps that shows k of them.
-    function _stream(IChequeBank.Redemption memory x, bytes32 id, uint128 step, uint256 n, uint256 k) internal view {
+    function _stream(IChequeBank.Redemption memory x, bytes32 id, uint128 step, uint256 n, uint16 k) internal view {
         bytes32 value = keccak256("x_0");
         for (uint256 i = 0; i < n; i++) {
             if (i == n - k) x.x = value;

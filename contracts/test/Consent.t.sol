@@ -183,7 +183,7 @@ contract ConsentTest is BaseTest {
         IChequeBank.Redemption memory longer = _redemption(r, ann.addr, 10);
         _stream(longer, r.id, 2, 10, 10);
         longer.consent = _consent(r, ann, 30, address(0));
-        for (uint256 k = 0; k < 10; k++) {
+        for (uint16 k = 0; k < 10; k++) {
             IChequeBank.Redemption memory shorter = _redemption(r, ann.addr, 10);
             _stream(shorter, r.id, 2, 10, k);
             if (k == 0) shorter.x = 0;

@@ -12,6 +12,8 @@ contract OutcomeTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 0);
         x.salt = "wrong";
         x.k = 1;
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.Malformed));
+        bank.redeem(new bytes(309));
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
         _open(r);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);

@@ -91,10 +91,9 @@ library Cheques {
         pure
         returns (IChequeBank.Outcome, uint128 total, uint256 start)
     {
-        uint128 spent = r.spent();
         (bytes32 anchor, uint128 step, uint256 k, bytes32 x) = r.stream();
         if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0, 0);
-        uint256 shown = spent + k * step;
+        uint256 shown = r.spent() + k * step;
         if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0, 0);
         if (shown > r.allowance()) return (IChequeBank.Outcome.OverAllowance, 0, 0);
         // forge-lint: disable-next-line(unsafe-typecast) at most the allowance
@@ -104,12 +103,7 @@ library Cheques {
         (proven, start) = AllowanceTree.locate(r);
         if (!proven) return (IChequeBank.Outcome.BadProof, 0, 0);
 
-        bytes32 cheque = EfficientHashLib.hash(
-            uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee()), spent, uint256(anchor), step
-        );
-        if (!Signatures.byKey(r.signer(), digest(domainSeparator, cheque), r.signature())) {
-            return (IChequeBank.Outcome.BadSignature, 0, 0);
-        }
+        if (!_signed(r, id, domainSeparator)) return (IChequeBank.Outcome.BadSignature, 0, 0);
         if (k > 0 && !_leadsTo(x, k, anchor)) return (IChequeBank.Outcome.BadStream, 0, 0);
         return (IChequeBank.Outcome.Payable, total, start);
     }
@@ -128,6 +122,15 @@ library Cheques {
         bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, r.to())));
         return
             batch ? Signatures.byKey(r.payee(), consent, r.consent()) : Signatures.by(r.payee(), consent, r.consent());
+    }
+
+    /// @dev Whether the deposit's signer signed the cheque.
+    function _signed(bytes calldata r, bytes32 id, bytes32 domainSeparator) private pure returns (bool) {
+        (bytes32 anchor, uint128 step,,) = r.stream();
+        bytes32 cheque = EfficientHashLib.hash(
+            uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee()), r.spent(), uint256(anchor), step
+        );
+        return Signatures.byKey(r.signer(), digest(domainSeparator, cheque), r.signature());
     }
 
     /// @dev Whether the stream fields of a redemption fit together. Hashes nothing.

@@ -14,16 +14,11 @@ library Packing {
         require(r.siblings.length % LEVEL == 0 && levels <= type(uint8).max, CannotBePacked("siblings"));
         require(r.signature.length == 65, CannotBePacked("signature"));
         require(r.header.length <= type(uint16).max, CannotBePacked("header"));
-        bool streams = r.anchor != 0 || r.step != 0 || r.k != 0 || r.x != 0;
-        IChequeBank.Deposit memory d = r.deposit;
-        bytes memory terms = abi.encodePacked(
-            d.payer, d.signer, d.token, d.lane, d.amount, d.minPayout, d.drawBlock, d.lastRedeemBlock, d.root
-        );
-        bytes memory claim = abi.encodePacked(r.payee, r.allowance, r.salt, r.path, r.spent, r.signature, r.to);
+        bytes memory stream = _stream(r);
         // forge-lint: disable-next-line(unsafe-typecast) checked above
-        bytes memory lengths = abi.encodePacked(uint8(levels), streams, uint16(r.header.length));
-        bytes memory stream = streams ? abi.encodePacked(r.anchor, r.step, r.k, r.x) : bytes("");
-        return abi.encodePacked(terms, claim, lengths, r.siblings, stream, r.header, r.consent);
+        bytes memory lengths = abi.encodePacked(uint8(levels), stream.length > 0, uint16(r.header.length));
+        bytes memory claim = abi.encodePacked(r.payee, r.allowance, r.salt, r.path, r.spent, r.signature, r.to);
+        return bytes.concat(bytes.concat(_terms(r.deposit), claim, lengths), r.siblings, stream, r.header, r.consent);
     }
 
     function pack(IChequeBank.Redemption[] memory rs) internal pure returns (bytes[] memory packed) {
@@ -31,5 +26,15 @@ library Packing {
         for (uint256 i = 0; i < rs.length; i++) {
             packed[i] = pack(rs[i]);
         }
+    }
+
+    function _terms(IChequeBank.Deposit memory d) private pure returns (bytes memory) {
+        bytes memory accounts = abi.encodePacked(d.payer, d.signer, d.token, d.lane);
+        return abi.encodePacked(accounts, d.amount, d.minPayout, d.drawBlock, d.lastRedeemBlock, d.root);
+    }
+
+    function _stream(IChequeBank.Redemption memory r) private pure returns (bytes memory) {
+        if (r.anchor == 0 && r.step == 0 && r.k == 0 && r.x == 0) return "";
+        return abi.encodePacked(r.anchor, r.step, r.k, r.x);
     }
 }
