@@ -132,10 +132,10 @@ contract RedeemBatchTest is BaseTest {
         x.siblings = new bytes(41 * 48);
         _expectOnlySkipped(x, IChequeBank.Outcome.BadProof);
         x = _copy(good);
-        x.siblings = new bytes(47);
+        x.siblings = new bytes(48);
         _expectOnlySkipped(x, IChequeBank.Outcome.BadProof);
         x = _copy(good);
-        x.signature = "";
+        x.signature = new bytes(65);
         _expectOnlySkipped(x, IChequeBank.Outcome.BadSignature);
         x = _copy(good);
         x.header = "";

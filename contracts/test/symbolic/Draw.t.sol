@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {Draw} from "../../src/libraries/Draw.sol";
+import {Packing} from "../utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice Proofs by halmos (`make symbolic`) of the arithmetic of a draw.
@@ -19,7 +20,7 @@ contract SymbolicDrawTest is Test {
         uint128 point;
     }
 
-    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
+    function result(uint128 point, uint256 start, uint128 total, bytes calldata r)
         external
         pure
         returns (bool, uint128)
@@ -36,8 +37,9 @@ contract SymbolicDrawTest is Test {
 
     function _result(Terms memory t, uint128 total) private view returns (bool, uint128) {
         IChequeBank.Redemption memory r;
+        r.signature = new bytes(65);
         (r.deposit.amount, r.deposit.minPayout, r.allowance) = (t.amount, t.minPayout, t.allowance);
-        return this.result(t.point, t.start, total, r);
+        return this.result(t.point, t.start, total, Packing.pack(r));
     }
 
     function check_PayoutIsAtMostTheAmount(Terms memory t, uint128 total) public view {
