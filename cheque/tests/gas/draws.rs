@@ -248,7 +248,7 @@ impl Drawn<'_> {
     async fn redeem_to_new_balance(&mut self, redemption: Redemption) -> Figure {
         let payee = redemption.payee;
         self.chain.world.node.endow(payee).await;
-        let redeem = Call::redeem(&self.chain.bank, redemption);
+        let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(payee, &redeem).await;
         self.chain.back_to(&mut self.state).await;
         figure
@@ -266,7 +266,7 @@ impl Drawn<'_> {
         let mut payees = (0..128).map(|index| Account::of("payee", index));
         let payee = payees.find(|one| one.address == redemption.payee);
         redemption.consent = payee.unwrap().key.sign(digest).as_bytes().to_vec().into();
-        let redeem = Call::redeem(&self.chain.bank, redemption);
+        let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(relayer, &redeem).await;
         self.chain.back_to(&mut self.state).await;
         figure
@@ -276,6 +276,7 @@ impl Drawn<'_> {
         let all: Vec<_> = rounds.iter().map(|round| self.half(round)).collect();
         let payee = favourite().address;
         self.prepare(&all[0]).await;
+        let all = all.iter().map(|one| one.pack().unwrap()).collect();
         self.chain.world.node.endow(payee).await;
         let before = self.chain.world.balance(payee).await;
         let redeem = Call::redeem_batch(&self.chain.bank, all);
