@@ -13,6 +13,9 @@ const LEAD: u64 = 40;
 /// Blocks until nobody can redeem.
 const WINDOW: u64 = 8_191;
 
+/// The base fee of the draw block, in wei: 1 gwei.
+const BASE_FEE: u64 = 1_000_000_000;
+
 /// The most draws until one suits: more than a third do.
 const DRAWS: u32 = 100;
 
@@ -29,6 +32,11 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let mut tries = 0..DRAWS;
     let (seed, header) = loop {
         tries.next().expect("one of many draws suits");
+        chain.mine_to(draw - 1).await;
+        // As long a number as on a busy chain; in empty blocks it shrinks.
+        let fee = format!("{BASE_FEE:#x}");
+        let node = &chain.world.node;
+        node.anvil("anvil_setNextBlockBaseFeePerGas", [fee]).await;
         chain.mine_to(draw + 2).await;
         let (seed, header) = chain.world.reader.seed(draw).await.unwrap().unwrap();
         if opened.suits(seed) {
