@@ -58,8 +58,7 @@ contract VectorRedemptionsTest is VectorFiles {
         for (uint256 i = 0; i < vectors.length; i++) {
             RedemptionVector memory v = vectors[i];
             bool malformed = v.outcomeCode == uint8(IChequeBank.Outcome.Malformed);
-            bool longer = v.packed.length > Packing.pack(_redemption(v)).length;
-            if (!malformed && !longer) assertEq(Packing.pack(_redemption(v)), v.packed, v.name);
+            if (!malformed) assertEq(Packing.pack(_redemption(v)), v.packed, v.name);
         }
     }
 

@@ -76,11 +76,12 @@ function maker(scene, index, sign, headers) {
     const leaf = given.leaf ?? scene.winner;
     const r = {
       caller: leaf.payee, k: 0n, x: ZERO_WORD, anchor: ZERO_WORD, step: 0n, to: ZERO_ADDRESS, header: 'draw',
-      allowance: leaf.allowance, salt: leaf.salt, path: leaf.path, siblings: pack(leaf.siblings), by: signer, under: bank,
+      afterConsent: Buffer.alloc(0), allowance: leaf.allowance, salt: leaf.salt, path: leaf.path, siblings: pack(leaf.siblings), by: signer, under: bank,
       ...given,
     };
     const cheque = { depositId: scene.id, payee: leaf.payee, spent: r.spent, anchor: r.anchor, step: r.step };
-    const consent = r.consentTo && sign(bank, 'Consent', { depositId: scene.id, ...r.consentTo }, keyOf(leaf.payee));
+    const agreement = () => sign(bank, 'Consent', { depositId: scene.id, ...r.consentTo }, keyOf(leaf.payee));
+    const consent = r.consentTo && Buffer.concat([agreement(), r.afterConsent]);
     const total = r.spent + r.k * r.step;
     const known = ['Payable', 'Loses', 'ConsentMissing'].includes(outcome);
     const { amount, minPayout } = scene.deposit;
@@ -172,11 +173,9 @@ function sevenPayees(scene, make) {
     make('a byte of the header missing', 'Malformed', { spent, change: (bytes) => bytes.subarray(0, -1) }),
     make('a byte of a sibling missing', 'Malformed', { spent, header: 'none', change: (bytes) => bytes.subarray(0, -1) }),
     make('two streams', 'Malformed', { ...shown(9), change: twoStreams }),
-    make('a byte after the consent', 'ConsentMissing', { ...agreed(spent), spent, change: longer }),
+    make('a byte after the consent', 'ConsentMissing', { ...agreed(spent), spent, afterConsent: Buffer.alloc(1) }),
   ];
 }
-
-const longer = (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]);
 
 function twoStreams(bytes) {
   const changed = Buffer.concat([bytes, Buffer.alloc(100)]);
