@@ -3,6 +3,12 @@
 //! Everything of one market lives in one store, so that what belongs together (a balance and the offset that gives it
 //! its value) is written together. Key prefixes keep the parts apart.
 
+#[cfg(feature = "redb")]
+mod redb;
+
+#[cfg(feature = "redb")]
+pub use self::redb::{FORMAT, OpenStoreError, Redb};
+
 use std::{
     collections::BTreeMap,
     error::Error,
@@ -13,7 +19,7 @@ use std::{
 /// What [`Store::scan`] calls with each key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// A durable key-value store for one process.
+/// A durable key-value store for one process. `tests/store.rs` holds what every implementation must pass.
 pub trait Store {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;

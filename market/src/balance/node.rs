@@ -161,6 +161,14 @@ impl NodeBalance {
         self.capacity = capacity;
     }
 
+    pub(super) const fn prices(&self) -> Prices {
+        self.prices
+    }
+
+    pub(super) const fn connected_ns(&self) -> u64 {
+        self.connected_ns
+    }
+
     pub(super) const fn set_prices(&mut self, prices: Prices) {
         self.prices = prices;
     }

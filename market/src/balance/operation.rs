@@ -152,6 +152,15 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         self.operation(id, None, now_ns, |balance| balance.add(amount))
     }
 
+    /// The tokens of a client, connected or not, charged up to now.
+    pub fn tokens(&self, id: &Id, now_ns: u64) -> Result<u64, LoadBalanceError> {
+        let balance = match self.settled(id, now_ns) {
+            Ok(balance) => balance,
+            Err(NotConnected) => self.load(id, None, now_ns)?,
+        };
+        Ok(balance.values(&self.expiration, now_ns).0)
+    }
+
     /// The balances of a client that is not connected.
     fn load(
         &self,

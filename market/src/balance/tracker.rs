@@ -213,6 +213,23 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         Ok(Balances { positive, negative })
     }
 
+    /// The prices that a connected client is charged.
+    pub fn prices(&self, id: &Id) -> Result<Prices, NotConnected> {
+        let client = self.clients.get(id).ok_or(NotConnected)?;
+        Ok(client.balance.prices())
+    }
+
+    /// The prices of clients that connect from now on.
+    pub const fn default_prices(&self) -> Prices {
+        self.settings.prices
+    }
+
+    /// When a connected client was connected, in nanoseconds of the host's clock.
+    pub fn connected_since(&self, id: &Id) -> Result<u64, NotConnected> {
+        let client = self.clients.get(id).ok_or(NotConnected)?;
+        Ok(client.balance.connected_ns())
+    }
+
     /// Whether the client was last seen with tokens, of which the next [`poll`](Self::poll) makes sure.
     pub fn has_tokens(&self, id: &Id) -> bool {
         let client = self.clients.get(id);

@@ -1,0 +1,111 @@
+//! Parameters of clients, by the names that the LES server gave them.
+
+use super::{error::OperatorError, tags};
+use crate::balance::{PriceFactors, Prices};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// Names and values as they come from outside.
+pub type Params = Map<String, Value>;
+
+/// Checked parameters: what shall be changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ClientParams {
+    pub(super) capacity: Option<u64>,
+    pub(super) user_tags: Option<BTreeSet<String>>,
+    prices: Vec<(Factor, u64)>,
+}
+
+/// One of the six factors. All are whole tokens per second (or per second of service) on both sides, so nothing is
+/// converted or rounded here; [`PriceFactors`] says how they become charges per nanosecond.
+type Factor = fn(&mut Prices) -> &mut u64;
+
+impl ClientParams {
+    /// Parameters of connected clients: all there are.
+    pub(super) fn parse(params: &Params, min_capacity: u64) -> Result<Self, OperatorError> {
+        let mut parsed = Self::default();
+        for (name, value) in params {
+            let invalid = || OperatorError::Value(name.clone());
+            if let Some(factor) = factor(name) {
+                let value = value.as_u64().ok_or_else(invalid)?;
+                parsed.prices.push((factor, value));
+                continue;
+            }
+            match name.as_str() {
+                "capacity" => {
+                    let capacity = value.as_u64().filter(|capacity| *capacity >= min_capacity);
+                    parsed.capacity = Some(capacity.ok_or_else(invalid)?);
+                }
+                "userTags" => {
+                    let list = value.as_array().ok_or_else(invalid)?;
+                    let tags = list.iter().map(|tag| {
+                        let tag = tag.as_str().ok_or_else(invalid)?;
+                        tags::check_user_tag(tag)?;
+                        Ok(tag.to_owned())
+                    });
+                    parsed.user_tags = Some(tags.collect::<Result<_, OperatorError>>()?);
+                }
+                _ => return Err(OperatorError::ClientParameter(name.clone())),
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Parameters of clients that connect later: prices.
+    pub(super) fn parse_defaults(params: &Params) -> Result<Self, OperatorError> {
+        let mut parsed = Self::default();
+        for (name, value) in params {
+            let factor =
+                factor(name).ok_or_else(|| OperatorError::DefaultParameter(name.clone()))?;
+            let value = value.as_u64();
+            let value = value.ok_or_else(|| OperatorError::Value(name.clone()))?;
+            parsed.prices.push((factor, value));
+        }
+        Ok(parsed)
+    }
+
+    /// Whether it changes what only a connection has.
+    pub(super) const fn needs_connection(&self) -> bool {
+        self.capacity.is_some() || self.sets_prices()
+    }
+
+    pub(super) const fn sets_prices(&self) -> bool {
+        !self.prices.is_empty()
+    }
+
+    /// Prices with those of the parameters in their places.
+    pub(super) fn applied_to(&self, mut prices: Prices) -> Prices {
+        for (factor, value) in &self.prices {
+            *factor(&mut prices) = *value;
+        }
+        prices
+    }
+}
+
+fn factor(name: &str) -> Option<Factor> {
+    Some(match name {
+        "pricing/timeFactor" => |prices| &mut prices.positive.time,
+        "pricing/capacityFactor" => |prices| &mut prices.positive.capacity,
+        "pricing/requestCostFactor" => |prices| &mut prices.positive.request,
+        "pricing/negative/timeFactor" => |prices| &mut prices.negative.time,
+        "pricing/negative/capacityFactor" => |prices| &mut prices.negative.capacity,
+        "pricing/negative/requestCostFactor" => |prices| &mut prices.negative.request,
+        _ => return None,
+    })
+}
+
+/// The names and values of prices, for the operator to see.
+pub(super) fn shown(prices: Prices) -> impl Iterator<Item = (String, Value)> {
+    let factors = |prefix: &'static str, factors: PriceFactors| {
+        [
+            ("timeFactor", factors.time),
+            ("capacityFactor", factors.capacity),
+            ("requestCostFactor", factors.request),
+        ]
+        .map(|(name, value)| (format!("{prefix}{name}"), Value::from(value)))
+    };
+    let positive = factors("pricing/", prices.positive);
+    positive
+        .into_iter()
+        .chain(factors("pricing/negative/", prices.negative))
+}
