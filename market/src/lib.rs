@@ -5,6 +5,8 @@ pub mod id;
 mod math;
 pub mod nodes;
 pub mod pool;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 pub mod select;
 pub mod store;
 pub mod tokens;
