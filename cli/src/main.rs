@@ -75,6 +75,7 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
 }
 
@@ -112,6 +113,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
     }
     Ok(Exit::Done)
@@ -129,6 +131,9 @@ impl Command {
             }
             Self::Fund(_) | Self::Withdraw(_) => {
                 "it may have sent a transaction: see `cheque balance` and the account's transactions before repeating it"
+            }
+            Self::Market(args) if args.adds_to_a_balance() => {
+                "it may have been done: see `cheque market clients ID` before repeating it"
             }
             _ => "what was recorded or sent stays so, and the same command picks it up",
         }

@@ -39,6 +39,13 @@ fn every_verb_explains_itself_with_examples() {
         &["seed", "record"],
         &["redeem"],
         &["ledger"],
+        &["market", "info"],
+        &["market", "clients"],
+        &["market", "priority"],
+        &["market", "add-balance"],
+        &["market", "set-params"],
+        &["market", "set-defaults"],
+        &["market", "watch"],
         &["completions"],
     ];
     for verb in verbs {

@@ -8,6 +8,7 @@ pub(crate) mod deposit;
 pub(crate) mod fund;
 pub(crate) mod inspect;
 pub(crate) mod ledger;
+pub(crate) mod market;
 pub(crate) mod outcome;
 pub(crate) mod receive;
 pub(crate) mod redeem;

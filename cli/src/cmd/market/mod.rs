@@ -1,0 +1,53 @@
+//! `cheque market`: a provider's clients, by the operator's RPC of a running market.
+
+mod add_balance;
+mod clients;
+mod info;
+mod operator;
+mod priority;
+mod set_defaults;
+mod set_params;
+mod show;
+mod watch;
+
+use clap::{Args, Subcommand};
+use eyre::Result;
+
+use crate::output::Output;
+
+/// See and change who is served by a market of yours, and at which prices
+#[derive(Args, Debug)]
+pub(crate) struct MarketArgs {
+    #[command(subcommand)]
+    command: MarketCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MarketCommand {
+    Info(info::InfoArgs),
+    Clients(clients::ClientsArgs),
+    Priority(priority::PriorityArgs),
+    AddBalance(add_balance::AddBalanceArgs),
+    SetParams(set_params::SetParamsArgs),
+    SetDefaults(set_defaults::SetDefaultsArgs),
+    Watch(watch::WatchArgs),
+}
+
+impl MarketArgs {
+    /// Whether doing it twice is not the same as doing it once.
+    pub(crate) const fn adds_to_a_balance(&self) -> bool {
+        matches!(self.command, MarketCommand::AddBalance(_))
+    }
+
+    pub(crate) async fn run(self, out: &Output) -> Result<()> {
+        match self.command {
+            MarketCommand::Info(args) => args.run(out).await,
+            MarketCommand::Clients(args) => args.run(out).await,
+            MarketCommand::Priority(args) => args.run(out).await,
+            MarketCommand::AddBalance(args) => args.run(out).await,
+            MarketCommand::SetParams(args) => args.run(out).await,
+            MarketCommand::SetDefaults(args) => args.run(out).await,
+            MarketCommand::Watch(args) => args.run(out).await,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Flags and connection of the operator's RPC.
+
+use std::{fs, path::PathBuf};
+
+use clap::Args;
+use eyre::{Report, Result, WrapErr};
+use jsonrpsee::{
+    core::{
+        ClientError,
+        client::{ClientT, Subscription, SubscriptionClientT},
+        params::ArrayParams,
+    },
+    ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder},
+};
+use serde_json::Value;
+
+use crate::exit::{Exit, Failure};
+
+/// Where the market's operator is answered.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Market")]
+pub(super) struct OperatorOpts {
+    /// URL of the operator's RPC: ws, wss, http or https
+    #[arg(
+        long,
+        short = 'u',
+        value_name = "URL",
+        env = "CHEQUE_MARKET",
+        hide_env_values = true,
+        default_value = "ws://127.0.0.1:8560"
+    )]
+    url: String,
+
+    /// Read the bearer token from this file
+    #[arg(long, value_name = "PATH", env = "CHEQUE_MARKET_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl OperatorOpts {
+    /// Connects by WebSocket, which the server has at the same address as HTTP.
+    pub(super) async fn connect(&self) -> Result<Operator> {
+        let url = match self.url.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => self.url.clone(),
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(path) = &self.token_file {
+            let token = fs::read_to_string(path)
+                .wrap_err_with(|| format!("cannot read the token from {}", path.display()))?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+                .wrap_err("the token cannot be sent: it has other than visible ASCII characters")?;
+            value.set_sensitive(true);
+            headers.insert("authorization", value);
+        }
+        let client = WsClientBuilder::default().set_headers(headers).build(url);
+        let client = client.await.wrap_err_with(|| {
+            format!(
+                "cannot connect to the market at {}: see that it runs, and whether it wants --token-file",
+                self.url
+            )
+        })?;
+        Ok(Operator(client))
+    }
+}
+
+/// A connection to a market.
+#[derive(Debug)]
+pub(super) struct Operator(WsClient);
+
+impl Operator {
+    pub(super) async fn call(&self, method: &str, arguments: &[Value]) -> Result<Value> {
+        let called = self.0.request(method, params(arguments)?).await;
+        called.map_err(failed)
+    }
+
+    pub(super) async fn subscribe(&self, arguments: &[Value]) -> Result<Subscription<Value>> {
+        let arguments = params(arguments)?;
+        let subscribed = self
+            .0
+            .subscribe("les_subscribeEvent", arguments, "les_unsubscribeEvent");
+        subscribed.await.map_err(failed)
+    }
+}
+
+fn params(arguments: &[Value]) -> Result<ArrayParams> {
+    let mut params = ArrayParams::new();
+    for argument in arguments {
+        params.insert(argument)?;
+    }
+    Ok(params)
+}
+
+fn failed(error: ClientError) -> Report {
+    let ClientError::Call(refused) = error else {
+        return Report::new(error).wrap_err("the market did not answer: try again");
+    };
+    Report::new(Failure {
+        exit: Exit::Failed,
+        code: "refused".to_owned(),
+        text: format!("the market refuses: {}", refused.message()),
+    })
+}

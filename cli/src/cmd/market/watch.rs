@@ -1,0 +1,53 @@
+//! `cheque market watch`.
+
+use clap::Args;
+use eyre::{Result, bail};
+use serde_json::{Value, json};
+
+use super::operator::OperatorOpts;
+use crate::output::Output;
+
+/// Print what happens to clients and to the total capacity, until Ctrl-C
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque market watch
+  cheque market watch --tag vip --only-shortage --json     one JSON object in each line")]
+pub(super) struct WatchArgs {
+    /// Only clients with this tag; repeat for clients that have all [default: every client]
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// Of changes of the total capacity, only those to less than is in use
+    #[arg(long)]
+    only_shortage: bool,
+
+    #[command(flatten)]
+    operator: OperatorOpts,
+}
+
+impl WatchArgs {
+    pub(super) async fn run(mut self, out: &Output) -> Result<()> {
+        if self.tags.is_empty() {
+            self.tags.push("$all".to_owned());
+        }
+        let operator = self.operator.connect().await?;
+        let arguments = [json!(self.tags), json!(self.only_shortage)];
+        let mut events = operator.subscribe(&arguments).await?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            out.event(&event, || line(&event))?;
+        }
+        bail!("the market has ended the subscription: watch again")
+    }
+}
+
+fn line(event: &Value) -> String {
+    let totals = format!(
+        "{} of {} in use, {} with tokens",
+        event["totalConnectedCapacity"], event["totalCapacity"], event["priorityConnectedCapacity"]
+    );
+    match (event["clientEvent"].as_str(), event["clientId"].as_str()) {
+        (Some(kind), Some(id)) => format!("{id}  {kind}  ({totals})"),
+        _ => format!("total capacity  ({totals})"),
+    }
+}

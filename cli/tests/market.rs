@@ -1,0 +1,147 @@
+//! The operator's commands against a running market.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    num::NonZeroU64,
+    process::{Output, Stdio},
+    sync::Arc,
+};
+
+use cheque_market::{
+    balance::{BalanceSettings, BalanceTracker},
+    pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings},
+    rpc::{Listen, Operator, Running, Service, Token, serve},
+    store::Memory,
+};
+use common::{program, stderr, text};
+use serde_json::{Value, json};
+
+type Id = [u8; 2];
+type Shared = Arc<Service<Id, Arc<Memory>>>;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A market with client 0x0101 connected, for whoever has the token.
+async fn market() -> (Shared, Running<Id, Arc<Memory>>) {
+    let store = Arc::new(Memory::new());
+    let balances = BalanceSettings::default();
+    let tracker = BalanceTracker::open(Arc::clone(&store), b"market:", balances, 0).unwrap();
+    let positive = |n| NonZeroU64::new(n).unwrap();
+    let settings = ClientPoolSettings {
+        pool: PoolSettings {
+            min_capacity: positive(100),
+            active_bias_ns: 1,
+            step_divisor: positive(10),
+            fine_step_divisor: positive(100),
+        },
+        allowance_ns: 1,
+        connected_bias_ns: 0,
+    };
+    let pool = ClientPool::new(tracker, settings);
+    let mut operator = Operator::open(pool, store, b"market:").unwrap();
+    let limits = Limits {
+        count: 10,
+        capacity: 1_000,
+    };
+    operator.set_limits(limits, 0);
+    operator.connect(&[1, 1], b"home", 0).unwrap();
+    let service = Arc::new(Service::new(operator, || 0));
+    let listen = Listen {
+        address: ([127, 0, 0, 1], 0).into(),
+        token: Some(Token::new(TOKEN).unwrap()),
+    };
+    let running = serve(Arc::clone(&service), listen).await.unwrap();
+    (service, running)
+}
+
+fn parsed(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_sees_and_changes_a_market() {
+    let (service, running) = market().await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    fs::write(&secret, format!("{TOKEN}\n")).unwrap();
+    let url = format!("http://{}", running.address());
+    let command = |args: &[&str]| {
+        let mut command = program();
+        command.arg("market").args(args).args(["--url", &url]);
+        command
+    };
+    let run = |args: &[&str]| {
+        let mut command = command(args);
+        command.arg("--token-file").arg(&secret).output().unwrap()
+    };
+    let refused = command(&["info"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("--token-file"),
+        "{}",
+        stderr(&refused)
+    );
+
+    assert_eq!(
+        parsed(&run(&["info", "--json"]))["totalConnectedCapacity"],
+        100
+    );
+    let added = run(&["add-balance", "0x0101", "5000000", "--json"]);
+    assert_eq!(parsed(&added), json!({ "before": 0, "after": 5_000_000 }));
+    let added = run(&["add-balance", "0x0101", "-1000000", "--json"]);
+    assert_eq!(parsed(&added)["after"], 4_000_000);
+    let set = [
+        "set-params",
+        "--id",
+        "0x0101",
+        "capacity=300",
+        "userTags=vip",
+    ];
+    assert_eq!(text(&run(&set).stdout), "set\n");
+    let defaults = run(&["set-defaults", "pricing/timeFactor=5"]);
+    assert!(defaults.status.success());
+    let found = parsed(&run(&["clients", "--tag", "vip", "--json"]));
+    assert_eq!(found["0x0101"]["capacity"], 300);
+    let listed = run(&["priority", "0x0000"]);
+    let listed = text(&listed.stdout).to_string();
+    assert!(
+        listed.contains("0x0101") && listed.contains("4000000"),
+        "{listed}"
+    );
+    let refused = run(&["set-params", "--id", "0x0101", "speed=1"]);
+    assert_eq!(
+        stderr(&refused).trim(),
+        "error: the market refuses: invalid client parameter 'speed'"
+    );
+
+    let mut watch = command(&["watch", "--json"]);
+    let watch = watch.arg("--token-file").arg(&secret);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    // When it has subscribed, it hears of the next client.
+    let first = std::thread::spawn(move || lines.next());
+    for n in 2.. {
+        if first.is_finished() {
+            break;
+        }
+        service.with(|operator, now| {
+            operator.connect(&[2, n], b"away", now).unwrap();
+            operator.disconnect(&[2, n], now).unwrap();
+        });
+        common::pause(100);
+    }
+    let event: Value = serde_json::from_str(&first.join().unwrap().unwrap().unwrap()).unwrap();
+    assert!(
+        event["clientId"].as_str().unwrap().starts_with("0x02"),
+        "{event}"
+    );
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    running.stop().await.unwrap();
+}
