@@ -103,13 +103,13 @@ async fn the_operator_sees_and_changes_a_market() {
         "capacity=300",
         "userTags=vip",
     ];
-    assert_eq!(text(&run(&set).stdout), "set\n");
+    assert_eq!(text(&run(&set).stdout), "set");
     let defaults = run(&["set-defaults", "pricing/timeFactor=5"]);
     assert!(defaults.status.success());
     let found = parsed(&run(&["clients", "--tag", "vip", "--json"]));
     assert_eq!(found["0x0101"]["capacity"], 300);
     let listed = run(&["priority", "0x0000"]);
-    let listed = text(&listed.stdout).to_string();
+    let listed = text(&listed.stdout);
     assert!(
         listed.contains("0x0101") && listed.contains("4000000"),
         "{listed}"
