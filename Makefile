@@ -119,7 +119,8 @@ tools/.venv/.installed: tools/requirements.txt
 	@$(TIMED) 'pip install' tools/.venv/bin/pip install --quiet --disable-pip-version-check -r $< >&2
 	@touch $@
 
-symbolic: setup tools/.venv/.installed ## proofs by halmos
+symbolic: setup tools/.venv/.installed ## proofs by halmos, of the compiled code, and by z3
+	@$(TIMED) 'z3' tools/.venv/bin/python tools/prize.py
 	@FOUNDRY_PROFILE=symbolic $(TIMED) 'halmos' tools/.venv/bin/halmos --forge-build-out cache/symbolic/out
 
 slither: setup tools/.venv/.installed ## static analysis: nothing may be left

@@ -86,7 +86,7 @@ const files = {
   seeds: seeds(headers),
   rolls: rolls(),
   payouts: payouts(),
-  redemptions: redemptions(sign, headers[0]),
+  redemptions: redemptions(sign, headers[0], headers[1]),
   wire: wire(sign),
 };
 

@@ -8,6 +8,8 @@
 //! It also carries the contract's creation [`BYTECODE`] and the addresses that follow from it: a bank with the same
 //! settings has the same address on every chain ([`create2_address`]).
 //!
+//! Redemptions are sent packed: [`Redemption::pack`].
+//!
 //! The types say what is well-formed, not what is true: decoding a [`Deposit`] checks none of its terms.
 //!
 //! Feature `rpc` (off by default) adds `IChequeBank::new(address, provider)`, an `alloy-contract` instance with one
@@ -17,6 +19,7 @@ mod bytecode;
 mod deployments;
 mod domain;
 mod interface;
+mod redemption;
 
 pub use bytecode::{
     BYTECODE, CREATE2_DEPLOYER, CREATE2_SALT, create2_address, create2_input, creation_code,
@@ -37,3 +40,4 @@ pub use interface::IChequeBank::{
 };
 #[doc(inline)]
 pub use interface::IChequeBank::{IChequeBankCalls, IChequeBankErrors, IChequeBankEvents};
+pub use redemption::{PackError, UnpackError};

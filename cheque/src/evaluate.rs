@@ -35,6 +35,14 @@ pub fn evaluate(redemption: &Redemption, state: &BankState) -> (Outcome, Amount)
     }
 }
 
+/// The same for the bytes that the bank is sent: [`Outcome::Malformed`] where they are no redemption.
+pub fn evaluate_packed(packed: &[u8], state: &BankState) -> (Outcome, Amount) {
+    match Redemption::unpack(packed) {
+        Ok(redemption) => evaluate(&redemption, state),
+        Err(_) => (Outcome::Malformed, Amount::ZERO),
+    }
+}
+
 type Refusal = (Outcome, Amount);
 
 fn judge(r: &Redemption, state: &BankState) -> Result<Amount, Refusal> {
@@ -66,7 +74,7 @@ fn judge(r: &Redemption, state: &BankState) -> Result<Amount, Refusal> {
 
 /// What the cheque promises, and where the payee's range starts.
 fn promised(r: &Redemption, id: DepositId, state: &BankState) -> Result<(Amount, Amount), Outcome> {
-    let k = u32::try_from(r.k).unwrap_or(u32::MAX);
+    let k = u32::from(r.k);
     let shows_what_it_has = if k == 0 {
         r.x.is_zero()
     } else {
@@ -109,7 +117,7 @@ fn locate(r: &Redemption) -> Result<Amount, ProofError> {
     let proof = AllowanceProof {
         allowance: Amount::new(r.allowance),
         salt: r.salt,
-        path: r.path,
+        path: r.path.to(),
         siblings: AllowanceProof::unpack_siblings(&r.siblings)?,
     };
     proof.start(r.payee, &r.deposit)

@@ -65,12 +65,12 @@ pub use allowance::{
     TreeError,
 };
 pub use cheque::{SignedCheque, StreamTermsError};
-pub use cheque_bindings::{Outcome, Redemption, SeedSource};
+pub use cheque_bindings::{Outcome, PackError, Redemption, SeedSource, UnpackError};
 pub use deposit::{
     Bank, Cheque, Deposit, DepositId, Fund, Purse, TermsError, Withdraw, check_terms,
 };
 pub use draw::{HISTORY_WINDOW, HeaderError, Prize, Seed, prize, roll, seed_from_header};
-pub use evaluate::{BankState, evaluate};
+pub use evaluate::{BankState, evaluate, evaluate_packed};
 pub use money::Amount;
 pub use payee::{
     Meta, MetaError, MetaKey, Policy, Received, Rejection, TokenLimits, View, receive_payment,

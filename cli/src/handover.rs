@@ -2,7 +2,7 @@
 //!
 //! The bytes are ABI-encoded parameters, so that other programs can read them too:
 //! `(uint256 chainId, address bank, Deposit deposit, uint256 deadline, bytes signature)` for an opening, and
-//! `(uint256 chainId, address bank, Redemption redemption)` for a consent.
+//! `(uint256 chainId, address bank, bytes redemption)` for a consent, where the redemption is packed as the bank takes it.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use alloy::{
     primitives::{Address, Bytes, U256},
     sol_types::SolValue,
 };
-use cheque::{Bank, Deposit, Redemption, Signature, chain::SignedOpening};
+use cheque::{Bank, Deposit, PackError, Redemption, Signature, chain::SignedOpening};
 use eyre::{Result, WrapErr, ensure};
 
 /// A payer's agreement that anybody may open its deposit.
@@ -72,7 +72,7 @@ impl FromStr for SignedOpen {
             bank,
             opening,
         };
-        check_canonical(&read, &bytes)?;
+        check_canonical(&read.to_string(), &bytes)?;
         Ok(read)
     }
 }
@@ -95,16 +95,15 @@ impl SignedConsent {
         }
     }
 
+    /// The line to hand over.
+    pub(crate) fn to_text(&self) -> Result<String, PackError> {
+        let fields = (self.chain_id, self.bank, self.redemption.pack()?);
+        Ok(hex::encode_prefixed(fields.abi_encode_params()))
+    }
+
     /// Refuses to be used elsewhere, where the signature would mean nothing.
     pub(crate) fn check_bank(&self, bank: &Bank) -> Result<()> {
         check_bank(self.chain_id, self.bank, bank)
-    }
-}
-
-impl fmt::Display for SignedConsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = (self.chain_id, self.bank, self.redemption.clone());
-        f.write_str(&hex::encode_prefixed(fields.abi_encode_params()))
     }
 }
 
@@ -113,23 +112,23 @@ impl FromStr for SignedConsent {
 
     fn from_str(text: &str) -> Result<Self> {
         let bytes = hex::decode(text).wrap_err("not hexadecimal")?;
-        let (chain_id, bank, redemption) =
-            <(U256, Address, Redemption)>::abi_decode_params_validate(&bytes)
-                .wrap_err("not a consent")?;
+        let (chain_id, bank, packed) = <(U256, Address, Bytes)>::abi_decode_params_validate(&bytes)
+            .wrap_err("not a consent")?;
+        let redemption = Redemption::unpack(&packed).wrap_err("not a consent")?;
         let read = Self {
             chain_id,
             bank,
             redemption,
         };
-        check_canonical(&read, &bytes)?;
+        check_canonical(&read.to_text()?, &bytes)?;
         Ok(read)
     }
 }
 
-/// ABI decoding overlooks what follows and what pads.
-fn check_canonical(read: &impl ToString, bytes: &[u8]) -> Result<()> {
+/// Decoding overlooks what follows and what pads.
+fn check_canonical(read: &str, bytes: &[u8]) -> Result<()> {
     ensure!(
-        read.to_string() == hex::encode_prefixed(bytes),
+        read == hex::encode_prefixed(bytes),
         "the text was changed on its way"
     );
     Ok(())
@@ -163,6 +162,54 @@ mod tests {
             lastRedeemBlock: 8,
             root: B256::repeat_byte(9),
         }
+    }
+
+    #[test]
+    fn a_consent_survives_the_way_and_is_bound_to_its_bank() {
+        let bank = Bank::new(1, Address::repeat_byte(3));
+        let redemption = Redemption {
+            deposit: deposit(),
+            payee: Address::repeat_byte(5),
+            spent: 6,
+            signature: vec![7; 65].into(),
+            siblings: vec![8; 96].into(),
+            consent: vec![9; 65].into(),
+            ..Redemption::default()
+        };
+        let text = SignedConsent::new(&bank, redemption.clone())
+            .to_text()
+            .unwrap();
+        let read: SignedConsent = text.parse().unwrap();
+        assert_eq!(read.redemption, redemption);
+        assert!(read.check_bank(&bank).is_ok());
+        assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
+        assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
+        for bad in [
+            "",
+            "0x",
+            "hello",
+            &text[..text.len() - 64],
+            &format!("{text}00"),
+        ] {
+            assert!(bad.parse::<SignedConsent>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_consent_that_nobody_packs_like_this_was_changed_on_its_way() {
+        let bank = Bank::new(1, Address::repeat_byte(3));
+        let plain = Redemption {
+            signature: vec![7; 65].into(),
+            ..Redemption::default()
+        };
+        let mut packed = plain.pack().unwrap().to_vec();
+        // A stream of zeros.
+        packed[307] = 1;
+        packed.extend([0; 82]);
+        assert_eq!(Redemption::unpack(&packed), Ok(plain));
+        let fields = (U256::from(1), bank.address(), Bytes::from(packed));
+        let text = hex::encode_prefixed(fields.abi_encode_params());
+        assert!(text.parse::<SignedConsent>().is_err());
     }
 
     #[test]

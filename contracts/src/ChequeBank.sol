@@ -6,6 +6,7 @@ import {BlockHeader} from "./libraries/BlockHeader.sol";
 import {Cheques} from "./libraries/Cheques.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {Money} from "./libraries/Money.sol";
+import {Redemptions} from "./libraries/Redemptions.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
@@ -49,6 +50,7 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 ///   builder of the block can choose among as many as it can compute. A recorded seed is known for ever.
 ///
 /// REDEEMING
+/// - A redemption comes packed, since half of its bytes would be zeros otherwise, and calldata is what it pays for most.
 /// - A payer could close a deposit with an older cheque of smaller payout. So unless the payout is the whole deposit,
 ///   the payee must be the caller or have signed for exactly this total.
 /// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch calls no payee and no token, and no item that is
@@ -74,6 +76,7 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// - What a root commits to, and what was spent in all, is checked for the winner only.
 contract ChequeBank is IChequeBank {
     using Money for address;
+    using Redemptions for bytes;
 
     /* CONSTANTS */
 
@@ -249,11 +252,11 @@ contract ChequeBank is IChequeBank {
     }
 
     /// @inheritdoc IChequeBank
-    function redeem(Redemption calldata redemption) external nonReentrant returns (uint128 payout) {
-        address to = redemption.to;
+    function redeem(bytes calldata redemption) external nonReentrant returns (uint128 payout) {
+        address to = redemption.to();
         require(to != address(this), InvalidRecipient(to));
 
-        (bytes32 id, bytes32 key) = _find(redemption.deposit);
+        (bytes32 id, bytes32 key) = _find(redemption);
         Outcome outcome;
         uint128 total;
         (outcome, payout, total) = _judge(redemption, id, key, false);
@@ -261,21 +264,21 @@ contract ChequeBank is IChequeBank {
 
         _settle(redemption, id, key, total, payout);
 
-        if (to != address(0)) redemption.deposit.token.push(to, payout);
+        if (to != address(0)) redemption.token().push(to, payout);
     }
 
     /// @inheritdoc IChequeBank
-    function redeemBatch(Redemption[] calldata redemptions) external nonReentrant returns (uint128[] memory payouts) {
+    function redeemBatch(bytes[] calldata redemptions) external nonReentrant returns (uint128[] memory payouts) {
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
-            Redemption calldata redemption = redemptions[i];
-            (bytes32 id, bytes32 key) = _find(redemption.deposit);
+            bytes calldata redemption = redemptions[i];
+            (bytes32 id, bytes32 key) = _find(redemption);
             (Outcome outcome, uint128 payout, uint128 total) = _judge(redemption, id, key, true);
             if (outcome == Outcome.Payable) {
                 _settle(redemption, id, key, total, payout);
                 payouts[i] = payout;
             } else {
-                emit Skipped(id, redemption.payee, outcome);
+                emit Skipped(id, redemption.payee(), outcome);
             }
         }
     }
@@ -333,9 +336,10 @@ contract ChequeBank is IChequeBank {
     }
 
     /// @inheritdoc IChequeBank
-    function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout) {
-        require(redemption.to != address(this), InvalidRecipient(redemption.to));
-        (bytes32 id, bytes32 key) = _find(redemption.deposit);
+    function outcomeOf(bytes calldata redemption) external view returns (Outcome outcome, uint128 payout) {
+        address to = redemption.to();
+        require(to != address(this), InvalidRecipient(to));
+        (bytes32 id, bytes32 key) = _find(redemption);
         (outcome, payout,) = _judge(redemption, id, key, false);
     }
 
@@ -372,6 +376,12 @@ contract ChequeBank is IChequeBank {
     /// @dev The id of a deposit and the key of its purse.
     function _find(Deposit calldata deposit) internal view returns (bytes32 id, bytes32 key) {
         return (_depositId(deposit), _key(deposit.payer, deposit.token, deposit.lane));
+    }
+
+    /// @dev The same of a redemption's deposit.
+    function _find(bytes calldata redemption) internal view returns (bytes32 id, bytes32 key) {
+        id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(redemption));
+        key = _key(redemption.payer(), redemption.token(), redemption.lane());
     }
 
     /// @dev The idle money of a purse other than a balance.
@@ -433,45 +443,52 @@ contract ChequeBank is IChequeBank {
     /// @dev The one check behind `redeem`, `redeemBatch` and `outcomeOf`, in the order that `Outcome` documents: cheap
     /// checks before expensive ones, and a stream only after its signature. With `batch` it calls no contract that a
     /// payee chose. `payout` and `total` are set if the outcome is `Payable`, `Loses` or `ConsentMissing`.
-    function _judge(Redemption calldata r, bytes32 id, bytes32 key, bool batch)
+    function _judge(bytes calldata r, bytes32 id, bytes32 key, bool batch)
         internal
         view
         returns (Outcome outcome, uint128 payout, uint128 total)
     {
+        if (!r.wellFormed()) return (Outcome.Malformed, 0, 0);
         if (purses[key] != uint256(id)) return (Outcome.NotOpen, 0, 0);
-        if (block.number <= r.deposit.drawBlock) return (Outcome.TooEarly, 0, 0);
-        if (block.number > r.deposit.lastRedeemBlock) return (Outcome.TooLate, 0, 0);
+        if (block.number <= r.drawBlock()) return (Outcome.TooEarly, 0, 0);
+        if (block.number > r.lastRedeemBlock()) return (Outcome.TooLate, 0, 0);
 
-        bytes32 domain = _domain();
         uint256 start;
-        (outcome, total, start) = Cheques.promised(r, id, domain);
-        if (outcome != Outcome.Payable) return (outcome, 0, 0);
+        (outcome, total, start) = Cheques.promised(r, id, _domain());
+        if (outcome == Outcome.Payable) (outcome, payout) = _drawn(r, id, total, start, batch);
+    }
 
+    /// @dev The half of `_judge` that comes after the draw: what a good cheque wins.
+    function _drawn(bytes calldata r, bytes32 id, uint128 total, uint256 start, bool batch)
+        internal
+        view
+        returns (Outcome outcome, uint128 payout)
+    {
         bytes32 drawn;
         (outcome, drawn) = _seedOf(r);
-        if (outcome != Outcome.Payable) return (outcome, 0, 0);
+        if (outcome != Outcome.Payable) return (outcome, 0);
 
         bool wins;
-        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.deposit.amount), start, total, r);
+        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.amount()), start, total, r);
         if (!wins) outcome = Outcome.Loses;
-        else if (!Cheques.agreed(r, id, total, payout, domain, batch)) outcome = Outcome.ConsentMissing;
+        else if (!Cheques.agreed(r, id, total, payout, _domain(), batch)) outcome = Outcome.ConsentMissing;
     }
 
     /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.
-    function _seedOf(Redemption calldata r) internal view returns (Outcome, bytes32 drawn) {
-        uint256 blockNumber = r.deposit.drawBlock;
+    function _seedOf(bytes calldata r) internal view returns (Outcome, bytes32 drawn) {
+        uint256 blockNumber = r.drawBlock();
         drawn = seed[blockNumber];
         if (drawn != 0) return (Outcome.Payable, drawn);
-        bytes calldata header = r.header;
+        bytes calldata header = r.header();
         if (header.length == 0 && seedSource == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
         return Draw.prove(seedSource, blockNumber, header);
     }
 
     /// @dev Closes a deposit that `_judge` found payable. Leaves the transfer to the caller if there is a `to`.
-    function _settle(Redemption calldata r, bytes32 id, bytes32 key, uint128 total, uint128 payout) internal {
-        (address payee, address to) = (r.payee, r.to);
-        purses[key] = r.deposit.amount - payout;
-        if (to == address(0)) purses[_key(payee, r.deposit.token, 0)] += payout;
+    function _settle(bytes calldata r, bytes32 id, bytes32 key, uint128 total, uint128 payout) internal {
+        (address payee, address to) = (r.payee(), r.to());
+        purses[key] = r.amount() - payout;
+        if (to == address(0)) purses[_key(payee, r.token(), 0)] += payout;
 
         emit Redeemed(id, payee, to, total, payout);
     }

@@ -23,7 +23,7 @@ contract AncestorsTest is ProofTools {
         Leaf memory leaf = _leaf(ann.addr, 50);
         for (uint256 depth = 1; depth <= 40; depth++) {
             // Alternately right and left, right at the last level: the start has the high bits of the path in it.
-            uint64 path = uint64(0xAAAAAAAAAA >> (40 - depth)) | (uint64(1) << uint64(depth - 1));
+            uint40 path = uint40(0xAAAAAAAAAA >> (40 - depth)) | (uint40(1) << uint40(depth - 1));
             (bytes32 root, Proof memory proof, uint128 total) = _branch(leaf, depth, path);
             uint256 snapshot = vm.snapshotState();
             Round memory r = _openWith(root, total);
@@ -33,7 +33,7 @@ contract AncestorsTest is ProofTools {
             _expectAt(r, x, end - 1, IChequeBank.Outcome.Payable);
             _expectAt(r, x, proof.start - 1, IChequeBank.Outcome.Loses);
             if (end < total) _expectAt(r, x, end, IChequeBank.Outcome.Loses);
-            x.path = path ^ (uint64(1) << uint64(depth - 1));
+            x.path = path ^ (uint40(1) << uint40(depth - 1));
             _expectAt(r, x, proof.start, IChequeBank.Outcome.BadProof);
             vm.revertToState(snapshot);
         }
@@ -63,7 +63,7 @@ contract AncestorsTest is ProofTools {
         _assertConserved(NATIVE);
 
         _drawAndRecord(next, keccak256("any"));
-        bank.redeem(_redemption(next, ann.addr, more));
+        bank.redeem(_pack(_redemption(next, ann.addr, more)));
         assertEq(_idle(ann.addr, NATIVE, 0), more);
     }
 

@@ -45,8 +45,8 @@ contract ConservationTest is BaseTest {
             x.header = header;
             if ((dice >> 64) % 2 == 0) x.to = cyd.addr;
             vm.startPrank(x.payee);
-            (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
-            if (outcome == IChequeBank.Outcome.Payable) bank.redeem(x);
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
+            if (outcome == IChequeBank.Outcome.Payable) bank.redeem(_pack(x));
             vm.stopPrank();
             _assertConserved(asset);
         }

@@ -60,7 +60,7 @@ contract MaliciousTreeTest is ProofTools {
         Round memory r = _openWith(AllowanceTrees.hashInner(left, 100, right, 0), 100);
         _drawAndRecord(r, keccak256("any"));
         assertTrue(_outcome(_with(r, anns, _beside(0, right, 0))) == IChequeBank.Outcome.Payable);
-        for (uint64 path = 0; path < 2; path++) {
+        for (uint40 path = 0; path < 2; path++) {
             _expectBad(_with(r, bens, _beside(path, left, 0)));
             _expectBad(_with(r, bens, _beside(path, left, 100)));
         }
@@ -102,7 +102,7 @@ contract MaliciousTreeTest is ProofTools {
             IChequeBank.Redemption memory x = _with(r, r.tree.leaves[i], r.tree.proofs[i]);
             if (_outcome(x) == IChequeBank.Outcome.Payable) {
                 paid++;
-                bank.redeem(x);
+                bank.redeem(_pack(x));
             }
         }
         assertEq(paid, 1);
@@ -156,7 +156,7 @@ contract MaliciousTreeTest is ProofTools {
                 AllowanceTrees.sibling(t.hashes[i ^ 1], t.sums[i ^ 1]),
                 AllowanceTrees.sibling(t.inner[1 - i / 2], t.innerSums[1 - i / 2])
             );
-            IChequeBank.Outcome outcome = _outcome(_with(r, t.leaves[i], Proof(uint64(i), siblings, 0)));
+            IChequeBank.Outcome outcome = _outcome(_with(r, t.leaves[i], Proof(uint40(i), siblings, 0)));
             if (outcome == IChequeBank.Outcome.Payable) winners++;
             if (outcome == IChequeBank.Outcome.Loses) losers++;
         }

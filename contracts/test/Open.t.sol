@@ -5,6 +5,10 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Digests} from "./utils/Digests.sol";
 
+interface IUnluckyBank {
+    function openUnder(IChequeBank.Deposit calldata deposit, bytes32 id) external payable;
+}
+
 contract OpenTest is BaseTest {
     function _expectRefused(Round memory r, bytes memory why) private {
         vm.prank(r.deposit.payer);
@@ -24,7 +28,7 @@ contract OpenTest is BaseTest {
         _open(r);
         _drawAndRecord(r, _seedOf(r, ann.addr));
         vm.prank(ann.addr);
-        bank.redeem(_redemption(r, ann.addr, 30));
+        bank.redeem(_pack(_redemption(r, ann.addr, 30)));
         assertEq(_idle(payer.addr, NATIVE, 1), 50);
     }
 
@@ -202,7 +206,7 @@ contract OpenTest is BaseTest {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
-        bank.redeem(_redemption(r, ann.addr, 100));
+        bank.redeem(_pack(_redemption(r, ann.addr, 100)));
         _fund(NATIVE, payer.addr, 100);
         uint256 earliest = vm.getBlockNumber() + MIN_LEAD;
         _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, earliest));
@@ -313,5 +317,21 @@ contract OpenTest is BaseTest {
         assertEq(bank.open(r.deposit), r.id);
         bytes32 other = Digests.digest(Digests.domain(address(bank), 4242), Digests.deposit(r.deposit));
         assertTrue(other != r.id);
+    }
+
+    /// An id that reads as an amount of money would be money. No terms are known that have one.
+    function test_RejectsAnIdThatReadsAsMoney() public {
+        address unlucky = makeAddr("unlucky bank");
+        deployCodeTo("UnluckyBank.sol:UnluckyBank", "", unlucky);
+        Round memory r = _smallRound(NATIVE, 0);
+        bytes32[2] memory ids = [bytes32(0), bytes32(uint256(type(uint128).max))];
+        for (uint256 i = 0; i < ids.length; i++) {
+            vm.expectRevert(abi.encodeWithSelector(IChequeBank.UnusableId.selector, ids[i]));
+            IUnluckyBank(unlucky).openUnder{value: r.deposit.amount}(r.deposit, ids[i]);
+        }
+        bytes32 lowest = bytes32(uint256(1 << 128));
+        IUnluckyBank(unlucky).openUnder{value: r.deposit.amount}(r.deposit, lowest);
+        (, bytes32 opened) = IChequeBank(unlucky).purse(payer.addr, NATIVE, 1);
+        assertEq(opened, lowest);
     }
 }

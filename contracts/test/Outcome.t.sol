@@ -12,6 +12,8 @@ contract OutcomeTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 0);
         x.salt = "wrong";
         x.k = 1;
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.Malformed));
+        bank.redeem(new bytes(309));
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
         _open(r);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
@@ -39,7 +41,7 @@ contract OutcomeTest is BaseTest {
         x.header = _draw(r, _seedOf(r, ann.addr));
         _expectNotRedeemable(x, IChequeBank.Outcome.ConsentMissing);
         vm.prank(ann.addr);
-        assertEq(bank.redeem(x), 5000);
+        assertEq(bank.redeem(_pack(x)), 5000);
     }
 
     function test_OutcomeTellsThePayoutFromTheDrawOn() public {
@@ -47,16 +49,16 @@ contract OutcomeTest is BaseTest {
         _open(r);
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 30);
         bytes memory lost = _draw(r, _seedOf(r, ben.addr));
-        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(x);
+        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(_pack(x));
         assertTrue(outcome == IChequeBank.Outcome.SeedUnknown && payout == 0);
         x.header = lost;
-        (outcome, payout) = bank.outcomeOf(x);
+        (outcome, payout) = bank.outcomeOf(_pack(x));
         assertTrue(outcome == IChequeBank.Outcome.Loses && payout == 50);
         x.header = _draw(r, _seedOf(r, ann.addr));
-        (outcome, payout) = bank.outcomeOf(x);
+        (outcome, payout) = bank.outcomeOf(_pack(x));
         assertTrue(outcome == IChequeBank.Outcome.ConsentMissing && payout == 50);
         vm.prank(ann.addr);
-        (outcome, payout) = bank.outcomeOf(x);
+        (outcome, payout) = bank.outcomeOf(_pack(x));
         assertTrue(outcome == IChequeBank.Outcome.Payable && payout == 50);
     }
 
@@ -66,7 +68,7 @@ contract OutcomeTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
         x.header = _draw(r, keccak256("mix"));
         vm.record();
-        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(x);
+        (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(_pack(x));
         (, bytes32[] memory writes) = vm.accesses(address(bank));
         assertEq(writes.length, 0);
         assertTrue(outcome == IChequeBank.Outcome.Payable);

@@ -16,7 +16,7 @@ contract PayoutTest is BaseTest {
     function _ask(IChequeBank.Redemption memory x) private returns (bool wins, uint128 payout) {
         IChequeBank.Outcome outcome;
         vm.prank(x.payee);
-        (outcome, payout) = bank.outcomeOf(x);
+        (outcome, payout) = bank.outcomeOf(_pack(x));
         wins = outcome == IChequeBank.Outcome.Payable;
         assertTrue(wins || outcome == IChequeBank.Outcome.Loses, "neither wins nor loses");
     }
@@ -200,7 +200,7 @@ contract PayoutTest is BaseTest {
         assertEq(wins, start <= roll && roll < start + range, "wins");
         if (!wins) return;
         vm.prank(ann.addr);
-        assertEq(bank.redeem(x), payout);
+        assertEq(bank.redeem(_pack(x)), payout);
         assertEq(_idle(ann.addr, NATIVE, 0), payout);
         assertEq(_idle(payer.addr, NATIVE, 1), r.deposit.amount - payout);
         _assertConserved(NATIVE);
@@ -263,11 +263,11 @@ contract PayoutTest is BaseTest {
             uint256 start = r.tree.proofs[i].start;
             IChequeBank.Redemption memory x = _redemption(r, leaf.payee, leaf.allowance);
             if (start <= roll && roll < start + leaf.allowance) {
-                assertEq(bank.redeem(x), r.deposit.amount);
+                assertEq(bank.redeem(_pack(x)), r.deposit.amount);
                 assertEq(_idle(leaf.payee, NATIVE, 0), r.deposit.amount);
             } else {
                 vm.expectRevert();
-                bank.redeem(x);
+                bank.redeem(_pack(x));
                 assertEq(_idle(leaf.payee, NATIVE, 0), 0);
             }
         }
@@ -280,7 +280,7 @@ contract PayoutTest is BaseTest {
         _seal(r);
         _open(r);
         _drawAndRecord(r, bytes32(type(uint256).max));
-        assertEq(bank.redeem(_redemption(r, ann.addr, type(uint128).max)), type(uint128).max);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, type(uint128).max))), type(uint128).max);
         _assertConserved(address(token));
     }
 
@@ -288,7 +288,7 @@ contract PayoutTest is BaseTest {
         Round memory r = _certainRound(NATIVE, 1);
         _open(r);
         _drawAndRecord(r, bytes32(type(uint256).max));
-        assertEq(bank.redeem(_redemption(r, ann.addr, 1)), 1);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 1))), 1);
         _assertConserved(NATIVE);
     }
 }

@@ -29,7 +29,7 @@ abstract contract ProofTools is BaseTest {
 
     function _outcome(IChequeBank.Redemption memory x) internal returns (IChequeBank.Outcome outcome) {
         vm.prank(x.payee);
-        (outcome,) = bank.outcomeOf(x);
+        (outcome,) = bank.outcomeOf(_pack(x));
     }
 
     function _expectBad(IChequeBank.Redemption memory x) internal {
@@ -37,7 +37,7 @@ abstract contract ProofTools is BaseTest {
     }
 
     /// @dev A branch from Ann's leaf up, with siblings of one unit each on the sides that `path` says.
-    function _branch(Leaf memory leaf, uint256 depth, uint64 path)
+    function _branch(Leaf memory leaf, uint256 depth, uint40 path)
         internal
         pure
         returns (bytes32 root, Proof memory proof, uint128 total)
@@ -58,12 +58,12 @@ abstract contract ProofTools is BaseTest {
     }
 
     /// @dev The proof of a leaf with one sibling.
-    function _beside(uint64 path, bytes32 hash, uint256 sum) internal pure returns (Proof memory) {
+    function _beside(uint40 path, bytes32 hash, uint256 sum) internal pure returns (Proof memory) {
         return Proof(path, AllowanceTrees.sibling(hash, sum), 0);
     }
 
     /// @dev The proof of a leaf with a sibling beside it, and one beside their parent, which is on the left.
-    function _below(uint64 path, bytes32 hash, uint256 sum, Leaf memory right) internal pure returns (Proof memory) {
+    function _below(uint40 path, bytes32 hash, uint256 sum, Leaf memory right) internal pure returns (Proof memory) {
         bytes memory above = AllowanceTrees.sibling(AllowanceTrees.hashLeaf(right), right.allowance);
         return Proof(path, bytes.concat(AllowanceTrees.sibling(hash, sum), above), 0);
     }

@@ -62,7 +62,7 @@ contract ReclaimTest is BaseTest {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
-        bank.redeem(_redemption(r, ann.addr, 100));
+        bank.redeem(_pack(_redemption(r, ann.addr, 100)));
         vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, r.id));
         bank.reclaim(r.deposit);

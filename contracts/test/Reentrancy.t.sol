@@ -55,8 +55,8 @@ contract ReentrancyTest is BaseTest {
         calls[7] = abi.encodeCall(IChequeBank.recordSeed, (SEED_BLOCK, header));
         IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](1);
         xs[0] = _won;
-        calls[8] = abi.encodeCall(IChequeBank.redeem, (_won));
-        calls[9] = abi.encodeCall(IChequeBank.redeemBatch, (xs));
+        calls[8] = abi.encodeCall(IChequeBank.redeem, (_pack(_won)));
+        calls[9] = abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs)));
         calls[10] = abi.encodeCall(IChequeBank.withdraw, (address(token), 0, 1, ben.addr));
         IChequeBank.Withdraw memory w =
             IChequeBank.Withdraw(ann.addr, address(token), 0, 1, ben.addr, 1, type(uint256).max);
@@ -190,7 +190,7 @@ contract ReentrancyTest is BaseTest {
         x.to = ann.addr;
         _arm(evil);
         vm.prank(ann.addr);
-        bank.redeem(x);
+        bank.redeem(_pack(x));
         _expectAllRefused(evil);
         assertEq(evil.balanceOf(ann.addr), 100);
         assertEq(_holdings(address(evil)), 0);
@@ -219,7 +219,7 @@ contract ReentrancyTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, address(payee), 30);
         x.to = address(payee);
         _arm(payee);
-        payee.run(address(bank), abi.encodeCall(IChequeBank.redeem, (x)));
+        payee.run(address(bank), abi.encodeCall(IChequeBank.redeem, (_pack(x))));
         _expectAllRefused(payee);
         assertEq(address(payee).balance, 30);
         assertEq(_idle(payer.addr, NATIVE, 1), 70);

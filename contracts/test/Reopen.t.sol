@@ -110,7 +110,7 @@ contract ReopenTest is BaseTest {
         _keep(won);
         _drawAndRecord(won, _seedOf(won, ann.addr));
         vm.prank(ann.addr);
-        bank.redeem(_redemption(won, ann.addr, 30));
+        bank.redeem(_pack(_redemption(won, ann.addr, 30)));
 
         Round memory next = _round(NATIVE, 0, _leaves(20, 20, 10));
         next.deposit.lane = 2;

@@ -190,7 +190,7 @@ contract SeedTest is BaseTest {
         x.header = header;
         _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
         x.header = "";
-        assertEq(bank.redeem(x), 100);
+        assertEq(bank.redeem(_pack(x)), 100);
     }
 
     function test_BlockHashBankRedeemsWhileTheHashIsKnown() public {
@@ -203,7 +203,7 @@ contract SeedTest is BaseTest {
         vm.roll(uint256(r.deposit.drawBlock) + 8192);
         _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.SeedUnknown);
         vm.roll(uint256(r.deposit.drawBlock) + 8191);
-        assertEq(bank.redeem(_redemption(r, ann.addr, 100)), 100);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100))), 100);
     }
 
     function test_BlockHashBankRedeemsWithARecordedSeed() public {
@@ -215,7 +215,7 @@ contract SeedTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
         x.header = "not looked at";
         vm.roll(r.deposit.lastRedeemBlock);
-        assertEq(bank.redeem(x), 100);
+        assertEq(bank.redeem(_pack(x)), 100);
     }
 
     function test_BlockHashBankDrawsByTheHash() public {
@@ -226,7 +226,7 @@ contract SeedTest is BaseTest {
         bytes32 hash = _seedOf(r, ben.addr);
         _setHash(r.deposit.drawBlock, hash);
         _expectNotRedeemable(_redemption(r, ann.addr, 60), IChequeBank.Outcome.Loses);
-        assertEq(bank.redeem(_redemption(r, ben.addr, 30)), 100);
+        assertEq(bank.redeem(_pack(_redemption(r, ben.addr, 30))), 100);
     }
 
     /// Banks share nothing.

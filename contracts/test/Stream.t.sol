@@ -14,7 +14,7 @@ contract StreamTest is BaseTest {
         _drawAndRecord(r, keccak256("any"));
     }
 
-    function _streamed(Round memory r, uint128 spent, uint128 step, uint256 n, uint256 k)
+    function _streamed(Round memory r, uint128 spent, uint128 step, uint256 n, uint16 k)
         private
         view
         returns (IChequeBank.Redemption memory x)
@@ -25,7 +25,7 @@ contract StreamTest is BaseTest {
 
     function _redeem(IChequeBank.Redemption memory x) private returns (uint128 payout) {
         vm.prank(ann.addr);
-        return bank.redeem(x);
+        return bank.redeem(_pack(x));
     }
 
     function _expectBad(IChequeBank.Redemption memory x) private {
@@ -75,7 +75,7 @@ contract StreamTest is BaseTest {
     function test_RejectsAnyLargerNumberOfSteps() public {
         Round memory r = _won();
         IChequeBank.Redemption memory x = _streamed(r, 7, 3, 10, 1);
-        uint256[4] memory many = [uint256(1 << 64), (1 << 128) + 1, (1 << 255) + 1, type(uint256).max];
+        uint16[4] memory many = [4098, 1 << 13, (1 << 15) + 1, type(uint16).max];
         for (uint256 i = 0; i < many.length; i++) {
             x.k = many[i];
             _expectBad(x);
@@ -188,6 +188,6 @@ contract StreamTest is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.ConsentMissing);
         x.consent = _consent(r, ann, 19, address(0));
         vm.prank(relayer);
-        assertEq(bank.redeem(x), 19);
+        assertEq(bank.redeem(_pack(x)), 19);
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {Packing} from "./utils/Packing.sol";
 import {VectorFiles} from "./utils/VectorFiles.sol";
 
 /// @notice Whole deposits from opening to payment: trees, signatures and header made outside, the bank judges.
@@ -53,11 +54,19 @@ contract VectorRedemptionsTest is VectorFiles {
         r.header = headers[bytes32(bytes(v.header))];
     }
 
+    function test_PackedBytesAreTheVectors() public view {
+        for (uint256 i = 0; i < vectors.length; i++) {
+            RedemptionVector memory v = vectors[i];
+            bool malformed = v.outcomeCode == uint8(IChequeBank.Outcome.Malformed);
+            if (!malformed) assertEq(Packing.pack(_redemption(v)), v.packed, v.name);
+        }
+    }
+
     function test_EveryOutcomeAndPayoutIsTheVectors() public {
         for (uint256 i = 0; i < vectors.length; i++) {
             RedemptionVector memory v = vectors[i];
             vm.prank(v.caller);
-            (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(_redemption(v));
+            (IChequeBank.Outcome outcome, uint128 payout) = bank.outcomeOf(v.packed);
             assertEq(uint8(outcome), v.outcomeCode, v.name);
             assertEq(payout, v.payout, v.name);
         }
@@ -67,17 +76,16 @@ contract VectorRedemptionsTest is VectorFiles {
         uint256 paid = 0;
         for (uint256 i = 0; i < vectors.length; i++) {
             RedemptionVector memory v = vectors[i];
-            IChequeBank.Redemption memory r = _redemption(v);
             uint256 snapshot = vm.snapshotState();
             if (v.outcomeCode == uint8(IChequeBank.Outcome.Payable)) {
                 vm.prank(v.caller);
-                assertEq(bank.redeem(r), v.payout, v.name);
-                _assertPaid(v, r.deposit);
+                assertEq(bank.redeem(v.packed), v.payout, v.name);
+                _assertPaid(v, deposits[v.deposit].deposit);
                 paid++;
             } else {
                 vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, v.outcomeCode));
                 vm.prank(v.caller);
-                bank.redeem(r);
+                bank.redeem(v.packed);
             }
             vm.revertToState(snapshot);
         }

@@ -8,15 +8,16 @@ import {Cheques} from "../src/libraries/Cheques.sol";
 import {Draw} from "../src/libraries/Draw.sol";
 import {Signatures} from "../src/libraries/Signatures.sol";
 import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
+import {Packing} from "./utils/Packing.sol";
 import {VectorFiles} from "./utils/VectorFiles.sol";
 
 /// @notice The bank's libraries take calldata, which only a call makes.
 contract Libraries {
-    function locate(IChequeBank.Redemption calldata r) external pure returns (bool, uint256) {
+    function locate(bytes calldata r) external pure returns (bool, uint256) {
         return AllowanceTree.locate(r);
     }
 
-    function promised(IChequeBank.Redemption calldata r, bytes32 id, bytes32 separator)
+    function promised(bytes calldata r, bytes32 id, bytes32 separator)
         external
         pure
         returns (IChequeBank.Outcome, uint128, uint256)
@@ -24,7 +25,7 @@ contract Libraries {
         return Cheques.promised(r, id, separator);
     }
 
-    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
+    function result(uint128 point, uint256 start, uint128 total, bytes calldata r)
         external
         pure
         returns (bool, uint128)
@@ -200,6 +201,7 @@ contract VectorsTest is VectorFiles {
     /* ALLOWANCES */
 
     function _proof(TreeProof memory p, TreeVector memory v) internal pure returns (IChequeBank.Redemption memory r) {
+        r.signature = new bytes(65);
         (r.payee, r.allowance, r.salt, r.path, r.siblings) = (p.payee, p.allowance, p.salt, p.path, p.siblings);
         (r.deposit.root, r.deposit.amount) = (v.root, v.amount);
     }
@@ -209,7 +211,7 @@ contract VectorsTest is VectorFiles {
         for (uint256 i = 0; i < vectors.length; i++) {
             for (uint256 j = 0; j < vectors[i].proofs.length; j++) {
                 TreeProof memory p = vectors[i].proofs[j];
-                (bool proven, uint256 start) = libraries.locate(_proof(p, vectors[i]));
+                (bool proven, uint256 start) = libraries.locate(Packing.pack(_proof(p, vectors[i])));
                 assertTrue(proven, vectors[i].name);
                 assertEq(start, p.start, vectors[i].name);
                 assertEq(p.leaf, keccak256(abi.encodePacked(p.payee, p.allowance, p.salt)), vectors[i].name);
@@ -247,10 +249,12 @@ contract VectorsTest is VectorFiles {
         PlantedProof[] memory vectors = abi.decode(_list("trees", ".planted", PLANTED), (PlantedProof[]));
         for (uint256 i = 0; i < vectors.length; i++) {
             PlantedProof memory v = vectors[i];
+            if (_same(v.verdict, "length")) continue; // cannot be packed
             IChequeBank.Redemption memory r;
+            r.signature = new bytes(65);
             (r.payee, r.allowance, r.salt, r.path, r.siblings) = (v.payee, v.allowance, v.salt, v.path, v.siblings);
             (r.deposit.root, r.deposit.amount) = (v.root, v.amount);
-            (bool proven, uint256 start) = libraries.locate(r);
+            (bool proven, uint256 start) = libraries.locate(Packing.pack(r));
             assertEq(proven, _same(v.verdict, "ok"), v.name);
             if (proven) assertEq(start, v.start, v.name);
         }
@@ -268,7 +272,7 @@ contract VectorsTest is VectorFiles {
         bytes32 cheque = keccak256(abi.encode(Cheques.CHEQUE_TYPEHASH, bytes32(0), r.payee, r.spent, r.anchor, r.step));
         (uint8 vv, bytes32 rr, bytes32 s) = vm.sign(signer.key, Cheques.digest(bytes32(0), cheque));
         r.signature = abi.encodePacked(rr, s, vv);
-        (outcome, total,) = libraries.promised(r, bytes32(0), bytes32(0));
+        (outcome, total,) = libraries.promised(Packing.pack(r), bytes32(0), bytes32(0));
     }
 
     function test_ShownStepsLeadToTheAnchor() public {
@@ -324,11 +328,12 @@ contract VectorsTest is VectorFiles {
         for (uint256 i = 0; i < vectors.length; i++) {
             PayoutVector memory v = vectors[i];
             IChequeBank.Redemption memory r;
+            r.signature = new bytes(65);
             (r.allowance, r.deposit.amount, r.deposit.minPayout) = (v.allowance, v.amount, v.minPayout);
-            (bool last, uint128 payout) = libraries.result(v.range - 1, 0, v.spent, r);
+            (bool last, uint128 payout) = libraries.result(v.range - 1, 0, v.spent, Packing.pack(r));
             assertTrue(last);
             assertEq(payout, v.payout);
-            (bool next,) = libraries.result(v.range, 0, v.spent, r);
+            (bool next,) = libraries.result(v.range, 0, v.spent, Packing.pack(r));
             assertFalse(next);
         }
     }
@@ -338,8 +343,9 @@ contract VectorsTest is VectorFiles {
         for (uint256 i = 0; i < vectors.length; i++) {
             WinVector memory v = vectors[i];
             IChequeBank.Redemption memory r;
+            r.signature = new bytes(65);
             (r.allowance, r.deposit.amount) = (v.range, type(uint128).max);
-            (bool wins,) = libraries.result(v.roll, v.start, 1, r);
+            (bool wins,) = libraries.result(v.roll, v.start, 1, Packing.pack(r));
             assertEq(wins, v.wins);
         }
     }

@@ -1,14 +1,17 @@
 // redemptions.json: whole deposits, drawn by the recorded header, with cheques and what becomes of each.
-import { addressNamed, named, unhex } from './bytes.mjs';
+import { addressNamed, named, uint, unhex } from './bytes.mjs';
 import { hashed, leastWinning, prize, roll } from './draw.mjs';
 import { ZERO_ADDRESS, ZERO_WORD, account, banks, idOf, ordinary, signer, stranger } from './scene.mjs';
 import { build, pack } from './tree.mjs';
 
 const bank = banks[0];
+// Bytes of a level of a proof; where the number of streams stands.
+const LEVEL = 48;
+const STREAMS_AT = 307;
 const E15 = 10n ** 15n;
 const OUTCOMES = [
-  'Payable', 'NotOpen', 'TooEarly', 'TooLate', 'BadStream', 'NothingSpent', 'OverAllowance', 'BadProof', 'BadSignature',
-  'SeedUnknown', 'BadHeader', 'Loses', 'ConsentMissing',
+  'Payable', 'Malformed', 'NotOpen', 'TooEarly', 'TooLate', 'BadStream', 'NothingSpent', 'OverAllowance', 'BadProof',
+  'BadSignature', 'SeedUnknown', 'BadHeader', 'Loses', 'ConsentMissing',
 ];
 
 /** Three deposits of one payer: prizes between a smallest one and everything, a fixed prize, and no smallest prize. */
@@ -26,7 +29,8 @@ export function deposits() {
   });
 }
 
-export function redemptions(sign, header) {
+export function redemptions(sign, header, other) {
+  const headers = { draw: unhex(header.header), other: unhex(other.header), none: Buffer.alloc(0) };
   const seed = unhex(header.mixHash);
   const scenes = deposits().map((scene) => {
     const point = roll(seed, scene.id, scene.deposit.amount);
@@ -37,7 +41,8 @@ export function redemptions(sign, header) {
     about:
       'Deposits opened under one bank, all drawn by `header`, and redemptions sent to the bank in the block after it. ' +
       '`header` of a redemption: `draw`, `other` (of another block) or `none`. `payout` is what the cheque would pay if it ' +
-      'won and the payee agreed, 0 where the check ends before that is known.',
+      'won and the payee agreed, 0 where the check ends before that is known. `packed` is what the bank is sent: the fields, ' +
+      'but for those that are `Malformed`, where it is something else.',
     ...bank,
     minLead: 4n,
     drawBlock: ordinary.drawBlock,
@@ -45,27 +50,42 @@ export function redemptions(sign, header) {
     seed,
     header: header.header,
     deposits: scenes.map(({ name, deposit, id, roll: point, winner }) => ({ name, deposit, id, roll: point, winner: winner.payee })),
-    redemptions: [...sevenPayees(scenes[0], sign), ...onePayee(scenes[1], sign), ...twoPayees(scenes[2], sign)],
+    redemptions: [sevenPayees, onePayee, twoPayees].flatMap((cases, i) => cases(scenes[i], maker(scenes[i], i, sign, headers))),
   };
 }
 
 const keyOf = (payee) => [...Array(7).keys()].map((n) => account(`payee ${n}`)).find(({ address }) => address.equals(payee));
 
-// Makes the redemptions of one deposit. Whatever a case does not name is as an honest payee would send it.
-function maker(scene, index, sign) {
-  return (name, outcome, given) => {
+// A redemption as the bank takes it.
+function packed(d, r, header) {
+  const streams = [r.anchor, uint(r.step, 16), uint(r.k, 2), r.x];
+  const isStreamed = streams.some((part) => part.some((byte) => byte !== 0));
+  return Buffer.concat([
+    d.payer, d.signer, d.token, uint(d.lane, 8), uint(d.amount, 16), uint(d.minPayout, 16), uint(d.drawBlock, 8),
+    uint(d.lastRedeemBlock, 8), d.root,
+    r.payee, uint(r.allowance, 16), r.salt, uint(r.path, 5), uint(r.spent, 16), r.signature, r.to,
+    uint(r.siblings.length / LEVEL, 1), uint(isStreamed ? 1 : 0, 1), uint(header.length, 2),
+    r.siblings, ...(isStreamed ? streams : []), header, r.consent,
+  ]);
+}
+
+// Makes the redemptions of one deposit. Whatever a case does not name is as an honest payee would send it. `change` turns
+// the packed bytes into something malformed.
+function maker(scene, index, sign, headers) {
+  return (name, outcome, { change = (bytes) => bytes, ...given }) => {
     const leaf = given.leaf ?? scene.winner;
     const r = {
       caller: leaf.payee, k: 0n, x: ZERO_WORD, anchor: ZERO_WORD, step: 0n, to: ZERO_ADDRESS, header: 'draw',
-      allowance: leaf.allowance, salt: leaf.salt, path: leaf.path, siblings: pack(leaf.siblings), by: signer, under: bank,
+      afterConsent: Buffer.alloc(0), allowance: leaf.allowance, salt: leaf.salt, path: leaf.path, siblings: pack(leaf.siblings), by: signer, under: bank,
       ...given,
     };
     const cheque = { depositId: scene.id, payee: leaf.payee, spent: r.spent, anchor: r.anchor, step: r.step };
-    const consent = r.consentTo && sign(bank, 'Consent', { depositId: scene.id, ...r.consentTo }, keyOf(leaf.payee));
+    const agreement = () => sign(bank, 'Consent', { depositId: scene.id, ...r.consentTo }, keyOf(leaf.payee));
+    const consent = r.consentTo && Buffer.concat([agreement(), r.afterConsent]);
     const total = r.spent + r.k * r.step;
     const known = ['Payable', 'Loses', 'ConsentMissing'].includes(outcome);
     const { amount, minPayout } = scene.deposit;
-    return {
+    const vector = {
       name,
       deposit: BigInt(index),
       outcome,
@@ -87,11 +107,11 @@ function maker(scene, index, sign) {
       to: r.to,
       consent: consent || Buffer.alloc(0),
     };
+    return { ...vector, packed: change(packed(scene.deposit, vector, headers[r.header])) };
   };
 }
 
-function sevenPayees(scene, sign) {
-  const make = maker(scene, 0, sign);
+function sevenPayees(scene, make) {
   const { winner, leaves, roll: point } = scene;
   const spent = leastWinning({ ...scene.deposit, allowance: winner.allowance }, winner.start, point);
   const other = leaves.find((leaf) => leaf !== winner);
@@ -141,20 +161,30 @@ function sevenPayees(scene, sign) {
     make('a larger allowance', 'BadProof', { spent, allowance: winner.allowance + 1n }),
     make('another salt', 'BadProof', { spent, salt: other.salt }),
     make('one bit of a sibling', 'BadProof', { spent, siblings: broken }),
-    make('a byte of a sibling missing', 'BadProof', { spent, siblings: siblings.subarray(1) }),
-    make('a stray path bit', 'BadProof', { spent, path: winner.path | (1n << 40n) }),
+    make('a stray path bit', 'BadProof', { spent, path: winner.path | (1n << 39n) }),
     make('signed by another key', 'BadSignature', { spent, by: stranger }),
     make('signed for another chain', 'BadSignature', { spent, under: banks[1] }),
     make('signed for another bank', 'BadSignature', { spent, under: banks[2] }),
     make('not signed', 'BadSignature', { spent, signature: Buffer.alloc(65) }),
     make('no header', 'SeedUnknown', { spent, header: 'none' }),
     make('the header of another block', 'BadHeader', { spent, header: 'other' }),
+    make('no bytes', 'Malformed', { spent, change: () => Buffer.alloc(0) }),
+    make('a byte less than every redemption has', 'Malformed', { spent, change: (bytes) => bytes.subarray(0, 309) }),
+    make('a byte of the header missing', 'Malformed', { spent, change: (bytes) => bytes.subarray(0, -1) }),
+    make('a byte of a sibling missing', 'Malformed', { spent, header: 'none', change: (bytes) => bytes.subarray(0, -1) }),
+    make('two streams', 'Malformed', { ...shown(9), change: twoStreams }),
+    make('a byte after the consent', 'ConsentMissing', { ...agreed(spent), spent, afterConsent: Buffer.alloc(1) }),
   ];
 }
 
+function twoStreams(bytes) {
+  const changed = Buffer.concat([bytes, Buffer.alloc(100)]);
+  changed[STREAMS_AT] = 2;
+  return changed;
+}
+
 // range = spent: the payee wins with a total above the roll.
-function onePayee(scene, sign) {
-  const make = maker(scene, 1, sign);
+function onePayee(scene, make) {
   const by = { caller: stranger.address };
   return [
     make('a fixed prize, a total of the roll plus one', 'Payable', { ...by, spent: scene.roll + 1n }),
@@ -163,8 +193,7 @@ function onePayee(scene, sign) {
   ];
 }
 
-function twoPayees(scene, sign) {
-  const make = maker(scene, 2, sign);
+function twoPayees(scene, make) {
   const other = scene.leaves.find((leaf) => leaf !== scene.winner);
   return [
     make('no smallest payout, one unit', 'Payable', { spent: 1n }),

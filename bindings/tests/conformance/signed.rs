@@ -125,8 +125,9 @@ impl Scene {
         })
     }
 
-    fn redemption(&self, cheque: &Cheque, consent: &Consent) -> Redemption {
-        Redemption {
+    /// A packed redemption.
+    fn redemption(&self, cheque: &Cheque, consent: &Consent) -> Bytes {
+        let redemption = Redemption {
             deposit: self.deposit.clone(),
             allowance: AMOUNT,
             salt: self.salt,
@@ -137,7 +138,8 @@ impl Scene {
             signature: self.signer.sign(cheque, self.bank),
             consent: self.payee.sign(consent, self.bank),
             ..Redemption::default()
-        }
+        };
+        redemption.pack().expect("a redemption with a signature")
     }
 }
 

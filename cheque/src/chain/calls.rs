@@ -1,7 +1,7 @@
 //! The bank's functions as transactions to send.
 
 use super::sender::Call;
-use crate::{Amount, Bank, Deposit, Redemption, Signature, Withdraw};
+use crate::{Amount, Bank, Deposit, Signature, Withdraw};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque_bindings::IChequeBank;
 
@@ -88,16 +88,17 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Redeems one cheque.
-    pub fn redeem(bank: &Bank, redemption: Redemption) -> Self {
-        Self::new(bank.address(), &IChequeBank::redeemCall { redemption })
+    /// Redeems one cheque. `packed` is what [`Redemption::pack`](crate::Redemption::pack) returns.
+    pub fn redeem(bank: &Bank, packed: Bytes) -> Self {
+        let call = IChequeBank::redeemCall { redemption: packed };
+        Self::new(bank.address(), &call)
     }
 
-    /// Redeems many cheques to their payees' balances; those that cannot be paid are skipped.
-    pub fn redeem_batch(bank: &Bank, redemptions: Vec<Redemption>) -> Self {
-        Self::new(
-            bank.address(),
-            &IChequeBank::redeemBatchCall { redemptions },
-        )
+    /// Redeems many cheques, packed like one, to their payees' balances; those that cannot be paid are skipped.
+    pub fn redeem_batch(bank: &Bank, packed: Vec<Bytes>) -> Self {
+        let call = IChequeBank::redeemBatchCall {
+            redemptions: packed,
+        };
+        Self::new(bank.address(), &call)
     }
 }

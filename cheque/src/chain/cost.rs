@@ -20,8 +20,9 @@ sol! {
 
 const GAS_PRICE_ORACLE: Address = address!("420000000000000000000000000000000000000F");
 
-/// Bytes of the longest redemption: the fixed fields, a header, and 40 levels of siblings.
-const REDEMPTION_BYTES: u64 = 1_000 + 800 + 40 * 48;
+/// Bytes of the transaction with the longest redemption: what every one has, a stream and a consent (650), a header, and
+/// 40 levels of siblings.
+const REDEMPTION_BYTES: u64 = 650 + 800 + 40 * 48;
 
 /// What a token is worth in the native coin, as an exact fraction: `wei` wei are worth `units` token units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -247,6 +247,7 @@ impl fmt::Display for Refusal {
 pub const fn reason(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Payable => "it wins and would be paid",
+        Outcome::Malformed => "it ends before what it announces, or announces several streams",
         Outcome::NotOpen => "the deposit is not open: never opened, redeemed already, or reclaimed",
         Outcome::TooEarly => "the draw block is not over",
         Outcome::TooLate => "the last block to redeem is over",

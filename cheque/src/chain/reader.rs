@@ -1,9 +1,7 @@
 //! Reading a bank and its chain.
 
 use super::ChainError;
-use crate::{
-    Amount, Bank, ChainProfile, DepositId, Purse, Redemption, Seed, SeedSource, seed_from_header,
-};
+use crate::{Amount, Bank, ChainProfile, DepositId, Purse, Seed, SeedSource, seed_from_header};
 use alloy::{
     consensus::BlockHeader,
     eips::{BlockId, BlockNumberOrTag},
@@ -230,15 +228,13 @@ impl Reader {
         }))
     }
 
-    /// What the bank says about a redemption that `caller` would send now.
-    pub async fn outcome(
+    /// What the bank says about a packed redemption that `caller` would send now.
+    pub(super) async fn outcome_of(
         &self,
-        redemption: &Redemption,
+        packed: Bytes,
         caller: Address,
     ) -> Result<(Outcome, Amount), ChainError> {
-        let call = IChequeBank::outcomeOfCall {
-            redemption: redemption.clone(),
-        };
+        let call = IChequeBank::outcomeOfCall { redemption: packed };
         let request = self.request(Some(caller), &call);
         // Not the pending block, in which a redemption of ours that waits to be mined has closed the deposit.
         let answer = self.provider.call(request).block(BlockId::latest()).await?;

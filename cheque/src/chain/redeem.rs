@@ -3,7 +3,7 @@
 use super::{
     ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
 };
-use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, Redemption, Seed};
+use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, PackError, Redemption, Seed};
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolEvent;
 use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
@@ -34,6 +34,16 @@ pub enum RedeemError {
         outcome: Outcome,
         /// What it would pay otherwise, where that is known.
         payout: Amount,
+    },
+    /// It is not of a form that any bank takes.
+    #[error("the redemption of {payee}'s cheque of deposit {id} cannot be sent: {source}")]
+    Unpackable {
+        /// The deposit.
+        id: DepositId,
+        /// The payee.
+        payee: Address,
+        /// Why.
+        source: PackError,
     },
     /// The chain has forgotten the draw block, and nobody has recorded its seed in time.
     #[error("the seed of block {0} was not recorded within {HISTORY_WINDOW} blocks, and is lost")]
@@ -108,13 +118,25 @@ impl Reader {
         Ok(Some(Call::record_seed(self.bank(), block, header)))
     }
 
+    /// What the bank says about a redemption that `caller` would send now, and what it would pay where that is known.
+    pub async fn outcome(
+        &self,
+        redemption: &Redemption,
+        caller: Address,
+    ) -> Result<(Outcome, Amount), RedeemError> {
+        let packed = packed(self, redemption)?;
+        Ok(self.outcome_of(packed, caller).await?)
+    }
+
     /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
     pub async fn plan_redemption(
         &self,
         redemption: &Redemption,
         caller: Address,
     ) -> Result<(Call, Amount), RedeemError> {
-        let (outcome, head) = tokio::try_join!(self.outcome(redemption, caller), self.head())?;
+        let packed = packed(self, redemption)?;
+        let (outcome, head) =
+            tokio::try_join!(self.outcome_of(packed.clone(), caller), self.head())?;
         // The bank is asked as of the head, and the transaction will come after it.
         let outcome = match outcome {
             (Outcome::Payable, payout) if head.number >= redemption.deposit.lastRedeemBlock => {
@@ -123,9 +145,7 @@ impl Reader {
             outcome => outcome,
         };
         match outcome {
-            (Outcome::Payable, payout) => {
-                Ok((Call::redeem(self.bank(), redemption.clone()), payout))
-            }
+            (Outcome::Payable, payout) => Ok((Call::redeem(self.bank(), packed), payout)),
             (outcome, payout) => Err(RedeemError::NotPayable { outcome, payout }),
         }
     }
@@ -144,13 +164,15 @@ pub async fn redeem(
     Ok(redeemed(sent, payout))
 }
 
-/// Redeems many cheques to their payees' balances. What cannot be paid is skipped and reported.
+/// Redeems many cheques to their payees' balances. What cannot be paid is skipped and reported. Nothing is sent if one of
+/// them is [`Unpackable`](RedeemError::Unpackable).
 pub async fn redeem_batch(
     reader: &Reader,
     sender: &Sender,
-    redemptions: Vec<Redemption>,
+    redemptions: &[Redemption],
 ) -> Result<RedeemedBatch, RedeemError> {
-    let call = Call::redeem_batch(reader.bank(), redemptions);
+    let packed: Result<_, _> = redemptions.iter().map(|r| packed(reader, r)).collect();
+    let call = Call::redeem_batch(reader.bank(), packed?);
     let sent = sender.send(&call).await?;
     let mut batch = RedeemedBatch {
         paid: Vec::new(),
@@ -168,6 +190,15 @@ pub async fn redeem_batch(
         }
     }
     Ok(batch)
+}
+
+/// The bytes that the bank takes.
+fn packed(reader: &Reader, redemption: &Redemption) -> Result<Bytes, RedeemError> {
+    redemption.pack().map_err(|source| RedeemError::Unpackable {
+        id: reader.bank().deposit_id(&redemption.deposit),
+        payee: redemption.payee,
+        source,
+    })
 }
 
 /// What a redemption paid by its event, which counts, or else what was planned.

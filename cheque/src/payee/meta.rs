@@ -5,7 +5,7 @@ use crate::{
     AllowanceProof, Amount, Bank, Deposit, DepositId, Prize, PublicKey, Redemption, Signature,
     SignedCheque, prize,
 };
-use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, U256};
+use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, aliases::U40};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 
 /// The version of the bytes that [`Meta::to_bytes`] writes.
@@ -108,19 +108,20 @@ impl Meta {
     pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
         Redemption {
             deposit: self.deposit.clone(),
+            payee: self.payee,
             allowance: self.allowance.allowance.get(),
             salt: self.allowance.salt,
-            path: self.allowance.path,
-            siblings: self.allowance.packed_siblings().into(),
-            payee: self.payee,
+            // Path and steps were found to be within the bank's bounds, which are tighter, before they came in here.
+            path: U40::saturating_from(self.allowance.path),
             spent: self.newest.spent.get(),
+            signature: Bytes::copy_from_slice(self.newest.signature.as_bytes()),
+            to,
+            siblings: self.allowance.packed_siblings().into(),
             anchor: self.newest.anchor,
             step: self.newest.step.get(),
-            signature: self.newest.signature.as_bytes().to_vec().into(),
-            k: U256::from(self.shown),
+            k: u16::try_from(self.shown).unwrap_or(u16::MAX),
             x: self.x,
             header,
-            to,
             consent,
         }
     }

@@ -7,7 +7,7 @@ use cheque::chain::{
     DepositEvent, DepositState, OnceError, PayerError, RedeemError, RedeemOptions, redeem,
     redeem_batch,
 };
-use cheque::{Outcome, SeedSource};
+use cheque::{Outcome, PackError, SeedSource};
 use cheque_bindings::IChequeBank::IChequeBankErrors;
 
 #[tokio::test]
@@ -275,7 +275,16 @@ async fn a_batch_pays_what_wins_and_reports_what_does_not() {
     }
     // Everything was spent, so the payout is the whole deposit and takes nobody's consent.
     let sender = &cast.payer.sender;
-    let batch = redeem_batch(&world.reader, sender, redemptions)
+    let signature = redemptions[2].signature.clone();
+    redemptions[2].signature.truncate(64);
+    let unpackable = redeem_batch(&world.reader, sender, &redemptions).await;
+    let RedeemError::Unpackable { id, payee, source } = unpackable.unwrap_err() else {
+        panic!("a cheque with a byte of its signature missing is sent");
+    };
+    assert_eq!((id, payee), (opened.id, redemptions[2].payee));
+    assert_eq!(source, PackError::SignatureLength(64));
+    redemptions[2].signature = signature;
+    let batch = redeem_batch(&world.reader, sender, &redemptions)
         .await
         .unwrap();
     let winner = payees[winner].policy().payee;

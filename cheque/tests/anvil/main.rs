@@ -6,6 +6,7 @@
 mod cast;
 mod deposits;
 mod draws;
+mod history;
 mod lagging;
 mod network;
 #[path = "../node/mod.rs"]

@@ -6,7 +6,7 @@ use crate::{
     judged::{batch_held_to, held_to, judged},
     world::{self, Open, Payees, mostly_first},
 };
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256, aliases::U40};
 use cheque::{Amount, BankState, Outcome, Redemption, Seed, SeedSource, Stream, roll};
 use rand::Rng;
 
@@ -21,8 +21,8 @@ struct Run {
     counts: [usize; Outcome::ConsentMissing as usize + 1],
 }
 
-/// A redemption, and by whom.
-type Case = (Redemption, Address);
+/// A packed redemption, and by whom.
+type Case = (Bytes, Address);
 
 impl Run {
     fn new(source: SeedSource, seed: u64) -> Self {
@@ -117,19 +117,19 @@ impl Run {
         let state = self.chain.state(&open.deposit, Address::ZERO);
         for _ in 0..number {
             let point = drawn(open, seed(&mut self.rng));
-            let (r, caller) = self.case(open, header, point);
+            let (packed, caller) = self.case(open, header, point);
             let state = BankState {
                 caller,
                 ..state.clone()
             };
-            let judgement = judged(&mut self.chain, &r, &state);
+            let judgement = judged(&mut self.chain, &packed, &state);
             self.counts[judgement.0 as usize] += 1;
             let sample = self.rng.random_ratio(1, 8);
             if judgement.0 == Outcome::Payable || sample {
-                held_to(&mut self.chain, &r, &state, judgement);
+                held_to(&mut self.chain, &packed, &state, judgement);
             }
             if sample {
-                batch_held_to(&mut self.chain, &r, &state, judgement);
+                batch_held_to(&mut self.chain, &packed, &state, judgement);
             }
         }
     }
@@ -168,7 +168,13 @@ impl Run {
         if self.rng.random_ratio(1, 8) {
             self.spoil(open, &mut r);
         }
-        (r, caller)
+        let mut packed = world::packed(&r);
+        if self.rng.random_ratio(1, 64) {
+            // Up to the consent it must all be there.
+            let announced = packed.len() - r.consent.len();
+            packed.truncate(self.rng.random_range(0..announced));
+        }
+        (packed, caller)
     }
 
     /// A consent, of which about half are good.
@@ -191,7 +197,7 @@ impl Run {
             0 => r.header = Bytes::new(),
             1 => r.header = world::bytes(rng, 700),
             2 => r.header = world::rlp(&world::header(rng, open.deposit.drawBlock)),
-            3 => r.path ^= 1 << rng.random_range(0..10),
+            3 => r.path ^= U40::ONE << rng.random_range(0..10),
             4 => r.allowance = r.spent.max(1),
             5 => *r = open.redemption(&self.chain, r.payee, 0, None),
             6 => {

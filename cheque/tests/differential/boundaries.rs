@@ -29,9 +29,10 @@ fn won(source: SeedSource, window: u64) -> (Evm, Open, Redemption, Bytes) {
 /// Both sides say this now, and the contract does it.
 fn assert_outcome(chain: &mut Evm, r: &Redemption, expected: Outcome) {
     let state = chain.state(&r.deposit, r.payee);
-    let judgement = judged(chain, r, &state);
+    let packed = world::packed(r);
+    let judgement = judged(chain, &packed, &state);
     assert_eq!(judgement.0, expected, "at block {}", chain.block());
-    held_to(chain, r, &state, judgement);
+    held_to(chain, &packed, &state, judgement);
 }
 
 fn record(chain: &mut Evm, open: &Open, header: &Bytes) -> Result<(), Revert> {

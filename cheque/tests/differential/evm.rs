@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, keccak256};
 use alloy_sol_types::{SolCall, SolInterface};
-use cheque::{Bank, BankState, Deposit, HISTORY_WINDOW, Outcome, Redemption, Seed, SeedSource};
+use cheque::{Bank, BankState, Deposit, HISTORY_WINDOW, Outcome, Seed, SeedSource};
 use cheque_bindings::{IChequeBank, creation_code};
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
@@ -218,14 +218,10 @@ impl Evm {
         }
     }
 
-    /// What the contract says.
-    pub(crate) fn outcome_of(&mut self, r: &Redemption, caller: Address) -> (Outcome, u128) {
-        let answer = self.view(
-            caller,
-            &outcomeOfCall {
-                redemption: r.clone(),
-            },
-        );
+    /// What the contract says to packed bytes.
+    pub(crate) fn outcome_of(&mut self, packed: &Bytes, caller: Address) -> (Outcome, u128) {
+        let redemption = packed.clone();
+        let answer = self.view(caller, &outcomeOfCall { redemption });
         (answer.outcome, answer.payout)
     }
 }

@@ -1,17 +1,19 @@
 //! Asking both sides, and holding the contract to its word.
 
 use crate::evm::{Evm, Revert, purse_of, purse_word, redeemBatchCall, redeemCall};
-use alloy_primitives::{Address, U256};
-use cheque::{BankState, Deposit, Outcome, Redemption, evaluate};
+use alloy_primitives::{Address, Bytes, U256};
+use cheque::{BankState, Deposit, Outcome, Redemption, evaluate_packed};
 
-/// The judgement of core and contract, which must be the same.
-pub(crate) fn judged(chain: &mut Evm, r: &Redemption, state: &BankState) -> (Outcome, u128) {
-    let (outcome, payout) = evaluate(r, state);
+/// The judgement of core and contract on packed bytes, which must be the same.
+pub(crate) fn judged(chain: &mut Evm, packed: &Bytes, state: &BankState) -> (Outcome, u128) {
+    let (outcome, payout) = evaluate_packed(packed, state);
     let ours = (outcome, payout.get());
-    let contracts = chain.outcome_of(r, state.caller);
+    let contracts = chain.outcome_of(packed, state.caller);
     assert_eq!(
-        ours, contracts,
-        "core and contract differ on {r:?} at {state:?}"
+        ours,
+        contracts,
+        "core and contract differ on {packed}, which is {:?}, at {state:?}",
+        Redemption::unpack(packed)
     );
     ours
 }
@@ -19,12 +21,19 @@ pub(crate) fn judged(chain: &mut Evm, r: &Redemption, state: &BankState) -> (Out
 /// Sends the redemption and checks that it does what the judgement says. Keeps nothing of it.
 pub(crate) fn held_to(
     chain: &mut Evm,
-    r: &Redemption,
+    packed: &Bytes,
     state: &BankState,
     (outcome, payout): (Outcome, u128),
 ) {
     let call = redeemCall {
-        redemption: r.clone(),
+        redemption: packed.clone(),
+    };
+    let Ok(r) = Redemption::unpack(packed) else {
+        let refusal = chain.attempt(state.caller, 0, &call).unwrap_err();
+        chain.forget();
+        assert_eq!(outcome, Outcome::Malformed);
+        assert_eq!(reason(refusal), outcome);
+        return;
     };
     let balance = Deposit {
         payer: r.payee,
@@ -56,14 +65,19 @@ pub(crate) fn held_to(
 /// Sends the redemption in a batch and checks that it is paid or skipped as the judgement says.
 pub(crate) fn batch_held_to(
     chain: &mut Evm,
-    r: &Redemption,
+    packed: &Bytes,
     state: &BankState,
     (outcome, payout): (Outcome, u128),
 ) {
     let batch = redeemBatchCall {
-        redemptions: vec![r.clone()],
+        redemptions: vec![packed.clone()],
     };
     let payouts = chain.attempt(state.caller, 0, &batch).expect("a batch");
+    let Ok(r) = Redemption::unpack(packed) else {
+        chain.forget();
+        assert_eq!(payouts, [0]);
+        return;
+    };
     let left = word(chain, &r.deposit);
     chain.forget();
     if outcome == Outcome::Payable && r.to.is_zero() {

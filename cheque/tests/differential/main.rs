@@ -10,6 +10,7 @@ mod world;
 
 mod agreement;
 mod boundaries;
+mod bytes;
 mod malicious_trees;
 mod mutations;
 mod races;

@@ -6,7 +6,7 @@ use crate::{
     judged::{held_to, judged},
     world,
 };
-use alloy_primitives::{Address, B128, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40, keccak256};
 use cheque::{Amount, Deposit, Outcome, Redemption, SeedSource, SignedCheque, SigningKey};
 use rand::{Rng, seq::IndexedMutRandom};
 
@@ -25,7 +25,7 @@ struct Leaf {
 }
 
 /// A leaf, its path, and its siblings as committed: hash and sum from the leaf up.
-type Proof = (Leaf, u64, Vec<(B256, u128)>);
+type Proof = (Leaf, U40, Vec<(B256, u128)>);
 
 impl Node {
     fn leaf(payee: Address, allowance: u128) -> Self {
@@ -76,17 +76,15 @@ impl Node {
     /// The proofs of all leaves.
     fn proofs(&self) -> Vec<Proof> {
         match self {
-            Self::Leaf(leaf) => vec![(leaf.clone(), 0, Vec::new())],
+            Self::Leaf(leaf) => vec![(leaf.clone(), U40::ZERO, Vec::new())],
             Self::Inner(children) => {
                 let mut all = Vec::new();
                 for side in [0, 1] {
                     let (sibling, sum) = &children[1 - side];
                     let sibling = (sibling.hash(), *sum);
                     for (leaf, path, mut siblings) in children[side].0.proofs() {
-                        // A path has 64 bits; no bank looks beyond 40.
-                        let bit = (side as u64)
-                            .checked_shl(siblings.len() as u32)
-                            .unwrap_or_default();
+                        // A path has 40 bits: what is beyond is lost.
+                        let bit = U40::from(side) << siblings.len();
                         siblings.push(sibling);
                         all.push((leaf, path | bit, siblings));
                     }
@@ -140,28 +138,24 @@ impl Scene {
         let level = |(hash, sum): &(B256, u128)| [hash.as_slice(), &sum.to_be_bytes()].concat();
         Redemption {
             deposit: self.deposit.clone(),
+            payee: leaf.payee,
             allowance: leaf.allowance,
             salt: leaf.salt,
             path: *path,
-            siblings: siblings.iter().flat_map(level).collect(),
-            payee: leaf.payee,
             spent: leaf.allowance,
-            anchor: B256::ZERO,
-            step: 0,
             signature: cheque.signature.as_bytes().to_vec().into(),
-            k: U256::ZERO,
-            x: B256::ZERO,
+            siblings: siblings.iter().flat_map(level).collect(),
             header: self.header.clone(),
-            to: Address::ZERO,
-            consent: Bytes::new(),
+            ..Redemption::default()
         }
     }
 
     fn outcome(&mut self, r: &Redemption) -> Outcome {
         let state = self.chain.state(&r.deposit, r.payee);
-        let judgement = judged(&mut self.chain, r, &state);
+        let packed = world::packed(r);
+        let judgement = judged(&mut self.chain, &packed, &state);
         if judgement.0 == Outcome::Payable {
-            held_to(&mut self.chain, r, &state, judgement);
+            held_to(&mut self.chain, &packed, &state, judgement);
         }
         judgement.0
     }
@@ -215,7 +209,7 @@ fn at_most_one_payee_wins_whatever_the_tree_claims() {
                 continue;
             };
             sibling.1 = other_sum(rng, sibling.1, small);
-            let other = (leaf, path ^ u64::from(rng.random::<bool>()), siblings);
+            let other = (leaf, path ^ U40::from(rng.random::<bool>()), siblings);
             if !proofs.contains(&other) {
                 let r = scene.claim(&other);
                 assert_eq!(scene.outcome(&r), Outcome::BadProof);

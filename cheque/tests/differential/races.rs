@@ -72,13 +72,14 @@ impl Race {
     fn payer_gets_nothing_with(&mut self, r: &Redemption) {
         let payer = self.open.deposit.payer;
         let before = self.chain.state(&r.deposit, payer);
-        let (outcome, worth) = judged(&mut self.chain, r, &before);
+        let packed = world::packed(r);
+        let (outcome, worth) = judged(&mut self.chain, &packed, &before);
         assert_eq!(outcome, Outcome::ConsentMissing);
         assert!(worth > 0, "with consent it would have closed the deposit");
-        let redemption = r.clone();
+        let redemption = packed.clone();
         let refusal = self.chain.send(payer, 0, &redeemCall { redemption });
         assert_eq!(reason(refusal.unwrap_err()), Outcome::ConsentMissing);
-        let redemptions = vec![r.clone(), r.clone()];
+        let redemptions = vec![packed; 2];
         let payouts = self.chain.send(payer, 0, &redeemBatchCall { redemptions });
         assert_eq!(payouts.unwrap(), [0, 0]);
         assert_eq!(self.chain.state(&r.deposit, payer), before);
@@ -88,7 +89,8 @@ impl Race {
     fn winner_is_paid(mut self) {
         let best = self.cheque(SPENT, Some(STEPS));
         let winner = self.winner.address();
-        let call = redeemCall { redemption: best };
+        let redemption = world::packed(&best);
+        let call = redeemCall { redemption };
         assert_eq!(self.chain.send(winner, 0, &call).ok(), Some(TOTAL));
         let rest = U256::from(ALLOWANCE - TOTAL);
         assert_eq!(self.chain.purse(&self.open.deposit), rest);
@@ -157,7 +159,8 @@ fn anybody_may_redeem_the_whole_deposit_for_the_winner_but_only_to_its_balance()
     race.payer_gets_nothing_with(&r);
     r.to = Address::ZERO;
     let payer = race.open.deposit.payer;
-    let call = redeemCall { redemption: r };
+    let redemption = world::packed(&r);
+    let call = redeemCall { redemption };
     assert_eq!(race.chain.send(payer, 0, &call).ok(), Some(ALLOWANCE));
     let balance = Deposit {
         payer: race.winner.address(),
@@ -173,7 +176,8 @@ fn nobody_redeems_to_the_bank_itself() {
     let mut r = race.cheque(SPENT, None);
     r.to = race.chain.bank.address();
     let winner = race.winner.address();
-    let call = redeemCall { redemption: r };
+    let redemption = world::packed(&r);
+    let call = redeemCall { redemption };
     let refusal = race.chain.send(winner, 0, &call).unwrap_err();
     assert!(matches!(refusal, Revert::InvalidRecipient(_)));
     let word = race.chain.purse(&race.open.deposit);

@@ -5,7 +5,7 @@ use crate::{
     evm::Evm,
 };
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, aliases::U40, keccak256};
 use alloy_rlp::Encodable;
 use cheque::{
     AllowanceTree, Amount, Deposit, DepositId, Redemption, SeedSource, SignedCheque, SigningKey,
@@ -167,6 +167,11 @@ pub(crate) fn rlp(header: &Header) -> Bytes {
     bytes.into()
 }
 
+/// What the bank is sent.
+pub(crate) fn packed(r: &Redemption) -> Bytes {
+    r.pack().expect("the tests' redemptions can be packed")
+}
+
 /// Up to `most` random bytes.
 pub(crate) fn bytes(rng: &mut TestRng, most: usize) -> Bytes {
     let length = rng.random_range(0..=most);
@@ -202,21 +207,21 @@ impl Open {
         let shown = stream.filter(|_| k > 0);
         Redemption {
             deposit: self.deposit.clone(),
+            payee,
             allowance: proof.allowance.get(),
             salt: proof.salt,
-            path: proof.path,
-            siblings: proof.packed_siblings().into(),
-            payee,
+            path: U40::from(proof.path),
             spent: spent.get(),
+            signature: cheque.signature.as_bytes().to_vec().into(),
+            to: Address::ZERO,
+            siblings: proof.packed_siblings().into(),
             anchor: cheque.anchor,
             step: cheque.step.get(),
-            signature: cheque.signature.as_bytes().to_vec().into(),
-            k: U256::from(k),
+            k: k.try_into().expect("no stream is that long"),
             x: shown
                 .and_then(|(stream, _, k)| stream.show(k))
                 .unwrap_or_default(),
             header: Bytes::new(),
-            to: Address::ZERO,
             consent: Bytes::new(),
         }
     }

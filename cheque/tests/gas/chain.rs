@@ -3,7 +3,7 @@
 use crate::figures::Figure;
 use crate::node::World;
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, aliases::U40, keccak256};
 use cheque::chain::Call;
 use cheque::{
     AllowanceTree, Amount, Bank, Deposit, DepositId, MasterSalt, Redemption, SignedCheque,
@@ -198,19 +198,19 @@ impl Round {
         let cheque = SignedCheque::sign(&self.signer, bank, self.id, payee, spent, terms);
         Redemption {
             deposit: self.deposit.clone(),
+            payee,
             allowance: proof.allowance.get(),
             salt: proof.salt,
-            path: proof.path,
-            siblings: proof.packed_siblings().into(),
-            payee,
+            path: U40::from(proof.path),
             spent: spent.get(),
+            signature: cheque.signature.as_bytes().to_vec().into(),
+            to: Address::ZERO,
+            siblings: proof.packed_siblings().into(),
             anchor: cheque.anchor,
             step: cheque.step.get(),
-            signature: cheque.signature.as_bytes().to_vec().into(),
-            k: U256::from(stream.map_or(0, |(stream, _)| stream.length())),
+            k: stream.map_or(0, |(stream, _)| stream.length().try_into().unwrap()),
             x: stream.map(|(stream, _)| stream.x0()).unwrap_or_default(),
             header: Bytes::new(),
-            to: Address::ZERO,
             consent: Bytes::new(),
         }
     }

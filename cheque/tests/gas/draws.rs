@@ -13,16 +13,30 @@ const LEAD: u64 = 40;
 /// Blocks until nobody can redeem.
 const WINDOW: u64 = 8_191;
 
+/// The base fee of the draw block, in wei: 1 gwei.
+const BASE_FEE: u64 = 1_000_000_000;
+
+/// The most draws until one suits: more than a third do.
+const DRAWS: u32 = 100;
+
 /// Of how many payers one payee redeems in a batch.
 const BATCH: u32 = 10;
 
 pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let draw = chain.head().await + LEAD;
     let opened = Opened::all(chain, draw).await;
-    chain.mine_to(draw - 1).await;
+    // The node derives a block's randomness from its parent, so the parent has to be another one too.
+    chain.mine_to(draw - 2).await;
 
     let mut before = chain.keep().await;
+    let mut tries = 0..DRAWS;
     let (seed, header) = loop {
+        tries.next().expect("one of many draws suits");
+        chain.mine_to(draw - 1).await;
+        // As long a number as on a busy chain; in empty blocks it shrinks.
+        let fee = format!("{BASE_FEE:#x}");
+        let node = &chain.world.node;
+        node.anvil("anvil_setNextBlockBaseFeePerGas", [fee]).await;
         chain.mine_to(draw + 2).await;
         let (seed, header) = chain.world.reader.seed(draw).await.unwrap().unwrap();
         if opened.suits(seed) {
@@ -248,7 +262,7 @@ impl Drawn<'_> {
     async fn redeem_to_new_balance(&mut self, redemption: Redemption) -> Figure {
         let payee = redemption.payee;
         self.chain.world.node.endow(payee).await;
-        let redeem = Call::redeem(&self.chain.bank, redemption);
+        let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(payee, &redeem).await;
         self.chain.back_to(&mut self.state).await;
         figure
@@ -266,7 +280,7 @@ impl Drawn<'_> {
         let mut payees = (0..128).map(|index| Account::of("payee", index));
         let payee = payees.find(|one| one.address == redemption.payee);
         redemption.consent = payee.unwrap().key.sign(digest).as_bytes().to_vec().into();
-        let redeem = Call::redeem(&self.chain.bank, redemption);
+        let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(relayer, &redeem).await;
         self.chain.back_to(&mut self.state).await;
         figure
@@ -276,6 +290,7 @@ impl Drawn<'_> {
         let all: Vec<_> = rounds.iter().map(|round| self.half(round)).collect();
         let payee = favourite().address;
         self.prepare(&all[0]).await;
+        let all = all.iter().map(|one| one.pack().unwrap()).collect();
         self.chain.world.node.endow(payee).await;
         let before = self.chain.world.balance(payee).await;
         let redeem = Call::redeem_batch(&self.chain.bank, all);

@@ -127,6 +127,10 @@ pub(crate) const MORE: &[Row] = &[
         "`open` in a purse that holds half, the rest paid with the call",
     ),
     row(
+        "open_from_balance",
+        "`open` in a purse that holds half, the rest from the payer's balance",
+    ),
+    row(
         "redeem_direct_1",
         "`redeem` paid out, seed recorded, 1 payee",
     ),

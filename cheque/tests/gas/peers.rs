@@ -25,14 +25,13 @@ pub(crate) fn table(figures: &Figures) -> String {
 
 type Cost<'a> = Box<dyn Fn(u64) -> u64 + 'a>;
 
-fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 11] {
+fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
     let gas = |key: &str| figures.gas(key);
     let with_header = move |payees: u64| gas(&format!("redeem_direct_header_{payees}"));
     let recorded = move |payees: u64| gas(&format!("redeem_direct_{payees}"));
-    let in_tokens = move |payees: u64| {
-        let more_for_token = gas("redeem_direct_erc20_128") - gas("redeem_direct_128");
-        gas("open_with_authorization") + with_header(payees) + more_for_token
-    };
+    let more_for_token = gas("redeem_direct_erc20_128") - gas("redeem_direct_128");
+    let in_tokens =
+        move |payees: u64| gas("open_with_authorization") + with_header(payees) + more_for_token;
     [
         (
             "**this bank**, seed recorded by another",
@@ -45,6 +44,11 @@ fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 11] {
             "one, by lot",
         ),
         ("**this bank**, token", Box::new(in_tokens), "one, by lot"),
+        (
+            "**this bank**, token, money kept in the bank",
+            Box::new(move |n| gas("open_from_balance") + recorded(n) + more_for_token),
+            "one, by lot",
+        ),
         ("lotterybook", Box::new(lotterybook), "one of 1,024, by lot"),
         (
             "Orchid (ETH)",

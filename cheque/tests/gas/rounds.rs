@@ -35,7 +35,13 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let token = Address::ZERO;
     let withdraw = Call::withdraw(&chain.bank, token, 1, U256::from(paid), payer);
     chain.send(payer, &withdraw).await;
+    let mut half = chain.keep().await;
     figures.set("open_topped_up", chain.send(payer, &open(paid)).await);
+
+    chain.back_to(&mut half).await;
+    let fund = Call::fund(&chain.bank, token, payer, Amount::new(amount));
+    chain.send(payer, &fund).await;
+    figures.set("open_from_balance", chain.send(payer, &open(0)).await);
 
     let fund = Call::fund(&chain.bank, token, payer, Amount::new(ODD_WEI));
     chain.send(payer, &fund).await;

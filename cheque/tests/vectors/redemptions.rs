@@ -1,10 +1,10 @@
 //! redemptions.json: whole deposits, judged as the bank judges them.
 
 use crate::file::{Int, Place, deposit, vectors, word};
-use alloy_primitives::{Address, B128, B256, Bytes, U256};
+use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40};
 use cheque::{
-    Amount, BankState, Deposit, DepositId, Outcome, Redemption, Seed, SeedSource, evaluate, roll,
-    seed_from_header,
+    Amount, BankState, Deposit, DepositId, Outcome, Redemption, Seed, SeedSource, evaluate_packed,
+    roll, seed_from_header,
 };
 use serde::Deserialize;
 
@@ -46,11 +46,12 @@ struct Vector {
     anchor: B256,
     step: Int<u128>,
     signature: Bytes,
-    k: U256,
+    k: Int<u16>,
     x: B256,
     header: String,
     to: Address,
     consent: Bytes,
+    packed: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -79,29 +80,38 @@ fn every_outcome_and_payout_is_the_vectors() {
             draw_block_hash: Some(scene.block_hash),
             caller: v.caller,
         };
+        let header = match v.header.as_str() {
+            "draw" => scene.header.clone(),
+            "other" => seeds.recorded[1].header.clone(),
+            "none" => Bytes::new(),
+            header => panic!("{}: unknown header {header}", v.name),
+        };
         let redemption = Redemption {
             deposit: drawn.deposit.clone(),
+            payee: v.payee,
             allowance: v.allowance.0,
             salt: v.salt,
-            path: v.path.0,
-            siblings: v.siblings,
-            payee: v.payee,
+            path: U40::from(v.path.0),
             spent: v.spent.0,
+            signature: v.signature,
+            to: v.to,
+            siblings: v.siblings,
             anchor: v.anchor,
             step: v.step.0,
-            signature: v.signature,
-            k: v.k,
+            k: v.k.0,
             x: v.x,
-            header: match v.header.as_str() {
-                "draw" => scene.header.clone(),
-                "other" => seeds.recorded[1].header.clone(),
-                "none" => Bytes::new(),
-                header => panic!("{}: unknown header {header}", v.name),
-            },
-            to: v.to,
+            header,
             consent: v.consent,
         };
-        let (outcome, payout) = evaluate(&redemption, &state);
+        match Redemption::unpack(&v.packed) {
+            Ok(sent) => {
+                assert_eq!(sent, redemption, "{}", v.name);
+                assert_eq!(redemption.pack().unwrap(), v.packed, "{}", v.name);
+            }
+            Err(_) => assert_eq!(v.outcome, "Malformed", "{}", v.name),
+        }
+
+        let (outcome, payout) = evaluate_packed(&v.packed, &state);
         assert_eq!(format!("{outcome:?}"), v.outcome, "{}", v.name);
         assert_eq!(payout, v.payout, "{}", v.name);
 
@@ -115,7 +125,12 @@ fn every_outcome_and_payout_is_the_vectors() {
             Outcome::SeedUnknown | Outcome::BadHeader => Outcome::Payable,
             outcome => outcome,
         };
-        assert_eq!(evaluate(&redemption, &recorded).0, by_record, "{}", v.name);
+        assert_eq!(
+            evaluate_packed(&v.packed, &recorded).0,
+            by_record,
+            "{}",
+            v.name
+        );
     }
 }
 

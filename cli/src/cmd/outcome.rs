@@ -113,6 +113,7 @@ async fn roll_of(payee: &Payee, meta: &Meta) -> Result<Option<Amount>> {
 pub(crate) fn name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Payable => "payable",
+        Outcome::Malformed => "malformed",
         Outcome::NotOpen => "not_open",
         Outcome::TooEarly => "too_early",
         Outcome::TooLate => "too_late",

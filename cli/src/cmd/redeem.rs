@@ -121,7 +121,7 @@ impl RedeemArgs {
         let meta = meta.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
         // The relayer adds the header, which may not be there yet.
         let redemption = meta.redemption(to, consent, Bytes::new());
-        let text = SignedConsent::new(payee.reader().bank(), redemption).to_string();
+        let text = SignedConsent::new(payee.reader().bank(), redemption).to_text()?;
         let json = json!({ "deposit": id, "payee": key.address(), "total": meta.total(), "consent": text });
         out.result(&json, || text.clone())
     }

@@ -98,44 +98,52 @@ interface IChequeBank {
         bytes32 s;
     }
 
-    /// @notice Everything needed to redeem one cheque.
+    /// @notice Everything needed to redeem one cheque. `redeem` and its kin take it packed, as `bytes`.
     /// @dev `allowance`, `salt`, `path` and `siblings` are the payee's leaf and its proof: `siblings` holds 48 bytes
-    /// per level from the leaf up, the sibling's hash (32) and sum (16, big-endian); bit i of `path` is 1 if the own
-    /// node is the right child at level i.
+    /// per level from the leaf up, the sibling's hash (32) and sum (16); bit i of `path` is 1 if the own node is the
+    /// right child at level i.
     /// @dev `payee`, `spent`, `anchor`, `step` and `signature` (65 bytes r, s, v) are the cheque.
     /// @dev `k` and `x` show k steps of its stream, keccak256^k(x) = anchor; both zero if there is nothing to show.
     /// @dev `header` is the RLP header of the draw block, or empty if the seed is recorded (always empty in a
     /// `BlockHash` bank).
     /// @dev `to` and `consent` say where the payout goes and that the payee agrees: see `redeem`.
+    /// @dev Packed it is the concatenation, numbers big-endian, of
+    /// - the deposit: payer (20 bytes), signer (20), token (20), lane (8), amount (16), minPayout (16), drawBlock (8),
+    ///   lastRedeemBlock (8), root (32);
+    /// - payee (20), allowance (16), salt (16), path (5), spent (16), signature (65), to (20);
+    /// - the number of levels of `siblings` (1), the number of streams, 0 or 1 (1), the length of `header` (2);
+    /// - `siblings`; with one stream also anchor (32), step (16), k (2), x (32), which are zero without; `header`;
+    ///   `consent`, which is all that is left.
     struct Redemption {
         Deposit deposit;
+        address payee;
         uint128 allowance;
         bytes16 salt;
-        uint64 path;
-        bytes siblings;
-        address payee;
+        uint40 path;
         uint128 spent;
+        bytes signature;
+        address to;
+        bytes siblings;
         bytes32 anchor;
         uint128 step;
-        bytes signature;
-        uint256 k;
+        uint16 k;
         bytes32 x;
         bytes header;
-        address to;
         bytes consent;
     }
 
     /// @notice What would become of a redemption now, in the order in which the checks are made (`BadStream` has a
     /// second place).
     /// @dev `Payable`: it wins and would be paid.
+    /// @dev `Malformed`: shorter than what it announces, or more than one stream.
     /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
     /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
     /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an
     /// anchor.
     /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: it is more than the allowance.
-    /// @dev `BadProof`: `siblings` is not a whole number of levels, at most 40; `path` has a bit beyond them; or the
-    /// proof does not lead to the deposit's root and amount.
-    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (65 bytes, low s, v 27 or 28). After
+    /// @dev `BadProof`: `siblings` has more than 40 levels, `path` a bit beyond them, or the proof does not lead to the
+    /// deposit's root and amount.
+    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (low s, v 27 or 28). After
     /// it comes `BadStream` again: `x` does not lead to `anchor`.
     /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain does not
     /// know the block's hash any more. `BadHeader`: the header is not the draw block's, or carries no usable
@@ -144,6 +152,7 @@ interface IChequeBank {
     /// @dev `ConsentMissing`: the payee has to agree and did not; in a batch also: `to` is not zero.
     enum Outcome {
         Payable,
+        Malformed,
         NotOpen,
         TooEarly,
         TooLate,
@@ -187,6 +196,7 @@ interface IChequeBank {
     event Redeemed(bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout);
 
     /// @notice A redemption of a batch was left out, for the reason given.
+    /// @dev Of a `Malformed` one the id and the payee mean nothing.
     event Skipped(bytes32 indexed depositId, address indexed payee, Outcome outcome);
 
     /// @notice Nobody redeemed the deposit in time; its `amount` is idle money of its purse again.
@@ -304,7 +314,7 @@ interface IChequeBank {
     /// nothing. Anyone may call.
     function recordSeed(uint256 blockNumber, bytes calldata header) external returns (bytes32 recorded);
 
-    /// @notice Pays a won cheque. A cheque wins if start <= roll < start + range, where `start` is the sum of all
+    /// @notice Pays a won cheque, given as a packed `Redemption`. A cheque wins if start <= roll < start + range, where `start` is the sum of all
     /// allowances left of the payee's.
     /// @dev Unless the payout is the whole deposit the payee must agree: it is the caller, or it signed
     /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can
@@ -312,12 +322,12 @@ interface IChequeBank {
     /// @dev `to` = 0 credits the payee's balance; anything else is paid straight out, and needs the payee's agreement
     /// always. It cannot be the bank (InvalidRecipient).
     /// @return payout units paid
-    function redeem(Redemption calldata redemption) external returns (uint128 payout);
+    function redeem(bytes calldata redemption) external returns (uint128 payout);
 
     /// @notice Redeems many cheques to their payees' balances, skipping and reporting those that cannot be paid. Calls
     /// no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
     /// @return payouts units paid for each, 0 where skipped
-    function redeemBatch(Redemption[] calldata redemptions) external returns (uint128[] memory payouts);
+    function redeemBatch(bytes[] calldata redemptions) external returns (uint128[] memory payouts);
 
     /* MONEY OUT */
 
@@ -363,7 +373,7 @@ interface IChequeBank {
     /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0
     /// before the check that computes it, and what the cheque would win if the outcome is `Loses` or `ConsentMissing`.
     /// Reverts like `redeem` if `to` is the bank.
-    function outcomeOf(Redemption calldata redemption) external view returns (Outcome outcome, uint128 payout);
+    function outcomeOf(bytes calldata redemption) external view returns (Outcome outcome, uint128 payout);
 
     /// @notice Whether a `withdrawFor` nonce of `account` is used.
     function nonceUsed(address account, uint256 nonce) external view returns (bool);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IChequeBank} from "../interfaces/IChequeBank.sol";
+import {Redemptions} from "./Redemptions.sol";
 
 /// @title AllowanceTree
 /// @notice The Merkle-sum tree that a deposit's `root` commits to. A node is a hash and a sum; every parent hashes both
@@ -10,28 +10,26 @@ import {IChequeBank} from "../interfaces/IChequeBank.sol";
 /// @dev inner = keccak256(left hash (32), left sum (16), right hash (32), right sum (16)), sum = left sum + right sum
 /// @dev The 52 bytes of a leaf and the 96 bytes of an inner node cannot be taken for each other.
 library AllowanceTree {
-    uint256 internal constant MAX_DEPTH = 40;
+    using Redemptions for bytes;
 
-    /// @dev Bytes per level of a proof: the sibling's hash and sum.
-    uint256 internal constant LEVEL = 48;
+    uint256 internal constant MAX_DEPTH = 40;
 
     /// @notice Whether a redemption's proof leads from its payee's leaf to its deposit's root and amount, and if so the
     /// sum of everything left of that leaf, where the payee's range starts.
-    /// @dev A proof is a whole number of levels, at most `MAX_DEPTH`, and its path has no bit beyond them.
-    function locate(IChequeBank.Redemption calldata r) internal pure returns (bool proven, uint256 start) {
-        bytes calldata siblings = r.siblings;
-        uint256 depth = siblings.length / LEVEL;
-        if (siblings.length % LEVEL != 0 || depth > MAX_DEPTH || r.path >> depth != 0) return (false, 0);
+    /// @dev A proof has at most `MAX_DEPTH` levels, and its path has no bit beyond them.
+    function locate(bytes calldata r) internal pure returns (bool proven, uint256 start) {
+        (uint256 depth, uint64 path) = (r.depth(), r.path());
+        if (depth > MAX_DEPTH || path >> depth != 0) return (false, 0);
 
-        uint128 allowance = r.allowance;
-        bytes32 leaf = keccak256(abi.encodePacked(r.payee, allowance, r.salt));
+        uint128 allowance = r.allowance();
+        bytes32 leaf = keccak256(abi.encodePacked(r.payee(), allowance, r.salt()));
         bytes32 root;
         uint256 total;
-        (root, total, start) = _walk(leaf, allowance, r.path, siblings);
-        proven = root == r.deposit.root && total == r.deposit.amount;
+        (root, total, start) = _walk(leaf, allowance, path, r.siblings());
+        proven = root == r.root() && total == r.amount();
     }
 
-    /// @dev Walks a well-formed proof from a leaf up. Every sum is below 2^128 and there are few of them, so `total`,
+    /// @dev Walks a proof of whole levels from a leaf up. Every sum is below 2^128 and there are few of them, so `total`,
     /// the root's sum, and `start`, the sum of everything left of the leaf, are exact.
     /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. A sum of 2^128 or more is cut
     /// there, but not in `total`, which then is no uint128 amount.

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../interfaces/IChequeBank.sol";
 import {AllowanceTree} from "./AllowanceTree.sol";
+import {Redemptions} from "./Redemptions.sol";
 import {Signatures} from "./Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
@@ -10,6 +11,8 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// @notice The EIP-712 hashes of everything that is signed for a bank, and the two promises behind a redemption: the
 /// payer's cheque with its stream (a PayWord hash chain), and the payee's consent.
 library Cheques {
+    using Redemptions for bytes;
+
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 internal constant DEPOSIT_TYPEHASH = keccak256(
@@ -64,19 +67,35 @@ library Cheques {
         }
     }
 
+    /// @notice The struct hash of a redemption's deposit.
+    function hashDeposit(bytes calldata r) internal pure returns (bytes32) {
+        return EfficientHashLib.hash(
+            uint256(DEPOSIT_TYPEHASH),
+            uint160(r.payer()),
+            uint160(r.signer()),
+            uint160(r.token()),
+            r.lane(),
+            r.amount(),
+            r.minPayout(),
+            r.drawBlock(),
+            r.lastRedeemBlock(),
+            uint256(r.root())
+        );
+    }
+
     /// @notice What the payer of deposit `id` promised the payee of a redemption: `total` units in all, to be won from
     /// the point `start` of the deposit on. The outcome is `Payable` if it did.
     /// @dev Cheap checks first. The stream is hashed only after the signature that it continues.
-    function promised(IChequeBank.Redemption calldata r, bytes32 id, bytes32 domainSeparator)
+    function promised(bytes calldata r, bytes32 id, bytes32 domainSeparator)
         internal
         pure
         returns (IChequeBank.Outcome, uint128 total, uint256 start)
     {
-        (uint128 spent, uint128 step) = (r.spent, r.step);
-        if (!_streamFits(r.k, r.x, r.anchor, step)) return (IChequeBank.Outcome.BadStream, 0, 0);
-        uint256 shown = spent + r.k * step;
+        (bytes32 anchor, uint128 step, uint256 k, bytes32 x) = r.stream();
+        if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0, 0);
+        uint256 shown = r.spent() + k * step;
         if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0, 0);
-        if (shown > r.allowance) return (IChequeBank.Outcome.OverAllowance, 0, 0);
+        if (shown > r.allowance()) return (IChequeBank.Outcome.OverAllowance, 0, 0);
         // forge-lint: disable-next-line(unsafe-typecast) at most the allowance
         total = uint128(shown);
 
@@ -84,32 +103,35 @@ library Cheques {
         (proven, start) = AllowanceTree.locate(r);
         if (!proven) return (IChequeBank.Outcome.BadProof, 0, 0);
 
-        bytes32 cheque = EfficientHashLib.hash(
-            uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee), spent, uint256(r.anchor), step
-        );
-        if (!Signatures.byKey(r.deposit.signer, digest(domainSeparator, cheque), r.signature)) {
-            return (IChequeBank.Outcome.BadSignature, 0, 0);
-        }
-        if (r.k > 0 && !_leadsTo(r.x, r.k, r.anchor)) return (IChequeBank.Outcome.BadStream, 0, 0);
+        if (!_signed(r, id, domainSeparator)) return (IChequeBank.Outcome.BadSignature, 0, 0);
+        if (k > 0 && !_leadsTo(x, k, anchor)) return (IChequeBank.Outcome.BadStream, 0, 0);
         return (IChequeBank.Outcome.Payable, total, start);
     }
 
     /// @notice Whether the payee agrees that `total` closes the deposit for `payout`, or need not be asked.
     /// @dev In a batch there is no straight payout, and no contract of a payee is called.
-    function agreed(
-        IChequeBank.Redemption calldata r,
-        bytes32 id,
-        uint128 total,
-        uint128 payout,
-        bytes32 domainSeparator,
-        bool batch
-    ) internal view returns (bool) {
-        if (batch && r.to != address(0)) return false;
-        if (msg.sender == r.payee) return true;
-        if (payout == r.deposit.amount && r.to == address(0)) return true;
+    function agreed(bytes calldata r, bytes32 id, uint128 total, uint128 payout, bytes32 domainSeparator, bool batch)
+        internal
+        view
+        returns (bool)
+    {
+        if (batch && r.to() != address(0)) return false;
+        if (msg.sender == r.payee()) return true;
+        if (payout == r.amount() && r.to() == address(0)) return true;
 
-        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, r.to)));
-        return batch ? Signatures.byKey(r.payee, consent, r.consent) : Signatures.by(r.payee, consent, r.consent);
+        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, r.to())));
+        return
+            batch ? Signatures.byKey(r.payee(), consent, r.consent()) : Signatures.by(r.payee(), consent, r.consent());
+    }
+
+    /// @dev Whether the deposit's signer signed the cheque.
+    function _signed(bytes calldata r, bytes32 id, bytes32 domainSeparator) private pure returns (bool) {
+        // slither-disable-next-line unused-return what is shown of the stream is not signed
+        (bytes32 anchor, uint128 step,,) = r.stream();
+        bytes32 cheque = EfficientHashLib.hash(
+            uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee()), r.spent(), uint256(anchor), step
+        );
+        return Signatures.byKey(r.signer(), digest(domainSeparator, cheque), r.signature());
     }
 
     /// @dev Whether the stream fields of a redemption fit together. Hashes nothing.

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../interfaces/IChequeBank.sol";
 import {BlockHeader} from "./BlockHeader.sol";
+import {Redemptions} from "./Redemptions.sol";
 import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
@@ -10,6 +11,8 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// @notice The seed of a block, the point of a deposit that it selects, and what a cheque wins. All divisions round
 /// down, and a product of two uint128 fits a uint256.
 library Draw {
+    using Redemptions for bytes;
+
     /// @notice The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one, else
     /// `SeedUnknown` or `BadHeader`.
     function prove(IChequeBank.SeedSource source, uint256 blockNumber, bytes calldata header)
@@ -36,23 +39,31 @@ library Draw {
     }
 
     /// @notice Whether start <= point < start + range, and the payout, for a payee that was paid `total`.
-    /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, 0 < range <=
-    /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
-    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
+    function result(uint128 point, uint256 start, uint128 total, bytes calldata r)
         internal
         pure
         returns (bool wins, uint128 payout)
     {
-        uint128 amount = r.deposit.amount;
-        uint128 minPayout = r.deposit.minPayout;
-        uint256 range = r.allowance;
+        uint256 range;
+        (payout, range) = prize(total, r.allowance(), r.amount(), r.minPayout());
+        wins = start <= point && point < start + range;
+    }
+
+    /// @notice What a payee wins that was paid `total`, and on how many points of the deposit it wins.
+    /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, range <=
+    /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
+    function prize(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout)
+        internal
+        pure
+        returns (uint128 payout, uint256 range)
+    {
         uint256 product = uint256(total) * amount;
+        range = allowance;
         // forge-lint: disable-next-line(unsafe-typecast) at most `amount`
         payout = uint128(product / range);
         if (payout < minPayout) {
             payout = minPayout;
             range = product / minPayout;
         }
-        wins = start <= point && point < start + range;
     }
 }

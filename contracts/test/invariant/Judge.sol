@@ -15,15 +15,17 @@ abstract contract Judge is World {
         bool signed; // by the deposit's signer, over this cheque
         bool steps; // k and x fit the anchor
         bool consented; // the payee signed for this total and recipient
+        bool cut; // sent without its last byte, which is not one of a consent
     }
 
     function _totalOf(IChequeBank.Redemption memory x) internal pure returns (uint256) {
-        return uint256(x.spent) + x.k * x.step;
+        return uint256(x.spent) + uint256(x.k) * x.step;
     }
 
     function _foresee(Attempt memory a, bool batch) internal view returns (IChequeBank.Outcome, uint256 payout) {
         IChequeBank.Redemption memory x = a.x;
         IChequeBank.Deposit memory d = x.deposit;
+        if (a.cut) return (IChequeBank.Outcome.Malformed, 0);
         if (a.id == 0 || openIn[d.payer][d.token][d.lane] != a.id) return (IChequeBank.Outcome.NotOpen, 0);
         if (_now() <= d.drawBlock) return (IChequeBank.Outcome.TooEarly, 0);
         if (_now() > d.lastRedeemBlock) return (IChequeBank.Outcome.TooLate, 0);

@@ -92,14 +92,14 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         (IChequeBank.Outcome outcome, uint256 payout) = _foresee(a, false);
         _showHash(a.x.deposit.drawBlock);
         vm.prank(a.caller);
-        (IChequeBank.Outcome said,) = bank.outcomeOf(a.x);
+        (IChequeBank.Outcome said,) = bank.outcomeOf(_pack(a.x));
         assertEq(uint8(said), uint8(outcome), "outcomeOf");
 
         address asset = a.x.deposit.token;
         address to = a.x.to;
         bool refused = asset == NATIVE && (to == address(refusing) || to == address(burning));
         uint256 before = _tokensOf(to, asset);
-        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (_pack(a.x))));
         if (outcome != IChequeBank.Outcome.Payable) {
             assertFalse(done, "redeem");
             assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, outcome));
@@ -134,16 +134,16 @@ abstract contract RedeemHandler is OpenHandler, Judge {
     function redeemBatch(uint256 dice) external live(dice) {
         if (rounds.length == 0) return;
         Attempt[] memory attempts = new Attempt[](1 + _pick(dice, "items", 5));
-        IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](attempts.length);
+        bytes[] memory items = new bytes[](attempts.length);
         address caller = _chance(dice, "by a payee", 2) ? relayer : people[_pick(dice, "by", people.length)].addr;
         for (uint256 i = 0; i < attempts.length; i++) {
             uint256 d = uint256(keccak256(abi.encode(dice, "item", i)));
             attempts[i] = i > 0 && _chance(d, "again", 5) ? attempts[i - 1] : _item(d);
             attempts[i].caller = caller;
-            xs[i] = attempts[i].x;
-            _showHash(xs[i].deposit.drawBlock);
+            items[i] = _packed(attempts[i]);
+            _showHash(attempts[i].x.deposit.drawBlock);
         }
-        (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (xs)));
+        (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (items)));
         assertTrue(done, "a bad item stops a batch");
         uint128[] memory payouts = abi.decode(answer, (uint128[]));
         for (uint256 i = 0; i < attempts.length; i++) {
@@ -160,11 +160,20 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         Round memory r = _drawnRound(dice);
         a = _attempt(r, dice, _pick(dice, "mode", 8));
         if (!_chance(dice, "poison", 6)) return a;
-        (a.x.siblings, a.x.header, a.x.signature) = (new bytes(47), new bytes(300), new bytes(64));
+        (a.x.siblings, a.x.header, a.x.signature) = (new bytes(47 * 48), new bytes(300), new bytes(65));
         (a.x.spent, a.x.k, a.x.x) = (a.x.allowance, 0, 0);
+        (a.cut, a.x.consent) = (_chance(dice, "cut", 3), bytes(""));
         if (!_chance(dice, "unopened", 2)) return a;
         (a.id, a.x.deposit.root) = (0, keccak256(abi.encode(dice)));
-        (a.x.k, a.x.path, a.x.to) = (type(uint256).max, type(uint64).max, address(burning));
+        (a.x.k, a.x.path, a.x.to) = (type(uint16).max, type(uint40).max, address(burning));
+    }
+
+    function _packed(Attempt memory a) private pure returns (bytes memory packed) {
+        packed = _pack(a.x);
+        if (!a.cut) return packed;
+        assembly ("memory-safe") {
+            mstore(packed, sub(mload(packed), 1))
+        }
     }
 
     /* AGAIN */
@@ -173,7 +182,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         if (_paid.length == 0) return;
         Attempt memory a = abi.decode(_paid[_pick(dice, "which", _paid.length)], (Attempt));
         _showHash(a.x.deposit.drawBlock);
-        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (a.x)));
+        (bool done, bytes memory answer) = _call(a.caller, 0, abi.encodeCall(IChequeBank.redeem, (_pack(a.x))));
         assertFalse(done, "paid twice");
         assertEq(answer, abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
         times["replay refused"]++;
@@ -233,7 +242,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         if (kind == 4) x.spent = 0;
         if (kind == 5 && x.allowance < type(uint128).max) x.spent = x.allowance + 1;
         if (!_chance(dice, "stream", 4)) return;
-        uint256 k = _pick(dice, "k", 5);
+        uint16 k = uint16(_pick(dice, "k", 5));
         x.spent = uint128(_pick(dice, "before", x.allowance));
         _stream(x, a.id, uint128(1 + _pick(dice, "step", 4)), 4, k);
         if (k == 0) x.x = 0;
@@ -254,7 +263,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
             (x.spent, x.header) = (x.allowance, headerOf[r.deposit.drawBlock]);
             _resign(x, r.id, signer);
             vm.prank(x.payee);
-            (IChequeBank.Outcome outcome,) = bank.outcomeOf(x);
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
             if (outcome == IChequeBank.Outcome.Payable) winners++;
         }
         if (winners > mostWinners) mostWinners = winners;

@@ -161,7 +161,7 @@ abstract contract World is BaseTest {
     function _arm(Reentering reentering) private {
         bytes[] memory calls = new bytes[](2);
         calls[0] = abi.encodeCall(IChequeBank.withdraw, (NATIVE, 0, 1, address(reentering)));
-        calls[1] = abi.encodeCall(IChequeBank.redeemBatch, (new IChequeBank.Redemption[](0)));
+        calls[1] = abi.encodeCall(IChequeBank.redeemBatch, (new bytes[](0)));
         reentering.arm(address(bank), calls);
     }
 

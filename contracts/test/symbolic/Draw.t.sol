@@ -1,65 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {Draw} from "../../src/libraries/Draw.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice Proofs by halmos (`make symbolic`) of the arithmetic of a draw.
 /// @dev Products and quotients of free numbers are hard for solvers, so these proofs are for numbers below `LIMIT`, and
-/// not for all of 128 bits. Every case below it is covered; Payout.t.sol fuzzes all 128 bits.
+/// not for all of 128 bits. tools/prize.py proves the same formulas for all numbers; Payout.t.sol fuzzes all 128 bits.
 contract SymbolicDrawTest is Test {
     uint128 private constant LIMIT = 1 << 4;
 
-    struct Terms {
-        uint128 amount;
-        uint128 minPayout;
-        uint128 allowance;
-        uint256 start;
-        uint128 point;
+    /// @dev What `Draw.prize` may rely on: the proof, and the checks of `open` and of the total, see to it.
+    function _assumeGood(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout) private pure {
+        vm.assume(amount < LIMIT && minPayout <= amount);
+        vm.assume(0 < total && total <= allowance && allowance <= amount);
     }
 
-    function result(uint128 point, uint256 start, uint128 total, IChequeBank.Redemption calldata r)
-        external
+    function check_PayoutIsAtMostTheAmount(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout)
+        public
         pure
-        returns (bool, uint128)
     {
-        return Draw.result(point, start, total, r);
+        _assumeGood(total, allowance, amount, minPayout);
+        (uint128 payout,) = Draw.prize(total, allowance, amount, minPayout);
+        assert(0 < payout && payout <= amount && payout >= minPayout);
     }
 
-    /// @dev What `Draw.result` may rely on: AllowanceTree and the checks of `open` and of the total see to it.
-    function _assumeGood(Terms memory t, uint128 total) private pure {
-        vm.assume(t.amount < LIMIT && t.minPayout <= t.amount);
-        vm.assume(0 < total && total <= t.allowance && t.start < LIMIT && t.start + t.allowance <= t.amount);
-        vm.assume(t.point < t.amount);
+    function check_RangeIsAtMostTheAllowance(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout)
+        public
+        pure
+    {
+        _assumeGood(total, allowance, amount, minPayout);
+        (, uint256 range) = Draw.prize(total, allowance, amount, minPayout);
+        assert(range <= allowance);
     }
 
-    function _result(Terms memory t, uint128 total) private view returns (bool, uint128) {
-        IChequeBank.Redemption memory r;
-        (r.deposit.amount, r.deposit.minPayout, r.allowance) = (t.amount, t.minPayout, t.allowance);
-        return this.result(t.point, t.start, total, r);
-    }
-
-    function check_PayoutIsAtMostTheAmount(Terms memory t, uint128 total) public view {
-        _assumeGood(t, total);
-        (, uint128 payout) = _result(t, total);
-        assert(0 < payout && payout <= t.amount && payout >= t.minPayout);
-    }
-
-    function check_RangeIsAtMostTheAllowance(Terms memory t, uint128 total) public view {
-        _assumeGood(t, total);
-        (bool wins,) = _result(t, total);
-        if (wins) assert(t.start <= t.point && t.point < t.start + t.allowance);
-    }
-
-    function check_MoreSpentIsNeverLess(Terms memory t, uint128 less, uint128 more) public view {
-        _assumeGood(t, less);
-        _assumeGood(t, more);
-        vm.assume(t.amount < 1 << 3 && less <= more);
-        (bool winsWithLess, uint128 lesser) = _result(t, less);
-        (bool winsWithMore, uint128 greater) = _result(t, more);
-        assert(lesser <= greater);
-        assert(!winsWithLess || winsWithMore);
+    function check_MoreSpentIsNeverLess(
+        uint128 less,
+        uint128 more,
+        uint128 allowance,
+        uint128 amount,
+        uint128 minPayout
+    ) public pure {
+        _assumeGood(less, allowance, amount, minPayout);
+        _assumeGood(more, allowance, amount, minPayout);
+        vm.assume(amount < LIMIT / 2 && less <= more);
+        (uint128 lesser, uint256 narrower) = Draw.prize(less, allowance, amount, minPayout);
+        (uint128 greater, uint256 wider) = Draw.prize(more, allowance, amount, minPayout);
+        assert(lesser <= greater && narrower <= wider);
     }
 
     /// @custom:halmos --loop 16

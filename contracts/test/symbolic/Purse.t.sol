@@ -3,10 +3,14 @@ pragma solidity ^0.8.28;
 
 import {ChequeBank} from "../../src/ChequeBank.sol";
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
+import {Redemptions} from "../../src/libraries/Redemptions.sol";
+import {Packing} from "../utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice A bank whose storage can be set.
 contract OpenBank is ChequeBank(1, IChequeBank.SeedSource.BlockHash) {
+    using Redemptions for bytes;
+
     function set(address account, address token, uint64 lane, uint256 value) external {
         purses[_key(account, token, lane)] = value;
     }
@@ -15,8 +19,8 @@ contract OpenBank is ChequeBank(1, IChequeBank.SeedSource.BlockHash) {
         return purses[_key(account, token, lane)];
     }
 
-    function settle(Redemption calldata r, bytes32 id, uint128 total, uint128 payout) external {
-        _settle(r, id, _key(r.deposit.payer, r.deposit.token, r.deposit.lane), total, payout);
+    function settle(bytes calldata r, bytes32 id, uint128 total, uint128 payout) external {
+        _settle(r, id, _key(r.payer(), r.token(), r.lane()), total, payout);
     }
 }
 
@@ -62,8 +66,8 @@ contract SymbolicPurseTest is Test {
     function check_ARedeemedDepositLeavesMoney(IChequeBank.Deposit memory d, bytes32 id, uint128 payout) public {
         vm.assume(d.lane > 0 && payout <= d.amount);
         IChequeBank.Redemption memory r;
-        (r.deposit, r.to) = (d, address(1));
-        bank.settle(r, id, 1, payout);
+        (r.deposit, r.to, r.signature) = (d, address(1), new bytes(65));
+        bank.settle(Packing.pack(r), id, 1, payout);
         (uint256 idle, bytes32 still) = bank.purse(d.payer, d.token, d.lane);
         assert(idle == d.amount - payout && still == 0);
     }

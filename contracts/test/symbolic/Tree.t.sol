@@ -3,23 +3,24 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {AllowanceTree} from "../../src/libraries/AllowanceTree.sol";
+import {Packing} from "../utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice Proofs by halmos (`make symbolic`): the ranges of two leaves of one root never overlap, whatever hashes,
 /// sums, sides and root the payer chose.
 /// @dev Assumed of keccak256: no two inputs of the same length have the same hash, and no leaf has that of an inner
-/// node. Proven for every pair of proofs of up to two levels. A longer proof repeats the same step: the tree is walked
-/// by one loop, so what fails at depth n fails where two proofs meet, one level below the node they share.
+/// node. Proven for every pair of proofs with two levels between them. A longer proof repeats the same step: the tree is
+/// walked by one loop, so what fails at depth n fails where two proofs meet, one level below the node they share.
 contract SymbolicTreeTest is Test {
     /// @dev What a payee shows of its leaf, and the sides of its proof; all of it free.
     struct Claim {
         address payee;
         uint128 allowance;
         bytes16 salt;
-        uint64 path;
+        uint40 path;
     }
 
-    function locate(IChequeBank.Redemption calldata r) external pure returns (bool, uint256) {
+    function locate(bytes calldata r) external pure returns (bool, uint256) {
         return AllowanceTree.locate(r);
     }
 
@@ -31,7 +32,8 @@ contract SymbolicTreeTest is Test {
         IChequeBank.Redemption memory r;
         (r.deposit.root, r.deposit.amount) = (root, amount);
         (r.payee, r.allowance, r.salt, r.path, r.siblings) = (c.payee, c.allowance, c.salt, c.path, siblings);
-        return this.locate(r);
+        r.signature = new bytes(65);
+        return this.locate(Packing.pack(r));
     }
 
     /// @dev Two proven leaves are the same one, or one ends before the other starts.

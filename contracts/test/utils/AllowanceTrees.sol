@@ -8,7 +8,7 @@ struct Leaf {
 }
 
 struct Proof {
-    uint64 path;
+    uint40 path;
     bytes siblings;
     uint256 start;
 }
@@ -75,7 +75,7 @@ library AllowanceTrees {
             proofs[i].siblings = bytes.concat(proofs[i].siblings, sibling(right.hash, right.sum));
         }
         for (uint256 i = right.first; i < right.first + right.count; i++) {
-            proofs[i].path |= uint64(1) << uint64(proofs[i].siblings.length / 48);
+            proofs[i].path |= uint40(1) << uint40(proofs[i].siblings.length / 48);
             proofs[i].siblings = bytes.concat(proofs[i].siblings, sibling(left.hash, left.sum));
             proofs[i].start += left.sum;
         }

@@ -124,13 +124,13 @@ abstract contract VectorFiles is Test {
         uint128 allowance;
         bytes16 salt;
         bytes32 leaf;
-        uint64 path;
+        uint40 path;
         bytes siblings;
         uint128 start;
     }
 
     string internal constant TREE =
-        "TreeVector(string name,bytes32 master,uint256 count,uint128[] allowances,uint128 amount,bytes32 root,bytes32 leaves,TreeProof[] proofs)TreeProof(uint256 index,address payee,uint128 allowance,bytes16 salt,bytes32 leaf,uint64 path,bytes siblings,uint128 start)";
+        "TreeVector(string name,bytes32 master,uint256 count,uint128[] allowances,uint128 amount,bytes32 root,bytes32 leaves,TreeProof[] proofs)TreeProof(uint256 index,address payee,uint128 allowance,bytes16 salt,bytes32 leaf,uint40 path,bytes siblings,uint128 start)";
 
     struct PlantedProof {
         string name;
@@ -138,7 +138,7 @@ abstract contract VectorFiles is Test {
         address payee;
         uint128 allowance;
         bytes16 salt;
-        uint64 path;
+        uint40 path;
         bytes siblings;
         bytes32 root;
         uint128 amount;
@@ -146,17 +146,17 @@ abstract contract VectorFiles is Test {
     }
 
     string internal constant PLANTED =
-        "PlantedProof(string name,string verdict,address payee,uint128 allowance,bytes16 salt,uint64 path,bytes siblings,bytes32 root,uint128 amount,uint128 start)";
+        "PlantedProof(string name,string verdict,address payee,uint128 allowance,bytes16 salt,uint40 path,bytes siblings,bytes32 root,uint128 amount,uint128 start)";
 
     /* streams.json, seeds.json, rolls.json, payouts.json */
 
     struct ShownVector {
         bytes32 anchor;
-        uint256 k;
+        uint16 k;
         bytes32 x;
     }
 
-    string internal constant SHOWN = "ShownVector(bytes32 anchor,uint256 k,bytes32 x)";
+    string internal constant SHOWN = "ShownVector(bytes32 anchor,uint16 k,bytes32 x)";
 
     struct HeaderVector {
         string name;
@@ -212,28 +212,28 @@ abstract contract VectorFiles is Test {
     struct RedemptionVector {
         string name;
         uint256 deposit;
-        string outcome;
         uint8 outcomeCode;
         uint128 payout;
         address caller;
         address payee;
         uint128 allowance;
         bytes16 salt;
-        uint64 path;
+        uint40 path;
         bytes siblings;
         uint128 spent;
         bytes32 anchor;
         uint128 step;
         bytes signature;
-        uint256 k;
+        uint16 k;
         bytes32 x;
         string header;
         address to;
         bytes consent;
+        bytes packed;
     }
 
     string internal constant REDEMPTION =
-        "RedemptionVector(string name,uint256 deposit,string outcome,uint8 outcomeCode,uint128 payout,address caller,address payee,uint128 allowance,bytes16 salt,uint64 path,bytes siblings,uint128 spent,bytes32 anchor,uint128 step,bytes signature,uint256 k,bytes32 x,string header,address to,bytes consent)";
+        "RedemptionVector(string name,uint256 deposit,uint8 outcomeCode,uint128 payout,address caller,address payee,uint128 allowance,bytes16 salt,uint40 path,bytes siblings,uint128 spent,bytes32 anchor,uint128 step,bytes signature,uint16 k,bytes32 x,string header,address to,bytes consent,bytes packed)";
 
     function _file(string memory name) internal view returns (string memory) {
         return vm.readFile(string.concat("contracts/test/vectors/", name, ".json"));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ::ethers::contract::EthCall;
 use ::ethers::core::abi::{AbiDecode, AbiEncode};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use cheque_bindings::IChequeBank::{self as alloy, IChequeBankCalls};
 use cheque_bindings::{Outcome, SeedSource};
@@ -12,7 +12,7 @@ use cheque_bindings_ethers::{self as ethers, ChequeBankCalls};
 
 use crate::values::{
     account, authorization, bytes, deposit, eth_address, eth_authorization, eth_bytes, eth_deposit,
-    eth_number, eth_redemption, number, redemption, word,
+    eth_number, number, word,
 };
 
 /// The functions whose calldata was compared.
@@ -187,12 +187,9 @@ fn draw_and_views(calls: &mut Compared) {
         },
     );
 
-    // Three items, the last one with nothing in its variable fields.
-    let mut items = vec![redemption(1), redemption(2), redemption(3)];
-    items[2].siblings = Default::default();
-    items[2].header = Default::default();
-    items[2].consent = Default::default();
-    let eth_items: Vec<_> = items.iter().map(eth_redemption).collect();
+    // Packed redemptions of other lengths, one with nothing in it.
+    let items = vec![bytes(27, 740), bytes(28, 1_348), Bytes::new()];
+    let eth_items: Vec<_> = items.iter().map(eth_bytes).collect();
     calls.same(
         alloy::redeemCall {
             redemption: items[0].clone(),

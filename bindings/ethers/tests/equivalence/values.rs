@@ -1,7 +1,7 @@
 //! Values with no two fields alike, and how they cross over to ethers' types.
 
 use ::ethers::core::types as eth;
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use cheque_bindings as alloy;
 use cheque_bindings_ethers as ethers;
 
@@ -85,45 +85,5 @@ pub(crate) fn eth_authorization(authorization: &alloy::Authorization) -> ethers:
         v: authorization.v,
         r: authorization.r.0,
         s: authorization.s.0,
-    }
-}
-
-pub(crate) fn redemption(n: u8) -> alloy::Redemption {
-    alloy::Redemption {
-        deposit: deposit(n),
-        allowance: 1_000_000_007 + u128::from(n),
-        salt: FixedBytes::from_slice(&word(n + 10)[..16]),
-        path: 0b1011,
-        siblings: bytes(n + 11, 48 * 4),
-        payee: account(n + 12),
-        spent: 999_999_937 + u128::from(n),
-        anchor: word(n + 13),
-        step: 11,
-        signature: bytes(n + 14, 65),
-        k: number(n + 15),
-        x: word(n + 16),
-        header: bytes(n + 17, 617),
-        to: account(n + 18),
-        consent: bytes(n + 19, 1),
-    }
-}
-
-pub(crate) fn eth_redemption(redemption: &alloy::Redemption) -> ethers::Redemption {
-    ethers::Redemption {
-        deposit: eth_deposit(&redemption.deposit),
-        allowance: redemption.allowance,
-        salt: redemption.salt.0,
-        path: redemption.path,
-        siblings: eth_bytes(&redemption.siblings),
-        payee: eth_address(redemption.payee),
-        spent: redemption.spent,
-        anchor: redemption.anchor.0,
-        step: redemption.step,
-        signature: eth_bytes(&redemption.signature),
-        k: eth_number(redemption.k),
-        x: redemption.x.0,
-        header: eth_bytes(&redemption.header),
-        to: eth_address(redemption.to),
-        consent: eth_bytes(&redemption.consent),
     }
 }

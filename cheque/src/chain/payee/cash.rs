@@ -40,7 +40,7 @@ impl Payee {
     pub async fn outcome(&self, id: DepositId) -> Result<(Outcome, Amount), RedeemError> {
         let redemption = self.redemption(id, Address::ZERO, Bytes::new()).await?;
         let caller = self.policy.payee;
-        Ok(self.reader.outcome(&redemption, caller).await?)
+        self.reader.outcome(&redemption, caller).await
     }
 
     /// All that it takes to redeem the newest cheque of a deposit, the proof of the seed included where it is not

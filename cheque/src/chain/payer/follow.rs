@@ -7,21 +7,24 @@ use super::{
     state::{Facts, may_be_closed, state},
 };
 use crate::{
-    Amount, DepositId, Purse,
+    Amount, Deposit, DepositId, Purse, Seed,
     chain::{Closed, DrawBlock, Head, PurseKey, machine::unix_now, outbox, stored::OwnedChange},
     prize, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     sync::broadcast,
     time::{Instant, sleep},
 };
+
+/// The blocks after which a draw block is not looked at again: two epochs of Ethereum, after which a block is final.
+const FINAL_DEPTH: u64 = 64;
 
 /// A deposit has changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +167,8 @@ impl Payer {
             }
         }
         self.forget_trees(&states);
+        self.winners()
+            .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
         let look = Arc::new(Look { head, at, states });
         *self
             .shared
@@ -183,7 +188,9 @@ impl Payer {
         draws: &mut HashMap<u64, Option<DrawBlock>>,
         polled: &mut Polled,
     ) -> Result<DepositState, PayerError> {
-        let winner = self.winner(id, record, confirmed, purses[0], draws).await;
+        let winner = self
+            .winner(id, record, (head, confirmed), purses[0], draws)
+            .await;
         // Money can be taken back even where nobody knows who might have won.
         let winner = winner.unwrap_or_else(|error| {
             polled.errors.push((id, error));
@@ -235,22 +242,24 @@ impl Payer {
         Ok(self.reader.closed(id, from, head).await?)
     }
 
-    /// Who has won, once the draw block is deep enough. What was computed once is not computed again.
+    /// Who has won, once the draw block is deep enough. It is looked up again until no reorganisation can replace it.
     async fn winner(
         &self,
         id: DepositId,
         record: &DepositRecord,
-        confirmed: u64,
+        (head, confirmed): (u64, u64),
         now: Purse,
         draws: &mut HashMap<u64, Option<DrawBlock>>,
     ) -> Result<Option<Option<Address>>, PayerError> {
-        if let DepositState::Drawn { winner } = record.state {
-            return Ok(Some(winner));
-        }
         let terms = &record.deposit;
         let over = record.state == DepositState::Reclaimable;
         if now != Purse::Open(id) || confirmed < terms.drawBlock || over {
             return Ok(None);
+        }
+        if let DepositState::Drawn { winner } = record.state
+            && head.saturating_sub(terms.drawBlock) >= FINAL_DEPTH
+        {
+            return Ok(Some(winner));
         }
         let draw = match draws.entry(terms.drawBlock) {
             Entry::Occupied(known) => known.into_mut(),
@@ -261,10 +270,32 @@ impl Payer {
         let Some(draw) = draw else {
             return Ok(None);
         };
-        let roll = roll(draw.seed, id, Amount::new(terms.amount));
+        if let Some((hash, winner)) = self.winners().get(&id)
+            && *hash == draw.hash
+        {
+            return Ok(Some(*winner));
+        }
+        let winner = self.winner_by(id, terms, draw.seed).await?;
+        self.winners().insert(id, (draw.hash, winner));
+        Ok(Some(winner))
+    }
+
+    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, (B256, Option<Address>)>> {
+        let winners = self.shared.winners.lock();
+        winners.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who wins a deposit by a seed: nobody, if the payee of the point that it selects was paid too little.
+    async fn winner_by(
+        &self,
+        id: DepositId,
+        terms: &Deposit,
+        seed: Seed,
+    ) -> Result<Option<Address>, PayerError> {
+        let roll = roll(seed, id, Amount::new(terms.amount));
         let tree = self.tree(id).await?;
         let Some(payee) = tree.payee_at(roll) else {
-            return Ok(Some(None));
+            return Ok(None);
         };
         let (_, account) = self.account(id, payee).await?;
         let start = tree
@@ -275,7 +306,7 @@ impl Payer {
             (Some(start), Some(prize)) => prize.wins(start, roll),
             _ => false,
         };
-        Ok(Some(wins.then_some(payee)))
+        Ok(wins.then_some(payee))
     }
 
     /// Stores a new state, unless somebody else has just done so.

@@ -19,7 +19,7 @@ use crate::{
     AllowanceTree, Amount, ChainProfile, DepositId, SigningKey,
     store::{DepositRecord, Store},
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use follow::Look;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -58,6 +58,8 @@ pub struct Payer {
 struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
     look: Mutex<Option<Arc<Look>>>,
+    /// Who won by which draw block, of drawn deposits whose draw block may still be replaced.
+    winners: Mutex<HashMap<DepositId, (B256, Option<Address>)>>,
     looking: tokio::sync::Mutex<()>,
     /// New deposits take turns, so that two of them do not choose the same purse.
     creating: tokio::sync::Mutex<()>,
@@ -76,6 +78,7 @@ impl Payer {
             shared: Arc::new(Shared {
                 trees: Mutex::default(),
                 look: Mutex::default(),
+                winners: Mutex::default(),
                 looking: tokio::sync::Mutex::default(),
                 creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENTS),
