@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod balance;
+pub mod compose;
 pub mod id;
 mod math;
 pub mod nodes;
