@@ -5,6 +5,7 @@ pub mod compose;
 pub mod id;
 mod math;
 pub mod nodes;
+pub mod payment;
 pub mod pool;
 pub mod select;
 pub mod store;
