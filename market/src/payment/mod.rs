@@ -1,55 +1,27 @@
 //! How money comes in and goes out: payment modules as plug-ins.
 //!
-//! A module has two ends, a [`PaymentSender`] at the client and a [`PaymentReceiver`] at the provider, and an *identity*, a
-//! string that both ends know it by. Before the first payment the two compare [`Offer`]s by [`handshake`]: a payment
+//! A module has an *identity*, a string that client and provider know it by, and a [`PaymentReceiver`] at the provider. Before the first payment the two compare [`Offer`]s by [`handshake`]: a payment
 //! through another bank, on another chain or in another token would be lost.
 //!
 //! A receiver is a pure function of the proof, what was kept of earlier payments (*meta*), and its view of the chain. It
 //! says what to credit and what to keep; [`store_received`] puts the latter into the batch of the balance, so that a
 //! payment counts once, whatever is killed when.
 
+#[cfg(feature = "cheque")]
+mod cheque;
 mod handshake;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
+#[cfg(feature = "cheque")]
+pub use cheque::{ChequeReceiver, ChequeRejection};
 pub use handshake::{HandshakeError, Offer, Receivers, handshake};
 pub use transfer::{Transfer, TransferReceiver, TransferRejection, TransferTerms, TransferView};
 
 use crate::store::{Batch, Store, StoreError};
 use alloy_primitives::Address;
 use std::error::Error;
-
-/// A payment on its way to a payee.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// What is paid, in token units.
-    pub amount: u128,
-    /// What it costs: the amount and a share of transaction costs, in token units.
-    pub cost: u128,
-    /// The proof of payment to hand to the payee.
-    pub proof: Vec<u8>,
-}
-
-/// A client's end of a payment module.
-pub trait PaymentSender {
-    /// Why nothing is paid.
-    type Error: Error;
-
-    /// What this end pays with.
-    fn offer(&self) -> Offer;
-
-    /// What paying exactly `amount` token units would cost now, expected transaction costs included.
-    fn payment_cost(&self, payee: Address, amount: u128) -> Result<u128, Self::Error>;
-
-    /// Pays at least `least` and at most `most` token units. What must survive is durable when this returns.
-    fn request_payment(
-        &mut self,
-        payee: Address,
-        least: u128,
-        most: u128,
-    ) -> Result<Outgoing, Self::Error>;
-}
 
 /// A payment that counts once what it says is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,6 @@
+#[cfg(feature = "cheque")]
+mod cheque;
+
 use super::*;
 use crate::{
     balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
