@@ -10,7 +10,7 @@
 //! it: it tells damage, not forgery. The records are as secret as the store's.
 
 use super::{Change, MAX_KEY, RESTORING, Store, StoreError, Swap, Table};
-use alloy_primitives::{B256, Keccak256};
+use sha3::{Digest, Keccak256};
 use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     ops::ControlFlow,
@@ -209,7 +209,7 @@ fn read_all(
         return Err(from.damaged("another number of records"));
     }
     let sum = from.sum();
-    if from.array()? != sum.0 {
+    if from.array()? != sum {
         return Err(from.damaged("another checksum"));
     }
     let bytes = from.at;
@@ -252,8 +252,8 @@ impl<T> Hashed<T> {
     }
 
     /// The hash of what has passed so far.
-    fn sum(&self) -> B256 {
-        self.hash.clone().finalize()
+    fn sum(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
     }
 
     const fn damaged(&self, what: &'static str) -> RestoreError {
@@ -285,7 +285,7 @@ impl<W: Write> Hashed<W> {
         self.put(&[END])?;
         self.put(&records.to_be_bytes())?;
         let sum = self.sum();
-        self.put(sum.as_slice())?;
+        self.put(&sum)?;
         self.inner.flush()?;
         Ok(self.at)
     }

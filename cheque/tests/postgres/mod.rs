@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -40,28 +40,33 @@ enum Address {
 
 struct Private {
     bin: PathBuf,
-    data: PathBuf,
     child: Option<Child>,
-    _directory: tempfile::TempDir,
+    /// Data and socket.
+    directory: tempfile::TempDir,
 }
 
-/// A server, or `None` after having said why there is none.
-pub(crate) fn server() -> Option<Server> {
-    if let Ok(address) = std::env::var(ADDRESS) {
-        return Some(Server {
-            address: Address::Given(address),
-            private: None,
-            databases: AtomicUsize::new(0),
-        });
+/// A server that this process' tests share, or `None` after having said why there is none.
+pub(crate) fn server() -> Option<Arc<Server>> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = shared.upgrade() {
+        return Some(server);
     }
+    let server = Arc::new(match std::env::var(ADDRESS) {
+        Ok(address) => Server::new(Address::Given(address), None),
+        Err(_) => own_server()?,
+    });
+    *shared = Arc::downgrade(&server);
+    Some(server)
+}
+
+/// A private server for one test alone, or `None` after having said why there is none.
+pub(crate) fn own_server() -> Option<Server> {
     let missing = match binaries() {
         Some(bin) => match Private::start(bin) {
-            Ok((socket, private)) => {
-                return Some(Server {
-                    address: Address::Socket(socket),
-                    private: Some(private),
-                    databases: AtomicUsize::new(0),
-                });
+            Ok(private) => {
+                let socket = private.socket().to_owned();
+                return Some(Server::new(Address::Socket(socket), Some(private)));
             }
             Err(reason) => reason,
         },
@@ -78,6 +83,14 @@ pub(crate) fn server() -> Option<Server> {
 }
 
 impl Server {
+    const fn new(address: Address, private: Option<Private>) -> Self {
+        Self {
+            address,
+            private,
+            databases: AtomicUsize::new(0),
+        }
+    }
+
     /// The address of a new, empty database.
     pub(crate) fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
@@ -115,18 +128,13 @@ impl Server {
         run(&address, sql);
     }
 
-    /// Whether it can be stopped and started.
-    pub(crate) const fn is_private(&self) -> bool {
-        self.private.is_some()
-    }
-
     /// Kills the server as a power failure would: nothing is flushed. Then starts it again.
     pub(crate) fn crash_and_restart(&mut self) {
         let private = self.private.as_mut().expect("a server of our own");
         private.stop("immediate");
-        let socket = private.data.parent().expect("it is in a directory");
-        private.child = Some(launch(&private.bin, &private.data, socket));
-        wait(private.child.as_mut().expect("just started"), socket).expect("it starts again");
+        let mut child = launch(&private.bin, private.socket());
+        wait(&mut child, private.socket()).expect("it starts again");
+        private.child = Some(child);
     }
 }
 
@@ -156,34 +164,37 @@ pub(crate) fn with_client<T>(address: &str, work: impl AsyncFnOnce(&Client) -> T
 }
 
 impl Private {
-    fn start(bin: PathBuf) -> Result<(PathBuf, Self), String> {
+    fn start(bin: PathBuf) -> Result<Self, String> {
+        let failed = |error: std::io::Error| error.to_string();
         let directory = tempfile::Builder::new().prefix("cheque-pg-").tempdir();
-        let directory = directory.map_err(|error| error.to_string())?;
-        let (socket, data) = (directory.path().to_owned(), directory.path().join("data"));
+        let directory = directory.map_err(failed)?;
         if let Some((user, group)) = postgres_user() {
-            // Others may pass through, as the tests' own user has to reach the socket.
-            chown(&socket, Some(user), Some(group)).map_err(|error| error.to_string())?;
+            chown(directory.path(), Some(user), Some(group)).map_err(failed)?;
         }
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o755))
-            .map_err(|error| error.to_string())?;
-        let mut init = as_postgres(&bin.join("initdb"));
-        init.args(["--auth", "trust", "--username", "postgres", "--encoding"])
-            .args(["UTF8", "--locale", "C", "--no-sync", "--pgdata"])
-            .arg(&data);
-        let made = init.output().map_err(|error| error.to_string())?;
+        // The tests' own user has to reach the socket.
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).map_err(failed)?;
+        let made = as_postgres(&bin.join("initdb"))
+            .args(["--auth", "trust", "--username", "postgres", "--no-sync"])
+            .args(["--encoding", "UTF8", "--locale", "C", "--pgdata"])
+            .arg(directory.path().join("data"))
+            .output()
+            .map_err(failed)?;
         if !made.status.success() {
             let why = String::from_utf8_lossy(&made.stderr);
             return Err(format!("initdb fails: {}", why.trim()));
         }
-        let mut child = launch(&bin, &data, &socket);
-        wait(&mut child, &socket)?;
-        let private = Self {
+        let mut child = launch(&bin, directory.path());
+        wait(&mut child, directory.path())?;
+        Ok(Self {
             bin,
-            data,
             child: Some(child),
-            _directory: directory,
-        };
-        Ok((socket, private))
+            directory,
+        })
+    }
+
+    fn socket(&self) -> &Path {
+        self.directory.path()
     }
 
     fn stop(&mut self, mode: &str) {
@@ -192,7 +203,7 @@ impl Private {
         };
         let stopped = as_postgres(&self.bin.join("pg_ctl"))
             .args(["stop", "--silent", "--wait", "--mode", mode, "--pgdata"])
-            .arg(&self.data)
+            .arg(self.socket().join("data"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
@@ -210,13 +221,13 @@ impl Drop for Private {
 }
 
 /// Starts the server with a socket and no port.
-fn launch(bin: &Path, data: &Path, socket: &Path) -> Child {
-    let log = fs::File::create(socket.join("log")).expect("a log file");
+fn launch(bin: &Path, directory: &Path) -> Child {
+    let log = fs::File::create(directory.join("log")).expect("a log file");
     as_postgres(&bin.join("postgres"))
         .arg("-D")
-        .arg(data)
+        .arg(directory.join("data"))
         .arg("-k")
-        .arg(socket)
+        .arg(directory)
         .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

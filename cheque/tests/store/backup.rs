@@ -12,7 +12,7 @@ fn filled() -> Memory {
     let store = Memory::new();
     for (number, table) in (1u8..).zip(Table::ALL) {
         for row in 0..50 * number {
-            let value = vec![row; usize::from(row) * 100];
+            let value = vec![row; usize::from(row) * 20];
             set(&store, table, &[number, row], &value);
         }
     }
@@ -60,7 +60,7 @@ fn a_backup_of_nothing_restores_to_nothing() {
 fn many_records_are_restored_in_more_than_one_write() {
     let store = Memory::new();
     for number in 0..2_500u32 {
-        set(&store, Table::Received, &number.to_be_bytes(), &[9; 3_000]);
+        set(&store, Table::Received, &number.to_be_bytes(), &[9; 30]);
     }
     let file = backed_up(&store);
     each_store(|to| {

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{Client, Config, NoTls, Statement, config::Host};
+use tokio_postgres::{
+    Client, Config, NoTls, Statement,
+    config::Host,
+    error::{DbError, Severity},
+};
 
 /// How long connecting may take, where the address does not say.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -49,6 +53,14 @@ impl fmt::Display for Sql {
 }
 
 impl std::error::Error for Sql {}
+
+impl Sql {
+    /// Whether the connection is of no use any more, or may not be. Else the server has answered and goes on.
+    pub(super) fn is_loss(&self) -> bool {
+        let severity = self.0.as_db_error().map(DbError::parsed_severity);
+        severity != Some(Some(Severity::Error))
+    }
+}
 
 /// Why there is no connection that can be used.
 #[derive(Debug)]
@@ -134,12 +146,18 @@ impl Statements {
 }
 
 /// The way to the server.
-#[derive(Debug)]
 pub(super) struct Server {
     config: Config,
     place: PathBuf,
     /// Moves bytes between the connections and the threads that wait for them. Always there until the end.
     runtime: Option<Runtime>,
+}
+
+/// Without the address, which names the user.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.place).finish()
+    }
 }
 
 impl Drop for Server {

@@ -11,6 +11,7 @@ use super::{
     group::{Cause, Group, Groups},
 };
 use std::{
+    cell::Cell,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -30,7 +31,7 @@ const IDLE: usize = 4;
 ///
 /// A handle has one connection for single reads, two for writes and one more for each scan under way, made when needed.
 /// A connection that was lost is made anew by the next call. A write that was on its way then is
-/// [`StoreError::Unknown`]. Reads are repeated once.
+/// [`StoreError::Unknown`]; a read is repeated once.
 ///
 /// Does not encrypt the connection: reach a server on another machine through a tunnel or a private network. Needs
 /// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
@@ -79,6 +80,16 @@ impl Postgres {
             Some(open) if !open.client.is_closed() => Ok(open.clone()),
             _ => Ok(reader.insert(Arc::new(self.server.connect()?)).clone()),
         }
+    }
+
+    /// Another connection for single reads than the one that was lost.
+    fn reader_after(&self, lost: &Arc<Connection>) -> Result<Arc<Connection>, StoreError> {
+        let mut reader = lock(&self.reader);
+        if reader.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
+            *reader = None;
+        }
+        drop(reader);
+        self.reader()
     }
 
     /// A connection that nobody else uses.
@@ -138,30 +149,28 @@ impl Postgres {
         }
     }
 
-    fn failed(&self, error: tokio_postgres::Error) -> StoreError {
+    fn failed(&self, error: Sql) -> StoreError {
         StoreError::Engine {
             path: self.place().to_path_buf(),
-            source: Sql(error).into(),
+            source: error.into(),
         }
     }
 
-    fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Lost> {
-        let reader = self.reader().map_err(Lost::Store)?;
+    fn try_get(
+        &self,
+        reader: &Connection,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, Sql> {
         let query = async {
             let statement = &reader.statements.get;
-            reader
+            let row = reader
                 .client
                 .query_opt(statement, &[&table.name(), &key])
-                .await
+                .await?;
+            row.map(|row| row.try_get(0)).transpose()
         };
-        let row = pollster::block_on(query);
-        let value = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
-        value.map_err(
-            |error| match error.is_closed() || reader.client.is_closed() {
-                true => Lost::Connection(error),
-                false => Lost::Store(self.failed(error)),
-            },
-        )
+        pollster::block_on(query).map_err(Sql)
     }
 
     fn try_scan(
@@ -171,31 +180,37 @@ impl Postgres {
         each: &mut VisitAll<'_>,
     ) -> Result<(), StoreError> {
         let mut connection = self.take()?;
-        let scan = scan::scan(&mut connection, tables, prefix, each);
-        pollster::block_on(scan).map_err(|error| self.failed(error))?;
+        let begun = Cell::new(false);
+        let mut each = |table: Table, key: &[u8], value: &[u8]| {
+            begun.set(true);
+            each(table, key, value)
+        };
+        let first = scan::scan(&mut connection, tables, prefix, &mut each);
+        match pollster::block_on(first).map_err(Sql) {
+            // The connection had been lost before.
+            Err(error) if error.is_loss() && !begun.get() => {
+                connection = self.server.connect()?;
+                let again = scan::scan(&mut connection, tables, prefix, &mut each);
+                pollster::block_on(again).map_err(|error| self.failed(Sql(error)))?;
+            }
+            result => result.map_err(|error| self.failed(error))?,
+        }
         self.give_back(connection);
         Ok(())
     }
 }
 
-/// Why a read failed.
-enum Lost {
-    /// The connection went away under it.
-    Connection(tokio_postgres::Error),
-    /// Something that does not go away by asking again.
-    Store(StoreError),
-}
-
 impl Store for Postgres {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let first = match self.try_get(table, key) {
-            Err(Lost::Connection(_)) => self.try_get(table, key),
-            other => other,
-        };
-        first.map_err(|lost| match lost {
-            Lost::Connection(error) => self.failed(error),
-            Lost::Store(error) => error,
-        })
+        let reader = self.reader()?;
+        match self.try_get(&reader, table, key) {
+            Err(error) if error.is_loss() => {
+                let reader = self.reader_after(&reader)?;
+                let again = self.try_get(&reader, table, key);
+                again.map_err(|error| self.failed(error))
+            }
+            result => result.map_err(|error| self.failed(error)),
+        }
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
