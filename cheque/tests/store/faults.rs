@@ -280,7 +280,7 @@ fn torn_and_lost_writes_lose_nothing_that_was_acknowledged() {
 #[test]
 fn power_lost_in_the_middle_of_a_commit_leaves_all_of_it_or_nothing() {
     let mut rng = ChaCha8Rng::seed_from_u64(13);
-    for round in 0..60 {
+    for round in 0..25 {
         let disk = Disk::default();
         let store = Redb::open_on(disk.clone(), "disk").unwrap();
         write_until_it_fails(&store, 3);
@@ -288,7 +288,7 @@ fn power_lost_in_the_middle_of_a_commit_leaves_all_of_it_or_nothing() {
         let stop = rng.random_range(1..400);
         disk.0.lock().unwrap().writes_left = Some(stop);
         let known = write_until_it_fails(&store, 400);
-        for _ in 0..4 {
+        for _ in 0..3 {
             let torn = disk.after_power_loss(&mut rng);
             check(torn, &known, &format!("round {round}, after {stop} writes"));
         }
