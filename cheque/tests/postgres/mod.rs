@@ -93,11 +93,14 @@ impl Server {
 
     /// The address of a new, empty database.
     pub(crate) fn database(&self) -> String {
-        let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cheque_test_{}_{number}", std::process::id());
+        let name = Self::name(self.databases.fetch_add(1, Ordering::Relaxed));
         self.run(&format!("DROP DATABASE IF EXISTS {name}"));
         self.run(&format!("CREATE DATABASE {name}"));
         self.address_of(&name)
+    }
+
+    fn name(number: usize) -> String {
+        format!("cheque_test_{}_{number}", std::process::id())
     }
 
     fn address_of(&self, database: &str) -> String {
@@ -135,6 +138,18 @@ impl Server {
         let mut child = launch(&private.bin, private.socket());
         wait(&mut child, private.socket()).expect("it starts again");
         private.child = Some(child);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server of our own goes with all it has.
+        if self.private.is_none() {
+            for number in 0..self.databases.load(Ordering::Relaxed) {
+                let name = Self::name(number);
+                self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+        }
     }
 }
 
