@@ -7,7 +7,7 @@ use cheque::chain::{
     Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, PayerError,
     RedeemError, RedeemOptions,
 };
-use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit};
+use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll};
 use cheque::{Amount, Proof, Rejection};
 use std::path::Path;
 use std::sync::Arc;
@@ -271,6 +271,10 @@ impl Store for Slow {
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         self.memory.scan(table, prefix, each)
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.memory.scan_all(each)
     }
 }
 
