@@ -1,1 +1,4 @@
-//! Service tokens that expire, priorities by balance, and choosing whom to pay: no clock, no randomness, no network.
+#![doc = include_str!("../README.md")]
+
+mod math;
+pub mod value;
