@@ -158,19 +158,20 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
                 return ControlFlow::Break(());
             }
             seen += 1;
-            if value.value(offset) <= drop && !self.is_connected(sign, of) {
+            if value.value(offset) <= drop {
                 self.records.delete(&mut batch, sign, of);
-                removed.push(value);
+                // Tokens of connected clients are counted elsewhere.
+                if sign == Sign::Positive && !self.is_connected(of) {
+                    removed.push(value);
+                }
             }
             ControlFlow::Continue(())
         })?;
         if !batch.is_empty() {
             self.records.write(batch, &self.expiration, now_ns)?;
         }
-        if sign == Sign::Positive {
-            for value in removed {
-                self.inactive.sub_exp(value);
-            }
+        for value in removed {
+            self.inactive.sub_exp(value);
         }
         (self.upkeep.tidy_from, self.upkeep.tidy_at) = match (sign, last) {
             (sign, Some(from)) => ((sign, from), now_ns),
@@ -183,10 +184,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         Ok(())
     }
 
-    fn is_connected(&self, sign: Sign, of: &[u8]) -> bool {
-        match sign {
-            Sign::Positive => Id::try_from(of).is_ok_and(|id| self.clients.contains_key(&id)),
-            Sign::Negative => self.addresses.contains_key(of),
-        }
+    fn is_connected(&self, id: &[u8]) -> bool {
+        Id::try_from(id).is_ok_and(|id| self.clients.contains_key(&id))
     }
 }
