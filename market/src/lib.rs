@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod balance;
+pub mod id;
 mod math;
+pub mod nodes;
+pub mod select;
+pub mod store;
 pub mod value;
