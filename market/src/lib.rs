@@ -6,4 +6,5 @@ mod math;
 pub mod nodes;
 pub mod select;
 pub mod store;
+pub mod tokens;
 pub mod value;

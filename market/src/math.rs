@@ -51,6 +51,47 @@ pub(crate) fn exp2_up(fraction: u32) -> u128 {
         })
 }
 
+/// ln 2 with 127 fractional bits, rounded down.
+const LN_2: u128 = 0x58b90bfb_e8e7bcd5_e4f1d9cc_01f97b57;
+
+/// `ln(numerator / denominator)` with 127 fractional bits, for `numerator >= denominator > 0`, both below 2^128. It is
+/// off by less than 2^-118 in either direction, and exact where the two are equal.
+pub(crate) fn ln_ratio(numerator: u128, denominator: u128) -> U256 {
+    debug_assert!(numerator >= denominator && denominator > 0);
+    let ratio = (U256::from(numerator) << FACTOR_BITS) / U256::from(denominator);
+    let octaves = ratio.bit_len() - 1 - FACTOR_BITS;
+    let mantissa: u128 = (ratio >> octaves).to();
+
+    // The largest power of two with 24 fractional bits that is not above the mantissa.
+    let (mut power, mut fraction) = (1u128 << FACTOR_BITS, 0u64);
+    for root in ROOTS {
+        let larger = multiply_up(power, root);
+        fraction <<= 1;
+        if larger <= mantissa {
+            (power, fraction) = (larger, fraction | 1);
+        }
+    }
+    let rest = (U256::from(mantissa - power) << FACTOR_BITS) / U256::from(power);
+    let log2 = (U256::from(octaves) << EXPONENT_BITS as usize) + U256::from(fraction);
+    ((U256::from(LN_2) * log2) >> EXPONENT_BITS as usize) + ln_1_plus(rest)
+}
+
+/// `ln(1 + z)` for z below 2^-24: the first five terms of z - z^2/2 + z^3/3 - …; the next is below 2^-146.
+fn ln_1_plus(z: U256) -> U256 {
+    let mut power = z;
+    let mut sum = z;
+    for term in 2u64..=5 {
+        power = (power * z) >> FACTOR_BITS;
+        let share = power / U256::from(term);
+        sum = if term % 2 == 0 {
+            sum - share
+        } else {
+            sum + share
+        };
+    }
+    sum
+}
+
 /// The product of two factors in `[1, 2)` whose product is below 2, rounded up.
 fn multiply_up(a: u128, b: u128) -> u128 {
     let product = U256::from(a) * U256::from(b);
@@ -100,7 +141,42 @@ mod tests {
         assert!(excess >= real(0) && excess < real(1 << 6), "{excess}");
     }
 
+    /// What `ln_ratio` is off by, in units of 2^-127.
+    fn ln_error(numerator: u128, denominator: u128) -> Real {
+        let computed = ln_ratio(numerator, denominator);
+        let high: u128 = computed.wrapping_shr(64).to();
+        let low: u128 = (computed & U256::from(u64::MAX)).to();
+        let exact = (real(numerator) / real(denominator)).ln() * real(1 << FACTOR_BITS);
+        let error = real(high) * real(1 << 64) + real(low) - exact;
+        if error < real(0) { -error } else { error }
+    }
+
+    #[test]
+    fn the_logarithm_of_one_is_exact() {
+        for number in [1, 3, u64::MAX.into(), u128::MAX] {
+            assert_eq!(ln_ratio(number, number), U256::ZERO);
+        }
+    }
+
+    #[test]
+    fn logarithms_are_within_their_bound_at_the_ends() {
+        let all = u128::MAX;
+        for (numerator, denominator) in [(all, 1), (all, all - 1), (2, 1), (1 << 127, 1), (3, 2)] {
+            let error = ln_error(numerator, denominator);
+            assert!(error < real(1 << 9), "{numerator}/{denominator}: {error}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_logarithm_is_off_by_less_than_2_to_the_minus_118(
+            a: u128, b: u128, shift in 0u32..128,
+        ) {
+            let (a, b) = ((a >> shift).max(1), b.max(1));
+            let error = ln_error(a.max(b), a.min(b));
+            prop_assert!(error < real(1 << 9), "{}", error);
+        }
+
         #[test]
         fn a_power_is_never_too_low_and_less_than_2_to_the_minus_121_too_high(
             fraction in 0u32..1 << EXPONENT_BITS,

@@ -44,6 +44,11 @@ impl ExpirationRate {
         )
     }
 
+    /// Octaves per nanosecond, with 88 fractional bits.
+    pub(crate) const fn per_ns(self) -> u128 {
+        self.per_ns
+    }
+
     fn rounded(numerator: U256, denominator: U256) -> Self {
         let per_ns: U256 = (numerator + (denominator >> 1)) / denominator;
         Self {

@@ -1,6 +1,7 @@
 //! Base-2 logarithms in fixed point.
 
-use crate::math::{EXPONENT_BITS, exp2_up};
+use crate::math::{EXPONENT_BITS, FACTOR_BITS, exp2_up};
+use ruint::aliases::U256;
 
 const FRACTION_MASK: i64 = (1 << EXPONENT_BITS) - 1;
 
@@ -40,6 +41,36 @@ impl Log2 {
     /// `2^fraction` with 127 fractional bits, rounded up by less than 2^-121 of it.
     pub(crate) fn factor(self) -> u128 {
         exp2_up(self.fraction())
+    }
+
+    /// `amount · 2^self` of an amount with `amount_bits` fractional bits, as a whole number rounded up. `None` from 2^127 on.
+    ///
+    /// This and [`Log2::times_down`] multiply by the same factor, which is too high by less than 2^-121 of it, and are
+    /// otherwise exact. So neither falls where `amount` or `self` grows.
+    pub(crate) fn times_up(self, amount: u128, amount_bits: u32) -> Option<u128> {
+        self.times(amount, amount_bits, true)
+    }
+
+    /// As [`Log2::times_up`], rounded down.
+    pub(crate) fn times_down(self, amount: u128, amount_bits: u32) -> Option<u128> {
+        self.times(amount, amount_bits, false)
+    }
+
+    fn times(self, amount: u128, amount_bits: u32, up: bool) -> Option<u128> {
+        let product = U256::from(amount) * U256::from(self.factor());
+        let right = FACTOR_BITS as i64 + i64::from(amount_bits) - self.whole();
+        let by = usize::try_from(right.unsigned_abs()).ok()?;
+        let result = if right >= 0 {
+            let floor = product.wrapping_shr(by);
+            let exact = floor.wrapping_shl(by) == product;
+            floor + U256::from(u8::from(up && !exact))
+        } else {
+            product.checked_shl(by)?
+        };
+        result
+            .try_into()
+            .ok()
+            .filter(|result| *result <= i128::MAX.unsigned_abs())
     }
 }
 
@@ -151,6 +182,37 @@ mod tests {
         assert_eq!(parts(-1), (-1, (1 << 24) - 1));
         assert_eq!(parts(-(1 << 24)), (-1, 0));
         assert_eq!(Log2::from_octaves(-7).whole(), -7);
+    }
+
+    #[test]
+    fn an_amount_times_a_power_is_rounded_as_named() {
+        let both = |steps, amount, bits| {
+            let log = Log2::from_steps(steps);
+            (log.times_down(amount, bits), log.times_up(amount, bits))
+        };
+        let octaves = |octaves: i64| octaves << 24;
+        assert_eq!(both(0, 7, 0), (Some(7), Some(7)));
+        assert_eq!(both(octaves(3), 7, 0), (Some(56), Some(56)));
+        assert_eq!(both(octaves(-1), 7, 0), (Some(3), Some(4)));
+        assert_eq!(both(0, 7, 2), (Some(1), Some(2)));
+        assert_eq!(both(octaves(2), 7, 2), (Some(7), Some(7)));
+        // 100 times the square root of 2 is 141.42…
+        assert_eq!(both(1 << 23, 100, 0), (Some(141), Some(142)));
+        assert_eq!(both(i64::MIN, 1, 0), (Some(0), Some(1)));
+        assert_eq!(both(i64::MIN, 0, 0), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn an_amount_times_a_power_ends_below_2_to_the_127() {
+        let log = Log2::from_octaves;
+        assert_eq!(log(126).times_up(1, 0), Some(1 << 126));
+        assert_eq!(log(127).times_up(1, 0), None);
+        assert_eq!(log(186).times_up(1, 60), Some(1 << 126));
+        assert_eq!(log(187).times_up(1, 60), None);
+        assert_eq!(log(500).times_down(1, 60), None);
+        assert_eq!(log(0).times_down(u128::MAX, 0), None);
+        assert_eq!(Log2::from_steps(i64::MAX).times_up(1, 0), None);
+        assert_eq!(Log2::from_steps(i64::MAX).times_up(0, 0), Some(0));
     }
 
     #[test]
