@@ -35,6 +35,20 @@ impl Priority {
         Self(self.0.saturating_sub(1))
     }
 
+    /// Seven eighths of a priority above zero, or the same below.
+    pub(crate) const fn reduced(self) -> Self {
+        if self.0 <= 0 {
+            return self;
+        }
+        Self(self.0 - self.0 / 8)
+    }
+
+    /// The priority that the same tokens give at another capacity: those that give `self` at `from`.
+    pub(crate) fn moved(self, from: u64, to: u64) -> Self {
+        let tokens = u64::try_from(self.tokens(from)).unwrap_or(u64::MAX);
+        Self::new(tokens, 0, to)
+    }
+
     /// The fewest tokens that give at least this priority at a capacity: none, if it is not above zero.
     pub(super) fn tokens(self, capacity: u64) -> U256 {
         let steps = U256::from(self.0.max(0).unsigned_abs());
