@@ -115,8 +115,13 @@ impl BondingCurve {
         });
         let tokens = min.saturating_add_unsigned(more);
         let cost = self.price(tokens)?;
-        self.amount = self.amount.checked_add_signed(tokens)?;
-        self.locked = self.locked.checked_add_signed(cost)?;
+        let amount = self.amount.checked_add_signed(tokens)?;
+        let locked = self.locked.checked_add_signed(cost)?;
+        *self = Self {
+            amount,
+            locked,
+            ..self.clone()
+        };
         Some(Exchanged { tokens, cost })
     }
 

@@ -78,7 +78,8 @@ pub struct TokenIssuer {
 
 impl TokenIssuer {
     /// Goes on from the limit time that was stored last, in nanoseconds; a new one starts with the least. A time out of
-    /// bounds is moved to the next bound. Until it is told, nothing is free.
+    /// bounds is moved to the next bound. Until [`TokenIssuer::set_free`] says otherwise, nothing is free. Terms change by
+    /// loading again from [`TokenIssuer::limit_ns`].
     ///
     /// # Errors
     ///
