@@ -99,7 +99,8 @@ impl<T: Copy + Eq + Hash> WeightedRandomSelect<T> {
     ///
     /// `weight_of` tells the present weight of an item. What it says is remembered, and an item without weight removed. An
     /// item whose weight has grown is chosen by the weight it had; one that would take the sum of all above 2^64 - 1 keeps
-    /// its old weight. `random` returns 64 bits, uniform and independent: it decides how fair the choice is.
+    /// its old weight. `random` returns 64 bits, uniform and independent: it decides how fair the choice is, and one that
+    /// repeats the same word for ever may keep this from returning.
     pub fn choose(
         &mut self,
         weight_of: impl Fn(&T) -> u64,
