@@ -4,6 +4,7 @@ pub mod balance;
 pub mod id;
 mod math;
 pub mod nodes;
+pub mod pool;
 pub mod select;
 pub mod store;
 pub mod tokens;

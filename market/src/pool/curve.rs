@@ -20,7 +20,7 @@ pub struct CapacityCurve<Id> {
     first: Option<Id>,
 }
 
-/// What is free, and what priority one must have for the next client to give way.
+/// What is free, and what priority one must have for the next client to give way. Both rise from point to point.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     free: u64,
@@ -36,21 +36,18 @@ impl<Id: Ord + Clone> CapacityCurve<Id> {
             first: None,
         };
         let mut tentative = Tentative::new(pool, priorities, None);
-        let mut highest = Priority::MIN;
         loop {
             let free = u128::from(capacity).saturating_sub(tentative.total);
             let Some((id, priority)) = tentative.take_from_lowest() else {
                 break;
             };
-            // Whoever got something by giving way less than others cannot be before them.
-            highest = highest.max(priority);
             if curve.first.is_none() && pool.count >= count {
                 curve.first = Some(id.clone());
             }
             curve.steps.entry(id).or_default().push(curve.points.len());
             curve.points.push(Point {
                 free: u64::try_from(free).unwrap_or(capacity),
-                next: highest,
+                next: priority,
             });
         }
         curve.points.push(Point {

@@ -176,8 +176,8 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
     /// Gives a client the most capacity from `least` to `most` that its priority allows, taking it from lower
     /// priorities if need be, or changes nothing.
     ///
-    /// Bounds below the minimum capacity count as that. More than the client has is given by the priority expected after
-    /// `bias_ns` (or the pool's bias, if that is longer); less, by the present one.
+    /// Bounds below the minimum capacity count as that. For more than the client has, what counts is its priority expected
+    /// after `bias_ns`, or the pool's bias if that is longer. Less is always granted.
     pub fn request(
         &mut self,
         id: &Id,
@@ -189,11 +189,10 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         let before = self.capacity(id).ok_or(NotInPool)?;
         let least = least.max(self.settings.min_capacity.get());
         let most = most.max(least);
-        let raised = most > before;
         let request = Request {
             id: id.clone(),
             least,
-            bias_ns: raised.then_some(bias_ns.max(self.bias_ns())),
+            bias_ns: bias_ns.max(self.bias_ns()),
         };
         let mut tentative = Tentative::new(self, priorities, Some(request));
         tentative.set(id, most);
@@ -247,7 +246,7 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
             let request = Request {
                 id: id.clone(),
                 least,
-                bias_ns: Some(self.bias_ns()),
+                bias_ns: self.bias_ns(),
             };
             let mut tentative = Tentative::new(self, priorities, Some(request));
             tentative.set(&id, least);

@@ -13,8 +13,8 @@ pub(super) struct Request<Id> {
     pub(super) id: Id,
     /// With less than this it wants nothing.
     pub(super) least: u64,
-    /// How long it must keep its rank, if it wants more than it has.
-    pub(super) bias_ns: Option<u64>,
+    /// How long its rank must last. (If it wants less than it has, nobody has to give way, and ranks do not matter.)
+    pub(super) bias_ns: u64,
 }
 
 /// An active client: its priority, whether it is the one who wants capacity (who, at equal priority, is the last to give
@@ -105,10 +105,7 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
     fn reduced(&self, id: &Id, capacity: u64) -> u64 {
         let settings = &self.pool.settings;
         let (least, divisor) = match self.requested(id) {
-            Some(request) if request.bias_ns.is_some() => {
-                (request.least, settings.fine_step_divisor)
-            }
-            Some(request) => (request.least, settings.step_divisor),
+            Some(request) => (request.least, settings.fine_step_divisor),
             None => (settings.min_capacity.get(), settings.step_divisor),
         };
         if capacity <= least || self.count > self.pool.limits.count {
@@ -120,13 +117,10 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
     fn rank(&self, id: &Id, capacity: u64) -> Rank<Id> {
         let present = self.priorities.priority(id, capacity);
         let request = self.requested(id);
-        let priority = match request.and_then(|request| request.bias_ns) {
-            None => present,
-            Some(bias_ns) => {
-                let expected = self.priorities.expected(id, capacity, bias_ns);
-                expected.min(present.lowered())
-            }
-        };
+        let priority = request.map_or(present, |request| {
+            let expected = self.priorities.expected(id, capacity, request.bias_ns);
+            expected.min(present.lowered())
+        });
         (priority, request.is_some(), id.clone())
     }
 

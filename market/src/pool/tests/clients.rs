@@ -165,6 +165,34 @@ fn capacity_is_had_as_far_as_priority_goes() {
     assert_eq!(pool.set_capacity(&id(2), 150, 0, 0), Ok(150));
 }
 
+/// The curve may be ten seconds old: client 1 has had tokens added since.
+#[test]
+fn what_the_curve_promised_too_much_is_a_little_less_or_an_error() {
+    for (added, seconds, outcome) in [
+        (0, 3_100, Ok(516)),
+        (30, 3_100, Ok(491)),
+        (
+            3_000,
+            3_500,
+            Err(SetCapacityError::NotFound { requested: 583 }),
+        ),
+    ] {
+        let mut pool = pool(10, 1_000);
+        give(&mut pool, 1, 3_000, 0);
+        give(&mut pool, 2, seconds, 0);
+        connect(&mut pool, 1, 0);
+        connect(&mut pool, 2, 0);
+        pool.set_capacity(&id(1), 500, 0, 0).unwrap();
+        // What client 2 has at six seconds a unit, which is the priority of client 1.
+        let available = pool.max_capacity(&id(2), 0, 0, 0).unwrap();
+        assert_eq!(available, u64::try_from(seconds).unwrap() / 6);
+        give(&mut pool, 1, added, 0);
+        assert_eq!(pool.set_capacity(&id(2), available, 0, 0), outcome);
+        let kept = outcome.unwrap_or(100);
+        assert_eq!(pool.pool().capacity(&id(2)), Some(kept));
+    }
+}
+
 #[test]
 fn the_end_of_tokens_is_the_end_of_more_than_the_minimum() {
     let mut pool = pool(10, 1_000);

@@ -116,9 +116,9 @@ fn the_largest_request_is_no_overflow() {
     assert_eq!(f.pool.total_capacity(), u64::MAX);
 }
 
-/// Whoever asks for more must keep its lead for the bias; whoever asks for less needs none.
+/// Whoever asks for more must keep its lead for the bias; whoever asks for less needs no lead.
 #[test]
-fn raising_counts_the_expected_priority_and_lowering_the_present_one() {
+fn raising_counts_the_expected_priority_and_lowering_none() {
     struct Losing(Fixed);
     impl Priorities<u32> for Losing {
         fn priority(&self, id: &u32, capacity: u64) -> Priority {
@@ -142,6 +142,33 @@ fn raising_counts_the_expected_priority_and_lowering_the_present_one() {
     assert_eq!(request(24, 301), 20, "1199 / 24 is below 1000 / 20");
     assert_eq!(request(24, 300), 24);
     assert_eq!(request(12, 1_500), 12);
+}
+
+#[test]
+fn at_equal_rank_who_asks_prevails_over_who_has() {
+    // The expected priority is below the present one already; which id is smaller does not matter.
+    for (has, asks) in [(1, 2), (2, 1)] {
+        let mut f = Fixture::new(settings(10, 2, 2), 2, 40);
+        f.connect(has, 1_000);
+        f.connect(asks, 1_000);
+        assert!(f.request(has, 20));
+        f.balances.0.insert(asks, 2_000);
+        let equal = Equal(f.balances.clone());
+        let granted = f.pool.request(&asks, 24, 24, 0, &equal).unwrap();
+        assert_eq!(granted.capacity, 24, "{asks} asks");
+    }
+
+    /// Expects everybody to have what is just enough to be equal.
+    struct Equal(Fixed);
+    impl Priorities<u32> for Equal {
+        fn priority(&self, id: &u32, capacity: u64) -> Priority {
+            self.0.priority(id, capacity)
+        }
+
+        fn expected(&self, _: &u32, _: u64, _: u64) -> Priority {
+            Priority::new(50, 0, 1)
+        }
+    }
 }
 
 /// A client that gives way does so by its share until its priority at what is left is higher than the others'.
