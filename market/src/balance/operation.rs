@@ -154,7 +154,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
 
     /// The balances of a client that is not connected.
     fn load(
-        &mut self,
+        &self,
         id: &Id,
         address: Option<&[u8]>,
         now_ns: u64,
@@ -162,7 +162,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         let positive = self.records.balance(Sign::Positive, id.as_ref())?;
         let negative = match address {
             None => ExpiredValue::ZERO,
-            Some(address) => self.debt(address, now_ns)?,
+            Some(address) => self.debt(address)?,
         };
         Ok(NodeBalance::new(
             positive,
@@ -181,24 +181,19 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         changed: NodeBalance,
         now_ns: u64,
     ) {
+        if let Some(from) = address.and_then(|address| self.addresses.get_mut(address)) {
+            from.debt = changed.negative;
+        }
         if let Some(client) = self.clients.get_mut(id) {
             client.balance = changed;
             self.upkeep.moved(before.positive, changed.positive);
             self.events.push(BalanceEvent::Changed(id.clone()));
             self.look(id, now_ns);
-        } else {
-            self.inactive.sub_exp(before.positive);
-            if changed.values(&self.expiration, now_ns).0 > self.settings.positive_drop {
-                self.inactive.add_exp(changed.positive);
-            }
+            return;
         }
-        if let Some(address) = address {
-            for other in self.addresses.get(address).cloned().unwrap_or_default() {
-                if let Some(client) = self.clients.get_mut(&other) {
-                    client.balance.negative = changed.negative;
-                }
-                self.look(&other, now_ns);
-            }
+        self.inactive.sub_exp(before.positive);
+        if changed.values(&self.expiration, now_ns).0 > self.settings.positive_drop {
+            self.inactive.add_exp(changed.positive);
         }
     }
 }

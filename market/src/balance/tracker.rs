@@ -14,7 +14,7 @@ use crate::{
     value::{ExpirationRate, ExpiredValue},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     mem,
     num::NonZeroU64,
     ops::ControlFlow,
@@ -101,13 +101,20 @@ pub struct BalanceTracker<Id, S> {
     pub(super) expiration: Expiration,
     pub(super) settings: BalanceSettings,
     pub(super) clients: BTreeMap<Id, Client>,
-    /// Who is connected from where: they share their debt.
-    pub(super) addresses: BTreeMap<Vec<u8>, BTreeSet<Id>>,
+    /// From where anybody is connected. What they owe is kept here; a client's own balance has a copy, which is brought
+    /// up to date whenever it is used.
+    pub(super) addresses: BTreeMap<Vec<u8>, Address>,
     /// Positive balances of those who are not connected.
     pub(super) inactive: ExpiredValue,
     pub(super) upkeep: Upkeep,
     looks: BTreeSet<(u64, Id)>,
     pub(super) events: Vec<BalanceEvent<Id>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) debt: ExpiredValue,
+    clients: usize,
 }
 
 #[derive(Debug)]
@@ -148,23 +155,23 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
     }
 
     /// Loads a client's balances and starts to charge it, at capacity 0. Clients at one address share one negative
-    /// balance.
+    /// balance, each seeing of the others' part what has been charged so far.
     pub fn connect(&mut self, id: Id, address: &[u8], now_ns: u64) -> Result<(), ConnectError> {
         if self.clients.contains_key(&id) {
             return Err(ConnectError::Connected);
         }
         let positive = self.records.balance(Sign::Positive, id.as_ref())?;
-        let negative = self.debt(address, now_ns)?;
+        let debt = self.debt(address)?;
         self.inactive.sub_exp(positive);
         self.upkeep.moved(ExpiredValue::ZERO, positive);
         let client = Client {
-            balance: NodeBalance::new(positive, negative, self.settings.prices, now_ns),
+            balance: NodeBalance::new(positive, debt, self.settings.prices, now_ns),
             address: address.to_vec(),
             next_look: None,
         };
         self.clients.insert(id.clone(), client);
-        let at = self.addresses.entry(address.to_vec()).or_default();
-        at.insert(id.clone());
+        let from = self.addresses.entry(address.to_vec());
+        from.or_insert(Address { debt, clients: 0 }).clients += 1;
         self.look(&id, now_ns);
         Ok(())
     }
@@ -185,10 +192,10 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         if let Some(at) = client.next_look {
             self.looks.remove(&(at, id.clone()));
         }
-        if let Some(others) = self.addresses.get_mut(&client.address) {
-            others.remove(id);
-            if others.is_empty() {
-                self.addresses.remove(&client.address);
+        if let Entry::Occupied(mut from) = self.addresses.entry(client.address) {
+            from.get_mut().clients -= 1;
+            if from.get().clients == 0 {
+                from.remove();
             }
         }
         Ok(())
@@ -338,9 +345,14 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
 
     /// Includes a connected client's balances in a batch.
     pub(super) fn put(&self, batch: &mut Batch, id: &Id, now_ns: u64) {
-        if let Some(client) = self.clients.get(id) {
-            self.put_balance(batch, id, Some(&client.address), &client.balance, now_ns);
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let mut balance = client.balance;
+        if let Some(from) = self.addresses.get(&client.address) {
+            balance.negative = from.debt;
         }
+        self.put_balance(batch, id, Some(&client.address), &balance, now_ns);
     }
 
     pub(super) fn put_balance(
@@ -372,32 +384,20 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         f: impl FnOnce(&mut NodeBalance, &Expiration) -> R,
     ) -> Result<R, NotConnected> {
         let client = self.clients.get_mut(id).ok_or(NotConnected)?;
-        let before = client.balance.negative;
+        let from = self.addresses.get_mut(&client.address);
+        if let Some(from) = &from {
+            client.balance.negative = from.debt;
+        }
         client.balance.settle(&self.expiration, now_ns);
         let result = f(&mut client.balance, &self.expiration);
-        let debt = client.balance.negative;
-        if debt != before {
-            let address = client.address.clone();
-            self.share(&address, debt, now_ns);
+        if let Some(from) = from {
+            from.debt = client.balance.negative;
         }
         self.look(id, now_ns);
         Ok(result)
     }
 
-    /// Gives everybody at an address the debt that one of them has now.
-    fn share(&mut self, address: &[u8], debt: ExpiredValue, now_ns: u64) {
-        let ids = self.addresses.get(address).cloned().unwrap_or_default();
-        if ids.len() < 2 {
-            return;
-        }
-        for id in ids {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.balance.negative = debt;
-            }
-            self.look(&id, now_ns);
-        }
-    }
-
+    /// Sees what has happened to a client's balance, and when to look again.
     pub(super) fn look(&mut self, id: &Id, now_ns: u64) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -425,23 +425,20 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
 
     /// What a client's balance would be after charging it up to now.
     pub(super) fn settled(&self, id: &Id, now_ns: u64) -> Result<NodeBalance, NotConnected> {
-        let mut balance = self.clients.get(id).ok_or(NotConnected)?.balance;
+        let client = self.clients.get(id).ok_or(NotConnected)?;
+        let mut balance = client.balance;
+        if let Some(from) = self.addresses.get(&client.address) {
+            balance.negative = from.debt;
+        }
         balance.settle(&self.expiration, now_ns);
         Ok(balance)
     }
 
-    /// The debt at an address: that of whoever is connected from there, or else the stored one.
-    pub(super) fn debt(
-        &mut self,
-        address: &[u8],
-        now_ns: u64,
-    ) -> Result<ExpiredValue, LoadBalanceError> {
-        let there = self
-            .addresses
-            .get(address)
-            .and_then(|ids| ids.first().cloned());
-        let live =
-            there.and_then(|id| self.update(&id, now_ns, |balance, _| balance.negative).ok());
-        live.map_or_else(|| self.records.balance(Sign::Negative, address), Ok)
+    /// The debt at an address: that of those who are connected from there, or else the stored one.
+    pub(super) fn debt(&self, address: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+        match self.addresses.get(address) {
+            Some(from) => Ok(from.debt),
+            None => self.records.balance(Sign::Negative, address),
+        }
     }
 }

@@ -292,6 +292,10 @@ impl<Id: NodeId, S: Store> Unstarted<Id, S> {
 
     /// Loads what is stored and starts at time `now_ns` with callbacks that bring every stored node from
     /// offline to its state, and its fields from nothing to their values.
+    ///
+    /// # Errors
+    ///
+    /// If the store or one of these callbacks fails; then nothing has started.
     pub fn start(self, now_ns: u64) -> Result<NodeStateMachine<Id, S>, OperationError> {
         let mut machine = NodeStateMachine {
             core: self.core,

@@ -72,6 +72,7 @@ fn small_balances_are_not_stored() {
 #[test]
 fn clients_at_one_address_share_their_debt() {
     let mut tracker = connected(one_per_ns());
+    tracker.request_served(&id(1), 0, 2 * SECOND).unwrap();
     tracker.connect(id(2), HOME, 2 * SECOND).unwrap();
     tracker.connect(id(3), b"elsewhere", 2 * SECOND).unwrap();
     assert_eq!(balances(&tracker, 2, 2 * SECOND), (0, 2 * SECOND));
