@@ -1,0 +1,104 @@
+//! Who is served first.
+
+use ruint::aliases::U256;
+
+const FRACTION_BITS: u32 = 32;
+
+/// A client's rank: tokens per unit of capacity, in steps of 2^-32. A client without tokens has the negative of what it
+/// owes instead, and so comes after everyone who has any.
+///
+/// The quotient is rounded down. Capacity 0 counts as 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(i128);
+
+impl Priority {
+    /// Above every client's.
+    pub const MAX: Self = Self(i128::MAX);
+    /// Below every client's.
+    pub const MIN: Self = Self(i128::MIN);
+
+    /// The priority of so many tokens and so much debt at a capacity.
+    pub fn new(tokens: u64, debt: u64, capacity: u64) -> Self {
+        if tokens == 0 {
+            return Self(-(i128::from(debt) << FRACTION_BITS));
+        }
+        Self((i128::from(tokens) << FRACTION_BITS) / i128::from(capacity.max(1)))
+    }
+
+    /// Whole tokens per unit of capacity, rounded down, or minus the debt.
+    pub const fn whole(self) -> i128 {
+        self.0 >> FRACTION_BITS
+    }
+
+    /// The next lower priority.
+    pub const fn lowered(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// Seven eighths of a priority above zero, or the same below.
+    pub(crate) const fn reduced(self) -> Self {
+        if self.0 <= 0 {
+            return self;
+        }
+        Self(self.0 - self.0 / 8)
+    }
+
+    /// The priority that the same tokens give at another capacity: those that give `self` at `from`.
+    pub(crate) fn moved(self, from: u64, to: u64) -> Self {
+        let tokens = u64::try_from(self.tokens(from)).unwrap_or(u64::MAX);
+        Self::new(tokens, 0, to)
+    }
+
+    /// The fewest tokens that give at least this priority at a capacity: none, if it is not above zero.
+    pub(super) fn tokens(self, capacity: u64) -> U256 {
+        let steps = U256::from(self.0.max(0).unsigned_abs());
+        let scaled = steps * U256::from(capacity.max(1));
+        scaled.div_ceil(U256::ONE << FRACTION_BITS)
+    }
+
+    /// The most debt that leaves at least this priority to somebody without tokens: `None`, if it is above zero.
+    pub(super) const fn debt(self) -> Option<u128> {
+        if self.0 > 0 {
+            return None;
+        }
+        Some(self.0.unsigned_abs() >> FRACTION_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn priority_is_tokens_by_capacity_or_minus_the_debt() {
+        for (tokens, debt, whole) in [(1000, 0, 1), (2000, 9, 2), (0, 0, 0), (0, 1000, -1000)] {
+            assert_eq!(Priority::new(tokens, debt, 1000).whole(), whole);
+        }
+        assert!(Priority::new(1, 0, 2_000_000) > Priority::new(0, 0, 1));
+        assert!(Priority::new(2, 0, 3) > Priority::new(3, 0, 5));
+        assert_eq!(Priority::new(5, 0, 0), Priority::new(5, 0, 1));
+        assert_eq!(Priority::new(u64::MAX, 0, 1).whole(), u64::MAX.into());
+        assert!(Priority::MIN < Priority::new(0, u64::MAX, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_and_debt_are_the_limits_of_a_priority(
+            tokens in 1u64..,
+            debt: u64,
+            capacity in 1u64..,
+            at in 1u64..,
+        ) {
+            let priority = Priority::new(tokens, 0, capacity);
+            let enough: u64 = priority.tokens(at).saturating_to();
+            prop_assert!(Priority::new(enough, 0, at) >= priority || enough == u64::MAX);
+            if priority > Priority::default() {
+                prop_assert!(Priority::new(enough - 1, 0, at) < priority);
+            }
+            let owing = Priority::new(0, debt, capacity);
+            prop_assert_eq!(owing.debt(), Some(debt.into()));
+            prop_assert_eq!(owing.lowered().debt(), Some(debt.into()));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Balances and offsets in the store: a version byte, then integers of 8 bytes, big-endian.
+
+use super::node::Expiration;
+use crate::{
+    store::{Batch, Store, StoreError, Visit},
+    value::{ExpirationRate, ExpiredValue, Expirer},
+};
+use std::ops::ControlFlow;
+
+const VERSION: u8 = 1;
+const POSITIVE: &[u8] = b"pb:";
+const NEGATIVE: &[u8] = b"nb:";
+const EXPIRATION: &[u8] = b"expiration:";
+
+/// Which of a client's balances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// By id.
+    Positive,
+    /// By network address.
+    Negative,
+}
+
+/// Where a market keeps its balances.
+#[derive(Debug)]
+pub(super) struct Records<S> {
+    store: S,
+    prefix: Vec<u8>,
+}
+
+/// Why stored balances cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadBalanceError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A later version of this library wrote the balance.
+    #[error(
+        "a stored balance has version {found}, and this program reads version {VERSION}: use a newer program"
+    )]
+    Version {
+        /// The record's version.
+        found: u8,
+    },
+    /// The record is not a balance or offset.
+    #[error("a stored balance is damaged ({length} bytes): restore the store from a backup")]
+    Damaged {
+        /// The record's length.
+        length: usize,
+    },
+}
+
+impl Sign {
+    const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Positive => POSITIVE,
+            Self::Negative => NEGATIVE,
+        }
+    }
+}
+
+impl<S: Store> Records<S> {
+    pub(super) fn new(store: S, prefix: &[u8]) -> Self {
+        Self {
+            store,
+            prefix: prefix.to_vec(),
+        }
+    }
+
+    /// How values expire, from the stored offsets on.
+    pub(super) fn expiration(
+        &self,
+        positive: ExpirationRate,
+        negative: ExpirationRate,
+        now_ns: u64,
+    ) -> Result<Expiration, LoadBalanceError> {
+        let stored = self.store.get(&[&self.prefix, EXPIRATION].concat())?;
+        let offsets = stored.as_deref().map(numbers).transpose()?;
+        let load = |bytes: Option<[u8; 8]>, rate| {
+            let expirer = Expirer::load(bytes.as_ref().map(<[u8; 8]>::as_slice), rate, now_ns);
+            expirer.map_err(|_| LoadBalanceError::Damaged { length: 17 })
+        };
+        Ok(Expiration {
+            positive: load(offsets.map(|(one, _)| one), positive)?,
+            negative: load(offsets.map(|(_, two)| two), negative)?,
+        })
+    }
+
+    pub(super) fn balance(&self, sign: Sign, of: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+        let stored = self.store.get(&self.key(sign, of))?;
+        stored.map_or(Ok(ExpiredValue::ZERO), |bytes| value(&bytes))
+    }
+
+    /// Calls `each` with the stored balances in order of what they belong to, from `from` on, until it breaks.
+    pub(super) fn scan(
+        &self,
+        sign: Sign,
+        from: &[u8],
+        mut each: impl FnMut(&[u8], ExpiredValue) -> ControlFlow<()>,
+    ) -> Result<(), LoadBalanceError> {
+        let prefix = self.key(sign, &[]);
+        let mut failed = Ok(());
+        let visit: &mut Visit<'_> = &mut |key, bytes| {
+            let of = key.get(prefix.len()..).unwrap_or_default();
+            match value(bytes) {
+                Ok(value) => each(of, value),
+                Err(error) => {
+                    failed = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        self.store.scan(&prefix, from, visit)?;
+        failed
+    }
+
+    /// Includes a balance in a batch; one that is worth no more than `drop` is removed.
+    pub(super) fn put(
+        &self,
+        batch: &mut Batch,
+        sign: Sign,
+        of: &[u8],
+        balance: ExpiredValue,
+        worth: u64,
+        drop: u64,
+    ) {
+        let key = self.key(sign, of);
+        if worth <= drop {
+            batch.delete(key);
+            return;
+        }
+        batch.put(
+            key,
+            record(balance.base().to_be_bytes(), balance.exp().to_be_bytes()),
+        );
+    }
+
+    pub(super) fn delete(&self, batch: &mut Batch, sign: Sign, of: &[u8]) {
+        batch.delete(self.key(sign, of));
+    }
+
+    /// Writes a batch with the offsets of the moment: a balance must never be read with an offset from before it was
+    /// written, which would make it larger.
+    pub(super) fn write(
+        &self,
+        mut batch: Batch,
+        expiration: &Expiration,
+        now_ns: u64,
+    ) -> Result<(), StoreError> {
+        let key = [&self.prefix, EXPIRATION].concat();
+        let positive = expiration.positive.to_bytes(now_ns);
+        batch.put(key, record(positive, expiration.negative.to_bytes(now_ns)));
+        self.store.write(&batch)
+    }
+
+    fn key(&self, sign: Sign, of: &[u8]) -> Vec<u8> {
+        [&self.prefix, sign.prefix(), of].concat()
+    }
+}
+
+fn record(one: [u8; 8], two: [u8; 8]) -> Vec<u8> {
+    [&[VERSION][..], &one, &two].concat()
+}
+
+fn numbers(bytes: &[u8]) -> Result<([u8; 8], [u8; 8]), LoadBalanceError> {
+    let damaged = LoadBalanceError::Damaged {
+        length: bytes.len(),
+    };
+    match bytes.split_first() {
+        None => Err(damaged),
+        Some((&VERSION, numbers)) => match numbers.as_chunks() {
+            ([one, two], []) => Ok((*one, *two)),
+            _ => Err(damaged),
+        },
+        Some((&found, _)) => Err(LoadBalanceError::Version { found }),
+    }
+}
+
+fn value(bytes: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+    let (base, exp) = numbers(bytes)?;
+    Ok(ExpiredValue::new(
+        u64::from_be_bytes(base),
+        u64::from_be_bytes(exp),
+    ))
+}

@@ -1,0 +1,107 @@
+mod charges;
+mod events;
+mod listing;
+mod operations;
+mod properties;
+mod restarts;
+
+use super::*;
+use crate::{
+    store::{Batch, Memory, Store, StoreError, Visit},
+    value::ExpirationRate,
+};
+use std::{
+    num::NonZeroU64,
+    sync::{Arc, Mutex},
+};
+
+pub(super) type Id = [u8; 32];
+pub(super) type Tracker = BalanceTracker<Id, Arc<Memory>>;
+
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const HOUR: u64 = 3_600 * SECOND;
+pub(super) const PREFIX: &[u8] = b"market:";
+pub(super) const HOME: &[u8] = b"127.0.0.1";
+
+pub(super) fn id(n: u8) -> Id {
+    [n; 32]
+}
+
+/// One token per nanosecond, of either sign.
+pub(super) fn one_per_ns() -> Prices {
+    let factors = PriceFactors {
+        time: SECOND,
+        ..PriceFactors::default()
+    };
+    Prices {
+        positive: factors,
+        negative: factors,
+    }
+}
+
+pub(super) fn half_lives(positive_ns: u64, negative_ns: u64) -> BalanceSettings {
+    let rate =
+        |ns| NonZeroU64::new(ns).map_or(ExpirationRate::NEVER, ExpirationRate::from_half_life);
+    BalanceSettings {
+        positive_rate: rate(positive_ns),
+        negative_rate: rate(negative_ns),
+        ..BalanceSettings::default()
+    }
+}
+
+pub(super) fn open(store: &Arc<Memory>, settings: BalanceSettings, now: u64) -> Tracker {
+    BalanceTracker::open(Arc::clone(store), PREFIX, settings, now).unwrap()
+}
+
+/// A tracker with client 1 connected from home at time 0.
+pub(super) fn connected(prices: Prices) -> Tracker {
+    let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
+    tracker.set_default_prices(prices);
+    tracker.connect(id(1), HOME, 0).unwrap();
+    tracker
+}
+
+pub(super) fn set(tracker: &mut Tracker, n: u8, positive: u64, negative: u64, now: u64) {
+    let set = tracker.operation(&id(n), Some(HOME), now, |balance| {
+        balance.set(Balances { positive, negative })
+    });
+    set.unwrap();
+}
+
+pub(super) fn balances(tracker: &Tracker, n: u8, now: u64) -> (u64, u64) {
+    let Balances { positive, negative } = tracker.balances(&id(n), now).unwrap();
+    (positive, negative)
+}
+
+/// What the store says, connected or not.
+pub(super) fn looked_up(tracker: &mut Tracker, n: u8, now: u64) -> (u64, u64) {
+    let found = tracker.operation(&id(n), Some(HOME), now, |balance| {
+        Ok::<_, LoadBalanceError>(balance.balances())
+    });
+    let Balances { positive, negative } = found.unwrap();
+    (positive, negative)
+}
+
+/// A store whose writes fail while it is told so.
+#[derive(Debug, Default)]
+pub(super) struct Failing {
+    inner: Memory,
+    broken: Mutex<bool>,
+}
+
+impl Store for Failing {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.scan(prefix, from, each)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        if *self.broken.lock().unwrap() {
+            return Err(StoreError::new("disk full"));
+        }
+        self.inner.write(batch)
+    }
+}

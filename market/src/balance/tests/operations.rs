@@ -1,0 +1,169 @@
+//! Changes of balances.
+
+use super::*;
+
+fn add(tracker: &mut Tracker, amount: i64) -> Option<(u64, u64)> {
+    let added = tracker.add_balance(&id(1), amount, 0).ok()?;
+    Some((added.old, added.new))
+}
+
+#[test]
+fn adding_tells_before_and_after_and_stops_at_both_ends() {
+    let mut tracker = connected(Prices::default());
+    assert_eq!(add(&mut tracker, 100), Some((0, 100)));
+    assert_eq!(add(&mut tracker, -100), Some((100, 0)));
+    assert_eq!(add(&mut tracker, -100), Some((0, 0)));
+    assert_eq!(add(&mut tracker, 1), Some((0, 1)));
+    assert_eq!(add(&mut tracker, i64::MAX), None);
+    assert_eq!(balances(&tracker, 1, 0), (1, 0));
+    assert_eq!(add(&mut tracker, i64::MAX - 1), Some((1, i64::MAX as u64)));
+    assert_eq!(add(&mut tracker, 1), None);
+    assert_eq!(add(&mut tracker, i64::MIN), Some((i64::MAX as u64, 0)));
+    add(&mut tracker, 7);
+    assert_eq!(
+        tracker
+            .add_balance(&id(1), i64::MAX, 0)
+            .unwrap_err()
+            .to_string(),
+        "a balance is at most 9223372036854775807 tokens, and this one would be 7 and 9223372036854775807 more: \
+         add less"
+    );
+}
+
+#[test]
+fn a_client_that_is_not_connected_has_balances_too() {
+    let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
+    set(&mut tracker, 1, 5_000_000, 7_000_000, 0);
+    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_000, 7_000_000));
+    tracker.connect(id(1), HOME, 0).unwrap();
+    assert_eq!(balances(&tracker, 1, 0), (5_000_000, 7_000_000));
+    tracker.add_balance(&id(1), 1, 0).unwrap();
+    tracker.disconnect(&id(1), 0).unwrap();
+    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_001, 7_000_000));
+    // Without an address there is no debt, and that of the address is left alone.
+    let none = tracker.operation(&id(1), None, 0, |balance| {
+        assert_eq!(balance.balances().negative, 0);
+        balance.add(1)
+    });
+    none.unwrap();
+    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_002, 7_000_000));
+}
+
+#[test]
+fn small_balances_are_not_stored() {
+    let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
+    for (n, amount, kept) in [(1, 1_000_000, 0), (2, 1_000_001, 1_000_001)] {
+        tracker.add_balance(&id(n), amount, 0).unwrap();
+        assert_eq!(looked_up(&mut tracker, n, 0).0, kept);
+        tracker.connect(id(n + 10), &[n], 0).unwrap();
+        let owing = Balances {
+            positive: 0,
+            negative: amount as u64,
+        };
+        let set = tracker.operation(&id(n + 10), None, 0, |balance| balance.set(owing));
+        set.unwrap();
+        assert_eq!(balances(&tracker, n + 10, 0).1, amount as u64);
+        tracker.disconnect(&id(n + 10), 0).unwrap();
+        tracker.connect(id(n + 10), &[n], 0).unwrap();
+        assert_eq!(balances(&tracker, n + 10, 0).1, kept);
+    }
+}
+
+#[test]
+fn clients_at_one_address_share_their_debt() {
+    let mut tracker = connected(one_per_ns());
+    tracker.request_served(&id(1), 0, 2 * SECOND).unwrap();
+    tracker.connect(id(2), HOME, 2 * SECOND).unwrap();
+    tracker.connect(id(3), b"elsewhere", 2 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 2, 2 * SECOND), (0, 2 * SECOND));
+    // Each of them is charged, and all of it is owed by both.
+    tracker.poll(3 * SECOND).unwrap();
+    tracker.request_served(&id(1), 0, 3 * SECOND).unwrap();
+    tracker.request_served(&id(2), 0, 3 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 1, 3 * SECOND), (0, 4 * SECOND));
+    assert_eq!(balances(&tracker, 2, 3 * SECOND), (0, 4 * SECOND));
+    assert_eq!(balances(&tracker, 3, 3 * SECOND), (0, SECOND));
+    tracker.disconnect(&id(1), 3 * SECOND).unwrap();
+    tracker.disconnect(&id(2), 3 * SECOND).unwrap();
+    tracker.connect(id(4), HOME, 9 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 4 * SECOND));
+    // An operation on somebody who is not connected reaches those who are.
+    set(&mut tracker, 5, 0, 0, 9 * SECOND);
+    assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 0));
+}
+
+#[test]
+fn a_failed_operation_changes_nothing() {
+    let store = Arc::new(Failing::default());
+    let settings = BalanceSettings::default();
+    let mut tracker = BalanceTracker::open(Arc::clone(&store), PREFIX, settings, 0).unwrap();
+    tracker.connect(id(1), HOME, 0).unwrap();
+    for n in [1, 2] {
+        tracker.add_balance(&id(n), 5_000_000, 0).unwrap();
+        let refused = tracker.operation(&id(n), None, 0, |balance| {
+            balance.add(1_000_000)?;
+            balance.add(i64::MAX)
+        });
+        assert!(matches!(refused, Err(ChangeBalanceError::Overflow { .. })));
+        *store.broken.lock().unwrap() = true;
+        let failed = tracker.add_balance(&id(n), 1_000_000, 0).unwrap_err();
+        assert_eq!(failed.to_string(), "the store failed: disk full");
+        *store.broken.lock().unwrap() = false;
+        assert_eq!(tracker.add_balance(&id(n), -1, 0).unwrap().old, 5_000_000);
+    }
+    *store.broken.lock().unwrap() = true;
+    let failed = tracker.disconnect(&id(1), 0);
+    assert!(matches!(failed, Err(DisconnectError::Store(_))));
+    assert_eq!(tracker.balances(&id(1), 0).unwrap().positive, 4_999_999);
+}
+
+#[test]
+fn a_payment_is_stored_with_the_balance_it_pays_for() {
+    let store: Arc<Memory> = Arc::default();
+    let mut tracker = open(&store, BalanceSettings::default(), 0);
+    let pay = |tracker: &mut Tracker, amount| {
+        tracker.operation(&id(1), None, 0, |balance| {
+            balance.also().put("payment", [1]);
+            balance.add(amount)
+        })
+    };
+    pay(&mut tracker, i64::MIN).unwrap();
+    let mut undo = Batch::new();
+    undo.delete("payment");
+    store.write(&undo).unwrap();
+    tracker.add_balance(&id(1), 1_000_001, 0).unwrap();
+    pay(&mut tracker, i64::MAX).unwrap_err();
+    assert_eq!(store.get(b"payment").unwrap(), None);
+    pay(&mut tracker, 1).unwrap();
+    assert_eq!(store.get(b"payment").unwrap(), Some(vec![1]));
+    assert_eq!(looked_up(&mut tracker, 1, 0).0, 1_000_002);
+}
+
+#[test]
+fn connecting_twice_or_asking_about_nobody_is_an_error() {
+    let mut tracker = connected(Prices::default());
+    let again = tracker.connect(id(1), b"elsewhere", 0);
+    assert!(matches!(again, Err(ConnectError::Connected)));
+    let nobody = &id(2);
+    assert_eq!(tracker.balances(nobody, 0), Err(NotConnected));
+    assert_eq!(tracker.priority(nobody, 1, 0), Err(NotConnected));
+    let estimate = Estimate::default();
+    assert_eq!(
+        tracker.estimate_priority(nobody, estimate, 0),
+        Err(NotConnected)
+    );
+    assert_eq!(
+        tracker.time_until_below(nobody, Priority::MAX, 0),
+        Err(NotConnected)
+    );
+    assert_eq!(tracker.request_served(nobody, 1, 0), Err(NotConnected));
+    assert_eq!(tracker.set_capacity(nobody, 1, 0), Err(NotConnected));
+    assert_eq!(
+        tracker.set_prices(nobody, Prices::default(), 0),
+        Err(NotConnected)
+    );
+    assert_eq!(tracker.watch(nobody, Priority::MAX, 0), Err(NotConnected));
+    let gone = tracker.disconnect(nobody, 0);
+    assert!(matches!(gone, Err(DisconnectError::NotConnected(_))));
+    assert!(!tracker.has_tokens(nobody));
+}

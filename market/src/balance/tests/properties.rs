@@ -1,0 +1,90 @@
+//! Rules that hold for all numbers.
+
+use super::*;
+use proptest::prelude::*;
+
+fn factors() -> impl Strategy<Value = PriceFactors> {
+    let small = 0u64..3_000_000_000;
+    (small.clone(), small.clone(), small).prop_map(|(time, capacity, request)| PriceFactors {
+        time,
+        capacity,
+        request,
+    })
+}
+
+fn prices() -> impl Strategy<Value = Prices> {
+    (factors(), factors()).prop_map(|(positive, negative)| Prices { positive, negative })
+}
+
+proptest! {
+    /// Without expiration, looking often costs nobody anything.
+    #[test]
+    fn charging_in_steps_comes_to_the_same_as_at_once(
+        prices in prices(),
+        tokens in 0u64..1 << 40,
+        capacity in 0u64..10_000_000,
+        steps in proptest::collection::vec(0u64..10_000_000_000, 0..30),
+    ) {
+        let (mut often, mut once) = (connected(prices), connected(prices));
+        for tracker in [&mut often, &mut once] {
+            set(tracker, 1, tokens, 0, 0);
+            tracker.set_capacity(&id(1), capacity, 0).unwrap();
+        }
+        let mut now = 0;
+        for step in steps {
+            now += step;
+            often.request_served(&id(1), 0, now).unwrap();
+        }
+        let (often, once) = (balances(&often, 1, now), balances(&once, 1, now));
+        prop_assert_eq!(often.0, once.0);
+        // The share of a step that tokens do not cover is rounded up, by less than a token in all.
+        prop_assert!(often.1.abs_diff(once.1) <= 1, "{:?} {:?}", often, once);
+    }
+
+    #[test]
+    fn a_priority_is_lost_at_the_moment_that_was_told_and_not_before(
+        prices in prices(),
+        positive in 0u64..1 << 40,
+        negative in 0u64..1 << 40,
+        capacity in 1u64..10_000_000,
+        at in -(1i64 << 40)..1 << 40,
+    ) {
+        let mut tracker = connected(prices);
+        set(&mut tracker, 1, positive, negative, 0);
+        tracker.set_capacity(&id(1), capacity, 0).unwrap();
+        let priority = Priority::new(at.max(0).unsigned_abs(), at.min(0).unsigned_abs(), capacity);
+        let below = |now| tracker.priority(&id(1), capacity, now).unwrap() < priority;
+        match tracker.time_until_below(&id(1), priority, 0).unwrap() {
+            None => prop_assert!(!below(1 << 62)),
+            Some(0) => prop_assert!(below(0)),
+            Some(time) => {
+                // Two charges are rounded up to the nanosecond: one of tokens, one of debt.
+                prop_assert!(below(time) && !below(time.saturating_sub(2)), "{}", time);
+            }
+        }
+    }
+
+    #[test]
+    fn an_estimate_is_below_the_present_and_falls_with_time_and_capacity(
+        prices in prices(),
+        positive in 0u64..1 << 40,
+        negative in 0u64..1 << 40,
+        capacity in 1u64..10_000_000,
+        future_ns in 0u64..1 << 36,
+        bias_ns in 0u64..1 << 36,
+    ) {
+        let mut tracker = connected(prices);
+        set(&mut tracker, 1, positive, negative, 0);
+        tracker.request_served(&id(1), 1_000_000, 2 * SECOND).unwrap();
+        let now = 2 * SECOND;
+        let estimate = |capacity, future_ns, bias_ns| {
+            let estimate = Estimate { capacity, add: 0, future_ns, bias_ns };
+            tracker.estimate_priority(&id(1), estimate, now).unwrap()
+        };
+        let found = estimate(capacity, future_ns, bias_ns);
+        prop_assert!(found < tracker.priority(&id(1), capacity, now).unwrap());
+        prop_assert!(found <= estimate(capacity, future_ns / 2, bias_ns));
+        prop_assert!(found <= estimate(capacity, future_ns, bias_ns / 2));
+        prop_assert!(found <= estimate(capacity.div_ceil(2), future_ns, bias_ns));
+    }
+}

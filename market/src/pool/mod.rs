@@ -1,0 +1,64 @@
+//! Who is served when capacity is short.
+//!
+//! A [`PriorityPool`] shares a limited capacity, and a limited number of places, among connected clients. A client is
+//! inactive or has at least the minimum capacity. When there is too little, the client of the lowest
+//! [`Priority`](crate::balance::Priority) at its capacity gives way first: step by step down to the minimum, then
+//! altogether. So the priorities of all who have more than the minimum come out nearly equal, and their capacities
+//! proportional to their tokens.
+//!
+//! A [`CapacityCurve`] says beforehand how much of it which priority would get.
+//!
+//! A [`ClientPool`] joins the pool with a [`BalanceTracker`](crate::balance::BalanceTracker): clients without tokens keep
+//! to the minimum, and those of them for whom there is no room are to be disconnected after a while.
+//!
+//! ```
+//! use cheque_market::{balance::*, pool::*, store::Memory};
+//! use std::num::NonZeroU64;
+//!
+//! const SECOND: u64 = 1_000_000_000;
+//!
+//! // Ten tokens a second, and five more for each million of capacity.
+//! let prices = PriceFactors { time: 10, capacity: 5, request: 0 };
+//! let balances = BalanceSettings {
+//!     prices: Prices { positive: prices, negative: prices },
+//!     ..BalanceSettings::default()
+//! };
+//! let tracker = BalanceTracker::<[u8; 32], _>::open(Memory::new(), b"market:", balances, 0)?;
+//! let number = |n| NonZeroU64::new(n).ok_or("zero");
+//! let mut clients = ClientPool::new(tracker, ClientPoolSettings {
+//!     pool: PoolSettings {
+//!         min_capacity: number(1_000_000)?,
+//!         active_bias_ns: SECOND,
+//!         step_divisor: number(10)?,
+//!         fine_step_divisor: number(100)?,
+//!     },
+//!     allowance_ns: 10 * SECOND,
+//!     connected_bias_ns: 60 * SECOND,
+//! });
+//! clients.set_limits(Limits { count: 100, capacity: 10_000_000 }, 0);
+//!
+//! let (one, other) = ([1; 32], [2; 32]);
+//! assert_eq!(clients.connect(one, b"192.0.2.1", 0)?, 1_000_000);
+//! clients.tracker_mut().add_balance(&one, 80_000, 0)?;
+//! assert_eq!(clients.set_capacity(&one, 9_500_000, 0, 0)?, 9_500_000);
+//! // A second client fits only if the first gives way, which who has no tokens cannot ask for.
+//! assert_eq!(clients.connect(other, b"192.0.2.2", 0)?, 0);
+//! clients.tracker_mut().add_balance(&other, 40_000, SECOND)?;
+//! clients.poll(SECOND)?;
+//! assert_eq!(clients.pool().capacity(&other), Some(1_000_000));
+//! assert_eq!(clients.pool().capacity(&one), Some(8_550_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod clients;
+mod curve;
+mod priority_pool;
+mod tentative;
+#[cfg(test)]
+mod tests;
+
+pub use clients::{ClientPool, ClientPoolSettings, PoolEvent, SetCapacityError};
+pub use curve::CapacityCurve;
+pub use priority_pool::{
+    CapacityChange, Granted, Limits, NotInPool, PoolSettings, Priorities, PriorityPool,
+};

@@ -1,0 +1,243 @@
+//! The pool with balances.
+
+use super::*;
+use crate::{
+    balance::{BalanceSettings, BalanceTracker, ConnectError, PriceFactors, Prices},
+    store::Memory,
+};
+
+type Pool = ClientPool<Vec<u8>, Memory>;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn id(n: u8) -> Vec<u8> {
+    vec![n; 4]
+}
+
+/// Places for two of capacity 100 and more; a token per nanosecond, of either sign; ten seconds' allowance.
+fn pool(count: u64, capacity: u64) -> Pool {
+    let factors = PriceFactors {
+        time: SECOND,
+        ..PriceFactors::default()
+    };
+    let balance = BalanceSettings {
+        prices: Prices {
+            positive: factors,
+            negative: factors,
+        },
+        ..BalanceSettings::default()
+    };
+    let tracker = BalanceTracker::open(Memory::new(), b"", balance, 0).unwrap();
+    let settings = ClientPoolSettings {
+        pool: settings(100, 2, 20),
+        allowance_ns: 10 * SECOND,
+        connected_bias_ns: 0,
+    };
+    let mut pool = ClientPool::new(tracker, settings);
+    pool.set_limits(Limits { count, capacity }, 0);
+    pool
+}
+
+fn give(pool: &mut Pool, n: u8, seconds: i64, now: u64) {
+    let tokens = seconds * 1_000_000_000;
+    pool.tracker_mut().add_balance(&id(n), tokens, now).unwrap();
+}
+
+fn connect(pool: &mut Pool, n: u8, now: u64) -> u64 {
+    pool.connect(id(n), &[n], now).unwrap()
+}
+
+fn poll(pool: &mut Pool, now: u64) -> Vec<String> {
+    let events = pool.poll(now).unwrap();
+    let shown = events.into_iter().map(|event| match event {
+        PoolEvent::Capacity(change) => {
+            format!("{}: {} -> {}", change.id[0], change.old, change.new)
+        }
+        PoolEvent::Disconnect(id) => format!("{}: disconnect", id[0]),
+    });
+    shown.collect()
+}
+
+/// Polls whenever there is something to do: what happened, and at which second.
+fn run(pool: &mut Pool, until: u64) -> Vec<(u64, String)> {
+    let mut told = Vec::new();
+    for _ in 0..2_000 {
+        let at = pool.next_event();
+        if at > until {
+            return told;
+        }
+        // An event that is due already has no moment of its own.
+        let now = at.max(told.last().map_or(0, |(second, _)| second * SECOND));
+        told.extend(
+            poll(pool, now)
+                .into_iter()
+                .map(|event| (now / SECOND, event)),
+        );
+    }
+    panic!("polled 2,000 times");
+}
+
+#[test]
+fn free_clients_get_the_minimum_while_there_is_room() {
+    let mut pool = pool(2, 1_000);
+    assert_eq!(connect(&mut pool, 1, 0), 100);
+    assert_eq!(connect(&mut pool, 2, 0), 100);
+    assert_eq!(connect(&mut pool, 3, 0), 0);
+    assert_eq!(poll(&mut pool, 0), ["1: 0 -> 100", "2: 0 -> 100"]);
+    let asked = pool.set_capacity(&id(1), 200, 0, 0);
+    let refused = SetCapacityError::NoPriority {
+        requested: 200,
+        min_capacity: 100,
+    };
+    assert_eq!(asked, Err(refused));
+    assert_eq!(pool.set_capacity(&id(1), 5, 0, 0), Ok(100));
+    assert_eq!(
+        pool.set_capacity(&id(3), 200, 0, 0),
+        Err(SetCapacityError::Inactive)
+    );
+    let nobody = pool.set_capacity(&id(9), 200, 0, 0);
+    assert_eq!(nobody, Err(SetCapacityError::NotConnected));
+    let twice = pool.connect(id(1), &[1], 0);
+    assert!(matches!(twice, Err(ConnectError::Connected)));
+}
+
+#[test]
+fn who_has_neither_tokens_nor_capacity_is_to_leave_after_its_allowance() {
+    let mut pool = pool(1, 1_000);
+    give(&mut pool, 1, 1_000, 0);
+    give(&mut pool, 3, 500, 0);
+    connect(&mut pool, 1, 0);
+    connect(&mut pool, 2, 0);
+    connect(&mut pool, 3, 0);
+    connect(&mut pool, 4, SECOND);
+    poll(&mut pool, SECOND);
+    // Tokens save from leaving.
+    give(&mut pool, 4, 100, 5 * SECOND);
+    let told = run(&mut pool, 60 * SECOND);
+    assert_eq!(told, [(10, "2: disconnect".into())]);
+    pool.disconnect(&id(2), 60 * SECOND).unwrap();
+    assert_eq!(pool.pool().capacity(&id(2)), None);
+    assert_eq!(pool.pool().capacity(&id(4)), Some(0));
+}
+
+#[test]
+fn tokens_displace_free_clients() {
+    let mut pool = pool(1, 1_000);
+    assert_eq!(connect(&mut pool, 1, 0), 100);
+    assert_eq!(poll(&mut pool, 0), ["1: 0 -> 100"]);
+    give(&mut pool, 2, 100, 0);
+    assert_eq!(connect(&mut pool, 2, SECOND), 100);
+    let told = poll(&mut pool, SECOND);
+    assert_eq!(told, ["1: 100 -> 0", "2: 0 -> 100"]);
+    // Client 1 is still here, within its allowance, when it buys more.
+    give(&mut pool, 1, 200, 2 * SECOND);
+    assert_eq!(poll(&mut pool, 2 * SECOND), ["1: 0 -> 100", "2: 100 -> 0"]);
+    assert_eq!(poll(&mut pool, 100 * SECOND), [""; 0]);
+}
+
+#[test]
+fn capacity_is_had_as_far_as_priority_goes() {
+    let mut pool = pool(10, 1_000);
+    give(&mut pool, 1, 1_000, 0);
+    give(&mut pool, 2, 3_000, 0);
+    connect(&mut pool, 1, 0);
+    connect(&mut pool, 2, 0);
+    assert_eq!(pool.set_capacity(&id(1), 900, 0, 0), Ok(900));
+    poll(&mut pool, 0);
+    let available = pool.max_capacity(&id(2), 0, 0, 0).unwrap();
+    assert!((700..=800).contains(&available), "{available}");
+    let refused = SetCapacityError::PriorityTooLow {
+        requested: available + 1,
+        available,
+    };
+    assert_eq!(pool.set_capacity(&id(2), available + 1, 0, 0), Err(refused));
+    // More tokens would give more, and a longer bias less.
+    assert!(pool.max_capacity(&id(2), i64::MAX / 2, 0, 0).unwrap() > available);
+    let with_bias = pool.max_capacity(&id(2), 0, 2_500 * SECOND, 0).unwrap();
+    assert!(with_bias < available);
+    pool.set_connected_bias(2_500 * SECOND);
+    assert_eq!(pool.max_capacity(&id(2), 0, 0, 0).unwrap(), with_bias);
+    pool.set_connected_bias(0);
+
+    let granted = pool.set_capacity(&id(2), available, 0, 0).unwrap();
+    assert!(granted <= available && granted >= available - available / 20);
+    assert!(pool.pool().total_capacity() <= 1_000);
+    assert_eq!(pool.set_capacity(&id(2), 150, 0, 0), Ok(150));
+}
+
+/// The curve may be ten seconds old: client 1 has had tokens added since.
+#[test]
+fn what_the_curve_promised_too_much_is_a_little_less_or_an_error() {
+    for (added, seconds, outcome) in [
+        (0, 3_100, Ok(516)),
+        (30, 3_100, Ok(491)),
+        (
+            3_000,
+            3_500,
+            Err(SetCapacityError::NotFound { requested: 583 }),
+        ),
+    ] {
+        let mut pool = pool(10, 1_000);
+        give(&mut pool, 1, 3_000, 0);
+        give(&mut pool, 2, seconds, 0);
+        connect(&mut pool, 1, 0);
+        connect(&mut pool, 2, 0);
+        pool.set_capacity(&id(1), 500, 0, 0).unwrap();
+        // What client 2 has at six seconds a unit, which is the priority of client 1.
+        let available = pool.max_capacity(&id(2), 0, 0, 0).unwrap();
+        assert_eq!(available, u64::try_from(seconds).unwrap() / 6);
+        give(&mut pool, 1, added, 0);
+        assert_eq!(pool.set_capacity(&id(2), available, 0, 0), outcome);
+        let kept = outcome.unwrap_or(100);
+        assert_eq!(pool.pool().capacity(&id(2)), Some(kept));
+    }
+}
+
+#[test]
+fn the_end_of_tokens_is_the_end_of_more_than_the_minimum() {
+    let mut pool = pool(10, 1_000);
+    give(&mut pool, 1, 60, 0);
+    connect(&mut pool, 1, 0);
+    assert_eq!(pool.set_capacity(&id(1), 900, 0, 0), Ok(900));
+    poll(&mut pool, 0);
+    let told = run(&mut pool, 100 * SECOND);
+    assert_eq!(told, [(60, "1: 900 -> 100".into())]);
+    let balances = pool.tracker().balances(&id(1), 70 * SECOND).unwrap();
+    assert_eq!((balances.positive, balances.negative), (0, 10 * SECOND));
+}
+
+/// Client 1 spends while client 2 waits: their priorities meet when both have 500 seconds.
+#[test]
+fn who_waits_is_let_in_when_its_priority_has_become_the_highest() {
+    let mut pool = pool(1, 1_000);
+    give(&mut pool, 1, 1_000, 0);
+    give(&mut pool, 2, 500, 0);
+    connect(&mut pool, 1, 0);
+    connect(&mut pool, 2, 0);
+    pool.tracker_mut()
+        .set_prices(&id(2), Prices::default(), 0)
+        .unwrap();
+    poll(&mut pool, 0);
+    let told = run(&mut pool, 600 * SECOND);
+    let expected = ["1: 100 -> 0", "2: 0 -> 100"].map(|event| (500, event.to_string()));
+    assert_eq!(told, expected);
+}
+
+/// Client 1 falls behind after 240 seconds at its capacity, where giving up half of it would not make room. After 600 it
+/// is behind at the minimum.
+#[test]
+fn who_waits_is_let_in_when_who_is_behind_has_fallen_far_enough() {
+    let mut pool = pool(10, 190);
+    give(&mut pool, 1, 1_000, 0);
+    connect(&mut pool, 1, 0);
+    assert_eq!(pool.set_capacity(&id(1), 190, 0, 0), Ok(190));
+    give(&mut pool, 2, 400, 0);
+    assert_eq!(connect(&mut pool, 2, 0), 0);
+    pool.tracker_mut()
+        .set_prices(&id(2), Prices::default(), 0)
+        .unwrap();
+    poll(&mut pool, 0);
+    let told = run(&mut pool, 700 * SECOND);
+    let expected = ["1: 190 -> 0", "2: 0 -> 100"].map(|event| (600, event.to_string()));
+    assert_eq!(told, expected);
+}

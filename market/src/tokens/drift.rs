@@ -1,0 +1,116 @@
+//! A base price that follows demand.
+
+use super::BondingCurve;
+use crate::value::{ExpirationRate, Log2};
+use ruint::aliases::U256;
+use std::num::NonZeroU64;
+
+/// Bits of a position below one step of a logarithm.
+const EXTRA_BITS: usize = 64;
+
+/// Moves the target of the base price with demand, as in the LES payment work in go-ethereum:
+///
+/// ```text
+/// log2(base price) grows by elapsed / doubling time · (2 · amount / limit - 1)
+/// ```
+///
+/// so it rises while more than half of the tokens of the limit exist, and falls while fewer do. Targets are rounded to
+/// the nearest step, and the rest is kept for the next time, so that asking often loses nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasePriceDrift {
+    /// Octaves per nanosecond at full demand.
+    rate: ExpirationRate,
+    /// The part of a step that is not applied yet, in units of 2^-64: less than half a step.
+    rest: i128,
+    settled_ns: u64,
+}
+
+impl BasePriceDrift {
+    /// A base price that doubles in `doubling_ns` nanoseconds if all tokens exist, and halves if none do.
+    pub fn new(doubling_ns: NonZeroU64, now_ns: u64) -> Self {
+        Self {
+            rate: ExpirationRate::from_half_life(doubling_ns),
+            rest: 0,
+            settled_ns: now_ns,
+        }
+    }
+
+    /// The logarithm of the base price that `curve` should have at `now_ns`: its present one, moved for the time since the
+    /// last call. It is the target for [`BondingCurve::adjust`]; what is not reached then is not remembered. A time before
+    /// the last call counts as that of the call.
+    pub fn target(&mut self, curve: &BondingCurve, now_ns: u64) -> Log2 {
+        let elapsed = now_ns.saturating_sub(self.settled_ns);
+        self.settled_ns = self.settled_ns.max(now_ns);
+        let (doubled, limit) = (
+            2 * u128::from(curve.amount()),
+            u128::from(curve.limit().get()),
+        );
+        let full = U256::from(self.rate.per_ns()) * U256::from(elapsed);
+        let size = full * U256::from(doubled.abs_diff(limit)) / U256::from(limit);
+        // 2^126 is 2^62 steps and leaves room for the rest.
+        let size = size.saturating_to::<u128>().min(1 << 126) as i128;
+        let moved = self.rest + if doubled >= limit { size } else { -size };
+        let steps = (moved + (1 << (EXTRA_BITS - 1))) >> EXTRA_BITS;
+        self.rest = moved - (steps << EXTRA_BITS);
+        Log2::from_steps(curve.log_base_price().steps().saturating_add(steps as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000_000_000;
+
+    fn drift() -> BasePriceDrift {
+        BasePriceDrift::new(NonZeroU64::new(HOUR).unwrap(), 0)
+    }
+
+    fn curve(amount: u64, log_base_price: Log2) -> BondingCurve {
+        BondingCurve::restore(amount, NonZeroU64::new(1 << 20).unwrap(), log_base_price).unwrap()
+    }
+
+    fn target_after(hours: u64, amount: u64) -> Log2 {
+        drift().target(&curve(amount, Log2::from_octaves(5)), hours * HOUR)
+    }
+
+    #[test]
+    fn the_base_price_rises_above_half_of_the_limit_and_falls_below() {
+        assert_eq!(target_after(1, 0), Log2::from_octaves(4));
+        assert_eq!(target_after(2, 1 << 18), Log2::from_octaves(4));
+        assert_eq!(target_after(99, 1 << 19), Log2::from_octaves(5));
+        assert_eq!(target_after(6, 3 << 18), Log2::from_octaves(8));
+    }
+
+    #[test]
+    fn asking_often_loses_nothing() {
+        for amount in [0, 1 << 18, 3 << 18] {
+            let mut drift = drift();
+            let mut log = Log2::from_octaves(5);
+            for now in 1..=10_000 {
+                log = drift.target(&curve(amount, log), now * (HOUR / 10_000));
+            }
+            let once = target_after(1, amount);
+            assert!(log.steps().abs_diff(once.steps()) <= 1, "{log:?} {once:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_moves_nothing() {
+        let mut drift = drift();
+        let curve = curve(0, Log2::ZERO);
+        drift.target(&curve, 5 * HOUR);
+        assert_eq!(drift.target(&curve, HOUR), Log2::ZERO);
+        assert_eq!(drift.target(&curve, 6 * HOUR), Log2::from_octaves(-1));
+    }
+
+    #[test]
+    fn the_target_ends_at_the_largest_logarithms() {
+        let mut drift = BasePriceDrift::new(NonZeroU64::MIN, 0);
+        let low = drift.target(&curve(0, Log2::from_steps(i64::MIN)), u64::MAX);
+        assert_eq!(low, Log2::from_steps(i64::MIN));
+        let mut drift = BasePriceDrift::new(NonZeroU64::MIN, 0);
+        let fall = drift.target(&curve(0, Log2::ZERO), u64::MAX);
+        assert_eq!(fall, Log2::from_steps(-(1 << 62)));
+    }
+}
