@@ -151,8 +151,10 @@ impl Meta {
 
     /// The bytes for the host to store.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        Fields::from(self).encode(&mut bytes);
+        let fields = Fields::from(self);
+        let mut bytes = Vec::with_capacity(1 + fields.length());
+        bytes.push(VERSION);
+        fields.encode(&mut bytes);
         bytes
     }
 
