@@ -228,7 +228,7 @@ impl Payee {
         for meta in self.ledger().await? {
             if meta.deposit().lastRedeemBlock < confirmed {
                 pruned += usize::from(forget(&self.stored, &meta).await?);
-                self.book().await?.remove(&meta.deposit_id());
+                self.book().await?.remove(meta.deposit_id());
             }
         }
         Ok(pruned)

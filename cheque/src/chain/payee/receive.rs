@@ -1,6 +1,6 @@
 //! Taking payments.
 
-use super::{Known, Payee};
+use super::{Payee, book::Known};
 use crate::{
     Amount, Deposit, DepositId, Meta, Proof, Purse, Received, Rejection,
     chain::{ChainError, StoredError},

@@ -2,11 +2,10 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Purse, View,
+    Deposit, DepositId, Purse, View,
     chain::{ChainError, Head, Prices, PurseKey, StoredError, machine::unix_now},
     redeem_gas,
 };
-use alloy_primitives::U256;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -104,25 +103,8 @@ impl Payee {
             now: unix_now(),
             purse: purse.word(),
             redeem_cost: rate.map(|rate| rate.units_up(cached.prices.wei(gas))),
-            exposure: self.exposure(id, deposit).await?,
+            exposure: self.book().await?.exposure_beside(id, deposit),
         })
-    }
-
-    /// The sum of the amounts of all other deposits with the same signer, token and draw block. More than
-    /// [`Amount::MAX`] becomes [`Amount::MAX`].
-    async fn exposure(&self, id: DepositId, deposit: &Deposit) -> Result<Amount, StoredError> {
-        let book = self.book().await?;
-        let sum: U256 = book
-            .iter()
-            .filter(|(other, known)| {
-                **other != id
-                    && known.signer == deposit.signer
-                    && known.token == deposit.token
-                    && known.draw_block == deposit.drawBlock
-            })
-            .map(|(_, known)| known.amount.to_u256())
-            .sum();
-        Ok(u128::try_from(sum).map_or(Amount::MAX, Amount::new))
     }
 
     fn recent_look(&self) -> Option<Arc<Cached>> {
@@ -139,7 +121,7 @@ impl Payee {
         let asked: Vec<_> = self
             .book()
             .await?
-            .values()
+            .deposits()
             .filter(|known| known.draw_block > head.number)
             .map(|known| ((known.payer, known.token, known.lane), confirmed))
             .collect();
