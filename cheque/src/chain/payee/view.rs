@@ -6,8 +6,9 @@ use crate::{
     chain::{ChainError, Head, Prices, PurseKey, StoredError, machine::unix_now},
     redeem_gas,
 };
+use alloy_primitives::U256;
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,21 +20,22 @@ pub(super) struct Cached {
     pub(super) head: Head,
     prices: Prices,
     at: Instant,
-    /// Purses at the confirmed block.
-    purses: Mutex<HashMap<PurseKey, Purse>>,
+    /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
+    /// table of purses.
+    purses: Mutex<BTreeMap<PurseKey, U256>>,
 }
 
 impl Cached {
     pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
         let purses = self.purses.lock();
         let purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.get(&purse).copied()
+        purses.get(&purse).copied().map(Purse::from_word)
     }
 
     fn learn(&self, purse: PurseKey, holds: Purse) {
         let purses = self.purses.lock();
         let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.insert(purse, holds);
+        purses.insert(purse, holds.word());
     }
 }
 
@@ -126,7 +128,10 @@ impl Payee {
             .map(|known| ((known.payer, known.token, known.lane), confirmed))
             .collect();
         let purses = self.reader.purses(&asked).await?;
-        let purses = asked.iter().map(|(purse, _)| *purse).zip(purses);
+        let purses = asked
+            .iter()
+            .map(|(purse, _)| *purse)
+            .zip(purses.into_iter().map(Purse::word));
         let cached = Arc::new(Cached {
             head,
             prices,
