@@ -10,7 +10,7 @@ pub use receive::{Accepted, ReceiveError};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};
 use crate::{DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
-use book::{Book, Known};
+use book::Book;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -118,10 +118,19 @@ impl Payee {
             let (bank, payee) = (*self.reader.bank(), self.policy.payee);
             let read = move |meta: Meta| {
                 let mine = meta.payee() == payee && *meta.bank() == bank;
-                mine.then(|| (meta.deposit_id(), Known::from(&meta)))
+                mine.then(|| (meta.deposit_id(), meta.deposit().clone()))
             };
-            let known = self.stored.metas(bank.address(), read).await?;
-            Ok::<_, StoredError>(Mutex::new(known.into_iter().flatten().collect()))
+            let mut book = Book::default();
+            for (id, terms) in self
+                .stored
+                .metas(bank.address(), read)
+                .await?
+                .iter()
+                .flatten()
+            {
+                book.insert(*id, terms);
+            }
+            Ok::<_, StoredError>(Mutex::new(book))
         };
         let book = self.shared.book.get_or_try_init(load).await?;
         Ok(book.lock().unwrap_or_else(PoisonError::into_inner))

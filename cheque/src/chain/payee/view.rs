@@ -123,9 +123,8 @@ impl Payee {
         let asked: Vec<_> = self
             .book()
             .await?
-            .deposits()
-            .filter(|known| known.draw_block > head.number)
-            .map(|known| ((known.payer, known.token, known.lane), confirmed))
+            .purses_after(head.number)
+            .map(|purse| (purse, confirmed))
             .collect();
         let purses = self.reader.purses(&asked).await?;
         let purses = asked
