@@ -25,8 +25,13 @@ fn growth(name: &'static str) -> f64 {
 fn throughput(name: &'static str, threads: usize) -> f64 {
     let ready = Barrier::new(threads);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(name, &ready))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(name, &ready)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     })
 }
 

@@ -21,7 +21,7 @@ use std::{
 pub const PAYERS: [usize; 5] = [1, 4, 16, 64, 256];
 const SLICE: Duration = Duration::from_millis(1_500);
 /// Cheques of one payer in one run; a payer that has no more stops.
-const CHEQUES: usize = 6_000;
+const CHEQUES: usize = 2_000;
 const HEAD: u64 = 20_999_000;
 const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 
@@ -95,8 +95,14 @@ fn flat_out(store: &dyn Store, payers: &[Payer], durable: bool) -> f64 {
         paid / start.elapsed().as_secs_f64()
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = payers.iter().map(|payer| scope.spawn(|| pay(payer))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        let threads: Vec<_> = payers
+            .iter()
+            .map(|payer| scope.spawn(|| pay(payer)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
     })
 }
 
@@ -130,7 +136,10 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
         let threads: Vec<_> = numbered
             .map(|(number, payer)| scope.spawn(move || pay(number, payer)))
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
@@ -174,7 +183,9 @@ impl Payer {
             payee,
         };
         let amount = Amount::new(1_000_000_000);
-        let mut account = Account::new(ALLOWANCE).write_cheque(amount, &context).unwrap();
+        let mut account = Account::new(ALLOWANCE)
+            .write_cheque(amount, &context)
+            .unwrap();
         let opening = Proof::Opening(Box::new(Opening {
             bank,
             allowance: tree.proof(payee).unwrap(),
@@ -212,7 +223,9 @@ impl Payer {
 
     fn begin(&self, store: &dyn Store) {
         let (key, meta) = self.first();
-        let swap = store.compare_and_set(Table::Received, &key, None, &meta).unwrap();
+        let swap = store
+            .compare_and_set(Table::Received, &key, None, &meta)
+            .unwrap();
         assert_eq!(swap, Swap::Done);
     }
 
