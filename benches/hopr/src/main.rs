@@ -20,6 +20,7 @@ fn main() {
     let (issuer, payee) = (ChainKeypair::random(), ChainKeypair::random());
     let domain = Hash::default();
     let response = Response::from_half_keys(&HalfKey::random(), &HalfKey::random()).unwrap();
+    let challenge = response.to_challenge().unwrap();
     let issue = || -> VerifiedTicket {
         TicketBuilder::default()
             .counterparty(payee.public().to_address())
@@ -27,7 +28,7 @@ fn main() {
             .index(7)
             .channel_epoch(1)
             .win_prob(WinningProbability::try_from(0.5).unwrap())
-            .challenge(response.to_challenge().unwrap())
+            .challenge(challenge)
             .build_signed(&issuer, &domain)
             .unwrap()
     };

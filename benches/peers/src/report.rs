@@ -119,7 +119,7 @@ fn compared(rows: &[Row]) -> String {
     );
     for row in rows {
         let (system, write, check) = (&row.system, shown(row.write), shown(row.check));
-        let per_second = 1e6 / row.check;
+        let per_second = grouped((1e6 / row.check) as u64);
         let ratio = if row.ratio == 1.0 {
             String::new()
         } else {
@@ -127,7 +127,7 @@ fn compared(rows: &[Row]) -> String {
         };
         writeln!(
             table,
-            "| {system} | {write} | {check} | {per_second:.0} | {ratio} |"
+            "| {system} | {write} | {check} | {per_second} | {ratio} |"
         )
         .unwrap();
     }
@@ -141,6 +141,14 @@ fn shown(value: f64) -> String {
         value if value >= 10.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     }
+}
+
+/// 26493 as 26,493.
+fn grouped(number: u64) -> String {
+    if number < 1_000 {
+        return number.to_string();
+    }
+    format!("{},{:03}", grouped(number / 1_000), number % 1_000)
 }
 
 fn root(path: &str) -> PathBuf {
