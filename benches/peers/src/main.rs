@@ -7,6 +7,8 @@ mod hopr;
 mod measure;
 mod mpp;
 mod ours;
+#[path = "../../../cheque/tests/postgres/mod.rs"]
+mod postgres;
 mod report;
 mod scale;
 #[path = "../../../cheque/benches/scene.rs"]
@@ -14,7 +16,8 @@ mod scene;
 mod tap;
 mod trees;
 
-use cheque::store::Redb;
+use cheque::store::{Postgres, Redb};
+use durable::Durable;
 use hopr::Hopr;
 use measure::Times;
 use report::{Report, Row};
@@ -201,45 +204,51 @@ fn on_disk(report: &mut Report) {
         let path = directory.path().join(format!("{number}.redb"));
         Box::new(Redb::open(path).unwrap())
     });
-    let payers = durable::PAYERS.iter();
-    for (payers, per_second) in payers.zip(&redb.per_second) {
-        let key = format!("durable_redb_{payers}_per_second");
-        report.add(
-            key,
-            *per_second,
-            format!("on disk before they count, {payers} at once"),
-        );
+    durably(report, "redb", &redb, syncs);
+    // Its data is in the system's folder for temporary files, whose disk may be another.
+    if let Some(server) = postgres::server() {
+        let postgres = durable::measure(|| Box::new(Postgres::open(&server.database()).unwrap()));
+        durably(report, "postgres", &postgres, syncs);
     }
-    let cpu = redb.cpu_per_second;
-    report.add(
-        "durable_cpu_per_second",
-        cpu,
-        "the same without the disk, all cores",
-    );
-    let most = redb.per_second[redb.per_second.len() - 1];
-    report.at_least("durable_redb_over_cpu", most / cpu, 0.6, "256 at once");
-    report.add(
-        "durable_redb_over_syncs",
-        most / syncs,
-        "payments for each sync of the disk",
-    );
-    report.add(
-        "durable_redb_p50_millis",
-        redb.p50_millis,
-        "at half that load",
-    );
-    report.at_most(
-        "durable_redb_p99_millis",
-        redb.p99_millis,
-        25.0,
-        "at half that load",
-    );
 
     let scale = scale::measure(directory.path());
     let what = "resident in the store, a million open deposits";
     report.at_most("store_bytes_per_open_1m", scale.bytes_per_open, 400.0, what);
     let what = "look-up and receive, a million open deposits in relation to a thousand";
     report.at_most("receive_1m_over_1k", scale.receive_ratio, 1.5, what);
+}
+
+fn durably(report: &mut Report, store: &str, durable: &Durable, syncs: f64) {
+    let payers = durable::PAYERS.iter();
+    for (payers, per_second) in payers.zip(&durable.per_second) {
+        let key = format!("durable_{store}_{payers}_per_second");
+        report.add(
+            key,
+            *per_second,
+            format!("on disk before they count, {payers} at once"),
+        );
+    }
+    let most = durable.per_second[durable.per_second.len() - 1];
+    let cpu = durable.cpu_per_second;
+    let key = |what| format!("durable_{store}_{what}");
+    report.add(
+        key("cpu_per_second"),
+        cpu,
+        "the same without the write, one thread a core",
+    );
+    report.at_least(key("over_cpu"), most / cpu, 0.6, "256 at once");
+    report.add(
+        key("over_syncs"),
+        most / syncs,
+        "payments for each sync of the disk",
+    );
+    report.add(key("p50_millis"), durable.p50_millis, "at half that load");
+    report.at_most(
+        key("p99_millis"),
+        durable.p99_millis,
+        25.0,
+        "at half that load",
+    );
 }
 
 fn absolute(report: &mut Report, times: &Times) {

@@ -35,11 +35,11 @@ impl Report {
         self.push(key.into(), value, None, what.into());
     }
 
-    pub fn at_most(&mut self, key: &str, value: f64, bound: f64, what: &str) {
+    pub fn at_most(&mut self, key: impl Into<String>, value: f64, bound: f64, what: &str) {
         self.push(key.into(), value, Some(Bound::AtMost(bound)), what.into());
     }
 
-    pub fn at_least(&mut self, key: &str, value: f64, bound: f64, what: &str) {
+    pub fn at_least(&mut self, key: impl Into<String>, value: f64, bound: f64, what: &str) {
         self.push(key.into(), value, Some(Bound::AtLeast(bound)), what.into());
     }
 
