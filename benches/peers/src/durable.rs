@@ -10,6 +10,7 @@ use cheque::{
 };
 use std::{
     fs::OpenOptions,
+    hint::black_box,
     io::Write,
     path::Path,
     sync::Barrier,
@@ -29,7 +30,7 @@ const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 pub struct Durable {
     /// Acknowledged payments a second, for each of [`PAYERS`].
     pub per_second: Vec<f64>,
-    /// What the CPU alone verifies, in the same loop without the store's write.
+    /// What the CPU alone can do, one thread a core: the same without the store.
     pub cpu_per_second: f64,
     /// Of the slowest 1 % and of the median, in milliseconds, at half the load of the most payers.
     pub p50_millis: f64,
@@ -57,8 +58,13 @@ pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     let mut cpu = Vec::new();
     let mut per_second = Vec::new();
     for count in PAYERS {
-        per_second.push(flat_out(&*open(), &payers[..count], true));
-        cpu.push(flat_out(&*open(), &payers[..cores()], false));
+        let store = open();
+        for payer in &payers[..count] {
+            payer.begin(&*store);
+        }
+        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, cheque);
+        per_second.push(flat_out(&payers[..count], pay));
+        cpu.push(flat_out(&payers[..cores()], Payer::receive_in_memory));
     }
     let half = per_second[per_second.len() - 1] / 2.0;
     let mut waits = paced(&*open(), &payers, half);
@@ -77,10 +83,7 @@ fn cores() -> usize {
 }
 
 /// Payments a second with each payer paying as soon as the last payment is acknowledged.
-fn flat_out(store: &dyn Store, payers: &[Payer], durable: bool) -> f64 {
-    for payer in payers {
-        payer.begin(store);
-    }
+fn flat_out(payers: &[Payer], receive: impl Fn(&Payer, &[u8]) + Sync) -> f64 {
     let ready = Barrier::new(payers.len());
     let pay = |payer: &Payer| {
         ready.wait();
@@ -89,15 +92,16 @@ fn flat_out(store: &dyn Store, payers: &[Payer], durable: bool) -> f64 {
             if start.elapsed() >= SLICE {
                 break;
             }
-            payer.receive(store, cheque, durable);
+            receive(payer, cheque);
             paid += 1.0;
         }
         paid / start.elapsed().as_secs_f64()
     };
     thread::scope(|scope| {
+        let pay = &pay;
         let threads: Vec<_> = payers
             .iter()
-            .map(|payer| scope.spawn(|| pay(payer)))
+            .map(|payer| scope.spawn(move || pay(payer)))
             .collect();
         threads
             .into_iter()
@@ -124,7 +128,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
                 break;
             }
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            payer.receive(store, cheque, true);
+            payer.receive(store, cheque);
             waits.push(due.elapsed());
             due += every;
         }
@@ -146,7 +150,8 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
 /// One payer with a deposit for the payee alone, as the payee sees it.
 pub struct Payer {
     key: Vec<u8>,
-    opening: Proof,
+    /// The meta after the opening.
+    stored: Vec<u8>,
     cheques: Vec<Vec<u8>>,
     view: View,
     policy: Policy,
@@ -199,9 +204,9 @@ impl Payer {
                 account.last_proof(id).unwrap().encode()
             })
             .collect();
-        Self {
+        let mut payer = Self {
             key: received_key(bank.address(), id, payee).to_vec(),
-            opening,
+            stored: Vec::new(),
             cheques,
             view: View {
                 head: HEAD,
@@ -212,13 +217,14 @@ impl Payer {
                 exposure: Amount::ZERO,
             },
             policy: Policy::new(payee, bank, ChainProfile::of(1).unwrap()),
-        }
+        };
+        payer.stored = payer.judge(&opening, None).to_bytes();
+        payer
     }
 
     /// The key and the value under which the payee has stored the opening.
     pub fn first(&self) -> (Vec<u8>, Vec<u8>) {
-        let meta = self.judge(&self.opening, None).to_bytes();
-        (self.key.clone(), meta)
+        (self.key.clone(), self.stored.clone())
     }
 
     fn begin(&self, store: &dyn Store) {
@@ -230,22 +236,30 @@ impl Payer {
     }
 
     /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
-    fn receive(&self, store: &dyn Store, cheque: &[u8], durable: bool) {
-        let proof = Proof::decode(cheque).unwrap();
+    fn receive(&self, store: &dyn Store, cheque: &[u8]) {
         let old = store.get(Table::Received, &self.key).unwrap().unwrap();
-        let meta = self.judge(&proof, Some(&Meta::from_bytes(&old).unwrap()));
-        let new = meta.to_bytes();
-        if durable {
-            let swap = store
-                .compare_and_set(Table::Received, &self.key, Some(&old), &new)
-                .unwrap();
-            assert_eq!(swap, Swap::Done);
-        }
+        let new = self.judged(cheque, &old);
+        let swap = store
+            .compare_and_set(Table::Received, &self.key, Some(&old), &new)
+            .unwrap();
+        assert_eq!(swap, Swap::Done);
+    }
+
+    /// What of it is the CPU's alone.
+    fn receive_in_memory(&self, cheque: &[u8]) {
+        black_box(self.judged(cheque, &self.stored));
     }
 
     /// Looks the deposit up and judges its first cheque, without storing it.
     pub fn look_up_and_judge(&self, store: &dyn Store) {
-        self.receive(store, &self.cheques[0], false);
+        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
+        black_box(self.judged(&self.cheques[0], &old));
+    }
+
+    fn judged(&self, cheque: &[u8], old: &[u8]) -> Vec<u8> {
+        let proof = Proof::decode(cheque).unwrap();
+        let old = Meta::from_bytes(old).unwrap();
+        self.judge(&proof, Some(&old)).to_bytes()
     }
 
     fn judge(&self, proof: &Proof, old: Option<&Meta>) -> Meta {

@@ -234,7 +234,7 @@ fn durably(report: &mut Report, store: &str, durable: &Durable, syncs: f64) {
     report.add(
         key("cpu_per_second"),
         cpu,
-        "the same without the write, one thread a core",
+        "the same without the store, one thread a core",
     );
     report.at_least(key("over_cpu"), most / cpu, 0.6, "256 at once");
     report.add(
