@@ -18,7 +18,11 @@ SOURCES := contracts/src --out cache/src/out --cache-path cache/src
 ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
 
 ETHERS := --manifest-path bindings/ethers/Cargo.toml
-MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml)
+MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml benches/*/Cargo.toml)
+
+# Benches have lock files of their own, and share what they build.
+BENCHES := target/benches
+BENCH_BUILD := cargo build --quiet --release --locked --target-dir $(BENCHES) --manifest-path
 
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NEXTEST),yes)
@@ -27,7 +31,8 @@ else
 RUN_TESTS := cargo test --workspace --lib --bins --tests
 endif
 
-.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check \
+.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check bench \
+	bench-check bench-instructions \
 	assurance invariants symbolic slither coverage clean
 
 help: ## list the jobs
@@ -106,6 +111,22 @@ gas: setup ## measure what everything costs, and write it into docs/gas.md, the 
 gas-check: setup ## measure, and fail if a figure has moved by more than 1 %
 	@tools/need anvil forge
 	@$(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
+
+bench: ## measure beside other systems, in one run: a table, target/bench.json, the README; the machine should be idle
+	@tools/need cargo cc
+	@$(TIMED) 'benches/hopr' $(BENCH_BUILD) benches/hopr/Cargo.toml
+	@$(TIMED) 'benches/peers' $(BENCH_BUILD) benches/peers/Cargo.toml
+	@HOPR_BENCH=$(BENCHES)/release/cheque-hopr WRITE_BENCH=1 $(TIMED) 'bench' $(BENCHES)/release/cheque-peers
+
+bench-check: ## count the instructions of the hot paths, and fail if a count has moved by more than 5 %
+	@tools/need cargo cc valgrind
+	@$(TIMED) 'benches/instructions' $(BENCH_BUILD) benches/instructions/Cargo.toml
+	@$(TIMED) 'bench-check' $(BENCHES)/release/cheque-instructions
+
+bench-instructions: ## count them, and keep the counts
+	@tools/need cargo cc valgrind
+	@$(TIMED) 'benches/instructions' $(BENCH_BUILD) benches/instructions/Cargo.toml
+	@WRITE_INSTRUCTIONS=1 $(TIMED) 'bench-instructions' $(BENCHES)/release/cheque-instructions
 
 assurance: test-contracts invariants symbolic slither coverage ## all that CI has no time for: minutes to an hour
 

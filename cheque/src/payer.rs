@@ -206,10 +206,14 @@ impl Account {
         (k, x): (u32, B256),
         context: &ChequeContext<'_>,
     ) -> Result<Self, WriteError> {
-        let signer = cheque.signer(context.bank, context.deposit, context.payee);
-        if signer.map(|key| key.address()) != Ok(context.key.address()) {
-            return Err(WriteError::ForeignCheque);
-        }
+        let digest = cheque.digest(context.bank, context.deposit, context.payee);
+        let own = context.key.public_key();
+        // A payee keeps what it got, and v is not to be trusted.
+        let signature = cheque.signature.with_recovery_id_for(digest, &own);
+        let cheque = SignedCheque {
+            signature: signature.ok_or(WriteError::ForeignCheque)?,
+            ..*cheque
+        };
         if k > 0 && (k > MAX_STEPS || hashed(x, k) != cheque.anchor) {
             return Err(WriteError::ForeignStep);
         }
@@ -225,7 +229,7 @@ impl Account {
             // comes to less than the payee has, and neither it nor its stream would ever be accepted.
             let forked = self
                 .newest
-                .is_some_and(|own| own.spent < total && own != *cheque);
+                .is_some_and(|own| own.spent < total && own != cheque);
             return Ok(if forked {
                 self.with_cheque(self.total(), None, context)
             } else {
@@ -234,7 +238,7 @@ impl Account {
         }
         Ok(Self {
             allowance: self.allowance,
-            newest: Some(*cheque),
+            newest: Some(cheque),
             shown: k,
             stream: None,
         })

@@ -38,6 +38,7 @@ use crate::{
     after_help = "A first look:  cheque demo
 A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
 A payee:       receive, ledger, outcome, redeem, withdraw
+Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
 ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY.
@@ -75,6 +76,7 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
 }
@@ -113,6 +115,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
     }
@@ -134,6 +137,9 @@ impl Command {
             }
             Self::Market(args) if args.adds_to_a_balance() => {
                 "it may have been done: see `cheque market clients ID` before repeating it"
+            }
+            Self::Store(_) => {
+                "an interrupted backup leaves no file; a store whose restore was interrupted is refused, so remove it"
             }
             _ => "what was recorded or sent stays so, and the same command picks it up",
         }

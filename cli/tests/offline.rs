@@ -39,6 +39,8 @@ fn every_verb_explains_itself_with_examples() {
         &["seed", "record"],
         &["redeem"],
         &["ledger"],
+        &["store", "backup"],
+        &["store", "restore"],
         &["market", "info"],
         &["market", "clients"],
         &["market", "priority"],

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod balance;
+pub mod compose;
 pub mod id;
 mod math;
 pub mod nodes;
+pub mod payment;
 pub mod pool;
 #[cfg(feature = "rpc")]
 pub mod rpc;

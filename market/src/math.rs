@@ -54,7 +54,7 @@ pub(crate) fn exp2_up(fraction: u32) -> u128 {
 /// ln 2 with 127 fractional bits, rounded down.
 const LN_2: u128 = 0x58b90bfb_e8e7bcd5_e4f1d9cc_01f97b57;
 
-/// `ln(numerator / denominator)` with 127 fractional bits, for `numerator >= denominator > 0`, both below 2^128. It is
+/// `ln(numerator / denominator)` with 127 fractional bits, for `numerator >= denominator > 0`. It is
 /// off by less than 2^-118 in either direction, and exact where the two are equal.
 pub(crate) fn ln_ratio(numerator: u128, denominator: u128) -> U256 {
     debug_assert!(numerator >= denominator && denominator > 0);
@@ -76,11 +76,11 @@ pub(crate) fn ln_ratio(numerator: u128, denominator: u128) -> U256 {
     ((U256::from(LN_2) * log2) >> EXPONENT_BITS as usize) + ln_1_plus(rest)
 }
 
-/// `ln(1 + z)` for z below 2^-24: the first five terms of z - z^2/2 + z^3/3 - …; the next is below 2^-146.
+/// `ln(1 + z)` for z below 2^-24: z - z^2/2 + z^3/3 - z^4/4; the next term is below 2^-122.
 fn ln_1_plus(z: U256) -> U256 {
     let mut power = z;
     let mut sum = z;
-    for term in 2u64..=5 {
+    for term in 2u64..=4 {
         power = (power * z) >> FACTOR_BITS;
         let share = power / U256::from(term);
         sum = if term % 2 == 0 {

@@ -10,16 +10,32 @@ pub const MAX_PAYEES: usize = 1 << 20;
 /// The allowances of a deposit, ready to prove any of them.
 ///
 /// Leaves are ordered by their hash, so that an order tells nothing; an odd last node of a level is promoted to the
-/// next. Takes about 120 bytes a payee.
+/// next. Takes 119 bytes a payee.
 #[derive(Clone, Debug)]
 pub struct AllowanceTree {
     master: MasterSalt,
     /// In the order of the leaves.
     payees: Vec<Address>,
     /// Indices into `payees`, ordered by address.
-    by_address: Vec<u32>,
+    by_address: Vec<Index>,
     /// The leaves, their parents, and so on to the root.
     levels: Vec<Vec<Node>>,
+}
+
+/// A leaf's number, below [`MAX_PAYEES`], in as few bytes as hold it.
+#[derive(Clone, Copy, Debug)]
+struct Index([u8; 3]);
+
+impl Index {
+    const fn new(leaf: usize) -> Self {
+        let [a, b, c, ..] = leaf.to_le_bytes();
+        Self([a, b, c])
+    }
+
+    const fn get(self) -> usize {
+        let [a, b, c] = self.0;
+        u32::from_le_bytes([a, b, c, 0]) as usize
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +80,10 @@ impl AllowanceTree {
         allowances: impl IntoIterator<Item = (Address, Amount)>,
         master: &MasterSalt,
     ) -> Result<Self, TreeError> {
-        let mut leaves = Vec::new();
+        let allowances = allowances.into_iter();
+        // Whoever made the iterator may be wrong about its length.
+        let expected = allowances.size_hint().0.min(MAX_PAYEES);
+        let mut leaves = Vec::with_capacity(expected);
         let mut total = Amount::ZERO;
         for (payee, allowance) in allowances {
             if payee.is_zero() {
@@ -88,16 +107,18 @@ impl AllowanceTree {
         }
         leaves.sort_unstable_by_key(|(node, _)| node.hash);
         let payees: Vec<Address> = leaves.iter().map(|(_, payee)| *payee).collect();
-        // MAX_PAYEES fits a u32.
-        let mut by_address: Vec<u32> = (0..payees.len() as u32).collect();
-        by_address.sort_unstable_by_key(|&leaf| payees[leaf as usize]);
+        let mut by_address: Vec<Index> = (0..payees.len()).map(Index::new).collect();
+        by_address.sort_unstable_by_key(|leaf| payees[leaf.get()]);
         for pair in by_address.windows(2) {
-            let payee = payees[pair[0] as usize];
-            if payee == payees[pair[1] as usize] {
+            let payee = payees[pair[0].get()];
+            if payee == payees[pair[1].get()] {
                 return Err(TreeError::DuplicatePayee(payee));
             }
         }
-        let levels = levels(leaves.into_iter().map(|(node, _)| node).collect());
+        // From a borrow: what an owned vector is turned into in place keeps that vector's size.
+        let nodes = leaves.iter().map(|(node, _)| *node).collect();
+        drop(leaves);
+        let levels = levels(nodes);
         Ok(Self {
             master: master.clone(),
             payees,
@@ -173,9 +194,9 @@ impl AllowanceTree {
 
     fn leaf(&self, payee: Address) -> Option<usize> {
         self.by_address
-            .binary_search_by_key(&payee, |&leaf| self.payees[leaf as usize])
+            .binary_search_by_key(&payee, |leaf| self.payees[leaf.get()])
             .ok()
-            .map(|at| self.by_address[at] as usize)
+            .map(|at| self.by_address[at].get())
     }
 
     fn allowance_at(&self, leaf: usize) -> Amount {

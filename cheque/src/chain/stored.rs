@@ -142,9 +142,13 @@ impl Stored {
         Ok(bytes.as_deref().map(Meta::from_bytes).transpose()?)
     }
 
-    /// All metas under a bank's address, by deposit.
-    pub(super) async fn metas(&self, bank: Address) -> Result<Vec<Meta>, StoredError> {
-        let read = |_: &[u8], value: &[u8]| Ok(Meta::from_bytes(value)?);
+    /// What `read` makes of each meta under a bank's address, by deposit.
+    pub(super) async fn metas<T: Send + 'static>(
+        &self,
+        bank: Address,
+        read: impl Fn(Meta) -> T + Send + 'static,
+    ) -> Result<Vec<T>, StoredError> {
+        let read = move |_: &[u8], value: &[u8]| Ok(read(Meta::from_bytes(value)?));
         self.scan(Table::Received, bank.to_vec(), read).await
     }
 

@@ -7,14 +7,27 @@ use crate::{
 };
 use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, aliases::U40};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use std::sync::Arc;
 
 /// The version of the bytes that [`Meta::to_bytes`] writes.
 const VERSION: u8 = 1;
 
 /// All that a payee knows of one deposit, and all it needs to redeem: terms, allowance, newest cheque, newest stream step,
 /// and what it has credited. Opaque to the host, which stores it in the same transaction as the balance it credits.
+///
+/// Cheap to clone: what stays the same from payment to payment is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
+    pub(super) basis: Arc<Basis>,
+    pub(super) credited: Amount,
+    pub(super) newest: SignedCheque,
+    pub(super) shown: u32,
+    pub(super) x: B256,
+}
+
+/// What the first payment of a deposit settles.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Basis {
     pub(super) bank: Bank,
     pub(super) id: DepositId,
     pub(super) deposit: Deposit,
@@ -23,10 +36,6 @@ pub struct Meta {
     pub(super) start: Amount,
     pub(super) signer: PublicKey,
     pub(super) redeem_cost: Amount,
-    pub(super) credited: Amount,
-    pub(super) newest: SignedCheque,
-    pub(super) shown: u32,
-    pub(super) x: B256,
 }
 
 /// The bytes are no meta that this version wrote.
@@ -43,36 +52,36 @@ pub enum MetaError {
 
 impl Meta {
     /// The bank that holds the deposit.
-    pub const fn bank(&self) -> &Bank {
-        &self.bank
+    pub fn bank(&self) -> &Bank {
+        &self.basis.bank
     }
 
     /// The deposit's id.
-    pub const fn deposit_id(&self) -> DepositId {
-        self.id
+    pub fn deposit_id(&self) -> DepositId {
+        self.basis.id
     }
 
     /// The deposit's terms.
-    pub const fn deposit(&self) -> &Deposit {
-        &self.deposit
+    pub fn deposit(&self) -> &Deposit {
+        &self.basis.deposit
     }
 
     /// The payee.
-    pub const fn payee(&self) -> Address {
-        self.payee
+    pub fn payee(&self) -> Address {
+        self.basis.payee
     }
 
     /// The payee's allowance, in token units.
-    pub const fn allowance(&self) -> Amount {
-        self.allowance.allowance
+    pub fn allowance(&self) -> Amount {
+        self.basis.allowance.allowance
     }
 
     /// Where the payee's range starts, in token units.
-    pub const fn start(&self) -> Amount {
-        self.start
+    pub fn start(&self) -> Amount {
+        self.basis.start
     }
 
-    /// The newest cheque.
+    /// The newest cheque, as it came in: its v may not be the one that the bank needs. [`Meta::redemption`] has that.
     pub const fn newest(&self) -> &SignedCheque {
         &self.newest
     }
@@ -94,29 +103,30 @@ impl Meta {
     }
 
     /// The cost to redeem, in token units, as of the first payment.
-    pub const fn redeem_cost(&self) -> Amount {
-        self.redeem_cost
+    pub fn redeem_cost(&self) -> Amount {
+        self.basis.redeem_cost
     }
 
     /// What a win would pay and how likely it is, or `None` as long as nothing is spent.
     pub fn prize(&self) -> Option<Prize> {
-        prize(self.total(), self.allowance(), &self.deposit)
+        prize(self.total(), self.allowance(), &self.basis.deposit)
     }
 
     /// What the bank takes to redeem the newest cheque. `to` zero: to the payee's balance. An empty `header` relies on a
     /// recorded seed; an empty `consent` on the payee being the caller.
     pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
+        let basis = &*self.basis;
         Redemption {
-            deposit: self.deposit.clone(),
-            payee: self.payee,
-            allowance: self.allowance.allowance.get(),
-            salt: self.allowance.salt,
+            deposit: basis.deposit.clone(),
+            payee: basis.payee,
+            allowance: basis.allowance.allowance.get(),
+            salt: basis.allowance.salt,
             // Path and steps were found to be within the bank's bounds, which are tighter, before they came in here.
-            path: U40::saturating_from(self.allowance.path),
+            path: U40::saturating_from(basis.allowance.path),
             spent: self.newest.spent.get(),
-            signature: Bytes::copy_from_slice(self.newest.signature.as_bytes()),
+            signature: Bytes::copy_from_slice(self.redeemable_signature().as_bytes()),
             to,
-            siblings: self.allowance.packed_siblings().into(),
+            siblings: basis.allowance.packed_siblings().into(),
             anchor: self.newest.anchor,
             step: self.newest.step.get(),
             k: u16::try_from(self.shown).unwrap_or(u16::MAX),
@@ -126,10 +136,25 @@ impl Meta {
         }
     }
 
+    /// The newest cheque's signature with the v by which the bank recovers the signer.
+    fn redeemable_signature(&self) -> Signature {
+        let Basis {
+            bank, id, payee, ..
+        } = &*self.basis;
+        let digest = self.newest.digest(bank, *id, *payee);
+        // Found good when it came in, so there is one. If the store was tampered with, the bank will say so.
+        let signature = self.newest.signature;
+        signature
+            .with_recovery_id_for(digest, &self.basis.signer)
+            .unwrap_or(signature)
+    }
+
     /// The bytes for the host to store.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        Fields::from(self).encode(&mut bytes);
+        let fields = Fields::from(self);
+        let mut bytes = Vec::with_capacity(1 + fields.length());
+        bytes.push(VERSION);
+        fields.encode(&mut bytes);
         bytes
     }
 
@@ -173,17 +198,23 @@ struct Fields {
 impl From<&Meta> for Fields {
     fn from(meta: &Meta) -> Self {
         Self {
-            chain_id: meta.bank.chain_id(),
-            bank: meta.bank.address(),
-            deposit: (&meta.deposit).into(),
-            payee: meta.payee,
-            allowance: meta.allowance.allowance.get(),
-            salt: meta.allowance.salt,
-            path: meta.allowance.path,
-            siblings: meta.allowance.siblings.iter().map(Into::into).collect(),
-            start: meta.start.get(),
-            signer: meta.signer.as_xy().into(),
-            redeem_cost: meta.redeem_cost.get(),
+            chain_id: meta.basis.bank.chain_id(),
+            bank: meta.basis.bank.address(),
+            deposit: (&meta.basis.deposit).into(),
+            payee: meta.basis.payee,
+            allowance: meta.basis.allowance.allowance.get(),
+            salt: meta.basis.allowance.salt,
+            path: meta.basis.allowance.path,
+            siblings: meta
+                .basis
+                .allowance
+                .siblings
+                .iter()
+                .map(Into::into)
+                .collect(),
+            start: meta.basis.start.get(),
+            signer: meta.basis.signer.as_xy().into(),
+            redeem_cost: meta.basis.redeem_cost.get(),
             credited: meta.credited.get(),
             spent: meta.newest.spent.get(),
             anchor: Anchor(meta.newest.anchor),
@@ -200,19 +231,21 @@ impl From<Fields> for Meta {
         let bank = Bank::new(fields.chain_id, fields.bank);
         let deposit = Deposit::from(fields.deposit);
         Self {
-            bank,
-            id: bank.deposit_id(&deposit),
-            deposit,
-            payee: fields.payee,
-            allowance: AllowanceProof {
-                allowance: Amount::new(fields.allowance),
-                salt: fields.salt,
-                path: fields.path,
-                siblings: fields.siblings.into_iter().map(Into::into).collect(),
-            },
-            start: Amount::new(fields.start),
-            signer: PublicKey::from_xy(fields.signer.0),
-            redeem_cost: Amount::new(fields.redeem_cost),
+            basis: Arc::new(Basis {
+                bank,
+                id: bank.deposit_id(&deposit),
+                deposit,
+                payee: fields.payee,
+                allowance: AllowanceProof {
+                    allowance: Amount::new(fields.allowance),
+                    salt: fields.salt,
+                    path: fields.path,
+                    siblings: fields.siblings.into_iter().map(Into::into).collect(),
+                },
+                start: Amount::new(fields.start),
+                signer: PublicKey::from_xy(fields.signer.0),
+                redeem_cost: Amount::new(fields.redeem_cost),
+            }),
             credited: Amount::new(fields.credited),
             newest: SignedCheque {
                 spent: Amount::new(fields.spent),

@@ -1,11 +1,13 @@
 //! Judging one payment.
 
+use super::meta::Basis;
 use super::{Meta, Policy, Rejection, View};
 use crate::{
-    Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, Opening, Proof, SignedCheque,
-    check_terms, hashed,
+    Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, Opening, Proof, PublicKey,
+    SignatureError, SignedCheque, check_terms, hashed, recover,
 };
 use alloy_primitives::{Address, B256};
+use std::sync::Arc;
 
 /// A payment that was found good. The only way to get one is [`receive_payment`]; to count it, the host stores
 /// [`Received::meta`] and credits [`Received::value`] in one transaction, provided the meta stored under
@@ -36,8 +38,8 @@ impl Received {
     }
 
     /// Whose account to credit: the deposit's signer.
-    pub const fn credit_to(&self) -> Address {
-        self.meta.deposit.signer
+    pub fn credit_to(&self) -> Address {
+        self.meta.basis.deposit.signer
     }
 
     /// The new meta, to be stored under [`Received::key`] until the draw block is final: a reorganisation of the chain can
@@ -47,11 +49,11 @@ impl Received {
     }
 
     /// Where to store the meta.
-    pub const fn key(&self) -> MetaKey {
+    pub fn key(&self) -> MetaKey {
         MetaKey {
-            bank: self.meta.bank.address(),
-            deposit: self.meta.id,
-            payee: self.meta.payee,
+            bank: self.meta.basis.bank.address(),
+            deposit: self.meta.basis.id,
+            payee: self.meta.basis.payee,
         }
     }
 }
@@ -80,25 +82,25 @@ pub fn receive_payment(
         (Proof::Opening(opening), Some(old)) => {
             check_who(&opening.bank, &opening.deposit, opening.payee, policy)?;
             check_same_deposit(proof.deposit_id(), old)?;
-            check_from(from, &old.deposit)?;
-            check_moment(old.id, &old.deposit, view, policy)?;
-            if opening.allowance != old.allowance {
-                return Err(Rejection::SecondAllowance(old.id));
+            check_from(from, &old.basis.deposit)?;
+            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
+            if opening.allowance != old.basis.allowance {
+                return Err(Rejection::SecondAllowance(old.basis.id));
             }
             credit(with_cheque(old, opening.cheque)?, policy)
         }
         (Proof::Cheque(id, cheque), Some(old)) => {
-            check_who(&old.bank, &old.deposit, old.payee, policy)?;
+            check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
             check_same_deposit(*id, old)?;
-            check_from(from, &old.deposit)?;
-            check_moment(old.id, &old.deposit, view, policy)?;
+            check_from(from, &old.basis.deposit)?;
+            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
             credit(with_cheque(old, *cheque)?, policy)
         }
         (Proof::Step { deposit, k, x }, Some(old)) => {
-            check_who(&old.bank, &old.deposit, old.payee, policy)?;
+            check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
             check_same_deposit(*deposit, old)?;
-            check_from(from, &old.deposit)?;
-            check_moment(old.id, &old.deposit, view, policy)?;
+            check_from(from, &old.basis.deposit)?;
+            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
             credit(with_step(old, *k, *x, policy)?, policy)
         }
         (Proof::Cheque(id, _) | Proof::Step { deposit: id, .. }, None) => {
@@ -129,13 +131,15 @@ fn first_meta(
     let cheque = opening.cheque;
     cheque.check_stream_terms()?;
     let signer = cheque.signer(&opening.bank, id, opening.payee)?;
-    check_signer(signer.address(), deposit)?;
+    if signer.address() != deposit.signer {
+        return Err(foreign(Ok(signer), deposit));
+    }
     if cheque.spent.is_zero() && !cheque.has_stream() {
         return Err(Rejection::NothingSpent);
     }
     check_allowance(Some(cheque.spent), opening.allowance.allowance)?;
 
-    Ok(Meta {
+    let basis = Basis {
         bank: opening.bank,
         id,
         deposit: deposit.clone(),
@@ -144,6 +148,9 @@ fn first_meta(
         start,
         signer,
         redeem_cost,
+    };
+    Ok(Meta {
+        basis: Arc::new(basis),
         credited: Amount::ZERO,
         newest: cheque,
         shown: 0,
@@ -155,10 +162,10 @@ fn first_meta(
 fn with_cheque(old: &Meta, cheque: SignedCheque) -> Result<Meta, Rejection> {
     cheque.check_stream_terms()?;
     // The signature comes before everything that an honest payer would learn from, the newest cheque above all.
-    let digest = cheque.digest(&old.bank, old.id, old.payee);
-    if !old.signer.verifies(digest, &cheque.signature) {
-        let found = cheque.signer(&old.bank, old.id, old.payee)?;
-        check_signer(found.address(), &old.deposit)?;
+    let basis = &*old.basis;
+    let digest = cheque.digest(&basis.bank, basis.id, basis.payee);
+    if !basis.signer.verifies(digest, &cheque.signature) {
+        return Err(foreign(recover(digest, &cheque.signature), &basis.deposit));
     }
     let total = old.total();
     if cheque.spent < total {
@@ -183,7 +190,7 @@ fn with_cheque(old: &Meta, cheque: SignedCheque) -> Result<Meta, Rejection> {
 /// The meta after further steps of the newest cheque's stream.
 fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejection> {
     if !old.newest.has_stream() {
-        return Err(Rejection::NoStream(old.id));
+        return Err(Rejection::NoStream(old.basis.id));
     }
     let limit = policy.max_steps.min(MAX_STEPS);
     if k > limit {
@@ -226,7 +233,7 @@ fn credit(mut meta: Meta, policy: &Policy) -> Result<Received, Rejection> {
             meta,
         });
     };
-    let cost = meta.redeem_cost;
+    let cost = meta.basis.redeem_cost;
     let least = cost
         .checked_mul(policy.min_payout_per_cost.into())
         .unwrap_or(Amount::MAX);
@@ -237,7 +244,7 @@ fn credit(mut meta: Meta, policy: &Policy) -> Result<Received, Rejection> {
             least,
         });
     }
-    let worth = prize.expected_value(Amount::new(meta.deposit.amount), cost);
+    let worth = prize.expected_value(Amount::new(meta.basis.deposit.amount), cost);
     let value = worth.saturating_sub(meta.credited);
     meta.credited = meta.credited.max(worth);
     Ok(Received { value, meta })
@@ -272,11 +279,11 @@ fn check_who(
 }
 
 fn check_same_deposit(id: DepositId, old: &Meta) -> Result<(), Rejection> {
-    if id == old.id {
+    if id == old.basis.id {
         Ok(())
     } else {
         Err(Rejection::WrongMeta {
-            found: old.id,
+            found: old.basis.id,
             expected: id,
         })
     }
@@ -373,14 +380,14 @@ fn check_term_limits(deposit: &Deposit, view: &View, policy: &Policy) -> Result<
     Ok(())
 }
 
-fn check_signer(found: Address, deposit: &Deposit) -> Result<(), Rejection> {
-    if found == deposit.signer {
-        Ok(())
-    } else {
-        Err(Rejection::WrongSigner {
-            found,
+/// Why a signature is not the signer's.
+fn foreign(found: Result<PublicKey, SignatureError>, deposit: &Deposit) -> Rejection {
+    match found {
+        Ok(key) => Rejection::WrongSigner {
+            found: key.address(),
             expected: deposit.signer,
-        })
+        },
+        Err(error) => error.into(),
     }
 }
 

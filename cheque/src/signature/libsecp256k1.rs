@@ -2,7 +2,7 @@
 
 use secp256k1::{
     All, Message, PublicKey, Secp256k1, SecretKey,
-    ecdsa::{RecoverableSignature, RecoveryId},
+    ecdsa::{RecoverableSignature, RecoveryId, Signature},
 };
 use std::sync::LazyLock;
 
@@ -42,6 +42,20 @@ pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[
         .recover_ecdsa(Message::from_digest(*digest), &signature)
         .ok()?;
     Some(xy(&key))
+}
+
+pub(super) fn verify(key: &[u8; 64], digest: &[u8; 32], compact: &[u8]) -> bool {
+    // Uncompressed: reading it takes no square root.
+    let mut uncompressed = [4; 65];
+    uncompressed[1..].copy_from_slice(key);
+    let (Ok(key), Ok(signature)) = (
+        PublicKey::from_byte_array_uncompressed(uncompressed),
+        Signature::from_compact(compact),
+    ) else {
+        return false;
+    };
+    let message = Message::from_digest(*digest);
+    CONTEXT.verify_ecdsa(message, &signature, &key).is_ok()
 }
 
 fn xy(key: &PublicKey) -> [u8; 64] {

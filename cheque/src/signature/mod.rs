@@ -20,9 +20,14 @@ use std::fmt;
 /// Half the order of the curve's group: the largest `s` of a signature that nobody can mirror (EIP-2).
 const MAX_S: B256 = b256!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
 
+/// The field's prime less the group order. An r below it may stand for two points: one with x = r, and one with
+/// x = r + n. Only the first can be recovered with v in {27, 28}; plain verification takes both.
+const AMBIGUOUS_R: B256 = b256!("000000000000000000000000000000014551231950b75fc4402da1722fc9baee");
+
 /// A signature as it travels and as the contract takes it: r (32 bytes), s (32), v (1).
 ///
-/// It may hold any bytes; [`recover`] and [`PublicKey::verifies`] decide whether they are a signature.
+/// It may hold any bytes; [`recover`] and [`PublicKey::verifies`] decide whether they are a signature. Who receives one
+/// of a known key relies on r and s alone, and takes v as a hint: see [`Signature::with_recovery_id_for`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 65]);
 
@@ -35,6 +40,21 @@ impl Signature {
     /// r ‖ s ‖ v.
     pub const fn as_bytes(&self) -> &[u8; 65] {
         &self.0
+    }
+
+    /// This signature with the v by which the contract recovers `signer` from `digest`, whatever v it has now. `None`:
+    /// with neither does it. Costs one recovery where v is right, two where it is not.
+    pub fn with_recovery_id_for(&self, digest: B256, signer: &PublicKey) -> Option<Self> {
+        // The one it has first.
+        let order = if self.0[64] == 28 { [28, 27] } else { [27, 28] };
+        order
+            .map(|v| {
+                let mut bytes = self.0;
+                bytes[64] = v;
+                Self(bytes)
+            })
+            .into_iter()
+            .find(|candidate| recover(digest, candidate).as_ref() == Ok(signer))
     }
 }
 
@@ -72,11 +92,19 @@ impl PublicKey {
         Address::from_word(keccak([&self.0]))
     }
 
-    /// Whether the holder of this key signed `digest`. Never true for a signature that the contract would refuse.
+    /// Whether the holder of this key signed `digest`: whether the contract, with one of the two v's, would find this key.
+    ///
+    /// v must be 27 or 28, but need not be the right one of the two: [`Signature::with_recovery_id_for`] finds that.
+    /// Costs about four fifths of [`recover`].
     pub fn verifies(&self, digest: B256, signature: &Signature) -> bool {
-        // Recovery and not plain verification: the latter ignores v, and a cheque with a wrong v is worth nothing on
-        // chain.
-        recover(digest, signature).is_ok_and(|key| key == *self)
+        if check_form(signature).is_err() {
+            return false;
+        }
+        if signature.0[..32] < AMBIGUOUS_R[..] {
+            // Nobody's signature by chance. Recovery takes r for x, as the contract does.
+            return signature.with_recovery_id_for(digest, self).is_some();
+        }
+        backend::verify(&self.0, &digest.0, &signature.0[..64])
     }
 
     pub(crate) const fn from_xy(xy: [u8; 64]) -> Self {
@@ -98,16 +126,22 @@ impl fmt::Debug for PublicKey {
 ///
 /// Accepts what the contract accepts: v in {27, 28}, 0 < s <= n/2, 0 < r < n, and a key that exists.
 pub fn recover(digest: B256, signature: &Signature) -> Result<PublicKey, SignatureError> {
-    let (compact, v) = (&signature.0[..64], signature.0[64]);
+    let v = check_form(signature)?;
+    backend::recover(&digest.0, &signature.0[..64], v - 27)
+        .map(PublicKey)
+        .ok_or(SignatureError::NoKey)
+}
+
+/// v, if it is one of the two of Ethereum and s is low.
+fn check_form(signature: &Signature) -> Result<u8, SignatureError> {
+    let (s, v) = (&signature.0[32..64], signature.0[64]);
     if v != 27 && v != 28 {
         return Err(SignatureError::WrongV(v));
     }
-    if compact[32..] > MAX_S[..] {
+    if s > &MAX_S[..] {
         return Err(SignatureError::HighS);
     }
-    backend::recover(&digest.0, compact, v - 27)
-        .map(PublicKey)
-        .ok_or(SignatureError::NoKey)
+    Ok(v)
 }
 
 /// The secret key of a signer: whoever holds it can write cheques.
@@ -147,5 +181,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+#[cfg(test)]
+mod edges;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! Signatures by k256, in pure Rust: the portable backend, and the oracle of the other one's tests.
 
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use k256::{
+    EncodedPoint,
+    ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey, signature::hazmat::PrehashVerifier},
+};
 
 pub(super) type Secret = SigningKey;
 
@@ -27,6 +30,18 @@ pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[
     let recovery = RecoveryId::new(parity == 1, false);
     let key = VerifyingKey::recover_from_prehash(digest, &signature, recovery).ok()?;
     Some(xy(&key))
+}
+
+pub(super) fn verify(key: &[u8; 64], digest: &[u8; 32], compact: &[u8]) -> bool {
+    // Uncompressed: reading it takes no square root.
+    let point = EncodedPoint::from_untagged_bytes(key.into());
+    let (Ok(key), Ok(signature)) = (
+        VerifyingKey::from_encoded_point(&point),
+        Signature::from_slice(compact),
+    ) else {
+        return false;
+    };
+    key.verify_prehash(digest, &signature).is_ok()
 }
 
 fn xy(key: &VerifyingKey) -> [u8; 64] {

@@ -2,15 +2,15 @@ use super::*;
 use alloy_primitives::{U256, address, hex};
 use proptest::prelude::*;
 
-const ORDER: U256 = U256::from_be_bytes(hex!(
+pub(super) const ORDER: U256 = U256::from_be_bytes(hex!(
     "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 ));
 
-fn key() -> SigningKey {
+pub(super) fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32]).unwrap()
 }
 
-fn with_byte(signature: Signature, index: usize, byte: u8) -> Signature {
+pub(super) fn with_byte(signature: Signature, index: usize, byte: u8) -> Signature {
     let mut bytes = *signature.as_bytes();
     bytes[index] = byte;
     Signature::from_bytes(bytes)
@@ -38,17 +38,29 @@ fn refuses_secret_keys_outside_the_group() {
 }
 
 #[test]
-fn refuses_every_v_but_the_two_of_ethereum() {
+fn takes_either_v_of_ethereum_from_a_known_key_and_no_other() {
     let digest = B256::repeat_byte(1);
     let signature = key().sign(digest);
-    let right = signature.as_bytes()[64];
     for v in 0..=255 {
         let altered = with_byte(signature, 64, v);
-        assert_eq!(key().public_key().verifies(digest, &altered), v == right);
-        if v != 27 && v != 28 {
+        let known = v == 27 || v == 28;
+        assert_eq!(key().public_key().verifies(digest, &altered), known);
+        if !known {
             assert_eq!(recover(digest, &altered), Err(SignatureError::WrongV(v)));
         }
     }
+}
+
+#[test]
+fn finds_the_v_that_the_contract_needs_whatever_v_came() {
+    let digest = B256::repeat_byte(1);
+    let (signature, key) = (key().sign(digest), key().public_key());
+    for v in [0, 26, 27, 28, 29, 255] {
+        let altered = with_byte(signature, 64, v);
+        assert_eq!(altered.with_recovery_id_for(digest, &key), Some(signature));
+    }
+    let other = B256::repeat_byte(2);
+    assert_eq!(signature.with_recovery_id_for(other, &key), None);
 }
 
 #[test]
@@ -79,10 +91,17 @@ fn keeps_secrets_out_of_debug_output() {
     assert!(!format!("{:?}", key()).contains("0707"));
 }
 
+/// What the contract would say with one of the two v's: the rule that [`PublicKey::verifies`] must keep.
+pub(super) fn one_v_recovers(key: &PublicKey, digest: B256, signature: &Signature) -> bool {
+    [27, 28]
+        .iter()
+        .any(|v| recover(digest, &with_byte(*signature, 64, *v)).as_ref() == Ok(key))
+}
+
 proptest! {
     #[test]
-    fn a_signature_changed_anywhere_names_another_key_or_none(
-        digest: [u8; 32], index in 0usize..65, flip in 1u8..
+    fn a_signature_changed_anywhere_but_in_v_is_not_the_keys(
+        digest: [u8; 32], index in 0usize..64, flip in 1u8..
     ) {
         let digest = B256::from(digest);
         let signature = key().sign(digest);
@@ -110,6 +129,11 @@ proptest! {
         let signer = libsecp256k1::secret(&[secret; 32]).unwrap();
         let mut signature = libsecp256k1::sign(&signer, &digest);
         signature[index] ^= flip;
+        let xy = libsecp256k1::public_key(&signer);
+        prop_assert_eq!(
+            libsecp256k1::verify(&xy, &digest, &signature[..64]),
+            pure::verify(&xy, &digest, &signature[..64])
+        );
         // The backends differ on high s, which `recover` refuses before it asks them.
         prop_assume!(signature[32..64] <= MAX_S[..]);
         prop_assert_eq!(

@@ -1,6 +1,6 @@
 //! A store that lasts as long as the process.
 
-use super::{Change, Store, StoreError, Swap, Table, Visit};
+use super::{Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_changes};
 use std::{
     collections::BTreeMap,
     ops::Bound,
@@ -34,6 +34,7 @@ impl Store for Memory {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        check_changes(changes)?;
         let mut rows = self.rows();
         for (index, change) in changes.iter().enumerate() {
             let found = rows.get(&(change.table, change.key.to_vec()));
@@ -63,6 +64,16 @@ impl Store for Memory {
             .collect();
         for (key, value) in found {
             if each(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        let rows = self.rows().clone();
+        for ((table, key), value) in &rows {
+            if Table::ALL.contains(table) && each(*table, key, value).is_break() {
                 break;
             }
         }

@@ -2,24 +2,37 @@
 //!
 //! Everything that must survive a crash goes through [`Store::swap`] before it becomes visible outside: a new total
 //! before a cheque is handed out, a deposit's terms before `open` is sent, a payee's meta before the payment counts.
-//! [`Memory`] forgets at exit and is meant for tests and simulations; [`Redb`] is one file on disk.
+//! [`Memory`] forgets at exit and is meant for tests and simulations; `Redb` is one file on disk, for one process;
+//! `Postgres` is a database that any number of processes share. [`backup`] and [`restore`] copy between all of them.
 //!
-//! A store holds secrets (salts, stream secrets), so it is as confidential as a key.
+//! A store holds secrets (salts, stream secrets), so it is as confidential as a key. So is a backup of it.
 
+mod backup;
+mod error;
+#[cfg(any(feature = "redb", feature = "postgres"))]
+mod group;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
 
-pub use self::memory::Memory;
+#[cfg(feature = "postgres")]
+pub use self::postgres::Postgres;
 #[cfg(feature = "redb")]
 pub use self::redb::{FORMAT, Redb};
+pub use self::{
+    backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
+    error::StoreError,
+    memory::Memory,
+};
 pub use records::{
     AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,
     deposit_key, deposit_of_key, payee_of_key, received_key,
 };
 
-use std::{io, ops::ControlFlow, path::PathBuf};
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 /// The tables of a store. Keys of different tables never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +48,12 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
+    /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
+    Marks,
 }
 
 impl Table {
-    /// Every table.
+    /// Every table of records.
     pub const ALL: [Self; 5] = [
         Self::Deposits,
         Self::Trees,
@@ -55,6 +70,7 @@ impl Table {
             Self::Accounts => "accounts",
             Self::Received => "received",
             Self::Outbox => "outbox",
+            Self::Marks => "marks",
         }
     }
 }
@@ -90,21 +106,36 @@ pub enum Swap {
 /// What [`Store::scan`] calls with each key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// A durable key-value store. Blocking; every write is durable before it returns.
+/// What [`Store::scan_all`] calls with each table, key and value.
+pub type VisitAll<'a> = dyn FnMut(Table, &[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// The longest key in bytes, for every store.
+pub const MAX_KEY: usize = 1024;
+
+/// A durable key-value store. Blocking; every write is durable before it returns, and nobody reads what is not durable.
 ///
-/// Two implementations of one conformance suite exist; a third must pass it too (`tests/store.rs`).
+/// Keys have up to [`MAX_KEY`] bytes. Values of 64 MiB work everywhere; what is above depends on the engine.
+///
+/// Any number of threads may call at once: a store commits what has come together as one group, so that many share the
+/// price of one. One conformance suite is run against every implementation (`tests/store`).
 pub trait Store: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Makes all changes, or none if a single one of them finds another value than it expects. A key may appear once.
+    /// Makes all changes, or none if a single one of them finds another value than it expects.
     ///
-    /// After an error it is unknown whether the changes were made: read before trying again.
+    /// After [`StoreError::Unknown`] it is unknown whether the changes were made, and still may be for a moment: read
+    /// before trying again, and expect a conflict. After any other error nothing was written. A key that appears twice
+    /// and one that is too long are such errors.
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError>;
 
     /// Calls `each` with every key that starts with `prefix` and its value, in ascending order of keys, as of one
     /// moment, until it breaks. `each` may use the store.
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError>;
+
+    /// Calls `each` with every record of every table, in the order of [`Table::ALL`] and ascending keys, all as of one
+    /// moment, until it breaks. `each` may use the store.
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError>;
 
     /// Sets one key to `new` if its value is `old` (`None`: absent).
     fn compare_and_set(
@@ -123,59 +154,36 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// Why a store could not be opened, read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Somebody else has the file open.
-    #[error("{path} is in use by another process: stop that one, or name another store")]
-    Locked {
-        /// The store's file.
-        path: PathBuf,
-    },
-    /// The file belongs to another program.
-    #[error(
-        "{path} is not a cheque store (or its creation was interrupted before anything was kept in it): \
-         move it away, or name another store"
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A later version of this library wrote the file.
-    #[error(
-        "{path} has format {found}, and this program reads formats up to {known}: use a newer program"
-    )]
-    Newer {
-        /// The store's file.
-        path: PathBuf,
-        /// The file's format.
-        found: u32,
-        /// The newest format this library knows.
-        known: u32,
-    },
-    /// The file is damaged.
-    #[error("{path} is damaged: restore it from a backup, and keep the damaged file ({detail})")]
-    Damaged {
-        /// The store's file.
-        path: PathBuf,
-        /// What the engine found.
-        detail: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The file system failed.
-    #[error("{path}: {source}")]
-    Io {
-        /// The store's file.
-        path: PathBuf,
-        /// The failure.
-        source: io::Error,
-    },
-    /// The storage engine failed.
-    #[error("{path}: the storage engine failed: {source}")]
-    Engine {
-        /// The store's file.
-        path: PathBuf,
-        /// The failure.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+/// Refuses what no store could do in one and the same way.
+fn check_changes(changes: &[Change<'_>]) -> Result<(), StoreError> {
+    for (index, change) in changes.iter().enumerate() {
+        if change.key.len() > MAX_KEY {
+            let length = change.key.len();
+            return Err(StoreError::KeyTooLong { index, length });
+        }
+    }
+    if changes.len() < 2 {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for (index, change) in changes.iter().enumerate() {
+        if !seen.insert((change.table, change.key)) {
+            return Err(StoreError::RepeatedKey { index });
+        }
+    }
+    Ok(())
+}
+
+/// The key in [`Table::Marks`] that is there while a restore is not finished.
+const RESTORING: &[u8] = b"restoring";
+
+/// Refuses a store that holds only a part of what a backup had.
+#[cfg(any(feature = "redb", feature = "postgres"))]
+fn check_whole(store: &dyn Store, path: &std::path::Path) -> Result<(), StoreError> {
+    match store.get(Table::Marks, RESTORING)? {
+        None => Ok(()),
+        Some(_) => Err(StoreError::HalfRestored {
+            path: path.to_path_buf(),
+        }),
+    }
 }

@@ -7,7 +7,7 @@ use cheque::chain::{
     Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, PayerError,
     RedeemError, RedeemOptions,
 };
-use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit};
+use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll};
 use cheque::{Amount, Proof, Rejection};
 use std::path::Path;
 use std::sync::Arc;
@@ -272,10 +272,14 @@ impl Store for Slow {
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         self.memory.scan(table, prefix, each)
     }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.memory.scan_all(each)
+    }
 }
 
 #[tokio::test]
-async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure() {
+async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure_also_after_a_restart() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let (payer, _) = cast.players();
@@ -293,17 +297,20 @@ async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure() {
     let wait = Duration::from_secs(3);
     let memory = Memory::new();
     let store = Arc::new(Slow { memory, wait });
-    let payee = Payee::new(world.reader.clone(), policy, store);
+    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone());
     payee.poll().await.unwrap();
     // The host gives up while the payment is being written.
     let first = payee.receive_payment(None, &proofs[0]);
     let given_up = tokio::time::timeout(Duration::from_secs(1), first).await;
     assert!(given_up.is_err());
-    let second = payee.receive_payment(None, &proofs[1]).await;
-    let Rejection::ExposureTooLarge { exposure, .. } = rejection(second) else {
-        panic!("the first one is kept");
-    };
-    assert_eq!(exposure, coins(1_200));
+    let again = Payee::new(world.reader.clone(), policy, store);
+    for payee in [&payee, &again] {
+        let second = payee.receive_payment(None, &proofs[1]).await;
+        let Rejection::ExposureTooLarge { exposure, .. } = rejection(second) else {
+            panic!("the first one is kept");
+        };
+        assert_eq!(exposure, coins(1_200));
+    }
     let kept = payee.holding(proofs[0].deposit_id()).await.unwrap();
     assert_eq!(kept.unwrap().total(), coins(1));
 }

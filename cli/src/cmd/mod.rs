@@ -13,6 +13,7 @@ pub(crate) mod outcome;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 pub(crate) mod seed;
+pub(crate) mod store;
 pub(crate) mod stream;
 pub(crate) mod withdraw;
 pub(crate) mod write;

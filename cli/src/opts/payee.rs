@@ -1,7 +1,5 @@
 //! Who is paid, and what it accepts.
 
-use std::sync::Arc;
-
 use alloy::primitives::Address;
 use cheque::{
     Policy, TokenLimits,
@@ -133,7 +131,7 @@ impl PolicyOpts {
         let set = |to: &mut u32, value: Option<u32>| *to = value.unwrap_or(*to);
         set(&mut policy.min_payout_per_cost, self.min_payout_per_cost);
         set(&mut policy.max_steps, self.max_steps);
-        let payee = Payee::new(reader, policy, Arc::new(store.open().await?));
+        let payee = Payee::new(reader, policy, store.open().await?);
         Ok(payee.with_rates(rates))
     }
 

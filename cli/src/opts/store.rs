@@ -17,15 +17,18 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Payer's and payee's records. Whoever loses them loses the money they stand for; they hold secrets, too.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StoreOpts {
-    /// Directory of the durable records: deposits, cheques written, cheques received [default: cheque in the user's
-    /// data directory]
+    /// Directory of the durable records: deposits, cheques written, cheques received; or the address of a PostgreSQL
+    /// database (postgres://...) that several processes share [default: cheque in the user's data directory]
     #[arg(long, value_name = "DIR", env = "CHEQUE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
 }
 
 impl StoreOpts {
     /// Opens the store, or creates it. Waits a while for other commands that have it open.
-    pub(crate) async fn open(&self) -> Result<Redb> {
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Store>> {
+        if let Some(address) = self.database() {
+            return database(address.to_owned()).await;
+        }
         let path = self.directory()?.join(FILE);
         let mut waited = Duration::ZERO;
         loop {
@@ -34,7 +37,7 @@ impl StoreOpts {
                     sleep(PAUSE).await;
                     waited += PAUSE;
                 }
-                opened => return Ok(opened?),
+                opened => return Ok(Arc::new(opened?)),
             }
         }
     }
@@ -42,10 +45,32 @@ impl StoreOpts {
     /// The store for a command that may only look, where it is a dry run: one that does not exist is empty, and stays
     /// away.
     pub(crate) async fn open_for(&self, dry_run: bool) -> Result<Arc<dyn Store>> {
-        if dry_run && !self.directory()?.join(FILE).exists() {
+        if dry_run && !self.exists()? {
             return Ok(Arc::new(Memory::new()));
         }
-        Ok(Arc::new(self.open().await?))
+        self.open().await
+    }
+
+    /// The store for a command that makes no sense without one.
+    pub(crate) async fn open_existing(&self) -> Result<Arc<dyn Store>> {
+        if !self.exists()? {
+            let directory = self.directory()?;
+            eyre::bail!("there is no store in {}", directory.display());
+        }
+        self.open().await
+    }
+
+    /// Whether there is a file; a database is always taken to be there.
+    fn exists(&self) -> Result<bool> {
+        Ok(self.database().is_some() || self.directory()?.join(FILE).exists())
+    }
+
+    /// The address of a database, where it is no directory.
+    fn database(&self) -> Option<&str> {
+        let text = self.store.as_ref()?.to_str()?;
+        let schemes = ["postgres://", "postgresql://"];
+        let is_address = schemes.iter().any(|scheme| text.starts_with(scheme));
+        is_address.then_some(text)
     }
 
     fn directory(&self) -> Result<PathBuf> {
@@ -59,4 +84,15 @@ impl StoreOpts {
             .map(|data| data.join("cheque"))
             .wrap_err("there is no home directory to keep records in: name one with --store DIR")
     }
+}
+
+#[cfg(feature = "postgres")]
+async fn database(address: String) -> Result<Arc<dyn Store>> {
+    let open = move || cheque::store::Postgres::open(&address);
+    Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn database(_address: String) -> Result<Arc<dyn Store>> {
+    eyre::bail!("this program was built without PostgreSQL: build it with `--features postgres`")
 }

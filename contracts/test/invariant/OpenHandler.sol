@@ -118,9 +118,16 @@ abstract contract OpenHandler is World {
             m.received = 1 + _pick(dice, "received", 2 * uint256(d.amount)) % type(uint128).max;
             AuthorizationToken asset = AuthorizationToken(d.token);
             asset.mint(d.payer, m.received);
+            bool again = asset.authorizationState(d.payer, r.id);
             bytes memory data =
                 abi.encodeCall(IChequeBank.openWithAuthorization, (d, _authorize(by, asset, m.received, r.id)));
             (done, answer) = _call(relayer, 0, data);
+            if (again) {
+                // The same terms twice: the token is asked before the purse, and refuses.
+                assertFalse(done, "an authorization used twice");
+                _requireError(answer, AuthorizationToken.AuthorizationUsed.selector);
+                return false;
+            }
         } else {
             if (d.token == NATIVE) m.received = _pick(dice, "received", 2 * uint256(d.amount));
             (done,) = _call(relayer, 0, abi.encodeCall(IChequeBank.open, (d)));

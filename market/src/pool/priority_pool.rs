@@ -188,7 +188,8 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
     ) -> Result<Granted<Id>, NotInPool> {
         let before = self.capacity(id).ok_or(NotInPool)?;
         let least = least.max(self.settings.min_capacity.get());
-        let most = most.max(least);
+        // Nobody can have more than there is; to ask for it would only take longer.
+        let most = most.min(self.limits.capacity).max(least);
         let request = Request {
             id: id.clone(),
             least,

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 /// Fractional bits of a ratio and of a time in nanoseconds.
 const RATIO_BITS: usize = 32;
-const ONE: NonZeroU64 = NonZeroU64::MIN.saturating_mul(NonZeroU64::new(1 << RATIO_BITS).unwrap());
+const ONE: NonZeroU64 = NonZeroU64::new(1 << RATIO_BITS).unwrap();
 
 /// What the capacity factor refers to: a second, and 10^6 of capacity.
 const NS_AND_CAPACITY: u64 = 1_000_000_000 * 1_000_000;

@@ -228,7 +228,8 @@ impl Payee {
         for meta in self.ledger().await? {
             if meta.deposit().lastRedeemBlock < confirmed {
                 pruned += usize::from(forget(&self.stored, &meta).await?);
-                self.book().await?.remove(&meta.deposit_id());
+                let mut book = self.book().await?;
+                book.remove(meta.deposit_id(), meta.deposit());
             }
         }
         Ok(pruned)

@@ -1,5 +1,6 @@
 //! The payee: judges payments against a live view of the chain, keeps what it was paid, and cashes what it wins.
 
+mod book;
 mod cash;
 mod receive;
 mod view;
@@ -8,10 +9,10 @@ pub use cash::{PlannedRedemption, RedeemOptions};
 pub use receive::{Accepted, ReceiveError};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};
-use crate::{Amount, DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
-use alloy_primitives::Address;
+use crate::{DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
+use book::Book;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::OnceCell;
@@ -37,22 +38,11 @@ struct Shared {
     view: Mutex<Option<Arc<Cached>>>,
     looking: tokio::sync::Mutex<()>,
     /// The deposits in the store.
-    book: OnceCell<Mutex<HashMap<DepositId, Known>>>,
+    book: OnceCell<Mutex<Book>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
     /// Deposits that were drawn and not won, by a draw block that is deep enough.
     lost: Mutex<HashSet<DepositId>>,
-}
-
-/// What a payee has to remember of a deposit to judge others.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    payer: Address,
-    signer: Address,
-    token: Address,
-    lane: u64,
-    draw_block: u64,
-    amount: Amount,
 }
 
 impl Payee {
@@ -102,11 +92,11 @@ impl Payee {
 
     /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
     pub async fn ledger(&self) -> Result<Vec<Meta>, StoredError> {
-        let metas = self.stored.metas(self.reader.bank().address()).await?;
-        let mine = metas
-            .into_iter()
-            .filter(|meta| meta.payee() == self.policy.payee && meta.bank() == self.reader.bank());
-        Ok(mine.collect())
+        let (bank, payee) = (*self.reader.bank(), self.policy.payee);
+        let read =
+            move |meta: Meta| (meta.payee() == payee && *meta.bank() == bank).then_some(meta);
+        let metas = self.stored.metas(bank.address(), read).await?;
+        Ok(metas.into_iter().flatten().collect())
     }
 
     /// What the payee holds of one deposit.
@@ -123,27 +113,26 @@ impl Payee {
     }
 
     /// The deposits in the store, read once and kept up to date.
-    async fn book(&self) -> Result<MutexGuard<'_, HashMap<DepositId, Known>>, StoredError> {
+    async fn book(&self) -> Result<MutexGuard<'_, Book>, StoredError> {
         let load = || async {
-            let metas = self.ledger().await?;
-            let known = metas.iter().map(|meta| (meta.deposit_id(), meta.into()));
-            Ok::<_, StoredError>(Mutex::new(known.collect()))
+            let (bank, payee) = (*self.reader.bank(), self.policy.payee);
+            let read = move |meta: Meta| {
+                let mine = meta.payee() == payee && *meta.bank() == bank;
+                mine.then(|| (meta.deposit_id(), meta.deposit().clone()))
+            };
+            let mut book = Book::default();
+            for (id, terms) in self
+                .stored
+                .metas(bank.address(), read)
+                .await?
+                .iter()
+                .flatten()
+            {
+                book.insert(*id, terms);
+            }
+            Ok::<_, StoredError>(Mutex::new(book))
         };
         let book = self.shared.book.get_or_try_init(load).await?;
         Ok(book.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl From<&Meta> for Known {
-    fn from(meta: &Meta) -> Self {
-        let terms = meta.deposit();
-        Self {
-            payer: terms.payer,
-            signer: terms.signer,
-            token: terms.token,
-            lane: terms.lane,
-            draw_block: terms.drawBlock,
-            amount: Amount::new(terms.amount),
-        }
     }
 }

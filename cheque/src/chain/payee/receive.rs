@@ -1,6 +1,6 @@
 //! Taking payments.
 
-use super::{Known, Payee};
+use super::Payee;
 use crate::{
     Amount, Deposit, DepositId, Meta, Proof, Purse, Received, Rejection,
     chain::{ChainError, StoredError},
@@ -99,7 +99,7 @@ impl Payee {
                 && let Some(book) = shared.book.get()
             {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                book.insert(meta.deposit_id(), Known::from(&meta));
+                book.insert(meta.deposit_id(), meta.deposit());
             }
             Ok((swap, turn))
         };

@@ -2,13 +2,13 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Purse, View,
+    Deposit, DepositId, Purse, View,
     chain::{ChainError, Head, Prices, PurseKey, StoredError, machine::unix_now},
     redeem_gas,
 };
 use alloy_primitives::U256;
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,21 +20,22 @@ pub(super) struct Cached {
     pub(super) head: Head,
     prices: Prices,
     at: Instant,
-    /// Purses at the confirmed block.
-    purses: Mutex<HashMap<PurseKey, Purse>>,
+    /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
+    /// table of purses.
+    purses: Mutex<BTreeMap<PurseKey, U256>>,
 }
 
 impl Cached {
     pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
         let purses = self.purses.lock();
         let purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.get(&purse).copied()
+        purses.get(&purse).copied().map(Purse::from_word)
     }
 
     fn learn(&self, purse: PurseKey, holds: Purse) {
         let purses = self.purses.lock();
         let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.insert(purse, holds);
+        purses.insert(purse, holds.word());
     }
 }
 
@@ -104,25 +105,8 @@ impl Payee {
             now: unix_now(),
             purse: purse.word(),
             redeem_cost: rate.map(|rate| rate.units_up(cached.prices.wei(gas))),
-            exposure: self.exposure(id, deposit).await?,
+            exposure: self.book().await?.exposure_beside(id, deposit),
         })
-    }
-
-    /// The sum of the amounts of all other deposits with the same signer, token and draw block. More than
-    /// [`Amount::MAX`] becomes [`Amount::MAX`].
-    async fn exposure(&self, id: DepositId, deposit: &Deposit) -> Result<Amount, StoredError> {
-        let book = self.book().await?;
-        let sum: U256 = book
-            .iter()
-            .filter(|(other, known)| {
-                **other != id
-                    && known.signer == deposit.signer
-                    && known.token == deposit.token
-                    && known.draw_block == deposit.drawBlock
-            })
-            .map(|(_, known)| known.amount.to_u256())
-            .sum();
-        Ok(u128::try_from(sum).map_or(Amount::MAX, Amount::new))
     }
 
     fn recent_look(&self) -> Option<Arc<Cached>> {
@@ -139,12 +123,14 @@ impl Payee {
         let asked: Vec<_> = self
             .book()
             .await?
-            .values()
-            .filter(|known| known.draw_block > head.number)
-            .map(|known| ((known.payer, known.token, known.lane), confirmed))
+            .purses_after(head.number)
+            .map(|purse| (purse, confirmed))
             .collect();
         let purses = self.reader.purses(&asked).await?;
-        let purses = asked.iter().map(|(purse, _)| *purse).zip(purses);
+        let purses = asked
+            .iter()
+            .map(|(purse, _)| *purse)
+            .zip(purses.into_iter().map(Purse::word));
         let cached = Arc::new(Cached {
             head,
             prices,

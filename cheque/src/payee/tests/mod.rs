@@ -1,4 +1,5 @@
 mod payments;
+mod recovery_ids;
 mod refusals;
 
 use super::*;

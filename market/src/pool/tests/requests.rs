@@ -90,7 +90,7 @@ fn a_request_is_granted_within_its_bounds_or_changes_nothing() {
         request(&mut f, 50, 60),
         (60, vec![(1, 50, 25), (2, 10, 60)])
     );
-    // More than there is: 1 gives way, and the rest is taken off step by step.
+    // Asking for more than there is comes to asking for all: 1 gives way.
     let (capacity, changes) = request(&mut f, 80, 1_000);
     assert_eq!(changes, [(1, 25, 0), (2, 60, capacity)]);
     assert!(

@@ -1,0 +1,49 @@
+//! How the throughput grows from one core to two.
+
+use crate::measure::{Case, median};
+use crate::ours;
+use std::{
+    sync::Barrier,
+    time::{Duration, Instant},
+};
+
+const SLICE: Duration = Duration::from_millis(150);
+
+/// How well receiving grows from one thread to two, in relation to how well libsecp256k1's verification does.
+pub fn scaling() -> f64 {
+    let rounds = (0..9).map(|_| growth("receive cheque") / growth("libsecp256k1 verify"));
+    median(rounds.collect())
+}
+
+/// Two threads' operations in relation to one's, in turns.
+fn growth(name: &'static str) -> f64 {
+    let one = throughput(name, 1);
+    throughput(name, 2) / one
+}
+
+/// Operations a second on the wall's clock.
+fn throughput(name: &'static str, threads: usize) -> f64 {
+    let ready = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(name, &ready)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
+    })
+}
+
+fn work(name: &'static str, ready: &Barrier) -> f64 {
+    // Each thread has its own: nothing is shared but what the library shares.
+    let cases = ours::primitives().into_iter().chain(ours::payments());
+    let mut case: Case = cases.into_iter().find(|case| case.name() == name).unwrap();
+    case.run();
+    ready.wait();
+    let (start, mut operations) = (Instant::now(), 0.0);
+    while start.elapsed() < SLICE {
+        operations += f64::from(case.run());
+    }
+    operations / start.elapsed().as_secs_f64()
+}

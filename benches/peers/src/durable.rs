@@ -1,0 +1,271 @@
+//! Payments that count only once they are on disk: many payers at once, one payee, one store.
+
+use crate::measure::median;
+use crate::scene::address;
+use alloy_primitives::Address;
+use cheque::{
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
+    MasterSalt, Meta, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    store::{Store, Swap, Table, received_key},
+};
+use std::{
+    fs::OpenOptions,
+    hint::black_box,
+    io::Write,
+    path::Path,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Concurrent payers.
+pub const PAYERS: [usize; 5] = [1, 4, 16, 64, 256];
+const SLICE: Duration = Duration::from_millis(1_500);
+/// Cheques of one payer in one run; a payer that has no more stops.
+const CHEQUES: usize = 2_000;
+const HEAD: u64 = 20_999_000;
+const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
+
+/// One store under load.
+pub struct Durable {
+    /// Acknowledged payments a second, for each of [`PAYERS`].
+    pub per_second: Vec<f64>,
+    /// What the CPU alone can do, one thread a core: the same without the store.
+    pub cpu_per_second: f64,
+    /// Of the slowest 1 % and of the median, in milliseconds, at half the load of the most payers.
+    pub p50_millis: f64,
+    pub p99_millis: f64,
+}
+
+/// How many times a second the disk takes an append of 512 bytes for good.
+pub fn syncs_per_second(directory: &Path) -> f64 {
+    let path = directory.join("syncs");
+    let mut options = OpenOptions::new();
+    let mut file = options.create_new(true).append(true).open(path).unwrap();
+    let (start, mut syncs) = (Instant::now(), 0.0);
+    while start.elapsed() < Duration::from_secs(1) {
+        file.write_all(&[7; 512]).unwrap();
+        file.sync_data().unwrap();
+        syncs += 1.0;
+    }
+    syncs / start.elapsed().as_secs_f64()
+}
+
+/// `open` opens an empty store each time.
+pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
+    let most = PAYERS[PAYERS.len() - 1];
+    let payers: Vec<_> = (0..most).map(|number| Payer::new(number as u64)).collect();
+    let mut cpu = Vec::new();
+    let mut per_second = Vec::new();
+    for count in PAYERS {
+        let store = open();
+        for payer in &payers[..count] {
+            payer.begin(&*store);
+        }
+        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, cheque);
+        per_second.push(flat_out(&payers[..count], pay));
+        cpu.push(flat_out(&payers[..cores()], Payer::receive_in_memory));
+    }
+    let half = per_second[per_second.len() - 1] / 2.0;
+    let mut waits = paced(&*open(), &payers, half);
+    waits.sort();
+    let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1e3;
+    Durable {
+        per_second,
+        cpu_per_second: median(cpu),
+        p50_millis: at(50),
+        p99_millis: at(99),
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().unwrap().get()
+}
+
+/// Payments a second with each payer paying as soon as the last payment is acknowledged.
+fn flat_out(payers: &[Payer], receive: impl Fn(&Payer, &[u8]) + Sync) -> f64 {
+    let ready = Barrier::new(payers.len());
+    let pay = |payer: &Payer| {
+        ready.wait();
+        let (start, mut paid) = (Instant::now(), 0.0);
+        for cheque in &payer.cheques {
+            if start.elapsed() >= SLICE {
+                break;
+            }
+            receive(payer, cheque);
+            paid += 1.0;
+        }
+        paid / start.elapsed().as_secs_f64()
+    };
+    thread::scope(|scope| {
+        let pay = &pay;
+        let threads: Vec<_> = payers
+            .iter()
+            .map(|payer| scope.spawn(move || pay(payer)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    })
+}
+
+/// How long payments wait for their acknowledgement where so many a second come in, evenly. Who is late does not come
+/// later for it: the wait counts from when the payment was due.
+fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> {
+    for payer in payers {
+        payer.begin(store);
+    }
+    let every = Duration::from_secs_f64(payers.len() as f64 / per_second);
+    let ready = Barrier::new(payers.len());
+    let pay = |number: usize, payer: &Payer| {
+        ready.wait();
+        let mut due = Instant::now() + every.mul_f64(number as f64 / payers.len() as f64);
+        let end = due + 2 * SLICE;
+        let mut waits = Vec::new();
+        for cheque in &payer.cheques {
+            if due >= end {
+                break;
+            }
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            payer.receive(store, cheque);
+            waits.push(due.elapsed());
+            due += every;
+        }
+        waits
+    };
+    thread::scope(|scope| {
+        let pay = &pay;
+        let numbered = payers.iter().enumerate();
+        let threads: Vec<_> = numbered
+            .map(|(number, payer)| scope.spawn(move || pay(number, payer)))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
+/// One payer with a deposit for the payee alone, as the payee sees it.
+pub struct Payer {
+    key: Vec<u8>,
+    /// The meta after the opening.
+    stored: Vec<u8>,
+    cheques: Vec<Vec<u8>>,
+    view: View,
+    policy: Policy,
+}
+
+impl Payer {
+    fn new(number: u64) -> Self {
+        Self::with_cheques(number, CHEQUES)
+    }
+
+    pub fn with_cheques(number: u64, cheques: usize) -> Self {
+        let mut secret = [1; 32];
+        secret[24..].copy_from_slice(&(number + 1).to_be_bytes());
+        let key = SigningKey::from_bytes(&secret).unwrap();
+        let (bank, payee) = (Bank::new(1, Address::repeat_byte(0xba)), address(77));
+        let salt = MasterSalt::from_bytes([9; 32]);
+        let tree = AllowanceTree::build([(payee, ALLOWANCE)], &salt).unwrap();
+        let deposit = Deposit {
+            payer: key.address(),
+            signer: key.address(),
+            token: Address::ZERO,
+            lane: 1,
+            amount: tree.total().get(),
+            minPayout: tree.total().get(),
+            drawBlock: HEAD + 1_000,
+            lastRedeemBlock: HEAD + 1_000 + HISTORY_WINDOW,
+            root: tree.root(),
+        };
+        let id = bank.deposit_id(&deposit);
+        let context = ChequeContext {
+            key: &key,
+            bank: &bank,
+            deposit: id,
+            payee,
+        };
+        let amount = Amount::new(1_000_000_000);
+        let mut account = Account::new(ALLOWANCE)
+            .write_cheque(amount, &context)
+            .unwrap();
+        let opening = Proof::Opening(Box::new(Opening {
+            bank,
+            allowance: tree.proof(payee).unwrap(),
+            deposit,
+            payee,
+            cheque: *account.newest().unwrap(),
+        }));
+        let cheques = (0..cheques)
+            .map(|_| {
+                account = account.write_cheque(amount, &context).unwrap();
+                account.last_proof(id).unwrap().encode()
+            })
+            .collect();
+        let mut payer = Self {
+            key: received_key(bank.address(), id, payee).to_vec(),
+            stored: Vec::new(),
+            cheques,
+            view: View {
+                head: HEAD,
+                head_time: 1_700_000_000,
+                now: 1_700_000_003,
+                purse: Purse::Open(id).word(),
+                redeem_cost: Some(Amount::new(100_000_000_000_000)),
+                exposure: Amount::ZERO,
+            },
+            policy: Policy::new(payee, bank, ChainProfile::of(1).unwrap()),
+        };
+        payer.stored = payer.judge(&opening, None).to_bytes();
+        payer
+    }
+
+    /// The key and the value under which the payee has stored the opening.
+    pub fn first(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.key.clone(), self.stored.clone())
+    }
+
+    fn begin(&self, store: &dyn Store) {
+        let (key, meta) = self.first();
+        let swap = store
+            .compare_and_set(Table::Received, &key, None, &meta)
+            .unwrap();
+        assert_eq!(swap, Swap::Done);
+    }
+
+    /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
+    fn receive(&self, store: &dyn Store, cheque: &[u8]) {
+        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
+        let new = self.judged(cheque, &old);
+        let swap = store
+            .compare_and_set(Table::Received, &self.key, Some(&old), &new)
+            .unwrap();
+        assert_eq!(swap, Swap::Done);
+    }
+
+    /// What of it is the CPU's alone.
+    fn receive_in_memory(&self, cheque: &[u8]) {
+        black_box(self.judged(cheque, &self.stored));
+    }
+
+    /// Looks the deposit up and judges its first cheque, without storing it.
+    pub fn look_up_and_judge(&self, store: &dyn Store) {
+        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
+        black_box(self.judged(&self.cheques[0], &old));
+    }
+
+    fn judged(&self, cheque: &[u8], old: &[u8]) -> Vec<u8> {
+        let proof = Proof::decode(cheque).unwrap();
+        let old = Meta::from_bytes(old).unwrap();
+        self.judge(&proof, Some(&old)).to_bytes()
+    }
+
+    fn judge(&self, proof: &Proof, old: Option<&Meta>) -> Meta {
+        receive_payment(None, proof, old, &self.view, &self.policy)
+            .unwrap()
+            .meta()
+            .clone()
+    }
+}

@@ -1,0 +1,282 @@
+//! Connections to the server.
+
+use super::schema;
+use crate::store::StoreError;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{
+    Client, Config, NoTls, Statement,
+    config::Host,
+    error::{DbError, Severity},
+};
+
+/// How long connecting may take, where the address does not say.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// After how long a server that does not answer any more counts as gone, where the address does not say.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What the library sets where the address does not say; there is no way to ask whether it does.
+const UNSET_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Plans must not depend on statistics, which are wrong while a table grows: rows are found by their key, always.
+const SESSION: &str = "
+    SET default_transaction_isolation = 'read committed';
+    SET default_transaction_deferrable = off;
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off;
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
+
+/// An error of the client library, with its causes in one line.
+#[derive(Debug)]
+pub(super) struct Sql(pub(super) tokio_postgres::Error);
+
+impl fmt::Display for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut cause = std::error::Error::source(&self.0);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        f.write_str(&text.replace('\n', " "))
+    }
+}
+
+impl std::error::Error for Sql {}
+
+impl Sql {
+    /// Whether the connection is of no use any more, or may not be. Else the server has answered and goes on.
+    pub(super) fn is_loss(&self) -> bool {
+        let severity = self.0.as_db_error().map(DbError::parsed_severity);
+        severity != Some(Some(Severity::Error))
+    }
+}
+
+/// Why there is no connection that can be used.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The server.
+    Sql(Sql),
+    /// Nobody answers.
+    Silent,
+    /// The store in the database, or the way the server is set up.
+    Store(StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", CONNECT.as_secs())]
+struct Silent;
+
+/// One connection with its prepared statements.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) statements: Statements,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Statements {
+    pub(super) get: Statement,
+    pub(super) scan: Statement,
+    pub(super) compare_and_set: Statement,
+    pub(super) insert: Statement,
+    pub(super) lock: Statement,
+    pub(super) update: Statement,
+    pub(super) delete: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        let (get, scan, compare_and_set, insert, lock, update, delete) = tokio::try_join!(
+            client.prepare("SELECT value FROM cheque_rows WHERE tab = $1 AND key = $2"),
+            client.prepare(
+                "SELECT key, value FROM cheque_rows WHERE tab = $1 AND key >= $2 ORDER BY key"
+            ),
+            // Rows are locked in one order by everybody, so that two workers cannot wait for each other.
+            client.prepare(
+                "WITH held AS MATERIALIZED (
+                    SELECT r.tab, r.key, i.new, i.n
+                    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
+                        WITH ORDINALITY AS i (tab, key, old, new, n)
+                    JOIN cheque_rows r ON r.tab = i.tab AND r.key = i.key
+                    WHERE r.value = i.old ORDER BY r.tab, r.key FOR UPDATE OF r
+                )
+                UPDATE cheque_rows r SET value = held.new FROM held
+                WHERE r.tab = held.tab AND r.key = held.key RETURNING held.n"
+            ),
+            client.prepare(
+                "INSERT INTO cheque_rows (tab, key, value)
+                SELECT i.tab, i.key, i.new FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS i (tab, key, new)
+                ORDER BY i.tab COLLATE \"C\", i.key ON CONFLICT DO NOTHING RETURNING tab, key"
+            ),
+            client.prepare(
+                "SELECT i.n, r.value FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS i (tab, key, n)
+                JOIN cheque_rows r ON r.tab = i.tab AND r.key = i.key ORDER BY r.tab, r.key FOR UPDATE OF r"
+            ),
+            client.prepare(
+                "UPDATE cheque_rows r SET value = i.new
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS i (tab, key, new)
+                WHERE r.tab = i.tab AND r.key = i.key"
+            ),
+            client.prepare(
+                "DELETE FROM cheque_rows r USING unnest($1::text[], $2::bytea[]) AS i (tab, key)
+                WHERE r.tab = i.tab AND r.key = i.key"
+            ),
+        )?;
+        Ok(Self {
+            get,
+            scan,
+            compare_and_set,
+            insert,
+            lock,
+            update,
+            delete,
+        })
+    }
+}
+
+/// The way to the server.
+pub(super) struct Server {
+    config: Config,
+    place: PathBuf,
+    /// Moves bytes between the connections and the threads that wait for them. Always there until the end.
+    runtime: Option<Runtime>,
+}
+
+/// Without the address, which names the user.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.place).finish()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Unlike a plain drop, this may happen anywhere, tasks included.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(address: &str) -> Result<Self, StoreError> {
+        // The library's error may quote a part of the password.
+        let mut config: Config = address.parse().map_err(|_| StoreError::BadAddress)?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(StoreError::BadAddress);
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        if config.get_keepalives_idle() == UNSET_KEEPALIVE {
+            config.keepalives_idle(SILENCE);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("cheque");
+        }
+        let place = PathBuf::from(shown(&config));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cheque-postgres")
+            .enable_all()
+            .build()
+            .map_err(|source| StoreError::Io {
+                path: place.clone(),
+                source,
+            })?;
+        Ok(Self {
+            config,
+            place,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Host, port and database, without user and password.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Makes the tables if need be, and the first connection.
+    pub(super) fn open(&self) -> Result<Connection, StoreError> {
+        self.connected(true)
+    }
+
+    /// Makes another connection.
+    pub(super) fn connect(&self) -> Result<Connection, StoreError> {
+        self.connected(false)
+    }
+
+    fn connected(&self, migrate: bool) -> Result<Connection, StoreError> {
+        let unreachable = |cause| StoreError::Unreachable {
+            path: self.place.clone(),
+            cause,
+        };
+        let Some(runtime) = &self.runtime else {
+            return Err(unreachable(Arc::new(Silent)));
+        };
+        let (config, place) = (self.config.clone(), self.place.clone());
+        let connecting = runtime.spawn(async move { connection(&config, &place, migrate).await });
+        match pollster::block_on(connecting) {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(Trouble::Store(error))) => Err(error),
+            Ok(Err(Trouble::Sql(error))) => Err(unreachable(Arc::new(error))),
+            Ok(Err(Trouble::Silent)) => Err(unreachable(Arc::new(Silent))),
+            Err(error) => Err(unreachable(Arc::new(error))),
+        }
+    }
+}
+
+/// Runs on the runtime, which goes on moving the connection's bytes.
+async fn connection(config: &Config, place: &Path, migrate: bool) -> Result<Connection, Trouble> {
+    // The library's limit is for the first packet of each address only.
+    let connecting = tokio::time::timeout(CONNECT * 2, config.connect(NoTls));
+    let (mut client, connection) = connecting.await.map_err(|_| Trouble::Silent)??;
+    // Its end, whatever the reason, shows at the client.
+    tokio::spawn(connection);
+    client.batch_execute(SESSION).await?;
+    let durable = "SELECT current_setting('fsync') = 'on'";
+    if !client
+        .query_one(durable, &[])
+        .await?
+        .try_get::<_, bool>(0)?
+    {
+        return Err(Trouble::Store(StoreError::NotDurable {
+            path: place.to_path_buf(),
+            setting: "fsync",
+        }));
+    }
+    if migrate {
+        schema::migrate(&mut client, place).await?;
+    }
+    schema::check(&client, place).await?;
+    let statements = Statements::prepare(&client).await?;
+    Ok(Connection { client, statements })
+}
+
+fn shown(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(directory) => directory.display().to_string(),
+    });
+    let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+    let hosts: Vec<_> = hosts.chain(addresses).collect();
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    // Where no database is named, it has the user's name.
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("");
+    format!("postgres://{}:{port}/{database}", hosts.join(","))
+}

@@ -1,0 +1,234 @@
+//! A store in a PostgreSQL database.
+
+mod connection;
+mod scan;
+mod schema;
+mod write;
+
+use self::connection::{Connection, Server, Sql};
+use super::{
+    Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
+    group::{Cause, Group, Groups},
+};
+use std::{
+    cell::Cell,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// How many groups are written at once, each on a connection of its own: while the server writes one to disk, it can
+/// work on the next.
+const LANES: usize = 2;
+
+/// How many connections without work are kept.
+const IDLE: usize = 4;
+
+/// A [`Store`] in a PostgreSQL database, for any number of processes at once. Each write is committed before it returns,
+/// with those of other threads that came at the same time.
+///
+/// The rows are in the table `cheque_rows`, the format of the tables in `cheque_store`, both in the first schema of the
+/// search path that the role may use. They hold secrets.
+///
+/// A handle has one connection for single reads, two for writes and one more for each scan under way, made when needed.
+/// A connection that was lost is made anew by the next call. A write that was on its way then is
+/// [`StoreError::Unknown`]; a read is repeated once.
+///
+/// Does not encrypt the connection: reach a server on another machine through a tunnel or a private network. Needs
+/// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
+/// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
+/// refused, `synchronous_commit = off` is overruled for these connections.
+#[derive(Debug)]
+pub struct Postgres {
+    reader: Mutex<Option<Arc<Connection>>>,
+    idle: Mutex<Vec<Connection>>,
+    groups: Groups,
+    server: Server,
+}
+
+impl Postgres {
+    /// The newest format of the tables this library writes and reads.
+    pub const FORMAT: u32 = schema::FORMAT;
+
+    /// Opens the store at `address`, and makes its tables if there are none.
+    ///
+    /// `postgres://user:password@host:port/database`, or `postgres:///database?host=/var/run/postgresql&user=name` for a
+    /// local socket; the whole of libpq's syntax but TLS. Neither user nor password are ever shown by this library.
+    ///
+    /// Migrates older tables. Refuses newer ones, those of other programs, and servers that lose what they confirm.
+    pub fn open(address: &str) -> Result<Self, StoreError> {
+        let server = Server::new(address)?;
+        let first = server.open()?;
+        let store = Self {
+            reader: Mutex::new(Some(Arc::new(first))),
+            idle: Mutex::new(Vec::new()),
+            groups: Groups::new(LANES),
+            server,
+        };
+        check_whole(&store, store.server.place())?;
+        Ok(store)
+    }
+
+    /// Where the database is: host, port and name, without user and password.
+    pub fn place(&self) -> &Path {
+        self.server.place()
+    }
+
+    /// The connection for single reads, which all of them share.
+    fn reader(&self) -> Result<Arc<Connection>, StoreError> {
+        let mut reader = lock(&self.reader);
+        match &*reader {
+            Some(open) if !open.client.is_closed() => Ok(open.clone()),
+            _ => Ok(reader.insert(Arc::new(self.server.connect()?)).clone()),
+        }
+    }
+
+    /// Another connection for single reads than the one that was lost.
+    fn reader_after(&self, lost: &Arc<Connection>) -> Result<Arc<Connection>, StoreError> {
+        let mut reader = lock(&self.reader);
+        if reader.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
+            *reader = None;
+        }
+        drop(reader);
+        self.reader()
+    }
+
+    /// A connection that nobody else uses.
+    fn take(&self) -> Result<Connection, StoreError> {
+        let mut idle = lock(&self.idle);
+        while let Some(connection) = idle.pop() {
+            if !connection.client.is_closed() {
+                return Ok(connection);
+            }
+        }
+        drop(idle);
+        self.server.connect()
+    }
+
+    /// Keeps a connection without a transaction for others.
+    fn give_back(&self, connection: Connection) {
+        let mut idle = lock(&self.idle);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn commit(&self, group: &Group<'_>) -> Vec<Result<Swap, StoreError>> {
+        let connection = match self.take() {
+            Ok(connection) => connection,
+            Err(error) => {
+                let cause: Cause = match error {
+                    StoreError::Unreachable { cause, .. } => cause,
+                    other => Arc::new(other),
+                };
+                let unreachable = |_| {
+                    Err(StoreError::Unreachable {
+                        path: self.place().to_path_buf(),
+                        cause: cause.clone(),
+                    })
+                };
+                return group.iter().map(unreachable).collect();
+            }
+        };
+        match pollster::block_on(write::commit(&connection, group)) {
+            Ok(swaps) => {
+                self.give_back(connection);
+                swaps.into_iter().map(Ok).collect()
+            }
+            Err(error) => {
+                let cause: Cause = Arc::new(error);
+                let each = group.iter();
+                each.map(|_| Err(self.unknown(cause.clone()))).collect()
+            }
+        }
+    }
+
+    fn unknown(&self, cause: Cause) -> StoreError {
+        StoreError::Unknown {
+            path: self.place().to_path_buf(),
+            cause,
+        }
+    }
+
+    fn failed(&self, error: Sql) -> StoreError {
+        StoreError::Engine {
+            path: self.place().to_path_buf(),
+            source: error.into(),
+        }
+    }
+
+    fn try_get(
+        &self,
+        reader: &Connection,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, Sql> {
+        let query = async {
+            let statement = &reader.statements.get;
+            let row = reader
+                .client
+                .query_opt(statement, &[&table.name(), &key])
+                .await?;
+            row.map(|row| row.try_get(0)).transpose()
+        };
+        pollster::block_on(query).map_err(Sql)
+    }
+
+    fn try_scan(
+        &self,
+        tables: &[Table],
+        prefix: &[u8],
+        each: &mut VisitAll<'_>,
+    ) -> Result<(), StoreError> {
+        let mut connection = self.take()?;
+        let begun = Cell::new(false);
+        let mut each = |table: Table, key: &[u8], value: &[u8]| {
+            begun.set(true);
+            each(table, key, value)
+        };
+        let first = scan::scan(&mut connection, tables, prefix, &mut each);
+        match pollster::block_on(first).map_err(Sql) {
+            // The connection had been lost before.
+            Err(error) if error.is_loss() && !begun.get() => {
+                connection = self.server.connect()?;
+                let again = scan::scan(&mut connection, tables, prefix, &mut each);
+                pollster::block_on(again).map_err(|error| self.failed(Sql(error)))?;
+            }
+            result => result.map_err(|error| self.failed(error))?,
+        }
+        self.give_back(connection);
+        Ok(())
+    }
+}
+
+impl Store for Postgres {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let reader = self.reader()?;
+        match self.try_get(&reader, table, key) {
+            Err(error) if error.is_loss() => {
+                let reader = self.reader_after(&reader)?;
+                let again = self.try_get(&reader, table, key);
+                again.map_err(|error| self.failed(error))
+            }
+            result => result.map_err(|error| self.failed(error)),
+        }
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let commit = |group: &Group<'_>| self.commit(group);
+        self.groups
+            .swap(changes, commit, |cause| self.unknown(cause))
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.try_scan(&[table], prefix, &mut |_, key, value| each(key, value))
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.try_scan(&Table::ALL, &[], each)
+    }
+}
+
+/// Nothing panics under these locks that would leave half of something.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,54 @@
+//! Scans in chunks, so that no more than a few rows are in memory.
+
+use super::connection::Connection;
+use crate::store::{Table, VisitAll};
+use std::ops::ControlFlow;
+use tokio_postgres::IsolationLevel;
+
+/// About how much one chunk takes, and how many rows it has at most.
+const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_ROWS: usize = 4096;
+
+/// Calls `each` with all rows of the tables whose keys start with `prefix`, as of one moment.
+pub(super) async fn scan(
+    connection: &mut Connection,
+    tables: &[Table],
+    prefix: &[u8],
+    each: &mut VisitAll<'_>,
+) -> Result<(), tokio_postgres::Error> {
+    let statement = connection.statements.scan.clone();
+    let transaction = connection
+        .client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    'tables: for table in tables {
+        let name = table.name();
+        let rows = transaction.bind(&statement, &[&name, &prefix]).await?;
+        // One at first: the values of some tables are large.
+        let mut count = 1;
+        loop {
+            let limit = i32::try_from(count).unwrap_or(i32::MAX);
+            let chunk = transaction.query_portal(&rows, limit).await?;
+            let mut bytes = 0;
+            for row in &chunk {
+                let (key, value): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+                bytes += key.len() + value.len();
+                if !key.starts_with(prefix) {
+                    continue 'tables;
+                }
+                if let ControlFlow::Break(()) = each(*table, key, value) {
+                    break 'tables;
+                }
+            }
+            if chunk.len() < count {
+                break;
+            }
+            let fitting = CHUNK_BYTES * count / bytes.max(1);
+            count = fitting.clamp(1, CHUNK_ROWS).min(count * 4);
+        }
+    }
+    transaction.rollback().await
+}

@@ -1,0 +1,109 @@
+//! The tables, and how they came to be what they are.
+
+use super::connection::{Sql, Trouble};
+use crate::store::StoreError;
+use std::path::Path;
+use tokio_postgres::{Client, error::SqlState};
+
+/// Each step brings the tables from the format of its position to the next. A released step never changes.
+///
+/// `value` is kept as it is: metas and salts do not compress, and trying costs time. Free space in a page lets a new
+/// value stay on the page of the old one, so that no index is touched.
+const STEPS: [&str; 1] = ["CREATE TABLE cheque_rows (
+        tab text COLLATE \"C\" NOT NULL,
+        key bytea NOT NULL,
+        value bytea NOT NULL,
+        PRIMARY KEY (tab, key)
+    ) WITH (fillfactor = 70);
+    ALTER TABLE cheque_rows ALTER COLUMN value SET STORAGE EXTERNAL;"];
+
+/// The newest format of the tables this library writes and reads.
+pub(super) const FORMAT: u32 = STEPS.len() as u32;
+
+/// Held while the tables are made or changed. Any number would do, if all programs agree on it.
+const LOCK: i64 = 0x6368_6571_7565;
+
+/// Makes the tables, or brings them to the newest format. Refuses those of newer and of other programs.
+pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Trouble> {
+    let transaction = client.transaction().await?;
+    // Workers that start together do it one after the other.
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    let there = "SELECT to_regclass('cheque_store') IS NULL, to_regclass('cheque_rows') IS NULL";
+    let there = transaction.query_one(there, &[]).await?;
+    let found = match (there.try_get(0)?, there.try_get(1)?) {
+        (false, _) => format(transaction.client(), place).await?,
+        (true, false) => return Err(foreign(place)),
+        (true, true) => {
+            let make = "CREATE TABLE cheque_store (
+                    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+                    format integer NOT NULL
+                );
+                INSERT INTO cheque_store (format) VALUES (0);";
+            transaction.batch_execute(make).await?;
+            0
+        }
+    };
+    if found < FORMAT {
+        for step in STEPS.iter().skip(found as usize) {
+            transaction.batch_execute(step).await?;
+        }
+        let mark = format!("UPDATE cheque_store SET format = {FORMAT}");
+        transaction.batch_execute(&mark).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Refuses tables that are not of the format of this program. They may change between two connections.
+pub(super) async fn check(client: &Client, place: &Path) -> Result<(), Trouble> {
+    match format(client, place).await? {
+        FORMAT => Ok(()),
+        _ => Err(foreign(place)),
+    }
+}
+
+/// The format of the tables that are there.
+async fn format(client: &Client, place: &Path) -> Result<u32, Trouble> {
+    let rows = client
+        .query("SELECT format::bigint FROM cheque_store", &[])
+        .await;
+    let rows = match rows {
+        Err(error) if is_other_table(&error) => return Err(foreign(place)),
+        rows => rows?,
+    };
+    let [row] = &rows[..] else {
+        return Err(foreign(place));
+    };
+    let found: i64 = row.try_get(0)?;
+    let found = u32::try_from(found).map_err(|_| foreign(place))?;
+    if found > FORMAT {
+        return Err(Trouble::Store(StoreError::Newer {
+            path: place.to_path_buf(),
+            found,
+            known: FORMAT,
+        }));
+    }
+    Ok(found)
+}
+
+fn is_other_table(error: &tokio_postgres::Error) -> bool {
+    let other = [
+        &SqlState::UNDEFINED_COLUMN,
+        &SqlState::UNDEFINED_TABLE,
+        &SqlState::CANNOT_COERCE,
+    ];
+    error.code().is_some_and(|code| other.contains(&code))
+}
+
+fn foreign(place: &Path) -> Trouble {
+    Trouble::Store(StoreError::Foreign {
+        path: place.to_path_buf(),
+    })
+}
+
+impl From<tokio_postgres::Error> for Trouble {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Sql(Sql(error))
+    }
+}

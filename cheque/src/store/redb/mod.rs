@@ -1,0 +1,328 @@
+//! The default store: one redb file.
+
+mod file;
+
+use self::file::{open_file, sync_directory};
+use super::{
+    Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
+    group::{Cause, Group, Groups},
+};
+use ::redb::{
+    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
+    backends::FileBackend,
+};
+use std::{
+    io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The newest file format this library writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Tells a cheque store from the redb files of other programs.
+const ABOUT: TableDefinition<'static, &str, u32> = TableDefinition::new("cheque-store");
+const FORMAT_KEY: &str = "format";
+const CACHE_BYTES: usize = 64 << 20;
+
+type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+const fn rows(table: Table) -> Rows {
+    TableDefinition::new(table.name())
+}
+
+/// A [`Store`] in one file, for one process at a time. Each write is on disk before it returns, in one transaction with
+/// those of other threads that came at the same time; a process killed at any moment leaves the file as of its last
+/// write.
+#[derive(Debug)]
+pub struct Redb {
+    database: Database,
+    path: PathBuf,
+    /// The engine has one writer.
+    groups: Groups,
+}
+
+impl Redb {
+    /// Opens the store at `path`, or creates it and its directory, readable by its owner alone.
+    ///
+    /// Refuses a file that another process has open, one that another program made, and one in a newer format.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        let backend = open_file(&path)
+            .and_then(|file| FileBackend::new(file).map_err(io::Error::other))
+            .map_err(|source| StoreError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        let store = Self::open_on(backend, &path)?;
+        sync_directory(&path).map_err(|source| StoreError::Io { path, source })?;
+        Ok(store)
+    }
+
+    /// Opens the store that `backend` holds, or makes one if it holds nothing. Errors call it `name`.
+    ///
+    /// For storage that is no file, and for tests that cause faults. Does not check that nobody else uses the storage
+    /// unless the backend has locks.
+    pub fn open_on(
+        backend: impl StorageBackend,
+        name: impl Into<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let path = name.into();
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(backend)
+            .map_err(|error| opening(&path, error))?;
+        let groups = Groups::new(1);
+        let store = Self {
+            database,
+            path,
+            groups,
+        };
+        store.check_format()?;
+        check_whole(&store, &store.path)?;
+        Ok(store)
+    }
+
+    /// The store's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Marks a file without any table as ours; the mark and all tables appear together.
+    fn check_format(&self) -> Result<(), StoreError> {
+        let failed = |error: ::redb::Error| self.failed(error);
+        let read = self.database.begin_read().map_err(|e| failed(e.into()))?;
+        let mut tables = read.list_tables().map_err(|e| failed(e.into()))?;
+        if tables.next().is_none() {
+            return self.mark();
+        }
+        let about = match read.open_table(ABOUT) {
+            Ok(about) => about,
+            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
+                return Err(self.foreign());
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        let found = about.get(FORMAT_KEY).map_err(|e| failed(e.into()))?;
+        match found.map(|format| format.value()) {
+            None => Err(self.foreign()),
+            Some(found) if found > FORMAT => Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+                known: FORMAT,
+            }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn mark(&self) -> Result<(), StoreError> {
+        let make = || -> Result<(), ::redb::Error> {
+            let write = self.database.begin_write()?;
+            write.open_table(ABOUT)?.insert(FORMAT_KEY, FORMAT)?;
+            for table in Table::ALL {
+                write.open_table(rows(table))?;
+            }
+            write.commit()?;
+            Ok(())
+        };
+        make().map_err(|error| self.failed(error))
+    }
+
+    fn foreign(&self) -> StoreError {
+        StoreError::Foreign {
+            path: self.path.clone(),
+        }
+    }
+
+    fn failed(&self, error: ::redb::Error) -> StoreError {
+        let path = self.path.clone();
+        match error {
+            ::redb::Error::Io(source) => StoreError::Io { path, source },
+            ::redb::Error::Corrupted(detail) => StoreError::Damaged {
+                path,
+                detail: detail.into(),
+            },
+            other => StoreError::Engine {
+                path,
+                source: other.into(),
+            },
+        }
+    }
+
+    /// Nothing tells which of the writes of a failed commit are there.
+    fn unknown(&self, cause: Cause) -> StoreError {
+        StoreError::Unknown {
+            path: self.path.clone(),
+            cause,
+        }
+    }
+
+    fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ::redb::Error> {
+        let read = self.database.begin_read()?;
+        let rows = match read.open_table(rows(table)) {
+            // Made by its first row.
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            rows => rows?,
+        };
+        let found = rows.get(key)?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+
+    /// Makes the swaps that find what they expect, one after the other, in one durable transaction.
+    fn try_commit(&self, group: &Group<'_>) -> Result<Vec<Swap>, ::redb::Error> {
+        let mut write = self.database.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        let mut tables = OpenTables::default();
+        let swaps = group.iter().map(|changes| tables.swap(&write, changes));
+        let swaps = swaps.collect::<Result<Vec<_>, _>>()?;
+        drop(tables);
+        if swaps.contains(&Swap::Done) {
+            write.commit()?;
+        } else {
+            write.abort()?;
+        }
+        Ok(swaps)
+    }
+
+    fn try_scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        each: &mut Visit<'_>,
+    ) -> Result<(), ::redb::Error> {
+        let read = self.database.begin_read()?;
+        let _ = visit(&read, table, prefix, each)?;
+        Ok(())
+    }
+
+    fn try_scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), ::redb::Error> {
+        let read = self.database.begin_read()?;
+        for table in Table::ALL {
+            let mut each = |key: &[u8], value: &[u8]| each(table, key, value);
+            if visit(&read, table, &[], &mut each)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for Redb {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(table, key).map_err(|error| self.failed(error))
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let commit = |group: &Group<'_>| match self.try_commit(group) {
+            Ok(swaps) => swaps.into_iter().map(Ok).collect(),
+            Err(error) => {
+                let cause: Cause = Arc::new(error);
+                let each = group.iter();
+                each.map(|_| Err(self.unknown(cause.clone()))).collect()
+            }
+        };
+        self.groups
+            .swap(changes, commit, |cause| self.unknown(cause))
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.try_scan(table, prefix, each)
+            .map_err(|error| self.failed(error))
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.try_scan_all(each).map_err(|error| self.failed(error))
+    }
+}
+
+fn visit(
+    read: &ReadTransaction,
+    table: Table,
+    prefix: &[u8],
+    each: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, ::redb::Error> {
+    let rows = match read.open_table(rows(table)) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(ControlFlow::Continue(())),
+        rows => rows?,
+    };
+    for row in rows.range(prefix..)? {
+        let (key, value) = row?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        if each(key.value(), value.value()).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The tables of one transaction, each opened once.
+#[derive(Default)]
+struct OpenTables<'t>([Option<OpenTable<'t>>; TABLES]);
+
+type OpenTable<'t> = ::redb::Table<'t, &'static [u8], &'static [u8]>;
+
+const TABLES: usize = Table::ALL.len() + 1;
+
+impl<'t> OpenTables<'t> {
+    /// Makes the changes of one swap after all of them were found to fit, so that nothing has to be undone.
+    fn swap(
+        &mut self,
+        write: &'t WriteTransaction,
+        changes: &[Change<'_>],
+    ) -> Result<Swap, ::redb::Error> {
+        for (index, change) in changes.iter().enumerate() {
+            let found = self.table(write, change.table)?.get(change.key)?;
+            let found = found.as_ref().map(|value| value.value());
+            if found != change.old {
+                let found = found.map(<[u8]>::to_vec);
+                return Ok(Swap::Conflict { index, found });
+            }
+        }
+        for change in changes {
+            let table = self.table(write, change.table)?;
+            match change.new {
+                Some(new) => table.insert(change.key, new)?,
+                None => table.remove(change.key)?,
+            };
+        }
+        Ok(Swap::Done)
+    }
+
+    fn table(
+        &mut self,
+        write: &'t WriteTransaction,
+        table: Table,
+    ) -> Result<&mut OpenTable<'t>, ::redb::Error> {
+        let slot = &mut self.0[table as usize];
+        match slot {
+            Some(open) => Ok(open),
+            None => Ok(slot.insert(write.open_table(rows(table))?)),
+        }
+    }
+}
+
+fn opening(path: &Path, error: DatabaseError) -> StoreError {
+    let path = path.to_path_buf();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path },
+        // How the engine reports a file that does not start with its magic number.
+        DatabaseError::Storage(StorageError::Io(source))
+            if source.kind() == io::ErrorKind::InvalidData =>
+        {
+            StoreError::Foreign { path }
+        }
+        DatabaseError::Storage(StorageError::Io(source)) => StoreError::Io { path, source },
+        DatabaseError::Storage(StorageError::Corrupted(detail)) => StoreError::Damaged {
+            path,
+            detail: detail.into(),
+        },
+        other => StoreError::Engine {
+            path,
+            source: other.into(),
+        },
+    }
+}

@@ -1,0 +1,17 @@
+//! What every store must do, run against all of them, and what each adds.
+
+#![cfg(all(feature = "redb", unix))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod backup;
+mod conformance;
+mod faults;
+mod file;
+#[cfg(feature = "postgres")]
+mod host;
+mod kills;
+#[cfg(feature = "postgres")]
+#[path = "../postgres/mod.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod shared;

@@ -1,0 +1,230 @@
+//! A composer as bytes: one version byte, then one RLP list.
+//!
+//! What the fee's buckets hold follows from what is spent of each allowance, and is not stored.
+
+use super::{
+    composer::{Allowance, Composer, Member, OpenDeposit, Plan},
+    meter::Meter,
+};
+use crate::id::NodeId;
+use alloy_rlp::{Bytes, RlpDecodable, RlpEncodable};
+use std::collections::BTreeMap;
+
+const VERSION: u8 = 1;
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct Record {
+    round: u64,
+    waiting_until_s: u64,
+    /// None or one.
+    plans: Vec<PlanRecord>,
+    futures: Vec<FutureRecord>,
+    deposits: Vec<DepositRecord>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct PlanRecord {
+    since_s: u64,
+    members: Vec<MemberRecord>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct MemberRecord {
+    node: Bytes,
+    future: u128,
+    carried: u128,
+    amount: u128,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct FutureRecord {
+    node: Bytes,
+    future: u128,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct DepositRecord {
+    id: [u8; 32],
+    end_block: u64,
+    fee: u128,
+    allowances: Vec<AllowanceRecord>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AllowanceRecord {
+    node: Bytes,
+    total: u128,
+    spent: u128,
+    closed: bool,
+}
+
+/// Why stored bytes are no composer. State that decides about money is never guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadComposerError {
+    /// A later version of this library wrote them.
+    #[error(
+        "the stored composer has version {found}, and this program reads version {VERSION}: use a newer program"
+    )]
+    Version {
+        /// The bytes' version.
+        found: u8,
+    },
+    /// They are damaged.
+    #[error("the stored composer is damaged ({length} bytes): restore the store from a backup")]
+    Damaged {
+        /// How many there are.
+        length: usize,
+    },
+}
+
+impl<Id: NodeId> Composer<Id> {
+    /// The bytes to store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let members = |plan: &Plan<Id>| -> Vec<MemberRecord> {
+            let members = plan.members.iter();
+            members
+                .map(|(id, member)| MemberRecord {
+                    node: bytes(id),
+                    future: member.future,
+                    carried: member.carried,
+                    amount: member.amount,
+                })
+                .collect()
+        };
+        let plan = self.plan.iter().map(|plan| PlanRecord {
+            since_s: plan.since_s,
+            members: members(plan),
+        });
+        let futures = self.futures.iter().map(|(id, &future)| FutureRecord {
+            node: bytes(id),
+            future,
+        });
+        let record = Record {
+            round: self.round,
+            waiting_until_s: self.waiting_until_s,
+            plans: plan.collect(),
+            futures: futures.collect(),
+            deposits: self.deposits.iter().map(deposit_record).collect(),
+        };
+        let mut bytes = vec![VERSION];
+        bytes.append(&mut alloy_rlp::encode(&record));
+        bytes
+    }
+
+    /// Reads what [`Composer::to_bytes`] wrote. The bytes must come from the host's own store.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadComposerError`]
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadComposerError> {
+        let length = bytes.len();
+        let damaged = LoadComposerError::Damaged { length };
+        let (&found, rest) = bytes.split_first().ok_or(damaged)?;
+        if found != VERSION {
+            return Err(LoadComposerError::Version { found });
+        }
+        let record = alloy_rlp::decode_exact::<Record>(rest).map_err(|_| damaged)?;
+        load(record).ok_or(damaged)
+    }
+}
+
+fn deposit_record<Id: NodeId>(open: &OpenDeposit<Id>) -> DepositRecord {
+    let allowances = open.allowances.iter();
+    DepositRecord {
+        id: open.id,
+        end_block: open.end_block,
+        fee: open.meter.fee(),
+        allowances: allowances
+            .map(|(id, allowance)| AllowanceRecord {
+                node: bytes(id),
+                total: allowance.total,
+                spent: allowance.spent,
+                closed: allowance.closed,
+            })
+            .collect(),
+    }
+}
+
+fn load<Id: NodeId>(record: Record) -> Option<Composer<Id>> {
+    if record.plans.len() > 1 {
+        return None;
+    }
+    let plan = record.plans.into_iter().next();
+    Some(Composer {
+        round: record.round,
+        waiting_until_s: record.waiting_until_s,
+        plan: match plan {
+            Some(plan) => Some(load_plan(plan)?),
+            None => None,
+        },
+        futures: by_node(record.futures.into_iter().map(|of| (of.node, of.future)))?,
+        deposits: record
+            .deposits
+            .into_iter()
+            .map(load_deposit)
+            .collect::<Option<_>>()?,
+        revision: 0,
+    })
+}
+
+fn load_plan<Id: NodeId>(plan: PlanRecord) -> Option<Plan<Id>> {
+    let members = plan.members.into_iter().map(|of| {
+        let member = Member {
+            future: of.future,
+            carried: of.carried,
+            amount: of.amount,
+        };
+        (of.node, member)
+    });
+    let members: BTreeMap<Id, Member> = by_node(members)?;
+    sum(members.values().map(|member| member.amount))?;
+    Some(Plan {
+        since_s: plan.since_s,
+        members,
+    })
+}
+
+fn load_deposit<Id: NodeId>(deposit: DepositRecord) -> Option<OpenDeposit<Id>> {
+    let allowances = deposit.allowances.into_iter().map(|of| {
+        let allowance = Allowance {
+            total: of.total,
+            spent: of.spent,
+            closed: of.closed,
+        };
+        (of.node, allowance)
+    });
+    let allowances: BTreeMap<Id, Allowance> = by_node(allowances)?;
+    let size = sum(allowances.values().map(|allowance| allowance.total))?;
+    let mut meter = Meter::new(deposit.fee, size);
+    for allowance in allowances.values() {
+        if allowance.spent > allowance.total {
+            return None;
+        }
+        meter.cover(allowance.total, 0, allowance.spent);
+    }
+    Some(OpenDeposit {
+        id: deposit.id,
+        end_block: deposit.end_block,
+        meter,
+        allowances,
+    })
+}
+
+/// `None` if an id is not one, or there twice.
+fn by_node<Id: NodeId, V>(
+    rows: impl ExactSizeIterator<Item = (Bytes, V)>,
+) -> Option<BTreeMap<Id, V>> {
+    let count = rows.len();
+    let id = |(node, value): (Bytes, V)| Some((Id::try_from(node.as_ref()).ok()?, value));
+    let found: BTreeMap<Id, V> = rows.map(id).collect::<Option<_>>()?;
+    (found.len() == count).then_some(found)
+}
+
+fn sum(mut amounts: impl Iterator<Item = u128>) -> Option<u128> {
+    amounts.try_fold(0u128, |sum, amount| sum.checked_add(amount))
+}
+
+fn bytes(id: &impl NodeId) -> Bytes {
+    Bytes::copy_from_slice(id.as_ref())
+}

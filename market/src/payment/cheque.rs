@@ -1,0 +1,86 @@
+//! Payment by probabilistic cheques, as the crate `cheque` judges them.
+
+use super::{Incoming, Offer, PaymentReceiver};
+use alloy_primitives::Address;
+use cheque::{Bank, Meta, MetaError, Policy, Proof, Rejection, View, WireError};
+
+const IDENTITY: &str = "cheque/1";
+
+/// The provider's end: one bank, one token.
+#[derive(Clone, Debug)]
+pub struct ChequeReceiver {
+    bank: Bank,
+    token: Address,
+    policy: Policy,
+}
+
+/// Why a cheque does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChequeRejection {
+    /// The bytes are no proof of payment.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The stored meta cannot be read.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// The policy rejects it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+}
+
+impl ChequeReceiver {
+    /// Accepts cheques by `policy`, of its banks and tokens only `bank` and `token`. A policy without them accepts none.
+    pub fn new(bank: Bank, token: Address, mut policy: Policy) -> Self {
+        policy.banks.retain(|known| *known == bank);
+        policy.tokens.retain(|known, _| *known == token);
+        Self {
+            bank,
+            token,
+            policy,
+        }
+    }
+}
+
+impl PaymentReceiver for ChequeReceiver {
+    type View = View;
+    type Error = ChequeRejection;
+
+    fn offer(&self) -> Offer {
+        Offer {
+            identity: IDENTITY.into(),
+            chain_id: self.bank.chain_id(),
+            bank: Some(self.bank.address()),
+            token: self.token,
+        }
+    }
+
+    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ChequeRejection> {
+        let deposit = Proof::decode(proof)?.deposit_id();
+        let bank = self.bank.address();
+        Ok([
+            bank.as_slice(),
+            deposit.0.as_slice(),
+            self.policy.payee.as_slice(),
+        ]
+        .concat())
+    }
+
+    fn receive_payment(
+        &self,
+        from: Address,
+        proof: &[u8],
+        old_meta: Option<&[u8]>,
+        view: &View,
+    ) -> Result<Incoming, ChequeRejection> {
+        let proof = Proof::decode(proof)?;
+        let old = old_meta.map(Meta::from_bytes).transpose()?;
+        let received =
+            cheque::receive_payment(Some(from), &proof, old.as_ref(), view, &self.policy)?;
+        Ok(Incoming {
+            value: received.value().get(),
+            credit_to: received.credit_to(),
+            new_meta: received.meta().to_bytes(),
+        })
+    }
+}

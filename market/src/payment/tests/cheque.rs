@@ -1,0 +1,75 @@
+use super::*;
+use ::cheque::*;
+
+#[test]
+fn a_cheque_is_worth_what_its_payee_says_and_counts_once() {
+    let key = SigningKey::from_bytes(&[7; 32]).unwrap();
+    let allowances = [
+        (PAYEE, Amount::new(3_000_000)),
+        (TOKEN, Amount::new(1_000_000)),
+    ];
+    let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32])).unwrap();
+    let bank = Bank::new(1, Address::repeat_byte(0xba));
+    let deposit = Deposit {
+        payer: CUSTOMER,
+        signer: key.address(),
+        token: Address::ZERO,
+        lane: 1,
+        amount: tree.total().get(),
+        minPayout: 500_000,
+        drawBlock: 21_000_000,
+        lastRedeemBlock: 21_000_000 + HISTORY_WINDOW,
+        root: tree.root(),
+    };
+    let id = bank.deposit_id(&deposit);
+    let context = ChequeContext {
+        key: &key,
+        bank: &bank,
+        deposit: id,
+        payee: PAYEE,
+    };
+    let account = Account::new(Amount::new(3_000_000));
+    let account = account.write_cheque(Amount::new(20_000), &context).unwrap();
+    let proof = Proof::Opening(Box::new(Opening {
+        bank,
+        deposit,
+        payee: PAYEE,
+        allowance: tree.proof(PAYEE).unwrap(),
+        cheque: *account.newest().unwrap(),
+    }));
+    let view = View {
+        head: 20_999_000,
+        head_time: 1_700_000_000,
+        now: 1_700_000_003,
+        purse: Purse::Open(id).word(),
+        redeem_cost: Some(Amount::new(1_000)),
+        exposure: Amount::ZERO,
+    };
+    let policy = Policy::new(PAYEE, bank, ChainProfile::of(1).unwrap());
+    let receiver = ChequeReceiver::new(bank, Address::ZERO, policy);
+    let store = Memory::new();
+    let receive = |from| {
+        let mut batch = Batch::new();
+        let proof = proof.encode();
+        let received = store_received(&receiver, &store, PREFIX, from, &proof, &view, &mut batch);
+        store.write(&batch).unwrap();
+        received
+    };
+    assert!(matches!(
+        receive(CUSTOMER),
+        Err(ReceiveError::Rejected(ChequeRejection::Rejected(
+            Rejection::WrongFrom { .. }
+        )))
+    ));
+    let incoming = receive(key.address()).unwrap();
+    assert_eq!(
+        (incoming.value, incoming.credit_to),
+        (19_960, key.address())
+    );
+    assert!(matches!(
+        receive(key.address()),
+        Err(ReceiveError::Rejected(ChequeRejection::Rejected(
+            Rejection::Replay
+        )))
+    ));
+}

@@ -1,0 +1,197 @@
+#[cfg(feature = "cheque")]
+mod cheque;
+
+use super::*;
+use crate::{
+    balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
+    store::Memory,
+};
+use alloy_primitives::B256;
+use std::sync::Arc;
+
+const PREFIX: &[u8] = b"market:";
+const CUSTOMER: Address = Address::repeat_byte(0xc0);
+const PAYEE: Address = Address::repeat_byte(0xa1);
+const TOKEN: Address = Address::repeat_byte(0x70);
+
+fn receiver() -> TransferReceiver {
+    TransferReceiver::new(TransferTerms {
+        chain_id: 1,
+        token: TOKEN,
+        payee: PAYEE,
+        confirmations: 12,
+    })
+}
+
+fn transfer() -> Transfer {
+    Transfer {
+        transaction: B256::repeat_byte(7),
+        index: 3,
+        from: CUSTOMER,
+        to: PAYEE,
+        token: TOKEN,
+        amount: 500,
+        block: 100,
+    }
+}
+
+fn judged(transfer: Transfer, head: u64) -> Result<Incoming, TransferRejection> {
+    let proof = self::transfer().proof();
+    let view = TransferView {
+        head,
+        transfer: Some(transfer),
+    };
+    receiver().receive_payment(CUSTOMER, &proof, None, &view)
+}
+
+#[test]
+fn a_transfer_is_worth_its_amount_to_whom_it_came_from() {
+    let incoming = judged(transfer(), 111).unwrap();
+    assert_eq!((incoming.value, incoming.credit_to), (500, CUSTOMER));
+}
+
+#[test]
+fn every_fact_of_a_transfer_is_checked() {
+    let other = Address::repeat_byte(9);
+    let right = transfer();
+    let (found, expected) = (other, PAYEE);
+    let wrong = TransferRejection::WrongPayee { found, expected };
+    assert_eq!(judged(Transfer { to: other, ..right }, 111), Err(wrong));
+    let (found, expected) = (other, CUSTOMER);
+    let wrong = TransferRejection::WrongFrom { found, expected };
+    assert_eq!(
+        judged(
+            Transfer {
+                from: other,
+                ..right
+            },
+            111
+        ),
+        Err(wrong)
+    );
+    let (found, expected) = (other, TOKEN);
+    let wrong = TransferRejection::WrongToken { found, expected };
+    assert_eq!(
+        judged(
+            Transfer {
+                token: other,
+                ..right
+            },
+            111
+        ),
+        Err(wrong)
+    );
+    let zero = judged(Transfer { amount: 0, ..right }, 111);
+    assert_eq!(zero, Err(TransferRejection::ZeroAmount));
+    let another = judged(Transfer { index: 4, ..right }, 111);
+    assert!(matches!(another, Err(TransferRejection::WrongView { .. })));
+}
+
+#[test]
+fn a_transfer_counts_from_its_last_confirmation_on() {
+    let rejection = |found| Err(TransferRejection::NotConfirmed { found, needed: 12 });
+    assert_eq!(judged(transfer(), 110), rejection(11));
+    assert_eq!(judged(transfer(), 99), rejection(0));
+    assert!(judged(transfer(), 111).is_ok());
+}
+
+#[test]
+fn what_is_no_proof_or_not_on_chain_is_rejected() {
+    for found in [0, 39, 41] {
+        let named = TransferReceiver::named(&vec![1; found]);
+        assert_eq!(named, Err(TransferRejection::Length { found }));
+    }
+    let view = TransferView {
+        head: 111,
+        transfer: None,
+    };
+    let judged = receiver().receive_payment(CUSTOMER, &transfer().proof(), None, &view);
+    assert!(matches!(judged, Err(TransferRejection::Unknown { .. })));
+}
+
+/// A provider's host: credits a transfer in the transaction that keeps its meta, after a restart.
+fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
+    let settings = BalanceSettings::default();
+    let mut tracker = BalanceTracker::open(Arc::clone(store), PREFIX, settings, 0).unwrap();
+    let view = TransferView {
+        head: 111,
+        transfer: Some(transfer()),
+    };
+    let mut rejection = None;
+    let added = tracker.operation(&CUSTOMER, None, 0, |balance| {
+        let proof = transfer().proof();
+        let batch = balance.also();
+        match store_received(&receiver(), store, PREFIX, CUSTOMER, &proof, &view, batch) {
+            Ok(incoming) => assert_eq!(incoming.value, 500),
+            Err(error) => rejection = Some(error.to_string()),
+        }
+        match rejection {
+            None => balance.add(tokens),
+            Some(_) => balance.add(0),
+        }
+    });
+    match rejection {
+        Some(rejection) => Err(rejection),
+        None => added
+            .map(|added| added.new)
+            .map_err(|error: ChangeBalanceError| error.to_string()),
+    }
+}
+
+#[test]
+fn a_transfer_is_credited_once_also_after_a_kill_and_a_restart() {
+    let store = Arc::new(Memory::new());
+    assert_eq!(credit(&store, 2_000_000), Ok(2_000_000));
+    let again = credit(&store, 2_000_000).unwrap_err();
+    assert!(again.contains("was credited before"), "{again}");
+}
+
+#[test]
+fn a_credit_that_fails_keeps_nothing_of_the_transfer() {
+    let store = Arc::new(Memory::new());
+    assert_eq!(credit(&store, i64::MAX), Ok(i64::MAX.unsigned_abs()));
+    let store = Arc::new(Memory::new());
+    let mut tracker =
+        BalanceTracker::open(Arc::clone(&store), PREFIX, BalanceSettings::default(), 0).unwrap();
+    tracker.add_balance(&CUSTOMER, i64::MAX, 0).unwrap();
+    drop(tracker);
+    assert!(
+        credit(&store, 1)
+            .unwrap_err()
+            .contains("a balance is at most")
+    );
+    let key = stored_key(PREFIX, &receiver().offer(), &transfer().proof());
+    assert_eq!(store.get(&key).unwrap(), None);
+}
+
+#[test]
+fn a_handshake_names_both_sides_of_what_differs() {
+    let bank = |byte| Some(Address::repeat_byte(byte));
+    let offer = |bank| Offer {
+        identity: "cheque/1".into(),
+        chain_id: 1,
+        bank,
+        token: TOKEN,
+    };
+    let mut modules = Receivers::new();
+    assert_eq!(modules.register(offer(bank(1)), "cheques"), None);
+    assert_eq!(modules.agree(&offer(bank(1))), Ok(&"cheques"));
+    let (ours, theirs) = (bank(1), bank(2));
+    let other_bank = Err(HandshakeError::Bank { ours, theirs });
+    assert_eq!(modules.agree(&offer(bank(2))), other_bank);
+    let mut other = offer(bank(1));
+    other.chain_id = 10;
+    let (ours, theirs) = (1, 10);
+    let other_chain = Err(HandshakeError::Chain { ours, theirs });
+    assert_eq!(modules.agree(&other), other_chain);
+    other = offer(bank(1));
+    other.token = PAYEE;
+    let (ours, theirs) = (TOKEN, PAYEE);
+    let other_token = Err(HandshakeError::Token { ours, theirs });
+    assert_eq!(modules.agree(&other), other_token);
+    let unknown = Err(HandshakeError::Module {
+        ours: vec!["cheque/1".into()],
+        theirs: "transfer/1".into(),
+    });
+    assert_eq!(modules.agree(&receiver().offer()), unknown);
+}
