@@ -26,9 +26,9 @@ BENCH_BUILD := cargo build --quiet --release --locked --target-dir $(BENCHES) --
 
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NEXTEST),yes)
-RUN_TESTS := cargo nextest run --workspace
+RUN_TESTS := cargo nextest run --workspace --all-features
 else
-RUN_TESTS := cargo test --workspace --lib --bins --tests
+RUN_TESTS := cargo test --workspace --all-features --lib --bins --tests
 endif
 
 .PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check bench \
@@ -66,7 +66,7 @@ test-contracts: setup ## Solidity tests on the release profile
 
 test-rust: setup ## Rust tests, documentation examples included
 	@tools/need anvil
-	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --doc $(CARGO_FLAGS)
+	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --all-features --doc $(CARGO_FLAGS)
 	@$(TIMED) 'core with k256' cargo test --quiet -p cheque --lib --no-default-features $(CARGO_FLAGS)
 	@$(TIMED) 'Rust tests' $(RUN_TESTS) $(CARGO_FLAGS)
 
@@ -90,9 +90,9 @@ lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc:
 	@FOUNDRY_OUT=cache/lint/out FOUNDRY_CACHE_PATH=cache/lint $(TIMED) 'forge lint' forge lint --severity high med low info --deny notes contracts/src
 	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
 	@$(TIMED) 'vectors' node tools/vectors.mjs --check
-	@$(TIMED) 'clippy' cargo clippy --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	@$(TIMED) 'clippy' cargo clippy --workspace --all-features --all-targets $(CARGO_FLAGS) -- -D warnings
 	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --test gas $(CARGO_FLAGS) -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --no-deps $(CARGO_FLAGS)
+	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --all-features --no-deps $(CARGO_FLAGS)
 
 bytecode: setup ## put the contract's bytecode where the Rust bindings embed it
 	@tools/need forge
