@@ -5,8 +5,8 @@ use crate::scene::address;
 use alloy_primitives::Address;
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Meta, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
-    store::{Store, Swap, Table, received_key},
+    MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    store::{Held, Metas, Replaced, Store, Swap, Table, received_key},
 };
 use std::{
     fs::OpenOptions,
@@ -62,7 +62,8 @@ pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
         for payer in &payers[..count] {
             payer.begin(&*store);
         }
-        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, cheque);
+        let metas = Metas::default();
+        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, &metas, cheque);
         per_second.push(flat_out(&payers[..count], pay));
         cpu.push(flat_out(&payers[..cores()], Payer::receive_in_memory));
     }
@@ -116,6 +117,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
     for payer in payers {
         payer.begin(store);
     }
+    let metas = Metas::default();
     let every = Duration::from_secs_f64(payers.len() as f64 / per_second);
     let ready = Barrier::new(payers.len());
     let pay = |number: usize, payer: &Payer| {
@@ -128,7 +130,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
                 break;
             }
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            payer.receive(store, cheque);
+            payer.receive(store, &metas, cheque);
             waits.push(due.elapsed());
             due += every;
         }
@@ -149,7 +151,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
 
 /// One payer with a deposit for the payee alone, as the payee sees it.
 pub struct Payer {
-    key: Vec<u8>,
+    key: MetaKey,
     /// The meta after the opening.
     stored: Vec<u8>,
     cheques: Vec<Vec<u8>>,
@@ -205,7 +207,11 @@ impl Payer {
             })
             .collect();
         let mut payer = Self {
-            key: received_key(bank.address(), id, payee).to_vec(),
+            key: MetaKey {
+                bank: bank.address(),
+                deposit: id,
+                payee,
+            },
             stored: Vec::new(),
             cheques,
             view: View {
@@ -224,7 +230,8 @@ impl Payer {
 
     /// The key and the value under which the payee has stored the opening.
     pub fn first(&self) -> (Vec<u8>, Vec<u8>) {
-        (self.key.clone(), self.stored.clone())
+        let key = received_key(self.key.bank, self.key.deposit, self.key.payee);
+        (key.to_vec(), self.stored.clone())
     }
 
     fn begin(&self, store: &dyn Store) {
@@ -236,24 +243,24 @@ impl Payer {
     }
 
     /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
-    fn receive(&self, store: &dyn Store, cheque: &[u8]) {
-        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
-        let new = self.judged(cheque, &old);
-        let swap = store
-            .compare_and_set(Table::Received, &self.key, Some(&old), &new)
-            .unwrap();
-        assert_eq!(swap, Swap::Done);
+    fn receive(&self, store: &dyn Store, metas: &Metas, cheque: &[u8]) {
+        let old = metas.recent(&self.key);
+        let old = old.or_else(|| metas.read(store, &self.key).unwrap());
+        let proof = Proof::decode(cheque).unwrap();
+        let new = self.judge(&proof, old.as_ref().map(Held::meta));
+        let replaced = metas.replace(store, &self.key, old.as_ref(), new);
+        assert_eq!(replaced.unwrap(), Replaced::Done);
     }
 
-    /// What of it is the CPU's alone.
+    /// What the CPU alone has to do where nothing is remembered: the same from the stored bytes to the new ones.
     fn receive_in_memory(&self, cheque: &[u8]) {
         black_box(self.judged(cheque, &self.stored));
     }
 
     /// Looks the deposit up and judges its first cheque, without storing it.
     pub fn look_up_and_judge(&self, store: &dyn Store) {
-        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
-        black_box(self.judged(&self.cheques[0], &old));
+        let old = store.get(Table::Received, &self.first().0).unwrap();
+        black_box(self.judged(&self.cheques[0], &old.unwrap()));
     }
 
     fn judged(&self, cheque: &[u8], old: &[u8]) -> Vec<u8> {

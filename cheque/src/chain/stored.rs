@@ -3,8 +3,8 @@
 use crate::{
     Account, AccountError, Amount, Bank, DepositId, Meta, MetaError, MetaKey,
     store::{
-        AllowanceList, Change, DepositRecord, RecordError, SentRecord, Store, StoreError, Swap,
-        Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
+        AllowanceList, Change, DepositRecord, MetasError, RecordError, SentRecord, Store,
+        StoreError, Swap, Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
     },
 };
 use alloy_primitives::Address;
@@ -29,6 +29,15 @@ pub enum StoredError {
     /// The runtime is being shut down.
     #[error("the program is being shut down")]
     ShuttingDown,
+}
+
+impl From<MetasError> for StoredError {
+    fn from(error: MetasError) -> Self {
+        match error {
+            MetasError::Store(error) => error.into(),
+            MetasError::Meta(error) => error.into(),
+        }
+    }
 }
 
 /// A [`Change`] that owns its parts.

@@ -12,6 +12,7 @@ mod error;
 #[cfg(any(feature = "redb", feature = "postgres"))]
 mod group;
 mod memory;
+mod metas;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod records;
@@ -26,6 +27,7 @@ pub use self::{
     backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
     error::StoreError,
     memory::Memory,
+    metas::{Held, Metas, MetasError, Replaced},
 };
 pub use records::{
     AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,

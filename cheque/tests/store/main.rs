@@ -10,6 +10,7 @@ mod file;
 #[cfg(feature = "postgres")]
 mod host;
 mod kills;
+mod metas;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;

@@ -9,7 +9,10 @@ pub use cash::{PlannedRedemption, RedeemOptions};
 pub use receive::{Accepted, ReceiveError};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};
-use crate::{DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
+use crate::{
+    DepositId, Meta, MetaKey, Policy, SigningKey,
+    store::{Metas, Store},
+};
 use book::Book;
 use std::{
     collections::HashSet,
@@ -37,6 +40,8 @@ pub struct Payee {
 struct Shared {
     view: Mutex<Option<Arc<Cached>>>,
     looking: tokio::sync::Mutex<()>,
+    /// Those of late, so that a payment is one write and no read.
+    metas: Metas,
     /// The deposits in the store.
     book: OnceCell<Mutex<Book>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
