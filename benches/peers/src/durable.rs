@@ -30,8 +30,10 @@ const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 pub struct Durable {
     /// Acknowledged payments a second, for each of [`PAYERS`].
     pub per_second: Vec<f64>,
-    /// What the CPU alone can do, one thread a core: the same without the store.
+    /// What the CPU alone can do, one thread a core: from the stored bytes to the new ones, without the store.
     pub cpu_per_second: f64,
+    /// The same where the old meta is remembered, as it is under this load.
+    pub cpu_remembering_per_second: f64,
     /// Of the slowest 1 % and of the median, in milliseconds, at half the load of the most payers.
     pub p50_millis: f64,
     pub p99_millis: f64,
@@ -55,7 +57,7 @@ pub fn syncs_per_second(directory: &Path) -> f64 {
 pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     let most = PAYERS[PAYERS.len() - 1];
     let payers: Vec<_> = (0..most).map(|number| Payer::new(number as u64)).collect();
-    let mut cpu = Vec::new();
+    let (mut cpu, mut cpu_remembering) = (Vec::new(), Vec::new());
     let mut per_second = Vec::new();
     for count in PAYERS {
         let store = open();
@@ -65,7 +67,9 @@ pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
         let metas = Metas::default();
         let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, &metas, cheque);
         per_second.push(flat_out(&payers[..count], pay));
-        cpu.push(flat_out(&payers[..cores()], Payer::receive_in_memory));
+        let few = &payers[..cores()];
+        cpu.push(flat_out(few, Payer::receive_in_memory));
+        cpu_remembering.push(flat_out(few, Payer::receive_remembering));
     }
     let half = per_second[per_second.len() - 1] / 2.0;
     let mut waits = paced(&*open(), &payers, half);
@@ -74,6 +78,7 @@ pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     Durable {
         per_second,
         cpu_per_second: median(cpu),
+        cpu_remembering_per_second: median(cpu_remembering),
         p50_millis: at(50),
         p99_millis: at(99),
     }
@@ -154,6 +159,7 @@ pub struct Payer {
     key: MetaKey,
     /// The meta after the opening.
     stored: Vec<u8>,
+    remembered: Meta,
     cheques: Vec<Vec<u8>>,
     view: View,
     policy: Policy,
@@ -206,26 +212,28 @@ impl Payer {
                 account.last_proof(id).unwrap().encode()
             })
             .collect();
-        let mut payer = Self {
+        let view = View {
+            head: HEAD,
+            head_time: 1_700_000_000,
+            now: 1_700_000_003,
+            purse: Purse::Open(id).word(),
+            redeem_cost: Some(Amount::new(100_000_000_000_000)),
+            exposure: Amount::ZERO,
+        };
+        let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
+        let first = judge(&opening, None, &view, &policy);
+        Self {
             key: MetaKey {
                 bank: bank.address(),
                 deposit: id,
                 payee,
             },
-            stored: Vec::new(),
+            stored: first.to_bytes(),
+            remembered: first,
             cheques,
-            view: View {
-                head: HEAD,
-                head_time: 1_700_000_000,
-                now: 1_700_000_003,
-                purse: Purse::Open(id).word(),
-                redeem_cost: Some(Amount::new(100_000_000_000_000)),
-                exposure: Amount::ZERO,
-            },
-            policy: Policy::new(payee, bank, ChainProfile::of(1).unwrap()),
-        };
-        payer.stored = payer.judge(&opening, None).to_bytes();
-        payer
+            view,
+            policy,
+        }
     }
 
     /// The key and the value under which the payee has stored the opening.
@@ -257,6 +265,11 @@ impl Payer {
         black_box(self.judged(cheque, &self.stored));
     }
 
+    fn receive_remembering(&self, cheque: &[u8]) {
+        let proof = Proof::decode(cheque).unwrap();
+        black_box(self.judge(&proof, Some(&self.remembered)).to_bytes());
+    }
+
     /// Looks the deposit up and judges its first cheque, without storing it.
     pub fn look_up_and_judge(&self, store: &dyn Store) {
         let old = store.get(Table::Received, &self.first().0).unwrap();
@@ -270,9 +283,11 @@ impl Payer {
     }
 
     fn judge(&self, proof: &Proof, old: Option<&Meta>) -> Meta {
-        receive_payment(None, proof, old, &self.view, &self.policy)
-            .unwrap()
-            .meta()
-            .clone()
+        judge(proof, old, &self.view, &self.policy)
     }
+}
+
+fn judge(proof: &Proof, old: Option<&Meta>, view: &View, policy: &Policy) -> Meta {
+    let received = receive_payment(None, proof, old, view, policy);
+    received.unwrap().meta().clone()
 }
