@@ -51,7 +51,8 @@ pub enum BackupError {
     Write(io::Error),
 }
 
-/// Why a backup could not be restored. The store is unchanged, except after [`Self::Interrupted`].
+/// Why a backup could not be restored. No record was written, except before [`Self::Interrupted`]; a restore that could
+/// not even be noted as begun, as [`Self::Store`] with an unknown outcome, may leave the store marked as such.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
