@@ -32,7 +32,7 @@ pub enum StoredError {
 }
 
 /// A [`Change`] that owns its parts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct OwnedChange {
     pub(super) table: Table,
     pub(super) key: Vec<u8>,

@@ -13,5 +13,6 @@ mod kills;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
+mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;

@@ -12,6 +12,7 @@ use super::{
 };
 use std::{
     cell::Cell,
+    fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -37,7 +38,6 @@ const IDLE: usize = 4;
 /// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
 /// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
 /// refused, `synchronous_commit = off` is overruled for these connections.
-#[derive(Debug)]
 pub struct Postgres {
     reader: Mutex<Option<Arc<Connection>>>,
     idle: Mutex<Vec<Connection>>,
@@ -197,6 +197,13 @@ impl Postgres {
         }
         self.give_back(connection);
         Ok(())
+    }
+}
+
+/// Without what it holds, which is secret.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.place()).finish()
     }
 }
 
