@@ -12,5 +12,6 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+mod pruning;
 mod restarts;
 mod tokens;
