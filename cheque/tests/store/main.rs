@@ -11,6 +11,8 @@ mod file;
 mod host;
 mod kills;
 #[cfg(feature = "postgres")]
+mod looking;
+#[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod secrets;

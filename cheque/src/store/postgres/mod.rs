@@ -58,6 +58,18 @@ impl Postgres {
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open()?;
+        Self::on(server, first)
+    }
+
+    /// Opens the store at `address` like [`Postgres::open`], but neither makes nor migrates tables: for whoever only
+    /// wants to look. A database without tables is [`StoreError::Absent`], older ones are [`StoreError::Older`].
+    pub fn open_existing(address: &str) -> Result<Self, StoreError> {
+        let server = Server::new(address)?;
+        let first = server.open_existing()?;
+        Self::on(server, first)
+    }
+
+    fn on(server: Server, first: Connection) -> Result<Self, StoreError> {
         let store = Self {
             reader: Mutex::new(Some(Arc::new(first))),
             idle: Mutex::new(Vec::new()),
