@@ -66,6 +66,7 @@ test-contracts: setup ## Solidity tests on the release profile
 
 test-rust: setup ## Rust tests, documentation examples included
 	@tools/need anvil
+	@tools/postgres || true
 	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --all-features --doc $(CARGO_FLAGS)
 	@$(TIMED) 'core with k256' cargo test --quiet -p cheque --lib --no-default-features $(CARGO_FLAGS)
 	@$(TIMED) 'Rust tests' $(RUN_TESTS) $(CARGO_FLAGS)
