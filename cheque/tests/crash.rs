@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod node;
+#[path = "common/repeat.rs"]
+mod repeat;
 
 use alloy_primitives::Address;
 use cheque::{
@@ -16,6 +18,7 @@ use cheque::{
 };
 use node::{Party, World, coins};
 use rand::{Rng, SeedableRng};
+use repeat::kills;
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, BufReader, Write},
@@ -34,7 +37,8 @@ const BANK: &str = "CHEQUE_TEST_BANK";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
 
-const KILLS: usize = 12;
+/// How many old proofs are shown again after each kill.
+const AGAIN: usize = 200;
 const PAYMENT: Amount = Amount::new(1_000_000_000_000);
 
 #[tokio::test]
@@ -59,7 +63,8 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     let mut proofs = Vec::new();
     let (mut last_acknowledged, mut values) = (Amount::ZERO, Amount::ZERO);
     let mut given = 0;
-    for _ in 0..KILLS {
+    let kills = kills();
+    for _ in 0..kills {
         // The payer pays until it is killed.
         let mut process = Process::start(&world, "payer", &payers, id);
         for line in process.kill_after(rng.random_range(1..40), rng.random_range(0..3_000)) {
@@ -109,7 +114,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
             .iter()
             .position(|proof| total(proof) > held.total())
             .unwrap_or(proofs.len());
-        for proof in &proofs[..given] {
+        for proof in &proofs[given.saturating_sub(AGAIN)..given] {
             let again = restarted.receive_payment(None, proof).await.unwrap_err();
             let known = matches!(
                 again,
@@ -137,7 +142,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     let worth = held.prize().unwrap();
     let worth = worth.expected_value(coins(900), held.redeem_cost());
     assert_eq!(held.credited(), worth);
-    assert!(proofs.len() > KILLS);
+    assert!(proofs.len() > kills);
 }
 
 fn total(proof: &Proof) -> Amount {

@@ -14,4 +14,5 @@ mod bytes;
 mod malicious_trees;
 mod mutations;
 mod races;
+mod stolen_signer;
 mod terms;

@@ -15,6 +15,8 @@ mod looking;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
+#[path = "../common/repeat.rs"]
+mod repeat;
 mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;
