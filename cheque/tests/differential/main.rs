@@ -6,6 +6,7 @@
 mod common;
 mod evm;
 mod judged;
+mod thief;
 mod world;
 
 mod agreement;

@@ -5,6 +5,8 @@
 
 mod backup;
 mod conformance;
+#[path = "../common/disk.rs"]
+mod disk;
 mod faults;
 mod file;
 #[cfg(feature = "postgres")]
