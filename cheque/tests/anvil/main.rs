@@ -24,6 +24,7 @@ mod postgres;
 mod process;
 mod pruning;
 mod restarts;
+mod rounds;
 mod tokens;
 #[cfg(feature = "postgres")]
 mod workers;

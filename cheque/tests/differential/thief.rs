@@ -2,20 +2,18 @@
 
 use crate::{
     common::{TestRng, account, key, rng, salt},
-    evm::{Evm, Revert, openCall, reclaimCall, redeemBatchCall, redeemCall},
+    evm::{Evm, Revert, redeemBatchCall, redeemCall},
     judged::{judged, reason},
     world::{self, Open, Payees},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use cheque::{
-    AllowanceTree, Amount, ChainProfile, Deposit, Meta, Opening, Outcome, Policy, Proof, Purse,
-    Redemption, Rejection, SeedSource, SignedCheque, SigningKey, TokenLimits, View, Withdraw,
+    AllowanceTree, Amount, ChainProfile, Deposit, Meta, Opening, Outcome, Policy, Proof,
+    Redemption, Rejection, SeedSource, SignedCheque, SigningKey, TokenLimits, View,
     receive_payment,
 };
-use cheque_bindings::IChequeBank::{
-    fundCall, openForCall, reopenCall, withdrawCall, withdrawForCall,
-};
+use cheque_bindings::IChequeBank::fundCall;
 
 pub(crate) const ALLOWANCE: u128 = 1_000_000;
 pub(crate) const SAVINGS: u128 = 5_000_000;
