@@ -41,7 +41,7 @@ impl From<MetasError> for StoredError {
 }
 
 /// A [`Change`] that owns its parts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct OwnedChange {
     pub(super) table: Table,
     pub(super) key: Vec<u8>,

@@ -34,7 +34,7 @@ pub use records::{
     deposit_key, deposit_of_key, payee_of_key, received_key,
 };
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::{collections::BTreeSet, fmt, ops::ControlFlow};
 
 /// The tables of a store. Keys of different tables never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,7 +78,7 @@ impl Table {
 }
 
 /// One conditional write: sets `key` to `new` if its value is `old`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
     /// The table.
     pub table: Table,
@@ -91,7 +91,7 @@ pub struct Change<'a> {
 }
 
 /// What became of a compare-and-set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use = "a conflict means that nothing was written"]
 pub enum Swap {
     /// Everything is written, durably.
@@ -103,6 +103,41 @@ pub enum Swap {
         /// What its key holds.
         found: Option<Vec<u8>>,
     },
+}
+
+/// Without keys and values, which are secret: with their lengths.
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("table", &self.table)
+            .field("key", &Length(self.key))
+            .field("old", &self.old.map(Length))
+            .field("new", &self.new.map(Length))
+            .finish()
+    }
+}
+
+/// Without the value, which is secret: with its length.
+impl fmt::Debug for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Conflict { index, found } => f
+                .debug_struct("Conflict")
+                .field("index", index)
+                .field("found", &found.as_deref().map(Length))
+                .finish(),
+        }
+    }
+}
+
+/// Shows bytes by their number alone.
+struct Length<'a>(&'a [u8]);
+
+impl fmt::Debug for Length<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// What [`Store::scan`] calls with each key and value.

@@ -337,27 +337,6 @@ async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
-    request.redeem_window = Some(20);
-    let opened = opened(world, &payer, &request).await;
-    pay(&payer, &payees[0], opened.id, coins(5)).await;
-    world.node.mine_to(opened.deposit.lastRedeemBlock).await;
-    assert_eq!(
-        payees[0].prune().await.unwrap(),
-        0,
-        "the last block may be replaced"
-    );
-    world.node.mine(1).await;
-    assert_eq!(payees[0].prune().await.unwrap(), 1);
-    assert!(payees[0].ledger().await.unwrap().is_empty());
-    assert_eq!(payees[0].prune().await.unwrap(), 0);
-}
-
-#[tokio::test]
 async fn a_consent_is_signed_only_when_nothing_can_be_added_any_more() {
     let cast = Cast::new().await;
     let world = &cast.world;

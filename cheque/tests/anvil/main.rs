@@ -4,13 +4,27 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cast;
+mod clocks;
 mod deposits;
+#[path = "../common/disk.rs"]
+mod disk;
 mod draws;
+mod full_disk;
 mod history;
 mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+#[cfg(feature = "postgres")]
+#[path = "../postgres/mod.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../common/process.rs"]
+mod process;
+mod pruning;
 mod restarts;
+mod rounds;
 mod tokens;
+#[cfg(feature = "postgres")]
+mod workers;

@@ -5,6 +5,8 @@
 
 mod backup;
 mod conformance;
+#[path = "../common/disk.rs"]
+mod disk;
 mod faults;
 mod file;
 #[cfg(feature = "postgres")]
@@ -12,7 +14,12 @@ mod host;
 mod kills;
 mod metas;
 #[cfg(feature = "postgres")]
+mod looking;
+#[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
+#[path = "../common/repeat.rs"]
+mod repeat;
+mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;

@@ -145,6 +145,17 @@ impl Statements {
     }
 }
 
+/// What a connection does about the tables before it looks at their format.
+#[derive(Clone, Copy)]
+enum Tables {
+    /// Makes them, or brings them to the newest format.
+    Make,
+    /// Says that there are none, and changes nothing.
+    Find,
+    /// Another connection has found them.
+    Expect,
+}
+
 /// The way to the server.
 pub(super) struct Server {
     config: Config,
@@ -212,15 +223,20 @@ impl Server {
 
     /// Makes the tables if need be, and the first connection.
     pub(super) fn open(&self) -> Result<Connection, StoreError> {
-        self.connected(true)
+        self.connected(Tables::Make)
+    }
+
+    /// Makes the first connection if there are tables.
+    pub(super) fn open_existing(&self) -> Result<Connection, StoreError> {
+        self.connected(Tables::Find)
     }
 
     /// Makes another connection.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        self.connected(false)
+        self.connected(Tables::Expect)
     }
 
-    fn connected(&self, migrate: bool) -> Result<Connection, StoreError> {
+    fn connected(&self, tables: Tables) -> Result<Connection, StoreError> {
         let unreachable = |cause| StoreError::Unreachable {
             path: self.place.clone(),
             cause,
@@ -229,7 +245,7 @@ impl Server {
             return Err(unreachable(Arc::new(Silent)));
         };
         let (config, place) = (self.config.clone(), self.place.clone());
-        let connecting = runtime.spawn(async move { connection(&config, &place, migrate).await });
+        let connecting = runtime.spawn(async move { connection(&config, &place, tables).await });
         match pollster::block_on(connecting) {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(Trouble::Store(error))) => Err(error),
@@ -241,7 +257,7 @@ impl Server {
 }
 
 /// Runs on the runtime, which goes on moving the connection's bytes.
-async fn connection(config: &Config, place: &Path, migrate: bool) -> Result<Connection, Trouble> {
+async fn connection(config: &Config, place: &Path, tables: Tables) -> Result<Connection, Trouble> {
     // The library's limit is for the first packet of each address only.
     let connecting = tokio::time::timeout(CONNECT * 2, config.connect(NoTls));
     let (mut client, connection) = connecting.await.map_err(|_| Trouble::Silent)??;
@@ -259,8 +275,10 @@ async fn connection(config: &Config, place: &Path, migrate: bool) -> Result<Conn
             setting: "fsync",
         }));
     }
-    if migrate {
-        schema::migrate(&mut client, place).await?;
+    match tables {
+        Tables::Make => schema::migrate(&mut client, place).await?,
+        Tables::Find => schema::find(&client, place).await?,
+        Tables::Expect => {}
     }
     schema::check(&client, place).await?;
     let statements = Statements::prepare(&client).await?;

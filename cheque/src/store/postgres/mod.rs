@@ -12,6 +12,7 @@ use super::{
 };
 use std::{
     cell::Cell,
+    fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -37,7 +38,6 @@ const IDLE: usize = 4;
 /// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
 /// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
 /// refused, `synchronous_commit = off` is overruled for these connections.
-#[derive(Debug)]
 pub struct Postgres {
     reader: Mutex<Option<Arc<Connection>>>,
     idle: Mutex<Vec<Connection>>,
@@ -58,6 +58,18 @@ impl Postgres {
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open()?;
+        Self::on(server, first)
+    }
+
+    /// Opens the store at `address` like [`Postgres::open`], but neither makes nor migrates tables: for whoever only
+    /// wants to look. A database without tables is [`StoreError::Absent`], older ones are [`StoreError::Older`].
+    pub fn open_existing(address: &str) -> Result<Self, StoreError> {
+        let server = Server::new(address)?;
+        let first = server.open_existing()?;
+        Self::on(server, first)
+    }
+
+    fn on(server: Server, first: Connection) -> Result<Self, StoreError> {
         let store = Self {
             reader: Mutex::new(Some(Arc::new(first))),
             idle: Mutex::new(Vec::new()),
@@ -197,6 +209,13 @@ impl Postgres {
         }
         self.give_back(connection);
         Ok(())
+    }
+}
+
+/// Without what it holds, which is secret.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.place()).finish()
     }
 }
 
