@@ -17,6 +17,7 @@ mod postgres;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
+mod seen;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
@@ -26,6 +27,7 @@ pub use self::{
     backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
     error::StoreError,
     memory::Memory,
+    seen::{SeenBlock, SeenRecord, seen_key},
 };
 pub use records::{
     AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,
@@ -48,7 +50,8 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
-    /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
+    /// What is of use in this place only, such as a restore that has begun, or the blocks that were dealt with. No
+    /// records, so not part of [`Self::ALL`].
     Marks,
 }
 
