@@ -26,14 +26,7 @@ const RETRIES_OF_SEVERAL: u32 = 1;
 /// node answers is not: a refusal is an answer. Every request that this crate makes may be repeated without harm, signed
 /// transactions included. A WebSocket that is cut is opened anew by the next request.
 pub async fn connect(url: &str) -> Result<DynProvider, ChainError> {
-    let patience = Patience {
-        timeout: TIMEOUT,
-        retries: RETRIES,
-        silence: true,
-    };
-    let endpoint = Endpoint::new(url, patience)?;
-    endpoint.connect().await?;
-    Ok(provider(Nodes::one(endpoint)))
+    connect_one(url, TIMEOUT).await
 }
 
 /// Connects to several nodes of one chain, at least one of which has to answer now; the order is that of preference.
@@ -46,7 +39,10 @@ pub async fn connect(url: &str) -> Result<DynProvider, ChainError> {
 /// A node of another chain than the first that answers is refused as [`ChainError::MixedChains`], and passed over if it
 /// shows later. This does not compare what the nodes say beyond that.
 pub async fn connect_all<U: AsRef<str>>(urls: &[U]) -> Result<DynProvider, ChainError> {
-    connect_within(urls, TIMEOUT_OF_SEVERAL).await
+    match urls {
+        [url] => connect(url.as_ref()).await,
+        _ => connect_within(urls, TIMEOUT_OF_SEVERAL).await,
+    }
 }
 
 /// Like [`connect_all`], with another limit of how long a node may take to answer.
@@ -55,7 +51,7 @@ pub async fn connect_within<U: AsRef<str>>(
     timeout: Duration,
 ) -> Result<DynProvider, ChainError> {
     if let [url] = urls {
-        return connect(url.as_ref()).await;
+        return connect_one(url.as_ref(), timeout).await;
     }
     let patience = Patience {
         timeout,
@@ -69,6 +65,17 @@ pub async fn connect_within<U: AsRef<str>>(
         .collect::<Result<_, ChainError>>()?;
     let chain_id = common_chain(&endpoints).await?;
     Ok(provider(Nodes::several(endpoints, chain_id)))
+}
+
+async fn connect_one(url: &str, timeout: Duration) -> Result<DynProvider, ChainError> {
+    let patience = Patience {
+        timeout,
+        retries: RETRIES,
+        silence: true,
+    };
+    let endpoint = Endpoint::new(url, patience)?;
+    endpoint.connect().await?;
+    Ok(provider(Nodes::one(endpoint)))
 }
 
 /// The chain of all nodes that answer.

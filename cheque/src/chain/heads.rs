@@ -7,7 +7,7 @@ use super::{
 };
 use alloy::{pubsub::Subscription, rpc::types::Header};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// How often in a block's time a node is asked that does not tell of new blocks by itself.
 const LOOKS: u32 = 4;
@@ -73,28 +73,29 @@ impl Heads {
 
     /// Waits until there may be news, and until `due` at the most.
     async fn rest(&mut self, due: Instant, block: Duration) {
-        let Some(news) = self.news().await else {
-            let soon = Instant::now() + block / LOOKS;
-            return tokio::time::sleep_until(soon.min(due)).await;
-        };
-        match timeout_at(due, news.recv()).await {
-            Ok(Ok(_)) | Err(_) => {}
-            // Cut, or so much has come that some of it is gone.
-            Ok(Err(_)) => {
-                self.news = None;
-                sleep(block / LOOKS).await;
+        let nodes = Nodes::of(self.reader.provider());
+        let answering = nodes.as_ref().map(Nodes::current);
+        match &mut self.news {
+            Some((node, news)) if Some(*node) == answering => {
+                match timeout_at(due, news.recv()).await {
+                    Ok(Ok(_)) | Err(_) => return,
+                    // Cut, or so much has come that some of it is gone.
+                    Ok(Err(_)) => self.news = None,
+                }
+            }
+            _ => {
+                let heads = match nodes {
+                    Some(nodes) => nodes.heads().await,
+                    None => None,
+                };
+                if let Some((node, Ok(news))) = heads {
+                    // What came before it was made is not told, so the caller asks at once.
+                    self.news = Some((node, news));
+                    return;
+                }
             }
         }
-    }
-
-    /// The subscription at the node that answers now.
-    async fn news(&mut self) -> Option<&mut Subscription<Header>> {
-        let nodes = Nodes::of(self.reader.provider())?;
-        if self.news.as_ref().map(|(node, _)| *node) != Some(nodes.current()) {
-            let (node, heads) = nodes.heads().await?;
-            self.news = Some((node, heads.ok()?));
-        }
-        self.news.as_mut().map(|(_, news)| news)
+        sleep_until(due.min(Instant::now() + block / LOOKS)).await;
     }
 }
 

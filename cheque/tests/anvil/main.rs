@@ -6,11 +6,16 @@
 mod cast;
 mod deposits;
 mod draws;
+mod failover;
+mod faults;
+mod heads;
 mod history;
 mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+mod proxy;
+mod reorgs;
 mod restarts;
 mod tokens;
