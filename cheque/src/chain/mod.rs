@@ -10,9 +10,13 @@
 mod calls;
 mod connect;
 mod cost;
+mod cursor;
+mod endpoint;
 mod error;
+mod heads;
 mod history;
 mod machine;
+mod nodes;
 mod outbox;
 mod payee;
 mod payer;
@@ -20,13 +24,16 @@ mod reader;
 mod redeem;
 mod secrets;
 mod sender;
+mod sight;
 mod stored;
 mod token;
 mod wait;
 
-pub use connect::connect;
+pub use connect::{connect, connect_all, connect_within};
 pub use cost::{Prices, Rate, Rates};
+pub use cursor::{Cursor, Since};
 pub use error::{ChainError, Refusal, reason};
+pub use heads::Heads;
 pub use history::FoundDeposit;
 pub use outbox::OnceError;
 pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
@@ -37,6 +44,7 @@ pub use payer::{
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};
 pub use sender::{Call, Estimate, Sender, Sent};
+pub use sight::HeadError;
 pub use stored::StoredError;
 pub use token::Token;
 

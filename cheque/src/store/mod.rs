@@ -18,6 +18,7 @@ mod postgres;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
+mod seen;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
@@ -28,6 +29,7 @@ pub use self::{
     error::StoreError,
     memory::Memory,
     metas::{Held, Metas, MetasError, Replaced},
+    seen::{SeenBlock, SeenRecord, seen_key},
 };
 pub use records::{
     AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,
@@ -50,7 +52,8 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
-    /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
+    /// What is of use in this place only, such as a restore that has begun, or the blocks that were dealt with. No
+    /// records, so not part of [`Self::ALL`].
     Marks,
 }
 

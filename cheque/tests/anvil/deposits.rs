@@ -250,7 +250,8 @@ async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
 
     cast.world.node.anvil("evm_increaseTime", [3_600]).await;
     cast.world.node.mine(1).await;
-    poll(&payer).await;
+    let refused = payer.poll().await.unwrap_err();
+    assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
     let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap_err();
     assert!(
         matches!(refused, PayerError::StaleView { limit: 60, .. }),

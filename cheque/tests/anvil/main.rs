@@ -9,7 +9,10 @@ mod deposits;
 #[path = "../common/disk.rs"]
 mod disk;
 mod draws;
+mod failover;
+mod faults;
 mod full_disk;
+mod heads;
 mod history;
 mod lagging;
 mod network;
@@ -22,7 +25,9 @@ mod postgres;
 #[cfg(feature = "postgres")]
 #[path = "../common/process.rs"]
 mod process;
+mod proxy;
 mod pruning;
+mod reorgs;
 mod restarts;
 mod rounds;
 mod tokens;

@@ -12,9 +12,9 @@ mod file;
 #[cfg(feature = "postgres")]
 mod host;
 mod kills;
-mod metas;
 #[cfg(feature = "postgres")]
 mod looking;
+mod metas;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;

@@ -168,7 +168,7 @@ impl Payee {
     /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
     pub async fn won(&self) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
         let head = self.reader.head().await?.number;
-        let confirmed = self.reader.confirmed(head);
+        let final_depth = self.reader.profile().final_depth;
         let mut due = self.ledger().await?;
         due.retain(|meta| {
             let terms = meta.deposit();
@@ -214,7 +214,7 @@ impl Payee {
             };
             if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
                 won.push((id, Ok(meta)));
-            } else if terms.drawBlock <= confirmed {
+            } else if terms.drawBlock.saturating_add(final_depth) <= head {
                 self.lost().insert(id);
             }
         }

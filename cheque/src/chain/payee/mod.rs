@@ -46,7 +46,7 @@ struct Shared {
     book: OnceCell<Mutex<Book>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
-    /// Deposits that were drawn and not won, by a draw block that is deep enough.
+    /// Deposits that were drawn and not won, by a draw block that is final.
     lost: Mutex<HashSet<DepositId>>,
 }
 

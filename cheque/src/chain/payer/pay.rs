@@ -147,6 +147,7 @@ impl Payer {
                 account.resume(cheque, shown, &self.context(key, id, payee))
             })
             .await??;
+        self.forget_winner(id).await;
         Ok(payment(id, &account, None))
     }
 
