@@ -97,6 +97,11 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         &self.pool
     }
 
+    /// The rules, with the present bias.
+    pub const fn settings(&self) -> ClientPoolSettings {
+        self.settings
+    }
+
     /// Sets how long the lead of a client that asks for more capacity must last.
     pub const fn set_connected_bias(&mut self, bias_ns: u64) {
         self.settings.connected_bias_ns = bias_ns;

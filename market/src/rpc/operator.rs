@@ -92,6 +92,11 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         })
     }
 
+    /// The pool.
+    pub const fn clients(&self) -> &ClientPool<Id, S> {
+        &self.clients
+    }
+
     /// The pool, to charge requests, ask for capacity and make operations. Connect, disconnect, poll and set limits
     /// through the operator instead.
     pub const fn clients_mut(&mut self) -> &mut ClientPool<Id, S> {
