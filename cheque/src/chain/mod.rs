@@ -12,7 +12,9 @@ mod connect;
 mod cost;
 mod error;
 mod history;
+mod host;
 mod machine;
+mod once;
 mod outbox;
 mod payee;
 mod payer;
@@ -28,8 +30,10 @@ pub use connect::connect;
 pub use cost::{Prices, Rate, Rates};
 pub use error::{ChainError, Refusal, reason};
 pub use history::FoundDeposit;
+pub use host::{HostError, HostRecords};
+pub use once::Once;
 pub use outbox::OnceError;
-pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
+pub use payee::{Accepted, Looked, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
     Polled, SignedOpening,
@@ -37,7 +41,7 @@ pub use payer::{
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};
 pub use sender::{Call, Estimate, Sender, Sent};
-pub use stored::StoredError;
+pub use stored::{HostChange, StoredError};
 pub use token::Token;
 
 pub use crate::store::{DepositRecord, DepositState};

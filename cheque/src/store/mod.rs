@@ -48,18 +48,21 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
+    /// Records of the application, under keys of its own, changed together with others of the store.
+    Host,
     /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
     Marks,
 }
 
 impl Table {
     /// Every table of records.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Deposits,
         Self::Trees,
         Self::Accounts,
         Self::Received,
         Self::Outbox,
+        Self::Host,
     ];
 
     /// The table's name in files and messages.
@@ -70,6 +73,7 @@ impl Table {
             Self::Accounts => "accounts",
             Self::Received => "received",
             Self::Outbox => "outbox",
+            Self::Host => "host",
             Self::Marks => "marks",
         }
     }
