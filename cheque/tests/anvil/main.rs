@@ -12,5 +12,6 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+mod pieces;
 mod restarts;
 mod tokens;
