@@ -19,6 +19,7 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+mod pieces;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
