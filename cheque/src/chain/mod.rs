@@ -15,8 +15,10 @@ mod endpoint;
 mod error;
 mod heads;
 mod history;
+mod host;
 mod machine;
 mod nodes;
+mod once;
 mod outbox;
 mod payee;
 mod payer;
@@ -35,8 +37,10 @@ pub use cursor::{Cursor, Since};
 pub use error::{ChainError, Refusal, reason};
 pub use heads::Heads;
 pub use history::FoundDeposit;
+pub use host::{HostError, HostRecords};
+pub use once::Once;
 pub use outbox::OnceError;
-pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
+pub use payee::{Accepted, Looked, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
     Polled, SignedOpening,
@@ -45,7 +49,7 @@ pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};
 pub use sender::{Call, Estimate, Sender, Sent};
 pub use sight::HeadError;
-pub use stored::StoredError;
+pub use stored::{HostChange, StoredError};
 pub use token::Token;
 
 pub use crate::store::{DepositRecord, DepositState};

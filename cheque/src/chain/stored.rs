@@ -49,6 +49,28 @@ pub(super) struct OwnedChange {
     pub(super) new: Option<Vec<u8>>,
 }
 
+/// A change of a record of the application's, in [`Table::Host`]: it is made together with something else, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostChange {
+    /// The record's key.
+    pub key: Vec<u8>,
+    /// What must be there now; `None`: nothing.
+    pub old: Option<Vec<u8>>,
+    /// What shall be there; `None`: nothing.
+    pub new: Option<Vec<u8>>,
+}
+
+impl From<HostChange> for OwnedChange {
+    fn from(change: HostChange) -> Self {
+        Self {
+            table: Table::Host,
+            key: change.key,
+            old: change.old,
+            new: change.new,
+        }
+    }
+}
+
 /// A store, used from tasks that must not block.
 #[derive(Clone)]
 pub(super) struct Stored(Arc<dyn Store>);

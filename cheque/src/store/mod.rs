@@ -52,19 +52,26 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
+<<<<<<< HEAD
     /// What is of use in this place only, such as a restore that has begun, or the blocks that were dealt with. No
     /// records, so not part of [`Self::ALL`].
+=======
+    /// Records of the application, under keys of its own, changed together with others of the store.
+    Host,
+    /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
+>>>>>>> bb94d56 (Applications keep records of their own in a store, changed together with payments; and send transactions once)
     Marks,
 }
 
 impl Table {
     /// Every table of records.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Deposits,
         Self::Trees,
         Self::Accounts,
         Self::Received,
         Self::Outbox,
+        Self::Host,
     ];
 
     /// The table's name in files and messages.
@@ -75,6 +82,7 @@ impl Table {
             Self::Accounts => "accounts",
             Self::Received => "received",
             Self::Outbox => "outbox",
+            Self::Host => "host",
             Self::Marks => "marks",
         }
     }

@@ -2,10 +2,12 @@
 
 mod book;
 mod cash;
+mod look;
 mod receive;
 mod view;
 
 pub use cash::{PlannedRedemption, RedeemOptions};
+pub use look::Looked;
 pub use receive::{Accepted, ReceiveError};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};

@@ -2,7 +2,7 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Meta, MetaKey, Proof, Purse, Received, Rejection,
+    Amount, Deposit, DepositId, Meta, MetaKey, Proof, Purse, Received, Rejection, View,
     chain::{ChainError, StoredError},
     receive_payment,
     store::{Held, Replaced, Store},
@@ -122,6 +122,18 @@ impl Payee {
         proof: &Proof,
         old: Option<&Meta>,
     ) -> Result<Received, ReceiveError> {
+        let view = self.view_for(from, id, proof, old).await?;
+        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+    }
+
+    /// The view to judge a payment by. What is wrong with it whatever the node says is an error already.
+    pub(super) async fn view_for(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Meta>,
+    ) -> Result<View, ReceiveError> {
         let (deposit, depth) = match (proof, old) {
             (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
             // The cost of redeeming is fixed by the first payment.
@@ -137,8 +149,7 @@ impl Payee {
             let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
         }
         let holds = self.purse(&cached, purse).await?;
-        let view = self.view(&cached, id, deposit, holds, depth).await?;
-        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+        Ok(self.view(&cached, id, deposit, holds, depth).await?)
     }
 }
 

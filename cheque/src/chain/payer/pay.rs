@@ -1,5 +1,7 @@
 //! Writing cheques and taking stream steps.
 
+mod pieces;
+
 use super::{Payer, PayerError, follow::Look};
 use crate::{
     Account, Amount, ChequeContext, Deposit, DepositId, Opening, Proof, SignedCheque, SigningKey,
