@@ -1,7 +1,6 @@
 //! Agreeing on a module before the first payment.
 
 use alloy_primitives::Address;
-use std::collections::BTreeMap;
 
 /// What one end of a payment module works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,47 +78,4 @@ pub fn handshake(ours: &Offer, theirs: &Offer) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Token { ours, theirs });
     }
     Ok(())
-}
-
-/// The modules of one end, by identity. `M` is the host's type for one of them.
-#[derive(Clone, Debug)]
-pub struct Receivers<M> {
-    modules: BTreeMap<String, (Offer, M)>,
-}
-
-impl<M> Default for Receivers<M> {
-    fn default() -> Self {
-        Self {
-            modules: BTreeMap::new(),
-        }
-    }
-}
-
-impl<M> Receivers<M> {
-    /// No modules.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a module; gives back the one that had its identity.
-    pub fn register(&mut self, offer: Offer, module: M) -> Option<M> {
-        let replaced = self.modules.insert(offer.identity.clone(), (offer, module));
-        replaced.map(|(_, module)| module)
-    }
-
-    /// The module for whoever makes this offer.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`]
-    pub fn agree(&self, theirs: &Offer) -> Result<&M, HandshakeError> {
-        let Some((ours, module)) = self.modules.get(&theirs.identity) else {
-            return Err(HandshakeError::Module {
-                ours: self.modules.keys().cloned().collect(),
-                theirs: theirs.identity.clone(),
-            });
-        };
-        handshake(ours, theirs)?;
-        Ok(module)
-    }
 }

@@ -3,7 +3,7 @@
 use super::{Part, Payer, change, payment};
 use crate::{
     Amount, Deposit, DepositId, WriteError,
-    chain::{Head, HostChange, PayerError, Payment, Sender, payer::cutoff},
+    chain::{Head, HostChange, HostRecords, PayerError, Payment, Sender, payer::cutoff},
     store::Swap,
 };
 use alloy_primitives::Address;
