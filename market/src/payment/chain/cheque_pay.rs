@@ -1,6 +1,6 @@
 //! Paying from what a composer has granted.
 
-use super::cheque_sender::ChequeSender;
+use super::cheque_sender::{ChequeSender, ChequeSenderError};
 use crate::payment::{CHEQUES, Offer, Outgoing, PaymentSender, Pending, SendError};
 use alloy_primitives::Address;
 use cheque::{
@@ -29,9 +29,11 @@ impl ChequeSender {
                 Err(PayerError::PieceNotCovered { deposit, .. }) => {
                     let mut next = state.kept.clone();
                     next.composer.close(&deposit.0.0, &payee);
-                    let kept = self.keep(&mut state, next).await;
-                    kept.map_err(SendError::module)?;
-                    continue;
+                    match self.keep(&mut state, next).await {
+                        // Or the composer has, in another process.
+                        Ok(()) | Err(ChequeSenderError::Changed) => continue,
+                        Err(error) => return Err(SendError::module(error)),
+                    }
                 }
                 Err(PayerError::HostConflict) => {
                     let reloaded = self.reload(&mut state).await;
@@ -78,7 +80,7 @@ impl PaymentSender for ChequeSender {
         }
     }
 
-    /// The share of the newest deposit's fee is included: see [`Composer::estimate_cost`].
+    /// The share of the newest deposit's fee is included: see [`Composer::estimate_cost`](crate::compose::Composer::estimate_cost).
     fn payment_cost(&self, payee: Address, amount: u128) -> Pending<'_, Result<u128, SendError>> {
         Box::pin(async move {
             let head = self.payer.last_head().await.map_err(SendError::module)?;

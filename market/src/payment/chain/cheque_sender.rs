@@ -1,9 +1,7 @@
 //! Paying by cheques from deposits that a composer divides.
 
 use super::cheque_record::{Kept, Opening};
-use crate::compose::{
-    Changes, ComposeError, Composer, Credit, Due, LoadComposerError, OpenedError,
-};
+use crate::compose::{Changes, ComposeError, Credit, Due, LoadComposerError, OpenedError};
 use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
@@ -54,6 +52,9 @@ pub enum ChequeSenderError {
     /// It was not composed.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// What became of the last composed deposit is not known yet, though it took so long that the composer has given it up.
+    #[error("deposit {0} may still be opened: follow it first")]
+    Following(DepositId),
     /// The composer is being told about a deposit that it does not expect.
     #[error(transparent)]
     Opened(#[from] OpenedError),
@@ -80,7 +81,7 @@ impl From<HostError> for ChequeSenderError {
     }
 }
 
-/// The client's end of payment by cheques: deposits of one payer in one token, divided by a [`Composer`].
+/// The client's end of payment by cheques: deposits of one payer in one token, divided by a [`Composer`](crate::compose::Composer).
 ///
 /// The composer is a record in the payer's store. It changes in one transaction with the accounts that cheques are
 /// written from, before a proof leaves, and with the terms of a deposit before that is opened. So what was spent, and what
@@ -143,19 +144,19 @@ impl ChequeSender {
         &self.payer
     }
 
-    /// Whether and why to compose the next deposit: see [`Composer::due`].
+    /// Whether and why to compose the next deposit: see [`Composer::due`](crate::compose::Composer::due).
     pub async fn due(&self, now_s: u64) -> Result<Option<Due>, ChequeSenderError> {
         let head = self.payer.last_head().await?.number;
         Ok(self.state.lock().await.kept.composer.due(head, now_s))
     }
 
-    /// What can be paid to a payee: see [`Composer::credit`].
+    /// What can be paid to a payee: see [`Composer::credit`](crate::compose::Composer::credit).
     pub async fn credit(&self, payee: Address) -> Result<Credit, ChequeSenderError> {
         let head = self.payer.last_head().await?.number;
         Ok(self.state.lock().await.kept.composer.credit(&payee, head))
     }
 
-    /// What of the newest deposit's fee is charged: see [`Composer::charged`].
+    /// What of the newest deposit's fee is charged: see [`Composer::charged`](crate::compose::Composer::charged).
     pub async fn charged(&self) -> Option<(u128, u128)> {
         self.state.lock().await.kept.composer.charged()
     }
@@ -248,6 +249,9 @@ impl ChequeSender {
                 return Err(error.into());
             }
         };
+        if let Some(opening) = state.kept.opening {
+            return Err(ChequeSenderError::Following(opening.deposit));
+        }
         let allowances = composition.allowances.iter();
         let request = DepositRequest {
             allowances: allowances

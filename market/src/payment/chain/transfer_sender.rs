@@ -6,6 +6,7 @@ use crate::{
     payment::{Offer, Outgoing, PaymentSender, Pending, SendError, TRANSFERS, Transfer},
 };
 use alloy::{
+    eips::BlockId,
     providers::{DynProvider, Provider},
     rpc::types::{TransactionInput, TransactionRequest},
 };
@@ -137,7 +138,7 @@ impl TransferSender {
         Call::new(self.token, &transfer)
     }
 
-    /// What gas costs for a transfer, as of now, in token units, rounded up.
+    /// What gas costs for a transfer at the base fee and the usual tip of now, in token units, rounded up.
     async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, ChainError> {
         let call = self.call(payee, amount);
         let request = TransactionRequest {
@@ -148,7 +149,12 @@ impl TransferSender {
             ..TransactionRequest::default()
         };
         let gas = self.provider.estimate_gas(request).await?;
-        let price = self.provider.get_gas_price().await?;
+        let fees = self.provider.estimate_eip1559_fees().await?;
+        let newest = self.provider.get_block(BlockId::latest()).await?;
+        let base = newest.and_then(|block| block.header.base_fee_per_gas);
+        let price = base.map_or(fees.max_fee_per_gas, |base| {
+            fees.max_priority_fee_per_gas.saturating_add(base.into())
+        });
         let wei = U256::from(gas).saturating_mul(U256::from(price));
         Ok(self.rate.units_up(wei).get())
     }
@@ -303,7 +309,7 @@ impl PaymentSender for TransferSender {
         }
     }
 
-    /// The gas of a transfer is included, at the present price.
+    /// The gas of a transfer is included, at the present price; what a rollup charges for data on top is not.
     fn payment_cost(&self, payee: Address, amount: u128) -> Pending<'_, Result<u128, SendError>> {
         Box::pin(async move {
             if amount == 0 {
