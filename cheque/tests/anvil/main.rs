@@ -28,6 +28,7 @@ mod process;
 mod proxy;
 mod pruning;
 mod reorgs;
+mod pieces;
 mod restarts;
 mod rounds;
 mod tokens;

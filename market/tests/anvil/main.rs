@@ -8,4 +8,5 @@ mod market;
 #[path = "../../../cheque/tests/node/mod.rs"]
 mod node;
 mod provider;
+mod receiving;
 mod transfers;
