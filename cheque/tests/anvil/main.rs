@@ -19,6 +19,7 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 mod payments;
+mod pieces;
 #[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
@@ -28,7 +29,6 @@ mod process;
 mod proxy;
 mod pruning;
 mod reorgs;
-mod pieces;
 mod restarts;
 mod rounds;
 mod tokens;
