@@ -38,8 +38,9 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
     let paid = payer.pay_pieces(payee, &pieces, &change(None, b"1")).await;
     let mut credited = 0;
     for payment in paid.unwrap() {
-        let taken = payees[0].receive_payment(None, &payment.proof.unwrap());
-        credited += taken.await.unwrap().total.get();
+        let proof = payment.proof.unwrap();
+        let taken = payees[0].receive_payment(None, &proof).await;
+        credited += taken.unwrap().total.get();
     }
     assert_eq!(
         (credited, kept(&payer).await),
@@ -48,8 +49,8 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
 
     // Not covered, not the record that was expected, not active, nothing to pay: nothing is changed.
     let over = [(first, coins(1)), (second, coins(96))];
-    let refused = payer.pay_pieces(payee, &over, &change(Some(b"1"), b"2"));
-    let refused = refused.await.unwrap_err();
+    let next = change(Some(b"1"), b"2");
+    let refused = payer.pay_pieces(payee, &over, &next).await.unwrap_err();
     assert!(
         matches!(refused, PayerError::PieceNotCovered { deposit, left, needed }
             if (deposit, left, needed) == (second, coins(95), coins(96)))
@@ -58,10 +59,10 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
     assert!(matches!(refused.unwrap_err(), PayerError::HostConflict));
     let pending = payer.prepare_deposit(&cast.request(120)).await.unwrap().id;
     let inactive = [(first, coins(1)), (pending, coins(1))];
-    let refused = payer.pay_pieces(payee, &inactive, &change(Some(b"1"), b"2"));
+    let refused = payer.pay_pieces(payee, &inactive, &next);
     assert!(matches!(refused.await, Err(PayerError::NotActive(id)) if id == pending));
     let nothing = [(first, coins(1)), (second, Amount::ZERO)];
-    let refused = payer.pay_pieces(payee, &nothing, &change(Some(b"1"), b"2"));
+    let refused = payer.pay_pieces(payee, &nothing, &next);
     assert!(matches!(refused.await, Err(PayerError::Write(_))));
     assert_eq!(totals().await, (coins(30), coins(5)));
     assert_eq!(kept(&payer).await, Some(b"1".to_vec()));

@@ -1,7 +1,11 @@
 //! Payment by transfers.
 
 use crate::node::{Party, World};
-use alloy_primitives::{Address, B256, hex};
+use alloy::{
+    providers::{DynProvider, Provider, ProviderCall, RootProvider},
+    rpc::types::TransactionReceipt,
+};
+use alloy_primitives::{Address, B256, TxHash, hex};
 use cheque::{
     chain::{ChainError, Rate, Sender},
     store::Memory,
@@ -292,6 +296,51 @@ async fn an_interrupted_transfer_is_finished_and_not_made_twice() {
     assert_eq!(sent.amount, 300);
     let received = scene.world.coin(payee).await - before;
     assert_eq!(received.to::<u64>(), 1_200);
+}
+
+/// A node that hands out the receipt of a block that was replaced.
+#[derive(Clone)]
+struct Stale {
+    node: DynProvider,
+    receipt: TransactionReceipt,
+}
+
+impl Provider for Stale {
+    fn root(&self) -> &RootProvider {
+        self.node.root()
+    }
+
+    fn get_transaction_receipt(
+        &self,
+        _: TxHash,
+    ) -> ProviderCall<(TxHash,), Option<TransactionReceipt>> {
+        ProviderCall::ready(Ok(Some(self.receipt.clone())))
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_of_a_block_that_was_replaced_does_not_count() {
+    let scene = Scene::new(TOKEN).await;
+    let node = &scene.world.node;
+    let sender = scene
+        .sender(scene.customer.sender.clone(), &Arc::default())
+        .await;
+    let before = node.anvil("evm_snapshot", ()).await;
+    let sent = sender.request_payment(scene.payee.address, 1, 500).await;
+    let proof = sent.unwrap().proofs.remove(0);
+    let transaction = B256::from_slice(&proof[..32]);
+    let receipt = node.provider.get_transaction_receipt(transaction).await;
+    let stale = Stale {
+        node: node.provider.clone(),
+        receipt: receipt.unwrap().unwrap(),
+    };
+    let reader = TransferReader::open(stale.erased(), 31_337, TOKEN);
+    let reader = reader.await.unwrap();
+    assert!(reader.view(transaction, 0).await.unwrap().transfer.is_some());
+    node.anvil("evm_revert", [before]).await;
+    assert_eq!(reader.view(transaction, 0).await.unwrap().transfer, None);
+    node.mine(CONFIRMATIONS).await;
+    assert_eq!(reader.view(transaction, 0).await.unwrap().transfer, None);
 }
 
 #[tokio::test]

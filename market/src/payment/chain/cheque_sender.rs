@@ -7,7 +7,7 @@ use cheque::{
     Amount, DepositId,
     chain::{
         ChainError, DepositRequest, DepositState, HostChange, HostError, Payer, PayerError,
-        Planned, Rate, StoredError,
+        Rate, StoredError,
     },
 };
 use std::{
@@ -81,7 +81,8 @@ impl From<HostError> for ChequeSenderError {
     }
 }
 
-/// The client's end of payment by cheques: deposits of one payer in one token, divided by a [`Composer`](crate::compose::Composer).
+/// The client's end of payment by cheques: deposits of one payer in one token, divided by a
+/// [`Composer`](crate::compose::Composer).
 ///
 /// The composer is a record in the payer's store. It changes in one transaction with the accounts that cheques are
 /// written from, before a proof leaves, and with the terms of a deposit before that is opened. So what was spent, and what
@@ -176,14 +177,9 @@ impl ChequeSender {
         next: &NextDeposit,
         now_s: u64,
     ) -> Result<DepositId, ChequeSenderError> {
-        let planned = self.prepare(next, now_s).await?;
-        let sender = self.payer.sender().ok_or(PayerError::NoSender)?;
-        // So that it is never taken to be free; replaced by what it has cost.
-        let expected = sender.estimate(&planned.call).await?;
-        let fee = expected.max_cost.saturating_sub(planned.call.value);
-        self.keep_fee(planned.id, self.rate.units_up(fee)).await?;
-        self.pay_for(planned.id).await?;
-        Ok(planned.id)
+        let id = self.prepare(next, now_s).await?;
+        self.pay_for(id).await?;
+        Ok(id)
     }
 
     /// Finds out what became of a composed deposit, as of the payer's last look at the chain, and opens one that never
@@ -231,7 +227,11 @@ impl ChequeSender {
     }
 
     /// Stores the next composition and the deposit that it becomes, together.
-    async fn prepare(&self, next: &NextDeposit, now_s: u64) -> Result<Planned, ChequeSenderError> {
+    async fn prepare(
+        &self,
+        next: &NextDeposit,
+        now_s: u64,
+    ) -> Result<DepositId, ChequeSenderError> {
         let head = self.payer.last_head().await?.number;
         let mut state = self.state.lock().await;
         let mut kept = state.kept.clone();
@@ -260,12 +260,13 @@ impl ChequeSender {
             token: self.token,
             ..next.request.clone()
         };
+        let fee = self.expected_fee(&request).await?;
         let old = state.stored.clone();
         let prepared = self.payer.prepare_deposit_with(&request, |planned| {
             kept.opening = Some(Opening {
                 round: composition.round,
                 deposit: planned.id,
-                fee: 0,
+                fee,
             });
             self.change(old, &kept)
         });
@@ -276,16 +277,23 @@ impl ChequeSender {
         };
         state.stored = Some(kept.to_bytes());
         state.kept = kept;
-        Ok(planned)
+        Ok(planned.id)
+    }
+
+    /// What opening the deposit would cost at most, in token units: what its fee is taken for until it has cost something,
+    /// and if that is never known because the process was killed.
+    async fn expected_fee(&self, request: &DepositRequest) -> Result<u128, ChequeSenderError> {
+        let sender = self.payer.sender().ok_or(PayerError::NoSender)?;
+        let call = self.payer.plan_deposit(request, None).await?.call;
+        let most = sender.estimate(&call).await?.max_cost;
+        let fee = most.saturating_sub(call.value);
+        Ok(self.rate.units_up(fee).get())
     }
 
     /// Sends the transaction that opens a prepared deposit, or goes on with it, and keeps what it cost.
     async fn pay_for(&self, id: DepositId) -> Result<(), ChequeSenderError> {
         let opened = self.payer.open(id).await?;
-        self.keep_fee(id, self.rate.units_up(opened.sent.fee)).await
-    }
-
-    async fn keep_fee(&self, id: DepositId, fee: Amount) -> Result<(), ChequeSenderError> {
+        let fee = self.rate.units_up(opened.sent.fee);
         let mut state = self.state.lock().await;
         let mut next = state.kept.clone();
         match &mut next.opening {
