@@ -13,6 +13,8 @@ use std::num::NonZeroU64;
 const VERSION: u8 = 1;
 
 /// When to tell of what a client was charged.
+///
+/// A process that is killed forgets to charge for the last minutes, and what it has told of that: it is told again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// Once: when it is more than so many tokens, which may be now.
