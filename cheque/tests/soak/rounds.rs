@@ -7,7 +7,7 @@ use crate::{
     payer::{LANE, Opened, Payer},
 };
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, I256, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Encodable;
 use cheque::{
     Amount, ChainProfile, MasterSalt, Meta, Outcome, Proof, Purse, Rejection, Seed, SeedSource,
@@ -84,7 +84,7 @@ impl Soak {
         }
         let drawn = self.draw(&opened);
         let metas = self.payees.holdings(opened.id);
-        self.books.expect(&opened.deposit, &metas);
+        self.books.add_draw(&opened.deposit, &metas);
         if let Some(winner) = self.winner(&opened, &drawn, &metas) {
             self.redeem(&opened, &drawn, &winner, gas_price);
         } else {
@@ -282,13 +282,8 @@ impl Soak {
         gas += self.chain.gas_used;
 
         let cost = u128::from(gas) * gas_price;
-        assert!(
-            cost <= winner.redeem_cost().get(),
-            "payees reckoned with more"
-        );
-        let net = I256::from_raw(U256::from(payout)) - I256::from_raw(U256::from(cost));
-        self.books.net_cash += net;
-        self.books.redeemed += 1;
+        self.books
+            .add_redemption(payout, cost, winner.redeem_cost());
         if !to.is_zero() {
             self.books.paid_out += U256::from(payout);
         } else if self.rng.random() {
