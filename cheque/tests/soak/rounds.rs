@@ -67,17 +67,14 @@ impl Soak {
     pub(crate) fn round(&mut self) {
         let gas_price = self.rng.random_range(1_000_000_000..20_000_000_000);
         let opened = self.open(gas_price);
-        // Half of the payees are paid this time, some once, some more often.
-        let chosen = self.rng.random_range(0..2);
-        let all = self.payees.addresses.iter().copied();
-        let paid: Vec<_> = all.skip(chosen).step_by(2).collect();
+        let payees = self.payees.addresses.clone();
         for wave in 0..3 {
             // Deep enough by then, and long before the draw.
             let blocks = self.profile.confirmations + wave;
             self.chain.mine_to(self.chain.block() + blocks);
             let view = self.view(&opened, gas_price);
-            for payee in &paid {
-                if self.rng.random_ratio(3, 5) {
+            for payee in &payees {
+                if self.rng.random_ratio(1, 4) {
                     self.pay(&opened, *payee, &view);
                 }
             }
