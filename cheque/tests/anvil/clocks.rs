@@ -1,6 +1,6 @@
 //! Clocks that jump: the machine's may be hours away from the node's for a while.
 
-use crate::cast::{Cast, memory, opened, poll, rejection};
+use crate::cast::{Cast, memory, opened, rejection};
 use crate::node::coins;
 use cheque::chain::{Payee, Payer, PayerError};
 use cheque::{Amount, Rejection};
@@ -38,8 +38,8 @@ async fn hours_between_the_clocks_stop_payments_and_lose_none() {
         assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
         let refused = rejection(payee().receive_payment(None, &proof).await);
         assert!(matches!(refused, Rejection::StaleView { .. }), "{refused}");
-        // What depends on the chain alone goes on.
-        poll(&payer()).await;
+        let refused = payer().poll().await.unwrap_err();
+        assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
 
         world.node.anvil("evm_revert", [right]).await;
         let taken = payee().receive_payment(None, &proof).await.unwrap();
