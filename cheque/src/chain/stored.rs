@@ -50,7 +50,7 @@ pub(super) struct OwnedChange {
 }
 
 /// A change of a record of the application's, in [`Table::Host`]: it is made together with something else, or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HostChange {
     /// The record's key.
     pub key: Vec<u8>,
@@ -58,6 +58,19 @@ pub struct HostChange {
     pub old: Option<Vec<u8>>,
     /// What shall be there; `None`: nothing.
     pub new: Option<Vec<u8>>,
+}
+
+/// Without key and values, which may be secret: with their lengths.
+impl fmt::Debug for HostChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = Change {
+            table: Table::Host,
+            key: &self.key,
+            old: self.old.as_deref(),
+            new: self.new.as_deref(),
+        };
+        change.fmt(f)
+    }
 }
 
 impl From<HostChange> for OwnedChange {

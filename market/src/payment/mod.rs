@@ -32,7 +32,7 @@ use cheque::IDENTITY as CHEQUES;
 pub(crate) use cheque::METAS as CHEQUE_METAS;
 #[cfg(feature = "cheque")]
 pub use cheque::{ChequeReceiver, ChequeRejection};
-pub use handshake::{HandshakeError, Offer, handshake};
+pub use handshake::{HandshakeError, Offer, OfferError, handshake};
 pub use receiver::{Arrived, Judge, ModuleError, ReceiverModule, look_at};
 pub use registry::{Modules, Receivers, Senders};
 pub use sender::{Outgoing, PaymentSender, SendError};

@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId, Proof,
     chain::{DepositRequest, Draw, Payer, Rate, Sender},
-    store::Memory,
+    store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll},
 };
 use cheque_market::{
     compose::{Credit, Due, QuoteError},
@@ -16,18 +16,51 @@ use cheque_market::{
 };
 use std::{
     num::{NonZeroU64, NonZeroU128},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 const KEY: &[u8] = b"composer";
+
+/// A store that makes a write and says that it has failed, when it is told to.
+#[derive(Default)]
+struct Unsure {
+    rows: Memory,
+    next_fails: AtomicBool,
+}
+
+impl Store for Unsure {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(table, key)
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let swapped = self.rows.swap(changes)?;
+        match self.next_fails.swap(false, Ordering::SeqCst) {
+            // Any error will do.
+            true => Err(StoreError::RepeatedKey { index: 0 }),
+            false => Ok(swapped),
+        }
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.rows.scan(table, prefix, each)
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.rows.scan_all(each)
+    }
+}
 const NOW: u64 = 1_000;
 
 struct Scene {
     world: World,
     customer: Party,
     payees: [Address; 3],
-    store: Arc<Memory>,
+    store: Arc<Unsure>,
 }
 
 impl Scene {
@@ -207,6 +240,26 @@ async fn what_somebody_else_has_spent_of_an_allowance_is_not_the_composers_any_m
     assert_eq!(agree(&sender, id, payee).await.new_remain, 0);
     let other = sender.request_payment(scene.payees[1], 1, 1).await;
     assert_eq!(other.unwrap().amount, 1);
+}
+
+#[tokio::test]
+async fn a_payment_of_which_nobody_knows_whether_it_was_made_counts_once() {
+    let scene = Scene::new().await;
+    let sender = scene.sender().await;
+    let id = scene.opened(&sender).await;
+    let payee = scene.payees[0];
+    scene.store.next_fails.store(true, Ordering::SeqCst);
+    let lost = sender.request_payment(payee, 1, COIN / 4).await;
+    assert!(matches!(lost, Err(SendError::Module(_))));
+    // The cheques are cumulative: what was lost is in the next.
+    let paid = sender.request_payment(payee, 1, COIN / 4).await.unwrap();
+    assert_eq!(paid.amount, COIN / 4);
+    assert_eq!(agree(&sender, id, payee).await.new_remain, COIN / 2);
+    let again = sender.proofs_again(payee).await.unwrap();
+    let Proof::Opening(opening) = Proof::decode(&again[0]).unwrap() else {
+        panic!("it has the terms, which the payee never got");
+    };
+    assert_eq!(opening.cheque.spent.get(), COIN / 2);
 }
 
 #[tokio::test]

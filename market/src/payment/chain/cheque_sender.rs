@@ -6,8 +6,8 @@ use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
     chain::{
-        ChainError, DepositRequest, DepositState, HostChange, HostError, Payer, PayerError,
-        Rate, StoredError,
+        ChainError, DepositRequest, DepositState, HostChange, HostError, Payer, PayerError, Rate,
+        StoredError,
     },
 };
 use std::{

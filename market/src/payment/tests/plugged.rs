@@ -175,3 +175,30 @@ fn a_handshake_names_both_sides_of_what_differs() {
     });
     assert_eq!(refused(&receiver().offer()), unknown);
 }
+
+#[test]
+fn an_offer_arrives_as_it_was_sent_and_other_bytes_are_none() {
+    for offer in [Vouchers::new(7).0.clone(), receiver().offer()] {
+        let bytes = offer.to_bytes();
+        assert_eq!(Offer::from_bytes(&bytes), Ok(offer));
+        let longer = [&bytes[..], &[0]].concat();
+        let length = longer.len();
+        let malformed = |length| Err(OfferError::Malformed { length });
+        assert_eq!(Offer::from_bytes(&longer), malformed(length));
+        for length in 0..bytes.len() {
+            assert_eq!(Offer::from_bytes(&bytes[..length]), malformed(length));
+        }
+        let newer = [&[2], &bytes[1..]].concat();
+        let found = Offer::from_bytes(&newer);
+        assert_eq!(found, Err(OfferError::Version { found: 2 }));
+    }
+    let named = |length| {
+        let identity = "i".repeat(length);
+        let offer = Offer {
+            identity,
+            ..receiver().offer()
+        };
+        Offer::from_bytes(&offer.to_bytes()).is_ok()
+    };
+    assert_eq!((named(256), named(257)), (true, false));
+}
