@@ -67,15 +67,15 @@ pub enum HeadError {
         /// The block that was the newest one.
         number: u64,
     },
-    /// Blocks that counted as settled were replaced. What was concluded from them is looked at anew.
+    /// Blocks that counted as confirmed were replaced. What is not final is looked at anew.
     #[error(
-        "up to {replaced} blocks were replaced since they were dealt with, and {confirmations} count as settled: ask for more \
+        "up to {replaced} blocks were replaced since they were dealt with, and {confirmations} count as confirmed: ask for more \
          confirmations"
     )]
     Reorganised {
         /// How many blocks were replaced, at the most.
         replaced: u64,
-        /// How deep a block has to be to count as settled, by the profile.
+        /// How deep a block has to be to count as confirmed, by the profile.
         confirmations: u64,
     },
 }

@@ -72,6 +72,9 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
             payout
         }
     );
+    assert!(!payer.deposit(id).await.unwrap().settled);
+    world.node.mine(world.reader.profile().final_depth).await;
+    assert!(poll(&payer).await.is_empty());
     assert!(payer.deposit(id).await.unwrap().settled);
     let before = DepositState::Drawn {
         winner: Some(winner),

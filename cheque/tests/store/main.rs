@@ -23,3 +23,5 @@ mod repeat;
 mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;
+#[cfg(feature = "postgres")]
+mod silence;

@@ -134,13 +134,22 @@ impl Payer {
 
     fn recent_look(&self) -> Option<Arc<Look>> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
-        let look = self.shared.look.lock();
-        let look = look.unwrap_or_else(PoisonError::into_inner).clone();
+        let look = self.last_look().clone();
         look.filter(|look| look.at.elapsed() < block)
     }
 
     async fn look_again(&self) -> Result<(Arc<Look>, Polled), PayerError> {
-        on_one_node(self.look()).await
+        let looked = on_one_node(self.look()).await;
+        if looked.is_err() {
+            // Not by what was known before something went wrong either.
+            *self.last_look() = None;
+        }
+        looked
+    }
+
+    fn last_look(&self) -> MutexGuard<'_, Option<Arc<Look>>> {
+        let look = self.shared.look.lock();
+        look.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self) -> Result<(Arc<Look>, Polled), PayerError> {
@@ -190,11 +199,7 @@ impl Payer {
         self.winners()
             .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
         let look = Arc::new(Look { head, at, states });
-        *self
-            .shared
-            .look
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
+        *self.last_look() = Some(look.clone());
         Ok((look, polled))
     }
 
@@ -221,7 +226,7 @@ impl Payer {
         });
         let facts = Facts {
             head,
-            confirmed,
+            last_final: head.saturating_sub(self.reader.profile().final_depth),
             now: purses[0],
             before: purses[1],
             closed: self.closed(id, record, head, purses).await?,

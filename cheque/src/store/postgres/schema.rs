@@ -26,6 +26,9 @@ const LOCK: i64 = 0x6368_6571_7565;
 /// Makes the tables, or brings them to the newest format. Refuses those of newer and of other programs.
 pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Trouble> {
     let transaction = client.transaction().await?;
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0")
+        .await?;
     // Workers that start together do it one after the other.
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
