@@ -7,5 +7,10 @@
 
 mod health;
 pub mod metrics;
+mod payer;
 
 pub use health::Health;
+pub use payer::{
+    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, PayerSettings,
+    RoundStatus, Rounds, RoundsError, Stepped,
+};
