@@ -11,6 +11,10 @@ mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
+#[cfg(feature = "service")]
+mod payer_kills;
+#[cfg(feature = "service")]
+mod payer_service;
 mod payments;
 mod restarts;
 mod tokens;
