@@ -13,6 +13,8 @@ mod output;
 mod payer;
 mod place;
 mod send;
+#[expect(dead_code, reason = "the verbs that run a service come next")]
+mod service;
 mod show;
 mod token;
 
@@ -86,11 +88,12 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Output::new(cli.json, cli.quiet);
     let advice = cli.command.when_interrupted();
+    let hears_signals = cli.command.hears_signals();
     let done = tokio::select! {
         // First, so that Ctrl-C is heard before the command begins.
         biased;
         // Records are written before anything is sent or printed, so a command can end anywhere.
-        _ = tokio::signal::ctrl_c() => Err(interrupted(advice)),
+        _ = tokio::signal::ctrl_c(), if !hears_signals => Err(interrupted(advice)),
         done = run(cli.command, &out) => done,
     };
     match done {
@@ -123,6 +126,11 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 }
 
 impl Command {
+    /// Whether the command ends itself in order when a signal comes, as services do.
+    const fn hears_signals(&self) -> bool {
+        false
+    }
+
     /// What to do after Ctrl-C: what was recorded or sent stays so.
     const fn when_interrupted(&self) -> &'static str {
         match self {
