@@ -7,5 +7,10 @@
 
 mod health;
 pub mod metrics;
+mod payee;
 
 pub use health::Health;
+pub use payee::{
+    Because, HoldingChange, HoldingState, HoldingStatus, Missed, PayeeService, PayeeServiceError,
+    PayeeSettings, PayeeStepped, Plan, Trouble, Wait, Win, plan,
+};

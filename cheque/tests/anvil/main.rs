@@ -11,6 +11,8 @@ mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
+#[cfg(feature = "service")]
+mod payee_service;
 mod payments;
 mod restarts;
 mod tokens;
