@@ -28,8 +28,10 @@ pub use connect::connect;
 pub use cost::{Prices, Rate, Rates};
 pub use error::{ChainError, Refusal, reason};
 pub use history::FoundDeposit;
-pub use outbox::OnceError;
-pub use payee::{Accepted, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
+pub use outbox::{OnceError, Progress};
+pub use payee::{
+    Accepted, Payee, PlannedRedemption, Purpose, ReceiveError, RedeemOptions, Submitted, UnderWay,
+};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
     Polled, SignedOpening,
