@@ -14,7 +14,6 @@ mod output;
 mod payer;
 mod place;
 mod send;
-#[expect(dead_code, reason = "the verbs that run a service come next")]
 mod service;
 mod show;
 mod token;
@@ -39,7 +38,7 @@ use crate::{
     name = "cheque",
     version,
     after_help = "A first look:  cheque demo
-A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
+A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim; for months: payer run
 A payee:       receive, ledger, outcome, redeem, withdraw
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
@@ -91,6 +90,7 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Payer(cmd::payer::PayerArgs),
     Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
@@ -131,6 +131,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Payer(args) => args.run(out).await?,
         Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
@@ -141,7 +142,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 impl Command {
     /// Whether the command ends itself in order when a signal comes, as services do.
     const fn hears_signals(&self) -> bool {
-        false
+        matches!(self, Self::Payer(_))
     }
 
     /// What to do after Ctrl-C: what was recorded or sent stays so.
