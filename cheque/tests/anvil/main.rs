@@ -13,6 +13,10 @@ mod network;
 mod node;
 #[cfg(feature = "service")]
 mod payee_service;
+#[cfg(feature = "service")]
+mod payer_kills;
+#[cfg(feature = "service")]
+mod payer_service;
 mod payments;
 mod restarts;
 mod tokens;
