@@ -4,6 +4,7 @@ mod allowances;
 mod amount;
 mod clock;
 mod cmd;
+mod config;
 mod exit;
 mod handover;
 mod input;
@@ -13,10 +14,12 @@ mod output;
 mod payer;
 mod place;
 mod send;
+#[expect(dead_code, reason = "the verbs that run a service come next")]
+mod service;
 mod show;
 mod token;
 
-use std::process::ExitCode;
+use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use eyre::Report;
@@ -43,6 +46,7 @@ They need to share nothing but a node and the text that `write` prints. Flags, o
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
 ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY.
 
+Settings:      a flag counts first, then its variable, then the file of --config, then the default
 Amounts:       1500 (units), 20gwei, 0.5ether; 2.5 where a token is named (its decimals count)
 Output:        results on stdout, all else on stderr; --json changes their format only
 Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted"
@@ -55,6 +59,17 @@ struct Cli {
     /// Print no progress
     #[arg(long, short, global = true, display_order = 901)]
     quiet: bool,
+
+    /// Take what no flag and no variable says from this TOML file: its keys are the long names of flags
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        display_order = 902,
+        env = "CHEQUE_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Command,
@@ -83,14 +98,15 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = config::parse(env::args_os().collect()).unwrap_or_else(|error| error.exit());
     let out = Output::new(cli.json, cli.quiet);
     let advice = cli.command.when_interrupted();
+    let hears_signals = cli.command.hears_signals();
     let done = tokio::select! {
         // First, so that Ctrl-C is heard before the command begins.
         biased;
         // Records are written before anything is sent or printed, so a command can end anywhere.
-        _ = tokio::signal::ctrl_c() => Err(interrupted(advice)),
+        _ = tokio::signal::ctrl_c(), if !hears_signals => Err(interrupted(advice)),
         done = run(cli.command, &out) => done,
     };
     match done {
@@ -123,6 +139,11 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 }
 
 impl Command {
+    /// Whether the command ends itself in order when a signal comes, as services do.
+    const fn hears_signals(&self) -> bool {
+        false
+    }
+
     /// What to do after Ctrl-C: what was recorded or sent stays so.
     const fn when_interrupted(&self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ mod connect;
 mod cost;
 mod error;
 mod history;
-mod machine;
+pub(crate) mod machine;
 mod outbox;
 mod payee;
 mod payer;

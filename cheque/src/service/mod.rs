@@ -8,9 +8,14 @@
 mod health;
 pub mod metrics;
 mod payee;
+mod payer;
 
 pub use health::Health;
 pub use payee::{
     Because, HoldingChange, HoldingState, HoldingStatus, Missed, PayeeService, PayeeServiceError,
     PayeeSettings, PayeeStepped, Plan, Trouble, Wait, Win, plan,
+};
+pub use payer::{
+    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, PayerSettings,
+    RoundStatus, Rounds, RoundsError, Stepped,
 };

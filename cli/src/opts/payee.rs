@@ -16,6 +16,9 @@ use crate::{
     token::token_at,
 };
 
+/// The environment variable that may hold the payee's address.
+pub(super) const PAYEE_VARIABLE: &str = "CHEQUE_PAYEE";
+
 /// Which payee this is: an address is enough to take payments.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PayeeOpts {
@@ -30,8 +33,8 @@ impl PayeeOpts {
         if let Some(payee) = self.payee {
             return Ok(payee);
         }
-        if let Ok(payee) = std::env::var("CHEQUE_PAYEE") {
-            return parse_address(&payee).wrap_err("CHEQUE_PAYEE");
+        if let Ok(payee) = std::env::var(PAYEE_VARIABLE) {
+            return parse_address(&payee).wrap_err(PAYEE_VARIABLE);
         }
         let wallet = wallet
             .unlock()

@@ -126,7 +126,7 @@ impl Payer {
         let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
         let head = self.reader.head().await?.number;
         let call = Call::reclaim(self.reader.bank(), &deposit);
-        let key = purpose(b"reclaim", id);
+        let key = reclaim_key(id);
         Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
     }
 
@@ -235,6 +235,10 @@ impl Payer {
 
 pub(super) fn open_key(id: DepositId) -> Vec<u8> {
     purpose(b"open", id)
+}
+
+pub(super) fn reclaim_key(id: DepositId) -> Vec<u8> {
+    purpose(b"reclaim", id)
 }
 
 /// The key in the outbox of what is sent once for a deposit.

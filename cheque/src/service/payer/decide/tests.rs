@@ -1,0 +1,409 @@
+use super::*;
+use crate::Deposit;
+use alloy_primitives::B256;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const ME: Address = Address::repeat_byte(1);
+const SIGNER: Address = Address::repeat_byte(2);
+const TOKEN: Address = Address::ZERO;
+const CUTOFF: u64 = 16;
+const LEAD: u64 = 4;
+const DAY: u64 = 1_000;
+const PENDING: DepositState = DepositState::Pending;
+const ACTIVE: DepositState = DepositState::Active;
+const RECLAIMABLE: DepositState = DepositState::Reclaimable;
+
+/// Nearly spent at 7/8.
+fn rounds(budget: Option<u128>) -> Rounds {
+    let mut rounds = Rounds::new(Rounds::same_list(Vec::new()), 100);
+    rounds.daily_budget = budget.map(Amount::new);
+    rounds
+}
+
+const fn id(number: u8) -> DepositId {
+    DepositId(B256::repeat_byte(number))
+}
+
+/// A deposit of 800 units in a lane of its own, stored at 500, drawn at 600, redeemable until 700.
+fn known(number: u8, state: DepositState) -> Known {
+    let deposit = Deposit {
+        payer: ME,
+        signer: SIGNER,
+        token: TOKEN,
+        lane: number.into(),
+        amount: 800,
+        minPayout: 0,
+        drawBlock: 600,
+        lastRedeemBlock: 700,
+        root: B256::ZERO,
+    };
+    let record = DepositRecord {
+        deposit,
+        since: 500,
+        state,
+        settled: false,
+    };
+    Known {
+        id: id(number),
+        record,
+        spent: Amount::ZERO,
+    }
+}
+
+const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
+    Situation {
+        head,
+        cutoff: CUTOFF,
+        day: DAY,
+        account: ME,
+        signer: SIGNER,
+        deposits,
+    }
+}
+
+fn need(head: u64, deposits: &[Known]) -> Need {
+    at(head, deposits).need(&rounds(None), LEAD)
+}
+
+const ANOTHER: Need = Need::Another { expired: None };
+
+#[test]
+fn the_first_round_is_needed_where_there_is_none() {
+    assert_eq!(need(500, &[]), ANOTHER);
+    assert_eq!(at(500, &[]).tasks(Some(&rounds(None))), []);
+}
+
+#[test]
+fn a_round_serves_until_the_lead_before_the_cutoff() {
+    let active = [known(1, ACTIVE)];
+    assert_eq!(need(579, &active), Need::Serves(id(1)));
+    assert_eq!(need(580, &active), ANOTHER);
+    assert_eq!(need(u64::MAX, &active), ANOTHER);
+}
+
+#[test]
+fn a_round_serves_until_seven_eighths_are_spent() {
+    let mut active = [known(1, ACTIVE)];
+    active[0].spent = Amount::new(699);
+    assert_eq!(need(500, &active), Need::Serves(id(1)));
+    active[0].spent = Amount::new(700);
+    assert_eq!(need(500, &active), ANOTHER);
+    let mut large = rounds(None);
+    large.nearly_spent = (u32::MAX, u32::MAX);
+    assert!(!large.is_nearly_spent(Amount::new(u128::MAX - 1), Amount::MAX));
+    assert!(large.is_nearly_spent(Amount::MAX, Amount::MAX));
+}
+
+#[test]
+fn what_is_pending_is_the_next_round_whatever_became_of_its_transaction() {
+    let mut deposits = [known(1, ACTIVE), known(2, PENDING)];
+    deposits[0].spent = Amount::new(800);
+    assert_eq!(need(500, &deposits), Need::Coming(id(2)));
+    // Even when it is of no use any more, until it is lost.
+    assert_eq!(need(595, &deposits), Need::Coming(id(2)));
+    deposits[1].record.state = DepositState::Lost;
+    assert_eq!(need(595, &deposits), ANOTHER);
+}
+
+#[test]
+fn deposits_of_others_signers_and_tokens_are_not_of_these_rounds() {
+    for change in [
+        (|deposit| deposit.payer = SIGNER) as fn(&mut Deposit),
+        |deposit| deposit.signer = ME,
+        |deposit| deposit.token = ME,
+    ] {
+        for state in [ACTIVE, PENDING] {
+            let mut other = [known(1, state)];
+            assert_ne!(need(500, &other), ANOTHER);
+            change(&mut other[0].record.deposit);
+            assert_eq!(need(500, &other), ANOTHER);
+        }
+    }
+}
+
+#[test]
+fn everything_pending_is_opened_but_what_belongs_to_another_wallet() {
+    let mut deposits = [known(1, PENDING), known(2, PENDING), known(3, ACTIVE)];
+    deposits[1].record.deposit.payer = SIGNER;
+    assert_eq!(at(500, &deposits).tasks(None), [Task::Open(id(1))]);
+}
+
+#[test]
+fn the_first_that_expired_is_kept_for_the_next_round_and_the_others_are_reclaimed() {
+    let mut deposits = [
+        known(1, RECLAIMABLE),
+        known(2, RECLAIMABLE),
+        known(3, RECLAIMABLE),
+    ];
+    deposits[1].record.deposit.lastRedeemBlock = 690;
+    deposits[2].record.deposit.token = ME;
+    let situation = at(800, &deposits);
+    let expired = Some(id(2));
+    assert_eq!(
+        situation.need(&rounds(None), LEAD),
+        Need::Another { expired }
+    );
+    let reclaimed = [Task::Reclaim(id(1)), Task::Reclaim(id(3))];
+    assert_eq!(situation.tasks(Some(&rounds(None))), reclaimed);
+    let all = [id(1), id(2), id(3)].map(Task::Reclaim);
+    assert_eq!(situation.tasks(None), all);
+}
+
+#[test]
+fn a_purse_that_another_deposit_is_about_to_take_over_is_left_alone() {
+    let mut deposits = [known(1, RECLAIMABLE), known(2, PENDING)];
+    deposits[1].record.deposit.lane = 1;
+    let situation = at(800, &deposits);
+    assert_eq!(situation.to_reopen(TOKEN), None);
+    assert_eq!(situation.tasks(None), [Task::Open(id(2))]);
+}
+
+#[test]
+fn the_budget_is_met_to_the_unit_and_missed_by_one() {
+    let deposits = [known(1, ACTIVE), known(2, DepositState::Lost)];
+    let check = |budget, amount| {
+        at(600, &deposits).check_budget(&rounds(Some(budget)), Amount::new(amount))
+    };
+    assert_eq!(check(1_000, 200), Ok(()));
+    let over = check(1_000, 201).unwrap_err();
+    assert_eq!((over.used.get(), over.free_at), (800, Some(1_500)));
+    let never = check(1_000, 1_001).unwrap_err();
+    assert_eq!(never.free_at, None);
+    assert!(never.to_string().contains("never allowed"), "{never}");
+    assert!(
+        check(u128::MAX, u128::MAX).is_err(),
+        "the sum has no overflow"
+    );
+    let none = at(600, &deposits).check_budget(&rounds(None), Amount::MAX);
+    assert_eq!(none, Ok(()));
+}
+
+#[test]
+fn a_deposit_counts_for_a_day_of_blocks() {
+    let deposits = [known(1, DepositState::Reclaimed), known(2, PENDING)];
+    let check = |head| at(head, &deposits).check_budget(&rounds(Some(800)), Amount::new(1));
+    let over = check(1_499).unwrap_err();
+    assert_eq!((over.used.get(), over.since), (1_600, 500));
+    assert_eq!(check(1_500), Ok(()));
+    assert_eq!(over.free_at, Some(1_500), "the error says so");
+    assert!(check(499).is_err(), "also where the chain went back");
+    let of_others = {
+        let mut deposits = deposits.clone();
+        deposits[0].record.deposit.payer = SIGNER;
+        deposits[1].record.deposit.token = ME;
+        deposits
+    };
+    let unused = at(600, &of_others).check_budget(&rounds(Some(1)), Amount::new(1));
+    assert_eq!(unused, Ok(()));
+}
+
+#[test]
+fn a_day_is_never_shorter_than_24_hours() {
+    for (block_time, blocks) in [
+        (12, 7_200),
+        (2, 43_200),
+        (1, 86_400),
+        (7, 12_343),
+        (0, 86_400),
+    ] {
+        assert_eq!(blocks_of_a_day(block_time), blocks);
+    }
+}
+
+/// When a service is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Killed {
+    Never,
+    /// It has decided, and nothing is stored.
+    BeforeStoring,
+    /// The next round is stored, and nothing is sent.
+    BeforeSending,
+}
+
+/// What happens in between.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Blocks(u64),
+    /// This part in 255 of what is left of active deposits is spent.
+    Spend(u8),
+    /// A step of the service, whose next round has this amount.
+    Step {
+        amount: u128,
+        killed: Killed,
+    },
+    /// What was sent is mined.
+    Mine,
+    /// The draw of what can be drawn is won by somebody.
+    Redeem,
+}
+
+fn killed() -> impl Strategy<Value = Killed> {
+    prop_oneof![
+        2 => Just(Killed::Never),
+        1 => Just(Killed::BeforeStoring),
+        1 => Just(Killed::BeforeSending),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (1..60_u64).prop_map(Event::Blocks),
+        any::<u8>().prop_map(Event::Spend),
+        (1..1_000_u128, killed()).prop_map(|(amount, killed)| Event::Step { amount, killed }),
+        Just(Event::Mine),
+        Just(Event::Redeem),
+    ]
+}
+
+/// A chain and a store, as simple as they can be.
+#[derive(Default)]
+struct Model {
+    head: u64,
+    deposits: Vec<Known>,
+    sent: Vec<DepositId>,
+}
+
+impl Model {
+    fn happen(&mut self, event: Event, rounds: &Rounds) {
+        match event {
+            Event::Blocks(blocks) => self.head += blocks,
+            Event::Spend(part) => {
+                for known in self.in_state(ACTIVE) {
+                    let left = known.record.deposit.amount - known.spent.get();
+                    known.spent = Amount::new(known.spent.get() + left * u128::from(part) / 255);
+                }
+            }
+            Event::Step { amount, killed } => self.step(rounds, amount, killed),
+            Event::Mine => {
+                for id in std::mem::take(&mut self.sent) {
+                    let mined = self.deposits.iter_mut().find(|known| known.id == id);
+                    let mined = mined.expect("it was stored");
+                    if mined.record.state == PENDING {
+                        mined.record.state = ACTIVE;
+                        let lane = mined.record.deposit.lane;
+                        let before = self.in_state(RECLAIMABLE);
+                        for known in before.filter(|known| known.record.deposit.lane == lane) {
+                            known.record.state = DepositState::Reclaimed;
+                        }
+                    }
+                }
+            }
+            Event::Redeem => {
+                for known in self.in_state(DepositState::Expired) {
+                    known.record.state = DepositState::Redeemed {
+                        payee: SIGNER,
+                        payout: Amount::new(1),
+                    };
+                }
+            }
+        }
+        let head = self.head;
+        for known in &mut self.deposits {
+            let terms = &known.record.deposit;
+            known.record.state = match known.record.state {
+                DepositState::Pending if head + CUTOFF >= terms.drawBlock => DepositState::Lost,
+                DepositState::Active if head + CUTOFF >= terms.drawBlock => DepositState::Expired,
+                DepositState::Expired if head >= terms.lastRedeemBlock => RECLAIMABLE,
+                state => state,
+            };
+        }
+    }
+
+    fn in_state(&mut self, state: DepositState) -> impl Iterator<Item = &mut Known> {
+        let deposits = self.deposits.iter_mut();
+        deposits.filter(move |known| known.record.state == state)
+    }
+
+    /// What `act` does, by the same decisions.
+    fn step(&mut self, rounds: &Rounds, amount: u128, killed: Killed) {
+        let head = self.head;
+        let situation = at(head, &self.deposits);
+        let tasks = situation.tasks(Some(rounds));
+        let need = situation.need(rounds, LEAD);
+        let fits = situation.check_budget(rounds, Amount::new(amount)).is_ok();
+        for task in tasks {
+            match task {
+                Task::Open(id) => self.sent.push(id),
+                Task::Reclaim(id) => {
+                    let mut taken = self.in_state(RECLAIMABLE);
+                    let taken = taken.find(|known| known.id == id);
+                    taken.expect("it can be taken back").record.state = DepositState::Reclaimed;
+                }
+            }
+        }
+        let Need::Another { expired } = need else {
+            return;
+        };
+        if !fits || killed == Killed::BeforeStoring {
+            return;
+        }
+        let number = u8::try_from(self.deposits.len() + 1).expect("few deposits");
+        let mut next = known(number, PENDING);
+        if let Some(expired) = expired {
+            let expired = self.deposits.iter().find(|known| known.id == expired);
+            next.record.deposit.lane = expired.expect("it is stored").record.deposit.lane;
+        }
+        next.record.since = head;
+        next.record.deposit.amount = amount;
+        next.record.deposit.drawBlock = head + 100;
+        next.record.deposit.lastRedeemBlock = head + 200;
+        if killed == Killed::Never {
+            self.sent.push(next.id);
+        }
+        self.deposits.push(next);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_blocks_payments_and_crashes_exceeds_the_budget_or_opens_two_next_rounds(
+        events in prop::collection::vec(event(), 0..200)
+    ) {
+        let rounds = rounds(Some(1_500));
+        let mut model = Model::default();
+        for event in events {
+            model.happen(event, &rounds);
+            let in_a_day = model.deposits.iter().filter(|known| {
+                known.record.since + DAY > model.head && known.record.state != DepositState::Lost
+            });
+            let sum: u128 = in_a_day.map(|known| known.record.deposit.amount).sum();
+            prop_assert!(sum <= 1_500, "{sum} within a day");
+            let situation = at(model.head, &model.deposits);
+            let next = model.deposits.iter().filter(|known| match known.record.state {
+                DepositState::Pending => true,
+                DepositState::Active => situation.serves(known, &rounds, LEAD),
+                _ => false,
+            });
+            prop_assert!(next.count() <= 1, "two rounds to pay from");
+            let open = model.deposits.iter().filter(|known| !matches!(
+                known.record.state,
+                DepositState::Lost | DepositState::Reclaimed | DepositState::Redeemed { .. }
+            ));
+            // But one that can be taken back, and one that is about to take over its purse.
+            let open = open.filter(|known| known.record.state != RECLAIMABLE);
+            let lanes: Vec<_> = open.map(|known| known.record.deposit.lane).collect();
+            let distinct: BTreeSet<_> = lanes.iter().collect();
+            prop_assert_eq!(distinct.len(), lanes.len(), "two deposits in one purse");
+        }
+    }
+
+    #[test]
+    fn a_round_is_there_again_as_soon_as_money_and_budget_allow_it(
+        events in prop::collection::vec(event(), 0..100)
+    ) {
+        let rounds = rounds(None);
+        let mut model = Model::default();
+        for event in events {
+            model.happen(event, &rounds);
+        }
+        model.step(&rounds, 10, Killed::Never);
+        model.happen(Event::Mine, &rounds);
+        // What was pending may have been of no use any more.
+        model.happen(Event::Blocks(100), &rounds);
+        model.step(&rounds, 10, Killed::Never);
+        model.happen(Event::Mine, &rounds);
+        let need = at(model.head, &model.deposits).need(&rounds, LEAD);
+        prop_assert!(matches!(need, Need::Serves(_)), "{need:?}");
+    }
+}
