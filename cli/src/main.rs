@@ -7,6 +7,7 @@ mod cmd;
 mod config;
 mod exit;
 mod handover;
+mod holding;
 mod input;
 mod odds;
 mod opts;
@@ -14,7 +15,6 @@ mod output;
 mod payer;
 mod place;
 mod send;
-#[expect(dead_code, reason = "the verbs that run a service come next")]
 mod service;
 mod show;
 mod token;
@@ -40,7 +40,7 @@ use crate::{
     version,
     after_help = "A first look:  cheque demo
 A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
-A payee:       receive, ledger, outcome, redeem, withdraw
+A payee:       receive, ledger, outcome, redeem, withdraw; for months: payee run
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
@@ -91,6 +91,7 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Payee(cmd::payee::PayeeArgs),
     Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
@@ -131,6 +132,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Payee(args) => args.run(out).await?,
         Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
@@ -141,7 +143,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 impl Command {
     /// Whether the command ends itself in order when a signal comes, as services do.
     const fn hears_signals(&self) -> bool {
-        false
+        matches!(self, Self::Payee(_))
     }
 
     /// What to do after Ctrl-C: what was recorded or sent stays so.
