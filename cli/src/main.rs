@@ -7,6 +7,7 @@ mod cmd;
 mod config;
 mod exit;
 mod handover;
+mod holding;
 mod input;
 mod odds;
 mod opts;
@@ -39,7 +40,7 @@ use crate::{
     version,
     after_help = "A first look:  cheque demo
 A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim; for months: payer run
-A payee:       receive, ledger, outcome, redeem, withdraw
+A payee:       receive, ledger, outcome, redeem, withdraw; for months: payee run
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
@@ -90,6 +91,7 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Payee(cmd::payee::PayeeArgs),
     Payer(cmd::payer::PayerArgs),
     Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
@@ -131,6 +133,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Payee(args) => args.run(out).await?,
         Command::Payer(args) => args.run(out).await?,
         Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
@@ -142,7 +145,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 impl Command {
     /// Whether the command ends itself in order when a signal comes, as services do.
     const fn hears_signals(&self) -> bool {
-        matches!(self, Self::Payer(_))
+        matches!(self, Self::Payee(_) | Self::Payer(_))
     }
 
     /// What to do after Ctrl-C: what was recorded or sent stays so.

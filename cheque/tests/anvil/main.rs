@@ -12,6 +12,8 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 #[cfg(feature = "service")]
+mod payee_recovery;
+#[cfg(feature = "service")]
 mod payee_service;
 #[cfg(feature = "service")]
 mod payer_kills;

@@ -11,6 +11,7 @@ use cheque::service::{
 use cheque::store::{Memory, Store};
 use cheque::{Amount, DepositId, HISTORY_WINDOW};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A service with the usual settings, as a process that has just been started sees it.
 pub(crate) fn service(world: &World, party: &Party, store: Arc<dyn Store>) -> PayeeService {
@@ -58,6 +59,8 @@ pub(crate) async fn wins(
         request.draw = Draw::At(*draw);
         request.redeem_window = Some(window);
         let opened = opened(&cast.world, &payer, &request).await;
+        // As deep as the most careful of them wants it.
+        cast.world.node.mine(2).await;
         service.payee().poll().await.unwrap();
         pay(&payer, service.payee(), opened.id, coins(100)).await;
         all.push(opened);
@@ -98,11 +101,16 @@ pub(crate) async fn sends(service: &PayeeService, id: DepositId) -> TxHash {
     }
 }
 
-async fn redeemed(service: &PayeeService, id: DepositId) -> Amount {
-    match step(service, id).await {
-        HoldingState::Redeemed { payout, .. } => payout,
-        other => panic!("it is not redeemed: {other:?}"),
+/// What a redemption that was sent has paid, and in which block. The node answers before it has mined.
+pub(crate) async fn redeemed(service: &PayeeService, id: DepositId) -> (Amount, u64) {
+    for _ in 0..200 {
+        match step(service, id).await {
+            HoldingState::Redeemed { payout, block } => return (payout, block),
+            HoldingState::Redeeming { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+            other => panic!("it is not redeemed: {other:?}"),
+        }
     }
+    panic!("the transaction is not mined");
 }
 
 async fn everybody_is_paid(world: &World, payer: &Payer, services: &[PayeeService], id: DepositId) {
@@ -151,7 +159,7 @@ async fn of_three_services_one_wins_and_redeems_with_the_header_in_the_call() {
     let [winner] = winners[..] else {
         panic!("{} have won", winners.len());
     };
-    let payout = redeemed(winner, id).await;
+    let (payout, _) = redeemed(winner, id).await;
     assert_eq!(payout.get(), opened.deposit.amount);
     let account = winner.payee().policy().payee;
     assert_eq!(world.balance(account).await, payout.to_u256());
@@ -196,7 +204,7 @@ async fn a_win_waits_for_a_better_price_with_its_seed_recorded_and_is_redeemed_w
 
     set_gas_price(world, 1).await;
     sends(&service, id).await;
-    assert_eq!(redeemed(&service, id).await, coins(100));
+    assert_eq!(redeemed(&service, id).await.0, coins(100));
     assert!(service.payee().under_way().await.unwrap().is_empty());
 }
 
@@ -215,7 +223,7 @@ async fn wins_of_one_draw_are_redeemed_in_one_transaction() {
         assert_eq!(state, HoldingState::Redeeming { hash });
     }
     for opened in &all {
-        assert_eq!(redeemed(&service, opened.id).await, coins(100));
+        assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
     }
     assert_eq!(sent_by(world, party.address).await, 1);
     assert_eq!(world.balance(party.address).await, coins(300).to_u256());
@@ -243,7 +251,7 @@ async fn the_seed_that_five_wins_share_is_recorded_before_they_are_redeemed() {
 
     sends(&service, all[4].id).await;
     for opened in &all {
-        assert_eq!(redeemed(&service, opened.id).await, coins(100));
+        assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
     }
     assert_eq!(sent_by(world, party.address).await, 2);
 }
@@ -265,7 +273,7 @@ async fn a_win_waits_for_the_next_draw_and_shares_its_transaction() {
     let hash = sends(&service, all[0].id).await;
     let other = status(&service, all[1].id).await.state;
     assert_eq!(other, HoldingState::Redeeming { hash });
-    assert_eq!(redeemed(&service, all[1].id).await, coins(100));
+    assert_eq!(redeemed(&service, all[1].id).await.0, coins(100));
     assert_eq!(sent_by(world, party.address).await, 1);
 }
 
@@ -292,7 +300,7 @@ async fn before_its_window_closes_a_win_is_warned_about_and_redeemed_at_any_pric
     let warning = format!("its window closes at block {last}");
     assert!(status.reason().contains(&warning), "{}", status.reason());
     assert!(matches!(status.state, HoldingState::Redeeming { .. }));
-    assert_eq!(redeemed(&service, id).await, coins(100));
+    assert_eq!(redeemed(&service, id).await.0, coins(100));
     assert!(service.step().await.unwrap().closing.is_empty());
 }
 
@@ -357,6 +365,6 @@ async fn a_service_without_a_wallet_says_so_and_one_without_coin_is_told_and_tri
 
     world.node.endow(party.address).await;
     sends(&service, id).await;
-    assert_eq!(redeemed(&service, id).await, coins(100));
+    assert_eq!(redeemed(&service, id).await.0, coins(100));
     assert_eq!(status(&service, id).await.trouble, None);
 }
