@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     books::{Books, Units, units},
-    common::pause,
-    http::request,
-    service::Url,
+    common::{http::request, pause},
 };
 
 /// What every request pays, in wei.

@@ -11,14 +11,12 @@ mod books;
 mod chain;
 #[path = "../common/mod.rs"]
 mod common;
-mod http;
 mod load;
 #[cfg(feature = "postgres")]
 #[path = "../../../cheque/tests/postgres/mod.rs"]
 mod postgres;
 #[path = "../../../cheque/tests/common/repeat.rs"]
 mod repeat;
-mod service;
 
 use std::{
     fs,
@@ -29,12 +27,11 @@ use std::{
 
 use books::{Ledger, Units, units};
 use chain::{assert_nothing_was_sent_twice, find};
-use common::{Machine, Node, pause};
+use common::{Machine, Node, pause, service::Service};
 use load::Load;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use service::Service;
 
 /// What the payee can be paid in a round, in wei: some hundred payments.
 const ALLOWANCE: Units = 30_000_000_000_000_000;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::http::request;
+use super::http::request;
 
 /// Where a service answers now. It changes when it is started again.
 #[derive(Clone, Default)]
