@@ -201,6 +201,35 @@ async fn a_win_that_a_reorganisation_makes_a_loss_is_not_redeemed_and_the_other_
 }
 
 #[tokio::test]
+async fn a_batch_that_was_sent_by_a_draw_that_is_replaced_is_given_up_and_made_anew() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let party = &cast.payees[0];
+    let service = service(world, party, memory());
+    let draw = world.head().await + 80;
+    let all = wins(&cast, &service, &[draw; 2], HISTORY_WINDOW).await;
+    let id = all[0].id;
+    world.node.mine_to(draw - 2).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let before = snapshot(&cast).await;
+    world.node.mine_to(draw + 1).await;
+    let first = sends(&service, id).await;
+
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    drop_since(&cast, before).await;
+    world.node.mine_to(draw + 1).await;
+    // Whoever gets everything wins by every draw, but not with the header of another one.
+    assert_eq!(step(&service, id).await.name(), "won");
+    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert_ne!(sends(&service, id).await, first);
+    world.node.mine(1).await;
+    for opened in &all {
+        paid(&service, opened.id).await;
+    }
+    assert_eq!(sent_by(world, party.address).await, 1);
+}
+
+#[tokio::test]
 async fn a_deposit_that_a_reorganisation_takes_away_is_unconfirmed_until_it_is_back() {
     let cast = Cast::new().await;
     let world = &cast.world;

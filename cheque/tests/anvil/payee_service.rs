@@ -230,6 +230,34 @@ async fn wins_of_one_draw_are_redeemed_in_one_transaction() {
 }
 
 #[tokio::test]
+async fn with_too_little_coin_for_all_the_wins_that_end_first_are_redeemed() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let party = &cast.payees[0];
+    let service = service(world, party, memory());
+    let draw = world.head().await + 80;
+    let all = wins(&cast, &service, &[draw; 2], 2_000).await;
+    let first = wins(&cast, &service, &[draw], 1_000).await.remove(0).id;
+    world.node.mine_to(draw).await;
+    set_gas_price(world, 10).await;
+    // Enough for one, with what nodes add for safety.
+    let coin = format!("{:#x}", U256::from(3_500_000_000_000_000u64));
+    world
+        .node
+        .anvil("anvil_setBalance", (party.address, coin))
+        .await;
+    let stepped = service.step().await.unwrap();
+    assert!(stepped.failed.is_empty());
+    assert_eq!(status(&service, first).await.state.name(), "redeeming");
+    for opened in &all {
+        assert_eq!(status(&service, opened.id).await.state.name(), "won");
+    }
+    world.node.endow(party.address).await;
+    redeemed(&service, first).await;
+    redeemed(&service, all[1].id).await;
+}
+
+#[tokio::test]
 async fn the_seed_that_five_wins_share_is_recorded_before_they_are_redeemed() {
     let cast = Cast::new().await;
     let world = &cast.world;

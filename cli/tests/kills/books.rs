@@ -73,7 +73,11 @@ impl Books {
     pub(crate) fn assert_kept_by_payer(&self, spent: impl Fn(&str) -> Units) {
         for (id, seen) in &self.deposits {
             let known = spent(id);
-            assert!(known >= seen.handed_out, "{id}: {known} < {}", seen.handed_out);
+            assert!(
+                known >= seen.handed_out,
+                "{id}: {known} < {}",
+                seen.handed_out
+            );
         }
     }
 }
@@ -118,7 +122,8 @@ impl Ledger {
     /// redeeming it. Computed anew from the terms, as SPEC.md defines it.
     fn worth(&self, id: &str, total: Units) -> Units {
         let number = |name: &str| U256::from(self.units(id, name));
-        let (amount, allowance, cost) = (number("amount"), number("allowance"), number("redeem_cost"));
+        let (amount, allowance, cost) =
+            (number("amount"), number("allowance"), number("redeem_cost"));
         let least = U256::from(units(&self.terms[id]["min_payout"]));
         let total = U256::from(total);
         let full = total * amount / allowance;
@@ -132,6 +137,8 @@ impl Ledger {
 
 /// An amount of JSON, which is a text.
 pub(crate) fn units(amount: &Value) -> Units {
-    let text = amount.as_str().unwrap_or_else(|| panic!("{amount} is no amount"));
+    let text = amount
+        .as_str()
+        .unwrap_or_else(|| panic!("{amount} is no amount"));
     text.parse().expect("an amount")
 }

@@ -11,14 +11,12 @@ mod books;
 mod chain;
 #[path = "../common/mod.rs"]
 mod common;
-mod http;
 mod load;
 #[cfg(feature = "postgres")]
 #[path = "../../../cheque/tests/postgres/mod.rs"]
 mod postgres;
 #[path = "../../../cheque/tests/common/repeat.rs"]
 mod repeat;
-mod service;
 
 use std::{
     fs,
@@ -29,12 +27,11 @@ use std::{
 
 use books::{Ledger, Units, units};
 use chain::{assert_nothing_was_sent_twice, find};
-use common::{Machine, Node, pause};
+use common::{Machine, Node, pause, service::Service};
 use load::Load;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use service::Service;
 
 /// What the payee can be paid in a round, in wei: some hundred payments.
 const ALLOWANCE: Units = 30_000_000_000_000_000;
@@ -70,11 +67,22 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
     let list = format!("{},{ALLOWANCE}\n{other},{ALLOWANCE}\n", payee.address);
     fs::write(payer.folder().join("payees.csv"), list).unwrap();
     let [payers_store, payees_store] = stores;
-    let rounds = ["--allowances", "payees.csv", "--draw-in", "40", "--redeem-window", "40"];
+    let rounds = [
+        "--allowances",
+        "payees.csv",
+        "--draw-in",
+        "40",
+        "--redeem-window",
+        "40",
+    ];
     let mut payers = start(&payer, "payer", &rounds, payers_store);
     let mut payees = start(&payee, "payee", &[], payees_store);
 
-    let load = Load::new(payers.url.clone(), payees.url.clone(), payee.address.clone());
+    let load = Load::new(
+        payers.url.clone(),
+        payees.url.clone(),
+        payee.address.clone(),
+    );
     thread::scope(|scope| {
         let _end = Ended(&load);
         for _ in 0..CALLERS {
@@ -114,9 +122,17 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
     books.assert_kept_by_payee(&ledger, &books);
     books.assert_counted_once(&ledger);
     assert!(books.deposits.len() > 1, "rounds follow one another");
-    assert!(books.payments() > 2 * repeat::kills(), "{}", books.payments());
+    assert!(
+        books.payments() > 2 * repeat::kills(),
+        "{}",
+        books.payments()
+    );
     let balance = payee.json(&["balance"]);
-    assert_eq!(units(&balance["balance"]), ledger.won(), "every win is paid once");
+    assert_eq!(
+        units(&balance["balance"]),
+        ledger.won(),
+        "every win is paid once"
+    );
     assert_nothing_was_sent_twice(&node, &[&payer.address, &payee.address]);
 }
 
@@ -173,12 +189,24 @@ fn wait_for_draws(node: &Node, payees: &Service, payer: &Machine) -> Ledger {
     for _ in 0..TRIES {
         let listed: Value = payees.get("/deposits");
         let ledger = Ledger::new(&listed, &find(payer));
-        if ledger.states().all(|state| ["lost", "redeemed"].contains(&state)) {
+        if ledger
+            .states()
+            .all(|state| ["lost", "redeemed"].contains(&state))
+        {
             return ledger;
         }
-        assert!(!ledger.states().any(|state| ["missed", "gone"].contains(&state)), "{listed}");
+        assert!(
+            !ledger
+                .states()
+                .any(|state| ["missed", "gone"].contains(&state)),
+            "{listed}"
+        );
         node.mine(1);
         pause(50);
     }
-    panic!("not everything is redeemed: {}\n{}", payees.get("/deposits"), payees.log());
+    panic!(
+        "not everything is redeemed: {}\n{}",
+        payees.get("/deposits"),
+        payees.log()
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::{Payee, RedeemOptions};
 use crate::{
-    DepositId, Redemption,
+    DepositId, Outcome, Redemption,
     chain::{
         ChainError, Progress, RedeemError, Sender, StoredError, outbox,
         payer::purpose,
@@ -143,6 +143,20 @@ impl Payee {
         Ok(outbox::look_after(sender, &self.stored, &one.key, head, bump).await?)
     }
 
+    /// How many of the wins in a transaction that is under way the bank would pay as of the newest block: none any more
+    /// where they are paid, or where a reorganisation has drawn again.
+    pub async fn would_pay(&self, one: &UnderWay) -> Result<usize, RedeemError> {
+        let Some(sent) = self.stored.sent(&one.key).await? else {
+            return Ok(0);
+        };
+        let mut payable = 0;
+        for packed in self.redemptions_in(&sent)? {
+            let (outcome, _) = self.reader.outcome_of(packed, sent.from).await?;
+            payable += usize::from(outcome == Outcome::Payable);
+        }
+        Ok(payable)
+    }
+
     /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
     /// has no work to do any more. One that the node still has may be mined all the same.
     pub async fn done(&self, one: &UnderWay) -> Result<(), StoredError> {
@@ -172,19 +186,9 @@ impl Payee {
 
     /// Which of this payee's deposits a transaction redeems.
     fn redeemed_by(&self, sent: &SentRecord) -> Result<Vec<DepositId>, RedeemError> {
-        let call = call_of(&sent.raw)?;
         let bank = self.reader.bank();
-        if call.to != bank.address() {
-            return Ok(Vec::new());
-        }
-        let all = if let Ok(one) = redeemCall::abi_decode(&call.input) {
-            vec![one.redemption]
-        } else {
-            let batch = redeemBatchCall::abi_decode(&call.input);
-            batch.map_err(|_| ChainError::NotATransaction)?.redemptions
-        };
-        let mut deposits = Vec::with_capacity(all.len());
-        for packed in all {
+        let mut deposits = Vec::new();
+        for packed in self.redemptions_in(sent)? {
             let redemption =
                 Redemption::unpack(&packed).map_err(|_| ChainError::NotATransaction)?;
             if redemption.payee == self.policy.payee {
@@ -192,6 +196,19 @@ impl Payee {
             }
         }
         Ok(deposits)
+    }
+
+    /// The packed redemptions in a transaction; none if it goes to another bank.
+    fn redemptions_in(&self, sent: &SentRecord) -> Result<Vec<Bytes>, RedeemError> {
+        let call = call_of(&sent.raw)?;
+        if call.to != self.reader.bank().address() {
+            return Ok(Vec::new());
+        }
+        if let Ok(one) = redeemCall::abi_decode(&call.input) {
+            return Ok(vec![one.redemption]);
+        }
+        let batch = redeemBatchCall::abi_decode(&call.input);
+        Ok(batch.map_err(|_| ChainError::NotATransaction)?.redemptions)
     }
 
     /// Begins the keys of all seeds that an account records in this bank; the block's number is the rest. Another account

@@ -3,7 +3,7 @@
 use super::{Because, HoldingState, PayeeService, Plan, Wait, Win, observe::Look, plan::plan};
 use crate::{
     DepositId,
-    chain::{Prices, Progress, Purpose, RedeemError, Sent, UnderWay},
+    chain::{ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay},
     service::metrics as names,
 };
 use metrics::counter;
@@ -69,6 +69,15 @@ impl PayeeService {
             .filter_map(|id| look.wins.get(*id))
             .cloned()
             .collect();
+        // Who has lost sight of the chain for a while may have sent it by a draw that is none any more.
+        if self.payee.would_pay(one).await? == 0 {
+            tracing::warn!(event = "transaction_given_up", purpose = "redeem", hash = %one.hash);
+            self.payee.done(one).await?;
+            for win in wins {
+                look.set(win.id, due(&win));
+            }
+            return Ok(());
+        }
         // Not dearer than it would be sent for now; but what is urgent must not wait behind it.
         let worth = !plan(&wins, None, prices, look.head, &self.settings)
             .redeem
@@ -149,7 +158,17 @@ impl PayeeService {
     }
 
     async fn redeem(&self, ids: &[DepositId], look: &mut Look) {
-        match self.payee.submit_redemptions(ids).await {
+        let mut ids = ids;
+        let mut submitted = self.payee.submit_redemptions(ids).await;
+        // A few, those that end first, rather than none.
+        while ids.len() > 1
+            && let Err(RedeemError::Once(OnceError::Chain(ChainError::NotEnoughCoin { .. }))) =
+                &submitted
+        {
+            ids = &ids[..ids.len() / 2];
+            submitted = self.payee.submit_redemptions(ids).await;
+        }
+        match submitted {
             Ok(submitted) => {
                 for (id, error) in &submitted.refused {
                     look.fail(*id, error);

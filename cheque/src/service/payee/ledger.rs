@@ -218,8 +218,11 @@ fn log(change: &HoldingChange) {
         HoldingState::Missed(_) => {
             tracing::error!(event = "holding_state", %deposit, before, state, reason);
         }
-        // Their text changes with every block.
-        HoldingState::Won(_) if before == state => {
+        // Every deposit is new after a restart, and what a win waits for may change with every block.
+        HoldingState::Won(_) | HoldingState::Redeeming { .. } if before != state => {
+            tracing::info!(event = "holding_state", %deposit, before, state, reason);
+        }
+        _ if before.is_empty() || before == state => {
             tracing::debug!(event = "holding_state", %deposit, before, state, reason);
         }
         _ => tracing::info!(event = "holding_state", %deposit, before, state, reason),

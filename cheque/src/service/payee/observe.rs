@@ -119,94 +119,105 @@ impl PayeeService {
     }
 
     async fn follow_drawn(&self, metas: &[Meta], look: &mut Look) -> Result<(), PayeeServiceError> {
-        let reader = self.payee.reader();
-        let asked: Vec<_> = metas
-            .iter()
-            .map(|meta| {
-                let terms = meta.deposit();
-                ((terms.payer, terms.token, terms.lane), look.head)
-            })
-            .collect();
-        let purses = reader.purses(&asked).await.map_err(RedeemError::from)?;
         let mut seeds = BTreeMap::new();
-        for (meta, purse) in metas.iter().zip(purses) {
+        let mut winners = Vec::new();
+        for meta in metas {
+            match self.drawn(meta, &mut seeds, look).await {
+                // Only of a win it matters what became of the deposit.
+                Ok(drawn) if drawn.wins == Some(true) => winners.push((meta, drawn)),
+                Ok(drawn) => self.place(meta, &drawn, look),
+                Err(error) => self.keep_place(meta, &error, look),
+            }
+        }
+        let purse = |meta: &Meta| {
+            let terms = meta.deposit();
+            (terms.payer, terms.token, terms.lane)
+        };
+        let asked = winners.iter().map(|(meta, _)| (purse(meta), look.head));
+        let asked: Vec<_> = asked.collect();
+        let purses = self.payee.reader().purses(&asked).await;
+        for ((meta, mut drawn), purse) in
+            winners.into_iter().zip(purses.map_err(RedeemError::from)?)
+        {
+            drawn.purse = purse;
             let (id, terms) = (meta.deposit_id(), meta.deposit());
-            let followed = self.follow_one(meta, purse, &mut seeds, look).await;
-            let before = self.ledger().state(id);
-            let unknown = HoldingState::Drawn {
-                deep_at: look.head + 1,
-            };
-            match followed {
-                Ok(state) => {
-                    look.found.insert(id, Found::of(terms, state));
-                }
-                Err(error) => {
-                    let state = before.filter(|state| !state.is_to_be_drawn());
-                    look.found
-                        .insert(id, Found::of(terms, state.unwrap_or(unknown)));
-                    look.fail(id, &error);
+            if purse != Purse::Open(id) {
+                let from = terms.drawBlock + 1;
+                match self.payee.reader().closed(id, from, look.head).await {
+                    Ok(closed) => drawn.closed = closed,
+                    Err(error) => {
+                        self.keep_place(meta, &error.into(), look);
+                        continue;
+                    }
                 }
             }
+            self.place(meta, &drawn, look);
         }
         Ok(())
     }
 
-    /// Where one deposit stands after its draw.
-    async fn follow_one(
+    /// What the draw says about a deposit, as if the bank still held it.
+    async fn drawn(
         &self,
         meta: &Meta,
-        purse: Purse,
         seeds: &mut BTreeMap<u64, DrawSeed>,
-        look: &mut Look,
-    ) -> Result<HoldingState, RedeemError> {
+        look: &Look,
+    ) -> Result<Drawn, RedeemError> {
         let (id, terms) = (meta.deposit_id(), meta.deposit());
         let draw = match seeds.entry(terms.drawBlock) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => *unknown.insert(self.seed(terms.drawBlock).await?),
         };
-        let prize = meta.prize();
         let wins = |seed| {
             let roll = roll(seed, id, Amount::new(terms.amount));
+            let prize = meta.prize();
             prize.is_some_and(|prize| prize.wins(meta.start(), roll))
         };
-        let mut drawn = Drawn {
+        Ok(Drawn {
             head: look.head,
             confirmed: look.confirmed,
-            purse,
+            purse: Purse::Open(id),
             wins: draw.seed.map(wins),
             recorded: draw.recorded,
             closed: None,
             sent: look.sent_for(id).map(|one| one.hash),
-        };
-        if drawn.wins == Some(true) && purse != Purse::Open(id) {
-            let from = terms.drawBlock + 1;
-            drawn.closed = self.payee.reader().closed(id, from, look.head).await?;
-        }
-        if let Some(state) = after_draw(id, terms, self.payee.policy().payee, &drawn)
-            && !matches!(state, HoldingState::Redeeming { .. })
-        {
-            return Ok(state);
-        }
-        let redemption_gas = redeem_gas(meta.depth(), meta.shown().0);
-        let win = Win {
-            id,
-            payout: prize.map(|prize| prize.payout).unwrap_or_default(),
-            gas: redemption_gas,
-            rate: self.payee.rates().of(terms.token),
-            reckoned: meta.redeem_cost(),
-            draw_block: terms.drawBlock,
-            last_block: terms.lastRedeemBlock,
-            recorded: drawn.recorded,
-        };
-        let until = win.deadline();
-        look.wins.insert(id, win);
-        Ok(match drawn.sent {
-            Some(hash) => HoldingState::Redeeming { hash },
-            None => HoldingState::Won(Wait {
-                until,
-                because: Because::Due,
-            }),
         })
+    }
+
+    /// Notes where a deposit stands after its draw.
+    fn place(&self, meta: &Meta, drawn: &Drawn, look: &mut Look) {
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let state = after_draw(id, terms, self.payee.policy().payee, drawn);
+        if matches!(state, None | Some(HoldingState::Redeeming { .. })) {
+            let win = Win {
+                id,
+                payout: meta.prize().map(|prize| prize.payout).unwrap_or_default(),
+                gas: redeem_gas(meta.depth(), meta.shown().0),
+                rate: self.payee.rates().of(terms.token),
+                reckoned: meta.redeem_cost(),
+                draw_block: terms.drawBlock,
+                last_block: terms.lastRedeemBlock,
+                recorded: drawn.recorded,
+            };
+            look.wins.insert(id, win);
+        }
+        let due = HoldingState::Won(Wait {
+            until: terms.lastRedeemBlock,
+            because: Because::Due,
+        });
+        let state = state.unwrap_or(due);
+        look.found.insert(id, Found::of(terms, state));
+    }
+
+    /// Notes that it could not be found out where a deposit stands.
+    fn keep_place(&self, meta: &Meta, error: &RedeemError, look: &mut Look) {
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let before = self.ledger().state(id);
+        let before = before.filter(|state| !state.is_to_be_drawn());
+        let deep_at = look.head + 1;
+        let state = before.unwrap_or(HoldingState::Drawn { deep_at });
+        look.found.insert(id, Found::of(terms, state));
+        look.fail(id, error);
     }
 
     /// The seed of a draw block: the recorded one counts, else the block's own.
