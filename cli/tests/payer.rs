@@ -1,109 +1,51 @@
 //! `cheque payer run`: a payer that opens one round after the other, and pays over HTTP.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
-use common::{Machine, Node, pause};
+use common::{Machine, Node, http::request, pause, service::Service};
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Lines, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    sync::Arc,
 };
-
-/// A running service; killed with the test, as by signal 9.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Service {
-    /// Starts `payer run` or `payee run`, and waits until it listens.
-    fn start(machine: &Machine, who: &str, more: &[&str]) -> Self {
-        let args = ["--json", who, "run", "--listen", "127.0.0.1:0"];
-        let mut child = machine
-            .command(&[&args[..], more].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program runs");
-        let mut line = String::new();
-        let stdout = child.stdout.as_mut().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let said: Value = serde_json::from_str(&line).expect("it listens");
-        let url = said["listening"].as_str().expect("an address");
-        let address = url.strip_prefix("http://").expect("a URL").to_owned();
-        Self { child, address }
-    }
-
-    /// A request that is sent, with the answer to be read.
-    fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        )
-        .expect("it reads");
-        stream
-    }
-
-    /// Status and body of an answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut answer = String::new();
-        let mut stream = self.send(method, path, body);
-        stream.read_to_string(&mut answer).expect("text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let status = head.split(' ').nth(1).expect("a status");
-        (status.parse().expect("a number"), body.to_owned())
-    }
-
-    /// Status and body of an answer, both in JSON.
-    fn request(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let (status, body) = self.ask(method, path, &body.to_string());
-        let json = serde_json::from_str(&body);
-        (status, json.unwrap_or_else(|_| panic!("{path}: {body}")))
-    }
-
-    /// What it answers, which is to be good.
-    fn get(&self, path: &str) -> Value {
-        let (status, body) = self.ask("GET", path, "");
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap_or_else(|_| panic!("{path}: {body}"))
-    }
-
-    /// Ends it in order.
-    fn stop(mut self) {
-        let id = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(killed.expect("kill runs").success());
-        let status = self.child.wait().expect("it has ended");
-        assert_eq!(status.code(), Some(0));
-    }
-}
 
 /// A payer, run by a service.
 struct Payer(Service);
 
 impl Payer {
-    fn start(machine: &Machine, more: &[&str]) -> Self {
-        Self(Service::start(machine, "payer", more))
+    fn start(machine: &Arc<Machine>, more: &[&str]) -> Self {
+        let common = ["--json", "payer", "run", "--listen", "127.0.0.1:0"];
+        let args: Vec<_> = common.iter().chain(more).map(ToString::to_string).collect();
+        let (machine, log) = (machine.clone(), machine.folder().join("log"));
+        let command = move || {
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            machine.command(&args)
+        };
+        Self(Service::start(command, log))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        request(&self.0.url.get(), method, path, body).unwrap()
+    }
+
+    /// An answer in text as it comes.
+    fn lines(&self, path: &str) -> Lines<BufReader<TcpStream>> {
+        let url = self.0.url.get();
+        let address = url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        BufReader::new(stream).lines()
     }
 
     fn pay(&self, payee: &str, amount: &str) -> (u16, Value) {
         let wish = json!({ "payee": payee, "amount": amount });
-        self.0.request("POST", "/cheques", &wish)
+        self.ask("POST", "/cheques", Some(&wish))
     }
 
     fn deposits(&self) -> Vec<Value> {
@@ -124,13 +66,13 @@ impl Payer {
 }
 
 /// A payer with a bank, and a file with a list of two payees.
-fn payer(node: &Node) -> Machine {
+fn payer(node: &Node) -> Arc<Machine> {
     let payer = node.machine(0);
     payer.ok(&["deploy"]);
     let (first, second) = (node.address(1), node.address(2));
     let list = format!("{first},0.4ether\n{second},0.1ether\n");
     std::fs::write(payer.folder().join("payees.csv"), list).unwrap();
-    payer
+    Arc::new(payer)
 }
 
 const ROUNDS: [&str; 6] = [
@@ -148,7 +90,7 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     let (payer, payee) = (payer(&node), node.machine(1));
     let budget = ["--daily-budget", "1ether"];
     let rounds = [&ROUNDS[..], &budget].concat();
-    let service = Payer::start(&payer, &rounds);
+    let mut service = Payer::start(&payer, &rounds);
     let first = service.reaches(0, "active");
     assert_eq!(first["amount"], json!("500000000000000000"));
     let (status, paid) = service.pay(&payee.address, "100000000000000000");
@@ -165,8 +107,7 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert_eq!(payee.json(&["receive", &proof])["total"], amount);
 
     // What was answered is on disk, and who has lost the answer finds it.
-    drop(service);
-    let service = Payer::start(&payer, &rounds);
+    service.0.kill_and_restart();
     let found = service.0.get(&format!("/payees/{}", payee.address));
     let found = &found["deposits"][0];
     assert_eq!(
@@ -180,7 +121,7 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert_eq!(service.deposits().len(), 1, "the same round");
 
     // The second round comes in time, the third is over the budget.
-    let mut events = BufReader::new(service.0.send("GET", "/events", "")).lines();
+    let mut events = service.lines("/events");
     node.mine(45);
     service.reaches(0, "expired");
     let event = events.find_map(|line| {
@@ -218,15 +159,13 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert_eq!(left[&payee.address], json!("299999999999999999"), "{one}");
     assert_eq!(left[node.address(2)], json!("100000000000000000"));
     assert_eq!(service.0.get("/health")["ok"], json!(true));
-    let (_, metrics) = service.0.ask("GET", "/metrics", "");
-    assert!(
-        metrics.contains("\ncheque_payer_payments_total 2\n"),
-        "{metrics}"
-    );
-    assert!(
-        metrics.contains("\ncheque_payer_round_blocked 1\n"),
-        "{metrics}"
-    );
+    let metrics: Vec<_> = service.lines("/metrics").map(Result::unwrap).collect();
+    for metric in [
+        "cheque_payer_payments_total 2",
+        "cheque_payer_round_blocked 1",
+    ] {
+        assert!(metrics.iter().any(|line| line == metric), "{metrics:?}");
+    }
     // Also with a stream of events open.
     service.0.stop();
     let listed = payer.json(&["deposit", "list"]);
@@ -260,7 +199,7 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
         ),
         (json!([]), 422, "bad_request"),
     ] {
-        let (answered, refused) = service.0.request("POST", "/cheques", &wish);
+        let (answered, refused) = service.ask("POST", "/cheques", Some(&wish));
         assert_eq!(
             (answered, &refused["code"]),
             (status, &json!(code)),
@@ -268,8 +207,6 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
         );
         assert!(refused["error"].is_string(), "{refused}");
     }
-    let (status, _) = service.0.ask("POST", "/cheques", "{");
-    assert_eq!(status, 400);
     for (path, status) in [
         (format!("/deposits/{payee}"), 400),
         (
@@ -281,7 +218,7 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
         ),
         ("/payees/me".to_owned(), 400),
     ] {
-        assert_eq!(service.0.ask("GET", &path, "").0, status, "{path}");
+        assert_eq!(service.ask("GET", &path, None).0, status, "{path}");
     }
     let one = service
         .0
