@@ -41,7 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Modules [`store`] and [`chain`] put durable records and an Ethereum node around the core.
+//! Modules [`store`] and [`chain`] put durable records and an Ethereum node around the core; `service` runs it all for months.
 
 mod allowance;
 #[cfg(feature = "chain")]
@@ -55,6 +55,8 @@ mod money;
 mod payee;
 mod payer;
 mod profile;
+#[cfg(feature = "service")]
+pub mod service;
 mod signature;
 pub mod store;
 mod stream;

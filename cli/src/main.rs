@@ -4,8 +4,10 @@ mod allowances;
 mod amount;
 mod clock;
 mod cmd;
+mod config;
 mod exit;
 mod handover;
+mod holding;
 mod input;
 mod odds;
 mod opts;
@@ -13,10 +15,11 @@ mod output;
 mod payer;
 mod place;
 mod send;
+mod service;
 mod show;
 mod token;
 
-use std::process::ExitCode;
+use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use eyre::Report;
@@ -38,11 +41,13 @@ use crate::{
     after_help = "A first look:  cheque demo
 A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
 A payee:       receive, ledger, outcome, redeem, withdraw
+Services:      payer run, payee run
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,
 ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY.
 
+Settings:      a flag counts first, then its variable, then the file of --config, then the default
 Amounts:       1500 (units), 20gwei, 0.5ether; 2.5 where a token is named (its decimals count)
 Output:        results on stdout, all else on stderr; --json changes their format only
 Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted"
@@ -55,6 +60,17 @@ struct Cli {
     /// Print no progress
     #[arg(long, short, global = true, display_order = 901)]
     quiet: bool,
+
+    /// Take what no flag and no variable says from this TOML file: its keys are the long names of flags
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        display_order = 902,
+        env = "CHEQUE_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Command,
@@ -76,6 +92,8 @@ enum Command {
     Seed(cmd::seed::SeedArgs),
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
+    Payee(cmd::payee::PayeeArgs),
+    Payer(cmd::payer::PayerArgs),
     Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
@@ -83,14 +101,15 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = config::parse(env::args_os().collect()).unwrap_or_else(|error| error.exit());
     let out = Output::new(cli.json, cli.quiet);
     let advice = cli.command.when_interrupted();
+    let hears_signals = cli.command.hears_signals();
     let done = tokio::select! {
         // First, so that Ctrl-C is heard before the command begins.
         biased;
         // Records are written before anything is sent or printed, so a command can end anywhere.
-        _ = tokio::signal::ctrl_c() => Err(interrupted(advice)),
+        _ = tokio::signal::ctrl_c(), if !hears_signals => Err(interrupted(advice)),
         done = run(cli.command, &out) => done,
     };
     match done {
@@ -115,6 +134,8 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Seed(args) => args.run(out).await?,
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
+        Command::Payee(args) => args.run(out).await?,
+        Command::Payer(args) => args.run(out).await?,
         Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
@@ -123,6 +144,11 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 }
 
 impl Command {
+    /// Whether the command ends itself in order when a signal comes, as services do.
+    const fn hears_signals(&self) -> bool {
+        matches!(self, Self::Payee(_) | Self::Payer(_))
+    }
+
     /// What to do after Ctrl-C: what was recorded or sent stays so.
     const fn when_interrupted(&self) -> &'static str {
         match self {

@@ -395,3 +395,51 @@ fn commands_take_turns_at_a_store_and_say_who_holds_it_for_long() {
     drop(held);
     payer.ok(&["deposit", "list"]);
 }
+
+#[test]
+fn a_payer_without_its_store_finds_its_deposits_and_takes_its_money_back() {
+    let node = Node::start();
+    let (payer, payee) = (node.machine(0), node.machine(1));
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payee.address);
+    let terms = [
+        "--allowance",
+        &list,
+        "--draw-in",
+        "30",
+        "--redeem-window",
+        "8",
+    ];
+    let create = || payer.json(&[&["deposit", "create"][..], &terms].concat())["id"].clone();
+    let (first, second) = (create(), create());
+    // Another machine with the same key, and no store.
+    let fresh = node.machine(0);
+    let found = fresh.json(&["deposit", "find", "--since", "0"]);
+    assert_eq!(found[0]["id"], first);
+    assert_eq!(found[1]["id"], second);
+    assert_eq!(found[1]["open"], json!(true));
+    assert_eq!(found[1]["amount"], json!("100000000000000000"));
+    let later = (node.head() + 1).to_string();
+    assert_eq!(
+        fresh.json(&["deposit", "find", "--since", &later]),
+        json!([])
+    );
+    let stranger = ["deposit", "find", "--payer", &payee.address, "--since", "0"];
+    assert_eq!(fresh.json(&stranger), json!([]));
+
+    let first = first.as_str().unwrap();
+    let reclaim = ["deposit", "reclaim", first, "--since"];
+    let said = fresh.fails(1, &[&reclaim[..], &["0"]].concat());
+    assert!(said.contains("reclaiming the deposit"), "{said}");
+    node.mine(42);
+    let said = fresh.fails(1, &[&reclaim[..], &[&later[..]]].concat());
+    assert!(said.contains("was opened in blocks"), "{said}");
+    let dry = fresh.json(&[&reclaim[..], &["0", "--dry-run"]].concat());
+    assert_eq!(dry["transaction"]["sent"], json!(false));
+    let done = fresh.json(&[&reclaim[..], &["0"]].concat());
+    assert_eq!(done["amount"], json!("100000000000000000"));
+    let open = fresh.json(&["deposit", "find", "--since", "0", "--open"]);
+    assert_eq!(open.as_array().unwrap().len(), 1);
+    assert_eq!(open[0]["id"], second);
+    assert!(!fresh.folder().join("store").exists());
+}

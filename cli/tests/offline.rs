@@ -26,6 +26,7 @@ fn every_verb_explains_itself_with_examples() {
         &["deposit", "create"],
         &["deposit", "open"],
         &["deposit", "list"],
+        &["deposit", "find"],
         &["deposit", "show"],
         &["deposit", "watch"],
         &["deposit", "reclaim"],

@@ -86,7 +86,7 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
     let held = &ledger["deposits"][0];
     assert_eq!(
         (&held["state"], &held["chance"]),
-        (&json!("open"), &json!("100 %"))
+        (&json!("receiving"), &json!("100 %"))
     );
     assert_eq!(
         (units(&held["expected"]), units(&held["variance"])),
@@ -111,6 +111,10 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
         (&json!("drawn"), &json!(payee.address))
     );
     payer.ok(&["seed", "record", &drawn["draw_block"].to_string()]);
+    let held = &payee.json(&["ledger"])["deposits"][0];
+    assert_eq!(held["state"], json!("won"));
+    let reason = held["reason"].as_str().unwrap();
+    assert!(reason.contains("no wallet to redeem it with"), "{reason}");
     let outcome = payee.json(&["outcome", &id]);
     assert_eq!(
         (&outcome["outcome"], units(&outcome["payout"])),
@@ -119,6 +123,8 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
     let redeemed = payee.json(&["redeem", &id]);
     assert_eq!(units(&redeemed["payout"]), total);
     assert_eq!(units(&payee.json(&["balance"])["balance"]), total);
+    let held = &payee.json(&["ledger"])["deposits"][0];
+    assert_eq!(held["state"], json!("redeemed"));
     assert!(payee.fails(4, &["redeem", &id]).contains("not open"));
 
     let shown = payer.json(&["deposit", "show", &id, "--payees"]);

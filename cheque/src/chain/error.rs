@@ -133,6 +133,16 @@ pub enum ChainError {
         /// What the transaction may cost, with its value.
         needed: U256,
     },
+    /// The market asks for more per unit of gas than the wallet may offer.
+    #[error(
+        "a transaction would have to offer {asked} wei per gas, and the limit is {most}: wait, or raise it"
+    )]
+    FeeTooHigh {
+        /// What would have to be offered, in wei per unit of gas.
+        asked: u128,
+        /// The most that may be offered.
+        most: u128,
+    },
     /// What the store keeps as a sent transaction is none.
     #[error("what the store keeps as a sent transaction is none that this program has made")]
     NotATransaction,

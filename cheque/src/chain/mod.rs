@@ -16,7 +16,7 @@ mod error;
 mod heads;
 mod history;
 mod host;
-mod machine;
+pub(crate) mod machine;
 mod nodes;
 mod once;
 mod outbox;
@@ -39,8 +39,11 @@ pub use heads::Heads;
 pub use history::FoundDeposit;
 pub use host::{HostError, HostRecords};
 pub use once::Once;
-pub use outbox::OnceError;
-pub use payee::{Accepted, Looked, Payee, PlannedRedemption, ReceiveError, RedeemOptions};
+pub use outbox::{OnceError, Progress};
+pub use payee::{
+    Accepted, Looked, Payee, PlannedRedemption, Purpose, ReceiveError, RedeemOptions, Submitted,
+    UnderWay,
+};
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
     Polled, SignedOpening,

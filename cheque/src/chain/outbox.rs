@@ -7,7 +7,7 @@ use super::{
 };
 use crate::store::{SentRecord, Swap, Table};
 use alloy::providers::Provider;
-use alloy_primitives::U256;
+use alloy_primitives::{TxHash, U256};
 use std::time::Duration;
 
 /// How many blocks a transaction may wait before it is sent again for a higher fee.
@@ -51,6 +51,55 @@ enum Kept {
     Always,
 }
 
+/// Where a transaction stands that nobody waits for.
+#[derive(Clone, Debug)]
+#[must_use = "what failed has to be sent anew"]
+pub enum Progress {
+    /// It is in a block. A reorganisation may still drop it, so it stays in the store until it is told to be done.
+    Mined(Box<Sent>),
+    /// It waits to be mined; this is the newest of its replacements.
+    Waiting(TxHash),
+    /// It failed, or its nonce went to another transaction, or it is another account's: it is forgotten.
+    Gone,
+}
+
+/// Hands `call` to the node for the purpose that `key` names, and does not wait until it is mined: [`look_after`] does.
+/// [`OnceError::Contended`] if something was sent for it before.
+pub(super) async fn submit(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    call: &Call,
+    head: u64,
+) -> Result<SentRecord, OnceError> {
+    let turn = sender.turn().await;
+    let signed = turn.sign(call).await?;
+    let new = record(sender, &signed, head);
+    put(stored, key, None, &new).await?;
+    turn.submit(&new.raw, signed.hash).await?;
+    Ok(new)
+}
+
+/// Looks after what was sent for a purpose, without waiting: what is not in a block is handed to the node again, after a
+/// while and with `bump` for a higher fee.
+pub(super) async fn look_after(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    head: u64,
+    bump: bool,
+) -> Result<Progress, OnceError> {
+    let turn = sender.turn().await;
+    let patience = if bump { PATIENCE } else { u64::MAX };
+    Ok(
+        match pick_up(sender, &turn, stored, key, head, patience).await? {
+            PickedUp::Mined(sent, _) => Progress::Mined(sent),
+            PickedUp::Submitted(sent) => Progress::Waiting(newest(&sent)),
+            PickedUp::Nothing => Progress::Gone,
+        },
+    )
+}
+
 /// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].
 pub(super) async fn send_once(
     sender: &Sender,
@@ -81,8 +130,13 @@ async fn send(
     (head, kept): (u64, Kept),
 ) -> Result<Sent, OnceError> {
     let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, (head, kept)).await? {
-        PickedUp::Mined(sent) => return Ok(*sent),
+    let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
+        PickedUp::Mined(sent, old) => {
+            if kept == Kept::UntilMined {
+                forget(stored, key, &old).await?;
+            }
+            return Ok(*sent);
+        }
         PickedUp::Submitted(sent) => sent,
         PickedUp::Nothing => {
             let signed = turn.sign(call).await?;
@@ -124,8 +178,13 @@ async fn go_on(
     (head, kept): (u64, Kept),
 ) -> Result<Option<Sent>, OnceError> {
     let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, (head, kept)).await? {
-        PickedUp::Mined(sent) => return Ok(Some(*sent)),
+    let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
+        PickedUp::Mined(sent, old) => {
+            if kept == Kept::UntilMined {
+                forget(stored, key, &old).await?;
+            }
+            return Ok(Some(*sent));
+        }
         PickedUp::Submitted(sent) => sent,
         PickedUp::Nothing => return Ok(None),
     };
@@ -136,7 +195,8 @@ async fn go_on(
 
 /// What there is to go on with.
 enum PickedUp {
-    Mined(Box<Sent>),
+    /// It is in a block, and still in the store.
+    Mined(Box<Sent>, SentRecord),
     /// It waits to be mined, and the node has it.
     Submitted(SentRecord),
     Nothing,
@@ -147,25 +207,21 @@ async fn pick_up(
     turn: &Turn<'_>,
     stored: &Stored,
     key: &[u8],
-    (head, kept): (u64, Kept),
+    head: u64,
+    patience: u64,
 ) -> Result<PickedUp, OnceError> {
     let Some(old) = stored.sent(key).await? else {
         return Ok(PickedUp::Nothing);
     };
     match fate(sender, &old).await? {
-        Fate::Mined(sent) => {
-            if kept == Kept::UntilMined {
-                forget(stored, key, &old).await?;
-            }
-            return Ok(PickedUp::Mined(sent));
-        }
+        Fate::Mined(sent) => return Ok(PickedUp::Mined(sent, old)),
         Fate::Gone => {
             forget(stored, key, &old).await?;
             return Ok(PickedUp::Nothing);
         }
         Fate::Waiting => {}
     }
-    let dearer = if head < old.at.saturating_add(PATIENCE) {
+    let dearer = if head < old.at.saturating_add(patience) {
         None
     } else {
         turn.sign_dearer(old.nonce, &old.raw).await?
@@ -179,9 +235,13 @@ async fn pick_up(
             new
         }
     };
-    let newest = now.hashes.last().copied().unwrap_or_default();
-    turn.submit(&now.raw, newest).await?;
+    turn.submit(&now.raw, newest(&now)).await?;
     Ok(PickedUp::Submitted(now))
+}
+
+/// The hash of the newest replacement.
+pub(super) fn newest(sent: &SentRecord) -> TxHash {
+    sent.hashes.last().copied().unwrap_or_default()
 }
 
 /// Waits for a transaction that was submitted, and forgets it when its fate is known.

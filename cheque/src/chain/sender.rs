@@ -91,6 +91,7 @@ pub struct Sender {
     address: Address,
     chain_id: u64,
     pub(super) timeout: Duration,
+    max_fee: Option<u128>,
     turn: Arc<Mutex<()>>,
 }
 
@@ -113,6 +114,7 @@ impl Sender {
             address,
             chain_id,
             timeout: Self::TIMEOUT,
+            max_fee: None,
             turn: Arc::default(),
         }
     }
@@ -120,6 +122,13 @@ impl Sender {
     /// The same sender with another patience.
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same sender, which offers at most `wei` per unit of gas. What would have to offer more is refused as
+    /// [`ChainError::FeeTooHigh`], until the market has come down.
+    pub const fn with_max_fee(mut self, wei: u128) -> Self {
+        self.max_fee = Some(wei);
         self
     }
 
@@ -137,6 +146,7 @@ impl Sender {
             max_fee_per_gas,
             max_priority_fee_per_gas,
         } = self.provider.estimate_eip1559_fees().await?;
+        self.check_fee(max_fee_per_gas)?;
         let fee = U256::from(gas) * U256::from(max_fee_per_gas);
         let max_cost = fee.saturating_add(call.value);
         self.check_coin(max_cost).await?;
@@ -192,6 +202,13 @@ impl Sender {
         Ok(count.block_id(BlockId::latest()).await?)
     }
 
+    fn check_fee(&self, asked: u128) -> Result<(), ChainError> {
+        match self.max_fee {
+            Some(most) if asked > most => Err(ChainError::FeeTooHigh { asked, most }),
+            _ => Ok(()),
+        }
+    }
+
     async fn check_coin(&self, needed: U256) -> Result<(), ChainError> {
         let available = self.provider.get_balance(self.address).await?;
         if available >= needed {
@@ -242,6 +259,7 @@ impl Turn<'_> {
         ) else {
             return Ok(None);
         };
+        self.sender.check_fee(fee)?;
         let max_cost = U256::from(market.gas) * U256::from(fee);
         let estimate = Estimate {
             gas: market.gas,

@@ -7,7 +7,7 @@ use crate::{
         StoreError, Swap, Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
     },
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// Why something stored could not be read or written.
@@ -196,6 +196,33 @@ impl Stored {
         self.scan(Table::Received, bank.to_vec(), read).await
     }
 
+    /// The metas of a payee under a bank's address whose deposit is wanted, by deposit. The others are not decoded.
+    pub(super) async fn metas_of(
+        &self,
+        bank: Address,
+        payee: Address,
+        wanted: impl Fn(DepositId) -> bool + Send + 'static,
+    ) -> Result<Vec<Meta>, StoredError> {
+        let read = move |key: &[u8], value: &[u8]| {
+            let (id, of) = deposit_and_payee(key)?;
+            let wanted = of == payee && wanted(id);
+            Ok(wanted.then(|| Meta::from_bytes(value)).transpose()?)
+        };
+        let metas = self.scan(Table::Received, bank.to_vec(), read).await?;
+        Ok(metas.into_iter().flatten().collect())
+    }
+
+    /// What was sent for the purposes whose keys begin with `prefix`, by key.
+    pub(super) async fn all_sent(
+        &self,
+        prefix: Vec<u8>,
+    ) -> Result<Vec<(Vec<u8>, SentRecord)>, StoredError> {
+        self.scan(Table::Outbox, prefix, |key, value| {
+            Ok((key.to_vec(), SentRecord::from_bytes(value)?))
+        })
+        .await
+    }
+
     pub(super) async fn get(
         &self,
         table: Table,
@@ -247,5 +274,15 @@ impl Stored {
                 Err(_) => Err(StoredError::ShuttingDown),
             },
         }
+    }
+}
+
+/// The deposit and the payee of a meta's key.
+fn deposit_and_payee(key: &[u8]) -> Result<(DepositId, Address), RecordError> {
+    match (key.get(20..52), key.get(52..72)) {
+        (Some(id), Some(payee)) if key.len() == 72 => {
+            Ok((DepositId(B256::from_slice(id)), Address::from_slice(payee)))
+        }
+        _ => Err(RecordError::WrongKey),
     }
 }

@@ -76,6 +76,11 @@ impl Meta {
         self.basis.allowance.allowance
     }
 
+    /// The levels of the allowance's proof.
+    pub fn depth(&self) -> usize {
+        self.basis.allowance.siblings.len()
+    }
+
     /// Where the payee's range starts, in token units.
     pub fn start(&self) -> Amount {
         self.basis.start

@@ -18,6 +18,14 @@ mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
+#[cfg(feature = "service")]
+mod payee_recovery;
+#[cfg(feature = "service")]
+mod payee_service;
+#[cfg(feature = "service")]
+mod payer_kills;
+#[cfg(feature = "service")]
+mod payer_service;
 mod payments;
 mod pieces;
 #[cfg(feature = "postgres")]

@@ -6,6 +6,8 @@ use alloy_primitives::Address;
 use cheque::chain::{Draw, Payee, PayerError};
 use cheque::store::{Store, Swap, Table};
 use cheque::{Amount, MasterSalt, Proof, Rejection};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 
 #[tokio::test]
@@ -67,6 +69,62 @@ async fn what_a_worker_remembers_never_speaks_against_a_payment() {
     assert_eq!(taken.unwrap().total, coins(6));
     let old = worker.receive_payment(None, &opening).await;
     assert!(matches!(rejection(old), Rejection::Stale { .. }));
+}
+
+#[tokio::test]
+async fn cheques_that_eight_tasks_deliver_out_of_order_add_up_exactly_and_are_stale_at_worst() {
+    const CHEQUES: u64 = 96;
+    let cast = Cast::new().await;
+    let (payer, payees) = cast.players();
+    let opened = opened(&cast.world, &payer, &cast.request(60)).await;
+    let (id, payee) = (opened.id, &payees[0]);
+    let (_, first) = pay(&payer, payee, id, coins(4)).await;
+    let mut proofs = Vec::new();
+    for _ in 0..CHEQUES {
+        let payment = payer.write_cheque(id, cast.payees[0].address, coins(1));
+        proofs.push(payment.await.unwrap().proof.unwrap());
+    }
+    proofs.shuffle(&mut ChaCha8Rng::seed_from_u64(8));
+    let shares = proofs.chunks(proofs.len() / 8).map(<[_]>::to_vec);
+    let tasks: Vec<_> = shares
+        .map(|share| {
+            let payee = payee.clone();
+            tokio::spawn(async move {
+                let mut results = Vec::new();
+                for proof in share {
+                    results.push(payee.receive_payment(None, &proof).await);
+                }
+                results
+            })
+        })
+        .collect();
+    assert_eq!(tasks.len(), 8);
+    let mut values = first.value;
+    let mut stale = 0;
+    for task in tasks {
+        for result in task.await.unwrap() {
+            match result {
+                Ok(accepted) => values = values.checked_add(accepted.value).unwrap(),
+                Err(error) => match rejection(Err(error)) {
+                    Rejection::Stale {
+                        total,
+                        newest_total,
+                        ..
+                    } => {
+                        assert!(total < newest_total);
+                        stale += 1;
+                    }
+                    other => panic!("an honest cheque is refused: {other}"),
+                },
+            }
+        }
+    }
+    assert!(stale > 0, "they came out of order");
+    let meta = payee.holding(id).await.unwrap().unwrap();
+    assert_eq!((meta.total(), meta.credited()), (coins(100), values));
+    let worth = meta.prize().unwrap();
+    let worth = worth.expected_value(Amount::new(meta.deposit().amount), meta.redeem_cost());
+    assert_eq!(values, worth, "as if only the last one had come");
 }
 
 #[tokio::test]

@@ -283,7 +283,9 @@ async fn a_redemption_that_is_dropped_is_sent_again_and_paid_once() {
             panic!("{settled:?}");
         };
         assert_eq!(again.payout, payout);
-        let twice = payees[winner].redeem(opened.id, &RedeemOptions::default()).await;
+        let twice = payees[winner]
+            .redeem(opened.id, &RedeemOptions::default())
+            .await;
         assert_eq!(not_payable(twice), Outcome::NotOpen);
         assert_eq!(state(&payer, opened.id).await, redeemed);
         assert_eq!(world.balance(account).await, owned + payout.to_u256());

@@ -176,12 +176,16 @@ impl Drawn<'_> {
         self.chain.mine_to(draw + 300).await;
         self.state = self.chain.keep().await;
         let old = self.with_header(self.half(some));
-        let figure = self.redeem_to_new_balance(old).await;
+        let figure = self.redeem_to_new_balance(old.clone()).await;
         figures.set("redeem_old_header_128", figure);
+        let figure = self.relay(old, some.id, stranger).await;
+        figures.set("redeem_relayed_old_128", figure);
         for (round, size) in &sizes[1..] {
             let worst = self.with_header(self.streamed(round, 1_024));
-            let figure = self.redeem_to_new_balance(worst).await;
+            let figure = self.redeem_to_new_balance(worst.clone()).await;
             figures.set(&format!("redeem_worst_{size}"), figure);
+            let figure = self.relay(worst, round.id, stranger).await;
+            figures.set(&format!("redeem_relayed_worst_{size}"), figure);
         }
     }
 
@@ -270,14 +274,24 @@ impl Drawn<'_> {
 
     async fn redeem_relayed(
         &mut self,
-        mut redemption: Redemption,
+        redemption: Redemption,
         id: DepositId,
         relayer: Address,
     ) -> Figure {
         self.prepare(&redemption).await;
-        let total = Amount::new(redemption.spent);
+        self.relay(redemption, id, relayer).await
+    }
+
+    async fn relay(
+        &mut self,
+        mut redemption: Redemption,
+        id: DepositId,
+        relayer: Address,
+    ) -> Figure {
+        let steps = u128::from(redemption.k) * redemption.step;
+        let total = Amount::new(redemption.spent + steps);
         let digest = self.chain.bank.consent_digest(id, total, Address::ZERO);
-        let mut payees = (0..128).map(|index| Account::of("payee", index));
+        let mut payees = (0..10_000).map(|index| Account::of("payee", index));
         let payee = payees.find(|one| one.address == redemption.payee);
         redemption.consent = payee.unwrap().key.sign(digest).as_bytes().to_vec().into();
         let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());

@@ -10,18 +10,18 @@ const BUSY_HEADER: u64 = 256 * 12 + 32 * 16;
 
 /// A redemption, the levels of its proof and the steps of its stream.
 const WORST: [(&str, usize, u32); 3] = [
-    ("redeem_old_header_128", 7, 0),
-    ("redeem_worst_128", 7, 1_024),
-    ("redeem_worst_10000", 14, 1_024),
+    ("redeem_relayed_old_128", 7, 0),
+    ("redeem_relayed_worst_128", 7, 1_024),
+    ("redeem_relayed_worst_10000", 14, 1_024),
 ];
 
-/// Fails where the estimate is more than 5 % too low or more than 10 % too high.
+/// Fails where the estimate is too low, or more than 10 % too high.
 pub(crate) fn check(measured: &Figures) {
     for (key, levels, steps) in WORST {
         let worst = measured.gas(key) + BUSY_HEADER;
         let estimate = redeem_gas(levels, steps);
         assert!(
-            estimate * 100 >= worst * 95 && estimate * 100 <= worst * 110,
+            estimate >= worst && estimate * 100 <= worst * 110,
             "{levels} levels and {steps} steps take {worst} gas at worst, the estimate is {estimate}"
         );
     }

@@ -171,4 +171,16 @@ pub(crate) const MORE: &[Row] = &[
         "`redeem_old_header_128` with a stream of 1,024 steps",
     ),
     row("redeem_worst_10000", "`redeem_worst_128` of 10,000 payees"),
+    row(
+        "redeem_relayed_old_128",
+        "`redeem_old_header_128` sent by a relayer with the payee's consent",
+    ),
+    row(
+        "redeem_relayed_worst_128",
+        "`redeem_worst_128` sent by a relayer with the payee's consent",
+    ),
+    row(
+        "redeem_relayed_worst_10000",
+        "`redeem_worst_10000` sent by a relayer with the payee's consent",
+    ),
 ];

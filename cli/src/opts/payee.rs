@@ -16,6 +16,9 @@ use crate::{
     token::token_at,
 };
 
+/// The environment variable that may hold the payee's address.
+pub(super) const PAYEE_VARIABLE: &str = "CHEQUE_PAYEE";
+
 /// Which payee this is: an address is enough to take payments.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PayeeOpts {
@@ -27,16 +30,23 @@ pub(crate) struct PayeeOpts {
 impl PayeeOpts {
     /// The payee: a flag's, else the environment's, else the wallet's.
     pub(crate) fn address(&self, wallet: &WalletOpts) -> Result<Address> {
-        if let Some(payee) = self.payee {
+        if let Some(payee) = self.named()? {
             return Ok(payee);
-        }
-        if let Ok(payee) = std::env::var("CHEQUE_PAYEE") {
-            return parse_address(&payee).wrap_err("CHEQUE_PAYEE");
         }
         let wallet = wallet
             .unlock()
             .wrap_err("whose cheques? name --payee ADDRESS or a wallet")?;
         Ok(wallet.address())
+    }
+
+    /// The payee that a flag or the environment names.
+    pub(crate) fn named(&self) -> Result<Option<Address>> {
+        if self.payee.is_some() {
+            return Ok(self.payee);
+        }
+        let variable = std::env::var(PAYEE_VARIABLE).ok();
+        let payee = variable.map(|payee| parse_address(&payee).wrap_err(PAYEE_VARIABLE));
+        payee.transpose()
     }
 }
 

@@ -14,6 +14,12 @@ use crate::output::ask_secret;
 /// The environment variable that may hold the key itself.
 const KEY_VARIABLE: &str = "ETH_PRIVATE_KEY";
 
+/// The environment variables that name a wallet.
+pub(super) const KEY_VARIABLES: [&str; 3] = [KEY_VARIABLE, "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT"];
+
+/// The environment variable that names the file with the keystore's password.
+pub(super) const PASSWORD_VARIABLE: &str = "ETH_PASSWORD";
+
 /// A private key is never taken from the command line, where other users of the machine and the shell's history see
 /// it.
 #[derive(Args, Clone, Debug, Default)]
@@ -71,9 +77,7 @@ impl WalletOpts {
         self.private_key
             || self.keystore.is_some()
             || self.account.is_some()
-            || [KEY_VARIABLE, "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT"]
-                .iter()
-                .any(|name| env::var_os(name).is_some())
+            || KEY_VARIABLES.iter().any(|name| env::var_os(name).is_some())
     }
 
     fn decrypt(&self, path: &Path) -> Result<PrivateKeySigner> {
@@ -88,13 +92,40 @@ impl WalletOpts {
     }
 
     fn password(&self, keystore: &Path) -> Result<String> {
-        let named = env::var_os("ETH_PASSWORD").map(PathBuf::from);
+        let named = env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
         let Some(path) = self.password_file.clone().or(named) else {
             return ask_secret(&format!("password of {}", keystore.display()));
         };
         let text = fs::read_to_string(&path)
             .wrap_err_with(|| format!("cannot read the password file {}", path.display()))?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+/// The key that writes cheques, where it is not the wallet's.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Signer")]
+pub(crate) struct SignerOpts {
+    /// Write cheques with the encrypted key in this keystore file [default: with the wallet's key]
+    #[arg(long, value_name = "PATH")]
+    signer_keystore: Option<PathBuf>,
+
+    /// Read its password from this file [default: as the wallet's]
+    #[arg(long, value_name = "PATH", requires = "signer_keystore")]
+    signer_password_file: Option<PathBuf>,
+}
+
+impl SignerOpts {
+    /// The signer's key. `None`: it is the wallet's.
+    pub(crate) fn unlock(&self) -> Result<Option<PrivateKeySigner>> {
+        let Some(path) = &self.signer_keystore else {
+            return Ok(None);
+        };
+        let opts = WalletOpts {
+            password_file: self.signer_password_file.clone(),
+            ..WalletOpts::default()
+        };
+        opts.decrypt(path).map(Some)
     }
 }
 

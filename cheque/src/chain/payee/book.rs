@@ -65,12 +65,12 @@ impl Book {
         u128::try_from(sum).map_or(Amount::MAX, Amount::new)
     }
 
-    /// The purses of all deposits that are drawn after `head`.
-    pub(super) fn purses_after(&self, head: u64) -> impl Iterator<Item = PurseKey> {
+    /// All deposits that are drawn after `head`, with their purses.
+    pub(super) fn purses_after(&self, head: u64) -> impl Iterator<Item = (DepositId, PurseKey)> {
         let deposits = self.deposits.iter();
         deposits
             .filter(move |((group, _), _)| group.draw_block > head)
-            .map(|((group, _), known)| (known.payer, group.token, known.lane))
+            .map(|((group, id), known)| (*id, (known.payer, group.token, known.lane)))
     }
 
     fn sum(&self, group: Group) -> U256 {

@@ -4,7 +4,7 @@ use super::Payee;
 use crate::{
     Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
     chain::{
-        RedeemError, Redeemed, outbox,
+        RedeemError, Redeemed, Sender, outbox,
         payer::purpose,
         redeem::redeemed,
         sender::{Call, Sent},
@@ -97,6 +97,19 @@ impl Payee {
         options: &RedeemOptions,
     ) -> Result<PlannedRedemption, RedeemError> {
         let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let redemption = self.agreed(id, options, sender).await?;
+        let caller = sender.address();
+        let (call, payout) = self.reader.plan_redemption(&redemption, caller).await?;
+        Ok(PlannedRedemption { call, payout })
+    }
+
+    /// The redemption with the consent that `sender` needs, where the payee can give it.
+    pub(super) async fn agreed(
+        &self,
+        id: DepositId,
+        options: &RedeemOptions,
+        sender: &Sender,
+    ) -> Result<Redemption, RedeemError> {
         let consent = match (&options.consent, &self.key) {
             (Some(consent), _) => consent.clone(),
             (None, Some(key)) if sender.address() != self.policy.payee => {
@@ -104,10 +117,7 @@ impl Payee {
             }
             (None, _) => Bytes::new(),
         };
-        let redemption = self.redemption(id, options.to, consent).await?;
-        let caller = sender.address();
-        let (call, payout) = self.reader.plan_redemption(&redemption, caller).await?;
-        Ok(PlannedRedemption { call, payout })
+        self.redemption(id, options.to, consent).await
     }
 
     /// Redeems the newest cheque of a deposit. Asks the bank first, and sends nothing that it would refuse. After a
@@ -119,7 +129,7 @@ impl Payee {
         options: &RedeemOptions,
     ) -> Result<Redeemed, RedeemError> {
         let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
-        let key = purpose(b"redeem", id);
+        let key = self.redemption_key(id).await?;
         let head = self.reader.head().await?.number;
         // Before the bank is asked: once this one is mined, the bank would refuse another.
         if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
@@ -224,11 +234,16 @@ impl Payee {
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
     /// be to count, and what was sent to redeem them. Returns how many.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
+        self.prune_before(u64::MAX).await
+    }
+
+    /// The same, but only deposits whose last block to redeem is before `block`.
+    pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
         let head = self.reader.head().await?.number;
-        let confirmed = self.reader.confirmed(head);
+        let before = self.reader.confirmed(head).min(block);
         let mut pruned = 0;
         for meta in self.ledger().await? {
-            if meta.deposit().lastRedeemBlock < confirmed {
+            if meta.deposit().lastRedeemBlock < before {
                 let id = meta.deposit_id();
                 pruned += usize::from(forget(&self.stored, &meta).await?);
                 self.book().await?.remove(id, meta.deposit());

@@ -4,11 +4,13 @@ mod book;
 mod cash;
 mod look;
 mod receive;
+mod under_way;
 mod view;
 
 pub use cash::{PlannedRedemption, RedeemOptions};
 pub use look::Looked;
 pub use receive::{Accepted, ReceiveError};
+pub use under_way::{Purpose, Submitted, UnderWay};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};
 use crate::{
@@ -92,6 +94,16 @@ impl Payee {
         &self.reader
     }
 
+    /// The wallet for its transactions, if it has one.
+    pub const fn sender(&self) -> Option<&Sender> {
+        self.sender.as_ref()
+    }
+
+    /// What it takes tokens to be worth.
+    pub const fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
     /// What this payee accepts.
     pub const fn policy(&self) -> &Policy {
         &self.policy
@@ -99,11 +111,19 @@ impl Payee {
 
     /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
     pub async fn ledger(&self) -> Result<Vec<Meta>, StoredError> {
+        self.ledger_of(|_| true).await
+    }
+
+    /// Of everything the payee holds, the deposits that are `wanted`. The others cost little.
+    pub async fn ledger_of(
+        &self,
+        wanted: impl Fn(DepositId) -> bool + Send + 'static,
+    ) -> Result<Vec<Meta>, StoredError> {
         let (bank, payee) = (*self.reader.bank(), self.policy.payee);
-        let read =
-            move |meta: Meta| (meta.payee() == payee && *meta.bank() == bank).then_some(meta);
-        let metas = self.stored.metas(bank.address(), read).await?;
-        Ok(metas.into_iter().flatten().collect())
+        let metas = self.stored.metas_of(bank.address(), payee, wanted);
+        let mut metas = metas.await?;
+        metas.retain(|meta| *meta.bank() == bank);
+        Ok(metas)
     }
 
     /// What the payee holds of one deposit.

@@ -11,7 +11,7 @@ use crate::{
 };
 use alloy_primitives::U256;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,6 +26,8 @@ pub(super) struct Cached {
     /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
     /// table of purses.
     purses: Mutex<BTreeMap<PurseKey, U256>>,
+    /// Deposits in the store that are still to be drawn, and that the bank did not hold at the confirmed block.
+    unconfirmed: BTreeSet<DepositId>,
 }
 
 impl Cached {
@@ -44,11 +46,20 @@ impl Cached {
 
 impl Payee {
     /// Looks at the chain once: head, prices, and the purses of all deposits that can still be paid from. Payments are
-    /// judged by this view until it is two blocks old.
-    pub async fn poll(&self) -> Result<(), super::ReceiveError> {
+    /// judged by this view until it is two blocks old. Returns its head, and what the chain charges.
+    pub async fn poll(&self) -> Result<(Head, Prices), super::ReceiveError> {
         let _one_at_a_time = self.shared.looking.lock().await;
-        self.look().await?;
-        Ok(())
+        let cached = self.look().await?;
+        Ok((cached.head, cached.prices))
+    }
+
+    /// Of the deposits that are still to be drawn, those that the bank did not hold at the confirmed block of the last
+    /// look: a reorganisation has taken them away, or moved them. Payments of them are refused meanwhile.
+    pub fn unconfirmed(&self) -> BTreeSet<DepositId> {
+        let view = self.shared.view.lock();
+        let view = view.unwrap_or_else(PoisonError::into_inner);
+        let cached = view.as_ref();
+        cached.map_or_else(BTreeSet::new, |cached| cached.unconfirmed.clone())
     }
 
     /// Polls at every block until it is dropped, so that payments do not wait for the node. Errors go to `on_error`, and
@@ -67,8 +78,8 @@ impl Payee {
                 .into_iter()
                 .for_each(|error| on_error(ChainError::from(error).into()));
             let done = match self.poll().await {
-                Ok(()) => follower.done(&head).await.map_err(Into::into),
-                error => error,
+                Ok(_) => follower.done(&head).await.map_err(Into::into),
+                Err(error) => Err(error),
             };
             if let Err(error) = done {
                 on_error(error);
@@ -142,24 +153,27 @@ impl Payee {
         let head = self.reader.steady_head().await?;
         let prices = self.reader.prices().await?;
         let confirmed = self.reader.confirmed(head.number);
-        let asked: Vec<_> = self
-            .book()
-            .await?
-            .purses_after(head.number)
-            .map(|purse| (purse, confirmed))
-            .collect();
+        let held: Vec<_> = self.book().await?.purses_after(head.number).collect();
+        let asked: Vec<_> = held.iter().map(|(_, purse)| (*purse, confirmed)).collect();
         let purses = self.reader.purses(&asked).await;
         let purses = self.reader.trusting(purses)?;
         self.reader.check_still(&head).await?;
-        let purses = asked
+        let unconfirmed = held
             .iter()
-            .map(|(purse, _)| *purse)
+            .zip(&purses)
+            .filter(|((id, _), holds)| **holds != Purse::Open(*id))
+            .map(|((id, _), _)| *id);
+        let unconfirmed = unconfirmed.collect();
+        let purses = held
+            .iter()
+            .map(|(_, purse)| *purse)
             .zip(purses.into_iter().map(Purse::word));
         let cached = Arc::new(Cached {
             head,
             prices,
             at,
             purses: Mutex::new(purses.collect()),
+            unconfirmed,
         });
         let mut view = self
             .shared

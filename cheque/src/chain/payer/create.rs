@@ -144,8 +144,16 @@ impl Payer {
         let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
         let head = self.reader.head().await?.number;
         let call = Call::reclaim(self.reader.bank(), &deposit);
-        let key = purpose(b"reclaim", id);
+        let key = reclaim_key(id);
         Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
+    }
+
+    /// What became of the transaction that takes a deposit back. `None`: none was sent, or it was lost.
+    #[cfg(feature = "service")]
+    pub(crate) async fn resume_reclaim(&self, id: DepositId) -> Result<Option<Sent>, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        Ok(outbox::resume(sender, &self.stored, &reclaim_key(id), head).await?)
     }
 
     /// Adds what is missing for a deposit of `amount` to the wallet's balance in the bank: for tokens by a token approval,
@@ -257,6 +265,10 @@ impl Payer {
 
 pub(super) fn open_key(id: DepositId) -> Vec<u8> {
     purpose(b"open", id)
+}
+
+pub(super) fn reclaim_key(id: DepositId) -> Vec<u8> {
+    purpose(b"reclaim", id)
 }
 
 /// The key in the outbox of what is sent once for a deposit.

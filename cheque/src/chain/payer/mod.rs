@@ -109,6 +109,21 @@ impl Payer {
         &self.reader
     }
 
+    /// The account whose wallet this payer has, and which owns the deposits it opens.
+    pub fn wallet(&self) -> Option<Address> {
+        self.sender.as_ref().map(Sender::address)
+    }
+
+    /// Who signs this payer's cheques: the address of its key.
+    pub fn signer(&self) -> Option<Address> {
+        self.key.as_ref().map(SigningKey::address)
+    }
+
+    /// How many blocks before a draw the last cheque is written.
+    pub fn cutoff(&self) -> u64 {
+        cutoff(self.reader.profile())
+    }
+
     /// All deposits in the store, as of the last look at the chain.
     pub async fn deposits(&self) -> Result<Vec<(DepositId, DepositRecord)>, PayerError> {
         Ok(self.stored.deposits(self.reader.bank()).await?)
@@ -147,6 +162,15 @@ impl Payer {
         Ok(left)
     }
 
+    /// What all payees were paid from a deposit, in token units.
+    pub async fn spent(&self, id: DepositId) -> Result<Amount, PayerError> {
+        let totals = self.stored.totals(id).await?;
+        // Bounded by the allowances, which add up to the deposit's amount.
+        let add = |sum: Amount, (_, total): &(Address, Amount)| sum.checked_add(*total);
+        let sum = totals.iter().try_fold(Amount::ZERO, add);
+        Ok(sum.unwrap_or(Amount::MAX))
+    }
+
     /// What a payee was paid in all and what is left of its allowance, in token units. `None`: it has no allowance.
     pub async fn last_cheque(
         &self,
@@ -158,6 +182,32 @@ impl Payer {
             Err(PayerError::UnknownPayee { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same payer, which leaves the waiting for its transactions to a loop that comes back to them at every block.
+    #[cfg(feature = "service")]
+    pub(crate) fn without_waiting(mut self) -> Self {
+        let impatient = |sender: Sender| sender.with_timeout(Duration::ZERO);
+        self.sender = self.sender.map(impatient);
+        self
+    }
+
+    /// The transaction that opens a deposit, if one was sent that is not known to be over.
+    #[cfg(feature = "service")]
+    pub(crate) async fn opening_sent(
+        &self,
+        id: DepositId,
+    ) -> Result<Option<crate::store::SentRecord>, PayerError> {
+        Ok(self.stored.sent(&create::open_key(id)).await?)
+    }
+
+    /// The transaction that takes a deposit back, if one was sent that is not known to be over.
+    #[cfg(feature = "service")]
+    pub(crate) async fn reclaim_sent(
+        &self,
+        id: DepositId,
+    ) -> Result<Option<crate::store::SentRecord>, PayerError> {
+        Ok(self.stored.sent(&create::reclaim_key(id)).await?)
     }
 
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {

@@ -162,6 +162,12 @@ impl Payer {
         })
     }
 
+    /// The shortest time from now to a draw that leaves time to pay, in blocks.
+    #[cfg(feature = "service")]
+    pub(crate) fn least_draw_in(&self) -> Option<u64> {
+        earliest_draw(&self.reader, 0)
+    }
+
     /// The native coin to send along with `open`, given what its purse holds.
     pub(super) async fn value_for(
         &self,

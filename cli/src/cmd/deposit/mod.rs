@@ -1,6 +1,7 @@
 //! `cheque deposit`: a payer's deposits.
 
 mod create;
+mod find;
 mod list;
 mod open;
 mod reclaim;
@@ -8,6 +9,8 @@ mod reopen;
 mod show;
 mod terms;
 mod watch;
+
+pub(crate) use list::add_state;
 
 use clap::{Args, Subcommand};
 use eyre::Result;
@@ -26,6 +29,7 @@ enum DepositCommand {
     Create(Box<create::CreateArgs>),
     Open(open::OpenArgs),
     List(list::ListArgs),
+    Find(find::FindArgs),
     Show(show::ShowArgs),
     Watch(watch::WatchArgs),
     Reclaim(reclaim::ReclaimArgs),
@@ -46,6 +50,7 @@ impl DepositArgs {
             DepositCommand::Create(args) => args.run(out).await,
             DepositCommand::Open(args) => args.run(out).await,
             DepositCommand::List(args) => args.run(out).await,
+            DepositCommand::Find(args) => args.run(out).await,
             DepositCommand::Show(args) => args.run(out).await,
             DepositCommand::Watch(args) => args.run(out).await,
             DepositCommand::Reclaim(args) => args.run(out).await,

@@ -1,0 +1,229 @@
+//! Transactions that nobody waits for: sent once, kept in the store, and looked after from block to block.
+
+use super::{Payee, RedeemOptions};
+use crate::{
+    DepositId, Outcome, Redemption,
+    chain::{
+        ChainError, Progress, RedeemError, Sender, StoredError, outbox,
+        payer::purpose,
+        sender::{Call, call_of},
+    },
+    store::{RecordError, SentRecord},
+};
+use alloy_primitives::{Bytes, TxHash};
+use alloy_sol_types::SolCall;
+use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
+
+const REDEEM: &[u8] = b"redeem";
+const SEED: &[u8] = b"seed";
+
+/// A transaction of the payee's that was sent, and that may be in a block or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The newest of its replacements.
+    pub hash: TxHash,
+    /// The head when that was made.
+    pub at: u64,
+    key: Vec<u8>,
+}
+
+impl UnderWay {
+    /// The deposits that it redeems; none if it is for something else.
+    pub fn deposits(&self) -> &[DepositId] {
+        match &self.purpose {
+            Purpose::Redeem(deposits) => deposits,
+            Purpose::RecordSeed(_) => &[],
+        }
+    }
+}
+
+/// What a transaction of the payee's is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// It redeems the payee's cheques of these deposits.
+    Redeem(Vec<DepositId>),
+    /// It records the seed of this block.
+    RecordSeed(u64),
+}
+
+/// What became of wins that were to be redeemed in one transaction.
+#[derive(Debug)]
+#[must_use = "what was refused has to be tried again, or given up"]
+pub struct Submitted {
+    /// The transaction. `None`: there is nothing that the bank would pay.
+    pub sent: Option<UnderWay>,
+    /// What is not part of it, and why.
+    pub refused: Vec<(DepositId, RedeemError)>,
+}
+
+impl Payee {
+    /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), as the store has them.
+    /// Does not ask the node.
+    pub async fn under_way(&self) -> Result<Vec<UnderWay>, RedeemError> {
+        let mut all = Vec::new();
+        for (key, sent) in self.stored.all_sent(REDEEM.to_vec()).await? {
+            let deposits = self.redeemed_by(&sent)?;
+            if !deposits.is_empty() {
+                all.push(under_way(Purpose::Redeem(deposits), key, &sent));
+            }
+        }
+        if let Some(sender) = &self.sender {
+            let prefix = self.seed_prefix(sender);
+            for (key, sent) in self.stored.all_sent(prefix.clone()).await? {
+                let block = key.strip_prefix(&prefix[..]);
+                let block = block.and_then(|block| block.try_into().ok());
+                let block = block.ok_or(StoredError::Record(RecordError::WrongKey))?;
+                let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
+                all.push(under_way(purpose, key, &sent));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Redeems wins to the payee's balance in one transaction, and does not wait for it. The bank is asked about each as of
+    /// the newest block, and what it would not pay stays out. Nothing is checked about what it costs.
+    ///
+    /// Wins that are [under way](Payee::under_way) must not be among them: they would be sent twice, and paid once.
+    pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        let options = RedeemOptions::default();
+        let mut packed = Vec::new();
+        let mut paid = Vec::new();
+        let mut refused = Vec::new();
+        for id in ids {
+            match self.payable(*id, &options, sender).await {
+                Ok(redemption) => {
+                    packed.push(redemption);
+                    paid.push(*id);
+                }
+                Err(error) => refused.push((*id, error)),
+            }
+        }
+        let Some(first) = paid.first() else {
+            return Ok(Submitted {
+                sent: None,
+                refused,
+            });
+        };
+        let key = purpose(REDEEM, *first);
+        let bank = self.reader.bank();
+        let call = match &mut packed[..] {
+            [one] => Call::redeem(bank, std::mem::take(one)),
+            _ => Call::redeem_batch(bank, packed),
+        };
+        let sent = outbox::submit(sender, &self.stored, &key, &call, head).await?;
+        Ok(Submitted {
+            sent: Some(under_way(Purpose::Redeem(paid), key, &sent)),
+            refused,
+        })
+    }
+
+    /// Makes the seed of a draw block known for ever, and does not wait until it is. `None`: it is recorded already.
+    pub async fn submit_seed(&self, block: u64) -> Result<Option<UnderWay>, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        let Some(call) = self.reader.record_seed(block).await? else {
+            return Ok(None);
+        };
+        let mut key = self.seed_prefix(sender);
+        key.extend(block.to_be_bytes());
+        let sent = outbox::submit(sender, &self.stored, &key, &call, head).await?;
+        Ok(Some(under_way(Purpose::RecordSeed(block), key, &sent)))
+    }
+
+    /// Looks after a transaction that is under way: one that is not in a block is handed to the node again, if `bump` for
+    /// a higher fee where it has waited for long.
+    pub async fn look_after(&self, one: &UnderWay, bump: bool) -> Result<Progress, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        Ok(outbox::look_after(sender, &self.stored, &one.key, head, bump).await?)
+    }
+
+    /// How many of the wins in a transaction that is under way the bank would pay as of the newest block: none any more
+    /// where they are paid, or where a reorganisation has drawn again.
+    pub async fn would_pay(&self, one: &UnderWay) -> Result<usize, RedeemError> {
+        let Some(sent) = self.stored.sent(&one.key).await? else {
+            return Ok(0);
+        };
+        let mut payable = 0;
+        for packed in self.redemptions_in(&sent)? {
+            let (outcome, _) = self.reader.outcome_of(packed, sent.from).await?;
+            payable += usize::from(outcome == Outcome::Payable);
+        }
+        Ok(payable)
+    }
+
+    /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
+    /// has no work to do any more. One that the node still has may be mined all the same.
+    pub async fn done(&self, one: &UnderWay) -> Result<(), StoredError> {
+        outbox::done(&self.stored, &one.key).await
+    }
+
+    /// What a redemption of a deposit is kept under: its own key, or that of the batch which it is part of.
+    pub(super) async fn redemption_key(&self, id: DepositId) -> Result<Vec<u8>, RedeemError> {
+        let of = |one: &UnderWay| one.deposits().contains(&id);
+        let batch = self.under_way().await?.into_iter().find(of);
+        Ok(batch.map_or_else(|| purpose(REDEEM, id), |batch| batch.key))
+    }
+
+    /// The bytes that redeem a deposit, if the bank would pay them to the payee's balance now.
+    async fn payable(
+        &self,
+        id: DepositId,
+        options: &RedeemOptions,
+        sender: &Sender,
+    ) -> Result<Bytes, RedeemError> {
+        let redemption = self.agreed(id, options, sender).await?;
+        let caller = sender.address();
+        let (call, _) = self.reader.plan_redemption(&redemption, caller).await?;
+        let packed = redeemCall::abi_decode(&call.input);
+        Ok(packed.map_err(|_| ChainError::NotATransaction)?.redemption)
+    }
+
+    /// Which of this payee's deposits a transaction redeems.
+    fn redeemed_by(&self, sent: &SentRecord) -> Result<Vec<DepositId>, RedeemError> {
+        let bank = self.reader.bank();
+        let mut deposits = Vec::new();
+        for packed in self.redemptions_in(sent)? {
+            let redemption =
+                Redemption::unpack(&packed).map_err(|_| ChainError::NotATransaction)?;
+            if redemption.payee == self.policy.payee {
+                deposits.push(bank.deposit_id(&redemption.deposit));
+            }
+        }
+        Ok(deposits)
+    }
+
+    /// The packed redemptions in a transaction; none if it goes to another bank.
+    fn redemptions_in(&self, sent: &SentRecord) -> Result<Vec<Bytes>, RedeemError> {
+        let call = call_of(&sent.raw)?;
+        if call.to != self.reader.bank().address() {
+            return Ok(Vec::new());
+        }
+        if let Ok(one) = redeemCall::abi_decode(&call.input) {
+            return Ok(vec![one.redemption]);
+        }
+        let batch = redeemBatchCall::abi_decode(&call.input);
+        Ok(batch.map_err(|_| ChainError::NotATransaction)?.redemptions)
+    }
+
+    /// Begins the keys of all seeds that an account records in this bank; the block's number is the rest. Another account
+    /// of the same store may record the same seed.
+    fn seed_prefix(&self, sender: &Sender) -> Vec<u8> {
+        let bank = self.reader.bank().address();
+        [SEED, bank.as_slice(), sender.address().as_slice()].concat()
+    }
+}
+
+fn under_way(purpose: Purpose, key: Vec<u8>, sent: &SentRecord) -> UnderWay {
+    UnderWay {
+        purpose,
+        hash: outbox::newest(sent),
+        at: sent.at,
+        key,
+    }
+}

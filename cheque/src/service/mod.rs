@@ -1,0 +1,21 @@
+//! Services: the loops that drive a payer's and a payee's verbs for months.
+//!
+//! A service follows the chain, does what is to be done, and tries again what failed. It holds no state of its own that
+//! matters: what it decides follows from the store and the chain, so it can be killed at any moment and started again.
+//! It never prints and never exits. It logs by `tracing`, with a stable name in the field `event`, and counts by
+//! [`metrics`](mod@metrics); for each deposit it says where it stands, why, and what comes next.
+
+mod health;
+pub mod metrics;
+mod payee;
+mod payer;
+
+pub use health::Health;
+pub use payee::{
+    Because, HoldingChange, HoldingState, HoldingStatus, Missed, PayeeService, PayeeServiceError,
+    PayeeSettings, PayeeStepped, Plan, Trouble, Wait, Win, plan,
+};
+pub use payer::{
+    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, PayerSettings,
+    RoundStatus, Rounds, RoundsError, Stepped,
+};

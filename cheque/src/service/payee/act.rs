@@ -1,0 +1,223 @@
+//! Doing what a look has shown to be due: looking after what was sent, recording seeds, redeeming.
+
+use super::{Because, HoldingState, PayeeService, Plan, Wait, Win, observe::Look, plan::plan};
+use crate::{
+    DepositId,
+    chain::{ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay},
+    service::metrics as names,
+};
+use metrics::counter;
+
+impl PayeeService {
+    /// Does what is due. What fails is noted at its deposits, and is tried again with the next step.
+    pub(super) async fn act(&self, look: &mut Look, plan: Plan, prices: &Prices) {
+        if self.payee.sender().is_none() {
+            return;
+        }
+        // First, so that nodes that have lost them count their nonces again.
+        for one in look.under_way.clone() {
+            let result = match &one.purpose {
+                Purpose::Redeem(ids) => self.look_after_redemption(&one, ids, look, prices).await,
+                Purpose::RecordSeed(_) => self.look_after_seed(&one, look, prices).await,
+            };
+            if let Err(error) = result {
+                self.failed(&one, &error, look);
+            }
+        }
+        let recording = look.recording();
+        for block in plan.record.difference(&recording) {
+            self.record(*block, look).await;
+        }
+        if !plan.redeem.is_empty() {
+            self.redeem(&plan.redeem, look).await;
+        }
+    }
+
+    async fn look_after_redemption(
+        &self,
+        one: &UnderWay,
+        ids: &[DepositId],
+        look: &mut Look,
+        prices: &Prices,
+    ) -> Result<(), RedeemError> {
+        let open: Vec<_> = ids
+            .iter()
+            .filter(|id| look.wins.contains_key(*id))
+            .collect();
+        if open.is_empty() {
+            // What a reorganisation may take back is kept, and what has become a loss is not sent again.
+            let shallow = |id: &DepositId| match look.found.get(id).map(|found| found.state) {
+                Some(HoldingState::Redeemed { block, .. }) => block > look.confirmed,
+                _ => false,
+            };
+            if ids.iter().any(shallow) {
+                return Ok(());
+            }
+            let paid = |id: &DepositId| match look.found.get(id) {
+                Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
+                None => false,
+            };
+            if ids.iter().any(paid)
+                && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
+            {
+                mined("redeem", &sent);
+            }
+            return Ok(self.payee.done(one).await?);
+        }
+        let wins: Vec<Win> = open
+            .iter()
+            .filter_map(|id| look.wins.get(*id))
+            .cloned()
+            .collect();
+        // Who has lost sight of the chain for a while may have sent it by a draw that is none any more.
+        if self.payee.would_pay(one).await? == 0 {
+            tracing::warn!(event = "transaction_given_up", purpose = "redeem", hash = %one.hash);
+            self.payee.done(one).await?;
+            for win in wins {
+                look.set(win.id, due(&win));
+            }
+            return Ok(());
+        }
+        // Not dearer than it would be sent for now; but what is urgent must not wait behind it.
+        let worth = !plan(&wins, None, prices, look.head, &self.settings)
+            .redeem
+            .is_empty();
+        let bump = worth || self.is_urgent(look);
+        match self.payee.look_after(one, bump).await? {
+            Progress::Waiting(hash) => {
+                for win in wins {
+                    look.set(win.id, HoldingState::Redeeming { hash });
+                }
+            }
+            // Since this look.
+            Progress::Mined(_) => {}
+            Progress::Gone => {
+                tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
+                for win in wins {
+                    look.set(win.id, due(&win));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_after_seed(
+        &self,
+        one: &UnderWay,
+        look: &Look,
+        prices: &Prices,
+    ) -> Result<(), RedeemError> {
+        // What it is for may be worth it no more, and is still in the way of what comes after it.
+        let worth = !plan(
+            &look.wins.values().cloned().collect::<Vec<_>>(),
+            None,
+            prices,
+            look.head,
+            &self.settings,
+        )
+        .redeem
+        .is_empty();
+        match self
+            .payee
+            .look_after(one, worth || self.is_urgent(look))
+            .await?
+        {
+            Progress::Mined(sent) if sent.block <= look.confirmed => {
+                mined("record_seed", &sent);
+                Ok(self.payee.done(one).await?)
+            }
+            Progress::Mined(_) | Progress::Waiting(_) => Ok(()),
+            Progress::Gone => {
+                tracing::warn!(event = "transaction_gone", purpose = "record_seed", hash = %one.hash);
+                Ok(())
+            }
+        }
+    }
+
+    async fn record(&self, block: u64, look: &mut Look) {
+        match self.payee.submit_seed(block).await {
+            Ok(Some(sent)) => {
+                tracing::info!(event = "seed_sent", block, hash = %sent.hash);
+                look.under_way.push(sent);
+            }
+            // Somebody has done so since this look.
+            Ok(None) => {}
+            Err(error) => {
+                let of_block: Vec<_> = look
+                    .wins
+                    .values()
+                    .filter(|win| win.draw_block == block)
+                    .map(|win| win.id)
+                    .collect();
+                for id in of_block {
+                    look.fail(id, &error);
+                }
+                counter!(names::PAYEE_ERRORS, "step" => "record_seed").increment(1);
+            }
+        }
+    }
+
+    async fn redeem(&self, ids: &[DepositId], look: &mut Look) {
+        let mut ids = ids;
+        let mut submitted = self.payee.submit_redemptions(ids).await;
+        // A few, those that end first, rather than none.
+        while ids.len() > 1
+            && let Err(RedeemError::Once(OnceError::Chain(ChainError::NotEnoughCoin { .. }))) =
+                &submitted
+        {
+            ids = &ids[..ids.len() / 2];
+            submitted = self.payee.submit_redemptions(ids).await;
+        }
+        match submitted {
+            Ok(submitted) => {
+                for (id, error) in &submitted.refused {
+                    look.fail(*id, error);
+                }
+                let Some(sent) = submitted.sent else {
+                    return;
+                };
+                let hash = sent.hash;
+                tracing::info!(event = "redemption_sent", wins = sent.deposits().len(), %hash);
+                for id in sent.deposits() {
+                    look.set(*id, HoldingState::Redeeming { hash });
+                }
+                look.under_way.push(sent);
+            }
+            Err(error) => {
+                for id in ids {
+                    look.fail(*id, &error);
+                }
+                counter!(names::PAYEE_ERRORS, "step" => "redeem").increment(1);
+            }
+        }
+    }
+
+    fn is_urgent(&self, look: &Look) -> bool {
+        let urgent = |win: &Win| win.is_urgent(look.head, &self.settings);
+        look.wins.values().any(urgent)
+    }
+
+    /// Notes that a transaction could not be looked after.
+    fn failed(&self, one: &UnderWay, error: &RedeemError, look: &mut Look) {
+        for id in one.deposits() {
+            look.fail(*id, error);
+        }
+        counter!(names::PAYEE_ERRORS, "step" => "look_after").increment(1);
+        tracing::warn!(event = "step_failed", step = "look_after", hash = %one.hash, reason = %error);
+    }
+}
+
+const fn due(win: &Win) -> HoldingState {
+    HoldingState::Won(Wait {
+        until: win.last_block,
+        because: Because::Due,
+    })
+}
+
+/// Counts a transaction once it is deep in the chain.
+fn mined(purpose: &'static str, sent: &Sent) {
+    let fee = u64::try_from(sent.fee).unwrap_or(u64::MAX);
+    counter!(names::PAYEE_TRANSACTIONS, "purpose" => purpose).increment(1);
+    counter!(names::PAYEE_FEES).increment(fee);
+    tracing::info!(event = "transaction_mined", purpose, hash = %sent.hash, block = sent.block, fee);
+}

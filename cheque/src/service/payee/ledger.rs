@@ -1,0 +1,244 @@
+//! What the service remembers of each deposit between two steps, and what it says about it.
+
+use super::{
+    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, Win,
+    observe::Look,
+    state::{Missed, before_draw},
+};
+use crate::{DepositId, HISTORY_WINDOW, Meta, chain::UnderWay, service::metrics as names};
+use metrics::gauge;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{MutexGuard, PoisonError},
+};
+
+/// The blocks after which a block is taken to be final: two epochs of Ethereum.
+const FINAL_DEPTH: u64 = 64;
+
+/// Something that failed for one deposit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What happened.
+    pub error: String,
+    /// The block at which it is tried again.
+    pub retry_at: u64,
+}
+
+/// Where a deposit stands that the payee holds a cheque of.
+#[derive(Clone, Debug)]
+pub struct HoldingStatus {
+    /// What the payee holds.
+    pub meta: Meta,
+    /// Where it stands.
+    pub state: HoldingState,
+    /// What failed at the last step, if something did.
+    pub trouble: Option<Trouble>,
+    /// The last block to redeem it, where it is won and that block is near.
+    pub closing: Option<u64>,
+}
+
+impl HoldingStatus {
+    /// Why it stands there, what it waits for, and when a failed step is tried again.
+    pub fn reason(&self) -> String {
+        let mut reason = self.state.to_string();
+        if let Some(Trouble { error, retry_at }) = &self.trouble {
+            reason = format!("{error}; tried again at block {retry_at} ({reason})");
+        }
+        if let Some(last) = self.closing {
+            reason += &format!("; its window closes at block {last}");
+        }
+        reason
+    }
+}
+
+/// All deposits in the store, by id.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    deposits: BTreeMap<DepositId, Known>,
+}
+
+/// What is remembered of a deposit. There may be a million.
+#[derive(Debug)]
+struct Known {
+    draw_block: u64,
+    last_block: u64,
+    state: HoldingState,
+    /// Nothing changes any more, so it is not looked at again.
+    settled: bool,
+    /// The last block to redeem it, once that was warned about.
+    closing: Option<u64>,
+    trouble: Option<Box<Trouble>>,
+}
+
+impl Ledger {
+    /// Whether a step has to read a deposit from the store.
+    pub(super) fn wants(&self, id: DepositId, head: u64) -> bool {
+        let known = self.deposits.get(&id);
+        known.is_none_or(|known| !known.settled && known.draw_block <= head)
+    }
+
+    /// The state of a deposit, if it is known.
+    pub(super) fn state(&self, id: DepositId) -> Option<HoldingState> {
+        self.deposits.get(&id).map(|known| known.state)
+    }
+
+    /// The deposits that are drawn after `head`: id, draw block, last block to redeem, state.
+    pub(super) fn to_be_drawn(
+        &self,
+        head: u64,
+    ) -> impl Iterator<Item = (DepositId, u64, u64, HoldingState)> {
+        let deposits = self.deposits.iter();
+        deposits
+            .filter(move |(_, known)| known.draw_block > head)
+            .map(|(id, known)| (*id, known.draw_block, known.last_block, known.state))
+    }
+
+    fn settles(&mut self, head: u64, depth: u64, under_way: &BTreeSet<DepositId>) {
+        for (id, known) in &mut self.deposits {
+            if known.settled || known.trouble.is_some() || under_way.contains(id) {
+                continue;
+            }
+            let since = match known.state {
+                HoldingState::Lost | HoldingState::Gone => known.draw_block,
+                HoldingState::Redeemed { block, .. }
+                | HoldingState::Missed(Missed::Reclaimed { block }) => block,
+                HoldingState::Missed(Missed::Window { last_block }) => last_block,
+                HoldingState::Missed(Missed::Seed { block }) => {
+                    block.saturating_add(HISTORY_WINDOW)
+                }
+                _ => continue,
+            };
+            known.settled = head >= since.saturating_add(depth);
+        }
+    }
+}
+
+impl PayeeService {
+    /// All deposits that the payee holds a cheque of, as of the last step. One that came in since then is there, too.
+    pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
+        let metas = self.payee.ledger().await?;
+        let head = self.vitals().seen.map_or(0, |(head, _)| head.number);
+        let ledger = self.ledger();
+        let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
+        Ok(metas
+            .into_iter()
+            .map(|meta| match ledger.deposits.get(&meta.deposit_id()) {
+                Some(known) => HoldingStatus {
+                    state: known.state,
+                    trouble: known.trouble.as_deref().cloned(),
+                    closing: known.closing,
+                    meta,
+                },
+                None => HoldingStatus {
+                    state: new(meta.deposit().drawBlock),
+                    trouble: None,
+                    closing: None,
+                    meta,
+                },
+            })
+            .collect())
+    }
+
+    /// Keeps what a step has found, and tells the log and the metrics.
+    pub(super) fn keep(&self, look: Look) -> PayeeStepped {
+        let head = look.head;
+        let mut ledger = self.ledger();
+        let mut stepped = PayeeStepped {
+            head,
+            ..PayeeStepped::default()
+        };
+        for (id, found) in look.found {
+            let before = ledger.deposits.remove(&id);
+            let is_closing = |win: &Win| win.is_urgent(head, &self.settings);
+            let win = look.wins.get(&id).filter(|win| is_closing(win));
+            let known = Known {
+                draw_block: found.draw_block,
+                last_block: found.last_block,
+                state: found.state,
+                settled: false,
+                closing: win.map(Win::deadline),
+                trouble: found.trouble.map(Box::new),
+            };
+            if let Some(last) = known.closing {
+                stepped.closing.push(id);
+                if before.as_ref().and_then(|before| before.closing) != Some(last) {
+                    let reason = known.state.to_string();
+                    tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
+                }
+            }
+            if let Some(Trouble { error, .. }) = known.trouble.as_deref() {
+                stepped.failed.push(id);
+                tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
+            }
+            let before = before.map(|before| before.state);
+            if before != Some(known.state) {
+                let change = HoldingChange {
+                    deposit: id,
+                    before,
+                    state: known.state,
+                };
+                log(&change);
+                stepped.changes.push(change);
+            }
+            ledger.deposits.insert(id, known);
+        }
+        let depth = FINAL_DEPTH.max(2 * self.payee.reader().profile().confirmations);
+        let under_way = look.under_way.iter().flat_map(UnderWay::deposits).copied();
+        ledger.settles(head, depth, &under_way.collect());
+        count(&ledger);
+        stepped
+    }
+
+    /// Forgets deposits whose window has been over for as long as the settings say, here and in the store.
+    pub(super) async fn forget_old(&self, head: u64) -> Result<(), PayeeServiceError> {
+        let before = head.saturating_sub(self.settings.keep);
+        let old = |known: &Known| known.settled && known.last_block < before;
+        if !self.ledger().deposits.values().any(old) {
+            return Ok(());
+        }
+        self.payee.prune_before(before).await?;
+        self.ledger()
+            .deposits
+            .retain(|_, known| known.last_block >= before);
+        Ok(())
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        let ledger = self.shared.ledger.lock();
+        ledger.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of state. Only names and reasons: whoever draws conclusions reads the chain.
+fn log(change: &HoldingChange) {
+    let before = change.before.map_or("", |before| before.name());
+    let (deposit, state) = (change.deposit, change.state.name());
+    let reason = change.state.to_string();
+    match change.state {
+        HoldingState::Missed(_) => {
+            tracing::error!(event = "holding_state", %deposit, before, state, reason);
+        }
+        // Every deposit is new after a restart, and what a win waits for may change with every block.
+        HoldingState::Won(_) | HoldingState::Redeeming { .. } if before != state => {
+            tracing::info!(event = "holding_state", %deposit, before, state, reason);
+        }
+        _ if before.is_empty() || before == state => {
+            tracing::debug!(event = "holding_state", %deposit, before, state, reason);
+        }
+        _ => tracing::info!(event = "holding_state", %deposit, before, state, reason),
+    }
+}
+
+/// Sets the gauges.
+fn count(ledger: &Ledger) {
+    let mut counts: BTreeMap<_, u32> = HoldingState::NAMES.map(|name| (name, 0)).into();
+    let mut closing = 0u32;
+    for known in ledger.deposits.values() {
+        *counts.entry(known.state.name()).or_default() += 1;
+        closing += u32::from(known.closing.is_some());
+    }
+    for (state, count) in counts {
+        gauge!(names::PAYEE_DEPOSITS, "state" => state).set(count);
+    }
+    gauge!(names::PAYEE_CLOSING).set(closing);
+}

@@ -1,0 +1,270 @@
+//! The payee's service: follows every deposit that it holds a cheque of, and cashes what it wins.
+
+mod act;
+mod ledger;
+mod observe;
+mod plan;
+mod settings;
+mod state;
+
+pub use ledger::{HoldingStatus, Trouble};
+pub use plan::{Because, Plan, Wait, Win, plan};
+pub use settings::PayeeSettings;
+pub use state::{HoldingState, Missed};
+
+use super::{Health, metrics as names};
+use crate::{
+    DepositId, Proof,
+    chain::{Accepted, Head, Payee, Prices, ReceiveError, RedeemError, StoredError},
+};
+use alloy_primitives::Address;
+use ledger::Ledger;
+use metrics::{counter, gauge};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+/// Why a look at the chain or at the store failed. The next step is another try.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayeeServiceError {
+    /// Looking at the chain.
+    #[error(transparent)]
+    View(#[from] ReceiveError),
+    /// Following draws.
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
+    /// The store.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+/// A deposit has changed its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldingChange {
+    /// The deposit.
+    pub deposit: DepositId,
+    /// Where it stood at the last step. `None`: it is new.
+    pub before: Option<HoldingState>,
+    /// Where it stands now.
+    pub state: HoldingState,
+}
+
+/// What one step has found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PayeeStepped {
+    /// The newest block.
+    pub head: u64,
+    /// What has changed, by deposit.
+    pub changes: Vec<HoldingChange>,
+    /// What failed, and is tried again.
+    pub failed: Vec<DepositId>,
+    /// Wins that are not redeemed and whose window is about to close.
+    pub closing: Vec<DepositId>,
+}
+
+/// A payee that runs for months. Cheap to clone; clones are the same service.
+///
+/// It keeps a fresh view of the chain, so that payments do not wait for the node; computes every draw once its block is deep
+/// enough; redeems wins by the live gas price, several at once where that pays; and looks after its transactions until
+/// they are deep in the chain. All that it knows follows from the store and the chain, so it can be killed at any moment,
+/// and catches up on what happened meanwhile.
+///
+/// One service at a time cashes for a payee: two of them would send the same redemption twice, and the second one would
+/// cost gas for nothing.
+#[derive(Clone, Debug)]
+pub struct PayeeService {
+    payee: Payee,
+    settings: PayeeSettings,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ledger: Mutex<Ledger>,
+    vitals: Mutex<Vitals>,
+    stepping: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Vitals {
+    seen: Option<(Head, Instant)>,
+    failing: bool,
+    last_error: Option<String>,
+}
+
+impl PayeeService {
+    /// A service that has not looked at anything yet. Without a wallet it follows, and redeems nothing.
+    pub fn new(payee: Payee, settings: PayeeSettings) -> Self {
+        Self {
+            payee,
+            settings,
+            shared: Arc::default(),
+        }
+    }
+
+    /// The payee.
+    pub const fn payee(&self) -> &Payee {
+        &self.payee
+    }
+
+    /// Judges a payment and keeps it, as [`Payee::receive_payment`] does, and counts it.
+    pub async fn receive_payment(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+    ) -> Result<Accepted, ReceiveError> {
+        let received = self.payee.receive_payment(from, proof).await;
+        match &received {
+            Ok(_) => counter!(names::PAYEE_PAYMENTS).increment(1),
+            Err(error) => {
+                let reason = match error {
+                    ReceiveError::Rejected(rejection) => rejection.code(),
+                    ReceiveError::Chain(_) => "chain",
+                    ReceiveError::Stored(_) => "store",
+                };
+                counter!(names::PAYEE_REFUSED, "reason" => reason).increment(1);
+            }
+        }
+        received
+    }
+
+    /// Looks at every block and does what is to be done, until `stop` resolves; then it finishes the step in hand. Whatever
+    /// fails is logged, shown in [`PayeeService::status`] and [`PayeeService::health`], and tried again.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayeeServiceError> {
+        let mut stop = pin!(stop);
+        let pause = Duration::from_secs(self.payee.reader().profile().block_time.max(1));
+        let (looks, mut look) = watch::channel(None);
+        // Apart from the work, which may take longer than a block, and payments need the view.
+        let view = async {
+            loop {
+                match self.payee.poll().await {
+                    Ok(seen) => {
+                        self.saw(seen.0);
+                        looks.send_replace(Some(seen));
+                    }
+                    Err(error) => self.note(&error.into(), "view"),
+                }
+                sleep(pause).await;
+            }
+        };
+        let work = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => return,
+                    changed = look.changed() => if changed.is_err() { return },
+                }
+                let seen = *look.borrow_and_update();
+                if let Some((head, prices)) = seen
+                    && let Err(error) = self.step_at(head, &prices).await
+                {
+                    self.note(&error, "step");
+                }
+            }
+        };
+        tokio::select! {
+            () = view => {}
+            () = work => {}
+        }
+        Ok(())
+    }
+
+    /// One turn: looks at the chain and the store, and does what is to be done now. Waits for no transaction. What fails for
+    /// one deposit is part of its status, and does not hold up the others.
+    pub async fn step(&self) -> Result<PayeeStepped, PayeeServiceError> {
+        let stepped = async {
+            let (head, prices) = self.payee.poll().await?;
+            self.saw(head);
+            self.step_at(head, &prices).await
+        };
+        let stepped = stepped.await;
+        if let Err(error) = &stepped {
+            self.note(error, "step");
+        }
+        stepped
+    }
+
+    /// Looks like [`PayeeService::step`], but sends nothing and forgets nothing.
+    pub async fn look(&self) -> Result<PayeeStepped, PayeeServiceError> {
+        let (head, prices) = self.payee.poll().await?;
+        self.saw(head);
+        let _one_at_a_time = self.shared.stepping.lock().await;
+        let (look, _) = self.observe(head.number, &prices).await?;
+        Ok(self.keep(look))
+    }
+
+    /// How the service is. It is well while its view of the chain is fresh; what single deposits wait for is in
+    /// [`PayeeService::status`].
+    pub fn health(&self) -> Health {
+        let vitals = self.vitals();
+        let profile = self.payee.reader().profile();
+        let limit = (5 * profile.block_time).max(profile.stale_after.unwrap_or(60));
+        let age = vitals.seen.map(|(_, at)| at.elapsed().as_secs());
+        let last_error = vitals.last_error.clone();
+        let why = || match &last_error {
+            Some(error) if vitals.failing => format!(": {error}"),
+            _ => String::new(),
+        };
+        let (ok, reason) = match age {
+            None => (false, format!("has not seen the chain yet{}", why())),
+            Some(age) if age > limit => (
+                false,
+                format!(
+                    "has not seen a block for {age} s, the limit is {limit}{}",
+                    why()
+                ),
+            ),
+            Some(_) => (true, "follows the chain".to_owned()),
+        };
+        Health {
+            ok,
+            reason,
+            head: vitals.seen.map(|(head, _)| head.number),
+            head_age: age,
+            last_error,
+        }
+    }
+
+    async fn step_at(
+        &self,
+        head: Head,
+        prices: &Prices,
+    ) -> Result<PayeeStepped, PayeeServiceError> {
+        let _one_at_a_time = self.shared.stepping.lock().await;
+        let (mut look, plan) = self.observe(head.number, prices).await?;
+        self.act(&mut look, plan, prices).await;
+        let stepped = self.keep(look);
+        self.forget_old(head.number).await?;
+        Ok(stepped)
+    }
+
+    /// Remembers that the chain was seen.
+    fn saw(&self, head: Head) {
+        let mut vitals = self.vitals();
+        vitals.seen = Some((head, Instant::now()));
+        vitals.failing = false;
+        gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
+    }
+
+    /// Remembers that something failed that concerns all deposits.
+    fn note(&self, error: &PayeeServiceError, step: &'static str) {
+        let mut vitals = self.vitals();
+        vitals.failing = true;
+        vitals.last_error = Some(error.to_string());
+        counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
+        tracing::warn!(event = "step_failed", step, reason = %error);
+    }
+
+    fn vitals(&self) -> MutexGuard<'_, Vitals> {
+        let vitals = self.shared.vitals.lock();
+        vitals.unwrap_or_else(PoisonError::into_inner)
+    }
+}

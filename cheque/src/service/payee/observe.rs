@@ -1,0 +1,313 @@
+//! What the chain and the store say about every deposit now.
+
+use super::{
+    Because, HoldingState, PayeeService, PayeeServiceError, Plan, Trouble, Wait, Win,
+    plan::plan,
+    state::{Drawn, after_draw, before_draw},
+};
+use crate::{
+    Amount, Deposit, DepositId, Meta, Purse, Seed,
+    chain::{Prices, Purpose, RedeemError, UnderWay},
+    redeem_gas, roll,
+};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+/// What one look has found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) head: u64,
+    /// The newest block that is deep enough.
+    pub(super) confirmed: u64,
+    /// Deposits whose state may have changed.
+    pub(super) found: BTreeMap<DepositId, Found>,
+    /// Those that are won and open, whether or not a redemption is under way.
+    pub(super) wins: BTreeMap<DepositId, Win>,
+    /// The transactions that were sent.
+    pub(super) under_way: Vec<UnderWay>,
+}
+
+/// One deposit.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) draw_block: u64,
+    pub(super) last_block: u64,
+    pub(super) state: HoldingState,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// The seed of a draw block.
+#[derive(Clone, Copy, Debug)]
+struct DrawSeed {
+    /// `None`: the node does not have the block.
+    seed: Option<Seed>,
+    recorded: bool,
+}
+
+impl Look {
+    /// Notes that something failed for a deposit.
+    pub(super) fn fail(&mut self, id: DepositId, error: &RedeemError) {
+        let retry_at = self.head + 1;
+        if let Some(found) = self.found.get_mut(&id) {
+            let error = error.to_string();
+            found.trouble = Some(Trouble { error, retry_at });
+        }
+    }
+
+    pub(super) fn set(&mut self, id: DepositId, state: HoldingState) {
+        if let Some(found) = self.found.get_mut(&id) {
+            found.state = state;
+        }
+    }
+}
+
+impl PayeeService {
+    /// Looks at all deposits that are not settled, and decides what to do. Sends nothing, and stores nothing.
+    pub(super) async fn observe(
+        &self,
+        head: u64,
+        prices: &Prices,
+    ) -> Result<(Look, Plan), PayeeServiceError> {
+        let confirmed = self.payee.reader().confirmed(head);
+        let mut look = Look {
+            head,
+            confirmed,
+            under_way: self.payee.under_way().await?,
+            ..Look::default()
+        };
+        let shared = self.shared.clone();
+        let wants = move |id| {
+            let ledger = shared.ledger.lock();
+            ledger
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .wants(id, head)
+        };
+        let metas = self.payee.ledger_of(wants).await?;
+        let (drawn, open): (Vec<_>, Vec<_>) = metas
+            .into_iter()
+            .partition(|meta| meta.deposit().drawBlock <= head);
+
+        self.follow_open(&open, &mut look);
+        self.follow_drawn(&drawn, &mut look).await?;
+        let plan = self.decide(&mut look, prices);
+        Ok((look, plan))
+    }
+
+    /// Deposits that are still to be drawn: those that are known, and the new ones.
+    fn follow_open(&self, new: &[Meta], look: &mut Look) {
+        let unconfirmed = self.payee.unconfirmed();
+        let policy = self.payee.policy();
+        let state =
+            |id, draw_block| before_draw(draw_block, look.head, policy, unconfirmed.contains(&id));
+        for meta in new {
+            let (id, terms) = (meta.deposit_id(), meta.deposit());
+            look.found
+                .insert(id, Found::of(terms, state(id, terms.drawBlock)));
+        }
+        let ledger = self.ledger();
+        for (id, draw_block, last_block, before) in ledger.to_be_drawn(look.head) {
+            let state = state(id, draw_block);
+            if state != before {
+                let found = Found {
+                    draw_block,
+                    last_block,
+                    state,
+                    trouble: None,
+                };
+                look.found.insert(id, found);
+            }
+        }
+    }
+
+    async fn follow_drawn(&self, metas: &[Meta], look: &mut Look) -> Result<(), PayeeServiceError> {
+        let mut seeds = BTreeMap::new();
+        let mut winners = Vec::new();
+        for meta in metas {
+            match self.drawn(meta, &mut seeds, look).await {
+                // Only of a win it matters what became of the deposit.
+                Ok(drawn) if drawn.wins == Some(true) => winners.push((meta, drawn)),
+                Ok(drawn) => self.place(meta, &drawn, look),
+                Err(error) => self.keep_place(meta, &error, look),
+            }
+        }
+        let purse = |meta: &Meta| {
+            let terms = meta.deposit();
+            (terms.payer, terms.token, terms.lane)
+        };
+        let asked = winners.iter().map(|(meta, _)| (purse(meta), look.head));
+        let asked: Vec<_> = asked.collect();
+        let purses = self.payee.reader().purses(&asked).await;
+        for ((meta, mut drawn), purse) in
+            winners.into_iter().zip(purses.map_err(RedeemError::from)?)
+        {
+            drawn.purse = purse;
+            let (id, terms) = (meta.deposit_id(), meta.deposit());
+            if purse != Purse::Open(id) {
+                let from = terms.drawBlock + 1;
+                match self.payee.reader().closed(id, from, look.head).await {
+                    Ok(closed) => drawn.closed = closed,
+                    Err(error) => {
+                        self.keep_place(meta, &error.into(), look);
+                        continue;
+                    }
+                }
+            }
+            self.place(meta, &drawn, look);
+        }
+        Ok(())
+    }
+
+    /// What the draw says about a deposit, as if the bank still held it.
+    async fn drawn(
+        &self,
+        meta: &Meta,
+        seeds: &mut BTreeMap<u64, DrawSeed>,
+        look: &Look,
+    ) -> Result<Drawn, RedeemError> {
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let draw = match seeds.entry(terms.drawBlock) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(self.seed(terms.drawBlock).await?),
+        };
+        let wins = |seed| {
+            let roll = roll(seed, id, Amount::new(terms.amount));
+            let prize = meta.prize();
+            prize.is_some_and(|prize| prize.wins(meta.start(), roll))
+        };
+        Ok(Drawn {
+            head: look.head,
+            confirmed: look.confirmed,
+            purse: Purse::Open(id),
+            wins: draw.seed.map(wins),
+            recorded: draw.recorded,
+            closed: None,
+            sent: look.sent_for(id).map(|one| one.hash),
+        })
+    }
+
+    /// Notes where a deposit stands after its draw.
+    fn place(&self, meta: &Meta, drawn: &Drawn, look: &mut Look) {
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let state = after_draw(id, terms, self.payee.policy().payee, drawn);
+        if matches!(state, None | Some(HoldingState::Redeeming { .. })) {
+            let win = Win {
+                id,
+                payout: meta.prize().map(|prize| prize.payout).unwrap_or_default(),
+                gas: redeem_gas(meta.depth(), meta.shown().0),
+                rate: self.payee.rates().of(terms.token),
+                reckoned: meta.redeem_cost(),
+                draw_block: terms.drawBlock,
+                last_block: terms.lastRedeemBlock,
+                recorded: drawn.recorded,
+            };
+            look.wins.insert(id, win);
+        }
+        let due = HoldingState::Won(Wait {
+            until: terms.lastRedeemBlock,
+            because: Because::Due,
+        });
+        let state = state.unwrap_or(due);
+        look.found.insert(id, Found::of(terms, state));
+    }
+
+    /// Notes that it could not be found out where a deposit stands.
+    fn keep_place(&self, meta: &Meta, error: &RedeemError, look: &mut Look) {
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let before = self.ledger().state(id);
+        let before = before.filter(|state| !state.is_to_be_drawn());
+        let deep_at = look.head + 1;
+        let state = before.unwrap_or(HoldingState::Drawn { deep_at });
+        look.found.insert(id, Found::of(terms, state));
+        look.fail(id, error);
+    }
+
+    /// The seed of a draw block: the recorded one counts, else the block's own.
+    async fn seed(&self, block: u64) -> Result<DrawSeed, RedeemError> {
+        let reader = self.payee.reader();
+        if let Some(seed) = reader.recorded_seed(block).await? {
+            return Ok(DrawSeed {
+                seed: Some(seed),
+                recorded: true,
+            });
+        }
+        let draw = reader.draw_block(block).await?;
+        Ok(DrawSeed {
+            seed: draw.map(|draw| draw.seed),
+            recorded: false,
+        })
+    }
+
+    /// What to do about the wins that nothing is under way for. Those that are to wait, say why.
+    fn decide(&self, look: &mut Look, prices: &Prices) -> Plan {
+        let idle = |win: &&Win| look.sent_for(win.id).is_none();
+        let wins: Vec<_> = look.wins.values().filter(idle).cloned().collect();
+        if wins.is_empty() {
+            return Plan::default();
+        }
+        let mut plan = plan(&wins, self.coming(look), prices, look.head, &self.settings);
+        if self.payee.sender().is_none() {
+            let because = Because::NoWallet;
+            let wait = |win: &Win| {
+                (
+                    win.id,
+                    Wait {
+                        until: win.deadline(),
+                        because,
+                    },
+                )
+            };
+            plan = Plan {
+                wait: wins.iter().map(wait).collect(),
+                ..Plan::default()
+            };
+        }
+        for (id, wait) in &plan.wait {
+            look.set(*id, HoldingState::Won(*wait));
+        }
+        plan
+    }
+
+    /// The block at which the next draw of a deposit in the ledger is decided.
+    fn coming(&self, look: &Look) -> Option<u64> {
+        let depth = self.payee.reader().profile().confirmations;
+        // A redemption is simulated as one of the head, and that has to be past the draw.
+        let decided = look.confirmed.min(look.head.saturating_sub(1));
+        let known = self
+            .ledger()
+            .to_be_drawn(decided)
+            .map(|(_, draw, ..)| draw)
+            .min();
+        let found = look.found.values().map(|found| found.draw_block);
+        let found = found.filter(|draw| *draw > decided).min();
+        let next = known.into_iter().chain(found).min();
+        next.map(|draw| draw.saturating_add(depth.saturating_sub(1).max(1)))
+    }
+}
+
+impl Found {
+    const fn of(terms: &Deposit, state: HoldingState) -> Self {
+        Self {
+            draw_block: terms.drawBlock,
+            last_block: terms.lastRedeemBlock,
+            state,
+            trouble: None,
+        }
+    }
+}
+
+impl Look {
+    /// The transaction that redeems a deposit, if one is under way.
+    pub(super) fn sent_for(&self, id: DepositId) -> Option<&UnderWay> {
+        self.under_way
+            .iter()
+            .find(|one| one.deposits().contains(&id))
+    }
+
+    /// The blocks whose seeds are being recorded.
+    pub(super) fn recording(&self) -> BTreeSet<u64> {
+        let blocks = self.under_way.iter().filter_map(|one| match one.purpose {
+            Purpose::RecordSeed(block) => Some(block),
+            _ => None,
+        });
+        blocks.collect()
+    }
+}

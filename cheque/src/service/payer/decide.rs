@@ -1,0 +1,232 @@
+//! What is to be done, as a function of what is in the store. No IO: that makes it the same after a crash.
+
+use super::Rounds;
+use crate::{
+    Amount, DepositId,
+    store::{DepositRecord, DepositState},
+};
+use alloy_primitives::Address;
+
+/// A deposit of the store.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) id: DepositId,
+    pub(super) record: DepositRecord,
+    /// What all payees were paid, where that matters: of active and pending deposits.
+    pub(super) spent: Amount,
+}
+
+/// All that decisions depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation<'a> {
+    /// The newest block.
+    pub(super) head: u64,
+    /// The payer's cutoff, in blocks.
+    pub(super) cutoff: u64,
+    /// The blocks of a day.
+    pub(super) day: u64,
+    /// The wallet's account.
+    pub(super) account: Address,
+    /// Who signs the cheques.
+    pub(super) signer: Address,
+    /// Everything in the store, in the order of ids.
+    pub(super) deposits: &'a [Known],
+}
+
+/// What is done for a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Open it, or find out what became of its opening.
+    Open(DepositId),
+    /// Take it back.
+    Reclaim(DepositId),
+    /// Find out what the transaction cost that took it back, if one of ours did.
+    Conclude(DepositId),
+}
+
+impl Task {
+    pub(super) const fn id(self) -> DepositId {
+        match self {
+            Self::Open(id) | Self::Reclaim(id) | Self::Conclude(id) => id,
+        }
+    }
+}
+
+/// Whether another round is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Not yet: this deposit serves.
+    Serves(DepositId),
+    /// Not any more: this deposit is stored and not active yet, whether or not it was sent.
+    Coming(DepositId),
+    /// Yes. The purse of `expired` is free for it.
+    Another {
+        /// A deposit to reclaim in the same transaction.
+        expired: Option<DepositId>,
+    },
+}
+
+/// A round that would cost more in a day than the owner allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the budget of a day is {budget}: the deposits since block {since} come to {used}, and the next is {amount}{}",
+    until(.free_at)
+)]
+pub(super) struct OverBudget {
+    budget: Amount,
+    used: Amount,
+    amount: Amount,
+    /// The window begins with this block.
+    since: u64,
+    /// The first block at which the deposit would be within the budget, as things stand now. `None`: never.
+    free_at: Option<u64>,
+}
+
+fn until(free_at: &Option<u64>) -> String {
+    match free_at {
+        Some(block) => format!("; there is room from block {block} on"),
+        None => ", which is never allowed: raise the budget or shorten the list".to_owned(),
+    }
+}
+
+impl Situation<'_> {
+    /// Whether another round is needed. What is pending counts as the next one whatever its fate, so that a crash or a
+    /// stuck transaction never leads to two.
+    pub(super) fn need(&self, rounds: &Rounds, lead: u64) -> Need {
+        let of_state = |state: DepositState| {
+            let mut found = self.rounds_of(rounds.token);
+            found.find(move |known| known.record.state == state)
+        };
+        let mut active = self
+            .rounds_of(rounds.token)
+            .filter(|known| known.record.state == DepositState::Active);
+        if let Some(known) = active.find(|known| self.serves(known, rounds, lead)) {
+            return Need::Serves(known.id);
+        }
+        if let Some(known) = of_state(DepositState::Pending) {
+            return Need::Coming(known.id);
+        }
+        Need::Another {
+            expired: self.reopenable(rounds.token),
+        }
+    }
+
+    /// What is to be done for single deposits. Where rounds follow one another, one deposit that can be taken back waits
+    /// for the next round, which takes it back in the same transaction.
+    pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Task> {
+        let kept = rounds.and_then(|rounds| self.reopenable(rounds.token));
+        let deposits = self.deposits.iter();
+        deposits
+            .filter_map(|known| match known.record.state {
+                DepositState::Pending if self.is_own(known) && self.is_of_use(known) => {
+                    Some(Task::Open(known.id))
+                }
+                DepositState::Reclaimable if kept != Some(known.id) && !self.is_taken(known) => {
+                    Some(Task::Reclaim(known.id))
+                }
+                DepositState::Reclaimed if !known.record.settled => Some(Task::Conclude(known.id)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Refuses a new deposit of `amount` that would exceed the budget of a day together with all that were stored since.
+    /// A lost deposit does not count: its money never left the wallet.
+    pub(super) fn check_budget(&self, rounds: &Rounds, amount: Amount) -> Result<(), OverBudget> {
+        let Some(budget) = rounds.daily_budget else {
+            return Ok(());
+        };
+        let mut counted: Vec<_> = self
+            .deposits
+            .iter()
+            .filter(|known| self.is_own(known) && known.record.deposit.token == rounds.token)
+            .filter(|known| known.record.state != DepositState::Lost)
+            .map(|known| (known.record.since, known.record.deposit.amount))
+            .filter(|(since, _)| since.saturating_add(self.day) > self.head)
+            .collect();
+        let fits = |counted: &[(u64, u128)]| {
+            let used = total(counted)?;
+            used.checked_add(amount).filter(|sum| *sum <= budget)
+        };
+        if fits(&counted).is_some() {
+            return Ok(());
+        }
+        counted.sort_unstable();
+        let freed = (1..=counted.len()).find(|gone| fits(&counted[*gone..]).is_some());
+        Err(OverBudget {
+            budget,
+            used: total(&counted).unwrap_or(Amount::MAX),
+            amount,
+            since: (self.head + 1).saturating_sub(self.day),
+            free_at: freed.map(|gone| counted[gone - 1].0.saturating_add(self.day)),
+        })
+    }
+
+    /// The deposit whose purse the next round takes over: of those that can be taken back, the one that expired first.
+    pub(super) fn reopenable(&self, token: Address) -> Option<DepositId> {
+        self.deposits
+            .iter()
+            .filter(|known| self.is_own(known) && known.record.deposit.token == token)
+            .filter(|known| known.record.state == DepositState::Reclaimable)
+            .filter(|known| !self.is_taken(known))
+            .min_by_key(|known| (known.record.deposit.lastRedeemBlock, known.id))
+            .map(|known| known.id)
+    }
+
+    /// The deposits that this payer's rounds of a token consist of.
+    fn rounds_of(&self, token: Address) -> impl Iterator<Item = &Known> {
+        self.deposits.iter().filter(move |known| {
+            let terms = &known.record.deposit;
+            self.is_own(known) && terms.token == token && terms.signer == self.signer
+        })
+    }
+
+    fn is_own(&self, known: &Known) -> bool {
+        known.record.deposit.payer == self.account
+    }
+
+    /// Whether cheques can still be written from a deposit, or were: what payees hold counts on its being open.
+    pub(super) fn is_of_use(&self, known: &Known) -> bool {
+        let too_late = self.head.saturating_add(self.cutoff) >= known.record.deposit.drawBlock;
+        !too_late || !known.spent.is_zero()
+    }
+
+    /// Whether a deposit has cheques to give for longer than it takes to open the next one.
+    fn serves(&self, known: &Known, rounds: &Rounds, lead: u64) -> bool {
+        let terms = &known.record.deposit;
+        let needed = self.cutoff.saturating_add(lead);
+        self.head.saturating_add(needed) < terms.drawBlock
+            && !rounds.is_nearly_spent(known.spent, Amount::new(terms.amount))
+    }
+
+    /// Whether another deposit is about to take over the purse, and the money in it.
+    fn is_taken(&self, known: &Known) -> bool {
+        let purse = |known: &Known| {
+            let terms = &known.record.deposit;
+            (terms.payer, terms.token, terms.lane)
+        };
+        let mut others = self.deposits.iter();
+        others.any(|other| {
+            other.record.state == DepositState::Pending && purse(other) == purse(known)
+        })
+    }
+}
+
+fn total(counted: &[(u64, u128)]) -> Option<Amount> {
+    let mut amounts = counted.iter().map(|(_, amount)| Amount::new(*amount));
+    amounts.try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
+}
+
+/// The blocks of 24 hours, rounded up: the window of the budget is never shorter.
+pub(super) const fn blocks_of_a_day(block_time: u64) -> u64 {
+    const DAY: u64 = 24 * 3600;
+    match block_time {
+        0 => DAY,
+        seconds => DAY.div_ceil(seconds),
+    }
+}
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! The payer's service: follows its deposits, opens one round after the other, and takes money back.
+
+mod act;
+mod decide;
+mod error;
+mod notes;
+mod rounds;
+mod status;
+
+pub use error::PayerServiceError;
+pub use rounds::{ListError, NextList, Rounds, RoundsError};
+pub use status::{DepositStatus, RoundStatus};
+
+use super::{Health, metrics as names};
+use crate::{
+    Amount, DepositId,
+    chain::{DepositEvent, Head, Payer, PayerError, Payment, machine::unix_now},
+    store::DepositState,
+};
+use alloy_primitives::{Address, B256};
+use decide::{Known, Situation, blocks_of_a_day};
+use metrics::{counter, gauge};
+use notes::Notes;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+/// How a service goes about its work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PayerSettings {
+    /// The time between two looks at the chain; `None`: the chain's usual block time.
+    pub pause: Option<Duration>,
+}
+
+/// Drives every deposit of a store through its life: opens what is stored and not opened, follows all, opens the next
+/// round in time, takes back what nobody redeemed. Cheap to clone; clones are one service.
+///
+/// What it does follows from the store and the chain. It can be killed at any moment: what was begun is gone on with,
+/// and nothing is done twice. Let one service alone use a wallet: two do not know of each other's nonces and rounds.
+#[derive(Clone, Debug)]
+pub struct PayerService {
+    payer: Payer,
+    rounds: Option<Rounds>,
+    pause: Duration,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    acting: tokio::sync::Mutex<()>,
+    notes: Mutex<Notes>,
+    seen: Mutex<Seen>,
+}
+
+/// The last look at the chain.
+#[derive(Debug, Default)]
+struct Seen {
+    head: Option<(Head, Instant)>,
+    /// The head that was acted at last.
+    acted: Option<B256>,
+    /// Deposits that could not be followed, and why.
+    unfollowed: HashMap<DepositId, String>,
+    /// Why the last look failed, if it did.
+    failed: Option<String>,
+    last_error: Option<String>,
+}
+
+/// What one turn of the loop came to.
+#[derive(Clone, Debug)]
+pub struct Stepped {
+    /// The newest block.
+    pub head: Head,
+    /// The changes of state that were found.
+    pub events: Vec<DepositEvent>,
+    /// What was done and is in a block.
+    pub done: Vec<Done>,
+}
+
+/// What a service has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A deposit was opened.
+    Opened(DepositId),
+    /// A deposit was taken back.
+    Reclaimed(DepositId),
+}
+
+impl PayerService {
+    /// A service for the payer's deposits, and for rounds that it opens itself.
+    pub fn new(payer: Payer, rounds: Option<Rounds>, settings: PayerSettings) -> Self {
+        let block = Duration::from_secs(payer.reader().profile().block_time.max(1));
+        Self {
+            // A stuck transaction must not hold up the others.
+            payer: payer.without_waiting(),
+            rounds,
+            pause: settings.pause.unwrap_or(block),
+            shared: Arc::default(),
+        }
+    }
+
+    /// The payer. It does not wait for its transactions, so verbs that send one return before it is mined.
+    pub const fn payer(&self) -> &Payer {
+        &self.payer
+    }
+
+    /// Works until `stop` resolves, and then ends what it is at. What fails is tried again at later blocks.
+    ///
+    /// # Errors
+    /// Where the rounds asked for cannot follow one another.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayerServiceError> {
+        self.check()?;
+        let (stopped, stopping) = watch::channel(false);
+        let (heads, new_heads) = watch::channel(None);
+        let stop = async {
+            stop.await;
+            stopped.send_replace(true);
+        };
+        // Apart from each other, for following must go on while a transaction takes its time.
+        tokio::join!(
+            stop,
+            self.follow(heads, stopping.clone()),
+            self.act_on(new_heads, stopping)
+        );
+        Ok(())
+    }
+
+    /// One turn of the loop: looks at the chain, and does what is to be done at a head where it was not done yet.
+    pub async fn step(&self) -> Result<Stepped, PayerServiceError> {
+        self.check()?;
+        let (head, events) = self.look().await?;
+        let acted = self.seen().acted.replace(head.hash);
+        let done = if acted == Some(head.hash) {
+            Vec::new()
+        } else {
+            self.act(head.number).await?
+        };
+        Ok(Stepped { head, events, done })
+    }
+
+    /// Pays `amount` token units like [`Payer::pay`], and counts it. The new total is on disk before this returns.
+    pub async fn pay(
+        &self,
+        payee: Address,
+        token: Address,
+        amount: Amount,
+    ) -> Result<Vec<Payment>, PayerError> {
+        let paid = self.payer.pay(payee, token, amount).await;
+        match &paid {
+            Ok(parts) => {
+                counter!(names::PAYER_PAYMENTS).increment(1);
+                tracing::debug!(event = "paid", %payee, %token, %amount, parts = parts.len());
+            }
+            Err(error) => {
+                counter!(names::PAYER_REFUSED, "reason" => refusal(error)).increment(1);
+                tracing::warn!(event = "payment_refused", %payee, %token, %amount, %error);
+            }
+        }
+        paid
+    }
+
+    /// Whether the service follows the chain, and the chain goes on.
+    pub fn health(&self) -> Health {
+        let seen = self.seen();
+        let age = seen.head.map(|(_, at)| at.elapsed());
+        let mut health = Health {
+            ok: false,
+            reason: String::new(),
+            head: seen.head.map(|(head, _)| head.number),
+            head_age: age.map(|age| age.as_secs()),
+            last_error: seen.last_error.clone(),
+        };
+        let profile = self.payer.reader().profile();
+        let late = self.pause.saturating_mul(5).max(Duration::from_secs(60));
+        let stale = |head: &Head| {
+            let age = unix_now().abs_diff(head.time);
+            profile.stale_after.filter(|limit| age > *limit)
+        };
+        match (seen.head, age) {
+            (Some((head, _)), Some(age)) if age <= late => match stale(&head) {
+                Some(limit) => {
+                    health.reason = format!(
+                        "the time of block {} differs from the clock's by more than {limit} s: no cheque is written",
+                        head.number
+                    );
+                }
+                None => {
+                    health.ok = true;
+                    health.reason = "it follows the chain".to_owned();
+                }
+            },
+            (Some(_), _) => {
+                let error = seen.failed.as_deref().unwrap_or("a look is taking long");
+                health.reason = format!("the chain was not seen for too long: {error}");
+            }
+            (None, _) => {
+                let error = seen.failed.as_deref().unwrap_or("it has just begun");
+                health.reason = format!("the chain was not seen yet: {error}");
+            }
+        }
+        health
+    }
+
+    fn check(&self) -> Result<(), RoundsError> {
+        match &self.rounds {
+            Some(rounds) => rounds.check(&self.payer),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at the chain again and again, and tells of new heads.
+    async fn follow(
+        &self,
+        heads: watch::Sender<Option<Head>>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        while !*stopping.borrow() {
+            if let Ok((head, _)) = self.look().await {
+                heads.send_if_modified(|known| {
+                    let is_new = known.is_none_or(|known| known.hash != head.hash);
+                    *known = Some(head);
+                    is_new
+                });
+            }
+            tokio::select! {
+                _ = stopping.changed() => {}
+                () = sleep(self.pause) => {}
+            }
+        }
+    }
+
+    /// Acts at new heads.
+    async fn act_on(
+        &self,
+        mut heads: watch::Receiver<Option<Head>>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        while !*stopping.borrow() {
+            tokio::select! {
+                _ = stopping.changed() => {}
+                new = heads.changed() => {
+                    let head = *heads.borrow_and_update();
+                    if let (Ok(()), Some(head)) = (new, head)
+                        && let Err(error) = self.act(head.number).await
+                    {
+                        self.is_wrong("act", &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at the chain once.
+    async fn look(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
+        let looked = async {
+            // Before the poll, so that what is decided at it is decided by states that are as new.
+            let head = self.payer.reader().head().await?;
+            Ok((head, self.payer.poll().await?))
+        };
+        let (head, polled) = match looked.await {
+            Ok(looked) => looked,
+            Err(error) => {
+                self.is_wrong("look", &error);
+                self.seen().failed = Some(error.to_string());
+                return Err(error);
+            }
+        };
+        for event in &polled.events {
+            let (before, state) = (event.before.name(), event.state.name());
+            tracing::info!(event = "deposit_state", deposit = %event.id, before, state);
+        }
+        let mut unfollowed = HashMap::new();
+        for (id, error) in polled.errors {
+            counter!(names::PAYER_ERRORS, "step" => "follow").increment(1);
+            unfollowed.insert(id, error.to_string());
+        }
+        {
+            let mut seen = self.seen();
+            for (id, error) in &unfollowed {
+                if seen.unfollowed.get(id) != Some(error) {
+                    tracing::warn!(event = "step_failed", step = "follow", deposit = %id, reason = error);
+                }
+                seen.last_error = Some(error.clone());
+            }
+            seen.head = Some((head, Instant::now()));
+            seen.failed = None;
+            seen.unfollowed = unfollowed;
+        }
+        self.count(&head).await?;
+        Ok((head, polled.events))
+    }
+
+    fn is_wrong(&self, step: &'static str, error: &PayerError) {
+        counter!(names::PAYER_ERRORS, "step" => step).increment(1);
+        tracing::warn!(event = "step_failed", step, reason = %error);
+        self.seen().last_error = Some(error.to_string());
+    }
+
+    /// Sets the gauges.
+    async fn count(&self, head: &Head) -> Result<(), PayerError> {
+        gauge!(names::PAYER_HEAD).set(head.number as f64);
+        let mut states: BTreeMap<&str, u32> = STATES.iter().map(|name| (*name, 0)).collect();
+        let mut locked: BTreeMap<Address, u128> = BTreeMap::new();
+        for (_, record) in self.payer.deposits().await? {
+            *states.entry(record.state.name()).or_default() += 1;
+            let sum = locked.entry(record.deposit.token).or_default();
+            if let DepositState::Active
+            | DepositState::Expired
+            | DepositState::Drawn { .. }
+            | DepositState::Reclaimable = record.state
+            {
+                *sum = sum.saturating_add(record.deposit.amount);
+            }
+        }
+        for (state, number) in states {
+            gauge!(names::PAYER_DEPOSITS, "state" => state).set(number);
+        }
+        for (token, units) in locked {
+            gauge!(names::PAYER_LOCKED, "token" => token.to_string()).set(units as f64);
+        }
+        Ok(())
+    }
+
+    /// What `read` makes of the situation. `None`: there is no wallet, or no head yet.
+    fn with_situation<T>(
+        &self,
+        deposits: &[Known],
+        read: impl FnOnce(&Situation<'_>) -> T,
+    ) -> Option<T> {
+        let account = self.payer.wallet()?;
+        let (head, _) = self.seen().head?;
+        Some(read(&self.situation(head.number, account, deposits)))
+    }
+
+    fn situation<'a>(&self, head: u64, account: Address, deposits: &'a [Known]) -> Situation<'a> {
+        Situation {
+            head,
+            cutoff: self.payer.cutoff(),
+            day: blocks_of_a_day(self.payer.reader().profile().block_time),
+            account,
+            signer: self.payer.signer().unwrap_or_default(),
+            deposits,
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        let notes = self.shared.notes.lock();
+        notes.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        let seen = self.shared.seen.lock();
+        seen.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The names of all states.
+const STATES: [&str; 8] = [
+    "pending",
+    "active",
+    "expired",
+    "drawn",
+    "redeemed",
+    "reclaimable",
+    "reclaimed",
+    "lost",
+];
+
+/// A stable name for why a payment was refused.
+const fn refusal(error: &PayerError) -> &'static str {
+    match error {
+        PayerError::NotCovered { .. } => "not_covered",
+        PayerError::StaleView { .. } => "stale_view",
+        PayerError::Write(_) => "bad_amount",
+        PayerError::Stored(_) => "store",
+        PayerError::Chain(_) => "chain",
+        _ => "other",
+    }
+}

@@ -1,0 +1,29 @@
+//! `cheque payee`: a payee that runs by itself.
+
+mod api;
+mod run;
+
+use clap::{Args, Subcommand};
+use eyre::Result;
+
+use crate::output::Output;
+
+/// Run a payee as a service
+#[derive(Args, Debug)]
+pub(crate) struct PayeeArgs {
+    #[command(subcommand)]
+    command: PayeeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PayeeCommand {
+    Run(Box<run::RunArgs>),
+}
+
+impl PayeeArgs {
+    pub(crate) async fn run(self, out: &Output) -> Result<()> {
+        match self.command {
+            PayeeCommand::Run(args) => args.run(out).await,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a payee holds of one deposit, as `ledger` and the service's API show it.
+
+use alloy::primitives::U256;
+use cheque::{Amount, Meta, service::HoldingStatus};
+use serde_json::{Value, json};
+
+use crate::{amount::Token, odds::Odds, show};
+
+/// One deposit's line.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    status: HoldingStatus,
+    odds: Odds,
+}
+
+impl Holding {
+    /// The heads of [`Self::row`].
+    pub(crate) const HEAD: [&str; 10] = [
+        "deposit",
+        "state",
+        "draw",
+        "paid",
+        "credited",
+        "chance",
+        "a win pays",
+        "expected",
+        "deviation",
+        "reason",
+    ];
+
+    pub(crate) fn new(status: HoldingStatus) -> Self {
+        let amount = Amount::new(status.meta.deposit().amount);
+        let odds = status.meta.prize().map(|prize| Odds::of(&prize, amount));
+        Self {
+            odds: odds.unwrap_or_default(),
+            status,
+        }
+    }
+
+    pub(crate) const fn meta(&self) -> &Meta {
+        &self.status.meta
+    }
+
+    /// What may be won, as long as that is open.
+    pub(crate) fn odds(&self) -> Option<Odds> {
+        self.status.state.is_to_be_drawn().then_some(self.odds)
+    }
+
+    fn chance(&self) -> String {
+        let range = self
+            .meta()
+            .prize()
+            .map(|prize| prize.range)
+            .unwrap_or_default();
+        show::percent(range.to_u256(), U256::from(self.meta().deposit().amount))
+    }
+
+    fn payout(&self) -> Amount {
+        self.meta()
+            .prize()
+            .map(|prize| prize.payout)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let meta = self.meta();
+        let terms = meta.deposit();
+        json!({
+            "deposit": meta.deposit_id(),
+            "state": self.status.state.name(),
+            "reason": self.status.reason(),
+            "closing": self.status.closing,
+            "signer": terms.signer,
+            "token": terms.token,
+            "draw_block": terms.drawBlock,
+            "last_redeem_block": terms.lastRedeemBlock,
+            "amount": terms.amount.to_string(),
+            "allowance": meta.allowance(),
+            "total": meta.total(),
+            "credited": meta.credited(),
+            "redeem_cost": meta.redeem_cost(),
+            "payout": self.payout(),
+            "range": meta.prize().map(|prize| prize.range),
+            "chance": self.chance(),
+            "expected": self.odds.expected.to_string(),
+            "variance": self.odds.variance.to_string(),
+            "deviation": self.odds.deviation().to_string(),
+        })
+    }
+
+    pub(crate) fn row(&self, token: &Token) -> Vec<String> {
+        let meta = self.meta();
+        vec![
+            meta.deposit_id().to_string(),
+            self.status.state.name().to_owned(),
+            meta.deposit().drawBlock.to_string(),
+            token.show_amount(meta.total()),
+            token.show_amount(meta.credited()),
+            self.chance(),
+            token.show_amount(self.payout()),
+            token.show(self.odds.expected),
+            token.show(self.odds.deviation()),
+            self.status.reason(),
+        ]
+    }
+}

@@ -1,0 +1,173 @@
+use super::*;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::routing::post;
+use eyre::eyre;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+    task::JoinHandle,
+};
+
+const QUIET: Output = Output::new(true, true);
+
+fn health(ok: bool) -> Health {
+    Health {
+        ok,
+        reason: "told so".to_owned(),
+        head: Some(7),
+        head_age: Some(12),
+        last_error: None,
+    }
+}
+
+async fn service() -> Service {
+    let metrics = PrometheusBuilder::new().build_recorder();
+    let handle = metrics.handle();
+    metrics::with_local_recorder(&metrics, || metrics::counter!("cheques").increment(3));
+    let address = "127.0.0.1:0".parse().unwrap();
+    let gate = Gate::open(address, None).unwrap();
+    let stop = CancellationToken::new();
+    Service::bind(address, gate, handle, stop).await.unwrap()
+}
+
+/// A service without work or paths of its own, until it is stopped.
+async fn idle(ok: bool) -> (SocketAddr, CancellationToken, JoinHandle<Result<()>>) {
+    let service = service().await;
+    let (address, stop) = (service.address, service.stop());
+    let serving = {
+        let stopped = stop.clone().cancelled_owned();
+        async move {
+            let work = async {
+                stopped.await;
+                Result::<()>::Ok(())
+            };
+            let health = move || health(ok);
+            service.serve(&QUIET, Router::new(), health, work).await
+        }
+    };
+    (address, stop, tokio::spawn(serving))
+}
+
+/// Status, head and body of the answer.
+async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn answers_health_metrics_and_paths_that_are_not_there() {
+    let (address, stop, serving) = idle(true).await;
+    let (status, _, body) = ask(address, "GET", "/health").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    let all =
+        json!({ "ok": true, "reason": "told so", "head": 7, "head_age": 12, "last_error": null });
+    assert_eq!(body, all);
+    let (status, head, body) = ask(address, "GET", "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("\ncheques 3\n"), "{body}");
+    for (method, path, expected) in [("GET", "/nowhere", 404), ("POST", "/health", 405)] {
+        let (status, _, body) = ask(address, method, path).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, expected);
+        assert!(
+            body["code"].is_string() && body["error"].is_string(),
+            "{body}"
+        );
+    }
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn health_that_is_not_good_is_503() {
+    let (address, ..) = idle(false).await;
+    let (status, _, body) = ask(address, "GET", "/health").await;
+    assert_eq!(status, 503);
+    assert!(body.contains(r#""ok":false"#), "{body}");
+}
+
+#[tokio::test]
+async fn requests_in_hand_and_the_step_are_finished_before_it_ends() {
+    let service = service().await;
+    let (address, stop) = (service.address, service.stop());
+    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let finished = Arc::new(AtomicBool::new(false));
+    let slow = {
+        let (arrived, go_on) = (Arc::clone(&arrived), Arc::clone(&go_on));
+        async move || {
+            arrived.notify_one();
+            go_on.notified().await;
+            "done"
+        }
+    };
+    let work = {
+        let (stop, go_on, finished) = (service.stop(), Arc::clone(&go_on), Arc::clone(&finished));
+        async move {
+            stop.cancelled().await;
+            // The signal has come while a request is in hand.
+            go_on.notify_one();
+            tokio::task::yield_now().await;
+            finished.store(true, Ordering::SeqCst);
+            Result::<()>::Ok(())
+        }
+    };
+    let router = Router::new().route("/slow", post(slow));
+    let serving =
+        tokio::spawn(async move { service.serve(&QUIET, router, || health(true), work).await });
+    let answer = tokio::spawn(async move { ask(address, "POST", "/slow").await });
+    arrived.notified().await;
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    assert!(finished.load(Ordering::SeqCst));
+    let (status, _, body) = answer.await.unwrap();
+    assert_eq!((status, &body[..]), (200, "done"));
+}
+
+#[tokio::test]
+async fn ends_with_the_error_of_the_work() {
+    let service = service().await;
+    let (address, stop) = (service.address, service.stop());
+    let work = async { Err(eyre!("the disk is full")) };
+    let served = service
+        .serve(&QUIET, Router::new(), || health(true), work)
+        .await;
+    assert_eq!(served.unwrap_err().to_string(), "the disk is full");
+    assert!(stop.is_cancelled(), "streams of events end, too");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_preparation_that_never_ends() {
+    let service = service().await;
+    service.stop().cancel();
+    let prepared = service.prepare(std::future::pending::<Result<()>>()).await;
+    let error = prepared.unwrap_err();
+    let failure = error.downcast_ref::<Failure>().unwrap();
+    assert_eq!(failure.exit, Exit::Interrupted);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_before_anything_begins() {
+    let service = service().await;
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let gate = Gate::open(service.address, None).unwrap();
+    let again = Service::bind(service.address, gate, metrics, service.stop()).await;
+    let said = format!("{:#}", again.unwrap_err());
+    assert!(said.contains("--listen"), "{said}");
+}
