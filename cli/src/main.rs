@@ -39,7 +39,7 @@ use crate::{
     name = "cheque",
     version,
     after_help = "A first look:  cheque demo
-A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
+A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim; for months: payer run
 A payee:       receive, ledger, outcome, redeem, withdraw; for months: payee run
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
@@ -92,6 +92,7 @@ enum Command {
     Redeem(cmd::redeem::RedeemArgs),
     Ledger(cmd::ledger::LedgerArgs),
     Payee(cmd::payee::PayeeArgs),
+    Payer(cmd::payer::PayerArgs),
     Store(cmd::store::StoreArgs),
     Market(cmd::market::MarketArgs),
     Completions(cmd::completions::CompletionsArgs),
@@ -133,6 +134,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
         Command::Redeem(args) => args.run(out).await?,
         Command::Ledger(args) => args.run(out).await?,
         Command::Payee(args) => args.run(out).await?,
+        Command::Payer(args) => args.run(out).await?,
         Command::Store(args) => args.run(out).await?,
         Command::Market(args) => args.run(out).await?,
         Command::Completions(args) => args.run(out)?,
@@ -143,7 +145,7 @@ async fn run(command: Command, out: &Output) -> eyre::Result<Exit> {
 impl Command {
     /// Whether the command ends itself in order when a signal comes, as services do.
     const fn hears_signals(&self) -> bool {
-        matches!(self, Self::Payee(_))
+        matches!(self, Self::Payee(_) | Self::Payer(_))
     }
 
     /// What to do after Ctrl-C: what was recorded or sent stays so.

@@ -15,6 +15,10 @@ mod node;
 mod payee_recovery;
 #[cfg(feature = "service")]
 mod payee_service;
+#[cfg(feature = "service")]
+mod payer_kills;
+#[cfg(feature = "service")]
+mod payer_service;
 mod payments;
 mod restarts;
 mod tokens;

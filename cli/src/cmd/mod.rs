@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 pub(crate) mod market;
 pub(crate) mod outcome;
 pub(crate) mod payee;
+pub(crate) mod payer;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 pub(crate) mod seed;

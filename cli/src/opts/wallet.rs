@@ -102,6 +102,33 @@ impl WalletOpts {
     }
 }
 
+/// The key that writes cheques, where it is not the wallet's.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Signer")]
+pub(crate) struct SignerOpts {
+    /// Write cheques with the encrypted key in this keystore file [default: with the wallet's key]
+    #[arg(long, value_name = "PATH")]
+    signer_keystore: Option<PathBuf>,
+
+    /// Read its password from this file [default: as the wallet's]
+    #[arg(long, value_name = "PATH", requires = "signer_keystore")]
+    signer_password_file: Option<PathBuf>,
+}
+
+impl SignerOpts {
+    /// The signer's key. `None`: it is the wallet's.
+    pub(crate) fn unlock(&self) -> Result<Option<PrivateKeySigner>> {
+        let Some(path) = &self.signer_keystore else {
+            return Ok(None);
+        };
+        let opts = WalletOpts {
+            password_file: self.signer_password_file.clone(),
+            ..WalletOpts::default()
+        };
+        opts.decrypt(path).map(Some)
+    }
+}
+
 /// The keystore of an account that Foundry's `cast wallet` keeps.
 fn account_path(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("FOUNDRY_DIR") {

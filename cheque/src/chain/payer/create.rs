@@ -130,6 +130,14 @@ impl Payer {
         Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
     }
 
+    /// What became of the transaction that takes a deposit back. `None`: none was sent, or it was lost.
+    #[cfg(feature = "service")]
+    pub(crate) async fn resume_reclaim(&self, id: DepositId) -> Result<Option<Sent>, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        Ok(outbox::resume(sender, &self.stored, &reclaim_key(id), head).await?)
+    }
+
     /// Adds what is missing for a deposit of `amount` to the wallet's balance in the bank: for tokens by a token approval,
     /// where needed, and a transfer. Returns the transactions it took, in order.
     pub async fn ensure_funded(

@@ -5,6 +5,7 @@ use super::{
     decide::{Known, Need, Situation, Task},
     error::RoundError,
     notes::About,
+    status::waits,
 };
 use crate::{
     Amount, DepositId, Purse,
@@ -12,7 +13,7 @@ use crate::{
     service::metrics::{PAYER_ERRORS, PAYER_FEES, PAYER_ROUND_BLOCKED, PAYER_TRANSACTIONS},
     store::DepositState,
 };
-use alloy_primitives::{Address, TxHash};
+use alloy_primitives::Address;
 use metrics::{counter, gauge};
 use std::collections::BTreeSet;
 
@@ -42,12 +43,12 @@ impl PayerService {
         Ok(done)
     }
 
-    /// All deposits of the store, with what was spent of the active ones.
+    /// All deposits of the store, with what was spent of those that are not closed to payments.
     pub(super) async fn known(&self) -> Result<Vec<Known>, PayerError> {
         let mut deposits = Vec::new();
         for (id, record) in self.payer.deposits().await? {
             let spent = match record.state {
-                DepositState::Active => self.payer.spent(id).await?,
+                DepositState::Pending | DepositState::Active => self.payer.spent(id).await?,
                 _ => Amount::ZERO,
             };
             deposits.push(Known { id, record, spent });
@@ -62,8 +63,11 @@ impl PayerService {
         for task in tasks {
             let sent = match task {
                 Task::Open(id) => self.payer.opening_sent(id).await?,
-                Task::Reclaim(id) => self.payer.reclaim_sent(id).await?,
+                Task::Reclaim(id) | Task::Conclude(id) => self.payer.reclaim_sent(id).await?,
             };
+            if let (Task::Conclude(_), None) = (task, &sent) {
+                continue;
+            }
             let nonce = sent.map_or(u64::MAX, |sent| sent.nonce);
             ordered.push((nonce, task));
         }
@@ -79,13 +83,14 @@ impl PayerService {
             return None;
         }
         let result = match task {
-            Task::Open(id) => self.open(id, situation).await,
-            Task::Reclaim(id) => self.reclaim(id).await,
+            Task::Open(id) => self.open(id, situation).await.map(Some),
+            Task::Reclaim(id) => self.reclaim(id).await.map(Some),
+            Task::Conclude(id) => self.conclude(id).await,
         };
         match result {
             Ok(done) => {
                 self.notes().done(about);
-                Some(done)
+                done
             }
             Err(error) => {
                 self.put_off(about, head, "transaction", error);
@@ -122,14 +127,23 @@ impl PayerService {
 
     async fn reclaim(&self, id: DepositId) -> Result<Done, PayerError> {
         let sent = self.payer.reclaim(id).await?;
-        self.mined("reclaim", &sent);
+        Ok(self.reclaimed(id, &sent))
+    }
+
+    async fn conclude(&self, id: DepositId) -> Result<Option<Done>, PayerError> {
+        let sent = self.payer.resume_reclaim(id).await?;
+        Ok(sent.map(|sent| self.reclaimed(id, &sent)))
+    }
+
+    fn reclaimed(&self, id: DepositId, sent: &Sent) -> Done {
+        self.mined("reclaim", sent);
         tracing::info!(
             event = "deposit_reclaimed",
             deposit = %id,
             transaction = %sent.hash,
             block = sent.block,
         );
-        Ok(Done::Reclaimed(id))
+        Done::Reclaimed(id)
     }
 
     fn mined(&self, purpose: &'static str, sent: &Sent) {
@@ -267,14 +281,10 @@ async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError
 /// Why something is not done yet although nothing failed.
 fn in_time(error: &PayerError) -> Option<String> {
     match error {
-        PayerError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => Some(sent(*hash)),
+        PayerError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => Some(waits(*hash)),
         PayerError::IsOpen(_) => Some("it is in a block, and waits for confirmations".to_owned()),
         _ => None,
     }
-}
-
-fn sent(hash: TxHash) -> String {
-    format!("transaction {hash} waits to be mined; its fee is raised if that takes long")
 }
 
 /// Whether a deposit can be taken back.

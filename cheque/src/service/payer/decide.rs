@@ -12,7 +12,7 @@ use alloy_primitives::Address;
 pub(super) struct Known {
     pub(super) id: DepositId,
     pub(super) record: DepositRecord,
-    /// What all payees were paid, where that matters: of active deposits.
+    /// What all payees were paid, where that matters: of active and pending deposits.
     pub(super) spent: Amount,
 }
 
@@ -40,12 +40,14 @@ pub(super) enum Task {
     Open(DepositId),
     /// Take it back.
     Reclaim(DepositId),
+    /// Find out what the transaction cost that took it back, if one of ours did.
+    Conclude(DepositId),
 }
 
 impl Task {
     pub(super) const fn id(self) -> DepositId {
         match self {
-            Self::Open(id) | Self::Reclaim(id) => id,
+            Self::Open(id) | Self::Reclaim(id) | Self::Conclude(id) => id,
         }
     }
 }
@@ -105,21 +107,24 @@ impl Situation<'_> {
             return Need::Coming(known.id);
         }
         Need::Another {
-            expired: self.to_reopen(rounds.token),
+            expired: self.reopenable(rounds.token),
         }
     }
 
     /// What is to be done for single deposits. Where rounds follow one another, one deposit that can be taken back waits
     /// for the next round, which takes it back in the same transaction.
     pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Task> {
-        let kept = rounds.and_then(|rounds| self.to_reopen(rounds.token));
+        let kept = rounds.and_then(|rounds| self.reopenable(rounds.token));
         let deposits = self.deposits.iter();
         deposits
             .filter_map(|known| match known.record.state {
-                DepositState::Pending if self.is_own(known) => Some(Task::Open(known.id)),
+                DepositState::Pending if self.is_own(known) && self.is_of_use(known) => {
+                    Some(Task::Open(known.id))
+                }
                 DepositState::Reclaimable if kept != Some(known.id) && !self.is_taken(known) => {
                     Some(Task::Reclaim(known.id))
                 }
+                DepositState::Reclaimed if !known.record.settled => Some(Task::Conclude(known.id)),
                 _ => None,
             })
             .collect()
@@ -158,7 +163,7 @@ impl Situation<'_> {
     }
 
     /// The deposit whose purse the next round takes over: of those that can be taken back, the one that expired first.
-    pub(super) fn to_reopen(&self, token: Address) -> Option<DepositId> {
+    pub(super) fn reopenable(&self, token: Address) -> Option<DepositId> {
         self.deposits
             .iter()
             .filter(|known| self.is_own(known) && known.record.deposit.token == token)
@@ -178,6 +183,12 @@ impl Situation<'_> {
 
     fn is_own(&self, known: &Known) -> bool {
         known.record.deposit.payer == self.account
+    }
+
+    /// Whether cheques can still be written from a deposit, or were: what payees hold counts on its being open.
+    pub(super) fn is_of_use(&self, known: &Known) -> bool {
+        let too_late = self.head.saturating_add(self.cutoff) >= known.record.deposit.drawBlock;
+        !too_late || !known.spent.is_zero()
     }
 
     /// Whether a deposit has cheques to give for longer than it takes to open the next one.
@@ -215,5 +226,7 @@ pub(super) const fn blocks_of_a_day(block_time: u64) -> u64 {
     }
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

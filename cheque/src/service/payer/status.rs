@@ -10,6 +10,7 @@ use crate::{
     chain::PayerError,
     store::{DepositRecord, DepositState},
 };
+use alloy_primitives::TxHash;
 
 /// Where a deposit stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,19 +42,32 @@ impl PayerService {
         let deposits = self.known().await?;
         let kept = self.with_situation(&deposits, |situation| {
             let rounds = self.rounds.as_ref()?;
-            situation.to_reopen(rounds.token)
+            situation.reopenable(rounds.token)
         });
         let kept = kept.flatten();
-        let status = deposits.iter().map(|known| {
-            let (reason, next) = self.told(known, kept == Some(known.id));
-            DepositStatus {
-                id: known.id,
+        let of_use =
+            |known: &Known| self.with_situation(&deposits, |situation| situation.is_of_use(known));
+        let mut status = Vec::with_capacity(deposits.len());
+        for known in &deposits {
+            let id = known.id;
+            let opening = match known.record.state {
+                DepositState::Pending => self.payer.opening_sent(id).await?,
+                _ => None,
+            };
+            let opening = opening.and_then(|sent| sent.hashes.last().copied());
+            if known.record.state == DepositState::Pending && of_use(known) == Some(false) {
+                status.push(too_late(known));
+                continue;
+            }
+            let (reason, next) = self.told(known, opening, kept == Some(id));
+            status.push(DepositStatus {
+                id,
                 record: known.record.clone(),
                 reason,
                 next,
-            }
-        });
-        Ok(status.collect())
+            });
+        }
+        Ok(status)
     }
 
     /// Where the next round stands. `None`: this service opens none.
@@ -91,8 +105,8 @@ impl PayerService {
         }))
     }
 
-    /// Reason and next step of a deposit.
-    fn told(&self, known: &Known, kept: bool) -> (String, String) {
+    /// Reason and next step of a deposit, given the transaction that is to open it.
+    fn told(&self, known: &Known, opening: Option<TxHash>, kept: bool) -> (String, String) {
         let (terms, id) = (&known.record.deposit, known.id);
         let (draw, last) = (terms.drawBlock, terms.lastRedeemBlock);
         let payer = &self.payer;
@@ -107,7 +121,7 @@ impl PayerService {
             DepositState::Pending => match note {
                 Some(note) => (note.reason.clone(), again(note, "it becomes active")),
                 None if own => (
-                    "it is stored, and not confirmed".to_owned(),
+                    opening.map_or_else(|| "it is stored, and not confirmed".to_owned(), waits),
                     "it is opened, or its opening is looked for, at the next block".to_owned(),
                 ),
                 None => (
@@ -168,6 +182,21 @@ impl PayerService {
                 closed(),
             ),
         }
+    }
+}
+
+/// Why something that was sent is not done yet.
+pub(super) fn waits(hash: TxHash) -> String {
+    format!("transaction {hash} waits to be mined; its fee is raised if that takes long")
+}
+
+/// A deposit that is not opened any more.
+fn too_late(known: &Known) -> DepositStatus {
+    DepositStatus {
+        id: known.id,
+        record: known.record.clone(),
+        reason: "it is not confirmed, and too near its draw to be paid from".to_owned(),
+        next: "it is lost, unless a transaction that was sent for it is still mined".to_owned(),
     }
 }
 

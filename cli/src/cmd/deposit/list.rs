@@ -80,7 +80,7 @@ impl ListArgs {
 }
 
 /// Adds the state and what belongs to it.
-pub(super) fn add_state(json: &mut Value, state: &DepositState) {
+pub(crate) fn add_state(json: &mut Value, state: &DepositState) {
     json["state"] = json!(state.name());
     match state {
         DepositState::Drawn { winner } => json["winner"] = json!(winner),

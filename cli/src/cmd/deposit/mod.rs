@@ -10,6 +10,8 @@ mod show;
 mod terms;
 mod watch;
 
+pub(crate) use list::add_state;
+
 use clap::{Args, Subcommand};
 use eyre::Result;
 

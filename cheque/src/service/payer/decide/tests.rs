@@ -1,21 +1,19 @@
 use super::*;
 use crate::Deposit;
 use alloy_primitives::B256;
-use proptest::prelude::*;
-use std::collections::BTreeSet;
 
-const ME: Address = Address::repeat_byte(1);
-const SIGNER: Address = Address::repeat_byte(2);
+pub(super) const ME: Address = Address::repeat_byte(1);
+pub(super) const SIGNER: Address = Address::repeat_byte(2);
 const TOKEN: Address = Address::ZERO;
-const CUTOFF: u64 = 16;
-const LEAD: u64 = 4;
-const DAY: u64 = 1_000;
-const PENDING: DepositState = DepositState::Pending;
-const ACTIVE: DepositState = DepositState::Active;
-const RECLAIMABLE: DepositState = DepositState::Reclaimable;
+pub(super) const CUTOFF: u64 = 16;
+pub(super) const LEAD: u64 = 4;
+pub(super) const DAY: u64 = 1_000;
+pub(super) const PENDING: DepositState = DepositState::Pending;
+pub(super) const ACTIVE: DepositState = DepositState::Active;
+pub(super) const RECLAIMABLE: DepositState = DepositState::Reclaimable;
 
 /// Nearly spent at 7/8.
-fn rounds(budget: Option<u128>) -> Rounds {
+pub(super) fn rounds(budget: Option<u128>) -> Rounds {
     let mut rounds = Rounds::new(Rounds::same_list(Vec::new()), 100);
     rounds.daily_budget = budget.map(Amount::new);
     rounds
@@ -26,7 +24,7 @@ const fn id(number: u8) -> DepositId {
 }
 
 /// A deposit of 800 units in a lane of its own, stored at 500, drawn at 600, redeemable until 700.
-fn known(number: u8, state: DepositState) -> Known {
+pub(super) fn known(number: u8, state: DepositState) -> Known {
     let deposit = Deposit {
         payer: ME,
         signer: SIGNER,
@@ -51,7 +49,7 @@ fn known(number: u8, state: DepositState) -> Known {
     }
 }
 
-const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
+pub(super) const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
     Situation {
         head,
         cutoff: CUTOFF,
@@ -130,6 +128,15 @@ fn everything_pending_is_opened_but_what_belongs_to_another_wallet() {
 }
 
 #[test]
+fn what_can_not_be_paid_from_any_more_is_not_opened_unless_it_was_paid_from() {
+    let mut deposits = [known(1, PENDING)];
+    assert_eq!(at(583, &deposits).tasks(None), [Task::Open(id(1))]);
+    assert_eq!(at(584, &deposits).tasks(None), []);
+    deposits[0].spent = Amount::new(1);
+    assert_eq!(at(584, &deposits).tasks(None), [Task::Open(id(1))]);
+}
+
+#[test]
 fn the_first_that_expired_is_kept_for_the_next_round_and_the_others_are_reclaimed() {
     let mut deposits = [
         known(1, RECLAIMABLE),
@@ -154,8 +161,9 @@ fn the_first_that_expired_is_kept_for_the_next_round_and_the_others_are_reclaime
 fn a_purse_that_another_deposit_is_about_to_take_over_is_left_alone() {
     let mut deposits = [known(1, RECLAIMABLE), known(2, PENDING)];
     deposits[1].record.deposit.lane = 1;
+    deposits[1].record.deposit.drawBlock = 900;
     let situation = at(800, &deposits);
-    assert_eq!(situation.to_reopen(TOKEN), None);
+    assert_eq!(situation.reopenable(TOKEN), None);
     assert_eq!(situation.tasks(None), [Task::Open(id(2))]);
 }
 
@@ -208,202 +216,5 @@ fn a_day_is_never_shorter_than_24_hours() {
         (0, 86_400),
     ] {
         assert_eq!(blocks_of_a_day(block_time), blocks);
-    }
-}
-
-/// When a service is killed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Killed {
-    Never,
-    /// It has decided, and nothing is stored.
-    BeforeStoring,
-    /// The next round is stored, and nothing is sent.
-    BeforeSending,
-}
-
-/// What happens in between.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Blocks(u64),
-    /// This part in 255 of what is left of active deposits is spent.
-    Spend(u8),
-    /// A step of the service, whose next round has this amount.
-    Step {
-        amount: u128,
-        killed: Killed,
-    },
-    /// What was sent is mined.
-    Mine,
-    /// The draw of what can be drawn is won by somebody.
-    Redeem,
-}
-
-fn killed() -> impl Strategy<Value = Killed> {
-    prop_oneof![
-        2 => Just(Killed::Never),
-        1 => Just(Killed::BeforeStoring),
-        1 => Just(Killed::BeforeSending),
-    ]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (1..60_u64).prop_map(Event::Blocks),
-        any::<u8>().prop_map(Event::Spend),
-        (1..1_000_u128, killed()).prop_map(|(amount, killed)| Event::Step { amount, killed }),
-        Just(Event::Mine),
-        Just(Event::Redeem),
-    ]
-}
-
-/// A chain and a store, as simple as they can be.
-#[derive(Default)]
-struct Model {
-    head: u64,
-    deposits: Vec<Known>,
-    sent: Vec<DepositId>,
-}
-
-impl Model {
-    fn happen(&mut self, event: Event, rounds: &Rounds) {
-        match event {
-            Event::Blocks(blocks) => self.head += blocks,
-            Event::Spend(part) => {
-                for known in self.in_state(ACTIVE) {
-                    let left = known.record.deposit.amount - known.spent.get();
-                    known.spent = Amount::new(known.spent.get() + left * u128::from(part) / 255);
-                }
-            }
-            Event::Step { amount, killed } => self.step(rounds, amount, killed),
-            Event::Mine => {
-                for id in std::mem::take(&mut self.sent) {
-                    let mined = self.deposits.iter_mut().find(|known| known.id == id);
-                    let mined = mined.expect("it was stored");
-                    if mined.record.state == PENDING {
-                        mined.record.state = ACTIVE;
-                        let lane = mined.record.deposit.lane;
-                        let before = self.in_state(RECLAIMABLE);
-                        for known in before.filter(|known| known.record.deposit.lane == lane) {
-                            known.record.state = DepositState::Reclaimed;
-                        }
-                    }
-                }
-            }
-            Event::Redeem => {
-                for known in self.in_state(DepositState::Expired) {
-                    known.record.state = DepositState::Redeemed {
-                        payee: SIGNER,
-                        payout: Amount::new(1),
-                    };
-                }
-            }
-        }
-        let head = self.head;
-        for known in &mut self.deposits {
-            let terms = &known.record.deposit;
-            known.record.state = match known.record.state {
-                DepositState::Pending if head + CUTOFF >= terms.drawBlock => DepositState::Lost,
-                DepositState::Active if head + CUTOFF >= terms.drawBlock => DepositState::Expired,
-                DepositState::Expired if head >= terms.lastRedeemBlock => RECLAIMABLE,
-                state => state,
-            };
-        }
-    }
-
-    fn in_state(&mut self, state: DepositState) -> impl Iterator<Item = &mut Known> {
-        let deposits = self.deposits.iter_mut();
-        deposits.filter(move |known| known.record.state == state)
-    }
-
-    /// What `act` does, by the same decisions.
-    fn step(&mut self, rounds: &Rounds, amount: u128, killed: Killed) {
-        let head = self.head;
-        let situation = at(head, &self.deposits);
-        let tasks = situation.tasks(Some(rounds));
-        let need = situation.need(rounds, LEAD);
-        let fits = situation.check_budget(rounds, Amount::new(amount)).is_ok();
-        for task in tasks {
-            match task {
-                Task::Open(id) => self.sent.push(id),
-                Task::Reclaim(id) => {
-                    let mut taken = self.in_state(RECLAIMABLE);
-                    let taken = taken.find(|known| known.id == id);
-                    taken.expect("it can be taken back").record.state = DepositState::Reclaimed;
-                }
-            }
-        }
-        let Need::Another { expired } = need else {
-            return;
-        };
-        if !fits || killed == Killed::BeforeStoring {
-            return;
-        }
-        let number = u8::try_from(self.deposits.len() + 1).expect("few deposits");
-        let mut next = known(number, PENDING);
-        if let Some(expired) = expired {
-            let expired = self.deposits.iter().find(|known| known.id == expired);
-            next.record.deposit.lane = expired.expect("it is stored").record.deposit.lane;
-        }
-        next.record.since = head;
-        next.record.deposit.amount = amount;
-        next.record.deposit.drawBlock = head + 100;
-        next.record.deposit.lastRedeemBlock = head + 200;
-        if killed == Killed::Never {
-            self.sent.push(next.id);
-        }
-        self.deposits.push(next);
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_sequence_of_blocks_payments_and_crashes_exceeds_the_budget_or_opens_two_next_rounds(
-        events in prop::collection::vec(event(), 0..200)
-    ) {
-        let rounds = rounds(Some(1_500));
-        let mut model = Model::default();
-        for event in events {
-            model.happen(event, &rounds);
-            let in_a_day = model.deposits.iter().filter(|known| {
-                known.record.since + DAY > model.head && known.record.state != DepositState::Lost
-            });
-            let sum: u128 = in_a_day.map(|known| known.record.deposit.amount).sum();
-            prop_assert!(sum <= 1_500, "{sum} within a day");
-            let situation = at(model.head, &model.deposits);
-            let next = model.deposits.iter().filter(|known| match known.record.state {
-                DepositState::Pending => true,
-                DepositState::Active => situation.serves(known, &rounds, LEAD),
-                _ => false,
-            });
-            prop_assert!(next.count() <= 1, "two rounds to pay from");
-            let open = model.deposits.iter().filter(|known| !matches!(
-                known.record.state,
-                DepositState::Lost | DepositState::Reclaimed | DepositState::Redeemed { .. }
-            ));
-            // But one that can be taken back, and one that is about to take over its purse.
-            let open = open.filter(|known| known.record.state != RECLAIMABLE);
-            let lanes: Vec<_> = open.map(|known| known.record.deposit.lane).collect();
-            let distinct: BTreeSet<_> = lanes.iter().collect();
-            prop_assert_eq!(distinct.len(), lanes.len(), "two deposits in one purse");
-        }
-    }
-
-    #[test]
-    fn a_round_is_there_again_as_soon_as_money_and_budget_allow_it(
-        events in prop::collection::vec(event(), 0..100)
-    ) {
-        let rounds = rounds(None);
-        let mut model = Model::default();
-        for event in events {
-            model.happen(event, &rounds);
-        }
-        model.step(&rounds, 10, Killed::Never);
-        model.happen(Event::Mine, &rounds);
-        // What was pending may have been of no use any more.
-        model.happen(Event::Blocks(100), &rounds);
-        model.step(&rounds, 10, Killed::Never);
-        model.happen(Event::Mine, &rounds);
-        let need = at(model.head, &model.deposits).need(&rounds, LEAD);
-        prop_assert!(matches!(need, Need::Serves(_)), "{need:?}");
     }
 }

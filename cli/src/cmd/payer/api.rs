@@ -1,0 +1,244 @@
+//! What a payer answers over HTTP.
+
+use std::convert::Infallible;
+
+use alloy::primitives::Address;
+use axum::{
+    Json, Router,
+    extract::{Path, State, rejection::JsonRejection, rejection::PathRejection},
+    http::StatusCode,
+    response::{
+        Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::{get, post},
+};
+use cheque::{
+    Amount, DepositId,
+    chain::{DepositEvent, DepositState, PayerError, Payment},
+    service::{DepositStatus, PayerService},
+};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{cmd::deposit::add_state, service::Refusal, show};
+
+/// What the answers come from.
+#[derive(Clone)]
+struct Api {
+    service: PayerService,
+    /// The token that is paid in.
+    token: Address,
+    stop: CancellationToken,
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+
+/// The paths of a payer. Streams of events end with `stop`.
+pub(super) fn router(service: PayerService, token: Address, stop: CancellationToken) -> Router {
+    Router::new()
+        .route("/cheques", post(pay))
+        .route("/payees/{payee}", get(payee))
+        .route("/deposits", get(deposits))
+        .route("/deposits/{id}", get(deposit))
+        .route("/events", get(events))
+        .with_state(Api {
+            service,
+            token,
+            stop,
+        })
+}
+
+/// What `POST /cheques` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    payee: Address,
+    /// In token units.
+    amount: Amount,
+}
+
+/// The payment is on disk before it is answered.
+async fn pay(State(api): State<Api>, body: Result<Json<Wish>, JsonRejection>) -> Answer {
+    let Json(wish) =
+        body.map_err(|error| Refusal::new(error.status(), "bad_request", error.body_text()))?;
+    let paid = api.service.pay(wish.payee, api.token, wish.amount).await;
+    let parts = paid.map_err(|error| unpaid(wish.payee, &error))?;
+    let proofs = parts.iter().filter_map(|part| part.proof.as_ref());
+    let proofs: Vec<_> = proofs.map(ToString::to_string).collect();
+    let mut json = parts.last().map_or_else(|| json!({}), totals);
+    json["payee"] = json!(wish.payee);
+    json["proofs"] = json!(proofs);
+    Ok(Json(json))
+}
+
+fn totals(payment: &Payment) -> Value {
+    json!({
+        "deposit": payment.deposit,
+        "spent": payment.spent,
+        "left": payment.left,
+    })
+}
+
+fn unpaid(payee: Address, error: &PayerError) -> Refusal {
+    let (status, code, text) = match error {
+        PayerError::NotCovered { .. } => (StatusCode::CONFLICT, "not_covered", error.to_string()),
+        PayerError::Write(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_amount",
+            error.to_string(),
+        ),
+        PayerError::StaleView { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stale_view",
+            error.to_string(),
+        ),
+        PayerError::Chain(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the chain cannot be seen, and nothing was paid; try again".to_owned(),
+        ),
+        _ => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unknown",
+            format!("nobody knows whether this was paid: see /payees/{payee} before trying again"),
+        ),
+    };
+    Refusal::new(status, code, text)
+}
+
+/// The newest proofs for a payee, from all deposits that are not drawn yet: for who has lost an answer, or a payee that has
+/// lost its records.
+async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection>) -> Answer {
+    let Path(payee) = path.map_err(|error| bad_path(&error))?;
+    let payer = api.service.payer();
+    let mut found = Vec::new();
+    for (id, record) in payer.deposits().await.map_err(unreadable)? {
+        let is_open = matches!(
+            record.state,
+            DepositState::Pending | DepositState::Active | DepositState::Expired
+        );
+        if !is_open {
+            continue;
+        }
+        let (spent, left) = match payer.last_cheque(id, payee).await {
+            Ok(Some(account)) => account,
+            // Deposits without it, and those whose list is lost.
+            Ok(None) | Err(PayerError::NoList(_)) => continue,
+            Err(error) => return Err(unreadable(error)),
+        };
+        let proof = payer.last_proof(id, payee).await.map_err(unreadable)?;
+        let opening = payer.opening(id, payee).await.map_err(unreadable)?;
+        found.push(json!({
+            "deposit": id,
+            "state": record.state.name(),
+            "spent": spent,
+            "left": left,
+            "proof": proof.map(|proof| proof.to_string()),
+            "opening": opening.map(|proof| proof.to_string()),
+        }));
+    }
+    Ok(Json(json!({ "payee": payee, "deposits": found })))
+}
+
+async fn deposits(State(api): State<Api>) -> Answer {
+    let mut status = api.service.status().await.map_err(unreadable)?;
+    status.sort_by_key(|status| (status.record.deposit.drawBlock, status.id));
+    let deposits: Vec<_> = status.iter().map(standing).collect();
+    let round = api.service.round().await.map_err(unreadable)?;
+    let round = round.map(|round| {
+        json!({
+            "blocked": round.blocked,
+            "reason": round.reason,
+            "next": round.next,
+        })
+    });
+    Ok(Json(json!({
+        "head": api.service.health().head,
+        "round": round,
+        "deposits": deposits,
+    })))
+}
+
+async fn deposit(State(api): State<Api>, path: Result<Path<DepositId>, PathRejection>) -> Answer {
+    let Path(id) = path.map_err(|error| bad_path(&error))?;
+    let status = api.service.status().await.map_err(unreadable)?;
+    let status = status.into_iter().find(|status| status.id == id);
+    let status = status.ok_or_else(|| {
+        let text = format!("the store has no deposit {id} of this bank");
+        Refusal::new(StatusCode::NOT_FOUND, "unknown_deposit", text)
+    })?;
+    let payer = api.service.payer();
+    let spent = payer.spent(id).await.map_err(unreadable)?;
+    let left = payer.allowances_left(id).await.map_err(unreadable)?;
+    let left: Map<_, _> = left
+        .iter()
+        .map(|(payee, left)| (format!("{payee:#x}"), json!(left)))
+        .collect();
+    let mut json = standing(&status);
+    json["spent"] = json!(spent);
+    json["allowances_left"] = left.into();
+    Ok(Json(json))
+}
+
+fn standing(status: &DepositStatus) -> Value {
+    let mut json = show::terms(&status.record.deposit);
+    json["id"] = json!(status.id);
+    add_state(&mut json, &status.record.state);
+    json["reason"] = json!(status.reason);
+    json["next"] = json!(status.next);
+    json
+}
+
+/// Changes of state from now on, as server-sent events. A client that is too slow is told how many it has missed.
+async fn events(
+    State(api): State<Api>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+    let events = api.service.payer().subscribe_deposit_events();
+    let stop = api.stop;
+    let stream = stream::unfold(events, move |events| {
+        let stop = stop.clone();
+        async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => None,
+                next = next(events) => next,
+            }
+        }
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+async fn next(
+    mut events: Receiver<DepositEvent>,
+) -> Option<(Result<Event, Infallible>, Receiver<DepositEvent>)> {
+    let event = match events.recv().await {
+        Ok(event) => Event::default().event("deposit").data(change(&event)),
+        Err(RecvError::Lagged(missed)) => {
+            let missed = json!({ "missed": missed }).to_string();
+            Event::default().event("missed").data(missed)
+        }
+        Err(RecvError::Closed) => return None,
+    };
+    Some((Ok(event), events))
+}
+
+fn change(event: &DepositEvent) -> String {
+    let mut json = json!({ "deposit": event.id, "before": event.before.name() });
+    add_state(&mut json, &event.state);
+    json.to_string()
+}
+
+fn bad_path(error: &PathRejection) -> Refusal {
+    Refusal::new(error.status(), "bad_request", error.body_text())
+}
+
+/// What the store says is the operator's business.
+fn unreadable(error: PayerError) -> Refusal {
+    tracing::warn!(event = "answer_failed", reason = %error);
+    let text = "the store cannot be read; try again";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+}

@@ -1,0 +1,30 @@
+//! `cheque payer`: a payer that runs by itself.
+
+mod api;
+mod rounds;
+mod run;
+
+use clap::{Args, Subcommand};
+use eyre::Result;
+
+use crate::output::Output;
+
+/// Run a payer as a service
+#[derive(Args, Debug)]
+pub(crate) struct PayerArgs {
+    #[command(subcommand)]
+    command: PayerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PayerCommand {
+    Run(Box<run::RunArgs>),
+}
+
+impl PayerArgs {
+    pub(crate) async fn run(self, out: &Output) -> Result<()> {
+        match self.command {
+            PayerCommand::Run(args) => args.run(out).await,
+        }
+    }
+}

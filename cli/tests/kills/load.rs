@@ -1,0 +1,135 @@
+//! Callers that have the payer write cheques and bring them to the payee, without end, and note what they learn.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use cheque::{Amount, Proof};
+use serde_json::{Value, json};
+
+use crate::{books::{Books, Units, units}, common::pause, http::request, service::Url};
+
+/// What every request pays, in wei.
+const PAYMENT: &str = "100000000000000";
+
+/// Between two tries of what failed, in milliseconds.
+const AGAIN: u64 = 20;
+
+/// What callers share.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) payer: Url,
+    pub(crate) payee: Url,
+    /// The payee's address.
+    pub(crate) address: String,
+    books: Arc<Mutex<Books>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    pub(crate) fn new(payer: Url, payee: Url, address: String) -> Self {
+        Self {
+            payer,
+            payee,
+            address,
+            books: Arc::default(),
+            stop: Arc::default(),
+        }
+    }
+
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Pays until it is told to stop.
+    pub(crate) fn run(&self) {
+        while !self.is_stopped() {
+            match self.ask() {
+                Some(proofs) => proofs.iter().for_each(|proof| self.bring(proof)),
+                None => pause(AGAIN),
+            }
+        }
+    }
+
+    /// Proofs of one payment. `None`: there is none, or nobody knows.
+    fn ask(&self) -> Option<Vec<String>> {
+        let before = self.books().clone();
+        let body = json!({ "payee": self.address, "amount": PAYMENT });
+        let asked = request(&self.payer.get(), "POST", "/cheques", Some(&body));
+        let (status, answer) = asked.ok()?;
+        if status != 200 {
+            assert!(status >= 500 || status == 409, "{status}: {answer}");
+            return None;
+        }
+        let proofs: Vec<String> = serde_json::from_value(answer["proofs"].clone()).expect("proofs");
+        for text in &proofs {
+            let (deposit, total) = promised(text);
+            let known = before.deposits.get(&deposit).map_or(0, |seen| seen.handed_out);
+            assert!(total > known, "{deposit}: {total} again, after {known}");
+            let mut books = self.books();
+            let seen = books.of(&deposit);
+            seen.handed_out = seen.handed_out.max(total);
+        }
+        Some(proofs)
+    }
+
+    /// Shows a proof to the payee until it says what it holds of it.
+    fn bring(&self, text: &str) {
+        let (deposit, total) = promised(text);
+        let body = json!({ "proof": text });
+        self.books().of(&deposit).shown.insert(total);
+        // Also after the end: what is handed out is brought.
+        loop {
+            let shown = request(&self.payee.get(), "POST", "/payments", Some(&body));
+            match shown {
+                Ok((200, answer)) => return self.took(&deposit, total, &answer),
+                // Counted before, or a newer one was.
+                Ok((409, _)) => return,
+                Ok((503, _)) => {}
+                Ok((402, answer)) => match answer["code"].as_str() {
+                    // The payee has not seen the newest block yet.
+                    Some("not_confirmed" | "unknown_deposit") => {}
+                    Some("past_cutoff") => return,
+                    _ => panic!("{deposit}: {answer}"),
+                },
+                Ok((status, answer)) => panic!("{deposit}: {status}: {answer}"),
+                Err(_) if self.is_stopped() => return,
+                Err(_) => {
+                    self.books().of(&deposit).unanswered.insert(total);
+                }
+            }
+            pause(AGAIN);
+        }
+    }
+
+    fn took(&self, deposit: &str, total: Units, answer: &Value) {
+        assert_eq!(answer["deposit"], json!(deposit));
+        assert_eq!(units(&answer["total"]), total);
+        let value = units(&answer["value"]);
+        let mut books = self.books();
+        let seen = books.of(deposit);
+        let again = seen.acknowledged.insert(total, value);
+        assert_eq!(again, None, "{deposit}: {total} counts twice");
+    }
+}
+
+/// Deposit and total of a proof.
+fn promised(text: &str) -> (String, Units) {
+    let proof: Proof = text.parse().expect("a proof");
+    let spent: Amount = match &proof {
+        Proof::Opening(opening) => opening.cheque.spent,
+        Proof::Cheque(_, cheque) => cheque.spent,
+        Proof::Step { .. } => panic!("nobody has opened a stream"),
+    };
+    let units = spent.to_string().parse().expect("units");
+    (proof.deposit_id().to_string(), units)
+}
