@@ -40,6 +40,7 @@ fn every_verb_explains_itself_with_examples() {
         &["seed", "record"],
         &["redeem"],
         &["ledger"],
+        &["payee", "run"],
         &["store", "backup"],
         &["store", "restore"],
         &["market", "info"],

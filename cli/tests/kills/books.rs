@@ -82,15 +82,15 @@ impl Books {
     }
 }
 
-/// What the payee says it holds, with the terms as they are on the chain.
+/// What the payee says it holds, with the terms of the deposits.
 pub(crate) struct Ledger {
     rows: BTreeMap<String, Value>,
     terms: BTreeMap<String, Value>,
 }
 
 impl Ledger {
-    /// From what the payee's service lists, and what `cheque deposit find` does.
-    pub(crate) fn new(listed: &Value, found: &Value) -> Self {
+    /// From what the payee's service lists, and a list of the payer's deposits with their terms.
+    pub(crate) fn new(listed: &Value, terms: &Value) -> Self {
         let by = |list: &Value, key: &str| {
             let rows = list.as_array().expect("a list").iter();
             let id = |row: &Value| row[key].as_str().expect("an id").to_owned();
@@ -98,12 +98,8 @@ impl Ledger {
         };
         Self {
             rows: by(&listed["deposits"], "deposit"),
-            terms: by(found, "id"),
+            terms: by(terms, "id"),
         }
-    }
-
-    pub(crate) fn states(&self) -> impl Iterator<Item = &str> {
-        self.rows.values().filter_map(|row| row["state"].as_str())
     }
 
     /// What all wins together have paid.
@@ -133,6 +129,12 @@ impl Ledger {
         };
         (range * payout.saturating_sub(cost) / amount).to()
     }
+}
+
+/// Where the payee's deposits stand.
+pub(crate) fn states(listed: &Value) -> impl Iterator<Item = &str> {
+    let rows = listed["deposits"].as_array().expect("a list").iter();
+    rows.map(|row| row["state"].as_str().expect("a state"))
 }
 
 /// An amount of JSON, which is a text.

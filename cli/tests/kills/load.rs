@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     books::{Books, Units, units},
-    common::{http::request, pause},
+    common::{http::request, pause, service::Url},
 };
 
 /// What every request pays, in wei.

@@ -18,14 +18,9 @@ mod postgres;
 #[path = "../../../cheque/tests/common/repeat.rs"]
 mod repeat;
 
-use std::{
-    fs,
-    sync::Arc,
-    thread::{self, sleep},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
-use books::{Ledger, Units, units};
+use books::{Ledger, Units, states, units};
 use chain::{assert_nothing_was_sent_twice, find};
 use common::{Machine, Node, pause, service::Service};
 use load::Load;
@@ -100,14 +95,15 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
             if rng.random_ratio(3, 4) {
                 wait_for_payments(&load, &[&payers, &payees]);
             }
-            sleep(Duration::from_micros(rng.random_range(0..100_000)));
+            pause(rng.random_range(0..100));
             let before = load.books().clone();
             if kill % 2 == 0 {
                 payers.kill_and_restart();
                 before.assert_kept_by_payer(|id| spent(&payers, id, &payee.address));
             } else {
                 payees.kill_and_restart();
-                let ledger = ledger(&payees, &payer);
+                let terms = &payers.get("/deposits")["deposits"];
+                let ledger = Ledger::new(&payees.get("/deposits"), terms);
                 before.assert_kept_by_payee(&ledger, &load.books());
             }
         }
@@ -116,8 +112,10 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
     });
 
     payers.stop();
-    let ledger = wait_for_draws(&node, &payees, &payer);
+    let listed = wait_for_draws(&node, &payees);
     payees.stop();
+    // Not as the services remember the terms, but as the chain has them.
+    let ledger = Ledger::new(&listed, &find(&payer));
     let books = load.books();
     books.assert_kept_by_payee(&ledger, &books);
     books.assert_counted_once(&ledger);
@@ -180,33 +178,19 @@ fn spent(payer: &Service, id: &str, payee: &str) -> Units {
     ALLOWANCE - units(left)
 }
 
-fn ledger(payees: &Service, payer: &Machine) -> Ledger {
-    Ledger::new(&payees.get("/deposits"), &find(payer))
-}
-
 /// Mines until all that the payee holds is drawn, and what it has won is redeemed.
-fn wait_for_draws(node: &Node, payees: &Service, payer: &Machine) -> Ledger {
+fn wait_for_draws(node: &Node, payees: &Service) -> Value {
     for _ in 0..TRIES {
-        let listed: Value = payees.get("/deposits");
-        let ledger = Ledger::new(&listed, &find(payer));
-        if ledger
-            .states()
-            .all(|state| ["lost", "redeemed"].contains(&state))
-        {
-            return ledger;
+        let listed = payees.get("/deposits");
+        let states: BTreeSet<_> = states(&listed).collect();
+        if states.is_subset(&BTreeSet::from(["lost", "redeemed"])) {
+            return listed;
         }
-        assert!(
-            !ledger
-                .states()
-                .any(|state| ["missed", "gone"].contains(&state)),
-            "{listed}"
-        );
+        let too_late = states.contains("missed") || states.contains("gone");
+        assert!(!too_late, "{listed}");
         node.mine(1);
         pause(50);
     }
-    panic!(
-        "not everything is redeemed: {}\n{}",
-        payees.get("/deposits"),
-        payees.log()
-    );
+    let listed = payees.get("/deposits");
+    panic!("not everything is redeemed: {listed}\n{}", payees.log());
 }
