@@ -23,6 +23,8 @@ mod payee_recovery;
 #[cfg(feature = "service")]
 mod payee_service;
 #[cfg(feature = "service")]
+mod payee_wallet;
+#[cfg(feature = "service")]
 mod payer_kills;
 #[cfg(feature = "service")]
 mod payer_service;

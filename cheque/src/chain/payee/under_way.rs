@@ -6,7 +6,7 @@ use crate::{
     chain::{
         ChainError, Progress, RedeemError, Sender, StoredError, outbox,
         payer::purpose,
-        sender::{Call, call_of},
+        sender::{Call, Sent, call_of},
     },
     store::{RecordError, SentRecord},
 };
@@ -155,6 +155,16 @@ impl Payee {
             payable += usize::from(outcome == Outcome::Payable);
         }
         Ok(payable)
+    }
+
+    /// The replacement of a transaction under way that is in a block and has succeeded, if there is one. Hands nothing to
+    /// the node.
+    pub async fn mined(&self, one: &UnderWay) -> Result<Option<Sent>, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let Some(sent) = self.stored.sent(&one.key).await? else {
+            return Ok(None);
+        };
+        Ok(sender.mined(&sent.hashes).await?.and_then(Result::ok))
     }
 
     /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that

@@ -1,6 +1,6 @@
 //! Doing what a look has shown to be due: looking after what was sent, recording seeds, redeeming.
 
-use super::{Because, HoldingState, PayeeService, Plan, Wait, Win, observe::Look, plan::plan};
+use super::{HoldingState, PayeeService, Plan, Win, observe::Look, plan::plan};
 use crate::{
     DepositId,
     chain::{ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay},
@@ -69,12 +69,18 @@ impl PayeeService {
             .filter_map(|id| look.wins.get(*id))
             .cloned()
             .collect();
-        // Who has lost sight of the chain for a while may have sent it by a draw that is none any more.
+        // It may have been sent by a draw that is none any more.
         if self.payee.would_pay(one).await? == 0 {
+            if let Some(sent) = self.payee.mined(one).await?
+                && sent.block > look.confirmed
+            {
+                // Since this look; the next one sees what it has paid.
+                return Ok(());
+            }
             tracing::warn!(event = "transaction_given_up", purpose = "redeem", hash = %one.hash);
             self.payee.done(one).await?;
             for win in wins {
-                look.set(win.id, due(&win));
+                look.set(win.id, HoldingState::due(&win));
             }
             return Ok(());
         }
@@ -94,7 +100,7 @@ impl PayeeService {
             Progress::Gone => {
                 tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
                 for win in wins {
-                    look.set(win.id, due(&win));
+                    look.set(win.id, HoldingState::due(&win));
                 }
             }
         }
@@ -205,13 +211,6 @@ impl PayeeService {
         counter!(names::PAYEE_ERRORS, "step" => "look_after").increment(1);
         tracing::warn!(event = "step_failed", step = "look_after", hash = %one.hash, reason = %error);
     }
-}
-
-const fn due(win: &Win) -> HoldingState {
-    HoldingState::Won(Wait {
-        until: win.last_block,
-        because: Because::Due,
-    })
 }
 
 /// Counts a transaction once it is deep in the chain.

@@ -188,25 +188,25 @@ impl PayeeService {
     fn place(&self, meta: &Meta, drawn: &Drawn, look: &mut Look) {
         let (id, terms) = (meta.deposit_id(), meta.deposit());
         let state = after_draw(id, terms, self.payee.policy().payee, drawn);
-        if matches!(state, None | Some(HoldingState::Redeeming { .. })) {
-            let win = Win {
-                id,
-                payout: meta.prize().map(|prize| prize.payout).unwrap_or_default(),
-                gas: redeem_gas(meta.depth(), meta.shown().0),
-                rate: self.payee.rates().of(terms.token),
-                reckoned: meta.redeem_cost(),
-                draw_block: terms.drawBlock,
-                last_block: terms.lastRedeemBlock,
-                recorded: drawn.recorded,
-            };
-            look.wins.insert(id, win);
+        if let Some(over) = state
+            && !matches!(over, HoldingState::Redeeming { .. })
+        {
+            look.found.insert(id, Found::of(terms, over));
+            return;
         }
-        let due = HoldingState::Won(Wait {
-            until: terms.lastRedeemBlock,
-            because: Because::Due,
-        });
-        let state = state.unwrap_or(due);
+        let win = Win {
+            id,
+            payout: meta.prize().map(|prize| prize.payout).unwrap_or_default(),
+            gas: redeem_gas(meta.depth(), meta.shown().0),
+            rate: self.payee.rates().of(terms.token),
+            reckoned: meta.redeem_cost(),
+            draw_block: terms.drawBlock,
+            last_block: terms.lastRedeemBlock,
+            recorded: drawn.recorded,
+        };
+        let state = state.unwrap_or_else(|| HoldingState::due(&win));
         look.found.insert(id, Found::of(terms, state));
+        look.wins.insert(id, win);
     }
 
     /// Notes that it could not be found out where a deposit stands.

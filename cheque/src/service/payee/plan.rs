@@ -8,8 +8,9 @@
 //! ```
 //!
 //! The wins that are worth it together are redeemed, unless none is urgent and more may come soon. A seed is recorded for
-//! a win that has to wait for a better price and whose window outlasts what the chain remembers, so that nothing depends on
-//! who is awake then; and for so many wins of one block that one record is cheaper than a header for each.
+//! a win that has to wait for a better price and whose window outlasts what the chain remembers, as soon as that is worth
+//! it, so that nothing depends on who is awake then; and for so many wins of one block that one record is cheaper than a
+//! header for each. Within what the chain remembers, a header is as good as a record, and takes a fifth of the gas.
 
 use super::PayeeSettings;
 use crate::{
@@ -290,7 +291,13 @@ fn worth_it<'a>(
             Ok(()) => true,
             Err(wait) => {
                 let outlasts = win.last_block > win.draw_block.saturating_add(HISTORY_WINDOW);
-                if !win.recorded && outlasts && win.price(RECORD, prices) < win.payout {
+                let record = win.price(RECORD, prices);
+                let pays = match wait.because {
+                    Because::GasPrice { bearable, .. } => record <= bearable,
+                    // The last chance to keep the win for better times.
+                    _ => record < win.payout,
+                };
+                if !win.recorded && outlasts && pays {
                     plan.record.insert(win.draw_block);
                 }
                 plan.wait.insert(win.id, wait);

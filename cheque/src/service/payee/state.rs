@@ -10,7 +10,7 @@
 //!
 //! A reorganisation can turn each of them into another one.
 
-use super::plan::Wait;
+use super::plan::{Because, Wait, Win};
 use crate::{Amount, Deposit, DepositId, HISTORY_WINDOW, Policy, Purse, chain::Closed};
 use alloy_primitives::{Address, TxHash};
 use std::fmt;
@@ -108,6 +108,14 @@ impl HoldingState {
             Self::Missed(_) => "missed",
             Self::Gone => "gone",
         }
+    }
+
+    /// A win that nothing has to wait for.
+    pub(super) fn due(win: &Win) -> Self {
+        Self::Won(Wait {
+            until: win.deadline(),
+            because: Because::Due,
+        })
     }
 
     /// Whether the draw is still to come, so that the cheque has an expected value and no outcome.

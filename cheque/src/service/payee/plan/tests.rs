@@ -163,11 +163,22 @@ fn the_seed_of_a_win_that_has_to_wait_is_recorded_where_its_window_outlasts_the_
     let plan = decided(&[one.clone()], None, 1, DRAW + 1);
     assert_eq!(plan.record, BTreeSet::from([DRAW]));
     assert!(matches!(because(&plan, 1), Because::GasPrice { .. }));
-    // Not for more than the win pays, and not twice.
+
+    // As soon as it takes at most a tenth of the payout, and not twice.
+    let records = |win: &Win, head| !decided(&[win.clone()], None, 1, head).record.is_empty();
+    one.payout = Amount::new(630_000);
+    assert!(records(&one, DRAW + 1));
+    one.payout = Amount::new(629_999);
+    assert!(!records(&one, DRAW + 1));
+    // Where the chain is about to forget, also for more, if redeeming is worth nothing yet.
+    let margin = LAST - SETTINGS.margin;
+    assert!(!records(&one, margin), "it is redeemed");
+    one.payout = Amount::new(63_001);
+    assert!(records(&one, margin));
     one.payout = Amount::new(63_000);
-    assert!(decided(&[one.clone()], None, 1, DRAW + 1).record.is_empty());
-    one.recorded = true;
-    assert!(decided(&[one], None, 1, DRAW + 1).record.is_empty());
+    assert!(!records(&one, margin));
+    (one.payout, one.recorded) = (Amount::new(630_000), true);
+    assert!(!records(&one, DRAW + 1));
 }
 
 #[test]
