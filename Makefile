@@ -20,6 +20,8 @@ ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
 ETHERS := --manifest-path bindings/ethers/Cargo.toml
 MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml benches/*/Cargo.toml)
 
+SOAK := cargo test --release $(CARGO_FLAGS) -p cheque --all-features
+
 # Benches have lock files of their own, and share what they build.
 BENCHES := target/benches
 BENCH_BUILD := cargo build --quiet --release --locked --target-dir $(BENCHES) --manifest-path
@@ -32,7 +34,7 @@ RUN_TESTS := cargo test --workspace --all-features --lib --bins --tests
 endif
 
 .PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check bench \
-	bench-check bench-instructions \
+	bench-check bench-instructions soak \
 	assurance invariants symbolic slither coverage clean
 
 help: ## list the jobs
@@ -66,6 +68,7 @@ test-contracts: setup ## Solidity tests on the release profile
 
 test-rust: setup ## Rust tests, documentation examples included
 	@tools/need anvil
+	@tools/postgres || true
 	@$(TIMED) 'documentation examples' cargo test --quiet --workspace --all-features --doc $(CARGO_FLAGS)
 	@$(TIMED) 'core with k256' cargo test --quiet -p cheque --lib --no-default-features $(CARGO_FLAGS)
 	@$(TIMED) 'Rust tests' $(RUN_TESTS) $(CARGO_FLAGS)
@@ -127,6 +130,13 @@ bench-instructions: ## count them, and keep the counts
 	@tools/need cargo cc valgrind
 	@$(TIMED) 'benches/instructions' $(BENCH_BUILD) benches/instructions/Cargo.toml
 	@WRITE_INSTRUCTIONS=1 $(TIMED) 'bench-instructions' $(BENCHES)/release/cheque-instructions
+
+soak: setup ## months of simulated time: 10,000 payees x 200 rounds, 20 rounds on a node, 500 kills of each kind
+	@tools/need anvil
+	@tools/postgres || true
+	@SOAK_PAYEES=10000 SOAK_ROUNDS=200 $(TIMED) 'rounds in simulated time' $(SOAK) --test soak
+	@SOAK_NODE_ROUNDS=20 $(TIMED) 'rounds on a node' $(SOAK) --test anvil -- rounds::
+	@SOAK_KILLS=500 $(TIMED) 'kills' $(SOAK) --test crash --test store -- killed
 
 assurance: test-contracts invariants symbolic slither coverage ## all that CI has no time for: minutes to an hour
 

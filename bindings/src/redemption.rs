@@ -13,7 +13,7 @@ const STREAM: usize = 82;
 /// Bytes of a signature: r, s, v.
 const SIGNATURE: usize = 65;
 
-/// Why a redemption cannot be packed. The bank would not pay it in any form.
+/// Why a redemption cannot be packed. The bank reads nothing but packed redemptions, so it cannot be sent at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {

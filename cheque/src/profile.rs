@@ -15,6 +15,10 @@ pub struct ChainProfile {
     pub grid: u64,
     /// How deep `open` must be before a payee counts on it; 1 = mined.
     pub confirmations: u64,
+    /// How deep a block must be so that it is never replaced any more. Ethereum finalizes a block 65 to 96 slots after it;
+    /// a block of an OP-stack chain is final some time after the layer-1 block that holds it, for which half an hour is
+    /// usual.
+    pub final_depth: u64,
     /// Payees take no payment within this many blocks of the draw.
     pub cutoff: u64,
     /// The `minLead` of the bank that the tools deploy, in blocks.
@@ -41,6 +45,7 @@ const L1: ChainProfile = ChainProfile {
     block_time: 12,
     grid: 300,
     confirmations: 12,
+    final_depth: 96,
     cutoff: 128,
     min_lead: 128,
     min_window: 24 * 3600 / 12,
@@ -54,6 +59,7 @@ const OP_STACK: ChainProfile = ChainProfile {
     name: "op-mainnet",
     block_time: 2,
     confirmations: 30,
+    final_depth: 1800 / 2,
     min_window: 4 * 3600 / 2,
     early_seed: OP_STACK_EARLY_SEED,
     ..L1
@@ -65,6 +71,7 @@ const LOCAL: ChainProfile = ChainProfile {
     block_time: 1,
     grid: 1,
     confirmations: 1,
+    final_depth: 64,
     cutoff: 8,
     min_lead: 4,
     min_window: 8,
@@ -133,6 +140,14 @@ mod tests {
     fn the_shortest_window_fits_into_what_the_chain_remembers() {
         for profile in PROFILES {
             assert!(profile.min_window <= HISTORY_WINDOW, "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn what_is_final_is_confirmed_and_can_still_be_redeemed() {
+        for profile in PROFILES {
+            assert!(profile.confirmations < profile.final_depth);
+            assert!(profile.final_depth < HISTORY_WINDOW, "{}", profile.name);
         }
     }
 

@@ -1,12 +1,15 @@
 //! Payer and payee are killed at random moments, and lose nothing.
 //!
-//! Each runs as a process of its own: this test binary, started again with a role in its environment. What a process has
-//! written to its standard output has left it, and counts.
+//! Each runs as a process of its own: this test binary, started again with a role in its environment.
 
 #![cfg(all(feature = "chain", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod node;
+#[path = "common/process.rs"]
+mod process;
+#[path = "common/repeat.rs"]
+mod repeat;
 
 use alloy_primitives::Address;
 use cheque::{
@@ -15,17 +18,14 @@ use cheque::{
     store::Redb,
 };
 use node::{Party, World, coins};
+use process::{Process, say};
 use rand::{Rng, SeedableRng};
+use repeat::kills;
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead},
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        mpsc::{Receiver, channel},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
 const ROLE: &str = "CHEQUE_TEST_ROLE";
@@ -34,7 +34,8 @@ const BANK: &str = "CHEQUE_TEST_BANK";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
 
-const KILLS: usize = 12;
+/// How many old proofs are shown again after each kill.
+const AGAIN: usize = 200;
 const PAYMENT: Amount = Amount::new(1_000_000_000_000);
 
 #[tokio::test]
@@ -59,9 +60,10 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     let mut proofs = Vec::new();
     let (mut last_acknowledged, mut values) = (Amount::ZERO, Amount::ZERO);
     let mut given = 0;
-    for _ in 0..KILLS {
+    let kills = kills();
+    for _ in 0..kills {
         // The payer pays until it is killed.
-        let mut process = Process::start(&world, "payer", &payers, id);
+        let mut process = start(&world, "payer", &payers, id);
         for line in process.kill_after(rng.random_range(1..40), rng.random_range(0..3_000)) {
             let proof: Proof = line.parse().unwrap();
             let cheque = match &proof {
@@ -86,7 +88,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
         drop(restarted);
 
         // The payee takes payments until it is killed.
-        let mut process = Process::start(&world, "payee", &payees, id);
+        let mut process = start(&world, "payee", &payees, id);
         process.give(&proofs[given..]);
         for line in process.kill_after(rng.random_range(1..30), rng.random_range(0..3_000)) {
             let (total, value) = line.split_once(' ').unwrap();
@@ -109,7 +111,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
             .iter()
             .position(|proof| total(proof) > held.total())
             .unwrap_or(proofs.len());
-        for proof in &proofs[..given] {
+        for proof in &proofs[given.saturating_sub(AGAIN)..given] {
             let again = restarted.receive_payment(None, proof).await.unwrap_err();
             let known = matches!(
                 again,
@@ -137,7 +139,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     let worth = held.prize().unwrap();
     let worth = worth.expected_value(coins(900), held.redeem_cost());
     assert_eq!(held.credited(), worth);
-    assert!(proofs.len() > KILLS);
+    assert!(proofs.len() > kills);
 }
 
 fn total(proof: &Proof) -> Amount {
@@ -157,79 +159,23 @@ fn open_payee(world: &World, party: &Party, store: &Path) -> Payee {
 }
 
 /// A payer or payee as a process of its own.
-struct Process {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Process {
-    fn start(world: &World, role: &str, store: &Path, id: DepositId) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process", "--nocapture", "--test-threads", "1"])
-            .env(ROLE, role)
-            .env(URL, &world.node.url)
-            .env(BANK, world.reader.bank().address().to_string())
-            .env(STORE, store)
-            .env(DEPOSIT, id.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            // A line that the process did not finish has not left it.
-            while stdout.read_line(&mut line).is_ok() && line.ends_with('\n') {
-                if let Some(said) = line.trim_end().strip_prefix("> ") {
-                    let _ = sender.send(said.to_owned());
-                }
-                line.clear();
-            }
-        });
-        Self { child, lines }
-    }
-
-    fn give(&mut self, proofs: &[Proof]) {
-        let mut stdin = self.child.stdin.take().unwrap();
-        let text: String = proofs.iter().map(|proof| format!("{proof}\n")).collect();
-        // It may be killed before it has read everything.
-        std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-    }
-
-    /// Kills the process (SIGKILL) some microseconds after it has said so many lines, and returns all it has said.
-    fn kill_after(&mut self, lines: usize, micros: u64) -> Vec<String> {
-        const LONG: Duration = Duration::from_secs(60);
-        let mut said = Vec::new();
-        while said.len() < lines {
-            match self.lines.recv_timeout(LONG) {
-                Ok(line) => said.push(line),
-                // It has come to its end.
-                Err(_) => break,
-            }
-        }
-        assert!(!said.is_empty(), "the process does not work");
-        if let Ok(line) = self.lines.recv_timeout(Duration::from_micros(micros)) {
-            said.push(line);
-        }
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        said.extend(self.lines.iter());
-        said
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Where the test fails in between.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(world: &World, role: &str, store: &Path, id: DepositId) -> Process {
+    let bank = world.reader.bank().address();
+    Process::start(
+        "role",
+        &[
+            (ROLE, role),
+            (URL, &world.node.url),
+            (BANK, &bank.to_string()),
+            (STORE, store.to_str().unwrap()),
+            (DEPOSIT, &id.to_string()),
+        ],
+    )
 }
 
 /// Not a statement of its own: what the test above runs as other processes.
 #[tokio::test]
-async fn process() {
+async fn role() {
     let Ok(role) = std::env::var(ROLE) else {
         return;
     };
@@ -258,11 +204,4 @@ async fn process() {
             }
         }
     }
-}
-
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    // The test harness may have begun a line of its own.
-    writeln!(out, "\n> {line}").unwrap();
-    out.flush().unwrap();
 }

@@ -39,8 +39,9 @@ use crate::{
     name = "cheque",
     version,
     after_help = "A first look:  cheque demo
-A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim; for months: payer run
-A payee:       receive, ledger, outcome, redeem, withdraw; for months: payee run
+A payer:       deploy, fund, deposit create, write, deposit watch, deposit reclaim
+A payee:       receive, ledger, outcome, redeem, withdraw
+Services:      payer run, payee run
 Both:          store backup, store restore
 They need to share nothing but a node and the text that `write` prints. Flags, or these variables,
 say where and with which key: ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE,

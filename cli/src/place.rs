@@ -3,7 +3,7 @@
 use alloy::primitives::Address;
 use cheque::{
     ChainProfile,
-    chain::{ChainError, Reader, connect},
+    chain::{ChainError, Reader, connect_all},
 };
 use cheque_bindings::{default_deployment, verified_deployment};
 use eyre::{Result, WrapErr, ensure};
@@ -28,9 +28,9 @@ impl ChainOpts {
         })
     }
 
-    /// Connects to the node.
+    /// Connects to the node, or to one of several.
     pub(crate) async fn provider(&self) -> Result<alloy::providers::DynProvider> {
-        connect(&self.rpc_url)
+        connect_all(&self.rpc_url)
             .await
             .wrap_err("cannot connect to the node (--rpc-url)")
     }

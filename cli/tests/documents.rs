@@ -46,7 +46,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn names(text: &str) -> BTreeSet<String> {
     let rows = rows(text);
     let names = rows.iter().filter(|row| row[0].starts_with('`'));
-    names.map(|row| quoted(&row[0])[0].to_owned()).collect()
+    let names = names.flat_map(|row| quoted(&row[0]));
+    names.map(ToOwned::to_owned).collect()
 }
 
 /// The cells of all rows of tables, without heads and rules.

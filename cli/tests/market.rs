@@ -108,6 +108,43 @@ async fn the_operator_sees_and_changes_a_market() {
     assert!(defaults.status.success());
     let found = parsed(&run(&["clients", "--tag", "vip", "--json"]));
     assert_eq!(found["0x0101"]["capacity"], 300);
+    let tagged = run(&["set-tags", "eu", "vip", "--tag", "vip", "--json"]);
+    assert_eq!(
+        parsed(&tagged),
+        json!({ "set": { "userTags": ["eu", "vip"] } })
+    );
+    for notice in [["--every", "1000"], ["--above", "2000"]] {
+        let notify = ["notify", notice[0], notice[1], "--id", "0x0101"];
+        assert_eq!(text(&run(&notify).stdout), "set");
+    }
+    let info = &parsed(&run(&["clients", "--tag", "eu", "--json"]))["0x0101"];
+    assert_eq!(
+        (&info["pricing/alert"], &info["pricing/totalAmount"]),
+        (&json!(2_000), &json!(0))
+    );
+    assert!(run(&["notify", "--off", "--tag", "$all"]).status.success());
+    assert!(
+        run(&["set-tags", "--none", "--tag", "$all"])
+            .status
+            .success()
+    );
+    let info = &parsed(&run(&["clients", "--json"]))["0x0101"];
+    assert_eq!(
+        (&info["pricing/alert"], &info["userTags"]),
+        (&Value::Null, &json!([]))
+    );
+    assert_eq!(
+        parsed(&run(&["set-bias", "60", "--json"])),
+        json!({ "set": 60 })
+    );
+    let bias = service.with(|operator, _| operator.clients().settings().connected_bias_ns);
+    assert_eq!(bias, 60_000_000_000);
+    let refused = run(&["set-params", "--id", "0x0101", "capacity=2000"]);
+    assert!(
+        stderr(&refused).contains("total capacity exceeded"),
+        "{}",
+        stderr(&refused)
+    );
     let listed = run(&["priority", "0x0000"]);
     let listed = text(&listed.stdout);
     assert!(

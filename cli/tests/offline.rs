@@ -48,7 +48,10 @@ fn every_verb_explains_itself_with_examples() {
         &["market", "priority"],
         &["market", "add-balance"],
         &["market", "set-params"],
+        &["market", "set-tags"],
         &["market", "set-defaults"],
+        &["market", "set-bias"],
+        &["market", "notify"],
         &["market", "watch"],
         &["completions"],
     ];

@@ -127,6 +127,32 @@ fn moves_a_store_from_a_file_to_a_database_and_back() {
     assert!(said.contains("not empty"), "{said}");
 }
 
+#[cfg(all(feature = "postgres", unix))]
+#[test]
+fn a_command_that_only_looks_leaves_an_empty_database_empty() {
+    let Some(server) = postgres::server() else {
+        return;
+    };
+    let database = server.database();
+    let tables = || {
+        postgres::with_client(&database, async |client| {
+            let count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+            client.query_one(count, &[]).await.unwrap().get::<_, i64>(0)
+        })
+    };
+    let node = common::Node::start();
+    let payer = node.machine(0);
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payer.address);
+    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "30"];
+    let create = [&create[..], &["--store", &database, "--dry-run"]].concat();
+    assert_eq!(payer.json(&create)["transaction"]["sent"], false);
+    assert_eq!(tables(), 0);
+    let said = refused("backup", &database, &payer.folder().join("file"));
+    assert!(said.contains("there is no store in postgres://"), "{said}");
+    assert_eq!(tables(), 0);
+}
+
 #[cfg(feature = "postgres")]
 #[test]
 fn an_address_with_a_password_is_never_repeated() {

@@ -3,11 +3,20 @@
 //! Everything of one market lives in one store, so that what belongs together (a balance and the offset that gives it
 //! its value) is written together. Key prefixes keep the parts apart.
 
+#[cfg(feature = "cheque")]
+mod cheque;
+#[cfg(test)]
+mod failing;
 #[cfg(feature = "redb")]
 mod redb;
 
+#[cfg(feature = "cheque")]
+pub use self::cheque::ChequeStore;
 #[cfg(feature = "redb")]
 pub use self::redb::{FORMAT, OpenStoreError, Redb};
+
+#[cfg(test)]
+pub(crate) use failing::Failing;
 
 use std::{
     collections::BTreeMap,

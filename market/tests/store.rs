@@ -1,11 +1,11 @@
 //! What every store must do; and that a killed process loses nothing that its store acknowledged.
 
-#![cfg(feature = "redb")]
+#![cfg(all(feature = "cheque", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
-    store::{Batch, Memory, OpenStoreError, Redb, Store},
+    store::{Batch, ChequeStore, Memory, OpenStoreError, Redb, Store},
     value::ExpirationRate,
 };
 use std::{
@@ -89,6 +89,8 @@ fn stores_do_what_they_promise() {
     let directory = tempfile::tempdir().unwrap();
     conforms(&Memory::new());
     conforms(&Redb::open(directory.path().join("market.redb")).unwrap());
+    let in_memory = Arc::new(cheque::store::Memory::new());
+    conforms(&ChequeStore::new(in_memory, b""));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::scene::address;
 use alloy_primitives::Address;
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Meta, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
-    store::{Store, Swap, Table, received_key},
+    MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    store::{Held, Metas, Replaced, Store, Swap, Table, received_key},
 };
 use std::{
     fs::OpenOptions,
@@ -30,8 +30,10 @@ const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 pub struct Durable {
     /// Acknowledged payments a second, for each of [`PAYERS`].
     pub per_second: Vec<f64>,
-    /// What the CPU alone can do, one thread a core: the same without the store.
+    /// What the CPU alone can do, one thread a core: from the stored bytes to the new ones, without the store.
     pub cpu_per_second: f64,
+    /// The same where the old meta is remembered, as it is under this load.
+    pub cpu_remembering_per_second: f64,
     /// Of the slowest 1 % and of the median, in milliseconds, at half the load of the most payers.
     pub p50_millis: f64,
     pub p99_millis: f64,
@@ -55,16 +57,19 @@ pub fn syncs_per_second(directory: &Path) -> f64 {
 pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     let most = PAYERS[PAYERS.len() - 1];
     let payers: Vec<_> = (0..most).map(|number| Payer::new(number as u64)).collect();
-    let mut cpu = Vec::new();
+    let (mut cpu, mut cpu_remembering) = (Vec::new(), Vec::new());
     let mut per_second = Vec::new();
     for count in PAYERS {
         let store = open();
         for payer in &payers[..count] {
             payer.begin(&*store);
         }
-        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, cheque);
+        let metas = Metas::default();
+        let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, &metas, cheque);
         per_second.push(flat_out(&payers[..count], pay));
-        cpu.push(flat_out(&payers[..cores()], Payer::receive_in_memory));
+        let few = &payers[..cores()];
+        cpu.push(flat_out(few, Payer::receive_in_memory));
+        cpu_remembering.push(flat_out(few, Payer::receive_remembering));
     }
     let half = per_second[per_second.len() - 1] / 2.0;
     let mut waits = paced(&*open(), &payers, half);
@@ -73,6 +78,7 @@ pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     Durable {
         per_second,
         cpu_per_second: median(cpu),
+        cpu_remembering_per_second: median(cpu_remembering),
         p50_millis: at(50),
         p99_millis: at(99),
     }
@@ -116,6 +122,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
     for payer in payers {
         payer.begin(store);
     }
+    let metas = Metas::default();
     let every = Duration::from_secs_f64(payers.len() as f64 / per_second);
     let ready = Barrier::new(payers.len());
     let pay = |number: usize, payer: &Payer| {
@@ -128,7 +135,7 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
                 break;
             }
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            payer.receive(store, cheque);
+            payer.receive(store, &metas, cheque);
             waits.push(due.elapsed());
             due += every;
         }
@@ -149,9 +156,10 @@ fn paced(store: &dyn Store, payers: &[Payer], per_second: f64) -> Vec<Duration> 
 
 /// One payer with a deposit for the payee alone, as the payee sees it.
 pub struct Payer {
-    key: Vec<u8>,
+    key: MetaKey,
     /// The meta after the opening.
     stored: Vec<u8>,
+    remembered: Meta,
     cheques: Vec<Vec<u8>>,
     view: View,
     policy: Policy,
@@ -204,27 +212,34 @@ impl Payer {
                 account.last_proof(id).unwrap().encode()
             })
             .collect();
-        let mut payer = Self {
-            key: received_key(bank.address(), id, payee).to_vec(),
-            stored: Vec::new(),
-            cheques,
-            view: View {
-                head: HEAD,
-                head_time: 1_700_000_000,
-                now: 1_700_000_003,
-                purse: Purse::Open(id).word(),
-                redeem_cost: Some(Amount::new(100_000_000_000_000)),
-                exposure: Amount::ZERO,
-            },
-            policy: Policy::new(payee, bank, ChainProfile::of(1).unwrap()),
+        let view = View {
+            head: HEAD,
+            head_time: 1_700_000_000,
+            now: 1_700_000_003,
+            purse: Purse::Open(id).word(),
+            redeem_cost: Some(Amount::new(100_000_000_000_000)),
+            exposure: Amount::ZERO,
         };
-        payer.stored = payer.judge(&opening, None).to_bytes();
-        payer
+        let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
+        let first = judge(&opening, None, &view, &policy);
+        Self {
+            key: MetaKey {
+                bank: bank.address(),
+                deposit: id,
+                payee,
+            },
+            stored: first.to_bytes(),
+            remembered: first,
+            cheques,
+            view,
+            policy,
+        }
     }
 
     /// The key and the value under which the payee has stored the opening.
     pub fn first(&self) -> (Vec<u8>, Vec<u8>) {
-        (self.key.clone(), self.stored.clone())
+        let key = received_key(self.key.bank, self.key.deposit, self.key.payee);
+        (key.to_vec(), self.stored.clone())
     }
 
     fn begin(&self, store: &dyn Store) {
@@ -236,24 +251,29 @@ impl Payer {
     }
 
     /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
-    fn receive(&self, store: &dyn Store, cheque: &[u8]) {
-        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
-        let new = self.judged(cheque, &old);
-        let swap = store
-            .compare_and_set(Table::Received, &self.key, Some(&old), &new)
-            .unwrap();
-        assert_eq!(swap, Swap::Done);
+    fn receive(&self, store: &dyn Store, metas: &Metas, cheque: &[u8]) {
+        let old = metas.recent(&self.key);
+        let old = old.or_else(|| metas.read(store, &self.key).unwrap());
+        let proof = Proof::decode(cheque).unwrap();
+        let new = self.judge(&proof, old.as_ref().map(Held::meta));
+        let replaced = metas.replace(store, &self.key, old.as_ref(), new);
+        assert_eq!(replaced.unwrap(), Replaced::Done);
     }
 
-    /// What of it is the CPU's alone.
+    /// What the CPU alone has to do where nothing is remembered: the same from the stored bytes to the new ones.
     fn receive_in_memory(&self, cheque: &[u8]) {
         black_box(self.judged(cheque, &self.stored));
     }
 
+    fn receive_remembering(&self, cheque: &[u8]) {
+        let proof = Proof::decode(cheque).unwrap();
+        black_box(self.judge(&proof, Some(&self.remembered)).to_bytes());
+    }
+
     /// Looks the deposit up and judges its first cheque, without storing it.
     pub fn look_up_and_judge(&self, store: &dyn Store) {
-        let old = store.get(Table::Received, &self.key).unwrap().unwrap();
-        black_box(self.judged(&self.cheques[0], &old));
+        let old = store.get(Table::Received, &self.first().0).unwrap();
+        black_box(self.judged(&self.cheques[0], &old.unwrap()));
     }
 
     fn judged(&self, cheque: &[u8], old: &[u8]) -> Vec<u8> {
@@ -263,9 +283,11 @@ impl Payer {
     }
 
     fn judge(&self, proof: &Proof, old: Option<&Meta>) -> Meta {
-        receive_payment(None, proof, old, &self.view, &self.policy)
-            .unwrap()
-            .meta()
-            .clone()
+        judge(proof, old, &self.view, &self.policy)
     }
+}
+
+fn judge(proof: &Proof, old: Option<&Meta>, view: &View, policy: &Policy) -> Meta {
+    let received = receive_payment(None, proof, old, view, policy);
+    received.unwrap().meta().clone()
 }

@@ -234,9 +234,20 @@ fn durably(report: &mut Report, store: &str, durable: &Durable, syncs: f64) {
     report.add(
         key("cpu_per_second"),
         cpu,
-        "the same without the store, one thread a core",
+        "what the CPU alone can verify: from stored bytes to new ones, one thread a core",
+    );
+    let remembering = durable.cpu_remembering_per_second;
+    report.add(
+        key("cpu_remembering_per_second"),
+        remembering,
+        "the same without reading the old meta",
     );
     report.at_least(key("over_cpu"), most / cpu, 0.6, "256 at once");
+    report.add(
+        key("over_cpu_remembering"),
+        most / remembering,
+        "256 at once",
+    );
     report.add(
         key("over_syncs"),
         most / syncs,

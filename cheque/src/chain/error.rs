@@ -1,7 +1,7 @@
 //! What can go wrong between this process and a chain.
 
-use super::secrets::without_secrets;
-use crate::{HeaderError, Outcome, UnsupportedChain};
+use super::{secrets::without_secrets, sight::HeadError};
+use crate::{DepositId, HeaderError, Outcome, UnsupportedChain};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_sol_types::SolInterface;
@@ -18,6 +18,26 @@ pub enum ChainError {
         /// What was given, up to the host; nothing if it has none.
         url: String,
     },
+    /// No node was named.
+    #[error("no node was named: give the URL of one at least")]
+    NoNode,
+    /// The nodes that were named follow different chains.
+    #[error(
+        "node {node} follows chain {chain} and node {other_node} chain {other_chain}: name nodes of one chain"
+    )]
+    MixedChains {
+        /// The first node that answers, counted from 1.
+        node: usize,
+        /// Its chain.
+        chain: u64,
+        /// Another node.
+        other_node: usize,
+        /// Its chain.
+        other_chain: u64,
+    },
+    /// What the node says of its newest block cannot be, or cannot be yet.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The node could not be reached, or refused the request.
     #[error("the node: {0}")]
     Rpc(#[source] Box<TransportError>),
@@ -54,6 +74,19 @@ pub enum ChainError {
     /// The node does not have a block.
     #[error("the node does not have block {0}")]
     NoBlock(u64),
+    /// The purse does not hold the deposit any more, and no event says why. Nothing is concluded from that.
+    #[error(
+        "deposit {id} was open and is not any more, and the node has no event of blocks {from}..={to} that says why: it \
+         lacks events, so ask another one"
+    )]
+    NoEvent {
+        /// The deposit.
+        id: DepositId,
+        /// The first block that was searched.
+        from: u64,
+        /// The last one.
+        to: u64,
+    },
     /// The header that the node gives for a block is not that block's.
     #[error("the node's header of block {block}: {source}")]
     Header {
@@ -133,9 +166,10 @@ impl From<TransportError> for ChainError {
             RpcError::Transport(TransportErrorKind::Custom(source)) => {
                 TransportErrorKind::custom_str(&without_secrets(&source.to_string()))
             }
-            RpcError::Transport(TransportErrorKind::HttpError(http)) => {
-                TransportErrorKind::custom_str(&format!("HTTP status {}", http.status))
-            }
+            RpcError::Transport(
+                TransportErrorKind::HttpError(http)
+                | TransportErrorKind::HttpErrorWithRetryAfter { error: http, .. },
+            ) => TransportErrorKind::custom_str(&format!("HTTP status {}", http.status)),
             RpcError::DeserError { err, .. } => {
                 TransportErrorKind::custom_str(&format!("an answer that cannot be read: {err}"))
             }

@@ -10,9 +10,15 @@
 mod calls;
 mod connect;
 mod cost;
+mod cursor;
+mod endpoint;
 mod error;
+mod heads;
 mod history;
+mod host;
 pub(crate) mod machine;
+mod nodes;
+mod once;
 mod outbox;
 mod payee;
 mod payer;
@@ -20,17 +26,23 @@ mod reader;
 mod redeem;
 mod secrets;
 mod sender;
+mod sight;
 mod stored;
 mod token;
 mod wait;
 
-pub use connect::connect;
+pub use connect::{connect, connect_all, connect_within};
 pub use cost::{Prices, Rate, Rates};
+pub use cursor::{Cursor, Since};
 pub use error::{ChainError, Refusal, reason};
+pub use heads::Heads;
 pub use history::FoundDeposit;
+pub use host::{HostError, HostRecords};
+pub use once::Once;
 pub use outbox::{OnceError, Progress};
 pub use payee::{
-    Accepted, Payee, PlannedRedemption, Purpose, ReceiveError, RedeemOptions, Submitted, UnderWay,
+    Accepted, Looked, Payee, PlannedRedemption, Purpose, ReceiveError, RedeemOptions, Submitted,
+    UnderWay,
 };
 pub use payer::{
     DepositEvent, DepositRequest, Draw, Funding, Opened, Payer, PayerError, Payment, Planned,
@@ -39,7 +51,8 @@ pub use payer::{
 pub use reader::{Closed, DrawBlock, Head, PurseKey, Reader};
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};
 pub use sender::{Call, Estimate, Sender, Sent};
-pub use stored::StoredError;
+pub use sight::HeadError;
+pub use stored::{HostChange, StoredError};
 pub use token::Token;
 
 pub use crate::store::{DepositRecord, DepositState};

@@ -6,6 +6,7 @@ use super::{
     stored::{Stored, StoredError},
 };
 use crate::store::{SentRecord, Swap, Table};
+use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
 use std::time::Duration;
 
@@ -39,6 +40,15 @@ pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord 
         hashes: vec![signed.hash],
         raw: signed.raw.clone(),
     }
+}
+
+/// How long the record of a transaction is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// Until it is in a block, where the chain tells what was done.
+    UntilMined,
+    /// Until [`done`], unless it failed.
+    Always,
 }
 
 /// Where a transaction stands that nobody waits for.
@@ -98,10 +108,33 @@ pub(super) async fn send_once(
     call: &Call,
     head: u64,
 ) -> Result<Sent, OnceError> {
+    send(sender, stored, key, call, (head, Kept::UntilMined)).await
+}
+
+/// The same, and what was sent stays known until [`done`].
+pub(super) async fn send_kept(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    call: &Call,
+    head: u64,
+) -> Result<Sent, OnceError> {
+    send(sender, stored, key, call, (head, Kept::Always)).await
+}
+
+async fn send(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    call: &Call,
+    (head, kept): (u64, Kept),
+) -> Result<Sent, OnceError> {
     let turn = sender.turn().await;
     let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
         PickedUp::Mined(sent, old) => {
-            forget(stored, key, &old).await?;
+            if kept == Kept::UntilMined {
+                forget(stored, key, &old).await?;
+            }
             return Ok(*sent);
         }
         PickedUp::Submitted(sent) => sent,
@@ -114,7 +147,7 @@ pub(super) async fn send_once(
         }
     };
     drop(turn);
-    finish(sender, stored, key, &sent).await
+    finish_kept(sender, stored, key, &sent, kept).await
 }
 
 /// Goes on with what was sent for a purpose before: waits for that transaction, and after a while replaces it by one with
@@ -125,17 +158,39 @@ pub(super) async fn resume(
     key: &[u8],
     head: u64,
 ) -> Result<Option<Sent>, OnceError> {
+    go_on(sender, stored, key, (head, Kept::UntilMined)).await
+}
+
+/// The same for what is known until [`done`].
+pub(super) async fn resume_kept(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    head: u64,
+) -> Result<Option<Sent>, OnceError> {
+    go_on(sender, stored, key, (head, Kept::Always)).await
+}
+
+async fn go_on(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    (head, kept): (u64, Kept),
+) -> Result<Option<Sent>, OnceError> {
     let turn = sender.turn().await;
     let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
         PickedUp::Mined(sent, old) => {
-            forget(stored, key, &old).await?;
+            if kept == Kept::UntilMined {
+                forget(stored, key, &old).await?;
+            }
             return Ok(Some(*sent));
         }
         PickedUp::Submitted(sent) => sent,
         PickedUp::Nothing => return Ok(None),
     };
     drop(turn);
-    Ok(Some(finish(sender, stored, key, &sent).await?))
+    let sent = finish_kept(sender, stored, key, &sent, kept).await?;
+    Ok(Some(sent))
 }
 
 /// What there is to go on with.
@@ -196,11 +251,30 @@ pub(super) async fn finish(
     key: &[u8],
     sent: &SentRecord,
 ) -> Result<Sent, OnceError> {
+    finish_kept(sender, stored, key, sent, Kept::UntilMined).await
+}
+
+async fn finish_kept(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    sent: &SentRecord,
+    kept: Kept,
+) -> Result<Sent, OnceError> {
     let result = sender.wait(&sent.hashes, sent.nonce).await;
-    if let Ok(_) | Err(ChainError::Failed(_) | ChainError::Replaced { .. }) = &result {
+    let forgotten = match &result {
+        Ok(_) => kept == Kept::UntilMined,
+        Err(error) => matches!(error, ChainError::Failed(_) | ChainError::Replaced { .. }),
+    };
+    if forgotten {
         forget(stored, key, sent).await?;
     }
     Ok(result?)
+}
+
+/// The newest block.
+pub(super) async fn head(sender: &Sender) -> Result<u64, ChainError> {
+    Ok(sender.provider.get_block_number().await?)
 }
 
 /// The wei that went along with what was sent for a purpose, if something was.

@@ -1,6 +1,6 @@
 //! Reading a bank and its chain.
 
-use super::ChainError;
+use super::{ChainError, sight::Memory};
 use crate::{Amount, Bank, ChainProfile, DepositId, Purse, Seed, SeedSource, seed_from_header};
 use alloy::{
     consensus::BlockHeader,
@@ -69,6 +69,7 @@ pub struct Reader {
     profile: ChainProfile,
     min_lead: u64,
     seed_source: SeedSource,
+    memory: Memory,
 }
 
 impl Reader {
@@ -85,6 +86,7 @@ impl Reader {
             profile,
             min_lead: 0,
             seed_source: profile.seed_source,
+            memory: Memory::default(),
         };
         let latest = BlockId::latest();
         let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest);
@@ -137,7 +139,12 @@ impl Reader {
         self.seed_source
     }
 
-    /// The newest block.
+    /// What this reader and its clones have seen.
+    pub(super) const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The newest block, as the node says. [`Reader::plausible_head`] asks whether that can be true.
     pub async fn head(&self) -> Result<Head, ChainError> {
         let block = self.block(BlockNumberOrTag::Latest).await?;
         let header = block.ok_or(RpcError::NullResp)?.header;

@@ -3,8 +3,8 @@
 use crate::{
     Account, AccountError, Amount, Bank, DepositId, Meta, MetaError, MetaKey,
     store::{
-        AllowanceList, Change, DepositRecord, RecordError, SentRecord, Store, StoreError, Swap,
-        Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
+        AllowanceList, Change, DepositRecord, MetasError, RecordError, SentRecord, Store,
+        StoreError, Swap, Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
     },
 };
 use alloy_primitives::{Address, B256};
@@ -31,13 +31,57 @@ pub enum StoredError {
     ShuttingDown,
 }
 
+impl From<MetasError> for StoredError {
+    fn from(error: MetasError) -> Self {
+        match error {
+            MetasError::Store(error) => error.into(),
+            MetasError::Meta(error) => error.into(),
+        }
+    }
+}
+
 /// A [`Change`] that owns its parts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct OwnedChange {
     pub(super) table: Table,
     pub(super) key: Vec<u8>,
     pub(super) old: Option<Vec<u8>>,
     pub(super) new: Option<Vec<u8>>,
+}
+
+/// A change of a record of the application's, in [`Table::Host`]: it is made together with something else, or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostChange {
+    /// The record's key.
+    pub key: Vec<u8>,
+    /// What must be there now; `None`: nothing.
+    pub old: Option<Vec<u8>>,
+    /// What shall be there; `None`: nothing.
+    pub new: Option<Vec<u8>>,
+}
+
+/// Without key and values, which may be secret: with their lengths.
+impl fmt::Debug for HostChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = Change {
+            table: Table::Host,
+            key: &self.key,
+            old: self.old.as_deref(),
+            new: self.new.as_deref(),
+        };
+        change.fmt(f)
+    }
+}
+
+impl From<HostChange> for OwnedChange {
+    fn from(change: HostChange) -> Self {
+        Self {
+            table: Table::Host,
+            key: change.key,
+            old: change.old,
+            new: change.new,
+        }
+    }
 }
 
 /// A store, used from tasks that must not block.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! file    = "cheque-backup" ‖ 0x0a ‖ format (4 bytes) ‖ record* ‖ 0x00 ‖ number of records (8) ‖ checksum (32)
-//! record  = table (1: 1 deposits, 2 trees, 3 accounts, 4 received, 5 outbox) ‖ key length (4) ‖ value length (8)
-//!           ‖ key ‖ value
+//! record  = table (1: 1 deposits, 2 trees, 3 accounts, 4 received, 5 outbox, 6 host) ‖ key length (4)
+//!           ‖ value length (8) ‖ key ‖ value
 //! ```
 //!
 //! Integers are big-endian. Records come in the order of their tables and keys. The checksum is keccak256 of all before
@@ -51,7 +51,8 @@ pub enum BackupError {
     Write(io::Error),
 }
 
-/// Why a backup could not be restored. The store is unchanged, except after [`Self::Interrupted`].
+/// Why a backup could not be restored. No record was written, except before [`Self::Interrupted`]; a restore that could
+/// not even be noted as begun, as [`Self::Store`] with an unknown outcome, may leave the store marked as such.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {

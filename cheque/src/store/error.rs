@@ -22,6 +22,24 @@ pub enum StoreError {
         /// The store's place.
         path: PathBuf,
     },
+    /// There is no store, and none was to be made.
+    #[error("there is no store in {path}")]
+    Absent {
+        /// The store's place.
+        path: PathBuf,
+    },
+    /// An earlier version of this library wrote the store, and it was not to be changed.
+    #[error(
+        "{path} has format {found}, and this program reads format {known}: a command that writes brings it there"
+    )]
+    Older {
+        /// The store's place.
+        path: PathBuf,
+        /// The store's format.
+        found: u32,
+        /// The format that this library reads.
+        known: u32,
+    },
     /// A later version of this library wrote the store.
     #[error(
         "{path} has format {found}, and this program reads formats up to {known}: use a newer program"

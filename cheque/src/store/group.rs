@@ -28,29 +28,26 @@ struct Abandoned;
 /// The swaps of one commit, each with its changes.
 pub(super) type Group<'a> = [Vec<Change<'a>>];
 
-/// The queue in front of an engine.
-#[derive(Debug)]
+/// The queue in front of an engine. It holds secrets, so neither it nor its parts can be shown (`Debug`).
 pub(super) struct Groups {
     /// How many groups may be under way at once.
     lanes: usize,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// Groups under way. While there are fewer than lanes, the queue is empty.
     leading: usize,
     queue: VecDeque<Queued>,
 }
 
-#[derive(Debug)]
 struct Queued {
     changes: Vec<OwnedChange>,
     turn: SyncSender<Turn>,
 }
 
 /// What a caller in the queue waits for.
-#[derive(Debug)]
 enum Turn {
     /// It is the leader of the next group.
     Lead,
@@ -58,7 +55,6 @@ enum Turn {
     Done(Result<Swap, StoreError>),
 }
 
-#[derive(Debug)]
 struct OwnedChange {
     table: Table,
     key: Vec<u8>,

@@ -12,11 +12,13 @@ mod error;
 #[cfg(any(feature = "redb", feature = "postgres"))]
 mod group;
 mod memory;
+mod metas;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
+mod seen;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
@@ -26,13 +28,15 @@ pub use self::{
     backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
     error::StoreError,
     memory::Memory,
+    metas::{Held, Metas, MetasError, Replaced},
+    seen::{SeenBlock, SeenRecord, seen_key},
 };
 pub use records::{
     AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,
     deposit_key, deposit_of_key, payee_of_key, received_key,
 };
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::{collections::BTreeSet, fmt, ops::ControlFlow};
 
 /// The tables of a store. Keys of different tables never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,18 +52,22 @@ pub enum Table {
     Received,
     /// Transactions that may have been sent.
     Outbox,
-    /// What a store notes about itself, such as a restore that has begun. No records, so not part of [`Self::ALL`].
+    /// Records of the application, under keys of its own, changed together with others of the store.
+    Host,
+    /// What is of use in this place only, such as a restore that has begun, or the blocks that were dealt with. No
+    /// records, so not part of [`Self::ALL`].
     Marks,
 }
 
 impl Table {
     /// Every table of records.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Deposits,
         Self::Trees,
         Self::Accounts,
         Self::Received,
         Self::Outbox,
+        Self::Host,
     ];
 
     /// The table's name in files and messages.
@@ -70,13 +78,14 @@ impl Table {
             Self::Accounts => "accounts",
             Self::Received => "received",
             Self::Outbox => "outbox",
+            Self::Host => "host",
             Self::Marks => "marks",
         }
     }
 }
 
 /// One conditional write: sets `key` to `new` if its value is `old`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
     /// The table.
     pub table: Table,
@@ -89,7 +98,7 @@ pub struct Change<'a> {
 }
 
 /// What became of a compare-and-set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use = "a conflict means that nothing was written"]
 pub enum Swap {
     /// Everything is written, durably.
@@ -101,6 +110,41 @@ pub enum Swap {
         /// What its key holds.
         found: Option<Vec<u8>>,
     },
+}
+
+/// Without keys and values, which are secret: with their lengths.
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("table", &self.table)
+            .field("key", &Length(self.key))
+            .field("old", &self.old.map(Length))
+            .field("new", &self.new.map(Length))
+            .finish()
+    }
+}
+
+/// Without the value, which is secret: with its length.
+impl fmt::Debug for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Conflict { index, found } => f
+                .debug_struct("Conflict")
+                .field("index", index)
+                .field("found", &found.as_deref().map(Length))
+                .finish(),
+        }
+    }
+}
+
+/// Shows bytes by their number alone.
+struct Length<'a>(&'a [u8]);
+
+impl fmt::Debug for Length<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// What [`Store::scan`] calls with each key and value.

@@ -85,7 +85,7 @@ pub struct DepositRecord {
     pub since: u64,
     /// Where it stood when last looked at.
     pub state: DepositState,
-    /// Whether no reorganisation of the usual depth can change the state any more.
+    /// Whether the state is final: no reorganisation can change it any more.
     pub settled: bool,
 }
 

@@ -158,6 +158,8 @@ async fn a_deposit_that_a_reorganisation_takes_away_is_pending_again_and_then_lo
     assert_eq!(events.try_recv().unwrap().state, DepositState::Lost);
     let refused = payer.open(id).await.unwrap_err();
     assert!(matches!(&refused, PayerError::Once(_)), "{refused}");
+    world.node.mine(world.reader.profile().final_depth).await;
+    assert_eq!(state(&payer, id).await, DepositState::Lost);
     assert!(payer.deposit(id).await.unwrap().settled);
     // Its lane is free again.
     let next = payer.create_deposit(&cast.request(60)).await.unwrap();
@@ -250,7 +252,8 @@ async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
 
     cast.world.node.anvil("evm_increaseTime", [3_600]).await;
     cast.world.node.mine(1).await;
-    poll(&payer).await;
+    let refused = payer.poll().await.unwrap_err();
+    assert!(matches!(refused, PayerError::StaleView { .. }), "{refused}");
     let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap_err();
     assert!(
         matches!(refused, PayerError::StaleView { limit: 60, .. }),

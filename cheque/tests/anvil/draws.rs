@@ -72,6 +72,9 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
             payout
         }
     );
+    assert!(!payer.deposit(id).await.unwrap().settled);
+    world.node.mine(world.reader.profile().final_depth).await;
+    assert!(poll(&payer).await.is_empty());
     assert!(payer.deposit(id).await.unwrap().settled);
     let before = DepositState::Drawn {
         winner: Some(winner),
@@ -334,27 +337,6 @@ async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
         panic!("one win: {settled:?}");
     };
     assert_eq!(redeemed.payout, payout);
-}
-
-#[tokio::test]
-async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
-    request.redeem_window = Some(20);
-    let opened = opened(world, &payer, &request).await;
-    pay(&payer, &payees[0], opened.id, coins(5)).await;
-    world.node.mine_to(opened.deposit.lastRedeemBlock).await;
-    assert_eq!(
-        payees[0].prune().await.unwrap(),
-        0,
-        "the last block may be replaced"
-    );
-    world.node.mine(1).await;
-    assert_eq!(payees[0].prune().await.unwrap(), 1);
-    assert!(payees[0].ledger().await.unwrap().is_empty());
-    assert_eq!(payees[0].prune().await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -47,9 +47,14 @@ impl Provider for Lagging {
 pub(crate) fn lagging(world: &World, number: u8, lag: usize) -> Sender {
     let node = world.node.provider.clone();
     let lag = Arc::new(AtomicUsize::new(lag));
-    let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
     let provider = Lagging { node, lag }.erased();
-    Sender::new(provider, EthereumWallet::from(wallet), 31_337)
+    Sender::new(provider, wallet(number), 31_337)
+}
+
+/// The party's wallet.
+pub(crate) fn wallet(number: u8) -> EthereumWallet {
+    let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
+    EthereumWallet::from(wallet)
 }
 
 fn gift(wei: u64) -> Call {

@@ -4,8 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cast;
+mod clocks;
 mod deposits;
+#[path = "../common/disk.rs"]
+mod disk;
 mod draws;
+mod failover;
+mod faults;
+mod full_disk;
+mod heads;
 mod history;
 mod lagging;
 mod network;
@@ -22,5 +29,18 @@ mod payer_kills;
 #[cfg(feature = "service")]
 mod payer_service;
 mod payments;
+mod pieces;
+#[cfg(feature = "postgres")]
+#[path = "../postgres/mod.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../common/process.rs"]
+mod process;
+mod proxy;
+mod pruning;
+mod reorgs;
 mod restarts;
+mod rounds;
 mod tokens;
+#[cfg(feature = "postgres")]
+mod workers;

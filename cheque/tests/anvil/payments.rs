@@ -45,6 +45,33 @@ async fn one_proof_shown_twice_at_once_is_credited_once() {
 }
 
 #[tokio::test]
+async fn what_a_worker_remembers_never_speaks_against_a_payment() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let id = opened(&cast.world, &payer, &cast.request(60)).await.id;
+    let address = cast.payees[0].address;
+    let store = memory();
+    let [worker, other] = [(); 2].map(|()| cast.world.payee(&cast.payees[0], store.clone()));
+    let opening = payer.write_cheque(id, address, coins(1)).await.unwrap();
+    let opening = opening.proof.unwrap();
+    worker.receive_payment(None, &opening).await.unwrap();
+    let stream = payer.open_stream(id, address, Amount::ZERO, coins(1), 10);
+    let stream = stream.await.unwrap().proof.unwrap();
+    other.receive_payment(None, &stream).await.unwrap();
+
+    // Of a stream that the worker has never heard of.
+    let step = payer.pay_steps(id, address, 3).await.unwrap().proof;
+    let taken = worker.receive_payment(None, &step.unwrap()).await.unwrap();
+    assert_eq!(taken.total, coins(4));
+    // The other remembers less than there is now.
+    let cheque = payer.write_cheque(id, address, coins(2)).await.unwrap();
+    let taken = other.receive_payment(None, &cheque.proof.unwrap()).await;
+    assert_eq!(taken.unwrap().total, coins(6));
+    let old = worker.receive_payment(None, &opening).await;
+    assert!(matches!(rejection(old), Rejection::Stale { .. }));
+}
+
+#[tokio::test]
 async fn cheques_that_eight_tasks_deliver_out_of_order_add_up_exactly_and_are_stale_at_worst() {
     const CHEQUES: u64 = 96;
     let cast = Cast::new().await;

@@ -1,5 +1,11 @@
 //! A chain of one process with one bank on it.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test uses its own part of this"
+)]
+
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, keccak256};
 use alloy_sol_types::{SolCall, SolInterface};
 use cheque::{Bank, BankState, Deposit, HISTORY_WINDOW, Outcome, Seed, SeedSource};
@@ -35,7 +41,9 @@ pub(crate) struct Evm {
     evm: MainnetEvm<MainnetContext<Db>>,
     pub(crate) bank: Bank,
     pub(crate) source: SeedSource,
-    /// The hashes of all blocks before the current one.
+    /// What the newest call has used.
+    pub(crate) gas_used: u64,
+    /// The hashes of the blocks before the current one that the chain remembers.
     hashes: HashMap<u64, B256>,
 }
 
@@ -65,6 +73,7 @@ impl Evm {
             evm,
             bank: Bank::new(CHAIN_ID, bank),
             source,
+            gas_used: 0,
             hashes: HashMap::new(),
         }
     }
@@ -107,7 +116,13 @@ impl Evm {
     fn know(&mut self, number: u64, hash: B256) {
         self.hashes.insert(number, hash);
         let database = &mut self.evm.ctx.journaled_state.database;
-        database.cache.block_hashes.insert(U256::from(number), hash);
+        let known = &mut database.cache.block_hashes;
+        known.insert(U256::from(number), hash);
+        // What nobody can ask for any more takes no memory.
+        if let Some(forgotten) = number.checked_sub(HISTORY_WINDOW) {
+            self.hashes.remove(&forgotten);
+            known.remove(&U256::from(forgotten));
+        }
     }
 
     /// The hash of a block, if it is one of the last 8191.
@@ -136,7 +151,9 @@ impl Evm {
             ..TxEnv::default()
         };
         let result = self.evm.transact_one(transaction);
-        match result.expect("a valid transaction") {
+        let result = result.expect("a valid transaction");
+        self.gas_used = result.tx_gas_used();
+        match result {
             ExecutionResult::Success { output, .. } => {
                 let answer = C::abi_decode_returns_validate(output.data());
                 Ok(answer.expect("the answer has the interface's types"))

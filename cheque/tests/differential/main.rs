@@ -6,6 +6,7 @@
 mod common;
 mod evm;
 mod judged;
+mod thief;
 mod world;
 
 mod agreement;
@@ -14,4 +15,5 @@ mod bytes;
 mod malicious_trees;
 mod mutations;
 mod races;
+mod stolen_signer;
 mod terms;

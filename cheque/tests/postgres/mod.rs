@@ -141,6 +141,23 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Has all processes of the server hang, or go on: they keep their connections, and answer nothing.
+    pub(crate) fn freeze(&self, hang: bool) {
+        let private = self.private.as_ref().expect("a server of our own");
+        let main = private.child.as_ref().expect("it runs").id();
+        let children = format!("/proc/{main}/task/{main}/children");
+        let children = fs::read_to_string(children).expect("the server's processes");
+        let signal = if hang { "-STOP" } else { "-CONT" };
+        // The one that makes others first, so that there are no new ones.
+        let sent = Command::new("kill")
+            .args([signal, &main.to_string()])
+            .args(children.split_whitespace())
+            .status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // A server of our own goes with all it has.

@@ -1,6 +1,6 @@
 //! A process with many threads is killed while groups are committed, and has lost nothing that it had acknowledged.
 
-use crate::conformance::number;
+use crate::{conformance::number, repeat::kills};
 use cheque::store::{Change, Redb, Store, Swap, Table};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,6 @@ use std::{
 
 const PLACE: &str = "CHEQUE_TEST_KILLS";
 const THREADS: u64 = 8;
-const KILLS: usize = 12;
 
 fn open(place: &str) -> Box<dyn Store> {
     #[cfg(feature = "postgres")]
@@ -94,7 +93,8 @@ fn kill_after(place: &str, lines: usize, acknowledged: &mut BTreeMap<u64, u64>) 
 pub(crate) fn kill_again_and_again(place: &str) {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut acknowledged = BTreeMap::new();
-    for _ in 0..KILLS {
+    let kills = kills();
+    for _ in 0..kills {
         kill_after(place, rng.random_range(1..300), &mut acknowledged);
         let store = open(place);
         for thread in 0..THREADS {
@@ -112,7 +112,7 @@ pub(crate) fn kill_again_and_again(place: &str) {
             acknowledged.insert(thread, kept);
         }
     }
-    assert!(acknowledged.values().sum::<u64>() > KILLS as u64);
+    assert!(acknowledged.values().sum::<u64>() > kills as u64);
 }
 
 #[test]

@@ -5,13 +5,23 @@
 
 mod backup;
 mod conformance;
+#[path = "../common/disk.rs"]
+mod disk;
 mod faults;
 mod file;
 #[cfg(feature = "postgres")]
 mod host;
 mod kills;
 #[cfg(feature = "postgres")]
+mod looking;
+mod metas;
+#[cfg(feature = "postgres")]
 #[path = "../postgres/mod.rs"]
 mod postgres;
+#[path = "../common/repeat.rs"]
+mod repeat;
+mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;
+#[cfg(feature = "postgres")]
+mod silence;

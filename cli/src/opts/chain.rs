@@ -10,16 +10,17 @@ use crate::allowances::parse_address;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Chain")]
 pub(crate) struct ChainOpts {
-    /// URL of the node: http, https, ws or wss
+    /// URL of the node: http, https, ws or wss; or of several, with commas or one by one: one answers until it fails
     #[arg(
         long,
         short = 'r',
         value_name = "URL",
         env = "ETH_RPC_URL",
         hide_env_values = true,
-        default_value = "http://127.0.0.1:8545"
+        default_value = "http://127.0.0.1:8545",
+        value_delimiter = ','
     )]
-    pub(crate) rpc_url: String,
+    pub(crate) rpc_url: Vec<String>,
 
     #[command(flatten)]
     pub(crate) place: OfflineChainOpts,

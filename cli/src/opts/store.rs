@@ -27,7 +27,7 @@ impl StoreOpts {
     /// Opens the store, or creates it. Waits a while for other commands that have it open.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Store>> {
         if let Some(address) = self.database() {
-            return database(address.to_owned()).await;
+            return Ok(database(address.to_owned(), true).await??);
         }
         let path = self.directory()?.join(FILE);
         let mut waited = Duration::ZERO;
@@ -45,24 +45,30 @@ impl StoreOpts {
     /// The store for a command that may only look, where it is a dry run: one that does not exist is empty, and stays
     /// away.
     pub(crate) async fn open_for(&self, dry_run: bool) -> Result<Arc<dyn Store>> {
-        if dry_run && !self.exists()? {
-            return Ok(Arc::new(Memory::new()));
+        if !dry_run {
+            return self.open().await;
         }
-        self.open().await
+        match self.existing().await? {
+            Err(StoreError::Absent { .. }) => Ok(Arc::new(Memory::new())),
+            opened => Ok(opened?),
+        }
     }
 
     /// The store for a command that makes no sense without one.
     pub(crate) async fn open_existing(&self) -> Result<Arc<dyn Store>> {
-        if !self.exists()? {
-            let directory = self.directory()?;
-            eyre::bail!("there is no store in {}", directory.display());
-        }
-        self.open().await
+        Ok(self.existing().await??)
     }
 
-    /// Whether there is a file; a database is always taken to be there.
-    fn exists(&self) -> Result<bool> {
-        Ok(self.database().is_some() || self.directory()?.join(FILE).exists())
+    /// The store, if there is one. Makes none, and no tables.
+    async fn existing(&self) -> Result<Result<Arc<dyn Store>, StoreError>> {
+        if let Some(address) = self.database() {
+            return database(address.to_owned(), false).await;
+        }
+        let path = self.directory()?;
+        if !path.join(FILE).exists() {
+            return Ok(Err(StoreError::Absent { path }));
+        }
+        Ok(Ok(self.open().await?))
     }
 
     /// The address of a database, where it is no directory.
@@ -87,12 +93,20 @@ impl StoreOpts {
 }
 
 #[cfg(feature = "postgres")]
-async fn database(address: String) -> Result<Arc<dyn Store>> {
-    let open = move || cheque::store::Postgres::open(&address);
-    Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
+async fn database(address: String, make: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
+    use cheque::store::Postgres;
+    let open = move || {
+        let opened = if make {
+            Postgres::open(&address)
+        } else {
+            Postgres::open_existing(&address)
+        };
+        opened.map(|store| Arc::new(store) as Arc<dyn Store>)
+    };
+    Ok(tokio::task::spawn_blocking(open).await?)
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn database(_address: String) -> Result<Arc<dyn Store>> {
+async fn database(_address: String, _make: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
     eyre::bail!("this program was built without PostgreSQL: build it with `--features postgres`")
 }

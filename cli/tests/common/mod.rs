@@ -1,6 +1,10 @@
 //! A private node, and machines that share nothing but the node and what they hand each other as text.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod http;
+#[cfg(unix)]
+pub(crate) mod service;
+
 use std::{
     env,
     io::Write,

@@ -73,20 +73,24 @@ impl Books {
     pub(crate) fn assert_kept_by_payer(&self, spent: impl Fn(&str) -> Units) {
         for (id, seen) in &self.deposits {
             let known = spent(id);
-            assert!(known >= seen.handed_out, "{id}: {known} < {}", seen.handed_out);
+            assert!(
+                known >= seen.handed_out,
+                "{id}: {known} < {}",
+                seen.handed_out
+            );
         }
     }
 }
 
-/// What the payee says it holds, with the terms as they are on the chain.
+/// What the payee says it holds, with the terms of the deposits.
 pub(crate) struct Ledger {
     rows: BTreeMap<String, Value>,
     terms: BTreeMap<String, Value>,
 }
 
 impl Ledger {
-    /// From what the payee's service lists, and what `cheque deposit find` does.
-    pub(crate) fn new(listed: &Value, found: &Value) -> Self {
+    /// From what the payee's service lists, and a list of the payer's deposits with their terms.
+    pub(crate) fn new(listed: &Value, terms: &Value) -> Self {
         let by = |list: &Value, key: &str| {
             let rows = list.as_array().expect("a list").iter();
             let id = |row: &Value| row[key].as_str().expect("an id").to_owned();
@@ -94,12 +98,8 @@ impl Ledger {
         };
         Self {
             rows: by(&listed["deposits"], "deposit"),
-            terms: by(found, "id"),
+            terms: by(terms, "id"),
         }
-    }
-
-    pub(crate) fn states(&self) -> impl Iterator<Item = &str> {
-        self.rows.values().filter_map(|row| row["state"].as_str())
     }
 
     /// What all wins together have paid.
@@ -118,7 +118,8 @@ impl Ledger {
     /// redeeming it. Computed anew from the terms, as SPEC.md defines it.
     fn worth(&self, id: &str, total: Units) -> Units {
         let number = |name: &str| U256::from(self.units(id, name));
-        let (amount, allowance, cost) = (number("amount"), number("allowance"), number("redeem_cost"));
+        let (amount, allowance, cost) =
+            (number("amount"), number("allowance"), number("redeem_cost"));
         let least = U256::from(units(&self.terms[id]["min_payout"]));
         let total = U256::from(total);
         let full = total * amount / allowance;
@@ -130,8 +131,16 @@ impl Ledger {
     }
 }
 
+/// Where the payee's deposits stand.
+pub(crate) fn states(listed: &Value) -> impl Iterator<Item = &str> {
+    let rows = listed["deposits"].as_array().expect("a list").iter();
+    rows.map(|row| row["state"].as_str().expect("a state"))
+}
+
 /// An amount of JSON, which is a text.
 pub(crate) fn units(amount: &Value) -> Units {
-    let text = amount.as_str().unwrap_or_else(|| panic!("{amount} is no amount"));
+    let text = amount
+        .as_str()
+        .unwrap_or_else(|| panic!("{amount} is no amount"));
     text.parse().expect("an amount")
 }

@@ -8,7 +8,10 @@ use std::sync::{
 use cheque::{Amount, Proof};
 use serde_json::{Value, json};
 
-use crate::{books::{Books, Units, units}, common::pause, http::request, service::Url};
+use crate::{
+    books::{Books, Units, units},
+    common::{http::request, pause, service::Url},
+};
 
 /// What every request pays, in wei.
 const PAYMENT: &str = "100000000000000";
@@ -73,7 +76,10 @@ impl Load {
         let proofs: Vec<String> = serde_json::from_value(answer["proofs"].clone()).expect("proofs");
         for text in &proofs {
             let (deposit, total) = promised(text);
-            let known = before.deposits.get(&deposit).map_or(0, |seen| seen.handed_out);
+            let known = before
+                .deposits
+                .get(&deposit)
+                .map_or(0, |seen| seen.handed_out);
             assert!(total > known, "{deposit}: {total} again, after {known}");
             let mut books = self.books();
             let seen = books.of(&deposit);

@@ -11,30 +11,22 @@ mod books;
 mod chain;
 #[path = "../common/mod.rs"]
 mod common;
-mod http;
 mod load;
 #[cfg(feature = "postgres")]
 #[path = "../../../cheque/tests/postgres/mod.rs"]
 mod postgres;
 #[path = "../../../cheque/tests/common/repeat.rs"]
 mod repeat;
-mod service;
 
-use std::{
-    fs,
-    sync::Arc,
-    thread::{self, sleep},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
-use books::{Ledger, Units, units};
+use books::{Ledger, Units, states, units};
 use chain::{assert_nothing_was_sent_twice, find};
-use common::{Machine, Node, pause};
+use common::{Machine, Node, pause, service::Service};
 use load::Load;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use service::Service;
 
 /// What the payee can be paid in a round, in wei: some hundred payments.
 const ALLOWANCE: Units = 30_000_000_000_000_000;
@@ -70,11 +62,22 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
     let list = format!("{},{ALLOWANCE}\n{other},{ALLOWANCE}\n", payee.address);
     fs::write(payer.folder().join("payees.csv"), list).unwrap();
     let [payers_store, payees_store] = stores;
-    let rounds = ["--allowances", "payees.csv", "--draw-in", "40", "--redeem-window", "40"];
+    let rounds = [
+        "--allowances",
+        "payees.csv",
+        "--draw-in",
+        "40",
+        "--redeem-window",
+        "40",
+    ];
     let mut payers = start(&payer, "payer", &rounds, payers_store);
     let mut payees = start(&payee, "payee", &[], payees_store);
 
-    let load = Load::new(payers.url.clone(), payees.url.clone(), payee.address.clone());
+    let load = Load::new(
+        payers.url.clone(),
+        payees.url.clone(),
+        payee.address.clone(),
+    );
     thread::scope(|scope| {
         let _end = Ended(&load);
         for _ in 0..CALLERS {
@@ -92,14 +95,15 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
             if rng.random_ratio(3, 4) {
                 wait_for_payments(&load, &[&payers, &payees]);
             }
-            sleep(Duration::from_micros(rng.random_range(0..100_000)));
+            pause(rng.random_range(0..100));
             let before = load.books().clone();
             if kill % 2 == 0 {
                 payers.kill_and_restart();
                 before.assert_kept_by_payer(|id| spent(&payers, id, &payee.address));
             } else {
                 payees.kill_and_restart();
-                let ledger = ledger(&payees, &payer);
+                let terms = &payers.get("/deposits")["deposits"];
+                let ledger = Ledger::new(&payees.get("/deposits"), terms);
                 before.assert_kept_by_payee(&ledger, &load.books());
             }
         }
@@ -108,15 +112,25 @@ fn kill_again_and_again(stores: [Option<String>; 2], seed: u64) {
     });
 
     payers.stop();
-    let ledger = wait_for_draws(&node, &payees, &payer);
+    let listed = wait_for_draws(&node, &payees);
     payees.stop();
+    // Not as the services remember the terms, but as the chain has them.
+    let ledger = Ledger::new(&listed, &find(&payer));
     let books = load.books();
     books.assert_kept_by_payee(&ledger, &books);
     books.assert_counted_once(&ledger);
     assert!(books.deposits.len() > 1, "rounds follow one another");
-    assert!(books.payments() > 2 * repeat::kills(), "{}", books.payments());
+    assert!(
+        books.payments() > 2 * repeat::kills(),
+        "{}",
+        books.payments()
+    );
     let balance = payee.json(&["balance"]);
-    assert_eq!(units(&balance["balance"]), ledger.won(), "every win is paid once");
+    assert_eq!(
+        units(&balance["balance"]),
+        ledger.won(),
+        "every win is paid once"
+    );
     assert_nothing_was_sent_twice(&node, &[&payer.address, &payee.address]);
 }
 
@@ -164,21 +178,19 @@ fn spent(payer: &Service, id: &str, payee: &str) -> Units {
     ALLOWANCE - units(left)
 }
 
-fn ledger(payees: &Service, payer: &Machine) -> Ledger {
-    Ledger::new(&payees.get("/deposits"), &find(payer))
-}
-
 /// Mines until all that the payee holds is drawn, and what it has won is redeemed.
-fn wait_for_draws(node: &Node, payees: &Service, payer: &Machine) -> Ledger {
+fn wait_for_draws(node: &Node, payees: &Service) -> Value {
     for _ in 0..TRIES {
-        let listed: Value = payees.get("/deposits");
-        let ledger = Ledger::new(&listed, &find(payer));
-        if ledger.states().all(|state| ["lost", "redeemed"].contains(&state)) {
-            return ledger;
+        let listed = payees.get("/deposits");
+        let states: BTreeSet<_> = states(&listed).collect();
+        if states.is_subset(&BTreeSet::from(["lost", "redeemed"])) {
+            return listed;
         }
-        assert!(!ledger.states().any(|state| ["missed", "gone"].contains(&state)), "{listed}");
+        let too_late = states.contains("missed") || states.contains("gone");
+        assert!(!too_late, "{listed}");
         node.mine(1);
         pause(50);
     }
-    panic!("not everything is redeemed: {}\n{}", payees.get("/deposits"), payees.log());
+    let listed = payees.get("/deposits");
+    panic!("not everything is redeemed: {listed}\n{}", payees.log());
 }

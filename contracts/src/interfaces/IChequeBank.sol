@@ -314,8 +314,8 @@ interface IChequeBank {
     /// nothing. Anyone may call.
     function recordSeed(uint256 blockNumber, bytes calldata header) external returns (bytes32 recorded);
 
-    /// @notice Pays a won cheque, given as a packed `Redemption`. A cheque wins if start <= roll < start + range, where `start` is the sum of all
-    /// allowances left of the payee's.
+    /// @notice Pays a won cheque, given as a packed `Redemption`. A cheque wins if start <= roll < start + range, where
+    /// `start` is the sum of all allowances left of the payee's.
     /// @dev Unless the payout is the whole deposit the payee must agree: it is the caller, or it signed
     /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can
     /// close a deposit with an older, smaller cheque.

@@ -18,6 +18,7 @@
 //! itself.
 
 mod node;
+mod notice;
 mod operation;
 mod price;
 mod priority;
@@ -28,6 +29,7 @@ mod tracker;
 mod upkeep;
 
 pub use node::Estimate;
+pub use notice::{Charged, Notice};
 pub use operation::{Added, BalanceOperation, Balances, ChangeBalanceError};
 pub use price::{PriceFactors, Prices};
 pub use priority::Priority;

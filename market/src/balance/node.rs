@@ -1,6 +1,7 @@
 //! The balance of one client.
 
 use super::{
+    notice::Tally,
     price::{Charge, Prices, Rest, Usage},
     priority::Priority,
 };
@@ -23,6 +24,8 @@ pub(super) struct NodeBalance {
     pub(super) negative: ExpiredValue,
     positive_rest: Rest,
     negative_rest: Rest,
+    /// Everything charged, by this connection and earlier ones.
+    pub(super) tally: Tally,
     prices: Prices,
     capacity: u64,
     connected_ns: u64,
@@ -54,6 +57,7 @@ pub(super) struct Found {
     pub(super) gained_tokens: bool,
     pub(super) lost_tokens: bool,
     pub(super) below_watched: bool,
+    pub(super) noticed: bool,
 }
 
 impl Expiration {
@@ -69,14 +73,17 @@ impl NodeBalance {
     pub(super) fn new(
         positive: ExpiredValue,
         negative: ExpiredValue,
+        mut tally: Tally,
         prices: Prices,
         now_ns: u64,
     ) -> Self {
+        tally.is_kept |= positive != ExpiredValue::ZERO;
         Self {
             positive,
             negative,
             positive_rest: Rest::default(),
             negative_rest: Rest::default(),
+            tally,
             prices,
             capacity: 0,
             connected_ns: now_ns,
@@ -137,6 +144,7 @@ impl NodeBalance {
             return None;
         }
         self.positive.add(amount, offset);
+        self.tally.is_kept |= amount > 0;
         Some((old, self.positive.value(offset)))
     }
 
@@ -152,6 +160,7 @@ impl NodeBalance {
         let offsets = expiration.offsets(now_ns);
         self.positive = ExpiredValue::ZERO;
         self.positive.add(positive, offsets.0);
+        self.tally.is_kept |= positive > 0;
         self.negative = ExpiredValue::ZERO;
         self.negative.add(negative, offsets.1);
         Some(())
@@ -263,6 +272,7 @@ impl NodeBalance {
             gained_tokens: has && !had,
             lost_tokens: had && !has,
             below_watched,
+            noticed: self.tally.take_notice(),
         }
     }
 
@@ -277,12 +287,30 @@ impl NodeBalance {
         let below = self
             .watched
             .and_then(|watched| self.time_until_below(watched, expiration, now_ns));
-        let first = empty.into_iter().chain(below).min()?;
+        let notice = self.time_until_notice(tokens);
+        let first = empty.into_iter().chain(below).chain(notice).min()?;
         now_ns.checked_add(early(first))
     }
 
     pub(super) const fn has_tokens(&self) -> bool {
         self.has_tokens
+    }
+
+    /// In how many nanoseconds of connection without requests a notice is due, with so many tokens left.
+    fn time_until_notice(&self, tokens: u64) -> Option<u64> {
+        let missing = self.tally.missing()?;
+        let taken = missing.min(tokens);
+        let taking_ns = match taken {
+            0 => 0,
+            taken => self.time_for_tokens(taken)?,
+        };
+        let owed = missing - taken;
+        if owed == 0 {
+            return Some(taking_ns);
+        }
+        let price = &self.prices.negative;
+        let owing_ns = price.time_for(owed, self.negative_rest, self.capacity)?;
+        taking_ns.checked_add(owing_ns)
     }
 
     fn time_for_tokens(&self, tokens: u64) -> Option<u64> {
@@ -313,6 +341,7 @@ impl NodeBalance {
         // At most 2^63 - 1, as `tokens` is.
         self.positive
             .add(0i64.saturating_sub_unsigned(taken), offset);
+        self.tally.add(taken);
         match covered {
             Ok(rest) => self.positive_rest = rest,
             Err(uncovered) => {
@@ -327,6 +356,7 @@ impl NodeBalance {
         self.negative_rest = rest;
         let offset = expiration.negative.offset_at(at_ns);
         self.negative.add(tokens, offset);
+        self.tally.add(tokens.unsigned_abs());
     }
 }
 

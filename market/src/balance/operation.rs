@@ -154,11 +154,13 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
 
     /// The tokens of a client, connected or not, charged up to now.
     pub fn tokens(&self, id: &Id, now_ns: u64) -> Result<u64, LoadBalanceError> {
-        let balance = match self.settled(id, now_ns) {
-            Ok(balance) => balance,
-            Err(NotConnected) => self.load(id, None, now_ns)?,
-        };
-        Ok(balance.values(&self.expiration, now_ns).0)
+        match self.settled(id, now_ns) {
+            Ok(balance) => Ok(balance.values(&self.expiration, now_ns).0),
+            Err(NotConnected) => {
+                let stored = self.records.balance(Sign::Positive, id.as_ref())?;
+                Ok(stored.value(self.expiration.positive.offset_at(now_ns)))
+            }
+        }
     }
 
     /// The balances of a client that is not connected.
@@ -176,6 +178,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         Ok(NodeBalance::new(
             positive,
             negative,
+            self.records.tally(id.as_ref())?,
             self.settings.prices,
             now_ns,
         ))

@@ -1,7 +1,11 @@
 //! Balances and offsets in the store: a version byte, then integers of 8 bytes, big-endian.
 
-use super::node::Expiration;
+use super::{
+    node::Expiration,
+    notice::{Charged, Tally},
+};
 use crate::{
+    id::NodeId,
     store::{Batch, Store, StoreError, Visit},
     value::{ExpirationRate, ExpiredValue, Expirer},
 };
@@ -10,6 +14,7 @@ use std::ops::ControlFlow;
 const VERSION: u8 = 1;
 const POSITIVE: &[u8] = b"pb:";
 const NEGATIVE: &[u8] = b"nb:";
+const CHARGED: &[u8] = b"charged:";
 const EXPIRATION: &[u8] = b"expiration:";
 
 /// Which of a client's balances.
@@ -92,6 +97,39 @@ impl<S: Store> Records<S> {
         stored.map_or(Ok(ExpiredValue::ZERO), |bytes| value(&bytes))
     }
 
+    pub(super) fn tally(&self, of: &[u8]) -> Result<Tally, LoadBalanceError> {
+        let stored = self.store.get(&self.charged_key(of))?;
+        stored.map_or(Ok(Tally::default()), |bytes| Tally::from_bytes(&bytes))
+    }
+
+    /// Of whom a total or a notice is stored.
+    pub(super) fn charged<Id: NodeId>(&self) -> Result<Vec<Id>, LoadBalanceError> {
+        let prefix = self.charged_key(&[]);
+        let (mut found, mut damaged) = (Vec::new(), None);
+        self.store.scan(&prefix, &[], &mut |key, _| {
+            let id = key.get(prefix.len()..).unwrap_or_default();
+            match Id::try_from(id) {
+                Ok(id) => found.push(id),
+                Err(_) => damaged = Some(id.len()),
+            }
+            ControlFlow::Continue(())
+        })?;
+        match damaged {
+            Some(length) => Err(LoadBalanceError::Damaged { length }),
+            None => Ok(found),
+        }
+    }
+
+    /// Includes what was charged in a batch, if it is to be kept.
+    pub(super) fn put_tally(&self, batch: &mut Batch, of: &[u8], tally: Tally) {
+        let key = self.charged_key(of);
+        if tally.charged == Charged::default() {
+            batch.delete(key);
+        } else if tally.is_kept {
+            batch.put(key, tally.to_bytes());
+        }
+    }
+
     /// Calls `each` with the stored balances in order of what they belong to, from `from` on, until it breaks.
     pub(super) fn scan(
         &self,
@@ -152,6 +190,10 @@ impl<S: Store> Records<S> {
         let positive = expiration.positive.to_bytes(now_ns);
         batch.put(key, record(positive, expiration.negative.to_bytes(now_ns)));
         self.store.write(&batch)
+    }
+
+    fn charged_key(&self, of: &[u8]) -> Vec<u8> {
+        [&self.prefix, CHARGED, of].concat()
     }
 
     fn key(&self, sign: Sign, of: &[u8]) -> Vec<u8> {

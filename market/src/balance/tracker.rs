@@ -60,6 +60,8 @@ pub enum BalanceEvent<Id> {
     FellBelow(Id),
     /// An operation changed its balances.
     Changed(Id),
+    /// What it was charged has reached its [notice](BalanceTracker::set_notices).
+    Noticed(Id),
 }
 
 /// A client is not connected.
@@ -162,10 +164,11 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         }
         let positive = self.records.balance(Sign::Positive, id.as_ref())?;
         let debt = self.debt(address)?;
+        let tally = self.records.tally(id.as_ref())?;
         self.inactive.sub_exp(positive);
         self.upkeep.moved(ExpiredValue::ZERO, positive);
         let client = Client {
-            balance: NodeBalance::new(positive, debt, self.settings.prices, now_ns),
+            balance: NodeBalance::new(positive, debt, tally, self.settings.prices, now_ns),
             address: address.to_vec(),
             next_look: None,
         };
@@ -385,6 +388,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         let (sign, id) = (Sign::Positive, id.as_ref());
         self.records
             .put(batch, sign, id, balance.positive, worth, drop);
+        self.records.put_tally(batch, id, balance.tally);
         if let Some(address) = address {
             let drop = self.settings.negative_drop;
             let sign = Sign::Negative;
@@ -394,7 +398,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
     }
 
     /// Charges a client up to now, changes it, and sees what has happened.
-    fn update<R>(
+    pub(super) fn update<R>(
         &mut self,
         id: &Id,
         now_ns: u64,
@@ -435,6 +439,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
             (found.gained_tokens, BalanceEvent::GainedTokens(id.clone())),
             (found.lost_tokens, BalanceEvent::LostTokens(id.clone())),
             (found.below_watched, BalanceEvent::FellBelow(id.clone())),
+            (found.noticed, BalanceEvent::Noticed(id.clone())),
         ];
         let happened = happened.into_iter().filter(|(did, _)| *did);
         self.events.extend(happened.map(|(_, event)| event));

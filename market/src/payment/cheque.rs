@@ -4,7 +4,10 @@ use super::{Incoming, Offer, PaymentReceiver};
 use alloy_primitives::Address;
 use cheque::{Bank, Meta, MetaError, Policy, Proof, Rejection, View, WireError};
 
-const IDENTITY: &str = "cheque/1";
+pub(super) const IDENTITY: &str = "cheque/1";
+
+/// Behind a market's prefix, what the keys of this module's metas begin with: see [`stored_key`](super::stored_key).
+pub(crate) const METAS: &[u8] = b"pay:cheque/1:";
 
 /// The provider's end: one bank, one token.
 #[derive(Clone, Debug)]

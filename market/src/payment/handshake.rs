@@ -1,7 +1,13 @@
 //! Agreeing on a module before the first payment.
 
 use alloy_primitives::Address;
-use std::collections::BTreeMap;
+use alloy_rlp::{Bytes, RlpDecodable, RlpEncodable};
+
+/// Of the bytes of an offer.
+const VERSION: u8 = 1;
+
+/// The longest identity that another end may send, in bytes.
+const LONGEST_IDENTITY: usize = 256;
 
 /// What one end of a payment module works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +20,80 @@ pub struct Offer {
     pub bank: Option<Address>,
     /// The token (zero: the native coin).
     pub token: Address,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct Wire {
+    identity: String,
+    chain_id: u64,
+    /// An address or nothing.
+    bank: Bytes,
+    token: Address,
+}
+
+/// Why bytes are no offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferError {
+    /// They are of another version.
+    #[error(
+        "the offer has version {found}, and this program knows version {VERSION}: one end needs a newer program"
+    )]
+    Version {
+        /// The bytes' version.
+        found: u8,
+    },
+    /// They are not what their version says.
+    #[error("these {length} bytes are no offer")]
+    Malformed {
+        /// How many there are.
+        length: usize,
+    },
+}
+
+impl Offer {
+    /// The bytes to send to the other end: a version byte, and the RLP list of the fields in their order, in which no bank
+    /// is an empty string.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bank = self.bank.as_ref().map(|bank| bank.as_slice());
+        let wire = Wire {
+            identity: self.identity.clone(),
+            chain_id: self.chain_id,
+            bank: Bytes::copy_from_slice(bank.unwrap_or_default()),
+            token: self.token,
+        };
+        let mut bytes = vec![VERSION];
+        bytes.append(&mut alloy_rlp::encode(&wire));
+        bytes
+    }
+
+    /// Reads what another end has sent. Whether it is acceptable is for [`handshake`] to say.
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`], also for an identity of more than 256 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, OfferError> {
+        let length = bytes.len();
+        let malformed = OfferError::Malformed { length };
+        let (&found, rest) = bytes.split_first().ok_or(malformed)?;
+        if found != VERSION {
+            return Err(OfferError::Version { found });
+        }
+        let wire = alloy_rlp::decode_exact::<Wire>(rest).map_err(|_| malformed)?;
+        if wire.identity.len() > LONGEST_IDENTITY {
+            return Err(malformed);
+        }
+        let bank = match wire.bank.is_empty() {
+            true => None,
+            false => Some(Address::try_from(wire.bank.as_ref()).map_err(|_| malformed)?),
+        };
+        Ok(Self {
+            identity: wire.identity,
+            chain_id: wire.chain_id,
+            bank,
+            token: wire.token,
+        })
+    }
 }
 
 /// Why two ends cannot pay each other.
@@ -79,47 +159,4 @@ pub fn handshake(ours: &Offer, theirs: &Offer) -> Result<(), HandshakeError> {
         return Err(HandshakeError::Token { ours, theirs });
     }
     Ok(())
-}
-
-/// The modules of one end, by identity. `M` is the host's type for one of them.
-#[derive(Clone, Debug)]
-pub struct Receivers<M> {
-    modules: BTreeMap<String, (Offer, M)>,
-}
-
-impl<M> Default for Receivers<M> {
-    fn default() -> Self {
-        Self {
-            modules: BTreeMap::new(),
-        }
-    }
-}
-
-impl<M> Receivers<M> {
-    /// No modules.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a module; gives back the one that had its identity.
-    pub fn register(&mut self, offer: Offer, module: M) -> Option<M> {
-        let replaced = self.modules.insert(offer.identity.clone(), (offer, module));
-        replaced.map(|(_, module)| module)
-    }
-
-    /// The module for whoever makes this offer.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`]
-    pub fn agree(&self, theirs: &Offer) -> Result<&M, HandshakeError> {
-        let Some((ours, module)) = self.modules.get(&theirs.identity) else {
-            return Err(HandshakeError::Module {
-                ours: self.modules.keys().cloned().collect(),
-                theirs: theirs.identity.clone(),
-            });
-        };
-        handshake(ours, theirs)?;
-        Ok(module)
-    }
 }

@@ -1,27 +1,54 @@
 //! How money comes in and goes out: payment modules as plug-ins.
 //!
-//! A module has an *identity*, a string that client and provider know it by, and a [`PaymentReceiver`] at the provider. Before the first payment the two compare [`Offer`]s by [`handshake`]: a payment
-//! through another bank, on another chain or in another token would be lost.
+//! A module has an *identity*, a string that both ends know it by, a [`PaymentSender`] at the client and a
+//! [`ReceiverModule`] at the provider. Before the first payment the two compare [`Offer`]s by [`handshake`]: a payment
+//! through another bank, on another chain or in another token would be lost. [`Senders`] and [`Receivers`] are the modules
+//! of one end.
 //!
-//! A receiver is a pure function of the proof, what was kept of earlier payments (*meta*), and its view of the chain. It
-//! says what to credit and what to keep; [`store_received`] puts the latter into the batch of the balance, so that a
-//! payment counts once, whatever is killed when.
+//! Two modules ship. `cheque/1` pays by probabilistic cheques from deposits that a [`Composer`](crate::compose::Composer)
+//! divides; `transfer/1` pays in advance by a transfer on chain. [`ChequeReceiver`] and [`TransferReceiver`] are their
+//! parts without a chain, in [`chain`] (feature `chain`) is what reaches a node.
+//!
+//! The inner part of a receiver, [`PaymentReceiver`], is a pure function of the proof, what was kept of earlier payments
+//! (*meta*), and its view of the chain. It says what to credit and what to keep; [`store_received`], or [`look_at`] with
+//! [`Arrived::store_received`] for a plug-in, puts the latter into the batch of the balance, so that a payment counts once,
+//! whatever is killed when.
 
+#[cfg(feature = "chain")]
+pub mod chain;
 #[cfg(feature = "cheque")]
 mod cheque;
 mod handshake;
+mod receiver;
+mod registry;
+mod sender;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
+#[cfg(feature = "chain")]
+use cheque::IDENTITY as CHEQUES;
+#[cfg(feature = "cheque")]
+pub(crate) use cheque::METAS as CHEQUE_METAS;
 #[cfg(feature = "cheque")]
 pub use cheque::{ChequeReceiver, ChequeRejection};
-pub use handshake::{HandshakeError, Offer, Receivers, handshake};
+pub use handshake::{HandshakeError, Offer, OfferError, handshake};
+pub use receiver::{Arrived, Judge, ModuleError, ReceiverModule, look_at};
+pub use registry::{Modules, Receivers, Senders};
+pub use sender::{Outgoing, PaymentSender, SendError};
+#[cfg(feature = "chain")]
+use transfer::IDENTITY as TRANSFERS;
 pub use transfer::{Transfer, TransferReceiver, TransferRejection, TransferTerms, TransferView};
 
 use crate::store::{Batch, Store, StoreError};
 use alloy_primitives::Address;
-use std::error::Error;
+use std::{error::Error, pin::Pin};
+
+/// What a module will have done: a future that can be sent, from a trait that can be an object.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An error of a module's own kind.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A payment that counts once what it says is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +61,7 @@ pub struct Incoming {
     pub new_meta: Vec<u8>,
 }
 
-/// A provider's end of a payment module.
+/// The part of a provider's end of a payment module that needs no chain, clock or store.
 pub trait PaymentReceiver {
     /// What a receiver has to know about the chain.
     type View;

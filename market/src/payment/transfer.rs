@@ -7,7 +7,7 @@
 use super::{Incoming, Offer, PaymentReceiver};
 use alloy_primitives::{Address, B256};
 
-const IDENTITY: &str = "transfer/1";
+pub(super) const IDENTITY: &str = "transfer/1";
 const PROOF_LENGTH: usize = 40;
 
 /// What a receiver is paid with.

@@ -1,12 +1,10 @@
 //! The pool and the balances together.
 
-use super::priority_pool::{
-    CapacityChange, Limits, NotInPool, PoolSettings, Priorities, PriorityPool,
-};
+use super::priority_pool::{CapacityChange, Limits, PoolSettings, Priorities, PriorityPool};
 use crate::{
     balance::{
         BalanceEvent, BalanceTracker, ConnectError, DisconnectError, Estimate, LoadBalanceError,
-        NotConnected, Priority,
+        Priority,
     },
     id::NodeId,
     store::Store,
@@ -33,60 +31,8 @@ pub enum PoolEvent<Id> {
     /// Disconnect the client, and then call [`ClientPool::disconnect`]: it has neither tokens nor capacity, and its
     /// allowance is used up.
     Disconnect(Id),
-}
-
-/// Why a client's capacity was not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetCapacityError {
-    /// It is not connected.
-    #[error("the client is not connected: connect it first")]
-    NotConnected,
-    /// It has no capacity at all.
-    #[error(
-        "the client is inactive: it gets the minimum capacity as soon as there is room for its priority"
-    )]
-    Inactive,
-    /// It has no tokens.
-    #[error(
-        "a client without tokens has the minimum capacity {min_capacity}, not {requested}: add tokens first"
-    )]
-    NoPriority {
-        /// What it asked for.
-        requested: u64,
-        /// What it has.
-        min_capacity: u64,
-    },
-    /// Its priority is too low for so much.
-    #[error(
-        "the client's priority is enough for capacity {available}, not {requested}: ask for less or add tokens"
-    )]
-    PriorityTooLow {
-        /// What it asked for.
-        requested: u64,
-        /// What it can have.
-        available: u64,
-    },
-    /// The estimate and the attempt differ, because priorities are changing.
-    #[error(
-        "unable to find the most capacity up to {requested} that the priority allows: ask again"
-    )]
-    NotFound {
-        /// What it asked for.
-        requested: u64,
-    },
-}
-
-impl From<NotInPool> for SetCapacityError {
-    fn from(_: NotInPool) -> Self {
-        Self::NotConnected
-    }
-}
-
-impl From<NotConnected> for SetCapacityError {
-    fn from(_: NotConnected) -> Self {
-        Self::NotConnected
-    }
+    /// What the client was charged has reached its [notice](BalanceTracker::set_notices).
+    Noticed(Id),
 }
 
 /// Connected clients with their balances and capacities; see the [module](super).
@@ -94,16 +40,16 @@ impl From<NotConnected> for SetCapacityError {
 /// Like the tracker it has no clock: the host calls [`ClientPool::poll`] at [`ClientPool::next_event`].
 #[derive(Debug)]
 pub struct ClientPool<Id, S> {
-    tracker: BalanceTracker<Id, S>,
-    pool: PriorityPool<Id>,
-    settings: ClientPoolSettings,
+    pub(super) tracker: BalanceTracker<Id, S>,
+    pub(super) pool: PriorityPool<Id>,
+    pub(super) settings: ClientPoolSettings,
     /// Clients with neither tokens nor capacity, and until when they may stay.
     allowances: BTreeMap<Id, u64>,
     events: Vec<PoolEvent<Id>>,
 }
 
 /// The tracker's balances at a moment. Nobody who is not connected is ever asked about.
-struct AtMoment<'a, Id, S>(&'a BalanceTracker<Id, S>, u64);
+pub(super) struct AtMoment<'a, Id, S>(pub(super) &'a BalanceTracker<Id, S>, pub(super) u64);
 
 impl<Id: NodeId, S: Store> Priorities<Id> for AtMoment<'_, Id, S> {
     fn priority(&self, id: &Id, capacity: u64) -> Priority {
@@ -151,6 +97,11 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         &self.pool
     }
 
+    /// The rules, with the present bias.
+    pub const fn settings(&self) -> ClientPoolSettings {
+        self.settings
+    }
+
     /// Sets how long the lead of a client that asks for more capacity must last.
     pub const fn set_connected_bias(&mut self, bias_ns: u64) {
         self.settings.connected_bias_ns = bias_ns;
@@ -187,86 +138,6 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         Ok(())
     }
 
-    /// Asks for a capacity for an active client, and returns what it has then: what was asked for, or up to a twentieth
-    /// less if others turn out to hold on to it. Less than the minimum capacity counts as that.
-    ///
-    /// `bias_ns` is how long its lead over those who have to give way must last, or the pool's setting if that is longer.
-    pub fn set_capacity(
-        &mut self,
-        id: &Id,
-        requested: u64,
-        bias_ns: u64,
-        now_ns: u64,
-    ) -> Result<u64, SetCapacityError> {
-        let balances = self.tracker.balances(id, now_ns)?;
-        let present = self.pool.capacity(id).ok_or(NotInPool)?;
-        if present == 0 {
-            return Err(SetCapacityError::Inactive);
-        }
-        let min_capacity = self.settings.pool.min_capacity.get();
-        let requested = requested.max(min_capacity);
-        if requested > min_capacity && balances.positive == 0 {
-            return Err(SetCapacityError::NoPriority {
-                requested,
-                min_capacity,
-            });
-        }
-        if requested == present {
-            return Ok(present);
-        }
-        let mut least = requested;
-        if requested > present {
-            let available = self.max_capacity(id, 0, bias_ns, now_ns)?;
-            if available < requested {
-                return Err(SetCapacityError::PriorityTooLow {
-                    requested,
-                    available,
-                });
-            }
-            least = present.max(requested - requested / 20);
-        }
-        let bias_ns = bias_ns.max(self.settings.connected_bias_ns);
-        let priorities = AtMoment(&self.tracker, now_ns);
-        let granted = self
-            .pool
-            .request(id, least, requested, bias_ns, &priorities)?;
-        self.apply(granted.changes, now_ns);
-        if granted.capacity < least {
-            return Err(SetCapacityError::NotFound { requested });
-        }
-        Ok(granted.capacity)
-    }
-
-    /// The most capacity that a connected client could have with so many tokens more (or less): an estimate from the
-    /// curve of the last ten seconds. Less than the minimum capacity is as good as none.
-    pub fn max_capacity(
-        &mut self,
-        id: &Id,
-        add: i64,
-        bias_ns: u64,
-        now_ns: u64,
-    ) -> Result<u64, NotConnected> {
-        let estimate = Estimate {
-            capacity: self.settings.pool.min_capacity.get(),
-            add,
-            future_ns: 0,
-            bias_ns: bias_ns
-                .max(self.settings.connected_bias_ns)
-                .max(self.pool.bias_ns()),
-        };
-        self.tracker.estimate_priority(id, estimate, now_ns)?;
-        let priorities = AtMoment(&self.tracker, now_ns);
-        let curve = self.pool.curve(&priorities, now_ns);
-        Ok(curve.max_capacity(Some(id), |capacity| {
-            let estimate = Estimate {
-                capacity,
-                ..estimate
-            };
-            let expected = self.tracker.estimate_priority(id, estimate, now_ns);
-            expected.unwrap_or(Priority::MIN)
-        }))
-    }
-
     /// When [`poll`](Self::poll) next has something to do; that may be now.
     pub fn next_event(&self) -> u64 {
         if !self.events.is_empty() {
@@ -291,6 +162,7 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
                 BalanceEvent::GainedTokens(id) => {
                     self.allowances.remove(id);
                 }
+                BalanceEvent::Noticed(id) => self.events.push(PoolEvent::Noticed(id.clone())),
                 BalanceEvent::FellBelow(_) | BalanceEvent::Changed(_) => {}
             }
         }
@@ -331,7 +203,7 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         }
     }
 
-    fn apply(&mut self, changes: Vec<CapacityChange<Id>>, now_ns: u64) {
+    pub(super) fn apply(&mut self, changes: Vec<CapacityChange<Id>>, now_ns: u64) {
         for change in changes {
             // Whoever is in the pool is connected.
             let _ = self.tracker.set_capacity(&change.id, change.new, now_ns);

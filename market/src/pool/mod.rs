@@ -50,15 +50,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asking;
 mod clients;
 mod curve;
+mod plan;
 mod priority_pool;
 mod tentative;
 #[cfg(test)]
 mod tests;
 
-pub use clients::{ClientPool, ClientPoolSettings, PoolEvent, SetCapacityError};
+pub use asking::SetCapacityError;
+pub use clients::{ClientPool, ClientPoolSettings, PoolEvent};
 pub use curve::CapacityCurve;
+pub use plan::Planned;
 pub use priority_pool::{
     CapacityChange, Granted, Limits, NotInPool, PoolSettings, Priorities, PriorityPool,
 };

@@ -69,7 +69,7 @@ pub struct Granted<Id> {
 pub struct NotInPool;
 
 /// Clients, and who of them has which capacity.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PriorityPool<Id> {
     pub(super) settings: PoolSettings,
     pub(super) limits: Limits,

@@ -1,5 +1,9 @@
 //! What the operator is told when a call is refused.
 
+use super::{
+    operator::text,
+    params::{ALERT, PERIOD},
+};
 use crate::{
     balance::{ChangeBalanceError, LoadBalanceError},
     pool::SetCapacityError,
@@ -25,9 +29,27 @@ pub enum OperatorError {
     /// Not an id of this market's kind of nodes.
     #[error("invalid client id '{0}': give 0x and the id's bytes in hexadecimal")]
     Id(String),
+    /// A client has one of the two.
+    #[error(
+        "invalid value for parameter '{ALERT}': '{PERIOD}' is set with it, and a client has one of them: leave one out"
+    )]
+    TwoNotices,
+    /// A time is not negative.
+    #[error("invalid bias {0}: give a time in nanoseconds, 0 or more")]
+    Bias(i64),
     /// Capacity and prices belong to a connection.
     #[error("client {0} is not connected")]
     NotConnected(String),
+    /// Nobody could be made to give way for so much.
+    #[error(
+        "total capacity exceeded: {requested} is asked for in all, and there is {total}: ask for less, or for fewer clients"
+    )]
+    TotalCapacity {
+        /// For all clients together.
+        requested: u128,
+        /// What there is to share, as it was announced.
+        total: u64,
+    },
     /// The capacity was not granted.
     #[error("client {id}: {source}")]
     Capacity {
@@ -45,7 +67,21 @@ pub enum OperatorError {
     /// The tags of a client are damaged.
     #[error("the stored tags of client {0} are damaged: set them anew")]
     DamagedTags(String),
-    /// Several clients could not be changed; the others are.
+    /// The default prices or the bias are damaged.
+    #[error("the stored defaults are damaged ({length} bytes): restore the store from a backup")]
+    DamagedDefaults {
+        /// The record's length.
+        length: usize,
+    },
+    /// A later version of this library wrote them.
+    #[error(
+        "the stored defaults have version {found}, and this program reads version 1: use a newer program"
+    )]
+    DefaultsVersion {
+        /// The record's version.
+        found: u8,
+    },
+    /// Several clients are in the way.
     #[error("multiple errors: {}", joined(.0))]
     Multiple(Vec<Self>),
 }
@@ -61,16 +97,38 @@ impl OperatorError {
     pub const fn is_callers(&self) -> bool {
         !matches!(
             self,
-            Self::Load(_) | Self::DamagedTags(_) | Self::Balance(ChangeBalanceError::Load(_))
+            Self::Load(_)
+                | Self::DamagedTags(_)
+                | Self::DamagedDefaults { .. }
+                | Self::DefaultsVersion { .. }
+                | Self::Balance(ChangeBalanceError::Load(_))
         )
     }
 
+    /// The error for clients that cannot have a capacity.
+    pub(super) fn capacity<Id: AsRef<[u8]>>(refused: Vec<(Id, SetCapacityError)>) -> Self {
+        let error = |(id, source): (Id, _)| Self::Capacity {
+            id: text(&id),
+            source,
+        };
+        Self::one_of(refused.into_iter().map(error).collect())
+    }
+
     /// One error for all that went wrong, if anything did.
-    pub(super) fn of(mut errors: Vec<Self>) -> Result<(), Self> {
-        match errors.len() {
-            0 => Ok(()),
-            1 => Err(errors.remove(0)),
-            _ => Err(Self::Multiple(errors)),
+    pub(super) fn of(errors: Vec<Self>) -> Result<(), Self> {
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Self::one_of(errors)),
+        }
+    }
+
+    fn one_of(mut errors: Vec<Self>) -> Self {
+        match errors.pop() {
+            Some(error) if errors.is_empty() => error,
+            last => {
+                errors.extend(last);
+                Self::Multiple(errors)
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Connect,
     Disconnect,
     UpdateCapacity,
-    /// Its balance or prices were changed by the operator.
+    /// Its balance or prices were changed by the operator, or its notice is due.
     PriceUpdate,
 }
 

@@ -10,8 +10,9 @@
 //! | `les_clientInfo([ids], [tags])` | by id: [`Operator::client_info`] |
 //! | `les_priorityClientInfo(start, stop, max)` | by id: [`Operator::priority_client_info`]; a stop of zeros is the end, and the first client that is left out has an empty value |
 //! | `les_addBalance(id, amount)` | `[before, after]`: [`Operator::add_balance`] |
-//! | `les_setClientParams([ids], [tags], {params})` | nothing: [`Operator::set_client_params`] |
+//! | `les_setClientParams([ids], [tags], {params})`, also without tags | nothing: [`Operator::set_client_params`] |
 //! | `les_setDefaultParams({params})` | nothing: [`Operator::set_default_params`] |
+//! | `les_setConnectedBias(nanoseconds)` | nothing: [`Operator::set_connected_bias`] |
 //! | `les_subscribeEvent([tags], totalCapUnderrun)` | notifications `les_event` of [`Event::payload`], over WebSocket; ended by `les_unsubscribeEvent` |
 //!
 //! Ids are `0x` and bytes in hexadecimal. Tokens, capacities and prices are whole numbers. Prices are per second on both
@@ -21,6 +22,12 @@
 //! The tags `$all`, `$connected`, `$disconnected`, `$priority` (with tokens) and `$free` (without) are automatic. Others are
 //! given to clients as `userTags`.
 //!
+//! # What survives
+//!
+//! What a call has changed is stored before it is answered, except capacities and prices of connections, which end with
+//! them: balances, tags, notices, default prices, the bias. A call with several clients or parameters changes all or
+//! nothing.
+//!
 //! # Who may call
 //!
 //! Whoever reaches the server owns the market. It listens on this machine only unless it has a [`Token`], which every
@@ -28,12 +35,16 @@
 //! from web pages are refused, so that no page that the operator visits can make calls.
 
 mod access;
+mod change;
+mod defaults;
 mod error;
 mod event;
+mod limits;
 mod operator;
 mod params;
 mod server;
 mod service;
+mod show;
 mod tags;
 #[cfg(test)]
 mod tests;

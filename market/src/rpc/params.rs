@@ -1,9 +1,12 @@
 //! Parameters of clients, by the names that the LES server gave them.
 
 use super::{error::OperatorError, tags};
-use crate::balance::{PriceFactors, Prices};
+use crate::balance::{Notice, PriceFactors, Prices};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU64};
+
+pub(super) const ALERT: &str = "pricing/alert";
+pub(super) const PERIOD: &str = "pricing/periodicUpdate";
 
 /// Names and values as they come from outside.
 pub type Params = Map<String, Value>;
@@ -13,6 +16,8 @@ pub type Params = Map<String, Value>;
 pub(super) struct ClientParams {
     pub(super) capacity: Option<u64>,
     pub(super) user_tags: Option<BTreeSet<String>>,
+    /// The notice to set, or none from now on.
+    pub(super) notice: Option<Option<Notice>>,
     prices: Vec<(Factor, u64)>,
 }
 
@@ -44,6 +49,18 @@ impl ClientParams {
                         Ok(tag.to_owned())
                     });
                     parsed.user_tags = Some(tags.collect::<Result<_, OperatorError>>()?);
+                }
+                ALERT | PERIOD => {
+                    let tokens = NonZeroU64::new(value.as_u64().ok_or_else(invalid)?);
+                    let kind = match name == ALERT {
+                        true => Notice::Above,
+                        false => Notice::Every,
+                    };
+                    let before = parsed.notice.take().flatten();
+                    if before.is_some() && tokens.is_some() {
+                        return Err(OperatorError::TwoNotices);
+                    }
+                    parsed.notice = Some(before.or(tokens.map(kind)));
                 }
                 _ => return Err(OperatorError::ClientParameter(name.clone())),
             }

@@ -172,7 +172,13 @@ fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
         Answer::Ok([added.old, added.new])
     })?;
     calls.register_blocking_method("les_setClientParams", |arguments, service, _| {
-        let (ids, tags, params): (Vec<String>, Vec<String>, Params) = arguments.parse()?;
+        let mut arguments = arguments.sequence();
+        let ids: Vec<String> = arguments.next()?;
+        // The first generation has tags, the second has not.
+        let (tags, params): (Vec<String>, Params) = match arguments.next()? {
+            Value::Object(params) => (Vec::new(), params),
+            tags => (parsed(tags)?, arguments.next()?),
+        };
         let set = ids_of(&ids).and_then(|ids| {
             service
                 .with(|operator, now_ns| operator.set_client_params(&ids, &tags, &params, now_ns))
@@ -182,6 +188,11 @@ fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
     calls.register_blocking_method("les_setDefaultParams", |arguments, service, _| {
         let (params,): (Params,) = arguments.parse()?;
         let set = service.with(|operator, _| operator.set_default_params(&params));
+        set.map_err(refused)
+    })?;
+    calls.register_blocking_method("les_setConnectedBias", |arguments, service, _| {
+        let (bias_ns,): (i64,) = arguments.parse()?;
+        let set = service.with(|operator, _| operator.set_connected_bias(bias_ns));
         set.map_err(refused)
     })?;
     calls.register_subscription(
@@ -229,6 +240,13 @@ fn id<Id: NodeId>(given: &str) -> Result<Id, OperatorError> {
         .and_then(|hex| const_hex::decode(hex).ok());
     let id = bytes.and_then(|bytes| Id::try_from(&bytes).ok());
     id.ok_or_else(|| OperatorError::Id(given.to_owned()))
+}
+
+fn parsed(tags: Value) -> Answer<Vec<String>> {
+    let invalid = |error: serde_json::Error| {
+        ErrorObjectOwned::owned(error::INVALID_PARAMS_CODE, error.to_string(), None::<()>)
+    };
+    serde_json::from_value(tags).map_err(invalid)
 }
 
 fn ids_of<Id: NodeId>(given: &[String]) -> Result<Vec<Id>, OperatorError> {

@@ -51,7 +51,7 @@ impl<Id: NodeId, S: Store + Send + 'static> Service<Id, S> {
     pub fn poll(&self) -> Result<(Vec<PoolEvent<Id>>, u64), LoadBalanceError> {
         self.alone(|operator, now_ns| {
             let happened = operator.poll(now_ns)?;
-            Ok((happened, operator.clients_mut().next_event()))
+            Ok((happened, operator.next_event()))
         })
     }
 

@@ -9,10 +9,15 @@
 //! weight, and else drawn for again. So every item is chosen with a chance of exactly its present weight over the total of
 //! present weights, as long as no weight has grown unannounced.
 //!
+//! A [`StoredSelect`] keeps the weights in a store as well.
+//!
 //! The behaviour is that of the weighted random selection of the LES payment work in go-ethereum.
 
 mod random;
+mod stored;
 mod tree;
+
+pub use stored::{LoadWeightsError, StoreWeightError, StoredSelect};
 
 use std::{collections::HashMap, hash::Hash, num::NonZeroU64};
 use tree::SumTree;
@@ -50,30 +55,33 @@ impl<T: Copy + Eq + Hash> WeightedRandomSelect<T> {
     ///
     /// [`UpdateWeightError`] if the sum of all weights would exceed 2^64 - 1. The item then keeps its old weight.
     pub fn update(&mut self, item: T, weight: u64) -> Result<(), UpdateWeightError> {
-        let position = self.positions.get(&item).copied();
-        let Some(weight) = NonZeroU64::new(weight) else {
-            if let Some(position) = position {
-                self.remove_at(position);
-            }
-            return Ok(());
-        };
-        let known = position.map_or(0, |position| self.weights.leaf(position));
-        let others = self.weights.total() - known;
-        if others.checked_add(weight.get()).is_none() {
-            return Err(UpdateWeightError::Total {
-                weight: weight.get(),
-                others,
-            });
-        }
-        match position {
-            Some(position) => self.weights.set(position, weight.get()),
-            None => {
+        self.check(&item, weight)?;
+        match (self.positions.get(&item).copied(), weight) {
+            (None, 0) => {}
+            (Some(position), 0) => self.remove_at(position),
+            (Some(position), weight) => self.weights.set(position, weight),
+            (None, weight) => {
                 self.positions.insert(item, self.items.len());
                 self.items.push(item);
-                self.weights.push(weight.get());
+                self.weights.push(weight);
             }
         }
         Ok(())
+    }
+
+    /// The weight of `item` as far as is known; 0 if it is not there.
+    pub fn weight(&self, item: &T) -> u64 {
+        let position = self.positions.get(item);
+        position.map_or(0, |position| self.weights.leaf(*position))
+    }
+
+    /// Whether the weight fits with those of the others.
+    fn check(&self, item: &T, weight: u64) -> Result<(), UpdateWeightError> {
+        let others = self.weights.total() - self.weight(item);
+        match others.checked_add(weight) {
+            Some(_) => Ok(()),
+            None => Err(UpdateWeightError::Total { weight, others }),
+        }
     }
 
     /// Removes `item`, and says whether it was there.
@@ -104,7 +112,17 @@ impl<T: Copy + Eq + Hash> WeightedRandomSelect<T> {
     pub fn choose(
         &mut self,
         weight_of: impl Fn(&T) -> u64,
+        random: impl FnMut() -> u64,
+    ) -> Option<T> {
+        self.choose_and_tell(weight_of, random, |_| ())
+    }
+
+    /// Tells `changed` of every item whose weight is remembered anew.
+    fn choose_and_tell(
+        &mut self,
+        weight_of: impl Fn(&T) -> u64,
         mut random: impl FnMut() -> u64,
+        mut changed: impl FnMut(T),
     ) -> Option<T> {
         loop {
             let total = NonZeroU64::new(self.weights.total())?;
@@ -116,7 +134,7 @@ impl<T: Copy + Eq + Hash> WeightedRandomSelect<T> {
                 return Some(item);
             }
             // An error leaves the old weight, by which the item was drawn.
-            let updated = self.update(item, present);
+            let updated = self.update(item, present).map(|()| changed(item));
             if updated.is_err() || random::chance(present, known, &mut random) {
                 return Some(item);
             }

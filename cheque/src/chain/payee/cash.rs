@@ -5,15 +5,19 @@ use crate::{
     Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
     chain::{
         RedeemError, Redeemed, Sender, outbox,
+        payer::purpose,
         redeem::redeemed,
         sender::{Call, Sent},
-        stored::Stored,
+        stored::{OwnedChange, Stored},
     },
     roll,
     store::{Swap, Table, received_key},
 };
 use alloy_primitives::{Address, Bytes};
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{MutexGuard, PoisonError},
+};
 
 /// Where a payout goes, and by whose consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -174,7 +178,7 @@ impl Payee {
     /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
     pub async fn won(&self) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
         let head = self.reader.head().await?.number;
-        let confirmed = self.reader.confirmed(head);
+        let final_depth = self.reader.profile().final_depth;
         let mut due = self.ledger().await?;
         due.retain(|meta| {
             let terms = meta.deposit();
@@ -220,16 +224,15 @@ impl Payee {
             };
             if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
                 won.push((id, Ok(meta)));
-            } else if terms.drawBlock <= confirmed {
-                let lost = self.shared.lost.lock();
-                lost.unwrap_or_else(PoisonError::into_inner).insert(id);
+            } else if terms.drawBlock.saturating_add(final_depth) <= head {
+                self.lost().insert(id);
             }
         }
         Ok(won)
     }
 
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
-    /// be to count. Returns how many.
+    /// be to count, and what was sent to redeem them. Returns how many.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
         self.prune_before(u64::MAX).await
     }
@@ -241,17 +244,22 @@ impl Payee {
         let mut pruned = 0;
         for meta in self.ledger().await? {
             if meta.deposit().lastRedeemBlock < before {
+                let id = meta.deposit_id();
                 pruned += usize::from(forget(&self.stored, &meta).await?);
-                let mut book = self.book().await?;
-                book.remove(meta.deposit_id(), meta.deposit());
+                self.book().await?.remove(id, meta.deposit());
+                self.lost().remove(&id);
             }
         }
         Ok(pruned)
     }
 
     fn is_lost(&self, id: DepositId) -> bool {
+        self.lost().contains(&id)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, HashSet<DepositId>> {
         let lost = self.shared.lost.lock();
-        lost.unwrap_or_else(PoisonError::into_inner).contains(&id)
+        lost.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn meta(&self, id: DepositId) -> Result<Meta, RedeemError> {
@@ -260,10 +268,23 @@ impl Payee {
     }
 }
 
+/// Removes a meta and what was sent to redeem it, both or none. `false`: somebody else has just changed one of them.
 async fn forget(stored: &Stored, meta: &Meta) -> Result<bool, RedeemError> {
-    let bank = meta.bank().address();
-    let key = received_key(bank, meta.deposit_id(), meta.payee()).to_vec();
-    let old = Some(meta.to_bytes());
-    let swap = stored.set(Table::Received, key, old, None).await?;
-    Ok(swap == Swap::Done)
+    let id = meta.deposit_id();
+    let mut changes = vec![OwnedChange {
+        table: Table::Received,
+        key: received_key(meta.bank().address(), id, meta.payee()).to_vec(),
+        old: Some(meta.to_bytes()),
+        new: None,
+    }];
+    let key = purpose(b"redeem", id);
+    if let Some(sent) = stored.sent(&key).await? {
+        changes.push(OwnedChange {
+            table: Table::Outbox,
+            key,
+            old: Some(sent.to_bytes()),
+            new: None,
+        });
+    }
+    Ok(stored.swap(changes).await? == Swap::Done)
 }

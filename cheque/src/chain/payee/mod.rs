@@ -2,16 +2,21 @@
 
 mod book;
 mod cash;
+mod look;
 mod receive;
 mod under_way;
 mod view;
 
 pub use cash::{PlannedRedemption, RedeemOptions};
+pub use look::Looked;
 pub use receive::{Accepted, ReceiveError};
 pub use under_way::{Purpose, Submitted, UnderWay};
 
 use super::{Rates, Reader, Sender, StoredError, stored::Stored};
-use crate::{DepositId, Meta, MetaKey, Policy, SigningKey, store::Store};
+use crate::{
+    DepositId, Meta, MetaKey, Policy, SigningKey,
+    store::{Metas, Store},
+};
 use book::Book;
 use std::{
     collections::HashSet,
@@ -39,11 +44,13 @@ pub struct Payee {
 struct Shared {
     view: Mutex<Option<Arc<Cached>>>,
     looking: tokio::sync::Mutex<()>,
+    /// Those of late, so that a payment is one write and no read.
+    metas: Metas,
     /// The deposits in the store.
     book: OnceCell<Mutex<Book>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
-    /// Deposits that were drawn and not won, by a draw block that is deep enough.
+    /// Deposits that were drawn and not won, by a draw block that is final.
     lost: Mutex<HashSet<DepositId>>,
 }
 

@@ -2,10 +2,10 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Meta, Proof, Purse, Received, Rejection,
+    Amount, Deposit, DepositId, Meta, MetaKey, Proof, Purse, Received, Rejection, View,
     chain::{ChainError, StoredError},
     receive_payment,
-    store::{Change, Store, Swap, Table, received_key},
+    store::{Held, Replaced, Store},
 };
 use alloy_primitives::Address;
 use std::sync::PoisonError;
@@ -52,56 +52,65 @@ impl Payee {
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
         let key = self.meta_key(id);
-        let key = received_key(key.bank, key.deposit, key.payee).to_vec();
+        let mut remembered = self.shared.metas.recent(&key);
         let mut first = None;
         loop {
-            let bytes = self.stored.get(Table::Received, key.clone()).await?;
-            let old = bytes.as_deref().map(Meta::from_bytes).transpose();
-            let old = old.map_err(StoredError::from)?;
-            if old.is_none() && first.is_none() {
+            let from_memory = remembered.is_some();
+            let held = match remembered.take() {
+                Some(held) => Some(held),
+                None => self.stored_meta(key).await?,
+            };
+            if held.is_none() && first.is_none() {
                 // A first payment waits for its turn, and looks again.
                 first = Some(self.shared.opening.clone().lock_owned().await);
                 continue;
             }
-            let received = self.judge(from, id, proof, old.as_ref()).await?;
+            let old = held.as_ref().map(Held::meta);
+            let received = match self.judge(from, id, proof, old).await {
+                // Another worker may know more than what is remembered here.
+                Err(ReceiveError::Rejected(_)) if from_memory => continue,
+                judged => judged?,
+            };
             let meta = received.meta().clone();
-            let (swap, turn) = self.keep(key.clone(), bytes, meta, first).await?;
+            let (replaced, turn) = self.keep(key, held, meta, first).await?;
             first = turn;
-            if swap == Swap::Done {
-                return Ok(accepted(id, &received));
+            match replaced {
+                Replaced::Done => return Ok(accepted(id, &received)),
+                Replaced::Conflict => remembered = self.shared.metas.recent(&key),
             }
         }
+    }
+
+    async fn stored_meta(&self, key: MetaKey) -> Result<Option<Held>, StoredError> {
+        let shared = self.shared.clone();
+        let read = move |store: &dyn Store| Ok(shared.metas.read(store, &key)?);
+        self.stored.blocking(read).await
     }
 
     /// Stores a meta and counts its deposit, both or none, even if nobody waits for it any more. A first payment's turn
     /// lasts until then.
     async fn keep(
         &self,
-        key: Vec<u8>,
-        old: Option<Vec<u8>>,
+        key: MetaKey,
+        old: Option<Held>,
         meta: Meta,
         turn: Option<OwnedMutexGuard<()>>,
-    ) -> Result<(Swap, Option<OwnedMutexGuard<()>>), StoredError> {
+    ) -> Result<(Replaced, Option<OwnedMutexGuard<()>>), StoredError> {
         // So that there is a book, with the deposits of before.
         drop(self.book().await?);
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
-            let new = meta.to_bytes();
-            let change = Change {
-                table: Table::Received,
-                key: &key,
-                old: old.as_deref(),
-                new: Some(&new),
-            };
-            let swap = store.swap(&[change])?;
-            if swap == Swap::Done
+            let replaced = shared
+                .metas
+                .replace(store, &key, old.as_ref(), meta.clone())?;
+            if replaced == Replaced::Done
                 && old.is_none()
                 && let Some(book) = shared.book.get()
             {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
                 book.insert(meta.deposit_id(), meta.deposit());
             }
-            Ok((swap, turn))
+            Ok((replaced, turn))
         };
         self.stored.blocking(work).await
     }
@@ -113,6 +122,18 @@ impl Payee {
         proof: &Proof,
         old: Option<&Meta>,
     ) -> Result<Received, ReceiveError> {
+        let view = self.view_for(from, id, proof, old).await?;
+        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+    }
+
+    /// The view to judge a payment by. What is wrong with it whatever the node says is an error already.
+    pub(super) async fn view_for(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Meta>,
+    ) -> Result<View, ReceiveError> {
         let (deposit, depth) = match (proof, old) {
             (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
             // The cost of redeeming is fixed by the first payment.
@@ -128,8 +149,7 @@ impl Payee {
             let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
         }
         let holds = self.purse(&cached, purse).await?;
-        let view = self.view(&cached, id, deposit, holds, depth).await?;
-        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+        Ok(self.view(&cached, id, deposit, holds, depth).await?)
     }
 }
 

@@ -3,7 +3,10 @@
 use super::Payee;
 use crate::{
     Deposit, DepositId, Purse, View,
-    chain::{ChainError, Head, Prices, PurseKey, StoredError, machine::unix_now},
+    chain::{
+        ChainError, Head, Prices, PurseKey, StoredError, heads::Follower, machine::unix_now,
+        nodes::on_one_node,
+    },
     redeem_gas,
 };
 use alloy_primitives::U256;
@@ -12,7 +15,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// One look at the chain: everything in it is as of the same head.
 #[derive(Debug)]
@@ -60,14 +63,27 @@ impl Payee {
     }
 
     /// Polls at every block until it is dropped, so that payments do not wait for the node. Errors go to `on_error`, and
-    /// the next block is another try.
+    /// the next block is another try. A reorganisation deeper than the chain's confirmations is such an error too.
     pub async fn run(&self, mut on_error: impl FnMut(super::ReceiveError)) {
-        let pause = Duration::from_secs(self.reader.profile().block_time.max(1));
+        let mut follower = Follower::new(&self.reader, &self.stored, "payee");
         loop {
-            if let Err(error) = self.poll().await {
+            let (head, reorganised) = match follower.next().await {
+                Ok(next) => next,
+                Err(error) => {
+                    on_error(error);
+                    continue;
+                }
+            };
+            reorganised
+                .into_iter()
+                .for_each(|error| on_error(ChainError::from(error).into()));
+            let done = match self.poll().await {
+                Ok(_) => follower.done(&head).await.map_err(Into::into),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
                 on_error(error);
             }
-            sleep(pause).await;
         }
     }
 
@@ -128,12 +144,20 @@ impl Payee {
     }
 
     async fn look(&self) -> Result<Arc<Cached>, super::ReceiveError> {
+        on_one_node(self.look_at_one_node()).await
+    }
+
+    async fn look_at_one_node(&self) -> Result<Arc<Cached>, super::ReceiveError> {
         let at = Instant::now();
-        let (head, prices) = tokio::try_join!(self.reader.head(), self.reader.prices())?;
+        // Payments are judged by the clock when they come.
+        let head = self.reader.steady_head().await?;
+        let prices = self.reader.prices().await?;
         let confirmed = self.reader.confirmed(head.number);
         let held: Vec<_> = self.book().await?.purses_after(head.number).collect();
         let asked: Vec<_> = held.iter().map(|(_, purse)| (*purse, confirmed)).collect();
-        let purses = self.reader.purses(&asked).await?;
+        let purses = self.reader.purses(&asked).await;
+        let purses = self.reader.trusting(purses)?;
+        self.reader.check_still(&head).await?;
         let unconfirmed = held
             .iter()
             .zip(&purses)

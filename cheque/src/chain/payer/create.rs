@@ -6,7 +6,7 @@ use crate::{
     chain::{
         Sender, outbox,
         sender::{Call, Sent},
-        stored::OwnedChange,
+        stored::{HostChange, OwnedChange},
     },
     store::{DepositRecord, DepositState, SentRecord, Swap, Table, deposit_key},
 };
@@ -60,7 +60,25 @@ impl Payer {
     pub async fn prepare_deposit(&self, request: &DepositRequest) -> Result<Planned, PayerError> {
         let _one_at_a_time = self.shared.creating.lock().await;
         let planned = self.plan_deposit(request, None).await?;
-        self.store_planned(&planned, None).await?;
+        self.store_planned(&planned, None, None).await?;
+        Ok(planned)
+    }
+
+    /// Like [`Payer::prepare_deposit`], and makes a change of the application's, which may name the deposit: both or
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::HostConflict`], and those of [`Payer::prepare_deposit`].
+    pub async fn prepare_deposit_with(
+        &self,
+        request: &DepositRequest,
+        also: impl FnOnce(&Planned) -> HostChange,
+    ) -> Result<Planned, PayerError> {
+        let _one_at_a_time = self.shared.creating.lock().await;
+        let planned = self.plan_deposit(request, None).await?;
+        let also = also(&planned);
+        self.store_planned(&planned, None, Some(also)).await?;
         Ok(planned)
     }
 
@@ -183,7 +201,7 @@ impl Payer {
         let turn = sender.turn().await;
         let signed = turn.sign(&planned.call).await?;
         let record = outbox::record(sender, &signed, planned.head.number);
-        self.store_planned(&planned, Some(&record)).await?;
+        self.store_planned(&planned, Some(&record), None).await?;
         turn.submit(&signed.raw, signed.hash).await?;
         drop((turn, one_at_a_time));
         let key = open_key(planned.id);
@@ -195,11 +213,12 @@ impl Payer {
         })
     }
 
-    /// Terms, list and transaction, all or none.
+    /// Terms, list, transaction and the application's change, all or none.
     async fn store_planned(
         &self,
         planned: &Planned,
         open: Option<&SentRecord>,
+        also: Option<HostChange>,
     ) -> Result<(), PayerError> {
         let key = deposit_key(self.reader.bank(), planned.id).to_vec();
         let record = DepositRecord {
@@ -222,8 +241,11 @@ impl Payer {
             let key = open_key(planned.id);
             changes.push(fresh(Table::Outbox, key, open.to_bytes()));
         }
+        let own = changes.len();
+        changes.extend(also.map(OwnedChange::from));
         match self.stored.swap(changes).await? {
             Swap::Done => Ok(()),
+            Swap::Conflict { index, .. } if index >= own => Err(PayerError::HostConflict),
             Swap::Conflict { .. } => Err(PayerError::Exists(planned.id)),
         }
     }

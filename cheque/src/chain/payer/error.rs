@@ -119,6 +119,22 @@ pub enum PayerError {
     /// The smallest payout depends on what redeeming costs, which is unknown in this token.
     #[error("token {0} has no rate against the native coin: set one, or name the smallest payout")]
     NoRate(Address),
+    /// A deposit is not active, as of the last look at the chain.
+    #[error("deposit {0} is not active: wait until it is confirmed, or pay from another one")]
+    NotActive(DepositId),
+    /// What is left of the payee's allowance in a deposit is less than what is to be paid from it.
+    #[error("deposit {deposit} has {left} left for the payee, {needed} are needed from it")]
+    PieceNotCovered {
+        /// The deposit.
+        deposit: DepositId,
+        /// What it has left for the payee, in token units.
+        left: Amount,
+        /// What was to be paid from it.
+        needed: Amount,
+    },
+    /// A record of the application does not hold what was expected.
+    #[error("a record of the application was changed meanwhile: read it again")]
+    HostConflict,
     /// No active deposit, or not enough of them, covers the payment.
     #[error("the active deposits have {available} left for payee {payee}, {needed} are needed")]
     NotCovered {

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     Amount, Deposit, DepositId, Purse, Seed,
-    chain::{Closed, DrawBlock, Head, PurseKey, machine::unix_now, outbox, stored::OwnedChange},
+    chain::{
+        ChainError, Closed, DrawBlock, Head, HeadError, PurseKey, heads::Follower,
+        machine::unix_now, nodes::on_one_node, outbox, sight::check_clock, stored::OwnedChange,
+    },
     prize, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
 };
@@ -18,13 +21,7 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::broadcast,
-    time::{Instant, sleep},
-};
-
-/// The blocks after which a draw block is not looked at again: two epochs of Ethereum, after which a block is final.
-const FINAL_DEPTH: u64 = 64;
+use tokio::{sync::broadcast, time::Instant};
 
 /// A deposit has changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +53,16 @@ pub(super) struct Look {
     states: HashMap<DepositId, DepositState>,
 }
 
+/// Who has won a deposit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Won {
+    winner: Option<Address>,
+    /// The hash of the draw block.
+    by: B256,
+    /// Whether the draw block was seen when it could not be replaced any more.
+    is_final: bool,
+}
+
 impl Payer {
     /// Changes of state from now on, as [`Payer::poll`] finds them. A subscriber that lags far behind is told how many
     /// it has missed; [`Payer::deposits`] always knows the present.
@@ -70,18 +77,31 @@ impl Payer {
         Ok(self.look_again().await?.1)
     }
 
-    /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try.
+    /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try. A
+    /// reorganisation deeper than the chain's confirmations is such an error too, even one of while this was not running.
     pub async fn run(&self, mut on_error: impl FnMut(PayerError)) {
-        let pause = Duration::from_secs(self.reader.profile().block_time.max(1));
+        let mut follower = Follower::new(&self.reader, &self.stored, "payer");
         loop {
+            let (head, reorganised) = match follower.next().await {
+                Ok(next) => next,
+                Err(error) => {
+                    on_error(error);
+                    continue;
+                }
+            };
+            reorganised
+                .into_iter()
+                .for_each(|error| on_error(ChainError::from(error).into()));
             match self.poll().await {
-                Ok(polled) => polled
-                    .errors
-                    .into_iter()
-                    .for_each(|(_, error)| on_error(error)),
                 Err(error) => on_error(error),
+                Ok(polled) => {
+                    let errors = polled.errors.into_iter();
+                    errors.for_each(|(_, error)| on_error(error));
+                    if let Err(error) = follower.done(&head).await {
+                        on_error(error.into());
+                    }
+                }
             }
-            sleep(pause).await;
         }
     }
 
@@ -102,15 +122,9 @@ impl Payer {
     /// by an old view may write them after the draw, when payees know which one wins.
     pub(super) async fn live_look(&self) -> Result<Arc<Look>, PayerError> {
         let look = self.fresh_look().await?;
-        let now = unix_now();
-        match self.reader.profile().stale_after {
-            Some(limit) if look.head.time.abs_diff(now) > limit => Err(PayerError::StaleView {
-                head_time: look.head.time,
-                now,
-                limit,
-            }),
-            _ => Ok(look),
-        }
+        let checked = check_clock(&look.head, unix_now(), self.reader.profile());
+        checked.map_err(|error| stale(error.into()))?;
+        Ok(look)
     }
 
     /// Whether cheques can be written from a deposit, as far as `look` can tell.
@@ -120,14 +134,27 @@ impl Payer {
 
     fn recent_look(&self) -> Option<Arc<Look>> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
-        let look = self.shared.look.lock();
-        let look = look.unwrap_or_else(PoisonError::into_inner).clone();
+        let look = self.last_look().clone();
         look.filter(|look| look.at.elapsed() < block)
     }
 
     async fn look_again(&self) -> Result<(Arc<Look>, Polled), PayerError> {
+        let looked = on_one_node(self.look()).await;
+        if looked.is_err() {
+            // Not by what was known before something went wrong either.
+            *self.last_look() = None;
+        }
+        looked
+    }
+
+    fn last_look(&self) -> MutexGuard<'_, Option<Arc<Look>>> {
+        let look = self.shared.look.lock();
+        look.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look(&self) -> Result<(Arc<Look>, Polled), PayerError> {
         let at = Instant::now();
-        let head = self.reader.head().await?;
+        let head = self.reader.plausible_head().await.map_err(stale)?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
         let mut states: HashMap<_, _> = deposits
             .iter()
@@ -146,7 +173,9 @@ impl Payer {
                 [(purse, head.number), (purse, confirmed)]
             })
             .collect();
-        let purses = self.reader.purses(&asked).await?;
+        let purses = self.reader.purses(&asked).await;
+        let purses = self.reader.trusting(purses)?;
+        self.reader.check_still(&head).await?;
 
         let mut polled = Polled::default();
         let mut draws = HashMap::new();
@@ -170,11 +199,7 @@ impl Payer {
         self.winners()
             .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
         let look = Arc::new(Look { head, at, states });
-        *self
-            .shared
-            .look
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
+        *self.last_look() = Some(look.clone());
         Ok((look, polled))
     }
 
@@ -191,17 +216,20 @@ impl Payer {
         let winner = self
             .winner(id, record, (head, confirmed), purses[0], draws)
             .await;
-        // Money can be taken back even where nobody knows who might have won.
+        // Money can be taken back even where nobody knows who might have won. What was known before stays.
         let winner = winner.unwrap_or_else(|error| {
             polled.errors.push((id, error));
-            None
+            match record.state {
+                DepositState::Drawn { winner } => Some(winner),
+                _ => None,
+            }
         });
         let facts = Facts {
             head,
-            confirmed,
+            last_final: head.saturating_sub(self.reader.profile().final_depth),
             now: purses[0],
             before: purses[1],
-            closed: self.closed(id, record, head, purses[0]).await?,
+            closed: self.closed(id, record, head, purses).await?,
             winner,
         };
         let cutoff = cutoff(self.reader.profile());
@@ -232,17 +260,41 @@ impl Payer {
         id: DepositId,
         record: &DepositRecord,
         head: u64,
-        now: Purse,
+        purses: &[Purse],
     ) -> Result<Option<Closed>, PayerError> {
-        if !may_be_closed(id, &record.deposit, head, now) {
+        let terms = &record.deposit;
+        if !may_be_closed(id, terms, head, purses[0]) {
             return Ok(None);
         }
         // Neither redemption nor reclaim is possible before.
-        let from = record.deposit.drawBlock + 1;
-        Ok(self.reader.closed(id, from, head).await?)
+        let from = terms.drawBlock + 1;
+        let closed = self.reader.closed(id, from, head).await?;
+        if closed.is_none() && (purses[1] == Purse::Open(id) || self.was_open(id, record).await?) {
+            let to = head;
+            let missing = Err(ChainError::NoEvent { id, from, to });
+            self.reader.trusting(missing)?;
+        }
+        Ok(closed)
     }
 
-    /// Who has won, once the draw block is deep enough. It is looked up again until no reorganisation can replace it.
+    /// Whether a deposit was opened, as the purse tells it as of the draw block, before which nothing can close it. Nodes
+    /// forget purses of long ago; then, as the store or the event tells it.
+    async fn was_open(&self, id: DepositId, record: &DepositRecord) -> Result<bool, PayerError> {
+        let terms = &record.deposit;
+        let purse = (terms.payer, terms.token, terms.lane);
+        match self.reader.purse(purse, terms.drawBlock).await {
+            Ok(holds) => Ok(holds == Purse::Open(id)),
+            Err(ChainError::Rpc(error)) if error.is_error_resp() => {
+                let unseen = matches!(record.state, DepositState::Pending | DepositState::Lost);
+                let found = self.reader.find_deposit(id, record.since, terms.drawBlock);
+                Ok(!unseen || found.await?.is_some())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Who has won, once the draw block is deep enough. It is looked up again until no reorganisation can replace it, and
+    /// once more then.
     async fn winner(
         &self,
         id: DepositId,
@@ -256,10 +308,11 @@ impl Payer {
         if now != Purse::Open(id) || confirmed < terms.drawBlock || over {
             return Ok(None);
         }
-        if let DepositState::Drawn { winner } = record.state
-            && head.saturating_sub(terms.drawBlock) >= FINAL_DEPTH
+        let known = self.winners().get(&id).copied();
+        if let Some(known) = known
+            && known.is_final
         {
-            return Ok(Some(winner));
+            return Ok(Some(known.winner));
         }
         let draw = match draws.entry(terms.drawBlock) {
             Entry::Occupied(known) => known.into_mut(),
@@ -270,17 +323,28 @@ impl Payer {
         let Some(draw) = draw else {
             return Ok(None);
         };
-        if let Some((hash, winner)) = self.winners().get(&id)
-            && *hash == draw.hash
-        {
-            return Ok(Some(*winner));
-        }
-        let winner = self.winner_by(id, terms, draw.seed).await?;
-        self.winners().insert(id, (draw.hash, winner));
+        let winner = match known {
+            Some(known) if known.by == draw.hash => known.winner,
+            _ => self.winner_by(id, terms, draw.seed).await?,
+        };
+        let depth = head.saturating_sub(terms.drawBlock);
+        let won = Won {
+            winner,
+            by: draw.hash,
+            is_final: depth >= self.reader.profile().final_depth,
+        };
+        self.winners().insert(id, won);
         Ok(Some(winner))
     }
 
-    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, (B256, Option<Address>)>> {
+    /// Has the winner of a deposit computed again, because what was paid from it is known better now.
+    pub(super) async fn forget_winner(&self, id: DepositId) {
+        // A look under way may have read what was known before.
+        let _no_look_under_way = self.shared.looking.lock().await;
+        self.winners().remove(&id);
+    }
+
+    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, Won>> {
         let winners = self.shared.winners.lock();
         winners.unwrap_or_else(PoisonError::into_inner)
     }
@@ -335,5 +399,16 @@ impl Payer {
                 None | Some(DepositState::Pending | DepositState::Active)
             )
         });
+    }
+}
+
+fn stale(error: ChainError) -> PayerError {
+    match error {
+        ChainError::Head(HeadError::OffClock { time, now, limit }) => PayerError::StaleView {
+            head_time: time,
+            now,
+            limit,
+        },
+        error => error.into(),
     }
 }

@@ -19,8 +19,8 @@ use crate::{
     AllowanceTree, Amount, ChainProfile, DepositId, SigningKey,
     store::{DepositRecord, Store},
 };
-use alloy_primitives::{Address, B256};
-use follow::Look;
+use alloy_primitives::Address;
+use follow::{Look, Won};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -58,8 +58,8 @@ pub struct Payer {
 struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
     look: Mutex<Option<Arc<Look>>>,
-    /// Who won by which draw block, of drawn deposits whose draw block may still be replaced.
-    winners: Mutex<HashMap<DepositId, (B256, Option<Address>)>>,
+    /// Who has won drawn deposits.
+    winners: Mutex<HashMap<DepositId, Won>>,
     looking: tokio::sync::Mutex<()>,
     /// New deposits take turns, so that two of them do not choose the same purse.
     creating: tokio::sync::Mutex<()>,

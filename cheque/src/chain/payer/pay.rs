@@ -1,5 +1,7 @@
 //! Writing cheques and taking stream steps.
 
+mod pieces;
+
 use super::{Payer, PayerError, follow::Look};
 use crate::{
     Account, Amount, ChequeContext, Deposit, DepositId, Opening, Proof, SignedCheque, SigningKey,
@@ -147,6 +149,7 @@ impl Payer {
                 account.resume(cheque, shown, &self.context(key, id, payee))
             })
             .await??;
+        self.forget_winner(id).await;
         Ok(payment(id, &account, None))
     }
 

@@ -8,8 +8,8 @@ use alloy_primitives::Address;
 pub(super) struct Facts {
     /// The newest block.
     pub(super) head: u64,
-    /// The newest block that is deep enough to count.
-    pub(super) confirmed: u64,
+    /// The newest block that is never replaced any more.
+    pub(super) last_final: u64,
     /// The deposit's purse at the head.
     pub(super) now: Purse,
     /// The deposit's purse at the confirmed block.
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     pub(super) winner: Option<Option<Address>>,
 }
 
-/// The state, and whether no reorganisation of the usual depth can change it any more.
+/// The state, and whether it is final: no reorganisation can change it any more.
 pub(super) fn state(
     id: DepositId,
     deposit: &Deposit,
@@ -42,9 +42,9 @@ pub(super) fn state(
             block,
         } => (
             DepositState::Redeemed { payee, payout },
-            block <= facts.confirmed,
+            block <= facts.last_final,
         ),
-        Closed::Reclaimed { block } => (DepositState::Reclaimed, block <= facts.confirmed),
+        Closed::Reclaimed { block } => (DepositState::Reclaimed, block <= facts.last_final),
     };
     if let Some(closed) = &facts.closed {
         return closed_state(closed);
@@ -54,7 +54,7 @@ pub(super) fn state(
     if facts.head < last_chance {
         (DepositState::Pending, false)
     } else {
-        (DepositState::Lost, facts.confirmed >= last_chance)
+        (DepositState::Lost, facts.last_final >= last_chance)
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
     fn at(head: u64, now: Purse, before: Purse) -> Facts {
         Facts {
             head,
-            confirmed: head - 2,
+            last_final: head - 7,
             now,
             before,
             closed: None,
@@ -154,7 +154,8 @@ mod tests {
             (DepositState::Pending, false)
         );
         assert_eq!(state_of(at(996, IDLE, IDLE)), (DepositState::Lost, false));
-        assert_eq!(state_of(at(998, IDLE, IDLE)), (DepositState::Lost, true));
+        assert_eq!(state_of(at(1002, IDLE, IDLE)), (DepositState::Lost, false));
+        assert_eq!(state_of(at(1003, IDLE, IDLE)), (DepositState::Lost, true));
     }
 
     #[test]
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_deposit_settles_when_the_closing_block_is_deep_enough() {
+    fn a_closed_deposit_settles_when_the_closing_block_is_final() {
         let payout = Amount::new(5);
         let closed = |head| Facts {
             closed: Some(Closed::Redeemed {
@@ -180,8 +181,8 @@ mod tests {
             payout,
         };
         assert_eq!(state_of(closed(1050)), (redeemed, false));
-        assert_eq!(state_of(closed(1051)), (redeemed, false));
-        assert_eq!(state_of(closed(1052)), (redeemed, true));
+        assert_eq!(state_of(closed(1056)), (redeemed, false));
+        assert_eq!(state_of(closed(1057)), (redeemed, true));
         let reclaimed = Facts {
             closed: Some(Closed::Reclaimed { block: 1101 }),
             ..at(1110, IDLE, IDLE)

@@ -1,3 +1,4 @@
+mod clocks;
 mod payments;
 mod recovery_ids;
 mod refusals;

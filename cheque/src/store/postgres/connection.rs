@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::AbortHandle,
+};
 use tokio_postgres::{
     Client, Config, NoTls, Statement,
     config::Host,
@@ -18,7 +21,8 @@ use tokio_postgres::{
 /// How long connecting may take, where the address does not say.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// After how long a server that does not answer any more counts as gone, where the address does not say.
+/// After how long a server that does not answer any more counts as gone, where the address does not say (its
+/// `tcp_user_timeout`). A server that hangs still confirms packets, so this is a limit for answers, too.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// What the library sets where the address does not say; there is no way to ask whether it does.
@@ -35,6 +39,15 @@ const SESSION: &str = "
     SET enable_mergejoin = off;
     SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
+
+/// What the server is told about a statement that takes too long, so that it does not end much later than anybody waits
+/// for it.
+const LIMIT: &str = "SELECT set_config('statement_timeout', ";
+const LIMIT_UNSET: &str = ", false) WHERE current_setting('statement_timeout') = '0'";
+
+#[derive(Debug, thiserror::Error)]
+#[error("the store is being closed")]
+struct Gone;
 
 /// An error of the client library, with its causes in one line.
 #[derive(Debug)]
@@ -68,20 +81,57 @@ pub(super) enum Trouble {
     /// The server.
     Sql(Sql),
     /// Nobody answers.
-    Silent,
+    Silent(Silent),
     /// The store in the database, or the way the server is set up.
     Store(StoreError),
 }
 
+/// A server that has not answered in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", CONNECT.as_secs())]
-struct Silent;
+#[error("no answer within {} s", .after.as_secs())]
+pub(super) struct Silent {
+    after: Duration,
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error(transparent)]
+    Sql(Sql),
+    #[error(transparent)]
+    Silent(#[from] Silent),
+}
+
+impl From<tokio_postgres::Error> for Lost {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Sql(Sql(error))
+    }
+}
+
+impl Lost {
+    /// Whether the connection is of no use any more, or may not be.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.is_loss(),
+            Self::Silent(_) => true,
+        }
+    }
+}
 
 /// One connection with its prepared statements.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) statements: Statements,
+    /// Moves its bytes.
+    task: AbortHandle,
+}
+
+impl Connection {
+    /// Ends it without a word to a server that does not listen. Whoever else waits for an answer is told that it is gone.
+    pub(super) fn cut(&self) {
+        self.task.abort();
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -145,10 +195,23 @@ impl Statements {
     }
 }
 
+/// What a connection does about the tables before it looks at their format.
+#[derive(Clone, Copy)]
+enum Tables {
+    /// Makes them, or brings them to the newest format.
+    Make,
+    /// Says that there are none, and changes nothing.
+    Find,
+    /// Another connection has found them.
+    Expect,
+}
+
 /// The way to the server.
 pub(super) struct Server {
     config: Config,
     place: PathBuf,
+    /// How long to wait for an answer.
+    silence: Duration,
     /// Moves bytes between the connections and the threads that wait for them. Always there until the end.
     runtime: Option<Runtime>,
 }
@@ -179,9 +242,8 @@ impl Server {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(SILENCE);
-        }
+        let silence = config.get_tcp_user_timeout().copied().unwrap_or(SILENCE);
+        config.tcp_user_timeout(silence);
         if config.get_keepalives_idle() == UNSET_KEEPALIVE {
             config.keepalives_idle(SILENCE);
         }
@@ -201,6 +263,7 @@ impl Server {
         Ok(Self {
             config,
             place,
+            silence,
             runtime: Some(runtime),
         })
     }
@@ -212,59 +275,114 @@ impl Server {
 
     /// Makes the tables if need be, and the first connection.
     pub(super) fn open(&self) -> Result<Connection, StoreError> {
-        self.connected(true)
+        self.connected(Tables::Make)
+    }
+
+    /// Makes the first connection if there are tables.
+    pub(super) fn open_existing(&self) -> Result<Connection, StoreError> {
+        self.connected(Tables::Find)
     }
 
     /// Makes another connection.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        self.connected(false)
+        self.connected(Tables::Expect)
     }
 
-    fn connected(&self, migrate: bool) -> Result<Connection, StoreError> {
+    /// Waits on this thread for what the server answers on a connection, which is cut if it does not in time.
+    pub(super) fn wait<T>(
+        &self,
+        connection: &Connection,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Silent> {
+        let answer = self.block_on(within(self.silence, answer));
+        answer.inspect_err(|_| connection.cut())
+    }
+
+    /// Runs on this thread what waits for answers of the server.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        let _timers = self.runtime.as_ref().map(Runtime::enter);
+        pollster::block_on(work)
+    }
+
+    /// How long to wait for an answer.
+    pub(super) const fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    fn connected(&self, tables: Tables) -> Result<Connection, StoreError> {
         let unreachable = |cause| StoreError::Unreachable {
             path: self.place.clone(),
             cause,
         };
         let Some(runtime) = &self.runtime else {
-            return Err(unreachable(Arc::new(Silent)));
+            return Err(unreachable(Arc::new(Gone)));
         };
         let (config, place) = (self.config.clone(), self.place.clone());
-        let connecting = runtime.spawn(async move { connection(&config, &place, migrate).await });
+        let silence = self.silence;
+        let connecting =
+            runtime.spawn(async move { connection(&config, &place, tables, silence).await });
         match pollster::block_on(connecting) {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(Trouble::Store(error))) => Err(error),
             Ok(Err(Trouble::Sql(error))) => Err(unreachable(Arc::new(error))),
-            Ok(Err(Trouble::Silent)) => Err(unreachable(Arc::new(Silent))),
+            Ok(Err(Trouble::Silent(silent))) => Err(unreachable(Arc::new(silent))),
             Err(error) => Err(unreachable(Arc::new(error))),
         }
     }
 }
 
 /// Runs on the runtime, which goes on moving the connection's bytes.
-async fn connection(config: &Config, place: &Path, migrate: bool) -> Result<Connection, Trouble> {
+async fn connection(
+    config: &Config,
+    place: &Path,
+    tables: Tables,
+    silence: Duration,
+) -> Result<Connection, Trouble> {
     // The library's limit is for the first packet of each address only.
-    let connecting = tokio::time::timeout(CONNECT * 2, config.connect(NoTls));
-    let (mut client, connection) = connecting.await.map_err(|_| Trouble::Silent)??;
+    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT) * 2;
+    let connecting = within(limit, config.connect(NoTls)).await;
+    let (mut client, connection) = connecting.map_err(Trouble::Silent)??;
     // Its end, whatever the reason, shows at the client.
-    tokio::spawn(connection);
-    client.batch_execute(SESSION).await?;
-    let durable = "SELECT current_setting('fsync') = 'on'";
-    if !client
-        .query_one(durable, &[])
-        .await?
-        .try_get::<_, bool>(0)?
-    {
+    let task = tokio::spawn(connection).abort_handle();
+    let settings = async {
+        client.batch_execute(SESSION).await?;
+        let limit = format!("{LIMIT}'{}ms'{LIMIT_UNSET}", silence.as_millis());
+        client.batch_execute(&limit).await?;
+        let durable = "SELECT current_setting('fsync') = 'on'";
+        client.query_one(durable, &[]).await?.try_get(0)
+    };
+    let durable: bool = within(silence, settings).await.map_err(Trouble::Silent)??;
+    if !durable {
         return Err(Trouble::Store(StoreError::NotDurable {
             path: place.to_path_buf(),
             setting: "fsync",
         }));
     }
-    if migrate {
-        schema::migrate(&mut client, place).await?;
+    match tables {
+        // Takes as long as it takes: others may be at it, and tables may be large.
+        Tables::Make => schema::migrate(&mut client, place).await?,
+        Tables::Find => schema::find(&client, place).await?,
+        Tables::Expect => {}
     }
-    schema::check(&client, place).await?;
-    let statements = Statements::prepare(&client).await?;
-    Ok(Connection { client, statements })
+    let check = async {
+        schema::check(&client, place).await?;
+        Ok::<_, Trouble>(Statements::prepare(&client).await?)
+    };
+    let statements = within(silence, check).await.map_err(Trouble::Silent)??;
+    Ok(Connection {
+        client,
+        statements,
+        task,
+    })
+}
+
+/// Waits for an answer. Needs a runtime that is entered.
+pub(super) async fn within<T>(
+    after: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, Silent> {
+    let answer = tokio::time::timeout(after, answer).await;
+    answer.map_err(|_| Silent { after })
 }
 
 fn shown(config: &Config) -> String {

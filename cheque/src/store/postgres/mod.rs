@@ -5,13 +5,14 @@ mod scan;
 mod schema;
 mod write;
 
-use self::connection::{Connection, Server, Sql};
+use self::connection::{Connection, Lost, Server};
 use super::{
     Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
     group::{Cause, Group, Groups},
 };
 use std::{
     cell::Cell,
+    fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -31,13 +32,14 @@ const IDLE: usize = 4;
 ///
 /// A handle has one connection for single reads, two for writes and one more for each scan under way, made when needed.
 /// A connection that was lost is made anew by the next call. A write that was on its way then is
-/// [`StoreError::Unknown`]; a read is repeated once.
+/// [`StoreError::Unknown`]; a read is repeated once. So it is with a server that does not answer any more: each answer
+/// may take 30 s, or as long as the address says by `tcp_user_timeout`, and connecting twice the address's
+/// `connect_timeout`, which is 10 s without.
 ///
 /// Does not encrypt the connection: reach a server on another machine through a tunnel or a private network. Needs
 /// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
 /// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
 /// refused, `synchronous_commit = off` is overruled for these connections.
-#[derive(Debug)]
 pub struct Postgres {
     reader: Mutex<Option<Arc<Connection>>>,
     idle: Mutex<Vec<Connection>>,
@@ -58,6 +60,18 @@ impl Postgres {
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open()?;
+        Self::on(server, first)
+    }
+
+    /// Opens the store at `address` like [`Postgres::open`], but neither makes nor migrates tables: for whoever only
+    /// wants to look. A database without tables is [`StoreError::Absent`], older ones are [`StoreError::Older`].
+    pub fn open_existing(address: &str) -> Result<Self, StoreError> {
+        let server = Server::new(address)?;
+        let first = server.open_existing()?;
+        Self::on(server, first)
+    }
+
+    fn on(server: Server, first: Connection) -> Result<Self, StoreError> {
         let store = Self {
             reader: Mutex::new(Some(Arc::new(first))),
             idle: Mutex::new(Vec::new()),
@@ -129,17 +143,17 @@ impl Postgres {
                 return group.iter().map(unreachable).collect();
             }
         };
-        match pollster::block_on(write::commit(&connection, group)) {
-            Ok(swaps) => {
+        let committed = write::commit(&connection, group);
+        let cause: Cause = match self.server.wait(&connection, committed) {
+            Ok(Ok(swaps)) => {
                 self.give_back(connection);
-                swaps.into_iter().map(Ok).collect()
+                return swaps.into_iter().map(Ok).collect();
             }
-            Err(error) => {
-                let cause: Cause = Arc::new(error);
-                let each = group.iter();
-                each.map(|_| Err(self.unknown(cause.clone()))).collect()
-            }
-        }
+            Ok(Err(error)) => Arc::new(error),
+            Err(silent) => Arc::new(silent),
+        };
+        let each = group.iter();
+        each.map(|_| Err(self.unknown(cause.clone()))).collect()
     }
 
     fn unknown(&self, cause: Cause) -> StoreError {
@@ -149,7 +163,7 @@ impl Postgres {
         }
     }
 
-    fn failed(&self, error: Sql) -> StoreError {
+    fn failed(&self, error: Lost) -> StoreError {
         StoreError::Engine {
             path: self.place().to_path_buf(),
             source: error.into(),
@@ -161,7 +175,7 @@ impl Postgres {
         reader: &Connection,
         table: Table,
         key: &[u8],
-    ) -> Result<Option<Vec<u8>>, Sql> {
+    ) -> Result<Option<Vec<u8>>, Lost> {
         let query = async {
             let statement = &reader.statements.get;
             let row = reader
@@ -170,7 +184,7 @@ impl Postgres {
                 .await?;
             row.map(|row| row.try_get(0)).transpose()
         };
-        pollster::block_on(query).map_err(Sql)
+        Ok(self.server.wait(reader, query)??)
     }
 
     fn try_scan(
@@ -185,18 +199,27 @@ impl Postgres {
             begun.set(true);
             each(table, key, value)
         };
-        let first = scan::scan(&mut connection, tables, prefix, &mut each);
-        match pollster::block_on(first).map_err(Sql) {
+        let silence = self.server.silence();
+        let first = scan::scan(&mut connection, tables, prefix, silence, &mut each);
+        match self.server.block_on(first) {
             // The connection had been lost before.
             Err(error) if error.is_loss() && !begun.get() => {
                 connection = self.server.connect()?;
-                let again = scan::scan(&mut connection, tables, prefix, &mut each);
-                pollster::block_on(again).map_err(|error| self.failed(Sql(error)))?;
+                let again = scan::scan(&mut connection, tables, prefix, silence, &mut each);
+                let again = self.server.block_on(again);
+                again.map_err(|error| self.failed(error))?;
             }
             result => result.map_err(|error| self.failed(error))?,
         }
         self.give_back(connection);
         Ok(())
+    }
+}
+
+/// Without what it holds, which is secret.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.place()).finish()
     }
 }
 

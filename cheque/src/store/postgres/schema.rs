@@ -26,6 +26,9 @@ const LOCK: i64 = 0x6368_6571_7565;
 /// Makes the tables, or brings them to the newest format. Refuses those of newer and of other programs.
 pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Trouble> {
     let transaction = client.transaction().await?;
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0")
+        .await?;
     // Workers that start together do it one after the other.
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
@@ -59,8 +62,24 @@ pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Tro
 pub(super) async fn check(client: &Client, place: &Path) -> Result<(), Trouble> {
     match format(client, place).await? {
         FORMAT => Ok(()),
-        _ => Err(foreign(place)),
+        found => Err(Trouble::Store(StoreError::Older {
+            path: place.to_path_buf(),
+            found,
+            known: FORMAT,
+        })),
     }
+}
+
+/// Refuses a database without any of the tables.
+pub(super) async fn find(client: &Client, place: &Path) -> Result<(), Trouble> {
+    let there =
+        "SELECT coalesce(to_regclass('cheque_store'), to_regclass('cheque_rows')) IS NOT NULL";
+    if client.query_one(there, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    Err(Trouble::Store(StoreError::Absent {
+        path: place.to_path_buf(),
+    }))
 }
 
 /// The format of the tables that are there.

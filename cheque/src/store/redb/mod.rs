@@ -13,7 +13,7 @@ use ::redb::{
     backends::FileBackend,
 };
 use std::{
-    io,
+    fmt, io,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,7 +36,6 @@ const fn rows(table: Table) -> Rows {
 /// A [`Store`] in one file, for one process at a time. Each write is on disk before it returns, in one transaction with
 /// those of other threads that came at the same time; a process killed at any moment leaves the file as of its last
 /// write.
-#[derive(Debug)]
 pub struct Redb {
     database: Database,
     path: PathBuf,
@@ -206,6 +205,13 @@ impl Redb {
             }
         }
         Ok(())
+    }
+}
+
+/// Without what it holds, which is secret.
+impl fmt::Debug for Redb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Redb").field(&self.path).finish()
     }
 }
 

@@ -3,10 +3,14 @@
 mod add_balance;
 mod clients;
 mod info;
+mod notify;
 mod operator;
 mod priority;
+mod selection;
+mod set_bias;
 mod set_defaults;
 mod set_params;
+mod set_tags;
 mod show;
 mod watch;
 
@@ -29,7 +33,10 @@ enum MarketCommand {
     Priority(priority::PriorityArgs),
     AddBalance(add_balance::AddBalanceArgs),
     SetParams(set_params::SetParamsArgs),
+    SetTags(set_tags::SetTagsArgs),
     SetDefaults(set_defaults::SetDefaultsArgs),
+    SetBias(set_bias::SetBiasArgs),
+    Notify(notify::NotifyArgs),
     Watch(watch::WatchArgs),
 }
 
@@ -46,7 +53,10 @@ impl MarketArgs {
             MarketCommand::Priority(args) => args.run(out).await,
             MarketCommand::AddBalance(args) => args.run(out).await,
             MarketCommand::SetParams(args) => args.run(out).await,
+            MarketCommand::SetTags(args) => args.run(out).await,
             MarketCommand::SetDefaults(args) => args.run(out).await,
+            MarketCommand::SetBias(args) => args.run(out).await,
+            MarketCommand::Notify(args) => args.run(out).await,
             MarketCommand::Watch(args) => args.run(out).await,
         }
     }

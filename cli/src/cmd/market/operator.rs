@@ -12,9 +12,13 @@ use jsonrpsee::{
     },
     ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::exit::{Exit, Failure};
+use super::selection::Selection;
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+};
 
 /// Where the market's operator is answered.
 #[derive(Args, Clone, Debug)]
@@ -71,6 +75,13 @@ impl Operator {
     pub(super) async fn call(&self, method: &str, arguments: &[Value]) -> Result<Value> {
         let called = self.0.request(method, params(arguments)?).await;
         called.map_err(failed)
+    }
+
+    /// Sets parameters of clients, all or none, and says so.
+    pub(super) async fn set(&self, clients: &Selection, params: Value, out: &Output) -> Result<()> {
+        let arguments = clients.with(params);
+        self.call("les_setClientParams", &arguments).await?;
+        out.result(&json!({ "set": arguments[2] }), || "set".to_owned())
     }
 
     pub(super) async fn subscribe(&self, arguments: &[Value]) -> Result<Subscription<Value>> {

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::output::Output;
 
-/// Set the prices of clients that connect from now on
+/// Set the prices of clients that connect from now on: all that are named, or nothing
+///
+/// They are stored, and those that are not named stay as they are. Connected clients keep theirs.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market set-defaults pricing/timeFactor=5 pricing/negative/timeFactor=9

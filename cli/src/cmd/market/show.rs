@@ -42,6 +42,7 @@ pub(super) fn clients(infos: &Value) -> String {
                 "capacity",
                 "pricing/balance",
                 "pricing/negBalance",
+                "pricing/totalAmount",
                 "userTags",
             ];
             let mut row = vec![id.clone()];
@@ -49,7 +50,15 @@ pub(super) fn clients(infos: &Value) -> String {
             row
         })
         .collect();
-    let head = ["client", "connected", "capacity", "tokens", "owes", "tags"];
+    let head = [
+        "client",
+        "connected",
+        "capacity",
+        "tokens",
+        "owes",
+        "charged",
+        "tags",
+    ];
     table(&head, &rows)
 }
 

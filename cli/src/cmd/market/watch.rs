@@ -8,6 +8,9 @@ use super::operator::OperatorOpts;
 use crate::output::Output;
 
 /// Print what happens to clients and to the total capacity, until Ctrl-C
+///
+/// Of clients: connect, disconnect, updateCapacity, and priceUpdate, which is a change of balance or prices by you or a
+/// notice of `cheque market notify`. A smaller total capacity is told of a second before clients have to give way.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market watch
@@ -47,7 +50,10 @@ fn line(event: &Value) -> String {
         event["totalConnectedCapacity"], event["totalCapacity"], event["priorityConnectedCapacity"]
     );
     match (event["clientEvent"].as_str(), event["clientId"].as_str()) {
-        (Some(kind), Some(id)) => format!("{id}  {kind}  ({totals})"),
+        (Some(kind), Some(id)) => {
+            let charged = &event["clientInfo"]["pricing/totalAmount"];
+            format!("{id}  {kind}  charged {charged}  ({totals})")
+        }
         _ => format!("total capacity  ({totals})"),
     }
 }

@@ -138,7 +138,7 @@ fn what_happened_is_told_again_if_the_store_fails_before() {
     tracker.connect(id(1), HOME, 0).unwrap();
     tracker.add_balance(&id(1), 300_000_000_000, 0).unwrap();
     tracker.poll(0).unwrap();
-    *store.broken.lock().unwrap() = true;
+    store.fail(true);
     let now = 300 * SECOND;
     tracker.poll(now).unwrap_err();
     assert_eq!(tracker.next_event(), 0, "there is something to be told");

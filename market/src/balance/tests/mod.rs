@@ -1,19 +1,17 @@
 mod charges;
 mod events;
 mod listing;
+mod notices;
 mod operations;
 mod properties;
 mod restarts;
 
 use super::*;
 use crate::{
-    store::{Batch, Memory, Store, StoreError, Visit},
+    store::{Batch, Failing, Memory, Store},
     value::ExpirationRate,
 };
-use std::{
-    num::NonZeroU64,
-    sync::{Arc, Mutex},
-};
+use std::{num::NonZeroU64, sync::Arc};
 
 pub(super) type Id = [u8; 32];
 pub(super) type Tracker = BalanceTracker<Id, Arc<Memory>>;
@@ -80,28 +78,4 @@ pub(super) fn looked_up(tracker: &mut Tracker, n: u8, now: u64) -> (u64, u64) {
     });
     let Balances { positive, negative } = found.unwrap();
     (positive, negative)
-}
-
-/// A store whose writes fail while it is told so.
-#[derive(Debug, Default)]
-pub(super) struct Failing {
-    inner: Memory,
-    broken: Mutex<bool>,
-}
-
-impl Store for Failing {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
-        self.inner.scan(prefix, from, each)
-    }
-
-    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        if *self.broken.lock().unwrap() {
-            return Err(StoreError::new("disk full"));
-        }
-        self.inner.write(batch)
-    }
 }

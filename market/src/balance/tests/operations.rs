@@ -105,13 +105,13 @@ fn a_failed_operation_changes_nothing() {
             balance.add(i64::MAX)
         });
         assert!(matches!(refused, Err(ChangeBalanceError::Overflow { .. })));
-        *store.broken.lock().unwrap() = true;
+        store.fail(true);
         let failed = tracker.add_balance(&id(n), 1_000_000, 0).unwrap_err();
         assert_eq!(failed.to_string(), "the store failed: disk full");
-        *store.broken.lock().unwrap() = false;
+        store.fail(false);
         assert_eq!(tracker.add_balance(&id(n), -1, 0).unwrap().old, 5_000_000);
     }
-    *store.broken.lock().unwrap() = true;
+    store.fail(true);
     let failed = tracker.disconnect(&id(1), 0);
     assert!(matches!(failed, Err(DisconnectError::Store(_))));
     assert_eq!(tracker.balances(&id(1), 0).unwrap().positive, 4_999_999);

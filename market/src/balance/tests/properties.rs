@@ -87,4 +87,55 @@ proptest! {
         prop_assert!(found <= estimate(capacity, future_ns, bias_ns / 2));
         prop_assert!(found <= estimate(capacity.div_ceil(2), future_ns, bias_ns));
     }
+
+    /// Whatever was added and is gone was charged, and so was what is owed; nothing else was.
+    #[test]
+    fn what_was_charged_is_what_the_balances_have_lost(
+        prices in prices(),
+        capacity in 0u64..10_000_000,
+        steps in proptest::collection::vec(
+            (0u64..10_000_000_000, 0u64..10_000_000_000, -(1i64 << 36)..1i64 << 36), 1..30,
+        ),
+    ) {
+        let mut tracker = connected(prices);
+        tracker.set_capacity(&id(1), capacity, 0).unwrap();
+        let (mut now, mut added) = (0, 0);
+        for (time, cost, amount) in steps {
+            now += time;
+            tracker.request_served(&id(1), cost, now).unwrap();
+            let Added { old, new } = tracker.add_balance(&id(1), amount, now).unwrap();
+            added += i128::from(new) - i128::from(old);
+            let (positive, negative) = balances(&tracker, 1, now);
+            let charged = tracker.charged(&id(1), now).unwrap().total;
+            let lost = added - i128::from(positive) + i128::from(negative);
+            prop_assert_eq!(i128::from(charged), lost);
+        }
+    }
+
+    #[test]
+    fn a_notice_comes_at_the_moment_when_so_much_was_charged(
+        prices in prices(),
+        tokens in 0u64..1 << 36,
+        capacity in 0u64..10_000_000,
+        every in 1u64..1 << 34,
+    ) {
+        let mut tracker = connected(prices);
+        set(&mut tracker, 1, tokens, 0, 0);
+        tracker.set_capacity(&id(1), capacity, 0).unwrap();
+        let notice = NonZeroU64::new(every).map(Notice::Every);
+        tracker.set_notices([&id(1)], notice, Batch::new(), 0).unwrap();
+        let mut due = every;
+        for _ in 0..40 {
+            let now = tracker.next_event();
+            let before = tracker.charged(&id(1), now.saturating_sub(2)).unwrap().total;
+            let after = tracker.charged(&id(1), now).unwrap().total;
+            if tracker.poll(now).unwrap().contains(&BalanceEvent::Noticed(id(1))) {
+                // The two charges before it are each rounded up to the nanosecond.
+                prop_assert!(after >= due && before < due, "{} {} {}", before, due, after);
+                due = after - (after - due) % every + every;
+            } else {
+                prop_assert!(after < due, "{} {}", after, due);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 #[cfg(feature = "cheque")]
 mod cheque;
+mod plugged;
 
 use super::*;
 use crate::{
@@ -162,36 +163,4 @@ fn a_credit_that_fails_keeps_nothing_of_the_transfer() {
     );
     let key = stored_key(PREFIX, &receiver().offer(), &transfer().proof());
     assert_eq!(store.get(&key).unwrap(), None);
-}
-
-#[test]
-fn a_handshake_names_both_sides_of_what_differs() {
-    let bank = |byte| Some(Address::repeat_byte(byte));
-    let offer = |bank| Offer {
-        identity: "cheque/1".into(),
-        chain_id: 1,
-        bank,
-        token: TOKEN,
-    };
-    let mut modules = Receivers::new();
-    assert_eq!(modules.register(offer(bank(1)), "cheques"), None);
-    assert_eq!(modules.agree(&offer(bank(1))), Ok(&"cheques"));
-    let (ours, theirs) = (bank(1), bank(2));
-    let other_bank = Err(HandshakeError::Bank { ours, theirs });
-    assert_eq!(modules.agree(&offer(bank(2))), other_bank);
-    let mut other = offer(bank(1));
-    other.chain_id = 10;
-    let (ours, theirs) = (1, 10);
-    let other_chain = Err(HandshakeError::Chain { ours, theirs });
-    assert_eq!(modules.agree(&other), other_chain);
-    other = offer(bank(1));
-    other.token = PAYEE;
-    let (ours, theirs) = (TOKEN, PAYEE);
-    let other_token = Err(HandshakeError::Token { ours, theirs });
-    assert_eq!(modules.agree(&other), other_token);
-    let unknown = Err(HandshakeError::Module {
-        ours: vec!["cheque/1".into()],
-        theirs: "transfer/1".into(),
-    });
-    assert_eq!(modules.agree(&receiver().offer()), unknown);
 }

@@ -54,6 +54,7 @@ fn poll(pool: &mut Pool, now: u64) -> Vec<String> {
             format!("{}: {} -> {}", change.id[0], change.old, change.new)
         }
         PoolEvent::Disconnect(id) => format!("{}: disconnect", id[0]),
+        PoolEvent::Noticed(id) => format!("{}: noticed", id[0]),
     });
     shown.collect()
 }
@@ -240,4 +241,80 @@ fn who_waits_is_let_in_when_who_is_behind_has_fallen_far_enough() {
     let told = run(&mut pool, 700 * SECOND);
     let expected = ["1: 190 -> 0", "2: 0 -> 100"].map(|event| (600, event.to_string()));
     assert_eq!(told, expected);
+}
+
+#[test]
+fn capacities_are_planned_for_all_or_for_nobody() {
+    let mut pool = pool(9, 1_000);
+    for n in 1..=3 {
+        connect(&mut pool, n, 0);
+    }
+    give(&mut pool, 1, 1_000, 0);
+    poll(&mut pool, 0);
+    let refused = pool
+        .plan(0)
+        .with_capacities(&[id(1), id(2), id(9)].into(), 300, 0);
+    let without_tokens = SetCapacityError::NoPriority {
+        requested: 300,
+        min_capacity: 100,
+    };
+    let expected = [
+        (id(2), without_tokens),
+        (id(9), SetCapacityError::NotConnected),
+    ];
+    assert_eq!(refused.unwrap_err(), expected);
+    let planned = pool.plan(0).with_capacities(&[id(1)].into(), 300, 0);
+    drop(planned.unwrap());
+    assert_eq!(pool.pool().capacity(&id(1)), Some(100));
+    assert!(poll(&mut pool, 0).is_empty());
+    let planned = pool.plan(0).with_capacities(&[id(1)].into(), 300, 0);
+    planned.unwrap().make();
+    assert_eq!(pool.pool().capacity(&id(1)), Some(300));
+    assert_eq!(poll(&mut pool, 0), ["1: 100 -> 300"]);
+}
+
+#[test]
+fn who_gives_up_capacity_in_a_plan_makes_room_for_the_others() {
+    let mut pool = pool(9, 1_000);
+    for n in [1, 2] {
+        connect(&mut pool, n, 0);
+        give(&mut pool, n, 1_000, 0);
+    }
+    pool.set_capacity(&id(2), 900, 0, 0).unwrap();
+    poll(&mut pool, 0);
+    let planned = pool.plan(0).with_capacities(&[id(1), id(2)].into(), 500, 0);
+    planned.unwrap().make();
+    assert_eq!(poll(&mut pool, 0), ["1: 100 -> 500", "2: 900 -> 500"]);
+}
+
+#[test]
+fn who_would_be_displaced_by_others_of_its_plan_is_refused_and_nobody_changed() {
+    let mut pool = pool(9, 1_000);
+    for n in [1, 2] {
+        connect(&mut pool, n, 0);
+        give(&mut pool, n, if n == 1 { 100 } else { 1_000 }, 0);
+    }
+    poll(&mut pool, 0);
+    assert!(
+        pool.plan(0)
+            .with_capacities(&[id(1)].into(), 600, 0)
+            .is_ok()
+    );
+    let refused = pool.plan(0).with_capacities(&[id(1), id(2)].into(), 600, 0);
+    let refused = refused.unwrap_err();
+    let [
+        (
+            who,
+            SetCapacityError::PriorityTooLow {
+                requested: 600,
+                available,
+            },
+        ),
+    ] = &refused[..]
+    else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((who, *available <= 400), (&id(1), true));
+    assert_eq!(pool.pool().total_capacity(), 200);
+    assert!(poll(&mut pool, 0).is_empty());
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::http::request;
+use super::http::request;
 
 /// Where a service answers now. It changes when it is started again.
 #[derive(Clone, Default)]
@@ -73,7 +73,11 @@ impl Service {
     fn kill(&mut self) {
         if let Some((mut child, _)) = self.running.take() {
             // It must not have ended by itself.
-            assert!(child.try_wait().expect("a child").is_none(), "{}", self.log());
+            assert!(
+                child.try_wait().expect("a child").is_none(),
+                "{}",
+                self.log()
+            );
             child.kill().expect("it can be killed");
             child.wait().expect("it has ended");
         }

@@ -11,8 +11,19 @@ use serde_json::Value;
 /// Longer than any request takes on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Status and body of an answer. An error means that nobody knows whether the request was done.
+/// Asks without a token.
 pub(crate) fn request(
+    url: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> io::Result<(u16, Value)> {
+    request_as("", url, method, path, body)
+}
+
+/// Status and body of an answer, which is null if it is no JSON. An error means that nobody knows whether the request was done.
+pub(crate) fn request_as(
+    token: &str,
     url: &str,
     method: &str,
     path: &str,
@@ -24,8 +35,8 @@ pub(crate) fn request(
     let body = body.map(ToString::to_string).unwrap_or_default();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();
@@ -37,5 +48,11 @@ pub(crate) fn request(
 fn parsed(answer: &str) -> Option<(u16, Value)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, serde_json::from_str(body).ok()?))
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    if length.is_none_or(|length| length.parse() != Ok(body.len())) {
+        return None;
+    }
+    Some((status, serde_json::from_str(body).unwrap_or_default()))
 }

@@ -1,0 +1,77 @@
+//! Transactions of an application that must happen once.
+
+use super::{Call, OnceError, Sender, Sent, StoredError, outbox, stored::Stored};
+use crate::store::Store;
+use std::{fmt, sync::Arc};
+
+/// Sends transactions of one account, each once for its purpose, whatever is killed when: the signed transaction is on
+/// disk before it is sent.
+///
+/// A purpose is any bytes that the application does not use twice; payers and payees, which send for purposes of their
+/// own, may share the store.
+#[derive(Clone)]
+pub struct Once {
+    sender: Sender,
+    stored: Stored,
+}
+
+impl Once {
+    /// Sends with `sender`, and keeps what it sends in `store`.
+    pub fn new(sender: Sender, store: Arc<dyn Store>) -> Self {
+        Self {
+            sender,
+            stored: Stored::new(store),
+        }
+    }
+
+    /// The wallet.
+    pub const fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// Sends `call` for a purpose, unless something was sent for it before; waits for it, and replaces it by one with a
+    /// higher fee if it takes long. It stays known until it is [forgotten](Self::forget): repeating this gives the same
+    /// transaction.
+    ///
+    /// # Errors
+    ///
+    /// After [`ChainError::NotMined`](super::ChainError::NotMined) it may still be mined. One that was mined and has
+    /// failed, or that another transaction of the account took the place of, is forgotten.
+    pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<Sent, OnceError> {
+        let head = outbox::head(&self.sender).await?;
+        let key = key(purpose);
+        outbox::send_kept(&self.sender, &self.stored, &key, call, head).await
+    }
+
+    /// Goes on with what was sent for a purpose. `None`: nothing was, or it is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Like [`Once::send`].
+    pub async fn resume(&self, purpose: &[u8]) -> Result<Option<Sent>, OnceError> {
+        let head = outbox::head(&self.sender).await?;
+        let key = key(purpose);
+        outbox::resume_kept(&self.sender, &self.stored, &key, head).await
+    }
+
+    /// Forgets what was sent for a purpose. Sending for it again is then another transaction.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    pub async fn forget(&self, purpose: &[u8]) -> Result<(), StoredError> {
+        outbox::done(&self.stored, &key(purpose)).await
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once")
+            .field("account", &self.sender.address())
+            .finish_non_exhaustive()
+    }
+}
+
+fn key(purpose: &[u8]) -> Vec<u8> {
+    [b"host", purpose].concat()
+}

@@ -1,0 +1,206 @@
+//! Several nodes of one chain.
+
+use crate::cast::{Cast, opened, poll};
+use crate::node::{World, coins};
+use crate::proxy::{Fault, Proxy};
+use alloy::providers::DynProvider;
+use cheque::chain::{
+    Call, ChainError, Payee, Payer, PayerError, Reader, Sender, connect_all, connect_within,
+};
+use serde_json::json;
+use std::time::Duration;
+
+async fn proxies(world: &World) -> (Proxy, Proxy) {
+    let node = &world.node.provider;
+    (Proxy::start(node).await, Proxy::start(node).await)
+}
+
+async fn connected(proxies: [&Proxy; 2]) -> Result<DynProvider, ChainError> {
+    let urls = proxies.map(|proxy| &proxy.url);
+    connect_within(&urls, Duration::from_millis(300)).await
+}
+
+async fn reader(world: &World, proxies: [&Proxy; 2]) -> Reader {
+    let provider = connected(proxies).await.unwrap();
+    let reader = Reader::open(provider, world.reader.bank().address());
+    reader.await.unwrap()
+}
+
+fn players(cast: &Cast, reader: &Reader) -> (Payer, Payee) {
+    let payer = Payer::new(reader.clone(), cast.store.clone())
+        .with_sender(cast.payer.sender.clone())
+        .with_key(cast.payer.key.clone());
+    let policy = crate::node::policy(reader, cast.payees[0].address);
+    let payee = Payee::new(reader.clone(), policy, crate::cast::memory());
+    (payer, payee)
+}
+
+/// Both at once know nothing of the chain but what they ask now.
+async fn pays(cast: &Cast, reader: &Reader, id: cheque::DepositId) {
+    let (payer, payee) = players(cast, reader);
+    let account = payee.policy().payee;
+    let payment = payer.write_cheque(id, account, coins(1)).await.unwrap();
+    assert!(payment.proof.is_some());
+    let proof = payer.opening(id, account).await.unwrap().unwrap();
+    let accepted = payee.receive_payment(None, &proof).await.unwrap();
+    assert_eq!(accepted.total, payment.spent);
+}
+
+#[tokio::test]
+async fn one_node_answers_until_it_fails_and_then_the_next_one_does() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let id = opened(world, &cast.players().0, &cast.request(90)).await.id;
+    let (first, second) = proxies(world).await;
+    let reader = reader(world, [&first, &second]).await;
+    let (mut active, mut spare) = (first, second);
+    for fault in [
+        Fault::Silence,
+        Fault::Status(503),
+        Fault::Status(429),
+        Fault::Garbage,
+        Fault::Cut,
+        Fault::Refusal(-32_005, "daily limit"),
+        Fault::Refusal(-32_603, "internal error"),
+    ] {
+        let unused = spare.requests();
+        pays(&cast, &reader, id).await;
+        assert_eq!(spare.requests(), unused, "as long as the other one works");
+        active.fail("", fault.clone());
+        if matches!(fault, Fault::Refusal(-32_603, _)) {
+            // It has answered, so this look is over.
+            let (payer, _) = players(&cast, &reader);
+            payer.poll().await.unwrap_err();
+        }
+        pays(&cast, &reader, id).await;
+        assert!(
+            spare.asked("eth_chainId") > 0,
+            "it was asked for its chain first"
+        );
+        active.heal();
+        let tries = active.requests();
+        pays(&cast, &reader, id).await;
+        assert_eq!(active.requests(), tries, "the other one stays");
+        (active, spare) = (spare, active);
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_loses_its_node_fails_and_is_not_finished_by_another_one() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    opened(world, &cast.players().0, &cast.request(60)).await;
+    let (first, second) = proxies(world).await;
+    let reader = reader(world, [&first, &second]).await;
+    let (payer, payee) = players(&cast, &reader);
+    for method in ["eth_call", "eth_chainId"] {
+        let unused = second.requests();
+        first.fail(method, Fault::Status(500));
+        let failed = payer.poll().await.unwrap_err();
+        assert!(matches!(failed, PayerError::Chain(_)), "{failed}");
+        assert_eq!(second.requests(), unused);
+        poll(&payer).await;
+        assert!(second.requests() > unused);
+        first.heal();
+        // Back to the first one.
+        second.fail("", Fault::Cut);
+        payee.poll().await.unwrap();
+        second.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_head_cannot_be_true_is_left() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    opened(world, &cast.players().0, &cast.request(60)).await;
+    world.node.mine(20).await;
+    let (first, second) = proxies(world).await;
+    let mut profile = *world.reader.profile();
+    profile.stale_after = Some(3_600);
+    let reader = reader(world, [&first, &second]).await.with_profile(profile);
+    let (payer, _) = players(&cast, &reader);
+    poll(&payer).await;
+    first.fail("eth_getBlockByNumber", Fault::Behind(10));
+    payer.poll().await.unwrap_err();
+    poll(&payer).await;
+    poll(&payer).await;
+    assert!(second.requests() > 0);
+}
+
+#[tokio::test]
+async fn a_dead_node_does_not_matter_where_another_one_lives() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (first, second) = proxies(world).await;
+    first.fail("", Fault::Silence);
+    let provider = connected([&first, &second]).await.unwrap();
+    let bank = world.reader.bank().address();
+    Reader::open(provider, bank).await.unwrap();
+    second.fail("", Fault::Status(502));
+    let none = connected([&first, &second]).await.unwrap_err();
+    assert!(matches!(none, ChainError::Rpc(_)), "{none}");
+    let none = connect_all::<String>(&[]).await.unwrap_err();
+    assert!(matches!(none, ChainError::NoNode), "{none}");
+    let wrong = connect_all(&[world.node.url.as_str(), "ftp://node"]).await;
+    assert!(matches!(wrong, Err(ChainError::Url { .. })));
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_refused_at_first_and_passed_over_later() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (first, second) = proxies(world).await;
+    second.fail("eth_chainId", Fault::Answer(json!("0x1")));
+    let refused = connected([&first, &second]).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "node 1 follows chain 31337 and node 2 chain 1: name nodes of one chain"
+    );
+    second.heal();
+    let reader = reader(world, [&first, &second]).await;
+    first.fail("", Fault::Cut);
+    second.fail("eth_chainId", Fault::Answer(json!("0x1")));
+    let unused = second.asked("eth_getBlockByNumber");
+    let refused = reader.head().await.unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("chain 1, and the others chain 31337"),
+        "{refused}"
+    );
+    assert_eq!(second.asked("eth_getBlockByNumber"), unused);
+    second.heal();
+    reader.head().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_goes_to_all_nodes_and_one_that_takes_it_is_enough() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (first, second) = proxies(world).await;
+    let provider = connected([&first, &second]).await.unwrap();
+    let party = &cast.payees[0];
+    let sender = |provider| Sender::new(provider, crate::lagging::wallet(11), 31_337);
+    let bank = world.reader.bank();
+    let fund = Call::fund(
+        bank,
+        alloy_primitives::Address::ZERO,
+        party.address,
+        coins(1),
+    );
+    let sending = sender(provider.clone());
+    sending.send(&fund).await.unwrap();
+    let told = |proxy: &Proxy| proxy.asked("eth_sendRawTransaction");
+    while told(&second) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told(&first), 1);
+    for (working, broken) in [(&first, &second), (&second, &first)] {
+        broken.fail("eth_sendRawTransaction", Fault::Status(500));
+        sending.send(&fund).await.unwrap();
+        broken.heal();
+        assert!(told(working) > 1);
+    }
+    assert_eq!(world.balance(party.address).await, coins(3).to_u256());
+}

@@ -1,0 +1,95 @@
+//! The payees: a host that receives for all of them, with one store.
+
+use crate::payer::{remove, rows};
+use alloy_primitives::{Address, Bytes, keccak256};
+use cheque::{
+    Amount, Bank, ChainProfile, DepositId, Meta, Policy, Proof, Rejection, SigningKey, View,
+    receive_payment,
+    store::{Memory, Store, Swap, Table, received_key},
+};
+use std::{collections::HashMap, ops::ControlFlow};
+
+pub(crate) struct Payees {
+    keys: HashMap<Address, SigningKey>,
+    /// In the order of their making.
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) policy: Policy,
+    bank: Bank,
+    store: Memory,
+}
+
+impl Payees {
+    pub(crate) fn new(number: usize, bank: Bank, profile: &ChainProfile) -> Self {
+        let key = |number: usize| {
+            let secret = keccak256(number.to_be_bytes());
+            SigningKey::from_bytes(&secret.0).unwrap()
+        };
+        let keys = (0..number).map(key).map(|key| (key.address(), key));
+        let keys: Vec<_> = keys.collect();
+        let addresses: Vec<_> = keys.iter().map(|(address, _)| *address).collect();
+        Self {
+            keys: keys.into_iter().collect(),
+            policy: Policy::new(addresses[0], bank, profile),
+            addresses,
+            bank,
+            store: Memory::new(),
+        }
+    }
+
+    /// Takes what has come over the wire for a payee: the new meta is in the store before it counts.
+    pub(crate) fn receive(
+        &mut self,
+        payee: Address,
+        wire: &[u8],
+        view: &View,
+    ) -> Result<Amount, Rejection> {
+        let proof = Proof::decode(wire).unwrap();
+        let key = received_key(self.bank.address(), proof.deposit_id(), payee);
+        let bytes = self.store.get(Table::Received, &key).unwrap();
+        let old = bytes
+            .as_deref()
+            .map(|bytes| Meta::from_bytes(bytes).unwrap());
+        self.policy.payee = payee;
+        let received = receive_payment(None, &proof, old.as_ref(), view, &self.policy)?;
+        let new = received.meta().to_bytes();
+        let swap = self
+            .store
+            .compare_and_set(Table::Received, &key, bytes.as_deref(), &new);
+        assert_eq!(swap.unwrap(), Swap::Done);
+        Ok(received.value())
+    }
+
+    /// What all payees hold of a deposit.
+    pub(crate) fn holdings(&self, id: DepositId) -> Vec<Meta> {
+        let mut metas = Vec::new();
+        self.store
+            .scan(Table::Received, &self.prefix(id), &mut |_, value| {
+                metas.push(Meta::from_bytes(value).unwrap());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        metas
+    }
+
+    /// A payee's consent that somebody else redeems the total it holds, paid to `to`.
+    pub(crate) fn consent(&self, meta: &Meta, to: Address) -> Bytes {
+        let digest = self
+            .bank
+            .consent_digest(meta.deposit_id(), meta.total(), to);
+        let signature = self.keys[&meta.payee()].sign(digest);
+        Bytes::copy_from_slice(signature.as_bytes())
+    }
+
+    /// Forgets a deposit that is over.
+    pub(crate) fn forget(&self, id: DepositId) {
+        remove(&self.store, Table::Received, &self.prefix(id));
+    }
+
+    pub(crate) fn kept(&self) -> usize {
+        rows(&self.store)
+    }
+
+    fn prefix(&self, id: DepositId) -> Vec<u8> {
+        [self.bank.address().as_slice(), id.0.as_slice()].concat()
+    }
+}

@@ -1,0 +1,207 @@
+//! What is remembered of a payee's metas is never more than a guess.
+
+use alloy_primitives::Address;
+use cheque::{
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
+    MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    store::{
+        Change, Memory, Metas, MetasError, Replaced, Store, StoreError, Swap, Table, Visit,
+        VisitAll, received_key,
+    },
+};
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+/// Counts reads, and fails where it is told to.
+#[derive(Default)]
+struct Watched {
+    inner: Memory,
+    reads: AtomicUsize,
+    fails: AtomicBool,
+}
+
+impl Store for Watched {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.get(table, key)
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let swap = self.inner.swap(changes);
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(StoreError::Unknown {
+                path: PathBuf::from("watched"),
+                cause: std::sync::Arc::new(std::io::Error::other("on purpose")),
+            });
+        }
+        swap
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.scan(table, prefix, each)
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.inner.scan_all(each)
+    }
+}
+
+/// The metas of one deposit after `count` payments of 1, the first one first.
+fn metas_of(lane: u64, count: usize) -> Vec<Meta> {
+    let key = SigningKey::from_bytes(&[7; 32]).unwrap();
+    let (bank, payee) = (
+        Bank::new(1, Address::repeat_byte(2)),
+        Address::repeat_byte(3),
+    );
+    let salt = MasterSalt::from_bytes([9; 32]);
+    let tree = AllowanceTree::build([(payee, Amount::new(1_000))], &salt).unwrap();
+    let deposit = Deposit {
+        payer: key.address(),
+        signer: key.address(),
+        token: Address::ZERO,
+        lane,
+        amount: 1_000,
+        minPayout: 1_000,
+        drawBlock: 2_000,
+        lastRedeemBlock: 2_000 + HISTORY_WINDOW,
+        root: tree.root(),
+    };
+    let id = bank.deposit_id(&deposit);
+    let view = View {
+        head: 1_000,
+        head_time: 0,
+        now: 0,
+        purse: Purse::Open(id).word(),
+        redeem_cost: Some(Amount::ZERO),
+        exposure: Amount::ZERO,
+    };
+    let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
+    let context = ChequeContext {
+        key: &key,
+        bank: &bank,
+        deposit: id,
+        payee,
+    };
+    let mut account = Account::new(Amount::new(1_000));
+    let mut metas: Vec<Meta> = Vec::new();
+    for _ in 0..count {
+        account = account.write_cheque(Amount::new(1), &context).unwrap();
+        let proof = Proof::Opening(Box::new(Opening {
+            bank,
+            deposit: deposit.clone(),
+            payee,
+            allowance: tree.proof(payee).unwrap(),
+            cheque: *account.newest().unwrap(),
+        }));
+        let received = receive_payment(None, &proof, metas.last(), &view, &policy).unwrap();
+        metas.push(received.meta().clone());
+    }
+    metas
+}
+
+fn key_of(meta: &Meta) -> MetaKey {
+    MetaKey {
+        bank: meta.bank().address(),
+        deposit: meta.deposit_id(),
+        payee: meta.payee(),
+    }
+}
+
+fn stored(store: &Memory, key: &MetaKey) -> Option<Meta> {
+    let key = received_key(key.bank, key.deposit, key.payee);
+    let bytes = store.get(Table::Received, &key).unwrap()?;
+    Some(Meta::from_bytes(&bytes).unwrap())
+}
+
+#[test]
+fn what_was_written_here_is_not_read_again() {
+    let (store, metas) = (Watched::default(), Metas::default());
+    let payments = metas_of(1, 3);
+    let key = key_of(&payments[0]);
+    assert!(metas.read(&store, &key).unwrap().is_none());
+    let mut held = None;
+    for meta in &payments {
+        let replaced = metas.replace(&store, &key, held.as_ref(), meta.clone());
+        assert_eq!(replaced.unwrap(), Replaced::Done);
+        held = metas.recent(&key);
+        assert_eq!(held.as_ref().unwrap().meta(), meta);
+    }
+    assert_eq!(stored(&store.inner, &key).as_ref(), payments.last());
+    assert_eq!(store.reads.into_inner(), 1);
+}
+
+#[test]
+fn an_outdated_meta_replaces_nothing_and_what_is_there_is_remembered() {
+    let (store, here, elsewhere) = (Memory::default(), Metas::default(), Metas::default());
+    let payments = metas_of(1, 3);
+    let key = key_of(&payments[0]);
+    let done = here.replace(&store, &key, None, payments[0].clone());
+    assert_eq!(done.unwrap(), Replaced::Done);
+    let other = elsewhere.read(&store, &key).unwrap();
+    let done = elsewhere.replace(&store, &key, other.as_ref(), payments[2].clone());
+    assert_eq!(done.unwrap(), Replaced::Done);
+
+    let outdated = here.recent(&key);
+    let refused = here.replace(&store, &key, outdated.as_ref(), payments[1].clone());
+    assert_eq!(refused.unwrap(), Replaced::Conflict);
+    assert_eq!(stored(&store, &key).as_ref(), Some(&payments[2]));
+    assert_eq!(here.recent(&key).unwrap().meta(), &payments[2]);
+}
+
+#[test]
+fn a_meta_that_was_removed_is_forgotten() {
+    let (store, metas) = (Memory::default(), Metas::default());
+    let payments = metas_of(1, 2);
+    let key = key_of(&payments[0]);
+    let done = metas.replace(&store, &key, None, payments[0].clone());
+    assert_eq!(done.unwrap(), Replaced::Done);
+    let remove = Change {
+        table: Table::Received,
+        key: &received_key(key.bank, key.deposit, key.payee),
+        old: Some(&payments[0].to_bytes()),
+        new: None,
+    };
+    assert_eq!(store.swap(&[remove]).unwrap(), Swap::Done);
+
+    let held = metas.recent(&key);
+    let refused = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    assert_eq!(refused.unwrap(), Replaced::Conflict);
+    assert!(metas.recent(&key).is_none());
+}
+
+#[test]
+fn after_a_write_of_unknown_outcome_the_store_is_asked() {
+    let (store, metas) = (Watched::default(), Metas::default());
+    let payments = metas_of(1, 2);
+    let key = key_of(&payments[0]);
+    let done = metas.replace(&store, &key, None, payments[0].clone());
+    assert_eq!(done.unwrap(), Replaced::Done);
+    store.fails.store(true, Ordering::Relaxed);
+    let held = metas.recent(&key);
+    let unknown = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    assert!(matches!(
+        unknown,
+        Err(MetasError::Store(StoreError::Unknown { .. }))
+    ));
+    assert!(metas.recent(&key).is_none());
+    let read = metas.read(&store, &key).unwrap();
+    assert_eq!(read.unwrap().meta(), &payments[1]);
+}
+
+#[test]
+fn no_more_metas_are_remembered_than_it_was_told() {
+    let store = Memory::default();
+    let metas = Metas::remembering(NonZeroUsize::new(2).unwrap());
+    let payments: Vec<_> = (1..=3).map(|lane| metas_of(lane, 1).remove(0)).collect();
+    for meta in &payments {
+        let done = metas.replace(&store, &key_of(meta), None, meta.clone());
+        assert_eq!(done.unwrap(), Replaced::Done);
+    }
+    let remembered = payments
+        .iter()
+        .map(|meta| metas.recent(&key_of(meta)).is_some());
+    assert_eq!(remembered.collect::<Vec<_>>(), [false, true, true]);
+}

@@ -1,0 +1,88 @@
+//! Taking cheques with a live view of the chain.
+
+use crate::payment::{
+    ChequeReceiver, ChequeRejection, Incoming, Judge, ModuleError, Offer, PaymentReceiver, Pending,
+    ReceiverModule,
+};
+use alloy_primitives::Address;
+use cheque::{
+    Meta, Proof,
+    chain::{Looked, Payee, ReceiveError},
+};
+
+/// The provider's end of payment by cheques: one bank, one token.
+///
+/// The host keeps the metas, each in the batch of the balance that it credits. If its store is a
+/// [`ChequeStore`](crate::store::ChequeStore) over the payee's own, [`Payee::settle`] redeems what they win.
+#[derive(Clone, Debug)]
+pub struct ChequeModule {
+    receiver: ChequeReceiver,
+    payee: Payee,
+}
+
+impl ChequeModule {
+    /// Takes what the payee's policy accepts in `token`. [`Payee::receive_payment`] is not to be called beside.
+    pub fn new(payee: Payee, token: Address) -> Self {
+        let (bank, policy) = (*payee.reader().bank(), payee.policy().clone());
+        Self {
+            receiver: ChequeReceiver::new(bank, token, policy),
+            payee,
+        }
+    }
+}
+
+impl ReceiverModule for ChequeModule {
+    fn offer(&self) -> Offer {
+        self.receiver.offer()
+    }
+
+    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        let key = self.receiver.meta_key(proof);
+        key.map_err(ModuleError::rejected)
+    }
+
+    fn look<'a>(
+        &'a self,
+        from: Address,
+        proof: &'a [u8],
+        old_meta: Option<&'a [u8]>,
+    ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>> {
+        Box::pin(async move {
+            let rejected = |rejection: ChequeRejection| ModuleError::rejected(rejection);
+            let decoded = Proof::decode(proof).map_err(|error| rejected(error.into()))?;
+            let old = old_meta.map(Meta::from_bytes).transpose();
+            let old = old.map_err(|error| rejected(error.into()))?;
+            let looked = self.payee.look_at(Some(from), &decoded, old.as_ref());
+            let looked = looked.await.map_err(|error| match error {
+                ReceiveError::Rejected(rejection) => rejected(rejection.into()),
+                other => ModuleError::unavailable(other),
+            })?;
+            let judge: Box<dyn Judge> = Box::new(ChequeJudge {
+                receiver: self.receiver.clone(),
+                looked,
+                from,
+                proof: proof.to_vec(),
+            });
+            Ok(judge)
+        })
+    }
+}
+
+struct ChequeJudge {
+    receiver: ChequeReceiver,
+    looked: Looked,
+    from: Address,
+    proof: Vec<u8>,
+}
+
+impl Judge for ChequeJudge {
+    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError> {
+        let view = self.looked.view();
+        let judged = self
+            .receiver
+            .receive_payment(self.from, &self.proof, old_meta, &view);
+        let incoming = judged.map_err(ModuleError::rejected)?;
+        self.looked.taken();
+        Ok(incoming)
+    }
+}

@@ -1,0 +1,194 @@
+//! Reading transfers from a node.
+
+use super::Erc20;
+use crate::payment::{
+    Incoming, Judge, ModuleError, Offer, PaymentReceiver, Pending, ReceiverModule, Transfer,
+    TransferReceiver, TransferTerms, TransferView,
+};
+use alloy::{
+    consensus::Transaction,
+    providers::{DynProvider, Provider},
+    rpc::types::{Log, TransactionReceipt},
+};
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolEvent;
+use cheque::chain::ChainError;
+
+/// Looks transfers up on one chain. Cheap to clone. It believes its node.
+#[derive(Clone, Debug)]
+pub struct TransferReader {
+    provider: DynProvider,
+    token: Address,
+}
+
+impl TransferReader {
+    /// Reads transfers of `token` (zero: the native coin) from the node, which has to follow the chain `chain_id`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::WrongChain`], or if the node cannot be asked.
+    pub async fn open(
+        provider: DynProvider,
+        chain_id: u64,
+        token: Address,
+    ) -> Result<Self, ChainError> {
+        let found = provider.get_chain_id().await?;
+        if found != chain_id {
+            return Err(ChainError::WrongChain {
+                expected: chain_id,
+                found,
+            });
+        }
+        Ok(Self { provider, token })
+    }
+
+    /// What the chain says now about a transfer: of a token, the `Transfer` event (EIP-20) at position `index` of the
+    /// transaction's logs; of the native coin, the value that the transaction itself carries, at `index` 0. Coin that
+    /// contracts pass on has no proof of this kind.
+    ///
+    /// There is no transfer if the transaction is not in the chain or has reverted, if it transfers something else at that
+    /// position, or 2^128 units and more. What a token's contract says it has transferred is believed: accept only tokens
+    /// that are known, and none that takes a fee on transfers.
+    ///
+    /// # Errors
+    ///
+    /// If the node cannot be asked.
+    pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
+        // First, so that a transfer is never taken for deeper than it is.
+        let head = self.provider.get_block_number().await?;
+        let none = TransferView {
+            head,
+            transfer: None,
+        };
+        let receipt = self.provider.get_transaction_receipt(transaction).await?;
+        let Some(receipt) = receipt.filter(TransactionReceipt::status) else {
+            return Ok(none);
+        };
+        let (Some(block), Some(hash)) = (receipt.block_number, receipt.block_hash) else {
+            return Ok(none);
+        };
+        // Some nodes still hand out receipts of blocks that were replaced.
+        let canonical = self.provider.get_block_by_number(block.into()).await?;
+        if canonical.is_none_or(|found| found.header.hash != hash) {
+            return Ok(none);
+        }
+        let moved = match self.token.is_zero() {
+            true => self.coin_moved(transaction, index).await?,
+            false => self.token_moved(&receipt, index),
+        };
+        let transfer = moved.map(|(from, to, amount)| Transfer {
+            transaction,
+            index,
+            from,
+            to,
+            token: self.token,
+            amount,
+            block,
+        });
+        Ok(TransferView { head, transfer })
+    }
+
+    async fn coin_moved(
+        &self,
+        transaction: B256,
+        index: u64,
+    ) -> Result<Option<(Address, Address, u128)>, ChainError> {
+        if index != 0 {
+            return Ok(None);
+        }
+        let found = self.provider.get_transaction_by_hash(transaction).await?;
+        Ok(found.and_then(|found| {
+            let amount = u128::try_from(found.value()).ok()?;
+            Some((found.inner.signer(), found.to()?, amount))
+        }))
+    }
+
+    fn token_moved(
+        &self,
+        receipt: &TransactionReceipt,
+        index: u64,
+    ) -> Option<(Address, Address, u128)> {
+        let log = receipt.logs().get(usize::try_from(index).ok()?)?;
+        transfer_of(log, self.token)
+    }
+}
+
+/// What a log says was transferred of a token.
+pub(super) fn transfer_of(log: &Log, token: Address) -> Option<(Address, Address, u128)> {
+    // Tokens that are not fungible have an event of the same signature, with one topic more.
+    if log.address() != token || log.topics().len() != 3 {
+        return None;
+    }
+    let event = Erc20::Transfer::decode_log_validate(&log.inner).ok()?;
+    let amount = u128::try_from(event.value).ok()?;
+    Some((event.from, event.to, amount))
+}
+
+/// The provider's end of payment by transfers.
+#[derive(Clone, Debug)]
+pub struct TransferModule {
+    receiver: TransferReceiver,
+    reader: TransferReader,
+}
+
+impl TransferModule {
+    /// Accepts transfers on these terms, as the node has them.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError::WrongChain`], or if the node cannot be asked.
+    pub async fn open(provider: DynProvider, terms: TransferTerms) -> Result<Self, ChainError> {
+        let reader = TransferReader::open(provider, terms.chain_id, terms.token).await?;
+        Ok(Self {
+            receiver: TransferReceiver::new(terms),
+            reader,
+        })
+    }
+}
+
+impl ReceiverModule for TransferModule {
+    fn offer(&self) -> Offer {
+        self.receiver.offer()
+    }
+
+    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        let key = self.receiver.meta_key(proof);
+        key.map_err(ModuleError::rejected)
+    }
+
+    fn look<'a>(
+        &'a self,
+        from: Address,
+        proof: &'a [u8],
+        _old_meta: Option<&'a [u8]>,
+    ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>> {
+        Box::pin(async move {
+            let (transaction, index) =
+                TransferReceiver::named(proof).map_err(ModuleError::rejected)?;
+            let view = self.reader.view(transaction, index).await;
+            let judge: Box<dyn Judge> = Box::new(TransferJudge {
+                receiver: self.receiver,
+                from,
+                proof: proof.to_vec(),
+                view: view.map_err(ModuleError::unavailable)?,
+            });
+            Ok(judge)
+        })
+    }
+}
+
+struct TransferJudge {
+    receiver: TransferReceiver,
+    from: Address,
+    proof: Vec<u8>,
+    view: TransferView,
+}
+
+impl Judge for TransferJudge {
+    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError> {
+        let judged = self
+            .receiver
+            .receive_payment(self.from, &self.proof, old_meta, &self.view);
+        judged.map_err(ModuleError::rejected)
+    }
+}

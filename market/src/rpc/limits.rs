@@ -1,0 +1,131 @@
+//! Capacity that is taken away a second after the operator has heard of it.
+
+use crate::pool::Limits;
+use std::collections::VecDeque;
+
+/// How late a decrease is: time to decide who shall give way.
+const LATE_NS: u64 = 1_000_000_000;
+
+/// The limits that were announced, and those in force, which follow at once if they rise and later if they fall.
+#[derive(Debug)]
+pub(super) struct Announced {
+    limits: Limits,
+    /// Capacities above the announced one, and until when each still counts: the later, the smaller.
+    lowered: VecDeque<(u64, u64)>,
+}
+
+impl Announced {
+    pub(super) const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            lowered: VecDeque::new(),
+        }
+    }
+
+    /// The announced capacity.
+    pub(super) const fn capacity(&self) -> u64 {
+        self.limits.capacity
+    }
+
+    /// Takes other limits. A number of places counts at once.
+    pub(super) fn announce(&mut self, limits: Limits, now_ns: u64) {
+        let before = std::mem::replace(&mut self.limits, limits).capacity;
+        self.lowered
+            .retain(|(_, capacity)| *capacity > limits.capacity);
+        if before > limits.capacity {
+            let until = now_ns.saturating_add(LATE_NS);
+            self.lowered.push_back((until, before));
+        }
+    }
+
+    /// What is in force from `now_ns` on.
+    pub(super) fn in_force(&mut self, now_ns: u64) -> Limits {
+        let over = self
+            .lowered
+            .iter()
+            .take_while(|(until, _)| *until <= now_ns);
+        let over = over.count();
+        self.lowered.drain(..over);
+        let capacity = self.lowered.front().map_or(0, |(_, capacity)| *capacity);
+        Limits {
+            capacity: capacity.max(self.limits.capacity),
+            ..self.limits
+        }
+    }
+
+    /// When less is in force.
+    pub(super) fn next_event(&self) -> u64 {
+        self.lowered.front().map_or(u64::MAX, |(until, _)| *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF: u64 = LATE_NS / 2;
+
+    /// Announces at the given times, and returns the capacity in force after each half of a second.
+    fn in_force(announced: &[(u64, u64)], halves: u64) -> Vec<u64> {
+        let limits = |capacity| Limits { count: 1, capacity };
+        let mut limit = Announced::new(limits(1_000));
+        let mut seen = Vec::new();
+        for half in 0..halves {
+            let at_once = announced.iter().filter(|(at, _)| *at == half);
+            at_once.for_each(|(_, capacity)| limit.announce(limits(*capacity), half * HALF));
+            seen.push(limit.in_force(half * HALF).capacity);
+        }
+        seen
+    }
+
+    #[test]
+    fn a_decrease_is_a_second_late_and_an_increase_is_not() {
+        assert_eq!(in_force(&[(0, 500)], 4), [1_000, 1_000, 500, 500]);
+        assert_eq!(in_force(&[(1, 2_000)], 3), [1_000, 2_000, 2_000]);
+    }
+
+    #[test]
+    fn each_of_several_decreases_is_a_second_late() {
+        let seen = in_force(&[(0, 500), (1, 400)], 5);
+        assert_eq!(seen, [1_000, 1_000, 500, 400, 400]);
+    }
+
+    #[test]
+    fn what_was_announced_for_less_than_the_new_limit_is_taken_back() {
+        let seen = in_force(&[(0, 500), (1, 700)], 4);
+        assert_eq!(seen, [1_000, 1_000, 700, 700]);
+        assert_eq!(in_force(&[(0, 500), (1, 1_000)], 4), [1_000; 4]);
+        let seen = in_force(&[(0, 500), (1, 1_500), (2, 600)], 6);
+        assert_eq!(seen, [1_000, 1_500, 1_500, 1_500, 600, 600]);
+    }
+
+    #[test]
+    fn the_next_event_is_when_less_is_in_force() {
+        let limits = |capacity| Limits { count: 1, capacity };
+        let mut limit = Announced::new(limits(9));
+        assert_eq!(limit.next_event(), u64::MAX);
+        limit.announce(limits(5), 7);
+        assert_eq!(limit.next_event(), LATE_NS + 7);
+        assert_eq!(limit.in_force(LATE_NS + 6).capacity, 9);
+        assert_eq!(limit.in_force(LATE_NS + 7).capacity, 5);
+        assert_eq!(limit.next_event(), u64::MAX);
+    }
+
+    #[test]
+    fn places_count_at_once() {
+        let mut limit = Announced::new(Limits {
+            count: 5,
+            capacity: 9,
+        });
+        let fewer = Limits {
+            count: 2,
+            capacity: 8,
+        };
+        limit.announce(fewer, 0);
+        let expected = Limits {
+            count: 2,
+            capacity: 9,
+        };
+        assert_eq!(limit.in_force(0), expected);
+    }
+}

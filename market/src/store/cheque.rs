@@ -1,0 +1,190 @@
+//! A market's rows in a store of the crate `cheque`.
+
+use super::{Batch, Store, StoreError, Visit};
+use crate::payment::CHEQUE_METAS;
+use cheque::store::{Change, Swap, Table};
+use std::{fmt, ops::ControlFlow, sync::Arc};
+
+/// A [`Store`] in a store of the crate `cheque`: one file or database for balances and cheques.
+///
+/// The metas of received cheques lie where a `cheque::chain::Payee` looks for what it can redeem
+/// ([`Table::Received`]), everything else in [`Table::Host`]. So a cheque, its balance and its redemption are one record
+/// each in one store, and what the store's engine promises (backups, several threads) holds for the market too.
+///
+/// One process at a time: balances are kept in memory. A scan that begins in the middle reads what is before it; one whose
+/// prefix covers the metas and other rows sees each of the two as of one moment.
+#[derive(Clone)]
+pub struct ChequeStore {
+    store: Arc<dyn cheque::store::Store>,
+    /// The prefix of metas.
+    metas: Vec<u8>,
+}
+
+/// Somebody else writes the market's rows.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("another process has changed the market's rows: only one may use them")]
+struct Shared;
+
+impl ChequeStore {
+    /// The rows of the market with this key prefix, which is the one given to its tracker and for its payments.
+    pub fn new(store: Arc<dyn cheque::store::Store>, prefix: &[u8]) -> Self {
+        Self {
+            store,
+            metas: [prefix, CHEQUE_METAS].concat(),
+        }
+    }
+
+    fn place<'k>(&self, key: &'k [u8]) -> (Table, &'k [u8]) {
+        match key.strip_prefix(self.metas.as_slice()) {
+            Some(meta) => (Table::Received, meta),
+            None => (Table::Host, key),
+        }
+    }
+
+    /// A part of a scan: the rows of a table, whose keys begin with `before` for the caller.
+    fn scan_table(
+        &self,
+        (table, prefix, before): (Table, &[u8], &[u8]),
+        first: &[u8],
+        each: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let mut flow = ControlFlow::Continue(());
+        let visit = &mut |key: &[u8], value: &[u8]| {
+            let key = [before, key].concat();
+            if key.as_slice() < first {
+                return ControlFlow::Continue(());
+            }
+            flow = each(&key, value);
+            flow
+        };
+        self.store
+            .scan(table, prefix, visit)
+            .map_err(StoreError::new)?;
+        Ok(flow)
+    }
+}
+
+impl Store for ChequeStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let (table, key) = self.place(key);
+        self.store.get(table, key).map_err(StoreError::new)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        let first = [prefix, from].concat();
+        if let Some(meta) = prefix.strip_prefix(self.metas.as_slice()) {
+            let part = (Table::Received, meta, self.metas.as_slice());
+            let _ended = self.scan_table(part, &first, each)?;
+            return Ok(());
+        }
+        let mut metas = self.metas.starts_with(prefix);
+        let mut failed = Ok(());
+        let with_metas = &mut |key: &[u8], value: &[u8]| {
+            if metas && key > self.metas.as_slice() {
+                metas = false;
+                let part = (Table::Received, [].as_slice(), self.metas.as_slice());
+                match self.scan_table(part, &first, each) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ended) => return ended,
+                    Err(error) => {
+                        failed = Err(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            each(key, value)
+        };
+        let ended = self.scan_table((Table::Host, prefix, &[]), &first, with_metas)?;
+        failed?;
+        if metas && ended.is_continue() {
+            let part = (Table::Received, [].as_slice(), self.metas.as_slice());
+            let _ended = self.scan_table(part, &first, each)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for (key, new) in batch.iter() {
+            let (table, key) = self.place(key);
+            let old = self.store.get(table, key).map_err(StoreError::new)?;
+            if old.as_deref() != new {
+                rows.push((table, key, old, new));
+            }
+        }
+        let changes = rows.iter().map(|(table, key, old, new)| Change {
+            table: *table,
+            key,
+            old: old.as_deref(),
+            new: *new,
+        });
+        let changes: Vec<_> = changes.collect();
+        match self.store.swap(&changes).map_err(StoreError::new)? {
+            Swap::Done => Ok(()),
+            Swap::Conflict { .. } => Err(StoreError::new(Shared)),
+        }
+    }
+}
+
+impl fmt::Debug for ChequeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChequeStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const META: &[u8] = b"m:pay:cheque/1:meta";
+
+    fn store() -> (Arc<cheque::store::Memory>, ChequeStore) {
+        let memory = Arc::new(cheque::store::Memory::new());
+        let store = ChequeStore::new(memory.clone(), b"m:");
+        let mut batch = Batch::new();
+        for key in [b"m:a".as_slice(), META, b"m:pay:cheque/1", b"m:z", b"n"] {
+            batch.put(key, [1]);
+        }
+        store.write(&batch).unwrap();
+        (memory, store)
+    }
+
+    fn keys(store: &ChequeStore, prefix: &[u8], from: &[u8], most: usize) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let visit = &mut |key: &[u8], _: &[u8]| {
+            found.push(key.to_vec());
+            match found.len() == most {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        store.scan(prefix, from, visit).unwrap();
+        found
+    }
+
+    #[test]
+    fn metas_lie_where_a_payee_looks_and_everything_else_beside() {
+        use ::cheque::store::Store as _;
+        let (memory, store) = store();
+        assert_eq!(memory.get(Table::Received, b"meta").unwrap(), Some(vec![1]));
+        assert_eq!(memory.get(Table::Host, META).unwrap(), None);
+        assert_eq!(Store::get(&store, META).unwrap(), Some(vec![1]));
+        let mut batch = Batch::new();
+        batch.delete(META);
+        batch.put(b"m:a", [2]);
+        Store::write(&store, &batch).unwrap();
+        assert_eq!(memory.get(Table::Received, b"meta").unwrap(), None);
+        assert_eq!(memory.get(Table::Host, b"m:a").unwrap(), Some(vec![2]));
+    }
+
+    #[test]
+    fn a_scan_goes_through_both_tables_in_the_order_of_keys() {
+        let (_, store) = store();
+        let all: [&[u8]; 5] = [b"m:a", b"m:pay:cheque/1", META, b"m:z", b"n"];
+        assert_eq!(keys(&store, b"", b"", 9), all);
+        assert_eq!(keys(&store, b"m:", b"b", 9), all[1..4]);
+        assert_eq!(keys(&store, b"m:", b"", 3), all[..3]);
+        assert_eq!(keys(&store, b"m:p", b"ay:cheque/1:n", 9).len(), 0);
+        assert_eq!(keys(&store, b"m:pay:cheque/1:", b"m", 9), all[2..3]);
+    }
+}

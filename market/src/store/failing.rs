@@ -1,0 +1,34 @@
+//! A store for tests.
+
+use super::{Batch, Memory, Store, StoreError, Visit};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A store whose writes fail while it is told so.
+#[derive(Debug, Default)]
+pub(crate) struct Failing {
+    inner: Memory,
+    broken: AtomicBool,
+}
+
+impl Failing {
+    pub(crate) fn fail(&self, broken: bool) {
+        self.broken.store(broken, Ordering::Relaxed);
+    }
+}
+
+impl Store for Failing {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.scan(prefix, from, each)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(StoreError::new("disk full"));
+        }
+        self.inner.write(batch)
+    }
+}

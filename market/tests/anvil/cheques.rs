@@ -1,0 +1,298 @@
+//! Paying by cheques from deposits that a composer divides.
+
+use crate::node::{COIN, Party, World};
+use alloy_primitives::Address;
+use cheque::{
+    Amount, DepositId, Proof,
+    chain::{DepositRequest, Draw, Payer, Rate, Sender},
+    store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll},
+};
+use cheque_market::{
+    compose::{Credit, Due, QuoteError},
+    payment::{
+        PaymentSender, SendError,
+        chain::{ChequeSender, ChequeSenderError, Followed, NextDeposit},
+    },
+};
+use std::{
+    num::{NonZeroU64, NonZeroU128},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+const KEY: &[u8] = b"composer";
+
+/// A store that makes a write and says that it has failed, when it is told to.
+#[derive(Default)]
+struct Unsure {
+    rows: Memory,
+    next_fails: AtomicBool,
+}
+
+impl Store for Unsure {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(table, key)
+    }
+
+    fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
+        let swapped = self.rows.swap(changes)?;
+        match self.next_fails.swap(false, Ordering::SeqCst) {
+            // Any error will do.
+            true => Err(StoreError::RepeatedKey { index: 0 }),
+            false => Ok(swapped),
+        }
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.rows.scan(table, prefix, each)
+    }
+
+    fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
+        self.rows.scan_all(each)
+    }
+}
+const NOW: u64 = 1_000;
+
+struct Scene {
+    world: World,
+    customer: Party,
+    payees: [Address; 3],
+    store: Arc<Unsure>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let world = World::new().await;
+        Self {
+            customer: world.party(1).await,
+            world,
+            payees: [11, 12, 13].map(Address::repeat_byte),
+            store: Arc::default(),
+        }
+    }
+
+    fn payer(&self, wallet: Sender) -> Payer {
+        let party = Party {
+            sender: wallet,
+            ..self.customer.clone()
+        };
+        self.world.payer(&party, self.store.clone())
+    }
+
+    /// The client's process, started again.
+    async fn sender(&self) -> ChequeSender {
+        self.sender_with(self.customer.sender.clone()).await
+    }
+
+    async fn sender_with(&self, wallet: Sender) -> ChequeSender {
+        let opened = ChequeSender::open(self.payer(wallet), Address::ZERO, Rate::NATIVE, KEY);
+        opened.await.unwrap()
+    }
+
+    fn next(&self) -> NextDeposit {
+        let mut request = DepositRequest::new(Vec::new(), self.customer.address, Draw::In(200));
+        request.min_payout = Some(Amount::ZERO);
+        NextDeposit {
+            size: NonZeroU128::new(3 * COIN).unwrap(),
+            threshold: NonZeroU64::new(3).unwrap(),
+            priors: self.payees.iter().map(|payee| (*payee, 1)).collect(),
+            request,
+        }
+    }
+
+    /// Composed, mined and confirmed.
+    async fn opened(&self, sender: &ChequeSender) -> DepositId {
+        let id = sender.compose(&self.next(), NOW).await.unwrap();
+        let _polled = sender.payer().poll().await.unwrap();
+        let followed = sender.follow(NOW).await.unwrap();
+        assert!(
+            matches!(followed, Followed::Opened(of, _) if of == id),
+            "{followed:?}"
+        );
+        id
+    }
+}
+
+/// What composer and payer's account say is the same.
+async fn agree(sender: &ChequeSender, id: DepositId, payee: Address) -> Credit {
+    let credit = sender.credit(payee).await.unwrap();
+    let (_, left) = sender
+        .payer()
+        .last_cheque(id, payee)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(credit.new_remain, left.get());
+    credit
+}
+
+#[tokio::test]
+async fn what_is_composed_is_opened_and_paid_from_across_restarts() {
+    let scene = Scene::new().await;
+    let sender = scene.sender().await;
+    assert_eq!(sender.due(NOW).await.unwrap(), Some(Due::First));
+    assert_eq!(sender.follow(NOW).await.unwrap(), Followed::Nothing);
+    let id = scene.opened(&sender).await;
+    assert_eq!(sender.due(NOW).await.unwrap(), None);
+    let deposit = sender.payer().deposit(id).await.unwrap().deposit;
+    assert_eq!(deposit.amount, 3 * COIN);
+    let payee = scene.payees[0];
+    let before = agree(&sender, id, payee).await;
+    assert_eq!(before.new_total, COIN);
+
+    let expected = sender.payment_cost(payee, COIN / 4).await.unwrap();
+    let paid = sender
+        .request_payment(payee, COIN / 4, COIN / 4)
+        .await
+        .unwrap();
+    assert_eq!((paid.amount, paid.cost), (COIN / 4, expected));
+    let (charged, fee) = sender.charged().await.unwrap();
+    assert_eq!(paid.cost - paid.amount, charged);
+    assert!(0 < charged && charged < fee);
+    let opening = Proof::decode(&paid.proofs[0]).unwrap();
+    assert!(matches!(opening, Proof::Opening(_)));
+    assert_eq!(agree(&sender, id, payee).await.new_remain, COIN * 3 / 4);
+    drop(sender);
+
+    let sender = scene.sender().await;
+    assert_eq!(sender.charged().await, Some((charged, fee)));
+    assert_eq!(agree(&sender, id, payee).await.new_remain, COIN * 3 / 4);
+    // The proof never left the process that was killed: the payee has it from this one.
+    let again = sender.proofs_again(payee).await.unwrap();
+    assert_eq!(again, paid.proofs);
+    assert!(
+        sender
+            .proofs_again(scene.payees[1])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let rest = sender.request_payment(payee, 1, u128::MAX).await.unwrap();
+    assert_eq!(rest.amount, COIN * 3 / 4);
+    let over = sender.request_payment(payee, 1, 1).await.unwrap_err();
+    let nothing = QuoteError::NotCovered { least: 1, left: 0 };
+    assert!(matches!(over, SendError::Quote(found) if found == nothing));
+}
+
+#[tokio::test]
+async fn a_deposit_is_opened_once_whenever_the_process_is_killed() {
+    let scene = Scene::new().await;
+    let node = &scene.world.node;
+    node.anvil("evm_setAutomine", [false]).await;
+    let wallet = scene.customer.sender.clone();
+    let killed = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
+    killed.compose(&scene.next(), NOW).await.unwrap_err();
+    drop(killed);
+
+    let sender = scene.sender().await;
+    let early = sender.compose(&scene.next(), NOW + 1).await.unwrap_err();
+    assert!(matches!(early, ChequeSenderError::Compose(_)), "{early}");
+    node.anvil("evm_setAutomine", [true]).await;
+    node.mine(1).await;
+    let _polled = sender.payer().poll().await.unwrap();
+    let Followed::Opened(id, changes) = sender.follow(NOW).await.unwrap() else {
+        panic!("it is confirmed");
+    };
+    assert_eq!(changes.granted.len(), 3);
+    assert_eq!(sender.payer().deposits().await.unwrap().len(), 1);
+    assert_eq!(sender.follow(NOW).await.unwrap(), Followed::Nothing);
+    let (_, fee) = sender.charged().await.unwrap();
+    assert!(fee > 0, "what it would cost was known before it was sent");
+    assert_eq!(agree(&sender, id, scene.payees[2]).await.new_total, COIN);
+}
+
+#[tokio::test]
+async fn payments_at_once_add_up_in_composer_and_account() {
+    let scene = Scene::new().await;
+    let sender = Arc::new(scene.sender().await);
+    let id = scene.opened(&sender).await;
+    let payee = scene.payees[0];
+    let tasks: Vec<_> = (0..12)
+        .map(|_| {
+            let sender = Arc::clone(&sender);
+            tokio::spawn(async move { sender.request_payment(payee, COIN / 8, COIN / 8).await })
+        })
+        .collect();
+    let mut paid = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(sent) => paid += sent.amount,
+            Err(error) => assert!(matches!(error, SendError::Quote(_)), "{error}"),
+        }
+    }
+    assert_eq!(paid, COIN);
+    assert_eq!(agree(&sender, id, payee).await.future, 4 * COIN);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_spent_of_an_allowance_is_not_the_composers_any_more() {
+    let scene = Scene::new().await;
+    let sender = scene.sender().await;
+    let id = scene.opened(&sender).await;
+    let payee = scene.payees[0];
+    let elsewhere = sender.payer().write_cheque(id, payee, Amount::new(COIN));
+    assert!(elsewhere.await.unwrap().proof.is_some());
+    let refused = sender.request_payment(payee, 1, 1).await.unwrap_err();
+    assert!(matches!(refused, SendError::Quote(_)), "{refused}");
+    assert_eq!(agree(&sender, id, payee).await.new_remain, 0);
+    let other = sender.request_payment(scene.payees[1], 1, 1).await;
+    assert_eq!(other.unwrap().amount, 1);
+}
+
+#[tokio::test]
+async fn a_payment_of_which_nobody_knows_whether_it_was_made_counts_once() {
+    let scene = Scene::new().await;
+    let sender = scene.sender().await;
+    let id = scene.opened(&sender).await;
+    let payee = scene.payees[0];
+    scene.store.next_fails.store(true, Ordering::SeqCst);
+    let lost = sender.request_payment(payee, 1, COIN / 4).await;
+    assert!(matches!(lost, Err(SendError::Module(_))));
+    // The cheques are cumulative: what was lost is in the next.
+    let paid = sender.request_payment(payee, 1, COIN / 4).await.unwrap();
+    assert_eq!(paid.amount, COIN / 4);
+    assert_eq!(agree(&sender, id, payee).await.new_remain, COIN / 2);
+    let again = sender.proofs_again(payee).await.unwrap();
+    let Proof::Opening(opening) = Proof::decode(&again[0]).unwrap() else {
+        panic!("it has the terms, which the payee never got");
+    };
+    assert_eq!(opening.cheque.spent.get(), COIN / 2);
+}
+
+#[tokio::test]
+async fn two_processes_at_one_composer_never_pay_the_same_twice() {
+    let scene = Scene::new().await;
+    let (one, other) = (scene.sender().await, scene.sender().await);
+    let id = scene.opened(&one).await;
+    let payee = scene.payees[0];
+    one.request_payment(payee, 1, COIN / 2).await.unwrap();
+    // It knows neither the deposit nor the payment.
+    let behind = other.compose(&scene.next(), NOW).await.unwrap_err();
+    assert!(matches!(behind, ChequeSenderError::Changed), "{behind}");
+    let rest = other.request_payment(payee, 1, COIN).await.unwrap();
+    assert_eq!(rest.amount, COIN / 2);
+    let nothing_left = one.request_payment(payee, 1, COIN).await.unwrap_err();
+    assert!(
+        matches!(nothing_left, SendError::Quote(_)),
+        "{nothing_left}"
+    );
+    assert_eq!(agree(&one, id, payee).await.new_remain, 0);
+    assert_eq!(one.payer().deposits().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn too_few_candidates_open_nothing_and_are_remembered() {
+    let scene = Scene::new().await;
+    let sender = scene.sender().await;
+    let mut next = scene.next();
+    next.threshold = NonZeroU64::new(4).unwrap();
+    let few = sender.compose(&next, NOW).await.unwrap_err();
+    assert!(matches!(few, ChequeSenderError::Compose(_)), "{few}");
+    assert!(sender.payer().deposits().await.unwrap().is_empty());
+    let sender = scene.sender().await;
+    assert_eq!(sender.due(NOW + 19).await.unwrap(), None);
+    assert_eq!(sender.due(NOW + 20).await.unwrap(), Some(Due::First));
+}

@@ -1,0 +1,314 @@
+//! A whole market: three clients with a deposit each, three providers, one draw.
+
+use crate::node::{COIN, Party, World};
+use crate::provider::{CAPACITY, LEAST, Provider};
+use alloy_primitives::{Address, U256};
+use cheque::{
+    Amount, Deposit, DepositId, Purse,
+    chain::{DepositRequest, DepositState, Draw, Rate},
+    store::Memory,
+};
+use cheque_market::{
+    compose::Due,
+    payment::{
+        HandshakeError, PaymentSender, Senders,
+        chain::{ChequeSender, Followed, NextDeposit},
+    },
+    pool::SetCapacityError,
+};
+use serde_json::json;
+use std::{
+    num::{NonZeroU64, NonZeroU128},
+    sync::Arc,
+};
+
+/// Of each client, for three providers.
+const DEPOSIT: u128 = 6 * COIN / 10;
+const ALLOWANCE: u128 = DEPOSIT / 3;
+/// The smallest payment; odd, so that nothing comes out even by luck.
+const PART: u128 = COIN / 61 + 1;
+const NOW: u64 = 1_000;
+
+struct Client {
+    address: Address,
+    sender: Arc<ChequeSender>,
+    senders: Senders,
+    deposit: DepositId,
+    terms: Deposit,
+}
+
+impl Client {
+    /// With a deposit that names all providers, confirmed.
+    async fn new(world: &World, party: &Party, providers: &[Provider], draw: u64) -> Self {
+        let payer = world.payer(party, Arc::new(Memory::new()));
+        let sender = ChequeSender::open(payer, Address::ZERO, Rate::NATIVE, b"composer").await;
+        let sender = Arc::new(sender.unwrap());
+        let mut senders = Senders::new();
+        senders.register(sender.clone());
+        let mut request = DepositRequest::new(Vec::new(), party.address, Draw::At(draw));
+        request.min_payout = Some(Amount::ZERO);
+        let next = NextDeposit {
+            size: NonZeroU128::new(DEPOSIT).unwrap(),
+            threshold: NonZeroU64::MIN,
+            priors: providers.iter().map(|to| (to.address, 1)).collect(),
+            request,
+        };
+        let deposit = sender.compose(&next, NOW).await.unwrap();
+        let _polled = sender.payer().poll().await.unwrap();
+        let followed = sender.follow(NOW).await.unwrap();
+        assert!(matches!(followed, Followed::Opened(of, _) if of == deposit));
+        let record = sender.payer().deposit(deposit).await.unwrap();
+        Self {
+            address: party.address,
+            sender,
+            senders,
+            deposit,
+            terms: record.deposit,
+        }
+    }
+
+    /// Pays a provider after the hand-shake, and returns what was credited.
+    async fn pay(&self, provider: &Provider, amount: u128) -> u128 {
+        let theirs = provider.receivers.offers().next().unwrap();
+        let module = self.senders.agree(theirs).unwrap();
+        let expected = module.payment_cost(provider.address, amount).await.unwrap();
+        let sent = module
+            .request_payment(provider.address, amount, amount)
+            .await
+            .unwrap();
+        assert_eq!((sent.amount, sent.cost), (amount, expected));
+        let mut credited = 0;
+        for proof in &sent.proofs {
+            let taken = provider.take(self.address, &module.offer(), proof).await;
+            credited += taken.unwrap().value;
+            let again = provider.take(self.address, &module.offer(), proof).await;
+            assert!(again.unwrap_err().0.contains("counted before"));
+        }
+        credited
+    }
+
+    async fn spent(&self, provider: &Provider) -> u128 {
+        let payer = self.sender.payer();
+        let cheque = payer.last_cheque(self.deposit, provider.address).await;
+        cheque.unwrap().unwrap().0.get()
+    }
+}
+
+/// What a provider is credited for what was spent in all: its chance times its payout, less the cost of redeeming that
+/// was fixed by the first payment. Without a least payout its chance is its allowance's share of the deposit.
+fn worth(spent: u128, redeem_cost: u128) -> u128 {
+    let payout = U256::from(spent) * U256::from(DEPOSIT) / U256::from(ALLOWANCE);
+    let net = payout.saturating_sub(U256::from(redeem_cost));
+    (net * U256::from(ALLOWANCE) / U256::from(DEPOSIT)).to()
+}
+
+#[tokio::test]
+async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_totals_balance() {
+    let world = World::new().await;
+    let bank = world.reader.bank().address();
+    let mut providers = Vec::new();
+    for number in [11, 12, 13] {
+        let party = world.party(number).await;
+        providers.push(Provider::new(&world, &party).await);
+    }
+    let draw = world.head().await + 60;
+    let mut clients = Vec::new();
+    for number in [1, 2, 3] {
+        let party = world.party(number).await;
+        clients.push(Client::new(&world, &party, &providers, draw).await);
+    }
+    let deposits = U256::from(3 * DEPOSIT);
+    assert_eq!(world.coin(bank).await, deposits);
+    banks_must_match(&clients[0], &providers[0]);
+
+    // Each client pays each provider twice, the second time without the deposit's terms.
+    let mut credited = vec![0; providers.len()];
+    for round in 1..=2 {
+        for (share, client) in (1..).zip(&clients) {
+            for (provider, credited) in providers.iter().zip(&mut credited) {
+                *credited += client.pay(provider, round * share * PART).await;
+            }
+        }
+    }
+    let (mut spent_in_all, mut credited_in_all) = (0, 0);
+    for (provider, credited) in providers.iter().zip(&credited) {
+        let mut expected = 0;
+        for client in &clients {
+            let held = provider.payee.holding(client.deposit).await.unwrap();
+            let held = held.unwrap();
+            let spent = client.spent(provider).await;
+            assert_eq!(held.total().get(), spent);
+            let value = worth(spent, held.redeem_cost().get());
+            assert_eq!(held.credited().get(), value);
+            // No more is kept back than this provider's share of one redemption's cost.
+            let share = held.redeem_cost().get() / 3;
+            assert!(spent - value > 0 && spent - value <= share + 2);
+            (expected, spent_in_all) = (expected + value, spent_in_all + spent);
+        }
+        assert_eq!(*credited, expected);
+        credited_in_all += expected;
+    }
+    assert_eq!(spent_in_all, 3 * (1 + 2 + 3) * 3 * PART);
+    assert!(credited_in_all < spent_in_all);
+
+    let provider = &providers[0];
+    compete(provider, &clients);
+    prices_rise(provider, &clients).await;
+
+    // What was credited is locked, earned, or change.
+    for (provider, credited) in providers.iter().zip(&credited) {
+        let sale = provider.account_for_spending();
+        let clients = || clients.iter().map(|client| client.address);
+        let tokens: u64 = clients().map(|client| provider.tokens(client)).sum();
+        assert_eq!(tokens, sale.curve.amount());
+        let change: u128 = clients().map(|client| provider.change(client)).sum();
+        assert_eq!(sale.curve.locked() + sale.earned + change, *credited);
+        assert_eq!(sale.earned > 0, provider.address == providers[0].address);
+    }
+
+    // The draw: of each deposit one provider's allowance is selected, for all of them were paid from it.
+    world.node.mine_to(draw + 1).await;
+    assert_eq!(world.coin(bank).await, deposits);
+    let mut winners = Vec::new();
+    for provider in &providers {
+        let mut won = U256::ZERO;
+        for (id, redeemed) in provider.payee.settle().await.unwrap() {
+            let client = clients.iter().find(|client| client.deposit == id).unwrap();
+            let payout = redeemed.unwrap().payout;
+            let spent = client.spent(provider).await;
+            assert_eq!(payout.get(), spent * 3);
+            won += payout.to_u256();
+            winners.push(id);
+        }
+        assert_eq!(world.balance(provider.address).await, won);
+    }
+    winners.sort();
+    let mut all: Vec<_> = clients.iter().map(|client| client.deposit).collect();
+    all.sort();
+    assert_eq!(winners, all, "each deposit is won once");
+
+    // The bank holds what came in, for those who won and those whose change it is.
+    let mut held = U256::ZERO;
+    for provider in &providers {
+        held += world.balance(provider.address).await;
+        assert!(provider.payee.settle().await.unwrap().is_empty());
+    }
+    let head = world.head().await;
+    for client in &clients {
+        let Deposit {
+            payer, token, lane, ..
+        } = client.terms;
+        let purse = world
+            .reader
+            .purse((payer, token, lane), head)
+            .await
+            .unwrap();
+        let Purse::Idle(idle) = purse else {
+            panic!("it was redeemed");
+        };
+        held += idle.to_u256();
+        let payer = client.sender.payer();
+        let _polled = payer.poll().await.unwrap();
+        let state = payer.deposit(client.deposit).await.unwrap().state;
+        assert!(matches!(state, DepositState::Redeemed { payout, .. }
+            if payout.get() + idle.get() == DEPOSIT));
+        let due = client.sender.due(NOW).await.unwrap();
+        assert_eq!(due, Some(Due::NearEnd { blocks: 0 }));
+    }
+    assert_eq!((held, world.coin(bank).await), (deposits, deposits));
+
+    // All of it survives.
+    for provider in providers {
+        let before: Vec<_> = clients
+            .iter()
+            .map(|client| provider.tokens(client.address))
+            .collect();
+        let mut stopped = provider.stop().await;
+        for (client, before) in clients.iter().zip(before) {
+            assert_eq!(stopped.tokens(client.address).unwrap(), before);
+        }
+    }
+}
+
+fn banks_must_match(client: &Client, provider: &Provider) {
+    let mut theirs = client.sender.offer();
+    assert!(provider.receivers.agree(&theirs).is_ok());
+    let ours = theirs.bank;
+    theirs.bank = Some(Address::repeat_byte(0xba));
+    let refused = provider.receivers.agree(&theirs).err();
+    let theirs = theirs.bank;
+    assert_eq!(refused, Some(HandshakeError::Bank { ours, theirs }));
+}
+
+/// Everybody wants all of the capacity: they get it by their tokens.
+fn compete(provider: &Provider, clients: &[Client]) {
+    let poor = Address::repeat_byte(0x99);
+    provider.connect(poor);
+    for client in clients {
+        provider.connect(client.address);
+    }
+    let refused = provider.set_capacity(poor, CAPACITY).unwrap_err();
+    assert!(matches!(refused, SetCapacityError::NoPriority { .. }));
+    for _ in 0..20 {
+        for client in clients {
+            provider.pass(11);
+            let most = provider.max_capacity(client.address);
+            if most > provider.capacity(client.address) {
+                // What is found in an estimate may be gone in the attempt.
+                let _granted = provider.set_capacity(client.address, most);
+            }
+        }
+    }
+    let rate = |client: &Client| provider.capacity(client.address) as u128;
+    let tokens = |client: &Client| u128::from(provider.tokens(client.address));
+    let capacities: u128 = clients.iter().map(rate).sum();
+    let all_tokens: u128 = clients.iter().map(tokens).sum();
+    let in_use = capacities + u128::from(provider.capacity(poor));
+    assert!(in_use <= CAPACITY.into() && in_use >= u128::from(CAPACITY) * 9 / 10);
+    assert!(provider.capacity(poor) <= LEAST);
+    for client in clients {
+        let fair = capacities * tokens(client) / all_tokens;
+        let found = rate(client);
+        assert!(
+            found.abs_diff(fair) <= fair / 8,
+            "{found}, fair would be {fair}"
+        );
+    }
+    let refused = provider.set_capacity(clients[0].address, CAPACITY);
+    assert!(matches!(
+        refused,
+        Err(SetCapacityError::PriorityTooLow { .. })
+    ));
+}
+
+/// The operator raises prices over HTTP, for those who are there and those who come.
+async fn prices_rise(provider: &Provider, clients: &[Client]) {
+    let client = &clients[0];
+    let id = client.address.to_string().to_lowercase();
+    let before = provider.tokens(client.address);
+    provider.pass(10);
+    assert_eq!(provider.tokens(client.address), before, "it was free");
+    let dear = json!({ "pricing/timeFactor": 1_000_000 });
+    let tagged = json!([[], ["$connected"], dear]);
+    provider.call("les_setClientParams", tagged).await.unwrap();
+    let later = provider.call("les_setDefaultParams", json!([dear]));
+    later.await.unwrap();
+    let wrong = json!([[id], [], { "pricing/speed": 1 }]);
+    let wrong = provider.call("les_setClientParams", wrong).await;
+    assert!(
+        wrong
+            .unwrap_err()
+            .contains("invalid client parameter 'pricing/speed'")
+    );
+    provider.pass(10);
+    assert_eq!(provider.tokens(client.address), before - 10_000_000);
+    let info = provider.call("les_clientInfo", json!([[id], []]));
+    let info = info.await.unwrap();
+    assert_eq!(info[&id]["pricing/balance"], before - 10_000_000);
+    assert_eq!(info[&id]["pricing/timeFactor"], 1_000_000);
+    let newcomer = Address::repeat_byte(0x77);
+    provider.connect(newcomer);
+    let id = newcomer.to_string().to_lowercase();
+    let info = provider.call("les_clientInfo", json!([[id], []]));
+    assert_eq!(info.await.unwrap()[&id]["pricing/timeFactor"], 1_000_000);
+}

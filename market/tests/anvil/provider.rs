@@ -1,0 +1,280 @@
+//! A provider: takes cheques, sells tokens for them, shares its capacity, and is operated over JSON-RPC.
+
+use crate::node::{Party, World};
+use alloy_primitives::Address;
+use cheque::{chain::Payee, store::Memory};
+use cheque_market::{
+    balance::{BalanceSettings, BalanceTracker, LoadBalanceError},
+    payment::{Incoming, Offer, Receivers, chain::ChequeModule, look_at},
+    pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings, SetCapacityError},
+    rpc::{Listen, Operator, Running, Service, serve},
+    store::{Batch, ChequeStore, Store},
+    tokens::BondingCurve,
+    value::Log2,
+};
+use jsonrpsee::{core::client::ClientT, http_client::HttpClient};
+use serde_json::Value;
+use std::{
+    fmt::Display,
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const CAPACITY: u64 = 1_000_000;
+pub(crate) const LEAST: u64 = 50_000;
+
+const PREFIX: &[u8] = b"market:";
+const SALE: &[u8] = b"host:sale";
+const CHANGE: &[u8] = b"host:change:";
+/// Tokens towards which the price has no end, and the base-2 logarithm of the base price in wei.
+const TOKENS: NonZeroU64 = NonZeroU64::new(1 << 33).unwrap();
+const BASE_PRICE: i32 = 26;
+
+type Market = Service<Address, ChequeStore>;
+
+pub(crate) struct Provider {
+    pub(crate) address: Address,
+    pub(crate) payee: Payee,
+    pub(crate) receivers: Receivers,
+    store: ChequeStore,
+    market: Arc<Market>,
+    running: Running<Address, ChequeStore>,
+    operator: HttpClient,
+    clock: Arc<AtomicU64>,
+}
+
+/// Why something was not done, in words.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl<E: Display> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What the sale of tokens has come to.
+pub(crate) struct Sale {
+    pub(crate) curve: BondingCurve,
+    /// Wei of tokens that were spent.
+    pub(crate) earned: u128,
+}
+
+impl Provider {
+    pub(crate) async fn new(world: &World, party: &Party) -> Self {
+        let rows = Arc::new(Memory::new());
+        let payee = world.payee(party, rows.clone());
+        let mut receivers = Receivers::new();
+        receivers.register(Arc::new(ChequeModule::new(payee.clone(), Address::ZERO)));
+        let store = ChequeStore::new(rows, PREFIX);
+        let clock = Arc::new(AtomicU64::new(SECOND));
+        let time = Arc::clone(&clock);
+        let operator = operator(&store);
+        let market = Service::new(operator, move || time.load(Ordering::SeqCst));
+        let market = Arc::new(market);
+        let address = ([127, 0, 0, 1], 0).into();
+        let token = None;
+        let running = serve(Arc::clone(&market), Listen { address, token });
+        let running = running.await.unwrap();
+        let url = format!("http://{}", running.address());
+        Self {
+            address: party.address,
+            payee,
+            receivers,
+            store,
+            market,
+            running,
+            operator: HttpClient::builder().build(url).unwrap(),
+            clock,
+        }
+    }
+
+    /// Counts a payment and sells tokens for it: proof, balance, sale and change in one transaction.
+    pub(crate) async fn take(
+        &self,
+        from: Address,
+        offer: &Offer,
+        proof: &[u8],
+    ) -> Result<Incoming, Refused> {
+        let module = self.receivers.agree(offer)?;
+        let arrived = look_at(&**module, &self.store, PREFIX, from, proof).await?;
+        self.market.with(|operator, now_ns| {
+            let tracker = operator.clients_mut().tracker_mut();
+            tracker.operation(&from, None, now_ns, |balance| {
+                let incoming = arrived.store_received(&self.store, balance.also())?;
+                let mut sale = self.sale();
+                let money = self.change(from) + incoming.value;
+                let sold = sale.curve.exchange(0, i64::MAX, money.try_into()?);
+                let sold = sold.ok_or("the curve ends here")?;
+                balance.add(sold.tokens)?;
+                let left = money - u128::try_from(sold.cost)?;
+                balance.also().put(change_key(from), left.to_be_bytes());
+                sale.keep(balance.also());
+                Ok::<_, Refused>(incoming)
+            })
+        })
+    }
+
+    pub(crate) fn connect(&self, client: Address) {
+        let connected = self
+            .market
+            .with(|operator, now_ns| operator.connect(&client, client.as_slice(), now_ns));
+        connected.unwrap();
+        self.market.poll().unwrap();
+    }
+
+    /// Asks for so much capacity.
+    pub(crate) fn set_capacity(
+        &self,
+        client: Address,
+        capacity: u64,
+    ) -> Result<u64, SetCapacityError> {
+        let granted = self.market.with(|operator, now_ns| {
+            let clients = operator.clients_mut();
+            clients.set_capacity(&client, capacity, 0, now_ns)
+        });
+        self.market.poll().unwrap();
+        granted
+    }
+
+    /// The most that it could have now.
+    pub(crate) fn max_capacity(&self, client: Address) -> u64 {
+        let most = self.market.with(|operator, now_ns| {
+            let clients = operator.clients_mut();
+            clients.max_capacity(&client, 0, 0, now_ns)
+        });
+        most.unwrap()
+    }
+
+    pub(crate) fn capacity(&self, client: Address) -> u64 {
+        let found = self
+            .market
+            .with(|operator, _| operator.clients_mut().pool().capacity(&client));
+        found.unwrap()
+    }
+
+    pub(crate) fn tokens(&self, client: Address) -> u64 {
+        let tokens = self.market.with(|operator, now_ns| {
+            let tracker = operator.clients_mut().tracker_mut();
+            tracker.tokens(&client, now_ns)
+        });
+        tokens.unwrap()
+    }
+
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.fetch_add(seconds * SECOND, Ordering::SeqCst);
+        self.market.poll().unwrap();
+    }
+
+    /// What the operator calls.
+    pub(crate) async fn call(&self, method: &str, arguments: Value) -> Result<Value, String> {
+        let Value::Array(arguments) = arguments else {
+            panic!("arguments are a list");
+        };
+        let mut params = jsonrpsee::core::params::ArrayParams::new();
+        for argument in arguments {
+            params.insert(argument).unwrap();
+        }
+        let answer = self.operator.request(method, params).await;
+        answer.map_err(|error| error.to_string())
+    }
+
+    /// Tells the curve how many tokens are left; what was spent is earned.
+    pub(crate) fn account_for_spending(&self) -> Sale {
+        self.market.with(|operator, now_ns| {
+            let left = operator.clients_mut().tracker_mut().total_tokens(now_ns);
+            let mut sale = self.sale();
+            let (limit, price) = (sale.curve.limit(), sale.curve.log_base_price());
+            let adjusted = sale.curve.adjust(left, limit, price).unwrap();
+            sale.earned += adjusted.earned;
+            let mut batch = Batch::new();
+            sale.keep(&mut batch);
+            self.store.write(&batch).unwrap();
+            sale
+        })
+    }
+
+    /// Money of a client that was too little for a token.
+    pub(crate) fn change(&self, client: Address) -> u128 {
+        let stored = self.store.get(&change_key(client)).unwrap();
+        stored.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
+    }
+
+    pub(crate) fn sale(&self) -> Sale {
+        let (amount, earned) = match self.store.get(SALE).unwrap() {
+            None => (0, 0),
+            Some(bytes) => {
+                let (amount, earned) = bytes.split_at(8);
+                let amount = u64::from_be_bytes(amount.try_into().unwrap());
+                (amount, u128::from_be_bytes(earned.try_into().unwrap()))
+            }
+        };
+        let curve = BondingCurve::restore(amount, TOKENS, Log2::from_octaves(BASE_PRICE));
+        Sale {
+            curve: curve.unwrap(),
+            earned,
+        }
+    }
+
+    /// Ends the server, and opens the market again from what is stored.
+    pub(crate) async fn stop(self) -> Stopped {
+        self.running.stop().await.unwrap();
+        Stopped {
+            operator: operator(&self.store),
+        }
+    }
+}
+
+/// A market as a restart finds it.
+pub(crate) struct Stopped {
+    operator: Operator<Address, ChequeStore>,
+}
+
+impl Stopped {
+    pub(crate) fn tokens(&mut self, client: Address) -> Result<u64, LoadBalanceError> {
+        let tracker = self.operator.clients_mut().tracker_mut();
+        tracker.tokens(&client, 0)
+    }
+}
+
+impl Sale {
+    fn keep(&self, batch: &mut Batch) {
+        let amount = self.curve.amount().to_be_bytes();
+        batch.put(SALE, [&amount[..], &self.earned.to_be_bytes()].concat());
+    }
+}
+
+fn change_key(client: Address) -> Vec<u8> {
+    [CHANGE, client.as_slice()].concat()
+}
+
+fn operator(store: &ChequeStore) -> Operator<Address, ChequeStore> {
+    let settings = BalanceSettings {
+        positive_drop: 0,
+        ..BalanceSettings::default()
+    };
+    let tracker = BalanceTracker::open(store.clone(), PREFIX, settings, 0).unwrap();
+    let positive = |number| NonZeroU64::new(number).unwrap();
+    let settings = ClientPoolSettings {
+        pool: PoolSettings {
+            min_capacity: positive(LEAST),
+            active_bias_ns: 1,
+            step_divisor: positive(10),
+            fine_step_divisor: positive(100),
+        },
+        allowance_ns: 10 * SECOND,
+        connected_bias_ns: 0,
+    };
+    let clients = ClientPool::new(tracker, settings);
+    let mut operator = Operator::open(clients, store.clone(), PREFIX).unwrap();
+    let limits = Limits {
+        count: 10,
+        capacity: CAPACITY,
+    };
+    operator.set_limits(limits, 0);
+    operator
+}
