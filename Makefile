@@ -20,7 +20,7 @@ ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
 ETHERS := --manifest-path bindings/ethers/Cargo.toml
 MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml benches/*/Cargo.toml)
 
-SOAK := cargo test --release $(CARGO_FLAGS) -p cheque --all-features
+SOAK := cargo test --release $(CARGO_FLAGS) --all-features -p
 
 # Benches have lock files of their own, and share what they build.
 BENCHES := target/benches
@@ -134,9 +134,10 @@ bench-instructions: ## count them, and keep the counts
 soak: setup ## months of simulated time: 10,000 payees x 200 rounds, 20 rounds on a node, 500 kills of each kind
 	@tools/need anvil
 	@tools/postgres || true
-	@SOAK_PAYEES=10000 SOAK_ROUNDS=200 $(TIMED) 'rounds in simulated time' $(SOAK) --test soak
-	@SOAK_NODE_ROUNDS=20 $(TIMED) 'rounds on a node' $(SOAK) --test anvil -- rounds::
-	@SOAK_KILLS=500 $(TIMED) 'kills' $(SOAK) --test crash --test store -- killed
+	@SOAK_PAYEES=10000 SOAK_ROUNDS=200 $(TIMED) 'rounds in simulated time' $(SOAK) cheque --test soak
+	@SOAK_NODE_ROUNDS=20 $(TIMED) 'rounds on a node' $(SOAK) cheque --test anvil -- rounds::
+	@SOAK_KILLS=500 $(TIMED) 'kills' $(SOAK) cheque --test crash --test store -- killed
+	@SOAK_KILLS=500 $(TIMED) 'kills of services' $(SOAK) cheque-cli --test kills -- killed
 
 assurance: test-contracts invariants symbolic slither coverage ## all that CI has no time for: minutes to an hour
 

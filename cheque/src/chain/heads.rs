@@ -101,7 +101,7 @@ impl Heads {
 
 /// Follows the chain from where it was left.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(crate) struct Follower {
     heads: Heads,
     stored: Stored,
     name: &'static str,
@@ -120,7 +120,7 @@ impl Follower {
     }
 
     /// The next head, and whether blocks that were dealt with were replaced by more than the chain's confirmations.
-    pub(super) async fn next<E>(&mut self) -> Result<(Head, Option<HeadError>), E>
+    pub(crate) async fn next<E>(&mut self) -> Result<(Head, Option<HeadError>), E>
     where
         E: From<ChainError> + From<StoredError>,
     {
@@ -147,7 +147,7 @@ impl Follower {
     }
 
     /// Notes that everything up to `head` is dealt with.
-    pub(super) async fn done(&mut self, head: &Head) -> Result<(), StoredError> {
+    pub(crate) async fn done(&mut self, head: &Head) -> Result<(), StoredError> {
         match &mut self.cursor {
             Some(cursor) => cursor.advance(head).await,
             None => Ok(()),

@@ -35,6 +35,7 @@ pub use connect::{connect, connect_all, connect_within};
 pub use cost::{Prices, Rate, Rates};
 pub use cursor::{Cursor, Since};
 pub use error::{ChainError, Refusal, reason};
+pub(crate) use heads::Follower;
 pub use heads::Heads;
 pub use history::FoundDeposit;
 pub use host::{HostError, HostRecords};

@@ -16,6 +16,6 @@ pub use payee::{
     PayeeSettings, PayeeStepped, Plan, Trouble, Wait, Win, plan,
 };
 pub use payer::{
-    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, PayerSettings,
-    RoundStatus, Rounds, RoundsError, Stepped,
+    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, RoundStatus, Rounds,
+    RoundsError, Stepped,
 };

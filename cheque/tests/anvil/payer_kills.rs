@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256};
 use cheque::chain::{
     DepositRecord, DepositState, Draw, FoundDeposit, Payer, Reader, Sender, connect,
 };
-use cheque::service::{PayerService, PayerSettings, Rounds};
+use cheque::service::{PayerService, Rounds};
 use cheque::store::Redb;
 use cheque::{Amount, SigningKey};
 use std::future::Future;
@@ -77,10 +77,7 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("payer");
     let payee = cast.payees[2].address;
-    let service = |payer| {
-        let settings = PayerSettings::default();
-        PayerService::new(payer, Some(rounds(&cast)), settings)
-    };
+    let service = |payer| PayerService::new(payer, Some(rounds(&cast)));
     let (mut paid, mut unsure) = (Amount::ZERO, 0);
     for kill in 0..150 {
         // From the first wait of a step to beyond its last.
@@ -179,7 +176,7 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
     let limited = cast.payer.sender.clone().with_max_fee(15_000_000_000);
     let service = |sender, rounds: &Rounds| {
         let payer = payer.clone().with_sender(sender);
-        PayerService::new(payer, Some(rounds.clone()), PayerSettings::default())
+        PayerService::new(payer, Some(rounds.clone()))
     };
     let frugal = service(limited, &of_rounds);
     frugal.step().await.unwrap();

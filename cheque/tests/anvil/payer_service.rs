@@ -5,7 +5,7 @@ use crate::node::{Party, World, coins};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::chain::{DepositRecord, DepositState, Payee, Reader};
-use cheque::service::{Done, PayerService, PayerSettings, Rounds, RoundsError, Stepped};
+use cheque::service::{Done, PayerService, Rounds, RoundsError, Stepped};
 use cheque::{Amount, DepositId, Purse};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn rounds(cast: &Cast) -> Rounds {
 /// The service of the cast's payer, as a process that was started anew has it.
 fn service(cast: &Cast, rounds: Option<Rounds>) -> PayerService {
     let (payer, _) = cast.players();
-    PayerService::new(payer, rounds, PayerSettings::default())
+    PayerService::new(payer, rounds)
 }
 
 /// A turn of the loop in which everything can be followed.
@@ -132,7 +132,7 @@ async fn three_rounds_follow_one_another_while_payments_go_on_and_no_money_is_lo
     }
 
     // The end: no more rounds, everything is redeemed or taken back.
-    let last = PayerService::new(service.payer().clone(), None, PayerSettings::default());
+    let last = PayerService::new(service.payer().clone(), None);
     for _ in 0..100 {
         step(&last).await;
         settle(&payees).await;
@@ -286,7 +286,7 @@ async fn a_round_without_money_or_list_or_below_the_fee_says_so_and_is_opened_as
     });
     let (payer, _) = cast.players();
     let frugal = payer.with_sender(cast.payer.sender.clone().with_max_fee(10_000_000_000));
-    let service = PayerService::new(frugal, Some(rounds), PayerSettings::default());
+    let service = PayerService::new(frugal, Some(rounds));
     let blocked = async || {
         step(&service).await;
         let round = service.round().await.unwrap().unwrap();
@@ -360,10 +360,7 @@ async fn rounds_that_could_not_follow_one_another_are_refused_before_anything_is
 async fn a_running_service_opens_a_round_and_ends_when_it_is_told_to() {
     let cast = Cast::new().await;
     let (payer, _) = cast.players();
-    let settings = PayerSettings {
-        pause: Some(Duration::from_millis(20)),
-    };
-    let service = PayerService::new(payer.clone(), Some(rounds(&cast)), settings);
+    let service = PayerService::new(payer.clone(), Some(rounds(&cast)));
     assert!(!service.health().ok, "it has seen nothing yet");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn({

@@ -62,10 +62,15 @@ impl Payee {
         cached.map_or_else(BTreeSet::new, |cached| cached.unconfirmed.clone())
     }
 
+    /// What waits for new heads, from where the store says that this payee was.
+    pub(crate) fn follower(&self) -> Follower {
+        Follower::new(&self.reader, &self.stored, "payee")
+    }
+
     /// Polls at every block until it is dropped, so that payments do not wait for the node. Errors go to `on_error`, and
     /// the next block is another try. A reorganisation deeper than the chain's confirmations is such an error too.
     pub async fn run(&self, mut on_error: impl FnMut(super::ReceiveError)) {
-        let mut follower = Follower::new(&self.reader, &self.stored, "payee");
+        let mut follower = self.follower();
         loop {
             let (head, reorganised) = match follower.next().await {
                 Ok(next) => next,

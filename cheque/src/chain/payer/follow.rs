@@ -77,10 +77,15 @@ impl Payer {
         Ok(self.look_again().await?.1)
     }
 
+    /// What waits for new heads, from where the store says that this payer was.
+    pub(crate) fn follower(&self) -> Follower {
+        Follower::new(&self.reader, &self.stored, "payer")
+    }
+
     /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try. A
     /// reorganisation deeper than the chain's confirmations is such an error too, even one of while this was not running.
     pub async fn run(&self, mut on_error: impl FnMut(PayerError)) {
-        let mut follower = Follower::new(&self.reader, &self.stored, "payer");
+        let mut follower = self.follower();
         loop {
             let (head, reorganised) = match follower.next().await {
                 Ok(next) => next,

@@ -15,7 +15,9 @@ pub use state::{HoldingState, Missed};
 use super::{Health, metrics as names};
 use crate::{
     DepositId, Proof,
-    chain::{Accepted, Head, Payee, Prices, ReceiveError, RedeemError, StoredError},
+    chain::{
+        Accepted, ChainError, Follower, Head, Payee, Prices, ReceiveError, RedeemError, StoredError,
+    },
 };
 use alloy_primitives::Address;
 use ledger::Ledger;
@@ -24,12 +26,8 @@ use std::{
     future::Future,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::{sync::watch, time::Instant};
 
 /// Why a look at the chain or at the store failed. The next step is another try.
 #[derive(Debug, thiserror::Error)]
@@ -140,19 +138,14 @@ impl PayeeService {
     /// fails is logged, shown in [`PayeeService::status`] and [`PayeeService::health`], and tried again.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayeeServiceError> {
         let mut stop = pin!(stop);
-        let pause = Duration::from_secs(self.payee.reader().profile().block_time.max(1));
         let (looks, mut look) = watch::channel(None);
         // Apart from the work, which may take longer than a block, and payments need the view.
         let view = async {
+            let mut follower = self.payee.follower();
             loop {
-                match self.payee.poll().await {
-                    Ok(seen) => {
-                        self.saw(seen.0);
-                        looks.send_replace(Some(seen));
-                    }
-                    Err(error) => self.note(&error.into(), "view"),
+                if let Err(error) = self.follow_on(&mut follower, &looks).await {
+                    self.note(&error.into(), "view");
                 }
-                sleep(pause).await;
             }
         };
         let work = async {
@@ -175,6 +168,22 @@ impl PayeeService {
             () = work => {}
         }
         Ok(())
+    }
+
+    /// Waits for news of the chain, and looks at it.
+    async fn follow_on(
+        &self,
+        follower: &mut Follower,
+        looks: &watch::Sender<Option<(Head, Prices)>>,
+    ) -> Result<(), ReceiveError> {
+        let (new, reorganised) = follower.next::<ReceiveError>().await?;
+        if let Some(error) = reorganised {
+            self.note(&ReceiveError::from(ChainError::from(error)).into(), "view");
+        }
+        let seen = self.payee.poll().await?;
+        self.saw(seen.0);
+        looks.send_replace(Some(seen));
+        Ok(follower.done(&new).await?)
     }
 
     /// One turn: looks at the chain and the store, and does what is to be done now. Waits for no transaction. What fails for

@@ -14,7 +14,10 @@ pub use status::{DepositStatus, RoundStatus};
 use super::{Health, metrics as names};
 use crate::{
     Amount, DepositId,
-    chain::{DepositEvent, Head, Payer, PayerError, Payment, machine::unix_now},
+    chain::{
+        ChainError, DepositEvent, Follower, Head, HeadError, Payer, PayerError, Payment,
+        machine::unix_now,
+    },
     store::DepositState,
 };
 use alloy_primitives::{Address, B256};
@@ -26,17 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
-
-/// How a service goes about its work.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PayerSettings {
-    /// The time between two looks at the chain; `None`: the chain's usual block time.
-    pub pause: Option<Duration>,
-}
+use tokio::{sync::watch, time::Instant};
 
 /// Drives every deposit of a store through its life: opens what is stored and not opened, follows all, opens the next
 /// round in time, takes back what nobody redeemed. Cheap to clone; clones are one service.
@@ -47,7 +40,6 @@ pub struct PayerSettings {
 pub struct PayerService {
     payer: Payer,
     rounds: Option<Rounds>,
-    pause: Duration,
     shared: Arc<Shared>,
 }
 
@@ -93,13 +85,11 @@ pub enum Done {
 
 impl PayerService {
     /// A service for the payer's deposits, and for rounds that it opens itself.
-    pub fn new(payer: Payer, rounds: Option<Rounds>, settings: PayerSettings) -> Self {
-        let block = Duration::from_secs(payer.reader().profile().block_time.max(1));
+    pub fn new(payer: Payer, rounds: Option<Rounds>) -> Self {
         Self {
             // A stuck transaction must not hold up the others.
             payer: payer.without_waiting(),
             rounds,
-            pause: settings.pause.unwrap_or(block),
             shared: Arc::default(),
         }
     }
@@ -176,7 +166,7 @@ impl PayerService {
             last_error: seen.last_error.clone(),
         };
         let profile = self.payer.reader().profile();
-        let late = self.pause.saturating_mul(5).max(Duration::from_secs(60));
+        let late = Duration::from_secs(profile.block_time.saturating_mul(5).max(60));
         let stale = |head: &Head| {
             let age = unix_now().abs_diff(head.time);
             profile.stale_after.filter(|limit| age > *limit)
@@ -213,24 +203,49 @@ impl PayerService {
         }
     }
 
-    /// Looks at the chain again and again, and tells of new heads.
+    /// Looks at the chain at every new head, and tells of it.
     async fn follow(
         &self,
         heads: watch::Sender<Option<Head>>,
         mut stopping: watch::Receiver<bool>,
     ) {
+        let mut follower = self.payer.follower();
         while !*stopping.borrow() {
-            if let Ok((head, _)) = self.look().await {
-                heads.send_if_modified(|known| {
-                    let is_new = known.is_none_or(|known| known.hash != head.hash);
-                    *known = Some(head);
-                    is_new
-                });
-            }
             tokio::select! {
                 _ = stopping.changed() => {}
-                () = sleep(self.pause) => {}
+                news = follower.next() => self.follow_on(news, &mut follower, &heads).await,
             }
+        }
+    }
+
+    /// Looks at the chain because of news.
+    async fn follow_on(
+        &self,
+        news: Result<(Head, Option<HeadError>), PayerError>,
+        follower: &mut Follower,
+        heads: &watch::Sender<Option<Head>>,
+    ) {
+        let (new, reorganised) = match news {
+            Ok(news) => news,
+            Err(error) => {
+                self.is_wrong("look", &error);
+                self.seen().failed = Some(error.to_string());
+                return;
+            }
+        };
+        if let Some(error) = reorganised {
+            self.is_wrong("look", &ChainError::from(error).into());
+        }
+        let Ok((head, _)) = self.look().await else {
+            return;
+        };
+        heads.send_if_modified(|known| {
+            let is_new = known.is_none_or(|known| known.hash != head.hash);
+            *known = Some(head);
+            is_new
+        });
+        if let Err(error) = follower.done(&new).await {
+            self.is_wrong("look", &error.into());
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use cheque::{
     chain::{Reader, Sender},
-    service::{PayerService, PayerSettings},
+    service::PayerService,
 };
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -103,7 +103,7 @@ impl RunArgs {
         if let Some(rounds) = &rounds {
             rounds.check(&payer)?;
         }
-        let service = PayerService::new(payer, rounds, PayerSettings::default());
+        let service = PayerService::new(payer, rounds);
         Ok((service, token.address))
     }
 
