@@ -165,7 +165,10 @@ fn the_seed_of_a_win_that_has_to_wait_is_recorded_where_its_window_outlasts_the_
     assert!(matches!(because(&plan, 1), Because::GasPrice { .. }));
 
     // As soon as it takes at most a tenth of the payout, and not twice.
-    let records = |win: &Win, head| !decided(&[win.clone()], None, 1, head).record.is_empty();
+    let records = |win: &Win, head| {
+        let plan = decided(std::slice::from_ref(win), None, 1, head);
+        !plan.record.is_empty()
+    };
     one.payout = Amount::new(630_000);
     assert!(records(&one, DRAW + 1));
     one.payout = Amount::new(629_999);
