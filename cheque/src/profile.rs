@@ -15,7 +15,7 @@ pub struct ChainProfile {
     pub grid: u64,
     /// How deep `open` must be before a payee counts on it; 1 = mined.
     pub confirmations: u64,
-    /// How deep a block must be so that it is never replaced any more. Ethereum finalizes a block 65 to 96 slots after it;
+    /// How deep a block must be so that it is never replaced any more. Ethereum finalizes a block 64 to 95 slots after it;
     /// a block of an OP-stack chain is final some time after the layer-1 block that holds it, for which half an hour is
     /// usual.
     pub final_depth: u64,

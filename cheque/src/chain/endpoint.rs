@@ -19,7 +19,7 @@ use alloy::{
         ws::WsConnect,
     },
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
@@ -48,13 +48,18 @@ pub(super) struct Silent {
 }
 
 /// The way to one node.
-#[derive(Debug)]
 pub(super) struct Endpoint {
     way: Way,
     patience: Patience,
 }
 
-#[derive(Debug)]
+/// Without the URL, which may carry keys.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.patience).finish()
+    }
+}
+
 enum Way {
     Http(Http<Client>),
     Socket {
@@ -69,7 +74,11 @@ impl Endpoint {
         let refused = |url: String| ChainError::Url { url };
         let parsed: Url = url.parse().map_err(|_| refused(String::new()))?;
         let way = match parsed.scheme() {
-            "http" | "https" => Way::Http(Http::with_client(Client::new(), parsed)),
+            "http" | "https" => {
+                let client = Client::builder().build();
+                let client = client.map_err(TransportErrorKind::custom)?;
+                Way::Http(Http::with_client(client, parsed))
+            }
             "ws" | "wss" => Way::Socket {
                 // Whoever waits for an answer is told soon, and decides what next. One attempt mends what was only cut.
                 connect: WsConnect::new(url).with_max_retries(1),

@@ -4,8 +4,12 @@
 //! and redeems them; each keeps its state in a [`Store`](crate::store::Store), and can be killed at any moment. A
 //! [`Sender`] signs and sends transactions; a [`Call`] is one to be sent or estimated.
 //!
+//! [`connect_all`] takes several nodes: one answers until it fails. [`Heads`] waits for new blocks, and a [`Cursor`] keeps
+//! the place in the chain across restarts.
+//!
 //! It believes its node: whoever runs that can hide blocks and invent purses, but not sign, and not make a header that
-//! does not hash to its block's hash. It needs a tokio runtime with time enabled.
+//! does not hash to its block's hash. What breaks by itself it finds: see [`Reader::plausible_head`]. It needs a tokio
+//! runtime with time enabled.
 
 mod calls;
 mod connect;

@@ -34,6 +34,8 @@ async fn snapshot(world: &World) -> Value {
 async fn reorganise(world: &World, snapshot: Value, blocks: u64) {
     let dropped = world.node.anvil("evm_revert", [snapshot]).await;
     assert_eq!(dropped, Value::Bool(true));
+    // Blocks of another second are others, their randomness included.
+    world.node.anvil("evm_increaseTime", [7]).await;
     world.node.mine(blocks).await;
 }
 
@@ -125,7 +127,7 @@ async fn an_opening_that_is_dropped_and_does_not_come_again_is_lost_with_its_mon
     }
 }
 
-/// Everybody is paid everything, and the head is where a draw is not decided yet.
+/// Everybody is paid everything, and the draw block is the next but one.
 async fn all_paid(cast: &Cast, payer: &Payer, payees: &[Payee], confirmations: u64) -> Opened {
     let created = payer.create_deposit(&cast.request(60)).await.unwrap();
     cast.world.node.mine(confirmations - 1).await;
@@ -135,9 +137,7 @@ async fn all_paid(cast: &Cast, payer: &Payer, payees: &[Payee], confirmations: u
         let left = payer.allowances_left(created.id).await.unwrap();
         pay(payer, payee, created.id, left[&payee.policy().payee]).await;
     }
-    // The node takes the randomness of the block that it is about to mine along in a snapshot, and no further.
-    let draw = created.deposit.drawBlock;
-    cast.world.node.mine_to(draw - 2).await;
+    cast.world.node.mine_to(created.deposit.drawBlock - 2).await;
     created
 }
 

@@ -1,0 +1,39 @@
+//! Several nodes of one chain.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Node, stderr};
+
+/// Nobody listens there.
+const DEAD: &str = "http://127.0.0.1:9";
+
+#[test]
+fn a_dead_node_among_several_does_not_matter_wherever_it_is_named() {
+    let node = Node::start();
+    let machine = node.machine(0);
+    machine.ok(&["deploy"]);
+    let alone = machine.json(&["balance"]);
+    let url = node.url();
+    let both = format!("{DEAD},{url}");
+    for urls in [&["--rpc-url", DEAD, "--rpc-url", &url][..], &["-r", &both]] {
+        let args = [&["balance"][..], urls].concat();
+        assert_eq!(machine.json(&args), alone);
+    }
+    let output = machine
+        .command(&["balance"])
+        .env("ETH_RPC_URL", &both)
+        .output();
+    assert!(output.unwrap().status.success());
+    machine.ok(&["fund", "0.1ether", "-r", &both]);
+    assert_ne!(machine.json(&["balance"]), alone);
+
+    let output = machine.output(&["balance", "-r", &format!("{DEAD},{DEAD}")]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(
+        said.contains("cannot connect to the node (--rpc-url)"),
+        "{said}"
+    );
+}
