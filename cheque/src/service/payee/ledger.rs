@@ -12,9 +12,6 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-/// The blocks after which a block is taken to be final: two epochs of Ethereum.
-const FINAL_DEPTH: u64 = 64;
-
 /// Something that failed for one deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -182,7 +179,7 @@ impl PayeeService {
             }
             ledger.deposits.insert(id, known);
         }
-        let depth = FINAL_DEPTH.max(2 * self.payee.reader().profile().confirmations);
+        let depth = self.payee.reader().profile().final_depth;
         let under_way = look.under_way.iter().flat_map(UnderWay::deposits).copied();
         ledger.settles(head, depth, &under_way.collect());
         count(&ledger);
