@@ -152,17 +152,13 @@ impl Statements {
             client.prepare(
                 "SELECT key, value FROM cheque_rows WHERE tab = $1 AND key >= $2 ORDER BY key"
             ),
-            // Rows are locked in one order by everybody, so that two workers cannot wait for each other.
+            // Row by row in the order they are given in, which is that of keys (the plan is a loop over them: `SESSION`), so
+            // that two workers do not wait for each other. Where they do all the same, the server undoes one of them.
             client.prepare(
-                "WITH held AS MATERIALIZED (
-                    SELECT r.tab, r.key, i.new, i.n
-                    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
-                        WITH ORDINALITY AS i (tab, key, old, new, n)
-                    JOIN cheque_rows r ON r.tab = i.tab AND r.key = i.key
-                    WHERE r.value = i.old ORDER BY r.tab, r.key FOR UPDATE OF r
-                )
-                UPDATE cheque_rows r SET value = held.new FROM held
-                WHERE r.tab = held.tab AND r.key = held.key RETURNING held.n"
+                "UPDATE cheque_rows r SET value = i.new
+                FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
+                    WITH ORDINALITY AS i (tab, key, old, new, n)
+                WHERE r.tab = i.tab AND r.key = i.key AND r.value = i.old RETURNING i.n"
             ),
             client.prepare(
                 "INSERT INTO cheque_rows (tab, key, value)

@@ -97,15 +97,17 @@ async fn fast(
     group: &Group<'_>,
     swaps: &mut [Option<Swap>],
 ) -> Result<(), tokio_postgres::Error> {
-    let (mut updates, mut inserts) = (Columns::default(), Columns::default());
-    let mut taken = BTreeSet::new();
+    let mut single = BTreeMap::new();
     for (place, changes) in group.iter().enumerate() {
         let [change] = &changes[..] else { continue };
         let Some(new) = change.new else { continue };
+        let key = (change.table.name(), change.key);
+        // Of several for one key, the first; by key, so that all workers lock rows in one order.
+        single.entry(key).or_insert((place, change, new));
+    }
+    let (mut updates, mut inserts) = (Columns::default(), Columns::default());
+    for (place, change, new) in single.into_values() {
         let key = (change.table, change.key);
-        if !taken.insert(key) {
-            continue;
-        }
         match change.old {
             Some(old) => updates.push(place, key, old, new),
             None => inserts.push(place, key, &[], new),
