@@ -110,7 +110,7 @@ pub(crate) struct SignerOpts {
     #[arg(long, value_name = "PATH")]
     signer_keystore: Option<PathBuf>,
 
-    /// Read its password from this file [default: as the wallet's]
+    /// Read its password from this file [default: the one that ETH_PASSWORD names]
     #[arg(long, value_name = "PATH", requires = "signer_keystore")]
     signer_password_file: Option<PathBuf>,
 }

@@ -10,8 +10,9 @@ use axum::{
 };
 use cheque::{
     DepositId, Proof, Rejection,
-    chain::{Accepted, ReceiveError},
+    chain::{Accepted, ReceiveError, StoredError},
     service::PayeeService,
+    store::StoreError,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -61,8 +62,17 @@ async fn pay(
         Err(error) => {
             tracing::warn!(event = "payment_not_judged", reason = %error);
             // What the node or the store says is the operator's business.
-            let text = "the payment could not be judged, and nothing was recorded; try again";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text).into_response()
+            let (code, text) = match &error {
+                ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => (
+                    "unknown",
+                    "nobody knows whether the payment was recorded; show it again: it counts once, and is a replay if it was",
+                ),
+                _ => (
+                    "unavailable",
+                    "the payment could not be judged, and nothing was recorded; try again",
+                ),
+            };
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, text).into_response()
         }
     }
 }
