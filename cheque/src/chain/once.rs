@@ -35,8 +35,9 @@ impl Once {
     ///
     /// # Errors
     ///
-    /// After [`ChainError::NotMined`](super::ChainError::NotMined) it may still be mined. One that was mined and has
-    /// failed, or that another transaction of the account took the place of, is forgotten.
+    /// After [`ChainError::NotMined`](super::ChainError::NotMined) it may still be mined. One that was mined and has failed
+    /// is forgotten. Where another transaction of the account seems to have taken its place, or it was sent from another
+    /// account, nothing is sent ([`OnceError::Undecided`]) until it is found in a block, or [forgotten](Self::forget).
     pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<Sent, OnceError> {
         let head = outbox::head(&self.sender).await?;
         let key = key(purpose);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::store::{SentRecord, Swap, Table};
 use alloy::providers::Provider;
-use alloy_primitives::{TxHash, U256};
+use alloy_primitives::{Address, TxHash, U256};
 use std::time::Duration;
 
 /// How many blocks a transaction may wait before it is sent again for a higher fee.
@@ -29,6 +29,19 @@ pub enum OnceError {
     /// Another task of this process sends for the same purpose at this moment.
     #[error("the same transaction is being sent elsewhere")]
     Contended,
+    /// What became of a transaction that must not be sent twice cannot be told: its nonce is used and the node has no
+    /// receipt of it (nodes forget those), or it is another account's. It stays known.
+    #[error(
+        "nobody knows whether transaction {nonce} of {from} was made: look at {hash}; if it was not, have it forgotten"
+    )]
+    Undecided {
+        /// Whose transaction.
+        from: Address,
+        /// Its nonce.
+        nonce: u64,
+        /// The newest of its replacements.
+        hash: TxHash,
+    },
 }
 
 /// The record of a signed transaction.
@@ -47,7 +60,7 @@ pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord 
 enum Kept {
     /// Until it is in a block, where the chain tells what was done.
     UntilMined,
-    /// Until [`done`], unless it failed.
+    /// Until [`done`], unless it is in a block as failed: that its receipt is missing proves nothing.
     Always,
 }
 
@@ -92,7 +105,15 @@ pub(super) async fn look_after(
     let turn = sender.turn().await;
     let patience = if bump { PATIENCE } else { u64::MAX };
     Ok(
-        match pick_up(sender, &turn, stored, key, head, patience).await? {
+        match pick_up(
+            sender,
+            &turn,
+            stored,
+            key,
+            (head, patience, Kept::UntilMined),
+        )
+        .await?
+        {
             PickedUp::Mined(sent, _) => Progress::Mined(sent),
             PickedUp::Submitted(sent) => Progress::Waiting(newest(&sent)),
             PickedUp::Nothing => Progress::Gone,
@@ -130,7 +151,7 @@ async fn send(
     (head, kept): (u64, Kept),
 ) -> Result<Sent, OnceError> {
     let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
+    let sent = match pick_up(sender, &turn, stored, key, (head, PATIENCE, kept)).await? {
         PickedUp::Mined(sent, old) => {
             if kept == Kept::UntilMined {
                 forget(stored, key, &old).await?;
@@ -178,7 +199,7 @@ async fn go_on(
     (head, kept): (u64, Kept),
 ) -> Result<Option<Sent>, OnceError> {
     let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, head, PATIENCE).await? {
+    let sent = match pick_up(sender, &turn, stored, key, (head, PATIENCE, kept)).await? {
         PickedUp::Mined(sent, old) => {
             if kept == Kept::UntilMined {
                 forget(stored, key, &old).await?;
@@ -207,15 +228,21 @@ async fn pick_up(
     turn: &Turn<'_>,
     stored: &Stored,
     key: &[u8],
-    head: u64,
-    patience: u64,
+    (head, patience, kept): (u64, u64, Kept),
 ) -> Result<PickedUp, OnceError> {
     let Some(old) = stored.sent(key).await? else {
         return Ok(PickedUp::Nothing);
     };
     match fate(sender, &old).await? {
         Fate::Mined(sent) => return Ok(PickedUp::Mined(sent, old)),
-        Fate::Gone => {
+        Fate::Unproven if kept == Kept::Always => {
+            return Err(OnceError::Undecided {
+                from: old.from,
+                nonce: old.nonce,
+                hash: newest(&old),
+            });
+        }
+        Fate::Failed | Fate::Unproven => {
             forget(stored, key, &old).await?;
             return Ok(PickedUp::Nothing);
         }
@@ -263,8 +290,8 @@ async fn finish_kept(
 ) -> Result<Sent, OnceError> {
     let result = sender.wait(&sent.hashes, sent.nonce).await;
     let forgotten = match &result {
-        Ok(_) => kept == Kept::UntilMined,
-        Err(error) => matches!(error, ChainError::Failed(_) | ChainError::Replaced { .. }),
+        Ok(_) | Err(ChainError::Replaced { .. }) => kept == Kept::UntilMined,
+        Err(error) => matches!(error, ChainError::Failed(_)),
     };
     if forgotten {
         forget(stored, key, sent).await?;
@@ -296,8 +323,11 @@ pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError>
 enum Fate {
     /// It is in a block.
     Mined(Box<Sent>),
-    /// It failed, or its nonce went to another one, or it is another account's and cannot be replaced.
-    Gone,
+    /// It is in a block, and failed.
+    Failed,
+    /// Its nonce seems to have gone to another one, for there is no receipt; or it is another account's and cannot be
+    /// replaced.
+    Unproven,
     /// It may still be mined.
     Waiting,
 }
@@ -315,8 +345,9 @@ async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
     };
     Ok(match decided {
         Some(Ok(sent)) => Fate::Mined(Box::new(sent)),
-        Some(Err(_)) => Fate::Gone,
-        None if !ours => Fate::Gone,
+        Some(Err(ChainError::Failed(_))) => Fate::Failed,
+        Some(Err(_)) => Fate::Unproven,
+        None if !ours => Fate::Unproven,
         None => Fate::Waiting,
     })
 }

@@ -9,7 +9,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use alloy_primitives::{Address, B256, TxHash, U256};
-use cheque::chain::{Call, ChainError, DepositState, Sender};
+use cheque::chain::{Call, ChainError, DepositState, Once, OnceError, Sender};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -123,6 +123,37 @@ async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_b
         matches!(replaced, ChainError::Replaced { nonce: 0 }),
         "{replaced}"
     );
+}
+
+#[tokio::test]
+async fn a_transaction_whose_receipt_the_node_has_forgotten_is_never_made_again() {
+    let world = World::new().await;
+    let party = world.party(7).await;
+    let store = memory();
+    // Mined at once, but this process is gone before it sees the receipt.
+    let killed = lagging(&world, 7, usize::MAX).with_timeout(Duration::ZERO);
+    let killed = Once::new(killed, store.clone());
+    killed.send(b"rent", &gift(1)).await.unwrap_err();
+    let forgetful = Once::new(lagging(&world, 7, usize::MAX), store.clone());
+    let again = tokio::spawn(async move { forgetful.send(b"rent", &gift(1)).await });
+    while !again.is_finished() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.node.mine(1).await;
+    }
+    let undecided = again.await.unwrap().unwrap_err();
+    assert!(
+        matches!(undecided, OnceError::Undecided { nonce: 0, .. }),
+        "{undecided}"
+    );
+    // Nor from another account.
+    let other = Once::new(world.party(8).await.sender, store.clone());
+    let found = other.send(b"rent", &gift(1)).await.unwrap();
+    let good = Once::new(party.sender.clone(), store);
+    let sent = good.send(b"rent", &gift(1)).await.unwrap();
+    assert_eq!(sent.hash, found.hash);
+    assert_eq!(nonce(&world, party.address).await, 1);
+    let gifts = world.node.provider.get_balance(gift(1).to).await.unwrap();
+    assert_eq!(gifts, U256::from(1));
 }
 
 async fn nonce(world: &World, account: Address) -> u64 {

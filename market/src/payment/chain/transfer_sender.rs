@@ -123,6 +123,19 @@ impl TransferSender {
         })
     }
 
+    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OnceError::Undecided`]), so that
+    /// the next request pays anew. For whoever has seen on the chain that it was not: else it is paid twice.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    pub async fn give_up(&self, payee: Address) -> Result<(), TransferSenderError> {
+        let _one_at_a_time = self.turn.lock().await;
+        let (_, last) = self.last(payee).await?;
+        self.once.forget(&self.purpose(payee, last.number)).await?;
+        Ok(())
+    }
+
     fn call(&self, payee: Address, amount: u128) -> Call {
         if self.token.is_zero() {
             return Call {
