@@ -25,17 +25,19 @@ const BATCH: u32 = 10;
 pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let draw = chain.head().await + LEAD;
     let opened = Opened::all(chain, draw).await;
-    // The node derives a block's randomness from its parent, so the parent has to be another one too.
+    // The node derives a block's randomness from its parent, so the parent has to be another one too: at another time, for
+    // the same second makes the same block.
     chain.mine_to(draw - 2).await;
 
     let mut before = chain.keep().await;
     let mut tries = 0..DRAWS;
     let (seed, header) = loop {
-        tries.next().expect("one of many draws suits");
+        let try_number = tries.next().expect("one of many draws suits");
+        let node = &chain.world.node;
+        node.anvil("evm_increaseTime", [1_000 * try_number]).await;
         chain.mine_to(draw - 1).await;
         // As long a number as on a busy chain; in empty blocks it shrinks.
         let fee = format!("{BASE_FEE:#x}");
-        let node = &chain.world.node;
         node.anvil("anvil_setNextBlockBaseFeePerGas", [fee]).await;
         chain.mine_to(draw + 2).await;
         let (seed, header) = chain.world.reader.seed(draw).await.unwrap().unwrap();

@@ -56,7 +56,9 @@ impl ChequeSender {
     async fn openings(&self, payee: Address) -> Result<Vec<Vec<u8>>, PayerError> {
         let mut proofs = Vec::new();
         for (id, record) in self.payer.deposits().await? {
-            if record.state != DepositState::Active || record.deposit.token != self.token {
+            // Payees take cheques for some blocks longer than they are written.
+            let taken = matches!(record.state, DepositState::Active | DepositState::Expired);
+            if !taken || record.deposit.token != self.token {
                 continue;
             }
             match self.payer.opening(id, payee).await {

@@ -189,14 +189,20 @@ impl ChequeSender {
     ///
     /// [`ChequeSenderError`]; the next call goes on.
     pub async fn follow(&self, now_s: u64) -> Result<Followed, ChequeSenderError> {
-        self.payer.last_head().await?;
+        let head = self.payer.last_head().await?.number;
         let mut state = self.state.lock().await;
         let Some(opening) = state.kept.opening else {
             return Ok(Followed::Nothing);
         };
         let id = opening.deposit;
         let record = self.payer.deposit(id).await?;
+        let confirmations = self.payer.reader().profile().confirmations;
+        let active_from = head.saturating_add(confirmations);
         match record.state {
+            // It would lock its money, and no cheque could be written from it: it is left to be lost.
+            DepositState::Pending if active_from >= self.payer.end_block(&record.deposit) => {
+                Ok(Followed::Waiting(id))
+            }
             DepositState::Pending => {
                 // Payments go on meanwhile.
                 drop(state);
