@@ -39,10 +39,12 @@ pub use connect::{connect, connect_all, connect_within};
 pub use cost::{Prices, Rate, Rates};
 pub use cursor::{Cursor, Since};
 pub use error::{ChainError, Refusal, reason};
+#[cfg(feature = "service")]
 pub(crate) use heads::Follower;
 pub use heads::Heads;
 pub use history::FoundDeposit;
 pub use host::{HostError, HostRecords};
+pub use nodes::on_one_node;
 pub use once::Once;
 pub use outbox::{OnceError, Progress};
 pub use payee::{

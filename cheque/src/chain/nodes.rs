@@ -31,9 +31,11 @@ tokio::task_local! {
     static PINNED: Cell<Option<(usize, usize)>>;
 }
 
-/// Runs `work` so that one and the same node answers everything it asks. If that node fails, so does the request, and the
-/// next scope begins with another node.
-pub(super) async fn on_one_node<T>(work: impl Future<Output = T>) -> T {
+/// Runs `work` so that one and the same of several nodes ([`connect_all`](super::connect_all)) answers everything it asks.
+/// If that node fails, so does the request, and the next scope begins with another node.
+///
+/// For what is concluded from several answers: those of different nodes may belong to different forks.
+pub async fn on_one_node<T>(work: impl Future<Output = T>) -> T {
     PINNED.scope(Cell::new(None), work).await
 }
 

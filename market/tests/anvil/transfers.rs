@@ -363,3 +363,28 @@ async fn a_node_of_another_chain_is_refused() {
         matches!(refused, Err(ChainError::WrongChain { expected: e, found: f }) if (e, f) == (expected, found))
     );
 }
+
+#[tokio::test]
+async fn a_token_that_transfers_something_else_is_paid_in_once_until_the_payment_is_given_up() {
+    let scene = Scene::new(TOKEN).await;
+    // Succeeds, returns true and has no event.
+    let code = "0x600160005260206000f3";
+    scene.world.node.anvil("anvil_setCode", (TOKEN, code)).await;
+    let store = Arc::new(Memory::new());
+    let sender = scene.sender(scene.customer.sender.clone(), &store).await;
+    let (payee, account) = (scene.payee.address, scene.customer.address);
+    let transactions = async || {
+        let provider = &scene.world.node.provider;
+        provider.get_transaction_count(account).await.unwrap()
+    };
+    for _ in 0..3 {
+        let refused = sender.request_payment(payee, 1, 500).await.unwrap_err();
+        assert!(refused.to_string().contains("given up"), "{refused}");
+        let refused = sender.proofs_again(payee).await.unwrap_err();
+        assert!(refused.to_string().contains("given up"), "{refused}");
+    }
+    assert_eq!(transactions().await, 1);
+    sender.give_up(payee).await.unwrap();
+    sender.request_payment(payee, 1, 500).await.unwrap_err();
+    assert_eq!(transactions().await, 2);
+}

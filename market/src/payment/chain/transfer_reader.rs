@@ -12,7 +12,7 @@ use alloy::{
 };
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use cheque::chain::ChainError;
+use cheque::chain::{ChainError, on_one_node};
 
 /// Looks transfers up on one chain. Cheap to clone. It believes its node.
 #[derive(Clone, Debug)]
@@ -54,6 +54,10 @@ impl TransferReader {
     ///
     /// If the node cannot be asked.
     pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
+        on_one_node(self.look(transaction, index)).await
+    }
+
+    async fn look(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
         // First, so that a transfer is never taken for deeper than it is.
         let head = self.provider.get_block_number().await?;
         let none = TransferView {

@@ -61,9 +61,11 @@ pub enum TransferSenderError {
         /// What it pays, in token units.
         amount: u128,
     },
-    /// The transaction is in a block, and what it should have transferred is not among its events.
+    /// The transaction is in a block, and what it should have transferred is not among its events. Money may have moved;
+    /// nothing more is paid to this payee until [`TransferSender::give_up`].
     #[error(
-        "the token has not transferred what was asked for: it may take a fee, or be no EIP-20 token"
+        "the token has not transferred what was asked for: it may take a fee, or be no EIP-20 token; nothing more is paid \
+         until the payment is given up"
     )]
     NotTransferred,
     /// Another process pays from the same records.
@@ -123,8 +125,9 @@ impl TransferSender {
         })
     }
 
-    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OnceError::Undecided`]), so that
-    /// the next request pays anew. For whoever has seen on the chain that it was not: else it is paid twice.
+    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OnceError::Undecided`]) or which
+    /// has no proof ([`TransferSenderError::NotTransferred`]), so that the next request pays anew. For whoever has seen on
+    /// the chain what became of it: else it is paid twice.
     ///
     /// # Errors
     ///
@@ -183,10 +186,11 @@ impl TransferSender {
         if !last.done
             && let Some(sent) = self.once.resume(&self.purpose(payee, last.number)).await?
         {
+            let outgoing = self.outgoing(payee, last.amount, &sent)?;
             let done = Payment { done: true, ..last };
             self.keep(payee, stored, &done).await?;
             if (least..=amount).contains(&last.amount) {
-                return self.outgoing(payee, last.amount, &sent);
+                return Ok(outgoing);
             }
             let amount = last.amount;
             return Err(TransferSenderError::Finished { amount });
@@ -201,9 +205,11 @@ impl TransferSender {
         self.once.forget(&self.purpose(payee, last.number)).await?;
         let purpose = self.purpose(payee, next.number);
         let sent = self.once.send(&purpose, &self.call(payee, amount)).await?;
+        // What the token has kept for itself is not paid a second time.
+        let outgoing = self.outgoing(payee, amount, &sent)?;
         let done = Payment { done: true, ..next };
         self.keep(payee, stored, &done).await?;
-        self.outgoing(payee, amount, &sent)
+        Ok(outgoing)
     }
 
     fn outgoing(
@@ -296,11 +302,12 @@ impl TransferSender {
         let Some(sent) = sent else {
             return Ok(Vec::new());
         };
+        let proof = self.proof(payee, last.amount, &sent)?;
         if !last.done {
             let done = Payment { done: true, ..last };
             self.keep(payee, stored, &done).await?;
         }
-        Ok(vec![self.proof(payee, last.amount, &sent)?])
+        Ok(vec![proof])
     }
 
     fn key_of(&self, payee: Address) -> Vec<u8> {
