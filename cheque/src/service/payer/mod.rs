@@ -273,9 +273,9 @@ impl PayerService {
     /// Looks at the chain once.
     async fn look(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
         let looked = async {
-            // Before the poll, so that what is decided at it is decided by states that are as new.
-            let head = self.payer.reader().head().await?;
-            Ok((head, self.payer.poll().await?))
+            let polled = self.payer.poll().await?;
+            // The one that the poll was made at, and found plausible.
+            Ok((self.payer.last_head().await?, polled))
         };
         let (head, polled) = match looked.await {
             Ok(looked) => looked,
