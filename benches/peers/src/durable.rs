@@ -12,6 +12,7 @@ use std::{
     fs::OpenOptions,
     hint::black_box,
     io::Write,
+    iter::repeat_n,
     path::Path,
     sync::Barrier,
     thread,
@@ -23,20 +24,48 @@ pub const PAYERS: [usize; 5] = [1, 4, 16, 64, 256];
 const SLICE: Duration = Duration::from_millis(1_500);
 /// Cheques of one payer in one run; a payer that has no more stops.
 const CHEQUES: usize = 2_000;
+/// How often the CPU alone takes the same cheques again, so that it is measured for a slice, too.
+const AGAIN: usize = 25;
+/// How often the most payers are measured, each time beside the CPU alone.
+const PAIRS: usize = 3;
 const HEAD: u64 = 20_999_000;
 const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 
 /// One store under load.
 pub struct Durable {
-    /// Acknowledged payments a second, for each of [`PAYERS`].
+    /// Acknowledged payments a second, for each of [`PAYERS`]; of the most payers, the median.
     pub per_second: Vec<f64>,
     /// What the CPU alone can do, one thread a core: from the stored bytes to the new ones, without the store.
-    pub cpu_per_second: f64,
+    pub cpu: Beside,
     /// The same where the old meta is remembered, as it is under this load.
-    pub cpu_remembering_per_second: f64,
+    pub cpu_remembering: Beside,
     /// Of the slowest 1 % and of the median, in milliseconds, at half the load of the most payers.
     pub p50_millis: f64,
     pub p99_millis: f64,
+}
+
+/// What the CPU alone can do, measured right after the store with the most payers, more than once.
+#[derive(Default)]
+pub struct Beside {
+    per_second: Vec<f64>,
+    store_over_it: Vec<f64>,
+}
+
+impl Beside {
+    fn add(&mut self, per_second: f64, store: f64) {
+        self.per_second.push(per_second);
+        self.store_over_it.push(store / per_second);
+    }
+
+    /// Payments a second, the median.
+    pub fn per_second(&self) -> f64 {
+        median(self.per_second.clone())
+    }
+
+    /// The store's payments a second over these, the median.
+    pub fn store_over_it(&self) -> f64 {
+        median(self.store_over_it.clone())
+    }
 }
 
 /// How many times a second the disk takes an append of 512 bytes for good.
@@ -57,28 +86,34 @@ pub fn syncs_per_second(directory: &Path) -> f64 {
 pub fn measure(mut open: impl FnMut() -> Box<dyn Store>) -> Durable {
     let most = PAYERS[PAYERS.len() - 1];
     let payers: Vec<_> = (0..most).map(|number| Payer::new(number as u64)).collect();
-    let (mut cpu, mut cpu_remembering) = (Vec::new(), Vec::new());
-    let mut per_second = Vec::new();
-    for count in PAYERS {
-        let store = open();
-        for payer in &payers[..count] {
+    let mut with_store = |count: usize| {
+        let (store, payers) = (open(), &payers[..count]);
+        for payer in payers {
             payer.begin(&*store);
         }
         let metas = Metas::default();
         let pay = |payer: &Payer, cheque: &[u8]| payer.receive(&*store, &metas, cheque);
-        per_second.push(flat_out(&payers[..count], pay));
-        let few = &payers[..cores()];
-        cpu.push(flat_out(few, Payer::receive_in_memory));
-        cpu_remembering.push(flat_out(few, Payer::receive_remembering));
-    }
-    let half = per_second[per_second.len() - 1] / 2.0;
-    let mut waits = paced(&*open(), &payers, half);
+        flat_out(payers, 1, pay)
+    };
+    let fewer = PAYERS.iter().filter(|count| **count < most);
+    let mut per_second: Vec<_> = fewer.map(|count| with_store(*count)).collect();
+    let (mut cpu, mut cpu_remembering) = (Beside::default(), Beside::default());
+    let few = &payers[..cores()];
+    let pairs = (0..PAIRS).map(|_| {
+        let store = with_store(most);
+        cpu.add(flat_out(few, AGAIN, Payer::receive_in_memory), store);
+        cpu_remembering.add(flat_out(few, AGAIN, Payer::receive_remembering), store);
+        store
+    });
+    let all = median(pairs.collect());
+    per_second.push(all);
+    let mut waits = paced(&*open(), &payers, all / 2.0);
     waits.sort();
     let at = |percent: usize| waits[waits.len() * percent / 100].as_secs_f64() * 1e3;
     Durable {
         per_second,
-        cpu_per_second: median(cpu),
-        cpu_remembering_per_second: median(cpu_remembering),
+        cpu,
+        cpu_remembering,
         p50_millis: at(50),
         p99_millis: at(99),
     }
@@ -88,13 +123,14 @@ fn cores() -> usize {
     thread::available_parallelism().unwrap().get()
 }
 
-/// Payments a second with each payer paying as soon as the last payment is acknowledged.
-fn flat_out(payers: &[Payer], receive: impl Fn(&Payer, &[u8]) + Sync) -> f64 {
+/// Payments a second with each payer paying as soon as the last payment is acknowledged, with all its cheques so many
+/// times.
+fn flat_out(payers: &[Payer], times: usize, receive: impl Fn(&Payer, &[u8]) + Sync) -> f64 {
     let ready = Barrier::new(payers.len());
     let pay = |payer: &Payer| {
         ready.wait();
         let (start, mut paid) = (Instant::now(), 0.0);
-        for cheque in &payer.cheques {
+        for cheque in repeat_n(&payer.cheques, times).flatten() {
             if start.elapsed() >= SLICE {
                 break;
             }

@@ -229,23 +229,23 @@ fn durably(report: &mut Report, store: &str, durable: &Durable, syncs: f64) {
         );
     }
     let most = durable.per_second[durable.per_second.len() - 1];
-    let cpu = durable.cpu_per_second;
     let key = |what| format!("durable_{store}_{what}");
+    let (cpu, remembering) = (&durable.cpu, &durable.cpu_remembering);
     report.add(
         key("cpu_per_second"),
-        cpu,
+        cpu.per_second(),
         "what the CPU alone can verify: from stored bytes to new ones, one thread a core",
     );
-    let remembering = durable.cpu_remembering_per_second;
     report.add(
         key("cpu_remembering_per_second"),
-        remembering,
+        remembering.per_second(),
         "the same without reading the old meta",
     );
-    report.at_least(key("over_cpu"), most / cpu, 0.6, "256 at once");
+    let over_cpu = cpu.store_over_it();
+    report.at_least(key("over_cpu"), over_cpu, 0.6, "256 at once");
     report.add(
         key("over_cpu_remembering"),
-        most / remembering,
+        remembering.store_over_it(),
         "256 at once",
     );
     report.add(

@@ -1,22 +1,27 @@
 //! Group commit: one commit serves all writes that have come together.
 //!
 //! Whoever finds the engine free commits, for itself and all who queue (the leader); whoever finds it busy queues. A
-//! leader that is done hands the engine to the first in the queue, and then tells its followers. Nobody waits for more
-//! company: a group is what has queued while the commit before it ran. So a lone caller pays for one commit, and many
-//! callers share one.
+//! leader that is done hands the engine to the first in the queue, and then tells its followers. So a lone caller pays
+//! for one commit, and many callers share one.
+//!
+//! A leader waits for nobody, but threads that could run and do not get a core go first, as long as each turn of theirs
+//! brings company: where cores are short, the cost of a commit is better shared.
 
 use super::{Change, StoreError, Swap, Table, check_changes};
+use oneshot::{Receiver, Sender};
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 /// Bounds of one group beyond the leader's own changes, so that no commit takes too long or too much memory.
 const GROUP_SWAPS: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
+
+/// With so many followers a commit costs each of them little, and all others had better work while it runs.
+const COMPANY: usize = 64;
 
 /// Why a commit failed, shared by all who were in it.
 pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -26,7 +31,7 @@ pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
 struct Abandoned;
 
 /// The swaps of one commit, each with its changes.
-pub(super) type Group<'a> = [Vec<Change<'a>>];
+pub(super) type Group<'a> = [&'a [Change<'a>]];
 
 /// The queue in front of an engine. It holds secrets, so neither it nor its parts can be shown (`Debug`).
 pub(super) struct Groups {
@@ -43,8 +48,9 @@ struct State {
 }
 
 struct Queued {
-    changes: Vec<OwnedChange>,
-    turn: SyncSender<Turn>,
+    /// Its caller has them too, and drops them last: memory is cheapest to free where it was taken.
+    changes: Arc<[OwnedChange]>,
+    turn: Sender<Turn>,
 }
 
 /// What a caller in the queue waits for.
@@ -55,11 +61,13 @@ enum Turn {
     Done(Result<Swap, StoreError>),
 }
 
+/// A change with its bytes in one piece.
 struct OwnedChange {
     table: Table,
-    key: Vec<u8>,
-    old: Option<Vec<u8>>,
-    new: Option<Vec<u8>>,
+    bytes: Vec<u8>,
+    key: Range<usize>,
+    old: Option<Range<usize>>,
+    new: Option<Range<usize>>,
 }
 
 impl Groups {
@@ -87,7 +95,7 @@ impl Groups {
             return Ok(Swap::Done);
         }
         let abandoned = || unknown(Arc::new(Abandoned));
-        if let Some(turn) = self.queue(changes) {
+        if let Some((_copy, turn)) = self.queue(changes) {
             match turn.recv() {
                 Ok(Turn::Lead) => {}
                 Ok(Turn::Done(result)) => return result,
@@ -95,22 +103,22 @@ impl Groups {
             }
         }
         let lane = Lane(self);
+        self.gather();
         let followers = self.followers(changes);
-        let mut group = vec![changes.to_vec()];
-        group.extend(followers.iter().map(Queued::changes));
-        let mut results = commit(&group).into_iter();
+        let mut results = commit_all(changes, &followers, commit).into_iter();
         let own = results.next();
         // The next group starts before this one's callers wake up.
         drop(lane);
-        for (follower, result) in followers.iter().zip(results) {
+        for (Queued { changes, turn }, result) in followers.into_iter().zip(results) {
+            drop(changes);
             // Its receiver is there: it waits for nothing else.
-            let _ = follower.turn.send(Turn::Done(result));
+            let _ = turn.send(Turn::Done(result));
         }
         own.unwrap_or_else(|| Err(abandoned()))
     }
 
     /// Takes a free lane, or a place in the queue.
-    fn queue(&self, changes: &[Change<'_>]) -> Option<Receiver<Turn>> {
+    fn queue(&self, changes: &[Change<'_>]) -> Option<Place> {
         let free = |state: &mut State| {
             let free = state.leading < self.lanes;
             state.leading += usize::from(free);
@@ -120,17 +128,30 @@ impl Groups {
             return None;
         }
         // Copied outside the lock, so the lane may have become free.
-        let changes = changes.iter().map(OwnedChange::of).collect();
-        let (sender, turn) = sync_channel(1);
+        let owned: Arc<[_]> = changes.iter().map(OwnedChange::of).collect();
+        let (sender, turn) = oneshot::channel();
         let mut state = self.state();
         if free(&mut state) {
             return None;
         }
         state.queue.push_back(Queued {
-            changes,
+            changes: owned.clone(),
             turn: sender,
         });
-        Some(turn)
+        Some((owned, turn))
+    }
+
+    /// Lets others run who are about to queue.
+    fn gather(&self) {
+        let mut queued = self.state().queue.len();
+        while queued < COMPANY {
+            thread::yield_now();
+            let now = self.state().queue.len();
+            if now <= queued {
+                return;
+            }
+            queued = now;
+        }
     }
 
     /// Takes those who go with a leader out of the queue.
@@ -138,7 +159,8 @@ impl Groups {
         let mut bytes: usize = own.iter().map(size).sum();
         let mut state = self.state();
         let fits = |queued: &&Queued| {
-            bytes += queued.changes().iter().map(size).sum::<usize>();
+            let sizes = queued.changes.iter().map(|change| change.bytes.len());
+            bytes += sizes.sum::<usize>();
             bytes <= GROUP_BYTES
         };
         let count = state
@@ -156,28 +178,48 @@ impl Groups {
     }
 }
 
-impl Queued {
-    fn changes(&self) -> Vec<Change<'_>> {
-        self.changes.iter().map(OwnedChange::borrowed).collect()
-    }
+/// Hands a leader's changes and those of its followers to `commit`.
+fn commit_all<T>(
+    own: &[Change<'_>],
+    followers: &[Queued],
+    commit: impl FnOnce(&Group<'_>) -> T,
+) -> T {
+    let theirs = followers.iter().flat_map(|queued| &*queued.changes);
+    let theirs: Vec<_> = theirs.map(OwnedChange::borrowed).collect();
+    let mut rest = &theirs[..];
+    let mut group = vec![own];
+    group.extend(followers.iter().map(|queued| {
+        let (changes, others) = rest.split_at(queued.changes.len());
+        rest = others;
+        changes
+    }));
+    commit(&group)
 }
 
 impl OwnedChange {
     fn of(change: &Change<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(size(change));
+        let mut add = |part: &[u8]| {
+            let start = bytes.len();
+            bytes.extend_from_slice(part);
+            start..bytes.len()
+        };
         Self {
             table: change.table,
-            key: change.key.to_vec(),
-            old: change.old.map(<[u8]>::to_vec),
-            new: change.new.map(<[u8]>::to_vec),
+            key: add(change.key),
+            old: change.old.map(&mut add),
+            new: change.new.map(&mut add),
+            bytes,
         }
     }
 
     fn borrowed(&self) -> Change<'_> {
+        let part = |range: &Range<usize>| &self.bytes[range.clone()];
         Change {
             table: self.table,
-            key: &self.key,
-            old: self.old.as_deref(),
-            new: self.new.as_deref(),
+            key: part(&self.key),
+            old: self.old.as_ref().map(part),
+            new: self.new.as_ref().map(part),
         }
     }
 }
@@ -185,6 +227,9 @@ impl OwnedChange {
 fn size(change: &Change<'_>) -> usize {
     change.key.len() + change.old.map_or(0, <[u8]>::len) + change.new.map_or(0, <[u8]>::len)
 }
+
+/// The place of a caller in the queue: its changes, and where it is told its turn.
+type Place = (Arc<[OwnedChange]>, Receiver<Turn>);
 
 /// A right to commit, which is handed on even if the commit panics.
 struct Lane<'a>(&'a Groups);
@@ -289,7 +334,7 @@ mod tests {
     fn everybody_gets_its_own_result() {
         let groups = Groups::new(1);
         let results = queue_behind(&groups, 9, done, |group| {
-            let own = |swap: &Vec<Change<'_>>| {
+            let own = |swap: &&[Change<'_>]| {
                 let found = Some(swap[0].key.to_vec());
                 Ok(Swap::Conflict { index: 0, found })
             };

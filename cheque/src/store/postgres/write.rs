@@ -62,7 +62,7 @@ pub(super) async fn commit(
         .filter(|index| swaps[*index].is_none())
         .collect();
     if !left.is_empty() {
-        let changes: Vec<&[Change<'_>]> = left.iter().map(|index| &group[*index][..]).collect();
+        let changes: Vec<_> = left.iter().map(|index| group[*index]).collect();
         let results = slow(connection, &changes).await?;
         for (index, swap) in left.into_iter().zip(results) {
             swaps[index] = Some(swap);
@@ -92,21 +92,22 @@ impl<'a> Columns<'a> {
 }
 
 /// Fills in what is done. Everything else has written nothing.
-async fn fast(
+async fn fast<'a>(
     connection: &Connection,
-    group: &Group<'_>,
+    group: &Group<'a>,
     swaps: &mut [Option<Swap>],
 ) -> Result<(), tokio_postgres::Error> {
-    let mut single = BTreeMap::new();
-    for (place, changes) in group.iter().enumerate() {
-        let [change] = &changes[..] else { continue };
-        let Some(new) = change.new else { continue };
-        let key = (change.table.name(), change.key);
-        // Of several for one key, the first; by key, so that all workers lock rows in one order.
-        single.entry(key).or_insert((place, change, new));
-    }
+    let single = group.iter().enumerate().filter_map(|(place, changes)| {
+        let [change] = changes else { return None };
+        Some((change, place, change.new?))
+    });
+    let mut single: Vec<_> = single.collect();
+    // By key, so that all workers lock rows in one order; of several for one key, the first.
+    let key = |change: &Change<'a>| (change.table.name(), change.key);
+    single.sort_by(|(one, ..), (other, ..)| key(one).cmp(&key(other)));
+    single.dedup_by(|(one, ..), (other, ..)| key(one) == key(other));
     let (mut updates, mut inserts) = (Columns::default(), Columns::default());
-    for (place, change, new) in single.into_values() {
+    for (change, place, new) in single {
         let key = (change.table, change.key);
         match change.old {
             Some(old) => updates.push(place, key, old, new),
