@@ -26,7 +26,7 @@ pub struct Accepted {
     pub meta: Meta,
 }
 
-/// Why a payment was not taken. Nothing has changed.
+/// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
@@ -36,7 +36,8 @@ pub enum ReceiveError {
     /// The chain, or the way to it. The payment may be good.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The store. The payment may be good.
+    /// The store. The payment may be good. Where it is unknown whether it was kept, show it again: it counts once, and is
+    /// [`Rejection::Replay`] if it was.
     #[error(transparent)]
     Stored(#[from] StoredError),
 }
