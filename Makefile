@@ -138,6 +138,7 @@ soak: setup ## months of simulated time: 10,000 payees x 200 rounds, 20 rounds o
 	@SOAK_NODE_ROUNDS=20 $(TIMED) 'rounds on a node' $(SOAK) cheque --test anvil -- rounds::
 	@SOAK_KILLS=500 $(TIMED) 'kills' $(SOAK) cheque --test crash --test store -- killed
 	@SOAK_KILLS=500 $(TIMED) 'kills of services' $(SOAK) cheque-cli --test kills -- killed
+	@SOAK_KILLS=500 $(TIMED) 'kills of a market' $(SOAK) cheque-market --test kill -- surviv
 
 assurance: test-contracts invariants symbolic slither coverage ## all that CI has no time for: minutes to an hour
 

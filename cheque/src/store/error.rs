@@ -84,7 +84,7 @@ pub enum StoreError {
         /// The failure. All writes that shared the commit have the same one.
         cause: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The database cannot be reached. Nothing was written.
+    /// The database cannot be reached, or the file cannot be opened again after its disk has failed. Nothing was written.
     #[error("{path} cannot be reached, and nothing was written: {cause}")]
     Unreachable {
         /// The store's place.

@@ -1,10 +1,10 @@
-//! Disks that fill up under payer and payee: nothing is acknowledged that is not kept, and both go on when there is space
-//! again and they are started anew.
+//! Disks that fill up under payer and payee: nothing is acknowledged that is not kept, and the same payer and payee go on
+//! as soon as there is space again.
 
 use crate::cast::{Cast, opened, pay, poll};
 use crate::disk::Disk;
 use crate::node::coins;
-use cheque::chain::{Payee, Payer, PayerError, ReceiveError, StoredError};
+use cheque::chain::{PayerError, ReceiveError, StoredError};
 use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
 use std::sync::Arc;
@@ -33,28 +33,25 @@ async fn a_payee_with_a_full_disk_acknowledges_nothing_and_takes_the_payment_lat
     let id = opened(world, &payer, &cast.request(60)).await.id;
     let party = &cast.payees[0];
     let disk = Disk::default();
-    let payee = || -> Payee { world.payee(party, store(&disk)) };
+    let payee = world.payee(party, store(&disk));
     let (mut credited, mut refusals) = (Amount::ZERO, 0);
     for writes in WRITES {
         let payment = payer.write_cheque(id, party.address, coins(1)).await;
         let proof = payment.unwrap().proof.unwrap();
-        let full = payee();
         limit(&disk, Some(writes));
-        let taken = match full.receive_payment(None, &proof).await {
+        let taken = match payee.receive_payment(None, &proof).await {
             Ok(taken) => Some(taken.value),
             Err(ReceiveError::Stored(error)) => {
                 assert!(is_unknown(&error), "{error}");
-                // Nor later, as long as it runs.
-                let again = full.receive_payment(None, &proof).await;
+                // Nor later, while it is full.
+                let again = payee.receive_payment(None, &proof).await;
                 assert!(matches!(again, Err(ReceiveError::Stored(_))), "{again:?}");
                 refusals += 1;
                 None
             }
             Err(error) => panic!("{error}"),
         };
-        drop(full);
         limit(&disk, None);
-        let payee = payee();
         match (payee.receive_payment(None, &proof).await, taken) {
             (Ok(taken), None) => credited = credited.checked_add(taken.value).unwrap(),
             (Err(ReceiveError::Rejected(Rejection::Replay)), Some(value)) => {
@@ -74,20 +71,17 @@ async fn a_payer_with_a_full_disk_hands_out_nothing_and_pays_later() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let disk = Disk::default();
-    let payer = || -> Payer { world.payer(&cast.payer, store(&disk)) };
-    let id = opened(world, &payer(), &cast.request(60)).await.id;
+    let payer = world.payer(&cast.payer, store(&disk));
+    let id = opened(world, &payer, &cast.request(60)).await.id;
     let (_, payees) = cast.players();
     let address = cast.payees[0].address;
     let (mut spent, mut refusals) = (Amount::ZERO, 0);
     for writes in WRITES {
-        let full = payer();
         // Looks at the chain before the disk is full.
-        poll(&full).await;
+        poll(&payer).await;
         limit(&disk, Some(writes));
-        let payment = full.write_cheque(id, address, coins(1)).await;
-        drop(full);
+        let payment = payer.write_cheque(id, address, coins(1)).await;
         limit(&disk, None);
-        let payer = payer();
         match payment {
             Ok(payment) => {
                 spent = payment.spent;

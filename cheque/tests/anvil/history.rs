@@ -118,10 +118,17 @@ async fn a_draw_block_that_is_replaced_draws_again_and_the_old_header_is_worth_n
     // The node takes the randomness of the block that it is about to mine along in a snapshot, and no further.
     world.node.mine_to(draw - 2).await;
     let mut winners = Vec::new();
+    let mut seconds = (1_u64..).map(|number| 10 * number);
+    // At another time, for a block of the same second as before is the same one.
+    let mut draw_again = async || {
+        let later = seconds.next().unwrap();
+        world.node.anvil("evm_increaseTime", [later]).await;
+        world.node.mine_to(draw + 1).await;
+    };
     // Until somebody else has won.
     while winners.len() < 2 {
         let before = snapshot(world).await;
-        world.node.mine_to(draw + 1).await;
+        draw_again().await;
         let old = redemptions(&payees, &opened).await;
         poll(&payer).await;
         let DepositState::Drawn {
@@ -141,14 +148,14 @@ async fn a_draw_block_that_is_replaced_draws_again_and_the_old_header_is_worth_n
 
         drop_since(world, before).await;
         let before = snapshot(world).await;
-        world.node.mine_to(draw + 1).await;
+        draw_again().await;
         assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
         let now = world.reader.draw_block(draw).await.unwrap().unwrap();
         assert_ne!(now.header, old[0].header);
         assert_eq!(paid(&cast, &old).await, [0_u64; 0], "by the old header");
         drop_since(world, before).await;
     }
-    world.node.mine_to(draw + 1).await;
+    draw_again().await;
     let settled = settled(&payees).await;
     assert_eq!(settled.len(), 1, "exactly one payee wins: {settled:?}");
     assert_eq!(settled[0].get(), opened.deposit.amount);

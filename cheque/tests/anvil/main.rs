@@ -41,6 +41,7 @@ mod pruning;
 mod reorgs;
 mod restarts;
 mod rounds;
+mod strangers;
 mod tokens;
 #[cfg(feature = "postgres")]
 mod workers;

@@ -4,6 +4,7 @@ use alloy::{
     providers::{DynProvider, Provider},
     transports::RpcError,
 };
+use alloy_primitives::Address;
 use serde_json::{Value, json};
 use std::{
     borrow::Cow,
@@ -13,6 +14,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// What goes wrong.
@@ -40,6 +42,38 @@ pub(crate) enum Fault {
     OtherBlocks,
     /// Another result.
     Answer(Value),
+    /// What is asked about this account is answered once it is let go.
+    Holds(Address, Arc<Held>),
+}
+
+/// Requests whose answers are held back.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    waiting: watch::Sender<usize>,
+    let_go: watch::Sender<bool>,
+}
+
+impl Held {
+    /// Returns once so many requests wait.
+    pub(crate) async fn are(&self, count: usize) {
+        let mut waiting = self.waiting.subscribe();
+        waiting.wait_for(|now| *now >= count).await.unwrap();
+    }
+
+    /// How many wait.
+    pub(crate) fn count(&self) -> usize {
+        *self.waiting.borrow()
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.let_go.send_replace(true);
+    }
+
+    async fn wait(&self) {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let mut let_go = self.let_go.subscribe();
+        let_go.wait_for(|let_go| *let_go).await.unwrap();
+    }
 }
 
 /// An HTTP server in front of a node.
@@ -168,6 +202,13 @@ impl Shared {
                 let mut answer = self.forward(method, params).await;
                 shift(&mut answer["result"]["timestamp"], seconds);
                 answer
+            }
+            Some(Fault::Holds(account, held)) => {
+                let called = params[0].to_string();
+                if called.contains(&format!("{account:x}")) {
+                    held.wait().await;
+                }
+                self.forward(method, params).await
             }
             Some(Fault::OtherBlocks) if !is_latest => {
                 let mut answer = self.forward(method, params).await;

@@ -27,6 +27,8 @@ pub(crate) struct Medium {
     /// How many more writes succeed, and how many more syncs. `None`: all.
     pub(crate) writes_left: Option<u64>,
     pub(crate) syncs_left: Option<u64>,
+    /// A sync that fails gives up what it could not write: reads go on seeing it, and the next sync succeeds without it.
+    pub(crate) forgets: bool,
     pub(crate) failed: bool,
 }
 
@@ -109,6 +111,13 @@ impl Disk {
     }
 }
 
+impl Medium {
+    /// There is space again, and syncs succeed.
+    pub(crate) fn heal(&mut self) {
+        (self.writes_left, self.syncs_left) = (None, None);
+    }
+}
+
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().seen.len() as u64)
@@ -131,9 +140,16 @@ impl StorageBackend for Disk {
         let mut medium = self.0.lock().unwrap();
         let done = count_down(&mut medium.syncs_left, io::ErrorKind::Other);
         medium.failed |= done.is_err();
+        let medium = &mut *medium;
+        if done.is_err() && medium.forgets {
+            // A file system keeps its lengths.
+            let is_length = |write: &Write| matches!(write, Write::Length(_));
+            medium.unsafe_writes.retain(is_length);
+        }
         done?;
-        medium.unsafe_writes.clear();
-        medium.safe = medium.seen.clone();
+        for write in medium.unsafe_writes.drain(..) {
+            apply(&mut medium.safe, &write);
+        }
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Disks that fail, fill up and tear: what was acknowledged is there after the file is opened again.
+//! Disks that fail, fill up and tear: what was acknowledged is there afterwards, for the store that goes on and for one
+//! that is opened anew.
 
 use crate::{
     conformance::{number, rows},
@@ -20,11 +21,14 @@ struct Known {
 
 /// Lets threads write until the disk fails, or `times` each. Every write is two rows that must stay equal.
 fn write_until_it_fails(store: &Redb, times: u64) -> Vec<Known> {
-    let write = |thread: u64| {
+    let start = |thread: u64| {
+        let value = store.get(Table::Received, &thread.to_be_bytes()).unwrap();
+        value.map_or(0, |value| number(Some(&value[..8])))
+    };
+    // Before the first one fails.
+    let starts: Vec<_> = (0..THREADS).map(start).collect();
+    let write = |thread: u64, start: u64| {
         let key = thread.to_be_bytes();
-        let value = store.get(Table::Received, &key);
-        let start = value.ok().flatten();
-        let start = start.map_or(0, |value| number(Some(&value[..8])));
         let mut known = Known {
             acknowledged: start,
             tried: start,
@@ -49,6 +53,11 @@ fn write_until_it_fails(store: &Redb, times: u64) -> Vec<Known> {
                     }
                     return known;
                 }
+                // After another thread's.
+                Err(StoreError::Unreachable { .. }) => {
+                    known.tried = count;
+                    return known;
+                }
                 Err(error) => panic!("{error}"),
             }
             known.acknowledged = count + 1;
@@ -57,21 +66,26 @@ fn write_until_it_fails(store: &Redb, times: u64) -> Vec<Known> {
     };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
-            .map(|thread| scope.spawn(move || write(thread)))
+            .zip(starts)
+            .map(|(thread, start)| scope.spawn(move || write(thread, start)))
             .collect();
         let known = threads.into_iter().map(|thread| thread.join().unwrap());
         known.collect()
     })
 }
 
-/// Everything acknowledged is there, nothing that nobody tried, and no half of a write.
 fn check(bytes: Vec<u8>, known: &[Known], what: &str) {
     let store = Redb::open_on(Disk::holding(bytes), what)
         .unwrap_or_else(|error| panic!("{what}: it opens again: {error}"));
-    let received = rows(&store, Table::Received, b"");
+    check_store(&store, known, what);
+}
+
+/// Everything acknowledged is there, nothing that nobody tried, and no half of a write.
+fn check_store(store: &Redb, known: &[Known], what: &str) {
+    let received = rows(store, Table::Received, b"");
     assert_eq!(
         received,
-        rows(&store, Table::Outbox, b""),
+        rows(store, Table::Outbox, b""),
         "{what}: whole writes"
     );
     for (thread, known) in (0u64..).zip(known) {
@@ -84,7 +98,7 @@ fn check(bytes: Vec<u8>, known: &[Known], what: &str) {
         );
     }
     // It is not only readable.
-    let again = write_until_it_fails(&store, 2);
+    let again = write_until_it_fails(store, 2);
     for (after, before) in again.iter().zip(known) {
         assert!(after.acknowledged >= before.acknowledged + 2);
     }
@@ -102,18 +116,41 @@ fn fail_at(limit: impl Fn(&mut Medium, u64), kind: &str) {
             disk.0.lock().unwrap().failed,
             "the {kind} limit was reached"
         );
-        // Nothing is acknowledged any more until it is opened again.
+        // Nothing is acknowledged meanwhile.
         let late = store.compare_and_set(Table::Trees, b"late", None, b"1");
-        assert!(late.is_err());
-        let torn = disk.after_power_loss(&mut rng);
-        drop(store);
-        check(
-            disk.after_exit(),
-            &known,
-            &format!("{kind} {round}, process ended"),
-        );
+        let Err(StoreError::Unreachable { .. }) = late else {
+            panic!("{kind} {round}: {late:?}");
+        };
+        let (exited, torn) = (disk.after_exit(), disk.after_power_loss(&mut rng));
+        check(exited, &known, &format!("{kind} {round}, process ended"));
         check(torn, &known, &format!("{kind} {round}, power lost"));
+        goes_on(&disk, &store, &known, &format!("{kind} {round}"), &mut rng);
     }
+}
+
+/// The same store takes writes again when the disk does, though it fails once more while the store finds out what is
+/// there, and nothing that is acknowledged from then on is lost with the power.
+fn goes_on(disk: &Disk, store: &Redb, known: &[Known], what: &str, rng: &mut ChaCha8Rng) {
+    disk.0.lock().unwrap().heal();
+    disk.0.lock().unwrap().writes_left = Some(rng.random_range(0..12));
+    let found = store.get(Table::Received, &0_u64.to_be_bytes());
+    disk.0.lock().unwrap().heal();
+    if let Ok(value) = found {
+        let kept = value.map_or(0, |value| number(Some(&value[..8])));
+        assert!((known[0].acknowledged..=known[0].tried).contains(&kept));
+    }
+    let seen = rows(store, Table::Received, b"");
+    let torn = disk.after_power_loss(rng);
+    let durable = Redb::open_on(Disk::holding(torn), what).unwrap();
+    assert_eq!(
+        rows(&durable, Table::Received, b""),
+        seen,
+        "{what}: nobody reads what the power could take"
+    );
+    check_store(store, known, &format!("{what}, disk in order"));
+    let known = write_until_it_fails(store, 3);
+    let torn = disk.after_power_loss(rng);
+    check(torn, &known, &format!("{what}, power lost later"));
 }
 
 #[test]
@@ -124,6 +161,14 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
 #[test]
 fn a_failed_sync_loses_nothing_that_was_acknowledged() {
     fail_at(|medium, round| medium.syncs_left = Some(round), "sync");
+}
+
+#[test]
+fn what_a_failed_sync_has_given_up_is_written_again_before_anybody_relies_on_it() {
+    fail_at(
+        |medium, round| (medium.syncs_left, medium.forgets) = (Some(round), true),
+        "forgetful sync",
+    );
 }
 
 #[test]

@@ -2,7 +2,18 @@
 
 use crate::conformance::{rows, set};
 use cheque::store::{FORMAT, Redb, Store, StoreError, Table};
-use std::{path::Path, process::Command};
+use redb::{BackendError, StorageBackend, backends::FileBackend};
+use std::{
+    fs::File,
+    io,
+    ops::Bound,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 #[test]
 fn a_reopened_file_has_everything() {
@@ -78,6 +89,103 @@ fn a_second_process_is_refused_while_the_first_has_the_file() {
     assert_eq!(open_in_another_process(&path), Some(11));
     drop(store);
     assert_eq!(open_in_another_process(&path), Some(13));
+}
+
+/// A file on a disk that is full when it is told to be.
+#[derive(Debug)]
+struct Filling {
+    file: FileBackend,
+    is_full: Arc<AtomicBool>,
+}
+
+impl StorageBackend for Filling {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+}
+
+/// A store in a file, and whether its disk is full.
+fn filling(path: &Path) -> (Redb, Arc<AtomicBool>) {
+    drop(Redb::open(path).unwrap());
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let filling = Filling {
+        file: FileBackend::new(file).unwrap(),
+        is_full: is_full.clone(),
+    };
+    (Redb::open_on(filling, path).unwrap(), is_full)
+}
+
+#[test]
+fn a_file_that_is_opened_again_after_its_disk_was_full_is_never_free_for_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let (store, is_full) = filling(&path);
+    for round in 0..3 {
+        is_full.store(true, Ordering::SeqCst);
+        let failed = store.compare_and_set(Table::Trees, &[round], None, b"value");
+        assert!(matches!(failed, Err(StoreError::Unknown { .. })));
+        assert_eq!(open_in_another_process(&path), Some(11), "it has failed");
+        let closed = store.compare_and_set(Table::Trees, &[round], None, b"value");
+        assert!(matches!(closed, Err(StoreError::Unreachable { .. })));
+        assert_eq!(open_in_another_process(&path), Some(11), "it is closed");
+        is_full.store(false, Ordering::SeqCst);
+        set(&store, Table::Trees, &[round], b"value");
+        assert_eq!(open_in_another_process(&path), Some(11), "it is open again");
+    }
+    drop(store);
+    assert_eq!(open_in_another_process(&path), Some(13));
+}
+
+#[test]
+fn a_file_that_was_emptied_while_its_disk_was_full_is_damaged_and_no_new_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let (store, is_full) = filling(&path);
+    set(&store, Table::Trees, b"key", b"value");
+    is_full.store(true, Ordering::SeqCst);
+    let failed = store.compare_and_set(Table::Accounts, b"key", None, b"value");
+    assert!(matches!(failed, Err(StoreError::Unknown { .. })));
+    // Somebody has made space.
+    File::create(&path).unwrap();
+    is_full.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        let damaged = store.get(Table::Trees, b"key").unwrap_err();
+        assert!(matches!(damaged, StoreError::Damaged { .. }), "{damaged}");
+        let refused = store.compare_and_set(Table::Accounts, b"key", None, b"value");
+        assert!(matches!(refused, Err(StoreError::Unreachable { .. })));
+    }
 }
 
 #[test]

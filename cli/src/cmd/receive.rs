@@ -3,7 +3,8 @@
 use alloy::primitives::{Address, U256};
 use cheque::{
     Proof, Rejection,
-    chain::{Accepted, ReceiveError},
+    chain::{Accepted, ReceiveError, StoredError},
+    store::StoreError,
 };
 use clap::Args;
 use eyre::{Report, Result, WrapErr};
@@ -122,8 +123,16 @@ fn print(
 
 /// A rejection has an exit code of its own, and says what the payer needs to go on.
 fn failure(proof: &Proof, error: ReceiveError) -> Report {
-    let ReceiveError::Rejected(rejection) = error else {
-        return Report::new(error).wrap_err("not checked, and nothing was recorded; try again");
+    let rejection = match error {
+        ReceiveError::Rejected(rejection) => rejection,
+        ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => {
+            return Report::new(error).wrap_err(
+                "nobody knows whether this was recorded; receive it again: it counts once, and is a replay if it was",
+            );
+        }
+        error => {
+            return Report::new(error).wrap_err("not checked, and nothing was recorded; try again");
+        }
     };
     let hint = match &rejection {
         Rejection::Stale { newest, shown, .. } => {
@@ -150,4 +159,41 @@ fn failure(proof: &Proof, error: ReceiveError) -> Report {
         text: format!("rejected: {rejection}{hint}"),
     };
     failure.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cheque::DepositId;
+
+    fn told(error: StoreError) -> String {
+        let proof = Proof::Step {
+            deposit: DepositId::default(),
+            k: 1,
+            x: Default::default(),
+        };
+        let error = ReceiveError::Stored(StoredError::Store(error));
+        format!("{:#}", failure(&proof, error))
+    }
+
+    #[test]
+    fn nothing_was_recorded_is_said_only_where_that_is_known() {
+        let path = || "store.redb".into();
+        let cause = || std::sync::Arc::new(std::io::Error::other("the disk is full"));
+        let unknown = told(StoreError::Unknown {
+            path: path(),
+            cause: cause(),
+        });
+        assert!(unknown.contains("nobody knows"), "{unknown}");
+        assert!(!unknown.contains("nothing was recorded"), "{unknown}");
+        assert!(unknown.contains("the disk is full"), "{unknown}");
+        let unreachable = told(StoreError::Unreachable {
+            path: path(),
+            cause: cause(),
+        });
+        assert!(
+            unreachable.contains("nothing was recorded"),
+            "{unreachable}"
+        );
+    }
 }

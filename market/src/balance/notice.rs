@@ -154,6 +154,11 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         also: Batch,
         now_ns: u64,
     ) -> Result<(), LoadBalanceError> {
+        let ids: Vec<_> = ids.into_iter().collect();
+        // All are charged before the first is written: those of one address owe one debt.
+        for id in &ids {
+            let _ = self.update(id, now_ns, |_, _| {});
+        }
         let (mut batch, mut changed) = (also, Vec::new());
         for id in ids {
             let connected = self.settled(id, now_ns).ok();

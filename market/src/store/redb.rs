@@ -22,6 +22,9 @@ const CACHE_BYTES: usize = 64 << 20;
 
 /// A [`Store`] in one file, for one process at a time. Each batch is one transaction and on disk before
 /// [`Store::write`] returns; a process killed at any moment leaves the file as of its last batch.
+///
+/// After an error of the disk it takes no more writes until it is opened anew: drop it, and open it. A `ChequeStore` over
+/// the store of cheques in a file does that by itself.
 #[derive(Debug)]
 pub struct Redb {
     database: Database,

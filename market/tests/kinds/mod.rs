@@ -11,6 +11,7 @@ use cheque_market::{
     tokens::*,
     value::{ExpirationRate, Log2},
 };
+use ruint::aliases::U256;
 use serde_json::{Value, json};
 use std::{
     num::{NonZeroU64, NonZeroU128},
@@ -197,13 +198,15 @@ fn composer_step(store: &Shared, step: u64) {
     let round = step.div_ceil(4);
     match step % 4 {
         1 => {
+            // As those do that run for long.
+            composer.prune(1_000 * round.saturating_sub(10));
             let size = NonZeroU128::new(1_000_000).unwrap();
             let candidates = (0..4).map(id);
             let composed = composer.compose(size, nonzero(1), candidates, |_| 5, step * 10_000);
             composed.unwrap();
         }
         2 => {
-            let deposit = [round as u8; 32];
+            let deposit = U256::from(round).to_be_bytes();
             composer
                 .opened(round, deposit, 1_000, 1_000 * round)
                 .unwrap();

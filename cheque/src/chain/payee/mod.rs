@@ -18,6 +18,7 @@ use crate::{
     store::{Metas, Store},
 };
 use book::Book;
+use receive::Strangers;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -50,6 +51,7 @@ struct Shared {
     book: OnceCell<Mutex<Book>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
+    strangers: Strangers,
     /// Deposits that were drawn and not won, by a draw block that is final.
     lost: Mutex<HashSet<DepositId>>,
 }

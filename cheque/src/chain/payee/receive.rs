@@ -2,14 +2,14 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Meta, MetaKey, Proof, Purse, Received, Rejection, View,
+    Amount, Deposit, DepositId, Meta, MetaKey, Opening, Proof, Purse, Received, Rejection, View,
     chain::{ChainError, StoredError},
     receive_payment,
     store::{Held, Replaced, Store},
 };
 use alloy_primitives::Address;
 use std::sync::PoisonError;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 /// A payment that is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Accepted {
     pub meta: Meta,
 }
 
-/// Why a payment was not taken. Nothing has changed.
+/// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
@@ -36,9 +36,26 @@ pub enum ReceiveError {
     /// The chain, or the way to it. The payment may be good.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The store. The payment may be good.
+    /// The store. The payment may be good. Where it is unknown whether it was kept, show it again: it counts once, and is
+    /// [`Rejection::Replay`] if it was.
     #[error(transparent)]
     Stored(#[from] StoredError),
+}
+
+/// The right to ask the node for a deposit that nobody here knows. Whoever can sign can make up any number of them, and
+/// the node may answer to a rate only: this is what strangers get of it, the rest is for heads, draws and redemptions.
+/// They wait for each other in the order in which they came. Payments of known deposits do not wait at all.
+#[derive(Debug)]
+pub(super) struct Strangers(Semaphore);
+
+impl Strangers {
+    const AT_A_TIME: usize = 16;
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self(Semaphore::new(Self::AT_A_TIME))
+    }
 }
 
 impl Payee {
@@ -53,28 +70,25 @@ impl Payee {
         let id = proof.deposit_id();
         let key = self.meta_key(id);
         let mut remembered = self.shared.metas.recent(&key);
-        let mut first = None;
         loop {
             let from_memory = remembered.is_some();
             let held = match remembered.take() {
                 Some(held) => Some(held),
                 None => self.stored_meta(key).await?,
             };
-            if held.is_none() && first.is_none() {
-                // A first payment waits for its turn, and looks again.
-                first = Some(self.shared.opening.clone().lock_owned().await);
-                continue;
-            }
-            let old = held.as_ref().map(Held::meta);
-            let received = match self.judge(from, id, proof, old).await {
-                // Another worker may know more than what is remembered here.
-                Err(ReceiveError::Rejected(_)) if from_memory => continue,
-                judged => judged?,
+            let (received, turn) = match (held.as_ref().map(Held::meta), proof) {
+                (None, Proof::Opening(opening)) => {
+                    let (received, turn) = self.judge_first(from, id, proof, opening).await?;
+                    (received, Some(turn))
+                }
+                (old, _) => match self.judge(from, id, proof, old).await {
+                    // Another worker may know more than what is remembered here.
+                    Err(ReceiveError::Rejected(_)) if from_memory => continue,
+                    judged => (judged?, None),
+                },
             };
             let meta = received.meta().clone();
-            let (replaced, turn) = self.keep(key, held, meta, first).await?;
-            first = turn;
-            match replaced {
+            match self.keep(key, held, meta, turn).await? {
                 Replaced::Done => return Ok(accepted(id, &received)),
                 Replaced::Conflict => remembered = self.shared.metas.recent(&key),
             }
@@ -95,11 +109,12 @@ impl Payee {
         old: Option<Held>,
         meta: Meta,
         turn: Option<OwnedMutexGuard<()>>,
-    ) -> Result<(Replaced, Option<OwnedMutexGuard<()>>), StoredError> {
+    ) -> Result<Replaced, StoredError> {
         // So that there is a book, with the deposits of before.
         drop(self.book().await?);
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
+            let _until_it_is_counted = turn;
             let replaced = shared
                 .metas
                 .replace(store, &key, old.as_ref(), meta.clone())?;
@@ -110,9 +125,30 @@ impl Payee {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
                 book.insert(meta.deposit_id(), meta.deposit());
             }
-            Ok((replaced, turn))
+            Ok(replaced)
         };
         self.stored.blocking(work).await
+    }
+
+    /// Judges the first payment of a deposit, and takes its turn: until that ends, no other first payment counts.
+    ///
+    /// The node was asked before. A turn waits for nothing but the store, because strangers send openings too, and any
+    /// number of them, of deposits that a slow node looks up in vain.
+    async fn judge_first(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        opening: &Opening,
+    ) -> Result<(Received, OwnedMutexGuard<()>), ReceiveError> {
+        let view = self.view_for(from, id, proof, None).await?;
+        // What is refused whatever came before takes no turn.
+        let _would_do = receive_payment(from, proof, None, &view, &self.policy)?;
+        let turn = self.shared.opening.clone().lock_owned().await;
+        let exposure = self.book().await?.exposure_beside(id, &opening.deposit);
+        let view = View { exposure, ..view };
+        let received = receive_payment(from, proof, None, &view, &self.policy)?;
+        Ok((received, turn))
     }
 
     async fn judge(
@@ -140,13 +176,19 @@ impl Payee {
             (_, Some(old)) => (old.deposit(), 0),
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
-        let cached = self.fresh_look().await?;
+        let mut cached = self.fresh_look().await?;
         let purse = purse_key(deposit);
+        let mut _permit = None;
         if cached.purse(purse).is_none() {
             // Whatever is wrong without asking the node is not worth asking it: strangers send openings too.
             let open = Purse::Open(id);
             let view = self.view(&cached, id, deposit, open, depth).await?;
             let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
+            if old.is_none() {
+                // Never closed, so never refused.
+                _permit = self.shared.strangers.0.acquire().await.ok();
+                cached = self.fresh_look().await?;
+            }
         }
         let holds = self.purse(&cached, purse).await?;
         Ok(self.view(&cached, id, deposit, holds, depth).await?)

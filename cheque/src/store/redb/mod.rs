@@ -1,16 +1,21 @@
 //! The default store: one redb file.
 
+mod engine;
 mod file;
+mod storage;
 
-use self::file::{open_file, sync_directory};
+use self::{
+    engine::{Engine, Failure},
+    file::{open_file, sync_directory},
+    storage::Storage,
+};
 use super::{
     Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
     group::{Cause, Group, Groups},
 };
 use ::redb::{
-    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
-    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
-    backends::FileBackend,
+    Database, DatabaseError, Durability, ReadTransaction, ReadableTable, StorageBackend,
+    StorageError, TableDefinition, TableError, WriteTransaction, backends::FileBackend,
 };
 use std::{
     fmt, io,
@@ -25,7 +30,6 @@ pub const FORMAT: u32 = 1;
 /// Tells a cheque store from the redb files of other programs.
 const ABOUT: TableDefinition<'static, &str, u32> = TableDefinition::new("cheque-store");
 const FORMAT_KEY: &str = "format";
-const CACHE_BYTES: usize = 64 << 20;
 
 type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -36,8 +40,11 @@ const fn rows(table: Table) -> Rows {
 /// A [`Store`] in one file, for one process at a time. Each write is on disk before it returns, in one transaction with
 /// those of other threads that came at the same time; a process killed at any moment leaves the file as of its last
 /// write.
+///
+/// After an error of the disk, such as a full one, the next call opens the file again, and reads all of it to find out
+/// what is there. Until that succeeds, calls fail, and nobody else can open the file.
 pub struct Redb {
-    database: Database,
+    engine: Engine,
     path: PathBuf,
     /// The engine has one writer.
     groups: Groups,
@@ -69,13 +76,10 @@ impl Redb {
         name: impl Into<PathBuf>,
     ) -> Result<Self, StoreError> {
         let path = name.into();
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend)
-            .map_err(|error| opening(&path, error))?;
+        let engine = Engine::open(Storage::new(backend), path.clone())?;
         let groups = Groups::new(1);
         let store = Self {
-            database,
+            engine,
             path,
             groups,
         };
@@ -91,51 +95,57 @@ impl Redb {
 
     /// Marks a file without any table as ours; the mark and all tables appear together.
     fn check_format(&self) -> Result<(), StoreError> {
-        let failed = |error: ::redb::Error| self.failed(error);
-        let read = self.database.begin_read().map_err(|e| failed(e.into()))?;
-        let mut tables = read.list_tables().map_err(|e| failed(e.into()))?;
-        if tables.next().is_none() {
-            return self.mark();
-        }
-        let about = match read.open_table(ABOUT) {
-            Ok(about) => about,
-            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
-                return Err(self.foreign());
-            }
-            Err(error) => return Err(failed(error.into())),
+        let found = match self.try_format() {
+            Ok(found) => found,
+            Err(error) => return Err(self.failed(error)),
         };
-        let found = about.get(FORMAT_KEY).map_err(|e| failed(e.into()))?;
-        match found.map(|format| format.value()) {
-            None => Err(self.foreign()),
-            Some(found) if found > FORMAT => Err(StoreError::Newer {
+        match found {
+            Format::Empty => self.mark().map_err(|error| self.failed(error)),
+            Format::Foreign => Err(StoreError::Foreign {
+                path: self.path.clone(),
+            }),
+            Format::Known(found) if found > FORMAT => Err(StoreError::Newer {
                 path: self.path.clone(),
                 found,
                 known: FORMAT,
             }),
-            Some(_) => Ok(()),
+            Format::Known(_) => Ok(()),
         }
     }
 
-    fn mark(&self) -> Result<(), StoreError> {
-        let make = || -> Result<(), ::redb::Error> {
-            let write = self.database.begin_write()?;
+    fn try_format(&self) -> Result<Format, Failure> {
+        let read = self.engine.read()?;
+        if read.list_tables()?.next().is_none() {
+            return Ok(Format::Empty);
+        }
+        let about = match read.open_table(ABOUT) {
+            Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => {
+                return Ok(Format::Foreign);
+            }
+            about => about?,
+        };
+        let found = about.get(FORMAT_KEY)?;
+        Ok(found.map_or(Format::Foreign, |format| Format::Known(format.value())))
+    }
+
+    fn mark(&self) -> Result<(), Failure> {
+        self.engine.write(|database| {
+            let write = database.begin_write()?;
             write.open_table(ABOUT)?.insert(FORMAT_KEY, FORMAT)?;
             for table in Table::ALL {
                 write.open_table(rows(table))?;
             }
             write.commit()?;
             Ok(())
+        })
+    }
+
+    fn failed(&self, failure: Failure) -> StoreError {
+        let error = match failure {
+            Failure::Closed(error) => return error,
+            Failure::Failed(error) => error,
         };
-        make().map_err(|error| self.failed(error))
-    }
-
-    fn foreign(&self) -> StoreError {
-        StoreError::Foreign {
-            path: self.path.clone(),
-        }
-    }
-
-    fn failed(&self, error: ::redb::Error) -> StoreError {
+        self.engine.note(&error);
         let path = self.path.clone();
         match error {
             ::redb::Error::Io(source) => StoreError::Io { path, source },
@@ -158,8 +168,16 @@ impl Redb {
         }
     }
 
-    fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ::redb::Error> {
-        let read = self.database.begin_read()?;
+    /// Nothing was tried.
+    fn unreachable(&self, cause: Cause) -> StoreError {
+        StoreError::Unreachable {
+            path: self.path.clone(),
+            cause,
+        }
+    }
+
+    fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let read = self.engine.read()?;
         let rows = match read.open_table(rows(table)) {
             // Made by its first row.
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -169,35 +187,14 @@ impl Redb {
         Ok(found.map(|value| value.value().to_vec()))
     }
 
-    /// Makes the swaps that find what they expect, one after the other, in one durable transaction.
-    fn try_commit(&self, group: &Group<'_>) -> Result<Vec<Swap>, ::redb::Error> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        let mut tables = OpenTables::default();
-        let swaps = group.iter().map(|changes| tables.swap(&write, changes));
-        let swaps = swaps.collect::<Result<Vec<_>, _>>()?;
-        drop(tables);
-        if swaps.contains(&Swap::Done) {
-            write.commit()?;
-        } else {
-            write.abort()?;
-        }
-        Ok(swaps)
-    }
-
-    fn try_scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        each: &mut Visit<'_>,
-    ) -> Result<(), ::redb::Error> {
-        let read = self.database.begin_read()?;
+    fn try_scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), Failure> {
+        let read = self.engine.read()?;
         let _ = visit(&read, table, prefix, each)?;
         Ok(())
     }
 
-    fn try_scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), ::redb::Error> {
-        let read = self.database.begin_read()?;
+    fn try_scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), Failure> {
+        let read = self.engine.read()?;
         for table in Table::ALL {
             let mut each = |key: &[u8], value: &[u8]| each(table, key, value);
             if visit(&read, table, &[], &mut each)?.is_break() {
@@ -221,12 +218,18 @@ impl Store for Redb {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
-        let commit = |group: &Group<'_>| match self.try_commit(group) {
-            Ok(swaps) => swaps.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let cause: Cause = Arc::new(error);
-                let each = group.iter();
-                each.map(|_| Err(self.unknown(cause.clone()))).collect()
+        let commit = |group: &Group<'_>| {
+            let (was_tried, cause): (bool, Cause) =
+                match self.engine.write(|database| try_commit(database, group)) {
+                    Ok(swaps) => return swaps.into_iter().map(Ok).collect(),
+                    Err(Failure::Failed(error)) => (true, Arc::new(error)),
+                    Err(Failure::Closed(error)) => (false, Arc::new(error)),
+                };
+            let each = group.iter().map(|_| cause.clone());
+            if was_tried {
+                each.map(|cause| Err(self.unknown(cause))).collect()
+            } else {
+                each.map(|cause| Err(self.unreachable(cause))).collect()
             }
         };
         self.groups
@@ -241,6 +244,22 @@ impl Store for Redb {
     fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
         self.try_scan_all(each).map_err(|error| self.failed(error))
     }
+}
+
+/// Makes the swaps that find what they expect, one after the other, in one durable transaction.
+fn try_commit(database: &Database, group: &Group<'_>) -> Result<Vec<Swap>, ::redb::Error> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    let mut tables = OpenTables::default();
+    let swaps = group.iter().map(|changes| tables.swap(&write, changes));
+    let swaps = swaps.collect::<Result<Vec<_>, _>>()?;
+    drop(tables);
+    if swaps.contains(&Swap::Done) {
+        write.commit()?;
+    } else {
+        write.abort()?;
+    }
+    Ok(swaps)
 }
 
 fn visit(
@@ -263,6 +282,14 @@ fn visit(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// What a file says of itself.
+enum Format {
+    /// It has no table yet.
+    Empty,
+    Foreign,
+    Known(u32),
 }
 
 /// The tables of one transaction, each opened once.

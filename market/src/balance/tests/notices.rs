@@ -169,6 +169,27 @@ fn notices_are_stored_and_need_no_connection() {
 }
 
 #[test]
+fn notices_of_clients_at_one_address_store_what_all_of_them_owe() {
+    let store = Arc::default();
+    let settings = BalanceSettings {
+        prices: one_per_ns(),
+        ..half_lives(0, 0)
+    };
+    let mut tracker = open(&store, settings, 0);
+    for n in [1, 2, 3] {
+        tracker.connect(id(n), HOME, 0).unwrap();
+    }
+    let ids = [id(1), id(2), id(3)];
+    let set = tracker.set_notices(&ids, every(10 * SECOND), Batch::new(), 4 * SECOND);
+    set.unwrap();
+    drop(tracker);
+    let mut tracker = open(&store, settings, 0);
+    let totals: u64 = [1, 2, 3].map(|n| total(&tracker, n, 0)).iter().sum();
+    assert_eq!(totals, 3 * 4 * SECOND);
+    assert_eq!(looked_up(&mut tracker, 1, 0), (0, totals));
+}
+
+#[test]
 fn whoever_never_had_tokens_leaves_no_total_behind() {
     let store = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
