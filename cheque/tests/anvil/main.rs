@@ -19,6 +19,8 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 #[cfg(feature = "service")]
+mod payee_nodes;
+#[cfg(feature = "service")]
 mod payee_recovery;
 #[cfg(feature = "service")]
 mod payee_service;

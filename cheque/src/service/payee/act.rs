@@ -8,6 +8,17 @@ use crate::{
 };
 use metrics::counter;
 
+/// How sure it is that a deposit cannot be redeemed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// So deep in the chain that it counts.
+    Over,
+    /// Over, as long as the newest blocks stay.
+    Shallow,
+    /// It could not be read, or the draw is not decided at this head.
+    Undecided,
+}
+
 impl PayeeService {
     /// Does what is due. What fails is noted at its deposits, and is tried again with the next step.
     pub(super) async fn act(&self, look: &mut Look, plan: Plan, prices: &Prices) {
@@ -45,24 +56,7 @@ impl PayeeService {
             .filter(|id| look.wins.contains_key(*id))
             .collect();
         if open.is_empty() {
-            // What a reorganisation may take back is kept, and what has become a loss is not sent again.
-            let shallow = |id: &DepositId| match look.found.get(id).map(|found| found.state) {
-                Some(HoldingState::Redeemed { block, .. }) => block > look.confirmed,
-                _ => false,
-            };
-            if ids.iter().any(shallow) {
-                return Ok(());
-            }
-            let paid = |id: &DepositId| match look.found.get(id) {
-                Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
-                None => false,
-            };
-            if ids.iter().any(paid)
-                && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
-            {
-                mined("redeem", &sent);
-            }
-            return Ok(self.payee.done(one).await?);
+            return self.look_after_closed(one, ids, look).await;
         }
         let wins: Vec<Win> = open
             .iter()
@@ -105,6 +99,66 @@ impl PayeeService {
             }
         }
         Ok(())
+    }
+
+    /// Looks after a redemption of wins of which none is known to be open. Once it is forgotten, a win that is open all the
+    /// same would be redeemed by another transaction with another nonce.
+    async fn look_after_closed(
+        &self,
+        one: &UnderWay,
+        ids: &[DepositId],
+        look: &Look,
+    ) -> Result<(), RedeemError> {
+        let standing: Vec<_> = ids.iter().map(|id| self.standing(*id, look)).collect();
+        if standing.contains(&Standing::Undecided) {
+            if let Progress::Gone = self.payee.look_after(one, false).await? {
+                tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
+            }
+            return Ok(());
+        }
+        if standing.contains(&Standing::Shallow) {
+            return Ok(());
+        }
+        let paid = |id: &DepositId| match look.found.get(id) {
+            Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
+            None => false,
+        };
+        if ids.iter().any(paid)
+            && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
+        {
+            mined("redeem", &sent);
+        }
+        // What has become a loss, too, is not sent again.
+        Ok(self.payee.done(one).await?)
+    }
+
+    /// Whether a deposit, which is not known to be won and open, is over for good.
+    fn standing(&self, id: DepositId, look: &Look) -> Standing {
+        let Some(found) = look.found.get(&id) else {
+            // Else nothing changes any more, or it is not in the store.
+            let undecided = self.ledger().is_to_be_drawn(id, look.head);
+            return if undecided {
+                Standing::Undecided
+            } else {
+                Standing::Over
+            };
+        };
+        match found.state.over_since(found.draw_block) {
+            Some(since) if found.trouble.is_none() => {
+                let over = match found.state {
+                    HoldingState::Gone { .. } => {
+                        look.head >= since.saturating_add(self.final_depth())
+                    }
+                    _ => since <= look.confirmed,
+                };
+                if over {
+                    Standing::Over
+                } else {
+                    Standing::Shallow
+                }
+            }
+            _ => Standing::Undecided,
+        }
     }
 
     async fn look_after_seed(

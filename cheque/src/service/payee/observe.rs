@@ -168,6 +168,10 @@ impl PayeeService {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => *unknown.insert(self.seed(terms.drawBlock).await?),
         };
+        let gone_since = match self.ledger().state(id) {
+            Some(HoldingState::Gone { since }) => Some(since),
+            _ => None,
+        };
         let wins = |seed| {
             let roll = roll(seed, id, Amount::new(terms.amount));
             let prize = meta.prize();
@@ -180,6 +184,7 @@ impl PayeeService {
             wins: draw.seed.map(wins),
             recorded: draw.recorded,
             closed: None,
+            gone_since,
             sent: look.sent_for(id).map(|one| one.hash),
         })
     }
