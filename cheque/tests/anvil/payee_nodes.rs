@@ -2,13 +2,16 @@
 
 use crate::cast::{Cast, memory};
 use crate::node::coins;
-use crate::payee_service::{redeemed, sends, sent_by, step, wins};
+use crate::payee_service::{redeemed, sends, sent_by, status, step, wins};
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
+use alloy_sol_types::SolCall;
 use cheque::chain::{Payee, Reader, connect_within};
-use cheque::service::{PayeeService, PayeeSettings};
+use cheque::service::{HoldingState, PayeeService, PayeeSettings};
 use cheque::{DepositId, HISTORY_WINDOW};
+use cheque_bindings::IChequeBank::purseCall;
+use serde_json::json;
 use std::time::Duration;
 
 /// The first payee's service, which reads the chain through proxies, and sends to the node itself.
@@ -101,5 +104,135 @@ async fn a_redemption_that_waits_is_not_forgotten_by_a_head_that_goes_back() {
     }
     assert_eq!(sends(&service, id).await, hash, "the very same transaction");
     assert_eq!(waiting(&cast).await, 1);
+    is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn a_redemption_that_waits_is_not_given_up_by_a_node_that_is_behind() {
+    let cast = Cast::new().await;
+    let proxy = Proxy::start(&cast.world.node.provider).await;
+    let service = through(&cast, &[&proxy]).await;
+    let (id, hash) = sent_and_waiting(&cast, &service).await;
+
+    // Where the draw is still to come, the bank would pay nothing.
+    proxy.fail("eth_call", Fault::Behind(5));
+    assert_eq!(sends(&service, id).await, hash);
+    assert_eq!(service.payee().under_way().await.unwrap().len(), 1);
+    proxy.heal();
+    is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn a_deposit_is_not_gone_where_a_node_has_no_bank() {
+    let cast = Cast::new().await;
+    let proxy = Proxy::start(&cast.world.node.provider).await;
+    let service = through(&cast, &[&proxy]).await;
+    let (id, hash) = sent_and_waiting(&cast, &service).await;
+
+    proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
+    let failed = service.step().await.unwrap_err().to_string();
+    assert!(failed.contains("there is no bank"), "{failed}");
+    let state = status(&service, id).await.state;
+    assert_eq!(state, HoldingState::Redeeming { hash });
+    proxy.heal();
+    assert_eq!(sends(&service, id).await, hash);
+    is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn a_deposit_that_is_gone_is_looked_at_until_that_is_final() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let service = through(&cast, &[&proxy]).await;
+    let (id, _) = sent_and_waiting(&cast, &service).await;
+    world.node.mine(1).await;
+    // So much later that what was seen at the draw would be final.
+    let depth = world.reader.profile().final_depth;
+    world.node.mine(depth).await;
+
+    let since = world.head().await;
+    proxy.fail("eth_getLogs", Fault::Answer(json!([])));
+    for blocks in [0, depth - 1] {
+        world.node.mine(blocks).await;
+        assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+        let kept = service.payee().under_way().await.unwrap();
+        assert_eq!(kept.len(), 1, "the node may have events to come");
+    }
+    proxy.heal();
+    is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn a_deposit_that_stays_gone_is_settled_and_not_redeemed_any_more() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let service = through(&cast, &[&proxy]).await;
+    let (id, _) = sent_and_waiting(&cast, &service).await;
+    world.node.mine(1).await;
+    let since = world.head().await;
+    proxy.fail("eth_getLogs", Fault::Answer(json!([])));
+    assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+    world.node.mine(world.reader.profile().final_depth).await;
+    for _ in 0..2 {
+        assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+    }
+    assert!(service.payee().under_way().await.unwrap().is_empty());
+    let asked = proxy.asked("eth_getLogs");
+    assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+    assert_eq!(
+        proxy.asked("eth_getLogs"),
+        asked,
+        "it is not looked at any more"
+    );
+}
+
+#[tokio::test]
+async fn what_became_of_a_deposit_is_not_concluded_from_answers_of_two_nodes() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let node = &world.node.provider;
+    let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
+    let service = through(&cast, &[&first, &second]).await;
+    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    world.node.mine(1).await;
+
+    // One knows that the purse is empty, and the other has no events yet.
+    first.fail("eth_getLogs", Fault::Status(500));
+    second.fail("eth_getLogs", Fault::Answer(json!([])));
+    assert_eq!(service.step().await.unwrap().failed, [id]);
+    let status = status(&service, id).await;
+    assert_eq!(status.state, HoldingState::Redeeming { hash });
+    assert!(status.trouble.is_some());
+    first.heal();
+    second.heal();
+    is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn nothing_is_concluded_from_a_node_that_does_not_have_the_block_of_the_look() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let node = &world.node.provider;
+    let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
+    let service = through(&cast, &[&first, &second]).await;
+    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    world.node.mine(1).await;
+    let draw = status(&service, id).await.meta.deposit().drawBlock;
+    world.node.anvil("evm_setAutomine", [true]).await;
+    let recorder = world.payee(&cast.payees[1], memory());
+    recorder.record_seed(draw).await.unwrap();
+
+    // The node that has told of the head fails then, and the other one stands on another fork.
+    first.fail("eth_call", Fault::Status(500));
+    second.fail("eth_getBlockByNumber", Fault::OtherBlocks);
+    second.fail("eth_getLogs", Fault::Answer(json!([])));
+    let failed = service.step().await.unwrap_err().to_string();
+    assert!(failed.contains("was replaced while"), "{failed}");
+    let state = status(&service, id).await.state;
+    assert_eq!(state, HoldingState::Redeeming { hash });
+    first.heal();
+    second.heal();
     is_paid_once(&cast, &service, id).await;
 }

@@ -64,7 +64,7 @@ impl PayeeService {
             .cloned()
             .collect();
         // It may have been sent by a draw that is none any more.
-        if self.payee.would_pay(one).await? == 0 {
+        if self.payee.would_pay(one, &look.head).await? == 0 {
             if let Some(sent) = self.payee.mined(one).await?
                 && sent.block > look.confirmed
             {
@@ -79,7 +79,7 @@ impl PayeeService {
             return Ok(());
         }
         // Not dearer than it would be sent for now; but what is urgent must not wait behind it.
-        let worth = !plan(&wins, None, prices, look.head, &self.settings)
+        let worth = !plan(&wins, None, prices, look.head.number, &self.settings)
             .redeem
             .is_empty();
         let bump = worth || self.is_urgent(look);
@@ -136,7 +136,7 @@ impl PayeeService {
     fn standing(&self, id: DepositId, look: &Look) -> Standing {
         let Some(found) = look.found.get(&id) else {
             // Else nothing changes any more, or it is not in the store.
-            let undecided = self.ledger().is_to_be_drawn(id, look.head);
+            let undecided = self.ledger().is_to_be_drawn(id, look.head.number);
             return if undecided {
                 Standing::Undecided
             } else {
@@ -147,7 +147,7 @@ impl PayeeService {
             Some(since) if found.trouble.is_none() => {
                 let over = match found.state {
                     HoldingState::Gone { .. } => {
-                        look.head >= since.saturating_add(self.final_depth())
+                        look.head.number >= since.saturating_add(self.final_depth())
                     }
                     _ => since <= look.confirmed,
                 };
@@ -172,7 +172,7 @@ impl PayeeService {
             &look.wins.values().cloned().collect::<Vec<_>>(),
             None,
             prices,
-            look.head,
+            look.head.number,
             &self.settings,
         )
         .redeem
@@ -253,7 +253,7 @@ impl PayeeService {
     }
 
     fn is_urgent(&self, look: &Look) -> bool {
-        let urgent = |win: &Win| win.is_urgent(look.head, &self.settings);
+        let urgent = |win: &Win| win.is_urgent(look.head.number, &self.settings);
         look.wins.values().any(urgent)
     }
 

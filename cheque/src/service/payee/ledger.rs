@@ -136,7 +136,7 @@ impl PayeeService {
 
     /// Keeps what a step has found, and tells the log and the metrics.
     pub(super) fn keep(&self, look: Look) -> PayeeStepped {
-        let head = look.head;
+        let head = look.head.number;
         let mut ledger = self.ledger();
         let mut stepped = PayeeStepped {
             head,

@@ -206,7 +206,7 @@ impl PayeeService {
         let (head, prices) = self.payee.poll().await?;
         self.saw(head);
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (look, _) = self.observe(head.number, &prices).await?;
+        let (look, _) = self.observe(head, &prices).await?;
         Ok(self.keep(look))
     }
 
@@ -248,7 +248,7 @@ impl PayeeService {
         prices: &Prices,
     ) -> Result<PayeeStepped, PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (mut look, plan) = self.observe(head.number, prices).await?;
+        let (mut look, plan) = self.observe(head, prices).await?;
         self.act(&mut look, plan, prices).await;
         let stepped = self.keep(look);
         self.forget_old(head.number).await?;
