@@ -14,6 +14,7 @@ mod faults;
 mod full_disk;
 mod heads;
 mod history;
+mod irreversible;
 mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
