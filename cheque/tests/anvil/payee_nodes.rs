@@ -9,20 +9,26 @@ use alloy_primitives::TxHash;
 use alloy_sol_types::SolCall;
 use cheque::chain::{Payee, Reader, connect_within};
 use cheque::service::{HoldingState, PayeeService, PayeeSettings};
+use cheque::store::Memory;
 use cheque::{DepositId, HISTORY_WINDOW};
 use cheque_bindings::IChequeBank::purseCall;
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The first payee's service, which reads the chain through proxies, and sends to the node itself.
 async fn through(cast: &Cast, proxies: &[&Proxy]) -> PayeeService {
+    started(cast, proxies, memory()).await
+}
+
+/// The same with a store.
+async fn started(cast: &Cast, proxies: &[&Proxy], store: Arc<Memory>) -> PayeeService {
     let urls: Vec<_> = proxies.iter().map(|proxy| &proxy.url).collect();
     let provider = connect_within(&urls, Duration::from_millis(300)).await;
     let reader = Reader::open(provider.unwrap(), cast.world.reader.bank().address());
     let reader = reader.await.unwrap();
     let party = &cast.payees[0];
     let settings = PayeeSettings::new(&cast.world.policy(party), reader.profile());
-    let payee = Payee::new(reader, cast.world.policy(party), memory());
+    let payee = Payee::new(reader, cast.world.policy(party), store);
     PayeeService::new(payee.with_sender(party.sender.clone()), settings)
 }
 
@@ -132,6 +138,7 @@ async fn a_deposit_is_not_gone_where_a_node_has_no_bank() {
     proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
     let failed = service.step().await.unwrap_err().to_string();
     assert!(failed.contains("there is no bank"), "{failed}");
+    assert_eq!(service.health().last_error, Some(failed));
     let state = status(&service, id).await.state;
     assert_eq!(state, HoldingState::Redeeming { hash });
     proxy.heal();
@@ -235,4 +242,26 @@ async fn nothing_is_concluded_from_a_node_that_does_not_have_the_block_of_the_lo
     first.heal();
     second.heal();
     is_paid_once(&cast, &service, id).await;
+}
+
+#[tokio::test]
+async fn a_service_that_sees_the_chain_and_cannot_go_through_its_deposits_is_not_well() {
+    let cast = Cast::new().await;
+    let proxy = Proxy::start(&cast.world.node.provider).await;
+    let store = memory();
+    let service = started(&cast, &[&proxy], store.clone()).await;
+    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    assert!(service.health().ok, "{:?}", service.health());
+
+    let again = started(&cast, &[&proxy], store).await;
+    proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
+    for _ in 0..2 {
+        again.step().await.unwrap_err();
+        let health = again.health();
+        assert!(!health.ok && health.head.is_some(), "{health:?}");
+        assert!(health.reason.contains("there is no bank"), "{health:?}");
+    }
+    proxy.heal();
+    assert_eq!(sends(&again, id).await, hash);
+    assert!(again.health().ok, "{:?}", again.health());
 }

@@ -112,7 +112,7 @@ impl PayeeService {
     /// All deposits that the payee holds a cheque of, as of the last step. One that came in since then is there, too.
     pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
         let metas = self.payee.ledger().await?;
-        let head = self.vitals().seen.map_or(0, |(head, _)| head.number);
+        let head = self.vitals().head().unwrap_or_default();
         let ledger = self.ledger();
         let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
         Ok(metas
