@@ -169,9 +169,32 @@ impl Reader {
 
     /// What several purses held at the end of several blocks, in one request.
     pub async fn purses(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Purse>, ChainError> {
+        let answers = self.purse_answers(asked).await?;
+        let purses = answers.iter().map(|answer| self.decode_purse(answer));
+        purses.collect()
+    }
+
+    /// The same as of blocks at which the bank was there: that the node has no bank then is an error, and not an idle
+    /// purse.
+    pub(crate) async fn purses_of_bank(
+        &self,
+        asked: &[(PurseKey, u64)],
+    ) -> Result<Vec<Purse>, ChainError> {
+        let answers = self.purse_answers(asked).await?;
+        if answers.iter().any(|answer| answer.is_empty()) {
+            return Err(ChainError::NoBank {
+                bank: self.bank.address(),
+                chain_id: self.bank.chain_id(),
+            });
+        }
+        let purses = answers.iter().map(|answer| self.decode_purse(answer));
+        purses.collect()
+    }
+
+    async fn purse_answers(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Bytes>, ChainError> {
         /// Nodes bound the length of a batch.
         const MOST: usize = 100;
-        let mut purses = Vec::with_capacity(asked.len());
+        let mut all = Vec::with_capacity(asked.len());
         for asked in asked.chunks(MOST) {
             let mut batch = alloy::rpc::client::BatchRequest::new(self.provider.client());
             let mut answers = Vec::with_capacity(asked.len());
@@ -182,10 +205,10 @@ impl Reader {
             }
             batch.send().await?;
             for answer in answers {
-                purses.push(self.decode_purse(&answer.await?)?);
+                all.push(answer.await?);
             }
         }
-        Ok(purses)
+        Ok(all)
     }
 
     /// The balance (lane 0) of an account, now.
@@ -196,10 +219,24 @@ impl Reader {
 
     /// The recorded seed of a block.
     pub async fn recorded_seed(&self, block: u64) -> Result<Option<Seed>, ChainError> {
+        self.seed_as_of(block, BlockId::latest()).await
+    }
+
+    /// The same at the end of block `at`.
+    #[cfg(feature = "service")]
+    pub(crate) async fn recorded_seed_at(
+        &self,
+        block: u64,
+        at: u64,
+    ) -> Result<Option<Seed>, ChainError> {
+        self.seed_as_of(block, at.into()).await
+    }
+
+    async fn seed_as_of(&self, block: u64, at: BlockId) -> Result<Option<Seed>, ChainError> {
         let call = IChequeBank::seedCall {
             blockNumber: U256::from(block),
         };
-        let seed = self.call(&call, BlockId::latest()).await?;
+        let seed = self.call(&call, at).await?;
         Ok((!seed.is_zero()).then_some(Seed(seed)))
     }
 
@@ -235,16 +272,17 @@ impl Reader {
         }))
     }
 
-    /// What the bank says about a packed redemption that `caller` would send now.
+    /// What the bank says about a packed redemption that `caller` would send, as of the end of block `at`. Not the pending
+    /// one, in which a redemption of ours that waits to be mined has closed the deposit.
     pub(super) async fn outcome_of(
         &self,
         packed: Bytes,
         caller: Address,
+        at: BlockId,
     ) -> Result<(Outcome, Amount), ChainError> {
         let call = IChequeBank::outcomeOfCall { redemption: packed };
         let request = self.request(Some(caller), &call);
-        // Not the pending block, in which a redemption of ours that waits to be mined has closed the deposit.
-        let answer = self.provider.call(request).block(BlockId::latest()).await?;
+        let answer = self.provider.call(request).block(at).await?;
         let outcomeOfReturn { outcome, payout } =
             self.decode::<IChequeBank::outcomeOfCall>(&answer)?;
         Ok((outcome, Amount::new(payout)))

@@ -4,6 +4,7 @@ use super::{
     ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
 };
 use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, PackError, Redemption, Seed};
+use alloy::eips::BlockId;
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolEvent;
 use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
@@ -125,7 +126,7 @@ impl Reader {
         caller: Address,
     ) -> Result<(Outcome, Amount), RedeemError> {
         let packed = packed(self, redemption)?;
-        Ok(self.outcome_of(packed, caller).await?)
+        Ok(self.outcome_of(packed, caller, BlockId::latest()).await?)
     }
 
     /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
@@ -135,8 +136,10 @@ impl Reader {
         caller: Address,
     ) -> Result<(Call, Amount), RedeemError> {
         let packed = packed(self, redemption)?;
-        let (outcome, head) =
-            tokio::try_join!(self.outcome_of(packed.clone(), caller), self.head())?;
+        let (outcome, head) = tokio::try_join!(
+            self.outcome_of(packed.clone(), caller, BlockId::latest()),
+            self.head()
+        )?;
         // The bank is asked as of the head, and the transaction will come after it.
         let outcome = match outcome {
             (Outcome::Payable, payout) if head.number >= redemption.deposit.lastRedeemBlock => {

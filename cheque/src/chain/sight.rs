@@ -124,7 +124,7 @@ impl Reader {
 
     /// Fails unless `head` is still a block of the chain, and the chain still the bank's. Whatever was read since `head`
     /// was asked for is then of one chain.
-    pub(super) async fn check_still(&self, head: &Head) -> Result<(), ChainError> {
+    pub(crate) async fn check_still(&self, head: &Head) -> Result<(), ChainError> {
         self.trusting(self.is_still(head).await)
     }
 

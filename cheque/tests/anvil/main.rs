@@ -14,10 +14,13 @@ mod faults;
 mod full_disk;
 mod heads;
 mod history;
+mod irreversible;
 mod lagging;
 mod network;
 #[path = "../node/mod.rs"]
 mod node;
+#[cfg(feature = "service")]
+mod payee_nodes;
 #[cfg(feature = "service")]
 mod payee_recovery;
 #[cfg(feature = "service")]

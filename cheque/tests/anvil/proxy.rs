@@ -4,7 +4,7 @@ use alloy::{
     providers::{DynProvider, Provider},
     transports::RpcError,
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, hex};
 use serde_json::{Value, json};
 use std::{
     borrow::Cow,
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Cut,
     /// A JSON-RPC error.
     Refusal(i64, &'static str),
-    /// The newest block is an older one.
+    /// The newest block, or the state as of it, is that of an older one.
     Behind(u64),
     /// The newest block has a number that is too high.
     Ahead(u64),
@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Forgets(u64),
     /// Blocks asked for by their number are others.
     OtherBlocks,
+    /// Calls of this function find no contract.
+    NoContract([u8; 4]),
     /// Another result.
     Answer(Value),
     /// What is asked about this account is answered once it is let go.
@@ -180,6 +182,7 @@ impl Shared {
 
     async fn answer(&self, method: &str, params: &Value, fault: Option<Fault>) -> Value {
         let is_latest = params[0] == "latest";
+        let function = params[0]["input"].as_str().unwrap_or_default();
         match fault {
             Some(Fault::Answer(result)) => json!({ "result": result }),
             Some(Fault::Refusal(code, message)) => {
@@ -188,10 +191,21 @@ impl Shared {
             Some(Fault::Forgets(block)) if params[1] == format!("{block:#x}") => {
                 json!({ "error": { "code": -32_000, "message": "missing trie node" } })
             }
-            Some(Fault::Behind(blocks)) if is_latest => {
+            Some(Fault::NoContract(selector))
+                if function.starts_with(&hex::encode_prefixed(selector)) =>
+            {
+                json!({ "result": "0x" })
+            }
+            Some(Fault::Behind(blocks)) => {
                 let head = self.node.get_block_number().await.unwrap();
-                let older = json!([format!("{:#x}", head - blocks), params[1]]);
-                self.forward(method, &older).await
+                let older = json!(format!("{:#x}", head - blocks));
+                let mut params = params.clone();
+                for param in params.as_array_mut().expect("a list") {
+                    if *param == "latest" {
+                        *param = older.clone();
+                    }
+                }
+                self.forward(method, &params).await
             }
             Some(Fault::Ahead(blocks)) if is_latest => {
                 let mut answer = self.forward(method, params).await;

@@ -4,13 +4,14 @@ use crate::cast::{Cast, opened, play, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
 use cheque::chain::{
-    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, PayerError,
-    RedeemError, RedeemOptions,
+    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, Payer,
+    PayerError, RedeemError, RedeemOptions,
 };
 use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll};
-use cheque::{Amount, Proof, Rejection};
+use cheque::{Amount, Policy, Proof, Rejection};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The store of a party, opened anew: as a process that was killed and started again sees it.
@@ -250,13 +251,17 @@ async fn a_deposit_that_is_sent_again_takes_the_money_that_it_was_to_take() {
     assert_eq!(world.balance(cast.payer.address).await, balance);
 }
 
-/// A store that takes its time to write what a payee receives.
-struct Slow {
+/// A store that takes its time to write, or does not know whether it has.
+#[derive(Default)]
+struct Odd {
     memory: Memory,
+    /// So long it takes to answer after a write.
     wait: Duration,
+    /// Says that it does not know whether it has written.
+    is_unsure: AtomicBool,
 }
 
-impl Store for Slow {
+impl Store for Odd {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.memory.get(table, key)
     }
@@ -266,6 +271,12 @@ impl Store for Slow {
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         let _timeout = receiver.recv_timeout(self.wait);
         drop(sender);
+        if self.is_unsure.load(Ordering::Relaxed) {
+            return Err(StoreError::Unknown {
+                path: "odd".into(),
+                cause: Arc::new(std::io::Error::other("on purpose")),
+            });
+        }
         swap
     }
 
@@ -278,25 +289,40 @@ impl Store for Slow {
     }
 }
 
-#[tokio::test]
-async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure_also_after_a_restart() {
-    let cast = Cast::new().await;
+/// First payments from two deposits of one draw, of 600 coins in a thousand each, and a policy that takes one of them.
+async fn one_too_many(cast: &Cast, payer: &Payer) -> ([Proof; 2], Policy) {
     let world = &cast.world;
-    let (payer, _) = cast.players();
     let mut request = cast.request(0);
     request.draw = Draw::At(world.head().await + 80);
     let mut proofs = Vec::new();
     for _ in 0..2 {
-        let id = opened(world, &payer, &request).await.id;
+        let id = opened(world, payer, &request).await.id;
         let payment = payer.write_cheque(id, cast.payees[0].address, coins(1));
         proofs.push(payment.await.unwrap().proof.unwrap());
     }
     let mut policy = world.policy(&cast.payees[0]);
     let limits = policy.tokens.get_mut(&Address::ZERO).unwrap();
     limits.max_exposure = coins(1_000);
-    let wait = Duration::from_secs(3);
-    let memory = Memory::new();
-    let store = Arc::new(Slow { memory, wait });
+    (proofs.try_into().unwrap(), policy)
+}
+
+async fn is_too_much(payee: &Payee, proof: &Proof) {
+    let refused = payee.receive_payment(None, proof).await;
+    let Rejection::ExposureTooLarge { exposure, .. } = rejection(refused) else {
+        panic!("the first one counts");
+    };
+    assert_eq!(exposure, coins(1_200));
+}
+
+#[tokio::test]
+async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure_also_after_a_restart() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (proofs, policy) = one_too_many(&cast, &cast.players().0).await;
+    let store = Arc::new(Odd {
+        wait: Duration::from_secs(3),
+        ..Odd::default()
+    });
     let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone());
     payee.poll().await.unwrap();
     // The host gives up while the payment is being written.
@@ -305,12 +331,42 @@ async fn a_payment_that_nobody_waits_for_any_more_counts_in_the_exposure_also_af
     assert!(given_up.is_err());
     let again = Payee::new(world.reader.clone(), policy, store);
     for payee in [&payee, &again] {
-        let second = payee.receive_payment(None, &proofs[1]).await;
-        let Rejection::ExposureTooLarge { exposure, .. } = rejection(second) else {
-            panic!("the first one is kept");
-        };
-        assert_eq!(exposure, coins(1_200));
+        is_too_much(payee, &proofs[1]).await;
     }
     let kept = payee.holding(proofs[0].deposit_id()).await.unwrap();
     assert_eq!(kept.unwrap().total(), coins(1));
+}
+
+#[tokio::test]
+async fn a_payment_of_which_nobody_knows_whether_it_was_written_counts_in_the_exposure() {
+    let cast = Cast::new().await;
+    let (proofs, policy) = one_too_many(&cast, &cast.players().0).await;
+    let store = Arc::new(Odd::default());
+    let payee = Payee::new(cast.world.reader.clone(), policy, store.clone());
+    payee.poll().await.unwrap();
+    store.is_unsure.store(true, Ordering::Relaxed);
+    let unsure = payee.receive_payment(None, &proofs[0]).await.unwrap_err();
+    assert!(unsure.to_string().contains("unknown"), "{unsure}");
+    store.is_unsure.store(false, Ordering::Relaxed);
+    is_too_much(&payee, &proofs[1]).await;
+}
+
+#[tokio::test]
+async fn a_deposit_whose_first_payment_another_worker_took_counts_in_the_exposure() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let (proofs, policy) = one_too_many(&cast, &payer).await;
+    let store = Arc::new(Odd::default());
+    let worker = || Payee::new(cast.world.reader.clone(), policy.clone(), store.clone());
+    let (first, second) = (worker(), worker());
+    // Both know the store as it was before.
+    for worker in [&first, &second] {
+        worker.poll().await.unwrap();
+    }
+    first.receive_payment(None, &proofs[0]).await.unwrap();
+    let id = proofs[0].deposit_id();
+    let more = payer.write_cheque(id, cast.payees[0].address, coins(1));
+    let more = more.await.unwrap().proof.unwrap();
+    second.receive_payment(None, &more).await.unwrap();
+    is_too_much(&second, &proofs[1]).await;
 }

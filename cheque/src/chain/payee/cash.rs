@@ -4,7 +4,9 @@ use super::Payee;
 use crate::{
     Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
     chain::{
-        RedeemError, Redeemed, Sender, outbox,
+        ChainError, RedeemError, Redeemed, Sender,
+        nodes::on_one_node,
+        outbox,
         payer::purpose,
         redeem::redeemed,
         sender::{Call, Sent},
@@ -80,7 +82,7 @@ impl Payee {
         }
         let draw_block = self.meta(id).await?.deposit().drawBlock;
         let safe_from = draw_block.saturating_sub(self.policy.cutoff);
-        let head = self.reader.head().await?.number;
+        let head = self.certain_head().await?;
         if head < safe_from {
             return Err(RedeemError::ConsentTooEarly { head, safe_from });
         }
@@ -177,7 +179,14 @@ impl Payee {
 
     /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
     pub async fn won(&self) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
-        let head = self.reader.head().await?.number;
+        on_one_node(self.won_by_one_node()).await
+    }
+
+    async fn won_by_one_node(
+        &self,
+    ) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
+        let seen = self.reader.head().await?;
+        let head = seen.number;
         let final_depth = self.reader.profile().final_depth;
         let mut due = self.ledger().await?;
         due.retain(|meta| {
@@ -194,9 +203,10 @@ impl Payee {
                 ((terms.payer, terms.token, terms.lane), head)
             })
             .collect();
-        let purses = self.reader.purses(&asked).await?;
+        let purses = self.reader.purses_of_bank(&asked).await?;
         let mut seeds = HashMap::new();
         let mut won = Vec::new();
+        let mut lost = Vec::new();
         for (meta, purse) in due.into_iter().zip(purses) {
             let id = meta.deposit_id();
             let terms = meta.deposit();
@@ -225,9 +235,11 @@ impl Payee {
             if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
                 won.push((id, Ok(meta)));
             } else if terms.drawBlock.saturating_add(final_depth) <= head {
-                self.lost().insert(id);
+                lost.push(id);
             }
         }
+        self.reader.check_still(&seen).await?;
+        self.lost().extend(lost);
         Ok(won)
     }
 
@@ -239,8 +251,7 @@ impl Payee {
 
     /// The same, but only deposits whose last block to redeem is before `block`.
     pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
-        let head = self.reader.head().await?.number;
-        let before = self.reader.confirmed(head).min(block);
+        let before = self.reader.confirmed(self.certain_head().await?).min(block);
         let mut pruned = 0;
         for meta in self.ledger().await? {
             if meta.deposit().lastRedeemBlock < before {
@@ -251,6 +262,16 @@ impl Payee {
             }
         }
         Ok(pruned)
+    }
+
+    /// The newest block, to do by it what cannot be undone: one that can be true, and that is a block of the node's chain.
+    async fn certain_head(&self) -> Result<u64, ChainError> {
+        let look = async {
+            let head = self.reader.plausible_head().await?;
+            self.reader.check_still(&head).await?;
+            Ok(head.number)
+        };
+        on_one_node(look).await
     }
 
     fn is_lost(&self, id: DepositId) -> bool {

@@ -5,7 +5,7 @@ use crate::{
     Amount, Deposit, DepositId, Meta, MetaKey, Opening, Proof, Purse, Received, Rejection, View,
     chain::{ChainError, StoredError},
     receive_payment,
-    store::{Held, Replaced, Store},
+    store::{Held, MetasError, Replaced, Store, StoreError},
 };
 use alloy_primitives::Address;
 use std::sync::PoisonError;
@@ -101,7 +101,7 @@ impl Payee {
         self.stored.blocking(read).await
     }
 
-    /// Stores a meta and counts its deposit, both or none, even if nobody waits for it any more. A first payment's turn
+    /// Stores a meta and counts its deposit if it may be stored, even if nobody waits for it any more. A first payment's turn
     /// lasts until then.
     async fn keep(
         &self,
@@ -117,15 +117,17 @@ impl Payee {
             let _until_it_is_counted = turn;
             let replaced = shared
                 .metas
-                .replace(store, &key, old.as_ref(), meta.clone())?;
-            if replaced == Replaced::Done
-                && old.is_none()
+                .replace(store, &key, old.as_ref(), meta.clone());
+            // Also where it is not the first payment: another worker may have taken that, or nobody knew whether it was
+            // written. What may have been written counts, at the worst until the payee is made anew.
+            if let Ok(Replaced::Done) | Err(MetasError::Store(StoreError::Unknown { .. })) =
+                replaced
                 && let Some(book) = shared.book.get()
             {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
                 book.insert(meta.deposit_id(), meta.deposit());
             }
-            Ok(replaced)
+            Ok(replaced?)
         };
         self.stored.blocking(work).await
     }

@@ -4,7 +4,9 @@ use super::{Payee, RedeemOptions};
 use crate::{
     DepositId, Outcome, Redemption,
     chain::{
-        ChainError, Progress, RedeemError, Sender, StoredError, outbox,
+        ChainError, Head, Progress, RedeemError, Sender, StoredError,
+        nodes::on_one_node,
+        outbox,
         payer::purpose,
         sender::{Call, Sent, call_of},
     },
@@ -143,18 +145,25 @@ impl Payee {
         Ok(outbox::look_after(sender, &self.stored, &one.key, head, bump).await?)
     }
 
-    /// How many of the wins in a transaction that is under way the bank would pay as of the newest block: none any more
-    /// where they are paid, or where a reorganisation has drawn again.
-    pub async fn would_pay(&self, one: &UnderWay) -> Result<usize, RedeemError> {
+    /// How many of the wins in a transaction that is under way the bank would pay as of the block `head`: none any more
+    /// where they are paid, or where a reorganisation has drawn again. A node that does not have this block is an error: one
+    /// that is behind knows of no draw, and would pay nothing.
+    pub async fn would_pay(&self, one: &UnderWay, head: &Head) -> Result<usize, RedeemError> {
         let Some(sent) = self.stored.sent(&one.key).await? else {
             return Ok(0);
         };
-        let mut payable = 0;
-        for packed in self.redemptions_in(&sent)? {
-            let (outcome, _) = self.reader.outcome_of(packed, sent.from).await?;
-            payable += usize::from(outcome == Outcome::Payable);
-        }
-        Ok(payable)
+        let packed = self.redemptions_in(&sent)?;
+        let counted = async {
+            let mut payable = 0;
+            for packed in packed {
+                let at = head.number.into();
+                let (outcome, _) = self.reader.outcome_of(packed, sent.from, at).await?;
+                payable += usize::from(outcome == Outcome::Payable);
+            }
+            self.reader.check_still(head).await?;
+            Ok::<_, ChainError>(payable)
+        };
+        Ok(on_one_node(counted).await?)
     }
 
     /// The replacement of a transaction under way that is in a block and has succeeded, if there is one. Hands nothing to

@@ -8,6 +8,17 @@ use crate::{
 };
 use metrics::counter;
 
+/// How sure it is that a deposit cannot be redeemed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// So deep in the chain that it counts.
+    Over,
+    /// Over, as long as the newest blocks stay.
+    Shallow,
+    /// It could not be read, or the draw is not decided at this head.
+    Undecided,
+}
+
 impl PayeeService {
     /// Does what is due. What fails is noted at its deposits, and is tried again with the next step.
     pub(super) async fn act(&self, look: &mut Look, plan: Plan, prices: &Prices) {
@@ -45,24 +56,7 @@ impl PayeeService {
             .filter(|id| look.wins.contains_key(*id))
             .collect();
         if open.is_empty() {
-            // What a reorganisation may take back is kept, and what has become a loss is not sent again.
-            let shallow = |id: &DepositId| match look.found.get(id).map(|found| found.state) {
-                Some(HoldingState::Redeemed { block, .. }) => block > look.confirmed,
-                _ => false,
-            };
-            if ids.iter().any(shallow) {
-                return Ok(());
-            }
-            let paid = |id: &DepositId| match look.found.get(id) {
-                Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
-                None => false,
-            };
-            if ids.iter().any(paid)
-                && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
-            {
-                mined("redeem", &sent);
-            }
-            return Ok(self.payee.done(one).await?);
+            return self.look_after_closed(one, ids, look).await;
         }
         let wins: Vec<Win> = open
             .iter()
@@ -70,7 +64,7 @@ impl PayeeService {
             .cloned()
             .collect();
         // It may have been sent by a draw that is none any more.
-        if self.payee.would_pay(one).await? == 0 {
+        if self.payee.would_pay(one, &look.head).await? == 0 {
             if let Some(sent) = self.payee.mined(one).await?
                 && sent.block > look.confirmed
             {
@@ -85,7 +79,7 @@ impl PayeeService {
             return Ok(());
         }
         // Not dearer than it would be sent for now; but what is urgent must not wait behind it.
-        let worth = !plan(&wins, None, prices, look.head, &self.settings)
+        let worth = !plan(&wins, None, prices, look.head.number, &self.settings)
             .redeem
             .is_empty();
         let bump = worth || self.is_urgent(look);
@@ -107,6 +101,66 @@ impl PayeeService {
         Ok(())
     }
 
+    /// Looks after a redemption of wins of which none is known to be open. Once it is forgotten, a win that is open all the
+    /// same would be redeemed by another transaction with another nonce.
+    async fn look_after_closed(
+        &self,
+        one: &UnderWay,
+        ids: &[DepositId],
+        look: &Look,
+    ) -> Result<(), RedeemError> {
+        let standing: Vec<_> = ids.iter().map(|id| self.standing(*id, look)).collect();
+        if standing.contains(&Standing::Undecided) {
+            if let Progress::Gone = self.payee.look_after(one, false).await? {
+                tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
+            }
+            return Ok(());
+        }
+        if standing.contains(&Standing::Shallow) {
+            return Ok(());
+        }
+        let paid = |id: &DepositId| match look.found.get(id) {
+            Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
+            None => false,
+        };
+        if ids.iter().any(paid)
+            && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
+        {
+            mined("redeem", &sent);
+        }
+        // What has become a loss, too, is not sent again.
+        Ok(self.payee.done(one).await?)
+    }
+
+    /// Whether a deposit, which is not known to be won and open, is over for good.
+    fn standing(&self, id: DepositId, look: &Look) -> Standing {
+        let Some(found) = look.found.get(&id) else {
+            // Else nothing changes any more, or it is not in the store.
+            let undecided = self.ledger().is_to_be_drawn(id, look.head.number);
+            return if undecided {
+                Standing::Undecided
+            } else {
+                Standing::Over
+            };
+        };
+        match found.state.over_since(found.draw_block) {
+            Some(since) if found.trouble.is_none() => {
+                let over = match found.state {
+                    HoldingState::Gone { .. } => {
+                        look.head.number >= since.saturating_add(self.final_depth())
+                    }
+                    _ => since <= look.confirmed,
+                };
+                if over {
+                    Standing::Over
+                } else {
+                    Standing::Shallow
+                }
+            }
+            _ => Standing::Undecided,
+        }
+    }
+
     async fn look_after_seed(
         &self,
         one: &UnderWay,
@@ -118,7 +172,7 @@ impl PayeeService {
             &look.wins.values().cloned().collect::<Vec<_>>(),
             None,
             prices,
-            look.head,
+            look.head.number,
             &self.settings,
         )
         .redeem
@@ -199,7 +253,7 @@ impl PayeeService {
     }
 
     fn is_urgent(&self, look: &Look) -> bool {
-        let urgent = |win: &Win| win.is_urgent(look.head, &self.settings);
+        let urgent = |win: &Win| win.is_urgent(look.head.number, &self.settings);
         look.wins.values().any(urgent)
     }
 

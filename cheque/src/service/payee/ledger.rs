@@ -1,11 +1,10 @@
 //! What the service remembers of each deposit between two steps, and what it says about it.
 
 use super::{
-    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, Win,
-    observe::Look,
-    state::{Missed, before_draw},
+    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, Win, observe::Look,
+    state::before_draw,
 };
-use crate::{DepositId, HISTORY_WINDOW, Meta, chain::UnderWay, service::metrics as names};
+use crate::{DepositId, Meta, chain::UnderWay, service::metrics as names};
 use metrics::gauge;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,6 +78,12 @@ impl Ledger {
         self.deposits.get(&id).map(|known| known.state)
     }
 
+    /// Whether a deposit is known and drawn after `head`.
+    pub(super) fn is_to_be_drawn(&self, id: DepositId, head: u64) -> bool {
+        let known = self.deposits.get(&id);
+        known.is_some_and(|known| !known.settled && known.draw_block > head)
+    }
+
     /// The deposits that are drawn after `head`: id, draw block, last block to redeem, state.
     pub(super) fn to_be_drawn(
         &self,
@@ -95,15 +100,8 @@ impl Ledger {
             if known.settled || known.trouble.is_some() || under_way.contains(id) {
                 continue;
             }
-            let since = match known.state {
-                HoldingState::Lost | HoldingState::Gone => known.draw_block,
-                HoldingState::Redeemed { block, .. }
-                | HoldingState::Missed(Missed::Reclaimed { block }) => block,
-                HoldingState::Missed(Missed::Window { last_block }) => last_block,
-                HoldingState::Missed(Missed::Seed { block }) => {
-                    block.saturating_add(HISTORY_WINDOW)
-                }
-                _ => continue,
+            let Some(since) = known.state.over_since(known.draw_block) else {
+                continue;
             };
             known.settled = head >= since.saturating_add(depth);
         }
@@ -114,7 +112,7 @@ impl PayeeService {
     /// All deposits that the payee holds a cheque of, as of the last step. One that came in since then is there, too.
     pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
         let metas = self.payee.ledger().await?;
-        let head = self.vitals().seen.map_or(0, |(head, _)| head.number);
+        let head = self.vitals().head().unwrap_or_default();
         let ledger = self.ledger();
         let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
         Ok(metas
@@ -138,7 +136,7 @@ impl PayeeService {
 
     /// Keeps what a step has found, and tells the log and the metrics.
     pub(super) fn keep(&self, look: Look) -> PayeeStepped {
-        let head = look.head;
+        let head = look.head.number;
         let mut ledger = self.ledger();
         let mut stepped = PayeeStepped {
             head,
@@ -179,7 +177,7 @@ impl PayeeService {
             }
             ledger.deposits.insert(id, known);
         }
-        let depth = self.payee.reader().profile().final_depth;
+        let depth = self.final_depth();
         let under_way = look.under_way.iter().flat_map(UnderWay::deposits).copied();
         ledger.settles(head, depth, &under_way.collect());
         count(&ledger);
@@ -198,6 +196,11 @@ impl PayeeService {
             .deposits
             .retain(|_, known| known.last_block >= before);
         Ok(())
+    }
+
+    /// How deep a block has to be so that no reorganisation takes it back.
+    pub(super) const fn final_depth(&self) -> u64 {
+        self.payee.reader().profile().final_depth
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -6,6 +6,7 @@ mod observe;
 mod plan;
 mod settings;
 mod state;
+mod vitals;
 
 pub use ledger::{HoldingStatus, Trouble};
 pub use plan::{Because, Plan, Wait, Win, plan};
@@ -28,6 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, time::Instant};
+use vitals::Vitals;
 
 /// Why a look at the chain or at the store failed. The next step is another try.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +93,6 @@ struct Shared {
     stepping: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct Vitals {
-    seen: Option<(Head, Instant)>,
-    failing: bool,
-    last_error: Option<String>,
-}
-
 impl PayeeService {
     /// A service that has not looked at anything yet. Without a wallet it follows, and redeems nothing.
     pub fn new(payee: Payee, settings: PayeeSettings) -> Self {
@@ -144,7 +139,7 @@ impl PayeeService {
             let mut follower = self.payee.follower();
             loop {
                 if let Err(error) = self.follow_on(&mut follower, &looks).await {
-                    self.note(&error.into(), "view");
+                    self.look_failed(&error.into());
                 }
             }
         };
@@ -159,7 +154,7 @@ impl PayeeService {
                 if let Some((head, prices)) = seen
                     && let Err(error) = self.step_at(head, &prices).await
                 {
-                    self.note(&error, "step");
+                    self.step_failed(&error);
                 }
             }
         };
@@ -178,7 +173,7 @@ impl PayeeService {
     ) -> Result<(), ReceiveError> {
         let (new, reorganised) = follower.next::<ReceiveError>().await?;
         if let Some(error) = reorganised {
-            self.note(&ReceiveError::from(ChainError::from(error)).into(), "view");
+            self.look_failed(&ReceiveError::from(ChainError::from(error)).into());
         }
         let seen = self.payee.poll().await?;
         self.saw(seen.0);
@@ -189,14 +184,18 @@ impl PayeeService {
     /// One turn: looks at the chain and the store, and does what is to be done now. Waits for no transaction. What fails for
     /// one deposit is part of its status, and does not hold up the others.
     pub async fn step(&self) -> Result<PayeeStepped, PayeeServiceError> {
-        let stepped = async {
-            let (head, prices) = self.payee.poll().await?;
-            self.saw(head);
-            self.step_at(head, &prices).await
+        let (head, prices) = match self.payee.poll().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let error = error.into();
+                self.look_failed(&error);
+                return Err(error);
+            }
         };
-        let stepped = stepped.await;
+        self.saw(head);
+        let stepped = self.step_at(head, &prices).await;
         if let Err(error) = &stepped {
-            self.note(error, "step");
+            self.step_failed(error);
         }
         stepped
     }
@@ -206,40 +205,16 @@ impl PayeeService {
         let (head, prices) = self.payee.poll().await?;
         self.saw(head);
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (look, _) = self.observe(head.number, &prices).await?;
+        let (look, _) = self.observe(head, &prices).await?;
         Ok(self.keep(look))
     }
 
-    /// How the service is. It is well while its view of the chain is fresh; what single deposits wait for is in
+    /// How the service is. It is well while it sees the chain and goes through its deposits; what single ones wait for is in
     /// [`PayeeService::status`].
     pub fn health(&self) -> Health {
-        let vitals = self.vitals();
         let profile = self.payee.reader().profile();
         let limit = (5 * profile.block_time).max(profile.stale_after.unwrap_or(60));
-        let age = vitals.seen.map(|(_, at)| at.elapsed().as_secs());
-        let last_error = vitals.last_error.clone();
-        let why = || match &last_error {
-            Some(error) if vitals.failing => format!(": {error}"),
-            _ => String::new(),
-        };
-        let (ok, reason) = match age {
-            None => (false, format!("has not seen the chain yet{}", why())),
-            Some(age) if age > limit => (
-                false,
-                format!(
-                    "has not seen a block for {age} s, the limit is {limit}{}",
-                    why()
-                ),
-            ),
-            Some(_) => (true, "follows the chain".to_owned()),
-        };
-        Health {
-            ok,
-            reason,
-            head: vitals.seen.map(|(head, _)| head.number),
-            head_age: age,
-            last_error,
-        }
+        self.vitals().health(Instant::now(), limit)
     }
 
     async fn step_at(
@@ -248,32 +223,40 @@ impl PayeeService {
         prices: &Prices,
     ) -> Result<PayeeStepped, PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (mut look, plan) = self.observe(head.number, prices).await?;
+        let (mut look, plan) = self.observe(head, prices).await?;
         self.act(&mut look, plan, prices).await;
         let stepped = self.keep(look);
         self.forget_old(head.number).await?;
+        self.vitals().stepped(Instant::now());
         Ok(stepped)
     }
 
     /// Remembers that the chain was seen.
     fn saw(&self, head: Head) {
-        let mut vitals = self.vitals();
-        vitals.seen = Some((head, Instant::now()));
-        vitals.failing = false;
+        self.vitals().saw(head, Instant::now());
         gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
     }
 
-    /// Remembers that something failed that concerns all deposits.
-    fn note(&self, error: &PayeeServiceError, step: &'static str) {
-        let mut vitals = self.vitals();
-        vitals.failing = true;
-        vitals.last_error = Some(error.to_string());
-        counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
-        tracing::warn!(event = "step_failed", step, reason = %error);
+    /// Remembers that a look at the chain has failed.
+    fn look_failed(&self, error: &PayeeServiceError) {
+        self.vitals().look_failed(error.to_string());
+        tell("view", error);
+    }
+
+    /// Remembers that a step has failed for all deposits.
+    fn step_failed(&self, error: &PayeeServiceError) {
+        self.vitals().step_failed(error.to_string());
+        tell("step", error);
     }
 
     fn vitals(&self) -> MutexGuard<'_, Vitals> {
         let vitals = self.shared.vitals.lock();
         vitals.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts and logs what concerns all deposits.
+fn tell(step: &'static str, error: &PayeeServiceError) {
+    counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
+    tracing::warn!(event = "step_failed", step, reason = %error);
 }

@@ -7,15 +7,16 @@ use super::{
 };
 use crate::{
     Amount, Deposit, DepositId, Meta, Purse, Seed,
-    chain::{Prices, Purpose, RedeemError, UnderWay},
+    chain::{Head, Prices, Purpose, RedeemError, UnderWay, on_one_node},
     redeem_gas, roll,
 };
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// What one look has found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Look {
-    pub(super) head: u64,
+    /// The newest block, as of which all of this is.
+    pub(super) head: Head,
     /// The newest block that is deep enough.
     pub(super) confirmed: u64,
     /// Deposits whose state may have changed.
@@ -46,7 +47,7 @@ struct DrawSeed {
 impl Look {
     /// Notes that something failed for a deposit.
     pub(super) fn fail(&mut self, id: DepositId, error: &RedeemError) {
-        let retry_at = self.head + 1;
+        let retry_at = self.head.number + 1;
         if let Some(found) = self.found.get_mut(&id) {
             let error = error.to_string();
             found.trouble = Some(Trouble { error, retry_at });
@@ -64,16 +65,17 @@ impl PayeeService {
     /// Looks at all deposits that are not settled, and decides what to do. Sends nothing, and stores nothing.
     pub(super) async fn observe(
         &self,
-        head: u64,
+        head: Head,
         prices: &Prices,
     ) -> Result<(Look, Plan), PayeeServiceError> {
-        let confirmed = self.payee.reader().confirmed(head);
         let mut look = Look {
             head,
-            confirmed,
+            confirmed: self.payee.reader().confirmed(head.number),
+            found: BTreeMap::new(),
+            wins: BTreeMap::new(),
             under_way: self.payee.under_way().await?,
-            ..Look::default()
         };
+        let head = head.number;
         let shared = self.shared.clone();
         let wants = move |id| {
             let ledger = shared.ledger.lock();
@@ -87,7 +89,9 @@ impl PayeeService {
             .partition(|meta| meta.deposit().drawBlock <= head);
 
         self.follow_open(&open, &mut look);
-        self.follow_drawn(&drawn, &mut look).await?;
+        if !drawn.is_empty() {
+            on_one_node(self.follow_drawn(&drawn, &mut look)).await?;
+        }
         let plan = self.decide(&mut look, prices);
         Ok((look, plan))
     }
@@ -96,15 +100,21 @@ impl PayeeService {
     fn follow_open(&self, new: &[Meta], look: &mut Look) {
         let unconfirmed = self.payee.unconfirmed();
         let policy = self.payee.policy();
-        let state =
-            |id, draw_block| before_draw(draw_block, look.head, policy, unconfirmed.contains(&id));
+        let state = |id, draw_block| {
+            before_draw(
+                draw_block,
+                look.head.number,
+                policy,
+                unconfirmed.contains(&id),
+            )
+        };
         for meta in new {
             let (id, terms) = (meta.deposit_id(), meta.deposit());
             look.found
                 .insert(id, Found::of(terms, state(id, terms.drawBlock)));
         }
         let ledger = self.ledger();
-        for (id, draw_block, last_block, before) in ledger.to_be_drawn(look.head) {
+        for (id, draw_block, last_block, before) in ledger.to_be_drawn(look.head.number) {
             let state = state(id, draw_block);
             if state != before {
                 let found = Found {
@@ -118,6 +128,7 @@ impl PayeeService {
         }
     }
 
+    /// Deposits whose draw block is over. What one node says about all of them counts if it is of the fork of the head.
     async fn follow_drawn(&self, metas: &[Meta], look: &mut Look) -> Result<(), PayeeServiceError> {
         let mut seeds = BTreeMap::new();
         let mut winners = Vec::new();
@@ -133,9 +144,11 @@ impl PayeeService {
             let terms = meta.deposit();
             (terms.payer, terms.token, terms.lane)
         };
-        let asked = winners.iter().map(|(meta, _)| (purse(meta), look.head));
+        let asked = winners
+            .iter()
+            .map(|(meta, _)| (purse(meta), look.head.number));
         let asked: Vec<_> = asked.collect();
-        let purses = self.payee.reader().purses(&asked).await;
+        let purses = self.payee.reader().purses_of_bank(&asked).await;
         for ((meta, mut drawn), purse) in
             winners.into_iter().zip(purses.map_err(RedeemError::from)?)
         {
@@ -143,7 +156,7 @@ impl PayeeService {
             let (id, terms) = (meta.deposit_id(), meta.deposit());
             if purse != Purse::Open(id) {
                 let from = terms.drawBlock + 1;
-                match self.payee.reader().closed(id, from, look.head).await {
+                match self.payee.reader().closed(id, from, look.head.number).await {
                     Ok(closed) => drawn.closed = closed,
                     Err(error) => {
                         self.keep_place(meta, &error.into(), look);
@@ -153,7 +166,8 @@ impl PayeeService {
             }
             self.place(meta, &drawn, look);
         }
-        Ok(())
+        let still = self.payee.reader().check_still(&look.head).await;
+        Ok(still.map_err(RedeemError::from)?)
     }
 
     /// What the draw says about a deposit, as if the bank still held it.
@@ -166,7 +180,13 @@ impl PayeeService {
         let (id, terms) = (meta.deposit_id(), meta.deposit());
         let draw = match seeds.entry(terms.drawBlock) {
             Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => *unknown.insert(self.seed(terms.drawBlock).await?),
+            Entry::Vacant(unknown) => {
+                *unknown.insert(self.seed(terms.drawBlock, look.head.number).await?)
+            }
+        };
+        let gone_since = match self.ledger().state(id) {
+            Some(HoldingState::Gone { since }) => Some(since),
+            _ => None,
         };
         let wins = |seed| {
             let roll = roll(seed, id, Amount::new(terms.amount));
@@ -174,12 +194,13 @@ impl PayeeService {
             prize.is_some_and(|prize| prize.wins(meta.start(), roll))
         };
         Ok(Drawn {
-            head: look.head,
+            head: look.head.number,
             confirmed: look.confirmed,
             purse: Purse::Open(id),
             wins: draw.seed.map(wins),
             recorded: draw.recorded,
             closed: None,
+            gone_since,
             sent: look.sent_for(id).map(|one| one.hash),
         })
     }
@@ -214,16 +235,16 @@ impl PayeeService {
         let (id, terms) = (meta.deposit_id(), meta.deposit());
         let before = self.ledger().state(id);
         let before = before.filter(|state| !state.is_to_be_drawn());
-        let deep_at = look.head + 1;
+        let deep_at = look.head.number + 1;
         let state = before.unwrap_or(HoldingState::Drawn { deep_at });
         look.found.insert(id, Found::of(terms, state));
         look.fail(id, error);
     }
 
     /// The seed of a draw block: the recorded one counts, else the block's own.
-    async fn seed(&self, block: u64) -> Result<DrawSeed, RedeemError> {
+    async fn seed(&self, block: u64, head: u64) -> Result<DrawSeed, RedeemError> {
         let reader = self.payee.reader();
-        if let Some(seed) = reader.recorded_seed(block).await? {
+        if let Some(seed) = reader.recorded_seed_at(block, head).await? {
             return Ok(DrawSeed {
                 seed: Some(seed),
                 recorded: true,
@@ -243,7 +264,13 @@ impl PayeeService {
         if wins.is_empty() {
             return Plan::default();
         }
-        let mut plan = plan(&wins, self.coming(look), prices, look.head, &self.settings);
+        let mut plan = plan(
+            &wins,
+            self.coming(look),
+            prices,
+            look.head.number,
+            &self.settings,
+        );
         if self.payee.sender().is_none() {
             let because = Because::NoWallet;
             let wait = |win: &Win| {
@@ -270,7 +297,7 @@ impl PayeeService {
     fn coming(&self, look: &Look) -> Option<u64> {
         let depth = self.payee.reader().profile().confirmations;
         // A redemption is simulated as one of the head, and that has to be past the draw.
-        let decided = look.confirmed.min(look.head.saturating_sub(1));
+        let decided = look.confirmed.min(look.head.number.saturating_sub(1));
         let known = self
             .ledger()
             .to_be_drawn(decided)

@@ -55,7 +55,10 @@ pub enum HoldingState {
     /// Won, and not redeemed in time.
     Missed(Missed),
     /// The chain does not have the deposit.
-    Gone,
+    Gone {
+        /// The first head at which it was seen to be so, without a break since then. A service that starts again counts anew.
+        since: u64,
+    },
 }
 
 /// What was missed.
@@ -106,7 +109,7 @@ impl HoldingState {
             Self::Redeeming { .. } => "redeeming",
             Self::Redeemed { .. } => "redeemed",
             Self::Missed(_) => "missed",
-            Self::Gone => "gone",
+            Self::Gone { .. } => "gone",
         }
     }
 
@@ -116,6 +119,19 @@ impl HoldingState {
             until: win.deadline(),
             because: Because::Due,
         })
+    }
+
+    /// The block since which the deposit is over, in whatever way. Only a reorganisation of that block, or a node that
+    /// does not have all, makes it another state. `None`: it is not over.
+    pub(super) const fn over_since(&self, draw_block: u64) -> Option<u64> {
+        match *self {
+            Self::Lost => Some(draw_block),
+            Self::Gone { since } => Some(since),
+            Self::Redeemed { block, .. } | Self::Missed(Missed::Reclaimed { block }) => Some(block),
+            Self::Missed(Missed::Window { last_block }) => Some(last_block),
+            Self::Missed(Missed::Seed { block }) => Some(block.saturating_add(HISTORY_WINDOW)),
+            _ => None,
+        }
     }
 
     /// Whether the draw is still to come, so that the cheque has an expected value and no outcome.
@@ -162,9 +178,11 @@ impl fmt::Display for HoldingState {
                 f,
                 "won, and the seed of block {block} was not recorded within {HISTORY_WINDOW} blocks"
             ),
-            Self::Gone => {
-                f.write_str("the chain does not have the deposit: a reorganisation has undone it")
-            }
+            Self::Gone { since } => write!(
+                f,
+                "since block {since} the chain does not have the deposit, and no event that fits says why: a reorganisation \
+                 has undone it, or the node lacks events"
+            ),
         }
     }
 }
@@ -184,6 +202,8 @@ pub(super) struct Drawn {
     pub(super) recorded: bool,
     /// How it was closed, where the purse does not hold it any more and it wins.
     pub(super) closed: Option<Closed>,
+    /// Since when it is gone, if it was gone at the last step.
+    pub(super) gone_since: Option<u64>,
     /// The newest transaction that redeems it, if one is under way.
     pub(super) sent: Option<TxHash>,
 }
@@ -238,7 +258,9 @@ pub(super) fn after_draw(
                 block,
             }) if to == payee => HoldingState::Redeemed { payout, block },
             // The draw selects one point, and that is this payee's.
-            Some(Closed::Redeemed { .. }) | None => HoldingState::Gone,
+            Some(Closed::Redeemed { .. }) | None => HoldingState::Gone {
+                since: drawn.gone_since.unwrap_or(drawn.head),
+            },
             Some(Closed::Reclaimed { block }) => HoldingState::Missed(Missed::Reclaimed { block }),
         });
     }

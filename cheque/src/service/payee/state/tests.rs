@@ -34,6 +34,7 @@ fn drawn(head: u64) -> Drawn {
         wins: Some(true),
         recorded: false,
         closed: None,
+        gone_since: None,
         sent: None,
     }
 }
@@ -123,8 +124,9 @@ fn what_nobody_records_is_lost_where_the_chain_forgets() {
 fn a_win_that_the_bank_does_not_hold_any_more_was_redeemed_or_taken_back_or_never_was() {
     let payout = Amount::new(5);
     let block = DRAW + 20;
+    let since = DRAW + 50;
     let closed = |closed| {
-        let mut gone = drawn(DRAW + 50);
+        let mut gone = drawn(since);
         gone.purse = Purse::Idle(Amount::ZERO);
         gone.closed = closed;
         state(gone).unwrap()
@@ -137,10 +139,10 @@ fn a_win_that_the_bank_does_not_hold_any_more_was_redeemed_or_taken_back_or_neve
         }))
     };
     assert_eq!(redeemed(PAYEE), HoldingState::Redeemed { payout, block });
-    assert_eq!(redeemed(Address::ZERO), HoldingState::Gone);
+    assert_eq!(redeemed(Address::ZERO), HoldingState::Gone { since });
     let reclaimed = closed(Some(Closed::Reclaimed { block }));
     assert_eq!(reclaimed, HoldingState::Missed(Missed::Reclaimed { block }));
-    assert_eq!(closed(None), HoldingState::Gone);
+    assert_eq!(closed(None), HoldingState::Gone { since });
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn states_have_the_names_that_are_listed_and_a_reason() {
             block: 1,
         },
         HoldingState::Missed(Missed::Window { last_block: 1 }),
-        HoldingState::Gone,
+        HoldingState::Gone { since: 1 },
     ];
     assert_eq!(all.map(|state| state.name()), HoldingState::NAMES);
     assert!(all.iter().all(|state| !state.to_string().is_empty()));
