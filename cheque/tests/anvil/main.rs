@@ -28,6 +28,7 @@ mod payee_wallet;
 mod payer_kills;
 #[cfg(feature = "service")]
 mod payer_service;
+mod payer_node;
 mod payments;
 mod pieces;
 #[cfg(feature = "postgres")]

@@ -4,7 +4,7 @@ use super::{DepositRequest, Funding, Payer, PayerError, Planned};
 use crate::{
     Amount, Deposit, DepositId, Purse, Signature,
     chain::{
-        Sender, outbox,
+        Sender, on_one_node, outbox,
         sender::{Call, Sent},
         stored::{HostChange, OwnedChange},
     },
@@ -88,16 +88,31 @@ impl Payer {
     pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let sender = self.sender_of(deposit.payer)?;
-        let head = self.reader.head().await?.number;
+        let head = on_one_node(self.believed_head()).await?.number;
         let key = open_key(id);
         let before = outbox::value_sent(&self.stored, &key).await?;
         // First, for whether the money is there says nothing about a deposit that has it already.
         if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
             return Ok(Opened { id, deposit, sent });
         }
+        let value = on_one_node(self.value_now(id, &deposit, before)).await?;
+        let call = Call::open(self.reader.bank(), &deposit, value);
+        let sent = outbox::send_once(sender, &self.stored, &key, &call, head).await?;
+        Ok(Opened { id, deposit, sent })
+    }
+
+    /// The native coin to send along with the opening of a stored deposit, given what was sent along `before`.
+    async fn value_now(
+        &self,
+        id: DepositId,
+        deposit: &Deposit,
+        before: Option<U256>,
+    ) -> Result<U256, PayerError> {
+        let head = self.believed_head().await?;
         let lane = deposit.lane;
         let purse = (deposit.payer, deposit.token, lane);
-        let idle = match self.reader.purse(purse, head).await? {
+        let holds = self.reader.purse(purse, head.number).await?;
+        let idle = match holds {
             Purse::Idle(idle) => idle,
             Purse::Open(open) if open == id => return Err(PayerError::IsOpen(id)),
             Purse::Open(deposit) => return Err(PayerError::LaneBusy { lane, deposit }),
@@ -108,10 +123,9 @@ impl Payer {
             Some(value) if value >= missing => Funding::SendAlong,
             _ => Funding::BalanceFirst,
         };
-        let value = self.value_for(&deposit, idle, funding).await?;
-        let call = Call::open(self.reader.bank(), &deposit, value);
-        let sent = outbox::send_once(sender, &self.stored, &key, &call, head).await?;
-        Ok(Opened { id, deposit, sent })
+        let value = self.value_for(deposit, idle, funding).await?;
+        self.reader.check_still(&head).await?;
+        Ok(value)
     }
 
     /// The payer's agreement that anybody may open a stored deposit until `deadline` (seconds since 1970), signed with
@@ -142,7 +156,7 @@ impl Payer {
         let deposit = self.record(id).await?.deposit;
         // Anybody may reclaim for the payer.
         let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = self.reader.head().await?.number;
+        let head = on_one_node(self.believed_head()).await?.number;
         let call = Call::reclaim(self.reader.bank(), &deposit);
         let key = reclaim_key(id);
         Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
@@ -152,7 +166,7 @@ impl Payer {
     #[cfg(feature = "service")]
     pub(crate) async fn resume_reclaim(&self, id: DepositId) -> Result<Option<Sent>, PayerError> {
         let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = self.reader.head().await?.number;
+        let head = on_one_node(self.believed_head()).await?.number;
         Ok(outbox::resume(sender, &self.stored, &reclaim_key(id), head).await?)
     }
 

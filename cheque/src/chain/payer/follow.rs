@@ -159,7 +159,7 @@ impl Payer {
 
     async fn look(&self) -> Result<(Arc<Look>, Polled), PayerError> {
         let at = Instant::now();
-        let head = self.reader.plausible_head().await.map_err(stale)?;
+        let head = self.believed_head().await?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
         let mut states: HashMap<_, _> = deposits
             .iter()
@@ -206,6 +206,12 @@ impl Payer {
         let look = Arc::new(Look { head, at, states });
         *self.last_look() = Some(look.clone());
         Ok((look, polled))
+    }
+
+    /// The newest block, if what the node says of it can be true. What is concluded from it has to be read in the same
+    /// scope of [`on_one_node`], and ends with [`Reader::check_still`](crate::chain::Reader).
+    pub(super) async fn believed_head(&self) -> Result<Head, PayerError> {
+        self.reader.plausible_head().await.map_err(stale)
     }
 
     /// Where one deposit stands now, by its purse at the head and at the confirmed block. A change is stored and told.
