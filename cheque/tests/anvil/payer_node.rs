@@ -62,6 +62,7 @@ async fn nothing_is_planned_opened_or_taken_back_by_a_head_that_cannot_be_true()
         if !matches!(fault, Fault::OtherBlocks) {
             // Nothing is concluded from more than the head.
             assert!(is_refused(payer.reclaim(over.id).await));
+            assert!(is_refused(payer.cancel_opening(prepared).await));
         }
         proxy.heal();
     }

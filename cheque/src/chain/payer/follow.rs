@@ -2,7 +2,7 @@
 
 use super::{
     Payer, PayerError,
-    create::open_key,
+    create::{open_key, reclaim_key},
     cutoff,
     state::{Facts, may_be_closed, state},
 };
@@ -10,7 +10,7 @@ use crate::{
     Amount, Deposit, DepositId, Purse, Seed,
     chain::{
         ChainError, Closed, DrawBlock, Head, HeadError, PurseKey, heads::Follower,
-        machine::unix_now, nodes::on_one_node, outbox, sight::check_clock, stored::OwnedChange,
+        machine::unix_now, nodes::on_one_node, sight::check_clock, stored::OwnedChange,
     },
     prize, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
@@ -259,9 +259,13 @@ impl Payer {
             // At once, for what comes next may fail. Nobody listening is fine.
             let _ = self.shared.events.send(event);
             polled.events.push(event);
-            if new == DepositState::Active {
-                outbox::done(&self.stored, &open_key(id)).await?;
+            // Pending and lost ones may still be opened by what was sent, as far as one can know.
+            if !matches!(new, DepositState::Pending | DepositState::Lost) {
+                self.forget_used(&open_key(id)).await?;
             }
+        }
+        if settled && !record.settled {
+            self.forget_used(&reclaim_key(id)).await?;
         }
         Ok(new)
     }
