@@ -17,6 +17,7 @@ mod cost;
 mod cursor;
 mod endpoint;
 mod error;
+mod fees;
 mod heads;
 mod history;
 mod host;
@@ -46,7 +47,9 @@ pub use history::FoundDeposit;
 pub use host::{HostError, HostRecords};
 pub use nodes::on_one_node;
 pub use once::Once;
-pub use outbox::{OnceError, Progress};
+pub use outbox::{Cancellation, OnceError, Progress};
+#[cfg(feature = "service")]
+pub(crate) use outbox::{STUCK_AFTER, newest};
 pub use payee::{
     Accepted, Looked, Payee, PlannedRedemption, Purpose, ReceiveError, RedeemOptions, Submitted,
     UnderWay,

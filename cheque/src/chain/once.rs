@@ -1,6 +1,10 @@
 //! Transactions of an application that must happen once.
 
-use super::{Call, OnceError, Sender, Sent, StoredError, outbox, stored::Stored};
+use super::{
+    Call, OnceError, Sender, Sent, StoredError,
+    outbox::{self, Kept},
+    stored::Stored,
+};
 use crate::store::Store;
 use std::{fmt, sync::Arc};
 
@@ -41,7 +45,7 @@ impl Once {
     pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<Sent, OnceError> {
         let head = outbox::head(&self.sender).await?;
         let key = key(purpose);
-        outbox::send_kept(&self.sender, &self.stored, &key, call, head).await
+        outbox::send(&self.sender, &self.stored, &key, call, (head, Kept::Always)).await
     }
 
     /// Goes on with what was sent for a purpose. `None`: nothing was, or it is forgotten.
@@ -52,7 +56,7 @@ impl Once {
     pub async fn resume(&self, purpose: &[u8]) -> Result<Option<Sent>, OnceError> {
         let head = outbox::head(&self.sender).await?;
         let key = key(purpose);
-        outbox::resume_kept(&self.sender, &self.stored, &key, head).await
+        outbox::go_on(&self.sender, &self.stored, &key, (head, Kept::Always)).await
     }
 
     /// Forgets what was sent for a purpose. Sending for it again is then another transaction.

@@ -1,5 +1,9 @@
 //! Transactions that must happen once: kept in the store before they leave the process.
 
+mod fate;
+
+pub(crate) use fate::newest;
+
 use super::{
     ChainError,
     sender::{Call, Sender, Sent, Signed, Turn, call_of},
@@ -8,13 +12,14 @@ use super::{
 use crate::store::{SentRecord, Swap, Table};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, TxHash, U256};
-use std::time::Duration;
+use fate::{Fate, all, fate};
 
 /// How many blocks a transaction may wait before it is sent again for a higher fee.
 const PATIENCE: u64 = 10;
 
-/// How long to find out whether a nonce went to another transaction.
-const LONGEST_DOUBT: Duration = Duration::from_secs(60);
+/// How many blocks a transaction may wait, dearer ones that replaced it included, before something seems to be wrong.
+#[cfg(feature = "service")]
+pub(crate) const STUCK_AFTER: u64 = 3 * PATIENCE;
 
 /// Why a transaction that must happen once did not.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,11 @@ pub enum OnceError {
         /// The newest of its replacements.
         hash: TxHash,
     },
+    /// What was sent before was cancelled, and its nonce is used.
+    #[error(
+        "what was sent before is cancelled by {0}: it can be sent anew once that is as deep in the chain as counts"
+    )]
+    Cancelled(TxHash),
 }
 
 /// The record of a signed transaction.
@@ -49,17 +59,22 @@ pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord 
     SentRecord {
         from: sender.address(),
         nonce: signed.nonce,
+        since: head,
         at: head,
         hashes: vec![signed.hash],
+        cancelled_by: Vec::new(),
         raw: signed.raw.clone(),
     }
 }
 
 /// How long the record of a transaction is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
+pub(super) enum Kept {
     /// Until it is in a block, where the chain tells what was done.
     UntilMined,
+    /// Until [`done`], for a reorganisation may drop it. Where its nonce went to another one, the chain tells whether it
+    /// still has to be sent.
+    UntilDone,
     /// Until [`done`], unless it is in a block as failed: that its receipt is missing proves nothing.
     Always,
 }
@@ -74,6 +89,21 @@ pub enum Progress {
     Waiting(TxHash),
     /// It failed, or its nonce went to another transaction, or it is another account's: it is forgotten.
     Gone,
+}
+
+/// Where a transaction stands that is not wanted any more.
+#[derive(Clone, Debug)]
+#[must_use = "until its nonce is used, everything that the account sends later waits"]
+pub enum Cancellation {
+    /// There is nothing to cancel: nothing was sent, or its nonce is used and it has done nothing.
+    Nothing,
+    /// What takes its nonce and does nothing waits to be mined; this is the newest one. What is to be cancelled may still
+    /// be mined instead.
+    Waiting(TxHash),
+    /// It is cancelled, by this transaction in a block. A reorganisation may still drop that.
+    Cancelled(Box<Sent>),
+    /// It was faster: it is in a block itself.
+    TooLate(Box<Sent>),
 }
 
 /// Hands `call` to the node for the purpose that `key` names, and does not wait until it is mined: [`look_after`] does.
@@ -121,6 +151,45 @@ pub(super) async fn look_after(
     )
 }
 
+/// Cancels what was sent for a purpose that is over, without waiting, by a transaction with the same nonce that does nothing:
+/// else all later ones of the account would wait as long as it does. It stays known until [`done`].
+pub(super) async fn cancel(
+    sender: &Sender,
+    stored: &Stored,
+    key: &[u8],
+    head: u64,
+) -> Result<Cancellation, OnceError> {
+    let turn = sender.turn().await;
+    let Some(old) = stored.sent(key).await? else {
+        return Ok(Cancellation::Nothing);
+    };
+    match fate(sender, &old).await? {
+        Fate::Mined(sent) => return Ok(Cancellation::TooLate(sent)),
+        Fate::Cancelled(sent) => return Ok(Cancellation::Cancelled(sent)),
+        Fate::Unproven if old.from != sender.address() => return Err(undecided(&old)),
+        Fate::Failed | Fate::Unproven => {
+            forget(stored, key, &old).await?;
+            return Ok(Cancellation::Nothing);
+        }
+        Fate::Waiting => {}
+    }
+    if !old.cancelled_by.is_empty() {
+        let now = renew(&turn, stored, key, old, (head, PATIENCE)).await?;
+        return Ok(Cancellation::Waiting(newest(&now)));
+    }
+    // Not handed to the node again before: it is not wanted.
+    let signed = turn.sign_cancellation(old.nonce, &old.raw).await?;
+    let new = SentRecord {
+        at: head,
+        cancelled_by: vec![signed.hash],
+        raw: signed.raw,
+        ..old.clone()
+    };
+    put(stored, key, Some(&old), &new).await?;
+    turn.submit(&new.raw, signed.hash).await?;
+    Ok(Cancellation::Waiting(signed.hash))
+}
+
 /// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].
 pub(super) async fn send_once(
     sender: &Sender,
@@ -132,18 +201,8 @@ pub(super) async fn send_once(
     send(sender, stored, key, call, (head, Kept::UntilMined)).await
 }
 
-/// The same, and what was sent stays known until [`done`].
-pub(super) async fn send_kept(
-    sender: &Sender,
-    stored: &Stored,
-    key: &[u8],
-    call: &Call,
-    head: u64,
-) -> Result<Sent, OnceError> {
-    send(sender, stored, key, call, (head, Kept::Always)).await
-}
-
-async fn send(
+/// Like [`send_once`], and what was sent is kept as long as `kept` says.
+pub(super) async fn send(
     sender: &Sender,
     stored: &Stored,
     key: &[u8],
@@ -168,7 +227,7 @@ async fn send(
         }
     };
     drop(turn);
-    finish_kept(sender, stored, key, &sent, kept).await
+    finish(sender, stored, key, &sent, kept).await
 }
 
 /// Goes on with what was sent for a purpose before: waits for that transaction, and after a while replaces it by one with
@@ -182,17 +241,8 @@ pub(super) async fn resume(
     go_on(sender, stored, key, (head, Kept::UntilMined)).await
 }
 
-/// The same for what is known until [`done`].
-pub(super) async fn resume_kept(
-    sender: &Sender,
-    stored: &Stored,
-    key: &[u8],
-    head: u64,
-) -> Result<Option<Sent>, OnceError> {
-    go_on(sender, stored, key, (head, Kept::Always)).await
-}
-
-async fn go_on(
+/// Like [`resume`], for what is kept as long as `kept` says.
+pub(super) async fn go_on(
     sender: &Sender,
     stored: &Stored,
     key: &[u8],
@@ -210,7 +260,7 @@ async fn go_on(
         PickedUp::Nothing => return Ok(None),
     };
     drop(turn);
-    let sent = finish_kept(sender, stored, key, &sent, kept).await?;
+    let sent = finish(sender, stored, key, &sent, kept).await?;
     Ok(Some(sent))
 }
 
@@ -235,68 +285,96 @@ async fn pick_up(
     };
     match fate(sender, &old).await? {
         Fate::Mined(sent) => return Ok(PickedUp::Mined(sent, old)),
-        Fate::Unproven if kept == Kept::Always => {
-            return Err(OnceError::Undecided {
-                from: old.from,
-                nonce: old.nonce,
-                hash: newest(&old),
-            });
+        Fate::Cancelled(sent) if kept != Kept::UntilMined => {
+            return Err(OnceError::Cancelled(sent.hash));
         }
-        Fate::Failed | Fate::Unproven => {
+        Fate::Unproven if kept == Kept::Always => return Err(undecided(&old)),
+        Fate::Failed | Fate::Unproven | Fate::Cancelled(_) => {
             forget(stored, key, &old).await?;
             return Ok(PickedUp::Nothing);
         }
         Fate::Waiting => {}
     }
-    let dearer = if head < old.at.saturating_add(patience) {
-        None
-    } else {
-        turn.sign_dearer(old.nonce, &old.raw).await?
-    };
-    let now = match dearer {
-        None => old,
-        Some(signed) => {
-            let mut new = record(sender, &signed, head);
-            new.hashes.splice(0..0, old.hashes.iter().copied());
-            put(stored, key, Some(&old), &new).await?;
-            new
-        }
-    };
-    turn.submit(&now.raw, newest(&now)).await?;
+    let now = renew(turn, stored, key, old, (head, patience)).await?;
     Ok(PickedUp::Submitted(now))
 }
 
-/// The hash of the newest replacement.
-pub(super) fn newest(sent: &SentRecord) -> TxHash {
-    sent.hashes.last().copied().unwrap_or_default()
-}
-
-/// Waits for a transaction that was submitted, and forgets it when its fate is known.
-pub(super) async fn finish(
-    sender: &Sender,
+/// Hands what waits to the node again, for a higher fee if it has waited for long. Returns what there is now.
+async fn renew(
+    turn: &Turn<'_>,
     stored: &Stored,
     key: &[u8],
-    sent: &SentRecord,
-) -> Result<Sent, OnceError> {
-    finish_kept(sender, stored, key, sent, Kept::UntilMined).await
+    old: SentRecord,
+    (head, patience): (u64, u64),
+) -> Result<SentRecord, OnceError> {
+    let dearer = if head < old.at.saturating_add(patience) {
+        Ok(None)
+    } else {
+        turn.sign_dearer(old.nonce, &old.raw).await
+    };
+    let now = match dearer {
+        Ok(None) => old,
+        Ok(Some(signed)) => {
+            let new = replaced(&old, signed, head);
+            put(stored, key, Some(&old), &new).await?;
+            new
+        }
+        Err(error) => {
+            // The node may have dropped it, and what is sent next must not get its nonce. Why there is no dearer one says
+            // more than why this fails.
+            let _ = turn.submit(&old.raw, newest(&old)).await;
+            return Err(error.into());
+        }
+    };
+    turn.submit(&now.raw, newest(&now)).await?;
+    Ok(now)
 }
 
-async fn finish_kept(
+/// The record with a dearer one of what was sent last.
+fn replaced(old: &SentRecord, signed: Signed, head: u64) -> SentRecord {
+    let mut new = SentRecord {
+        at: head,
+        raw: signed.raw,
+        ..old.clone()
+    };
+    match new.cancelled_by.is_empty() {
+        true => new.hashes.push(signed.hash),
+        false => new.cancelled_by.push(signed.hash),
+    }
+    new
+}
+
+fn undecided(old: &SentRecord) -> OnceError {
+    OnceError::Undecided {
+        from: old.from,
+        nonce: old.nonce,
+        hash: newest(old),
+    }
+}
+
+/// Waits for a transaction that was submitted.
+pub(super) async fn finish(
     sender: &Sender,
     stored: &Stored,
     key: &[u8],
     sent: &SentRecord,
     kept: Kept,
 ) -> Result<Sent, OnceError> {
-    let result = sender.wait(&sent.hashes, sent.nonce).await;
+    let result = sender.wait(&all(sent), sent.nonce).await;
     let forgotten = match &result {
-        Ok(_) | Err(ChainError::Replaced { .. }) => kept == Kept::UntilMined,
+        Ok(_) => kept == Kept::UntilMined,
+        Err(ChainError::Replaced { .. }) => kept != Kept::Always,
         Err(error) => matches!(error, ChainError::Failed(_)),
     };
     if forgotten {
         forget(stored, key, sent).await?;
     }
-    Ok(result?)
+    match result? {
+        cancelled if sent.cancelled_by.contains(&cancelled.hash) => {
+            Err(OnceError::Cancelled(cancelled.hash))
+        }
+        made => Ok(made),
+    }
 }
 
 /// The newest block.
@@ -317,39 +395,6 @@ pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError>
         Some(old) => forget(stored, key, &old).await,
         None => Ok(()),
     }
-}
-
-/// What became of a transaction that was sent before.
-enum Fate {
-    /// It is in a block.
-    Mined(Box<Sent>),
-    /// It is in a block, and failed.
-    Failed,
-    /// Its nonce seems to have gone to another one, for there is no receipt; or it is another account's and cannot be
-    /// replaced.
-    Unproven,
-    /// It may still be mined.
-    Waiting,
-}
-
-async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
-    let ours = old.from == sender.address();
-    let used = ours && sender.mined_nonce().await? > old.nonce;
-    let decided = if used {
-        // A receipt may come later than the nonce is counted.
-        sender
-            .decided(&old.hashes, old.nonce, LONGEST_DOUBT)
-            .await?
-    } else {
-        sender.mined(&old.hashes).await?
-    };
-    Ok(match decided {
-        Some(Ok(sent)) => Fate::Mined(Box::new(sent)),
-        Some(Err(ChainError::Failed(_))) => Fate::Failed,
-        Some(Err(_)) => Fate::Unproven,
-        None if !ours => Fate::Unproven,
-        None => Fate::Waiting,
-    })
 }
 
 async fn put(

@@ -1,6 +1,9 @@
 //! Sending transactions.
 
-use super::ChainError;
+use super::{
+    ChainError,
+    fees::{dearer, replacing},
+};
 use alloy::{
     consensus::{Transaction, TxEnvelope},
     eips::{BlockId, Decodable2718, Encodable2718, eip1559::Eip1559Estimation},
@@ -54,6 +57,18 @@ pub struct Estimate {
     pub max_priority_fee_per_gas: u128,
     /// Wei in all, the value included.
     pub max_cost: U256,
+}
+
+impl Estimate {
+    pub(super) fn new(call: &Call, gas: u64, (fee, tip): (u128, u128)) -> Self {
+        let most = U256::from(gas) * U256::from(fee);
+        Self {
+            gas,
+            max_fee_per_gas: fee,
+            max_priority_fee_per_gas: tip,
+            max_cost: most.saturating_add(call.value),
+        }
+    }
 }
 
 /// A transaction that is signed and not sent.
@@ -139,6 +154,14 @@ impl Sender {
 
     /// What sending the call would cost now, or why it would fail. Sends nothing.
     pub async fn estimate(&self, call: &Call) -> Result<Estimate, ChainError> {
+        let market = self.market(call).await?;
+        self.check_fee(market.max_fee_per_gas)?;
+        self.check_coin(market.max_cost).await?;
+        Ok(market)
+    }
+
+    /// What the market asks for the call, whether or not this account would or could pay it.
+    async fn market(&self, call: &Call) -> Result<Estimate, ChainError> {
         let gas = self.gas(call).await?;
         // The state may be different when the transaction is mined.
         let gas = gas.saturating_add(gas / 4);
@@ -146,16 +169,8 @@ impl Sender {
             max_fee_per_gas,
             max_priority_fee_per_gas,
         } = self.provider.estimate_eip1559_fees().await?;
-        self.check_fee(max_fee_per_gas)?;
-        let fee = U256::from(gas) * U256::from(max_fee_per_gas);
-        let max_cost = fee.saturating_add(call.value);
-        self.check_coin(max_cost).await?;
-        Ok(Estimate {
-            gas,
-            max_fee_per_gas,
-            max_priority_fee_per_gas,
-            max_cost,
-        })
+        let fees = (max_fee_per_gas, max_priority_fee_per_gas);
+        Ok(Estimate::new(call, gas, fees))
     }
 
     /// What the call would use as of the newest block. Where that is refused, as of the pending one: blocks may be what
@@ -259,16 +274,32 @@ impl Turn<'_> {
         ) else {
             return Ok(None);
         };
-        self.sender.check_fee(fee)?;
-        let max_cost = U256::from(market.gas) * U256::from(fee);
-        let estimate = Estimate {
-            gas: market.gas,
-            max_fee_per_gas: fee,
-            max_priority_fee_per_gas: tip,
-            max_cost: max_cost.saturating_add(call.value),
+        let estimate = Estimate::new(&call, market.gas, (fee, tip));
+        Ok(Some(self.seal_checked(&call, nonce, &estimate).await?))
+    }
+
+    /// Signs what takes the nonce of the transaction `old` and does nothing: a transfer of nothing to oneself, for fees
+    /// that make nodes prefer it.
+    pub(super) async fn sign_cancellation(
+        &self,
+        nonce: u64,
+        old: &[u8],
+    ) -> Result<Signed, ChainError> {
+        let old = decoded(old)?;
+        let nothing = Call {
+            to: self.sender.address,
+            input: Bytes::new(),
+            value: U256::ZERO,
         };
-        self.sender.check_coin(estimate.max_cost).await?;
-        Ok(Some(self.seal(&call, nonce, &estimate).await?))
+        let market = self.sender.market(&nothing).await?;
+        let fees = replacing(
+            old.max_fee_per_gas(),
+            old.max_priority_fee_per_gas().unwrap_or_default(),
+            &market,
+            self.sender.max_fee,
+        );
+        let estimate = Estimate::new(&nothing, market.gas, fees);
+        self.seal_checked(&nothing, nonce, &estimate).await
     }
 
     /// Hands a signed transaction to the node. Doing so again is harmless.
@@ -282,6 +313,17 @@ impl Turn<'_> {
             return Ok(());
         }
         Err(error.into())
+    }
+
+    async fn seal_checked(
+        &self,
+        call: &Call,
+        nonce: u64,
+        estimate: &Estimate,
+    ) -> Result<Signed, ChainError> {
+        self.sender.check_fee(estimate.max_fee_per_gas)?;
+        self.sender.check_coin(estimate.max_cost).await?;
+        self.seal(call, nonce, estimate).await
     }
 
     async fn seal(
@@ -320,65 +362,4 @@ pub(super) fn call_of(raw: &[u8]) -> Result<Call, ChainError> {
 
 fn decoded(raw: &[u8]) -> Result<TxEnvelope, ChainError> {
     TxEnvelope::decode_2718_exact(raw).map_err(|_| ChainError::NotATransaction)
-}
-
-/// Fee and tip of a replacement: what the market asks, and more than the old ones by what nodes want for it. `None`: the
-/// old ones will do, or the replacement would cost more than is sensible.
-fn dearer(old_fee: u128, old_tip: u128, market: &Estimate) -> Option<(u128, u128)> {
-    /// The most that is ever offered, in market fees.
-    const MOST: u128 = 4;
-    let (fee, tip) = (market.max_fee_per_gas, market.max_priority_fee_per_gas);
-    if fee <= old_fee && tip <= old_tip {
-        return None;
-    }
-    let (fee_asked, tip_asked) = (bumped(old_fee).max(fee), bumped(old_tip).max(tip));
-    let sensible = fee_asked <= fee.saturating_mul(MOST) && tip_asked <= fee_asked;
-    sensible.then_some((fee_asked, tip_asked))
-}
-
-/// An eighth more and one: what nodes want for a replacement is a tenth more.
-const fn bumped(fee: u128) -> u128 {
-    fee.saturating_add(fee / 8).saturating_add(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn market(fee: u128, tip: u128) -> Estimate {
-        Estimate {
-            gas: 21_000,
-            max_fee_per_gas: fee,
-            max_priority_fee_per_gas: tip,
-            max_cost: U256::ZERO,
-        }
-    }
-
-    #[test]
-    fn a_transaction_that_pays_the_market_fee_is_not_replaced() {
-        assert_eq!(dearer(100, 10, &market(100, 10)), None);
-        assert_eq!(dearer(100, 10, &market(1, 1)), None);
-    }
-
-    #[test]
-    fn a_replacement_pays_the_market_fee_and_what_nodes_want_for_replacing() {
-        assert_eq!(dearer(80, 8, &market(800, 80)), Some((800, 80)));
-        assert_eq!(dearer(800, 80, &market(801, 80)), Some((901, 91)));
-        assert_eq!(dearer(800, 80, &market(800, 81)), Some((901, 91)));
-    }
-
-    #[test]
-    fn no_replacement_offers_more_than_four_market_fees() {
-        assert_eq!(dearer(352, 1, &market(100, 2)), Some((397, 2)));
-        assert_eq!(dearer(356, 1, &market(100, 2)), None);
-        assert_eq!(
-            dearer(u128::MAX, 1, &market(u128::MAX, 2)),
-            Some((u128::MAX, 2))
-        );
-        assert_eq!(
-            dearer(80, 90, &market(81, 10)),
-            None,
-            "the tip is part of the fee"
-        );
-    }
 }

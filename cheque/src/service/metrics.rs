@@ -20,6 +20,8 @@ pub const PAYER_FEES: &str = "cheque_payer_fees_wei_total";
 pub const PAYER_ERRORS: &str = "cheque_payer_errors_total";
 /// Gauge: 1 while the next round is needed and cannot be opened, else 0.
 pub const PAYER_ROUND_BLOCKED: &str = "cheque_payer_round_blocked";
+/// Gauge: transactions of the payer that wait to be mined for more than 30 blocks.
+pub const PAYER_STUCK: &str = "cheque_payer_transactions_stuck";
 
 /// Gauge: the number of the newest block that the payee has seen.
 pub const PAYEE_HEAD: &str = "cheque_payee_head_block";
@@ -70,6 +72,11 @@ pub fn describe() {
     describe_gauge!(
         PAYER_ROUND_BLOCKED,
         "1 while the payer's next round cannot be opened"
+    );
+    describe_gauge!(
+        PAYER_STUCK,
+        Unit::Count,
+        "transactions of the payer that wait to be mined for more than 30 blocks"
     );
     describe_gauge!(PAYEE_HEAD, Unit::Count, "newest block seen by the payee");
     describe_gauge!(

@@ -100,17 +100,21 @@ pub struct AllowanceList {
 
 /// A transaction that may have been sent: kept before it leaves the process, so that a restart neither forgets it nor
 /// sends a second one for the same purpose.
-#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRecord {
     /// The account it is from.
     pub from: Address,
     /// Its number among that account's transactions. All replacements share it, so at most one of them counts.
     pub nonce: u64,
+    /// The head when it was made, before all replacements.
+    pub since: u64,
     /// The head when the newest replacement was made.
     pub at: u64,
     /// The hashes of the transaction and its replacements, oldest first.
     pub hashes: Vec<B256>,
-    /// The newest one, signed and encoded (EIP-2718).
+    /// The hashes of its cancellations, oldest first: replacements that do nothing but use the nonce.
+    pub cancelled_by: Vec<B256>,
+    /// The newest of all, signed and encoded (EIP-2718).
     pub raw: Bytes,
 }
 
@@ -267,13 +271,43 @@ impl AllowanceList {
 impl SentRecord {
     /// The value to store.
     pub fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
+        encode(&SentRow {
+            from: self.from,
+            nonce: self.nonce,
+            at: self.at,
+            hashes: self.hashes.clone(),
+            raw: self.raw.clone(),
+            waited: Some(self.at.saturating_sub(self.since)),
+            cancelled_by: Some(self.cancelled_by.clone()),
+        })
     }
 
     /// Reads a stored value.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        decode(bytes)
+        let row: SentRow = decode(bytes)?;
+        Ok(Self {
+            from: row.from,
+            nonce: row.nonce,
+            since: row.at.saturating_sub(row.waited.unwrap_or_default()),
+            at: row.at,
+            hashes: row.hashes,
+            cancelled_by: row.cancelled_by.unwrap_or_default(),
+            raw: row.raw,
+        })
     }
+}
+
+/// The last two came later: records of before lack them.
+#[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
+struct SentRow {
+    from: Address,
+    nonce: u64,
+    at: u64,
+    hashes: Vec<B256>,
+    raw: Bytes,
+    waited: Option<u64>,
+    cancelled_by: Option<Vec<B256>>,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
@@ -380,11 +414,29 @@ mod tests {
         let sent = SentRecord {
             from: Address::repeat_byte(1),
             nonce: 0,
+            since: 12,
             at: 12,
             hashes: vec![B256::repeat_byte(1), B256::repeat_byte(2)],
+            cancelled_by: Vec::new(),
             raw: Bytes::from_static(&[2, 3, 4]),
         };
-        assert_eq!(SentRecord::from_bytes(&sent.to_bytes()), Ok(sent));
+        assert_eq!(SentRecord::from_bytes(&sent.to_bytes()), Ok(sent.clone()));
+        let old = SentRow {
+            from: sent.from,
+            nonce: sent.nonce,
+            at: sent.at,
+            hashes: sent.hashes.clone(),
+            raw: sent.raw.clone(),
+            waited: None,
+            cancelled_by: None,
+        };
+        assert_eq!(SentRecord::from_bytes(&encode(&old)), Ok(sent.clone()));
+        let cancelled = SentRecord {
+            since: 0,
+            cancelled_by: vec![B256::repeat_byte(3)],
+            ..sent
+        };
+        assert_eq!(SentRecord::from_bytes(&cancelled.to_bytes()), Ok(cancelled));
     }
 
     #[test]

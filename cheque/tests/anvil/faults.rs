@@ -28,13 +28,13 @@ fn profile(world: &World) -> ChainProfile {
 }
 
 /// The bank, as it is seen through a proxy.
-async fn through(world: &World, proxy: &Proxy) -> Reader {
+pub(crate) async fn through(world: &World, proxy: &Proxy) -> Reader {
     let provider = connect_within(&[&proxy.url], Duration::from_millis(200)).await;
     let reader = Reader::open(provider.unwrap(), world.reader.bank().address());
     reader.await.unwrap().with_profile(profile(world))
 }
 
-fn payer(cast: &Cast, reader: &Reader, store: &Arc<Memory>) -> Payer {
+pub(crate) fn payer(cast: &Cast, reader: &Reader, store: &Arc<Memory>) -> Payer {
     Payer::new(reader.clone(), store.clone())
         .with_sender(cast.payer.sender.clone())
         .with_key(cast.payer.key.clone())
@@ -47,7 +47,7 @@ fn payee(cast: &Cast, reader: &Reader, number: usize) -> Payee {
     Payee::new(reader.clone(), policy, memory()).with_sender(party.sender.clone())
 }
 
-fn head_error(error: &ChainError) -> HeadError {
+pub(crate) fn head_error(error: &ChainError) -> HeadError {
     match error {
         ChainError::Head(error) => *error,
         other => panic!("not about the head: {other}"),
@@ -113,6 +113,8 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
     let account = payee.policy().payee;
     let created = payer.create_deposit(&cast.request(90)).await.unwrap();
     let id = created.id;
+    // Else the chain would grow faster than its time.
+    world.node.anvil("evm_increaseTime", [10]).await;
     world.node.mine(10).await;
     poll(&payer).await;
     pay(&payer, &payee, id, coins(1)).await;

@@ -29,8 +29,11 @@ mod payee_service;
 mod payee_wallet;
 #[cfg(feature = "service")]
 mod payer_kills;
+mod payer_node;
 #[cfg(feature = "service")]
 mod payer_service;
+#[cfg(feature = "service")]
+mod payer_stuck;
 mod payments;
 mod pieces;
 #[cfg(feature = "postgres")]

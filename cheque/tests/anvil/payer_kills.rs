@@ -35,7 +35,7 @@ async fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<
 }
 
 /// A process of its own: its own connection, its own view of the store, and gone with all its tasks when it returns.
-fn process<T>(
+pub(crate) fn process<T>(
     url: &str,
     bank: Address,
     store: &Path,

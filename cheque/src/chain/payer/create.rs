@@ -4,7 +4,8 @@ use super::{DepositRequest, Funding, Payer, PayerError, Planned};
 use crate::{
     Amount, Deposit, DepositId, Purse, Signature,
     chain::{
-        Sender, outbox,
+        Sender, on_one_node,
+        outbox::{self, Kept},
         sender::{Call, Sent},
         stored::{HostChange, OwnedChange},
     },
@@ -83,21 +84,39 @@ impl Payer {
     }
 
     /// Opens a stored deposit, and waits until the transaction is mined. Where one was sent before, it is this one that
-    /// is waited for, and replaced by one with a higher fee and the same nonce if it takes long. A deposit whose
-    /// transaction was seen in a block before is refused as [`PayerError::IsOpen`].
+    /// is waited for, and replaced by one with a higher fee and the same nonce if it takes long. Until the deposit is as
+    /// deep in the chain as counts, repeating this gives the same transaction: a reorganisation may still drop it, and
+    /// then it is handed to the node again. A deposit that is open and of which nothing sent is known is refused as
+    /// [`PayerError::IsOpen`].
     pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let sender = self.sender_of(deposit.payer)?;
-        let head = self.reader.head().await?.number;
+        let head = on_one_node(self.believed_head()).await?.number;
         let key = open_key(id);
         let before = outbox::value_sent(&self.stored, &key).await?;
+        let kept = Kept::UntilDone;
         // First, for whether the money is there says nothing about a deposit that has it already.
-        if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
+        if let Some(sent) = outbox::go_on(sender, &self.stored, &key, (head, kept)).await? {
             return Ok(Opened { id, deposit, sent });
         }
+        let value = on_one_node(self.value_now(id, &deposit, before)).await?;
+        let call = Call::open(self.reader.bank(), &deposit, value);
+        let sent = outbox::send(sender, &self.stored, &key, &call, (head, kept)).await?;
+        Ok(Opened { id, deposit, sent })
+    }
+
+    /// The native coin to send along with the opening of a stored deposit, given what was sent along `before`.
+    async fn value_now(
+        &self,
+        id: DepositId,
+        deposit: &Deposit,
+        before: Option<U256>,
+    ) -> Result<U256, PayerError> {
+        let head = self.believed_head().await?;
         let lane = deposit.lane;
         let purse = (deposit.payer, deposit.token, lane);
-        let idle = match self.reader.purse(purse, head).await? {
+        let holds = self.reader.purse(purse, head.number).await?;
+        let idle = match holds {
             Purse::Idle(idle) => idle,
             Purse::Open(open) if open == id => return Err(PayerError::IsOpen(id)),
             Purse::Open(deposit) => return Err(PayerError::LaneBusy { lane, deposit }),
@@ -108,10 +127,9 @@ impl Payer {
             Some(value) if value >= missing => Funding::SendAlong,
             _ => Funding::BalanceFirst,
         };
-        let value = self.value_for(&deposit, idle, funding).await?;
-        let call = Call::open(self.reader.bank(), &deposit, value);
-        let sent = outbox::send_once(sender, &self.stored, &key, &call, head).await?;
-        Ok(Opened { id, deposit, sent })
+        let value = self.value_for(deposit, idle, funding).await?;
+        self.reader.check_still(&head).await?;
+        Ok(value)
     }
 
     /// The payer's agreement that anybody may open a stored deposit until `deadline` (seconds since 1970), signed with
@@ -137,23 +155,16 @@ impl Payer {
         })
     }
 
-    /// Takes a deposit back that nobody redeemed in time. The money becomes idle money of its purse.
+    /// Takes a deposit back that nobody redeemed in time. The money becomes idle money of its purse. Until that can not
+    /// be reorganised any more, repeating this gives the same transaction.
     pub async fn reclaim(&self, id: DepositId) -> Result<Sent, PayerError> {
         let deposit = self.record(id).await?.deposit;
         // Anybody may reclaim for the payer.
         let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = self.reader.head().await?.number;
+        let head = on_one_node(self.believed_head()).await?.number;
         let call = Call::reclaim(self.reader.bank(), &deposit);
-        let key = reclaim_key(id);
-        Ok(outbox::send_once(sender, &self.stored, &key, &call, head).await?)
-    }
-
-    /// What became of the transaction that takes a deposit back. `None`: none was sent, or it was lost.
-    #[cfg(feature = "service")]
-    pub(crate) async fn resume_reclaim(&self, id: DepositId) -> Result<Option<Sent>, PayerError> {
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = self.reader.head().await?.number;
-        Ok(outbox::resume(sender, &self.stored, &reclaim_key(id), head).await?)
+        let (key, kept) = (reclaim_key(id), (head, Kept::UntilDone));
+        Ok(outbox::send(sender, &self.stored, &key, &call, kept).await?)
     }
 
     /// Adds what is missing for a deposit of `amount` to the wallet's balance in the bank: for tokens by a token approval,
@@ -205,7 +216,7 @@ impl Payer {
         turn.submit(&signed.raw, signed.hash).await?;
         drop((turn, one_at_a_time));
         let key = open_key(planned.id);
-        let sent = outbox::finish(sender, &self.stored, &key, &record).await?;
+        let sent = outbox::finish(sender, &self.stored, &key, &record, Kept::UntilDone).await?;
         Ok(Opened {
             id: planned.id,
             deposit: planned.deposit,
@@ -263,12 +274,18 @@ impl Payer {
     }
 }
 
+/// Begins the keys in the outbox of what opens deposits.
+pub(super) const OPEN: &[u8] = b"open";
+
+/// Begins the keys in the outbox of what takes deposits back.
+pub(super) const RECLAIM: &[u8] = b"reclaim";
+
 pub(super) fn open_key(id: DepositId) -> Vec<u8> {
-    purpose(b"open", id)
+    purpose(OPEN, id)
 }
 
 pub(super) fn reclaim_key(id: DepositId) -> Vec<u8> {
-    purpose(b"reclaim", id)
+    purpose(RECLAIM, id)
 }
 
 /// The key in the outbox of what is sent once for a deposit.

@@ -2,7 +2,7 @@
 
 use super::{
     Payer, PayerError,
-    create::open_key,
+    create::{open_key, reclaim_key},
     cutoff,
     state::{Facts, may_be_closed, state},
 };
@@ -10,7 +10,7 @@ use crate::{
     Amount, Deposit, DepositId, Purse, Seed,
     chain::{
         ChainError, Closed, DrawBlock, Head, HeadError, PurseKey, heads::Follower,
-        machine::unix_now, nodes::on_one_node, outbox, sight::check_clock, stored::OwnedChange,
+        machine::unix_now, nodes::on_one_node, sight::check_clock, stored::OwnedChange,
     },
     prize, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
@@ -159,7 +159,7 @@ impl Payer {
 
     async fn look(&self) -> Result<(Arc<Look>, Polled), PayerError> {
         let at = Instant::now();
-        let head = self.reader.plausible_head().await.map_err(stale)?;
+        let head = self.believed_head().await?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
         let mut states: HashMap<_, _> = deposits
             .iter()
@@ -208,6 +208,12 @@ impl Payer {
         Ok((look, polled))
     }
 
+    /// The newest block, if what the node says of it can be true. What is concluded from it has to be read in the same
+    /// scope of [`on_one_node`], and ends with [`Reader::check_still`](crate::chain::Reader).
+    pub(super) async fn believed_head(&self) -> Result<Head, PayerError> {
+        self.reader.plausible_head().await.map_err(stale)
+    }
+
     /// Where one deposit stands now, by its purse at the head and at the confirmed block. A change is stored and told.
     async fn follow(
         &self,
@@ -253,9 +259,13 @@ impl Payer {
             // At once, for what comes next may fail. Nobody listening is fine.
             let _ = self.shared.events.send(event);
             polled.events.push(event);
-            if new == DepositState::Active {
-                outbox::done(&self.stored, &open_key(id)).await?;
+            // Pending and lost ones may still be opened by what was sent, as far as one can know.
+            if !matches!(new, DepositState::Pending | DepositState::Lost) {
+                self.forget_used(&open_key(id)).await?;
             }
+        }
+        if settled && !record.settled {
+            self.forget_used(&reclaim_key(id)).await?;
         }
         Ok(new)
     }

@@ -1,5 +1,6 @@
 //! The payer: opens deposits, writes cheques, follows its deposits through their life.
 
+mod cancel;
 mod create;
 mod error;
 mod follow;
@@ -190,24 +191,6 @@ impl Payer {
         let impatient = |sender: Sender| sender.with_timeout(Duration::ZERO);
         self.sender = self.sender.map(impatient);
         self
-    }
-
-    /// The transaction that opens a deposit, if one was sent that is not known to be over.
-    #[cfg(feature = "service")]
-    pub(crate) async fn opening_sent(
-        &self,
-        id: DepositId,
-    ) -> Result<Option<crate::store::SentRecord>, PayerError> {
-        Ok(self.stored.sent(&create::open_key(id)).await?)
-    }
-
-    /// The transaction that takes a deposit back, if one was sent that is not known to be over.
-    #[cfg(feature = "service")]
-    pub(crate) async fn reclaim_sent(
-        &self,
-        id: DepositId,
-    ) -> Result<Option<crate::store::SentRecord>, PayerError> {
-        Ok(self.stored.sent(&create::reclaim_key(id)).await?)
     }
 
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {

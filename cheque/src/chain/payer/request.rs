@@ -3,7 +3,7 @@
 use super::{Payer, PayerError, cutoff};
 use crate::{
     AllowanceTree, Amount, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, MasterSalt, Purse,
-    chain::{Head, Reader, machine::random, sender::Call},
+    chain::{Head, Reader, machine::random, on_one_node, sender::Call},
     check_terms, redeem_gas,
     store::{AllowanceList, DepositState},
 };
@@ -92,7 +92,20 @@ pub struct Planned {
 impl Payer {
     /// Decides the terms of a deposit as of now, without keeping or sending anything. With `expired` it takes the place
     /// of that deposit, in the same purse.
+    ///
+    /// # Errors
+    ///
+    /// Also where what the node says of its newest block cannot be true ([`Reader::plausible_head`]), or is not true any
+    /// more at the end.
     pub async fn plan_deposit(
+        &self,
+        request: &DepositRequest,
+        expired: Option<DepositId>,
+    ) -> Result<Planned, PayerError> {
+        on_one_node(self.plan(request, expired)).await
+    }
+
+    async fn plan(
         &self,
         request: &DepositRequest,
         expired: Option<DepositId>,
@@ -102,7 +115,7 @@ impl Payer {
             (None, Some(sender)) => sender.address(),
             (None, None) => return Err(PayerError::NoSender),
         };
-        let head = self.reader.head().await?;
+        let head = self.believed_head().await?;
         let draw_block = draw_block(&self.reader, head.number, request.draw)?;
         let window = request.redeem_window.unwrap_or(HISTORY_WINDOW);
         let last_redeem_block = draw_block
@@ -148,6 +161,7 @@ impl Payer {
         };
         check_terms(&deposit)?;
         let value = self.value_for(&deposit, idle, request.funding).await?;
+        self.reader.check_still(&head).await?;
         let bank = self.reader.bank();
         let call = match &expired {
             Some((_, expired)) => Call::reopen(bank, expired, &deposit, value),

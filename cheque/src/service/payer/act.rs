@@ -3,14 +3,15 @@
 use super::{
     Done, PayerService, Rounds,
     decide::{Known, Need, Situation, Task},
+    end::Outcome,
     error::RoundError,
     notes::About,
-    status::waits,
+    status::{CONFIRMING, waits},
 };
 use crate::{
     Amount, DepositId, Purse,
-    chain::{ChainError, DepositRequest, Draw, OnceError, Opened, PayerError, Sent},
-    service::metrics::{PAYER_ERRORS, PAYER_FEES, PAYER_ROUND_BLOCKED, PAYER_TRANSACTIONS},
+    chain::{ChainError, DepositRequest, Draw, OnceError, Opened, PayerError},
+    service::metrics::{PAYER_ERRORS, PAYER_ROUND_BLOCKED},
     store::DepositState,
 };
 use alloy_primitives::Address;
@@ -29,68 +30,73 @@ impl PayerService {
         };
         let deposits = self.known().await?;
         let situation = self.situation(head, account, &deposits);
+        self.forget_counted(&deposits);
         let mut done = Vec::new();
-        for task in self.in_order(situation.tasks(self.rounds.as_ref())).await? {
+        for task in situation.tasks(self.rounds.as_ref()) {
             done.extend(self.perform(task, &situation).await);
         }
         if let Some(rounds) = &self.rounds {
             done.extend(self.next_round(rounds, &situation).await);
         }
         self.notes().keep(|id| {
-            let mut open = deposits.iter().filter(|known| !known.record.settled);
-            open.any(|known| known.id == id)
+            let is_sent = |known: &Known| known.opening.is_some() || known.reclaim.is_some();
+            let mut known = deposits.iter().filter(|known| known.id == id);
+            known.any(|known| !known.record.settled || is_sent(known))
         });
         Ok(done)
     }
 
-    /// All deposits of the store, with what was spent of those that are not closed to payments.
+    /// All deposits of the store, with what was spent of those that are not closed to payments, and with what was sent for
+    /// them.
     pub(super) async fn known(&self) -> Result<Vec<Known>, PayerError> {
         let mut deposits = Vec::new();
+        let mut sent = self.payer.outstanding().await?;
         for (id, record) in self.payer.deposits().await? {
             let spent = match record.state {
                 DepositState::Pending | DepositState::Active => self.payer.spent(id).await?,
                 _ => Amount::ZERO,
             };
-            deposits.push(Known { id, record, spent });
+            deposits.push(Known {
+                id,
+                record,
+                spent,
+                opening: sent.openings.remove(&id),
+                reclaim: sent.reclaims.remove(&id),
+            });
         }
         Ok(deposits)
     }
 
-    /// What was sent before comes first, in the order of its nonces: it has to be with the node before another nonce is
-    /// chosen, else two transactions would share one.
-    async fn in_order(&self, tasks: Vec<Task>) -> Result<Vec<Task>, PayerError> {
-        let mut ordered = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let sent = match task {
-                Task::Open(id) => self.payer.opening_sent(id).await?,
-                Task::Reclaim(id) | Task::Conclude(id) => self.payer.reclaim_sent(id).await?,
-            };
-            if let (Task::Conclude(_), None) = (task, &sent) {
-                continue;
-            }
-            let nonce = sent.map_or(u64::MAX, |sent| sent.nonce);
-            ordered.push((nonce, task));
-        }
-        // Stable: the rest stays in the order of ids.
-        ordered.sort_by_key(|(nonce, _)| *nonce);
-        Ok(ordered.into_iter().map(|(_, task)| task).collect())
-    }
-
     async fn perform(&self, task: Task, situation: &Situation<'_>) -> Option<Done> {
         let (id, head) = (task.id(), situation.head);
-        let about = About::Deposit(id);
+        let about = match task.cancels() {
+            true => About::Cancelling(id),
+            false => About::Deposit(id),
+        };
         if !self.notes().is_due(about, head) {
             return None;
         }
         let result = match task {
-            Task::Open(id) => self.open(id, situation).await.map(Some),
-            Task::Reclaim(id) => self.reclaim(id).await.map(Some),
-            Task::Conclude(id) => self.conclude(id).await,
+            Task::Open(id) => self.open(id, situation).await,
+            Task::Reclaim(id) => self.reclaim(id).await,
+            Task::CancelOpening(_) | Task::CancelReclaim(_) => self.cancel(task).await,
+        };
+        let result = match result {
+            Err(error) if is_in_vain(&error) => self.give_up(task, error).await,
+            result => result,
         };
         match result {
-            Ok(done) => {
+            Ok(Outcome::Done(done)) => {
                 self.notes().done(about);
-                done
+                Some(done)
+            }
+            Ok(Outcome::Nothing) => {
+                self.notes().done(about);
+                None
+            }
+            Ok(Outcome::Waits(reason)) => {
+                self.notes().waits(about, reason);
+                None
             }
             Err(error) => {
                 self.put_off(about, head, "transaction", error);
@@ -99,9 +105,12 @@ impl PayerService {
         }
     }
 
-    async fn open(&self, id: DepositId, situation: &Situation<'_>) -> Result<Done, PayerError> {
+    async fn open(&self, id: DepositId, situation: &Situation<'_>) -> Result<Outcome, PayerError> {
         match self.payer.open(id).await {
-            Ok(opened) => Ok(self.opened(&opened)),
+            Ok(opened) => {
+                let first = self.opened(id, &opened.deposit, &opened.sent);
+                Ok(first.map_or_else(|| Outcome::Waits(CONFIRMING.to_owned()), Outcome::Done))
+            }
             // The transaction that was to take the money back and open this one at once is lost.
             Err(PayerError::LaneBusy { deposit, .. }) if is_over(deposit, situation) => {
                 self.reclaim(deposit).await
@@ -110,54 +119,24 @@ impl PayerService {
         }
     }
 
-    fn opened(&self, opened: &Opened) -> Done {
-        let (id, terms) = (opened.id, &opened.deposit);
-        self.mined("open", &opened.sent);
-        tracing::info!(
-            event = "deposit_opened",
-            deposit = %id,
-            token = %terms.token,
-            amount = %terms.amount,
-            draw_block = terms.drawBlock,
-            transaction = %opened.sent.hash,
-            block = opened.sent.block,
-        );
-        Done::Opened(id)
-    }
-
-    async fn reclaim(&self, id: DepositId) -> Result<Done, PayerError> {
+    async fn reclaim(&self, id: DepositId) -> Result<Outcome, PayerError> {
         let sent = self.payer.reclaim(id).await?;
-        Ok(self.reclaimed(id, &sent))
-    }
-
-    async fn conclude(&self, id: DepositId) -> Result<Option<Done>, PayerError> {
-        let sent = self.payer.resume_reclaim(id).await?;
-        Ok(sent.map(|sent| self.reclaimed(id, &sent)))
-    }
-
-    fn reclaimed(&self, id: DepositId, sent: &Sent) -> Done {
-        self.mined("reclaim", sent);
-        tracing::info!(
-            event = "deposit_reclaimed",
-            deposit = %id,
-            transaction = %sent.hash,
-            block = sent.block,
-        );
-        Done::Reclaimed(id)
-    }
-
-    fn mined(&self, purpose: &'static str, sent: &Sent) {
-        counter!(PAYER_TRANSACTIONS, "purpose" => purpose).increment(1);
-        counter!(PAYER_FEES).increment(u64::try_from(sent.fee).unwrap_or(u64::MAX));
+        let first = self.reclaimed(id, &sent);
+        Ok(first.map_or_else(|| Outcome::Waits(CONFIRMING.to_owned()), Outcome::Done))
     }
 
     /// Opens the next round if one is needed.
     async fn next_round(&self, rounds: &Rounds, situation: &Situation<'_>) -> Option<Done> {
         let expired = match situation.need(rounds, rounds.lead(&self.payer)) {
             Need::Another { expired } => expired,
-            Need::Serves(_) | Need::Coming(_) => {
+            Need::Serves(_) => {
                 self.notes().done(About::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
+                return None;
+            }
+            Need::Coming(_) => {
+                self.notes().done(About::Round);
+                gauge!(PAYER_ROUND_BLOCKED).set(u8::from(self.is_stuck()));
                 return None;
             }
         };
@@ -168,11 +147,11 @@ impl PayerService {
             Ok(opened) => {
                 self.notes().done(About::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
-                Some(self.opened(&opened))
+                self.opened(opened.id, &opened.deposit, &opened.sent)
             }
             Err(RoundError::Payer(error)) => {
                 let waits = self.put_off(About::Round, situation.head, "round", error);
-                gauge!(PAYER_ROUND_BLOCKED).set(if waits { 0 } else { 1 });
+                gauge!(PAYER_ROUND_BLOCKED).set(u8::from(!waits || self.is_stuck()));
                 None
             }
             Err(error) => {
@@ -257,7 +236,7 @@ impl PayerService {
         let is_new = self.notes().failed(about, head, reason.clone());
         if is_new {
             let deposit = match about {
-                About::Deposit(id) => Some(tracing::field::display(id)),
+                About::Deposit(id) | About::Cancelling(id) => Some(tracing::field::display(id)),
                 About::Round => None,
             };
             tracing::warn!(event = "step_failed", step, deposit, head, reason);
@@ -282,9 +261,22 @@ async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError
 fn in_time(error: &PayerError) -> Option<String> {
     match error {
         PayerError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => Some(waits(*hash)),
-        PayerError::IsOpen(_) => Some("it is in a block, and waits for confirmations".to_owned()),
+        PayerError::IsOpen(_) => Some(CONFIRMING.to_owned()),
         _ => None,
     }
+}
+
+/// Whether what was sent for a deposit can not do what it is for: the bank would refuse it, so that it can not be sent for
+/// a higher fee either, or it is cancelled.
+fn is_in_vain(error: &PayerError) -> bool {
+    let PayerError::Once(error) = error else {
+        return false;
+    };
+    matches!(
+        error,
+        OnceError::Chain(ChainError::Refused(_) | ChainError::Reverted(_))
+            | OnceError::Cancelled(_)
+    )
 }
 
 /// Whether a deposit can be taken back.

@@ -3,9 +3,10 @@
 use super::Rounds;
 use crate::{
     Amount, DepositId,
-    store::{DepositRecord, DepositState},
+    store::{DepositRecord, DepositState, SentRecord},
 };
 use alloy_primitives::Address;
+use std::collections::BTreeSet;
 
 /// A deposit of the store.
 #[derive(Clone, Debug)]
@@ -14,6 +15,10 @@ pub(super) struct Known {
     pub(super) record: DepositRecord,
     /// What all payees were paid, where that matters: of active and pending deposits.
     pub(super) spent: Amount,
+    /// What the wallet has sent to open it and is not known to be over.
+    pub(super) opening: Option<SentRecord>,
+    /// The same for what takes it back.
+    pub(super) reclaim: Option<SentRecord>,
 }
 
 /// All that decisions depend on.
@@ -40,15 +45,25 @@ pub(super) enum Task {
     Open(DepositId),
     /// Take it back.
     Reclaim(DepositId),
-    /// Find out what the transaction cost that took it back, if one of ours did.
-    Conclude(DepositId),
+    /// Find out what became of its opening, which is of no use any more, and cancel it if it waits: all that the wallet
+    /// sends later waits for it.
+    CancelOpening(DepositId),
+    /// The same for what was to take it back, and perhaps did.
+    CancelReclaim(DepositId),
 }
 
 impl Task {
     pub(super) const fn id(self) -> DepositId {
         match self {
-            Self::Open(id) | Self::Reclaim(id) | Self::Conclude(id) => id,
+            Self::Open(id)
+            | Self::Reclaim(id)
+            | Self::CancelOpening(id)
+            | Self::CancelReclaim(id) => id,
         }
+    }
+
+    pub(super) const fn cancels(self) -> bool {
+        matches!(self, Self::CancelOpening(_) | Self::CancelReclaim(_))
     }
 }
 
@@ -113,21 +128,53 @@ impl Situation<'_> {
 
     /// What is to be done for single deposits. Where rounds follow one another, one deposit that can be taken back waits
     /// for the next round, which takes it back in the same transaction.
+    ///
+    /// What was sent before comes first, in the order of its nonces: it has to be with the node before another nonce is
+    /// chosen, else two transactions would share one.
     pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Task> {
         let kept = rounds.and_then(|rounds| self.reopenable(rounds.token));
-        let deposits = self.deposits.iter();
-        deposits
-            .filter_map(|known| match known.record.state {
-                DepositState::Pending if self.is_own(known) && self.is_of_use(known) => {
-                    Some(Task::Open(known.id))
-                }
-                DepositState::Reclaimable if kept != Some(known.id) && !self.is_taken(known) => {
-                    Some(Task::Reclaim(known.id))
-                }
-                DepositState::Reclaimed if !known.record.settled => Some(Task::Conclude(known.id)),
-                _ => None,
-            })
-            .collect()
+        let nonce = |sent: &SentRecord| sent.nonce;
+        let mut tasks = Vec::new();
+        for known in self.deposits {
+            let opening = self.for_opening(known);
+            tasks.extend(opening.map(|task| (known.opening.as_ref().map(nonce), task)));
+            let reclaim = self.for_reclaim(known, kept);
+            tasks.extend(reclaim.map(|task| (known.reclaim.as_ref().map(nonce), task)));
+        }
+        // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
+        let wanted = tasks.iter().filter(|(_, task)| !task.cancels());
+        let wanted: BTreeSet<u64> = wanted.filter_map(|(nonce, _)| *nonce).collect();
+        let shared = |nonce: &Option<u64>| nonce.is_some_and(|nonce| wanted.contains(&nonce));
+        tasks.retain(|(nonce, task)| !(task.cancels() && shared(nonce)));
+        // Stable: the rest stays in the order of ids.
+        tasks.sort_by_key(|(nonce, _)| nonce.unwrap_or(u64::MAX));
+        tasks.into_iter().map(|(_, task)| task).collect()
+    }
+
+    fn for_opening(&self, known: &Known) -> Option<Task> {
+        let pending = known.record.state == DepositState::Pending;
+        if pending && self.is_own(known) && self.is_of_use(known) {
+            return Some(Task::Open(known.id));
+        }
+        known
+            .opening
+            .as_ref()
+            .map(|_| Task::CancelOpening(known.id))
+    }
+
+    fn for_reclaim(&self, known: &Known, kept: Option<DepositId>) -> Option<Task> {
+        let sent = known.reclaim.is_some();
+        match known.record.state {
+            DepositState::Reclaimable
+                if sent || (kept != Some(known.id) && !self.is_taken(known)) =>
+            {
+                Some(Task::Reclaim(known.id))
+            }
+            DepositState::Reclaimed | DepositState::Redeemed { .. } if sent => {
+                Some(Task::CancelReclaim(known.id))
+            }
+            _ => None,
+        }
     }
 
     /// Refuses a new deposit of `amount` that would exceed the budget of a day together with all that were stored since.

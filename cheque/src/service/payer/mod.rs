@@ -2,7 +2,9 @@
 
 mod act;
 mod decide;
+mod end;
 mod error;
+mod gauges;
 mod notes;
 mod rounds;
 mod status;
@@ -11,23 +13,18 @@ pub use error::PayerServiceError;
 pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
-use super::{Health, metrics as names};
+use super::metrics as names;
 use crate::{
     Amount, DepositId,
-    chain::{
-        ChainError, DepositEvent, Follower, Head, HeadError, Payer, PayerError, Payment,
-        machine::unix_now,
-    },
-    store::DepositState,
+    chain::{ChainError, DepositEvent, Follower, Head, HeadError, Payer, PayerError, Payment},
 };
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, TxHash};
 use decide::{Known, Situation, blocks_of_a_day};
-use metrics::{counter, gauge};
+use metrics::counter;
 use notes::Notes;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -58,6 +55,10 @@ struct Seen {
     acted: Option<B256>,
     /// Deposits that could not be followed, and why.
     unfollowed: HashMap<DepositId, String>,
+    /// Deposits for which something of the wallet waits for very long, and since which block.
+    stuck: BTreeMap<DepositId, u64>,
+    /// Transactions in blocks that were counted, and that are still looked at.
+    counted: HashSet<TxHash>,
     /// Why the last look failed, if it did.
     failed: Option<String>,
     last_error: Option<String>,
@@ -152,48 +153,6 @@ impl PayerService {
             }
         }
         paid
-    }
-
-    /// Whether the service follows the chain, and the chain goes on.
-    pub fn health(&self) -> Health {
-        let seen = self.seen();
-        let age = seen.head.map(|(_, at)| at.elapsed());
-        let mut health = Health {
-            ok: false,
-            reason: String::new(),
-            head: seen.head.map(|(head, _)| head.number),
-            head_age: age.map(|age| age.as_secs()),
-            last_error: seen.last_error.clone(),
-        };
-        let profile = self.payer.reader().profile();
-        let late = Duration::from_secs(profile.block_time.saturating_mul(5).max(60));
-        let stale = |head: &Head| {
-            let age = unix_now().abs_diff(head.time);
-            profile.stale_after.filter(|limit| age > *limit)
-        };
-        match (seen.head, age) {
-            (Some((head, _)), Some(age)) if age <= late => match stale(&head) {
-                Some(limit) => {
-                    health.reason = format!(
-                        "the time of block {} differs from the clock's by more than {limit} s: no cheque is written",
-                        head.number
-                    );
-                }
-                None => {
-                    health.ok = true;
-                    health.reason = "it follows the chain".to_owned();
-                }
-            },
-            (Some(_), _) => {
-                let error = seen.failed.as_deref().unwrap_or("a look is taking long");
-                health.reason = format!("the chain was not seen for too long: {error}");
-            }
-            (None, _) => {
-                let error = seen.failed.as_deref().unwrap_or("it has just begun");
-                health.reason = format!("the chain was not seen yet: {error}");
-            }
-        }
-        health
     }
 
     fn check(&self) -> Result<(), RoundsError> {
@@ -316,31 +275,6 @@ impl PayerService {
         self.seen().last_error = Some(error.to_string());
     }
 
-    /// Sets the gauges.
-    async fn count(&self, head: &Head) -> Result<(), PayerError> {
-        gauge!(names::PAYER_HEAD).set(head.number as f64);
-        let mut states: BTreeMap<&str, u32> = STATES.iter().map(|name| (*name, 0)).collect();
-        let mut locked: BTreeMap<Address, u128> = BTreeMap::new();
-        for (_, record) in self.payer.deposits().await? {
-            *states.entry(record.state.name()).or_default() += 1;
-            let sum = locked.entry(record.deposit.token).or_default();
-            if let DepositState::Active
-            | DepositState::Expired
-            | DepositState::Drawn { .. }
-            | DepositState::Reclaimable = record.state
-            {
-                *sum = sum.saturating_add(record.deposit.amount);
-            }
-        }
-        for (state, number) in states {
-            gauge!(names::PAYER_DEPOSITS, "state" => state).set(number);
-        }
-        for (token, units) in locked {
-            gauge!(names::PAYER_LOCKED, "token" => token.to_string()).set(units as f64);
-        }
-        Ok(())
-    }
-
     /// What `read` makes of the situation. `None`: there is no wallet, or no head yet.
     fn with_situation<T>(
         &self,
@@ -373,18 +307,6 @@ impl PayerService {
         seen.unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// The names of all states.
-const STATES: [&str; 8] = [
-    "pending",
-    "active",
-    "expired",
-    "drawn",
-    "redeemed",
-    "reclaimable",
-    "reclaimed",
-    "lost",
-];
 
 /// A stable name for why a payment was refused.
 const fn refusal(error: &PayerError) -> &'static str {

@@ -11,6 +11,9 @@ const LONGEST_PAUSE: u64 = 16;
 pub(super) enum About {
     /// What is done for a deposit.
     Deposit(DepositId),
+    /// The end of what was sent for a deposit and is of no more use. It does not wait for the next try of what that was
+    /// to do.
+    Cancelling(DepositId),
     /// The next round.
     Round,
 }
@@ -76,7 +79,7 @@ impl Notes {
     /// Forgets what is about none of these deposits.
     pub(super) fn keep(&mut self, is_kept: impl Fn(DepositId) -> bool) {
         self.0.retain(|about, _| match about {
-            About::Deposit(id) => is_kept(*id),
+            About::Deposit(id) | About::Cancelling(id) => is_kept(*id),
             About::Round => true,
         });
     }

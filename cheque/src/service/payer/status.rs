@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     DepositId,
-    chain::PayerError,
+    chain::{PayerError, newest},
     store::{DepositRecord, DepositState},
 };
 use alloy_primitives::TxHash;
@@ -47,27 +47,23 @@ impl PayerService {
         let kept = kept.flatten();
         let of_use =
             |known: &Known| self.with_situation(&deposits, |situation| situation.is_of_use(known));
-        let mut status = Vec::with_capacity(deposits.len());
-        for known in &deposits {
-            let id = known.id;
-            let opening = match known.record.state {
-                DepositState::Pending => self.payer.opening_sent(id).await?,
-                _ => None,
+        let status = deposits.iter().map(|known| {
+            let pending = known.record.state == DepositState::Pending;
+            let (mut reason, next) = match pending && of_use(known) == Some(false) {
+                true => self.too_late(known),
+                false => self.told(known, kept == Some(known.id)),
             };
-            let opening = opening.and_then(|sent| sent.hashes.last().copied());
-            if known.record.state == DepositState::Pending && of_use(known) == Some(false) {
-                status.push(too_late(known));
-                continue;
+            if let Some(since) = self.seen().stuck.get(&known.id) {
+                reason.push_str(&format!("; it has waited since block {since}"));
             }
-            let (reason, next) = self.told(known, opening, kept == Some(id));
-            status.push(DepositStatus {
-                id,
+            DepositStatus {
+                id: known.id,
                 record: known.record.clone(),
                 reason,
                 next,
-            });
-        }
-        Ok(status)
+            }
+        });
+        Ok(status.collect())
     }
 
     /// Where the next round stands. `None`: this service opens none.
@@ -86,13 +82,13 @@ impl PayerService {
                     .to_owned(),
             },
             Need::Coming(id) => RoundStatus {
-                blocked: false,
+                blocked: self.is_stuck(),
                 reason: format!("deposit {id} is the next round, and not active yet"),
                 next: "it is opened and confirmed".to_owned(),
             },
             Need::Another { .. } => match self.notes().of(About::Round) {
                 Some(note) => RoundStatus {
-                    blocked: note.retry_at.is_some(),
+                    blocked: note.retry_at.is_some() || self.is_stuck(),
                     reason: note.reason.clone(),
                     next: again(note, "it is looked at again at every block"),
                 },
@@ -105,14 +101,34 @@ impl PayerService {
         }))
     }
 
-    /// Reason and next step of a deposit, given the transaction that is to open it.
-    fn told(&self, known: &Known, opening: Option<TxHash>, kept: bool) -> (String, String) {
+    /// Reason and next step of a deposit that is not opened any more.
+    fn too_late(&self, known: &Known) -> (String, String) {
+        let reason = "it is not confirmed, and too near its draw to be paid from";
+        let next = "it is lost, unless a transaction that was sent for it is still mined";
+        match self.notes().of(About::Cancelling(known.id)) {
+            Some(note) if known.opening.is_some() => {
+                (format!("{reason}; {}", note.reason), again(note, next))
+            }
+            _ => (reason.to_owned(), next.to_owned()),
+        }
+    }
+
+    /// Reason and next step of a deposit.
+    fn told(&self, known: &Known, kept: bool) -> (String, String) {
         let (terms, id) = (&known.record.deposit, known.id);
         let (draw, last) = (terms.drawBlock, terms.lastRedeemBlock);
         let payer = &self.payer;
         let own = payer.wallet() == Some(terms.payer);
         let shared = self.notes();
         let note = shared.of(About::Deposit(id));
+        // Something may still wait for one that is closed.
+        let over = |reason: String| match shared.of(About::Cancelling(id)) {
+            Some(note) if known.opening.is_some() || known.reclaim.is_some() => {
+                let next = "nothing, once no transaction that was sent for it waits any more";
+                (format!("{reason}; {}", note.reason), again(note, next))
+            }
+            _ => (reason, "nothing, it is closed".to_owned()),
+        };
         let unfollowed = self.seen().unfollowed.get(&id).cloned();
         if let Some(error) = unfollowed {
             return (error, "it is followed again at the next block".to_owned());
@@ -121,7 +137,10 @@ impl PayerService {
             DepositState::Pending => match note {
                 Some(note) => (note.reason.clone(), again(note, "it becomes active")),
                 None if own => (
-                    opening.map_or_else(|| "it is stored, and not confirmed".to_owned(), waits),
+                    known.opening.as_ref().map_or_else(
+                        || "it is stored, and not confirmed".to_owned(),
+                        |sent| waits(newest(sent)),
+                    ),
                     "it is opened, or its opening is looked for, at the next block".to_owned(),
                 ),
                 None => (
@@ -173,14 +192,14 @@ impl PayerService {
                 ),
             },
             DepositState::Redeemed { payee, payout } => {
-                (format!("{payee} redeemed {payout} units of it"), closed())
+                over(format!("{payee} redeemed {payout} units of it"))
             }
-            DepositState::Reclaimed => ("its money was taken back".to_owned(), closed()),
-            DepositState::Lost => (
-                "it was never opened, and it is too late now; its money never left the payer"
-                    .to_owned(),
-                closed(),
-            ),
+            DepositState::Reclaimed => over("its money was taken back".to_owned()),
+            DepositState::Lost => {
+                let never =
+                    "it was never opened, and it is too late now; its money never left the payer";
+                over(never.to_owned())
+            }
         }
     }
 }
@@ -190,19 +209,18 @@ pub(super) fn waits(hash: TxHash) -> String {
     format!("transaction {hash} waits to be mined; its fee is raised if that takes long")
 }
 
-/// A deposit that is not opened any more.
-fn too_late(known: &Known) -> DepositStatus {
-    DepositStatus {
-        id: known.id,
-        record: known.record.clone(),
-        reason: "it is not confirmed, and too near its draw to be paid from".to_owned(),
-        next: "it is lost, unless a transaction that was sent for it is still mined".to_owned(),
-    }
+/// Why something that is of no use any more is not over yet.
+pub(super) fn cancels(hash: TxHash) -> String {
+    format!("transaction {hash} cancels what was sent for it, and waits to be mined")
 }
 
-fn closed() -> String {
-    "nothing, it is closed".to_owned()
+/// The same, once the cancellation is in a block.
+pub(super) fn is_cancelled(hash: TxHash) -> String {
+    format!("transaction {hash} has cancelled what was sent for it, and waits for confirmations")
 }
+
+/// Why something that is in a block is not done yet.
+pub(super) const CONFIRMING: &str = "it is in a block, and waits for confirmations";
 
 /// What comes next, given why something is not done yet.
 fn again(note: &Note, otherwise: &str) -> String {

@@ -127,7 +127,7 @@ impl Model {
                     let taken = taken.find(|known| known.id == id);
                     taken.expect("it can be taken back").record.state = DepositState::Reclaimed;
                 }
-                Task::Conclude(_) => {}
+                Task::CancelOpening(_) | Task::CancelReclaim(_) => {}
             }
         }
         let Need::Another { expired } = need else {

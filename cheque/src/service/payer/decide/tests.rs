@@ -46,7 +46,22 @@ pub(super) fn known(number: u8, state: DepositState) -> Known {
         id: id(number),
         record,
         spent: Amount::ZERO,
+        opening: None,
+        reclaim: None,
     }
+}
+
+/// What was sent with this nonce.
+fn sent(nonce: u64) -> Option<SentRecord> {
+    Some(SentRecord {
+        from: ME,
+        nonce,
+        since: 500,
+        at: 500,
+        hashes: vec![B256::ZERO],
+        cancelled_by: Vec::new(),
+        raw: Default::default(),
+    })
 }
 
 pub(super) const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
@@ -134,6 +149,72 @@ fn what_can_not_be_paid_from_any_more_is_not_opened_unless_it_was_paid_from() {
     assert_eq!(at(584, &deposits).tasks(None), []);
     deposits[0].spent = Amount::new(1);
     assert_eq!(at(584, &deposits).tasks(None), [Task::Open(id(1))]);
+}
+
+#[test]
+fn an_opening_that_is_of_no_use_any_more_is_cancelled_until_nothing_of_it_is_left() {
+    let mut deposits = [known(1, PENDING)];
+    deposits[0].opening = sent(7);
+    assert_eq!(at(583, &deposits).tasks(None), [Task::Open(id(1))]);
+    let cancel = [Task::CancelOpening(id(1))];
+    assert_eq!(at(584, &deposits).tasks(None), cancel);
+    deposits[0].spent = Amount::new(1);
+    assert_eq!(at(584, &deposits).tasks(None), [Task::Open(id(1))]);
+    let winner = None;
+    for state in [DepositState::Lost, ACTIVE, DepositState::Drawn { winner }] {
+        for settled in [false, true] {
+            deposits[0].record.state = state;
+            deposits[0].record.settled = settled;
+            assert_eq!(at(650, &deposits).tasks(None), cancel, "{state:?}");
+        }
+    }
+    deposits[0].opening = None;
+    assert_eq!(at(650, &deposits).tasks(None), []);
+}
+
+#[test]
+fn what_was_to_take_a_deposit_back_that_is_closed_is_cancelled() {
+    let mut deposits = [known(1, RECLAIMABLE)];
+    deposits[0].reclaim = sent(7);
+    let kept = rounds(None);
+    // Though it is the one that the next round would take over: it is under way.
+    for rounds in [None, Some(&kept)] {
+        assert_eq!(at(800, &deposits).tasks(rounds), [Task::Reclaim(id(1))]);
+    }
+    let payout = Amount::new(1);
+    let redeemed = DepositState::Redeemed { payee: ME, payout };
+    for state in [DepositState::Reclaimed, redeemed] {
+        deposits[0].record.state = state;
+        let cancel = [Task::CancelReclaim(id(1))];
+        assert_eq!(at(800, &deposits).tasks(None), cancel);
+    }
+    deposits[0].record.state = DepositState::Drawn { winner: None };
+    assert_eq!(at(800, &deposits).tasks(None), [], "the chain went back");
+}
+
+#[test]
+fn what_was_sent_comes_first_by_nonce_and_what_is_wanted_is_not_cancelled_with_its_nonce() {
+    let mut deposits = [
+        known(1, PENDING),
+        known(2, RECLAIMABLE),
+        known(3, PENDING),
+        known(4, DepositState::Lost),
+        known(5, DepositState::Lost),
+    ];
+    for pending in [0, 2] {
+        deposits[pending].record.deposit.drawBlock = 900;
+    }
+    deposits[1].reclaim = sent(8);
+    deposits[2].opening = sent(7);
+    deposits[3].opening = sent(6);
+    deposits[4].opening = sent(8);
+    let tasks = [
+        Task::CancelOpening(id(4)),
+        Task::Open(id(3)),
+        Task::Reclaim(id(2)),
+        Task::Open(id(1)),
+    ];
+    assert_eq!(at(800, &deposits).tasks(None), tasks);
 }
 
 #[test]

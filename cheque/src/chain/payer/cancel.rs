@@ -1,0 +1,108 @@
+//! What was sent and is not wanted any more.
+
+use super::{
+    Payer, PayerError,
+    create::{open_key, reclaim_key},
+};
+use crate::{
+    DepositId,
+    chain::{Cancellation, on_one_node, outbox},
+};
+use alloy::providers::Provider;
+#[cfg(feature = "service")]
+use {
+    super::create::{OPEN, RECLAIM},
+    crate::store::SentRecord,
+    alloy_primitives::B256,
+    std::collections::HashMap,
+};
+
+/// What was sent for deposits and is not known to be over.
+#[cfg(feature = "service")]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outstanding {
+    /// What opens them.
+    pub(crate) openings: HashMap<DepositId, SentRecord>,
+    /// What takes them back.
+    pub(crate) reclaims: HashMap<DepositId, SentRecord>,
+}
+
+impl Payer {
+    /// Cancels what was sent to open a deposit that shall not be opened any more: because it is too late to pay from it,
+    /// say. Without that, and as long as it waits for its fee, everything that the wallet sends later waits, too.
+    ///
+    /// Does not wait: call it at every block until there is [nothing](Cancellation::Nothing) left to cancel. What cancels is
+    /// a transaction of the same nonce that pays more and moves nothing; it is stored before it is sent, and which of the
+    /// two is mined is up to the chain. A deposit that is opened all the same is followed like any other. Whether it is
+    /// still of use is not checked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Payer::open`]. Above the wallet's largest fee it is not cancelled.
+    pub async fn cancel_opening(&self, id: DepositId) -> Result<Cancellation, PayerError> {
+        self.cancel(&open_key(id)).await
+    }
+
+    /// The same for what was sent to take a deposit back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Payer::cancel_opening`].
+    pub async fn cancel_reclaim(&self, id: DepositId) -> Result<Cancellation, PayerError> {
+        self.cancel(&reclaim_key(id)).await
+    }
+
+    async fn cancel(&self, key: &[u8]) -> Result<Cancellation, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        let head = on_one_node(self.believed_head()).await?.number;
+        let stands = outbox::cancel(sender, &self.stored, key, head).await?;
+        if let Cancellation::Cancelled(sent) | Cancellation::TooLate(sent) = &stands
+            && sent.block <= self.reader.confirmed(head)
+        {
+            outbox::done(&self.stored, key).await?;
+        }
+        Ok(stands)
+    }
+
+    /// Forgets what was sent for a purpose that is fulfilled, unless it still waits because somebody else has fulfilled it.
+    pub(super) async fn forget_used(&self, key: &[u8]) -> Result<(), PayerError> {
+        let Some(sent) = self.stored.sent(key).await? else {
+            return Ok(());
+        };
+        let mined = self.reader.provider().get_transaction_count(sent.from);
+        let mined = mined.await.map_err(crate::chain::ChainError::from)?;
+        if mined > sent.nonce {
+            outbox::done(&self.stored, key).await?;
+        }
+        Ok(())
+    }
+
+    /// What this wallet has sent for deposits.
+    #[cfg(feature = "service")]
+    pub(crate) async fn outstanding(&self) -> Result<Outstanding, PayerError> {
+        Ok(Outstanding {
+            openings: self.sent_for(OPEN).await?,
+            reclaims: self.sent_for(RECLAIM).await?,
+        })
+    }
+
+    #[cfg(feature = "service")]
+    async fn sent_for(&self, purpose: &[u8]) -> Result<HashMap<DepositId, SentRecord>, PayerError> {
+        let wallet = self.wallet();
+        let sent = self.stored.all_sent(purpose.to_vec()).await?;
+        let of_deposits = sent.into_iter().filter_map(|(key, sent)| {
+            let id = key.strip_prefix(purpose)?.try_into().ok()?;
+            Some((DepositId(B256::new(id)), sent))
+        });
+        Ok(of_deposits
+            .filter(|(_, sent)| Some(sent.from) == wallet)
+            .collect())
+    }
+
+    /// The wallet's next nonce, by what is in blocks.
+    #[cfg(feature = "service")]
+    pub(crate) async fn mined_nonce(&self) -> Result<u64, PayerError> {
+        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
+        Ok(sender.mined_nonce().await?)
+    }
+}
