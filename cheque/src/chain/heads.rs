@@ -119,19 +119,25 @@ impl Follower {
         }
     }
 
+    /// Takes over from the store which head was seen last, so that no much older one is believed.
+    pub(crate) async fn recall(&mut self) -> Result<(), StoredError> {
+        if self.cursor.is_none() {
+            let reader = &self.heads.reader;
+            self.cursor = Some(Cursor::over(reader, self.stored.clone(), self.name).await?);
+        }
+        Ok(())
+    }
+
     /// The next head, and whether blocks that were dealt with were replaced by more than the chain's confirmations.
     pub(crate) async fn next<E>(&mut self) -> Result<(Head, Option<HeadError>), E>
     where
         E: From<ChainError> + From<StoredError>,
     {
         let reader = self.heads.reader.clone();
-        if self.cursor.is_none() {
-            let opened = Cursor::over(&reader, self.stored.clone(), self.name).await;
-            if opened.is_err() {
-                // Whoever calls this again and again must not do so without a pause.
-                sleep(Duration::from_secs(reader.profile().block_time.max(1))).await;
-            }
-            self.cursor = Some(opened?);
+        if let Err(error) = self.recall().await {
+            // Whoever calls this again and again must not do so without a pause.
+            sleep(Duration::from_secs(reader.profile().block_time.max(1))).await;
+            return Err(error.into());
         }
         let head = self.heads.next().await?;
         let replaced = match &self.cursor {

@@ -8,6 +8,13 @@ use cheque::store::Store;
 use cheque::{ChainProfile, DepositId};
 use std::sync::{Arc, Mutex};
 use std::{io, net, thread, time::Duration};
+#[cfg(feature = "service")]
+use {
+    crate::node::{policy, secret},
+    alloy_primitives::Address,
+    cheque::chain::{Payee, Payer, PayerError, ReceiveError},
+    cheque::service::{PayeeService, PayeeSettings, PayerService},
+};
 
 /// Longer than any test waits, and shorter than a block here.
 const SOON: Duration = Duration::from_secs(15);
@@ -182,6 +189,61 @@ async fn a_restart_remembers_the_head_and_refuses_an_older_one() {
         matches!(refused, ChainError::Head(HeadError::WentBack { .. })),
         "{refused}"
     );
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_they_look() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let id = opened(world, &payer, &cast.request(60)).await.id;
+    let (_, account) = secret(11);
+    let proof = pay(&payer, &payees[0], id, coins(1)).await.0.proof.unwrap();
+    world.node.mine(10).await;
+    let head = world.reader.head().await.unwrap();
+    let (kept, taken): (Arc<dyn Store>, Arc<dyn Store>) = (cast.store.clone(), memory());
+    for (store, name) in [(&kept, "payer"), (&taken, "payee")] {
+        let cursor = Cursor::open(&world.reader, store.clone(), name);
+        cursor.await.unwrap().advance(&head).await.unwrap();
+    }
+
+    let proxy = Proxy::start(&world.node.provider).await;
+    proxy.fail("eth_getBlockByNumber", Fault::Behind(5));
+    let restarted = async || {
+        let restarted = reader(world, &[&proxy.url], 1).await;
+        restarted.with_profile(ChainProfile {
+            confirmations: 4,
+            stale_after: Some(3_600),
+            ..*world.reader.profile()
+        })
+    };
+    let payer = Payer::new(restarted().await, kept).with_key(cast.payer.key.clone());
+    let payer = PayerService::new(payer, None);
+    let refused = payer.pay(account, Address::ZERO, coins(1)).await;
+    assert!(
+        matches!(&refused, Err(PayerError::Chain(error)) if went_back(error)),
+        "{refused:?}"
+    );
+    let reader = restarted().await;
+    let policy = policy(&reader, account);
+    let settings = PayeeSettings::new(&policy, reader.profile());
+    let payee = PayeeService::new(Payee::new(reader, policy, taken), settings);
+    let refused = payee.receive_payment(None, &proof).await;
+    assert!(
+        matches!(&refused, Err(ReceiveError::Chain(error)) if went_back(error)),
+        "{refused:?}"
+    );
+
+    proxy.heal();
+    let paid = payer.pay(account, Address::ZERO, coins(1)).await;
+    assert_eq!(paid.unwrap()[0].spent, coins(2));
+    payee.receive_payment(None, &proof).await.unwrap();
+}
+
+#[cfg(feature = "service")]
+fn went_back(error: &ChainError) -> bool {
+    matches!(error, ChainError::Head(HeadError::WentBack { .. }))
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ struct Shared {
     ledger: Mutex<Ledger>,
     vitals: Mutex<Vitals>,
     stepping: tokio::sync::Mutex<()>,
+    recalled: tokio::sync::OnceCell<()>,
 }
 
 impl PayeeService {
@@ -108,13 +109,30 @@ impl PayeeService {
         &self.payee
     }
 
+    /// Takes over from the store which head was seen last, so that no payment is taken by a much older one. Payments and
+    /// [`PayeeService::run`] do so first; call it where a store that cannot be read has to show before anything begins.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub async fn recall(&self) -> Result<(), StoredError> {
+        let recalled = &self.shared.recalled;
+        let recall = || async { self.payee.follower().recall().await };
+        recalled.get_or_try_init(recall).await?;
+        Ok(())
+    }
+
     /// Judges a payment and keeps it, as [`Payee::receive_payment`] does, and counts it.
     pub async fn receive_payment(
         &self,
         from: Option<Address>,
         proof: &Proof,
     ) -> Result<Accepted, ReceiveError> {
-        let received = self.payee.receive_payment(from, proof).await;
+        let received = async {
+            self.recall().await?;
+            self.payee.receive_payment(from, proof).await
+        };
+        let received = received.await;
         match &received {
             Ok(_) => counter!(names::PAYEE_PAYMENTS).increment(1),
             Err(error) => {

@@ -26,7 +26,10 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
 
 /// Drives every deposit of a store through its life: opens what is stored and not opened, follows all, opens the next
 /// round in time, takes back what nobody redeemed. Cheap to clone; clones are one service.
@@ -42,6 +45,7 @@ pub struct PayerService {
 
 #[derive(Debug, Default)]
 struct Shared {
+    recalled: OnceCell<()>,
     acting: tokio::sync::Mutex<()>,
     notes: Mutex<Notes>,
     seen: Mutex<Seen>,
@@ -100,6 +104,19 @@ impl PayerService {
         &self.payer
     }
 
+    /// Takes over from the store which head was seen last, so that no payment is made by a much older one. Whatever looks
+    /// at the chain does so first; call it where a store that cannot be read has to show before anything begins.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub async fn recall(&self) -> Result<(), PayerError> {
+        let recalled = &self.shared.recalled;
+        let recall = || async { self.payer.follower().recall().await };
+        recalled.get_or_try_init(recall).await?;
+        Ok(())
+    }
+
     /// Works until `stop` resolves, and then ends what it is at. What fails is tried again at later blocks.
     ///
     /// # Errors
@@ -141,7 +158,11 @@ impl PayerService {
         token: Address,
         amount: Amount,
     ) -> Result<Vec<Payment>, PayerError> {
-        let paid = self.payer.pay(payee, token, amount).await;
+        let paid = async {
+            self.recall().await?;
+            self.payer.pay(payee, token, amount).await
+        };
+        let paid = paid.await;
         match &paid {
             Ok(parts) => {
                 counter!(names::PAYER_PAYMENTS).increment(1);
@@ -232,6 +253,7 @@ impl PayerService {
     /// Looks at the chain once.
     async fn look(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
         let looked = async {
+            self.recall().await?;
             let polled = self.payer.poll().await?;
             // The one that the poll was made at, and found plausible.
             Ok((self.payer.last_head().await?, polled))

@@ -127,6 +127,8 @@ impl RunArgs {
             payee = payee.with_sender(sender);
         }
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
-        Ok(PayeeService::new(payee, self.cash.settings(settings)))
+        let service = PayeeService::new(payee, self.cash.settings(settings));
+        service.recall().await?;
+        Ok(service)
     }
 }

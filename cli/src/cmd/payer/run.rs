@@ -104,6 +104,7 @@ impl RunArgs {
             rounds.check(&payer)?;
         }
         let service = PayerService::new(payer, rounds);
+        service.recall().await?;
         Ok((service, token.address))
     }
 
