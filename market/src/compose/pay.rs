@@ -2,6 +2,7 @@
 
 use super::composer::Composer;
 use crate::id::NodeId;
+use std::collections::BTreeSet;
 
 /// Every amount paid counts this many times for the next deposit.
 const GROWTH: u128 = 4;
@@ -100,6 +101,22 @@ impl<Id: NodeId> Composer<Id> {
         most: u128,
         head: u64,
     ) -> Result<Quote<Id>, QuoteError> {
+        self.quote_without(node, least, most, head, &BTreeSet::new())
+    }
+
+    /// The same, from other deposits than these, which cannot be paid from for the moment.
+    ///
+    /// # Errors
+    ///
+    /// [`QuoteError`]
+    pub fn quote_without(
+        &self,
+        node: &Id,
+        least: u128,
+        most: u128,
+        head: u64,
+        without: &BTreeSet<[u8; 32]>,
+    ) -> Result<Quote<Id>, QuoteError> {
         if most == 0 {
             return Err(QuoteError::ZeroAmount);
         }
@@ -113,7 +130,7 @@ impl<Id: NodeId> Composer<Id> {
         let mut usable: Vec<_> = self
             .deposits
             .iter()
-            .filter(|open| head < open.end_block)
+            .filter(|open| head < open.end_block && !without.contains(&open.id))
             .collect();
         usable.sort_by_key(|open| (Some(open.id) == newest, open.end_block));
         for open in usable {

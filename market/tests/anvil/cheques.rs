@@ -1,7 +1,8 @@
 //! Paying by cheques from deposits that a composer divides.
 
 use crate::node::{COIN, Party, World};
-use alloy_primitives::Address;
+use alloy::providers::Provider;
+use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, DepositId, Proof,
     chain::{DepositRequest, Draw, Payer, Rate, Sender},
@@ -295,4 +296,76 @@ async fn too_few_candidates_open_nothing_and_are_remembered() {
     let sender = scene.sender().await;
     assert_eq!(sender.due(NOW + 19).await.unwrap(), None);
     assert_eq!(sender.due(NOW + 20).await.unwrap(), Some(Due::First));
+}
+
+#[tokio::test]
+async fn a_deposit_that_is_not_active_for_the_moment_does_not_keep_the_others_from_paying() {
+    let scene = Scene::new().await;
+    let node = &scene.world.node;
+    let sender = scene.sender().await;
+    let first = scene.opened(&sender).await;
+    let snapshot = node.anvil("evm_snapshot", ()).await;
+    let second = scene.opened(&sender).await;
+    // A reorganisation takes the second one away.
+    node.anvil("evm_revert", [snapshot]).await;
+    node.anvil("evm_increaseTime", [7]).await;
+    node.mine(2).await;
+    let _polled = sender.payer().poll().await.unwrap();
+    let payee = scene.payees[0];
+    let too_much = sender.request_payment(payee, COIN + 1, 2 * COIN).await;
+    let Err(SendError::Module(error)) = too_much else {
+        panic!("the first does not cover it: {too_much:?}");
+    };
+    assert!(error.to_string().contains(&second.to_string()), "{error}");
+    let paid = sender.request_payment(payee, 1, 2 * COIN).await.unwrap();
+    assert_eq!((paid.amount, paid.proofs.len()), (COIN, 1));
+    let proof = Proof::decode(&paid.proofs[0]).unwrap();
+    assert_eq!(proof.deposit_id(), first);
+    // It is there again, and pays.
+    sender.payer().open(second).await.unwrap();
+    let _polled = sender.payer().poll().await.unwrap();
+    let paid = sender.request_payment(payee, 1, 2 * COIN).await.unwrap();
+    assert_eq!(paid.amount, COIN);
+    assert_eq!(agree(&sender, second, payee).await.new_remain, 0);
+}
+
+#[tokio::test]
+async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_next_is_composed() {
+    let scene = Scene::new().await;
+    let (node, account) = (&scene.world.node, scene.customer.address);
+    node.anvil("evm_setAutomine", [false]).await;
+    let wallet = scene.customer.sender.clone();
+    let sender = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
+    sender.compose(&scene.next(), NOW).await.unwrap_err();
+    let (id, record) = sender.payer().deposits().await.unwrap().remove(0);
+    // Nothing but transfers fits into such blocks.
+    node.anvil("evm_setBlockGasLimit", ["0x7530"]).await;
+    let end = sender.payer().end_block(&record.deposit);
+    node.mine_to(end - 1).await;
+    let follow = async || {
+        let _polled = sender.payer().poll().await.unwrap();
+        sender.follow(NOW).await.unwrap()
+    };
+    assert_eq!(follow().await, Followed::Waiting(id));
+    node.mine(1).await;
+    let used = node.provider.get_transaction_count(account);
+    assert_eq!(used.await.unwrap(), 1, "another one has its nonce");
+    let mut followed = follow().await;
+    for _ in 0..20 {
+        if followed != Followed::Waiting(id) {
+            break;
+        }
+        node.mine(1).await;
+        followed = follow().await;
+    }
+    assert_eq!(followed, Followed::Failed(id));
+    let bank = scene.world.reader.bank().address();
+    assert_eq!(scene.world.coin(bank).await, U256::ZERO);
+    node.anvil("evm_setBlockGasLimit", ["0x1c9c380"]).await;
+    node.anvil("evm_setAutomine", [true]).await;
+    let later = NOW + 30 * 60;
+    let next = sender.compose(&scene.next(), later).await.unwrap();
+    let _polled = sender.payer().poll().await.unwrap();
+    let followed = sender.follow(later).await.unwrap();
+    assert!(matches!(followed, Followed::Opened(of, _) if of == next));
 }

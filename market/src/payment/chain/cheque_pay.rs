@@ -1,20 +1,31 @@
 //! Paying from what a composer has granted.
 
 use super::cheque_sender::{ChequeSender, ChequeSenderError};
+use crate::compose::QuoteError;
 use crate::payment::{CHEQUES, Offer, Outgoing, PaymentSender, Pending, SendError};
 use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
     chain::{DepositState, PayerError},
 };
+use std::collections::BTreeSet;
 
 impl ChequeSender {
     async fn pay(&self, payee: Address, least: u128, most: u128) -> Result<Outgoing, SendError> {
         let mut state = self.state.lock().await;
+        let mut inactive = BTreeSet::new();
         loop {
-            let head = self.payer.last_head().await.map_err(SendError::module)?;
+            let head = self
+                .payer
+                .last_head()
+                .await
+                .map_err(SendError::module)?
+                .number;
             let composer = &state.kept.composer;
-            let quote = composer.quote(&payee, least, most, head.number)?;
+            let quote = match composer.quote_without(&payee, least, most, head, &inactive) {
+                Ok(quote) => quote,
+                Err(error) => return Err(not_covered(error, &inactive)),
+            };
             let mut next = state.kept.clone();
             let recorded = next.composer.record(&quote);
             recorded.map_err(SendError::module)?;
@@ -40,6 +51,8 @@ impl ChequeSender {
                     reloaded.map_err(SendError::module)?;
                     continue;
                 }
+                // A reorganisation has taken it away, say, and may bring it back. The others can be paid from.
+                Err(PayerError::NotActive(deposit)) if inactive.insert(deposit.0.0) => continue,
                 Err(error) => return Err(SendError::module(error)),
             };
             state.stored = also.new;
@@ -68,6 +81,14 @@ impl ChequeSender {
             }
         }
         Ok(proofs)
+    }
+}
+
+/// Why nothing covers a payment: where deposits were left out, because of those.
+fn not_covered(error: QuoteError, inactive: &BTreeSet<[u8; 32]>) -> SendError {
+    match inactive.first() {
+        Some(id) => SendError::module(PayerError::NotActive(DepositId((*id).into()))),
+        None => error.into(),
     }
 }
 

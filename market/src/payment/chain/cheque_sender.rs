@@ -6,8 +6,8 @@ use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
     chain::{
-        ChainError, DepositRequest, DepositState, HostChange, HostError, Payer, PayerError, Rate,
-        StoredError,
+        Cancellation, ChainError, DepositRequest, DepositState, HostChange, HostError, Payer,
+        PayerError, Rate, StoredError,
     },
 };
 use std::{
@@ -34,7 +34,7 @@ pub struct NextDeposit {
 pub enum Followed {
     /// None is being opened.
     Nothing,
-    /// It is not confirmed yet.
+    /// It is not confirmed yet; or it is too late for it, and the transaction that was to open it is being cancelled.
     Waiting(DepositId),
     /// Payments can be made from it from now on.
     Opened(DepositId, Changes<Address>),
@@ -199,8 +199,11 @@ impl ChequeSender {
         let confirmations = self.payer.reader().profile().confirmations;
         let active_from = head.saturating_add(confirmations);
         match record.state {
-            // It would lock its money, and no cheque could be written from it: it is left to be lost.
+            // It would lock its money, and no cheque could be written from it. What was sent to open it holds up everything
+            // that the wallet sends later, until its nonce is used.
             DepositState::Pending if active_from >= self.payer.end_block(&record.deposit) => {
+                drop(state);
+                let _stands = self.payer.cancel_opening(id).await?;
                 Ok(Followed::Waiting(id))
             }
             DepositState::Pending => {
@@ -222,7 +225,18 @@ impl ChequeSender {
                 self.keep(&mut state, next).await?;
                 Ok(Followed::Opened(id, changes))
             }
-            _ => {
+            other => {
+                if other == DepositState::Lost {
+                    drop(state);
+                    match self.payer.cancel_opening(id).await? {
+                        Cancellation::Nothing => state = self.state.lock().await,
+                        _ => return Ok(Followed::Waiting(id)),
+                    }
+                }
+                if state.kept.opening != Some(opening) {
+                    // Another call was faster.
+                    return Ok(Followed::Failed(id));
+                }
                 let mut next = state.kept.clone();
                 next.composer.failed(opening.round, now_s)?;
                 next.opening = None;
