@@ -3,7 +3,7 @@
 use super::{
     ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
 };
-use crate::{Amount, DepositId, HISTORY_WINDOW, Outcome, PackError, Redemption, Seed};
+use crate::{Amount, Bank, DepositId, HISTORY_WINDOW, Outcome, PackError, Redemption, Seed};
 use alloy::eips::BlockId;
 use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolEvent;
@@ -28,7 +28,7 @@ pub enum RedeemError {
     /// The store holds no cheque of the deposit.
     #[error("the store holds no cheque of deposit {0}")]
     UnknownDeposit(DepositId),
-    /// The bank would refuse.
+    /// The bank would refuse, or has skipped it in a batch.
     #[error("it cannot be redeemed: {}", reason(*.outcome))]
     NotPayable {
         /// Why.
@@ -161,10 +161,11 @@ pub async fn redeem(
     sender: &Sender,
     redemption: &Redemption,
 ) -> Result<Redeemed, RedeemError> {
-    let planned = reader.plan_redemption(redemption, sender.address()).await?;
-    let (call, payout) = planned;
+    let (call, _) = reader.plan_redemption(redemption, sender.address()).await?;
     let sent = sender.send(&call).await?;
-    Ok(redeemed(sent, payout))
+    let bank = reader.bank();
+    let id = bank.deposit_id(&redemption.deposit);
+    redeemed(bank, id, redemption.payee, sent)
 }
 
 /// Redeems many cheques to their payees' balances. What cannot be paid is skipped and reported. Nothing is sent if one of
@@ -204,13 +205,31 @@ fn packed(reader: &Reader, redemption: &Redemption) -> Result<Bytes, RedeemError
     })
 }
 
-/// What a redemption paid by its event, which counts, or else what was planned.
-pub(super) fn redeemed(sent: Sent, planned: Amount) -> Redeemed {
-    let logs = sent.receipt.inner.logs().iter();
-    let payout = logs
-        .filter_map(|log| RedeemedEvent::decode_log(&log.inner).ok())
-        .map(|event| Amount::new(event.payout))
-        .next()
-        .unwrap_or(planned);
-    Redeemed { payout, sent }
+/// What a transaction paid to `payee` for one deposit, by the bank's event. It may have redeemed others beside, and it may
+/// have been skipped in a batch.
+pub(super) fn redeemed(
+    bank: &Bank,
+    id: DepositId,
+    payee: Address,
+    sent: Sent,
+) -> Result<Redeemed, RedeemError> {
+    let mut outcome = Outcome::NotOpen;
+    for log in sent.receipt.inner.logs() {
+        if log.address() != bank.address() {
+            continue;
+        }
+        if let Ok(event) = RedeemedEvent::decode_log(&log.inner) {
+            if event.depositId == id.0 && event.payee == payee {
+                let payout = Amount::new(event.payout);
+                return Ok(Redeemed { payout, sent });
+            }
+        } else if let Ok(event) = Skipped::decode_log(&log.inner)
+            && event.depositId == id.0
+            && event.payee == payee
+        {
+            outcome = event.outcome;
+        }
+    }
+    let payout = Amount::ZERO;
+    Err(RedeemError::NotPayable { outcome, payout })
 }

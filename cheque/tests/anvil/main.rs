@@ -20,6 +20,8 @@ mod network;
 #[path = "../node/mod.rs"]
 mod node;
 #[cfg(feature = "service")]
+mod payee_batches;
+#[cfg(feature = "service")]
 mod payee_nodes;
 #[cfg(feature = "service")]
 mod payee_recovery;

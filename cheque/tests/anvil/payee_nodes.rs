@@ -265,3 +265,32 @@ async fn a_service_that_sees_the_chain_and_cannot_go_through_its_deposits_is_not
     assert_eq!(sends(&again, id).await, hash);
     assert!(again.health().ok, "{:?}", again.health());
 }
+
+#[tokio::test]
+async fn a_window_that_closes_is_warned_about_while_the_node_fails() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let service = through(&cast, &[&proxy]).await;
+    let margin = HISTORY_WINDOW / 2;
+    let draw = world.head().await + 60;
+    let last_block = draw + margin + 10;
+    let id = wins(&cast, &service, &[draw], margin + 10).await[0].id;
+    world.node.mine_to(draw + 1).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    sends(&service, id).await;
+    assert_eq!(status(&service, id).await.closing, None);
+
+    proxy.fail("eth_call", Fault::Refusal(-32_000, "try again"));
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    world.node.mine(10).await;
+    for _ in 0..2 {
+        let stepped = service.step().await.unwrap();
+        assert_eq!(stepped.closing, [id]);
+        let status = status(&service, id).await;
+        assert_eq!(status.closing, Some(last_block), "{}", status.reason());
+    }
+    proxy.heal();
+    sends(&service, id).await;
+    is_paid_once(&cast, &service, id).await;
+}

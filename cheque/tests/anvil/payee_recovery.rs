@@ -7,7 +7,7 @@ use crate::payee_service::{
 };
 use alloy::providers::Provider;
 use cheque::HISTORY_WINDOW;
-use cheque::chain::{ChainError, DepositState, Draw, OnceError, RedeemError, RedeemOptions};
+use cheque::chain::{DepositState, Draw};
 use cheque::service::{HoldingState, Missed, PayeeService, PayeeSettings};
 use cheque::store::Redb;
 use std::sync::Arc;
@@ -279,31 +279,6 @@ async fn a_redemption_that_waits_for_long_is_sent_again_for_more_and_never_twice
     world.node.mine(1).await;
     paid(&service, id).await;
     assert_eq!(sent_by(world, party.address).await, 1);
-}
-
-#[tokio::test]
-async fn a_deposit_of_a_batch_that_is_under_way_is_not_redeemed_apart_from_it() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let party = &cast.payees[0];
-    let service = service(world, party, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&cast, &service, &[draw; 2], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
-    let batch = sends(&service, all[0].id).await;
-    let impatient = party.sender.clone().with_timeout(Duration::ZERO);
-    let by_hand = service.payee().clone().with_sender(impatient);
-    for opened in &all {
-        let waits = by_hand.redeem(opened.id, &RedeemOptions::default()).await;
-        let RedeemError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) =
-            waits.unwrap_err()
-        else {
-            panic!("nothing mines it");
-        };
-        assert_eq!(hash, batch);
-    }
-    assert_eq!(sent_by(world, party.address).await, 0);
 }
 
 #[tokio::test]

@@ -259,6 +259,49 @@ async fn the_seed_that_five_wins_share_is_recorded_before_they_are_redeemed() {
 }
 
 #[tokio::test]
+async fn a_seed_that_waits_for_long_is_sent_again_for_more_while_its_wins_are_worth_it() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let party = &cast.payees[0];
+    let service = service(world, party, memory());
+    let draw = world.head().await + 80;
+    let all = wins(&cast, &service, &[draw; 5], HISTORY_WINDOW).await;
+    let id = all[0].id;
+    world.node.mine_to(draw + 1).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let sent = || async {
+        let wait = waits(&service, id).await;
+        let under_way = service.payee().under_way().await.unwrap();
+        let [one] = &under_way[..] else {
+            panic!("one transaction: {under_way:?}");
+        };
+        (wait.because, one.hash)
+    };
+    let (because, first) = sent().await;
+    assert_eq!(because, Because::Seed { block: draw });
+
+    // After ten blocks, but not while the wins are too dear.
+    set_gas_price(world, 10 * DEAR).await;
+    world.node.mine(10).await;
+    set_gas_price(world, 2 * DEAR).await;
+    let (because, same) = sent().await;
+    assert!(matches!(because, Because::GasPrice { .. }), "{because:?}");
+    assert_eq!(same, first);
+    set_gas_price(world, 20).await;
+    let (because, dearer) = sent().await;
+    assert_eq!(because, Because::Seed { block: draw });
+    assert_ne!(dearer, first);
+    world.node.mine(1).await;
+    world.node.anvil("evm_setAutomine", [true]).await;
+
+    sends(&service, id).await;
+    for opened in &all {
+        assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
+    }
+    assert_eq!(sent_by(world, party.address).await, 2);
+}
+
+#[tokio::test]
 async fn a_win_waits_for_the_next_draw_and_shares_its_transaction() {
     let cast = Cast::new().await;
     let world = &cast.world;

@@ -135,11 +135,11 @@ impl Payee {
         let head = self.reader.head().await?.number;
         // Before the bank is asked: once this one is mined, the bank would refuse another.
         if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
-            return Ok(redeemed(sent, Amount::ZERO));
+            return redeemed(self.reader.bank(), id, self.policy.payee, sent);
         }
         let planned = self.plan_redeem(id, options).await?;
         let sent = outbox::send_once(sender, &self.stored, &key, &planned.call, head).await?;
-        Ok(redeemed(sent, planned.payout))
+        redeemed(self.reader.bank(), id, self.policy.payee, sent)
     }
 
     /// Makes the seed of a draw block known for ever, so that redeeming does not depend on the chain's memory of 8191

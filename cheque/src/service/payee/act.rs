@@ -29,7 +29,9 @@ impl PayeeService {
         for one in look.under_way.clone() {
             let result = match &one.purpose {
                 Purpose::Redeem(ids) => self.look_after_redemption(&one, ids, look, prices).await,
-                Purpose::RecordSeed(_) => self.look_after_seed(&one, look, prices).await,
+                Purpose::RecordSeed(block) => {
+                    self.look_after_seed(&one, *block, look, prices).await
+                }
             };
             if let Err(error) = result {
                 self.failed(&one, &error, look);
@@ -164,24 +166,16 @@ impl PayeeService {
     async fn look_after_seed(
         &self,
         one: &UnderWay,
+        block: u64,
         look: &Look,
         prices: &Prices,
     ) -> Result<(), RedeemError> {
+        let wins: Vec<_> = look.wins.values().cloned().collect();
+        let plan = plan(&wins, None, prices, look.head.number, &self.settings);
         // What it is for may be worth it no more, and is still in the way of what comes after it.
-        let worth = !plan(
-            &look.wins.values().cloned().collect::<Vec<_>>(),
-            None,
-            prices,
-            look.head.number,
-            &self.settings,
-        )
-        .redeem
-        .is_empty();
-        match self
-            .payee
-            .look_after(one, worth || self.is_urgent(look))
-            .await?
-        {
+        let worth = plan.record.contains(&block) || !plan.redeem.is_empty();
+        let bump = worth || self.is_urgent(look);
+        match self.payee.look_after(one, bump).await? {
             Progress::Mined(sent) if sent.block <= look.confirmed => {
                 mined("record_seed", &sent);
                 Ok(self.payee.done(one).await?)

@@ -1,7 +1,7 @@
 //! What the service remembers of each deposit between two steps, and what it says about it.
 
 use super::{
-    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, Win, observe::Look,
+    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, observe::Look,
     state::before_draw,
 };
 use crate::{DepositId, Meta, chain::UnderWay, service::metrics as names};
@@ -61,8 +61,10 @@ struct Known {
     state: HoldingState,
     /// Nothing changes any more, so it is not looked at again.
     settled: bool,
-    /// The last block to redeem it, once that was warned about.
-    closing: Option<u64>,
+    /// The last block to redeem it, where it was a win when it could be looked at last.
+    deadline: Option<u64>,
+    /// Whether that block is near, which was warned about.
+    closing: bool,
     trouble: Option<Box<Trouble>>,
 }
 
@@ -121,7 +123,7 @@ impl PayeeService {
                 Some(known) => HoldingStatus {
                     state: known.state,
                     trouble: known.trouble.as_deref().cloned(),
-                    closing: known.closing,
+                    closing: known.deadline.filter(|_| known.closing),
                     meta,
                 },
                 None => HoldingStatus {
@@ -144,19 +146,26 @@ impl PayeeService {
         };
         for (id, found) in look.found {
             let before = ledger.deposits.remove(&id);
-            let is_closing = |win: &Win| win.is_urgent(head, &self.settings);
-            let win = look.wins.get(&id).filter(|win| is_closing(win));
+            let deadline = match look.wins.get(&id) {
+                Some(win) => Some(win.deadline()),
+                // A window closes, too, while nobody can look at it.
+                None if found.trouble.is_some() => before.as_ref().and_then(|known| known.deadline),
+                None => None,
+            };
+            let closing = deadline.filter(|last| self.settings.is_urgent(*last, head));
             let known = Known {
                 draw_block: found.draw_block,
                 last_block: found.last_block,
                 state: found.state,
                 settled: false,
-                closing: win.map(Win::deadline),
+                deadline,
+                closing: closing.is_some(),
                 trouble: found.trouble.map(Box::new),
             };
-            if let Some(last) = known.closing {
+            if let Some(last) = closing {
                 stepped.closing.push(id);
-                if before.as_ref().and_then(|before| before.closing) != Some(last) {
+                let warned = |before: &Known| before.closing && before.deadline == Some(last);
+                if !before.as_ref().is_some_and(warned) {
                     let reason = known.state.to_string();
                     tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
                 }
@@ -235,7 +244,7 @@ fn count(ledger: &Ledger) {
     let mut closing = 0u32;
     for known in ledger.deposits.values() {
         *counts.entry(known.state.name()).or_default() += 1;
-        closing += u32::from(known.closing.is_some());
+        closing += u32::from(known.closing);
     }
     for (state, count) in counts {
         gauge!(names::PAYEE_DEPOSITS, "state" => state).set(count);

@@ -9,7 +9,9 @@ use crate::{
     Amount, Deposit, DepositId, Meta, Purse, Seed,
     chain::{Head, Prices, Purpose, RedeemError, UnderWay, on_one_node},
     redeem_gas, roll,
+    service::metrics as names,
 };
+use metrics::counter;
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// What one look has found.
@@ -239,6 +241,7 @@ impl PayeeService {
         let state = before.unwrap_or(HoldingState::Drawn { deep_at });
         look.found.insert(id, Found::of(terms, state));
         look.fail(id, error);
+        counter!(names::PAYEE_ERRORS, "step" => "draw").increment(1);
     }
 
     /// The seed of a draw block: the recorded one counts, else the block's own.

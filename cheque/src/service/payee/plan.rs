@@ -162,7 +162,7 @@ impl Win {
 
     /// Whether its window is about to close.
     pub fn is_urgent(&self, head: u64, settings: &PayeeSettings) -> bool {
-        head.saturating_add(settings.margin) >= self.deadline()
+        settings.is_urgent(self.deadline(), head)
     }
 
     /// What it costs to redeem it in a transaction of `wins` wins, in token units. Rounded up.

@@ -32,6 +32,11 @@ impl PayeeSettings {
             keep: blocks(30 * 24 * 3600),
         }
     }
+
+    /// Whether a win has to be redeemed now at any price, whose last block to redeem is `deadline`.
+    pub(super) const fn is_urgent(&self, deadline: u64, head: u64) -> bool {
+        head.saturating_add(self.margin) >= deadline
+    }
 }
 
 #[cfg(test)]
