@@ -180,6 +180,15 @@ impl Stored {
         .await
     }
 
+    /// The accounts of a deposit as they are stored, with their keys.
+    pub(super) async fn accounts(
+        &self,
+        id: DepositId,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoredError> {
+        let read = |key: &[u8], value: &[u8]| Ok((key.to_vec(), value.to_vec()));
+        self.scan(Table::Accounts, id.0.to_vec(), read).await
+    }
+
     pub(super) async fn meta(&self, key: MetaKey) -> Result<Option<Meta>, StoredError> {
         let key = received_key(key.bank, key.deposit, key.payee).to_vec();
         let bytes = self.get(Table::Received, key).await?;

@@ -1,9 +1,14 @@
 //! Forgetting what is over.
 
-use crate::cast::{Cast, memory, opened, pay, play};
+use crate::cast::{Cast, memory, opened, pay, play, poll};
 use crate::node::coins;
+#[cfg(feature = "service")]
+use alloy_primitives::Address;
+use cheque::DepositId;
 use cheque::chain::{RedeemError, RedeemOptions};
-use cheque::store::Store;
+use cheque::store::{Change, Store, Swap, Table};
+#[cfg(feature = "service")]
+use cheque::{ChainProfile, chain::Payer, service::PayerService};
 use std::{ops::ControlFlow, time::Duration};
 
 #[tokio::test]
@@ -58,6 +63,113 @@ async fn what_was_sent_to_redeem_is_forgotten_with_what_it_was_to_redeem() {
     world.node.mine(1).await;
     assert_eq!(payee.prune().await.unwrap(), 1);
     assert_eq!(rows(&**store), 0);
+}
+
+#[tokio::test]
+async fn a_payer_forgets_a_settled_deposit_with_its_list_and_accounts_unless_something_sent_is_not_over()
+ {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (payer, payees) = cast.players();
+    let mut request = cast.request(60);
+    request.redeem_window = Some(20);
+    let over = opened(world, &payer, &request).await;
+    let lasting = opened(world, &payer, &cast.request(3_000)).await;
+    for deposit in [over.id, lasting.id] {
+        pay(&payer, &payees[0], deposit, coins(5)).await;
+        pay(&payer, &payees[1], deposit, coins(5)).await;
+    }
+    let last = over.deposit.lastRedeemBlock;
+    world.node.mine_to(last + 1).await;
+    payer.reclaim(over.id).await.unwrap();
+    poll(&payer).await;
+    assert_eq!(
+        payer.prune_before(u64::MAX).await.unwrap(),
+        0,
+        "the block that took it back may be replaced"
+    );
+    world.node.mine(64).await;
+    poll(&payer).await;
+    assert_eq!(payer.prune_before(last).await.unwrap(), 0, "too young");
+
+    let key = [b"reclaim", over.id.0.as_slice()].concat();
+    let change = |old, new| Change {
+        table: Table::Outbox,
+        key: &key,
+        old,
+        new,
+    };
+    let set = cast.store.swap(&[change(None, Some(b"sent"))]);
+    assert_eq!(set.unwrap(), Swap::Done);
+    assert_eq!(payer.prune_before(u64::MAX).await.unwrap(), 0);
+    let gone = cast.store.swap(&[change(Some(b"sent"), None)]);
+    assert_eq!(gone.unwrap(), Swap::Done);
+
+    assert_eq!(rows_of(&*cast.store, over.id), 4);
+    assert_eq!(payer.prune_before(last + 1).await.unwrap(), 1);
+    assert_eq!(rows_of(&*cast.store, over.id), 0);
+    assert_eq!(rows_of(&*cast.store, lasting.id), 4);
+    pay(&payer, &payees[0], lasting.id, coins(1)).await;
+    // What was left of it pays for the next one.
+    let next = opened(world, &payer, &cast.request(60)).await;
+    assert_eq!(next.deposit.lane, over.deposit.lane);
+    assert_eq!(payer.prune_before(u64::MAX).await.unwrap(), 0);
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn a_payers_service_forgets_rounds_that_are_settled_and_old() {
+    let cast = Cast::new().await;
+    let node = &cast.world.node;
+    // A day has 24 blocks.
+    let reader = cast.world.reader.clone();
+    let reader = reader.with_profile(ChainProfile {
+        block_time: 3_600,
+        ..*cast.world.reader.profile()
+    });
+    node.anvil("anvil_setBlockTimestampInterval", [3_600]).await;
+    let start = || {
+        let payer = Payer::new(reader.clone(), cast.store.clone());
+        let payer = payer
+            .with_sender(cast.payer.sender.clone())
+            .with_key(cast.payer.key.clone());
+        let rounds = crate::payer_service::rounds(&cast);
+        PayerService::new(payer, Some(rounds)).with_keep(0)
+    };
+    let service = start();
+    service.step().await.unwrap();
+    node.mine(1).await;
+    service.step().await.unwrap();
+    let (first, record) = service.payer().deposits().await.unwrap().remove(0);
+    let payee = cast.payees[0].address;
+    service.pay(payee, Address::ZERO, coins(5)).await.unwrap();
+    let last = record.deposit.lastRedeemBlock;
+    loop {
+        node.mine(6).await;
+        service.step().await.unwrap();
+        if rows_of(&*cast.store, first) == 0 {
+            break;
+        }
+        let head = cast.world.head().await;
+        assert!(head < last + 64 + 24 + 24, "it is not forgotten");
+    }
+    assert!(cast.world.head().await >= last + 24, "not within a day");
+    let later = service.payer().deposits().await.unwrap();
+    assert!(!later.is_empty());
+    // Whoever starts then does not need it.
+    start().step().await.unwrap();
+    assert!(service.health().ok);
+}
+
+/// How many records a payer's store holds of a deposit.
+fn rows_of(store: &dyn Store, id: DepositId) -> usize {
+    let mut count = 0;
+    let mut each = |_, key: &[u8], _: &[u8]| {
+        count += usize::from(key.windows(32).any(|part| part == id.0));
+        ControlFlow::Continue(())
+    };
+    store.scan_all(&mut each).unwrap();
+    count
 }
 
 /// How many records a store holds.

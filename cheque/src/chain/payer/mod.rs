@@ -5,6 +5,7 @@ mod create;
 mod error;
 mod follow;
 mod pay;
+mod prune;
 mod request;
 mod state;
 

@@ -4,6 +4,7 @@ mod act;
 mod decide;
 mod end;
 mod error;
+mod forget;
 mod gauges;
 mod notes;
 mod rounds;
@@ -24,7 +25,7 @@ use metrics::counter;
 use notes::Notes;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 use tokio::{
     sync::{OnceCell, watch},
@@ -40,6 +41,8 @@ use tokio::{
 pub struct PayerService {
     payer: Payer,
     rounds: Option<Rounds>,
+    /// How many blocks after its last block to redeem a settled deposit is kept.
+    keep: u64,
     shared: Arc<Shared>,
 }
 
@@ -49,6 +52,8 @@ struct Shared {
     acting: tokio::sync::Mutex<()>,
     notes: Mutex<Notes>,
     seen: Mutex<Seen>,
+    /// The block from which on old deposits are forgotten again.
+    next_to_forget: AtomicU64,
 }
 
 /// The last look at the chain.
@@ -91,7 +96,9 @@ pub enum Done {
 impl PayerService {
     /// A service for the payer's deposits, and for rounds that it opens itself.
     pub fn new(payer: Payer, rounds: Option<Rounds>) -> Self {
+        let block_time = payer.reader().profile().block_time;
         Self {
+            keep: Self::usual_keep(block_time),
             // A stuck transaction must not hold up the others.
             payer: payer.without_waiting(),
             rounds,
@@ -286,6 +293,9 @@ impl PayerService {
             seen.head = Some((head, Instant::now()));
             seen.failed = None;
             seen.unfollowed = unfollowed;
+        }
+        if let Err(error) = self.forget_old(head.number).await {
+            self.is_wrong("forget", &error);
         }
         self.count(&head).await?;
         Ok((head, polled.events))

@@ -48,6 +48,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "AMOUNT", help_heading = "Transaction")]
     max_fee: Option<AmountText>,
 
+    /// Keep a settled deposit in the store so long after its window, and for a day at least [default: 30 days]
+    #[arg(long, value_name = "BLOCKS")]
+    keep: Option<u64>,
+
     #[command(flatten)]
     signer: SignerOpts,
 
@@ -104,6 +108,10 @@ impl RunArgs {
             rounds.check(&payer)?;
         }
         let service = PayerService::new(payer, rounds);
+        let service = match self.keep {
+            Some(blocks) => service.with_keep(blocks),
+            None => service,
+        };
         service.recall().await?;
         Ok((service, token.address))
     }

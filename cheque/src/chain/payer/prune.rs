@@ -1,0 +1,61 @@
+//! Forgetting what is over.
+
+use super::{
+    Payer, PayerError,
+    create::{open_key, reclaim_key},
+};
+use crate::{
+    DepositId,
+    chain::stored::OwnedChange,
+    store::{DepositRecord, Swap, Table, deposit_key},
+};
+
+/// So many accounts are forgotten in one write.
+const AT_ONCE: usize = 1_000;
+
+impl Payer {
+    /// Forgets deposits that are settled, by blocks that nothing can replace, and whose last block to redeem is before
+    /// `block`: their terms, allowances and accounts. Returns how many.
+    ///
+    /// What was sent for one and is not known to be over keeps it. Their money is not touched: purses are found on the
+    /// chain. Does not look at the chain: [`Payer::poll`] settles deposits.
+    pub async fn prune_before(&self, block: u64) -> Result<usize, PayerError> {
+        let mut pruned = 0;
+        for (id, record) in self.deposits().await? {
+            if record.settled && record.deposit.lastRedeemBlock < block {
+                pruned += usize::from(self.forget(id, &record).await?);
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// `false`: it is still needed, or somebody else has just changed it. The deposit's record goes last, so that the
+    /// next call goes on where this one was interrupted.
+    async fn forget(&self, id: DepositId, record: &DepositRecord) -> Result<bool, PayerError> {
+        for key in [open_key(id), reclaim_key(id)] {
+            if self.stored.get(Table::Outbox, key).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        let removed = |table, (key, value): (Vec<u8>, Vec<u8>)| OwnedChange {
+            table,
+            key,
+            old: Some(value),
+            new: None,
+        };
+        let accounts = self.stored.accounts(id).await?;
+        for part in accounts.chunks(AT_ONCE) {
+            let part = part.iter().cloned();
+            let part = part.map(|row| removed(Table::Accounts, row));
+            if self.stored.swap(part.collect()).await? != Swap::Done {
+                return Ok(false);
+            }
+        }
+        let key = deposit_key(self.reader.bank(), id).to_vec();
+        let list = self.stored.get(Table::Trees, key.clone()).await?;
+        let list = list.map(|list| removed(Table::Trees, (key.clone(), list)));
+        let mut changes: Vec<_> = list.into_iter().collect();
+        changes.push(removed(Table::Deposits, (key, record.to_bytes())));
+        Ok(self.stored.swap(changes).await? == Swap::Done)
+    }
+}
