@@ -75,8 +75,11 @@ impl Sender {
         hashes: &[TxHash],
     ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
         for hash in hashes {
-            if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await? {
-                return Ok(Some(sent(receipt)));
+            // Some nodes have a receipt before there is a block.
+            if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await?
+                && let Some(block) = receipt.block_number
+            {
+                return Ok(Some(sent(receipt, block)));
             }
         }
         Ok(None)
@@ -97,13 +100,13 @@ impl Sender {
     }
 }
 
-fn sent(receipt: TransactionReceipt) -> Result<Sent, ChainError> {
+fn sent(receipt: TransactionReceipt, block: u64) -> Result<Sent, ChainError> {
     if !receipt.status() {
         return Err(ChainError::Failed(receipt.transaction_hash));
     }
     Ok(Sent {
         hash: receipt.transaction_hash,
-        block: receipt.block_number.unwrap_or_default(),
+        block,
         gas_used: receipt.gas_used,
         fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
         receipt: Box::new(receipt),

@@ -2,6 +2,7 @@
 
 use crate::cast::{Cast, memory, state};
 use crate::node::World;
+use crate::proxy::{Fault, Proxy};
 use alloy::{
     network::EthereumWallet,
     providers::{DynProvider, Provider, ProviderCall, RootProvider},
@@ -9,7 +10,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use alloy_primitives::{Address, B256, TxHash, U256};
-use cheque::chain::{Call, ChainError, DepositState, Once, OnceError, Sender};
+use cheque::chain::{Call, ChainError, DepositState, Once, OnceError, Sender, connect};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -154,6 +155,23 @@ async fn a_transaction_whose_receipt_the_node_has_forgotten_is_never_made_again(
     assert_eq!(nonce(&world, party.address).await, 1);
     let gifts = world.node.provider.get_balance(gift(1).to).await.unwrap();
     assert_eq!(gifts, U256::from(1));
+}
+
+#[tokio::test]
+async fn a_receipt_without_a_block_is_none() {
+    let world = World::new().await;
+    world.party(7).await;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let sender = Sender::new(connect(&proxy.url).await.unwrap(), wallet(7), 31_337);
+    let once = Once::new(sender.with_timeout(Duration::ZERO), memory());
+    proxy.fail("eth_getTransactionReceipt", Fault::NoBlockNumber);
+    let waits = once.send(b"rent", &gift(1)).await.unwrap_err();
+    let OnceError::Chain(ChainError::NotMined { hash, .. }) = waits else {
+        panic!("it is in no block: {waits}");
+    };
+    proxy.heal();
+    let sent = once.send(b"rent", &gift(1)).await.unwrap();
+    assert_eq!((sent.hash, sent.block), (hash, world.head().await));
 }
 
 async fn nonce(world: &World, account: Address) -> u64 {

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Forgets(u64),
     /// Blocks asked for by their number are others.
     OtherBlocks,
+    /// Receipts are of no block yet.
+    NoBlockNumber,
     /// Calls of this function find no contract.
     NoContract([u8; 4]),
     /// Another result.
@@ -227,6 +229,11 @@ impl Shared {
             Some(Fault::OtherBlocks) if !is_latest => {
                 let mut answer = self.forward(method, params).await;
                 answer["result"]["hash"] = json!(alloy_primitives::B256::repeat_byte(0x66));
+                answer
+            }
+            Some(Fault::NoBlockNumber) => {
+                let mut answer = self.forward(method, params).await;
+                answer["result"]["blockNumber"] = Value::Null;
                 answer
             }
             _ => self.forward(method, params).await,
