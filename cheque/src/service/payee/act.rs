@@ -11,12 +11,12 @@ use metrics::counter;
 /// How sure it is that a deposit cannot be redeemed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// So deep in the chain that it counts.
+    /// Over, and so deep in the chain that it counts.
     Over,
-    /// Over, as long as the newest blocks stay.
-    Shallow,
-    /// It could not be read, or the draw is not decided at this head.
-    Undecided,
+    /// Over as long as the newest blocks stay, or by a draw that is not decided at this head.
+    Open,
+    /// It could not be read.
+    Unread,
 }
 
 impl PayeeService {
@@ -112,13 +112,14 @@ impl PayeeService {
         look: &Look,
     ) -> Result<(), RedeemError> {
         let standing: Vec<_> = ids.iter().map(|id| self.standing(*id, look)).collect();
-        if standing.contains(&Standing::Undecided) {
+        if standing.contains(&Standing::Unread) {
             if let Progress::Gone = self.payee.look_after(one, false).await? {
                 tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
             }
             return Ok(());
         }
-        if standing.contains(&Standing::Shallow) {
+        if standing.contains(&Standing::Open) {
+            // Kept, but not handed to the node again: mined before the draw, or after somebody else's, it would fail.
             return Ok(());
         }
         let paid = |id: &DepositId| match look.found.get(id) {
@@ -138,28 +139,25 @@ impl PayeeService {
     fn standing(&self, id: DepositId, look: &Look) -> Standing {
         let Some(found) = look.found.get(&id) else {
             // Else nothing changes any more, or it is not in the store.
-            let undecided = self.ledger().is_to_be_drawn(id, look.head.number);
-            return if undecided {
-                Standing::Undecided
+            let is_to_be_drawn = self.ledger().is_to_be_drawn(id, look.head.number);
+            return if is_to_be_drawn {
+                Standing::Open
             } else {
                 Standing::Over
             };
         };
-        match found.state.over_since(found.draw_block) {
-            Some(since) if found.trouble.is_none() => {
-                let over = match found.state {
-                    HoldingState::Gone { .. } => {
-                        look.head.number >= since.saturating_add(self.final_depth())
-                    }
-                    _ => since <= look.confirmed,
-                };
-                if over {
-                    Standing::Over
-                } else {
-                    Standing::Shallow
-                }
+        if found.trouble.is_some() {
+            return Standing::Unread;
+        }
+        let counts = |since: u64| match found.state {
+            HoldingState::Gone { .. } => {
+                look.head.number >= since.saturating_add(self.final_depth())
             }
-            _ => Standing::Undecided,
+            _ => since <= look.confirmed,
+        };
+        match found.state.over_since(found.draw_block) {
+            Some(since) if counts(since) => Standing::Over,
+            _ => Standing::Open,
         }
     }
 
