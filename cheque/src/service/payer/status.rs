@@ -28,7 +28,7 @@ pub struct DepositStatus {
 /// Where the next round stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoundStatus {
-    /// Whether another round is needed and cannot be opened.
+    /// Whether another round is needed and cannot be opened, or is held up by what the wallet has sent and is stuck.
     pub blocked: bool,
     /// Why, in a sentence.
     pub reason: String,
