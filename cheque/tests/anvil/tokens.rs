@@ -1,6 +1,6 @@
 //! Deposits in tokens.
 
-use crate::cast::{Cast, memory, opened, play, rejection};
+use crate::cast::{Cast, memory, opened, play, poll, rejection};
 use crate::lagging::lagging;
 use crate::node;
 use crate::node::{Party, World, coins};
@@ -141,6 +141,10 @@ async fn a_token_deposit_that_was_mined_meanwhile_does_not_lack_money() {
     let id = payer.deposits().await.unwrap()[0].0;
     let opened = payer.open(id).await.unwrap();
     assert_eq!(opened.sent.block, world.head().await);
+    // The same again, until the deposit counts.
+    let again = payer.open(id).await.unwrap();
+    assert_eq!(again.sent.hash, opened.sent.hash);
+    poll(&payer).await;
     let again = payer.open(id).await.unwrap_err();
     assert!(
         matches!(again, PayerError::IsOpen(of) if of == id),
