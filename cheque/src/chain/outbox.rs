@@ -7,7 +7,7 @@ pub(crate) use fate::newest;
 use super::{
     ChainError,
     sender::{Call, Sender, Sent, Signed, Turn, call_of},
-    stored::{Stored, StoredError},
+    stored::{OwnedChange, Stored, StoredError},
 };
 use crate::store::{SentRecord, Swap, Table};
 use alloy::providers::Provider;
@@ -188,6 +188,35 @@ pub(super) async fn cancel(
     put(stored, key, Some(&old), &new).await?;
     turn.submit(&new.raw, signed.hash).await?;
     Ok(Cancellation::Waiting(signed.hash))
+}
+
+/// Keeps what was sent for a purpose under another key, so that something else can be sent for that purpose while this waits
+/// to be [cancelled](cancel).
+pub(super) async fn set_aside(
+    stored: &Stored,
+    key: &[u8],
+    aside: &[u8],
+    old: &SentRecord,
+) -> Result<(), OnceError> {
+    let bytes = old.to_bytes();
+    let changes = vec![
+        OwnedChange {
+            table: Table::Outbox,
+            key: key.to_vec(),
+            old: Some(bytes.clone()),
+            new: None,
+        },
+        OwnedChange {
+            table: Table::Outbox,
+            key: aside.to_vec(),
+            old: None,
+            new: Some(bytes),
+        },
+    ];
+    match stored.swap(changes).await? {
+        Swap::Done => Ok(()),
+        Swap::Conflict { .. } => Err(OnceError::Contended),
+    }
 }
 
 /// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].

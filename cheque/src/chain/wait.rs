@@ -85,6 +85,17 @@ impl Sender {
         Ok(None)
     }
 
+    /// Whether the node has one of the transactions, and it is in no block.
+    pub(super) async fn is_waiting(&self, hashes: &[TxHash]) -> Result<bool, ChainError> {
+        for hash in hashes {
+            let known = self.provider.get_transaction_by_hash(*hash).await?;
+            if known.is_some_and(|known| known.block_number.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Counts one more look at a used nonce without a receipt.
     async fn is_replaced(&self, doubt: &mut Option<Doubt>) -> Result<bool, ChainError> {
         let head = self.provider.get_block_number().await?;

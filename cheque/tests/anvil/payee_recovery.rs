@@ -5,9 +5,11 @@ use crate::node::coins;
 use crate::payee_service::{
     DEAR, redeemed, sends, sent_by, service, set_gas_price, status, step, wins, with_settings,
 };
+use alloy::consensus::Transaction;
 use alloy::providers::Provider;
+use alloy_primitives::{TxHash, U256};
 use cheque::HISTORY_WINDOW;
-use cheque::chain::{DepositState, Draw};
+use cheque::chain::{DepositState, Draw, Purpose};
 use cheque::service::{HoldingState, Missed, PayeeService, PayeeSettings};
 use cheque::store::Redb;
 use std::sync::Arc;
@@ -232,6 +234,83 @@ async fn a_batch_that_was_sent_by_a_draw_that_is_replaced_is_given_up_and_made_a
         paid(&service, opened.id).await;
     }
     assert_eq!(sent_by(world, party.address).await, 1);
+}
+
+/// A win, and a redemption of it that waits and has become worthless by another draw.
+async fn worthless(cast: &Cast, service: &PayeeService) -> (cheque::DepositId, TxHash) {
+    let node = &cast.world.node;
+    let draw = cast.world.head().await + 80;
+    let id = wins(cast, service, &[draw], HISTORY_WINDOW).await[0].id;
+    node.mine_to(draw - 2).await;
+    node.anvil("evm_setAutomine", [false]).await;
+    let before = snapshot(cast).await;
+    node.mine_to(draw + 1).await;
+    let first = sends(service, id).await;
+    let raw = node.provider.get_raw_transaction_by_hash(first).await;
+    node.anvil("anvil_dropAllTransactions", ()).await;
+    drop_since(cast, before).await;
+    node.mine_to(draw + 1).await;
+    let raw = raw.unwrap().expect("the node has it");
+    let _waiting = node.provider.send_raw_transaction(&raw).await.unwrap();
+    (id, first)
+}
+
+#[tokio::test]
+async fn what_is_given_up_while_it_waits_is_cancelled_and_holds_up_nothing() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (party, store) = (&cast.payees[0], memory());
+    let restarted = || service(world, party, store.clone());
+    let (id, first) = worthless(&cast, &restarted()).await;
+    assert_eq!(step(&restarted(), id).await.name(), "won");
+    let under_way = restarted().payee().under_way().await.unwrap();
+    let [cancelling] = &under_way[..] else {
+        panic!("one of them: {under_way:?}");
+    };
+    assert_eq!(cancelling.purpose, Purpose::Cancel);
+    let provider = &world.node.provider;
+    let cancellation = provider.get_transaction_by_hash(cancelling.hash).await;
+    let cancellation = cancellation.unwrap().expect("the node has it");
+    assert_eq!(cancellation.to(), Some(party.address));
+    assert_eq!(
+        (cancellation.nonce(), cancellation.value()),
+        (0, U256::ZERO)
+    );
+
+    // Nothing is sent twice, and what comes next does not wait for it.
+    assert_ne!(sends(&restarted(), id).await, first);
+    let both = restarted().payee().under_way().await.unwrap();
+    assert_eq!((both.len(), &both[1]), (2, cancelling));
+    world.node.mine(1).await;
+    paid(&restarted(), id).await;
+    restarted().step().await.unwrap();
+    assert!(restarted().payee().under_way().await.unwrap().is_empty());
+    assert_eq!(sent_by(world, party.address).await, 2);
+}
+
+#[tokio::test]
+async fn what_was_given_up_before_a_restart_is_cancelled_after_it() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (party, store) = (&cast.payees[0], memory());
+    let restarted = || service(world, party, store.clone());
+    let (id, first) = worthless(&cast, &restarted()).await;
+    let payee = restarted().payee().clone();
+    let one = payee.under_way().await.unwrap().remove(0);
+    let unwanted = payee.give_up(&one).await.unwrap().expect("it waits");
+    assert_eq!(
+        (&unwanted.purpose, unwanted.hash),
+        (&Purpose::Cancel, first)
+    );
+
+    // Killed before it has sent what cancels it.
+    sends(&restarted(), id).await;
+    let cancelling = payee.under_way().await.unwrap().remove(1);
+    assert_eq!(cancelling.purpose, Purpose::Cancel);
+    assert_ne!(cancelling.hash, first);
+    world.node.mine(1).await;
+    paid(&restarted(), id).await;
+    assert_eq!(sent_by(world, party.address).await, 2);
 }
 
 #[tokio::test]

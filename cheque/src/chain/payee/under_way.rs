@@ -4,7 +4,7 @@ use super::{Payee, RedeemOptions};
 use crate::{
     DepositId, Outcome, Redemption,
     chain::{
-        ChainError, Head, Progress, RedeemError, Sender, StoredError,
+        Cancellation, ChainError, Head, Progress, RedeemError, Sender, StoredError,
         nodes::on_one_node,
         outbox,
         payer::purpose,
@@ -12,12 +12,13 @@ use crate::{
     },
     store::{RecordError, SentRecord},
 };
-use alloy_primitives::{Bytes, TxHash};
+use alloy_primitives::{Address, Bytes, TxHash};
 use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
 
 const REDEEM: &[u8] = b"redeem";
 const SEED: &[u8] = b"seed";
+const UNWANTED: &[u8] = b"unwanted";
 
 /// A transaction of the payee's that was sent, and that may be in a block or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct UnderWay {
     pub hash: TxHash,
     /// The head when that was made.
     pub at: u64,
+    from: Address,
+    nonce: u64,
     key: Vec<u8>,
 }
 
@@ -36,8 +39,15 @@ impl UnderWay {
     pub fn deposits(&self) -> &[DepositId] {
         match &self.purpose {
             Purpose::Redeem(deposits) => deposits,
-            Purpose::RecordSeed(_) => &[],
+            Purpose::RecordSeed(_) | Purpose::Cancel => &[],
         }
+    }
+
+    /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce.
+    #[cfg(feature = "service")]
+    pub(crate) fn cancels_also(&self, other: &Self) -> bool {
+        let wanted = other.purpose != Purpose::Cancel && other.key != self.key;
+        wanted && (other.from, other.nonce) == (self.from, self.nonce)
     }
 }
 
@@ -49,6 +59,8 @@ pub enum Purpose {
     Redeem(Vec<DepositId>),
     /// It records the seed of this block.
     RecordSeed(u64),
+    /// None any more: it is cancelled, so that later ones do not wait behind it.
+    Cancel,
 }
 
 /// What became of wins that were to be redeemed in one transaction.
@@ -62,8 +74,8 @@ pub struct Submitted {
 }
 
 impl Payee {
-    /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), as the store has them.
-    /// Does not ask the node.
+    /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), and what was given up and
+    /// is in their way, as the store has them. Does not ask the node.
     pub async fn under_way(&self) -> Result<Vec<UnderWay>, RedeemError> {
         let mut all = Vec::new();
         for (key, sent) in self.stored.all_sent(REDEEM.to_vec()).await? {
@@ -81,6 +93,9 @@ impl Payee {
                 let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
                 all.push(under_way(purpose, key, &sent));
             }
+            let unwanted = self.stored.all_sent(unwanted_prefix(sender)).await?;
+            let cancelled = |(key, sent)| under_way(Purpose::Cancel, key, &sent);
+            all.extend(unwanted.into_iter().map(cancelled));
         }
         Ok(all)
     }
@@ -176,6 +191,32 @@ impl Payee {
         Ok(sender.mined(&sent.hashes).await?.and_then(Result::ok))
     }
 
+    /// Gives up a transaction under way that has no work to do any more, so that something else can be sent for the same
+    /// deposits. While the node has it, everything that the account sends later waits behind it: then it is to be
+    /// [cancelled](Payee::cancel), and this is what is. Else it is forgotten.
+    pub async fn give_up(&self, one: &UnderWay) -> Result<Option<UnderWay>, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let Some(sent) = self.stored.sent(&one.key).await? else {
+            return Ok(None);
+        };
+        if sent.from != sender.address() || !sender.is_waiting(&sent.hashes).await? {
+            self.done(one).await?;
+            return Ok(None);
+        }
+        let mut aside = unwanted_prefix(sender);
+        aside.extend(sent.nonce.to_be_bytes());
+        outbox::set_aside(&self.stored, &one.key, &aside, &sent).await?;
+        Ok(Some(under_way(Purpose::Cancel, aside, &sent)))
+    }
+
+    /// Cancels what was [given up](Payee::give_up), by a transaction with the same nonce that pays more and moves nothing.
+    /// Does not wait: call it at every block until it is [done](Payee::done). Which of the two is mined is up to the chain.
+    pub async fn cancel(&self, one: &UnderWay) -> Result<Cancellation, RedeemError> {
+        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let head = self.reader.head().await?.number;
+        Ok(outbox::cancel(sender, &self.stored, &one.key, head).await?)
+    }
+
     /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
     /// has no work to do any more. One that the node still has may be mined all the same.
     pub async fn done(&self, one: &UnderWay) -> Result<(), StoredError> {
@@ -238,11 +279,18 @@ impl Payee {
     }
 }
 
+/// Begins the keys of all that an account has given up; the nonce is the rest.
+fn unwanted_prefix(sender: &Sender) -> Vec<u8> {
+    [UNWANTED, sender.address().as_slice()].concat()
+}
+
 fn under_way(purpose: Purpose, key: Vec<u8>, sent: &SentRecord) -> UnderWay {
     UnderWay {
         purpose,
         hash: outbox::newest(sent),
         at: sent.at,
+        from: sent.from,
+        nonce: sent.nonce,
         key,
     }
 }

@@ -3,7 +3,9 @@
 use super::{HoldingState, PayeeService, Plan, Win, observe::Look, plan::plan};
 use crate::{
     DepositId,
-    chain::{ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay},
+    chain::{
+        Cancellation, ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay,
+    },
     service::metrics as names,
 };
 use metrics::counter;
@@ -32,6 +34,11 @@ impl PayeeService {
                 Purpose::RecordSeed(block) => {
                     self.look_after_seed(&one, *block, look, prices).await
                 }
+                // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
+                Purpose::Cancel if look.under_way.iter().any(|other| one.cancels_also(other)) => {
+                    Ok(())
+                }
+                Purpose::Cancel => self.cancel(&one, look).await,
             };
             if let Err(error) = result {
                 self.failed(&one, &error, look);
@@ -74,7 +81,7 @@ impl PayeeService {
                 return Ok(());
             }
             tracing::warn!(event = "transaction_given_up", purpose = "redeem", hash = %one.hash);
-            self.payee.done(one).await?;
+            self.give_up(one, look).await?;
             for win in wins {
                 look.set(win.id, HoldingState::due(&win));
             }
@@ -130,9 +137,34 @@ impl PayeeService {
             && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
         {
             mined("redeem", &sent);
+            return Ok(self.payee.done(one).await?);
         }
         // What has become a loss, too, is not sent again.
-        Ok(self.payee.done(one).await?)
+        self.give_up(one, look).await
+    }
+
+    /// Gives up a redemption that has no work to do any more.
+    async fn give_up(&self, one: &UnderWay, look: &Look) -> Result<(), RedeemError> {
+        match self.payee.give_up(one).await? {
+            Some(unwanted) => self.cancel(&unwanted, look).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Cancels what was given up, until its nonce is used so deep in the chain that it stays so.
+    async fn cancel(&self, one: &UnderWay, look: &Look) -> Result<(), RedeemError> {
+        match self.payee.cancel(one).await? {
+            Cancellation::Nothing | Cancellation::Waiting(_) => Ok(()),
+            Cancellation::Cancelled(sent) if sent.block <= look.confirmed => {
+                mined("cancel", &sent);
+                Ok(self.payee.done(one).await?)
+            }
+            Cancellation::TooLate(sent) if sent.block <= look.confirmed => {
+                mined("redeem", &sent);
+                Ok(self.payee.done(one).await?)
+            }
+            Cancellation::Cancelled(_) | Cancellation::TooLate(_) => Ok(()),
+        }
     }
 
     /// Whether a deposit, which is not known to be won and open, is over for good.
