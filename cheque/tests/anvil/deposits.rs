@@ -41,6 +41,26 @@ async fn cheques_stop_at_the_payers_cutoff_and_payments_at_the_payees() {
 }
 
 #[tokio::test]
+async fn who_is_told_that_a_deposit_is_active_can_pay_from_it_at_once() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    // What it remembers of this look, there is no deposit in.
+    payer.poll().await.unwrap();
+    let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
+    let mut events = payer.subscribe_deposit_events();
+    let looking = tokio::spawn({
+        let payer = payer.clone();
+        async move { payer.poll().await }
+    });
+    assert_eq!(events.recv().await.unwrap().state, DepositState::Active);
+    assert!(!looking.is_finished(), "the look is not over");
+    let payee = cast.payees[0].address;
+    let paid = payer.write_cheque(opened.id, payee, coins(1)).await;
+    assert!(paid.unwrap().proof.is_some());
+    let _polled = looking.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn deposits_take_the_lowest_free_lane_and_the_balance_pays_first() {
     let cast = Cast::new().await;
     let world = &cast.world;

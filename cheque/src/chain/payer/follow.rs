@@ -250,6 +250,10 @@ impl Payer {
             settled,
             ..record.clone()
         };
+        if changed != *record {
+            // No payment is judged by what was seen before, from when others can see this.
+            *self.last_look() = None;
+        }
         if changed != *record && self.keep(id, record, &changed).await? && new != record.state {
             let event = DepositEvent {
                 id,
