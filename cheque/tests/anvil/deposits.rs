@@ -45,7 +45,7 @@ async fn who_is_told_that_a_deposit_is_active_can_pay_from_it_at_once() {
     let cast = Cast::new().await;
     let (payer, _) = cast.players();
     // What it remembers of this look, there is no deposit in.
-    payer.poll().await.unwrap();
+    let _nothing = payer.poll().await.unwrap();
     let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
     let mut events = payer.subscribe_deposit_events();
     let looking = tokio::spawn({
