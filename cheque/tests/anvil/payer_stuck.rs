@@ -276,10 +276,11 @@ async fn be_faster(world: &World, store: &impl Store, calls: &[Call]) {
 async fn what_was_to_take_back_a_deposit_that_somebody_else_takes_back_is_cancelled() {
     let cast = Cast::new().await;
     let (world, account) = (&cast.world, cast.payer.address);
-    let service = service(&cast.players().0, cast.payer.sender.clone(), None);
+    let (payer, _) = cast.players();
+    let service = service(&payer, cast.payer.sender.clone(), None);
     let mut request = cast.request(30);
     request.redeem_window = Some(5);
-    let opened = service.payer().create_deposit(&request).await.unwrap();
+    let opened = payer.create_deposit(&request).await.unwrap();
     automine(world, false).await;
     world.node.mine_to(opened.deposit.lastRedeemBlock).await;
     service.step().await.unwrap();
