@@ -21,7 +21,7 @@ use durable::Durable;
 use hopr::Hopr;
 use measure::Times;
 use report::{Report, Row};
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, sync::Arc};
 
 const ROUNDS: usize = 25;
 
@@ -202,12 +202,12 @@ fn on_disk(report: &mut Report) {
     let redb = durable::measure(|| {
         number += 1;
         let path = directory.path().join(format!("{number}.redb"));
-        Box::new(Redb::open(path).unwrap())
+        Arc::new(Redb::open(path).unwrap())
     });
     durably(report, "redb", &redb, syncs);
     // Its data is in the system's folder for temporary files, whose disk may be another.
     if let Some(server) = postgres::server() {
-        let postgres = durable::measure(|| Box::new(Postgres::open(&server.database()).unwrap()));
+        let postgres = durable::measure(|| Arc::new(Postgres::open(&server.database()).unwrap()));
         durably(report, "postgres", &postgres, syncs);
     }
 

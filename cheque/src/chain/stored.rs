@@ -99,20 +99,19 @@ impl Stored {
         Self(store)
     }
 
+    /// The store itself, for what does not block.
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.0
+    }
+
+    /// Goes on even if nobody waits for it any more.
     pub(super) async fn swap(&self, changes: Vec<OwnedChange>) -> Result<Swap, StoredError> {
-        self.blocking(move |store| {
-            let changes: Vec<Change<'_>> = changes
-                .iter()
-                .map(|change| Change {
-                    table: change.table,
-                    key: &change.key,
-                    old: change.old.as_deref(),
-                    new: change.new.as_deref(),
-                })
-                .collect();
-            Ok(store.swap(&changes)?)
-        })
-        .await
+        let begun = self.0.begin(&borrowed(&changes));
+        if let Some(pending) = begun {
+            return Ok(pending.await?);
+        }
+        self.blocking(move |store| Ok(store.swap(&borrowed(&changes))?))
+            .await
     }
 
     pub(super) async fn set(
@@ -284,6 +283,16 @@ impl Stored {
             },
         }
     }
+}
+
+fn borrowed(changes: &[OwnedChange]) -> Vec<Change<'_>> {
+    let borrowed = changes.iter().map(|change| Change {
+        table: change.table,
+        key: &change.key,
+        old: change.old.as_deref(),
+        new: change.new.as_deref(),
+    });
+    borrowed.collect()
 }
 
 /// The deposit and the payee of a meta's key.

@@ -1,26 +1,31 @@
 //! Group commit: one commit serves all writes that have come together.
 //!
-//! Whoever finds the engine free commits, for itself and all who queue (the leader); whoever finds it busy queues. A
-//! leader that is done hands the engine to the first in the queue, and then tells its followers. So a lone caller pays
-//! for one commit, and many callers share one.
+//! Callers queue, and wait as threads or as tasks. A store has one thread for each commit that may be under way at once
+//! (a lane), which takes what is in the queue, commits it, and tells the callers. So a lone caller pays for one commit,
+//! and many callers share one.
 //!
-//! A leader waits for nobody, but threads that could run and do not get a core go first, as long as each turn of theirs
+//! A lane waits for nobody, but threads that could run and do not get a core go first, as long as each turn of theirs
 //! brings company: where cores are short, the cost of a commit is better shared.
 
-use super::{Change, StoreError, Swap, Table, check_changes};
-use oneshot::{Receiver, Sender};
+use super::{Change, Pending, StoreError, Swap, Table, check_changes};
+use oneshot::{AsyncReceiver, Receiver, Sender};
 use std::{
     collections::VecDeque,
+    io,
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
 };
 
-/// Bounds of one group beyond the leader's own changes, so that no commit takes too long or too much memory.
+/// Bounds of one group beyond its first swap, so that no commit takes too long or too much memory.
 const GROUP_SWAPS: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 
-/// With so many followers a commit costs each of them little, and all others had better work while it runs.
+/// With so many swaps a commit costs each of them little, and all others had better work while it runs.
 const COMPANY: usize = 64;
 
 /// Why a commit failed, shared by all who were in it.
@@ -33,32 +38,44 @@ struct Abandoned;
 /// The swaps of one commit, each with its changes.
 pub(super) type Group<'a> = [&'a [Change<'a>]];
 
-/// The queue in front of an engine. It holds secrets, so neither it nor its parts can be shown (`Debug`).
+/// One result for each swap of a group, in order, once they are durable.
+pub(super) type Results = Vec<Result<Swap, StoreError>>;
+
+/// The queue in front of an engine, and the threads that work it off. It holds secrets, so neither it nor its parts can
+/// be shown (`Debug`).
 pub(super) struct Groups {
-    /// How many groups may be under way at once.
-    lanes: usize,
+    shared: Arc<Shared>,
+    lanes: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
     state: Mutex<State>,
+    /// Wakes a lane.
+    more: Condvar,
+    /// What errors call the store.
+    path: Arc<Path>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Groups under way. While there are fewer than lanes, the queue is empty.
-    leading: usize,
+    /// While it is not empty, a lane is at work or about to wake up.
     queue: VecDeque<Queued>,
+    /// Lanes that sleep.
+    idle: usize,
+    /// Nothing more will come.
+    closed: bool,
 }
 
 struct Queued {
-    /// Its caller has them too, and drops them last: memory is cheapest to free where it was taken.
     changes: Arc<[OwnedChange]>,
-    turn: Sender<Turn>,
+    caller: Sender<Result<Swap, StoreError>>,
 }
 
-/// What a caller in the queue waits for.
-enum Turn {
-    /// It is the leader of the next group.
-    Lead,
-    /// Another one has committed for it.
-    Done(Result<Swap, StoreError>),
+/// A caller's side of a swap in the queue.
+pub(super) struct Place {
+    result: AsyncReceiver<Result<Swap, StoreError>>,
+    _changes: Arc<[OwnedChange]>,
+    path: Arc<Path>,
 }
 
 /// A change with its bytes in one piece.
@@ -71,74 +88,126 @@ struct OwnedChange {
 }
 
 impl Groups {
-    pub(super) const fn new(lanes: usize) -> Self {
-        Self {
-            lanes,
-            state: Mutex::new(State {
-                leading: 0,
-                queue: VecDeque::new(),
-            }),
+    /// Starts the lanes, each of which makes its groups durable by `commit`. Errors call the store `path`.
+    pub(super) fn new(
+        path: &Path,
+        lanes: usize,
+        commit: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            more: Condvar::new(),
+            path: path.into(),
+        });
+        let commit = Arc::new(commit);
+        let mut groups = Self {
+            shared,
+            lanes: Vec::new(),
+        };
+        for _ in 0..lanes {
+            let (shared, commit) = (groups.shared.clone(), commit.clone());
+            let lane = thread::Builder::new().name("cheque-store".into());
+            groups
+                .lanes
+                .push(lane.spawn(move || shared.work(&*commit))?);
         }
+        Ok(groups)
     }
 
-    /// Makes all of these changes or none. `commit` returns one result for each swap of its group, in order, once they
-    /// are durable; it may or may not be called by this caller. `unknown` makes the error of a caller whose leader
-    /// panicked.
-    pub(super) fn swap(
-        &self,
-        changes: &[Change<'_>],
-        commit: impl FnOnce(&Group<'_>) -> Vec<Result<Swap, StoreError>>,
-        unknown: impl Fn(Cause) -> StoreError,
-    ) -> Result<Swap, StoreError> {
+    /// Makes all of these changes or none.
+    pub(super) fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
         check_changes(changes)?;
         if changes.is_empty() {
             return Ok(Swap::Done);
         }
-        let abandoned = || unknown(Arc::new(Abandoned));
-        if let Some((_copy, turn)) = self.queue(changes) {
-            match turn.recv() {
-                Ok(Turn::Lead) => {}
-                Ok(Turn::Done(result)) => return result,
-                Err(_) => return Err(abandoned()),
-            }
-        }
-        let lane = Lane(self);
-        self.gather();
-        let followers = self.followers(changes);
-        let mut results = commit_all(changes, &followers, commit).into_iter();
-        let own = results.next();
-        // The next group starts before this one's callers wake up.
-        drop(lane);
-        for (Queued { changes, turn }, result) in followers.into_iter().zip(results) {
-            drop(changes);
-            // Its receiver is there: it waits for nothing else.
-            let _ = turn.send(Turn::Done(result));
-        }
-        own.unwrap_or_else(|| Err(abandoned()))
+        let (result, _changes) = self.shared.queue(changes);
+        let result = result.recv();
+        result.unwrap_or_else(|_| Err(abandoned(&self.shared.path)))
     }
 
-    /// Takes a free lane, or a place in the queue.
-    fn queue(&self, changes: &[Change<'_>]) -> Option<Place> {
-        let free = |state: &mut State| {
-            let free = state.leading < self.lanes;
-            state.leading += usize::from(free);
-            free
+    /// Queues what [`Self::swap`] waits for.
+    pub(super) fn begin(&self, changes: &[Change<'_>]) -> Pending {
+        if let Err(error) = check_changes(changes) {
+            return Pending::ready(Err(error));
+        }
+        if changes.is_empty() {
+            return Pending::ready(Ok(Swap::Done));
+        }
+        let (result, changes) = self.shared.queue(changes);
+        Pending::queued(Place {
+            result: result.into_future(),
+            _changes: changes,
+            path: self.shared.path.clone(),
+        })
+    }
+}
+
+/// What is in the queue is done before this ends. Afterwards the lanes hold nothing.
+impl Drop for Groups {
+    fn drop(&mut self) {
+        self.shared.state().closed = true;
+        self.shared.more.notify_all();
+        for lane in self.lanes.drain(..) {
+            // A lane that wakes a task may find itself dropping the store.
+            if lane.thread().id() != thread::current().id() {
+                // Lanes catch panics.
+                let _ = lane.join();
+            }
+        }
+    }
+}
+
+type Queueing = (Receiver<Result<Swap, StoreError>>, Arc<[OwnedChange]>);
+
+impl Shared {
+    /// Queues a copy of these changes. It is dropped best where it is returned, when there is a result: memory is
+    /// cheapest to free where it was taken.
+    fn queue(&self, changes: &[Change<'_>]) -> Queueing {
+        let changes: Arc<[_]> = changes.iter().map(OwnedChange::of).collect();
+        let (caller, result) = oneshot::channel();
+        let queued = Queued {
+            changes: changes.clone(),
+            caller,
         };
-        if free(&mut self.state()) {
-            return None;
-        }
-        // Copied outside the lock, so the lane may have become free.
-        let owned: Arc<[_]> = changes.iter().map(OwnedChange::of).collect();
-        let (sender, turn) = oneshot::channel();
         let mut state = self.state();
-        if free(&mut state) {
-            return None;
+        state.queue.push_back(queued);
+        let wake = state.idle > 0 && state.queue.len() == 1;
+        drop(state);
+        if wake {
+            self.more.notify_one();
         }
-        state.queue.push_back(Queued {
-            changes: owned.clone(),
-            turn: sender,
-        });
-        Some((owned, turn))
+        (result, changes)
+    }
+
+    /// The life of a lane.
+    fn work(&self, commit: &impl Fn(&Group<'_>) -> Results) {
+        while self.wait() {
+            self.gather();
+            let group = self.take();
+            let results = catch_unwind(AssertUnwindSafe(|| commit_all(&group, commit)));
+            // A caller without a result finds its sender dropped.
+            let results = results.unwrap_or_default();
+            for (Queued { changes, caller }, result) in group.into_iter().zip(results) {
+                drop(changes);
+                // Nobody may be waiting any more.
+                let _ = caller.send(result);
+            }
+        }
+    }
+
+    /// Waits until there is something to do; `false`: there never will be.
+    fn wait(&self) -> bool {
+        let mut state = self.state();
+        while state.queue.is_empty() {
+            if state.closed {
+                return false;
+            }
+            state.idle += 1;
+            let woken = self.more.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+        true
     }
 
     /// Lets others run who are about to queue.
@@ -154,22 +223,24 @@ impl Groups {
         }
     }
 
-    /// Takes those who go with a leader out of the queue.
-    fn followers(&self, own: &[Change<'_>]) -> Vec<Queued> {
-        let mut bytes: usize = own.iter().map(size).sum();
+    /// Takes the next group out of the queue. It is empty if another lane was faster.
+    fn take(&self) -> Vec<Queued> {
         let mut state = self.state();
-        let fits = |queued: &&Queued| {
+        let mut bytes = 0;
+        let fits = |(index, queued): &(usize, &Queued)| {
             let sizes = queued.changes.iter().map(|change| change.bytes.len());
             bytes += sizes.sum::<usize>();
-            bytes <= GROUP_BYTES
+            *index == 0 || bytes <= GROUP_BYTES
         };
-        let count = state
-            .queue
-            .iter()
-            .take(GROUP_SWAPS)
-            .take_while(fits)
-            .count();
-        state.queue.drain(..count).collect()
+        let first = state.queue.iter().take(GROUP_SWAPS).enumerate();
+        let count = first.take_while(fits).count();
+        let group = state.queue.drain(..count).collect();
+        let wake = state.idle > 0 && !state.queue.is_empty();
+        drop(state);
+        if wake {
+            self.more.notify_one();
+        }
+        group
     }
 
     /// Nothing panics under the lock.
@@ -178,27 +249,40 @@ impl Groups {
     }
 }
 
-/// Hands a leader's changes and those of its followers to `commit`.
-fn commit_all<T>(
-    own: &[Change<'_>],
-    followers: &[Queued],
-    commit: impl FnOnce(&Group<'_>) -> T,
-) -> T {
-    let theirs = followers.iter().flat_map(|queued| &*queued.changes);
-    let theirs: Vec<_> = theirs.map(OwnedChange::borrowed).collect();
-    let mut rest = &theirs[..];
-    let mut group = vec![own];
-    group.extend(followers.iter().map(|queued| {
-        let (changes, others) = rest.split_at(queued.changes.len());
+/// Hands the changes of a group to `commit`.
+fn commit_all(group: &[Queued], commit: impl FnOnce(&Group<'_>) -> Results) -> Results {
+    if group.is_empty() {
+        return Vec::new();
+    }
+    let changes = group.iter().flat_map(|queued| &*queued.changes);
+    let changes: Vec<_> = changes.map(OwnedChange::borrowed).collect();
+    let mut rest = &changes[..];
+    let swaps = group.iter().map(|queued| {
+        let (swap, others) = rest.split_at(queued.changes.len());
         rest = others;
-        changes
-    }));
-    commit(&group)
+        swap
+    });
+    commit(&swaps.collect::<Vec<_>>())
+}
+
+impl Place {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Swap, StoreError>> {
+        let result = Pin::new(&mut self.result).poll(context);
+        result.map(|result| result.unwrap_or_else(|_| Err(abandoned(&self.path))))
+    }
+}
+
+fn abandoned(path: &Path) -> StoreError {
+    StoreError::Unknown {
+        path: path.to_path_buf(),
+        cause: Arc::new(Abandoned),
+    }
 }
 
 impl OwnedChange {
     fn of(change: &Change<'_>) -> Self {
-        let mut bytes = Vec::with_capacity(size(change));
+        let values = change.old.map_or(0, <[u8]>::len) + change.new.map_or(0, <[u8]>::len);
+        let mut bytes = Vec::with_capacity(change.key.len() + values);
         let mut add = |part: &[u8]| {
             let start = bytes.len();
             bytes.extend_from_slice(part);
@@ -224,40 +308,10 @@ impl OwnedChange {
     }
 }
 
-fn size(change: &Change<'_>) -> usize {
-    change.key.len() + change.old.map_or(0, <[u8]>::len) + change.new.map_or(0, <[u8]>::len)
-}
-
-/// The place of a caller in the queue: its changes, and where it is told its turn.
-type Place = (Arc<[OwnedChange]>, Receiver<Turn>);
-
-/// A right to commit, which is handed on even if the commit panics.
-struct Lane<'a>(&'a Groups);
-
-impl Drop for Lane<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        while let Some(next) = state.queue.pop_front() {
-            if next.turn.send(Turn::Lead).is_ok() {
-                return;
-            }
-        }
-        state.leading -= 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        panic::{AssertUnwindSafe, catch_unwind},
-        path::PathBuf,
-        sync::{
-            Barrier,
-            atomic::{AtomicUsize, Ordering},
-        },
-        thread,
-    };
+    use std::sync::{Barrier, mpsc};
 
     fn change(key: &[u8]) -> Change<'_> {
         Change {
@@ -268,124 +322,136 @@ mod tests {
         }
     }
 
-    fn abandoned(cause: Cause) -> StoreError {
-        let path = PathBuf::from("store");
-        StoreError::Unknown { path, cause }
-    }
-
-    fn done(group: &Group<'_>) -> Vec<Result<Swap, StoreError>> {
+    fn done(group: &Group<'_>) -> Results {
         group.iter().map(|_| Ok(Swap::Done)).collect()
     }
 
-    /// Has one caller commit while `others` queue, then lets it end as `first` says.
+    fn groups(commit: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static) -> Groups {
+        Groups::new(Path::new("store"), 1, commit).unwrap()
+    }
+
+    /// What becomes of one swap that is committed as `first` says, and of others that queue meanwhile, as `later` says.
     fn queue_behind(
-        groups: &Groups,
         others: usize,
-        first: impl FnOnce(&Group<'_>) -> Vec<Result<Swap, StoreError>> + Send,
-        later: impl Fn(&Group<'_>) -> Vec<Result<Swap, StoreError>> + Sync,
-    ) -> Vec<Result<Swap, StoreError>> {
-        let begun = Barrier::new(2);
-        thread::scope(|scope| {
-            let leader = scope.spawn(|| {
-                let commit = |group: &Group<'_>| {
-                    begun.wait();
-                    while groups.state().queue.len() < others {
-                        thread::yield_now();
-                    }
-                    first(group)
-                };
-                let swap = || groups.swap(&[change(b"leader")], commit, abandoned);
-                // A panic is what one of the tests is about.
-                let _ = catch_unwind(AssertUnwindSafe(swap));
-            });
-            begun.wait();
-            let later = &later;
-            let others: Vec<_> = (0..others)
-                .map(|number| {
-                    let key = number.to_be_bytes();
-                    scope.spawn(move || groups.swap(&[change(&key)], later, abandoned))
-                })
-                .collect();
-            leader.join().expect("its panic is caught");
-            let joined = others.into_iter().map(|thread| thread.join());
-            joined.map(|result| result.expect("no panic")).collect()
-        })
+        first: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
+        later: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
+    ) -> (Result<Swap, StoreError>, Results) {
+        let begun = Arc::new(Barrier::new(2));
+        let (all_are_queued, wait) = mpsc::channel();
+        let (wait, lane) = (Mutex::new(wait), begun.clone());
+        let groups = groups(move |group| {
+            if group[0][0].key != b"first" {
+                return later(group);
+            }
+            lane.wait();
+            wait.lock().unwrap().recv().unwrap();
+            first(group)
+        });
+        let one = groups.begin(&[change(b"first")]);
+        begun.wait();
+        let keys = (0..others).map(usize::to_be_bytes);
+        let others: Vec<_> = keys.map(|key| groups.begin(&[change(&key)])).collect();
+        all_are_queued.send(()).unwrap();
+        let one = pollster::block_on(one);
+        let others = others.into_iter().map(pollster::block_on);
+        (one, others.collect())
     }
 
     #[test]
     fn all_who_queued_during_a_commit_share_the_next_one() {
-        let groups = Groups::new(1);
-        let commits = AtomicUsize::new(0);
-        let results = queue_behind(&groups, 20, done, |group| {
-            commits.fetch_add(1, Ordering::SeqCst);
-            assert_eq!(group.len(), 20);
+        let (commits, count) = mpsc::channel();
+        let (first, others) = queue_behind(20, done, move |group| {
+            commits.send(group.len()).unwrap();
             done(group)
         });
-        assert_eq!(commits.into_inner(), 1);
-        assert!(
-            results
-                .iter()
-                .all(|result| matches!(result, Ok(Swap::Done)))
-        );
-        assert_eq!(groups.state().leading, 0);
+        for result in others.into_iter().chain([first]) {
+            assert_eq!(result.unwrap(), Swap::Done);
+        }
+        assert_eq!(count.iter().collect::<Vec<_>>(), [20]);
     }
 
     #[test]
     fn everybody_gets_its_own_result() {
-        let groups = Groups::new(1);
-        let results = queue_behind(&groups, 9, done, |group| {
+        let own = |group: &Group<'_>| {
             let own = |swap: &&[Change<'_>]| {
                 let found = Some(swap[0].key.to_vec());
                 Ok(Swap::Conflict { index: 0, found })
             };
             group.iter().map(own).collect()
-        });
-        for (number, result) in results.into_iter().enumerate() {
+        };
+        let (_, others) = queue_behind(9, done, own);
+        for (number, result) in others.into_iter().enumerate() {
             let found = Some(number.to_be_bytes().to_vec());
             assert_eq!(result.unwrap(), Swap::Conflict { index: 0, found });
         }
     }
 
     #[test]
-    fn a_panic_of_one_leader_does_not_stop_the_next() {
-        let groups = Groups::new(1);
-        let results = queue_behind(&groups, 5, |_| panic!("on purpose"), done);
+    fn a_panic_in_a_commit_is_an_unknown_result_and_the_next_commit_goes_on() {
+        let (first, others) = queue_behind(5, |_| panic!("on purpose"), done);
         assert!(
-            results
-                .iter()
-                .all(|result| matches!(result, Ok(Swap::Done)))
+            matches!(first, Err(StoreError::Unknown { .. })),
+            "{first:?}"
         );
-        let after = groups.swap(&[change(b"after")], done, abandoned);
-        assert_eq!(after.unwrap(), Swap::Done);
+        for result in others {
+            assert_eq!(result.unwrap(), Swap::Done);
+        }
     }
 
     #[test]
-    fn followers_of_a_leader_without_a_result_get_an_error() {
-        let groups = Groups::new(1);
-        let results = queue_behind(&groups, 5, done, |group| {
+    fn whoever_is_left_without_a_result_gets_an_error() {
+        let (_, others) = queue_behind(5, done, |group| {
             let all = done(group);
             all.into_iter().take(2).collect()
         });
-        let failed = results.iter().filter(|result| result.is_err()).count();
+        let failed = others.iter().filter(|result| result.is_err()).count();
         assert_eq!(failed, 3);
     }
 
     #[test]
+    fn what_has_begun_is_done_though_nobody_waits_and_before_the_store_is_gone() {
+        let (commits, keys) = mpsc::channel();
+        let groups = groups(move |group| {
+            for swap in group {
+                commits.send(swap[0].key.to_vec()).unwrap();
+            }
+            done(group)
+        });
+        for key in [b"one", b"two"] {
+            drop(groups.begin(&[change(key)]));
+        }
+        drop(groups);
+        assert_eq!(keys.try_iter().collect::<Vec<_>>(), [b"one", b"two"]);
+    }
+
+    #[test]
     fn groups_have_bounds() {
-        let groups = Groups::new(1);
         let big = vec![0; GROUP_BYTES / 2];
-        let lane = Lane(&groups);
-        groups.state().leading = 1;
-        let big = Change {
-            new: Some(&big),
-            ..change(b"big")
+        let sizes = |sizes: &[usize]| {
+            let shared = Shared {
+                state: Mutex::default(),
+                more: Condvar::new(),
+                path: Path::new("store").into(),
+            };
+            for size in sizes {
+                let new = Some(&big[..*size]);
+                let _ = shared.queue(&[Change { new, ..change(b"") }]);
+            }
+            shared.take().len()
         };
-        let _turns: Vec<_> = (0..3).map(|_| groups.queue(&[big]).unwrap()).collect();
-        let small = groups.followers(&[change(b"own")]);
-        assert_eq!(small.len(), 1, "two would be more than the bound");
-        // However big, the leader's own changes go.
-        assert_eq!(groups.followers(&[big, big]).len(), 0);
-        drop(lane);
-        assert_eq!(groups.state().queue.len(), 1);
+        let half = big.len();
+        assert_eq!(sizes(&[1, half, half, half]), 2);
+        assert_eq!(sizes(&[half, half, 1]), 2);
+        assert_eq!(sizes(&[1; GROUP_SWAPS + 1]), GROUP_SWAPS);
+        // However big, the first one goes.
+        let huge = vec![0; 2 * GROUP_BYTES];
+        let shared = Shared {
+            state: Mutex::default(),
+            more: Condvar::new(),
+            path: Path::new("store").into(),
+        };
+        let new = Some(&huge[..]);
+        let _ = shared.queue(&[Change { new, ..change(b"") }]);
+        assert_eq!(shared.take().len(), 1);
     }
 }

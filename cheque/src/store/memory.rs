@@ -1,6 +1,6 @@
 //! A store that lasts as long as the process.
 
-use super::{Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_changes};
+use super::{Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_changes};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -59,6 +59,10 @@ impl Store for Memory {
             };
         }
         Ok(Swap::Done)
+    }
+
+    fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
+        Some(Pending::ready(self.swap(changes)))
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {

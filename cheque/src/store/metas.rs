@@ -82,6 +82,11 @@ impl Held {
         &self.meta
     }
 
+    fn of(meta: Meta) -> Self {
+        let bytes = meta.to_bytes().into();
+        Self { bytes, meta }
+    }
+
     fn new(bytes: Vec<u8>) -> Result<Self, MetaError> {
         let meta = Meta::from_bytes(&bytes)?;
         let bytes = bytes.into();
@@ -118,16 +123,33 @@ impl Metas {
         old: Option<&Held>,
         new: Meta,
     ) -> Result<Replaced, MetasError> {
-        let new = Held {
-            bytes: new.to_bytes().into(),
-            meta: new,
-        };
-        let swap = store.swap(&[Change {
-            table: Table::Received,
-            key: &store_key(key),
-            old: old.map(|old| &*old.bytes),
-            new: Some(&new.bytes),
-        }]);
+        let new = Held::of(new);
+        let swap = store.swap(&[change(&store_key(key), old, &new)]);
+        self.swapped(key, new, swap)
+    }
+
+    /// Begins what [`Metas::replace`] does, without blocking: for tasks. `None`, and nothing has begun: this store can
+    /// only block.
+    ///
+    /// What has begun goes on if the future is dropped, and what was remembered stays.
+    pub fn begin_replace(
+        &self,
+        store: &dyn Store,
+        key: MetaKey,
+        old: Option<&Held>,
+        new: Meta,
+    ) -> Option<impl Future<Output = Result<Replaced, MetasError>> + Send> {
+        let new = Held::of(new);
+        let swap = store.begin(&[change(&store_key(&key), old, &new)])?;
+        Some(async move { self.swapped(&key, new, swap.await) })
+    }
+
+    fn swapped(
+        &self,
+        key: &MetaKey,
+        new: Held,
+        swap: Result<Swap, StoreError>,
+    ) -> Result<Replaced, MetasError> {
         match swap {
             Ok(Swap::Done) => {
                 self.lock().put(*key, new);
@@ -158,6 +180,16 @@ impl Metas {
     /// Nothing panics under the lock.
     fn lock(&self) -> MutexGuard<'_, LruCache<MetaKey, Held>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The change that replaces a meta.
+fn change<'a>(key: &'a [u8], old: Option<&'a Held>, new: &'a Held) -> Change<'a> {
+    Change {
+        table: Table::Received,
+        key,
+        old: old.map(|old| &*old.bytes),
+        new: Some(&new.bytes),
     }
 }
 

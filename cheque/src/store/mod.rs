@@ -13,6 +13,7 @@ mod error;
 mod group;
 mod memory;
 mod metas;
+mod pending;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod records;
@@ -29,6 +30,7 @@ pub use self::{
     error::StoreError,
     memory::Memory,
     metas::{Held, Metas, MetasError, Replaced},
+    pending::Pending,
     seen::{SeenBlock, SeenRecord, seen_key},
 };
 pub use records::{
@@ -156,12 +158,13 @@ pub type VisitAll<'a> = dyn FnMut(Table, &[u8], &[u8]) -> ControlFlow<()> + 'a;
 /// The longest key in bytes, for every store.
 pub const MAX_KEY: usize = 1024;
 
-/// A durable key-value store. Blocking; every write is durable before it returns, and nobody reads what is not durable.
+/// A durable key-value store. Blocking, but for [`Store::begin`]; every write is durable before its result is there, and
+/// nobody reads what is not durable.
 ///
 /// Keys have up to [`MAX_KEY`] bytes. Values of 64 MiB work everywhere; what is above depends on the engine.
 ///
-/// Any number of threads may call at once: a store commits what has come together as one group, so that many share the
-/// price of one. One conformance suite is run against every implementation (`tests/store`).
+/// Any number of threads and tasks may call at once: a store commits what has come together as one group, so that many
+/// share the price of one. One conformance suite is run against every implementation (`tests/store`).
 pub trait Store: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
@@ -172,6 +175,15 @@ pub trait Store: Send + Sync + 'static {
     /// before trying again, and expect a conflict. After any other error nothing was written. A key that appears twice
     /// and one that is too long are such errors.
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError>;
+
+    /// Begins what [`Store::swap`] does, without blocking: for tasks. `None`, and nothing has begun: this store can only
+    /// block.
+    ///
+    /// What has begun goes on even if nobody waits for it.
+    fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
+        let _ = changes;
+        None
+    }
 
     /// Calls `each` with every key that starts with `prefix` and its value, in ascending order of keys, as of one
     /// moment, until it breaks. `each` may use the store.

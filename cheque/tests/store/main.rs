@@ -25,3 +25,4 @@ mod secrets;
 mod shared;
 #[cfg(feature = "postgres")]
 mod silence;
+mod tasks;

@@ -5,7 +5,7 @@ use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
     MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
     store::{
-        Change, Memory, Metas, MetasError, Replaced, Store, StoreError, Swap, Table, Visit,
+        Change, Held, Memory, Metas, MetasError, Replaced, Store, StoreError, Swap, Table, Visit,
         VisitAll, received_key,
     },
 };
@@ -149,6 +149,53 @@ fn an_outdated_meta_replaces_nothing_and_what_is_there_is_remembered() {
     assert_eq!(refused.unwrap(), Replaced::Conflict);
     assert_eq!(stored(&store, &key).as_ref(), Some(&payments[2]));
     assert_eq!(here.recent(&key).unwrap().meta(), &payments[2]);
+}
+
+#[test]
+fn a_replacement_that_has_begun_ends_like_one_that_blocks() {
+    let (store, metas) = (Memory::default(), Metas::default());
+    let payments = metas_of(1, 3);
+    let key = key_of(&payments[0]);
+    let replace = |old: Option<&Held>, new: &Meta| {
+        let begun = metas.begin_replace(&store, key, old, new.clone());
+        pollster::block_on(begun.unwrap()).unwrap()
+    };
+    assert_eq!(replace(None, &payments[0]), Replaced::Done);
+    let first = metas.recent(&key);
+    assert_eq!(replace(first.as_ref(), &payments[1]), Replaced::Done);
+    assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
+    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+
+    assert_eq!(replace(first.as_ref(), &payments[2]), Replaced::Conflict);
+    assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
+    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+}
+
+#[test]
+fn a_replacement_that_nobody_waits_for_is_made_and_not_remembered() {
+    let (store, metas) = (Memory::default(), Metas::default());
+    let payments = metas_of(1, 2);
+    let key = key_of(&payments[0]);
+    let done = metas.replace(&store, &key, None, payments[0].clone());
+    assert_eq!(done.unwrap(), Replaced::Done);
+    let held = metas.recent(&key);
+    drop(metas.begin_replace(&store, key, held.as_ref(), payments[1].clone()));
+    assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
+
+    // The next payment is judged by what is remembered, and again by what is there.
+    let held = metas.recent(&key);
+    let again = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    assert_eq!(again.unwrap(), Replaced::Conflict);
+    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+}
+
+#[test]
+fn nothing_begins_in_a_store_that_can_only_block() {
+    let (store, metas) = (Watched::default(), Metas::default());
+    let payment = metas_of(1, 1).remove(0);
+    let key = key_of(&payment);
+    assert!(metas.begin_replace(&store, key, None, payment).is_none());
+    assert_eq!(stored(&store.inner, &key), None);
 }
 
 #[test]

@@ -88,33 +88,50 @@ impl Load {
         Some(proofs)
     }
 
-    /// Shows a proof to the payee until it says what it holds of it.
+    /// Shows a proof to the payee until it says what it holds of it, or the end has come and it does not say.
     fn bring(&self, text: &str) {
         let (deposit, total) = promised(text);
         let body = json!({ "proof": text });
         self.books().of(&deposit).shown.insert(total);
-        // Also after the end: what is handed out is brought.
         loop {
+            // What is handed out is brought once after the end, too.
+            let is_last = self.is_stopped();
             let shown = request(&self.payee.get(), "POST", "/payments", Some(&body));
             match shown {
                 Ok((200, answer)) => return self.took(&deposit, total, &answer),
                 // Counted before, or a newer one was.
                 Ok((409, _)) => return,
-                Ok((503, _)) => {}
+                Ok((503, _)) if !is_last => {}
                 Ok((402, answer)) => match answer["code"].as_str() {
                     // The payee has not seen the newest block yet.
-                    Some("not_confirmed" | "unknown_deposit") => {}
+                    Some("not_confirmed") => {}
+                    // Another caller has the opening, or nobody got it, as the payer was killed.
+                    Some("unknown_deposit") => match self.opening(&deposit) {
+                        Some(opening) => self.bring(&opening),
+                        None => return,
+                    },
                     Some("past_cutoff") => return,
                     _ => panic!("{deposit}: {answer}"),
                 },
-                Ok((status, answer)) => panic!("{deposit}: {status}: {answer}"),
-                Err(_) if self.is_stopped() => return,
-                Err(_) => {
+                Ok((503, _)) | Err(_) => {
                     self.books().of(&deposit).unanswered.insert(total);
                 }
+                Ok((status, answer)) => panic!("{deposit}: {status}: {answer}"),
+            }
+            if is_last {
+                return;
             }
             pause(AGAIN);
         }
+    }
+
+    /// What the payer has for a payee that does not know a deposit. `None`: the deposit is over, or nobody knows.
+    fn opening(&self, deposit: &str) -> Option<String> {
+        let path = format!("/payees/{}", self.address);
+        let (_, found) = request(&self.payer.get(), "GET", &path, None).ok()?;
+        let open = found["deposits"].as_array()?.iter();
+        let mut of_it = open.filter(|open| open["deposit"] == *deposit);
+        Some(of_it.next()?["opening"].as_str()?.to_owned())
     }
 
     fn took(&self, deposit: &str, total: Units, answer: &Value) {

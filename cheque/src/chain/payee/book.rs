@@ -56,6 +56,11 @@ impl Book {
         }
     }
 
+    /// Whether a deposit is in it.
+    pub(super) fn contains(&self, id: DepositId, terms: &Deposit) -> bool {
+        self.deposits.contains_key(&(Group::of(terms), id))
+    }
+
     /// The sum of the amounts of all other deposits with the signer, token and draw block of this one. More than
     /// [`Amount::MAX`] becomes [`Amount::MAX`].
     pub(super) fn exposure_beside(&self, id: DepositId, terms: &Deposit) -> Amount {

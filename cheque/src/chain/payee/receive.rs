@@ -110,8 +110,18 @@ impl Payee {
         meta: Meta,
         turn: Option<OwnedMutexGuard<()>>,
     ) -> Result<Replaced, StoredError> {
-        // So that there is a book, with the deposits of before.
-        drop(self.book().await?);
+        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let is_counted = self.book().await?.contains(id, terms);
+        if is_counted && turn.is_none() {
+            let (store, old) = (self.stored.store(), old.as_ref());
+            let begun = self
+                .shared
+                .metas
+                .begin_replace(store, key, old, meta.clone());
+            if let Some(replaced) = begun {
+                return Ok(replaced.await?);
+            }
+        }
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
             let _until_it_is_counted = turn;

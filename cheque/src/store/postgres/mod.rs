@@ -1,14 +1,18 @@
 //! A store in a PostgreSQL database.
 
 mod connection;
+mod pool;
 mod scan;
 mod schema;
 mod write;
 
-use self::connection::{Connection, Lost, Server};
+use self::{
+    connection::{Connection, Lost, Server},
+    pool::Pool,
+};
 use super::{
-    Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
-    group::{Cause, Group, Groups},
+    Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
+    group::{Group, Groups},
 };
 use std::{
     cell::Cell,
@@ -21,11 +25,8 @@ use std::{
 /// work on the next.
 const LANES: usize = 2;
 
-/// How many connections without work are kept.
-const IDLE: usize = 4;
-
 /// A [`Store`] in a PostgreSQL database, for any number of processes at once. Each write is committed before it returns,
-/// with those of other threads that came at the same time.
+/// with those of other threads and tasks that came at the same time. Dropping it waits for what has begun.
 ///
 /// The rows are in the table `cheque_rows`, the format of the tables in `cheque_store`, both in the first schema of the
 /// search path that the role may use. They hold secrets.
@@ -41,10 +42,10 @@ const IDLE: usize = 4;
 /// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
 /// refused, `synchronous_commit = off` is overruled for these connections.
 pub struct Postgres {
-    reader: Mutex<Option<Arc<Connection>>>,
-    idle: Mutex<Vec<Connection>>,
+    /// Dropped first, so that what is under way is done before connections end.
     groups: Groups,
-    server: Server,
+    reader: Mutex<Option<Arc<Connection>>>,
+    pool: Arc<Pool>,
 }
 
 impl Postgres {
@@ -72,19 +73,25 @@ impl Postgres {
     }
 
     fn on(server: Server, first: Connection) -> Result<Self, StoreError> {
+        let pool = Arc::new(Pool::new(server));
+        let (writers, place) = (pool.clone(), pool.server.place());
+        let commit = move |group: &Group<'_>| writers.commit(group);
+        let groups = Groups::new(place, LANES, commit).map_err(|source| StoreError::Io {
+            path: place.to_path_buf(),
+            source,
+        })?;
         let store = Self {
+            groups,
             reader: Mutex::new(Some(Arc::new(first))),
-            idle: Mutex::new(Vec::new()),
-            groups: Groups::new(LANES),
-            server,
+            pool,
         };
-        check_whole(&store, store.server.place())?;
+        check_whole(&store, store.place())?;
         Ok(store)
     }
 
     /// Where the database is: host, port and name, without user and password.
     pub fn place(&self) -> &Path {
-        self.server.place()
+        self.pool.server.place()
     }
 
     /// The connection for single reads, which all of them share.
@@ -92,7 +99,7 @@ impl Postgres {
         let mut reader = lock(&self.reader);
         match &*reader {
             Some(open) if !open.client.is_closed() => Ok(open.clone()),
-            _ => Ok(reader.insert(Arc::new(self.server.connect()?)).clone()),
+            _ => Ok(reader.insert(Arc::new(self.pool.server.connect()?)).clone()),
         }
     }
 
@@ -104,63 +111,6 @@ impl Postgres {
         }
         drop(reader);
         self.reader()
-    }
-
-    /// A connection that nobody else uses.
-    fn take(&self) -> Result<Connection, StoreError> {
-        let mut idle = lock(&self.idle);
-        while let Some(connection) = idle.pop() {
-            if !connection.client.is_closed() {
-                return Ok(connection);
-            }
-        }
-        drop(idle);
-        self.server.connect()
-    }
-
-    /// Keeps a connection without a transaction for others.
-    fn give_back(&self, connection: Connection) {
-        let mut idle = lock(&self.idle);
-        if idle.len() < IDLE {
-            idle.push(connection);
-        }
-    }
-
-    fn commit(&self, group: &Group<'_>) -> Vec<Result<Swap, StoreError>> {
-        let connection = match self.take() {
-            Ok(connection) => connection,
-            Err(error) => {
-                let cause: Cause = match error {
-                    StoreError::Unreachable { cause, .. } => cause,
-                    other => Arc::new(other),
-                };
-                let unreachable = |_| {
-                    Err(StoreError::Unreachable {
-                        path: self.place().to_path_buf(),
-                        cause: cause.clone(),
-                    })
-                };
-                return group.iter().map(unreachable).collect();
-            }
-        };
-        let committed = write::commit(&connection, group);
-        let cause: Cause = match self.server.wait(&connection, committed) {
-            Ok(Ok(swaps)) => {
-                self.give_back(connection);
-                return swaps.into_iter().map(Ok).collect();
-            }
-            Ok(Err(error)) => Arc::new(error),
-            Err(silent) => Arc::new(silent),
-        };
-        let each = group.iter();
-        each.map(|_| Err(self.unknown(cause.clone()))).collect()
-    }
-
-    fn unknown(&self, cause: Cause) -> StoreError {
-        StoreError::Unknown {
-            path: self.place().to_path_buf(),
-            cause,
-        }
     }
 
     fn failed(&self, error: Lost) -> StoreError {
@@ -184,7 +134,7 @@ impl Postgres {
                 .await?;
             row.map(|row| row.try_get(0)).transpose()
         };
-        Ok(self.server.wait(reader, query)??)
+        Ok(self.pool.server.wait(reader, query)??)
     }
 
     fn try_scan(
@@ -193,25 +143,25 @@ impl Postgres {
         prefix: &[u8],
         each: &mut VisitAll<'_>,
     ) -> Result<(), StoreError> {
-        let mut connection = self.take()?;
+        let mut connection = self.pool.take()?;
         let begun = Cell::new(false);
         let mut each = |table: Table, key: &[u8], value: &[u8]| {
             begun.set(true);
             each(table, key, value)
         };
-        let silence = self.server.silence();
+        let silence = self.pool.server.silence();
         let first = scan::scan(&mut connection, tables, prefix, silence, &mut each);
-        match self.server.block_on(first) {
+        match self.pool.server.block_on(first) {
             // The connection had been lost before.
             Err(error) if error.is_loss() && !begun.get() => {
-                connection = self.server.connect()?;
+                connection = self.pool.server.connect()?;
                 let again = scan::scan(&mut connection, tables, prefix, silence, &mut each);
-                let again = self.server.block_on(again);
+                let again = self.pool.server.block_on(again);
                 again.map_err(|error| self.failed(error))?;
             }
             result => result.map_err(|error| self.failed(error))?,
         }
-        self.give_back(connection);
+        self.pool.give_back(connection);
         Ok(())
     }
 }
@@ -237,9 +187,11 @@ impl Store for Postgres {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
-        let commit = |group: &Group<'_>| self.commit(group);
-        self.groups
-            .swap(changes, commit, |cause| self.unknown(cause))
+        self.groups.swap(changes)
+    }
+
+    fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
+        Some(self.groups.begin(changes))
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {

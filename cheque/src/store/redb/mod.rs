@@ -10,8 +10,8 @@ use self::{
     storage::Storage,
 };
 use super::{
-    Change, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
-    group::{Cause, Group, Groups},
+    Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
+    group::{Cause, Group, Groups, Results},
 };
 use ::redb::{
     Database, DatabaseError, Durability, ReadTransaction, ReadableTable, StorageBackend,
@@ -38,16 +38,16 @@ const fn rows(table: Table) -> Rows {
 }
 
 /// A [`Store`] in one file, for one process at a time. Each write is on disk before it returns, in one transaction with
-/// those of other threads that came at the same time; a process killed at any moment leaves the file as of its last
-/// write.
+/// those of other threads and tasks that came at the same time; a process killed at any moment leaves the file as of its
+/// last write. Dropping it waits for what has begun.
 ///
 /// After an error of the disk, such as a full one, the next call opens the file again, and reads all of it to find out
 /// what is there. Until that succeeds, calls fail, and nobody else can open the file.
 pub struct Redb {
-    engine: Engine,
-    path: PathBuf,
-    /// The engine has one writer.
+    /// The engine has one writer. Dropped first, so that the file is closed at the end of the drop.
     groups: Groups,
+    engine: Arc<Engine>,
+    path: PathBuf,
 }
 
 impl Redb {
@@ -76,12 +76,17 @@ impl Redb {
         name: impl Into<PathBuf>,
     ) -> Result<Self, StoreError> {
         let path = name.into();
-        let engine = Engine::open(Storage::new(backend), path.clone())?;
-        let groups = Groups::new(1);
+        let engine = Arc::new(Engine::open(Storage::new(backend), path.clone())?);
+        let (writer, name) = (engine.clone(), path.clone());
+        let commit = move |group: &Group<'_>| commit(&writer, &name, group);
+        let groups = Groups::new(&path, 1, commit).map_err(|source| StoreError::Io {
+            path: path.clone(),
+            source,
+        })?;
         let store = Self {
+            groups,
             engine,
             path,
-            groups,
         };
         store.check_format()?;
         check_whole(&store, &store.path)?;
@@ -160,22 +165,6 @@ impl Redb {
         }
     }
 
-    /// Nothing tells which of the writes of a failed commit are there.
-    fn unknown(&self, cause: Cause) -> StoreError {
-        StoreError::Unknown {
-            path: self.path.clone(),
-            cause,
-        }
-    }
-
-    /// Nothing was tried.
-    fn unreachable(&self, cause: Cause) -> StoreError {
-        StoreError::Unreachable {
-            path: self.path.clone(),
-            cause,
-        }
-    }
-
     fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let read = self.engine.read()?;
         let rows = match read.open_table(rows(table)) {
@@ -218,22 +207,11 @@ impl Store for Redb {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
-        let commit = |group: &Group<'_>| {
-            let (was_tried, cause): (bool, Cause) =
-                match self.engine.write(|database| try_commit(database, group)) {
-                    Ok(swaps) => return swaps.into_iter().map(Ok).collect(),
-                    Err(Failure::Failed(error)) => (true, Arc::new(error)),
-                    Err(Failure::Closed(error)) => (false, Arc::new(error)),
-                };
-            let each = group.iter().map(|_| cause.clone());
-            if was_tried {
-                each.map(|cause| Err(self.unknown(cause))).collect()
-            } else {
-                each.map(|cause| Err(self.unreachable(cause))).collect()
-            }
-        };
-        self.groups
-            .swap(changes, commit, |cause| self.unknown(cause))
+        self.groups.swap(changes)
+    }
+
+    fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
+        Some(self.groups.begin(changes))
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -243,6 +221,32 @@ impl Store for Redb {
 
     fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
         self.try_scan_all(each).map_err(|error| self.failed(error))
+    }
+}
+
+fn commit(engine: &Engine, path: &Path, group: &Group<'_>) -> Results {
+    let each = |error: &dyn Fn(PathBuf) -> StoreError| {
+        let results = group.iter().map(|_| Err(error(path.to_path_buf())));
+        results.collect()
+    };
+    match engine.write(|database| try_commit(database, group)) {
+        Ok(swaps) => swaps.into_iter().map(Ok).collect(),
+        // Nothing tells which of the writes of a failed commit are there.
+        Err(Failure::Failed(error)) => {
+            let cause: Cause = Arc::new(error);
+            each(&|path| StoreError::Unknown {
+                path,
+                cause: cause.clone(),
+            })
+        }
+        // Nothing was tried.
+        Err(Failure::Closed(error)) => {
+            let cause: Cause = Arc::new(error);
+            each(&|path| StoreError::Unreachable {
+                path,
+                cause: cause.clone(),
+            })
+        }
     }
 }
 
