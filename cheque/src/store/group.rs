@@ -21,7 +21,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Bounds of one group beyond its first swap, so that no commit takes too long or too much memory.
+/// Bounds of one group, so that no commit takes too long or too much memory.
 const GROUP_SWAPS: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 
@@ -94,16 +94,11 @@ impl Groups {
         lanes: usize,
         commit: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            more: Condvar::new(),
-            path: path.into(),
-        });
-        let commit = Arc::new(commit);
         let mut groups = Self {
-            shared,
+            shared: Arc::new(Shared::new(path)),
             lanes: Vec::new(),
         };
+        let commit = Arc::new(commit);
         for _ in 0..lanes {
             let (shared, commit) = (groups.shared.clone(), commit.clone());
             let lane = thread::Builder::new().name("cheque-store".into());
@@ -150,7 +145,7 @@ impl Drop for Groups {
         for lane in self.lanes.drain(..) {
             // A lane that wakes a task may find itself dropping the store.
             if lane.thread().id() != thread::current().id() {
-                // Lanes catch panics.
+                // It cannot panic: it catches.
                 let _ = lane.join();
             }
         }
@@ -160,6 +155,14 @@ impl Drop for Groups {
 type Queueing = (Receiver<Result<Swap, StoreError>>, Arc<[OwnedChange]>);
 
 impl Shared {
+    fn new(path: &Path) -> Self {
+        Self {
+            state: Mutex::default(),
+            more: Condvar::new(),
+            path: path.into(),
+        }
+    }
+
     /// Queues a copy of these changes. It is dropped best where it is returned, when there is a result: memory is
     /// cheapest to free where it was taken.
     fn queue(&self, changes: &[Change<'_>]) -> Queueing {
@@ -183,15 +186,18 @@ impl Shared {
     fn work(&self, commit: &impl Fn(&Group<'_>) -> Results) {
         while self.wait() {
             self.gather();
-            let group = self.take();
-            let results = catch_unwind(AssertUnwindSafe(|| commit_all(&group, commit)));
-            // A caller without a result finds its sender dropped.
-            let results = results.unwrap_or_default();
-            for (Queued { changes, caller }, result) in group.into_iter().zip(results) {
-                drop(changes);
-                // Nobody may be waiting any more.
-                let _ = caller.send(result);
-            }
+            // Whatever panics, the commit or a task's way to be woken: who has no result then finds its sender dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.serve(commit)));
+        }
+    }
+
+    fn serve(&self, commit: &impl Fn(&Group<'_>) -> Results) {
+        let group = self.take();
+        let results = commit_all(&group, commit);
+        for (Queued { changes, caller }, result) in group.into_iter().zip(results) {
+            drop(changes);
+            // Nobody may be waiting any more.
+            let _ = caller.send(result);
         }
     }
 
@@ -311,7 +317,10 @@ impl OwnedChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Barrier, mpsc};
+    use std::{
+        sync::{Barrier, mpsc},
+        task::{Wake, Waker},
+    };
 
     fn change(key: &[u8]) -> Change<'_> {
         Change {
@@ -425,33 +434,48 @@ mod tests {
     }
 
     #[test]
+    fn a_task_whose_wake_panics_does_not_stop_those_after_it() {
+        struct Panics;
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("on purpose");
+            }
+        }
+        let (begun, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let (begins, goes_on) = (begun.clone(), go_on.clone());
+        let groups = groups(move |group| {
+            if group[0][0].key == b"panics" {
+                begins.wait();
+                goes_on.wait();
+            }
+            done(group)
+        });
+        let mut one = groups.begin(&[change(b"panics")]);
+        begun.wait();
+        let waker = Waker::from(Arc::new(Panics));
+        let poll = Pin::new(&mut one).poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        go_on.wait();
+        let next = groups.begin(&[change(b"next")]);
+        assert_eq!(pollster::block_on(next).unwrap(), Swap::Done);
+    }
+
+    #[test]
     fn groups_have_bounds() {
-        let big = vec![0; GROUP_BYTES / 2];
-        let sizes = |sizes: &[usize]| {
-            let shared = Shared {
-                state: Mutex::default(),
-                more: Condvar::new(),
-                path: Path::new("store").into(),
-            };
+        let zeros = vec![0; 2 * GROUP_BYTES];
+        let first_of = |sizes: &[usize]| {
+            let shared = Shared::new(Path::new("store"));
             for size in sizes {
-                let new = Some(&big[..*size]);
+                let new = Some(&zeros[..*size]);
                 let _ = shared.queue(&[Change { new, ..change(b"") }]);
             }
             shared.take().len()
         };
-        let half = big.len();
-        assert_eq!(sizes(&[1, half, half, half]), 2);
-        assert_eq!(sizes(&[half, half, 1]), 2);
-        assert_eq!(sizes(&[1; GROUP_SWAPS + 1]), GROUP_SWAPS);
+        let half = GROUP_BYTES / 2;
+        assert_eq!(first_of(&[1, half, half, half]), 2);
+        assert_eq!(first_of(&[half, half, 1]), 2);
+        assert_eq!(first_of(&[1; GROUP_SWAPS + 1]), GROUP_SWAPS);
         // However big, the first one goes.
-        let huge = vec![0; 2 * GROUP_BYTES];
-        let shared = Shared {
-            state: Mutex::default(),
-            more: Condvar::new(),
-            path: Path::new("store").into(),
-        };
-        let new = Some(&huge[..]);
-        let _ = shared.queue(&[Change { new, ..change(b"") }]);
-        assert_eq!(shared.take().len(), 1);
+        assert_eq!(first_of(&[2 * GROUP_BYTES, 1]), 1);
     }
 }
