@@ -3,6 +3,8 @@
 use crate::cast::{Cast, memory, opened, pay, play, poll};
 use crate::node::coins;
 #[cfg(feature = "service")]
+use crate::payee_service::{sends, service, wins};
+#[cfg(feature = "service")]
 use alloy_primitives::Address;
 use cheque::DepositId;
 use cheque::chain::{RedeemError, RedeemOptions};
@@ -33,7 +35,7 @@ async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
 }
 
 #[tokio::test]
-async fn what_was_sent_to_redeem_is_forgotten_with_what_it_was_to_redeem() {
+async fn a_payee_keeps_a_deposit_until_what_was_sent_to_redeem_it_is_done() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let payer = world.payer(&cast.payer, memory());
@@ -58,11 +60,44 @@ async fn what_was_sent_to_redeem_is_forgotten_with_what_it_was_to_redeem() {
     world.node.anvil("anvil_dropAllTransactions", ()).await;
     let last = opened.deposit.lastRedeemBlock;
     world.node.mine_to(last).await;
-    payee.prune().await.unwrap();
-    assert_eq!(rows(&**store), 2, "the last block may be replaced");
     world.node.mine(1).await;
+    assert_eq!(payee.prune().await.unwrap(), 0, "it may still be mined");
+    assert_eq!(rows(&**store), 2);
+    let sent = payee.under_way().await.unwrap().remove(0);
+    payee.done(&sent).await.unwrap();
     assert_eq!(payee.prune().await.unwrap(), 1);
     assert_eq!(rows(&**store), 0);
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn what_redeems_a_batch_is_kept_while_a_deposit_of_it_is_open() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let store = memory();
+    let service = service(world, &cast.payees[0], store.clone());
+    let payee = service.payee();
+    let draw = world.head().await + 80;
+    // The first one, whose name the record has, is over before the second one is.
+    let all = wins(&cast, &service, &[draw, draw + 10], 60).await;
+    world.node.mine_to(draw + 11).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let batch = sends(&service, all[0].id).await;
+    world.node.anvil("anvil_dropTransaction", [batch]).await;
+    world.node.mine_to(all[0].deposit.lastRedeemBlock + 3).await;
+    assert!(world.head().await < all[1].deposit.lastRedeemBlock);
+
+    assert_eq!(payee.prune().await.unwrap(), 0);
+    let under_way = payee.under_way().await.unwrap();
+    let [kept] = &under_way[..] else {
+        panic!("one transaction for both: {under_way:?}");
+    };
+    assert_eq!((kept.hash, kept.deposits().len()), (batch, 2));
+    payee.done(kept).await.unwrap();
+    assert_eq!(payee.prune().await.unwrap(), 1);
+    let left = payee.ledger().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].deposit_id(), all[1].id);
 }
 
 #[tokio::test]
