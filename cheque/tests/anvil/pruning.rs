@@ -3,14 +3,18 @@
 use crate::cast::{Cast, memory, opened, pay, play, poll};
 use crate::node::coins;
 #[cfg(feature = "service")]
-use crate::payee_service::{sends, service, wins};
+use crate::payee_service::{redeemed, sends, service, status, wins, with_settings};
 #[cfg(feature = "service")]
 use alloy_primitives::Address;
 use cheque::DepositId;
 use cheque::chain::{RedeemError, RedeemOptions};
 use cheque::store::{Change, Store, Swap, Table};
 #[cfg(feature = "service")]
-use cheque::{ChainProfile, chain::Payer, service::PayerService};
+use cheque::{
+    ChainProfile, Meta,
+    chain::Payer,
+    service::{PayeeSettings, PayerService},
+};
 use std::{ops::ControlFlow, time::Duration};
 
 #[tokio::test]
@@ -98,6 +102,53 @@ async fn what_redeems_a_batch_is_kept_while_a_deposit_of_it_is_open() {
     let left = payee.ledger().await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].deposit_id(), all[1].id);
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let keep = |settings: &mut PayeeSettings| settings.keep = 1;
+    let service = with_settings(world, &cast.payees[0], memory(), keep);
+    let draw = world.head().await + 60;
+    let first = wins(&cast, &service, &[draw], 130).await.remove(0).id;
+    world.node.mine_to(draw + 1).await;
+    sends(&service, first).await;
+    redeemed(&service, first).await;
+
+    let draw = world.head().await + 80;
+    let old = wins(&cast, &service, &[draw], 60).await.remove(0);
+    let lasting = wins(&cast, &service, &[draw], 2_000).await.remove(0).id;
+    world.node.mine_to(draw + 1).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let batch = sends(&service, old.id).await;
+    world.node.anvil("anvil_dropTransaction", [batch]).await;
+    // Meanwhile the first one's window is over.
+    assert_eq!(service.payee().ledger().await.unwrap().len(), 3);
+    world.node.mine_to(old.deposit.lastRedeemBlock + 3).await;
+    let stepped = service.step().await.unwrap();
+    let changed: Vec<_> = stepped.changes.iter().map(|one| one.deposit).collect();
+    assert_eq!(changed, [old.id]);
+    let held = service.payee().ledger().await.unwrap();
+    let mut held: Vec<_> = held.iter().map(Meta::deposit_id).collect();
+    held.sort();
+    let mut kept = [old.id, lasting];
+    kept.sort();
+    assert_eq!(held, kept, "one transaction redeems both");
+
+    let again = service.step().await.unwrap();
+    assert_eq!(again.changes, [], "nothing is new");
+    assert_eq!(status(&service, old.id).await.state.name(), "missed");
+    world.node.mine(1).await;
+    redeemed(&service, lasting).await;
+    for _ in 0..2 {
+        world.node.mine(world.reader.profile().final_depth).await;
+        service.step().await.unwrap();
+    }
+    let left = service.payee().ledger().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].deposit_id(), lasting, "its window is not over");
 }
 
 #[tokio::test]

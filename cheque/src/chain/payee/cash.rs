@@ -243,27 +243,35 @@ impl Payee {
     }
 
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
-    /// be to count. What [under way](Payee::under_way) is to redeem stays until that is done: the record of a batch is
-    /// one for all of its deposits, and others of them may be open still. Returns how many.
+    /// be to count. What is [under way](Payee::under_way) keeps its deposits: it may wait at the node still, and what redeems
+    /// several of them is one transaction, of which others may be open. [`Payee::done`] and [`Payee::give_up`] end it.
+    /// Returns how many were forgotten.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
         self.prune_before(u64::MAX).await
     }
 
     /// The same, but only deposits whose last block to redeem is before `block`.
     pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
+        Ok(self.forget_before(block).await?.len())
+    }
+
+    /// The same, and returns which.
+    pub(crate) async fn forget_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
         let before = self.reader.confirmed(self.certain_head().await?).min(block);
         let under_way = self.under_way().await?;
         let under_way: HashSet<_> = under_way.iter().flat_map(UnderWay::deposits).collect();
-        let mut pruned = 0;
+        let mut forgotten = Vec::new();
         for meta in self.ledger().await? {
             let id = meta.deposit_id();
             if meta.deposit().lastRedeemBlock < before && !under_way.contains(&id) {
-                pruned += usize::from(forget(&self.stored, &meta).await?);
+                if forget(&self.stored, &meta).await? {
+                    forgotten.push(id);
+                }
                 self.book().await?.remove(id, meta.deposit());
                 self.lost().remove(&id);
             }
         }
-        Ok(pruned)
+        Ok(forgotten)
     }
 
     /// The newest block, to do by it what cannot be undone: one that can be true, and that is a block of the node's chain.

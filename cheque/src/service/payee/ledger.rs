@@ -193,17 +193,21 @@ impl PayeeService {
         stepped
     }
 
-    /// Forgets deposits whose window has been over for as long as the settings say, here and in the store.
+    /// Forgets deposits whose window has been over for as long as the settings say, in the store and here. What the store
+    /// keeps, for a transaction is under way that redeems it, stays here, too: else every step would find it as new.
     pub(super) async fn forget_old(&self, head: u64) -> Result<(), PayeeServiceError> {
-        let before = head.saturating_sub(self.settings.keep);
+        let confirmed = self.payee.reader().confirmed(head);
+        let before = head.saturating_sub(self.settings.keep).min(confirmed);
         let old = |known: &Known| known.settled && known.last_block < before;
         if !self.ledger().deposits.values().any(old) {
             return Ok(());
         }
-        self.payee.prune_before(before).await?;
-        self.ledger()
-            .deposits
-            .retain(|_, known| known.last_block >= before);
+        let forgotten = self.payee.forget_before(before).await?;
+        let forgotten: BTreeSet<_> = forgotten.into_iter().collect();
+        let mut ledger = self.ledger();
+        // What is old and not among them, somebody else has forgotten.
+        let known = &mut ledger.deposits;
+        known.retain(|id, known| !old(known) && !forgotten.contains(id));
         Ok(())
     }
 
