@@ -30,6 +30,8 @@ mod payee_service;
 #[cfg(feature = "service")]
 mod payee_wallet;
 #[cfg(feature = "service")]
+mod payer_health;
+#[cfg(feature = "service")]
 mod payer_kills;
 mod payer_node;
 #[cfg(feature = "service")]
