@@ -28,6 +28,8 @@ mod payee_recovery;
 #[cfg(feature = "service")]
 mod payee_service;
 #[cfg(feature = "service")]
+mod payee_stuck;
+#[cfg(feature = "service")]
 mod payee_wallet;
 #[cfg(feature = "service")]
 mod payer_health;

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 /// From this head on no cheque is written from a deposit that is drawn then.
 const CUTOFF: u64 = 16;
 
-async fn automine(world: &World, on: bool) {
+pub(crate) async fn automine(world: &World, on: bool) {
     world.node.anvil("evm_setAutomine", [on]).await;
 }
 

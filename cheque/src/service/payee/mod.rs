@@ -241,6 +241,10 @@ impl PayeeService {
         let (mut look, plan) = self.observe(head, prices).await?;
         self.act(&mut look, plan, prices).await;
         let stepped = self.keep(look);
+        if let Err(error) = self.count_stuck(head.number).await {
+            tell("count", &error);
+            self.vitals().failed(error.to_string());
+        }
         self.forget_old(head.number).await?;
         self.vitals().stepped(head.hash, Instant::now());
         Ok(stepped)
