@@ -156,8 +156,12 @@ fn a_payee_takes_payments_over_http_survives_a_kill_and_redeems_what_it_wins() {
     let (status, health) = service.request("GET", "/health", "");
     assert_eq!(status, 200, "{health}");
     let (_, metrics) = service.request("GET", "/metrics", "");
-    let counted = "cheque_payee_deposits{state=\"redeemed\"} 1\n";
-    assert!(metrics.contains(counted), "{metrics}");
+    for line in [
+        "cheque_payee_deposits{state=\"redeemed\"} 1\n",
+        "cheque_payee_transactions_stuck 0\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
 
     // An end in order.
     let id = service.child.id().to_string();

@@ -29,6 +29,8 @@ pub const PAYEE_HEAD: &str = "cheque_payee_head_block";
 pub const PAYEE_DEPOSITS: &str = "cheque_payee_deposits";
 /// Gauge: wins that are not redeemed and whose window is about to close.
 pub const PAYEE_CLOSING: &str = "cheque_payee_wins_closing";
+/// Gauge: transactions of the payee that wait to be mined for more than 30 blocks.
+pub const PAYEE_STUCK: &str = "cheque_payee_transactions_stuck";
 /// Counter: payments taken.
 pub const PAYEE_PAYMENTS: &str = "cheque_payee_payments_total";
 /// Counter: payments refused, with label `reason`: the rejection's code, or `chain` or `store`.
@@ -88,6 +90,11 @@ pub fn describe() {
         PAYEE_CLOSING,
         Unit::Count,
         "wins of the payee that are not redeemed and whose window is about to close"
+    );
+    describe_gauge!(
+        PAYEE_STUCK,
+        Unit::Count,
+        "transactions of the payee that wait to be mined for more than 30 blocks"
     );
     describe_counter!(PAYEE_PAYMENTS, Unit::Count, "payments taken by the payee");
     describe_counter!(

@@ -9,6 +9,7 @@ mod health;
 pub mod metrics;
 mod payee;
 mod payer;
+mod vitals;
 
 pub use health::Health;
 pub use payee::{

@@ -28,7 +28,11 @@ mod payee_recovery;
 #[cfg(feature = "service")]
 mod payee_service;
 #[cfg(feature = "service")]
+mod payee_stuck;
+#[cfg(feature = "service")]
 mod payee_wallet;
+#[cfg(feature = "service")]
+mod payer_health;
 #[cfg(feature = "service")]
 mod payer_kills;
 mod payer_node;

@@ -237,7 +237,7 @@ async fn a_batch_that_was_sent_by_a_draw_that_is_replaced_is_given_up_and_made_a
 }
 
 /// A win, and a redemption of it that waits and has become worthless by another draw.
-async fn worthless(cast: &Cast, service: &PayeeService) -> (cheque::DepositId, TxHash) {
+pub(crate) async fn worthless(cast: &Cast, service: &PayeeService) -> (cheque::DepositId, TxHash) {
     let node = &cast.world.node;
     let draw = cast.world.head().await + 80;
     let id = wins(cast, service, &[draw], HISTORY_WINDOW).await[0].id;

@@ -20,21 +20,22 @@ use std::task::Poll;
 /// The payer's number.
 const PAYER: u8 = 1;
 
-/// Runs `work` until it is done, or has gone on `steps` times: it is dropped where it waits then.
-async fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+/// Runs `work` until it is done, or is to die when it would go on: it is dropped where it waits then.
+pub(crate) async fn killed_when<T>(
+    mut dies: impl FnMut() -> bool,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
-    let mut left = steps;
     std::future::poll_fn(|context| {
-        if left == 0 {
+        if dies() {
             return Poll::Ready(None);
         }
-        left -= 1;
         work.as_mut().poll(context).map(Some)
     })
     .await
 }
 
-/// A process of its own: its own connection, its own view of the store, and gone with all its tasks when it returns.
+/// A process of the payer's own that is killed after so many steps.
 pub(crate) fn process<T>(
     url: &str,
     bank: Address,
@@ -42,6 +43,29 @@ pub(crate) fn process<T>(
     steps: usize,
     work: impl AsyncFnOnce(Payer) -> T,
 ) -> Option<T> {
+    let mut left = steps;
+    let dies = move || match left.checked_sub(1) {
+        Some(less) => {
+            left = less;
+            false
+        }
+        None => true,
+    };
+    apart(url, bank, PAYER, async |reader, sender| {
+        let payer = Payer::new(reader, Arc::new(Redb::open(store).unwrap()))
+            .with_sender(sender)
+            .with_key(SigningKey::from_bytes(&[PAYER; 32]).unwrap());
+        killed_when(dies, work(payer)).await
+    })
+}
+
+/// A process of its own of the party with this number: its own connection, and gone with all its tasks when it returns.
+pub(crate) fn apart<T>(
+    url: &str,
+    bank: Address,
+    number: u8,
+    work: impl AsyncFnOnce(Reader, Sender) -> T,
+) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -49,13 +73,10 @@ pub(crate) fn process<T>(
         let reader = Reader::open(connect(url).await.unwrap(), bank)
             .await
             .unwrap();
-        let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(PAYER)).unwrap();
+        let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
         let provider = reader.provider().clone();
         let sender = Sender::new(provider, EthereumWallet::from(wallet), 31_337);
-        let payer = Payer::new(reader, Arc::new(Redb::open(store).unwrap()))
-            .with_sender(sender)
-            .with_key(SigningKey::from_bytes(&[PAYER; 32]).unwrap());
-        killed_after(steps, work(payer)).await
+        work(reader, sender).await
     })
 }
 

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 /// From this head on no cheque is written from a deposit that is drawn then.
 const CUTOFF: u64 = 16;
 
-async fn automine(world: &World, on: bool) {
+pub(crate) async fn automine(world: &World, on: bool) {
     world.node.anvil("evm_setAutomine", [on]).await;
 }
 
@@ -26,7 +26,7 @@ async fn crowded(world: &World, yes: bool) {
 }
 
 /// Nonce, hash and receiver of what an account has waiting at the node.
-async fn waiting(world: &World, account: Address) -> Vec<(u64, TxHash, Address)> {
+pub(crate) async fn waiting(world: &World, account: Address) -> Vec<(u64, TxHash, Address)> {
     let content = world
         .node
         .provider
@@ -59,7 +59,7 @@ async fn used(world: &World, account: Address) -> u64 {
 }
 
 /// What the store knows as sent.
-fn outbox(store: &impl Store) -> Vec<SentRecord> {
+pub(crate) fn outbox(store: &impl Store) -> Vec<SentRecord> {
     let mut sent = Vec::new();
     let each = &mut |_: &[u8], value: &[u8]| {
         sent.push(SentRecord::from_bytes(value).unwrap());
@@ -252,7 +252,7 @@ async fn an_opening_that_is_mined_before_its_cancellation_is_followed_and_taken_
 }
 
 /// Hands a transaction to the node that it does not have any more.
-async fn resend(world: &World, raw: &[u8]) {
+pub(crate) async fn resend(world: &World, raw: &[u8]) {
     let resent = world.node.provider.send_raw_transaction(raw);
     let _pending = resent.await.unwrap();
 }

@@ -3,12 +3,18 @@
 use crate::cast::{Cast, memory, opened, pay, play, poll};
 use crate::node::coins;
 #[cfg(feature = "service")]
+use crate::payee_service::{redeemed, sends, service, status, wins, with_settings};
+#[cfg(feature = "service")]
 use alloy_primitives::Address;
 use cheque::DepositId;
 use cheque::chain::{RedeemError, RedeemOptions};
 use cheque::store::{Change, Store, Swap, Table};
 #[cfg(feature = "service")]
-use cheque::{ChainProfile, chain::Payer, service::PayerService};
+use cheque::{
+    ChainProfile, Meta,
+    chain::Payer,
+    service::{PayeeSettings, PayerService},
+};
 use std::{ops::ControlFlow, time::Duration};
 
 #[tokio::test]
@@ -33,7 +39,7 @@ async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
 }
 
 #[tokio::test]
-async fn what_was_sent_to_redeem_is_forgotten_with_what_it_was_to_redeem() {
+async fn a_payee_keeps_a_deposit_until_what_was_sent_to_redeem_it_is_done() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let payer = world.payer(&cast.payer, memory());
@@ -58,11 +64,91 @@ async fn what_was_sent_to_redeem_is_forgotten_with_what_it_was_to_redeem() {
     world.node.anvil("anvil_dropAllTransactions", ()).await;
     let last = opened.deposit.lastRedeemBlock;
     world.node.mine_to(last).await;
-    payee.prune().await.unwrap();
-    assert_eq!(rows(&**store), 2, "the last block may be replaced");
     world.node.mine(1).await;
+    assert_eq!(payee.prune().await.unwrap(), 0, "it may still be mined");
+    assert_eq!(rows(&**store), 2);
+    let sent = payee.under_way().await.unwrap().remove(0);
+    payee.done(&sent).await.unwrap();
     assert_eq!(payee.prune().await.unwrap(), 1);
     assert_eq!(rows(&**store), 0);
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn what_redeems_a_batch_is_kept_while_a_deposit_of_it_is_open() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let store = memory();
+    let service = service(world, &cast.payees[0], store.clone());
+    let payee = service.payee();
+    let draw = world.head().await + 80;
+    // The first one, whose name the record has, is over before the second one is.
+    let all = wins(&cast, &service, &[draw, draw + 10], 60).await;
+    world.node.mine_to(draw + 11).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let batch = sends(&service, all[0].id).await;
+    world.node.anvil("anvil_dropTransaction", [batch]).await;
+    world.node.mine_to(all[0].deposit.lastRedeemBlock + 3).await;
+    assert!(world.head().await < all[1].deposit.lastRedeemBlock);
+
+    assert_eq!(payee.prune().await.unwrap(), 0);
+    let under_way = payee.under_way().await.unwrap();
+    let [kept] = &under_way[..] else {
+        panic!("one transaction for both: {under_way:?}");
+    };
+    assert_eq!((kept.hash, kept.deposits().len()), (batch, 2));
+    payee.done(kept).await.unwrap();
+    assert_eq!(payee.prune().await.unwrap(), 1);
+    let left = payee.ledger().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].deposit_id(), all[1].id);
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let keep = |settings: &mut PayeeSettings| settings.keep = 1;
+    let service = with_settings(world, &cast.payees[0], memory(), keep);
+    let draw = world.head().await + 60;
+    let first = wins(&cast, &service, &[draw], 130).await.remove(0).id;
+    world.node.mine_to(draw + 1).await;
+    sends(&service, first).await;
+    redeemed(&service, first).await;
+
+    let draw = world.head().await + 80;
+    let old = wins(&cast, &service, &[draw], 60).await.remove(0);
+    let lasting = wins(&cast, &service, &[draw], 2_000).await.remove(0).id;
+    world.node.mine_to(draw + 1).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let batch = sends(&service, old.id).await;
+    world.node.anvil("anvil_dropTransaction", [batch]).await;
+    // Meanwhile the first one's window is over.
+    assert_eq!(service.payee().ledger().await.unwrap().len(), 3);
+    world.node.mine_to(old.deposit.lastRedeemBlock + 3).await;
+    let stepped = service.step().await.unwrap();
+    let changed: Vec<_> = stepped.changes.iter().map(|one| one.deposit).collect();
+    assert_eq!(changed, [old.id]);
+    let held = service.payee().ledger().await.unwrap();
+    let mut held: Vec<_> = held.iter().map(Meta::deposit_id).collect();
+    held.sort();
+    let mut kept = [old.id, lasting];
+    kept.sort();
+    assert_eq!(held, kept, "one transaction redeems both");
+
+    let again = service.step().await.unwrap();
+    assert_eq!(again.changes, [], "nothing is new");
+    assert_eq!(status(&service, old.id).await.state.name(), "missed");
+    world.node.mine(1).await;
+    redeemed(&service, lasting).await;
+    for _ in 0..2 {
+        world.node.mine(world.reader.profile().final_depth).await;
+        service.step().await.unwrap();
+    }
+    let left = service.payee().ledger().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].deposit_id(), lasting, "its window is not over");
 }
 
 #[tokio::test]

@@ -1,16 +1,15 @@
 //! Cashing what was won.
 
-use super::Payee;
+use super::{Payee, UnderWay};
 use crate::{
     Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
     chain::{
         ChainError, RedeemError, Redeemed, Sender,
         nodes::on_one_node,
         outbox,
-        payer::purpose,
         redeem::redeemed,
         sender::{Call, Sent},
-        stored::{OwnedChange, Stored},
+        stored::Stored,
     },
     roll,
     store::{Swap, Table, received_key},
@@ -244,24 +243,35 @@ impl Payee {
     }
 
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
-    /// be to count, and what was sent to redeem them. Returns how many.
+    /// be to count. What is [under way](Payee::under_way) keeps its deposits: it may wait at the node still, and what redeems
+    /// several of them is one transaction, of which others may be open. [`Payee::done`] and [`Payee::give_up`] end it.
+    /// Returns how many were forgotten.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
         self.prune_before(u64::MAX).await
     }
 
     /// The same, but only deposits whose last block to redeem is before `block`.
     pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
+        Ok(self.forget_before(block).await?.len())
+    }
+
+    /// The same, and returns which.
+    pub(crate) async fn forget_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
         let before = self.reader.confirmed(self.certain_head().await?).min(block);
-        let mut pruned = 0;
+        let under_way = self.under_way().await?;
+        let under_way: HashSet<_> = under_way.iter().flat_map(UnderWay::deposits).collect();
+        let mut forgotten = Vec::new();
         for meta in self.ledger().await? {
-            if meta.deposit().lastRedeemBlock < before {
-                let id = meta.deposit_id();
-                pruned += usize::from(forget(&self.stored, &meta).await?);
+            let id = meta.deposit_id();
+            if meta.deposit().lastRedeemBlock < before && !under_way.contains(&id) {
+                if forget(&self.stored, &meta).await? {
+                    forgotten.push(id);
+                }
                 self.book().await?.remove(id, meta.deposit());
                 self.lost().remove(&id);
             }
         }
-        Ok(pruned)
+        Ok(forgotten)
     }
 
     /// The newest block, to do by it what cannot be undone: one that can be true, and that is a block of the node's chain.
@@ -289,23 +299,11 @@ impl Payee {
     }
 }
 
-/// Removes a meta and what was sent to redeem it, both or none. `false`: somebody else has just changed one of them.
+/// Removes a meta. `false`: somebody else has just changed it.
 async fn forget(stored: &Stored, meta: &Meta) -> Result<bool, RedeemError> {
     let id = meta.deposit_id();
-    let mut changes = vec![OwnedChange {
-        table: Table::Received,
-        key: received_key(meta.bank().address(), id, meta.payee()).to_vec(),
-        old: Some(meta.to_bytes()),
-        new: None,
-    }];
-    let key = purpose(b"redeem", id);
-    if let Some(sent) = stored.sent(&key).await? {
-        changes.push(OwnedChange {
-            table: Table::Outbox,
-            key,
-            old: Some(sent.to_bytes()),
-            new: None,
-        });
-    }
-    Ok(stored.swap(changes).await? == Swap::Done)
+    let key = received_key(meta.bank().address(), id, meta.payee()).to_vec();
+    let old = Some(meta.to_bytes());
+    let swap = stored.set(Table::Received, key, old, None).await?;
+    Ok(swap == Swap::Done)
 }

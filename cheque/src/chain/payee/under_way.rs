@@ -29,6 +29,7 @@ pub struct UnderWay {
     pub hash: TxHash,
     /// The head when that was made.
     pub at: u64,
+    since: u64,
     from: Address,
     nonce: u64,
     key: Vec<u8>,
@@ -41,6 +42,18 @@ impl UnderWay {
             Purpose::Redeem(deposits) => deposits,
             Purpose::RecordSeed(_) | Purpose::Cancel => &[],
         }
+    }
+
+    /// The head when the first of its replacements was made.
+    #[cfg(feature = "service")]
+    pub(crate) const fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Its nonce. What was given up, and dropped by the node, may share it with what was sent later.
+    #[cfg(feature = "service")]
+    pub(crate) const fn nonce(&self) -> u64 {
+        self.nonce
     }
 
     /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce.
@@ -98,6 +111,24 @@ impl Payee {
             all.extend(unwanted.into_iter().map(cancelled));
         }
         Ok(all)
+    }
+
+    /// What of this wallet is under way and waits for very long as of the block `head`, and everything that it sends later
+    /// behind it.
+    #[cfg(feature = "service")]
+    pub(crate) async fn stuck(&self, head: u64) -> Result<Vec<UnderWay>, RedeemError> {
+        let Some(sender) = &self.sender else {
+            return Ok(Vec::new());
+        };
+        let mut late = self.under_way().await?;
+        late.retain(|one| {
+            one.from == sender.address() && head >= one.since.saturating_add(outbox::STUCK_AFTER)
+        });
+        if !late.is_empty() {
+            let mined = sender.mined_nonce().await?;
+            late.retain(|one| one.nonce >= mined);
+        }
+        Ok(late)
     }
 
     /// Redeems wins to the payee's balance in one transaction, and does not wait for it. The bank is asked about each as of
@@ -289,6 +320,7 @@ fn under_way(purpose: Purpose, key: Vec<u8>, sent: &SentRecord) -> UnderWay {
         purpose,
         hash: outbox::newest(sent),
         at: sent.at,
+        since: sent.since,
         from: sent.from,
         nonce: sent.nonce,
         key,

@@ -31,6 +31,8 @@ pub struct HoldingStatus {
     pub trouble: Option<Trouble>,
     /// The last block to redeem it, where it is won and that block is near.
     pub closing: Option<u64>,
+    /// The block since which what redeems it waits to be mined, where that is more than 30 blocks ago.
+    pub waits_since: Option<u64>,
 }
 
 impl HoldingStatus {
@@ -39,6 +41,9 @@ impl HoldingStatus {
         let mut reason = self.state.to_string();
         if let Some(Trouble { error, retry_at }) = &self.trouble {
             reason = format!("{error}; tried again at block {retry_at} ({reason})");
+        }
+        if let Some(since) = self.waits_since {
+            reason += &format!("; it has waited since block {since}");
         }
         if let Some(last) = self.closing {
             reason += &format!("; its window closes at block {last}");
@@ -51,6 +56,8 @@ impl HoldingStatus {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     deposits: BTreeMap<DepositId, Known>,
+    /// What was sent and waits for very long.
+    stuck: Vec<UnderWay>,
 }
 
 /// What is remembered of a deposit. There may be a million.
@@ -97,6 +104,12 @@ impl Ledger {
             .map(|(id, known)| (*id, known.draw_block, known.last_block, known.state))
     }
 
+    /// The block since which what redeems a deposit waits, where that is very long.
+    fn waits_since(&self, id: DepositId) -> Option<u64> {
+        let redeems = |one: &&UnderWay| one.deposits().contains(&id);
+        self.stuck.iter().find(redeems).map(UnderWay::since)
+    }
+
     fn settles(&mut self, head: u64, depth: u64, under_way: &BTreeSet<DepositId>) {
         for (id, known) in &mut self.deposits {
             if known.settled || known.trouble.is_some() || under_way.contains(id) {
@@ -124,12 +137,14 @@ impl PayeeService {
                     state: known.state,
                     trouble: known.trouble.as_deref().cloned(),
                     closing: known.deadline.filter(|_| known.closing),
+                    waits_since: ledger.waits_since(meta.deposit_id()),
                     meta,
                 },
                 None => HoldingStatus {
                     state: new(meta.deposit().drawBlock),
                     trouble: None,
                     closing: None,
+                    waits_since: None,
                     meta,
                 },
             })
@@ -193,17 +208,32 @@ impl PayeeService {
         stepped
     }
 
-    /// Forgets deposits whose window has been over for as long as the settings say, here and in the store.
+    /// Finds out what of the wallet waits for very long, and tells the metrics.
+    pub(super) async fn count_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
+        let stuck = self.payee.stuck(head).await?;
+        let nonces: BTreeSet<_> = stuck.iter().map(UnderWay::nonce).collect();
+        gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
+        let since = stuck.iter().map(UnderWay::since).min();
+        self.vitals().waits_since(since);
+        self.ledger().stuck = stuck;
+        Ok(())
+    }
+
+    /// Forgets deposits whose window has been over for as long as the settings say, in the store and here. What the store
+    /// keeps, for a transaction is under way that redeems it, stays here, too: else every step would find it as new.
     pub(super) async fn forget_old(&self, head: u64) -> Result<(), PayeeServiceError> {
-        let before = head.saturating_sub(self.settings.keep);
+        let confirmed = self.payee.reader().confirmed(head);
+        let before = head.saturating_sub(self.settings.keep).min(confirmed);
         let old = |known: &Known| known.settled && known.last_block < before;
         if !self.ledger().deposits.values().any(old) {
             return Ok(());
         }
-        self.payee.prune_before(before).await?;
-        self.ledger()
-            .deposits
-            .retain(|_, known| known.last_block >= before);
+        let forgotten = self.payee.forget_before(before).await?;
+        let forgotten: BTreeSet<_> = forgotten.into_iter().collect();
+        let mut ledger = self.ledger();
+        // What is old and not among them, somebody else has forgotten.
+        let known = &mut ledger.deposits;
+        known.retain(|id, known| !old(known) && !forgotten.contains(id));
         Ok(())
     }
 

@@ -6,14 +6,13 @@ mod observe;
 mod plan;
 mod settings;
 mod state;
-mod vitals;
 
 pub use ledger::{HoldingStatus, Trouble};
 pub use plan::{Because, Plan, Wait, Win, plan};
 pub use settings::PayeeSettings;
 pub use state::{HoldingState, Missed};
 
-use super::{Health, metrics as names};
+use super::{Health, metrics as names, vitals::Vitals};
 use crate::{
     DepositId, Proof,
     chain::{
@@ -29,7 +28,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, time::Instant};
-use vitals::Vitals;
 
 /// Why a look at the chain or at the store failed. The next step is another try.
 #[derive(Debug, thiserror::Error)]
@@ -230,8 +228,7 @@ impl PayeeService {
     /// How the service is. It is well while it sees the chain and goes through its deposits; what single ones wait for is in
     /// [`PayeeService::status`].
     pub fn health(&self) -> Health {
-        let profile = self.payee.reader().profile();
-        let limit = (5 * profile.block_time).max(profile.stale_after.unwrap_or(60));
+        let limit = Vitals::limit(self.payee.reader().profile());
         self.vitals().health(Instant::now(), limit)
     }
 
@@ -244,8 +241,12 @@ impl PayeeService {
         let (mut look, plan) = self.observe(head, prices).await?;
         self.act(&mut look, plan, prices).await;
         let stepped = self.keep(look);
+        if let Err(error) = self.count_stuck(head.number).await {
+            tell("count", &error);
+            self.vitals().failed(error.to_string());
+        }
         self.forget_old(head.number).await?;
-        self.vitals().stepped(Instant::now());
+        self.vitals().stepped(head.hash, Instant::now());
         Ok(stepped)
     }
 

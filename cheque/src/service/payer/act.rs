@@ -22,10 +22,7 @@ impl PayerService {
     /// Does once what is to be done at this head: goes on with what was begun before, takes money back, opens the next
     /// round. What fails is noted, and does not hold up the rest.
     pub(super) async fn act(&self, head: u64) -> Result<Vec<Done>, PayerError> {
-        // Two at once would decide the same.
-        let _one_at_a_time = self.shared.acting.lock().await;
-        let payer = &self.payer;
-        let Some(account) = payer.wallet() else {
+        let Some(account) = self.payer.wallet() else {
             return Ok(Vec::new());
         };
         let deposits = self.known().await?;
@@ -241,7 +238,7 @@ impl PayerService {
             };
             tracing::warn!(event = "step_failed", step, deposit, head, reason);
         }
-        self.seen().last_error = Some(reason);
+        self.seen().vitals.failed(reason);
     }
 }
 

@@ -4,57 +4,34 @@ use super::PayerService;
 use crate::{
     DepositId,
     chain::{Head, PayerError, STUCK_AFTER, machine::unix_now},
-    service::{Health, metrics as names},
+    service::{Health, metrics as names, vitals::Vitals},
     store::DepositState,
 };
 use alloy_primitives::Address;
 use metrics::gauge;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 impl PayerService {
-    /// Whether the service follows the chain, and the chain goes on.
+    /// How the service is. It is well while it sees the chain, the chain goes on, and it does what is to be done at each head;
+    /// what single deposits wait for is in [`PayerService::status`].
     pub fn health(&self) -> Health {
-        let seen = self.seen();
-        let age = seen.head.map(|(_, at)| at.elapsed());
-        let mut health = Health {
-            ok: false,
-            reason: String::new(),
-            head: seen.head.map(|(head, _)| head.number),
-            head_age: age.map(|age| age.as_secs()),
-            last_error: seen.last_error.clone(),
-        };
         let profile = self.payer.reader().profile();
-        let late = Duration::from_secs(profile.block_time.saturating_mul(5).max(60));
-        let stale = |head: &Head| {
-            let age = unix_now().abs_diff(head.time);
-            profile.stale_after.filter(|limit| age > *limit)
-        };
-        match (seen.head, age) {
-            (Some((head, _)), Some(age)) if age <= late => match stale(&head) {
-                Some(limit) => {
-                    health.reason = format!(
-                        "the time of block {} differs from the clock's by more than {limit} s: no cheque is written",
-                        head.number
-                    );
-                }
-                None => {
-                    health.ok = true;
-                    health.reason = match seen.stuck.values().min() {
-                        None => "it follows the chain".to_owned(),
-                        Some(since) => format!(
-                            "it follows the chain, and what the wallet has sent waits since block {since}"
-                        ),
-                    };
-                }
-            },
-            (Some(_), _) => {
-                let error = seen.failed.as_deref().unwrap_or("a look is taking long");
-                health.reason = format!("the chain was not seen for too long: {error}");
-            }
-            (None, _) => {
-                let error = seen.failed.as_deref().unwrap_or("it has just begun");
-                health.reason = format!("the chain was not seen yet: {error}");
-            }
+        let seen = self.seen();
+        let limit = Vitals::limit(profile);
+        let mut health = seen.vitals.health(Instant::now(), limit);
+        let age = seen
+            .vitals
+            .newest()
+            .map(|head| unix_now().abs_diff(head.time));
+        if health.ok
+            && let (Some(age), Some(limit), Some(head)) = (age, profile.stale_after, health.head)
+            && age > limit
+        {
+            health.ok = false;
+            health.reason = format!(
+                "the time of block {head} differs from the clock's by more than {limit} s: no cheque is written"
+            );
         }
         health
     }
@@ -67,7 +44,11 @@ impl PayerService {
             None => BTreeMap::new(),
         };
         gauge!(names::PAYER_STUCK).set(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
-        self.seen().stuck = stuck;
+        {
+            let mut seen = self.seen();
+            seen.vitals.waits_since(stuck.values().min().copied());
+            seen.stuck = stuck;
+        }
         let mut states: BTreeMap<&str, u32> = STATES.iter().map(|name| (*name, 0)).collect();
         let mut locked: BTreeMap<Address, u128> = BTreeMap::new();
         for (_, record) in self.payer.deposits().await? {

@@ -14,12 +14,12 @@ pub use error::PayerServiceError;
 pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
-use super::metrics as names;
+use super::{metrics as names, vitals::Vitals};
 use crate::{
     Amount, DepositId,
     chain::{ChainError, DepositEvent, Follower, Head, HeadError, Payer, PayerError, Payment},
 };
-use alloy_primitives::{Address, B256, TxHash};
+use alloy_primitives::{Address, TxHash};
 use decide::{Known, Situation, blocks_of_a_day};
 use metrics::counter;
 use notes::Notes;
@@ -56,21 +56,16 @@ struct Shared {
     next_to_forget: AtomicU64,
 }
 
-/// The last look at the chain.
+/// What is known of the last look at the chain, and of what was done then.
 #[derive(Debug, Default)]
 struct Seen {
-    head: Option<(Head, Instant)>,
-    /// The head that was acted at last.
-    acted: Option<B256>,
+    vitals: Vitals,
     /// Deposits that could not be followed, and why.
     unfollowed: HashMap<DepositId, String>,
     /// Deposits for which something of the wallet waits for very long, and since which block.
     stuck: BTreeMap<DepositId, u64>,
     /// Transactions in blocks that were counted, and that are still looked at.
     counted: HashSet<TxHash>,
-    /// Why the last look failed, if it did.
-    failed: Option<String>,
-    last_error: Option<String>,
 }
 
 /// What one turn of the loop came to.
@@ -149,12 +144,7 @@ impl PayerService {
     pub async fn step(&self) -> Result<Stepped, PayerServiceError> {
         self.check()?;
         let (head, events) = self.look().await?;
-        let acted = self.seen().acted.replace(head.hash);
-        let done = if acted == Some(head.hash) {
-            Vec::new()
-        } else {
-            self.act(head.number).await?
-        };
+        let done = self.act_at(&head).await?;
         Ok(Stepped { head, events, done })
     }
 
@@ -215,24 +205,22 @@ impl PayerService {
         let (new, reorganised) = match news {
             Ok(news) => news,
             Err(error) => {
-                self.is_wrong("look", &error);
-                self.seen().failed = Some(error.to_string());
+                self.look_failed(&error);
                 return;
             }
         };
         if let Some(error) = reorganised {
-            self.is_wrong("look", &ChainError::from(error).into());
+            self.look_failed(&ChainError::from(error).into());
         }
         let Ok((head, _)) = self.look().await else {
             return;
         };
-        heads.send_if_modified(|known| {
-            let is_new = known.is_none_or(|known| known.hash != head.hash);
-            *known = Some(head);
-            is_new
-        });
+        // What failed at this head is tried again.
+        if !self.seen().vitals.has_stepped_at(head.hash) {
+            heads.send_replace(Some(head));
+        }
         if let Err(error) = follower.done(&new).await {
-            self.is_wrong("look", &error.into());
+            self.look_failed(&error.into());
         }
     }
 
@@ -247,14 +235,30 @@ impl PayerService {
                 _ = stopping.changed() => {}
                 new = heads.changed() => {
                     let head = *heads.borrow_and_update();
-                    if let (Ok(()), Some(head)) = (new, head)
-                        && let Err(error) = self.act(head.number).await
-                    {
-                        self.is_wrong("act", &error);
+                    if let (Ok(()), Some(head)) = (new, head) {
+                        let _failed = self.act_at(&head).await;
                     }
                 }
             }
         }
+    }
+
+    /// Does what is to be done at a head, unless that was done. What fails is told.
+    async fn act_at(&self, head: &Head) -> Result<Vec<Done>, PayerError> {
+        // Two at once would decide the same.
+        let _one_at_a_time = self.shared.acting.lock().await;
+        if self.seen().vitals.has_stepped_at(head.hash) {
+            return Ok(Vec::new());
+        }
+        let acted = self.act(head.number).await;
+        match &acted {
+            Ok(_) => self.seen().vitals.stepped(head.hash, Instant::now()),
+            Err(error) => {
+                tell("act", error);
+                self.seen().vitals.step_failed(error.to_string());
+            }
+        }
+        acted
     }
 
     /// Looks at the chain once.
@@ -268,8 +272,7 @@ impl PayerService {
         let (head, polled) = match looked.await {
             Ok(looked) => looked,
             Err(error) => {
-                self.is_wrong("look", &error);
-                self.seen().failed = Some(error.to_string());
+                self.look_failed(&error);
                 return Err(error);
             }
         };
@@ -288,23 +291,28 @@ impl PayerService {
                 if seen.unfollowed.get(id) != Some(error) {
                     tracing::warn!(event = "step_failed", step = "follow", deposit = %id, reason = error);
                 }
-                seen.last_error = Some(error.clone());
+                seen.vitals.failed(error.clone());
             }
-            seen.head = Some((head, Instant::now()));
-            seen.failed = None;
+            let now = Instant::now();
+            seen.vitals.saw(head, now);
+            seen.vitals.rest(now);
             seen.unfollowed = unfollowed;
         }
         if let Err(error) = self.forget_old(head.number).await {
-            self.is_wrong("forget", &error);
+            tell("forget", &error);
+            self.seen().vitals.failed(error.to_string());
         }
-        self.count(&head).await?;
+        if let Err(error) = self.count(&head).await {
+            tell("count", &error);
+            self.seen().vitals.failed(error.to_string());
+        }
         Ok((head, polled.events))
     }
 
-    fn is_wrong(&self, step: &'static str, error: &PayerError) {
-        counter!(names::PAYER_ERRORS, "step" => step).increment(1);
-        tracing::warn!(event = "step_failed", step, reason = %error);
-        self.seen().last_error = Some(error.to_string());
+    /// Remembers that a look at the chain has failed.
+    fn look_failed(&self, error: &PayerError) {
+        tell("look", error);
+        self.seen().vitals.look_failed(error.to_string());
     }
 
     /// What `read` makes of the situation. `None`: there is no wallet, or no head yet.
@@ -314,8 +322,8 @@ impl PayerService {
         read: impl FnOnce(&Situation<'_>) -> T,
     ) -> Option<T> {
         let account = self.payer.wallet()?;
-        let (head, _) = self.seen().head?;
-        Some(read(&self.situation(head.number, account, deposits)))
+        let head = self.seen().vitals.head()?;
+        Some(read(&self.situation(head, account, deposits)))
     }
 
     fn situation<'a>(&self, head: u64, account: Address, deposits: &'a [Known]) -> Situation<'a> {
@@ -338,6 +346,12 @@ impl PayerService {
         let seen = self.shared.seen.lock();
         seen.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts and logs what concerns all deposits.
+fn tell(step: &'static str, error: &PayerError) {
+    counter!(names::PAYER_ERRORS, "step" => step).increment(1);
+    tracing::warn!(event = "step_failed", step, reason = %error);
 }
 
 /// A stable name for why a payment was refused.
