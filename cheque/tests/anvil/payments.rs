@@ -4,11 +4,13 @@ use crate::cast::{Cast, memory, opened, pay, rejection};
 use crate::node::{COIN, coins};
 use alloy_primitives::Address;
 use cheque::chain::{Draw, Payee, PayerError};
-use cheque::store::{Store, Swap, Table};
+use cheque::store::{Redb, Store, Swap, Table};
 use cheque::{Amount, MasterSalt, Proof, Rejection};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
 
 #[tokio::test]
 async fn one_proof_shown_twice_at_once_is_credited_once() {
@@ -42,6 +44,51 @@ async fn one_proof_shown_twice_at_once_is_credited_once() {
     }
     let meta = payee.holding(id).await.unwrap().unwrap();
     assert_eq!((meta.total(), meta.credited()), (coins(15), credited));
+}
+
+#[tokio::test]
+async fn a_payment_whose_client_goes_away_while_it_is_written_is_kept_and_counts_once() {
+    let cast = Cast::new().await;
+    let (payer, _) = cast.players();
+    let id = opened(&cast.world, &payer, &cast.request(60)).await.id;
+    let address = cast.payees[0].address;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Redb::open(directory.path().join("payee")).unwrap();
+    let payee = cast.world.payee(&cast.payees[0], Arc::new(store));
+    let write = async || {
+        let payment = payer.write_cheque(id, address, coins(1)).await.unwrap();
+        payment.proof.unwrap()
+    };
+    let mut newest = write().await;
+    payee.receive_payment(None, &newest).await.unwrap();
+    for round in 1..=3 {
+        // With a view of the chain that is fresh, a payment waits for nothing but the disk.
+        let again = payee.receive_payment(None, &newest).await;
+        assert_eq!(rejection(again), Rejection::Replay);
+        newest = write().await;
+        tokio::select! {
+            biased;
+            _ = payee.receive_payment(None, &newest) => {}
+            () = std::future::ready(()) => {}
+        }
+        let total = coins(2 * round);
+        let kept = async {
+            while payee.holding(id).await.unwrap().unwrap().total() != total {
+                tokio::task::yield_now().await;
+            }
+        };
+        let kept = tokio::time::timeout(Duration::from_secs(30), kept).await;
+        kept.expect("it was on its way to the disk");
+        let again = payee.receive_payment(None, &newest).await;
+        assert_eq!(rejection(again), Rejection::Replay);
+
+        let credited = payee.holding(id).await.unwrap().unwrap().credited();
+        newest = write().await;
+        let taken = payee.receive_payment(None, &newest).await.unwrap();
+        assert_eq!(taken.total, coins(2 * round + 1));
+        let now = credited.checked_add(taken.value).unwrap();
+        assert_eq!(taken.meta.credited(), now);
+    }
 }
 
 #[tokio::test]
