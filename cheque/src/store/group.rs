@@ -4,8 +4,9 @@
 //! (a lane), which takes what is in the queue, commits it, and tells the callers. So a lone caller pays for one commit,
 //! and many callers share one.
 //!
-//! A lane waits for nobody, but threads that could run and do not get a core go first, as long as each turn of theirs
-//! brings company: where cores are short, the cost of a commit is better shared.
+//! A lone caller is not kept waiting. Who has company may get more: threads that could run and do not get a core go first,
+//! and a lane takes short naps, both for as long as each brings somebody. Where cores are short, the cost of a commit is
+//! better shared; without it, a load of half of what a store can do would have all cores busy with commits of few swaps.
 
 use super::{Change, Pending, StoreError, Swap, Table, check_changes};
 use oneshot::{AsyncReceiver, Receiver, Sender};
@@ -19,6 +20,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 /// Bounds of one group, so that no commit takes too long or too much memory.
@@ -27,6 +29,17 @@ const GROUP_BYTES: usize = 16 << 20;
 
 /// With so many swaps a commit costs each of them little, and all others had better work while it runs.
 const COMPANY: usize = 64;
+
+/// With fewer swaps than this a lane does not nap: they would lose more than they share.
+const FEW: usize = 4;
+
+/// About half of what a commit takes a fast disk, and at most so many of them for one commit.
+const NAP: Duration = Duration::from_micros(200);
+const NAPS: usize = 2;
+
+/// After a nap that brought nobody, as none does where all who could queue are waiting already, so many commits go
+/// without.
+const AWAKE: u32 = 16;
 
 /// Why a commit failed, shared by all who were in it.
 pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -184,8 +197,9 @@ impl Shared {
 
     /// The life of a lane.
     fn work(&self, commit: &impl Fn(&Group<'_>) -> Results) {
+        let mut awake = 0;
         while self.wait() {
-            self.gather();
+            awake = self.gather(awake);
             // Whatever panics, the commit or a task's way to be woken: who has no result then finds its sender dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| self.serve(commit)));
         }
@@ -216,17 +230,38 @@ impl Shared {
         true
     }
 
-    /// Lets others run who are about to queue.
-    fn gather(&self) {
+    /// Lets others queue, by no nap if the lane is to stay `awake`. Returns for how many more commits it is.
+    fn gather(&self, awake: u32) -> u32 {
         let mut queued = self.state().queue.len();
         while queued < COMPANY {
             thread::yield_now();
             let now = self.state().queue.len();
             if now <= queued {
-                return;
+                break;
             }
             queued = now;
         }
+        if awake > 0 {
+            return awake - 1;
+        }
+        for _ in 0..NAPS {
+            if !(FEW..COMPANY).contains(&queued) {
+                break;
+            }
+            let now = self.nap();
+            if now <= queued {
+                return AWAKE;
+            }
+            queued = now;
+        }
+        0
+    }
+
+    /// Returns how many swaps are in the queue afterwards. What wakes a lane that sleeps may end it early.
+    fn nap(&self) -> usize {
+        let nap = self.more.wait_timeout(self.state(), NAP);
+        let (state, _) = nap.unwrap_or_else(PoisonError::into_inner);
+        state.queue.len()
     }
 
     /// Takes the next group out of the queue. It is empty if another lane was faster.
@@ -315,167 +350,4 @@ impl OwnedChange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{
-        sync::{Barrier, mpsc},
-        task::{Wake, Waker},
-    };
-
-    fn change(key: &[u8]) -> Change<'_> {
-        Change {
-            table: Table::Received,
-            key,
-            old: None,
-            new: Some(b"new"),
-        }
-    }
-
-    fn done(group: &Group<'_>) -> Results {
-        group.iter().map(|_| Ok(Swap::Done)).collect()
-    }
-
-    fn groups(commit: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static) -> Groups {
-        Groups::new(Path::new("store"), 1, commit).unwrap()
-    }
-
-    /// What becomes of one swap that is committed as `first` says, and of others that queue meanwhile, as `later` says.
-    fn queue_behind(
-        others: usize,
-        first: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
-        later: impl Fn(&Group<'_>) -> Results + Send + Sync + 'static,
-    ) -> (Result<Swap, StoreError>, Results) {
-        let begun = Arc::new(Barrier::new(2));
-        let (all_are_queued, wait) = mpsc::channel();
-        let (wait, lane) = (Mutex::new(wait), begun.clone());
-        let groups = groups(move |group| {
-            if group[0][0].key != b"first" {
-                return later(group);
-            }
-            lane.wait();
-            wait.lock().unwrap().recv().unwrap();
-            first(group)
-        });
-        let one = groups.begin(&[change(b"first")]);
-        begun.wait();
-        let keys = (0..others).map(usize::to_be_bytes);
-        let others: Vec<_> = keys.map(|key| groups.begin(&[change(&key)])).collect();
-        all_are_queued.send(()).unwrap();
-        let one = pollster::block_on(one);
-        let others = others.into_iter().map(pollster::block_on);
-        (one, others.collect())
-    }
-
-    #[test]
-    fn all_who_queued_during_a_commit_share_the_next_one() {
-        let (commits, count) = mpsc::channel();
-        let (first, others) = queue_behind(20, done, move |group| {
-            commits.send(group.len()).unwrap();
-            done(group)
-        });
-        for result in others.into_iter().chain([first]) {
-            assert_eq!(result.unwrap(), Swap::Done);
-        }
-        assert_eq!(count.iter().collect::<Vec<_>>(), [20]);
-    }
-
-    #[test]
-    fn everybody_gets_its_own_result() {
-        let own = |group: &Group<'_>| {
-            let own = |swap: &&[Change<'_>]| {
-                let found = Some(swap[0].key.to_vec());
-                Ok(Swap::Conflict { index: 0, found })
-            };
-            group.iter().map(own).collect()
-        };
-        let (_, others) = queue_behind(9, done, own);
-        for (number, result) in others.into_iter().enumerate() {
-            let found = Some(number.to_be_bytes().to_vec());
-            assert_eq!(result.unwrap(), Swap::Conflict { index: 0, found });
-        }
-    }
-
-    #[test]
-    fn a_panic_in_a_commit_is_an_unknown_result_and_the_next_commit_goes_on() {
-        let (first, others) = queue_behind(5, |_| panic!("on purpose"), done);
-        assert!(
-            matches!(first, Err(StoreError::Unknown { .. })),
-            "{first:?}"
-        );
-        for result in others {
-            assert_eq!(result.unwrap(), Swap::Done);
-        }
-    }
-
-    #[test]
-    fn whoever_is_left_without_a_result_gets_an_error() {
-        let (_, others) = queue_behind(5, done, |group| {
-            let all = done(group);
-            all.into_iter().take(2).collect()
-        });
-        let failed = others.iter().filter(|result| result.is_err()).count();
-        assert_eq!(failed, 3);
-    }
-
-    #[test]
-    fn what_has_begun_is_done_though_nobody_waits_and_before_the_store_is_gone() {
-        let (commits, keys) = mpsc::channel();
-        let groups = groups(move |group| {
-            for swap in group {
-                commits.send(swap[0].key.to_vec()).unwrap();
-            }
-            done(group)
-        });
-        for key in [b"one", b"two"] {
-            drop(groups.begin(&[change(key)]));
-        }
-        drop(groups);
-        assert_eq!(keys.try_iter().collect::<Vec<_>>(), [b"one", b"two"]);
-    }
-
-    #[test]
-    fn a_task_whose_wake_panics_does_not_stop_those_after_it() {
-        struct Panics;
-        impl Wake for Panics {
-            fn wake(self: Arc<Self>) {
-                panic!("on purpose");
-            }
-        }
-        let (begun, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-        let (begins, goes_on) = (begun.clone(), go_on.clone());
-        let groups = groups(move |group| {
-            if group[0][0].key == b"panics" {
-                begins.wait();
-                goes_on.wait();
-            }
-            done(group)
-        });
-        let mut one = groups.begin(&[change(b"panics")]);
-        begun.wait();
-        let waker = Waker::from(Arc::new(Panics));
-        let poll = Pin::new(&mut one).poll(&mut Context::from_waker(&waker));
-        assert!(poll.is_pending());
-        go_on.wait();
-        let next = groups.begin(&[change(b"next")]);
-        assert_eq!(pollster::block_on(next).unwrap(), Swap::Done);
-    }
-
-    #[test]
-    fn groups_have_bounds() {
-        let zeros = vec![0; 2 * GROUP_BYTES];
-        let first_of = |sizes: &[usize]| {
-            let shared = Shared::new(Path::new("store"));
-            for size in sizes {
-                let new = Some(&zeros[..*size]);
-                let _ = shared.queue(&[Change { new, ..change(b"") }]);
-            }
-            shared.take().len()
-        };
-        let half = GROUP_BYTES / 2;
-        assert_eq!(first_of(&[1, half, half, half]), 2);
-        assert_eq!(first_of(&[half, half, 1]), 2);
-        assert_eq!(first_of(&[1; GROUP_SWAPS + 1]), GROUP_SWAPS);
-        // However big, the first one goes.
-        assert_eq!(first_of(&[2 * GROUP_BYTES, 1]), 1);
-    }
-}
+mod tests;
