@@ -7,12 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SLICE: Duration = Duration::from_millis(150);
+/// Short, so that what else runs on the machine seldom falls into one of a pair only.
+const SLICE: Duration = Duration::from_millis(40);
+const PAIRS: usize = 31;
 
 /// How well receiving grows from one thread to two, in relation to how well libsecp256k1's verification does.
 pub fn scaling() -> f64 {
-    let rounds = (0..9).map(|_| growth("receive cheque") / growth("libsecp256k1 verify"));
-    median(rounds.collect())
+    let pairs = (0..PAIRS).map(|_| growth("receive cheque") / growth("libsecp256k1 verify"));
+    median(pairs.collect())
 }
 
 /// Two threads' operations in relation to one's, in turns.
