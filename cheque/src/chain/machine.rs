@@ -1,4 +1,4 @@
-//! The only place of this crate that asks the machine for the time and for randomness.
+//! The only place of this crate that asks the machine for the date and for randomness.
 
 /// Seconds since 1970. A clock set before 1970 reads as 1970.
 #[expect(

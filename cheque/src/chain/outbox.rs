@@ -191,7 +191,7 @@ pub(super) async fn cancel(
 }
 
 /// Keeps what was sent for a purpose under another key, so that something else can be sent for that purpose while this waits
-/// to be [cancelled](cancel).
+/// to be [cancelled](cancel). What is there already is the same transaction, from when it was set aside before.
 pub(super) async fn set_aside(
     stored: &Stored,
     key: &[u8],
@@ -215,6 +215,8 @@ pub(super) async fn set_aside(
     ];
     match stored.swap(changes).await? {
         Swap::Done => Ok(()),
+        // What cancels the one cancels the other.
+        Swap::Conflict { index: 1, .. } => Ok(forget(stored, key, old).await?),
         Swap::Conflict { .. } => Err(OnceError::Contended),
     }
 }

@@ -51,13 +51,13 @@ pub enum RedeemError {
     SeedLost(u64),
     /// The payee may still be paid more, and somebody could use the consent to redeem less.
     #[error(
-        "a consent is for the total of now and stays good: it is safe from block {safe_from}, when no payment is taken any \
-         more, and the head is {head}"
+        "a consent is for the total of now and stays good: it is safe from block {safe_from} on, that of the draw, when no \
+         payment comes any more, and the head is {head}"
     )]
     ConsentTooEarly {
         /// The newest block.
         head: u64,
-        /// The block from which on a consent is safe.
+        /// The draw block, from which on a consent is safe.
         safe_from: u64,
     },
     /// The key is not the payee's.

@@ -4,7 +4,7 @@ use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, s
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::chain::{
-    DepositEvent, DepositState, OnceError, PayerError, RedeemError, RedeemOptions, redeem,
+    DepositEvent, DepositState, OnceError, Payee, PayerError, RedeemError, RedeemOptions, redeem,
     redeem_batch,
 };
 use cheque::{Outcome, PackError, SeedSource};
@@ -340,27 +340,39 @@ async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
 }
 
 #[tokio::test]
-async fn a_consent_is_signed_only_when_nothing_can_be_added_any_more() {
+async fn a_consent_is_for_what_a_view_from_before_the_cutoff_lets_in_until_the_draw_too() {
     let cast = Cast::new().await;
     let world = &cast.world;
-    let (payer, payees) = cast.players();
+    let (payer, _) = cast.players();
+    let (party, key) = (&cast.payees[0], &cast.payees[0].key);
+    let mut profile = *world.reader.profile();
+    // A view is kept for two blocks: for the whole test.
+    profile.block_time = 3_600;
+    let reader = world.reader.clone().with_profile(profile);
+    let payee = Payee::new(reader, world.policy(party), memory());
     let opened = opened(world, &payer, &cast.request(60)).await;
-    pay(&payer, &payees[0], opened.id, coins(5)).await;
-    let payee = payees[0].clone().with_key(cast.payees[0].key.clone());
-    let sign = || payee.sign_consent(opened.id, Address::ZERO, &cast.payees[0].key);
-    let safe = opened.deposit.drawBlock - payee.policy().cutoff;
-    world.node.mine_to(safe - 1).await;
-    let refused = sign().await.unwrap_err();
-    assert!(
-        matches!(refused, RedeemError::ConsentTooEarly { head, safe_from }
-            if head == safe - 1 && safe_from == safe),
-        "{refused}"
-    );
+    let draw = opened.deposit.drawBlock;
+    pay(&payer, &payee, opened.id, coins(5)).await;
+    let late = payer.write_cheque(opened.id, party.address, coins(1)).await;
+    let late = late.unwrap().proof.unwrap();
+    let cutoff = draw - payee.policy().cutoff;
+    world.node.mine_to(cutoff - 1).await;
+    payee.poll().await.unwrap();
+
+    let sign = || payee.sign_consent(opened.id, Address::ZERO, key);
+    for head in [cutoff, draw - 1] {
+        world.node.mine_to(head).await;
+        let early = sign().await.unwrap_err();
+        assert!(
+            matches!(early, RedeemError::ConsentTooEarly { head: at, safe_from }
+                if (at, safe_from) == (head, draw)),
+            "{early}"
+        );
+    }
+    let taken = payee.receive_payment(None, &late).await.unwrap();
     world.node.mine(1).await;
     let consent = sign().await.unwrap();
-    let total = payee.holding(opened.id).await.unwrap().unwrap().total();
-    let digest = world.reader.bank();
-    let digest = digest.consent_digest(opened.id, total, Address::ZERO);
-    let signed = cast.payees[0].key.sign(digest);
-    assert_eq!(consent[..], signed.as_bytes()[..]);
+    let bank = world.reader.bank();
+    let digest = bank.consent_digest(opened.id, taken.total, Address::ZERO);
+    assert_eq!(consent[..], key.sign(digest).as_bytes()[..]);
 }

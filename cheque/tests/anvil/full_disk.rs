@@ -7,10 +7,11 @@ use crate::node::coins;
 use cheque::chain::{PayerError, ReceiveError, StoredError};
 use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 fn store(disk: &Disk) -> Arc<Redb> {
-    Arc::new(Redb::open_on(disk.clone(), "disk").unwrap())
+    let store = Redb::open_on(disk.clone(), "disk").unwrap();
+    Arc::new(store.with_pause(Duration::ZERO))
 }
 
 /// Lets so many more writes succeed; `None`: there is space again.

@@ -15,7 +15,7 @@ use cheque::store::Redb;
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn snapshot(cast: &Cast) -> serde_json::Value {
+pub(crate) async fn snapshot(cast: &Cast) -> serde_json::Value {
     cast.world.node.anvil("evm_snapshot", ()).await
 }
 
@@ -246,13 +246,19 @@ pub(crate) async fn worthless(cast: &Cast, service: &PayeeService) -> (cheque::D
     let before = snapshot(cast).await;
     node.mine_to(draw + 1).await;
     let first = sends(service, id).await;
-    let raw = node.provider.get_raw_transaction_by_hash(first).await;
+    redraw(cast, before, draw, first).await;
+    (id, first)
+}
+
+/// Draws again since the snapshot, and the node still has what was sent by the draw of before.
+pub(crate) async fn redraw(cast: &Cast, before: serde_json::Value, draw: u64, sent: TxHash) {
+    let node = &cast.world.node;
+    let raw = node.provider.get_raw_transaction_by_hash(sent).await;
     node.anvil("anvil_dropAllTransactions", ()).await;
     drop_since(cast, before).await;
     node.mine_to(draw + 1).await;
     let raw = raw.unwrap().expect("the node has it");
     let _waiting = node.provider.send_raw_transaction(&raw).await.unwrap();
-    (id, first)
 }
 
 #[tokio::test]

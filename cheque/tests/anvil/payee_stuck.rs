@@ -2,17 +2,21 @@
 
 use crate::cast::{Cast, memory};
 use crate::node::{coins, policy};
-use crate::payee_recovery::worthless;
-use crate::payee_service::{redeemed, sends, sent_by, service, status, step, wins, with_settings};
+use crate::payee_recovery::{redraw, snapshot, worthless};
+use crate::payee_service::{
+    redeemed, sends, sent_by, service, set_gas_price, status, step, wins, with_settings,
+};
 use crate::payer_kills::{apart, killed_when};
 use crate::payer_stuck::{automine, outbox, resend, waiting};
 use alloy::providers::Provider;
-use cheque::HISTORY_WINDOW;
-use cheque::chain::{Payee, RedeemOptions};
+use alloy_primitives::TxHash;
+use cheque::chain::{Payee, Purpose, RedeemOptions};
 use cheque::service::{PayeeService, PayeeSettings, metrics::PAYEE_STUCK};
 use cheque::store::{Redb, SentRecord};
+use cheque::{DepositId, HISTORY_WINDOW};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
+use std::time::Duration;
 
 /// The first payee's number.
 const PAYEE: u8 = 11;
@@ -133,6 +137,105 @@ async fn a_redemption_that_somebody_else_makes_first_is_cancelled_and_the_next_w
     assert_eq!(sent_by(world, party.address).await, 2);
     let receipt = world.node.provider.get_transaction_receipt(ours).await;
     assert_eq!(receipt.unwrap(), None, "it would have been in vain");
+}
+
+/// A redemption that nobody looks after yet.
+async fn submitted(payee: &Payee, id: DepositId) -> TxHash {
+    let submitted = payee.submit_redemptions(&[id]).await.unwrap();
+    submitted.sent.expect("the bank would pay").hash
+}
+
+/// Gives up the only redemption, and has the node drop it.
+async fn given_up_and_dropped(cast: &Cast, payee: &Payee) {
+    let one = payee.under_way().await.unwrap().remove(0);
+    payee.give_up(&one).await.unwrap().expect("it waits");
+    let node = &cast.world.node;
+    node.anvil("anvil_dropAllTransactions", ()).await;
+}
+
+#[tokio::test]
+async fn a_redemption_that_is_given_up_and_dropped_and_sent_and_given_up_again_is_one_to_cancel() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let service = service(world, &cast.payees[0], memory());
+    let payee = service.payee();
+    let draw = world.head().await + 80;
+    let id = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    world.node.mine_to(draw + 1).await;
+    automine(world, false).await;
+    let first = submitted(payee, id).await;
+    given_up_and_dropped(&cast, payee).await;
+    assert_eq!(submitted(payee, id).await, first);
+    given_up_and_dropped(&cast, payee).await;
+    let under_way = payee.under_way().await.unwrap();
+    let [unwanted] = &under_way[..] else {
+        panic!("one of them: {under_way:?}");
+    };
+    assert_eq!(
+        (&unwanted.purpose, unwanted.hash),
+        (&Purpose::Cancel, first)
+    );
+}
+
+#[tokio::test]
+async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hold_up_nothing() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (party, store) = (&cast.payees[0], memory());
+    let service = service(world, party, store.clone());
+    let payee = service.payee();
+    let draw = world.head().await + 80;
+    let id = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    world.node.mine_to(draw - 2).await;
+    automine(world, false).await;
+    let before = snapshot(&cast).await;
+    world.node.mine_to(draw + 1).await;
+    let first = submitted(payee, id).await;
+    given_up_and_dropped(&cast, payee).await;
+    set_gas_price(world, 20).await;
+    let second = submitted(payee, id).await;
+    assert_ne!(second, first);
+    let [(0, waits, bank)] = waiting(world, party.address).await[..] else {
+        panic!("it has the same nonce");
+    };
+    assert_eq!(waits, second);
+    redraw(&cast, before, draw, second).await;
+
+    assert_eq!(step(&service, id).await.name(), "won");
+    let third = sends(&service, id).await;
+    let [(0, cancellation, to), next] = waiting(world, party.address).await[..] else {
+        panic!("{:?}", waiting(world, party.address).await);
+    };
+    assert_eq!((to, next), (party.address, (1, third, bank)));
+    let mut unwanted = outbox(&*store);
+    unwanted.retain(|sent| sent.nonce == 0);
+    for hash in [first, second] {
+        let is_cancelled =
+            |sent: &SentRecord| sent.hashes == [hash] && !sent.cancelled_by.is_empty();
+        assert!(unwanted.iter().any(is_cancelled), "{unwanted:?}");
+    }
+    let mut cancellations = unwanted.iter().flat_map(|sent| &sent.cancelled_by);
+    assert!(cancellations.any(|hash| *hash == cancellation));
+
+    // Whether a nonce went to another one is certain after a few blocks.
+    let blocks = async {
+        loop {
+            world.node.mine(1).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let worked_off = async {
+        assert_eq!(redeemed(&service, id).await.0, coins(100));
+        while !payee.under_way().await.unwrap().is_empty() {
+            step(&service, id).await;
+        }
+    };
+    tokio::select! {
+        () = worked_off => {}
+        () = blocks => unreachable!("there is always another one"),
+    }
+    assert_eq!(sent_by(world, party.address).await, 2);
+    assert_eq!(world.balance(party.address).await, coins(100).to_u256());
 }
 
 /// What has the first nonce.

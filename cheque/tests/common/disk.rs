@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use redb::StorageBackend;
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// What a disk was asked to do since it last confirmed that everything is safe.
@@ -30,6 +30,8 @@ pub(crate) struct Medium {
     /// A sync that fails gives up what it could not write: reads go on seeing it, and the next sync succeeds without it.
     pub(crate) forgets: bool,
     pub(crate) failed: bool,
+    /// How often it was asked for anything.
+    pub(crate) uses: u64,
 }
 
 /// A disk in memory that does as it is told. Clones are the same disk.
@@ -71,8 +73,14 @@ impl Disk {
         Self(Arc::new(Mutex::new(medium)))
     }
 
-    fn write(&self, write: Write) -> io::Result<()> {
+    fn medium(&self) -> MutexGuard<'_, Medium> {
         let mut medium = self.0.lock().unwrap();
+        medium.uses += 1;
+        medium
+    }
+
+    fn write(&self, write: Write) -> io::Result<()> {
+        let mut medium = self.medium();
         let done = count_down(&mut medium.writes_left, io::ErrorKind::StorageFull);
         medium.failed |= done.is_err();
         done?;
@@ -120,11 +128,11 @@ impl Medium {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().seen.len() as u64)
+        Ok(self.medium().seen.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let medium = self.0.lock().unwrap();
+        let medium = self.medium();
         let start = usize::try_from(offset).unwrap();
         let bytes = medium.seen.get(start..start + out.len());
         let bytes = bytes.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -137,7 +145,7 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut medium = self.0.lock().unwrap();
+        let mut medium = self.medium();
         let done = count_down(&mut medium.syncs_left, io::ErrorKind::Other);
         medium.failed |= done.is_err();
         let medium = &mut *medium;

@@ -8,7 +8,7 @@ use crate::{
 use cheque::store::{Change, Redb, Store, StoreError, Swap, Table};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::thread;
+use std::{thread, time::Duration};
 
 const THREADS: u64 = 4;
 
@@ -109,6 +109,7 @@ fn fail_at(limit: impl Fn(&mut Medium, u64), kind: &str) {
     for round in 0..60 {
         let disk = Disk::default();
         let store = Redb::open_on(disk.clone(), "disk").unwrap();
+        let store = store.with_pause(Duration::ZERO);
         write_until_it_fails(&store, 3);
         limit(&mut disk.0.lock().unwrap(), round);
         let known = write_until_it_fails(&store, 200);
@@ -169,6 +170,56 @@ fn what_a_failed_sync_has_given_up_is_written_again_before_anybody_relies_on_it(
         |medium, round| (medium.syncs_left, medium.forgets) = (Some(round), true),
         "forgetful sync",
     );
+}
+
+/// Whatever is asked of the store, it cannot be reached; this is why.
+fn unreachable(store: &Redb) -> String {
+    let read = store.get(Table::Trees, b"key").map(drop);
+    let written = store.compare_and_set(Table::Trees, b"key", None, b"value");
+    let scanned = store.scan(Table::Trees, b"", &mut |_, _| panic!("there is nothing"));
+    let refused = [read, written.map(drop), scanned];
+    let [first, second, third] = refused.map(|refused| match refused {
+        Err(StoreError::Unreachable { cause, .. }) => cause.to_string(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((&first, &first), (&second, &third));
+    first
+}
+
+#[test]
+fn a_disk_that_goes_on_failing_is_opened_once_in_a_pause_and_left_alone_by_all_other_calls() {
+    let disk = Disk::default();
+    let store = Redb::open_on(disk.clone(), "disk").unwrap();
+    let store = store.with_pause(Duration::MAX);
+    let uses = || disk.0.lock().unwrap().uses;
+    let fails = || {
+        disk.0.lock().unwrap().writes_left = Some(0);
+        let written = store.compare_and_set(Table::Trees, b"key", None, b"value");
+        assert!(matches!(written, Err(StoreError::Unknown { .. })));
+        uses()
+    };
+    // After the first failure, there is nothing to wait for.
+    fails();
+    disk.0.lock().unwrap().heal();
+    assert_eq!(store.get(Table::Trees, b"key").unwrap(), None);
+    let before = fails();
+    let again = unreachable(&store);
+    assert!(again.contains("failed again"), "{again}");
+    assert_eq!(uses(), before, "opened just before");
+
+    let store = store.with_pause(Duration::ZERO);
+    let why = unreachable(&store);
+    let tried = uses();
+    assert_eq!(unreachable(&store), why);
+    assert!(uses() > tried, "without a pause every call tries");
+    let store = store.with_pause(Duration::MAX);
+    disk.0.lock().unwrap().heal();
+    let before = uses();
+    assert_eq!(unreachable(&store), why, "as the last opening has found");
+    assert_eq!(uses(), before);
+    let store = store.with_pause(Duration::ZERO);
+    let written = store.compare_and_set(Table::Trees, b"key", None, b"value");
+    assert_eq!(written.unwrap(), Swap::Done);
 }
 
 #[test]

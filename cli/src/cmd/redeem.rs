@@ -33,7 +33,7 @@ use crate::{
 Relayed: the payee signs, somebody else pays the gas:
   cheque redeem 0x5f3c... --sign-only > consent.txt      on the payee's machine
   cheque redeem --consent consent.txt --account bob      on the relayer's
-A consent is for exactly what was paid when it was signed: sign again after a further payment.")]
+A consent is for exactly what was paid: it is signed from the draw block on, and not before.")]
 pub(crate) struct RedeemArgs {
     /// The deposit
     #[arg(required_unless_present = "consent", conflicts_with = "consent")]

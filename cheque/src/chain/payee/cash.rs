@@ -65,8 +65,9 @@ impl Payee {
     ///
     /// It is for exactly the total of now, and stays good for that total: whoever has it could redeem the older cheque
     /// even after a later payment, and so close the deposit for less. So it is refused as
-    /// [`RedeemError::ConsentTooEarly`] as long as this payee's policy lets it take further payments. A payee with other
-    /// policies beside this one signs only when the last of them is past its cutoff.
+    /// [`RedeemError::ConsentTooEarly`] before the draw block; nobody could redeem before it anyway. The blocks since the
+    /// policy's cutoff are for payments that were judged by a view which was behind: they are in the store by then, as far
+    /// as the cutoff keeps payments from coming after the draw at all.
     pub async fn sign_consent(
         &self,
         id: DepositId,
@@ -79,8 +80,7 @@ impl Payee {
                 key: key.address(),
             });
         }
-        let draw_block = self.meta(id).await?.deposit().drawBlock;
-        let safe_from = draw_block.saturating_sub(self.policy.cutoff);
+        let safe_from = self.meta(id).await?.deposit().drawBlock;
         let head = self.certain_head().await?;
         if head < safe_from {
             return Err(RedeemError::ConsentTooEarly { head, safe_from });

@@ -56,7 +56,8 @@ impl UnderWay {
         self.nonce
     }
 
-    /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce.
+    /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce. What was given up waits
+    /// for none that was given up, too: each is cancelled for more than it pays itself, and nodes keep the dearest.
     #[cfg(feature = "service")]
     pub(crate) fn cancels_also(&self, other: &Self) -> bool {
         let wanted = other.purpose != Purpose::Cancel && other.key != self.key;
@@ -236,6 +237,7 @@ impl Payee {
         }
         let mut aside = unwanted_prefix(sender);
         aside.extend(sent.nonce.to_be_bytes());
+        aside.extend(outbox::newest(&sent));
         outbox::set_aside(&self.stored, &one.key, &aside, &sent).await?;
         Ok(Some(under_way(Purpose::Cancel, aside, &sent)))
     }
@@ -310,7 +312,8 @@ impl Payee {
     }
 }
 
-/// Begins the keys of all that an account has given up; the nonce is the rest.
+/// Begins the keys of all that an account has given up. The rest is the nonce, and the hash of what was sent with it last:
+/// where a node has dropped what was given up, something else may get its nonce, and be given up, too.
 fn unwanted_prefix(sender: &Sender) -> Vec<u8> {
     [UNWANTED, sender.address().as_slice()].concat()
 }

@@ -22,6 +22,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// The newest file format this library writes and reads.
@@ -42,7 +43,8 @@ const fn rows(table: Table) -> Rows {
 /// last write. Dropping it waits for what has begun.
 ///
 /// After an error of the disk, such as a full one, the next call opens the file again, and reads all of it to find out
-/// what is there. Until that succeeds, calls fail, and nobody else can open the file.
+/// what is there. Where the disk goes on failing, the file is opened once in [`Redb::PAUSE`]. Until that succeeds, calls fail
+/// as [`StoreError::Unreachable`], and nobody else can open the file.
 pub struct Redb {
     /// The engine has one writer. Dropped first, so that the file is closed at the end of the drop.
     groups: Groups,
@@ -51,6 +53,9 @@ pub struct Redb {
 }
 
 impl Redb {
+    /// How long to wait after opening the file again before doing so once more, unless told otherwise.
+    pub const PAUSE: Duration = Duration::from_secs(1);
+
     /// Opens the store at `path`, or creates it and its directory, readable by its owner alone.
     ///
     /// Refuses a file that another process has open, one that another program made, and one in a newer format.
@@ -76,7 +81,11 @@ impl Redb {
         name: impl Into<PathBuf>,
     ) -> Result<Self, StoreError> {
         let path = name.into();
-        let engine = Arc::new(Engine::open(Storage::new(backend), path.clone())?);
+        let engine = Arc::new(Engine::open(
+            Storage::new(backend),
+            path.clone(),
+            Self::PAUSE,
+        )?);
         let (writer, name) = (engine.clone(), path.clone());
         let commit = move |group: &Group<'_>| commit(&writer, &name, group);
         let groups = Groups::new(&path, 1, commit).map_err(|source| StoreError::Io {
@@ -91,6 +100,14 @@ impl Redb {
         store.check_format()?;
         check_whole(&store, &store.path)?;
         Ok(store)
+    }
+
+    /// The same store, which waits for `pause` after opening its file again before it does so once more. Zero: every call
+    /// tries.
+    #[must_use]
+    pub fn with_pause(self, pause: Duration) -> Self {
+        self.engine.set_pause(pause);
+        self
     }
 
     /// The store's file.
@@ -146,12 +163,12 @@ impl Redb {
     }
 
     fn failed(&self, failure: Failure) -> StoreError {
+        let path = self.path.clone();
         let error = match failure {
-            Failure::Closed(error) => return error,
+            Failure::Closed(cause) => return StoreError::Unreachable { path, cause },
             Failure::Failed(error) => error,
         };
         self.engine.note(&error);
-        let path = self.path.clone();
         match error {
             ::redb::Error::Io(source) => StoreError::Io { path, source },
             ::redb::Error::Corrupted(detail) => StoreError::Damaged {
@@ -240,13 +257,10 @@ fn commit(engine: &Engine, path: &Path, group: &Group<'_>) -> Results {
             })
         }
         // Nothing was tried.
-        Err(Failure::Closed(error)) => {
-            let cause: Cause = Arc::new(error);
-            each(&|path| StoreError::Unreachable {
-                path,
-                cause: cause.clone(),
-            })
-        }
+        Err(Failure::Closed(cause)) => each(&|path| StoreError::Unreachable {
+            path,
+            cause: cause.clone(),
+        }),
     }
 }
 
