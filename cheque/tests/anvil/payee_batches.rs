@@ -2,7 +2,9 @@
 
 use crate::cast::{Cast, memory, not_payable};
 use crate::node::coins;
-use crate::payee_service::{sends, sent_by, service, wins};
+use crate::payee_recovery::{drop_since, snapshot};
+use crate::payee_service::{redeemed, sends, sent_by, service, status, step, wins};
+use alloy::providers::Provider;
 use cheque::chain::{ChainError, OnceError, RedeemError, RedeemOptions, redeem};
 use cheque::{HISTORY_WINDOW, Outcome};
 use std::time::Duration;
@@ -56,4 +58,40 @@ async fn a_deposit_that_a_batch_has_skipped_was_not_redeemed_by_it() {
     assert_eq!(not_payable(skipped), Outcome::NotOpen);
     let each_once = coins(200).to_u256();
     assert_eq!(world.balance(cast.payees[0].address).await, each_once);
+}
+
+#[tokio::test]
+async fn wins_that_a_batch_has_skipped_for_want_of_their_seed_are_redeemed_by_another() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let party = &cast.payees[0];
+    let service = service(world, party, memory());
+    let draw = world.head().await + 80;
+    let all = wins(&cast, &service, &[draw; 2], HISTORY_WINDOW).await;
+    world.node.mine_to(draw + 1).await;
+    let before = snapshot(&cast).await;
+    // Somebody else has recorded the seed, so the batch brings no header.
+    let tower = world.payee(&cast.payees[1], memory());
+    tower.record_seed(draw).await.unwrap().unwrap();
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let batch = sends(&service, all[0].id).await;
+
+    // A reorganisation puts the record behind the batch.
+    let node = &world.node.provider;
+    let raw = node.get_raw_transaction_by_hash(batch).await.unwrap();
+    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    drop_since(&cast, before).await;
+    let _sent = node.send_raw_transaction(&raw.unwrap()).await.unwrap();
+    world.node.mine(1).await;
+    assert_eq!(sent_by(world, party.address).await, 1);
+    world.node.anvil("evm_setAutomine", [true]).await;
+    tower.record_seed(draw).await.unwrap().unwrap();
+    world.node.mine(1).await;
+    assert_eq!(step(&service, all[0].id).await.name(), "won");
+    assert_eq!(status(&service, all[1].id).await.state.name(), "won");
+    assert_ne!(sends(&service, all[0].id).await, batch);
+    for opened in &all {
+        assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
+    }
+    assert_eq!(sent_by(world, party.address).await, 2);
 }

@@ -20,7 +20,7 @@ pub(crate) async fn snapshot(cast: &Cast) -> serde_json::Value {
 }
 
 /// Drops all blocks since the snapshot, and what was in them.
-async fn drop_since(cast: &Cast, snapshot: serde_json::Value) {
+pub(crate) async fn drop_since(cast: &Cast, snapshot: serde_json::Value) {
     let dropped = cast.world.node.anvil("evm_revert", [snapshot]).await;
     assert_eq!(dropped, serde_json::Value::Bool(true));
 }

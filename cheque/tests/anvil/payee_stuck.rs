@@ -1,17 +1,17 @@
 //! Transactions of the payee's service that wait, and what becomes of those that are cancelled.
 
-use crate::cast::{Cast, memory};
+use crate::cast::{Cast, memory, opened, pay};
 use crate::node::{coins, policy};
 use crate::payee_recovery::{redraw, snapshot, worthless};
 use crate::payee_service::{
-    redeemed, sends, sent_by, service, set_gas_price, status, step, wins, with_settings,
+    DEAR, redeemed, sends, sent_by, service, set_gas_price, status, step, wins, with_settings,
 };
 use crate::payer_kills::{apart, killed_when};
 use crate::payer_stuck::{automine, outbox, resend, waiting};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
-use cheque::chain::{Payee, Purpose, RedeemOptions};
-use cheque::service::{PayeeService, PayeeSettings, metrics::PAYEE_STUCK};
+use cheque::chain::{DepositRequest, Draw, Payee, Purpose, RedeemOptions};
+use cheque::service::{HoldingState, PayeeService, PayeeSettings, metrics::PAYEE_STUCK};
 use cheque::store::{Redb, SentRecord};
 use cheque::{DepositId, HISTORY_WINDOW};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -291,4 +291,41 @@ fn a_cancellation_that_was_stored_and_not_sent_when_the_service_was_killed_is_se
         assert_eq!(sent_by(world, party.address).await, 2);
     });
     assert_eq!(outbox(&*open()), []);
+}
+
+#[tokio::test]
+async fn a_small_win_that_is_not_worth_a_higher_price_does_not_hold_up_a_large_one() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let party = &cast.payees[0];
+    let alone = |settings: &mut PayeeSettings| settings.company = 0;
+    let service = with_settings(world, party, memory(), alone);
+    let draw = world.head().await + 80;
+    let small = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let allowances = vec![(party.address, coins(900))];
+    let draw_of_large = Draw::At(draw + 13);
+    let request = DepositRequest::new(allowances, cast.payer.address, draw_of_large);
+    let (payer, _) = cast.players();
+    let large = opened(world, &payer, &request).await.id;
+    world.node.mine(2).await;
+    service.payee().poll().await.unwrap();
+    pay(&payer, service.payee(), large, coins(900)).await;
+
+    world.node.mine_to(draw + 1).await;
+    world.node.anvil("evm_setAutomine", [false]).await;
+    let first = sends(&service, small).await;
+    set_gas_price(world, 10 * DEAR).await;
+    world.node.mine(10).await;
+    set_gas_price(world, 2 * DEAR).await;
+    service.step().await.unwrap();
+    let too_dear = status(&service, small).await.state;
+    assert_eq!(too_dear, HoldingState::Redeeming { hash: first });
+    world.node.mine(1).await;
+    let hash = sends(&service, large).await;
+    assert_ne!(sends(&service, small).await, first);
+    assert_ne!(hash, first);
+    world.node.mine(1).await;
+    assert_eq!(redeemed(&service, large).await.0, coins(900));
+    assert_eq!(redeemed(&service, small).await.0, coins(100));
+    assert_eq!(sent_by(world, party.address).await, 2);
 }

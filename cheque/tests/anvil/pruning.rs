@@ -152,7 +152,7 @@ async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
 }
 
 #[tokio::test]
-async fn a_payer_forgets_a_settled_deposit_with_its_list_and_accounts_unless_something_sent_is_not_over()
+async fn a_payer_forgets_settled_deposits_but_the_last_of_a_purse_and_those_with_something_under_way()
  {
     let cast = Cast::new().await;
     let world = &cast.world;
@@ -176,6 +176,13 @@ async fn a_payer_forgets_a_settled_deposit_with_its_list_and_accounts_unless_som
     );
     world.node.mine(64).await;
     poll(&payer).await;
+    assert_eq!(
+        payer.prune_before(u64::MAX).await.unwrap(),
+        0,
+        "nothing else tells of its purse, which has money"
+    );
+    let next = opened(world, &payer, &cast.request(60)).await;
+    assert_eq!(next.deposit.lane, over.deposit.lane);
     assert_eq!(payer.prune_before(last).await.unwrap(), 0, "too young");
 
     let key = [b"reclaim", over.id.0.as_slice()].concat();
@@ -196,9 +203,6 @@ async fn a_payer_forgets_a_settled_deposit_with_its_list_and_accounts_unless_som
     assert_eq!(rows_of(&*cast.store, over.id), 0);
     assert_eq!(rows_of(&*cast.store, lasting.id), 4);
     pay(&payer, &payees[0], lasting.id, coins(1)).await;
-    // What was left of it pays for the next one.
-    let next = opened(world, &payer, &cast.request(60)).await;
-    assert_eq!(next.deposit.lane, over.deposit.lane);
     assert_eq!(payer.prune_before(u64::MAX).await.unwrap(), 0);
 }
 

@@ -9,6 +9,8 @@ use crate::{
     chain::stored::OwnedChange,
     store::{DepositRecord, Swap, Table, deposit_key},
 };
+use alloy_primitives::Address;
+use std::collections::BTreeMap;
 
 /// So many accounts are forgotten in one write.
 const AT_ONCE: usize = 1_000;
@@ -17,12 +19,22 @@ impl Payer {
     /// Forgets deposits that are settled, by blocks that nothing can replace, and whose last block to redeem is before
     /// `block`: their terms, allowances and accounts. Returns how many.
     ///
-    /// What was sent for one and is not known to be over keeps it. Their money is not touched: purses are found on the
-    /// chain. Does not look at the chain: [`Payer::poll`] settles deposits.
+    /// What was sent for one and is not known to be over keeps it. The last one of each purse stays, since it tells where
+    /// money may be left. Does not look at the chain: [`Payer::poll`] settles deposits.
     pub async fn prune_before(&self, block: u64) -> Result<usize, PayerError> {
+        let deposits = self.deposits().await?;
+        let mut last = BTreeMap::new();
+        for (id, record) in &deposits {
+            let draw = (record.deposit.drawBlock, *id);
+            let of_purse = last.entry(purse(record)).or_insert(draw);
+            *of_purse = draw.max(*of_purse);
+        }
         let mut pruned = 0;
-        for (id, record) in self.deposits().await? {
-            if record.settled && record.deposit.lastRedeemBlock < block {
+        for (id, record) in deposits {
+            let is_last = last
+                .get(&purse(&record))
+                .is_some_and(|(_, last)| *last == id);
+            if record.settled && record.deposit.lastRedeemBlock < block && !is_last {
                 pruned += usize::from(self.forget(id, &record).await?);
             }
         }
@@ -58,4 +70,9 @@ impl Payer {
         changes.push(removed(Table::Deposits, (key, record.to_bytes())));
         Ok(self.stored.swap(changes).await? == Swap::Done)
     }
+}
+
+fn purse(record: &DepositRecord) -> (Address, Address, u64) {
+    let terms = &record.deposit;
+    (terms.payer, terms.token, terms.lane)
 }

@@ -31,9 +31,7 @@ impl PayeeService {
         for one in look.under_way.clone() {
             let result = match &one.purpose {
                 Purpose::Redeem(ids) => self.look_after_redemption(&one, ids, look, prices).await,
-                Purpose::RecordSeed(block) => {
-                    self.look_after_seed(&one, *block, look, prices).await
-                }
+                Purpose::RecordSeed(_) => self.look_after_seed(&one, look, prices).await,
                 // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
                 Purpose::Cancel if look.under_way.iter().any(|other| one.cancels_also(other)) => {
                     Ok(())
@@ -87,18 +85,22 @@ impl PayeeService {
             }
             return Ok(());
         }
-        // Not dearer than it would be sent for now; but what is urgent must not wait behind it.
-        let worth = !plan(&wins, None, prices, look.head.number, &self.settings)
-            .redeem
-            .is_empty();
-        let bump = worth || self.is_urgent(look);
+        let bump = self.may_cost_more(look, prices);
         match self.payee.look_after(one, bump).await? {
             Progress::Waiting(hash) => {
                 for win in wins {
                     look.set(win.id, HoldingState::Redeeming { hash });
                 }
             }
-            // Since this look.
+            // It has skipped them: it was mined before their seeds were recorded again, say.
+            Progress::Mined(sent) if sent.block <= look.confirmed => {
+                mined("redeem", &sent);
+                self.payee.done(one).await?;
+                for win in wins {
+                    look.set(win.id, HoldingState::due(&win));
+                }
+            }
+            // Since this look, or it counts only when it is deeper.
             Progress::Mined(_) => {}
             Progress::Gone => {
                 tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
@@ -196,15 +198,10 @@ impl PayeeService {
     async fn look_after_seed(
         &self,
         one: &UnderWay,
-        block: u64,
         look: &Look,
         prices: &Prices,
     ) -> Result<(), RedeemError> {
-        let wins: Vec<_> = look.wins.values().cloned().collect();
-        let plan = plan(&wins, None, prices, look.head.number, &self.settings);
-        // What it is for may be worth it no more, and is still in the way of what comes after it.
-        let worth = plan.record.contains(&block) || !plan.redeem.is_empty();
-        let bump = worth || self.is_urgent(look);
+        let bump = self.may_cost_more(look, prices);
         match self.payee.look_after(one, bump).await? {
             Progress::Mined(sent) if sent.block <= look.confirmed => {
                 mined("record_seed", &sent);
@@ -216,6 +213,16 @@ impl PayeeService {
                 Ok(())
             }
         }
+    }
+
+    /// Whether what waits may be sent again for more: if anything were sent at the price of now, or is urgent. What waits
+    /// may be worth it no more by itself, and is still in the way of what comes after it.
+    fn may_cost_more(&self, look: &Look, prices: &Prices) -> bool {
+        let wins: Vec<_> = look.wins.values().cloned().collect();
+        let head = look.head.number;
+        let plan = plan(&wins, None, prices, head, &self.settings);
+        let is_worth = !plan.redeem.is_empty() || !plan.record.is_empty();
+        is_worth || wins.iter().any(|win| win.is_urgent(head, &self.settings))
     }
 
     async fn record(&self, block: u64, look: &mut Look) {
@@ -274,11 +281,6 @@ impl PayeeService {
                 counter!(names::PAYEE_ERRORS, "step" => "redeem").increment(1);
             }
         }
-    }
-
-    fn is_urgent(&self, look: &Look) -> bool {
-        let urgent = |win: &Win| win.is_urgent(look.head.number, &self.settings);
-        look.wins.values().any(urgent)
     }
 
     /// Notes that a transaction could not be looked after.
