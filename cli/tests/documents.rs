@@ -84,16 +84,62 @@ fn every_fault_names_tests_that_are_there() {
             let (file, name) = test
                 .split_once(": ")
                 .unwrap_or_else(|| panic!("{fault}: {test}"));
-            let places = [root().join("cheque/tests").join(file), root().join(file)];
-            let place = places.iter().find(|place| place.is_file());
-            let place = place.unwrap_or_else(|| panic!("{fault}: there is no {file}"));
-            let text = fs::read_to_string(place).unwrap();
-            let found = text.split_once(&format!("fn {name}("));
-            let (before, _) = found.unwrap_or_else(|| panic!("{fault}: {file} has no {name}"));
-            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
-            assert!(attributes.contains("test"), "{fault}: {name} is no test");
+            let code = read_in(&["cheque/tests", "."], file);
+            assert_is_test(&code, name, fault);
         }
     }
+}
+
+#[test]
+fn every_attack_names_tests_that_are_there() {
+    let security = read("SECURITY.md");
+    let rows = rows(section(&security, "## Attacks"));
+    assert!(rows.len() > 30, "{}", rows.len());
+    for row in rows {
+        let [attack, .., tests] = &row[..] else {
+            panic!("{row:?}");
+        };
+        let tests = quoted(tests);
+        assert!(
+            row.len() == 4 && (row[3] == "None" || !tests.is_empty()),
+            "{row:?}"
+        );
+        let mut code = String::new();
+        for test in tests {
+            // A name without a file is of the file before it, and a file without a name stands for all its tests.
+            let (file, name) = match test.split_once(": ") {
+                Some((file, name)) => (Some(file), Some(name)),
+                None if test.ends_with(".sol") => (Some(test), None),
+                None => (None, Some(test)),
+            };
+            if let Some(file) = file {
+                code = read_in(&["contracts/test", "cheque/src", "cheque"], file);
+            }
+            if let Some(name) = name {
+                assert_is_test(&code, name, attack);
+            }
+        }
+    }
+}
+
+/// The file of this name, in the first of these folders that has it.
+fn read_in(folders: &[&str], file: &str) -> String {
+    let mut places = folders.iter().map(|folder| root().join(folder).join(file));
+    let place = places.find(|place| place.is_file());
+    let place = place.unwrap_or_else(|| panic!("{folders:?} have no {file}"));
+    fs::read_to_string(place).unwrap()
+}
+
+/// That Rust or Solidity code has a test of this name, which a document gives for a `promise`.
+fn assert_is_test(code: &str, name: &str, promise: &str) {
+    if code.contains(&format!("function {name}(")) {
+        assert!(name.starts_with("test"), "{promise}: {name} is no test");
+        return;
+    }
+    let found = code.split_once(&format!("fn {name}("));
+    let (before, _) = found.unwrap_or_else(|| panic!("{promise}: there is no {name}"));
+    let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+    assert!(attributes.contains("test"), "{promise}: {name} is no test");
 }
 
 #[test]

@@ -30,8 +30,7 @@ fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
     let with_header = move |payees: u64| gas(&format!("redeem_direct_header_{payees}"));
     let recorded = move |payees: u64| gas(&format!("redeem_direct_{payees}"));
     let more_for_token = gas("redeem_direct_erc20_128") - gas("redeem_direct_128");
-    let in_tokens =
-        move |payees: u64| gas("open_with_authorization") + with_header(payees) + more_for_token;
+    let in_tokens = move |n: u64| recorded(n) + more_for_token;
     [
         (
             "**this bank**, seed recorded by another",
@@ -43,10 +42,14 @@ fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
             Box::new(move |n| gas("open_topped_up") + with_header(n)),
             "one, by lot",
         ),
-        ("**this bank**, token", Box::new(in_tokens), "one, by lot"),
         (
-            "**this bank**, token, money kept in the bank",
-            Box::new(move |n| gas("open_from_balance") + recorded(n) + more_for_token),
+            "**this bank**, token, seed recorded",
+            Box::new(move |n| gas("open_with_authorization") + in_tokens(n)),
+            "one, by lot",
+        ),
+        (
+            "**this bank**, token kept in the bank, seed recorded",
+            Box::new(move |n| gas("open_from_balance") + in_tokens(n)),
             "one, by lot",
         ),
         ("lotterybook", Box::new(lotterybook), "one of 1,024, by lot"),

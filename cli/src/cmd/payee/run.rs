@@ -70,7 +70,8 @@ struct CashOpts {
     #[arg(long, value_name = "WINS")]
     redeem_batch: Option<usize>,
 
-    /// Wait for more wins up to so long after a draw [default: one step of the chain's grid, and its confirmations]
+    /// Wait for more wins up to so long after a draw [default: one step of the chain's grid, and twice its
+    /// confirmations]
     #[arg(long, value_name = "BLOCKS")]
     redeem_wait: Option<u64>,
 
