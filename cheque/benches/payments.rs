@@ -66,21 +66,21 @@ fn payee(c: &mut Criterion) {
     group.bench_function("opening, 128 payees", |b| {
         b.iter(|| scene.receive(black_box(&opening), None))
     });
-    let (meta, cheques) = (scene.meta(), scene.cheques(1));
+    let (position, cheques) = (scene.position(), scene.cheques(1));
     group.bench_function("cheque", |b| {
-        b.iter(|| scene.receive(black_box(&cheques[0]), Some(&meta)))
+        b.iter(|| scene.receive(black_box(&cheques[0]), Some(&position)))
     });
     group.bench_function("cheque, bytes to bytes", |b| {
-        let (proof, old) = (cheques[0].encode(), meta.to_bytes());
+        let (proof, old) = (cheques[0].encode(), position.to_bytes());
         b.iter(|| {
             let proof = Proof::decode(black_box(&proof)).unwrap();
-            let old = Meta::from_bytes(black_box(&old)).unwrap();
-            scene.receive(&proof, Some(&old)).meta().to_bytes()
+            let old = Position::from_bytes(black_box(&old)).unwrap();
+            scene.receive(&proof, Some(&old)).position().to_bytes()
         })
     });
     let (begin, steps) = scene.stream();
-    let begun = scene.receive(&begin, Some(&meta)).meta().clone();
-    let at_first = scene.receive(&steps[0], Some(&begun)).meta().clone();
+    let begun = scene.receive(&begin, Some(&position)).position().clone();
+    let at_first = scene.receive(&steps[0], Some(&begun)).position().clone();
     group.bench_function("stream step", |b| {
         b.iter(|| scene.receive(black_box(&steps[1]), Some(&at_first)))
     });

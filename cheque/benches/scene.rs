@@ -140,12 +140,12 @@ impl Scene {
         (begin, steps)
     }
 
-    pub(crate) fn receive(&self, proof: &Proof, old: Option<&Meta>) -> Received {
+    pub(crate) fn receive(&self, proof: &Proof, old: Option<&Position>) -> Received {
         receive_payment(None, proof, old, &self.view, &self.policy).unwrap()
     }
 
     /// The payee's meta after the opening.
-    pub(crate) fn meta(&self) -> Meta {
-        self.receive(&self.opening(), None).meta().clone()
+    pub(crate) fn position(&self) -> Position {
+        self.receive(&self.opening(), None).position().clone()
     }
 }

@@ -112,21 +112,21 @@ pub fn roll(seed: Seed, deposit: DepositId, amount: Amount) -> Amount {
     Amount::new(point.to())
 }
 
-/// What a cheque wins, and how likely.
+/// The payout of a winning cheque and the width of its winning range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prize {
+pub struct Payout {
     /// What a win pays, in token units. At most the deposit's amount.
-    pub payout: Amount,
+    pub amount: Amount,
     /// The width of the winning range; the chance is `range / amount`. At most the allowance.
     pub range: Amount,
 }
 
-/// The prize of a cheque over `spent` of `allowance`, or `None` where nothing or more than the allowance was spent, the
+/// Computes the payout of a cheque over `spent` of `allowance`, or `None` where nothing or more than the allowance was spent, the
 /// allowance exceeds the deposit, or its smallest payout does.
 ///
 /// Chance times payout is `spent`, up to rounding of less than one unit of each, in the payer's favour. More spent never
 /// means a smaller payout or range.
-pub fn prize(spent: Amount, allowance: Amount, deposit: &Deposit) -> Option<Prize> {
+pub fn payout(spent: Amount, allowance: Amount, deposit: &Deposit) -> Option<Payout> {
     let amount = Amount::new(deposit.amount);
     let min_payout = Amount::new(deposit.minPayout);
     if spent.is_zero() || spent > allowance || allowance > amount || min_payout > amount {
@@ -134,19 +134,19 @@ pub fn prize(spent: Amount, allowance: Amount, deposit: &Deposit) -> Option<Priz
     }
     let full = spent.mul_div_floor(amount, allowance)?;
     Some(if full >= min_payout {
-        Prize {
-            payout: full,
+        Payout {
+            amount: full,
             range: allowance,
         }
     } else {
-        Prize {
-            payout: min_payout,
+        Payout {
+            amount: min_payout,
             range: spent.mul_div_floor(amount, min_payout)?,
         }
     })
 }
 
-impl Prize {
+impl Payout {
     /// Whether `roll` lies in the range that begins at `start`: start <= roll < start + range.
     pub fn wins(&self, start: Amount, roll: Amount) -> bool {
         roll.checked_sub(start)
@@ -156,7 +156,7 @@ impl Prize {
     /// What the cheque is worth on average after paying `cost` (token units) to redeem a win:
     /// floor(range / amount * max(0, payout - cost)).
     pub fn expected_value(&self, amount: Amount, cost: Amount) -> Amount {
-        let net = self.payout.saturating_sub(cost);
+        let net = self.amount.saturating_sub(cost);
         // range <= amount, so this is at most `net`; an amount of zero has no prizes.
         self.range.mul_div_floor(net, amount).unwrap_or_default()
     }

@@ -2,13 +2,13 @@
 
 use crate::{
     AllowanceProof, Amount, Bank, DepositId, MAX_STEPS, Outcome, ProofError, Redemption, Seed,
-    SeedSource, Signature, hashed, prize, recover, roll, seed_from_header,
+    SeedSource, Signature, hash_chain, payout, recover, roll, seed_from_header,
 };
 use alloy_primitives::{Address, B256, U256};
 
 /// What the bank knows at the moment of a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BankState {
+pub struct BankSnapshot {
     /// The bank.
     pub bank: Bank,
     /// Where it takes its seeds from.
@@ -28,7 +28,7 @@ pub struct BankState {
 /// Whether `redeem` would pay, or why not, and the payout where it is known: the same as the contract's `outcomeOf`,
 /// check by check, with two exceptions. A contract's consent (ERC-1271) is not asked for, and where `to` is the bank
 /// itself, the contract reverts before it checks anything.
-pub fn evaluate(redemption: &Redemption, state: &BankState) -> (Outcome, Amount) {
+pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Outcome, Amount) {
     match judge(redemption, state) {
         Ok(payout) => (Outcome::Payable, payout),
         Err((outcome, payout)) => (outcome, payout),
@@ -36,16 +36,16 @@ pub fn evaluate(redemption: &Redemption, state: &BankState) -> (Outcome, Amount)
 }
 
 /// The same for the bytes that the bank is sent: [`Outcome::Malformed`] where they are no redemption.
-pub fn evaluate_packed(packed: &[u8], state: &BankState) -> (Outcome, Amount) {
+pub fn simulate_packed_redemption(packed: &[u8], state: &BankSnapshot) -> (Outcome, Amount) {
     match Redemption::unpack(packed) {
-        Ok(redemption) => evaluate(&redemption, state),
+        Ok(redemption) => simulate_redemption(&redemption, state),
         Err(_) => (Outcome::Malformed, Amount::ZERO),
     }
 }
 
 type Refusal = (Outcome, Amount);
 
-fn judge(r: &Redemption, state: &BankState) -> Result<Amount, Refusal> {
+fn judge(r: &Redemption, state: &BankSnapshot) -> Result<Amount, Refusal> {
     let refuse = |outcome| (outcome, Amount::ZERO);
     let id = state.bank.deposit_id(&r.deposit);
     if state.purse != U256::from_be_bytes(id.0.0) {
@@ -59,21 +59,25 @@ fn judge(r: &Redemption, state: &BankState) -> Result<Amount, Refusal> {
     }
     let (total, start) = promised(r, id, state).map_err(refuse)?;
     let seed = seed(r, state).map_err(refuse)?;
-    let Some(prize) = prize(total, Amount::new(r.allowance), &r.deposit) else {
+    let Some(payout) = payout(total, Amount::new(r.allowance), &r.deposit) else {
         // Not possible after the checks above.
         return Err(refuse(Outcome::BadProof));
     };
-    if !prize.wins(start, roll(seed, id, Amount::new(r.deposit.amount))) {
-        return Err((Outcome::Loses, prize.payout));
+    if !payout.wins(start, roll(seed, id, Amount::new(r.deposit.amount))) {
+        return Err((Outcome::Loses, payout.amount));
     }
-    if !agreed(r, id, total, prize.payout, state) {
-        return Err((Outcome::ConsentMissing, prize.payout));
+    if !agreed(r, id, total, payout.amount, state) {
+        return Err((Outcome::ConsentMissing, payout.amount));
     }
-    Ok(prize.payout)
+    Ok(payout.amount)
 }
 
 /// What the cheque promises, and where the payee's range starts.
-fn promised(r: &Redemption, id: DepositId, state: &BankState) -> Result<(Amount, Amount), Outcome> {
+fn promised(
+    r: &Redemption,
+    id: DepositId,
+    state: &BankSnapshot,
+) -> Result<(Amount, Amount), Outcome> {
     let k = u32::from(r.k);
     let shows_what_it_has = if k == 0 {
         r.x.is_zero()
@@ -106,7 +110,7 @@ fn promised(r: &Redemption, id: DepositId, state: &BankState) -> Result<(Amount,
     ) {
         return Err(Outcome::BadSignature);
     }
-    if k > 0 && hashed(r.x, k) != r.anchor {
+    if k > 0 && hash_chain(r.x, k) != r.anchor {
         return Err(Outcome::BadStream);
     }
     Ok((Amount::new(shown.to()), start))
@@ -123,7 +127,7 @@ fn locate(r: &Redemption) -> Result<Amount, ProofError> {
     proof.start(r.payee, &r.deposit)
 }
 
-fn seed(r: &Redemption, state: &BankState) -> Result<Seed, Outcome> {
+fn seed(r: &Redemption, state: &BankSnapshot) -> Result<Seed, Outcome> {
     if let Some(seed) = state.recorded_seed {
         return Ok(seed);
     }
@@ -141,7 +145,13 @@ fn seed(r: &Redemption, state: &BankState) -> Result<Seed, Outcome> {
     }
 }
 
-fn agreed(r: &Redemption, id: DepositId, total: Amount, payout: Amount, state: &BankState) -> bool {
+fn agreed(
+    r: &Redemption,
+    id: DepositId,
+    total: Amount,
+    payout: Amount,
+    state: &BankSnapshot,
+) -> bool {
     let whole_deposit = payout.get() == r.deposit.amount && r.to.is_zero();
     state.caller == r.payee
         || whole_deposit

@@ -71,17 +71,17 @@ pub use cheque_bindings::{Outcome, PackError, Redemption, SeedSource, UnpackErro
 pub use deposit::{
     Bank, Cheque, Deposit, DepositId, Fund, Purse, TermsError, Withdraw, check_terms,
 };
-pub use draw::{HISTORY_WINDOW, HeaderError, Prize, Seed, prize, roll, seed_from_header};
-pub use evaluate::{BankState, evaluate, evaluate_packed};
+pub use draw::{HISTORY_WINDOW, HeaderError, Payout, Seed, payout, roll, seed_from_header};
+pub use evaluate::{BankSnapshot, simulate_packed_redemption, simulate_redemption};
 pub use money::Amount;
 pub use payee::{
-    Meta, MetaError, MetaKey, Policy, Received, Rejection, TokenLimits, View, receive_payment,
-    redeem_gas,
+    Policy, Position, PositionError, PositionKey, Received, Rejection, TokenLimits, View,
+    receive_payment, redeem_gas,
 };
 pub use payer::{Account, AccountError, ChequeContext, WriteError};
 pub use profile::{ChainProfile, PROFILES, UnsupportedChain};
 pub use signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
-pub use stream::{MAX_STEPS, Stream, StreamLengthError, hashed};
+pub use stream::{MAX_STEPS, Stream, StreamLengthError, hash_chain};
 pub use wire::{Opening, Proof, WireError};
 
 /// The README's example is compiled with the documentation's.

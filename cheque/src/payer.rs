@@ -3,7 +3,7 @@
 use crate::wire::Anchor;
 use crate::{
     Amount, Bank, DepositId, MAX_STEPS, Proof, Signature, SignedCheque, SigningKey, Stream,
-    StreamLengthError, hashed,
+    StreamLengthError, hash_chain,
 };
 use alloy_primitives::{Address, B256, FixedBytes};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -214,7 +214,7 @@ impl Account {
             signature: signature.ok_or(WriteError::ForeignCheque)?,
             ..*cheque
         };
-        if k > 0 && (k > MAX_STEPS || hashed(x, k) != cheque.anchor) {
+        if k > 0 && (k > MAX_STEPS || hash_chain(x, k) != cheque.anchor) {
             return Err(WriteError::ForeignStep);
         }
         let total = cheque.total(k).unwrap_or(Amount::MAX);

@@ -46,12 +46,12 @@ impl Stream {
 
     /// x_n, which the cheque commits to.
     pub fn anchor(&self) -> B256 {
-        hashed(self.x0, self.length)
+        hash_chain(self.x0, self.length)
     }
 
     /// x_{n-k}, which proves k steps, or `None` beyond the stream's length. Costs n - k hashes.
     pub fn show(&self, k: u32) -> Option<B256> {
-        Some(hashed(self.x0, self.length.checked_sub(k)?))
+        Some(hash_chain(self.x0, self.length.checked_sub(k)?))
     }
 }
 
@@ -63,9 +63,9 @@ impl fmt::Debug for Stream {
 
 /// `x` hashed `times` times.
 ///
-/// To check k steps: `hashed(x, k) == anchor`. To check further ones: `hashed(x, k - shown) == last x shown`. The
+/// To check k steps: `hash_chain(x, k) == anchor`. To check further ones: `hash_chain(x, k - shown) == last x shown`. The
 /// caller bounds `times`.
-pub fn hashed(x: B256, times: u32) -> B256 {
+pub fn hash_chain(x: B256, times: u32) -> B256 {
     (0..times).fold(x, |x, _| keccak([x.as_slice()]))
 }
 
@@ -81,9 +81,9 @@ mod tests {
         assert_eq!(stream.show(101), None);
         for k in 1..=100 {
             let x = stream.show(k).unwrap();
-            assert_eq!(hashed(x, k), stream.anchor());
-            assert_eq!(Some(hashed(x, 1)), stream.show(k - 1));
-            assert_ne!(hashed(x, k + 1), stream.anchor());
+            assert_eq!(hash_chain(x, k), stream.anchor());
+            assert_eq!(Some(hash_chain(x, 1)), stream.show(k - 1));
+            assert_ne!(hash_chain(x, k + 1), stream.anchor());
         }
     }
 

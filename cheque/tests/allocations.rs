@@ -13,7 +13,7 @@ use scene::Scene;
 #[test]
 fn a_payment_allocates_nothing_once_the_deposit_is_known() {
     let scene = Scene::new();
-    let (meta, cheques) = (scene.meta(), scene.cheques(3));
+    let (position, cheques) = (scene.position(), scene.cheques(3));
     let (begin, steps) = scene.stream();
     let wire: Vec<_> = cheques
         .iter()
@@ -21,11 +21,11 @@ fn a_payment_allocates_nothing_once_the_deposit_is_known() {
         .chain(&steps)
         .map(Proof::encode)
         .collect();
-    let mut newest = meta;
+    let mut newest = position;
     let counted = measure(|| {
         for bytes in &wire {
             let proof = Proof::decode(bytes).unwrap();
-            newest = scene.receive(&proof, Some(&newest)).meta().clone();
+            newest = scene.receive(&proof, Some(&newest)).position().clone();
         }
     });
     assert!(newest.total() > Amount::ZERO);
@@ -47,8 +47,8 @@ fn a_cheque_is_written_without_an_allocation() {
 #[test]
 fn a_meta_is_stored_with_two_allocations() {
     let scene = Scene::new();
-    let meta = scene.meta();
+    let position = scene.position();
     // The bytes, and the siblings in the form in which they are written.
-    let written = measure(|| drop(meta.to_bytes()));
+    let written = measure(|| drop(position.to_bytes()));
     assert_eq!(written.count_total, 2);
 }

@@ -136,7 +136,7 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     }
     let held = restarted.holding(id).await.unwrap().unwrap();
     assert_eq!(held.total(), total(proofs.last().unwrap()));
-    let worth = held.prize().unwrap();
+    let worth = held.payout().unwrap();
     let worth = worth.expected_value(coins(900), held.redeem_cost());
     assert_eq!(held.credited(), worth);
     assert!(proofs.len() > kills);

@@ -1,7 +1,7 @@
 //! What a payee holds of one deposit, as `ledger` and the service's API show it.
 
 use alloy::primitives::U256;
-use cheque::{Amount, Meta, service::HoldingStatus};
+use cheque::{Amount, Position, service::HoldingStatus};
 use serde_json::{Value, json};
 
 use crate::{amount::Token, odds::Odds, show};
@@ -29,16 +29,19 @@ impl Holding {
     ];
 
     pub(crate) fn new(status: HoldingStatus) -> Self {
-        let amount = Amount::new(status.meta.deposit().amount);
-        let odds = status.meta.prize().map(|prize| Odds::of(&prize, amount));
+        let amount = Amount::new(status.position.deposit().amount);
+        let odds = status
+            .position
+            .payout()
+            .map(|payout| Odds::of(&payout, amount));
         Self {
             odds: odds.unwrap_or_default(),
             status,
         }
     }
 
-    pub(crate) const fn meta(&self) -> &Meta {
-        &self.status.meta
+    pub(crate) const fn position(&self) -> &Position {
+        &self.status.position
     }
 
     /// What may be won, as long as that is open.
@@ -48,25 +51,28 @@ impl Holding {
 
     fn chance(&self) -> String {
         let range = self
-            .meta()
-            .prize()
-            .map(|prize| prize.range)
+            .position()
+            .payout()
+            .map(|payout| payout.range)
             .unwrap_or_default();
-        show::percent(range.to_u256(), U256::from(self.meta().deposit().amount))
+        show::percent(
+            range.to_u256(),
+            U256::from(self.position().deposit().amount),
+        )
     }
 
     fn payout(&self) -> Amount {
-        self.meta()
-            .prize()
-            .map(|prize| prize.payout)
+        self.position()
+            .payout()
+            .map(|payout| payout.amount)
             .unwrap_or_default()
     }
 
     pub(crate) fn json(&self) -> Value {
-        let meta = self.meta();
-        let terms = meta.deposit();
+        let position = self.position();
+        let terms = position.deposit();
         json!({
-            "deposit": meta.deposit_id(),
+            "deposit": position.deposit_id(),
             "state": self.status.state.name(),
             "reason": self.status.reason(),
             "closing": self.status.closing,
@@ -75,12 +81,12 @@ impl Holding {
             "draw_block": terms.drawBlock,
             "last_redeem_block": terms.lastRedeemBlock,
             "amount": terms.amount.to_string(),
-            "allowance": meta.allowance(),
-            "total": meta.total(),
-            "credited": meta.credited(),
-            "redeem_cost": meta.redeem_cost(),
+            "allowance": position.allowance(),
+            "total": position.total(),
+            "credited": position.credited(),
+            "redeem_cost": position.redeem_cost(),
             "payout": self.payout(),
-            "range": meta.prize().map(|prize| prize.range),
+            "range": position.payout().map(|payout| payout.range),
             "chance": self.chance(),
             "expected": self.odds.expected.to_string(),
             "variance": self.odds.variance.to_string(),
@@ -89,13 +95,13 @@ impl Holding {
     }
 
     pub(crate) fn row(&self, token: &Token) -> Vec<String> {
-        let meta = self.meta();
+        let position = self.position();
         vec![
-            meta.deposit_id().to_string(),
+            position.deposit_id().to_string(),
             self.status.state.name().to_owned(),
-            meta.deposit().drawBlock.to_string(),
-            token.show_amount(meta.total()),
-            token.show_amount(meta.credited()),
+            position.deposit().drawBlock.to_string(),
+            token.show_amount(position.total()),
+            token.show_amount(position.credited()),
             self.chance(),
             token.show_amount(self.payout()),
             token.show(self.odds.expected),

@@ -1,7 +1,7 @@
 //! What a cheque is worth before the draw: chance, expected value, variance. Exact integers, each rounded down.
 
 use alloy::primitives::{U256, U512};
-use cheque::{Amount, Prize};
+use cheque::{Amount, Payout};
 
 /// Expected value and spread of one prize, or of several independent ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub(crate) struct Odds {
 
 impl Odds {
     /// Of a prize from a deposit of `amount`: chance = range / amount.
-    pub(crate) fn of(prize: &Prize, amount: Amount) -> Self {
+    pub(crate) fn of(payout: &Payout, amount: Amount) -> Self {
         let (range, payout, amount) = (
-            prize.range.to_u256(),
-            prize.payout.to_u256(),
+            payout.range.to_u256(),
+            payout.amount.to_u256(),
             amount.to_u256(),
         );
         let loses = amount.saturating_sub(range);
@@ -66,11 +66,11 @@ mod tests {
     use super::*;
 
     fn odds(range: u128, payout: u128, amount: u128) -> Odds {
-        let prize = Prize {
-            payout: Amount::new(payout),
+        let payout = Payout {
+            amount: Amount::new(payout),
             range: Amount::new(range),
         };
-        Odds::of(&prize, Amount::new(amount))
+        Odds::of(&payout, Amount::new(amount))
     }
 
     #[test]

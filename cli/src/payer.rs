@@ -3,7 +3,7 @@
 use alloy::signers::local::PrivateKeySigner;
 use cheque::{
     SigningKey,
-    chain::{Payer, Rate, Rates, Reader},
+    chain::{NativeRate, NativeRates, Payer, Reader},
 };
 use clap::Args;
 use eyre::{Result, WrapErr, ensure, eyre};
@@ -27,15 +27,15 @@ pub(crate) struct RateOpts {
 
 impl RateOpts {
     /// The rates to reckon with.
-    pub(crate) fn rates(&self, token: &Token) -> Result<Rates> {
-        let mut rates = Rates::default();
+    pub(crate) fn rates(&self, token: &Token) -> Result<NativeRates> {
+        let mut rates = NativeRates::default();
         if let Some(text) = &self.rate {
             ensure!(
                 !token.is_coin(),
                 "--rate is for a token: name it with --token"
             );
             let units = text.in_units_of(token).wrap_err("--rate")?;
-            let rate = Rate::new(COIN, units.get());
+            let rate = NativeRate::new(COIN, units.get());
             rates.set(
                 token.address,
                 rate.ok_or_else(|| eyre!("--rate: a rate is more than zero"))?,

@@ -1,7 +1,7 @@
 //! Sending a verb's transaction, or only pricing it.
 
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
-use cheque::chain::{Call, Estimate, Reader, Sender, Sent};
+use cheque::chain::{Call, Estimate, MinedTx, Reader, Wallet};
 use eyre::{Result, WrapErr};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{amount::Token, opts::SendOpts, output::Output};
 #[derive(Debug)]
 pub(crate) enum Done {
     /// It is in a block and succeeded.
-    Sent(Box<Sent>),
+    Sent(Box<MinedTx>),
     /// Nothing was sent: it would succeed now, at this price.
     Dry(Estimate),
     /// There was nothing to send.
@@ -68,14 +68,14 @@ impl Done {
 
 impl SendOpts {
     /// Unlocks the wallet for the reader's chain.
-    pub(crate) fn sender(&self, reader: &Reader) -> Result<Sender> {
+    pub(crate) fn sender(&self, reader: &Reader) -> Result<Wallet> {
         Ok(sender_of(self.wallet.unlock()?, reader))
     }
 
     /// Sends a call and waits until it is mined, or with `--dry-run` only prices it.
     pub(crate) async fn send(
         &self,
-        sender: &Sender,
+        sender: &Wallet,
         call: &Call,
         what: &str,
         out: &Output,
@@ -95,7 +95,7 @@ impl SendOpts {
 }
 
 /// Sends a wallet's transactions on the reader's chain.
-pub(crate) fn sender_of(wallet: PrivateKeySigner, reader: &Reader) -> Sender {
+pub(crate) fn sender_of(wallet: PrivateKeySigner, reader: &Reader) -> Wallet {
     let wallet = EthereumWallet::from(wallet);
-    Sender::new(reader.provider().clone(), wallet, reader.bank().chain_id())
+    Wallet::new(reader.provider().clone(), wallet, reader.bank().chain_id())
 }

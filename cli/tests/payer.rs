@@ -123,19 +123,19 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     // The second round comes in time, the third is over the budget.
     let mut events = service.lines("/events");
     node.mine(45);
-    service.reaches(0, "expired");
+    service.reaches(0, "past_cutoff");
     let event = events.find_map(|line| {
         let line = line.unwrap();
         Some(line.strip_prefix("data: ")?.to_owned())
     });
     let event: Value = serde_json::from_str(&event.unwrap()).unwrap();
     let change = (&event["deposit"], &event["before"], &event["state"]);
-    assert_eq!(change, (&first["id"], &json!("active"), &json!("expired")));
+    assert_eq!(change, (&first["id"], &json!("active"), &json!("past_cutoff")));
     let second = service.reaches(1, "active");
     let (status, paid) = service.pay(&payee.address, "7");
     assert_eq!((status, &paid["deposit"]), (200, &second["id"]));
     node.mine(45);
-    service.reaches(1, "expired");
+    service.reaches(1, "past_cutoff");
     for _ in 0..200 {
         if service.0.get("/deposits")["round"]["blocked"] == json!(true) {
             break;

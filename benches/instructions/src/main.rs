@@ -6,7 +6,7 @@
 #[path = "../../../cheque/benches/scene.rs"]
 mod scene;
 
-use cheque::{Amount, Meta, Proof};
+use cheque::{Amount, Position, Proof};
 use scene::Scene;
 use serde_json::{Map, Value};
 use std::{
@@ -134,15 +134,15 @@ fn write_cheque() -> Box<dyn FnMut()> {
 
 fn receive(proof: fn(&Scene) -> Proof) -> Box<dyn FnMut()> {
     let scene = Scene::new();
-    let (meta, proof) = (scene.meta(), proof(&scene));
-    Box::new(move || drop(black_box(scene.receive(&proof, Some(&meta)))))
+    let (position, proof) = (scene.position(), proof(&scene));
+    Box::new(move || drop(black_box(scene.receive(&proof, Some(&position)))))
 }
 
 fn receive_step() -> Box<dyn FnMut()> {
     let scene = Scene::new();
     let (begin, steps) = scene.stream();
-    let begun = scene.receive(&begin, Some(&scene.meta())).meta().clone();
-    let first = scene.receive(&steps[0], Some(&begun)).meta().clone();
+    let begun = scene.receive(&begin, Some(&scene.position())).position().clone();
+    let first = scene.receive(&steps[0], Some(&begun)).position().clone();
     Box::new(move || drop(black_box(scene.receive(&steps[1], Some(&first)))))
 }
 
@@ -153,8 +153,8 @@ fn receive_opening() -> Box<dyn FnMut()> {
 }
 
 fn meta_to_bytes_and_back() -> Box<dyn FnMut()> {
-    let meta = Scene::new().meta();
-    Box::new(move || drop(black_box(Meta::from_bytes(&meta.to_bytes()).unwrap())))
+    let position = Scene::new().position();
+    Box::new(move || drop(black_box(Position::from_bytes(&position.to_bytes()).unwrap())))
 }
 
 fn encode(proof: fn(&Scene) -> Proof) -> Box<dyn FnMut()> {

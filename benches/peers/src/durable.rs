@@ -5,8 +5,8 @@ use crate::scene::address;
 use alloy_primitives::Address;
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
-    store::{Held, Metas, Replaced, Store, Swap, Table, received_key},
+    MasterSalt, Position, PositionKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    store::{StoredPosition, PositionCache, Replaced, Store, Swap, Table, received_key},
 };
 use std::{
     fs::OpenOptions,
@@ -239,33 +239,33 @@ where
 /// What the payers pay to.
 struct Payee {
     store: Arc<dyn Store>,
-    metas: Metas,
+    positions: PositionCache,
 }
 
 impl Payee {
     fn new(store: Arc<dyn Store>) -> Self {
-        let metas = Metas::default();
-        Self { store, metas }
+        let positions = PositionCache::default();
+        Self { store, positions }
     }
 
     /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
     async fn receive(&self, payer: &Payer, cheque: &[u8]) {
-        let Self { store, metas } = self;
-        let old = metas.recent(&payer.key);
-        let old = old.or_else(|| metas.read(&**store, &payer.key).unwrap());
+        let Self { store, positions } = self;
+        let old = positions.recent(&payer.key);
+        let old = old.or_else(|| positions.read(&**store, &payer.key).unwrap());
         let proof = Proof::decode(cheque).unwrap();
-        let new = payer.judge(&proof, old.as_ref().map(Held::meta));
-        let replaced = metas.begin_replace(&**store, payer.key, old.as_ref(), new);
+        let new = payer.judge(&proof, old.as_ref().map(StoredPosition::position));
+        let replaced = positions.begin_replace(&**store, payer.key, old.as_ref(), new);
         assert_eq!(replaced.unwrap().await.unwrap(), Replaced::Done);
     }
 }
 
 /// One payer with a deposit for the payee alone, as the payee sees it.
 pub struct Payer {
-    key: MetaKey,
+    key: PositionKey,
     /// The meta after the opening.
     stored: Vec<u8>,
-    remembered: Meta,
+    remembered: Position,
     cheques: Vec<Vec<u8>>,
     view: View,
     policy: Policy,
@@ -329,7 +329,7 @@ impl Payer {
         let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
         let first = judge(&opening, None, &view, &policy);
         Self {
-            key: MetaKey {
+            key: PositionKey {
                 bank: bank.address(),
                 deposit: id,
                 payee,
@@ -349,9 +349,9 @@ impl Payer {
     }
 
     fn begin(&self, store: &dyn Store) {
-        let (key, meta) = self.first();
+        let (key, position) = self.first();
         let swap = store
-            .compare_and_set(Table::Received, &key, None, &meta)
+            .compare_and_set(Table::Received, &key, None, &position)
             .unwrap();
         assert_eq!(swap, Swap::Done);
     }
@@ -374,16 +374,16 @@ impl Payer {
 
     fn judged(&self, cheque: &[u8], old: &[u8]) -> Vec<u8> {
         let proof = Proof::decode(cheque).unwrap();
-        let old = Meta::from_bytes(old).unwrap();
+        let old = Position::from_bytes(old).unwrap();
         self.judge(&proof, Some(&old)).to_bytes()
     }
 
-    fn judge(&self, proof: &Proof, old: Option<&Meta>) -> Meta {
+    fn judge(&self, proof: &Proof, old: Option<&Position>) -> Position {
         judge(proof, old, &self.view, &self.policy)
     }
 }
 
-fn judge(proof: &Proof, old: Option<&Meta>, view: &View, policy: &Policy) -> Meta {
+fn judge(proof: &Proof, old: Option<&Position>, view: &View, policy: &Policy) -> Position {
     let received = receive_payment(None, proof, old, view, policy);
-    received.unwrap().meta().clone()
+    received.unwrap().position().clone()
 }

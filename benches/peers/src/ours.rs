@@ -3,7 +3,7 @@
 use crate::measure::Case;
 use crate::scene::{STEPS, Scene};
 use alloy_primitives::{B256, keccak256};
-use cheque::{Amount, Meta, Proof};
+use cheque::{Amount, Position, Proof};
 use secp256k1::{Message, Secp256k1, SecretKey};
 use std::hint::black_box;
 
@@ -50,12 +50,12 @@ pub fn primitives() -> Vec<Case> {
 pub fn payments() -> Vec<Case> {
     let [payer, payee, host, opened, streamed] = [(); 5].map(|()| Scene::new());
     let account = payer.account();
-    let (meta, cheques) = (payee.meta(), payee.cheques(CHEQUES));
+    let (position, cheques) = (payee.position(), payee.cheques(CHEQUES));
     let wire: Vec<_> = cheques.iter().map(Proof::encode).collect();
-    let stored = meta.to_bytes();
+    let stored = position.to_bytes();
     let opening = opened.opening();
     let (begin, steps) = streamed.stream();
-    let begun = streamed.receive(&begin, Some(&meta)).meta().clone();
+    let begun = streamed.receive(&begin, Some(&position)).position().clone();
     vec![
         Case::new("write_cheque", move || {
             let mut account = account.clone();
@@ -68,19 +68,19 @@ pub fn payments() -> Vec<Case> {
             CHEQUES as u32
         }),
         Case::new("receive cheque", move || {
-            let mut meta = meta.clone();
+            let mut position = position.clone();
             for cheque in &cheques {
-                meta = payee.receive(cheque, Some(&meta)).meta().clone();
+                position = payee.receive(cheque, Some(&position)).position().clone();
             }
-            black_box(meta);
+            black_box(position);
             CHEQUES as u32
         }),
         Case::new("receive cheque, bytes to bytes", move || {
             let mut stored = stored.clone();
             for bytes in &wire {
                 let proof = Proof::decode(bytes).unwrap();
-                let old = Meta::from_bytes(&stored).unwrap();
-                stored = host.receive(&proof, Some(&old)).meta().to_bytes();
+                let old = Position::from_bytes(&stored).unwrap();
+                stored = host.receive(&proof, Some(&old)).position().to_bytes();
             }
             black_box(stored);
             CHEQUES as u32
@@ -93,11 +93,11 @@ pub fn payments() -> Vec<Case> {
         }),
         Case::new("receive step", move || {
             for _ in 0..16 {
-                let mut meta = begun.clone();
+                let mut position = begun.clone();
                 for step in &steps {
-                    meta = streamed.receive(step, Some(&meta)).meta().clone();
+                    position = streamed.receive(step, Some(&position)).position().clone();
                 }
-                black_box(meta);
+                black_box(position);
             }
             16 * STEPS
         }),

@@ -5,7 +5,9 @@
 //! round.
 
 use alloy_primitives::{Address, B256};
-use cheque::{Amount, Meta, MetaError, MetaKey, Policy, Proof, Rejection, View, receive_payment};
+use cheque::{
+    Amount, Policy, Position, PositionError, PositionKey, Proof, Rejection, View, receive_payment,
+};
 use tokio_postgres::{Client, Transaction};
 
 /// `units` has room for any amount. The columns behind the meta are for sums only: the meta decides.
@@ -16,7 +18,7 @@ pub(crate) const TABLES: &str = "
     );
     CREATE TABLE IF NOT EXISTS payment_meta (
         bank bytea, deposit bytea, payee bytea,
-        meta bytea NOT NULL,
+        position bytea NOT NULL,
         signer bytea NOT NULL, token bytea NOT NULL, draw_block numeric(20) NOT NULL, amount numeric(39) NOT NULL,
         PRIMARY KEY (bank, deposit, payee)
     );
@@ -31,7 +33,7 @@ pub(crate) enum CreditError {
     #[error("the database failed: {0}")]
     Database(#[from] tokio_postgres::Error),
     #[error(transparent)]
-    Meta(#[from] MetaError),
+    Position(#[from] PositionError),
     #[error("the database holds a sum that is no amount: {0}")]
     Sum(String),
     #[error("the meta was changed by somebody who does not lock the customer")]
@@ -77,14 +79,14 @@ pub(crate) async fn credit(
             .await?;
         view.exposure = amount(row.try_get(0)?)?;
     }
-    let old_meta = old.as_deref().map(Meta::from_bytes).transpose()?;
+    let old_meta = old.as_deref().map(Position::from_bytes).transpose()?;
     let received = receive_payment(None, proof, old_meta.as_ref(), &view, policy)?;
 
     keep(
         &transaction,
         received.key(),
         old.as_deref(),
-        received.meta(),
+        received.position(),
     )
     .await?;
     let credit = "UPDATE customer SET units = units + $2::text::numeric WHERE account = $1";
@@ -114,7 +116,7 @@ async fn signer_of(
     let id = proof.deposit_id();
     let stored = stored(transaction, id.0, policy).await?;
     let stored = stored.ok_or(Rejection::UnknownDeposit(id))?;
-    Ok(Meta::from_bytes(&stored)?.deposit().signer)
+    Ok(Position::from_bytes(&stored)?.deposit().signer)
 }
 
 async fn stored(
@@ -132,16 +134,16 @@ async fn stored(
 /// Compare-and-set of the new meta on the old one. The lock makes a conflict impossible as long as everybody takes it.
 async fn keep(
     transaction: &Transaction<'_>,
-    key: MetaKey,
+    key: PositionKey,
     old: Option<&[u8]>,
-    meta: &Meta,
+    position: &Position,
 ) -> Result<(), CreditError> {
     let (bank, deposit, payee) = (key.bank, key.deposit.0, key.payee);
-    let new = meta.to_bytes();
+    let new = position.to_bytes();
     let changed = match old {
         Some(old) => {
-            let update = "UPDATE payment_meta SET meta = $5
-                WHERE bank = $1 AND deposit = $2 AND payee = $3 AND meta = $4";
+            let update = "UPDATE payment_meta SET position = $5
+                WHERE bank = $1 AND deposit = $2 AND payee = $3 AND position = $4";
             let key = (bank.as_slice(), deposit.as_slice(), payee.as_slice());
             transaction
                 .execute(update, &[&key.0, &key.1, &key.2, &old, &new])
@@ -150,7 +152,7 @@ async fn keep(
         None => {
             let insert = "INSERT INTO payment_meta VALUES
                 ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric) ON CONFLICT DO NOTHING";
-            let terms = meta.deposit();
+            let terms = position.deposit();
             let (signer, token) = (terms.signer, terms.token);
             let (block, amount) = (terms.drawBlock.to_string(), terms.amount.to_string());
             let key = (bank.as_slice(), deposit.as_slice(), payee.as_slice());

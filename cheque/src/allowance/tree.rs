@@ -169,7 +169,7 @@ impl AllowanceTree {
     }
 
     /// The payee whose allowance holds `roll`, or `None` where `roll` is not below the total. Whether it has won
-    /// depends on what it was paid: see [`prize`](crate::prize).
+    /// depends on what it was paid: see [`payout`](crate::prize).
     pub fn payee_at(&self, roll: Amount) -> Option<Address> {
         let mut rest = roll.get();
         if rest >= self.total().get() {

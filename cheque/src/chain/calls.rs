@@ -1,6 +1,6 @@
 //! The bank's functions as transactions to send.
 
-use super::sender::Call;
+use super::wallet::Call;
 use crate::{Amount, Bank, Deposit, Signature, Withdraw};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque_bindings::IChequeBank;

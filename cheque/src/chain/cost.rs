@@ -26,12 +26,12 @@ const REDEMPTION_BYTES: u64 = 650 + 800 + 40 * 48;
 
 /// What a token is worth in the native coin, as an exact fraction: `wei` wei are worth `units` token units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct NativeRate {
     wei: u128,
     units: u128,
 }
 
-impl Rate {
+impl NativeRate {
     /// The native coin itself.
     pub const NATIVE: Self = Self { wei: 1, units: 1 };
 
@@ -57,18 +57,18 @@ impl Rate {
 
 /// Rates of the tokens somebody deals in. The native coin is always known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rates(BTreeMap<Address, Rate>);
+pub struct NativeRates(BTreeMap<Address, NativeRate>);
 
-impl Rates {
+impl NativeRates {
     /// Sets the rate of a token.
-    pub fn set(&mut self, token: Address, rate: Rate) {
+    pub fn set(&mut self, token: Address, rate: NativeRate) {
         self.0.insert(token, rate);
     }
 
     /// The rate of a token, if known.
-    pub fn of(&self, token: Address) -> Option<Rate> {
+    pub fn of(&self, token: Address) -> Option<NativeRate> {
         if token.is_zero() {
-            return Some(Rate::NATIVE);
+            return Some(NativeRate::NATIVE);
         }
         self.0.get(&token).copied()
     }
@@ -76,14 +76,14 @@ impl Rates {
 
 /// What the chain charges now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prices {
+pub struct GasPrices {
     /// Wei per unit of gas.
     pub gas_price: u128,
     /// What a rollup charges for the longest redemption's data, in wei; zero elsewhere.
     pub data_fee: U256,
 }
 
-impl Prices {
+impl GasPrices {
     /// What a transaction of `gas` gas with a redemption's data costs, in wei.
     pub fn wei(&self, gas: u64) -> U256 {
         U256::from(self.gas_price)
@@ -94,14 +94,14 @@ impl Prices {
 
 impl Reader {
     /// What the chain charges now.
-    pub async fn prices(&self) -> Result<Prices, ChainError> {
+    pub async fn prices(&self) -> Result<GasPrices, ChainError> {
         let gas_price = self.provider().get_gas_price().await?;
         let data_fee = if self.profile().early_seed > 0 {
             self.data_fee().await?
         } else {
             U256::ZERO
         };
-        Ok(Prices {
+        Ok(GasPrices {
             gas_price,
             data_fee,
         })
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn costs_in_tokens_round_up() {
-        let rate = Rate::new(400_000_000_000_000, 1_000_000).unwrap();
+        let rate = NativeRate::new(400_000_000_000_000, 1_000_000).unwrap();
         let units = |wei: u64| rate.units_up(U256::from(wei)).get();
         assert_eq!(units(0), 0);
         assert_eq!(units(1), 1);
@@ -142,17 +142,17 @@ mod tests {
     #[test]
     fn only_the_native_coin_has_a_rate_by_itself() {
         let token = Address::repeat_byte(1);
-        let mut rates = Rates::default();
-        assert_eq!(rates.of(Address::ZERO), Some(Rate::NATIVE));
+        let mut rates = NativeRates::default();
+        assert_eq!(rates.of(Address::ZERO), Some(NativeRate::NATIVE));
         assert_eq!(rates.of(token), None);
-        assert_eq!((Rate::new(0, 1), Rate::new(1, 0)), (None, None));
-        rates.set(token, Rate::new(2, 3).unwrap());
-        assert_eq!(rates.of(token), Rate::new(2, 3));
+        assert_eq!((NativeRate::new(0, 1), NativeRate::new(1, 0)), (None, None));
+        rates.set(token, NativeRate::new(2, 3).unwrap());
+        assert_eq!(rates.of(token), NativeRate::new(2, 3));
     }
 
     #[test]
     fn a_rollups_data_fee_adds_to_the_gas() {
-        let prices = Prices {
+        let prices = GasPrices {
             gas_price: 3,
             data_fee: U256::from(7),
         };

@@ -63,7 +63,7 @@ impl Cursor {
 
     /// What has happened until now, by the node. Asks for one block if there was no reorganisation.
     pub async fn since(&self) -> Result<Since, ChainError> {
-        super::nodes::on_one_node(self.compared()).await
+        super::nodes::pin_node(self.compared()).await
     }
 
     /// Notes that everything up to `head` is dealt with. Durable before it returns.

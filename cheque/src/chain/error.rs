@@ -1,6 +1,6 @@
 //! What can go wrong between this process and a chain.
 
-use super::{secrets::without_secrets, sight::HeadError};
+use super::{secrets::without_secrets, sight::HeadCheckError};
 use crate::{DepositId, HeaderError, Outcome, UnsupportedChain};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 use alloy_primitives::{Address, Bytes, TxHash, U256};
@@ -37,7 +37,7 @@ pub enum ChainError {
     },
     /// What the node says of its newest block cannot be, or cannot be yet.
     #[error(transparent)]
-    Head(#[from] HeadError),
+    Head(#[from] HeadCheckError),
     /// The node could not be reached, or refused the request.
     #[error("the node: {0}")]
     Rpc(#[source] Box<TransportError>),

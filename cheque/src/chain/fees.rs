@@ -1,10 +1,10 @@
 //! What a transaction offers that takes the place of another one.
 
-use super::sender::Estimate;
+use super::wallet::Estimate;
 
 /// Fee and tip of a replacement: what the market asks, and more than the old ones by what nodes want for it. `None`: the
 /// old ones will do, or the replacement would cost more than is sensible.
-pub(super) fn dearer(old_fee: u128, old_tip: u128, market: &Estimate) -> Option<(u128, u128)> {
+pub(super) fn bump_fees(old_fee: u128, old_tip: u128, market: &Estimate) -> Option<(u128, u128)> {
     /// The most that is ever offered, in market fees.
     const MOST: u128 = 4;
     let (fee, tip) = (market.max_fee_per_gas, market.max_priority_fee_per_gas);
@@ -18,7 +18,7 @@ pub(super) fn dearer(old_fee: u128, old_tip: u128, market: &Estimate) -> Option<
 
 /// Fee and tip of a replacement that nodes prefer to the old one whatever the market asks: what the market asks, as far as
 /// the limit `most` allows, and no less than they want for replacing.
-pub(super) fn replacing(
+pub(super) fn min_replacement_fees(
     old_fee: u128,
     old_tip: u128,
     market: &Estimate,
@@ -52,27 +52,27 @@ mod tests {
 
     #[test]
     fn a_transaction_that_pays_the_market_fee_is_not_replaced() {
-        assert_eq!(dearer(100, 10, &market(100, 10)), None);
-        assert_eq!(dearer(100, 10, &market(1, 1)), None);
+        assert_eq!(bump_fees(100, 10, &market(100, 10)), None);
+        assert_eq!(bump_fees(100, 10, &market(1, 1)), None);
     }
 
     #[test]
     fn a_replacement_pays_the_market_fee_and_what_nodes_want_for_replacing() {
-        assert_eq!(dearer(80, 8, &market(800, 80)), Some((800, 80)));
-        assert_eq!(dearer(800, 80, &market(801, 80)), Some((901, 91)));
-        assert_eq!(dearer(800, 80, &market(800, 81)), Some((901, 91)));
+        assert_eq!(bump_fees(80, 8, &market(800, 80)), Some((800, 80)));
+        assert_eq!(bump_fees(800, 80, &market(801, 80)), Some((901, 91)));
+        assert_eq!(bump_fees(800, 80, &market(800, 81)), Some((901, 91)));
     }
 
     #[test]
     fn no_replacement_offers_more_than_four_market_fees() {
-        assert_eq!(dearer(352, 1, &market(100, 2)), Some((397, 2)));
-        assert_eq!(dearer(356, 1, &market(100, 2)), None);
+        assert_eq!(bump_fees(352, 1, &market(100, 2)), Some((397, 2)));
+        assert_eq!(bump_fees(356, 1, &market(100, 2)), None);
         assert_eq!(
-            dearer(u128::MAX, 1, &market(u128::MAX, 2)),
+            bump_fees(u128::MAX, 1, &market(u128::MAX, 2)),
             Some((u128::MAX, 2))
         );
         assert_eq!(
-            dearer(80, 90, &market(81, 10)),
+            bump_fees(80, 90, &market(81, 10)),
             None,
             "the tip is part of the fee"
         );
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_must_be_replaced_offers_what_nodes_want_and_the_market_up_to_the_limit() {
-        let fees = |market, most| replacing(80, 8, &market, most);
+        let fees = |market, most| min_replacement_fees(80, 8, &market, most);
         assert_eq!(fees(market(1, 1), None), (91, 10));
         assert_eq!(fees(market(800, 80), None), (800, 80));
         assert_eq!(fees(market(800, 80), Some(100)), (100, 80));
@@ -92,7 +92,7 @@ mod tests {
         );
         let highest = market(u128::MAX, u128::MAX);
         assert_eq!(
-            replacing(u128::MAX, u128::MAX, &highest, None),
+            min_replacement_fees(u128::MAX, u128::MAX, &highest, None),
             (u128::MAX, u128::MAX)
         );
     }

@@ -1,8 +1,8 @@
 //! Waiting for new blocks.
 
 use super::{
-    ChainError, Cursor, Head, HeadError, Reader, StoredError,
-    nodes::{Nodes, on_one_node},
+    ChainError, Cursor, Head, HeadCheckError, Reader, StoredError,
+    nodes::{Nodes, pin_node},
     stored::Stored,
 };
 use alloy::{pubsub::Subscription, rpc::types::Header};
@@ -44,7 +44,7 @@ impl Heads {
     /// The next head: another one than the last, of whatever number, or the same one again after a block's time without
     /// news, so that whoever waits never stalls. Heads may be left out, and after a reorganisation the number may be lower.
     ///
-    /// An error (see [`Reader::plausible_head`]) is returned at once, and the try after it comes a block's time later.
+    /// An error (see [`Reader::checked_head`]) is returned at once, and the try after it comes a block's time later.
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Head, ChainError> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
@@ -55,7 +55,7 @@ impl Heads {
             self.rest(due, block).await;
         }
         loop {
-            let head = on_one_node(self.reader.plausible_head()).await;
+            let head = pin_node(self.reader.checked_head()).await;
             let is_late = Instant::now() >= due;
             match head {
                 Ok(head) if !is_late && !self.failed && self.last == Some(head) => {
@@ -129,7 +129,7 @@ impl Follower {
     }
 
     /// The next head, and whether blocks that were dealt with were replaced by more than the chain's confirmations.
-    pub(crate) async fn next<E>(&mut self) -> Result<(Head, Option<HeadError>), E>
+    pub(crate) async fn next<E>(&mut self) -> Result<(Head, Option<HeadCheckError>), E>
     where
         E: From<ChainError> + From<StoredError>,
     {
@@ -145,7 +145,7 @@ impl Follower {
             None => 0,
         };
         let confirmations = reader.profile().confirmations;
-        let deep = HeadError::Reorganised {
+        let deep = HeadCheckError::Reorganised {
             replaced,
             confirmations,
         };

@@ -1,21 +1,21 @@
 //! Records of the application in the store of a payer or payee.
 
-use super::stored::{HostChange, Stored, StoredError};
+use super::stored::{AppChange, Stored, StoredError};
 use crate::store::{Store, Swap, Table};
 use std::sync::Arc;
 
-/// Records of the application, in [`Table::Host`] of a store. Cheap to clone.
+/// Records of the application, in [`Table::App`] of a store. Cheap to clone.
 ///
 /// They are the application's: nothing here reads them. What has to change together with payments goes through
 /// [`Payer::pay_pieces`](super::Payer::pay_pieces) and
 /// [`Payer::prepare_deposit_with`](super::Payer::prepare_deposit_with).
 #[derive(Clone, Debug)]
-pub struct HostRecords(Stored);
+pub struct AppRecords(Stored);
 
 /// Why a record of the application was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HostError {
+pub enum AppRecordsError {
     /// It does not hold what was expected.
     #[error("a record of the application was changed meanwhile: read it again")]
     Conflict,
@@ -24,7 +24,7 @@ pub enum HostError {
     Stored(#[from] StoredError),
 }
 
-impl HostRecords {
+impl AppRecords {
     /// The records in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(Stored::new(store))
@@ -36,14 +36,14 @@ impl HostRecords {
 
     /// One record, if it is there.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoredError> {
-        self.0.get(Table::Host, key.to_vec()).await
+        self.0.get(Table::App, key.to_vec()).await
     }
 
     /// Changes a record. It is on disk before this returns.
-    pub async fn change(&self, change: &HostChange) -> Result<(), HostError> {
+    pub async fn change(&self, change: &AppChange) -> Result<(), AppRecordsError> {
         match self.0.swap(vec![change.clone().into()]).await? {
             Swap::Done => Ok(()),
-            Swap::Conflict { .. } => Err(HostError::Conflict),
+            Swap::Conflict { .. } => Err(AppRecordsError::Conflict),
         }
     }
 }

@@ -35,7 +35,7 @@ tokio::task_local! {
 /// If that node fails, so does the request, and the next scope begins with another node.
 ///
 /// For what is concluded from several answers: those of different nodes may belong to different forks.
-pub async fn on_one_node<T>(work: impl Future<Output = T>) -> T {
+pub async fn pin_node<T>(work: impl Future<Output = T>) -> T {
     PINNED.scope(Cell::new(None), work).await
 }
 

@@ -1,7 +1,7 @@
 //! Transactions of an application that must happen once.
 
 use super::{
-    Call, OnceError, Sender, Sent, StoredError,
+    Call, MinedTx, OutboxError, StoredError, Wallet,
     outbox::{self, Kept},
     stored::Stored,
 };
@@ -14,23 +14,23 @@ use std::{fmt, sync::Arc};
 /// A purpose is any bytes that the application does not use twice; payers and payees, which send for purposes of their
 /// own, may share the store.
 #[derive(Clone)]
-pub struct Once {
-    sender: Sender,
+pub struct IdempotentSender {
+    wallet: Wallet,
     stored: Stored,
 }
 
-impl Once {
-    /// Sends with `sender`, and keeps what it sends in `store`.
-    pub fn new(sender: Sender, store: Arc<dyn Store>) -> Self {
+impl IdempotentSender {
+    /// Sends with `wallet`, and keeps what it sends in `store`.
+    pub fn new(wallet: Wallet, store: Arc<dyn Store>) -> Self {
         Self {
-            sender,
+            wallet,
             stored: Stored::new(store),
         }
     }
 
     /// The wallet.
-    pub const fn sender(&self) -> &Sender {
-        &self.sender
+    pub const fn wallet(&self) -> &Wallet {
+        &self.wallet
     }
 
     /// Sends `call` for a purpose, unless something was sent for it before; waits for it, and replaces it by one with a
@@ -41,22 +41,22 @@ impl Once {
     ///
     /// After [`ChainError::NotMined`](super::ChainError::NotMined) it may still be mined. One that was mined and has failed
     /// is forgotten. Where another transaction of the account seems to have taken its place, or it was sent from another
-    /// account, nothing is sent ([`OnceError::Undecided`]) until it is found in a block, or [forgotten](Self::forget).
-    pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<Sent, OnceError> {
-        let head = outbox::head(&self.sender).await?;
+    /// account, nothing is sent ([`OutboxError::Undecided`]) until it is found in a block, or [forgotten](Self::forget).
+    pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<MinedTx, OutboxError> {
+        let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        outbox::send(&self.sender, &self.stored, &key, call, (head, Kept::Always)).await
+        outbox::send(&self.wallet, &self.stored, &key, call, (head, Kept::Always)).await
     }
 
     /// Goes on with what was sent for a purpose. `None`: nothing was, or it is forgotten.
     ///
     /// # Errors
     ///
-    /// Like [`Once::send`].
-    pub async fn resume(&self, purpose: &[u8]) -> Result<Option<Sent>, OnceError> {
-        let head = outbox::head(&self.sender).await?;
+    /// Like [`IdempotentSender::send`].
+    pub async fn resume(&self, purpose: &[u8]) -> Result<Option<MinedTx>, OutboxError> {
+        let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        outbox::go_on(&self.sender, &self.stored, &key, (head, Kept::Always)).await
+        outbox::resume(&self.wallet, &self.stored, &key, (head, Kept::Always)).await
     }
 
     /// Forgets what was sent for a purpose. Sending for it again is then another transaction.
@@ -69,14 +69,14 @@ impl Once {
     }
 }
 
-impl fmt::Debug for Once {
+impl fmt::Debug for IdempotentSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Once")
-            .field("account", &self.sender.address())
+            .field("account", &self.wallet.address())
             .finish_non_exhaustive()
     }
 }
 
 fn key(purpose: &[u8]) -> Vec<u8> {
-    [b"host", purpose].concat()
+    [b"app", purpose].concat()
 }

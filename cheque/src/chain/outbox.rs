@@ -6,10 +6,10 @@ pub(crate) use fate::newest;
 
 use super::{
     ChainError,
-    sender::{Call, Sender, Sent, Signed, Turn, call_of},
     stored::{OwnedChange, Stored, StoredError},
+    wallet::{Call, MinedTx, NonceGuard, Signed, Wallet, call_of},
 };
-use crate::store::{SentRecord, Swap, Table};
+use crate::store::{Swap, Table, TxRecord};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, TxHash, U256};
 use fate::{Fate, all, fate};
@@ -24,7 +24,7 @@ pub(crate) const STUCK_AFTER: u64 = 3 * PATIENCE;
 /// Why a transaction that must happen once did not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OnceError {
+pub enum OutboxError {
     /// The chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -55,9 +55,9 @@ pub enum OnceError {
 }
 
 /// The record of a signed transaction.
-pub(super) fn record(sender: &Sender, signed: &Signed, head: u64) -> SentRecord {
-    SentRecord {
-        from: sender.address(),
+pub(super) fn record(wallet: &Wallet, signed: &Signed, head: u64) -> TxRecord {
+    TxRecord {
+        from: wallet.address(),
         nonce: signed.nonce,
         since: head,
         at: head,
@@ -82,13 +82,13 @@ pub(super) enum Kept {
 /// Where a transaction stands that nobody waits for.
 #[derive(Clone, Debug)]
 #[must_use = "what failed has to be sent anew"]
-pub enum Progress {
+pub enum TxStatus {
     /// It is in a block. A reorganisation may still drop it, so it stays in the store until it is told to be done.
-    Mined(Box<Sent>),
+    Mined(Box<MinedTx>),
     /// It waits to be mined; this is the newest of its replacements.
-    Waiting(TxHash),
+    Pending(TxHash),
     /// It failed, or its nonce went to another transaction, or it is another account's: it is forgotten.
-    Gone,
+    Dropped,
 }
 
 /// Where a transaction stands that is not wanted any more.
@@ -101,23 +101,23 @@ pub enum Cancellation {
     /// be mined instead.
     Waiting(TxHash),
     /// It is cancelled, by this transaction in a block. A reorganisation may still drop that.
-    Cancelled(Box<Sent>),
+    Cancelled(Box<MinedTx>),
     /// It was faster: it is in a block itself.
-    TooLate(Box<Sent>),
+    TooLate(Box<MinedTx>),
 }
 
 /// Hands `call` to the node for the purpose that `key` names, and does not wait until it is mined: [`look_after`] does.
-/// [`OnceError::Contended`] if something was sent for it before.
+/// [`OutboxError::Contended`] if something was sent for it before.
 pub(super) async fn submit(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     call: &Call,
     head: u64,
-) -> Result<SentRecord, OnceError> {
-    let turn = sender.turn().await;
+) -> Result<TxRecord, OutboxError> {
+    let turn = wallet.turn().await;
     let signed = turn.sign(call).await?;
-    let new = record(sender, &signed, head);
+    let new = record(wallet, &signed, head);
     put(stored, key, None, &new).await?;
     turn.submit(&new.raw, signed.hash).await?;
     Ok(new)
@@ -126,17 +126,17 @@ pub(super) async fn submit(
 /// Looks after what was sent for a purpose, without waiting: what is not in a block is handed to the node again, after a
 /// while and with `bump` for a higher fee.
 pub(super) async fn look_after(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     head: u64,
     bump: bool,
-) -> Result<Progress, OnceError> {
-    let turn = sender.turn().await;
+) -> Result<TxStatus, OutboxError> {
+    let turn = wallet.turn().await;
     let patience = if bump { PATIENCE } else { u64::MAX };
     Ok(
         match pick_up(
-            sender,
+            wallet,
             &turn,
             stored,
             key,
@@ -144,9 +144,9 @@ pub(super) async fn look_after(
         )
         .await?
         {
-            PickedUp::Mined(sent, _) => Progress::Mined(sent),
-            PickedUp::Submitted(sent) => Progress::Waiting(newest(&sent)),
-            PickedUp::Nothing => Progress::Gone,
+            PickedUp::Mined(sent, _) => TxStatus::Mined(sent),
+            PickedUp::Submitted(sent) => TxStatus::Pending(newest(&sent)),
+            PickedUp::Nothing => TxStatus::Dropped,
         },
     )
 }
@@ -154,19 +154,19 @@ pub(super) async fn look_after(
 /// Cancels what was sent for a purpose that is over, without waiting, by a transaction with the same nonce that does nothing:
 /// else all later ones of the account would wait as long as it does. It stays known until [`done`].
 pub(super) async fn cancel(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     head: u64,
-) -> Result<Cancellation, OnceError> {
-    let turn = sender.turn().await;
+) -> Result<Cancellation, OutboxError> {
+    let turn = wallet.turn().await;
     let Some(old) = stored.sent(key).await? else {
         return Ok(Cancellation::Nothing);
     };
-    match fate(sender, &old).await? {
+    match fate(wallet, &old).await? {
         Fate::Mined(sent) => return Ok(Cancellation::TooLate(sent)),
         Fate::Cancelled(sent) => return Ok(Cancellation::Cancelled(sent)),
-        Fate::Unproven if old.from != sender.address() => return Err(undecided(&old)),
+        Fate::Unproven if old.from != wallet.address() => return Err(undecided(&old)),
         Fate::Failed | Fate::Unproven => {
             forget(stored, key, &old).await?;
             return Ok(Cancellation::Nothing);
@@ -174,12 +174,12 @@ pub(super) async fn cancel(
         Fate::Waiting => {}
     }
     if !old.cancelled_by.is_empty() {
-        let now = renew(&turn, stored, key, old, (head, PATIENCE)).await?;
+        let now = rebroadcast_or_bump(&turn, stored, key, old, (head, PATIENCE)).await?;
         return Ok(Cancellation::Waiting(newest(&now)));
     }
     // Not handed to the node again before: it is not wanted.
     let signed = turn.sign_cancellation(old.nonce, &old.raw).await?;
-    let new = SentRecord {
+    let new = TxRecord {
         at: head,
         cancelled_by: vec![signed.hash],
         raw: signed.raw,
@@ -192,12 +192,12 @@ pub(super) async fn cancel(
 
 /// Keeps what was sent for a purpose under another key, so that something else can be sent for that purpose while this waits
 /// to be [cancelled](cancel). What is there already is the same transaction, from when it was set aside before.
-pub(super) async fn set_aside(
+pub(super) async fn park(
     stored: &Stored,
     key: &[u8],
     aside: &[u8],
-    old: &SentRecord,
-) -> Result<(), OnceError> {
+    old: &TxRecord,
+) -> Result<(), OutboxError> {
     let bytes = old.to_bytes();
     let changes = vec![
         OwnedChange {
@@ -217,31 +217,31 @@ pub(super) async fn set_aside(
         Swap::Done => Ok(()),
         // What cancels the one cancels the other.
         Swap::Conflict { index: 1, .. } => Ok(forget(stored, key, old).await?),
-        Swap::Conflict { .. } => Err(OnceError::Contended),
+        Swap::Conflict { .. } => Err(OutboxError::Contended),
     }
 }
 
 /// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].
 pub(super) async fn send_once(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     call: &Call,
     head: u64,
-) -> Result<Sent, OnceError> {
-    send(sender, stored, key, call, (head, Kept::UntilMined)).await
+) -> Result<MinedTx, OutboxError> {
+    send(wallet, stored, key, call, (head, Kept::UntilMined)).await
 }
 
 /// Like [`send_once`], and what was sent is kept as long as `kept` says.
 pub(super) async fn send(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     call: &Call,
     (head, kept): (u64, Kept),
-) -> Result<Sent, OnceError> {
-    let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, (head, PATIENCE, kept)).await? {
+) -> Result<MinedTx, OutboxError> {
+    let turn = wallet.turn().await;
+    let sent = match pick_up(wallet, &turn, stored, key, (head, PATIENCE, kept)).await? {
         PickedUp::Mined(sent, old) => {
             if kept == Kept::UntilMined {
                 forget(stored, key, &old).await?;
@@ -251,36 +251,26 @@ pub(super) async fn send(
         PickedUp::Submitted(sent) => sent,
         PickedUp::Nothing => {
             let signed = turn.sign(call).await?;
-            let new = record(sender, &signed, head);
+            let new = record(wallet, &signed, head);
             put(stored, key, None, &new).await?;
             turn.submit(&new.raw, signed.hash).await?;
             new
         }
     };
     drop(turn);
-    finish(sender, stored, key, &sent, kept).await
+    finish(wallet, stored, key, &sent, kept).await
 }
 
-/// Goes on with what was sent for a purpose before: waits for that transaction, and after a while replaces it by one with
-/// a higher fee and the same nonce. `None`: nothing was sent, or it was lost.
+/// Resumes the transaction sent for a purpose: waits for it, and replaces it by one with a higher fee and the same nonce
+/// when it takes long. `None`: nothing was sent, or it was dropped. `kept` says how long the record stays.
 pub(super) async fn resume(
-    sender: &Sender,
-    stored: &Stored,
-    key: &[u8],
-    head: u64,
-) -> Result<Option<Sent>, OnceError> {
-    go_on(sender, stored, key, (head, Kept::UntilMined)).await
-}
-
-/// Like [`resume`], for what is kept as long as `kept` says.
-pub(super) async fn go_on(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
     (head, kept): (u64, Kept),
-) -> Result<Option<Sent>, OnceError> {
-    let turn = sender.turn().await;
-    let sent = match pick_up(sender, &turn, stored, key, (head, PATIENCE, kept)).await? {
+) -> Result<Option<MinedTx>, OutboxError> {
+    let turn = wallet.turn().await;
+    let sent = match pick_up(wallet, &turn, stored, key, (head, PATIENCE, kept)).await? {
         PickedUp::Mined(sent, old) => {
             if kept == Kept::UntilMined {
                 forget(stored, key, &old).await?;
@@ -291,33 +281,33 @@ pub(super) async fn go_on(
         PickedUp::Nothing => return Ok(None),
     };
     drop(turn);
-    let sent = finish(sender, stored, key, &sent, kept).await?;
+    let sent = finish(wallet, stored, key, &sent, kept).await?;
     Ok(Some(sent))
 }
 
 /// What there is to go on with.
 enum PickedUp {
     /// It is in a block, and still in the store.
-    Mined(Box<Sent>, SentRecord),
+    Mined(Box<MinedTx>, TxRecord),
     /// It waits to be mined, and the node has it.
-    Submitted(SentRecord),
+    Submitted(TxRecord),
     Nothing,
 }
 
 async fn pick_up(
-    sender: &Sender,
-    turn: &Turn<'_>,
+    wallet: &Wallet,
+    turn: &NonceGuard<'_>,
     stored: &Stored,
     key: &[u8],
     (head, patience, kept): (u64, u64, Kept),
-) -> Result<PickedUp, OnceError> {
+) -> Result<PickedUp, OutboxError> {
     let Some(old) = stored.sent(key).await? else {
         return Ok(PickedUp::Nothing);
     };
-    match fate(sender, &old).await? {
+    match fate(wallet, &old).await? {
         Fate::Mined(sent) => return Ok(PickedUp::Mined(sent, old)),
         Fate::Cancelled(sent) if kept != Kept::UntilMined => {
-            return Err(OnceError::Cancelled(sent.hash));
+            return Err(OutboxError::Cancelled(sent.hash));
         }
         Fate::Unproven if kept == Kept::Always => return Err(undecided(&old)),
         Fate::Failed | Fate::Unproven | Fate::Cancelled(_) => {
@@ -326,22 +316,22 @@ async fn pick_up(
         }
         Fate::Waiting => {}
     }
-    let now = renew(turn, stored, key, old, (head, patience)).await?;
+    let now = rebroadcast_or_bump(turn, stored, key, old, (head, patience)).await?;
     Ok(PickedUp::Submitted(now))
 }
 
 /// Hands what waits to the node again, for a higher fee if it has waited for long. Returns what there is now.
-async fn renew(
-    turn: &Turn<'_>,
+async fn rebroadcast_or_bump(
+    turn: &NonceGuard<'_>,
     stored: &Stored,
     key: &[u8],
-    old: SentRecord,
+    old: TxRecord,
     (head, patience): (u64, u64),
-) -> Result<SentRecord, OnceError> {
+) -> Result<TxRecord, OutboxError> {
     let dearer = if head < old.at.saturating_add(patience) {
         Ok(None)
     } else {
-        turn.sign_dearer(old.nonce, &old.raw).await
+        turn.sign_replacement(old.nonce, &old.raw).await
     };
     let now = match dearer {
         Ok(None) => old,
@@ -362,8 +352,8 @@ async fn renew(
 }
 
 /// The record with a dearer one of what was sent last.
-fn replaced(old: &SentRecord, signed: Signed, head: u64) -> SentRecord {
-    let mut new = SentRecord {
+fn replaced(old: &TxRecord, signed: Signed, head: u64) -> TxRecord {
+    let mut new = TxRecord {
         at: head,
         raw: signed.raw,
         ..old.clone()
@@ -375,8 +365,8 @@ fn replaced(old: &SentRecord, signed: Signed, head: u64) -> SentRecord {
     new
 }
 
-fn undecided(old: &SentRecord) -> OnceError {
-    OnceError::Undecided {
+fn undecided(old: &TxRecord) -> OutboxError {
+    OutboxError::Undecided {
         from: old.from,
         nonce: old.nonce,
         hash: newest(old),
@@ -385,13 +375,13 @@ fn undecided(old: &SentRecord) -> OnceError {
 
 /// Waits for a transaction that was submitted.
 pub(super) async fn finish(
-    sender: &Sender,
+    wallet: &Wallet,
     stored: &Stored,
     key: &[u8],
-    sent: &SentRecord,
+    sent: &TxRecord,
     kept: Kept,
-) -> Result<Sent, OnceError> {
-    let result = sender.wait(&all(sent), sent.nonce).await;
+) -> Result<MinedTx, OutboxError> {
+    let result = wallet.wait(&all(sent), sent.nonce).await;
     let forgotten = match &result {
         Ok(_) => kept == Kept::UntilMined,
         Err(ChainError::Replaced { .. }) => kept != Kept::Always,
@@ -402,19 +392,19 @@ pub(super) async fn finish(
     }
     match result? {
         cancelled if sent.cancelled_by.contains(&cancelled.hash) => {
-            Err(OnceError::Cancelled(cancelled.hash))
+            Err(OutboxError::Cancelled(cancelled.hash))
         }
         made => Ok(made),
     }
 }
 
 /// The newest block.
-pub(super) async fn head(sender: &Sender) -> Result<u64, ChainError> {
-    Ok(sender.provider.get_block_number().await?)
+pub(super) async fn head(wallet: &Wallet) -> Result<u64, ChainError> {
+    Ok(wallet.provider.get_block_number().await?)
 }
 
 /// The wei that went along with what was sent for a purpose, if something was.
-pub(super) async fn value_sent(stored: &Stored, key: &[u8]) -> Result<Option<U256>, OnceError> {
+pub(super) async fn value_sent(stored: &Stored, key: &[u8]) -> Result<Option<U256>, OutboxError> {
     let sent = stored.sent(key).await?;
     let value = sent.map(|sent| Ok::<_, ChainError>(call_of(&sent.raw)?.value));
     Ok(value.transpose()?)
@@ -431,21 +421,21 @@ pub(super) async fn done(stored: &Stored, key: &[u8]) -> Result<(), StoredError>
 async fn put(
     stored: &Stored,
     key: &[u8],
-    old: Option<&SentRecord>,
-    new: &SentRecord,
-) -> Result<(), OnceError> {
-    let old = old.map(SentRecord::to_bytes);
+    old: Option<&TxRecord>,
+    new: &TxRecord,
+) -> Result<(), OutboxError> {
+    let old = old.map(TxRecord::to_bytes);
     let swap = stored
         .set(Table::Outbox, key.to_vec(), old, Some(new.to_bytes()))
         .await?;
     match swap {
         Swap::Done => Ok(()),
-        Swap::Conflict { .. } => Err(OnceError::Contended),
+        Swap::Conflict { .. } => Err(OutboxError::Contended),
     }
 }
 
 /// Removes the record, unless somebody else has replaced it meanwhile.
-async fn forget(stored: &Stored, key: &[u8], old: &SentRecord) -> Result<(), StoredError> {
+async fn forget(stored: &Stored, key: &[u8], old: &TxRecord) -> Result<(), StoredError> {
     let old = Some(old.to_bytes());
     let _replaced = stored.set(Table::Outbox, key.to_vec(), old, None).await?;
     Ok(())

@@ -144,7 +144,7 @@ impl Reader {
         &self.memory
     }
 
-    /// The newest block, as the node says. [`Reader::plausible_head`] asks whether that can be true.
+    /// The newest block, as the node says. [`Reader::checked_head`] asks whether that can be true.
     pub async fn head(&self) -> Result<Head, ChainError> {
         let block = self.block(BlockNumberOrTag::Latest).await?;
         let header = block.ok_or(RpcError::NullResp)?.header;

@@ -1,7 +1,8 @@
 //! Redeeming, for whoever holds a redemption: the payee, or a relayer with its consent.
 
 use super::{
-    ChainError, OnceError, Reader, Sender, StoredError, error::reason, sender::Call, sender::Sent,
+    ChainError, OutboxError, Reader, StoredError, Wallet, error::reason, wallet::Call,
+    wallet::MinedTx,
 };
 use crate::{Amount, Bank, DepositId, HISTORY_WINDOW, Outcome, PackError, Redemption, Seed};
 use alloy::eips::BlockId;
@@ -21,10 +22,10 @@ pub enum RedeemError {
     Stored(#[from] StoredError),
     /// A transaction that is sent once.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Outbox(#[from] OutboxError),
     /// The payee has no wallet to send transactions with.
     #[error("sending a transaction takes a wallet, and this payee has none")]
-    NoSender,
+    NoWallet,
     /// The store holds no cheque of the deposit.
     #[error("the store holds no cheque of deposit {0}")]
     UnknownDeposit(DepositId),
@@ -76,7 +77,7 @@ pub struct Redeemed {
     /// What it paid, in token units.
     pub payout: Amount,
     /// The transaction.
-    pub sent: Sent,
+    pub sent: MinedTx,
 }
 
 /// A batch of redemptions.
@@ -87,7 +88,7 @@ pub struct RedeemedBatch {
     /// What was skipped: deposit, payee, and why.
     pub skipped: Vec<(DepositId, Address, Outcome)>,
     /// The transaction.
-    pub sent: Sent,
+    pub sent: MinedTx,
 }
 
 impl Reader {
@@ -158,11 +159,11 @@ impl Reader {
 /// that it would refuse.
 pub async fn redeem(
     reader: &Reader,
-    sender: &Sender,
+    wallet: &Wallet,
     redemption: &Redemption,
 ) -> Result<Redeemed, RedeemError> {
-    let (call, _) = reader.plan_redemption(redemption, sender.address()).await?;
-    let sent = sender.send(&call).await?;
+    let (call, _) = reader.plan_redemption(redemption, wallet.address()).await?;
+    let sent = wallet.send(&call).await?;
     let bank = reader.bank();
     let id = bank.deposit_id(&redemption.deposit);
     redeemed(bank, id, redemption.payee, sent)
@@ -172,12 +173,12 @@ pub async fn redeem(
 /// them is [`Unpackable`](RedeemError::Unpackable).
 pub async fn redeem_batch(
     reader: &Reader,
-    sender: &Sender,
+    wallet: &Wallet,
     redemptions: &[Redemption],
 ) -> Result<RedeemedBatch, RedeemError> {
     let packed: Result<_, _> = redemptions.iter().map(|r| packed(reader, r)).collect();
     let call = Call::redeem_batch(reader.bank(), packed?);
-    let sent = sender.send(&call).await?;
+    let sent = wallet.send(&call).await?;
     let mut batch = RedeemedBatch {
         paid: Vec::new(),
         skipped: Vec::new(),
@@ -211,7 +212,7 @@ pub(super) fn redeemed(
     bank: &Bank,
     id: DepositId,
     payee: Address,
-    sent: Sent,
+    sent: MinedTx,
 ) -> Result<Redeemed, RedeemError> {
     let mut outcome = Outcome::NotOpen;
     for log in sent.receipt.inner.logs() {

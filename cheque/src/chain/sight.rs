@@ -21,7 +21,7 @@ const MEMORY: u64 = 3600;
 /// Why a head is not acted upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HeadError {
+pub enum HeadCheckError {
     /// The node is behind or ahead of the clock, or the clock is wrong.
     #[error(
         "the newest block is of time {time}, the clock says {now}; they may differ by {limit} s"
@@ -105,7 +105,7 @@ impl Reader {
     /// reader and its clones have seen before. Where a chain's profile has no limit of staleness, all is believed.
     ///
     /// With several nodes, an error of this makes the next request go to another one.
-    pub async fn plausible_head(&self) -> Result<Head, ChainError> {
+    pub async fn checked_head(&self) -> Result<Head, ChainError> {
         let head = self.steady_head().await?;
         let checked = check_clock(&head, unix_now(), self.profile());
         self.trusting(checked.map_err(Into::into))?;
@@ -141,7 +141,7 @@ impl Reader {
         }
         if block.is_none_or(|block| block.header.hash != head.hash) {
             let number = head.number;
-            return Err(HeadError::Moved { number }.into());
+            return Err(HeadCheckError::Moved { number }.into());
         }
         Ok(())
     }
@@ -164,9 +164,13 @@ impl Reader {
 }
 
 /// Whether a head is as new as the clock says it should be.
-pub(super) fn check_clock(head: &Head, now: u64, profile: &ChainProfile) -> Result<(), HeadError> {
+pub(super) fn check_clock(
+    head: &Head,
+    now: u64,
+    profile: &ChainProfile,
+) -> Result<(), HeadCheckError> {
     match profile.stale_after {
-        Some(limit) if head.time.abs_diff(now) > limit => Err(HeadError::OffClock {
+        Some(limit) if head.time.abs_diff(now) > limit => Err(HeadCheckError::OffClock {
             time: head.time,
             now,
             limit,
@@ -176,14 +180,18 @@ pub(super) fn check_clock(head: &Head, now: u64, profile: &ChainProfile) -> Resu
 }
 
 /// Whether a head can follow on the highest one before.
-fn check_step(before: Option<&Head>, head: &Head, profile: &ChainProfile) -> Result<(), HeadError> {
+fn check_step(
+    before: Option<&Head>,
+    head: &Head,
+    profile: &ChainProfile,
+) -> Result<(), HeadCheckError> {
     let (Some(before), Some(_)) = (before, profile.stale_after) else {
         return Ok(());
     };
     let depth = profile.confirmations;
     let forgotten = head.time >= before.time.saturating_add(MEMORY);
     if before.number.saturating_sub(head.number) > depth && !forgotten {
-        return Err(HeadError::WentBack {
+        return Err(HeadCheckError::WentBack {
             number: head.number,
             before: before.number,
             depth,
@@ -195,7 +203,7 @@ fn check_step(before: Option<&Head>, head: &Head, profile: &ChainProfile) -> Res
         .saturating_mul(2)
         .saturating_add(depth);
     if head.number.saturating_sub(before.number) > most {
-        return Err(HeadError::TooFast {
+        return Err(HeadCheckError::TooFast {
             number: head.number,
             before: before.number,
             seconds,
@@ -217,7 +225,7 @@ mod tests {
         }
     }
 
-    fn step(before: Head, head: Head) -> Result<(), HeadError> {
+    fn step(before: Head, head: Head) -> Result<(), HeadCheckError> {
         check_step(Some(&before), &head, ChainProfile::of(1).unwrap())
     }
 
@@ -230,7 +238,7 @@ mod tests {
     #[test]
     fn a_head_may_go_back_by_the_confirmations_and_no_further() {
         assert_eq!(step(SEEN, at(988, SEEN.time)), Ok(()));
-        let back = HeadError::WentBack {
+        let back = HeadCheckError::WentBack {
             number: 987,
             before: 1_000,
             depth: 12,
@@ -245,7 +253,7 @@ mod tests {
         // Ten blocks' time, doubled, and twelve.
         let later = SEEN.time + 120;
         assert_eq!(step(SEEN, at(1_032, later)), Ok(()));
-        let fast = HeadError::TooFast {
+        let fast = HeadCheckError::TooFast {
             number: 1_033,
             before: 1_000,
             seconds: 120,

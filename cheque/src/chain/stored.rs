@@ -1,10 +1,10 @@
 //! Typed, asynchronous access to a store.
 
 use crate::{
-    Account, AccountError, Amount, Bank, DepositId, Meta, MetaError, MetaKey,
+    Account, AccountError, Amount, Bank, DepositId, Position, PositionError, PositionKey,
     store::{
-        AllowanceList, Change, DepositRecord, MetasError, RecordError, SentRecord, Store,
-        StoreError, Swap, Table, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
+        AllowanceList, Change, DepositRecord, PositionCacheError, RecordError, Store, StoreError,
+        Swap, Table, TxRecord, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key,
     },
 };
 use alloy_primitives::{Address, B256};
@@ -25,17 +25,17 @@ pub enum StoredError {
     Account(#[from] AccountError),
     /// A payee's meta.
     #[error(transparent)]
-    Meta(#[from] MetaError),
+    Position(#[from] PositionError),
     /// The runtime is being shut down.
     #[error("the program is being shut down")]
     ShuttingDown,
 }
 
-impl From<MetasError> for StoredError {
-    fn from(error: MetasError) -> Self {
+impl From<PositionCacheError> for StoredError {
+    fn from(error: PositionCacheError) -> Self {
         match error {
-            MetasError::Store(error) => error.into(),
-            MetasError::Meta(error) => error.into(),
+            PositionCacheError::Store(error) => error.into(),
+            PositionCacheError::Position(error) => error.into(),
         }
     }
 }
@@ -49,9 +49,9 @@ pub(super) struct OwnedChange {
     pub(super) new: Option<Vec<u8>>,
 }
 
-/// A change of a record of the application's, in [`Table::Host`]: it is made together with something else, or not at all.
+/// A change of a record of the application's, in [`Table::App`]: it is made together with something else, or not at all.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HostChange {
+pub struct AppChange {
     /// The record's key.
     pub key: Vec<u8>,
     /// What must be there now; `None`: nothing.
@@ -61,10 +61,10 @@ pub struct HostChange {
 }
 
 /// Without key and values, which may be secret: with their lengths.
-impl fmt::Debug for HostChange {
+impl fmt::Debug for AppChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = Change {
-            table: Table::Host,
+            table: Table::App,
             key: &self.key,
             old: self.old.as_deref(),
             new: self.new.as_deref(),
@@ -73,10 +73,10 @@ impl fmt::Debug for HostChange {
     }
 }
 
-impl From<HostChange> for OwnedChange {
-    fn from(change: HostChange) -> Self {
+impl From<AppChange> for OwnedChange {
+    fn from(change: AppChange) -> Self {
         Self {
-            table: Table::Host,
+            table: Table::App,
             key: change.key,
             old: change.old,
             new: change.new,
@@ -130,9 +130,9 @@ impl Stored {
         .await
     }
 
-    pub(super) async fn sent(&self, key: &[u8]) -> Result<Option<SentRecord>, StoredError> {
+    pub(super) async fn sent(&self, key: &[u8]) -> Result<Option<TxRecord>, StoredError> {
         let bytes = self.get(Table::Outbox, key.to_vec()).await?;
-        Ok(bytes.as_deref().map(SentRecord::from_bytes).transpose()?)
+        Ok(bytes.as_deref().map(TxRecord::from_bytes).transpose()?)
     }
 
     pub(super) async fn deposit(
@@ -188,45 +188,45 @@ impl Stored {
         self.scan(Table::Accounts, id.0.to_vec(), read).await
     }
 
-    pub(super) async fn meta(&self, key: MetaKey) -> Result<Option<Meta>, StoredError> {
+    pub(super) async fn position(&self, key: PositionKey) -> Result<Option<Position>, StoredError> {
         let key = received_key(key.bank, key.deposit, key.payee).to_vec();
         let bytes = self.get(Table::Received, key).await?;
-        Ok(bytes.as_deref().map(Meta::from_bytes).transpose()?)
+        Ok(bytes.as_deref().map(Position::from_bytes).transpose()?)
     }
 
     /// What `read` makes of each meta under a bank's address, by deposit.
-    pub(super) async fn metas<T: Send + 'static>(
+    pub(super) async fn positions<T: Send + 'static>(
         &self,
         bank: Address,
-        read: impl Fn(Meta) -> T + Send + 'static,
+        read: impl Fn(Position) -> T + Send + 'static,
     ) -> Result<Vec<T>, StoredError> {
-        let read = move |_: &[u8], value: &[u8]| Ok(read(Meta::from_bytes(value)?));
+        let read = move |_: &[u8], value: &[u8]| Ok(read(Position::from_bytes(value)?));
         self.scan(Table::Received, bank.to_vec(), read).await
     }
 
     /// The metas of a payee under a bank's address whose deposit is wanted, by deposit. The others are not decoded.
-    pub(super) async fn metas_of(
+    pub(super) async fn positions_of(
         &self,
         bank: Address,
         payee: Address,
         wanted: impl Fn(DepositId) -> bool + Send + 'static,
-    ) -> Result<Vec<Meta>, StoredError> {
+    ) -> Result<Vec<Position>, StoredError> {
         let read = move |key: &[u8], value: &[u8]| {
             let (id, of) = deposit_and_payee(key)?;
             let wanted = of == payee && wanted(id);
-            Ok(wanted.then(|| Meta::from_bytes(value)).transpose()?)
+            Ok(wanted.then(|| Position::from_bytes(value)).transpose()?)
         };
-        let metas = self.scan(Table::Received, bank.to_vec(), read).await?;
-        Ok(metas.into_iter().flatten().collect())
+        let positions = self.scan(Table::Received, bank.to_vec(), read).await?;
+        Ok(positions.into_iter().flatten().collect())
     }
 
     /// What was sent for the purposes whose keys begin with `prefix`, by key.
     pub(super) async fn all_sent(
         &self,
         prefix: Vec<u8>,
-    ) -> Result<Vec<(Vec<u8>, SentRecord)>, StoredError> {
+    ) -> Result<Vec<(Vec<u8>, TxRecord)>, StoredError> {
         self.scan(Table::Outbox, prefix, |key, value| {
-            Ok((key.to_vec(), SentRecord::from_bytes(value)?))
+            Ok((key.to_vec(), TxRecord::from_bytes(value)?))
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! ERC-20 tokens.
 
-use super::{ChainError, Reader, sender::Call};
+use super::{ChainError, Reader, wallet::Call};
 use crate::Bank;
 use alloy::{
     eips::BlockId,

@@ -2,7 +2,7 @@
 
 use super::{
     ChainError,
-    sender::{Sender, Sent},
+    wallet::{MinedTx, Wallet},
 };
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
 use alloy_primitives::{TxHash, U256};
@@ -26,9 +26,9 @@ struct Doubt {
     looks: u32,
 }
 
-impl Sender {
+impl Wallet {
     /// Waits until one of the transactions, which share a nonce, is mined.
-    pub(super) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<Sent, ChainError> {
+    pub(super) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<MinedTx, ChainError> {
         match self.decided(hashes, nonce, self.timeout).await? {
             Some(result) => result,
             None => Err(ChainError::NotMined {
@@ -45,7 +45,7 @@ impl Sender {
         hashes: &[TxHash],
         nonce: u64,
         patience: Duration,
-    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
+    ) -> Result<Option<Result<MinedTx, ChainError>>, ChainError> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut doubt = None;
@@ -73,7 +73,7 @@ impl Sender {
     pub(super) async fn mined(
         &self,
         hashes: &[TxHash],
-    ) -> Result<Option<Result<Sent, ChainError>>, ChainError> {
+    ) -> Result<Option<Result<MinedTx, ChainError>>, ChainError> {
         for hash in hashes {
             // Some nodes have a receipt before there is a block.
             if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await?
@@ -111,11 +111,11 @@ impl Sender {
     }
 }
 
-fn sent(receipt: TransactionReceipt, block: u64) -> Result<Sent, ChainError> {
+fn sent(receipt: TransactionReceipt, block: u64) -> Result<MinedTx, ChainError> {
     if !receipt.status() {
         return Err(ChainError::Failed(receipt.transaction_hash));
     }
-    Ok(Sent {
+    Ok(MinedTx {
         hash: receipt.transaction_hash,
         block,
         gas_used: receipt.gas_used,

@@ -17,13 +17,13 @@ fn deposit(amount: u128, min_payout: u128) -> Deposit {
     }
 }
 
-fn prize_of(spent: u128, allowance: u128, amount: u128, min_payout: u128) -> Option<(u128, u128)> {
-    prize(
+fn payout_of(spent: u128, allowance: u128, amount: u128, min_payout: u128) -> Option<(u128, u128)> {
+    payout(
         Amount::new(spent),
         Amount::new(allowance),
         &deposit(amount, min_payout),
     )
-    .map(|prize| (prize.payout.get(), prize.range.get()))
+    .map(|payout| (payout.amount.get(), payout.range.get()))
 }
 
 /// The fields of a header, each as its content.
@@ -142,33 +142,33 @@ fn refuses_every_truncation_and_every_trailing_byte() {
 #[test]
 fn payout_and_range_meet_at_min_payout() {
     // amount 1000, allowance 100: full = 10 * spent
-    assert_eq!(prize_of(49, 100, 1000, 500), Some((500, 98)));
-    assert_eq!(prize_of(50, 100, 1000, 500), Some((500, 100)));
-    assert_eq!(prize_of(51, 100, 1000, 500), Some((510, 100)));
-    assert_eq!(prize_of(100, 100, 1000, 500), Some((1000, 100)));
-    assert_eq!(prize_of(1, 100, 1000, 0), Some((10, 100)));
-    assert_eq!(prize_of(1, 100, 1000, 1000), Some((1000, 1)));
-    assert_eq!(prize_of(1, 1, u128::MAX, 0), Some((u128::MAX, 1)));
+    assert_eq!(payout_of(49, 100, 1000, 500), Some((500, 98)));
+    assert_eq!(payout_of(50, 100, 1000, 500), Some((500, 100)));
+    assert_eq!(payout_of(51, 100, 1000, 500), Some((510, 100)));
+    assert_eq!(payout_of(100, 100, 1000, 500), Some((1000, 100)));
+    assert_eq!(payout_of(1, 100, 1000, 0), Some((10, 100)));
+    assert_eq!(payout_of(1, 100, 1000, 1000), Some((1000, 1)));
+    assert_eq!(payout_of(1, 1, u128::MAX, 0), Some((u128::MAX, 1)));
 }
 
 #[test]
 fn nothing_or_too_much_spent_has_no_prize() {
-    assert_eq!(prize_of(0, 100, 1000, 0), None);
-    assert_eq!(prize_of(101, 100, 1000, 0), None);
-    assert_eq!(prize_of(1, 1001, 1000, 0), None);
-    assert_eq!(prize_of(1, 100, 1000, 1001), None);
+    assert_eq!(payout_of(0, 100, 1000, 0), None);
+    assert_eq!(payout_of(101, 100, 1000, 0), None);
+    assert_eq!(payout_of(1, 1001, 1000, 0), None);
+    assert_eq!(payout_of(1, 100, 1000, 1001), None);
 }
 
 #[test]
 fn wins_from_start_to_just_below_start_plus_range() {
-    let prize = Prize {
-        payout: Amount::new(1),
+    let payout = Payout {
+        amount: Amount::new(1),
         range: Amount::new(10),
     };
-    let wins = |roll| prize.wins(Amount::new(5), Amount::new(roll));
+    let wins = |roll| payout.wins(Amount::new(5), Amount::new(roll));
     assert_eq!([4, 5, 14, 15].map(wins), [false, true, true, false]);
-    let last = Prize {
-        payout: Amount::new(1),
+    let last = Payout {
+        amount: Amount::new(1),
         range: Amount::new(1),
     };
     assert!(last.wins(Amount::MAX, Amount::MAX));
@@ -190,7 +190,7 @@ proptest! {
         let allowance = allowance.min(amount);
         let spent = spent.min(allowance);
         let min_payout = min_payout.checked_rem(amount + u128::from(amount < u128::MAX)).unwrap_or(0);
-        let (payout, range) = prize_of(spent, allowance, amount, min_payout).unwrap();
+        let (payout, range) = payout_of(spent, allowance, amount, min_payout).unwrap();
         prop_assert!(payout >= 1 && payout <= amount);
         prop_assert!(range >= 1 && range <= allowance);
         let promised = U256::from(spent) * U256::from(amount);
@@ -208,8 +208,8 @@ proptest! {
         let spent = (spent % (allowance - 1)) + 1;
         let more = spent + more % (allowance - spent + 1);
         let min_payout = min_payout % amount;
-        let (payout, range) = prize_of(spent, allowance, amount, min_payout).unwrap();
-        let (payout_2, range_2) = prize_of(more, allowance, amount, min_payout).unwrap();
+        let (payout, range) = payout_of(spent, allowance, amount, min_payout).unwrap();
+        let (payout_2, range_2) = payout_of(more, allowance, amount, min_payout).unwrap();
         prop_assert!(payout_2 >= payout && range_2 >= range);
     }
 

@@ -2,14 +2,14 @@
 
 use crate::wire::{Anchor, DepositFields, SiblingFields};
 use crate::{
-    AllowanceProof, Amount, Bank, Deposit, DepositId, Prize, PublicKey, Redemption, Signature,
-    SignedCheque, prize,
+    AllowanceProof, Amount, Bank, Deposit, DepositId, Payout, PublicKey, Redemption, Signature,
+    SignedCheque, payout,
 };
 use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, aliases::U40};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use std::sync::Arc;
 
-/// The version of the bytes that [`Meta::to_bytes`] writes.
+/// The version of the bytes that [`Position::to_bytes`] writes.
 const VERSION: u8 = 1;
 
 /// All that a payee knows of one deposit, and all it needs to redeem: terms, allowance, newest cheque, newest stream step,
@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 ///
 /// Cheap to clone: what stays the same from payment to payment is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
+pub struct Position {
     pub(super) basis: Arc<Basis>,
     pub(super) credited: Amount,
     pub(super) newest: SignedCheque,
@@ -41,7 +41,7 @@ pub(super) struct Basis {
 /// The bytes are no meta that this version wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum MetaError {
+pub enum PositionError {
     /// Written by another version of this library.
     #[error("the meta is of version {0}, this library knows version {VERSION}")]
     UnknownVersion(u8),
@@ -50,7 +50,7 @@ pub enum MetaError {
     Damaged(alloy_rlp::Error),
 }
 
-impl Meta {
+impl Position {
     /// The bank that holds the deposit.
     pub fn bank(&self) -> &Bank {
         &self.basis.bank
@@ -86,7 +86,7 @@ impl Meta {
         self.basis.start
     }
 
-    /// The newest cheque, as it came in: its v may not be the one that the bank needs. [`Meta::redemption`] has that.
+    /// The newest cheque, as it came in: its v may not be the one that the bank needs. [`Position::redemption`] has that.
     pub const fn newest(&self) -> &SignedCheque {
         &self.newest
     }
@@ -113,8 +113,8 @@ impl Meta {
     }
 
     /// What a win would pay and how likely it is, or `None` as long as nothing is spent.
-    pub fn prize(&self) -> Option<Prize> {
-        prize(self.total(), self.allowance(), &self.basis.deposit)
+    pub fn payout(&self) -> Option<Payout> {
+        payout(self.total(), self.allowance(), &self.basis.deposit)
     }
 
     /// What the bank takes to redeem the newest cheque. `to` zero: to the payee's balance. An empty `header` relies on a
@@ -163,16 +163,16 @@ impl Meta {
         bytes
     }
 
-    /// Reads what [`Meta::to_bytes`] wrote. The bytes are trusted: they must come from the host's own store.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MetaError> {
-        let damaged = MetaError::Damaged(alloy_rlp::Error::InputTooShort);
+    /// Reads what [`Position::to_bytes`] wrote. The bytes are trusted: they must come from the host's own store.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PositionError> {
+        let damaged = PositionError::Damaged(alloy_rlp::Error::InputTooShort);
         let (&version, mut rest) = bytes.split_first().ok_or(damaged)?;
         if version != VERSION {
-            return Err(MetaError::UnknownVersion(version));
+            return Err(PositionError::UnknownVersion(version));
         }
-        let fields = Fields::decode(&mut rest).map_err(MetaError::Damaged)?;
+        let fields = Fields::decode(&mut rest).map_err(PositionError::Damaged)?;
         if !rest.is_empty() {
-            return Err(MetaError::Damaged(alloy_rlp::Error::UnexpectedLength));
+            return Err(PositionError::Damaged(alloy_rlp::Error::UnexpectedLength));
         }
         Ok(fields.into())
     }
@@ -200,38 +200,38 @@ struct Fields {
     x: Anchor,
 }
 
-impl From<&Meta> for Fields {
-    fn from(meta: &Meta) -> Self {
+impl From<&Position> for Fields {
+    fn from(position: &Position) -> Self {
         Self {
-            chain_id: meta.basis.bank.chain_id(),
-            bank: meta.basis.bank.address(),
-            deposit: (&meta.basis.deposit).into(),
-            payee: meta.basis.payee,
-            allowance: meta.basis.allowance.allowance.get(),
-            salt: meta.basis.allowance.salt,
-            path: meta.basis.allowance.path,
-            siblings: meta
+            chain_id: position.basis.bank.chain_id(),
+            bank: position.basis.bank.address(),
+            deposit: (&position.basis.deposit).into(),
+            payee: position.basis.payee,
+            allowance: position.basis.allowance.allowance.get(),
+            salt: position.basis.allowance.salt,
+            path: position.basis.allowance.path,
+            siblings: position
                 .basis
                 .allowance
                 .siblings
                 .iter()
                 .map(Into::into)
                 .collect(),
-            start: meta.basis.start.get(),
-            signer: meta.basis.signer.as_xy().into(),
-            redeem_cost: meta.basis.redeem_cost.get(),
-            credited: meta.credited.get(),
-            spent: meta.newest.spent.get(),
-            anchor: Anchor(meta.newest.anchor),
-            step: meta.newest.step.get(),
-            signature: meta.newest.signature.as_bytes().into(),
-            shown: meta.shown,
-            x: Anchor(meta.x),
+            start: position.basis.start.get(),
+            signer: position.basis.signer.as_xy().into(),
+            redeem_cost: position.basis.redeem_cost.get(),
+            credited: position.credited.get(),
+            spent: position.newest.spent.get(),
+            anchor: Anchor(position.newest.anchor),
+            step: position.newest.step.get(),
+            signature: position.newest.signature.as_bytes().into(),
+            shown: position.shown,
+            x: Anchor(position.x),
         }
     }
 }
 
-impl From<Fields> for Meta {
+impl From<Fields> for Position {
     fn from(fields: Fields) -> Self {
         let bank = Bank::new(fields.chain_id, fields.bank);
         let deposit = Deposit::from(fields.deposit);

@@ -5,9 +5,9 @@ mod policy;
 mod receive;
 mod rejection;
 
-pub use meta::{Meta, MetaError};
+pub use meta::{Position, PositionError};
 pub use policy::{Policy, TokenLimits, View, redeem_gas};
-pub use receive::{MetaKey, Received, receive_payment};
+pub use receive::{PositionKey, Received, receive_payment};
 pub use rejection::Rejection;
 
 #[cfg(test)]

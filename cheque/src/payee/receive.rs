@@ -1,27 +1,27 @@
 //! Judging one payment.
 
 use super::meta::Basis;
-use super::{Meta, Policy, Rejection, View};
+use super::{Policy, Position, Rejection, View};
 use crate::{
     Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, Opening, Proof, PublicKey,
-    SignatureError, SignedCheque, check_terms, hashed, recover,
+    SignatureError, SignedCheque, check_terms, hash_chain, recover,
 };
 use alloy_primitives::{Address, B256};
 use std::sync::Arc;
 
 /// A payment that was found good. The only way to get one is [`receive_payment`]; to count it, the host stores
-/// [`Received::meta`] and credits [`Received::value`] in one transaction, provided the meta stored under
+/// [`Received::position`] and credits [`Received::value`] in one transaction, provided the meta stored under
 /// [`Received::key`] still is the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a payment counts only once its meta is stored and its value credited"]
 pub struct Received {
     value: Amount,
-    meta: Meta,
+    position: Position,
 }
 
 /// Where a meta is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MetaKey {
+pub struct PositionKey {
     /// The bank's address.
     pub bank: Address,
     /// The deposit.
@@ -39,21 +39,21 @@ impl Received {
 
     /// Whose account to credit: the deposit's signer.
     pub fn credit_to(&self) -> Address {
-        self.meta.basis.deposit.signer
+        self.position.basis.deposit.signer
     }
 
     /// The new meta, to be stored under [`Received::key`] until the draw block is final: a reorganisation of the chain can
     /// turn a loss into a win.
-    pub const fn meta(&self) -> &Meta {
-        &self.meta
+    pub const fn position(&self) -> &Position {
+        &self.position
     }
 
     /// Where to store the meta.
-    pub fn key(&self) -> MetaKey {
-        MetaKey {
-            bank: self.meta.basis.bank.address(),
-            deposit: self.meta.basis.id,
-            payee: self.meta.basis.payee,
+    pub fn key(&self) -> PositionKey {
+        PositionKey {
+            bank: self.position.basis.bank.address(),
+            deposit: self.position.basis.id,
+            payee: self.position.basis.payee,
         }
     }
 }
@@ -70,14 +70,14 @@ impl Received {
 pub fn receive_payment(
     from: Option<Address>,
     proof: &Proof,
-    old_meta: Option<&Meta>,
+    old_meta: Option<&Position>,
     view: &View,
     policy: &Policy,
 ) -> Result<Received, Rejection> {
     match (proof, old_meta) {
         (Proof::Opening(opening), None) => {
-            let meta = first_meta(from, opening, view, policy)?;
-            credit(meta, policy)
+            let position = first_meta(from, opening, view, policy)?;
+            credit(position, policy)
         }
         (Proof::Opening(opening), Some(old)) => {
             check_who(&opening.bank, &opening.deposit, opening.payee, policy)?;
@@ -115,7 +115,7 @@ fn first_meta(
     opening: &Opening,
     view: &View,
     policy: &Policy,
-) -> Result<Meta, Rejection> {
+) -> Result<Position, Rejection> {
     let deposit = &opening.deposit;
     check_who(&opening.bank, deposit, opening.payee, policy)?;
     check_terms(deposit)?;
@@ -149,7 +149,7 @@ fn first_meta(
         signer,
         redeem_cost,
     };
-    Ok(Meta {
+    Ok(Position {
         basis: Arc::new(basis),
         credited: Amount::ZERO,
         newest: cheque,
@@ -159,7 +159,7 @@ fn first_meta(
 }
 
 /// The meta after a further cheque of the same deposit.
-fn with_cheque(old: &Meta, cheque: SignedCheque) -> Result<Meta, Rejection> {
+fn with_cheque(old: &Position, cheque: SignedCheque) -> Result<Position, Rejection> {
     cheque.check_stream_terms()?;
     // The signature comes before everything that an honest payer would learn from, the newest cheque above all.
     let basis = &*old.basis;
@@ -179,7 +179,7 @@ fn with_cheque(old: &Meta, cheque: SignedCheque) -> Result<Meta, Rejection> {
     }
     check_allowance(Some(cheque.spent), old.allowance())?;
 
-    Ok(Meta {
+    Ok(Position {
         newest: cheque,
         shown: 0,
         x: B256::ZERO,
@@ -188,7 +188,7 @@ fn with_cheque(old: &Meta, cheque: SignedCheque) -> Result<Meta, Rejection> {
 }
 
 /// The meta after further steps of the newest cheque's stream.
-fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejection> {
+fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Position, Rejection> {
     if !old.newest.has_stream() {
         return Err(Rejection::NoStream(old.basis.id));
     }
@@ -200,7 +200,7 @@ fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejec
     check_allowance(total, old.allowance())?;
     if k <= old.shown {
         // Only who knows the stream is told how far it has come.
-        if hashed(old.x, old.shown - k) != x {
+        if hash_chain(old.x, old.shown - k) != x {
             return Err(Rejection::WrongStep);
         }
         return Err(if k == old.shown {
@@ -214,10 +214,10 @@ fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejec
     } else {
         old.x
     };
-    if hashed(x, k - old.shown) != last {
+    if hash_chain(x, k - old.shown) != last {
         return Err(Rejection::WrongStep);
     }
-    Ok(Meta {
+    Ok(Position {
         shown: k,
         x,
         ..old.clone()
@@ -225,29 +225,29 @@ fn with_step(old: &Meta, k: u32, x: B256, policy: &Policy) -> Result<Meta, Rejec
 }
 
 /// Values the meta, and counts what it adds.
-fn credit(mut meta: Meta, policy: &Policy) -> Result<Received, Rejection> {
-    let Some(prize) = meta.prize() else {
+fn credit(mut position: Position, policy: &Policy) -> Result<Received, Rejection> {
+    let Some(payout) = position.payout() else {
         // A stream begins, and nothing of it has been shown.
         return Ok(Received {
             value: Amount::ZERO,
-            meta,
+            position,
         });
     };
-    let cost = meta.basis.redeem_cost;
+    let cost = position.basis.redeem_cost;
     let least = cost
         .checked_mul(policy.min_payout_per_cost.into())
         .unwrap_or(Amount::MAX);
-    if prize.payout < least {
+    if payout.amount < least {
         return Err(Rejection::PayoutTooSmall {
-            payout: prize.payout,
+            payout: payout.amount,
             cost,
             least,
         });
     }
-    let worth = prize.expected_value(Amount::new(meta.basis.deposit.amount), cost);
-    let value = worth.saturating_sub(meta.credited);
-    meta.credited = meta.credited.max(worth);
-    Ok(Received { value, meta })
+    let worth = payout.expected_value(Amount::new(position.basis.deposit.amount), cost);
+    let value = worth.saturating_sub(position.credited);
+    position.credited = position.credited.max(worth);
+    Ok(Received { value, position })
 }
 
 fn check_who(
@@ -278,7 +278,7 @@ fn check_who(
     Ok(())
 }
 
-fn check_same_deposit(id: DepositId, old: &Meta) -> Result<(), Rejection> {
+fn check_same_deposit(id: DepositId, old: &Position) -> Result<(), Rejection> {
     if id == old.basis.id {
         Ok(())
     } else {
@@ -402,7 +402,7 @@ fn check_allowance(spent: Option<Amount>, allowance: Amount) -> Result<(), Rejec
     }
 }
 
-fn stale(old: &Meta, total: Amount) -> Rejection {
+fn stale(old: &Position, total: Amount) -> Rejection {
     Rejection::Stale {
         total,
         newest_total: old.total(),

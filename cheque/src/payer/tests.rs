@@ -1,5 +1,5 @@
 use super::*;
-use crate::{MAX_STEPS, hashed};
+use crate::{MAX_STEPS, hash_chain};
 
 /// No stream steps.
 const NONE: (u32, B256) = (0, B256::ZERO);
@@ -116,7 +116,7 @@ fn steps_pay_and_the_next_cheque_continues_from_them() {
     let Some(Proof::Step { k: 5, x, .. }) = account.last_proof(id) else {
         panic!("the newest payment is a step");
     };
-    assert_eq!(hashed(x, 5), account.newest().unwrap().anchor);
+    assert_eq!(hash_chain(x, 5), account.newest().unwrap().anchor);
     assert_eq!(account.pay_steps(0), Err(WriteError::ZeroAmount));
     assert_eq!(
         account.pay_steps(16),

@@ -13,10 +13,11 @@ mod vitals;
 
 pub use health::Health;
 pub use payee::{
-    Because, HoldingChange, HoldingState, HoldingStatus, Missed, PayeeService, PayeeServiceError,
-    PayeeSettings, PayeeStepped, Plan, Trouble, Wait, Win, plan,
+    HoldingChange, HoldingState, HoldingStatus, LastError, MissReason, PayeeService,
+    PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin, WaitReason, Waiting,
+    plan,
 };
 pub use payer::{
-    DepositStatus, Done, ListError, NextList, PayerService, PayerServiceError, RoundStatus, Rounds,
-    RoundsError, Stepped,
+    Completed, DepositStatus, ListError, NextList, PayerService, PayerServiceError,
+    PayerStepReport, RoundStatus, Rounds, RoundsError,
 };

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// What a service remembers of how it goes.
 #[derive(Debug, Default)]
-pub(super) struct Vitals {
+pub(super) struct HealthTracker {
     /// The last look at the chain that succeeded.
     seen: Option<(Head, Instant)>,
     /// The head at which a step has last gone through all deposits, and when that was good for the last time.
@@ -22,7 +22,7 @@ pub(super) struct Vitals {
     last_error: Option<String>,
 }
 
-impl Vitals {
+impl HealthTracker {
     /// How old what succeeded last may be while a service is well, in seconds: five blocks' time, and no less than what
     /// makes a view of the chain stale.
     pub(super) fn limit(profile: &ChainProfile) -> u64 {
@@ -149,8 +149,8 @@ mod tests {
     fn it_is_well_while_looks_and_steps_succeed() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut vitals = Vitals::default();
-        let reason = |vitals: &Vitals, seconds| vitals.health(at(seconds), LIMIT).reason;
+        let mut vitals = HealthTracker::default();
+        let reason = |vitals: &HealthTracker, seconds| vitals.health(at(seconds), LIMIT).reason;
         vitals.look_failed("no route".to_owned());
         assert_eq!(reason(&vitals, 0), "has not seen the chain yet: no route");
         vitals.saw(HEAD, at(0));
@@ -170,7 +170,7 @@ mod tests {
     fn it_is_ill_when_every_step_fails_however_well_it_sees_the_chain() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut vitals = Vitals::default();
+        let mut vitals = HealthTracker::default();
         vitals.saw(HEAD, at(0));
         vitals.stepped(HEAD.hash, at(0));
         for second in 1..=LIMIT + 1 {
@@ -190,8 +190,8 @@ mod tests {
     fn it_is_well_without_another_step_only_while_there_is_no_other_head() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut vitals = Vitals::default();
-        let look = |vitals: &mut Vitals, head, second| {
+        let mut vitals = HealthTracker::default();
+        let look = |vitals: &mut HealthTracker, head, second| {
             vitals.saw(head, at(second));
             vitals.rest(at(second));
             vitals.health(at(second), LIMIT).ok
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_waits_is_told_and_makes_it_no_less_well() {
         let now = Instant::now();
-        let mut vitals = Vitals::default();
+        let mut vitals = HealthTracker::default();
         vitals.saw(HEAD, now);
         vitals.stepped(HEAD.hash, now);
         assert_eq!(vitals.health(now, LIMIT).reason, "follows the chain");
@@ -230,12 +230,12 @@ mod tests {
 
     #[test]
     fn the_limit_is_five_blocks_and_no_less_than_what_makes_a_view_stale() {
-        let limit = |chain| Vitals::limit(ChainProfile::of(chain).unwrap());
+        let limit = |chain| HealthTracker::limit(ChainProfile::of(chain).unwrap());
         assert_eq!((limit(1), limit(10), limit(31_337)), (60, 60, 60));
         let slow = ChainProfile {
             block_time: 13,
             ..*ChainProfile::of(1).unwrap()
         };
-        assert_eq!(Vitals::limit(&slow), 65);
+        assert_eq!(HealthTracker::limit(&slow), 65);
     }
 }

@@ -1,7 +1,7 @@
 //! A payee's metas, those of late in memory.
 
 use super::{Change, Store, StoreError, Swap, Table, received_key};
-use crate::{Meta, MetaError, MetaKey};
+use crate::{Position, PositionError, PositionKey};
 use lru::LruCache;
 use std::{
     fmt,
@@ -15,30 +15,30 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero"
 /// Why a meta could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MetasError {
+pub enum PositionCacheError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What the store holds.
     #[error(transparent)]
-    Meta(#[from] MetaError),
+    Position(#[from] PositionError),
 }
 
 /// A payee's metas in a store. It remembers those of late, so that a payment from a deposit in use is one write, and no
 /// read.
 ///
 /// What is remembered may be outdated, where others write to the same store. That does no harm as long as nothing is
-/// concluded from it but by [`Metas::replace`], which writes only if the store still holds the same: a payment that a
-/// remembered meta speaks against has to be judged again by what [`Metas::read`] returns.
-pub struct Metas {
-    recent: Mutex<LruCache<MetaKey, Held>>,
+/// concluded from it but by [`PositionCache::replace`], which writes only if the store still holds the same: a payment that a
+/// remembered meta speaks against has to be judged again by what [`PositionCache::read`] returns.
+pub struct PositionCache {
+    recent: Mutex<LruCache<PositionKey, StoredPosition>>,
 }
 
 /// A meta as the store held it.
 #[derive(Clone)]
-pub struct Held {
+pub struct StoredPosition {
     bytes: Arc<[u8]>,
-    meta: Meta,
+    position: Position,
 }
 
 /// What became of the replacement of a meta.
@@ -52,7 +52,7 @@ pub enum Replaced {
 }
 
 /// Without the metas: they hold salts.
-impl fmt::Debug for Metas {
+impl fmt::Debug for PositionCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let remembered = self.lock().len();
         f.debug_struct("Metas")
@@ -62,39 +62,39 @@ impl fmt::Debug for Metas {
 }
 
 /// Without the bytes: they hold a salt.
-impl fmt::Debug for Held {
+impl fmt::Debug for StoredPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Held")
-            .field(&self.meta.deposit_id())
+            .field(&self.position.deposit_id())
             .finish()
     }
 }
 
-impl Default for Metas {
+impl Default for PositionCache {
     fn default() -> Self {
         Self::remembering(REMEMBERED)
     }
 }
 
-impl Held {
+impl StoredPosition {
     /// The meta.
-    pub const fn meta(&self) -> &Meta {
-        &self.meta
+    pub const fn position(&self) -> &Position {
+        &self.position
     }
 
-    fn of(meta: Meta) -> Self {
-        let bytes = meta.to_bytes().into();
-        Self { bytes, meta }
+    fn of(position: Position) -> Self {
+        let bytes = position.to_bytes().into();
+        Self { bytes, position }
     }
 
-    fn new(bytes: Vec<u8>) -> Result<Self, MetaError> {
-        let meta = Meta::from_bytes(&bytes)?;
+    fn new(bytes: Vec<u8>) -> Result<Self, PositionError> {
+        let position = Position::from_bytes(&bytes)?;
         let bytes = bytes.into();
-        Ok(Self { bytes, meta })
+        Ok(Self { bytes, position })
     }
 }
 
-impl Metas {
+impl PositionCache {
     /// Remembers up to `most` metas, of about 2 kB each.
     pub fn remembering(most: NonZeroUsize) -> Self {
         Self {
@@ -103,12 +103,16 @@ impl Metas {
     }
 
     /// The meta as it was when last read or written here, if that is remembered. Does not block.
-    pub fn recent(&self, key: &MetaKey) -> Option<Held> {
+    pub fn recent(&self, key: &PositionKey) -> Option<StoredPosition> {
         self.lock().get(key).cloned()
     }
 
     /// The meta as the store holds it.
-    pub fn read(&self, store: &dyn Store, key: &MetaKey) -> Result<Option<Held>, MetasError> {
+    pub fn read(
+        &self,
+        store: &dyn Store,
+        key: &PositionKey,
+    ) -> Result<Option<StoredPosition>, PositionCacheError> {
         let bytes = store.get(Table::Received, &store_key(key))?;
         self.found(key, bytes)
     }
@@ -119,37 +123,37 @@ impl Metas {
     pub fn replace(
         &self,
         store: &dyn Store,
-        key: &MetaKey,
-        old: Option<&Held>,
-        new: Meta,
-    ) -> Result<Replaced, MetasError> {
-        let new = Held::of(new);
+        key: &PositionKey,
+        old: Option<&StoredPosition>,
+        new: Position,
+    ) -> Result<Replaced, PositionCacheError> {
+        let new = StoredPosition::of(new);
         let swap = store.swap(&[change(&store_key(key), old, &new)]);
         self.swapped(key, new, swap)
     }
 
-    /// Begins what [`Metas::replace`] does, without blocking: for tasks. `None`, and nothing has begun: this store can
+    /// Begins what [`PositionCache::replace`] does, without blocking: for tasks. `None`, and nothing has begun: this store can
     /// only block.
     ///
     /// What has begun goes on if the future is dropped, and what was remembered stays.
     pub fn begin_replace(
         &self,
         store: &dyn Store,
-        key: MetaKey,
-        old: Option<&Held>,
-        new: Meta,
-    ) -> Option<impl Future<Output = Result<Replaced, MetasError>> + Send> {
-        let new = Held::of(new);
+        key: PositionKey,
+        old: Option<&StoredPosition>,
+        new: Position,
+    ) -> Option<impl Future<Output = Result<Replaced, PositionCacheError>> + Send> {
+        let new = StoredPosition::of(new);
         let swap = store.begin(&[change(&store_key(&key), old, &new)])?;
         Some(async move { self.swapped(&key, new, swap.await) })
     }
 
     fn swapped(
         &self,
-        key: &MetaKey,
-        new: Held,
+        key: &PositionKey,
+        new: StoredPosition,
         swap: Result<Swap, StoreError>,
-    ) -> Result<Replaced, MetasError> {
+    ) -> Result<Replaced, PositionCacheError> {
         match swap {
             Ok(Swap::Done) => {
                 self.lock().put(*key, new);
@@ -167,8 +171,12 @@ impl Metas {
     }
 
     /// Remembers what the store was found to hold.
-    fn found(&self, key: &MetaKey, bytes: Option<Vec<u8>>) -> Result<Option<Held>, MetasError> {
-        let held = bytes.map(Held::new).transpose();
+    fn found(
+        &self,
+        key: &PositionKey,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Option<StoredPosition>, PositionCacheError> {
+        let held = bytes.map(StoredPosition::new).transpose();
         let mut recent = self.lock();
         match &held {
             Ok(Some(held)) => recent.put(*key, held.clone()),
@@ -178,13 +186,17 @@ impl Metas {
     }
 
     /// Nothing panics under the lock.
-    fn lock(&self) -> MutexGuard<'_, LruCache<MetaKey, Held>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<PositionKey, StoredPosition>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The change that replaces a meta.
-fn change<'a>(key: &'a [u8], old: Option<&'a Held>, new: &'a Held) -> Change<'a> {
+fn change<'a>(
+    key: &'a [u8],
+    old: Option<&'a StoredPosition>,
+    new: &'a StoredPosition,
+) -> Change<'a> {
     Change {
         table: Table::Received,
         key,
@@ -193,6 +205,6 @@ fn change<'a>(key: &'a [u8], old: Option<&'a Held>, new: &'a Held) -> Change<'a>
     }
 }
 
-fn store_key(key: &MetaKey) -> [u8; 72] {
+fn store_key(key: &PositionKey) -> [u8; 72] {
     received_key(key.bank, key.deposit, key.payee)
 }

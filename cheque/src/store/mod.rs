@@ -29,12 +29,12 @@ pub use self::{
     backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
     error::StoreError,
     memory::Memory,
-    metas::{Held, Metas, MetasError, Replaced},
+    metas::{PositionCache, PositionCacheError, Replaced, StoredPosition},
     pending::Pending,
     seen::{SeenBlock, SeenRecord, seen_key},
 };
 pub use records::{
-    AllowanceList, DepositRecord, DepositState, RecordError, SentRecord, account_key, bank_key,
+    AllowanceList, DepositRecord, DepositState, RecordError, TxRecord, account_key, bank_key,
     deposit_key, deposit_of_key, payee_of_key, received_key,
 };
 
@@ -55,7 +55,7 @@ pub enum Table {
     /// Transactions that may have been sent.
     Outbox,
     /// Records of the application, under keys of its own, changed together with others of the store.
-    Host,
+    App,
     /// What is of use in this place only, such as a restore that has begun, or the blocks that were dealt with. No
     /// records, so not part of [`Self::ALL`].
     Marks,
@@ -69,7 +69,7 @@ impl Table {
         Self::Accounts,
         Self::Received,
         Self::Outbox,
-        Self::Host,
+        Self::App,
     ];
 
     /// The table's name in files and messages.
@@ -80,7 +80,7 @@ impl Table {
             Self::Accounts => "accounts",
             Self::Received => "received",
             Self::Outbox => "outbox",
-            Self::Host => "host",
+            Self::App => "app",
             Self::Marks => "marks",
         }
     }

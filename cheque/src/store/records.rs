@@ -39,7 +39,7 @@ pub enum DepositState {
     /// Confirmed, and cheques can be written.
     Active,
     /// Too close to the draw for any more cheques; the draw is still to come or not deep enough yet.
-    Expired,
+    PastCutoff,
     /// Drawn. The range of the newest cheque of `winner` holds the roll; `None`: nobody's does.
     Drawn {
         /// Who can redeem, if anybody.
@@ -57,7 +57,7 @@ pub enum DepositState {
     /// The money was taken back.
     Reclaimed,
     /// Never opened, and it is too late now. Its money never left the payer.
-    Lost,
+    NeverOpened,
 }
 
 impl DepositState {
@@ -66,12 +66,12 @@ impl DepositState {
         match self {
             Self::Pending => "pending",
             Self::Active => "active",
-            Self::Expired => "expired",
+            Self::PastCutoff => "past_cutoff",
             Self::Drawn { .. } => "drawn",
             Self::Redeemed { .. } => "redeemed",
             Self::Reclaimable => "reclaimable",
             Self::Reclaimed => "reclaimed",
-            Self::Lost => "lost",
+            Self::NeverOpened => "never_opened",
         }
     }
 }
@@ -101,7 +101,7 @@ pub struct AllowanceList {
 /// A transaction that may have been sent: kept before it leaves the process, so that a restart neither forgets it nor
 /// sends a second one for the same purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SentRecord {
+pub struct TxRecord {
     /// The account it is from.
     pub from: Address,
     /// Its number among that account's transactions. All replacements share it, so at most one of them counts.
@@ -172,7 +172,7 @@ impl DepositRecord {
         let (state, payee, payout) = match self.state {
             DepositState::Pending => (0, Address::ZERO, Amount::ZERO),
             DepositState::Active => (1, Address::ZERO, Amount::ZERO),
-            DepositState::Expired => (2, Address::ZERO, Amount::ZERO),
+            DepositState::PastCutoff => (2, Address::ZERO, Amount::ZERO),
             DepositState::Drawn { winner: None } => (3, Address::ZERO, Amount::ZERO),
             DepositState::Drawn {
                 winner: Some(payee),
@@ -180,7 +180,7 @@ impl DepositRecord {
             DepositState::Redeemed { payee, payout } => (5, payee, payout),
             DepositState::Reclaimable => (6, Address::ZERO, Amount::ZERO),
             DepositState::Reclaimed => (7, Address::ZERO, Amount::ZERO),
-            DepositState::Lost => (8, Address::ZERO, Amount::ZERO),
+            DepositState::NeverOpened => (8, Address::ZERO, Amount::ZERO),
         };
         encode(&DepositRow {
             payer: terms.payer,
@@ -206,7 +206,7 @@ impl DepositRecord {
         let state = match row.state {
             0 => DepositState::Pending,
             1 => DepositState::Active,
-            2 => DepositState::Expired,
+            2 => DepositState::PastCutoff,
             3 => DepositState::Drawn { winner: None },
             4 => DepositState::Drawn {
                 winner: Some(row.payee),
@@ -217,7 +217,7 @@ impl DepositRecord {
             },
             6 => DepositState::Reclaimable,
             7 => DepositState::Reclaimed,
-            8 => DepositState::Lost,
+            8 => DepositState::NeverOpened,
             _ => return Err(alloy_rlp::Error::Custom("unknown state").into()),
         };
         let deposit = Deposit {
@@ -268,10 +268,10 @@ impl AllowanceList {
     }
 }
 
-impl SentRecord {
+impl TxRecord {
     /// The value to store.
     pub fn to_bytes(&self) -> Vec<u8> {
-        encode(&SentRow {
+        encode(&TxRow {
             from: self.from,
             nonce: self.nonce,
             at: self.at,
@@ -284,7 +284,7 @@ impl SentRecord {
 
     /// Reads a stored value.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        let row: SentRow = decode(bytes)?;
+        let row: TxRow = decode(bytes)?;
         Ok(Self {
             from: row.from,
             nonce: row.nonce,
@@ -300,7 +300,7 @@ impl SentRecord {
 /// The last two came later: records of before lack them.
 #[derive(RlpEncodable, RlpDecodable)]
 #[rlp(trailing)]
-struct SentRow {
+struct TxRow {
     from: Address,
     nonce: u64,
     at: u64,
@@ -383,7 +383,7 @@ mod tests {
         for state in [
             DepositState::Pending,
             DepositState::Active,
-            DepositState::Expired,
+            DepositState::PastCutoff,
             DepositState::Drawn { winner: None },
             DepositState::Drawn {
                 winner: Some(payee),
@@ -394,7 +394,7 @@ mod tests {
             },
             DepositState::Reclaimable,
             DepositState::Reclaimed,
-            DepositState::Lost,
+            DepositState::NeverOpened,
         ] {
             let bytes = record(state).to_bytes();
             assert_eq!(DepositRecord::from_bytes(&bytes), Ok(record(state)));
@@ -411,7 +411,7 @@ mod tests {
             ],
         };
         assert_eq!(AllowanceList::from_bytes(&list.to_bytes()), Ok(list));
-        let sent = SentRecord {
+        let sent = TxRecord {
             from: Address::repeat_byte(1),
             nonce: 0,
             since: 12,
@@ -420,8 +420,8 @@ mod tests {
             cancelled_by: Vec::new(),
             raw: Bytes::from_static(&[2, 3, 4]),
         };
-        assert_eq!(SentRecord::from_bytes(&sent.to_bytes()), Ok(sent.clone()));
-        let old = SentRow {
+        assert_eq!(TxRecord::from_bytes(&sent.to_bytes()), Ok(sent.clone()));
+        let old = TxRow {
             from: sent.from,
             nonce: sent.nonce,
             at: sent.at,
@@ -430,18 +430,18 @@ mod tests {
             waited: None,
             cancelled_by: None,
         };
-        assert_eq!(SentRecord::from_bytes(&encode(&old)), Ok(sent.clone()));
-        let cancelled = SentRecord {
+        assert_eq!(TxRecord::from_bytes(&encode(&old)), Ok(sent.clone()));
+        let cancelled = TxRecord {
             since: 0,
             cancelled_by: vec![B256::repeat_byte(3)],
             ..sent
         };
-        assert_eq!(SentRecord::from_bytes(&cancelled.to_bytes()), Ok(cancelled));
+        assert_eq!(TxRecord::from_bytes(&cancelled.to_bytes()), Ok(cancelled));
     }
 
     #[test]
     fn refuses_empty_newer_cut_and_extended_values() {
-        let good = record(DepositState::Lost).to_bytes();
+        let good = record(DepositState::NeverOpened).to_bytes();
         assert_eq!(DepositRecord::from_bytes(&[]), Err(RecordError::Empty));
         let mut newer = good.clone();
         newer[0] = 2;

@@ -18,7 +18,7 @@ async fn hours_between_the_clocks_stop_payments_and_lose_none() {
     // Each time as a restarted process, so that nothing is remembered but what is in the stores.
     let payer = || {
         Payer::new(reader.clone(), payers.clone())
-            .with_sender(cast.payer.sender.clone())
+            .with_wallet(cast.payer.wallet.clone())
             .with_key(cast.payer.key.clone())
     };
     let payee = || Payee::new(reader.clone(), policy.clone(), payees.clone());
@@ -48,8 +48,11 @@ async fn hours_between_the_clocks_stop_payments_and_lose_none() {
         let again = payee().receive_payment(None, &proof).await;
         assert_eq!(rejection(again), Rejection::Replay);
     }
-    let meta = payee().holding(id).await.unwrap().unwrap();
-    assert_eq!((meta.total(), meta.credited()), (coins(6), credited));
+    let position = payee().holding(id).await.unwrap().unwrap();
+    assert_eq!(
+        (position.total(), position.credited()),
+        (coins(6), credited)
+    );
     let last = payer().last_cheque(id, address).await.unwrap().unwrap();
     assert_eq!(last.0, coins(6), "nothing more was promised");
 }

@@ -24,7 +24,7 @@ async fn cheques_stop_at_the_payers_cutoff_and_payments_at_the_payees() {
     let last = payer.write_cheque(id, payee, coins(1)).await.unwrap();
 
     cast.world.node.mine_to(draw - 16).await;
-    assert_eq!(state(&payer, id).await, DepositState::Expired);
+    assert_eq!(state(&payer, id).await, DepositState::PastCutoff);
     let refused = payer.write_cheque(id, payee, coins(1)).await.unwrap();
     assert_eq!((refused.spent, refused.proof), (coins(11), None));
     let after = payer.last_cheque(id, payee).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_deposit_waits_for_as_many_confirmations_as_the_profile_asks_for() {
     profile.confirmations = 3;
     let reader = world.reader.clone().with_profile(profile);
     let payer = Payer::new(reader.clone(), memory())
-        .with_sender(cast.payer.sender.clone())
+        .with_wallet(cast.payer.wallet.clone())
         .with_key(cast.payer.key.clone());
     let payee = Payee::new(reader, world.policy(&cast.payees[0]), memory());
     let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
@@ -175,11 +175,11 @@ async fn a_deposit_that_a_reorganisation_takes_away_is_pending_again_and_then_lo
     // Too late to open it again: the bank wants a lead of 4 blocks.
     world.node.mine_to(opened.deposit.drawBlock - 4).await;
     poll(&payer).await;
-    assert_eq!(events.try_recv().unwrap().state, DepositState::Lost);
+    assert_eq!(events.try_recv().unwrap().state, DepositState::NeverOpened);
     let refused = payer.open(id).await.unwrap_err();
-    assert!(matches!(&refused, PayerError::Once(_)), "{refused}");
+    assert!(matches!(&refused, PayerError::Outbox(_)), "{refused}");
     world.node.mine(world.reader.profile().final_depth).await;
-    assert_eq!(state(&payer, id).await, DepositState::Lost);
+    assert_eq!(state(&payer, id).await, DepositState::NeverOpened);
     assert!(payer.deposit(id).await.unwrap().settled);
     // Its lane is free again.
     let next = payer.create_deposit(&cast.request(60)).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_relayer_opens_a_deposit_by_the_payers_signature() {
     let signed = payer.sign_opening(planned.id, deadline).await.unwrap();
     let bank = world.reader.bank();
     let call = Call::open_for(bank, &signed.deposit, deadline, &signed.signature);
-    relayer.sender.send(&call).await.unwrap();
+    relayer.wallet.send(&call).await.unwrap();
     assert_eq!(state(&payer, planned.id).await, DepositState::Active);
     pay(&payer, &payees[0], planned.id, coins(1)).await;
 }
@@ -241,7 +241,7 @@ async fn a_payer_without_its_store_finds_its_deposits_on_the_chain() {
 
     world.node.mine_to(second.deposit.lastRedeemBlock).await;
     let reclaim = Call::reclaim(world.reader.bank(), &found[0].deposit);
-    cast.payees[0].sender.send(&reclaim).await.unwrap();
+    cast.payees[0].wallet.send(&reclaim).await.unwrap();
     assert_eq!(state(&payer, first.id).await, DepositState::Reclaimed);
 }
 
@@ -263,7 +263,7 @@ async fn no_cheque_is_written_by_an_old_view_of_the_chain() {
     profile.stale_after = Some(60);
     let reader = cast.world.reader.clone().with_profile(profile);
     let payer = Payer::new(reader, memory())
-        .with_sender(cast.payer.sender.clone())
+        .with_wallet(cast.payer.wallet.clone())
         .with_key(cast.payer.key.clone());
     let id = opened(&cast.world, &payer, &cast.request(60)).await.id;
     let payee = cast.payees[0].address;
@@ -320,7 +320,7 @@ async fn a_deposit_that_cannot_be_followed_does_not_hold_up_the_others() {
 
     // And what is not known does not keep the money from coming back.
     let record = restarted.deposit(broken.id).await.unwrap();
-    assert_eq!(record.state, DepositState::Expired);
+    assert_eq!(record.state, DepositState::PastCutoff);
     world.node.mine_to(broken.deposit.lastRedeemBlock).await;
     let _same_errors = restarted.poll().await.unwrap();
     let record = restarted.deposit(broken.id).await.unwrap();

@@ -4,7 +4,7 @@ use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, s
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::chain::{
-    DepositEvent, DepositState, OnceError, Payee, PayerError, RedeemError, RedeemOptions, redeem,
+    DepositEvent, DepositState, OutboxError, Payee, PayerError, RedeemError, RedeemOptions, redeem,
     redeem_batch,
 };
 use cheque::{Outcome, PackError, SeedSource};
@@ -146,7 +146,7 @@ async fn what_nobody_redeems_is_reclaimed_only_after_the_last_block() {
     world.node.mine_to(last - 1).await;
     let early = payer.reclaim(id).await.unwrap_err();
     let refusal = match &early {
-        PayerError::Once(OnceError::Chain(error)) => error.refusal(),
+        PayerError::Outbox(OutboxError::Chain(error)) => error.refusal(),
         _ => None,
     };
     assert!(
@@ -216,7 +216,7 @@ async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
         wins += 1;
         let seed = world.reader.seed(opened.deposit.drawBlock).await.unwrap();
         let header = seed.unwrap().1;
-        let (reader, racer) = (&world.reader, &cast.payer.sender);
+        let (reader, racer) = (&world.reader, &cast.payer.wallet);
         // Without any consent, with one for the newest total, and with the newest cheque but no consent.
         let to = Address::ZERO;
         let key = &cast.payees[index].key;
@@ -253,7 +253,7 @@ async fn a_relayer_redeems_for_a_payee_that_has_no_coin() {
     let to = Address::repeat_byte(0x55);
     let options = RedeemOptions { to, consent: None };
     // With the same store, but another's wallet.
-    let relayed = payees[winner].clone().with_sender(relayer.sender);
+    let relayed = payees[winner].clone().with_wallet(relayer.wallet);
     let refused = relayed.redeem(opened.id, &options).await;
     assert_eq!(not_payable(refused), Outcome::ConsentMissing);
     let relayed = relayed.with_key(cast.payees[winner].key.clone());
@@ -277,17 +277,17 @@ async fn a_batch_pays_what_wins_and_reports_what_does_not() {
         redemptions.push(redemption.unwrap());
     }
     // Everything was spent, so the payout is the whole deposit and takes nobody's consent.
-    let sender = &cast.payer.sender;
+    let wallet = &cast.payer.wallet;
     let signature = redemptions[2].signature.clone();
     redemptions[2].signature.truncate(64);
-    let unpackable = redeem_batch(&world.reader, sender, &redemptions).await;
+    let unpackable = redeem_batch(&world.reader, wallet, &redemptions).await;
     let RedeemError::Unpackable { id, payee, source } = unpackable.unwrap_err() else {
         panic!("a cheque with a byte of its signature missing is sent");
     };
     assert_eq!((id, payee), (opened.id, redemptions[2].payee));
     assert_eq!(source, PackError::SignatureLength(64));
     redemptions[2].signature = signature;
-    let batch = redeem_batch(&world.reader, sender, &redemptions)
+    let batch = redeem_batch(&world.reader, wallet, &redemptions)
         .await
         .unwrap();
     let winner = payees[winner].policy().payee;

@@ -5,7 +5,7 @@ use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::DynProvider;
 use cheque::chain::{
-    Call, ChainError, Payee, Payer, PayerError, Reader, Sender, connect_all, connect_within,
+    Call, ChainError, Payee, Payer, PayerError, Reader, Wallet, connect_all, connect_within,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn reader(world: &World, proxies: [&Proxy; 2]) -> Reader {
 
 fn players(cast: &Cast, reader: &Reader) -> (Payer, Payee) {
     let payer = Payer::new(reader.clone(), cast.store.clone())
-        .with_sender(cast.payer.sender.clone())
+        .with_wallet(cast.payer.wallet.clone())
         .with_key(cast.payer.key.clone());
     let policy = crate::node::policy(reader, cast.payees[0].address);
     let payee = Payee::new(reader.clone(), policy, crate::cast::memory());
@@ -181,7 +181,7 @@ async fn a_transaction_goes_to_all_nodes_and_one_that_takes_it_is_enough() {
     let (first, second) = proxies(world).await;
     let provider = connected([&first, &second]).await.unwrap();
     let party = &cast.payees[0];
-    let sender = |provider| Sender::new(provider, crate::lagging::wallet(11), 31_337);
+    let wallet = |provider| Wallet::new(provider, crate::lagging::wallet(11), 31_337);
     let bank = world.reader.bank();
     let fund = Call::fund(
         bank,
@@ -189,7 +189,7 @@ async fn a_transaction_goes_to_all_nodes_and_one_that_takes_it_is_enough() {
         party.address,
         coins(1),
     );
-    let sending = sender(provider.clone());
+    let sending = wallet(provider.clone());
     sending.send(&fund).await.unwrap();
     let told = |proxy: &Proxy| proxy.asked("eth_sendRawTransaction");
     while told(&second) == 0 {

@@ -6,8 +6,8 @@ use crate::proxy::{Fault, Proxy};
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
 use cheque::chain::{
-    ChainError, Closed, DepositState, HeadError, Payee, Payer, PayerError, Reader, ReceiveError,
-    RedeemOptions, connect_within,
+    ChainError, Closed, DepositState, HeadCheckError, Payee, Payer, PayerError, Reader,
+    ReceiveError, RedeemOptions, connect_within,
 };
 use cheque::store::{DepositRecord, Memory, Store, Table, deposit_key};
 use cheque::{ChainProfile, DepositId, Rejection};
@@ -36,7 +36,7 @@ pub(crate) async fn through(world: &World, proxy: &Proxy) -> Reader {
 
 pub(crate) fn payer(cast: &Cast, reader: &Reader, store: &Arc<Memory>) -> Payer {
     Payer::new(reader.clone(), store.clone())
-        .with_sender(cast.payer.sender.clone())
+        .with_wallet(cast.payer.wallet.clone())
         .with_key(cast.payer.key.clone())
 }
 
@@ -44,10 +44,10 @@ fn payee(cast: &Cast, reader: &Reader, number: usize) -> Payee {
     let party = &cast.payees[number];
     let mut policy = crate::node::policy(reader, party.address);
     policy.cutoff = 1;
-    Payee::new(reader.clone(), policy, memory()).with_sender(party.sender.clone())
+    Payee::new(reader.clone(), policy, memory()).with_wallet(party.wallet.clone())
 }
 
-pub(crate) fn head_error(error: &ChainError) -> HeadError {
+pub(crate) fn head_error(error: &ChainError) -> HeadCheckError {
     match error {
         ChainError::Head(error) => *error,
         other => panic!("not about the head: {other}"),
@@ -121,7 +121,7 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
     let head = world.head().await;
     let before = payer.deposits().await.unwrap();
 
-    let back = HeadError::WentBack {
+    let back = HeadCheckError::WentBack {
         number: head - 5,
         before: head,
         depth: 4,
@@ -135,7 +135,10 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
         let refused = head_error(&refused);
         match expected {
             Some(expected) => assert_eq!(refused, expected),
-            None => assert!(matches!(refused, HeadError::TooFast { .. }), "{refused}"),
+            None => assert!(
+                matches!(refused, HeadCheckError::TooFast { .. }),
+                "{refused}"
+            ),
         }
         payer.write_cheque(id, account, coins(1)).await.unwrap_err();
         let ReceiveError::Chain(same) = payee.poll().await.unwrap_err() else {
@@ -165,7 +168,7 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
     let PayerError::Chain(refused) = payer.poll().await.unwrap_err() else {
         panic!("not of the chain");
     };
-    assert_eq!(head_error(&refused), HeadError::Moved { number: head });
+    assert_eq!(head_error(&refused), HeadCheckError::Moved { number: head });
     proxy.heal();
     proxy.fail("eth_chainId", Fault::Answer(json!("0x1")));
     let refused = payer.poll().await.unwrap_err();
@@ -211,7 +214,7 @@ async fn events_that_a_node_leaves_out_never_make_a_deposit_lost() {
     let opened = opened(world, &direct, &cast.request(60)).await;
     let never = direct.prepare_deposit(&cast.request(30)).await.unwrap();
     let (winner, payout) = play(world, &direct, &payees, &opened).await;
-    assert_eq!(state(&direct, never.id).await, DepositState::Lost);
+    assert_eq!(state(&direct, never.id).await, DepositState::NeverOpened);
     let pending = as_pending(&cast, opened.id);
     let options = RedeemOptions::default();
     payees[winner].redeem(opened.id, &options).await.unwrap();
@@ -298,10 +301,10 @@ async fn a_payee_needs_no_events_and_nobody_believes_one_against_the_purse() {
 /// The payee over another reader, with what it was paid.
 async fn payee_with(cast: &Cast, reader: &Reader, number: usize, from: &Payee) -> Payee {
     let store = memory();
-    for meta in from.ledger().await.unwrap() {
+    for position in from.ledger().await.unwrap() {
         let bank = reader.bank().address();
-        let key = cheque::store::received_key(bank, meta.deposit_id(), meta.payee());
-        let set = store.compare_and_set(Table::Received, &key, None, &meta.to_bytes());
+        let key = cheque::store::received_key(bank, position.deposit_id(), position.payee());
+        let set = store.compare_and_set(Table::Received, &key, None, &position.to_bytes());
         assert_eq!(set.unwrap(), cheque::store::Swap::Done);
     }
     let party = &cast.payees[number];
@@ -310,7 +313,7 @@ async fn payee_with(cast: &Cast, reader: &Reader, number: usize, from: &Payee) -
         crate::node::policy(reader, party.address),
         store,
     )
-    .with_sender(party.sender.clone())
+    .with_wallet(party.wallet.clone())
 }
 
 /// An event that says somebody was paid.

@@ -3,7 +3,7 @@
 use crate::cast::{Cast, memory, opened, pay};
 use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
-use cheque::chain::{ChainError, Cursor, Head, HeadError, Heads, Reader, connect_within};
+use cheque::chain::{ChainError, Cursor, Head, HeadCheckError, Heads, Reader, connect_within};
 use cheque::store::Store;
 use cheque::{ChainProfile, DepositId};
 use std::sync::{Arc, Mutex};
@@ -182,11 +182,11 @@ async fn a_restart_remembers_the_head_and_refuses_an_older_one() {
         stale_after: Some(3_600),
         ..*world.reader.profile()
     });
-    restarted.plausible_head().await.unwrap();
+    restarted.checked_head().await.unwrap();
     Cursor::open(&restarted, store, "test").await.unwrap();
-    let refused = restarted.plausible_head().await.unwrap_err();
+    let refused = restarted.checked_head().await.unwrap_err();
     assert!(
-        matches!(refused, ChainError::Head(HeadError::WentBack { .. })),
+        matches!(refused, ChainError::Head(HeadCheckError::WentBack { .. })),
         "{refused}"
     );
 }
@@ -243,7 +243,7 @@ async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_
 
 #[cfg(feature = "service")]
 fn went_back(error: &ChainError) -> bool {
-    matches!(error, ChainError::Head(HeadError::WentBack { .. }))
+    matches!(error, ChainError::Head(HeadCheckError::WentBack { .. }))
 }
 
 #[tokio::test]

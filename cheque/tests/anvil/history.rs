@@ -31,7 +31,7 @@ async fn paid(cast: &Cast, all: &[Redemption]) -> Vec<u64> {
     for (redemption, party) in all.iter().zip(&cast.payees) {
         let packed = redemption.pack().unwrap();
         let call = Call::redeem(cast.world.reader.bank(), packed);
-        if let Ok(sent) = party.sender.send(&call).await {
+        if let Ok(sent) = party.wallet.send(&call).await {
             blocks.push(sent.block);
         }
     }

@@ -5,7 +5,9 @@ use crate::node::coins;
 use crate::proxy::{Fault, Proxy};
 use alloy_primitives::Address;
 use cheque::ChainProfile;
-use cheque::chain::{ChainError, HeadError, Opened, Payee, Reader, RedeemError, connect_within};
+use cheque::chain::{
+    ChainError, HeadCheckError, Opened, Payee, Reader, RedeemError, connect_within,
+};
 use cheque::store::Memory;
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +38,7 @@ async fn paid(cast: &Cast, proxy: &Proxy) -> ([Payee; 2], Opened) {
     ([seeing, payee(cast, proxy, &store).await], opened)
 }
 
-fn head_error<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> HeadError {
+fn head_error<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> HeadCheckError {
     match result {
         Err(RedeemError::Chain(ChainError::Head(error))) => error,
         other => panic!("not about the head: {other:?}"),
@@ -50,9 +52,12 @@ async fn no_deposit_is_forgotten_by_a_head_that_cannot_be_true() {
     let ([seeing, new], opened) = paid(&cast, &proxy).await;
     proxy.fail("eth_getBlockByNumber", Fault::Ahead(10_000));
     let refused = head_error(seeing.prune().await);
-    assert!(matches!(refused, HeadError::TooFast { .. }), "{refused}");
+    assert!(
+        matches!(refused, HeadCheckError::TooFast { .. }),
+        "{refused}"
+    );
     let refused = head_error(new.prune().await);
-    assert!(matches!(refused, HeadError::Moved { .. }), "{refused}");
+    assert!(matches!(refused, HeadCheckError::Moved { .. }), "{refused}");
     proxy.heal();
     assert_eq!(seeing.prune().await.unwrap(), 0);
     assert!(new.holding(opened.id).await.unwrap().is_some());
@@ -86,7 +91,7 @@ async fn no_deposit_is_lost_by_a_node_of_another_fork() {
 
     proxy.fail("eth_getBlockByNumber", Fault::OtherBlocks);
     let refused = head_error(payee.won().await);
-    assert!(matches!(refused, HeadError::Moved { .. }), "{refused}");
+    assert!(matches!(refused, HeadCheckError::Moved { .. }), "{refused}");
     proxy.heal();
     payee.won().await.unwrap();
 }

@@ -10,7 +10,9 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use alloy_primitives::{Address, B256, TxHash, U256};
-use cheque::chain::{Call, ChainError, DepositState, Once, OnceError, Sender, connect};
+use cheque::chain::{
+    Call, ChainError, DepositState, IdempotentSender, OutboxError, Wallet, connect,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -45,11 +47,11 @@ impl Provider for Lagging {
 }
 
 /// The party's sender over such a way.
-pub(crate) fn lagging(world: &World, number: u8, lag: usize) -> Sender {
+pub(crate) fn lagging(world: &World, number: u8, lag: usize) -> Wallet {
     let node = world.node.provider.clone();
     let lag = Arc::new(AtomicUsize::new(lag));
     let provider = Lagging { node, lag }.erased();
-    Sender::new(provider, wallet(number), 31_337)
+    Wallet::new(provider, wallet(number), 31_337)
 }
 
 /// The party's wallet.
@@ -80,19 +82,19 @@ async fn a_transaction_kept_in_the_store_is_found_again_when_its_receipt_comes_l
     let cast = Cast::new().await;
     let world = &cast.world;
     let store = memory();
-    let payer = |sender| world.payer(&cast.payer, store.clone()).with_sender(sender);
+    let payer = |wallet| world.payer(&cast.payer, store.clone()).with_wallet(wallet);
     // Mined at once, but this process is gone before it sees the receipt.
     let killed = lagging(world, 1, usize::MAX).with_timeout(Duration::ZERO);
     payer(killed)
         .create_deposit(&cast.request(60))
         .await
         .unwrap_err();
-    let (id, record) = payer(cast.payer.sender.clone()).deposits().await.unwrap()[0].clone();
+    let (id, record) = payer(cast.payer.wallet.clone()).deposits().await.unwrap()[0].clone();
     assert_eq!(record.state, DepositState::Pending);
     let opened = payer(lagging(world, 1, 5)).open(id).await.unwrap();
     assert_eq!(opened.sent.block, world.head().await);
     assert_eq!(nonce(world, cast.payer.address).await, 1);
-    let payer = payer(cast.payer.sender.clone());
+    let payer = payer(cast.payer.wallet.clone());
     assert_eq!(state(&payer, id).await, DepositState::Active);
 }
 
@@ -101,8 +103,8 @@ async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_b
     let world = World::new().await;
     let party = world.party(7).await;
     world.node.anvil("evm_setAutomine", [false]).await;
-    let sender = party.sender.clone();
-    let first = tokio::spawn(async move { sender.send(&gift(1)).await });
+    let wallet = party.wallet.clone();
+    let first = tokio::spawn(async move { wallet.send(&gift(1)).await });
     while nonce(&world, party.address).await == 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -133,9 +135,9 @@ async fn a_transaction_whose_receipt_the_node_has_forgotten_is_never_made_again(
     let store = memory();
     // Mined at once, but this process is gone before it sees the receipt.
     let killed = lagging(&world, 7, usize::MAX).with_timeout(Duration::ZERO);
-    let killed = Once::new(killed, store.clone());
+    let killed = IdempotentSender::new(killed, store.clone());
     killed.send(b"rent", &gift(1)).await.unwrap_err();
-    let forgetful = Once::new(lagging(&world, 7, usize::MAX), store.clone());
+    let forgetful = IdempotentSender::new(lagging(&world, 7, usize::MAX), store.clone());
     let again = tokio::spawn(async move { forgetful.send(b"rent", &gift(1)).await });
     while !again.is_finished() {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -143,13 +145,13 @@ async fn a_transaction_whose_receipt_the_node_has_forgotten_is_never_made_again(
     }
     let undecided = again.await.unwrap().unwrap_err();
     assert!(
-        matches!(undecided, OnceError::Undecided { nonce: 0, .. }),
+        matches!(undecided, OutboxError::Undecided { nonce: 0, .. }),
         "{undecided}"
     );
     // Nor from another account.
-    let other = Once::new(world.party(8).await.sender, store.clone());
+    let other = IdempotentSender::new(world.party(8).await.wallet, store.clone());
     let found = other.send(b"rent", &gift(1)).await.unwrap();
-    let good = Once::new(party.sender.clone(), store);
+    let good = IdempotentSender::new(party.wallet.clone(), store);
     let sent = good.send(b"rent", &gift(1)).await.unwrap();
     assert_eq!(sent.hash, found.hash);
     assert_eq!(nonce(&world, party.address).await, 1);
@@ -162,11 +164,11 @@ async fn a_receipt_without_a_block_is_none() {
     let world = World::new().await;
     world.party(7).await;
     let proxy = Proxy::start(&world.node.provider).await;
-    let sender = Sender::new(connect(&proxy.url).await.unwrap(), wallet(7), 31_337);
-    let once = Once::new(sender.with_timeout(Duration::ZERO), memory());
+    let wallet = Wallet::new(connect(&proxy.url).await.unwrap(), wallet(7), 31_337);
+    let once = IdempotentSender::new(wallet.with_timeout(Duration::ZERO), memory());
     proxy.fail("eth_getTransactionReceipt", Fault::NoBlockNumber);
     let waits = once.send(b"rent", &gift(1)).await.unwrap_err();
-    let OnceError::Chain(ChainError::NotMined { hash, .. }) = waits else {
+    let OutboxError::Chain(ChainError::NotMined { hash, .. }) = waits else {
         panic!("it is in no block: {waits}");
     };
     proxy.heal();

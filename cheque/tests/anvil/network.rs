@@ -75,7 +75,7 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
         Amount::MAX,
     );
     let started = tokio::time::Instant::now();
-    let refused = poor.sender.send(&fund.with_value(much)).await.unwrap_err();
+    let refused = poor.wallet.send(&fund.with_value(much)).await.unwrap_err();
     assert!(
         matches!(refused, ChainError::NotEnoughCoin { .. }),
         "{refused}"

@@ -5,7 +5,7 @@ use crate::node::coins;
 use crate::payee_recovery::{drop_since, snapshot};
 use crate::payee_service::{redeemed, sends, sent_by, service, status, step, wins};
 use alloy::providers::Provider;
-use cheque::chain::{ChainError, OnceError, RedeemError, RedeemOptions, redeem};
+use cheque::chain::{ChainError, OutboxError, RedeemError, RedeemOptions, redeem};
 use cheque::{HISTORY_WINDOW, Outcome};
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ async fn a_deposit_of_a_batch_that_is_under_way_is_not_redeemed_apart_from_it() 
     world.node.mine_to(draw + 1).await;
     world.node.anvil("evm_setAutomine", [false]).await;
     let batch = sends(&service, all[0].id).await;
-    let impatient = party.sender.clone().with_timeout(Duration::ZERO);
-    let by_hand = service.payee().clone().with_sender(impatient);
+    let impatient = party.wallet.clone().with_timeout(Duration::ZERO);
+    let by_hand = service.payee().clone().with_wallet(impatient);
     for opened in &all {
         let waits = by_hand.redeem(opened.id, &RedeemOptions::default()).await;
-        let RedeemError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) =
+        let RedeemError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) =
             waits.unwrap_err()
         else {
             panic!("nothing mines it");
@@ -50,7 +50,7 @@ async fn a_deposit_that_a_batch_has_skipped_was_not_redeemed_by_it() {
     // A watch tower is faster with one of both, whichever stands in the batch.
     let id = all[1].id;
     let redemption = payee.redemption(id, Default::default(), Default::default());
-    let tower = &cast.payees[1].sender;
+    let tower = &cast.payees[1].wallet;
     let paid = redeem(&world.reader, tower, &redemption.await.unwrap()).await;
     assert_eq!(paid.unwrap().payout, coins(100));
 

@@ -29,7 +29,7 @@ async fn started(cast: &Cast, proxies: &[&Proxy], store: Arc<Memory>) -> PayeeSe
     let party = &cast.payees[0];
     let settings = PayeeSettings::new(&cast.world.policy(party), reader.profile());
     let payee = Payee::new(reader, cast.world.policy(party), store);
-    PayeeService::new(payee.with_sender(party.sender.clone()), settings)
+    PayeeService::new(payee.with_wallet(party.wallet.clone()), settings)
 }
 
 /// A win whose redemption waits to be mined, at the first head at which it could be sent.
@@ -57,7 +57,7 @@ async fn is_paid_once(cast: &Cast, service: &PayeeService, id: DepositId) {
     cast.world.node.mine(1).await;
     assert_eq!(redeemed(service, id).await.0, coins(100));
     assert_eq!(sent_by(&cast.world, cast.payees[0].address).await, 1);
-    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_redemption_that_waits_is_not_forgotten_because_a_seed_cannot_be_read(
 
     proxy.fail("eth_call", Fault::Refusal(-32_000, "try again"));
     assert_eq!(service.step().await.unwrap().failed, [id]);
-    let kept = service.payee().under_way().await.unwrap();
+    let kept = service.payee().pending_txs().await.unwrap();
     assert_eq!(kept.len(), 1);
     proxy.heal();
     assert_eq!(sends(&service, id).await, hash, "the very same transaction");
@@ -88,7 +88,7 @@ async fn a_redemption_is_not_forgotten_because_events_cannot_be_read() {
 
     proxy.fail("eth_getLogs", Fault::Status(500));
     assert_eq!(service.step().await.unwrap().failed, [id]);
-    assert_eq!(service.payee().under_way().await.unwrap().len(), 1);
+    assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
     proxy.heal();
     is_paid_once(&cast, &service, id).await;
 }
@@ -101,10 +101,10 @@ async fn a_redemption_that_waits_is_not_forgotten_by_a_head_that_goes_back() {
     let (id, hash) = sent_and_waiting(&cast, &service).await;
 
     // To the draw block, which is not deep enough then, and to the one before it, twice.
-    for (blocks, name) in [(1, "drawn"), (2, "closed"), (2, "closed")] {
+    for (blocks, name) in [(1, "drawn"), (2, "past_cutoff"), (2, "past_cutoff")] {
         proxy.fail("eth_getBlockByNumber", Fault::Behind(blocks));
         assert_eq!(step(&service, id).await.name(), name);
-        let kept = service.payee().under_way().await.unwrap();
+        let kept = service.payee().pending_txs().await.unwrap();
         assert_eq!(kept.len(), 1, "at a head {blocks} lower");
         proxy.heal();
     }
@@ -123,7 +123,7 @@ async fn a_redemption_that_waits_is_not_given_up_by_a_node_that_is_behind() {
     // Where the draw is still to come, the bank would pay nothing.
     proxy.fail("eth_call", Fault::Behind(5));
     assert_eq!(sends(&service, id).await, hash);
-    assert_eq!(service.payee().under_way().await.unwrap().len(), 1);
+    assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
     proxy.heal();
     is_paid_once(&cast, &service, id).await;
 }
@@ -162,8 +162,8 @@ async fn a_deposit_that_is_gone_is_looked_at_until_that_is_final() {
     proxy.fail("eth_getLogs", Fault::Answer(json!([])));
     for blocks in [0, depth - 1] {
         world.node.mine(blocks).await;
-        assert_eq!(step(&service, id).await, HoldingState::Gone { since });
-        let kept = service.payee().under_way().await.unwrap();
+        assert_eq!(step(&service, id).await, HoldingState::NotOnChain { since });
+        let kept = service.payee().pending_txs().await.unwrap();
         assert_eq!(kept.len(), 1, "the node may have events to come");
     }
     proxy.heal();
@@ -180,14 +180,14 @@ async fn a_deposit_that_stays_gone_is_settled_and_not_redeemed_any_more() {
     world.node.mine(1).await;
     let since = world.head().await;
     proxy.fail("eth_getLogs", Fault::Answer(json!([])));
-    assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+    assert_eq!(step(&service, id).await, HoldingState::NotOnChain { since });
     world.node.mine(world.reader.profile().final_depth).await;
     for _ in 0..2 {
-        assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+        assert_eq!(step(&service, id).await, HoldingState::NotOnChain { since });
     }
-    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
     let asked = proxy.asked("eth_getLogs");
-    assert_eq!(step(&service, id).await, HoldingState::Gone { since });
+    assert_eq!(step(&service, id).await, HoldingState::NotOnChain { since });
     assert_eq!(
         proxy.asked("eth_getLogs"),
         asked,
@@ -226,7 +226,7 @@ async fn nothing_is_concluded_from_a_node_that_does_not_have_the_block_of_the_lo
     let service = through(&cast, &[&first, &second]).await;
     let (id, hash) = sent_and_waiting(&cast, &service).await;
     world.node.mine(1).await;
-    let draw = status(&service, id).await.meta.deposit().drawBlock;
+    let draw = status(&service, id).await.position.deposit().drawBlock;
     world.node.anvil("evm_setAutomine", [true]).await;
     let recorder = world.payee(&cast.payees[1], memory());
     recorder.record_seed(draw).await.unwrap();

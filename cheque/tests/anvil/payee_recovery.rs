@@ -10,7 +10,7 @@ use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
 use cheque::HISTORY_WINDOW;
 use cheque::chain::{DepositState, Draw, Purpose};
-use cheque::service::{HoldingState, Missed, PayeeService, PayeeSettings};
+use cheque::service::{HoldingState, MissReason, PayeeService, PayeeSettings};
 use cheque::store::Redb;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn careful(cast: &Cast) -> PayeeService {
     let reader = cast.world.reader.clone().with_profile(profile);
     let party = &cast.payees[0];
     let payee = cheque::chain::Payee::new(reader, cast.world.policy(party), memory())
-        .with_sender(party.sender.clone());
+        .with_wallet(party.wallet.clone());
     let settings = PayeeSettings::new(payee.policy(), &profile);
     PayeeService::new(payee, settings)
 }
@@ -59,7 +59,7 @@ async fn a_service_that_is_killed_after_every_step_goes_on_where_it_was() {
     let id = all[0].id;
     assert_eq!(step(&restarted(), id).await.name(), "receiving");
     world.node.mine_to(draw - 3).await;
-    assert_eq!(step(&restarted(), id).await.name(), "closed");
+    assert_eq!(step(&restarted(), id).await.name(), "past_cutoff");
     world.node.mine_to(draw).await;
     assert_eq!(step(&restarted(), id).await.name(), "drawn");
     world.node.mine(1).await;
@@ -67,7 +67,7 @@ async fn a_service_that_is_killed_after_every_step_goes_on_where_it_was() {
     // The seed is sent, and found again.
     for _ in 0..2 {
         assert_eq!(step(&restarted(), id).await.name(), "won");
-        assert_eq!(restarted().payee().under_way().await.unwrap().len(), 1);
+        assert_eq!(restarted().payee().pending_txs().await.unwrap().len(), 1);
     }
     world.node.mine(1).await;
     let hash = sends(&restarted(), id).await;
@@ -76,7 +76,7 @@ async fn a_service_that_is_killed_after_every_step_goes_on_where_it_was() {
     for opened in &all {
         paid(&restarted(), opened.id).await;
     }
-    assert!(restarted().payee().under_way().await.unwrap().is_empty());
+    assert!(restarted().payee().pending_txs().await.unwrap().is_empty());
     assert_eq!(sent_by(world, party.address).await, 2);
 }
 
@@ -114,7 +114,7 @@ async fn a_service_that_was_away_for_too_long_says_what_it_has_missed() {
     let all = wins(&cast, &before, &[draw], 50).await;
     let (id, last_block) = (all[0].id, draw + 50);
     world.node.mine_to(last_block).await;
-    let missed = HoldingState::Missed(Missed::Window { last_block });
+    let missed = HoldingState::Missed(MissReason::Window { last_block });
     let keep = |settings: &mut PayeeSettings| settings.keep = 200;
     let back = with_settings(world, party, store, keep);
     assert_eq!(step(&back, id).await, missed);
@@ -142,7 +142,7 @@ async fn a_redemption_that_a_reorganisation_drops_is_handed_to_the_node_again() 
     let before = snapshot(&cast).await;
     let hash = sends(&service, id).await;
     paid(&service, id).await;
-    assert_eq!(service.payee().under_way().await.unwrap().len(), 1);
+    assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
 
     drop_since(&cast, before).await;
     world.node.mine(1).await;
@@ -151,7 +151,7 @@ async fn a_redemption_that_a_reorganisation_drops_is_handed_to_the_node_again() 
     world.node.mine_to(block + 2).await;
     paid(&service, id).await;
     assert!(
-        service.payee().under_way().await.unwrap().is_empty(),
+        service.payee().pending_txs().await.unwrap().is_empty(),
         "deep enough"
     );
     assert_eq!(sent_by(world, party.address).await, 1);
@@ -193,10 +193,10 @@ async fn a_win_that_a_reorganisation_makes_a_loss_is_not_redeemed_and_the_other_
                 won = true;
                 assert_eq!(waiting().await, 1);
             }
-            HoldingState::Lost => {
+            HoldingState::NotDrawn => {
                 lost_after_that = won;
                 assert_eq!(waiting().await, 0, "it is not sent again");
-                assert!(service.payee().under_way().await.unwrap().is_empty());
+                assert!(service.payee().pending_txs().await.unwrap().is_empty());
             }
             other => panic!("drawn and deep: {other:?}"),
         }
@@ -227,7 +227,7 @@ async fn a_batch_that_was_sent_by_a_draw_that_is_replaced_is_given_up_and_made_a
     world.node.mine_to(draw + 1).await;
     // Whoever gets everything wins by every draw, but not with the header of another one.
     assert_eq!(step(&service, id).await.name(), "won");
-    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
     assert_ne!(sends(&service, id).await, first);
     world.node.mine(1).await;
     for opened in &all {
@@ -269,9 +269,9 @@ async fn what_is_given_up_while_it_waits_is_cancelled_and_holds_up_nothing() {
     let restarted = || service(world, party, store.clone());
     let (id, first) = worthless(&cast, &restarted()).await;
     assert_eq!(step(&restarted(), id).await.name(), "won");
-    let under_way = restarted().payee().under_way().await.unwrap();
-    let [cancelling] = &under_way[..] else {
-        panic!("one of them: {under_way:?}");
+    let pending_txs = restarted().payee().pending_txs().await.unwrap();
+    let [cancelling] = &pending_txs[..] else {
+        panic!("one of them: {pending_txs:?}");
     };
     assert_eq!(cancelling.purpose, Purpose::Cancel);
     let provider = &world.node.provider;
@@ -285,12 +285,12 @@ async fn what_is_given_up_while_it_waits_is_cancelled_and_holds_up_nothing() {
 
     // Nothing is sent twice, and what comes next does not wait for it.
     assert_ne!(sends(&restarted(), id).await, first);
-    let both = restarted().payee().under_way().await.unwrap();
+    let both = restarted().payee().pending_txs().await.unwrap();
     assert_eq!((both.len(), &both[1]), (2, cancelling));
     world.node.mine(1).await;
     paid(&restarted(), id).await;
     restarted().step().await.unwrap();
-    assert!(restarted().payee().under_way().await.unwrap().is_empty());
+    assert!(restarted().payee().pending_txs().await.unwrap().is_empty());
     assert_eq!(sent_by(world, party.address).await, 2);
 }
 
@@ -302,7 +302,7 @@ async fn what_was_given_up_before_a_restart_is_cancelled_after_it() {
     let restarted = || service(world, party, store.clone());
     let (id, first) = worthless(&cast, &restarted()).await;
     let payee = restarted().payee().clone();
-    let one = payee.under_way().await.unwrap().remove(0);
+    let one = payee.pending_txs().await.unwrap().remove(0);
     let unwanted = payee.give_up(&one).await.unwrap().expect("it waits");
     assert_eq!(
         (&unwanted.purpose, unwanted.hash),
@@ -311,7 +311,7 @@ async fn what_was_given_up_before_a_restart_is_cancelled_after_it() {
 
     // Killed before it has sent what cancels it.
     sends(&restarted(), id).await;
-    let cancelling = payee.under_way().await.unwrap().remove(1);
+    let cancelling = payee.pending_txs().await.unwrap().remove(1);
     assert_eq!(cancelling.purpose, Purpose::Cancel);
     assert_ne!(cancelling.hash, first);
     world.node.mine(1).await;
@@ -430,6 +430,6 @@ async fn payments_are_counted_in_the_ledger_before_the_next_step() {
     let accepted = service.receive_payment(None, &proof).await.unwrap();
     let status = status(&service, opened.id).await;
     assert_eq!(status.state.name(), "receiving");
-    assert_eq!(status.meta.total(), accepted.total);
+    assert_eq!(status.position.total(), accepted.total);
     service.receive_payment(None, &proof).await.unwrap_err();
 }

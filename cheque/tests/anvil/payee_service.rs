@@ -6,7 +6,7 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, TxHash};
 use cheque::chain::{Draw, Opened, Payer, Purpose};
 use cheque::service::{
-    Because, HoldingState, HoldingStatus, Missed, PayeeService, PayeeSettings, Wait,
+    HoldingState, HoldingStatus, MissReason, PayeeService, PayeeSettings, WaitReason, Waiting,
 };
 use cheque::store::Store;
 use cheque::{Amount, DepositId, HISTORY_WINDOW};
@@ -41,7 +41,7 @@ pub(crate) async fn status(service: &PayeeService, id: DepositId) -> HoldingStat
     let all = service.status().await.unwrap();
     let found = all
         .into_iter()
-        .find(|status| status.meta.deposit_id() == id);
+        .find(|status| status.position.deposit_id() == id);
     found.expect("it is in the ledger")
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn sent_by(world: &World, account: Address) -> u64 {
     count.await.unwrap()
 }
 
-pub(crate) async fn waits(service: &PayeeService, id: DepositId) -> Wait {
+pub(crate) async fn waits(service: &PayeeService, id: DepositId) -> Waiting {
     match step(service, id).await {
         HoldingState::Won(wait) => wait,
         other => panic!("it does not wait: {other:?}"),
@@ -140,7 +140,7 @@ async fn of_three_services_one_wins_and_redeems_with_the_header_in_the_call() {
 
     world.node.mine_to(draw - 8).await;
     let state = step(&services[0], id).await;
-    assert_eq!(state, HoldingState::Closed { draw_block: draw });
+    assert_eq!(state, HoldingState::PastCutoff { draw_block: draw });
     world.node.mine_to(draw).await;
     let deep_at = draw + 1;
     assert_eq!(
@@ -151,7 +151,7 @@ async fn of_three_services_one_wins_and_redeems_with_the_header_in_the_call() {
     let mut winners = Vec::new();
     for service in &services {
         match step(service, id).await {
-            HoldingState::Lost => {}
+            HoldingState::NotDrawn => {}
             HoldingState::Redeeming { .. } => winners.push(service),
             other => panic!("drawn and deep: {other:?}"),
         }
@@ -166,7 +166,7 @@ async fn of_three_services_one_wins_and_redeems_with_the_header_in_the_call() {
     assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
 
     // Nothing is left to do, and nothing is done.
-    assert!(winner.payee().under_way().await.unwrap().is_empty());
+    assert!(winner.payee().pending_txs().await.unwrap().is_empty());
     let sent = sent_by(world, account).await;
     let again = winner.step().await.unwrap();
     assert!(again.changes.is_empty(), "{again:?}");
@@ -188,7 +188,7 @@ async fn a_win_waits_for_a_better_price_with_its_seed_recorded_and_is_redeemed_w
     set_gas_price(world, DEAR).await;
 
     let wait = waits(&service, id).await;
-    let Because::GasPrice { cost, bearable } = wait.because else {
+    let WaitReason::GasPrice { cost, bearable } = wait.because else {
         panic!("{wait:?}");
     };
     assert_eq!(bearable, coins(10));
@@ -207,7 +207,7 @@ async fn a_win_waits_for_a_better_price_with_its_seed_recorded_and_is_redeemed_w
     set_gas_price(world, 1).await;
     sends(&service, id).await;
     assert_eq!(redeemed(&service, id).await.0, coins(100));
-    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -242,10 +242,10 @@ async fn the_seed_that_five_wins_share_is_recorded_before_they_are_redeemed() {
     world.node.mine_to(draw + 1).await;
     world.node.anvil("evm_setAutomine", [false]).await;
     let waiting = waits(&service, all[4].id).await;
-    assert_eq!(waiting.because, Because::Seed { block: draw });
-    let under_way = service.payee().under_way().await.unwrap();
-    assert_eq!(under_way.len(), 1);
-    assert_eq!(under_way[0].purpose, Purpose::RecordSeed(draw));
+    assert_eq!(waiting.because, WaitReason::Seed { block: draw });
+    let pending_txs = service.payee().pending_txs().await.unwrap();
+    assert_eq!(pending_txs.len(), 1);
+    assert_eq!(pending_txs[0].purpose, Purpose::RecordSeed(draw));
     // While it waits, no second one is sent.
     assert_eq!(waits(&service, all[4].id).await.because, waiting.because);
     world.node.mine(1).await;
@@ -271,25 +271,28 @@ async fn a_seed_that_waits_for_long_is_sent_again_for_more_while_its_wins_are_wo
     world.node.anvil("evm_setAutomine", [false]).await;
     let sent = || async {
         let wait = waits(&service, id).await;
-        let under_way = service.payee().under_way().await.unwrap();
-        let [one] = &under_way[..] else {
-            panic!("one transaction: {under_way:?}");
+        let pending_txs = service.payee().pending_txs().await.unwrap();
+        let [one] = &pending_txs[..] else {
+            panic!("one transaction: {pending_txs:?}");
         };
         (wait.because, one.hash)
     };
     let (because, first) = sent().await;
-    assert_eq!(because, Because::Seed { block: draw });
+    assert_eq!(because, WaitReason::Seed { block: draw });
 
     // After ten blocks, but not while the wins are too dear.
     set_gas_price(world, 10 * DEAR).await;
     world.node.mine(10).await;
     set_gas_price(world, 2 * DEAR).await;
     let (because, same) = sent().await;
-    assert!(matches!(because, Because::GasPrice { .. }), "{because:?}");
+    assert!(
+        matches!(because, WaitReason::GasPrice { .. }),
+        "{because:?}"
+    );
     assert_eq!(same, first);
     set_gas_price(world, 20).await;
     let (because, dearer) = sent().await;
-    assert_eq!(because, Because::Seed { block: draw });
+    assert_eq!(because, WaitReason::Seed { block: draw });
     assert_ne!(dearer, first);
     world.node.mine(1).await;
     world.node.anvil("evm_setAutomine", [true]).await;
@@ -313,7 +316,7 @@ async fn a_win_waits_for_the_next_draw_and_shares_its_transaction() {
     world.node.mine_to(draw + 1).await;
     let coming = draw + 21;
     let wait = waits(&service, all[0].id).await;
-    assert_eq!(wait.because, Because::Company { coming });
+    assert_eq!(wait.because, WaitReason::Company { coming });
     world.node.mine_to(coming).await;
     let hash = sends(&service, all[0].id).await;
     let other = status(&service, all[1].id).await.state;
@@ -361,12 +364,12 @@ async fn a_win_that_costs_more_than_it_pays_is_not_redeemed_and_said_to_be_misse
     let (id, last) = (opened.id, draw + 100);
     world.node.mine_to(last - 10).await;
     set_gas_price(world, 10 * DEAR).await;
-    let Because::Worthless { cost, payout } = waits(&service, id).await.because else {
+    let WaitReason::Worthless { cost, payout } = waits(&service, id).await.because else {
         panic!("redeeming costs more than it pays");
     };
     assert!(cost > payout && payout == coins(100));
     world.node.mine_to(last).await;
-    let missed = HoldingState::Missed(Missed::Window { last_block: last });
+    let missed = HoldingState::Missed(MissReason::Window { last_block: last });
     assert_eq!(step(&service, id).await, missed);
     assert_eq!(sent_by(world, party.address).await, 0);
 
@@ -374,6 +377,6 @@ async fn a_win_that_costs_more_than_it_pays_is_not_redeemed_and_said_to_be_misse
     world.node.mine(1).await;
     set_gas_price(world, 1).await;
     let block = payer.reclaim(id).await.unwrap().block;
-    let missed = HoldingState::Missed(Missed::Reclaimed { block });
+    let missed = HoldingState::Missed(MissReason::Reclaimed { block });
     assert_eq!(step(&service, id).await, missed);
 }

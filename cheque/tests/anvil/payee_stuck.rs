@@ -12,7 +12,7 @@ use alloy::providers::Provider;
 use alloy_primitives::TxHash;
 use cheque::chain::{DepositRequest, Draw, Payee, Purpose, RedeemOptions};
 use cheque::service::{HoldingState, PayeeService, PayeeSettings, metrics::PAYEE_STUCK};
-use cheque::store::{Redb, SentRecord};
+use cheque::store::{Redb, TxRecord};
 use cheque::{DepositId, HISTORY_WINDOW};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
@@ -111,8 +111,8 @@ async fn a_redemption_that_somebody_else_makes_first_is_cancelled_and_the_next_w
 
     // It pays everything, so that anybody may send it.
     world.node.anvil("anvil_dropTransaction", [ours]).await;
-    let somebody = world.party(8).await.sender;
-    let theirs = service.payee().clone().with_sender(somebody.clone());
+    let somebody = world.party(8).await.wallet;
+    let theirs = service.payee().clone().with_wallet(somebody.clone());
     let options = RedeemOptions::default();
     let planned = theirs.plan_redeem(overtaken, &options).await.unwrap();
     automine(world, true).await;
@@ -133,7 +133,7 @@ async fn a_redemption_that_somebody_else_makes_first_is_cancelled_and_the_next_w
     world.node.mine(1).await;
     assert_eq!(redeemed(&service, next).await.0, coins(100));
     assert_eq!(world.balance(party.address).await, coins(200).to_u256());
-    assert!(service.payee().under_way().await.unwrap().is_empty());
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
     assert_eq!(sent_by(world, party.address).await, 2);
     let receipt = world.node.provider.get_transaction_receipt(ours).await;
     assert_eq!(receipt.unwrap(), None, "it would have been in vain");
@@ -147,7 +147,7 @@ async fn submitted(payee: &Payee, id: DepositId) -> TxHash {
 
 /// Gives up the only redemption, and has the node drop it.
 async fn given_up_and_dropped(cast: &Cast, payee: &Payee) {
-    let one = payee.under_way().await.unwrap().remove(0);
+    let one = payee.pending_txs().await.unwrap().remove(0);
     payee.give_up(&one).await.unwrap().expect("it waits");
     let node = &cast.world.node;
     node.anvil("anvil_dropAllTransactions", ()).await;
@@ -167,9 +167,9 @@ async fn a_redemption_that_is_given_up_and_dropped_and_sent_and_given_up_again_i
     given_up_and_dropped(&cast, payee).await;
     assert_eq!(submitted(payee, id).await, first);
     given_up_and_dropped(&cast, payee).await;
-    let under_way = payee.under_way().await.unwrap();
-    let [unwanted] = &under_way[..] else {
-        panic!("one of them: {under_way:?}");
+    let pending_txs = payee.pending_txs().await.unwrap();
+    let [unwanted] = &pending_txs[..] else {
+        panic!("one of them: {pending_txs:?}");
     };
     assert_eq!(
         (&unwanted.purpose, unwanted.hash),
@@ -210,8 +210,7 @@ async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hol
     let mut unwanted = outbox(&*store);
     unwanted.retain(|sent| sent.nonce == 0);
     for hash in [first, second] {
-        let is_cancelled =
-            |sent: &SentRecord| sent.hashes == [hash] && !sent.cancelled_by.is_empty();
+        let is_cancelled = |sent: &TxRecord| sent.hashes == [hash] && !sent.cancelled_by.is_empty();
         assert!(unwanted.iter().any(is_cancelled), "{unwanted:?}");
     }
     let mut cancellations = unwanted.iter().flat_map(|sent| &sent.cancelled_by);
@@ -226,7 +225,7 @@ async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hol
     };
     let worked_off = async {
         assert_eq!(redeemed(&service, id).await.0, coins(100));
-        while !payee.under_way().await.unwrap().is_empty() {
+        while !payee.pending_txs().await.unwrap().is_empty() {
             step(&service, id).await;
         }
     };
@@ -239,7 +238,7 @@ async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hol
 }
 
 /// What has the first nonce.
-fn first(store: &Redb) -> Option<SentRecord> {
+fn first(store: &Redb) -> Option<TxRecord> {
     outbox(store).into_iter().find(|sent| sent.nonce == 0)
 }
 
@@ -259,10 +258,10 @@ fn a_cancellation_that_was_stored_and_not_sent_when_the_service_was_killed_is_se
     let is_cancelled =
         |store: &Redb| first(store).is_some_and(|sent| !sent.cancelled_by.is_empty());
     let stepped = |dies: bool| {
-        apart(url, bank, PAYEE, async |reader, sender| {
+        apart(url, bank, PAYEE, async |reader, wallet| {
             let (store, policy) = (open(), policy(&reader, party.address));
             let settings = PayeeSettings::new(&policy, reader.profile());
-            let payee = Payee::new(reader, policy, store.clone()).with_sender(sender);
+            let payee = Payee::new(reader, policy, store.clone()).with_wallet(wallet);
             let service = PayeeService::new(payee, settings);
             // It has no chance to go on once it is on disk.
             let step = killed_when(|| dies && is_cancelled(&store), service.step());

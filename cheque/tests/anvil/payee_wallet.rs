@@ -6,7 +6,7 @@ use crate::payee_service::{redeemed, sends, sent_by, service, set_gas_price, sta
 use alloy_primitives::U256;
 use cheque::HISTORY_WINDOW;
 use cheque::chain::Payee;
-use cheque::service::{Because, PayeeService, PayeeSettings};
+use cheque::service::{PayeeService, PayeeSettings, WaitReason};
 use std::time::Duration;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_service_without_a_wallet_says_so_and_one_without_coin_is_told_and_tri
     let bare = Payee::new(world.reader.clone(), world.policy(party), store);
     let settings = PayeeSettings::new(bare.policy(), bare.reader().profile());
     let bare = PayeeService::new(bare, settings);
-    assert_eq!(waits(&bare, id).await.because, Because::NoWallet);
+    assert_eq!(waits(&bare, id).await.because, WaitReason::NoWallet);
 
     let nothing = U256::from(1_000);
     world

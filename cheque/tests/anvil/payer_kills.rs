@@ -6,7 +6,7 @@ use crate::payer_service::{fees, rounds};
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use alloy_primitives::{Address, B256};
 use cheque::chain::{
-    DepositRecord, DepositState, Draw, FoundDeposit, Payer, Reader, Sender, connect,
+    DepositRecord, DepositState, Draw, FoundDeposit, Payer, Reader, Wallet, connect,
 };
 use cheque::service::{PayerService, Rounds};
 use cheque::store::Redb;
@@ -51,9 +51,9 @@ pub(crate) fn process<T>(
         }
         None => true,
     };
-    apart(url, bank, PAYER, async |reader, sender| {
+    apart(url, bank, PAYER, async |reader, wallet| {
         let payer = Payer::new(reader, Arc::new(Redb::open(store).unwrap()))
-            .with_sender(sender)
+            .with_wallet(wallet)
             .with_key(SigningKey::from_bytes(&[PAYER; 32]).unwrap());
         killed_when(dies, work(payer)).await
     })
@@ -64,7 +64,7 @@ pub(crate) fn apart<T>(
     url: &str,
     bank: Address,
     number: u8,
-    work: impl AsyncFnOnce(Reader, Sender) -> T,
+    work: impl AsyncFnOnce(Reader, Wallet) -> T,
 ) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -75,8 +75,8 @@ pub(crate) fn apart<T>(
             .unwrap();
         let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
         let provider = reader.provider().clone();
-        let sender = Sender::new(provider, EthereumWallet::from(wallet), 31_337);
-        work(reader, sender).await
+        let wallet = Wallet::new(provider, EthereumWallet::from(wallet), 31_337);
+        work(reader, wallet).await
     })
 }
 
@@ -146,7 +146,7 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
     );
     assert!(!paid.is_zero() && unsure > 0);
 
-    let lost = |record: &DepositRecord| record.state == DepositState::Lost;
+    let lost = |record: &DepositRecord| record.state == DepositState::NeverOpened;
     let stored = deposits.iter().filter(|(_, record)| !lost(record)).count();
     runtime.block_on(async {
         let opened = opened(world, cast.payer.address).await;
@@ -194,9 +194,9 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
     of_rounds.draw_in = 100;
     // The other one is nearly spent from the first payment on.
     of_rounds.nearly_spent = (1, u32::MAX);
-    let limited = cast.payer.sender.clone().with_max_fee(15_000_000_000);
-    let service = |sender, rounds: &Rounds| {
-        let payer = payer.clone().with_sender(sender);
+    let limited = cast.payer.wallet.clone().with_max_fee(15_000_000_000);
+    let service = |wallet, rounds: &Rounds| {
+        let payer = payer.clone().with_wallet(wallet);
         PayerService::new(payer, Some(rounds.clone()))
     };
     let frugal = service(limited, &of_rounds);
@@ -252,7 +252,7 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
     );
 
     // Another process, with a higher limit.
-    let rich = service(cast.payer.sender.clone(), &of_rounds);
+    let rich = service(cast.payer.wallet.clone(), &of_rounds);
     dear_block(world).await;
     rich.step().await.unwrap();
     let dearer = pending(&rich).await;

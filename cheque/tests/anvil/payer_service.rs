@@ -5,7 +5,7 @@ use crate::node::{Party, World, coins};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::chain::{DepositRecord, DepositState, Payee, Reader};
-use cheque::service::{Done, PayerService, Rounds, RoundsError, Stepped};
+use cheque::service::{Completed, PayerService, PayerStepReport, Rounds, RoundsError};
 use cheque::{Amount, DepositId, Purse};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn service(cast: &Cast, rounds: Option<Rounds>) -> PayerService {
 }
 
 /// A turn of the loop in which everything can be followed.
-async fn step(service: &PayerService) -> Stepped {
+async fn step(service: &PayerService) -> PayerStepReport {
     let stepped = service.step().await.unwrap();
     for status in service.status().await.unwrap() {
         assert!(!status.reason.is_empty() && !status.next.is_empty());
@@ -228,8 +228,8 @@ async fn without_rounds_everything_stored_is_opened_followed_and_taken_back() {
         cast.world.node.mine(1).await;
     }
     let id = planned.id;
-    assert_eq!(done, [Done::Opened(id), Done::Reclaimed(id)]);
-    let life = ["active", "expired", "drawn", "reclaimable", "reclaimed"];
+    assert_eq!(done, [Completed::Opened(id), Completed::Reclaimed(id)]);
+    let life = ["active", "past_cutoff", "drawn", "reclaimable", "reclaimed"];
     assert_eq!(states, life.map(|state| (id, state)));
     let held = cast.world.coin(cast.world.reader.bank().address()).await;
     assert_eq!(held, coins(600).to_u256(), "idle in its purse");
@@ -248,7 +248,7 @@ async fn a_round_over_the_budget_of_a_day_is_not_opened_and_says_so_also_after_a
     let first = service(&cast, Some(rounds.clone()));
     let id = until(&cast, &first, in_state(DepositState::Active)).await;
     let since = first.payer().deposit(id).await.unwrap().since;
-    until(&cast, &first, in_state(DepositState::Expired)).await;
+    until(&cast, &first, in_state(DepositState::PastCutoff)).await;
     drop(first);
     let again = service(&cast, Some(rounds));
     cast.world.node.mine(1).await;
@@ -285,7 +285,7 @@ async fn a_round_without_money_or_list_or_below_the_fee_says_so_and_is_opened_as
         list.ok_or_else(|| "the file is gone".into())
     });
     let (payer, _) = cast.players();
-    let frugal = payer.with_sender(cast.payer.sender.clone().with_max_fee(10_000_000_000));
+    let frugal = payer.with_wallet(cast.payer.wallet.clone().with_max_fee(10_000_000_000));
     let service = PayerService::new(frugal, Some(rounds));
     let blocked = async || {
         step(&service).await;
@@ -347,7 +347,7 @@ async fn rounds_that_could_not_follow_one_another_are_refused_before_anything_is
     }
     let bare = cheque::chain::Payer::new(cast.world.reader.clone(), memory());
     assert_eq!(rounds(&cast).check(&bare), Err(RoundsError::NoWallet));
-    let keyless = bare.with_sender(cast.payer.sender.clone());
+    let keyless = bare.with_wallet(cast.payer.wallet.clone());
     assert_eq!(rounds(&cast).check(&keyless), Err(RoundsError::NoKey));
     let mut bad = rounds(&cast);
     bad.draw_in = 22;

@@ -7,9 +7,9 @@ use crate::payer_service::{fees, rounds};
 use alloy::{network::TransactionResponse, providers::Provider};
 use alloy_primitives::{Address, TxHash, U256};
 use cheque::ChainProfile;
-use cheque::chain::{Call, DepositState, Payer, Sender};
-use cheque::service::{DepositStatus, Done, PayerService, Rounds};
-use cheque::store::{SentRecord, Store, Table};
+use cheque::chain::{Call, DepositState, Payer, Wallet};
+use cheque::service::{Completed, DepositStatus, PayerService, Rounds};
+use cheque::store::{Store, Table, TxRecord};
 use std::ops::ControlFlow;
 
 /// From this head on no cheque is written from a deposit that is drawn then.
@@ -59,18 +59,18 @@ async fn used(world: &World, account: Address) -> u64 {
 }
 
 /// What the store knows as sent.
-pub(crate) fn outbox(store: &impl Store) -> Vec<SentRecord> {
+pub(crate) fn outbox(store: &impl Store) -> Vec<TxRecord> {
     let mut sent = Vec::new();
     let each = &mut |_: &[u8], value: &[u8]| {
-        sent.push(SentRecord::from_bytes(value).unwrap());
+        sent.push(TxRecord::from_bytes(value).unwrap());
         ControlFlow::Continue(())
     };
     store.scan(Table::Outbox, b"", each).unwrap();
     sent
 }
 
-fn service(payer: &Payer, sender: Sender, rounds: Option<&Rounds>) -> PayerService {
-    PayerService::new(payer.clone().with_sender(sender), rounds.cloned())
+fn service(payer: &Payer, wallet: Wallet, rounds: Option<&Rounds>) -> PayerService {
+    PayerService::new(payer.clone().with_wallet(wallet), rounds.cloned())
 }
 
 /// The only deposit, or the one in this state.
@@ -87,7 +87,7 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_and_holds_up_n
     let mut of_rounds = rounds(&cast);
     of_rounds.draw_in = 80;
     let payer = cast.players().0;
-    let service = service(&payer, cast.payer.sender.clone(), Some(&of_rounds));
+    let service = service(&payer, cast.payer.wallet.clone(), Some(&of_rounds));
     let wallet = world.coin(account).await;
     automine(world, false).await;
     service.step().await.unwrap();
@@ -140,7 +140,7 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_and_holds_up_n
         let of = deposits.iter().filter(|(id, _)| (*id == first.id) == lost);
         of.map(|(_, record)| record.state).collect::<Vec<_>>()
     };
-    assert_eq!(state(true), [DepositState::Lost]);
+    assert_eq!(state(true), [DepositState::NeverOpened]);
     assert_eq!(state(false), [DepositState::Active], "the next round");
     let (fees, count) = fees(world, account).await;
     assert_eq!(count, 2, "the cancellation and the next opening");
@@ -212,7 +212,7 @@ async fn an_opening_that_is_mined_before_its_cancellation_is_followed_and_taken_
         ..*cast.world.reader.profile()
     });
     let (world, account) = (&cast.world, cast.payer.address);
-    let service = service(&cast.players().0, cast.payer.sender.clone(), None);
+    let service = service(&cast.players().0, cast.payer.wallet.clone(), None);
     let mut request = cast.request(50);
     request.redeem_window = Some(5);
     let planned = service.payer().prepare_deposit(&request).await.unwrap();
@@ -242,7 +242,10 @@ async fn an_opening_that_is_mined_before_its_cancellation_is_followed_and_taken_
     }
     assert_eq!(
         done,
-        [Done::Opened(planned.id), Done::Reclaimed(planned.id)]
+        [
+            Completed::Opened(planned.id),
+            Completed::Reclaimed(planned.id)
+        ]
     );
     assert_eq!(status(&service).await.record.state, DepositState::Reclaimed);
     assert_eq!(fees(world, account).await.1, 2, "opened and taken back");
@@ -263,7 +266,7 @@ async fn be_faster(world: &World, store: &impl Store, calls: &[Call]) {
     let hash = waits.hashes[0];
     world.node.anvil("anvil_dropTransaction", [hash]).await;
     automine(world, true).await;
-    let somebody = world.party(8).await.sender;
+    let somebody = world.party(8).await.wallet;
     for call in calls {
         somebody.send(call).await.unwrap();
     }
@@ -277,7 +280,7 @@ async fn what_was_to_take_back_a_deposit_that_somebody_else_takes_back_is_cancel
     let cast = Cast::new().await;
     let (world, account) = (&cast.world, cast.payer.address);
     let (payer, _) = cast.players();
-    let service = service(&payer, cast.payer.sender.clone(), None);
+    let service = service(&payer, cast.payer.wallet.clone(), None);
     let mut request = cast.request(30);
     request.redeem_window = Some(5);
     let opened = payer.create_deposit(&request).await.unwrap();
@@ -311,7 +314,7 @@ async fn an_opening_that_the_bank_would_refuse_is_cancelled_while_it_waits() {
     let taken = other.prepare_deposit(&cast.request(200)).await.unwrap();
     let deadline = U256::MAX;
     let signed = other.sign_opening(taken.id, deadline).await.unwrap();
-    let service = service(&cast.players().0, cast.payer.sender.clone(), None);
+    let service = service(&cast.players().0, cast.payer.wallet.clone(), None);
     let request = cast.request(100);
     let planned = service.payer().prepare_deposit(&request).await.unwrap();
     assert_eq!(planned.deposit.lane, taken.deposit.lane);
@@ -354,7 +357,7 @@ async fn what_can_not_be_sent_for_more_is_handed_to_the_node_again_as_it_is() {
     let request = cast.request(90);
     payer.prepare_deposit(&request).await.unwrap();
     automine(world, false).await;
-    let rich = service(&payer, cast.payer.sender.clone(), None);
+    let rich = service(&payer, cast.payer.wallet.clone(), None);
     rich.step().await.unwrap();
     crowded(world, true).await;
     let before = waiting(world, account).await;
@@ -365,7 +368,7 @@ async fn what_can_not_be_sent_for_more_is_handed_to_the_node_again_as_it_is() {
     world.node.anvil("anvil_dropTransaction", [hash]).await;
     assert!(waiting(world, account).await.is_empty());
     // Started again, with a limit below what the market asks.
-    let limited = cast.payer.sender.clone().with_max_fee(1_000);
+    let limited = cast.payer.wallet.clone().with_max_fee(1_000);
     let frugal = service(&payer, limited, None);
     frugal.step().await.unwrap();
     let reason = status(&frugal).await.reason;
@@ -381,7 +384,7 @@ async fn an_opening_that_a_reorganisation_drops_is_the_only_one_that_is_ever_sen
         ..*cast.world.reader.profile()
     });
     let (world, account) = (&cast.world, cast.payer.address);
-    let service = service(&cast.players().0, cast.payer.sender.clone(), None);
+    let service = service(&cast.players().0, cast.payer.wallet.clone(), None);
     let planned = service
         .payer()
         .prepare_deposit(&cast.request(90))
@@ -391,7 +394,7 @@ async fn an_opening_that_a_reorganisation_drops_is_the_only_one_that_is_ever_sen
     let mut done = service.step().await.unwrap().done;
     world.node.mine(1).await;
     done.extend(service.step().await.unwrap().done);
-    assert_eq!(done, [Done::Opened(planned.id)], "told once");
+    assert_eq!(done, [Completed::Opened(planned.id)], "told once");
     let raw = outbox(&*cast.store)[0].raw.clone();
 
     world.node.anvil("evm_revert", [snapshot]).await;

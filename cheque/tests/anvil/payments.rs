@@ -42,8 +42,11 @@ async fn one_proof_shown_twice_at_once_is_credited_once() {
         }
         assert_eq!(accepted, 1);
     }
-    let meta = payee.holding(id).await.unwrap().unwrap();
-    assert_eq!((meta.total(), meta.credited()), (coins(15), credited));
+    let position = payee.holding(id).await.unwrap().unwrap();
+    assert_eq!(
+        (position.total(), position.credited()),
+        (coins(15), credited)
+    );
 }
 
 #[tokio::test]
@@ -87,7 +90,7 @@ async fn a_payment_whose_client_goes_away_while_it_is_written_is_kept_and_counts
         let taken = payee.receive_payment(None, &newest).await.unwrap();
         assert_eq!(taken.total, coins(2 * round + 1));
         let now = credited.checked_add(taken.value).unwrap();
-        assert_eq!(taken.meta.credited(), now);
+        assert_eq!(taken.position.credited(), now);
     }
 }
 
@@ -167,10 +170,16 @@ async fn cheques_that_eight_tasks_deliver_out_of_order_add_up_exactly_and_are_st
         }
     }
     assert!(stale > 0, "they came out of order");
-    let meta = payee.holding(id).await.unwrap().unwrap();
-    assert_eq!((meta.total(), meta.credited()), (coins(100), values));
-    let worth = meta.prize().unwrap();
-    let worth = worth.expected_value(Amount::new(meta.deposit().amount), meta.redeem_cost());
+    let position = payee.holding(id).await.unwrap().unwrap();
+    assert_eq!(
+        (position.total(), position.credited()),
+        (coins(100), values)
+    );
+    let worth = position.payout().unwrap();
+    let worth = worth.expected_value(
+        Amount::new(position.deposit().amount),
+        position.redeem_cost(),
+    );
     assert_eq!(values, worth, "as if only the last one had come");
 }
 
@@ -336,7 +345,7 @@ async fn the_cost_of_redeeming_follows_the_gas_price_of_the_first_payment() {
     let (payer, payees) = cast.players();
     let opened = opened(&cast.world, &payer, &cast.request(60)).await;
     let (_, accepted) = pay(&payer, &payees[0], opened.id, coins(50)).await;
-    let cost = accepted.meta.redeem_cost();
+    let cost = accepted.position.redeem_cost();
     let price = cast.world.reader.prices().await.unwrap().gas_price;
     let gas = cost.get() / price;
     assert!((150_000..300_000).contains(&gas), "{gas} gas");

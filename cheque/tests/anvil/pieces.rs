@@ -3,12 +3,12 @@
 use crate::cast::{Cast, opened, pay, poll};
 use crate::node::coins;
 use cheque::Amount;
-use cheque::chain::{DepositState, HostChange, HostError, Payer, PayerError};
+use cheque::chain::{AppChange, AppRecordsError, DepositState, Payer, PayerError};
 
 const KEY: &[u8] = b"mine";
 
-fn change(old: Option<&[u8]>, new: &[u8]) -> HostChange {
-    HostChange {
+fn change(old: Option<&[u8]>, new: &[u8]) -> AppChange {
+    AppChange {
         key: KEY.to_vec(),
         old: old.map(<[u8]>::to_vec),
         new: Some(new.to_vec()),
@@ -81,7 +81,7 @@ async fn a_deposit_is_prepared_together_with_the_applications_record() {
         .await
         .unwrap();
     let again = payer.host_records().change(&change(None, b"2")).await;
-    assert!(matches!(again, Err(HostError::Conflict)));
+    assert!(matches!(again, Err(AppRecordsError::Conflict)));
     let refused = payer.prepare_deposit_with(&request, |_| change(None, b"2"));
     assert!(matches!(refused.await, Err(PayerError::HostConflict)));
     assert!(payer.deposits().await.unwrap().is_empty());
@@ -91,7 +91,7 @@ async fn a_deposit_is_prepared_together_with_the_applications_record() {
     let id = prepared.await.unwrap().id;
     assert_eq!(kept(&payer).await, Some(id.0.to_vec()));
     let opened = payer.open(id).await.unwrap();
-    assert_eq!(payer.sender().unwrap().address(), opened.deposit.payer);
+    assert_eq!(payer.wallet().unwrap().address(), opened.deposit.payer);
     poll(&payer).await;
     let end = payer.end_block(&opened.deposit);
     let head = payer.last_head().await.unwrap().number;
@@ -103,6 +103,6 @@ async fn a_deposit_is_prepared_together_with_the_applications_record() {
     poll(&payer).await;
     assert_eq!(
         payer.deposit(id).await.unwrap().state,
-        DepositState::Expired
+        DepositState::PastCutoff
     );
 }

@@ -11,7 +11,7 @@ use cheque::chain::{RedeemError, RedeemOptions};
 use cheque::store::{Change, Store, Swap, Table};
 #[cfg(feature = "service")]
 use cheque::{
-    ChainProfile, Meta,
+    ChainProfile, Position,
     chain::Payer,
     service::{PayeeSettings, PayerService},
 };
@@ -54,20 +54,23 @@ async fn a_payee_keeps_a_deposit_until_what_was_sent_to_redeem_it_is_done() {
     let (winner, _) = play(world, &payer, &payees, &opened).await;
     let (payee, store) = (&payees[winner], &stores[winner]);
     // Sent, and never mined.
-    let impatient = cast.payees[winner].sender.clone();
+    let impatient = cast.payees[winner].wallet.clone();
     let impatient = impatient.with_timeout(Duration::ZERO);
     world.node.anvil("evm_setAutomine", [false]).await;
     let options = RedeemOptions::default();
-    let waiting = payee.clone().with_sender(impatient);
+    let waiting = payee.clone().with_wallet(impatient);
     let waiting = waiting.redeem(opened.id, &options).await;
-    assert!(matches!(waiting, Err(RedeemError::Once(_))), "{waiting:?}");
+    assert!(
+        matches!(waiting, Err(RedeemError::Outbox(_))),
+        "{waiting:?}"
+    );
     world.node.anvil("anvil_dropAllTransactions", ()).await;
     let last = opened.deposit.lastRedeemBlock;
     world.node.mine_to(last).await;
     world.node.mine(1).await;
     assert_eq!(payee.prune().await.unwrap(), 0, "it may still be mined");
     assert_eq!(rows(&**store), 2);
-    let sent = payee.under_way().await.unwrap().remove(0);
+    let sent = payee.pending_txs().await.unwrap().remove(0);
     payee.done(&sent).await.unwrap();
     assert_eq!(payee.prune().await.unwrap(), 1);
     assert_eq!(rows(&**store), 0);
@@ -92,9 +95,9 @@ async fn what_redeems_a_batch_is_kept_while_a_deposit_of_it_is_open() {
     assert!(world.head().await < all[1].deposit.lastRedeemBlock);
 
     assert_eq!(payee.prune().await.unwrap(), 0);
-    let under_way = payee.under_way().await.unwrap();
-    let [kept] = &under_way[..] else {
-        panic!("one transaction for both: {under_way:?}");
+    let pending_txs = payee.pending_txs().await.unwrap();
+    let [kept] = &pending_txs[..] else {
+        panic!("one transaction for both: {pending_txs:?}");
     };
     assert_eq!((kept.hash, kept.deposits().len()), (batch, 2));
     payee.done(kept).await.unwrap();
@@ -131,7 +134,7 @@ async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
     let changed: Vec<_> = stepped.changes.iter().map(|one| one.deposit).collect();
     assert_eq!(changed, [old.id]);
     let held = service.payee().ledger().await.unwrap();
-    let mut held: Vec<_> = held.iter().map(Meta::deposit_id).collect();
+    let mut held: Vec<_> = held.iter().map(Position::deposit_id).collect();
     held.sort();
     let mut kept = [old.id, lasting];
     kept.sort();
@@ -221,7 +224,7 @@ async fn a_payers_service_forgets_rounds_that_are_settled_and_old() {
     let start = || {
         let payer = Payer::new(reader.clone(), cast.store.clone());
         let payer = payer
-            .with_sender(cast.payer.sender.clone())
+            .with_wallet(cast.payer.wallet.clone())
             .with_key(cast.payer.key.clone());
         let rounds = crate::payer_service::rounds(&cast);
         PayerService::new(payer, Some(rounds)).with_keep(0)

@@ -17,11 +17,11 @@ fn players(cast: &Cast, confirmations: u64) -> (Payer, Vec<Payee>) {
         ..*cast.world.reader.profile()
     });
     let payer = Payer::new(reader.clone(), memory())
-        .with_sender(cast.payer.sender.clone())
+        .with_wallet(cast.payer.wallet.clone())
         .with_key(cast.payer.key.clone());
     let payee = |party: &Party| {
         let policy = crate::node::policy(&reader, party.address);
-        Payee::new(reader.clone(), policy, memory()).with_sender(party.sender.clone())
+        Payee::new(reader.clone(), policy, memory()).with_wallet(party.wallet.clone())
     };
     (payer, cast.payees.iter().map(payee).collect())
 }
@@ -118,11 +118,11 @@ async fn an_opening_that_is_dropped_and_does_not_come_again_is_lost_with_its_mon
         assert_eq!(state(&payer, created.id).await, DepositState::Pending);
         let last_chance = created.deposit.drawBlock - world.reader.min_lead();
         world.node.mine_to(last_chance).await;
-        assert_eq!(state(&payer, created.id).await, DepositState::Lost);
+        assert_eq!(state(&payer, created.id).await, DepositState::NeverOpened);
         let late = payer.open(created.id).await;
         assert!(late.is_err(), "{late:?}");
         world.node.mine_to(created.deposit.drawBlock + depth).await;
-        assert_eq!(state(&payer, created.id).await, DepositState::Lost);
+        assert_eq!(state(&payer, created.id).await, DepositState::NeverOpened);
         assert_eq!(world.balance(cast.payer.address).await, owned);
     }
 }

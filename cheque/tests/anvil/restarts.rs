@@ -4,7 +4,7 @@ use crate::cast::{Cast, opened, play, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
 use cheque::chain::{
-    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OnceError, Payee, Payer,
+    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OutboxError, Payee, Payer,
     PayerError, RedeemError, RedeemOptions,
 };
 use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll};
@@ -101,16 +101,16 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let cast = Cast::new().await;
     let world = &cast.world;
     let directory = tempfile::tempdir().unwrap();
-    let impatient = cast.payer.sender.clone().with_timeout(Duration::ZERO);
+    let impatient = cast.payer.wallet.clone().with_timeout(Duration::ZERO);
     let payer = |sender| {
         let store = reopened(directory.path(), "payer");
-        world.payer(&cast.payer, store).with_sender(sender)
+        world.payer(&cast.payer, store).with_wallet(sender)
     };
     world.node.anvil("evm_setAutomine", [false]).await;
     let waiting = payer(impatient.clone())
         .create_deposit(&cast.request(90))
         .await;
-    let PayerError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) =
+    let PayerError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) =
         waiting.unwrap_err()
     else {
         panic!("nothing mines it");
@@ -139,7 +139,7 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let account = cast.payer.address;
     world.node.anvil("anvil_setBalance", (account, poor)).await;
     let refused = payer(impatient.clone()).open(id).await.unwrap_err();
-    let PayerError::Once(OnceError::Chain(ChainError::NotEnoughCoin { .. })) = refused else {
+    let PayerError::Outbox(OutboxError::Chain(ChainError::NotEnoughCoin { .. })) = refused else {
         panic!("{refused}");
     };
     world.node.endow(account).await;
@@ -148,12 +148,12 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
 
     world.node.mine(1).await;
     world.node.anvil("evm_setAutomine", [true]).await;
-    let opened = payer(cast.payer.sender.clone()).open(id).await.unwrap();
+    let opened = payer(cast.payer.wallet.clone()).open(id).await.unwrap();
     assert_ne!(opened.sent.hash, hash);
     let held = world.coin(world.reader.bank().address()).await;
     assert_eq!(held, coins(600).to_u256(), "paid once");
     assert_eq!(
-        state(&payer(cast.payer.sender.clone()), id).await,
+        state(&payer(cast.payer.wallet.clone()), id).await,
         DepositState::Active
     );
 }
@@ -165,14 +165,14 @@ async fn a_redemption_that_waits_is_found_again_and_not_taken_for_somebody_elses
     let (payer, payees) = cast.players();
     let opened = opened(world, &payer, &cast.request(60)).await;
     let (winner, payout) = play(world, &payer, &payees, &opened).await;
-    let sender = cast.payees[winner].sender.clone();
+    let sender = cast.payees[winner].wallet.clone();
     let killed = sender.clone().with_timeout(Duration::ZERO);
-    let killed = payees[winner].clone().with_sender(killed);
+    let killed = payees[winner].clone().with_wallet(killed);
     let options = RedeemOptions::default();
 
     world.node.anvil("evm_setAutomine", [false]).await;
     let waits = |error| match error {
-        RedeemError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => hash,
+        RedeemError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) => hash,
         other => panic!("nothing mines it: {other}"),
     };
     let first = waits(killed.redeem(opened.id, &options).await.unwrap_err());
@@ -199,8 +199,8 @@ async fn a_deposit_that_is_sent_again_takes_the_money_that_it_was_to_take() {
         .unwrap();
     let mut request = cast.request(90);
     request.funding = Funding::SendAlong;
-    let killed = cast.payer.sender.clone().with_timeout(Duration::ZERO);
-    let killed = payer.clone().with_sender(killed);
+    let killed = cast.payer.wallet.clone().with_timeout(Duration::ZERO);
+    let killed = payer.clone().with_wallet(killed);
     world.node.anvil("evm_setAutomine", [false]).await;
     killed.create_deposit(&request).await.unwrap_err();
     let id = payer.deposits().await.unwrap()[0].0;
@@ -236,7 +236,7 @@ async fn a_deposit_that_is_sent_again_takes_the_money_that_it_was_to_take() {
     world.node.anvil("evm_setAutomine", [true]).await;
     let to = cast.payees[0].address;
     let gift = Call::fund(world.reader.bank(), Address::ZERO, to, coins(1));
-    cast.payer.sender.send(&gift).await.unwrap();
+    cast.payer.wallet.send(&gift).await.unwrap();
     let miner = async {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;

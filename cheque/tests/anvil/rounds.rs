@@ -81,7 +81,7 @@ async fn through_many_rounds_and_restarts_money_is_conserved_and_every_payment_c
         let now = start();
         for (payee, credited) in now.payees.iter().zip(credited) {
             let held = payee.holding(opened.id).await.unwrap();
-            let held = held.map_or(Amount::ZERO, |meta| meta.credited());
+            let held = held.map_or(Amount::ZERO, |position| position.credited());
             assert_eq!(held, credited);
         }
         drop(now);

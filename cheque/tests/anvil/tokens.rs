@@ -7,7 +7,7 @@ use crate::node::{Party, World, coins};
 use alloy::{consensus::Transaction, providers::Provider};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::sol;
-use cheque::chain::{Call, Payee, PayerError, Rate, Rates, RedeemOptions};
+use cheque::chain::{Call, NativeRate, NativeRates, Payee, PayerError, RedeemOptions};
 use cheque::{Amount, Rejection, TokenLimits};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn test_token(world: &World, party: &Party) -> Address {
         input: [&[0; 32], &code[..]].concat().into(),
         value: U256::ZERO,
     };
-    party.sender.send(&deploy).await.unwrap();
+    party.wallet.send(&deploy).await.unwrap();
     let token = cheque_bindings::CREATE2_DEPLOYER.create2_from_code(B256::ZERO, code);
     mint(party, token, Amount::new(10_000_000_000)).await;
     assert_eq!(world.reader.token(token).decimals().await.unwrap(), 6);
@@ -42,7 +42,7 @@ async fn mint(to: &Party, token: Address, amount: Amount) {
             amount: amount.to_u256(),
         },
     );
-    to.sender.send(&mint).await.unwrap();
+    to.wallet.send(&mint).await.unwrap();
 }
 
 #[tokio::test]
@@ -51,8 +51,11 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
     let world = &cast.world;
     let token = test_token(world, &cast.payer).await;
     // 1 million units, one whole token, are worth 0.0004 coins.
-    let mut rates = Rates::default();
-    rates.set(token, Rate::new(400_000_000_000_000, 1_000_000).unwrap());
+    let mut rates = NativeRates::default();
+    rates.set(
+        token,
+        NativeRate::new(400_000_000_000_000, 1_000_000).unwrap(),
+    );
     let (payer, _) = cast.players();
     let mut request = cast.request(60);
     request.token = token;
@@ -72,7 +75,7 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
     assert!(matches!(refused, PayerError::NotFunded { missing, .. } if missing == total));
     // What is left of an approval is taken back first: some tokens change none that is not zero.
     let left = Call::approve(world.reader.bank(), token, U256::from(1));
-    cast.payer.sender.send(&left).await.unwrap();
+    cast.payer.wallet.send(&left).await.unwrap();
     let sent = payer.ensure_funded(token, total).await.unwrap();
     assert_eq!(sent.len(), 3, "two approvals and a transfer");
     let mut approved = Vec::new();
@@ -100,7 +103,7 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
         .map(|party| {
             let mut policy = world.policy(party);
             policy.tokens.insert(token, limits);
-            Payee::new(world.reader.clone(), policy, memory()).with_sender(party.sender.clone())
+            Payee::new(world.reader.clone(), policy, memory()).with_wallet(party.wallet.clone())
         })
         .collect();
     let first = payer.write_cheque(opened.id, cast.payees[0].address, Amount::new(1_000_000));
@@ -136,7 +139,7 @@ async fn a_token_deposit_that_was_mined_meanwhile_does_not_lack_money() {
     payer.ensure_funded(token, total).await.unwrap();
     // Mined at once, but this process is gone before it sees the receipt.
     let killed = lagging(world, 1, usize::MAX).with_timeout(Duration::ZERO);
-    let killed = payer.clone().with_sender(killed);
+    let killed = payer.clone().with_wallet(killed);
     killed.create_deposit(&request).await.unwrap_err();
     let id = payer.deposits().await.unwrap()[0].0;
     let opened = payer.open(id).await.unwrap();

@@ -78,7 +78,7 @@ async fn assert_all_is_credited(payee: &Payee, id: DepositId) -> Amount {
     let held = payee.holding(id).await.unwrap().unwrap();
     assert_eq!(held.total(), coins(100));
     let amount = Amount::new(held.deposit().amount);
-    let worth = held.prize().unwrap();
+    let worth = held.payout().unwrap();
     let worth = worth.expected_value(amount, held.redeem_cost());
     assert_eq!(held.credited(), worth);
     worth

@@ -7,7 +7,7 @@ use crate::{
     world::{self, Open, Payees, mostly_first},
 };
 use alloy_primitives::{Address, Bytes, U256, aliases::U40};
-use cheque::{Amount, BankState, Outcome, Redemption, Seed, SeedSource, Stream, roll};
+use cheque::{Amount, BankSnapshot, Outcome, Redemption, Seed, SeedSource, Stream, roll};
 use rand::Rng;
 
 /// Cases of one deposit, which `Run::deposit` goes through.
@@ -118,7 +118,7 @@ impl Run {
         for _ in 0..number {
             let point = drawn(open, seed(&mut self.rng));
             let (packed, caller) = self.case(open, header, point);
-            let state = BankState {
+            let state = BankSnapshot {
                 caller,
                 ..state.clone()
             };

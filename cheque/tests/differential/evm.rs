@@ -8,7 +8,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, keccak256};
 use alloy_sol_types::{SolCall, SolInterface};
-use cheque::{Bank, BankState, Deposit, HISTORY_WINDOW, Outcome, Seed, SeedSource};
+use cheque::{Bank, BankSnapshot, Deposit, HISTORY_WINDOW, Outcome, Seed, SeedSource};
 use cheque_bindings::{IChequeBank, creation_code};
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
@@ -216,7 +216,7 @@ impl Evm {
     }
 
     /// What the bank knows, as the core wants to be told.
-    pub(crate) fn state(&mut self, deposit: &Deposit, caller: Address) -> BankState {
+    pub(crate) fn state(&mut self, deposit: &Deposit, caller: Address) -> BankSnapshot {
         let draw_block = deposit.drawBlock;
         let seed = self.view(
             caller,
@@ -224,7 +224,7 @@ impl Evm {
                 blockNumber: U256::from(draw_block),
             },
         );
-        BankState {
+        BankSnapshot {
             bank: self.bank,
             seed_source: self.source,
             block: self.block(),

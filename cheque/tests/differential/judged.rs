@@ -2,11 +2,11 @@
 
 use crate::evm::{Evm, Revert, purse_of, purse_word, redeemBatchCall, redeemCall};
 use alloy_primitives::{Address, Bytes, U256};
-use cheque::{BankState, Deposit, Outcome, Redemption, evaluate_packed};
+use cheque::{BankSnapshot, Deposit, Outcome, Redemption, simulate_packed_redemption};
 
 /// The judgement of core and contract on packed bytes, which must be the same.
-pub(crate) fn judged(chain: &mut Evm, packed: &Bytes, state: &BankState) -> (Outcome, u128) {
-    let (outcome, payout) = evaluate_packed(packed, state);
+pub(crate) fn judged(chain: &mut Evm, packed: &Bytes, state: &BankSnapshot) -> (Outcome, u128) {
+    let (outcome, payout) = simulate_packed_redemption(packed, state);
     let ours = (outcome, payout.get());
     let contracts = chain.outcome_of(packed, state.caller);
     assert_eq!(
@@ -22,7 +22,7 @@ pub(crate) fn judged(chain: &mut Evm, packed: &Bytes, state: &BankState) -> (Out
 pub(crate) fn held_to(
     chain: &mut Evm,
     packed: &Bytes,
-    state: &BankState,
+    state: &BankSnapshot,
     (outcome, payout): (Outcome, u128),
 ) {
     let call = redeemCall {
@@ -66,7 +66,7 @@ pub(crate) fn held_to(
 pub(crate) fn batch_held_to(
     chain: &mut Evm,
     packed: &Bytes,
-    state: &BankState,
+    state: &BankSnapshot,
     (outcome, payout): (Outcome, u128),
 ) {
     let batch = redeemBatchCall {

@@ -7,7 +7,7 @@ use crate::{
     world::{self, Open, Payees},
 };
 use alloy_primitives::{Address, B128, B256, Bytes, U256, aliases::U40, uint};
-use cheque::{Amount, BankState, Outcome, Redemption, Seed, SeedSource, Stream, roll};
+use cheque::{Amount, BankSnapshot, Outcome, Redemption, Seed, SeedSource, Stream, roll};
 use rand::Rng;
 
 const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
@@ -122,7 +122,7 @@ fn a_payable_redemption_changed_in_any_field_is_judged_alike_and_never_pays_more
             }
             held_to(&mut chain, &changed, &state, judgement);
         }
-        let thief = BankState {
+        let thief = BankSnapshot {
             caller: account(rng),
             ..state
         };

@@ -226,8 +226,8 @@ fn the_most_that_a_stolen_signer_can_do_is_to_spend_the_allowances_of_listed_pay
     let mut spent = 0;
     for payee in all {
         let opening = scene.opening(payee, payee, ALLOWANCE);
-        let meta = scene.received(payee, opening).unwrap();
-        spent += meta.total().get();
+        let position = scene.received(payee, opening).unwrap();
+        spent += position.total().get();
     }
     let amount = scene.open.deposit.amount;
     assert_eq!(spent, amount);

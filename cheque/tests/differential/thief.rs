@@ -9,7 +9,7 @@ use crate::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use cheque::{
-    AllowanceTree, Amount, ChainProfile, Deposit, Meta, Opening, Outcome, Policy, Proof,
+    AllowanceTree, Amount, ChainProfile, Deposit, Opening, Outcome, Policy, Position, Proof,
     Redemption, Rejection, SeedSource, SignedCheque, SigningKey, TokenLimits, View,
     receive_payment,
 };
@@ -130,7 +130,11 @@ impl Scene {
     }
 
     /// What a payee's library says to an opening, before the draw.
-    pub(crate) fn received(&mut self, payee: Address, opening: Opening) -> Result<Meta, Rejection> {
+    pub(crate) fn received(
+        &mut self,
+        payee: Address,
+        opening: Opening,
+    ) -> Result<Position, Rejection> {
         let deposit = &opening.deposit;
         let purse = self.chain.purse(deposit);
         let view = View {
@@ -151,7 +155,7 @@ impl Scene {
         policy.tokens.insert(Address::ZERO, limits);
         let proof = Proof::Opening(Box::new(opening));
         let received = receive_payment(None, &proof, None, &view, &policy)?;
-        Ok(received.meta().clone())
+        Ok(received.position().clone())
     }
 
     /// An opening with a cheque by the stolen key.

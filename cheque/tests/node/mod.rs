@@ -10,7 +10,7 @@ use alloy::{
 use alloy_primitives::{Address, B256, U256};
 use cheque::{
     Amount, Policy, SeedSource, SigningKey, TokenLimits,
-    chain::{Call, Payee, Payer, Reader, Sender, connect},
+    chain::{Call, Payee, Payer, Reader, Wallet, connect},
     store::Store,
 };
 use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input};
@@ -180,7 +180,7 @@ pub(crate) struct World {
 pub(crate) struct Party {
     pub(crate) key: SigningKey,
     pub(crate) address: Address,
-    pub(crate) sender: Sender,
+    pub(crate) wallet: Wallet,
 }
 
 impl World {
@@ -203,12 +203,12 @@ impl World {
 
     pub(crate) fn payer(&self, party: &Party, store: Arc<dyn Store>) -> Payer {
         Payer::new(self.reader.clone(), store)
-            .with_sender(party.sender.clone())
+            .with_wallet(party.wallet.clone())
             .with_key(party.key.clone())
     }
 
     pub(crate) fn payee(&self, party: &Party, store: Arc<dyn Store>) -> Payee {
-        Payee::new(self.reader.clone(), self.policy(party), store).with_sender(party.sender.clone())
+        Payee::new(self.reader.clone(), self.policy(party), store).with_wallet(party.wallet.clone())
     }
 
     pub(crate) fn policy(&self, party: &Party) -> Policy {
@@ -235,7 +235,7 @@ async fn deployed(node: &Node, lead: u64, source: SeedSource) -> Reader {
         value: U256::ZERO,
     };
     let deployer = party(node, 200).await;
-    deployer.sender.send(&deploy).await.unwrap();
+    deployer.wallet.send(&deploy).await.unwrap();
     let bank = create2_address(lead, source);
     let reader = Reader::open(node.provider.clone(), bank).await.unwrap();
     assert_eq!(reader.min_lead(), lead);
@@ -267,11 +267,11 @@ async fn party(node: &Node, number: u8) -> Party {
     node.endow(address).await;
     let chain_id = node.provider.get_chain_id().await.unwrap();
     let wallet = EthereumWallet::from(wallet);
-    let sender = Sender::new(node.provider.clone(), wallet, chain_id);
+    let wallet = Wallet::new(node.provider.clone(), wallet, chain_id);
     Party {
         key,
         address,
-        sender,
+        wallet,
     }
 }
 

@@ -205,10 +205,10 @@ impl World {
         }
         let host = &self.hosts[&payee];
         host.assert_balances_are_the_value_of_all_totals();
-        for meta in host.metas() {
-            let of = |payer: &&Payer| payer.id == meta.deposit_id();
+        for position in host.positions() {
+            let of = |payer: &&Payer| payer.id == position.deposit_id();
             let payer = self.payers.iter().find(of).unwrap();
-            assert!(meta.total() <= payer.promised[&payee]);
+            assert!(position.total() <= payer.promised[&payee]);
         }
     }
 
@@ -246,9 +246,9 @@ impl World {
     /// What a payee has been shown by a payer.
     fn total(&self, payer: usize, payee: Address) -> Amount {
         let id = self.payers[payer].id;
-        let mut metas = self.hosts[&payee].metas();
-        let meta = metas.find(|meta| meta.deposit_id() == id);
-        meta.map_or(Amount::ZERO, |meta| meta.total())
+        let mut positions = self.hosts[&payee].positions();
+        let position = positions.find(|position| position.deposit_id() == id);
+        position.map_or(Amount::ZERO, |position| position.total())
     }
 
     /// Close to the draw nothing counts any more.

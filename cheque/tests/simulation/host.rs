@@ -2,15 +2,15 @@
 
 use alloy_primitives::{Address, U256};
 use cheque::{
-    Amount, Bank, ChainProfile, Deposit, Meta, MetaKey, Policy, Proof, Received, Rejection,
-    TokenLimits, View, prize, receive_payment,
+    Amount, Bank, ChainProfile, Deposit, Policy, Position, PositionKey, Proof, Received, Rejection,
+    TokenLimits, View, payout, receive_payment,
 };
 use std::collections::BTreeMap;
 
 /// What is on a payee's disk: metas, and what was credited to whom. Both change in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Disk {
-    metas: BTreeMap<MetaKey, Vec<u8>>,
+    positions: BTreeMap<PositionKey, Vec<u8>>,
     balances: BTreeMap<Address, u128>,
 }
 
@@ -40,8 +40,8 @@ impl Host {
         }
     }
 
-    fn key(&self, proof: &Proof) -> MetaKey {
-        MetaKey {
+    fn key(&self, proof: &Proof) -> PositionKey {
+        PositionKey {
             bank: self.policy.banks[0].address(),
             deposit: proof.deposit_id(),
             payee: self.policy.payee,
@@ -50,9 +50,11 @@ impl Host {
 
     /// A worker reads the old meta and judges. A rejection changes nothing, as there is nothing to store.
     pub(crate) fn judge(&self, proof: Proof, view: &View) -> Result<Judged, Rejection> {
-        let old = self.disk.metas.get(&self.key(&proof)).cloned();
-        let meta = old.as_deref().map(|bytes| Meta::from_bytes(bytes).unwrap());
-        let received = receive_payment(None, &proof, meta.as_ref(), view, &self.policy)?;
+        let old = self.disk.positions.get(&self.key(&proof)).cloned();
+        let position = old
+            .as_deref()
+            .map(|bytes| Position::from_bytes(bytes).unwrap());
+        let received = receive_payment(None, &proof, position.as_ref(), view, &self.policy)?;
         assert_eq!(received.key(), self.key(&proof));
         Ok(Judged {
             proof,
@@ -64,13 +66,13 @@ impl Host {
     /// The worker stores and credits by compare-and-set. If another one was faster, it judges again.
     pub(crate) fn store(&mut self, judged: Judged, view: &View) -> Result<Amount, Rejection> {
         let key = judged.received.key();
-        if self.disk.metas.get(&key) != judged.old.as_ref() {
+        if self.disk.positions.get(&key) != judged.old.as_ref() {
             let again = self.judge(judged.proof, view)?;
             return self.store(again, view);
         }
         let Judged { received, .. } = judged;
-        let bytes = received.meta().to_bytes();
-        let last = self.disk.metas.insert(key, bytes);
+        let bytes = received.position().to_bytes();
+        let last = self.disk.positions.insert(key, bytes);
         assert_eq!(last, judged.old);
         let balance = self.disk.balances.entry(received.credit_to()).or_default();
         *balance += received.value().get();
@@ -82,23 +84,23 @@ impl Host {
         self.store(judged, view)
     }
 
-    pub(crate) fn metas(&self) -> impl Iterator<Item = Meta> {
-        let metas = self.disk.metas.values();
-        metas.map(|bytes| Meta::from_bytes(bytes).unwrap())
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Position> {
+        let positions = self.disk.positions.values();
+        positions.map(|bytes| Position::from_bytes(bytes).unwrap())
     }
 
     /// Every signer's balance is the value of what its deposits have paid in all.
     pub(crate) fn assert_balances_are_the_value_of_all_totals(&self) {
         let mut expected = BTreeMap::new();
-        for meta in self.metas() {
+        for position in self.positions() {
             let worth = worth(
-                meta.deposit(),
-                meta.allowance(),
-                meta.total(),
-                meta.redeem_cost(),
+                position.deposit(),
+                position.allowance(),
+                position.total(),
+                position.redeem_cost(),
             );
-            assert_eq!(meta.credited().get(), worth);
-            *expected.entry(meta.deposit().signer).or_default() += worth;
+            assert_eq!(position.credited().get(), worth);
+            *expected.entry(position.deposit().signer).or_default() += worth;
         }
         assert_eq!(self.disk.balances, expected);
     }
@@ -113,15 +115,12 @@ pub(crate) fn worth(deposit: &Deposit, allowance: Amount, spent: Amount, cost: A
     let amount = U256::from(deposit.amount);
     let min_payout = U256::from(deposit.minPayout);
     let full = spent * amount / allowance.to_u256();
-    let (payout, range) = if full >= min_payout {
+    let (paid, range) = if full >= min_payout {
         (full, allowance.to_u256())
     } else {
         (min_payout, spent * amount / min_payout)
     };
-    let same = prize(Amount::new(spent.to()), allowance, deposit).unwrap();
-    assert_eq!(
-        (same.payout.to_u256(), same.range.to_u256()),
-        (payout, range)
-    );
-    (range * payout.saturating_sub(cost) / amount).to()
+    let same = payout(Amount::new(spent.to()), allowance, deposit).unwrap();
+    assert_eq!((same.amount.to_u256(), same.range.to_u256()), (paid, range));
+    (range * paid.saturating_sub(cost) / amount).to()
 }

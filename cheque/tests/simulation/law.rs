@@ -11,7 +11,7 @@ use crate::{
     payer::Payer,
 };
 use alloy_primitives::{Address, I256, U256};
-use cheque::{Amount, Bank, Meta, Rejection, Seed, roll};
+use cheque::{Amount, Bank, Position, Rejection, Seed, roll};
 use rand::Rng;
 
 const HEAD: u64 = 1_000;
@@ -68,15 +68,20 @@ impl Books {
         let allowances = uneven(rng, whole, number);
         let pairs = payees.iter().copied().zip(allowances);
         let mut payer = Payer::new(rng, bank, pairs, min_payout_of, HEAD + 500);
-        let metas: Vec<Meta> = payees
+        let positions: Vec<Position> = payees
             .iter()
             .filter_map(|&payee| self.pay_some(rng, &mut payer, payee))
             .collect();
-        self.draw(&payer, &metas, Seed(word(rng)));
+        self.draw(&payer, &positions, Seed(word(rng)));
     }
 
     /// Pays one payee a few times, or not at all. Returns what the payee holds in the end.
-    fn pay_some(&mut self, rng: &mut TestRng, payer: &mut Payer, payee: Address) -> Option<Meta> {
+    fn pay_some(
+        &mut self,
+        rng: &mut TestRng,
+        payer: &mut Payer,
+        payee: Address,
+    ) -> Option<Position> {
         let mut host = Host::new(payee, payer.bank);
         host.policy.min_payout_per_cost = 0;
         let allowance = payer.account(payee).allowance().get();
@@ -89,7 +94,7 @@ impl Books {
             // The cost that counts is that of the first payment; later it may be anything.
             let cost = Amount::new(rng.random_range(1..payout / 2));
             let view = payer.view(HEAD, cost);
-            let first = host.metas().next().is_none();
+            let first = host.positions().next().is_none();
             let proofs = payer.proofs(payee, first || rng.random_ratio(1, 4));
             for proof in proofs {
                 let value = match host.receive(proof, &view) {
@@ -103,26 +108,29 @@ impl Books {
             }
         }
         host.assert_balances_are_the_value_of_all_totals();
-        host.metas().next()
+        host.positions().next()
     }
 
     /// The draw decides, and the winner redeems where it pays.
-    fn draw(&mut self, payer: &Payer, metas: &[Meta], seed: Seed) {
+    fn draw(&mut self, payer: &Payer, positions: &[Position], seed: Seed) {
         let amount = U256::from(payer.deposit.amount);
         let point = roll(seed, payer.id, Amount::new(payer.deposit.amount));
         let mut winners = 0;
         // Sums of range * net and of range * net^2, for the mean and the variance.
         let (mut first, mut second) = (U256::ZERO, U256::ZERO);
-        for meta in metas {
-            let Some(prize) = meta.prize() else {
+        for position in positions {
+            let Some(payout) = position.payout() else {
                 continue;
             };
-            let net = prize.payout.saturating_sub(meta.redeem_cost()).to_u256();
-            let range = prize.range.to_u256();
+            let net = payout
+                .amount
+                .saturating_sub(position.redeem_cost())
+                .to_u256();
+            let range = payout.range.to_u256();
             first += range * net;
             second += range * net * net;
-            self.values_without_cost += range * prize.payout.to_u256() / amount;
-            if prize.wins(meta.start(), point) {
+            self.values_without_cost += range * payout.amount.to_u256() / amount;
+            if payout.wins(position.start(), point) {
                 winners += 1;
                 self.net_cash += net;
                 if net.is_zero() {

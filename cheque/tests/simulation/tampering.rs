@@ -65,7 +65,7 @@ impl Scene {
     ) {
         let bytes = proof.encode();
         let disk = self.host.disk.clone();
-        let meta = self.host.metas().next();
+        let position = self.host.positions().next();
         let (mut unread, mut judged) = (0, 0);
         for (at, field) in fields(&bytes).iter().enumerate() {
             for flip in flips.clone() {
@@ -76,7 +76,7 @@ impl Scene {
                     continue;
                 };
                 assert_eq!(decoded.encode(), changed, "one proof has one encoding");
-                if meta.is_some() && without_v(&decoded) == without_v(proof) {
+                if position.is_some() && without_v(&decoded) == without_v(proof) {
                     self.assert_worth_the_same(&decoded, proof);
                     continue;
                 }
@@ -85,9 +85,9 @@ impl Scene {
                 } else {
                     // The same without a host, which would look for the meta of a deposit that it does not know.
                     let own = decoded.deposit_id() == self.payer.id;
-                    let meta = meta.as_ref().filter(|_| own);
+                    let position = position.as_ref().filter(|_| own);
                     let judged =
-                        receive_payment(None, &decoded, meta, &self.view, &self.host.policy);
+                        receive_payment(None, &decoded, position, &self.view, &self.host.policy);
                     judged.unwrap_err()
                 };
                 assert!(
@@ -110,10 +110,16 @@ impl Scene {
 
     /// The key of the signer is known, so a cheque counts with either v of Ethereum, and with no other.
     fn assert_worth_the_same(&self, changed: &Proof, proof: &Proof) {
-        let meta = self.host.metas().next();
+        let position = self.host.positions().next();
         let [changed_worth, worth] = [changed, proof].map(|proof| {
-            receive_payment(None, proof, meta.as_ref(), &self.view, &self.host.policy)
-                .map(|received| received.value())
+            receive_payment(
+                None,
+                proof,
+                position.as_ref(),
+                &self.view,
+                &self.host.policy,
+            )
+            .map(|received| received.value())
         });
         match signature(changed).map(|signature| signature.as_bytes()[64]) {
             Some(27 | 28) => assert_eq!(changed_worth, worth),
@@ -325,8 +331,8 @@ fn a_proof_shown_with_the_meta_of_another_deposit_is_rejected() {
     scene.cheque(300_000, Some(stream()));
     let opening = scene.proofs(true);
     scene.receive_all(opening.clone());
-    let meta = scene.host.metas().next().unwrap();
-    let cheque = *meta.newest();
+    let position = scene.host.positions().next().unwrap();
+    let cheque = *position.newest();
     let other = cheque::DepositId(word(&mut rng(62)));
     let step = Proof::Step {
         deposit: other,
@@ -338,7 +344,13 @@ fn a_proof_shown_with_the_meta_of_another_deposit_is_rejected() {
         opening.deposit.lane += 1;
     }
     for proof in [Proof::Cheque(other, cheque), step, reopened] {
-        let judged = receive_payment(None, &proof, Some(&meta), &scene.view, &scene.host.policy);
+        let judged = receive_payment(
+            None,
+            &proof,
+            Some(&position),
+            &scene.view,
+            &scene.host.policy,
+        );
         let rejection = judged.unwrap_err();
         assert!(
             matches!(rejection, Rejection::WrongMeta { .. }),

@@ -1,7 +1,7 @@
 //! What must come out in the end: sums over all rounds, and the memory they took.
 
 use alloy_primitives::{I256, U256};
-use cheque::{Amount, Deposit, Meta};
+use cheque::{Amount, Deposit, Position};
 
 /// All in wei.
 #[derive(Debug, Default)]
@@ -24,14 +24,19 @@ pub(crate) struct Books {
 
 impl Books {
     /// Adds the variance of what a draw brings, which follows from the payees' prizes: E[X^2] - E[X]^2.
-    pub(crate) fn add_draw(&mut self, deposit: &Deposit, metas: &[Meta]) {
+    pub(crate) fn add_draw(&mut self, deposit: &Deposit, positions: &[Position]) {
         let amount = U256::from(deposit.amount);
         let (mut first, mut second) = (U256::ZERO, U256::ZERO);
-        for meta in metas {
-            let Some(prize) = meta.prize() else { continue };
-            let net = prize.payout.saturating_sub(meta.redeem_cost()).to_u256();
-            first += prize.range.to_u256() * net;
-            second += prize.range.to_u256() * net * net;
+        for position in positions {
+            let Some(payout) = position.payout() else {
+                continue;
+            };
+            let net = payout
+                .amount
+                .saturating_sub(position.redeem_cost())
+                .to_u256();
+            first += payout.range.to_u256() * net;
+            second += payout.range.to_u256() * net * net;
         }
         let mean = first / amount;
         self.variance += second / amount - mean * mean;

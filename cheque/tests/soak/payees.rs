@@ -3,7 +3,7 @@
 use crate::payer::{remove, rows};
 use alloy_primitives::{Address, Bytes, keccak256};
 use cheque::{
-    Amount, Bank, ChainProfile, DepositId, Meta, Policy, Proof, Rejection, SigningKey, View,
+    Amount, Bank, ChainProfile, DepositId, Policy, Position, Proof, Rejection, SigningKey, View,
     receive_payment,
     store::{Memory, Store, Swap, Table, received_key},
 };
@@ -48,10 +48,10 @@ impl Payees {
         let bytes = self.store.get(Table::Received, &key).unwrap();
         let old = bytes
             .as_deref()
-            .map(|bytes| Meta::from_bytes(bytes).unwrap());
+            .map(|bytes| Position::from_bytes(bytes).unwrap());
         self.policy.payee = payee;
         let received = receive_payment(None, &proof, old.as_ref(), view, &self.policy)?;
-        let new = received.meta().to_bytes();
+        let new = received.position().to_bytes();
         let swap = self
             .store
             .compare_and_set(Table::Received, &key, bytes.as_deref(), &new);
@@ -60,23 +60,23 @@ impl Payees {
     }
 
     /// What all payees hold of a deposit.
-    pub(crate) fn holdings(&self, id: DepositId) -> Vec<Meta> {
-        let mut metas = Vec::new();
+    pub(crate) fn holdings(&self, id: DepositId) -> Vec<Position> {
+        let mut positions = Vec::new();
         self.store
             .scan(Table::Received, &self.prefix(id), &mut |_, value| {
-                metas.push(Meta::from_bytes(value).unwrap());
+                positions.push(Position::from_bytes(value).unwrap());
                 ControlFlow::Continue(())
             })
             .unwrap();
-        metas
+        positions
     }
 
     /// A payee's consent that somebody else redeems the total it holds, paid to `to`.
-    pub(crate) fn consent(&self, meta: &Meta, to: Address) -> Bytes {
+    pub(crate) fn consent(&self, position: &Position, to: Address) -> Bytes {
         let digest = self
             .bank
-            .consent_digest(meta.deposit_id(), meta.total(), to);
-        let signature = self.keys[&meta.payee()].sign(digest);
+            .consent_digest(position.deposit_id(), position.total(), to);
+        let signature = self.keys[&position.payee()].sign(digest);
         Bytes::copy_from_slice(signature.as_bytes())
     }
 

@@ -10,7 +10,7 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Encodable;
 use cheque::{
-    Amount, ChainProfile, MasterSalt, Meta, Outcome, Proof, Purse, Rejection, Seed, SeedSource,
+    Amount, ChainProfile, MasterSalt, Outcome, Position, Proof, Purse, Rejection, Seed, SeedSource,
     SigningKey, View, redeem_gas, roll, seed_from_header,
 };
 use cheque_bindings::IChequeBank::{reopenCall, withdrawCall};
@@ -80,9 +80,9 @@ impl Soak {
             }
         }
         let drawn = self.draw(&opened);
-        let metas = self.payees.holdings(opened.id);
-        self.books.add_draw(&opened.deposit, &metas);
-        if let Some(winner) = self.winner(&opened, &drawn, &metas) {
+        let positions = self.payees.holdings(opened.id);
+        self.books.add_draw(&opened.deposit, &positions);
+        if let Some(winner) = self.winner(&opened, &drawn, &positions) {
             self.redeem(&opened, &drawn, &winner, gas_price);
         } else {
             self.chain.mine_to(opened.deposit.lastRedeemBlock + 1);
@@ -216,18 +216,23 @@ impl Soak {
     }
 
     /// The payee that has won, if anybody.
-    fn winner(&mut self, opened: &Opened, drawn: &Drawn, metas: &[Meta]) -> Option<Meta> {
+    fn winner(
+        &mut self,
+        opened: &Opened,
+        drawn: &Drawn,
+        positions: &[Position],
+    ) -> Option<Position> {
         let point = roll(drawn.seed, opened.id, Amount::new(opened.deposit.amount));
-        let wins = |meta: &&Meta| {
-            let prize = meta.prize();
-            prize.is_some_and(|prize| prize.wins(meta.start(), point))
+        let wins = |position: &&Position| {
+            let payout = position.payout();
+            payout.is_some_and(|payout| payout.wins(position.start(), point))
         };
-        let winners: Vec<_> = metas.iter().filter(wins).collect();
+        let winners: Vec<_> = positions.iter().filter(wins).collect();
         assert!(winners.len() <= 1);
         // The bank says the same of one who has not.
-        let loser = metas
+        let loser = positions
             .iter()
-            .find(|meta| !wins(meta) && !meta.total().is_zero());
+            .find(|position| !wins(position) && !position.total().is_zero());
         if let Some(loser) = loser {
             let redemption = loser.redemption(Address::ZERO, Bytes::new(), drawn.header.clone());
             let packed = redemption.pack().unwrap();
@@ -238,7 +243,7 @@ impl Soak {
     }
 
     /// Redeems a win: at once or late, by the payee or by somebody else, in the bank or straight out.
-    fn redeem(&mut self, opened: &Opened, drawn: &Drawn, winner: &Meta, gas_price: u128) {
+    fn redeem(&mut self, opened: &Opened, drawn: &Drawn, winner: &Position, gas_price: u128) {
         let last = opened.deposit.lastRedeemBlock;
         let mut header = drawn.header.clone();
         let mut gas = 0;
@@ -275,7 +280,7 @@ impl Soak {
             .chain
             .send(from, 0, &redeemCall { redemption })
             .unwrap();
-        assert_eq!(payout, winner.prize().unwrap().payout.get());
+        assert_eq!(payout, winner.payout().unwrap().amount.get());
         gas += self.chain.gas_used;
 
         let cost = u128::from(gas) * gas_price;

@@ -3,10 +3,11 @@
 use alloy_primitives::Address;
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Meta, MetaKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
+    MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View,
+    receive_payment,
     store::{
-        Change, Held, Memory, Metas, MetasError, Replaced, Store, StoreError, Swap, Table, Visit,
-        VisitAll, received_key,
+        Change, Memory, PositionCache, PositionCacheError, Replaced, Store, StoreError,
+        StoredPosition, Swap, Table, Visit, VisitAll, received_key,
     },
 };
 use std::{
@@ -50,7 +51,7 @@ impl Store for Watched {
 }
 
 /// The metas of one deposit after `count` payments of 1, the first one first.
-fn metas_of(lane: u64, count: usize) -> Vec<Meta> {
+fn positions_of(lane: u64, count: usize) -> Vec<Position> {
     let key = SigningKey::from_bytes(&[7; 32]).unwrap();
     let (bank, payee) = (
         Bank::new(1, Address::repeat_byte(2)),
@@ -86,7 +87,7 @@ fn metas_of(lane: u64, count: usize) -> Vec<Meta> {
         payee,
     };
     let mut account = Account::new(Amount::new(1_000));
-    let mut metas: Vec<Meta> = Vec::new();
+    let mut positions: Vec<Position> = Vec::new();
     for _ in 0..count {
         account = account.write_cheque(Amount::new(1), &context).unwrap();
         let proof = Proof::Opening(Box::new(Opening {
@@ -96,38 +97,38 @@ fn metas_of(lane: u64, count: usize) -> Vec<Meta> {
             allowance: tree.proof(payee).unwrap(),
             cheque: *account.newest().unwrap(),
         }));
-        let received = receive_payment(None, &proof, metas.last(), &view, &policy).unwrap();
-        metas.push(received.meta().clone());
+        let received = receive_payment(None, &proof, positions.last(), &view, &policy).unwrap();
+        positions.push(received.position().clone());
     }
-    metas
+    positions
 }
 
-fn key_of(meta: &Meta) -> MetaKey {
-    MetaKey {
-        bank: meta.bank().address(),
-        deposit: meta.deposit_id(),
-        payee: meta.payee(),
+fn key_of(position: &Position) -> PositionKey {
+    PositionKey {
+        bank: position.bank().address(),
+        deposit: position.deposit_id(),
+        payee: position.payee(),
     }
 }
 
-fn stored(store: &Memory, key: &MetaKey) -> Option<Meta> {
+fn stored(store: &Memory, key: &PositionKey) -> Option<Position> {
     let key = received_key(key.bank, key.deposit, key.payee);
     let bytes = store.get(Table::Received, &key).unwrap()?;
-    Some(Meta::from_bytes(&bytes).unwrap())
+    Some(Position::from_bytes(&bytes).unwrap())
 }
 
 #[test]
 fn what_was_written_here_is_not_read_again() {
-    let (store, metas) = (Watched::default(), Metas::default());
-    let payments = metas_of(1, 3);
+    let (store, positions) = (Watched::default(), PositionCache::default());
+    let payments = positions_of(1, 3);
     let key = key_of(&payments[0]);
-    assert!(metas.read(&store, &key).unwrap().is_none());
+    assert!(positions.read(&store, &key).unwrap().is_none());
     let mut held = None;
-    for meta in &payments {
-        let replaced = metas.replace(&store, &key, held.as_ref(), meta.clone());
+    for position in &payments {
+        let replaced = positions.replace(&store, &key, held.as_ref(), position.clone());
         assert_eq!(replaced.unwrap(), Replaced::Done);
-        held = metas.recent(&key);
-        assert_eq!(held.as_ref().unwrap().meta(), meta);
+        held = positions.recent(&key);
+        assert_eq!(held.as_ref().unwrap().position(), position);
     }
     assert_eq!(stored(&store.inner, &key).as_ref(), payments.last());
     assert_eq!(store.reads.into_inner(), 1);
@@ -135,8 +136,12 @@ fn what_was_written_here_is_not_read_again() {
 
 #[test]
 fn an_outdated_meta_replaces_nothing_and_what_is_there_is_remembered() {
-    let (store, here, elsewhere) = (Memory::default(), Metas::default(), Metas::default());
-    let payments = metas_of(1, 3);
+    let (store, here, elsewhere) = (
+        Memory::default(),
+        PositionCache::default(),
+        PositionCache::default(),
+    );
+    let payments = positions_of(1, 3);
     let key = key_of(&payments[0]);
     let done = here.replace(&store, &key, None, payments[0].clone());
     assert_eq!(done.unwrap(), Replaced::Done);
@@ -148,62 +153,66 @@ fn an_outdated_meta_replaces_nothing_and_what_is_there_is_remembered() {
     let refused = here.replace(&store, &key, outdated.as_ref(), payments[1].clone());
     assert_eq!(refused.unwrap(), Replaced::Conflict);
     assert_eq!(stored(&store, &key).as_ref(), Some(&payments[2]));
-    assert_eq!(here.recent(&key).unwrap().meta(), &payments[2]);
+    assert_eq!(here.recent(&key).unwrap().position(), &payments[2]);
 }
 
 #[test]
 fn a_replacement_that_has_begun_ends_like_one_that_blocks() {
-    let (store, metas) = (Memory::default(), Metas::default());
-    let payments = metas_of(1, 3);
+    let (store, positions) = (Memory::default(), PositionCache::default());
+    let payments = positions_of(1, 3);
     let key = key_of(&payments[0]);
-    let replace = |old: Option<&Held>, new: &Meta| {
-        let begun = metas.begin_replace(&store, key, old, new.clone());
+    let replace = |old: Option<&StoredPosition>, new: &Position| {
+        let begun = positions.begin_replace(&store, key, old, new.clone());
         pollster::block_on(begun.unwrap()).unwrap()
     };
     assert_eq!(replace(None, &payments[0]), Replaced::Done);
-    let first = metas.recent(&key);
+    let first = positions.recent(&key);
     assert_eq!(replace(first.as_ref(), &payments[1]), Replaced::Done);
     assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
-    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+    assert_eq!(positions.recent(&key).unwrap().position(), &payments[1]);
 
     assert_eq!(replace(first.as_ref(), &payments[2]), Replaced::Conflict);
     assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
-    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+    assert_eq!(positions.recent(&key).unwrap().position(), &payments[1]);
 }
 
 #[test]
 fn a_replacement_that_nobody_waits_for_is_made_and_not_remembered() {
-    let (store, metas) = (Memory::default(), Metas::default());
-    let payments = metas_of(1, 2);
+    let (store, positions) = (Memory::default(), PositionCache::default());
+    let payments = positions_of(1, 2);
     let key = key_of(&payments[0]);
-    let done = metas.replace(&store, &key, None, payments[0].clone());
+    let done = positions.replace(&store, &key, None, payments[0].clone());
     assert_eq!(done.unwrap(), Replaced::Done);
-    let held = metas.recent(&key);
-    drop(metas.begin_replace(&store, key, held.as_ref(), payments[1].clone()));
+    let held = positions.recent(&key);
+    drop(positions.begin_replace(&store, key, held.as_ref(), payments[1].clone()));
     assert_eq!(stored(&store, &key).as_ref(), Some(&payments[1]));
 
     // The next payment is judged by what is remembered, and again by what is there.
-    let held = metas.recent(&key);
-    let again = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    let held = positions.recent(&key);
+    let again = positions.replace(&store, &key, held.as_ref(), payments[1].clone());
     assert_eq!(again.unwrap(), Replaced::Conflict);
-    assert_eq!(metas.recent(&key).unwrap().meta(), &payments[1]);
+    assert_eq!(positions.recent(&key).unwrap().position(), &payments[1]);
 }
 
 #[test]
 fn nothing_begins_in_a_store_that_can_only_block() {
-    let (store, metas) = (Watched::default(), Metas::default());
-    let payment = metas_of(1, 1).remove(0);
+    let (store, positions) = (Watched::default(), PositionCache::default());
+    let payment = positions_of(1, 1).remove(0);
     let key = key_of(&payment);
-    assert!(metas.begin_replace(&store, key, None, payment).is_none());
+    assert!(
+        positions
+            .begin_replace(&store, key, None, payment)
+            .is_none()
+    );
     assert_eq!(stored(&store.inner, &key), None);
 }
 
 #[test]
 fn a_meta_that_was_removed_is_forgotten() {
-    let (store, metas) = (Memory::default(), Metas::default());
-    let payments = metas_of(1, 2);
+    let (store, positions) = (Memory::default(), PositionCache::default());
+    let payments = positions_of(1, 2);
     let key = key_of(&payments[0]);
-    let done = metas.replace(&store, &key, None, payments[0].clone());
+    let done = positions.replace(&store, &key, None, payments[0].clone());
     assert_eq!(done.unwrap(), Replaced::Done);
     let remove = Change {
         table: Table::Received,
@@ -213,42 +222,44 @@ fn a_meta_that_was_removed_is_forgotten() {
     };
     assert_eq!(store.swap(&[remove]).unwrap(), Swap::Done);
 
-    let held = metas.recent(&key);
-    let refused = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    let held = positions.recent(&key);
+    let refused = positions.replace(&store, &key, held.as_ref(), payments[1].clone());
     assert_eq!(refused.unwrap(), Replaced::Conflict);
-    assert!(metas.recent(&key).is_none());
+    assert!(positions.recent(&key).is_none());
 }
 
 #[test]
 fn after_a_write_of_unknown_outcome_the_store_is_asked() {
-    let (store, metas) = (Watched::default(), Metas::default());
-    let payments = metas_of(1, 2);
+    let (store, positions) = (Watched::default(), PositionCache::default());
+    let payments = positions_of(1, 2);
     let key = key_of(&payments[0]);
-    let done = metas.replace(&store, &key, None, payments[0].clone());
+    let done = positions.replace(&store, &key, None, payments[0].clone());
     assert_eq!(done.unwrap(), Replaced::Done);
     store.fails.store(true, Ordering::Relaxed);
-    let held = metas.recent(&key);
-    let unknown = metas.replace(&store, &key, held.as_ref(), payments[1].clone());
+    let held = positions.recent(&key);
+    let unknown = positions.replace(&store, &key, held.as_ref(), payments[1].clone());
     assert!(matches!(
         unknown,
-        Err(MetasError::Store(StoreError::Unknown { .. }))
+        Err(PositionCacheError::Store(StoreError::Unknown { .. }))
     ));
-    assert!(metas.recent(&key).is_none());
-    let read = metas.read(&store, &key).unwrap();
-    assert_eq!(read.unwrap().meta(), &payments[1]);
+    assert!(positions.recent(&key).is_none());
+    let read = positions.read(&store, &key).unwrap();
+    assert_eq!(read.unwrap().position(), &payments[1]);
 }
 
 #[test]
 fn no_more_metas_are_remembered_than_it_was_told() {
     let store = Memory::default();
-    let metas = Metas::remembering(NonZeroUsize::new(2).unwrap());
-    let payments: Vec<_> = (1..=3).map(|lane| metas_of(lane, 1).remove(0)).collect();
-    for meta in &payments {
-        let done = metas.replace(&store, &key_of(meta), None, meta.clone());
+    let positions = PositionCache::remembering(NonZeroUsize::new(2).unwrap());
+    let payments: Vec<_> = (1..=3)
+        .map(|lane| positions_of(lane, 1).remove(0))
+        .collect();
+    for position in &payments {
+        let done = positions.replace(&store, &key_of(position), None, position.clone());
         assert_eq!(done.unwrap(), Replaced::Done);
     }
     let remembered = payments
         .iter()
-        .map(|meta| metas.recent(&key_of(meta)).is_some());
+        .map(|position| positions.recent(&key_of(position)).is_some());
     assert_eq!(remembered.collect::<Vec<_>>(), [false, true, true]);
 }

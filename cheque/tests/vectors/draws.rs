@@ -2,7 +2,7 @@
 
 use crate::file::{Int, deposit_of, vectors};
 use alloy_primitives::{B256, Bytes};
-use cheque::{Amount, DepositId, HeaderError, Prize, Seed, prize, roll, seed_from_header};
+use cheque::{Amount, DepositId, HeaderError, Payout, Seed, payout, roll, seed_from_header};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ fn rolls_are_the_vectors_and_reach_both_ends_of_the_deposit() {
 
 #[derive(Deserialize)]
 struct Payouts {
-    payouts: Vec<Payout>,
+    payouts: Vec<PayoutVector>,
     wins: Vec<Win>,
     values: Vec<Value>,
 }
@@ -108,14 +108,14 @@ struct Terms {
 }
 
 impl Terms {
-    fn prize(&self) -> Option<Prize> {
+    fn payout(&self) -> Option<Payout> {
         let deposit = deposit_of(B256::ZERO, self.amount.get(), self.min_payout.get());
-        prize(self.spent, self.allowance, &deposit)
+        payout(self.spent, self.allowance, &deposit)
     }
 }
 
 #[derive(Deserialize)]
-struct Payout {
+struct PayoutVector {
     #[serde(flatten)]
     terms: Terms,
     payout: Amount,
@@ -145,7 +145,13 @@ fn payouts_and_ranges_around_the_smallest_payout_are_the_vectors() {
     assert!(!vectors.payouts.is_empty());
     for v in vectors.payouts {
         let (payout, range) = (v.payout, v.range);
-        assert_eq!(v.terms.prize(), Some(Prize { payout, range }));
+        assert_eq!(
+            v.terms.payout(),
+            Some(Payout {
+                amount: payout,
+                range
+            })
+        );
     }
 }
 
@@ -154,12 +160,12 @@ fn a_range_wins_from_its_start_to_before_its_end() {
     let vectors: Payouts = vectors!("payouts");
     assert!(vectors.wins.iter().any(|v| v.wins) && vectors.wins.iter().any(|v| !v.wins));
     for v in vectors.wins {
-        let prize = Prize {
-            payout: Amount::MAX,
+        let payout = Payout {
+            amount: Amount::MAX,
             range: v.range,
         };
         assert_eq!(
-            prize.wins(v.start, v.roll),
+            payout.wins(v.start, v.roll),
             v.wins,
             "{} in {}",
             v.roll,
@@ -175,7 +181,7 @@ fn values_net_of_the_cost_of_redeeming_are_the_vectors() {
     for v in vectors.values {
         let value = v
             .terms
-            .prize()
+            .payout()
             .unwrap()
             .expected_value(v.terms.amount, v.redeem_cost);
         assert_eq!(

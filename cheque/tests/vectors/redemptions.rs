@@ -3,8 +3,8 @@
 use crate::file::{Int, Place, deposit, vectors, word};
 use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40};
 use cheque::{
-    Amount, BankState, Deposit, DepositId, Outcome, Redemption, Seed, SeedSource, evaluate_packed,
-    roll, seed_from_header,
+    Amount, BankSnapshot, Deposit, DepositId, Outcome, Redemption, Seed, SeedSource, roll,
+    seed_from_header, simulate_packed_redemption,
 };
 use serde::Deserialize;
 
@@ -71,7 +71,7 @@ fn every_outcome_and_payout_is_the_vectors() {
     assert!(!scene.redemptions.is_empty());
     for v in scene.redemptions {
         let drawn = &scene.deposits[v.deposit.0];
-        let state = BankState {
+        let state = BankSnapshot {
             bank: scene.place.bank(),
             seed_source: SeedSource::PrevRandao,
             block: scene.draw_block.0 + 1,
@@ -111,11 +111,11 @@ fn every_outcome_and_payout_is_the_vectors() {
             Err(_) => assert_eq!(v.outcome, "Malformed", "{}", v.name),
         }
 
-        let (outcome, payout) = evaluate_packed(&v.packed, &state);
+        let (outcome, payout) = simulate_packed_redemption(&v.packed, &state);
         assert_eq!(format!("{outcome:?}"), v.outcome, "{}", v.name);
         assert_eq!(payout, v.payout, "{}", v.name);
 
-        let recorded = BankState {
+        let recorded = BankSnapshot {
             recorded_seed: Some(Seed(scene.seed)),
             draw_block_hash: None,
             ..state
@@ -126,7 +126,7 @@ fn every_outcome_and_payout_is_the_vectors() {
             outcome => outcome,
         };
         assert_eq!(
-            evaluate_packed(&v.packed, &recorded).0,
+            simulate_packed_redemption(&v.packed, &recorded).0,
             by_record,
             "{}",
             v.name

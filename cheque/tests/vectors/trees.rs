@@ -3,7 +3,7 @@
 use crate::file::{Int, deposit_of, vectors};
 use alloy_primitives::{Address, B128, B256, Bytes, U256, keccak256};
 use cheque::{
-    AllowanceProof, AllowanceTree, Amount, MAX_STEPS, MasterSalt, ProofError, Stream, hashed,
+    AllowanceProof, AllowanceTree, Amount, MAX_STEPS, MasterSalt, ProofError, Stream, hash_chain,
 };
 use serde::Deserialize;
 
@@ -178,7 +178,7 @@ fn streams_have_the_anchors_and_show_the_steps_of_the_vectors() {
         assert!(steps.all(|step| stream.show(step.k.0) == Some(step.x)));
     }
     for Shown { anchor, k, x } in vectors.shown {
-        assert_eq!(hashed(x, k.0), anchor);
+        assert_eq!(hash_chain(x, k.0), anchor);
     }
 }
 
@@ -187,7 +187,7 @@ fn refused_steps_do_not_lead_to_the_anchor_or_are_too_many() {
     let vectors: Streams = vectors!("streams");
     assert!(!vectors.refused.is_empty());
     for v in vectors.refused {
-        let leads = hashed(v.step.x, v.step.k.0) == v.step.anchor;
+        let leads = hash_chain(v.step.x, v.step.k.0) == v.step.anchor;
         assert_eq!(leads, v.leads, "{}", v.name);
         assert!(!leads || v.step.k.0 > MAX_STEPS, "{}", v.name);
     }

@@ -8,7 +8,7 @@ use alloy::{
 };
 use cheque::{
     SeedSource,
-    chain::{Call, ChainError, Reader, Sender},
+    chain::{Call, ChainError, Reader, Wallet},
 };
 use cheque_bindings::{
     CREATE2_DEPLOYER, LOCAL_CHAIN, create2_address, create2_input, creation_code,
@@ -79,7 +79,7 @@ impl DeployArgs {
         let there = provider.get_code_at(bank).await.map_err(ChainError::from)?;
         let done = if there.is_empty() {
             let wallet = EthereumWallet::from(self.send.wallet.unlock()?);
-            let sender = Sender::new(provider.clone(), wallet, profile.chain_id);
+            let sender = Wallet::new(provider.clone(), wallet, profile.chain_id);
             if self.send.dry_run {
                 ensure!(
                     !lacks_randomness(&provider, source).await?,

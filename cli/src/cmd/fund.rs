@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, U256};
 use cheque::{
     Amount,
-    chain::{Call, Reader, Sender},
+    chain::{Call, Reader, Wallet},
 };
 use clap::Args;
 use eyre::Result;
@@ -86,7 +86,7 @@ impl FundArgs {
 pub(crate) async fn approve(
     send: &SendOpts,
     reader: &Reader,
-    sender: &Sender,
+    sender: &Wallet,
     token: &Token,
     amount: Amount,
     out: &Output,

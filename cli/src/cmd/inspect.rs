@@ -2,7 +2,8 @@
 
 use alloy::primitives::{Address, U256};
 use cheque::{
-    AllowanceProof, Amount, Bank, Deposit, DepositId, Opening, Proof, SignedCheque, hashed, prize,
+    AllowanceProof, Amount, Bank, Deposit, DepositId, Opening, Proof, SignedCheque, hash_chain,
+    payout,
 };
 use clap::Args;
 use eyre::{Result, WrapErr, bail, ensure};
@@ -238,7 +239,7 @@ fn explain_cheque(
 
 fn explain_prize(explained: &mut Explained, total: Amount, context: &Context<'_>) {
     let allowance = context.allowance.allowance;
-    let Some(prize) = prize(total, allowance, context.deposit) else {
+    let Some(payout) = payout(total, allowance, context.deposit) else {
         if total > allowance {
             explained.add(
                 "wins",
@@ -248,22 +249,22 @@ fn explain_prize(explained: &mut Explained, total: Amount, context: &Context<'_>
         }
         return;
     };
-    explained.amount("payout", prize.payout, context.token.as_ref());
+    explained.amount("payout", payout.amount, context.token.as_ref());
     let amount = U256::from(context.deposit.amount);
     explained.add(
         "range",
-        prize.range.to_string(),
+        payout.range.to_string(),
         format!(
             "{} of {amount}: a chance of {}",
-            prize.range,
-            show::percent(prize.range.to_u256(), amount)
+            payout.range,
+            show::percent(payout.range.to_u256(), amount)
         ),
     );
 }
 
 fn explain_step(explained: &mut Explained, opening: &Opening, k: u32, x: alloy::primitives::B256) {
     let cheque = &opening.cheque;
-    let leads = cheque.has_stream() && hashed(x, k) == cheque.anchor;
+    let leads = cheque.has_stream() && hash_chain(x, k) == cheque.anchor;
     let text = if leads {
         Ok("lead to the anchor of the cheque".to_owned())
     } else {

@@ -53,7 +53,7 @@ impl LedgerArgs {
         let mut totals: BTreeMap<Address, Odds> = BTreeMap::new();
         for status in service.status().await? {
             let line = Holding::new(status);
-            let address = line.meta().deposit().token;
+            let address = line.position().deposit().token;
             if let std::collections::btree_map::Entry::Vacant(unknown) = tokens.entry(address) {
                 unknown.insert(token_at(address, service.payee().reader()).await?);
             }
@@ -63,7 +63,12 @@ impl LedgerArgs {
             }
             lines.push(line);
         }
-        lines.sort_by_key(|line| (line.meta().deposit().drawBlock, line.meta().deposit_id()));
+        lines.sort_by_key(|line| {
+            (
+                line.position().deposit().drawBlock,
+                line.position().deposit_id(),
+            )
+        });
         let sums: Vec<_> = totals
             .iter()
             .map(|(token, odds)| {
@@ -84,7 +89,8 @@ impl LedgerArgs {
             if lines.is_empty() {
                 return format!("{address} holds no cheques of this bank in this store");
             }
-            let shown = |line: &Holding| Some(line.row(tokens.get(&line.meta().deposit().token)?));
+            let shown =
+                |line: &Holding| Some(line.row(tokens.get(&line.position().deposit().token)?));
             let rows: Vec<_> = lines.iter().filter_map(shown).collect();
             let mut text = table(&Holding::HEAD, &rows);
             for (address, odds) in &totals {

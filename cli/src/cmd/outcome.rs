@@ -2,7 +2,7 @@
 
 use alloy::primitives::U256;
 use cheque::{
-    Amount, DepositId, Meta, Outcome,
+    Amount, DepositId, Outcome, Position,
     chain::{Payee, RedeemError, reason},
     roll,
 };
@@ -50,40 +50,43 @@ impl OutcomeArgs {
             .payee(address, self.chain.reader().await?)
             .await?;
         let (outcome, payout) = payee.outcome(self.id).await?;
-        let meta = payee.holding(self.id).await?;
-        let meta = meta.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
-        let drawn = roll_of(&payee, &meta).await?;
-        let token = token_at(meta.deposit().token, payee.reader()).await?;
-        let prize = meta.prize();
-        let terms = meta.deposit();
+        let position = payee.holding(self.id).await?;
+        let position = position.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
+        let drawn = roll_of(&payee, &position).await?;
+        let token = token_at(position.deposit().token, payee.reader()).await?;
+        let won = position.payout();
+        let terms = position.deposit();
         let json = json!({
             "deposit": self.id,
             "payee": address,
             "outcome": name(outcome),
             "payout": payout,
-            "total": meta.total(),
+            "total": position.total(),
             "draw_block": terms.drawBlock,
             "last_redeem_block": terms.lastRedeemBlock,
-            "start": meta.start(),
-            "range": prize.map(|prize| prize.range),
+            "start": position.start(),
+            "range": won.map(|won| won.range),
             "amount": terms.amount.to_string(),
             "roll": drawn,
         });
         out.result(&json, || {
             let mut lines = vec![
                 ("outcome", format!("{}: {}", name(outcome), reason(outcome))),
-                ("total", token.show_amount(meta.total())),
+                ("total", token.show_amount(position.total())),
                 ("draw block", terms.drawBlock.to_string()),
                 ("redeem until", format!("block {}", terms.lastRedeemBlock)),
             ];
-            if let Some(prize) = prize {
-                let chance = show::percent(prize.range.to_u256(), U256::from(terms.amount));
+            if let Some(won) = won {
+                let chance = show::percent(won.range.to_u256(), U256::from(terms.amount));
                 lines.push((
                     "a win pays",
-                    format!("{}, chance {chance}", token.show_amount(prize.payout)),
+                    format!("{}, chance {chance}", token.show_amount(won.amount)),
                 ));
-                let end = meta.start().checked_add(prize.range).unwrap_or(Amount::MAX);
-                lines.push(("wins from", format!("{} to below {end}", meta.start())));
+                let end = position
+                    .start()
+                    .checked_add(won.range)
+                    .unwrap_or(Amount::MAX);
+                lines.push(("wins from", format!("{} to below {end}", position.start())));
             }
             if let Some(roll) = drawn {
                 lines.push(("the roll", format!("{roll} of {}", terms.amount)));
@@ -98,11 +101,11 @@ impl OutcomeArgs {
 }
 
 /// The point that the draw selected, once the draw block is there.
-async fn roll_of(payee: &Payee, meta: &Meta) -> Result<Option<Amount>> {
-    let terms = meta.deposit();
+async fn roll_of(payee: &Payee, position: &Position) -> Result<Option<Amount>> {
+    let terms = position.deposit();
     match payee.reader().seed(terms.drawBlock).await {
         Ok(seed) => {
-            Ok(seed.map(|(seed, _)| roll(seed, meta.deposit_id(), Amount::new(terms.amount))))
+            Ok(seed.map(|(seed, _)| roll(seed, position.deposit_id(), Amount::new(terms.amount))))
         }
         Err(RedeemError::SeedLost(_)) => Ok(None),
         Err(error) => Err(error.into()),

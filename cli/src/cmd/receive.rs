@@ -68,7 +68,7 @@ impl ReceiveArgs {
         let payee = self.policy.payee(address, reader, &self.store).await?;
         let received = payee.receive_payment(self.from, &proof).await;
         let accepted = received.map_err(|error| failure(&proof, error))?;
-        let token = token_at(accepted.meta.deposit().token, payee.reader()).await;
+        let token = token_at(accepted.position.deposit().token, payee.reader()).await;
         print(
             &accepted,
             address,
@@ -84,9 +84,9 @@ fn print(
     token: crate::amount::Token,
     out: &Output,
 ) -> Result<()> {
-    let meta = &accepted.meta;
-    let terms = meta.deposit();
-    let prize = meta.prize();
+    let position = &accepted.position;
+    let terms = position.deposit();
+    let payout = position.payout();
     let json = json!({
         "accepted": true,
         "deposit": accepted.deposit,
@@ -95,11 +95,11 @@ fn print(
         "token": terms.token,
         "value": accepted.value,
         "total": accepted.total,
-        "credited": meta.credited(),
-        "allowance": meta.allowance(),
+        "credited": position.credited(),
+        "allowance": position.allowance(),
         "draw_block": terms.drawBlock,
-        "payout": prize.map(|prize| prize.payout),
-        "range": prize.map(|prize| prize.range),
+        "payout": payout.map(|payout| payout.amount),
+        "range": payout.map(|payout| payout.range),
     });
     out.result(&json, || {
         let mut lines = vec![
@@ -107,14 +107,14 @@ fn print(
             ("from", accepted.credit_to.to_string()),
             ("deposit", accepted.deposit.to_string()),
             ("paid so far", token.show_amount(accepted.total)),
-            ("allowance", token.show_amount(meta.allowance())),
+            ("allowance", token.show_amount(position.allowance())),
             ("draw block", terms.drawBlock.to_string()),
         ];
-        if let Some(prize) = prize {
-            let chance = show::percent(prize.range.to_u256(), U256::from(terms.amount));
+        if let Some(payout) = payout {
+            let chance = show::percent(payout.range.to_u256(), U256::from(terms.amount));
             lines.push((
                 "a win pays",
-                format!("{}, chance {chance}", token.show_amount(prize.payout)),
+                format!("{}, chance {chance}", token.show_amount(payout.amount)),
             ));
         }
         fields(&lines)

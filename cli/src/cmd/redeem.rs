@@ -83,13 +83,13 @@ impl RedeemArgs {
             .store
             .payee_for(address, reader, self.send.dry_run)
             .await?
-            .with_sender(sender.clone());
+            .with_wallet(sender.clone());
         let options = RedeemOptions {
             to: self.to.unwrap_or_default(),
             consent: None,
         };
-        let meta = payee.holding(id).await?;
-        let meta = meta.ok_or_else(|| {
+        let position = payee.holding(id).await?;
+        let position = position.ok_or_else(|| {
             eyre!("the store holds no cheque of deposit {id} for {address}: is --store or --payee another?")
         })?;
         let (done, payout) = if self.send.dry_run {
@@ -107,7 +107,7 @@ impl RedeemArgs {
             let redeemed = payee.redeem(id, &options).await.map_err(redeem_failure)?;
             (Done::Sent(Box::new(redeemed.sent)), redeemed.payout)
         };
-        let redemption = meta.redemption(options.to, Bytes::new(), Bytes::new());
+        let redemption = position.redemption(options.to, Bytes::new(), Bytes::new());
         print(payee.reader(), &redemption, payout, &done, out).await
     }
 
@@ -117,12 +117,12 @@ impl RedeemArgs {
         let payee = self.store.payee(key.address(), reader).await?;
         let to = self.to.unwrap_or_default();
         let consent = payee.sign_consent(id, to, &key).await?;
-        let meta = payee.holding(id).await?;
-        let meta = meta.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
+        let position = payee.holding(id).await?;
+        let position = position.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
         // The relayer adds the header, which may not be there yet.
-        let redemption = meta.redemption(to, consent, Bytes::new());
+        let redemption = position.redemption(to, consent, Bytes::new());
         let text = SignedConsent::new(payee.reader().bank(), redemption).to_text()?;
-        let json = json!({ "deposit": id, "payee": key.address(), "total": meta.total(), "consent": text });
+        let json = json!({ "deposit": id, "payee": key.address(), "total": position.total(), "consent": text });
         out.result(&json, || text.clone())
     }
 

@@ -183,10 +183,10 @@ fn wait_for_draws(node: &Node, payees: &Service) -> Value {
     for _ in 0..TRIES {
         let listed = payees.get("/deposits");
         let states: BTreeSet<_> = states(&listed).collect();
-        if states.is_subset(&BTreeSet::from(["lost", "redeemed"])) {
+        if states.is_subset(&BTreeSet::from(["not_drawn", "redeemed"])) {
             return listed;
         }
-        let too_late = states.contains("missed") || states.contains("gone");
+        let too_late = states.contains("missed") || states.contains("not_on_chain");
         assert!(!too_late, "{listed}");
         node.mine(1);
         pause(50);

@@ -2,11 +2,11 @@
 
 use super::{Incoming, Offer, PaymentReceiver};
 use alloy_primitives::Address;
-use cheque::{Bank, Meta, MetaError, Policy, Proof, Rejection, View, WireError};
+use cheque::{Bank, Policy, Position, PositionError, Proof, Rejection, View, WireError};
 
 pub(super) const IDENTITY: &str = "cheque/1";
 
-/// Behind a market's prefix, what the keys of this module's metas begin with: see [`stored_key`](super::stored_key).
+/// Behind a market's prefix, what the keys of this module's records begin with: see [`stored_key`](super::stored_key).
 pub(crate) const METAS: &[u8] = b"pay:cheque/1:";
 
 /// The provider's end: one bank, one token.
@@ -24,9 +24,9 @@ pub enum ChequeRejection {
     /// The bytes are no proof of payment.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The stored meta cannot be read.
+    /// The stored record cannot be read.
     #[error(transparent)]
-    Meta(#[from] MetaError),
+    Position(#[from] PositionError),
     /// The policy rejects it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -58,7 +58,7 @@ impl PaymentReceiver for ChequeReceiver {
         }
     }
 
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ChequeRejection> {
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, ChequeRejection> {
         let deposit = Proof::decode(proof)?.deposit_id();
         let bank = self.bank.address();
         Ok([
@@ -73,17 +73,17 @@ impl PaymentReceiver for ChequeReceiver {
         &self,
         from: Address,
         proof: &[u8],
-        old_meta: Option<&[u8]>,
+        old_record: Option<&[u8]>,
         view: &View,
     ) -> Result<Incoming, ChequeRejection> {
         let proof = Proof::decode(proof)?;
-        let old = old_meta.map(Meta::from_bytes).transpose()?;
+        let old = old_record.map(Position::from_bytes).transpose()?;
         let received =
             cheque::receive_payment(Some(from), &proof, old.as_ref(), view, &self.policy)?;
         Ok(Incoming {
             value: received.value().get(),
             credit_to: received.credit_to(),
-            new_meta: received.meta().to_bytes(),
+            new_record: received.position().to_bytes(),
         })
     }
 }

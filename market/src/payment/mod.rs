@@ -10,7 +10,7 @@
 //! parts without a chain, in [`chain`] (feature `chain`) is what reaches a node.
 //!
 //! The inner part of a receiver, [`PaymentReceiver`], is a pure function of the proof, what was kept of earlier payments
-//! (*meta*), and its view of the chain. It says what to credit and what to keep; [`store_received`], or [`look_at`] with
+//! (*record*), and its view of the chain. It says what to credit and what to keep; [`store_received`], or [`judge`] with
 //! [`Arrived::store_received`] for a plug-in, puts the latter into the batch of the balance, so that a payment counts once,
 //! whatever is killed when.
 
@@ -33,7 +33,7 @@ pub(crate) use cheque::METAS as CHEQUE_METAS;
 #[cfg(feature = "cheque")]
 pub use cheque::{ChequeReceiver, ChequeRejection};
 pub use handshake::{HandshakeError, Offer, OfferError, handshake};
-pub use receiver::{Arrived, Judge, ModuleError, ReceiverModule, look_at};
+pub use receiver::{Arrived, Judge, ModuleError, ReceiverModule, judge};
 pub use registry::{Modules, Receivers, Senders};
 pub use sender::{Outgoing, PaymentSender, SendError};
 #[cfg(feature = "chain")]
@@ -57,8 +57,8 @@ pub struct Incoming {
     pub value: u128,
     /// Whose balance to credit.
     pub credit_to: Address,
-    /// What to keep, in place of the old meta.
-    pub new_meta: Vec<u8>,
+    /// What to keep, in place of the old record.
+    pub new_record: Vec<u8>,
 }
 
 /// The part of a provider's end of a payment module that needs no chain, clock or store.
@@ -71,24 +71,24 @@ pub trait PaymentReceiver {
     /// What this end is paid with.
     fn offer(&self) -> Offer;
 
-    /// Under which key the meta of this proof is kept, or why it is no proof.
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, Self::Error>;
+    /// Under which key the record of this proof is kept, or why it is no proof.
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, Self::Error>;
 
-    /// Judges a payment. `from` is whom the host has authenticated, `old_meta` what is kept under
-    /// [`meta_key`](Self::meta_key). Stores nothing: pass the outcome to [`store_received`].
+    /// Judges a payment. `from` is whom the host has authenticated, `old_record` what is kept under
+    /// [`record_key`](Self::record_key). Stores nothing: pass the outcome to [`store_received`].
     fn receive_payment(
         &self,
         from: Address,
         proof: &[u8],
-        old_meta: Option<&[u8]>,
+        old_record: Option<&[u8]>,
         view: &Self::View,
     ) -> Result<Incoming, Self::Error>;
 }
 
-/// The key in a market's store under which a module's meta is kept.
-pub fn stored_key(prefix: &[u8], offer: &Offer, meta_key: &[u8]) -> Vec<u8> {
+/// The key in a market's store under which a module's record is kept.
+pub fn stored_key(prefix: &[u8], offer: &Offer, record_key: &[u8]) -> Vec<u8> {
     let identity = offer.identity.as_bytes();
-    [prefix, b"pay:", identity, b":", meta_key].concat()
+    [prefix, b"pay:", identity, b":", record_key].concat()
 }
 
 /// Why a payment was not received. Nothing changed.
@@ -120,12 +120,12 @@ pub fn store_received<R: PaymentReceiver>(
     view: &R::View,
     batch: &mut Batch,
 ) -> Result<Incoming, ReceiveError<R::Error>> {
-    let meta_key = receiver.meta_key(proof).map_err(ReceiveError::Rejected)?;
-    let key = stored_key(prefix, &receiver.offer(), &meta_key);
-    let old_meta = store.get(&key)?;
+    let record_key = receiver.record_key(proof).map_err(ReceiveError::Rejected)?;
+    let key = stored_key(prefix, &receiver.offer(), &record_key);
+    let old_record = store.get(&key)?;
     let incoming = receiver
-        .receive_payment(from, proof, old_meta.as_deref(), view)
+        .receive_payment(from, proof, old_record.as_deref(), view)
         .map_err(ReceiveError::Rejected)?;
-    batch.put(key, incoming.new_meta.clone());
+    batch.put(key, incoming.new_record.clone());
     Ok(incoming)
 }

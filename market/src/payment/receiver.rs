@@ -32,33 +32,33 @@ impl ModuleError {
 /// A provider's end of a payment module with its way to the chain, made to be an object and [registered](super::Receivers).
 ///
 /// Its part without a chain is usually a [`PaymentReceiver`](super::PaymentReceiver). A host does not call it, but
-/// [`look_at`].
+/// [`judge`].
 pub trait ReceiverModule: Send + Sync {
     /// What this end is paid with. Always the same.
     fn offer(&self) -> Offer;
 
-    /// Under which key the meta of this proof is kept, or why it is no proof.
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError>;
+    /// Under which key the record of this proof is kept, or why it is no proof.
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError>;
 
     /// Looks up what it takes to judge a payment: this may take a while, and other payments may be judged meanwhile.
-    /// `from` is whom the host has authenticated, `old_meta` what is kept under [`meta_key`](Self::meta_key) at this
+    /// `from` is whom the host has authenticated, `old_record` what is kept under [`record_key`](Self::record_key) at this
     /// moment.
     fn look<'a>(
         &'a self,
         from: Address,
         proof: &'a [u8],
-        old_meta: Option<&'a [u8]>,
+        old_record: Option<&'a [u8]>,
     ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>>;
 }
 
 /// A payment and all that it takes to judge it.
 pub trait Judge: Send {
-    /// Judges the payment against the meta that is kept now, which may be another than at the look. Does not block. The
-    /// caller keeps the new meta before it has the module judge another payment.
-    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError>;
+    /// Judges the payment against the record that is kept now, which may be another than at the look. Does not block. The
+    /// caller keeps the new record before it has the module judge another payment.
+    fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError>;
 }
 
-/// A payment that was looked at, and is to be judged and kept; see [`look_at`].
+/// A payment that was looked at, and is to be judged and kept; see [`judge`].
 pub struct Arrived {
     key: Vec<u8>,
     judge: Box<dyn Judge>,
@@ -71,17 +71,17 @@ pub struct Arrived {
 /// # Errors
 ///
 /// [`ReceiveError`]. Nothing is kept.
-pub async fn look_at(
+pub async fn judge(
     module: &dyn ReceiverModule,
     store: &(impl Store + Sync),
     prefix: &[u8],
     from: Address,
     proof: &[u8],
 ) -> Result<Arrived, ReceiveError<ModuleError>> {
-    let meta_key = module.meta_key(proof).map_err(ReceiveError::Rejected)?;
-    let key = stored_key(prefix, &module.offer(), &meta_key);
-    let old_meta = store.get(&key)?;
-    let judge = module.look(from, proof, old_meta.as_deref()).await;
+    let record_key = module.record_key(proof).map_err(ReceiveError::Rejected)?;
+    let key = stored_key(prefix, &module.offer(), &record_key);
+    let old_record = store.get(&key)?;
+    let judge = module.look(from, proof, old_record.as_deref()).await;
     let judge = judge.map_err(ReceiveError::Rejected)?;
     Ok(Arrived { key, judge })
 }
@@ -100,10 +100,10 @@ impl Arrived {
         store: &impl Store,
         batch: &mut Batch,
     ) -> Result<Incoming, ReceiveError<ModuleError>> {
-        let old_meta = store.get(&self.key)?;
-        let incoming = self.judge.judge(old_meta.as_deref());
+        let old_record = store.get(&self.key)?;
+        let incoming = self.judge.judge(old_record.as_deref());
         let incoming = incoming.map_err(ReceiveError::Rejected)?;
-        batch.put(self.key.clone(), incoming.new_meta.clone());
+        batch.put(self.key.clone(), incoming.new_record.clone());
         Ok(incoming)
     }
 }

@@ -179,7 +179,7 @@ impl PaymentReceiver for TransferReceiver {
         self.terms.offer()
     }
 
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, TransferRejection> {
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, TransferRejection> {
         Self::named(proof)?;
         Ok(proof.to_vec())
     }
@@ -188,11 +188,11 @@ impl PaymentReceiver for TransferReceiver {
         &self,
         from: Address,
         proof: &[u8],
-        old_meta: Option<&[u8]>,
+        old_record: Option<&[u8]>,
         view: &TransferView,
     ) -> Result<Incoming, TransferRejection> {
         let (transaction, index) = Self::named(proof)?;
-        if old_meta.is_some() {
+        if old_record.is_some() {
             return Err(TransferRejection::Replay { transaction, index });
         }
         let unknown = TransferRejection::Unknown { transaction, index };
@@ -225,7 +225,7 @@ impl PaymentReceiver for TransferReceiver {
         Ok(Incoming {
             value: transfer.amount,
             credit_to: transfer.from,
-            new_meta: transfer.block.to_be_bytes().to_vec(),
+            new_record: transfer.block.to_be_bytes().to_vec(),
         })
     }
 }

@@ -7,17 +7,17 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// A [`Store`] in a store of the crate `cheque`: one file or database for balances and cheques.
 ///
-/// The metas of received cheques lie where a `cheque::chain::Payee` looks for what it can redeem
-/// ([`Table::Received`]), everything else in [`Table::Host`]. So a cheque, its balance and its redemption are one record
+/// The records of received cheques lie where a `cheque::chain::Payee` looks for what it can redeem
+/// ([`Table::Received`]), everything else in [`Table::App`]. So a cheque, its balance and its redemption are one record
 /// each in one store, and what the store's engine promises (backups, several threads) holds for the market too.
 ///
 /// One process at a time: balances are kept in memory. A scan that begins in the middle reads what is before it; one whose
-/// prefix covers the metas and other rows sees each of the two as of one moment.
+/// prefix covers the records and other rows sees each of the two as of one moment.
 #[derive(Clone)]
 pub struct ChequeStore {
     store: Arc<dyn cheque::store::Store>,
-    /// The prefix of metas.
-    metas: Vec<u8>,
+    /// The prefix of records.
+    positions: Vec<u8>,
 }
 
 /// Somebody else writes the market's rows.
@@ -30,14 +30,14 @@ impl ChequeStore {
     pub fn new(store: Arc<dyn cheque::store::Store>, prefix: &[u8]) -> Self {
         Self {
             store,
-            metas: [prefix, CHEQUE_METAS].concat(),
+            positions: [prefix, CHEQUE_METAS].concat(),
         }
     }
 
     fn place<'k>(&self, key: &'k [u8]) -> (Table, &'k [u8]) {
-        match key.strip_prefix(self.metas.as_slice()) {
-            Some(meta) => (Table::Received, meta),
-            None => (Table::Host, key),
+        match key.strip_prefix(self.positions.as_slice()) {
+            Some(position) => (Table::Received, position),
+            None => (Table::App, key),
         }
     }
 
@@ -72,17 +72,17 @@ impl Store for ChequeStore {
 
     fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         let first = [prefix, from].concat();
-        if let Some(meta) = prefix.strip_prefix(self.metas.as_slice()) {
-            let part = (Table::Received, meta, self.metas.as_slice());
+        if let Some(position) = prefix.strip_prefix(self.positions.as_slice()) {
+            let part = (Table::Received, position, self.positions.as_slice());
             let _ended = self.scan_table(part, &first, each)?;
             return Ok(());
         }
-        let mut metas = self.metas.starts_with(prefix);
+        let mut positions = self.positions.starts_with(prefix);
         let mut failed = Ok(());
         let with_metas = &mut |key: &[u8], value: &[u8]| {
-            if metas && key > self.metas.as_slice() {
-                metas = false;
-                let part = (Table::Received, [].as_slice(), self.metas.as_slice());
+            if positions && key > self.positions.as_slice() {
+                positions = false;
+                let part = (Table::Received, [].as_slice(), self.positions.as_slice());
                 match self.scan_table(part, &first, each) {
                     Ok(ControlFlow::Continue(())) => {}
                     Ok(ended) => return ended,
@@ -94,10 +94,10 @@ impl Store for ChequeStore {
             }
             each(key, value)
         };
-        let ended = self.scan_table((Table::Host, prefix, &[]), &first, with_metas)?;
+        let ended = self.scan_table((Table::App, prefix, &[]), &first, with_metas)?;
         failed?;
-        if metas && ended.is_continue() {
-            let part = (Table::Received, [].as_slice(), self.metas.as_slice());
+        if positions && ended.is_continue() {
+            let part = (Table::Received, [].as_slice(), self.positions.as_slice());
             let _ended = self.scan_table(part, &first, each)?;
         }
         Ok(())
@@ -136,7 +136,7 @@ impl fmt::Debug for ChequeStore {
 mod tests {
     use super::*;
 
-    const META: &[u8] = b"m:pay:cheque/1:meta";
+    const META: &[u8] = b"m:pay:cheque/1:record";
 
     fn store() -> (Arc<cheque::store::Memory>, ChequeStore) {
         let memory = Arc::new(cheque::store::Memory::new());
@@ -166,15 +166,18 @@ mod tests {
     fn metas_lie_where_a_payee_looks_and_everything_else_beside() {
         use ::cheque::store::Store as _;
         let (memory, store) = store();
-        assert_eq!(memory.get(Table::Received, b"meta").unwrap(), Some(vec![1]));
-        assert_eq!(memory.get(Table::Host, META).unwrap(), None);
+        assert_eq!(
+            memory.get(Table::Received, b"record").unwrap(),
+            Some(vec![1])
+        );
+        assert_eq!(memory.get(Table::App, META).unwrap(), None);
         assert_eq!(Store::get(&store, META).unwrap(), Some(vec![1]));
         let mut batch = Batch::new();
         batch.delete(META);
         batch.put(b"m:a", [2]);
         Store::write(&store, &batch).unwrap();
-        assert_eq!(memory.get(Table::Received, b"meta").unwrap(), None);
-        assert_eq!(memory.get(Table::Host, b"m:a").unwrap(), Some(vec![2]));
+        assert_eq!(memory.get(Table::Received, b"record").unwrap(), None);
+        assert_eq!(memory.get(Table::App, b"m:a").unwrap(), Some(vec![2]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, DepositId, Proof,
-    chain::{DepositRequest, Draw, Payer, Rate, Sender},
+    chain::{DepositRequest, Draw, NativeRate, Payer, Wallet},
     store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll},
 };
 use cheque_market::{
@@ -75,9 +75,9 @@ impl Scene {
         }
     }
 
-    fn payer(&self, wallet: Sender) -> Payer {
+    fn payer(&self, wallet: Wallet) -> Payer {
         let party = Party {
-            sender: wallet,
+            wallet,
             ..self.customer.clone()
         };
         self.world.payer(&party, self.store.clone())
@@ -85,11 +85,11 @@ impl Scene {
 
     /// The client's process, started again.
     async fn sender(&self) -> ChequeSender {
-        self.sender_with(self.customer.sender.clone()).await
+        self.sender_with(self.customer.wallet.clone()).await
     }
 
-    async fn sender_with(&self, wallet: Sender) -> ChequeSender {
-        let opened = ChequeSender::open(self.payer(wallet), Address::ZERO, Rate::NATIVE, KEY);
+    async fn sender_with(&self, wallet: Wallet) -> ChequeSender {
+        let opened = ChequeSender::open(self.payer(wallet), Address::ZERO, NativeRate::NATIVE, KEY);
         opened.await.unwrap()
     }
 
@@ -183,7 +183,7 @@ async fn a_deposit_is_opened_once_whenever_the_process_is_killed() {
     let scene = Scene::new().await;
     let node = &scene.world.node;
     node.anvil("evm_setAutomine", [false]).await;
-    let wallet = scene.customer.sender.clone();
+    let wallet = scene.customer.wallet.clone();
     let killed = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
     killed.compose(&scene.next(), NOW).await.unwrap_err();
     drop(killed);
@@ -334,7 +334,7 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_nex
     let scene = Scene::new().await;
     let (node, account) = (&scene.world.node, scene.customer.address);
     node.anvil("evm_setAutomine", [false]).await;
-    let wallet = scene.customer.sender.clone();
+    let wallet = scene.customer.wallet.clone();
     let sender = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
     sender.compose(&scene.next(), NOW).await.unwrap_err();
     let (id, record) = sender.payer().deposits().await.unwrap().remove(0);

@@ -5,7 +5,7 @@ use crate::provider::{CAPACITY, LEAST, Provider};
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, Deposit, DepositId, Purse,
-    chain::{DepositRequest, DepositState, Draw, Rate},
+    chain::{DepositRequest, DepositState, Draw, NativeRate},
     store::Memory,
 };
 use cheque_market::{
@@ -41,7 +41,8 @@ impl Client {
     /// With a deposit that names all providers, confirmed.
     async fn new(world: &World, party: &Party, providers: &[Provider], draw: u64) -> Self {
         let payer = world.payer(party, Arc::new(Memory::new()));
-        let sender = ChequeSender::open(payer, Address::ZERO, Rate::NATIVE, b"composer").await;
+        let sender =
+            ChequeSender::open(payer, Address::ZERO, NativeRate::NATIVE, b"composer").await;
         let sender = Arc::new(sender.unwrap());
         let mut senders = Senders::new();
         senders.register(sender.clone());

@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use cheque::{chain::Payee, store::Memory};
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, LoadBalanceError},
-    payment::{Incoming, Offer, Receivers, chain::ChequeModule, look_at},
+    payment::{Incoming, Offer, Receivers, chain::ChequeModule, judge},
     pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings, SetCapacityError},
     rpc::{Listen, Operator, Running, Service, serve},
     store::{Batch, ChequeStore, Store},
@@ -101,7 +101,7 @@ impl Provider {
         proof: &[u8],
     ) -> Result<Incoming, Refused> {
         let module = self.receivers.agree(offer)?;
-        let arrived = look_at(&**module, &self.store, PREFIX, from, proof).await?;
+        let arrived = judge(&**module, &self.store, PREFIX, from, proof).await?;
         self.market.with(|operator, now_ns| {
             let tracker = operator.clients_mut().tracker_mut();
             tracker.operation(&from, None, now_ns, |balance| {

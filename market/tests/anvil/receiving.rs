@@ -10,7 +10,7 @@ use cheque::{
 use cheque_market::{
     payment::{
         Arrived, ChequeRejection, Incoming, ModuleError, ReceiveError, ReceiverModule,
-        chain::ChequeModule, look_at,
+        chain::ChequeModule, judge,
     },
     store::{Batch, ChequeStore, Store},
 };
@@ -64,13 +64,13 @@ impl Scene {
 
     async fn look(&self, module: &ChequeModule, proof: &[u8]) -> Arrived {
         let from = self.customer.address;
-        let arrived = look_at(module, &self.store, PREFIX, from, proof).await;
+        let arrived = judge(module, &self.store, PREFIX, from, proof).await;
         arrived.unwrap()
     }
 
     async fn take(&self, module: &ChequeModule, proof: &[u8]) -> Result<Incoming, Rejection> {
         let from = self.customer.address;
-        let arrived = look_at(module, &self.store, PREFIX, from, proof).await;
+        let arrived = judge(module, &self.store, PREFIX, from, proof).await;
         self.keep(&arrived.map_err(rejection)?)
     }
 
@@ -126,7 +126,7 @@ async fn a_payment_is_rejected_before_the_node_is_asked_and_again_when_it_is_kep
     let proof = scene.opening(draw).await;
     let module = ChequeModule::new(scene.payee(coins(10_000)), Address::ZERO);
     let look = async |from, proof: &[u8]| {
-        let looked = look_at(&module, &scene.store, PREFIX, from, proof).await;
+        let looked = judge(&module, &scene.store, PREFIX, from, proof).await;
         rejection(looked.unwrap_err())
     };
     let stranger = look(scene.provider.address, &proof).await;

@@ -7,7 +7,7 @@ use alloy::{
 };
 use alloy_primitives::{Address, B256, TxHash, hex};
 use cheque::{
-    chain::{ChainError, Rate, Sender},
+    chain::{ChainError, NativeRate, Wallet},
     store::Memory,
 };
 use cheque_market::{
@@ -15,7 +15,7 @@ use cheque_market::{
         Arrived, Incoming, ModuleError, PaymentSender, ReceiveError, TransferRejection,
         TransferTerms,
         chain::{TransferModule, TransferReader, TransferSender},
-        look_at,
+        judge,
     },
     store::{self, Batch, Store},
 };
@@ -66,9 +66,9 @@ impl Scene {
         TransferModule::open(node, self.terms()).await.unwrap()
     }
 
-    async fn sender(&self, wallet: Sender, store: &Arc<Memory>) -> TransferSender {
+    async fn sender(&self, wallet: Wallet, store: &Arc<Memory>) -> TransferSender {
         let node = self.world.node.provider.clone();
-        let paid_in = (self.token, Rate::NATIVE);
+        let paid_in = (self.token, NativeRate::NATIVE);
         TransferSender::open(node, wallet, store.clone(), paid_in, KEY)
             .await
             .unwrap()
@@ -76,7 +76,7 @@ impl Scene {
 
     async fn arrived(&self, from: Address, proof: &[u8], store: &store::Memory) -> Arrived {
         let module = self.module().await;
-        look_at(&module, store, PREFIX, from, proof).await.unwrap()
+        judge(&module, store, PREFIX, from, proof).await.unwrap()
     }
 
     /// What a host does with a proof from `from`.
@@ -107,7 +107,7 @@ async fn coin_and_tokens_are_paid_confirmed_and_credited_once() {
         let scene = Scene::new(token).await;
         let (customer, payee) = (scene.customer.address, scene.payee.address);
         let sender = scene
-            .sender(scene.customer.sender.clone(), &Arc::default())
+            .sender(scene.customer.wallet.clone(), &Arc::default())
             .await;
         let module = scene.module().await;
         let mut modules = cheque_market::payment::Receivers::new();
@@ -158,7 +158,7 @@ async fn a_transfer_that_a_reorganisation_drops_is_unknown_until_it_is_sent_agai
         let scene = Scene::new(token).await;
         let node = &scene.world.node;
         let sender = scene
-            .sender(scene.customer.sender.clone(), &Arc::default())
+            .sender(scene.customer.wallet.clone(), &Arc::default())
             .await;
         let before = node.anvil("evm_snapshot", ()).await;
         let payee = scene.payee.address;
@@ -184,7 +184,7 @@ async fn what_is_no_payment_to_the_provider_is_rejected() {
         let scene = Scene::new(token).await;
         let customer = scene.customer.address;
         let sender = scene
-            .sender(scene.customer.sender.clone(), &Arc::default())
+            .sender(scene.customer.wallet.clone(), &Arc::default())
             .await;
         let other = Address::repeat_byte(0x42);
         let elsewhere = sender.request_payment(other, 1, 500).await.unwrap();
@@ -208,7 +208,7 @@ async fn what_is_no_payment_to_the_provider_is_rejected() {
         let unknown = scene.take(customer, &unknown, &store).await;
         assert!(matches!(unknown, Err(TransferRejection::Unknown { .. })));
         let module = scene.module().await;
-        let short = look_at(&module, &store, PREFIX, customer, &[1; 39]).await;
+        let short = judge(&module, &store, PREFIX, customer, &[1; 39]).await;
         let length = TransferRejection::Length { found: 39 };
         assert_eq!(rejection(short.unwrap_err()), length);
     }
@@ -219,7 +219,7 @@ async fn a_transfer_of_another_token_or_a_reverted_one_does_not_count() {
     let scene = Scene::new(TOKEN).await;
     let node = &scene.world.node;
     let sender = scene
-        .sender(scene.customer.sender.clone(), &Arc::default())
+        .sender(scene.customer.wallet.clone(), &Arc::default())
         .await;
     let payee = scene.payee.address;
     let sent = sender.request_payment(payee, 1, 500).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_transfer_of_another_token_or_a_reverted_one_does_not_count() {
 
     // In the pool while the token works, mined when it does not.
     node.anvil("evm_setAutomine", [false]).await;
-    let impatient = scene.customer.sender.clone().with_timeout(Duration::ZERO);
+    let impatient = scene.customer.wallet.clone().with_timeout(Duration::ZERO);
     let sender = scene.sender(impatient, &Arc::default()).await;
     sender.request_payment(payee, 1, 500).await.unwrap_err();
     node.anvil("anvil_setCode", (TOKEN, "0x60006000fd")).await;
@@ -258,7 +258,7 @@ async fn an_interrupted_transfer_is_finished_and_not_made_twice() {
     let store = Arc::default();
     let payee = scene.payee.address;
     let before = scene.world.coin(payee).await;
-    let wallet = &scene.customer.sender;
+    let wallet = &scene.customer.wallet;
     let impatient = scene
         .sender(wallet.clone().with_timeout(Duration::ZERO), &store)
         .await;
@@ -323,7 +323,7 @@ async fn a_receipt_of_a_block_that_was_replaced_does_not_count() {
     let scene = Scene::new(TOKEN).await;
     let node = &scene.world.node;
     let sender = scene
-        .sender(scene.customer.sender.clone(), &Arc::default())
+        .sender(scene.customer.wallet.clone(), &Arc::default())
         .await;
     let before = node.anvil("evm_snapshot", ()).await;
     let sent = sender.request_payment(scene.payee.address, 1, 500).await;
@@ -371,7 +371,7 @@ async fn a_token_that_transfers_something_else_is_paid_in_once_until_the_payment
     let code = "0x600160005260206000f3";
     scene.world.node.anvil("anvil_setCode", (TOKEN, code)).await;
     let store = Arc::new(Memory::new());
-    let sender = scene.sender(scene.customer.sender.clone(), &store).await;
+    let sender = scene.sender(scene.customer.wallet.clone(), &store).await;
     let (payee, account) = (scene.payee.address, scene.customer.address);
     let transactions = async || {
         let provider = &scene.world.node.provider;

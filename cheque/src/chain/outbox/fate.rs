@@ -1,8 +1,8 @@
 //! What became of a transaction that was sent before.
 
 use crate::{
-    chain::{ChainError, Sender, Sent},
-    store::SentRecord,
+    chain::{ChainError, MinedTx, Wallet},
+    store::TxRecord,
 };
 use alloy_primitives::TxHash;
 use std::time::Duration;
@@ -13,9 +13,9 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(60);
 /// What became of a transaction that was sent before.
 pub(super) enum Fate {
     /// It is in a block.
-    Mined(Box<Sent>),
+    Mined(Box<MinedTx>),
     /// What cancels it is in a block.
-    Cancelled(Box<Sent>),
+    Cancelled(Box<MinedTx>),
     /// It is in a block, and failed.
     Failed,
     /// Its nonce seems to have gone to another one, for there is no receipt; or it is another account's and cannot be
@@ -26,14 +26,14 @@ pub(super) enum Fate {
 }
 
 /// Asks the node what became of a transaction.
-pub(super) async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, ChainError> {
-    let ours = old.from == sender.address();
-    let used = ours && sender.mined_nonce().await? > old.nonce;
+pub(super) async fn fate(wallet: &Wallet, old: &TxRecord) -> Result<Fate, ChainError> {
+    let ours = old.from == wallet.address();
+    let used = ours && wallet.mined_nonce().await? > old.nonce;
     let decided = if used {
         // A receipt may come later than the nonce is counted.
-        sender.decided(&all(old), old.nonce, LONGEST_DOUBT).await?
+        wallet.decided(&all(old), old.nonce, LONGEST_DOUBT).await?
     } else {
-        sender.mined(&all(old)).await?
+        wallet.mined(&all(old)).await?
     };
     Ok(match decided {
         Some(Ok(sent)) if old.cancelled_by.contains(&sent.hash) => Fate::Cancelled(Box::new(sent)),
@@ -46,12 +46,12 @@ pub(super) async fn fate(sender: &Sender, old: &SentRecord) -> Result<Fate, Chai
 }
 
 /// The hash of the newest replacement, or of the newest cancellation.
-pub(crate) fn newest(sent: &SentRecord) -> TxHash {
+pub(crate) fn newest(sent: &TxRecord) -> TxHash {
     let newest = sent.cancelled_by.last().or(sent.hashes.last());
     newest.copied().unwrap_or_default()
 }
 
 /// The hashes of all that share the nonce, oldest first.
-pub(super) fn all(sent: &SentRecord) -> Vec<TxHash> {
+pub(super) fn all(sent: &TxRecord) -> Vec<TxHash> {
     [&sent.hashes[..], &sent.cancelled_by].concat()
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 ///
 /// Trees and not hash tables: right after growing, those are half empty, which at a million deposits is as much again.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct ExposureIndex {
     /// Ordered so that a group's deposits stand together.
     deposits: BTreeMap<(Group, DepositId), Known>,
     /// The sum of each group of two or more. Of most signers there is one deposit.
@@ -31,7 +31,7 @@ struct Known {
     amount: Amount,
 }
 
-impl Book {
+impl ExposureIndex {
     /// Takes a deposit in. Once more has no effect: the terms follow from the id.
     pub(super) fn insert(&mut self, id: DepositId, terms: &Deposit) {
         let group = Group::of(terms);
@@ -156,7 +156,7 @@ mod tests {
         fn exposure_is_what_a_scan_of_all_deposits_adds_up(
             steps in prop::collection::vec(step(), 0..80), asked in 0u64..40
         ) {
-            let mut book = Book::default();
+            let mut book = ExposureIndex::default();
             let mut plain = BTreeMap::new();
             for step in steps {
                 match step {
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn amounts_beyond_all_amounts_stay_at_the_limit_and_come_back_from_it() {
         let terms = deposit(1, 0, 100, u128::MAX);
-        let mut book = Book::default();
+        let mut book = ExposureIndex::default();
         for number in 0..3 {
             book.insert(id(number), &terms);
         }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn deposits_of_as_many_signers_take_less_than_220_bytes_each() {
         const DEPOSITS: u64 = 100_000;
-        let mut book = Book::default();
+        let mut book = ExposureIndex::default();
         let taken = allocation_counter::measure(|| {
             for number in 0..DEPOSITS {
                 let mut terms = deposit(0, 0, 100, 1);

@@ -1,15 +1,15 @@
 //! Cashing what was won.
 
-use super::{Payee, UnderWay};
+use super::{Payee, PendingTx};
 use crate::{
-    Amount, DepositId, Meta, Outcome, Redemption, SigningKey,
+    Amount, DepositId, Outcome, Position, Redemption, SigningKey,
     chain::{
-        ChainError, RedeemError, Redeemed, Sender,
-        nodes::on_one_node,
-        outbox,
+        ChainError, RedeemError, Redeemed, Wallet,
+        nodes::pin_node,
+        outbox::{self, Kept},
         redeem::redeemed,
-        sender::{Call, Sent},
         stored::Stored,
+        wallet::{Call, MinedTx},
     },
     roll,
     store::{Swap, Table, received_key},
@@ -55,10 +55,10 @@ impl Payee {
         to: Address,
         consent: Bytes,
     ) -> Result<Redemption, RedeemError> {
-        let meta = self.meta(id).await?;
-        let seed = self.reader.seed(meta.deposit().drawBlock).await?;
+        let position = self.position(id).await?;
+        let seed = self.reader.seed(position.deposit().drawBlock).await?;
         let header = seed.map_or_else(Bytes::new, |(_, header)| header);
-        Ok(meta.redemption(to, consent, header))
+        Ok(position.redemption(to, consent, header))
     }
 
     /// The payee's consent that anybody may redeem its newest cheque of a deposit, paid to `to` (zero: to its balance).
@@ -80,13 +80,13 @@ impl Payee {
                 key: key.address(),
             });
         }
-        let safe_from = self.meta(id).await?.deposit().drawBlock;
+        let safe_from = self.position(id).await?.deposit().drawBlock;
         let head = self.certain_head().await?;
         if head < safe_from {
             return Err(RedeemError::ConsentTooEarly { head, safe_from });
         }
         // Read after the head: nothing can be added any more.
-        let total = self.meta(id).await?.total();
+        let total = self.position(id).await?.total();
         let digest = self.reader.bank().consent_digest(id, total, to);
         Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
     }
@@ -97,23 +97,23 @@ impl Payee {
         id: DepositId,
         options: &RedeemOptions,
     ) -> Result<PlannedRedemption, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
-        let redemption = self.agreed(id, options, sender).await?;
-        let caller = sender.address();
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
+        let redemption = self.agreed(id, options, wallet).await?;
+        let caller = wallet.address();
         let (call, payout) = self.reader.plan_redemption(&redemption, caller).await?;
         Ok(PlannedRedemption { call, payout })
     }
 
-    /// The redemption with the consent that `sender` needs, where the payee can give it.
+    /// The redemption with the consent that `wallet` needs, where the payee can give it.
     pub(super) async fn agreed(
         &self,
         id: DepositId,
         options: &RedeemOptions,
-        sender: &Sender,
+        wallet: &Wallet,
     ) -> Result<Redemption, RedeemError> {
         let consent = match (&options.consent, &self.key) {
             (Some(consent), _) => consent.clone(),
-            (None, Some(key)) if sender.address() != self.policy.payee => {
+            (None, Some(key)) if wallet.address() != self.policy.payee => {
                 self.sign_consent(id, options.to, key).await?
             }
             (None, _) => Bytes::new(),
@@ -129,24 +129,26 @@ impl Payee {
         id: DepositId,
         options: &RedeemOptions,
     ) -> Result<Redeemed, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let key = self.redemption_key(id).await?;
         let head = self.reader.head().await?.number;
         // Before the bank is asked: once this one is mined, the bank would refuse another.
-        if let Some(sent) = outbox::resume(sender, &self.stored, &key, head).await? {
+        if let Some(sent) =
+            outbox::resume(wallet, &self.stored, &key, (head, Kept::UntilMined)).await?
+        {
             return redeemed(self.reader.bank(), id, self.policy.payee, sent);
         }
         let planned = self.plan_redeem(id, options).await?;
-        let sent = outbox::send_once(sender, &self.stored, &key, &planned.call, head).await?;
+        let sent = outbox::send_once(wallet, &self.stored, &key, &planned.call, head).await?;
         redeemed(self.reader.bank(), id, self.policy.payee, sent)
     }
 
     /// Makes the seed of a draw block known for ever, so that redeeming does not depend on the chain's memory of 8191
     /// blocks. `None`: it is recorded already.
-    pub async fn record_seed(&self, block: u64) -> Result<Option<Sent>, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn record_seed(&self, block: u64) -> Result<Option<MinedTx>, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         match self.reader.record_seed(block).await? {
-            Some(call) => Ok(Some(sender.send(&call).await?)),
+            Some(call) => Ok(Some(wallet.send(&call).await?)),
             None => Ok(None),
         }
     }
@@ -158,9 +160,9 @@ impl Payee {
     ) -> Result<Vec<(DepositId, Result<Redeemed, RedeemError>)>, RedeemError> {
         let options = RedeemOptions::default();
         let mut results = Vec::new();
-        for (id, meta) in self.won().await? {
-            let meta = match meta {
-                Ok(meta) => meta,
+        for (id, position) in self.won().await? {
+            let position = match position {
+                Ok(position) => position,
                 Err(error) => {
                     results.push((id, Err(error)));
                     continue;
@@ -169,7 +171,7 @@ impl Payee {
             let result = self.redeem(id, &options).await;
             if result.is_err() {
                 // What stopped the redemption may stop this too; the next block is another try.
-                let _recorded = self.record_seed(meta.deposit().drawBlock).await;
+                let _recorded = self.record_seed(position.deposit().drawBlock).await;
             }
             results.push((id, result));
         }
@@ -177,28 +179,30 @@ impl Payee {
     }
 
     /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
-    pub async fn won(&self) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
-        on_one_node(self.won_by_one_node()).await
+    pub async fn won(
+        &self,
+    ) -> Result<Vec<(DepositId, Result<Position, RedeemError>)>, RedeemError> {
+        pin_node(self.won_by_one_node()).await
     }
 
     async fn won_by_one_node(
         &self,
-    ) -> Result<Vec<(DepositId, Result<Meta, RedeemError>)>, RedeemError> {
+    ) -> Result<Vec<(DepositId, Result<Position, RedeemError>)>, RedeemError> {
         let seen = self.reader.head().await?;
         let head = seen.number;
         let final_depth = self.reader.profile().final_depth;
         let mut due = self.ledger().await?;
-        due.retain(|meta| {
-            let terms = meta.deposit();
+        due.retain(|position| {
+            let terms = position.deposit();
             // Nodes simulate a transaction as one of the head, so the head has to be past the draw.
             terms.drawBlock < head
                 && head < terms.lastRedeemBlock
-                && !self.is_lost(meta.deposit_id())
+                && !self.is_lost(position.deposit_id())
         });
         let asked: Vec<_> = due
             .iter()
-            .map(|meta| {
-                let terms = meta.deposit();
+            .map(|position| {
+                let terms = position.deposit();
                 ((terms.payer, terms.token, terms.lane), head)
             })
             .collect();
@@ -206,9 +210,9 @@ impl Payee {
         let mut seeds = HashMap::new();
         let mut won = Vec::new();
         let mut lost = Vec::new();
-        for (meta, purse) in due.into_iter().zip(purses) {
-            let id = meta.deposit_id();
-            let terms = meta.deposit();
+        for (position, purse) in due.into_iter().zip(purses) {
+            let id = position.deposit_id();
+            let terms = position.deposit();
             if purse != crate::Purse::Open(id) {
                 continue;
             }
@@ -228,11 +232,11 @@ impl Payee {
                     seed
                 }
             };
-            let (Some(seed), Some(prize)) = (seed, meta.prize()) else {
+            let (Some(seed), Some(payout)) = (seed, position.payout()) else {
                 continue;
             };
-            if prize.wins(meta.start(), roll(seed, id, Amount::new(terms.amount))) {
-                won.push((id, Ok(meta)));
+            if payout.wins(position.start(), roll(seed, id, Amount::new(terms.amount))) {
+                won.push((id, Ok(position)));
             } else if terms.drawBlock.saturating_add(final_depth) <= head {
                 lost.push(id);
             }
@@ -258,16 +262,16 @@ impl Payee {
     /// The same, and returns which.
     pub(crate) async fn forget_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
         let before = self.reader.confirmed(self.certain_head().await?).min(block);
-        let under_way = self.under_way().await?;
-        let under_way: HashSet<_> = under_way.iter().flat_map(UnderWay::deposits).collect();
+        let pending_txs = self.pending_txs().await?;
+        let pending_txs: HashSet<_> = pending_txs.iter().flat_map(PendingTx::deposits).collect();
         let mut forgotten = Vec::new();
-        for meta in self.ledger().await? {
-            let id = meta.deposit_id();
-            if meta.deposit().lastRedeemBlock < before && !under_way.contains(&id) {
-                if forget(&self.stored, &meta).await? {
+        for position in self.ledger().await? {
+            let id = position.deposit_id();
+            if position.deposit().lastRedeemBlock < before && !pending_txs.contains(&id) {
+                if forget(&self.stored, &position).await? {
                     forgotten.push(id);
                 }
-                self.book().await?.remove(id, meta.deposit());
+                self.book().await?.remove(id, position.deposit());
                 self.lost().remove(&id);
             }
         }
@@ -277,11 +281,11 @@ impl Payee {
     /// The newest block, to do by it what cannot be undone: one that can be true, and that is a block of the node's chain.
     async fn certain_head(&self) -> Result<u64, ChainError> {
         let look = async {
-            let head = self.reader.plausible_head().await?;
+            let head = self.reader.checked_head().await?;
             self.reader.check_still(&head).await?;
             Ok(head.number)
         };
-        on_one_node(look).await
+        pin_node(look).await
     }
 
     fn is_lost(&self, id: DepositId) -> bool {
@@ -293,17 +297,17 @@ impl Payee {
         lost.unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn meta(&self, id: DepositId) -> Result<Meta, RedeemError> {
-        let meta = self.holding(id).await?;
-        meta.ok_or(RedeemError::UnknownDeposit(id))
+    async fn position(&self, id: DepositId) -> Result<Position, RedeemError> {
+        let position = self.holding(id).await?;
+        position.ok_or(RedeemError::UnknownDeposit(id))
     }
 }
 
 /// Removes a meta. `false`: somebody else has just changed it.
-async fn forget(stored: &Stored, meta: &Meta) -> Result<bool, RedeemError> {
-    let id = meta.deposit_id();
-    let key = received_key(meta.bank().address(), id, meta.payee()).to_vec();
-    let old = Some(meta.to_bytes());
+async fn forget(stored: &Stored, position: &Position) -> Result<bool, RedeemError> {
+    let id = position.deposit_id();
+    let key = received_key(position.bank().address(), id, position.payee()).to_vec();
+    let old = Some(position.to_bytes());
     let swap = stored.set(Table::Received, key, old, None).await?;
     Ok(swap == Swap::Done)
 }

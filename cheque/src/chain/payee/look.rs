@@ -1,13 +1,13 @@
 //! Payments that the application judges and keeps itself, in one transaction with what it credits.
 
-use super::{Payee, ReceiveError, book::Book};
-use crate::{Amount, Deposit, DepositId, Meta, Proof, View};
+use super::{Payee, ReceiveError, book::ExposureIndex};
+use crate::{Amount, Deposit, DepositId, Position, Proof, View};
 use alloy_primitives::Address;
 use std::sync::{MutexGuard, PoisonError};
 
-/// What it takes to judge one payment now; see [`Payee::look_at`].
+/// What it takes to judge one payment now; see [`Payee::judge`].
 #[derive(Clone, Debug)]
-pub struct Looked {
+pub struct Judged {
     payee: Payee,
     id: DepositId,
     deposit: Deposit,
@@ -26,12 +26,12 @@ impl Payee {
     /// # Errors
     ///
     /// A rejection where no view could make the payment good, and where the node cannot be asked.
-    pub async fn look_at(
+    pub async fn judge(
         &self,
         from: Option<Address>,
         proof: &Proof,
-        old: Option<&Meta>,
-    ) -> Result<Looked, ReceiveError> {
+        old: Option<&Position>,
+    ) -> Result<Judged, ReceiveError> {
         let id = proof.deposit_id();
         let view = self.view_for(from, id, proof, old).await?;
         let deposit = match (proof, old) {
@@ -39,7 +39,7 @@ impl Payee {
             (_, Some(old)) => old.deposit(),
             (_, None) => return Err(crate::Rejection::UnknownDeposit(id).into()),
         };
-        Ok(Looked {
+        Ok(Judged {
             payee: self.clone(),
             id,
             deposit: deposit.clone(),
@@ -48,9 +48,9 @@ impl Payee {
     }
 }
 
-impl Looked {
+impl Judged {
     /// The view to judge the payment by. What it says of the chain is as of the look, the exposure as of this moment:
-    /// judge, keep and call [`Looked::taken`] before the next payment of this payee is judged.
+    /// judge, keep and call [`Judged::taken`] before the next payment of this payee is judged.
     pub fn view(&self) -> View {
         let book = self.book();
         let exposure = book.map(|book| book.exposure_beside(self.id, &self.deposit));
@@ -69,7 +69,7 @@ impl Looked {
         }
     }
 
-    fn book(&self) -> Option<MutexGuard<'_, Book>> {
+    fn book(&self) -> Option<MutexGuard<'_, ExposureIndex>> {
         let book = self.payee.shared.book.get()?;
         Some(book.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -8,23 +8,23 @@ mod under_way;
 mod view;
 
 pub use cash::{PlannedRedemption, RedeemOptions};
-pub use look::Looked;
+pub use look::Judged;
 pub use receive::{Accepted, ReceiveError};
-pub use under_way::{Purpose, Submitted, UnderWay};
+pub use under_way::{PendingTx, Purpose, Submitted};
 
-use super::{Rates, Reader, Sender, StoredError, stored::Stored};
+use super::{NativeRates, Reader, StoredError, Wallet, stored::Stored};
 use crate::{
-    DepositId, Meta, MetaKey, Policy, SigningKey,
-    store::{Metas, Store},
+    DepositId, Policy, Position, PositionKey, SigningKey,
+    store::{PositionCache, Store},
 };
-use book::Book;
-use receive::Strangers;
+use book::ExposureIndex;
+use receive::UnknownDepositLimiter;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::OnceCell;
-use view::Cached;
+use view::ChainSnapshot;
 
 /// A payee: one bank, one policy, one store. Cheap to clone; clones share what they know of the chain.
 ///
@@ -35,30 +35,30 @@ pub struct Payee {
     reader: Reader,
     policy: Policy,
     stored: Stored,
-    rates: Rates,
-    sender: Option<Sender>,
+    rates: NativeRates,
+    wallet: Option<Wallet>,
     key: Option<SigningKey>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    view: Mutex<Option<Arc<Cached>>>,
+    view: Mutex<Option<Arc<ChainSnapshot>>>,
     looking: tokio::sync::Mutex<()>,
     /// Those of late, so that a payment is one write and no read.
-    metas: Metas,
+    positions: PositionCache,
     /// The deposits in the store.
-    book: OnceCell<Mutex<Book>>,
+    book: OnceCell<Mutex<ExposureIndex>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
-    strangers: Strangers,
+    strangers: UnknownDepositLimiter,
     /// Deposits that were drawn and not won, by a draw block that is final.
     lost: Mutex<HashSet<DepositId>>,
 }
 
 impl Payee {
     /// A payee that takes what `policy` accepts of the reader's bank. It takes tokens only with [`Payee::with_rates`],
-    /// and redeems only with [`Payee::with_sender`].
+    /// and redeems only with [`Payee::with_wallet`].
     pub fn new(reader: Reader, mut policy: Policy, store: Arc<dyn Store>) -> Self {
         // The view of one chain says nothing about another.
         policy.banks.retain(|bank| bank == reader.bank());
@@ -66,22 +66,22 @@ impl Payee {
             reader,
             policy,
             stored: Stored::new(store),
-            rates: Rates::default(),
-            sender: None,
+            rates: NativeRates::default(),
+            wallet: None,
             key: None,
             shared: Arc::default(),
         }
     }
 
     /// The same payee with rates, without which it takes no tokens.
-    pub fn with_rates(mut self, rates: Rates) -> Self {
+    pub fn with_rates(mut self, rates: NativeRates) -> Self {
         self.rates = rates;
         self
     }
 
     /// The same payee with a wallet for its transactions: its own, or a relayer's.
-    pub fn with_sender(mut self, sender: Sender) -> Self {
-        self.sender = Some(sender);
+    pub fn with_wallet(mut self, wallet: Wallet) -> Self {
+        self.wallet = Some(wallet);
         self
     }
 
@@ -97,12 +97,12 @@ impl Payee {
     }
 
     /// The wallet for its transactions, if it has one.
-    pub const fn sender(&self) -> Option<&Sender> {
-        self.sender.as_ref()
+    pub const fn wallet(&self) -> Option<&Wallet> {
+        self.wallet.as_ref()
     }
 
     /// What it takes tokens to be worth.
-    pub const fn rates(&self) -> &Rates {
+    pub const fn rates(&self) -> &NativeRates {
         &self.rates
     }
 
@@ -112,7 +112,7 @@ impl Payee {
     }
 
     /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
-    pub async fn ledger(&self) -> Result<Vec<Meta>, StoredError> {
+    pub async fn ledger(&self) -> Result<Vec<Position>, StoredError> {
         self.ledger_of(|_| true).await
     }
 
@@ -120,21 +120,21 @@ impl Payee {
     pub async fn ledger_of(
         &self,
         wanted: impl Fn(DepositId) -> bool + Send + 'static,
-    ) -> Result<Vec<Meta>, StoredError> {
+    ) -> Result<Vec<Position>, StoredError> {
         let (bank, payee) = (*self.reader.bank(), self.policy.payee);
-        let metas = self.stored.metas_of(bank.address(), payee, wanted);
-        let mut metas = metas.await?;
-        metas.retain(|meta| *meta.bank() == bank);
-        Ok(metas)
+        let positions = self.stored.positions_of(bank.address(), payee, wanted);
+        let mut positions = positions.await?;
+        positions.retain(|position| *position.bank() == bank);
+        Ok(positions)
     }
 
     /// What the payee holds of one deposit.
-    pub async fn holding(&self, id: DepositId) -> Result<Option<Meta>, StoredError> {
-        self.stored.meta(self.meta_key(id)).await
+    pub async fn holding(&self, id: DepositId) -> Result<Option<Position>, StoredError> {
+        self.stored.position(self.position_key(id)).await
     }
 
-    const fn meta_key(&self, deposit: DepositId) -> MetaKey {
-        MetaKey {
+    const fn position_key(&self, deposit: DepositId) -> PositionKey {
+        PositionKey {
             bank: self.reader.bank().address(),
             deposit,
             payee: self.policy.payee,
@@ -142,17 +142,17 @@ impl Payee {
     }
 
     /// The deposits in the store, read once and kept up to date.
-    async fn book(&self) -> Result<MutexGuard<'_, Book>, StoredError> {
+    async fn book(&self) -> Result<MutexGuard<'_, ExposureIndex>, StoredError> {
         let load = || async {
             let (bank, payee) = (*self.reader.bank(), self.policy.payee);
-            let read = move |meta: Meta| {
-                let mine = meta.payee() == payee && *meta.bank() == bank;
-                mine.then(|| (meta.deposit_id(), meta.deposit().clone()))
+            let read = move |position: Position| {
+                let mine = position.payee() == payee && *position.bank() == bank;
+                mine.then(|| (position.deposit_id(), position.deposit().clone()))
             };
-            let mut book = Book::default();
+            let mut book = ExposureIndex::default();
             for (id, terms) in self
                 .stored
-                .metas(bank.address(), read)
+                .positions(bank.address(), read)
                 .await?
                 .iter()
                 .flatten()

@@ -2,10 +2,11 @@
 
 use super::Payee;
 use crate::{
-    Amount, Deposit, DepositId, Meta, MetaKey, Opening, Proof, Purse, Received, Rejection, View,
+    Amount, Deposit, DepositId, Opening, Position, PositionKey, Proof, Purse, Received, Rejection,
+    View,
     chain::{ChainError, StoredError},
     receive_payment,
-    store::{Held, MetasError, Replaced, Store, StoreError},
+    store::{PositionCacheError, Replaced, Store, StoreError, StoredPosition},
 };
 use alloy_primitives::Address;
 use std::sync::PoisonError;
@@ -23,7 +24,7 @@ pub struct Accepted {
     /// What the payer has spent in all, in token units.
     pub total: Amount,
     /// All that the payee knows of the deposit now.
-    pub meta: Meta,
+    pub position: Position,
 }
 
 /// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
@@ -46,13 +47,13 @@ pub enum ReceiveError {
 /// the node may answer to a rate only: this is what strangers get of it, the rest is for heads, draws and redemptions.
 /// They wait for each other in the order in which they came. Payments of known deposits do not wait at all.
 #[derive(Debug)]
-pub(super) struct Strangers(Semaphore);
+pub(super) struct UnknownDepositLimiter(Semaphore);
 
-impl Strangers {
+impl UnknownDepositLimiter {
     const AT_A_TIME: usize = 16;
 }
 
-impl Default for Strangers {
+impl Default for UnknownDepositLimiter {
     fn default() -> Self {
         Self(Semaphore::new(Self::AT_A_TIME))
     }
@@ -68,36 +69,36 @@ impl Payee {
         proof: &Proof,
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
-        let key = self.meta_key(id);
-        let mut remembered = self.shared.metas.recent(&key);
+        let key = self.position_key(id);
+        let mut remembered = self.shared.positions.recent(&key);
         loop {
             let from_memory = remembered.is_some();
             let held = match remembered.take() {
                 Some(held) => Some(held),
                 None => self.stored_meta(key).await?,
             };
-            let (received, turn) = match (held.as_ref().map(Held::meta), proof) {
+            let (received, turn) = match (held.as_ref().map(StoredPosition::position), proof) {
                 (None, Proof::Opening(opening)) => {
                     let (received, turn) = self.judge_first(from, id, proof, opening).await?;
                     (received, Some(turn))
                 }
-                (old, _) => match self.judge(from, id, proof, old).await {
+                (old, _) => match self.judge_next(from, id, proof, old).await {
                     // Another worker may know more than what is remembered here.
                     Err(ReceiveError::Rejected(_)) if from_memory => continue,
                     judged => (judged?, None),
                 },
             };
-            let meta = received.meta().clone();
-            match self.keep(key, held, meta, turn).await? {
+            let position = received.position().clone();
+            match self.keep(key, held, position, turn).await? {
                 Replaced::Done => return Ok(accepted(id, &received)),
-                Replaced::Conflict => remembered = self.shared.metas.recent(&key),
+                Replaced::Conflict => remembered = self.shared.positions.recent(&key),
             }
         }
     }
 
-    async fn stored_meta(&self, key: MetaKey) -> Result<Option<Held>, StoredError> {
+    async fn stored_meta(&self, key: PositionKey) -> Result<Option<StoredPosition>, StoredError> {
         let shared = self.shared.clone();
-        let read = move |store: &dyn Store| Ok(shared.metas.read(store, &key)?);
+        let read = move |store: &dyn Store| Ok(shared.positions.read(store, &key)?);
         self.stored.blocking(read).await
     }
 
@@ -105,19 +106,19 @@ impl Payee {
     /// lasts until then.
     async fn keep(
         &self,
-        key: MetaKey,
-        old: Option<Held>,
-        meta: Meta,
+        key: PositionKey,
+        old: Option<StoredPosition>,
+        position: Position,
         turn: Option<OwnedMutexGuard<()>>,
     ) -> Result<Replaced, StoredError> {
-        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let (id, terms) = (position.deposit_id(), position.deposit());
         let is_counted = self.book().await?.contains(id, terms);
         if is_counted && turn.is_none() {
             let (store, old) = (self.stored.store(), old.as_ref());
             let begun = self
                 .shared
-                .metas
-                .begin_replace(store, key, old, meta.clone());
+                .positions
+                .begin_replace(store, key, old, position.clone());
             if let Some(replaced) = begun {
                 return Ok(replaced.await?);
             }
@@ -126,16 +127,16 @@ impl Payee {
         let work = move |store: &dyn Store| {
             let _until_it_is_counted = turn;
             let replaced = shared
-                .metas
-                .replace(store, &key, old.as_ref(), meta.clone());
+                .positions
+                .replace(store, &key, old.as_ref(), position.clone());
             // Also where it is not the first payment: another worker may have taken that, or nobody knew whether it was
             // written. What may have been written counts, at the worst until the payee is made anew.
-            if let Ok(Replaced::Done) | Err(MetasError::Store(StoreError::Unknown { .. })) =
+            if let Ok(Replaced::Done) | Err(PositionCacheError::Store(StoreError::Unknown { .. })) =
                 replaced
                 && let Some(book) = shared.book.get()
             {
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                book.insert(meta.deposit_id(), meta.deposit());
+                book.insert(position.deposit_id(), position.deposit());
             }
             Ok(replaced?)
         };
@@ -163,12 +164,12 @@ impl Payee {
         Ok((received, turn))
     }
 
-    async fn judge(
+    async fn judge_next(
         &self,
         from: Option<Address>,
         id: DepositId,
         proof: &Proof,
-        old: Option<&Meta>,
+        old: Option<&Position>,
     ) -> Result<Received, ReceiveError> {
         let view = self.view_for(from, id, proof, old).await?;
         Ok(receive_payment(from, proof, old, &view, &self.policy)?)
@@ -180,7 +181,7 @@ impl Payee {
         from: Option<Address>,
         id: DepositId,
         proof: &Proof,
-        old: Option<&Meta>,
+        old: Option<&Position>,
     ) -> Result<View, ReceiveError> {
         let (deposit, depth) = match (proof, old) {
             (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
@@ -212,12 +213,12 @@ const fn purse_key(deposit: &Deposit) -> (Address, Address, u64) {
 }
 
 fn accepted(deposit: DepositId, received: &Received) -> Accepted {
-    let meta = received.meta().clone();
+    let position = received.position().clone();
     Accepted {
         deposit,
         credit_to: received.credit_to(),
         value: received.value(),
-        total: meta.total(),
-        meta,
+        total: position.total(),
+        position,
     }
 }

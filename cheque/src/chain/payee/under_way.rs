@@ -4,13 +4,13 @@ use super::{Payee, RedeemOptions};
 use crate::{
     DepositId, Outcome, Redemption,
     chain::{
-        Cancellation, ChainError, Head, Progress, RedeemError, Sender, StoredError,
-        nodes::on_one_node,
+        Cancellation, ChainError, Head, RedeemError, StoredError, TxStatus, Wallet,
+        nodes::pin_node,
         outbox,
         payer::purpose,
-        sender::{Call, Sent, call_of},
+        wallet::{Call, MinedTx, call_of},
     },
-    store::{RecordError, SentRecord},
+    store::{RecordError, TxRecord},
 };
 use alloy_primitives::{Address, Bytes, TxHash};
 use alloy_sol_types::SolCall;
@@ -22,7 +22,7 @@ const UNWANTED: &[u8] = b"unwanted";
 
 /// A transaction of the payee's that was sent, and that may be in a block or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnderWay {
+pub struct PendingTx {
     /// What it is for.
     pub purpose: Purpose,
     /// The newest of its replacements.
@@ -35,7 +35,7 @@ pub struct UnderWay {
     key: Vec<u8>,
 }
 
-impl UnderWay {
+impl PendingTx {
     /// The deposits that it redeems; none if it is for something else.
     pub fn deposits(&self) -> &[DepositId] {
         match &self.purpose {
@@ -82,7 +82,7 @@ pub enum Purpose {
 #[must_use = "what was refused has to be tried again, or given up"]
 pub struct Submitted {
     /// The transaction. `None`: there is nothing that the bank would pay.
-    pub sent: Option<UnderWay>,
+    pub sent: Option<PendingTx>,
     /// What is not part of it, and why.
     pub refused: Vec<(DepositId, RedeemError)>,
 }
@@ -90,25 +90,25 @@ pub struct Submitted {
 impl Payee {
     /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), and what was given up and
     /// is in their way, as the store has them. Does not ask the node.
-    pub async fn under_way(&self) -> Result<Vec<UnderWay>, RedeemError> {
+    pub async fn pending_txs(&self) -> Result<Vec<PendingTx>, RedeemError> {
         let mut all = Vec::new();
         for (key, sent) in self.stored.all_sent(REDEEM.to_vec()).await? {
             let deposits = self.redeemed_by(&sent)?;
             if !deposits.is_empty() {
-                all.push(under_way(Purpose::Redeem(deposits), key, &sent));
+                all.push(pending_txs(Purpose::Redeem(deposits), key, &sent));
             }
         }
-        if let Some(sender) = &self.sender {
-            let prefix = self.seed_prefix(sender);
+        if let Some(wallet) = &self.wallet {
+            let prefix = self.seed_prefix(wallet);
             for (key, sent) in self.stored.all_sent(prefix.clone()).await? {
                 let block = key.strip_prefix(&prefix[..]);
                 let block = block.and_then(|block| block.try_into().ok());
                 let block = block.ok_or(StoredError::Record(RecordError::WrongKey))?;
                 let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
-                all.push(under_way(purpose, key, &sent));
+                all.push(pending_txs(purpose, key, &sent));
             }
-            let unwanted = self.stored.all_sent(unwanted_prefix(sender)).await?;
-            let cancelled = |(key, sent)| under_way(Purpose::Cancel, key, &sent);
+            let unwanted = self.stored.all_sent(unwanted_prefix(wallet)).await?;
+            let cancelled = |(key, sent)| pending_txs(Purpose::Cancel, key, &sent);
             all.extend(unwanted.into_iter().map(cancelled));
         }
         Ok(all)
@@ -117,16 +117,16 @@ impl Payee {
     /// What of this wallet is under way and waits for very long as of the block `head`, and everything that it sends later
     /// behind it.
     #[cfg(feature = "service")]
-    pub(crate) async fn stuck(&self, head: u64) -> Result<Vec<UnderWay>, RedeemError> {
-        let Some(sender) = &self.sender else {
+    pub(crate) async fn stuck(&self, head: u64) -> Result<Vec<PendingTx>, RedeemError> {
+        let Some(wallet) = &self.wallet else {
             return Ok(Vec::new());
         };
-        let mut late = self.under_way().await?;
+        let mut late = self.pending_txs().await?;
         late.retain(|one| {
-            one.from == sender.address() && head >= one.since.saturating_add(outbox::STUCK_AFTER)
+            one.from == wallet.address() && head >= one.since.saturating_add(outbox::STUCK_AFTER)
         });
         if !late.is_empty() {
-            let mined = sender.mined_nonce().await?;
+            let mined = wallet.mined_nonce().await?;
             late.retain(|one| one.nonce >= mined);
         }
         Ok(late)
@@ -137,14 +137,14 @@ impl Payee {
     ///
     /// Wins that are [under way](Payee::under_way) must not be among them: they would be sent twice, and paid once.
     pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
         let options = RedeemOptions::default();
         let mut packed = Vec::new();
         let mut paid = Vec::new();
         let mut refused = Vec::new();
         for id in ids {
-            match self.payable(*id, &options, sender).await {
+            match self.payable(*id, &options, wallet).await {
                 Ok(redemption) => {
                     packed.push(redemption);
                     paid.push(*id);
@@ -164,38 +164,38 @@ impl Payee {
             [one] => Call::redeem(bank, std::mem::take(one)),
             _ => Call::redeem_batch(bank, packed),
         };
-        let sent = outbox::submit(sender, &self.stored, &key, &call, head).await?;
+        let sent = outbox::submit(wallet, &self.stored, &key, &call, head).await?;
         Ok(Submitted {
-            sent: Some(under_way(Purpose::Redeem(paid), key, &sent)),
+            sent: Some(pending_txs(Purpose::Redeem(paid), key, &sent)),
             refused,
         })
     }
 
     /// Makes the seed of a draw block known for ever, and does not wait until it is. `None`: it is recorded already.
-    pub async fn submit_seed(&self, block: u64) -> Result<Option<UnderWay>, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn submit_seed(&self, block: u64) -> Result<Option<PendingTx>, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
         let Some(call) = self.reader.record_seed(block).await? else {
             return Ok(None);
         };
-        let mut key = self.seed_prefix(sender);
+        let mut key = self.seed_prefix(wallet);
         key.extend(block.to_be_bytes());
-        let sent = outbox::submit(sender, &self.stored, &key, &call, head).await?;
-        Ok(Some(under_way(Purpose::RecordSeed(block), key, &sent)))
+        let sent = outbox::submit(wallet, &self.stored, &key, &call, head).await?;
+        Ok(Some(pending_txs(Purpose::RecordSeed(block), key, &sent)))
     }
 
     /// Looks after a transaction that is under way: one that is not in a block is handed to the node again, if `bump` for
     /// a higher fee where it has waited for long.
-    pub async fn look_after(&self, one: &UnderWay, bump: bool) -> Result<Progress, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn look_after(&self, one: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        Ok(outbox::look_after(sender, &self.stored, &one.key, head, bump).await?)
+        Ok(outbox::look_after(wallet, &self.stored, &one.key, head, bump).await?)
     }
 
     /// How many of the wins in a transaction that is under way the bank would pay as of the block `head`: none any more
     /// where they are paid, or where a reorganisation has drawn again. A node that does not have this block is an error: one
     /// that is behind knows of no draw, and would pay nothing.
-    pub async fn would_pay(&self, one: &UnderWay, head: &Head) -> Result<usize, RedeemError> {
+    pub async fn would_pay(&self, one: &PendingTx, head: &Head) -> Result<usize, RedeemError> {
         let Some(sent) = self.stored.sent(&one.key).await? else {
             return Ok(0);
         };
@@ -210,56 +210,56 @@ impl Payee {
             self.reader.check_still(head).await?;
             Ok::<_, ChainError>(payable)
         };
-        Ok(on_one_node(counted).await?)
+        Ok(pin_node(counted).await?)
     }
 
     /// The replacement of a transaction under way that is in a block and has succeeded, if there is one. Hands nothing to
     /// the node.
-    pub async fn mined(&self, one: &UnderWay) -> Result<Option<Sent>, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn mined(&self, one: &PendingTx) -> Result<Option<MinedTx>, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let Some(sent) = self.stored.sent(&one.key).await? else {
             return Ok(None);
         };
-        Ok(sender.mined(&sent.hashes).await?.and_then(Result::ok))
+        Ok(wallet.mined(&sent.hashes).await?.and_then(Result::ok))
     }
 
     /// Gives up a transaction under way that has no work to do any more, so that something else can be sent for the same
     /// deposits. While the node has it, everything that the account sends later waits behind it: then it is to be
     /// [cancelled](Payee::cancel), and this is what is. Else it is forgotten.
-    pub async fn give_up(&self, one: &UnderWay) -> Result<Option<UnderWay>, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn give_up(&self, one: &PendingTx) -> Result<Option<PendingTx>, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let Some(sent) = self.stored.sent(&one.key).await? else {
             return Ok(None);
         };
-        if sent.from != sender.address() || !sender.is_waiting(&sent.hashes).await? {
+        if sent.from != wallet.address() || !wallet.is_waiting(&sent.hashes).await? {
             self.done(one).await?;
             return Ok(None);
         }
-        let mut aside = unwanted_prefix(sender);
+        let mut aside = unwanted_prefix(wallet);
         aside.extend(sent.nonce.to_be_bytes());
         aside.extend(outbox::newest(&sent));
-        outbox::set_aside(&self.stored, &one.key, &aside, &sent).await?;
-        Ok(Some(under_way(Purpose::Cancel, aside, &sent)))
+        outbox::park(&self.stored, &one.key, &aside, &sent).await?;
+        Ok(Some(pending_txs(Purpose::Cancel, aside, &sent)))
     }
 
     /// Cancels what was [given up](Payee::give_up), by a transaction with the same nonce that pays more and moves nothing.
     /// Does not wait: call it at every block until it is [done](Payee::done). Which of the two is mined is up to the chain.
-    pub async fn cancel(&self, one: &UnderWay) -> Result<Cancellation, RedeemError> {
-        let sender = self.sender.as_ref().ok_or(RedeemError::NoSender)?;
+    pub async fn cancel(&self, one: &PendingTx) -> Result<Cancellation, RedeemError> {
+        let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        Ok(outbox::cancel(sender, &self.stored, &one.key, head).await?)
+        Ok(outbox::cancel(wallet, &self.stored, &one.key, head).await?)
     }
 
     /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
     /// has no work to do any more. One that the node still has may be mined all the same.
-    pub async fn done(&self, one: &UnderWay) -> Result<(), StoredError> {
+    pub async fn done(&self, one: &PendingTx) -> Result<(), StoredError> {
         outbox::done(&self.stored, &one.key).await
     }
 
     /// What a redemption of a deposit is kept under: its own key, or that of the batch which it is part of.
     pub(super) async fn redemption_key(&self, id: DepositId) -> Result<Vec<u8>, RedeemError> {
-        let of = |one: &UnderWay| one.deposits().contains(&id);
-        let batch = self.under_way().await?.into_iter().find(of);
+        let of = |one: &PendingTx| one.deposits().contains(&id);
+        let batch = self.pending_txs().await?.into_iter().find(of);
         Ok(batch.map_or_else(|| purpose(REDEEM, id), |batch| batch.key))
     }
 
@@ -268,17 +268,17 @@ impl Payee {
         &self,
         id: DepositId,
         options: &RedeemOptions,
-        sender: &Sender,
+        wallet: &Wallet,
     ) -> Result<Bytes, RedeemError> {
-        let redemption = self.agreed(id, options, sender).await?;
-        let caller = sender.address();
+        let redemption = self.agreed(id, options, wallet).await?;
+        let caller = wallet.address();
         let (call, _) = self.reader.plan_redemption(&redemption, caller).await?;
         let packed = redeemCall::abi_decode(&call.input);
         Ok(packed.map_err(|_| ChainError::NotATransaction)?.redemption)
     }
 
     /// Which of this payee's deposits a transaction redeems.
-    fn redeemed_by(&self, sent: &SentRecord) -> Result<Vec<DepositId>, RedeemError> {
+    fn redeemed_by(&self, sent: &TxRecord) -> Result<Vec<DepositId>, RedeemError> {
         let bank = self.reader.bank();
         let mut deposits = Vec::new();
         for packed in self.redemptions_in(sent)? {
@@ -292,7 +292,7 @@ impl Payee {
     }
 
     /// The packed redemptions in a transaction; none if it goes to another bank.
-    fn redemptions_in(&self, sent: &SentRecord) -> Result<Vec<Bytes>, RedeemError> {
+    fn redemptions_in(&self, sent: &TxRecord) -> Result<Vec<Bytes>, RedeemError> {
         let call = call_of(&sent.raw)?;
         if call.to != self.reader.bank().address() {
             return Ok(Vec::new());
@@ -306,20 +306,20 @@ impl Payee {
 
     /// Begins the keys of all seeds that an account records in this bank; the block's number is the rest. Another account
     /// of the same store may record the same seed.
-    fn seed_prefix(&self, sender: &Sender) -> Vec<u8> {
+    fn seed_prefix(&self, wallet: &Wallet) -> Vec<u8> {
         let bank = self.reader.bank().address();
-        [SEED, bank.as_slice(), sender.address().as_slice()].concat()
+        [SEED, bank.as_slice(), wallet.address().as_slice()].concat()
     }
 }
 
 /// Begins the keys of all that an account has given up. The rest is the nonce, and the hash of what was sent with it last:
 /// where a node has dropped what was given up, something else may get its nonce, and be given up, too.
-fn unwanted_prefix(sender: &Sender) -> Vec<u8> {
-    [UNWANTED, sender.address().as_slice()].concat()
+fn unwanted_prefix(wallet: &Wallet) -> Vec<u8> {
+    [UNWANTED, wallet.address().as_slice()].concat()
 }
 
-fn under_way(purpose: Purpose, key: Vec<u8>, sent: &SentRecord) -> UnderWay {
-    UnderWay {
+fn pending_txs(purpose: Purpose, key: Vec<u8>, sent: &TxRecord) -> PendingTx {
+    PendingTx {
         purpose,
         hash: outbox::newest(sent),
         at: sent.at,

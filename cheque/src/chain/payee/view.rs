@@ -4,8 +4,8 @@ use super::Payee;
 use crate::{
     Deposit, DepositId, Purse, View,
     chain::{
-        ChainError, Head, Prices, PurseKey, StoredError, heads::Follower, machine::unix_now,
-        nodes::on_one_node,
+        ChainError, GasPrices, Head, PurseKey, StoredError, heads::Follower, machine::unix_now,
+        nodes::pin_node,
     },
     redeem_gas,
 };
@@ -19,9 +19,9 @@ use tokio::time::Instant;
 
 /// One look at the chain: everything in it is as of the same head.
 #[derive(Debug)]
-pub(super) struct Cached {
+pub(super) struct ChainSnapshot {
     pub(super) head: Head,
-    prices: Prices,
+    prices: GasPrices,
     at: Instant,
     /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
     /// table of purses.
@@ -30,7 +30,7 @@ pub(super) struct Cached {
     unconfirmed: BTreeSet<DepositId>,
 }
 
-impl Cached {
+impl ChainSnapshot {
     pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
         let purses = self.purses.lock();
         let purses = purses.unwrap_or_else(PoisonError::into_inner);
@@ -47,7 +47,7 @@ impl Cached {
 impl Payee {
     /// Looks at the chain once: head, prices, and the purses of all deposits that can still be paid from. Payments are
     /// judged by this view until it is two blocks old. Returns its head, and what the chain charges.
-    pub async fn poll(&self) -> Result<(Head, Prices), super::ReceiveError> {
+    pub async fn poll(&self) -> Result<(Head, GasPrices), super::ReceiveError> {
         let _one_at_a_time = self.shared.looking.lock().await;
         let cached = self.look().await?;
         Ok((cached.head, cached.prices))
@@ -93,7 +93,7 @@ impl Payee {
     }
 
     /// The last look, or a new one if that is too old.
-    pub(super) async fn fresh_look(&self) -> Result<Arc<Cached>, super::ReceiveError> {
+    pub(super) async fn fresh_look(&self) -> Result<Arc<ChainSnapshot>, super::ReceiveError> {
         if let Some(cached) = self.recent_look() {
             return Ok(cached);
         }
@@ -108,7 +108,7 @@ impl Payee {
     /// What a deposit's purse held at the confirmed block.
     pub(super) async fn purse(
         &self,
-        cached: &Cached,
+        cached: &ChainSnapshot,
         purse: PurseKey,
     ) -> Result<Purse, ChainError> {
         if let Some(holds) = cached.purse(purse) {
@@ -123,7 +123,7 @@ impl Payee {
     /// The view to judge a payment of `deposit` by, with `depth` levels in its allowance proof.
     pub(super) async fn view(
         &self,
-        cached: &Cached,
+        cached: &ChainSnapshot,
         id: DepositId,
         deposit: &Deposit,
         purse: Purse,
@@ -141,18 +141,18 @@ impl Payee {
         })
     }
 
-    fn recent_look(&self) -> Option<Arc<Cached>> {
+    fn recent_look(&self) -> Option<Arc<ChainSnapshot>> {
         let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
         let view = self.shared.view.lock();
         let view = view.unwrap_or_else(PoisonError::into_inner).clone();
         view.filter(|cached| cached.at.elapsed() < two_blocks)
     }
 
-    async fn look(&self) -> Result<Arc<Cached>, super::ReceiveError> {
-        on_one_node(self.look_at_one_node()).await
+    async fn look(&self) -> Result<Arc<ChainSnapshot>, super::ReceiveError> {
+        pin_node(self.look_at_one_node()).await
     }
 
-    async fn look_at_one_node(&self) -> Result<Arc<Cached>, super::ReceiveError> {
+    async fn look_at_one_node(&self) -> Result<Arc<ChainSnapshot>, super::ReceiveError> {
         let at = Instant::now();
         // Payments are judged by the clock when they come.
         let head = self.reader.steady_head().await?;
@@ -173,7 +173,7 @@ impl Payee {
             .iter()
             .map(|(_, purse)| *purse)
             .zip(purses.into_iter().map(Purse::word));
-        let cached = Arc::new(Cached {
+        let cached = Arc::new(ChainSnapshot {
             head,
             prices,
             at,

@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     DepositId,
-    chain::{Cancellation, on_one_node, outbox},
+    chain::{Cancellation, outbox, pin_node},
 };
 use alloy::providers::Provider;
 #[cfg(feature = "service")]
 use {
     super::create::{OPEN, RECLAIM},
-    crate::store::SentRecord,
+    crate::store::TxRecord,
     alloy_primitives::B256,
     std::collections::HashMap,
 };
@@ -22,9 +22,9 @@ use {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outstanding {
     /// What opens them.
-    pub(crate) openings: HashMap<DepositId, SentRecord>,
+    pub(crate) openings: HashMap<DepositId, TxRecord>,
     /// What takes them back.
-    pub(crate) reclaims: HashMap<DepositId, SentRecord>,
+    pub(crate) reclaims: HashMap<DepositId, TxRecord>,
 }
 
 impl Payer {
@@ -53,9 +53,9 @@ impl Payer {
     }
 
     async fn cancel(&self, key: &[u8]) -> Result<Cancellation, PayerError> {
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = on_one_node(self.believed_head()).await?.number;
-        let stands = outbox::cancel(sender, &self.stored, key, head).await?;
+        let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
+        let head = pin_node(self.believed_head()).await?.number;
+        let stands = outbox::cancel(wallet, &self.stored, key, head).await?;
         if let Cancellation::Cancelled(sent) | Cancellation::TooLate(sent) = &stands
             && sent.block <= self.reader.confirmed(head)
         {
@@ -87,8 +87,8 @@ impl Payer {
     }
 
     #[cfg(feature = "service")]
-    async fn sent_for(&self, purpose: &[u8]) -> Result<HashMap<DepositId, SentRecord>, PayerError> {
-        let wallet = self.wallet();
+    async fn sent_for(&self, purpose: &[u8]) -> Result<HashMap<DepositId, TxRecord>, PayerError> {
+        let wallet = self.wallet_address();
         let sent = self.stored.all_sent(purpose.to_vec()).await?;
         let of_deposits = sent.into_iter().filter_map(|(key, sent)| {
             let id = key.strip_prefix(purpose)?.try_into().ok()?;
@@ -102,7 +102,7 @@ impl Payer {
     /// The wallet's next nonce, by what is in blocks.
     #[cfg(feature = "service")]
     pub(crate) async fn mined_nonce(&self) -> Result<u64, PayerError> {
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        Ok(sender.mined_nonce().await?)
+        let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
+        Ok(wallet.mined_nonce().await?)
     }
 }

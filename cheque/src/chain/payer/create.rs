@@ -4,12 +4,13 @@ use super::{DepositRequest, Funding, Payer, PayerError, Planned};
 use crate::{
     Amount, Deposit, DepositId, Purse, Signature,
     chain::{
-        Sender, on_one_node,
+        Wallet,
         outbox::{self, Kept},
-        sender::{Call, Sent},
-        stored::{HostChange, OwnedChange},
+        pin_node,
+        stored::{AppChange, OwnedChange},
+        wallet::{Call, MinedTx},
     },
-    store::{DepositRecord, DepositState, SentRecord, Swap, Table, deposit_key},
+    store::{DepositRecord, DepositState, Swap, Table, TxRecord, deposit_key},
 };
 use alloy_primitives::{Address, U256};
 
@@ -21,7 +22,7 @@ pub struct Opened {
     /// Its terms.
     pub deposit: Deposit,
     /// The transaction.
-    pub sent: Sent,
+    pub sent: MinedTx,
 }
 
 /// All that a relayer needs to open a payer's deposit.
@@ -74,7 +75,7 @@ impl Payer {
     pub async fn prepare_deposit_with(
         &self,
         request: &DepositRequest,
-        also: impl FnOnce(&Planned) -> HostChange,
+        also: impl FnOnce(&Planned) -> AppChange,
     ) -> Result<Planned, PayerError> {
         let _one_at_a_time = self.shared.creating.lock().await;
         let planned = self.plan_deposit(request, None).await?;
@@ -90,18 +91,18 @@ impl Payer {
     /// [`PayerError::IsOpen`].
     pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
         let deposit = self.record(id).await?.deposit;
-        let sender = self.sender_of(deposit.payer)?;
-        let head = on_one_node(self.believed_head()).await?.number;
+        let wallet = self.sender_of(deposit.payer)?;
+        let head = pin_node(self.believed_head()).await?.number;
         let key = open_key(id);
         let before = outbox::value_sent(&self.stored, &key).await?;
         let kept = Kept::UntilDone;
         // First, for whether the money is there says nothing about a deposit that has it already.
-        if let Some(sent) = outbox::go_on(sender, &self.stored, &key, (head, kept)).await? {
+        if let Some(sent) = outbox::resume(wallet, &self.stored, &key, (head, kept)).await? {
             return Ok(Opened { id, deposit, sent });
         }
-        let value = on_one_node(self.value_now(id, &deposit, before)).await?;
+        let value = pin_node(self.value_now(id, &deposit, before)).await?;
         let call = Call::open(self.reader.bank(), &deposit, value);
-        let sent = outbox::send(sender, &self.stored, &key, &call, (head, kept)).await?;
+        let sent = outbox::send(wallet, &self.stored, &key, &call, (head, kept)).await?;
         Ok(Opened { id, deposit, sent })
     }
 
@@ -157,14 +158,14 @@ impl Payer {
 
     /// Takes a deposit back that nobody redeemed in time. The money becomes idle money of its purse. Until that can not
     /// be reorganised any more, repeating this gives the same transaction.
-    pub async fn reclaim(&self, id: DepositId) -> Result<Sent, PayerError> {
+    pub async fn reclaim(&self, id: DepositId) -> Result<MinedTx, PayerError> {
         let deposit = self.record(id).await?.deposit;
         // Anybody may reclaim for the payer.
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let head = on_one_node(self.believed_head()).await?.number;
+        let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
+        let head = pin_node(self.believed_head()).await?.number;
         let call = Call::reclaim(self.reader.bank(), &deposit);
         let (key, kept) = (reclaim_key(id), (head, Kept::UntilDone));
-        Ok(outbox::send(sender, &self.stored, &key, &call, kept).await?)
+        Ok(outbox::send(wallet, &self.stored, &key, &call, kept).await?)
     }
 
     /// Adds what is missing for a deposit of `amount` to the wallet's balance in the bank: for tokens by a token approval,
@@ -173,9 +174,9 @@ impl Payer {
         &self,
         token: Address,
         amount: Amount,
-    ) -> Result<Vec<Sent>, PayerError> {
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        let account = sender.address();
+    ) -> Result<Vec<MinedTx>, PayerError> {
+        let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
+        let account = wallet.address();
         let bank = self.reader.bank();
         let balance = self.reader.balance(account, token).await?;
         let missing = amount.to_u256().saturating_sub(balance);
@@ -190,14 +191,14 @@ impl Payer {
                 if !approved.is_zero() {
                     // Some tokens refuse to change an approval that is not zero.
                     let none = Call::approve(bank, token, U256::ZERO);
-                    sent.push(sender.send(&none).await?);
+                    sent.push(wallet.send(&none).await?);
                 }
-                sent.push(sender.send(&Call::approve(bank, token, missing)).await?);
+                sent.push(wallet.send(&Call::approve(bank, token, missing)).await?);
             }
         }
         // Not more than `amount`.
         let fund = Call::fund(bank, token, account, Amount::new(missing.to()));
-        sent.push(sender.send(&fund).await?);
+        sent.push(wallet.send(&fund).await?);
         Ok(sent)
     }
 
@@ -208,15 +209,15 @@ impl Payer {
     ) -> Result<Opened, PayerError> {
         let one_at_a_time = self.shared.creating.lock().await;
         let planned = self.plan_deposit(request, expired).await?;
-        let sender = self.sender_of(planned.deposit.payer)?;
-        let turn = sender.turn().await;
+        let wallet = self.sender_of(planned.deposit.payer)?;
+        let turn = wallet.turn().await;
         let signed = turn.sign(&planned.call).await?;
-        let record = outbox::record(sender, &signed, planned.head.number);
+        let record = outbox::record(wallet, &signed, planned.head.number);
         self.store_planned(&planned, Some(&record), None).await?;
         turn.submit(&signed.raw, signed.hash).await?;
         drop((turn, one_at_a_time));
         let key = open_key(planned.id);
-        let sent = outbox::finish(sender, &self.stored, &key, &record, Kept::UntilDone).await?;
+        let sent = outbox::finish(wallet, &self.stored, &key, &record, Kept::UntilDone).await?;
         Ok(Opened {
             id: planned.id,
             deposit: planned.deposit,
@@ -228,8 +229,8 @@ impl Payer {
     async fn store_planned(
         &self,
         planned: &Planned,
-        open: Option<&SentRecord>,
-        also: Option<HostChange>,
+        open: Option<&TxRecord>,
+        also: Option<AppChange>,
     ) -> Result<(), PayerError> {
         let key = deposit_key(self.reader.bank(), planned.id).to_vec();
         let record = DepositRecord {
@@ -262,14 +263,14 @@ impl Payer {
     }
 
     /// The wallet, if it is `payer`'s: only the payer itself may call `open`.
-    fn sender_of(&self, payer: Address) -> Result<&Sender, PayerError> {
-        let sender = self.sender.as_ref().ok_or(PayerError::NoSender)?;
-        if sender.address() == payer {
-            return Ok(sender);
+    fn sender_of(&self, payer: Address) -> Result<&Wallet, PayerError> {
+        let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
+        if wallet.address() == payer {
+            return Ok(wallet);
         }
         Err(PayerError::WrongWallet {
             payer,
-            wallet: sender.address(),
+            wallet: wallet.address(),
         })
     }
 }

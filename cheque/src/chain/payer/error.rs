@@ -2,7 +2,7 @@
 
 use crate::{
     Amount, DepositId, TermsError, TreeError, WriteError,
-    chain::{ChainError, OnceError, StoredError},
+    chain::{ChainError, OutboxError, StoredError},
 };
 use alloy_primitives::Address;
 
@@ -18,7 +18,7 @@ pub enum PayerError {
     Stored(#[from] StoredError),
     /// A transaction that is sent once.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Outbox(#[from] OutboxError),
     /// The list of payees.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -33,7 +33,7 @@ pub enum PayerError {
     NoRandomness(#[from] getrandom::Error),
     /// The payer has no wallet to send transactions with.
     #[error("sending a transaction takes a wallet, and this payer has none")]
-    NoSender,
+    NoWallet,
     /// The payer has no key to write cheques with.
     #[error("writing a cheque takes the signer's key, and this payer has none")]
     NoKey,

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     Amount, Deposit, DepositId, Purse, Seed,
     chain::{
-        ChainError, Closed, DrawBlock, Head, HeadError, PurseKey, heads::Follower,
-        machine::unix_now, nodes::on_one_node, sight::check_clock, stored::OwnedChange,
+        ChainError, Closed, DrawBlock, Head, HeadCheckError, PurseKey, heads::Follower,
+        machine::unix_now, nodes::pin_node, sight::check_clock, stored::OwnedChange,
     },
-    prize, roll,
+    payout, roll,
     store::{DepositRecord, DepositState, Swap, Table, deposit_key},
 };
 use alloy_primitives::{Address, B256};
@@ -37,7 +37,7 @@ pub struct DepositEvent {
 /// What a poll has found.
 #[derive(Debug, Default)]
 #[must_use = "deposits that could not be followed are among the errors"]
-pub struct Polled {
+pub struct PollReport {
     /// What has changed.
     pub events: Vec<DepositEvent>,
     /// Deposits that could not be followed to the end, and why. Others are not held up by them. Nothing is paid from one
@@ -47,7 +47,7 @@ pub struct Polled {
 
 /// What one look at the chain has shown.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct ChainSnapshot {
     pub(super) head: Head,
     at: Instant,
     states: HashMap<DepositId, DepositState>,
@@ -72,7 +72,7 @@ impl Payer {
 
     /// Looks at the chain once, stores what has changed, and tells the subscribers. Sends no transaction. What it finds
     /// depends on the chain alone. What is wrong with one deposit is in the result, and does not hold up the others.
-    pub async fn poll(&self) -> Result<Polled, PayerError> {
+    pub async fn poll(&self) -> Result<PollReport, PayerError> {
         let _one_at_a_time = self.shared.looking.lock().await;
         Ok(self.look_again().await?.1)
     }
@@ -111,7 +111,7 @@ impl Payer {
     }
 
     /// The last look at the chain, or a new one if that is older than a block.
-    pub(super) async fn fresh_look(&self) -> Result<Arc<Look>, PayerError> {
+    pub(super) async fn fresh_look(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
         if let Some(look) = self.recent_look() {
             return Ok(look);
         }
@@ -125,7 +125,7 @@ impl Payer {
 
     /// Like [`Payer::fresh_look`], and the node's newest block is as new as the clock says it should be. Who writes cheques
     /// by an old view may write them after the draw, when payees know which one wins.
-    pub(super) async fn live_look(&self) -> Result<Arc<Look>, PayerError> {
+    pub(super) async fn live_look(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
         let look = self.fresh_look().await?;
         let checked = check_clock(&look.head, unix_now(), self.reader.profile());
         checked.map_err(|error| stale(error.into()))?;
@@ -133,18 +133,18 @@ impl Payer {
     }
 
     /// Whether cheques can be written from a deposit, as far as `look` can tell.
-    pub(super) fn is_active(look: &Look, id: DepositId) -> bool {
+    pub(super) fn is_active(look: &ChainSnapshot, id: DepositId) -> bool {
         look.states.get(&id) == Some(&DepositState::Active)
     }
 
-    fn recent_look(&self) -> Option<Arc<Look>> {
+    fn recent_look(&self) -> Option<Arc<ChainSnapshot>> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
         let look = self.last_look().clone();
         look.filter(|look| look.at.elapsed() < block)
     }
 
-    async fn look_again(&self) -> Result<(Arc<Look>, Polled), PayerError> {
-        let looked = on_one_node(self.look()).await;
+    async fn look_again(&self) -> Result<(Arc<ChainSnapshot>, PollReport), PayerError> {
+        let looked = pin_node(self.look()).await;
         if looked.is_err() {
             // Not by what was known before something went wrong either.
             *self.last_look() = None;
@@ -152,12 +152,12 @@ impl Payer {
         looked
     }
 
-    fn last_look(&self) -> MutexGuard<'_, Option<Arc<Look>>> {
+    fn last_look(&self) -> MutexGuard<'_, Option<Arc<ChainSnapshot>>> {
         let look = self.shared.look.lock();
         look.unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn look(&self) -> Result<(Arc<Look>, Polled), PayerError> {
+    async fn look(&self) -> Result<(Arc<ChainSnapshot>, PollReport), PayerError> {
         let at = Instant::now();
         let head = self.believed_head().await?;
         let deposits = self.stored.deposits(self.reader.bank()).await?;
@@ -182,7 +182,7 @@ impl Payer {
         let purses = self.reader.trusting(purses)?;
         self.reader.check_still(&head).await?;
 
-        let mut polled = Polled::default();
+        let mut polled = PollReport::default();
         let mut draws = HashMap::new();
         for ((id, record), purses) in live.into_iter().zip(purses.chunks_exact(2)) {
             let at = (head.number, confirmed);
@@ -203,15 +203,15 @@ impl Payer {
         self.forget_trees(&states);
         self.winners()
             .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
-        let look = Arc::new(Look { head, at, states });
+        let look = Arc::new(ChainSnapshot { head, at, states });
         *self.last_look() = Some(look.clone());
         Ok((look, polled))
     }
 
     /// The newest block, if what the node says of it can be true. What is concluded from it has to be read in the same
-    /// scope of [`on_one_node`], and ends with [`Reader::check_still`](crate::chain::Reader).
+    /// scope of [`pin_node`], and ends with [`Reader::check_still`](crate::chain::Reader).
     pub(super) async fn believed_head(&self) -> Result<Head, PayerError> {
-        self.reader.plausible_head().await.map_err(stale)
+        self.reader.checked_head().await.map_err(stale)
     }
 
     /// Where one deposit stands now, by its purse at the head and at the confirmed block. A change is stored and told.
@@ -222,7 +222,7 @@ impl Payer {
         (head, confirmed): (u64, u64),
         purses: &[Purse],
         draws: &mut HashMap<u64, Option<DrawBlock>>,
-        polled: &mut Polled,
+        polled: &mut PollReport,
     ) -> Result<DepositState, PayerError> {
         let winner = self
             .winner(id, record, (head, confirmed), purses[0], draws)
@@ -264,7 +264,7 @@ impl Payer {
             let _ = self.shared.events.send(event);
             polled.events.push(event);
             // Pending and lost ones may still be opened by what was sent, as far as one can know.
-            if !matches!(new, DepositState::Pending | DepositState::Lost) {
+            if !matches!(new, DepositState::Pending | DepositState::NeverOpened) {
                 self.forget_used(&open_key(id)).await?;
             }
         }
@@ -304,7 +304,10 @@ impl Payer {
         match self.reader.purse(purse, terms.drawBlock).await {
             Ok(holds) => Ok(holds == Purse::Open(id)),
             Err(ChainError::Rpc(error)) if error.is_error_resp() => {
-                let unseen = matches!(record.state, DepositState::Pending | DepositState::Lost);
+                let unseen = matches!(
+                    record.state,
+                    DepositState::Pending | DepositState::NeverOpened
+                );
                 let found = self.reader.find_deposit(id, record.since, terms.drawBlock);
                 Ok(!unseen || found.await?.is_some())
             }
@@ -384,9 +387,9 @@ impl Payer {
         let start = tree
             .proof(payee)
             .and_then(|proof| proof.start(payee, terms).ok());
-        let prize = prize(account.total(), account.allowance(), terms);
-        let wins = match (start, prize) {
-            (Some(start), Some(prize)) => prize.wins(start, roll),
+        let payout = payout(account.total(), account.allowance(), terms);
+        let wins = match (start, payout) {
+            (Some(start), Some(payout)) => payout.wins(start, roll),
             _ => false,
         };
         Ok(wins.then_some(payee))
@@ -423,7 +426,7 @@ impl Payer {
 
 fn stale(error: ChainError) -> PayerError {
     match error {
-        ChainError::Head(HeadError::OffClock { time, now, limit }) => PayerError::StaleView {
+        ChainError::Head(HeadCheckError::OffClock { time, now, limit }) => PayerError::StaleView {
             head_time: time,
             now,
             limit,

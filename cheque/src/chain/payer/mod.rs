@@ -12,17 +12,17 @@ mod state;
 pub(super) use create::purpose;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
-pub use follow::{DepositEvent, Polled};
+pub use follow::{DepositEvent, PollReport};
 pub use pay::Payment;
 pub use request::{DepositRequest, Draw, Funding, Planned};
 
-use super::{Rates, Reader, Sender, machine::unix_now, stored::Stored};
+use super::{NativeRates, Reader, Wallet, machine::unix_now, stored::Stored};
 use crate::{
     AllowanceTree, Amount, ChainProfile, DepositId, SigningKey,
     store::{DepositRecord, Store},
 };
 use alloy_primitives::Address;
-use follow::{Look, Won};
+use follow::{ChainSnapshot, Won};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -50,16 +50,16 @@ pub(super) fn cutoff(profile: &ChainProfile) -> u64 {
 pub struct Payer {
     reader: Reader,
     stored: Stored,
-    sender: Option<Sender>,
+    wallet: Option<Wallet>,
     key: Option<SigningKey>,
-    rates: Rates,
+    rates: NativeRates,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
-    look: Mutex<Option<Arc<Look>>>,
+    look: Mutex<Option<Arc<ChainSnapshot>>>,
     /// Who has won drawn deposits.
     winners: Mutex<HashMap<DepositId, Won>>,
     looking: tokio::sync::Mutex<()>,
@@ -74,9 +74,9 @@ impl Payer {
         Self {
             reader,
             stored: Stored::new(store),
-            sender: None,
+            wallet: None,
             key: None,
-            rates: Rates::default(),
+            rates: NativeRates::default(),
             shared: Arc::new(Shared {
                 trees: Mutex::default(),
                 look: Mutex::default(),
@@ -89,8 +89,8 @@ impl Payer {
     }
 
     /// The same payer with a wallet for its transactions.
-    pub fn with_sender(mut self, sender: Sender) -> Self {
-        self.sender = Some(sender);
+    pub fn with_wallet(mut self, wallet: Wallet) -> Self {
+        self.wallet = Some(wallet);
         self
     }
 
@@ -101,7 +101,7 @@ impl Payer {
     }
 
     /// The same payer with rates, from which the smallest payout of a token's deposits follows.
-    pub fn with_rates(mut self, rates: Rates) -> Self {
+    pub fn with_rates(mut self, rates: NativeRates) -> Self {
         self.rates = rates;
         self
     }
@@ -112,8 +112,8 @@ impl Payer {
     }
 
     /// The account whose wallet this payer has, and which owns the deposits it opens.
-    pub fn wallet(&self) -> Option<Address> {
-        self.sender.as_ref().map(Sender::address)
+    pub fn wallet_address(&self) -> Option<Address> {
+        self.wallet.as_ref().map(Wallet::address)
     }
 
     /// Who signs this payer's cheques: the address of its key.
@@ -189,8 +189,8 @@ impl Payer {
     /// The same payer, which leaves the waiting for its transactions to a loop that comes back to them at every block.
     #[cfg(feature = "service")]
     pub(crate) fn without_waiting(mut self) -> Self {
-        let impatient = |sender: Sender| sender.with_timeout(Duration::ZERO);
-        self.sender = self.sender.map(impatient);
+        let impatient = |wallet: Wallet| wallet.with_timeout(Duration::ZERO);
+        self.wallet = self.wallet.map(impatient);
         self
     }
 

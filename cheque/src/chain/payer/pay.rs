@@ -2,7 +2,7 @@
 
 mod pieces;
 
-use super::{Payer, PayerError, follow::Look};
+use super::{Payer, PayerError, follow::ChainSnapshot};
 use crate::{
     Account, Amount, ChequeContext, Deposit, DepositId, Opening, Proof, SignedCheque, SigningKey,
     Stream, WriteError,
@@ -256,7 +256,7 @@ impl Payer {
     /// The active deposits of a token and signer, the soonest draw first.
     async fn active(
         &self,
-        look: &Look,
+        look: &ChainSnapshot,
         token: Address,
         signer: Address,
     ) -> Result<Vec<(DepositId, Deposit)>, PayerError> {

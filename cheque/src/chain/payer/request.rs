@@ -3,7 +3,7 @@
 use super::{Payer, PayerError, cutoff};
 use crate::{
     AllowanceTree, Amount, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, MasterSalt, Purse,
-    chain::{Head, Reader, machine::random, on_one_node, sender::Call},
+    chain::{Head, Reader, machine::random, pin_node, wallet::Call},
     check_terms, redeem_gas,
     store::{AllowanceList, DepositState},
 };
@@ -95,14 +95,14 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// Also where what the node says of its newest block cannot be true ([`Reader::plausible_head`]), or is not true any
+    /// Also where what the node says of its newest block cannot be true ([`Reader::checked_head`]), or is not true any
     /// more at the end.
     pub async fn plan_deposit(
         &self,
         request: &DepositRequest,
         expired: Option<DepositId>,
     ) -> Result<Planned, PayerError> {
-        on_one_node(self.plan(request, expired)).await
+        pin_node(self.plan(request, expired)).await
     }
 
     async fn plan(
@@ -110,10 +110,10 @@ impl Payer {
         request: &DepositRequest,
         expired: Option<DepositId>,
     ) -> Result<Planned, PayerError> {
-        let payer = match (request.payer, &self.sender) {
+        let payer = match (request.payer, &self.wallet) {
             (Some(payer), _) => payer,
-            (None, Some(sender)) => sender.address(),
-            (None, None) => return Err(PayerError::NoSender),
+            (None, Some(wallet)) => wallet.address(),
+            (None, None) => return Err(PayerError::NoWallet),
         };
         let head = self.believed_head().await?;
         let draw_block = draw_block(&self.reader, head.number, request.draw)?;
@@ -211,9 +211,9 @@ impl Payer {
     }
 
     fn is_own(&self, account: Address) -> bool {
-        self.sender
+        self.wallet
             .as_ref()
-            .is_some_and(|sender| sender.address() == account)
+            .is_some_and(|wallet| wallet.address() == account)
     }
 
     async fn usual_min_payout(&self, token: Address, depth: usize) -> Result<Amount, PayerError> {

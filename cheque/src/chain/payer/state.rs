@@ -54,7 +54,7 @@ pub(super) fn state(
     if facts.head < last_chance {
         (DepositState::Pending, false)
     } else {
-        (DepositState::Lost, facts.last_final >= last_chance)
+        (DepositState::NeverOpened, facts.last_final >= last_chance)
     }
 }
 
@@ -70,7 +70,7 @@ fn open_state(deposit: &Deposit, cutoff: u64, facts: &Facts, confirmed: bool) ->
         return DepositState::Drawn { winner };
     }
     if facts.head.saturating_add(cutoff) >= deposit.drawBlock {
-        return DepositState::Expired;
+        return DepositState::PastCutoff;
     }
     DepositState::Active
 }
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn cheques_end_exactly_at_the_cutoff() {
         assert_eq!(state_of(at(985, OPEN, OPEN)).0, DepositState::Active);
-        assert_eq!(state_of(at(986, OPEN, OPEN)).0, DepositState::Expired);
-        assert_eq!(state_of(at(1000, OPEN, OPEN)).0, DepositState::Expired);
+        assert_eq!(state_of(at(986, OPEN, OPEN)).0, DepositState::PastCutoff);
+        assert_eq!(state_of(at(1000, OPEN, OPEN)).0, DepositState::PastCutoff);
     }
 
     #[test]
@@ -153,16 +153,25 @@ mod tests {
             state_of(at(995, IDLE, IDLE)),
             (DepositState::Pending, false)
         );
-        assert_eq!(state_of(at(996, IDLE, IDLE)), (DepositState::Lost, false));
-        assert_eq!(state_of(at(1002, IDLE, IDLE)), (DepositState::Lost, false));
-        assert_eq!(state_of(at(1003, IDLE, IDLE)), (DepositState::Lost, true));
+        assert_eq!(
+            state_of(at(996, IDLE, IDLE)),
+            (DepositState::NeverOpened, false)
+        );
+        assert_eq!(
+            state_of(at(1002, IDLE, IDLE)),
+            (DepositState::NeverOpened, false)
+        );
+        assert_eq!(
+            state_of(at(1003, IDLE, IDLE)),
+            (DepositState::NeverOpened, true)
+        );
     }
 
     #[test]
     fn a_reorganisation_takes_an_active_deposit_back() {
         assert_eq!(state_of(at(600, OPEN, OPEN)).0, DepositState::Active);
         assert_eq!(state_of(at(601, IDLE, OPEN)).0, DepositState::Pending);
-        assert_eq!(state_of(at(997, IDLE, OPEN)).0, DepositState::Lost);
+        assert_eq!(state_of(at(997, IDLE, OPEN)).0, DepositState::NeverOpened);
     }
 
     #[test]

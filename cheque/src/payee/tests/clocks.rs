@@ -16,15 +16,15 @@ fn a_clock_that_jumps_refuses_what_it_takes_once_it_is_right_again() {
         0,
         u64::MAX,
     ];
-    let (mut meta, mut values) = (None, 0);
+    let (mut position, mut values) = (None, 0);
     for spent in payments {
-        let proof = match &meta {
+        let proof = match &position {
             None => scene.opening(spent),
             Some(_) => scene.later(spent),
         };
         for now in clocks {
             scene.view.now = now;
-            let refused = scene.rejects(&proof, meta.as_ref());
+            let refused = scene.rejects(&proof, position.as_ref());
             let stale = Rejection::StaleView {
                 head_time: NOW,
                 now,
@@ -33,9 +33,9 @@ fn a_clock_that_jumps_refuses_what_it_takes_once_it_is_right_again() {
             assert_eq!(refused, stale);
         }
         scene.view.now = NOW;
-        let received = scene.receive(&proof, meta.as_ref()).unwrap();
+        let received = scene.receive(&proof, position.as_ref()).unwrap();
         values += received.value().get();
-        meta = Some(received.meta().clone());
+        position = Some(received.position().clone());
     }
     assert_eq!(
         values,
@@ -80,8 +80,8 @@ fn no_head_and_no_clock_overflows_or_makes_a_payment_worth_something_else() {
                         assert_eq!(received.value(), worth);
                         taken += 1;
                         // The same moment is good for the next payment, too.
-                        let meta = received.meta();
-                        let next = scene.receive(&later, Some(meta)).unwrap();
+                        let position = received.position();
+                        let next = scene.receive(&later, Some(position)).unwrap();
                         assert!(next.value() > Amount::ZERO);
                     }
                     Err(

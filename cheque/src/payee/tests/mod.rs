@@ -6,7 +6,7 @@ mod refusals;
 use super::*;
 use crate::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, DepositId,
-    HISTORY_WINDOW, MasterSalt, Opening, Proof, Purse, SignedCheque, SigningKey, Stream, prize,
+    HISTORY_WINDOW, MasterSalt, Opening, Proof, Purse, SignedCheque, SigningKey, Stream, payout,
 };
 use alloy_primitives::{Address, B256};
 
@@ -96,15 +96,15 @@ impl Scene {
         Proof::Cheque(self.id(), self.cheque(spent, None))
     }
 
-    fn receive(&self, proof: &Proof, old: Option<&Meta>) -> Result<Received, Rejection> {
+    fn receive(&self, proof: &Proof, old: Option<&Position>) -> Result<Received, Rejection> {
         receive_payment(None, proof, old, &self.view, &self.policy)
     }
 
-    fn meta(&self, proof: &Proof, old: Option<&Meta>) -> Meta {
-        self.receive(proof, old).unwrap().meta().clone()
+    fn position(&self, proof: &Proof, old: Option<&Position>) -> Position {
+        self.receive(proof, old).unwrap().position().clone()
     }
 
-    fn rejects(&self, proof: &Proof, old: Option<&Meta>) -> Rejection {
+    fn rejects(&self, proof: &Proof, old: Option<&Position>) -> Rejection {
         self.receive(proof, old).unwrap_err()
     }
 
@@ -118,8 +118,8 @@ impl Scene {
     /// V(spent) from the definition.
     fn worth(&self, spent: u128) -> u128 {
         let allowance = self.tree.allowance(self.payee).unwrap();
-        let prize = prize(Amount::new(spent), allowance, &self.deposit).unwrap();
-        let net = prize.payout.get() - 1_000;
-        prize.range.get() * net / self.deposit.amount
+        let payout = payout(Amount::new(spent), allowance, &self.deposit).unwrap();
+        let net = payout.amount.get() - 1_000;
+        payout.range.get() * net / self.deposit.amount
     }
 }

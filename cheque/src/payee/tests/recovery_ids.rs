@@ -1,7 +1,7 @@
 //! v on the way from the payer to the bank: the payee does not rely on it, and gives the bank the right one.
 
 use super::*;
-use crate::{BankState, Outcome, Seed, SeedSource, Signature, evaluate};
+use crate::{BankSnapshot, Outcome, Seed, SeedSource, Signature, simulate_redemption};
 use alloy_primitives::Bytes;
 use proptest::prelude::*;
 
@@ -18,8 +18,8 @@ fn other_v(cheque: SignedCheque) -> SignedCheque {
 }
 
 /// What the bank says to the meta's redemption after the draw of `seed`.
-fn judged(scene: &Scene, meta: &Meta, seed: Seed) -> (Outcome, Amount) {
-    let state = BankState {
+fn judged(scene: &Scene, position: &Position, seed: Seed) -> (Outcome, Amount) {
+    let state = BankSnapshot {
         bank: scene.bank,
         seed_source: SeedSource::PrevRandao,
         block: scene.deposit.drawBlock + 1,
@@ -28,8 +28,8 @@ fn judged(scene: &Scene, meta: &Meta, seed: Seed) -> (Outcome, Amount) {
         draw_block_hash: None,
         caller: scene.payee,
     };
-    let redemption = meta.redemption(Address::ZERO, Bytes::new(), Bytes::new());
-    evaluate(&redemption, &state)
+    let redemption = position.redemption(Address::ZERO, Bytes::new(), Bytes::new());
+    simulate_redemption(&redemption, &state)
 }
 
 proptest! {
@@ -38,13 +38,13 @@ proptest! {
         spent in 300_000u128..1_000_000, seed: [u8; 32]
     ) {
         let scene = scene();
-        let first = scene.meta(&scene.opening(250_000), None);
+        let first = scene.position(&scene.opening(250_000), None);
         let right = scene.cheque(spent, None);
         let mut outcomes = Vec::new();
         for cheque in [right, other_v(right)] {
             let received = scene.receive(&Proof::Cheque(scene.id(), cheque), Some(&first)).unwrap();
-            let stored = Meta::from_bytes(&received.meta().to_bytes()).unwrap();
-            prop_assert_eq!(&stored, received.meta());
+            let stored = Position::from_bytes(&received.position().to_bytes()).unwrap();
+            prop_assert_eq!(&stored, received.position());
             let outcome = judged(&scene, &stored, Seed(seed.into()));
             prop_assert!(matches!(outcome.0, Outcome::Payable | Outcome::Loses));
             outcomes.push((received.value(), outcome));
@@ -59,13 +59,13 @@ proptest! {
         index in 0usize..65, byte: u8, seed: [u8; 32]
     ) {
         let scene = scene();
-        let first = scene.meta(&scene.opening(250_000), None);
+        let first = scene.position(&scene.opening(250_000), None);
         let mut cheque = scene.cheque(300_000, None);
         let mut bytes = *cheque.signature.as_bytes();
         bytes[index] = byte;
         cheque.signature = Signature::from_bytes(bytes);
         if let Ok(received) = scene.receive(&Proof::Cheque(scene.id(), cheque), Some(&first)) {
-            let outcome = judged(&scene, received.meta(), Seed(seed.into())).0;
+            let outcome = judged(&scene, received.position(), Seed(seed.into())).0;
             prop_assert!(matches!(outcome, Outcome::Payable | Outcome::Loses));
         }
     }
@@ -74,7 +74,7 @@ proptest! {
 #[test]
 fn a_v_other_than_27_and_28_is_refused() {
     let scene = scene();
-    let first = scene.meta(&scene.opening(250_000), None);
+    let first = scene.position(&scene.opening(250_000), None);
     for v in [0, 1, 26, 29, 255] {
         let cheque = with_v(scene.cheque(300_000, None), v);
         assert_eq!(
@@ -88,7 +88,7 @@ fn a_v_other_than_27_and_28_is_refused() {
 fn the_other_v_of_a_payment_counted_before_is_a_replay() {
     let scene = scene();
     let cheque = scene.cheque(300_000, None);
-    let first = scene.meta(&Proof::Opening(Box::new(scene.opening_with(cheque))), None);
+    let first = scene.position(&Proof::Opening(Box::new(scene.opening_with(cheque))), None);
     let again = Proof::Cheque(scene.id(), other_v(cheque));
     assert_eq!(scene.rejects(&again, Some(&first)), Rejection::Replay);
 }

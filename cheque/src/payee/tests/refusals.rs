@@ -15,16 +15,16 @@ fn refuses_steps_beyond_policy_and_allowance() {
         let cheque = scene.cheque(900_000, Some((stream.anchor(), Amount::new(step))));
         Proof::Opening(Box::new(scene.opening_with(cheque)))
     };
-    let meta = scene.meta(&begin(1), None);
+    let position = scene.position(&begin(1), None);
     assert_eq!(
-        scene.rejects(&step(1_025), Some(&meta)),
+        scene.rejects(&step(1_025), Some(&position)),
         Rejection::StreamTooLong {
             steps: 1_025,
             limit: 1_024
         }
     );
-    let wide = scene.meta(&begin(1_000), None);
-    let huge = scene.meta(&begin(u128::MAX), None);
+    let wide = scene.position(&begin(1_000), None);
+    let huge = scene.position(&begin(u128::MAX), None);
     assert_eq!(
         scene.rejects(&step(101), Some(&wide)),
         Rejection::OverAllowance {
@@ -37,18 +37,18 @@ fn refuses_steps_beyond_policy_and_allowance() {
         Rejection::OverAllowance { .. }
     ));
     assert_eq!(
-        scene.meta(&step(100), Some(&wide)).total(),
+        scene.position(&step(100), Some(&wide)).total(),
         Amount::new(1_000_000)
     );
     let last = step(2_000);
     scene.policy.max_steps = 4_096;
-    assert!(scene.receive(&last, Some(&meta)).is_ok());
+    assert!(scene.receive(&last, Some(&position)).is_ok());
 }
 
 #[test]
 fn refuses_lone_anchors_and_lone_steps() {
     let scene = scene();
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     for terms in [
         (B256::repeat_byte(1), Amount::ZERO),
         (B256::ZERO, Amount::new(1)),
@@ -57,7 +57,7 @@ fn refuses_lone_anchors_and_lone_steps() {
         let later = Proof::Cheque(scene.id(), cheque);
         let opening = Proof::Opening(Box::new(scene.opening_with(cheque)));
         for rejection in [
-            scene.rejects(&later, Some(&meta)),
+            scene.rejects(&later, Some(&position)),
             scene.rejects(&opening, None),
         ] {
             assert!(matches!(rejection, Rejection::BadStreamTerms(_)));
@@ -73,8 +73,11 @@ fn refuses_more_than_the_allowance() {
         allowance: Amount::new(1_000_000),
     };
     assert_eq!(scene.rejects(&scene.opening(1_000_001), None), over);
-    let meta = scene.meta(&scene.opening(1_000_000), None);
-    assert_eq!(scene.rejects(&scene.later(1_000_001), Some(&meta)), over);
+    let position = scene.position(&scene.opening(1_000_000), None);
+    assert_eq!(
+        scene.rejects(&scene.later(1_000_001), Some(&position)),
+        over
+    );
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn refuses_whom_it_does_not_know() {
 #[test]
 fn refuses_a_sender_other_than_the_signer_even_with_its_cheque() {
     let scene = scene();
-    let from = |address, proof: &Proof, old: Option<&Meta>| {
+    let from = |address, proof: &Proof, old: Option<&Position>| {
         receive_payment(Some(address), proof, old, &scene.view, &scene.policy)
     };
     let (signer, thief) = (scene.key.address(), Address::repeat_byte(0xee));
@@ -121,9 +124,12 @@ fn refuses_a_sender_other_than_the_signer_even_with_its_cheque() {
     };
     let opening = scene.opening(300_000);
     assert_eq!(from(thief, &opening, None), Err(wrong.clone()));
-    let meta = from(signer, &opening, None).unwrap().meta().clone();
-    assert_eq!(from(thief, &scene.later(400_000), Some(&meta)), Err(wrong));
-    assert!(from(signer, &scene.later(400_000), Some(&meta)).is_ok());
+    let position = from(signer, &opening, None).unwrap().position().clone();
+    assert_eq!(
+        from(thief, &scene.later(400_000), Some(&position)),
+        Err(wrong)
+    );
+    assert!(from(signer, &scene.later(400_000), Some(&position)).is_ok());
 }
 
 #[test]
@@ -144,15 +150,15 @@ fn refuses_a_cheque_signed_by_anybody_else() {
     };
     let opening = Proof::Opening(Box::new(scene.opening_with(forged)));
     assert_eq!(scene.rejects(&opening, None), wrong);
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     let later = Proof::Cheque(scene.id(), forged);
-    assert_eq!(scene.rejects(&later, Some(&meta)), wrong);
+    assert_eq!(scene.rejects(&later, Some(&position)), wrong);
 }
 
 #[test]
 fn refuses_cheques_of_other_payees_deposits_and_banks() {
     let scene = scene();
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     let spent = Amount::new(400_000);
     let (other, bank) = (
         Address::repeat_byte(0x22),
@@ -164,7 +170,7 @@ fn refuses_cheques_of_other_payees_deposits_and_banks() {
         SignedCheque::sign(&scene.key, &scene.bank, elsewhere, scene.payee, spent, None),
         SignedCheque::sign(&scene.key, &bank, scene.id(), scene.payee, spent, None),
     ] {
-        let rejection = scene.rejects(&Proof::Cheque(scene.id(), cheque), Some(&meta));
+        let rejection = scene.rejects(&Proof::Cheque(scene.id(), cheque), Some(&position));
         assert!(matches!(rejection, Rejection::WrongSigner { .. }));
     }
 }
@@ -173,11 +179,11 @@ fn refuses_cheques_of_other_payees_deposits_and_banks() {
 fn refuses_a_second_allowance_of_the_same_deposit() {
     // A tree that lists the payee twice, which only a hand-made one can.
     let mut scene = scene();
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     let master = MasterSalt::from_bytes([8; 32]);
     scene.tree = AllowanceTree::build(scene.tree.iter(), &master).unwrap();
     assert_eq!(
-        scene.rejects(&scene.opening(400_000), Some(&meta)),
+        scene.rejects(&scene.opening(400_000), Some(&position)),
         Rejection::SecondAllowance(scene.id())
     );
 }
@@ -211,10 +217,10 @@ fn refuses_a_deposit_that_the_purse_does_not_hold() {
     }
     // Also when it is gone later.
     let mut scene = scene();
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     scene.view.purse = Purse::Idle(Amount::ZERO).word();
     assert_eq!(
-        scene.rejects(&scene.later(400_000), Some(&meta)),
+        scene.rejects(&scene.later(400_000), Some(&position)),
         Rejection::NotConfirmed(id)
     );
 }
@@ -223,7 +229,7 @@ fn refuses_a_deposit_that_the_purse_does_not_hold() {
 fn the_cutoff_refuses_from_draw_block_minus_cutoff_on() {
     let mut scene = scene();
     scene.view.head = scene.deposit.drawBlock - 129;
-    let meta = scene.meta(&scene.opening(300_000), None);
+    let position = scene.position(&scene.opening(300_000), None);
     for head in [scene.deposit.drawBlock - 128, scene.deposit.drawBlock + 9] {
         scene.view.head = head;
         let past = Rejection::PastCutoff {
@@ -232,7 +238,7 @@ fn the_cutoff_refuses_from_draw_block_minus_cutoff_on() {
             cutoff: 128,
         };
         assert_eq!(scene.rejects(&scene.opening(300_000), None), past);
-        assert_eq!(scene.rejects(&scene.later(400_000), Some(&meta)), past);
+        assert_eq!(scene.rejects(&scene.later(400_000), Some(&position)), past);
     }
 }
 

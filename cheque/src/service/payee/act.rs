@@ -1,10 +1,11 @@
 //! Doing what a look has shown to be due: looking after what was sent, recording seeds, redeeming.
 
-use super::{HoldingState, PayeeService, Plan, Win, observe::Look, plan::plan};
+use super::{HoldingState, PayeeService, Plan, RedeemableWin, observe::Observation, plan::plan};
 use crate::{
     DepositId,
     chain::{
-        Cancellation, ChainError, OnceError, Prices, Progress, Purpose, RedeemError, Sent, UnderWay,
+        Cancellation, ChainError, GasPrices, MinedTx, OutboxError, PendingTx, Purpose, RedeemError,
+        TxStatus,
     },
     service::metrics as names,
 };
@@ -23,17 +24,17 @@ enum Standing {
 
 impl PayeeService {
     /// Does what is due. What fails is noted at its deposits, and is tried again with the next step.
-    pub(super) async fn act(&self, look: &mut Look, plan: Plan, prices: &Prices) {
-        if self.payee.sender().is_none() {
+    pub(super) async fn act(&self, look: &mut Observation, plan: Plan, prices: &GasPrices) {
+        if self.payee.wallet().is_none() {
             return;
         }
         // First, so that nodes that have lost them count their nonces again.
-        for one in look.under_way.clone() {
+        for one in look.pending_txs.clone() {
             let result = match &one.purpose {
                 Purpose::Redeem(ids) => self.look_after_redemption(&one, ids, look, prices).await,
                 Purpose::RecordSeed(_) => self.look_after_seed(&one, look, prices).await,
                 // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
-                Purpose::Cancel if look.under_way.iter().any(|other| one.cancels_also(other)) => {
+                Purpose::Cancel if look.pending_txs.iter().any(|other| one.cancels_also(other)) => {
                     Ok(())
                 }
                 Purpose::Cancel => self.cancel(&one, look).await,
@@ -53,10 +54,10 @@ impl PayeeService {
 
     async fn look_after_redemption(
         &self,
-        one: &UnderWay,
+        one: &PendingTx,
         ids: &[DepositId],
-        look: &mut Look,
-        prices: &Prices,
+        look: &mut Observation,
+        prices: &GasPrices,
     ) -> Result<(), RedeemError> {
         let open: Vec<_> = ids
             .iter()
@@ -65,7 +66,7 @@ impl PayeeService {
         if open.is_empty() {
             return self.look_after_closed(one, ids, look).await;
         }
-        let wins: Vec<Win> = open
+        let wins: Vec<RedeemableWin> = open
             .iter()
             .filter_map(|id| look.wins.get(*id))
             .cloned()
@@ -87,13 +88,13 @@ impl PayeeService {
         }
         let bump = self.may_cost_more(look, prices);
         match self.payee.look_after(one, bump).await? {
-            Progress::Waiting(hash) => {
+            TxStatus::Pending(hash) => {
                 for win in wins {
                     look.set(win.id, HoldingState::Redeeming { hash });
                 }
             }
             // It has skipped them: it was mined before their seeds were recorded again, say.
-            Progress::Mined(sent) if sent.block <= look.confirmed => {
+            TxStatus::Mined(sent) if sent.block <= look.confirmed => {
                 mined("redeem", &sent);
                 self.payee.done(one).await?;
                 for win in wins {
@@ -101,8 +102,8 @@ impl PayeeService {
                 }
             }
             // Since this look, or it counts only when it is deeper.
-            Progress::Mined(_) => {}
-            Progress::Gone => {
+            TxStatus::Mined(_) => {}
+            TxStatus::Dropped => {
                 tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
                 for win in wins {
                     look.set(win.id, HoldingState::due(&win));
@@ -116,13 +117,13 @@ impl PayeeService {
     /// same would be redeemed by another transaction with another nonce.
     async fn look_after_closed(
         &self,
-        one: &UnderWay,
+        one: &PendingTx,
         ids: &[DepositId],
-        look: &Look,
+        look: &Observation,
     ) -> Result<(), RedeemError> {
         let standing: Vec<_> = ids.iter().map(|id| self.standing(*id, look)).collect();
         if standing.contains(&Standing::Unread) {
-            if let Progress::Gone = self.payee.look_after(one, false).await? {
+            if let TxStatus::Dropped = self.payee.look_after(one, false).await? {
                 tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
             }
             return Ok(());
@@ -136,7 +137,7 @@ impl PayeeService {
             None => false,
         };
         if ids.iter().any(paid)
-            && let Progress::Mined(sent) = self.payee.look_after(one, false).await?
+            && let TxStatus::Mined(sent) = self.payee.look_after(one, false).await?
         {
             mined("redeem", &sent);
             return Ok(self.payee.done(one).await?);
@@ -146,7 +147,7 @@ impl PayeeService {
     }
 
     /// Gives up a redemption that has no work to do any more.
-    async fn give_up(&self, one: &UnderWay, look: &Look) -> Result<(), RedeemError> {
+    async fn give_up(&self, one: &PendingTx, look: &Observation) -> Result<(), RedeemError> {
         match self.payee.give_up(one).await? {
             Some(unwanted) => self.cancel(&unwanted, look).await,
             None => Ok(()),
@@ -154,7 +155,7 @@ impl PayeeService {
     }
 
     /// Cancels what was given up, until its nonce is used so deep in the chain that it stays so.
-    async fn cancel(&self, one: &UnderWay, look: &Look) -> Result<(), RedeemError> {
+    async fn cancel(&self, one: &PendingTx, look: &Observation) -> Result<(), RedeemError> {
         match self.payee.cancel(one).await? {
             Cancellation::Nothing | Cancellation::Waiting(_) => Ok(()),
             Cancellation::Cancelled(sent) if sent.block <= look.confirmed => {
@@ -170,7 +171,7 @@ impl PayeeService {
     }
 
     /// Whether a deposit, which is not known to be won and open, is over for good.
-    fn standing(&self, id: DepositId, look: &Look) -> Standing {
+    fn standing(&self, id: DepositId, look: &Observation) -> Standing {
         let Some(found) = look.found.get(&id) else {
             // Else nothing changes any more, or it is not in the store.
             let is_to_be_drawn = self.ledger().is_to_be_drawn(id, look.head.number);
@@ -184,7 +185,7 @@ impl PayeeService {
             return Standing::Unread;
         }
         let counts = |since: u64| match found.state {
-            HoldingState::Gone { .. } => {
+            HoldingState::NotOnChain { .. } => {
                 look.head.number >= since.saturating_add(self.final_depth())
             }
             _ => since <= look.confirmed,
@@ -197,18 +198,18 @@ impl PayeeService {
 
     async fn look_after_seed(
         &self,
-        one: &UnderWay,
-        look: &Look,
-        prices: &Prices,
+        one: &PendingTx,
+        look: &Observation,
+        prices: &GasPrices,
     ) -> Result<(), RedeemError> {
         let bump = self.may_cost_more(look, prices);
         match self.payee.look_after(one, bump).await? {
-            Progress::Mined(sent) if sent.block <= look.confirmed => {
+            TxStatus::Mined(sent) if sent.block <= look.confirmed => {
                 mined("record_seed", &sent);
                 Ok(self.payee.done(one).await?)
             }
-            Progress::Mined(_) | Progress::Waiting(_) => Ok(()),
-            Progress::Gone => {
+            TxStatus::Mined(_) | TxStatus::Pending(_) => Ok(()),
+            TxStatus::Dropped => {
                 tracing::warn!(event = "transaction_gone", purpose = "record_seed", hash = %one.hash);
                 Ok(())
             }
@@ -217,7 +218,7 @@ impl PayeeService {
 
     /// Whether what waits may be sent again for more: if anything were sent at the price of now, or is urgent. What waits
     /// may be worth it no more by itself, and is still in the way of what comes after it.
-    fn may_cost_more(&self, look: &Look, prices: &Prices) -> bool {
+    fn may_cost_more(&self, look: &Observation, prices: &GasPrices) -> bool {
         let wins: Vec<_> = look.wins.values().cloned().collect();
         let head = look.head.number;
         let plan = plan(&wins, None, prices, head, &self.settings);
@@ -225,11 +226,11 @@ impl PayeeService {
         is_worth || wins.iter().any(|win| win.is_urgent(head, &self.settings))
     }
 
-    async fn record(&self, block: u64, look: &mut Look) {
+    async fn record(&self, block: u64, look: &mut Observation) {
         match self.payee.submit_seed(block).await {
             Ok(Some(sent)) => {
                 tracing::info!(event = "seed_sent", block, hash = %sent.hash);
-                look.under_way.push(sent);
+                look.pending_txs.push(sent);
             }
             // Somebody has done so since this look.
             Ok(None) => {}
@@ -248,13 +249,14 @@ impl PayeeService {
         }
     }
 
-    async fn redeem(&self, ids: &[DepositId], look: &mut Look) {
+    async fn redeem(&self, ids: &[DepositId], look: &mut Observation) {
         let mut ids = ids;
         let mut submitted = self.payee.submit_redemptions(ids).await;
         // A few, those that end first, rather than none.
         while ids.len() > 1
-            && let Err(RedeemError::Once(OnceError::Chain(ChainError::NotEnoughCoin { .. }))) =
-                &submitted
+            && let Err(RedeemError::Outbox(OutboxError::Chain(ChainError::NotEnoughCoin {
+                ..
+            }))) = &submitted
         {
             ids = &ids[..ids.len() / 2];
             submitted = self.payee.submit_redemptions(ids).await;
@@ -272,7 +274,7 @@ impl PayeeService {
                 for id in sent.deposits() {
                     look.set(*id, HoldingState::Redeeming { hash });
                 }
-                look.under_way.push(sent);
+                look.pending_txs.push(sent);
             }
             Err(error) => {
                 for id in ids {
@@ -284,7 +286,7 @@ impl PayeeService {
     }
 
     /// Notes that a transaction could not be looked after.
-    fn failed(&self, one: &UnderWay, error: &RedeemError, look: &mut Look) {
+    fn failed(&self, one: &PendingTx, error: &RedeemError, look: &mut Observation) {
         for id in one.deposits() {
             look.fail(*id, error);
         }
@@ -294,7 +296,7 @@ impl PayeeService {
 }
 
 /// Counts a transaction once it is deep in the chain.
-fn mined(purpose: &'static str, sent: &Sent) {
+fn mined(purpose: &'static str, sent: &MinedTx) {
     let fee = u64::try_from(sent.fee).unwrap_or(u64::MAX);
     counter!(names::PAYEE_TRANSACTIONS, "purpose" => purpose).increment(1);
     counter!(names::PAYEE_FEES).increment(fee);

@@ -1,10 +1,10 @@
 //! What the service remembers of each deposit between two steps, and what it says about it.
 
 use super::{
-    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepped, observe::Look,
-    state::before_draw,
+    HoldingChange, HoldingState, PayeeService, PayeeServiceError, PayeeStepReport,
+    observe::Observation, state::before_draw,
 };
-use crate::{DepositId, Meta, chain::UnderWay, service::metrics as names};
+use crate::{DepositId, Position, chain::PendingTx, service::metrics as names};
 use metrics::gauge;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use std::{
 
 /// Something that failed for one deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct LastError {
     /// What happened.
     pub error: String,
     /// The block at which it is tried again.
@@ -24,11 +24,11 @@ pub struct Trouble {
 #[derive(Clone, Debug)]
 pub struct HoldingStatus {
     /// What the payee holds.
-    pub meta: Meta,
+    pub position: Position,
     /// Where it stands.
     pub state: HoldingState,
     /// What failed at the last step, if something did.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<LastError>,
     /// The last block to redeem it, where it is won and that block is near.
     pub closing: Option<u64>,
     /// The block since which what redeems it waits to be mined, where that is more than 30 blocks ago.
@@ -39,7 +39,7 @@ impl HoldingStatus {
     /// Why it stands there, what it waits for, and when a failed step is tried again.
     pub fn reason(&self) -> String {
         let mut reason = self.state.to_string();
-        if let Some(Trouble { error, retry_at }) = &self.trouble {
+        if let Some(LastError { error, retry_at }) = &self.trouble {
             reason = format!("{error}; tried again at block {retry_at} ({reason})");
         }
         if let Some(since) = self.waits_since {
@@ -55,14 +55,14 @@ impl HoldingStatus {
 /// All deposits in the store, by id.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    deposits: BTreeMap<DepositId, Known>,
+    deposits: BTreeMap<DepositId, Tracked>,
     /// What was sent and waits for very long.
-    stuck: Vec<UnderWay>,
+    stuck: Vec<PendingTx>,
 }
 
 /// What is remembered of a deposit. There may be a million.
 #[derive(Debug)]
-struct Known {
+struct Tracked {
     draw_block: u64,
     last_block: u64,
     state: HoldingState,
@@ -72,7 +72,7 @@ struct Known {
     deadline: Option<u64>,
     /// Whether that block is near, which was warned about.
     closing: bool,
-    trouble: Option<Box<Trouble>>,
+    trouble: Option<Box<LastError>>,
 }
 
 impl Ledger {
@@ -106,13 +106,13 @@ impl Ledger {
 
     /// The block since which what redeems a deposit waits, where that is very long.
     fn waits_since(&self, id: DepositId) -> Option<u64> {
-        let redeems = |one: &&UnderWay| one.deposits().contains(&id);
-        self.stuck.iter().find(redeems).map(UnderWay::since)
+        let redeems = |one: &&PendingTx| one.deposits().contains(&id);
+        self.stuck.iter().find(redeems).map(PendingTx::since)
     }
 
-    fn settles(&mut self, head: u64, depth: u64, under_way: &BTreeSet<DepositId>) {
+    fn settles(&mut self, head: u64, depth: u64, pending_txs: &BTreeSet<DepositId>) {
         for (id, known) in &mut self.deposits {
-            if known.settled || known.trouble.is_some() || under_way.contains(id) {
+            if known.settled || known.trouble.is_some() || pending_txs.contains(id) {
                 continue;
             }
             let Some(since) = known.state.over_since(known.draw_block) else {
@@ -126,38 +126,40 @@ impl Ledger {
 impl PayeeService {
     /// All deposits that the payee holds a cheque of, as of the last step. One that came in since then is there, too.
     pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
-        let metas = self.payee.ledger().await?;
+        let positions = self.payee.ledger().await?;
         let head = self.vitals().head().unwrap_or_default();
         let ledger = self.ledger();
         let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
-        Ok(metas
+        Ok(positions
             .into_iter()
-            .map(|meta| match ledger.deposits.get(&meta.deposit_id()) {
-                Some(known) => HoldingStatus {
-                    state: known.state,
-                    trouble: known.trouble.as_deref().cloned(),
-                    closing: known.deadline.filter(|_| known.closing),
-                    waits_since: ledger.waits_since(meta.deposit_id()),
-                    meta,
+            .map(
+                |position| match ledger.deposits.get(&position.deposit_id()) {
+                    Some(known) => HoldingStatus {
+                        state: known.state,
+                        trouble: known.trouble.as_deref().cloned(),
+                        closing: known.deadline.filter(|_| known.closing),
+                        waits_since: ledger.waits_since(position.deposit_id()),
+                        position,
+                    },
+                    None => HoldingStatus {
+                        state: new(position.deposit().drawBlock),
+                        trouble: None,
+                        closing: None,
+                        waits_since: None,
+                        position,
+                    },
                 },
-                None => HoldingStatus {
-                    state: new(meta.deposit().drawBlock),
-                    trouble: None,
-                    closing: None,
-                    waits_since: None,
-                    meta,
-                },
-            })
+            )
             .collect())
     }
 
     /// Keeps what a step has found, and tells the log and the metrics.
-    pub(super) fn keep(&self, look: Look) -> PayeeStepped {
+    pub(super) fn keep(&self, look: Observation) -> PayeeStepReport {
         let head = look.head.number;
         let mut ledger = self.ledger();
-        let mut stepped = PayeeStepped {
+        let mut stepped = PayeeStepReport {
             head,
-            ..PayeeStepped::default()
+            ..PayeeStepReport::default()
         };
         for (id, found) in look.found {
             let before = ledger.deposits.remove(&id);
@@ -168,7 +170,7 @@ impl PayeeService {
                 None => None,
             };
             let closing = deadline.filter(|last| self.settings.is_urgent(*last, head));
-            let known = Known {
+            let known = Tracked {
                 draw_block: found.draw_block,
                 last_block: found.last_block,
                 state: found.state,
@@ -179,13 +181,13 @@ impl PayeeService {
             };
             if let Some(last) = closing {
                 stepped.closing.push(id);
-                let warned = |before: &Known| before.closing && before.deadline == Some(last);
+                let warned = |before: &Tracked| before.closing && before.deadline == Some(last);
                 if !before.as_ref().is_some_and(warned) {
                     let reason = known.state.to_string();
                     tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
                 }
             }
-            if let Some(Trouble { error, .. }) = known.trouble.as_deref() {
+            if let Some(LastError { error, .. }) = known.trouble.as_deref() {
                 stepped.failed.push(id);
                 tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
             }
@@ -202,8 +204,12 @@ impl PayeeService {
             ledger.deposits.insert(id, known);
         }
         let depth = self.final_depth();
-        let under_way = look.under_way.iter().flat_map(UnderWay::deposits).copied();
-        ledger.settles(head, depth, &under_way.collect());
+        let pending_txs = look
+            .pending_txs
+            .iter()
+            .flat_map(PendingTx::deposits)
+            .copied();
+        ledger.settles(head, depth, &pending_txs.collect());
         count(&ledger);
         stepped
     }
@@ -211,9 +217,9 @@ impl PayeeService {
     /// Finds out what of the wallet waits for very long, and tells the metrics.
     pub(super) async fn count_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
         let stuck = self.payee.stuck(head).await?;
-        let nonces: BTreeSet<_> = stuck.iter().map(UnderWay::nonce).collect();
+        let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
-        let since = stuck.iter().map(UnderWay::since).min();
+        let since = stuck.iter().map(PendingTx::since).min();
         self.vitals().waits_since(since);
         self.ledger().stuck = stuck;
         Ok(())
@@ -224,7 +230,7 @@ impl PayeeService {
     pub(super) async fn forget_old(&self, head: u64) -> Result<(), PayeeServiceError> {
         let confirmed = self.payee.reader().confirmed(head);
         let before = head.saturating_sub(self.settings.keep).min(confirmed);
-        let old = |known: &Known| known.settled && known.last_block < before;
+        let old = |known: &Tracked| known.settled && known.last_block < before;
         if !self.ledger().deposits.values().any(old) {
             return Ok(());
         }

@@ -7,16 +7,17 @@ mod plan;
 mod settings;
 mod state;
 
-pub use ledger::{HoldingStatus, Trouble};
-pub use plan::{Because, Plan, Wait, Win, plan};
+pub use ledger::{HoldingStatus, LastError};
+pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
 pub use settings::PayeeSettings;
-pub use state::{HoldingState, Missed};
+pub use state::{HoldingState, MissReason};
 
-use super::{Health, metrics as names, vitals::Vitals};
+use super::{Health, metrics as names, vitals::HealthTracker};
 use crate::{
     DepositId, Proof,
     chain::{
-        Accepted, ChainError, Follower, Head, Payee, Prices, ReceiveError, RedeemError, StoredError,
+        Accepted, ChainError, Follower, GasPrices, Head, Payee, ReceiveError, RedeemError,
+        StoredError,
     },
 };
 use alloy_primitives::Address;
@@ -57,7 +58,7 @@ pub struct HoldingChange {
 
 /// What one step has found and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PayeeStepped {
+pub struct PayeeStepReport {
     /// The newest block.
     pub head: u64,
     /// What has changed, by deposit.
@@ -87,7 +88,7 @@ pub struct PayeeService {
 #[derive(Debug, Default)]
 struct Shared {
     ledger: Mutex<Ledger>,
-    vitals: Mutex<Vitals>,
+    vitals: Mutex<HealthTracker>,
     stepping: tokio::sync::Mutex<()>,
     recalled: tokio::sync::OnceCell<()>,
 }
@@ -185,7 +186,7 @@ impl PayeeService {
     async fn follow_on(
         &self,
         follower: &mut Follower,
-        looks: &watch::Sender<Option<(Head, Prices)>>,
+        looks: &watch::Sender<Option<(Head, GasPrices)>>,
     ) -> Result<(), ReceiveError> {
         let (new, reorganised) = follower.next::<ReceiveError>().await?;
         if let Some(error) = reorganised {
@@ -199,7 +200,7 @@ impl PayeeService {
 
     /// One turn: looks at the chain and the store, and does what is to be done now. Waits for no transaction. What fails for
     /// one deposit is part of its status, and does not hold up the others.
-    pub async fn step(&self) -> Result<PayeeStepped, PayeeServiceError> {
+    pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let (head, prices) = match self.payee.poll().await {
             Ok(seen) => seen,
             Err(error) => {
@@ -217,7 +218,7 @@ impl PayeeService {
     }
 
     /// Looks like [`PayeeService::step`], but sends nothing and forgets nothing.
-    pub async fn look(&self) -> Result<PayeeStepped, PayeeServiceError> {
+    pub async fn look(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let (head, prices) = self.payee.poll().await?;
         self.saw(head);
         let _one_at_a_time = self.shared.stepping.lock().await;
@@ -228,15 +229,15 @@ impl PayeeService {
     /// How the service is. It is well while it sees the chain and goes through its deposits; what single ones wait for is in
     /// [`PayeeService::status`].
     pub fn health(&self) -> Health {
-        let limit = Vitals::limit(self.payee.reader().profile());
+        let limit = HealthTracker::limit(self.payee.reader().profile());
         self.vitals().health(Instant::now(), limit)
     }
 
     async fn step_at(
         &self,
         head: Head,
-        prices: &Prices,
-    ) -> Result<PayeeStepped, PayeeServiceError> {
+        prices: &GasPrices,
+    ) -> Result<PayeeStepReport, PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
         let (mut look, plan) = self.observe(head, prices).await?;
         self.act(&mut look, plan, prices).await;
@@ -268,7 +269,7 @@ impl PayeeService {
         tell("step", error);
     }
 
-    fn vitals(&self) -> MutexGuard<'_, Vitals> {
+    fn vitals(&self) -> MutexGuard<'_, HealthTracker> {
         let vitals = self.shared.vitals.lock();
         vitals.unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,14 @@
 //! What the chain and the store say about every deposit now.
 
 use super::{
-    Because, HoldingState, PayeeService, PayeeServiceError, Plan, Trouble, Wait, Win,
+    HoldingState, LastError, PayeeService, PayeeServiceError, Plan, RedeemableWin, WaitReason,
+    Waiting,
     plan::plan,
     state::{Drawn, after_draw, before_draw},
 };
 use crate::{
-    Amount, Deposit, DepositId, Meta, Purse, Seed,
-    chain::{Head, Prices, Purpose, RedeemError, UnderWay, on_one_node},
+    Amount, Deposit, DepositId, Position, Purse, Seed,
+    chain::{GasPrices, Head, PendingTx, Purpose, RedeemError, pin_node},
     redeem_gas, roll,
     service::metrics as names,
 };
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 /// What one look has found.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct Observation {
     /// The newest block, as of which all of this is.
     pub(super) head: Head,
     /// The newest block that is deep enough.
@@ -24,9 +25,9 @@ pub(super) struct Look {
     /// Deposits whose state may have changed.
     pub(super) found: BTreeMap<DepositId, Found>,
     /// Those that are won and open, whether or not a redemption is under way.
-    pub(super) wins: BTreeMap<DepositId, Win>,
+    pub(super) wins: BTreeMap<DepositId, RedeemableWin>,
     /// The transactions that were sent.
-    pub(super) under_way: Vec<UnderWay>,
+    pub(super) pending_txs: Vec<PendingTx>,
 }
 
 /// One deposit.
@@ -35,7 +36,7 @@ pub(super) struct Found {
     pub(super) draw_block: u64,
     pub(super) last_block: u64,
     pub(super) state: HoldingState,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<LastError>,
 }
 
 /// The seed of a draw block.
@@ -46,13 +47,13 @@ struct DrawSeed {
     recorded: bool,
 }
 
-impl Look {
+impl Observation {
     /// Notes that something failed for a deposit.
     pub(super) fn fail(&mut self, id: DepositId, error: &RedeemError) {
         let retry_at = self.head.number + 1;
         if let Some(found) = self.found.get_mut(&id) {
             let error = error.to_string();
-            found.trouble = Some(Trouble { error, retry_at });
+            found.trouble = Some(LastError { error, retry_at });
         }
     }
 
@@ -68,14 +69,14 @@ impl PayeeService {
     pub(super) async fn observe(
         &self,
         head: Head,
-        prices: &Prices,
-    ) -> Result<(Look, Plan), PayeeServiceError> {
-        let mut look = Look {
+        prices: &GasPrices,
+    ) -> Result<(Observation, Plan), PayeeServiceError> {
+        let mut look = Observation {
             head,
             confirmed: self.payee.reader().confirmed(head.number),
             found: BTreeMap::new(),
             wins: BTreeMap::new(),
-            under_way: self.payee.under_way().await?,
+            pending_txs: self.payee.pending_txs().await?,
         };
         let head = head.number;
         let shared = self.shared.clone();
@@ -85,21 +86,21 @@ impl PayeeService {
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .wants(id, head)
         };
-        let metas = self.payee.ledger_of(wants).await?;
-        let (drawn, open): (Vec<_>, Vec<_>) = metas
+        let positions = self.payee.ledger_of(wants).await?;
+        let (drawn, open): (Vec<_>, Vec<_>) = positions
             .into_iter()
-            .partition(|meta| meta.deposit().drawBlock <= head);
+            .partition(|position| position.deposit().drawBlock <= head);
 
         self.follow_open(&open, &mut look);
         if !drawn.is_empty() {
-            on_one_node(self.follow_drawn(&drawn, &mut look)).await?;
+            pin_node(self.follow_drawn(&drawn, &mut look)).await?;
         }
         let plan = self.decide(&mut look, prices);
         Ok((look, plan))
     }
 
     /// Deposits that are still to be drawn: those that are known, and the new ones.
-    fn follow_open(&self, new: &[Meta], look: &mut Look) {
+    fn follow_open(&self, new: &[Position], look: &mut Observation) {
         let unconfirmed = self.payee.unconfirmed();
         let policy = self.payee.policy();
         let state = |id, draw_block| {
@@ -110,8 +111,8 @@ impl PayeeService {
                 unconfirmed.contains(&id),
             )
         };
-        for meta in new {
-            let (id, terms) = (meta.deposit_id(), meta.deposit());
+        for position in new {
+            let (id, terms) = (position.deposit_id(), position.deposit());
             look.found
                 .insert(id, Found::of(terms, state(id, terms.drawBlock)));
         }
@@ -131,42 +132,46 @@ impl PayeeService {
     }
 
     /// Deposits whose draw block is over. What one node says about all of them counts if it is of the fork of the head.
-    async fn follow_drawn(&self, metas: &[Meta], look: &mut Look) -> Result<(), PayeeServiceError> {
+    async fn follow_drawn(
+        &self,
+        positions: &[Position],
+        look: &mut Observation,
+    ) -> Result<(), PayeeServiceError> {
         let mut seeds = BTreeMap::new();
         let mut winners = Vec::new();
-        for meta in metas {
-            match self.drawn(meta, &mut seeds, look).await {
+        for position in positions {
+            match self.drawn(position, &mut seeds, look).await {
                 // Only of a win it matters what became of the deposit.
-                Ok(drawn) if drawn.wins == Some(true) => winners.push((meta, drawn)),
-                Ok(drawn) => self.place(meta, &drawn, look),
-                Err(error) => self.keep_place(meta, &error, look),
+                Ok(drawn) if drawn.wins == Some(true) => winners.push((position, drawn)),
+                Ok(drawn) => self.place(position, &drawn, look),
+                Err(error) => self.keep_place(position, &error, look),
             }
         }
-        let purse = |meta: &Meta| {
-            let terms = meta.deposit();
+        let purse = |position: &Position| {
+            let terms = position.deposit();
             (terms.payer, terms.token, terms.lane)
         };
         let asked = winners
             .iter()
-            .map(|(meta, _)| (purse(meta), look.head.number));
+            .map(|(position, _)| (purse(position), look.head.number));
         let asked: Vec<_> = asked.collect();
         let purses = self.payee.reader().purses_of_bank(&asked).await;
-        for ((meta, mut drawn), purse) in
+        for ((position, mut drawn), purse) in
             winners.into_iter().zip(purses.map_err(RedeemError::from)?)
         {
             drawn.purse = purse;
-            let (id, terms) = (meta.deposit_id(), meta.deposit());
+            let (id, terms) = (position.deposit_id(), position.deposit());
             if purse != Purse::Open(id) {
                 let from = terms.drawBlock + 1;
                 match self.payee.reader().closed(id, from, look.head.number).await {
                     Ok(closed) => drawn.closed = closed,
                     Err(error) => {
-                        self.keep_place(meta, &error.into(), look);
+                        self.keep_place(position, &error.into(), look);
                         continue;
                     }
                 }
             }
-            self.place(meta, &drawn, look);
+            self.place(position, &drawn, look);
         }
         let still = self.payee.reader().check_still(&look.head).await;
         Ok(still.map_err(RedeemError::from)?)
@@ -175,11 +180,11 @@ impl PayeeService {
     /// What the draw says about a deposit, as if the bank still held it.
     async fn drawn(
         &self,
-        meta: &Meta,
+        position: &Position,
         seeds: &mut BTreeMap<u64, DrawSeed>,
-        look: &Look,
+        look: &Observation,
     ) -> Result<Drawn, RedeemError> {
-        let (id, terms) = (meta.deposit_id(), meta.deposit());
+        let (id, terms) = (position.deposit_id(), position.deposit());
         let draw = match seeds.entry(terms.drawBlock) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
@@ -187,13 +192,13 @@ impl PayeeService {
             }
         };
         let gone_since = match self.ledger().state(id) {
-            Some(HoldingState::Gone { since }) => Some(since),
+            Some(HoldingState::NotOnChain { since }) => Some(since),
             _ => None,
         };
         let wins = |seed| {
             let roll = roll(seed, id, Amount::new(terms.amount));
-            let prize = meta.prize();
-            prize.is_some_and(|prize| prize.wins(meta.start(), roll))
+            let payout = position.payout();
+            payout.is_some_and(|payout| payout.wins(position.start(), roll))
         };
         Ok(Drawn {
             head: look.head.number,
@@ -208,8 +213,8 @@ impl PayeeService {
     }
 
     /// Notes where a deposit stands after its draw.
-    fn place(&self, meta: &Meta, drawn: &Drawn, look: &mut Look) {
-        let (id, terms) = (meta.deposit_id(), meta.deposit());
+    fn place(&self, position: &Position, drawn: &Drawn, look: &mut Observation) {
+        let (id, terms) = (position.deposit_id(), position.deposit());
         let state = after_draw(id, terms, self.payee.policy().payee, drawn);
         if let Some(over) = state
             && !matches!(over, HoldingState::Redeeming { .. })
@@ -217,12 +222,15 @@ impl PayeeService {
             look.found.insert(id, Found::of(terms, over));
             return;
         }
-        let win = Win {
+        let win = RedeemableWin {
             id,
-            payout: meta.prize().map(|prize| prize.payout).unwrap_or_default(),
-            gas: redeem_gas(meta.depth(), meta.shown().0),
+            payout: position
+                .payout()
+                .map(|payout| payout.amount)
+                .unwrap_or_default(),
+            gas: redeem_gas(position.depth(), position.shown().0),
             rate: self.payee.rates().of(terms.token),
-            reckoned: meta.redeem_cost(),
+            reckoned: position.redeem_cost(),
             draw_block: terms.drawBlock,
             last_block: terms.lastRedeemBlock,
             recorded: drawn.recorded,
@@ -233,8 +241,8 @@ impl PayeeService {
     }
 
     /// Notes that it could not be found out where a deposit stands.
-    fn keep_place(&self, meta: &Meta, error: &RedeemError, look: &mut Look) {
-        let (id, terms) = (meta.deposit_id(), meta.deposit());
+    fn keep_place(&self, position: &Position, error: &RedeemError, look: &mut Observation) {
+        let (id, terms) = (position.deposit_id(), position.deposit());
         let before = self.ledger().state(id);
         let before = before.filter(|state| !state.is_to_be_drawn());
         let deep_at = look.head.number + 1;
@@ -261,8 +269,8 @@ impl PayeeService {
     }
 
     /// What to do about the wins that nothing is under way for. Those that are to wait, say why.
-    fn decide(&self, look: &mut Look, prices: &Prices) -> Plan {
-        let idle = |win: &&Win| look.sent_for(win.id).is_none();
+    fn decide(&self, look: &mut Observation, prices: &GasPrices) -> Plan {
+        let idle = |win: &&RedeemableWin| look.sent_for(win.id).is_none();
         let wins: Vec<_> = look.wins.values().filter(idle).cloned().collect();
         if wins.is_empty() {
             return Plan::default();
@@ -274,12 +282,12 @@ impl PayeeService {
             look.head.number,
             &self.settings,
         );
-        if self.payee.sender().is_none() {
-            let because = Because::NoWallet;
-            let wait = |win: &Win| {
+        if self.payee.wallet().is_none() {
+            let because = WaitReason::NoWallet;
+            let wait = |win: &RedeemableWin| {
                 (
                     win.id,
-                    Wait {
+                    Waiting {
                         until: win.deadline(),
                         because,
                     },
@@ -297,7 +305,7 @@ impl PayeeService {
     }
 
     /// The block at which the next draw of a deposit in the ledger is decided.
-    fn coming(&self, look: &Look) -> Option<u64> {
+    fn coming(&self, look: &Observation) -> Option<u64> {
         let depth = self.payee.reader().profile().confirmations;
         // A redemption is simulated as one of the head, and that has to be past the draw.
         let decided = look.confirmed.min(look.head.number.saturating_sub(1));
@@ -324,17 +332,17 @@ impl Found {
     }
 }
 
-impl Look {
+impl Observation {
     /// The transaction that redeems a deposit, if one is under way.
-    pub(super) fn sent_for(&self, id: DepositId) -> Option<&UnderWay> {
-        self.under_way
+    pub(super) fn sent_for(&self, id: DepositId) -> Option<&PendingTx> {
+        self.pending_txs
             .iter()
             .find(|one| one.deposits().contains(&id))
     }
 
     /// The blocks whose seeds are being recorded.
     pub(super) fn recording(&self) -> BTreeSet<u64> {
-        let blocks = self.under_way.iter().filter_map(|one| match one.purpose {
+        let blocks = self.pending_txs.iter().filter_map(|one| match one.purpose {
             Purpose::RecordSeed(block) => Some(block),
             _ => None,
         });

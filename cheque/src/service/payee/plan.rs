@@ -15,7 +15,7 @@
 use super::PayeeSettings;
 use crate::{
     Amount, DepositId, HISTORY_WINDOW,
-    chain::{Prices, Rate},
+    chain::{GasPrices, NativeRate},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +44,7 @@ const MOST_GAS: u64 = 12_000_000;
 
 /// A win that can be redeemed now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Win {
+pub struct RedeemableWin {
     /// The deposit.
     pub id: DepositId,
     /// What it pays, in token units.
@@ -52,7 +52,7 @@ pub struct Win {
     /// The most gas that redeeming it alone takes, the header included.
     pub gas: u64,
     /// The token's rate. `None`: unknown by now, so `reckoned` stands for the cost.
-    pub rate: Option<Rate>,
+    pub rate: Option<NativeRate>,
     /// The cost that the deposit's first payment was judged by, in token units.
     pub reckoned: Amount,
     /// The draw block.
@@ -71,22 +71,22 @@ pub struct Plan {
     /// Record the seeds of these blocks.
     pub record: BTreeSet<u64>,
     /// Leave these for later.
-    pub wait: BTreeMap<DepositId, Wait>,
+    pub wait: BTreeMap<DepositId, Waiting>,
 }
 
 /// A win that is not redeemed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub struct Waiting {
     /// The block at which that changes at the latest.
     pub until: u64,
     /// Why.
-    pub because: Because,
+    pub because: WaitReason,
 }
 
 /// Why a win is not redeemed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Because {
+pub enum WaitReason {
     /// More wins may come soon, and then each costs less.
     Company {
         /// The block at which the next draw of a deposit in the ledger is decided.
@@ -119,30 +119,30 @@ pub enum Because {
     NoWallet,
 }
 
-impl fmt::Display for Wait {
+impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = self.until;
         match self.because {
-            Because::Company { coming } => write!(
+            WaitReason::Company { coming } => write!(
                 f,
                 "waits for more wins to share the transaction with: the next draw is decided at block {coming}"
             ),
-            Because::GasPrice { cost, bearable } => write!(
+            WaitReason::GasPrice { cost, bearable } => write!(
                 f,
                 "the gas price is too high: redeeming costs {cost} units now, and may cost {bearable}; redeemed when it has \
                  fallen, and from block {until} on at any price below the payout"
             ),
-            Because::Worthless { cost, payout } => write!(
+            WaitReason::Worthless { cost, payout } => write!(
                 f,
                 "redeeming costs {cost} units now and pays {payout}; it can be redeemed until block {until}"
             ),
-            Because::Seed { block } => write!(
+            WaitReason::Seed { block } => write!(
                 f,
                 "the seed of block {block} is being recorded, which is cheaper for all wins of that block"
             ),
-            Because::Due => write!(f, "to be redeemed now; it can be until block {until}"),
-            Because::Full => f.write_str("the transaction is full, it is part of the next one"),
-            Because::NoWallet => write!(
+            WaitReason::Due => write!(f, "to be redeemed now; it can be until block {until}"),
+            WaitReason::Full => f.write_str("the transaction is full, it is part of the next one"),
+            WaitReason::NoWallet => write!(
                 f,
                 "there is no wallet to redeem it with; it can be redeemed until block {until}"
             ),
@@ -150,7 +150,7 @@ impl fmt::Display for Wait {
     }
 }
 
-impl Win {
+impl RedeemableWin {
     /// The last block in which it can be redeemed.
     pub fn deadline(&self) -> u64 {
         if self.recorded {
@@ -166,14 +166,14 @@ impl Win {
     }
 
     /// What it costs to redeem it in a transaction of `wins` wins, in token units. Rounded up.
-    pub fn cost(&self, wins: usize, prices: &Prices) -> Amount {
+    pub fn cost(&self, wins: usize, prices: &GasPrices) -> Amount {
         let header = if self.recorded { HEADER } else { 0 };
         let wins = u64::try_from(wins.max(1)).unwrap_or(u64::MAX);
         let shared = SHARED - SHARED.div_ceil(wins);
         self.price(self.gas.saturating_sub(header + shared), prices)
     }
 
-    fn price(&self, gas: u64, prices: &Prices) -> Amount {
+    fn price(&self, gas: u64, prices: &GasPrices) -> Amount {
         self.rate
             .map_or(self.reckoned, |rate| rate.units_up(prices.wei(gas)))
     }
@@ -182,10 +182,10 @@ impl Win {
     fn worth(
         &self,
         wins: usize,
-        prices: &Prices,
+        prices: &GasPrices,
         head: u64,
         settings: &PayeeSettings,
-    ) -> Result<(), Wait> {
+    ) -> Result<(), Waiting> {
         let cost = self.cost(wins, prices);
         let deadline = self.deadline();
         if self.is_urgent(head, settings) {
@@ -193,9 +193,9 @@ impl Win {
                 Ok(())
             } else {
                 let payout = self.payout;
-                let because = Because::Worthless { cost, payout };
+                let because = WaitReason::Worthless { cost, payout };
                 let until = deadline;
-                Err(Wait { until, because })
+                Err(Waiting { until, because })
             };
         }
         let bearable = self.payout.get() / u128::from(settings.min_payout_per_cost.max(1));
@@ -204,9 +204,9 @@ impl Win {
         if cost <= bearable && cost < self.payout {
             return Ok(());
         }
-        Err(Wait {
+        Err(Waiting {
             until: deadline.saturating_sub(settings.margin),
-            because: Because::GasPrice { cost, bearable },
+            because: WaitReason::GasPrice { cost, bearable },
         })
     }
 }
@@ -214,15 +214,15 @@ impl Win {
 /// Decides about all wins that are not being redeemed. `coming` is the block at which the next draw of a deposit in the
 /// ledger is decided. Every win is either in [`Plan::redeem`] or in [`Plan::wait`].
 pub fn plan(
-    wins: &[Win],
+    wins: &[RedeemableWin],
     coming: Option<u64>,
-    prices: &Prices,
+    prices: &GasPrices,
     head: u64,
     settings: &PayeeSettings,
 ) -> Plan {
     let mut plan = Plan::default();
     let mut due = worth_it(wins, prices, head, settings, &mut plan);
-    let urgent = |win: &&Win| win.is_urgent(head, settings);
+    let urgent = |win: &&RedeemableWin| win.is_urgent(head, settings);
 
     // Seeds that many share.
     let mut of_block: BTreeMap<u64, usize> = BTreeMap::new();
@@ -237,13 +237,13 @@ pub fn plan(
         let block = win.draw_block;
         plan.record.insert(block);
         let until = win.deadline().saturating_sub(settings.margin);
-        let because = Because::Seed { block };
-        plan.wait.insert(win.id, Wait { until, because });
+        let because = WaitReason::Seed { block };
+        plan.wait.insert(win.id, Waiting { until, because });
         false
     });
 
     // Company.
-    let patience = |win: &&Win| win.draw_block.saturating_add(settings.company);
+    let patience = |win: &&RedeemableWin| win.draw_block.saturating_add(settings.company);
     let until = due.iter().map(patience).min();
     if let (Some(coming), Some(until)) = (coming, until)
         && coming > head
@@ -251,10 +251,10 @@ pub fn plan(
         && due.len() < settings.batch
         && !due.iter().any(urgent)
     {
-        let because = Because::Company { coming };
+        let because = WaitReason::Company { coming };
         let until = coming;
         plan.wait
-            .extend(due.iter().map(|win| (win.id, Wait { until, because })));
+            .extend(due.iter().map(|win| (win.id, Waiting { until, because })));
         return plan;
     }
 
@@ -263,8 +263,8 @@ pub fn plan(
         let with = gas.saturating_add(win.gas);
         if plan.redeem.len() == MOST_WINS || (with > MOST_GAS && !plan.redeem.is_empty()) {
             let until = win.deadline();
-            let because = Because::Full;
-            plan.wait.insert(win.id, Wait { until, because });
+            let because = WaitReason::Full;
+            plan.wait.insert(win.id, Waiting { until, because });
         } else {
             gas = with;
             plan.redeem.push(win.id);
@@ -276,12 +276,12 @@ pub fn plan(
 /// The wins that are worth it when they share a transaction, by deadline. What is not, waits; and where its window
 /// outlasts what the chain remembers, its seed is recorded.
 fn worth_it<'a>(
-    wins: &'a [Win],
-    prices: &Prices,
+    wins: &'a [RedeemableWin],
+    prices: &GasPrices,
     head: u64,
     settings: &PayeeSettings,
     plan: &mut Plan,
-) -> Vec<&'a Win> {
+) -> Vec<&'a RedeemableWin> {
     let mut due: Vec<_> = wins.iter().collect();
     due.sort_by_key(|win| (win.deadline(), win.id));
     loop {
@@ -293,7 +293,7 @@ fn worth_it<'a>(
                 let outlasts = win.last_block > win.draw_block.saturating_add(HISTORY_WINDOW);
                 let record = win.price(RECORD, prices);
                 let pays = match wait.because {
-                    Because::GasPrice { bearable, .. } => record <= bearable,
+                    WaitReason::GasPrice { bearable, .. } => record <= bearable,
                     // The last chance to keep the win for better times.
                     _ => record < win.payout,
                 };

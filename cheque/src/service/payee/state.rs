@@ -10,7 +10,7 @@
 //!
 //! A reorganisation can turn each of them into another one.
 
-use super::plan::{Because, Wait, Win};
+use super::plan::{RedeemableWin, WaitReason, Waiting};
 use crate::{Amount, Deposit, DepositId, HISTORY_WINDOW, Policy, Purse, chain::Closed};
 use alloy_primitives::{Address, TxHash};
 use std::fmt;
@@ -27,7 +27,7 @@ pub enum HoldingState {
         until: u64,
     },
     /// Too close to the draw to be paid from.
-    Closed {
+    PastCutoff {
         /// The draw block.
         draw_block: u64,
     },
@@ -37,9 +37,9 @@ pub enum HoldingState {
         deep_at: u64,
     },
     /// The draw went to somebody else, or to nobody.
-    Lost,
+    NotDrawn,
     /// Won, and to be redeemed.
-    Won(Wait),
+    Won(Waiting),
     /// A transaction that redeems it is under way.
     Redeeming {
         /// The newest replacement of the transaction.
@@ -53,9 +53,9 @@ pub enum HoldingState {
         block: u64,
     },
     /// Won, and not redeemed in time.
-    Missed(Missed),
+    Missed(MissReason),
     /// The chain does not have the deposit.
-    Gone {
+    NotOnChain {
         /// The first head at which it was seen to be so, without a break since then. A service that starts again counts anew.
         since: u64,
     },
@@ -64,7 +64,7 @@ pub enum HoldingState {
 /// What was missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Missed {
+pub enum MissReason {
     /// The last block to redeem is over, or too near.
     Window {
         /// That block.
@@ -87,14 +87,14 @@ impl HoldingState {
     pub const NAMES: [&'static str; 10] = [
         "unconfirmed",
         "receiving",
-        "closed",
+        "past_cutoff",
         "drawn",
-        "lost",
+        "not_drawn",
         "won",
         "redeeming",
         "redeemed",
         "missed",
-        "gone",
+        "not_on_chain",
     ];
 
     /// A stable name in lower case, for programs.
@@ -102,22 +102,22 @@ impl HoldingState {
         match self {
             Self::Unconfirmed => "unconfirmed",
             Self::Receiving { .. } => "receiving",
-            Self::Closed { .. } => "closed",
+            Self::PastCutoff { .. } => "past_cutoff",
             Self::Drawn { .. } => "drawn",
-            Self::Lost => "lost",
+            Self::NotDrawn => "not_drawn",
             Self::Won(_) => "won",
             Self::Redeeming { .. } => "redeeming",
             Self::Redeemed { .. } => "redeemed",
             Self::Missed(_) => "missed",
-            Self::Gone { .. } => "gone",
+            Self::NotOnChain { .. } => "not_on_chain",
         }
     }
 
     /// A win that nothing has to wait for.
-    pub(super) fn due(win: &Win) -> Self {
-        Self::Won(Wait {
+    pub(super) fn due(win: &RedeemableWin) -> Self {
+        Self::Won(Waiting {
             until: win.deadline(),
-            because: Because::Due,
+            because: WaitReason::Due,
         })
     }
 
@@ -125,11 +125,13 @@ impl HoldingState {
     /// does not have all, makes it another state. `None`: it is not over.
     pub(super) const fn over_since(&self, draw_block: u64) -> Option<u64> {
         match *self {
-            Self::Lost => Some(draw_block),
-            Self::Gone { since } => Some(since),
-            Self::Redeemed { block, .. } | Self::Missed(Missed::Reclaimed { block }) => Some(block),
-            Self::Missed(Missed::Window { last_block }) => Some(last_block),
-            Self::Missed(Missed::Seed { block }) => Some(block.saturating_add(HISTORY_WINDOW)),
+            Self::NotDrawn => Some(draw_block),
+            Self::NotOnChain { since } => Some(since),
+            Self::Redeemed { block, .. } | Self::Missed(MissReason::Reclaimed { block }) => {
+                Some(block)
+            }
+            Self::Missed(MissReason::Window { last_block }) => Some(last_block),
+            Self::Missed(MissReason::Seed { block }) => Some(block.saturating_add(HISTORY_WINDOW)),
             _ => None,
         }
     }
@@ -138,7 +140,10 @@ impl HoldingState {
     pub const fn is_to_be_drawn(&self) -> bool {
         matches!(
             self,
-            Self::Unconfirmed | Self::Receiving { .. } | Self::Closed { .. } | Self::Drawn { .. }
+            Self::Unconfirmed
+                | Self::Receiving { .. }
+                | Self::PastCutoff { .. }
+                | Self::Drawn { .. }
         )
     }
 }
@@ -150,7 +155,7 @@ impl fmt::Display for HoldingState {
                 f.write_str("the bank does not hold the deposit, or not deep enough in the chain")
             }
             Self::Receiving { until } => write!(f, "can be paid from until block {until}"),
-            Self::Closed { draw_block } => {
+            Self::PastCutoff { draw_block } => {
                 write!(
                     f,
                     "takes no payments any more, and is drawn by block {draw_block}"
@@ -159,26 +164,26 @@ impl fmt::Display for HoldingState {
             Self::Drawn { deep_at } => {
                 write!(f, "drawn; the draw block is deep enough at block {deep_at}")
             }
-            Self::Lost => f.write_str("the draw did not select this payee"),
+            Self::NotDrawn => f.write_str("the draw did not select this payee"),
             Self::Won(wait) => wait.fmt(f),
             Self::Redeeming { hash } => write!(f, "transaction {hash} waits to be mined"),
             Self::Redeemed { payout, block } => {
                 write!(f, "block {block} has paid {payout} units to the payee")
             }
-            Self::Missed(Missed::Window { last_block }) => {
+            Self::Missed(MissReason::Window { last_block }) => {
                 write!(f, "won, and block {last_block} was the last to redeem it")
             }
-            Self::Missed(Missed::Reclaimed { block }) => {
+            Self::Missed(MissReason::Reclaimed { block }) => {
                 write!(
                     f,
                     "won, and not redeemed before the payer took it back in block {block}"
                 )
             }
-            Self::Missed(Missed::Seed { block }) => write!(
+            Self::Missed(MissReason::Seed { block }) => write!(
                 f,
                 "won, and the seed of block {block} was not recorded within {HISTORY_WINDOW} blocks"
             ),
-            Self::Gone { since } => write!(
+            Self::NotOnChain { since } => write!(
                 f,
                 "since block {since} the chain does not have the deposit, and no event that fits says why: a reorganisation \
                  has undone it, or the node lacks events"
@@ -222,7 +227,7 @@ pub(super) fn before_draw(
     if head < until {
         HoldingState::Receiving { until }
     } else {
-        HoldingState::Closed { draw_block }
+        HoldingState::PastCutoff { draw_block }
     }
 }
 
@@ -248,7 +253,7 @@ pub(super) fn after_draw(
         return Some(HoldingState::Drawn { deep_at });
     };
     if !wins {
-        return Some(HoldingState::Lost);
+        return Some(HoldingState::NotDrawn);
     }
     if drawn.purse != Purse::Open(id) {
         return Some(match drawn.closed {
@@ -258,19 +263,21 @@ pub(super) fn after_draw(
                 block,
             }) if to == payee => HoldingState::Redeemed { payout, block },
             // The draw selects one point, and that is this payee's.
-            Some(Closed::Redeemed { .. }) | None => HoldingState::Gone {
+            Some(Closed::Redeemed { .. }) | None => HoldingState::NotOnChain {
                 since: drawn.gone_since.unwrap_or(drawn.head),
             },
-            Some(Closed::Reclaimed { block }) => HoldingState::Missed(Missed::Reclaimed { block }),
+            Some(Closed::Reclaimed { block }) => {
+                HoldingState::Missed(MissReason::Reclaimed { block })
+            }
         });
     }
     // What is sent now is mined in the next block at the earliest.
     if drawn.head >= last_block {
-        return Some(HoldingState::Missed(Missed::Window { last_block }));
+        return Some(HoldingState::Missed(MissReason::Window { last_block }));
     }
     if !drawn.recorded && drawn.head >= draw_block.saturating_add(HISTORY_WINDOW) {
         let block = draw_block;
-        return Some(HoldingState::Missed(Missed::Seed { block }));
+        return Some(HoldingState::Missed(MissReason::Seed { block }));
     }
     drawn.sent.map(|hash| HoldingState::Redeeming { hash })
 }

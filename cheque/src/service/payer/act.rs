@@ -1,8 +1,8 @@
 //! Doing what was decided.
 
 use super::{
-    Done, PayerService, Rounds,
-    decide::{Known, Need, Situation, Task},
+    Completed, PayerService, Rounds,
+    decide::{Action, RoundNeed, Situation, TrackedDeposit},
     end::Outcome,
     error::RoundError,
     notes::About,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Amount, DepositId, Purse,
-    chain::{ChainError, DepositRequest, Draw, OnceError, Opened, PayerError},
+    chain::{ChainError, DepositRequest, Draw, Opened, OutboxError, PayerError},
     service::metrics::{PAYER_ERRORS, PAYER_ROUND_BLOCKED},
     store::DepositState,
 };
@@ -21,8 +21,8 @@ use std::collections::BTreeSet;
 impl PayerService {
     /// Does once what is to be done at this head: goes on with what was begun before, takes money back, opens the next
     /// round. What fails is noted, and does not hold up the rest.
-    pub(super) async fn act(&self, head: u64) -> Result<Vec<Done>, PayerError> {
-        let Some(account) = self.payer.wallet() else {
+    pub(super) async fn act(&self, head: u64) -> Result<Vec<Completed>, PayerError> {
+        let Some(account) = self.payer.wallet_address() else {
             return Ok(Vec::new());
         };
         let deposits = self.known().await?;
@@ -36,7 +36,8 @@ impl PayerService {
             done.extend(self.next_round(rounds, &situation).await);
         }
         self.notes().keep(|id| {
-            let is_sent = |known: &Known| known.opening.is_some() || known.reclaim.is_some();
+            let is_sent =
+                |known: &TrackedDeposit| known.opening.is_some() || known.reclaim.is_some();
             let mut known = deposits.iter().filter(|known| known.id == id);
             known.any(|known| !known.record.settled || is_sent(known))
         });
@@ -45,7 +46,7 @@ impl PayerService {
 
     /// All deposits of the store, with what was spent of those that are not closed to payments, and with what was sent for
     /// them.
-    pub(super) async fn known(&self) -> Result<Vec<Known>, PayerError> {
+    pub(super) async fn known(&self) -> Result<Vec<TrackedDeposit>, PayerError> {
         let mut deposits = Vec::new();
         let mut sent = self.payer.outstanding().await?;
         for (id, record) in self.payer.deposits().await? {
@@ -53,7 +54,7 @@ impl PayerService {
                 DepositState::Pending | DepositState::Active => self.payer.spent(id).await?,
                 _ => Amount::ZERO,
             };
-            deposits.push(Known {
+            deposits.push(TrackedDeposit {
                 id,
                 record,
                 spent,
@@ -64,7 +65,7 @@ impl PayerService {
         Ok(deposits)
     }
 
-    async fn perform(&self, task: Task, situation: &Situation<'_>) -> Option<Done> {
+    async fn perform(&self, task: Action, situation: &Situation<'_>) -> Option<Completed> {
         let (id, head) = (task.id(), situation.head);
         let about = match task.cancels() {
             true => About::Cancelling(id),
@@ -74,9 +75,9 @@ impl PayerService {
             return None;
         }
         let result = match task {
-            Task::Open(id) => self.open(id, situation).await,
-            Task::Reclaim(id) => self.reclaim(id).await,
-            Task::CancelOpening(_) | Task::CancelReclaim(_) => self.cancel(task).await,
+            Action::Open(id) => self.open(id, situation).await,
+            Action::Reclaim(id) => self.reclaim(id).await,
+            Action::CancelOpening(_) | Action::CancelReclaim(_) => self.cancel(task).await,
         };
         let result = match result {
             Err(error) if is_in_vain(&error) => self.give_up(task, error).await,
@@ -123,15 +124,15 @@ impl PayerService {
     }
 
     /// Opens the next round if one is needed.
-    async fn next_round(&self, rounds: &Rounds, situation: &Situation<'_>) -> Option<Done> {
+    async fn next_round(&self, rounds: &Rounds, situation: &Situation<'_>) -> Option<Completed> {
         let expired = match situation.need(rounds, rounds.lead(&self.payer)) {
-            Need::Another { expired } => expired,
-            Need::Serves(_) => {
+            RoundNeed::Another { expired } => expired,
+            RoundNeed::Serves(_) => {
                 self.notes().done(About::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
                 return None;
             }
-            Need::Coming(_) => {
+            RoundNeed::Coming(_) => {
                 self.notes().done(About::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(u8::from(self.is_stuck()));
                 return None;
@@ -257,7 +258,9 @@ async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError
 /// Why something is not done yet although nothing failed.
 fn in_time(error: &PayerError) -> Option<String> {
     match error {
-        PayerError::Once(OnceError::Chain(ChainError::NotMined { hash, .. })) => Some(waits(*hash)),
+        PayerError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) => {
+            Some(waits(*hash))
+        }
         PayerError::IsOpen(_) => Some(CONFIRMING.to_owned()),
         _ => None,
     }
@@ -266,13 +269,13 @@ fn in_time(error: &PayerError) -> Option<String> {
 /// Whether what was sent for a deposit can not do what it is for: the bank would refuse it, so that it can not be sent for
 /// a higher fee either, or it is cancelled.
 fn is_in_vain(error: &PayerError) -> bool {
-    let PayerError::Once(error) = error else {
+    let PayerError::Outbox(error) = error else {
         return false;
     };
     matches!(
         error,
-        OnceError::Chain(ChainError::Refused(_) | ChainError::Reverted(_))
-            | OnceError::Cancelled(_)
+        OutboxError::Chain(ChainError::Refused(_) | ChainError::Reverted(_))
+            | OutboxError::Cancelled(_)
     )
 }
 

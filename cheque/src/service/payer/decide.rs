@@ -3,22 +3,22 @@
 use super::Rounds;
 use crate::{
     Amount, DepositId,
-    store::{DepositRecord, DepositState, SentRecord},
+    store::{DepositRecord, DepositState, TxRecord},
 };
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
 
 /// A deposit of the store.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct TrackedDeposit {
     pub(super) id: DepositId,
     pub(super) record: DepositRecord,
     /// What all payees were paid, where that matters: of active and pending deposits.
     pub(super) spent: Amount,
     /// What the wallet has sent to open it and is not known to be over.
-    pub(super) opening: Option<SentRecord>,
+    pub(super) opening: Option<TxRecord>,
     /// The same for what takes it back.
-    pub(super) reclaim: Option<SentRecord>,
+    pub(super) reclaim: Option<TxRecord>,
 }
 
 /// All that decisions depend on.
@@ -35,12 +35,12 @@ pub(super) struct Situation<'a> {
     /// Who signs the cheques.
     pub(super) signer: Address,
     /// Everything in the store, in the order of ids.
-    pub(super) deposits: &'a [Known],
+    pub(super) deposits: &'a [TrackedDeposit],
 }
 
 /// What is done for a deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Task {
+pub(super) enum Action {
     /// Open it, or find out what became of its opening.
     Open(DepositId),
     /// Take it back.
@@ -52,7 +52,7 @@ pub(super) enum Task {
     CancelReclaim(DepositId),
 }
 
-impl Task {
+impl Action {
     pub(super) const fn id(self) -> DepositId {
         match self {
             Self::Open(id)
@@ -69,7 +69,7 @@ impl Task {
 
 /// Whether another round is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum RoundNeed {
     /// Not yet: this deposit serves.
     Serves(DepositId),
     /// Not any more: this deposit is stored and not active yet, whether or not it was sent.
@@ -107,7 +107,7 @@ fn until(free_at: &Option<u64>) -> String {
 impl Situation<'_> {
     /// Whether another round is needed. What is pending counts as the next one whatever its fate, so that a crash or a
     /// stuck transaction never leads to two.
-    pub(super) fn need(&self, rounds: &Rounds, lead: u64) -> Need {
+    pub(super) fn need(&self, rounds: &Rounds, lead: u64) -> RoundNeed {
         let of_state = |state: DepositState| {
             let mut found = self.rounds_of(rounds.token);
             found.find(move |known| known.record.state == state)
@@ -116,12 +116,12 @@ impl Situation<'_> {
             .rounds_of(rounds.token)
             .filter(|known| known.record.state == DepositState::Active);
         if let Some(known) = active.find(|known| self.serves(known, rounds, lead)) {
-            return Need::Serves(known.id);
+            return RoundNeed::Serves(known.id);
         }
         if let Some(known) = of_state(DepositState::Pending) {
-            return Need::Coming(known.id);
+            return RoundNeed::Coming(known.id);
         }
-        Need::Another {
+        RoundNeed::Another {
             expired: self.reopenable(rounds.token),
         }
     }
@@ -131,9 +131,9 @@ impl Situation<'_> {
     ///
     /// What was sent before comes first, in the order of its nonces: it has to be with the node before another nonce is
     /// chosen, else two transactions would share one.
-    pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Task> {
+    pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Action> {
         let kept = rounds.and_then(|rounds| self.reopenable(rounds.token));
-        let nonce = |sent: &SentRecord| sent.nonce;
+        let nonce = |sent: &TxRecord| sent.nonce;
         let mut tasks = Vec::new();
         for known in self.deposits {
             let opening = self.for_opening(known);
@@ -151,27 +151,27 @@ impl Situation<'_> {
         tasks.into_iter().map(|(_, task)| task).collect()
     }
 
-    fn for_opening(&self, known: &Known) -> Option<Task> {
+    fn for_opening(&self, known: &TrackedDeposit) -> Option<Action> {
         let pending = known.record.state == DepositState::Pending;
         if pending && self.is_own(known) && self.is_of_use(known) {
-            return Some(Task::Open(known.id));
+            return Some(Action::Open(known.id));
         }
         known
             .opening
             .as_ref()
-            .map(|_| Task::CancelOpening(known.id))
+            .map(|_| Action::CancelOpening(known.id))
     }
 
-    fn for_reclaim(&self, known: &Known, kept: Option<DepositId>) -> Option<Task> {
+    fn for_reclaim(&self, known: &TrackedDeposit, kept: Option<DepositId>) -> Option<Action> {
         let sent = known.reclaim.is_some();
         match known.record.state {
             DepositState::Reclaimable
                 if sent || (kept != Some(known.id) && !self.is_taken(known)) =>
             {
-                Some(Task::Reclaim(known.id))
+                Some(Action::Reclaim(known.id))
             }
             DepositState::Reclaimed | DepositState::Redeemed { .. } if sent => {
-                Some(Task::CancelReclaim(known.id))
+                Some(Action::CancelReclaim(known.id))
             }
             _ => None,
         }
@@ -187,7 +187,7 @@ impl Situation<'_> {
             .deposits
             .iter()
             .filter(|known| self.is_own(known) && known.record.deposit.token == rounds.token)
-            .filter(|known| known.record.state != DepositState::Lost)
+            .filter(|known| known.record.state != DepositState::NeverOpened)
             .map(|known| (known.record.since, known.record.deposit.amount))
             .filter(|(since, _)| since.saturating_add(self.day) > self.head)
             .collect();
@@ -221,25 +221,25 @@ impl Situation<'_> {
     }
 
     /// The deposits that this payer's rounds of a token consist of.
-    fn rounds_of(&self, token: Address) -> impl Iterator<Item = &Known> {
+    fn rounds_of(&self, token: Address) -> impl Iterator<Item = &TrackedDeposit> {
         self.deposits.iter().filter(move |known| {
             let terms = &known.record.deposit;
             self.is_own(known) && terms.token == token && terms.signer == self.signer
         })
     }
 
-    fn is_own(&self, known: &Known) -> bool {
+    fn is_own(&self, known: &TrackedDeposit) -> bool {
         known.record.deposit.payer == self.account
     }
 
     /// Whether cheques can still be written from a deposit, or were: what payees hold counts on its being open.
-    pub(super) fn is_of_use(&self, known: &Known) -> bool {
+    pub(super) fn is_of_use(&self, known: &TrackedDeposit) -> bool {
         let too_late = self.head.saturating_add(self.cutoff) >= known.record.deposit.drawBlock;
         !too_late || !known.spent.is_zero()
     }
 
     /// Whether a deposit has cheques to give for longer than it takes to open the next one.
-    fn serves(&self, known: &Known, rounds: &Rounds, lead: u64) -> bool {
+    fn serves(&self, known: &TrackedDeposit, rounds: &Rounds, lead: u64) -> bool {
         let terms = &known.record.deposit;
         let needed = self.cutoff.saturating_add(lead);
         self.head.saturating_add(needed) < terms.drawBlock
@@ -247,8 +247,8 @@ impl Situation<'_> {
     }
 
     /// Whether another deposit is about to take over the purse, and the money in it.
-    fn is_taken(&self, known: &Known) -> bool {
-        let purse = |known: &Known| {
+    fn is_taken(&self, known: &TrackedDeposit) -> bool {
+        let purse = |known: &TrackedDeposit| {
             let terms = &known.record.deposit;
             (terms.payer, terms.token, terms.lane)
         };

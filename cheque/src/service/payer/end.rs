@@ -1,22 +1,22 @@
 //! How what the wallet has sent comes to its end: in a block, or cancelled.
 
 use super::{
-    Done, PayerService,
-    decide::{Known, Task},
+    Completed, PayerService,
+    decide::{Action, TrackedDeposit},
     status::{CONFIRMING, cancels, is_cancelled},
 };
 use crate::{
     Deposit, DepositId,
-    chain::{Cancellation, PayerError, Sent},
+    chain::{Cancellation, MinedTx, PayerError},
     service::metrics::{PAYER_FEES, PAYER_TRANSACTIONS},
-    store::SentRecord,
+    store::TxRecord,
 };
 use metrics::counter;
 
 /// What a task came to.
 pub(super) enum Outcome {
     /// It is done.
-    Done(Done),
+    Done(Completed),
     /// There was nothing to do.
     Nothing,
     /// It takes its time, for this reason.
@@ -25,9 +25,9 @@ pub(super) enum Outcome {
 
 impl PayerService {
     /// Sees to it that what is of no use any more comes to an end.
-    pub(super) async fn cancel(&self, task: Task) -> Result<Outcome, PayerError> {
+    pub(super) async fn cancel(&self, task: Action) -> Result<Outcome, PayerError> {
         let id = task.id();
-        let opens = matches!(task, Task::Open(_) | Task::CancelOpening(_));
+        let opens = matches!(task, Action::Open(_) | Action::CancelOpening(_));
         let stands = match opens {
             true => self.payer.cancel_opening(id).await?,
             false => self.payer.cancel_reclaim(id).await?,
@@ -51,7 +51,7 @@ impl PayerService {
     /// Cancels what was sent for a task in vain, if something was. The task is tried anew after that.
     pub(super) async fn give_up(
         &self,
-        task: Task,
+        task: Action,
         error: PayerError,
     ) -> Result<Outcome, PayerError> {
         match self.cancel(task).await? {
@@ -61,7 +61,12 @@ impl PayerService {
     }
 
     /// Tells that a deposit was opened, once.
-    pub(super) fn opened(&self, id: DepositId, terms: &Deposit, sent: &Sent) -> Option<Done> {
+    pub(super) fn opened(
+        &self,
+        id: DepositId,
+        terms: &Deposit,
+        sent: &MinedTx,
+    ) -> Option<Completed> {
         self.count_first("open", sent)?;
         tracing::info!(
             event = "deposit_opened",
@@ -72,11 +77,11 @@ impl PayerService {
             transaction = %sent.hash,
             block = sent.block,
         );
-        Some(Done::Opened(id))
+        Some(Completed::Opened(id))
     }
 
     /// Tells that a deposit was taken back, once.
-    pub(super) fn reclaimed(&self, id: DepositId, sent: &Sent) -> Option<Done> {
+    pub(super) fn reclaimed(&self, id: DepositId, sent: &MinedTx) -> Option<Completed> {
         self.count_first("reclaim", sent)?;
         tracing::info!(
             event = "deposit_reclaimed",
@@ -84,10 +89,10 @@ impl PayerService {
             transaction = %sent.hash,
             block = sent.block,
         );
-        Some(Done::Reclaimed(id))
+        Some(Completed::Reclaimed(id))
     }
 
-    fn cancelled(&self, id: DepositId, sent: &Sent) {
+    fn cancelled(&self, id: DepositId, sent: &MinedTx) {
         if self.count_first("cancel", sent).is_some() {
             tracing::warn!(
                 event = "transaction_cancelled",
@@ -100,7 +105,7 @@ impl PayerService {
 
     /// Counts a transaction that is in a block, unless it was counted before: it is looked at until no reorganisation is
     /// likely to drop it.
-    fn count_first(&self, purpose: &'static str, sent: &Sent) -> Option<()> {
+    fn count_first(&self, purpose: &'static str, sent: &MinedTx) -> Option<()> {
         let is_new = self.seen().counted.insert(sent.hash);
         is_new.then(|| {
             counter!(PAYER_TRANSACTIONS, "purpose" => purpose).increment(1);
@@ -109,11 +114,11 @@ impl PayerService {
     }
 
     /// Forgets transactions that nothing is asked about any more.
-    pub(super) fn forget_counted(&self, deposits: &[Known]) {
+    pub(super) fn forget_counted(&self, deposits: &[TrackedDeposit]) {
         let sent = deposits
             .iter()
             .flat_map(|known| known.opening.iter().chain(&known.reclaim));
-        let hashes = |sent: &SentRecord| [&sent.hashes[..], &sent.cancelled_by].concat();
+        let hashes = |sent: &TxRecord| [&sent.hashes[..], &sent.cancelled_by].concat();
         let known: Vec<_> = sent.flat_map(hashes).collect();
         self.seen().counted.retain(|hash| known.contains(hash));
     }

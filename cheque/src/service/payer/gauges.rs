@@ -4,7 +4,7 @@ use super::PayerService;
 use crate::{
     DepositId,
     chain::{Head, PayerError, STUCK_AFTER, machine::unix_now},
-    service::{Health, metrics as names, vitals::Vitals},
+    service::{Health, metrics as names, vitals::HealthTracker},
     store::DepositState,
 };
 use alloy_primitives::Address;
@@ -18,7 +18,7 @@ impl PayerService {
     pub fn health(&self) -> Health {
         let profile = self.payer.reader().profile();
         let seen = self.seen();
-        let limit = Vitals::limit(profile);
+        let limit = HealthTracker::limit(profile);
         let mut health = seen.vitals.health(Instant::now(), limit);
         let age = seen
             .vitals
@@ -39,7 +39,7 @@ impl PayerService {
     /// Sets the gauges.
     pub(super) async fn count(&self, head: &Head) -> Result<(), PayerError> {
         gauge!(names::PAYER_HEAD).set(head.number as f64);
-        let stuck = match self.payer.wallet() {
+        let stuck = match self.payer.wallet_address() {
             Some(_) => self.stuck(head.number).await?,
             None => BTreeMap::new(),
         };
@@ -55,7 +55,7 @@ impl PayerService {
             *states.entry(record.state.name()).or_default() += 1;
             let sum = locked.entry(record.deposit.token).or_default();
             if let DepositState::Active
-            | DepositState::Expired
+            | DepositState::PastCutoff
             | DepositState::Drawn { .. }
             | DepositState::Reclaimable = record.state
             {
@@ -94,10 +94,10 @@ impl PayerService {
 const STATES: [&str; 8] = [
     "pending",
     "active",
-    "expired",
+    "past_cutoff",
     "drawn",
     "redeemed",
     "reclaimable",
     "reclaimed",
-    "lost",
+    "never_opened",
 ];

@@ -14,13 +14,13 @@ pub use error::PayerServiceError;
 pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
-use super::{metrics as names, vitals::Vitals};
+use super::{metrics as names, vitals::HealthTracker};
 use crate::{
     Amount, DepositId,
-    chain::{ChainError, DepositEvent, Follower, Head, HeadError, Payer, PayerError, Payment},
+    chain::{ChainError, DepositEvent, Follower, Head, HeadCheckError, Payer, PayerError, Payment},
 };
 use alloy_primitives::{Address, TxHash};
-use decide::{Known, Situation, blocks_of_a_day};
+use decide::{Situation, TrackedDeposit, blocks_of_a_day};
 use metrics::counter;
 use notes::Notes;
 use std::{
@@ -59,7 +59,7 @@ struct Shared {
 /// What is known of the last look at the chain, and of what was done then.
 #[derive(Debug, Default)]
 struct Seen {
-    vitals: Vitals,
+    vitals: HealthTracker,
     /// Deposits that could not be followed, and why.
     unfollowed: HashMap<DepositId, String>,
     /// Deposits for which something of the wallet waits for very long, and since which block.
@@ -70,18 +70,18 @@ struct Seen {
 
 /// What one turn of the loop came to.
 #[derive(Clone, Debug)]
-pub struct Stepped {
+pub struct PayerStepReport {
     /// The newest block.
     pub head: Head,
     /// The changes of state that were found.
     pub events: Vec<DepositEvent>,
     /// What was done and is in a block.
-    pub done: Vec<Done>,
+    pub done: Vec<Completed>,
 }
 
 /// What a service has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum Completed {
     /// A deposit was opened.
     Opened(DepositId),
     /// A deposit was taken back.
@@ -141,11 +141,11 @@ impl PayerService {
     }
 
     /// One turn of the loop: looks at the chain, and does what is to be done at a head where it was not done yet.
-    pub async fn step(&self) -> Result<Stepped, PayerServiceError> {
+    pub async fn step(&self) -> Result<PayerStepReport, PayerServiceError> {
         self.check()?;
         let (head, events) = self.look().await?;
         let done = self.act_at(&head).await?;
-        Ok(Stepped { head, events, done })
+        Ok(PayerStepReport { head, events, done })
     }
 
     /// Pays `amount` token units like [`Payer::pay`], and counts it. The new total is on disk before this returns.
@@ -198,7 +198,7 @@ impl PayerService {
     /// Looks at the chain because of news.
     async fn follow_on(
         &self,
-        news: Result<(Head, Option<HeadError>), PayerError>,
+        news: Result<(Head, Option<HeadCheckError>), PayerError>,
         follower: &mut Follower,
         heads: &watch::Sender<Option<Head>>,
     ) {
@@ -244,7 +244,7 @@ impl PayerService {
     }
 
     /// Does what is to be done at a head, unless that was done. What fails is told.
-    async fn act_at(&self, head: &Head) -> Result<Vec<Done>, PayerError> {
+    async fn act_at(&self, head: &Head) -> Result<Vec<Completed>, PayerError> {
         // Two at once would decide the same.
         let _one_at_a_time = self.shared.acting.lock().await;
         if self.seen().vitals.has_stepped_at(head.hash) {
@@ -318,15 +318,20 @@ impl PayerService {
     /// What `read` makes of the situation. `None`: there is no wallet, or no head yet.
     fn with_situation<T>(
         &self,
-        deposits: &[Known],
+        deposits: &[TrackedDeposit],
         read: impl FnOnce(&Situation<'_>) -> T,
     ) -> Option<T> {
-        let account = self.payer.wallet()?;
+        let account = self.payer.wallet_address()?;
         let head = self.seen().vitals.head()?;
         Some(read(&self.situation(head, account, deposits)))
     }
 
-    fn situation<'a>(&self, head: u64, account: Address, deposits: &'a [Known]) -> Situation<'a> {
+    fn situation<'a>(
+        &self,
+        head: u64,
+        account: Address,
+        deposits: &'a [TrackedDeposit],
+    ) -> Situation<'a> {
         Situation {
             head,
             cutoff: self.payer.cutoff(),

@@ -2,7 +2,7 @@
 
 use super::{
     PayerService,
-    decide::{Known, Need},
+    decide::{RoundNeed, TrackedDeposit},
     notes::{About, Note},
 };
 use crate::{
@@ -45,8 +45,9 @@ impl PayerService {
             situation.reopenable(rounds.token)
         });
         let kept = kept.flatten();
-        let of_use =
-            |known: &Known| self.with_situation(&deposits, |situation| situation.is_of_use(known));
+        let of_use = |known: &TrackedDeposit| {
+            self.with_situation(&deposits, |situation| situation.is_of_use(known))
+        };
         let status = deposits.iter().map(|known| {
             let pending = known.record.state == DepositState::Pending;
             let (mut reason, next) = match pending && of_use(known) == Some(false) {
@@ -75,18 +76,18 @@ impl PayerService {
         let lead = rounds.lead(&self.payer);
         let need = self.with_situation(&deposits, |situation| situation.need(rounds, lead));
         Ok(need.map(|need| match need {
-            Need::Serves(id) => RoundStatus {
+            RoundNeed::Serves(id) => RoundStatus {
                 blocked: false,
                 reason: format!("deposit {id} serves"),
                 next: "the next round is opened when it is nearly spent, or near its draw"
                     .to_owned(),
             },
-            Need::Coming(id) => RoundStatus {
+            RoundNeed::Coming(id) => RoundStatus {
                 blocked: self.is_stuck(),
                 reason: format!("deposit {id} is the next round, and not active yet"),
                 next: "it is opened and confirmed".to_owned(),
             },
-            Need::Another { .. } => match self.notes().of(About::Round) {
+            RoundNeed::Another { .. } => match self.notes().of(About::Round) {
                 Some(note) => RoundStatus {
                     blocked: note.retry_at.is_some() || self.is_stuck(),
                     reason: note.reason.clone(),
@@ -102,7 +103,7 @@ impl PayerService {
     }
 
     /// Reason and next step of a deposit that is not opened any more.
-    fn too_late(&self, known: &Known) -> (String, String) {
+    fn too_late(&self, known: &TrackedDeposit) -> (String, String) {
         let reason = "it is not confirmed, and too near its draw to be paid from";
         let next = "it is lost, unless a transaction that was sent for it is still mined";
         match self.notes().of(About::Cancelling(known.id)) {
@@ -114,11 +115,11 @@ impl PayerService {
     }
 
     /// Reason and next step of a deposit.
-    fn told(&self, known: &Known, kept: bool) -> (String, String) {
+    fn told(&self, known: &TrackedDeposit, kept: bool) -> (String, String) {
         let (terms, id) = (&known.record.deposit, known.id);
         let (draw, last) = (terms.drawBlock, terms.lastRedeemBlock);
         let payer = &self.payer;
-        let own = payer.wallet() == Some(terms.payer);
+        let own = payer.wallet_address() == Some(terms.payer);
         let shared = self.notes();
         let note = shared.of(About::Deposit(id));
         // Something may still wait for one that is closed.
@@ -161,7 +162,7 @@ impl PayerService {
                     draw.saturating_sub(payer.cutoff())
                 ),
             ),
-            DepositState::Expired => (
+            DepositState::PastCutoff => (
                 "it is too near its draw for any more cheques".to_owned(),
                 format!("it is drawn by block {draw}, once that is confirmed"),
             ),
@@ -195,7 +196,7 @@ impl PayerService {
                 over(format!("{payee} redeemed {payout} units of it"))
             }
             DepositState::Reclaimed => over("its money was taken back".to_owned()),
-            DepositState::Lost => {
+            DepositState::NeverOpened => {
                 let never =
                     "it was never opened, and it is too late now; its money never left the payer";
                 over(never.to_owned())

@@ -13,7 +13,7 @@ use alloy::{
 };
 use cheque::{
     Amount,
-    chain::{Call, ChainError, Reader, Sender, Sent, connect},
+    chain::{Call, ChainError, MinedTx, Reader, Wallet, connect},
 };
 use cheque_bindings::{LOCAL_CHAIN, default_deployment};
 use clap::{Args, value_parser};
@@ -199,7 +199,7 @@ async fn withdraw(stage: &mut Stage, lane: u64, balance_before: U256) -> Result<
 }
 
 /// The default bank of the node's chain, deployed if it is not there.
-async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<Sent>)> {
+async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<MinedTx>)> {
     use alloy::providers::Provider;
     let provider = connect(&node.url).await?;
     let chain = provider.get_chain_id().await.map_err(ChainError::from);
@@ -212,7 +212,7 @@ async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<Sent>)> {
         mine_randomness(&provider, place.seed_source).await?;
         let call = deployment(&provider, place.min_lead, place.seed_source).await?;
         let wallet = EthereumWallet::from(node.key.clone());
-        let sender = Sender::new(provider.clone(), wallet, chain);
+        let sender = Wallet::new(provider.clone(), wallet, chain);
         deployed = Some(sender.send(&call).await.wrap_err("deploying the bank")?);
     }
     Ok((Reader::open(provider, place.bank).await?, deployed))

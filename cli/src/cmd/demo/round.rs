@@ -187,10 +187,12 @@ impl Stage {
                 allowance: left_of
                     .checked_add(total)
                     .wrap_err("an allowance overflows")?,
-                total: holding.as_ref().map_or(Amount::ZERO, |meta| meta.total()),
+                total: holding
+                    .as_ref()
+                    .map_or(Amount::ZERO, |position| position.total()),
                 credited: holding
                     .as_ref()
-                    .map_or(Amount::ZERO, |meta| meta.credited()),
+                    .map_or(Amount::ZERO, |position| position.credited()),
             };
             ensure!(
                 paid.total == total && left.get(&actor.address) == Some(&left_of),
@@ -215,8 +217,8 @@ impl Stage {
         let mut winners = Vec::new();
         for (number, actor) in self.actors.iter().enumerate() {
             let won = actor.payee.won().await?;
-            for (of, meta) in won {
-                if meta?.deposit_id() == id && of == id {
+            for (of, position) in won {
+                if position?.deposit_id() == id && of == id {
                     winners.push(number);
                 }
             }

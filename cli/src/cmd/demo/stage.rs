@@ -10,7 +10,7 @@ use alloy::{
 };
 use cheque::{
     Policy, Purse,
-    chain::{self, Call, ChainError, Payee, Payer, PurseKey, Reader, Sender},
+    chain::{self, Call, ChainError, Payee, Payer, PurseKey, Reader, Wallet},
     store::Redb,
 };
 use eyre::{Result, WrapErr};
@@ -35,7 +35,7 @@ pub(super) struct Actor {
 /// Everybody, and what was sent.
 pub(super) struct Stage {
     pub(super) reader: Reader,
-    pub(super) sender: Sender,
+    pub(super) sender: Wallet,
     pub(super) payer: Payer,
     pub(super) signer: Address,
     pub(super) actors: Vec<Actor>,
@@ -57,21 +57,21 @@ impl Stage {
         let key = signing_key(&wallet)?;
         let signer = key.address();
         let chain_id = reader.bank().chain_id();
-        let sender = Sender::new(
+        let sender = Wallet::new(
             reader.provider().clone(),
             EthereumWallet::from(wallet),
             chain_id,
         );
         let store = Redb::open(folder.join("payer/cheque.redb"))?;
         let payer = Payer::new(reader.clone(), Arc::new(store));
-        let payer = payer.with_sender(sender.clone()).with_key(key);
+        let payer = payer.with_wallet(sender.clone()).with_key(key);
         let mut actors = Vec::with_capacity(keys.len());
         for (number, PayeeKey { key, address }) in keys.into_iter().enumerate() {
             let store = Redb::open(folder.join(format!("payee-{number}/cheque.redb")))?;
             let policy = Policy::new(address, *reader.bank(), reader.profile());
             // The payee has no coin for gas: the payer relays what it has consented to.
             let payee = Payee::new(reader.clone(), policy, Arc::new(store))
-                .with_sender(sender.clone())
+                .with_wallet(sender.clone())
                 .with_key(key);
             actors.push(Actor { address, payee });
         }
@@ -92,7 +92,7 @@ impl Stage {
         &mut self,
         round: usize,
         operation: &'static str,
-        sent: &chain::Sent,
+        sent: &chain::MinedTx,
     ) -> Result<()> {
         let fee = sent.fee + data_fee(&self.reader, sent.hash).await?;
         self.sent.push(Sent {

@@ -70,7 +70,7 @@ impl CreateArgs {
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
-            .with_sender(sender.clone())
+            .with_wallet(sender.clone())
             .with_key(signing_key(&wallet)?);
 
         if self.sign_only {

@@ -33,12 +33,12 @@ pub(super) struct ListArgs {
 const STATES: [&str; 8] = [
     "pending",
     "active",
-    "expired",
+    "past_cutoff",
     "drawn",
     "redeemed",
     "reclaimable",
     "reclaimed",
-    "lost",
+    "never_opened",
 ];
 
 impl ListArgs {

@@ -81,7 +81,7 @@ impl OpenArgs {
         let reader = self.chain.reader().await?;
         let sender = self.send.sender(&reader)?;
         let payer = self.store.payer_for(reader, self.send.dry_run).await?;
-        let payer = payer.with_sender(sender.clone());
+        let payer = payer.with_wallet(sender.clone());
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;
         if self.send.dry_run {

@@ -2,7 +2,7 @@
 
 use cheque::{
     Amount, Deposit, DepositId,
-    chain::{Call, Reader, Sender},
+    chain::{Call, Reader, Wallet},
 };
 use clap::Args;
 use eyre::{ContextCompat, Result};
@@ -52,7 +52,7 @@ impl ReclaimArgs {
             return self.show(&terms, &done, &reader, out).await;
         }
         let payer = self.store.payer_for(reader, self.send.dry_run).await?;
-        let payer = payer.with_sender(sender.clone());
+        let payer = payer.with_wallet(sender.clone());
         let terms = payer.deposit(self.id).await?.deposit;
         let done = if self.send.dry_run {
             self.send_alone(payer.reader(), &terms, &sender, out)
@@ -69,7 +69,7 @@ impl ReclaimArgs {
         &self,
         reader: &Reader,
         terms: &Deposit,
-        sender: &Sender,
+        sender: &Wallet,
         out: &Output,
     ) -> Result<Done> {
         let call = Call::reclaim(reader.bank(), terms);

@@ -49,7 +49,7 @@ impl ReopenArgs {
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
-            .with_sender(sender.clone())
+            .with_wallet(sender.clone())
             .with_key(signing_key(&wallet)?);
         if self.send.dry_run {
             let planned = payer.plan_deposit(&request, Some(self.id)).await?;

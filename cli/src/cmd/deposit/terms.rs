@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use alloy::primitives::Address;
 use cheque::{
     Amount, Deposit, DepositId,
-    chain::{DepositRequest, Draw, Funding, Rates, Reader},
+    chain::{DepositRequest, Draw, Funding, NativeRates, Reader},
 };
 use clap::{ArgGroup, Args};
 use eyre::{Result, WrapErr};
@@ -73,7 +73,7 @@ impl TermsOpts {
     }
 
     /// The rates that the smallest prize follows from.
-    pub(super) fn rates(&self, token: &Token) -> Result<Rates> {
+    pub(super) fn rates(&self, token: &Token) -> Result<NativeRates> {
         self.rate.rates(token)
     }
 

@@ -85,7 +85,7 @@ impl WatchArgs {
 fn is_over(state: &DepositState) -> bool {
     matches!(
         state,
-        DepositState::Redeemed { .. } | DepositState::Reclaimed | DepositState::Lost
+        DepositState::Redeemed { .. } | DepositState::Reclaimed | DepositState::NeverOpened
     )
 }
 

@@ -24,7 +24,7 @@ use crate::output::Output;
 Parameters:    capacity, userTags, pricing/timeFactor, pricing/capacityFactor,
                pricing/requestCostFactor, and these three as pricing/negative/...;
                pricing/alert or pricing/periodicUpdate, 0 for neither
-Prices are tokens per second, per second and 10^6 of capacity, and per second of service.")]
+GasPrices are tokens per second, per second and 10^6 of capacity, and per second of service.")]
 pub(super) struct SetParamsArgs {
     /// What to set
     #[arg(value_name = "NAME=VALUE", required = true, value_parser = parse_param)]

@@ -81,10 +81,10 @@ fn answer(accepted: &Accepted) -> serde_json::Value {
     json!({
         "deposit": accepted.deposit,
         "credit_to": accepted.credit_to,
-        "token": accepted.meta.deposit().token,
+        "token": accepted.position.deposit().token,
         "value": accepted.value,
         "total": accepted.total,
-        "credited": accepted.meta.credited(),
+        "credited": accepted.position.credited(),
     })
 }
 

@@ -125,7 +125,7 @@ impl RunArgs {
         let mut payee = self.policy.payee(address, reader, &self.store).await?;
         if let Some(wallet) = wallet {
             let sender = sender_of(wallet, payee.reader());
-            payee = payee.with_sender(sender);
+            payee = payee.with_wallet(sender);
         }
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, self.cash.settings(settings));

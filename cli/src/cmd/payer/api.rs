@@ -119,7 +119,7 @@ async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection
     for (id, record) in payer.deposits().await.map_err(unreadable)? {
         let is_open = matches!(
             record.state,
-            DepositState::Pending | DepositState::Active | DepositState::Expired
+            DepositState::Pending | DepositState::Active | DepositState::PastCutoff
         );
         if !is_open {
             continue;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use cheque::{
-    chain::{Reader, Sender},
+    chain::{Reader, Wallet},
     service::PayerService,
 };
 use clap::Args;
@@ -102,7 +102,7 @@ impl RunArgs {
             payer = payer.with_key(key?);
         }
         if let Some(sender) = sender {
-            payer = payer.with_sender(sender);
+            payer = payer.with_wallet(sender);
         }
         if let Some(rounds) = &rounds {
             rounds.check(&payer)?;
@@ -116,7 +116,7 @@ impl RunArgs {
         Ok((service, token.address))
     }
 
-    fn sender(&self, wallet: PrivateKeySigner, reader: &Reader) -> Result<Sender> {
+    fn sender(&self, wallet: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
         let sender = sender_of(wallet, reader);
         let Some(text) = &self.max_fee else {
             return Ok(sender);

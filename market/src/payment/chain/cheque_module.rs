@@ -6,13 +6,13 @@ use crate::payment::{
 };
 use alloy_primitives::Address;
 use cheque::{
-    Meta, Proof,
-    chain::{Looked, Payee, ReceiveError},
+    Position, Proof,
+    chain::{Judged, Payee, ReceiveError},
 };
 
 /// The provider's end of payment by cheques: one bank, one token.
 ///
-/// The host keeps the metas, each in the batch of the balance that it credits. If its store is a
+/// The host keeps the records, each in the batch of the balance that it credits. If its store is a
 /// [`ChequeStore`](crate::store::ChequeStore) over the payee's own, [`Payee::settle`] redeems what they win.
 #[derive(Clone, Debug)]
 pub struct ChequeModule {
@@ -36,8 +36,8 @@ impl ReceiverModule for ChequeModule {
         self.receiver.offer()
     }
 
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
-        let key = self.receiver.meta_key(proof);
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        let key = self.receiver.record_key(proof);
         key.map_err(ModuleError::rejected)
     }
 
@@ -45,14 +45,14 @@ impl ReceiverModule for ChequeModule {
         &'a self,
         from: Address,
         proof: &'a [u8],
-        old_meta: Option<&'a [u8]>,
+        old_record: Option<&'a [u8]>,
     ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>> {
         Box::pin(async move {
             let rejected = |rejection: ChequeRejection| ModuleError::rejected(rejection);
             let decoded = Proof::decode(proof).map_err(|error| rejected(error.into()))?;
-            let old = old_meta.map(Meta::from_bytes).transpose();
+            let old = old_record.map(Position::from_bytes).transpose();
             let old = old.map_err(|error| rejected(error.into()))?;
-            let looked = self.payee.look_at(Some(from), &decoded, old.as_ref());
+            let looked = self.payee.judge(Some(from), &decoded, old.as_ref());
             let looked = looked.await.map_err(|error| match error {
                 ReceiveError::Rejected(rejection) => rejected(rejection.into()),
                 other => ModuleError::unavailable(other),
@@ -70,17 +70,17 @@ impl ReceiverModule for ChequeModule {
 
 struct ChequeJudge {
     receiver: ChequeReceiver,
-    looked: Looked,
+    looked: Judged,
     from: Address,
     proof: Vec<u8>,
 }
 
 impl Judge for ChequeJudge {
-    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError> {
+    fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError> {
         let view = self.looked.view();
         let judged = self
             .receiver
-            .receive_payment(self.from, &self.proof, old_meta, &view);
+            .receive_payment(self.from, &self.proof, old_record, &view);
         let incoming = judged.map_err(ModuleError::rejected)?;
         self.looked.taken();
         Ok(incoming)

@@ -70,7 +70,10 @@ impl ChequeSender {
         let mut proofs = Vec::new();
         for (id, record) in self.payer.deposits().await? {
             // Payees take cheques for some blocks longer than they are written.
-            let taken = matches!(record.state, DepositState::Active | DepositState::Expired);
+            let taken = matches!(
+                record.state,
+                DepositState::Active | DepositState::PastCutoff
+            );
             if !taken || record.deposit.token != self.token {
                 continue;
             }

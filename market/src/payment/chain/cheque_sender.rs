@@ -6,8 +6,8 @@ use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
     chain::{
-        Cancellation, ChainError, DepositRequest, DepositState, HostChange, HostError, Payer,
-        PayerError, Rate, StoredError,
+        AppChange, AppRecordsError, Cancellation, ChainError, DepositRequest, DepositState,
+        NativeRate, Payer, PayerError, StoredError,
     },
 };
 use std::{
@@ -72,10 +72,10 @@ pub enum ChequeSenderError {
     Changed,
 }
 
-impl From<HostError> for ChequeSenderError {
-    fn from(error: HostError) -> Self {
+impl From<AppRecordsError> for ChequeSenderError {
+    fn from(error: AppRecordsError) -> Self {
         match error {
-            HostError::Stored(error) => error.into(),
+            AppRecordsError::Stored(error) => error.into(),
             _ => Self::Changed,
         }
     }
@@ -94,7 +94,7 @@ impl From<HostError> for ChequeSenderError {
 pub struct ChequeSender {
     pub(super) payer: Payer,
     pub(super) token: Address,
-    rate: Rate,
+    rate: NativeRate,
     key: Vec<u8>,
     pub(super) state: Mutex<State>,
 }
@@ -127,7 +127,7 @@ impl ChequeSender {
     pub async fn open(
         payer: Payer,
         token: Address,
-        rate: Rate,
+        rate: NativeRate,
         key: &[u8],
     ) -> Result<Self, ChequeSenderError> {
         let state = State::load(&payer, key).await?;
@@ -226,7 +226,7 @@ impl ChequeSender {
                 Ok(Followed::Opened(id, changes))
             }
             other => {
-                if other == DepositState::Lost {
+                if other == DepositState::NeverOpened {
                     drop(state);
                     match self.payer.cancel_opening(id).await? {
                         Cancellation::Nothing => state = self.state.lock().await,
@@ -303,7 +303,7 @@ impl ChequeSender {
     /// What opening the deposit would cost at most, in token units: what its fee is taken for until it has cost something,
     /// and if that is never known because the process was killed.
     async fn expected_fee(&self, request: &DepositRequest) -> Result<u128, ChequeSenderError> {
-        let sender = self.payer.sender().ok_or(PayerError::NoSender)?;
+        let sender = self.payer.wallet().ok_or(PayerError::NoWallet)?;
         let call = self.payer.plan_deposit(request, None).await?.call;
         let most = sender.estimate(&call).await?.max_cost;
         let fee = most.saturating_sub(call.value);
@@ -332,7 +332,7 @@ impl ChequeSender {
         let change = self.change(state.stored.clone(), &next);
         match self.payer.host_records().change(&change).await {
             Ok(()) => {}
-            Err(HostError::Conflict) => return Err(self.outdated(state).await),
+            Err(AppRecordsError::Conflict) => return Err(self.outdated(state).await),
             Err(error) => return Err(error.into()),
         }
         state.stored = change.new;
@@ -353,8 +353,8 @@ impl ChequeSender {
         }
     }
 
-    pub(super) fn change(&self, old: Option<Vec<u8>>, next: &Kept) -> HostChange {
-        HostChange {
+    pub(super) fn change(&self, old: Option<Vec<u8>>, next: &Kept) -> AppChange {
+        AppChange {
             key: self.key.clone(),
             old,
             new: Some(next.to_bytes()),

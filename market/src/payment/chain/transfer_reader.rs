@@ -12,7 +12,7 @@ use alloy::{
 };
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use cheque::chain::{ChainError, on_one_node};
+use cheque::chain::{ChainError, pin_node};
 
 /// Looks transfers up on one chain. Cheap to clone. It believes its node.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl TransferReader {
     ///
     /// If the node cannot be asked.
     pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
-        on_one_node(self.look(transaction, index)).await
+        pin_node(self.look(transaction, index)).await
     }
 
     async fn look(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
@@ -155,8 +155,8 @@ impl ReceiverModule for TransferModule {
         self.receiver.offer()
     }
 
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
-        let key = self.receiver.meta_key(proof);
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        let key = self.receiver.record_key(proof);
         key.map_err(ModuleError::rejected)
     }
 
@@ -189,10 +189,10 @@ struct TransferJudge {
 }
 
 impl Judge for TransferJudge {
-    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError> {
+    fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError> {
         let judged = self
             .receiver
-            .receive_payment(self.from, &self.proof, old_meta, &self.view);
+            .receive_payment(self.from, &self.proof, old_record, &self.view);
         judged.map_err(ModuleError::rejected)
     }
 }

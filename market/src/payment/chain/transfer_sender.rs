@@ -14,8 +14,8 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use cheque::{
     chain::{
-        Call, ChainError, HostChange, HostError, HostRecords, Once, OnceError, Rate, Sender, Sent,
-        StoredError,
+        AppChange, AppRecords, AppRecordsError, Call, ChainError, IdempotentSender, MinedTx,
+        NativeRate, OutboxError, StoredError, Wallet,
     },
     store::Store,
 };
@@ -30,12 +30,12 @@ const VERSION: u8 = 1;
 /// by a kill or because it was not mined in time, is finished by the next request to the same payee.
 #[derive(Debug)]
 pub struct TransferSender {
-    once: Once,
-    records: HostRecords,
+    once: IdempotentSender,
+    records: AppRecords,
     provider: DynProvider,
     chain_id: u64,
     token: Address,
-    rate: Rate,
+    rate: NativeRate,
     key: Vec<u8>,
     turn: Mutex<()>,
 }
@@ -49,7 +49,7 @@ pub enum TransferSenderError {
     Chain(#[from] ChainError),
     /// The transaction.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Outbox(#[from] OutboxError),
     /// The store.
     #[error(transparent)]
     Stored(#[from] StoredError),
@@ -79,10 +79,10 @@ pub enum TransferSenderError {
     },
 }
 
-impl From<HostError> for TransferSenderError {
-    fn from(error: HostError) -> Self {
+impl From<AppRecordsError> for TransferSenderError {
+    fn from(error: AppRecordsError) -> Self {
         match error {
-            HostError::Stored(error) => error.into(),
+            AppRecordsError::Stored(error) => error.into(),
             _ => Self::Changed,
         }
     }
@@ -108,15 +108,15 @@ impl TransferSender {
     /// If the node cannot be asked.
     pub async fn open(
         provider: DynProvider,
-        sender: Sender,
+        sender: Wallet,
         store: Arc<dyn Store>,
-        (token, rate): (Address, Rate),
+        (token, rate): (Address, NativeRate),
         key: &[u8],
     ) -> Result<Self, ChainError> {
         Ok(Self {
             chain_id: provider.get_chain_id().await?,
-            once: Once::new(sender, store.clone()),
-            records: HostRecords::new(store),
+            once: IdempotentSender::new(sender, store.clone()),
+            records: AppRecords::new(store),
             provider,
             token,
             rate,
@@ -125,7 +125,7 @@ impl TransferSender {
         })
     }
 
-    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OnceError::Undecided`]) or which
+    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OutboxError::Undecided`]) or which
     /// has no proof ([`TransferSenderError::NotTransferred`]), so that the next request pays anew. For whoever has seen on
     /// the chain what became of it: else it is paid twice.
     ///
@@ -158,7 +158,7 @@ impl TransferSender {
     async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, ChainError> {
         let call = self.call(payee, amount);
         let request = TransactionRequest {
-            from: Some(self.once.sender().address()),
+            from: Some(self.once.wallet().address()),
             to: Some(call.to.into()),
             value: Some(call.value),
             input: TransactionInput::new(call.input),
@@ -216,7 +216,7 @@ impl TransferSender {
         &self,
         payee: Address,
         amount: u128,
-        sent: &Sent,
+        sent: &MinedTx,
     ) -> Result<Outgoing, TransferSenderError> {
         let fee = self.rate.units_up(sent.fee).get();
         Ok(Outgoing {
@@ -231,9 +231,9 @@ impl TransferSender {
         &self,
         payee: Address,
         amount: u128,
-        sent: &Sent,
+        sent: &MinedTx,
     ) -> Result<Vec<u8>, TransferSenderError> {
-        let from = self.once.sender().address();
+        let from = self.once.wallet().address();
         let index = match self.token.is_zero() {
             true => Some(0),
             false => {
@@ -286,7 +286,7 @@ impl TransferSender {
     ) -> Result<Option<Vec<u8>>, TransferSenderError> {
         let mut bytes = vec![VERSION];
         bytes.append(&mut alloy_rlp::encode(new));
-        let change = HostChange {
+        let change = AppChange {
             key: self.key_of(payee),
             old,
             new: Some(bytes),

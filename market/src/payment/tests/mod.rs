@@ -110,7 +110,7 @@ fn what_is_no_proof_or_not_on_chain_is_rejected() {
     assert!(matches!(judged, Err(TransferRejection::Unknown { .. })));
 }
 
-/// A provider's host: credits a transfer in the transaction that keeps its meta, after a restart.
+/// A provider's host: credits a transfer in the transaction that keeps its record, after a restart.
 fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
     let settings = BalanceSettings::default();
     let mut tracker = BalanceTracker::open(Arc::clone(store), PREFIX, settings, 0).unwrap();

@@ -27,14 +27,14 @@ struct Used;
 struct Voucher(Address, u8);
 
 impl Judge for Voucher {
-    fn judge(&self, old_meta: Option<&[u8]>) -> Result<Incoming, ModuleError> {
-        if old_meta.is_some() {
+    fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError> {
+        if old_record.is_some() {
             return Err(ModuleError::rejected(Used));
         }
         Ok(Incoming {
             value: self.1.into(),
             credit_to: self.0,
-            new_meta: vec![1],
+            new_record: vec![1],
         })
     }
 }
@@ -44,7 +44,7 @@ impl ReceiverModule for Vouchers {
         self.0.clone()
     }
 
-    fn meta_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
+    fn record_key(&self, proof: &[u8]) -> Result<Vec<u8>, ModuleError> {
         Ok(proof.to_vec())
     }
 
@@ -126,7 +126,7 @@ fn an_application_plugs_its_own_module_in_at_both_ends() {
     let store = Memory::new();
     let proof = &sent.proofs[0];
     // Two look at once, and one is credited.
-    let look = || now(look_at(&**module, &store, PREFIX, CUSTOMER, proof)).unwrap();
+    let look = || now(judge(&**module, &store, PREFIX, CUSTOMER, proof)).unwrap();
     let (first, second) = (look(), look());
     let mut batch = Batch::new();
     let incoming = first.store_received(&store, &mut batch).unwrap();

@@ -3,7 +3,7 @@
 use super::{Part, Payer, change, payment};
 use crate::{
     Amount, Deposit, DepositId, WriteError,
-    chain::{Head, HostChange, HostRecords, PayerError, Payment, Sender, payer::cutoff},
+    chain::{AppChange, AppRecords, Head, PayerError, Payment, Wallet, payer::cutoff},
     store::Swap,
 };
 use alloy_primitives::Address;
@@ -23,7 +23,7 @@ impl Payer {
         &self,
         payee: Address,
         pieces: &[(DepositId, Amount)],
-        also: &HostChange,
+        also: &AppChange,
     ) -> Result<Vec<Payment>, PayerError> {
         loop {
             let parts = self.parts(payee, pieces).await?;
@@ -48,8 +48,8 @@ impl Payer {
     }
 
     /// The application's records in the payer's store.
-    pub fn host_records(&self) -> HostRecords {
-        HostRecords::of(self.stored.clone())
+    pub fn host_records(&self) -> AppRecords {
+        AppRecords::of(self.stored.clone())
     }
 
     /// The newest block as of the last look at the chain, which is at most one block old.
@@ -64,8 +64,8 @@ impl Payer {
     }
 
     /// The wallet, if this payer has one.
-    pub const fn sender(&self) -> Option<&Sender> {
-        self.sender.as_ref()
+    pub const fn wallet(&self) -> Option<&Wallet> {
+        self.wallet.as_ref()
     }
 
     async fn parts(

@@ -19,12 +19,12 @@ fn id(number: u8) -> DepositId {
 }
 
 /// A win with a proof of seven levels, so of 100,000 gas alone.
-fn win(number: u8, payout: u128) -> Win {
-    Win {
+fn win(number: u8, payout: u128) -> RedeemableWin {
+    RedeemableWin {
         id: id(number),
         payout: Amount::new(payout),
         gas: redeem_gas(7, 0),
-        rate: Some(Rate::NATIVE),
+        rate: Some(NativeRate::NATIVE),
         reckoned: Amount::new(1),
         draw_block: DRAW,
         last_block: LAST,
@@ -32,18 +32,18 @@ fn win(number: u8, payout: u128) -> Win {
     }
 }
 
-fn prices(gas_price: u128) -> Prices {
-    Prices {
+fn prices(gas_price: u128) -> GasPrices {
+    GasPrices {
         gas_price,
         data_fee: U256::ZERO,
     }
 }
 
-fn decided(wins: &[Win], coming: Option<u64>, gas_price: u128, head: u64) -> Plan {
+fn decided(wins: &[RedeemableWin], coming: Option<u64>, gas_price: u128, head: u64) -> Plan {
     plan(wins, coming, &prices(gas_price), head, &SETTINGS)
 }
 
-fn because(plan: &Plan, number: u8) -> Because {
+fn because(plan: &Plan, number: u8) -> WaitReason {
     plan.wait[&id(number)].because
 }
 
@@ -53,9 +53,9 @@ fn a_win_is_redeemed_at_once_while_it_costs_at_most_a_tenth_of_the_payout() {
     assert_eq!(decided(&wins, None, 7, DRAW + 1).redeem, [id(1)]);
     let dear = decided(&wins, None, 8, DRAW + 1);
     assert!(dear.redeem.is_empty() && dear.record.is_empty());
-    let wait = Wait {
+    let wait = Waiting {
         until: LAST - 600,
-        because: Because::GasPrice {
+        because: WaitReason::GasPrice {
             cost: Amount::new(800_000),
             bearable: Amount::new(700_000),
         },
@@ -76,7 +76,7 @@ fn near_the_end_of_its_window_a_win_is_redeemed_at_any_price_below_the_payout() 
     let worthless = decided(&[win(1, 100_000)], None, 1, margin);
     assert_eq!(
         because(&worthless, 1),
-        Because::Worthless {
+        WaitReason::Worthless {
             cost: Amount::new(100_000),
             payout: Amount::new(100_000)
         }
@@ -99,7 +99,7 @@ fn the_window_ends_where_the_chain_forgets_unless_the_seed_is_recorded() {
 #[test]
 fn each_win_costs_less_the_more_share_a_transaction_and_with_a_recorded_seed() {
     let mut one = win(1, 1);
-    let cost = |win: &Win, wins| win.cost(wins, &prices(1)).get();
+    let cost = |win: &RedeemableWin, wins| win.cost(wins, &prices(1)).get();
     assert_eq!(
         [1, 2, 10].map(|wins| cost(&one, wins)),
         [100_000, 88_500, 79_300]
@@ -135,7 +135,7 @@ fn a_few_wins_wait_for_the_next_draw_if_that_comes_soon() {
     let plan = decided(&wins, Some(latest), 1, DRAW + 1);
     assert!(plan.redeem.is_empty());
     let coming = latest;
-    assert_eq!(because(&plan, 2), Because::Company { coming });
+    assert_eq!(because(&plan, 2), WaitReason::Company { coming });
     assert_eq!(
         decided(&wins, Some(latest + 1), 1, DRAW + 1).redeem.len(),
         2
@@ -162,10 +162,10 @@ fn the_seed_of_a_win_that_has_to_wait_is_recorded_where_its_window_outlasts_the_
     one.last_block = LAST + 1;
     let plan = decided(&[one.clone()], None, 1, DRAW + 1);
     assert_eq!(plan.record, BTreeSet::from([DRAW]));
-    assert!(matches!(because(&plan, 1), Because::GasPrice { .. }));
+    assert!(matches!(because(&plan, 1), WaitReason::GasPrice { .. }));
 
     // As soon as it takes at most a tenth of the payout, and not twice.
-    let records = |win: &Win, head| {
+    let records = |win: &RedeemableWin, head| {
         let plan = decided(std::slice::from_ref(win), None, 1, head);
         !plan.record.is_empty()
     };
@@ -191,7 +191,7 @@ fn five_wins_of_one_block_share_one_record_of_its_seed() {
     let plan = decided(&wins, None, 1, DRAW + 1);
     assert_eq!(plan.record, BTreeSet::from([DRAW]));
     assert!(plan.redeem.is_empty());
-    assert_eq!(because(&plan, 3), Because::Seed { block: DRAW });
+    assert_eq!(because(&plan, 3), WaitReason::Seed { block: DRAW });
     // What cannot wait goes with its header.
     let urgent = decided(&wins, None, 1, LAST - SETTINGS.margin);
     assert!(urgent.record.is_empty());
@@ -210,14 +210,14 @@ fn a_transaction_holds_32_wins_and_12_million_gas_and_those_that_end_first() {
     let plan = decided(&wins, None, 1, DRAW + 1);
     assert_eq!(plan.redeem.len(), 32);
     assert_eq!(plan.redeem[0], id(39));
-    assert_eq!(because(&plan, 0), Because::Full);
+    assert_eq!(because(&plan, 0), WaitReason::Full);
     wins.iter_mut().for_each(|win| win.gas = 5_000_000);
     assert_eq!(decided(&wins, None, 0, DRAW + 1).redeem.len(), 2);
     wins.iter_mut().for_each(|win| win.gas = 13_000_000);
     assert_eq!(decided(&wins, None, 0, DRAW + 1).redeem.len(), 1);
 }
 
-fn any_win() -> impl Strategy<Value = Win> {
+fn any_win() -> impl Strategy<Value = RedeemableWin> {
     (
         0u8..60,
         prop_oneof![0u128..300_000, 0u128..3_000_000],
@@ -228,9 +228,9 @@ fn any_win() -> impl Strategy<Value = Win> {
         any::<bool>(),
     )
         .prop_map(
-            |(number, payout, levels, grid, window, recorded, rated)| Win {
+            |(number, payout, levels, grid, window, recorded, rated)| RedeemableWin {
                 gas: redeem_gas(levels, 0),
-                rate: rated.then_some(Rate::NATIVE),
+                rate: rated.then_some(NativeRate::NATIVE),
                 reckoned: Amount::new(100_000),
                 draw_block: DRAW + grid * 300,
                 last_block: DRAW + grid * 300 + window,
@@ -240,7 +240,7 @@ fn any_win() -> impl Strategy<Value = Win> {
         )
 }
 
-fn any_wins() -> impl Strategy<Value = Vec<Win>> {
+fn any_wins() -> impl Strategy<Value = Vec<RedeemableWin>> {
     prop::collection::vec(any_win(), 0..60).prop_map(|wins| {
         let by_id: BTreeMap<_, _> = wins.into_iter().map(|win| (win.id, win)).collect();
         by_id.into_values().collect()
@@ -264,7 +264,7 @@ proptest! {
             prop_assert!(!redeems || least < win.payout);
             let urgent = win.is_urgent(head, &SETTINGS);
             if urgent && alone < win.payout {
-                prop_assert!(redeems || because(&plan, win.id.0[0]) == Because::Full);
+                prop_assert!(redeems || because(&plan, win.id.0[0]) == WaitReason::Full);
             }
             prop_assert!(!win.recorded || !plan.record.contains(&win.draw_block)
                 || wins.iter().any(|other| other.draw_block == win.draw_block && !other.recorded));

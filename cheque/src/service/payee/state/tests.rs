@@ -50,7 +50,10 @@ fn a_deposit_takes_payments_up_to_the_cutoff_and_none_while_the_bank_does_not_ho
     let until = DRAW - 128;
     let at = |head, unconfirmed| before_draw(DRAW, head, &policy, unconfirmed);
     assert_eq!(at(until - 1, false), HoldingState::Receiving { until });
-    assert_eq!(at(until, false), HoldingState::Closed { draw_block: DRAW });
+    assert_eq!(
+        at(until, false),
+        HoldingState::PastCutoff { draw_block: DRAW }
+    );
     assert_eq!(at(until - 1, true), HoldingState::Unconfirmed);
     // Where seeds are public early, by the usual block time.
     let mut early = policy;
@@ -84,17 +87,17 @@ fn a_draw_counts_once_its_block_is_as_deep_as_a_deposit_has_to_be() {
 fn a_loss_is_a_loss_whatever_became_of_the_deposit() {
     let mut lost = drawn(DRAW + 50);
     lost.wins = Some(false);
-    assert_eq!(state(lost), Some(HoldingState::Lost));
+    assert_eq!(state(lost), Some(HoldingState::NotDrawn));
     lost.purse = Purse::Idle(Amount::ZERO);
-    assert_eq!(state(lost), Some(HoldingState::Lost));
+    assert_eq!(state(lost), Some(HoldingState::NotDrawn));
     lost.head = LAST + 1;
-    assert_eq!(state(lost), Some(HoldingState::Lost));
+    assert_eq!(state(lost), Some(HoldingState::NotDrawn));
 }
 
 #[test]
 fn a_win_can_be_redeemed_until_the_block_before_the_last_is_the_head() {
     assert_eq!(state(drawn(LAST - 1)), None);
-    let missed = HoldingState::Missed(Missed::Window { last_block: LAST });
+    let missed = HoldingState::Missed(MissReason::Window { last_block: LAST });
     assert_eq!(state(drawn(LAST)), Some(missed));
     let mut sent = drawn(LAST - 1);
     let hash = TxHash::repeat_byte(3);
@@ -115,7 +118,7 @@ fn what_nobody_records_is_lost_where_the_chain_forgets() {
     };
     let last = DRAW + HISTORY_WINDOW;
     assert_eq!(at(last - 1, false), None);
-    let missed = HoldingState::Missed(Missed::Seed { block: DRAW });
+    let missed = HoldingState::Missed(MissReason::Seed { block: DRAW });
     assert_eq!(at(last, false), Some(missed));
     assert_eq!(at(last, true), None);
 }
@@ -139,32 +142,35 @@ fn a_win_that_the_bank_does_not_hold_any_more_was_redeemed_or_taken_back_or_neve
         }))
     };
     assert_eq!(redeemed(PAYEE), HoldingState::Redeemed { payout, block });
-    assert_eq!(redeemed(Address::ZERO), HoldingState::Gone { since });
+    assert_eq!(redeemed(Address::ZERO), HoldingState::NotOnChain { since });
     let reclaimed = closed(Some(Closed::Reclaimed { block }));
-    assert_eq!(reclaimed, HoldingState::Missed(Missed::Reclaimed { block }));
-    assert_eq!(closed(None), HoldingState::Gone { since });
+    assert_eq!(
+        reclaimed,
+        HoldingState::Missed(MissReason::Reclaimed { block })
+    );
+    assert_eq!(closed(None), HoldingState::NotOnChain { since });
 }
 
 #[test]
 fn states_have_the_names_that_are_listed_and_a_reason() {
-    let wait = Wait {
+    let wait = Waiting {
         until: 1,
-        because: super::super::Because::Due,
+        because: super::super::WaitReason::Due,
     };
     let all = [
         HoldingState::Unconfirmed,
         HoldingState::Receiving { until: 1 },
-        HoldingState::Closed { draw_block: 1 },
+        HoldingState::PastCutoff { draw_block: 1 },
         HoldingState::Drawn { deep_at: 1 },
-        HoldingState::Lost,
+        HoldingState::NotDrawn,
         HoldingState::Won(wait),
         HoldingState::Redeeming { hash: TxHash::ZERO },
         HoldingState::Redeemed {
             payout: Amount::ZERO,
             block: 1,
         },
-        HoldingState::Missed(Missed::Window { last_block: 1 }),
-        HoldingState::Gone { since: 1 },
+        HoldingState::Missed(MissReason::Window { last_block: 1 }),
+        HoldingState::NotOnChain { since: 1 },
     ];
     assert_eq!(all.map(|state| state.name()), HoldingState::NAMES);
     assert!(all.iter().all(|state| !state.to_string().is_empty()));

@@ -1,7 +1,7 @@
 //! Random histories of a chain, a payer and its crashes.
 
 use super::{
-    Known, Need, Task,
+    Action, RoundNeed, TrackedDeposit,
     tests::{ACTIVE, CUTOFF, DAY, LEAD, PENDING, RECLAIMABLE, SIGNER, at, known, rounds},
 };
 use crate::{Amount, DepositId, service::payer::Rounds, store::DepositState};
@@ -57,7 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
 #[derive(Default)]
 struct Model {
     head: u64,
-    deposits: Vec<Known>,
+    deposits: Vec<TrackedDeposit>,
     sent: Vec<DepositId>,
 }
 
@@ -87,7 +87,7 @@ impl Model {
                 }
             }
             Event::Redeem => {
-                for known in self.in_state(DepositState::Expired) {
+                for known in self.in_state(DepositState::PastCutoff) {
                     known.record.state = DepositState::Redeemed {
                         payee: SIGNER,
                         payout: Amount::new(1),
@@ -99,15 +99,19 @@ impl Model {
         for known in &mut self.deposits {
             let terms = &known.record.deposit;
             known.record.state = match known.record.state {
-                DepositState::Pending if head + CUTOFF >= terms.drawBlock => DepositState::Lost,
-                DepositState::Active if head + CUTOFF >= terms.drawBlock => DepositState::Expired,
-                DepositState::Expired if head >= terms.lastRedeemBlock => RECLAIMABLE,
+                DepositState::Pending if head + CUTOFF >= terms.drawBlock => {
+                    DepositState::NeverOpened
+                }
+                DepositState::Active if head + CUTOFF >= terms.drawBlock => {
+                    DepositState::PastCutoff
+                }
+                DepositState::PastCutoff if head >= terms.lastRedeemBlock => RECLAIMABLE,
                 state => state,
             };
         }
     }
 
-    fn in_state(&mut self, state: DepositState) -> impl Iterator<Item = &mut Known> {
+    fn in_state(&mut self, state: DepositState) -> impl Iterator<Item = &mut TrackedDeposit> {
         let deposits = self.deposits.iter_mut();
         deposits.filter(move |known| known.record.state == state)
     }
@@ -121,16 +125,16 @@ impl Model {
         let fits = situation.check_budget(rounds, Amount::new(amount)).is_ok();
         for task in tasks {
             match task {
-                Task::Open(id) => self.sent.push(id),
-                Task::Reclaim(id) => {
+                Action::Open(id) => self.sent.push(id),
+                Action::Reclaim(id) => {
                     let mut taken = self.in_state(RECLAIMABLE);
                     let taken = taken.find(|known| known.id == id);
                     taken.expect("it can be taken back").record.state = DepositState::Reclaimed;
                 }
-                Task::CancelOpening(_) | Task::CancelReclaim(_) => {}
+                Action::CancelOpening(_) | Action::CancelReclaim(_) => {}
             }
         }
-        let Need::Another { expired } = need else {
+        let RoundNeed::Another { expired } = need else {
             return;
         };
         if !fits || killed == Killed::BeforeStoring {
@@ -163,7 +167,7 @@ proptest! {
         for event in events {
             model.happen(event, &rounds);
             let in_a_day = model.deposits.iter().filter(|known| {
-                known.record.since + DAY > model.head && known.record.state != DepositState::Lost
+                known.record.since + DAY > model.head && known.record.state != DepositState::NeverOpened
             });
             let sum: u128 = in_a_day.map(|known| known.record.deposit.amount).sum();
             prop_assert!(sum <= 1_500, "{sum} within a day");
@@ -176,7 +180,7 @@ proptest! {
             prop_assert!(next.count() <= 1, "two rounds to pay from");
             let open = model.deposits.iter().filter(|known| !matches!(
                 known.record.state,
-                DepositState::Lost | DepositState::Reclaimed | DepositState::Redeemed { .. }
+                DepositState::NeverOpened | DepositState::Reclaimed | DepositState::Redeemed { .. }
             ));
             // But one that can be taken back, and one that is about to take over its purse.
             let open = open.filter(|known| known.record.state != RECLAIMABLE);
@@ -202,6 +206,6 @@ proptest! {
         model.step(&rounds, 10, Killed::Never);
         model.happen(Event::Mine, &rounds);
         let need = at(model.head, &model.deposits).need(&rounds, LEAD);
-        prop_assert!(matches!(need, Need::Serves(_)), "{need:?}");
+        prop_assert!(matches!(need, RoundNeed::Serves(_)), "{need:?}");
     }
 }

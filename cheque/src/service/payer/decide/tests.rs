@@ -24,7 +24,7 @@ const fn id(number: u8) -> DepositId {
 }
 
 /// A deposit of 800 units in a lane of its own, stored at 500, drawn at 600, redeemable until 700.
-pub(super) fn known(number: u8, state: DepositState) -> Known {
+pub(super) fn known(number: u8, state: DepositState) -> TrackedDeposit {
     let deposit = Deposit {
         payer: ME,
         signer: SIGNER,
@@ -42,7 +42,7 @@ pub(super) fn known(number: u8, state: DepositState) -> Known {
         state,
         settled: false,
     };
-    Known {
+    TrackedDeposit {
         id: id(number),
         record,
         spent: Amount::ZERO,
@@ -52,8 +52,8 @@ pub(super) fn known(number: u8, state: DepositState) -> Known {
 }
 
 /// What was sent with this nonce.
-fn sent(nonce: u64) -> Option<SentRecord> {
-    Some(SentRecord {
+fn sent(nonce: u64) -> Option<TxRecord> {
+    Some(TxRecord {
         from: ME,
         nonce,
         since: 500,
@@ -64,7 +64,7 @@ fn sent(nonce: u64) -> Option<SentRecord> {
     })
 }
 
-pub(super) const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
+pub(super) const fn at(head: u64, deposits: &[TrackedDeposit]) -> Situation<'_> {
     Situation {
         head,
         cutoff: CUTOFF,
@@ -75,11 +75,11 @@ pub(super) const fn at(head: u64, deposits: &[Known]) -> Situation<'_> {
     }
 }
 
-fn need(head: u64, deposits: &[Known]) -> Need {
+fn need(head: u64, deposits: &[TrackedDeposit]) -> RoundNeed {
     at(head, deposits).need(&rounds(None), LEAD)
 }
 
-const ANOTHER: Need = Need::Another { expired: None };
+const ANOTHER: RoundNeed = RoundNeed::Another { expired: None };
 
 #[test]
 fn the_first_round_is_needed_where_there_is_none() {
@@ -90,7 +90,7 @@ fn the_first_round_is_needed_where_there_is_none() {
 #[test]
 fn a_round_serves_until_the_lead_before_the_cutoff() {
     let active = [known(1, ACTIVE)];
-    assert_eq!(need(579, &active), Need::Serves(id(1)));
+    assert_eq!(need(579, &active), RoundNeed::Serves(id(1)));
     assert_eq!(need(580, &active), ANOTHER);
     assert_eq!(need(u64::MAX, &active), ANOTHER);
 }
@@ -99,7 +99,7 @@ fn a_round_serves_until_the_lead_before_the_cutoff() {
 fn a_round_serves_until_seven_eighths_are_spent() {
     let mut active = [known(1, ACTIVE)];
     active[0].spent = Amount::new(699);
-    assert_eq!(need(500, &active), Need::Serves(id(1)));
+    assert_eq!(need(500, &active), RoundNeed::Serves(id(1)));
     active[0].spent = Amount::new(700);
     assert_eq!(need(500, &active), ANOTHER);
     let mut large = rounds(None);
@@ -112,10 +112,10 @@ fn a_round_serves_until_seven_eighths_are_spent() {
 fn what_is_pending_is_the_next_round_whatever_became_of_its_transaction() {
     let mut deposits = [known(1, ACTIVE), known(2, PENDING)];
     deposits[0].spent = Amount::new(800);
-    assert_eq!(need(500, &deposits), Need::Coming(id(2)));
+    assert_eq!(need(500, &deposits), RoundNeed::Coming(id(2)));
     // Even when it is of no use any more, until it is lost.
-    assert_eq!(need(595, &deposits), Need::Coming(id(2)));
-    deposits[1].record.state = DepositState::Lost;
+    assert_eq!(need(595, &deposits), RoundNeed::Coming(id(2)));
+    deposits[1].record.state = DepositState::NeverOpened;
     assert_eq!(need(595, &deposits), ANOTHER);
 }
 
@@ -139,29 +139,33 @@ fn deposits_of_others_signers_and_tokens_are_not_of_these_rounds() {
 fn everything_pending_is_opened_but_what_belongs_to_another_wallet() {
     let mut deposits = [known(1, PENDING), known(2, PENDING), known(3, ACTIVE)];
     deposits[1].record.deposit.payer = SIGNER;
-    assert_eq!(at(500, &deposits).tasks(None), [Task::Open(id(1))]);
+    assert_eq!(at(500, &deposits).tasks(None), [Action::Open(id(1))]);
 }
 
 #[test]
 fn what_can_not_be_paid_from_any_more_is_not_opened_unless_it_was_paid_from() {
     let mut deposits = [known(1, PENDING)];
-    assert_eq!(at(583, &deposits).tasks(None), [Task::Open(id(1))]);
+    assert_eq!(at(583, &deposits).tasks(None), [Action::Open(id(1))]);
     assert_eq!(at(584, &deposits).tasks(None), []);
     deposits[0].spent = Amount::new(1);
-    assert_eq!(at(584, &deposits).tasks(None), [Task::Open(id(1))]);
+    assert_eq!(at(584, &deposits).tasks(None), [Action::Open(id(1))]);
 }
 
 #[test]
 fn an_opening_that_is_of_no_use_any_more_is_cancelled_until_nothing_of_it_is_left() {
     let mut deposits = [known(1, PENDING)];
     deposits[0].opening = sent(7);
-    assert_eq!(at(583, &deposits).tasks(None), [Task::Open(id(1))]);
-    let cancel = [Task::CancelOpening(id(1))];
+    assert_eq!(at(583, &deposits).tasks(None), [Action::Open(id(1))]);
+    let cancel = [Action::CancelOpening(id(1))];
     assert_eq!(at(584, &deposits).tasks(None), cancel);
     deposits[0].spent = Amount::new(1);
-    assert_eq!(at(584, &deposits).tasks(None), [Task::Open(id(1))]);
+    assert_eq!(at(584, &deposits).tasks(None), [Action::Open(id(1))]);
     let winner = None;
-    for state in [DepositState::Lost, ACTIVE, DepositState::Drawn { winner }] {
+    for state in [
+        DepositState::NeverOpened,
+        ACTIVE,
+        DepositState::Drawn { winner },
+    ] {
         for settled in [false, true] {
             deposits[0].record.state = state;
             deposits[0].record.settled = settled;
@@ -179,13 +183,13 @@ fn what_was_to_take_a_deposit_back_that_is_closed_is_cancelled() {
     let kept = rounds(None);
     // Though it is the one that the next round would take over: it is under way.
     for rounds in [None, Some(&kept)] {
-        assert_eq!(at(800, &deposits).tasks(rounds), [Task::Reclaim(id(1))]);
+        assert_eq!(at(800, &deposits).tasks(rounds), [Action::Reclaim(id(1))]);
     }
     let payout = Amount::new(1);
     let redeemed = DepositState::Redeemed { payee: ME, payout };
     for state in [DepositState::Reclaimed, redeemed] {
         deposits[0].record.state = state;
-        let cancel = [Task::CancelReclaim(id(1))];
+        let cancel = [Action::CancelReclaim(id(1))];
         assert_eq!(at(800, &deposits).tasks(None), cancel);
     }
     deposits[0].record.state = DepositState::Drawn { winner: None };
@@ -198,8 +202,8 @@ fn what_was_sent_comes_first_by_nonce_and_what_is_wanted_is_not_cancelled_with_i
         known(1, PENDING),
         known(2, RECLAIMABLE),
         known(3, PENDING),
-        known(4, DepositState::Lost),
-        known(5, DepositState::Lost),
+        known(4, DepositState::NeverOpened),
+        known(5, DepositState::NeverOpened),
     ];
     for pending in [0, 2] {
         deposits[pending].record.deposit.drawBlock = 900;
@@ -209,10 +213,10 @@ fn what_was_sent_comes_first_by_nonce_and_what_is_wanted_is_not_cancelled_with_i
     deposits[3].opening = sent(6);
     deposits[4].opening = sent(8);
     let tasks = [
-        Task::CancelOpening(id(4)),
-        Task::Open(id(3)),
-        Task::Reclaim(id(2)),
-        Task::Open(id(1)),
+        Action::CancelOpening(id(4)),
+        Action::Open(id(3)),
+        Action::Reclaim(id(2)),
+        Action::Open(id(1)),
     ];
     assert_eq!(at(800, &deposits).tasks(None), tasks);
 }
@@ -230,11 +234,11 @@ fn the_first_that_expired_is_kept_for_the_next_round_and_the_others_are_reclaime
     let expired = Some(id(2));
     assert_eq!(
         situation.need(&rounds(None), LEAD),
-        Need::Another { expired }
+        RoundNeed::Another { expired }
     );
-    let reclaimed = [Task::Reclaim(id(1)), Task::Reclaim(id(3))];
+    let reclaimed = [Action::Reclaim(id(1)), Action::Reclaim(id(3))];
     assert_eq!(situation.tasks(Some(&rounds(None))), reclaimed);
-    let all = [id(1), id(2), id(3)].map(Task::Reclaim);
+    let all = [id(1), id(2), id(3)].map(Action::Reclaim);
     assert_eq!(situation.tasks(None), all);
 }
 
@@ -245,12 +249,12 @@ fn a_purse_that_another_deposit_is_about_to_take_over_is_left_alone() {
     deposits[1].record.deposit.drawBlock = 900;
     let situation = at(800, &deposits);
     assert_eq!(situation.reopenable(TOKEN), None);
-    assert_eq!(situation.tasks(None), [Task::Open(id(2))]);
+    assert_eq!(situation.tasks(None), [Action::Open(id(2))]);
 }
 
 #[test]
 fn the_budget_is_met_to_the_unit_and_missed_by_one() {
-    let deposits = [known(1, ACTIVE), known(2, DepositState::Lost)];
+    let deposits = [known(1, ACTIVE), known(2, DepositState::NeverOpened)];
     let check = |budget, amount| {
         at(600, &deposits).check_budget(&rounds(Some(budget)), Amount::new(amount))
     };

@@ -2,7 +2,7 @@
 
 use super::{
     ChainError,
-    fees::{dearer, replacing},
+    fees::{bump_fees, min_replacement_fees},
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
@@ -84,7 +84,7 @@ pub(super) struct Signed {
 
 /// A transaction that is in a block and has succeeded.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct MinedTx {
     /// Its hash.
     pub hash: TxHash,
     /// The block.
@@ -100,7 +100,7 @@ pub struct Sent {
 /// Sends the transactions of one account. Cheap to clone; clones take turns, so that they do not use a nonce twice. Two
 /// senders of one account, in one process or two, do not know of each other.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct Wallet {
     pub(super) provider: DynProvider,
     wallet: EthereumWallet,
     address: Address,
@@ -111,12 +111,12 @@ pub struct Sender {
 }
 
 /// One account's turn to sign and submit.
-pub(super) struct Turn<'a> {
-    sender: &'a Sender,
+pub(super) struct NonceGuard<'a> {
+    wallet: &'a Wallet,
     _guard: MutexGuard<'a, ()>,
 }
 
-impl Sender {
+impl Wallet {
     /// How long to wait for a transaction to be mined, unless told otherwise.
     pub const TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -196,7 +196,7 @@ impl Sender {
     ///
     /// After [`ChainError::NotMined`] the transaction may still be mined. Calls that must not happen twice go through
     /// the payer and the payee, which keep what they have sent.
-    pub async fn send(&self, call: &Call) -> Result<Sent, ChainError> {
+    pub async fn send(&self, call: &Call) -> Result<MinedTx, ChainError> {
         let turn = self.turn().await;
         let signed = turn.sign(call).await?;
         turn.submit(&signed.raw, signed.hash).await?;
@@ -204,9 +204,9 @@ impl Sender {
         self.wait(&[signed.hash], signed.nonce).await
     }
 
-    pub(super) async fn turn(&self) -> Turn<'_> {
-        Turn {
-            sender: self,
+    pub(super) async fn turn(&self) -> NonceGuard<'_> {
+        NonceGuard {
+            wallet: self,
             _guard: self.turn.lock().await,
         }
     }
@@ -247,27 +247,27 @@ impl Sender {
     }
 }
 
-impl Turn<'_> {
+impl NonceGuard<'_> {
     /// Signs the call with the account's next nonce.
     pub(super) async fn sign(&self, call: &Call) -> Result<Signed, ChainError> {
-        let estimate = self.sender.estimate(call).await?;
-        let provider = &self.sender.provider;
-        let nonce = provider.get_transaction_count(self.sender.address);
+        let estimate = self.wallet.estimate(call).await?;
+        let provider = &self.wallet.provider;
+        let nonce = provider.get_transaction_count(self.wallet.address);
         let nonce = nonce.pending().await?;
         self.seal(call, nonce, &estimate).await
     }
 
     /// Signs the transaction `old` again with its nonce, for fees that make nodes prefer it. `None`: it pays what the
     /// market asks, and waits for something else than money.
-    pub(super) async fn sign_dearer(
+    pub(super) async fn sign_replacement(
         &self,
         nonce: u64,
         old: &[u8],
     ) -> Result<Option<Signed>, ChainError> {
         let call = call_of(old)?;
         let old = decoded(old)?;
-        let market = self.sender.estimate(&call).await?;
-        let Some((fee, tip)) = dearer(
+        let market = self.wallet.estimate(&call).await?;
+        let Some((fee, tip)) = bump_fees(
             old.max_fee_per_gas(),
             old.max_priority_fee_per_gas().unwrap_or_default(),
             &market,
@@ -287,16 +287,16 @@ impl Turn<'_> {
     ) -> Result<Signed, ChainError> {
         let old = decoded(old)?;
         let nothing = Call {
-            to: self.sender.address,
+            to: self.wallet.address,
             input: Bytes::new(),
             value: U256::ZERO,
         };
-        let market = self.sender.market(&nothing).await?;
-        let fees = replacing(
+        let market = self.wallet.market(&nothing).await?;
+        let fees = min_replacement_fees(
             old.max_fee_per_gas(),
             old.max_priority_fee_per_gas().unwrap_or_default(),
             &market,
-            self.sender.max_fee,
+            self.wallet.max_fee,
         );
         let estimate = Estimate::new(&nothing, market.gas, fees);
         self.seal_checked(&nothing, nonce, &estimate).await
@@ -304,7 +304,7 @@ impl Turn<'_> {
 
     /// Hands a signed transaction to the node. Doing so again is harmless.
     pub(super) async fn submit(&self, raw: &[u8], hash: TxHash) -> Result<(), ChainError> {
-        let provider = &self.sender.provider;
+        let provider = &self.wallet.provider;
         let Err(error) = provider.send_raw_transaction(raw).await else {
             return Ok(());
         };
@@ -321,8 +321,8 @@ impl Turn<'_> {
         nonce: u64,
         estimate: &Estimate,
     ) -> Result<Signed, ChainError> {
-        self.sender.check_fee(estimate.max_fee_per_gas)?;
-        self.sender.check_coin(estimate.max_cost).await?;
+        self.wallet.check_fee(estimate.max_fee_per_gas)?;
+        self.wallet.check_coin(estimate.max_cost).await?;
         self.seal(call, nonce, estimate).await
     }
 
@@ -333,14 +333,14 @@ impl Turn<'_> {
         estimate: &Estimate,
     ) -> Result<Signed, ChainError> {
         let request = self
-            .sender
+            .wallet
             .request(call)
-            .with_chain_id(self.sender.chain_id)
+            .with_chain_id(self.wallet.chain_id)
             .with_nonce(nonce)
             .with_gas_limit(estimate.gas)
             .with_max_fee_per_gas(estimate.max_fee_per_gas)
             .with_max_priority_fee_per_gas(estimate.max_priority_fee_per_gas);
-        let signed = request.build(&self.sender.wallet).await;
+        let signed = request.build(&self.wallet.wallet).await;
         let signed = signed.map_err(|error| ChainError::Wallet(error.into()))?;
         Ok(Signed {
             hash: *signed.tx_hash(),
