@@ -41,50 +41,53 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Modules [`store`] and [`chain`] put durable records and an Ethereum node around the core; `service` runs it all for months.
+//! Module [`store`] keeps records; [`node`], [`bank`] and [`tx`] talk to Ethereum; [`payer`] and [`payee`] do the work; `service`
+//! runs it for months.
 
-mod allowance;
-#[cfg(feature = "chain")]
-pub mod chain;
-mod cheque;
-mod deposit;
-mod draw;
-mod evaluate;
-mod hash;
-mod money;
-mod payee;
-mod payer;
-mod profile;
+#[cfg(feature = "client")]
+pub mod bank;
+#[cfg(feature = "client")]
+pub mod node;
+#[cfg(feature = "client")]
+pub mod payee;
+#[cfg(feature = "client")]
+pub mod payer;
+mod protocol;
 #[cfg(feature = "service")]
 pub mod service;
-mod signature;
 pub mod store;
-mod stream;
-mod wire;
+#[cfg(feature = "client")]
+mod sys;
+#[cfg(feature = "client")]
+pub mod tx;
 
-pub use allowance::{
-    AllowanceProof, AllowanceTree, MAX_DEPTH, MAX_PAYEES, MasterSalt, ProofError, Sibling,
-    TreeError,
-};
-pub use cheque::{SignedCheque, StreamTermsError};
 pub use cheque_bindings::{Outcome, PackError, Redemption, SeedSource, UnpackError};
-pub use deposit::{
+pub use protocol::account::{Account, AccountError, ChequeContext, WriteError};
+pub use protocol::allowance::MasterSalt;
+pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
+pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
+pub use protocol::amount::Amount;
+pub use protocol::chain_profile::{ChainProfile, PROFILES, UnsupportedChain};
+pub use protocol::cheque::{SignedCheque, StreamTermsError};
+pub use protocol::draw::{
+    HISTORY_WINDOW, HeaderError, Payout, Seed, payout, roll, seed_from_header,
+};
+pub use protocol::proof::{Opening, Proof, WireError};
+pub use protocol::receive::judge::{PositionKey, Received, receive_payment};
+pub use protocol::receive::policy::{Policy, TokenLimits, View, redeem_gas};
+pub use protocol::receive::position::{Position, PositionError};
+pub use protocol::receive::rejection::Rejection;
+pub use protocol::redemption_check::{
+    BankSnapshot, simulate_packed_redemption, simulate_redemption,
+};
+pub use protocol::revert::{Revert, outcome_text};
+pub use protocol::signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
+pub use protocol::stream::{MAX_STEPS, Stream, StreamLengthError, hash_chain};
+pub use protocol::terms::{
     Bank, Cheque, Deposit, DepositId, Fund, Purse, TermsError, Withdraw, check_terms,
 };
-pub use draw::{HISTORY_WINDOW, HeaderError, Payout, Seed, payout, roll, seed_from_header};
-pub use evaluate::{BankSnapshot, simulate_packed_redemption, simulate_redemption};
-pub use money::Amount;
-pub use payee::{
-    Policy, Position, PositionError, PositionKey, Received, Rejection, TokenLimits, View,
-    receive_payment, redeem_gas,
-};
-pub use payer::{Account, AccountError, ChequeContext, WriteError};
-pub use profile::{ChainProfile, PROFILES, UnsupportedChain};
-pub use signature::{PublicKey, Signature, SignatureError, SigningKey, recover};
-pub use stream::{MAX_STEPS, Stream, StreamLengthError, hash_chain};
-pub use wire::{Opening, Proof, WireError};
 
 /// The README's example is compiled with the documentation's.
-#[cfg(all(doctest, feature = "chain", feature = "redb"))]
+#[cfg(all(doctest, feature = "client", feature = "redb"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

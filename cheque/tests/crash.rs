@@ -2,7 +2,7 @@
 //!
 //! Each runs as a process of its own: this test binary, started again with a role in its environment.
 
-#![cfg(all(feature = "chain", feature = "redb"))]
+#![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod node;
@@ -14,7 +14,10 @@ mod repeat;
 use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId, Proof, Rejection, SignedCheque,
-    chain::{DepositRequest, Draw, Payee, Payer, Reader, ReceiveError, connect},
+    bank::Reader,
+    node::connect,
+    payee::{Payee, ReceiveError},
+    payer::{DepositRequest, Draw, Payer},
     store::Redb,
 };
 use node::{Party, World, coins};

@@ -11,7 +11,7 @@ use alloy::{
     primitives::{Address, Bytes, U256},
     sol_types::SolValue,
 };
-use cheque::{Bank, Deposit, PackError, Redemption, Signature, chain::SignedOpening};
+use cheque::{Bank, Deposit, PackError, Redemption, Signature, payer::SignedOpening};
 use eyre::{Result, WrapErr, ensure};
 
 /// A payer's agreement that anybody may open its deposit.

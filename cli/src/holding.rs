@@ -1,7 +1,7 @@
 //! What a payee holds of one deposit, as `ledger` and the service's API show it.
 
 use alloy::primitives::U256;
-use cheque::{Amount, Position, service::HoldingStatus};
+use cheque::{Amount, Position, payee::HoldingStatus};
 use serde_json::{Value, json};
 
 use crate::{amount::Token, odds::Odds, show};

@@ -3,7 +3,8 @@
 use alloy::signers::local::PrivateKeySigner;
 use cheque::{
     SigningKey,
-    chain::{NativeRate, NativeRates, Payer, Reader},
+    bank::{NativeRate, NativeRates, Reader},
+    payer::Payer,
 };
 use clap::Args;
 use eyre::{Result, WrapErr, ensure, eyre};

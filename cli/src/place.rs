@@ -3,7 +3,8 @@
 use alloy::primitives::Address;
 use cheque::{
     ChainProfile,
-    chain::{ChainError, Reader, connect_all},
+    bank::{BankError, Reader},
+    node::{NodeError, connect_all},
 };
 use cheque_bindings::{default_deployment, verified_deployment};
 use eyre::{Result, WrapErr, ensure};
@@ -18,7 +19,7 @@ impl ChainOpts {
         let bank = self.place.bank_on(profile.chain_id);
         let named = self.place.bank.is_some();
         Reader::open(provider, bank).await.map_err(|error| match error {
-            ChainError::NoBank { .. } if !named => eyre::eyre!(
+            BankError::NoBank { .. } if !named => eyre::eyre!(
                 "there is no bank yet at {bank} on {} ({}), where this release deploys it: name another with --bank, or \
                  run `cheque deploy`",
                 profile.name,
@@ -42,7 +43,7 @@ impl ChainOpts {
     ) -> Result<&'static ChainProfile> {
         use alloy::providers::Provider;
         let id = provider.get_chain_id().await;
-        let id = id.map_err(ChainError::from).wrap_err_with(
+        let id = id.map_err(NodeError::from).wrap_err_with(
             || "no answer from the node: is --rpc-url (or ETH_RPC_URL) right, and does it run?",
         )?;
         if let Some(wanted) = self.place.chain {

@@ -1,7 +1,10 @@
 //! Sending a verb's transaction, or only pricing it.
 
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
-use cheque::chain::{Call, Estimate, MinedTx, Reader, Wallet};
+use cheque::{
+    bank::Reader,
+    tx::{Call, Estimate, MinedTx, Wallet},
+};
 use eyre::{Result, WrapErr};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Asking a token what it is.
 
 use alloy::{primitives::Address, providers::Provider};
-use cheque::chain::{ChainError, Reader};
+use cheque::{bank::Reader, node::NodeError};
 use eyre::{Result, ensure};
 
 use crate::amount::Token;
@@ -17,7 +17,7 @@ pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token>
     }
     let code = reader.provider().get_code_at(address).await;
     ensure!(
-        !code.map_err(ChainError::from)?.is_empty(),
+        !code.map_err(NodeError::from)?.is_empty(),
         "there is no token contract at {address}: check --token and the chain"
     );
     let contract = reader.token(address);

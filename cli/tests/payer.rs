@@ -130,7 +130,10 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     });
     let event: Value = serde_json::from_str(&event.unwrap()).unwrap();
     let change = (&event["deposit"], &event["before"], &event["state"]);
-    assert_eq!(change, (&first["id"], &json!("active"), &json!("past_cutoff")));
+    assert_eq!(
+        change,
+        (&first["id"], &json!("active"), &json!("past_cutoff"))
+    );
     let second = service.reaches(1, "active");
     let (status, paid) = service.pay(&payee.address, "7");
     assert_eq!((status, &paid["deposit"]), (200, &second["id"]));

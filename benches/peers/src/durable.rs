@@ -3,11 +3,7 @@
 use crate::measure::median;
 use crate::scene::address;
 use alloy_primitives::Address;
-use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Position, PositionKey, Opening, Policy, Proof, Purse, SigningKey, View, receive_payment,
-    store::{StoredPosition, PositionCache, Replaced, Store, Swap, Table, received_key},
-};
+use cheque::{Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW, MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View, payee::{PositionCache, Replaced, StoredPosition}, receive_payment, store::{Store, Swap, Table, received_key}};
 use std::{
     fs::OpenOptions,
     hint::black_box,

@@ -1,412 +1,236 @@
-//! Judging one payment.
+//! Taking payments.
 
-use super::meta::Basis;
-use super::{Policy, Position, Rejection, View};
 use crate::{
-    Amount, Bank, Deposit, DepositId, HISTORY_WINDOW, MAX_STEPS, Opening, Proof, PublicKey,
-    SignatureError, SignedCheque, check_terms, hash_chain, recover,
-};
-use alloy_primitives::{Address, B256};
-use std::sync::Arc;
-
-/// A payment that was found good. The only way to get one is [`receive_payment`]; to count it, the host stores
-/// [`Received::position`] and credits [`Received::value`] in one transaction, provided the meta stored under
-/// [`Received::key`] still is the old one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a payment counts only once its meta is stored and its value credited"]
-pub struct Received {
-    value: Amount,
-    position: Position,
-}
-
-/// Where a meta is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PositionKey {
-    /// The bank's address.
-    pub bank: Address,
-    /// The deposit.
-    pub deposit: DepositId,
-    /// The payee.
-    pub payee: Address,
-}
-
-impl Received {
-    /// What this payment adds, in token units: the expected value of what can now be cashed, after the cost of
-    /// redeeming, less what was credited before. May be zero.
-    pub const fn value(&self) -> Amount {
-        self.value
-    }
-
-    /// Whose account to credit: the deposit's signer.
-    pub fn credit_to(&self) -> Address {
-        self.position.basis.deposit.signer
-    }
-
-    /// The new meta, to be stored under [`Received::key`] until the draw block is final: a reorganisation of the chain can
-    /// turn a loss into a win.
-    pub const fn position(&self) -> &Position {
-        &self.position
-    }
-
-    /// Where to store the meta.
-    pub fn key(&self) -> PositionKey {
-        PositionKey {
-            bank: self.position.basis.bank.address(),
-            deposit: self.position.basis.id,
-            payee: self.position.basis.payee,
-        }
-    }
-}
-
-/// Judges a payment: what it is worth to the payee, and what to remember; or why it is not counted.
-///
-/// A deterministic function of its arguments. `from` is whom the host has authenticated as the sender, if anybody;
-/// `old_meta` is what the host has stored for (bank, deposit, payee), if anything.
-///
-/// It does not look at the chain or the clock: `view` must be true. And it does not store anything: see [`Received`].
-///
-/// The value is V(now) - credited, V(spent) = floor(range / amount * max(0, payout - redeemCost)), where the cost is the
-/// one of the deposit's first payment.
-pub fn receive_payment(
-    from: Option<Address>,
-    proof: &Proof,
-    old_meta: Option<&Position>,
-    view: &View,
-    policy: &Policy,
-) -> Result<Received, Rejection> {
-    match (proof, old_meta) {
-        (Proof::Opening(opening), None) => {
-            let position = first_meta(from, opening, view, policy)?;
-            credit(position, policy)
-        }
-        (Proof::Opening(opening), Some(old)) => {
-            check_who(&opening.bank, &opening.deposit, opening.payee, policy)?;
-            check_same_deposit(proof.deposit_id(), old)?;
-            check_from(from, &old.basis.deposit)?;
-            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
-            if opening.allowance != old.basis.allowance {
-                return Err(Rejection::SecondAllowance(old.basis.id));
-            }
-            credit(with_cheque(old, opening.cheque)?, policy)
-        }
-        (Proof::Cheque(id, cheque), Some(old)) => {
-            check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
-            check_same_deposit(*id, old)?;
-            check_from(from, &old.basis.deposit)?;
-            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
-            credit(with_cheque(old, *cheque)?, policy)
-        }
-        (Proof::Step { deposit, k, x }, Some(old)) => {
-            check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
-            check_same_deposit(*deposit, old)?;
-            check_from(from, &old.basis.deposit)?;
-            check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
-            credit(with_step(old, *k, *x, policy)?, policy)
-        }
-        (Proof::Cheque(id, _) | Proof::Step { deposit: id, .. }, None) => {
-            Err(Rejection::UnknownDeposit(*id))
-        }
-    }
-}
-
-/// The meta of a deposit that the payee hears of for the first time.
-fn first_meta(
-    from: Option<Address>,
-    opening: &Opening,
-    view: &View,
-    policy: &Policy,
-) -> Result<Position, Rejection> {
-    let deposit = &opening.deposit;
-    check_who(&opening.bank, deposit, opening.payee, policy)?;
-    check_terms(deposit)?;
-    check_from(from, deposit)?;
-    let id = opening.bank.deposit_id(deposit);
-    check_moment(id, deposit, view, policy)?;
-    check_term_limits(deposit, view, policy)?;
-    let redeem_cost = view
-        .redeem_cost
-        .ok_or(Rejection::TokenWithoutRate(deposit.token))?;
-    let start = opening.allowance.start(opening.payee, deposit)?;
-
-    let cheque = opening.cheque;
-    cheque.check_stream_terms()?;
-    let signer = cheque.signer(&opening.bank, id, opening.payee)?;
-    if signer.address() != deposit.signer {
-        return Err(foreign(Ok(signer), deposit));
-    }
-    if cheque.spent.is_zero() && !cheque.has_stream() {
-        return Err(Rejection::NothingSpent);
-    }
-    check_allowance(Some(cheque.spent), opening.allowance.allowance)?;
-
-    let basis = Basis {
-        bank: opening.bank,
-        id,
-        deposit: deposit.clone(),
-        payee: opening.payee,
-        allowance: opening.allowance.clone(),
-        start,
-        signer,
-        redeem_cost,
-    };
-    Ok(Position {
-        basis: Arc::new(basis),
-        credited: Amount::ZERO,
-        newest: cheque,
-        shown: 0,
-        x: B256::ZERO,
-    })
-}
-
-/// The meta after a further cheque of the same deposit.
-fn with_cheque(old: &Position, cheque: SignedCheque) -> Result<Position, Rejection> {
-    cheque.check_stream_terms()?;
-    // The signature comes before everything that an honest payer would learn from, the newest cheque above all.
-    let basis = &*old.basis;
-    let digest = cheque.digest(&basis.bank, basis.id, basis.payee);
-    if !basis.signer.verifies(digest, &cheque.signature) {
-        return Err(foreign(recover(digest, &cheque.signature), &basis.deposit));
-    }
-    let total = old.total();
-    if cheque.spent < total {
-        return Err(stale(old, cheque.spent));
-    }
-    if cheque.spent == total && (!cheque.has_stream() || cheque.anchor == old.newest.anchor) {
-        return Err(Rejection::Replay);
-    }
-    if cheque.has_stream() && cheque.anchor == old.newest.anchor {
-        return Err(Rejection::AnchorReused);
-    }
-    check_allowance(Some(cheque.spent), old.allowance())?;
-
-    Ok(Position {
-        newest: cheque,
-        shown: 0,
-        x: B256::ZERO,
-        ..old.clone()
-    })
-}
-
-/// The meta after further steps of the newest cheque's stream.
-fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Position, Rejection> {
-    if !old.newest.has_stream() {
-        return Err(Rejection::NoStream(old.basis.id));
-    }
-    let limit = policy.max_steps.min(MAX_STEPS);
-    if k > limit {
-        return Err(Rejection::StreamTooLong { steps: k, limit });
-    }
-    let total = old.newest.total(k);
-    check_allowance(total, old.allowance())?;
-    if k <= old.shown {
-        // Only who knows the stream is told how far it has come.
-        if hash_chain(old.x, old.shown - k) != x {
-            return Err(Rejection::WrongStep);
-        }
-        return Err(if k == old.shown {
-            Rejection::Replay
-        } else {
-            stale(old, total.unwrap_or(Amount::MAX))
-        });
-    }
-    let last = if old.shown == 0 {
-        old.newest.anchor
-    } else {
-        old.x
-    };
-    if hash_chain(x, k - old.shown) != last {
-        return Err(Rejection::WrongStep);
-    }
-    Ok(Position {
-        shown: k,
-        x,
-        ..old.clone()
-    })
-}
-
-/// Values the meta, and counts what it adds.
-fn credit(mut position: Position, policy: &Policy) -> Result<Received, Rejection> {
-    let Some(payout) = position.payout() else {
-        // A stream begins, and nothing of it has been shown.
-        return Ok(Received {
-            value: Amount::ZERO,
-            position,
-        });
-    };
-    let cost = position.basis.redeem_cost;
-    let least = cost
-        .checked_mul(policy.min_payout_per_cost.into())
-        .unwrap_or(Amount::MAX);
-    if payout.amount < least {
-        return Err(Rejection::PayoutTooSmall {
-            payout: payout.amount,
-            cost,
-            least,
-        });
-    }
-    let worth = payout.expected_value(Amount::new(position.basis.deposit.amount), cost);
-    let value = worth.saturating_sub(position.credited);
-    position.credited = position.credited.max(worth);
-    Ok(Received { value, position })
-}
-
-fn check_who(
-    bank: &Bank,
-    deposit: &Deposit,
-    payee: Address,
-    policy: &Policy,
-) -> Result<(), Rejection> {
-    if payee != policy.payee {
-        return Err(Rejection::WrongPayee {
-            found: payee,
-            expected: policy.payee,
-        });
-    }
-    if !policy.banks.contains(bank) {
-        let chain = bank.chain_id();
-        return Err(
-            if policy.banks.iter().any(|known| known.chain_id() == chain) {
-                Rejection::BankNotAccepted(bank.address())
-            } else {
-                Rejection::ChainNotAccepted(chain)
-            },
-        );
-    }
-    if !policy.tokens.contains_key(&deposit.token) {
-        return Err(Rejection::TokenNotAccepted(deposit.token));
-    }
-    Ok(())
-}
-
-fn check_same_deposit(id: DepositId, old: &Position) -> Result<(), Rejection> {
-    if id == old.basis.id {
-        Ok(())
-    } else {
-        Err(Rejection::WrongMeta {
-            found: old.basis.id,
-            expected: id,
-        })
-    }
-}
-
-fn check_from(from: Option<Address>, deposit: &Deposit) -> Result<(), Rejection> {
-    match from {
-        Some(from) if from != deposit.signer => Err(Rejection::WrongFrom {
-            from,
-            signer: deposit.signer,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether this is a moment in which a cheque of the deposit can be accepted.
-fn check_moment(
-    id: DepositId,
-    deposit: &Deposit,
-    view: &View,
-    policy: &Policy,
-) -> Result<(), Rejection> {
-    if let Some(limit) = policy.stale_after
-        && view.head_time.abs_diff(view.now) > limit
-    {
-        return Err(Rejection::StaleView {
-            head_time: view.head_time,
-            now: view.now,
-            limit,
-        });
-    }
-    if !view.is_open(id) {
-        return Err(Rejection::NotConfirmed(id));
-    }
-    let draw_block = deposit.drawBlock;
-    let ahead = draw_block.saturating_sub(view.head);
-    if ahead <= policy.cutoff {
-        return Err(Rejection::PastCutoff {
-            head: view.head,
-            draw_block,
-            cutoff: policy.cutoff,
-        });
-    }
-    if policy.early_seed > 0 {
-        let draw_time = ahead
-            .saturating_mul(policy.block_time)
-            .saturating_add(view.head_time);
-        let public = draw_time.saturating_sub(policy.early_seed);
-        if view.now >= public {
-            return Err(Rejection::SeedMayBePublic {
-                draw_block,
-                public,
-                now: view.now,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The limits on a deposit's terms. They are checked when the payee hears of the deposit: terms do not change, and money
-/// already taken is not safer for refusing more of it.
-fn check_term_limits(deposit: &Deposit, view: &View, policy: &Policy) -> Result<(), Rejection> {
-    let latest = view.head.saturating_add(policy.max_horizon);
-    if deposit.drawBlock > latest {
-        return Err(Rejection::HorizonTooLong {
-            draw_block: deposit.drawBlock,
-            latest,
-        });
-    }
-    let window = (deposit.lastRedeemBlock - deposit.drawBlock).min(HISTORY_WINDOW);
-    if window < policy.min_window {
-        return Err(Rejection::WindowTooShort {
-            window,
-            least: policy.min_window,
-        });
-    }
-    let Some(limits) = policy.tokens.get(&deposit.token) else {
-        return Err(Rejection::TokenNotAccepted(deposit.token));
-    };
-    let amount = Amount::new(deposit.amount);
-    if amount > limits.max_deposit {
-        return Err(Rejection::DepositTooLarge {
-            amount,
-            limit: limits.max_deposit,
-        });
-    }
-    let exposure = view.exposure.checked_add(amount).unwrap_or(Amount::MAX);
-    if exposure > limits.max_exposure {
-        return Err(Rejection::ExposureTooLarge {
-            exposure,
-            limit: limits.max_exposure,
-        });
-    }
-    Ok(())
-}
-
-/// Why a signature is not the signer's.
-fn foreign(found: Result<PublicKey, SignatureError>, deposit: &Deposit) -> Rejection {
-    match found {
-        Ok(key) => Rejection::WrongSigner {
-            found: key.address(),
-            expected: deposit.signer,
+    bank::error::BankError,
+    payee::{
+        Payee,
+        positions::{PositionCacheError, Replaced, StoredPosition},
+    },
+    protocol::{
+        amount::Amount,
+        proof::{Opening, Proof},
+        receive::{
+            judge::{PositionKey, Received, receive_payment},
+            policy::View,
+            position::Position,
+            rejection::Rejection,
         },
-        Err(error) => error.into(),
+        terms::{DepositId, Purse},
+    },
+    store::{Store, async_store::StoredError, error::StoreError},
+};
+use alloy_primitives::Address;
+use cheque_bindings::Deposit;
+use std::sync::PoisonError;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+
+/// A payment that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The deposit it came from.
+    pub deposit: DepositId,
+    /// Whose account to credit: the deposit's signer.
+    pub credit_to: Address,
+    /// What this payment adds, in token units.
+    pub value: Amount,
+    /// What the payer has spent in all, in token units.
+    pub total: Amount,
+    /// All that the payee knows of the deposit now.
+    pub position: Position,
+}
+
+/// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The payment is not good, or not now.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The chain, or the way to it. The payment may be good.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+    /// The store. The payment may be good. Where it is unknown whether it was kept, show it again: it counts once, and is
+    /// [`Rejection::Replay`] if it was.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+/// The right to ask the node for a deposit that nobody here knows. Whoever can sign can make up any number of them, and
+/// the node may answer to a rate only: this is what strangers get of it, the rest is for heads, draws and redemptions.
+/// They wait for each other in the order in which they came. Payments of known deposits do not wait at all.
+#[derive(Debug)]
+pub(super) struct UnknownDepositLimiter(Semaphore);
+
+impl UnknownDepositLimiter {
+    const AT_A_TIME: usize = 16;
+}
+
+impl Default for UnknownDepositLimiter {
+    fn default() -> Self {
+        Self(Semaphore::new(Self::AT_A_TIME))
     }
 }
 
-/// `spent` is `None` where it exceeds all amounts.
-fn check_allowance(spent: Option<Amount>, allowance: Amount) -> Result<(), Rejection> {
-    match spent {
-        Some(spent) if spent <= allowance => Ok(()),
-        _ => Err(Rejection::OverAllowance {
-            spent: spent.unwrap_or(Amount::MAX),
-            allowance,
-        }),
+impl Payee {
+    /// Judges a payment and keeps it. `from` is whom the host has authenticated as the sender, if anybody.
+    ///
+    /// It is on disk before this returns. The same proof shown by two clients at once is taken once.
+    pub async fn receive_payment(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+    ) -> Result<Accepted, ReceiveError> {
+        let id = proof.deposit_id();
+        let key = self.position_key(id);
+        let mut remembered = self.shared.positions.recent(&key);
+        loop {
+            let from_memory = remembered.is_some();
+            let held = match remembered.take() {
+                Some(held) => Some(held),
+                None => self.stored_meta(key).await?,
+            };
+            let (received, turn) = match (held.as_ref().map(StoredPosition::position), proof) {
+                (None, Proof::Opening(opening)) => {
+                    let (received, turn) = self.judge_first(from, id, proof, opening).await?;
+                    (received, Some(turn))
+                }
+                (old, _) => match self.judge_next(from, id, proof, old).await {
+                    // Another worker may know more than what is remembered here.
+                    Err(ReceiveError::Rejected(_)) if from_memory => continue,
+                    judged => (judged?, None),
+                },
+            };
+            let position = received.position().clone();
+            match self.keep(key, held, position, turn).await? {
+                Replaced::Done => return Ok(accepted(id, &received)),
+                Replaced::Conflict => remembered = self.shared.positions.recent(&key),
+            }
+        }
+    }
+
+    async fn stored_meta(&self, key: PositionKey) -> Result<Option<StoredPosition>, StoredError> {
+        let shared = self.shared.clone();
+        let read = move |store: &dyn Store| Ok(shared.positions.read(store, &key)?);
+        self.store.blocking(read).await
+    }
+
+    /// Stores a meta and counts its deposit if it may be stored, even if nobody waits for it any more. A first payment's turn
+    /// lasts until then.
+    async fn keep(
+        &self,
+        key: PositionKey,
+        old: Option<StoredPosition>,
+        position: Position,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Replaced, StoredError> {
+        let (id, terms) = (position.deposit_id(), position.deposit());
+        let is_counted = self.book().await?.contains(id, terms);
+        if is_counted && turn.is_none() {
+            let (store, old) = (self.store.store(), old.as_ref());
+            let begun = self
+                .shared
+                .positions
+                .begin_replace(store, key, old, position.clone());
+            if let Some(replaced) = begun {
+                return Ok(replaced.await?);
+            }
+        }
+        let shared = self.shared.clone();
+        let work = move |store: &dyn Store| {
+            let _until_it_is_counted = turn;
+            let replaced = shared
+                .positions
+                .replace(store, &key, old.as_ref(), position.clone());
+            // Also where it is not the first payment: another worker may have taken that, or nobody knew whether it was
+            // written. What may have been written counts, at the worst until the payee is made anew.
+            if let Ok(Replaced::Done) | Err(PositionCacheError::Store(StoreError::Unknown { .. })) =
+                replaced
+                && let Some(book) = shared.book.get()
+            {
+                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+                book.insert(position.deposit_id(), position.deposit());
+            }
+            Ok(replaced?)
+        };
+        self.store.blocking(work).await
+    }
+
+    /// Judges the first payment of a deposit, and takes its turn: until that ends, no other first payment counts.
+    ///
+    /// The node was asked before. A turn waits for nothing but the store, because strangers send openings too, and any
+    /// number of them, of deposits that a slow node looks up in vain.
+    async fn judge_first(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        opening: &Opening,
+    ) -> Result<(Received, OwnedMutexGuard<()>), ReceiveError> {
+        let view = self.view_for(from, id, proof, None).await?;
+        // What is refused whatever came before takes no turn.
+        let _would_do = receive_payment(from, proof, None, &view, &self.policy)?;
+        let turn = self.shared.opening.clone().lock_owned().await;
+        let exposure = self.book().await?.exposure_beside(id, &opening.deposit);
+        let view = View { exposure, ..view };
+        let received = receive_payment(from, proof, None, &view, &self.policy)?;
+        Ok((received, turn))
+    }
+
+    async fn judge_next(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Position>,
+    ) -> Result<Received, ReceiveError> {
+        let view = self.view_for(from, id, proof, old).await?;
+        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
+    }
+
+    /// The view to judge a payment by. What is wrong with it whatever the node says is an error already.
+    pub(super) async fn view_for(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Position>,
+    ) -> Result<View, ReceiveError> {
+        let (deposit, depth) = match (proof, old) {
+            (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
+            // The cost of redeeming is fixed by the first payment.
+            (_, Some(old)) => (old.deposit(), 0),
+            (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
+        };
+        let mut cached = self.fresh_look().await?;
+        let purse = purse_key(deposit);
+        let mut _permit = None;
+        if cached.purse(purse).is_none() {
+            // Whatever is wrong without asking the node is not worth asking it: strangers send openings too.
+            let open = Purse::Open(id);
+            let view = self.view(&cached, id, deposit, open, depth).await?;
+            let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
+            if old.is_none() {
+                // Never closed, so never refused.
+                _permit = self.shared.strangers.0.acquire().await.ok();
+                cached = self.fresh_look().await?;
+            }
+        }
+        let holds = self.purse(&cached, purse).await?;
+        Ok(self.view(&cached, id, deposit, holds, depth).await?)
     }
 }
 
-fn stale(old: &Position, total: Amount) -> Rejection {
-    Rejection::Stale {
-        total,
-        newest_total: old.total(),
-        newest: Box::new(old.newest),
-        shown: old.shown(),
+const fn purse_key(deposit: &Deposit) -> (Address, Address, u64) {
+    (deposit.payer, deposit.token, deposit.lane)
+}
+
+fn accepted(deposit: DepositId, received: &Received) -> Accepted {
+    let position = received.position().clone();
+    Accepted {
+        deposit,
+        credit_to: received.credit_to(),
+        value: received.value(),
+        total: position.total(),
+        position,
     }
 }

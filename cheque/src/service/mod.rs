@@ -5,19 +5,8 @@
 //! It never prints and never exits. It logs by `tracing`, with a stable name in the field `event`, and counts by
 //! [`metrics`](mod@metrics); for each deposit it says where it stands, why, and what comes next.
 
-mod health;
+pub(crate) mod health;
+pub(crate) mod health_tracker;
 pub mod metrics;
-mod payee;
-mod payer;
-mod vitals;
 
 pub use health::Health;
-pub use payee::{
-    HoldingChange, HoldingState, HoldingStatus, LastError, MissReason, PayeeService,
-    PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin, WaitReason, Waiting,
-    plan,
-};
-pub use payer::{
-    Completed, DepositStatus, ListError, NextList, PayerService, PayerServiceError,
-    PayerStepReport, RoundStatus, Rounds, RoundsError,
-};

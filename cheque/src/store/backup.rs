@@ -9,7 +9,7 @@
 //! Integers are big-endian. Records come in the order of their tables and keys. The checksum is keccak256 of all before
 //! it: it tells damage, not forgery. The records are as secret as the store's.
 
-use super::{Change, MAX_KEY, RESTORING, Store, StoreError, Swap, Table};
+use crate::store::{Change, MAX_KEY, RESTORING, Store, Swap, Table, error::StoreError};
 use sha3::{Digest, Keccak256};
 use std::{
     io::{self, Read, Seek, SeekFrom, Write},

@@ -1,6 +1,6 @@
 //! What can go wrong with a store.
 
-use super::MAX_KEY;
+use crate::store::MAX_KEY;
 use std::{io, path::PathBuf, sync::Arc};
 
 /// Why a store could not be opened, read or written.

@@ -1,6 +1,8 @@
 //! A store that lasts as long as the process.
 
-use super::{Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_changes};
+use crate::store::{
+    Change, Store, Swap, Table, Visit, VisitAll, check_changes, error::StoreError, pending::Pending,
+};
 use std::{
     collections::BTreeMap,
     fmt,

@@ -7,36 +7,37 @@
 //!
 //! A store holds secrets (salts, stream secrets), so it is as confidential as a key. So is a backup of it.
 
+#[cfg(feature = "client")]
+pub(crate) mod app_records;
+#[cfg(feature = "client")]
+pub(crate) mod async_store;
 mod backup;
-mod error;
+pub(crate) mod codec;
 #[cfg(any(feature = "redb", feature = "postgres"))]
-mod group;
+mod commit_queue;
+pub(crate) mod error;
+pub(crate) mod keys;
 mod memory;
-mod metas;
 mod pending;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod records;
 #[cfg(feature = "redb")]
 mod redb;
-mod seen;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
 #[cfg(feature = "redb")]
 pub use self::redb::{FORMAT, Redb};
-pub use self::{
-    backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore},
-    error::StoreError,
-    memory::Memory,
-    metas::{PositionCache, PositionCacheError, Replaced, StoredPosition},
-    pending::Pending,
-    seen::{SeenBlock, SeenRecord, seen_key},
-};
-pub use records::{
-    AllowanceList, DepositRecord, DepositState, RecordError, TxRecord, account_key, bank_key,
-    deposit_key, deposit_of_key, payee_of_key, received_key,
-};
+#[cfg(feature = "client")]
+pub use app_records::{AppRecords, AppRecordsError};
+#[cfg(feature = "client")]
+pub use async_store::{AppChange, StoredError};
+pub use backup::{BACKUP_FORMAT, BackupError, Copied, RestoreError, backup, restore};
+pub use codec::RecordError;
+pub use error::StoreError;
+pub use keys::{account_key, bank_key, deposit_key, deposit_of_key, payee_of_key, received_key};
+pub use memory::Memory;
+pub use pending::Pending;
 
 use std::{collections::BTreeSet, fmt, ops::ControlFlow};
 

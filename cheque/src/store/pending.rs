@@ -1,8 +1,8 @@
 //! A write under way.
 
 #[cfg(any(feature = "redb", feature = "postgres"))]
-use super::group::Place;
-use super::{StoreError, Swap};
+use crate::store::commit_queue::Place;
+use crate::store::{Swap, error::StoreError};
 use std::{
     fmt,
     future::{self, Ready},
@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A write that has begun ([`Store::begin`](super::Store::begin)): a future of what becomes of it, for every runtime.
+/// A write that has begun ([`Store::begin`](crate::store::Store::begin)): a future of what becomes of it, for every runtime.
 ///
 /// The write goes on when this is dropped, and nobody learns what became of it.
 #[must_use = "only this tells what became of the write"]

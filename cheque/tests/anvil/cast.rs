@@ -1,12 +1,13 @@
 //! Who plays in these tests, and what they do again and again.
 
 use crate::node::{Party, World, coins};
-use cheque::chain::{
-    Accepted, DepositEvent, DepositRequest, DepositState, Draw, Opened, Payee, Payer, Payment,
-    ReceiveError, RedeemError,
-};
 use cheque::store::Memory;
 use cheque::{Amount, DepositId, Outcome, Rejection};
+use cheque::{
+    bank::RedeemError,
+    payee::{Accepted, Payee, ReceiveError},
+    payer::{DepositEvent, DepositRequest, DepositState, Draw, Opened, Payer, Payment},
+};
 use std::sync::Arc;
 
 pub(crate) fn memory() -> Arc<Memory> {

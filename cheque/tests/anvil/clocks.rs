@@ -2,8 +2,11 @@
 
 use crate::cast::{Cast, memory, opened, rejection};
 use crate::node::coins;
-use cheque::chain::{Payee, Payer, PayerError};
 use cheque::{Amount, Rejection};
+use cheque::{
+    payee::Payee,
+    payer::{Payer, PayerError},
+};
 
 #[tokio::test]
 async fn hours_between_the_clocks_stop_payments_and_lose_none() {

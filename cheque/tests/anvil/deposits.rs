@@ -4,8 +4,13 @@ use crate::cast::{Cast, memory, opened, pay, poll, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
 use cheque::Rejection;
-use cheque::chain::{Call, DepositState, Draw, FoundDeposit, Payee, Payer, PayerError};
 use cheque::store::{Change, Store, Swap, Table, deposit_key};
+use cheque::{
+    bank::FoundDeposit,
+    payee::Payee,
+    payer::{DepositState, Draw, Payer, PayerError},
+    tx::Call,
+};
 
 #[tokio::test]
 async fn cheques_stop_at_the_payers_cutoff_and_payments_at_the_payees() {

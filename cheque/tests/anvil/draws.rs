@@ -3,11 +3,13 @@
 use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, state};
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes, U256};
-use cheque::chain::{
-    DepositEvent, DepositState, OutboxError, Payee, PayerError, RedeemError, RedeemOptions, redeem,
-    redeem_batch,
-};
 use cheque::{Outcome, PackError, SeedSource};
+use cheque::{
+    bank::{RedeemError, redeem, redeem_batch},
+    payee::{Payee, RedeemOptions},
+    payer::{DepositEvent, DepositState, PayerError},
+    tx::OutboxError,
+};
 use cheque_bindings::IChequeBank::IChequeBankErrors;
 
 #[tokio::test]
@@ -146,7 +148,9 @@ async fn what_nobody_redeems_is_reclaimed_only_after_the_last_block() {
     world.node.mine_to(last - 1).await;
     let early = payer.reclaim(id).await.unwrap_err();
     let refusal = match &early {
-        PayerError::Outbox(OutboxError::Chain(error)) => error.refusal(),
+        PayerError::Outbox(OutboxError::Tx(error)) => {
+            error.revert().and_then(|revert| revert.bank_error())
+        }
         _ => None,
     };
     assert!(

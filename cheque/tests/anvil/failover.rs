@@ -4,8 +4,12 @@ use crate::cast::{Cast, opened, poll};
 use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::DynProvider;
-use cheque::chain::{
-    Call, ChainError, Payee, Payer, PayerError, Reader, Wallet, connect_all, connect_within,
+use cheque::{
+    bank::Reader,
+    node::{NodeError, connect_all, connect_within},
+    payee::Payee,
+    payer::{Payer, PayerError},
+    tx::{Call, Wallet},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -15,7 +19,7 @@ async fn proxies(world: &World) -> (Proxy, Proxy) {
     (Proxy::start(node).await, Proxy::start(node).await)
 }
 
-async fn connected(proxies: [&Proxy; 2]) -> Result<DynProvider, ChainError> {
+async fn connected(proxies: [&Proxy; 2]) -> Result<DynProvider, NodeError> {
     let urls = proxies.map(|proxy| &proxy.url);
     connect_within(&urls, Duration::from_millis(300)).await
 }
@@ -97,7 +101,7 @@ async fn a_look_that_loses_its_node_fails_and_is_not_finished_by_another_one() {
         let unused = second.requests();
         first.fail(method, Fault::Status(500));
         let failed = payer.poll().await.unwrap_err();
-        assert!(matches!(failed, PayerError::Chain(_)), "{failed}");
+        assert!(matches!(failed, PayerError::Bank(_)), "{failed}");
         assert_eq!(second.requests(), unused);
         poll(&payer).await;
         assert!(second.requests() > unused);
@@ -139,11 +143,11 @@ async fn a_dead_node_does_not_matter_where_another_one_lives() {
     Reader::open(provider, bank).await.unwrap();
     second.fail("", Fault::Status(502));
     let none = connected([&first, &second]).await.unwrap_err();
-    assert!(matches!(none, ChainError::Rpc(_)), "{none}");
+    assert!(matches!(none, NodeError::Rpc(_)), "{none}");
     let none = connect_all::<String>(&[]).await.unwrap_err();
-    assert!(matches!(none, ChainError::NoNode), "{none}");
+    assert!(matches!(none, NodeError::NoNode), "{none}");
     let wrong = connect_all(&[world.node.url.as_str(), "ftp://node"]).await;
-    assert!(matches!(wrong, Err(ChainError::Url { .. })));
+    assert!(matches!(wrong, Err(NodeError::Url { .. })));
 }
 
 #[tokio::test]

@@ -5,12 +5,17 @@ use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use cheque::chain::{
-    ChainError, Closed, DepositState, HeadCheckError, Payee, Payer, PayerError, Reader,
-    ReceiveError, RedeemOptions, connect_within,
+use cheque::{ChainProfile, DepositId, Rejection, bank::BankError};
+use cheque::{
+    bank::{Closed, HeadCheckError, Reader},
+    node::connect_within,
+    payee::{Payee, ReceiveError, RedeemOptions},
+    payer::{DepositState, Payer, PayerError},
 };
-use cheque::store::{DepositRecord, Memory, Store, Table, deposit_key};
-use cheque::{ChainProfile, DepositId, Rejection};
+use cheque::{
+    payer::DepositRecord,
+    store::{Memory, Store, Table, deposit_key},
+};
 use cheque_bindings::Redeemed;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -47,9 +52,9 @@ fn payee(cast: &Cast, reader: &Reader, number: usize) -> Payee {
     Payee::new(reader.clone(), policy, memory()).with_wallet(party.wallet.clone())
 }
 
-pub(crate) fn head_error(error: &ChainError) -> HeadCheckError {
+pub(crate) fn head_error(error: &BankError) -> HeadCheckError {
     match error {
-        ChainError::Head(error) => *error,
+        BankError::Head(error) => *error,
         other => panic!("not about the head: {other}"),
     }
 }
@@ -83,7 +88,7 @@ async fn while_a_node_fails_nothing_is_paid_and_afterwards_all_goes_on() {
             let account = payee.policy().payee;
             proxy.fail("", fault.clone());
             let refused = payer.write_cheque(id, account, coins(1)).await;
-            assert!(matches!(refused, Err(PayerError::Chain(_))), "{fault:?}");
+            assert!(matches!(refused, Err(PayerError::Bank(_))), "{fault:?}");
             assert!(payer.poll().await.is_err(), "{fault:?}");
             assert!(payee.poll().await.is_err(), "{fault:?}");
             proxy.heal();
@@ -129,7 +134,7 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
     for (fault, expected) in [(Fault::Behind(5), Some(back)), (Fault::Ahead(5_000), None)] {
         proxy.fail("eth_getBlockByNumber", fault);
         tokio::time::sleep(2 * OLD).await;
-        let PayerError::Chain(refused) = payer.poll().await.unwrap_err() else {
+        let PayerError::Bank(refused) = payer.poll().await.unwrap_err() else {
             panic!("not of the chain");
         };
         let refused = head_error(&refused);
@@ -141,7 +146,7 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
             ),
         }
         payer.write_cheque(id, account, coins(1)).await.unwrap_err();
-        let ReceiveError::Chain(same) = payee.poll().await.unwrap_err() else {
+        let ReceiveError::Bank(same) = payee.poll().await.unwrap_err() else {
             panic!("not of the chain");
         };
         assert_eq!(head_error(&same), refused);
@@ -165,14 +170,14 @@ async fn no_cheque_is_written_and_none_taken_by_a_head_that_cannot_be_true() {
         proxy.heal();
     }
     proxy.fail("eth_getBlockByNumber", Fault::OtherBlocks);
-    let PayerError::Chain(refused) = payer.poll().await.unwrap_err() else {
+    let PayerError::Bank(refused) = payer.poll().await.unwrap_err() else {
         panic!("not of the chain");
     };
     assert_eq!(head_error(&refused), HeadCheckError::Moved { number: head });
     proxy.heal();
     proxy.fail("eth_chainId", Fault::Answer(json!("0x1")));
     let refused = payer.poll().await.unwrap_err();
-    let expected = ChainError::WrongChain {
+    let expected = BankError::WrongChain {
         expected: 31_337,
         found: 1,
     };
@@ -236,8 +241,7 @@ async fn events_that_a_node_leaves_out_never_make_a_deposit_lost() {
         // At once, when the redemption is young, and later, when nothing but the draw block's purse tells.
         for _ in 0..2 {
             let polled = payer.poll().await.unwrap();
-            let [(of, PayerError::Chain(ChainError::NoEvent { id, .. }))] = &polled.errors[..]
-            else {
+            let [(of, PayerError::Bank(BankError::NoEvent { id, .. }))] = &polled.errors[..] else {
                 panic!("{polled:?}");
             };
             assert_eq!((*of, *id), (opened.id, opened.id));

@@ -4,9 +4,9 @@
 use crate::cast::{Cast, opened, pay, poll};
 use crate::disk::Disk;
 use crate::node::coins;
-use cheque::chain::{PayerError, ReceiveError, StoredError};
 use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
+use cheque::{payee::ReceiveError, payer::PayerError, store::StoredError};
 use std::{sync::Arc, time::Duration};
 
 fn store(disk: &Disk) -> Arc<Redb> {

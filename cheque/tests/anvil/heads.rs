@@ -3,17 +3,20 @@
 use crate::cast::{Cast, memory, opened, pay};
 use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
-use cheque::chain::{ChainError, Cursor, Head, HeadCheckError, Heads, Reader, connect_within};
-use cheque::store::Store;
 use cheque::{ChainProfile, DepositId};
+use cheque::{bank::BankError, store::Store};
+use cheque::{
+    bank::{Cursor, Head, HeadCheckError, Heads, Reader},
+    node::connect_within,
+};
 use std::sync::{Arc, Mutex};
 use std::{io, net, thread, time::Duration};
 #[cfg(feature = "service")]
 use {
     crate::node::{policy, secret},
     alloy_primitives::Address,
-    cheque::chain::{Payee, Payer, PayerError, ReceiveError},
-    cheque::service::{PayeeService, PayeeSettings, PayerService},
+    cheque::payee::{Payee, PayeeService, PayeeSettings, ReceiveError},
+    cheque::payer::{Payer, PayerError, PayerService},
 };
 
 /// Longer than any test waits, and shorter than a block here.
@@ -29,7 +32,7 @@ async fn reader(world: &World, urls: &[&str], block_time: u64) -> Reader {
     })
 }
 
-async fn soon(heads: &mut Heads) -> Result<Head, ChainError> {
+async fn soon(heads: &mut Heads) -> Result<Head, BankError> {
     let next = tokio::time::timeout(SOON, heads.next()).await;
     next.expect("a head comes")
 }
@@ -186,7 +189,7 @@ async fn a_restart_remembers_the_head_and_refuses_an_older_one() {
     Cursor::open(&restarted, store, "test").await.unwrap();
     let refused = restarted.checked_head().await.unwrap_err();
     assert!(
-        matches!(refused, ChainError::Head(HeadCheckError::WentBack { .. })),
+        matches!(refused, BankError::Head(HeadCheckError::WentBack { .. })),
         "{refused}"
     );
 }
@@ -222,7 +225,7 @@ async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_
     let payer = PayerService::new(payer, None);
     let refused = payer.pay(account, Address::ZERO, coins(1)).await;
     assert!(
-        matches!(&refused, Err(PayerError::Chain(error)) if went_back(error)),
+        matches!(&refused, Err(PayerError::Bank(error)) if went_back(error)),
         "{refused:?}"
     );
     let reader = restarted().await;
@@ -231,7 +234,7 @@ async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_
     let payee = PayeeService::new(Payee::new(reader, policy, taken), settings);
     let refused = payee.receive_payment(None, &proof).await;
     assert!(
-        matches!(&refused, Err(ReceiveError::Chain(error)) if went_back(error)),
+        matches!(&refused, Err(ReceiveError::Bank(error)) if went_back(error)),
         "{refused:?}"
     );
 
@@ -242,8 +245,8 @@ async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_
 }
 
 #[cfg(feature = "service")]
-fn went_back(error: &ChainError) -> bool {
-    matches!(error, ChainError::Head(HeadCheckError::WentBack { .. }))
+fn went_back(error: &BankError) -> bool {
+    matches!(error, BankError::Head(HeadCheckError::WentBack { .. }))
 }
 
 #[tokio::test]

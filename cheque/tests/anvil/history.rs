@@ -3,8 +3,12 @@
 use crate::cast::{Cast, not_payable, opened, pay, play, poll, state};
 use crate::node::{World, coins};
 use alloy_primitives::{Address, Bytes};
-use cheque::chain::{Call, DepositState, Opened, Payee, Payer, RedeemOptions};
 use cheque::{Amount, Outcome, Redemption};
+use cheque::{
+    payee::{Payee, RedeemOptions},
+    payer::{DepositState, Opened, Payer},
+    tx::Call,
+};
 
 /// Pays everybody everything and mines the draw block, which is the head then.
 async fn drawn(world: &World, payer: &Payer, payees: &[Payee], opened: &Opened) {

@@ -4,11 +4,14 @@ use crate::cast::{Cast, memory, opened, pay};
 use crate::node::coins;
 use crate::proxy::{Fault, Proxy};
 use alloy_primitives::Address;
-use cheque::ChainProfile;
-use cheque::chain::{
-    ChainError, HeadCheckError, Opened, Payee, Reader, RedeemError, connect_within,
-};
 use cheque::store::Memory;
+use cheque::{ChainProfile, bank::BankError};
+use cheque::{
+    bank::{HeadCheckError, Reader, RedeemError},
+    node::connect_within,
+    payee::Payee,
+    payer::Opened,
+};
 use std::{sync::Arc, time::Duration};
 
 /// A payee over a proxy, which has seen nothing yet.
@@ -40,7 +43,7 @@ async fn paid(cast: &Cast, proxy: &Proxy) -> ([Payee; 2], Opened) {
 
 fn head_error<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> HeadCheckError {
     match result {
-        Err(RedeemError::Chain(ChainError::Head(error))) => error,
+        Err(RedeemError::Bank(BankError::Head(error))) => error,
         other => panic!("not about the head: {other:?}"),
     }
 }

@@ -10,8 +10,10 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use alloy_primitives::{Address, B256, TxHash, U256};
-use cheque::chain::{
-    Call, ChainError, DepositState, IdempotentSender, OutboxError, Wallet, connect,
+use cheque::{
+    node::connect,
+    payer::DepositState,
+    tx::{Call, IdempotentSender, OutboxError, TxError, Wallet},
 };
 use std::sync::{
     Arc,
@@ -112,7 +114,7 @@ async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_b
     // Another wallet program with the same key.
     let other = lagging(&world, 7, 0).with_timeout(Duration::ZERO);
     let waits = other.send(&gift(2)).await.unwrap_err();
-    let ChainError::NotMined { hash, .. } = waits else {
+    let TxError::NotMined { hash, .. } = waits else {
         panic!("nothing mines it: {waits}");
     };
     let advice = format!("it may still be mined: look at {hash} before repeating");
@@ -123,7 +125,7 @@ async fn a_transaction_whose_nonce_went_to_another_one_is_replaced_after_a_new_b
     world.node.mine(1).await;
     let replaced = first.await.unwrap().unwrap_err();
     assert!(
-        matches!(replaced, ChainError::Replaced { nonce: 0 }),
+        matches!(replaced, TxError::Replaced { nonce: 0 }),
         "{replaced}"
     );
 }
@@ -168,7 +170,7 @@ async fn a_receipt_without_a_block_is_none() {
     let once = IdempotentSender::new(wallet.with_timeout(Duration::ZERO), memory());
     proxy.fail("eth_getTransactionReceipt", Fault::NoBlockNumber);
     let waits = once.send(b"rent", &gift(1)).await.unwrap_err();
-    let OutboxError::Chain(ChainError::NotMined { hash, .. }) = waits else {
+    let OutboxError::Tx(TxError::NotMined { hash, .. }) = waits else {
         panic!("it is in no block: {waits}");
     };
     proxy.heal();

@@ -1,6 +1,6 @@
 //! Payer and payee against a real node.
 
-#![cfg(all(feature = "chain", feature = "redb"))]
+#![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cast;

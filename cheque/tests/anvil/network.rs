@@ -3,8 +3,8 @@
 use crate::node;
 use crate::node::{COIN, World};
 use alloy_primitives::{Address, U256};
-use cheque::Amount;
-use cheque::chain::{Call, ChainError, Reader, connect};
+use cheque::{Amount, bank::BankError, node::NodeError, tx::TxError};
+use cheque::{bank::Reader, node::connect, tx::Call};
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
@@ -22,17 +22,20 @@ async fn speaks_http_and_websocket_and_says_what_is_wrong_with_other_urls() {
     );
     for url in ["", "localhost", "ftp://localhost", "/node.ipc"] {
         let refused = connect(url).await.unwrap_err();
-        assert!(matches!(refused, ChainError::Url { .. }), "{refused}");
+        assert!(matches!(refused, NodeError::Url { .. }), "{refused}");
     }
 
     let provider = &world.node.provider;
     let nothing = Address::repeat_byte(0x33);
     let refused = Reader::open(provider.clone(), nothing).await.unwrap_err();
-    assert!(matches!(refused, ChainError::NoBank { bank, .. } if bank == nothing));
+    assert!(matches!(refused, BankError::NoBank { bank, .. } if bank == nothing));
     let other = cheque_bindings::CREATE2_DEPLOYER;
     let refused = Reader::open(provider.clone(), other).await.unwrap_err();
     assert!(
-        matches!(refused, ChainError::NotABank(_) | ChainError::Reverted(_)),
+        matches!(
+            refused,
+            BankError::NotABank(_) | BankError::Node(NodeError::Reverted(_))
+        ),
         "{refused}"
     );
 }
@@ -58,7 +61,10 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
     let refused = Reader::open(connect(&url).await.unwrap(), bank)
         .await
         .unwrap_err();
-    assert!(matches!(refused, ChainError::Rpc(_)), "{refused}");
+    assert!(
+        matches!(refused, BankError::Node(NodeError::Rpc(_))),
+        "{refused}"
+    );
     assert_eq!(
         connections.load(Ordering::SeqCst),
         5,
@@ -77,7 +83,7 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
     let started = tokio::time::Instant::now();
     let refused = poor.wallet.send(&fund.with_value(much)).await.unwrap_err();
     assert!(
-        matches!(refused, ChainError::NotEnoughCoin { .. }),
+        matches!(refused, TxError::NotEnoughCoin { .. }),
         "{refused}"
     );
     assert!(started.elapsed() < std::time::Duration::from_millis(300));
@@ -92,7 +98,7 @@ async fn on_a_rollup_the_price_of_data_counts_too() {
     // No contract there, no answer.
     let refused = rollup.prices().await.unwrap_err();
     assert!(
-        matches!(refused, ChainError::NoFeeOracle(31_337)),
+        matches!(refused, BankError::NoFeeOracle(31_337)),
         "{refused}"
     );
     // PUSH2 0x1234 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: charges 0x1234 wei, whatever it is asked.
@@ -133,7 +139,7 @@ async fn errors_do_not_repeat_the_secrets_of_a_nodes_url() {
         "host/secret",
         "ws://127.0.0.1:9/secret",
     ] {
-        errors.push(connect(url).await.unwrap_err());
+        errors.push(connect(url).await.unwrap_err().into());
     }
     for error in errors {
         let mut said = format!("{error} {error:?}");

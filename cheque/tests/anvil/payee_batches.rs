@@ -5,8 +5,12 @@ use crate::node::coins;
 use crate::payee_recovery::{drop_since, snapshot};
 use crate::payee_service::{redeemed, sends, sent_by, service, status, step, wins};
 use alloy::providers::Provider;
-use cheque::chain::{ChainError, OutboxError, RedeemError, RedeemOptions, redeem};
-use cheque::{HISTORY_WINDOW, Outcome};
+use cheque::{HISTORY_WINDOW, Outcome, tx::TxError};
+use cheque::{
+    bank::{RedeemError, redeem},
+    payee::RedeemOptions,
+    tx::OutboxError,
+};
 use std::time::Duration;
 
 #[tokio::test]
@@ -24,7 +28,7 @@ async fn a_deposit_of_a_batch_that_is_under_way_is_not_redeemed_apart_from_it() 
     let by_hand = service.payee().clone().with_wallet(impatient);
     for opened in &all {
         let waits = by_hand.redeem(opened.id, &RedeemOptions::default()).await;
-        let RedeemError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) =
+        let RedeemError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) =
             waits.unwrap_err()
         else {
             panic!("nothing mines it");

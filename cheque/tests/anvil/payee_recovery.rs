@@ -9,9 +9,12 @@ use alloy::consensus::Transaction;
 use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
 use cheque::HISTORY_WINDOW;
-use cheque::chain::{DepositState, Draw, Purpose};
-use cheque::service::{HoldingState, MissReason, PayeeService, PayeeSettings};
+use cheque::payee::{HoldingState, MissReason, PayeeService, PayeeSettings};
 use cheque::store::Redb;
+use cheque::{
+    payee::Purpose,
+    payer::{DepositState, Draw},
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +34,7 @@ fn careful(cast: &Cast) -> PayeeService {
     profile.confirmations = 3;
     let reader = cast.world.reader.clone().with_profile(profile);
     let party = &cast.payees[0];
-    let payee = cheque::chain::Payee::new(reader, cast.world.policy(party), memory())
+    let payee = cheque::payee::Payee::new(reader, cast.world.policy(party), memory())
         .with_wallet(party.wallet.clone());
     let settings = PayeeSettings::new(payee.policy(), &profile);
     PayeeService::new(payee, settings)
@@ -392,7 +395,7 @@ async fn left_to_itself_the_service_follows_redeems_and_ends_when_it_is_told_to(
 
     // What fails for all is not hidden.
     let nowhere = PayeeService::new(
-        cheque::chain::Payee::new(
+        cheque::payee::Payee::new(
             cast.world.reader.clone(),
             cast.world.policy(&cast.payees[0]),
             memory(),

@@ -4,12 +4,15 @@ use crate::cast::{Cast, memory, opened, pay, request};
 use crate::node::{Party, World, coins};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, TxHash};
-use cheque::chain::{Draw, Opened, Payer, Purpose};
-use cheque::service::{
+use cheque::payee::{
     HoldingState, HoldingStatus, MissReason, PayeeService, PayeeSettings, WaitReason, Waiting,
 };
 use cheque::store::Store;
 use cheque::{Amount, DepositId, HISTORY_WINDOW};
+use cheque::{
+    payee::Purpose,
+    payer::{Draw, Opened, Payer},
+};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,10 +10,16 @@ use crate::payer_kills::{apart, killed_when};
 use crate::payer_stuck::{automine, outbox, resend, waiting};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
-use cheque::chain::{DepositRequest, Draw, Payee, Purpose, RedeemOptions};
-use cheque::service::{HoldingState, PayeeService, PayeeSettings, metrics::PAYEE_STUCK};
-use cheque::store::{Redb, TxRecord};
 use cheque::{DepositId, HISTORY_WINDOW};
+use cheque::{
+    payee::{HoldingState, PayeeService, PayeeSettings},
+    service::metrics::PAYEE_STUCK,
+};
+use cheque::{
+    payee::{Payee, Purpose, RedeemOptions},
+    payer::{DepositRequest, Draw},
+};
+use cheque::{store::Redb, tx::TxRecord};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
 use std::time::Duration;

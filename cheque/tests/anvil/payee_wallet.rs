@@ -5,8 +5,8 @@ use crate::node::coins;
 use crate::payee_service::{redeemed, sends, sent_by, service, set_gas_price, status, waits, wins};
 use alloy_primitives::U256;
 use cheque::HISTORY_WINDOW;
-use cheque::chain::Payee;
-use cheque::service::{PayeeService, PayeeSettings, WaitReason};
+use cheque::payee::Payee;
+use cheque::payee::{PayeeService, PayeeSettings, WaitReason};
 use std::time::Duration;
 
 #[tokio::test]

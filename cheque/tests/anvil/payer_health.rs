@@ -2,8 +2,8 @@
 
 use crate::cast::{Cast, memory, opened, pay};
 use crate::node::coins;
-use cheque::chain::Payer;
-use cheque::service::PayerService;
+use cheque::payer::Payer;
+use cheque::payer::PayerService;
 use cheque::store::{Change, Store, Swap, Table, account_key};
 use std::time::Duration;
 

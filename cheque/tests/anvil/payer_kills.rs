@@ -5,12 +5,15 @@ use crate::node::{World, coins};
 use crate::payer_service::{fees, rounds};
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use alloy_primitives::{Address, B256};
-use cheque::chain::{
-    DepositRecord, DepositState, Draw, FoundDeposit, Payer, Reader, Wallet, connect,
-};
-use cheque::service::{PayerService, Rounds};
+use cheque::payer::{PayerService, Rounds};
 use cheque::store::Redb;
 use cheque::{Amount, SigningKey};
+use cheque::{
+    bank::{FoundDeposit, Reader},
+    node::connect,
+    payer::{DepositRecord, DepositState, Draw, Payer},
+    tx::Wallet,
+};
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;

@@ -4,12 +4,12 @@ use crate::cast::{Cast, poll};
 use crate::faults::{head_error, payer, through};
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::Provider;
-use cheque::chain::{HeadCheckError, PayerError};
+use cheque::{bank::HeadCheckError, payer::PayerError};
 
 /// Whether it was refused for what the node says of its newest block.
 fn is_refused<T: std::fmt::Debug>(result: Result<T, PayerError>) -> bool {
     match result {
-        Err(PayerError::Chain(error)) => {
+        Err(PayerError::Bank(error)) => {
             let _why: HeadCheckError = head_error(&error);
             true
         }

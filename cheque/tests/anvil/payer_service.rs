@@ -4,9 +4,13 @@ use crate::cast::{Cast, memory};
 use crate::node::{Party, World, coins};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
-use cheque::chain::{DepositRecord, DepositState, Payee, Reader};
-use cheque::service::{Completed, PayerService, PayerStepReport, Rounds, RoundsError};
+use cheque::payer::{Completed, PayerService, PayerStepReport, Rounds, RoundsError};
 use cheque::{Amount, DepositId, Purse};
+use cheque::{
+    bank::Reader,
+    payee::Payee,
+    payer::{DepositRecord, DepositState},
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -345,7 +349,7 @@ async fn rounds_that_could_not_follow_one_another_are_refused_before_anything_is
             Err(RoundsError::NotAPart { part, whole })
         );
     }
-    let bare = cheque::chain::Payer::new(cast.world.reader.clone(), memory());
+    let bare = cheque::payer::Payer::new(cast.world.reader.clone(), memory());
     assert_eq!(rounds(&cast).check(&bare), Err(RoundsError::NoWallet));
     let keyless = bare.with_wallet(cast.payer.wallet.clone());
     assert_eq!(rounds(&cast).check(&keyless), Err(RoundsError::NoKey));

@@ -7,9 +7,15 @@ use crate::payer_service::{fees, rounds};
 use alloy::{network::TransactionResponse, providers::Provider};
 use alloy_primitives::{Address, TxHash, U256};
 use cheque::ChainProfile;
-use cheque::chain::{Call, DepositState, Payer, Wallet};
-use cheque::service::{Completed, DepositStatus, PayerService, Rounds};
-use cheque::store::{Store, Table, TxRecord};
+use cheque::payer::{Completed, DepositStatus, PayerService, Rounds};
+use cheque::{
+    payer::{DepositState, Payer},
+    tx::{Call, Wallet},
+};
+use cheque::{
+    store::{Store, Table},
+    tx::TxRecord,
+};
 use std::ops::ControlFlow;
 
 /// From this head on no cheque is written from a deposit that is drawn then.

@@ -3,9 +3,12 @@
 use crate::cast::{Cast, memory, opened, pay, rejection};
 use crate::node::{COIN, coins};
 use alloy_primitives::Address;
-use cheque::chain::{Draw, Payee, PayerError};
 use cheque::store::{Redb, Store, Swap, Table};
 use cheque::{Amount, MasterSalt, Proof, Rejection};
+use cheque::{
+    payee::Payee,
+    payer::{Draw, PayerError},
+};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;

@@ -3,7 +3,10 @@
 use crate::cast::{Cast, opened, pay, poll};
 use crate::node::coins;
 use cheque::Amount;
-use cheque::chain::{AppChange, AppRecordsError, DepositState, Payer, PayerError};
+use cheque::{
+    payer::{DepositState, Payer, PayerError},
+    store::{AppChange, AppRecordsError},
+};
 
 const KEY: &[u8] = b"mine";
 

@@ -7,14 +7,14 @@ use crate::payee_service::{redeemed, sends, service, status, wins, with_settings
 #[cfg(feature = "service")]
 use alloy_primitives::Address;
 use cheque::DepositId;
-use cheque::chain::{RedeemError, RedeemOptions};
 use cheque::store::{Change, Store, Swap, Table};
 #[cfg(feature = "service")]
 use cheque::{
     ChainProfile, Position,
-    chain::Payer,
-    service::{PayeeSettings, PayerService},
+    payee::PayeeSettings,
+    payer::{Payer, PayerService},
 };
+use cheque::{bank::RedeemError, payee::RedeemOptions};
 use std::{ops::ControlFlow, time::Duration};
 
 #[tokio::test]

@@ -4,8 +4,11 @@ use crate::cast::{Cast, memory, not_payable, pay, play, poll, rejection, state};
 use crate::node::{Party, World, coins};
 use alloy::providers::Provider;
 use alloy_primitives::Address;
-use cheque::chain::{DepositState, Opened, Payee, Payer, PayerError, RedeemOptions};
 use cheque::{ChainProfile, Outcome, Rejection};
+use cheque::{
+    payee::{Payee, RedeemOptions},
+    payer::{DepositState, Opened, Payer, PayerError},
+};
 use serde_json::Value;
 
 const DEPTHS: std::ops::RangeInclusive<u64> = 1..=12;

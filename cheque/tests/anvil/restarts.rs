@@ -3,12 +3,17 @@
 use crate::cast::{Cast, opened, play, rejection, state};
 use crate::node::coins;
 use alloy_primitives::{Address, U256};
-use cheque::chain::{
-    Call, ChainError, DepositRecord, DepositState, Draw, Funding, OutboxError, Payee, Payer,
-    PayerError, RedeemError, RedeemOptions,
-};
-use cheque::store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll};
 use cheque::{Amount, Policy, Proof, Rejection};
+use cheque::{
+    bank::RedeemError,
+    payee::{Payee, RedeemOptions},
+    payer::{DepositRecord, DepositState, Draw, Funding, Payer, PayerError},
+    tx::{Call, OutboxError},
+};
+use cheque::{
+    store::{Change, Memory, Redb, Store, StoreError, Swap, Table, Visit, VisitAll},
+    tx::TxError,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,8 +115,7 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let waiting = payer(impatient.clone())
         .create_deposit(&cast.request(90))
         .await;
-    let PayerError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) =
-        waiting.unwrap_err()
+    let PayerError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) = waiting.unwrap_err()
     else {
         panic!("nothing mines it");
     };
@@ -139,7 +143,7 @@ async fn a_transaction_that_waits_is_found_again_and_not_sent_twice() {
     let account = cast.payer.address;
     world.node.anvil("anvil_setBalance", (account, poor)).await;
     let refused = payer(impatient.clone()).open(id).await.unwrap_err();
-    let PayerError::Outbox(OutboxError::Chain(ChainError::NotEnoughCoin { .. })) = refused else {
+    let PayerError::Outbox(OutboxError::Tx(TxError::NotEnoughCoin { .. })) = refused else {
         panic!("{refused}");
     };
     world.node.endow(account).await;
@@ -172,7 +176,7 @@ async fn a_redemption_that_waits_is_found_again_and_not_taken_for_somebody_elses
 
     world.node.anvil("evm_setAutomine", [false]).await;
     let waits = |error| match error {
-        RedeemError::Outbox(OutboxError::Chain(ChainError::NotMined { hash, .. })) => hash,
+        RedeemError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) => hash,
         other => panic!("nothing mines it: {other}"),
     };
     let first = waits(killed.redeem(opened.id, &options).await.unwrap_err());

@@ -5,9 +5,12 @@ use crate::node::{World, coins};
 use alloy::{providers::Provider, rpc::types::Filter};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolEvent;
-use cheque::chain::{DepositState, Payee, Payer};
 use cheque::store::Redb;
 use cheque::{Amount, DepositId, Purse, Rejection};
+use cheque::{
+    payee::Payee,
+    payer::{DepositState, Payer},
+};
 use cheque_bindings::{Funded, Redeemed, Withdrawn};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -4,10 +4,14 @@ use crate::cast::{Cast, memory, opened, rejection};
 use crate::node::{COIN, coins, policy};
 use crate::proxy::{Fault, Held, Proxy};
 use alloy_primitives::Address;
-use cheque::chain::{Accepted, Payee, Reader, ReceiveError, connect_within};
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, HISTORY_WINDOW, MasterSalt,
     Opening, Proof, Rejection, SigningKey,
+};
+use cheque::{
+    bank::Reader,
+    node::connect_within,
+    payee::{Accepted, Payee, ReceiveError},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;

@@ -7,8 +7,13 @@ use crate::node::{Party, World, coins};
 use alloy::{consensus::Transaction, providers::Provider};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::sol;
-use cheque::chain::{Call, NativeRate, NativeRates, Payee, PayerError, RedeemOptions};
 use cheque::{Amount, Rejection, TokenLimits};
+use cheque::{
+    bank::{NativeRate, NativeRates},
+    payee::{Payee, RedeemOptions},
+    payer::PayerError,
+    tx::Call,
+};
 use std::time::Duration;
 
 sol! {

@@ -9,7 +9,10 @@ use crate::{
 };
 use cheque::{
     Amount, DepositId, Proof, Rejection,
-    chain::{Accepted, Payee, Payer, Reader, ReceiveError, connect},
+    bank::Reader,
+    node::connect,
+    payee::{Accepted, Payee, ReceiveError},
+    payer::Payer,
     store::Postgres,
 };
 use rand::{Rng, SeedableRng};

@@ -4,7 +4,7 @@ use crate::figures::Figure;
 use crate::node::World;
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
 use alloy_primitives::{Address, B256, Bytes, U256, aliases::U40, keccak256};
-use cheque::chain::Call;
+use cheque::tx::Call;
 use cheque::{
     AllowanceTree, Amount, Bank, Deposit, DepositId, MasterSalt, Redemption, SignedCheque,
     SigningKey, Stream,

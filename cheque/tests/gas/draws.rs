@@ -4,7 +4,7 @@ use crate::chain::{Account, Chain, Kept, Round, odd, salt, tree};
 use crate::figures::{Figure, Figures};
 use crate::tokens;
 use alloy_primitives::{Address, Bytes, U256, keccak256};
-use cheque::chain::Call;
+use cheque::tx::Call;
 use cheque::{AllowanceTree, Amount, DepositId, Redemption, Seed, Stream, roll};
 
 /// Blocks until the draw: more than there are transactions before it.

@@ -4,7 +4,7 @@
 //! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed; only the
 //! node's randomness differs from run to run, and moves a figure by a few bytes of calldata.
 
-#![cfg(all(feature = "chain", feature = "redb"))]
+#![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chain;

@@ -4,7 +4,7 @@ use crate::chain::{Chain, Round, tree};
 use crate::figures::Figures;
 use alloy_primitives::{Address, U256};
 use cheque::Amount;
-use cheque::chain::Call;
+use cheque::tx::Call;
 
 const ODD_WEI: u128 = 12_345_678_901_234_567;
 

@@ -6,7 +6,7 @@ use crate::node::compiled;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolStruct, eip712_domain, sol};
 use cheque::Amount;
-use cheque::chain::Call;
+use cheque::tx::Call;
 use cheque_bindings::{Authorization, IChequeBank};
 
 sol! {

@@ -10,8 +10,12 @@ use alloy::{
 use alloy_primitives::{Address, B256, U256};
 use cheque::{
     Amount, Policy, SeedSource, SigningKey, TokenLimits,
-    chain::{Call, Payee, Payer, Reader, Wallet, connect},
+    bank::Reader,
+    node::connect,
+    payee::Payee,
+    payer::Payer,
     store::Store,
+    tx::{Call, Wallet},
 };
 use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input};
 use std::{

@@ -4,10 +4,8 @@ use alloy_primitives::{Address, B256};
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, DepositId, MasterSalt, Opening,
     Proof, SigningKey, Stream, WriteError,
-    store::{
-        AllowanceList, Change, DepositRecord, DepositState, Memory, Store, Swap, Table,
-        account_key, deposit_key,
-    },
+    payer::{AllowanceList, DepositRecord, DepositState},
+    store::{Change, Memory, Store, Swap, Table, account_key, deposit_key},
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

@@ -4,11 +4,9 @@ use alloy_primitives::Address;
 use cheque::{
     Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
     MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View,
+    payee::{PositionCache, PositionCacheError, Replaced, StoredPosition},
     receive_payment,
-    store::{
-        Change, Memory, PositionCache, PositionCacheError, Replaced, Store, StoreError,
-        StoredPosition, Swap, Table, Visit, VisitAll, received_key,
-    },
+    store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll, received_key},
 };
 use std::{
     num::NonZeroUsize,

@@ -53,7 +53,7 @@ impl BalanceArgs {
         let token = token_at(self.token.unwrap_or_default(), &reader).await?;
         let wallet = if token.is_coin() {
             let coin = reader.provider().get_balance(account).await;
-            coin.map_err(cheque::chain::ChainError::from)?
+            coin.map_err(cheque::node::NodeError::from)?
         } else {
             reader.token(token.address).balance(account).await?
         };

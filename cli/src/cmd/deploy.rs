@@ -8,7 +8,9 @@ use alloy::{
 };
 use cheque::{
     SeedSource,
-    chain::{Call, ChainError, Reader, Wallet},
+    bank::Reader,
+    node::NodeError,
+    tx::{Call, Wallet},
 };
 use cheque_bindings::{
     CREATE2_DEPLOYER, LOCAL_CHAIN, create2_address, create2_input, creation_code,
@@ -76,7 +78,7 @@ impl DeployArgs {
             .seed_source
             .map_or(profile.seed_source, SeedSource::from);
         let bank = create2_address(min_lead, source);
-        let there = provider.get_code_at(bank).await.map_err(ChainError::from)?;
+        let there = provider.get_code_at(bank).await.map_err(NodeError::from)?;
         let done = if there.is_empty() {
             let wallet = EthereumWallet::from(self.send.wallet.unlock()?);
             let sender = Wallet::new(provider.clone(), wallet, profile.chain_id);
@@ -133,13 +135,13 @@ pub(crate) async fn deployment(
 ) -> Result<Call> {
     let deployer = provider.get_code_at(CREATE2_DEPLOYER).await;
     ensure!(
-        !deployer.map_err(ChainError::from)?.is_empty(),
+        !deployer.map_err(NodeError::from)?.is_empty(),
         "this chain lacks the deterministic deployer at {CREATE2_DEPLOYER}: see \
          https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
     );
     let mut creation = TransactionRequest::default();
     creation.set_deploy_code(creation_code(min_lead, source));
-    let refused = provider.call(creation).await.map_err(ChainError::from);
+    let refused = provider.call(creation).await.map_err(NodeError::from);
     refused.wrap_err("the bank cannot be deployed")?;
     Ok(Call {
         to: CREATE2_DEPLOYER,
@@ -159,8 +161,8 @@ async fn check(provider: DynProvider, bank: Address) -> Result<()> {
 /// A development node that was just started has only its first block, which has no randomness.
 async fn lacks_randomness(provider: &DynProvider, source: SeedSource) -> Result<bool> {
     let head = provider.get_block_number().await;
-    let fresh = head.map_err(ChainError::from)? == 0;
-    let chain = provider.get_chain_id().await.map_err(ChainError::from)?;
+    let fresh = head.map_err(NodeError::from)? == 0;
+    let chain = provider.get_chain_id().await.map_err(NodeError::from)?;
     Ok(fresh && source == SeedSource::PrevRandao && chain == LOCAL_CHAIN)
 }
 
@@ -170,7 +172,7 @@ pub(crate) async fn mine_randomness(provider: &DynProvider, source: SeedSource) 
         let mined = provider
             .raw_request::<_, Value>("evm_mine".into(), ())
             .await;
-        mined.map_err(ChainError::from).wrap_err(
+        mined.map_err(NodeError::from).wrap_err(
             "the node's first block has no randomness, and it does not mine another one",
         )?;
     }

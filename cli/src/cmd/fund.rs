@@ -3,7 +3,8 @@
 use alloy::primitives::{Address, U256};
 use cheque::{
     Amount,
-    chain::{Call, Reader, Wallet},
+    bank::Reader,
+    tx::{Call, Wallet},
 };
 use clap::Args;
 use eyre::Result;

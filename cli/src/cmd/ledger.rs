@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
-use cheque::service::{PayeeService, PayeeSettings};
+use cheque::payee::{PayeeService, PayeeSettings};
 use clap::Args;
 use eyre::Result;
 use serde_json::json;

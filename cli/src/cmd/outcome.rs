@@ -2,9 +2,7 @@
 
 use alloy::primitives::U256;
 use cheque::{
-    Amount, DepositId, Outcome, Position,
-    chain::{Payee, RedeemError, reason},
-    roll,
+    Amount, DepositId, Outcome, Position, bank::RedeemError, outcome_text, payee::Payee, roll,
 };
 use clap::Args;
 use eyre::{Report, Result, eyre};
@@ -71,7 +69,10 @@ impl OutcomeArgs {
         });
         out.result(&json, || {
             let mut lines = vec![
-                ("outcome", format!("{}: {}", name(outcome), reason(outcome))),
+                (
+                    "outcome",
+                    format!("{}: {}", name(outcome), outcome_text(outcome)),
+                ),
                 ("total", token.show_amount(position.total())),
                 ("draw block", terms.drawBlock.to_string()),
                 ("redeem until", format!("block {}", terms.lastRedeemBlock)),

@@ -3,8 +3,8 @@
 use alloy::primitives::{Address, U256};
 use cheque::{
     Proof, Rejection,
-    chain::{Accepted, ReceiveError, StoredError},
-    store::StoreError,
+    payee::{Accepted, ReceiveError},
+    store::{StoreError, StoredError},
 };
 use clap::Args;
 use eyre::{Report, Result, WrapErr};

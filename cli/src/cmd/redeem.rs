@@ -3,7 +3,8 @@
 use alloy::primitives::{Address, Bytes};
 use cheque::{
     Amount, DepositId, Redemption,
-    chain::{Reader, RedeemOptions, redeem},
+    bank::{Reader, redeem},
+    payee::RedeemOptions,
 };
 use clap::Args;
 use eyre::{Result, WrapErr, bail, eyre};

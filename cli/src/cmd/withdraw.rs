@@ -1,10 +1,7 @@
 //! `cheque withdraw`: money out of the bank.
 
 use alloy::primitives::{Address, U256};
-use cheque::{
-    Purse,
-    chain::{Call, Reader},
-};
+use cheque::{Purse, bank::Reader, tx::Call};
 use clap::Args;
 use eyre::{Result, bail};
 use serde_json::json;

@@ -3,7 +3,7 @@
 use alloy::primitives::Address;
 use cheque::{
     Amount, DepositId, Proof,
-    chain::{DepositState, Payer, Payment},
+    payer::{DepositState, Payer, Payment},
 };
 use clap::Args;
 use eyre::{Result, WrapErr, bail, ensure, eyre};

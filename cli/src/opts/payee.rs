@@ -1,10 +1,7 @@
 //! Who is paid, and what it accepts.
 
 use alloy::primitives::Address;
-use cheque::{
-    Policy, TokenLimits,
-    chain::{Payee, Reader},
-};
+use cheque::{Policy, TokenLimits, bank::Reader, payee::Payee};
 use clap::Args;
 use eyre::{Result, WrapErr, ensure};
 

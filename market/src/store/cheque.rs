@@ -7,7 +7,7 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// A [`Store`] in a store of the crate `cheque`: one file or database for balances and cheques.
 ///
-/// The records of received cheques lie where a `cheque::chain::Payee` looks for what it can redeem
+/// The records of received cheques lie where a `cheque::payee::Payee` looks for what it can redeem
 /// ([`Table::Received`]), everything else in [`Table::App`]. So a cheque, its balance and its redemption are one record
 /// each in one store, and what the store's engine promises (backups, several threads) holds for the market too.
 ///

@@ -5,8 +5,10 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, DepositId, Proof,
-    chain::{DepositRequest, Draw, NativeRate, Payer, Wallet},
+    bank::NativeRate,
+    payer::{DepositRequest, Draw, Payer},
     store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll},
+    tx::Wallet,
 };
 use cheque_market::{
     compose::{Credit, Due, QuoteError},

@@ -5,7 +5,8 @@ use crate::provider::{CAPACITY, LEAST, Provider};
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, Deposit, DepositId, Purse,
-    chain::{DepositRequest, DepositState, Draw, NativeRate},
+    bank::NativeRate,
+    payer::{DepositRequest, DepositState, Draw},
     store::Memory,
 };
 use cheque_market::{

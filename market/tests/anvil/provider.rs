@@ -2,7 +2,7 @@
 
 use crate::node::{Party, World};
 use alloy_primitives::Address;
-use cheque::{chain::Payee, store::Memory};
+use cheque::{payee::Payee, store::Memory};
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, LoadBalanceError},
     payment::{Incoming, Offer, Receivers, chain::ChequeModule, judge},

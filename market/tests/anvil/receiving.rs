@@ -4,7 +4,8 @@ use crate::node::{Party, World, coins};
 use alloy_primitives::Address;
 use cheque::{
     Amount, Proof, Rejection,
-    chain::{DepositRequest, Draw, Payee, Payer},
+    payee::Payee,
+    payer::{DepositRequest, Draw, Payer},
     store::Memory,
 };
 use cheque_market::{

@@ -7,8 +7,9 @@ use alloy::{
 };
 use alloy_primitives::{Address, B256, TxHash, hex};
 use cheque::{
-    chain::{ChainError, NativeRate, Wallet},
+    bank::{BankError, NativeRate},
     store::Memory,
+    tx::Wallet,
 };
 use cheque_market::{
     payment::{
@@ -360,7 +361,7 @@ async fn a_node_of_another_chain_is_refused() {
     let refused = TransferModule::open(scene.world.node.provider.clone(), terms).await;
     let (expected, found) = (1, 31_337);
     assert!(
-        matches!(refused, Err(ChainError::WrongChain { expected: e, found: f }) if (e, f) == (expected, found))
+        matches!(refused, Err(BankError::WrongChain { expected: e, found: f }) if (e, f) == (expected, found))
     );
 }
 

@@ -1,7 +1,6 @@
 //! Connections to the server.
 
-use super::schema;
-use crate::store::StoreError;
+use crate::store::{error::StoreError, postgres::schema};
 use std::{
     fmt,
     path::{Path, PathBuf},

@@ -6,13 +6,15 @@ mod scan;
 mod schema;
 mod write;
 
-use self::{
-    connection::{Connection, Lost, Server},
-    pool::Pool,
-};
-use super::{
-    Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
-    group::{Group, Groups},
+use crate::store::{
+    Change, Store, Swap, Table, Visit, VisitAll, check_whole,
+    commit_queue::{Group, Groups},
+    error::StoreError,
+    pending::Pending,
+    postgres::{
+        connection::{Connection, Lost, Server},
+        pool::Pool,
+    },
 };
 use std::{
     cell::Cell,

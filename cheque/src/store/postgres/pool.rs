@@ -1,12 +1,12 @@
 //! Connections that nobody uses, and the groups that are written on them.
 
-use super::{
-    connection::{Connection, Server},
-    lock, write,
-};
 use crate::store::{
-    StoreError,
-    group::{Cause, Group, Results},
+    commit_queue::{Cause, Group, Results},
+    error::StoreError,
+    postgres::{
+        connection::{Connection, Server},
+        lock, write,
+    },
 };
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,9 @@
 //! Scans in chunks, so that no more than a few rows are in memory.
 
-use super::connection::{Connection, Lost, within};
-use crate::store::{Table, VisitAll};
+use crate::store::{
+    Table, VisitAll,
+    postgres::connection::{Connection, Lost, within},
+};
 use std::{ops::ControlFlow, time::Duration};
 use tokio_postgres::{IsolationLevel, types::ToSql};
 

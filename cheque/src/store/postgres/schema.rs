@@ -1,7 +1,9 @@
 //! The tables, and how they came to be what they are.
 
-use super::connection::{Sql, Trouble};
-use crate::store::StoreError;
+use crate::store::{
+    error::StoreError,
+    postgres::connection::{Sql, Trouble},
+};
 use std::path::Path;
 use tokio_postgres::{Client, error::SqlState};
 

@@ -5,8 +5,11 @@
 //! than one change, a removal or a key that another swap of the group is about, goes the slow way: a transaction locks
 //! the rows, judges swap by swap what it has read, and writes the result.
 
-use super::connection::{Connection, Sql};
-use crate::store::{Change, Swap, Table, group::Group};
+use crate::store::{
+    Change, Swap, Table,
+    commit_queue::Group,
+    postgres::connection::{Connection, Sql},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{error::SqlState, types::ToSql};
 

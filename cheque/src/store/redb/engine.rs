@@ -5,8 +5,11 @@
 //!
 //! It may read the whole file, so that a disk that goes on failing gets a pause from one opening to the next.
 
-use super::{opening, storage::Storage};
-use crate::store::{StoreError, group::Cause};
+use crate::store::{
+    commit_queue::Cause,
+    error::StoreError,
+    redb::{opening, storage::Storage},
+};
 use ::redb::{Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, StorageBackend};
 use std::{
     path::PathBuf,

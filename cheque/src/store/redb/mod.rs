@@ -4,14 +4,16 @@ mod engine;
 mod file;
 mod storage;
 
-use self::{
-    engine::{Engine, Failure},
-    file::{open_file, sync_directory},
-    storage::Storage,
-};
-use super::{
-    Change, Pending, Store, StoreError, Swap, Table, Visit, VisitAll, check_whole,
-    group::{Cause, Group, Groups, Results},
+use crate::store::{
+    Change, Store, Swap, Table, Visit, VisitAll, check_whole,
+    commit_queue::{Cause, Group, Groups, Results},
+    error::StoreError,
+    pending::Pending,
+    redb::{
+        engine::{Engine, Failure},
+        file::{open_file, sync_directory},
+        storage::Storage,
+    },
 };
 use ::redb::{
     Database, DatabaseError, Durability, ReadTransaction, ReadableTable, StorageBackend,

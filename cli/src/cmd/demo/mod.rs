@@ -13,7 +13,9 @@ use alloy::{
 };
 use cheque::{
     Amount,
-    chain::{Call, ChainError, MinedTx, Reader, Wallet, connect},
+    bank::Reader,
+    node::{NodeError, connect},
+    tx::{Call, MinedTx, Wallet},
 };
 use cheque_bindings::{LOCAL_CHAIN, default_deployment};
 use clap::{Args, value_parser};
@@ -202,12 +204,12 @@ async fn withdraw(stage: &mut Stage, lane: u64, balance_before: U256) -> Result<
 async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<MinedTx>)> {
     use alloy::providers::Provider;
     let provider = connect(&node.url).await?;
-    let chain = provider.get_chain_id().await.map_err(ChainError::from);
+    let chain = provider.get_chain_id().await.map_err(NodeError::from);
     let chain = chain.wrap_err("no answer from the node")?;
     let place = default_deployment(chain);
     let mut deployed = None;
     let there = provider.get_code_at(place.bank).await;
-    if there.map_err(ChainError::from)?.is_empty() {
+    if there.map_err(NodeError::from)?.is_empty() {
         out.progress("deploying the bank");
         mine_randomness(&provider, place.seed_source).await?;
         let call = deployment(&provider, place.min_lead, place.seed_source).await?;

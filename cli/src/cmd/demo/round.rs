@@ -5,8 +5,10 @@ use std::time::Duration;
 use alloy::primitives::{Address, U256};
 use cheque::{
     Amount, DepositId, MasterSalt, Proof,
-    chain::{Call, DepositRequest, DepositState, Draw, Payment, RedeemOptions},
+    payee::RedeemOptions,
+    payer::{DepositRequest, DepositState, Draw, Payment},
     roll,
+    tx::Call,
 };
 use eyre::{ContextCompat, Result, WrapErr, bail, ensure};
 use tokio::time::sleep;

@@ -10,8 +10,12 @@ use alloy::{
 };
 use cheque::{
     Policy, Purse,
-    chain::{self, Call, ChainError, Payee, Payer, PurseKey, Reader, Wallet},
+    bank::{PurseKey, Reader},
+    node::NodeError,
+    payee::Payee,
+    payer::Payer,
     store::Redb,
+    tx::{Call, Wallet},
 };
 use eyre::{Result, WrapErr};
 use serde_json::Value;
@@ -92,7 +96,7 @@ impl Stage {
         &mut self,
         round: usize,
         operation: &'static str,
-        sent: &chain::MinedTx,
+        sent: &cheque::tx::MinedTx,
     ) -> Result<()> {
         let fee = sent.fee + data_fee(&self.reader, sent.hash).await?;
         self.sent.push(Sent {
@@ -121,7 +125,7 @@ impl Stage {
     pub(super) async fn value_of(&self, hash: B256) -> Result<U256> {
         use alloy::consensus::Transaction;
         let found = self.reader.provider().get_transaction_by_hash(hash).await;
-        let found = found.map_err(ChainError::from)?;
+        let found = found.map_err(NodeError::from)?;
         let found = found.ok_or_else(|| eyre::eyre!("the node has lost transaction {hash}"))?;
         Ok(found.value())
     }
@@ -173,10 +177,10 @@ impl Stage {
         let bank = provider.get_balance(reader.bank().address()).await;
         let wallet = provider.get_balance(account).await;
         Ok(Balances {
-            bank: bank.map_err(ChainError::from)?,
+            bank: bank.map_err(NodeError::from)?,
             payer: reader.balance(account, Address::ZERO).await? + in_purse,
             payees,
-            wallet: wallet.map_err(ChainError::from)?,
+            wallet: wallet.map_err(NodeError::from)?,
         })
     }
 }
@@ -188,7 +192,7 @@ async fn data_fee(reader: &Reader, hash: B256) -> Result<U256> {
     }
     let method = "eth_getTransactionReceipt";
     let receipt = reader.provider().raw_request(method.into(), (hash,)).await;
-    let receipt: Value = receipt.map_err(ChainError::from)?;
+    let receipt: Value = receipt.map_err(NodeError::from)?;
     let fee = receipt
         .get("l1Fee")
         .and_then(Value::as_str)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::U256;
-use cheque::chain::{Payer, Planned};
+use cheque::payer::{Payer, Planned};
 use clap::Args;
 use eyre::{Result, WrapErr};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `cheque deposit find`.
 
 use alloy::primitives::Address;
-use cheque::{Amount, Purse, chain::FoundDeposit};
+use cheque::{Amount, Purse, bank::FoundDeposit};
 use clap::Args;
 use eyre::Result;
 use serde_json::{Value, json};

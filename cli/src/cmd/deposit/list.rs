@@ -1,6 +1,6 @@
 //! `cheque deposit list`.
 
-use cheque::{Amount, chain::DepositState};
+use cheque::{Amount, payer::DepositState};
 use clap::Args;
 use eyre::Result;
 use serde_json::{Value, json};

@@ -1,10 +1,7 @@
 //! `cheque deposit open`.
 
 use alloy::primitives::U256;
-use cheque::{
-    Deposit, DepositId,
-    chain::{Call, PayerError, Reader},
-};
+use cheque::{Deposit, DepositId, bank::Reader, payer::PayerError, tx::Call};
 use clap::Args;
 use eyre::{Result, WrapErr};
 

@@ -2,7 +2,8 @@
 
 use cheque::{
     Amount, Deposit, DepositId,
-    chain::{Call, Reader, Wallet},
+    bank::Reader,
+    tx::{Call, Wallet},
 };
 use clap::Args;
 use eyre::{ContextCompat, Result};

@@ -1,6 +1,6 @@
 //! `cheque deposit show`.
 
-use cheque::{Amount, DepositId, chain::DepositState};
+use cheque::{Amount, DepositId, payer::DepositState};
 use clap::Args;
 use eyre::Result;
 use serde_json::{Map, json};

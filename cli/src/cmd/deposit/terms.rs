@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use alloy::primitives::Address;
 use cheque::{
     Amount, Deposit, DepositId,
-    chain::{DepositRequest, Draw, Funding, NativeRates, Reader},
+    bank::{NativeRates, Reader},
+    payer::{DepositRequest, Draw, Funding},
 };
 use clap::{ArgGroup, Args};
 use eyre::{Result, WrapErr};

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use cheque::{
-    DepositId,
-    chain::{DepositState, Reader},
-};
+use cheque::{DepositId, bank::Reader, payer::DepositState};
 use clap::Args;
 use eyre::Result;
 use serde_json::json;

@@ -10,9 +10,8 @@ use axum::{
 };
 use cheque::{
     DepositId, Proof, Rejection,
-    chain::{Accepted, ReceiveError, StoredError},
-    service::PayeeService,
-    store::StoreError,
+    payee::{Accepted, PayeeService, ReceiveError},
+    store::{StoreError, StoredError},
 };
 use serde::Deserialize;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use alloy::signers::local::PrivateKeySigner;
-use cheque::service::{PayeeService, PayeeSettings};
+use cheque::payee::{PayeeService, PayeeSettings};
 use clap::Args;
 use eyre::{Result, WrapErr, ensure};
 

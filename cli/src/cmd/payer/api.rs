@@ -15,8 +15,7 @@ use axum::{
 };
 use cheque::{
     Amount, DepositId,
-    chain::{DepositEvent, DepositState, PayerError, Payment},
-    service::{DepositStatus, PayerService},
+    payer::{DepositEvent, DepositState, DepositStatus, PayerError, PayerService, Payment},
 };
 use futures_util::{Stream, stream};
 use serde::Deserialize;
@@ -96,7 +95,7 @@ fn unpaid(payee: Address, error: &PayerError) -> Refusal {
             "stale_view",
             error.to_string(),
         ),
-        PayerError::Chain(_) => (
+        PayerError::Bank(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "the chain cannot be seen, and nothing was paid; try again".to_owned(),

@@ -8,7 +8,7 @@ use std::{
 use alloy::primitives::Address;
 use cheque::{
     Amount,
-    service::{ListError, NextList, Rounds},
+    payer::{ListError, NextList, Rounds},
 };
 use clap::{ArgGroup, Args};
 use eyre::{Result, WrapErr, ensure};

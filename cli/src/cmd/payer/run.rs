@@ -3,10 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
-use cheque::{
-    chain::{Reader, Wallet},
-    service::PayerService,
-};
+use cheque::{bank::Reader, payer::PayerService, tx::Wallet};
 use clap::Args;
 use eyre::{Result, WrapErr};
 

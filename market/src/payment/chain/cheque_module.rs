@@ -7,7 +7,7 @@ use crate::payment::{
 use alloy_primitives::Address;
 use cheque::{
     Position, Proof,
-    chain::{Judged, Payee, ReceiveError},
+    payee::{Judged, Payee, ReceiveError},
 };
 
 /// The provider's end of payment by cheques: one bank, one token.

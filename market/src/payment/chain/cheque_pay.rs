@@ -6,7 +6,7 @@ use crate::payment::{CHEQUES, Offer, Outgoing, PaymentSender, Pending, SendError
 use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
-    chain::{DepositState, PayerError},
+    payer::{DepositState, PayerError},
 };
 use std::collections::BTreeSet;
 

@@ -5,10 +5,10 @@ use crate::compose::{Changes, ComposeError, Credit, Due, LoadComposerError, Open
 use alloy_primitives::Address;
 use cheque::{
     Amount, DepositId,
-    chain::{
-        AppChange, AppRecordsError, Cancellation, ChainError, DepositRequest, DepositState,
-        NativeRate, Payer, PayerError, StoredError,
-    },
+    bank::{BankError, NativeRate},
+    payer::{DepositRequest, DepositState, Payer, PayerError},
+    store::{AppChange, AppRecordsError, StoredError},
+    tx::Cancellation,
 };
 use std::{
     collections::BTreeMap,
@@ -63,7 +63,10 @@ pub enum ChequeSenderError {
     Payer(#[from] PayerError),
     /// The chain.
     #[error(transparent)]
-    Chain(#[from] ChainError),
+    Chain(#[from] BankError),
+    /// A transaction.
+    #[error(transparent)]
+    Tx(#[from] cheque::tx::TxError),
     /// The store.
     #[error(transparent)]
     Stored(#[from] StoredError),

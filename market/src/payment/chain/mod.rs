@@ -2,14 +2,14 @@
 //!
 //! | identity | client | provider |
 //! |---|---|---|
-//! | `cheque/1` | [`ChequeSender`]: deposits by a [`Composer`](crate::compose::Composer), cheques by a [`Payer`](cheque::chain::Payer) | [`ChequeModule`]: judged by a [`Payee`](cheque::chain::Payee)'s view, which redeems what is won |
+//! | `cheque/1` | [`ChequeSender`]: deposits by a [`Composer`](crate::compose::Composer), cheques by a [`Payer`](cheque::payer::Payer) | [`ChequeModule`]: judged by a [`Payee`](cheque::payee::Payee)'s view, which redeems what is won |
 //! | `transfer/1` | [`TransferSender`]: one transaction for each payment | [`TransferModule`]: reads the transaction with a [`TransferReader`] |
 //!
 //! Both ends, with what is the application's own left out:
 //!
 //! ```no_run
 //! use alloy_primitives::Address;
-//! use cheque::chain::{Payee, Payer, Rate};
+//! use cheque::{bank::NativeRate, payee::Payee, payer::Payer};
 //! use cheque_market::{
 //!     balance::{BalanceTracker, ChangeBalanceError},
 //!     payment::{chain::{ChequeModule, ChequeSender, NextDeposit}, *},

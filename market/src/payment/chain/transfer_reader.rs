@@ -12,7 +12,7 @@ use alloy::{
 };
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use cheque::chain::{ChainError, pin_node};
+use cheque::{bank::BankError, node::pin_node};
 
 /// Looks transfers up on one chain. Cheap to clone. It believes its node.
 #[derive(Clone, Debug)]
@@ -26,15 +26,15 @@ impl TransferReader {
     ///
     /// # Errors
     ///
-    /// [`ChainError::WrongChain`], or if the node cannot be asked.
+    /// [`BankError::WrongChain`], or if the node cannot be asked.
     pub async fn open(
         provider: DynProvider,
         chain_id: u64,
         token: Address,
-    ) -> Result<Self, ChainError> {
+    ) -> Result<Self, BankError> {
         let found = provider.get_chain_id().await?;
         if found != chain_id {
-            return Err(ChainError::WrongChain {
+            return Err(BankError::WrongChain {
                 expected: chain_id,
                 found,
             });
@@ -53,11 +53,11 @@ impl TransferReader {
     /// # Errors
     ///
     /// If the node cannot be asked.
-    pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
+    pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
         pin_node(self.look(transaction, index)).await
     }
 
-    async fn look(&self, transaction: B256, index: u64) -> Result<TransferView, ChainError> {
+    async fn look(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
         // First, so that a transfer is never taken for deeper than it is.
         let head = self.provider.get_block_number().await?;
         let none = TransferView {
@@ -96,7 +96,7 @@ impl TransferReader {
         &self,
         transaction: B256,
         index: u64,
-    ) -> Result<Option<(Address, Address, u128)>, ChainError> {
+    ) -> Result<Option<(Address, Address, u128)>, BankError> {
         if index != 0 {
             return Ok(None);
         }
@@ -140,8 +140,8 @@ impl TransferModule {
     ///
     /// # Errors
     ///
-    /// [`ChainError::WrongChain`], or if the node cannot be asked.
-    pub async fn open(provider: DynProvider, terms: TransferTerms) -> Result<Self, ChainError> {
+    /// [`BankError::WrongChain`], or if the node cannot be asked.
+    pub async fn open(provider: DynProvider, terms: TransferTerms) -> Result<Self, BankError> {
         let reader = TransferReader::open(provider, terms.chain_id, terms.token).await?;
         Ok(Self {
             receiver: TransferReceiver::new(terms),

@@ -13,11 +13,9 @@ use alloy::{
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use cheque::{
-    chain::{
-        AppChange, AppRecords, AppRecordsError, Call, ChainError, IdempotentSender, MinedTx,
-        NativeRate, OutboxError, StoredError, Wallet,
-    },
-    store::Store,
+    bank::{BankError, NativeRate},
+    store::{AppChange, AppRecords, AppRecordsError, Store, StoredError},
+    tx::{Call, IdempotentSender, MinedTx, OutboxError, Wallet},
 };
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -46,7 +44,7 @@ pub struct TransferSender {
 pub enum TransferSenderError {
     /// The chain.
     #[error(transparent)]
-    Chain(#[from] ChainError),
+    Chain(#[from] BankError),
     /// The transaction.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -112,7 +110,7 @@ impl TransferSender {
         store: Arc<dyn Store>,
         (token, rate): (Address, NativeRate),
         key: &[u8],
-    ) -> Result<Self, ChainError> {
+    ) -> Result<Self, BankError> {
         Ok(Self {
             chain_id: provider.get_chain_id().await?,
             once: IdempotentSender::new(sender, store.clone()),
@@ -155,7 +153,7 @@ impl TransferSender {
     }
 
     /// What gas costs for a transfer at the base fee and the usual tip of now, in token units, rounded up.
-    async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, ChainError> {
+    async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, BankError> {
         let call = self.call(payee, amount);
         let request = TransactionRequest {
             from: Some(self.once.wallet().address()),

@@ -1,0 +1,107 @@
+//! The bank's functions as transactions to send.
+
+use crate::{
+    protocol::{amount::Amount, signature::Signature, terms::Bank},
+    tx::wallet::Call,
+};
+use alloy_primitives::{Address, Bytes, U256};
+use cheque_bindings::IChequeBank;
+use cheque_bindings::{Deposit, Withdraw};
+
+impl Call {
+    /// Adds `amount` to an account's balance; the native coin goes with the call, a token needs an approval first.
+    pub fn fund(bank: &Bank, token: Address, account: Address, amount: Amount) -> Self {
+        let amount = amount.to_u256();
+        let call = IChequeBank::fundCall {
+            token,
+            account,
+            amount,
+        };
+        let value = if token.is_zero() { amount } else { U256::ZERO };
+        Self::new(bank.address(), &call).with_value(value)
+    }
+
+    /// Sends idle money of the sender's purse `lane` (0: its balance) to `to`.
+    pub fn withdraw(bank: &Bank, token: Address, lane: u64, amount: U256, to: Address) -> Self {
+        let call = IChequeBank::withdrawCall {
+            token,
+            lane,
+            amount,
+            to,
+        };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Sends somebody's idle money where its signature says.
+    pub fn withdraw_for(bank: &Bank, agreement: &Withdraw, signature: Bytes) -> Self {
+        let call = IChequeBank::withdrawForCall {
+            account: agreement.account,
+            token: agreement.token,
+            lane: agreement.lane,
+            amount: agreement.amount,
+            to: agreement.to,
+            nonce: agreement.nonce,
+            deadline: agreement.deadline,
+            signature,
+        };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Opens the sender's own deposit, with `value` wei.
+    pub fn open(bank: &Bank, deposit: &Deposit, value: U256) -> Self {
+        let call = IChequeBank::openCall {
+            deposit: deposit.clone(),
+        };
+        Self::new(bank.address(), &call).with_value(value)
+    }
+
+    /// Opens another's deposit by its signature over [`Bank::open_digest`].
+    pub fn open_for(bank: &Bank, deposit: &Deposit, deadline: U256, signature: &Signature) -> Self {
+        let call = IChequeBank::openForCall {
+            deposit: deposit.clone(),
+            deadline,
+            signature: Bytes::copy_from_slice(signature.as_bytes()),
+        };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Reclaims the sender's deposit `expired`, where that was not done before, and opens `next` in its purse.
+    pub fn reopen(bank: &Bank, expired: &Deposit, next: &Deposit, value: U256) -> Self {
+        let call = IChequeBank::reopenCall {
+            expired: expired.clone(),
+            next: next.clone(),
+        };
+        Self::new(bank.address(), &call).with_value(value)
+    }
+
+    /// Makes a deposit that nobody redeemed in time idle money of its purse.
+    pub fn reclaim(bank: &Bank, deposit: &Deposit) -> Self {
+        let call = IChequeBank::reclaimCall {
+            deposit: deposit.clone(),
+        };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Makes a block's seed known for ever.
+    pub fn record_seed(bank: &Bank, block: u64, header: Bytes) -> Self {
+        let call = IChequeBank::recordSeedCall {
+            blockNumber: U256::from(block),
+            header,
+        };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Redeems one cheque. `packed` is what [`Redemption::pack`](cheque_bindings::Redemption::pack) returns.
+    pub fn redeem(bank: &Bank, packed: Bytes) -> Self {
+        let call = IChequeBank::redeemCall { redemption: packed };
+        Self::new(bank.address(), &call)
+    }
+
+    /// Redeems many cheques, packed like one, to their payees' balances; those that cannot be paid are skipped.
+    pub fn redeem_batch(bank: &Bank, packed: Vec<Bytes>) -> Self {
+        let call = IChequeBank::redeemBatchCall {
+            redemptions: packed,
+        };
+        Self::new(bank.address(), &call)
+    }
+}

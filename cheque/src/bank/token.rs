@@ -1,0 +1,86 @@
+//! ERC-20 tokens.
+
+use crate::{
+    bank::error::BankError, bank::reader::Reader, protocol::terms::Bank, tx::wallet::Call,
+};
+use alloy::{
+    eips::BlockId,
+    providers::{DynProvider, Provider},
+    rpc::types::{TransactionInput, TransactionRequest},
+};
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::{SolCall, sol};
+
+sol! {
+    /// The part of ERC-20 that a payer needs.
+    #[derive(Debug)]
+    interface Erc20 {
+        function approve(address spender, uint256 value) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function balanceOf(address owner) external view returns (uint256);
+        function decimals() external view returns (uint8);
+        function symbol() external view returns (string);
+    }
+}
+
+/// Reads one ERC-20 token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    provider: DynProvider,
+    address: Address,
+}
+
+impl Token {
+    /// The token at `address`. Does not check that there is one.
+    pub const fn new(provider: DynProvider, address: Address) -> Self {
+        Self { provider, address }
+    }
+
+    /// The number of decimals of one whole token.
+    pub async fn decimals(&self) -> Result<u8, BankError> {
+        self.call(&Erc20::decimalsCall {}).await
+    }
+
+    /// The token's symbol. Warning: anybody can give a token any symbol.
+    pub async fn symbol(&self) -> Result<String, BankError> {
+        self.call(&Erc20::symbolCall {}).await
+    }
+
+    /// What an account holds, in token units.
+    pub async fn balance(&self, owner: Address) -> Result<U256, BankError> {
+        self.call(&Erc20::balanceOfCall { owner }).await
+    }
+
+    /// What `spender` may take of `owner`'s tokens (the token approval), in token units.
+    pub async fn approved(&self, owner: Address, spender: Address) -> Result<U256, BankError> {
+        self.call(&Erc20::allowanceCall { owner, spender }).await
+    }
+
+    async fn call<C: SolCall>(&self, call: &C) -> Result<C::Return, BankError> {
+        let request = TransactionRequest {
+            to: Some(self.address.into()),
+            input: TransactionInput::both(call.abi_encode().into()),
+            ..TransactionRequest::default()
+        };
+        let answer = self.provider.call(request).block(BlockId::latest()).await?;
+        C::abi_decode_returns(&answer).map_err(|_| BankError::NotAToken(self.address))
+    }
+}
+
+impl Reader {
+    /// The token at `address`, read through the same node.
+    pub fn token(&self, address: Address) -> Token {
+        Token::new(self.provider().clone(), address)
+    }
+}
+
+impl Call {
+    /// Lets the bank take `amount` units of the sender's tokens.
+    pub fn approve(bank: &Bank, token: Address, amount: U256) -> Self {
+        let call = Erc20::approveCall {
+            spender: bank.address(),
+            value: amount,
+        };
+        Self::new(token, &call)
+    }
+}

@@ -1,0 +1,255 @@
+//! Several nodes of one chain, asked as if they were one.
+//!
+//! Alloy's own fallback asks several nodes at once and takes the first answer, so that one look at the chain mixes what
+//! different nodes know: a purse as of a block that the next answer has not heard of, and time that goes back. Here one
+//! node answers everything until it fails.
+
+use crate::node::endpoint::Endpoint;
+use alloy::{
+    providers::Provider,
+    pubsub::Subscription,
+    rpc::{
+        json_rpc::{Id, Request, RequestPacket, ResponsePacket, RpcError},
+        types::Header,
+    },
+    transports::{TransportError, TransportErrorKind, TransportFut},
+};
+use alloy_primitives::U64;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tokio::sync::mpsc;
+use tower::Service;
+
+tokio::task_local! {
+    /// The nodes, by their address, and which of them answers what is asked in this scope.
+    static PINNED: Cell<Option<(usize, usize)>>;
+}
+
+/// Runs `work` so that one and the same of several nodes ([`connect_all`](crate::node::connect::connect_all)) answers everything it asks.
+/// If that node fails, so does the request, and the next scope begins with another node.
+///
+/// For what is concluded from several answers: those of different nodes may belong to different forks.
+pub async fn pin_node<T>(work: impl Future<Output = T>) -> T {
+    PINNED.scope(Cell::new(None), work).await
+}
+
+/// A node of another chain.
+#[derive(Debug, thiserror::Error)]
+#[error("the node follows chain {found}, and the others chain {expected}")]
+struct OtherChain {
+    expected: u64,
+    found: u64,
+}
+
+/// A transport to the nodes of one chain: sticks to one of them until it fails, then goes to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Nodes(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    nodes: Vec<Node>,
+    current: AtomicUsize,
+    /// The chain of all of them. `None`: there is one node, and whoever asks knows its chain.
+    chain_id: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Node {
+    endpoint: Arc<Endpoint>,
+    /// Whether it was asked for its chain since it failed last.
+    checked: AtomicBool,
+}
+
+impl Nodes {
+    /// One node.
+    pub(crate) fn one(endpoint: Endpoint) -> Self {
+        Self::new(vec![Arc::new(endpoint)], None)
+    }
+
+    /// Several nodes, of which any may be dead at first.
+    pub(crate) fn several(endpoints: Vec<Arc<Endpoint>>, chain_id: u64) -> Self {
+        Self::new(endpoints, Some(chain_id))
+    }
+
+    fn new(endpoints: Vec<Arc<Endpoint>>, chain_id: Option<u64>) -> Self {
+        let nodes = endpoints.into_iter().map(|endpoint| Node {
+            endpoint,
+            checked: AtomicBool::new(false),
+        });
+        Self(Arc::new(Inner {
+            nodes: nodes.collect(),
+            current: AtomicUsize::new(0),
+            chain_id,
+        }))
+    }
+
+    /// The nodes behind a provider, if [`connect`](crate::node::connect) made it.
+    pub(crate) fn of(provider: &impl Provider) -> Option<Self> {
+        let client = provider.client();
+        client.transport().as_any().downcast_ref::<Self>().cloned()
+    }
+
+    /// The node that answers now.
+    pub(crate) fn current(&self) -> usize {
+        self.0.current.load(Ordering::Acquire)
+    }
+
+    /// Goes to the next node, because what this scope's node says cannot be true.
+    pub(crate) fn distrust(&self) {
+        self.leave(self.pinned().unwrap_or_else(|| self.current()));
+    }
+
+    /// New heads as the present node tells them, and which node that is. `None`: it does not tell.
+    pub(crate) async fn heads(
+        &self,
+    ) -> Option<(usize, Result<Subscription<Header>, TransportError>)> {
+        let index = self.current();
+        let heads = self.0.nodes.get(index)?.endpoint.heads().await?;
+        Some((index, heads))
+    }
+
+    async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let count = self.0.nodes.len();
+        if count > 1 && is_transaction(&request) {
+            return self.tell_all(request).await;
+        }
+        if let Some(index) = self.pinned() {
+            return self.ask_one(index, &request).await;
+        }
+        let mut last = TransportErrorKind::backend_gone();
+        let first = self.current();
+        for index in (0..count).map(|step| (first + step) % count) {
+            match self.ask_one(index, &request).await {
+                Ok(answer) => {
+                    self.pin(index);
+                    return Ok(answer);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Hands a signed transaction to all nodes, since a node that fails next would take it along. The first that accepts
+    /// it decides; else a refusal says more than a node that cannot be reached.
+    async fn tell_all(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let count = self.0.nodes.len();
+        let (answers, mut answered) = mpsc::channel(count);
+        for index in 0..count {
+            let (nodes, request, answers) = (self.clone(), request.clone(), answers.clone());
+            // The slow ones get it even if nobody waits for their answer any more.
+            tokio::spawn(async move {
+                let answer = nodes.ask_one(index, &request).await;
+                let _ = answers.send(answer).await;
+            });
+        }
+        drop(answers);
+        let mut result = Err(TransportErrorKind::backend_gone());
+        while let Some(answer) = answered.recv().await {
+            match answer {
+                Ok(accepted) if accepted.is_success() => return Ok(accepted),
+                Ok(refused) => result = Ok(refused),
+                Err(error) if result.is_err() => result = Err(error),
+                Err(_) => {}
+            }
+        }
+        result
+    }
+
+    async fn ask_one(
+        &self,
+        index: usize,
+        request: &RequestPacket,
+    ) -> Result<ResponsePacket, TransportError> {
+        let gone = TransportErrorKind::backend_gone;
+        let node = self.0.nodes.get(index).ok_or_else(gone)?;
+        let answer = async {
+            self.check_chain(node).await?;
+            node.endpoint.ask(request).await
+        };
+        answer.await.inspect_err(|_| self.leave(index))
+    }
+
+    /// A node that was away may come back as one of another chain.
+    async fn check_chain(&self, node: &Node) -> Result<(), TransportError> {
+        let Some(expected) = self.0.chain_id else {
+            return Ok(());
+        };
+        if node.checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let found = chain_id(&node.endpoint).await?;
+        if found != expected {
+            return Err(TransportErrorKind::custom(OtherChain { expected, found }));
+        }
+        node.checked.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The next request goes to the next node, unless another one has answered since.
+    fn leave(&self, index: usize) {
+        let next = (index + 1) % self.0.nodes.len();
+        if let Some(node) = self.0.nodes.get(index) {
+            node.checked.store(false, Ordering::Release);
+        }
+        let current = &self.0.current;
+        // Somebody else may have left it before.
+        let _ = current.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    fn pinned(&self) -> Option<usize> {
+        let pinned = PINNED.try_with(Cell::get).ok().flatten();
+        pinned
+            .filter(|(nodes, _)| *nodes == self.address())
+            .map(|(_, index)| index)
+    }
+
+    fn pin(&self, index: usize) {
+        // Outside of a scope there is nothing to keep.
+        let _ = PINNED.try_with(|pinned| pinned.set(Some((self.address(), index))));
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl Service<RequestPacket> for Nodes {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: RequestPacket) -> Self::Future {
+        let nodes = self.clone();
+        Box::pin(async move { nodes.ask(request).await })
+    }
+}
+
+/// The chain that a node follows.
+pub(crate) async fn chain_id(endpoint: &Endpoint) -> Result<u64, TransportError> {
+    let request = Request::new("eth_chainId", Id::Number(0), ());
+    let request = request.serialize().map_err(RpcError::SerError)?;
+    let answer = endpoint.ask(&RequestPacket::Single(request)).await?;
+    let payload = answer.first_payload().ok_or(RpcError::NullResp)?;
+    if let Some(refusal) = payload.as_error() {
+        return Err(RpcError::ErrorResp(refusal.clone()));
+    }
+    let id = payload.try_success_as::<U64>().ok_or(RpcError::NullResp)?;
+    let id = id.map_err(|source| RpcError::deser_err(source, "a chain id"))?;
+    Ok(id.to())
+}
+
+fn is_transaction(request: &RequestPacket) -> bool {
+    let single = request.as_single();
+    single.is_some_and(|request| request.method() == "eth_sendRawTransaction")
+}

@@ -1,0 +1,149 @@
+//! One payee's leaf and its way to the root.
+
+use crate::protocol::{
+    allowance::{inner_hash, leaf_hash},
+    amount::Amount,
+};
+use alloy_primitives::{Address, B128, B256, U256};
+use cheque_bindings::Deposit;
+
+/// The deepest leaf that the contract accepts, in levels.
+pub const MAX_DEPTH: usize = 40;
+
+/// A node beside the way from a leaf to the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sibling {
+    /// The node's hash.
+    pub hash: B256,
+    /// The sum of all allowances below it.
+    pub sum: Amount,
+}
+
+/// What proves a payee's allowance: its leaf, and the siblings from the leaf up.
+///
+/// It is untrusted until [`AllowanceProof::start`] has accepted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowanceProof {
+    /// The payee's share of the deposit.
+    pub allowance: Amount,
+    /// The leaf's salt.
+    pub salt: B128,
+    /// Bit i is 1 if the own node is the right child at level i, counted from the leaf.
+    pub path: u64,
+    /// The siblings from the leaf up.
+    pub siblings: Vec<Sibling>,
+}
+
+/// Why a proof proves nothing about a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The leaf is deeper than the contract accepts.
+    #[error("the leaf is {0} levels deep, more than {MAX_DEPTH}")]
+    TooDeep(usize),
+    /// Siblings come as 48 bytes each.
+    #[error("{0} bytes of siblings are not a whole number of levels of 48 bytes")]
+    Ragged(usize),
+    /// The path has bits for levels that do not exist.
+    #[error("the path {path:#b} has bits beyond its {depth} levels")]
+    StrayPathBits {
+        /// The path.
+        path: u64,
+        /// The number of levels.
+        depth: usize,
+    },
+    /// The sums do not add up to the deposit.
+    #[error("the allowances add up to {total}, the deposit is {amount}")]
+    WrongTotal {
+        /// The sum of all allowances, exact.
+        total: U256,
+        /// The deposit's amount.
+        amount: Amount,
+    },
+    /// The hashes lead elsewhere.
+    #[error("the proof leads to root {found}, the deposit's is {expected}")]
+    WrongRoot {
+        /// The root that the proof leads to.
+        found: B256,
+        /// The deposit's root.
+        expected: B256,
+    },
+}
+
+impl AllowanceProof {
+    /// Reads siblings as the contract takes them: 48 bytes a level from the leaf up, hash ‖ sum.
+    pub fn unpack_siblings(packed: &[u8]) -> Result<Vec<Sibling>, ProofError> {
+        let (levels, rest) = packed.as_chunks::<48>();
+        if !rest.is_empty() {
+            return Err(ProofError::Ragged(packed.len()));
+        }
+        Ok(levels
+            .iter()
+            .map(|level| {
+                let mut sum = [0; 16];
+                sum.copy_from_slice(&level[32..]);
+                Sibling {
+                    hash: B256::from_slice(&level[..32]),
+                    sum: Amount::new(u128::from_be_bytes(sum)),
+                }
+            })
+            .collect())
+    }
+
+    /// Verifies that `deposit` grants `payee` this allowance, and returns where its range starts: the sum of all
+    /// allowances left of it.
+    ///
+    /// Checks exactly what the contract checks. Says nothing about whether the deposit is open.
+    pub fn start(&self, payee: Address, deposit: &Deposit) -> Result<Amount, ProofError> {
+        let depth = self.siblings.len();
+        if depth > MAX_DEPTH {
+            return Err(ProofError::TooDeep(depth));
+        }
+        if self.path >> depth != 0 {
+            return Err(ProofError::StrayPathBits {
+                path: self.path,
+                depth,
+            });
+        }
+        let mut hash = leaf_hash(payee, self.allowance, self.salt);
+        let mut sum = self.allowance.to_u256();
+        let mut start = U256::ZERO;
+        for (level, sibling) in self.siblings.iter().enumerate() {
+            // A sum above 2^128 - 1 is hashed cut off, as the contract does; the comparison of totals below then fails.
+            let own = sum.as_limbs();
+            let own = u128::from(own[0]) | (u128::from(own[1]) << 64);
+            let other = sibling.sum.get();
+            hash = if self.path >> level & 1 == 1 {
+                start += U256::from(other);
+                inner_hash(sibling.hash, other, hash, own)
+            } else {
+                inner_hash(hash, own, sibling.hash, other)
+            };
+            sum += U256::from(other);
+        }
+        if sum != U256::from(deposit.amount) {
+            return Err(ProofError::WrongTotal {
+                total: sum,
+                amount: Amount::new(deposit.amount),
+            });
+        }
+        if hash != deposit.root {
+            return Err(ProofError::WrongRoot {
+                found: hash,
+                expected: deposit.root,
+            });
+        }
+        // start <= sum = amount < 2^128
+        Ok(Amount::new(start.to()))
+    }
+
+    /// The siblings as the contract takes them: 48 bytes a level, hash ‖ sum.
+    pub fn packed_siblings(&self) -> Vec<u8> {
+        let mut packed = Vec::with_capacity(48 * self.siblings.len());
+        for sibling in &self.siblings {
+            packed.extend_from_slice(sibling.hash.as_slice());
+            packed.extend_from_slice(&sibling.sum.get().to_be_bytes());
+        }
+        packed
+    }
+}

@@ -1,0 +1,16 @@
+//! The protocol: pure functions of their arguments. No IO, no clock, no random numbers, no async.
+
+pub(crate) mod account;
+pub(crate) mod allowance;
+pub(crate) mod amount;
+pub(crate) mod chain_profile;
+pub(crate) mod cheque;
+pub(crate) mod draw;
+pub(crate) mod hash;
+pub(crate) mod proof;
+pub(crate) mod receive;
+pub(crate) mod redemption_check;
+pub(crate) mod revert;
+pub(crate) mod signature;
+pub(crate) mod stream;
+pub(crate) mod terms;

@@ -1,0 +1,270 @@
+//! What a payee keeps of one deposit.
+
+use crate::protocol::{
+    allowance::proof::AllowanceProof,
+    amount::Amount,
+    cheque::SignedCheque,
+    draw::{Payout, payout},
+    proof::{Anchor, DepositFields, SiblingFields},
+    signature::{PublicKey, Signature},
+    terms::{Bank, DepositId},
+};
+use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, aliases::U40};
+use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use cheque_bindings::{Deposit, Redemption};
+use std::sync::Arc;
+
+/// The version of the bytes that [`Position::to_bytes`] writes.
+const VERSION: u8 = 1;
+
+/// All that a payee knows of one deposit, and all it needs to redeem: terms, allowance, newest cheque, newest stream step,
+/// and what it has credited. Opaque to the host, which stores it in the same transaction as the balance it credits.
+///
+/// Cheap to clone: what stays the same from payment to payment is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub(super) basis: Arc<Basis>,
+    pub(super) credited: Amount,
+    pub(super) newest: SignedCheque,
+    pub(super) shown: u32,
+    pub(super) x: B256,
+}
+
+/// What the first payment of a deposit settles.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Basis {
+    pub(super) bank: Bank,
+    pub(super) id: DepositId,
+    pub(super) deposit: Deposit,
+    pub(super) payee: Address,
+    pub(super) allowance: AllowanceProof,
+    pub(super) start: Amount,
+    pub(super) signer: PublicKey,
+    pub(super) redeem_cost: Amount,
+}
+
+/// The bytes are no meta that this version wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Written by another version of this library.
+    #[error("the meta is of version {0}, this library knows version {VERSION}")]
+    UnknownVersion(u8),
+    /// Damaged.
+    #[error("the meta is damaged: {0}")]
+    Damaged(alloy_rlp::Error),
+}
+
+impl Position {
+    /// The bank that holds the deposit.
+    pub fn bank(&self) -> &Bank {
+        &self.basis.bank
+    }
+
+    /// The deposit's id.
+    pub fn deposit_id(&self) -> DepositId {
+        self.basis.id
+    }
+
+    /// The deposit's terms.
+    pub fn deposit(&self) -> &Deposit {
+        &self.basis.deposit
+    }
+
+    /// The payee.
+    pub fn payee(&self) -> Address {
+        self.basis.payee
+    }
+
+    /// The payee's allowance, in token units.
+    pub fn allowance(&self) -> Amount {
+        self.basis.allowance.allowance
+    }
+
+    /// The levels of the allowance's proof.
+    pub fn depth(&self) -> usize {
+        self.basis.allowance.siblings.len()
+    }
+
+    /// Where the payee's range starts, in token units.
+    pub fn start(&self) -> Amount {
+        self.basis.start
+    }
+
+    /// The newest cheque, as it came in: its v may not be the one that the bank needs. [`Position::redemption`] has that.
+    pub const fn newest(&self) -> &SignedCheque {
+        &self.newest
+    }
+
+    /// The number of steps shown of the newest cheque's stream, and the x that shows them (zero for none).
+    pub const fn shown(&self) -> (u32, B256) {
+        (self.shown, self.x)
+    }
+
+    /// What the payer has spent in all, stream steps included, in token units.
+    pub fn total(&self) -> Amount {
+        // Checked against the allowance before it came in here.
+        self.newest.total(self.shown).unwrap_or(Amount::MAX)
+    }
+
+    /// What was credited to the signer's account so far, in token units: the sum of all values.
+    pub const fn credited(&self) -> Amount {
+        self.credited
+    }
+
+    /// The cost to redeem, in token units, as of the first payment.
+    pub fn redeem_cost(&self) -> Amount {
+        self.basis.redeem_cost
+    }
+
+    /// What a win would pay and how likely it is, or `None` as long as nothing is spent.
+    pub fn payout(&self) -> Option<Payout> {
+        payout(self.total(), self.allowance(), &self.basis.deposit)
+    }
+
+    /// What the bank takes to redeem the newest cheque. `to` zero: to the payee's balance. An empty `header` relies on a
+    /// recorded seed; an empty `consent` on the payee being the caller.
+    pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
+        let basis = &*self.basis;
+        Redemption {
+            deposit: basis.deposit.clone(),
+            payee: basis.payee,
+            allowance: basis.allowance.allowance.get(),
+            salt: basis.allowance.salt,
+            // Path and steps were found to be within the bank's bounds, which are tighter, before they came in here.
+            path: U40::saturating_from(basis.allowance.path),
+            spent: self.newest.spent.get(),
+            signature: Bytes::copy_from_slice(self.redeemable_signature().as_bytes()),
+            to,
+            siblings: basis.allowance.packed_siblings().into(),
+            anchor: self.newest.anchor,
+            step: self.newest.step.get(),
+            k: u16::try_from(self.shown).unwrap_or(u16::MAX),
+            x: self.x,
+            header,
+            consent,
+        }
+    }
+
+    /// The newest cheque's signature with the v by which the bank recovers the signer.
+    fn redeemable_signature(&self) -> Signature {
+        let Basis {
+            bank, id, payee, ..
+        } = &*self.basis;
+        let digest = self.newest.digest(bank, *id, *payee);
+        // Found good when it came in, so there is one. If the store was tampered with, the bank will say so.
+        let signature = self.newest.signature;
+        signature
+            .with_recovery_id_for(digest, &self.basis.signer)
+            .unwrap_or(signature)
+    }
+
+    /// The bytes for the host to store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let fields = Fields::from(self);
+        let mut bytes = Vec::with_capacity(1 + fields.length());
+        bytes.push(VERSION);
+        fields.encode(&mut bytes);
+        bytes
+    }
+
+    /// Reads what [`Position::to_bytes`] wrote. The bytes are trusted: they must come from the host's own store.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PositionError> {
+        let damaged = PositionError::Damaged(alloy_rlp::Error::InputTooShort);
+        let (&version, mut rest) = bytes.split_first().ok_or(damaged)?;
+        if version != VERSION {
+            return Err(PositionError::UnknownVersion(version));
+        }
+        let fields = Fields::decode(&mut rest).map_err(PositionError::Damaged)?;
+        if !rest.is_empty() {
+            return Err(PositionError::Damaged(alloy_rlp::Error::UnexpectedLength));
+        }
+        Ok(fields.into())
+    }
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct Fields {
+    chain_id: u64,
+    bank: Address,
+    deposit: DepositFields,
+    payee: Address,
+    allowance: u128,
+    salt: B128,
+    path: u64,
+    siblings: Vec<SiblingFields>,
+    start: u128,
+    signer: FixedBytes<64>,
+    redeem_cost: u128,
+    credited: u128,
+    spent: u128,
+    anchor: Anchor,
+    step: u128,
+    signature: FixedBytes<65>,
+    shown: u32,
+    x: Anchor,
+}
+
+impl From<&Position> for Fields {
+    fn from(position: &Position) -> Self {
+        Self {
+            chain_id: position.basis.bank.chain_id(),
+            bank: position.basis.bank.address(),
+            deposit: (&position.basis.deposit).into(),
+            payee: position.basis.payee,
+            allowance: position.basis.allowance.allowance.get(),
+            salt: position.basis.allowance.salt,
+            path: position.basis.allowance.path,
+            siblings: position
+                .basis
+                .allowance
+                .siblings
+                .iter()
+                .map(Into::into)
+                .collect(),
+            start: position.basis.start.get(),
+            signer: position.basis.signer.as_xy().into(),
+            redeem_cost: position.basis.redeem_cost.get(),
+            credited: position.credited.get(),
+            spent: position.newest.spent.get(),
+            anchor: Anchor(position.newest.anchor),
+            step: position.newest.step.get(),
+            signature: position.newest.signature.as_bytes().into(),
+            shown: position.shown,
+            x: Anchor(position.x),
+        }
+    }
+}
+
+impl From<Fields> for Position {
+    fn from(fields: Fields) -> Self {
+        let bank = Bank::new(fields.chain_id, fields.bank);
+        let deposit = Deposit::from(fields.deposit);
+        Self {
+            basis: Arc::new(Basis {
+                bank,
+                id: bank.deposit_id(&deposit),
+                deposit,
+                payee: fields.payee,
+                allowance: AllowanceProof {
+                    allowance: Amount::new(fields.allowance),
+                    salt: fields.salt,
+                    path: fields.path,
+                    siblings: fields.siblings.into_iter().map(Into::into).collect(),
+                },
+                start: Amount::new(fields.start),
+                signer: PublicKey::from_xy(fields.signer.0),
+                redeem_cost: Amount::new(fields.redeem_cost),
+            }),
+            credited: Amount::new(fields.credited),
+            newest: SignedCheque {
+                spent: Amount::new(fields.spent),
+                anchor: fields.anchor.0,
+                step: Amount::new(fields.step),
+                signature: Signature::from_bytes(fields.signature.0),
+            },
+            shown: fields.shown,
+            x: fields.x.0,
+        }
+    }
+}

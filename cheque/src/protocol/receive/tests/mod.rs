@@ -1,0 +1,139 @@
+mod clocks;
+mod payments;
+mod recovery_ids;
+mod refusals;
+
+use crate::protocol::{
+    account::{Account, ChequeContext},
+    allowance::{MasterSalt, tree::AllowanceTree},
+    amount::Amount,
+    chain_profile::ChainProfile,
+    cheque::SignedCheque,
+    draw::{HISTORY_WINDOW, payout},
+    proof::{Opening, Proof},
+    receive::{
+        judge::{Received, receive_payment},
+        policy::{Policy, TokenLimits, View},
+        position::{Position, PositionError},
+        rejection::Rejection,
+    },
+    signature::SigningKey,
+    stream::Stream,
+    terms::{Bank, DepositId, Purse},
+};
+use alloy_primitives::{Address, B256};
+use cheque_bindings::Deposit;
+
+const HEAD: u64 = 1_000;
+const NOW: u64 = 1_700_000_000;
+
+/// A payer, one deposit over three payees, and the first of them.
+struct Scene {
+    key: SigningKey,
+    bank: Bank,
+    deposit: Deposit,
+    tree: AllowanceTree,
+    payee: Address,
+    policy: Policy,
+    view: View,
+}
+
+fn scene() -> Scene {
+    scene_with(|_| {})
+}
+
+/// A scene with other terms. Its root, amount and view follow.
+fn scene_with(change: impl FnOnce(&mut Deposit)) -> Scene {
+    let key = SigningKey::from_bytes(&[1; 32]).unwrap();
+    let bank = Bank::new(1, Address::repeat_byte(0xba));
+    let payee = Address::repeat_byte(0x11);
+    let allowances = [(0x11, 1_000_000), (0x22, 500), (0x33, 998_500)]
+        .map(|(byte, units)| (Address::repeat_byte(byte), Amount::new(units)));
+    let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32])).unwrap();
+    let mut deposit = Deposit {
+        payer: Address::repeat_byte(0xaa),
+        signer: key.address(),
+        token: Address::ZERO,
+        lane: 1,
+        amount: tree.total().get(),
+        minPayout: 200_000,
+        drawBlock: HEAD + 1_000,
+        lastRedeemBlock: HEAD + 1_000 + HISTORY_WINDOW,
+        root: tree.root(),
+    };
+    change(&mut deposit);
+    let view = View {
+        head: HEAD,
+        head_time: NOW,
+        now: NOW,
+        purse: Purse::Open(bank.deposit_id(&deposit)).word(),
+        redeem_cost: Some(Amount::new(1_000)),
+        exposure: Amount::ZERO,
+    };
+    let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
+    Scene {
+        key,
+        bank,
+        deposit,
+        tree,
+        payee,
+        policy,
+        view,
+    }
+}
+
+impl Scene {
+    fn id(&self) -> DepositId {
+        self.bank.deposit_id(&self.deposit)
+    }
+
+    fn cheque(&self, spent: u128, stream: Option<(B256, Amount)>) -> SignedCheque {
+        let spent = Amount::new(spent);
+        SignedCheque::sign(&self.key, &self.bank, self.id(), self.payee, spent, stream)
+    }
+
+    fn opening_with(&self, cheque: SignedCheque) -> Opening {
+        Opening {
+            bank: self.bank,
+            deposit: self.deposit.clone(),
+            allowance: self.tree.proof(self.payee).unwrap(),
+            payee: self.payee,
+            cheque,
+        }
+    }
+
+    fn opening(&self, spent: u128) -> Proof {
+        Proof::Opening(Box::new(self.opening_with(self.cheque(spent, None))))
+    }
+
+    fn later(&self, spent: u128) -> Proof {
+        Proof::Cheque(self.id(), self.cheque(spent, None))
+    }
+
+    fn receive(&self, proof: &Proof, old: Option<&Position>) -> Result<Received, Rejection> {
+        receive_payment(None, proof, old, &self.view, &self.policy)
+    }
+
+    fn position(&self, proof: &Proof, old: Option<&Position>) -> Position {
+        self.receive(proof, old).unwrap().position().clone()
+    }
+
+    fn rejects(&self, proof: &Proof, old: Option<&Position>) -> Rejection {
+        self.receive(proof, old).unwrap_err()
+    }
+
+    /// Why an opening is refused by a changed view or policy.
+    fn refused(change: impl FnOnce(&mut Self)) -> Rejection {
+        let mut scene = scene();
+        change(&mut scene);
+        scene.rejects(&scene.opening(300_000), None)
+    }
+
+    /// V(spent) from the definition.
+    fn worth(&self, spent: u128) -> u128 {
+        let allowance = self.tree.allowance(self.payee).unwrap();
+        let payout = payout(Amount::new(spent), allowance, &self.deposit).unwrap();
+        let net = payout.amount.get() - 1_000;
+        payout.range.get() * net / self.deposit.amount
+    }
+}

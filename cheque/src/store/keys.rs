@@ -1,0 +1,71 @@
+//! Keys of the tables.
+
+use crate::{
+    protocol::terms::{Bank, DepositId},
+    store::codec::RecordError,
+};
+use alloy_primitives::{Address, B256};
+
+/// The prefix of the keys of all deposits of one bank.
+pub fn bank_key(bank: &Bank) -> [u8; 28] {
+    let mut key = [0; 28];
+    key[..8].copy_from_slice(&bank.chain_id().to_be_bytes());
+    key[8..].copy_from_slice(bank.address().as_slice());
+    key
+}
+
+/// The key of a deposit in [`Table::Deposits`](crate::store::Table::Deposits) and [`Table::Trees`](crate::store::Table::Trees).
+pub fn deposit_key(bank: &Bank, id: DepositId) -> [u8; 60] {
+    let mut key = [0; 60];
+    key[..28].copy_from_slice(&bank_key(bank));
+    key[28..].copy_from_slice(id.0.as_slice());
+    key
+}
+
+/// The deposit that a key of [`deposit_key`] names.
+pub fn deposit_of_key(key: &[u8]) -> Result<DepositId, RecordError> {
+    let id = key.get(28..60).filter(|_| key.len() == 60);
+    id.map(|id| DepositId(B256::from_slice(id)))
+        .ok_or(RecordError::WrongKey)
+}
+
+/// The key of an account in [`Table::Accounts`](crate::store::Table::Accounts). Ids differ between banks, so they need no
+/// prefix.
+pub fn account_key(id: DepositId, payee: Address) -> [u8; 52] {
+    let mut key = [0; 52];
+    key[..32].copy_from_slice(id.0.as_slice());
+    key[32..].copy_from_slice(payee.as_slice());
+    key
+}
+
+/// The payee that a key of [`account_key`] names.
+pub fn payee_of_key(key: &[u8]) -> Result<Address, RecordError> {
+    let payee = key.get(32..52).filter(|_| key.len() == 52);
+    payee.map(Address::from_slice).ok_or(RecordError::WrongKey)
+}
+
+/// The key of a meta in [`Table::Received`](crate::store::Table::Received).
+pub fn received_key(bank: Address, id: DepositId, payee: Address) -> [u8; 72] {
+    let mut key = [0; 72];
+    key[..20].copy_from_slice(bank.as_slice());
+    key[20..52].copy_from_slice(id.0.as_slice());
+    key[52..].copy_from_slice(payee.as_slice());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_give_back_what_they_name() {
+        let bank = Bank::new(1, Address::repeat_byte(9));
+        let (id, payee) = (DepositId(B256::repeat_byte(5)), Address::repeat_byte(6));
+        let key = deposit_key(&bank, id);
+        assert!(key.starts_with(&bank_key(&bank)));
+        assert_eq!(deposit_of_key(&key), Ok(id));
+        assert_eq!(payee_of_key(&account_key(id, payee)), Ok(payee));
+        assert_eq!(deposit_of_key(&key[1..]), Err(RecordError::WrongKey));
+        assert_eq!(payee_of_key(&[]), Err(RecordError::WrongKey));
+    }
+}
