@@ -249,7 +249,7 @@ impl Payee {
     }
 
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
-    /// be to count. What is [under way](Payee::under_way) keeps its deposits: it may wait at the node still, and what redeems
+    /// be to count. What is [under way](Payee::pending_txs) keeps its deposits: it may wait at the node still, and what redeems
     /// several of them is one transaction, of which others may be open. [`Payee::done`] and [`Payee::give_up`] end it.
     /// Returns how many were forgotten.
     pub async fn prune(&self) -> Result<usize, RedeemError> {

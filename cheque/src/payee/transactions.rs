@@ -137,7 +137,7 @@ impl Payee {
     /// Redeems wins to the payee's balance in one transaction, and does not wait for it. The bank is asked about each as of
     /// the newest block, and what it would not pay stays out. Nothing is checked about what it costs.
     ///
-    /// Wins that are [under way](Payee::under_way) must not be among them: they would be sent twice, and paid once.
+    /// Wins that are [under way](Payee::pending_txs) must not be among them: they would be sent twice, and paid once.
     pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
