@@ -3,7 +3,8 @@
 use crate::{
     bank::error::BankError,
     bank::{
-        reader::{Head, Reader},
+        head::Head,
+        reader::Reader,
         seen::{SeenBlock, SeenRecord, seen_key},
     },
     store::{

@@ -1,7 +1,7 @@
 //! Errors of the bank's client.
 
 use crate::{
-    bank::head_check::HeadCheckError,
+    bank::head::HeadCheckError,
     node::error::NodeError,
     protocol::{chain_profile::UnsupportedChain, draw::HeaderError, terms::DepositId},
 };

@@ -2,11 +2,7 @@
 
 use crate::{
     bank::error::BankError,
-    bank::{
-        cursor::Cursor,
-        head_check::HeadCheckError,
-        reader::{Head, Reader},
-    },
+    bank::{cursor::Cursor, head::Head, head::HeadCheckError, reader::Reader},
     node::failover::{Nodes, pin_node},
     store::async_store::{AsyncStore, StoredError},
 };

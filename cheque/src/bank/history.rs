@@ -1,11 +1,18 @@
 //! Deposits as the chain remembers them, for whoever has lost the store.
 
-use crate::{bank::error::BankError, bank::reader::Reader, protocol::terms::DepositId};
-use alloy::rpc::types::Filter;
+use crate::{
+    bank::error::BankError, bank::reader::Reader, protocol::amount::Amount,
+    protocol::terms::DepositId,
+};
+use alloy::{
+    providers::Provider,
+    rpc::types::{Filter, Log},
+    transports::RpcError,
+};
 use alloy_primitives::Address;
 use alloy_sol_types::SolEvent;
 use cheque_bindings::Deposit;
-use cheque_bindings::Opened;
+use cheque_bindings::{Opened, Reclaimed, Redeemed};
 
 /// A deposit that was opened, by its event. Its payees are not on the chain: with the store, the allowance list is lost,
 /// but not the money.
@@ -17,6 +24,25 @@ pub struct FoundDeposit {
     pub deposit: Deposit,
     /// The block that opened it.
     pub block: u64,
+}
+
+/// How a deposit was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// A payee won.
+    Redeemed {
+        /// The winner.
+        payee: Address,
+        /// What it got.
+        payout: Amount,
+        /// The block of the redemption.
+        block: u64,
+    },
+    /// The payer took it back.
+    Reclaimed {
+        /// The block of the reclaim.
+        block: u64,
+    },
 }
 
 impl Reader {
@@ -75,5 +101,59 @@ impl Reader {
                 })
             })
             .collect())
+    }
+
+    /// How a deposit was closed, as the events of the blocks `from..=to` tell it.
+    pub async fn closed(
+        &self,
+        id: DepositId,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<Closed>, BankError> {
+        let filter = Filter::new()
+            .event_signature(vec![Redeemed::SIGNATURE_HASH, Reclaimed::SIGNATURE_HASH])
+            .topic1(id.0);
+        let logs = self.logs(filter, from, to).await?;
+        Ok(logs.iter().rev().find_map(|log| {
+            let block = log.block_number?;
+            if let Ok(event) = Redeemed::decode_log(&log.inner) {
+                return Some(Closed::Redeemed {
+                    payee: event.payee,
+                    payout: Amount::new(event.payout),
+                    block,
+                });
+            }
+            Reclaimed::decode_log(&log.inner).ok()?;
+            Some(Closed::Reclaimed { block })
+        }))
+    }
+
+    /// The bank's events in the blocks `from..=to`. Nodes bound the size of an answer, so a refused range is halved.
+    pub(crate) async fn logs(
+        &self,
+        filter: Filter,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Log>, BankError> {
+        let filter = filter.address(self.bank().address());
+        let mut found = Vec::new();
+        let mut ranges = vec![(from, to)];
+        while let Some((from, to)) = ranges.pop() {
+            if from > to {
+                continue;
+            }
+            let part = filter.clone().from_block(from).to_block(to);
+            match self.provider().get_logs(&part).await {
+                Ok(logs) => found.extend(logs),
+                Err(RpcError::ErrorResp(_)) if from < to => {
+                    let middle = from + (to - from) / 2;
+                    // The earlier half is taken from the stack first, so events stay in order.
+                    ranges.push((middle + 1, to));
+                    ranges.push((from, middle));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(found)
     }
 }

@@ -2,37 +2,26 @@
 
 use crate::{
     bank::error::BankError,
-    bank::head_check::Memory,
+    bank::head::{Head, HeadMemory},
     protocol::{
         amount::Amount,
         chain_profile::ChainProfile,
         draw::{Seed, seed_from_header},
-        terms::{Bank, DepositId, Purse},
+        terms::{Bank, Purse},
     },
 };
 use alloy::{
     consensus::BlockHeader,
     eips::{BlockId, BlockNumberOrTag},
     providers::{DynProvider, Provider},
-    rpc::types::{Block, Filter, Log, TransactionInput, TransactionRequest},
+    rpc::types::{Block, TransactionInput, TransactionRequest},
     transports::RpcError,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolEvent};
+use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank::{self, outcomeOfReturn, purseCall};
+use cheque_bindings::Outcome;
 use cheque_bindings::SeedSource;
-use cheque_bindings::{Outcome, Reclaimed, Redeemed};
-
-/// The newest block that a node knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its number.
-    pub number: u64,
-    /// Its time, seconds since 1970.
-    pub time: u64,
-    /// Its hash.
-    pub hash: B256,
-}
 
 /// A block that decides draws.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,25 +36,6 @@ pub struct DrawBlock {
     pub header: Bytes,
 }
 
-/// How a deposit was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// A payee won.
-    Redeemed {
-        /// The winner.
-        payee: Address,
-        /// What it got.
-        payout: Amount,
-        /// The block of the redemption.
-        block: u64,
-    },
-    /// The payer took it back.
-    Reclaimed {
-        /// The block of the reclaim.
-        block: u64,
-    },
-}
-
 /// Names a purse: account, token, lane.
 pub type PurseKey = (Address, Address, u64);
 
@@ -78,7 +48,7 @@ pub struct Reader {
     profile: ChainProfile,
     min_lead: u64,
     seed_source: SeedSource,
-    memory: Memory,
+    memory: HeadMemory,
 }
 
 impl Reader {
@@ -95,7 +65,7 @@ impl Reader {
             profile,
             min_lead: 0,
             seed_source: profile.seed_source,
-            memory: Memory::default(),
+            memory: HeadMemory::default(),
         };
         let latest = BlockId::latest();
         let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest);
@@ -149,7 +119,7 @@ impl Reader {
     }
 
     /// What this reader and its clones have seen.
-    pub(crate) const fn memory(&self) -> &Memory {
+    pub(crate) const fn memory(&self) -> &HeadMemory {
         &self.memory
     }
 
@@ -295,60 +265,6 @@ impl Reader {
         let outcomeOfReturn { outcome, payout } =
             self.decode::<IChequeBank::outcomeOfCall>(&answer)?;
         Ok((outcome, Amount::new(payout)))
-    }
-
-    /// How a deposit was closed, as the events of the blocks `from..=to` tell it.
-    pub async fn closed(
-        &self,
-        id: DepositId,
-        from: u64,
-        to: u64,
-    ) -> Result<Option<Closed>, BankError> {
-        let filter = Filter::new()
-            .event_signature(vec![Redeemed::SIGNATURE_HASH, Reclaimed::SIGNATURE_HASH])
-            .topic1(id.0);
-        let logs = self.logs(filter, from, to).await?;
-        Ok(logs.iter().rev().find_map(|log| {
-            let block = log.block_number?;
-            if let Ok(event) = Redeemed::decode_log(&log.inner) {
-                return Some(Closed::Redeemed {
-                    payee: event.payee,
-                    payout: Amount::new(event.payout),
-                    block,
-                });
-            }
-            Reclaimed::decode_log(&log.inner).ok()?;
-            Some(Closed::Reclaimed { block })
-        }))
-    }
-
-    /// The bank's events in the blocks `from..=to`. Nodes bound the size of an answer, so a refused range is halved.
-    pub(crate) async fn logs(
-        &self,
-        filter: Filter,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<Log>, BankError> {
-        let filter = filter.address(self.bank.address());
-        let mut found = Vec::new();
-        let mut ranges = vec![(from, to)];
-        while let Some((from, to)) = ranges.pop() {
-            if from > to {
-                continue;
-            }
-            let part = filter.clone().from_block(from).to_block(to);
-            match self.provider.get_logs(&part).await {
-                Ok(logs) => found.extend(logs),
-                Err(RpcError::ErrorResp(_)) if from < to => {
-                    let middle = from + (to - from) / 2;
-                    // The earlier half is taken from the stack first, so events stay in order.
-                    ranges.push((middle + 1, to));
-                    ranges.push((from, middle));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(found)
     }
 
     /// Calls a view of the bank at the end of block `at`.

@@ -10,8 +10,8 @@ use crate::{
     },
     store::async_store::StoredError,
     tx::{
+        error::OutboxError,
         error::TxError,
-        outbox::OutboxError,
         wallet::{Call, MinedTx, Wallet},
     },
 };
@@ -144,12 +144,17 @@ impl Reader {
         Ok(self.outcome_of(packed, caller, BlockId::latest()).await?)
     }
 
-    /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
-    pub async fn plan_redemption(
+    /// Packs a redemption and simulates it as `caller` at the newest block. Returns the packed bytes and the payout.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NotPayable`] with the bank's reason if it would not pay, [`RedeemError::Unpackable`] if no bank takes
+    /// a redemption of this form.
+    pub(crate) async fn check_redemption(
         &self,
         redemption: &Redemption,
         caller: Address,
-    ) -> Result<(Call, Amount), RedeemError> {
+    ) -> Result<(Bytes, Amount), RedeemError> {
         let packed = packed(self, redemption)?;
         let (outcome, head) = tokio::try_join!(
             self.outcome_of(packed.clone(), caller, BlockId::latest()),
@@ -163,9 +168,24 @@ impl Reader {
             outcome => outcome,
         };
         match outcome {
-            (Outcome::Payable, payout) => Ok((Call::redeem(self.bank(), packed), payout)),
+            (Outcome::Payable, payout) => Ok((packed, payout)),
             (outcome, payout) => Err(RedeemError::NotPayable { outcome, payout }),
         }
+    }
+
+    /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NotPayable`] with the bank's reason if it would not pay, [`RedeemError::Unpackable`] if no bank takes
+    /// a redemption of this form.
+    pub async fn plan_redemption(
+        &self,
+        redemption: &Redemption,
+        caller: Address,
+    ) -> Result<(Call, Amount), RedeemError> {
+        let (packed, payout) = self.check_redemption(redemption, caller).await?;
+        Ok((Call::redeem(self.bank(), packed), payout))
     }
 }
 

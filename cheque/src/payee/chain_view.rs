@@ -1,14 +1,9 @@
 //! The payee's view of the chain, kept so that payments do not wait for the node.
 
 use crate::{
-    bank::error::BankError,
-    bank::{
-        cost::GasPrices,
-        heads::Follower,
-        reader::{Head, PurseKey},
-    },
+    bank::{cost::GasPrices, error::BankError, head::Head, heads::Follower, reader::PurseKey},
     node::failover::pin_node,
-    payee::Payee,
+    payee::{Payee, error::ReceiveError, snapshot::ChainSnapshot},
     protocol::{
         receive::policy::{View, redeem_gas},
         terms::{DepositId, Purse},
@@ -16,58 +11,27 @@ use crate::{
     store::async_store::StoredError,
     sys::unix_now,
 };
-use alloy_primitives::U256;
 use cheque_bindings::Deposit;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::time::Instant;
-
-/// One look at the chain: everything in it is as of the same head.
-#[derive(Debug)]
-pub(super) struct ChainSnapshot {
-    pub(super) head: Head,
-    prices: GasPrices,
-    at: Instant,
-    /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
-    /// table of purses.
-    purses: Mutex<BTreeMap<PurseKey, U256>>,
-    /// Deposits in the store that are still to be drawn, and that the bank did not hold at the confirmed block.
-    unconfirmed: BTreeSet<DepositId>,
-}
-
-impl ChainSnapshot {
-    pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
-        let purses = self.purses.lock();
-        let purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.get(&purse).copied().map(Purse::from_word)
-    }
-
-    fn learn(&self, purse: PurseKey, holds: Purse) {
-        let purses = self.purses.lock();
-        let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.insert(purse, holds.word());
-    }
-}
 
 impl Payee {
     /// Looks at the chain once: head, prices, and the purses of all deposits that can still be paid from. Payments are
     /// judged by this view until it is two blocks old. Returns its head, and what the chain charges.
-    pub async fn poll(&self) -> Result<(Head, GasPrices), crate::payee::receive::ReceiveError> {
-        let _one_at_a_time = self.shared.looking.lock().await;
-        let cached = self.look().await?;
-        Ok((cached.head, cached.prices))
+    pub async fn poll(&self) -> Result<(Head, GasPrices), ReceiveError> {
+        let take = async || self.take_snapshot().await;
+        let (snapshot, ()) = self.shared.view.refresh(take).await?;
+        Ok((snapshot.head, snapshot.prices))
     }
 
     /// Of the deposits that are still to be drawn, those that the bank did not hold at the confirmed block of the last
     /// look: a reorganisation has taken them away, or moved them. Payments of them are refused meanwhile.
     pub fn unconfirmed(&self) -> BTreeSet<DepositId> {
-        let view = self.shared.view.lock();
-        let view = view.unwrap_or_else(PoisonError::into_inner);
-        let cached = view.as_ref();
-        cached.map_or_else(BTreeSet::new, |cached| cached.unconfirmed.clone())
+        let newest = self.shared.view.newest();
+        newest.map_or_else(BTreeSet::new, |snapshot| snapshot.unconfirmed.clone())
     }
 
     /// What waits for new heads, from where the store says that this payee was.
@@ -75,44 +39,11 @@ impl Payee {
         Follower::new(&self.reader, &self.store, "payee")
     }
 
-    /// Polls at every block until it is dropped, so that payments do not wait for the node. Errors go to `on_error`, and
-    /// the next block is another try. A reorganisation deeper than the chain's confirmations is such an error too.
-    pub async fn run(&self, mut on_error: impl FnMut(crate::payee::receive::ReceiveError)) {
-        let mut follower = self.follower();
-        loop {
-            let (head, reorganised) = match follower.next().await {
-                Ok(next) => next,
-                Err(error) => {
-                    on_error(error);
-                    continue;
-                }
-            };
-            reorganised
-                .into_iter()
-                .for_each(|error| on_error(BankError::from(error).into()));
-            let done = match self.poll().await {
-                Ok(_) => follower.done(&head).await.map_err(Into::into),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = done {
-                on_error(error);
-            }
-        }
-    }
-
-    /// The last look, or a new one if that is too old.
-    pub(super) async fn fresh_look(
-        &self,
-    ) -> Result<Arc<ChainSnapshot>, crate::payee::receive::ReceiveError> {
-        if let Some(cached) = self.recent_look() {
-            return Ok(cached);
-        }
-        let _one_at_a_time = self.shared.looking.lock().await;
-        // Somebody else may have looked meanwhile.
-        if let Some(cached) = self.recent_look() {
-            return Ok(cached);
-        }
-        self.look().await
+    /// The last snapshot, or a new one if it is two blocks old.
+    pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
+        let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
+        let take = async || self.take_snapshot().await;
+        self.shared.view.fresh(two_blocks, take).await
     }
 
     /// What a deposit's purse held at the confirmed block.
@@ -151,21 +82,11 @@ impl Payee {
         })
     }
 
-    fn recent_look(&self) -> Option<Arc<ChainSnapshot>> {
-        let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
-        let view = self.shared.view.lock();
-        let view = view.unwrap_or_else(PoisonError::into_inner).clone();
-        view.filter(|cached| cached.at.elapsed() < two_blocks)
+    async fn take_snapshot(&self) -> Result<(ChainSnapshot, ()), ReceiveError> {
+        pin_node(self.take_snapshot_of_one_node()).await
     }
 
-    async fn look(&self) -> Result<Arc<ChainSnapshot>, crate::payee::receive::ReceiveError> {
-        pin_node(self.look_at_one_node()).await
-    }
-
-    async fn look_at_one_node(
-        &self,
-    ) -> Result<Arc<ChainSnapshot>, crate::payee::receive::ReceiveError> {
-        let at = Instant::now();
+    async fn take_snapshot_of_one_node(&self) -> Result<(ChainSnapshot, ()), ReceiveError> {
         // Payments are judged by the clock when they come.
         let head = self.reader.steady_head().await?;
         let prices = self.reader.prices().await?;
@@ -185,40 +106,12 @@ impl Payee {
             .iter()
             .map(|(_, purse)| *purse)
             .zip(purses.into_iter().map(Purse::word));
-        let cached = Arc::new(ChainSnapshot {
+        let snapshot = ChainSnapshot {
             head,
             prices,
-            at,
             purses: Mutex::new(purses.collect()),
             unconfirmed,
-        });
-        let mut view = self
-            .shared
-            .view
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *view = Some(cached.clone());
-        Ok(cached)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::Address;
-
-    /// With the book's 220 and what the store keeps in memory, below 400 bytes for each open deposit.
-    #[test]
-    fn a_look_takes_less_than_95_bytes_for_each_purse() {
-        const PURSES: u64 = 100_000;
-        let words = |number: u64| {
-            let payer = Address::left_padding_from(&number.reverse_bits().to_be_bytes());
-            ((payer, Address::ZERO, 1), U256::from(number))
         };
-        let mut purses = BTreeMap::new();
-        let taken = allocation_counter::measure(|| purses = (0..PURSES).map(words).collect());
-        assert_eq!(purses.len() as u64, PURSES);
-        let each = taken.bytes_current / PURSES as i64;
-        assert!((64..95).contains(&each), "{each} bytes");
+        Ok((snapshot, ()))
     }
 }

@@ -1,7 +1,7 @@
 //! Payments that the application judges and keeps itself, in one transaction with what it credits.
 
 use crate::{
-    payee::{Payee, exposure::ExposureIndex, receive::ReceiveError},
+    payee::{Payee, error::ReceiveError, exposure::ExposureIndex},
     protocol::{
         amount::Amount,
         proof::Proof,

@@ -1,18 +1,24 @@
 //! The payee: judges payments against a live view of the chain, keeps what it was paid, and cashes what it wins.
 
 mod chain_view;
+pub(crate) mod error;
 mod exposure;
 pub(crate) mod external_store;
+pub(crate) mod pending;
 pub(crate) mod positions;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 #[cfg(feature = "service")]
 mod service;
-pub(crate) mod transactions;
+mod snapshot;
+mod transactions;
+mod unknown_deposits;
 
+pub use error::ReceiveError;
 pub use external_store::Judged;
+pub use pending::{PendingTx, Purpose, Submitted};
 pub use positions::{PositionCache, PositionCacheError, Replaced, StoredPosition};
-pub use receive::{Accepted, ReceiveError};
+pub use receive::Accepted;
 pub use redeem::{PlannedRedemption, RedeemOptions};
 #[cfg(feature = "service")]
 pub use service::{
@@ -20,15 +26,14 @@ pub use service::{
     PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin, WaitReason, Waiting,
     plan,
 };
-pub use transactions::{PendingTx, Purpose, Submitted};
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader},
+    bank::{cost::NativeRates, reader::Reader, snapshot::SnapshotCache},
     payee::{
-        chain_view::ChainSnapshot,
         exposure::ExposureIndex,
         positions::{stored_position, stored_positions, stored_positions_of},
-        receive::UnknownDepositLimiter,
+        snapshot::ChainSnapshot,
+        unknown_deposits::UnknownDepositLimiter,
     },
     protocol::{
         receive::{judge::PositionKey, policy::Policy, position::Position},
@@ -41,10 +46,7 @@ use crate::{
     },
     tx::wallet::Wallet,
 };
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 /// A payee: one bank, one policy, one store. Cheap to clone; clones share what they know of the chain.
@@ -64,17 +66,14 @@ pub struct Payee {
 
 #[derive(Debug, Default)]
 struct Shared {
-    view: Mutex<Option<Arc<ChainSnapshot>>>,
-    looking: tokio::sync::Mutex<()>,
+    view: SnapshotCache<ChainSnapshot>,
     /// Those of late, so that a payment is one write and no read.
     positions: PositionCache,
     /// The deposits in the store.
     book: OnceCell<Mutex<ExposureIndex>>,
     /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
     opening: Arc<tokio::sync::Mutex<()>>,
-    strangers: UnknownDepositLimiter,
-    /// Deposits that were drawn and not won, by a draw block that is final.
-    lost: Mutex<HashSet<DepositId>>,
+    unknown_deposits: UnknownDepositLimiter,
 }
 
 impl Payee {
@@ -133,12 +132,12 @@ impl Payee {
     }
 
     /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
-    pub async fn ledger(&self) -> Result<Vec<Position>, StoredError> {
-        self.ledger_of(|_| true).await
+    pub async fn positions(&self) -> Result<Vec<Position>, StoredError> {
+        self.positions_of(|_| true).await
     }
 
     /// Of everything the payee holds, the deposits that are `wanted`. The others cost little.
-    pub async fn ledger_of(
+    pub async fn positions_of(
         &self,
         wanted: impl Fn(DepositId) -> bool + Send + 'static,
     ) -> Result<Vec<Position>, StoredError> {

@@ -1,9 +1,9 @@
 //! Taking payments.
 
 use crate::{
-    bank::error::BankError,
     payee::{
         Payee,
+        error::ReceiveError,
         positions::{PositionCacheError, Replaced, StoredPosition},
     },
     protocol::{
@@ -22,7 +22,7 @@ use crate::{
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::sync::PoisonError;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 
 /// A payment that is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,38 +37,6 @@ pub struct Accepted {
     pub total: Amount,
     /// All that the payee knows of the deposit now.
     pub position: Position,
-}
-
-/// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// The payment is not good, or not now.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The chain, or the way to it. The payment may be good.
-    #[error(transparent)]
-    Bank(#[from] BankError),
-    /// The store. The payment may be good. Where it is unknown whether it was kept, show it again: it counts once, and is
-    /// [`Rejection::Replay`] if it was.
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-}
-
-/// The right to ask the node for a deposit that nobody here knows. Whoever can sign can make up any number of them, and
-/// the node may answer to a rate only: this is what strangers get of it, the rest is for heads, draws and redemptions.
-/// They wait for each other in the order in which they came. Payments of known deposits do not wait at all.
-#[derive(Debug)]
-pub(super) struct UnknownDepositLimiter(Semaphore);
-
-impl UnknownDepositLimiter {
-    const AT_A_TIME: usize = 16;
-}
-
-impl Default for UnknownDepositLimiter {
-    fn default() -> Self {
-        Self(Semaphore::new(Self::AT_A_TIME))
-    }
 }
 
 impl Payee {
@@ -201,22 +169,22 @@ impl Payee {
             (_, Some(old)) => (old.deposit(), 0),
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
-        let mut cached = self.fresh_look().await?;
+        let mut snapshot = self.fresh_snapshot().await?;
         let purse = purse_key(deposit);
         let mut _permit = None;
-        if cached.purse(purse).is_none() {
+        if snapshot.purse(purse).is_none() {
             // Whatever is wrong without asking the node is not worth asking it: strangers send openings too.
             let open = Purse::Open(id);
-            let view = self.view(&cached, id, deposit, open, depth).await?;
+            let view = self.view(&snapshot, id, deposit, open, depth).await?;
             let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
             if old.is_none() {
                 // Never closed, so never refused.
-                _permit = self.shared.strangers.0.acquire().await.ok();
-                cached = self.fresh_look().await?;
+                _permit = self.shared.unknown_deposits.acquire().await;
+                snapshot = self.fresh_snapshot().await?;
             }
         }
-        let holds = self.purse(&cached, purse).await?;
-        Ok(self.view(&cached, id, deposit, holds, depth).await?)
+        let holds = self.purse(&snapshot, purse).await?;
+        Ok(self.view(&snapshot, id, deposit, holds, depth).await?)
     }
 }
 

@@ -4,10 +4,9 @@ use crate::{
     bank::error::BankError,
     bank::redeem::{RedeemError, Redeemed, redeemed},
     node::failover::pin_node,
-    payee::{Payee, transactions::PendingTx},
+    payee::{Payee, pending::PendingTx},
     protocol::{
-        amount::Amount, draw::roll, receive::position::Position, signature::SigningKey,
-        terms::DepositId,
+        amount::Amount, receive::position::Position, signature::SigningKey, terms::DepositId,
     },
     store::{Swap, Table, async_store::AsyncStore, keys::received_key},
     tx::{
@@ -17,10 +16,7 @@ use crate::{
 };
 use alloy_primitives::{Address, Bytes};
 use cheque_bindings::{Outcome, Redemption};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{MutexGuard, PoisonError},
-};
+use std::collections::HashSet;
 
 /// Where a payout goes, and by whose consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,25 +90,29 @@ impl Payee {
     }
 
     /// The transaction that redeems, without sending it; or the bank's reason why it would not pay.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NotPayable`] with the bank's reason, and [`RedeemError::NoWallet`] without a wallet.
     pub async fn plan_redeem(
         &self,
         id: DepositId,
         options: &RedeemOptions,
     ) -> Result<PlannedRedemption, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let redemption = self.agreed(id, options, wallet).await?;
-        let caller = wallet.address();
-        let (call, payout) = self.reader.plan_redemption(&redemption, caller).await?;
+        let (packed, payout) = self.payable(id, options, wallet).await?;
+        let call = Call::redeem(self.reader.bank(), packed);
         Ok(PlannedRedemption { call, payout })
     }
 
-    /// The redemption with the consent that `wallet` needs, where the payee can give it.
-    pub(super) async fn agreed(
+    /// The packed redemption of a deposit and its payout, if the bank would pay it now. Signs the consent that `wallet`
+    /// needs, where the payee has its key.
+    pub(super) async fn payable(
         &self,
         id: DepositId,
         options: &RedeemOptions,
         wallet: &Wallet,
-    ) -> Result<Redemption, RedeemError> {
+    ) -> Result<(Bytes, Amount), RedeemError> {
         let consent = match (&options.consent, &self.key) {
             (Some(consent), _) => consent.clone(),
             (None, Some(key)) if wallet.address() != self.policy.payee => {
@@ -120,7 +120,10 @@ impl Payee {
             }
             (None, _) => Bytes::new(),
         };
-        self.redemption(id, options.to, consent).await
+        let redemption = self.redemption(id, options.to, consent).await?;
+        self.reader
+            .check_redemption(&redemption, wallet.address())
+            .await
     }
 
     /// Redeems the newest cheque of a deposit. Asks the bank first, and sends nothing that it would refuse. After a
@@ -155,99 +158,6 @@ impl Payee {
         }
     }
 
-    /// Finds what was won and not redeemed yet, and redeems it to the payee's balance. Where that fails, the seed is
-    /// recorded at least. Meant to be called at every block; the results are those of this call's attempts.
-    pub async fn settle(
-        &self,
-    ) -> Result<Vec<(DepositId, Result<Redeemed, RedeemError>)>, RedeemError> {
-        let options = RedeemOptions::default();
-        let mut results = Vec::new();
-        for (id, position) in self.won().await? {
-            let position = match position {
-                Ok(position) => position,
-                Err(error) => {
-                    results.push((id, Err(error)));
-                    continue;
-                }
-            };
-            let result = self.redeem(id, &options).await;
-            if result.is_err() {
-                // What stopped the redemption may stop this too; the next block is another try.
-                let _recorded = self.record_seed(position.deposit().drawBlock).await;
-            }
-            results.push((id, result));
-        }
-        Ok(results)
-    }
-
-    /// What can be redeemed now: drawn, won, and still open; and of which deposits that could not be found out.
-    pub async fn won(
-        &self,
-    ) -> Result<Vec<(DepositId, Result<Position, RedeemError>)>, RedeemError> {
-        pin_node(self.won_by_one_node()).await
-    }
-
-    async fn won_by_one_node(
-        &self,
-    ) -> Result<Vec<(DepositId, Result<Position, RedeemError>)>, RedeemError> {
-        let seen = self.reader.head().await?;
-        let head = seen.number;
-        let final_depth = self.reader.profile().final_depth;
-        let mut due = self.ledger().await?;
-        due.retain(|position| {
-            let terms = position.deposit();
-            // Nodes simulate a transaction as one of the head, so the head has to be past the draw.
-            terms.drawBlock < head
-                && head < terms.lastRedeemBlock
-                && !self.is_lost(position.deposit_id())
-        });
-        let asked: Vec<_> = due
-            .iter()
-            .map(|position| {
-                let terms = position.deposit();
-                ((terms.payer, terms.token, terms.lane), head)
-            })
-            .collect();
-        let purses = self.reader.purses_of_bank(&asked).await?;
-        let mut seeds = HashMap::new();
-        let mut won = Vec::new();
-        let mut lost = Vec::new();
-        for (position, purse) in due.into_iter().zip(purses) {
-            let id = position.deposit_id();
-            let terms = position.deposit();
-            if purse != crate::protocol::terms::Purse::Open(id) {
-                continue;
-            }
-            let seed = match seeds.get(&terms.drawBlock) {
-                Some(seed) => *seed,
-                None => {
-                    let seed = self.reader.seed(terms.drawBlock).await;
-                    let seed = match seed {
-                        Ok(seed) => seed.map(|(seed, _)| seed),
-                        Err(RedeemError::SeedLost(_)) => None,
-                        Err(error) => {
-                            won.push((id, Err(error)));
-                            continue;
-                        }
-                    };
-                    seeds.insert(terms.drawBlock, seed);
-                    seed
-                }
-            };
-            let (Some(seed), Some(payout)) = (seed, position.payout()) else {
-                continue;
-            };
-            if payout.wins(position.start(), roll(seed, id, Amount::new(terms.amount))) {
-                won.push((id, Ok(position)));
-            } else if terms.drawBlock.saturating_add(final_depth) <= head {
-                lost.push(id);
-            }
-        }
-        self.reader.check_still(&seen).await?;
-        self.lost().extend(lost);
-        Ok(won)
-    }
-
     /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
     /// be to count. What is [under way](Payee::pending_txs) keeps its deposits: it may wait at the node still, and what redeems
     /// several of them is one transaction, of which others may be open. [`Payee::done`] and [`Payee::give_up`] end it.
@@ -267,14 +177,13 @@ impl Payee {
         let pending_txs = self.pending_txs().await?;
         let pending_txs: HashSet<_> = pending_txs.iter().flat_map(PendingTx::deposits).collect();
         let mut forgotten = Vec::new();
-        for position in self.ledger().await? {
+        for position in self.positions().await? {
             let id = position.deposit_id();
             if position.deposit().lastRedeemBlock < before && !pending_txs.contains(&id) {
                 if forget(&self.store, &position).await? {
                     forgotten.push(id);
                 }
                 self.book().await?.remove(id, position.deposit());
-                self.lost().remove(&id);
             }
         }
         Ok(forgotten)
@@ -288,15 +197,6 @@ impl Payee {
             Ok(head.number)
         };
         pin_node(look).await
-    }
-
-    fn is_lost(&self, id: DepositId) -> bool {
-        self.lost().contains(&id)
-    }
-
-    fn lost(&self) -> MutexGuard<'_, HashSet<DepositId>> {
-        let lost = self.shared.lost.lock();
-        lost.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn position(&self, id: DepositId) -> Result<Position, RedeemError> {

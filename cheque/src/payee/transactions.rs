@@ -1,93 +1,31 @@
 //! Transactions that nobody waits for: sent once, kept in the store, and looked after from block to block.
 
 use crate::{
-    bank::{error::BankError, reader::Head, redeem::RedeemError},
+    bank::{error::BankError, head::Head, redeem::RedeemError},
     node::failover::pin_node,
-    payee::{Payee, redeem::RedeemOptions},
+    payee::{
+        Payee,
+        pending::{PendingTx, Purpose, REDEEM, SEED, Submitted, pending_tx, unwanted_prefix},
+        redeem::RedeemOptions,
+    },
     protocol::terms::DepositId,
     store::{async_store::StoredError, codec::RecordError},
     tx::{
         error::TxError,
-        outbox::{self, Cancellation, TxStatus, purpose_key},
+        outbox::{
+            self, TxStatus,
+            cancel::{self, Cancellation},
+            fate::newest,
+            purpose_key,
+        },
         record::{TxRecord, stored_tx, stored_txs},
         wallet::{Call, MinedTx, Wallet, call_of},
     },
 };
-use alloy_primitives::{Address, Bytes, TxHash};
+use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
 use cheque_bindings::{Outcome, Redemption};
-
-const REDEEM: &[u8] = b"redeem";
-const SEED: &[u8] = b"seed";
-const UNWANTED: &[u8] = b"unwanted";
-
-/// A transaction of the payee's that was sent, and that may be in a block or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingTx {
-    /// What it is for.
-    pub purpose: Purpose,
-    /// The newest of its replacements.
-    pub hash: TxHash,
-    /// The head when that was made.
-    pub at: u64,
-    since: u64,
-    from: Address,
-    nonce: u64,
-    key: Vec<u8>,
-}
-
-impl PendingTx {
-    /// The deposits that it redeems; none if it is for something else.
-    pub fn deposits(&self) -> &[DepositId] {
-        match &self.purpose {
-            Purpose::Redeem(deposits) => deposits,
-            Purpose::RecordSeed(_) | Purpose::Cancel => &[],
-        }
-    }
-
-    /// The head when the first of its replacements was made.
-    #[cfg(feature = "service")]
-    pub(crate) const fn since(&self) -> u64 {
-        self.since
-    }
-
-    /// Its nonce. What was given up, and dropped by the node, may share it with what was sent later.
-    #[cfg(feature = "service")]
-    pub(crate) const fn nonce(&self) -> u64 {
-        self.nonce
-    }
-
-    /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce. What was given up waits
-    /// for none that was given up, too: each is cancelled for more than it pays itself, and nodes keep the dearest.
-    #[cfg(feature = "service")]
-    pub(crate) fn cancels_also(&self, other: &Self) -> bool {
-        let wanted = other.purpose != Purpose::Cancel && other.key != self.key;
-        wanted && (other.from, other.nonce) == (self.from, self.nonce)
-    }
-}
-
-/// What a transaction of the payee's is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// It redeems the payee's cheques of these deposits.
-    Redeem(Vec<DepositId>),
-    /// It records the seed of this block.
-    RecordSeed(u64),
-    /// None any more: it is cancelled, so that later ones do not wait behind it.
-    Cancel,
-}
-
-/// What became of wins that were to be redeemed in one transaction.
-#[derive(Debug)]
-#[must_use = "what was refused has to be tried again, or given up"]
-pub struct Submitted {
-    /// The transaction. `None`: there is nothing that the bank would pay.
-    pub sent: Option<PendingTx>,
-    /// What is not part of it, and why.
-    pub refused: Vec<(DepositId, RedeemError)>,
-}
 
 impl Payee {
     /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), and what was given up and
@@ -97,7 +35,7 @@ impl Payee {
         for (key, sent) in stored_txs(&self.store, REDEEM.to_vec()).await? {
             let deposits = self.redeemed_by(&sent)?;
             if !deposits.is_empty() {
-                all.push(pending_txs(Purpose::Redeem(deposits), key, &sent));
+                all.push(pending_tx(Purpose::Redeem(deposits), key, &sent));
             }
         }
         if let Some(wallet) = &self.wallet {
@@ -107,10 +45,10 @@ impl Payee {
                 let block = block.and_then(|block| block.try_into().ok());
                 let block = block.ok_or(StoredError::Record(RecordError::WrongKey))?;
                 let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
-                all.push(pending_txs(purpose, key, &sent));
+                all.push(pending_tx(purpose, key, &sent));
             }
             let unwanted = stored_txs(&self.store, unwanted_prefix(wallet)).await?;
-            let cancelled = |(key, sent)| pending_txs(Purpose::Cancel, key, &sent);
+            let cancelled = |(key, sent)| pending_tx(Purpose::Cancel, key, &sent);
             all.extend(unwanted.into_iter().map(cancelled));
         }
         Ok(all)
@@ -141,13 +79,12 @@ impl Payee {
     pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        let options = RedeemOptions::default();
         let mut packed = Vec::new();
         let mut paid = Vec::new();
         let mut refused = Vec::new();
         for id in ids {
-            match self.payable(*id, &options, wallet).await {
-                Ok(redemption) => {
+            match self.payable(*id, &RedeemOptions::default(), wallet).await {
+                Ok((redemption, _)) => {
                     packed.push(redemption);
                     paid.push(*id);
                 }
@@ -168,7 +105,7 @@ impl Payee {
         };
         let sent = outbox::submit(wallet, &self.store, &key, &call, head).await?;
         Ok(Submitted {
-            sent: Some(pending_txs(Purpose::Redeem(paid), key, &sent)),
+            sent: Some(pending_tx(Purpose::Redeem(paid), key, &sent)),
             refused,
         })
     }
@@ -183,7 +120,7 @@ impl Payee {
         let mut key = self.seed_prefix(wallet);
         key.extend(block.to_be_bytes());
         let sent = outbox::submit(wallet, &self.store, &key, &call, head).await?;
-        Ok(Some(pending_txs(Purpose::RecordSeed(block), key, &sent)))
+        Ok(Some(pending_tx(Purpose::RecordSeed(block), key, &sent)))
     }
 
     /// Looks after a transaction that is under way: one that is not in a block is handed to the node again, if `bump` for
@@ -239,9 +176,9 @@ impl Payee {
         }
         let mut aside = unwanted_prefix(wallet);
         aside.extend(sent.nonce.to_be_bytes());
-        aside.extend(outbox::newest(&sent));
-        outbox::park(&self.store, &one.key, &aside, &sent).await?;
-        Ok(Some(pending_txs(Purpose::Cancel, aside, &sent)))
+        aside.extend(newest(&sent));
+        cancel::park(&self.store, &one.key, &aside, &sent).await?;
+        Ok(Some(pending_tx(Purpose::Cancel, aside, &sent)))
     }
 
     /// Cancels what was [given up](Payee::give_up), by a transaction with the same nonce that pays more and moves nothing.
@@ -249,7 +186,7 @@ impl Payee {
     pub async fn cancel(&self, one: &PendingTx) -> Result<Cancellation, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        Ok(outbox::cancel(wallet, &self.store, &one.key, head).await?)
+        Ok(cancel::cancel(wallet, &self.store, &one.key, head).await?)
     }
 
     /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
@@ -263,20 +200,6 @@ impl Payee {
         let of = |one: &PendingTx| one.deposits().contains(&id);
         let batch = self.pending_txs().await?.into_iter().find(of);
         Ok(batch.map_or_else(|| purpose_key(REDEEM, id), |batch| batch.key))
-    }
-
-    /// The bytes that redeem a deposit, if the bank would pay them to the payee's balance now.
-    async fn payable(
-        &self,
-        id: DepositId,
-        options: &RedeemOptions,
-        wallet: &Wallet,
-    ) -> Result<Bytes, RedeemError> {
-        let redemption = self.agreed(id, options, wallet).await?;
-        let caller = wallet.address();
-        let (call, _) = self.reader.plan_redemption(&redemption, caller).await?;
-        let packed = redeemCall::abi_decode(&call.input);
-        Ok(packed.map_err(|_| TxError::NotATransaction)?.redemption)
     }
 
     /// Which of this payee's deposits a transaction redeems.
@@ -310,23 +233,5 @@ impl Payee {
     fn seed_prefix(&self, wallet: &Wallet) -> Vec<u8> {
         let bank = self.reader.bank().address();
         [SEED, bank.as_slice(), wallet.address().as_slice()].concat()
-    }
-}
-
-/// Begins the keys of all that an account has given up. The rest is the nonce, and the hash of what was sent with it last:
-/// where a node has dropped what was given up, something else may get its nonce, and be given up, too.
-fn unwanted_prefix(wallet: &Wallet) -> Vec<u8> {
-    [UNWANTED, wallet.address().as_slice()].concat()
-}
-
-fn pending_txs(purpose: Purpose, key: Vec<u8>, sent: &TxRecord) -> PendingTx {
-    PendingTx {
-        purpose,
-        hash: outbox::newest(sent),
-        at: sent.at,
-        since: sent.since,
-        from: sent.from,
-        nonce: sent.nonce,
-        key,
     }
 }

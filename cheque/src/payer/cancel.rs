@@ -9,7 +9,7 @@ use crate::{
     },
     protocol::terms::DepositId,
     tx::{
-        outbox::{self, Cancellation},
+        outbox::{self, cancel::Cancellation},
         record::{stored_tx, stored_txs},
     },
 };
@@ -60,7 +60,7 @@ impl Payer {
     async fn cancel(&self, key: &[u8]) -> Result<Cancellation, PayerError> {
         let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
         let head = pin_node(self.believed_head()).await?.number;
-        let stands = outbox::cancel(wallet, &self.store, key, head).await?;
+        let stands = outbox::cancel::cancel(wallet, &self.store, key, head).await?;
         if let Cancellation::Cancelled(sent) | Cancellation::TooLate(sent) = &stands
             && sent.block <= self.reader.confirmed(head)
         {

@@ -84,7 +84,7 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// [`PayerError::HostConflict`], and those of [`Payer::prepare_deposit`].
+    /// [`PayerError::AppConflict`], and those of [`Payer::prepare_deposit`].
     pub async fn prepare_deposit_with(
         &self,
         request: &DepositRequest,
@@ -225,7 +225,7 @@ impl Payer {
         let wallet = self.sender_of(planned.deposit.payer)?;
         let turn = wallet.turn().await;
         let signed = turn.sign(&planned.call).await?;
-        let record = outbox::record(wallet, &signed, planned.head.number);
+        let record = outbox::entry::record(wallet, &signed, planned.head.number);
         self.store_planned(&planned, Some(&record), None).await?;
         turn.submit(&signed.raw, signed.hash).await?;
         drop((turn, one_at_a_time));
@@ -270,7 +270,7 @@ impl Payer {
         changes.extend(also.map(OwnedChange::from));
         match self.store.swap(changes).await? {
             Swap::Done => Ok(()),
-            Swap::Conflict { index, .. } if index >= own => Err(PayerError::HostConflict),
+            Swap::Conflict { index, .. } if index >= own => Err(PayerError::AppConflict),
             Swap::Conflict { .. } => Err(PayerError::Exists(planned.id)),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
         terms::{DepositId, TermsError},
     },
     store::async_store::StoredError,
-    tx::{error::TxError, outbox::OutboxError},
+    tx::{error::OutboxError, error::TxError},
 };
 use alloy_primitives::Address;
 
@@ -134,7 +134,7 @@ pub enum PayerError {
     NotActive(DepositId),
     /// What is left of the payee's allowance in a deposit is less than what is to be paid from it.
     #[error("deposit {deposit} has {left} left for the payee, {needed} are needed from it")]
-    PieceNotCovered {
+    NotCoveredByDeposit {
         /// The deposit.
         deposit: DepositId,
         /// What it has left for the payee, in token units.
@@ -144,7 +144,7 @@ pub enum PayerError {
     },
     /// A record of the application does not hold what was expected.
     #[error("a record of the application was changed meanwhile: read it again")]
-    HostConflict,
+    AppConflict,
     /// No active deposit, or not enough of them, covers the payment.
     #[error("the active deposits have {available} left for payee {payee}, {needed} are needed")]
     NotCovered {

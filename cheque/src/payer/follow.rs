@@ -3,9 +3,10 @@
 use crate::{
     bank::{
         error::BankError,
-        head_check::{HeadCheckError, check_clock},
+        head::{Head, HeadCheckError, check_clock},
         heads::Follower,
-        reader::{Closed, DrawBlock, Head, PurseKey},
+        history::Closed,
+        reader::{DrawBlock, PurseKey},
     },
     node::{error::NodeError, failover::pin_node},
     payer::{
@@ -13,7 +14,9 @@ use crate::{
         create::{open_key, reclaim_key},
         cutoff,
         error::PayerError,
+        event::{DepositEvent, PollReport},
         records::{DepositRecord, DepositState, stored_deposits},
+        snapshot::{ChainSnapshot, Won},
         state::{Facts, may_be_closed, state},
     },
     protocol::{
@@ -24,54 +27,14 @@ use crate::{
     store::{Swap, Table, async_store::OwnedChange, keys::deposit_key},
     sys::unix_now,
 };
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::broadcast, time::Instant};
-
-/// A deposit has changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DepositEvent {
-    /// The deposit.
-    pub id: DepositId,
-    /// Where it stood before.
-    pub before: DepositState,
-    /// Where it stands now.
-    pub state: DepositState,
-}
-
-/// What a poll has found.
-#[derive(Debug, Default)]
-#[must_use = "deposits that could not be followed are among the errors"]
-pub struct PollReport {
-    /// What has changed.
-    pub events: Vec<DepositEvent>,
-    /// Deposits that could not be followed to the end, and why. Others are not held up by them. Nothing is paid from one
-    /// whose state is unknown.
-    pub errors: Vec<(DepositId, PayerError)>,
-}
-
-/// What one look at the chain has shown.
-#[derive(Debug)]
-pub(super) struct ChainSnapshot {
-    pub(super) head: Head,
-    at: Instant,
-    states: HashMap<DepositId, DepositState>,
-}
-
-/// Who has won a deposit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Won {
-    winner: Option<Address>,
-    /// The hash of the draw block.
-    by: B256,
-    /// Whether the draw block was seen when it could not be replaced any more.
-    is_final: bool,
-}
+use tokio::sync::broadcast;
 
 impl Payer {
     /// Changes of state from now on, as [`Payer::poll`] finds them. A subscriber that lags far behind is told how many
@@ -83,8 +46,8 @@ impl Payer {
     /// Looks at the chain once, stores what has changed, and tells the subscribers. Sends no transaction. What it finds
     /// depends on the chain alone. What is wrong with one deposit is in the result, and does not hold up the others.
     pub async fn poll(&self) -> Result<PollReport, PayerError> {
-        let _one_at_a_time = self.shared.looking.lock().await;
-        Ok(self.look_again().await?.1)
+        let take = async || self.take_snapshot().await;
+        Ok(self.shared.snapshot.refresh(take).await?.1)
     }
 
     /// What waits for new heads, from where the store says that this payer was.
@@ -92,83 +55,37 @@ impl Payer {
         Follower::new(&self.reader, &self.store, "payer")
     }
 
-    /// Polls at every block until it is dropped. Errors go to `on_error`, and the next block is another try. A
-    /// reorganisation deeper than the chain's confirmations is such an error too, even one of while this was not running.
-    pub async fn run(&self, mut on_error: impl FnMut(PayerError)) {
-        let mut follower = self.follower();
-        loop {
-            let (head, reorganised) = match follower.next().await {
-                Ok(next) => next,
-                Err(error) => {
-                    on_error(error);
-                    continue;
-                }
-            };
-            reorganised
-                .into_iter()
-                .for_each(|error| on_error(BankError::from(error).into()));
-            match self.poll().await {
-                Err(error) => on_error(error),
-                Ok(polled) => {
-                    let errors = polled.errors.into_iter();
-                    errors.for_each(|(_, error)| on_error(error));
-                    if let Err(error) = follower.done(&head).await {
-                        on_error(error.into());
-                    }
-                }
-            }
-        }
-    }
-
-    /// The last look at the chain, or a new one if that is older than a block.
-    pub(super) async fn fresh_look(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
-        if let Some(look) = self.recent_look() {
-            return Ok(look);
-        }
-        let _one_at_a_time = self.shared.looking.lock().await;
-        // Somebody else may have looked meanwhile.
-        if let Some(look) = self.recent_look() {
-            return Ok(look);
-        }
-        Ok(self.look_again().await?.0)
-    }
-
-    /// Like [`Payer::fresh_look`], and the node's newest block is as new as the clock says it should be. Who writes cheques
-    /// by an old view may write them after the draw, when payees know which one wins.
-    pub(super) async fn live_look(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
-        let look = self.fresh_look().await?;
-        let checked = check_clock(&look.head, unix_now(), self.reader.profile());
-        checked.map_err(|error| stale(error.into()))?;
-        Ok(look)
-    }
-
-    /// Whether cheques can be written from a deposit, as far as `look` can tell.
-    pub(super) fn is_active(look: &ChainSnapshot, id: DepositId) -> bool {
-        look.states.get(&id) == Some(&DepositState::Active)
-    }
-
-    fn recent_look(&self) -> Option<Arc<ChainSnapshot>> {
+    /// The last snapshot of the chain, or a new one if it is a block old.
+    pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
-        let look = self.last_look().clone();
-        look.filter(|look| look.at.elapsed() < block)
+        let take = async || self.take_snapshot().await;
+        self.shared.snapshot.fresh(block, take).await
     }
 
-    async fn look_again(&self) -> Result<(Arc<ChainSnapshot>, PollReport), PayerError> {
-        let looked = pin_node(self.look()).await;
-        if looked.is_err() {
-            // Not by what was known before something went wrong either.
-            *self.last_look() = None;
+    /// Like [`Payer::fresh_snapshot`], and the node's newest block is as new as the clock says it should be. Who writes cheques
+    /// by an old view may write them after the draw, when payees know which one wins.
+    pub(super) async fn live_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
+        let snapshot = self.fresh_snapshot().await?;
+        let checked = check_clock(&snapshot.head, unix_now(), self.reader.profile());
+        checked.map_err(|error| stale(error.into()))?;
+        Ok(snapshot)
+    }
+
+    /// Whether cheques can be written from a deposit, as far as `snapshot` can tell.
+    pub(super) fn is_active(snapshot: &ChainSnapshot, id: DepositId) -> bool {
+        snapshot.states.get(&id) == Some(&DepositState::Active)
+    }
+
+    async fn take_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
+        let taken = pin_node(self.take_snapshot_of_one_node()).await;
+        if taken.is_err() {
+            // After an error no cheque is written by the snapshot before it.
+            self.shared.snapshot.clear();
         }
-        looked
+        taken
     }
 
-    fn last_look(&self) -> MutexGuard<'_, Option<Arc<ChainSnapshot>>> {
-        let look = self.shared.look.lock();
-        look.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn look(&self) -> Result<(Arc<ChainSnapshot>, PollReport), PayerError> {
-        let at = Instant::now();
+    async fn take_snapshot_of_one_node(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
         let head = self.believed_head().await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
         let mut states: HashMap<_, _> = deposits
@@ -213,9 +130,7 @@ impl Payer {
         self.forget_trees(&states);
         self.winners()
             .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
-        let look = Arc::new(ChainSnapshot { head, at, states });
-        *self.last_look() = Some(look.clone());
-        Ok((look, polled))
+        Ok((ChainSnapshot { head, states }, polled))
     }
 
     /// The newest block, if what the node says of it can be true. What is concluded from it has to be read in the same
@@ -262,7 +177,7 @@ impl Payer {
         };
         if changed != *record {
             // No payment is judged by what was seen before, from when others can see this.
-            *self.last_look() = None;
+            self.shared.snapshot.clear();
         }
         if changed != *record && self.keep(id, record, &changed).await? && new != record.state {
             let event = DepositEvent {
@@ -371,8 +286,8 @@ impl Payer {
 
     /// Has the winner of a deposit computed again, because what was paid from it is known better now.
     pub(super) async fn forget_winner(&self, id: DepositId) {
-        // A look under way may have read what was known before.
-        let _no_look_under_way = self.shared.looking.lock().await;
+        // A snapshot that is being taken may have read the account before it changed.
+        let _none_is_taken = self.shared.snapshot.pause().await;
         self.winners().remove(&id);
     }
 
@@ -419,18 +334,6 @@ impl Payer {
             new: Some(new.to_bytes()),
         };
         Ok(self.store.swap(vec![change]).await? == Swap::Done)
-    }
-
-    /// Trees of deposits that nothing is written from any more need no memory.
-    fn forget_trees(&self, states: &HashMap<DepositId, DepositState>) {
-        let trees = self.shared.trees.lock();
-        let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
-        trees.retain(|id, _| {
-            matches!(
-                states.get(id),
-                None | Some(DepositState::Pending | DepositState::Active)
-            )
-        });
     }
 }
 

@@ -3,18 +3,21 @@
 mod cancel;
 pub(crate) mod create;
 pub(crate) mod error;
-pub(crate) mod follow;
+pub(crate) mod event;
+mod follow;
 pub(crate) mod pay;
 mod prune;
 pub(crate) mod records;
 pub(crate) mod request;
 #[cfg(feature = "service")]
 mod service;
+mod snapshot;
 mod state;
+mod trees;
 
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
-pub use follow::{DepositEvent, PollReport};
+pub use event::{DepositEvent, PollReport};
 pub use pay::Payment;
 pub use records::{AllowanceList, DepositRecord, DepositState};
 pub use request::{DepositRequest, Draw, Funding, Planned};
@@ -25,10 +28,10 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader},
+    bank::{cost::NativeRates, reader::Reader, snapshot::SnapshotCache},
     payer::{
-        follow::{ChainSnapshot, Won},
         records::{stored_deposit, stored_deposits, stored_list, stored_totals},
+        snapshot::{ChainSnapshot, Won},
     },
     protocol::{
         allowance::tree::AllowanceTree, amount::Amount, chain_profile::ChainProfile,
@@ -41,7 +44,7 @@ use crate::{
 use alloy_primitives::Address;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::sync::broadcast;
@@ -75,10 +78,9 @@ pub struct Payer {
 #[derive(Debug)]
 struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
-    look: Mutex<Option<Arc<ChainSnapshot>>>,
+    snapshot: SnapshotCache<ChainSnapshot>,
     /// Who has won drawn deposits.
     winners: Mutex<HashMap<DepositId, Won>>,
-    looking: tokio::sync::Mutex<()>,
     /// New deposits take turns, so that two of them do not choose the same purse.
     creating: tokio::sync::Mutex<()>,
     events: broadcast::Sender<DepositEvent>,
@@ -95,9 +97,8 @@ impl Payer {
             rates: NativeRates::default(),
             shared: Arc::new(Shared {
                 trees: Mutex::default(),
-                look: Mutex::default(),
+                snapshot: SnapshotCache::default(),
                 winners: Mutex::default(),
-                looking: tokio::sync::Mutex::default(),
                 creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENTS),
             }),
@@ -155,7 +156,7 @@ impl Payer {
     /// How long cheques can still be written, by the chain's usual block time. Zero if the time is over.
     pub async fn estimated_expiry(&self, id: DepositId) -> Result<Duration, PayerError> {
         let record = self.record(id).await?;
-        let head = self.fresh_look().await?.head;
+        let head = self.fresh_snapshot().await?.head;
         let profile = self.reader.profile();
         let last = record.deposit.drawBlock.saturating_sub(cutoff(profile));
         let blocks = last.saturating_sub(head.number);
@@ -213,21 +214,5 @@ impl Payer {
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {
         let record = stored_deposit(&self.store, self.reader.bank(), id).await?;
         record.ok_or(PayerError::UnknownDeposit(id))
-    }
-
-    /// The allowance tree of a deposit, built once.
-    async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
-        let lock = || {
-            let trees = self.shared.trees.lock();
-            trees.unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(tree) = lock().get(&id) {
-            return Ok(tree.clone());
-        }
-        let list = stored_list(&self.store, self.reader.bank(), id).await?;
-        let list = list.ok_or(PayerError::NoList(id))?;
-        let tree = Arc::new(request::build_tree(&list).await?);
-        lock().insert(id, tree.clone());
-        Ok(tree)
     }
 }

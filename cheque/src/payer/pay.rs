@@ -3,7 +3,7 @@
 mod pieces;
 
 use crate::{
-    payer::{Payer, error::PayerError, follow::ChainSnapshot},
+    payer::{Payer, error::PayerError, snapshot::ChainSnapshot},
     protocol::{
         account::{Account, ChequeContext, WriteError},
         amount::Amount,
@@ -19,7 +19,7 @@ use crate::{
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 
-/// A payment, or why there is none.
+/// A payment that is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// The deposit.
@@ -28,9 +28,8 @@ pub struct Payment {
     pub spent: Amount,
     /// What is left of the payee's allowance, in token units.
     pub left: Amount,
-    /// What to hand to the payee. `None`: the deposit is not active, or does not cover the payment, and nothing was
-    /// recorded.
-    pub proof: Option<Proof>,
+    /// What to hand to the payee.
+    pub proof: Proof,
 }
 
 /// An account as read, to be replaced by compare-and-set.
@@ -40,11 +39,13 @@ impl Payer {
     /// Pays `amount` token units by a cheque. The first payment's proof contains the deposit's terms; payees need those
     /// once.
     ///
-    /// The new total is on disk before this returns. Without a proof in the result nothing has changed: the deposit is
-    /// not active as of the last look at the chain, which is at most one block old, or its allowance is used up.
+    /// The new total is on disk before this returns. A payee that never got the first proof rejects the next one as of an
+    /// unknown deposit: [`Payer::opening`] gives the terms again.
     ///
-    /// A payee that never got the first proof, because the payer was killed in between, say, rejects the next one as of
-    /// an unknown deposit: [`Payer::opening`] makes it up.
+    /// # Errors
+    ///
+    /// [`PayerError::NotActive`] by a snapshot of the chain that is at most one block old,
+    /// [`PayerError::NotCoveredByDeposit`] if the payee's allowance is used up. Nothing has changed after an error.
     pub async fn write_cheque(
         &self,
         id: DepositId,
@@ -109,8 +110,7 @@ impl Payer {
             let mut payments = Vec::with_capacity(parts.len());
             for part in parts {
                 let first = part.old.0.is_none();
-                let proof = self.proof(part.id, payee, &part.new, first).await?;
-                payments.push(payment(part.id, &part.new, proof));
+                payments.push(self.payment(part.id, payee, &part.new, first).await?);
             }
             return Ok(payments);
         }
@@ -149,16 +149,16 @@ impl Payer {
         payee: Address,
         cheque: &SignedCheque,
         shown: (u32, B256),
-    ) -> Result<Payment, PayerError> {
+    ) -> Result<(Amount, Amount), PayerError> {
         let deposit = self.record(id).await?.deposit;
         let key = self.key_of(&deposit)?;
         let (_, account) = self
             .update(id, payee, |account| {
                 account.resume(cheque, shown, &self.context(key, id, payee))
             })
-            .await??;
+            .await?;
         self.forget_winner(id).await;
-        Ok(payment(id, &account, None))
+        Ok((account.total(), account.left()))
     }
 
     /// The account as stored, or a new one of a payee that was paid nothing yet.
@@ -182,26 +182,14 @@ impl Payer {
     ) -> Result<Payment, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let key = self.key_of(&deposit)?;
-        let look = self.live_look().await?;
-        if !Self::is_active(&look, id) {
-            let (_, account) = self.account(id, payee).await?;
-            return Ok(payment(id, &account, None));
+        let snapshot = self.live_snapshot().await?;
+        if !Self::is_active(&snapshot, id) {
+            return Err(PayerError::NotActive(id));
         }
         let context = self.context(key, id, payee);
-        match self
-            .update(id, payee, |account| pay(account, &context))
-            .await?
-        {
-            Ok((first, account)) => {
-                let proof = self.proof(id, payee, &account, first).await?;
-                Ok(payment(id, &account, proof))
-            }
-            Err(WriteError::NotCovered { .. }) => {
-                let (_, account) = self.account(id, payee).await?;
-                Ok(payment(id, &account, None))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let pay = |account: &Account| pay(account, &context);
+        let (first, account) = self.update(id, payee, pay).await?;
+        self.payment(id, payee, &account, first).await
     }
 
     /// Replaces an account by what `pay` makes of it. Returns whether there was none, and the new one.
@@ -210,16 +198,13 @@ impl Payer {
         id: DepositId,
         payee: Address,
         pay: impl Fn(&Account) -> Result<Account, WriteError>,
-    ) -> Result<Result<(bool, Account), WriteError>, PayerError> {
+    ) -> Result<(bool, Account), PayerError> {
         loop {
             let old = self.account(id, payee).await?;
-            let new = match pay(&old.1) {
-                Ok(new) => new,
-                Err(error) => return Ok(Err(error)),
-            };
+            let new = pay(&old.1).map_err(|error| not_written(id, error))?;
             let swap = self.store.swap(vec![change(id, payee, &old, &new)]).await?;
             if swap == Swap::Done {
-                return Ok(Ok((old.0.is_none(), new)));
+                return Ok((old.0.is_none(), new));
             }
         }
     }
@@ -232,10 +217,10 @@ impl Payer {
         amount: Amount,
     ) -> Result<Vec<Part>, PayerError> {
         let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
-        let look = self.live_look().await?;
+        let snapshot = self.live_snapshot().await?;
         let mut rest = amount;
         let mut parts = Vec::new();
-        for (id, _) in self.active(&look, token, key.address()).await? {
+        for (id, _) in self.active(&snapshot, token, key.address()).await? {
             let old = match self.account(id, payee).await {
                 Ok(old) => old,
                 Err(PayerError::UnknownPayee { .. } | PayerError::NoList(_)) => continue,
@@ -279,17 +264,23 @@ impl Payer {
         Ok(active)
     }
 
-    async fn proof(
+    async fn payment(
         &self,
-        id: DepositId,
+        deposit: DepositId,
         payee: Address,
         account: &Account,
         first: bool,
-    ) -> Result<Option<Proof>, PayerError> {
-        match account.newest() {
-            Some(cheque) if first => Ok(Some(self.opening_with(id, payee, *cheque).await?)),
-            _ => Ok(account.last_proof(id)),
-        }
+    ) -> Result<Payment, PayerError> {
+        let proof = match account.newest() {
+            Some(cheque) if first => Some(self.opening_with(deposit, payee, *cheque).await?),
+            _ => account.last_proof(deposit),
+        };
+        Ok(Payment {
+            deposit,
+            spent: account.total(),
+            left: account.left(),
+            proof: proof.ok_or(WriteError::ZeroAmount)?,
+        })
     }
 
     async fn opening_with(
@@ -350,11 +341,14 @@ fn change(id: DepositId, payee: Address, old: &Old, new: &Account) -> OwnedChang
     }
 }
 
-fn payment(deposit: DepositId, account: &Account, proof: Option<Proof>) -> Payment {
-    Payment {
-        deposit,
-        spent: account.total(),
-        left: account.left(),
-        proof,
+/// Names the deposit whose allowance does not cover a payment.
+fn not_written(deposit: DepositId, error: WriteError) -> PayerError {
+    match error {
+        WriteError::NotCovered { needed, left } => PayerError::NotCoveredByDeposit {
+            deposit,
+            left,
+            needed,
+        },
+        error => error.into(),
     }
 }

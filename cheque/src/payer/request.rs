@@ -1,15 +1,17 @@
 //! From what a payer wants to the terms of a deposit.
 
 use crate::{
-    bank::reader::{Head, Reader},
+    bank::head::Head,
+    bank::reader::Reader,
     node::failover::pin_node,
     payer::{
         Payer, cutoff,
         error::PayerError,
         records::{AllowanceList, DepositState, stored_deposits},
+        trees::build_tree,
     },
     protocol::{
-        allowance::{MasterSalt, tree::AllowanceTree},
+        allowance::MasterSalt,
         amount::Amount,
         draw::HISTORY_WINDOW,
         receive::policy::redeem_gas,
@@ -349,17 +351,4 @@ fn earliest_draw(reader: &Reader, head: u64) -> Option<u64> {
         .checked_add(1)?;
     head.checked_add(inclusion)?
         .checked_add(reader.min_lead().max(to_pay))
-}
-
-/// Building a large tree takes a while, so it is done where it may block.
-pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, PayerError> {
-    let list = list.clone();
-    let build = move || AllowanceTree::build(list.allowances.iter().copied(), &list.master);
-    match tokio::task::spawn_blocking(build).await {
-        Ok(tree) => Ok(tree?),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(crate::store::async_store::StoredError::ShuttingDown.into()),
-        },
-    }
 }

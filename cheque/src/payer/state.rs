@@ -1,7 +1,7 @@
 //! Where a deposit stands, as a function of what the chain says.
 
 use crate::{
-    bank::reader::Closed,
+    bank::history::Closed,
     payer::records::DepositState,
     protocol::terms::{DepositId, Purse},
 };

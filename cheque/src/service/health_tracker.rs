@@ -1,6 +1,6 @@
 //! Whether a service does its work.
 
-use crate::{bank::reader::Head, protocol::chain_profile::ChainProfile, service::health::Health};
+use crate::{bank::head::Head, protocol::chain_profile::ChainProfile, service::health::Health};
 use alloy_primitives::B256;
 use tokio::time::Instant;
 

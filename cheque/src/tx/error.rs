@@ -1,6 +1,6 @@
 //! Errors of sending transactions.
 
-use crate::{node::error::NodeError, protocol::revert::Revert};
+use crate::{node::error::NodeError, protocol::revert::Revert, store::async_store::StoredError};
 use alloy::transports::TransportError;
 use alloy_primitives::{Address, TxHash, U256};
 use std::time::Duration;
@@ -66,6 +66,39 @@ impl From<TransportError> for TxError {
     fn from(error: TransportError) -> Self {
         Self::Node(error.into())
     }
+}
+
+/// Why a transaction that must happen once did not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The chain.
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    /// The store.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// Another task of this process sends for the same purpose at this moment.
+    #[error("the same transaction is being sent elsewhere")]
+    Contended,
+    /// What became of a transaction that must not be sent twice cannot be told: its nonce is used and the node has no
+    /// receipt of it (nodes forget those), or it is another account's. It stays known.
+    #[error(
+        "nobody knows whether transaction {nonce} of {from} was made: look at {hash}; if it was not, have it forgotten"
+    )]
+    Undecided {
+        /// Whose transaction.
+        from: Address,
+        /// Its nonce.
+        nonce: u64,
+        /// The newest of its replacements.
+        hash: TxHash,
+    },
+    /// What was sent before was cancelled, and its nonce is used.
+    #[error(
+        "what was sent before is cancelled by {0}: it can be sent anew once that is as deep in the chain as counts"
+    )]
+    Cancelled(TxHash),
 }
 
 impl TxError {

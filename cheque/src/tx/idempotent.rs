@@ -6,7 +6,8 @@ use crate::{
         async_store::{AsyncStore, StoredError},
     },
     tx::{
-        outbox::{self, Kept, OutboxError},
+        error::OutboxError,
+        outbox::{self, Kept},
         wallet::{Call, MinedTx, Wallet},
     },
 };

@@ -11,8 +11,8 @@ pub(crate) mod record;
 mod wait;
 pub(crate) mod wallet;
 
-pub use error::TxError;
+pub use error::{OutboxError, TxError};
 pub use idempotent::IdempotentSender;
-pub use outbox::{Cancellation, OutboxError, TxStatus};
+pub use outbox::{TxStatus, cancel::Cancellation};
 pub use record::TxRecord;
 pub use wallet::{Call, Estimate, MinedTx, Wallet};

@@ -2,7 +2,7 @@
 
 use crate::{
     tx::error::TxError,
-    tx::fees::{bump_fees, min_replacement_fees},
+    tx::fees::{Fees, bump_fees, min_replacement_fees},
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
@@ -60,13 +60,22 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    pub(crate) fn new(call: &Call, gas: u64, (fee, tip): (u128, u128)) -> Self {
-        let most = U256::from(gas) * U256::from(fee);
+    pub(crate) fn new(call: &Call, gas: u64, fees: Fees) -> Self {
+        let most = U256::from(gas) * U256::from(fees.max);
         Self {
             gas,
-            max_fee_per_gas: fee,
-            max_priority_fee_per_gas: tip,
+            max_fee_per_gas: fees.max,
+            max_priority_fee_per_gas: fees.tip,
             max_cost: most.saturating_add(call.value),
+        }
+    }
+}
+
+impl Estimate {
+    const fn fees(&self) -> Fees {
+        Fees {
+            max: self.max_fee_per_gas,
+            tip: self.max_priority_fee_per_gas,
         }
     }
 }
@@ -169,7 +178,10 @@ impl Wallet {
             max_fee_per_gas,
             max_priority_fee_per_gas,
         } = self.provider.estimate_eip1559_fees().await?;
-        let fees = (max_fee_per_gas, max_priority_fee_per_gas);
+        let fees = Fees {
+            max: max_fee_per_gas,
+            tip: max_priority_fee_per_gas,
+        };
         Ok(Estimate::new(call, gas, fees))
     }
 
@@ -267,14 +279,10 @@ impl NonceGuard<'_> {
         let call = call_of(old)?;
         let old = decoded(old)?;
         let market = self.wallet.estimate(&call).await?;
-        let Some((fee, tip)) = bump_fees(
-            old.max_fee_per_gas(),
-            old.max_priority_fee_per_gas().unwrap_or_default(),
-            &market,
-        ) else {
+        let Some(fees) = bump_fees(fees_of(&old), market.fees()) else {
             return Ok(None);
         };
-        let estimate = Estimate::new(&call, market.gas, (fee, tip));
+        let estimate = Estimate::new(&call, market.gas, fees);
         Ok(Some(self.seal_checked(&call, nonce, &estimate).await?))
     }
 
@@ -292,12 +300,7 @@ impl NonceGuard<'_> {
             value: U256::ZERO,
         };
         let market = self.wallet.market(&nothing).await?;
-        let fees = min_replacement_fees(
-            old.max_fee_per_gas(),
-            old.max_priority_fee_per_gas().unwrap_or_default(),
-            &market,
-            self.wallet.max_fee,
-        );
+        let fees = min_replacement_fees(fees_of(&old), market.fees(), self.wallet.max_fee);
         let estimate = Estimate::new(&nothing, market.gas, fees);
         self.seal_checked(&nothing, nonce, &estimate).await
     }
@@ -353,6 +356,13 @@ pub(crate) fn call_of(raw: &[u8]) -> Result<Call, TxError> {
         input: transaction.input().clone(),
         value: transaction.value(),
     })
+}
+
+fn fees_of(transaction: &TxEnvelope) -> Fees {
+    Fees {
+        max: transaction.max_fee_per_gas(),
+        tip: transaction.max_priority_fee_per_gas().unwrap_or_default(),
+    }
 }
 
 fn decoded(raw: &[u8]) -> Result<TxEnvelope, TxError> {

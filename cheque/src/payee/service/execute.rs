@@ -3,19 +3,20 @@
 use crate::{
     bank::{cost::GasPrices, redeem::RedeemError},
     payee::{
+        pending::{PendingTx, Purpose},
         service::{
             PayeeService,
+            observation::Observation,
             plan::{Plan, RedeemableWin, plan},
-            scan::Observation,
             state::HoldingState,
         },
-        transactions::{PendingTx, Purpose},
     },
     protocol::terms::DepositId,
     service::metrics as names,
     tx::{
+        error::OutboxError,
         error::TxError,
-        outbox::{Cancellation, OutboxError, TxStatus},
+        outbox::{TxStatus, cancel::Cancellation},
         wallet::MinedTx,
     },
 };
@@ -184,7 +185,7 @@ impl PayeeService {
     fn standing(&self, id: DepositId, look: &Observation) -> Standing {
         let Some(found) = look.found.get(&id) else {
             // Else nothing changes any more, or it is not in the store.
-            let is_to_be_drawn = self.ledger().is_to_be_drawn(id, look.head.number);
+            let is_to_be_drawn = self.holdings().is_to_be_drawn(id, look.head.number);
             return if is_to_be_drawn {
                 Standing::Open
             } else {

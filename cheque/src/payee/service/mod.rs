@@ -2,25 +2,24 @@
 
 mod execute;
 mod holdings;
+mod observation;
 mod plan;
+mod report;
 mod scan;
 mod settings;
 mod state;
+mod track;
 
-pub use holdings::{HoldingStatus, LastError};
 pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
+pub use report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport};
 pub use settings::PayeeSettings;
 pub use state::{HoldingState, MissReason};
 
 use crate::{
     bank::error::BankError,
-    bank::{cost::GasPrices, heads::Follower, reader::Head, redeem::RedeemError},
-    payee::{
-        Payee,
-        receive::{Accepted, ReceiveError},
-        service::holdings::Ledger,
-    },
-    protocol::{proof::Proof, terms::DepositId},
+    bank::{cost::GasPrices, head::Head, heads::Follower},
+    payee::{Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings},
+    protocol::proof::Proof,
     service::{health::Health, health_tracker::HealthTracker, metrics as names},
     store::async_store::StoredError,
 };
@@ -32,45 +31,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, time::Instant};
-
-/// Why a look at the chain or at the store failed. The next step is another try.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PayeeServiceError {
-    /// Looking at the chain.
-    #[error(transparent)]
-    View(#[from] ReceiveError),
-    /// Following draws.
-    #[error(transparent)]
-    Redeem(#[from] RedeemError),
-    /// The store.
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-}
-
-/// A deposit has changed its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldingChange {
-    /// The deposit.
-    pub deposit: DepositId,
-    /// Where it stood at the last step. `None`: it is new.
-    pub before: Option<HoldingState>,
-    /// Where it stands now.
-    pub state: HoldingState,
-}
-
-/// What one step has found and done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PayeeStepReport {
-    /// The newest block.
-    pub head: u64,
-    /// What has changed, by deposit.
-    pub changes: Vec<HoldingChange>,
-    /// What failed, and is tried again.
-    pub failed: Vec<DepositId>,
-    /// Wins that are not redeemed and whose window is about to close.
-    pub closing: Vec<DepositId>,
-}
 
 /// A payee that runs for months. Cheap to clone; clones are the same service.
 ///
@@ -90,7 +50,7 @@ pub struct PayeeService {
 
 #[derive(Debug, Default)]
 struct Shared {
-    ledger: Mutex<Ledger>,
+    holdings: Mutex<Holdings>,
     vitals: Mutex<HealthTracker>,
     stepping: tokio::sync::Mutex<()>,
     recalled: tokio::sync::OnceCell<()>,

@@ -1,16 +1,17 @@
 //! What the chain and the store say about every deposit now.
 
 use crate::{
-    bank::{cost::GasPrices, reader::Head, redeem::RedeemError},
+    bank::{cost::GasPrices, head::Head, redeem::RedeemError},
     node::failover::pin_node,
     payee::{
+        pending::{PendingTx, Purpose},
         service::{
-            PayeeService, PayeeServiceError,
-            holdings::LastError,
+            PayeeService,
+            observation::{Found, Observation},
             plan::{Plan, RedeemableWin, WaitReason, Waiting, plan},
+            report::PayeeServiceError,
             state::{Drawn, HoldingState, after_draw, before_draw},
         },
-        transactions::{PendingTx, Purpose},
     },
     protocol::{
         amount::Amount,
@@ -24,53 +25,12 @@ use cheque_bindings::Deposit;
 use metrics::counter;
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-/// What one look has found.
-#[derive(Debug)]
-pub(super) struct Observation {
-    /// The newest block, as of which all of this is.
-    pub(super) head: Head,
-    /// The newest block that is deep enough.
-    pub(super) confirmed: u64,
-    /// Deposits whose state may have changed.
-    pub(super) found: BTreeMap<DepositId, Found>,
-    /// Those that are won and open, whether or not a redemption is under way.
-    pub(super) wins: BTreeMap<DepositId, RedeemableWin>,
-    /// The transactions that were sent.
-    pub(super) pending_txs: Vec<PendingTx>,
-}
-
-/// One deposit.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) draw_block: u64,
-    pub(super) last_block: u64,
-    pub(super) state: HoldingState,
-    pub(super) trouble: Option<LastError>,
-}
-
 /// The seed of a draw block.
 #[derive(Clone, Copy, Debug)]
 struct DrawSeed {
     /// `None`: the node does not have the block.
     seed: Option<Seed>,
     recorded: bool,
-}
-
-impl Observation {
-    /// Notes that something failed for a deposit.
-    pub(super) fn fail(&mut self, id: DepositId, error: &RedeemError) {
-        let retry_at = self.head.number + 1;
-        if let Some(found) = self.found.get_mut(&id) {
-            let error = error.to_string();
-            found.trouble = Some(LastError { error, retry_at });
-        }
-    }
-
-    pub(super) fn set(&mut self, id: DepositId, state: HoldingState) {
-        if let Some(found) = self.found.get_mut(&id) {
-            found.state = state;
-        }
-    }
 }
 
 impl PayeeService {
@@ -90,12 +50,12 @@ impl PayeeService {
         let head = head.number;
         let shared = self.shared.clone();
         let wants = move |id| {
-            let ledger = shared.ledger.lock();
-            ledger
+            let holdings = shared.holdings.lock();
+            holdings
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .wants(id, head)
         };
-        let positions = self.payee.ledger_of(wants).await?;
+        let positions = self.payee.positions_of(wants).await?;
         let (drawn, open): (Vec<_>, Vec<_>) = positions
             .into_iter()
             .partition(|position| position.deposit().drawBlock <= head);
@@ -125,8 +85,8 @@ impl PayeeService {
             look.found
                 .insert(id, Found::of(terms, state(id, terms.drawBlock)));
         }
-        let ledger = self.ledger();
-        for (id, draw_block, last_block, before) in ledger.to_be_drawn(look.head.number) {
+        let holdings = self.holdings();
+        for (id, draw_block, last_block, before) in holdings.to_be_drawn(look.head.number) {
             let state = state(id, draw_block);
             if state != before {
                 let found = Found {
@@ -200,7 +160,7 @@ impl PayeeService {
                 *unknown.insert(self.seed(terms.drawBlock, look.head.number).await?)
             }
         };
-        let gone_since = match self.ledger().state(id) {
+        let gone_since = match self.holdings().state(id) {
             Some(HoldingState::NotOnChain { since }) => Some(since),
             _ => None,
         };
@@ -252,7 +212,7 @@ impl PayeeService {
     /// Notes that it could not be found out where a deposit stands.
     fn keep_place(&self, position: &Position, error: &RedeemError, look: &mut Observation) {
         let (id, terms) = (position.deposit_id(), position.deposit());
-        let before = self.ledger().state(id);
+        let before = self.holdings().state(id);
         let before = before.filter(|state| !state.is_to_be_drawn());
         let deep_at = look.head.number + 1;
         let state = before.unwrap_or(HoldingState::Drawn { deep_at });
@@ -319,7 +279,7 @@ impl PayeeService {
         // A redemption is simulated as one of the head, and that has to be past the draw.
         let decided = look.confirmed.min(look.head.number.saturating_sub(1));
         let known = self
-            .ledger()
+            .holdings()
             .to_be_drawn(decided)
             .map(|(_, draw, ..)| draw)
             .min();

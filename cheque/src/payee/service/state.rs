@@ -11,7 +11,7 @@
 //! A reorganisation can turn each of them into another one.
 
 use crate::{
-    bank::reader::Closed,
+    bank::history::Closed,
     payee::service::plan::{RedeemableWin, WaitReason, Waiting},
     protocol::{
         amount::Amount,

@@ -1,13 +1,13 @@
 //! Payments that are divided by the application, which keeps records of its own about them.
 
 use crate::{
-    bank::reader::Head,
+    bank::head::Head,
     payer::{
         Payer, cutoff,
         error::PayerError,
-        pay::{Part, Payment, change, payment},
+        pay::{Part, Payment, change, not_written},
     },
-    protocol::{account::WriteError, amount::Amount, terms::DepositId},
+    protocol::{amount::Amount, terms::DepositId},
     store::{Swap, app_records::AppRecords, async_store::AppChange},
     tx::wallet::Wallet,
 };
@@ -19,11 +19,11 @@ impl Payer {
     /// makes a change of the application's: all of it or nothing. Who else pays from the deposits at the same moment is
     /// not held up.
     ///
-    /// All is on disk before this returns. A payment without a proof does not occur here.
+    /// All is on disk before this returns.
     ///
     /// # Errors
     ///
-    /// [`PayerError::NotActive`], [`PayerError::PieceNotCovered`] and [`PayerError::HostConflict`] say what is in the
+    /// [`PayerError::NotActive`], [`PayerError::NotCoveredByDeposit`] and [`PayerError::AppConflict`] say what is in the
     /// way; and those of [`Payer::write_cheque`].
     pub async fn pay_pieces(
         &self,
@@ -39,15 +39,14 @@ impl Payer {
             let changes = [also.clone().into()].into_iter().chain(accounts);
             match self.store.swap(changes.collect()).await? {
                 Swap::Done => {}
-                Swap::Conflict { index: 0, .. } => return Err(PayerError::HostConflict),
+                Swap::Conflict { index: 0, .. } => return Err(PayerError::AppConflict),
                 // Another payment was faster; go on from what is left now.
                 Swap::Conflict { .. } => continue,
             }
             let mut payments = Vec::with_capacity(parts.len());
             for part in parts {
                 let first = part.old.0.is_none();
-                let proof = self.proof(part.id, payee, &part.new, first).await?;
-                payments.push(payment(part.id, &part.new, proof));
+                payments.push(self.payment(part.id, payee, &part.new, first).await?);
             }
             return Ok(payments);
         }
@@ -60,7 +59,7 @@ impl Payer {
 
     /// The newest block as of the last look at the chain, which is at most one block old.
     pub async fn last_head(&self) -> Result<Head, PayerError> {
-        Ok(self.fresh_look().await?.head)
+        Ok(self.fresh_snapshot().await?.head)
     }
 
     /// From which block on no cheque is written from a deposit: with a newer head it is not active.
@@ -79,26 +78,17 @@ impl Payer {
         payee: Address,
         pieces: &[(DepositId, Amount)],
     ) -> Result<Vec<Part>, PayerError> {
-        let look = self.live_look().await?;
+        let snapshot = self.live_snapshot().await?;
         let mut parts = Vec::with_capacity(pieces.len());
         for &(id, amount) in pieces {
             let deposit = self.record(id).await?.deposit;
             let key = self.key_of(&deposit)?;
-            if !Self::is_active(&look, id) {
+            if !Self::is_active(&snapshot, id) {
                 return Err(PayerError::NotActive(id));
             }
             let old = self.account(id, payee).await?;
-            let new = match old.1.write_cheque(amount, &self.context(key, id, payee)) {
-                Ok(new) => new,
-                Err(WriteError::NotCovered { needed, left }) => {
-                    return Err(PayerError::PieceNotCovered {
-                        deposit: id,
-                        left,
-                        needed,
-                    });
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let new = old.1.write_cheque(amount, &self.context(key, id, payee));
+            let new = new.map_err(|error| not_written(id, error))?;
             parts.push(Part { id, old, new });
         }
         Ok(parts)

@@ -21,7 +21,7 @@ use crate::{
         terms::{DepositId, Purse},
     },
     service::metrics::{PAYER_ERRORS, PAYER_ROUND_BLOCKED},
-    tx::{error::TxError, outbox::OutboxError},
+    tx::{error::OutboxError, error::TxError},
 };
 use alloy_primitives::Address;
 use metrics::{counter, gauge};

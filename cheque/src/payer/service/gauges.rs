@@ -1,7 +1,7 @@
 //! What those see who watch a service: its health, and gauges.
 
 use crate::{
-    bank::reader::Head,
+    bank::head::Head,
     payer::{error::PayerError, records::DepositState, service::PayerService},
     protocol::terms::DepositId,
     service::{health::Health, health_tracker::HealthTracker, metrics as names},

@@ -16,11 +16,11 @@ pub use status::{DepositStatus, RoundStatus};
 
 use crate::{
     bank::error::BankError,
-    bank::{head_check::HeadCheckError, heads::Follower, reader::Head},
+    bank::{head::Head, head::HeadCheckError, heads::Follower},
     payer::{
         Payer,
         error::PayerError,
-        follow::DepositEvent,
+        event::DepositEvent,
         pay::Payment,
         service::{
             decide::{Situation, TrackedDeposit, blocks_of_a_day},

@@ -11,7 +11,7 @@ use crate::{
     },
     protocol::terms::DepositId,
     service::metrics::{PAYER_FEES, PAYER_TRANSACTIONS},
-    tx::{outbox::Cancellation, record::TxRecord, wallet::MinedTx},
+    tx::{outbox::cancel::Cancellation, record::TxRecord, wallet::MinedTx},
 };
 use cheque_bindings::Deposit;
 use metrics::counter;

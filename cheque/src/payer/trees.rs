@@ -1,0 +1,58 @@
+//! Allowance trees of the deposits that are paid from, built once and kept in memory.
+
+use crate::{
+    payer::{
+        Payer,
+        error::PayerError,
+        records::{AllowanceList, DepositState, stored_list},
+    },
+    protocol::{allowance::tree::AllowanceTree, terms::DepositId},
+    store::async_store::StoredError,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
+impl Payer {
+    /// The allowance tree of a deposit, built once.
+    pub(super) async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
+        let lock = || {
+            let trees = self.shared.trees.lock();
+            trees.unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(tree) = lock().get(&id) {
+            return Ok(tree.clone());
+        }
+        let list = stored_list(&self.store, self.reader.bank(), id).await?;
+        let list = list.ok_or(PayerError::NoList(id))?;
+        let tree = Arc::new(build_tree(&list).await?);
+        lock().insert(id, tree.clone());
+        Ok(tree)
+    }
+
+    /// Trees of deposits that nothing is written from any more need no memory.
+    pub(super) fn forget_trees(&self, states: &HashMap<DepositId, DepositState>) {
+        let trees = self.shared.trees.lock();
+        let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|id, _| {
+            matches!(
+                states.get(id),
+                None | Some(DepositState::Pending | DepositState::Active)
+            )
+        });
+    }
+}
+
+/// Building a large tree takes a while, so it is done where it may block.
+pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, PayerError> {
+    let list = list.clone();
+    let build = move || AllowanceTree::build(list.allowances.iter().copied(), &list.master);
+    match tokio::task::spawn_blocking(build).await {
+        Ok(tree) => Ok(tree?),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoredError::ShuttingDown.into()),
+        },
+    }
+}
