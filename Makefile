@@ -107,7 +107,7 @@ bytecode-check: setup ## fail if `make bytecode` would change something
 	@$(TIMED) 'forge build' forge build $(SOURCES)
 	@node tools/bytecode.js $(ARTIFACT) --check
 
-gas: setup ## measure what everything costs, and write it into docs/gas.md, the README and target/gas.json
+gas: setup ## measure what everything costs, and write it into docs/gas.md, COMPARE.md and target/gas.json
 	@tools/need anvil forge
 	@WRITE_GAS=1 $(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
 
@@ -115,7 +115,7 @@ gas-check: setup ## measure, and fail if a figure has moved by more than 1 %
 	@tools/need anvil forge
 	@$(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
 
-bench: ## measure beside other systems, in one run: a table, target/bench.json, the README; the machine should be idle
+bench: ## measure beside other systems, in one run: a table, target/bench.json, docs/performance.md; the machine should be idle
 	@tools/need cargo cc
 	@$(TIMED) 'benches/hopr' $(BENCH_BUILD) benches/hopr/Cargo.toml
 	@$(TIMED) 'benches/peers' $(BENCH_BUILD) benches/peers/Cargo.toml

@@ -1,5 +1,5 @@
 //! Measures the library beside other systems, all in one run, and writes `target/bench.json`. With `WRITE_BENCH` in the
-//! environment it also writes the comparison into the README. `make bench` runs it.
+//! environment it also writes the comparison into `docs/performance.md`. `make bench` runs it.
 
 mod cores;
 mod durable;
@@ -59,7 +59,7 @@ fn main() {
     print!("{}", report.table());
     report.write_json();
     if env::var_os("WRITE_BENCH").is_some() {
-        report::write_readme(&rows);
+        report::write_document(&rows);
     }
 }
 

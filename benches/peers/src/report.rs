@@ -1,7 +1,10 @@
-//! The figures: as a table, as `target/bench.json`, and between the markers of the README.
+//! The figures: as a table, as `target/bench.json`, and between the markers of `docs/performance.md`.
 
 use serde_json::{Map, Value};
 use std::{fmt::Write, fs, path::PathBuf};
+
+/// The document that has the comparison.
+const DOCUMENT: &str = "docs/performance.md";
 
 /// One figure with its bound.
 pub struct Figure {
@@ -99,18 +102,14 @@ impl Bound {
     }
 }
 
-/// Writes the comparison into the README.
-pub fn write_readme(rows: &[Row]) {
+/// Writes the comparison into `docs/performance.md`.
+pub fn write_document(rows: &[Row]) {
     let begin = "<!-- bench: peers -->\n";
-    let text = fs::read_to_string(root("README.md")).unwrap();
-    let start = text.find(begin).expect("the README has the marker") + begin.len();
+    let text = fs::read_to_string(root(DOCUMENT)).unwrap();
+    let start = text.find(begin).expect("the document has the marker") + begin.len();
     let length = text[start..].find("<!-- end -->").expect("a section ends");
     let (before, after) = (&text[..start], &text[start + length..]);
-    fs::write(
-        root("README.md"),
-        format!("{before}{}{after}", compared(rows)),
-    )
-    .unwrap();
+    fs::write(root(DOCUMENT), format!("{before}{}{after}", compared(rows))).unwrap();
 }
 
 fn compared(rows: &[Row]) -> String {

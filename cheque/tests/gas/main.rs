@@ -1,5 +1,5 @@
-//! What every operation of the bank costs, by the receipts of a real node, and what `docs/gas.md` and the README say
-//! about it.
+//! Gas of every operation of the bank by the receipts of a real node, compared with the tables of `docs/gas.md` and
+//! `COMPARE.md`.
 //!
 //! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed; only the
 //! node's randomness differs from run to run, and moves a figure by a few bytes of calldata.
