@@ -2,17 +2,19 @@
 pragma solidity ^0.8.28;
 
 /// @title IChequeBank
-/// @notice Everything a payer, a payee, a relayer or a tool can ask of a cheque bank, and everything that is hashed or
-/// signed for one. Amounts are in the smallest unit of the token (wei for the native coin) throughout. SPEC.md explains
-/// the protocol, `ChequeBank.sol` states its guarantees.
+/// @notice All calls, events and errors of a cheque bank, and all structs that are hashed or signed for a bank. Amounts
+/// are in the smallest unit of the token (wei for the native coin) throughout. SPEC.md explains the protocol,
+/// `ChequeBank.sol` states its guarantees. A cheque here is a (probabilistic) ticket elsewhere.
 interface IChequeBank {
     /* TYPES */
 
-    /// @notice Where a bank takes the randomness of a draw block from.
+    /// @notice The source of the randomness of a draw block.
     /// @dev `PrevRandao`: the `mixHash` of the block's header (EIP-4399). `BlockHash`: the block's hash, for chains
     /// without RANDAO.
-    /// @dev Warning: whoever builds a block can grind its hash at will, so a `BlockHash` bank protects payees only from
-    /// payers who do not build blocks.
+    /// @dev Warning: a `PrevRandao` bank draws again if the proposer of the block before the draw block withholds its
+    /// block, or, from EIP-7732 on, if the builder of the draw block's payload, who knows both seeds, withholds it.
+    /// @dev Warning: the builder of a block can grind its hash, so a `BlockHash` bank is fair only among payers and
+    /// payees who do not build blocks.
     enum SeedSource {
         PrevRandao,
         BlockHash
@@ -20,12 +22,12 @@ interface IChequeBank {
 
     /// @notice The terms of one deposit. `depositId` is the EIP-712 hash of this struct.
     /// @dev `payer` owns the money: refunds go to its purse.
-    /// @dev `signer` is the secp256k1 key whose signature makes a cheque. It can pay out only to the payees of the tree
-    /// and only up to their allowances, so it may be a hot key.
+    /// @dev `signer` is the secp256k1 key whose signature makes a cheque. The key can pay only the payees of the tree
+    /// and only up to their allowances, so a hot key will do.
     /// @dev `token` is the ERC-20 token, or zero for the native coin.
     /// @dev `lane` numbers the purses of one payer and token, from 1.
-    /// @dev `amount` is what the deposit locks, and the sum of all allowances of the tree, in token units.
-    /// @dev `minPayout` is the smallest prize, in token units, at most `amount`.
+    /// @dev `amount` is the locked amount and the sum of all allowances of the tree, in token units.
+    /// @dev `minPayout` is the smallest payout, in token units, at most `amount`.
     /// @dev `drawBlock` is the block whose seed decides; `lastRedeemBlock` is the last block that may redeem.
     /// @dev `root` is the root hash of the allowance tree.
     struct Deposit {
@@ -41,7 +43,7 @@ interface IChequeBank {
     }
 
     /// @notice A signed promise: "`payee` has been paid `spent` units of its allowance in deposit `depositId`".
-    /// @dev `spent` is cumulative. With `anchor` and `step` set it also opens a stream: a value x with
+    /// @dev `spent` is cumulative. With `anchor` and `step` set the cheque also opens a stream: a value x with
     /// keccak256^k(x) = anchor proves `k` further payments of `step` units each.
     struct Cheque {
         bytes32 depositId;
@@ -65,8 +67,8 @@ interface IChequeBank {
         address to;
     }
 
-    /// @notice An owner's agreement that anybody may withdraw idle money for it, until `deadline` (seconds since 1970,
-    /// inclusive). Nonces are unordered: any unused number will do.
+    /// @notice An owner's agreement that anybody may withdraw its idle money to `to`, until `deadline` (seconds since
+    /// 1970, inclusive). Nonces are unordered: any unused number will do.
     struct Withdraw {
         address account;
         address token;
@@ -77,8 +79,8 @@ interface IChequeBank {
         uint256 deadline;
     }
 
-    /// @notice What an ERC-3009 authorization to `fundWithAuthorization` is for. The authorization's nonce is the
-    /// EIP-712 digest of this struct, so whoever submits it cannot change the account that is credited.
+    /// @notice The purpose of an ERC-3009 authorization to `fundWithAuthorization`. The authorization's nonce is the
+    /// EIP-712 digest of this struct, so the submitter cannot change the account that is credited.
     struct Fund {
         address from;
         address token;
@@ -88,7 +90,7 @@ interface IChequeBank {
     }
 
     /// @notice An ERC-3009 `receiveWithAuthorization` signature over (from, this bank, value, validAfter, validBefore,
-    /// nonce). `from` and `nonce` follow from the call it is used in. `value` is in token units, times in seconds.
+    /// nonce). `from` and `nonce` follow from the call. `value` is in token units, times in seconds.
     struct Authorization {
         uint256 value;
         uint256 validAfter;
@@ -106,14 +108,14 @@ interface IChequeBank {
     /// @dev `k` and `x` show k steps of its stream, keccak256^k(x) = anchor; both zero if there is nothing to show.
     /// @dev `header` is the RLP header of the draw block, or empty if the seed is recorded (always empty in a
     /// `BlockHash` bank).
-    /// @dev `to` and `consent` say where the payout goes and that the payee agrees: see `redeem`.
+    /// @dev `to` is the recipient of the payout, `consent` the payee's agreement: see `redeem`.
     /// @dev Packed it is the concatenation, numbers big-endian, of
     /// - the deposit: payer (20 bytes), signer (20), token (20), lane (8), amount (16), minPayout (16), drawBlock (8),
     ///   lastRedeemBlock (8), root (32);
     /// - payee (20), allowance (16), salt (16), path (5), spent (16), signature (65), to (20);
     /// - the number of levels of `siblings` (1), the number of streams, 0 or 1 (1), the length of `header` (2);
     /// - `siblings`; with one stream also anchor (32), step (16), k (2), x (32), which are zero without; `header`;
-    ///   `consent`, which is all that is left.
+    ///   `consent`, the rest.
     struct Redemption {
         Deposit deposit;
         address payee;
@@ -132,24 +134,23 @@ interface IChequeBank {
         bytes consent;
     }
 
-    /// @notice What would become of a redemption now, in the order in which the checks are made (`BadStream` has a
-    /// second place).
-    /// @dev `Payable`: it wins and would be paid.
-    /// @dev `Malformed`: shorter than what it announces, or more than one stream.
+    /// @notice The result of checking a redemption now, in the order of the checks (`BadStream` has a second place).
+    /// @dev `Payable`: the cheque wins and would be paid.
+    /// @dev `Malformed`: shorter than the parts that it announces, or more than one stream.
     /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
     /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
     /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an
     /// anchor.
-    /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: it is more than the allowance.
+    /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: the total exceeds the allowance.
     /// @dev `BadProof`: `siblings` has more than 40 levels, `path` a bit beyond them, or the proof does not lead to the
     /// deposit's root and amount.
-    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (low s, v 27 or 28). After
-    /// it comes `BadStream` again: `x` does not lead to `anchor`.
-    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain does not
-    /// know the block's hash any more. `BadHeader`: the header is not the draw block's, or carries no usable
-    /// randomness; or it is not empty in a `BlockHash` bank. A header is not looked at if the seed is recorded.
+    /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (low s, v 27 or 28). Then `BadStream`
+    /// again: `x` does not lead to `anchor`.
+    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain no longer
+    /// knows the block's hash. `BadHeader`: the header is not the draw block's, carries no usable randomness, or is not
+    /// empty in a `BlockHash` bank. The bank ignores the header if the seed is recorded.
     /// @dev `Loses`: the roll is outside the payee's range.
-    /// @dev `ConsentMissing`: the payee has to agree and did not; in a batch also: `to` is not zero.
+    /// @dev `ConsentMissing`: the payee has to agree and did not, or `to` is not zero in a batch.
     enum Outcome {
         Payable,
         Malformed,
@@ -187,19 +188,19 @@ interface IChequeBank {
         bytes32 root
     );
 
-    /// @notice The seed of a block is now known for ever.
+    /// @notice The seed of a block was recorded, for ever.
     event SeedRecorded(uint256 indexed blockNumber, bytes32 seed);
 
     /// @notice A deposit was won: `payout` went to the payee's balance if `to` is zero, else straight out to `to`. The
     /// rest of the deposit is idle money of its purse.
-    /// @param spent the total the payee had been paid by cheque, stream steps included
+    /// @param spent total that the payee had been paid by cheque, stream steps included
     event Redeemed(bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout);
 
-    /// @notice A redemption of a batch was left out, for the reason given.
-    /// @dev Of a `Malformed` one the id and the payee mean nothing.
+    /// @notice A redemption of a batch was skipped, for the reason given.
+    /// @dev The id and the payee of a `Malformed` redemption mean nothing.
     event Skipped(bytes32 indexed depositId, address indexed payee, Outcome outcome);
 
-    /// @notice Nobody redeemed the deposit in time; its `amount` is idle money of its purse again.
+    /// @notice The deposit was not redeemed in time; its `amount` is idle money of its purse again.
     event Reclaimed(bytes32 indexed depositId, uint128 amount);
 
     /// @notice `amount` units of `token` left the purse `lane` of `account` and the bank, to `to`.
@@ -209,17 +210,17 @@ interface IChequeBank {
 
     /// @notice The bank cannot be deployed with a lead of `minLead` blocks; the limit is 1 to `most`.
     error LeadOutOfRange(uint64 minLead, uint64 most);
-    /// @notice This chain's PREVRANDAO is no randomness: it must be above 2^64 and is `prevrandao`.
+    /// @notice This chain's PREVRANDAO is no randomness: `prevrandao` must be above 2^64.
     error NoRandomness(uint256 prevrandao);
     /// @notice A call reentered the bank.
     error Reentered();
     /// @notice Money cannot be credited or sent to this address.
     error InvalidRecipient(address recipient);
-    /// @notice `sent` wei came with the call and `needed` would have been right.
+    /// @notice `sent` wei came with the call, `needed` were due.
     error WrongValue(uint256 sent, uint256 needed);
     /// @notice There is no contract at the token's address.
     error NotAToken(address token);
-    /// @notice `received` units of the token arrived where `expected` should have.
+    /// @notice `received` units of the token arrived, `expected` were announced.
     error WrongAmountReceived(uint256 received, uint256 expected);
     /// @notice The amount is zero.
     error ZeroAmount();
@@ -231,7 +232,7 @@ interface IChequeBank {
     error ZeroSigner();
     /// @notice Lane 0 is the plain balance and holds no deposit.
     error ZeroLane();
-    /// @notice The smallest prize is more than the deposit.
+    /// @notice The smallest payout is more than the deposit.
     error MinPayoutTooHigh(uint128 minPayout, uint128 amount);
     /// @notice The draw must lie at block `earliest` or later.
     error DrawTooSoon(uint64 drawBlock, uint256 earliest);
@@ -251,7 +252,7 @@ interface IChequeBank {
     error StillRedeemable(uint64 lastRedeemBlock);
     /// @notice The redemption cannot be paid, for the reason given.
     error NotRedeemable(Outcome outcome);
-    /// @notice The signature is not one by `account`.
+    /// @notice The signature is not by `account`.
     error InvalidSignature(address account);
     /// @notice The signed message was valid until `deadline`.
     error SignatureExpired(uint256 deadline);
@@ -266,8 +267,8 @@ interface IChequeBank {
 
     /// @notice Adds `amount` to the balance (lane 0) of `account`. The caller pays: with `msg.value` = `amount` for the
     /// native coin, by token approval to the bank otherwise.
-    /// @dev Warning: exactly `amount` must arrive, so tokens that take a fee on transfer are refused, and tokens whose
-    /// balances change by themselves lose the difference for whoever withdraws last.
+    /// @dev Warning: exactly `amount` must arrive, so tokens that take a fee on transfer are refused. If a token's
+    /// balances shrink by themselves, the last accounts to withdraw bear the loss.
     function fund(address token, address account, uint256 amount) external payable;
 
     /// @notice Adds `authorization.value` of the token to the balance of `account`, moved from `from` by its ERC-3009
@@ -284,7 +285,7 @@ interface IChequeBank {
 
     /// @notice Locks a deposit. Pays with the purse's idle money first, then `msg.value` (native coin only), then the
     /// payer's balance; a surplus goes to the balance.
-    /// @dev Warning: payees trust the terms, not the caller, so what `root` commits to is checked only on redemption. A
+    /// @dev Warning: payees trust the terms, not the caller, so the tree behind `root` is checked only on redemption. A
     /// tree that does not add up to `amount` makes cheques worthless; payees refuse such deposits.
     function open(Deposit calldata deposit) external payable returns (bytes32 id);
 
@@ -292,15 +293,15 @@ interface IChequeBank {
     function openFor(Deposit calldata deposit, uint256 deadline, bytes calldata signature) external returns (bytes32 id);
 
     /// @notice Moves tokens in by an ERC-3009 authorization of the payer with nonce = depositId and locks the deposit.
-    /// Anyone may submit it; the payer needs no native coin. `authorization.value` is more than zero, and may be
-    /// less than `deposit.amount` if the purse's idle money or the payer's balance holds the rest; a surplus goes to the
+    /// Anyone may submit it; the payer needs no native coin. `authorization.value` is more than zero, and may be less
+    /// than `deposit.amount` if the purse's idle money or the payer's balance holds the rest; a surplus goes to the
     /// balance.
     function openWithAuthorization(Deposit calldata deposit, Authorization calldata authorization)
         external
         returns (bytes32 id);
 
     /// @notice Reclaims `expired` and opens `next` in the same purse with one storage write. If the purse is idle
-    /// already it just opens `next`. Pays like `open`.
+    /// already, only opens `next`. Pays like `open`.
     function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
 
     /// @notice Turns a deposit that nobody redeemed until `lastRedeemBlock` into idle money of its purse. Anyone may
@@ -309,24 +310,29 @@ interface IChequeBank {
 
     /* DRAW */
 
-    /// @notice Keeps the seed of block `blockNumber` for ever. `header` is the block's RLP header, empty in a
+    /// @notice Records the seed of block `blockNumber` for ever. `header` is the block's RLP header, empty in a
     /// `BlockHash` bank. Works while the chain knows the block's hash (8191 blocks, EIP-2935). Repeating it changes
     /// nothing. Anyone may call.
     function recordSeed(uint256 blockNumber, bytes calldata header) external returns (bytes32 recorded);
 
     /// @notice Pays a won cheque, given as a packed `Redemption`. A cheque wins if start <= roll < start + range, where
     /// `start` is the sum of all allowances left of the payee's.
-    /// @dev Unless the payout is the whole deposit the payee must agree: it is the caller, or it signed
-    /// Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody can
-    /// close a deposit with an older, smaller cheque.
-    /// @dev `to` = 0 credits the payee's balance; anything else is paid straight out, and needs the payee's agreement
-    /// always. It cannot be the bank (InvalidRecipient).
+    /// @dev Unless the whole deposit goes to the payee's balance, the payee must agree: the payee is the caller, or
+    /// signed Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
+    /// can close a deposit with an older, smaller cheque.
+    /// @dev `to` = 0 credits the payee's balance. Any other `to` is paid straight out, and needs the payee's agreement
+    /// always. `to` cannot be the bank (InvalidRecipient).
+    /// @dev Warning: anybody can copy the redemption of a whole deposit with `to` = 0 and send it first. The payee is
+    /// then credited instead of paid straight out, and its own call reverts with NotRedeemable(NotOpen). So a payee
+    /// that is a contract must be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
     /// @return payout units paid
     function redeem(bytes calldata redemption) external returns (uint128 payout);
 
-    /// @notice Redeems many cheques to their payees' balances, skipping and reporting those that cannot be paid. Calls
-    /// no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
-    /// @return payouts units paid for each, 0 where skipped
+    /// @notice Redeems many cheques to their payees' balances. Skips redemptions that cannot be paid, and reports each.
+    /// Calls no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
+    /// @dev Reverts only if the calldata does not decode, if the call reenters the bank, or for the limits of any call
+    /// (gas, a static call, coin sent along). A skipped redemption costs gas too: for up to 4096 steps and 40 levels.
+    /// @return payouts units paid for each redemption, 0 where skipped
     function redeemBatch(bytes[] calldata redemptions) external returns (uint128[] memory payouts);
 
     /* MONEY OUT */
@@ -352,13 +358,13 @@ interface IChequeBank {
     /// @notice The least number of blocks between opening a deposit and its draw.
     function minLead() external view returns (uint64);
 
-    /// @notice Where draws take their randomness from.
+    /// @notice The source of the randomness of draws.
     function seedSource() external view returns (SeedSource);
 
     /// @notice The id of a deposit with these terms: its EIP-712 digest under the domain as of deployment.
     function depositId(Deposit calldata deposit) external view returns (bytes32);
 
-    /// @notice What a purse holds: `idle` units of money, or the open deposit `openDepositId` (zero if none).
+    /// @notice The content of a purse: `idle` units of money, or the open deposit `openDepositId` (zero if none).
     function purse(address account, address token, uint64 lane)
         external
         view
@@ -370,15 +376,14 @@ interface IChequeBank {
     /// @notice The point in [0, amount) that the recorded seed selects. Reverts if no seed is recorded.
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll);
 
-    /// @notice Whether `redeem` by the same caller would pay now, or why not, and what it would pay. `payout` is 0
-    /// before the check that computes it, and what the cheque would win if the outcome is `Loses` or `ConsentMissing`.
-    /// Reverts like `redeem` if `to` is the bank.
+    /// @notice Simulates `redeem` by the same caller. `payout` is the payout of a win if the outcome is `Payable`,
+    /// `Loses` or `ConsentMissing`, and 0 otherwise. Reverts like `redeem` if `to` is the bank.
     function outcomeOf(bytes calldata redemption) external view returns (Outcome outcome, uint128 payout);
 
-    /// @notice Whether a `withdrawFor` nonce of `account` is used.
+    /// @notice True if a `withdrawFor` nonce of `account` is used.
     function nonceUsed(address account, uint256 nonce) external view returns (bool);
 
-    /// @notice EIP-5267: the EIP-712 domain of everything signed for this bank. Ids use the chain id as of deployment.
+    /// @notice EIP-5267: the EIP-712 domain of all signatures for this bank. Ids use the chain id as of deployment.
     function eip712Domain()
         external
         view

@@ -17,6 +17,6 @@ interface IERC3009 {
         bytes32 s
     ) external;
 
-    /// @notice Whether the authorization of `authorizer` with this nonce was used.
+    /// @notice True if the authorization of `authorizer` with this nonce was used.
     function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
 }

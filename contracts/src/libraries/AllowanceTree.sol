@@ -4,8 +4,8 @@ pragma solidity ^0.8.28;
 import {Redemptions} from "./Redemptions.sol";
 
 /// @title AllowanceTree
-/// @notice The Merkle-sum tree that a deposit's `root` commits to. A node is a hash and a sum; every parent hashes both
-/// sums of its children, so a proof fixes not only that a leaf is there but where its range starts.
+/// @notice The Merkle-sum tree that a deposit's `root` commits to. A node is a hash and a sum. Every parent hashes both
+/// sums of its children, so a proof fixes the presence of a leaf and also the start of its range.
 /// @dev leaf  = keccak256(payee (20 bytes), allowance (16), salt (16)), sum = allowance
 /// @dev inner = keccak256(left hash (32), left sum (16), right hash (32), right sum (16)), sum = left sum + right sum
 /// @dev The 52 bytes of a leaf and the 96 bytes of an inner node cannot be taken for each other.
@@ -14,8 +14,8 @@ library AllowanceTree {
 
     uint256 internal constant MAX_DEPTH = 40;
 
-    /// @notice Whether a redemption's proof leads from its payee's leaf to its deposit's root and amount, and if so the
-    /// sum of everything left of that leaf, where the payee's range starts.
+    /// @notice Checks that a redemption's proof leads from its payee's leaf to its deposit's root and amount. `start`
+    /// is the sum of everything left of the leaf, the start of the payee's range.
     /// @dev A proof has at most `MAX_DEPTH` levels, and its path has no bit beyond them.
     function locate(bytes calldata r) internal pure returns (bool proven, uint256 start) {
         (uint256 depth, uint64 path) = (r.depth(), r.path());
@@ -29,10 +29,10 @@ library AllowanceTree {
         proven = root == r.root() && total == r.amount();
     }
 
-    /// @dev Walks a proof of whole levels from a leaf up. Every sum is below 2^128 and there are few of them, so `total`,
-    /// the root's sum, and `start`, the sum of everything left of the leaf, are exact.
-    /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. A sum of 2^128 or more is cut
-    /// there, but not in `total`, which then is no uint128 amount.
+    /// @dev Walks a proof of whole levels from a leaf up. Every sum is below 2^128 and there are few of them, so
+    /// `total`, the root's sum, and `start`, the sum of everything left of the leaf, are exact.
+    /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. The hash cuts a sum of 2^128
+    /// or more; `total` keeps the whole sum, which then equals no uint128 amount.
     function _walk(bytes32 leaf, uint128 allowance, uint64 path, bytes calldata siblings)
         private
         pure

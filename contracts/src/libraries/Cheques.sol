@@ -8,8 +8,8 @@ import {Signatures} from "./Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title Cheques
-/// @notice The EIP-712 hashes of everything that is signed for a bank, and the two promises behind a redemption: the
-/// payer's cheque with its stream (a PayWord hash chain), and the payee's consent.
+/// @notice The EIP-712 hashes of all messages signed for a bank, and the two promises behind a redemption: the payer's
+/// cheque with its stream (a PayWord hash chain), and the payee's consent.
 library Cheques {
     using Redemptions for bytes;
 
@@ -54,8 +54,8 @@ library Cheques {
     }
 
     /// @notice The struct hash of a deposit.
-    /// @dev A field with dirty upper bits is hashed as it stands. That gives an id that is never open, because `open`
-    /// reads every field with Solidity's checks.
+    /// @dev A field with dirty upper bits is hashed with them. The resulting id is never open, because `open` reads
+    /// every field with Solidity's checks.
     function hashDeposit(IChequeBank.Deposit calldata deposit) internal pure returns (bytes32 hash) {
         bytes32 typehash = DEPOSIT_TYPEHASH;
         // keccak256(abi.encode(typehash, deposit)) costs 800 gas more, 1.4 % of a redemption.
@@ -83,9 +83,9 @@ library Cheques {
         );
     }
 
-    /// @notice What the payer of deposit `id` promised the payee of a redemption: `total` units in all, to be won from
-    /// the point `start` of the deposit on. The outcome is `Payable` if it did.
-    /// @dev Cheap checks first. The stream is hashed only after the signature that it continues.
+    /// @notice Checks that the payer of deposit `id` promised the payee of a redemption `total` units in all, in a
+    /// range that starts at `start`. The outcome is `Payable` if so.
+    /// @dev Cheap checks first. The stream is hashed only after the check of the signature over its anchor.
     function promised(bytes calldata r, bytes32 id, bytes32 domainSeparator)
         internal
         pure
@@ -108,8 +108,8 @@ library Cheques {
         return (IChequeBank.Outcome.Payable, total, start);
     }
 
-    /// @notice Whether the payee agrees that `total` closes the deposit for `payout`, or need not be asked.
-    /// @dev In a batch there is no straight payout, and no contract of a payee is called.
+    /// @notice True if the payee agrees that `total` closes the deposit for `payout`, or if no consent is needed.
+    /// @dev A batch makes no straight payout and calls no contract of a payee.
     function agreed(bytes calldata r, bytes32 id, uint128 total, uint128 payout, bytes32 domainSeparator, bool batch)
         internal
         view
@@ -124,9 +124,9 @@ library Cheques {
             batch ? Signatures.byKey(r.payee(), consent, r.consent()) : Signatures.by(r.payee(), consent, r.consent());
     }
 
-    /// @dev Whether the deposit's signer signed the cheque.
+    /// @dev True if the deposit's signer signed the cheque.
     function _signed(bytes calldata r, bytes32 id, bytes32 domainSeparator) private pure returns (bool) {
-        // slither-disable-next-line unused-return what is shown of the stream is not signed
+        // slither-disable-next-line unused-return the steps shown are not signed
         (bytes32 anchor, uint128 step,,) = r.stream();
         bytes32 cheque = EfficientHashLib.hash(
             uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee()), r.spent(), uint256(anchor), step
@@ -134,14 +134,14 @@ library Cheques {
         return Signatures.byKey(r.signer(), digest(domainSeparator, cheque), r.signature());
     }
 
-    /// @dev Whether the stream fields of a redemption fit together. Hashes nothing.
+    /// @dev True if the stream fields of a redemption fit together. Hashes nothing.
     /// @dev A cheque has an anchor and a step, or neither; steps can be shown only of a stream, with a value `x`.
     function _streamFits(uint256 k, bytes32 x, bytes32 anchor, uint128 step) private pure returns (bool) {
         if (k > MAX_STEPS || (anchor == 0) != (step == 0)) return false;
         return k == 0 ? x == 0 : anchor != 0;
     }
 
-    /// @dev Whether hashing `x` `k` times gives `anchor`.
+    /// @dev True if hashing `x` `k` times gives `anchor`.
     function _leadsTo(bytes32 x, uint256 k, bytes32 anchor) private pure returns (bool) {
         // Two at a time: one by one costs 20 gas a step more, 28 %.
         unchecked {

@@ -8,13 +8,13 @@ import {BlockHashLib} from "solady/utils/BlockHashLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title Draw
-/// @notice The seed of a block, the point of a deposit that it selects, and what a cheque wins. All divisions round
+/// @notice The seed of a block, the point of a deposit that it selects, and the payout of a cheque. All divisions round
 /// down, and a product of two uint128 fits a uint256.
 library Draw {
     using Redemptions for bytes;
 
-    /// @notice The seed of a block by what the EVM knows of it now. The outcome is `Payable` if there is one, else
-    /// `SeedUnknown` or `BadHeader`.
+    /// @notice Proves the seed of a block by the hash that the EVM has for it now. The outcome is `Payable` if there is
+    /// a seed, else `SeedUnknown` or `BadHeader`.
     function prove(IChequeBank.SeedSource source, uint256 blockNumber, bytes calldata header)
         internal
         view
@@ -45,14 +45,14 @@ library Draw {
         returns (bool wins, uint128 payout)
     {
         uint256 range;
-        (payout, range) = prize(total, r.allowance(), r.amount(), r.minPayout());
+        (payout, range) = payoutAndRange(total, r.allowance(), r.amount(), r.minPayout());
         wins = start <= point && point < start + range;
     }
 
-    /// @notice What a payee wins that was paid `total`, and on how many points of the deposit it wins.
+    /// @notice The payout of a payee that was paid `total`, and the number of points of the deposit that win.
     /// @dev Needs 0 < total <= allowance <= amount and minPayout <= amount. Then 0 < payout <= amount, range <=
-    /// allowance, and payout * range <= total * amount, where only rounding, in the payer's favour, makes it less.
-    function prize(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout)
+    /// allowance, and payout * range <= total * amount: equal but for rounding in the payer's favour.
+    function payoutAndRange(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout)
         internal
         pure
         returns (uint128 payout, uint256 range)

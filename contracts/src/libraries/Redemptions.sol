@@ -5,9 +5,9 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 
 /// @title Redemptions
 /// @notice Reads the fields of a packed redemption, whose layout stands in `IChequeBank`.
-/// @dev A packed redemption takes 740 bytes of calldata for 128 payees where the ABI's encoding of the same fields takes
-/// 1,348, most of the difference zeros: it saves 5 % of the gas today, and a third if calldata is repriced by EIP-7976.
-/// @dev Only of a `wellFormed` one the fields mean anything. None of these functions reverts.
+/// @dev A packed redemption takes 740 bytes of calldata for 128 payees, the ABI's encoding of the same fields 1,348,
+/// most of the difference zeros. Packing saves 5 % of the gas today, and a third if calldata is repriced by EIP-7976.
+/// @dev The fields mean something only in a `wellFormed` redemption. None of these functions reverts.
 library Redemptions {
     using LibBytes for bytes;
 
@@ -20,7 +20,7 @@ library Redemptions {
     /// @dev Bytes of anchor, step, k and x.
     uint256 internal constant STREAM = 82;
 
-    /// @notice Whether the bytes are long enough for what they announce.
+    /// @notice True if the bytes are long enough for the parts that they announce.
     function wellFormed(bytes calldata r) internal pure returns (bool) {
         return r.length >= FIXED && _streams(r) <= 1 && r.length >= _headerEnd(r);
     }
@@ -89,7 +89,7 @@ library Redemptions {
         return r.sliceCalldata(221, 286);
     }
 
-    /// @notice Where the payout goes: to the payee's balance if zero.
+    /// @notice The recipient of the payout; zero for the payee's balance.
     function to(bytes calldata r) internal pure returns (address) {
         return address(bytes20(r.loadCalldata(286)));
     }
@@ -105,7 +105,7 @@ library Redemptions {
         return r.sliceCalldata(FIXED, _siblingsEnd(r));
     }
 
-    /// @notice The stream that the cheque opens and the steps shown of it; all zero if there is none.
+    /// @notice The stream that the cheque opens and the steps shown of the stream; all zero without a stream.
     function stream(bytes calldata r) internal pure returns (bytes32 anchor, uint128 step, uint256 k, bytes32 x) {
         if (_streams(r) == 0) return (0, 0, 0, 0);
         uint256 start = _siblingsEnd(r);
@@ -123,7 +123,7 @@ library Redemptions {
         return r.sliceCalldata(_headerEnd(r));
     }
 
-    /// @dev How many streams follow the siblings: none or one.
+    /// @dev The number of streams after the siblings, 0 or 1.
     function _streams(bytes calldata r) private pure returns (uint256) {
         return uint8(bytes1(r.loadCalldata(307)));
     }

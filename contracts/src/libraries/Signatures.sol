@@ -5,14 +5,14 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 import {SignatureCheckerLib} from "solady/utils/SignatureCheckerLib.sol";
 
 /// @title Signatures
-/// @notice Who signed a digest: a key (65 bytes r, s, v), or a contract (ERC-1271).
+/// @notice Checks signatures by a key (65 bytes r, s, v) or by a contract (ERC-1271).
 library Signatures {
     using LibBytes for bytes;
 
     /// @dev Half the order of secp256k1, rounded down: the highest `s` of a canonical signature.
     uint256 internal constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
-    /// @notice Whether `signature` is the canonical ECDSA signature of `digest` by the key of `account`. Calls no
+    /// @notice True if `signature` is the canonical ECDSA signature of `digest` by the key of `account`. Calls no
     /// contract.
     function byKey(address account, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
         if (signature.length != 65) return false;
@@ -23,7 +23,7 @@ library Signatures {
         return recovered != address(0) && recovered == account;
     }
 
-    /// @notice Whether `account` signed `digest`, with its key or, failing that, as a contract.
+    /// @notice True if `account` signed `digest`, with its key or, failing that, as a contract.
     /// @dev The key comes first: an account that delegates to code (EIP-7702) keeps its key.
     function by(address account, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         return byKey(account, digest, signature)

@@ -21,7 +21,7 @@ contract SymbolicDrawTest is Test {
         pure
     {
         _assumeGood(total, allowance, amount, minPayout);
-        (uint128 payout,) = Draw.prize(total, allowance, amount, minPayout);
+        (uint128 payout,) = Draw.payoutAndRange(total, allowance, amount, minPayout);
         assert(0 < payout && payout <= amount && payout >= minPayout);
     }
 
@@ -30,7 +30,7 @@ contract SymbolicDrawTest is Test {
         pure
     {
         _assumeGood(total, allowance, amount, minPayout);
-        (, uint256 range) = Draw.prize(total, allowance, amount, minPayout);
+        (, uint256 range) = Draw.payoutAndRange(total, allowance, amount, minPayout);
         assert(range <= allowance);
     }
 
@@ -44,8 +44,8 @@ contract SymbolicDrawTest is Test {
         _assumeGood(less, allowance, amount, minPayout);
         _assumeGood(more, allowance, amount, minPayout);
         vm.assume(amount < LIMIT / 2 && less <= more);
-        (uint128 lesser, uint256 narrower) = Draw.prize(less, allowance, amount, minPayout);
-        (uint128 greater, uint256 wider) = Draw.prize(more, allowance, amount, minPayout);
+        (uint128 lesser, uint256 narrower) = Draw.payoutAndRange(less, allowance, amount, minPayout);
+        (uint128 greater, uint256 wider) = Draw.payoutAndRange(more, allowance, amount, minPayout);
         assert(lesser <= greater && narrower <= wider);
     }
 
