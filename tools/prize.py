@@ -1,7 +1,7 @@
-"""Proofs by z3, for numbers of any size, of what Draw.prize promises of its result.
+"""Proofs by z3, for numbers of any size, of the bounds of Draw.payoutAndRange.
 
 halmos proves the same of the compiled code, for small numbers only: products and quotients of free 256-bit words are too
-hard for it. Here the code is written once more, over the integers; the products fit 256 bits, so nothing can wrap.
+hard for halmos. This file has the code a second time, over the integers; the products fit 256 bits, so nothing can wrap.
 """
 from z3 import And, If, Implies, Ints, Not, Solver, unsat
 
@@ -9,13 +9,13 @@ total, more, allowance, amount, least = Ints("total more allowance amount minPay
 
 
 def quotient(name, numerator, denominator):
-    """floor(numerator / denominator), and what says so."""
+    """floor(numerator / denominator), and the facts that define it."""
     result, rest = Ints(f"{name} {name}Rest")
     return result, And(numerator == result * denominator + rest, 0 <= rest, rest < denominator)
 
 
-def prize(spent, name):
-    """Payout and range of a payee that was paid `spent`, and what says so."""
+def payout_and_range(spent, name):
+    """Payout and range of a payee that was paid `spent`, and the facts that define them."""
     full, full_is = quotient(f"{name}Full", spent * amount, allowance)
     narrow, narrow_is = quotient(f"{name}Narrow", spent * amount, least)
     fixed = full < least
@@ -23,8 +23,8 @@ def prize(spent, name):
     return If(fixed, least, full), If(fixed, narrow, allowance), facts
 
 
-payout, width, is_prize = prize(total, "prize")
-greater, wider, is_greater = prize(more, "greater")
+payout, width, is_payout = payout_and_range(total, "payout")
+greater, wider, is_greater = payout_and_range(more, "greater")
 GOOD = And(0 < total, total <= allowance, allowance <= amount, 0 <= least, least <= amount)
 MORE = And(total <= more, more <= allowance, is_greater)
 CLAIMS = {
@@ -38,8 +38,8 @@ CLAIMS = {
 
 
 def cases():
-    """Either prize is fixed or not: each case alone is easy for the solver."""
-    full, greater_full = Ints("prizeFull greaterFull")
+    """Either payout is minPayout or not: each case alone is easy for the solver."""
+    full, greater_full = Ints("payoutFull greaterFull")
     return [
         And(one, other)
         for one in (full < least, full >= least)
@@ -51,7 +51,7 @@ for claim, formula in CLAIMS.items():
     for case in cases():
         solver = Solver()
         solver.set("timeout", 60_000)
-        solver.add(is_prize, case, Not(formula))
+        solver.add(is_payout, case, Not(formula))
         if solver.check() != unsat:
             raise SystemExit(f"not proven: {claim}")
     print(f"proven: {claim}")

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // The test vectors that forge and cargo share: contracts/test/vectors/*.json.
 //
-//   node tools/vectors.mjs            write them; `cast` signs every message, and what it signs is compared
+//   node tools/vectors.mjs            write them; `cast` signs every message too, and both signatures must agree
 //   node tools/vectors.mjs --record   the same with new block headers from anvil
-//   node tools/vectors.mjs --check    recompute all of it without either, and fail on any difference
+//   node tools/vectors.mjs --check    recompute all files without `cast` and anvil, and fail on any difference
 //
-// An implementation of its own, from the protocol's text: BigInt arithmetic, plain RLP, textbook secp256k1. It shares
-// nothing with the contract or the library, so where all three agree none of them has the others' mistakes.
+// A third implementation, from the text of SPEC.md: BigInt arithmetic, plain RLP, textbook secp256k1. It shares no
+// code with the contract or the library, so a mistake in one of the three shows as a difference.
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,7 +24,7 @@ import { wire } from './vectors/wire.mjs';
 const folder = fileURLToPath(new URL('../contracts/test/vectors/', import.meta.url));
 const { values: options } = parseArgs({ options: { check: { type: 'boolean' }, record: { type: 'boolean' } } });
 
-// The block that the deposits of redemptions.json are drawn by.
+// The draw block of the deposits of redemptions.json.
 const DRAW_BLOCK = 300;
 
 async function recordedHeaders() {
@@ -40,7 +40,7 @@ async function recordedHeaders() {
   return headers;
 }
 
-// Nonces are deterministic (RFC 6979), so two correct signers make the same signature.
+// Nonces are deterministic (RFC 6979), so all correct signers make the same signature.
 const signed = new Map();
 function sign(bank, type, message, { key, address }) {
   const hash = digest(bank, type, message);
@@ -65,7 +65,7 @@ function plain(value) {
   return value;
 }
 
-// What fits a line stands on one, so that a change shows as the few lines it changes.
+// A value that fits a line stands on one line, so that a change shows as few lines.
 function layout(value, indent = '') {
   const line = JSON.stringify(value, null, 1).replace(/\n */g, ' ');
   if (typeof value !== 'object' || line.length + indent.length <= 120) return line;
@@ -97,7 +97,7 @@ for (const [name, content] of Object.entries(files)) {
     fs.writeFileSync(file, text);
   } else if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) {
     stale += 1;
-    process.stderr.write(`contracts/test/vectors/${name}.json is not what tools/vectors.mjs makes\n`);
+    process.stderr.write(`contracts/test/vectors/${name}.json is stale; run node tools/vectors.mjs\n`);
   }
 }
 process.exitCode = stale ? 1 : 0;

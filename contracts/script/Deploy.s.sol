@@ -12,7 +12,7 @@ import {console} from "forge-std/console.sol";
 ///   forge script Deploy --rpc-url $ETH_RPC_URL --account NAME --broadcast
 ///
 /// Settings come from the environment: MIN_LEAD in blocks (128), SEED_SOURCE `prevrandao` (default) or `blockhash`.
-/// If the bank is there already, nothing is sent.
+/// Sends nothing if the bank exists already.
 contract Deploy is Script {
     /// @notice The deterministic deployment proxy (https://github.com/Arachnid/deterministic-deployment-proxy).
     address public constant DEPLOYER = 0x4e59b44847b379578588920cA78FbF26c0B4956C;
@@ -22,7 +22,7 @@ contract Deploy is Script {
     error UnknownSeedSource(string given);
     /// @notice MIN_LEAD does not fit the constructor.
     error UnusableMinLead(uint256 given);
-    /// @notice This chain lacks the contract that deploys at the same address everywhere.
+    /// @notice This chain lacks the deterministic deployment proxy.
     error NoDeployer(address deployer);
     /// @notice The deployer did not make a bank at `expected`.
     error NotDeployed(address expected);
@@ -46,19 +46,19 @@ contract Deploy is Script {
         console.log("seed source ", bank.seedSource() == IChequeBank.SeedSource.PrevRandao ? "prevrandao" : "blockhash");
     }
 
-    /// @notice The bank with these settings, deployed now unless it is there already.
+    /// @notice Returns the bank with these settings. Deploys the bank if it does not exist yet.
     function deploy(uint64 minLead, IChequeBank.SeedSource source) public returns (ChequeBank bank) {
         bank = predict(minLead, source);
         if (address(bank).code.length > 0) return bank;
         require(DEPLOYER.code.length > 0, NoDeployer(DEPLOYER));
 
         (bool done,) = DEPLOYER.call(abi.encodePacked(SALT, _initCode(minLead, source)));
-        // The deployer swallows the reason of a constructor that reverts; without it the reason comes through.
+        // The deployer hides the error of a constructor that reverts; a plain creation shows the error.
         if (!done) new ChequeBank(minLead, source);
         require(address(bank).code.length > 0, NotDeployed(address(bank)));
     }
 
-    /// @notice Where the bank with these settings is, on every chain.
+    /// @notice Computes the address of the bank with these settings, the same on every chain.
     function predict(uint64 minLead, IChequeBank.SeedSource source) public pure returns (ChequeBank) {
         return ChequeBank(vm.computeCreate2Address(SALT, keccak256(_initCode(minLead, source)), DEPLOYER));
     }

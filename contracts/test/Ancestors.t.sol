@@ -6,10 +6,10 @@ import {ProofTools} from "./ProofTools.sol";
 import {Leaf, Proof} from "./utils/AllowanceTrees.sol";
 
 /// @notice Defects of an earlier design of this kind (a lottery of one deposit among a fixed list of payees, 2020),
-/// each with a test that it is not here. README.md beside this file lists all of them with their tests; these are the
-/// ones that no other test covers.
+/// each with a test that the bank does not have the defect. README.md beside this file lists all of them with their
+/// tests; here are the tests that belong to no other file.
 contract AncestorsTest is ProofTools {
-    /// @dev Mines past the draw with this seed and asks what the cheque would bring.
+    /// @dev Mines past the draw with this seed and asks for the outcome of the cheque.
     function _outcomeWith(Round memory r, IChequeBank.Redemption memory x, bytes32 seed)
         private
         returns (IChequeBank.Outcome)
@@ -18,11 +18,12 @@ contract AncestorsTest is ProofTools {
         return _outcome(x);
     }
 
-    /// There a node's place was shifted as uint8, so that leaves below depth 8 were looked for in another place.
+    /// The old design shifted a node's place as uint8, and looked for leaves below depth 8 in the wrong place.
     function test_LeavesOfEveryDepthWinInTheirPlaceOnly() public {
         Leaf memory leaf = _leaf(ann.addr, 50);
         for (uint256 depth = 1; depth <= 40; depth++) {
-            // Alternately right and left, right at the last level: the start has the high bits of the path in it.
+            // Alternately right and left, right at the last level, so that the start depends on the high bits of the
+            // path.
             uint40 path = uint40(0xAAAAAAAAAA >> (40 - depth)) | (uint40(1) << uint40(depth - 1));
             (bytes32 root, Proof memory proof, uint128 total) = _branch(leaf, depth, path);
             uint256 snapshot = vm.snapshotState();
@@ -45,7 +46,7 @@ contract AncestorsTest is ProofTools {
         assertEq(uint8(_outcomeWith(r, x, _seedFor(r, roll, roll + 1))), uint8(expected));
     }
 
-    /// There a top-up was cut to 64 bits, and the rest of the coin was lost.
+    /// The old design cut a top-up to 64 bits and lost the rest of the coin.
     function test_TopUpsAbove64BitsCountInFull() public {
         uint128 amount = (3 << 64) + 5;
         Round memory r = _certainRound(NATIVE, amount);
@@ -67,8 +68,8 @@ contract AncestorsTest is ProofTools {
         assertEq(_idle(ann.addr, NATIVE, 0), more);
     }
 
-    /// There chances were rounded to powers of two: 10000 to 1 became one half each.
-    function test_AWeightOf1In10001Wins1In10001() public {
+    /// The old design rounded chances to powers of two: 10000 to 1 became one half each.
+    function test_WeightOf1In10001Wins1In10001() public {
         Round memory r = _round(NATIVE, 0, _leaves(9990, 1, 10));
         _open(r);
         Proof memory bens = r.tree.proofs[_indexOf(r, ben.addr)];
@@ -84,8 +85,9 @@ contract AncestorsTest is ProofTools {
         _expectAt(r, _redemption(r, ben.addr, 1), bens.start, IChequeBank.Outcome.Payable);
     }
 
-    /// There anybody could open a lottery under an id that somebody else had announced, and so block it.
-    function test_NobodyTakesAnIdFirst() public {
+    /// In the old design anybody could open a lottery under an id that another payer had announced, and so block the
+    /// id.
+    function test_RejectsOthersWhoTakeAnIdFirst() public {
         Round memory r = _smallRound(NATIVE, 0);
         _fund(NATIVE, payer.addr, 100);
         _fund(NATIVE, cyd.addr, 100);

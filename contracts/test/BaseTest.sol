@@ -10,9 +10,9 @@ import {Packing} from "./utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
-/// @notice A chain with a bank on it, a few people with money, and the tools to act for them.
+/// @notice A chain with a bank, some accounts with money, and tools to act for them.
 abstract contract BaseTest is Test {
-    /// @notice Terms that may be opened, with the tree they commit to.
+    /// @notice Terms of a deposit, with the tree behind their root.
     struct Round {
         IChequeBank.Deposit deposit;
         bytes32 id;
@@ -70,8 +70,8 @@ abstract contract BaseTest is Test {
         _watch(relayer);
     }
 
-    /// @dev Like the deploy script; Deploy.t.sol shows that it makes the same bank. By name and not by import: what
-    /// imports the bank carries its bytecode and is compiled like it, which takes minutes.
+    /// @dev Deploys like the deploy script; Deploy.t.sol shows that the script makes the same bank. Loads the bank by
+    /// name: a file that imports the bank is compiled like the bank, which takes minutes.
     function _deploy(uint64 minLead, IChequeBank.SeedSource source) internal returns (IChequeBank) {
         bytes memory code = abi.encodePacked(vm.getCode("ChequeBank.sol:ChequeBank"), abi.encode(minLead, source));
         (bool done, bytes memory made) = DEPLOYER.call(abi.encodePacked(bytes32(0), code));
@@ -81,7 +81,7 @@ abstract contract BaseTest is Test {
 
     /* MONEY */
 
-    /// @dev From here on `_assertConserved` counts what the account has in the bank.
+    /// @dev Makes `_assertConserved` count the money of this account.
     function _watch(address account) internal {
         _accounts.push(account);
     }
@@ -90,13 +90,13 @@ abstract contract BaseTest is Test {
         _amountOf[id] = amount;
     }
 
-    /// @dev Idle money and open deposits of everybody are exactly what the bank holds.
+    /// @dev Asserts that idle money and open deposits of all watched accounts add up to the bank's holdings.
     function _assertConserved(address asset) internal view {
         uint256 accounted = 0;
         for (uint256 i = 0; i < _accounts.length; i++) {
             for (uint64 lane = 0; lane < LANES; lane++) {
                 (uint256 idle, bytes32 id) = bank.purse(_accounts[i], asset, lane);
-                assertTrue(id == 0 || (idle == 0 && _amountOf[id] > 0), "a purse with a deposit nobody knows");
+                assertTrue(id == 0 || (idle == 0 && _amountOf[id] > 0), "purse holds an unknown deposit");
                 accounted += idle + _amountOf[id];
             }
         }
@@ -115,7 +115,7 @@ abstract contract BaseTest is Test {
         (, id) = bank.purse(r.deposit.payer, r.deposit.token, r.deposit.lane);
     }
 
-    /// @dev Adds to the balance of `account` out of thin air.
+    /// @dev Funds the balance of `account` with new money.
     function _fund(address asset, address account, uint256 amount) internal {
         address giver = makeAddr("giver");
         if (asset == NATIVE) {
@@ -125,7 +125,7 @@ abstract contract BaseTest is Test {
         } else {
             AuthorizationToken(asset).mint(giver, amount);
             vm.startPrank(giver);
-            // Some tokens answer nothing, so no answer is asked for.
+            // A low-level call, because some tokens return nothing.
             (bool approved,) = asset.call(abi.encodeCall(AuthorizationToken(asset).approve, (address(bank), amount)));
             assertTrue(approved, "approve");
             bank.fund(asset, account, amount);
@@ -166,7 +166,7 @@ abstract contract BaseTest is Test {
         return _round(asset, minPayout, _leaves(60, 30, 10));
     }
 
-    /// @dev Everything is Ann's: her cheque for all of it wins whatever the seed.
+    /// @dev Ann has the whole allowance, so her cheque for the whole amount wins at any seed.
     function _certainRound(address asset, uint128 amount) internal returns (Round memory) {
         Leaf[] memory leaves = new Leaf[](1);
         leaves[0] = _leaf(ann.addr, amount);
@@ -200,7 +200,7 @@ abstract contract BaseTest is Test {
         return _signDigest(by, _digest(structHash));
     }
 
-    /// @dev The other signature of the same key over the same digest: s mirrored, v flipped.
+    /// @dev The second signature of the same key over the same digest: s mirrored, v flipped.
     function _highS(bytes memory signature) internal pure returns (bytes memory) {
         (bytes32 r, bytes32 s, uint8 v) = _split(signature);
         uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
@@ -250,7 +250,7 @@ abstract contract BaseTest is Test {
         revert("no such payee");
     }
 
-    /// @dev The payee's plain cheque, signed, with its proof; credited to its balance, without header or consent.
+    /// @dev The payee's signed plain cheque with its proof; to the payee's balance, without header or consent.
     function _redemption(Round memory r, address payee, uint128 spent)
         internal
         view
@@ -279,7 +279,7 @@ abstract contract BaseTest is Test {
         return _sign(payee, Digests.consent(r.id, total, to));
     }
 
-    /// @dev Turns a redemption into one of a stream of n steps that shows k of them.
+    /// @dev Adds a stream of n steps to a redemption, and shows k steps.
     function _stream(IChequeBank.Redemption memory x, bytes32 id, uint128 step, uint256 n, uint16 k) internal view {
         bytes32 value = keccak256("x_0");
         for (uint256 i = 0; i < n; i++) {
@@ -301,14 +301,14 @@ abstract contract BaseTest is Test {
         vm.store(HISTORY, bytes32(number % 8191), hash);
     }
 
-    /// @dev Mines past the draw block of a round, which has this mixHash.
+    /// @dev Mines past the draw block of a round, and gives the block this mixHash.
     function _draw(Round memory r, bytes32 mixHash) internal returns (bytes memory header) {
         header = Headers.header(r.deposit.drawBlock, mixHash);
         vm.roll(uint256(r.deposit.drawBlock) + 1);
         _setHash(r.deposit.drawBlock, keccak256(header));
     }
 
-    /// @dev Like `_draw`, and the seed is recorded.
+    /// @dev Like `_draw`, and records the seed.
     function _drawAndRecord(Round memory r, bytes32 mixHash) internal {
         bytes memory header = _draw(r, mixHash);
         bank.recordSeed(r.deposit.drawBlock, header);
@@ -320,7 +320,7 @@ abstract contract BaseTest is Test {
 
     /// @dev A seed whose roll lies in [from, to).
     function _seedFor(Round memory r, uint256 from, uint256 to) internal pure returns (bytes32 seed) {
-        // A chance of 1 in 10,000 is missed 200,000 times in a row less often than once in 400 million.
+        // 200,000 misses in a row at a chance of 1 in 10,000 are rarer than once in 400 million runs.
         for (uint256 i = 0; i < 200_000; i++) {
             seed = EfficientHashLib.hash("mix", bytes32(i));
             uint256 roll = _rollOf(r.id, r.deposit.amount, seed);
@@ -329,7 +329,7 @@ abstract contract BaseTest is Test {
         revert("no seed found");
     }
 
-    /// @dev A seed by which the payee wins if everything was spent.
+    /// @dev A seed by which the payee wins if its whole allowance was spent.
     function _seedOf(Round memory r, address payee) internal pure returns (bytes32) {
         uint256 i = _indexOf(r, payee);
         uint256 start = r.tree.proofs[i].start;

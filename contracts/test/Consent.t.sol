@@ -7,9 +7,9 @@ import {BurningPayee, RefusingPayee, Wallet} from "./mocks/Wallets.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 import {Digests} from "./utils/Digests.sol";
 
-/// @notice Who may redeem, for whom, and where the money goes.
+/// @notice Callers of `redeem`, the payee's consent, and the recipient of the payout.
 contract ConsentTest is BaseTest {
-    /// @dev Ann won, with 30 of her 60 units: 50 of 100 is not all, so she has to agree.
+    /// @dev Ann won with 30 of her 60 units. Her payout, 50 of 100, needs her consent.
     function _wonHalf(address asset) private returns (Round memory r, IChequeBank.Redemption memory x) {
         r = _smallRound(asset, 0);
         _open(r);
@@ -17,7 +17,7 @@ contract ConsentTest is BaseTest {
         x = _redemption(r, ann.addr, 30);
     }
 
-    /// @dev Ann won everything: nothing better can come.
+    /// @dev Ann won the whole deposit, with no better cheque possible.
     function _wonAll(address asset) private returns (Round memory r, IChequeBank.Redemption memory x) {
         r = _certainRound(asset, 100);
         _open(r);
@@ -60,8 +60,8 @@ contract ConsentTest is BaseTest {
         assertEq(_idle(ann.addr, NATIVE, 0), 100);
     }
 
-    /// The whole deposit is also a prize of minPayout = amount, for however little was spent.
-    function test_AnyoneRedeemsAPrizeOfTheWholeDeposit() public {
+    /// With minPayout = amount every payout is the whole deposit, for one unit spent as well.
+    function test_AnyoneRedeemsAPayoutOfTheWholeDeposit() public {
         Round memory r = _smallRound(NATIVE, 100);
         _open(r);
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 1);
@@ -131,7 +131,7 @@ contract ConsentTest is BaseTest {
         bank.redeem(_pack(x));
     }
 
-    /// A leaf of the zero address: a signature from which nothing can be recovered is not its consent.
+    /// A leaf of the zero address: a signature without a signer is not the consent of the zero address.
     function test_ZeroAddressCannotConsent() public {
         Leaf[] memory leaves = _leaves(60, 30, 10);
         leaves[0] = _leaf(address(0), 60);
@@ -150,7 +150,7 @@ contract ConsentTest is BaseTest {
 
     /* RACES */
 
-    /// Attack: the payer closes the deposit with the winner's older, smaller cheque before she comes.
+    /// Attack: the payer closes the deposit with the winner's older, smaller cheque before she redeems.
     function test_PayerCannotRedeemAnOlderCheque() public {
         (Round memory r, IChequeBank.Redemption memory newest) = _wonHalf(NATIVE);
         IChequeBank.Redemption memory older = _redemption(r, ann.addr, 1);
@@ -164,7 +164,7 @@ contract ConsentTest is BaseTest {
         assertEq(bank.redeem(_pack(newest)), 50);
     }
 
-    /// Attack: the payer signs a smaller cheque now, and shows it with the consent it saw for the newest one.
+    /// Attack: the payer signs a smaller cheque now, and shows it with the consent to the newest cheque.
     function test_PayerCannotRedeemASmallerChequeThanConsentedTo() public {
         (Round memory r, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);
         x.consent = _consent(r, ann, 30, address(0));
@@ -208,7 +208,7 @@ contract ConsentTest is BaseTest {
         assertEq(cyd.addr.balance, 50);
     }
 
-    /// The whole deposit may go to the balance without consent, but nowhere else.
+    /// Without consent the whole deposit may go to the balance only.
     function test_StraightPayoutAlwaysNeedsConsent() public {
         (Round memory r, IChequeBank.Redemption memory x) = _wonAll(NATIVE);
         x.to = ann.addr;
@@ -221,6 +221,23 @@ contract ConsentTest is BaseTest {
         x.consent = _consent(r, ann, 100, cyd.addr);
         bank.redeem(_pack(x));
         assertEq(cyd.addr.balance, 100);
+    }
+
+    /// Attack: an observer copies a redemption of the whole deposit with `to` = 0. The payee is credited instead of paid.
+    function test_ObserverTurnsAStraightPayoutIntoACredit() public {
+        (, IChequeBank.Redemption memory x) = _wonAll(NATIVE);
+        x.to = cyd.addr;
+        IChequeBank.Redemption memory copied = abi.decode(abi.encode(x), (IChequeBank.Redemption));
+        copied.to = address(0);
+        vm.prank(relayer);
+        assertEq(bank.redeem(_pack(copied)), 100);
+
+        vm.startPrank(ann.addr);
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
+        bank.redeem(_pack(x));
+        bank.withdraw(NATIVE, 0, 100, cyd.addr);
+        assertEq(cyd.addr.balance, 100);
+        _assertConserved(NATIVE);
     }
 
     /* STRAIGHT PAYOUT */

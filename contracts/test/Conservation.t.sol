@@ -6,9 +6,9 @@ import {BaseTest} from "./BaseTest.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Vm} from "forge-std/Vm.sol";
 
-/// @notice Many rounds in one bank: holdings = idle money + open deposits = what the events say.
+/// @notice Many rounds in one bank: holdings = idle money + open deposits = sum of the events.
 contract ConservationTest is BaseTest {
-    /// @dev What the events of the bank say it should hold of a token.
+    /// @dev The bank's holdings of a token by its events.
     function _byEvents(Vm.Log[] memory logs, address asset) private view returns (uint256 holdings) {
         bytes32 ofAsset = bytes32(uint256(uint160(asset)));
         for (uint256 i = 0; i < logs.length; i++) {
@@ -96,7 +96,7 @@ contract ConservationTest is BaseTest {
         _withdrawAll(ann.addr, asset);
         _withdrawAll(ben.addr, asset);
         _withdrawAll(cyd.addr, asset);
-        assertEq(_holdings(asset), 0, "something is left");
+        assertEq(_holdings(asset), 0, "holdings after all withdrawals");
         assertEq((asset == NATIVE ? cyd.addr.balance : token.balanceOf(cyd.addr)) - before, held);
         assertEq(_byEvents(vm.getRecordedLogs(), asset), 0, "events");
     }
@@ -111,7 +111,7 @@ contract ConservationTest is BaseTest {
         _play(address(token), dice);
     }
 
-    /// In between, too, the events tell what the bank holds.
+    /// Mid-way, too, the events add up to the holdings.
     function testFuzz_EventsTellTheHoldings(uint256 dice) public {
         vm.recordLogs();
         _playRound(NATIVE, 1, dice);

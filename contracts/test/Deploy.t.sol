@@ -38,7 +38,7 @@ contract DeployTest is BaseTest {
         assertEq(address(script.deploy(4, PREVRANDAO)), _address(4, PREVRANDAO));
     }
 
-    /// Attack: the bank deployed once more over itself, to get at its storage anew.
+    /// Attack: deploy the bank a second time over itself, to reset its storage.
     function test_BankCannotBeDeployedOverItself() public {
         _fund(NATIVE, ann.addr, 100);
         bytes memory code = abi.encodePacked(vm.getCode("ChequeBank.sol:ChequeBank"), abi.encode(MIN_LEAD, PREVRANDAO));
@@ -123,7 +123,7 @@ contract DeployTest is BaseTest {
         vm.etch(DEPLOYER, "");
         vm.expectRevert(abi.encodeWithSelector(Deploy.NoDeployer.selector, DEPLOYER));
         script.deploy(4, PREVRANDAO);
-        // What is there already needs none.
+        // A bank that exists already needs no deployer.
         assertEq(address(script.deploy(MIN_LEAD, PREVRANDAO)), address(bank));
     }
 

@@ -47,7 +47,7 @@ contract FundTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    function test_AddsUpWhatIsFundedTwice() public {
+    function test_AddsUpTwoFundings() public {
         _fund(NATIVE, ann.addr, 3);
         _fund(NATIVE, ann.addr, 4);
         _fund(address(token), ann.addr, 5);
@@ -56,7 +56,7 @@ contract FundTest is BaseTest {
         assertEq(_idle(ann.addr, address(token), 0), 11);
     }
 
-    /// The balance is a plain uint256: it grows past the cap of one call and stays money.
+    /// A balance is a plain uint256, so it may exceed the cap of one call.
     function test_BalanceMayExceedTheCapOfOneCall() public {
         uint256 most = type(uint128).max;
         _fund(address(token), ann.addr, most);
@@ -180,7 +180,7 @@ contract FundTest is BaseTest {
         bank.fundWithAuthorization(payer.addr, address(token), ann.addr, SALT, a);
     }
 
-    /// Attack: an observer resubmits the authorization for its own account, with another salt or another value.
+    /// Attack: an observer submits the authorization for its own account, with another salt or another value.
     function test_ObserverCannotRedirectAnAuthorization() public {
         token.mint(payer.addr, 100);
         bytes32 nonce = _nonce(token, ann.addr, 100);
@@ -204,7 +204,7 @@ contract FundTest is BaseTest {
         assertEq(_idle(ann.addr, address(token), 0), 100);
     }
 
-    /// Attack: an observer takes the authorization to the token itself, where the money would come without an account.
+    /// Attack: an observer submits the authorization to the token itself, so that the tokens arrive without a credit.
     function test_ObserverCannotBurnAnAuthorizationAtTheToken() public {
         token.mint(payer.addr, 100);
         bytes32 nonce = _nonce(token, ann.addr, 100);
@@ -249,7 +249,7 @@ contract FundTest is BaseTest {
         bank.fundWithAuthorization(payer.addr, address(token), ann.addr, SALT, a);
     }
 
-    /// The digest that is the nonce follows the current chain id, like all signatures.
+    /// The nonce is a digest under the current chain id, like all signatures.
     function test_AuthorizationFollowsTheChainId() public {
         vm.chainId(4242);
         token.mint(payer.addr, 100);
@@ -266,7 +266,7 @@ contract FundTest is BaseTest {
         bank.fundWithAuthorization(payer.addr, address(fee), ann.addr, SALT, a);
     }
 
-    function test_RejectsAuthorizedCreditToNobodyOrTheBank() public {
+    function test_RejectsAuthorizedCreditToZeroOrTheBank() public {
         token.mint(payer.addr, 100);
         IChequeBank.Authorization memory a = _authorize(payer, token, 100, _nonce(token, address(0), 100));
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidRecipient.selector, address(0)));

@@ -5,7 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {ProofTools} from "./ProofTools.sol";
 import {AllowanceTrees, Leaf, Proof} from "./utils/AllowanceTrees.sol";
 
-/// @notice What a payer cannot build into a tree.
+/// @notice Malicious trees and the ways in which the bank refuses them.
 contract MaliciousTreeTest is ProofTools {
     /// Attack: the tree promises more, or less, than the deposit holds.
     function test_RejectsTotalThatIsNotTheAmount() public {
@@ -21,7 +21,7 @@ contract MaliciousTreeTest is ProofTools {
         }
     }
 
-    /// Attack: two allowances that add up to 2^128 + amount, so that cut to 128 bits the total fits.
+    /// Attack: two allowances that add up to 2^128 + amount, so that the total fits if cut to 128 bits.
     function test_RejectsTotalThatWraps() public {
         Leaf memory anns = _leaf(ann.addr, type(uint128).max);
         Leaf memory bens = _leaf(ben.addr, 101);
@@ -47,11 +47,11 @@ contract MaliciousTreeTest is ProofTools {
 
         _expectBad(_with(r, anns, _below(0, right, bens.allowance, cyds)));
         _expectBad(_with(r, bens, _below(1, left, anns.allowance, cyds)));
-        // The third leaf is what it says, so it can be won.
+        // The third leaf is honest, so it can win.
         assertTrue(_outcome(_with(r, cyds, _beside(1, inner, 40))) == IChequeBank.Outcome.Payable);
     }
 
-    /// Attack: two payees are both told that their range starts at zero. Only one of them can prove it.
+    /// Attack: the payer tells two payees that their range starts at zero. Only one of them has a proof.
     function test_OverlappingRangesCannotBothBeProven() public {
         Leaf memory anns = _leaf(ann.addr, 100);
         Leaf memory bens = _leaf(ben.addr, 100);
@@ -66,8 +66,8 @@ contract MaliciousTreeTest is ProofTools {
         }
     }
 
-    /// Attack: a leaf below depth 40. It can never be paid, and does no harm to the others.
-    function test_OverDeepLeafHarmsNobodyElse() public {
+    /// Attack: a leaf below depth 40. The leaf is never paid, and does no harm to the others.
+    function test_OverDeepLeafHarmsNoOtherPayee() public {
         Leaf memory deep = _leaf(ann.addr, 10);
         (bytes32 node, Proof memory proof, uint128 sum) = _branch(deep, 40, 0);
         Leaf memory bens = _leaf(ben.addr, 1000);
@@ -79,8 +79,8 @@ contract MaliciousTreeTest is ProofTools {
         assertTrue(_outcome(_with(r, bens, _beside(1, node, sum))) == IChequeBank.Outcome.Payable);
     }
 
-    /// Attack: one payee has two leaves. It may use either, but is paid once, and never from another's range.
-    function test_DuplicateLeavesPayOnceAndOnlyFromTheirOwnRanges() public {
+    /// Attack: one payee has two leaves. The payee may use either, but is paid once, and never from another's range.
+    function test_DuplicateLeavesPayOnceFromTheirOwnRange() public {
         Leaf[] memory leaves = _leaves(60, 30, 10);
         leaves[1] = Leaf(ann.addr, 30, "second");
         Round memory r = _round(NATIVE, 0, leaves);
@@ -110,7 +110,7 @@ contract MaliciousTreeTest is ProofTools {
         _assertConserved(NATIVE);
     }
 
-    /// @dev A tree of four leaves, with the sums that its inner nodes tell.
+    /// @dev A tree of four leaves, with the claimed sums of its inner nodes.
     struct Told {
         Leaf[4] leaves;
         bytes32[4] hashes;
@@ -126,7 +126,7 @@ contract MaliciousTreeTest is ProofTools {
         }
     }
 
-    /// @dev Bit i of `lying` says whether the i-th sum, the four of the leaves first, is taken from `lies`.
+    /// @dev Bit i of `lying` is 1 if the i-th sum, the four of the leaves first, is taken from `lies`.
     function _tell(uint128[4] memory allowances, uint128[7] memory lies, uint256 lying)
         private
         view
@@ -175,7 +175,7 @@ contract MaliciousTreeTest is ProofTools {
         assertLe(winners, 1);
     }
 
-    /// Small numbers collide: the lies often are the sums that make two leaves provable.
+    /// Small numbers collide, so lies are often the sums that make two leaves provable.
     function testFuzz_AtMostOnePayeeOfASmallTreeWins(uint256 numbers, uint256 lying, bytes32 seed) public {
         vm.assume(uint256(seed) > 1 << 64);
         uint128[4] memory allowances;

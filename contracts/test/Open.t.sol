@@ -22,7 +22,7 @@ contract OpenTest is BaseTest {
         _fund(NATIVE, payer.addr, 100);
     }
 
-    /// @dev Opens, wins half for Ann and so leaves 50 idle units in lane 1.
+    /// @dev Opens, redeems half for Ann and so leaves 50 idle units in lane 1.
     function _leaveIdle() private {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
@@ -201,7 +201,7 @@ contract OpenTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    /// Attack: the same terms once more, when the deposit is over. Its draw is past by then.
+    /// Attack: open the same terms again after the deposit is closed. Their draw block is past by then.
     function test_DepositCannotBeOpenedTwice() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
@@ -291,7 +291,7 @@ contract OpenTest is BaseTest {
         bank.open{value: 1}(r.deposit);
     }
 
-    /// There can be no money of a token without code.
+    /// An address without code is no token, so the payer has no money of it.
     function test_RejectsTokenWithoutCode() public {
         Round memory r = _smallRound(makeAddr("nothing"), 0);
         _expectRefused(r, abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 0, 100));
@@ -319,7 +319,7 @@ contract OpenTest is BaseTest {
         assertTrue(other != r.id);
     }
 
-    /// An id that reads as an amount of money would be money. No terms are known that have one.
+    /// An id below 2^128 would be taken for money. No terms with such an id are known.
     function test_RejectsAnIdThatReadsAsMoney() public {
         address unlucky = makeAddr("unlucky bank");
         deployCodeTo("UnluckyBank.sol:UnluckyBank", "", unlucky);

@@ -7,7 +7,7 @@ import {AuthorizationFeeToken, AuthorizationToken} from "./mocks/AuthorizationTo
 import {Wallet} from "./mocks/Wallets.sol";
 import {Digests} from "./utils/Digests.sol";
 
-/// @notice openFor and openWithAuthorization: somebody else sends the transaction.
+/// @notice openFor and openWithAuthorization: a relayer sends the transaction.
 contract OpenRelayedTest is BaseTest {
     function _ready() private returns (Round memory r) {
         r = _smallRound(NATIVE, 50);
@@ -92,7 +92,7 @@ contract OpenRelayedTest is BaseTest {
         bank.openFor(r.deposit, deadline, good);
     }
 
-    /// A signature from which nothing can be recovered is not one by the zero address.
+    /// A signature without a signer is not a signature by the zero address.
     function test_RejectsUnrecoverableSignatureForTheZeroAddress() public {
         Round memory r = _ready();
         r.deposit.payer = address(0);
@@ -122,7 +122,7 @@ contract OpenRelayedTest is BaseTest {
         }
     }
 
-    /// The key comes first: an account with delegated code (EIP-7702) still signs with its key.
+    /// The key is checked first: an account with delegated code (EIP-7702) still signs with its key.
     function test_KeyOfAnAccountWithCodeSigns() public {
         Round memory r = _ready();
         Wallet wallet = new Wallet(ann.addr);
@@ -142,7 +142,7 @@ contract OpenRelayedTest is BaseTest {
         bank.openFor(r.deposit, block.timestamp, signature);
     }
 
-    /// Attack: the relayer shows the payer's signature again when the purse is idle again.
+    /// Attack: the relayer submits the payer's signature a second time, to an idle purse.
     function test_SignatureOpensOnce() public {
         Round memory r = _ready();
         bytes memory signature = _sign(payer, Digests.open(r.id, type(uint256).max));
@@ -188,7 +188,7 @@ contract OpenRelayedTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    /// Attack: an observer opens other terms with the payer's authorization, or credits it to itself.
+    /// Attack: an observer opens other terms with the payer's authorization, or credits the tokens to itself.
     function test_ObserverCannotUseTheAuthorizationOtherwise() public {
         Round memory r = _smallRound(address(token), 50);
         token.mint(payer.addr, 100);

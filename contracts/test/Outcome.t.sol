@@ -4,10 +4,10 @@ pragma solidity ^0.8.28;
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 
-/// @notice What outcomeOf answers, and in which order the checks come.
+/// @notice The answers of outcomeOf, and the order of the checks.
 contract OutcomeTest is BaseTest {
-    /// Starts with everything wrong and puts one thing right after the other.
-    function test_OutcomesComeInTheirOrder() public {
+    /// Starts with every part wrong and corrects one part at a time.
+    function test_OutcomesFollowTheOrderOfTheChecks() public {
         Round memory r = _round(NATIVE, 0, _leaves(6000, 3000, 1000));
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 0);
         x.salt = "wrong";
@@ -44,7 +44,7 @@ contract OutcomeTest is BaseTest {
         assertEq(bank.redeem(_pack(x)), 5000);
     }
 
-    function test_OutcomeTellsThePayoutFromTheDrawOn() public {
+    function test_OutcomeHasThePayoutFromTheDrawOn() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 30);

@@ -6,7 +6,7 @@ import {Redemptions} from "../src/libraries/Redemptions.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Packing} from "./utils/Packing.sol";
 
-/// @notice Packs what the bank's library reads.
+/// @notice Unpacks redemptions with the bank's library.
 contract Reader {
     using Redemptions for bytes;
 
@@ -34,11 +34,11 @@ contract Reader {
     }
 }
 
-/// @notice What a packed redemption is, byte by byte.
+/// @notice The packed form of a redemption, byte by byte.
 contract PackedTest is BaseTest {
     uint256 private constant FIXED = 310;
 
-    /// @dev Ann has won half of a deposit, and lets anybody redeem.
+    /// @dev Ann won half of a deposit and signed a consent, so anybody may redeem.
     function _consented() private returns (Round memory r, IChequeBank.Redemption memory x) {
         r = _smallRound(NATIVE, 0);
         _open(r);
@@ -76,7 +76,7 @@ contract PackedTest is BaseTest {
         assertEq(abi.encode(reader.unpack(packed)), abi.encode(x));
     }
 
-    function test_EveryLengthThatCutsMoreThanTheConsentIsMalformed() public {
+    function test_BytesCutBeforeTheConsentAreMalformed() public {
         (, IChequeBank.Redemption memory x) = _consented();
         x.consent = "";
         bytes memory packed = _pack(x);
@@ -100,8 +100,8 @@ contract PackedTest is BaseTest {
         }
     }
 
-    /// A stream part of zeros says what no stream part says.
-    function test_AStreamOfZerosIsNoStream() public {
+    /// A stream part of zeros means the same as no stream part.
+    function test_StreamOfZerosIsNoStream() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
@@ -110,7 +110,7 @@ contract PackedTest is BaseTest {
         assertEq(bank.redeem(packed), 100);
     }
 
-    function test_TheRestIsConsentWhateverItsLength() public {
+    function test_RestIsConsentOfAnyLength() public {
         (, IChequeBank.Redemption memory x) = _consented();
         bytes memory packed = _pack(x);
         (IChequeBank.Outcome outcome,) = bank.outcomeOf(packed);
@@ -121,7 +121,7 @@ contract PackedTest is BaseTest {
         assertTrue(outcome == IChequeBank.Outcome.ConsentMissing);
     }
 
-    /// What is signed, proven or agreed to is every byte but those of v in another form, which the curve does not know.
+    /// Every byte is signed, proven or agreed to, so each changed bit makes the redemption unpayable.
     function test_EveryByteCounts() public {
         (, IChequeBank.Redemption memory x) = _consented();
         bytes memory packed = _pack(x);
@@ -141,8 +141,8 @@ contract PackedTest is BaseTest {
         assertEq(payout, 0);
     }
 
-    /// Items of a batch stand side by side in calldata: a short one must not be completed by the next.
-    function test_AShortItemOfABatchIsNotCompletedByTheNextOne() public {
+    /// Items of a batch are adjacent in calldata. The bank must not complete a short item from the next.
+    function test_ShortBatchItemIsNotCompletedByTheNext() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
@@ -151,7 +151,7 @@ contract PackedTest is BaseTest {
         items[0] = "";
         items[1] = _cut(good, FIXED - 1);
         items[2] = bytes.concat(good, hex"");
-        items[2][309] = 0x01; // announces a byte of a header that the item does not have
+        items[2][309] = 0x01; // announces one byte of header, which is missing
         items[3] = good;
         uint128[] memory payouts = bank.redeemBatch(items);
         assertEq(payouts[0], 0);

@@ -5,23 +5,23 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 
-/// @notice What a win pays and which rolls win, by SPEC.md, section 8:
+/// @notice The payout of a win and the winning rolls, by SPEC.md, section 8:
 ///
 ///   full = spent * amount / allowance
 ///   full >= minPayout:  payout = full,       range = allowance
 ///   else:               payout = minPayout,  range = spent * amount / minPayout
 ///   a cheque wins  <=>  start <= roll < start + range
 contract PayoutTest is BaseTest {
-    /// @dev What the payee would get now; `payout` also if it loses.
+    /// @dev The payee's result now; `payout` is that of a win even if the cheque loses.
     function _ask(IChequeBank.Redemption memory x) private returns (bool wins, uint128 payout) {
         IChequeBank.Outcome outcome;
         vm.prank(x.payee);
         (outcome, payout) = bank.outcomeOf(_pack(x));
         wins = outcome == IChequeBank.Outcome.Payable;
-        assertTrue(wins || outcome == IChequeBank.Outcome.Loses, "neither wins nor loses");
+        assertTrue(wins || outcome == IChequeBank.Outcome.Loses, "outcome is neither Payable nor Loses");
     }
 
-    /// @dev Makes `roll` the roll of a round, and gives the header that proves it.
+    /// @dev Makes `roll` the roll of a round, and returns the header as its proof.
     function _rollTo(Round memory r, uint256 roll) private returns (bytes memory header) {
         header = _draw(r, _seedFor(r, roll, roll + 1));
     }
@@ -50,7 +50,7 @@ contract PayoutTest is BaseTest {
         }
     }
 
-    function test_RangeIsTheAllowanceWhereThePrizeIsBig() public {
+    function test_RangeIsTheAllowanceAboveMinPayout() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         _expectEnds(r, ann.addr, 1, 60);
@@ -58,7 +58,7 @@ contract PayoutTest is BaseTest {
         _expectEnds(r, cyd.addr, 10, 10);
     }
 
-    function test_RangeGrowsWithWhatIsSpentWhereThePrizeIsFixed() public {
+    function test_RangeGrowsWithTheTotalAtMinPayout() public {
         Round memory r = _smallRound(NATIVE, 100);
         _open(r);
         _expectEnds(r, ann.addr, 1, 1);
@@ -72,13 +72,13 @@ contract PayoutTest is BaseTest {
         _open(r);
         _expectEnds(r, ann.addr, 10, 27);
         _expectEnds(r, ben.addr, 11, 29);
-        // 12 of 30 are worth 40, more than the smallest prize.
+        // 12 of 30 are worth 40, more than minPayout.
         _expectEnds(r, ben.addr, 12, 30);
         _expectEnds(r, cyd.addr, 3, 8);
     }
 
-    /// One unit is worth exactly the smallest prize, and a rest: the range is the allowance, not amount / minPayout.
-    function test_RangeIsTheAllowanceWhereTheSmallestPrizeIsMet() public {
+    /// One unit is worth exactly minPayout after rounding: the range is the allowance, not amount / minPayout.
+    function test_RangeIsTheAllowanceAtExactlyMinPayout() public {
         Round memory r = _round(NATIVE, 0, _leaves(35, 35, 30));
         Leaf memory first = r.tree.leaves[0];
         r.deposit.minPayout = 100 / first.allowance;
@@ -87,7 +87,7 @@ contract PayoutTest is BaseTest {
         _expectEnds(r, first.payee, 1, first.allowance);
     }
 
-    function test_PayoutAtTheSwitchFromFixedToGrowingPrize() public {
+    function test_PayoutGrowsFromMinPayoutOn() public {
         Round memory r = _round(NATIVE, 50, _leaves(60, 30, 10));
         _open(r);
         bytes memory header = _rollTo(r, r.tree.proofs[_indexOf(r, ann.addr)].start);
@@ -104,7 +104,7 @@ contract PayoutTest is BaseTest {
 
     /* EVERY ROLL */
 
-    /// @dev Counts the winning rolls of one cheque: its range as the bank has it. `winners` counts them by roll.
+    /// @dev Counts the winning rolls of one cheque, the bank's range. `winners` counts wins by roll.
     function _countWins(Round memory r, uint256 leaf, uint128 spent, uint256[] memory winners)
         private
         returns (uint256 counted, uint256 payout)
@@ -137,8 +137,8 @@ contract PayoutTest is BaseTest {
             for (uint128 spent = 1; spent <= allowance; spent++) {
                 (uint256 range, uint256 payout) = _countWins(r, i, spent, winners);
                 _expectFair(20, spent, payout, range, allowance > minPayout ? allowance : minPayout);
-                assertGe(range, rangeBefore, "a smaller range for more");
-                assertGe(payout, payoutBefore, "a smaller payout for more");
+                assertGe(range, rangeBefore, "more spent, smaller range");
+                assertGe(payout, payoutBefore, "more spent, smaller payout");
                 (rangeBefore, payoutBefore) = (range, payout);
             }
         }
@@ -148,19 +148,19 @@ contract PayoutTest is BaseTest {
     }
 
     /// @dev range / amount * payout = spent, up to rounding in the payer's favour: the two sides, multiplied by
-    /// amount, differ by less than what was divided by.
+    /// amount, differ by less than the divisor.
     function _expectFair(uint256 amount, uint256 spent, uint256 payout, uint256 range, uint256 divisor) private pure {
-        assertLe(range * payout, spent * amount, "more than was spent");
-        assertLt(spent * amount - range * payout, divisor, "less than was spent");
-        assertLe(payout, amount, "more than there is");
-        assertGt(range, 0, "no chance");
+        assertLe(range * payout, spent * amount, "chance times payout above the total");
+        assertLt(spent * amount - range * payout, divisor, "chance times payout below the total");
+        assertLe(payout, amount, "payout above the amount");
+        assertGt(range, 0, "empty range");
     }
 
-    function test_EveryRollWithAGrowingPrize() public {
+    function test_EveryRollWithAGrowingPayout() public {
         _everyRoll(0);
     }
 
-    function test_EveryRollWithAFixedPrize() public {
+    function test_EveryRollWithAFixedPayout() public {
         _everyRoll(20);
     }
 
@@ -170,8 +170,8 @@ contract PayoutTest is BaseTest {
 
     /* ANY SIZE */
 
-    /// @dev Fuzzed terms of any size; the payee's prediction is made without the bank.
-    function testFuzz_PaysWhatThePayeeExpected(
+    /// @dev Fuzzed terms of any size; the test predicts the payout without the bank.
+    function testFuzz_PaysThePredictedPayout(
         uint128[3] memory allowances,
         uint128 minPayout,
         uint128 spent,
@@ -206,7 +206,7 @@ contract PayoutTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    /// More spent never pays less, and never loses where less would have won.
+    /// More spent never pays less, and never loses a roll that less would have won.
     function testFuzz_MoreSpentIsNeverWorthLess(
         uint128 allowance,
         uint128 minPayout,
@@ -224,11 +224,11 @@ contract PayoutTest is BaseTest {
         spent[0] = uint128(bound(spent[0], 1, spent[1] - 1));
         (bool lessWins, uint128 lessPays) = _ask(_redemption(r, ann.addr, spent[0]));
         (bool moreWins, uint128 morePays) = _ask(_redemption(r, ann.addr, spent[1]));
-        assertLe(lessPays, morePays, "a smaller payout for more");
-        assertTrue(moreWins || !lessWins, "a smaller range for more");
+        assertLe(lessPays, morePays, "more spent, smaller payout");
+        assertTrue(moreWins || !lessWins, "more spent, smaller range");
     }
 
-    /// A tree of any size, odd levels included: every leaf can be proven, and exactly one wins.
+    /// A tree of any size, odd levels included: every leaf has a proof, and exactly one wins.
     function testFuzz_OnePayeeOfATreeOfAnySizeWins(uint8 size, bytes32 seed) public {
         vm.assume(uint256(seed) > 1 << 64);
         Leaf[] memory leaves = new Leaf[](1 + size % 33);
@@ -247,7 +247,7 @@ contract PayoutTest is BaseTest {
         assertEq(winners, 1);
     }
 
-    /// The winner of a fuzzed deposit is paid; nobody else is.
+    /// Only the winner of a fuzzed deposit is paid.
     function testFuzz_TheWinnerIsPaid(uint96[3] memory allowances, uint128 minPayout, bytes32 seed) public {
         vm.assume(uint256(seed) > 1 << 64);
         Round memory r = _round(

@@ -27,18 +27,18 @@ contract PhantomTest is BaseTest {
         assertEq(_idle(relayer, asset, 0), 0);
     }
 
-    function test_NobodyOpensFromAWrappedCoinBalanceWithoutAnAuthorization() public {
+    function test_RejectsWrappedCoinWithoutAuthorization() public {
         _steal(address(new WrappedCoin()), 0, abi.encodeWithSelector(IChequeBank.ZeroAmount.selector));
         _steal(address(new WrappedCoin()), 1, "");
     }
 
-    function test_NobodyOpensWithATokenThatAcceptsEveryCall() public {
+    function test_RejectsTokenThatAcceptsEveryCall() public {
         _steal(address(new SwallowingToken()), 0, abi.encodeWithSelector(IChequeBank.ZeroAmount.selector));
         _steal(address(new SwallowingToken()), 1, "");
     }
 
-    /// Money that arrives is no authorization either: the token has to say that it was one.
-    function test_NobodyOpensWithATokenThatDoesNotKnowTheAuthorization() public {
+    /// Arriving tokens are no authorization either: the token must know the authorization as used.
+    function test_RejectsTokenThatDoesNotKnowTheAuthorization() public {
         bytes memory reason = abi.encodeWithSelector(IChequeBank.InvalidSignature.selector, payer.addr);
         _steal(address(new GenerousToken()), 1, reason);
     }

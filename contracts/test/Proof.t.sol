@@ -5,7 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {ProofTools} from "./ProofTools.sol";
 import {AllowanceTrees, Leaf, Proof} from "./utils/AllowanceTrees.sol";
 
-/// @notice What counts as a proof.
+/// @notice Valid and invalid proofs of a leaf.
 contract ProofTest is ProofTools {
     function testFuzz_AcceptsProofsUpToDepth40(uint8 depth, uint40 path) public {
         depth = depth % 41;

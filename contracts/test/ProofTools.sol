@@ -5,9 +5,9 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {AllowanceTrees, Leaf, Proof} from "./utils/AllowanceTrees.sol";
 
-/// @notice Builds proofs by hand, of trees that no library would make.
+/// @notice Builds proofs by hand, of trees that no library builds.
 abstract contract ProofTools is BaseTest {
-    /// @dev Opens a round with this root and total, whatever they are worth.
+    /// @dev Opens a round with this root and total, good or bad.
     function _openWith(bytes32 root, uint128 amount) internal returns (Round memory r) {
         r = _certainRound(NATIVE, amount);
         r.deposit.root = root;
@@ -36,7 +36,7 @@ abstract contract ProofTools is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.BadProof);
     }
 
-    /// @dev A branch from Ann's leaf up, with siblings of one unit each on the sides that `path` says.
+    /// @dev A branch from Ann's leaf up, with siblings of one unit each on the sides given by `path`.
     function _branch(Leaf memory leaf, uint256 depth, uint40 path)
         internal
         pure
@@ -62,7 +62,7 @@ abstract contract ProofTools is BaseTest {
         return Proof(path, AllowanceTrees.sibling(hash, sum), 0);
     }
 
-    /// @dev The proof of a leaf with a sibling beside it, and one beside their parent, which is on the left.
+    /// @dev The proof of a leaf with a sibling, and a second sibling to the right of their parent.
     function _below(uint40 path, bytes32 hash, uint256 sum, Leaf memory right) internal pure returns (Proof memory) {
         bytes memory above = AllowanceTrees.sibling(AllowanceTrees.hashLeaf(right), right.allowance);
         return Proof(path, bytes.concat(AllowanceTrees.sibling(hash, sum), above), 0);

@@ -40,7 +40,7 @@ contract ReclaimTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    function test_RejectsWhatIsNotOpen() public {
+    function test_RejectsDepositThatIsNotOpen() public {
         Round memory r = _smallRound(NATIVE, 0);
         vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, r.id));
@@ -57,7 +57,7 @@ contract ReclaimTest is BaseTest {
         assertEq(_idle(payer.addr, NATIVE, 1), 100);
     }
 
-    /// Attack: reclaim what was won already.
+    /// Attack: reclaim a deposit that was won already.
     function test_RejectsReclaimAfterRedeem() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
@@ -70,7 +70,7 @@ contract ReclaimTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    /// Attack: other terms with an earlier end, or a bigger amount, for the purse of an open deposit.
+    /// Attack: reclaim with other terms, an earlier end or a bigger amount, for the purse of an open deposit.
     function test_RejectsOtherTermsThanTheOpenOnes() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);

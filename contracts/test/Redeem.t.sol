@@ -7,7 +7,7 @@ import {Digests} from "./utils/Digests.sol";
 import {Headers} from "./utils/Headers.sol";
 
 contract RedeemTest is BaseTest {
-    /// @dev Open, drawn for Ann, seed recorded; everything is Ann's, so anybody may redeem for her.
+    /// @dev Open, drawn for Ann, seed recorded. Ann has the whole allowance, so anybody may redeem for her.
     function _won() private returns (Round memory r, IChequeBank.Redemption memory x) {
         r = _certainRound(NATIVE, 100);
         _open(r);
@@ -57,7 +57,7 @@ contract RedeemTest is BaseTest {
         assertEq(_idle(ann.addr, NATIVE, 0), 107);
     }
 
-    /// The payer is a payee like any other: what it does not want to give away is a leaf of its own.
+    /// The payer is a payee like any other: it keeps the rest of the tree as a leaf of its own.
     function test_PayerRedeemsItsOwnLeaf() public {
         Round memory r = _smallRound(NATIVE, 0);
         r.tree.leaves[0].payee = payer.addr;
@@ -97,10 +97,10 @@ contract RedeemTest is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
     }
 
-    /// Every field of the terms is part of the id: none can be changed afterwards.
+    /// Every field of the terms is part of the id, so none can be changed afterwards.
     function testFuzz_RejectsEveryChangedTerm(uint8 field) public {
         (Round memory r, IChequeBank.Redemption memory x) = _won();
-        // A copy, so that the terms of the round stay what they are.
+        // A copy, so that the terms of the round stay unchanged.
         IChequeBank.Deposit memory d = abi.decode(abi.encode(r.deposit), (IChequeBank.Deposit));
         x.deposit = d;
         field = field % 9;
@@ -206,7 +206,7 @@ contract RedeemTest is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
     }
 
-    /// After a chain split ids stay, so money stays reachable, and cheques count on the chain they were signed for.
+    /// After a chain split ids stay, so money stays reachable. Cheques count on the chain that they were signed for.
     function test_ChequesFollowTheChainIdAndIdsDoNot() public {
         (Round memory r, IChequeBank.Redemption memory x) = _won();
         vm.chainId(4242);
@@ -234,7 +234,7 @@ contract RedeemTest is BaseTest {
         bank.redeem(_pack(x));
     }
 
-    /// A signer's wallet cannot stand in for its key: it could revoke a cheque that a payee accepted.
+    /// A contract cannot sign for the signer's key: the contract could revoke a cheque that a payee accepted.
     function test_SignerWithCodeSignsByKeyOnly() public {
         (, IChequeBank.Redemption memory x) = _won();
         // A contract that answers every call with the magic value of ERC-1271.
@@ -246,7 +246,7 @@ contract RedeemTest is BaseTest {
         assertEq(bank.redeem(_pack(x)), 100);
     }
 
-    /// Attack: a cheque of one bank shown to another one, where the same terms are open.
+    /// Attack: a cheque of one bank shown to a second bank, where the same terms are open.
     function test_ChequeOfAnotherBankIsWorthless() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
@@ -302,8 +302,8 @@ contract RedeemTest is BaseTest {
         assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100))), 100);
     }
 
-    /// Somebody may record the seed while a redemption with a header is on its way.
-    function test_HeaderIsNotLookedAtIfTheSeedIsRecorded() public {
+    /// Another account may record the seed while a redemption with a header is pending.
+    function test_IgnoresHeaderIfTheSeedIsRecorded() public {
         (, IChequeBank.Redemption memory x) = _won();
         x.header = "no header at all";
         assertEq(bank.redeem(_pack(x)), 100);
@@ -317,7 +317,7 @@ contract RedeemTest is BaseTest {
 
         x.header = Headers.header(r.deposit.drawBlock, keccak256("another seed"));
         _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-        // A header the chain knows, but of another block.
+        // A header of another block, which the chain knows.
         bytes memory before = Headers.header(r.deposit.drawBlock - 1, keccak256("another seed"));
         _setHash(r.deposit.drawBlock - 1, keccak256(before));
         x.header = before;

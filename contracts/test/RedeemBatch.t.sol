@@ -10,7 +10,7 @@ contract RedeemBatchTest is BaseTest {
     /// @dev The draw block's header, where the seed is not recorded.
     bytes private _header;
 
-    /// @dev Opens three rounds of 100 units that are Ann's, in lanes 1 to 3, and draws them.
+    /// @dev Opens three rounds of 100 units, all for Ann, in lanes 1 to 3, and draws them.
     function _threeWon() private returns (IChequeBank.Redemption[] memory xs) {
         xs = new IChequeBank.Redemption[](3);
         Round memory r;
@@ -71,7 +71,7 @@ contract RedeemBatchTest is BaseTest {
 
     /* POISON */
 
-    /// @dev Sends good, bad, good; the bad one must be left out for the reason, and nothing else.
+    /// @dev Sends good, bad, good; expects that only the bad item is skipped, with this outcome.
     function _expectOnlySkipped(IChequeBank.Redemption memory bad, IChequeBank.Outcome why) private {
         uint256 snapshot = vm.snapshotState();
         (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(bad));
@@ -107,7 +107,7 @@ contract RedeemBatchTest is BaseTest {
         vm.revertToState(snapshot);
     }
 
-    function test_EveryBadItemIsLeftOutWithItsReason() public {
+    function test_SkipsEveryBadItemWithItsReason() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         _header = _draw(r, _seedOf(r, ann.addr));
@@ -154,11 +154,11 @@ contract RedeemBatchTest is BaseTest {
         bank.outcomeOf(_pack(x));
     }
 
-    function test_ItemsOutsideTheirWindowAreLeftOut() public {
+    function test_SkipsItemsOutsideTheirWindow() public {
         IChequeBank.Redemption[] memory xs = _threeWon();
         Round memory late = _certainRound(NATIVE, 50);
         late.deposit.lane = 1;
-        // Draws later than the others, so it is too early for it.
+        // Draws later than the others, so its redemption is too early.
         bank.redeem(_pack(xs[0]));
         _seal(late);
         _open(late);
@@ -179,8 +179,8 @@ contract RedeemBatchTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    /// A batch calls no payee: an item that wants to be paid straight out is left out, even if its payee asks.
-    function test_StraightPayoutsAreLeftOut() public {
+    /// A batch calls no payee, so it skips a straight payout, even if the payee sends the batch.
+    function test_SkipsStraightPayouts() public {
         IChequeBank.Redemption[] memory xs = _threeWon();
         xs[0].to = ann.addr;
         xs[1].to = address(bank);
@@ -195,7 +195,7 @@ contract RedeemBatchTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    function test_StraightPayoutWithConsentIsLeftOut() public {
+    function test_SkipsStraightPayoutWithConsent() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
@@ -241,8 +241,8 @@ contract RedeemBatchTest is BaseTest {
         assertEq(bank.redeemBatch(_pack(xs))[0], 50);
     }
 
-    /// A wallet could burn all gas of the batch, so it is not asked.
-    function test_WalletsAreNotAsked() public {
+    /// A wallet could burn all gas of the batch, so the bank does not call wallets.
+    function test_DoesNotCallWallets() public {
         Wallet wallet = new Wallet(ben.addr);
         _watch(address(wallet));
         (Round memory r, IChequeBank.Redemption[] memory xs) = _halfWonBy(address(wallet));

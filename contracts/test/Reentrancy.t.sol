@@ -8,8 +8,8 @@ import {Leaf} from "./utils/AllowanceTrees.sol";
 import {Digests} from "./utils/Digests.sol";
 import {Headers} from "./utils/Headers.sol";
 
-/// @notice Whoever the bank calls, calls back into every function that changes something. Each of these calls would
-/// be good if it came by itself, and each must be refused.
+/// @notice Every contract that the bank calls reenters every function that changes state. Each of these calls would
+/// succeed on its own, and each must be refused.
 contract ReentrancyTest is BaseTest {
     uint256 private constant SEED_BLOCK = START_BLOCK - 5;
 
@@ -22,7 +22,7 @@ contract ReentrancyTest is BaseTest {
         evil = new ReenteringToken();
     }
 
-    /// @dev Calls by `caller` that would all succeed on their own after `_prepare`.
+    /// @dev Calls by `caller` that all succeed on their own after `_prepare`.
     function _everyCall(address caller) private returns (bytes[] memory calls) {
         Round memory own = _smallRound(address(token), 0);
         own.deposit.payer = caller;
@@ -71,7 +71,7 @@ contract ReentrancyTest is BaseTest {
         return d;
     }
 
-    /// @dev Brings about all that the calls need: an expired deposit, a won one, money and approvals of the caller.
+    /// @dev Prepares the state for the calls: an expired deposit, a won deposit, money and approvals of the caller.
     function _prepare(address caller) private {
         Round memory expired = _smallRound(NATIVE, 0);
         expired.deposit.lane = 2;
@@ -101,19 +101,19 @@ contract ReentrancyTest is BaseTest {
     }
 
     function _expectAllRefused(Reentering reentering) private view {
-        assertEq(reentering.answered(), 12, "the call back did not happen");
+        assertEq(reentering.answered(), 12, "no reentry happened");
         for (uint256 i = 0; i < 12; i++) {
             assertFalse(reentering.succeeded(i), "reentered");
             assertEq(
                 reentering.answers(i),
                 abi.encodeWithSelector(IChequeBank.Reentered.selector),
-                string.concat("another reason, call ", vm.toString(i))
+                string.concat("another error, call ", vm.toString(i))
             );
         }
     }
 
-    /// The calls are good ones: alone they all succeed.
-    function test_TheCallsAreGoodOnTheirOwn() public {
+    /// Each call succeeds if made outside the bank.
+    function test_CallsSucceedOnTheirOwn() public {
         address caller = address(evil);
         _prepare(caller);
         bytes[] memory calls = _everyCall(caller);

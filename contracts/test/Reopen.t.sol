@@ -101,7 +101,7 @@ contract ReopenTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    /// What was won is not reclaimed with it, even before the window ends.
+    /// The payout is not reclaimed with the rest, even before the window ends.
     function test_OpensWithTheRestIfTheDepositWasRedeemed() public {
         Round memory won = _smallRound(NATIVE, 0);
         won.deposit.lane = 2;
@@ -131,7 +131,7 @@ contract ReopenTest is BaseTest {
         bank.reopen(expired.deposit, next.deposit);
     }
 
-    /// Attack: take another payer's expired deposit as money for an own one.
+    /// Attack: pay for a deposit with another payer's expired deposit.
     function test_RejectsExpiredDepositOfAnotherPurse() public {
         _expire();
         bytes memory mismatch = abi.encodeWithSelector(IChequeBank.PurseMismatch.selector);
@@ -150,7 +150,7 @@ contract ReopenTest is BaseTest {
         assertEq(_openId(expired), expired.id);
     }
 
-    /// Attack: terms that expired earlier, for a purse that holds a deposit still to be redeemed.
+    /// Attack: name terms that expired earlier, for a purse whose deposit can still be redeemed.
     function test_RejectsOtherTermsThanTheOpenOnes() public {
         Round memory other = _smallRound(NATIVE, 0);
         other.deposit.lastRedeemBlock = other.deposit.drawBlock + 1;
@@ -176,7 +176,7 @@ contract ReopenTest is BaseTest {
         assertEq(_openId(expired), expired.id);
     }
 
-    /// Attack: reopen a deposit with itself and so extend a draw that did not please.
+    /// Attack: reopen a deposit with its own terms, to draw again.
     function test_RejectsTheExpiredTermsAsTheNextOnes() public {
         _expire();
         vm.prank(payer.addr);

@@ -49,7 +49,7 @@ contract SeedTest is BaseTest {
         bank.recordSeed(BLOCK, header);
         vm.recordLogs();
         assertEq(bank.recordSeed(BLOCK, header), MIX);
-        // Not even if the chain had another block there now, or none.
+        // Another block of that number, or a forgotten hash, changes nothing either.
         bytes memory other = _block(BLOCK, keccak256("another mix"));
         assertEq(bank.recordSeed(BLOCK, other), MIX);
         vm.roll(BLOCK + 9000);
@@ -89,12 +89,12 @@ contract SeedTest is BaseTest {
         _expectUnknown(wrapped, _block(BLOCK, MIX));
     }
 
-    function testFuzz_DoesNotKnowAnythingElse(uint256 number) public {
+    function testFuzz_DoesNotKnowOtherBlocks(uint256 number) public {
         if (number < START_BLOCK) number = number % (START_BLOCK - 8191);
         _expectUnknown(number, Headers.header(number, MIX));
     }
 
-    /// The first blocks of a chain are known too.
+    /// Block zero is known too.
     function test_RecordsBlockZero() public {
         vm.roll(1);
         assertEq(bank.recordSeed(0, _block(0, MIX)), MIX);
@@ -102,7 +102,7 @@ contract SeedTest is BaseTest {
 
     /* HISTORY CONTRACT */
 
-    /// Without the contract of EIP-2935 a call succeeds with an empty answer: that is no hash.
+    /// Without the contract of EIP-2935 a call succeeds with an empty answer, which is no hash.
     function test_EmptyAnswerIsNoHash() public {
         vm.etch(HISTORY, "");
         uint256 number = START_BLOCK - 257;
@@ -112,7 +112,7 @@ contract SeedTest is BaseTest {
         assertEq(bank.recordSeed(number, _block(number, MIX)), MIX);
     }
 
-    /// In its first day the history contract answers zero for blocks before it.
+    /// In its first day the history contract answers zero for blocks before its deployment.
     function test_ZeroIsNoHash() public {
         uint256 number = START_BLOCK - 1000;
         _expectUnknown(number, Headers.header(number, MIX));
@@ -174,7 +174,7 @@ contract SeedTest is BaseTest {
         _expectInvalid(BLOCK, hex"00");
     }
 
-    /// The rules for mixHash and difficulty are not for hashes.
+    /// The rules for mixHash and difficulty do not apply to hashes.
     function test_BlockHashBankTakesAnyHash() public {
         _hashBank();
         _setHash(BLOCK, bytes32(uint256(1)));
@@ -229,7 +229,7 @@ contract SeedTest is BaseTest {
         assertEq(bank.redeem(_pack(_redemption(r, ben.addr, 30))), 100);
     }
 
-    /// Banks share nothing.
+    /// Banks share no storage.
     function test_EachBankKeepsItsOwnSeeds() public {
         bank.recordSeed(BLOCK, _block(BLOCK, MIX));
         bank = _deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);

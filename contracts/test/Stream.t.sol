@@ -7,7 +7,7 @@ import {BaseTest} from "./BaseTest.sol";
 contract StreamTest is BaseTest {
     uint128 private constant ALLOWANCE = 1_000_000;
 
-    /// @dev Everything is Ann's, so she wins with whatever the stream shows; half of it stays the payer's.
+    /// @dev Ann has the whole allowance, so she wins at any total.
     function _won() private returns (Round memory r) {
         r = _certainRound(NATIVE, ALLOWANCE);
         _open(r);
@@ -52,12 +52,12 @@ contract StreamTest is BaseTest {
         assertEq(_redeem(x), 1000);
     }
 
-    function test_AChequeOverNothingIsWorthItsSteps() public {
+    function test_ChequeOverNothingIsWorthItsSteps() public {
         Round memory r = _won();
         assertEq(_redeem(_streamed(r, 0, 5, 10, 3)), 15);
     }
 
-    function test_RejectsAChequeOverNothingWithoutSteps() public {
+    function test_RejectsChequeOverNothingWithoutSteps() public {
         Round memory r = _won();
         IChequeBank.Redemption memory x = _streamed(r, 0, 5, 10, 1);
         (x.k, x.x) = (0, 0);
@@ -101,7 +101,7 @@ contract StreamTest is BaseTest {
         assertEq(_redeem(x), 19);
     }
 
-    /// The anchor itself shows nothing: for no step at all x is zero.
+    /// The anchor itself shows no step; without steps x is zero.
     function test_RejectsXWithoutSteps() public {
         Round memory r = _won();
         IChequeBank.Redemption memory x = _streamed(r, 7, 3, 10, 4);
@@ -142,7 +142,7 @@ contract StreamTest is BaseTest {
         assertEq(_redeem(_streamed(r, ALLOWANCE - 30, 3, 20, 10)), ALLOWANCE);
     }
 
-    /// Attack: steps so big that the total would wrap.
+    /// Attack: a step so big that the total would wrap.
     function testFuzz_HugeStepsAreOverTheAllowance(uint128 spent, uint128 step, uint16 k) public {
         k = uint16(bound(k, 1, 4096));
         step = uint128(bound(step, ALLOWANCE + 1, type(uint128).max));
@@ -156,7 +156,7 @@ contract StreamTest is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.OverAllowance);
     }
 
-    /// 2^128 steps' worth: cut to 128 bits the total would be 2.
+    /// The steps are worth 2^128, so the total would be 2 if cut to 128 bits.
     function test_TotalIsNotCutTo128Bits() public {
         Round memory r = _won();
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 2);
@@ -173,14 +173,14 @@ contract StreamTest is BaseTest {
         x.anchor = keccak256(abi.encode(x.anchor));
         x.k = 5;
         _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
-        // The steps of a stream on a plain cheque.
+        // Steps of a stream on a plain cheque.
         IChequeBank.Redemption memory plain = _redemption(r, ann.addr, 7);
         x = _streamed(r, 7, 3, 10, 4);
         x.signature = plain.signature;
         _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
     }
 
-    /// What counts is the total: the consent is for the cheque and its steps.
+    /// The consent covers the total, the cheque and its steps.
     function test_ConsentIsForTheTotal() public {
         Round memory r = _won();
         IChequeBank.Redemption memory x = _streamed(r, 7, 3, 10, 4);

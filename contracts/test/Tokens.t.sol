@@ -6,9 +6,9 @@ import {BaseTest} from "./BaseTest.sol";
 import {BonusToken, FalseToken, FeeToken, LyingToken, SilentToken} from "./mocks/OddTokens.sol";
 import {TestToken} from "./mocks/TestToken.sol";
 
-/// @notice Tokens that are not like the others.
+/// @notice Tokens with unusual behaviour.
 contract TokensTest is BaseTest {
-    /// @dev Mints, approves and tries to fund; the call is expected to fail for this reason, or for any if empty.
+    /// @dev Mints, approves and funds; expects a revert with this reason, or with any if empty.
     function _expectRefused(address asset, bytes memory why) private {
         TestToken(asset).mint(address(this), 1000);
         TestToken(asset).approve(address(bank), 1000);
@@ -19,7 +19,7 @@ contract TokensTest is BaseTest {
         assertEq(TestToken(asset).balanceOf(address(this)), 1000);
     }
 
-    /// @dev In, a deposit, a win paid straight out, a rest, and out again.
+    /// @dev Funds, opens, pays a win straight out, and withdraws the rest.
     function _roundTrip(address asset, uint128 amount) private {
         Round memory r = _round(asset, 0, _leaves(amount / 2, amount / 4, amount / 4));
         _open(r);
@@ -84,7 +84,7 @@ contract TokensTest is BaseTest {
         assertEq(_holdings(address(token)), 0);
     }
 
-    /// Contracts that are no tokens: the bank itself, and one that answers nothing.
+    /// Contracts that are no tokens: the bank itself, and a contract that answers nothing.
     function test_RejectsContractsThatAreNoTokens() public {
         vm.expectRevert();
         bank.fund(address(bank), ann.addr, 1000);
@@ -93,7 +93,7 @@ contract TokensTest is BaseTest {
         assertEq(_idle(ann.addr, address(bank), 0), 0);
     }
 
-    /// A token that says no keeps the money where it is in the books.
+    /// If the token refuses the transfer, the balance stays.
     function test_RefusedWithdrawalChangesNothing() public {
         FalseToken no = new FalseToken();
         _fund(address(no), ann.addr, 1000);
@@ -119,13 +119,13 @@ contract TokensTest is BaseTest {
         vm.expectRevert();
         bank.redeem(_pack(x));
         assertEq(_openId(r), r.id);
-        // The token is not needed for a credit.
+        // A credit does not call the token.
         x.to = address(0);
         assertEq(bank.redeem(_pack(x)), 1000);
         _assertConserved(address(no));
     }
 
-    /// Money of one token is never another's.
+    /// Balances of different tokens are separate.
     function test_TokensAreKeptApart() public {
         TestToken other = new TestToken(18);
         _fund(address(token), ann.addr, 100);

@@ -5,7 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {Packing} from "./utils/Packing.sol";
 import {VectorFiles} from "./utils/VectorFiles.sol";
 
-/// @notice Whole deposits from opening to payment: trees, signatures and header made outside, the bank judges.
+/// @notice Whole deposits from opening to payment, with trees, signatures and header from the vectors.
 contract VectorRedemptionsTest is VectorFiles {
     string internal json;
     IChequeBank internal bank;
@@ -72,7 +72,7 @@ contract VectorRedemptionsTest is VectorFiles {
         }
     }
 
-    function test_PaysWhatTheOutcomeSaysAndRefusesTheRest() public {
+    function test_RedeemsExactlyThePayableVectors() public {
         uint256 paid = 0;
         for (uint256 i = 0; i < vectors.length; i++) {
             RedemptionVector memory v = vectors[i];

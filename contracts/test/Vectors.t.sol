@@ -11,7 +11,7 @@ import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
 import {Packing} from "./utils/Packing.sol";
 import {VectorFiles} from "./utils/VectorFiles.sol";
 
-/// @notice The bank's libraries take calldata, which only a call makes.
+/// @notice External functions for the bank's libraries, which take calldata.
 contract Libraries {
     function locate(bytes calldata r) external pure returns (bool, uint256) {
         return AllowanceTree.locate(r);
@@ -44,7 +44,7 @@ contract VectorsTest is VectorFiles {
 
     Libraries internal libraries = new Libraries();
 
-    /// @dev A bank where, and on the chain that, a vector says.
+    /// @dev A bank at this address of this chain.
     function _bank(uint256 chainId, address where) internal returns (IChequeBank) {
         vm.chainId(chainId);
         vm.prevrandao(uint256(keccak256("prevrandao")));
@@ -58,7 +58,7 @@ contract VectorsTest is VectorFiles {
 
     /* IDS */
 
-    function test_TypeStringsAreTheOnesTheBankHashes() public view {
+    function test_TypeStringsAreTheBanks() public view {
         TypeVector[] memory vectors = abi.decode(_list("ids", ".types", TYPE), (TypeVector[]));
         bytes32[7] memory hashes = [
             Cheques.DEPOSIT_TYPEHASH,
@@ -99,7 +99,7 @@ contract VectorsTest is VectorFiles {
         string[7] memory keys = ["", ".cheques", ".opens", ".consents", ".withdraws", ".funds", ""];
         for (uint256 i = 1; i < 6; i++) {
             bytes memory list = _list("ids", keys[i], _message(types[i].name, types[i].text));
-            // All of these structs are static, so that one reading serves them all: words of a message, then its digest.
+            // All of these structs are static, so one loop reads them all: words of a message, then its digest.
             uint256 words = (list.length - 64) / 32 / uint256(_word(list, 1));
             for (uint256 first = 2; first < list.length / 32; first += words) {
                 bytes memory message = abi.encode(types[i].typeHash);
@@ -115,7 +115,7 @@ contract VectorsTest is VectorFiles {
 
     /* SIGNATURES */
 
-    function test_AcceptsEverySignatureOfAnOutsideSigner() public view {
+    function test_AcceptsEveryOutsideSignature() public view {
         SignedVector[] memory vectors = abi.decode(_list("signatures", ".signed", SIGNED), (SignedVector[]));
         for (uint256 i = 0; i < vectors.length; i++) {
             SignedVector memory v = vectors[i];
@@ -126,7 +126,7 @@ contract VectorsTest is VectorFiles {
         }
     }
 
-    function test_RefusesEveryStringThatIsNotTheSignersSignature() public view {
+    function test_RefusesEveryOtherSignature() public view {
         SignedVector[] memory signed = abi.decode(_list("signatures", ".signed", SIGNED), (SignedVector[]));
         RefusedSignature[] memory vectors =
             abi.decode(_list("signatures", ".refused", REFUSED_SIGNATURE), (RefusedSignature[]));
@@ -146,7 +146,7 @@ contract VectorsTest is VectorFiles {
         revert("no signature of this digest");
     }
 
-    function test_OpensADepositForAnAgreementSignedByAnOutsideSigner() public {
+    function test_OpensByAnOutsideSignature() public {
         DepositVector memory v = abi.decode(_list("ids", ".deposits", DEPOSIT_VECTOR), (DepositVector[]))[0];
         OpenVector memory o = abi.decode(
             _list("ids", ".opens", _message("Open", "Open(bytes32 depositId,uint256 deadline)")), (OpenVector[])
@@ -161,7 +161,7 @@ contract VectorsTest is VectorFiles {
         assertEq(openId, v.id);
     }
 
-    function test_WithdrawsForAnAgreementSignedByAnOutsideSigner() public {
+    function test_WithdrawsByAnOutsideSignature() public {
         string memory text =
             "Withdraw(address account,address token,uint64 lane,uint256 amount,address to,uint256 nonce,uint256 deadline)";
         WithdrawVector memory v =
@@ -180,7 +180,7 @@ contract VectorsTest is VectorFiles {
         FundVector memory v = abi.decode(_list("ids", ".funds", _message("Fund", text)), (FundVector[]))[0];
         IChequeBank.Fund memory f = v.message;
         IChequeBank bank = _bank(v.chainId, v.bank);
-        // A token that has the money arrive, whatever it is told.
+        // A token whose balance grows by the amount after any call.
         vm.etch(f.token, hex"00");
         bytes[] memory balances = new bytes[](2);
         (balances[0], balances[1]) = (abi.encode(0), abi.encode(f.amount));
@@ -190,7 +190,7 @@ contract VectorsTest is VectorFiles {
             IERC3009.receiveWithAuthorization, (f.from, address(bank), f.amount, 0, 1, v.digest, 27, 0, 0)
         );
         vm.mockCall(f.token, expected, "");
-        // It knows no other authorization than the vector's.
+        // The token knows only the vector's authorization.
         bytes memory known = abi.encodeCall(IERC3009.authorizationState, (f.from, v.digest));
         vm.mockCall(f.token, known, abi.encode(true));
 
@@ -262,7 +262,7 @@ contract VectorsTest is VectorFiles {
 
     /* STREAMS */
 
-    /// @dev A deposit of one payee with a cheque of nothing but the stream, signed here.
+    /// @dev A deposit of one payee with a cheque for the stream alone, signed here.
     function _promised(ShownVector memory v) internal returns (IChequeBank.Outcome outcome, uint128 total) {
         Account memory signer = makeAccount("signer");
         IChequeBank.Redemption memory r;
@@ -284,7 +284,7 @@ contract VectorsTest is VectorFiles {
         }
     }
 
-    function test_RefusesStepsThatDoNotLeadToTheAnchorOrAreTooMany() public {
+    function test_RefusesWrongOrTooManySteps() public {
         ShownVector[] memory vectors = abi.decode(_list("streams", ".refused", SHOWN), (ShownVector[]));
         for (uint256 i = 0; i < vectors.length; i++) {
             (IChequeBank.Outcome outcome,) = _promised(vectors[i]);

@@ -22,7 +22,7 @@ contract ViewsTest is BaseTest {
         assertTrue(bank.depositId(r.deposit) != r.id);
     }
 
-    function test_DomainIsThatOfEip712() public view {
+    function test_DomainIsTheEip712Domain() public view {
         (
             bytes1 fields,
             string memory name,
@@ -76,7 +76,7 @@ contract ViewsTest is BaseTest {
         assertEq(id, 0);
     }
 
-    /// The largest idle money of a lane is not taken for an id, and the balance never is.
+    /// The largest idle money of a lane is not taken for an id, and a balance never is.
     function test_LargestMoneyIsMoney() public {
         Round memory r = _certainRound(address(token), type(uint128).max);
         _open(r);

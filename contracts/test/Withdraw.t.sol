@@ -48,7 +48,7 @@ contract WithdrawTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    function testFuzz_RejectsMoreThanThereIs(uint128 funded, uint256 amount) public {
+    function testFuzz_RejectsMoreThanTheIdleMoney(uint128 funded, uint256 amount) public {
         amount = bound(amount, uint256(funded) + 1, type(uint256).max);
         if (funded > 0) _fund(NATIVE, ann.addr, funded);
         vm.prank(ann.addr);
@@ -82,7 +82,7 @@ contract WithdrawTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    /// Attack: the id of an open deposit is a big number, but no money.
+    /// Attack: withdraw the id of an open deposit, a big number, as money.
     function test_RejectsWithdrawalFromAnOpenDeposit() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
@@ -99,7 +99,7 @@ contract WithdrawTest is BaseTest {
         bank.withdraw(NATIVE, 0, 0, cyd.addr);
     }
 
-    function test_RejectsNobodyAndTheBankAsRecipient() public {
+    function test_RejectsZeroAndTheBankAsRecipient() public {
         _fund(NATIVE, ann.addr, 100);
         vm.startPrank(ann.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidRecipient.selector, address(0)));
@@ -187,7 +187,7 @@ contract WithdrawTest is BaseTest {
         assertEq(_idle(ann.addr, NATIVE, 0), 90);
     }
 
-    /// Nonces share words of storage: each number is used for itself only, in any order.
+    /// Nonces share words of storage. Each nonce is used alone, in any order.
     function testFuzz_NoncesAreUnordered(uint256 first, uint256 second) public {
         vm.assume(first != second);
         _fund(NATIVE, ann.addr, 100);
@@ -215,7 +215,7 @@ contract WithdrawTest is BaseTest {
             assertTrue(bank.nonceUsed(ann.addr, w.nonce));
         }
         for (uint256 i = 0; i < nonces.length; i++) {
-            assertTrue(bank.nonceUsed(ann.addr, nonces[i]), "used no more");
+            assertTrue(bank.nonceUsed(ann.addr, nonces[i]), "nonce is unused again");
         }
     }
 
@@ -273,7 +273,7 @@ contract WithdrawTest is BaseTest {
         _submit(w, good);
     }
 
-    /// A cheque to nobody may be won; what then lies in the balance of the zero address stays there.
+    /// A leaf of the zero address may win. Its payout stays in the balance of the zero address.
     function test_RejectsUnrecoverableSignatureForTheZeroAddress() public {
         IChequeBank.Withdraw memory w = _order(10);
         w.account = address(0);

@@ -25,7 +25,7 @@ export function uint(value, length) {
 
 export const toInt = (bytes) => (bytes.length === 0 ? 0n : BigInt(hex(bytes)));
 
-/** An unsigned integer in as few bytes as it needs: none for zero. */
+/** An unsigned integer in as few bytes as possible: none for zero. */
 export function minimal(value) {
   const digits = BigInt(value).toString(16);
   return BigInt(value) === 0n ? Buffer.alloc(0) : Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
@@ -36,12 +36,12 @@ export const base64url = (bytes) => bytes.toString('base64url');
 export const MAX_U128 = (1n << 128n) - 1n;
 export const MAX_U64 = (1n << 64n) - 1n;
 
-/** 32 bytes that depend on nothing but a name: keys, salts and other values that a wallet would draw at random. */
+/** 32 bytes that depend only on a name: keys, salts and other values that a wallet draws at random. */
 export const named = (name) => keccak(utf8(`cheque vectors: ${name}`));
 
 export const addressNamed = (name) => named(name).subarray(12);
 
-/** EIP-55: the letters of an address in the case that its own hash tells. */
+/** EIP-55: the letters of an address, in the case given by the hash of the address. */
 export function checksummed(address) {
   const plain = address.toString('hex');
   const hash = keccak(utf8(plain)).toString('hex');

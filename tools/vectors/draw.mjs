@@ -3,7 +3,7 @@ import { keccak, toInt } from './bytes.mjs';
 
 export const roll = (seed, id, amount) => ((toInt(keccak(seed, id)) >> 128n) * amount) >> 128n;
 
-export function prize({ amount, allowance, minPayout, spent }) {
+export function payoutAndRange({ amount, allowance, minPayout, spent }) {
   const full = (spent * amount) / allowance;
   if (full >= minPayout) return { payout: full, range: allowance };
   return { payout: minPayout, range: (spent * amount) / minPayout };
@@ -11,16 +11,16 @@ export function prize({ amount, allowance, minPayout, spent }) {
 
 export const wins = (start, range, point) => start <= point && point < start + range;
 
-/** What a payee may credit: the expected payout net of the cost of redeeming, rounded down. */
+/** The value that a payee may credit: the expected payout net of the cost of redeeming, rounded down. */
 export function value(terms) {
-  const { payout, range } = prize(terms);
+  const { payout, range } = payoutAndRange(terms);
   const net = payout > terms.redeemCost ? payout - terms.redeemCost : 0n;
   return (range * net) / terms.amount;
 }
 
-/** The least total that wins at this roll, or null if even the whole allowance does not. */
+/** The least total that wins at this roll, or null if the whole allowance loses. */
 export function leastWinning(terms, start, point) {
-  const hit = (spent) => wins(start, prize({ ...terms, spent }).range, point);
+  const hit = (spent) => wins(start, payoutAndRange({ ...terms, spent }).range, point);
   let [low, high] = [1n, terms.allowance];
   if (!hit(high)) return null;
   while (low < high) {
@@ -31,7 +31,7 @@ export function leastWinning(terms, start, point) {
   return low;
 }
 
-export function hashed(x, times) {
+export function hashChain(x, times) {
   for (let i = 0; i < times; i++) x = keccak(x);
   return x;
 }

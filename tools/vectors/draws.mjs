@@ -1,11 +1,11 @@
 // rolls.json, payouts.json, streams.json: the arithmetic of the draw.
 import { MAX_U128, keccak, named, toInt } from './bytes.mjs';
-import { hashed, prize, roll, value, wins } from './draw.mjs';
+import { hashChain, payoutAndRange, roll, value, wins } from './draw.mjs';
 import { banks, idOf, ordinary } from './scene.mjs';
 
 const bank = banks[0];
 
-// A seed is searched for that gives the roll, so a roll has a chance only where the amount is small.
+// Searches for a seed that gives the roll. Ends soon only if the amount is small.
 function seedFor(id, amount, wanted) {
   for (let i = 0; ; i++) {
     const seed = named(`seed ${i}`);
@@ -75,7 +75,7 @@ const table = [
   [MAX_U128, 3n, MAX_U128 / 3n + 1n, 1n],
 ];
 
-// [start, range], both end points of which are tried.
+// [start, range], tried at both end points.
 const ranges = [
   [0n, 1n],
   [0n, 300007n],
@@ -92,8 +92,8 @@ export function payouts() {
   const costs = ({ payout }) => [...new Set([0n, 1n, payout / 3n, payout - 1n, payout, payout + 1n])];
   const points = ([start, range]) => [...new Set([0n, start - 1n, start, start + range - 1n, start + range, MAX_U128 - 1n])];
   return {
-    about: 'What a cheque pays and in which range it wins; which rolls win; what a payee credits for it, net of redeemCost.',
-    payouts: terms.map((t) => ({ ...t, ...prize(t) })),
+    about: 'Payout and range of cheques, winning rolls, and the value that a payee credits, net of redeemCost.',
+    payouts: terms.map((t) => ({ ...t, ...payoutAndRange(t) })),
     wins: ranges.flatMap(([start, range]) =>
       points([start, range])
         .filter((point) => point >= 0n && point < MAX_U128)
@@ -102,7 +102,7 @@ export function payouts() {
     values: terms
       .filter((_, i) => i % 3 === 0)
       .flatMap((t) =>
-        costs(prize(t))
+        costs(payoutAndRange(t))
           .filter((redeemCost) => redeemCost <= MAX_U128)
           .map((redeemCost) => ({ ...t, redeemCost, value: value({ ...t, redeemCost }) })),
       ),
@@ -112,11 +112,11 @@ export function payouts() {
 export function streams() {
   const lengths = [1, 2, 100, 4096];
   const chain = (n) => ({ x0: named(`x_0 of ${n}`), n: BigInt(n) });
-  const anchorOf = ({ x0, n }) => hashed(x0, Number(n));
+  const anchorOf = ({ x0, n }) => hashChain(x0, Number(n));
   const shown = lengths.map(chain).flatMap((c) => {
     const n = Number(c.n);
     const steps = [...new Set([1, 2, Math.floor(n / 2), n - 1, n])].filter((k) => k >= 1 && k <= n);
-    return steps.map((k) => ({ anchor: anchorOf(c), k: BigInt(k), x: hashed(c.x0, n - k) }));
+    return steps.map((k) => ({ anchor: anchorOf(c), k: BigInt(k), x: hashChain(c.x0, n - k) }));
   });
   const hundred = chain(100);
   const anchor = anchorOf(hundred);
@@ -125,14 +125,14 @@ export function streams() {
     about: 'x_{i+1} = keccak256(x_i), anchor = x_n. Showing x = x_{n-k} proves k steps.',
     streams: lengths.map((n) => ({ ...chain(n), anchor: anchorOf(chain(n)) })),
     shown,
-    // `leads`: k hashes lead from x to the anchor all the same, there are only too many of them.
+    // `leads`: k hashes do lead from x to the anchor, but there are too many.
     refused: [
       { name: 'the anchor itself', anchor, k: 1n, x: anchor, leads: false },
-      { name: 'a step too few', anchor, k: 6n, x: hashed(hundred.x0, 93), leads: false },
-      { name: 'a step too many', anchor, k: 8n, x: hashed(hundred.x0, 93), leads: false },
+      { name: 'a step too few', anchor, k: 6n, x: hashChain(hundred.x0, 93), leads: false },
+      { name: 'a step too many', anchor, k: 8n, x: hashChain(hundred.x0, 93), leads: false },
       { name: 'before x_0', anchor, k: 101n, x: hundred.x0, leads: false },
       { name: 'zero', anchor, k: 1n, x: Buffer.alloc(32), leads: false },
-      { name: '4097 steps', anchor: hashed(beyond, 4097), k: 4097n, x: beyond, leads: true },
+      { name: '4097 steps', anchor: hashChain(beyond, 4097), k: 4097n, x: beyond, leads: true },
     ],
   };
 }

@@ -1,7 +1,7 @@
 // EIP-712: type strings, domain separators, struct hashes, digests.
 import { keccak, uint, utf8 } from './bytes.mjs';
 
-/** Every struct that is hashed or signed for a bank, field by field. */
+/** All structs that are hashed or signed for a bank, field by field. */
 export const TYPES = {
   Deposit: [
     ['address', 'payer'],

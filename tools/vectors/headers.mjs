@@ -11,8 +11,8 @@ const FIELDS = [
 const NO_OMMERS = '0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347';
 const EMPTY_TRIE = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421';
 
-// Blocks of Ethereum's main chain, by their fields. `hash` is how the world knows them: if a field were wrong, the header
-// would not hash to it.
+// Blocks of Ethereum's main chain, by their fields. `hash` is the published block hash: with a wrong field the header
+// would have another hash.
 const mainnet = [
   {
     name: 'mainnet, proof of work',
@@ -64,7 +64,7 @@ const mainnet = [
   },
 ];
 
-/** `recorded`: headers that a node gave, `{name, hash, mixHash, header}`. */
+/** `recorded`: headers read from a node, `{name, hash, mixHash, header}`. */
 export function seeds(recorded) {
   const real = recorded.map(({ name, hash, mixHash, header }) => {
     const fields = decodeStrings(unhex(header));
@@ -79,8 +79,8 @@ export function seeds(recorded) {
   });
   return {
     about:
-      'Headers of real blocks: recorded from anvil, and of the main chain. Crafted ones, each with the hash a chain would ' +
-      'know it by. A seed of zero means that the header yields none; `verdict` says why: `malformed`, `difficulty`, ' +
+      'Headers of real blocks: recorded from anvil, and of the main chain. Crafted headers, each with the hash of a chain ' +
+      'that has the block. A seed of zero means that the header yields none; `verdict` says why: `malformed`, `difficulty`, ' +
       '`no_randomness`.',
     recorded: real,
     mainnet: known,

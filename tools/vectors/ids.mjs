@@ -1,5 +1,5 @@
-// ids.json: EIP-712 types, domains, deposit ids and the digests of everything that is signed.
-// signatures.json: what `cast` signed of them, and what is no signature at all.
+// ids.json: EIP-712 types, domains, deposit ids and the digests of all signed messages.
+// signatures.json: signatures by `cast` of these messages, and byte strings that are no signatures.
 import { MAX_U128, addressNamed, named, toInt, uint } from './bytes.mjs';
 import { TYPES, digest, separator, structHash, typeHash, typeString } from './eip712.mjs';
 import { N, recover } from './secp256k1.mjs';
@@ -14,7 +14,7 @@ const to = addressNamed('to');
 const ones = (length) => Buffer.alloc(length, 0xff);
 const largestCheque = { depositId: ones(32), payee: ones(20), spent: MAX_U128, anchor: ones(32), step: MAX_U128 };
 
-// [name, message, who signs, the banks it is for]
+// [name, message, signer, banks]
 const messages = {
   Cheque: [
     ['plain', { depositId: id, payee: payee.address, spent: 123456789n, anchor: ZERO_WORD, step: 0n }, signer, banks],
@@ -50,7 +50,7 @@ export function ids() {
       .filter((entry) => entry.type === type)
       .map(({ name, message, bank }) => ({ name, ...bank, message, digest: digest(bank, type, message) }));
   return {
-    about: 'EIP-712 types, domains, deposit ids, and digests of everything that is signed for a bank.',
+    about: 'EIP-712 types, domains, deposit ids, and digests of all messages signed for a bank.',
     types: Object.keys(TYPES).map((name) => ({ name, text: typeString(name), typeHash: typeHash(name) })),
     domains: banks.map((bank) => ({ ...bank, separator: separator(bank) })),
     deposits: deposits.map(({ name, bank, deposit }) => ({
@@ -85,7 +85,7 @@ export function signatures(sign) {
   };
 }
 
-// A signature that is refused, and why: `length`, `v`, `high_s`, `no_key`, or `other_signer` with who it is.
+// Refused signatures, each with the reason: `length`, `v`, `high_s`, `no_key`, or `other_signer` with its address.
 function refused({ digest: hash, signature }, sign) {
   const [r, s, v] = [signature.subarray(0, 32), signature.subarray(32, 64), signature[64]];
   const make = (parts) => Buffer.concat([parts.r ?? r, parts.s ?? s, Buffer.from([parts.v ?? v])]);
@@ -93,7 +93,7 @@ function refused({ digest: hash, signature }, sign) {
   const compactS = Buffer.from(s);
   compactS[0] |= (v - 27) << 7;
   const plain = messages.Cheque[0][1];
-  // Half of all numbers are the x of a point, so a few bits are tried.
+  // Half of all numbers are the x of a point, so one of a few flipped bits gives a point.
   const otherPoint = [...Array(8).keys()]
     .map((bit) => Buffer.from(r).fill(r[31] ^ (1 << bit), 31))
     .find((x) => recover(hash, make({ r: x })));

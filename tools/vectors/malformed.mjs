@@ -1,11 +1,11 @@
-// Byte strings and texts that are no proof of payment, each with the rule it breaks.
+// Byte strings and texts that are no proof of payment, each with the broken rule.
 import { base64url, minimal, uint } from './bytes.mjs';
 import { Raw, encode } from './rlp.mjs';
 import { fieldsOfCheque, fieldsOfOpening, fieldsOfStep, proofBytes } from './wire.mjs';
 
 const raw = (...parts) => new Raw(Buffer.concat(parts.map((part) => (Buffer.isBuffer(part) ? part : Buffer.from([part])))));
 
-// `fields` with the one at `at` (a list of positions if it is nested) replaced by what `change` makes of it.
+// `fields` with the one at `at` (a list of positions if it is nested) replaced by the result of `change`.
 function changed(fields, at, change) {
   const [first, ...rest] = [at].flat();
   return fields.map((field, i) => (i !== first ? field : rest.length ? changed(field, rest, change) : change(field)));

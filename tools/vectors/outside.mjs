@@ -1,4 +1,4 @@
-// What comes from outside of this generator: signatures of `cast wallet sign`, headers of a running anvil.
+// Values from outside this generator: signatures by `cast wallet sign`, headers of a running anvil.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ const cast = (...args) => execFileSync(path.join(bin, 'cast'), args, { encoding:
 
 const plain = (type, value) => (type === 'address' ? checksummed(value) : Buffer.isBuffer(value) ? hex(value) : String(value));
 
-/** The signature that `cast` makes of a struct as EIP-712 JSON, after `cast` itself verified it. */
+/** The signature by `cast` of a struct as EIP-712 JSON, verified by `cast`. */
 export function castSign({ chainId, bank }, name, message, key, signer) {
   const fields = (type) => TYPES[type].map(([fieldType, field]) => ({ type: fieldType, name: field }));
   const typed = JSON.stringify({
@@ -25,7 +25,7 @@ export function castSign({ chainId, bank }, name, message, key, signer) {
   return unhex(signature);
 }
 
-/** The raw header of block `number` of a fresh chain, and what the node says of it. */
+/** The raw header of block `number` of a fresh chain, with the node's hash and mixHash. */
 export async function anvilHeader(hardfork, number) {
   const node = spawn(path.join(bin, 'anvil'), ['--hardfork', hardfork, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
@@ -39,7 +39,7 @@ export async function anvilHeader(hardfork, number) {
         if (listening) resolve(['--rpc-url', `http://${listening[1]}`]);
       });
     });
-    // Not synchronously: anvil prints every block, and stops when nobody reads.
+    // Not synchronously: anvil prints every block, and blocks if its output is not read.
     const ask = async (...args) => (await promisify(execFile)(path.join(bin, 'cast'), [...args, ...rpc])).stdout.trim();
     await ask('rpc', 'anvil_mine', `0x${number.toString(16)}`);
     const [hash, mixHash] = [await ask('block', String(number), '-f', 'hash'), await ask('block', String(number), '-f', 'mixHash')];

@@ -1,11 +1,11 @@
-// redemptions.json: whole deposits, drawn by the recorded header, with cheques and what becomes of each.
+// redemptions.json: whole deposits, drawn by the recorded header, with cheques and the outcome of each.
 import { addressNamed, named, uint, unhex } from './bytes.mjs';
-import { hashed, leastWinning, prize, roll } from './draw.mjs';
+import { hashChain, leastWinning, payoutAndRange, roll } from './draw.mjs';
 import { ZERO_ADDRESS, ZERO_WORD, account, banks, idOf, ordinary, signer, stranger } from './scene.mjs';
 import { build, pack } from './tree.mjs';
 
 const bank = banks[0];
-// Bytes of a level of a proof; where the number of streams stands.
+// Bytes of a level of a proof; position of the number of streams.
 const LEVEL = 48;
 const STREAMS_AT = 307;
 const E15 = 10n ** 15n;
@@ -14,7 +14,7 @@ const OUTCOMES = [
   'BadSignature', 'SeedUnknown', 'BadHeader', 'Loses', 'ConsentMissing',
 ];
 
-/** Three deposits of one payer: prizes between a smallest one and everything, a fixed prize, and no smallest prize. */
+/** Three deposits of one payer: payouts from minPayout up, a fixed payout, and no minPayout. */
 export function deposits() {
   const shapes = [
     ['seven payees', [400n * E15 + 1n, 250n * E15 + 7n, 150n * E15, 100n * E15, 60n * E15, 30n * E15, 10n * E15 + 3n], 200n * E15],
@@ -40,9 +40,9 @@ export function redemptions(sign, header, other) {
   return {
     about:
       'Deposits opened under one bank, all drawn by `header`, and redemptions sent to the bank in the block after it. ' +
-      '`header` of a redemption: `draw`, `other` (of another block) or `none`. `payout` is what the cheque would pay if it ' +
-      'won and the payee agreed, 0 where the check ends before that is known. `packed` is what the bank is sent: the fields, ' +
-      'but for those that are `Malformed`, where it is something else.',
+      '`header` of a redemption: `draw`, `other` (of another block) or `none`. `payout` is the payout of a win with the ' +
+      'consent of the payee, 0 if the check ends before the draw. `packed` are the bytes sent to the bank: the packed fields, ' +
+      'or other bytes if the outcome is `Malformed`.',
     ...bank,
     minLead: 4n,
     drawBlock: ordinary.drawBlock,
@@ -56,7 +56,7 @@ export function redemptions(sign, header, other) {
 
 const keyOf = (payee) => [...Array(7).keys()].map((n) => account(`payee ${n}`)).find(({ address }) => address.equals(payee));
 
-// A redemption as the bank takes it.
+// Packs a redemption for the bank.
 function packed(d, r, header) {
   const streams = [r.anchor, uint(r.step, 16), uint(r.k, 2), r.x];
   const isStreamed = streams.some((part) => part.some((byte) => byte !== 0));
@@ -69,8 +69,8 @@ function packed(d, r, header) {
   ]);
 }
 
-// Makes the redemptions of one deposit. Whatever a case does not name is as an honest payee would send it. `change` turns
-// the packed bytes into something malformed.
+// Makes the redemptions of one deposit. Fields that a case does not name are those of an honest payee. `change` makes the
+// packed bytes malformed.
 function maker(scene, index, sign, headers) {
   return (name, outcome, { change = (bytes) => bytes, ...given }) => {
     const leaf = given.leaf ?? scene.winner;
@@ -90,7 +90,7 @@ function maker(scene, index, sign, headers) {
       deposit: BigInt(index),
       outcome,
       outcomeCode: BigInt(OUTCOMES.indexOf(outcome)),
-      payout: known ? prize({ amount, minPayout, allowance: leaf.allowance, spent: total }).payout : 0n,
+      payout: known ? payoutAndRange({ amount, minPayout, allowance: leaf.allowance, spent: total }).payout : 0n,
       caller: r.caller,
       payee: leaf.payee,
       allowance: r.allowance,
@@ -122,8 +122,8 @@ function sevenPayees(scene, make) {
   // A stream whose ninth step reaches `spent`, exactly.
   const step = spent / 10n;
   const x0 = named('x_0 of a redemption');
-  const stream = { anchor: hashed(x0, 16), step, spent: spent - 9n * step };
-  const shown = (k) => ({ ...stream, k: BigInt(k), x: hashed(x0, 16 - k) });
+  const stream = { anchor: hashChain(x0, 16), step, spent: spent - 9n * step };
+  const shown = (k) => ({ ...stream, k: BigInt(k), x: hashChain(x0, 16 - k) });
 
   const siblings = pack(winner.siblings);
   const broken = Buffer.from(siblings);
@@ -187,9 +187,9 @@ function twoStreams(bytes) {
 function onePayee(scene, make) {
   const by = { caller: stranger.address };
   return [
-    make('a fixed prize, a total of the roll plus one', 'Payable', { ...by, spent: scene.roll + 1n }),
-    make('a fixed prize, a total of the roll', 'Loses', { ...by, spent: scene.roll }),
-    make('a fixed prize, one unit', 'Loses', { ...by, spent: 1n }),
+    make('a fixed payout, a total of the roll plus one', 'Payable', { ...by, spent: scene.roll + 1n }),
+    make('a fixed payout, a total of the roll', 'Loses', { ...by, spent: scene.roll }),
+    make('a fixed payout, one unit', 'Loses', { ...by, spent: 1n }),
   ];
 }
 

@@ -7,7 +7,7 @@ function prefix(offset, length) {
   return Buffer.concat([Buffer.from([offset + 55 + size.length]), size]);
 }
 
-/** Bytes that `encode` puts in as they are: how broken encodings are made. */
+/** Bytes that `encode` copies unchanged, to make broken encodings. */
 export class Raw {
   constructor(bytes) {
     this.bytes = bytes;
@@ -24,7 +24,7 @@ export function encode(item) {
   return Buffer.concat([prefix(0x80, item.length), item]);
 }
 
-/** The byte strings of one list that holds nothing else. Refuses what `encode` would not have written. */
+/** The byte strings of a list of strings. Throws on any encoding other than that of `encode`. */
 export function decodeStrings(bytes) {
   const start = bytes[0] < 0xf8 ? 1 : 1 + bytes[0] - 0xf7;
   const items = [];

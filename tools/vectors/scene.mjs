@@ -1,4 +1,4 @@
-// The keys, banks and deposits that the vectors are about.
+// The keys, banks and deposits of the vectors.
 import { MAX_U128, MAX_U64, addressNamed, named } from './bytes.mjs';
 import { digest } from './eip712.mjs';
 import { addressOf } from './secp256k1.mjs';
@@ -16,7 +16,7 @@ export const payer = account('payer');
 export const signer = account('signer');
 export const stranger = account('stranger');
 
-// 9223372036854775771 is the largest chain id that every tool takes (EIP-2294).
+// 9223372036854775771 is the largest chain id that all tools accept (EIP-2294).
 export const banks = [
   { chainId: 31337n, bank: addressNamed('bank') },
   { chainId: 1n, bank: addressNamed('bank') },
@@ -60,7 +60,7 @@ const smallest = {
   root: ZERO_WORD,
 };
 
-/** Every deposit of ids.json: the same terms under every bank, and other terms under the first. */
+/** Every deposit of ids.json: one set of terms under every bank, and other terms under the first. */
 export const deposits = [
   ...banks.map((bank, i) => ({ name: `ordinary terms, bank ${i}`, bank, deposit: ordinary })),
   { name: 'a token, another lane', bank: banks[0], deposit: { ...ordinary, token, lane: 2n } },

@@ -1,4 +1,4 @@
-// secp256k1 by the textbook: slow, and not constant in time, so good for published test keys only.
+// Textbook secp256k1: slow and not constant in time, so for published test keys only.
 import { createHmac } from 'node:crypto';
 import { keccak, toInt, uint } from './bytes.mjs';
 
@@ -51,7 +51,7 @@ const addressOfPoint = ([x, y]) => keccak(uint(x, 32), uint(y, 32)).subarray(12)
 
 export const addressOf = (key) => addressOfPoint(multiply(G, toInt(key)));
 
-/** r, s, v of a digest, with the nonce of RFC 6979 and the lower s: the one signature that every careful signer makes. */
+/** r, s, v of a digest, with the nonce of RFC 6979 and the lower s: the same for all careful signers. */
 export function sign(digest, key) {
   const hmac = (k, ...parts) => createHmac('sha256', k).update(Buffer.concat(parts)).digest();
   const z = mod(toInt(digest), N);

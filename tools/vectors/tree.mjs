@@ -1,4 +1,4 @@
-// The allowance tree, as PROTOCOL's "Allowance tree" describes it.
+// The allowance tree of SPEC.md, section 5.
 import { keccak, toInt, uint } from './bytes.mjs';
 
 export const leafSalt = (master, payee) => keccak(master, payee).subarray(0, 16);
@@ -7,13 +7,13 @@ export const leafHash = (payee, allowance, salt) => keccak(payee, uint(allowance
 
 export const innerHash = (left, leftSum, right, rightSum) => keccak(left, uint(leftSum, 16), right, uint(rightSum, 16));
 
-/** Payee number `i` of every vector, and what it is allowed where no list says so: sizes from 1 to 2^64 units. */
+/** Payee number `i` of all vectors, with its default allowance of 1 to 2^64 units. */
 export function payeeNumber(i) {
   const hash = keccak(uint(i, 32));
   return { payee: hash.subarray(12), allowance: 1n + (toInt(hash.subarray(0, 8)) >> BigInt(i % 64)) };
 }
 
-/** Every leaf in tree order, each with its proof. */
+/** The root, the amount, and all leaves in tree order, each with its proof. */
 export function build(list, master) {
   const leaves = list.map(({ payee, allowance }) => {
     const salt = leafSalt(master, payee);
@@ -21,7 +21,7 @@ export function build(list, master) {
   });
   leaves.sort((a, b) => Buffer.compare(a.leaf, b.leaf));
 
-  // Nodes carry the leaves below them, so that each pairing extends their proofs.
+  // Nodes carry the leaves below them, so that each pairing extends the leaves' proofs.
   let nodes = leaves.map((leaf) => ({ hash: leaf.leaf, sum: leaf.allowance, below: [leaf] }));
   while (nodes.length > 1) {
     const parents = [];

@@ -1,10 +1,10 @@
-// trees.json: honest trees with their proofs, and proofs of trees that a dishonest payer planted.
+// trees.json: honest trees with their proofs, and proofs of a dishonest payer's trees.
 import { MAX_U128, keccak, named } from './bytes.mjs';
 import { build, innerHash, leafHash, leafSalt, pack, payeeNumber } from './tree.mjs';
 
 const MAX_DEPTH = 40;
 
-// A number of payees means the allowances of `payeeNumber`.
+// A plain number is a number of payees, with the allowances of `payeeNumber`.
 const shapes = [
   ['one payee', [10n ** 18n]],
   ['one payee with all there can be', [MAX_U128]],
@@ -51,7 +51,7 @@ function tree(name, shape) {
   };
 }
 
-// Proofs against a root and an amount, with the verdict: `ok`, or which check refuses it. `length` (no whole number of
+// Proofs against a root and an amount, with the verdict: `ok`, or the check that fails. `length` (no whole number of
 // levels), `depth`, `path`, `total` and `root` are checked in this order.
 function planted() {
   const payee = payeeNumber(0).payee;
@@ -111,7 +111,7 @@ function planted() {
     amount: 6n,
   });
 
-  // The parent says 5 + 5 while this leaf is worth 8: it may have the 5 that the parent gives it, or nothing.
+  // The parent says 5 + 5 while this leaf is worth 8: neither 8 nor the parent's 5 is proven.
   const cheating = { root: innerHash(leaf(8n), 5n, other(5n).hash, 5n), amount: 10n, siblings: [other(5n)] };
   put('an allowance larger than its parent says', 'total', { ...cheating, allowance: 8n });
   put('an allowance of what its parent says', 'root', { ...cheating, allowance: 5n });

@@ -1,6 +1,6 @@
 // wire.json: proofs of payment as bytes and as text.
 import { MAX_U128, MAX_U64, addressNamed, base64url, minimal, named } from './bytes.mjs';
-import { hashed } from './draw.mjs';
+import { hashChain } from './draw.mjs';
 import { malformed } from './malformed.mjs';
 import { encode } from './rlp.mjs';
 import { ZERO_WORD, account, banks, deposits as someDeposits, signer } from './scene.mjs';
@@ -43,8 +43,8 @@ export function wire(sign) {
     const { payee, allowance, salt, path, siblings } = leaf;
     return { ...bank, deposit: scene.deposit, payee, allowance, salt, path, siblings, ...cheque(scene, leaf, ...rest) };
   };
-  const stream = { anchor: hashed(named('x_0 on the wire'), 4096), step: 1000n };
-  const shown = (k) => ({ depositId: seven.id, k: BigInt(k), x: hashed(named('x_0 on the wire'), 4096 - k) });
+  const stream = { anchor: hashChain(named('x_0 on the wire'), 4096), step: 1000n };
+  const shown = (k) => ({ depositId: seven.id, k: BigInt(k), x: hashChain(named('x_0 on the wire'), 4096 - k) });
   const full = Buffer.alloc(65, 0xff);
   const most = {
     chainId: banks[3].chainId, bank: banks[3].bank, deposit: someDeposits.find(({ name }) => name === 'largest values').deposit,
@@ -77,7 +77,7 @@ export function wire(sign) {
   return {
     about:
       'Proofs of payment. `hex` is the type byte and the RLP list, `text` the same in unpadded base64url. Siblings are packed ' +
-      'as in trees.json. `malformed`: nothing of it decodes, and `reason` says why.',
+      'as in trees.json. `malformed`: byte strings that do not decode, each with the `reason`.',
     openings: openings.map(([name, o]) => ({ name, ...o, siblings: pack(o.siblings), ...forms(proofBytes(1, fieldsOfOpening(o))) })),
     cheques: cheques.map(([name, c]) => ({ name, ...chequeOnly(c), ...forms(proofBytes(2, fieldsOfCheque(c))) })),
     steps: steps.map(([name, s]) => ({ name, ...s, ...forms(proofBytes(3, fieldsOfStep(s))) })),

@@ -8,7 +8,7 @@ import {TestToken} from "../mocks/TestToken.sol";
 import {Digests} from "../utils/Digests.sol";
 import {World} from "./World.sol";
 
-/// @notice Money in and out, and those who would like to have that of others.
+/// @notice Money in and out, and attempts to take the money of others.
 abstract contract FundHandler is World {
     /// @dev Withdrawals that were made by signature, to be tried again.
     bytes[] private _usedWithdrawals;
@@ -22,7 +22,7 @@ abstract contract FundHandler is World {
         times["fund"]++;
     }
 
-    /// @dev Somebody sees the authorization first: it can neither be redirected nor used up at the token.
+    /// @dev An observer can neither redirect the authorization nor use it up at the token.
     function fundWithAuthorization(uint256 dice) external live(dice) {
         AuthorizationToken asset = _chance(dice, "evil", 3) ? evil : token;
         Account memory from = people[_pick(dice, "from", people.length)];
@@ -56,7 +56,7 @@ abstract contract FundHandler is World {
         assertFalse(done, "used twice");
     }
 
-    /// @dev Money that comes without a call stays outside the books.
+    /// @dev Money sent without a call stays outside the books.
     function force(uint256 dice) external live(dice) {
         address asset = _asset(dice);
         if (asset == NATIVE) vm.deal(address(bank), address(bank).balance + 7);
@@ -65,7 +65,7 @@ abstract contract FundHandler is World {
         times["force"]++;
     }
 
-    /// @dev Tokens that do not move what they say are refused, and so is the wrong value.
+    /// @dev The bank refuses tokens that move another amount than announced, and a wrong value.
     function fundBadly(uint256 dice) external live(dice) {
         address from = people[_pick(dice, "from", people.length)].addr;
         uint256 amount = 1000 + _pick(dice, "amount", 1000);
@@ -101,12 +101,12 @@ abstract contract FundHandler is World {
     }
 
     function withdrawFor(uint256 dice) external live(dice) {
-        // What reenters has no key.
+        // The reentering contracts have no key.
         address account = accounts[_pick(dice, "account", people.length + 1)];
         _withdraw(dice, account, true);
     }
 
-    /// @dev All, a part, or more than there is; to people, or to contracts that refuse the native coin.
+    /// @dev Withdraws all, a part, or too much; to accounts, or to contracts that refuse the native coin.
     function _withdraw(uint256 dice, address account, bool signed) private {
         (address asset, uint64 lane) = _fullestPurse(dice, account);
         uint256 idle = idleOf[account][asset][lane];
@@ -152,7 +152,7 @@ abstract contract FundHandler is World {
         );
     }
 
-    /// @dev A purse with something in it where there is one.
+    /// @dev A purse with idle money, if the dice meet one.
     function _fullestPurse(uint256 dice, address account) private view returns (address asset, uint64 lane) {
         for (uint256 i = 0; i < 8; i++) {
             asset = assets[_pick(dice, bytes32(i), assets.length)];
@@ -161,7 +161,7 @@ abstract contract FundHandler is World {
         }
     }
 
-    /// @dev A withdrawal that was signed once pays once.
+    /// @dev A signed withdrawal pays once.
     function replayWithdrawal(uint256 dice) external live(dice) {
         if (_usedWithdrawals.length == 0) return;
         bytes memory data = _usedWithdrawals[_pick(dice, "which", _usedWithdrawals.length)];

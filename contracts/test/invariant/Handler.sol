@@ -4,9 +4,9 @@ pragma solidity ^0.8.28;
 import {FundHandler} from "./FundHandler.sol";
 import {RedeemHandler} from "./RedeemHandler.sol";
 
-/// @notice Everything that people do, and try to do, to one bank.
+/// @notice All calls and attacks on one bank.
 contract Handler is FundHandler, RedeemHandler {
-    /// @notice The calls that a run is made of.
+    /// @notice The selectors of a run's calls.
     function calls() external pure returns (bytes4[] memory selectors) {
         selectors = new bytes4[](24);
         selectors[0] = this.fund.selector;

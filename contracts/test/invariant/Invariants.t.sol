@@ -20,7 +20,7 @@ contract InvariantsTest is Test {
         targetSelector(FuzzSelector(address(handler), handler.calls()));
     }
 
-    /// @dev sum B + sum I, and the sum of the amounts of open deposits, as the bank tells them.
+    /// @dev sum B + sum I, and the sum of the amounts of open deposits, read from the bank.
     function _accounted(address asset) private view returns (uint256 idle, uint256 locked) {
         address[] memory accounts = handler.allAccounts();
         for (uint256 i = 0; i < accounts.length; i++) {
@@ -32,7 +32,7 @@ contract InvariantsTest is Test {
         }
     }
 
-    /// 1: what came in is what went out, what is idle and what is open; and the bank holds it (2).
+    /// 1: money in = money out + idle money + open deposits. 2: the bank holds the last two.
     function invariant_1and2_NothingIsLostOrMade() public view {
         address[] memory assets = handler.allAssets();
         for (uint256 i = 0; i < assets.length; i++) {
@@ -49,19 +49,19 @@ contract InvariantsTest is Test {
         bytes32[] memory ids = handler.allIds();
         for (uint256 i = 0; i < ids.length; i++) {
             assertLe(handler.closedTimes(ids[i]), 1, "3: closed twice");
-            assertLe(handler.paidFor(ids[i]), handler.terms(ids[i]).amount, "3: paid more");
+            assertLe(handler.paidFor(ids[i]), handler.terms(ids[i]).amount, "3: paid more than the amount");
         }
         assertLe(handler.mostWinners(), 1, "4: two winners");
     }
 
-    /// 5: a deposit that nobody redeemed, nor reclaimed after its last block, is in its purse.
+    /// 5: a deposit stays in its purse until it is redeemed, or reclaimed after its last block.
     function invariant_5_OpenDepositsStay() public view {
         bytes32[] memory ids = handler.allIds();
         for (uint256 i = 0; i < ids.length; i++) {
             IChequeBank.Deposit memory d = handler.terms(ids[i]);
             (, bytes32 id) = bank.purse(d.payer, d.token, d.lane);
             if (handler.closedTimes(ids[i]) == 0) {
-                assertEq(id, ids[i], "5: gone");
+                assertEq(id, ids[i], "5: left its purse");
             } else {
                 assertTrue(id != ids[i], "5: open again");
                 uint256 closed = handler.closedAt(ids[i]);
@@ -71,7 +71,7 @@ contract InvariantsTest is Test {
         }
     }
 
-    /// 6: each purse holds what the books say, which no one but its account ever lowered. 7: and no more than fits.
+    /// 6: each purse agrees with the books, which only its account lowers. 7: idle money is below 2^128.
     function invariant_6and7_MoneyMovesByItsAccountOnly() public view {
         address[] memory accounts = handler.allAccounts();
         address[] memory assets = handler.allAssets();
@@ -81,15 +81,15 @@ contract InvariantsTest is Test {
                     (uint256 idle, bytes32 id) = bank.purse(accounts[i], assets[j], lane);
                     assertEq(idle, handler.idleOf(accounts[i], assets[j], lane), "6: idle");
                     assertEq(id, handler.openIn(accounts[i], assets[j], lane), "6: open");
-                    if (lane > 0) assertLe(idle, type(uint128).max, "7: as large as an id");
+                    if (lane > 0) assertLe(idle, type(uint128).max, "7: not below 2^128");
                 }
             }
         }
     }
 
-    /// The handlers are no idle talk: each outcome that they are written for comes about. Some are rare, and which dice
-    /// bring them depends on the bank's address, hence on its bytecode.
-    function test_HandlersReachWhatTheyAreFor() public {
+    /// Every outcome that the handlers are written for happens. Some are rare, and the dice that reach them depend on
+    /// the bank's address, hence on its bytecode.
+    function test_HandlersReachEveryOutcome() public {
         bytes4[] memory calls = handler.calls();
         string memory missing = "everything";
         for (uint256 i = 0; i < 24_000 && bytes(missing).length > 0; i++) {
@@ -99,14 +99,14 @@ contract InvariantsTest is Test {
             assertTrue(done, string(answer));
             if (i % 1200 == 1199) missing = _missing();
         }
-        assertEq(missing, "", "never came about");
+        assertEq(missing, "", "outcome never happened");
         invariant_1and2_NothingIsLostOrMade();
         invariant_3and4_ADepositPaysOnePayeeOnce();
         invariant_5_OpenDepositsStay();
         invariant_6and7_MoneyMovesByItsAccountOnly();
     }
 
-    /// @dev The first outcome that did not come about yet, empty if all did.
+    /// @dev The first outcome that did not happen yet, empty if all did.
     function _missing() private view returns (string memory) {
         bytes32[27] memory reached = [
             bytes32("fund"),

@@ -5,9 +5,9 @@ import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {AllowanceTrees, Leaf} from "../utils/AllowanceTrees.sol";
 import {World} from "./World.sol";
 
-/// @notice A second writing of what should become of a redemption, from the books alone: the bank is not asked.
+/// @notice Predicts the outcome of a redemption from the books alone, without the bank.
 abstract contract Judge is World {
-    /// @dev A redemption, who sends it, and what its maker knows about it.
+    /// @dev A redemption, its sender, and the facts known to its maker.
     struct Attempt {
         IChequeBank.Redemption x;
         bytes32 id;
@@ -15,7 +15,7 @@ abstract contract Judge is World {
         bool signed; // by the deposit's signer, over this cheque
         bool steps; // k and x fit the anchor
         bool consented; // the payee signed for this total and recipient
-        bool cut; // sent without its last byte, which is not one of a consent
+        bool cut; // sent without its last byte, which is not part of a consent
     }
 
     function _totalOf(IChequeBank.Redemption memory x) internal pure returns (uint256) {

@@ -8,9 +8,9 @@ import {Digests} from "../utils/Digests.sol";
 import {PlantedTrees} from "./PlantedTrees.sol";
 import {World} from "./World.sol";
 
-/// @notice Deposits opened in every way, by payers honest and not; reclaimed; and time, which passes for all of them.
+/// @notice Opens deposits in every way, for honest and dishonest payers, reclaims them, and lets time pass.
 abstract contract OpenHandler is World {
-    /// @dev What came with a call to open, and whose money it was.
+    /// @dev The purse's idle money before an opening, and the money received with the call.
     struct Money {
         uint256 idle;
         uint256 received;
@@ -46,7 +46,7 @@ abstract contract OpenHandler is World {
         _openSomehow(_newRound(dice, _payer(dice)), dice);
     }
 
-    /// @dev A tree that promises what the deposit does not hold, or cannot be proven, or names one payee twice.
+    /// @dev Opens a deposit whose tree promises too much, cannot be proven, or names one payee twice.
     function openPlanted(uint256 dice) external live(dice) {
         Round memory r = _newRound(dice, _payer(dice));
         uint128 amount = uint128(2 + _pick(dice, "planted amount", 100));
@@ -57,7 +57,7 @@ abstract contract OpenHandler is World {
         if (_openSomehow(r, dice)) times["planted tree opened"]++;
     }
 
-    /// @dev Anybody opens a deposit from the payer's balance, by an authorization that nobody made.
+    /// @dev Attack: opens a deposit from the payer's balance by a forged authorization.
     function openWithoutAuthorization(uint256 dice) external live(dice) {
         Round memory r = _newRound(dice, _payer(dice));
         IChequeBank.Deposit memory d = r.deposit;
@@ -82,7 +82,7 @@ abstract contract OpenHandler is World {
             [ann.addr, ben.addr, cyd.addr, address(wallet), by.addr == ann.addr ? dan.addr : by.addr];
         uint256 first = _pick(dice, "first payee", 5);
         Leaf[] memory leaves = new Leaf[](1 + _pick(dice, "payees", 5));
-        // Tiny ones make the first and last point of a range likely.
+        // Tiny allowances make the first and last point of a range likely.
         uint256[4] memory scales = [uint256(3), 60, 60, 1 << 125];
         uint256 scale = scales[_pick(dice, "scale", 4)];
         for (uint256 i = 0; i < leaves.length; i++) {
@@ -92,9 +92,9 @@ abstract contract OpenHandler is World {
         r = _round(_asset(dice), 0, leaves);
         r.deposit.payer = by.addr;
         r.deposit.lane = uint64(1 + _pick(dice, "lane", LAST_LANE));
-        uint256 prize = _pick(dice, "prize", 3);
-        if (prize == 1) r.deposit.minPayout = r.deposit.amount;
-        if (prize == 2) r.deposit.minPayout = uint128(_pick(dice, "least prize", r.deposit.amount));
+        uint256 kind = _pick(dice, "min payout", 3);
+        if (kind == 1) r.deposit.minPayout = r.deposit.amount;
+        if (kind == 2) r.deposit.minPayout = uint128(_pick(dice, "least payout", r.deposit.amount));
         // On a grid, so that one seed serves several deposits.
         uint64 earliest = uint64(_now()) + MIN_LEAD;
         r.deposit.drawBlock = _chance(dice, "earliest", 3) ? earliest : (earliest / 100 + 1) * 100;
@@ -103,7 +103,7 @@ abstract contract OpenHandler is World {
         _seal(r);
     }
 
-    /// @dev By the payer with or without money, by its signature, or by its authorization; sometimes without enough.
+    /// @dev Opens by the payer's call, signature or authorization, with or without money; sometimes with too little.
     function _openSomehow(Round memory r, uint256 dice) private returns (bool done) {
         IChequeBank.Deposit memory d = r.deposit;
         Account memory by = _keeper(d.payer);
@@ -123,7 +123,7 @@ abstract contract OpenHandler is World {
                 abi.encodeCall(IChequeBank.openWithAuthorization, (d, _authorize(by, asset, m.received, r.id)));
             (done, answer) = _call(relayer, 0, data);
             if (again) {
-                // The same terms twice: the token is asked before the purse, and refuses.
+                // The same terms twice: the token refuses before the bank looks at the purse.
                 assertFalse(done, "an authorization used twice");
                 _requireError(answer, AuthorizationToken.AuthorizationUsed.selector);
                 return false;
@@ -138,7 +138,7 @@ abstract contract OpenHandler is World {
         if (done) _bookOpening(r, m);
     }
 
-    /// @dev Whether these terms can be opened, and if not, that the bank said why.
+    /// @dev True if these terms can be opened. Otherwise requires that the bank gave the reason.
     function _expectOpened(IChequeBank.Deposit memory d, Money memory m, bool idle, bytes memory answer)
         private
         view
@@ -222,7 +222,7 @@ abstract contract OpenHandler is World {
 
     /* HELD BACK */
 
-    /// @dev The payer authorizes an opening, and whoever should submit it does not.
+    /// @dev The payer authorizes an opening, and the relayer holds the authorization back.
     function holdBack(uint256 dice) external live(dice) {
         Account memory by = _payer(dice);
         Round memory r = _newRound(dice, by);
@@ -240,7 +240,7 @@ abstract contract OpenHandler is World {
         _awaitDraw(r.deposit.drawBlock);
     }
 
-    /// @dev Later it opens this deposit, or nothing; and never funds anybody.
+    /// @dev The relayer submits it later: it opens this deposit or nothing, and never funds an account.
     function submitHeldBack(uint256 dice) external live(dice) {
         if (_heldBack.length == 0) return;
         uint256 last = _heldBack.length - 1;
@@ -260,7 +260,7 @@ abstract contract OpenHandler is World {
         uint256 has = token.balanceOf(d.payer);
         (done, answer) = _call(relayer, 0, data);
         if (used || _now() + MIN_LEAD > d.drawBlock) {
-            assertFalse(done, "opened twice or too late");
+            assertFalse(done, "opened a second time or too late");
             times["held back too long"]++;
         } else {
             bool idle = openIn[d.payer][d.token][d.lane] == 0;
@@ -284,7 +284,7 @@ abstract contract OpenHandler is World {
 
     /* ROUNDS */
 
-    /// @dev One of the newest rounds more likely than an old one.
+    /// @dev A round, more likely a new than an old one.
     function _someRound(uint256 dice) internal view returns (Round memory) {
         uint256 back = _pick(dice, "round", rounds.length);
         if (_pick(dice, "recent", 4) > 0) back = back % 8;

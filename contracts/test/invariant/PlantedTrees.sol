@@ -3,10 +3,10 @@ pragma solidity ^0.8.28;
 
 import {AllowanceTrees, Leaf, Proof, Tree} from "../utils/AllowanceTrees.sol";
 
-/// @notice Trees that no honest payer builds, with the proofs that it would hand out.
+/// @notice Trees of dishonest payers, with the proofs for their payees.
 library PlantedTrees {
     /// @return planted the tree
-    /// @return amount what the deposit that goes with it says that it holds
+    /// @return amount of the deposit that commits to the tree
     function plant(uint256 kind, Tree memory honest, uint128 small) internal pure returns (Tree memory, uint128) {
         uint128 total = uint128(honest.total);
         if (kind == 0) return (honest, total - 1 > 0 ? total - 1 : 2);
@@ -24,7 +24,7 @@ library PlantedTrees {
         return _pair(leaf, leaf.allowance, other, other.allowance);
     }
 
-    /// @dev Two leaves over everything, of which the root counts one.
+    /// @dev Two leaves over the whole amount, of which the root counts one.
     function _overlapping(Leaf memory leaf, uint128 amount) private pure returns (Tree memory) {
         leaf.allowance = amount;
         return _pair(leaf, amount, Leaf(address(0xE), amount, leaf.salt), 0);
@@ -53,7 +53,7 @@ library PlantedTrees {
         tree.total = total;
     }
 
-    /// @dev A tree of two leaves, with the sums that its root tells.
+    /// @dev A tree of two leaves, with the sums that the root hashes.
     function _pair(Leaf memory left, uint128 leftSum, Leaf memory right, uint128 rightSum)
         private
         pure

@@ -6,8 +6,8 @@ import {Headers} from "../utils/Headers.sol";
 import {Judge} from "./Judge.sol";
 import {OpenHandler} from "./OpenHandler.sol";
 
-/// @notice Draws and redemptions, by payees, by relayers with consent and without, one by one and in batches; and what
-/// payers and strangers try instead. The bank must decide each as `Judge` does.
+/// @notice Draws and redemptions, by payees and by relayers with and without consent, alone and in batches, and the
+/// attacks of payers and strangers. The bank must decide each as `Judge` does.
 abstract contract RedeemHandler is OpenHandler, Judge {
     /// @dev Redemptions that were paid, to be tried again.
     bytes[] private _paid;
@@ -29,7 +29,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         recorded[number] = true;
     }
 
-    /// @dev Headers of other blocks, of blocks to come, too old, and changed ones decide nothing.
+    /// @dev Headers of other, future and too old blocks, and changed headers, record no seed.
     function recordSeedBadly(uint256 dice) external live(dice) {
         if (rounds.length == 0) return;
         uint64 number = _someRound(dice).deposit.drawBlock;
@@ -70,7 +70,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         _redeem(_attempt(_drawnRound(dice), dice, 2 + _pick(dice, "straight", 2)));
     }
 
-    /// @dev The payer has the cheques too, and hurries to close the deposit with an older one.
+    /// @dev Attack: the payer, who has the cheques too, closes the deposit with an older cheque.
     function raceWithAStaleCheque(uint256 dice) external live(dice) {
         if (rounds.length == 0) return;
         Round memory r = _drawnRound(dice);
@@ -144,7 +144,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
             _showHash(attempts[i].x.deposit.drawBlock);
         }
         (bool done, bytes memory answer) = _call(caller, 0, abi.encodeCall(IChequeBank.redeemBatch, (items)));
-        assertTrue(done, "a bad item stops a batch");
+        assertTrue(done, "batch reverted");
         uint128[] memory payouts = abi.decode(answer, (uint128[]));
         for (uint256 i = 0; i < attempts.length; i++) {
             (IChequeBank.Outcome outcome, uint256 payout) = _foresee(attempts[i], true);
@@ -155,7 +155,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         }
     }
 
-    /// @dev An item of a batch: one in six is poison, with terms that nobody opened and parts that nobody made.
+    /// @dev An item of a batch. One in six is malformed, or has terms that were never opened.
     function _item(uint256 dice) private returns (Attempt memory a) {
         Round memory r = _drawnRound(dice);
         a = _attempt(r, dice, _pick(dice, "mode", 8));
@@ -190,7 +190,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
 
     /* ATTEMPTS */
 
-    /// @dev A round that has been drawn and is open, if the dice meet one; often one whose draw is waited for.
+    /// @dev A drawn and open round if the dice meet one; otherwise mostly a round whose draw is pending.
     function _drawnRound(uint256 dice) private returns (Round memory r) {
         for (uint256 i = 0; i < 6; i++) {
             r = _someRound(uint256(keccak256(abi.encode(dice, i))));
@@ -204,7 +204,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         }
     }
 
-    /// @dev The leaf that the roll is for, if there is one.
+    /// @dev The leaf whose range holds the roll, if any.
     function _luckyLeaf(Round memory r) private view returns (uint256) {
         uint256 roll = _rollOf(r.id, r.deposit.amount, mixOf[r.deposit.drawBlock]);
         for (uint256 i = 0; i < r.tree.leaves.length; i++) {
@@ -214,8 +214,8 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         return 0;
     }
 
-    /// @dev Modes: 0, 1 the payee calls, to its balance or straight out; 2, 3 a relayer with consent, the same; 4 and 5
-    /// without; 6 with consent to another total; 7 the payee with a cheque that another key signed.
+    /// @dev Modes: 0 and 1 the payee calls, to its balance or straight out; 2 and 3 a relayer with consent, likewise;
+    /// 4 and 5 a relayer without consent; 6 with consent to another total; 7 the payee with a cheque of another key.
     function _attempt(Round memory r, uint256 dice, uint256 mode) private returns (Attempt memory a) {
         uint256 i = _chance(dice, "any leaf", 4) ? _pick(dice, "leaf", r.tree.leaves.length) : _luckyLeaf(r);
         IChequeBank.Redemption memory x = a.x;
@@ -234,7 +234,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         if (mode == 6) x.consent = _consent(r, _keeper(x.payee), uint128(total + 1), x.to);
     }
 
-    /// @dev Mostly all of the allowance or a part; sometimes nothing or too much; one in four as a stream.
+    /// @dev Spends mostly all or a part of the allowance, sometimes nothing or too much; one in four as a stream.
     function _spend(Attempt memory a, uint256 dice) private view {
         IChequeBank.Redemption memory x = a.x;
         uint256 kind = _pick(dice, "spent", 12);
@@ -251,7 +251,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         a.steps = false;
     }
 
-    /// @dev How many leaves of a drawn deposit could be redeemed now if everything was spent. No more than one, ever.
+    /// @dev Counts the leaves of a drawn deposit that could be redeemed now with their whole allowance: at most one.
     function _countWinners(Round memory r) private {
         _showHash(r.deposit.drawBlock);
         uint256 winners = 0;

@@ -10,28 +10,28 @@ import {TestToken} from "../mocks/TestToken.sol";
 import {BurningPayee, RefusingPayee, Wallet} from "../mocks/Wallets.sol";
 import {Headers} from "../utils/Headers.sol";
 
-/// @notice The people, the tokens and the chain that the handlers act on, and a second writing of the books that the
-/// bank should keep: what each purse holds, and what came in and went out.
+/// @notice The accounts, the tokens and the chain that the handlers act on, and the books: a second implementation of
+/// the bank's accounts, with the content of each purse and all money in and out.
 abstract contract World is BaseTest {
     uint64 internal constant LAST_LANE = 3;
-    /// @dev No call to the bank needs as much; a payee that burns all its gas cannot burn more.
+    /// @dev More than any call to the bank needs, and the most that a gas-burning payee can burn.
     uint256 internal constant CALL_GAS = 3_000_000;
 
     /* PEOPLE AND TOKENS */
 
-    /// @dev Everybody with a key. The first three are payers too.
+    /// @dev All accounts with a key. The first three are payers too.
     Account[] internal people;
     Account internal dan;
     Wallet internal wallet;
     ReenteringToken internal evil;
-    /// @dev A plain token, but that it takes any call for good.
+    /// @dev A plain token that accepts any call.
     WrappedCoin internal plain;
     SilentToken internal silent;
     ReenteringPayee internal evilPayee;
     RefusingPayee internal refusing;
     BurningPayee internal burning;
 
-    /// @dev Everybody with money in the bank, and every token that can be there.
+    /// @dev All accounts with money in the bank, and all tokens.
     address[] internal accounts;
     address[] internal assets;
 
@@ -45,7 +45,7 @@ abstract contract World is BaseTest {
     mapping(bytes32 id => uint256) public paidFor;
     mapping(bytes32 id => uint256) public closedAt;
     mapping(bytes32 id => bool) public wasRedeemed;
-    /// @dev The most leaves of one deposit that could have been redeemed at one moment.
+    /// @dev The largest number of leaves of one deposit that could be redeemed at the same time.
     uint256 public mostWinners;
 
     mapping(address asset => uint256) public funded;
@@ -54,7 +54,7 @@ abstract contract World is BaseTest {
     /// @dev Sent to the bank without a call to it.
     mapping(address asset => uint256) public forced;
 
-    /// @dev How often something happened, so that a test can tell that the handlers reach it.
+    /// @dev Counts events by name, so that a test can require that the handlers reach each.
     mapping(bytes32 what => uint256) public times;
 
     /* THE CHAIN */
@@ -66,7 +66,7 @@ abstract contract World is BaseTest {
     mapping(uint256 blockNumber => bytes32) internal mixOf;
     mapping(uint256 blockNumber => bool) internal recorded;
 
-    /// @dev The chain as the last call left it, a few blocks later.
+    /// @dev Restores the chain as the last call left it, and mines a few blocks.
     modifier live(uint256 dice) {
         vm.roll(_block);
         vm.warp(_time);
@@ -99,7 +99,7 @@ abstract contract World is BaseTest {
         accounts.push(address(evilPayee));
         assets = [NATIVE, address(token), address(plain), address(silent), address(evil)];
 
-        // What reenters has money of its own to go for.
+        // The reentering contracts have money of their own to take.
         _pay(dan.addr, address(evil), NATIVE, 1000);
         _pay(dan.addr, address(evilPayee), NATIVE, 1000);
     }
@@ -114,7 +114,7 @@ abstract contract World is BaseTest {
         return _pick(dice, what, oneIn) == 0;
     }
 
-    /// @dev Mostly small, so that sums meet each other; sometimes as large as one call may bring in.
+    /// @dev Mostly small, so that sums collide; sometimes the largest amount of one call.
     function _anyAmount(uint256 dice, bytes32 what) internal pure returns (uint256) {
         uint256 kind = _pick(dice, what, 12);
         if (kind == 0) return type(uint128).max;
@@ -123,11 +123,11 @@ abstract contract World is BaseTest {
     }
 
     function _asset(uint256 dice) internal view returns (address) {
-        // The native coin, which can be refused, twice as often as the others.
+        // The native coin, which recipients can refuse, twice as often as the others.
         return assets[_pick(dice, "asset", assets.length + 1) % assets.length];
     }
 
-    /// @dev Whose key signs for this account.
+    /// @dev The key that signs for this account.
     function _keeper(address account) internal view returns (Account memory) {
         for (uint256 i = 0; i < people.length; i++) {
             if (people[i].addr == account) return people[i];
@@ -135,7 +135,7 @@ abstract contract World is BaseTest {
         return ben;
     }
 
-    /// @dev Somebody outside the bank, or a contract that refuses the native coin, burns all gas, or reenters.
+    /// @dev An account, or a contract that refuses the native coin, burns all gas, or reenters.
     function _recipient(uint256 dice) internal view returns (address) {
         uint256 who = _pick(dice, "to", 8);
         if (who == 0) return address(refusing);
@@ -146,7 +146,7 @@ abstract contract World is BaseTest {
 
     /* CALLS */
 
-    /// @dev A call to the bank. Whatever reenters is armed, and must have been refused.
+    /// @dev Calls the bank. Arms the reentering contracts, and requires that the bank refused them.
     function _call(address caller, uint256 value, bytes memory data) internal returns (bool done, bytes memory answer) {
         _arm(evil);
         _arm(evilPayee);
@@ -157,7 +157,7 @@ abstract contract World is BaseTest {
         _requireRefused(evilPayee);
     }
 
-    /// @dev Calls that would be good by themselves: money of its own out, and a batch without items.
+    /// @dev Calls that succeed on their own: a withdrawal of own money, and a batch without items.
     function _arm(Reentering reentering) private {
         bytes[] memory calls = new bytes[](2);
         calls[0] = abi.encodeCall(IChequeBank.withdraw, (NATIVE, 0, 1, address(reentering)));
@@ -183,13 +183,13 @@ abstract contract World is BaseTest {
 
     /* BOOKKEEPING */
 
-    /// @dev Sets idle money. Less than before needs the account's own call or signature.
+    /// @dev Sets idle money. A decrease needs the account's own call or signature.
     function _setIdle(address account, address asset, uint64 lane, uint256 amount, address by) internal {
         if (amount < idleOf[account][asset][lane]) assertEq(by, account, "moved by another");
         idleOf[account][asset][lane] = amount;
     }
 
-    /// @dev Money out of thin air into a balance, by `fund`.
+    /// @dev Funds a balance with new money.
     function _pay(address from, address account, address asset, uint256 amount) internal {
         if (asset != NATIVE) {
             TestToken(asset).mint(from, amount);
@@ -216,7 +216,7 @@ abstract contract World is BaseTest {
         return _block;
     }
 
-    /// @dev Mines up to a block. The draw blocks on the way get headers.
+    /// @dev Mines up to a block. The draw blocks before it get headers.
     function _mineTo(uint256 to, uint256 dice) internal {
         if (to <= _block) return;
         _time += 12 * (to - _block);
@@ -243,13 +243,13 @@ abstract contract World is BaseTest {
         _pendingDraws.push(number);
     }
 
-    /// @dev What the EVM knows of a block is set anew before it is used: forge forgets it between calls.
+    /// @dev Sets a block's hash before each use, because forge forgets it between calls.
     function _showHash(uint256 number) internal {
         if (headerOf[number].length == 0 || _block > number + 8191) return;
         _setHash(number, keccak256(headerOf[number]));
     }
 
-    /// @dev The seed that a header of this block would prove now, or zero.
+    /// @dev The seed that the header of this block proves now, or zero.
     function _provable(uint256 number) internal view returns (bytes32) {
         if (headerOf[number].length == 0 || _block > number + 8191) return 0;
         return uint256(mixOf[number]) > 1 << 64 ? mixOf[number] : bytes32(0);

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {TestToken} from "./TestToken.sol";
 
-/// @notice A token with ERC-3009 as USDC has it: `receiveWithAuthorization` only for the one who receives.
+/// @notice A token with ERC-3009 like USDC: only the recipient may call `receiveWithAuthorization`.
 contract AuthorizationToken is TestToken {
     bytes32 public constant RECEIVE_TYPE = keccak256(
         "ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
@@ -91,7 +91,7 @@ contract AuthorizationToken is TestToken {
     }
 }
 
-/// @notice Takes a fee from whatever is moved.
+/// @notice Takes a fee of one unit from every transfer.
 contract AuthorizationFeeToken is AuthorizationToken(6) {
     function _move(address from, address to, uint256 amount) internal override {
         super._move(from, to, amount);

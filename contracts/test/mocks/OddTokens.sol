@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {TestToken} from "./TestToken.sol";
 
-/// @notice Burns one percent of what is moved.
+/// @notice Burns one percent of every transfer.
 contract FeeToken is TestToken(18) {
     function _move(address from, address to, uint256 amount) internal override {
         super._move(from, to, amount);
@@ -13,7 +13,7 @@ contract FeeToken is TestToken(18) {
     }
 }
 
-/// @notice Gives one unit more than was asked for.
+/// @notice Gives one unit more than the transferred amount.
 contract BonusToken is TestToken(18) {
     function _move(address from, address to, uint256 amount) internal override {
         super._move(from, to, amount);
@@ -22,12 +22,12 @@ contract BonusToken is TestToken(18) {
     }
 }
 
-/// @notice Says yes and moves nothing.
+/// @notice Returns true and moves nothing.
 contract LyingToken is TestToken(18) {
     function _move(address, address, uint256) internal override {}
 }
 
-/// @notice Can be switched to say no instead of moving anything, without reverting.
+/// @notice Can be switched to return false and move nothing, without reverting.
 contract FalseToken is TestToken(18) {
     bool public refusing;
 

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {TestToken} from "./TestToken.sol";
 
-/// @notice Like WETH9: no ERC-3009, and a fallback that takes any call for a deposit of the coin sent along.
+/// @notice Like WETH9: no ERC-3009, and a fallback that treats any call as a deposit of the coin sent along.
 contract WrappedCoin is TestToken(18) {
     fallback() external payable {
         balanceOf[msg.sender] += msg.value;
@@ -19,7 +19,7 @@ contract SwallowingToken is TestToken(18) {
     fallback() external {}
 }
 
-/// @notice No ERC-3009, a fallback that gives a unit to whoever calls, and answers false to every view.
+/// @notice No ERC-3009, a fallback that gives the caller a unit, and answers false to every view.
 contract GenerousToken is TestToken(18) {
     fallback(bytes calldata) external returns (bytes memory) {
         if (_canWrite()) balanceOf[msg.sender] += 1;

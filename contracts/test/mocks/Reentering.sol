@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {AuthorizationToken} from "./AuthorizationToken.sol";
 
-/// @notice Makes prepared calls when it is touched, and remembers what came of each.
+/// @notice Makes prepared calls when called, and records the result of each.
 abstract contract Reentering {
     address public target;
     bytes[] public calls;
@@ -34,7 +34,7 @@ abstract contract Reentering {
     }
 }
 
-/// @notice Calls the bank back from every movement of tokens.
+/// @notice Reenters the bank from every transfer.
 contract ReenteringToken is AuthorizationToken(18), Reentering {
     function _move(address from, address to, uint256 amount) internal override {
         _reenter();
@@ -42,7 +42,7 @@ contract ReenteringToken is AuthorizationToken(18), Reentering {
     }
 }
 
-/// @notice Calls the bank back when it is given the native coin.
+/// @notice Reenters the bank when given the native coin.
 contract ReenteringPayee is Reentering {
     receive() external payable {
         _reenter();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice A plain ERC-20 that anybody may mint; the base of the odd ones.
+/// @notice A plain ERC-20 that anybody may mint; the base of the odd tokens.
 contract TestToken {
     uint8 public immutable decimals;
     uint256 public totalSupply;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice An ERC-1271 wallet: accepts what its owner's key signed, or misbehaves as told.
+/// @notice An ERC-1271 wallet that accepts signatures of its owner's key, or misbehaves in a given way.
 contract Wallet {
     enum Mode {
         Honest,

@@ -10,7 +10,7 @@ import {Test} from "forge-std/Test.sol";
 contract SymbolicDrawTest is Test {
     uint128 private constant LIMIT = 1 << 4;
 
-    /// @dev What `Draw.prize` may rely on: the proof, and the checks of `open` and of the total, see to it.
+    /// @dev The preconditions of `Draw.payoutAndRange`. The proof, `open` and the check of the total establish them.
     function _assumeGood(uint128 total, uint128 allowance, uint128 amount, uint128 minPayout) private pure {
         vm.assume(amount < LIMIT && minPayout <= amount);
         vm.assume(0 < total && total <= allowance && allowance <= amount);

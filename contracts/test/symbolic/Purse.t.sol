@@ -24,8 +24,8 @@ contract OpenBank is ChequeBank(1, IChequeBank.SeedSource.BlockHash) {
     }
 }
 
-/// @notice Proofs by halmos (`make symbolic`) for all 256 bits: a purse word is money or an id, and never taken for the
-/// other.
+/// @notice Proofs by halmos (`make symbolic`) for all 256 bits: a purse word is money or an id, and neither is taken
+/// for the other.
 contract SymbolicPurseTest is Test {
     OpenBank private bank;
 
@@ -33,7 +33,7 @@ contract SymbolicPurseTest is Test {
         bank = new OpenBank();
     }
 
-    /// A lane holds an id or money, as the word says; a balance is money, whatever its size.
+    /// The word of a lane is an id or money by its value; a balance is money of any size.
     function check_AWordIsMoneyOrAnId(address account, address token, uint64 lane, uint256 word) public {
         bank.set(account, token, lane, word);
         (uint256 idle, bytes32 id) = bank.purse(account, token, lane);
@@ -41,7 +41,7 @@ contract SymbolicPurseTest is Test {
         else assert(idle == 0 && uint256(id) == word);
     }
 
-    /// No withdrawal takes an id for money: from a lane with an open deposit nothing is withdrawn.
+    /// A lane with an open deposit allows no withdrawal.
     function check_AnIdIsNotWithdrawn(address account, uint64 lane, uint256 word, uint256 amount, address to) public {
         vm.assume(lane > 0 && word >= 1 << 128);
         bank.set(account, address(0), lane, word);
@@ -50,7 +50,7 @@ contract SymbolicPurseTest is Test {
         assert(!done && bank.word(account, address(0), lane) == word);
     }
 
-    /// What a reclaim leaves in the purse is money, exactly the amount.
+    /// A reclaim leaves money in the purse, exactly the amount.
     function check_AReclaimedDepositIsMoney(IChequeBank.Deposit memory d) public {
         vm.assume(d.lane > 0);
         bytes32 id = bank.depositId(d);
@@ -62,7 +62,7 @@ contract SymbolicPurseTest is Test {
         assert(idle == d.amount && still == 0);
     }
 
-    /// What a redemption leaves in the purse is money, the amount less the payout.
+    /// A redemption leaves money in the purse, the amount less the payout.
     function check_ARedeemedDepositLeavesMoney(IChequeBank.Deposit memory d, bytes32 id, uint128 payout) public {
         vm.assume(d.lane > 0 && payout <= d.amount);
         IChequeBank.Redemption memory r;

@@ -6,13 +6,13 @@ import {AllowanceTree} from "../../src/libraries/AllowanceTree.sol";
 import {Packing} from "../utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 
-/// @notice Proofs by halmos (`make symbolic`): the ranges of two leaves of one root never overlap, whatever hashes,
-/// sums, sides and root the payer chose.
+/// @notice Proofs by halmos (`make symbolic`): the ranges of two leaves of one root never overlap, for any hashes,
+/// sums, sides and root that the payer chose.
 /// @dev Assumed of keccak256: no two inputs of the same length have the same hash, and no leaf has that of an inner
-/// node. Proven for every pair of proofs with two levels between them. A longer proof repeats the same step: the tree is
-/// walked by one loop, so what fails at depth n fails where two proofs meet, one level below the node they share.
+/// node. Proven for every pair of proofs with two levels between them. A longer proof repeats the same step: the tree
+/// is walked by one loop, so a failure at depth n is a failure one level below the node that two proofs share.
 contract SymbolicTreeTest is Test {
-    /// @dev What a payee shows of its leaf, and the sides of its proof; all of it free.
+    /// @dev A payee's leaf and the sides of its proof, all unconstrained.
     struct Claim {
         address payee;
         uint128 allowance;
@@ -36,7 +36,7 @@ contract SymbolicTreeTest is Test {
         return this.locate(Packing.pack(r));
     }
 
-    /// @dev Two proven leaves are the same one, or one ends before the other starts.
+    /// @dev Two proven leaves are equal, or one ends before the other starts.
     function _disjoint(
         Claim memory a,
         bytes memory levelsA,

@@ -21,7 +21,8 @@ struct Tree {
     Proof[] proofs;
 }
 
-/// @notice A second, slow writing of the Merkle-sum tree: leaves ordered by leaf hash, an odd last node promoted.
+/// @notice A second, slow implementation of the Merkle-sum tree: leaves ordered by leaf hash, an odd last node
+/// promoted.
 library AllowanceTrees {
     struct Node {
         bytes32 hash;
@@ -34,7 +35,7 @@ library AllowanceTrees {
         return keccak256(abi.encodePacked(leaf.payee, leaf.allowance, leaf.salt));
     }
 
-    /// @dev Sums are cut to 16 bytes, so that tests can build what a payer who lies about them would build.
+    /// @dev Sums are cut to 16 bytes, so that tests can build the trees of a payer who lies about sums.
     function hashInner(bytes32 left, uint256 leftSum, bytes32 right, uint256 rightSum) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(left, uint128(leftSum), right, uint128(rightSum)));
     }

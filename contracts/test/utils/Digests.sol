@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 
-/// @notice EIP-712 from first principles. Nothing here is imported from the bank, so a wrong type string there is seen.
+/// @notice EIP-712 from first principles. Imports nothing from the bank, so a wrong type string in the bank shows.
 library Digests {
     bytes32 internal constant DOMAIN_TYPE =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Writes RLP headers, good and bad ones. A header is a list of fields that are RLP already.
+/// @notice Writes RLP headers, good and bad. A header is a list of fields in RLP.
 library Headers {
     uint256 internal constant DIFFICULTY = 7;
     uint256 internal constant NUMBER = 8;
@@ -30,7 +30,7 @@ library Headers {
         return bytes.concat(_prefix(0xc0, payload.length), payload);
     }
 
-    /// @notice The fields of a header as Prague has them: 21, from the parent's hash to the hash of the requests.
+    /// @notice The 21 fields of a Prague header, from the parent's hash to the hash of the requests.
     function fields(uint256 number, bytes32 mixHash, bytes memory extraData) internal pure returns (bytes[] memory f) {
         f = new bytes[](21);
         f[0] = word(keccak256(abi.encode("parent", number)));

@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 
-/// @notice Packs redemptions as `IChequeBank.Redemption` says. Written from the interface, apart from the contract's code.
+/// @notice Packs redemptions in the layout of `IChequeBank.Redemption`. Written from the interface, independent of the
+/// contract's code.
 library Packing {
     uint256 internal constant LEVEL = 48;
 

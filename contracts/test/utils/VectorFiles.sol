@@ -5,8 +5,8 @@ import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {Test} from "forge-std/Test.sol";
 import {LibBytes} from "solady/utils/LibBytes.sol";
 
-/// @notice Reads contracts/test/vectors/*.json, which cargo's tests read as well and tools/vectors.mjs makes. Below
-/// each struct stands its description for forge, which compares the two and refuses a file that lacks a field.
+/// @notice Reads contracts/test/vectors/*.json, which tools/vectors.mjs writes and cargo's tests read as well. Below
+/// each struct is its description for forge, which compares the two and refuses a file that lacks a field.
 abstract contract VectorFiles is Test {
     string internal constant DEPOSIT =
         "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)";
