@@ -10,17 +10,17 @@ const HEX: &[u8] = include_str!("../bytecode/ChequeBank.hex")
     .trim_ascii()
     .as_bytes();
 
-/// `HEX` in binary. Anything but hex digits in the file is an error at compile time.
+/// `HEX` in binary. A character other than a hex digit is an error at compile time.
 static CODE: [u8; HEX.len() / 2 - 1] = match hex::const_decode_to_array(HEX) {
     Ok(code) => code,
-    Err(_) => panic!("bindings/bytecode/ChequeBank.hex is not hexadecimal: run `make bytecode`"),
+    Err(_) => panic!("bindings/bytecode/ChequeBank.hex is not hexadecimal; run `make bytecode`"),
 };
 
 /// The creation bytecode of `ChequeBank` as the release profile compiles it, without constructor arguments.
 pub static BYTECODE: Bytes = Bytes::from_static(&CODE);
 
-/// The contract that deploys with CREATE2 for anybody who calls it with a salt (32 bytes) followed by creation code. It
-/// has this address on every chain that a bank supports, and comes with anvil.
+/// The deterministic deployment proxy: deploys with CREATE2, given a salt (32 bytes) followed by creation code. Has
+/// this address on every chain that a bank supports, and comes with anvil.
 /// Source: <https://github.com/Arachnid/deterministic-deployment-proxy>.
 pub const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
 
@@ -29,18 +29,18 @@ pub const CREATE2_SALT: B256 = B256::ZERO;
 
 /// Returns the code that creates a bank: [`BYTECODE`] and the constructor's arguments, ABI-encoded.
 ///
-/// `min_lead` is the least number of blocks between opening a deposit and its draw. What the constructor refuses (a
-/// lead of 0, say) is not checked here: creation reverts.
+/// `min_lead` is the least number of blocks between opening a deposit and its draw. Does not check the settings:
+/// creation reverts if the constructor refuses them, a lead of 0 for example.
 #[must_use]
 pub fn creation_code(min_lead: u64, seed_source: SeedSource) -> Bytes {
     let arguments = (min_lead, seed_source).abi_encode_params();
     [BYTECODE.as_ref(), &arguments].concat().into()
 }
 
-/// Returns the input that makes [`CREATE2_DEPLOYER`] deploy a bank at [`create2_address`]: [`CREATE2_SALT`] and the
+/// Returns the input for [`CREATE2_DEPLOYER`] to deploy a bank at [`create2_address`]: [`CREATE2_SALT`] and the
 /// [`creation_code`].
 ///
-/// The deployer reverts if the bank is already there.
+/// The deployer reverts if the bank exists already.
 #[must_use]
 pub fn create2_input(min_lead: u64, seed_source: SeedSource) -> Bytes {
     [
@@ -54,8 +54,8 @@ pub fn create2_input(min_lead: u64, seed_source: SeedSource) -> Bytes {
 /// Returns the address of the bank with these settings when deployed through [`CREATE2_DEPLOYER`] with
 /// [`CREATE2_SALT`]: the same on every chain (EIP-1014).
 ///
-/// It follows from [`BYTECODE`], so another release of the contract has other addresses. Does not check that a bank is
-/// deployed there.
+/// The address depends on [`BYTECODE`], so another release of the contract has other addresses. Does not check that
+/// the bank is deployed.
 #[must_use]
 pub fn create2_address(min_lead: u64, seed_source: SeedSource) -> Address {
     CREATE2_DEPLOYER.create2_from_code(CREATE2_SALT, creation_code(min_lead, seed_source))

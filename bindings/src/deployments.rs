@@ -1,4 +1,4 @@
-//! Where banks are.
+//! Addresses of deployed banks.
 
 use alloy_primitives::{Address, ChainId};
 
@@ -22,14 +22,16 @@ pub struct Deployment {
     pub bank: Address,
     /// The least number of blocks between opening a deposit and its draw.
     pub min_lead: u64,
-    /// Where draws take their randomness from.
+    /// The source of the randomness of draws.
     pub seed_source: SeedSource,
 }
 
-/// The banks on public chains that were verified: deployed at the [`create2_address`] of their settings by the release
-/// of this crate that lists them first. That address commits to the code, so nothing else can be there.
+/// The verified banks on public chains, each deployed at the [`create2_address`] of its settings with the bytecode of
+/// the release of this crate that lists the bank first. The address commits to the code, so no other contract can be
+/// there.
 ///
-/// Empty: no bank has been deployed on a public chain yet. [`default_deployment`] says where one would be.
+/// Empty: no bank has been deployed on a public chain yet. [`default_deployment`] computes the address of a future
+/// bank.
 pub const VERIFIED: &[Deployment] = &[];
 
 /// Returns the [`VERIFIED`] bank on a chain, if there is one.
@@ -40,11 +42,11 @@ pub fn verified_deployment(chain_id: ChainId) -> Option<&'static Deployment> {
         .find(|deployment| deployment.chain_id == chain_id)
 }
 
-/// Returns where the bank with default settings is once somebody deploys it on this chain: computed from the bytecode,
+/// Returns the bank with default settings for this chain, deployed or not. Its address is computed from the bytecode,
 /// and so the same on all public chains.
 ///
-/// This is no statement about the chain. Neither that it is a chain with the randomness and the block times that these
-/// settings suit, nor that the bank exists there: look for code at the address before sending money.
+/// Does not check that the chain has the randomness and the block times that these settings suit, nor that the bank
+/// exists: look for code at the address before sending money.
 #[must_use]
 pub fn default_deployment(chain_id: ChainId) -> Deployment {
     let min_lead = if chain_id == LOCAL_CHAIN {
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_bank_has_one_address_on_all_public_chains_and_another_on_a_local_one() {
+    fn default_bank_has_one_address_on_all_public_chains() {
         let mainnet = default_deployment(1);
         assert_eq!(mainnet.bank, create2_address(128, SeedSource::PrevRandao));
         assert_eq!(mainnet.bank, default_deployment(8453).bank);

@@ -16,7 +16,7 @@ pub const VERSION: &str = "1";
 /// Signatures (cheques, Open, Consent, Withdraw, Fund) are made and checked under the current chain id, deposit ids
 /// under the chain id as of the bank's deployment. The two differ only after a chain split that changed the id.
 ///
-/// Does not check that there is a bank at this address.
+/// Does not check that a bank exists at this address.
 #[must_use]
 pub const fn domain(chain_id: ChainId, bank: Address) -> Eip712Domain {
     Eip712Domain::new(

@@ -1,7 +1,7 @@
 //! The one place where the Solidity interface becomes Rust.
 //!
 //! The attributes of `sol!` cannot depend on a feature, hence two invocations; the interface itself exists once.
-// What is documented comes from the interface's NatSpec; what the macro adds around it is not.
+// The interface's NatSpec becomes documentation; the items that the macro adds have none.
 #![allow(missing_docs)]
 // The macro turns every Solidity parameter into one of a Rust function.
 #![allow(clippy::too_many_arguments)]

@@ -1,16 +1,16 @@
 //! The `ChequeBank` contract as Rust types: no network, no keys, no clock.
 //!
-//! Everything that is sent to a bank, read from it, hashed or signed for it is derived from one file,
-//! `contracts/src/interfaces/IChequeBank.sol`, at compile time: structs with their EIP-712 hashes
+//! All types are derived at compile time from one file, `contracts/src/interfaces/IChequeBank.sol`: structs with their
+//! EIP-712 hashes
 //! ([`SolStruct`](alloy_sol_types::SolStruct)), calls, events and errors. Signed messages also need the bank's
 //! [`domain`].
 //!
-//! It also carries the contract's creation [`BYTECODE`] and the addresses that follow from it: a bank with the same
-//! settings has the same address on every chain ([`create2_address`]).
+//! The crate also has the contract's creation [`BYTECODE`] and the addresses that follow: a bank with the same settings
+//! has the same address on every chain ([`create2_address`]).
 //!
 //! Redemptions are sent packed: [`Redemption::pack`].
 //!
-//! The types say what is well-formed, not what is true: decoding a [`Deposit`] checks none of its terms.
+//! Decoding checks the form only: a decoded [`Deposit`] may have impossible terms.
 //!
 //! Feature `rpc` (off by default) adds `IChequeBank::new(address, provider)`, an `alloy-contract` instance with one
 //! method per function. Nothing else in this crate can reach a network.

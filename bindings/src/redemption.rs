@@ -1,4 +1,4 @@
-//! A redemption as the bank takes it: packed. The layout stands in the interface, at `struct Redemption`.
+//! Packed redemptions, the form that the bank takes. The interface has the layout, at `struct Redemption`.
 
 use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40};
 
@@ -13,37 +13,37 @@ const STREAM: usize = 82;
 /// Bytes of a signature: r, s, v.
 const SIGNATURE: usize = 65;
 
-/// Why a redemption cannot be packed. The bank reads nothing but packed redemptions, so it cannot be sent at all.
+/// The reason why a redemption cannot be packed, and so cannot be sent to a bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// Siblings come as 48 bytes a level.
+    /// The siblings are not 48 bytes a level.
     #[error("{0} bytes of siblings are not a whole number of levels of {LEVEL} bytes")]
     RaggedSiblings(usize),
-    /// The number of levels has one byte, and the bank follows 40 of them.
+    /// The number of levels does not fit one byte; the bank accepts 40 levels.
     #[error("the proof has {0} levels, at most {max} can be packed", max = u8::MAX)]
     TooManyLevels(usize),
-    /// A signature is r, s and v.
+    /// The cheque's signature is not r, s and v in 65 bytes.
     #[error("the cheque's signature has {0} bytes, a signature has {SIGNATURE}")]
     SignatureLength(usize),
-    /// The header's length has two bytes.
+    /// The header's length does not fit two bytes.
     #[error("the header has {0} bytes, at most {max} can be packed", max = u16::MAX)]
     HeaderTooLong(usize),
 }
 
-/// Why bytes are no packed redemption: for these reasons the bank calls them `Malformed`, and for no others.
+/// The reason why bytes are no packed redemption: exactly the reasons for which the bank answers `Malformed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnpackError {
-    /// They end before what they announce.
-    #[error("the packed redemption has {length} bytes and at least {least} are announced")]
+    /// The bytes end before the announced parts.
+    #[error("the packed redemption has {length} bytes, at least {least} are announced")]
     TooShort {
         /// The number of bytes.
         length: usize,
-        /// How many there would have to be, as far as it was read.
+        /// The announced number of bytes, as far as read.
         least: usize,
     },
-    /// A cheque opens one stream or none.
+    /// The bytes announce more than one stream.
     #[error("the packed redemption announces {0} streams, a cheque opens at most one")]
     TooManyStreams(u8),
 }
@@ -51,8 +51,11 @@ pub enum UnpackError {
 impl Redemption {
     /// Returns the bytes that `redeem`, `redeemBatch` and `outcomeOf` take.
     ///
-    /// The stream is left out where `anchor`, `step`, `k` and `x` are all zero. Does not check whether the bank would pay:
-    /// that takes the bank's state.
+    /// Omits the stream if `anchor`, `step`, `k` and `x` are all zero. Does not check whether the bank would pay.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError`] if a part does not fit the packed form.
     pub fn pack(&self) -> Result<Bytes, PackError> {
         if !self.siblings.len().is_multiple_of(LEVEL) {
             return Err(PackError::RaggedSiblings(self.siblings.len()));
@@ -106,10 +109,13 @@ impl Redemption {
         Ok(packed.into())
     }
 
-    /// Reads packed bytes as the bank does; `consent` is all that is left. Whether the fields mean anything is not
-    /// checked.
+    /// Reads packed bytes as the bank does; `consent` is the rest. Does not check the fields.
     ///
-    /// Packing the result gives the same bytes again, except that a stream of zeros is left out then.
+    /// Packing the result gives the same bytes again, except that a stream of zeros is omitted.
+    ///
+    /// # Errors
+    ///
+    /// [`UnpackError`] if the bank would answer `Malformed`.
     pub fn unpack(packed: &[u8]) -> Result<Self, UnpackError> {
         let mut rest = Unread {
             bytes: packed,
@@ -175,7 +181,7 @@ impl Redemption {
     }
 }
 
-/// What is still to be read, and how many bytes there were in all.
+/// The unread bytes, and the length of the whole.
 struct Unread<'a> {
     bytes: &'a [u8],
     length: usize,
@@ -208,7 +214,7 @@ impl Unread<'_> {
         Ok(self.array()?.into())
     }
 
-    /// The error where `wanted` bytes are to be read and fewer are left.
+    /// The error of a read of `wanted` bytes with fewer left.
     fn too_short(&self, wanted: usize) -> UnpackError {
         UnpackError::TooShort {
             length: self.length,

@@ -3,7 +3,7 @@
 pub use generated::*;
 
 mod generated {
-    // `abigen!` documents calls and events, and nothing else.
+    // `abigen!` documents calls and events only.
     #![allow(missing_docs)]
 
     ::ethers::contract::abigen!(ChequeBank, "./ChequeBank.abi.json");

@@ -60,7 +60,7 @@ fn cheque() -> impl Strategy<Value = Cheque> {
     )
 }
 
-/// None, or one with any of its parts zero.
+/// No stream, or a stream with any of its parts zero.
 fn stream() -> impl Strategy<Value = (B256, u128, u16, B256)> {
     let word = || prop_oneof![Just(B256::ZERO), word()];
     (
@@ -98,7 +98,7 @@ fn plain() -> Redemption {
 
 proptest! {
     #[test]
-    fn what_is_packed_is_unpacked_to_the_same(r in redemption()) {
+    fn unpacks_what_was_packed(r in redemption()) {
         let packed = r.pack().unwrap();
         let stream = if r.has_stream() { STREAM } else { 0 };
         let parts = r.siblings.len() + r.header.len() + r.consent.len();
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_unpacked_is_packed_to_the_same_but_for_a_stream_of_zeros(
+    fn packs_what_was_unpacked_but_for_a_stream_of_zeros(
         mut packed in bytes(FIXED..=2_000).prop_map(|packed| packed.to_vec()),
         depth in 0_u8..20,
         streams in 0_u8..=1,
@@ -133,12 +133,12 @@ proptest! {
     }
 
     #[test]
-    fn bytes_cut_off_before_the_consent_are_too_short(r in redemption(), cut: prop::sample::Index) {
+    fn rejects_bytes_cut_before_the_consent(r in redemption(), cut: prop::sample::Index) {
         let packed = r.pack().unwrap();
         let announced = packed.len() - r.consent.len();
         let length = cut.index(announced);
         let Err(UnpackError::TooShort { length: found, least }) = Redemption::unpack(&packed[..length]) else {
-            panic!("{length} of {announced} bytes are a redemption")
+            panic!("{length} of {announced} bytes were unpacked")
         };
         prop_assert_eq!(found, length);
         prop_assert!(length < least && least <= announced);
@@ -146,7 +146,7 @@ proptest! {
 }
 
 #[test]
-fn fields_stand_where_the_interface_says() {
+fn packs_fields_in_the_order_of_the_interface() {
     let deposit = Deposit {
         payer: Address::repeat_byte(1),
         signer: Address::repeat_byte(2),
@@ -196,7 +196,7 @@ fn fields_stand_where_the_interface_says() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_packed() {
+fn rejects_parts_that_do_not_fit() {
     let refused = |change: fn(&mut Redemption)| {
         let mut r = plain();
         change(&mut r);
@@ -223,7 +223,7 @@ fn what_does_not_fit_is_not_packed() {
 }
 
 #[test]
-fn the_largest_that_fits_is_packed() {
+fn packs_the_largest_parts() {
     let largest = Redemption {
         siblings: vec![1; 48 * 255].into(),
         path: U40::MAX,
@@ -235,7 +235,7 @@ fn the_largest_that_fits_is_packed() {
 }
 
 #[test]
-fn any_part_of_a_stream_makes_one() {
+fn any_nonzero_part_makes_a_stream() {
     let changes: [fn(&mut Redemption); 4] = [
         |r| r.anchor = B256::with_last_byte(1),
         |r| r.step = 1,
@@ -251,7 +251,7 @@ fn any_part_of_a_stream_makes_one() {
 }
 
 #[test]
-fn more_than_one_stream_is_refused() {
+fn rejects_more_than_one_stream() {
     let mut packed = plain().pack().unwrap().to_vec();
     packed.resize(100_000, 0);
     for streams in [2, 255] {

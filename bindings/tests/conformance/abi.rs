@@ -1,4 +1,4 @@
-//! Interface, compiled contract and the ABI file for ethers-rs: the same functions, events and errors in all of them.
+//! Interface, compiled contract and the ABI file for ethers-rs have the same functions, events and errors.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ mod interface {
     }
 }
 
-/// What can be called, emitted or thrown: a line each, with all names and types.
+/// All functions, events and errors of an ABI, a line each, with all names and types.
 ///
-/// The names of Solidity types (`internalType`) are left out: `sol!` does not tell them.
+/// Omits the names of Solidity types (`internalType`), which `sol!` does not provide.
 fn surface(mut abi: JsonAbi) -> BTreeMap<String, String> {
     for function in abi.functions.values_mut().flatten() {
         function
@@ -77,7 +77,7 @@ fn compiled(contract: &str) -> JsonAbi {
 }
 
 #[test]
-fn compiled_contract_has_exactly_the_functions_events_and_errors_of_the_interface() {
+fn compiled_contract_has_exactly_the_items_of_the_interface() {
     let interface = surface(interface::IChequeBank::abi::contract());
     let contract = surface(compiled("ChequeBank"));
     assert!(

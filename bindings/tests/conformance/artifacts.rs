@@ -1,4 +1,4 @@
-//! What forge compiled.
+//! Artifacts of forge.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
         .into()
 }
 
-/// The text of a file of the repository. `hint` says how to make it.
+/// The text of a file of the repository. `hint` tells how to make the file.
 pub(crate) fn read(path: &str, hint: &str) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; {hint}", path.display()))

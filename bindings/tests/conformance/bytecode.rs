@@ -1,4 +1,4 @@
-//! The embedded bytecode is the compiled one, and lands where the crate says.
+//! The embedded bytecode is the compiled bytecode, and is deployed at the predicted address.
 
 use alloy_primitives::{Bytes, U256, address, b256, keccak256};
 use cheque_bindings::{
@@ -13,11 +13,11 @@ fn embedded_bytecode_is_what_the_sources_compile_to() {
     let artifact = artifact("ChequeBank");
     let compiled = artifact["bytecode"]["object"]
         .as_str()
-        .expect("out/ holds no bytecode: run `forge build --force`");
+        .expect("out/ holds no bytecode; run `forge build --force`");
     let compiled: Bytes = compiled.parse().expect("the bytecode needs no linking");
     assert!(
         BYTECODE == compiled,
-        "the embedded bytecode ({} bytes, hash {}) is not the compiled one ({} bytes, hash {}): run `make bytecode`",
+        "the embedded bytecode ({} bytes, hash {}) differs from the compiled bytecode ({} bytes, hash {}); run `make bytecode`",
         BYTECODE.len(),
         keccak256(&BYTECODE),
         compiled.len(),
@@ -26,8 +26,8 @@ fn embedded_bytecode_is_what_the_sources_compile_to() {
 }
 
 #[test]
-fn deployer_puts_banks_at_the_predicted_addresses_with_their_settings() {
-    // The code hash that block explorers show for the deployer on mainnet.
+fn deployer_puts_banks_at_the_predicted_addresses() {
+    // The code hash of the deployer on mainnet, from block explorers.
     let hash = b256!("2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989");
     assert_eq!(keccak256(DEPLOYER_CODE), hash);
 

@@ -1,4 +1,4 @@
-//! A chain of one process: revm over an empty state.
+//! A chain in this process: revm over an empty state.
 
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256, hex};
 use alloy_sol_types::SolCall;
@@ -24,7 +24,7 @@ pub(crate) const GENESIS: u64 = 1_000;
 
 type Db = CacheDB<EmptyDB>;
 
-/// Remembers the input of every call that a contract makes or gets.
+/// Records the input of every call to or by a contract.
 #[derive(Default)]
 struct Calls(Vec<(Address, Bytes)>);
 
@@ -36,7 +36,7 @@ impl<Ctx: ContextTr> Inspector<Ctx> for Calls {
     }
 }
 
-/// A chain on which everybody is rich and gas is free.
+/// A chain on which all accounts are rich and gas is free.
 pub(crate) struct Chain {
     evm: MainnetEvm<MainnetContext<Db>, Calls>,
     /// The logs of the last call that did not revert.
@@ -59,7 +59,7 @@ impl Chain {
         chain
     }
 
-    /// A chain with one bank, deployed as the crate says.
+    /// A chain with one bank, deployed by `create2_input`.
     pub(crate) fn with_bank(min_lead: u64, source: SeedSource) -> (Self, Address) {
         let mut chain = Self::new();
         chain
@@ -87,7 +87,7 @@ impl Chain {
         self.evm.ctx.block.number = U256::from(block);
     }
 
-    /// Sends a transaction; the result is what it returned, or what it reverted with.
+    /// Sends a transaction; returns its output, or its revert data as the error.
     pub(crate) fn send(
         &mut self,
         from: Address,
@@ -124,7 +124,7 @@ impl Chain {
         }
     }
 
-    /// Calls a function; the result is its decoded answer, or what it reverted with.
+    /// Calls a function; returns the decoded output, or the revert data as the error.
     pub(crate) fn call<C: SolCall>(
         &mut self,
         from: Address,

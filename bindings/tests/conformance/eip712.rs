@@ -1,4 +1,4 @@
-//! The EIP-712 types, literally, and the domain and ids that the contract answers.
+//! The EIP-712 type strings, and the contract's domain and ids.
 
 use alloy_primitives::{B256, FixedBytes, U256, address, keccak256};
 use alloy_sol_types::SolStruct;
@@ -23,7 +23,7 @@ fn deposit() -> Deposit {
 }
 
 #[test]
-fn signed_types_are_the_ones_that_the_protocol_names() {
+fn type_strings_are_those_of_the_protocol() {
     assert_eq!(
         Deposit::eip712_encode_type(),
         "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)"
@@ -51,7 +51,7 @@ fn signed_types_are_the_ones_that_the_protocol_names() {
 }
 
 #[test]
-fn contract_answers_the_domain_that_signatures_are_made_under() {
+fn contract_has_the_domain_of_the_signatures() {
     let (mut chain, bank) = Chain::with_bank(128, SeedSource::PrevRandao);
     let answer = chain.view(bank, IChequeBank::eip712DomainCall {});
     let ours = domain(CHAIN_ID, bank);
@@ -70,11 +70,11 @@ fn contract_answers_the_domain_that_signatures_are_made_under() {
 }
 
 #[test]
-fn contract_answers_the_deposit_id_that_rust_computes() {
+fn contract_computes_the_same_deposit_id() {
     let (mut chain, bank) = Chain::with_bank(128, SeedSource::PrevRandao);
     let id = |deposit: &Deposit| deposit.eip712_signing_hash(&domain(CHAIN_ID, bank));
 
-    // Deposits that differ in one term each, so that no two terms can be swapped and none can be left out.
+    // Deposits that differ in one term each, so that a swapped or missing term shows.
     let base = deposit();
     let mut deposits = vec![base.clone()];
     deposits.push(Deposit {

@@ -1,5 +1,4 @@
-//! Proves that what this crate says about the contract is what the contract's sources compile to, and what the compiled
-//! code does when an EVM runs it.
+//! Compares this crate with the compiled contract: its ABI and bytecode, and its behaviour in an EVM.
 
 mod abi;
 mod artifacts;

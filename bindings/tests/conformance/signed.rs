@@ -1,4 +1,4 @@
-//! The contract accepts what is signed over Rust's hashes, and nothing else.
+//! The contract accepts signatures over Rust's hashes, and no others.
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, Signature, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolError, SolEvent, SolStruct, sol};
@@ -148,7 +148,7 @@ fn invalid(account: Address) -> Bytes {
 }
 
 #[test]
-fn deposit_opens_by_a_signed_open_and_by_no_other() {
+fn deposit_opens_only_by_the_signed_open() {
     let mut scene = Scene::new();
     let (id, payer) = (scene.id, scene.payer.address());
     let later = Open {
@@ -178,7 +178,7 @@ fn deposit_opens_by_a_signed_open_and_by_no_other() {
 }
 
 #[test]
-fn cheque_is_paid_with_the_signatures_of_signer_and_payee_and_with_no_others() {
+fn cheque_is_paid_only_with_signatures_of_signer_and_payee() {
     let mut scene = Scene::new();
     scene
         .open(&Open {
@@ -236,7 +236,7 @@ fn cheque_is_paid_with_the_signatures_of_signer_and_payee_and_with_no_others() {
 }
 
 #[test]
-fn money_is_withdrawn_by_a_signed_withdraw_and_by_no_other() {
+fn money_is_withdrawn_only_by_the_signed_withdraw() {
     let mut scene = Scene::new();
     let message = Withdraw {
         account: scene.payer.address(),
@@ -292,10 +292,10 @@ fn money_is_withdrawn_by_a_signed_withdraw_and_by_no_other() {
 }
 
 #[test]
-fn token_authorization_that_funds_has_the_digest_of_fund_as_its_nonce() {
+fn funding_authorization_has_the_digest_of_fund_as_nonce() {
     let mut scene = Scene::new();
     let token = address!("70ce000000000000000000000000000000000001");
-    // Answers 32 zero bytes to everything: enough to be asked.
+    // Answers 32 zero bytes to every call, so that the bank goes on to call `receiveWithAuthorization`.
     scene.chain.put_code(token, &[0x60, 0x20, 0x5f, 0xf3]);
 
     let (from, account) = (scene.payer.address(), scene.payee.address());
@@ -311,7 +311,10 @@ fn token_authorization_that_funds_has_the_digest_of_fund_as_its_nonce() {
         salt,
         authorization,
     };
-    assert!(scene.send(call).is_err(), "the token moved nothing");
+    assert!(
+        scene.send(call).is_err(),
+        "the bank accepted a transfer of nothing"
+    );
 
     let asked: Vec<_> = scene
         .chain

@@ -1,4 +1,4 @@
-//! Calldata of every function, and answers.
+//! Calldata of all functions, and return values.
 
 use std::collections::BTreeSet;
 
@@ -28,8 +28,8 @@ impl Compared {
         assert_eq!(E::selector(), A::SELECTOR, "{}", A::SIGNATURE);
         let calldata = alloy.abi_encode();
 
-        // ethers encodes what was meant to alloy's bytes, and what it reads from these bytes to the same again: its
-        // types with many fields cannot be compared directly.
+        // ethers encodes its call to alloy's bytes, and also the call that it decodes from these bytes: its types with
+        // many fields cannot be compared directly.
         let meant: ChequeBankCalls = ethers.into();
         assert_eq!(meant.encode(), calldata, "{}", A::SIGNATURE);
         let read = ChequeBankCalls::decode(&calldata).expect("ethers reads alloy's calldata");
@@ -187,7 +187,7 @@ fn draw_and_views(calls: &mut Compared) {
         },
     );
 
-    // Packed redemptions of other lengths, one with nothing in it.
+    // Packed redemptions of several lengths, one empty.
     let items = vec![bytes(27, 740), bytes(28, 1_348), Bytes::new()];
     let eth_items: Vec<_> = items.iter().map(eth_bytes).collect();
     calls.same(
@@ -265,7 +265,7 @@ fn draw_and_views(calls: &mut Compared) {
 }
 
 #[test]
-fn answers_with_several_values_are_read_in_the_same_order() {
+fn reads_multiple_return_values_in_the_same_order() {
     let purse = alloy::purseReturn {
         idle: U256::from(5),
         openDepositId: word(1),

@@ -1,4 +1,4 @@
-//! Every error.
+//! All errors.
 
 use std::collections::BTreeSet;
 

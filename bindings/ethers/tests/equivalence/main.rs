@@ -1,4 +1,4 @@
-//! Both bindings mean the same bytes: calldata, answers, logs and errors.
+//! Both bindings agree on all bytes: calldata, return values, logs and errors.
 
 mod calls;
 mod errors;

@@ -1,26 +1,26 @@
-//! Values with no two fields alike, and how they cross over to ethers' types.
+//! Values with no two equal fields, and their conversion to ethers' types.
 
 use ::ethers::core::types as eth;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use cheque_bindings as alloy;
 use cheque_bindings_ethers as ethers;
 
-/// Another address for every `n`.
+/// A different address for every `n`.
 pub(crate) fn account(n: u8) -> Address {
     Address::from_slice(&keccak256([n])[..20])
 }
 
-/// Another 32 bytes for every `n`.
+/// A different 32 bytes for every `n`.
 pub(crate) fn word(n: u8) -> B256 {
     keccak256([n, n])
 }
 
-/// Another large number for every `n`.
+/// A different large number for every `n`.
 pub(crate) fn number(n: u8) -> U256 {
     word(n).into()
 }
 
-/// `len` bytes, other ones for every `n`; most lengths need padding in the ABI.
+/// `len` bytes, different for every `n`; most lengths need padding in the ABI.
 pub(crate) fn bytes(n: u8, len: usize) -> Bytes {
     word(n).iter().copied().cycle().take(len).collect()
 }
@@ -37,7 +37,7 @@ pub(crate) fn eth_bytes(bytes: &Bytes) -> eth::Bytes {
     bytes.to_vec().into()
 }
 
-/// Other terms for every `n`, up to the last value of each type.
+/// Different terms for every `n`, up to the last value of each type.
 pub(crate) fn deposit(n: u8) -> alloy::Deposit {
     alloy::Deposit {
         payer: account(n),
