@@ -5,8 +5,14 @@
 //! It never prints and never exits. It logs by `tracing`, with a stable name in the field `event`, and counts by
 //! [`metrics`](mod@metrics); for each deposit it says where it stands, why, and what comes next.
 
+#[cfg(feature = "access")]
+pub mod access;
+#[cfg(feature = "service")]
 pub(crate) mod health;
+#[cfg(feature = "service")]
 pub(crate) mod health_tracker;
+#[cfg(feature = "service")]
 pub mod metrics;
 
+#[cfg(feature = "service")]
 pub use health::Health;
