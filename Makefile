@@ -22,6 +22,8 @@ MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml benches/*/Cargo.to
 
 SOAK := cargo test --release $(CARGO_FLAGS) --all-features -p
 
+WASM := wasm32-unknown-unknown
+
 # Benches have lock files of their own, and share what they build.
 BENCHES := target/benches
 BENCH_BUILD := cargo build --quiet --release --locked --target-dir $(BENCHES) --manifest-path
@@ -33,8 +35,8 @@ else
 RUN_TESTS := cargo test --workspace --all-features --lib --bins --tests
 endif
 
-.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers fmt fmt-check lint bytecode bytecode-check gas gas-check bench \
-	bench-check bench-instructions soak \
+.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers test-tools fmt fmt-check \
+	lint prose circles sizes wasm-check bytecode bytecode-check gas gas-check bench bench-check bench-instructions soak \
 	assurance invariants symbolic slither coverage clean
 
 help: ## list the jobs
@@ -86,7 +88,7 @@ fmt-check: setup ## fail if `make fmt` would change something
 	@forge fmt --check
 	@for manifest in $(MANIFESTS); do cargo fmt --all --manifest-path "$$manifest" --check; done
 
-lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc: nothing may be left
+lint: setup test-tools sizes circles prose wasm-check ## these five jobs, compiler warnings, forge lint, solhint, vectors, clippy, rustdoc
 	@tools/need forge
 	@$(TIMED) 'solc warnings' forge build --force --deny warnings $(SOURCES)
 	@# In a place of its own too: its artifacts have no bytecode.
@@ -96,6 +98,32 @@ lint: setup ## compiler warnings, forge lint, solhint, vectors, clippy, rustdoc:
 	@$(TIMED) 'clippy' cargo clippy --workspace --all-features --all-targets $(CARGO_FLAGS) -- -D warnings
 	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --test gas $(CARGO_FLAGS) -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --all-features --no-deps $(CARGO_FLAGS)
+
+test-tools: ## tests of the next three jobs, on small trees
+	@tools/need node git
+	@$(TIMED) 'tests of the checks' node --test --test-reporter=dot tools/test/*.test.mjs
+
+sizes: ## fail if a source or test file has more than 400 lines
+	@tools/need node git
+	@$(TIMED) 'sizes' node tools/sizes.mjs
+
+circles: ## fail if files import each other in a circle
+	@tools/need node git
+	@$(TIMED) 'circles' node tools/circles.mjs
+
+prose: ## fail on convoluted comments, banned words, long test names; every sentence that counts with ARGS='--list FOLDER'
+	@tools/need node git
+	@$(TIMED) 'prose' node tools/prose.mjs $(ARGS)
+
+# C code and the system's random numbers do not compile on this target. Files and clocks do, and fail only when used.
+wasm-check: ## fail if the protocol alone does not build for WebAssembly
+	@tools/need cargo
+	@if [ -d "$$(rustc --print target-libdir --target $(WASM))" ]; then \
+		$(TIMED) 'core on $(WASM)' cargo check --quiet -p cheque --no-default-features --target $(WASM) $(CARGO_FLAGS); \
+	else \
+		printf '%s\n' '-- the check of the core on $(WASM) is skipped, the target is not installed:' \
+			'-- rustup target add $(WASM)' >&2; \
+	fi
 
 bytecode: setup ## put the contract's bytecode where the Rust bindings embed it
 	@tools/need forge
