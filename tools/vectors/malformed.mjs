@@ -1,7 +1,7 @@
 // Byte strings and texts that are no proof of payment, each with the broken rule.
 import { base64url, minimal, uint } from './bytes.mjs';
 import { Raw, encode } from './rlp.mjs';
-import { fieldsOfCheque, fieldsOfOpening, fieldsOfStep, proofBytes } from './wire.mjs';
+import { fieldsOfCheque, fieldsOfOpening, fieldsOfStep, proofBytes } from './proofs.mjs';
 
 const raw = (...parts) => new Raw(Buffer.concat(parts.map((part) => (Buffer.isBuffer(part) ? part : Buffer.from([part])))));
 

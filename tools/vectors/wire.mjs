@@ -1,33 +1,13 @@
 // wire.json: proofs of payment as bytes and as text.
-import { MAX_U128, MAX_U64, addressNamed, base64url, minimal, named } from './bytes.mjs';
+import { MAX_U128, MAX_U64, base64url, named } from './bytes.mjs';
 import { hashChain } from './draw.mjs';
 import { malformed } from './malformed.mjs';
-import { encode } from './rlp.mjs';
+import { fieldsOfCheque, fieldsOfOpening, fieldsOfStep, proofBytes } from './proofs.mjs';
 import { ZERO_WORD, account, banks, deposits as someDeposits, signer } from './scene.mjs';
 import { deposits } from './redemptions.mjs';
 import { pack } from './tree.mjs';
 
-export const fieldsOfDeposit = (d) => [
-  d.payer, d.signer, d.token, minimal(d.lane), minimal(d.amount), minimal(d.minPayout), minimal(d.drawBlock),
-  minimal(d.lastRedeemBlock), d.root,
-];
-
-const anchorField = (anchor) => (anchor.equals(ZERO_WORD) ? Buffer.alloc(0) : anchor);
-
-export const fieldsOfOpening = (o) => [
-  minimal(o.chainId), o.bank, fieldsOfDeposit(o.deposit), minimal(o.allowance), o.salt, minimal(o.path),
-  o.siblings.map(({ hash, sum }) => [hash, minimal(sum)]), o.payee, ...chequeFields(o),
-];
-
-const chequeFields = (c) => [minimal(c.spent), anchorField(c.anchor), minimal(c.step), c.signature];
-
-export const fieldsOfCheque = (c) => [c.depositId, ...chequeFields(c)];
-
-export const fieldsOfStep = (s) => [s.depositId, minimal(s.k), s.x];
-
 const chequeOnly = ({ depositId, spent, anchor, step, signature }) => ({ depositId, spent, anchor, step, signature });
-
-export const proofBytes = (type, fields) => Buffer.concat([Buffer.from([type]), encode(fields)]);
 
 const forms = (bytes) => ({ length: BigInt(bytes.length), hex: bytes, text: base64url(bytes) });
 

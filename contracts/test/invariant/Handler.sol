@@ -8,7 +8,7 @@ import {RedeemHandler} from "./RedeemHandler.sol";
 contract Handler is FundHandler, RedeemHandler {
     /// @notice The selectors of a run's calls.
     function calls() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](24);
+        selectors = new bytes4[](25);
         selectors[0] = this.fund.selector;
         selectors[1] = this.fundWithAuthorization.selector;
         selectors[2] = this.fundBadly.selector;
@@ -33,5 +33,6 @@ contract Handler is FundHandler, RedeemHandler {
         selectors[21] = this.openWithoutAuthorization.selector;
         selectors[22] = this.redeemByThePayee.selector;
         selectors[23] = this.redeemByARelayer.selector;
+        selectors[24] = this.redeemToARefusingRecipient.selector;
     }
 }

@@ -70,6 +70,20 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         _redeem(_attempt(_drawnRound(dice), dice, 2 + _pick(dice, "straight", 2)));
     }
 
+    /// @dev A payee of one of the newest deposits of native coin names a recipient that refuses coin.
+    function redeemToARefusingRecipient(uint256 dice) external live(dice) {
+        for (uint256 i = rounds.length; i > 0 && i + 24 > rounds.length; i--) {
+            Round memory r = abi.decode(rounds[i - 1], (Round));
+            IChequeBank.Deposit memory d = r.deposit;
+            bool open = openIn[d.payer][NATIVE][d.lane] == r.id && _now() <= d.lastRedeemBlock;
+            if (d.token != NATIVE || !open) continue;
+            _mineTo(uint256(d.drawBlock) + 1, dice);
+            Attempt memory a = _attempt(r, dice, 1);
+            a.x.to = address(refusing);
+            return _redeem(a);
+        }
+    }
+
     /// @dev Attack: the payer, who has the cheques too, closes the deposit with an older cheque.
     function raceWithAStaleCheque(uint256 dice) external live(dice) {
         if (rounds.length == 0) return;
