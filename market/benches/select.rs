@@ -1,6 +1,6 @@
-//! How choosing and changing grow with the number of items: O(log n) is a time that grows by a little for every
-//! doubling, while a time in proportion to n would double. Where the items outgrow a cache of the machine, one doubling
-//! takes more; over all of them that does not count for much.
+//! Growth of the time to choose and to change with the number of items. O(log n) time grows by a little per doubling;
+//! linear time would double. The doubling at which the items outgrow a CPU cache takes more time, which counts little
+//! over all doublings.
 
 use cheque_market::select::WeightedRandomSelect;
 use criterion::{
@@ -34,7 +34,7 @@ fn main() {
     report("update", &update);
 }
 
-/// The fastest time of one operation, in picoseconds, for every number of items.
+/// Measures the fastest time of one operation, in picoseconds, for every number of items.
 fn measure(
     criterion: &mut Criterion,
     name: &str,
@@ -72,10 +72,7 @@ fn filled(n: u64) -> WeightedRandomSelect<u64> {
     select
 }
 
-#[expect(
-    clippy::disallowed_macros,
-    reason = "a bench reports to whoever runs it"
-)]
+#[expect(clippy::disallowed_macros, reason = "a benchmark prints its results")]
 fn report(name: &str, fastest: &[u128]) {
     for (doubling, pair) in DOUBLINGS.skip(1).zip(fastest.windows(2)) {
         let percent = pair[1] * 100 / pair[0].max(1);

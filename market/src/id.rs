@@ -1,18 +1,17 @@
-//! What tells the nodes of a market apart.
+//! Ids of peers.
 
 use std::fmt;
 
-/// Identifies a node: its public key, the hash of it, an address. Implemented for every type that can do this.
+/// An id of a peer: a public key, its hash, or an address. Implemented for every suitable type.
 ///
-/// The bytes must be the same in all versions of a program, because stored state is found by them, and `try_from` must
-/// give back the id that they were taken from. Ids are ordered, so that whatever is done for many nodes is done in an
-/// order that does not change from run to run.
-pub trait NodeId:
+/// The bytes must be the same in all versions of a program, because stored state is found by them, and `try_from`
+/// must give back the id from its bytes. Ids are ordered, so that work on many peers has the same order in every run.
+pub trait PeerId:
     Clone + Ord + fmt::Debug + AsRef<[u8]> + for<'a> TryFrom<&'a [u8]> + Send + 'static
 {
 }
 
-impl<T> NodeId for T where
+impl<T> PeerId for T where
     T: Clone + Ord + fmt::Debug + AsRef<[u8]> + for<'a> TryFrom<&'a [u8]> + Send + 'static
 {
 }

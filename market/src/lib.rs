@@ -4,8 +4,8 @@ pub mod balance;
 pub mod compose;
 pub mod id;
 mod math;
-pub mod nodes;
 pub mod payment;
+pub mod peers;
 pub mod pool;
 #[cfg(feature = "rpc")]
 pub mod rpc;

@@ -1,4 +1,4 @@
-//! Powers of two and logarithms in integers: the same result on every machine, with bounds that tests hold against a
+//! Powers of two and logarithms in integers. Results are the same on every machine; tests check the bounds against a
 //! big-number oracle.
 
 use ruint::aliases::U256;
@@ -37,8 +37,9 @@ const ROOTS: [u128; EXPONENT_BITS as usize] = [
     0x80000058_b90c1aa8_a5c3736c_b77e8e00,
 ];
 
-/// `2^(fraction / 2^24)` with 127 fractional bits, rounded up. It is never below the true value, exceeds it by less than
-/// 2^-121 of it, is exact where `fraction` is 0, and grows strictly with `fraction`, which must be below 2^24.
+/// Returns `2^(fraction / 2^24)` with 127 fractional bits, rounded up. The result is never below the true value,
+/// exceeds it by less than 2^-121 of itself, is exact for `fraction` 0, and grows strictly with `fraction`, which
+/// must be below 2^24.
 pub(crate) fn exp2_up(fraction: u32) -> u128 {
     debug_assert!(fraction < 1 << EXPONENT_BITS);
     // At most 24 roots and 23 products, each at most one unit of 2^-127 too high.
@@ -54,15 +55,15 @@ pub(crate) fn exp2_up(fraction: u32) -> u128 {
 /// ln 2 with 127 fractional bits, rounded down.
 const LN_2: u128 = 0x58b90bfb_e8e7bcd5_e4f1d9cc_01f97b57;
 
-/// `ln(numerator / denominator)` with 127 fractional bits, for `numerator >= denominator > 0`. It is
-/// off by less than 2^-118 in either direction, and exact where the two are equal.
+/// Returns `ln(numerator / denominator)` with 127 fractional bits, for `numerator >= denominator > 0`. The error is
+/// below 2^-118 in either direction; equal arguments give exactly 0.
 pub(crate) fn ln_ratio(numerator: u128, denominator: u128) -> U256 {
     debug_assert!(numerator >= denominator && denominator > 0);
     let ratio = (U256::from(numerator) << FACTOR_BITS) / U256::from(denominator);
     let octaves = ratio.bit_len() - 1 - FACTOR_BITS;
     let mantissa: u128 = (ratio >> octaves).to();
 
-    // The largest power of two with 24 fractional bits that is not above the mantissa.
+    // The largest power of two, with 24 fractional bits, not above the mantissa.
     let (mut power, mut fraction) = (1u128 << FACTOR_BITS, 0u64);
     for root in ROOTS {
         let larger = multiply_up(power, root);
@@ -76,7 +77,7 @@ pub(crate) fn ln_ratio(numerator: u128, denominator: u128) -> U256 {
     ((U256::from(LN_2) * log2) >> EXPONENT_BITS as usize) + ln_1_plus(rest)
 }
 
-/// `ln(1 + z)` for z below 2^-24: z - z^2/2 + z^3/3 - z^4/4; the next term is below 2^-122.
+/// Returns `ln(1 + z)` for z below 2^-24: z - z^2/2 + z^3/3 - z^4/4; the next term is below 2^-122.
 fn ln_1_plus(z: U256) -> U256 {
     let mut power = z;
     let mut sum = z;
@@ -92,7 +93,7 @@ fn ln_1_plus(z: U256) -> U256 {
     sum
 }
 
-/// The product of two factors in `[1, 2)` whose product is below 2, rounded up.
+/// Returns the product of two factors in `[1, 2)` whose product is below 2, rounded up.
 fn multiply_up(a: u128, b: u128) -> u128 {
     let product = U256::from(a) * U256::from(b);
     let rounded = product + (U256::ONE << FACTOR_BITS) - U256::ONE;
@@ -107,7 +108,7 @@ mod tests {
 
     type Real = FBig<HalfEven, 2>;
 
-    /// 400 bits, so that the oracle's own error is far below every bound that is tested.
+    /// Converts with 400 bits: the oracle's own error is far below every tested bound.
     fn real(integer: u128) -> Real {
         Real::from(integer).with_precision(400).value()
     }
@@ -116,13 +117,13 @@ mod tests {
         (real(steps.into()) * real(2).ln() / real(1 << EXPONENT_BITS)).exp()
     }
 
-    /// What `factor` is too high by, in units of 2^-127.
+    /// Returns the excess of `factor` over the true power, in units of 2^-127.
     fn excess(factor: u128, fraction: u32) -> Real {
         real(factor) - power_of_two(fraction) * real(1 << FACTOR_BITS)
     }
 
     #[test]
-    fn the_roots_are_rounded_up_by_less_than_one_unit() {
+    fn rounds_roots_up_by_less_than_one_unit() {
         for (k, root) in ROOTS.iter().enumerate() {
             let excess = excess(*root, 1 << (EXPONENT_BITS as usize - 1 - k));
             assert!(excess > real(0) && excess < real(1), "root {k}: {excess}");
@@ -130,18 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn the_power_of_a_whole_number_is_exact() {
+    fn computes_whole_powers_exactly() {
         assert_eq!(exp2_up(0), 1 << FACTOR_BITS);
     }
 
     #[test]
-    fn the_last_power_is_below_two_and_within_its_bound() {
+    fn keeps_last_power_below_two_and_within_its_bound() {
         let last = (1 << EXPONENT_BITS) - 1;
         let excess = excess(exp2_up(last), last);
         assert!(excess >= real(0) && excess < real(1 << 6), "{excess}");
     }
 
-    /// What `ln_ratio` is off by, in units of 2^-127.
+    /// Returns the error of `ln_ratio` in units of 2^-127.
     fn ln_error(numerator: u128, denominator: u128) -> Real {
         let computed = ln_ratio(numerator, denominator);
         let high: u128 = computed.wrapping_shr(64).to();
@@ -152,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn the_logarithm_of_one_is_exact() {
+    fn computes_logarithm_of_one_exactly() {
         for number in [1, 3, u64::MAX.into(), u128::MAX] {
             assert_eq!(ln_ratio(number, number), U256::ZERO);
         }
     }
 
     #[test]
-    fn logarithms_are_within_their_bound_at_the_ends() {
+    fn keeps_logarithms_within_their_bound_at_the_ends() {
         let all = u128::MAX;
         for (numerator, denominator) in [(all, 1), (all, all - 1), (2, 1), (1 << 127, 1), (3, 2)] {
             let error = ln_error(numerator, denominator);
@@ -169,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_logarithm_is_off_by_less_than_2_to_the_minus_118(
+        fn keeps_error_of_logarithm_below_2_to_the_minus_118(
             a: u128, b: u128, shift in 0u32..128,
         ) {
             let (a, b) = ((a >> shift).max(1), b.max(1));
@@ -178,7 +179,7 @@ mod tests {
         }
 
         #[test]
-        fn a_power_is_never_too_low_and_less_than_2_to_the_minus_121_too_high(
+        fn exceeds_true_power_by_less_than_2_to_the_minus_121(
             fraction in 0u32..1 << EXPONENT_BITS,
         ) {
             let excess = excess(exp2_up(fraction), fraction);
@@ -186,7 +187,7 @@ mod tests {
         }
 
         #[test]
-        fn powers_grow_strictly(fraction in 1u32..1 << EXPONENT_BITS) {
+        fn grows_strictly_with_the_exponent(fraction in 1u32..1 << EXPONENT_BITS) {
             prop_assert!(exp2_up(fraction - 1) < exp2_up(fraction));
         }
     }

@@ -1,73 +1,91 @@
-//! Each kind of state, written by a process that is killed: what its store acknowledged is there afterwards, and half a
-//! change never is.
+//! Kinds of state that a killed process writes to a redb file: an acknowledged step survives, and no step survives in
+//! part.
 
-#![cfg(all(feature = "redb", feature = "rpc"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../cheque/tests/support/harness.rs"]
+mod harness;
 mod kinds;
-#[path = "../../cheque/tests/common/repeat.rs"]
-mod repeat;
+#[path = "../../cheque/tests/support/process.rs"]
+mod process;
 
-use cheque_market::store::{Memory, Redb, Store};
-use kinds::{KINDS, Kind};
+use cheque::store::Redb;
+use cheque_market::store::{ChequeStore, Memory};
+use harness::{kills, tests};
+use kinds::{KINDS, Kind, MARKET, Shared};
+use process::{Process, say};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
-use std::{
-    io::{self, BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
-const FILE: &str = "CHEQUE_MARKET_KILLED_STORE";
-const KIND: &str = "CHEQUE_MARKET_KILLED_KIND";
-const DONE: &str = "CHEQUE_MARKET_KILLED_DONE";
+const STORE: &str = "CHEQUE_TEST_STORE";
+const KIND: &str = "CHEQUE_TEST_KIND";
+const DONE: &str = "CHEQUE_TEST_DONE";
 
-/// A process is killed after at most so many steps more.
+/// Upper bound of the steps after which a process is killed.
 const STEPS: u64 = 40;
 
-/// Lets a process do its steps after `done`, and kills it: the last step that it acknowledged.
-fn killed(kind: &Kind, path: &Path, done: u64, steps: u64) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "the_process",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ])
-        .env(FILE, path)
-        .env(KIND, kind.name)
-        .env(DONE, done.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut said = lines.filter_map(|line| line.ok()?.strip_prefix("> ")?.parse().ok());
-    let last = said.nth(steps as usize).expect("the process works");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    said.last().unwrap_or(last)
+fn main() -> ExitCode {
+    harness::run(&[("stepper", run_stepper)], || {
+        tests![
+            balances_and_offsets_survive_kills,
+            choice_weights_survive_kills,
+            composer_survives_kills,
+            operator_settings_survive_kills,
+            orders_with_serial_curve_and_issuer_survive_kills,
+            payments_survive_kills_with_their_balances,
+            peer_flags_and_fields_survive_kills,
+            changes_state_in_every_step,
+        ]
+    })
+}
+
+fn kind(name: &str) -> &'static Kind {
+    let found = KINDS.iter().find(|kind| kind.name == name);
+    found.expect("a kind of state")
+}
+
+fn open(path: &Path) -> Shared {
+    Arc::new(ChequeStore::new(
+        Arc::new(Redb::open(path).unwrap()),
+        MARKET,
+    ))
+}
+
+/// Lets a process take the steps after `done`, kills it, and returns its last acknowledged step.
+fn run_and_kill(kind: &Kind, path: &Path, done: u64, steps: u64) -> u64 {
+    let variables = [
+        (STORE, path.to_str().unwrap()),
+        (KIND, kind.name),
+        (DONE, &done.to_string()),
+    ];
+    let lines = steps as usize + 1;
+    let acknowledged = Process::start("stepper", &variables).kill_after(lines, 0);
+    assert!(
+        acknowledged.len() >= lines,
+        "the process ended early: {acknowledged:?}"
+    );
+    acknowledged.last().unwrap().parse().unwrap()
 }
 
 fn survives(name: &str) {
-    let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
+    let kind = kind(name);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("market.redb");
     let mut random = ChaCha8Rng::seed_from_u64(7);
-    // What nothing interrupts.
-    let model: kinds::Shared = Arc::new(Memory::new());
+    // Takes the same steps without interruption.
+    let model: Shared = Arc::new(Memory::new());
     let mut done = 0;
-    for _ in 0..repeat::kills() {
-        let acknowledged = killed(kind, &path, done, random.next_u64() % STEPS);
-        let store: kinds::Shared = Arc::new(Redb::open(&path).unwrap());
+    for _ in 0..kills() {
+        let acknowledged = run_and_kill(kind, &path, done, random.next_u64() % STEPS);
+        let store = open(&path);
         let found = (kind.state)(&store);
         (done + 1..=acknowledged).for_each(|step| (kind.step)(&model, step));
         done = acknowledged;
         if found != (kind.state)(&model) {
-            // One more was made that had no time to be acknowledged.
+            // The process has stored another step without an acknowledgement.
             done += 1;
             (kind.step)(&model, done);
         }
@@ -76,41 +94,38 @@ fn survives(name: &str) {
     }
 }
 
-#[test]
-fn offsets_and_balances_survive() {
+fn balances_and_offsets_survive_kills() {
     survives("balances");
 }
 
-#[test]
-fn flags_and_fields_of_nodes_survive() {
-    survives("nodes");
+fn peer_flags_and_fields_survive_kills() {
+    survives("peers");
 }
 
-#[test]
-fn weights_of_a_choice_survive() {
+fn choice_weights_survive_kills() {
     survives("weights");
 }
 
-#[test]
-fn what_a_composer_has_learned_survives() {
+fn composer_survives_kills() {
     survives("composer");
 }
 
-#[test]
-fn an_order_its_serial_number_the_curve_and_the_issuer_survive_together() {
+fn orders_with_serial_curve_and_issuer_survive_kills() {
     survives("orders");
 }
 
-#[test]
-fn what_the_operator_has_set_survives() {
+fn operator_settings_survive_kills() {
     survives("operator");
 }
 
-/// A state that does not tell one number of steps from the next could be lost unnoticed.
-#[test]
-fn every_step_shows_in_the_state() {
+fn payments_survive_kills_with_their_balances() {
+    survives("payments");
+}
+
+/// Without this property the tests above could miss a lost step.
+fn changes_state_in_every_step() {
     for kind in KINDS {
-        let store: kinds::Shared = Arc::new(Memory::new());
+        let store: Shared = Arc::new(Memory::new());
         let mut before = (kind.state)(&store);
         for step in 1..=30 {
             (kind.step)(&store, step);
@@ -121,21 +136,17 @@ fn every_step_shows_in_the_state() {
     }
 }
 
-/// Not a statement of its own: what the tests above run as another process.
-#[test]
-fn the_process() {
-    let Ok(path) = std::env::var(FILE) else {
-        return;
-    };
-    let name = std::env::var(KIND).unwrap();
-    let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
-    let done: u64 = std::env::var(DONE).unwrap().parse().unwrap();
-    let store: Arc<dyn Store + Send + Sync> = Arc::new(Redb::open(path).unwrap());
+/// Role: takes and acknowledges one step after another until killed.
+fn run_stepper() {
+    let kind = kind(&variable(KIND));
+    let done: u64 = variable(DONE).parse().unwrap();
+    let store = open(Path::new(&variable(STORE)));
     for step in done + 1.. {
         (kind.step)(&store, step);
-        let mut out = io::stdout().lock();
-        // The test harness may have begun a line of its own.
-        writeln!(out, "\n> {step}").unwrap();
-        out.flush().unwrap();
+        say(&step.to_string());
     }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap()
 }

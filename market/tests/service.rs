@@ -1,93 +1,58 @@
-//! A whole market in a process of its own, under load of calls and purchases, killed at random moments: what was
-//! acknowledged is neither lost nor doubled.
+//! A whole market in another process, killed at random moments under a load of calls and purchases: an acknowledged
+//! change is neither lost nor made twice.
 
-#![cfg(all(feature = "redb", feature = "rpc"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../cheque/tests/support/harness.rs"]
+mod harness;
 mod host;
+#[path = "../../cheque/tests/support/process.rs"]
+mod process;
 
-use cheque_market::store::Redb;
-use host::{CLIENTS, CUSTOMER, Id, SETTLED, added, curve, number, open};
+use harness::tests;
+use host::{CLIENTS, CONFIGURED, CUSTOMER, Id, added, curve, number, open, store_at};
 use jsonrpsee::{
     core::{ClientError, client::ClientT, params::ArrayParams},
     rpc_params,
     ws_client::{WsClient, WsClientBuilder},
 };
+use process::{Dialogue, Process};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Arc,
-};
+use std::{path::Path, process::ExitCode};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-const FILE: &str = "CHEQUE_MARKET_SERVICE_STORE";
+const STORE: &str = "CHEQUE_TEST_STORE";
 const ROUNDS: usize = 5;
 
-/// A market in another process.
-struct Process {
-    child: Child,
-    orders: ChildStdin,
-    said: BufReader<ChildStdout>,
-    url: String,
+fn main() -> ExitCode {
+    harness::run(&[("market", run_market)], || {
+        tests![keeps_acknowledged_changes_exactly_once_after_kills]
+    })
 }
 
-impl Process {
-    fn start(path: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "the_process",
-                "--nocapture",
-                "--test-threads",
-                "1",
-            ])
-            .env(FILE, path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        let address = heard(&mut said).expect("the process works");
-        Self {
-            child,
-            orders,
-            said,
-            url: format!("ws://{address}"),
-        }
-    }
-}
-
-fn heard(said: &mut BufReader<ChildStdout>) -> Option<String> {
-    let mut lines = said.lines();
-    lines.find_map(|line| line.ok()?.strip_prefix("> ").map(str::to_owned))
-}
-
-/// Tokens of an order.
+/// Tokens of the order `serial`.
 const fn tokens(serial: u64) -> u64 {
     1 + serial % 5
 }
 
-/// The last change that was acknowledged, and the last that was asked for.
+/// The last acknowledged and the last requested change.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asked {
+struct Requested {
     acknowledged: u64,
     last: u64,
 }
 
-impl Asked {
+impl Requested {
     fn allows(self, found: u64) -> bool {
         found == self.acknowledged || found == self.last
     }
 }
 
-/// Somebody who makes calls until the market is gone, and tells of every answer.
+/// A client: makes calls until the market is gone, and reports every answer.
 struct Caller {
     client: WsClient,
     answered: UnboundedSender<()>,
@@ -101,51 +66,51 @@ impl Caller {
         }
     }
 
-    /// `None` if the market is gone.
+    /// Returns `None` if the market is gone.
     async fn call(&self, method: &str, arguments: ArrayParams) -> Option<Value> {
         match self.client.request(method, arguments).await {
             Ok(answer) => {
-                // Nobody listens any more when the market is to be killed.
+                // The receiver is gone once the market is to be killed.
                 let _ = self.answered.send(());
                 Some(answer)
             }
-            Err(ClientError::Call(refused)) => panic!("{method} is refused: {refused}"),
+            Err(ClientError::Call(refused)) => panic!("{method} was refused: {refused}"),
             Err(_) => None,
         }
     }
 
-    /// Adds to a client's balance; the sums that it should have been raised by.
-    async fn add(self, id: Id, amount: u64) -> Asked {
-        let mut asked = Asked::default();
+    /// Adds to a client's balance until the market is gone. Returns the requested and the acknowledged sums.
+    async fn add(self, id: Id, amount: u64) -> Requested {
+        let mut requested = Requested::default();
         loop {
-            asked.last += amount;
+            requested.last += amount;
             let arguments = rpc_params![text(id), amount];
             if self.call("les_addBalance", arguments).await.is_none() {
-                return asked;
+                return requested;
             }
-            asked.acknowledged = asked.last;
+            requested.acknowledged = requested.last;
         }
     }
 
-    /// Sets parameters of clients, and default prices, to one number after the other.
-    async fn set(self, from: u64) -> [Asked; 2] {
-        let mut asked = [Asked::default(); 2];
+    /// Sets parameters of clients and default prices to rising numbers.
+    async fn set(self, from: u64) -> [Requested; 2] {
+        let mut requested = [Requested::default(); 2];
         for number in from.. {
             let params = json!({ "userTags": [number.to_string()], "pricing/alert": number });
-            let arguments = rpc_params![SETTLED.map(text), params];
-            asked[0].last = number;
+            let arguments = rpc_params![CONFIGURED.map(text), params];
+            requested[0].last = number;
             if self.call("les_setClientParams", arguments).await.is_none() {
                 break;
             }
-            asked[0].acknowledged = number;
-            asked[1].last = number;
+            requested[0].acknowledged = number;
+            requested[1].last = number;
             let arguments = rpc_params![json!({ "pricing/negative/timeFactor": number })];
             if self.call("les_setDefaultParams", arguments).await.is_none() {
                 break;
             }
-            asked[1].acknowledged = number;
+            requested[1].acknowledged = number;
         }
-        asked
+        requested
     }
 }
 
@@ -153,71 +118,65 @@ fn text(id: Id) -> String {
     format!("0x{:02x}{:02x}", id[0], id[1])
 }
 
-/// Orders one after the other until the market is gone: the serial number of the last that was acknowledged.
-fn order(
-    mut orders: ChildStdin,
-    mut said: BufReader<ChildStdout>,
-    mut acknowledged: u64,
-    answered: &UnboundedSender<()>,
-) -> u64 {
+/// Sends one order after another until the market is gone. Returns the last acknowledged serial number.
+fn order(mut market: Dialogue, mut acknowledged: u64, answered: &UnboundedSender<()>) -> u64 {
     loop {
         let serial = acknowledged + 1;
-        let asked = writeln!(orders, "{serial} {}", tokens(serial));
-        if asked.is_err() || heard(&mut said).is_none() {
+        let answer = market.ask(&format!("{serial} {}", tokens(serial)));
+        if answer.is_none() {
             return acknowledged;
         }
         acknowledged = serial;
-        // Nobody listens any more when the market is to be killed.
+        // The receiver is gone once the market is to be killed.
         let _ = answered.send(());
     }
 }
 
-/// What must be in the store.
+/// The required values of the store.
 #[derive(Debug, Default)]
 struct Expected {
     balances: [u64; 3],
-    /// The last order that was acknowledged.
+    /// Serial number of the last acknowledged order.
     serial: u64,
-    settings: [Asked; 2],
+    settings: [Requested; 2],
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_market_keeps_what_it_acknowledged_and_does_nothing_twice() {
+#[tokio::main]
+async fn keeps_acknowledged_changes_exactly_once_after_kills() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("market.redb");
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let mut expected = Expected::default();
     for round in 0..ROUNDS {
-        let process = Process::start(&path);
+        let mut process = Process::start("market", &[(STORE, path.to_str().unwrap())]);
+        let address = process.line().expect("the market prints its address");
+        let url = format!("ws://{address}");
         let (answered, mut answers) = unbounded_channel();
         let mut adding = Vec::new();
         for (n, id) in CLIENTS.into_iter().enumerate() {
-            let caller = Caller::new(&process.url, &answered).await;
+            let caller = Caller::new(&url, &answered).await;
             adding.push(tokio::spawn(caller.add(id, 1_000 * (n as u64 + 1))));
         }
-        let caller = Caller::new(&process.url, &answered).await;
+        let caller = Caller::new(&url, &answered).await;
         let from = expected.settings[0].last + 1;
         let setting = tokio::spawn(caller.set(from));
-        let (last, mut child) = (expected.serial, process.child);
-        let ordering = tokio::task::spawn_blocking(move || {
-            order(process.orders, process.said, last, &answered)
-        });
+        let (last, dialogue) = (expected.serial, process.dialogue());
+        let ordering = tokio::task::spawn_blocking(move || order(dialogue, last, &answered));
 
         for _ in 0..20 + random.next_u64() % 200 {
             answers.recv().await.unwrap();
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        process.kill();
 
         let mut raised = Vec::new();
         for adding in adding {
             raised.push(adding.await.unwrap());
         }
         expected.serial = ordering.await.unwrap();
-        for (before, asked) in expected.settings.iter_mut().zip(setting.await.unwrap()) {
-            // Where nothing was asked for or acknowledged, what was there before is.
-            before.last = before.last.max(asked.last);
-            before.acknowledged = before.acknowledged.max(asked.acknowledged);
+        for (before, requested) in expected.settings.iter_mut().zip(setting.await.unwrap()) {
+            // Without a new request or acknowledgement the earlier number stays.
+            before.last = before.last.max(requested.last);
+            before.acknowledged = before.acknowledged.max(requested.acknowledged);
         }
         check(&path, round, &raised, &mut expected);
     }
@@ -225,15 +184,15 @@ async fn a_killed_market_keeps_what_it_acknowledged_and_does_nothing_twice() {
     assert!(expected.serial > 0 && expected.settings[1].acknowledged > 0);
 }
 
-fn check(path: &Path, round: usize, raised: &[Asked], expected: &mut Expected) {
-    let store = Arc::new(Redb::open(path).unwrap());
+fn check(path: &Path, round: usize, raised: &[Requested], expected: &mut Expected) {
+    let store = store_at(path);
     let mut operator = open(&store);
     for ((id, before), raised) in CLIENTS.iter().zip(&mut expected.balances).zip(raised) {
         let found = added(&operator, id);
         let by = found - *before;
         assert!(
             raised.allows(by),
-            "round {round}: {id:?} by {by}, not {raised:?}"
+            "round {round}: {id:?} rose by {by}, requested were {raised:?}"
         );
         *before = found;
     }
@@ -242,13 +201,13 @@ fn check(path: &Path, round: usize, raised: &[Asked], expected: &mut Expected) {
     let missing = serial.checked_sub(expected.serial);
     assert!(
         missing.is_some_and(|more| more <= 1),
-        "round {round}: {serial}"
+        "round {round}: the serial number is {serial}"
     );
     let bought: u64 = (1..=serial).map(tokens).sum();
     assert_eq!(added(&operator, &CUSTOMER), bought, "round {round}");
     assert_eq!(curve(&store).amount(), bought, "round {round}");
 
-    let infos = operator.client_info(&SETTLED, &[], 0).unwrap();
+    let infos = operator.client_info(&CONFIGURED, &[], 0).unwrap();
     let set = infos
         .values()
         .map(|info| info.get("pricing/alert").map_or(0, number_of));
@@ -256,7 +215,7 @@ fn check(path: &Path, round: usize, raised: &[Asked], expected: &mut Expected) {
     assert_eq!(set[0], set[1], "round {round}");
     assert!(
         expected.settings[0].allows(set[0]),
-        "round {round}: {set:?}"
+        "round {round}: the settings are {set:?}"
     );
     for info in infos.values().filter(|_| set[0] > 0) {
         assert_eq!(info["userTags"], json!([set[0].to_string()]));
@@ -265,9 +224,12 @@ fn check(path: &Path, round: usize, raised: &[Asked], expected: &mut Expected) {
     operator.connect(&newcomer, b"home", 0).unwrap();
     let infos = operator.client_info(&[newcomer], &[], 0).unwrap();
     let price = number_of(&infos[&newcomer]["pricing/negative/timeFactor"]);
-    assert!(expected.settings[1].allows(price), "round {round}: {price}");
+    assert!(
+        expected.settings[1].allows(price),
+        "round {round}: the price is {price}"
+    );
     for (settings, found) in expected.settings.iter_mut().zip([set[0], price]) {
-        *settings = Asked {
+        *settings = Requested {
             acknowledged: found,
             last: found,
         };
@@ -278,10 +240,9 @@ fn number_of(value: &Value) -> u64 {
     value.as_u64().unwrap()
 }
 
-/// Not a statement of its own: what the test above runs as another process.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_process() {
-    if let Ok(path) = std::env::var(FILE) {
-        host::host(&path).await;
-    }
+/// Role: a market, serving and taking orders until killed.
+#[tokio::main]
+async fn run_market() {
+    let path = std::env::var(STORE).unwrap();
+    host::host(Path::new(&path)).await;
 }

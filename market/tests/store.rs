@@ -1,23 +1,39 @@
-//! What every store must do; and that a killed process loses nothing that its store acknowledged.
+//! Rules of every store, and balances after a killed process.
 
-#![cfg(all(feature = "cheque", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../cheque/tests/support/harness.rs"]
+mod harness;
+#[path = "../../cheque/tests/support/process.rs"]
+mod process;
+
+use cheque::store::Redb;
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
-    store::{Batch, ChequeStore, Memory, OpenStoreError, Redb, Store},
+    store::{Batch, ChequeStore, Memory, Store},
     value::ExpirationRate,
 };
-use std::{
-    io::{self, BufRead, BufReader, Write},
-    num::NonZeroU64,
-    ops::ControlFlow,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use harness::tests;
+use process::{Process, say};
+use std::{num::NonZeroU64, ops::ControlFlow, path::Path, process::ExitCode, sync::Arc};
 
-const FILE: &str = "CHEQUE_MARKET_TEST_STORE";
+const STORE: &str = "CHEQUE_TEST_STORE";
+const PREFIX: &[u8] = b"market:";
+
+fn main() -> ExitCode {
+    harness::run(&[("payer", run_payer)], || {
+        tests![
+            follows_the_rules_of_a_store,
+            keeps_acknowledged_balance_and_offset_after_a_kill,
+            keeps_rows_of_both_tables_when_reopened,
+        ]
+    })
+}
+
+/// Opens the market's rows in the redb file at `path`.
+fn store_at(path: &Path) -> ChequeStore {
+    ChequeStore::new(Arc::new(Redb::open(path).unwrap()), PREFIX)
+}
 
 fn batch(writes: &[(&str, Option<&str>)]) -> Batch {
     let mut batch = Batch::new();
@@ -30,12 +46,12 @@ fn batch(writes: &[(&str, Option<&str>)]) -> Batch {
     batch
 }
 
-fn rows(store: &impl Store, prefix: &str, from: &str, most: usize) -> Vec<(String, String)> {
+fn rows(store: &impl Store, prefix: &str, from: &str, max: usize) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let visit = &mut |key: &[u8], value: &[u8]| {
         found.push((text(key), text(value)));
-        match found.len() == most {
+        match found.len() == max {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
@@ -46,7 +62,7 @@ fn rows(store: &impl Store, prefix: &str, from: &str, most: usize) -> Vec<(Strin
     found
 }
 
-fn conforms(store: &impl Store) {
+fn check_rules(store: &impl Store) {
     assert_eq!(store.get(b"a").unwrap(), None);
     let all = [
         ("a", Some("1")),
@@ -63,8 +79,8 @@ fn conforms(store: &impl Store) {
     assert_eq!(store.get(b"a").unwrap().unwrap(), b"7");
     assert_eq!(store.get(b"b").unwrap().unwrap(), b"");
     assert_eq!(store.get(b"gone").unwrap(), None);
-    let keys = |prefix, from, most| -> Vec<String> {
-        let found = rows(store, prefix, from, most);
+    let keys = |prefix, from, max| -> Vec<String> {
+        let found = rows(store, prefix, from, max);
         found.into_iter().map(|(key, _)| key).collect()
     };
     assert_eq!(keys("", "", 9), ["a", "b", "b1", "b2", "c"]);
@@ -72,7 +88,7 @@ fn conforms(store: &impl Store) {
     assert_eq!(keys("b", "11", 9), ["b2"]);
     assert_eq!(keys("b", "", 2), ["b", "b1"]);
     assert!(keys("d", "", 9).is_empty());
-    // What a scan sees is one moment, and the store can be used meanwhile.
+    // A scan sees a single snapshot, and the callback may use the store.
     let mut seen = 0;
     let visit = &mut |_: &[u8], _: &[u8]| {
         seen += 1;
@@ -84,120 +100,92 @@ fn conforms(store: &impl Store) {
     assert_eq!(store.get(b"b3").unwrap().unwrap(), b"8");
 }
 
-#[test]
-fn stores_do_what_they_promise() {
+fn follows_the_rules_of_a_store() {
     let directory = tempfile::tempdir().unwrap();
-    conforms(&Memory::new());
-    conforms(&Redb::open(directory.path().join("market.redb")).unwrap());
+    check_rules(&Memory::new());
+    check_rules(&store_at(&directory.path().join("market.redb")));
     let in_memory = Arc::new(cheque::store::Memory::new());
-    conforms(&ChequeStore::new(in_memory, b""));
+    check_rules(&ChequeStore::new(in_memory, PREFIX));
 }
 
-#[test]
-fn a_store_is_as_it_was_when_it_is_opened_again_and_open_only_once() {
+fn keeps_rows_of_both_tables_when_reopened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("market.redb");
-    let store = Redb::open(&path).unwrap();
-    store.write(&batch(&[("a", Some("1"))])).unwrap();
+    let store = store_at(&path);
+    let rows = [("market:a", "1"), ("market:pay:cheque/1:record", "2")];
+    store
+        .write(&batch(&rows.map(|(key, value)| (key, Some(value)))))
+        .unwrap();
     let second = Redb::open(&path).unwrap_err();
-    assert!(matches!(second, OpenStoreError::Locked { .. }), "{second}");
-    drop(store);
-    let store = Redb::open(&path).unwrap();
-    assert_eq!(store.get(b"a").unwrap().unwrap(), b"1");
-}
-
-#[test]
-fn files_of_other_programs_are_refused_and_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("notes.txt");
-    std::fs::write(&path, "remember the milk".repeat(99)).unwrap();
-    let refused = Redb::open(&path).unwrap_err();
-    assert!(matches!(refused, OpenStoreError::Foreign { .. }));
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        "remember the milk".repeat(99)
+    assert!(
+        matches!(second, cheque::store::StoreError::Locked { .. }),
+        "{second}"
     );
-    let nowhere = Redb::open(directory.path().join("none/market.redb")).unwrap_err();
-    assert!(matches!(nowhere, OpenStoreError::Io { .. }), "{nowhere}");
+    drop(store);
+    let store = store_at(&path);
+    for (key, value) in rows {
+        assert_eq!(
+            store.get(key.as_bytes()).unwrap().unwrap(),
+            value.as_bytes()
+        );
+    }
 }
 
 const ROUNDS: usize = 6;
 const PAYMENT: i64 = 1_000_000_000;
 
-fn open(path: &Path) -> (BalanceTracker<[u8; 4], Arc<Redb>>, u64) {
+fn open(path: &Path) -> (BalanceTracker<[u8; 4], ChequeStore>, u64) {
     let half_life = NonZeroU64::new(1_000_000_000).unwrap();
     let settings = BalanceSettings {
         positive_rate: ExpirationRate::from_half_life(half_life),
         positive_drop: 0,
         ..BalanceSettings::default()
     };
-    let store = Arc::new(Redb::open(path).unwrap());
+    let store = store_at(path);
     let count = store.get(b"count").unwrap();
     let count = count.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
-    let tracker = BalanceTracker::open(store, b"market:", settings, 0).unwrap();
+    let tracker = BalanceTracker::open(store, PREFIX, settings, 0).unwrap();
     (tracker, count)
 }
 
-/// Payments are made one after the other, in steps of time in which some of the balance expires.
-#[test]
-fn a_killed_process_keeps_every_acknowledged_balance_and_its_offset() {
+/// A process makes one payment after another. Between two payments a part of the balance expires.
+fn keeps_acknowledged_balance_and_offset_after_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("market.redb");
     for round in 0..ROUNDS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "the_process",
-                "--nocapture",
-                "--test-threads",
-                "1",
-            ])
-            .env(FILE, &path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = lines.filter_map(|line| {
-            let line = line.ok()?;
-            let (count, balance) = line.strip_prefix("> ")?.split_once(' ')?;
-            Some((count.parse::<u64>().ok()?, balance.parse::<u64>().ok()?))
-        });
-        let mut last = said.nth(2 + 3 * round).expect("the process works");
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if let Some(later) = said.last() {
-            last = later;
-        }
-        // One more may have been made that had no time to be acknowledged.
-        let (acknowledged, balance) = last;
+        let mut payer = Process::start("payer", &[(STORE, path.to_str().unwrap())]);
+        let lines = 3 + 3 * round;
+        let said = payer.kill_after(lines, 0);
+        assert!(said.len() >= lines, "the process ended early: {said:?}");
+        let (acknowledged, balance) = said.last().unwrap().split_once(' ').unwrap();
+        let acknowledged: u64 = acknowledged.parse().unwrap();
+        let balance: u64 = balance.parse().unwrap();
+        // The process may have stored another payment without an acknowledgement.
         let (tracker, count) = open(&path);
         let expected = match count - acknowledged {
             0 => balance,
             1 => balance / 2 + PAYMENT.unsigned_abs(),
-            more => panic!("{more} payments were made without a word"),
+            more => panic!("{more} payments were stored without an acknowledgement"),
         };
         let kept = tracker.tokens(&[1; 4], 0).unwrap();
-        assert!(kept.abs_diff(expected) <= 1, "kept {kept}, not {expected}");
+        assert!(
+            kept.abs_diff(expected) <= 1,
+            "kept {kept} instead of {expected}"
+        );
     }
 }
 
-/// Not a statement of its own: what the test above runs as another process. A half-life passes between payments.
-#[test]
-fn the_process() {
-    let Ok(path) = std::env::var(FILE) else {
-        return;
-    };
+/// Role: makes and acknowledges one payment after another until killed. A half-life passes between payments.
+fn run_payer() {
+    let path = std::env::var(STORE).unwrap();
     let (mut tracker, made) = open(Path::new(&path));
     for (second, count) in (1..).zip(made + 1..) {
         let now_ns = second * 1_000_000_000;
         let added = tracker.operation(&[1; 4], None, now_ns, |balance| {
-            balance.also().put("count", count.to_be_bytes());
+            balance.extra_writes().put("count", count.to_be_bytes());
             balance.add(PAYMENT)
         });
         let added = added.map_err(|error: ChangeBalanceError| error.to_string());
-        let mut out = io::stdout().lock();
-        // The test harness may have begun a line of its own.
-        writeln!(out, "\n> {count} {}", added.unwrap().new).unwrap();
-        out.flush().unwrap();
+        say(&format!("{count} {}", added.unwrap().new));
     }
 }

@@ -1,39 +1,46 @@
-//! Balances of service tokens, what they are spent on, and the priority they give.
+//! Balances of service tokens, charges to them, and priorities.
 //!
-//! A client has a *positive* balance of tokens, kept by its id. Connection, capacity and requests are charged to it at
-//! [`Prices`]. What it does not cover accrues to a *negative* balance, kept by network address, so that free service is
-//! rationed to whoever comes back under another name. Both expire, each at its own rate.
+//! A client has a *positive* balance of tokens under its id. Connection, capacity and requests are charged to this
+//! balance at [`ServicePrices`]. An uncovered rest accrues to a *negative* balance under the client's network
+//! address, so that free service is rationed even to clients that return under another name. Both expire, each at its
+//! own rate.
 //!
 //! A client's [`Priority`] is its tokens divided by its capacity or, without tokens, minus its debt.
 //!
-//! The [`BalanceTracker`] has no clock or thread. The host passes the time in nanoseconds, which must not go back, calls
-//! [`BalanceTracker::poll`] at [`BalanceTracker::next_event`] or later, and acts on the [`BalanceEvent`]s it returns.
+//! The [`BalanceTracker`] has no clock or thread. The host passes the time in nanoseconds, which must not go back,
+//! calls [`BalanceTracker::poll`] at [`BalanceTracker::next_event`] or later, and acts on the returned
+//! [`BalanceEvent`]s.
 //!
-//! # What survives
+//! # Durability
 //!
-//! What an operation changed is stored when it returns. What connected clients use is charged in memory and stored every
-//! five minutes, when they disconnect and by [`BalanceTracker::save`]: a process that is killed forgets to charge for
-//! the last minutes, never what was paid in. Every write stores the offsets of its moment with it, in the same
-//! transaction, and they are loaded before anything else: a balance is never read with an offset that is older than
-//! itself.
+//! The changes of an operation are stored when the operation returns. Charges to connected clients accrue in memory
+//! and are stored every five minutes, on disconnection and by [`BalanceTracker::save`]: a killed process loses the
+//! last minutes of charges, and never a payment. Every write includes the offsets of its moment in the same
+//! transaction, and offsets are loaded first: a balance is never read at an offset older than the balance.
 
-mod node;
-mod notice;
-mod operation;
-mod price;
-mod priority;
-mod records;
+pub(crate) mod client_balance;
+pub(crate) mod error;
+pub(crate) mod expiration;
+pub(crate) mod listing;
+pub(crate) mod notice;
+pub(crate) mod operation;
+pub(crate) mod price;
+pub(crate) mod priority;
+pub(crate) mod queries;
+pub(crate) mod records;
+pub(crate) mod schedule;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
-mod tracker;
-mod upkeep;
+pub(crate) mod tracker;
+pub(crate) mod types;
+pub(crate) mod upkeep;
 
-pub use node::Estimate;
-pub use notice::{Charged, Notice};
-pub use operation::{Added, BalanceOperation, Balances, ChangeBalanceError};
-pub use price::{PriceFactors, Prices};
-pub use priority::Priority;
-pub use records::LoadBalanceError;
-pub use tracker::{
-    BalanceEvent, BalanceSettings, BalanceTracker, ConnectError, DisconnectError, NotConnected,
+pub use error::{
+    ChangeBalanceError, ConnectError, DisconnectError, LoadBalanceError, NotConnected,
 };
+pub use operation::BalanceOperation;
+pub use price::{PriceFactors, ServicePrices};
+pub use priority::Priority;
+pub use tracker::BalanceTracker;
+pub use types::{Added, BalanceEvent, BalanceSettings, Balances, Charged, Forecast, Notice};

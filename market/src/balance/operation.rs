@@ -1,81 +1,39 @@
-//! Changes of a balance that are stored before they are seen.
+//! Changes of a balance that are stored before they take effect.
 
 use super::{
-    node::{Expiration, NodeBalance},
-    records::{LoadBalanceError, Sign},
-    tracker::{BalanceEvent, BalanceTracker, NotConnected},
+    client_balance::ClientBalance,
+    error::{ChangeBalanceError, LoadBalanceError, NotConnected},
+    expiration::Expiration,
+    tracker::BalanceTracker,
+    types::{Added, BalanceEvent, Balances, Sign},
 };
 use crate::{
-    id::NodeId,
-    store::{Batch, Store, StoreError},
-    value::ExpiredValue,
+    id::PeerId,
+    store::interface::{Batch, Store},
+    value::expiring::ExpiringValue,
 };
 
 /// A change of one client's balances; see [`BalanceTracker::operation`](super::BalanceTracker::operation).
 #[derive(Debug)]
 pub struct BalanceOperation<'a> {
-    pub(super) balance: NodeBalance,
+    pub(super) balance: ClientBalance,
     pub(super) expiration: &'a Expiration,
     pub(super) now_ns: u64,
-    pub(super) also: Batch,
-}
-
-/// A client's balances in tokens at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balances {
-    /// What it can spend.
-    pub positive: u64,
-    /// What it, or anybody at its address, has used beyond that.
-    pub negative: u64,
-}
-
-/// The positive balance before and after a change, in tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// Before.
-    pub old: u64,
-    /// After.
-    pub new: u64,
-}
-
-/// Why a balance was not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChangeBalanceError {
-    /// The balance would be too large.
-    #[error(
-        "a balance is at most {} tokens, and this one would be {balance} and {amount} more: add less",
-        ExpiredValue::LIMIT
-    )]
-    Overflow {
-        /// The balance there is; 0, if it was to be replaced.
-        balance: u64,
-        /// What was to be added.
-        amount: u64,
-    },
-    /// The stored balance cannot be read.
-    #[error(transparent)]
-    Load(#[from] LoadBalanceError),
-}
-
-impl From<StoreError> for ChangeBalanceError {
-    fn from(error: StoreError) -> Self {
-        Self::Load(error.into())
-    }
+    pub(super) extra: Batch,
 }
 
 impl BalanceOperation<'_> {
-    /// The balances as they are now, changes of this operation included.
+    /// Returns the present balances, including changes of this operation.
     pub fn balances(&self) -> Balances {
         let (positive, negative) = self.balance.values(self.expiration, self.now_ns);
         Balances { positive, negative }
     }
 
-    /// Adds tokens to the positive balance or, if `amount` is negative, takes them away, down to none.
+    /// Adds tokens to the positive balance or, if `amount` is negative, subtracts them down to 0.
     ///
     /// # Errors
     ///
-    /// [`ChangeBalanceError::Overflow`].
+    /// [`ChangeBalanceError::Overflow`] if the balance would be too large.
     pub fn add(&mut self, amount: i64) -> Result<Added, ChangeBalanceError> {
         let added = self.balance.add(amount, self.expiration, self.now_ns);
         let (old, new) = added.ok_or_else(|| ChangeBalanceError::Overflow {
@@ -89,7 +47,7 @@ impl BalanceOperation<'_> {
     ///
     /// # Errors
     ///
-    /// [`ChangeBalanceError::Overflow`].
+    /// [`ChangeBalanceError::Overflow`] if a balance would be too large.
     pub fn set(&mut self, balances: Balances) -> Result<(), ChangeBalanceError> {
         let Balances { positive, negative } = balances;
         let set = self
@@ -101,19 +59,23 @@ impl BalanceOperation<'_> {
         })
     }
 
-    /// What is written in the same transaction as the balance, such as the payment that it comes from. Keys of the
-    /// tracker itself are overwritten by it.
-    pub const fn also(&mut self) -> &mut Batch {
-        &mut self.also
+    /// Returns further writes for the transaction of the balance, such as the payment behind the change. The tracker
+    /// overwrites its own keys in them.
+    pub const fn extra_writes(&mut self) -> &mut Batch {
+        &mut self.extra
     }
 }
 
-impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
-    /// Changes a client's balances, connected or not, and stores them, the offsets and what the operation writes
-    /// [also](BalanceOperation::also) in one transaction before anything of it is seen.
+impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
+    /// Changes a client's balances, connected or not. Stores the balances, the offsets and the [extra
+    /// writes](BalanceOperation::extra_writes) in one transaction before the change takes effect.
     ///
-    /// `address` says which negative balance belongs to a client that is not connected; without it that is none, and is
-    /// not stored. A connected client has that of the address it came from. If `f` or the store fails, nothing changes.
+    /// `address` selects the negative balance of a client that is not connected; without an address the negative
+    /// balance is 0 and is not stored. A connected client has the negative balance of its own address.
+    ///
+    /// # Errors
+    ///
+    /// Those of `f` and of the store; nothing changes.
     pub fn operation<R, E: From<LoadBalanceError>>(
         &mut self,
         id: &Id,
@@ -123,7 +85,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
     ) -> Result<R, E> {
         let connected = self.clients.get(id).map(|client| client.address.clone());
         let address = connected.as_deref().or(address);
-        let balance = match self.settled(id, now_ns) {
+        let balance = match self.charged_balance(id, now_ns) {
             Ok(balance) => balance,
             Err(NotConnected) => self.load(id, address, now_ns)?,
         };
@@ -131,10 +93,10 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
             balance,
             expiration: &self.expiration,
             now_ns,
-            also: Batch::new(),
+            extra: Batch::new(),
         };
         let result = f(&mut operation)?;
-        let (changed, mut batch) = (operation.balance, operation.also);
+        let (changed, mut batch) = (operation.balance, operation.extra);
         self.put_balance(&mut batch, id, address, &changed, now_ns);
         let written = self.records.write(batch, &self.expiration, now_ns);
         written.map_err(LoadBalanceError::from)?;
@@ -142,7 +104,11 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         Ok(result)
     }
 
-    /// An [operation](Self::operation) that adds to a client's positive balance or takes from it, down to none.
+    /// Adds to a client's positive balance in an [operation](Self::operation), or subtracts from it down to 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeBalanceError`] if the balance would be too large or the store fails.
     pub fn add_balance(
         &mut self,
         id: &Id,
@@ -152,9 +118,13 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         self.operation(id, None, now_ns, |balance| balance.add(amount))
     }
 
-    /// The tokens of a client, connected or not, charged up to now.
+    /// Returns the tokens of a client, connected or not, after all charges until `now_ns`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadBalanceError`] if the store fails or has a damaged record.
     pub fn tokens(&self, id: &Id, now_ns: u64) -> Result<u64, LoadBalanceError> {
-        match self.settled(id, now_ns) {
+        match self.charged_balance(id, now_ns) {
             Ok(balance) => Ok(balance.values(&self.expiration, now_ns).0),
             Err(NotConnected) => {
                 let stored = self.records.balance(Sign::Positive, id.as_ref())?;
@@ -163,19 +133,19 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         }
     }
 
-    /// The balances of a client that is not connected.
+    /// Loads the balances of a client that is not connected.
     fn load(
         &self,
         id: &Id,
         address: Option<&[u8]>,
         now_ns: u64,
-    ) -> Result<NodeBalance, LoadBalanceError> {
+    ) -> Result<ClientBalance, LoadBalanceError> {
         let positive = self.records.balance(Sign::Positive, id.as_ref())?;
         let negative = match address {
-            None => ExpiredValue::ZERO,
+            None => ExpiringValue::ZERO,
             Some(address) => self.debt(address)?,
         };
-        Ok(NodeBalance::new(
+        Ok(ClientBalance::new(
             positive,
             negative,
             self.records.tally(id.as_ref())?,
@@ -184,13 +154,13 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         ))
     }
 
-    /// Makes a stored change of a client's balances the present ones.
+    /// Applies a stored change of a client's balances in memory.
     fn adopt(
         &mut self,
         id: &Id,
         address: Option<&[u8]>,
-        before: NodeBalance,
-        changed: NodeBalance,
+        before: ClientBalance,
+        changed: ClientBalance,
         now_ns: u64,
     ) {
         if let Some(from) = address.and_then(|address| self.addresses.get_mut(address)) {
@@ -198,9 +168,10 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         }
         if let Some(client) = self.clients.get_mut(id) {
             client.balance = changed;
-            self.upkeep.moved(before.positive, changed.positive);
+            self.upkeep
+                .replace_active(before.positive, changed.positive);
             self.events.push(BalanceEvent::Changed(id.clone()));
-            self.look(id, now_ns);
+            self.check_balance(id, now_ns);
             return;
         }
         self.inactive.sub_exp(before.positive);

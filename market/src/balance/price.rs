@@ -1,8 +1,8 @@
-//! What connection and service cost, in integers and without losing fractions.
+//! Prices of connection and service, in integers and without lost fractions.
 
 use ruint::aliases::{U256, U512};
 
-/// A token has this many of the parts that charges are counted in, so that every price is a whole number per nanosecond.
+/// Parts of a token in which charges are counted; they make every price a whole number per nanosecond.
 const PARTS: u64 = 1_000_000_000_000_000;
 const PARTS_OF_A_NANO: u64 = 1_000_000;
 
@@ -15,44 +15,44 @@ const PARTS_OF_A_NANO: u64 = 1_000_000;
 /// ```
 ///
 /// (the formula of the LES server in go-ethereum). Fractions of a token are carried over to the next charge, so many
-/// small charges cost what one large one does.
+/// small charges sum up to a large one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PriceFactors {
     /// Tokens per second of connection.
     pub time: u64,
     /// Tokens per second of connection for every 1,000,000 units of capacity.
     pub capacity: u64,
-    /// Tokens per 1,000,000,000 units of request cost; per second of service, if costs are counted in nanoseconds.
+    /// Tokens per 1,000,000,000 units of request cost: tokens per second of service if costs are nanoseconds.
     pub request: u64,
 }
 
-/// The prices of a client: while it has tokens, and for what goes beyond them.
+/// Prices of a client, with and without tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Prices {
+pub struct ServicePrices {
     /// Taken from the positive balance.
     pub positive: PriceFactors,
-    /// Added to the negative balance when there is no positive one.
+    /// Added to the negative balance once the positive balance is 0.
     pub negative: PriceFactors,
 }
 
-/// What is charged for.
+/// Usage to charge for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     /// Nanoseconds of connection.
     pub(super) time_ns: u64,
-    /// At this capacity.
+    /// Capacity during that time.
     pub(super) capacity: u64,
-    /// And requests of this cost.
+    /// Cost of requests.
     pub(super) cost: u64,
 }
 
-/// A sum of money in parts of a token. Factors of 64 bits keep it far from 256 bits.
+/// A sum of money in parts of a token. Factors of 64 bits stay far below 256 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Charge(U256);
 
-/// Part of a token that was used and not charged yet.
+/// Used part of a token that is not charged yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Rest(u64);
+pub(super) struct Remainder(u64);
 
 impl PriceFactors {
     pub(super) fn charge(&self, usage: Usage) -> Charge {
@@ -61,8 +61,8 @@ impl PriceFactors {
         Charge(self.per_ns(usage.capacity) * U256::from(usage.time_ns) + requests)
     }
 
-    /// The nanoseconds of connection after which `tokens` whole tokens have been charged; `None`: never.
-    pub(super) fn time_for(&self, tokens: u64, rest: Rest, capacity: u64) -> Option<u64> {
+    /// Returns the nanoseconds of connection after which `tokens` whole tokens are charged; `None` for never.
+    pub(super) fn time_for(&self, tokens: u64, rest: Remainder, capacity: u64) -> Option<u64> {
         let missing = (U256::from(tokens) * U256::from(PARTS)).saturating_sub(U256::from(rest.0));
         let per_ns = self.per_ns(capacity);
         if missing.is_zero() {
@@ -81,33 +81,37 @@ impl PriceFactors {
 }
 
 impl Charge {
-    /// What is to be taken from `tokens`, which are not 0, and then: the rest to be charged later or, if the charge is
-    /// more than there is, the share of the usage that is left.
-    pub(super) fn taken_from(self, rest: Rest, tokens: u64) -> (u64, Result<Rest, Uncovered>) {
+    /// Takes the charge from `tokens`, which are not 0. Returns the tokens taken, and the remainder for the next
+    /// charge or, if the charge exceeds the tokens, the uncovered share of the usage.
+    pub(super) fn taken_from(
+        self,
+        rest: Remainder,
+        tokens: u64,
+    ) -> (u64, Result<Remainder, Uncovered>) {
         let due = self.0 + U256::from(rest.0);
         let (whole, rest) = due.div_rem(U256::from(PARTS));
         if whole <= U256::from(tokens) {
-            return (whole.to(), Ok(Rest(rest.to())));
+            return (whole.to(), Ok(Remainder(rest.to())));
         }
         let uncovered = due - U256::from(tokens) * U256::from(PARTS);
         let share = Uncovered {
-            // Not above `of`: the rest is less than a token, and at least one token is taken.
+            // Not above `of`: the remainder is less than a token, and at least one token is taken.
             part: uncovered,
             of: self.0,
         };
         (tokens, Err(share))
     }
 
-    /// Whole tokens, at most 2^63 - 1, and the rest.
-    pub(super) fn tokens(self, rest: Rest) -> (i64, Rest) {
+    /// Returns whole tokens, at most 2^63 - 1, and the remainder.
+    pub(super) fn tokens(self, rest: Remainder) -> (i64, Remainder) {
         let (whole, rest) = (self.0 + U256::from(rest.0)).div_rem(U256::from(PARTS));
         match i64::try_from(whole) {
-            Ok(whole) => (whole, Rest(rest.to())),
-            Err(_) => (i64::MAX, Rest(0)),
+            Ok(whole) => (whole, Remainder(rest.to())),
+            Err(_) => (i64::MAX, Remainder(0)),
         }
     }
 
-    /// The charge for a share of what this is the whole charge of, rounded up against the client by less than a part.
+    /// Returns a share of this charge, rounded up against the client by less than one part.
     pub(super) fn share(self, share: Uncovered) -> Self {
         let product = U512::from(self.0) * U512::from(share.part);
         let charge = product.div_ceil(U512::from(share.of));
@@ -116,7 +120,7 @@ impl Charge {
     }
 }
 
-/// The share of a usage that the positive balance was too small for. `of` is not zero.
+/// The share of a usage that the positive balance did not cover. `of` is not zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uncovered {
     part: U256,
@@ -128,11 +132,11 @@ mod tests {
     use super::*;
 
     fn tokens(factors: PriceFactors, usage: Usage) -> i64 {
-        factors.charge(usage).tokens(Rest::default()).0
+        factors.charge(usage).tokens(Remainder::default()).0
     }
 
     #[test]
-    fn each_factor_has_its_unit() {
+    fn charges_each_factor_in_its_unit() {
         let second = Usage {
             time_ns: 1_000_000_000,
             capacity: 3_000_000,
@@ -150,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_usage_at_the_largest_prices_is_the_largest_charge() {
-        let most = PriceFactors {
+    fn caps_charge_of_largest_usage_at_largest_prices() {
+        let max = PriceFactors {
             time: u64::MAX,
             capacity: u64::MAX,
             request: u64::MAX,
@@ -161,15 +165,18 @@ mod tests {
             capacity: u64::MAX,
             cost: u64::MAX,
         };
-        let charge = most.charge(usage);
-        assert_eq!(charge.tokens(Rest(PARTS - 1)), (i64::MAX, Rest(0)));
-        let (taken, uncovered) = charge.taken_from(Rest(0), u64::MAX);
+        let charge = max.charge(usage);
+        assert_eq!(
+            charge.tokens(Remainder(PARTS - 1)),
+            (i64::MAX, Remainder(0))
+        );
+        let (taken, uncovered) = charge.taken_from(Remainder(0), u64::MAX);
         assert_eq!(taken, u64::MAX);
         assert!(charge.share(uncovered.unwrap_err()) < charge);
     }
 
     #[test]
-    fn small_charges_add_up_to_a_large_one() {
+    fn sums_small_charges_to_a_large_one() {
         let price = PriceFactors {
             time: 333_333_333,
             capacity: 7,
@@ -180,18 +187,18 @@ mod tests {
             capacity: 123_456,
             cost: 0,
         };
-        let (mut sum, mut rest) = (0, Rest::default());
+        let (mut sum, mut rest) = (0, Remainder::default());
         for _ in 0..1_000 {
             let charged = price.charge(usage(1)).tokens(rest);
             sum += charged.0;
             rest = charged.1;
         }
-        assert_eq!((sum, rest), price.charge(usage(1_000)).tokens(Rest(0)));
+        assert_eq!((sum, rest), price.charge(usage(1_000)).tokens(Remainder(0)));
         assert_eq!(sum, 333);
     }
 
     #[test]
-    fn time_for_some_tokens_is_the_first_moment_they_are_charged() {
+    fn finds_first_moment_at_which_tokens_are_charged() {
         let price = PriceFactors {
             time: 3,
             ..PriceFactors::default()
@@ -205,10 +212,10 @@ mod tests {
                 },
             )
         };
-        let time = price.time_for(10, Rest(0), 0).unwrap();
+        let time = price.time_for(10, Remainder(0), 0).unwrap();
         assert_eq!((after(time - 1), after(time)), (9, 10));
-        assert_eq!(price.time_for(0, Rest(0), 0), Some(0));
-        assert_eq!(PriceFactors::default().time_for(1, Rest(5), 9), None);
-        assert_eq!(price.time_for(u64::MAX, Rest(0), 0), None);
+        assert_eq!(price.time_for(0, Remainder(0), 0), Some(0));
+        assert_eq!(PriceFactors::default().time_for(1, Remainder(5), 9), None);
+        assert_eq!(price.time_for(u64::MAX, Remainder(0), 0), None);
     }
 }

@@ -1,23 +1,23 @@
-//! Who is served first.
+//! Ranks of clients.
 
 use ruint::aliases::U256;
 
 const FRACTION_BITS: u32 = 32;
 
-/// A client's rank: tokens per unit of capacity, in steps of 2^-32. A client without tokens has the negative of what it
-/// owes instead, and so comes after everyone who has any.
+/// A client's rank: tokens per unit of capacity, in steps of 2^-32. A client without tokens has minus its debt
+/// instead, and ranks below every client with tokens.
 ///
 /// The quotient is rounded down. Capacity 0 counts as 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(i128);
 
 impl Priority {
-    /// Above every client's.
+    /// Upper bound of all priorities.
     pub const MAX: Self = Self(i128::MAX);
-    /// Below every client's.
+    /// Lower bound of all priorities.
     pub const MIN: Self = Self(i128::MIN);
 
-    /// The priority of so many tokens and so much debt at a capacity.
+    /// Returns the priority of `tokens` and `debt` at a capacity.
     pub fn new(tokens: u64, debt: u64, capacity: u64) -> Self {
         if tokens == 0 {
             return Self(-(i128::from(debt) << FRACTION_BITS));
@@ -25,17 +25,17 @@ impl Priority {
         Self((i128::from(tokens) << FRACTION_BITS) / i128::from(capacity.max(1)))
     }
 
-    /// Whole tokens per unit of capacity, rounded down, or minus the debt.
+    /// Returns whole tokens per unit of capacity, rounded down, or minus the debt.
     pub const fn whole(self) -> i128 {
         self.0 >> FRACTION_BITS
     }
 
-    /// The next lower priority.
+    /// Returns the next lower priority.
     pub const fn lowered(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
-    /// Seven eighths of a priority above zero, or the same below.
+    /// Returns seven eighths of a priority above zero, and any other priority unchanged.
     pub(crate) const fn reduced(self) -> Self {
         if self.0 <= 0 {
             return self;
@@ -43,20 +43,21 @@ impl Priority {
         Self(self.0 - self.0 / 8)
     }
 
-    /// The priority that the same tokens give at another capacity: those that give `self` at `from`.
+    /// Returns the priority at capacity `to` of the tokens that give `self` at capacity `from`.
     pub(crate) fn moved(self, from: u64, to: u64) -> Self {
         let tokens = u64::try_from(self.tokens(from)).unwrap_or(u64::MAX);
         Self::new(tokens, 0, to)
     }
 
-    /// The fewest tokens that give at least this priority at a capacity: none, if it is not above zero.
+    /// Returns the smallest number of tokens with at least this priority at a capacity: 0 for a priority not above
+    /// zero.
     pub(super) fn tokens(self, capacity: u64) -> U256 {
         let steps = U256::from(self.0.max(0).unsigned_abs());
         let scaled = steps * U256::from(capacity.max(1));
         scaled.div_ceil(U256::ONE << FRACTION_BITS)
     }
 
-    /// The most debt that leaves at least this priority to somebody without tokens: `None`, if it is above zero.
+    /// Returns the largest debt with at least this priority; `None` for a priority above zero.
     pub(super) const fn debt(self) -> Option<u128> {
         if self.0 > 0 {
             return None;
@@ -71,7 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn priority_is_tokens_by_capacity_or_minus_the_debt() {
+    fn divides_tokens_by_capacity_or_negates_debt() {
         for (tokens, debt, whole) in [(1000, 0, 1), (2000, 9, 2), (0, 0, 0), (0, 1000, -1000)] {
             assert_eq!(Priority::new(tokens, debt, 1000).whole(), whole);
         }
@@ -84,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tokens_and_debt_are_the_limits_of_a_priority(
+        fn finds_limits_of_tokens_and_debt_for_a_priority(
             tokens in 1u64..,
             debt: u64,
             capacity in 1u64..,

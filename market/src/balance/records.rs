@@ -1,59 +1,31 @@
-//! Balances and offsets in the store: a version byte, then integers of 8 bytes, big-endian.
+//! Stored balances and offsets: a version byte, then integers of 8 bytes, big-endian.
 
 use super::{
-    node::Expiration,
-    notice::{Charged, Tally},
+    error::LoadBalanceError,
+    expiration::Expiration,
+    tally::Tally,
+    types::{Charged, Sign, VERSION},
 };
 use crate::{
-    id::NodeId,
-    store::{Batch, Store, StoreError, Visit},
-    value::{ExpirationRate, ExpiredValue, Expirer},
+    id::PeerId,
+    store::interface::{Batch, Store, StoreError, Visit},
+    value::{
+        expirer::{ExpirationRate, Expirer},
+        expiring::ExpiringValue,
+    },
 };
 use std::ops::ControlFlow;
 
-const VERSION: u8 = 1;
 const POSITIVE: &[u8] = b"pb:";
 const NEGATIVE: &[u8] = b"nb:";
 const CHARGED: &[u8] = b"charged:";
 const EXPIRATION: &[u8] = b"expiration:";
 
-/// Which of a client's balances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
-    /// By id.
-    Positive,
-    /// By network address.
-    Negative,
-}
-
-/// Where a market keeps its balances.
+/// Rows of a market's balances.
 #[derive(Debug)]
 pub(super) struct Records<S> {
     store: S,
     prefix: Vec<u8>,
-}
-
-/// Why stored balances cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadBalanceError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A later version of this library wrote the balance.
-    #[error(
-        "a stored balance has version {found}, and this program reads version {VERSION}: use a newer program"
-    )]
-    Version {
-        /// The record's version.
-        found: u8,
-    },
-    /// The record is not a balance or offset.
-    #[error("a stored balance is damaged ({length} bytes): restore the store from a backup")]
-    Damaged {
-        /// The record's length.
-        length: usize,
-    },
 }
 
 impl Sign {
@@ -73,7 +45,7 @@ impl<S: Store> Records<S> {
         }
     }
 
-    /// How values expire, from the stored offsets on.
+    /// Loads the offsets of all values.
     pub(super) fn expiration(
         &self,
         positive: ExpirationRate,
@@ -92,9 +64,9 @@ impl<S: Store> Records<S> {
         })
     }
 
-    pub(super) fn balance(&self, sign: Sign, of: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+    pub(super) fn balance(&self, sign: Sign, of: &[u8]) -> Result<ExpiringValue, LoadBalanceError> {
         let stored = self.store.get(&self.key(sign, of))?;
-        stored.map_or(Ok(ExpiredValue::ZERO), |bytes| value(&bytes))
+        stored.map_or(Ok(ExpiringValue::ZERO), |bytes| value(&bytes))
     }
 
     pub(super) fn tally(&self, of: &[u8]) -> Result<Tally, LoadBalanceError> {
@@ -102,8 +74,8 @@ impl<S: Store> Records<S> {
         stored.map_or(Ok(Tally::default()), |bytes| Tally::from_bytes(&bytes))
     }
 
-    /// Of whom a total or a notice is stored.
-    pub(super) fn charged<Id: NodeId>(&self) -> Result<Vec<Id>, LoadBalanceError> {
+    /// Returns the clients with a stored total or notice.
+    pub(super) fn charged<Id: PeerId>(&self) -> Result<Vec<Id>, LoadBalanceError> {
         let prefix = self.charged_key(&[]);
         let (mut found, mut damaged) = (Vec::new(), None);
         self.store.scan(&prefix, &[], &mut |key, _| {
@@ -120,7 +92,7 @@ impl<S: Store> Records<S> {
         }
     }
 
-    /// Includes what was charged in a batch, if it is to be kept.
+    /// Adds a tally to a batch if it must be stored.
     pub(super) fn put_tally(&self, batch: &mut Batch, of: &[u8], tally: Tally) {
         let key = self.charged_key(of);
         if tally.charged == Charged::default() {
@@ -130,12 +102,12 @@ impl<S: Store> Records<S> {
         }
     }
 
-    /// Calls `each` with the stored balances in order of what they belong to, from `from` on, until it breaks.
+    /// Calls `each` with stored balances in order of their ids or addresses, starting at `from`, until it breaks.
     pub(super) fn scan(
         &self,
         sign: Sign,
         from: &[u8],
-        mut each: impl FnMut(&[u8], ExpiredValue) -> ControlFlow<()>,
+        mut each: impl FnMut(&[u8], ExpiringValue) -> ControlFlow<()>,
     ) -> Result<(), LoadBalanceError> {
         let prefix = self.key(sign, &[]);
         let mut failed = Ok(());
@@ -153,13 +125,13 @@ impl<S: Store> Records<S> {
         failed
     }
 
-    /// Includes a balance in a batch; one that is worth no more than `drop` is removed.
+    /// Adds a balance to a batch; a balance worth at most `drop` is deleted.
     pub(super) fn put(
         &self,
         batch: &mut Batch,
         sign: Sign,
         of: &[u8],
-        balance: ExpiredValue,
+        balance: ExpiringValue,
         worth: u64,
         drop: u64,
     ) {
@@ -178,8 +150,8 @@ impl<S: Store> Records<S> {
         batch.delete(self.key(sign, of));
     }
 
-    /// Writes a batch with the offsets of the moment: a balance must never be read with an offset from before it was
-    /// written, which would make it larger.
+    /// Writes a batch together with the offsets of the moment. A balance read at an offset older than its own write
+    /// would be too large.
     pub(super) fn write(
         &self,
         mut batch: Batch,
@@ -219,9 +191,9 @@ fn numbers(bytes: &[u8]) -> Result<([u8; 8], [u8; 8]), LoadBalanceError> {
     }
 }
 
-fn value(bytes: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+fn value(bytes: &[u8]) -> Result<ExpiringValue, LoadBalanceError> {
     let (base, exp) = numbers(bytes)?;
-    Ok(ExpiredValue::new(
+    Ok(ExpiringValue::new(
         u64::from_be_bytes(base),
         u64::from_be_bytes(exp),
     ))

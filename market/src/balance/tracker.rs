@@ -1,134 +1,63 @@
-//! The balances of all clients, connected or not.
+//! Balances of all clients, connected or not.
 
 use super::{
-    node::{Estimate, Expiration, NodeBalance},
-    operation::Balances,
-    price::Prices,
+    client_balance::ClientBalance,
+    error::{ConnectError, DisconnectError, LoadBalanceError, NotConnected},
+    expiration::Expiration,
+    price::ServicePrices,
     priority::Priority,
-    records::{LoadBalanceError, Records, Sign},
-    upkeep::Upkeep,
+    records::Records,
+    schedule::UpkeepSchedule,
+    types::{BalanceEvent, BalanceSettings, SECOND, Sign},
 };
 use crate::{
-    id::NodeId,
-    store::{Batch, Store, StoreError},
-    value::{ExpirationRate, ExpiredValue},
+    id::PeerId,
+    store::interface::{Batch, Store},
+    value::{expirer::ExpirationRate, expiring::ExpiringValue},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    mem,
     num::NonZeroU64,
     ops::ControlFlow,
 };
 
-/// What a tracker starts with.
-#[derive(Clone, Copy, Debug)]
-pub struct BalanceSettings {
-    /// Prices of clients that connect, until [`BalanceTracker::set_default_prices`].
-    pub prices: Prices,
-    /// How positive balances expire.
-    pub positive_rate: ExpirationRate,
-    /// How negative balances expire.
-    pub negative_rate: ExpirationRate,
-    /// Positive balances of at most so many tokens are not stored.
-    pub positive_drop: u64,
-    /// Negative balances of at most so many tokens are not stored.
-    pub negative_drop: u64,
-}
-
-/// Nothing costs or expires, and balances up to 1,000,000 tokens are not stored.
-impl Default for BalanceSettings {
-    fn default() -> Self {
-        Self {
-            prices: Prices::default(),
-            positive_rate: ExpirationRate::NEVER,
-            negative_rate: ExpirationRate::NEVER,
-            positive_drop: 1_000_000,
-            negative_drop: 1_000_000,
-        }
-    }
-}
-
-/// Something that happened to a connected client's balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum BalanceEvent<Id> {
-    /// It has tokens, and had none.
-    GainedTokens(Id),
-    /// It has none left.
-    LostTokens(Id),
-    /// Its priority has fallen below the one that was [watched](BalanceTracker::watch).
-    FellBelow(Id),
-    /// An operation changed its balances.
-    Changed(Id),
-    /// What it was charged has reached its [notice](BalanceTracker::set_notices).
-    Noticed(Id),
-}
-
-/// A client is not connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the client is not connected: connect it first, or use an operation, which needs no connection"
-)]
-pub struct NotConnected;
-
-/// Why a client could not be connected.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// It is connected.
-    #[error("the client is connected already: disconnect it first")]
-    Connected,
-    /// Its stored balances cannot be read.
-    #[error(transparent)]
-    Load(#[from] LoadBalanceError),
-}
-
-/// Why a client could not be disconnected. It stays connected.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DisconnectError {
-    /// It is not connected.
-    #[error(transparent)]
-    NotConnected(#[from] NotConnected),
-    /// Its balances could not be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Charges connected clients, keeps everybody's balances, and says when something happens to them; see the
-/// [module](super).
+/// Charges connected clients, keeps the balances of all clients, and reports events; see the [module](super).
 #[derive(Debug)]
 pub struct BalanceTracker<Id, S> {
     pub(super) records: Records<S>,
     pub(super) expiration: Expiration,
     pub(super) settings: BalanceSettings,
     pub(super) clients: BTreeMap<Id, Client>,
-    /// From where anybody is connected. What they owe is kept here; a client's own balance has a copy, which is brought
-    /// up to date whenever it is used.
+    /// Addresses of connected clients, with their debts. A client's own balance has a copy of the debt, which is
+    /// refreshed before use.
     pub(super) addresses: BTreeMap<Vec<u8>, Address>,
-    /// Positive balances of those who are not connected.
-    pub(super) inactive: ExpiredValue,
-    pub(super) upkeep: Upkeep,
-    looks: BTreeSet<(u64, Id)>,
+    /// Sum of positive balances of clients that are not connected.
+    pub(super) inactive: ExpiringValue,
+    pub(super) upkeep: UpkeepSchedule,
+    pub(super) checks: BTreeSet<(u64, Id)>,
     pub(super) events: Vec<BalanceEvent<Id>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Address {
-    pub(super) debt: ExpiredValue,
+    pub(super) debt: ExpiringValue,
     clients: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) balance: NodeBalance,
+    pub(super) balance: ClientBalance,
     pub(super) address: Vec<u8>,
-    next_look: Option<u64>,
+    pub(super) next_check: Option<u64>,
 }
 
-impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
-    /// Loads the offsets and, with them, what is stored under `prefix`. Time that passed since it was stored does not
-    /// count. Reads every positive balance once.
+impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
+    /// Loads the offsets and the balances stored under `prefix`. The time since the last write does not count. Reads
+    /// every positive balance once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadBalanceError`] if the store fails or has a damaged record.
     pub fn open(
         store: S,
         prefix: &[u8],
@@ -138,7 +67,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         let records = Records::new(store, prefix);
         let expiration =
             records.expiration(settings.positive_rate, settings.negative_rate, now_ns)?;
-        let mut inactive = ExpiredValue::ZERO;
+        let mut inactive = ExpiringValue::ZERO;
         records.scan(Sign::Positive, &[], |_, value| {
             inactive.add_exp(value);
             ControlFlow::Continue(())
@@ -150,14 +79,18 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
             clients: BTreeMap::new(),
             addresses: BTreeMap::new(),
             inactive,
-            upkeep: Upkeep::new(now_ns),
-            looks: BTreeSet::new(),
+            upkeep: UpkeepSchedule::new(now_ns),
+            checks: BTreeSet::new(),
             events: Vec::new(),
         })
     }
 
-    /// Loads a client's balances and starts to charge it, at capacity 0. Clients at one address share one negative
-    /// balance, each seeing of the others' part what has been charged so far.
+    /// Loads a client's balances and starts charging, at capacity 0. Clients at one address share one negative
+    /// balance, and each sees the charges made to the others so far.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the client is connected already or its balances cannot be read.
     pub fn connect(&mut self, id: Id, address: &[u8], now_ns: u64) -> Result<(), ConnectError> {
         if self.clients.contains_key(&id) {
             return Err(ConnectError::Connected);
@@ -166,20 +99,24 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         let debt = self.debt(address)?;
         let tally = self.records.tally(id.as_ref())?;
         self.inactive.sub_exp(positive);
-        self.upkeep.moved(ExpiredValue::ZERO, positive);
+        self.upkeep.replace_active(ExpiringValue::ZERO, positive);
         let client = Client {
-            balance: NodeBalance::new(positive, debt, tally, self.settings.prices, now_ns),
+            balance: ClientBalance::new(positive, debt, tally, self.settings.prices, now_ns),
             address: address.to_vec(),
-            next_look: None,
+            next_check: None,
         };
         self.clients.insert(id.clone(), client);
         let from = self.addresses.entry(address.to_vec());
         from.or_insert(Address { debt, clients: 0 }).clients += 1;
-        self.look(&id, now_ns);
+        self.check_balance(&id, now_ns);
         Ok(())
     }
 
-    /// Stores a client's balances and stops to charge it.
+    /// Stores a client's balances and stops charging.
+    ///
+    /// # Errors
+    ///
+    /// [`DisconnectError`]; the client stays connected.
     pub fn disconnect(&mut self, id: &Id, now_ns: u64) -> Result<(), DisconnectError> {
         let balance = self.update(id, now_ns, |balance, _| *balance)?;
         let mut batch = Batch::new();
@@ -188,12 +125,13 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         if balance.values(&self.expiration, now_ns).0 > self.settings.positive_drop {
             self.inactive.add_exp(balance.positive);
         }
-        self.upkeep.moved(balance.positive, ExpiredValue::ZERO);
+        self.upkeep
+            .replace_active(balance.positive, ExpiringValue::ZERO);
         let Some(client) = self.clients.remove(id) else {
             return Ok(());
         };
-        if let Some(at) = client.next_look {
-            self.looks.remove(&(at, id.clone()));
+        if let Some(at) = client.next_check {
+            self.checks.remove(&(at, id.clone()));
         }
         if let Entry::Occupied(mut from) = self.addresses.entry(client.address) {
             from.get_mut().clients -= 1;
@@ -204,77 +142,21 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         Ok(())
     }
 
-    /// Connected clients in order of their ids.
-    pub fn clients(&self) -> impl Iterator<Item = &Id> {
-        self.clients.keys()
-    }
-
-    /// The balances of a connected client, charged up to now.
-    pub fn balances(&self, id: &Id, now_ns: u64) -> Result<Balances, NotConnected> {
-        let balance = self.settled(id, now_ns)?;
-        let (positive, negative) = balance.values(&self.expiration, now_ns);
-        Ok(Balances { positive, negative })
-    }
-
-    /// The prices that a connected client is charged.
-    pub fn prices(&self, id: &Id) -> Result<Prices, NotConnected> {
-        let client = self.clients.get(id).ok_or(NotConnected)?;
-        Ok(client.balance.prices())
-    }
-
-    /// The prices of clients that connect from now on.
-    pub const fn default_prices(&self) -> Prices {
-        self.settings.prices
-    }
-
-    /// When a connected client was connected, in nanoseconds of the host's clock.
-    pub fn connected_since(&self, id: &Id) -> Result<u64, NotConnected> {
-        let client = self.clients.get(id).ok_or(NotConnected)?;
-        Ok(client.balance.connected_ns())
-    }
-
-    /// Whether the client was last seen with tokens, of which the next [`poll`](Self::poll) makes sure.
-    pub fn has_tokens(&self, id: &Id) -> bool {
-        let client = self.clients.get(id);
-        client.is_some_and(|client| client.balance.has_tokens())
-    }
-
-    /// The priority of a connected client at a capacity.
-    pub fn priority(&self, id: &Id, capacity: u64, now_ns: u64) -> Result<Priority, NotConnected> {
-        let balance = self.settled(id, now_ns)?;
-        Ok(balance.priority(capacity, &self.expiration, now_ns))
-    }
-
-    /// The priority that is expected of a connected client: at least one step below what it would be at once.
-    pub fn estimate_priority(
-        &self,
-        id: &Id,
-        estimate: Estimate,
-        now_ns: u64,
-    ) -> Result<Priority, NotConnected> {
-        let balance = self.settled(id, now_ns)?;
-        Ok(balance.estimate(estimate, &self.expiration, now_ns))
-    }
-
-    /// In how many nanoseconds a connected client's priority at its capacity will be below `priority`, if it makes no
-    /// requests; `None`: never. That values expire in the meantime is left out.
-    pub fn time_until_below(
-        &self,
-        id: &Id,
-        priority: Priority,
-        now_ns: u64,
-    ) -> Result<Option<u64>, NotConnected> {
-        let balance = self.settled(id, now_ns)?;
-        Ok(balance.time_until_below(priority, &self.expiration, now_ns))
-    }
-
-    /// Asks for one [`BalanceEvent::FellBelow`] when the client's priority at its capacity is below `priority`. Takes
-    /// the place of what was watched before.
+    /// Requests one [`BalanceEvent::FellBelow`] when the client's priority at its capacity falls below `priority`.
+    /// Replaces an earlier request.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`].
     pub fn watch(&mut self, id: &Id, priority: Priority, now_ns: u64) -> Result<(), NotConnected> {
         self.update(id, now_ns, |balance, _| balance.watch(priority))
     }
 
-    /// Charges a request of a cost and returns the positive balance that is left.
+    /// Charges a request of `cost` and returns the remaining positive balance.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`].
     pub fn request_served(&mut self, id: &Id, cost: u64, now_ns: u64) -> Result<u64, NotConnected> {
         self.update(id, now_ns, |balance, expiration| {
             balance.serve(cost, expiration, now_ns);
@@ -283,6 +165,10 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
     }
 
     /// Charges a connected client at another capacity from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`].
     pub fn set_capacity(
         &mut self,
         id: &Id,
@@ -293,77 +179,55 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
     }
 
     /// Charges a connected client at other prices from now on, until it disconnects.
-    pub fn set_prices(&mut self, id: &Id, prices: Prices, now_ns: u64) -> Result<(), NotConnected> {
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`].
+    pub fn set_prices(
+        &mut self,
+        id: &Id,
+        prices: ServicePrices,
+        now_ns: u64,
+    ) -> Result<(), NotConnected> {
         self.update(id, now_ns, |balance, _| balance.set_prices(prices))
     }
 
     /// Sets the prices of clients that connect from now on.
-    pub const fn set_default_prices(&mut self, prices: Prices) {
+    pub const fn set_default_prices(&mut self, prices: ServicePrices) {
         self.settings.prices = prices;
     }
 
-    /// Lets balances expire at other rates from now on.
+    /// Sets the rates of expiration from now on.
     pub fn set_expiration(
         &mut self,
         positive: ExpirationRate,
         negative: ExpirationRate,
         now_ns: u64,
     ) {
-        // What was used before is charged at the offsets of before.
-        self.settle_all(now_ns);
+        // Earlier usage is charged at the old offsets.
+        self.charge_all(now_ns);
         self.expiration.positive.set_rate(positive, now_ns);
         self.expiration.negative.set_rate(negative, now_ns);
     }
 
-    /// Sets the times in which balances fall to 1/e, in seconds; 0: they do not.
+    /// Sets the times in which balances fall to 1/e, in seconds; 0 for no expiration.
     pub fn set_expiration_time_constants(&mut self, positive_s: u64, negative_s: u64, now_ns: u64) {
         let rate = |seconds: u64| {
-            let ns = NonZeroU64::new(seconds.saturating_mul(super::node::SECOND));
+            let ns = NonZeroU64::new(seconds.saturating_mul(SECOND));
             ns.map_or(ExpirationRate::NEVER, ExpirationRate::from_time_constant)
         };
         self.set_expiration(rate(positive_s), rate(negative_s), now_ns);
     }
 
-    /// When [`poll`](Self::poll) next has something to do; that may be now.
-    pub fn next_event(&self) -> u64 {
-        if !self.events.is_empty() {
-            return 0;
-        }
-        let look = self.looks.first().map_or(u64::MAX, |(at, _)| *at);
-        look.min(self.upkeep.next())
-    }
-
-    /// Looks at the balances that may have reached something, does what is due of storing and tidying up, and returns
-    /// what happened since the last call.
-    ///
-    /// # Errors
-    ///
-    /// If the store fails; then what happened is returned by the next call.
-    pub fn poll(&mut self, now_ns: u64) -> Result<Vec<BalanceEvent<Id>>, LoadBalanceError> {
-        while let Some((at, id)) = self.looks.first().cloned() {
-            if at > now_ns {
-                break;
-            }
-            self.looks.remove(&(at, id.clone()));
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.next_look = None;
-            }
-            // Whoever has a look to come is connected.
-            let _ = self.update(&id, now_ns, |_, _| ());
-        }
-        self.do_upkeep(now_ns)?;
-        Ok(mem::take(&mut self.events))
-    }
-
-    /// Charges everybody up to now.
-    pub(super) fn settle_all(&mut self, now_ns: u64) {
+    /// Charges all connected clients until `now_ns`.
+    pub(super) fn charge_all(&mut self, now_ns: u64) {
         for id in self.clients.keys().cloned().collect::<Vec<_>>() {
-            // The ids are those of connected clients.
+            // The ids belong to connected clients.
             let _ = self.update(&id, now_ns, |_, _| ());
         }
     }
 
-    /// Includes a connected client's balances in a batch.
+    /// Adds a connected client's balances to a batch.
     pub(super) fn put(&self, batch: &mut Batch, id: &Id, now_ns: u64) {
         let Some(client) = self.clients.get(id) else {
             return;
@@ -380,7 +244,7 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         batch: &mut Batch,
         id: &Id,
         address: Option<&[u8]>,
-        balance: &NodeBalance,
+        balance: &ClientBalance,
         now_ns: u64,
     ) {
         let (worth, debt) = balance.values(&self.expiration, now_ns);
@@ -397,43 +261,43 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         }
     }
 
-    /// Charges a client up to now, changes it, and sees what has happened.
+    /// Charges a client until `now_ns`, applies `f`, and records events.
     pub(super) fn update<R>(
         &mut self,
         id: &Id,
         now_ns: u64,
-        f: impl FnOnce(&mut NodeBalance, &Expiration) -> R,
+        f: impl FnOnce(&mut ClientBalance, &Expiration) -> R,
     ) -> Result<R, NotConnected> {
         let client = self.clients.get_mut(id).ok_or(NotConnected)?;
         let from = self.addresses.get_mut(&client.address);
         if let Some(from) = &from {
             client.balance.negative = from.debt;
         }
-        client.balance.settle(&self.expiration, now_ns);
+        client.balance.charge_time(&self.expiration, now_ns);
         let result = f(&mut client.balance, &self.expiration);
         if let Some(from) = from {
             from.debt = client.balance.negative;
         }
-        self.look(id, now_ns);
+        self.check_balance(id, now_ns);
         Ok(result)
     }
 
-    /// Sees what has happened to a client's balance, and when to look again.
-    pub(super) fn look(&mut self, id: &Id, now_ns: u64) {
+    /// Records events of a client's balance and schedules the next check.
+    pub(super) fn check_balance(&mut self, id: &Id, now_ns: u64) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let found = client.balance.look(&self.expiration, now_ns);
-        let next = client.balance.next_look(&self.expiration, now_ns);
+        let found = client.balance.check(&self.expiration, now_ns);
+        let next = client.balance.next_check(&self.expiration, now_ns);
         let kept = client
-            .next_look
+            .next_check
             .filter(|at| next.is_some_and(|next| *at <= next));
         if kept.is_none() {
-            if let Some(at) = client.next_look {
-                self.looks.remove(&(at, id.clone()));
+            if let Some(at) = client.next_check {
+                self.checks.remove(&(at, id.clone()));
             }
-            client.next_look = next;
-            self.looks.extend(next.map(|at| (at, id.clone())));
+            client.next_check = next;
+            self.checks.extend(next.map(|at| (at, id.clone())));
         }
         let happened = [
             (found.gained_tokens, BalanceEvent::GainedTokens(id.clone())),
@@ -445,19 +309,23 @@ impl<Id: NodeId, S: Store> BalanceTracker<Id, S> {
         self.events.extend(happened.map(|(_, event)| event));
     }
 
-    /// What a client's balance would be after charging it up to now.
-    pub(super) fn settled(&self, id: &Id, now_ns: u64) -> Result<NodeBalance, NotConnected> {
+    /// Returns a client's balance as charged until `now_ns`, without a change.
+    pub(super) fn charged_balance(
+        &self,
+        id: &Id,
+        now_ns: u64,
+    ) -> Result<ClientBalance, NotConnected> {
         let client = self.clients.get(id).ok_or(NotConnected)?;
         let mut balance = client.balance;
         if let Some(from) = self.addresses.get(&client.address) {
             balance.negative = from.debt;
         }
-        balance.settle(&self.expiration, now_ns);
+        balance.charge_time(&self.expiration, now_ns);
         Ok(balance)
     }
 
-    /// The debt at an address: that of those who are connected from there, or else the stored one.
-    pub(super) fn debt(&self, address: &[u8]) -> Result<ExpiredValue, LoadBalanceError> {
+    /// Returns the debt of an address: in memory if a client is connected from there, otherwise the stored debt.
+    pub(super) fn debt(&self, address: &[u8]) -> Result<ExpiringValue, LoadBalanceError> {
         match self.addresses.get(address) {
             Some(from) => Ok(from.debt),
             None => self.records.balance(Sign::Negative, address),

@@ -1,28 +1,28 @@
-//! How much of a deposit's fee has been charged to payments.
+//! Part of a deposit's fee that is charged to payments.
 
 use ruint::aliases::{U256, U512};
 
-/// Parts of an allowance.
+/// Number of parts of an allowance.
 const BUCKETS: usize = 64;
 
-/// One bucket counts up to a deposit divided by this.
+/// Divisor of a deposit for the maximum of one bucket.
 const LARGEST_SHARE: u128 = 16;
 
-/// The whole fee is charged at 19/20 of what all buckets can hold.
+/// Share of all buckets at which the whole fee is charged: 19/20.
 const FULL: (u128, u128) = (19, 20);
 
-/// The fee of one deposit, and by how much its allowances have been used.
+/// The fee of one deposit, and the use of its allowances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meter {
     fee: u128,
     size: u128,
-    /// For each part, the sum over nodes of what is used of that part, times 64: an allowance that is all used counts in
-    /// full in each bucket.
+    /// For each part, the sum of its use over all providers, times 64. A fully used allowance counts in full in each
+    /// bucket.
     buckets: [u128; BUCKETS],
 }
 
 impl Meter {
-    /// A deposit of `size` token units, of which nothing is used, with a `fee` in token units.
+    /// Returns the meter of an unused deposit of `size` token units with a `fee` in token units.
     pub(super) const fn new(fee: u128, size: u128) -> Self {
         Self {
             fee,
@@ -35,7 +35,7 @@ impl Meter {
         self.fee
     }
 
-    /// Counts that what is spent of an allowance of `total` rose from `from` to `to`.
+    /// Counts a rise of the spent part of an allowance of `total` from `from` to `to`.
     pub(super) fn cover(&mut self, total: u128, from: u128, to: u128) {
         // In 64ths of a token unit a part is exactly as wide as the allowance is large.
         let width = U256::from(total);
@@ -50,7 +50,7 @@ impl Meter {
         }
     }
 
-    /// What has been charged, in token units, rounded down. Never falls, and is at most the fee.
+    /// Returns the charged fee, in token units, rounded down. Never falls, and is at most the fee.
     pub(super) fn charged(&self) -> u128 {
         let (counted, full) = self.progress();
         if counted >= full {
@@ -59,13 +59,13 @@ impl Meter {
         (U512::from(self.fee) * U512::from(counted) / U512::from(full)).saturating_to()
     }
 
-    /// Whether the fee is all charged.
+    /// True if the whole fee is charged.
     pub(super) fn is_full(&self) -> bool {
         let (counted, full) = self.progress();
         counted >= full
     }
 
-    /// What the buckets count, and what they count when the fee is all charged.
+    /// Returns the count of the buckets, and the count at which the whole fee is charged.
     fn progress(&self) -> (U256, U256) {
         let size = U256::from(self.size);
         let share = |bucket: &u128| (U256::from(*bucket) * U256::from(LARGEST_SHARE)).min(size);

@@ -1,36 +1,42 @@
-//! Who gets how much of the next deposit, and what its fee adds to the payments made from it.
+//! Division of the next deposit among providers, and the share of its fee in payments.
 //!
-//! A deposit grants every node an allowance before anything is bought, so it has to be guessed who will be paid. The
-//! [`Composer`] learns it from payments:
+//! A deposit grants every provider an allowance before the first purchase, so the payer must guess future payments.
+//! The [`Composer`] learns them from past payments:
 //!
-//! - Every amount paid adds four times itself to the node's *future credit*. Up to 7/8 of the next deposit follows future
-//!   credit. The rest, at least 1/8, follows prior weights, by which nodes that nobody has tried yet are found. A node
-//!   that proves itself can so grow fourfold with every deposit, and one that is not used any more falls back to its
-//!   prior share.
-//! - The fee of the deposit's transactions is charged to payments little by little. Each allowance is cut into 64 parts of
-//!   equal size. A payment adds what it uses of a part to that part's bucket, which all nodes share, and a bucket counts up
-//!   to 1/16 of the deposit: `charged = fee · Σ buckets / (64 · 1/16 · 0.95)`, at most the fee. So the fee is paid off by
-//!   spending from several allowances evenly, and whoever empties a single one pays for little more than that.
-//! - The next deposit is due when the fee is all charged, or 100 blocks before the newest stops taking payments.
+//! - A payment adds four times its amount to the provider's *future credit*. Up to 7/8 of the next deposit follows
+//!   future credit. The rest, at least 1/8, follows prior weights and so reaches untried providers. A good provider
+//!   can grow fourfold with every deposit, and an unused provider falls back to its prior share.
+//! - Payments are charged the fee of the deposit's transactions in small parts. Each allowance is divided into 64
+//!   parts of equal size. A payment adds its use of a part to the bucket of that part, common to all providers, and a
+//!   bucket counts up to 1/16 of the deposit: `charged = fee · Σ buckets / (64 · 1/16 · 0.95)`, at most the fee. So
+//!   even spending from several allowances pays off the fee, and emptying a single allowance is charged for little
+//!   more than that one.
+//! - The next deposit is due once the whole fee is charged, or 100 blocks before the newest stops taking payments.
 //!
-//! The rules are those of the LES payment work in go-ethereum. Where they are silent: future credit that a deposit could
-//! not serve is carried over at a quarter; so is that of nodes that were no candidates; allowances of older deposits are
-//! used up first, in the order in which they stop; and what is left of a fee when the next deposit is there is the payer's.
+//! The rules are those of the LES payment work in go-ethereum, with additions: a quarter of the future credit that a
+//! deposit could not serve is carried over; so is a quarter of the credit of providers that were no candidates;
+//! allowances of older deposits are used first, in the order in which the deposits end; the payer bears the rest of a
+//! fee when the next deposit opens.
 //!
-//! Rounding: a node's share by use is rounded down, and the sum of shares by prior weight is, up to each node, so that all
-//! allowances together are exactly the deposit. The charged fee is rounded down, and is all of the fee at the end.
+//! Rounding: a provider's share by use is rounded down. The sums of shares by prior weight, up to each provider, are
+//! rounded down, so that all allowances together are exactly the deposit. The charged fee is rounded down, and
+//! reaches the whole fee at the end.
 //!
 //! A composer has no clock and no chain: times in seconds and block numbers are arguments. It sends nothing. Store
-//! [`Composer::to_bytes`] in one transaction with whatever a payment or a deposit changes elsewhere.
+//! [`Composer::to_bytes`] in one transaction with the other changes of a payment or deposit.
 
-mod composer;
-mod meter;
-mod pay;
-mod record;
-mod share;
+pub(crate) mod composer;
+pub(crate) mod error;
+pub(crate) mod meter;
+pub(crate) mod pay;
+pub(crate) mod record;
+pub(crate) mod share;
 #[cfg(test)]
 mod tests;
+pub(crate) mod types;
 
-pub use composer::{Changes, ComposeError, Composer, Composition, Credit, Due, OpenedError};
+pub use composer::Composer;
+pub use error::{ComposeError, OpenedError};
 pub use pay::{Piece, Quote, QuoteError, StaleQuote};
 pub use record::LoadComposerError;
+pub use types::{Changes, Composition, Credit, Due};

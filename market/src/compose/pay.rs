@@ -1,129 +1,129 @@
-//! Paying from what deposits grant.
+//! Payments from open deposits.
 
 use super::composer::Composer;
-use crate::id::NodeId;
+use crate::id::PeerId;
 use std::collections::BTreeSet;
 
-/// Every amount paid counts this many times for the next deposit.
+/// Factor of a payment in the future credit.
 const GROWTH: u128 = 4;
 
-/// What one deposit contributes to a payment.
+/// The part of a payment that comes from one deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// The deposit.
     pub deposit: [u8; 32],
-    /// How much more of the node's allowance in it is spent, in token units; never 0.
+    /// Amount to spend of the provider's allowance, in token units; never 0.
     pub amount: u128,
 }
 
-/// A payment that could be made now, and what it costs.
+/// A possible payment and its cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote<Id> {
-    node: Id,
+    provider: Id,
     amount: u128,
     fee: u128,
     pieces: Vec<Piece>,
     revision: u64,
 }
 
-/// Why a payment cannot be made.
+/// An error of quoting a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuoteError {
-    /// Nothing is to be paid.
-    #[error("at most 0 is to be paid: name an amount")]
+    /// The maximum is 0.
+    #[error("the maximum amount is 0; name an amount")]
     ZeroAmount,
-    /// No amount is both.
-    #[error("at least {least} and at most {most} is to be paid: swap the two")]
+    /// The minimum exceeds the maximum.
+    #[error("the minimum amount {min} exceeds the maximum {max}; swap the two")]
     EmptyRange {
-        /// The least amount.
-        least: u128,
-        /// The most.
-        most: u128,
+        /// Minimum amount.
+        min: u128,
+        /// Maximum amount.
+        max: u128,
     },
     /// The allowances do not cover it.
     #[error(
-        "{left} is left of the node's allowances, and at least {least} is to be paid: wait for the next deposit"
+        "the provider's allowances have {left} left, less than the minimum amount {min}; wait for the next deposit"
     )]
     NotCovered {
-        /// The least amount.
-        least: u128,
-        /// What is left.
+        /// Minimum amount.
+        min: u128,
+        /// Rest of the allowances.
         left: u128,
     },
 }
 
-/// The composer has changed since the quote was made: ask for another one.
+/// The composer has changed since the quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the quote is of revision {found}, and the composer at {expected}: ask for another quote")]
+#[error("the quote has revision {found}, and the composer {expected}; request another quote")]
 pub struct StaleQuote {
     found: u64,
     expected: u64,
 }
 
 impl<Id> Quote<Id> {
-    /// Who is paid.
-    pub const fn node(&self) -> &Id {
-        &self.node
+    /// Returns the payee.
+    pub const fn provider(&self) -> &Id {
+        &self.provider
     }
 
-    /// What is paid, in token units.
+    /// Returns the amount, in token units.
     pub const fn amount(&self) -> u128 {
         self.amount
     }
 
-    /// What the payment is charged of the newest deposit's fee, in token units. Payments from older ones are free of it.
+    /// Returns the payment's share of the newest deposit's fee, in token units. Older deposits charge no fee.
     pub const fn fee(&self) -> u128 {
         self.fee
     }
 
-    /// What the payment costs: amount and fee, in token units.
+    /// Returns the cost of the payment: amount and fee, in token units.
     pub const fn cost(&self) -> u128 {
         self.amount.saturating_add(self.fee)
     }
 
-    /// Which deposits it is made from, those that stop first before others, and the newest last.
+    /// Returns the pieces by deposit, in the order in which the deposits end, with the newest deposit last.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 }
 
-impl<Id: NodeId> Composer<Id> {
-    /// A payment of as much as there is, at least `least` and at most `most` token units. Changes nothing.
+impl<Id: PeerId> Composer<Id> {
+    /// Quotes the largest possible payment from `min` to `max` token units. Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`QuoteError`]
+    /// [`QuoteError`] for an impossible range or too small allowances.
     pub fn quote(
         &self,
-        node: &Id,
-        least: u128,
-        most: u128,
+        provider: &Id,
+        min: u128,
+        max: u128,
         head: u64,
     ) -> Result<Quote<Id>, QuoteError> {
-        self.quote_without(node, least, most, head, &BTreeSet::new())
+        self.quote_without(provider, min, max, head, &BTreeSet::new())
     }
 
-    /// The same, from other deposits than these, which cannot be paid from for the moment.
+    /// Like [`quote`](Self::quote), without some deposits that cannot pay at present.
     ///
     /// # Errors
     ///
-    /// [`QuoteError`]
+    /// [`QuoteError`] for an impossible range or too small allowances.
     pub fn quote_without(
         &self,
-        node: &Id,
-        least: u128,
-        most: u128,
+        provider: &Id,
+        min: u128,
+        max: u128,
         head: u64,
         without: &BTreeSet<[u8; 32]>,
     ) -> Result<Quote<Id>, QuoteError> {
-        if most == 0 {
+        if max == 0 {
             return Err(QuoteError::ZeroAmount);
         }
-        if least > most {
-            return Err(QuoteError::EmptyRange { least, most });
+        if min > max {
+            return Err(QuoteError::EmptyRange { min, max });
         }
-        let mut wanted = most;
+        let mut wanted = max;
         let mut fee = 0;
         let mut pieces = Vec::new();
         let newest = self.deposits.last().map(|open| open.id);
@@ -134,7 +134,7 @@ impl<Id: NodeId> Composer<Id> {
             .collect();
         usable.sort_by_key(|open| (Some(open.id) == newest, open.end_block));
         for open in usable {
-            let Some(allowance) = open.allowances.get(node) else {
+            let Some(allowance) = open.allowances.get(provider) else {
                 continue;
             };
             let amount = wanted.min(allowance.remain());
@@ -152,12 +152,12 @@ impl<Id: NodeId> Composer<Id> {
                 amount,
             });
         }
-        let left = most - wanted;
-        if left < least || left == 0 {
-            return Err(QuoteError::NotCovered { least, left });
+        let left = max - wanted;
+        if left < min || left == 0 {
+            return Err(QuoteError::NotCovered { min, left });
         }
         Ok(Quote {
-            node: node.clone(),
+            provider: provider.clone(),
             amount: left,
             fee,
             pieces,
@@ -165,21 +165,21 @@ impl<Id: NodeId> Composer<Id> {
         })
     }
 
-    /// What a payment of exactly `amount` would cost, in token units.
+    /// Returns the cost of a payment of exactly `amount`, in token units.
     ///
     /// # Errors
     ///
-    /// [`QuoteError`]
-    pub fn estimate_cost(&self, node: &Id, amount: u128, head: u64) -> Result<u128, QuoteError> {
-        self.quote(node, amount, amount, head)
+    /// [`QuoteError`] for the amount 0 or too small allowances.
+    pub fn payment_cost(&self, provider: &Id, amount: u128, head: u64) -> Result<u128, QuoteError> {
+        self.quote(provider, amount, amount, head)
             .map(|quote| quote.cost())
     }
 
-    /// Counts a quoted payment as made. Store the composer before the payment leaves the process.
+    /// Records a quoted payment as made. Store the composer before the payment leaves the process.
     ///
     /// # Errors
     ///
-    /// [`StaleQuote`] if anything changed since the quote was made. Then nothing is counted.
+    /// [`StaleQuote`] if the composer has changed since the quote; nothing is recorded.
     pub fn record(&mut self, quote: &Quote<Id>) -> Result<(), StaleQuote> {
         if quote.revision != self.revision {
             return Err(StaleQuote {
@@ -193,15 +193,15 @@ impl<Id: NodeId> Composer<Id> {
                 .iter_mut()
                 .find(|open| open.id == piece.deposit);
             let Some(open) = open else { continue };
-            let Some(allowance) = open.allowances.get_mut(&quote.node) else {
+            let Some(allowance) = open.allowances.get_mut(&quote.provider) else {
                 continue;
             };
             let before = allowance.spent;
             allowance.spent += piece.amount;
             open.meter.cover(allowance.total, before, allowance.spent);
         }
-        // Only a weight: where it no longer fits it is as large as it gets.
-        let future = self.futures.entry(quote.node.clone()).or_default();
+        // Future credit is only a weight, so an overflow may saturate.
+        let future = self.futures.entry(quote.provider.clone()).or_default();
         *future = future.saturating_add(quote.amount.saturating_mul(GROWTH));
         self.revision += 1;
         Ok(())

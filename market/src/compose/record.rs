@@ -1,12 +1,13 @@
-//! A composer as bytes: one version byte, then one RLP list.
+//! Stored record of a composer: one version byte, then one RLP list.
 //!
-//! What the fee's buckets hold follows from what is spent of each allowance, and is not stored.
+//! The buckets of the fee follow from the spent allowances and are not stored.
 
 use super::{
-    composer::{Allowance, Composer, Member, OpenDeposit, Plan},
+    composer::Composer,
     meter::Meter,
+    types::{Allowance, Member, OpenDeposit, Plan},
 };
-use crate::id::NodeId;
+use crate::id::PeerId;
 use alloy_rlp::{Bytes, RlpDecodable, RlpEncodable};
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ const VERSION: u8 = 1;
 struct Record {
     round: u64,
     waiting_until_s: u64,
-    /// None or one.
+    /// At most one plan.
     plans: Vec<PlanRecord>,
     futures: Vec<FutureRecord>,
     deposits: Vec<DepositRecord>,
@@ -30,7 +31,7 @@ struct PlanRecord {
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct MemberRecord {
-    node: Bytes,
+    provider: Bytes,
     future: u128,
     carried: u128,
     amount: u128,
@@ -38,7 +39,7 @@ struct MemberRecord {
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct FutureRecord {
-    node: Bytes,
+    provider: Bytes,
     future: u128,
 }
 
@@ -52,40 +53,40 @@ struct DepositRecord {
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct AllowanceRecord {
-    node: Bytes,
+    provider: Bytes,
     total: u128,
     spent: u128,
-    closed: bool,
+    unusable: bool,
 }
 
-/// Why stored bytes are no composer. State that decides about money is never guessed.
+/// An error of reading a stored composer. State about money is never guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadComposerError {
-    /// A later version of this library wrote them.
+    /// A later version of this library wrote the record.
     #[error(
-        "the stored composer has version {found}, and this program reads version {VERSION}: use a newer program"
+        "the stored composer has version {found} and this program reads version {VERSION}; use a newer program"
     )]
     Version {
-        /// The bytes' version.
+        /// Version of the record.
         found: u8,
     },
-    /// They are damaged.
-    #[error("the stored composer is damaged ({length} bytes): restore the store from a backup")]
+    /// The record is damaged.
+    #[error("the stored composer of {length} bytes is damaged; restore the store from a backup")]
     Damaged {
-        /// How many there are.
+        /// Length of the record.
         length: usize,
     },
 }
 
-impl<Id: NodeId> Composer<Id> {
-    /// The bytes to store.
+impl<Id: PeerId> Composer<Id> {
+    /// Returns the bytes to store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let members = |plan: &Plan<Id>| -> Vec<MemberRecord> {
             let members = plan.members.iter();
             members
                 .map(|(id, member)| MemberRecord {
-                    node: bytes(id),
+                    provider: bytes(id),
                     future: member.future,
                     carried: member.carried,
                     amount: member.amount,
@@ -97,7 +98,7 @@ impl<Id: NodeId> Composer<Id> {
             members: members(plan),
         });
         let futures = self.futures.iter().map(|(id, &future)| FutureRecord {
-            node: bytes(id),
+            provider: bytes(id),
             future,
         });
         let record = Record {
@@ -112,11 +113,11 @@ impl<Id: NodeId> Composer<Id> {
         bytes
     }
 
-    /// Reads what [`Composer::to_bytes`] wrote. The bytes must come from the host's own store.
+    /// Reads the bytes of [`Composer::to_bytes`], which must come from the host's own store.
     ///
     /// # Errors
     ///
-    /// [`LoadComposerError`]
+    /// [`LoadComposerError`] for another version or damaged bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadComposerError> {
         let length = bytes.len();
         let damaged = LoadComposerError::Damaged { length };
@@ -129,7 +130,7 @@ impl<Id: NodeId> Composer<Id> {
     }
 }
 
-fn deposit_record<Id: NodeId>(open: &OpenDeposit<Id>) -> DepositRecord {
+fn deposit_record<Id: PeerId>(open: &OpenDeposit<Id>) -> DepositRecord {
     let allowances = open.allowances.iter();
     DepositRecord {
         id: open.id,
@@ -137,16 +138,16 @@ fn deposit_record<Id: NodeId>(open: &OpenDeposit<Id>) -> DepositRecord {
         fee: open.meter.fee(),
         allowances: allowances
             .map(|(id, allowance)| AllowanceRecord {
-                node: bytes(id),
+                provider: bytes(id),
                 total: allowance.total,
                 spent: allowance.spent,
-                closed: allowance.closed,
+                unusable: allowance.unusable,
             })
             .collect(),
     }
 }
 
-fn load<Id: NodeId>(record: Record) -> Option<Composer<Id>> {
+fn load<Id: PeerId>(record: Record) -> Option<Composer<Id>> {
     if record.plans.len() > 1 {
         return None;
     }
@@ -158,7 +159,12 @@ fn load<Id: NodeId>(record: Record) -> Option<Composer<Id>> {
             Some(plan) => Some(load_plan(plan)?),
             None => None,
         },
-        futures: by_node(record.futures.into_iter().map(|of| (of.node, of.future)))?,
+        futures: by_provider(
+            record
+                .futures
+                .into_iter()
+                .map(|of| (of.provider, of.future)),
+        )?,
         deposits: record
             .deposits
             .into_iter()
@@ -168,16 +174,16 @@ fn load<Id: NodeId>(record: Record) -> Option<Composer<Id>> {
     })
 }
 
-fn load_plan<Id: NodeId>(plan: PlanRecord) -> Option<Plan<Id>> {
+fn load_plan<Id: PeerId>(plan: PlanRecord) -> Option<Plan<Id>> {
     let members = plan.members.into_iter().map(|of| {
         let member = Member {
             future: of.future,
             carried: of.carried,
             amount: of.amount,
         };
-        (of.node, member)
+        (of.provider, member)
     });
-    let members: BTreeMap<Id, Member> = by_node(members)?;
+    let members: BTreeMap<Id, Member> = by_provider(members)?;
     sum(members.values().map(|member| member.amount))?;
     Some(Plan {
         since_s: plan.since_s,
@@ -185,16 +191,16 @@ fn load_plan<Id: NodeId>(plan: PlanRecord) -> Option<Plan<Id>> {
     })
 }
 
-fn load_deposit<Id: NodeId>(deposit: DepositRecord) -> Option<OpenDeposit<Id>> {
+fn load_deposit<Id: PeerId>(deposit: DepositRecord) -> Option<OpenDeposit<Id>> {
     let allowances = deposit.allowances.into_iter().map(|of| {
         let allowance = Allowance {
             total: of.total,
             spent: of.spent,
-            closed: of.closed,
+            unusable: of.unusable,
         };
-        (of.node, allowance)
+        (of.provider, allowance)
     });
-    let allowances: BTreeMap<Id, Allowance> = by_node(allowances)?;
+    let allowances: BTreeMap<Id, Allowance> = by_provider(allowances)?;
     let size = sum(allowances.values().map(|allowance| allowance.total))?;
     let mut meter = Meter::new(deposit.fee, size);
     for allowance in allowances.values() {
@@ -211,12 +217,12 @@ fn load_deposit<Id: NodeId>(deposit: DepositRecord) -> Option<OpenDeposit<Id>> {
     })
 }
 
-/// `None` if an id is not one, or there twice.
-fn by_node<Id: NodeId, V>(
+/// Collects rows by provider. `None` for an invalid or repeated id.
+fn by_provider<Id: PeerId, V>(
     rows: impl ExactSizeIterator<Item = (Bytes, V)>,
 ) -> Option<BTreeMap<Id, V>> {
     let count = rows.len();
-    let id = |(node, value): (Bytes, V)| Some((Id::try_from(node.as_ref()).ok()?, value));
+    let id = |(provider, value): (Bytes, V)| Some((Id::try_from(provider.as_ref()).ok()?, value));
     let found: BTreeMap<Id, V> = rows.map(id).collect::<Option<_>>()?;
     (found.len() == count).then_some(found)
 }
@@ -225,6 +231,6 @@ fn sum(mut amounts: impl Iterator<Item = u128>) -> Option<u128> {
     amounts.try_fold(0u128, |sum, amount| sum.checked_add(amount))
 }
 
-fn bytes(id: &impl NodeId) -> Bytes {
+fn bytes(id: &impl PeerId) -> Bytes {
     Bytes::copy_from_slice(id.as_ref())
 }

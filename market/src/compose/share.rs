@@ -1,8 +1,8 @@
-//! How a deposit is divided.
+//! Division of a deposit.
 
 use ruint::aliases::U256;
 
-/// What one node brings into the division.
+/// One provider's claim on a deposit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     /// Future credit, in token units.
@@ -11,17 +11,17 @@ pub(super) struct Claim {
     pub(super) prior: u64,
 }
 
-/// The outcome of a division.
+/// Outcome of a division.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// One for each claim, in their order, in token units. Their sum is exactly the deposit.
+    /// One amount for each claim, in the same order, in token units. Their sum is exactly the deposit.
     pub(super) amounts: Vec<u128>,
-    /// Whether all future credit was served.
+    /// True if all future credit is served.
     pub(super) all_served: bool,
 }
 
-/// Divides `size` token units: up to 7/8 (rounded down) by future credit, the rest by prior weight. `None` where all
-/// priors are 0: nobody could be given the rest.
+/// Divides `size` token units: up to 7/8 (rounded down) by future credit, the rest by prior weight. `None` if all
+/// priors are 0, because the rest has no recipient.
 pub(super) fn divide(size: u128, claims: &[Claim]) -> Option<Shares> {
     let by_use = size - size.div_ceil(8);
     let futures: U256 = claims.iter().map(|claim| U256::from(claim.future)).sum();

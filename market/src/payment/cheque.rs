@@ -1,15 +1,15 @@
-//! Payment by probabilistic cheques, as the crate `cheque` judges them.
+//! Payment by probabilistic cheques, judged by the crate `cheque`.
 
-use super::{Incoming, Offer, PaymentReceiver};
+use super::{
+    handshake::Offer,
+    receiver::{Incoming, PaymentReceiver},
+};
 use alloy_primitives::Address;
 use cheque::{Bank, Policy, Position, PositionError, Proof, Rejection, View, WireError};
 
-pub(super) const IDENTITY: &str = "cheque/1";
+pub(crate) const CHEQUE_IDENTITY: &str = "cheque/1";
 
-/// Behind a market's prefix, what the keys of this module's records begin with: see [`stored_key`](super::stored_key).
-pub(crate) const METAS: &[u8] = b"pay:cheque/1:";
-
-/// The provider's end: one bank, one token.
+/// The provider's end of payment by cheques, without a chain: one bank, one token.
 #[derive(Clone, Debug)]
 pub struct ChequeReceiver {
     bank: Bank,
@@ -17,23 +17,23 @@ pub struct ChequeReceiver {
     policy: Policy,
 }
 
-/// Why a cheque does not count.
+/// A reason for rejecting a cheque.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChequeRejection {
     /// The bytes are no proof of payment.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The stored record cannot be read.
+    /// The stored position cannot be read.
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// The policy rejects it.
+    /// The policy rejects the cheque.
     #[error(transparent)]
     Rejected(#[from] Rejection),
 }
 
 impl ChequeReceiver {
-    /// Accepts cheques by `policy`, of its banks and tokens only `bank` and `token`. A policy without them accepts none.
+    /// Accepts cheques by `policy`, limited to `bank` and `token`. A policy without these accepts none.
     pub fn new(bank: Bank, token: Address, mut policy: Policy) -> Self {
         policy.banks.retain(|known| *known == bank);
         policy.tokens.retain(|known, _| *known == token);
@@ -51,7 +51,7 @@ impl PaymentReceiver for ChequeReceiver {
 
     fn offer(&self) -> Offer {
         Offer {
-            identity: IDENTITY.into(),
+            identity: CHEQUE_IDENTITY.into(),
             chain_id: self.bank.chain_id(),
             bank: Some(self.bank.address()),
             token: self.token,

@@ -1,24 +1,24 @@
-//! Agreeing on a module before the first payment.
+//! Agreement on a payment module before the first payment.
 
 use alloy_primitives::Address;
 use alloy_rlp::{Bytes, RlpDecodable, RlpEncodable};
 
-/// Of the bytes of an offer.
+/// Version of the bytes of an offer.
 const VERSION: u8 = 1;
 
-/// The longest identity that another end may send, in bytes.
-const LONGEST_IDENTITY: usize = 256;
+/// Maximum length of an identity from the other end, in bytes.
+const MAX_IDENTITY_BYTES: usize = 256;
 
-/// What one end of a payment module works with.
+/// The terms of one end of a payment module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// The module: a name and version that both ends know.
+    /// Name and version of the module, known to both ends.
     pub identity: String,
-    /// The chain.
+    /// Id of the chain.
     pub chain_id: u64,
-    /// The contract that holds the money, if the module uses one.
+    /// Contract that holds the money, if the module uses one.
     pub bank: Option<Address>,
-    /// The token (zero: the native coin).
+    /// Token of the payments (zero: the native coin).
     pub token: Address,
 }
 
@@ -26,34 +26,34 @@ pub struct Offer {
 struct Wire {
     identity: String,
     chain_id: u64,
-    /// An address or nothing.
+    /// An address, or empty.
     bank: Bytes,
     token: Address,
 }
 
-/// Why bytes are no offer.
+/// An error of reading an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OfferError {
-    /// They are of another version.
+    /// The offer has another version.
     #[error(
-        "the offer has version {found}, and this program knows version {VERSION}: one end needs a newer program"
+        "the offer has version {found} and this program knows version {VERSION}; update the older program"
     )]
     Version {
-        /// The bytes' version.
+        /// Version of the offer.
         found: u8,
     },
-    /// They are not what their version says.
-    #[error("these {length} bytes are no offer")]
+    /// The bytes do not match their version.
+    #[error("these {length} bytes are no offer; check that the other end sends one")]
     Malformed {
-        /// How many there are.
+        /// Number of bytes.
         length: usize,
     },
 }
 
 impl Offer {
-    /// The bytes to send to the other end: a version byte, and the RLP list of the fields in their order, in which no bank
-    /// is an empty string.
+    /// Returns the bytes to send to the other end: a version byte, and the RLP list of the fields in their order,
+    /// with an empty string for no bank.
     pub fn to_bytes(&self) -> Vec<u8> {
         let bank = self.bank.as_ref().map(|bank| bank.as_slice());
         let wire = Wire {
@@ -67,7 +67,7 @@ impl Offer {
         bytes
     }
 
-    /// Reads what another end has sent. Whether it is acceptable is for [`handshake`] to say.
+    /// Reads the bytes of another end. Does not check the terms: see [`handshake`].
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Offer {
             return Err(OfferError::Version { found });
         }
         let wire = alloy_rlp::decode_exact::<Wire>(rest).map_err(|_| malformed)?;
-        if wire.identity.len() > LONGEST_IDENTITY {
+        if wire.identity.len() > MAX_IDENTITY_BYTES {
             return Err(malformed);
         }
         let bank = match wire.bank.is_empty() {
@@ -96,49 +96,49 @@ impl Offer {
     }
 }
 
-/// Why two ends cannot pay each other.
+/// A difference that prevents payments between two ends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// They are ends of different modules, or this one is not registered.
-    #[error("they pay by {theirs:?}, and here are {ours:?}: agree on one module")]
+    /// The modules differ, or no module of this identity is registered.
+    #[error("they pay by {theirs:?}, and the modules here are {ours:?}; agree on one module")]
     Module {
-        /// Known here.
+        /// Registered modules of this end.
         ours: Vec<String>,
-        /// What the other end offers.
+        /// Module of the other end.
         theirs: String,
     },
-    /// They are on different chains.
-    #[error("their payments are on chain {theirs}, ours on {ours}: use one chain")]
+    /// The chains differ.
+    #[error("their payments are on chain {theirs}, ours on {ours}; use one chain")]
     Chain {
-        /// Here.
+        /// Chain of this end.
         ours: u64,
-        /// There.
+        /// Chain of the other end.
         theirs: u64,
     },
-    /// They use different banks.
-    #[error("their bank is {theirs:?}, ours {ours:?}: use one bank")]
+    /// The banks differ.
+    #[error("their bank is {theirs:?}, ours {ours:?}; use one bank")]
     Bank {
-        /// Here.
+        /// Bank of this end.
         ours: Option<Address>,
-        /// There.
+        /// Bank of the other end.
         theirs: Option<Address>,
     },
-    /// They use different tokens.
-    #[error("their token is {theirs}, ours {ours}: use one token")]
+    /// The tokens differ.
+    #[error("their token is {theirs}, ours {ours}; use one token")]
     Token {
-        /// Here.
+        /// Token of this end.
         ours: Address,
-        /// There.
+        /// Token of the other end.
         theirs: Address,
     },
 }
 
-/// Whether two ends can pay each other.
+/// Checks that two ends can pay each other.
 ///
 /// # Errors
 ///
-/// [`HandshakeError`], which names both sides.
+/// [`HandshakeError`] with the values of both ends.
 pub fn handshake(ours: &Offer, theirs: &Offer) -> Result<(), HandshakeError> {
     if ours.identity != theirs.identity {
         return Err(HandshakeError::Module {

@@ -1,19 +1,23 @@
-//! The modules of one end, by identity.
+//! Registered modules of one end.
 
-use super::{HandshakeError, Offer, PaymentSender, ReceiverModule, handshake};
+use super::{
+    handshake::{HandshakeError, Offer, handshake},
+    receiver_module::ReceiverModule,
+    sender::PaymentSender,
+};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// The modules of one end, by identity: [`Senders`] or [`Receivers`]. An application registers those of this crate and
-/// its own alike.
+/// The modules of one end, by identity: [`Senders`] or [`Receivers`]. An application registers modules of this crate
+/// and its own modules alike.
 #[derive(Clone)]
 pub struct Modules<M> {
     modules: BTreeMap<String, (Offer, M)>,
 }
 
-/// The modules that a client pays by.
+/// Payment modules of a client.
 pub type Senders = Modules<Arc<dyn PaymentSender>>;
 
-/// The modules that a provider is paid by.
+/// Payment modules of a provider.
 pub type Receivers = Modules<Arc<dyn ReceiverModule>>;
 
 impl<M> Default for Modules<M> {
@@ -25,21 +29,21 @@ impl<M> Default for Modules<M> {
 }
 
 impl<M> Modules<M> {
-    /// No modules.
+    /// Returns a registry without modules.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the modules work with, by identity: what to tell the other end.
+    /// Iterates over the offers to send to the other end, in order of identity.
     pub fn offers(&self) -> impl Iterator<Item = &Offer> {
         self.modules.values().map(|(offer, _)| offer)
     }
 
-    /// The module for whoever makes this offer.
+    /// Returns the module that matches an offer of the other end.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError`], which names both sides of what differs.
+    /// [`HandshakeError`] with the values of both ends.
     pub fn agree(&self, theirs: &Offer) -> Result<&M, HandshakeError> {
         let Some((ours, module)) = self.modules.get(&theirs.identity) else {
             return Err(HandshakeError::Module {
@@ -58,14 +62,14 @@ impl<M> Modules<M> {
 }
 
 impl Senders {
-    /// Adds a module under the identity of its offer; gives back the one that had it.
+    /// Registers a module under the identity of its offer, and returns a replaced module.
     pub fn register(&mut self, module: Arc<dyn PaymentSender>) -> Option<Arc<dyn PaymentSender>> {
         self.insert(module.offer(), module)
     }
 }
 
 impl Receivers {
-    /// Adds a module under the identity of its offer; gives back the one that had it.
+    /// Registers a module under the identity of its offer, and returns a replaced module.
     pub fn register(&mut self, module: Arc<dyn ReceiverModule>) -> Option<Arc<dyn ReceiverModule>> {
         self.insert(module.offer(), module)
     }

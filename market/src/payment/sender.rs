@@ -1,28 +1,31 @@
-//! The client's end of a payment module.
+//! Payment senders.
 
-use super::{BoxError, Offer, Pending};
-use crate::compose::QuoteError;
+use super::{
+    boxed::{BoxError, BoxFuture},
+    handshake::Offer,
+};
+use crate::compose::pay::QuoteError;
 use alloy_primitives::Address;
 
-/// A payment on its way to a payee.
+/// A payment to hand to a payee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// What is paid, in token units.
+    /// Amount, in token units.
     pub amount: u128,
-    /// What it costs: the amount and its share of transaction costs, in token units.
+    /// Amount and a share of transaction costs, in token units.
     pub cost: u128,
-    /// The proofs to hand to the payee, each of them, in this order.
+    /// Proofs for the payee, to be handed over in this order.
     pub proofs: Vec<Vec<u8>>,
 }
 
-/// Why nothing is paid.
+/// An error of sending a payment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The amounts are impossible, or nothing covers them.
+    /// The amounts are impossible or not covered.
     #[error(transparent)]
     Quote(#[from] QuoteError),
-    /// Whatever else is in the module's way. Its error says whether to try again.
+    /// Another error of the module. The error tells the next step.
     #[error(transparent)]
     Module(BoxError),
 }
@@ -34,22 +37,22 @@ impl SendError {
     }
 }
 
-/// A client's end of a payment module. It can be made into an object, to be [registered](super::Senders).
+/// A client's end of a payment module, for use as a [registered](super::Senders) trait object.
 pub trait PaymentSender: Send + Sync {
-    /// What this end pays with.
+    /// Returns the terms of this end.
     fn offer(&self) -> Offer;
 
-    /// What paying exactly `amount` token units to `payee` would cost now, in token units, expected transaction costs
-    /// included. Changes nothing.
+    /// Returns the present cost of paying exactly `amount` token units to `payee`, in token units, including expected
+    /// transaction costs. Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`SendError`] if that cannot be paid.
-    fn payment_cost(&self, payee: Address, amount: u128) -> Pending<'_, Result<u128, SendError>>;
+    /// [`SendError`] if the amount cannot be paid.
+    fn payment_cost(&self, payee: Address, amount: u128) -> BoxFuture<'_, Result<u128, SendError>>;
 
-    /// Pays as much as there is, at least `least` and at most `most` token units. What must survive is durable before
-    /// this is done, so the proofs may leave the process. One that is dropped half-way may have paid: see
-    /// [`proofs_again`](Self::proofs_again).
+    /// Pays as much as possible, at least `min` and at most `max` token units. All state is durable before this
+    /// returns, so the proofs may leave the process. A future dropped half-way may have paid: see
+    /// [`latest_proofs`](Self::latest_proofs).
     ///
     /// # Errors
     ///
@@ -57,15 +60,15 @@ pub trait PaymentSender: Send + Sync {
     fn request_payment(
         &self,
         payee: Address,
-        least: u128,
-        most: u128,
-    ) -> Pending<'_, Result<Outgoing, SendError>>;
+        min: u128,
+        max: u128,
+    ) -> BoxFuture<'_, Result<Outgoing, SendError>>;
 
-    /// Proofs that bring a payee up to date that has missed some, because this process was killed before they left it,
-    /// say. A payee that has them already rejects them and loses nothing.
+    /// Returns proofs for a payee that has missed earlier ones, for example because this process was killed before
+    /// sending. A payee rejects proofs it already has, without a loss.
     ///
     /// # Errors
     ///
-    /// [`SendError::Module`] if what was paid cannot be read.
-    fn proofs_again(&self, payee: Address) -> Pending<'_, Result<Vec<Vec<u8>>, SendError>>;
+    /// [`SendError::Module`] if past payments cannot be read.
+    fn latest_proofs(&self, payee: Address) -> BoxFuture<'_, Result<Vec<Vec<u8>>, SendError>>;
 }

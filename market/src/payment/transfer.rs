@@ -1,134 +1,141 @@
 //! Payment in advance by a transfer on chain, proven by its transaction.
 //!
-//! The proof is the transaction's hash and the position of the transfer among the transaction's logs. What the chain says
-//! about it is an argument. A transfer is credited to the account that it came from, so it is of no use to whoever sees it
-//! on chain and sends its hash first.
+//! The proof is the transaction's hash and the position of the transfer among the transaction's logs. The view of the
+//! chain is an argument. A transfer is credited to its own sender, so an observer of the chain gains nothing by
+//! presenting the hash first.
 
-use super::{Incoming, Offer, PaymentReceiver};
+use super::{
+    handshake::Offer,
+    receiver::{Incoming, PaymentReceiver},
+};
 use alloy_primitives::{Address, B256};
 
-pub(super) const IDENTITY: &str = "transfer/1";
+pub(crate) const TRANSFER_IDENTITY: &str = "transfer/1";
 const PROOF_LENGTH: usize = 40;
 
-/// What a receiver is paid with.
+/// Terms of a receiver of transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferTerms {
-    /// The chain.
+    /// Id of the chain.
     pub chain_id: u64,
-    /// The token (zero: the native coin).
+    /// Token (zero: the native coin).
     pub token: Address,
-    /// The receiver's account.
+    /// Account of the receiver.
     pub payee: Address,
-    /// How many blocks must hold the transfer or follow it: 1 is mined.
+    /// Required number of blocks from the block of the transfer to the newest, both included; 1 means mined.
     pub confirmations: u64,
 }
 
-/// A transfer as the chain has it, in a transaction that did not revert.
+/// A transfer in a successful transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The transaction.
+    /// Hash of the transaction.
     pub transaction: B256,
-    /// Which of its logs it is; 0 for the native coin.
+    /// Position among the transaction's logs; 0 for the native coin.
     pub index: u64,
-    /// Whose money it was.
+    /// Sender of the money.
     pub from: Address,
-    /// Who got it.
+    /// Recipient of the money.
     pub to: Address,
-    /// The token (zero: the native coin).
+    /// Token (zero: the native coin).
     pub token: Address,
-    /// How much, in token units.
+    /// Amount, in token units.
     pub amount: u128,
-    /// The block.
+    /// Number of the block.
     pub block: u64,
 }
 
-/// What the chain says.
+/// View of the chain for one transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferView {
-    /// The newest block.
+    /// Newest block.
     pub head: u64,
-    /// The transfer that the proof names, read at that head; `None` if there is none or the transaction reverted.
+    /// The transfer of the proof, read at that head; `None` if absent or reverted.
     pub transfer: Option<Transfer>,
 }
 
-/// Why a transfer does not count.
+/// A reason for rejecting a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferRejection {
     /// The proof is not 40 bytes.
     #[error(
-        "the proof has {found} bytes, and a transaction's hash and position have {PROOF_LENGTH}"
+        "the proof has {found} bytes and needs {PROOF_LENGTH}; send a transaction's hash and a position"
     )]
     Length {
-        /// How many.
+        /// Length of the proof.
         found: usize,
     },
-    /// It was credited before.
-    #[error("transfer {index} of transaction {transaction} was credited before: make another")]
+    /// The transfer was credited before.
+    #[error(
+        "transfer {index} of transaction {transaction} was credited before; make another transfer"
+    )]
     Replay {
-        /// The transaction.
+        /// Hash of the transaction.
         transaction: B256,
-        /// Which of its logs.
+        /// Position among its logs.
         index: u64,
     },
-    /// The chain does not have it.
+    /// The chain has no such transfer.
     #[error(
-        "the chain has no transfer {index} in transaction {transaction}: wait until it is mined"
+        "the chain has no transfer {index} in transaction {transaction}; wait until it is mined"
     )]
     Unknown {
-        /// The transaction.
+        /// Hash of the transaction.
         transaction: B256,
-        /// Which of its logs.
+        /// Position among its logs.
         index: u64,
     },
-    /// The view is of another transfer: a mistake of the host.
+    /// The view is of another transfer: a defect of the host.
     #[error(
-        "the view is of transfer {found:?}, and the proof of {expected:?}: look up the proof's"
+        "the view is of transfer {found:?}, and the proof of {expected:?}; query the transfer of the proof"
     )]
     WrongView {
-        /// The view's transaction and position.
+        /// Transaction and position of the view.
         found: (B256, u64),
-        /// The proof's.
+        /// Transaction and position of the proof.
         expected: (B256, u64),
     },
-    /// It went to somebody else.
-    #[error("the transfer went to {found}, and payments go to {expected}")]
+    /// The transfer has another recipient.
+    #[error("the transfer went to {found} instead of {expected}; pay the right account")]
     WrongPayee {
-        /// Who got it.
+        /// Recipient of the transfer.
         found: Address,
-        /// The receiver.
+        /// Account of the receiver.
         expected: Address,
     },
-    /// It is from somebody else.
-    #[error("the transfer is from {found}, and {expected} wants it credited")]
+    /// The transfer has another sender.
+    #[error(
+        "the transfer is from {found}, and the proof from {expected}; let the payer send the proof"
+    )]
     WrongFrom {
-        /// Whose money it was.
+        /// Sender of the transfer.
         found: Address,
-        /// Who sent the proof.
+        /// Sender of the proof.
         expected: Address,
     },
-    /// It is of another token.
-    #[error("the transfer is of token {found}, and payments are in {expected}")]
+    /// The transfer is in another token.
+    #[error("the transfer is in token {found} instead of {expected}; pay in the right token")]
     WrongToken {
-        /// Of the transfer.
+        /// Token of the transfer.
         found: Address,
-        /// The accepted one.
+        /// Accepted token.
         expected: Address,
     },
-    /// Nothing was transferred.
-    #[error("the transfer is of nothing: transfer more than 0")]
+    /// The amount is 0.
+    #[error("the amount of the transfer is 0; transfer more")]
     ZeroAmount,
-    /// It is not deep enough in the chain.
-    #[error("the transfer has {found} confirmations, and it takes {needed}: wait")]
+    /// The transfer is not confirmed yet.
+    #[error("the transfer has {found} of {needed} confirmations; wait for more blocks")]
     NotConfirmed {
-        /// So many.
+        /// Present confirmations.
         found: u64,
-        /// How many it takes.
+        /// Required confirmations.
         needed: u64,
     },
 }
 
-/// The provider's end.
+/// The provider's end of payment by transfers, without a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferReceiver {
     terms: TransferTerms,
@@ -137,7 +144,7 @@ pub struct TransferReceiver {
 impl TransferTerms {
     fn offer(&self) -> Offer {
         Offer {
-            identity: IDENTITY.into(),
+            identity: TRANSFER_IDENTITY.into(),
             chain_id: self.chain_id,
             bank: None,
             token: self.token,
@@ -146,7 +153,7 @@ impl TransferTerms {
 }
 
 impl Transfer {
-    /// The proof to hand to the payee.
+    /// Returns the proof for the payee.
     pub fn proof(&self) -> Vec<u8> {
         [self.transaction.as_slice(), &self.index.to_be_bytes()].concat()
     }
@@ -158,11 +165,11 @@ impl TransferReceiver {
         Self { terms }
     }
 
-    /// The transaction and the position that a proof names: what to look up for the [`TransferView`].
+    /// Returns the transaction and the position in a proof, for querying a [`TransferView`].
     ///
     /// # Errors
     ///
-    /// [`TransferRejection::Length`]
+    /// [`TransferRejection::Length`] for a proof of another length.
     pub fn named(proof: &[u8]) -> Result<(B256, u64), TransferRejection> {
         let length = TransferRejection::Length { found: proof.len() };
         let (hash, index) = proof.split_first_chunk::<32>().ok_or(length)?;

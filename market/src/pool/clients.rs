@@ -1,216 +1,232 @@
-//! The pool and the balances together.
+//! Capacities and balances together.
 
-use super::priority_pool::{CapacityChange, Limits, PoolSettings, Priorities, PriorityPool};
+use super::{
+    priority_pool::PriorityPool,
+    types::{CapacityChange, Limits, PoolSettings, Priorities},
+};
 use crate::{
     balance::{
-        BalanceEvent, BalanceTracker, ConnectError, DisconnectError, Estimate, LoadBalanceError,
-        Priority,
+        error::{ConnectError, DisconnectError, LoadBalanceError},
+        priority::Priority,
+        tracker::BalanceTracker,
+        types::{BalanceEvent, Forecast},
     },
-    id::NodeId,
-    store::Store,
+    id::PeerId,
+    store::interface::Store,
 };
 use std::{collections::BTreeMap, mem};
 
-/// The rules of a client pool.
+/// Settings of a client pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientPoolSettings {
-    /// The rules of the priority pool.
+    /// Settings of the priority pool.
     pub pool: PoolSettings,
-    /// How long a client without tokens and capacity may stay connected.
-    pub allowance_ns: u64,
-    /// How long the lead of a client that asks for more capacity must last; requests may set more.
+    /// Maximum time that a client without tokens and capacity may stay connected, in nanoseconds.
+    pub grace_period_ns: u64,
+    /// Minimum duration of the lead of a client that requests more capacity, in nanoseconds; a request may set a
+    /// longer one.
     pub connected_bias_ns: u64,
 }
 
-/// Something the host has to act on.
+/// An event for the host to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PoolEvent<Id> {
-    /// Tell the client its new capacity.
+    /// The client has a new capacity; tell the client.
     Capacity(CapacityChange<Id>),
-    /// Disconnect the client, and then call [`ClientPool::disconnect`]: it has neither tokens nor capacity, and its
-    /// allowance is used up.
+    /// The client has neither tokens nor capacity, and its grace period is over. Disconnect it, and then call
+    /// [`ClientPool::disconnect`].
     Disconnect(Id),
-    /// What the client was charged has reached its [notice](BalanceTracker::set_notices).
+    /// The charged total has reached its [notice](BalanceTracker::set_notices).
     Noticed(Id),
 }
 
 /// Connected clients with their balances and capacities; see the [module](super).
 ///
-/// Like the tracker it has no clock: the host calls [`ClientPool::poll`] at [`ClientPool::next_event`].
+/// The pool has no clock: the host calls [`ClientPool::poll`] at [`ClientPool::next_event`].
 #[derive(Debug)]
 pub struct ClientPool<Id, S> {
     pub(super) tracker: BalanceTracker<Id, S>,
     pub(super) pool: PriorityPool<Id>,
     pub(super) settings: ClientPoolSettings,
-    /// Clients with neither tokens nor capacity, and until when they may stay.
-    allowances: BTreeMap<Id, u64>,
+    /// Clients with neither tokens nor capacity, and the ends of their grace periods.
+    grace_ends: BTreeMap<Id, u64>,
     events: Vec<PoolEvent<Id>>,
 }
 
-/// The tracker's balances at a moment. Nobody who is not connected is ever asked about.
-pub(super) struct AtMoment<'a, Id, S>(pub(super) &'a BalanceTracker<Id, S>, pub(super) u64);
+/// Priorities from the tracker's balances at a moment, of connected clients only.
+pub(super) struct PrioritiesAt<'a, Id, S>(pub(super) &'a BalanceTracker<Id, S>, pub(super) u64);
 
-impl<Id: NodeId, S: Store> Priorities<Id> for AtMoment<'_, Id, S> {
+impl<Id: PeerId, S: Store> Priorities<Id> for PrioritiesAt<'_, Id, S> {
     fn priority(&self, id: &Id, capacity: u64) -> Priority {
         let found = self.0.priority(id, capacity, self.1);
         found.unwrap_or(Priority::MIN)
     }
 
     fn expected(&self, id: &Id, capacity: u64, bias_ns: u64) -> Priority {
-        let estimate = Estimate {
+        let forecast = Forecast {
             capacity,
             bias_ns,
-            ..Estimate::default()
+            ..Forecast::default()
         };
-        let found = self.0.estimate_priority(id, estimate, self.1);
+        let found = self.0.forecast_priority(id, forecast, self.1);
         found.unwrap_or(Priority::MIN)
     }
 }
 
-impl<Id: NodeId, S: Store> ClientPool<Id, S> {
-    /// A pool without clients, and with nothing to share until [`set_limits`](Self::set_limits). Nobody may be connected
-    /// to `tracker` yet, nor be connected to it or disconnected from it later other than through the pool.
+impl<Id: PeerId, S: Store> ClientPool<Id, S> {
+    /// Returns a pool without clients and, until [`set_limits`](Self::set_limits), without capacity. No client may be
+    /// connected to `tracker` yet; later connect and disconnect only through the pool.
     pub const fn new(tracker: BalanceTracker<Id, S>, settings: ClientPoolSettings) -> Self {
         Self {
             tracker,
             pool: PriorityPool::new(settings.pool),
             settings,
-            allowances: BTreeMap::new(),
+            grace_ends: BTreeMap::new(),
             events: Vec::new(),
         }
     }
 
-    /// The balances.
+    /// Returns the balances.
     pub const fn tracker(&self) -> &BalanceTracker<Id, S> {
         &self.tracker
     }
 
-    /// The balances, to charge requests and make operations. What follows from that happens in [`poll`](Self::poll),
-    /// which is due if [`next_event`](Self::next_event) says so.
+    /// Returns the balances, for charging requests and for operations. Their consequences follow in
+    /// [`poll`](Self::poll), at the moment of [`next_event`](Self::next_event).
     pub const fn tracker_mut(&mut self) -> &mut BalanceTracker<Id, S> {
         &mut self.tracker
     }
 
-    /// The capacities.
+    /// Returns the capacities.
     pub const fn pool(&self) -> &PriorityPool<Id> {
         &self.pool
     }
 
-    /// The rules, with the present bias.
+    /// Returns the settings, with the present bias.
     pub const fn settings(&self) -> ClientPoolSettings {
         self.settings
     }
 
-    /// Sets how long the lead of a client that asks for more capacity must last.
+    /// Sets the minimum duration of the lead of a client that requests more capacity.
     pub const fn set_connected_bias(&mut self, bias_ns: u64) {
         self.settings.connected_bias_ns = bias_ns;
     }
 
-    /// Changes what there is to share.
+    /// Sets the total capacity and the number of slots.
     pub fn set_limits(&mut self, limits: Limits, now_ns: u64) {
         let changes = self
             .pool
-            .set_limits(limits, &AtMoment(&self.tracker, now_ns));
+            .set_limits(limits, &PrioritiesAt(&self.tracker, now_ns));
         self.apply(changes, now_ns);
     }
 
-    /// Takes a client in and returns its capacity: the minimum, or 0 while there is no room for its priority.
+    /// Connects a client and returns its capacity: the minimum, or 0 while its priority gets no room.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the client is connected already or its balances cannot be read.
     pub fn connect(&mut self, id: Id, address: &[u8], now_ns: u64) -> Result<u64, ConnectError> {
         self.tracker.connect(id.clone(), address, now_ns)?;
         let changes = self
             .pool
-            .connect(id.clone(), &AtMoment(&self.tracker, now_ns));
+            .connect(id.clone(), &PrioritiesAt(&self.tracker, now_ns));
         let capacity = self.pool.capacity(&id).unwrap_or(0);
         if capacity == 0 {
-            self.allow(&id, now_ns);
+            self.start_grace_period(&id, now_ns);
         }
         self.apply(changes, now_ns);
         Ok(capacity)
     }
 
-    /// Stores a client's balances and lets it go. If that fails, it is still connected.
+    /// Stores a client's balances and disconnects it.
+    ///
+    /// # Errors
+    ///
+    /// [`DisconnectError`]; the client stays connected.
     pub fn disconnect(&mut self, id: &Id, now_ns: u64) -> Result<(), DisconnectError> {
         self.tracker.disconnect(id, now_ns)?;
-        self.allowances.remove(id);
-        let left = self.pool.disconnect(id, &AtMoment(&self.tracker, now_ns));
+        self.grace_ends.remove(id);
+        let left = self
+            .pool
+            .disconnect(id, &PrioritiesAt(&self.tracker, now_ns));
         self.apply(left.unwrap_or_default(), now_ns);
         Ok(())
     }
 
-    /// When [`poll`](Self::poll) next has something to do; that may be now.
+    /// Returns the moment of the next work for [`poll`](Self::poll), possibly now.
     pub fn next_event(&self) -> u64 {
         if !self.events.is_empty() {
             return 0;
         }
-        let allowance = self.allowances.values().min();
-        allowance
+        let grace_end = self.grace_ends.values().min();
+        grace_end
             .map_or(u64::MAX, |at| *at)
             .min(self.tracker.next_event())
     }
 
-    /// Acts on what happened to balances since the last call, and returns what the host has to act on.
+    /// Processes events of balances since the last call, and returns the events for the host.
     ///
     /// # Errors
     ///
-    /// If the store fails; then nothing is lost, and the next call goes on.
+    /// [`LoadBalanceError`] if the store fails; nothing is lost, and the next call continues.
     pub fn poll(&mut self, now_ns: u64) -> Result<Vec<PoolEvent<Id>>, LoadBalanceError> {
         let happened = self.tracker.poll(now_ns)?;
         for event in &happened {
             match event {
                 BalanceEvent::LostTokens(id) => self.lost_tokens(id, now_ns),
                 BalanceEvent::GainedTokens(id) => {
-                    self.allowances.remove(id);
+                    self.grace_ends.remove(id);
                 }
                 BalanceEvent::Noticed(id) => self.events.push(PoolEvent::Noticed(id.clone())),
                 BalanceEvent::FellBelow(_) | BalanceEvent::Changed(_) => {}
             }
         }
         if !happened.is_empty() {
-            let changes = self.pool.activate(&AtMoment(&self.tracker, now_ns));
+            let changes = self.pool.activate(&PrioritiesAt(&self.tracker, now_ns));
             self.apply(changes, now_ns);
         }
-        let used_up = self.allowances.extract_if(.., |_, until| *until <= now_ns);
+        let used_up = self.grace_ends.extract_if(.., |_, until| *until <= now_ns);
         let leaving = used_up.map(|(id, _)| PoolEvent::Disconnect(id));
         self.events.extend(leaving);
         Ok(mem::take(&mut self.events))
     }
 
-    /// Keeps a client that has no tokens any more to the minimum.
+    /// Limits a client without tokens to the minimum capacity.
     fn lost_tokens(&mut self, id: &Id, now_ns: u64) {
         if self.tracker.has_tokens(id) {
             return;
         }
         match self.pool.capacity(id) {
             None => {}
-            Some(0) => self.allow(id, now_ns),
+            Some(0) => self.start_grace_period(id, now_ns),
             Some(_) => {
-                let least = self.settings.pool.min_capacity.get();
-                let priorities = AtMoment(&self.tracker, now_ns);
-                // It is in the pool.
-                if let Ok(granted) = self.pool.request(id, least, least, 0, &priorities) {
+                let min = self.settings.pool.min_capacity.get();
+                let priorities = PrioritiesAt(&self.tracker, now_ns);
+                // The client is in the pool.
+                if let Ok(granted) = self.pool.request(id, min, min, 0, &priorities) {
                     self.apply(granted.changes, now_ns);
                 }
             }
         }
     }
 
-    /// Lets an inactive client stay, for a while if it has no tokens.
-    fn allow(&mut self, id: &Id, now_ns: u64) {
+    /// Lets an inactive client stay; without tokens only for the grace period.
+    fn start_grace_period(&mut self, id: &Id, now_ns: u64) {
         if !self.tracker.has_tokens(id) {
-            let until = now_ns.saturating_add(self.settings.allowance_ns);
-            self.allowances.entry(id.clone()).or_insert(until);
+            let until = now_ns.saturating_add(self.settings.grace_period_ns);
+            self.grace_ends.entry(id.clone()).or_insert(until);
         }
     }
 
     pub(super) fn apply(&mut self, changes: Vec<CapacityChange<Id>>, now_ns: u64) {
         for change in changes {
-            // Whoever is in the pool is connected.
+            // Every client of the pool is connected.
             let _ = self.tracker.set_capacity(&change.id, change.new, now_ns);
             match change.new {
-                0 => self.allow(&change.id, now_ns),
+                0 => self.start_grace_period(&change.id, now_ns),
                 _ => {
-                    self.allowances.remove(&change.id);
+                    self.grace_ends.remove(&change.id);
                 }
             }
             self.events.push(PoolEvent::Capacity(change));
@@ -218,15 +234,15 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         self.watch(now_ns);
     }
 
-    /// Sees to it that the pool is asked again when an active client falls behind the first of those who wait.
+    /// Watches active clients, so that the pool is updated once one of them falls behind the first waiting client.
     fn watch(&mut self, now_ns: u64) {
-        let least = self.settings.pool.min_capacity.get();
-        let priorities = AtMoment(&self.tracker, now_ns);
+        let min = self.settings.pool.min_capacity.get();
+        let priorities = PrioritiesAt(&self.tracker, now_ns);
         let waiting = self
             .pool
             .capacities()
             .filter(|(_, capacity)| *capacity == 0);
-        let expected = waiting.map(|(id, _)| priorities.expected(id, least, self.pool.bias_ns()));
+        let expected = waiting.map(|(id, _)| priorities.expected(id, min, self.pool.bias_ns()));
         let Some(first) = expected.max() else {
             return;
         };
@@ -234,24 +250,24 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         let watched: Vec<_> = active
             .map(|(id, capacity)| {
                 let priority = priorities.priority(id, capacity);
-                (id.clone(), watched(priority, capacity, first, least))
+                (id.clone(), watched(priority, capacity, first, min))
             })
             .collect();
         for (id, below) in watched {
-            // Whoever is in the pool is connected.
+            // Every client of the pool is connected.
             let _ = self.tracker.watch(&id, below, now_ns);
         }
     }
 }
 
-/// Below which priority of an active client at its capacity another attempt of the first who waits is worthwhile.
-fn watched(priority: Priority, capacity: u64, first: Priority, least: u64) -> Priority {
+/// Returns the priority of an active client below which the first waiting client should try again.
+fn watched(priority: Priority, capacity: u64, first: Priority, min: u64) -> Priority {
     if priority >= first {
         return first;
     }
-    // It is behind already, and giving up what it can at its rank is not enough. It will be when it has fallen behind
-    // at the minimum, too, or perhaps before.
-    let at_least = first.moved(least, capacity);
+    // The active client is behind already, but the capacity that it would yield at its rank is not enough. A new try
+    // is worthwhile once it is behind at the minimum capacity, too, or perhaps before.
+    let at_least = first.moved(min, capacity);
     match at_least <= priority {
         true => at_least.max(priority.reduced()),
         false => priority.reduced(),

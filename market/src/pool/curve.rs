@@ -1,67 +1,79 @@
-//! How much capacity is to be had at which priority.
+//! Available capacity by priority.
 
-use super::{
-    priority_pool::{Limits, Priorities, PriorityPool},
-    tentative::Tentative,
-};
-use crate::balance::Priority;
+use super::types::Limits;
+use crate::balance::priority::Priority;
 use std::collections::BTreeMap;
 
-/// The capacity that would be free if all clients up to a priority gave way, one after the other, as the pool would have
-/// them do.
+/// The capacity that would be free if all clients up to a priority yielded one after another, in the order of the
+/// pool.
 ///
-/// It is a picture of one moment: priorities go on changing.
+/// The curve is a snapshot: priorities continue to change.
 #[derive(Clone, Debug)]
 pub struct CapacityCurve<Id> {
     points: Vec<Point>,
-    /// The points at which a client gives way, each leading to the next point.
+    /// Points at which a client yields; each step leads to the next point.
     steps: BTreeMap<Id, Vec<usize>>,
-    /// All places are taken, so that the first to give way must go whoever comes.
+    /// The client that loses its slot to any newcomer, if all slots are taken.
     first: Option<Id>,
 }
 
-/// What is free, and what priority one must have for the next client to give way. Both rise from point to point.
+/// Free capacity, and the priority needed to make the next client yield. Both rise from point to point.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     free: u64,
     next: Priority,
 }
 
+/// A step in which the client of the lowest priority yields.
+pub(super) struct Step<Id> {
+    /// Sum of all capacities before the step.
+    pub(super) total: u128,
+    pub(super) id: Id,
+    /// Priority of the client before the step.
+    pub(super) priority: Priority,
+}
+
 impl<Id: Ord + Clone> CapacityCurve<Id> {
-    pub(super) fn new(pool: &PriorityPool<Id>, priorities: &impl Priorities<Id>) -> Self {
-        let Limits { count, capacity } = pool.limits;
+    /// Builds the curve from the steps in which clients give way, lowest priority first. `count` is the number of active
+    /// clients.
+    pub(super) fn new(limits: Limits, count: u64, steps: impl Iterator<Item = Step<Id>>) -> Self {
         let mut curve = Self {
             points: Vec::new(),
             steps: BTreeMap::new(),
             first: None,
         };
-        let mut tentative = Tentative::new(pool, priorities, None);
-        loop {
-            let free = u128::from(capacity).saturating_sub(tentative.total);
-            let Some((id, priority)) = tentative.take_from_lowest() else {
-                break;
-            };
-            if curve.first.is_none() && pool.count >= count {
+        for Step {
+            total,
+            id,
+            priority,
+        } in steps
+        {
+            let free = u128::from(limits.capacity).saturating_sub(total);
+            if curve.first.is_none() && count >= limits.count {
                 curve.first = Some(id.clone());
             }
             curve.steps.entry(id).or_default().push(curve.points.len());
             curve.points.push(Point {
-                free: u64::try_from(free).unwrap_or(capacity),
+                free: u64::try_from(free).unwrap_or(limits.capacity),
                 next: priority,
             });
         }
         curve.points.push(Point {
-            free: if count == 0 { 0 } else { capacity },
+            free: if limits.count == 0 {
+                0
+            } else {
+                limits.capacity
+            },
             next: Priority::MAX,
         });
         curve
     }
 
-    /// The most capacity that somebody can get whose priority at a capacity `priority` tells. It must not rise with
-    /// capacity, and should be the one [expected](Priorities::expected) after the bias.
+    /// Returns the largest capacity for a client whose priority at a capacity is `priority`. The function must not
+    /// rise with capacity, and should return the [expected](super::Priorities::expected) priority after the bias.
     ///
-    /// A client of the pool excludes itself: what it has is free for it. The result may be below the minimum capacity,
-    /// which is the same as none.
+    /// A client of the pool excludes itself: its own capacity counts as free. A result below the minimum capacity
+    /// means none.
     pub fn max_capacity(&self, exclude: Option<&Id>, priority: impl Fn(u64) -> Priority) -> u64 {
         let excluded = exclude.filter(|id| self.steps.contains_key(id));
         let free = |point| self.free(point, excluded);
@@ -76,16 +88,16 @@ impl<Id: Ord + Clone> CapacityCurve<Id> {
                 end = middle;
             }
         }
-        let most = free(point);
+        let max = free(point);
         let Some(before) = point.checked_sub(1) else {
-            return most;
+            return max;
         };
         let needed = self.points[before].next;
-        if most == 0 || priority(most) >= needed {
-            return most;
+        if max == 0 || priority(max) >= needed {
+            return max;
         }
-        // Between what is free without the last client to give way, and with it.
-        let (mut low, mut high) = (free(before), most - 1);
+        // Between the free capacity without and with the last client to yield.
+        let (mut low, mut high) = (free(before), max - 1);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             if priority(middle) >= needed {
@@ -97,7 +109,7 @@ impl<Id: Ord + Clone> CapacityCurve<Id> {
         low
     }
 
-    /// What is free at a point for somebody who is not in the pool, or whose own capacity is free for it.
+    /// Returns the free capacity at a point. The capacity of an excluded client counts as free.
     fn free(&self, point: usize, excluded: Option<&Id>) -> u64 {
         if excluded.is_none() && self.first.is_some() && point == 0 {
             return 0;

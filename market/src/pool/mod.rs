@@ -1,15 +1,15 @@
-//! Who is served when capacity is short.
+//! Capacity by priority.
 //!
-//! A [`PriorityPool`] shares a limited capacity, and a limited number of places, among connected clients. A client is
-//! inactive or has at least the minimum capacity. When there is too little, the client of the lowest
-//! [`Priority`](crate::balance::Priority) at its capacity gives way first: step by step down to the minimum, then
-//! altogether. So the priorities of all who have more than the minimum come out nearly equal, and their capacities
-//! proportional to their tokens.
+//! A [`PriorityPool`] shares a limited capacity, and a limited number of slots, among connected clients. A client is
+//! inactive or has at least the minimum capacity. If capacity is short, the client of the lowest
+//! [`Priority`](crate::balance::Priority) at its capacity yields first: step by step down to the minimum, then all of
+//! it. So clients above the minimum end with nearly equal priorities, and with capacities in proportion to their
+//! tokens.
 //!
-//! A [`CapacityCurve`] says beforehand how much of it which priority would get.
+//! A [`CapacityCurve`] predicts the capacity for a priority.
 //!
-//! A [`ClientPool`] joins the pool with a [`BalanceTracker`](crate::balance::BalanceTracker): clients without tokens keep
-//! to the minimum, and those of them for whom there is no room are to be disconnected after a while.
+//! A [`ClientPool`] joins the pool with a [`BalanceTracker`](crate::balance::BalanceTracker): a client without tokens
+//! gets at most the minimum capacity and, if there is no room, is to be disconnected after a grace period.
 //!
 //! ```
 //! use cheque_market::{balance::*, pool::*, store::Memory};
@@ -20,7 +20,7 @@
 //! // Ten tokens a second, and five more for each million of capacity.
 //! let prices = PriceFactors { time: 10, capacity: 5, request: 0 };
 //! let balances = BalanceSettings {
-//!     prices: Prices { positive: prices, negative: prices },
+//!     prices: ServicePrices { positive: prices, negative: prices },
 //!     ..BalanceSettings::default()
 //! };
 //! let tracker = BalanceTracker::<[u8; 32], _>::open(Memory::new(), b"market:", balances, 0)?;
@@ -32,7 +32,7 @@
 //!         step_divisor: number(10)?,
 //!         fine_step_divisor: number(100)?,
 //!     },
-//!     allowance_ns: 10 * SECOND,
+//!     grace_period_ns: 10 * SECOND,
 //!     connected_bias_ns: 60 * SECOND,
 //! });
 //! clients.set_limits(Limits { count: 100, capacity: 10_000_000 }, 0);
@@ -41,7 +41,7 @@
 //! assert_eq!(clients.connect(one, b"192.0.2.1", 0)?, 1_000_000);
 //! clients.tracker_mut().add_balance(&one, 80_000, 0)?;
 //! assert_eq!(clients.set_capacity(&one, 9_500_000, 0, 0)?, 9_500_000);
-//! // A second client fits only if the first gives way, which who has no tokens cannot ask for.
+//! // A second client fits only if the first yields, which needs tokens.
 //! assert_eq!(clients.connect(other, b"192.0.2.2", 0)?, 0);
 //! clients.tracker_mut().add_balance(&other, 40_000, SECOND)?;
 //! clients.poll(SECOND)?;
@@ -50,19 +50,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod asking;
-mod clients;
-mod curve;
-mod plan;
-mod priority_pool;
-mod tentative;
+pub(crate) mod clients;
+pub(crate) mod curve;
+pub(crate) mod plan;
+pub(crate) mod priority_pool;
+pub(crate) mod set_capacity;
+pub(crate) mod state;
+pub(crate) mod tentative;
 #[cfg(test)]
 mod tests;
+pub(crate) mod types;
 
-pub use asking::SetCapacityError;
 pub use clients::{ClientPool, ClientPoolSettings, PoolEvent};
 pub use curve::CapacityCurve;
-pub use plan::Planned;
-pub use priority_pool::{
-    CapacityChange, Granted, Limits, NotInPool, PoolSettings, Priorities, PriorityPool,
-};
+pub use plan::CapacityPlan;
+pub use priority_pool::PriorityPool;
+pub use set_capacity::SetCapacityError;
+pub use types::{CapacityChange, Granted, Limits, NotInPool, PoolSettings, Priorities};

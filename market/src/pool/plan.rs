@@ -1,34 +1,33 @@
-//! Capacities of several clients, all or none.
+//! Capacities of several clients, set for all or for none.
 
 use super::{
-    asking::SetCapacityError,
-    clients::ClientPool,
-    priority_pool::{CapacityChange, PriorityPool},
+    clients::ClientPool, priority_pool::PriorityPool, set_capacity::SetCapacityError,
+    types::CapacityChange,
 };
-use crate::{balance::BalanceTracker, id::NodeId, store::Store};
+use crate::{balance::tracker::BalanceTracker, id::PeerId, store::interface::Store};
 use std::{collections::BTreeSet, mem};
 
-/// What a [`ClientPool`] would be. Nothing of it has happened before [`make`](Self::make), and nothing can happen to the
-/// pool meanwhile.
+/// A planned state of a [`ClientPool`]. The pool changes only by [`apply`](Self::apply), and cannot change otherwise
+/// meanwhile.
 #[derive(Debug)]
-#[must_use = "nothing changes before it is made"]
-pub struct Planned<'a, Id, S> {
+#[must_use = "nothing changes before it is applied"]
+pub struct CapacityPlan<'a, Id, S> {
     clients: &'a mut ClientPool<Id, S>,
     pool: PriorityPool<Id>,
     now_ns: u64,
 }
 
-impl<Id: NodeId, S: Store> ClientPool<Id, S> {
-    /// A plan that changes nothing yet.
-    pub fn plan(&mut self, now_ns: u64) -> Planned<'_, Id, S> {
-        Planned {
+impl<Id: PeerId, S: Store> ClientPool<Id, S> {
+    /// Returns a plan without changes.
+    pub fn plan(&mut self, now_ns: u64) -> CapacityPlan<'_, Id, S> {
+        CapacityPlan {
             pool: self.pool.clone(),
             clients: self,
             now_ns,
         }
     }
 
-    /// Asks for each; who gives something up comes first, so that it is there for the others.
+    /// Tries the request for each client. Clients that yield capacity come first, so that the others can get it.
     fn try_all(
         &mut self,
         ids: &BTreeSet<Id>,
@@ -42,7 +41,7 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         let mut refused = Vec::new();
         for id in lowered.into_iter().chain(raised) {
             match self.try_capacity(id, requested, bias_ns, now_ns) {
-                Ok((granted, least)) if granted.capacity >= least => {}
+                Ok((granted, min)) if granted.capacity >= min => {}
                 Ok(_) => refused.push((id.clone(), SetCapacityError::NotFound { requested })),
                 Err(error) => refused.push((id.clone(), error)),
             }
@@ -50,7 +49,7 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
         if !refused.is_empty() {
             return refused;
         }
-        // Those who were served first may have had to give way to the others.
+        // Clients served first may have had to yield to the others.
         let displaced = ids.iter().filter_map(|id| {
             let available = self.pool.capacity(id)?;
             let error = SetCapacityError::PriorityTooLow {
@@ -63,13 +62,13 @@ impl<Id: NodeId, S: Store> ClientPool<Id, S> {
     }
 }
 
-impl<'a, Id: NodeId, S: Store> Planned<'a, Id, S> {
-    /// The plan with this capacity for each of the clients, granted as by [`ClientPool::set_capacity`] and to all of them
+impl<'a, Id: PeerId, S: Store> CapacityPlan<'a, Id, S> {
+    /// Adds this capacity for each of the clients, granted like in [`ClientPool::set_capacity`], and to all of them
     /// together.
     ///
     /// # Errors
     ///
-    /// For each client that cannot have it, why. Then there is no plan any more, and nothing has changed.
+    /// An error for each client that cannot have the capacity. The plan is dropped and nothing changes.
     pub fn with_capacities(
         mut self,
         ids: &BTreeSet<Id>,
@@ -85,13 +84,13 @@ impl<'a, Id: NodeId, S: Store> Planned<'a, Id, S> {
         }
     }
 
-    /// The balances, to store first what must not be lost if the plan is made.
+    /// Returns the balances, for writes that must be stored before the plan is applied.
     pub const fn tracker_mut(&mut self) -> &mut BalanceTracker<Id, S> {
         &mut self.clients.tracker
     }
 
-    /// Changes the pool.
-    pub fn make(self) {
+    /// Applies the plan to the pool.
+    pub fn apply(self) {
         let before = self.clients.pool.capacities();
         let changes = before.filter_map(|(id, old)| {
             let new = self.pool.capacity(id)?;

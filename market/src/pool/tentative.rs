@@ -1,42 +1,42 @@
-//! Changes that are tried before they are made.
+//! Trial of changes before they are made.
 
-use super::priority_pool::{Priorities, PriorityPool};
-use crate::balance::Priority;
+use super::{state::PoolState, types::Priorities};
+use crate::balance::priority::Priority;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
 };
 
-/// Somebody who wants capacity.
+/// A client's request for capacity.
 #[derive(Debug)]
 pub(super) struct Request<Id> {
     pub(super) id: Id,
-    /// With less than this it wants nothing.
-    pub(super) least: u64,
-    /// How long its rank must last. (If it wants less than it has, nobody has to give way, and ranks do not matter.)
+    /// Minimum acceptable capacity.
+    pub(super) min: u64,
+    /// Minimum duration of the client's lead. (For a decrease no client has to yield, and ranks do not matter.)
     pub(super) bias_ns: u64,
 }
 
-/// An active client: its priority, whether it is the one who wants capacity (who, at equal priority, is the last to give
-/// way: the bias is already against it), its id.
+/// An active client: its priority; true for the client of the request, which yields last at equal priority because
+/// the bias is already against it; its id.
 type Rank<Id> = (Priority, bool, Id);
 
-/// A pool as it would be.
+/// A pool after tentative changes.
 pub(super) struct Tentative<'a, Id, P> {
-    pool: &'a PriorityPool<Id>,
+    pool: &'a PoolState<Id>,
     priorities: &'a P,
     request: Option<Request<Id>>,
     changed: BTreeMap<Id, u64>,
     pub(super) count: u64,
-    /// May be above its limit by any request.
+    /// Sum of all capacities; may exceed its limit by any request.
     pub(super) total: u128,
-    /// Active clients, lowest first, once anybody has to give way.
+    /// Active clients, lowest first, once a client has to yield.
     queue: Option<BinaryHeap<Reverse<Rank<Id>>>>,
 }
 
 impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
     pub(super) fn new(
-        pool: &'a PriorityPool<Id>,
+        pool: &'a PoolState<Id>,
         priorities: &'a P,
         request: Option<Request<Id>>,
     ) -> Self {
@@ -63,7 +63,7 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
         self.changed.insert(id.clone(), capacity);
     }
 
-    /// Takes capacity from the lowest priority, and again, until both limits hold.
+    /// Takes capacity from the lowest priority until both limits hold.
     pub(super) fn enforce_limits(&mut self) {
         while self.count > self.pool.limits.count || self.total > self.pool.limits.capacity.into() {
             if self.take_from_lowest().is_none() {
@@ -72,8 +72,8 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
         }
     }
 
-    /// Takes a step of capacity from the client of the lowest priority, or all of it if it is at its least or there
-    /// are too many clients. Returns who that was, at which priority; `None` if nobody is active.
+    /// Takes a step of capacity from the client of the lowest priority, or all of it if the client is at its minimum
+    /// or there are too many clients. Returns the client and its priority; `None` if no client is active.
     pub(super) fn take_from_lowest(&mut self) -> Option<(Id, Priority)> {
         let mut queue = self.queue.take().unwrap_or_else(|| self.ranked());
         let lowest = queue.pop();
@@ -104,14 +104,14 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
 
     fn reduced(&self, id: &Id, capacity: u64) -> u64 {
         let settings = &self.pool.settings;
-        let (least, divisor) = match self.requested(id) {
-            Some(request) => (request.least, settings.fine_step_divisor),
+        let (min, divisor) = match self.requested(id) {
+            Some(request) => (request.min, settings.fine_step_divisor),
             None => (settings.min_capacity.get(), settings.step_divisor),
         };
-        if capacity <= least || self.count > self.pool.limits.count {
+        if capacity <= min || self.count > self.pool.limits.count {
             return 0;
         }
-        least.max(capacity - (capacity / divisor).max(1))
+        min.max(capacity - (capacity / divisor).max(1))
     }
 
     fn rank(&self, id: &Id, capacity: u64) -> Rank<Id> {

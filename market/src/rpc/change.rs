@@ -1,20 +1,22 @@
-//! What the operator changes.
+//! Changes by the operator.
 
 use super::{
-    error::OperatorError,
-    event::Kind,
-    operator::{Operator, text},
-    params::{ClientParams, Params},
+    error::OperatorError, event::EventKind, id_text::id_text, names::Params, operator::Operator,
+    params::ClientParams,
 };
 use crate::{
-    balance::Added,
-    id::NodeId,
-    store::{Batch, Store},
+    balance::types::Added,
+    id::PeerId,
+    store::interface::{Batch, Store},
 };
 use std::collections::BTreeSet;
 
-impl<Id: NodeId, S: Store> Operator<Id, S> {
-    /// Adds tokens to a client's balance, connected or not, or takes them away, down to none. Above 2^63 - 1 is an error.
+impl<Id: PeerId, S: Store> Operator<Id, S> {
+    /// Adds tokens to a client's balance, connected or not, or subtracts them down to 0.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`] for a balance above 2^63 - 1, or if the store fails.
     pub fn add_balance(
         &mut self,
         id: &Id,
@@ -23,24 +25,25 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
     ) -> Result<Added, OperatorError> {
         let tracker = self.clients.tracker_mut();
         let added = tracker.add_balance(id, amount, now_ns)?;
-        self.happened(Kind::PriceUpdate, id, now_ns);
+        self.record_event(EventKind::PriceUpdate, id, now_ns);
         Ok(added)
     }
 
-    /// Changes the clients in `ids` and those that have all of the tags; without both, nobody. All of the parameters are set
-    /// for all of them, or nothing is changed.
+    /// Changes the clients in `ids` and the clients that have all of `tags`; without ids and tags no client changes.
+    /// Sets all parameters for all of these clients, or nothing.
     ///
     /// `capacity` (at least the minimum) and the prices `pricing/timeFactor`, `pricing/capacityFactor`,
-    /// `pricing/requestCostFactor` and the same behind `pricing/negative/` need a connection and last as long as it does.
+    /// `pricing/requestCostFactor`, and the same names after `pricing/negative/`, need a connection and end with it.
     ///
-    /// `userTags` replaces a client's tags. `pricing/alert` asks for one [event](super::Event) `priceUpdate` when the client
-    /// was charged more than so many tokens in all, and `pricing/periodicUpdate` for one each time that so many more were
-    /// charged; a client has one of the two at a time, and 0 ends it. These are stored and need no connection.
+    /// `userTags` replaces a client's tags. `pricing/alert` requests one [event](super::Event) `priceUpdate` as soon
+    /// as the total charged to the client exceeds this many tokens; `pricing/periodicUpdate` requests such an event
+    /// each time the total has grown by this many tokens. A client has one of the two at a time, and 0 ends it. Tags
+    /// and notices are stored and need no connection.
     ///
     /// # Errors
     ///
-    /// [`OperatorError`], one for each client that is in the way: for an invalid parameter or tag, a client that is not
-    /// connected where that is needed or cannot have the capacity, more capacity than there is, or a store that fails.
+    /// [`OperatorError`], one for each affected client: for an invalid parameter or tag, a missing connection, a
+    /// capacity above the client's priority or above the total, or a failure of the store.
     pub fn set_client_params(
         &mut self,
         ids: &[Id],
@@ -48,13 +51,13 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         params: &Params,
         now_ns: u64,
     ) -> Result<(), OperatorError> {
-        let least = self.clients.pool().settings().min_capacity.get();
-        let params = ClientParams::parse(params, least)?;
+        let min = self.clients.pool().settings().min_capacity.get();
+        let params = ClientParams::parse(params, min)?;
         let selected = self.select(ids, tags, now_ns)?;
         if params.needs_connection() {
             let pool = self.clients.pool();
             let absent = selected.iter().filter(|id| pool.capacity(id).is_none());
-            let absent = absent.map(|id| OperatorError::NotConnected(text(id)));
+            let absent = absent.map(|id| OperatorError::NotConnected(id_text(id)));
             OperatorError::of(absent.collect())?;
         }
 
@@ -82,8 +85,8 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
             None => self.store.write(&batch)?,
         }
 
-        // What had to be stored is stored, and the rest cannot fail.
-        planned.make();
+        // All writes are stored, and the rest cannot fail.
+        planned.apply();
         if let Some(user_tags) = params.user_tags.as_ref() {
             for id in &selected {
                 match user_tags.is_empty() {
@@ -100,12 +103,12 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         Ok(())
     }
 
-    /// Sets prices, by the names of [`set_client_params`](Self::set_client_params), for clients that connect from now on.
-    /// They are stored; those that are not named stay as they are.
+    /// Sets and stores prices, by the names of [`set_client_params`](Self::set_client_params), of clients that
+    /// connect from now on. Other prices do not change.
     ///
     /// # Errors
     ///
-    /// [`OperatorError`] for an invalid parameter or a store that fails; then nothing has changed.
+    /// [`OperatorError`] for an invalid parameter or a failure of the store; nothing changes.
     pub fn set_default_params(&mut self, params: &Params) -> Result<(), OperatorError> {
         let params = ClientParams::parse_defaults(params)?;
         let tracker = self.clients.tracker_mut();
@@ -115,11 +118,11 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         Ok(())
     }
 
-    /// Sets for how many nanoseconds the lead of a client that asks for more capacity must last, and stores it.
+    /// Sets and stores the minimum duration of the lead of a client that requests more capacity, in nanoseconds.
     ///
     /// # Errors
     ///
-    /// [`OperatorError`] for a time below 0 or a store that fails; then nothing has changed.
+    /// [`OperatorError`] for a negative time or a failure of the store; nothing changes.
     pub fn set_connected_bias(&mut self, bias_ns: i64) -> Result<(), OperatorError> {
         let negative = |_| OperatorError::Bias(bias_ns);
         let bias_ns = u64::try_from(bias_ns).map_err(negative)?;
@@ -128,19 +131,19 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         Ok(())
     }
 
-    /// Of a client that is connected.
+    /// Sets the prices of a connected client.
     fn set_prices(&mut self, id: &Id, params: &ClientParams, now_ns: u64) {
         let tracker = self.clients.tracker_mut();
         if let Ok(prices) = tracker.prices(id) {
             let prices = params.applied_to(prices);
             if tracker.set_prices(id, prices, now_ns).is_ok() {
-                self.happened(Kind::PriceUpdate, id, now_ns);
+                self.record_event(EventKind::PriceUpdate, id, now_ns);
             }
         }
     }
 }
 
-fn put_tags<Id: NodeId>(
+fn put_tags<Id: PeerId>(
     batch: &mut Batch,
     prefix: &[u8],
     ids: &BTreeSet<Id>,

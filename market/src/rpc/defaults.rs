@@ -1,16 +1,16 @@
-//! What the operator has set for clients to come, as it is stored.
+//! Stored defaults for clients that connect later.
 
 use super::error::OperatorError;
 use crate::{
-    balance::{PriceFactors, Prices},
-    store::{Batch, Store},
+    balance::price::{PriceFactors, ServicePrices},
+    store::interface::{Batch, Store},
 };
 
 const VERSION: u8 = 1;
 const PRICES: &[u8] = b"defaults:prices";
 const BIAS: &[u8] = b"defaults:bias";
 
-/// Where it is stored.
+/// Rows of the defaults.
 #[derive(Debug)]
 pub(super) struct Defaults {
     prefix: Vec<u8>,
@@ -23,10 +23,13 @@ impl Defaults {
         }
     }
 
-    /// The prices that were set last, if any were.
-    pub(super) fn prices(&self, store: &impl Store) -> Result<Option<Prices>, OperatorError> {
+    /// Returns the stored prices, if any.
+    pub(super) fn prices(
+        &self,
+        store: &impl Store,
+    ) -> Result<Option<ServicePrices>, OperatorError> {
         let numbers = self.numbers::<6>(store, PRICES)?;
-        Ok(numbers.map(|[a, b, c, d, e, f]| Prices {
+        Ok(numbers.map(|[a, b, c, d, e, f]| ServicePrices {
             positive: factors([a, b, c]),
             negative: factors([d, e, f]),
         }))
@@ -35,14 +38,14 @@ impl Defaults {
     pub(super) fn store_prices(
         &self,
         store: &impl Store,
-        prices: Prices,
+        prices: ServicePrices,
     ) -> Result<(), OperatorError> {
         let [positive, negative] = [prices.positive, prices.negative]
             .map(|prices| [prices.time, prices.capacity, prices.request]);
         self.put(store, PRICES, positive.into_iter().chain(negative))
     }
 
-    /// The bias that was set last, if any was, in nanoseconds.
+    /// Returns the stored bias, if any, in nanoseconds.
     pub(super) fn bias_ns(&self, store: &impl Store) -> Result<Option<u64>, OperatorError> {
         let numbers = self.numbers::<1>(store, BIAS)?;
         Ok(numbers.map(|[bias_ns]| bias_ns))
@@ -56,7 +59,7 @@ impl Defaults {
         self.put(store, BIAS, [bias_ns])
     }
 
-    /// A version byte, then integers of 8 bytes, big-endian.
+    /// Writes a version byte, then integers of 8 bytes, big-endian.
     fn put(
         &self,
         store: &impl Store,

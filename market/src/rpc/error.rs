@@ -1,87 +1,87 @@
-//! What the operator is told when a call is refused.
+//! Errors of the operator's calls.
 
 use super::{
-    operator::text,
-    params::{ALERT, PERIOD},
+    id_text::id_text,
+    names::{ALERT, PERIOD},
 };
 use crate::{
-    balance::{ChangeBalanceError, LoadBalanceError},
-    pool::SetCapacityError,
-    store::StoreError,
+    balance::error::{ChangeBalanceError, LoadBalanceError},
+    pool::set_capacity::SetCapacityError,
+    store::interface::StoreError,
 };
 
-/// Why a call of the operator was refused. Texts that quote a name are those of the LES server's RPC.
+/// An error of a call of the operator. Texts with a name in quotes are those of the LES server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
-    /// There is no such parameter of a client.
+    /// The parameter of a client is unknown.
     #[error("invalid client parameter '{0}'")]
     ClientParameter(String),
-    /// There is no such default.
+    /// The default parameter is unknown.
     #[error("invalid default parameter '{0}'")]
     DefaultParameter(String),
-    /// The parameter cannot have this value.
+    /// The value is invalid for the parameter.
     #[error("invalid value for parameter '{0}'")]
     Value(String),
-    /// A tag is empty or a user's tag starts with `$`, or there is no such automatic tag.
+    /// The tag is empty, a user's tag that starts with `$`, or an unknown automatic tag.
     #[error("invalid client tag '{0}'")]
     Tag(String),
-    /// Not an id of this market's kind of nodes.
-    #[error("invalid client id '{0}': give 0x and the id's bytes in hexadecimal")]
+    /// The id does not fit the market's type of ids.
+    #[error("invalid client id '{0}'; write 0x and the bytes of the id in hexadecimal")]
     Id(String),
-    /// A client has one of the two.
+    /// Both kinds of notice are set at once.
     #[error(
-        "invalid value for parameter '{ALERT}': '{PERIOD}' is set with it, and a client has one of them: leave one out"
+        "invalid value for parameter '{ALERT}': '{PERIOD}' is set as well, and a client has only one of them; omit one"
     )]
     TwoNotices,
-    /// A time is not negative.
-    #[error("invalid bias {0}: give a time in nanoseconds, 0 or more")]
+    /// The bias is negative.
+    #[error("invalid bias {0}; use a time in nanoseconds, 0 or more")]
     Bias(i64),
-    /// Capacity and prices belong to a connection.
+    /// The parameter needs a connection.
     #[error("client {0} is not connected")]
     NotConnected(String),
-    /// Nobody could be made to give way for so much.
+    /// The total capacity does not suffice, whichever clients yield.
     #[error(
-        "total capacity exceeded: {requested} is asked for in all, and there is {total}: ask for less, or for fewer clients"
+        "total capacity exceeded: {requested} requested for all clients, {total} available; request less, or for fewer clients"
     )]
     TotalCapacity {
-        /// For all clients together.
+        /// Requested sum for all clients.
         requested: u128,
-        /// What there is to share, as it was announced.
+        /// Announced total capacity.
         total: u64,
     },
-    /// The capacity was not granted.
+    /// The pool did not grant the capacity.
     #[error("client {id}: {source}")]
     Capacity {
-        /// The client.
+        /// Id of the client.
         id: String,
-        /// Why.
+        /// Reason of the pool.
         source: SetCapacityError,
     },
-    /// The balance was not changed.
+    /// The balance did not change.
     #[error(transparent)]
     Balance(#[from] ChangeBalanceError),
     /// A balance or tag cannot be read or written.
     #[error(transparent)]
     Load(#[from] LoadBalanceError),
-    /// The tags of a client are damaged.
-    #[error("the stored tags of client {0} are damaged: set them anew")]
+    /// The stored tags of a client are damaged.
+    #[error("the stored tags of client {0} are damaged; set the tags again")]
     DamagedTags(String),
-    /// The default prices or the bias are damaged.
-    #[error("the stored defaults are damaged ({length} bytes): restore the store from a backup")]
+    /// The stored prices or bias are damaged.
+    #[error("the stored defaults of {length} bytes are damaged; restore the store from a backup")]
     DamagedDefaults {
-        /// The record's length.
+        /// Length of the record.
         length: usize,
     },
-    /// A later version of this library wrote them.
+    /// A later version of this library wrote the defaults.
     #[error(
-        "the stored defaults have version {found}, and this program reads version 1: use a newer program"
+        "the stored defaults have version {found} and this program reads version 1; use a newer program"
     )]
     DefaultsVersion {
-        /// The record's version.
+        /// Version of the record.
         found: u8,
     },
-    /// Several clients are in the way.
+    /// Several clients have errors.
     #[error("multiple errors: {}", joined(.0))]
     Multiple(Vec<Self>),
 }
@@ -93,8 +93,8 @@ impl From<StoreError> for OperatorError {
 }
 
 impl OperatorError {
-    /// Whether the caller can do something about it; otherwise it is the store.
-    pub const fn is_callers(&self) -> bool {
+    /// True if the caller can avoid the error; otherwise the store failed.
+    pub const fn is_caller_error(&self) -> bool {
         !matches!(
             self,
             Self::Load(_)
@@ -105,16 +105,16 @@ impl OperatorError {
         )
     }
 
-    /// The error for clients that cannot have a capacity.
+    /// Returns the error for clients that cannot have a capacity.
     pub(super) fn capacity<Id: AsRef<[u8]>>(refused: Vec<(Id, SetCapacityError)>) -> Self {
         let error = |(id, source): (Id, _)| Self::Capacity {
-            id: text(&id),
+            id: id_text(&id),
             source,
         };
         Self::one_of(refused.into_iter().map(error).collect())
     }
 
-    /// One error for all that went wrong, if anything did.
+    /// Combines all errors into one, if any.
     pub(super) fn of(errors: Vec<Self>) -> Result<(), Self> {
         match errors.is_empty() {
             true => Ok(()),

@@ -1,9 +1,9 @@
-//! What the operator is told of.
+//! Events for the operator.
 
-use super::{params::Params, tags::Tagged};
+use super::{names::Params, tags::Tagged};
 use serde_json::Value;
 
-/// What happened to a client, or to the capacity of the whole market.
+/// An event of a client, or of the capacity of the whole market.
 #[derive(Clone, Debug)]
 pub struct Event {
     payload: Params,
@@ -11,7 +11,7 @@ pub struct Event {
     underrun: bool,
 }
 
-/// Which events somebody wants; made by [`Operator::subscription`](super::Operator::subscription).
+/// A selection of events; made by [`Operator::subscription`](super::Operator::subscription).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     pub(super) tags: Vec<String>,
@@ -19,11 +19,11 @@ pub struct Subscription {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum EventKind {
     Connect,
     Disconnect,
     UpdateCapacity,
-    /// Its balance or prices were changed by the operator, or its notice is due.
+    /// The operator changed the client's balance or prices, or its notice is due.
     PriceUpdate,
 }
 
@@ -38,17 +38,17 @@ impl Event {
 
     pub(super) fn of_client(
         totals: &Params,
-        kind: Kind,
+        kind: EventKind,
         id: String,
         info: Params,
         tagged: Tagged,
     ) -> Self {
         let mut payload = totals.clone();
         let kind = match kind {
-            Kind::Connect => "connect",
-            Kind::Disconnect => "disconnect",
-            Kind::UpdateCapacity => "updateCapacity",
-            Kind::PriceUpdate => "priceUpdate",
+            EventKind::Connect => "connect",
+            EventKind::Disconnect => "disconnect",
+            EventKind::UpdateCapacity => "updateCapacity",
+            EventKind::PriceUpdate => "priceUpdate",
         };
         payload.insert("clientEvent".to_owned(), kind.into());
         payload.insert("clientId".to_owned(), id.into());
@@ -60,14 +60,14 @@ impl Event {
         }
     }
 
-    /// `totalCapacity`, `totalConnectedCapacity` and `priorityConnectedCapacity`; if it is of a client, also `clientEvent`
-    /// (`connect`, `disconnect`, `updateCapacity` or `priceUpdate`), `clientId` and `clientInfo`.
+    /// Returns `totalCapacity`, `totalConnectedCapacity` and `priorityConnectedCapacity`; for an event of a client
+    /// also `clientEvent` (`connect`, `disconnect`, `updateCapacity` or `priceUpdate`), `clientId` and `clientInfo`.
     pub const fn payload(&self) -> &Params {
         &self.payload
     }
 
-    /// Whether a subscription includes the event: by the client's tags or, if it is of the whole market, always or only
-    /// where there is less capacity than connected clients have.
+    /// True if a subscription includes the event. For an event of a client: by the client's tags. For an event of the
+    /// market: always, or only if connected clients have more than the new capacity.
     pub fn is_for(&self, subscription: &Subscription) -> bool {
         match &self.client {
             Some(tagged) => tagged.has_all(&subscription.tags),

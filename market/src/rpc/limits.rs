@@ -1,20 +1,20 @@
-//! Capacity that is taken away a second after the operator has heard of it.
+//! Decreases of capacity, which take effect a second after their announcement.
 
-use crate::pool::Limits;
+use crate::pool::types::Limits;
 use std::collections::VecDeque;
 
-/// How late a decrease is: time to decide who shall give way.
+/// Delay of a decrease, in which the operator can choose the clients that yield.
 const LATE_NS: u64 = 1_000_000_000;
 
-/// The limits that were announced, and those in force, which follow at once if they rise and later if they fall.
+/// Announced limits and limits in force. The latter rise at once and fall later.
 #[derive(Debug)]
-pub(super) struct Announced {
+pub(super) struct AnnouncedLimits {
     limits: Limits,
-    /// Capacities above the announced one, and until when each still counts: the later, the smaller.
+    /// Capacities above the announced one with the ends of their validity, in descending order of capacity.
     lowered: VecDeque<(u64, u64)>,
 }
 
-impl Announced {
+impl AnnouncedLimits {
     pub(super) const fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -22,12 +22,12 @@ impl Announced {
         }
     }
 
-    /// The announced capacity.
+    /// Returns the announced capacity.
     pub(super) const fn capacity(&self) -> u64 {
         self.limits.capacity
     }
 
-    /// Takes other limits. A number of places counts at once.
+    /// Announces limits. The number of slots takes effect at once.
     pub(super) fn announce(&mut self, limits: Limits, now_ns: u64) {
         let before = std::mem::replace(&mut self.limits, limits).capacity;
         self.lowered
@@ -38,7 +38,7 @@ impl Announced {
         }
     }
 
-    /// What is in force from `now_ns` on.
+    /// Returns the limits in force from `now_ns` on.
     pub(super) fn in_force(&mut self, now_ns: u64) -> Limits {
         let over = self
             .lowered
@@ -53,7 +53,7 @@ impl Announced {
         }
     }
 
-    /// When less is in force.
+    /// Returns the moment of the next decrease.
     pub(super) fn next_event(&self) -> u64 {
         self.lowered.front().map_or(u64::MAX, |(until, _)| *until)
     }
@@ -65,10 +65,10 @@ mod tests {
 
     const HALF: u64 = LATE_NS / 2;
 
-    /// Announces at the given times, and returns the capacity in force after each half of a second.
+    /// Announces capacities at the given times, and returns the capacity in force after each half of a second.
     fn in_force(announced: &[(u64, u64)], halves: u64) -> Vec<u64> {
         let limits = |capacity| Limits { count: 1, capacity };
-        let mut limit = Announced::new(limits(1_000));
+        let mut limit = AnnouncedLimits::new(limits(1_000));
         let mut seen = Vec::new();
         for half in 0..halves {
             let at_once = announced.iter().filter(|(at, _)| *at == half);
@@ -79,19 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn a_decrease_is_a_second_late_and_an_increase_is_not() {
+    fn delays_decrease_by_a_second_and_no_increase() {
         assert_eq!(in_force(&[(0, 500)], 4), [1_000, 1_000, 500, 500]);
         assert_eq!(in_force(&[(1, 2_000)], 3), [1_000, 2_000, 2_000]);
     }
 
     #[test]
-    fn each_of_several_decreases_is_a_second_late() {
+    fn delays_each_of_several_decreases_by_a_second() {
         let seen = in_force(&[(0, 500), (1, 400)], 5);
         assert_eq!(seen, [1_000, 1_000, 500, 400, 400]);
     }
 
     #[test]
-    fn what_was_announced_for_less_than_the_new_limit_is_taken_back() {
+    fn cancels_decrease_below_a_newer_limit() {
         let seen = in_force(&[(0, 500), (1, 700)], 4);
         assert_eq!(seen, [1_000, 1_000, 700, 700]);
         assert_eq!(in_force(&[(0, 500), (1, 1_000)], 4), [1_000; 4]);
@@ -100,9 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn the_next_event_is_when_less_is_in_force() {
+    fn schedules_event_at_the_next_decrease() {
         let limits = |capacity| Limits { count: 1, capacity };
-        let mut limit = Announced::new(limits(9));
+        let mut limit = AnnouncedLimits::new(limits(9));
         assert_eq!(limit.next_event(), u64::MAX);
         limit.announce(limits(5), 7);
         assert_eq!(limit.next_event(), LATE_NS + 7);
@@ -112,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn places_count_at_once() {
-        let mut limit = Announced::new(Limits {
+    fn applies_number_of_slots_at_once() {
+        let mut limit = AnnouncedLimits::new(Limits {
             count: 5,
             capacity: 9,
         });

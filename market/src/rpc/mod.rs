@@ -1,8 +1,8 @@
-//! The operator's view of a market, and its JSON-RPC (feature `rpc`): the `les` namespace of the LES server in
-//! go-ethereum in its final form, with the tags and events of its first.
+//! The operator's view of a market, and its JSON-RPC server (feature `rpc`): the `les` namespace of the LES server in
+//! go-ethereum, second generation, with the tags and events of the first.
 //!
-//! [`Operator`] is the calls as functions: no network, and time is an argument. [`Service`] shares it between those who
-//! serve clients and [`serve`], which answers over HTTP and WebSocket:
+//! [`Operator`] has the calls as functions, without a network and with time as an argument. [`Service`] shares an
+//! operator between the code that serves clients and [`serve`], which answers over HTTP and WebSocket:
 //!
 //! | call | returns |
 //! |---|---|
@@ -15,44 +15,48 @@
 //! | `les_setConnectedBias(nanoseconds)` | nothing: [`Operator::set_connected_bias`] |
 //! | `les_subscribeEvent([tags], totalCapUnderrun)` | notifications `les_event` of [`Event::payload`], over WebSocket; ended by `les_unsubscribeEvent` |
 //!
-//! Ids are `0x` and bytes in hexadecimal. Tokens, capacities and prices are whole numbers. Prices are per second on both
-//! sides, and are what [`PriceFactors`](crate::balance::PriceFactors) says; times are nanoseconds inside and whole seconds,
+//! Ids are `0x` and bytes in hexadecimal. Tokens, capacities and prices are whole numbers. Prices are per second, as
+//! described at [`PriceFactors`](crate::balance::PriceFactors). Times are nanoseconds inside, and whole seconds,
 //! rounded down, outside.
 //!
-//! The tags `$all`, `$connected`, `$disconnected`, `$priority` (with tokens) and `$free` (without) are automatic. Others are
-//! given to clients as `userTags`.
+//! The tags `$all`, `$connected`, `$disconnected`, `$priority` (with tokens) and `$free` (without) are automatic.
+//! Other tags are set as `userTags`.
 //!
-//! # What survives
+//! # Durability
 //!
-//! What a call has changed is stored before it is answered, except capacities and prices of connections, which end with
-//! them: balances, tags, notices, default prices, the bias. A call with several clients or parameters changes all or
-//! nothing.
+//! Balances, tags, notices, default prices and the bias are stored before the call returns. Capacities and prices of
+//! connections are not stored, and end with their connections. A call with several clients or parameters changes all
+//! or nothing.
 //!
-//! # Who may call
+//! # Access
 //!
-//! Whoever reaches the server owns the market. It listens on this machine only unless it has a [`Token`], which every
-//! request must then carry as `Authorization: Bearer`. It does not encrypt: put a proxy that does in front of it. Requests
-//! from web pages are refused, so that no page that the operator visits can make calls.
+//! Every caller of the server controls the market. The server listens on the loopback address only, unless it has a
+//! [`Token`], which every request must then carry as `Authorization: Bearer`. The server does not encrypt: put an
+//! encrypting proxy in front of it. Requests from web pages are refused, so that no page in the operator's browser
+//! can make calls.
 
 mod access;
-mod change;
-mod defaults;
-mod error;
-mod event;
-mod limits;
-mod operator;
-mod params;
-mod server;
-mod service;
-mod show;
-mod tags;
+pub(crate) mod change;
+pub(crate) mod defaults;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod id_text;
+pub(crate) mod limits;
+pub(crate) mod names;
+pub(crate) mod operator;
+pub(crate) mod params;
+pub(crate) mod server;
+pub(crate) mod service;
+pub(crate) mod show;
+pub(crate) mod tags;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Token, TokenError};
+pub use cheque::service::access::{Token, TokenError};
 pub use error::OperatorError;
 pub use event::{Event, Subscription};
-pub use operator::{Operator, PriorityClients};
-pub use params::Params;
+pub use names::Params;
+pub use operator::Operator;
 pub use server::{DEFAULT_ADDRESS, Listen, Running, ServeError, serve};
 pub use service::Service;
+pub use show::PriorityClients;

@@ -1,18 +1,21 @@
-//! What the operator can see and change, without a network.
+//! Queries and changes of the operator, without a network.
 
 use super::{
     defaults::Defaults,
     error::OperatorError,
-    event::{Event, Kind, Subscription},
-    limits::Announced,
-    params::Params,
+    event::{Event, EventKind, Subscription},
+    id_text::id_text,
+    limits::AnnouncedLimits,
     tags::{self, Tagged},
 };
 use crate::{
-    balance::{ConnectError, DisconnectError, LoadBalanceError},
-    id::NodeId,
-    pool::{ClientPool, Limits, PoolEvent},
-    store::{Store, StoreError},
+    balance::error::{ConnectError, DisconnectError, LoadBalanceError},
+    id::PeerId,
+    pool::{
+        clients::{ClientPool, PoolEvent},
+        types::Limits,
+    },
+    store::interface::{Store, StoreError},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,39 +25,29 @@ use std::{
 
 const TAGS: &[u8] = b"tags:";
 
-/// A market's clients as their operator handles them; see the [module](super).
+/// A market's clients under an operator; see the [module](super).
 ///
-/// Clients connect, disconnect and are polled through it, so that the operator hears of them. Like the pool it has no
-/// clock: times are nanoseconds that do not go back.
+/// Connect, disconnect and poll clients through this type, so that the operator gets their events. The operator has
+/// no clock: times are nanoseconds that do not go back.
 #[derive(Debug)]
 pub struct Operator<Id, S> {
     pub(super) clients: ClientPool<Id, S>,
     pub(super) store: S,
-    /// That of tags.
+    /// Key prefix of tags.
     pub(super) prefix: Vec<u8>,
     pub(super) user_tags: BTreeMap<Id, BTreeSet<String>>,
     pub(super) defaults: Defaults,
-    pub(super) announced: Announced,
+    pub(super) announced: AnnouncedLimits,
     events: Vec<Event>,
 }
 
-/// Some of the clients that have tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PriorityClients<Id> {
-    /// What is known of each; see [`Operator::client_info`].
-    pub clients: BTreeMap<Id, Params>,
-    /// The first that is left out, to go on with.
-    pub next: Option<Id>,
-}
-
-/// An id as it is written: `0x` and its bytes.
-pub(super) fn text(id: &impl AsRef<[u8]>) -> String {
-    const_hex::encode_prefixed(id.as_ref())
-}
-
-impl<Id: NodeId, S: Store> Operator<Id, S> {
-    /// Takes over a pool and loads what is stored under `prefix`, which is the prefix of the pool's tracker: tags, and the
-    /// default prices and the bias that the operator has set, which replace those of the pool's settings.
+impl<Id: PeerId, S: Store> Operator<Id, S> {
+    /// Takes over a pool and loads the state under `prefix`, which is the prefix of the pool's tracker: tags, and the
+    /// operator's default prices and bias, which replace those of the pool's settings.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`] if the store fails or has a damaged record.
     pub fn open(
         mut clients: ClientPool<Id, S>,
         store: S,
@@ -67,7 +60,7 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         if let Some(bias_ns) = defaults.bias_ns(&store)? {
             clients.set_connected_bias(bias_ns);
         }
-        let announced = Announced::new(clients.pool().limits());
+        let announced = AnnouncedLimits::new(clients.pool().limits());
         let prefix = [prefix, TAGS].concat();
         let (mut user_tags, mut failed) = (BTreeMap::new(), Ok(()));
         store.scan(&prefix, &[], &mut |key, bytes| {
@@ -92,56 +85,69 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         })
     }
 
-    /// The pool.
+    /// Returns the pool.
     pub const fn clients(&self) -> &ClientPool<Id, S> {
         &self.clients
     }
 
-    /// The pool, to charge requests, ask for capacity and make operations. Connect, disconnect, poll and set limits
-    /// through the operator instead.
+    /// Returns the pool, for charging requests, requesting capacity and operations. Connect, disconnect, poll and set
+    /// limits through the operator instead.
     pub const fn clients_mut(&mut self) -> &mut ClientPool<Id, S> {
         &mut self.clients
     }
 
-    /// [`ClientPool::connect`], and the operator hears of it.
+    /// Calls [`ClientPool::connect`] and records an event.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientPool::connect`].
     pub fn connect(&mut self, id: &Id, address: &[u8], now_ns: u64) -> Result<u64, ConnectError> {
         let capacity = self.clients.connect(id.clone(), address, now_ns)?;
-        self.happened(Kind::Connect, id, now_ns);
+        self.record_event(EventKind::Connect, id, now_ns);
         Ok(capacity)
     }
 
-    /// [`ClientPool::disconnect`], and the operator hears of it.
+    /// Calls [`ClientPool::disconnect`] and records an event.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientPool::disconnect`].
     pub fn disconnect(&mut self, id: &Id, now_ns: u64) -> Result<(), DisconnectError> {
         self.clients.disconnect(id, now_ns)?;
-        self.happened(Kind::Disconnect, id, now_ns);
+        self.record_event(EventKind::Disconnect, id, now_ns);
         Ok(())
     }
 
-    /// When [`poll`](Self::poll) next has something to do; that may be now.
+    /// Returns the moment of the next work for [`poll`](Self::poll), possibly now.
     pub fn next_event(&self) -> u64 {
         self.announced.next_event().min(self.clients.next_event())
     }
 
-    /// [`ClientPool::poll`], and the operator hears of capacities and notices. A lower total capacity that is due is in
-    /// force before.
+    /// Applies a due decrease of the total capacity, calls [`ClientPool::poll`], and records events of capacities and
+    /// notices.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientPool::poll`].
     pub fn poll(&mut self, now_ns: u64) -> Result<Vec<PoolEvent<Id>>, LoadBalanceError> {
         self.enforce(now_ns);
         let happened = self.clients.poll(now_ns)?;
         for event in &happened {
             match event {
                 PoolEvent::Capacity(change) => {
-                    self.happened(Kind::UpdateCapacity, &change.id, now_ns);
+                    self.record_event(EventKind::UpdateCapacity, &change.id, now_ns);
                 }
-                PoolEvent::Noticed(id) => self.happened(Kind::PriceUpdate, id, now_ns),
+                PoolEvent::Noticed(id) => self.record_event(EventKind::PriceUpdate, id, now_ns),
                 PoolEvent::Disconnect(_) => {}
             }
         }
         Ok(happened)
     }
 
-    /// Announces what there is to share. The operator hears of another capacity at once. More is to be had at once, too;
-    /// less is in force a second later, by [`poll`](Self::poll), so that the operator can decide who gives way. What is
-    /// still short then is taken from the lowest priorities. A number of places counts at once.
+    /// Announces the limits, and records an event if the capacity changes. An increase takes effect at once. A
+    /// decrease takes effect a second later, in [`poll`](Self::poll), so that the operator can choose the clients
+    /// that yield; any remaining shortage is taken from the lowest priorities. The number of slots takes effect at
+    /// once.
     pub fn set_limits(&mut self, limits: Limits, now_ns: u64) {
         let before = self.announced.capacity();
         self.announced.announce(limits, now_ns);
@@ -154,17 +160,25 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         self.enforce(now_ns);
     }
 
-    /// Stores the balances of all connected clients; to be called before the process ends.
+    /// Stores the balances of all connected clients. Call this before the process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
     pub fn save(&mut self, now_ns: u64) -> Result<(), StoreError> {
         self.clients.tracker_mut().save(now_ns)
     }
 
-    /// What happened since the last call.
+    /// Returns the events since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         mem::take(&mut self.events)
     }
 
-    /// A subscription to events of clients that have all of the tags, at least one, and of the market as a whole.
+    /// Returns a subscription to events of the market, and of clients that have all of `tags`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`] for an invalid tag.
     pub fn subscription(
         tags: Vec<String>,
         total_cap_underrun: bool,
@@ -176,8 +190,8 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         })
     }
 
-    /// Tags are looked for among all clients of which anything is known: connected ones, and those with tokens, tags, a
-    /// stored total or a notice.
+    /// Selects clients by id or by tags. Tags are matched for all known clients: connected clients, and clients with
+    /// tokens, tags, a stored total or a notice.
     pub(super) fn select(
         &self,
         ids: &[Id],
@@ -217,13 +231,13 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         }
     }
 
-    pub(super) fn happened(&mut self, kind: Kind, id: &Id, now_ns: u64) {
-        // A store that fails now is reported to whoever needs the balance; here it is only shown.
+    pub(super) fn record_event(&mut self, kind: EventKind, id: &Id, now_ns: u64) {
+        // This event only displays the balance; a failure of the store is reported by calls that need it.
         let (Ok(tagged), Ok(info)) = (self.tagged(id, now_ns), self.info(id, now_ns)) else {
             return;
         };
         let totals = self.totals();
         self.events
-            .push(Event::of_client(&totals, kind, text(id), info, tagged));
+            .push(Event::of_client(&totals, kind, id_text(id), info, tagged));
     }
 }

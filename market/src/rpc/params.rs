@@ -1,32 +1,33 @@
-//! Parameters of clients, by the names that the LES server gave them.
+//! Parameters of clients, with the names of the LES server.
 
-use super::{error::OperatorError, tags};
-use crate::balance::{Notice, PriceFactors, Prices};
-use serde_json::{Map, Value};
+use super::{
+    error::OperatorError,
+    names::{ALERT, PERIOD, Params},
+    tags,
+};
+use crate::balance::{
+    price::{PriceFactors, ServicePrices},
+    types::Notice,
+};
+use serde_json::Value;
 use std::{collections::BTreeSet, num::NonZeroU64};
 
-pub(super) const ALERT: &str = "pricing/alert";
-pub(super) const PERIOD: &str = "pricing/periodicUpdate";
-
-/// Names and values as they come from outside.
-pub type Params = Map<String, Value>;
-
-/// Checked parameters: what shall be changed.
+/// Checked parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientParams {
     pub(super) capacity: Option<u64>,
     pub(super) user_tags: Option<BTreeSet<String>>,
-    /// The notice to set, or none from now on.
+    /// Notice to set; `Some(None)` ends the notice.
     pub(super) notice: Option<Option<Notice>>,
     prices: Vec<(Factor, u64)>,
 }
 
-/// One of the six factors. All are whole tokens per second (or per second of service) on both sides, so nothing is
-/// converted or rounded here; [`PriceFactors`] says how they become charges per nanosecond.
-type Factor = fn(&mut Prices) -> &mut u64;
+/// One of the six factors. All are whole tokens per second (or per second of service) inside and outside, so nothing
+/// is converted or rounded here; [`PriceFactors`] has the conversion to charges per nanosecond.
+type Factor = fn(&mut ServicePrices) -> &mut u64;
 
 impl ClientParams {
-    /// Parameters of connected clients: all there are.
+    /// Parses all parameters of connected clients.
     pub(super) fn parse(params: &Params, min_capacity: u64) -> Result<Self, OperatorError> {
         let mut parsed = Self::default();
         for (name, value) in params {
@@ -68,7 +69,7 @@ impl ClientParams {
         Ok(parsed)
     }
 
-    /// Parameters of clients that connect later: prices.
+    /// Parses the prices of clients that connect later.
     pub(super) fn parse_defaults(params: &Params) -> Result<Self, OperatorError> {
         let mut parsed = Self::default();
         for (name, value) in params {
@@ -81,7 +82,7 @@ impl ClientParams {
         Ok(parsed)
     }
 
-    /// Whether it changes what only a connection has.
+    /// True if a parameter needs a connection.
     pub(super) const fn needs_connection(&self) -> bool {
         self.capacity.is_some() || self.sets_prices()
     }
@@ -90,8 +91,8 @@ impl ClientParams {
         !self.prices.is_empty()
     }
 
-    /// Prices with those of the parameters in their places.
-    pub(super) fn applied_to(&self, mut prices: Prices) -> Prices {
+    /// Returns `prices` with those of the parameters replaced.
+    pub(super) fn applied_to(&self, mut prices: ServicePrices) -> ServicePrices {
         for (factor, value) in &self.prices {
             *factor(&mut prices) = *value;
         }
@@ -111,8 +112,8 @@ fn factor(name: &str) -> Option<Factor> {
     })
 }
 
-/// The names and values of prices, for the operator to see.
-pub(super) fn shown(prices: Prices) -> impl Iterator<Item = (String, Value)> {
+/// Returns the names and values of prices for the operator.
+pub(super) fn shown(prices: ServicePrices) -> impl Iterator<Item = (String, Value)> {
     let factors = |prefix: &'static str, factors: PriceFactors| {
         [
             ("timeFactor", factors.time),

@@ -1,16 +1,14 @@
-//! The calls over HTTP and WebSocket.
+//! Server of the calls over HTTP and WebSocket.
 
 use super::{
-    access::{Gate, Token},
-    error::OperatorError,
-    operator::{Operator, text},
-    params::Params,
+    access::Guarded, error::OperatorError, id_text::id_text, names::Params, operator::Operator,
     service::Service,
 };
 use crate::{
-    id::NodeId,
-    store::{Store, StoreError},
+    id::PeerId,
+    store::interface::{Store, StoreError},
 };
+use cheque::service::access::{Gate, Token};
 use jsonrpsee::{
     PendingSubscriptionSink, RpcModule,
     core::{RegisterMethodError, SubscriptionError, to_json_raw_value},
@@ -25,20 +23,20 @@ use std::{
 };
 use tokio::{sync::broadcast::Receiver, task};
 
-/// This machine only.
+/// Default address, on the loopback interface.
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8560);
 
-/// Where to listen, and for whom.
+/// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// The address; port 0 is any that is free.
+    /// Address to listen on; port 0 selects a free port.
     pub address: SocketAddr,
-    /// What callers must know; needed on any address but a loopback one.
+    /// Token of all callers; required on any address except loopback.
     pub token: Option<Token>,
 }
 
-/// On [`DEFAULT_ADDRESS`], for everybody on this machine.
+/// [`DEFAULT_ADDRESS`], open to all users of this machine.
 impl Default for Listen {
     fn default() -> Self {
         Self {
@@ -48,30 +46,30 @@ impl Default for Listen {
     }
 }
 
-/// Why the server did not start.
+/// An error of starting the server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// Others could call.
-    #[error("{address} can be reached from other machines: set a token, or listen on 127.0.0.1")]
+    /// Other machines could call without a token.
+    #[error("{address} can be reached from other machines; set a token, or listen on 127.0.0.1")]
     NoToken {
         /// The address.
         address: SocketAddr,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}; name another address")]
     Io {
         /// The address.
         address: SocketAddr,
-        /// The failure.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Two calls have one name: a defect of this library.
+    /// Two calls have the same name: a defect of this library.
     #[error(transparent)]
     Calls(#[from] RegisterMethodError),
 }
 
-/// A server that answers until it is stopped or dropped.
+/// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Running<Id, S> {
     service: Arc<Service<Id, S>>,
@@ -79,15 +77,19 @@ pub struct Running<Id, S> {
     server: ServerHandle,
 }
 
-impl<Id: NodeId + Sync, S: Store + Send + 'static> Running<Id, S> {
-    /// Where it listens.
+impl<Id: PeerId + Sync, S: Store + Send + 'static> Running<Id, S> {
+    /// Returns the address of the server.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Ends calls and subscriptions in order, and stores the balances of all connected clients.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
     pub async fn stop(self) -> Result<(), StoreError> {
-        // It may have stopped by itself.
+        // The server may have stopped by itself.
         let _ = self.server.stop();
         self.server.stopped().await;
         let service = self.service;
@@ -97,22 +99,24 @@ impl<Id: NodeId + Sync, S: Store + Send + 'static> Running<Id, S> {
     }
 }
 
-/// Answers the operator's calls from now on.
-pub async fn serve<Id: NodeId + Sync, S: Store + Send + 'static>(
+/// Starts a server for the operator's calls.
+///
+/// # Errors
+///
+/// [`ServeError`] if the address needs a token or cannot be listened on.
+pub async fn serve<Id: PeerId + Sync, S: Store + Send + 'static>(
     service: Arc<Service<Id, S>>,
     listen: Listen,
 ) -> Result<Running<Id, S>, ServeError> {
     let Listen { address, token } = listen;
-    if token.is_none() && !address.ip().is_loopback() {
-        return Err(ServeError::NoToken { address });
-    }
+    let gate = Gate::new(address, token).ok_or(ServeError::NoToken { address })?;
     let io = |source| ServeError::Io { address, source };
-    let gate = tower::layer::layer_fn(move |inner| Gate {
+    let guard = tower::layer::layer_fn(move |inner| Guarded {
         inner,
-        token: token.clone(),
+        gate: gate.clone(),
     });
     let server = Server::builder()
-        .set_http_middleware(tower::ServiceBuilder::new().layer(gate))
+        .set_http_middleware(tower::ServiceBuilder::new().layer(guard))
         .build(address)
         .await
         .map_err(io)?;
@@ -128,7 +132,7 @@ pub async fn serve<Id: NodeId + Sync, S: Store + Send + 'static>(
 type Shared<Id, S> = Arc<Service<Id, S>>;
 type Answer<T> = Result<T, ErrorObjectOwned>;
 
-fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
+fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
     service: Shared<Id, S>,
 ) -> Result<RpcModule<Shared<Id, S>>, RegisterMethodError> {
     let mut calls = RpcModule::from_arc(Arc::new(service));
@@ -143,23 +147,27 @@ fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
             service.with(|operator, now_ns| operator.client_info(&ids, &tags, now_ns))
         });
         let found = found.map_err(refused)?;
-        let infos = found.into_iter().map(|(id, info)| (text(&id), info.into()));
+        let infos = found
+            .into_iter()
+            .map(|(id, info)| (id_text(&id), info.into()));
         Answer::Ok(infos.collect::<Params>())
     })?;
     calls.register_blocking_method("les_priorityClientInfo", |arguments, service, _| {
-        let (start, stop, most): (String, String, u64) = arguments.parse()?;
+        let (start, stop, max): (String, String, u64) = arguments.parse()?;
         let (start, stop): (Id, Id) = (id(&start).map_err(refused)?, id(&stop).map_err(refused)?);
         let to_the_end = stop.as_ref().iter().all(|byte| *byte == 0);
         let stop = Some(stop.as_ref()).filter(|_| !to_the_end);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
         let found = service.with(|operator, now_ns| {
-            operator.priority_client_info(start.as_ref(), stop, most, now_ns)
+            operator.priority_client_info(start.as_ref(), stop, max, now_ns)
         });
         let found = found.map_err(refused)?;
         let infos = found.clients.into_iter();
-        let mut infos: Params = infos.map(|(id, info)| (text(&id), info.into())).collect();
+        let mut infos: Params = infos
+            .map(|(id, info)| (id_text(&id), info.into()))
+            .collect();
         if let Some(next) = found.next {
-            infos.insert(text(&next), Value::Object(Params::new()));
+            infos.insert(id_text(&next), Value::Object(Params::new()));
         }
         Answer::Ok(infos)
     })?;
@@ -174,7 +182,7 @@ fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
     calls.register_blocking_method("les_setClientParams", |arguments, service, _| {
         let mut arguments = arguments.sequence();
         let ids: Vec<String> = arguments.next()?;
-        // The first generation has tags, the second has not.
+        // Clients of the first generation send tags, of the second generation none.
         let (tags, params): (Vec<String>, Params) = match arguments.next()? {
             Value::Object(params) => (Vec::new(), params),
             tags => (parsed(tags)?, arguments.next()?),
@@ -204,16 +212,16 @@ fn calls<Id: NodeId + Sync, S: Store + Send + 'static>(
     Ok(calls)
 }
 
-/// Passes events on until the subscriber leaves or falls too far behind.
-async fn follow<Id: NodeId + Sync, S: Store + Send + 'static>(
+/// Forwards events until the subscriber leaves or falls too far behind.
+async fn follow<Id: PeerId + Sync, S: Store + Send + 'static>(
     arguments: Arguments<'static>,
     pending: PendingSubscriptionSink,
     service: Arc<Shared<Id, S>>,
 ) -> Result<(), SubscriptionError> {
-    let asked = arguments.parse().and_then(|(tags, underrun)| {
+    let requested = arguments.parse().and_then(|(tags, underrun)| {
         Operator::<Id, S>::subscription(tags, underrun).map_err(refused)
     });
-    let subscription = match asked {
+    let subscription = match requested {
         Ok(subscription) => subscription,
         Err(error) => {
             pending.reject(error).await;
@@ -226,7 +234,7 @@ async fn follow<Id: NodeId + Sync, S: Store + Send + 'static>(
     loop {
         let event = tokio::select! {
             () = sink.closed() => return Ok(()),
-            event = events.recv() => event.map_err(|error| format!("{error}: subscribe again"))?,
+            event = events.recv() => event.map_err(|error| format!("{error}; subscribe again"))?,
         };
         if event.is_for(&subscription) {
             sink.send(to_json_raw_value(event.payload())?).await?;
@@ -234,7 +242,7 @@ async fn follow<Id: NodeId + Sync, S: Store + Send + 'static>(
     }
 }
 
-fn id<Id: NodeId>(given: &str) -> Result<Id, OperatorError> {
+fn id<Id: PeerId>(given: &str) -> Result<Id, OperatorError> {
     let bytes = given
         .strip_prefix("0x")
         .and_then(|hex| const_hex::decode(hex).ok());
@@ -249,12 +257,12 @@ fn parsed(tags: Value) -> Answer<Vec<String>> {
     serde_json::from_value(tags).map_err(invalid)
 }
 
-fn ids_of<Id: NodeId>(given: &[String]) -> Result<Vec<Id>, OperatorError> {
+fn ids_of<Id: PeerId>(given: &[String]) -> Result<Vec<Id>, OperatorError> {
     given.iter().map(|given| id(given)).collect()
 }
 
 fn refused(error: OperatorError) -> ErrorObjectOwned {
-    let code = match error.is_callers() {
+    let code = match error.is_caller_error() {
         true => error::INVALID_PARAMS_CODE,
         false => error::INTERNAL_ERROR_CODE,
     };

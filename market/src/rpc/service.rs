@@ -1,18 +1,20 @@
-//! One market, shared by those who serve and those who operate.
+//! A market shared by the code that serves clients and the operator's server.
 
 use super::{event::Event, operator::Operator};
-use crate::{balance::LoadBalanceError, id::NodeId, pool::PoolEvent, store::Store};
+use crate::{
+    balance::error::LoadBalanceError, id::PeerId, pool::clients::PoolEvent, store::interface::Store,
+};
 use std::{
     fmt,
     sync::{Mutex, MutexGuard},
 };
 use tokio::sync::{Notify, broadcast};
 
-/// Events that a slow subscriber may be behind by.
+/// Maximum number of events that a slow subscriber may be behind.
 const EVENTS: usize = 1_024;
 
-/// An [`Operator`] behind a lock, with the host's clock. Calls block while the store writes: from async code, make them
-/// where blocking is allowed.
+/// An [`Operator`] behind a lock, with the host's clock. Calls block while the store writes: use a blocking thread
+/// from async code.
 pub struct Service<Id, S> {
     operator: Mutex<Operator<Id, S>>,
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -20,8 +22,8 @@ pub struct Service<Id, S> {
     changed: Notify,
 }
 
-impl<Id: NodeId, S: Store + Send + 'static> Service<Id, S> {
-    /// Shares an operator. `clock` returns nanoseconds and must not go back.
+impl<Id: PeerId, S: Store + Send + 'static> Service<Id, S> {
+    /// Returns a service for an operator. `clock` returns nanoseconds and must not go back.
     pub fn new(operator: Operator<Id, S>, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self {
             operator: Mutex::new(operator),
@@ -31,23 +33,27 @@ impl<Id: NodeId, S: Store + Send + 'static> Service<Id, S> {
         }
     }
 
-    /// Does something alone, at a moment that is not before that of anything done earlier; then tells subscribers what
-    /// happened.
+    /// Runs `f` with exclusive access, at a moment not before any earlier call, and then publishes events.
     ///
     /// # Panics
     ///
-    /// If an earlier call has panicked: what is in memory may be half changed then, and the store is what counts.
+    /// If an earlier call has panicked: the state in memory may be half changed, and only the store is reliable.
     pub fn with<R>(&self, f: impl FnOnce(&mut Operator<Id, S>, u64) -> R) -> R {
         let result = self.alone(f);
         self.changed.notify_one();
         result
     }
 
-    /// [`Operator::poll`]: what the host has to act on, and when to poll again if nothing changes before that.
+    /// Calls [`Operator::poll`]. Returns events for the host, and the moment of the next poll unless something
+    /// changes before.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadBalanceError`] if the store fails.
     ///
     /// # Panics
     ///
-    /// As [`with`](Self::with).
+    /// Like [`with`](Self::with).
     pub fn poll(&self) -> Result<(Vec<PoolEvent<Id>>, u64), LoadBalanceError> {
         self.alone(|operator, now_ns| {
             let happened = operator.poll(now_ns)?;
@@ -59,13 +65,13 @@ impl<Id: NodeId, S: Store + Send + 'static> Service<Id, S> {
         let mut operator = self.lock();
         let result = f(&mut operator, (self.clock)());
         for event in operator.take_events() {
-            // Nobody may be listening.
+            // The event may have no subscriber.
             let _ = self.events.send(event);
         }
         result
     }
 
-    /// Waits until something was done since the last wait: the host calls [`poll`](Self::poll) then.
+    /// Waits for a call of [`with`](Self::with) since the last wait; the host then calls [`poll`](Self::poll).
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -77,7 +83,7 @@ impl<Id: NodeId, S: Store + Send + 'static> Service<Id, S> {
     fn lock(&self) -> MutexGuard<'_, Operator<Id, S>> {
         self.operator
             .lock()
-            .expect("an earlier operation panicked: restart from the store")
+            .expect("an earlier operation panicked; restart from the store")
     }
 }
 

@@ -1,48 +1,63 @@
-//! What the operator is shown.
+//! Information for the operator.
 
 use super::{
     error::OperatorError,
-    operator::{Operator, PriorityClients},
-    params::{self, Params},
-    tags,
+    names::{self, Params},
+    operator::Operator,
+    params,
 };
 use crate::{
-    balance::{LoadBalanceError, Notice},
-    id::NodeId,
-    store::Store,
+    balance::{error::LoadBalanceError, types::Notice},
+    id::PeerId,
+    store::interface::Store,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
-impl<Id: NodeId, S: Store> Operator<Id, S> {
-    /// The market as a whole, in units of capacity: `minimumCapacity` of an active client, `maximumCapacity` that one
-    /// client can have, `totalCapacity` to share, `totalConnectedCapacity` that is in use, and `priorityConnectedCapacity`
-    /// that clients with tokens use.
+/// A page of the clients with tokens.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PriorityClients<Id> {
+    /// Information by client; see [`Operator::client_info`].
+    pub clients: BTreeMap<Id, Params>,
+    /// First client of the next page.
+    pub next: Option<Id>,
+}
+
+impl<Id: PeerId, S: Store> Operator<Id, S> {
+    /// Returns information about the whole market, in units of capacity: `minimumCapacity` of an active client,
+    /// `maximumCapacity` of one client, `totalCapacity`, `totalConnectedCapacity` in use, and
+    /// `priorityConnectedCapacity` in use by clients with tokens.
     pub fn server_info(&self) -> Params {
         let pool = self.clients.pool();
         let total = self.announced.capacity();
         let mut info = self.totals();
-        let least = pool.settings().min_capacity.get();
-        info.insert("minimumCapacity".to_owned(), least.into());
+        let min = pool.settings().min_capacity.get();
+        info.insert("minimumCapacity".to_owned(), min.into());
         info.insert("maximumCapacity".to_owned(), total.into());
         info
     }
 
-    /// What is known of the clients in `ids` and of those that have all of the tags; without ids and tags, of all that are
-    /// connected.
+    /// Returns information about the clients in `ids` and the clients that have all of `tags`; without ids and tags
+    /// about all connected clients.
     ///
-    /// `isConnected`, `priority` (whether it has tokens), `pricing/balance` (tokens), `pricing/totalAmount` (tokens it was
-    /// [charged](crate::balance::Charged)), `pricing/alert` or `pricing/periodicUpdate` if it is set, and `userTags`. If it is
-    /// connected, also `capacity`, `connectionTime` in seconds, rounded down, `pricing/negBalance` (tokens owed) and the prices.
+    /// The names are `isConnected`, `priority` (true with tokens), `pricing/balance` (tokens), `pricing/totalAmount`
+    /// (tokens [charged](crate::balance::Charged)), `pricing/alert` or `pricing/periodicUpdate` if set, and
+    /// `userTags`; with a connection also `capacity`, `connectionTime` in seconds, rounded down, `pricing/negBalance`
+    /// (tokens owed) and the prices.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`] for an invalid tag, or if the store fails.
     pub fn client_info(
         &self,
         ids: &[Id],
         tags: &[String],
         now_ns: u64,
     ) -> Result<BTreeMap<Id, Params>, OperatorError> {
-        let connected = [tags::CONNECTED.to_owned()];
+        let connected = [names::CONNECTED.to_owned()];
         let tags = match ids.is_empty() && tags.is_empty() {
             true => &connected,
             false => tags,
@@ -55,19 +70,23 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         infos.collect()
     }
 
-    /// At most `most` clients with tokens, in order of their ids' bytes, from `start` to below `stop`; without `stop`, to
-    /// the end.
+    /// Returns at most `max` clients with tokens, in order of their ids' bytes, from `start` up to but excluding
+    /// `stop`, or to the end without `stop`.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`] if the store fails.
     pub fn priority_client_info(
         &self,
         start: &[u8],
         stop: Option<&[u8]>,
-        most: usize,
+        max: usize,
         now_ns: u64,
     ) -> Result<PriorityClients<Id>, OperatorError> {
         let tracker = self.clients.tracker();
-        let one_more = most.saturating_add(1);
+        let one_more = max.saturating_add(1);
         let mut found = tracker.clients_with_tokens(start, stop, one_more, now_ns)?;
-        let next = match found.len() > most {
+        let next = match found.len() > max {
             true => found.pop(),
             false => None,
         };
@@ -114,7 +133,7 @@ impl<Id: NodeId, S: Store> Operator<Id, S> {
         Ok(info)
     }
 
-    /// The capacity there is, as it was announced, and how much of it is in use.
+    /// Returns the announced capacity, and the capacity in use.
     pub(super) fn totals(&self) -> Params {
         let (pool, tracker) = (self.clients.pool(), self.clients.tracker());
         let with_tokens = pool.capacities().filter(|(id, _)| tracker.has_tokens(id));

@@ -1,15 +1,12 @@
-//! Tags, by which many clients are named at once.
+//! Tags of clients.
 
-use super::error::OperatorError;
+use super::{
+    error::OperatorError,
+    names::{ALL, CONNECTED, DISCONNECTED, FREE, PRIORITY},
+};
 use std::collections::BTreeSet;
 
-pub(super) const ALL: &str = "$all";
-pub(super) const CONNECTED: &str = "$connected";
-pub(super) const DISCONNECTED: &str = "$disconnected";
-pub(super) const PRIORITY: &str = "$priority";
-pub(super) const FREE: &str = "$free";
-
-/// What a client's tags follow from.
+/// Facts that determine a client's tags.
 #[derive(Clone, Debug)]
 pub(super) struct Tagged {
     pub(super) connected: bool,
@@ -18,7 +15,7 @@ pub(super) struct Tagged {
 }
 
 impl Tagged {
-    /// Whether the client has every one of the tags, of which there must be one at least.
+    /// True if the client has all of `tags`, at least one.
     pub(super) fn has_all(&self, tags: &[String]) -> bool {
         !tags.is_empty() && tags.iter().all(|tag| self.has(tag))
     }
@@ -35,7 +32,7 @@ impl Tagged {
     }
 }
 
-/// Only automatic tags start with `$`. A line break separates tags in the store.
+/// Checks a user's tag. Only automatic tags start with `$`, and a line break separates tags in the store.
 pub(super) fn check_user_tag(tag: &str) -> Result<(), OperatorError> {
     match tag.is_empty() || tag.starts_with('$') || tag.contains('\n') {
         true => Err(OperatorError::Tag(tag.to_owned())),
@@ -43,7 +40,7 @@ pub(super) fn check_user_tag(tag: &str) -> Result<(), OperatorError> {
     }
 }
 
-/// Tags to select by: those of users, and the automatic ones there are.
+/// Checks tags of a selection: users' tags and automatic tags.
 pub(super) fn check(tags: &[String]) -> Result<(), OperatorError> {
     let automatic = [ALL, CONNECTED, DISCONNECTED, PRIORITY, FREE];
     for tag in tags {

@@ -2,20 +2,21 @@
 
 use std::num::NonZeroU64;
 
-/// A number below `bound`, each with the same chance, from uniform 64-bit words. Source: Lemire, "Fast random integer
-/// generation in an interval" (2019): of the words, `2^64 mod bound` are left out, so that every result has as many.
+/// Returns a number below `bound` from uniform 64-bit words, each number with the same chance. Source: Lemire, "Fast
+/// random integer generation in an interval" (2019): `2^64 mod bound` of the words are rejected, so that every result
+/// has equally many words.
 pub(super) fn below(bound: NonZeroU64, random: &mut impl FnMut() -> u64) -> u64 {
     let left_out = bound.get().wrapping_neg() % bound;
     loop {
         let product = u128::from(random()) * u128::from(bound.get());
-        // The low half tells the words of one result apart.
+        // The low half distinguishes the words of one result.
         if product as u64 >= left_out {
             return (product >> 64) as u64;
         }
     }
 }
 
-/// True with a chance of `part / whole`, without a draw where that is certain either way.
+/// Returns true with a chance of `part / whole`. Draws no word if the result is certain.
 pub(super) fn chance(part: u64, whole: u64, random: &mut impl FnMut() -> u64) -> bool {
     match NonZeroU64::new(whole) {
         Some(whole) if 0 < part && part < whole.get() => below(whole, random) < part,
@@ -36,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_counts_for_a_power_of_two() {
+    fn uses_every_word_for_a_power_of_two() {
         let words = [0, u64::MAX, 1 << 63, (1 << 63) - 1];
         assert_eq!(
             words.map(|word| below(bound(2), &mut || word)),
@@ -46,16 +47,16 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_would_favour_a_result_is_drawn_again() {
-        // 2^64 mod 3 = 1: word 0 is left out.
+    fn redraws_a_word_that_would_favour_a_result() {
+        // 2^64 mod 3 = 1: word 0 is rejected.
         let mut words = [0, 0, u64::MAX].into_iter();
         assert_eq!(below(bound(3), &mut || words.next().unwrap()), 2);
         assert_eq!(words.next(), None);
     }
 
-    /// Without leaving words out, results divisible by 3 would come up twice as often: 4 words for 3 results.
+    /// Without rejection, results divisible by 3 would occur twice as often: 4 words for 3 results.
     #[test]
-    fn a_large_bound_is_fair() {
+    fn draws_fairly_below_a_large_bound() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut counts = [0i64; 3];
         for _ in 0..30_000 {
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_chance_draws_nothing() {
+    fn draws_nothing_for_a_certain_chance() {
         let mut none = || -> u64 { panic!("drawn") };
         assert!(chance(5, 5, &mut none) && chance(6, 5, &mut none) && !chance(0, 5, &mut none));
         assert!(chance(1, 2, &mut || 0) && !chance(1, 2, &mut || u64::MAX));

@@ -1,22 +1,22 @@
-//! Weights that survive the end of the process.
+//! Stored weights.
 
-use super::{UpdateWeightError, WeightedRandomSelect};
-use crate::store::{Batch, Store, StoreError};
+use super::weighted::{UpdateWeightError, WeightedRandomSelect};
+use crate::store::interface::{Batch, Store, StoreError};
 use std::{collections::BTreeSet, hash::Hash, ops::ControlFlow};
 
 const VERSION: u8 = 1;
 
-/// A [`WeightedRandomSelect`] whose weights are stored before they count.
+/// A [`WeightedRandomSelect`] that stores weights before they count.
 ///
-/// What choosing finds changed is stored with the next update or by [`save`](Self::save). If the process is killed
-/// before, the weights of before come back: those that have fallen are found out again, by the same rule, so that every
-/// choice stays as fair as it was.
+/// Choosing may discover changed weights. They are stored with the next update or by [`save`](Self::save). After a
+/// kill the earlier weights return, and choosing discovers the falls again by the same rule, so every choice stays
+/// equally fair.
 #[derive(Debug)]
 pub struct StoredSelect<T, S> {
     select: WeightedRandomSelect<T>,
     store: S,
     prefix: Vec<u8>,
-    /// Items whose weight in the store is not that in memory.
+    /// Items whose stored weight differs from the weight in memory.
     changed: BTreeSet<T>,
 }
 
@@ -25,11 +25,11 @@ where
     T: Copy + Ord + Hash + AsRef<[u8]> + for<'a> TryFrom<&'a [u8]>,
     S: Store,
 {
-    /// Loads the weights that are stored under `prefix`.
+    /// Loads the weights stored under `prefix`.
     ///
     /// # Errors
     ///
-    /// [`LoadWeightsError`]: weights are never guessed.
+    /// [`LoadWeightsError`]: a weight is never guessed.
     pub fn open(store: S, prefix: &[u8]) -> Result<Self, LoadWeightsError> {
         let (mut select, mut failed) = (WeightedRandomSelect::new(), Ok(()));
         store.scan(prefix, &[], &mut |key, bytes| {
@@ -51,19 +51,20 @@ where
         })
     }
 
-    /// The items and what is known of their weights.
+    /// Returns the items and their known weights.
     pub const fn select(&self) -> &WeightedRandomSelect<T> {
         &self.select
     }
 
-    /// [`WeightedRandomSelect::update`], stored in one transaction with `also`, such as what the weight follows from.
+    /// Calls [`WeightedRandomSelect::update`] and stores the weight in one transaction with `extra`, for example the
+    /// data from which the weight follows.
     ///
     /// # Errors
     ///
-    /// [`StoreWeightError`]; then nothing has changed.
-    pub fn update(&mut self, item: T, weight: u64, also: Batch) -> Result<(), StoreWeightError> {
+    /// [`StoreWeightError`]; nothing changes.
+    pub fn update(&mut self, item: T, weight: u64, extra: Batch) -> Result<(), StoreWeightError> {
         self.select.check(&item, weight)?;
-        let mut batch = also;
+        let mut batch = extra;
         self.put_changed(&mut batch);
         self.put(&mut batch, &item, weight);
         self.store.write(&batch)?;
@@ -71,23 +72,23 @@ where
         Ok(self.select.update(item, weight)?)
     }
 
-    /// [`WeightedRandomSelect::choose`]
+    /// Calls [`WeightedRandomSelect::choose`].
     pub fn choose(
         &mut self,
         weight_of: impl Fn(&T) -> u64,
         random: impl FnMut() -> u64,
     ) -> Option<T> {
         let changed = &mut self.changed;
-        self.select.choose_and_tell(weight_of, random, |item| {
+        self.select.choose_and_report(weight_of, random, |item| {
             changed.insert(item);
         })
     }
 
-    /// Stores what choosing has found changed.
+    /// Stores the changed weights that choosing has discovered.
     ///
     /// # Errors
     ///
-    /// If the store fails; then it is still to be stored.
+    /// [`StoreError`] if the store fails; a later call stores the weights.
     pub fn save(&mut self) -> Result<(), StoreError> {
         if self.changed.is_empty() {
             return Ok(());
@@ -105,7 +106,7 @@ where
         }
     }
 
-    /// A version byte and the weight, big-endian.
+    /// Writes a version byte and the weight, big-endian.
     fn put(&self, batch: &mut Batch, item: &T, weight: u64) {
         let key = [&self.prefix, item.as_ref()].concat();
         match weight {
@@ -139,30 +140,30 @@ where
     select.update(item, weight).map_err(|_| damaged)
 }
 
-/// Why stored weights cannot be read.
+/// An error of loading stored weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadWeightsError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A later version of this library wrote a weight.
+    /// A later version of this library wrote the weight.
     #[error(
-        "a stored weight has version {found}, and this program reads version {VERSION}: use a newer program"
+        "a stored weight has version {found} and this program reads version {VERSION}; use a newer program"
     )]
     Version {
-        /// The record's version.
+        /// Version of the record.
         found: u8,
     },
-    /// A record is no weight, not of an item, or more than fits with the others.
-    #[error("a stored weight is damaged ({length} bytes): restore the store from a backup")]
+    /// The record is no weight, belongs to no item, or exceeds the sum of all weights.
+    #[error("a stored weight of {length} bytes is damaged; restore the store from a backup")]
     Damaged {
-        /// The record's length.
+        /// Length of the record.
         length: usize,
     },
 }
 
-/// Why a weight was not changed.
+/// An error of changing a weight.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreWeightError {
@@ -199,15 +200,15 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_there_again_as_they_were_updated_last() {
+    fn restores_weights_of_the_last_update() {
         let store = Arc::default();
         let mut select = open(&store);
         for (item, weight) in [(0, 5), (1, 7), (2, 9), (1, 8), (2, 0)] {
             update(&mut select, item, weight);
         }
-        let mut also = Batch::new();
-        also.put("why", [1]);
-        select.update([3], u64::MAX - 13, also).unwrap();
+        let mut extra = Batch::new();
+        extra.put("why", [1]);
+        select.update([3], u64::MAX - 13, extra).unwrap();
         drop(select);
         let select = open(&store);
         assert_eq!(weights(&select), [5, 8, 0, u64::MAX - 13]);
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_or_cannot_be_stored_changes_nothing() {
+    fn changes_nothing_on_refusal_or_store_failure() {
         let store = Arc::default();
         let mut select = open(&store);
         update(&mut select, 0, 5);
@@ -230,12 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn what_choosing_finds_changed_is_stored_later_and_found_again_before() {
+    fn stores_discovered_changes_later() {
         let store = Arc::default();
         let mut select = open(&store);
         update(&mut select, 0, 1_000);
         update(&mut select, 1, 1_000);
-        // Only the second is left, and less of it.
+        // Only the second item is left, with less weight.
         let present = |item: &[u8; 1]| u64::from(item[0]) * 10;
         let choose = |select: &mut Select| {
             let mut random = ChaCha8Rng::seed_from_u64(1);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_are_damaged_are_not_guessed() {
+    fn rejects_damaged_weights() {
         for (item, bytes, version) in [
             (&[7][..], &[][..], false),
             (&[7], &[1; 8], false),

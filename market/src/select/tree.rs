@@ -1,24 +1,24 @@
 //! A tree of sums.
 
-/// Children of each node.
+/// Children of each parent.
 const BRANCHES: usize = 8;
 
-/// Numbers in a row, with the sums that find a place by its distance from the start of the row. The sum of all must fit
-/// into 64 bits; the caller sees to that.
+/// A row of numbers with sums that find a position by its distance from the start of the row. The caller ensures that
+/// the sum of all numbers fits into 64 bits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SumTree {
-    /// Level 0 holds the numbers. Entry i of a higher level is the sum of entries 8 · i to 8 · i + 7 of the one below. The
-    /// last level has one entry; there is no level while there is no number.
+    /// Level 0 holds the numbers. Entry i of a higher level is the sum of entries 8 · i to 8 · i + 7 of the level
+    /// below. The last level has one entry. Without numbers there is no level.
     levels: Vec<Vec<u64>>,
 }
 
 impl SumTree {
-    /// The sum of all numbers.
+    /// Returns the sum of all numbers.
     pub(super) fn total(&self) -> u64 {
         self.levels.last().map_or(0, |top| top[0])
     }
 
-    /// The number at `position`, which must exist.
+    /// Returns the number at `position`, which must exist.
     pub(super) fn leaf(&self, position: usize) -> u64 {
         self.levels[0][position]
     }
@@ -28,7 +28,7 @@ impl SumTree {
         let old = self.leaf(position);
         let mut index = position;
         for level in &mut self.levels {
-            // In this order, for the sum of the two may exceed 64 bits.
+            // In this order, because the sum of the two may exceed 64 bits.
             level[index] = level[index] - old + value;
             index /= BRANCHES;
         }
@@ -50,7 +50,7 @@ impl SumTree {
         }
     }
 
-    /// Removes the last number and returns it. There must be one.
+    /// Removes the last number, which must exist, and returns it.
     pub(super) fn pop(&mut self) -> u64 {
         let last = self.levels[0].len() - 1;
         let value = self.leaf(last);
@@ -60,7 +60,7 @@ impl SumTree {
             level.truncate(length);
             length = length.div_ceil(BRANCHES);
         }
-        // One level with one entry is enough, and none for no number.
+        // One level with one entry is enough; no number needs no level.
         let needed = self
             .levels
             .iter()
@@ -70,8 +70,8 @@ impl SumTree {
         value
     }
 
-    /// The place of the number that covers `distance`, which must be below the total: the numbers before it add up to at
-    /// most `distance`, and with it to more.
+    /// Returns the position of the number that covers `distance`, which must be below the total: earlier numbers add
+    /// up to at most `distance`, and together with the number at the position to more.
     pub(super) fn find(&self, mut distance: u64) -> usize {
         let mut index = 0;
         for level in self.levels.iter().rev().skip(1) {

@@ -1,47 +1,50 @@
-//! A market's rows in a store of the crate `cheque`.
+//! Rows of a market in a store of the crate `cheque`.
 
-use super::{Batch, Store, StoreError, Visit};
-use crate::payment::CHEQUE_METAS;
+use super::interface::{Batch, Store, StoreError, Visit};
 use cheque::store::{Change, Swap, Table};
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
+/// Prefix of the keys of received cheques' positions, after the prefix of the market.
+pub(crate) const CHEQUE_POSITIONS: &[u8] = b"pay:cheque/1:";
+
 /// A [`Store`] in a store of the crate `cheque`: one file or database for balances and cheques.
 ///
-/// The records of received cheques lie where a `cheque::payee::Payee` looks for what it can redeem
-/// ([`Table::Received`]), everything else in [`Table::App`]. So a cheque, its balance and its redemption are one record
-/// each in one store, and what the store's engine promises (backups, several threads) holds for the market too.
+/// The positions of received cheques are in [`Table::Positions`], in which a `cheque::payee::Payee` finds redeemable
+/// cheques; everything else is in [`Table::App`]. So a cheque, its balance and its redemption share one store, and
+/// the features of the store's engine (backups, use from several threads, recovery after a disk failure) cover the
+/// market too.
 ///
-/// One process at a time: balances are kept in memory. A scan that begins in the middle reads what is before it; one whose
-/// prefix covers the records and other rows sees each of the two as of one moment.
+/// Only one process at a time may use the rows, because balances are kept in memory. A scan that starts in the middle
+/// also reads the rows before its start. A scan whose prefix covers both tables takes one snapshot of each table.
 #[derive(Clone)]
 pub struct ChequeStore {
     store: Arc<dyn cheque::store::Store>,
-    /// The prefix of records.
+    /// Key prefix of positions.
     positions: Vec<u8>,
 }
 
-/// Somebody else writes the market's rows.
+/// Another process writes the rows of the market.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("another process has changed the market's rows: only one may use them")]
+#[error("another process has changed the market's rows; stop all processes of the market but one")]
 struct Shared;
 
 impl ChequeStore {
-    /// The rows of the market with this key prefix, which is the one given to its tracker and for its payments.
+    /// Opens the rows of the market with this key prefix; pass the same prefix to its tracker and its payments.
     pub fn new(store: Arc<dyn cheque::store::Store>, prefix: &[u8]) -> Self {
         Self {
             store,
-            positions: [prefix, CHEQUE_METAS].concat(),
+            positions: [prefix, CHEQUE_POSITIONS].concat(),
         }
     }
 
     fn place<'k>(&self, key: &'k [u8]) -> (Table, &'k [u8]) {
         match key.strip_prefix(self.positions.as_slice()) {
-            Some(position) => (Table::Received, position),
+            Some(position) => (Table::Positions, position),
             None => (Table::App, key),
         }
     }
 
-    /// A part of a scan: the rows of a table, whose keys begin with `before` for the caller.
+    /// Scans the rows of one table. The caller's keys are those of the table after `before`.
     fn scan_table(
         &self,
         (table, prefix, before): (Table, &[u8], &[u8]),
@@ -73,16 +76,16 @@ impl Store for ChequeStore {
     fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
         let first = [prefix, from].concat();
         if let Some(position) = prefix.strip_prefix(self.positions.as_slice()) {
-            let part = (Table::Received, position, self.positions.as_slice());
+            let part = (Table::Positions, position, self.positions.as_slice());
             let _ended = self.scan_table(part, &first, each)?;
             return Ok(());
         }
         let mut positions = self.positions.starts_with(prefix);
         let mut failed = Ok(());
-        let with_metas = &mut |key: &[u8], value: &[u8]| {
+        let with_positions = &mut |key: &[u8], value: &[u8]| {
             if positions && key > self.positions.as_slice() {
                 positions = false;
-                let part = (Table::Received, [].as_slice(), self.positions.as_slice());
+                let part = (Table::Positions, [].as_slice(), self.positions.as_slice());
                 match self.scan_table(part, &first, each) {
                     Ok(ControlFlow::Continue(())) => {}
                     Ok(ended) => return ended,
@@ -94,10 +97,10 @@ impl Store for ChequeStore {
             }
             each(key, value)
         };
-        let ended = self.scan_table((Table::App, prefix, &[]), &first, with_metas)?;
+        let ended = self.scan_table((Table::App, prefix, &[]), &first, with_positions)?;
         failed?;
         if positions && ended.is_continue() {
-            let part = (Table::Received, [].as_slice(), self.positions.as_slice());
+            let part = (Table::Positions, [].as_slice(), self.positions.as_slice());
             let _ended = self.scan_table(part, &first, each)?;
         }
         Ok(())
@@ -136,24 +139,24 @@ impl fmt::Debug for ChequeStore {
 mod tests {
     use super::*;
 
-    const META: &[u8] = b"m:pay:cheque/1:record";
+    const POSITION: &[u8] = b"m:pay:cheque/1:record";
 
     fn store() -> (Arc<cheque::store::Memory>, ChequeStore) {
         let memory = Arc::new(cheque::store::Memory::new());
         let store = ChequeStore::new(memory.clone(), b"m:");
         let mut batch = Batch::new();
-        for key in [b"m:a".as_slice(), META, b"m:pay:cheque/1", b"m:z", b"n"] {
+        for key in [b"m:a".as_slice(), POSITION, b"m:pay:cheque/1", b"m:z", b"n"] {
             batch.put(key, [1]);
         }
         store.write(&batch).unwrap();
         (memory, store)
     }
 
-    fn keys(store: &ChequeStore, prefix: &[u8], from: &[u8], most: usize) -> Vec<Vec<u8>> {
+    fn keys(store: &ChequeStore, prefix: &[u8], from: &[u8], max: usize) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         let visit = &mut |key: &[u8], _: &[u8]| {
             found.push(key.to_vec());
-            match found.len() == most {
+            match found.len() == max {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
@@ -163,31 +166,31 @@ mod tests {
     }
 
     #[test]
-    fn metas_lie_where_a_payee_looks_and_everything_else_beside() {
+    fn stores_positions_in_the_table_of_the_payee() {
         use ::cheque::store::Store as _;
         let (memory, store) = store();
         assert_eq!(
-            memory.get(Table::Received, b"record").unwrap(),
+            memory.get(Table::Positions, b"record").unwrap(),
             Some(vec![1])
         );
-        assert_eq!(memory.get(Table::App, META).unwrap(), None);
-        assert_eq!(Store::get(&store, META).unwrap(), Some(vec![1]));
+        assert_eq!(memory.get(Table::App, POSITION).unwrap(), None);
+        assert_eq!(Store::get(&store, POSITION).unwrap(), Some(vec![1]));
         let mut batch = Batch::new();
-        batch.delete(META);
+        batch.delete(POSITION);
         batch.put(b"m:a", [2]);
         Store::write(&store, &batch).unwrap();
-        assert_eq!(memory.get(Table::Received, b"record").unwrap(), None);
+        assert_eq!(memory.get(Table::Positions, b"record").unwrap(), None);
         assert_eq!(memory.get(Table::App, b"m:a").unwrap(), Some(vec![2]));
     }
 
     #[test]
-    fn a_scan_goes_through_both_tables_in_the_order_of_keys() {
+    fn scans_both_tables_in_key_order() {
         let (_, store) = store();
-        let all: [&[u8]; 5] = [b"m:a", b"m:pay:cheque/1", META, b"m:z", b"n"];
+        let all: [&[u8]; 5] = [b"m:a", b"m:pay:cheque/1", POSITION, b"m:z", b"n"];
         assert_eq!(keys(&store, b"", b"", 9), all);
         assert_eq!(keys(&store, b"m:", b"b", 9), all[1..4]);
         assert_eq!(keys(&store, b"m:", b"", 3), all[..3]);
-        assert_eq!(keys(&store, b"m:p", b"ay:cheque/1:n", 9).len(), 0);
+        assert_eq!(keys(&store, b"m:p", b"ay:cheque/1:s", 9).len(), 0);
         assert_eq!(keys(&store, b"m:pay:cheque/1:", b"m", 9), all[2..3]);
     }
 }

@@ -1,9 +1,12 @@
-//! A store for tests.
+//! A store that fails, for tests.
 
-use super::{Batch, Memory, Store, StoreError, Visit};
+use super::{
+    interface::{Batch, Store, StoreError, Visit},
+    memory::Memory,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A store whose writes fail while it is told so.
+/// A store in memory whose writes fail while [`fail`](Self::fail) says so.
 #[derive(Debug, Default)]
 pub(crate) struct Failing {
     inner: Memory,

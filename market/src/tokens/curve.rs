@@ -9,10 +9,10 @@ pub(super) const CURVE_BITS: u32 = 60;
 const SEGMENT_BITS: u32 = 14;
 const SEGMENTS: u64 = 1 << SEGMENT_BITS;
 
-/// The integral of the price up to x = i / 2^14, for i from 0 to 2^14 - 1; at 2^14 it has no end. Rounded down.
+/// The integral of the price up to x = i / 2^14, for i from 0 to 2^14 - 1, rounded down; at 2^14 it is infinite.
 static CUMULATIVE: LazyLock<Vec<u64>> = LazyLock::new(|| (0..SEGMENTS).map(integral).collect());
 
-/// x^2 up to x = 1/2, 1/4 + ln(1 / (2 - 2x)) / 2 above.
+/// Returns x^2 up to x = 1/2, and 1/4 + ln(1 / (2 - 2x)) / 2 above.
 fn integral(point: u64) -> u64 {
     if 2 * point <= SEGMENTS {
         return (point * point) << (CURVE_BITS - 2 * SEGMENT_BITS);
@@ -22,17 +22,18 @@ fn integral(point: u64) -> u64 {
     (1 << (CURVE_BITS - 2)) + half
 }
 
-/// The most tokens for which there is a segment: those below x = 1 - 2^-14, rounded down.
-pub(super) fn most_tokens(limit: NonZeroU64) -> u64 {
+/// Returns the largest number of tokens within the segments, below x = 1 - 2^-14, rounded down.
+pub(super) fn max_tokens(limit: NonZeroU64) -> u64 {
     ((u128::from(limit.get()) * u128::from(SEGMENTS - 1)) >> SEGMENT_BITS) as u64
 }
 
-/// `curve(amount / limit) · limit` with 60 fractional bits, exact for the segments. `None` above [`most_tokens`].
+/// Returns `curve(amount / limit) · limit` with 60 fractional bits, exact for the segments. `None` above
+/// [`max_tokens`].
 ///
-/// The segments become steeper and start at 0, so the curve is superlinear: this never falls as `amount` grows, and
-/// never grows with `limit`.
+/// The segments start at 0 and become steeper, so the curve is superlinear: the result never falls as `amount` grows,
+/// and never grows with `limit`.
 pub(super) fn curve_times_limit(amount: u64, limit: NonZeroU64) -> Option<u128> {
-    if amount > most_tokens(limit) {
+    if amount > max_tokens(limit) {
         return None;
     }
     let limit = u128::from(limit.get());
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn every_segment_is_at_least_as_steep_as_the_one_before() {
+    fn never_lowers_slope_from_segment_to_segment() {
         let slopes: Vec<u64> = CUMULATIVE
             .windows(2)
             .map(|pair| pair[1] - pair[0])
@@ -66,12 +67,12 @@ mod tests {
         assert_eq!(slopes.len(), 16_383);
         assert!(slopes.is_sorted());
         assert_eq!(CUMULATIVE[0], 0);
-        // The last one starts at x = 1 - 2^-13, where the price is 2^12: 2^-14 · 2^12 at least.
+        // The last segment starts at x = 1 - 2^-13, at a price of 2^12: at least 2^-14 · 2^12.
         assert!(slopes[16_382] > 1 << (CURVE_BITS - 2));
     }
 
     #[test]
-    fn the_points_are_rounded_down_by_less_than_2_to_the_minus_60() {
+    fn rounds_points_down_by_less_than_2_to_the_minus_60() {
         for point in (0..SEGMENTS)
             .step_by(37)
             .chain([8_191, 8_192, 8_193, SEGMENTS - 1])
@@ -91,18 +92,18 @@ mod tests {
     }
 
     #[test]
-    fn the_curve_ends_one_segment_before_the_limit() {
+    fn ends_one_segment_before_the_limit() {
         let limit = NonZeroU64::new(1 << 20).unwrap();
-        let most = (1 << 20) - (1 << 6);
-        assert_eq!(most_tokens(limit), most);
+        let max = (1 << 20) - (1 << 6);
+        assert_eq!(max_tokens(limit), max);
         assert_eq!(
-            curve_times_limit(most, limit),
+            curve_times_limit(max, limit),
             Some(u128::from(CUMULATIVE[16_383]) << 20)
         );
-        assert_eq!(curve_times_limit(most + 1, limit), None);
+        assert_eq!(curve_times_limit(max + 1, limit), None);
         assert_eq!(curve_times_limit(0, NonZeroU64::MIN), Some(0));
         assert_eq!(curve_times_limit(1, NonZeroU64::MIN), None);
         let all = NonZeroU64::MAX;
-        assert!(curve_times_limit(most_tokens(all), all).is_some_and(|sum| sum < 1 << 127));
+        assert!(curve_times_limit(max_tokens(all), all).is_some_and(|sum| sum < 1 << 127));
     }
 }

@@ -1,7 +1,7 @@
 //! A base price that follows demand.
 
-use super::BondingCurve;
-use crate::value::{ExpirationRate, Log2};
+use super::bonding::BondingCurve;
+use crate::value::{expirer::ExpirationRate, log::Log2};
 use ruint::aliases::U256;
 use std::num::NonZeroU64;
 
@@ -14,33 +14,34 @@ const EXTRA_BITS: usize = 64;
 /// log2(base price) grows by elapsed / doubling time · (2 · amount / limit - 1)
 /// ```
 ///
-/// so it rises while more than half of the tokens of the limit exist, and falls while fewer do. Targets are rounded to
-/// the nearest step, and the rest is kept for the next time, so that asking often loses nothing.
+/// The base price rises while more than half of the tokens of the limit exist, and falls while fewer do. Targets are
+/// rounded to the nearest step, and the rest is carried over, so that frequent calls lose nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BasePriceDrift {
     /// Octaves per nanosecond at full demand.
     rate: ExpirationRate,
-    /// The part of a step that is not applied yet, in units of 2^-64: less than half a step.
+    /// Part of a step that is not applied yet, in units of 2^-64: less than half a step.
     rest: i128,
-    settled_ns: u64,
+    updated_ns: u64,
 }
 
 impl BasePriceDrift {
-    /// A base price that doubles in `doubling_ns` nanoseconds if all tokens exist, and halves if none do.
+    /// Returns a drift that doubles the base price in `doubling_ns` nanoseconds if all tokens exist, and halves it if
+    /// none do.
     pub fn new(doubling_ns: NonZeroU64, now_ns: u64) -> Self {
         Self {
             rate: ExpirationRate::from_half_life(doubling_ns),
             rest: 0,
-            settled_ns: now_ns,
+            updated_ns: now_ns,
         }
     }
 
-    /// The logarithm of the base price that `curve` should have at `now_ns`: its present one, moved for the time since the
-    /// last call. It is the target for [`BondingCurve::adjust`]; what is not reached then is not remembered. A time before
-    /// the last call counts as that of the call.
+    /// Returns the logarithm of the base price that `curve` should have at `now_ns`: the present one, moved for the
+    /// time since the last call. Pass it to [`BondingCurve::adjust`] as the target. A part of the target that an
+    /// adjustment misses is not carried over. A time before the last call counts as the time of that call.
     pub fn target(&mut self, curve: &BondingCurve, now_ns: u64) -> Log2 {
-        let elapsed = now_ns.saturating_sub(self.settled_ns);
-        self.settled_ns = self.settled_ns.max(now_ns);
+        let elapsed = now_ns.saturating_sub(self.updated_ns);
+        self.updated_ns = self.updated_ns.max(now_ns);
         let (doubled, limit) = (
             2 * u128::from(curve.amount()),
             u128::from(curve.limit().get()),
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_price_rises_above_half_of_the_limit_and_falls_below() {
+    fn raises_price_above_half_of_limit_and_lowers_it_below() {
         assert_eq!(target_after(1, 0), Log2::from_octaves(4));
         assert_eq!(target_after(2, 1 << 18), Log2::from_octaves(4));
         assert_eq!(target_after(99, 1 << 19), Log2::from_octaves(5));
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_often_loses_nothing() {
+    fn loses_nothing_by_frequent_calls() {
         for amount in [0, 1 << 18, 3 << 18] {
             let mut drift = drift();
             let mut log = Log2::from_octaves(5);
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_moves_nothing() {
+    fn ignores_a_clock_that_goes_back() {
         let mut drift = drift();
         let curve = curve(0, Log2::ZERO);
         drift.target(&curve, 5 * HOUR);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_ends_at_the_largest_logarithms() {
+    fn stops_at_the_largest_logarithms() {
         let mut drift = BasePriceDrift::new(NonZeroU64::MIN, 0);
         let low = drift.target(&curve(0, Log2::from_steps(i64::MIN)), u64::MAX);
         assert_eq!(low, Log2::from_steps(i64::MIN));

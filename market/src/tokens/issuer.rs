@@ -1,6 +1,6 @@
-//! How many tokens may exist.
+//! The limit of tokens that may exist.
 
-use crate::value::ExpirationRate;
+use crate::value::expirer::ExpirationRate;
 use ruint::aliases::U256;
 use std::num::NonZeroU64;
 
@@ -8,20 +8,20 @@ use std::num::NonZeroU64;
 const RATIO_BITS: usize = 32;
 const ONE: NonZeroU64 = NonZeroU64::new(1 << RATIO_BITS).unwrap();
 
-/// What the capacity factor refers to: a second, and 10^6 of capacity.
+/// Unit of the capacity factor: a second times 10^6 of capacity.
 const NS_AND_CAPACITY: u64 = 1_000_000_000 * 1_000_000;
 
-/// How much of the spendable capacity is free: 0 where tokens compete, 1 where all can be spent. In units of 2^-32.
+/// The free share of the spendable capacity, in units of 2^-32: 0 where tokens compete, 1 where all can be spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FreeRatio(u64);
 
 impl FreeRatio {
-    /// Nothing is free.
+    /// No free capacity.
     pub const NONE: Self = Self(0);
-    /// All is free.
+    /// Only free capacity.
     pub const ALL: Self = Self(ONE.get());
 
-    /// The ratio for `free` of `max` capacity, `free_clients` of which is what clients without tokens get: 0 up to
+    /// Returns the ratio for `free` of `max` capacity, of which clients without tokens get `free_clients`: 0 up to
     /// `free_clients`, 1 above a quarter of `max`, and linear between, rounded down.
     pub fn of_capacity(free: u64, free_clients: u64, max: u64) -> Self {
         if free <= free_clients {
@@ -35,51 +35,51 @@ impl FreeRatio {
         Self(ratio as u64)
     }
 
-    /// The number of units of 2^-32, at most 2^32.
+    /// Returns the number of units of 2^-32, at most 2^32.
     pub const fn units(self) -> u64 {
         self.0
     }
 
-    /// The rate at which tokens expire: none while nothing is free, all of `full` while everything is.
+    /// Returns the rate at which tokens expire: none while no capacity is free, `full` while all is.
     pub fn expiration_rate(self, full: ExpirationRate) -> ExpirationRate {
         full.scaled(self.0, ONE)
     }
 }
 
-/// What an operator decides about issuing.
+/// An operator's terms for issuing tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IssuerTerms {
-    /// The least time, in nanoseconds, in which all capacity would spend all tokens of the limit.
+    /// Minimum time, in nanoseconds, in which all capacity would spend all tokens of the limit.
     pub min_limit_ns: u64,
-    /// The longest such time.
+    /// Maximum of the same time.
     pub max_limit_ns: u64,
     /// Tokens spent per second by 10^6 of capacity.
     pub capacity_factor: NonZeroU64,
-    /// The capacity of the provider.
+    /// Capacity of the provider.
     pub max_capacity: NonZeroU64,
 }
 
-/// Decides how many tokens may exist, so that some capacity is free half of the time:
+/// Adjusts the token limit so that some capacity is free half of the time:
 ///
 /// ```text
 /// token limit = limit time · capacity factor · capacity / 10^15
 /// limit time grows by elapsed · (2 · free ratio - 1), within its bounds
 /// ```
 ///
-/// It does not grow above twice the tokens that exist: a limit that nobody needs would only lower the price.
+/// The limit does not grow above twice the existing tokens: an unused limit would only lower the price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenIssuer {
     terms: IssuerTerms,
-    /// Nanoseconds with 32 fractional bits, so that settling often loses nothing.
+    /// Nanoseconds with 32 fractional bits, so that frequent updates lose nothing.
     limit_time: u128,
     free: FreeRatio,
-    settled_ns: u64,
+    updated_ns: u64,
 }
 
 impl TokenIssuer {
-    /// Goes on from the limit time that was stored last, in nanoseconds; a new one starts with the least. A time out of
-    /// bounds is moved to the next bound. Until [`TokenIssuer::set_free`] says otherwise, nothing is free. Terms change by
-    /// loading again from [`TokenIssuer::limit_ns`].
+    /// Restores an issuer from its stored limit time, in nanoseconds; a new issuer starts with the minimum. A time
+    /// out of bounds is moved to the nearest bound. No capacity is free before the first [`TokenIssuer::set_free`].
+    /// To change terms, load again from [`TokenIssuer::limit_ns`].
     ///
     /// # Errors
     ///
@@ -102,26 +102,26 @@ impl TokenIssuer {
             terms,
             limit_time: fixed(limit),
             free: FreeRatio::NONE,
-            settled_ns: now_ns,
+            updated_ns: now_ns,
         })
     }
 
-    /// The limit time in nanoseconds, rounded down, at the last change: what to store.
+    /// Returns the limit time to store, in nanoseconds, rounded down, as of the last change.
     pub fn limit_ns(&self) -> u64 {
         (self.limit_time >> RATIO_BITS) as u64
     }
 
-    /// How many tokens may exist at the last change, rounded down but at least 1. It ends at 2^64 - 1.
+    /// Returns the token limit as of the last change, rounded down, from 1 to 2^64 - 1.
     pub fn token_limit(&self) -> NonZeroU64 {
         let tokens = U256::from(self.limit_time) * self.tokens_per_time()
             / (U256::from(NS_AND_CAPACITY) << RATIO_BITS);
         NonZeroU64::new(tokens.saturating_to()).unwrap_or(NonZeroU64::MIN)
     }
 
-    /// Counts the time since the last change at the ratio of that time, and takes `free` from now on. `existing` is the
-    /// number of tokens that exist. A time before the last change counts as that of the change.
+    /// Counts the time since the last change at the old ratio, and sets the ratio to `free`. `existing` is the number
+    /// of existing tokens. A time before the last change counts as the time of the change.
     pub fn set_free(&mut self, free: FreeRatio, existing: u64, now_ns: u64) {
-        let elapsed = u128::from(now_ns.saturating_sub(self.settled_ns));
+        let elapsed = u128::from(now_ns.saturating_sub(self.updated_ns));
         // 2 · ratio - 1 in units of 2^-32, as a growth or a loss.
         let (doubled, one) = (2 * u128::from(self.free.0), u128::from(ONE.get()));
         let growth = elapsed * doubled.saturating_sub(one);
@@ -136,16 +136,16 @@ impl TokenIssuer {
             fixed(self.terms.max_limit_ns),
         );
         self.free = free;
-        self.settled_ns = self.settled_ns.max(now_ns);
+        self.updated_ns = self.updated_ns.max(now_ns);
     }
 
-    /// The limit time for a limit of `tokens`, with 32 fractional bits, rounded down.
+    /// Returns the limit time for a limit of `tokens`, with 32 fractional bits, rounded down.
     fn time_of(&self, tokens: u64) -> u128 {
         let scaled = (U256::from(tokens) * U256::from(NS_AND_CAPACITY)) << RATIO_BITS;
         (scaled / self.tokens_per_time()).saturating_to()
     }
 
-    /// Tokens for 10^15 ns of limit time.
+    /// Returns the tokens for 10^15 ns of limit time.
     fn tokens_per_time(&self) -> U256 {
         U256::from(self.terms.capacity_factor.get()) * U256::from(self.terms.max_capacity.get())
     }
@@ -155,16 +155,16 @@ fn fixed(ns: u64) -> u128 {
     u128::from(ns) << RATIO_BITS
 }
 
-/// Why there is no issuer on these terms.
+/// An error of the issuer's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenIssuerError {
     /// The bounds of the limit time are in the wrong order.
-    #[error("the least limit time of {min} ns is above the longest of {max} ns: exchange them")]
+    #[error("the minimum limit time of {min} ns exceeds the maximum of {max} ns; swap them")]
     Bounds {
-        /// The least, in nanoseconds.
+        /// Minimum, in nanoseconds.
         min: u64,
-        /// The longest, in nanoseconds.
+        /// Maximum, in nanoseconds.
         max: u64,
     },
 }
@@ -179,7 +179,7 @@ mod tests {
         NonZeroU64::new(number).unwrap()
     }
 
-    /// 1,000 tokens for each second of limit time, of 10 to 1,000 seconds.
+    /// Returns an issuer of 1,000 tokens per second of limit time, from 10 to 1,000 seconds.
     fn issuer(stored: Option<u64>) -> TokenIssuer {
         let terms = IssuerTerms {
             min_limit_ns: 10 * SECOND,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_free_ratio_is_linear_between_its_two_ends() {
+    fn interpolates_free_ratio_between_its_two_ends() {
         let ratio = |free| FreeRatio::of_capacity(free, 100, 1_000);
         assert_eq!([ratio(0), ratio(100)], [FreeRatio::NONE; 2]);
         assert_eq!(ratio(101).units(), (1 << 32) / 150);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_free_ratio_jumps_where_free_clients_get_a_quarter_or_more() {
+    fn jumps_where_free_clients_get_a_quarter_or_more() {
         for free_clients in [250, 300] {
             let ratio = |free| FreeRatio::of_capacity(free, free_clients, 1_000);
             assert_eq!(ratio(free_clients), FreeRatio::NONE);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_expire_as_far_as_capacity_is_free() {
+    fn expires_tokens_in_proportion_to_free_capacity() {
         let full = ExpirationRate::from_half_life(nonzero(1 << 20));
         assert_eq!(FreeRatio::NONE.expiration_rate(full), ExpirationRate::NEVER);
         assert_eq!(FreeRatio::ALL.expiration_rate(full), full);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_grows_while_all_is_free_and_shrinks_while_nothing_is() {
+    fn raises_limit_while_all_is_free_and_lowers_it_otherwise() {
         let mut issuer = issuer(Some(20 * SECOND));
         assert_eq!(issuer.token_limit(), nonzero(20_000));
         issuer.set_free(FreeRatio::ALL, 1_000_000, 0);
@@ -235,13 +235,13 @@ mod tests {
         );
         issuer.set_free(FreeRatio::of_capacity(1, 0, 8), 1_000_000, 65 * SECOND);
         assert_eq!(issuer.limit_ns(), 15 * SECOND);
-        // At one half it stays.
+        // At one half the limit stays.
         issuer.set_free(FreeRatio::NONE, 1_000_000, 500 * SECOND);
         assert_eq!(issuer.limit_ns(), 15 * SECOND);
     }
 
     #[test]
-    fn the_limit_stays_within_its_bounds() {
+    fn keeps_limit_within_its_bounds() {
         let mut issuer = issuer(None);
         assert_eq!(issuer.limit_ns(), 10 * SECOND);
         issuer.set_free(FreeRatio::ALL, u64::MAX, 100 * SECOND);
@@ -253,18 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_does_not_grow_above_twice_the_tokens_that_exist() {
+    fn never_raises_limit_above_twice_the_existing_tokens() {
         let mut issuer = issuer(Some(40 * SECOND));
         issuer.set_free(FreeRatio::ALL, 30_000, 0);
         issuer.set_free(FreeRatio::ALL, 30_000, 100 * SECOND);
         assert_eq!(issuer.token_limit(), nonzero(60_000));
-        // Nor does it fall for that reason.
+        // For the same reason the limit does not fall.
         issuer.set_free(FreeRatio::ALL, 10_000, 200 * SECOND);
         assert_eq!(issuer.token_limit(), nonzero(60_000));
     }
 
     #[test]
-    fn settling_every_nanosecond_loses_nothing() {
+    fn loses_nothing_by_updates_every_nanosecond() {
         let (mut often, mut once) = (issuer(Some(500 * SECOND)), issuer(Some(500 * SECOND)));
         let ratio = FreeRatio::of_capacity(1, 0, 12);
         often.set_free(ratio, u64::MAX, 0);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_changes_nothing() {
+    fn ignores_a_clock_that_goes_back() {
         let mut issuer = issuer(Some(500 * SECOND));
         issuer.set_free(FreeRatio::ALL, u64::MAX, 100);
         let before = issuer.clone();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_bounds_in_the_wrong_order() {
+    fn rejects_bounds_in_the_wrong_order() {
         let terms = IssuerTerms {
             min_limit_ns: 2,
             max_limit_ns: 1,

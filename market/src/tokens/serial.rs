@@ -1,30 +1,30 @@
-//! Orders that must not be carried out twice.
+//! Serial numbers of orders.
 
-/// The serial number of the last order that was carried out for an account. Store it in the transaction that stores what
-/// the order changed: whoever has a signed order could otherwise send it again.
+/// The serial number of an account's last order. Store it in the transaction of the order's changes; otherwise
+/// another party could send a signed order again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LastSerial(u64);
 
 impl LastSerial {
-    /// No order yet: the first serial number is at least 1.
+    /// No order so far: the first serial number is at least 1.
     pub const NONE: Self = Self(0);
 
-    /// The number as it was stored.
+    /// Restores a stored number.
     pub const fn from_stored(serial: u64) -> Self {
         Self(serial)
     }
 
-    /// The number: what to store, and what to tell a customer that has lost count.
+    /// Returns the number to store, or to tell a customer that has lost count.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// What the last serial number is once the order with number `serial` is carried out. Numbers must rise, and may leave
-    /// some out. Checks neither the order's signature nor what it asks for.
+    /// Returns the last serial number after an order with number `serial`. Numbers must rise and may leave gaps.
+    /// Checks neither the order's signature nor its contents.
     ///
     /// # Errors
     ///
-    /// [`SerialError`] for a number that is not above the last one.
+    /// [`SerialError`] for a number not above the last one.
     pub const fn next(self, serial: u64) -> Result<Self, SerialError> {
         if serial <= self.0 {
             return Err(SerialError::NotAbove {
@@ -36,18 +36,18 @@ impl LastSerial {
     }
 }
 
-/// Why an order is not carried out.
+/// An error of an order's serial number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SerialError {
-    /// The order, or a later one, was carried out before.
+    /// This order, or a later one, was carried out before.
     #[error(
-        "serial number {serial} is not above the last one, {last}: sign a new order with a larger one"
+        "serial number {serial} is not above the last one, {last}; sign a new order with a larger number"
     )]
     NotAbove {
-        /// Of the order.
+        /// Number of the order.
         serial: u64,
-        /// Of the last order that was carried out.
+        /// Number of the last order.
         last: u64,
     },
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_serial_number_is_taken_once() {
+    fn accepts_a_serial_number_once() {
         let last = LastSerial::NONE.next(1).unwrap();
         assert_eq!(last.get(), 1);
         assert_eq!(
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn serial_numbers_rise_and_may_leave_some_out() {
+    fn accepts_rising_serial_numbers_with_gaps() {
         let last = LastSerial::from_stored(7);
         assert_eq!(last.next(8).map(LastSerial::get), Ok(8));
         assert_eq!(last.next(u64::MAX).map(LastSerial::get), Ok(u64::MAX));

@@ -13,45 +13,46 @@ impl Log2 {
     /// The logarithm of 1.
     pub const ZERO: Self = Self(0);
 
-    /// `steps` steps of 2^-24.
+    /// Returns `steps` steps of 2^-24.
     pub const fn from_steps(steps: i64) -> Self {
         Self(steps)
     }
 
-    /// The logarithm of `2^octaves`.
+    /// Returns the logarithm of `2^octaves`.
     pub const fn from_octaves(octaves: i32) -> Self {
         Self((octaves as i64) << EXPONENT_BITS)
     }
 
-    /// The number of steps of 2^-24.
+    /// Returns the number of steps of 2^-24.
     pub const fn steps(self) -> i64 {
         self.0
     }
 
-    /// The largest whole number that is not above this logarithm.
+    /// Returns the largest integer not above this logarithm.
     pub const fn whole(self) -> i64 {
         self.0 >> EXPONENT_BITS
     }
 
-    /// What is above [`Log2::whole`], in steps: 0 to 2^24 - 1.
+    /// Returns the steps above [`Log2::whole`]: 0 to 2^24 - 1.
     pub const fn fraction(self) -> u32 {
         (self.0 & FRACTION_MASK) as u32
     }
 
-    /// `2^fraction` with 127 fractional bits, rounded up by less than 2^-121 of it.
+    /// Returns `2^fraction` with 127 fractional bits, rounded up by less than 2^-121 of itself.
     pub(crate) fn factor(self) -> u128 {
         exp2_up(self.fraction())
     }
 
-    /// `amount · 2^self` of an amount with `amount_bits` fractional bits, as a whole number rounded up. `None` from 2^127 on.
+    /// Returns `amount · 2^self` as an integer, rounded up; `amount` has `amount_bits` fractional bits. `None` from
+    /// 2^127 on.
     ///
-    /// This and [`Log2::times_down`] multiply by the same factor, which is too high by less than 2^-121 of it, and are
-    /// otherwise exact. So neither falls where `amount` or `self` grows.
+    /// The factor is too high by less than 2^-121 of itself and the same as in [`Log2::times_down`]; all else is
+    /// exact. So neither result falls as `amount` or `self` grows.
     pub(crate) fn times_up(self, amount: u128, amount_bits: u32) -> Option<u128> {
         self.times(amount, amount_bits, true)
     }
 
-    /// As [`Log2::times_up`], rounded down.
+    /// Like [`Log2::times_up`], rounded down.
     pub(crate) fn times_down(self, amount: u128, amount_bits: u32) -> Option<u128> {
         self.times(amount, amount_bits, false)
     }
@@ -74,21 +75,22 @@ impl Log2 {
     }
 }
 
-/// How far values have expired: the base-2 logarithm of what one stable unit is worth in stored ones. Never negative.
+/// The progress of expiration: the base-2 logarithm of the stored units that one stable unit is worth. Never
+/// negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogOffset(Log2);
 
 impl LogOffset {
-    /// Nothing has expired yet.
+    /// No expiration so far.
     pub const ZERO: Self = Self(Log2::ZERO);
     /// The largest offset: 2^39 octaves less one step. Offsets stop here.
     pub const MAX: Self = Self(Log2(i64::MAX));
 
-    /// `steps` steps of 2^-24.
+    /// Returns `steps` steps of 2^-24.
     ///
     /// # Errors
     ///
-    /// [`LoadOffsetError::Negative`].
+    /// [`LoadOffsetError::Negative`] for a negative number.
     pub const fn from_steps(steps: i64) -> Result<Self, LoadOffsetError> {
         if steps < 0 {
             return Err(LoadOffsetError::Negative { steps });
@@ -96,41 +98,41 @@ impl LogOffset {
         Ok(Self(Log2(steps)))
     }
 
-    /// `steps` steps of 2^-24, or [`LogOffset::MAX`] where there are more.
+    /// Returns `steps` steps of 2^-24, at most [`LogOffset::MAX`].
     pub(super) fn up_to_max(steps: u128) -> Self {
         Self(Log2(i64::try_from(steps).unwrap_or(i64::MAX)))
     }
 
-    /// The offset after which values have halved `octaves` times.
+    /// Returns the offset that halves values `octaves` times.
     pub const fn from_octaves(octaves: u32) -> Self {
         Self(Log2((octaves as i64) << EXPONENT_BITS))
     }
 
-    /// The number of steps of 2^-24, never negative.
+    /// Returns the number of steps of 2^-24, never negative.
     pub const fn steps(self) -> i64 {
         self.0.steps()
     }
 
-    /// The whole octaves.
+    /// Returns the whole octaves.
     pub const fn whole(self) -> u64 {
         self.0.whole().unsigned_abs()
     }
 
-    /// What is above [`LogOffset::whole`], in steps: 0 to 2^24 - 1.
+    /// Returns the steps above [`LogOffset::whole`]: 0 to 2^24 - 1.
     pub const fn fraction(self) -> u32 {
         self.0.fraction()
     }
 
-    /// The steps as 8 bytes, big-endian: what to store.
+    /// Returns the steps as 8 bytes to store, big-endian.
     pub const fn to_bytes(self) -> [u8; 8] {
         self.steps().to_be_bytes()
     }
 
-    /// Reads what [`LogOffset::to_bytes`] wrote.
+    /// Reads the bytes of [`LogOffset::to_bytes`].
     ///
     /// # Errors
     ///
-    /// [`LoadOffsetError`] if these are not 8 bytes or the number is negative.
+    /// [`LoadOffsetError`] for a length other than 8 bytes or a negative number.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadOffsetError> {
         let length = bytes.len();
         let bytes = bytes
@@ -139,25 +141,27 @@ impl LogOffset {
         Self::from_steps(i64::from_be_bytes(bytes))
     }
 
-    /// `2^fraction` with 127 fractional bits, rounded up by less than 2^-121 of it.
+    /// Returns `2^fraction` with 127 fractional bits, rounded up by less than 2^-121 of itself.
     pub(crate) fn factor(self) -> u128 {
         self.0.factor()
     }
 }
 
-/// Why something is not the offset of an expiration.
+/// An error of reading an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadOffsetError {
-    /// Stored offsets have a fixed length.
-    #[error("a stored offset has 8 bytes, this one {length}: is it from another database?")]
+    /// The length is wrong.
+    #[error(
+        "the stored offset has {length} bytes instead of 8; check that the database is the right one"
+    )]
     Length {
         /// Bytes found.
         length: usize,
     },
-    /// Values only ever lose.
+    /// The offset is negative.
     #[error(
-        "an offset is at least 0, this one is {steps} steps: restore the database from a good copy"
+        "the stored offset is {steps} steps and must not be negative; restore the database from a backup"
     )]
     Negative {
         /// Steps of 2^-24 found.
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_logarithm_is_its_whole_part_and_a_fraction_that_is_never_negative() {
+    fn splits_into_whole_part_and_nonnegative_fraction() {
         let parts = |steps| {
             (
                 Log2::from_steps(steps).whole(),
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_times_a_power_is_rounded_as_named() {
+    fn rounds_products_in_the_named_direction() {
         let both = |steps, amount, bits| {
             let log = Log2::from_steps(steps);
             (log.times_down(amount, bits), log.times_up(amount, bits))
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_times_a_power_ends_below_2_to_the_127() {
+    fn rejects_products_from_2_to_the_127_on() {
         let log = Log2::from_octaves;
         assert_eq!(log(126).times_up(1, 0), Some(1 << 126));
         assert_eq!(log(127).times_up(1, 0), None);
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_survives_storage() {
+    fn restores_stored_offset() {
         for offset in [LogOffset::ZERO, LogOffset::from_octaves(3), LogOffset::MAX] {
             assert_eq!(LogOffset::from_bytes(&offset.to_bytes()), Ok(offset));
         }
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_negative_offset() {
+    fn rejects_negative_offset() {
         assert_eq!(LogOffset::from_steps(0), Ok(LogOffset::ZERO));
         let negative = Err(LoadOffsetError::Negative { steps: -1 });
         assert_eq!(LogOffset::from_steps(-1), negative);
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_offset_of_another_length() {
+    fn rejects_offset_of_wrong_length() {
         for length in [0, 7, 9, 16] {
             let bytes = vec![0; length];
             assert_eq!(

@@ -1,6 +1,6 @@
-//! Paying by cheques from deposits that a composer divides.
+//! Payments by cheques from composed deposits.
 
-use crate::node::{COIN, Party, World};
+use crate::node::{Account, COIN, World};
 use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::{
@@ -14,7 +14,7 @@ use cheque_market::{
     compose::{Credit, Due, QuoteError},
     payment::{
         PaymentSender, SendError,
-        chain::{ChequeSender, ChequeSenderError, Followed, NextDeposit},
+        chain::{ChequeSender, ChequeSenderError, NextDeposit, OpeningStatus},
     },
 };
 use std::{
@@ -28,7 +28,7 @@ use std::{
 
 const KEY: &[u8] = b"composer";
 
-/// A store that makes a write and says that it has failed, when it is told to.
+/// A store that can report a failure for a write that it has made.
 #[derive(Default)]
 struct Unsure {
     rows: Memory,
@@ -43,7 +43,7 @@ impl Store for Unsure {
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
         let swapped = self.rows.swap(changes)?;
         match self.next_fails.swap(false, Ordering::SeqCst) {
-            // Any error will do.
+            // The kind of error does not matter.
             true => Err(StoreError::RepeatedKey { index: 0 }),
             false => Ok(swapped),
         }
@@ -61,7 +61,7 @@ const NOW: u64 = 1_000;
 
 struct Scene {
     world: World,
-    customer: Party,
+    customer: Account,
     payees: [Address; 3],
     store: Arc<Unsure>,
 }
@@ -70,7 +70,7 @@ impl Scene {
     async fn new() -> Self {
         let world = World::new().await;
         Self {
-            customer: world.party(1).await,
+            customer: world.account(1).await,
             world,
             payees: [11, 12, 13].map(Address::repeat_byte),
             store: Arc::default(),
@@ -78,14 +78,14 @@ impl Scene {
     }
 
     fn payer(&self, wallet: Wallet) -> Payer {
-        let party = Party {
+        let party = Account {
             wallet,
             ..self.customer.clone()
         };
         self.world.payer(&party, self.store.clone())
     }
 
-    /// The client's process, started again.
+    /// Opens a sender, like the client's process after a restart.
     async fn sender(&self) -> ChequeSender {
         self.sender_with(self.customer.wallet.clone()).await
     }
@@ -106,25 +106,25 @@ impl Scene {
         }
     }
 
-    /// Composed, mined and confirmed.
+    /// Composes a deposit and waits until it is mined and confirmed.
     async fn opened(&self, sender: &ChequeSender) -> DepositId {
         let id = sender.compose(&self.next(), NOW).await.unwrap();
         let _polled = sender.payer().poll().await.unwrap();
         let followed = sender.follow(NOW).await.unwrap();
         assert!(
-            matches!(followed, Followed::Opened(of, _) if of == id),
+            matches!(followed, OpeningStatus::Opened(of, _) if of == id),
             "{followed:?}"
         );
         id
     }
 }
 
-/// What composer and payer's account say is the same.
+/// Checks that the composer and the payer's account agree.
 async fn agree(sender: &ChequeSender, id: DepositId, payee: Address) -> Credit {
     let credit = sender.credit(payee).await.unwrap();
     let (_, left) = sender
         .payer()
-        .last_cheque(id, payee)
+        .spent_and_left(id, payee)
         .await
         .unwrap()
         .unwrap();
@@ -133,11 +133,11 @@ async fn agree(sender: &ChequeSender, id: DepositId, payee: Address) -> Credit {
 }
 
 #[tokio::test]
-async fn what_is_composed_is_opened_and_paid_from_across_restarts() {
+async fn pays_from_composed_deposit_across_restarts() {
     let scene = Scene::new().await;
     let sender = scene.sender().await;
     assert_eq!(sender.due(NOW).await.unwrap(), Some(Due::First));
-    assert_eq!(sender.follow(NOW).await.unwrap(), Followed::Nothing);
+    assert_eq!(sender.follow(NOW).await.unwrap(), OpeningStatus::Idle);
     let id = scene.opened(&sender).await;
     assert_eq!(sender.due(NOW).await.unwrap(), None);
     let deposit = sender.payer().deposit(id).await.unwrap().deposit;
@@ -163,12 +163,12 @@ async fn what_is_composed_is_opened_and_paid_from_across_restarts() {
     let sender = scene.sender().await;
     assert_eq!(sender.charged().await, Some((charged, fee)));
     assert_eq!(agree(&sender, id, payee).await.new_remain, COIN * 3 / 4);
-    // The proof never left the process that was killed: the payee has it from this one.
-    let again = sender.proofs_again(payee).await.unwrap();
+    // The proof never left the killed process; the payee gets it from this process.
+    let again = sender.latest_proofs(payee).await.unwrap();
     assert_eq!(again, paid.proofs);
     assert!(
         sender
-            .proofs_again(scene.payees[1])
+            .latest_proofs(scene.payees[1])
             .await
             .unwrap()
             .is_empty()
@@ -176,12 +176,12 @@ async fn what_is_composed_is_opened_and_paid_from_across_restarts() {
     let rest = sender.request_payment(payee, 1, u128::MAX).await.unwrap();
     assert_eq!(rest.amount, COIN * 3 / 4);
     let over = sender.request_payment(payee, 1, 1).await.unwrap_err();
-    let nothing = QuoteError::NotCovered { least: 1, left: 0 };
+    let nothing = QuoteError::NotCovered { min: 1, left: 0 };
     assert!(matches!(over, SendError::Quote(found) if found == nothing));
 }
 
 #[tokio::test]
-async fn a_deposit_is_opened_once_whenever_the_process_is_killed() {
+async fn opens_deposit_once_despite_a_kill() {
     let scene = Scene::new().await;
     let node = &scene.world.node;
     node.anvil("evm_setAutomine", [false]).await;
@@ -196,19 +196,22 @@ async fn a_deposit_is_opened_once_whenever_the_process_is_killed() {
     node.anvil("evm_setAutomine", [true]).await;
     node.mine(1).await;
     let _polled = sender.payer().poll().await.unwrap();
-    let Followed::Opened(id, changes) = sender.follow(NOW).await.unwrap() else {
-        panic!("it is confirmed");
+    let OpeningStatus::Opened(id, changes) = sender.follow(NOW).await.unwrap() else {
+        panic!("the deposit is confirmed");
     };
     assert_eq!(changes.granted.len(), 3);
     assert_eq!(sender.payer().deposits().await.unwrap().len(), 1);
-    assert_eq!(sender.follow(NOW).await.unwrap(), Followed::Nothing);
+    assert_eq!(sender.follow(NOW).await.unwrap(), OpeningStatus::Idle);
     let (_, fee) = sender.charged().await.unwrap();
-    assert!(fee > 0, "what it would cost was known before it was sent");
+    assert!(
+        fee > 0,
+        "the expected fee was stored before the transaction was sent"
+    );
     assert_eq!(agree(&sender, id, scene.payees[2]).await.new_total, COIN);
 }
 
 #[tokio::test]
-async fn payments_at_once_add_up_in_composer_and_account() {
+async fn sums_concurrent_payments_in_composer_and_account() {
     let scene = Scene::new().await;
     let sender = Arc::new(scene.sender().await);
     let id = scene.opened(&sender).await;
@@ -231,13 +234,13 @@ async fn payments_at_once_add_up_in_composer_and_account() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_spent_of_an_allowance_is_not_the_composers_any_more() {
+async fn marks_allowance_unusable_after_payment_by_another_user() {
     let scene = Scene::new().await;
     let sender = scene.sender().await;
     let id = scene.opened(&sender).await;
     let payee = scene.payees[0];
     let elsewhere = sender.payer().write_cheque(id, payee, Amount::new(COIN));
-    assert!(elsewhere.await.unwrap().proof.is_some());
+    elsewhere.await.unwrap();
     let refused = sender.request_payment(payee, 1, 1).await.unwrap_err();
     assert!(matches!(refused, SendError::Quote(_)), "{refused}");
     assert_eq!(agree(&sender, id, payee).await.new_remain, 0);
@@ -246,7 +249,7 @@ async fn what_somebody_else_has_spent_of_an_allowance_is_not_the_composers_any_m
 }
 
 #[tokio::test]
-async fn a_payment_of_which_nobody_knows_whether_it_was_made_counts_once() {
+async fn counts_payment_of_unknown_outcome_once() {
     let scene = Scene::new().await;
     let sender = scene.sender().await;
     let id = scene.opened(&sender).await;
@@ -254,25 +257,25 @@ async fn a_payment_of_which_nobody_knows_whether_it_was_made_counts_once() {
     scene.store.next_fails.store(true, Ordering::SeqCst);
     let lost = sender.request_payment(payee, 1, COIN / 4).await;
     assert!(matches!(lost, Err(SendError::Module(_))));
-    // The cheques are cumulative: what was lost is in the next.
+    // Cheques are cumulative: the next cheque includes the lost one.
     let paid = sender.request_payment(payee, 1, COIN / 4).await.unwrap();
     assert_eq!(paid.amount, COIN / 4);
     assert_eq!(agree(&sender, id, payee).await.new_remain, COIN / 2);
-    let again = sender.proofs_again(payee).await.unwrap();
+    let again = sender.latest_proofs(payee).await.unwrap();
     let Proof::Opening(opening) = Proof::decode(&again[0]).unwrap() else {
-        panic!("it has the terms, which the payee never got");
+        panic!("the proof has the terms, which the payee never got");
     };
     assert_eq!(opening.cheque.spent.get(), COIN / 2);
 }
 
 #[tokio::test]
-async fn two_processes_at_one_composer_never_pay_the_same_twice() {
+async fn never_pays_twice_from_two_processes() {
     let scene = Scene::new().await;
     let (one, other) = (scene.sender().await, scene.sender().await);
     let id = scene.opened(&one).await;
     let payee = scene.payees[0];
     one.request_payment(payee, 1, COIN / 2).await.unwrap();
-    // It knows neither the deposit nor the payment.
+    // The other process knows neither the deposit nor the payment.
     let behind = other.compose(&scene.next(), NOW).await.unwrap_err();
     assert!(matches!(behind, ChequeSenderError::Changed), "{behind}");
     let rest = other.request_payment(payee, 1, COIN).await.unwrap();
@@ -287,7 +290,7 @@ async fn two_processes_at_one_composer_never_pay_the_same_twice() {
 }
 
 #[tokio::test]
-async fn too_few_candidates_open_nothing_and_are_remembered() {
+async fn opens_nothing_with_too_few_candidates() {
     let scene = Scene::new().await;
     let sender = scene.sender().await;
     let mut next = scene.next();
@@ -301,14 +304,14 @@ async fn too_few_candidates_open_nothing_and_are_remembered() {
 }
 
 #[tokio::test]
-async fn a_deposit_that_is_not_active_for_the_moment_does_not_keep_the_others_from_paying() {
+async fn pays_from_other_deposits_while_one_is_inactive() {
     let scene = Scene::new().await;
     let node = &scene.world.node;
     let sender = scene.sender().await;
     let first = scene.opened(&sender).await;
     let snapshot = node.anvil("evm_snapshot", ()).await;
     let second = scene.opened(&sender).await;
-    // A reorganisation takes the second one away.
+    // A reorg removes the second deposit.
     node.anvil("evm_revert", [snapshot]).await;
     node.anvil("evm_increaseTime", [7]).await;
     node.mine(2).await;
@@ -316,14 +319,14 @@ async fn a_deposit_that_is_not_active_for_the_moment_does_not_keep_the_others_fr
     let payee = scene.payees[0];
     let too_much = sender.request_payment(payee, COIN + 1, 2 * COIN).await;
     let Err(SendError::Module(error)) = too_much else {
-        panic!("the first does not cover it: {too_much:?}");
+        panic!("the first deposit does not cover the amount: {too_much:?}");
     };
     assert!(error.to_string().contains(&second.to_string()), "{error}");
     let paid = sender.request_payment(payee, 1, 2 * COIN).await.unwrap();
     assert_eq!((paid.amount, paid.proofs.len()), (COIN, 1));
     let proof = Proof::decode(&paid.proofs[0]).unwrap();
     assert_eq!(proof.deposit_id(), first);
-    // It is there again, and pays.
+    // The second deposit is restored, and pays.
     sender.payer().open(second).await.unwrap();
     let _polled = sender.payer().poll().await.unwrap();
     let paid = sender.request_payment(payee, 1, 2 * COIN).await.unwrap();
@@ -332,7 +335,7 @@ async fn a_deposit_that_is_not_active_for_the_moment_does_not_keep_the_others_fr
 }
 
 #[tokio::test]
-async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_next_is_composed() {
+async fn cancels_opening_that_is_too_late_before_next_compose() {
     let scene = Scene::new().await;
     let (node, account) = (&scene.world.node, scene.customer.address);
     node.anvil("evm_setAutomine", [false]).await;
@@ -340,7 +343,7 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_nex
     let sender = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
     sender.compose(&scene.next(), NOW).await.unwrap_err();
     let (id, record) = sender.payer().deposits().await.unwrap().remove(0);
-    // Nothing but transfers fits into such blocks.
+    // Only transfers fit into such blocks.
     node.anvil("evm_setBlockGasLimit", ["0x7530"]).await;
     let end = sender.payer().end_block(&record.deposit);
     node.mine_to(end - 1).await;
@@ -348,19 +351,23 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_nex
         let _polled = sender.payer().poll().await.unwrap();
         sender.follow(NOW).await.unwrap()
     };
-    assert_eq!(follow().await, Followed::Waiting(id));
+    assert_eq!(follow().await, OpeningStatus::Waiting(id));
     node.mine(1).await;
     let used = node.provider.get_transaction_count(account);
-    assert_eq!(used.await.unwrap(), 1, "another one has its nonce");
+    assert_eq!(
+        used.await.unwrap(),
+        1,
+        "another transaction has used the nonce"
+    );
     let mut followed = follow().await;
     for _ in 0..20 {
-        if followed != Followed::Waiting(id) {
+        if followed != OpeningStatus::Waiting(id) {
             break;
         }
         node.mine(1).await;
         followed = follow().await;
     }
-    assert_eq!(followed, Followed::Failed(id));
+    assert_eq!(followed, OpeningStatus::Failed(id));
     let bank = scene.world.reader.bank().address();
     assert_eq!(scene.world.coin(bank).await, U256::ZERO);
     node.anvil("evm_setBlockGasLimit", ["0x1c9c380"]).await;
@@ -369,5 +376,5 @@ async fn an_opening_that_waits_until_it_is_of_no_use_is_cancelled_before_the_nex
     let next = sender.compose(&scene.next(), later).await.unwrap();
     let _polled = sender.payer().poll().await.unwrap();
     let followed = sender.follow(later).await.unwrap();
-    assert!(matches!(followed, Followed::Opened(of, _) if of == next));
+    assert!(matches!(followed, OpeningStatus::Opened(of, _) if of == next));
 }

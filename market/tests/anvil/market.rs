@@ -1,7 +1,8 @@
 //! A whole market: three clients with a deposit each, three providers, one draw.
 
-use crate::node::{COIN, Party, World};
-use crate::provider::{CAPACITY, LEAST, Provider};
+use crate::node::{Account, COIN, World};
+use crate::provider::{CAPACITY, MIN_CAPACITY, Provider};
+use crate::settle::settle;
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, Deposit, DepositId, Purse,
@@ -13,7 +14,7 @@ use cheque_market::{
     compose::Due,
     payment::{
         HandshakeError, PaymentSender, Senders,
-        chain::{ChequeSender, Followed, NextDeposit},
+        chain::{ChequeSender, NextDeposit, OpeningStatus},
     },
     pool::SetCapacityError,
 };
@@ -23,10 +24,10 @@ use std::{
     sync::Arc,
 };
 
-/// Of each client, for three providers.
+/// Deposit of each client, for three providers.
 const DEPOSIT: u128 = 6 * COIN / 10;
 const ALLOWANCE: u128 = DEPOSIT / 3;
-/// The smallest payment; odd, so that nothing comes out even by luck.
+/// The smallest payment; an odd number, so that no sum is exact by accident.
 const PART: u128 = COIN / 61 + 1;
 const NOW: u64 = 1_000;
 
@@ -39,8 +40,8 @@ struct Client {
 }
 
 impl Client {
-    /// With a deposit that names all providers, confirmed.
-    async fn new(world: &World, party: &Party, providers: &[Provider], draw: u64) -> Self {
+    /// Opens a confirmed deposit that names all providers.
+    async fn new(world: &World, party: &Account, providers: &[Provider], draw: u64) -> Self {
         let payer = world.payer(party, Arc::new(Memory::new()));
         let sender =
             ChequeSender::open(payer, Address::ZERO, NativeRate::NATIVE, b"composer").await;
@@ -58,7 +59,7 @@ impl Client {
         let deposit = sender.compose(&next, NOW).await.unwrap();
         let _polled = sender.payer().poll().await.unwrap();
         let followed = sender.follow(NOW).await.unwrap();
-        assert!(matches!(followed, Followed::Opened(of, _) if of == deposit));
+        assert!(matches!(followed, OpeningStatus::Opened(of, _) if of == deposit));
         let record = sender.payer().deposit(deposit).await.unwrap();
         Self {
             address: party.address,
@@ -69,7 +70,7 @@ impl Client {
         }
     }
 
-    /// Pays a provider after the hand-shake, and returns what was credited.
+    /// Pays a provider after the handshake, and returns the credited value.
     async fn pay(&self, provider: &Provider, amount: u128) -> u128 {
         let theirs = provider.receivers.offers().next().unwrap();
         let module = self.senders.agree(theirs).unwrap();
@@ -91,13 +92,13 @@ impl Client {
 
     async fn spent(&self, provider: &Provider) -> u128 {
         let payer = self.sender.payer();
-        let cheque = payer.last_cheque(self.deposit, provider.address).await;
+        let cheque = payer.spent_and_left(self.deposit, provider.address).await;
         cheque.unwrap().unwrap().0.get()
     }
 }
 
-/// What a provider is credited for what was spent in all: its chance times its payout, less the cost of redeeming that
-/// was fixed by the first payment. Without a least payout its chance is its allowance's share of the deposit.
+/// Returns a provider's credit for a total spent: its chance times its payout, less the redemption cost fixed by the
+/// first payment. Without a minimum payout the chance is the allowance's share of the deposit.
 fn worth(spent: u128, redeem_cost: u128) -> u128 {
     let payout = U256::from(spent) * U256::from(DEPOSIT) / U256::from(ALLOWANCE);
     let net = payout.saturating_sub(U256::from(redeem_cost));
@@ -105,18 +106,18 @@ fn worth(spent: u128, redeem_cost: u128) -> u128 {
 }
 
 #[tokio::test]
-async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_totals_balance() {
+async fn balances_totals_of_three_clients_and_three_providers() {
     let world = World::new().await;
     let bank = world.reader.bank().address();
     let mut providers = Vec::new();
     for number in [11, 12, 13] {
-        let party = world.party(number).await;
+        let party = world.account(number).await;
         providers.push(Provider::new(&world, &party).await);
     }
     let draw = world.head().await + 60;
     let mut clients = Vec::new();
     for number in [1, 2, 3] {
-        let party = world.party(number).await;
+        let party = world.account(number).await;
         clients.push(Client::new(&world, &party, &providers, draw).await);
     }
     let deposits = U256::from(3 * DEPOSIT);
@@ -136,13 +137,13 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
     for (provider, credited) in providers.iter().zip(&credited) {
         let mut expected = 0;
         for client in &clients {
-            let held = provider.payee.holding(client.deposit).await.unwrap();
+            let held = provider.payee.position(client.deposit).await.unwrap();
             let held = held.unwrap();
             let spent = client.spent(provider).await;
             assert_eq!(held.total().get(), spent);
             let value = worth(spent, held.redeem_cost().get());
             assert_eq!(held.credited().get(), value);
-            // No more is kept back than this provider's share of one redemption's cost.
+            // The discount is at most this provider's share of one redemption's cost.
             let share = held.redeem_cost().get() / 3;
             assert!(spent - value > 0 && spent - value <= share + 2);
             (expected, spent_in_all) = (expected + value, spent_in_all + spent);
@@ -157,7 +158,7 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
     compete(provider, &clients);
     prices_rise(provider, &clients).await;
 
-    // What was credited is locked, earned, or change.
+    // The credited value is locked, earned, or change.
     for (provider, credited) in providers.iter().zip(&credited) {
         let sale = provider.account_for_spending();
         let clients = || clients.iter().map(|client| client.address);
@@ -168,13 +169,13 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
         assert_eq!(sale.earned > 0, provider.address == providers[0].address);
     }
 
-    // The draw: of each deposit one provider's allowance is selected, for all of them were paid from it.
+    // The draw selects one provider of each deposit; all providers were paid from each.
     world.node.mine_to(draw + 1).await;
     assert_eq!(world.coin(bank).await, deposits);
     let mut winners = Vec::new();
     for provider in &providers {
         let mut won = U256::ZERO;
-        for (id, redeemed) in provider.payee.settle().await.unwrap() {
+        for (id, redeemed) in settle(&provider.payee).await.unwrap() {
             let client = clients.iter().find(|client| client.deposit == id).unwrap();
             let payout = redeemed.unwrap().payout;
             let spent = client.spent(provider).await;
@@ -187,13 +188,13 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
     winners.sort();
     let mut all: Vec<_> = clients.iter().map(|client| client.deposit).collect();
     all.sort();
-    assert_eq!(winners, all, "each deposit is won once");
+    assert_eq!(winners, all, "each deposit has one winner");
 
-    // The bank holds what came in, for those who won and those whose change it is.
+    // The bank holds all deposits, for winners and for the payers' change.
     let mut held = U256::ZERO;
     for provider in &providers {
         held += world.balance(provider.address).await;
-        assert!(provider.payee.settle().await.unwrap().is_empty());
+        assert!(settle(&provider.payee).await.unwrap().is_empty());
     }
     let head = world.head().await;
     for client in &clients {
@@ -206,7 +207,7 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
             .await
             .unwrap();
         let Purse::Idle(idle) = purse else {
-            panic!("it was redeemed");
+            panic!("the deposit was redeemed");
         };
         held += idle.to_u256();
         let payer = client.sender.payer();
@@ -219,7 +220,7 @@ async fn clients_buy_service_of_three_providers_with_one_deposit_each_and_all_to
     }
     assert_eq!((held, world.coin(bank).await), (deposits, deposits));
 
-    // All of it survives.
+    // All balances survive.
     for provider in providers {
         let before: Vec<_> = clients
             .iter()
@@ -242,7 +243,7 @@ fn banks_must_match(client: &Client, provider: &Provider) {
     assert_eq!(refused, Some(HandshakeError::Bank { ours, theirs }));
 }
 
-/// Everybody wants all of the capacity: they get it by their tokens.
+/// Every client requests the whole capacity and gets a share by its tokens.
 fn compete(provider: &Provider, clients: &[Client]) {
     let poor = Address::repeat_byte(0x99);
     provider.connect(poor);
@@ -254,10 +255,10 @@ fn compete(provider: &Provider, clients: &[Client]) {
     for _ in 0..20 {
         for client in clients {
             provider.pass(11);
-            let most = provider.max_capacity(client.address);
-            if most > provider.capacity(client.address) {
-                // What is found in an estimate may be gone in the attempt.
-                let _granted = provider.set_capacity(client.address, most);
+            let max = provider.max_capacity(client.address);
+            if max > provider.capacity(client.address) {
+                // A forecast capacity may be gone at the attempt.
+                let _granted = provider.set_capacity(client.address, max);
             }
         }
     }
@@ -267,13 +268,13 @@ fn compete(provider: &Provider, clients: &[Client]) {
     let all_tokens: u128 = clients.iter().map(tokens).sum();
     let in_use = capacities + u128::from(provider.capacity(poor));
     assert!(in_use <= CAPACITY.into() && in_use >= u128::from(CAPACITY) * 9 / 10);
-    assert!(provider.capacity(poor) <= LEAST);
+    assert!(provider.capacity(poor) <= MIN_CAPACITY);
     for client in clients {
         let fair = capacities * tokens(client) / all_tokens;
         let found = rate(client);
         assert!(
             found.abs_diff(fair) <= fair / 8,
-            "{found}, fair would be {fair}"
+            "the capacity is {found}, a fair share {fair}"
         );
     }
     let refused = provider.set_capacity(clients[0].address, CAPACITY);
@@ -283,13 +284,13 @@ fn compete(provider: &Provider, clients: &[Client]) {
     ));
 }
 
-/// The operator raises prices over HTTP, for those who are there and those who come.
+/// The operator raises prices over HTTP, for connected and for later clients.
 async fn prices_rise(provider: &Provider, clients: &[Client]) {
     let client = &clients[0];
     let id = client.address.to_string().to_lowercase();
     let before = provider.tokens(client.address);
     provider.pass(10);
-    assert_eq!(provider.tokens(client.address), before, "it was free");
+    assert_eq!(provider.tokens(client.address), before, "service was free");
     let dear = json!({ "pricing/timeFactor": 1_000_000 });
     let tagged = json!([[], ["$connected"], dear]);
     provider.call("les_setClientParams", tagged).await.unwrap();

@@ -1,11 +1,11 @@
-//! A provider: takes cheques, sells tokens for them, shares its capacity, and is operated over JSON-RPC.
+//! A provider: receives cheques, sells tokens, shares its capacity, and has an operator on JSON-RPC.
 
-use crate::node::{Party, World};
+use crate::node::{Account, World};
 use alloy_primitives::Address;
 use cheque::{payee::Payee, store::Memory};
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, LoadBalanceError},
-    payment::{Incoming, Offer, Receivers, chain::ChequeModule, judge},
+    payment::{Incoming, Offer, Receivers, chain::ChequeModule, prepare},
     pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings, SetCapacityError},
     rpc::{Listen, Operator, Running, Service, serve},
     store::{Batch, ChequeStore, Store},
@@ -25,12 +25,12 @@ use std::{
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const CAPACITY: u64 = 1_000_000;
-pub(crate) const LEAST: u64 = 50_000;
+pub(crate) const MIN_CAPACITY: u64 = 50_000;
 
 const PREFIX: &[u8] = b"market:";
 const SALE: &[u8] = b"host:sale";
 const CHANGE: &[u8] = b"host:change:";
-/// Tokens towards which the price has no end, and the base-2 logarithm of the base price in wei.
+/// Token limit, and the base-2 logarithm of the base price in wei.
 const TOKENS: NonZeroU64 = NonZeroU64::new(1 << 33).unwrap();
 const BASE_PRICE: i32 = 26;
 
@@ -47,7 +47,7 @@ pub(crate) struct Provider {
     clock: Arc<AtomicU64>,
 }
 
-/// Why something was not done, in words.
+/// An error as text.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) String);
 
@@ -57,15 +57,15 @@ impl<E: Display> From<E> for Refused {
     }
 }
 
-/// What the sale of tokens has come to.
+/// State of the sale of tokens.
 pub(crate) struct Sale {
     pub(crate) curve: BondingCurve,
-    /// Wei of tokens that were spent.
+    /// Wei earned from spent tokens.
     pub(crate) earned: u128,
 }
 
 impl Provider {
-    pub(crate) async fn new(world: &World, party: &Party) -> Self {
+    pub(crate) async fn new(world: &World, party: &Account) -> Self {
         let rows = Arc::new(Memory::new());
         let payee = world.payee(party, rows.clone());
         let mut receivers = Receivers::new();
@@ -93,7 +93,7 @@ impl Provider {
         }
     }
 
-    /// Counts a payment and sells tokens for it: proof, balance, sale and change in one transaction.
+    /// Receives a payment and sells tokens for it: proof, balance, sale and change in one transaction.
     pub(crate) async fn take(
         &self,
         from: Address,
@@ -101,19 +101,21 @@ impl Provider {
         proof: &[u8],
     ) -> Result<Incoming, Refused> {
         let module = self.receivers.agree(offer)?;
-        let arrived = judge(&**module, &self.store, PREFIX, from, proof).await?;
+        let prepared = prepare(&**module, &self.store, PREFIX, from, proof).await?;
         self.market.with(|operator, now_ns| {
             let tracker = operator.clients_mut().tracker_mut();
             tracker.operation(&from, None, now_ns, |balance| {
-                let incoming = arrived.store_received(&self.store, balance.also())?;
+                let incoming = prepared.store_received(&self.store, balance.extra_writes())?;
                 let mut sale = self.sale();
                 let money = self.change(from) + incoming.value;
                 let sold = sale.curve.exchange(0, i64::MAX, money.try_into()?);
                 let sold = sold.ok_or("the curve ends here")?;
                 balance.add(sold.tokens)?;
                 let left = money - u128::try_from(sold.cost)?;
-                balance.also().put(change_key(from), left.to_be_bytes());
-                sale.keep(balance.also());
+                balance
+                    .extra_writes()
+                    .put(change_key(from), left.to_be_bytes());
+                sale.keep(balance.extra_writes());
                 Ok::<_, Refused>(incoming)
             })
         })
@@ -127,7 +129,7 @@ impl Provider {
         self.market.poll().unwrap();
     }
 
-    /// Asks for so much capacity.
+    /// Requests a capacity.
     pub(crate) fn set_capacity(
         &self,
         client: Address,
@@ -141,13 +143,13 @@ impl Provider {
         granted
     }
 
-    /// The most that it could have now.
+    /// Returns the largest capacity available to a client.
     pub(crate) fn max_capacity(&self, client: Address) -> u64 {
-        let most = self.market.with(|operator, now_ns| {
+        let max = self.market.with(|operator, now_ns| {
             let clients = operator.clients_mut();
             clients.max_capacity(&client, 0, 0, now_ns)
         });
-        most.unwrap()
+        max.unwrap()
     }
 
     pub(crate) fn capacity(&self, client: Address) -> u64 {
@@ -170,10 +172,10 @@ impl Provider {
         self.market.poll().unwrap();
     }
 
-    /// What the operator calls.
+    /// Calls the operator's RPC server.
     pub(crate) async fn call(&self, method: &str, arguments: Value) -> Result<Value, String> {
         let Value::Array(arguments) = arguments else {
-            panic!("arguments are a list");
+            panic!("the arguments must be a list");
         };
         let mut params = jsonrpsee::core::params::ArrayParams::new();
         for argument in arguments {
@@ -183,7 +185,7 @@ impl Provider {
         answer.map_err(|error| error.to_string())
     }
 
-    /// Tells the curve how many tokens are left; what was spent is earned.
+    /// Sets the number of remaining tokens of the curve; spent tokens are earned.
     pub(crate) fn account_for_spending(&self) -> Sale {
         self.market.with(|operator, now_ns| {
             let left = operator.clients_mut().tracker_mut().total_tokens(now_ns);
@@ -198,7 +200,7 @@ impl Provider {
         })
     }
 
-    /// Money of a client that was too little for a token.
+    /// Returns a client's change: money too little for a token.
     pub(crate) fn change(&self, client: Address) -> u128 {
         let stored = self.store.get(&change_key(client)).unwrap();
         stored.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
@@ -220,7 +222,7 @@ impl Provider {
         }
     }
 
-    /// Ends the server, and opens the market again from what is stored.
+    /// Stops the server, and opens the market again from its store.
     pub(crate) async fn stop(self) -> Stopped {
         self.running.stop().await.unwrap();
         Stopped {
@@ -229,7 +231,7 @@ impl Provider {
     }
 }
 
-/// A market as a restart finds it.
+/// A market after a restart.
 pub(crate) struct Stopped {
     operator: Operator<Address, ChequeStore>,
 }
@@ -261,12 +263,12 @@ fn operator(store: &ChequeStore) -> Operator<Address, ChequeStore> {
     let positive = |number| NonZeroU64::new(number).unwrap();
     let settings = ClientPoolSettings {
         pool: PoolSettings {
-            min_capacity: positive(LEAST),
+            min_capacity: positive(MIN_CAPACITY),
             active_bias_ns: 1,
             step_divisor: positive(10),
             fine_step_divisor: positive(100),
         },
-        allowance_ns: 10 * SECOND,
+        grace_period_ns: 10 * SECOND,
         connected_bias_ns: 0,
     };
     let clients = ClientPool::new(tracker, settings);

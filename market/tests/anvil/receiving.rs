@@ -1,6 +1,6 @@
-//! Taking cheques in the transaction of the balance.
+//! Cheques received in the transaction of the balance.
 
-use crate::node::{Party, World, coins};
+use crate::node::{Account, World, coins};
 use alloy_primitives::Address;
 use cheque::{
     Amount, Proof, Rejection,
@@ -10,8 +10,8 @@ use cheque::{
 };
 use cheque_market::{
     payment::{
-        Arrived, ChequeRejection, Incoming, ModuleError, ReceiveError, ReceiverModule,
-        chain::ChequeModule, judge,
+        ChequeRejection, Incoming, ModuleError, PreparedPayment, ReceiveError, ReceiverModule,
+        chain::ChequeModule, prepare,
     },
     store::{Batch, ChequeStore, Store},
 };
@@ -21,8 +21,8 @@ const PREFIX: &[u8] = b"market:";
 
 struct Scene {
     world: World,
-    customer: Party,
-    provider: Party,
+    customer: Account,
+    provider: Account,
     payer: Payer,
     rows: Arc<Memory>,
     store: ChequeStore,
@@ -31,10 +31,10 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let world = World::new().await;
-        let customer = world.party(1).await;
+        let customer = world.account(1).await;
         let rows = Arc::new(Memory::new());
         Self {
-            provider: world.party(11).await,
+            provider: world.account(11).await,
             payer: world.payer(&customer, Arc::new(Memory::new())),
             customer,
             store: ChequeStore::new(rows.clone(), PREFIX),
@@ -43,7 +43,7 @@ impl Scene {
         }
     }
 
-    /// The first payment from a deposit of its own, drawn at `draw`.
+    /// Returns the first payment from a new deposit, drawn at `draw`.
     async fn opening(&self, draw: u64) -> Vec<u8> {
         let allowances = vec![(self.provider.address, coins(600))];
         let signer = self.customer.address;
@@ -54,7 +54,7 @@ impl Scene {
         let payment = self
             .payer
             .write_cheque(id, self.provider.address, coins(100));
-        payment.await.unwrap().proof.unwrap().encode()
+        payment.await.unwrap().proof.encode()
     }
 
     fn payee(&self, exposure: Amount) -> Payee {
@@ -63,21 +63,21 @@ impl Scene {
         Payee::new(self.world.reader.clone(), policy, self.rows.clone())
     }
 
-    async fn look(&self, module: &ChequeModule, proof: &[u8]) -> Arrived {
+    async fn prepare(&self, module: &ChequeModule, proof: &[u8]) -> PreparedPayment {
         let from = self.customer.address;
-        let arrived = judge(module, &self.store, PREFIX, from, proof).await;
-        arrived.unwrap()
+        let prepared = prepare(module, &self.store, PREFIX, from, proof).await;
+        prepared.unwrap()
     }
 
     async fn take(&self, module: &ChequeModule, proof: &[u8]) -> Result<Incoming, Rejection> {
         let from = self.customer.address;
-        let arrived = judge(module, &self.store, PREFIX, from, proof).await;
-        self.keep(&arrived.map_err(rejection)?)
+        let prepared = prepare(module, &self.store, PREFIX, from, proof).await;
+        self.keep(&prepared.map_err(rejection)?)
     }
 
-    fn keep(&self, arrived: &Arrived) -> Result<Incoming, Rejection> {
+    fn keep(&self, prepared: &PreparedPayment) -> Result<Incoming, Rejection> {
         let mut batch = Batch::new();
-        let incoming = arrived.store_received(&self.store, &mut batch);
+        let incoming = prepared.store_received(&self.store, &mut batch);
         self.store.write(&batch).unwrap();
         incoming.map_err(rejection)
     }
@@ -87,29 +87,29 @@ fn rejection(error: ReceiveError<ModuleError>) -> Rejection {
     match error {
         ReceiveError::Rejected(ModuleError::Rejected(error)) => match *error.downcast().unwrap() {
             ChequeRejection::Rejected(rejection) => rejection,
-            other => panic!("not by the policy: {other}"),
+            other => panic!("the policy did not reject: {other}"),
         },
-        other => panic!("not a rejection: {other:?}"),
+        other => panic!("no rejection: {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn deposits_that_are_looked_at_together_do_not_both_fit_under_the_limit_of_exposure() {
+async fn enforces_exposure_limit_for_payments_prepared_together() {
     let scene = Scene::new().await;
     let draw = scene.world.head().await + 60;
     let (one, other) = (scene.opening(draw).await, scene.opening(draw).await);
     let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
-    let looked = (
-        scene.look(&module, &one).await,
-        scene.look(&module, &other).await,
+    let prepared = (
+        scene.prepare(&module, &one).await,
+        scene.prepare(&module, &other).await,
     );
-    scene.keep(&looked.0).unwrap();
-    let refused = scene.keep(&looked.1).unwrap_err();
+    scene.keep(&prepared.0).unwrap();
+    let refused = scene.keep(&prepared.1).unwrap_err();
     assert!(
         matches!(refused, Rejection::ExposureTooLarge { .. }),
         "{refused}"
     );
-    // What is kept counts after a restart too; with another limit the second would have been good.
+    // The stored payment counts after a restart too; with a higher limit the second would pass.
     let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
     let refused = scene.take(&module, &other).await.unwrap_err();
     assert!(
@@ -121,36 +121,36 @@ async fn deposits_that_are_looked_at_together_do_not_both_fit_under_the_limit_of
 }
 
 #[tokio::test]
-async fn a_payment_is_rejected_before_the_node_is_asked_and_again_when_it_is_kept() {
+async fn rejects_payment_before_query_and_again_when_storing() {
     let scene = Scene::new().await;
     let draw = scene.world.head().await + 60;
     let proof = scene.opening(draw).await;
     let module = ChequeModule::new(scene.payee(coins(10_000)), Address::ZERO);
-    let look = async |from, proof: &[u8]| {
-        let looked = judge(&module, &scene.store, PREFIX, from, proof).await;
-        rejection(looked.unwrap_err())
+    let prepare_from = async |from, proof: &[u8]| {
+        let prepared = prepare(&module, &scene.store, PREFIX, from, proof).await;
+        rejection(prepared.unwrap_err())
     };
-    let stranger = look(scene.provider.address, &proof).await;
+    let stranger = prepare_from(scene.provider.address, &proof).await;
     assert!(
         matches!(stranger, Rejection::WrongFrom { .. }),
         "{stranger}"
     );
     let customer = scene.customer.address;
     let (one, other) = (
-        scene.look(&module, &proof).await,
-        scene.look(&module, &proof).await,
+        scene.prepare(&module, &proof).await,
+        scene.prepare(&module, &proof).await,
     );
     let incoming = scene.keep(&one).unwrap();
     assert_eq!(incoming.credit_to, customer);
     assert_eq!(scene.keep(&other), Err(Rejection::Replay));
 
-    // A cheque of a deposit that is not known here.
+    // A cheque of an unknown deposit.
     let Proof::Opening(opening) = Proof::decode(&proof).unwrap() else {
         panic!("the first proof has the terms");
     };
     let id = scene.world.reader.bank().deposit_id(&opening.deposit);
     let unknown = Proof::Cheque(cheque::DepositId([7; 32].into()), opening.cheque);
-    let unknown = look(customer, &unknown.encode()).await;
+    let unknown = prepare_from(customer, &unknown.encode()).await;
     assert!(
         matches!(unknown, Rejection::UnknownDeposit(of) if of != id),
         "{unknown}"

@@ -1,17 +1,20 @@
-//! A market with an operator's RPC and orders, as a host runs it.
+//! A host: a market with the operator's RPC server and with orders.
 
+use super::process::say;
+use cheque::store::Redb;
 use cheque_market::{
     balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
     pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings},
     rpc::{Listen, Operator, Params, Service, serve},
-    store::{Redb, Store},
+    store::{ChequeStore, Store},
     tokens::{BondingCurve, LastSerial},
     value::Log2,
 };
 use serde_json::json;
 use std::{
-    io::{self, Write},
+    io,
     num::NonZeroU64,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,22 +22,28 @@ use std::{
 };
 
 pub(super) type Id = [u8; 2];
-pub(super) type Market = Operator<Id, Arc<Redb>>;
+pub(super) type Market = Operator<Id, ChequeStore>;
 
 const SECOND: u64 = 1_000_000_000;
-/// Clients whose balances are added to. The first is connected, and is charged all the time.
+/// Clients whose balances the test adds to. The first is connected and therefore charged.
 pub(super) const CLIENTS: [Id; 3] = [[1, 1], [1, 2], [1, 3]];
 pub(super) const CUSTOMER: Id = [2, 1];
-/// Whose settings are changed together.
-pub(super) const SETTLED: [Id; 2] = [[3, 1], [3, 2]];
+/// Clients whose settings change together.
+pub(super) const CONFIGURED: [Id; 2] = [[3, 1], [3, 2]];
+const PREFIX: &[u8] = b"market:";
 const LIMIT: NonZeroU64 = NonZeroU64::new(1 << 40).unwrap();
 
-pub(super) fn open(store: &Arc<Redb>) -> Market {
+/// Opens the market's rows in the redb file at `path`.
+pub(super) fn store_at(path: &Path) -> ChequeStore {
+    ChequeStore::new(Arc::new(Redb::open(path).unwrap()), PREFIX)
+}
+
+pub(super) fn open(store: &ChequeStore) -> Market {
     let balances = BalanceSettings {
         positive_drop: 0,
         ..BalanceSettings::default()
     };
-    let tracker = BalanceTracker::open(Arc::clone(store), b"market:", balances, 0).unwrap();
+    let tracker = BalanceTracker::open(store.clone(), PREFIX, balances, 0).unwrap();
     let positive = |n| NonZeroU64::new(n).unwrap();
     let settings = ClientPoolSettings {
         pool: PoolSettings {
@@ -43,11 +52,11 @@ pub(super) fn open(store: &Arc<Redb>) -> Market {
             step_divisor: positive(10),
             fine_step_divisor: positive(100),
         },
-        allowance_ns: u64::MAX,
+        grace_period_ns: u64::MAX,
         connected_bias_ns: 0,
     };
     let pool = ClientPool::new(tracker, settings);
-    let mut operator = Operator::open(pool, Arc::clone(store), b"market:").unwrap();
+    let mut operator = Operator::open(pool, store.clone(), PREFIX).unwrap();
     let limits = Limits {
         count: 9,
         capacity: 1_000,
@@ -56,23 +65,23 @@ pub(super) fn open(store: &Arc<Redb>) -> Market {
     operator
 }
 
-pub(super) fn number(store: &Redb, key: &str) -> u64 {
+pub(super) fn number(store: &ChequeStore, key: &str) -> u64 {
     let bytes = store.get(key.as_bytes()).unwrap();
     bytes.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()))
 }
 
-pub(super) fn curve(store: &Redb) -> BondingCurve {
+pub(super) fn curve(store: &ChequeStore) -> BondingCurve {
     BondingCurve::restore(number(store, "amount"), LIMIT, Log2::ZERO).unwrap()
 }
 
-/// What was added to a client's balance: what is left of it, and what was taken for service. Debts are not charged here.
+/// Returns all tokens ever added to a client's balance: remaining and charged tokens. Debts are not charged here.
 pub(super) fn added(operator: &Market, id: &Id) -> u64 {
     let tracker = operator.clients().tracker();
     tracker.tokens(id, 0).unwrap() + tracker.charged(id, 0).unwrap().total
 }
 
-/// Orders `tokens` in the name of the customer. An order that was carried out before is refused, and that is as good.
-fn buy(operator: &mut Market, store: &Redb, serial: u64, tokens: i64, now: u64) {
+/// Buys `tokens` for the customer. Ignores a repeated order.
+fn buy(operator: &mut Market, store: &ChequeStore, serial: u64, tokens: i64, now: u64) {
     let last = LastSerial::from_stored(number(store, "serial"));
     let Ok(serial) = last.next(serial) else {
         return;
@@ -81,18 +90,18 @@ fn buy(operator: &mut Market, store: &Redb, serial: u64, tokens: i64, now: u64) 
     let tracker = operator.clients_mut().tracker_mut();
     let bought = tracker.operation(&CUSTOMER, None, now, |balance| {
         let bought = curve.exchange(tokens, tokens, i128::MAX).unwrap();
-        let also = balance.also();
-        also.put("serial", serial.get().to_be_bytes());
-        also.put("amount", curve.amount().to_be_bytes());
+        let extra = balance.extra_writes();
+        extra.put("serial", serial.get().to_be_bytes());
+        extra.put("amount", curve.amount().to_be_bytes());
         balance.add(bought.tokens)
     });
     let bought: Result<_, ChangeBalanceError> = bought;
     bought.unwrap();
 }
 
-/// A market as its host runs it: every look at the clock finds it half a second later.
-pub(super) async fn host(path: &str) {
-    let store = Arc::new(Redb::open(path).unwrap());
+/// Runs a market. The clock advances by half a second at each reading.
+pub(super) async fn host(path: &Path) {
+    let store = store_at(path);
     let mut operator = open(&store);
     operator.connect(&CLIENTS[0], b"home", 0).unwrap();
     let prices = json!({
@@ -131,11 +140,4 @@ pub(super) async fn host(path: &str) {
         }
     });
     orders.await.unwrap();
-}
-
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    // The test harness may have begun a line of its own.
-    writeln!(out, "\n> {text}").unwrap();
-    out.flush().unwrap();
 }

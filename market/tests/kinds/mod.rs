@@ -1,9 +1,9 @@
-//! Kinds of state that a market keeps. A step opens what it changes from the store, as a process does that starts.
+//! Kinds of state that a market stores. Each step loads its state from the store, like a process that starts.
 
 use cheque_market::{
     balance::*,
     compose::Composer,
-    nodes::*,
+    peers::*,
     pool::*,
     rpc::{Operator, Params},
     select::StoredSelect,
@@ -22,14 +22,14 @@ pub(super) type Shared = Arc<dyn Store + Send + Sync>;
 type Id = [u8; 4];
 
 const SECOND: u64 = 1_000_000_000;
-const MARKET: &[u8] = b"market:";
+pub(super) const MARKET: &[u8] = b"market:";
 
-/// Something that is stored in steps.
+/// A kind of state, stored in steps.
 pub(super) struct Kind {
     pub(super) name: &'static str,
-    /// Takes a step, which is stored when it returns.
+    /// Takes and stores a step.
     pub(super) step: fn(&Shared, u64),
-    /// All that the store has of it.
+    /// The whole stored state as text.
     pub(super) state: fn(&Shared) -> String,
 }
 
@@ -40,9 +40,9 @@ pub(super) const KINDS: &[Kind] = &[
         state: balances_state,
     },
     Kind {
-        name: "nodes",
-        step: nodes_step,
-        state: nodes_state,
+        name: "peers",
+        step: peers_step,
+        state: peers_state,
     },
     Kind {
         name: "weights",
@@ -63,6 +63,11 @@ pub(super) const KINDS: &[Kind] = &[
         name: "operator",
         step: operator_step,
         state: operator_state,
+    },
+    Kind {
+        name: "payments",
+        step: payments_step,
+        state: payments_state,
     },
 ];
 
@@ -110,7 +115,7 @@ fn balances_state(store: &Shared) -> String {
         });
         found.push(read.unwrap());
     }
-    // What they are worth later shows the offsets.
+    // A later value shows the offsets.
     let later = tracker.tokens(&id(0), 10 * SECOND).unwrap();
     format!(
         "{found:?} {later} {:?}",
@@ -118,21 +123,21 @@ fn balances_state(store: &Shared) -> String {
     )
 }
 
-struct Nodes {
-    machine: NodeStateMachine<Id, Shared>,
+struct Peers {
+    machine: PeerStateMachine<Id, Shared>,
     trusted: Flags,
     banned: Flags,
     score: Field<u64>,
 }
 
-fn nodes(store: &Shared) -> Nodes {
+fn peers(store: &Shared) -> Peers {
     let mut setup = SetupBuilder::new(1);
     let trusted = setup.persistent_flag("trusted").unwrap();
     let banned = setup.persistent_flag("banned").unwrap();
     let decode = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
     let score = setup.persistent_field("score", |n: &u64| n.to_be_bytes().to_vec(), decode);
-    let machine = NodeStateMachine::prepare(&setup.build(), Arc::clone(store), b"nodes:");
-    Nodes {
+    let machine = PeerStateMachine::prepare(&setup.build(), Arc::clone(store), b"peers:");
+    Peers {
         machine: machine.start(0).unwrap(),
         trusted,
         banned,
@@ -140,26 +145,26 @@ fn nodes(store: &Shared) -> Nodes {
     }
 }
 
-/// Two steps of three change a node and save it; the third makes it nothing, which is stored without that.
-fn nodes_step(store: &Shared, step: u64) {
-    let Nodes {
+/// Two of three steps change a peer and save it. The third resets its last flag, which needs no save.
+fn peers_step(store: &Shared, step: u64) {
+    let Peers {
         mut machine,
         trusted,
         banned,
         score,
-    } = nodes(store);
-    let (node, none) = (id(step / 3 % 5), Flags::none());
+    } = peers(store);
+    let (peer, none) = (id(step / 3 % 5), Flags::none());
     match step % 3 {
-        0 => machine.set_state(&node, &trusted, &none, None).unwrap(),
-        1 => machine.set_state(&node, &banned, &trusted, None).unwrap(),
-        _ => return machine.set_state(&node, &none, &banned, None).unwrap(),
+        0 => machine.set_state(&peer, &trusted, &none, None).unwrap(),
+        1 => machine.set_state(&peer, &banned, &trusted, None).unwrap(),
+        _ => return machine.set_state(&peer, &none, &banned, None).unwrap(),
     }
-    machine.set_field(&node, &score, Some(step)).unwrap();
-    machine.persist(&node).unwrap();
+    machine.set_field(&peer, &score, Some(step)).unwrap();
+    machine.persist(&peer).unwrap();
 }
 
-fn nodes_state(store: &Shared) -> String {
-    let Nodes { machine, score, .. } = nodes(store);
+fn peers_state(store: &Shared) -> String {
+    let Peers { machine, score, .. } = peers(store);
     let found = (0..5).map(|n| {
         let state = machine.state(&id(n)).unwrap().to_string();
         (n, state, machine.field(&id(n), &score).unwrap())
@@ -192,13 +197,13 @@ fn composer(store: &Shared) -> Composer<Id> {
     stored.map_or_else(Composer::new, |bytes| Composer::from_bytes(&bytes).unwrap())
 }
 
-/// Deposits are composed, opened, and paid from twice.
+/// Composes and opens a deposit, and pays twice from the deposit.
 fn composer_step(store: &Shared, step: u64) {
     let mut composer = composer(store);
     let round = step.div_ceil(4);
     match step % 4 {
         1 => {
-            // As those do that run for long.
+            // A process that runs for long prunes too.
             composer.prune(1_000 * round.saturating_sub(10));
             let size = NonZeroU128::new(1_000_000).unwrap();
             let candidates = (0..4).map(id);
@@ -245,7 +250,7 @@ fn last_serial(store: &Shared) -> LastSerial {
     number(store, "serial").map_or(LastSerial::NONE, LastSerial::from_stored)
 }
 
-/// A customer buys tokens, the issuer's limit grows, and the base price rises: one transaction.
+/// In one transaction a customer buys tokens, the issuer's limit grows, and the base price rises.
 fn orders_step(store: &Shared, step: u64) {
     let (mut issuer, mut curve) = (issuer(store), curve(store));
     issuer.set_free(FreeRatio::ALL, u64::MAX, 0);
@@ -258,7 +263,7 @@ fn orders_step(store: &Shared, step: u64) {
         curve
             .adjust(curve.amount(), issuer.token_limit(), price)
             .unwrap();
-        let also = balance.also();
+        let extra = balance.extra_writes();
         for (key, number) in [
             ("limit_ns", issuer.limit_ns()),
             ("limit", curve.limit().get()),
@@ -266,7 +271,7 @@ fn orders_step(store: &Shared, step: u64) {
             ("amount", curve.amount()),
             ("serial", serial.get()),
         ] {
-            also.put(key, number.to_be_bytes());
+            extra.put(key, number.to_be_bytes());
         }
         balance.add(bought.tokens)
     });
@@ -289,7 +294,7 @@ fn operator(store: &Shared) -> Operator<Id, Shared> {
             step_divisor: nonzero(10),
             fine_step_divisor: nonzero(100),
         },
-        allowance_ns: SECOND,
+        grace_period_ns: SECOND,
         connected_bias_ns: 0,
     };
     let pool = ClientPool::new(tracker(store), settings);
@@ -302,20 +307,20 @@ fn params(value: Value) -> Params {
 
 fn operator_step(store: &Shared, step: u64) {
     let mut operator = operator(store);
-    let node = id(step / 5 % 4);
+    let peer = id(step / 5 % 4);
     let done = match step % 5 {
         0 => operator.set_default_params(&params(json!({ "pricing/timeFactor": step }))),
         1 => operator.set_connected_bias(step as i64),
-        2 => operator.add_balance(&node, step as i64, 0).map(|_| ()),
+        2 => operator.add_balance(&peer, step as i64, 0).map(|_| ()),
         3 => {
-            // Tags and notices of several are set together.
+            // Sets tags and notices of two clients in one call.
             let tags = [format!("tag{step}")];
             let set = params(json!({ "userTags": tags, "pricing/alert": step }));
-            operator.set_client_params(&[node, id(9)], &[], &set, 0)
+            operator.set_client_params(&[peer, id(9)], &[], &set, 0)
         }
         _ => {
             let set = params(json!({ "pricing/periodicUpdate": step }));
-            operator.set_client_params(&[node], &[], &set, 0)
+            operator.set_client_params(&[peer], &[], &set, 0)
         }
     };
     done.unwrap();
@@ -324,9 +329,29 @@ fn operator_step(store: &Shared, step: u64) {
 fn operator_state(store: &Shared) -> String {
     let mut operator = operator(store);
     let infos = operator.client_info(&[], &["$all".to_owned()], 0).unwrap();
-    // A client that connects shows the default prices, and the settings of the pool the bias.
+    // A new client shows the default prices; the settings of the pool show the bias.
     operator.connect(&id(0xff), b"home", 0).unwrap();
     let prices = operator.client_info(&[id(0xff)], &[], 0).unwrap();
     let clients = operator.clients_mut().settings();
     format!("{infos:?} {prices:?} {clients:?}")
+}
+
+/// Key of a received payment: a `ChequeStore` has it in another table than balances.
+const PAYMENT: &[u8] = b"market:pay:cheque/1:deposit";
+
+/// Stores a received payment and the credited balance in one transaction.
+fn payments_step(store: &Shared, step: u64) {
+    let mut tracker = tracker(store);
+    let credited = tracker.operation(&id(1), None, 0, |balance| {
+        balance.extra_writes().put(PAYMENT, step.to_be_bytes());
+        balance.add(5)
+    });
+    let credited: Result<_, ChangeBalanceError> = credited;
+    credited.unwrap();
+}
+
+fn payments_state(store: &Shared) -> String {
+    let payment = store.get(PAYMENT).unwrap();
+    let tokens = tracker(store).tokens(&id(1), 0).unwrap();
+    format!("{payment:?} {tokens}")
 }

@@ -1,9 +1,9 @@
-//! What time, capacity and requests cost, and the priorities that follow.
+//! Charges for time, capacity and requests, and the priorities that follow.
 
 use super::*;
 
 #[test]
-fn tokens_are_spent_first_and_debt_grows_after() {
+fn spends_tokens_before_debt_grows() {
     let mut tracker = connected(one_per_ns());
     set(&mut tracker, 1, 60 * SECOND, 0, 0);
     for (second, expected) in [
@@ -15,7 +15,7 @@ fn tokens_are_spent_first_and_debt_grows_after() {
     ] {
         assert_eq!(balances(&tracker, 1, second * SECOND), expected);
     }
-    // Looking does not charge; charging in steps comes to the same.
+    // Reading does not charge; charging in steps gives the same sum.
     for second in [30, 60, 61, 71] {
         tracker.set_capacity(&id(1), 0, second * SECOND).unwrap();
     }
@@ -23,13 +23,13 @@ fn tokens_are_spent_first_and_debt_grows_after() {
 }
 
 #[test]
-fn what_tokens_do_not_cover_is_owed_at_the_other_prices() {
+fn charges_uncovered_usage_at_negative_prices() {
     let price = |time, request| PriceFactors {
         time,
         request,
         capacity: 0,
     };
-    let prices = Prices {
+    let prices = ServicePrices {
         positive: price(SECOND, SECOND),
         negative: price(3 * SECOND, 5 * SECOND),
     };
@@ -47,7 +47,7 @@ fn what_tokens_do_not_cover_is_owed_at_the_other_prices() {
 }
 
 #[test]
-fn what_is_free_for_holders_of_tokens_leaves_no_debt() {
+fn leaves_no_debt_for_free_usage_with_tokens() {
     let mut prices = one_per_ns();
     prices.positive = PriceFactors::default();
     prices.negative.request = SECOND;
@@ -58,12 +58,12 @@ fn what_is_free_for_holders_of_tokens_leaves_no_debt() {
 }
 
 #[test]
-fn capacity_is_charged_for_the_time_it_was_there() {
+fn charges_capacity_for_the_time_it_was_granted() {
     let capacity = PriceFactors {
         capacity: SECOND,
         ..PriceFactors::default()
     };
-    let mut tracker = connected(Prices {
+    let mut tracker = connected(ServicePrices {
         positive: capacity,
         negative: capacity,
     });
@@ -74,15 +74,15 @@ fn capacity_is_charged_for_the_time_it_was_there() {
     tracker.set_capacity(&id(1), 500_000, 20 * SECOND).unwrap();
     assert_eq!(balances(&tracker, 1, 30 * SECOND), (75 * SECOND, 0));
     tracker
-        .set_prices(&id(1), Prices::default(), 30 * SECOND)
+        .set_prices(&id(1), ServicePrices::default(), 30 * SECOND)
         .unwrap();
     assert_eq!(balances(&tracker, 1, 90 * SECOND), (75 * SECOND, 0));
 }
 
 #[test]
-fn default_prices_are_those_of_later_clients() {
+fn applies_default_prices_to_later_clients() {
     let mut tracker = connected(one_per_ns());
-    tracker.set_default_prices(Prices::default());
+    tracker.set_default_prices(ServicePrices::default());
     tracker.connect(id(2), b"elsewhere", 0).unwrap();
     set(&mut tracker, 1, 2 * SECOND, 0, 0);
     tracker.add_balance(&id(2), 10, 0).unwrap();
@@ -91,19 +91,20 @@ fn default_prices_are_those_of_later_clients() {
 }
 
 #[test]
-fn costs_count_at_the_offset_of_the_middle_of_their_time() {
+fn charges_time_at_the_offset_of_its_middle() {
     let store = Arc::default();
     let mut tracker = open(&store, half_lives(HOUR, HOUR), 0);
     tracker.set_default_prices(one_per_ns());
     tracker.connect(id(1), HOME, 0).unwrap();
     set(&mut tracker, 1, 16 * HOUR, 0, 0);
-    // After an hour half of it is left, of which two are taken; of the rest, half is left after another hour.
+    // After an hour half of the balance is left, of which two hours are taken; after another hour half of the rest is
+    // left.
     assert_eq!(balances(&tracker, 1, 2 * HOUR), (3 * HOUR, 0));
 }
 
 #[test]
-fn priority_is_by_balance_and_capacity() {
-    let mut tracker = connected(Prices::default());
+fn ranks_by_balance_and_capacity() {
+    let mut tracker = connected(ServicePrices::default());
     for (positive, negative, whole) in [(1000, 0, 1), (2000, 0, 2), (0, 0, 0), (0, 1000, -1000)] {
         set(&mut tracker, 1, positive, negative, 0);
         let priority = tracker.priority(&id(1), 1000, 0).unwrap();
@@ -112,83 +113,83 @@ fn priority_is_by_balance_and_capacity() {
 }
 
 #[test]
-fn an_estimate_takes_the_costs_of_the_time_to_come() {
+fn includes_future_costs_in_forecast() {
     let mut tracker = connected(one_per_ns());
     set(&mut tracker, 1, 1000 * SECOND, 0, 0);
-    let expect = |estimate: Estimate, tokens: u64| {
-        let found = tracker.estimate_priority(&id(1), estimate, 0).unwrap();
+    let expect = |forecast: Forecast, tokens: u64| {
+        let found = tracker.forecast_priority(&id(1), forecast, 0).unwrap();
         assert_eq!(
             found,
-            Priority::new(tokens, 0, estimate.capacity),
-            "{estimate:?}"
+            Priority::new(tokens, 0, forecast.capacity),
+            "{forecast:?}"
         );
     };
-    let estimate = Estimate {
+    let forecast = Forecast {
         capacity: 1000,
-        ..Estimate::default()
+        ..Forecast::default()
     };
     let (bias_ns, future_ns) = (100 * SECOND, 300 * SECOND);
     expect(
-        Estimate {
+        Forecast {
             bias_ns,
-            ..estimate
+            ..forecast
         },
         900 * SECOND,
     );
     expect(
-        Estimate {
+        Forecast {
             future_ns,
-            ..estimate
+            ..forecast
         },
         700 * SECOND,
     );
     expect(
-        Estimate {
+        Forecast {
             bias_ns,
             future_ns,
-            ..estimate
+            ..forecast
         },
         600 * SECOND,
     );
     let add = 50_000_000_000;
     expect(
-        Estimate {
+        Forecast {
             bias_ns,
             add,
-            ..estimate
+            ..forecast
         },
         950 * SECOND,
     );
     expect(
-        Estimate {
+        Forecast {
             bias_ns,
             add: -add,
-            ..estimate
+            ..forecast
         },
         850 * SECOND,
     );
     expect(
-        Estimate {
+        Forecast {
             capacity: 1,
             bias_ns,
-            ..estimate
+            ..forecast
         },
         900 * SECOND,
     );
 }
 
 #[test]
-fn an_estimate_expects_twice_the_requests_of_this_connection() {
-    let mut prices = Prices::default();
+fn forecasts_twice_the_requests_of_the_connection() {
+    let mut prices = ServicePrices::default();
     prices.positive.request = SECOND;
     let mut tracker = connected(prices);
-    let estimate = Estimate {
+    let forecast = Forecast {
         capacity: 1,
         future_ns: 10 * SECOND,
-        ..Estimate::default()
+        ..Forecast::default()
     };
     let tokens = |tracker: &Tracker, now| {
-        let found = tracker.estimate_priority(&id(1), estimate, now).unwrap();
+        let found = tracker.forecast_priority(&id(1), forecast, now).unwrap();
         found.lowered().whole() + 1
     };
     tracker.add_balance(&id(1), 1_000, 0).unwrap();
@@ -196,41 +197,41 @@ fn an_estimate_expects_twice_the_requests_of_this_connection() {
     assert_eq!(
         tokens(&tracker, SECOND),
         960,
-        "nothing is known in the first second"
+        "the first second of a connection gives no mean"
     );
     assert_eq!(tokens(&tracker, 4 * SECOND), 960 - 2 * 40 * 10 / 4);
 }
 
 #[test]
-fn an_estimate_is_always_below_what_there_is() {
-    let mut tracker = connected(Prices::default());
-    let estimate = Estimate {
+fn forecasts_below_the_present_priority() {
+    let mut tracker = connected(ServicePrices::default());
+    let forecast = Forecast {
         capacity: 3,
         bias_ns: 1,
-        ..Estimate::default()
+        ..Forecast::default()
     };
     for (positive, negative) in [(1000, 0), (1, 0), (0, 0), (0, 1000)] {
         set(&mut tracker, 1, positive, negative, 0);
         let now = tracker.priority(&id(1), 3, 0).unwrap();
-        let expected = tracker.estimate_priority(&id(1), estimate, 0).unwrap();
+        let expected = tracker.forecast_priority(&id(1), forecast, 0).unwrap();
         assert_eq!(expected, now.lowered());
     }
-    // With tokens to be added, below what there would be then.
-    let more = Estimate { add: 9, ..estimate };
+    // With tokens to add, the forecast is below the priority of the sum.
+    let more = Forecast { add: 9, ..forecast };
     set(&mut tracker, 1, 1000, 0, 0);
-    let expected = tracker.estimate_priority(&id(1), more, 0).unwrap();
+    let expected = tracker.forecast_priority(&id(1), more, 0).unwrap();
     assert_eq!(expected, Priority::new(1009, 0, 3).lowered());
 }
 
 #[test]
-fn tokens_to_be_added_beyond_the_largest_balance_count_up_to_it() {
-    let mut tracker = connected(Prices::default());
+fn caps_tokens_to_add_at_the_largest_balance() {
+    let mut tracker = connected(ServicePrices::default());
     tracker.add_balance(&id(1), 5, 0).unwrap();
-    let most = Estimate {
+    let max = Forecast {
         capacity: 1,
         add: i64::MAX,
-        ..Estimate::default()
+        ..Forecast::default()
     };
-    let expected = tracker.estimate_priority(&id(1), most, 0).unwrap();
+    let expected = tracker.forecast_priority(&id(1), max, 0).unwrap();
     assert_eq!(expected, Priority::new(i64::MAX as u64, 0, 1).lowered());
 }

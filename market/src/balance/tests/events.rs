@@ -1,9 +1,10 @@
-//! What the tracker says, and when.
+//! Events of the tracker, and their moments.
 
 use super::*;
 use BalanceEvent::{Changed, FellBelow, GainedTokens, LostTokens};
 
-/// Calls `poll` at each next event until something happens: what, and when. Checks that there are not many calls.
+/// Calls `poll` at each next event until an event happens, and returns the moment and the events. Limits the number
+/// of calls.
 fn next(tracker: &mut Tracker, until: u64) -> Option<(u64, Vec<BalanceEvent<Id>>)> {
     for _ in 0..200 {
         let at = tracker.next_event();
@@ -15,15 +16,15 @@ fn next(tracker: &mut Tracker, until: u64) -> Option<(u64, Vec<BalanceEvent<Id>>
             return Some((at, events));
         }
     }
-    panic!("polled 200 times and nothing happened");
+    panic!("200 polls returned no event");
 }
 
 #[test]
-fn the_end_of_tokens_is_told_when_it_comes() {
+fn reports_the_last_token_when_it_is_spent() {
     let mut tracker = connected(one_per_ns());
     tracker.add_balance(&id(1), 60_000_000_000, 0).unwrap();
-    let told = tracker.poll(0).unwrap();
-    assert_eq!(told, [Changed(id(1)), GainedTokens(id(1))]);
+    let reported = tracker.poll(0).unwrap();
+    assert_eq!(reported, [Changed(id(1)), GainedTokens(id(1))]);
     assert!(tracker.has_tokens(&id(1)));
     let lost = next(&mut tracker, 1_000 * SECOND);
     assert_eq!(lost, Some((60 * SECOND, vec![LostTokens(id(1))])));
@@ -32,7 +33,7 @@ fn the_end_of_tokens_is_told_when_it_comes() {
 }
 
 #[test]
-fn requests_bring_the_end_nearer() {
+fn reports_the_last_token_earlier_with_requests() {
     let mut prices = one_per_ns();
     prices.positive.request = SECOND;
     let mut tracker = connected(prices);
@@ -43,15 +44,15 @@ fn requests_bring_the_end_nearer() {
     assert_eq!(lost, Some((10 * SECOND, vec![LostTokens(id(1))])));
     tracker.add_balance(&id(1), 5, 20 * SECOND).unwrap();
     tracker.request_served(&id(1), 6, 20 * SECOND).unwrap();
-    let told = tracker.poll(20 * SECOND).unwrap();
+    let reported = tracker.poll(20 * SECOND).unwrap();
     assert_eq!(
-        told,
+        reported,
         [Changed(id(1)), GainedTokens(id(1)), LostTokens(id(1))]
     );
 }
 
 #[test]
-fn a_watched_priority_is_told_once() {
+fn reports_a_watched_priority_once() {
     let mut tracker = connected(one_per_ns());
     tracker.set_capacity(&id(1), 1000, 0).unwrap();
     set(&mut tracker, 1, 100 * SECOND, 0, 0);
@@ -60,32 +61,32 @@ fn a_watched_priority_is_told_once() {
     tracker.poll(0).unwrap();
     let until = tracker.time_until_below(&id(1), watched, 0).unwrap();
     assert_eq!(until, Some(10 * SECOND + 1));
-    let told = next(&mut tracker, 1_000 * SECOND);
-    assert_eq!(told, Some((10 * SECOND + 1, vec![FellBelow(id(1))])));
-    let told = next(&mut tracker, 1_000 * SECOND);
-    assert_eq!(told, Some((100 * SECOND, vec![LostTokens(id(1))])));
+    let reported = next(&mut tracker, 1_000 * SECOND);
+    assert_eq!(reported, Some((10 * SECOND + 1, vec![FellBelow(id(1))])));
+    let reported = next(&mut tracker, 1_000 * SECOND);
+    assert_eq!(reported, Some((100 * SECOND, vec![LostTokens(id(1))])));
 }
 
 #[test]
-fn a_priority_below_zero_can_be_watched() {
+fn watches_a_priority_below_zero() {
     let mut tracker = connected(one_per_ns());
     set(&mut tracker, 1, 10 * SECOND, 2 * SECOND, 0);
     let watched = Priority::new(0, 5 * SECOND, 1);
     tracker.watch(&id(1), watched, 0).unwrap();
     tracker.poll(0).unwrap();
-    let told = next(&mut tracker, 1_000 * SECOND);
-    assert_eq!(told, Some((10 * SECOND, vec![LostTokens(id(1))])));
-    let told = next(&mut tracker, 1_000 * SECOND);
-    assert_eq!(told, Some((13 * SECOND + 1, vec![FellBelow(id(1))])));
+    let reported = next(&mut tracker, 1_000 * SECOND);
+    assert_eq!(reported, Some((10 * SECOND, vec![LostTokens(id(1))])));
+    let reported = next(&mut tracker, 1_000 * SECOND);
+    assert_eq!(reported, Some((13 * SECOND + 1, vec![FellBelow(id(1))])));
 }
 
 #[test]
-fn looks_are_at_seven_eighths_of_the_time_beyond_a_second() {
+fn schedules_check_at_seven_eighths_beyond_a_second() {
     let mut tracker = connected(one_per_ns());
     set(&mut tracker, 1, 81 * SECOND, 0, 0);
     tracker.poll(0).unwrap();
     assert_eq!(tracker.next_event(), 71 * SECOND);
-    // A request that costs little leaves it so.
+    // A cheap request does not change the schedule.
     tracker.request_served(&id(1), 0, 8 * SECOND).unwrap();
     assert_eq!(tracker.next_event(), 71 * SECOND);
     assert!(tracker.poll(71 * SECOND).unwrap().is_empty());
@@ -96,13 +97,13 @@ fn looks_are_at_seven_eighths_of_the_time_beyond_a_second() {
 }
 
 #[test]
-fn time_until_a_priority_is_lost_follows_prices_and_capacity() {
+fn computes_time_until_priority_from_prices_and_capacity() {
     let per_second = |time, capacity| PriceFactors {
         time,
         capacity,
         request: 0,
     };
-    let mut tracker = connected(Prices {
+    let mut tracker = connected(ServicePrices {
         positive: per_second(0, 10),
         negative: per_second(20, 0),
     });
@@ -121,14 +122,16 @@ fn time_until_a_priority_is_lost_follows_prices_and_capacity() {
         Some(100 * SECOND + SECOND / 20)
     );
     assert_eq!(until(&tracker, owing(299)), Some(110 * SECOND));
-    tracker.set_prices(&id(1), Prices::default(), 0).unwrap();
+    tracker
+        .set_prices(&id(1), ServicePrices::default(), 0)
+        .unwrap();
     assert_eq!(until(&tracker, at(1)), None);
     assert_eq!(until(&tracker, owing(100)), None);
     assert_eq!(until(&tracker, at(1_001)), Some(0));
 }
 
 #[test]
-fn what_happened_is_told_again_if_the_store_fails_before() {
+fn returns_events_after_a_store_failure() {
     let store = Arc::new(Failing::default());
     let settings = BalanceSettings {
         prices: one_per_ns(),
@@ -141,7 +144,11 @@ fn what_happened_is_told_again_if_the_store_fails_before() {
     store.fail(true);
     let now = 300 * SECOND;
     tracker.poll(now).unwrap_err();
-    assert_eq!(tracker.next_event(), 0, "there is something to be told");
+    assert_eq!(tracker.next_event(), 0, "an event is waiting");
     assert_eq!(tracker.poll(now).unwrap(), [LostTokens(id(1))]);
-    assert_eq!(tracker.next_event(), now + 10 * SECOND, "and to be stored");
+    assert_eq!(
+        tracker.next_event(),
+        now + 10 * SECOND,
+        "a write is waiting"
+    );
 }

@@ -1,16 +1,16 @@
-//! Questions about all clients.
+//! Queries about all clients.
 
 use super::*;
 
-fn with_tokens(tracker: &Tracker, start: u8, stop: Option<u8>, most: usize, now: u64) -> Vec<u8> {
+fn with_tokens(tracker: &Tracker, start: u8, stop: Option<u8>, max: usize, now: u64) -> Vec<u8> {
     let stop = stop.map(id);
     let stop = stop.as_ref().map(|stop| &stop[..]);
-    let found = tracker.clients_with_tokens(&id(start), stop, most, now);
+    let found = tracker.clients_with_tokens(&id(start), stop, max, now);
     found.unwrap().iter().map(|id| id[0]).collect()
 }
 
 #[test]
-fn clients_with_tokens_are_listed_in_pages() {
+fn lists_clients_with_tokens_in_pages() {
     let mut tracker = open(&Arc::default(), half_lives(HOUR, 0), 0);
     for n in [1, 3, 5, 7, 9] {
         tracker.add_balance(&id(n), 1 << 40, 0).unwrap();
@@ -18,7 +18,7 @@ fn clients_with_tokens_are_listed_in_pages() {
     tracker.connect(id(3), HOME, 0).unwrap();
     tracker.connect(id(4), HOME, 0).unwrap();
     tracker.connect(id(7), HOME, 0).unwrap();
-    // Too few to be stored, and all the same there.
+    // Too few tokens to be stored, but present in memory.
     tracker.add_balance(&id(4), 100, 0).unwrap();
     tracker.add_balance(&id(7), i64::MIN, 0).unwrap();
     assert_eq!(with_tokens(&tracker, 0, None, 99, 0), [1, 3, 4, 5, 9]);
@@ -31,7 +31,7 @@ fn clients_with_tokens_are_listed_in_pages() {
 }
 
 #[test]
-fn all_tokens_are_those_of_connected_and_other_clients() {
+fn sums_tokens_of_connected_and_other_clients() {
     let store = Arc::default();
     let mut tracker = open(&store, half_lives(2 * HOUR, 0), 0);
     tracker.set_default_prices(one_per_ns());
@@ -48,7 +48,9 @@ fn all_tokens_are_those_of_connected_and_other_clients() {
     add(&mut tracker, 1, 50, 0);
     add(&mut tracker, 2, -150, 0);
     assert_eq!(tracker.total_tokens(0), 200 * SECOND);
-    tracker.set_prices(&id(1), Prices::default(), 0).unwrap();
+    tracker
+        .set_prices(&id(1), ServicePrices::default(), 0)
+        .unwrap();
     assert_eq!(tracker.total_tokens(2 * HOUR), 100 * SECOND);
     tracker.disconnect(&id(1), 2 * HOUR).unwrap();
     assert_eq!(tracker.total_tokens(2 * HOUR), 100 * SECOND);
@@ -58,7 +60,7 @@ fn all_tokens_are_those_of_connected_and_other_clients() {
 }
 
 #[test]
-fn the_sum_over_connected_clients_is_at_most_ten_seconds_old() {
+fn refreshes_sum_of_connected_clients_after_ten_seconds() {
     let mut tracker = connected(one_per_ns());
     tracker.add_balance(&id(1), 100_000_000_000, 0).unwrap();
     assert_eq!(tracker.total_tokens(0), 100 * SECOND);
@@ -67,10 +69,10 @@ fn the_sum_over_connected_clients_is_at_most_ten_seconds_old() {
 }
 
 #[test]
-fn expired_balances_are_removed_within_hours() {
+fn deletes_expired_balances_within_hours() {
     let store: Arc<Memory> = Arc::default();
     let mut tracker = open(&store, half_lives(HOUR, HOUR), 0);
-    // More than are looked at in one go.
+    // More balances than one tidying handles.
     for n in 0..5_000u16 {
         let mut id = id(7);
         id[..2].copy_from_slice(&n.to_be_bytes());
@@ -98,19 +100,19 @@ fn expired_balances_are_removed_within_hours() {
     while tracker.next_event() <= HOUR {
         tracker.poll(HOUR).unwrap();
     }
-    // Two for each client, and the offsets.
+    // Two rows for each client, and the offsets.
     assert_eq!(rows(), 2_001);
     let removed = 4_000 * 500_000;
     assert!(tracker.total_tokens(HOUR).abs_diff(before - removed) <= 4_000 + 5_000);
 }
 
 #[test]
-fn removing_what_a_connected_client_had_leaves_the_sum_as_it_is() {
+fn keeps_sum_when_record_of_connected_client_is_deleted() {
     let mut tracker = open(&Arc::default(), half_lives(HOUR, 0), 0);
     tracker.add_balance(&id(1), 1_000_000_000, 0).unwrap();
     tracker.add_balance(&id(2), 1_999_900, 0).unwrap();
     tracker.connect(id(2), HOME, 0).unwrap();
-    // Stored a second before it is too little to be stored.
+    // Stored a second before the balance becomes too small to be stored.
     tracker.save(HOUR - SECOND).unwrap();
     tracker.poll(HOUR).unwrap();
     let expected = 500_000_000 + 999_950;

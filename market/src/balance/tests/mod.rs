@@ -25,13 +25,13 @@ pub(super) fn id(n: u8) -> Id {
     [n; 32]
 }
 
-/// One token per nanosecond, of either sign.
-pub(super) fn one_per_ns() -> Prices {
+/// Returns prices of one token per nanosecond, of either sign.
+pub(super) fn one_per_ns() -> ServicePrices {
     let factors = PriceFactors {
         time: SECOND,
         ..PriceFactors::default()
     };
-    Prices {
+    ServicePrices {
         positive: factors,
         negative: factors,
     }
@@ -51,8 +51,8 @@ pub(super) fn open(store: &Arc<Memory>, settings: BalanceSettings, now: u64) -> 
     BalanceTracker::open(Arc::clone(store), PREFIX, settings, now).unwrap()
 }
 
-/// A tracker with client 1 connected from home at time 0.
-pub(super) fn connected(prices: Prices) -> Tracker {
+/// Returns a tracker with client 1 connected from home at time 0.
+pub(super) fn connected(prices: ServicePrices) -> Tracker {
     let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
     tracker.set_default_prices(prices);
     tracker.connect(id(1), HOME, 0).unwrap();
@@ -71,8 +71,8 @@ pub(super) fn balances(tracker: &Tracker, n: u8, now: u64) -> (u64, u64) {
     (positive, negative)
 }
 
-/// What the store says, connected or not.
-pub(super) fn looked_up(tracker: &mut Tracker, n: u8, now: u64) -> (u64, u64) {
+/// Returns the balances of a client, connected or not.
+pub(super) fn stored_balances(tracker: &mut Tracker, n: u8, now: u64) -> (u64, u64) {
     let found = tracker.operation(&id(n), Some(HOME), now, |balance| {
         Ok::<_, LoadBalanceError>(balance.balances())
     });

@@ -1,4 +1,4 @@
-//! What clients were charged in all, and being told of it.
+//! Totals charged to clients, and notices about them.
 
 use super::*;
 use BalanceEvent::{LostTokens, Noticed};
@@ -20,7 +20,7 @@ fn total(tracker: &Tracker, n: u8, now: u64) -> u64 {
     tracker.charged(&id(n), now).unwrap().total
 }
 
-/// The moments at which client 1's notices come, if the tracker is polled when it says.
+/// Polls the tracker at its events and returns the moments of client 1's notices.
 fn moments(tracker: &mut Tracker, until: u64) -> Vec<u64> {
     let mut moments = Vec::new();
     while tracker.next_event() <= until {
@@ -43,7 +43,7 @@ fn stored(store: &Memory) -> usize {
 }
 
 #[test]
-fn all_that_is_charged_counts_whether_it_is_taken_or_owed() {
+fn counts_taken_and_owed_tokens_in_the_total() {
     let store = Arc::default();
     let mut prices = one_per_ns();
     prices.negative.time = 2 * SECOND;
@@ -72,39 +72,39 @@ fn all_that_is_charged_counts_whether_it_is_taken_or_owed() {
 }
 
 #[test]
-fn an_alert_is_told_once_when_the_total_is_above_it() {
+fn reports_alert_once_when_total_exceeds_it() {
     let mut tracker = connected(one_per_ns());
     tracker.add_balance(&id(1), 1_000_000_000_000, 0).unwrap();
     notice(&mut tracker, 1, above(70 * SECOND), 0);
     assert_eq!(moments(&mut tracker, 600 * SECOND), [70 * SECOND + 1]);
-    // It is above already.
+    // The total is above the new limit already.
     notice(&mut tracker, 1, above(600 * SECOND - 1), 600 * SECOND);
-    let told = tracker.poll(600 * SECOND).unwrap();
-    assert_eq!(told, [Noticed(id(1))]);
+    let reported = tracker.poll(600 * SECOND).unwrap();
+    assert_eq!(reported, [Noticed(id(1))]);
     assert!(tracker.poll(700 * SECOND).unwrap().is_empty());
     let charged = tracker.charged(&id(1), 700 * SECOND).unwrap();
     assert_eq!(charged.notice, above(600 * SECOND - 1));
 }
 
 #[test]
-fn a_periodic_notice_is_told_each_time_that_so_much_has_accrued() {
+fn reports_periodic_notice_each_time() {
     let mut tracker = connected(one_per_ns());
     tracker.add_balance(&id(1), 1_000_000_000_000, 0).unwrap();
     tracker.poll(0).unwrap();
     notice(&mut tracker, 1, every(10 * SECOND), 7 * SECOND);
     let expected = [17, 27, 37, 47].map(|second| second * SECOND);
     assert_eq!(moments(&mut tracker, 50 * SECOND), expected);
-    // Whoever polls late is told once, and the next time at the same distance.
-    let told = tracker.poll(90 * SECOND).unwrap();
-    assert_eq!(told, [Noticed(id(1))]);
+    // A late poll returns one notice; the next notice keeps its distance.
+    let reported = tracker.poll(90 * SECOND).unwrap();
+    assert_eq!(reported, [Noticed(id(1))]);
     assert_eq!(moments(&mut tracker, 100 * SECOND), [97 * SECOND]);
     notice(&mut tracker, 1, None, 100 * SECOND);
     assert_eq!(moments(&mut tracker, 200 * SECOND), [0; 0]);
 }
 
 #[test]
-fn a_request_may_make_a_notice_due() {
-    let mut prices = Prices::default();
+fn reports_notice_reached_by_a_request() {
+    let mut prices = ServicePrices::default();
     prices.positive.request = SECOND;
     prices.negative.request = SECOND;
     let mut tracker = connected(prices);
@@ -119,16 +119,16 @@ fn a_request_may_make_a_notice_due() {
 }
 
 #[test]
-fn the_moment_of_a_notice_counts_what_is_owed_after_the_last_token() {
+fn includes_debt_in_the_moment_of_a_notice() {
     let mut prices = one_per_ns();
     prices.negative.time = 4 * SECOND;
     let mut tracker = connected(prices);
     tracker.add_balance(&id(1), 20_000_000_000, 0).unwrap();
     notice(&mut tracker, 1, every(60 * SECOND), 0);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while tracker.next_event() <= 40 * SECOND {
         let at = tracker.next_event();
-        told.extend(
+        reported.extend(
             tracker
                 .poll(at)
                 .unwrap()
@@ -137,31 +137,31 @@ fn the_moment_of_a_notice_counts_what_is_owed_after_the_last_token() {
         );
     }
     let lost = (20 * SECOND, LostTokens(id(1)));
-    assert_eq!(told[2..], [lost, (30 * SECOND, Noticed(id(1)))]);
+    assert_eq!(reported[2..], [lost, (30 * SECOND, Noticed(id(1)))]);
 }
 
 #[test]
-fn notices_are_stored_and_need_no_connection() {
+fn stores_notices_without_a_connection() {
     let store = Arc::default();
     let settings = BalanceSettings {
         prices: one_per_ns(),
         ..BalanceSettings::default()
     };
     let mut tracker = open(&store, settings, 0);
-    let mut also = Batch::new();
-    also.put("also", [7]);
+    let mut extra = Batch::new();
+    extra.put("extra", [7]);
     let ids = [id(1), id(2)];
     tracker.connect(id(1), HOME, 0).unwrap();
-    let set = tracker.set_notices(&ids, every(10 * SECOND), also, 4 * SECOND);
+    let set = tracker.set_notices(&ids, every(10 * SECOND), extra, 4 * SECOND);
     set.unwrap();
     drop(tracker);
-    assert_eq!(store.get(b"also").unwrap().unwrap(), [7]);
+    assert_eq!(store.get(b"extra").unwrap().unwrap(), [7]);
     let mut tracker = open(&store, settings, 0);
     for n in [1, 2] {
         let charged = tracker.charged(&id(n), 0).unwrap();
         assert_eq!(charged.notice, every(10 * SECOND));
     }
-    // What was charged when the notice was set is stored with it.
+    // The charges until the notice was set are stored with it.
     assert_eq!(total(&tracker, 1, 0), 4 * SECOND);
     tracker.connect(id(1), HOME, 0).unwrap();
     assert_eq!(moments(&mut tracker, 15 * SECOND), [10 * SECOND]);
@@ -169,7 +169,7 @@ fn notices_are_stored_and_need_no_connection() {
 }
 
 #[test]
-fn notices_of_clients_at_one_address_store_what_all_of_them_owe() {
+fn stores_whole_debt_with_notices_at_one_address() {
     let store = Arc::default();
     let settings = BalanceSettings {
         prices: one_per_ns(),
@@ -186,11 +186,11 @@ fn notices_of_clients_at_one_address_store_what_all_of_them_owe() {
     let mut tracker = open(&store, settings, 0);
     let totals: u64 = [1, 2, 3].map(|n| total(&tracker, n, 0)).iter().sum();
     assert_eq!(totals, 3 * 4 * SECOND);
-    assert_eq!(looked_up(&mut tracker, 1, 0), (0, totals));
+    assert_eq!(stored_balances(&mut tracker, 1, 0), (0, totals));
 }
 
 #[test]
-fn whoever_never_had_tokens_leaves_no_total_behind() {
+fn stores_no_total_of_client_without_tokens() {
     let store = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
     tracker.set_default_prices(one_per_ns());
@@ -207,7 +207,7 @@ fn whoever_never_had_tokens_leaves_no_total_behind() {
 }
 
 #[test]
-fn a_total_of_nothing_takes_no_room() {
+fn stores_no_total_of_zero() {
     let store = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
     tracker.add_balance(&id(1), 5_000_000, 0).unwrap();
@@ -218,7 +218,7 @@ fn a_total_of_nothing_takes_no_room() {
 }
 
 #[test]
-fn a_store_that_fails_leaves_notices_as_they_were() {
+fn keeps_notices_on_store_failure() {
     let store = Arc::new(Failing::default());
     let mut tracker =
         BalanceTracker::open(Arc::clone(&store), PREFIX, BalanceSettings::default(), 0).unwrap();
@@ -233,8 +233,8 @@ fn a_store_that_fails_leaves_notices_as_they_were() {
 }
 
 #[test]
-fn a_total_ends_at_the_largest_number_and_so_do_its_notices() {
-    let mut prices = Prices::default();
+fn caps_total_and_its_notices_at_the_largest_number() {
+    let mut prices = ServicePrices::default();
     prices.negative.request = u64::MAX;
     let mut tracker = connected(prices);
     notice(&mut tracker, 1, above(u64::MAX), 0);
@@ -248,7 +248,7 @@ fn a_total_ends_at_the_largest_number_and_so_do_its_notices() {
 }
 
 #[test]
-fn a_total_that_is_damaged_is_not_guessed() {
+fn rejects_damaged_total() {
     let key = [PREFIX, b"charged:", &id(1)[..]].concat();
     let none = [&[1][..], &[0; 25]].concat();
     let with = |at: usize, byte: u8| {

@@ -8,8 +8,8 @@ fn add(tracker: &mut Tracker, amount: i64) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn adding_tells_before_and_after_and_stops_at_both_ends() {
-    let mut tracker = connected(Prices::default());
+fn returns_balance_before_and_after_within_bounds() {
+    let mut tracker = connected(ServicePrices::default());
     assert_eq!(add(&mut tracker, 100), Some((0, 100)));
     assert_eq!(add(&mut tracker, -100), Some((100, 0)));
     assert_eq!(add(&mut tracker, -100), Some((0, 0)));
@@ -25,36 +25,35 @@ fn adding_tells_before_and_after_and_stops_at_both_ends() {
             .add_balance(&id(1), i64::MAX, 0)
             .unwrap_err()
             .to_string(),
-        "a balance is at most 9223372036854775807 tokens, and this one would be 7 and 9223372036854775807 more: \
-         add less"
+        "a balance of 7 and 9223372036854775807 more exceed the limit of 9223372036854775807 tokens; add less"
     );
 }
 
 #[test]
-fn a_client_that_is_not_connected_has_balances_too() {
+fn changes_balances_of_client_not_connected() {
     let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
     set(&mut tracker, 1, 5_000_000, 7_000_000, 0);
-    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_000, 7_000_000));
+    assert_eq!(stored_balances(&mut tracker, 1, 0), (5_000_000, 7_000_000));
     tracker.connect(id(1), HOME, 0).unwrap();
     assert_eq!(balances(&tracker, 1, 0), (5_000_000, 7_000_000));
     tracker.add_balance(&id(1), 1, 0).unwrap();
     tracker.disconnect(&id(1), 0).unwrap();
-    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_001, 7_000_000));
-    // Without an address there is no debt, and that of the address is left alone.
+    assert_eq!(stored_balances(&mut tracker, 1, 0), (5_000_001, 7_000_000));
+    // Without an address the debt is 0, and the debt of the address does not change.
     let none = tracker.operation(&id(1), None, 0, |balance| {
         assert_eq!(balance.balances().negative, 0);
         balance.add(1)
     });
     none.unwrap();
-    assert_eq!(looked_up(&mut tracker, 1, 0), (5_000_002, 7_000_000));
+    assert_eq!(stored_balances(&mut tracker, 1, 0), (5_000_002, 7_000_000));
 }
 
 #[test]
-fn small_balances_are_not_stored() {
+fn drops_small_balances() {
     let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
     for (n, amount, kept) in [(1, 1_000_000, 0), (2, 1_000_001, 1_000_001)] {
         tracker.add_balance(&id(n), amount, 0).unwrap();
-        assert_eq!(looked_up(&mut tracker, n, 0).0, kept);
+        assert_eq!(stored_balances(&mut tracker, n, 0).0, kept);
         tracker.connect(id(n + 10), &[n], 0).unwrap();
         let owing = Balances {
             positive: 0,
@@ -70,13 +69,13 @@ fn small_balances_are_not_stored() {
 }
 
 #[test]
-fn clients_at_one_address_share_their_debt() {
+fn shares_debt_of_clients_at_one_address() {
     let mut tracker = connected(one_per_ns());
     tracker.request_served(&id(1), 0, 2 * SECOND).unwrap();
     tracker.connect(id(2), HOME, 2 * SECOND).unwrap();
     tracker.connect(id(3), b"elsewhere", 2 * SECOND).unwrap();
     assert_eq!(balances(&tracker, 2, 2 * SECOND), (0, 2 * SECOND));
-    // Each of them is charged, and all of it is owed by both.
+    // Each client is charged, and both owe the sum.
     tracker.poll(3 * SECOND).unwrap();
     tracker.request_served(&id(1), 0, 3 * SECOND).unwrap();
     tracker.request_served(&id(2), 0, 3 * SECOND).unwrap();
@@ -87,13 +86,13 @@ fn clients_at_one_address_share_their_debt() {
     tracker.disconnect(&id(2), 3 * SECOND).unwrap();
     tracker.connect(id(4), HOME, 9 * SECOND).unwrap();
     assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 4 * SECOND));
-    // An operation on somebody who is not connected reaches those who are.
+    // An operation on a client that is not connected reaches the connected clients of its address.
     set(&mut tracker, 5, 0, 0, 9 * SECOND);
     assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 0));
 }
 
 #[test]
-fn a_failed_operation_changes_nothing() {
+fn changes_nothing_on_failed_operation() {
     let store = Arc::new(Failing::default());
     let settings = BalanceSettings::default();
     let mut tracker = BalanceTracker::open(Arc::clone(&store), PREFIX, settings, 0).unwrap();
@@ -118,12 +117,12 @@ fn a_failed_operation_changes_nothing() {
 }
 
 #[test]
-fn a_payment_is_stored_with_the_balance_it_pays_for() {
+fn stores_payment_with_its_balance() {
     let store: Arc<Memory> = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
     let pay = |tracker: &mut Tracker, amount| {
         tracker.operation(&id(1), None, 0, |balance| {
-            balance.also().put("payment", [1]);
+            balance.extra_writes().put("payment", [1]);
             balance.add(amount)
         })
     };
@@ -136,20 +135,20 @@ fn a_payment_is_stored_with_the_balance_it_pays_for() {
     assert_eq!(store.get(b"payment").unwrap(), None);
     pay(&mut tracker, 1).unwrap();
     assert_eq!(store.get(b"payment").unwrap(), Some(vec![1]));
-    assert_eq!(looked_up(&mut tracker, 1, 0).0, 1_000_002);
+    assert_eq!(stored_balances(&mut tracker, 1, 0).0, 1_000_002);
 }
 
 #[test]
-fn connecting_twice_or_asking_about_nobody_is_an_error() {
-    let mut tracker = connected(Prices::default());
+fn rejects_second_connection_and_unknown_client() {
+    let mut tracker = connected(ServicePrices::default());
     let again = tracker.connect(id(1), b"elsewhere", 0);
     assert!(matches!(again, Err(ConnectError::Connected)));
     let nobody = &id(2);
     assert_eq!(tracker.balances(nobody, 0), Err(NotConnected));
     assert_eq!(tracker.priority(nobody, 1, 0), Err(NotConnected));
-    let estimate = Estimate::default();
+    let forecast = Forecast::default();
     assert_eq!(
-        tracker.estimate_priority(nobody, estimate, 0),
+        tracker.forecast_priority(nobody, forecast, 0),
         Err(NotConnected)
     );
     assert_eq!(
@@ -159,7 +158,7 @@ fn connecting_twice_or_asking_about_nobody_is_an_error() {
     assert_eq!(tracker.request_served(nobody, 1, 0), Err(NotConnected));
     assert_eq!(tracker.set_capacity(nobody, 1, 0), Err(NotConnected));
     assert_eq!(
-        tracker.set_prices(nobody, Prices::default(), 0),
+        tracker.set_prices(nobody, ServicePrices::default(), 0),
         Err(NotConnected)
     );
     assert_eq!(tracker.watch(nobody, Priority::MAX, 0), Err(NotConnected));

@@ -12,14 +12,14 @@ fn factors() -> impl Strategy<Value = PriceFactors> {
     })
 }
 
-fn prices() -> impl Strategy<Value = Prices> {
-    (factors(), factors()).prop_map(|(positive, negative)| Prices { positive, negative })
+fn prices() -> impl Strategy<Value = ServicePrices> {
+    (factors(), factors()).prop_map(|(positive, negative)| ServicePrices { positive, negative })
 }
 
 proptest! {
-    /// Without expiration, looking often costs nobody anything.
+    /// Without expiration, frequent charging costs nothing.
     #[test]
-    fn charging_in_steps_comes_to_the_same_as_at_once(
+    fn charges_in_steps_as_much_as_at_once(
         prices in prices(),
         tokens in 0u64..1 << 40,
         capacity in 0u64..10_000_000,
@@ -37,12 +37,12 @@ proptest! {
         }
         let (often, once) = (balances(&often, 1, now), balances(&once, 1, now));
         prop_assert_eq!(often.0, once.0);
-        // The share of a step that tokens do not cover is rounded up, by less than a token in all.
+        // The uncovered share of a step is rounded up, by less than a token in all.
         prop_assert!(often.1.abs_diff(once.1) <= 1, "{:?} {:?}", often, once);
     }
 
     #[test]
-    fn a_priority_is_lost_at_the_moment_that_was_told_and_not_before(
+    fn loses_priority_exactly_at_the_computed_moment(
         prices in prices(),
         positive in 0u64..1 << 40,
         negative in 0u64..1 << 40,
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn an_estimate_is_below_the_present_and_falls_with_time_and_capacity(
+    fn forecasts_fall_with_time_and_capacity(
         prices in prices(),
         positive in 0u64..1 << 40,
         negative in 0u64..1 << 40,
@@ -77,20 +77,20 @@ proptest! {
         set(&mut tracker, 1, positive, negative, 0);
         tracker.request_served(&id(1), 1_000_000, 2 * SECOND).unwrap();
         let now = 2 * SECOND;
-        let estimate = |capacity, future_ns, bias_ns| {
-            let estimate = Estimate { capacity, add: 0, future_ns, bias_ns };
-            tracker.estimate_priority(&id(1), estimate, now).unwrap()
+        let forecast = |capacity, future_ns, bias_ns| {
+            let forecast = Forecast { capacity, add: 0, future_ns, bias_ns };
+            tracker.forecast_priority(&id(1), forecast, now).unwrap()
         };
-        let found = estimate(capacity, future_ns, bias_ns);
+        let found = forecast(capacity, future_ns, bias_ns);
         prop_assert!(found < tracker.priority(&id(1), capacity, now).unwrap());
-        prop_assert!(found <= estimate(capacity, future_ns / 2, bias_ns));
-        prop_assert!(found <= estimate(capacity, future_ns, bias_ns / 2));
-        prop_assert!(found <= estimate(capacity.div_ceil(2), future_ns, bias_ns));
+        prop_assert!(found <= forecast(capacity, future_ns / 2, bias_ns));
+        prop_assert!(found <= forecast(capacity, future_ns, bias_ns / 2));
+        prop_assert!(found <= forecast(capacity.div_ceil(2), future_ns, bias_ns));
     }
 
-    /// Whatever was added and is gone was charged, and so was what is owed; nothing else was.
+    /// The charged total is exactly the sum of lost tokens and debt.
     #[test]
-    fn what_was_charged_is_what_the_balances_have_lost(
+    fn charges_exactly_the_loss_of_the_balances(
         prices in prices(),
         capacity in 0u64..10_000_000,
         steps in proptest::collection::vec(
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn a_notice_comes_at_the_moment_when_so_much_was_charged(
+    fn reports_notice_when_its_total_is_charged(
         prices in prices(),
         tokens in 0u64..1 << 36,
         capacity in 0u64..10_000_000,
@@ -130,7 +130,7 @@ proptest! {
             let before = tracker.charged(&id(1), now.saturating_sub(2)).unwrap().total;
             let after = tracker.charged(&id(1), now).unwrap().total;
             if tracker.poll(now).unwrap().contains(&BalanceEvent::Noticed(id(1))) {
-                // The two charges before it are each rounded up to the nanosecond.
+                // The two charges before the notice are each rounded up to the nanosecond.
                 prop_assert!(after >= due && before < due, "{} {} {}", before, due, after);
                 due = after - (after - due) % every + every;
             } else {

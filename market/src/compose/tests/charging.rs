@@ -3,7 +3,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn one_of_32_equal_allowances_pays_for_half_of_the_fee_over_19_20ths() {
+fn charges_half_the_fee_over_19_20ths_for_1_of_32_allowances() {
     let mut meter = Meter::new(1_900, 3_200);
     meter.cover(100, 0, 100);
     assert_eq!(meter.charged(), 1_000);
@@ -11,7 +11,7 @@ fn one_of_32_equal_allowances_pays_for_half_of_the_fee_over_19_20ths() {
 }
 
 #[test]
-fn a_sixteenth_of_the_deposit_pays_the_fee_off_when_19_20ths_of_it_are_spent() {
+fn charges_whole_fee_at_19_20ths_of_a_16th_of_the_deposit() {
     let mut meter = Meter::new(1_000_000, 1_600);
     meter.cover(100, 0, 94);
     assert_eq!(meter.charged(), 989_473);
@@ -21,18 +21,18 @@ fn a_sixteenth_of_the_deposit_pays_the_fee_off_when_19_20ths_of_it_are_spent() {
 }
 
 #[test]
-fn a_bucket_counts_up_to_a_sixteenth_of_the_deposit() {
+fn caps_bucket_at_a_sixteenth_of_the_deposit() {
     // The first quarter of one allowance that is nearly the whole deposit fills 16 of 64 buckets.
     let mut meter = Meter::new(1_900, 6_400);
     meter.cover(6_400, 0, 1_600);
     assert_eq!(meter.charged(), 500);
-    // Others that cross the same buckets pay nothing.
+    // Payments from other allowances in the same buckets are free.
     meter.cover(64, 0, 16);
     assert_eq!(meter.charged(), 500);
 }
 
 #[test]
-fn a_deposit_without_a_fee_is_charged_off_like_any_other() {
+fn fills_meter_without_a_fee() {
     let mut meter = Meter::new(0, 100);
     assert!(!meter.is_full());
     meter.cover(100, 0, 100);
@@ -41,7 +41,7 @@ fn a_deposit_without_a_fee_is_charged_off_like_any_other() {
 }
 
 #[test]
-fn the_largest_amounts_do_not_overflow() {
+fn charges_largest_amounts_without_overflow() {
     let mut meter = Meter::new(u128::MAX, u128::MAX);
     meter.cover(u128::MAX, 0, u128::MAX / 2);
     let half = meter.charged();
@@ -50,7 +50,7 @@ fn the_largest_amounts_do_not_overflow() {
     assert_eq!(meter.charged(), u128::MAX);
 }
 
-/// The charge by the formula, coverage being counted one 64th of a unit at a time.
+/// Returns the charge by the formula, counting coverage in 64ths of a unit.
 fn charge_by_counting(fee: u128, size: u128, spent: &[(u128, u128)]) -> u128 {
     let mut buckets = [0u128; 64];
     for (total, spent) in spent {
@@ -64,7 +64,7 @@ fn charge_by_counting(fee: u128, size: u128, spent: &[(u128, u128)]) -> u128 {
 
 proptest! {
     #[test]
-    fn the_charge_is_that_of_the_formula_monotone_and_capped(
+    fn charges_by_the_formula_monotonically_up_to_the_fee(
         fee in 0u128..1 << 40,
         payments in prop::collection::vec((0usize..6, 1u128..20), 1..60),
         totals in prop::collection::vec(1u128..60, 6),
@@ -73,11 +73,11 @@ proptest! {
         let mut meter = Meter::new(fee, size);
         let mut spent: Vec<(u128, u128)> = totals.iter().map(|total| (*total, 0)).collect();
         let mut before = 0;
-        for (node, amount) in payments {
-            let (total, from) = spent[node];
+        for (provider, amount) in payments {
+            let (total, from) = spent[provider];
             let to = (from + amount).min(total);
             meter.cover(total, from, to);
-            spent[node].1 = to;
+            spent[provider].1 = to;
             let charged = meter.charged();
             prop_assert_eq!(charged, charge_by_counting(fee, size, &spent));
             prop_assert!(before <= charged && charged <= fee);
@@ -86,16 +86,16 @@ proptest! {
     }
 
     #[test]
-    fn the_fees_of_payments_add_up_to_what_is_charged(
+    fn sums_fees_of_payments_to_the_charged_fee(
         payments in prop::collection::vec((0u8..8, 1u128..1 << 38), 1..80),
         fee in 0u128..1 << 50,
     ) {
-        let mut composer = Nodes::new();
+        let mut composer = TestComposer::new();
         next(&mut composer, 8, 1, fee);
         let mut fees = 0;
-        for (node, most) in payments {
-            let Ok(quote) = composer.quote(&[node], 1, most, 0) else { continue };
-            prop_assert_eq!(composer.estimate_cost(&[node], quote.amount(), 0), Ok(quote.cost()));
+        for (provider, max) in payments {
+            let Ok(quote) = composer.quote(&[provider], 1, max, 0) else { continue };
+            prop_assert_eq!(composer.payment_cost(&[provider], quote.amount(), 0), Ok(quote.cost()));
             composer.record(&quote).unwrap();
             fees += quote.fee();
             prop_assert_eq!(composer.charged(), Some((fees, fee)));

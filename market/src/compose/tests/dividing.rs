@@ -9,31 +9,31 @@ fn amounts(size: u128, claims: &[(u128, u64)]) -> (Vec<u128>, bool) {
 }
 
 #[test]
-fn credit_within_seven_eighths_is_served_in_full() {
+fn serves_credit_up_to_seven_eighths_in_full() {
     let shared = amounts(800, &[(300, 0), (400, 0), (0, 1), (0, 3)]);
     assert_eq!(shared, (vec![300, 400, 25, 75], true));
 }
 
 #[test]
-fn more_credit_is_scaled_down_to_seven_eighths() {
+fn scales_more_credit_down_to_seven_eighths() {
     let shared = amounts(800, &[(3_000, 1), (11_000, 1)]);
     assert_eq!(shared, (vec![150 + 50, 550 + 50], false));
 }
 
 #[test]
-fn seven_eighths_are_rounded_down_and_so_are_the_shares_of_them() {
-    // 9 units: 7 by use, 2 by prior weight; of the 7, two nodes get 3 each, and the unit left joins the 2.
+fn rounds_seven_eighths_and_their_shares_down() {
+    // 9 units: 7 by use, 2 by prior weight; of the 7, two providers get 3 each, and the remaining unit joins the 2.
     assert_eq!(amounts(9, &[(50, 1), (50, 0)]), (vec![6, 3], false));
 }
 
 #[test]
-fn the_largest_amounts_are_divided_exactly() {
+fn divides_largest_amounts_exactly() {
     let (shared, _) = amounts(u128::MAX, &[(u128::MAX, u64::MAX); 3]);
     assert_eq!(shared.iter().sum::<u128>(), u128::MAX);
 }
 
 #[test]
-fn nothing_is_divided_without_priors() {
+fn divides_nothing_without_priors() {
     let claim = Claim {
         future: 5,
         prior: 0,
@@ -53,7 +53,7 @@ fn claims() -> impl Strategy<Value = Vec<(u128, u64)>> {
 
 proptest! {
     #[test]
-    fn the_sum_is_exact_and_an_eighth_goes_by_prior_weight(
+    fn divides_exactly_with_an_eighth_by_prior_weight(
         bits: u128, shift in 0u32..128, claims in claims(),
     ) {
         let size = (bits >> shift).max(1);
@@ -65,8 +65,8 @@ proptest! {
         for ((future, prior), amount) in claims.iter().zip(shared) {
             // In parts, so that the product fits.
             let weight = u128::from(*prior);
-            let least = eighth / priors * weight;
-            prop_assert!(amount >= least, "{amount} is below the share by prior weight, {least}");
+            let min = eighth / priors * weight;
+            prop_assert!(amount >= min, "{amount} is below the share by prior weight, {min}");
             prop_assert!(!all_served || amount >= *future);
         }
     }

@@ -1,14 +1,14 @@
 use super::*;
 
-fn refused(composer: &mut Nodes, priors: u64, threshold: u64, now_s: u64) -> ComposeError {
+fn refused(composer: &mut TestComposer, priors: u64, threshold: u64, now_s: u64) -> ComposeError {
     let threshold = NonZeroU64::new(threshold).unwrap();
     let composed = composer.compose(size(), threshold, [[1], [2]], |_| priors, now_s);
     composed.unwrap_err()
 }
 
 #[test]
-fn too_few_nodes_are_tried_again_after_20_seconds() {
-    let mut composer = Nodes::new();
+fn retries_too_few_providers_after_20_seconds() {
+    let mut composer = TestComposer::new();
     let expected = ComposeError::PriorsTooSmall {
         sum: 10,
         threshold: 11,
@@ -30,8 +30,8 @@ fn too_few_nodes_are_tried_again_after_20_seconds() {
 }
 
 #[test]
-fn a_failed_deposit_is_tried_again_after_30_minutes() {
-    let mut composer = Nodes::new();
+fn retries_failed_deposit_after_30_minutes() {
+    let mut composer = TestComposer::new();
     let ids = [[1], [2]];
     let round = composer.compose(size(), NonZeroU64::MIN, ids, |_| 1, 100);
     let round = round.unwrap().round;
@@ -48,8 +48,8 @@ fn a_failed_deposit_is_tried_again_after_30_minutes() {
 }
 
 #[test]
-fn a_deposit_that_takes_longer_than_5_minutes_has_failed_but_may_still_open() {
-    let mut composer = Nodes::new();
+fn accepts_opening_after_its_timeout_until_next_compose() {
+    let mut composer = TestComposer::new();
     let first = composer.compose(size(), NonZeroU64::MIN, [[1]], |_| 1, 100);
     let first = first.unwrap();
     let until_s = 100 + 300 + 1_800;
@@ -72,8 +72,8 @@ fn a_deposit_that_takes_longer_than_5_minutes_has_failed_but_may_still_open() {
 }
 
 #[test]
-fn the_next_deposit_is_due_100_blocks_before_the_end_or_when_the_fee_is_charged() {
-    let mut composer = Nodes::new();
+fn becomes_due_100_blocks_before_end_or_with_the_whole_fee() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 1_000);
     assert_eq!(composer.due(END - 101, 0), None);
     let near = Due::NearEnd { blocks: 100 };
@@ -87,8 +87,8 @@ fn the_next_deposit_is_due_100_blocks_before_the_end_or_when_the_fee_is_charged(
 }
 
 #[test]
-fn granted_and_dropped_allowances_are_reported() {
-    let mut composer = Nodes::new();
+fn reports_granted_and_dropped_allowances() {
+    let mut composer = TestComposer::new();
     let first = next(&mut composer, 4, 1, 0);
     assert_eq!(first.granted.values().sum::<u128>(), SIZE);
     assert!(first.dropped.is_empty());
@@ -105,8 +105,8 @@ fn granted_and_dropped_allowances_are_reported() {
 }
 
 #[test]
-fn older_allowances_are_used_up_first_and_free_of_the_fee() {
-    let mut composer = Nodes::new();
+fn pays_from_older_allowances_first_without_a_fee() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     next(&mut composer, 4, 2, 1 << 20);
     let quarter = SIZE / 4;
@@ -127,13 +127,13 @@ fn older_allowances_are_used_up_first_and_free_of_the_fee() {
 }
 
 #[test]
-fn nothing_is_paid_from_a_deposit_that_has_ended_or_is_closed_for_the_node() {
-    let mut composer = Nodes::new();
+fn pays_nothing_from_ended_or_unusable_deposit() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     assert!(composer.quote(&[1], 1, 9, END - 1).is_ok());
-    let nothing = Err(QuoteError::NotCovered { least: 1, left: 0 });
+    let nothing = Err(QuoteError::NotCovered { min: 1, left: 0 });
     assert_eq!(composer.quote(&[1], 1, 9, END), nothing);
-    composer.close(&[1; 32], &[1]);
+    composer.mark_unusable(&[1; 32], &[1]);
     let composer = restarted(&composer);
     assert_eq!(composer.quote(&[1], 1, 9, 0), nothing);
     assert_eq!(composer.credit(&[1], 0).new_remain, 0);
@@ -141,33 +141,30 @@ fn nothing_is_paid_from_a_deposit_that_has_ended_or_is_closed_for_the_node() {
 }
 
 #[test]
-fn impossible_amounts_are_refused() {
-    let mut composer = Nodes::new();
+fn rejects_impossible_amounts() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     let quarter = SIZE / 4;
-    let quote = |least, most| {
+    let quote = |min, max| {
         composer
-            .quote(&[1], least, most, 0)
+            .quote(&[1], min, max, 0)
             .map(|quote| quote.amount())
     };
     assert_eq!(quote(0, 0), Err(QuoteError::ZeroAmount));
-    assert_eq!(
-        quote(2, 1),
-        Err(QuoteError::EmptyRange { least: 2, most: 1 })
-    );
+    assert_eq!(quote(2, 1), Err(QuoteError::EmptyRange { min: 2, max: 1 }));
     assert_eq!(quote(1, u128::MAX), Ok(quarter));
     let over = QuoteError::NotCovered {
-        least: quarter + 1,
+        min: quarter + 1,
         left: quarter,
     };
     assert_eq!(quote(quarter + 1, u128::MAX), Err(over));
-    let unknown = QuoteError::NotCovered { least: 0, left: 0 };
+    let unknown = QuoteError::NotCovered { min: 0, left: 0 };
     assert_eq!(composer.quote(&[9], 0, 1, 0), Err(unknown));
 }
 
 #[test]
-fn a_quote_is_recorded_once_and_only_while_nothing_changed() {
-    let mut composer = Nodes::new();
+fn records_quote_once_and_only_while_unchanged() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     let (one, other) = (composer.quote(&[1], 5, 5, 0), composer.quote(&[2], 5, 5, 0));
     let (one, other) = (one.unwrap(), other.unwrap());
@@ -179,8 +176,8 @@ fn a_quote_is_recorded_once_and_only_while_nothing_changed() {
 }
 
 #[test]
-fn what_is_paid_while_a_deposit_opens_counts_for_the_one_after() {
-    let mut composer = Nodes::new();
+fn keeps_credit_of_payments_made_while_opening() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     pay(&mut composer, 1, 1_000);
     let ids = (0..4).map(|n| [n]);
@@ -194,16 +191,16 @@ fn what_is_paid_while_a_deposit_opens_counts_for_the_one_after() {
 }
 
 #[test]
-fn a_quarter_of_what_was_not_served_is_carried_over() {
-    let mut composer = Nodes::new();
+fn carries_over_a_quarter_of_unserved_credit() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 2, 1, 0);
     pay(&mut composer, 0, SIZE / 2);
     pay(&mut composer, 1, SIZE / 2);
-    // Each has 2 deposits of credit, and gets half a deposit.
+    // Each provider has 2 deposits of credit, and gets half a deposit.
     next(&mut composer, 2, 2, 0);
     let carried = (2 * SIZE - SIZE / 2) / 4;
     assert_eq!(composer.credit(&[0], 0).future, carried);
-    // No candidate: nothing is served.
+    // A provider that is no candidate is not served.
     let round = composer.compose(size(), NonZeroU64::MIN, [[1]], |_| 1, 0);
     composer
         .opened(round.unwrap().round, [3; 32], 0, END)
@@ -212,8 +209,8 @@ fn a_quarter_of_what_was_not_served_is_carried_over() {
 }
 
 #[test]
-fn pruning_forgets_what_has_ended_except_the_newest() {
-    let mut composer = Nodes::new();
+fn prunes_ended_deposits_except_the_newest() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 7);
     next(&mut composer, 4, 2, 9);
     composer.prune(END - 1);
@@ -224,29 +221,29 @@ fn pruning_forgets_what_has_ended_except_the_newest() {
 }
 
 #[test]
-fn a_known_deposit_is_not_opened_again() {
-    let mut composer = Nodes::new();
+fn rejects_deposit_that_is_open_already() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 0);
     let round = composer.compose(size(), NonZeroU64::MIN, [[1]], |_| 1, 0);
     let round = round.unwrap().round;
     let again = composer.opened(round, [1; 32], 0, END);
-    assert_eq!(again, Err(OpenedError::Known));
+    assert_eq!(again, Err(OpenedError::AlreadyOpen));
     composer.opened(round, [2; 32], 0, END).unwrap();
 }
 
 #[test]
-fn bytes_that_are_no_composer_are_refused() {
-    let mut composer = Nodes::new();
+fn rejects_damaged_and_newer_bytes() {
+    let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 7);
     pay(&mut composer, 1, 10);
     let bytes = composer.to_bytes();
     for length in 0..bytes.len() {
-        let cut = Nodes::from_bytes(&bytes[..length]);
+        let cut = TestComposer::from_bytes(&bytes[..length]);
         assert_eq!(cut, Err(LoadComposerError::Damaged { length }));
     }
     let newer = [&[2], &bytes[1..]].concat();
-    let found = Nodes::from_bytes(&newer);
+    let found = TestComposer::from_bytes(&newer);
     assert_eq!(found, Err(LoadComposerError::Version { found: 2 }));
-    // The ids are those of another kind of node.
+    // The ids have another length.
     assert!(Composer::<[u8; 32]>::from_bytes(&bytes).is_err());
 }

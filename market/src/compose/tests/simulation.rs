@@ -10,9 +10,9 @@ const PROVIDERS: u8 = 32;
 const GOOD: [u8; 4] = [3, 11, 17, 30];
 
 #[test]
-fn use_grows_fourfold_up_to_seven_eighths_and_an_eighth_of_the_rest() {
+fn grows_fourfold_up_to_seven_eighths_and_an_8th_of_the_rest() {
     let mut random = ChaCha8Rng::seed_from_u64(0x5eed);
-    let mut composer = Nodes::new();
+    let mut composer = TestComposer::new();
     let mut expected = SIZE / 8;
     for number in 0..12 {
         next(&mut composer, PROVIDERS, number, 1 << 20);
@@ -20,8 +20,8 @@ fn use_grows_fourfold_up_to_seven_eighths_and_an_eighth_of_the_rest() {
         let mut left: Vec<u8> = GOOD.into();
         while !left.is_empty() {
             let position = random.next_u64() as usize % left.len();
-            let most = 1 + u128::from(random.next_u64()) % (SIZE / 16);
-            match composer.quote(&[left[position]], 1, most, 0) {
+            let max = 1 + u128::from(random.next_u64()) % (SIZE / 16);
+            match composer.quote(&[left[position]], 1, max, 0) {
                 Ok(quote) => {
                     composer.record(&quote).unwrap();
                     used += quote.amount();
@@ -29,7 +29,7 @@ fn use_grows_fourfold_up_to_seven_eighths_and_an_eighth_of_the_rest() {
                 Err(_) => drop(left.swap_remove(position)),
             }
         }
-        // Every provider's share is rounded, by less than a unit.
+        // Rounding costs less than a unit per provider.
         let off = used.abs_diff(expected);
         assert!(
             off <= u128::from(PROVIDERS),
@@ -43,39 +43,39 @@ fn use_grows_fourfold_up_to_seven_eighths_and_an_eighth_of_the_rest() {
 }
 
 #[test]
-fn providers_that_turn_bad_fall_back_to_their_prior_share() {
-    let mut composer = Nodes::new();
+fn returns_unused_providers_to_their_prior_share() {
+    let mut composer = TestComposer::new();
     for number in 0..4 {
         next(&mut composer, PROVIDERS, number, 0);
-        for node in GOOD {
-            let all = composer.credit(&[node], 0).new_remain;
-            pay(&mut composer, node, all);
+        for provider in GOOD {
+            let all = composer.credit(&[provider], 0).new_remain;
+            pay(&mut composer, provider, all);
         }
     }
     for number in 4..40 {
         next(&mut composer, PROVIDERS, number, 0);
     }
-    for node in 0..PROVIDERS {
-        let share = composer.credit(&[node], 0).new_total;
-        assert!(share.abs_diff(SIZE / 32) <= 1, "{node}: {share}");
+    for provider in 0..PROVIDERS {
+        let share = composer.credit(&[provider], 0).new_total;
+        assert!(share.abs_diff(SIZE / 32) <= 1, "{provider}: {share}");
     }
 }
 
-/// How much of `deposits` deposits each provider is paid by a client that takes each unit of service where it costs
-/// least, fees included.
+/// Returns the payments to each provider, over `deposits` deposits, of a client that buys each unit of service where
+/// it costs least, fees included.
 fn bought(deposits: u8, fee: u128, price: impl Fn(u8) -> u128) -> Vec<u128> {
-    let mut composer = Nodes::new();
+    let mut composer = TestComposer::new();
     let mut paid = vec![0; PROVIDERS.into()];
     next(&mut composer, PROVIDERS, 0, fee);
     for number in 1..deposits {
         while composer.due(0, 0).is_none() {
-            let quotes = (0..PROVIDERS).filter_map(|node| {
-                let price = price(node);
-                composer.quote(&[node], price, price, 0).ok()
+            let quotes = (0..PROVIDERS).filter_map(|provider| {
+                let price = price(provider);
+                composer.quote(&[provider], price, price, 0).ok()
             });
             let cheapest = quotes.min_by_key(Quote::cost).unwrap();
             composer.record(&cheapest).unwrap();
-            paid[usize::from(cheapest.node()[0])] += cheapest.amount();
+            paid[usize::from(cheapest.provider()[0])] += cheapest.amount();
         }
         assert_eq!(composer.due(0, 0), Some(Due::Charged));
         next(&mut composer, PROVIDERS, number, fee);
@@ -84,19 +84,21 @@ fn bought(deposits: u8, fee: u128, price: impl Fn(u8) -> u128) -> Vec<u128> {
 }
 
 #[test]
-fn providers_above_1_and_32_fees_per_deposit_are_not_used() {
+fn avoids_providers_above_the_price_bound_of_the_fee() {
     // A fee of 1/100 of the deposit: the bound is 1 + 2 * 16 / 100 = 1.32.
     let unit = SIZE / 1_024;
-    let price = |good, node: u8| match GOOD.contains(&node) {
+    let price = |good, provider: u8| match GOOD.contains(&provider) {
         true => unit,
         false => unit * good / 100,
     };
-    let paid = bought(3, SIZE / 100, |node| price(133, node));
-    for node in 0..PROVIDERS {
-        let used = paid[usize::from(node)] > 0;
-        assert_eq!(used, GOOD.contains(&node), "{node}: {paid:?}");
+    let paid = bought(3, SIZE / 100, |provider| price(133, provider));
+    for provider in 0..PROVIDERS {
+        let used = paid[usize::from(provider)] > 0;
+        assert_eq!(used, GOOD.contains(&provider), "{provider}: {paid:?}");
     }
-    // The test could fail: slightly dearer ones are used, to share the fee.
-    let paid = bought(3, SIZE / 100, |node| price(101, node));
-    assert!((0..PROVIDERS).any(|node| !GOOD.contains(&node) && paid[usize::from(node)] > 0));
+    // Counter-check: slightly more expensive providers are used, to share the fee.
+    let paid = bought(3, SIZE / 100, |provider| price(101, provider));
+    assert!(
+        (0..PROVIDERS).any(|provider| !GOOD.contains(&provider) && paid[usize::from(provider)] > 0)
+    );
 }

@@ -1,8 +1,11 @@
-//! Taking cheques with a live view of the chain.
+//! Receiving cheques with a live view of the chain.
 
 use crate::payment::{
-    ChequeReceiver, ChequeRejection, Incoming, Judge, ModuleError, Offer, PaymentReceiver, Pending,
-    ReceiverModule,
+    boxed::BoxFuture,
+    cheque::{ChequeReceiver, ChequeRejection},
+    handshake::Offer,
+    receiver::{Incoming, PaymentReceiver},
+    receiver_module::{Judge, ModuleError, ReceiverModule},
 };
 use alloy_primitives::Address;
 use cheque::{
@@ -12,8 +15,8 @@ use cheque::{
 
 /// The provider's end of payment by cheques: one bank, one token.
 ///
-/// The host keeps the records, each in the batch of the balance that it credits. If its store is a
-/// [`ChequeStore`](crate::store::ChequeStore) over the payee's own, [`Payee::settle`] redeems what they win.
+/// The host stores each record in the batch of the credited balance. If its store is a
+/// [`ChequeStore`](crate::store::ChequeStore) over the payee's own store, [`Payee::settle`] redeems the wins.
 #[derive(Clone, Debug)]
 pub struct ChequeModule {
     receiver: ChequeReceiver,
@@ -21,7 +24,7 @@ pub struct ChequeModule {
 }
 
 impl ChequeModule {
-    /// Takes what the payee's policy accepts in `token`. [`Payee::receive_payment`] is not to be called beside.
+    /// Accepts cheques in `token` by the payee's policy. Do not call [`Payee::receive_payment`] as well.
     pub fn new(payee: Payee, token: Address) -> Self {
         let (bank, policy) = (*payee.reader().bank(), payee.policy().clone());
         Self {
@@ -41,25 +44,25 @@ impl ReceiverModule for ChequeModule {
         key.map_err(ModuleError::rejected)
     }
 
-    fn look<'a>(
+    fn prepare<'a>(
         &'a self,
         from: Address,
         proof: &'a [u8],
         old_record: Option<&'a [u8]>,
-    ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>> {
+    ) -> BoxFuture<'a, Result<Box<dyn Judge>, ModuleError>> {
         Box::pin(async move {
             let rejected = |rejection: ChequeRejection| ModuleError::rejected(rejection);
             let decoded = Proof::decode(proof).map_err(|error| rejected(error.into()))?;
             let old = old_record.map(Position::from_bytes).transpose();
             let old = old.map_err(|error| rejected(error.into()))?;
-            let looked = self.payee.judge(Some(from), &decoded, old.as_ref());
-            let looked = looked.await.map_err(|error| match error {
+            let judged = self.payee.judge(Some(from), &decoded, old.as_ref());
+            let judged = judged.await.map_err(|error| match error {
                 ReceiveError::Rejected(rejection) => rejected(rejection.into()),
                 other => ModuleError::unavailable(other),
             })?;
             let judge: Box<dyn Judge> = Box::new(ChequeJudge {
                 receiver: self.receiver.clone(),
-                looked,
+                judged,
                 from,
                 proof: proof.to_vec(),
             });
@@ -70,19 +73,19 @@ impl ReceiverModule for ChequeModule {
 
 struct ChequeJudge {
     receiver: ChequeReceiver,
-    looked: Judged,
+    judged: Judged,
     from: Address,
     proof: Vec<u8>,
 }
 
 impl Judge for ChequeJudge {
     fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError> {
-        let view = self.looked.view();
+        let view = self.judged.view();
         let judged = self
             .receiver
             .receive_payment(self.from, &self.proof, old_record, &view);
         let incoming = judged.map_err(ModuleError::rejected)?;
-        self.looked.taken();
+        self.judged.add_exposure();
         Ok(incoming)
     }
 }

@@ -1,25 +1,25 @@
-//! What a sender of cheques keeps: one version byte, then one RLP list.
+//! Stored record of a sender of cheques: one version byte, then one RLP list.
 
-use crate::compose::{Composer, LoadComposerError};
+use crate::compose::{composer::Composer, record::LoadComposerError};
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{Bytes, RlpDecodable, RlpEncodable};
 use cheque::DepositId;
 
 const VERSION: u8 = 1;
 
-/// A deposit that was composed, and is not known to be open or lost.
+/// A composed deposit that is neither open nor failed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Opening {
-    /// Of the composition.
+    /// Number of the composition.
     pub(super) round: u64,
     pub(super) deposit: DepositId,
-    /// What opening it costs, in token units: expected, and what was paid once that is known.
+    /// Cost of opening, in token units: the expected cost, and later the paid cost.
     pub(super) fee: u128,
 }
 
-/// What is stored, in one record.
+/// State that is stored in one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct SenderRecord {
     pub(super) composer: Composer<Address>,
     pub(super) opening: Option<Opening>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Kept {
 #[derive(RlpEncodable, RlpDecodable)]
 struct Record {
     composer: Bytes,
-    /// None or one.
+    /// At most one opening.
     openings: Vec<OpeningRecord>,
 }
 
@@ -38,7 +38,7 @@ struct OpeningRecord {
     fee: u128,
 }
 
-impl Kept {
+impl SenderRecord {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let openings = self.opening.iter().map(|opening| OpeningRecord {
             round: opening.round,
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_survives_the_round_trip_and_damage_is_refused() {
+    fn restores_record_and_rejects_damaged_bytes() {
         let opening = Some(Opening {
             round: 3,
             deposit: DepositId(B256::repeat_byte(7)),
@@ -90,15 +90,15 @@ mod tests {
         });
         for opening in [None, opening] {
             let composer = Composer::new();
-            let kept = Kept { composer, opening };
+            let kept = SenderRecord { composer, opening };
             let bytes = kept.to_bytes();
-            assert_eq!(Kept::from_bytes(&bytes), Ok(kept));
+            assert_eq!(SenderRecord::from_bytes(&bytes), Ok(kept));
             for length in 0..bytes.len() {
-                let cut = Kept::from_bytes(&bytes[..length]);
+                let cut = SenderRecord::from_bytes(&bytes[..length]);
                 assert_eq!(cut, Err(LoadComposerError::Damaged { length }));
             }
             let newer = [&[2], &bytes[1..]].concat();
-            let found = Kept::from_bytes(&newer);
+            let found = SenderRecord::from_bytes(&newer);
             assert_eq!(found, Err(LoadComposerError::Version { found: 2 }));
         }
     }

@@ -1,11 +1,11 @@
-//! The payment modules on a node (feature `chain`).
+//! Payment modules that query a node (feature `chain`).
 //!
 //! | identity | client | provider |
 //! |---|---|---|
 //! | `cheque/1` | [`ChequeSender`]: deposits by a [`Composer`](crate::compose::Composer), cheques by a [`Payer`](cheque::payer::Payer) | [`ChequeModule`]: judged by a [`Payee`](cheque::payee::Payee)'s view, which redeems what is won |
 //! | `transfer/1` | [`TransferSender`]: one transaction for each payment | [`TransferModule`]: reads the transaction with a [`TransferReader`] |
 //!
-//! Both ends, with what is the application's own left out:
+//! Both ends, without the application's own parts:
 //!
 //! ```no_run
 //! use alloy_primitives::Address;
@@ -20,14 +20,14 @@
 //! const COIN: Address = Address::ZERO;
 //!
 //! async fn client(payer: Payer, next: NextDeposit, provider: Address, now_s: u64) -> Result<(), Box<dyn Error>> {
-//!     let sender = ChequeSender::open(payer, COIN, Rate::NATIVE, b"composer").await?;
+//!     let sender = ChequeSender::open(payer, COIN, NativeRate::NATIVE, b"composer").await?;
 //!     if sender.due(now_s).await?.is_some() {
 //!         sender.compose(&next, now_s).await?;
 //!     }
 //!     sender.follow(now_s).await?; // at every block
 //!     let paid = sender.request_payment(provider, 1_000, 5_000).await?;
 //!     for proof in paid.proofs {
-//!         // ... goes to the provider
+//!         // ... send it to the provider
 //!     }
 //!     Ok(())
 //! }
@@ -39,15 +39,15 @@
 //! }
 //!
 //! async fn provider(
-//!     (modules, theirs): (&Receivers, &Offer), // which the client has sent
-//!     store: ChequeStore, // over the payee's own
+//!     (modules, theirs): (&Receivers, &Offer), // the offer of the client
+//!     store: ChequeStore, // over the payee's own store
 //!     tracker: &mut BalanceTracker<Address, ChequeStore>,
 //!     (client, proof, now_ns): (Address, Vec<u8>, u64),
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let module = modules.agree(theirs)?;
-//!     let arrived = look_at(&**module, &store, b"market:", client, &proof).await?;
+//!     let prepared = prepare(&**module, &store, b"market:", client, &proof).await?;
 //!     tracker.operation(&client, None, now_ns, |balance| {
-//!         match arrived.store_received(&store, balance.also()) {
+//!         match prepared.store_received(&store, balance.extra_writes()) {
 //!             // At a price of 1.
 //!             Ok(incoming) => balance.add(incoming.value.try_into().unwrap_or(i64::MAX)).map(Ok),
 //!             Err(rejection) => Ok::<_, ChangeBalanceError>(Err(rejection)),
@@ -55,30 +55,20 @@
 //!     })??;
 //!     Ok(())
 //! }
-//! // And at every block `payee.settle()`, which redeems what was won.
+//! // And at every block `payee.settle()`, which redeems the wins.
 //! ```
 //!
-//! They need a tokio runtime with time enabled, and believe their node. Clocks stay with the caller: times are arguments.
+//! The modules need a tokio runtime with time enabled, and trust their node. They have no clock: times are arguments.
 
-mod cheque_module;
-mod cheque_pay;
-mod cheque_record;
-mod cheque_sender;
-mod transfer_reader;
-mod transfer_sender;
+pub(crate) mod cheque_module;
+pub(crate) mod cheque_pay;
+pub(crate) mod cheque_record;
+pub(crate) mod cheque_sender;
+mod erc20;
+pub(crate) mod transfer_reader;
+pub(crate) mod transfer_sender;
 
 pub use cheque_module::ChequeModule;
-pub use cheque_sender::{ChequeSender, ChequeSenderError, Followed, NextDeposit};
+pub use cheque_sender::{ChequeSender, ChequeSenderError, NextDeposit, OpeningStatus};
 pub use transfer_reader::{TransferModule, TransferReader};
 pub use transfer_sender::{TransferSender, TransferSenderError};
-
-use alloy_sol_types::sol;
-
-sol! {
-    /// The part of ERC-20 that a transfer needs.
-    #[derive(Debug)]
-    interface Erc20 {
-        event Transfer(address indexed from, address indexed to, uint256 value);
-        function transfer(address to, uint256 value) external returns (bool);
-    }
-}

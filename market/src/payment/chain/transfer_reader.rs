@@ -1,9 +1,12 @@
 //! Reading transfers from a node.
 
-use super::Erc20;
+use super::erc20::Erc20;
 use crate::payment::{
-    Incoming, Judge, ModuleError, Offer, PaymentReceiver, Pending, ReceiverModule, Transfer,
-    TransferReceiver, TransferTerms, TransferView,
+    boxed::BoxFuture,
+    handshake::Offer,
+    receiver::{Incoming, PaymentReceiver},
+    receiver_module::{Judge, ModuleError, ReceiverModule},
+    transfer::{Transfer, TransferReceiver, TransferTerms, TransferView},
 };
 use alloy::{
     consensus::Transaction,
@@ -14,7 +17,7 @@ use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
 use cheque::{bank::BankError, node::pin_node};
 
-/// Looks transfers up on one chain. Cheap to clone. It believes its node.
+/// Reads transfers on one chain. Cheap to clone. Trusts its node.
 #[derive(Clone, Debug)]
 pub struct TransferReader {
     provider: DynProvider,
@@ -22,11 +25,11 @@ pub struct TransferReader {
 }
 
 impl TransferReader {
-    /// Reads transfers of `token` (zero: the native coin) from the node, which has to follow the chain `chain_id`.
+    /// Reads transfers of `token` (zero: the native coin) from the node, which must follow the chain `chain_id`.
     ///
     /// # Errors
     ///
-    /// [`BankError::WrongChain`], or if the node cannot be asked.
+    /// [`BankError`] for another chain, or if the node cannot be queried.
     pub async fn open(
         provider: DynProvider,
         chain_id: u64,
@@ -42,23 +45,23 @@ impl TransferReader {
         Ok(Self { provider, token })
     }
 
-    /// What the chain says now about a transfer: of a token, the `Transfer` event (EIP-20) at position `index` of the
-    /// transaction's logs; of the native coin, the value that the transaction itself carries, at `index` 0. Coin that
-    /// contracts pass on has no proof of this kind.
+    /// Returns the present view of a transfer. For a token: the `Transfer` event (EIP-20) at position `index` of the
+    /// transaction's logs. For the native coin: the value of the transaction itself, at `index` 0. Coin passed on by
+    /// contracts has no such proof.
     ///
-    /// There is no transfer if the transaction is not in the chain or has reverted, if it transfers something else at that
-    /// position, or 2^128 units and more. What a token's contract says it has transferred is believed: accept only tokens
-    /// that are known, and none that takes a fee on transfers.
+    /// The view has no transfer if the transaction is not in the chain or has reverted, if the position holds
+    /// something else, or for 2^128 units and more. The event of a token's contract is trusted: accept only known
+    /// tokens, and none with a fee on transfers.
     ///
     /// # Errors
     ///
-    /// If the node cannot be asked.
+    /// [`BankError`] if the node cannot be queried.
     pub async fn view(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
-        pin_node(self.look(transaction, index)).await
+        pin_node(self.read_view(transaction, index)).await
     }
 
-    async fn look(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
-        // First, so that a transfer is never taken for deeper than it is.
+    async fn read_view(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
+        // First, so that the confirmations of a transfer are never overestimated.
         let head = self.provider.get_block_number().await?;
         let none = TransferView {
             head,
@@ -71,7 +74,7 @@ impl TransferReader {
         let (Some(block), Some(hash)) = (receipt.block_number, receipt.block_hash) else {
             return Ok(none);
         };
-        // Some nodes still hand out receipts of blocks that were replaced.
+        // Some nodes still return receipts of replaced blocks.
         let canonical = self.provider.get_block_by_number(block.into()).await?;
         if canonical.is_none_or(|found| found.header.hash != hash) {
             return Ok(none);
@@ -117,9 +120,9 @@ impl TransferReader {
     }
 }
 
-/// What a log says was transferred of a token.
+/// Returns sender, recipient and amount of a token's transfer event.
 pub(super) fn transfer_of(log: &Log, token: Address) -> Option<(Address, Address, u128)> {
-    // Tokens that are not fungible have an event of the same signature, with one topic more.
+    // NFTs have an event of the same signature with one more topic.
     if log.address() != token || log.topics().len() != 3 {
         return None;
     }
@@ -136,11 +139,11 @@ pub struct TransferModule {
 }
 
 impl TransferModule {
-    /// Accepts transfers on these terms, as the node has them.
+    /// Accepts transfers on these terms, as seen by the node.
     ///
     /// # Errors
     ///
-    /// [`BankError::WrongChain`], or if the node cannot be asked.
+    /// [`BankError`] for another chain, or if the node cannot be queried.
     pub async fn open(provider: DynProvider, terms: TransferTerms) -> Result<Self, BankError> {
         let reader = TransferReader::open(provider, terms.chain_id, terms.token).await?;
         Ok(Self {
@@ -160,12 +163,12 @@ impl ReceiverModule for TransferModule {
         key.map_err(ModuleError::rejected)
     }
 
-    fn look<'a>(
+    fn prepare<'a>(
         &'a self,
         from: Address,
         proof: &'a [u8],
-        _old_meta: Option<&'a [u8]>,
-    ) -> Pending<'a, Result<Box<dyn Judge>, ModuleError>> {
+        _old_record: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Box<dyn Judge>, ModuleError>> {
         Box::pin(async move {
             let (transaction, index) =
                 TransferReceiver::named(proof).map_err(ModuleError::rejected)?;

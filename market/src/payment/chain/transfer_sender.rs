@@ -1,9 +1,14 @@
-//! Paying in advance by transfers.
+//! Payments in advance by transfers.
 
-use super::{Erc20, transfer_reader::transfer_of};
+use super::{erc20::Erc20, transfer_reader::transfer_of};
 use crate::{
-    compose::QuoteError,
-    payment::{Offer, Outgoing, PaymentSender, Pending, SendError, TRANSFERS, Transfer},
+    compose::pay::QuoteError,
+    payment::{
+        boxed::BoxFuture,
+        handshake::Offer,
+        sender::{Outgoing, PaymentSender, SendError},
+        transfer::{TRANSFER_IDENTITY, Transfer},
+    },
 };
 use alloy::{
     eips::BlockId,
@@ -24,55 +29,55 @@ const VERSION: u8 = 1;
 
 /// The client's end of payment by transfers: one transaction for each payment, in one token.
 ///
-/// What is to be paid is stored before it is sent, and the transaction once it is signed. A payment that was interrupted,
-/// by a kill or because it was not mined in time, is finished by the next request to the same payee.
+/// A payment is stored before its transaction is signed, and the transaction before it is sent. A payment interrupted
+/// by a kill or a timeout is finished by the next request to the same payee.
 #[derive(Debug)]
 pub struct TransferSender {
-    once: IdempotentSender,
+    tx_sender: IdempotentSender,
     records: AppRecords,
     provider: DynProvider,
     chain_id: u64,
     token: Address,
     rate: NativeRate,
     key: Vec<u8>,
-    turn: Mutex<()>,
+    payment_lock: Mutex<()>,
 }
 
-/// Why a transfer was not made.
+/// An error of paying by a transfer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferSenderError {
-    /// The chain.
+    /// The chain cannot be queried.
     #[error(transparent)]
     Chain(#[from] BankError),
-    /// The transaction.
+    /// The transaction failed.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
-    /// An earlier payment to the payee, interrupted then, is finished now. Its amount is not what is asked for.
+    /// An earlier, interrupted payment to the payee is finished now, and its amount is outside the requested range.
     #[error(
-        "an interrupted payment of {amount} to this payee is finished now: hand its proof over, and then pay what is missing"
+        "an interrupted payment of {amount} to this payee is finished now; hand over its proof, then pay the difference"
     )]
     Finished {
-        /// What it pays, in token units.
+        /// Amount of that payment, in token units.
         amount: u128,
     },
-    /// The transaction is in a block, and what it should have transferred is not among its events. Money may have moved;
-    /// nothing more is paid to this payee until [`TransferSender::give_up`].
+    /// The transaction was mined without the expected transfer event. Money may have moved. Payments to this payee
+    /// stop until [`TransferSender::abandon_payment`].
     #[error(
-        "the token has not transferred what was asked for: it may take a fee, or be no EIP-20 token; nothing more is paid \
-         until the payment is given up"
+        "the token did not transfer the requested amount: it may charge a fee or be no EIP-20 token; \
+         check the chain, then abandon the payment"
     )]
     NotTransferred,
     /// Another process pays from the same records.
-    #[error("another process has paid meanwhile: try again")]
+    #[error("another process has paid meanwhile; try again")]
     Changed,
-    /// What is stored is damaged, or a later version's.
-    #[error("the stored payment cannot be read ({length} bytes): restore the store from a backup")]
+    /// The stored payment is damaged, or of a later version.
+    #[error("the stored payment of {length} bytes cannot be read; restore the store from a backup")]
     Damaged {
-        /// How many bytes there are.
+        /// Length of the record.
         length: usize,
     },
 }
@@ -89,21 +94,21 @@ impl From<AppRecordsError> for TransferSenderError {
 /// The newest payment to one payee.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 struct Payment {
-    /// Counts payments to the payee, from 1 on.
+    /// Number of payments to the payee, from 1 on.
     number: u64,
-    /// In token units.
+    /// Amount, in token units.
     amount: u128,
-    /// Whether it was handed to whoever asked for it.
-    done: bool,
+    /// True if the caller has got its proof.
+    handed_over: bool,
 }
 
 impl TransferSender {
-    /// Pays in `token` (zero: the native coin) from the wallet's account. What was paid is stored in `store`, under keys
-    /// that begin with `key`. `rate` says what the native coin, in which fees are paid, is worth in `token`.
+    /// Pays in `token` (zero: the native coin) from the wallet's account. Payments are stored in `store`, under keys
+    /// that begin with `key`. `rate` is the value in `token` of the native coin, in which fees are paid.
     ///
     /// # Errors
     ///
-    /// If the node cannot be asked.
+    /// [`BankError`] if the node cannot be queried.
     pub async fn open(
         provider: DynProvider,
         sender: Wallet,
@@ -113,27 +118,29 @@ impl TransferSender {
     ) -> Result<Self, BankError> {
         Ok(Self {
             chain_id: provider.get_chain_id().await?,
-            once: IdempotentSender::new(sender, store.clone()),
+            tx_sender: IdempotentSender::new(sender, store.clone()),
             records: AppRecords::new(store),
             provider,
             token,
             rate,
             key: key.to_vec(),
-            turn: Mutex::default(),
+            payment_lock: Mutex::default(),
         })
     }
 
-    /// Forgets the newest payment to a payee, of which nobody knows whether it was made ([`OutboxError::Undecided`]) or which
-    /// has no proof ([`TransferSenderError::NotTransferred`]), so that the next request pays anew. For whoever has seen on
-    /// the chain what became of it: else it is paid twice.
+    /// Discards the newest payment to a payee, so that the next request pays again. Only for a payment of unknown
+    /// outcome ([`OutboxError::Undecided`]) or without a proof ([`TransferSenderError::NotTransferred`]), after the
+    /// caller has checked the chain: otherwise the payee is paid twice.
     ///
     /// # Errors
     ///
-    /// If the store fails.
-    pub async fn give_up(&self, payee: Address) -> Result<(), TransferSenderError> {
-        let _one_at_a_time = self.turn.lock().await;
+    /// [`TransferSenderError`] if the store fails.
+    pub async fn abandon_payment(&self, payee: Address) -> Result<(), TransferSenderError> {
+        let _one_at_a_time = self.payment_lock.lock().await;
         let (_, last) = self.last(payee).await?;
-        self.once.forget(&self.purpose(payee, last.number)).await?;
+        self.tx_sender
+            .remove(&self.purpose(payee, last.number))
+            .await?;
         Ok(())
     }
 
@@ -152,11 +159,11 @@ impl TransferSender {
         Call::new(self.token, &transfer)
     }
 
-    /// What gas costs for a transfer at the base fee and the usual tip of now, in token units, rounded up.
+    /// Returns the gas cost of a transfer at the present base fee and the usual tip, in token units, rounded up.
     async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, BankError> {
         let call = self.call(payee, amount);
         let request = TransactionRequest {
-            from: Some(self.once.wallet().address()),
+            from: Some(self.tx_sender.wallet().address()),
             to: Some(call.to.into()),
             value: Some(call.value),
             input: TransactionInput::new(call.input),
@@ -176,18 +183,24 @@ impl TransferSender {
     async fn pay(
         &self,
         payee: Address,
-        least: u128,
+        min: u128,
         amount: u128,
     ) -> Result<Outgoing, TransferSenderError> {
-        let _one_at_a_time = self.turn.lock().await;
+        let _one_at_a_time = self.payment_lock.lock().await;
         let (stored, last) = self.last(payee).await?;
-        if !last.done
-            && let Some(sent) = self.once.resume(&self.purpose(payee, last.number)).await?
+        if !last.handed_over
+            && let Some(sent) = self
+                .tx_sender
+                .resume(&self.purpose(payee, last.number))
+                .await?
         {
             let outgoing = self.outgoing(payee, last.amount, &sent)?;
-            let done = Payment { done: true, ..last };
-            self.keep(payee, stored, &done).await?;
-            if (least..=amount).contains(&last.amount) {
+            let done = Payment {
+                handed_over: true,
+                ..last
+            };
+            self.store_payment(payee, stored, &done).await?;
+            if (min..=amount).contains(&last.amount) {
                 return Ok(outgoing);
             }
             let amount = last.amount;
@@ -196,17 +209,25 @@ impl TransferSender {
         let next = Payment {
             number: last.number.saturating_add(1),
             amount,
-            done: false,
+            handed_over: false,
         };
-        let stored = self.keep(payee, stored, &next).await?;
-        // Not before: its proof could have been asked for again.
-        self.once.forget(&self.purpose(payee, last.number)).await?;
+        let stored = self.store_payment(payee, stored, &next).await?;
+        // Not earlier: a caller could have requested its proof again.
+        self.tx_sender
+            .remove(&self.purpose(payee, last.number))
+            .await?;
         let purpose = self.purpose(payee, next.number);
-        let sent = self.once.send(&purpose, &self.call(payee, amount)).await?;
-        // What the token has kept for itself is not paid a second time.
+        let sent = self
+            .tx_sender
+            .send(&purpose, &self.call(payee, amount))
+            .await?;
+        // An amount withheld by the token is not paid a second time.
         let outgoing = self.outgoing(payee, amount, &sent)?;
-        let done = Payment { done: true, ..next };
-        self.keep(payee, stored, &done).await?;
+        let done = Payment {
+            handed_over: true,
+            ..next
+        };
+        self.store_payment(payee, stored, &done).await?;
         Ok(outgoing)
     }
 
@@ -224,14 +245,14 @@ impl TransferSender {
         })
     }
 
-    /// The transaction and the position of the transfer in it.
+    /// Returns the proof: the transaction and the position of the transfer.
     fn proof(
         &self,
         payee: Address,
         amount: u128,
         sent: &MinedTx,
     ) -> Result<Vec<u8>, TransferSenderError> {
-        let from = self.once.wallet().address();
+        let from = self.tx_sender.wallet().address();
         let index = match self.token.is_zero() {
             true => Some(0),
             false => {
@@ -252,7 +273,7 @@ impl TransferSender {
         Ok(transfer.proof())
     }
 
-    /// The bytes that are stored, and what they say.
+    /// Loads the newest payment to a payee, with its stored bytes.
     async fn last(
         &self,
         payee: Address,
@@ -260,7 +281,7 @@ impl TransferSender {
         let stored = self.records.get(&self.key_of(payee)).await?;
         let last = match stored.as_deref() {
             None => Payment {
-                done: true,
+                handed_over: true,
                 ..Payment::default()
             },
             Some(bytes) => {
@@ -276,7 +297,7 @@ impl TransferSender {
         Ok((stored, last))
     }
 
-    async fn keep(
+    async fn store_payment(
         &self,
         payee: Address,
         old: Option<Vec<u8>>,
@@ -293,17 +314,23 @@ impl TransferSender {
         Ok(change.new)
     }
 
-    async fn again(&self, payee: Address) -> Result<Vec<Vec<u8>>, TransferSenderError> {
-        let _one_at_a_time = self.turn.lock().await;
+    async fn newest_proof(&self, payee: Address) -> Result<Vec<Vec<u8>>, TransferSenderError> {
+        let _one_at_a_time = self.payment_lock.lock().await;
         let (stored, last) = self.last(payee).await?;
-        let sent = self.once.resume(&self.purpose(payee, last.number)).await?;
+        let sent = self
+            .tx_sender
+            .resume(&self.purpose(payee, last.number))
+            .await?;
         let Some(sent) = sent else {
             return Ok(Vec::new());
         };
         let proof = self.proof(payee, last.amount, &sent)?;
-        if !last.done {
-            let done = Payment { done: true, ..last };
-            self.keep(payee, stored, &done).await?;
+        if !last.handed_over {
+            let done = Payment {
+                handed_over: true,
+                ..last
+            };
+            self.store_payment(payee, stored, &done).await?;
         }
         Ok(vec![proof])
     }
@@ -320,15 +347,15 @@ impl TransferSender {
 impl PaymentSender for TransferSender {
     fn offer(&self) -> Offer {
         Offer {
-            identity: TRANSFERS.into(),
+            identity: TRANSFER_IDENTITY.into(),
             chain_id: self.chain_id,
             bank: None,
             token: self.token,
         }
     }
 
-    /// The gas of a transfer is included, at the present price; what a rollup charges for data on top is not.
-    fn payment_cost(&self, payee: Address, amount: u128) -> Pending<'_, Result<u128, SendError>> {
+    /// Includes the gas of a transfer at the present price, without a rollup's data fee.
+    fn payment_cost(&self, payee: Address, amount: u128) -> BoxFuture<'_, Result<u128, SendError>> {
         Box::pin(async move {
             if amount == 0 {
                 return Err(QuoteError::ZeroAmount.into());
@@ -338,29 +365,27 @@ impl PaymentSender for TransferSender {
         })
     }
 
-    /// Pays `most`, and fails if the account does not cover it; or an amount within the range that an interrupted request
-    /// has begun to pay.
+    /// Pays `max`, and fails if the account does not cover that amount; or finishes an interrupted payment within the
+    /// range.
     fn request_payment(
         &self,
         payee: Address,
-        least: u128,
-        most: u128,
-    ) -> Pending<'_, Result<Outgoing, SendError>> {
+        min: u128,
+        max: u128,
+    ) -> BoxFuture<'_, Result<Outgoing, SendError>> {
         Box::pin(async move {
-            if most == 0 {
+            if max == 0 {
                 return Err(QuoteError::ZeroAmount.into());
             }
-            if least > most {
-                return Err(QuoteError::EmptyRange { least, most }.into());
+            if min > max {
+                return Err(QuoteError::EmptyRange { min, max }.into());
             }
-            self.pay(payee, least, most)
-                .await
-                .map_err(SendError::module)
+            self.pay(payee, min, max).await.map_err(SendError::module)
         })
     }
 
-    /// The proof of the newest payment. Sends its transaction again if a reorganisation has dropped it.
-    fn proofs_again(&self, payee: Address) -> Pending<'_, Result<Vec<Vec<u8>>, SendError>> {
-        Box::pin(async move { self.again(payee).await.map_err(SendError::module) })
+    /// Returns the proof of the newest payment. Sends its transaction again if a reorg has dropped it.
+    fn latest_proofs(&self, payee: Address) -> BoxFuture<'_, Result<Vec<Vec<u8>>, SendError>> {
+        Box::pin(async move { self.newest_proof(payee).await.map_err(SendError::module) })
     }
 }

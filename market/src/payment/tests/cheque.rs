@@ -1,8 +1,9 @@
 use super::*;
+use crate::store::cheque::CHEQUE_POSITIONS;
 use ::cheque::*;
 
 #[test]
-fn a_cheque_is_worth_what_its_payee_says_and_counts_once() {
+fn credits_cheque_once_at_the_payees_value() {
     let key = SigningKey::from_bytes(&[7; 32]).unwrap();
     let allowances = [
         (PAYEE, Amount::new(3_000_000)),
@@ -72,4 +73,14 @@ fn a_cheque_is_worth_what_its_payee_says_and_counts_once() {
             Rejection::Replay
         )))
     ));
+}
+
+/// `ChequeStore` finds positions by this prefix.
+#[test]
+fn stores_positions_under_the_prefix_of_the_cheque_store() {
+    let bank = Bank::new(1, Address::repeat_byte(0xba));
+    let policy = Policy::new(PAYEE, bank, ChainProfile::of(1).unwrap());
+    let offer = ChequeReceiver::new(bank, Address::ZERO, policy).offer();
+    let expected = [PREFIX, CHEQUE_POSITIONS].concat();
+    assert_eq!(stored_key(PREFIX, &offer, b""), expected);
 }

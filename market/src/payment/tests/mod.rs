@@ -1,13 +1,13 @@
 #[cfg(feature = "cheque")]
 mod cheque;
-mod plugged;
+mod plugins;
 
 use super::*;
 use crate::{
     balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
-    store::Memory,
+    store::{Batch, Memory, Store},
 };
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use std::sync::Arc;
 
 const PREFIX: &[u8] = b"market:";
@@ -46,13 +46,13 @@ fn judged(transfer: Transfer, head: u64) -> Result<Incoming, TransferRejection> 
 }
 
 #[test]
-fn a_transfer_is_worth_its_amount_to_whom_it_came_from() {
+fn credits_transfer_to_its_sender() {
     let incoming = judged(transfer(), 111).unwrap();
     assert_eq!((incoming.value, incoming.credit_to), (500, CUSTOMER));
 }
 
 #[test]
-fn every_fact_of_a_transfer_is_checked() {
+fn rejects_transfer_with_any_wrong_fact() {
     let other = Address::repeat_byte(9);
     let right = transfer();
     let (found, expected) = (other, PAYEE);
@@ -89,7 +89,7 @@ fn every_fact_of_a_transfer_is_checked() {
 }
 
 #[test]
-fn a_transfer_counts_from_its_last_confirmation_on() {
+fn accepts_transfer_from_its_last_confirmation_on() {
     let rejection = |found| Err(TransferRejection::NotConfirmed { found, needed: 12 });
     assert_eq!(judged(transfer(), 110), rejection(11));
     assert_eq!(judged(transfer(), 99), rejection(0));
@@ -97,7 +97,7 @@ fn a_transfer_counts_from_its_last_confirmation_on() {
 }
 
 #[test]
-fn what_is_no_proof_or_not_on_chain_is_rejected() {
+fn rejects_invalid_proof_and_missing_transfer() {
     for found in [0, 39, 41] {
         let named = TransferReceiver::named(&vec![1; found]);
         assert_eq!(named, Err(TransferRejection::Length { found }));
@@ -110,7 +110,7 @@ fn what_is_no_proof_or_not_on_chain_is_rejected() {
     assert!(matches!(judged, Err(TransferRejection::Unknown { .. })));
 }
 
-/// A provider's host: credits a transfer in the transaction that keeps its record, after a restart.
+/// Credits a transfer in the transaction that stores its record, like a provider after a restart.
 fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
     let settings = BalanceSettings::default();
     let mut tracker = BalanceTracker::open(Arc::clone(store), PREFIX, settings, 0).unwrap();
@@ -121,7 +121,7 @@ fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
     let mut rejection = None;
     let added = tracker.operation(&CUSTOMER, None, 0, |balance| {
         let proof = transfer().proof();
-        let batch = balance.also();
+        let batch = balance.extra_writes();
         match store_received(&receiver(), store, PREFIX, CUSTOMER, &proof, &view, batch) {
             Ok(incoming) => assert_eq!(incoming.value, 500),
             Err(error) => rejection = Some(error.to_string()),
@@ -140,7 +140,7 @@ fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
 }
 
 #[test]
-fn a_transfer_is_credited_once_also_after_a_kill_and_a_restart() {
+fn credits_transfer_once_across_a_restart() {
     let store = Arc::new(Memory::new());
     assert_eq!(credit(&store, 2_000_000), Ok(2_000_000));
     let again = credit(&store, 2_000_000).unwrap_err();
@@ -148,7 +148,7 @@ fn a_transfer_is_credited_once_also_after_a_kill_and_a_restart() {
 }
 
 #[test]
-fn a_credit_that_fails_keeps_nothing_of_the_transfer() {
+fn stores_nothing_of_a_failed_credit() {
     let store = Arc::new(Memory::new());
     assert_eq!(credit(&store, i64::MAX), Ok(i64::MAX.unsigned_abs()));
     let store = Arc::new(Memory::new());
@@ -156,11 +156,7 @@ fn a_credit_that_fails_keeps_nothing_of_the_transfer() {
         BalanceTracker::open(Arc::clone(&store), PREFIX, BalanceSettings::default(), 0).unwrap();
     tracker.add_balance(&CUSTOMER, i64::MAX, 0).unwrap();
     drop(tracker);
-    assert!(
-        credit(&store, 1)
-            .unwrap_err()
-            .contains("a balance is at most")
-    );
+    assert!(credit(&store, 1).unwrap_err().contains("exceed the limit"));
     let key = stored_key(PREFIX, &receiver().offer(), &transfer().proof());
     assert_eq!(store.get(&key).unwrap(), None);
 }

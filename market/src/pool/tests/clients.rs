@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    balance::{BalanceSettings, BalanceTracker, ConnectError, PriceFactors, Prices},
+    balance::{BalanceSettings, BalanceTracker, ConnectError, PriceFactors, ServicePrices},
     store::Memory,
 };
 
@@ -14,14 +14,15 @@ fn id(n: u8) -> Vec<u8> {
     vec![n; 4]
 }
 
-/// Places for two of capacity 100 and more; a token per nanosecond, of either sign; ten seconds' allowance.
+/// Returns a pool of minimum capacity 100, with prices of a token per nanosecond, of either sign, and a grace period
+/// of ten seconds.
 fn pool(count: u64, capacity: u64) -> Pool {
     let factors = PriceFactors {
         time: SECOND,
         ..PriceFactors::default()
     };
     let balance = BalanceSettings {
-        prices: Prices {
+        prices: ServicePrices {
             positive: factors,
             negative: factors,
         },
@@ -30,7 +31,7 @@ fn pool(count: u64, capacity: u64) -> Pool {
     let tracker = BalanceTracker::open(Memory::new(), b"", balance, 0).unwrap();
     let settings = ClientPoolSettings {
         pool: settings(100, 2, 20),
-        allowance_ns: 10 * SECOND,
+        grace_period_ns: 10 * SECOND,
         connected_bias_ns: 0,
     };
     let mut pool = ClientPool::new(tracker, settings);
@@ -59,38 +60,38 @@ fn poll(pool: &mut Pool, now: u64) -> Vec<String> {
     shown.collect()
 }
 
-/// Polls whenever there is something to do: what happened, and at which second.
+/// Polls at every event until `until`, and returns the events with their seconds.
 fn run(pool: &mut Pool, until: u64) -> Vec<(u64, String)> {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..2_000 {
         let at = pool.next_event();
         if at > until {
-            return told;
+            return reported;
         }
-        // An event that is due already has no moment of its own.
-        let now = at.max(told.last().map_or(0, |(second, _)| second * SECOND));
-        told.extend(
+        // An overdue event has no moment of its own.
+        let now = at.max(reported.last().map_or(0, |(second, _)| second * SECOND));
+        reported.extend(
             poll(pool, now)
                 .into_iter()
                 .map(|event| (now / SECOND, event)),
         );
     }
-    panic!("polled 2,000 times");
+    panic!("2,000 polls are not enough");
 }
 
 #[test]
-fn free_clients_get_the_minimum_while_there_is_room() {
+fn gives_free_clients_the_minimum_while_there_is_room() {
     let mut pool = pool(2, 1_000);
     assert_eq!(connect(&mut pool, 1, 0), 100);
     assert_eq!(connect(&mut pool, 2, 0), 100);
     assert_eq!(connect(&mut pool, 3, 0), 0);
     assert_eq!(poll(&mut pool, 0), ["1: 0 -> 100", "2: 0 -> 100"]);
-    let asked = pool.set_capacity(&id(1), 200, 0, 0);
+    let requested = pool.set_capacity(&id(1), 200, 0, 0);
     let refused = SetCapacityError::NoPriority {
         requested: 200,
         min_capacity: 100,
     };
-    assert_eq!(asked, Err(refused));
+    assert_eq!(requested, Err(refused));
     assert_eq!(pool.set_capacity(&id(1), 5, 0, 0), Ok(100));
     assert_eq!(
         pool.set_capacity(&id(3), 200, 0, 0),
@@ -103,7 +104,7 @@ fn free_clients_get_the_minimum_while_there_is_room() {
 }
 
 #[test]
-fn who_has_neither_tokens_nor_capacity_is_to_leave_after_its_allowance() {
+fn disconnects_client_without_tokens_after_grace_period() {
     let mut pool = pool(1, 1_000);
     give(&mut pool, 1, 1_000, 0);
     give(&mut pool, 3, 500, 0);
@@ -112,32 +113,32 @@ fn who_has_neither_tokens_nor_capacity_is_to_leave_after_its_allowance() {
     connect(&mut pool, 3, 0);
     connect(&mut pool, 4, SECOND);
     poll(&mut pool, SECOND);
-    // Tokens save from leaving.
+    // Tokens end the grace period.
     give(&mut pool, 4, 100, 5 * SECOND);
-    let told = run(&mut pool, 60 * SECOND);
-    assert_eq!(told, [(10, "2: disconnect".into())]);
+    let reported = run(&mut pool, 60 * SECOND);
+    assert_eq!(reported, [(10, "2: disconnect".into())]);
     pool.disconnect(&id(2), 60 * SECOND).unwrap();
     assert_eq!(pool.pool().capacity(&id(2)), None);
     assert_eq!(pool.pool().capacity(&id(4)), Some(0));
 }
 
 #[test]
-fn tokens_displace_free_clients() {
+fn displaces_free_clients_by_tokens() {
     let mut pool = pool(1, 1_000);
     assert_eq!(connect(&mut pool, 1, 0), 100);
     assert_eq!(poll(&mut pool, 0), ["1: 0 -> 100"]);
     give(&mut pool, 2, 100, 0);
     assert_eq!(connect(&mut pool, 2, SECOND), 100);
-    let told = poll(&mut pool, SECOND);
-    assert_eq!(told, ["1: 100 -> 0", "2: 0 -> 100"]);
-    // Client 1 is still here, within its allowance, when it buys more.
+    let reported = poll(&mut pool, SECOND);
+    assert_eq!(reported, ["1: 100 -> 0", "2: 0 -> 100"]);
+    // Client 1 is still connected, within its grace period, when it buys more tokens.
     give(&mut pool, 1, 200, 2 * SECOND);
     assert_eq!(poll(&mut pool, 2 * SECOND), ["1: 0 -> 100", "2: 100 -> 0"]);
     assert_eq!(poll(&mut pool, 100 * SECOND), [""; 0]);
 }
 
 #[test]
-fn capacity_is_had_as_far_as_priority_goes() {
+fn grants_capacity_as_far_as_priority_allows() {
     let mut pool = pool(10, 1_000);
     give(&mut pool, 1, 1_000, 0);
     give(&mut pool, 2, 3_000, 0);
@@ -152,7 +153,7 @@ fn capacity_is_had_as_far_as_priority_goes() {
         available,
     };
     assert_eq!(pool.set_capacity(&id(2), available + 1, 0, 0), Err(refused));
-    // More tokens would give more, and a longer bias less.
+    // More tokens would allow more capacity, and a longer bias less.
     assert!(pool.max_capacity(&id(2), i64::MAX / 2, 0, 0).unwrap() > available);
     let with_bias = pool.max_capacity(&id(2), 0, 2_500 * SECOND, 0).unwrap();
     assert!(with_bias < available);
@@ -166,9 +167,9 @@ fn capacity_is_had_as_far_as_priority_goes() {
     assert_eq!(pool.set_capacity(&id(2), 150, 0, 0), Ok(150));
 }
 
-/// The curve may be ten seconds old: client 1 has had tokens added since.
+/// The curve may be ten seconds old: client 1 has got more tokens since.
 #[test]
-fn what_the_curve_promised_too_much_is_a_little_less_or_an_error() {
+fn grants_less_or_fails_if_the_curve_is_stale() {
     for (added, seconds, outcome) in [
         (0, 3_100, Ok(516)),
         (30, 3_100, Ok(491)),
@@ -184,7 +185,7 @@ fn what_the_curve_promised_too_much_is_a_little_less_or_an_error() {
         connect(&mut pool, 1, 0);
         connect(&mut pool, 2, 0);
         pool.set_capacity(&id(1), 500, 0, 0).unwrap();
-        // What client 2 has at six seconds a unit, which is the priority of client 1.
+        // Capacity of client 2 at six seconds per unit, the priority of client 1.
         let available = pool.max_capacity(&id(2), 0, 0, 0).unwrap();
         assert_eq!(available, u64::try_from(seconds).unwrap() / 6);
         give(&mut pool, 1, added, 0);
@@ -195,39 +196,39 @@ fn what_the_curve_promised_too_much_is_a_little_less_or_an_error() {
 }
 
 #[test]
-fn the_end_of_tokens_is_the_end_of_more_than_the_minimum() {
+fn reduces_capacity_to_minimum_with_the_last_token() {
     let mut pool = pool(10, 1_000);
     give(&mut pool, 1, 60, 0);
     connect(&mut pool, 1, 0);
     assert_eq!(pool.set_capacity(&id(1), 900, 0, 0), Ok(900));
     poll(&mut pool, 0);
-    let told = run(&mut pool, 100 * SECOND);
-    assert_eq!(told, [(60, "1: 900 -> 100".into())]);
+    let reported = run(&mut pool, 100 * SECOND);
+    assert_eq!(reported, [(60, "1: 900 -> 100".into())]);
     let balances = pool.tracker().balances(&id(1), 70 * SECOND).unwrap();
     assert_eq!((balances.positive, balances.negative), (0, 10 * SECOND));
 }
 
-/// Client 1 spends while client 2 waits: their priorities meet when both have 500 seconds.
+/// Client 1 spends while client 2 waits: their priorities are equal once both have 500 seconds.
 #[test]
-fn who_waits_is_let_in_when_its_priority_has_become_the_highest() {
+fn admits_waiting_client_once_its_priority_is_highest() {
     let mut pool = pool(1, 1_000);
     give(&mut pool, 1, 1_000, 0);
     give(&mut pool, 2, 500, 0);
     connect(&mut pool, 1, 0);
     connect(&mut pool, 2, 0);
     pool.tracker_mut()
-        .set_prices(&id(2), Prices::default(), 0)
+        .set_prices(&id(2), ServicePrices::default(), 0)
         .unwrap();
     poll(&mut pool, 0);
-    let told = run(&mut pool, 600 * SECOND);
+    let reported = run(&mut pool, 600 * SECOND);
     let expected = ["1: 100 -> 0", "2: 0 -> 100"].map(|event| (500, event.to_string()));
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
-/// Client 1 falls behind after 240 seconds at its capacity, where giving up half of it would not make room. After 600 it
-/// is behind at the minimum.
+/// After 240 seconds client 1 is behind at its capacity, but half of that capacity would not make room. After 600
+/// seconds it is behind at the minimum.
 #[test]
-fn who_waits_is_let_in_when_who_is_behind_has_fallen_far_enough() {
+fn admits_waiting_client_once_an_active_one_falls_behind() {
     let mut pool = pool(10, 190);
     give(&mut pool, 1, 1_000, 0);
     connect(&mut pool, 1, 0);
@@ -235,16 +236,16 @@ fn who_waits_is_let_in_when_who_is_behind_has_fallen_far_enough() {
     give(&mut pool, 2, 400, 0);
     assert_eq!(connect(&mut pool, 2, 0), 0);
     pool.tracker_mut()
-        .set_prices(&id(2), Prices::default(), 0)
+        .set_prices(&id(2), ServicePrices::default(), 0)
         .unwrap();
     poll(&mut pool, 0);
-    let told = run(&mut pool, 700 * SECOND);
+    let reported = run(&mut pool, 700 * SECOND);
     let expected = ["1: 190 -> 0", "2: 0 -> 100"].map(|event| (600, event.to_string()));
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
 #[test]
-fn capacities_are_planned_for_all_or_for_nobody() {
+fn plans_capacities_for_all_or_for_none() {
     let mut pool = pool(9, 1_000);
     for n in 1..=3 {
         connect(&mut pool, n, 0);
@@ -268,13 +269,13 @@ fn capacities_are_planned_for_all_or_for_nobody() {
     assert_eq!(pool.pool().capacity(&id(1)), Some(100));
     assert!(poll(&mut pool, 0).is_empty());
     let planned = pool.plan(0).with_capacities(&[id(1)].into(), 300, 0);
-    planned.unwrap().make();
+    planned.unwrap().apply();
     assert_eq!(pool.pool().capacity(&id(1)), Some(300));
     assert_eq!(poll(&mut pool, 0), ["1: 100 -> 300"]);
 }
 
 #[test]
-fn who_gives_up_capacity_in_a_plan_makes_room_for_the_others() {
+fn uses_capacity_yielded_in_a_plan_for_the_others() {
     let mut pool = pool(9, 1_000);
     for n in [1, 2] {
         connect(&mut pool, n, 0);
@@ -283,12 +284,12 @@ fn who_gives_up_capacity_in_a_plan_makes_room_for_the_others() {
     pool.set_capacity(&id(2), 900, 0, 0).unwrap();
     poll(&mut pool, 0);
     let planned = pool.plan(0).with_capacities(&[id(1), id(2)].into(), 500, 0);
-    planned.unwrap().make();
+    planned.unwrap().apply();
     assert_eq!(poll(&mut pool, 0), ["1: 100 -> 500", "2: 900 -> 500"]);
 }
 
 #[test]
-fn who_would_be_displaced_by_others_of_its_plan_is_refused_and_nobody_changed() {
+fn rejects_plan_whose_clients_displace_each_other() {
     let mut pool = pool(9, 1_000);
     for n in [1, 2] {
         connect(&mut pool, n, 0);

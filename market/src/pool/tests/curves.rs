@@ -4,7 +4,7 @@ use super::*;
 
 const MILLION: u64 = 1_000_000;
 
-/// Ten clients with 1 to 10 times 10^11 tokens at a million each, which is all there is.
+/// Returns ten clients with 1 to 10 times 10^11 tokens and a million of capacity each, which is the whole capacity.
 fn ten_clients(count: u64) -> Fixture {
     let mut f = Fixture::new(settings(400_000, 2, 2), count, 10 * MILLION);
     for id in 1..=10 {
@@ -22,7 +22,7 @@ fn max_capacity(f: &mut Fixture, exclude: Option<u32>, balance: u64) -> u64 {
 }
 
 #[test]
-fn a_newcomer_gets_what_lower_priorities_would_give_way_for() {
+fn offers_newcomer_the_capacity_of_lower_priorities() {
     let mut f = ten_clients(10);
     for (balance, expected) in [
         (0, 0),
@@ -41,7 +41,7 @@ fn a_newcomer_gets_what_lower_priorities_would_give_way_for() {
 }
 
 #[test]
-fn with_a_free_place_nobody_has_to_go_altogether() {
+fn displaces_no_client_if_a_slot_is_free() {
     let mut f = ten_clients(11);
     for (balance, expected) in [
         (0, 0),
@@ -62,11 +62,12 @@ fn with_a_free_place_nobody_has_to_go_altogether() {
 }
 
 #[test]
-fn a_client_of_the_pool_has_its_own_capacity_free() {
+fn counts_own_capacity_as_free() {
     let mut f = ten_clients(11);
     let own = 500_000_000_000;
     assert_eq!(max_capacity(&mut f, Some(5), 0), MILLION);
-    // For 2·10^5 per unit, the first two would go down to 4·10^5 and 5·10^5; for more, it has not enough.
+    // At 2·10^5 per unit, the first two clients would go down to 4·10^5 and 5·10^5; client 5 has too few tokens for
+    // more.
     assert_eq!(max_capacity(&mut f, Some(5), own), 2_100_000);
     assert_eq!(
         max_capacity(&mut f, Some(99), own),
@@ -75,7 +76,7 @@ fn a_client_of_the_pool_has_its_own_capacity_free() {
 }
 
 #[test]
-fn all_that_is_free_is_to_be_had_at_any_priority() {
+fn offers_free_capacity_at_any_priority() {
     let mut f = Fixture::new(settings(10, 2, 2), 3, 100);
     assert_eq!(max_capacity(&mut f, None, 0), 100);
     f.connect(1, 1_000);
@@ -87,23 +88,23 @@ fn all_that_is_free_is_to_be_had_at_any_priority() {
         capacity: 100,
     };
     f.pool.set_limits(nothing, &f.balances);
-    assert_eq!(max_capacity(&mut f, None, u64::MAX), 0, "no place");
+    assert_eq!(max_capacity(&mut f, None, u64::MAX), 0, "no slot");
 }
 
 #[test]
-fn a_curve_is_used_for_ten_seconds_unless_capacities_change() {
+fn reuses_curve_for_ten_seconds_unless_capacities_change() {
     let mut f = ten_clients(11);
-    let asked = |f: &mut Fixture, now_ns| {
+    let requested = |f: &mut Fixture, now_ns| {
         let curve = f.pool.curve(&f.balances, now_ns);
         curve.max_capacity(None, |capacity| Priority::new(1 << 40, 0, capacity))
     };
-    let before = asked(&mut f, 0);
+    let before = requested(&mut f, 0);
     for balance in f.balances.0.values_mut() {
         *balance *= 10;
     }
-    assert_eq!(asked(&mut f, 9_999_999_999), before);
-    let after = asked(&mut f, 10_000_000_000);
+    assert_eq!(requested(&mut f, 9_999_999_999), before);
+    let after = requested(&mut f, 10_000_000_000);
     assert!(after < before);
     f.request(10, 500_000);
-    assert!(asked(&mut f, 10_000_000_000) > after);
+    assert!(requested(&mut f, 10_000_000_000) > after);
 }

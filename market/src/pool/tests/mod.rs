@@ -7,7 +7,7 @@ use super::*;
 use crate::balance::Priority;
 use std::{collections::BTreeMap, num::NonZeroU64};
 
-/// Clients whose priority is their balance by their capacity, and stays so.
+/// Clients of constant balance, whose priority is the balance by the capacity.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fixed(pub(super) BTreeMap<u32, u64>);
 
@@ -50,7 +50,7 @@ impl Fixture {
         listed(&self.pool.connect(id, &self.balances))
     }
 
-    /// Asks for exactly so much, and says whether it was granted.
+    /// Requests exactly `capacity`; returns true if granted.
     pub(super) fn request(&mut self, id: u32, capacity: u64) -> bool {
         let granted = self
             .pool

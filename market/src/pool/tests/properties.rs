@@ -1,4 +1,4 @@
-//! Rules that hold whatever happens.
+//! Rules for all histories.
 
 use super::*;
 use proptest::prelude::*;
@@ -33,8 +33,8 @@ fn do_step(f: &mut Fixture, step: &Step) -> Vec<(u32, u64, u64)> {
             let left = f.pool.disconnect(&id, &f.balances);
             listed(&left.unwrap_or_default())
         }
-        Step::Request(id, least, most) => {
-            let granted = f.pool.request(&id, least, most, 0, &f.balances);
+        Step::Request(id, min, max) => {
+            let granted = f.pool.request(&id, min, max, 0, &f.balances);
             granted.map_or_else(|_| Vec::new(), |granted| listed(&granted.changes))
         }
         Step::Balance(id, balance) => {
@@ -49,7 +49,7 @@ fn do_step(f: &mut Fixture, step: &Step) -> Vec<(u32, u64, u64)> {
 
 proptest! {
     #[test]
-    fn limits_hold_and_the_highest_priorities_stay(
+    fn keeps_limits_and_the_highest_priorities(
         steps in steps(),
         step_divisor in 1u64..6,
         fine in 1u64..20,
@@ -67,17 +67,17 @@ proptest! {
             prop_assert!(f.pool.total_capacity() <= capacity && f.pool.active_count() <= count);
             prop_assert!(active.iter().all(|(_, c)| **c >= MIN));
 
-            let told: BTreeMap<u32, (u64, u64)> =
+            let reported: BTreeMap<u32, (u64, u64)> =
                 changes.iter().map(|(id, old, new)| (*id, (*old, *new))).collect();
             for (id, new) in &after {
                 let old = before.get(id).copied().unwrap_or(0);
                 let change = (old != *new).then_some((old, *new));
-                prop_assert_eq!(told.get(id).copied(), change, "{} after {:?}", id, step);
+                prop_assert_eq!(reported.get(id).copied(), change, "{} after {:?}", id, step);
             }
 
             let rank = |id: &u32, capacity| f.balances.priority(id, capacity);
             let waiting = || after.iter().filter(|(_, c)| **c == 0).map(|(id, _)| id);
-            // Who waits has no room, and nobody at the minimum is below it.
+            // A waiting client has no room, and no client at the minimum ranks below it.
             let room = f.pool.active_count() < count && f.pool.total_capacity() + MIN <= capacity;
             prop_assert!(!room || waiting().next().is_none(), "{:?}", step);
             let places_only = f.pool.total_capacity() + MIN <= capacity;
@@ -93,9 +93,9 @@ proptest! {
         }
     }
 
-    /// What is left of others after a request is what they had, or less for those of lower priority.
+    /// A request leaves the capacity of others unchanged, except of lower priorities.
     #[test]
-    fn a_request_takes_from_lower_priorities_only(
+    fn takes_capacity_from_lower_priorities_only(
         balances in proptest::collection::vec(0u64..2_000, 2..8),
         requests in proptest::collection::vec((0usize..8, 10u64..150), 1..20),
     ) {
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn the_curve_rises_with_priority_and_never_above_what_there_is(
+    fn raises_curve_with_priority_up_to_the_limit(
         balances in proptest::collection::vec(0u64..2_000, 1..8),
         requests in proptest::collection::vec((0usize..8, 10u64..150), 0..20),
         count in 1u64..9,
@@ -134,12 +134,12 @@ proptest! {
             f.request(u32::try_from(id % balances.len()).unwrap(), capacity);
         }
         let curve = f.pool.curve(&f.balances, 0).clone();
-        let most = |balance| {
+        let max = |balance| {
             curve.max_capacity(exclude.as_ref(), |capacity| Priority::new(balance, 0, capacity))
         };
-        prop_assert!(most(own) <= most(own + 1));
-        prop_assert!(most(u64::MAX) == 200);
+        prop_assert!(max(own) <= max(own + 1));
+        prop_assert!(max(u64::MAX) == 200);
         let had = exclude.and_then(|id| f.pool.capacity(&id)).unwrap_or(0);
-        prop_assert!(most(0) >= had);
+        prop_assert!(max(0) >= had);
     }
 }

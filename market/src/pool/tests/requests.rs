@@ -1,9 +1,9 @@
-//! Who gets what, and who gives way.
+//! Requests, and the clients that yield.
 
 use super::*;
 
 #[test]
-fn there_is_room_until_there_is_none() {
+fn activates_clients_while_there_is_room() {
     let mut f = Fixture::new(settings(10, 2, 2), 3, 25);
     assert_eq!(f.connect(1, 100), [(1, 0, 10)]);
     assert_eq!(f.connect(2, 100), [(2, 0, 10)]);
@@ -20,13 +20,13 @@ fn there_is_room_until_there_is_none() {
 }
 
 #[test]
-fn a_newcomer_displaces_only_who_is_below_it() {
+fn displaces_only_lower_priorities() {
     let mut f = Fixture::new(settings(10, 2, 2), 2, 1000);
     f.connect(1, 300);
     f.connect(2, 100);
-    assert_eq!(f.connect(3, 100), [], "equal is not above");
+    assert_eq!(f.connect(3, 100), [], "an equal priority is not higher");
     assert_eq!(f.connect(4, 101), [(2, 10, 0), (4, 0, 10)]);
-    // Those who wait come back by their priority when there is room.
+    // Waiting clients return by priority when there is room.
     f.balances.0.insert(3, 102);
     assert_eq!(f.activate(), [(3, 0, 10), (4, 10, 0)]);
     let left = f.pool.disconnect(&1, &f.balances).unwrap();
@@ -36,7 +36,7 @@ fn a_newcomer_displaces_only_who_is_below_it() {
 }
 
 #[test]
-fn equal_clients_never_displace_each_other() {
+fn never_displaces_clients_of_equal_priority() {
     let mut f = Fixture::new(settings(10, 2, 2), 1, 1000);
     f.connect(1, 100);
     for id in 2..5 {
@@ -48,41 +48,41 @@ fn equal_clients_never_displace_each_other() {
 }
 
 #[test]
-fn smaller_limits_take_from_the_lowest_priority() {
+fn takes_from_lowest_priority_at_lower_limits() {
     let mut f = Fixture::new(settings(10, 2, 2), 10, 1000);
     for (id, balance, capacity) in [(1, 1_000, 40), (2, 4_000, 40), (3, 9_000, 90)] {
         f.connect(id, balance);
         assert!(f.request(id, capacity));
     }
     let limits = |count, capacity| Limits { count, capacity };
-    // 40 to 20 is enough: client 1 has the lowest priority before and after.
+    // From 40 to 20 is enough: client 1 has the lowest priority before and after.
     let changes = f.pool.set_limits(limits(10, 150), &f.balances);
     assert_eq!(listed(&changes), [(1, 40, 20)]);
     let changes = f.pool.set_limits(limits(10, 140), &f.balances);
     assert_eq!(listed(&changes), [(1, 20, 10)]);
-    // At 100 per unit both 1 and 3 are lowest; at equal priority the smaller id gives way.
+    // At 100 per unit both 1 and 3 are lowest; at equal priority the smaller id yields.
     let changes = f.pool.set_limits(limits(10, 139), &f.balances);
     assert_eq!(listed(&changes), [(1, 10, 0)]);
     let changes = f.pool.set_limits(limits(1, 139), &f.balances);
-    // Client 2 goes, then 3 for the sake of 2 at the minimum, then 2 for the sake of 3 at the minimum.
+    // Client 2 loses its slot, then 3 to 2 at the minimum, then 2 to 3 at the minimum.
     assert_eq!(listed(&changes), [(2, 40, 0), (3, 90, 10)]);
     let changes = f.pool.set_limits(limits(0, 0), &f.balances);
     assert_eq!(listed(&changes), [(3, 10, 0)]);
     assert_eq!((f.pool.total_capacity(), f.pool.active_count()), (0, 0));
-    // What they had is forgotten: with room for all again, everybody has the minimum.
+    // Earlier capacities do not return: with room for all, every client has the minimum.
     let changes = f.pool.set_limits(limits(10, 1000), &f.balances);
     assert_eq!(listed(&changes), [(1, 0, 10), (2, 0, 10), (3, 0, 10)]);
 }
 
 #[test]
-fn a_request_is_granted_within_its_bounds_or_changes_nothing() {
+fn grants_request_within_its_bounds_or_changes_nothing() {
     let mut f = Fixture::new(settings(10, 2, 100), 10, 100);
     f.connect(1, 1_000);
     f.connect(2, 10_000);
     assert!(f.request(1, 50));
-    // 1 has 20 per unit; 2 has at least 100 even for all of the capacity.
-    let request = |f: &mut Fixture, least, most| {
-        let granted = f.pool.request(&2, least, most, 0, &f.balances).unwrap();
+    // Client 1 has 20 per unit; client 2 has at least 100 even for the whole capacity.
+    let request = |f: &mut Fixture, min, max| {
+        let granted = f.pool.request(&2, min, max, 0, &f.balances).unwrap();
         (granted.capacity, listed(&granted.changes))
     };
     assert_eq!(request(&mut f, 200, 300), (10, vec![]));
@@ -90,14 +90,14 @@ fn a_request_is_granted_within_its_bounds_or_changes_nothing() {
         request(&mut f, 50, 60),
         (60, vec![(1, 50, 25), (2, 10, 60)])
     );
-    // Asking for more than there is comes to asking for all: 1 gives way.
+    // A request above the limit counts as a request for the limit: client 1 yields.
     let (capacity, changes) = request(&mut f, 80, 1_000);
     assert_eq!(changes, [(1, 25, 0), (2, 60, capacity)]);
     assert!(
         (96..=100).contains(&capacity),
-        "a step is a hundredth: {capacity}"
+        "a step is a hundredth, the capacity {capacity}"
     );
-    // What is given back goes to who waits.
+    // Returned capacity goes to waiting clients.
     assert_eq!(
         request(&mut f, 0, 0),
         (10, vec![(1, 0, 10), (2, capacity, 10)])
@@ -107,7 +107,7 @@ fn a_request_is_granted_within_its_bounds_or_changes_nothing() {
 }
 
 #[test]
-fn the_largest_request_is_no_overflow() {
+fn handles_largest_request_without_overflow() {
     let mut f = Fixture::new(settings(10, 2, 2), u64::MAX, u64::MAX);
     f.connect(1, 1_000);
     f.connect(2, 1_000);
@@ -116,9 +116,9 @@ fn the_largest_request_is_no_overflow() {
     assert_eq!(f.pool.total_capacity(), u64::MAX);
 }
 
-/// Whoever asks for more must keep its lead for the bias; whoever asks for less needs no lead.
+/// An increase needs a lead for the whole bias; a decrease needs no lead.
 #[test]
-fn raising_counts_the_expected_priority_and_lowering_none() {
+fn needs_expected_priority_for_an_increase_only() {
     struct Losing(Fixed);
     impl Priorities<u32> for Losing {
         fn priority(&self, id: &u32, capacity: u64) -> Priority {
@@ -138,15 +138,15 @@ fn raising_counts_the_expected_priority_and_lowering_none() {
         let granted = f.pool.request(&2, capacity, capacity, bias_ns, &losing);
         granted.unwrap().capacity
     };
-    assert_eq!(request(20, 900), 20, "there is room");
+    assert_eq!(request(20, 900), 20, "enough room is free");
     assert_eq!(request(24, 301), 20, "1199 / 24 is below 1000 / 20");
     assert_eq!(request(24, 300), 24);
     assert_eq!(request(12, 1_500), 12);
 }
 
 #[test]
-fn at_equal_rank_who_asks_prevails_over_who_has() {
-    // The expected priority is below the present one already; which id is smaller does not matter.
+fn prefers_the_request_at_equal_rank() {
+    // The expected priority is below the present priority already; the order of ids does not matter.
     for (has, asks) in [(1, 2), (2, 1)] {
         let mut f = Fixture::new(settings(10, 2, 2), 2, 40);
         f.connect(has, 1_000);
@@ -155,10 +155,10 @@ fn at_equal_rank_who_asks_prevails_over_who_has() {
         f.balances.0.insert(asks, 2_000);
         let equal = Equal(f.balances.clone());
         let granted = f.pool.request(&asks, 24, 24, 0, &equal).unwrap();
-        assert_eq!(granted.capacity, 24, "{asks} asks");
+        assert_eq!(granted.capacity, 24, "client {asks} requested");
     }
 
-    /// Expects everybody to have what is just enough to be equal.
+    /// Priorities under which the request ranks equal.
     struct Equal(Fixed);
     impl Priorities<u32> for Equal {
         fn priority(&self, id: &u32, capacity: u64) -> Priority {
@@ -171,9 +171,9 @@ fn at_equal_rank_who_asks_prevails_over_who_has() {
     }
 }
 
-/// A client that gives way does so by its share until its priority at what is left is higher than the others'.
+/// A yielding client loses a share of its capacity until its priority at the rest exceeds that of the others.
 #[test]
-fn capacities_stay_proportional_to_balances() {
+fn keeps_capacities_proportional_to_balances() {
     const CLIENTS: u32 = 100;
     const TOTAL: u64 = 1_000_000;
     let mut f = Fixture::new(settings(100, 100, 100), CLIENTS.into(), TOTAL);
@@ -184,7 +184,7 @@ fn capacities_stay_proportional_to_balances() {
                 return;
             }
         }
-        panic!("client {id} was raised 10,000 times");
+        panic!("client {id} was raised 10,000 times without an end");
     };
     let check = |f: &Fixture, id| {
         let sum: u64 = f.balances.0.values().sum();
@@ -194,7 +194,7 @@ fn capacities_stay_proportional_to_balances() {
         let found = f.capacity(id);
         assert!(
             found.abs_diff(expected) <= expected / 10,
-            "{id}: {found}, not {expected}"
+            "client {id}: {found} instead of {expected}"
         );
     };
     // A fixed sequence (Knuth's MMIX generator), for balances from 1 to 2 times 10^11.
@@ -228,14 +228,14 @@ fn capacities_stay_proportional_to_balances() {
     }
 }
 
-/// Gives a client tokens for one request: what the curve says is granted, and a little more is not.
+/// Gives a client tokens for one request: the capacity of the curve is granted, and slightly more is refused.
 fn raised_as_the_curve_says(f: &mut Fixture, id: u32, add: u64, balance: u64) {
     f.balances.0.insert(id, balance + add);
     let balances = f.balances.clone();
     let priority = |capacity| balances.priority(&id, capacity).lowered();
-    let most = f.pool.curve(&balances, 0).max_capacity(Some(&id), priority);
-    assert!(!f.request(id, most + 10), "{most} and 10 more");
-    assert!(f.request(id, most), "{most}");
+    let max = f.pool.curve(&balances, 0).max_capacity(Some(&id), priority);
+    assert!(!f.request(id, max + 10), "10 above {max}");
+    assert!(f.request(id, max), "{max}");
     f.balances.0.insert(id, balance);
     f.activate();
 }

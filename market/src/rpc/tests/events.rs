@@ -1,9 +1,9 @@
-//! What the operator hears, and when.
+//! Events for the operator, and their moments.
 
 use super::*;
 
 #[test]
-fn events_go_to_those_who_asked_for_them() {
+fn delivers_events_to_matching_subscriptions() {
     let mut operator = open(&Store::default());
     let subscription = |tags: &[&str], underrun| {
         let tags = tags.iter().map(ToString::to_string).collect();
@@ -22,17 +22,17 @@ fn events_go_to_those_who_asked_for_them() {
     operator.poll(SECOND).unwrap();
     operator.disconnect(&[1, 1], SECOND).unwrap();
     let events = operator.take_events();
-    let heard = |subscription| -> Vec<String> {
-        let heard = events.iter().filter(|event| event.is_for(subscription));
-        let texts = heard.map(|event| match event.payload().get("clientEvent") {
+    let received = |subscription| -> Vec<String> {
+        let received = events.iter().filter(|event| event.is_for(subscription));
+        let texts = received.map(|event| match event.payload().get("clientEvent") {
             Some(kind) => kind.as_str().unwrap().to_owned(),
             None => event.payload()["totalCapacity"].to_string(),
         });
         texts.collect()
     };
-    assert_eq!(heard(&free), ["connect", "50"]);
+    assert_eq!(received(&free), ["connect", "50"]);
     assert_eq!(
-        heard(&rich),
+        received(&rich),
         [
             "priceUpdate",
             "updateCapacity",
@@ -50,9 +50,9 @@ fn subscription(tags: &[&str], underrun: bool) -> Subscription {
     Market::subscription(tags, underrun).unwrap()
 }
 
-/// Polls when there is something to do: what clients heard of, and when.
-fn told(operator: &mut Market, until: u64) -> Vec<(u64, String)> {
-    let mut told = Vec::new();
+/// Polls at every event until `until`, and returns the events of clients with their moments.
+fn reported(operator: &mut Market, until: u64) -> Vec<(u64, String)> {
+    let mut reported = Vec::new();
     let mut now = 0;
     while operator.next_event() <= until {
         now = operator.next_event().max(now);
@@ -60,22 +60,22 @@ fn told(operator: &mut Market, until: u64) -> Vec<(u64, String)> {
         for event in operator.take_events() {
             let payload = event.payload();
             let (kind, id) = (&payload["clientEvent"], &payload["clientId"]);
-            told.push((
+            reported.push((
                 now,
                 format!("{} {}", id.as_str().unwrap(), kind.as_str().unwrap()),
             ));
         }
     }
-    told
+    reported
 }
 
 #[test]
-fn less_capacity_is_announced_at_once_and_taken_a_second_later() {
+fn announces_decrease_at_once_and_applies_it_later() {
     let mut operator = open(&Store::default());
     two_clients(&mut operator);
-    let asked = set(json!({ "capacity": 800 }));
+    let requested = set(json!({ "capacity": 800 }));
     operator
-        .set_client_params(&[[1, 1]], &[], &asked, 0)
+        .set_client_params(&[[1, 1]], &[], &requested, 0)
         .unwrap();
     operator.poll(0).unwrap();
     operator.take_events();
@@ -100,37 +100,40 @@ fn less_capacity_is_announced_at_once_and_taken_a_second_later() {
     assert_eq!(operator.next_event(), until);
     assert!(operator.poll(until - 1).unwrap().is_empty());
     assert_eq!(operator.server_info()["totalConnectedCapacity"], 900);
-    // The operator decides who gives way, and so nobody is made to.
-    let asked = set(json!({ "capacity": 350 }));
+    // The operator chooses the client that yields, so the pool takes nothing.
+    let requested = set(json!({ "capacity": 350 }));
     operator
-        .set_client_params(&[[1, 1]], &[], &asked, until - 1)
+        .set_client_params(&[[1, 1]], &[], &requested, until - 1)
         .unwrap();
     operator.poll(until - 1).unwrap();
     operator.take_events();
-    assert_eq!(told(&mut operator, until), []);
+    assert_eq!(reported(&mut operator, until), []);
     assert_eq!(operator.server_info()["totalConnectedCapacity"], 450);
 
-    // This time it does not.
+    // Now the operator does not choose.
     limit(&mut operator, 300, until);
     operator.take_events();
-    let told = told(&mut operator, until + SECOND);
+    let reported = reported(&mut operator, until + SECOND);
     let expected = ["0x0101 updateCapacity", "0x0202 updateCapacity"];
-    assert_eq!(told, expected.map(|text| (until + SECOND, text.to_owned())));
+    assert_eq!(
+        reported,
+        expected.map(|text| (until + SECOND, text.to_owned()))
+    );
     assert!(operator.server_info()["totalConnectedCapacity"].as_u64() <= Some(300));
 }
 
 #[test]
-fn who_asks_for_shortages_hears_of_the_market_only_when_there_is_less_than_is_in_use() {
+fn limits_market_events_to_shortages_on_request() {
     let mut operator = open(&Store::default());
     two_clients(&mut operator);
-    let asked = set(json!({ "capacity": 800 }));
+    let requested = set(json!({ "capacity": 800 }));
     operator
-        .set_client_params(&[[1, 1]], &[], &asked, 0)
+        .set_client_params(&[[1, 1]], &[], &requested, 0)
         .unwrap();
     operator.poll(0).unwrap();
     operator.take_events();
     let (all, shortages) = (subscription(&[], false), subscription(&[], true));
-    // In use are 900, until a second after less is announced.
+    // 900 are in use, until a second after a decrease is announced.
     for (capacity, is_short) in [
         (950, false),
         (900, false),
@@ -146,11 +149,11 @@ fn who_asks_for_shortages_hears_of_the_market_only_when_there_is_less_than_is_in
         limit(&mut operator, capacity, 0);
         let events = operator.take_events();
         assert!(events.len() <= 1);
-        let heard = |by| events.iter().any(|event| event.is_for(by));
-        assert_eq!(heard(&all), is_new, "{capacity}");
-        assert_eq!(heard(&shortages), is_new && is_short, "{capacity}");
+        let received = |by| events.iter().any(|event| event.is_for(by));
+        assert_eq!(received(&all), is_new, "{capacity}");
+        assert_eq!(received(&shortages), is_new && is_short, "{capacity}");
     }
-    // Without tags nothing of clients is heard, and with tags also of the market.
+    // Without tags a subscription has no events of clients; with tags also those of the market.
     operator.disconnect(&[1, 1], 0).unwrap();
     let events = operator.take_events();
     assert!(events.iter().all(|event| !event.is_for(&all)));
@@ -164,20 +167,20 @@ fn who_asks_for_shortages_hears_of_the_market_only_when_there_is_less_than_is_in
 }
 
 #[test]
-fn notices_come_as_price_updates_at_their_moment() {
+fn reports_notices_as_price_updates_at_their_moment() {
     let mut operator = open(&Store::default());
     two_clients(&mut operator);
-    let asked = set(json!({ "pricing/timeFactor": 1_000, "pricing/periodicUpdate": 10_000 }));
+    let requested = set(json!({ "pricing/timeFactor": 1_000, "pricing/periodicUpdate": 10_000 }));
     operator
-        .set_client_params(&[[1, 1]], &[], &asked, 0)
+        .set_client_params(&[[1, 1]], &[], &requested, 0)
         .unwrap();
-    let asked = set(json!({ "pricing/negative/timeFactor": 1_000, "pricing/alert": 14_999 }));
+    let requested = set(json!({ "pricing/negative/timeFactor": 1_000, "pricing/alert": 14_999 }));
     operator
-        .set_client_params(&[[2, 2]], &[], &asked, 0)
+        .set_client_params(&[[2, 2]], &[], &requested, 0)
         .unwrap();
-    // Of the prices.
+    // Events of the changed prices.
     assert_eq!(operator.take_events().len(), 2);
-    let told = told(&mut operator, 35 * SECOND);
+    let reported = reported(&mut operator, 35 * SECOND);
     let [one, two] = ["0x0101 priceUpdate", "0x0202 priceUpdate"].map(str::to_owned);
     let expected = [
         (10 * SECOND, one.clone()),
@@ -185,7 +188,7 @@ fn notices_come_as_price_updates_at_their_moment() {
         (20 * SECOND, one.clone()),
         (30 * SECOND, one),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     let infos = operator.client_info(&[], &[], 35 * SECOND).unwrap();
     assert_eq!(infos[&[1, 1]]["pricing/totalAmount"], 35_000);
     assert_eq!(infos[&[2, 2]]["pricing/totalAmount"], 35_000);
@@ -193,17 +196,17 @@ fn notices_come_as_price_updates_at_their_moment() {
 }
 
 #[test]
-fn what_was_charged_and_notices_survive_a_restart_and_are_found_by_tags() {
+fn restores_totals_and_notices_and_finds_them_by_tags() {
     let store = Store::default();
     let mut operator = open(&store);
     two_clients(&mut operator);
-    let asked = set(json!({ "pricing/timeFactor": 1_000 }));
+    let requested = set(json!({ "pricing/timeFactor": 1_000 }));
     operator
-        .set_client_params(&[[1, 1]], &[], &asked, 0)
+        .set_client_params(&[[1, 1]], &[], &requested, 0)
         .unwrap();
-    let asked = set(json!({ "pricing/alert": 5 }));
+    let requested = set(json!({ "pricing/alert": 5 }));
     operator
-        .set_client_params(&[[7, 7]], &[], &asked, 0)
+        .set_client_params(&[[7, 7]], &[], &requested, 0)
         .unwrap();
     operator.save(7 * SECOND).unwrap();
     operator

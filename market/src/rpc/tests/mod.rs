@@ -29,7 +29,7 @@ pub(super) fn try_open(store: &Store) -> Result<Market, OperatorError> {
             step_divisor: positive(10),
             fine_step_divisor: positive(100),
         },
-        allowance_ns: SECOND,
+        grace_period_ns: SECOND,
         connected_bias_ns: 0,
     };
     let clients = ClientPool::new(tracker.unwrap(), settings);
@@ -39,7 +39,7 @@ pub(super) fn try_open(store: &Store) -> Result<Market, OperatorError> {
     Ok(operator)
 }
 
-/// Ten places, and so much capacity.
+/// Announces ten slots and `capacity`.
 pub(super) fn limit(operator: &mut Market, capacity: u64, now: u64) {
     let limits = Limits {
         count: 10,
@@ -48,7 +48,7 @@ pub(super) fn limit(operator: &mut Market, capacity: u64, now: u64) {
     operator.set_limits(limits, now);
 }
 
-/// Client 1 with 5,000,000 tokens, and client 2 without any.
+/// Connects client 1 with 5,000,000 tokens, and client 2 without tokens.
 pub(super) fn two_clients(operator: &mut Market) {
     for n in 1..=2 {
         operator.connect(&[n, n], b"home", 0).unwrap();
@@ -62,6 +62,6 @@ pub(super) fn set(value: Value) -> Params {
     value.as_object().unwrap().clone()
 }
 
-pub(super) fn said<T: std::fmt::Debug>(result: Result<T, OperatorError>) -> String {
+pub(super) fn error_text<T: std::fmt::Debug>(result: Result<T, OperatorError>) -> String {
     result.unwrap_err().to_string()
 }

@@ -1,9 +1,9 @@
-//! Parameters, balances and infos.
+//! Parameters, balances and information.
 
 use super::*;
 
 #[test]
-fn invalid_parameters_are_refused_by_name_and_change_nothing() {
+fn rejects_invalid_parameters_by_name() {
     let mut operator = open(&Store::default());
     operator.connect(&[1, 1], b"home", 0).unwrap();
     let before = operator.client_info(&[], &[], 0).unwrap();
@@ -41,29 +41,32 @@ fn invalid_parameters_are_refused_by_name_and_change_nothing() {
             "invalid value for parameter 'pricing/periodicUpdate'",
         ),
     ] {
-        let asked = set(json!({ "pricing/capacityFactor": 7, name: value }));
+        let requested = set(json!({ "pricing/capacityFactor": 7, name: value }));
         assert_eq!(
-            said(operator.set_client_params(&[[1, 1]], &[], &asked, 0)),
+            error_text(operator.set_client_params(&[[1, 1]], &[], &requested, 0)),
             expected
         );
     }
-    let asked = set(json!({ "pricing/timeFactor": 1, "capacity": 200 }));
+    let requested = set(json!({ "pricing/timeFactor": 1, "capacity": 200 }));
     let expected = "invalid default parameter 'capacity'";
-    assert_eq!(said(operator.set_default_params(&asked)), expected);
-    let asked = set(json!({ "pricing/timeFactor": 1 }));
-    let absent = operator.set_client_params(&[[1, 1], [9, 9]], &[], &asked, 0);
-    assert_eq!(said(absent), "client 0x0909 is not connected");
-    let both = operator.set_client_params(&[[8, 8], [9, 9]], &[], &asked, 0);
-    assert!(said(both).starts_with("multiple errors: client 0x0808"));
     assert_eq!(
-        said(operator.client_info(&[], &["$vip".into()], 0)),
+        error_text(operator.set_default_params(&requested)),
+        expected
+    );
+    let requested = set(json!({ "pricing/timeFactor": 1 }));
+    let absent = operator.set_client_params(&[[1, 1], [9, 9]], &[], &requested, 0);
+    assert_eq!(error_text(absent), "client 0x0909 is not connected");
+    let both = operator.set_client_params(&[[8, 8], [9, 9]], &[], &requested, 0);
+    assert!(error_text(both).starts_with("multiple errors: client 0x0808"));
+    assert_eq!(
+        error_text(operator.client_info(&[], &["$vip".into()], 0)),
         "invalid client tag '$vip'"
     );
     assert_eq!(operator.client_info(&[], &[], 0).unwrap(), before);
 }
 
 #[test]
-fn balances_move_between_zero_and_the_largest_and_nowhere_else() {
+fn keeps_balances_between_zero_and_the_limit() {
     let mut operator = open(&Store::default());
     let mut add = |amount| {
         let added = operator.add_balance(&[1, 1], amount, 0);
@@ -77,7 +80,7 @@ fn balances_move_between_zero_and_the_largest_and_nowhere_else() {
 }
 
 #[test]
-fn parameters_apply_to_listed_clients_and_to_those_with_all_tags_and_to_nobody_else() {
+fn applies_parameters_to_listed_and_tagged_clients_only() {
     let store = Store::default();
     let mut operator = open(&store);
     for n in 1..=4 {
@@ -110,7 +113,7 @@ fn parameters_apply_to_listed_clients_and_to_those_with_all_tags_and_to_nobody_e
     operator.save(2 * SECOND + 1).unwrap();
     drop(operator);
 
-    // Tags and balances are stored; connections and their prices end.
+    // Tags and balances are stored; connections and their prices are not.
     let mut operator = open(&store);
     let found = |operator: &Market, tags: &[&str]| -> Vec<u8> {
         let tags: Vec<_> = tags.iter().map(ToString::to_string).collect();
@@ -128,19 +131,19 @@ fn parameters_apply_to_listed_clients_and_to_those_with_all_tags_and_to_nobody_e
 }
 
 #[test]
-fn what_one_client_cannot_have_is_given_to_nobody() {
+fn changes_no_client_if_one_cannot_change() {
     let store = Store::default();
     let mut operator = open(&store);
     two_clients(&mut operator);
     let before = operator.client_info(&[], &[], 0).unwrap();
-    let asked = set(json!({
+    let requested = set(json!({
         "capacity": 300,
         "pricing/timeFactor": 3,
         "pricing/alert": 9,
         "userTags": ["vip"],
     }));
     let both = [[1, 1], [2, 2]];
-    let refused = said(operator.set_client_params(&both, &[], &asked, 0));
+    let refused = error_text(operator.set_client_params(&both, &[], &requested, 0));
     assert!(
         refused.starts_with("client 0x0202: a client without tokens"),
         "{refused}"
@@ -150,7 +153,7 @@ fn what_one_client_cannot_have_is_given_to_nobody() {
     assert!(operator.take_events().is_empty());
 
     operator
-        .set_client_params(&both[..1], &[], &asked, 0)
+        .set_client_params(&both[..1], &[], &requested, 0)
         .unwrap();
     let info = &operator.client_info(&both[..1], &[], 0).unwrap()[&[1, 1]];
     assert_eq!(info["capacity"], 300);
@@ -167,44 +170,44 @@ fn what_one_client_cannot_have_is_given_to_nobody() {
 }
 
 #[test]
-fn every_client_that_is_in_the_way_is_named() {
+fn names_every_client_with_an_error() {
     let mut operator = open(&Store::default());
     for n in 1..=3 {
         operator.connect(&[n, n], b"home", 0).unwrap();
     }
-    let asked = set(json!({ "capacity": 300 }));
+    let requested = set(json!({ "capacity": 300 }));
     let ids = [[1, 1], [2, 2], [3, 3]];
-    let refused = said(operator.set_client_params(&ids, &[], &asked, 0));
+    let refused = error_text(operator.set_client_params(&ids, &[], &requested, 0));
     let texts: Vec<_> = refused.split("client 0x").skip(1).collect();
     assert!(refused.starts_with("multiple errors: client 0x0101: a client"));
     assert_eq!(texts.len(), 3, "{refused}");
 }
 
 #[test]
-fn more_than_the_total_capacity_is_refused_at_its_limit() {
+fn rejects_more_than_the_total_capacity() {
     let mut operator = open(&Store::default());
     two_clients(&mut operator);
     let mut ask = |capacity: u64, ids: &[Id]| {
-        let asked = set(json!({ "capacity": capacity }));
-        operator.set_client_params(ids, &[], &asked, 0)
+        let requested = set(json!({ "capacity": capacity }));
+        operator.set_client_params(ids, &[], &requested, 0)
     };
-    let expected = "total capacity exceeded: 1001 is asked for in all, and there is 1000: \
-                    ask for less, or for fewer clients";
-    assert_eq!(said(ask(1_001, &[[1, 1]])), expected);
-    let both = said(ask(501, &[[1, 1], [2, 2]]));
+    let expected = "total capacity exceeded: 1001 requested for all clients, 1000 available; \
+                    request less, or for fewer clients";
+    assert_eq!(error_text(ask(1_001, &[[1, 1]])), expected);
+    let both = error_text(ask(501, &[[1, 1], [2, 2]]));
     assert!(both.starts_with("total capacity exceeded: 1002 "), "{both}");
-    let largest = said(ask(u64::MAX, &[[1, 1], [2, 2]]));
+    let largest = error_text(ask(u64::MAX, &[[1, 1], [2, 2]]));
     assert!(
         largest.starts_with("total capacity exceeded: "),
         "{largest}"
     );
-    // There is as much, but not for a client without tokens, nor beside it.
-    assert!(said(ask(500, &[[1, 1], [2, 2]])).starts_with("client 0x0202"));
+    // The capacity would suffice, but not for a client without tokens, nor beside it.
+    assert!(error_text(ask(500, &[[1, 1], [2, 2]])).starts_with("client 0x0202"));
     ask(900, &[[1, 1]]).unwrap();
 }
 
 #[test]
-fn a_store_that_fails_changes_nothing() {
+fn changes_nothing_on_store_failure() {
     let store = Store::default();
     let mut operator = open(&store);
     two_clients(&mut operator);
@@ -214,13 +217,13 @@ fn a_store_that_fails_changes_nothing() {
         json!({ "userTags": ["vip"] }),
         json!({ "pricing/alert": 9 }),
     ] {
-        let mut asked = set(stored);
-        asked.extend(set(json!({ "capacity": 300, "pricing/timeFactor": 3 })));
-        let refused = operator.set_client_params(&[[1, 1]], &[], &asked, 0);
+        let mut requested = set(stored);
+        requested.extend(set(json!({ "capacity": 300, "pricing/timeFactor": 3 })));
+        let refused = operator.set_client_params(&[[1, 1]], &[], &requested, 0);
         assert!(matches!(refused, Err(OperatorError::Load(_))));
     }
-    let asked = set(json!({ "pricing/timeFactor": 5 }));
-    operator.set_default_params(&asked).unwrap_err();
+    let requested = set(json!({ "pricing/timeFactor": 5 }));
+    operator.set_default_params(&requested).unwrap_err();
     operator.set_connected_bias(5).unwrap_err();
     operator.add_balance(&[1, 1], 5, 0).unwrap_err();
     assert_eq!(operator.client_info(&[], &[], 0).unwrap(), before);
@@ -232,7 +235,7 @@ fn a_store_that_fails_changes_nothing() {
 }
 
 #[test]
-fn default_prices_are_those_of_clients_that_connect_later_also_after_a_restart() {
+fn applies_default_prices_to_later_clients_across_restart() {
     let store = Store::default();
     let mut operator = open(&store);
     operator.connect(&[1, 1], b"home", 0).unwrap();
@@ -242,16 +245,19 @@ fn default_prices_are_those_of_clients_that_connect_later_also_after_a_restart()
         let names = ["pricing/capacityFactor", "pricing/negative/timeFactor"];
         names.map(|name| infos[&[n, n]][name].as_u64().unwrap())
     };
-    let asked = set(json!({ "pricing/capacityFactor": 5 }));
-    operator.set_default_params(&asked).unwrap();
+    let requested = set(json!({ "pricing/capacityFactor": 5 }));
+    operator.set_default_params(&requested).unwrap();
     assert_eq!(factor(&mut operator, 2), [5, 0]);
-    // Those that are not named stay.
-    let asked = set(json!({ "pricing/negative/timeFactor": u64::MAX }));
-    operator.set_default_params(&asked).unwrap();
-    // An invalid one keeps the others from being set.
-    let asked = set(json!({ "pricing/capacityFactor": 6, "speed": 7 }));
+    // Other prices do not change.
+    let requested = set(json!({ "pricing/negative/timeFactor": u64::MAX }));
+    operator.set_default_params(&requested).unwrap();
+    // An invalid parameter prevents all changes.
+    let requested = set(json!({ "pricing/capacityFactor": 6, "speed": 7 }));
     let expected = "invalid default parameter 'speed'";
-    assert_eq!(said(operator.set_default_params(&asked)), expected);
+    assert_eq!(
+        error_text(operator.set_default_params(&requested)),
+        expected
+    );
     let infos = operator.client_info(&[[1, 1]], &[], 0).unwrap();
     assert_eq!(infos[&[1, 1]]["pricing/capacityFactor"], 0);
     drop(operator);
@@ -259,18 +265,18 @@ fn default_prices_are_those_of_clients_that_connect_later_also_after_a_restart()
 }
 
 #[test]
-fn the_bias_survives_a_restart() {
+fn restores_bias_after_a_restart() {
     let store = Store::default();
     let mut operator = open(&store);
-    // A token a second: after so long a bias nobody's lead is left.
+    // At a token per second, no lead lasts for such a bias.
     let prices = json!({ "pricing/timeFactor": 1 });
     operator.set_default_params(&set(prices)).unwrap();
     operator.set_connected_bias(i64::MAX).unwrap();
-    let refused = said(operator.set_connected_bias(-1));
+    let refused = error_text(operator.set_connected_bias(-1));
     assert!(refused.starts_with("invalid bias -1"), "{refused}");
     drop(operator);
     let mut operator = open(&store);
-    let mut most = || {
+    let mut max = || {
         two_clients(&mut operator);
         let clients = operator.clients_mut();
         clients.set_capacity(&[1, 1], 900, 0, 0).unwrap();
@@ -279,19 +285,19 @@ fn the_bias_survives_a_restart() {
         let clients = operator.clients_mut();
         clients.max_capacity(&[2, 2], 0, 0, 0).unwrap()
     };
-    assert_eq!(most(), 100);
+    assert_eq!(max(), 100);
 }
 
 #[test]
-fn stored_defaults_that_are_damaged_are_not_guessed() {
+fn rejects_damaged_defaults() {
     let prices = [&[1][..], &[0; 48]].concat();
     for (key, bytes, expected) in [
         ("prices", &prices[..], ""),
-        ("prices", &prices[..48], "damaged (48 bytes)"),
-        ("prices", &[], "damaged (0 bytes)"),
+        ("prices", &prices[..48], "of 48 bytes are damaged"),
+        ("prices", &[], "of 0 bytes are damaged"),
         ("prices", &[2; 49], "version 2"),
         ("bias", &prices[..9], ""),
-        ("bias", &prices[..17], "damaged (17 bytes)"),
+        ("bias", &prices[..17], "of 17 bytes are damaged"),
     ] {
         let store = Store::default();
         let mut batch = crate::store::Batch::new();
@@ -301,7 +307,10 @@ fn stored_defaults_that_are_damaged_are_not_guessed() {
             Ok(_) => assert_eq!(expected, ""),
             Err(error) => {
                 let text = error.to_string();
-                assert!(!error.is_callers() && text.contains(expected), "{text}");
+                assert!(
+                    !error.is_caller_error() && text.contains(expected),
+                    "{text}"
+                );
                 assert_ne!(expected, "");
             }
         }
@@ -309,10 +318,10 @@ fn stored_defaults_that_are_damaged_are_not_guessed() {
 }
 
 #[test]
-fn an_alert_and_a_periodic_update_exclude_each_other() {
+fn rejects_alert_together_with_periodic_update() {
     let mut operator = open(&Store::default());
-    let mut notices = |asked: Value| {
-        let done = operator.set_client_params(&[[1, 1]], &[], &set(asked), 0);
+    let mut notices = |requested: Value| {
+        let done = operator.set_client_params(&[[1, 1]], &[], &set(requested), 0);
         let info = operator.client_info(&[[1, 1]], &[], 0).unwrap();
         let info = &info[&[1, 1]];
         let shown = ["pricing/alert", "pricing/periodicUpdate"].map(|name| info.get(name).cloned());
@@ -321,12 +330,12 @@ fn an_alert_and_a_periodic_update_exclude_each_other() {
     let (alert, period) = (Some(json!(7)), Some(json!(8)));
     let set = |alert: u64, period: u64| json!({ "pricing/alert": alert, "pricing/periodicUpdate": period });
     assert_eq!(
-        said(notices(set(7, 8))),
-        "invalid value for parameter 'pricing/alert': 'pricing/periodicUpdate' is set with it, \
-         and a client has one of them: leave one out"
+        error_text(notices(set(7, 8))),
+        "invalid value for parameter 'pricing/alert': 'pricing/periodicUpdate' is set as well, \
+         and a client has only one of them; omit one"
     );
     assert_eq!(notices(set(7, 0)).unwrap(), [alert, None]);
-    // One takes the place of the other.
+    // One kind of notice replaces the other.
     let changed = notices(json!({ "pricing/periodicUpdate": 8 }));
     assert_eq!(changed.unwrap(), [None, period.clone()]);
     assert_eq!(notices(set(0, 8)).unwrap(), [None, period]);

@@ -1,4 +1,4 @@
-//! Trades, adjustments, limits, and that the books balance.
+//! Trades, adjustments, limits, and balanced books.
 
 use super::*;
 use proptest::prelude::*;
@@ -11,13 +11,13 @@ fn limit(limit: u64) -> NonZeroU64 {
     NonZeroU64::new(limit).unwrap()
 }
 
-/// 2^20 tokens at 2^20 units of currency, with `amount` of them sold.
+/// Returns a curve of 2^20 tokens at 2^20 units of currency, with `amount` of them sold.
 fn curve(amount: u64) -> BondingCurve {
     BondingCurve::restore(amount, limit(1 << 20), Log2::from_octaves(20)).unwrap()
 }
 
 #[test]
-fn the_locked_currency_is_the_integral_of_the_price() {
+fn locks_the_integral_of_the_price() {
     assert_eq!(curve(0).locked(), 0);
     assert_eq!(curve(1 << 18).locked(), 1 << 36);
     assert_eq!(curve(1 << 19).locked(), 1 << 38);
@@ -26,7 +26,7 @@ fn the_locked_currency_is_the_integral_of_the_price() {
 }
 
 #[test]
-fn a_price_is_the_difference_of_what_is_locked() {
+fn prices_a_trade_by_the_difference_of_locked_currency() {
     let half = curve(1 << 19);
     assert_eq!(half.price(0), Some(0));
     assert_eq!(half.price(-(1 << 18)), Some((1 << 36) - (1 << 38)));
@@ -65,7 +65,7 @@ fn sells_the_fewest_tokens_that_give_the_money() {
     );
     let one_more = curve.clone().exchange(i64::MIN, 0, proceeds - 1).unwrap();
     assert_eq!(one_more.tokens, -(1 << 18) - 1);
-    // More than there is to get, and more tokens than there are.
+    // More currency than is locked, and more tokens than exist.
     assert_eq!(curve.exchange(i64::MIN, 0, -(1 << 38) - 1), None);
     assert_eq!(curve.exchange(i64::MIN, -(1 << 19) - 1, 0), None);
     let sold = Some(Exchanged {
@@ -77,13 +77,13 @@ fn sells_the_fewest_tokens_that_give_the_money() {
 }
 
 #[test]
-fn an_empty_range_is_no_trade() {
+fn rejects_empty_range() {
     assert_eq!(curve(100).exchange(6, 5, i128::MAX), None);
     assert_eq!(curve(0).exchange(1 << 20, i64::MAX, i128::MAX), None);
 }
 
 #[test]
-fn spent_tokens_are_earned() {
+fn earns_currency_of_spent_tokens() {
     let mut curve = curve(1 << 19);
     let adjusted = curve.adjust(1 << 18, curve.limit(), curve.log_base_price());
     assert_eq!(
@@ -97,7 +97,7 @@ fn spent_tokens_are_earned() {
 }
 
 #[test]
-fn a_larger_limit_and_a_lower_base_price_unlock_currency() {
+fn unlocks_currency_by_larger_limit_and_lower_price() {
     let mut curve = curve(1 << 19);
     // x falls to 1/4: 2^21 · (1/4)^2 · 2^19.
     let adjusted = curve.adjust(1 << 19, limit(1 << 21), Log2::from_octaves(19));
@@ -112,10 +112,10 @@ fn a_larger_limit_and_a_lower_base_price_unlock_currency() {
 }
 
 #[test]
-fn a_higher_base_price_goes_as_far_as_spending_allows() {
+fn raises_base_price_as_far_as_spending_allows() {
     let mut curve = curve(1 << 19);
     let spent_half = curve.adjust(1 << 18, limit(1 << 20), Log2::from_octaves(23));
-    // A quarter is locked at the old price, so two octaves of the three are paid for.
+    // A quarter is locked at the old price, which pays for two octaves of the three.
     assert_eq!(
         spent_half,
         Ok(Adjusted {
@@ -127,7 +127,7 @@ fn a_higher_base_price_goes_as_far_as_spending_allows() {
         (curve.log_base_price(), curve.locked()),
         (Log2::from_octaves(22), 1 << 38)
     );
-    // Nothing was spent: nothing moves.
+    // Nothing was spent, so nothing moves.
     let before = curve.clone();
     let nothing_spent = curve.adjust(1 << 18, limit(1 << 20), Log2::from_octaves(23));
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_higher_base_price_goes_as_far_as_spending_allows() {
 }
 
 #[test]
-fn a_smaller_limit_goes_as_far_as_spending_allows() {
+fn lowers_limit_as_far_as_spending_allows() {
     let mut curve = curve(1 << 19);
     let adjusted = curve
         .adjust(1 << 18, limit(1 << 10), Log2::from_octaves(20))
@@ -155,7 +155,7 @@ fn a_smaller_limit_goes_as_far_as_spending_allows() {
 }
 
 #[test]
-fn without_tokens_every_target_is_reached() {
+fn reaches_every_target_without_tokens() {
     let mut curve = curve(1 << 19);
     for (tokens, octaves) in [(1, -300), (u64::MAX, 300), (7, 5)] {
         let adjusted = curve
@@ -167,7 +167,7 @@ fn without_tokens_every_target_is_reached() {
 }
 
 #[test]
-fn refuses_tokens_that_nobody_bought() {
+fn rejects_tokens_that_nobody_bought() {
     let mut curve = curve(100);
     let refused = AdjustError::Amount {
         amount: 101,
@@ -178,7 +178,7 @@ fn refuses_tokens_that_nobody_bought() {
 }
 
 #[test]
-fn a_curve_survives_storage_and_impossible_ones_are_refused() {
+fn restores_stored_curve_and_rejects_impossible_state() {
     let restore = BondingCurve::restore;
     let original = curve(123_456);
     let restored = restore(
@@ -188,14 +188,14 @@ fn a_curve_survives_storage_and_impossible_ones_are_refused() {
     );
     assert_eq!(restored, Ok(original));
 
-    let most = (1 << 20) - 64;
+    let max = (1 << 20) - 64;
     let price = Log2::from_octaves(20);
-    assert!(restore(most, limit(1 << 20), price).is_ok());
+    assert!(restore(max, limit(1 << 20), price).is_ok());
     let refused = RestoreCurveError::Amount {
-        amount: most + 1,
-        most,
+        amount: max + 1,
+        max,
     };
-    assert_eq!(restore(most + 1, limit(1 << 20), price), Err(refused));
+    assert_eq!(restore(max + 1, limit(1 << 20), price), Err(refused));
 
     // 2^20 · 1/4 · 2^octaves
     assert!(restore(1 << 19, limit(1 << 20), Log2::from_octaves(108)).is_ok());
@@ -207,19 +207,19 @@ fn a_curve_survives_storage_and_impossible_ones_are_refused() {
 }
 
 #[test]
-fn a_trade_that_would_lock_too_much_is_not_made() {
+fn rejects_trade_that_would_lock_too_much() {
     let price = Log2::from_octaves(108);
     let mut curve = BondingCurve::restore(1 << 19, limit(1 << 20), price).unwrap();
     let bought = curve.exchange(1, i64::MAX, i128::MAX).unwrap();
-    assert!(curve.locked() < 1 << 127 && curve.amount() < most_tokens(curve.limit()));
+    assert!(curve.locked() < 1 << 127 && curve.amount() < max_tokens(curve.limit()));
     assert!(bought.tokens > 0);
     assert_eq!(curve.price(1), None);
 }
 
-/// Random trades, spending and targets. The money in the till is what customers paid less what they got and what was
-/// earned; it must be exactly what is locked, always, and nothing when the last token is sold.
+/// Random trades, spending and targets. The till has the money of customers less their payouts and the earnings. It
+/// must always equal the locked currency, and be 0 when the last token is sold.
 #[test]
-fn the_books_balance_over_10_000_random_rounds() {
+fn balances_books_over_10_000_random_rounds() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut curve = BondingCurve::new(limit(1_000_000), Log2::ZERO);
     let mut till = 0i128;
@@ -244,7 +244,7 @@ fn the_books_balance_over_10_000_random_rounds() {
             let steps = (random.next_u64() % (60 << 24)) as i64 - (20 << 24);
             (random.next_u64() % 100_000_000 + 1, steps)
         } else {
-            // Near to where they are: up to 1/64 and 1/8 of an octave away.
+            // Near the present values: up to 1/64 and 1/8 of an octave away.
             let (tokens, steps) = (curve.limit().get(), curve.log_base_price().steps());
             let tokens = tokens - tokens / 64 + random.next_u64() % (tokens / 32 + 1);
             (
@@ -276,13 +276,13 @@ fn the_books_balance_over_10_000_random_rounds() {
 prop_compose! {
     fn curves()(tokens in 2u64.., shift in 0u32..63, amount: u64, steps in -(60i64 << 24)..60 << 24) -> BondingCurve {
         let limit = limit((tokens >> shift).max(2));
-        BondingCurve::restore(amount % (most_tokens(limit) + 1), limit, Log2::from_steps(steps)).unwrap()
+        BondingCurve::restore(amount % (max_tokens(limit) + 1), limit, Log2::from_steps(steps)).unwrap()
     }
 }
 
 proptest! {
     #[test]
-    fn an_exchange_is_the_best_one_within_its_limits(
+    fn exchanges_the_most_tokens_within_its_limits(
         mut curve in curves(), a: i64, b: i64, shift in 0u32..63, max_cost: i64,
     ) {
         let (min, max) = ((a >> shift).min(b >> shift), (a >> shift).max(b >> shift));
@@ -298,31 +298,31 @@ proptest! {
             }
             None => {
                 prop_assert_eq!(&curve, &before);
-                let least = min.max(0i64.saturating_sub_unsigned(before.amount()));
-                let cost = before.price(least).filter(|_| least <= max);
+                let feasible_min = min.max(0i64.saturating_sub_unsigned(before.amount()));
+                let cost = before.price(feasible_min).filter(|_| feasible_min <= max);
                 prop_assert!(cost.is_none_or(|cost| cost > max_cost.into()));
             }
         }
     }
 
     #[test]
-    fn more_tokens_never_cost_less(curve in curves(), a: u64, b: u64) {
-        let most = most_tokens(curve.limit()) + 1;
+    fn never_charges_less_for_more_tokens(curve in curves(), a: u64, b: u64) {
+        let max = max_tokens(curve.limit()) + 1;
         let locked = |amount| locked_currency(amount, curve.limit(), curve.log_base_price());
-        prop_assert!(locked(a.min(b) % most).is_some());
-        let (a, b) = (a % most, b % most);
+        prop_assert!(locked(a.min(b) % max).is_some());
+        let (a, b) = (a % max, b % max);
         prop_assert!(locked(a.min(b)) <= locked(a.max(b)));
     }
 
     #[test]
-    fn a_larger_limit_never_locks_more(curve in curves(), wider: u64, shift in 0u32..64) {
+    fn never_locks_more_at_a_larger_limit(curve in curves(), wider: u64, shift in 0u32..64) {
         let wider = NonZeroU64::new(curve.limit().get().saturating_add(wider >> shift)).unwrap();
         let locked = locked_currency(curve.amount(), wider, curve.log_base_price()).unwrap();
         prop_assert!(locked <= curve.locked());
     }
 
     #[test]
-    fn an_adjustment_never_locks_more_and_stays_between_where_it_was_and_its_target(
+    fn adjusts_towards_targets_without_locking_more(
         mut curve in curves(), spent: u64, tokens in 1u64.., shift in 0u32..63, steps in -(60i64 << 24)..60 << 24,
     ) {
         let (target, price) = (limit((tokens >> shift).max(1)), Log2::from_steps(steps));

@@ -1,4 +1,4 @@
-//! The reference's vectors, inverses, splitting, and the stated bounds against a big-number oracle.
+//! The reference's vectors, inverses, splitting, and the documented bounds against a big-number oracle.
 
 use super::*;
 use dashu_float::{FBig, round::mode::HalfEven};
@@ -10,7 +10,7 @@ use rand_chacha::{
 
 type Real = FBig<HalfEven, 2>;
 
-/// 400 bits, so that the oracle's own error is far below every bound that is tested.
+/// Converts with 400 bits: the oracle's own error is far below every tested bound.
 fn real(integer: u128) -> Real {
     Real::from(integer).with_precision(400).value()
 }
@@ -19,7 +19,7 @@ fn prices(limit: u64) -> TokenPrices {
     TokenPrices::new(NonZeroU64::new(limit).unwrap())
 }
 
-/// `cost(amount)` without rounding, in units of 2^-32.
+/// Returns `cost(amount)` without rounding, in units of 2^-32.
 fn true_cost(amount: u64, limit: u64) -> Real {
     let (amount, limit) = (real(amount.into()), real(limit.into()));
     let x = &amount / &limit;
@@ -36,7 +36,7 @@ fn distance(a: Real, b: Real) -> Real {
 }
 
 #[test]
-fn buying_costs_what_the_vectors_say() {
+fn matches_costs_of_the_vectors() {
     // Tokens, amount before, cost in 1/10,000.
     let vectors = [
         (250, 0, 625_000),
@@ -58,7 +58,7 @@ fn buying_costs_what_the_vectors_say() {
 }
 
 #[test]
-fn the_price_is_twice_the_share_and_then_grows_without_end() {
+fn prices_at_twice_the_share_then_grows_without_bound() {
     let price = |amount| prices(1_000).price(amount).map(Rcu::units);
     assert_eq!(price(0), Some(0));
     assert_eq!(price(250), Some(1 << 31));
@@ -73,7 +73,7 @@ fn the_price_is_twice_the_share_and_then_grows_without_end() {
 }
 
 #[test]
-fn the_limit_is_not_for_sale() {
+fn never_sells_up_to_the_limit() {
     let all = |available| {
         Err(BuyError::Limit {
             tokens: 1_000,
@@ -94,7 +94,7 @@ fn the_limit_is_not_for_sale() {
 }
 
 #[test]
-fn selling_gives_at_most_the_price_at_nine_tenths() {
+fn pays_out_at_most_the_price_at_nine_tenths() {
     let sell = |tokens, amount| prices(1_000).sell(tokens, amount);
     assert_eq!(sell(99, 999), Ok(Rcu::new(5 * 99)));
     assert_eq!(sell(1_000, 5_000), Ok(Rcu::new(5_000)));
@@ -114,7 +114,7 @@ fn selling_gives_at_most_the_price_at_nine_tenths() {
 }
 
 #[test]
-fn charges_are_rounded_up_and_payouts_down() {
+fn rounds_charges_up_and_payouts_down() {
     let sum = Rcu::from_units((5 << 32) + 1);
     assert_eq!(
         (sum.to_charge(Log2::ZERO), sum.to_pay_out(Log2::ZERO)),
@@ -129,14 +129,14 @@ fn charges_are_rounded_up_and_payouts_down() {
     assert_eq!(whole.to_pay_out(Log2::from_octaves(125)), None);
 }
 
-/// The reference allowed 10^-6; here it is exact.
+/// The reference allowed an error of 10^-6; this crate is exact.
 #[test]
-fn buying_and_selling_in_two_steps_each_comes_out_even() {
+fn breaks_even_when_buying_and_selling_in_two_steps() {
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for _ in 0..100_000 {
         let limit = (random.next_u64() >> (random.next_u32() % 60)).max(10);
         let prices = prices(limit);
-        // Up to nine tenths, above which selling gives less.
+        // Up to nine tenths, above which selling pays out less.
         let top = (u128::from(limit) * 9 / 10) as u64;
         let mut points = [0; 4].map(|_| random.next_u64() % (top + 1));
         points.sort_unstable();
@@ -151,7 +151,7 @@ fn buying_and_selling_in_two_steps_each_comes_out_even() {
 }
 
 prop_compose! {
-    /// A limit, and two amounts below it.
+    /// A limit, and two amounts below the limit.
     fn markets()(limit in 1u64.., shift in 0u32..63, a: u64, b: u64) -> (u64, u64, u64) {
         let limit = (limit >> shift).max(1);
         (limit, a % limit, b % limit)
@@ -160,7 +160,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_cost_is_within_2_to_the_minus_31((limit, a, b) in markets()) {
+    fn keeps_cost_within_2_to_the_minus_31((limit, a, b) in markets()) {
         let (from, to) = (a.min(b), a.max(b));
         let cost = prices(limit).buy(to - from, from).unwrap();
         let exact = true_cost(to, limit) - true_cost(from, limit);
@@ -168,26 +168,26 @@ proptest! {
     }
 
     #[test]
-    fn a_cost_at_the_end_of_the_market_is_within_2_to_the_minus_31(limit in 3u64.., left in 1u64..3) {
+    fn keeps_cost_near_the_limit_within_2_to_the_minus_31(limit in 3u64.., left in 1u64..3) {
         let cost = prices(limit).buy(limit - left, 0).unwrap();
         prop_assert!(distance(real(cost.0), true_cost(limit - left, limit)) < real(2));
     }
 
     #[test]
-    fn more_tokens_never_cost_less((limit, a, b) in markets()) {
+    fn never_charges_less_for_more_tokens((limit, a, b) in markets()) {
         let cost = |amount| prices(limit).buy(amount, 0).unwrap();
         prop_assert!(cost(a.min(b)) <= cost(a.max(b)));
     }
 
     #[test]
-    fn selling_never_gives_more_than_buying_costs((limit, a, b) in markets()) {
+    fn never_pays_out_more_than_buying_costs((limit, a, b) in markets()) {
         let (from, to) = (a.min(b), a.max(b));
         let bought = prices(limit).buy(to - from, from).unwrap();
         prop_assert!(prices(limit).sell(to - from, to).unwrap() <= bought);
     }
 
     #[test]
-    fn a_sum_buys_the_most_tokens_it_can((limit, amount, _) in markets(), sum: u128, shift in 0u32..128) {
+    fn buys_as_many_tokens_as_the_sum_covers((limit, amount, _) in markets(), sum: u128, shift in 0u32..128) {
         let (prices, sum) = (prices(limit), Rcu(sum >> shift));
         let tokens = prices.tokens_for(sum, amount);
         prop_assert!(prices.buy(tokens, amount).unwrap() <= sum);
@@ -195,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn a_sum_is_raised_by_the_fewest_tokens_that_do(
+    fn raises_a_sum_with_the_fewest_tokens(
         (limit, amount, _) in markets(), over in 0u64..1_000, sum: u128, shift in 0u32..128,
     ) {
         let (prices, sum) = (prices(limit), Rcu(sum >> shift));

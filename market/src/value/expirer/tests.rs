@@ -1,6 +1,7 @@
-//! The reference's persistence vector, settling, limits, and the stated bounds against a big-number oracle.
+//! The reference's persistence vector, changes of rate, limits, and the documented bounds against a big-number
+//! oracle.
 
-use super::super::ExpiredValue;
+use super::super::ExpiringValue;
 use super::*;
 use dashu_float::{FBig, round::mode::HalfEven};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn octaves(octaves: u32) -> LogOffset {
     LogOffset::from_octaves(octaves)
 }
 
-/// 400 bits, so that the oracle's own error is far below every bound that is tested.
+/// Converts with 400 bits: the oracle's own error is far below every tested bound.
 fn real(integer: u64) -> Real {
     Real::from(integer).with_precision(400).value()
 }
@@ -40,8 +41,8 @@ fn distance(offset: LogOffset, steps: &Real) -> Real {
 }
 
 #[test]
-fn values_and_their_offsets_survive_a_restart() {
-    let (mut positive, mut negative) = (ExpiredValue::ZERO, ExpiredValue::ZERO);
+fn restores_values_and_offsets_after_a_restart() {
+    let (mut positive, mut negative) = (ExpiringValue::ZERO, ExpiringValue::ZERO);
     let expirers = (new(half_life(2 * HOUR)), new(half_life(HOUR)));
     positive.add(16_000_000_000, expirers.0.offset_at(0));
     negative.add(16_000_000_000, expirers.1.offset_at(0));
@@ -67,7 +68,7 @@ fn values_and_their_offsets_survive_a_restart() {
 }
 
 #[test]
-fn refuses_to_load_what_is_not_an_offset() {
+fn rejects_bytes_that_are_no_offset() {
     let load = |bytes: &[u8]| Expirer::load(Some(bytes), ExpirationRate::NEVER, 0);
     assert_eq!(
         load(&[0x80; 8]).unwrap_err(),
@@ -77,7 +78,7 @@ fn refuses_to_load_what_is_not_an_offset() {
 }
 
 #[test]
-fn nothing_expires_at_the_rate_never() {
+fn keeps_offset_at_rate_never() {
     assert_eq!(
         new(ExpirationRate::NEVER).offset_at(u64::MAX),
         LogOffset::ZERO
@@ -85,7 +86,7 @@ fn nothing_expires_at_the_rate_never() {
 }
 
 #[test]
-fn a_change_of_the_rate_settles_what_has_passed_at_the_old_one() {
+fn counts_earlier_time_at_the_old_rate() {
     let mut expirer = new(half_life(HOUR));
     expirer.set_rate(half_life(4 * HOUR), 3 * HOUR);
     assert_eq!(expirer.offset_at(3 * HOUR), octaves(3));
@@ -95,7 +96,7 @@ fn a_change_of_the_rate_settles_what_has_passed_at_the_old_one() {
 }
 
 #[test]
-fn changing_the_rate_every_microsecond_loses_no_time() {
+fn loses_no_time_by_changing_rate_every_microsecond() {
     let mut expirer = new(half_life(HOUR));
     for now in 1..=1_000_000 {
         expirer.set_rate(half_life(HOUR), now * 1_000);
@@ -107,7 +108,7 @@ fn changing_the_rate_every_microsecond_loses_no_time() {
 }
 
 #[test]
-fn a_jump_goes_to_where_it_is_told() {
+fn jumps_to_the_given_offset() {
     let mut expirer = new(half_life(HOUR));
     expirer.set_offset(octaves(7), 5 * HOUR);
     assert_eq!(expirer.offset_at(5 * HOUR), octaves(7));
@@ -117,7 +118,7 @@ fn a_jump_goes_to_where_it_is_told() {
 }
 
 #[test]
-fn a_clock_that_goes_back_does_not_bring_values_back() {
+fn ignores_a_clock_that_goes_back() {
     let mut expirer = new(half_life(HOUR));
     expirer.set_rate(half_life(HOUR), 5 * HOUR);
     expirer.set_rate(half_life(HOUR), 2 * HOUR);
@@ -127,7 +128,7 @@ fn a_clock_that_goes_back_does_not_bring_values_back() {
 }
 
 #[test]
-fn an_offset_ends_at_the_largest_one() {
+fn stays_at_the_largest_offset() {
     let mut expirer = new(half_life(1));
     assert_eq!(expirer.offset_at((1 << 39) - 1).whole(), (1 << 39) - 1);
     assert_eq!(expirer.offset_at(1 << 39), LogOffset::MAX);
@@ -137,7 +138,7 @@ fn an_offset_ends_at_the_largest_one() {
 }
 
 #[test]
-fn a_scaled_rate_is_that_share_of_it() {
+fn scales_a_rate() {
     let offset = |rate: ExpirationRate| new(rate).offset_at(8 * HOUR);
     assert_eq!(offset(half_life(HOUR).scaled(1, ns(4))), octaves(2));
     assert_eq!(offset(half_life(HOUR).scaled(0, ns(4))), LogOffset::ZERO);
@@ -146,7 +147,7 @@ fn a_scaled_rate_is_that_share_of_it() {
 
 proptest! {
     #[test]
-    fn a_half_life_is_within_one_step_over_any_time(half in 1u64.., elapsed: u64, shift in 0u32..64) {
+    fn keeps_half_life_within_one_step_over_any_time(half in 1u64.., elapsed: u64, shift in 0u32..64) {
         let elapsed = elapsed >> shift;
         let exact = real(elapsed) * real(1 << 24) / real(half);
         prop_assume!(exact < real(i64::MAX as u64));
@@ -155,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn a_time_constant_is_within_one_step_over_any_time(constant in 1u64.., elapsed: u64, shift in 0u32..64) {
+    fn keeps_time_constant_within_one_step_over_any_time(constant in 1u64.., elapsed: u64, shift in 0u32..64) {
         let elapsed = elapsed >> shift;
         let exact = real(elapsed) * real(1 << 24) / (real(constant) * real(2).ln());
         prop_assume!(exact < real(i64::MAX as u64));
@@ -164,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn an_offset_never_falls_as_time_passes(
+    fn never_lowers_offset_as_time_passes(
         changes in prop::collection::vec((1u64..1_000_000_000, 0u64..1 << 50), 1..30),
     ) {
         let mut expirer = new(ExpirationRate::NEVER);
