@@ -1,4 +1,4 @@
-//! `cargo bench -p cheque --bench payments`: what each operation takes, beside the primitives it is made of.
+//! `cargo bench -p cheque --bench payments`: times of the operations and of the cryptographic primitives in them.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,16 +6,16 @@
     reason = "a bench fails by panicking"
 )]
 
-mod scene;
+mod fixture;
 
 use alloy_primitives::keccak256;
 use cheque::*;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use scene::Scene;
+use fixture::Fixture;
 use secp256k1::{Message, Secp256k1, SecretKey};
 use std::hint::black_box;
 
-/// What no implementation can do without.
+/// The primitives that every implementation needs.
 fn primitives(c: &mut Criterion) {
     let mut group = c.benchmark_group("primitives");
     let context = Secp256k1::new();
@@ -48,41 +48,41 @@ fn primitives(c: &mut Criterion) {
 }
 
 fn payer(c: &mut Criterion) {
-    let scene = Scene::new();
-    let account = scene.account();
+    let fixture = Fixture::new();
+    let account = fixture.account();
     c.bench_function("write_cheque", |b| {
         b.iter(|| {
             black_box(&account)
-                .write_cheque(Amount::new(1_000), &scene.context())
+                .write_cheque(Amount::new(1_000), &fixture.context())
                 .unwrap()
         })
     });
 }
 
 fn payee(c: &mut Criterion) {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let mut group = c.benchmark_group("receive_payment");
-    let opening = scene.opening();
+    let opening = fixture.opening();
     group.bench_function("opening, 128 payees", |b| {
-        b.iter(|| scene.receive(black_box(&opening), None))
+        b.iter(|| fixture.receive(black_box(&opening), None))
     });
-    let (position, cheques) = (scene.position(), scene.cheques(1));
+    let (position, cheques) = (fixture.position(), fixture.cheques(1));
     group.bench_function("cheque", |b| {
-        b.iter(|| scene.receive(black_box(&cheques[0]), Some(&position)))
+        b.iter(|| fixture.receive(black_box(&cheques[0]), Some(&position)))
     });
     group.bench_function("cheque, bytes to bytes", |b| {
         let (proof, old) = (cheques[0].encode(), position.to_bytes());
         b.iter(|| {
             let proof = Proof::decode(black_box(&proof)).unwrap();
             let old = Position::from_bytes(black_box(&old)).unwrap();
-            scene.receive(&proof, Some(&old)).position().to_bytes()
+            fixture.receive(&proof, Some(&old)).position().to_bytes()
         })
     });
-    let (begin, steps) = scene.stream();
-    let begun = scene.receive(&begin, Some(&position)).position().clone();
-    let at_first = scene.receive(&steps[0], Some(&begun)).position().clone();
+    let (begin, steps) = fixture.stream();
+    let begun = fixture.receive(&begin, Some(&position)).position().clone();
+    let at_first = fixture.receive(&steps[0], Some(&begun)).position().clone();
     group.bench_function("stream step", |b| {
-        b.iter(|| scene.receive(black_box(&steps[1]), Some(&at_first)))
+        b.iter(|| fixture.receive(black_box(&steps[1]), Some(&at_first)))
     });
     group.finish();
 }
@@ -92,7 +92,7 @@ fn trees(c: &mut Criterion) {
     group.sample_size(10);
     for payees in [1, 1_000, 100_000, 1_000_000] {
         group.throughput(Throughput::Elements(payees));
-        let list: Vec<_> = scene::allowances(payees).collect();
+        let list: Vec<_> = fixture::allowances(payees).collect();
         let master = MasterSalt::from_bytes([9; 32]);
         group.bench_function(format!("build, {payees} payees"), |b| {
             b.iter_batched(
@@ -101,12 +101,12 @@ fn trees(c: &mut Criterion) {
                 BatchSize::LargeInput,
             )
         });
-        let tree = scene::tree(payees);
+        let tree = fixture::tree(payees);
         group.bench_function(format!("all proofs, {payees} payees"), |b| {
             b.iter(|| tree.proofs().for_each(|proof| drop(black_box(proof))))
         });
         group.throughput(Throughput::Elements(1));
-        let payee = scene::address(payees / 2);
+        let payee = fixture::address(payees / 2);
         group.bench_function(format!("one proof, {payees} payees"), |b| {
             b.iter(|| tree.proof(black_box(payee)).unwrap())
         });
@@ -115,11 +115,11 @@ fn trees(c: &mut Criterion) {
 }
 
 fn wire(c: &mut Criterion) {
-    let scene = Scene::new();
-    let (begin, steps) = scene.stream();
+    let fixture = Fixture::new();
+    let (begin, steps) = fixture.stream();
     let proofs = [
-        ("opening, 128 payees", scene.opening()),
-        ("cheque", scene.cheques(1).remove(0)),
+        ("opening, 128 payees", fixture.opening()),
+        ("cheque", fixture.cheques(1).remove(0)),
         ("cheque with a stream", begin),
         ("stream step", steps[0].clone()),
     ];

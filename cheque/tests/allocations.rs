@@ -1,20 +1,20 @@
-//! What is allocated for a payment: nothing, where the payee knows the deposit.
+//! Payments of a known deposit allocate nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../benches/scene.rs"]
-#[allow(dead_code, reason = "the benches use more of it")]
-mod scene;
+#[path = "../benches/fixture.rs"]
+#[allow(dead_code, reason = "the benches use the rest")]
+mod fixture;
 
 use allocation_counter::measure;
 use cheque::{Amount, Proof};
-use scene::Scene;
+use fixture::Fixture;
 
 #[test]
-fn a_payment_allocates_nothing_once_the_deposit_is_known() {
-    let scene = Scene::new();
-    let (position, cheques) = (scene.position(), scene.cheques(3));
-    let (begin, steps) = scene.stream();
+fn receives_payments_of_a_known_deposit_without_allocation() {
+    let fixture = Fixture::new();
+    let (position, cheques) = (fixture.position(), fixture.cheques(3));
+    let (begin, steps) = fixture.stream();
     let wire: Vec<_> = cheques
         .iter()
         .chain([&begin])
@@ -25,7 +25,7 @@ fn a_payment_allocates_nothing_once_the_deposit_is_known() {
     let counted = measure(|| {
         for bytes in &wire {
             let proof = Proof::decode(bytes).unwrap();
-            newest = scene.receive(&proof, Some(&newest)).position().clone();
+            newest = fixture.receive(&proof, Some(&newest)).position().clone();
         }
     });
     assert!(newest.total() > Amount::ZERO);
@@ -33,22 +33,22 @@ fn a_payment_allocates_nothing_once_the_deposit_is_known() {
 }
 
 #[test]
-fn a_cheque_is_written_without_an_allocation() {
-    let scene = Scene::new();
-    let mut account = scene.account();
+fn writes_a_cheque_without_allocation() {
+    let fixture = Fixture::new();
+    let mut account = fixture.account();
     let counted = measure(|| {
         account = account
-            .write_cheque(Amount::new(1_000), &scene.context())
+            .write_cheque(Amount::new(1_000), &fixture.context())
             .unwrap();
     });
     assert_eq!(counted.count_total, 0);
 }
 
 #[test]
-fn a_meta_is_stored_with_two_allocations() {
-    let scene = Scene::new();
-    let position = scene.position();
-    // The bytes, and the siblings in the form in which they are written.
+fn encodes_a_position_with_two_allocations() {
+    let fixture = Fixture::new();
+    let position = fixture.position();
+    // An allocation for the bytes, and another for the packed siblings.
     let written = measure(|| drop(position.to_bytes()));
     assert_eq!(written.count_total, 2);
 }

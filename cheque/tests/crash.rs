@@ -1,15 +1,13 @@
-//! Payer and payee are killed at random moments, and lose nothing.
-//!
-//! Each runs as a process of its own: this test binary, started again with a role in its environment.
+//! Payer and payee are killed at random moments and lose nothing. Each runs as another process of this test binary.
 
-#![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/harness.rs"]
+mod harness;
+#[path = "support/node.rs"]
 mod node;
-#[path = "common/process.rs"]
+#[path = "support/process.rs"]
 mod process;
-#[path = "common/repeat.rs"]
-mod repeat;
 
 use alloy_primitives::Address;
 use cheque::{
@@ -20,31 +18,37 @@ use cheque::{
     payer::{DepositRequest, Draw, Payer},
     store::Redb,
 };
-use node::{Party, World, coins};
+use harness::{kills, tests};
+use node::{Account, World, coins};
 use process::{Process, say};
 use rand::{Rng, SeedableRng};
-use repeat::kills;
 use std::{
     collections::BTreeMap,
     io::{self, BufRead},
     path::Path,
+    process::ExitCode,
     sync::Arc,
 };
 
-const ROLE: &str = "CHEQUE_TEST_ROLE";
 const URL: &str = "CHEQUE_TEST_URL";
 const BANK: &str = "CHEQUE_TEST_BANK";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
 
-/// How many old proofs are shown again after each kill.
+/// Old proofs shown again after each kill.
 const AGAIN: usize = 200;
 const PAYMENT: Amount = Amount::new(1_000_000_000_000);
 
-#[tokio::test]
-async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice() {
+fn main() -> ExitCode {
+    harness::run(&[("payer", run_payer), ("payee", run_payee)], || {
+        tests![killed_payer_and_payee_lose_nothing_and_count_nothing_twice]
+    })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
     let world = World::new().await;
-    let (payer, payee) = (world.party(1).await, world.party(11).await);
+    let (payer, payee) = (world.account(1).await, world.account(11).await);
     let directory = tempfile::tempdir().unwrap();
     let payers = directory.path().join("payer.redb");
     let payees = directory.path().join("payee.redb");
@@ -65,32 +69,32 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
     let mut given = 0;
     let kills = kills();
     for _ in 0..kills {
-        // The payer pays until it is killed.
+        // The payer pays until killed.
         let mut process = start(&world, "payer", &payers, id);
         for line in process.kill_after(rng.random_range(1..40), rng.random_range(0..3_000)) {
             let proof: Proof = line.parse().unwrap();
             let cheque = match &proof {
                 Proof::Opening(opening) => opening.cheque,
                 Proof::Cheque(_, cheque) => *cheque,
-                Proof::Step { .. } => panic!("there is no stream"),
+                Proof::Step { .. } => panic!("a step without a stream"),
             };
             let twice = handed_out.insert(cheque.spent, cheque);
-            assert_eq!(twice, None, "no total is promised by two cheques");
+            assert_eq!(twice, None, "two cheques promise the same total");
             proofs.push(proof);
         }
         let restarted = open_payer(&world, &payer, &payers);
-        let known = restarted.last_cheque(id, payee.address).await.unwrap();
+        let known = restarted.spent_and_left(id, payee.address).await.unwrap();
         let (known, _) = known.unwrap();
         let newest = *handed_out.keys().next_back().unwrap();
         assert!(
             known >= newest,
-            "handed out {newest}, the payer knows {known}"
+            "handed out {newest}, but the payer has only {known}"
         );
-        let most = newest.checked_add(PAYMENT).unwrap();
-        assert!(known <= most, "at most one payment had no time to leave");
+        let max = newest.checked_add(PAYMENT).unwrap();
+        assert!(known <= max, "more than one payment was not handed out");
         drop(restarted);
 
-        // The payee takes payments until it is killed.
+        // The payee receives payments until killed.
         let mut process = start(&world, "payee", &payees, id);
         process.give(&proofs[given..]);
         for line in process.kill_after(rng.random_range(1..30), rng.random_range(0..3_000)) {
@@ -100,16 +104,16 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
             values = values.checked_add(value).unwrap();
         }
         let restarted = open_payee(&world, &payee, &payees);
-        let held = restarted.holding(id).await.unwrap().unwrap();
+        let held = restarted.position(id).await.unwrap().unwrap();
         assert!(
             held.total() >= last_acknowledged,
-            "no acknowledged payment is lost"
+            "an acknowledged payment is lost"
         );
         assert!(
             held.credited() >= values,
-            "nothing is acknowledged that is not kept"
+            "an acknowledged value is not stored"
         );
-        // What is kept but was not acknowledged is not counted a second time.
+        // A payment stored without acknowledgement does not count a second time.
         given = proofs
             .iter()
             .position(|proof| total(proof) > held.total())
@@ -127,17 +131,17 @@ async fn killed_at_random_payer_and_payee_lose_nothing_and_count_nothing_twice()
         match proofs.iter().filter(kept).count() {
             0 => assert_eq!(held.credited(), values),
             1 => assert!(held.credited() > values),
-            kept => panic!("{kept} payments were kept without a word"),
+            kept => panic!("{kept} payments were stored without acknowledgement"),
         }
         values = held.credited();
     }
 
-    // The rest arrives, and all of it is worth what one cheque of this total is.
+    // The rest arrives. The credited sum is the value of a single cheque over the total.
     let restarted = open_payee(&world, &payee, &payees);
     for proof in &proofs[given..] {
         restarted.receive_payment(None, proof).await.unwrap();
     }
-    let held = restarted.holding(id).await.unwrap().unwrap();
+    let held = restarted.position(id).await.unwrap().unwrap();
     assert_eq!(held.total(), total(proofs.last().unwrap()));
     let worth = held.payout().unwrap();
     let worth = worth.expected_value(coins(900), held.redeem_cost());
@@ -149,25 +153,24 @@ fn total(proof: &Proof) -> Amount {
     match proof {
         Proof::Opening(opening) => opening.cheque.spent,
         Proof::Cheque(_, cheque) => cheque.spent,
-        Proof::Step { .. } => panic!("there is no stream"),
+        Proof::Step { .. } => panic!("a step without a stream"),
     }
 }
 
-fn open_payer(world: &World, party: &Party, store: &Path) -> Payer {
-    world.payer(party, Arc::new(Redb::open(store).unwrap()))
+fn open_payer(world: &World, account: &Account, store: &Path) -> Payer {
+    world.payer(account, Arc::new(Redb::open(store).unwrap()))
 }
 
-fn open_payee(world: &World, party: &Party, store: &Path) -> Payee {
-    world.payee(party, Arc::new(Redb::open(store).unwrap()))
+fn open_payee(world: &World, account: &Account, store: &Path) -> Payee {
+    world.payee(account, Arc::new(Redb::open(store).unwrap()))
 }
 
-/// A payer or payee as a process of its own.
+/// Starts a payer or payee as another process.
 fn start(world: &World, role: &str, store: &Path, id: DepositId) -> Process {
     let bank = world.reader.bank().address();
     Process::start(
-        "role",
+        role,
         &[
-            (ROLE, role),
             (URL, &world.node.url),
             (BANK, &bank.to_string()),
             (STORE, store.to_str().unwrap()),
@@ -176,35 +179,37 @@ fn start(world: &World, role: &str, store: &Path, id: DepositId) -> Process {
     )
 }
 
-/// Not a statement of its own: what the test above runs as other processes.
-#[tokio::test]
-async fn role() {
-    let Ok(role) = std::env::var(ROLE) else {
-        return;
-    };
-    let variable = |name| std::env::var(name).unwrap();
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap()
+}
+
+/// Reader, store and deposit of a role.
+async fn setting() -> (Reader, Arc<Redb>, DepositId) {
     let provider = connect(&variable(URL)).await.unwrap();
     let bank: Address = variable(BANK).parse().unwrap();
     let reader = Reader::open(provider, bank).await.unwrap();
     let store = Arc::new(Redb::open(variable(STORE)).unwrap());
-    let id: DepositId = variable(DEPOSIT).parse().unwrap();
-    let payee = node::secret(11).1;
-    match &role[..] {
-        "payer" => {
-            let payer = Payer::new(reader, store).with_key(node::secret(1).0);
-            loop {
-                let payment = payer.write_cheque(id, payee, PAYMENT).await.unwrap();
-                say(&payment.proof.unwrap().to_string());
-            }
-        }
-        _ => {
-            let policy = node::policy(&reader, payee);
-            let payee = Payee::new(reader, policy, store);
-            for line in io::stdin().lock().lines() {
-                let proof = line.unwrap().parse().unwrap();
-                let taken = payee.receive_payment(None, &proof).await.unwrap();
-                say(&format!("{} {}", taken.total, taken.value));
-            }
-        }
+    (reader, store, variable(DEPOSIT).parse().unwrap())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run_payer() {
+    let (reader, store, id) = setting().await;
+    let payer = Payer::new(reader, store).with_key(node::secret(1).0);
+    loop {
+        let payment = payer.write_cheque(id, node::secret(11).1, PAYMENT).await;
+        say(&payment.unwrap().proof.to_string());
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run_payee() {
+    let (reader, store, _) = setting().await;
+    let policy = node::policy(&reader, node::secret(11).1);
+    let payee = Payee::new(reader, policy, store);
+    for line in io::stdin().lock().lines() {
+        let proof = line.unwrap().parse().unwrap();
+        let taken = payee.receive_payment(None, &proof).await.unwrap();
+        say(&format!("{} {}", taken.total, taken.value));
     }
 }

@@ -1,7 +1,10 @@
-//! What happens after the draw.
+//! After the draw: redeeming, reclaiming, races for a win.
 
-use crate::cast::{Cast, memory, not_payable, opened, pay, play, poll, request, state};
+use crate::fixtures::{
+    Fixture, memory, not_payable, open_deposit, pay, pay_and_draw, poll, request, state,
+};
 use crate::node::{World, coins};
+use crate::settle::settle;
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::{Outcome, PackError, SeedSource};
 use cheque::{
@@ -13,13 +16,14 @@ use cheque::{
 use cheque_bindings::IChequeBank::IChequeBankErrors;
 
 #[tokio::test]
-async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
+async fn follows_deposit_from_pending_to_redeemed() {
+    // The payout, the refusals and the bank's coin account for all the money.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
     let mut events = payer.subscribe_deposit_events();
 
-    let opened = payer.create_deposit(&cast.request(60)).await.unwrap();
+    let opened = payer.create_deposit(&fixture.request(60)).await.unwrap();
     let id = opened.id;
     assert_eq!(
         payer.deposit(id).await.unwrap().state,
@@ -31,11 +35,11 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
         U256::from(coins(600).get())
     );
     poll(&payer).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     assert_eq!(
         payout.get(),
         opened.deposit.amount,
-        "everything was spent, so all is won"
+        "the payout is less than the deposit"
     );
 
     let states = [
@@ -56,16 +60,16 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
             assert_eq!(not_payable(refused), Outcome::Loses);
         }
     }
-    let redeemed = payees[winner].settle().await.unwrap();
+    let redeemed = settle(&payees[winner]).await.unwrap();
     let [(of, Ok(redeemed))] = &redeemed[..] else {
-        panic!("one win: {redeemed:?}");
+        panic!("not one win: {redeemed:?}");
     };
     assert_eq!((*of, redeemed.payout), (id, payout));
     let winner = payees[winner].policy().payee;
     assert_eq!(world.balance(winner).await, payout.to_u256());
     assert!(
-        payees[0].settle().await.unwrap().is_empty(),
-        "nothing is left to win"
+        settle(&payees[0]).await.unwrap().is_empty(),
+        "a loser has redeemed"
     );
     assert_eq!(
         state(&payer, id).await,
@@ -86,12 +90,12 @@ async fn a_deposit_lives_from_pending_to_redeemed_and_money_is_conserved() {
 }
 
 #[tokio::test]
-async fn a_win_is_redeemed_300_blocks_after_the_draw_with_the_header_in_the_call() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+async fn redeems_with_header_300_blocks_after_draw() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     world.node.mine_to(opened.deposit.drawBlock + 300).await;
 
     let none = Bytes::new();
@@ -100,7 +104,7 @@ async fn a_win_is_redeemed_300_blocks_after_the_draw_with_the_header_in_the_call
         .await
         .unwrap();
     assert!(!redemption.header.is_empty());
-    // Straight out, to somebody who has nothing yet.
+    // Pays to an account without coin, outside the bank.
     let to = Address::repeat_byte(0x77);
     let options = RedeemOptions { to, consent: None };
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
@@ -111,19 +115,19 @@ async fn a_win_is_redeemed_300_blocks_after_the_draw_with_the_header_in_the_call
 }
 
 #[tokio::test]
-async fn with_a_recorded_seed_a_win_is_redeemed_in_the_very_last_block() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
+async fn redeems_with_recorded_seed_in_last_block() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(300);
-    let opened = opened(world, &payer, &request).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let opened = open_deposit(world, &payer, &request).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let (draw, last) = (opened.deposit.drawBlock, opened.deposit.lastRedeemBlock);
     assert!(payees[0].record_seed(draw).await.unwrap().is_some());
     assert!(
         payees[1].record_seed(draw).await.unwrap().is_none(),
-        "it is recorded"
+        "the seed was recorded twice"
     );
 
     world.node.mine_to(last - 1).await;
@@ -131,17 +135,17 @@ async fn with_a_recorded_seed_a_win_is_redeemed_in_the_very_last_block() {
     assert!(redemption.await.unwrap().header.is_empty());
     let options = RedeemOptions::default();
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
-    assert_eq!((redeemed.payout, redeemed.sent.block), (payout, last));
+    assert_eq!((redeemed.payout, redeemed.tx.block), (payout, last));
 }
 
 #[tokio::test]
-async fn what_nobody_redeems_is_reclaimed_only_after_the_last_block() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
+async fn reclaims_only_after_last_redeem_block() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(20);
-    let opened = opened(world, &payer, &request).await;
+    let opened = open_deposit(world, &payer, &request).await;
     let (id, last) = (opened.id, opened.deposit.lastRedeemBlock);
     pay(&payer, &payees[0], id, coins(5)).await;
 
@@ -166,45 +170,48 @@ async fn what_nobody_redeems_is_reclaimed_only_after_the_last_block() {
     let outcome = payees[0].outcome(id).await.unwrap().0;
     assert_eq!(outcome, Outcome::NotOpen);
 
-    // The idle money of the purse pays for the next deposit.
-    let coin = world.coin(cast.payer.address).await;
-    let next = payer.create_deposit(&cast.request(60)).await.unwrap();
+    // The purse's idle money pays for the next deposit.
+    let coin = world.coin(fixture.payer.address).await;
+    let next = payer.create_deposit(&fixture.request(60)).await.unwrap();
     assert_eq!(next.deposit.lane, opened.deposit.lane);
-    assert_eq!(world.coin(cast.payer.address).await, coin - next.sent.fee);
+    assert_eq!(world.coin(fixture.payer.address).await, coin - next.tx.fee);
 }
 
 #[tokio::test]
-async fn the_next_round_reclaims_and_opens_in_one_transaction() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
+async fn reclaims_and_reopens_in_one_transaction() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(20);
-    let first = opened(world, &payer, &request).await;
+    let first = open_deposit(world, &payer, &request).await;
     world.node.mine_to(first.deposit.lastRedeemBlock).await;
     assert_eq!(state(&payer, first.id).await, DepositState::Reclaimable);
 
-    let coin = world.coin(cast.payer.address).await;
-    let second = payer.reopen(first.id, &cast.request(60)).await.unwrap();
+    let coin = world.coin(fixture.payer.address).await;
+    let second = payer.reopen(first.id, &fixture.request(60)).await.unwrap();
     assert_eq!(second.deposit.lane, first.deposit.lane);
-    assert_eq!(world.coin(cast.payer.address).await, coin - second.sent.fee);
+    assert_eq!(
+        world.coin(fixture.payer.address).await,
+        coin - second.tx.fee
+    );
     assert_eq!(state(&payer, first.id).await, DepositState::Reclaimed);
     assert_eq!(state(&payer, second.id).await, DepositState::Active);
     pay(&payer, &payees[1], second.id, coins(5)).await;
 }
 
 #[tokio::test]
-async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
+async fn refuses_older_cheque_of_racing_payer() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
     let mut older = Vec::new();
     for payee in &payees {
         pay(&payer, payee, opened.id, coins(50)).await;
-        older.push(payee.holding(opened.id).await.unwrap().unwrap());
+        older.push(payee.position(opened.id).await.unwrap().unwrap());
     }
-    // Not quite all, for the whole deposit may be paid without consent: nothing better can exist.
+    // Less than all, because a payout of the whole deposit takes no consent: no better cheque can exist.
     let second = payer.allowances_left(opened.id).await.unwrap();
     for payee in &payees {
         let left = second[&payee.policy().payee];
@@ -220,10 +227,11 @@ async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
         wins += 1;
         let seed = world.reader.seed(opened.deposit.drawBlock).await.unwrap();
         let header = seed.unwrap().1;
-        let (reader, racer) = (&world.reader, &cast.payer.wallet);
-        // Without any consent, with one for the newest total, and with the newest cheque but no consent.
+        let (reader, racer) = (&world.reader, &fixture.payer.wallet);
+        // An older cheque without consent, then with the consent for the newest total; the newest cheque without
+        // consent.
         let to = Address::ZERO;
-        let key = &cast.payees[index].key;
+        let key = &fixture.payees[index].key;
         let newest = payee.sign_consent(opened.id, to, key).await.unwrap();
         for consent in [Bytes::new(), newest.clone()] {
             let race = older[index].redemption(to, consent, header.clone());
@@ -234,45 +242,45 @@ async fn a_payer_that_races_the_winner_with_an_older_cheque_gets_nothing() {
         let refused = redeem(reader, racer, &race).await;
         assert_eq!(not_payable(refused), Outcome::ConsentMissing);
 
-        // With the payee's consent anybody may send it, and the payee is paid.
+        // With the payee's consent any account may send the redemption, and the payee is paid.
         let relayed = payee.redemption(opened.id, to, newest).await.unwrap();
         let redeemed = redeem(reader, racer, &relayed).await.unwrap();
         assert_eq!(
             world.balance(payee.policy().payee).await,
             redeemed.payout.to_u256()
         );
-        assert_eq!(world.balance(cast.payer.address).await, U256::ZERO);
+        assert_eq!(world.balance(fixture.payer.address).await, U256::ZERO);
     }
     assert_eq!(wins, 1);
 }
 
 #[tokio::test]
-async fn a_relayer_redeems_for_a_payee_that_has_no_coin() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
-    let relayer = world.party(99).await;
+async fn redeems_through_relayer_for_payee_without_coin() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
+    let relayer = world.account(99).await;
     let to = Address::repeat_byte(0x55);
     let options = RedeemOptions { to, consent: None };
-    // With the same store, but another's wallet.
+    // The same store with another wallet.
     let relayed = payees[winner].clone().with_wallet(relayer.wallet);
     let refused = relayed.redeem(opened.id, &options).await;
     assert_eq!(not_payable(refused), Outcome::ConsentMissing);
-    let relayed = relayed.with_key(cast.payees[winner].key.clone());
+    let relayed = relayed.with_key(fixture.payees[winner].key.clone());
     let redeemed = relayed.redeem(opened.id, &options).await.unwrap();
     assert_eq!(redeemed.payout, payout);
     assert_eq!(world.coin(to).await, payout.to_u256());
 }
 
 #[tokio::test]
-async fn a_batch_pays_what_wins_and_reports_what_does_not() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+async fn pays_winner_of_batch_and_reports_the_rest() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let mut redemptions = Vec::new();
     for payee in &payees {
         let redemption = payee
@@ -280,13 +288,13 @@ async fn a_batch_pays_what_wins_and_reports_what_does_not() {
             .await;
         redemptions.push(redemption.unwrap());
     }
-    // Everything was spent, so the payout is the whole deposit and takes nobody's consent.
-    let wallet = &cast.payer.wallet;
+    // Everything was spent, so the payout is the whole deposit and takes no consent.
+    let wallet = &fixture.payer.wallet;
     let signature = redemptions[2].signature.clone();
     redemptions[2].signature.truncate(64);
     let unpackable = redeem_batch(&world.reader, wallet, &redemptions).await;
     let RedeemError::Unpackable { id, payee, source } = unpackable.unwrap_err() else {
-        panic!("a cheque with a byte of its signature missing is sent");
+        panic!("a cheque with a truncated signature is sent");
     };
     assert_eq!((id, payee), (opened.id, redemptions[2].payee));
     assert_eq!(source, PackError::SignatureLength(64));
@@ -300,7 +308,7 @@ async fn a_batch_pays_what_wins_and_reports_what_does_not() {
     for (id, payee, outcome) in batch.skipped {
         assert_eq!(id, opened.id);
         assert_ne!(payee, winner);
-        // Behind the winner in the batch there is nothing left to win.
+        // After the winner's entry the deposit is no longer open.
         assert!(
             matches!(outcome, Outcome::Loses | Outcome::NotOpen),
             "{outcome:?}"
@@ -310,20 +318,24 @@ async fn a_batch_pays_what_wins_and_reports_what_does_not() {
 }
 
 #[tokio::test]
-async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
-    let cast = Cast::new().await;
-    let reader = cast.world.bank(4, SeedSource::BlockHash).await;
+async fn redeems_without_header_from_block_hash_bank() {
+    // Such a bank takes the hash of the draw block as the seed.
+    let fixture = Fixture::new().await;
+    let reader = fixture.world.bank(4, SeedSource::BlockHash).await;
     assert_eq!(reader.seed_source(), SeedSource::BlockHash);
     let world = World {
         reader,
-        ..cast.world
+        ..fixture.world
     };
-    let payer = world.payer(&cast.payer, memory());
-    let payees = cast.payees.iter().map(|party| world.payee(party, memory()));
+    let payer = world.payer(&fixture.payer, memory());
+    let payees = fixture
+        .payees
+        .iter()
+        .map(|account| world.payee(account, memory()));
     let payees: Vec<_> = payees.collect();
-    let parties: Vec<_> = cast.payees.iter().collect();
-    let opened = opened(&world, &payer, &request(&parties, &cast.payer, 60)).await;
-    let (winner, payout) = play(&world, &payer, &payees, &opened).await;
+    let accounts: Vec<_> = fixture.payees.iter().collect();
+    let opened = open_deposit(&world, &payer, &request(&accounts, &fixture.payer, 60)).await;
+    let (winner, payout) = pay_and_draw(&world, &payer, &payees, &opened).await;
     world.node.mine(1).await;
     let winner = &payees[winner];
     assert_eq!(
@@ -336,29 +348,33 @@ async fn a_bank_without_randao_takes_the_block_hash_and_no_header() {
         .redemption(opened.id, Address::ZERO, Bytes::new())
         .await;
     assert!(redemption.unwrap().header.is_empty());
-    let settled = winner.settle().await.unwrap();
+    let settled = settle(winner).await.unwrap();
     let [(_, Ok(redeemed))] = &settled[..] else {
-        panic!("one win: {settled:?}");
+        panic!("not one win: {settled:?}");
     };
     assert_eq!(redeemed.payout, payout);
 }
 
 #[tokio::test]
-async fn a_consent_is_for_what_a_view_from_before_the_cutoff_lets_in_until_the_draw_too() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, _) = cast.players();
-    let (party, key) = (&cast.payees[0], &cast.payees[0].key);
+async fn signs_no_consent_before_draw_block() {
+    // A payment accepted by a view from before the cutoff may be stored after the cutoff, so an earlier consent would
+    // be for an outdated total.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    let (account, key) = (&fixture.payees[0], &fixture.payees[0].key);
     let mut profile = *world.reader.profile();
-    // A view is kept for two blocks: for the whole test.
+    // A view lives for two blocks: for the whole test.
     profile.block_time = 3_600;
     let reader = world.reader.clone().with_profile(profile);
-    let payee = Payee::new(reader, world.policy(party), memory());
-    let opened = opened(world, &payer, &cast.request(60)).await;
+    let payee = Payee::new(reader, world.policy(account), memory());
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
     let draw = opened.deposit.drawBlock;
     pay(&payer, &payee, opened.id, coins(5)).await;
-    let late = payer.write_cheque(opened.id, party.address, coins(1)).await;
-    let late = late.unwrap().proof.unwrap();
+    let late = payer
+        .write_cheque(opened.id, account.address, coins(1))
+        .await;
+    let late = late.unwrap().proof;
     let cutoff = draw - payee.policy().cutoff;
     world.node.mine_to(cutoff - 1).await;
     payee.poll().await.unwrap();

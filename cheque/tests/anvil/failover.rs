@@ -1,6 +1,6 @@
-//! Several nodes of one chain.
+//! Failover among several nodes of one chain.
 
-use crate::cast::{Cast, opened, poll};
+use crate::fixtures::{Fixture, open_deposit, poll};
 use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::DynProvider;
@@ -30,31 +30,32 @@ async fn reader(world: &World, proxies: [&Proxy; 2]) -> Reader {
     reader.await.unwrap()
 }
 
-fn players(cast: &Cast, reader: &Reader) -> (Payer, Payee) {
-    let payer = Payer::new(reader.clone(), cast.store.clone())
-        .with_wallet(cast.payer.wallet.clone())
-        .with_key(cast.payer.key.clone());
-    let policy = crate::node::policy(reader, cast.payees[0].address);
-    let payee = Payee::new(reader.clone(), policy, crate::cast::memory());
+fn actors(fixture: &Fixture, reader: &Reader) -> (Payer, Payee) {
+    let payer = Payer::new(reader.clone(), fixture.store.clone())
+        .with_wallet(fixture.payer.wallet.clone())
+        .with_key(fixture.payer.key.clone());
+    let policy = crate::node::policy(reader, fixture.payees[0].address);
+    let payee = Payee::new(reader.clone(), policy, crate::fixtures::memory());
     (payer, payee)
 }
 
-/// Both at once know nothing of the chain but what they ask now.
-async fn pays(cast: &Cast, reader: &Reader, id: cheque::DepositId) {
-    let (payer, payee) = players(cast, reader);
+/// Makes a payment between a fresh payer and a fresh payee, both without a chain snapshot.
+async fn pays(fixture: &Fixture, reader: &Reader, id: cheque::DepositId) {
+    let (payer, payee) = actors(fixture, reader);
     let account = payee.policy().payee;
     let payment = payer.write_cheque(id, account, coins(1)).await.unwrap();
-    assert!(payment.proof.is_some());
-    let proof = payer.opening(id, account).await.unwrap().unwrap();
+    let proof = payer.opening_proof(id, account).await.unwrap().unwrap();
     let accepted = payee.receive_payment(None, &proof).await.unwrap();
     assert_eq!(accepted.total, payment.spent);
 }
 
 #[tokio::test]
-async fn one_node_answers_until_it_fails_and_then_the_next_one_does() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let id = opened(world, &cast.players().0, &cast.request(90)).await.id;
+async fn uses_one_node_until_it_fails() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let id = open_deposit(world, &fixture.actors().0, &fixture.request(90))
+        .await
+        .id;
     let (first, second) = proxies(world).await;
     let reader = reader(world, [&first, &second]).await;
     let (mut active, mut spare) = (first, second);
@@ -68,35 +69,44 @@ async fn one_node_answers_until_it_fails_and_then_the_next_one_does() {
         Fault::Refusal(-32_603, "internal error"),
     ] {
         let unused = spare.requests();
-        pays(&cast, &reader, id).await;
-        assert_eq!(spare.requests(), unused, "as long as the other one works");
+        pays(&fixture, &reader, id).await;
+        assert_eq!(
+            spare.requests(),
+            unused,
+            "the spare node was asked while the other works"
+        );
         active.fail("", fault.clone());
         if matches!(fault, Fault::Refusal(-32_603, _)) {
-            // It has answered, so this look is over.
-            let (payer, _) = players(&cast, &reader);
+            // The refusal is an answer, so it ends the snapshot.
+            let (payer, _) = actors(&fixture, &reader);
             payer.poll().await.unwrap_err();
         }
-        pays(&cast, &reader, id).await;
+        pays(&fixture, &reader, id).await;
         assert!(
             spare.asked("eth_chainId") > 0,
-            "it was asked for its chain first"
+            "the spare node was not asked for its chain"
         );
         active.heal();
         let tries = active.requests();
-        pays(&cast, &reader, id).await;
-        assert_eq!(active.requests(), tries, "the other one stays");
+        pays(&fixture, &reader, id).await;
+        assert_eq!(
+            active.requests(),
+            tries,
+            "the payer went back to the first node"
+        );
         (active, spare) = (spare, active);
     }
 }
 
 #[tokio::test]
-async fn a_look_that_loses_its_node_fails_and_is_not_finished_by_another_one() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    opened(world, &cast.players().0, &cast.request(60)).await;
+async fn fails_snapshot_when_its_node_fails() {
+    // No other node completes a chain snapshot that was begun on a failed node.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    open_deposit(world, &fixture.actors().0, &fixture.request(60)).await;
     let (first, second) = proxies(world).await;
     let reader = reader(world, [&first, &second]).await;
-    let (payer, payee) = players(&cast, &reader);
+    let (payer, payee) = actors(&fixture, &reader);
     for method in ["eth_call", "eth_chainId"] {
         let unused = second.requests();
         first.fail(method, Fault::Status(500));
@@ -106,7 +116,7 @@ async fn a_look_that_loses_its_node_fails_and_is_not_finished_by_another_one() {
         poll(&payer).await;
         assert!(second.requests() > unused);
         first.heal();
-        // Back to the first one.
+        // Makes the first node the active one again.
         second.fail("", Fault::Cut);
         payee.poll().await.unwrap();
         second.heal();
@@ -114,16 +124,16 @@ async fn a_look_that_loses_its_node_fails_and_is_not_finished_by_another_one() {
 }
 
 #[tokio::test]
-async fn a_node_whose_head_cannot_be_true_is_left() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    opened(world, &cast.players().0, &cast.request(60)).await;
+async fn leaves_node_with_implausible_head() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    open_deposit(world, &fixture.actors().0, &fixture.request(60)).await;
     world.node.mine(20).await;
     let (first, second) = proxies(world).await;
     let mut profile = *world.reader.profile();
     profile.stale_after = Some(3_600);
     let reader = reader(world, [&first, &second]).await.with_profile(profile);
-    let (payer, _) = players(&cast, &reader);
+    let (payer, _) = actors(&fixture, &reader);
     poll(&payer).await;
     first.fail("eth_getBlockByNumber", Fault::Behind(10));
     payer.poll().await.unwrap_err();
@@ -133,9 +143,9 @@ async fn a_node_whose_head_cannot_be_true_is_left() {
 }
 
 #[tokio::test]
-async fn a_dead_node_does_not_matter_where_another_one_lives() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn ignores_dead_node_while_another_lives() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let (first, second) = proxies(world).await;
     first.fail("", Fault::Silence);
     let provider = connected([&first, &second]).await.unwrap();
@@ -151,15 +161,16 @@ async fn a_dead_node_does_not_matter_where_another_one_lives() {
 }
 
 #[tokio::test]
-async fn a_node_of_another_chain_is_refused_at_first_and_passed_over_later() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn refuses_node_of_another_chain() {
+    // At the start such a node is an error, later failover skips the node.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let (first, second) = proxies(world).await;
     second.fail("eth_chainId", Fault::Answer(json!("0x1")));
     let refused = connected([&first, &second]).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "node 1 follows chain 31337 and node 2 chain 1: name nodes of one chain"
+        "node 1 follows chain 31337, but node 2 follows chain 1; name nodes of one chain"
     );
     second.heal();
     let reader = reader(world, [&first, &second]).await;
@@ -170,7 +181,7 @@ async fn a_node_of_another_chain_is_refused_at_first_and_passed_over_later() {
     assert!(
         refused
             .to_string()
-            .contains("chain 1, and the others chain 31337"),
+            .contains("chain 1, but the others follow chain 31337"),
         "{refused}"
     );
     assert_eq!(second.asked("eth_getBlockByNumber"), unused);
@@ -179,18 +190,18 @@ async fn a_node_of_another_chain_is_refused_at_first_and_passed_over_later() {
 }
 
 #[tokio::test]
-async fn a_transaction_goes_to_all_nodes_and_one_that_takes_it_is_enough() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn broadcasts_to_all_nodes_and_needs_one_success() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let (first, second) = proxies(world).await;
     let provider = connected([&first, &second]).await.unwrap();
-    let party = &cast.payees[0];
-    let wallet = |provider| Wallet::new(provider, crate::lagging::wallet(11), 31_337);
+    let account = &fixture.payees[0];
+    let wallet = |provider| Wallet::new(provider, crate::node::signer(11), 31_337);
     let bank = world.reader.bank();
     let fund = Call::fund(
         bank,
         alloy_primitives::Address::ZERO,
-        party.address,
+        account.address,
         coins(1),
     );
     let sending = wallet(provider.clone());
@@ -206,5 +217,5 @@ async fn a_transaction_goes_to_all_nodes_and_one_that_takes_it_is_enough() {
         broken.heal();
         assert!(told(working) > 1);
     }
-    assert_eq!(world.balance(party.address).await, coins(3).to_u256());
+    assert_eq!(world.balance(account.address).await, coins(3).to_u256());
 }

@@ -1,8 +1,8 @@
-//! Disks that fill up under payer and payee: nothing is acknowledged that is not kept, and the same payer and payee go on
-//! as soon as there is space again.
+//! Full disks: payer and payee acknowledge only stored records, and continue without a restart when there is space
+//! again.
 
-use crate::cast::{Cast, opened, pay, poll};
 use crate::disk::Disk;
+use crate::fixtures::{Fixture, open_deposit, pay, poll};
 use crate::node::coins;
 use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
@@ -11,15 +11,15 @@ use std::{sync::Arc, time::Duration};
 
 fn store(disk: &Disk) -> Arc<Redb> {
     let store = Redb::open_on(disk.clone(), "disk").unwrap();
-    Arc::new(store.with_pause(Duration::ZERO))
+    Arc::new(store.with_reopen_interval(Duration::ZERO))
 }
 
-/// Lets so many more writes succeed; `None`: there is space again.
+/// Limits the disk to this many more writes. `None`: no limit.
 fn limit(disk: &Disk, writes: Option<u64>) {
     disk.0.lock().unwrap().writes_left = writes;
 }
 
-/// How many writes succeed before the disk is full: a commit takes a few.
+/// Numbers of writes before the disk is full. A commit takes a few.
 const WRITES: std::ops::Range<u64> = 0..8;
 
 fn is_unknown(error: &StoredError) -> bool {
@@ -27,24 +27,25 @@ fn is_unknown(error: &StoredError) -> bool {
 }
 
 #[tokio::test]
-async fn a_payee_with_a_full_disk_acknowledges_nothing_and_takes_the_payment_later() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, _) = cast.players();
-    let id = opened(world, &payer, &cast.request(60)).await.id;
-    let party = &cast.payees[0];
+async fn acknowledges_no_payment_on_full_disk() {
+    // The same payment is accepted once there is space again.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
+    let account = &fixture.payees[0];
     let disk = Disk::default();
-    let payee = world.payee(party, store(&disk));
+    let payee = world.payee(account, store(&disk));
     let (mut credited, mut refusals) = (Amount::ZERO, 0);
     for writes in WRITES {
-        let payment = payer.write_cheque(id, party.address, coins(1)).await;
-        let proof = payment.unwrap().proof.unwrap();
+        let payment = payer.write_cheque(id, account.address, coins(1)).await;
+        let proof = payment.unwrap().proof;
         limit(&disk, Some(writes));
         let taken = match payee.receive_payment(None, &proof).await {
             Ok(taken) => Some(taken.value),
             Err(ReceiveError::Stored(error)) => {
                 assert!(is_unknown(&error), "{error}");
-                // Nor later, while it is full.
+                // A retry fails, too, while the disk is full.
                 let again = payee.receive_payment(None, &proof).await;
                 assert!(matches!(again, Err(ReceiveError::Stored(_))), "{again:?}");
                 refusals += 1;
@@ -60,25 +61,26 @@ async fn a_payee_with_a_full_disk_acknowledges_nothing_and_takes_the_payment_lat
             }
             (other, _) => panic!("{other:?}"),
         }
-        let held = payee.holding(id).await.unwrap().unwrap();
+        let held = payee.position(id).await.unwrap().unwrap();
         assert_eq!(held.total(), coins(u128::from(writes) + 1));
         assert_eq!(held.credited(), credited);
     }
-    assert!(refusals > 2, "{refusals} times full");
+    assert!(refusals > 2, "only {refusals} refusals by a full disk");
 }
 
 #[tokio::test]
-async fn a_payer_with_a_full_disk_hands_out_nothing_and_pays_later() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn hands_out_no_cheque_on_full_disk() {
+    // The payer pays again once there is space.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let disk = Disk::default();
-    let payer = world.payer(&cast.payer, store(&disk));
-    let id = opened(world, &payer, &cast.request(60)).await.id;
-    let (_, payees) = cast.players();
-    let address = cast.payees[0].address;
+    let payer = world.payer(&fixture.payer, store(&disk));
+    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
+    let (_, payees) = fixture.actors();
+    let address = fixture.payees[0].address;
     let (mut spent, mut refusals) = (Amount::ZERO, 0);
     for writes in WRITES {
-        // Looks at the chain before the disk is full.
+        // Refreshes the chain snapshot before the disk is full.
         poll(&payer).await;
         limit(&disk, Some(writes));
         let payment = payer.write_cheque(id, address, coins(1)).await;
@@ -86,7 +88,7 @@ async fn a_payer_with_a_full_disk_hands_out_nothing_and_pays_later() {
         match payment {
             Ok(payment) => {
                 spent = payment.spent;
-                let proof = payment.proof.unwrap();
+                let proof = payment.proof;
                 payees[0].receive_payment(None, &proof).await.unwrap();
             }
             Err(PayerError::Stored(error)) => {
@@ -95,12 +97,12 @@ async fn a_payer_with_a_full_disk_hands_out_nothing_and_pays_later() {
             }
             Err(error) => panic!("{error}"),
         }
-        let known = payer.last_cheque(id, address).await.unwrap().unwrap();
-        assert_eq!(known.0, spent, "nothing is spent that was not handed out");
+        let known = payer.spent_and_left(id, address).await.unwrap().unwrap();
+        assert_eq!(known.0, spent, "a cheque was recorded and not handed out");
         let (payment, _) = pay(&payer, &payees[0], id, coins(1)).await;
         spent = payment.spent;
     }
-    assert!(refusals > 2, "{refusals} times full");
-    let held = payees[0].holding(id).await.unwrap().unwrap();
+    assert!(refusals > 2, "only {refusals} refusals by a full disk");
+    let held = payees[0].position(id).await.unwrap().unwrap();
     assert_eq!(held.total(), spent);
 }

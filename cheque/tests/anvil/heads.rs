@@ -1,12 +1,12 @@
-//! Following the chain: new heads, and the place in it that a restart goes on from.
+//! New heads, and the cursor from which a restart continues.
 
-use crate::cast::{Cast, memory, opened, pay};
+use crate::fixtures::{Fixture, memory, open_deposit, pay};
 use crate::node::{World, coins};
 use crate::proxy::{Fault, Proxy};
-use cheque::{ChainProfile, DepositId};
-use cheque::{bank::BankError, store::Store};
+use cheque::ChainProfile;
+use cheque::store::Store;
 use cheque::{
-    bank::{Cursor, Head, HeadCheckError, Heads, Reader},
+    bank::{BankError, Cursor, Head, HeadCheckError, Heads, Reader},
     node::connect_within,
 };
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use {
     cheque::payer::{Payer, PayerError, PayerService},
 };
 
-/// Longer than any test waits, and shorter than a block here.
-const SOON: Duration = Duration::from_secs(15);
+/// Timeout of a wait for a head, shorter than the block time of these tests.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The bank through other ways to the node, on a chain whose blocks take so many seconds.
+/// The bank over other addresses of the node, with this block time in seconds.
 async fn reader(world: &World, urls: &[&str], block_time: u64) -> Reader {
     let provider = connect_within(urls, Duration::from_secs(2)).await.unwrap();
     let reader = Reader::open(provider, world.reader.bank().address());
@@ -32,52 +32,56 @@ async fn reader(world: &World, urls: &[&str], block_time: u64) -> Reader {
     })
 }
 
-async fn soon(heads: &mut Heads) -> Result<Head, BankError> {
-    let next = tokio::time::timeout(SOON, heads.next()).await;
-    next.expect("a head comes")
+async fn next_head(heads: &mut Heads) -> Result<Head, BankError> {
+    let next = tokio::time::timeout(TIMEOUT, heads.next()).await;
+    next.expect("a head in time")
 }
 
 async fn follows(world: &World, heads: &mut Heads) {
-    let before = soon(heads).await.unwrap();
+    let before = next_head(heads).await.unwrap();
     assert_eq!(before, world.reader.head().await.unwrap());
     for _ in 0..3 {
         world.node.mine(1).await;
-        let after = soon(heads).await.unwrap();
+        let after = next_head(heads).await.unwrap();
         assert_eq!(after, world.reader.head().await.unwrap());
     }
 }
 
 #[tokio::test]
-async fn over_http_heads_are_asked_for_and_the_same_one_comes_again_when_there_is_no_news() {
+async fn polls_http_heads_and_repeats_unchanged_head() {
     let world = World::new().await;
     let reader = reader(&world, &[&world.node.url], 4).await;
     follows(&world, &mut reader.heads()).await;
     let reader = self::reader(&world, &[&world.node.url], 1).await;
     let mut heads = reader.heads();
-    let first = soon(&mut heads).await.unwrap();
-    assert_eq!(soon(&mut heads).await.unwrap(), first);
+    let first = next_head(&mut heads).await.unwrap();
+    assert_eq!(next_head(&mut heads).await.unwrap(), first);
 }
 
 #[tokio::test]
-async fn a_head_that_cannot_be_had_is_an_error_and_the_next_one_comes() {
+async fn reports_failed_head_and_continues() {
     let world = World::new().await;
     let proxy = Proxy::start(&world.node.provider).await;
     let reader = reader(&world, &[&proxy.url], 1).await;
     let mut heads = reader.heads();
-    soon(&mut heads).await.unwrap();
+    next_head(&mut heads).await.unwrap();
     proxy.fail("", Fault::Garbage);
-    soon(&mut heads).await.unwrap_err();
+    next_head(&mut heads).await.unwrap_err();
     let asked = proxy.requests();
     proxy.heal();
-    soon(&mut heads).await.unwrap();
-    assert_eq!(proxy.requests(), asked + 1, "it waits before it asks again");
+    next_head(&mut heads).await.unwrap();
+    assert_eq!(
+        proxy.requests(),
+        asked + 1,
+        "the failed head was asked for again at once"
+    );
 }
 
 #[tokio::test]
-async fn over_websocket_the_node_tells_of_new_heads_though_the_connection_was_cut() {
+async fn resubscribes_to_heads_after_websocket_cut() {
     let world = World::new().await;
     let relay = Relay::start(&world.node.url);
-    // Asked for, the first new head would come after a quarter of a block's time.
+    // Polling would find the first new head only after a quarter of the block time.
     let reader = reader(&world, &[&relay.url], 400).await;
     let mut heads = reader.heads();
     follows(&world, &mut heads).await;
@@ -85,20 +89,20 @@ async fn over_websocket_the_node_tells_of_new_heads_though_the_connection_was_cu
     relay.cut();
     reader.head().await.unwrap();
     let mine = async {
-        // The subscription is made again meanwhile; a head of before that would not be told.
+        // The new subscription reports only heads that follow it.
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             world.node.mine(1).await;
         }
     };
     tokio::select! {
-        next = soon(&mut heads) => assert!(next.is_ok(), "{next:?}"),
+        next = next_head(&mut heads) => assert!(next.is_ok(), "{next:?}"),
         () = mine => {}
     }
 }
 
 #[tokio::test]
-async fn heads_go_on_at_the_other_node_when_the_one_that_told_them_is_gone() {
+async fn follows_heads_of_other_node_after_failure() {
     let world = World::new().await;
     let relay = Relay::start(&world.node.url);
     let proxy = Proxy::start(&world.node.provider).await;
@@ -117,7 +121,7 @@ async fn cursor(world: &World, store: &Arc<dyn Store>) -> Cursor {
 }
 
 #[tokio::test]
-async fn a_cursor_knows_after_a_restart_how_much_of_what_it_knew_was_replaced() {
+async fn reports_replaced_blocks_after_restart() {
     let world = World::new().await;
     let store: Arc<dyn Store> = memory();
     let first = cursor(&world, &store).await;
@@ -130,7 +134,7 @@ async fn a_cursor_knows_after_a_restart_how_much_of_what_it_knew_was_replaced() 
             .advance(&world.reader.head().await.unwrap())
             .await
             .unwrap();
-        let snapshot = world.node.anvil("evm_snapshot", ()).await;
+        let snapshot = world.node.snapshot().await;
         for _ in 0..depth {
             world.node.mine(1).await;
             let head = world.reader.head().await.unwrap();
@@ -138,10 +142,10 @@ async fn a_cursor_knows_after_a_restart_how_much_of_what_it_knew_was_replaced() 
         }
         let since = running.since().await.unwrap();
         assert_eq!((since.from, since.replaced), (fork + depth + 1, 0));
-        world.node.anvil("evm_revert", [snapshot]).await;
-        // Shorter at first, then longer than before, with other blocks.
+        world.node.revert(snapshot).await;
+        // The new fork is shorter first, then longer than the old one.
         for blocks in [1, depth] {
-            world.node.anvil("evm_increaseTime", [100]).await;
+            world.node.advance_time(100).await;
             world.node.mine(blocks).await;
             let restarted = cursor(&world, &store).await;
             assert_eq!(restarted.newest(), running.newest());
@@ -152,7 +156,7 @@ async fn a_cursor_knows_after_a_restart_how_much_of_what_it_knew_was_replaced() 
 }
 
 #[tokio::test]
-async fn processes_that_share_a_cursor_keep_the_newest_word() {
+async fn keeps_newest_head_in_shared_cursor() {
     let world = World::new().await;
     let store: Arc<dyn Store> = memory();
     let (mut one, mut other) = (cursor(&world, &store).await, cursor(&world, &store).await);
@@ -162,16 +166,16 @@ async fn processes_that_share_a_cursor_keep_the_newest_word() {
         follower.advance(&head).await.unwrap();
         assert_eq!(cursor(&world, &store).await.newest(), Some(head));
     }
-    // Once more for the same block changes nothing.
+    // Advancing to the same block again changes nothing.
     let head = world.reader.head().await.unwrap();
     one.advance(&head).await.unwrap();
     assert_eq!(one.newest(), other.newest());
 }
 
 #[tokio::test]
-async fn a_restart_remembers_the_head_and_refuses_an_older_one() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn refuses_older_head_after_restart() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     world.node.mine(10).await;
     let store: Arc<dyn Store> = memory();
     let head = world.reader.head().await.unwrap();
@@ -196,16 +200,17 @@ async fn a_restart_remembers_the_head_and_refuses_an_older_one() {
 
 #[cfg(feature = "service")]
 #[tokio::test]
-async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_they_look() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let id = opened(world, &payer, &cast.request(60)).await.id;
+async fn refuses_older_head_in_restarted_services_before_poll() {
+    // The head stored by the cursor counts before the first poll.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
     let (_, account) = secret(11);
-    let proof = pay(&payer, &payees[0], id, coins(1)).await.0.proof.unwrap();
+    let proof = pay(&payer, &payees[0], id, coins(1)).await.0.proof;
     world.node.mine(10).await;
     let head = world.reader.head().await.unwrap();
-    let (kept, taken): (Arc<dyn Store>, Arc<dyn Store>) = (cast.store.clone(), memory());
+    let (kept, taken): (Arc<dyn Store>, Arc<dyn Store>) = (fixture.store.clone(), memory());
     for (store, name) in [(&kept, "payer"), (&taken, "payee")] {
         let cursor = Cursor::open(&world.reader, store.clone(), name);
         cursor.await.unwrap().advance(&head).await.unwrap();
@@ -221,7 +226,7 @@ async fn services_that_start_again_pay_and_take_nothing_by_an_older_head_before_
             ..*world.reader.profile()
         })
     };
-    let payer = Payer::new(restarted().await, kept).with_key(cast.payer.key.clone());
+    let payer = Payer::new(restarted().await, kept).with_key(fixture.payer.key.clone());
     let payer = PayerService::new(payer, None);
     let refused = payer.pay(account, Address::ZERO, coins(1)).await;
     assert!(
@@ -249,62 +254,7 @@ fn went_back(error: &BankError) -> bool {
     matches!(error, BankError::Head(HeadCheckError::WentBack { .. }))
 }
 
-#[tokio::test]
-async fn payer_and_payee_poll_at_each_head_and_tell_of_deep_reorganisations() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let id: DepositId = opened(world, &payer, &cast.request(60)).await.id;
-    pay(&payer, &payees[0], id, coins(1)).await;
-    let mut events = payer.subscribe_deposit_events();
-    let snapshot = world.node.anvil("evm_snapshot", ()).await;
-    let (payer_errors, payee_errors) = (Errors::default(), Errors::default());
-    let running = [
-        tokio::spawn({
-            let (payer, errors) = (payer.clone(), payer_errors.clone());
-            async move { payer.run(|error| errors.push(&error)).await }
-        }),
-        tokio::spawn({
-            let (payee, errors) = (payees[0].clone(), payee_errors.clone());
-            async move { payee.run(|error| errors.push(&error)).await }
-        }),
-    ];
-    world.node.mine(50).await;
-    events.recv().await.unwrap();
-    // Both have dealt with a head that goes now, and three blocks are more than the one that is usual here.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(payer_errors.all().is_empty(), "{:?}", payer_errors.all());
-    world.node.anvil("evm_revert", [snapshot]).await;
-    world.node.mine(2).await;
-    for errors in [payer_errors, payee_errors] {
-        let told = async {
-            while !errors
-                .all()
-                .iter()
-                .any(|error| error.contains("blocks were replaced"))
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(SOON, told).await.expect("it is told");
-    }
-    running.iter().for_each(tokio::task::JoinHandle::abort);
-}
-
-#[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<String>>>);
-
-impl Errors {
-    fn push(&self, error: &dyn std::error::Error) {
-        self.0.lock().unwrap().push(error.to_string());
-    }
-
-    fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-/// A WebSocket's way to the node, which can be cut.
+/// A relay to the node's WebSocket.
 struct Relay {
     url: String,
     open: Arc<Mutex<Option<Vec<net::TcpStream>>>>,
@@ -336,14 +286,14 @@ impl Relay {
         Self { url, open }
     }
 
-    /// Cuts all connections; new ones are fine.
+    /// Cuts all connections and accepts new ones.
     fn cut(&self) {
         for stream in self.open.lock().unwrap().iter_mut().flatten() {
             let _ = stream.shutdown(net::Shutdown::Both);
         }
     }
 
-    /// Cuts all connections, and takes no new ones.
+    /// Cuts all connections and accepts no new ones.
     fn close(&self) {
         self.cut();
         *self.open.lock().unwrap() = None;

@@ -1,7 +1,8 @@
-//! What the bank makes of the chain's past: hashes at the edges of what it knows, and reorganisations.
+//! The bank's view of past blocks: hashes at the edge of its window, and reorgs.
 
-use crate::cast::{Cast, not_payable, opened, pay, play, poll, state};
+use crate::fixtures::{Fixture, not_payable, open_deposit, pay, pay_and_draw, poll, state};
 use crate::node::{World, coins};
+use crate::settle::settle;
 use alloy_primitives::{Address, Bytes};
 use cheque::{Amount, Outcome, Redemption};
 use cheque::{
@@ -10,7 +11,7 @@ use cheque::{
     tx::Call,
 };
 
-/// Pays everybody everything and mines the draw block, which is the head then.
+/// Pays every payee its whole allowance and mines up to the draw block.
 async fn drawn(world: &World, payer: &Payer, payees: &[Payee], opened: &Opened) {
     for payee in payees {
         let left = payer.allowances_left(opened.id).await.unwrap();
@@ -19,7 +20,7 @@ async fn drawn(world: &World, payer: &Payer, payees: &[Payee], opened: &Opened) 
     world.node.mine_to(opened.deposit.drawBlock).await;
 }
 
-/// Everybody's redemption, as of now.
+/// The redemptions of all payees at the newest block.
 async fn redemptions(payees: &[Payee], opened: &Opened) -> Vec<Redemption> {
     let mut all = Vec::new();
     for payee in payees {
@@ -29,69 +30,63 @@ async fn redemptions(payees: &[Payee], opened: &Opened) -> Vec<Redemption> {
     all
 }
 
-/// Sends the redemptions one after the other, each by its payee: the blocks of those that were paid.
-async fn paid(cast: &Cast, all: &[Redemption]) -> Vec<u64> {
+/// Sends each redemption from its payee, and returns the blocks of the paid ones.
+async fn paid(fixture: &Fixture, all: &[Redemption]) -> Vec<u64> {
     let mut blocks = Vec::new();
-    for (redemption, party) in all.iter().zip(&cast.payees) {
+    for (redemption, account) in all.iter().zip(&fixture.payees) {
         let packed = redemption.pack().unwrap();
-        let call = Call::redeem(cast.world.reader.bank(), packed);
-        if let Ok(sent) = party.wallet.send(&call).await {
+        let call = Call::redeem(fixture.world.reader.bank(), packed);
+        if let Ok(sent) = account.wallet.send(&call).await {
             blocks.push(sent.block);
         }
     }
     blocks
 }
 
-async fn snapshot(world: &World) -> serde_json::Value {
-    world.node.anvil("evm_snapshot", ()).await
-}
-
-/// Drops all blocks since the snapshot, and what was in them.
-async fn drop_since(world: &World, snapshot: serde_json::Value) {
-    let dropped = world.node.anvil("evm_revert", [snapshot]).await;
-    assert_eq!(dropped, serde_json::Value::Bool(true));
-}
-
 #[tokio::test]
-async fn a_header_proves_the_seed_1_256_and_257_blocks_after_the_draw() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
+async fn proves_seed_by_header_1_256_and_257_blocks_after_draw() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
     drawn(world, &payer, &payees, &opened).await;
     let draw = opened.deposit.drawBlock;
     let all = redemptions(&payees, &opened).await;
     assert!(all.iter().all(|redemption| !redemption.header.is_empty()));
     let at_the_draw = world.reader.draw_block(draw).await.unwrap().unwrap();
     for distance in [1, 256, 257] {
-        let before = snapshot(world).await;
+        let before = world.node.snapshot().await;
         world.node.mine_to(draw + distance - 1).await;
-        let edge = snapshot(world).await;
+        let edge = world.node.snapshot().await;
         let recorded = payees[0].record_seed(draw).await.unwrap().unwrap();
         assert_eq!(recorded.block - draw, distance);
         let seed = world.reader.recorded_seed(draw).await.unwrap();
         assert_eq!(seed, Some(at_the_draw.seed));
 
-        drop_since(world, edge).await;
-        assert_eq!(paid(&cast, &all).await, [draw + distance], "one payee wins");
-        drop_since(world, before).await;
+        world.node.revert(edge).await;
+        assert_eq!(
+            paid(&fixture, &all).await,
+            [draw + distance],
+            "not one payee was paid"
+        );
+        world.node.revert(before).await;
     }
 }
 
 #[tokio::test]
-async fn a_redemption_that_a_reorganisation_drops_is_sent_again_and_paid_once() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+async fn resends_reorged_redemption_and_is_paid_once() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let account = payees[winner].policy().payee;
-    let before = snapshot(world).await;
+    let before = world.node.snapshot().await;
     let options = RedeemOptions::default();
     payees[winner].redeem(opened.id, &options).await.unwrap();
     assert_eq!(world.balance(account).await, payout.to_u256());
 
-    drop_since(world, before).await;
+    world.node.revert(before).await;
     world.node.mine(2).await;
     assert_eq!(world.balance(account).await, Amount::ZERO.to_u256());
     let again = payees[winner].redeem(opened.id, &options).await.unwrap();
@@ -109,29 +104,30 @@ async fn a_redemption_that_a_reorganisation_drops_is_sent_again_and_paid_once() 
 }
 
 #[tokio::test]
-async fn a_draw_block_that_is_replaced_draws_again_and_the_old_header_is_worth_nothing() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let opened = opened(world, &payer, &cast.request(60)).await;
+async fn refuses_header_of_replaced_draw_block() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
     let draw = opened.deposit.drawBlock;
     for payee in &payees {
         let left = payer.allowances_left(opened.id).await.unwrap();
         pay(&payer, payee, opened.id, left[&payee.policy().payee]).await;
     }
-    // The node takes the randomness of the block that it is about to mine along in a snapshot, and no further.
+    // A snapshot of anvil includes the randomness of the next block, so the draw block must be at least two blocks
+    // ahead.
     world.node.mine_to(draw - 2).await;
     let mut winners = Vec::new();
     let mut seconds = (1_u64..).map(|number| 10 * number);
-    // At another time, for a block of the same second as before is the same one.
+    // A block of the same second would be the same block.
     let mut draw_again = async || {
         let later = seconds.next().unwrap();
-        world.node.anvil("evm_increaseTime", [later]).await;
+        world.node.advance_time(later).await;
         world.node.mine_to(draw + 1).await;
     };
-    // Until somebody else has won.
+    // Until two payees have won.
     while winners.len() < 2 {
-        let before = snapshot(world).await;
+        let before = world.node.snapshot().await;
         draw_again().await;
         let old = redemptions(&payees, &opened).await;
         poll(&payer).await;
@@ -139,9 +135,12 @@ async fn a_draw_block_that_is_replaced_draws_again_and_the_old_header_is_worth_n
             winner: Some(winner),
         } = payer.deposit(opened.id).await.unwrap().state
         else {
-            panic!("everything was spent, so somebody wins");
+            panic!("no winner, although everything was spent");
         };
-        let index = cast.payees.iter().position(|party| party.address == winner);
+        let index = fixture
+            .payees
+            .iter()
+            .position(|account| account.address == winner);
         let winner = index.unwrap();
         let (outcome, _) = payees[winner].outcome(opened.id).await.unwrap();
         assert_eq!(outcome, Outcome::Payable);
@@ -150,26 +149,30 @@ async fn a_draw_block_that_is_replaced_draws_again_and_the_old_header_is_worth_n
         }
         assert!(payees[winner].record_seed(draw).await.unwrap().is_some());
 
-        drop_since(world, before).await;
-        let before = snapshot(world).await;
+        world.node.revert(before).await;
+        let before = world.node.snapshot().await;
         draw_again().await;
         assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
         let now = world.reader.draw_block(draw).await.unwrap().unwrap();
         assert_ne!(now.header, old[0].header);
-        assert_eq!(paid(&cast, &old).await, [0_u64; 0], "by the old header");
-        drop_since(world, before).await;
+        assert_eq!(
+            paid(&fixture, &old).await,
+            [0_u64; 0],
+            "the old header was accepted"
+        );
+        world.node.revert(before).await;
     }
     draw_again().await;
     let settled = settled(&payees).await;
-    assert_eq!(settled.len(), 1, "exactly one payee wins: {settled:?}");
+    assert_eq!(settled.len(), 1, "not exactly one winner: {settled:?}");
     assert_eq!(settled[0].get(), opened.deposit.amount);
 }
 
-/// What all payees together redeem.
+/// Redeems for all payees and returns the payouts.
 async fn settled(payees: &[Payee]) -> Vec<Amount> {
     let mut all = Vec::new();
     for payee in payees {
-        for (_, redeemed) in payee.settle().await.unwrap() {
+        for (_, redeemed) in settle(payee).await.unwrap() {
             all.push(redeemed.unwrap().payout);
         }
     }
@@ -177,18 +180,18 @@ async fn settled(payees: &[Payee]) -> Vec<Amount> {
 }
 
 #[tokio::test]
-async fn an_opening_that_a_reorganisation_moves_counts_again_when_it_is_as_deep_as_before() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let before = snapshot(world).await;
-    let opened = opened(world, &payer, &cast.request(60)).await;
+async fn counts_reorged_opening_again_once_confirmed() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let before = world.node.snapshot().await;
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
     pay(&payer, &payees[0], opened.id, coins(5)).await;
 
-    drop_since(world, before).await;
+    world.node.revert(before).await;
     world.node.mine(2).await;
     assert_eq!(state(&payer, opened.id).await, DepositState::Pending);
-    // The same terms, so the same id: what was paid is worth what it was.
+    // The same terms give the same id, so earlier cheques keep their value.
     payer.open(opened.id).await.unwrap();
     assert_eq!(state(&payer, opened.id).await, DepositState::Active);
     let (payment, accepted) = pay(&payer, &payees[0], opened.id, coins(1)).await;

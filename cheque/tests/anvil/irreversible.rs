@@ -1,6 +1,6 @@
-//! What a payee cannot undo, it does not do by a head that cannot be true.
+//! Irreversible actions of a payee, refused at an implausible head.
 
-use crate::cast::{Cast, memory, opened, pay};
+use crate::fixtures::{Fixture, memory, open_deposit, pay};
 use crate::node::coins;
 use crate::proxy::{Fault, Proxy};
 use alloy_primitives::Address;
@@ -14,31 +14,31 @@ use cheque::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// A payee over a proxy, which has seen nothing yet.
-async fn payee(cast: &Cast, proxy: &Proxy, store: &Arc<Memory>) -> Payee {
-    let world = &cast.world;
+/// A fresh payee over a proxy.
+async fn payee(fixture: &Fixture, proxy: &Proxy, store: &Arc<Memory>) -> Payee {
+    let world = &fixture.world;
     let provider = connect_within(&[&proxy.url], Duration::from_millis(300)).await;
     let reader = Reader::open(provider.unwrap(), world.reader.bank().address());
-    // Where heads are compared with those seen before.
+    // This profile compares heads with earlier ones.
     let profile = ChainProfile {
         stale_after: Some(3_600),
         ..*world.reader.profile()
     };
     let reader = reader.await.unwrap().with_profile(profile);
-    let party = &cast.payees[0];
-    Payee::new(reader, world.policy(party), store.clone()).with_key(party.key.clone())
+    let account = &fixture.payees[0];
+    Payee::new(reader, world.policy(account), store.clone()).with_key(account.key.clone())
 }
 
-/// Two payees over a proxy, with what the first one was paid: one that has seen the chain, and one that has not.
-async fn paid(cast: &Cast, proxy: &Proxy) -> ([Payee; 2], Opened) {
-    let (payer, _) = cast.players();
-    let mut request = cast.request(60);
+/// Two payees over a proxy and one store with a payment: the first has a chain snapshot, the second has none.
+async fn paid(fixture: &Fixture, proxy: &Proxy) -> ([Payee; 2], Opened) {
+    let (payer, _) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(100);
-    let opened = opened(&cast.world, &payer, &request).await;
+    let opened = open_deposit(&fixture.world, &payer, &request).await;
     let store = memory();
-    let seeing = payee(cast, proxy, &store).await;
+    let seeing = payee(fixture, proxy, &store).await;
     pay(&payer, &seeing, opened.id, coins(5)).await;
-    ([seeing, payee(cast, proxy, &store).await], opened)
+    ([seeing, payee(fixture, proxy, &store).await], opened)
 }
 
 fn head_error<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> HeadCheckError {
@@ -49,10 +49,10 @@ fn head_error<T: std::fmt::Debug>(result: Result<T, RedeemError>) -> HeadCheckEr
 }
 
 #[tokio::test]
-async fn no_deposit_is_forgotten_by_a_head_that_cannot_be_true() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let ([seeing, new], opened) = paid(&cast, &proxy).await;
+async fn prunes_no_deposit_at_implausible_head() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let ([seeing, new], opened) = paid(&fixture, &proxy).await;
     proxy.fail("eth_getBlockByNumber", Fault::Ahead(10_000));
     let refused = head_error(seeing.prune().await);
     assert!(
@@ -63,38 +63,19 @@ async fn no_deposit_is_forgotten_by_a_head_that_cannot_be_true() {
     assert!(matches!(refused, HeadCheckError::Moved { .. }), "{refused}");
     proxy.heal();
     assert_eq!(seeing.prune().await.unwrap(), 0);
-    assert!(new.holding(opened.id).await.unwrap().is_some());
+    assert!(new.position(opened.id).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn no_consent_is_signed_by_a_head_that_cannot_be_true() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let (payees, opened) = paid(&cast, &proxy).await;
+async fn signs_no_consent_at_implausible_head() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let (payees, opened) = paid(&fixture, &proxy).await;
     for payee in payees {
         proxy.fail("eth_getBlockByNumber", Fault::Ahead(10_000));
-        let key = &cast.payees[0].key;
+        let key = &fixture.payees[0].key;
         let signed = payee.sign_consent(opened.id, Address::ZERO, key);
         head_error(signed.await);
         proxy.heal();
     }
-}
-
-#[tokio::test]
-async fn no_deposit_is_lost_by_a_node_of_another_fork() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let proxy = Proxy::start(&world.node.provider).await;
-    let ([payee, _], opened) = paid(&cast, &proxy).await;
-    let draw = opened.deposit.drawBlock;
-    world.node.mine_to(draw + 1).await;
-    let recorder = world.payee(&cast.payees[1], memory());
-    recorder.record_seed(draw).await.unwrap();
-    world.node.mine(payee.reader().profile().final_depth).await;
-
-    proxy.fail("eth_getBlockByNumber", Fault::OtherBlocks);
-    let refused = head_error(payee.won().await);
-    assert!(matches!(refused, HeadCheckError::Moved { .. }), "{refused}");
-    proxy.heal();
-    payee.won().await.unwrap();
 }

@@ -3,21 +3,27 @@
 #![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod cast;
 mod clocks;
+mod concurrent_payments;
 mod deposits;
-#[path = "../common/disk.rs"]
+#[path = "../support/disk.rs"]
 mod disk;
 mod draws;
 mod failover;
 mod faults;
+#[path = "../support/fixtures.rs"]
+mod fixtures;
 mod full_disk;
 mod heads;
 mod history;
+#[cfg(feature = "service")]
+#[path = "../support/interrupt.rs"]
+mod interrupt;
 mod irreversible;
-mod lagging;
+#[path = "../support/late_receipts.rs"]
+mod late_receipts;
 mod network;
-#[path = "../node/mod.rs"]
+#[path = "../support/node.rs"]
 mod node;
 #[cfg(feature = "service")]
 mod payee_batches;
@@ -26,7 +32,12 @@ mod payee_nodes;
 #[cfg(feature = "service")]
 mod payee_recovery;
 #[cfg(feature = "service")]
+mod payee_reorgs;
+#[cfg(feature = "service")]
 mod payee_service;
+#[cfg(feature = "service")]
+#[path = "../support/payee_steps.rs"]
+mod payee_steps;
 #[cfg(feature = "service")]
 mod payee_stuck;
 #[cfg(feature = "service")]
@@ -42,18 +53,19 @@ mod payer_service;
 mod payer_stuck;
 mod payments;
 mod pieces;
-#[cfg(feature = "postgres")]
-#[path = "../postgres/mod.rs"]
-mod postgres;
-#[cfg(feature = "postgres")]
-#[path = "../common/process.rs"]
-mod process;
+#[path = "../support/proxied.rs"]
+mod proxied;
+#[path = "../support/proxy.rs"]
 mod proxy;
 mod pruning;
+mod receipts;
 mod reorgs;
 mod restarts;
 mod rounds;
-mod strangers;
+#[cfg(feature = "service")]
+#[path = "../support/settle.rs"]
+mod settle;
 mod tokens;
-#[cfg(feature = "postgres")]
-mod workers;
+#[path = "../support/transactions.rs"]
+mod transactions;
+mod unknown_deposits;

@@ -1,4 +1,4 @@
-//! The way to the node.
+//! The connection to the node: addresses, retries, fees of rollups, secrets.
 
 use crate::node;
 use crate::node::{COIN, World};
@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
-async fn speaks_http_and_websocket_and_says_what_is_wrong_with_other_urls() {
+async fn connects_over_http_and_websocket_and_rejects_other_urls() {
     let world = World::new().await;
     let bank = world.reader.bank().address();
     let socket = world.node.url.replace("http://", "ws://");
@@ -41,7 +41,7 @@ async fn speaks_http_and_websocket_and_says_what_is_wrong_with_other_urls() {
 }
 
 #[tokio::test]
-async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
+async fn retries_lost_requests_but_not_refused_ones() {
     let world = World::new().await;
     let bank = world.reader.bank().address();
     let (url, connections) = node::unreliable(&world.node.url, 2);
@@ -54,7 +54,7 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
     );
     assert!(
         connections.load(Ordering::SeqCst) > 2,
-        "two connections were cut"
+        "no retry after the cut connections"
     );
 
     let (url, connections) = node::unreliable(&world.node.url, usize::MAX);
@@ -68,11 +68,11 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
     assert_eq!(
         connections.load(Ordering::SeqCst),
         5,
-        "one try and four more"
+        "not one try and four retries"
     );
 
-    // A refusal is an answer: it comes at once.
-    let poor = world.party(5).await;
+    // A refusal is an answer and returns at once.
+    let poor = world.account(5).await;
     let much = U256::from(COIN) * U256::from(2_000);
     let fund = Call::fund(
         world.reader.bank(),
@@ -90,18 +90,18 @@ async fn asks_again_what_was_lost_on_the_way_but_not_what_was_refused() {
 }
 
 #[tokio::test]
-async fn on_a_rollup_the_price_of_data_counts_too() {
+async fn adds_data_fee_on_rollup() {
     let world = World::new().await;
     let mut profile = *world.reader.profile();
     profile.early_seed = 1;
     let rollup = world.reader.clone().with_profile(profile);
-    // No contract there, no answer.
+    // Without the contract, the fee is unknown.
     let refused = rollup.prices().await.unwrap_err();
     assert!(
         matches!(refused, BankError::NoFeeOracle(31_337)),
         "{refused}"
     );
-    // PUSH2 0x1234 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: charges 0x1234 wei, whatever it is asked.
+    // PUSH2 0x1234 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: returns 0x1234 wei for any call.
     let oracle = "0x420000000000000000000000000000000000000F";
     world
         .node
@@ -112,7 +112,7 @@ async fn on_a_rollup_the_price_of_data_counts_too() {
 }
 
 #[tokio::test]
-async fn errors_do_not_repeat_the_secrets_of_a_nodes_url() {
+async fn omits_secrets_of_node_url_from_errors() {
     let world = World::new().await;
     let bank = world.reader.bank().address();
     let (cut, _) = node::unreliable(&world.node.url, usize::MAX);

@@ -1,10 +1,9 @@
-//! The payee's service over nodes that fail, lag and leave out: no answer of theirs alone costs it money.
+//! The payee's service over nodes that fail, lag or omit events. No single answer makes the payee lose money.
 
-use crate::cast::{Cast, memory};
+use crate::fixtures::{Fixture, memory};
 use crate::node::coins;
-use crate::payee_service::{redeemed, sends, sent_by, status, step, wins};
+use crate::payee_steps::{redeemed, sends, status, step, wins};
 use crate::proxy::{Fault, Proxy};
-use alloy::providers::Provider;
 use alloy_primitives::TxHash;
 use alloy_sol_types::SolCall;
 use cheque::payee::{HoldingState, PayeeService, PayeeSettings};
@@ -15,125 +14,140 @@ use cheque_bindings::IChequeBank::purseCall;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
-/// The first payee's service, which reads the chain through proxies, and sends to the node itself.
-async fn through(cast: &Cast, proxies: &[&Proxy]) -> PayeeService {
-    started(cast, proxies, memory()).await
+/// The first payee's service. Reads go through the proxies, transactions directly to the node.
+async fn through(fixture: &Fixture, proxies: &[&Proxy]) -> PayeeService {
+    started(fixture, proxies, memory()).await
 }
 
-/// The same with a store.
-async fn started(cast: &Cast, proxies: &[&Proxy], store: Arc<Memory>) -> PayeeService {
+/// The same service over a store.
+async fn started(fixture: &Fixture, proxies: &[&Proxy], store: Arc<Memory>) -> PayeeService {
     let urls: Vec<_> = proxies.iter().map(|proxy| &proxy.url).collect();
     let provider = connect_within(&urls, Duration::from_millis(300)).await;
-    let reader = Reader::open(provider.unwrap(), cast.world.reader.bank().address());
+    let reader = Reader::open(provider.unwrap(), fixture.world.reader.bank().address());
     let reader = reader.await.unwrap();
-    let party = &cast.payees[0];
-    let settings = PayeeSettings::new(&cast.world.policy(party), reader.profile());
-    let payee = Payee::new(reader, cast.world.policy(party), store);
-    PayeeService::new(payee.with_wallet(party.wallet.clone()), settings)
+    let account = &fixture.payees[0];
+    let settings = PayeeSettings::new(&fixture.world.policy(account), reader.profile());
+    let payee = Payee::new(reader, fixture.world.policy(account), store);
+    PayeeService::new(payee.with_wallet(account.wallet.clone()), settings)
 }
 
-/// A win whose redemption waits to be mined, at the first head at which it could be sent.
-async fn sent_and_waiting(cast: &Cast, service: &PayeeService) -> (DepositId, TxHash) {
-    let world = &cast.world;
+/// A win with a pending redemption, at the first head that allows sending.
+async fn pending_redemption(fixture: &Fixture, service: &PayeeService) -> (DepositId, TxHash) {
+    let world = &fixture.world;
     let draw = world.head().await + 60;
-    let id = wins(cast, service, &[draw], HISTORY_WINDOW).await[0].id;
+    let id = wins(fixture, service, &[draw], HISTORY_WINDOW).await[0].id;
     world.node.mine_to(draw + 1).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     let hash = sends(service, id).await;
-    assert_eq!(waiting(cast).await, 1);
+    assert_eq!(
+        world.node.all_transactions(fixture.payees[0].address).await,
+        1
+    );
     (id, hash)
 }
 
-/// How many transactions the payee has in blocks or waiting.
-async fn waiting(cast: &Cast) -> u64 {
-    let account = cast.payees[0].address;
-    let count = cast.world.node.provider.get_transaction_count(account);
-    count.pending().await.unwrap()
-}
-
-/// It is mined, pays, and was the only one.
-async fn is_paid_once(cast: &Cast, service: &PayeeService, id: DepositId) {
-    cast.world.node.anvil("evm_setAutomine", [true]).await;
-    cast.world.node.mine(1).await;
+/// Mines the redemption, and checks that only one was sent and has paid.
+async fn assert_paid_once(fixture: &Fixture, service: &PayeeService, id: DepositId) {
+    fixture.world.node.automine(true).await;
+    fixture.world.node.mine(1).await;
     assert_eq!(redeemed(service, id).await.0, coins(100));
-    assert_eq!(sent_by(&cast.world, cast.payees[0].address).await, 1);
+    assert_eq!(
+        fixture
+            .world
+            .node
+            .transactions(fixture.payees[0].address)
+            .await,
+        1
+    );
     assert!(service.payee().pending_txs().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_redemption_that_waits_is_not_forgotten_because_a_seed_cannot_be_read() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+async fn keeps_pending_redemption_when_seed_is_unreadable() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
 
     proxy.fail("eth_call", Fault::Refusal(-32_000, "try again"));
     assert_eq!(service.step().await.unwrap().failed, [id]);
     let kept = service.payee().pending_txs().await.unwrap();
     assert_eq!(kept.len(), 1);
     proxy.heal();
-    assert_eq!(sends(&service, id).await, hash, "the very same transaction");
-    assert_eq!(waiting(&cast).await, 1);
-    is_paid_once(&cast, &service, id).await;
+    assert_eq!(
+        sends(&service, id).await,
+        hash,
+        "another transaction was sent"
+    );
+    let node = &fixture.world.node;
+    let sent = node.all_transactions(fixture.payees[0].address).await;
+    assert_eq!(sent, 1);
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_redemption_is_not_forgotten_because_events_cannot_be_read() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn keeps_redemption_when_events_are_unreadable() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let proxy = Proxy::start(&world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, _) = sent_and_waiting(&cast, &service).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, _) = pending_redemption(&fixture, &service).await;
     world.node.mine(1).await;
 
     proxy.fail("eth_getLogs", Fault::Status(500));
     assert_eq!(service.step().await.unwrap().failed, [id]);
     assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
     proxy.heal();
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_redemption_that_waits_is_not_forgotten_by_a_head_that_goes_back() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+async fn keeps_pending_redemption_when_head_goes_back() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
 
-    // To the draw block, which is not deep enough then, and to the one before it, twice.
+    // Back to the unconfirmed draw block, then twice to the block before the draw.
     for (blocks, name) in [(1, "drawn"), (2, "past_cutoff"), (2, "past_cutoff")] {
         proxy.fail("eth_getBlockByNumber", Fault::Behind(blocks));
         assert_eq!(step(&service, id).await.name(), name);
         let kept = service.payee().pending_txs().await.unwrap();
-        assert_eq!(kept.len(), 1, "at a head {blocks} lower");
+        assert_eq!(kept.len(), 1, "forgotten at a head {blocks} lower");
         proxy.heal();
     }
-    assert_eq!(sends(&service, id).await, hash, "the very same transaction");
-    assert_eq!(waiting(&cast).await, 1);
-    is_paid_once(&cast, &service, id).await;
+    assert_eq!(
+        sends(&service, id).await,
+        hash,
+        "another transaction was sent"
+    );
+    let node = &fixture.world.node;
+    let sent = node.all_transactions(fixture.payees[0].address).await;
+    assert_eq!(sent, 1);
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_redemption_that_waits_is_not_given_up_by_a_node_that_is_behind() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+async fn keeps_pending_redemption_when_node_lags() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
 
-    // Where the draw is still to come, the bank would pay nothing.
+    // At a block before the draw, the bank refuses the redemption.
     proxy.fail("eth_call", Fault::Behind(5));
     assert_eq!(sends(&service, id).await, hash);
     assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
     proxy.heal();
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_deposit_is_not_gone_where_a_node_has_no_bank() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+async fn keeps_deposit_when_node_has_no_bank() {
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
 
     proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
     let failed = service.step().await.unwrap_err().to_string();
@@ -143,18 +157,18 @@ async fn a_deposit_is_not_gone_where_a_node_has_no_bank() {
     assert_eq!(state, HoldingState::Redeeming { hash });
     proxy.heal();
     assert_eq!(sends(&service, id).await, hash);
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_deposit_that_is_gone_is_looked_at_until_that_is_final() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn rechecks_missing_deposit_until_final() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let proxy = Proxy::start(&world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, _) = sent_and_waiting(&cast, &service).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, _) = pending_redemption(&fixture, &service).await;
     world.node.mine(1).await;
-    // So much later that what was seen at the draw would be final.
+    // By now a conclusion from the time of the draw would be final.
     let depth = world.reader.profile().final_depth;
     world.node.mine(depth).await;
 
@@ -164,19 +178,19 @@ async fn a_deposit_that_is_gone_is_looked_at_until_that_is_final() {
         world.node.mine(blocks).await;
         assert_eq!(step(&service, id).await, HoldingState::NotOnChain { since });
         let kept = service.payee().pending_txs().await.unwrap();
-        assert_eq!(kept.len(), 1, "the node may have events to come");
+        assert_eq!(kept.len(), 1, "forgotten although events may still come");
     }
     proxy.heal();
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_deposit_that_stays_gone_is_settled_and_not_redeemed_any_more() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn settles_deposit_that_stays_missing() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let proxy = Proxy::start(&world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
-    let (id, _) = sent_and_waiting(&cast, &service).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let (id, _) = pending_redemption(&fixture, &service).await;
     world.node.mine(1).await;
     let since = world.head().await;
     proxy.fail("eth_getLogs", Fault::Answer(json!([])));
@@ -191,47 +205,47 @@ async fn a_deposit_that_stays_gone_is_settled_and_not_redeemed_any_more() {
     assert_eq!(
         proxy.asked("eth_getLogs"),
         asked,
-        "it is not looked at any more"
+        "a settled deposit was checked again"
     );
 }
 
 #[tokio::test]
-async fn what_became_of_a_deposit_is_not_concluded_from_answers_of_two_nodes() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn concludes_nothing_from_answers_of_two_nodes() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let node = &world.node.provider;
     let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
-    let service = through(&cast, &[&first, &second]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    let service = through(&fixture, &[&first, &second]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
     world.node.mine(1).await;
 
-    // One knows that the purse is empty, and the other has no events yet.
+    // The first node knows that the purse is empty, and the second has no events yet.
     first.fail("eth_getLogs", Fault::Status(500));
     second.fail("eth_getLogs", Fault::Answer(json!([])));
     assert_eq!(service.step().await.unwrap().failed, [id]);
     let status = status(&service, id).await;
     assert_eq!(status.state, HoldingState::Redeeming { hash });
-    assert!(status.trouble.is_some());
+    assert!(status.last_error.is_some());
     first.heal();
     second.heal();
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn nothing_is_concluded_from_a_node_that_does_not_have_the_block_of_the_look() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn concludes_nothing_from_node_without_snapshot_block() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let node = &world.node.provider;
     let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
-    let service = through(&cast, &[&first, &second]).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    let service = through(&fixture, &[&first, &second]).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
     world.node.mine(1).await;
     let draw = status(&service, id).await.position.deposit().drawBlock;
-    world.node.anvil("evm_setAutomine", [true]).await;
-    let recorder = world.payee(&cast.payees[1], memory());
+    world.node.automine(true).await;
+    let recorder = world.payee(&fixture.payees[1], memory());
     recorder.record_seed(draw).await.unwrap();
 
-    // The node that has told of the head fails then, and the other one stands on another fork.
+    // The node of the head then fails, and the other node is on another fork.
     first.fail("eth_call", Fault::Status(500));
     second.fail("eth_getBlockByNumber", Fault::OtherBlocks);
     second.fail("eth_getLogs", Fault::Answer(json!([])));
@@ -241,19 +255,20 @@ async fn nothing_is_concluded_from_a_node_that_does_not_have_the_block_of_the_lo
     assert_eq!(state, HoldingState::Redeeming { hash });
     first.heal();
     second.heal();
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }
 
 #[tokio::test]
-async fn a_service_that_sees_the_chain_and_cannot_go_through_its_deposits_is_not_well() {
-    let cast = Cast::new().await;
-    let proxy = Proxy::start(&cast.world.node.provider).await;
+async fn reports_ill_health_when_deposits_are_unreadable() {
+    // The head is readable all along.
+    let fixture = Fixture::new().await;
+    let proxy = Proxy::start(&fixture.world.node.provider).await;
     let store = memory();
-    let service = started(&cast, &[&proxy], store.clone()).await;
-    let (id, hash) = sent_and_waiting(&cast, &service).await;
+    let service = started(&fixture, &[&proxy], store.clone()).await;
+    let (id, hash) = pending_redemption(&fixture, &service).await;
     assert!(service.health().ok, "{:?}", service.health());
 
-    let again = started(&cast, &[&proxy], store).await;
+    let again = started(&fixture, &[&proxy], store).await;
     proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
     for _ in 0..2 {
         again.step().await.unwrap_err();
@@ -267,30 +282,30 @@ async fn a_service_that_sees_the_chain_and_cannot_go_through_its_deposits_is_not
 }
 
 #[tokio::test]
-async fn a_window_that_closes_is_warned_about_while_the_node_fails() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn warns_of_closing_window_while_node_fails() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let proxy = Proxy::start(&world.node.provider).await;
-    let service = through(&cast, &[&proxy]).await;
+    let service = through(&fixture, &[&proxy]).await;
     let margin = HISTORY_WINDOW / 2;
     let draw = world.head().await + 60;
     let last_block = draw + margin + 10;
-    let id = wins(&cast, &service, &[draw], margin + 10).await[0].id;
+    let id = wins(&fixture, &service, &[draw], margin + 10).await[0].id;
     world.node.mine_to(draw + 1).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     sends(&service, id).await;
-    assert_eq!(status(&service, id).await.closing, None);
+    assert_eq!(status(&service, id).await.closes_at, None);
 
     proxy.fail("eth_call", Fault::Refusal(-32_000, "try again"));
-    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    world.node.drop_transactions().await;
     world.node.mine(10).await;
     for _ in 0..2 {
         let stepped = service.step().await.unwrap();
         assert_eq!(stepped.closing, [id]);
         let status = status(&service, id).await;
-        assert_eq!(status.closing, Some(last_block), "{}", status.reason());
+        assert_eq!(status.closes_at, Some(last_block), "{}", status.reason());
     }
     proxy.heal();
     sends(&service, id).await;
-    is_paid_once(&cast, &service, id).await;
+    assert_paid_once(&fixture, &service, id).await;
 }

@@ -1,13 +1,13 @@
-//! Transactions of the payee's service that wait, and what becomes of those that are cancelled.
+//! Pending transactions of the payee's service: stuck, abandoned, cancelled, or blocking others.
 
-use crate::cast::{Cast, memory, opened, pay};
+use crate::fixtures::{Fixture, memory, open_deposit, pay};
+use crate::interrupt::{in_own_runtime, interrupt_when};
 use crate::node::{coins, policy};
-use crate::payee_recovery::{redraw, snapshot, worthless};
-use crate::payee_service::{
-    DEAR, redeemed, sends, sent_by, service, set_gas_price, status, step, wins, with_settings,
+use crate::payee_steps::{
+    HIGH_GAS_PRICE, redeemed, redraw, sends, service, set_gas_price, status, step, wins,
+    with_settings, worthless,
 };
-use crate::payer_kills::{apart, killed_when};
-use crate::payer_stuck::{automine, outbox, resend, waiting};
+use crate::transactions::{mempool, outbox, resend};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
 use cheque::{DepositId, HISTORY_WINDOW};
@@ -24,10 +24,10 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
 use std::time::Duration;
 
-/// The first payee's number.
+/// The number of the first payee's account.
 const PAYEE: u8 = 11;
 
-/// Keeps one gauge.
+/// A recorder of the gauge of stuck transactions.
 #[derive(Default)]
 struct Stuck(Arc<AtomicU64>);
 
@@ -59,123 +59,128 @@ impl Recorder for Stuck {
 }
 
 #[tokio::test]
-async fn what_waits_for_more_than_30_blocks_is_told() {
+async fn reports_transaction_pending_for_30_blocks() {
     let gauge = Stuck::default();
     let _here = metrics::set_default_local_recorder(&gauge);
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let service = service(world, &cast.payees[0], memory());
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let service = service(world, &fixture.payees[0], memory());
     let draw = world.head().await + 80;
-    let all = wins(&cast, &service, &[draw; 2], HISTORY_WINDOW).await;
+    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
     world.node.mine_to(draw + 1).await;
-    automine(world, false).await;
+    world.node.automine(false).await;
     sends(&service, all[0].id).await;
     let since = world.head().await;
-    // No block has room for it, at whatever fee.
+    // Blocks have no room, at any fee.
     for blocks in 0..=32 {
         let stuck = blocks >= 30;
         let health = service.health();
-        let said = format!("waits since block {since}");
+        let said = format!("pending since block {since}");
         assert_eq!(health.reason.contains(&said), stuck, "{health:?}");
-        let said = format!("it has waited since block {since}");
         for opened in &all {
             let status = status(&service, opened.id).await;
-            assert_eq!(status.waits_since, stuck.then_some(since));
+            assert_eq!(status.stuck_since, stuck.then_some(since));
             let reason = status.reason();
             assert_eq!(reason.contains(&said), stuck, "{reason}");
         }
         let told = if stuck { 1.0 } else { 0.0 };
-        assert_eq!(gauge.value(), told, "one transaction for both");
-        world.node.anvil("anvil_dropAllTransactions", ()).await;
+        assert_eq!(gauge.value(), told, "not one stuck transaction");
+        world.node.drop_transactions().await;
         world.node.mine(1).await;
         sends(&service, all[0].id).await;
     }
     world.node.mine(1).await;
     for opened in &all {
         assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
-        assert_eq!(status(&service, opened.id).await.waits_since, None);
+        assert_eq!(status(&service, opened.id).await.stuck_since, None);
     }
     assert_eq!(gauge.value(), 0.0);
     assert!(!service.health().reason.contains("waits"));
 }
 
 #[tokio::test]
-async fn a_redemption_that_somebody_else_makes_first_is_cancelled_and_the_next_win_is_redeemed() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let party = &cast.payees[0];
-    let one_by_one = |settings: &mut PayeeSettings| settings.batch = 1;
-    let service = with_settings(world, party, memory(), one_by_one);
+async fn cancels_redemption_made_by_another_account() {
+    // The next win is redeemed behind the cancellation.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let account = &fixture.payees[0];
+    let one_by_one = |settings: &mut PayeeSettings| settings.batch_size = 1;
+    let service = with_settings(world, account, memory(), one_by_one);
     let draw = world.head().await + 80;
-    let all = wins(&cast, &service, &[draw, draw + 5], HISTORY_WINDOW).await;
+    let all = wins(&fixture, &service, &[draw, draw + 5], HISTORY_WINDOW).await;
     let [overtaken, next] = [all[0].id, all[1].id];
     world.node.mine_to(draw + 1).await;
-    automine(world, false).await;
+    world.node.automine(false).await;
     let ours = sends(&service, overtaken).await;
     let raw = world.node.provider.get_raw_transaction_by_hash(ours).await;
-    let raw = raw.unwrap().expect("the node has it");
+    let raw = raw.unwrap().expect("the node has the redemption");
 
-    // It pays everything, so that anybody may send it.
-    world.node.anvil("anvil_dropTransaction", [ours]).await;
-    let somebody = world.party(8).await.wallet;
-    let theirs = service.payee().clone().with_wallet(somebody.clone());
+    // The payout is the whole deposit, so any account may send the redemption.
+    world.node.drop_transaction(ours).await;
+    let other = world.account(8).await.wallet;
+    let theirs = service.payee().clone().with_wallet(other.clone());
     let options = RedeemOptions::default();
     let planned = theirs.plan_redeem(overtaken, &options).await.unwrap();
-    automine(world, true).await;
-    somebody.send(&planned.call).await.unwrap();
-    automine(world, false).await;
-    assert_eq!(world.balance(party.address).await, coins(100).to_u256());
+    world.node.automine(true).await;
+    other.send(&planned.call).await.unwrap();
+    world.node.automine(false).await;
+    assert_eq!(world.balance(account.address).await, coins(100).to_u256());
     world.node.mine_to(draw + 6).await;
     resend(world, &raw).await;
 
     assert_eq!(step(&service, overtaken).await.name(), "redeemed");
     let redemption = sends(&service, next).await;
     let bank = world.reader.bank().address();
-    let [(0, cancellation, to), (1, second, at)] = waiting(world, party.address).await[..] else {
-        panic!("{:?}", waiting(world, party.address).await);
+    let [(0, cancellation, to), (1, second, at)] = mempool(world, account.address).await[..] else {
+        panic!("{:?}", mempool(world, account.address).await);
     };
-    assert_eq!((to, at, second), (party.address, bank, redemption));
+    assert_eq!((to, at, second), (account.address, bank, redemption));
     assert_ne!(cancellation, ours);
     world.node.mine(1).await;
     assert_eq!(redeemed(&service, next).await.0, coins(100));
-    assert_eq!(world.balance(party.address).await, coins(200).to_u256());
+    assert_eq!(world.balance(account.address).await, coins(200).to_u256());
     assert!(service.payee().pending_txs().await.unwrap().is_empty());
-    assert_eq!(sent_by(world, party.address).await, 2);
+    assert_eq!(world.node.transactions(account.address).await, 2);
     let receipt = world.node.provider.get_transaction_receipt(ours).await;
-    assert_eq!(receipt.unwrap(), None, "it would have been in vain");
+    assert_eq!(receipt.unwrap(), None, "the useless redemption was mined");
 }
 
-/// A redemption that nobody looks after yet.
+/// Sends a redemption without waiting for it.
 async fn submitted(payee: &Payee, id: DepositId) -> TxHash {
     let submitted = payee.submit_redemptions(&[id]).await.unwrap();
-    submitted.sent.expect("the bank would pay").hash
+    submitted.tx.expect("a payable win").hash
 }
 
-/// Gives up the only redemption, and has the node drop it.
-async fn given_up_and_dropped(cast: &Cast, payee: &Payee) {
-    let one = payee.pending_txs().await.unwrap().remove(0);
-    payee.give_up(&one).await.unwrap().expect("it waits");
-    let node = &cast.world.node;
-    node.anvil("anvil_dropAllTransactions", ()).await;
+/// Abandons the only redemption, and drops it from the mempool.
+async fn abandon_and_drop(fixture: &Fixture, payee: &Payee) {
+    let pending = payee.pending_txs().await.unwrap().remove(0);
+    payee
+        .abandon(&pending)
+        .await
+        .unwrap()
+        .expect("a transaction to cancel");
+    let node = &fixture.world.node;
+    node.drop_transactions().await;
 }
 
 #[tokio::test]
-async fn a_redemption_that_is_given_up_and_dropped_and_sent_and_given_up_again_is_one_to_cancel() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let service = service(world, &cast.payees[0], memory());
+async fn cancels_twice_abandoned_redemption_once() {
+    // The redemption is abandoned and dropped, then sent and abandoned again.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let service = service(world, &fixture.payees[0], memory());
     let payee = service.payee();
     let draw = world.head().await + 80;
-    let id = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
     world.node.mine_to(draw + 1).await;
-    automine(world, false).await;
+    world.node.automine(false).await;
     let first = submitted(payee, id).await;
-    given_up_and_dropped(&cast, payee).await;
+    abandon_and_drop(&fixture, payee).await;
     assert_eq!(submitted(payee, id).await, first);
-    given_up_and_dropped(&cast, payee).await;
+    abandon_and_drop(&fixture, payee).await;
     let pending_txs = payee.pending_txs().await.unwrap();
     let [unwanted] = &pending_txs[..] else {
-        panic!("one of them: {pending_txs:?}");
+        panic!("not one transaction: {pending_txs:?}");
     };
     assert_eq!(
         (&unwanted.purpose, unwanted.hash),
@@ -184,35 +189,36 @@ async fn a_redemption_that_is_given_up_and_dropped_and_sent_and_given_up_again_i
 }
 
 #[tokio::test]
-async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hold_up_nothing() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (party, store) = (&cast.payees[0], memory());
-    let service = service(world, party, store.clone());
+async fn cancels_two_abandoned_redemptions_of_one_nonce() {
+    // Neither blocks later nonces.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (account, store) = (&fixture.payees[0], memory());
+    let service = service(world, account, store.clone());
     let payee = service.payee();
     let draw = world.head().await + 80;
-    let id = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
     world.node.mine_to(draw - 2).await;
-    automine(world, false).await;
-    let before = snapshot(&cast).await;
+    world.node.automine(false).await;
+    let before = fixture.world.node.snapshot().await;
     world.node.mine_to(draw + 1).await;
     let first = submitted(payee, id).await;
-    given_up_and_dropped(&cast, payee).await;
+    abandon_and_drop(&fixture, payee).await;
     set_gas_price(world, 20).await;
     let second = submitted(payee, id).await;
     assert_ne!(second, first);
-    let [(0, waits, bank)] = waiting(world, party.address).await[..] else {
-        panic!("it has the same nonce");
+    let [(0, waits, bank)] = mempool(world, account.address).await[..] else {
+        panic!("not one pending transaction of nonce 0");
     };
     assert_eq!(waits, second);
-    redraw(&cast, before, draw, second).await;
+    redraw(&fixture, before, draw, second).await;
 
     assert_eq!(step(&service, id).await.name(), "won");
     let third = sends(&service, id).await;
-    let [(0, cancellation, to), next] = waiting(world, party.address).await[..] else {
-        panic!("{:?}", waiting(world, party.address).await);
+    let [(0, cancellation, to), next] = mempool(world, account.address).await[..] else {
+        panic!("{:?}", mempool(world, account.address).await);
     };
-    assert_eq!((to, next), (party.address, (1, third, bank)));
+    assert_eq!((to, next), (account.address, (1, third, bank)));
     let mut unwanted = outbox(&*store);
     unwanted.retain(|sent| sent.nonce == 0);
     for hash in [first, second] {
@@ -222,7 +228,7 @@ async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hol
     let mut cancellations = unwanted.iter().flat_map(|sent| &sent.cancelled_by);
     assert!(cancellations.any(|hash| *hash == cancellation));
 
-    // Whether a nonce went to another one is certain after a few blocks.
+    // A replaced nonce is confirmed after a few blocks.
     let blocks = async {
         loop {
             world.node.mine(1).await;
@@ -237,94 +243,94 @@ async fn redemptions_that_are_given_up_with_one_nonce_are_both_cancelled_and_hol
     };
     tokio::select! {
         () = worked_off => {}
-        () = blocks => unreachable!("there is always another one"),
+        () = blocks => unreachable!("mining never ends"),
     }
-    assert_eq!(sent_by(world, party.address).await, 2);
-    assert_eq!(world.balance(party.address).await, coins(100).to_u256());
+    assert_eq!(world.node.transactions(account.address).await, 2);
+    assert_eq!(world.balance(account.address).await, coins(100).to_u256());
 }
 
-/// What has the first nonce.
+/// The record with nonce 0.
 fn first(store: &Redb) -> Option<TxRecord> {
     outbox(store).into_iter().find(|sent| sent.nonce == 0)
 }
 
 #[test]
-fn a_cancellation_that_was_stored_and_not_sent_when_the_service_was_killed_is_sent_by_the_next_one()
-{
+fn resends_stored_cancellation_after_crash() {
+    // The first process ends after it has stored the cancellation and before it sends.
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cast = runtime.block_on(Cast::new());
-    let (world, party) = (&cast.world, &cast.payees[0]);
+    let fixture = runtime.block_on(Fixture::new());
+    let (world, account) = (&fixture.world, &fixture.payees[0]);
     let (url, bank) = (&world.node.url, world.reader.bank().address());
     let directory = tempfile::tempdir().unwrap();
     let open = || Arc::new(Redb::open(directory.path().join("payee")).unwrap());
     let (_, unwanted) = runtime.block_on(async {
-        let service = service(world, party, open());
-        worthless(&cast, &service).await
+        let service = service(world, account, open());
+        worthless(&fixture, &service).await
     });
     let is_cancelled =
         |store: &Redb| first(store).is_some_and(|sent| !sent.cancelled_by.is_empty());
     let stepped = |dies: bool| {
-        apart(url, bank, PAYEE, async |reader, wallet| {
-            let (store, policy) = (open(), policy(&reader, party.address));
+        in_own_runtime(url, bank, PAYEE, async |reader, wallet| {
+            let (store, policy) = (open(), policy(&reader, account.address));
             let settings = PayeeSettings::new(&policy, reader.profile());
             let payee = Payee::new(reader, policy, store.clone()).with_wallet(wallet);
             let service = PayeeService::new(payee, settings);
-            // It has no chance to go on once it is on disk.
-            let step = killed_when(|| dies && is_cancelled(&store), service.step());
+            // The process ends as soon as the cancellation is on disk.
+            let step = interrupt_when(|| dies && is_cancelled(&store), service.step());
             step.await.map(|stepped| stepped.unwrap().failed)
         })
     };
-    assert_eq!(stepped(true), None, "it is killed");
-    let kept = first(&open()).expect("it is known").cancelled_by;
+    assert_eq!(stepped(true), None, "the step was not interrupted");
+    let kept = first(&open()).expect("a record with nonce 0").cancelled_by;
     let [cancellation] = kept[..] else {
-        panic!("one of them: {kept:?}");
+        panic!("not one cancellation: {kept:?}");
     };
-    let before = runtime.block_on(waiting(world, party.address));
+    let before = runtime.block_on(mempool(world, account.address));
     assert_eq!(before.len(), 1, "{before:?}");
-    assert_eq!(before[0].1, unwanted, "nothing was sent");
+    assert_eq!(before[0].1, unwanted, "the cancellation was sent");
 
     assert_eq!(stepped(false), Some(Vec::new()));
-    let after = runtime.block_on(waiting(world, party.address));
-    assert_eq!(after[0], (0, cancellation, party.address));
-    // What comes next does not wait for it, and it is paid once.
+    let after = runtime.block_on(mempool(world, account.address));
+    assert_eq!(after[0], (0, cancellation, account.address));
+    // The next redemption does not wait for the cancellation, and the win is paid once.
     for _ in 0..2 {
         runtime.block_on(world.node.mine(1));
         assert_eq!(stepped(false), Some(Vec::new()));
     }
     runtime.block_on(async {
-        assert_eq!(world.balance(party.address).await, coins(100).to_u256());
-        assert_eq!(sent_by(world, party.address).await, 2);
+        assert_eq!(world.balance(account.address).await, coins(100).to_u256());
+        assert_eq!(world.node.transactions(account.address).await, 2);
     });
     assert_eq!(outbox(&*open()), []);
 }
 
 #[tokio::test]
-async fn a_small_win_that_is_not_worth_a_higher_price_does_not_hold_up_a_large_one() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let party = &cast.payees[0];
-    let alone = |settings: &mut PayeeSettings| settings.company = 0;
-    let service = with_settings(world, party, memory(), alone);
+async fn redeems_large_win_behind_unprofitable_small_one() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let account = &fixture.payees[0];
+    let alone = |settings: &mut PayeeSettings| settings.batch_wait = 0;
+    let service = with_settings(world, account, memory(), alone);
     let draw = world.head().await + 80;
-    let small = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    let allowances = vec![(party.address, coins(900))];
+    let small = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let allowances = vec![(account.address, coins(900))];
     let draw_of_large = Draw::At(draw + 13);
-    let request = DepositRequest::new(allowances, cast.payer.address, draw_of_large);
-    let (payer, _) = cast.players();
-    let large = opened(world, &payer, &request).await.id;
+    let request = DepositRequest::new(allowances, fixture.payer.address, draw_of_large);
+    let (payer, _) = fixture.actors();
+    let large = open_deposit(world, &payer, &request).await.id;
     world.node.mine(2).await;
     service.payee().poll().await.unwrap();
     pay(&payer, service.payee(), large, coins(900)).await;
 
     world.node.mine_to(draw + 1).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     let first = sends(&service, small).await;
-    set_gas_price(world, 10 * DEAR).await;
+    set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
     world.node.mine(10).await;
-    set_gas_price(world, 2 * DEAR).await;
+    set_gas_price(world, 2 * HIGH_GAS_PRICE).await;
     service.step().await.unwrap();
-    let too_dear = status(&service, small).await.state;
-    assert_eq!(too_dear, HoldingState::Redeeming { hash: first });
+    let unchanged = status(&service, small).await.state;
+    assert_eq!(unchanged, HoldingState::Redeeming { hash: first });
     world.node.mine(1).await;
     let hash = sends(&service, large).await;
     assert_ne!(sends(&service, small).await, first);
@@ -332,5 +338,5 @@ async fn a_small_win_that_is_not_worth_a_higher_price_does_not_hold_up_a_large_o
     world.node.mine(1).await;
     assert_eq!(redeemed(&service, large).await.0, coins(900));
     assert_eq!(redeemed(&service, small).await.0, coins(100));
-    assert_eq!(sent_by(world, party.address).await, 2);
+    assert_eq!(world.node.transactions(account.address).await, 2);
 }

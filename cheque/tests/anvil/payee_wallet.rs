@@ -1,8 +1,8 @@
-//! The payee's service without a wallet, and with little or no coin in it.
+//! The payee's service without a wallet, or with a wallet that lacks coin.
 
-use crate::cast::{Cast, memory};
+use crate::fixtures::{Fixture, memory};
 use crate::node::coins;
-use crate::payee_service::{redeemed, sends, sent_by, service, set_gas_price, status, waits, wins};
+use crate::payee_steps::{redeemed, sends, service, set_gas_price, status, waits, wins};
 use alloy_primitives::U256;
 use cheque::HISTORY_WINDOW;
 use cheque::payee::Payee;
@@ -10,25 +10,22 @@ use cheque::payee::{PayeeService, PayeeSettings, WaitReason};
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_service_without_a_wallet_says_so_and_one_without_coin_is_told_and_tries_again() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let party = &cast.payees[0];
+async fn reports_missing_wallet_and_retries_without_coin() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let account = &fixture.payees[0];
     let store = memory();
-    let service = service(world, party, store.clone());
+    let service = service(world, account, store.clone());
     let draw = world.head().await + 60;
-    let id = wins(&cast, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
     world.node.mine_to(draw + 1).await;
-    let bare = Payee::new(world.reader.clone(), world.policy(party), store);
+    let bare = Payee::new(world.reader.clone(), world.policy(account), store);
     let settings = PayeeSettings::new(bare.policy(), bare.reader().profile());
     let bare = PayeeService::new(bare, settings);
-    assert_eq!(waits(&bare, id).await.because, WaitReason::NoWallet);
+    assert_eq!(waits(&bare, id).await.reason, WaitReason::NoWallet);
 
     let nothing = U256::from(1_000);
-    world
-        .node
-        .anvil("anvil_setBalance", (party.address, nothing))
-        .await;
+    world.node.set_coin(account.address, nothing).await;
     let stepped = service.step().await.unwrap();
     assert_eq!(stepped.failed, [id]);
     let failed = status(&service, id).await;
@@ -39,40 +36,37 @@ async fn a_service_without_a_wallet_says_so_and_one_without_coin_is_told_and_tri
     assert!(reason.contains("1000 wei and needs"), "{reason}");
     assert!(reason.contains(&expected), "{reason}");
 
-    world.node.endow(party.address).await;
+    world.node.endow(account.address).await;
     sends(&service, id).await;
     assert_eq!(redeemed(&service, id).await.0, coins(100));
-    assert_eq!(status(&service, id).await.trouble, None);
+    assert_eq!(status(&service, id).await.last_error, None);
 }
 
 #[tokio::test]
-async fn with_too_little_coin_for_all_the_wins_that_end_first_are_redeemed() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let party = &cast.payees[0];
-    let service = service(world, party, memory());
+async fn redeems_earliest_window_first_when_coin_is_short() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let account = &fixture.payees[0];
+    let service = service(world, account, memory());
     let draw = world.head().await + 80;
-    let all = wins(&cast, &service, &[draw; 2], 2_000).await;
-    let first = wins(&cast, &service, &[draw], 1_000).await.remove(0).id;
+    let all = wins(&fixture, &service, &[draw; 2], 2_000).await;
+    let first = wins(&fixture, &service, &[draw], 1_000).await.remove(0).id;
     world.node.mine_to(draw).await;
     set_gas_price(world, 10).await;
-    // Enough for one, with what nodes add for safety.
-    let coin = format!("{:#x}", U256::from(3_500_000_000_000_000u64));
-    world
-        .node
-        .anvil("anvil_setBalance", (party.address, coin))
-        .await;
+    // Enough for one redemption with the node's gas margin.
+    let coin = U256::from(3_500_000_000_000_000u64);
+    world.node.set_coin(account.address, coin).await;
     let stepped = service.step().await.unwrap();
     assert!(stepped.failed.is_empty());
     assert_eq!(status(&service, first).await.state.name(), "redeeming");
     for opened in &all {
         assert_eq!(status(&service, opened.id).await.state.name(), "won");
     }
-    // The node answers before it has mined.
-    while sent_by(world, party.address).await == 0 {
+    // The node replies before it mines.
+    while world.node.transactions(account.address).await == 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    world.node.endow(party.address).await;
+    world.node.endow(account.address).await;
     redeemed(&service, first).await;
     redeemed(&service, all[1].id).await;
 }

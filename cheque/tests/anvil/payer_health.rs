@@ -1,20 +1,21 @@
-//! Whether the payer's service says that it does its work.
+//! Health of the payer's service.
 
-use crate::cast::{Cast, memory, opened, pay};
+use crate::fixtures::{Fixture, memory, open_deposit, pay};
 use crate::node::coins;
+use cheque::payee::{PayeeService, PayeeSettings};
 use cheque::payer::Payer;
 use cheque::payer::PayerService;
 use cheque::store::{Change, Store, Swap, Table, account_key};
 use std::time::Duration;
 
-/// An account that the service reads at every head to do what is to be done, and at no look.
-struct Account<'a> {
-    cast: &'a Cast,
+/// A payee's account, which the service reads in every step and never in a poll.
+struct PayeeAccount<'a> {
+    fixture: &'a Fixture,
     key: [u8; 52],
     bytes: Vec<u8>,
 }
 
-impl Account<'_> {
+impl PayeeAccount<'_> {
     fn swap(&self, old: &[u8], new: &[u8]) {
         let change = Change {
             table: Table::Accounts,
@@ -22,7 +23,7 @@ impl Account<'_> {
             old: Some(old),
             new: Some(new),
         };
-        assert_eq!(self.cast.store.swap(&[change]).unwrap(), Swap::Done);
+        assert_eq!(self.fixture.store.swap(&[change]).unwrap(), Swap::Done);
     }
 
     fn spoil(&self) {
@@ -34,21 +35,28 @@ impl Account<'_> {
     }
 }
 
-/// A payer's service as it is after a start, and the account of one that was paid.
-async fn started(cast: &Cast) -> (PayerService, Account<'_>) {
-    let (payer, payees) = cast.players();
-    let id = opened(&cast.world, &payer, &cast.request(200)).await.id;
+/// A freshly started payer's service, and the account of a paid payee.
+async fn started(fixture: &Fixture) -> (PayerService, PayeeAccount<'_>) {
+    let (payer, payees) = fixture.actors();
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(200))
+        .await
+        .id;
     pay(&payer, &payees[0], id, coins(5)).await;
-    let key = account_key(id, cast.payees[0].address);
-    let bytes = cast.store.get(Table::Accounts, &key).unwrap().unwrap();
-    let account = Account { cast, key, bytes };
-    (PayerService::new(cast.players().0, None), account)
+    let key = account_key(id, fixture.payees[0].address);
+    let bytes = fixture.store.get(Table::Accounts, &key).unwrap().unwrap();
+    let account = PayeeAccount {
+        fixture,
+        key,
+        bytes,
+    };
+    (PayerService::new(fixture.actors().0, None), account)
 }
 
 #[tokio::test]
-async fn a_payer_that_sees_the_chain_and_cannot_act_is_not_well_and_tries_again_at_the_same_head() {
-    let cast = Cast::new().await;
-    let (service, account) = started(&cast).await;
+async fn reports_ill_health_and_retries_at_same_head() {
+    // The payer sees the chain and cannot act.
+    let fixture = Fixture::new().await;
+    let (service, account) = started(&fixture).await;
     account.spoil();
     for _ in 0..2 {
         let failed = service.step().await.unwrap_err().to_string();
@@ -64,9 +72,9 @@ async fn a_payer_that_sees_the_chain_and_cannot_act_is_not_well_and_tries_again_
 }
 
 #[tokio::test]
-async fn a_running_payer_tries_again_without_a_new_head() {
-    let cast = Cast::new().await;
-    let (service, account) = started(&cast).await;
+async fn retries_without_new_head_while_running() {
+    let fixture = Fixture::new().await;
+    let (service, account) = started(&fixture).await;
     account.spoil();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn({
@@ -82,7 +90,7 @@ async fn a_running_payer_tries_again_without_a_new_head() {
         }
         panic!("{:?}", service.health());
     };
-    let head = cast.world.head().await;
+    let head = fixture.world.head().await;
     until(&|| service.health().last_error.is_some()).await;
     assert!(!service.health().ok, "{:?}", service.health());
     account.heal();
@@ -93,10 +101,10 @@ async fn a_running_payer_tries_again_without_a_new_head() {
 }
 
 #[tokio::test]
-async fn a_payer_that_has_nothing_to_do_is_well_with_and_without_a_wallet() {
-    let cast = Cast::new().await;
-    let bare = Payer::new(cast.world.reader.clone(), memory());
-    for payer in [bare, cast.players().0] {
+async fn reports_idle_payer_healthy_with_and_without_wallet() {
+    let fixture = Fixture::new().await;
+    let bare = Payer::new(fixture.world.reader.clone(), memory());
+    for payer in [bare, fixture.actors().0] {
         let service = PayerService::new(payer, None);
         let health = service.health();
         assert!(!health.ok && health.head.is_none(), "{health:?}");
@@ -105,5 +113,64 @@ async fn a_payer_that_has_nothing_to_do_is_well_with_and_without_a_wallet() {
             let health = service.health();
             assert!(health.ok, "{health:?}");
         }
+    }
+}
+
+// Both services have processed a head that the reorg drops. Its three blocks exceed the single confirmation of the chain.
+#[tokio::test]
+async fn reports_deep_reorgs_of_payer_and_payee() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let id = open_deposit(world, &payer, &fixture.request(200)).await.id;
+    pay(&payer, &payees[0], id, coins(1)).await;
+    let snapshot = world.node.snapshot().await;
+    let payer = PayerService::new(payer, None);
+    let settings = PayeeSettings::new(payees[0].policy(), payees[0].reader().profile());
+    let payee = PayeeService::new(payees[0].clone(), settings);
+    let (stop, _) = tokio::sync::watch::channel(());
+    let stopped = |mut stopped: tokio::sync::watch::Receiver<()>| async move {
+        let _closed = stopped.changed().await;
+    };
+    let running = [
+        tokio::spawn({
+            let (payer, stop) = (payer.clone(), stop.subscribe());
+            async move { payer.run(stopped(stop)).await.unwrap() }
+        }),
+        tokio::spawn({
+            let (payee, stop) = (payee.clone(), stop.subscribe());
+            async move { payee.run(stopped(stop)).await.unwrap() }
+        }),
+    ];
+    world.node.mine(3).await;
+    let head = Some(world.head().await);
+    let health = || [payer.health(), payee.health()];
+    let until = async |wanted: &dyn Fn() -> bool| {
+        for _ in 0..1_000 {
+            if wanted() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{:?}", health());
+    };
+    until(&|| {
+        health()
+            .iter()
+            .all(|health| health.ok && health.head == head)
+    })
+    .await;
+    assert!(health().iter().all(|health| health.last_error.is_none()));
+    world.node.revert(snapshot).await;
+    world.node.mine(2).await;
+    let reported = |error: &str| error.contains("blocks were replaced");
+    let all_report = || {
+        let errors = health().map(|health| health.last_error.unwrap_or_default());
+        errors.iter().all(|error| reported(error))
+    };
+    until(&all_report).await;
+    drop(stop);
+    for service in running {
+        service.await.unwrap();
     }
 }

@@ -1,89 +1,18 @@
-//! The payer's service, killed and stuck.
+//! The payer's service, interrupted or stuck.
 
-use crate::cast::Cast;
+use crate::fixtures::Fixture;
+use crate::interrupt::interrupted_payer;
 use crate::node::{World, coins};
-use crate::payer_service::{fees, rounds};
-use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
-use alloy_primitives::{Address, B256};
+use crate::transactions::fees;
+use alloy_primitives::Address;
+use cheque::Amount;
 use cheque::payer::{PayerService, Rounds};
-use cheque::store::Redb;
-use cheque::{Amount, SigningKey};
 use cheque::{
-    bank::{FoundDeposit, Reader},
-    node::connect,
-    payer::{DepositRecord, DepositState, Draw, Payer},
-    tx::Wallet,
+    bank::FoundDeposit,
+    payer::{DepositRecord, DepositState, Draw},
 };
-use std::future::Future;
-use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
 
-/// The payer's number.
-const PAYER: u8 = 1;
-
-/// Runs `work` until it is done, or is to die when it would go on: it is dropped where it waits then.
-pub(crate) async fn killed_when<T>(
-    mut dies: impl FnMut() -> bool,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|context| {
-        if dies() {
-            return Poll::Ready(None);
-        }
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
-/// A process of the payer's own that is killed after so many steps.
-pub(crate) fn process<T>(
-    url: &str,
-    bank: Address,
-    store: &Path,
-    steps: usize,
-    work: impl AsyncFnOnce(Payer) -> T,
-) -> Option<T> {
-    let mut left = steps;
-    let dies = move || match left.checked_sub(1) {
-        Some(less) => {
-            left = less;
-            false
-        }
-        None => true,
-    };
-    apart(url, bank, PAYER, async |reader, wallet| {
-        let payer = Payer::new(reader, Arc::new(Redb::open(store).unwrap()))
-            .with_wallet(wallet)
-            .with_key(SigningKey::from_bytes(&[PAYER; 32]).unwrap());
-        killed_when(dies, work(payer)).await
-    })
-}
-
-/// A process of its own of the party with this number: its own connection, and gone with all its tasks when it returns.
-pub(crate) fn apart<T>(
-    url: &str,
-    bank: Address,
-    number: u8,
-    work: impl AsyncFnOnce(Reader, Wallet) -> T,
-) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(async {
-        let reader = Reader::open(connect(url).await.unwrap(), bank)
-            .await
-            .unwrap();
-        let wallet = PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap();
-        let provider = reader.provider().clone();
-        let wallet = Wallet::new(provider, EthereumWallet::from(wallet), 31_337);
-        work(reader, wallet).await
-    })
-}
-
-/// Whether cheques can be written from a deposit for longer than until the next is opened.
+/// True if the deposit is the next round: active beyond the opening of another, or about to be opened.
 fn is_next(record: &DepositRecord, head: u64) -> bool {
     match record.state {
         DepositState::Pending => true,
@@ -93,23 +22,24 @@ fn is_next(record: &DepositRecord, head: u64) -> bool {
 }
 
 #[test]
-fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_forgets_no_payment() {
+fn opens_no_round_twice_after_interruptions() {
+    // No payment is forgotten either. Each step and each payment is dropped at another await point.
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cast = runtime.block_on(Cast::new());
-    let world = &cast.world;
+    let fixture = runtime.block_on(Fixture::new());
+    let world = &fixture.world;
     let (url, bank) = (&world.node.url, world.reader.bank().address());
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("payer");
-    let payee = cast.payees[2].address;
-    let service = |payer| PayerService::new(payer, Some(rounds(&cast)));
+    let payee = fixture.payees[2].address;
+    let service = |payer| PayerService::new(payer, Some(fixture.rounds()));
     let (mut paid, mut unsure) = (Amount::ZERO, 0);
     for kill in 0..150 {
-        // From the first wait of a step to beyond its last.
+        // From the first await point of a step to beyond the last one.
         let steps = 1 + kill * 7 % 90;
-        process(url, bank, &store, steps, async |payer| {
+        interrupted_payer(url, bank, &store, steps, async |payer| {
             service(payer).step().await
         });
-        let payment = process(url, bank, &store, 1 + kill % 40, async |payer| {
+        let payment = interrupted_payer(url, bank, &store, 1 + kill % 40, async |payer| {
             service(payer)
                 .pay(payee, Address::ZERO, Amount::new(1))
                 .await
@@ -123,7 +53,7 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
             world.node.mine(1).await;
             world.head().await
         });
-        let deposits = process(url, bank, &store, usize::MAX, async |payer| {
+        let deposits = interrupted_payer(url, bank, &store, usize::MAX, async |payer| {
             payer.deposits().await.unwrap()
         });
         let next = deposits
@@ -133,7 +63,7 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
             .count();
         assert!(next <= 1, "{next} rounds to pay from after kill {kill}");
     }
-    let spent = process(url, bank, &store, usize::MAX, async |payer| {
+    let spent = interrupted_payer(url, bank, &store, usize::MAX, async |payer| {
         service(payer.clone()).step().await.unwrap();
         let mut spent = Amount::ZERO;
         for (id, _) in payer.deposits().await.unwrap() {
@@ -152,11 +82,12 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
     let lost = |record: &DepositRecord| record.state == DepositState::NeverOpened;
     let stored = deposits.iter().filter(|(_, record)| !lost(record)).count();
     runtime.block_on(async {
-        let opened = opened(world, cast.payer.address).await;
+        let opened = deposits_on_chain(world, fixture.payer.address).await;
         assert!(opened.len() >= 5, "{opened:?}");
-        assert_eq!(opened.len(), stored, "what is open is in the store");
-        // `fees` has seen none fail: each transaction opened another round, or took one back that none took over.
-        let (_, count) = fees(world, cast.payer.address).await;
+        assert_eq!(opened.len(), stored, "an open deposit is not in the store");
+        // No transaction has failed, or `fees` would panic: each one opened a round, or reclaimed one that no round
+        // reopened.
+        let (_, count) = fees(world, fixture.payer.address).await;
         let taken_back = deposits
             .iter()
             .filter(|(_, record)| record.state == DepositState::Reclaimed);
@@ -168,36 +99,32 @@ fn a_service_that_is_killed_anywhere_again_and_again_opens_no_round_twice_and_fo
     });
 }
 
-async fn opened(world: &World, payer: Address) -> Vec<FoundDeposit> {
+async fn deposits_on_chain(world: &World, payer: Address) -> Vec<FoundDeposit> {
     let head = world.head().await;
     world.reader.find_deposits(payer, 0, head).await.unwrap()
 }
 
-/// Makes the next block so dear that nothing waiting gets in, and mines it.
-async fn dear_block(world: &World) {
-    let dear = "0x2540be400";
-    world
-        .node
-        .anvil("anvil_setNextBlockBaseFeePerGas", [dear])
-        .await;
+/// Mines a block whose base fee keeps out all pending transactions.
+async fn expensive_block(world: &World) {
+    world.node.set_base_fee(10).await;
     world.node.mine(1).await;
 }
 
 #[tokio::test]
-async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_nothing_else() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, _) = cast.players();
-    // Another deposit, from which payments go on.
-    let mut request = cast.request(0);
+async fn bumps_fee_of_stuck_opening_while_payments_continue() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    // Another deposit, for the payments.
+    let mut request = fixture.request(0);
     request.draw = Draw::At(world.head().await + 120);
     let list: Vec<_> = request.allowances.clone();
     let other = payer.create_deposit(&request).await.unwrap().id;
-    let mut of_rounds = rounds(&cast);
+    let mut of_rounds = fixture.rounds();
     of_rounds.draw_in = 100;
-    // The other one is nearly spent from the first payment on.
+    // The other deposit is nearly spent from the first payment on, so a round is due.
     of_rounds.nearly_spent = (1, u32::MAX);
-    let limited = cast.payer.wallet.clone().with_max_fee(15_000_000_000);
+    let limited = fixture.payer.wallet.clone().with_max_fee(15_000_000_000);
     let service = |wallet, rounds: &Rounds| {
         let payer = payer.clone().with_wallet(wallet);
         PayerService::new(payer, Some(rounds.clone()))
@@ -213,12 +140,9 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
     };
     pay(&frugal).await;
 
-    world.node.anvil("evm_setAutomine", [false]).await;
-    dear_block(world).await;
-    world
-        .node
-        .anvil("anvil_setNextBlockBaseFeePerGas", ["0x3b9aca00"])
-        .await;
+    world.node.automine(false).await;
+    expensive_block(world).await;
+    world.node.set_base_fee(1).await;
     world.node.mine(1).await;
     frugal.step().await.unwrap();
     let pending = async |service: &PayerService| {
@@ -226,8 +150,8 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
         let mut pending = status
             .into_iter()
             .filter(|status| status.record.state == DepositState::Pending);
-        let found = pending.next().expect("it is stored");
-        assert!(pending.next().is_none(), "and it is one");
+        let found = pending.next().expect("a pending deposit");
+        assert!(pending.next().is_none(), "two pending deposits");
         found
     };
     let waits = pending(&frugal).await;
@@ -237,7 +161,7 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
         waits.reason
     );
     for _ in 0..30 {
-        dear_block(world).await;
+        expensive_block(world).await;
         frugal.step().await.unwrap();
         pay(&frugal).await;
     }
@@ -254,24 +178,38 @@ async fn a_stuck_opening_is_sent_again_for_more_under_its_nonce_and_holds_up_not
         refused.next
     );
 
-    // Another process, with a higher limit.
-    let rich = service(cast.payer.wallet.clone(), &of_rounds);
-    dear_block(world).await;
+    // Another process with a higher fee limit.
+    let rich = service(fixture.payer.wallet.clone(), &of_rounds);
+    expensive_block(world).await;
     rich.step().await.unwrap();
-    let dearer = pending(&rich).await;
-    assert_eq!(dearer.id, waits.id);
+    let bumped = pending(&rich).await;
+    assert_eq!(bumped.id, waits.id);
     assert!(
-        dearer.reason.contains("waits to be mined"),
+        bumped.reason.contains("waits to be mined"),
         "{}",
-        dearer.reason
+        bumped.reason
     );
-    assert_ne!(dearer.reason, waits.reason, "another transaction");
+    assert_ne!(
+        bumped.reason, waits.reason,
+        "the same transaction is pending"
+    );
     world.node.mine(1).await;
     rich.step().await.unwrap();
     let record = rich.payer().deposit(waits.id).await.unwrap();
     assert_eq!(record.state, DepositState::Active);
-    assert_eq!(opened(world, cast.payer.address).await.len(), 2);
-    assert_eq!(fees(world, cast.payer.address).await.1, 2, "nonces 0 and 1");
+    assert_eq!(
+        deposits_on_chain(world, fixture.payer.address).await.len(),
+        2
+    );
+    assert_eq!(
+        fees(world, fixture.payer.address).await.1,
+        2,
+        "not nonces 0 and 1"
+    );
     let held = world.coin(world.reader.bank().address()).await;
-    assert_eq!(held, coins(1_200).to_u256(), "paid once");
+    assert_eq!(
+        held,
+        coins(1_200).to_u256(),
+        "the bank holds more than two deposits"
+    );
 }

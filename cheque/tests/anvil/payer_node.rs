@@ -1,12 +1,11 @@
-//! A payer that opens and takes back by what a node says that lies or is behind.
+//! Opening and reclaiming over a node that lies or lags.
 
-use crate::cast::{Cast, poll};
-use crate::faults::{head_error, payer, through};
+use crate::fixtures::{Fixture, poll};
+use crate::proxied::{head_error, payer, through};
 use crate::proxy::{Fault, Proxy};
-use alloy::providers::Provider;
 use cheque::{bank::HeadCheckError, payer::PayerError};
 
-/// Whether it was refused for what the node says of its newest block.
+/// True if the payer refused because of the node's newest block.
 fn is_refused<T: std::fmt::Debug>(result: Result<T, PayerError>) -> bool {
     match result {
         Err(PayerError::Bank(error)) => {
@@ -19,37 +18,31 @@ fn is_refused<T: std::fmt::Debug>(result: Result<T, PayerError>) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_is_planned_opened_or_taken_back_by_a_head_that_cannot_be_true() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn plans_opens_and_reclaims_nothing_at_implausible_head() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let proxy = Proxy::start(&world.node.provider).await;
     let reader = through(world, &proxy).await;
-    let payer = payer(&cast, &reader, &cast.store);
-    let mut request = cast.request(40);
+    let payer = payer(&fixture, &reader, &fixture.store);
+    let mut request = fixture.request(40);
     request.redeem_window = Some(5);
     let over = payer.create_deposit(&request).await.unwrap();
-    // Else the chain would grow faster than its time.
-    world.node.anvil("evm_increaseTime", [60]).await;
+    // Without more time, the head check would refuse the new blocks as too fast.
+    world.node.advance_time(60).await;
     world.node.mine_to(over.deposit.lastRedeemBlock + 1).await;
     poll(&payer).await;
-    let next = cast.request(60);
+    let next = fixture.request(60);
     let prepared = payer.prepare_deposit(&next).await.unwrap().id;
     let before = payer.deposits().await.unwrap();
-    let sent = async || {
-        let count = world
-            .node
-            .provider
-            .get_transaction_count(cast.payer.address);
-        count.pending().await.unwrap()
-    };
-    let nonce = sent().await;
+    let sender = fixture.payer.address;
+    let nonce = world.node.all_transactions(sender).await;
 
     let faults = [
         Fault::Behind(5),
         Fault::Ahead(5_000),
-        Fault::OffClock(4_000),
-        Fault::OffClock(-4_000),
-        // It is gone at the end, as if another node answered.
+        Fault::TimeShift(4_000),
+        Fault::TimeShift(-4_000),
+        // The block of the snapshot is missing at the end, as if another node answered.
         Fault::OtherBlocks,
     ];
     for fault in faults {
@@ -60,14 +53,15 @@ async fn nothing_is_planned_opened_or_taken_back_by_a_head_that_cannot_be_true()
         assert!(is_refused(payer.reopen(over.id, &next).await));
         assert!(is_refused(payer.open(prepared).await));
         if !matches!(fault, Fault::OtherBlocks) {
-            // Nothing is concluded from more than the head.
+            // These two use only the head.
             assert!(is_refused(payer.reclaim(over.id).await));
             assert!(is_refused(payer.cancel_opening(prepared).await));
         }
         proxy.heal();
     }
     assert_eq!(payer.deposits().await.unwrap(), before);
-    assert_eq!(sent().await, nonce, "nothing was sent");
+    let sent = world.node.all_transactions(sender).await;
+    assert_eq!(sent, nonce, "a transaction was sent");
     payer.open(prepared).await.unwrap();
     payer.reclaim(over.id).await.unwrap();
 }

@@ -1,11 +1,12 @@
-//! The payer's service: rounds that follow one another by themselves.
+//! The payer's service: rounds that follow one another.
 
-use crate::cast::{Cast, memory};
-use crate::node::{Party, World, coins};
-use alloy::providers::Provider;
+use crate::fixtures::{Fixture, memory};
+use crate::node::{Account, coins};
+use crate::settle::settle;
+use crate::transactions::fees;
 use alloy_primitives::{Address, U256};
 use cheque::payer::{Completed, PayerService, PayerStepReport, Rounds, RoundsError};
-use cheque::{Amount, DepositId, Purse};
+use cheque::{DepositId, Purse};
 use cheque::{
     bank::Reader,
     payee::Payee,
@@ -15,23 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rounds with 100, 200, 300 thousandths of a coin for the payees, drawn after 40 blocks. Who is paid has a range as wide
-/// as its allowance.
-pub(crate) fn rounds(cast: &Cast) -> Rounds {
-    let list = cast.request(0).allowances;
-    let mut rounds = Rounds::new(Rounds::same_list(list), 40);
-    rounds.redeem_window = Some(20);
-    rounds.min_payout = Some(Amount::ZERO);
-    rounds
-}
-
-/// The service of the cast's payer, as a process that was started anew has it.
-fn service(cast: &Cast, rounds: Option<Rounds>) -> PayerService {
-    let (payer, _) = cast.players();
+/// A freshly started service of the fixture's payer.
+fn service(fixture: &Fixture, rounds: Option<Rounds>) -> PayerService {
+    let (payer, _) = fixture.actors();
     PayerService::new(payer, rounds)
 }
 
-/// A turn of the loop in which everything can be followed.
+/// Makes a step and checks that each status has a reason and a next action.
 async fn step(service: &PayerService) -> PayerStepReport {
     let stepped = service.step().await.unwrap();
     for status in service.status().await.unwrap() {
@@ -40,9 +31,9 @@ async fn step(service: &PayerService) -> PayerStepReport {
     stepped
 }
 
-/// Steps and mines, block by block, until `found` finds something.
+/// Steps and mines block by block until `found` returns a value.
 async fn until<T>(
-    cast: &Cast,
+    fixture: &Fixture,
     service: &PayerService,
     found: impl Fn(&[(DepositId, DepositRecord)]) -> Option<T>,
 ) -> T {
@@ -52,7 +43,7 @@ async fn until<T>(
         if let Some(found) = found(&deposits) {
             return found;
         }
-        cast.world.node.mine(1).await;
+        fixture.world.node.mine(1).await;
     }
     panic!("not within 200 blocks: {:?}", service.status().await);
 }
@@ -65,14 +56,17 @@ fn in_state(state: DepositState) -> impl Fn(&[(DepositId, DepositRecord)]) -> Op
     }
 }
 
-/// What the bank owes in native coin: balances, idle purses and open deposits.
-async fn owed(reader: &Reader, parties: &[&Party], lanes: u64) -> U256 {
+/// The bank's debts in native coin: balances and idle purses. Panics at an open deposit.
+async fn owed(reader: &Reader, accounts: &[&Account], lanes: u64) -> U256 {
     let head = reader.head().await.unwrap().number;
     let mut sum = U256::ZERO;
-    for party in parties {
-        sum += reader.balance(party.address, Address::ZERO).await.unwrap();
+    for account in accounts {
+        sum += reader
+            .balance(account.address, Address::ZERO)
+            .await
+            .unwrap();
         for lane in 1..=lanes {
-            let purse = (party.address, Address::ZERO, lane);
+            let purse = (account.address, Address::ZERO, lane);
             let held = reader.purse(purse, head).await.unwrap();
             sum += match held {
                 Purse::Idle(idle) => idle.to_u256(),
@@ -83,64 +77,48 @@ async fn owed(reader: &Reader, parties: &[&Party], lanes: u64) -> U256 {
     sum
 }
 
-/// What an account's transactions cost, the value excluded, and how many there were. Each has succeeded.
-pub(crate) async fn fees(world: &World, account: Address) -> (U256, u64) {
-    let (mut sum, mut count) = (U256::ZERO, 0);
-    for block in 0..=world.head().await {
-        let receipts = world.node.provider.get_block_receipts(block.into());
-        for receipt in receipts.await.unwrap().unwrap_or_default() {
-            if receipt.from == account {
-                assert!(receipt.status(), "{} failed", receipt.transaction_hash);
-                sum += U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
-                count += 1;
-            }
-        }
-    }
-    (sum, count)
-}
-
-async fn settle(payees: &[Payee]) {
+async fn settle_all(payees: &[Payee]) {
     for payee in payees {
-        for (id, settled) in payee.settle().await.unwrap() {
+        for (id, settled) in settle(payee).await.unwrap() {
             settled.unwrap_or_else(|error| panic!("{id}: {error}"));
         }
     }
 }
 
 #[tokio::test]
-async fn three_rounds_follow_one_another_while_payments_go_on_and_no_money_is_lost() {
-    let cast = Cast::new().await;
-    let (_, payees) = cast.players();
-    let mut rounds = rounds(&cast);
+async fn opens_rounds_while_paying_and_loses_no_money() {
+    let fixture = Fixture::new().await;
+    let (_, payees) = fixture.actors();
+    let mut rounds = fixture.rounds();
     rounds.draw_in = 60;
-    let service = service(&cast, Some(rounds));
-    let wallet = cast.world.coin(cast.payer.address).await;
-    until(&cast, &service, in_state(DepositState::Active)).await;
+    let service = service(&fixture, Some(rounds));
+    let wallet = fixture.world.coin(fixture.payer.address).await;
+    until(&fixture, &service, in_state(DepositState::Active)).await;
     let mut paid_from = BTreeSet::new();
     while paid_from.len() < 5 {
         step(&service).await;
-        // The first two rounds end by time, the others by money.
+        // The first two rounds end at their draw, the others when they are spent.
         let part = if paid_from.len() < 3 { 1 } else { 5 };
         for (share, payee) in (1..).zip(&payees) {
             let amount = coins(share * part);
             let paid = service.pay(payee.policy().payee, Address::ZERO, amount);
-            for part in paid.await.expect("there is always a round to pay from") {
-                let proof = part.proof.unwrap();
+            for part in paid.await.expect("an active round") {
+                let proof = part.proof;
                 payee.poll().await.unwrap();
                 payee.receive_payment(None, &proof).await.unwrap();
                 paid_from.insert(part.deposit);
             }
         }
-        settle(&payees).await;
-        cast.world.node.mine(1).await;
+        settle_all(&payees).await;
+        fixture.world.node.mine(1).await;
     }
 
-    // The end: no more rounds, everything is redeemed or taken back.
+    // The end: without more rounds, every deposit is redeemed or reclaimed.
     let last = PayerService::new(service.payer().clone(), None);
     for _ in 0..100 {
         step(&last).await;
-        settle(&payees).await;
-        cast.world.node.mine(1).await;
+        settle_all(&payees).await;
+        fixture.world.node.mine(1).await;
     }
     let deposits = last.payer().deposits().await.unwrap();
     let closed = |record: &DepositRecord| {
@@ -163,60 +141,66 @@ async fn three_rounds_follow_one_another_while_payments_go_on_and_no_money_is_lo
         .map(|(_, record)| record.deposit.lane)
         .max()
         .unwrap();
-    assert!(lanes <= 3, "purses are used again: {lanes}");
+    assert!(lanes <= 3, "purses are not reused: {lanes} lanes");
 
-    let mut parties: Vec<_> = cast.payees.iter().collect();
-    parties.push(&cast.payer);
-    let bank = cast.world.coin(cast.world.reader.bank().address()).await;
-    assert_eq!(owed(&cast.world.reader, &parties, lanes).await, bank);
-    let (fees, _) = fees(&cast.world, cast.payer.address).await;
+    let mut accounts: Vec<_> = fixture.payees.iter().collect();
+    accounts.push(&fixture.payer);
+    let bank = fixture
+        .world
+        .coin(fixture.world.reader.bank().address())
+        .await;
+    assert_eq!(owed(&fixture.world.reader, &accounts, lanes).await, bank);
+    let (fees, _) = fees(&fixture.world, fixture.payer.address).await;
     assert_eq!(
-        wallet - cast.world.coin(cast.payer.address).await,
+        wallet - fixture.world.coin(fixture.payer.address).await,
         bank + fees
     );
 }
 
 #[tokio::test]
-async fn an_expired_round_is_taken_back_by_the_transaction_that_opens_the_next_in_its_purse() {
-    let cast = Cast::new().await;
-    let mut rounds = rounds(&cast);
-    // Nothing is spent, so the next round comes at the end of the one before; and that can be taken back at once.
+async fn reclaims_expired_round_by_opening_next_in_its_purse() {
+    let fixture = Fixture::new().await;
+    let mut rounds = fixture.rounds();
+    // Nothing is spent, so the next round opens at the end of the last one, which can be reclaimed at once.
     rounds.redeem_window = Some(1);
     rounds.lead = Some(0);
-    let service = service(&cast, Some(rounds));
-    let first = until(&cast, &service, in_state(DepositState::Active)).await;
-    until(&cast, &service, |deposits| deposits.get(2).map(|_| ())).await;
+    let service = service(&fixture, Some(rounds));
+    let first = until(&fixture, &service, in_state(DepositState::Active)).await;
+    until(&fixture, &service, |deposits| deposits.get(2).map(|_| ())).await;
     let deposits = service.payer().deposits().await.unwrap();
     let lanes: BTreeSet<_> = deposits
         .iter()
         .map(|(_, record)| record.deposit.lane)
         .collect();
     assert_eq!(lanes, BTreeSet::from([1, 2]));
-    let reclaimed = until(&cast, &service, in_state(DepositState::Reclaimed)).await;
+    let reclaimed = until(&fixture, &service, in_state(DepositState::Reclaimed)).await;
     assert_eq!(reclaimed, first);
     assert_eq!(
-        fees(&cast.world, cast.payer.address).await.1,
+        fees(&fixture.world, fixture.payer.address).await.1,
         3,
-        "one transaction a round"
+        "not one transaction per round"
     );
-    let held = cast.world.coin(cast.world.reader.bank().address()).await;
+    let held = fixture
+        .world
+        .coin(fixture.world.reader.bank().address())
+        .await;
     assert_eq!(
         held,
         coins(1_200).to_u256(),
-        "its money went into the third"
+        "the third round did not take the money of the first"
     );
 }
 
 #[tokio::test]
-async fn without_rounds_everything_stored_is_opened_followed_and_taken_back() {
-    let mut cast = Cast::new().await;
-    let mut profile = *cast.world.reader.profile();
+async fn opens_follows_and_reclaims_stored_deposits_without_rounds() {
+    let mut fixture = Fixture::new().await;
+    let mut profile = *fixture.world.reader.profile();
     profile.confirmations = 3;
-    cast.world.reader = cast.world.reader.clone().with_profile(profile);
-    let (payer, _) = cast.players();
-    let service = service(&cast, None);
+    fixture.world.reader = fixture.world.reader.clone().with_profile(profile);
+    let (payer, _) = fixture.actors();
+    let service = service(&fixture, None);
     assert_eq!(service.round().await.unwrap(), None);
-    let mut request = cast.request(30);
+    let mut request = fixture.request(30);
     request.redeem_window = Some(5);
     let planned = payer.prepare_deposit(&request).await.unwrap();
     let (mut states, mut done) = (Vec::new(), Vec::new());
@@ -228,111 +212,111 @@ async fn without_rounds_everything_stored_is_opened_followed_and_taken_back() {
                 .iter()
                 .map(|event| (event.id, event.state.name())),
         );
-        done.extend(stepped.done);
-        cast.world.node.mine(1).await;
+        done.extend(stepped.completed);
+        fixture.world.node.mine(1).await;
     }
     let id = planned.id;
     assert_eq!(done, [Completed::Opened(id), Completed::Reclaimed(id)]);
     let life = ["active", "past_cutoff", "drawn", "reclaimable", "reclaimed"];
     assert_eq!(states, life.map(|state| (id, state)));
-    let held = cast.world.coin(cast.world.reader.bank().address()).await;
-    assert_eq!(held, coins(600).to_u256(), "idle in its purse");
-    assert_eq!(fees(&cast.world, cast.payer.address).await.1, 2);
+    let held = fixture
+        .world
+        .coin(fixture.world.reader.bank().address())
+        .await;
+    assert_eq!(
+        held,
+        coins(600).to_u256(),
+        "the money is not idle in its purse"
+    );
+    assert_eq!(fees(&fixture.world, fixture.payer.address).await.1, 2);
 }
 
 #[tokio::test]
-async fn a_round_over_the_budget_of_a_day_is_not_opened_and_says_so_also_after_a_restart() {
-    let mut cast = Cast::new().await;
-    let mut profile = *cast.world.reader.profile();
+async fn keeps_daily_budget_across_restart() {
+    // A round over the budget waits and reports from which block on there is room.
+    let mut fixture = Fixture::new().await;
+    let mut profile = *fixture.world.reader.profile();
     // 100 blocks are a day.
     profile.block_time = 864;
-    cast.world.reader = cast.world.reader.clone().with_profile(profile);
-    let mut rounds = rounds(&cast);
+    fixture.world.reader = fixture.world.reader.clone().with_profile(profile);
+    let mut rounds = fixture.rounds();
     rounds.daily_budget = Some(coins(1_199));
-    let first = service(&cast, Some(rounds.clone()));
-    let id = until(&cast, &first, in_state(DepositState::Active)).await;
+    let first = service(&fixture, Some(rounds.clone()));
+    let id = until(&fixture, &first, in_state(DepositState::Active)).await;
     let since = first.payer().deposit(id).await.unwrap().since;
-    until(&cast, &first, in_state(DepositState::PastCutoff)).await;
+    until(&fixture, &first, in_state(DepositState::PastCutoff)).await;
     drop(first);
-    let again = service(&cast, Some(rounds));
-    cast.world.node.mine(1).await;
+    let again = service(&fixture, Some(rounds));
+    fixture.world.node.mine(1).await;
     step(&again).await;
     let round = again.round().await.unwrap().unwrap();
     let room = format!("there is room from block {} on", since + 100);
     assert!(round.blocked && round.reason.contains(&room), "{round:?}");
     assert!(round.next.contains("tried again at block"), "{round:?}");
-    let head = cast.world.head().await;
-    cast.world.node.mine(since + 98 - head).await;
+    let head = fixture.world.head().await;
+    fixture.world.node.mine(since + 98 - head).await;
     step(&again).await;
     assert_eq!(again.payer().deposits().await.unwrap().len(), 1);
-    let opened = until(&cast, &again, |deposits| deposits.get(1).map(|_| ()));
+    let opened = until(&fixture, &again, |deposits| deposits.get(1).map(|_| ()));
     opened.await;
-    assert!(cast.world.head().await >= since + 100);
+    assert!(fixture.world.head().await >= since + 100);
     assert!(!again.round().await.unwrap().unwrap().blocked);
 }
 
 #[tokio::test]
-async fn a_round_without_money_or_list_or_below_the_fee_says_so_and_is_opened_as_soon_as_it_can_be()
-{
-    let cast = Cast::new().await;
-    let poor = format!("{:#x}", coins(600).to_u256());
-    let account = cast.payer.address;
-    cast.world
-        .node
-        .anvil("anvil_setBalance", (account, poor))
-        .await;
+async fn reports_blocked_round_and_opens_it_once_possible() {
+    // Blocked by the lack of a list, of money, or by a fee above the limit.
+    let fixture = Fixture::new().await;
+    let poor = coins(600).to_u256();
+    let account = fixture.payer.address;
+    fixture.world.node.set_coin(account, poor).await;
     let list = Arc::new(std::sync::Mutex::new(None));
-    let mut rounds = rounds(&cast);
+    let mut rounds = fixture.rounds();
     let next = list.clone();
     rounds.allowances = Arc::new(move || {
         let list = next.lock().unwrap().clone();
         list.ok_or_else(|| "the file is gone".into())
     });
-    let (payer, _) = cast.players();
-    let frugal = payer.with_wallet(cast.payer.wallet.clone().with_max_fee(10_000_000_000));
+    let (payer, _) = fixture.actors();
+    let frugal = payer.with_wallet(fixture.payer.wallet.clone().with_max_fee(10_000_000_000));
     let service = PayerService::new(frugal, Some(rounds));
     let blocked = async || {
         step(&service).await;
         let round = service.round().await.unwrap().unwrap();
         assert!(round.blocked && service.payer().deposits().await.unwrap().is_empty());
         assert_eq!(service.health().last_error.as_ref(), Some(&round.reason));
-        assert!(service.health().ok, "the service is well");
+        assert!(service.health().ok, "the service is not healthy");
         round.reason
     };
     assert!(blocked().await.contains("the file is gone"));
-    *list.lock().unwrap() = Some(cast.request(0).allowances);
-    cast.world.node.mine(1).await;
-    assert!(blocked().await.contains("needs"), "fees included");
-    let dear = "0x2540be400";
-    cast.world
-        .node
-        .anvil("anvil_setNextBlockBaseFeePerGas", [dear])
-        .await;
-    cast.world.node.mine(2).await;
+    *list.lock().unwrap() = Some(fixture.request(0).allowances);
+    fixture.world.node.mine(1).await;
+    assert!(
+        blocked().await.contains("needs"),
+        "the message names no needed sum"
+    );
+    fixture.world.node.set_base_fee(10).await;
+    fixture.world.node.mine(2).await;
     assert!(blocked().await.contains("the limit is 10000000000"));
-    cast.world.node.endow(account).await;
-    let cheap = "0x3b9aca00";
-    cast.world
-        .node
-        .anvil("anvil_setNextBlockBaseFeePerGas", [cheap])
-        .await;
-    until(&cast, &service, in_state(DepositState::Active)).await;
+    fixture.world.node.endow(account).await;
+    fixture.world.node.set_base_fee(1).await;
+    until(&fixture, &service, in_state(DepositState::Active)).await;
 }
 
 #[tokio::test]
-async fn rounds_that_could_not_follow_one_another_are_refused_before_anything_is_done() {
-    let cast = Cast::new().await;
-    let (payer, _) = cast.players();
+async fn refuses_impossible_rounds_before_acting() {
+    let fixture = Fixture::new().await;
+    let (payer, _) = fixture.actors();
     let refused = |change: fn(&mut Rounds)| {
-        let mut rounds = rounds(&cast);
+        let mut rounds = fixture.rounds();
         change(&mut rounds);
         rounds.check(&payer)
     };
-    // 1 block until it is included, 1 confirmation, the cutoff of 16, 1 block to pay, the lead of 4.
+    // 1 block until inclusion, 1 confirmation, the cutoff of 16, 1 block to pay, the lead of 4.
     assert_eq!(refused(|rounds| rounds.draw_in = 23), Ok(()));
     let too_soon = RoundsError::DrawTooSoon {
         draw_in: 22,
-        least: 23,
+        min_draw_in: 23,
     };
     assert_eq!(refused(|rounds| rounds.draw_in = 22), Err(too_soon));
     assert_eq!(
@@ -342,30 +326,30 @@ async fn rounds_that_could_not_follow_one_another_are_refused_before_anything_is
     let no_time = refused(|rounds| rounds.redeem_window = Some(0));
     assert_eq!(no_time, Err(RoundsError::NoTimeToRedeem));
     for (part, whole) in [(0, 1), (2, 1), (0, 0)] {
-        let mut rounds = rounds(&cast);
+        let mut rounds = fixture.rounds();
         rounds.nearly_spent = (part, whole);
         assert_eq!(
             rounds.check(&payer),
             Err(RoundsError::NotAPart { part, whole })
         );
     }
-    let bare = cheque::payer::Payer::new(cast.world.reader.clone(), memory());
-    assert_eq!(rounds(&cast).check(&bare), Err(RoundsError::NoWallet));
-    let keyless = bare.with_wallet(cast.payer.wallet.clone());
-    assert_eq!(rounds(&cast).check(&keyless), Err(RoundsError::NoKey));
-    let mut bad = rounds(&cast);
+    let bare = cheque::payer::Payer::new(fixture.world.reader.clone(), memory());
+    assert_eq!(fixture.rounds().check(&bare), Err(RoundsError::NoWallet));
+    let keyless = bare.with_wallet(fixture.payer.wallet.clone());
+    assert_eq!(fixture.rounds().check(&keyless), Err(RoundsError::NoKey));
+    let mut bad = fixture.rounds();
     bad.draw_in = 22;
-    let service = service(&cast, Some(bad));
+    let service = service(&fixture, Some(bad));
     assert!(service.step().await.is_err());
     assert!(service.run(std::future::pending()).await.is_err());
 }
 
 #[tokio::test]
-async fn a_running_service_opens_a_round_and_ends_when_it_is_told_to() {
-    let cast = Cast::new().await;
-    let (payer, _) = cast.players();
-    let service = PayerService::new(payer.clone(), Some(rounds(&cast)));
-    assert!(!service.health().ok, "it has seen nothing yet");
+async fn opens_round_while_running_and_stops_on_request() {
+    let fixture = Fixture::new().await;
+    let (payer, _) = fixture.actors();
+    let service = PayerService::new(payer.clone(), Some(fixture.rounds()));
+    assert!(!service.health().ok, "healthy before the first head");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn({
         let service = service.clone();
@@ -378,14 +362,14 @@ async fn a_running_service_opens_a_round_and_ends_when_it_is_told_to() {
             break;
         }
     }
-    // The event comes before the look that found it is over.
+    // The event comes before the end of its poll.
     let _nothing_more = service.payer().poll().await.unwrap();
     let health = service.health();
     assert!(health.ok, "{health:?}");
     let paid = service
-        .pay(cast.payees[0].address, Address::ZERO, coins(1))
+        .pay(fixture.payees[0].address, Address::ZERO, coins(1))
         .await;
-    assert!(paid.unwrap()[0].proof.is_some());
+    paid.unwrap();
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
     assert_eq!(payer.deposits().await.unwrap().len(), 1);

@@ -1,6 +1,6 @@
-//! Payments that an application divides, and the records it keeps about them.
+//! Payments in pieces chosen by the application, and the application's own record beside them.
 
-use crate::cast::{Cast, opened, pay, poll};
+use crate::fixtures::{Fixture, open_deposit, pay, poll};
 use crate::node::coins;
 use cheque::Amount;
 use cheque::{
@@ -19,19 +19,23 @@ fn change(old: Option<&[u8]>, new: &[u8]) -> AppChange {
 }
 
 async fn kept(payer: &Payer) -> Option<Vec<u8>> {
-    payer.host_records().get(KEY).await.unwrap()
+    payer.app_records().get(KEY).await.unwrap()
 }
 
 #[tokio::test]
-async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
-    let cast = Cast::new().await;
-    let (payer, payees) = cast.players();
-    let payee = cast.payees[0].address;
-    let first = opened(&cast.world, &payer, &cast.request(60)).await.id;
-    let second = opened(&cast.world, &payer, &cast.request(90)).await.id;
+async fn changes_pieces_and_app_record_atomically() {
+    let fixture = Fixture::new().await;
+    let (payer, payees) = fixture.actors();
+    let payee = fixture.payees[0].address;
+    let first = open_deposit(&fixture.world, &payer, &fixture.request(60))
+        .await
+        .id;
+    let second = open_deposit(&fixture.world, &payer, &fixture.request(90))
+        .await
+        .id;
     let totals = async || {
         let total = async |id| {
-            let cheque = payer.last_cheque(id, payee).await.unwrap();
+            let cheque = payer.spent_and_left(id, payee).await.unwrap();
             cheque.unwrap().0
         };
         (total(first).await, total(second).await)
@@ -41,7 +45,7 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
     let paid = payer.pay_pieces(payee, &pieces, &change(None, b"1")).await;
     let mut credited = 0;
     for payment in paid.unwrap() {
-        let proof = payment.proof.unwrap();
+        let proof = payment.proof;
         let taken = payees[0].receive_payment(None, &proof).await;
         credited += taken.unwrap().total.get();
     }
@@ -50,17 +54,21 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
         (coins(35).get(), Some(b"1".to_vec()))
     );
 
-    // Not covered, not the record that was expected, not active, nothing to pay: nothing is changed.
+    // Not covered, another record than expected, not active, nothing to pay: each error changes nothing.
     let over = [(first, coins(1)), (second, coins(96))];
     let next = change(Some(b"1"), b"2");
     let refused = payer.pay_pieces(payee, &over, &next).await.unwrap_err();
     assert!(
-        matches!(refused, PayerError::PieceNotCovered { deposit, left, needed }
+        matches!(refused, PayerError::NotCoveredByDeposit { deposit, left, needed }
             if (deposit, left, needed) == (second, coins(95), coins(96)))
     );
     let refused = payer.pay_pieces(payee, &pieces, &change(None, b"2")).await;
-    assert!(matches!(refused.unwrap_err(), PayerError::HostConflict));
-    let pending = payer.prepare_deposit(&cast.request(120)).await.unwrap().id;
+    assert!(matches!(refused.unwrap_err(), PayerError::AppConflict));
+    let pending = payer
+        .prepare_deposit(&fixture.request(120))
+        .await
+        .unwrap()
+        .id;
     let inactive = [(first, coins(1)), (pending, coins(1))];
     let refused = payer.pay_pieces(payee, &inactive, &next);
     assert!(matches!(refused.await, Err(PayerError::NotActive(id)) if id == pending));
@@ -74,19 +82,19 @@ async fn pieces_and_the_applications_record_change_together_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_deposit_is_prepared_together_with_the_applications_record() {
-    let cast = Cast::new().await;
-    let (payer, _) = cast.players();
-    let request = cast.request(60);
+async fn prepares_deposit_with_app_record_atomically() {
+    let fixture = Fixture::new().await;
+    let (payer, _) = fixture.actors();
+    let request = fixture.request(60);
     payer
-        .host_records()
+        .app_records()
         .change(&change(None, b"1"))
         .await
         .unwrap();
-    let again = payer.host_records().change(&change(None, b"2")).await;
+    let again = payer.app_records().change(&change(None, b"2")).await;
     assert!(matches!(again, Err(AppRecordsError::Conflict)));
     let refused = payer.prepare_deposit_with(&request, |_| change(None, b"2"));
-    assert!(matches!(refused.await, Err(PayerError::HostConflict)));
+    assert!(matches!(refused.await, Err(PayerError::AppConflict)));
     assert!(payer.deposits().await.unwrap().is_empty());
 
     let named = |id: &[u8]| change(Some(b"1"), id);
@@ -98,11 +106,11 @@ async fn a_deposit_is_prepared_together_with_the_applications_record() {
     poll(&payer).await;
     let end = payer.end_block(&opened.deposit);
     let head = payer.last_head().await.unwrap().number;
-    assert_eq!(head, cast.world.head().await);
-    cast.world.node.mine_to(end - 1).await;
+    assert_eq!(head, fixture.world.head().await);
+    fixture.world.node.mine_to(end - 1).await;
     poll(&payer).await;
     assert_eq!(payer.deposit(id).await.unwrap().state, DepositState::Active);
-    cast.world.node.mine(1).await;
+    fixture.world.node.mine(1).await;
     poll(&payer).await;
     assert_eq!(
         payer.deposit(id).await.unwrap().state,

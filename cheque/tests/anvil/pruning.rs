@@ -1,9 +1,9 @@
-//! Forgetting what is over.
+//! Pruning of deposits that are over.
 
-use crate::cast::{Cast, memory, opened, pay, play, poll};
+use crate::fixtures::{Fixture, memory, open_deposit, pay, pay_and_draw, poll};
 use crate::node::coins;
 #[cfg(feature = "service")]
-use crate::payee_service::{redeemed, sends, service, status, wins, with_settings};
+use crate::payee_steps::{redeemed, sends, service, status, wins, with_settings};
 #[cfg(feature = "service")]
 use alloy_primitives::Address;
 use cheque::DepositId;
@@ -18,45 +18,45 @@ use cheque::{bank::RedeemError, payee::RedeemOptions};
 use std::{ops::ControlFlow, time::Duration};
 
 #[tokio::test]
-async fn what_can_never_be_redeemed_any_more_is_forgotten_on_request() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
+async fn prunes_deposit_that_can_never_be_redeemed() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(20);
-    let opened = opened(world, &payer, &request).await;
+    let opened = open_deposit(world, &payer, &request).await;
     pay(&payer, &payees[0], opened.id, coins(5)).await;
     world.node.mine_to(opened.deposit.lastRedeemBlock).await;
     assert_eq!(
         payees[0].prune().await.unwrap(),
         0,
-        "the last block may be replaced"
+        "pruned although a reorg may replace the last block"
     );
     world.node.mine(1).await;
     assert_eq!(payees[0].prune().await.unwrap(), 1);
-    assert!(payees[0].ledger().await.unwrap().is_empty());
+    assert!(payees[0].positions().await.unwrap().is_empty());
     assert_eq!(payees[0].prune().await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn a_payee_keeps_a_deposit_until_what_was_sent_to_redeem_it_is_done() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let payer = world.payer(&cast.payer, memory());
-    let stores: Vec<_> = cast.payees.iter().map(|_| memory()).collect();
-    let payees = cast.payees.iter().zip(&stores);
+async fn keeps_payee_deposit_with_pending_redemption() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let payer = world.payer(&fixture.payer, memory());
+    let stores: Vec<_> = fixture.payees.iter().map(|_| memory()).collect();
+    let payees = fixture.payees.iter().zip(&stores);
     let payees: Vec<_> = payees
-        .map(|(party, store)| world.payee(party, store.clone()))
+        .map(|(account, store)| world.payee(account, store.clone()))
         .collect();
-    let mut request = cast.request(60);
+    let mut request = fixture.request(60);
     request.redeem_window = Some(20);
-    let opened = opened(world, &payer, &request).await;
-    let (winner, _) = play(world, &payer, &payees, &opened).await;
+    let opened = open_deposit(world, &payer, &request).await;
+    let (winner, _) = pay_and_draw(world, &payer, &payees, &opened).await;
     let (payee, store) = (&payees[winner], &stores[winner]);
-    // Sent, and never mined.
-    let impatient = cast.payees[winner].wallet.clone();
+    // The redemption is sent and never mined.
+    let impatient = fixture.payees[winner].wallet.clone();
     let impatient = impatient.with_timeout(Duration::ZERO);
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     let options = RedeemOptions::default();
     let waiting = payee.clone().with_wallet(impatient);
     let waiting = waiting.redeem(opened.id, &options).await;
@@ -64,84 +64,92 @@ async fn a_payee_keeps_a_deposit_until_what_was_sent_to_redeem_it_is_done() {
         matches!(waiting, Err(RedeemError::Outbox(_))),
         "{waiting:?}"
     );
-    world.node.anvil("anvil_dropAllTransactions", ()).await;
+    world.node.drop_transactions().await;
     let last = opened.deposit.lastRedeemBlock;
     world.node.mine_to(last).await;
     world.node.mine(1).await;
-    assert_eq!(payee.prune().await.unwrap(), 0, "it may still be mined");
+    assert_eq!(
+        payee.prune().await.unwrap(),
+        0,
+        "pruned although the redemption may still be mined"
+    );
     assert_eq!(rows(&**store), 2);
     let sent = payee.pending_txs().await.unwrap().remove(0);
-    payee.done(&sent).await.unwrap();
+    payee.remove(&sent).await.unwrap();
     assert_eq!(payee.prune().await.unwrap(), 1);
     assert_eq!(rows(&**store), 0);
 }
 
 #[cfg(feature = "service")]
 #[tokio::test]
-async fn what_redeems_a_batch_is_kept_while_a_deposit_of_it_is_open() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn keeps_batch_record_while_one_deposit_is_open() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let store = memory();
-    let service = service(world, &cast.payees[0], store.clone());
+    let service = service(world, &fixture.payees[0], store.clone());
     let payee = service.payee();
     let draw = world.head().await + 80;
-    // The first one, whose name the record has, is over before the second one is.
-    let all = wins(&cast, &service, &[draw, draw + 10], 60).await;
+    // The first deposit, which names the record, ends before the second.
+    let all = wins(&fixture, &service, &[draw, draw + 10], 60).await;
     world.node.mine_to(draw + 11).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     let batch = sends(&service, all[0].id).await;
-    world.node.anvil("anvil_dropTransaction", [batch]).await;
+    world.node.drop_transaction(batch).await;
     world.node.mine_to(all[0].deposit.lastRedeemBlock + 3).await;
     assert!(world.head().await < all[1].deposit.lastRedeemBlock);
 
     assert_eq!(payee.prune().await.unwrap(), 0);
     let pending_txs = payee.pending_txs().await.unwrap();
     let [kept] = &pending_txs[..] else {
-        panic!("one transaction for both: {pending_txs:?}");
+        panic!("not one transaction for both: {pending_txs:?}");
     };
     assert_eq!((kept.hash, kept.deposits().len()), (batch, 2));
-    payee.done(kept).await.unwrap();
+    payee.remove(kept).await.unwrap();
     assert_eq!(payee.prune().await.unwrap(), 1);
-    let left = payee.ledger().await.unwrap();
+    let left = payee.positions().await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].deposit_id(), all[1].id);
 }
 
 #[cfg(feature = "service")]
 #[tokio::test]
-async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let keep = |settings: &mut PayeeSettings| settings.keep = 1;
-    let service = with_settings(world, &cast.payees[0], memory(), keep);
+async fn prunes_old_deposits_of_payee_service_and_keeps_the_rest() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let keep = |settings: &mut PayeeSettings| settings.retention = 1;
+    let service = with_settings(world, &fixture.payees[0], memory(), keep);
     let draw = world.head().await + 60;
-    let first = wins(&cast, &service, &[draw], 130).await.remove(0).id;
+    let first = wins(&fixture, &service, &[draw], 130).await.remove(0).id;
     world.node.mine_to(draw + 1).await;
     sends(&service, first).await;
     redeemed(&service, first).await;
 
     let draw = world.head().await + 80;
-    let old = wins(&cast, &service, &[draw], 60).await.remove(0);
-    let lasting = wins(&cast, &service, &[draw], 2_000).await.remove(0).id;
+    let old = wins(&fixture, &service, &[draw], 60).await.remove(0);
+    let lasting = wins(&fixture, &service, &[draw], 2_000).await.remove(0).id;
     world.node.mine_to(draw + 1).await;
-    world.node.anvil("evm_setAutomine", [false]).await;
+    world.node.automine(false).await;
     let batch = sends(&service, old.id).await;
-    world.node.anvil("anvil_dropTransaction", [batch]).await;
-    // Meanwhile the first one's window is over.
-    assert_eq!(service.payee().ledger().await.unwrap().len(), 3);
+    world.node.drop_transaction(batch).await;
+    // Meanwhile the window of the first deposit has closed.
+    assert_eq!(service.payee().positions().await.unwrap().len(), 3);
     world.node.mine_to(old.deposit.lastRedeemBlock + 3).await;
     let stepped = service.step().await.unwrap();
-    let changed: Vec<_> = stepped.changes.iter().map(|one| one.deposit).collect();
+    let changed: Vec<_> = stepped
+        .changes
+        .iter()
+        .map(|change| change.deposit)
+        .collect();
     assert_eq!(changed, [old.id]);
-    let held = service.payee().ledger().await.unwrap();
+    let held = service.payee().positions().await.unwrap();
     let mut held: Vec<_> = held.iter().map(Position::deposit_id).collect();
     held.sort();
     let mut kept = [old.id, lasting];
     kept.sort();
-    assert_eq!(held, kept, "one transaction redeems both");
+    assert_eq!(held, kept, "not both deposits of the pending transaction");
 
     let again = service.step().await.unwrap();
-    assert_eq!(again.changes, [], "nothing is new");
+    assert_eq!(again.changes, [], "a change was reported twice");
     assert_eq!(status(&service, old.id).await.state.name(), "missed");
     world.node.mine(1).await;
     redeemed(&service, lasting).await;
@@ -149,21 +157,21 @@ async fn a_payees_service_forgets_what_is_old_and_goes_on_with_what_is_kept() {
         world.node.mine(world.reader.profile().final_depth).await;
         service.step().await.unwrap();
     }
-    let left = service.payee().ledger().await.unwrap();
+    let left = service.payee().positions().await.unwrap();
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0].deposit_id(), lasting, "its window is not over");
+    assert_eq!(left[0].deposit_id(), lasting, "another deposit was kept");
 }
 
 #[tokio::test]
-async fn a_payer_forgets_settled_deposits_but_the_last_of_a_purse_and_those_with_something_under_way()
- {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let (payer, payees) = cast.players();
-    let mut request = cast.request(60);
+async fn prunes_unneeded_settled_deposits_of_payer() {
+    // The last deposit of a purse stays, and so does one with a pending transaction.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, payees) = fixture.actors();
+    let mut request = fixture.request(60);
     request.redeem_window = Some(20);
-    let over = opened(world, &payer, &request).await;
-    let lasting = opened(world, &payer, &cast.request(3_000)).await;
+    let over = open_deposit(world, &payer, &request).await;
+    let lasting = open_deposit(world, &payer, &fixture.request(3_000)).await;
     for deposit in [over.id, lasting.id] {
         pay(&payer, &payees[0], deposit, coins(5)).await;
         pay(&payer, &payees[1], deposit, coins(5)).await;
@@ -175,18 +183,22 @@ async fn a_payer_forgets_settled_deposits_but_the_last_of_a_purse_and_those_with
     assert_eq!(
         payer.prune_before(u64::MAX).await.unwrap(),
         0,
-        "the block that took it back may be replaced"
+        "pruned although a reorg may replace the reclaim"
     );
     world.node.mine(64).await;
     poll(&payer).await;
     assert_eq!(
         payer.prune_before(u64::MAX).await.unwrap(),
         0,
-        "nothing else tells of its purse, which has money"
+        "pruned although no other record names the purse with its money"
     );
-    let next = opened(world, &payer, &cast.request(60)).await;
+    let next = open_deposit(world, &payer, &fixture.request(60)).await;
     assert_eq!(next.deposit.lane, over.deposit.lane);
-    assert_eq!(payer.prune_before(last).await.unwrap(), 0, "too young");
+    assert_eq!(
+        payer.prune_before(last).await.unwrap(),
+        0,
+        "pruned too early"
+    );
 
     let key = [b"reclaim", over.id.0.as_slice()].concat();
     let change = |old, new| Change {
@@ -195,66 +207,69 @@ async fn a_payer_forgets_settled_deposits_but_the_last_of_a_purse_and_those_with
         old,
         new,
     };
-    let set = cast.store.swap(&[change(None, Some(b"sent"))]);
+    let set = fixture.store.swap(&[change(None, Some(b"sent"))]);
     assert_eq!(set.unwrap(), Swap::Done);
     assert_eq!(payer.prune_before(u64::MAX).await.unwrap(), 0);
-    let gone = cast.store.swap(&[change(Some(b"sent"), None)]);
+    let gone = fixture.store.swap(&[change(Some(b"sent"), None)]);
     assert_eq!(gone.unwrap(), Swap::Done);
 
-    assert_eq!(rows_of(&*cast.store, over.id), 4);
+    assert_eq!(rows_of(&*fixture.store, over.id), 4);
     assert_eq!(payer.prune_before(last + 1).await.unwrap(), 1);
-    assert_eq!(rows_of(&*cast.store, over.id), 0);
-    assert_eq!(rows_of(&*cast.store, lasting.id), 4);
+    assert_eq!(rows_of(&*fixture.store, over.id), 0);
+    assert_eq!(rows_of(&*fixture.store, lasting.id), 4);
     pay(&payer, &payees[0], lasting.id, coins(1)).await;
     assert_eq!(payer.prune_before(u64::MAX).await.unwrap(), 0);
 }
 
 #[cfg(feature = "service")]
 #[tokio::test]
-async fn a_payers_service_forgets_rounds_that_are_settled_and_old() {
-    let cast = Cast::new().await;
-    let node = &cast.world.node;
-    // A day has 24 blocks.
-    let reader = cast.world.reader.clone();
+async fn prunes_settled_old_rounds_of_payer_service() {
+    let fixture = Fixture::new().await;
+    let node = &fixture.world.node;
+    // 24 blocks per day.
+    let reader = fixture.world.reader.clone();
     let reader = reader.with_profile(ChainProfile {
         block_time: 3_600,
-        ..*cast.world.reader.profile()
+        ..*fixture.world.reader.profile()
     });
     node.anvil("anvil_setBlockTimestampInterval", [3_600]).await;
     let start = || {
-        let payer = Payer::new(reader.clone(), cast.store.clone());
+        let payer = Payer::new(reader.clone(), fixture.store.clone());
         let payer = payer
-            .with_wallet(cast.payer.wallet.clone())
-            .with_key(cast.payer.key.clone());
-        let rounds = crate::payer_service::rounds(&cast);
-        PayerService::new(payer, Some(rounds)).with_keep(0)
+            .with_wallet(fixture.payer.wallet.clone())
+            .with_key(fixture.payer.key.clone());
+        let rounds = fixture.rounds();
+        PayerService::new(payer, Some(rounds)).with_retention(0)
     };
     let service = start();
     service.step().await.unwrap();
     node.mine(1).await;
     service.step().await.unwrap();
     let (first, record) = service.payer().deposits().await.unwrap().remove(0);
-    let payee = cast.payees[0].address;
+    let payee = fixture.payees[0].address;
     service.pay(payee, Address::ZERO, coins(5)).await.unwrap();
     let last = record.deposit.lastRedeemBlock;
     loop {
         node.mine(6).await;
         service.step().await.unwrap();
-        if rows_of(&*cast.store, first) == 0 {
+        if rows_of(&*fixture.store, first) == 0 {
             break;
         }
-        let head = cast.world.head().await;
-        assert!(head < last + 64 + 24 + 24, "it is not forgotten");
+        let head = fixture.world.head().await;
+        assert!(head < last + 64 + 24 + 24, "the round is not pruned");
     }
-    assert!(cast.world.head().await >= last + 24, "not within a day");
+    assert!(
+        fixture.world.head().await >= last + 24,
+        "pruned within a day"
+    );
     let later = service.payer().deposits().await.unwrap();
     assert!(!later.is_empty());
-    // Whoever starts then does not need it.
+    // A new process works without the pruned record.
     start().step().await.unwrap();
     assert!(service.health().ok);
 }
 
-/// How many records a payer's store holds of a deposit.
+/// Number of a deposit's records in a payer's store.
 fn rows_of(store: &dyn Store, id: DepositId) -> usize {
     let mut count = 0;
     let mut each = |_, key: &[u8], _: &[u8]| {
@@ -265,7 +280,7 @@ fn rows_of(store: &dyn Store, id: DepositId) -> usize {
     count
 }
 
-/// How many records a store holds.
+/// Number of records in a store.
 fn rows(store: &dyn Store) -> usize {
     let mut count = 0;
     let mut each = |_, _: &[u8], _: &[u8]| {

@@ -1,7 +1,8 @@
-//! Round after round on a node, with payer and payees started anew from their files in between.
+//! Consecutive rounds on a node. Payer and payees restart from their files in between.
 
-use crate::cast::{Cast, opened, pay, poll, rejection};
+use crate::fixtures::{Fixture, open_deposit, pay, poll, rejection};
 use crate::node::{World, coins};
+use crate::settle::settle;
 use alloy::{providers::Provider, rpc::types::Filter};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolEvent;
@@ -16,7 +17,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::{path::Path, sync::Arc};
 
-/// How many: a few, or what the environment variable `SOAK_NODE_ROUNDS` says.
+/// Number of rounds: 4, or the environment variable `SOAK_NODE_ROUNDS`.
 fn rounds() -> u64 {
     std::env::var("SOAK_NODE_ROUNDS").map_or(4, |text| {
         text.parse()
@@ -24,22 +25,22 @@ fn rounds() -> u64 {
     })
 }
 
-/// The parties as processes that have just been started.
+/// Payer and payees as freshly started processes.
 struct Running {
     payer: Payer,
     payees: Vec<Payee>,
 }
 
 impl Running {
-    fn start(cast: &Cast, directory: &Path) -> Self {
+    fn start(fixture: &Fixture, directory: &Path) -> Self {
         let store = |name: &str| Arc::new(Redb::open(directory.join(name)).unwrap());
-        let payees = cast.payees.iter();
+        let payees = fixture.payees.iter();
         Self {
-            payer: cast.world.payer(&cast.payer, store("payer")),
+            payer: fixture.world.payer(&fixture.payer, store("payer")),
             payees: payees
-                .map(|party| {
-                    let name = party.address.to_string();
-                    cast.world.payee(party, store(&name))
+                .map(|account| {
+                    let name = account.address.to_string();
+                    fixture.world.payee(account, store(&name))
                 })
                 .collect(),
         }
@@ -47,25 +48,26 @@ impl Running {
 }
 
 #[tokio::test]
-async fn through_many_rounds_and_restarts_money_is_conserved_and_every_payment_counts_once() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
+async fn conserves_money_through_rounds_and_restarts() {
+    // Every payment counts once.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let directory = tempfile::tempdir().unwrap();
-    let start = || Running::start(&cast, directory.path());
+    let start = || Running::start(&fixture, directory.path());
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut last: Option<DepositId> = None;
     for round in 1..=rounds() {
-        let mut request = cast.request(30);
+        let mut request = fixture.request(30);
         request.redeem_window = Some(20);
         let now = start();
         let opened = match last {
-            None => opened(world, &now.payer, &request).await,
+            None => open_deposit(world, &now.payer, &request).await,
             Some(last) => now.payer.reopen(last, &request).await.unwrap(),
         };
-        assert_eq!(opened.deposit.lane, 1, "one purse serves all rounds");
+        assert_eq!(opened.deposit.lane, 1, "another purse was used");
         drop(now);
 
-        // Payments, each side with another life in the middle. In every third round nobody is paid, so nobody wins.
+        // Payments, with a restart of all processes in the middle. In every third round no payee is paid, so none wins.
         let payments = if round % 3 == 0 { 0..=0 } else { 1..=3 };
         let mut credited = [Amount::ZERO; 3];
         for _ in 0..2 {
@@ -76,14 +78,14 @@ async fn through_many_rounds_and_restarts_money_is_conserved_and_every_payment_c
                     let amount = coins(rng.random_range(5..12));
                     let (payment, taken) = pay(&now.payer, payee, opened.id, amount).await;
                     *credited = credited.checked_add(taken.value).unwrap();
-                    let again = payee.receive_payment(None, &payment.proof.unwrap()).await;
+                    let again = payee.receive_payment(None, &payment.proof).await;
                     assert_eq!(rejection(again), Rejection::Replay);
                 }
             }
         }
         let now = start();
         for (payee, credited) in now.payees.iter().zip(credited) {
-            let held = payee.holding(opened.id).await.unwrap();
+            let held = payee.position(opened.id).await.unwrap();
             let held = held.map_or(Amount::ZERO, |position| position.credited());
             assert_eq!(held, credited);
         }
@@ -93,17 +95,17 @@ async fn through_many_rounds_and_restarts_money_is_conserved_and_every_payment_c
         let now = start();
         let mut redeemed = 0;
         for payee in &now.payees {
-            for (id, result) in payee.settle().await.unwrap() {
+            for (id, result) in settle(payee).await.unwrap() {
                 assert_eq!(id, opened.id);
                 result.unwrap();
                 redeemed += 1;
             }
-            assert!(payee.settle().await.unwrap().is_empty());
+            assert!(settle(payee).await.unwrap().is_empty());
         }
         world.node.mine_to(opened.deposit.lastRedeemBlock + 1).await;
         poll(&now.payer).await;
         let state = now.payer.deposit(opened.id).await.unwrap().state;
-        // Who is paid something has all of its allowance's range.
+        // Any payment reserves the range of the whole allowance.
         if round % 3 == 0 {
             assert_eq!((state, redeemed), (DepositState::Reclaimable, 0));
         } else {
@@ -112,15 +114,15 @@ async fn through_many_rounds_and_restarts_money_is_conserved_and_every_payment_c
         }
         for payee in &now.payees {
             payee.prune().await.unwrap();
-            assert!(payee.ledger().await.unwrap().is_empty());
+            assert!(payee.positions().await.unwrap().is_empty());
         }
-        assert_conserved(world, &cast).await;
+        assert_conserved(world, &fixture).await;
         last = Some(opened.id);
     }
 }
 
-/// Funded = paid out + withdrawn + idle + open, by the bank's events, its purses and its coin.
-async fn assert_conserved(world: &World, cast: &Cast) {
+/// Checks that funded = paid out + withdrawn + idle + open, by the bank's events, purses and coin.
+async fn assert_conserved(world: &World, fixture: &Fixture) {
     let bank = world.reader.bank().address();
     let logs = Filter::new().address(bank).from_block(0);
     let logs = world.node.provider.get_logs(&logs).await.unwrap();
@@ -139,15 +141,15 @@ async fn assert_conserved(world: &World, cast: &Cast) {
             out += U256::from(event.payout);
         }
     }
-    let payer = cast.payer.address;
+    let payer = fixture.payer.address;
     let purse = (payer, Address::ZERO, 1);
     let mut held = match world.reader.purse(purse, world.head().await).await.unwrap() {
         Purse::Idle(idle) => idle.to_u256(),
-        // Every round's deposit is the same sum.
+        // All rounds have the same deposit.
         Purse::Open(_) => coins(600).to_u256(),
     };
-    for party in cast.payees.iter().chain([&cast.payer]) {
-        held += world.balance(party.address).await;
+    for account in fixture.payees.iter().chain([&fixture.payer]) {
+        held += world.balance(account.address).await;
     }
     assert_eq!(funded, out + held);
     assert_eq!(world.coin(bank).await, held);

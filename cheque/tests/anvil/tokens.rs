@@ -1,9 +1,9 @@
 //! Deposits in tokens.
 
-use crate::cast::{Cast, memory, opened, play, poll, rejection};
-use crate::lagging::lagging;
+use crate::fixtures::{Fixture, memory, open_deposit, pay_and_draw, poll, rejection};
+use crate::late_receipts::late_receipts;
 use crate::node;
-use crate::node::{Party, World, coins};
+use crate::node::{Account, World, coins};
 use alloy::{consensus::Transaction, providers::Provider};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::sol;
@@ -23,7 +23,7 @@ sol! {
 }
 
 /// Deploys `TestToken` of the Solidity tests.
-async fn test_token(world: &World, party: &Party) -> Address {
+async fn test_token(world: &World, account: &Account) -> Address {
     let artifact = node::compiled("contracts/test/mocks/TestToken.sol", "TestToken");
     let decimals = U256::from(6).to_be_bytes_vec();
     let code = [&artifact[..], &decimals].concat();
@@ -32,14 +32,14 @@ async fn test_token(world: &World, party: &Party) -> Address {
         input: [&[0; 32], &code[..]].concat().into(),
         value: U256::ZERO,
     };
-    party.wallet.send(&deploy).await.unwrap();
+    account.wallet.send(&deploy).await.unwrap();
     let token = cheque_bindings::CREATE2_DEPLOYER.create2_from_code(B256::ZERO, code);
-    mint(party, token, Amount::new(10_000_000_000)).await;
+    mint(account, token, Amount::new(10_000_000_000)).await;
     assert_eq!(world.reader.token(token).decimals().await.unwrap(), 6);
     token
 }
 
-async fn mint(to: &Party, token: Address, amount: Amount) {
+async fn mint(to: &Account, token: Address, amount: Amount) {
     let mint = Call::new(
         token,
         &TestToken::mintCall {
@@ -51,22 +51,22 @@ async fn mint(to: &Party, token: Address, amount: Amount) {
 }
 
 #[tokio::test]
-async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let token = test_token(world, &cast.payer).await;
+async fn follows_token_deposit_from_funding_to_redemption() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let token = test_token(world, &fixture.payer).await;
     // 1 million units, one whole token, are worth 0.0004 coins.
     let mut rates = NativeRates::default();
     rates.set(
         token,
         NativeRate::new(400_000_000_000_000, 1_000_000).unwrap(),
     );
-    let (payer, _) = cast.players();
-    let mut request = cast.request(60);
+    let (payer, _) = fixture.actors();
+    let mut request = fixture.request(60);
     request.token = token;
     request.min_payout = None;
     let million = Amount::new(1_000_000_000);
-    request.allowances = cast
+    request.allowances = fixture
         .payees
         .iter()
         .map(|payee| (payee.address, million))
@@ -78,11 +78,11 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
     let total = Amount::new(3_000_000_000);
     let refused = payer.create_deposit(&request).await.unwrap_err();
     assert!(matches!(refused, PayerError::NotFunded { missing, .. } if missing == total));
-    // What is left of an approval is taken back first: some tokens change none that is not zero.
+    // A rest of an approval is set to zero first, because some tokens refuse to change an approval that is not zero.
     let left = Call::approve(world.reader.bank(), token, U256::from(1));
-    cast.payer.wallet.send(&left).await.unwrap();
+    fixture.payer.wallet.send(&left).await.unwrap();
     let sent = payer.ensure_funded(token, total).await.unwrap();
-    assert_eq!(sent.len(), 3, "two approvals and a transfer");
+    assert_eq!(sent.len(), 3, "not two approvals and a transfer");
     let mut approved = Vec::new();
     for sent in &sent[..2] {
         let found = world.node.provider.get_transaction_by_hash(sent.hash).await;
@@ -90,29 +90,29 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
         approved.push(U256::from_be_slice(&found.input()[36..]));
     }
     assert_eq!(approved, [U256::ZERO, total.to_u256()]);
-    let opened = opened(world, &payer, &request).await;
-    // 50 times the cost of redeeming, in the token.
+    let opened = open_deposit(world, &payer, &request).await;
+    // The default minimum payout: 50 times the cost of redeeming, in the token.
     let prices = world.reader.prices().await.unwrap();
     let least = opened.deposit.minPayout;
     assert!(least > 0 && least < total.get(), "{least}");
-    let dear = rates.of(token).unwrap().units_up(prices.wei(400_000)).get() * 50;
-    assert!(least < dear, "{least} {dear}");
+    let upper = rates.of(token).unwrap().units_up(prices.wei(400_000)).get() * 50;
+    assert!(least < upper, "{least} {upper}");
 
     let limits = TokenLimits {
         max_deposit: total,
         max_exposure: total,
     };
-    let payees: Vec<_> = cast
+    let payees: Vec<_> = fixture
         .payees
         .iter()
-        .map(|party| {
-            let mut policy = world.policy(party);
+        .map(|account| {
+            let mut policy = world.policy(account);
             policy.tokens.insert(token, limits);
-            Payee::new(world.reader.clone(), policy, memory()).with_wallet(party.wallet.clone())
+            Payee::new(world.reader.clone(), policy, memory()).with_wallet(account.wallet.clone())
         })
         .collect();
-    let first = payer.write_cheque(opened.id, cast.payees[0].address, Amount::new(1_000_000));
-    let proof = first.await.unwrap().proof.unwrap();
+    let first = payer.write_cheque(opened.id, fixture.payees[0].address, Amount::new(1_000_000));
+    let proof = first.await.unwrap().proof;
     let refused = payees[0].receive_payment(None, &proof).await;
     assert_eq!(rejection(refused), Rejection::TokenWithoutRate(token));
     let payees: Vec<_> = payees
@@ -121,7 +121,7 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
         .collect();
     payees[0].receive_payment(None, &proof).await.unwrap();
 
-    let (winner, payout) = play(world, &payer, &payees, &opened).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let to = Address::repeat_byte(0x66);
     let options = RedeemOptions { to, consent: None };
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
@@ -131,27 +131,27 @@ async fn a_deposit_in_tokens_is_funded_opened_paid_won_and_redeemed() {
 }
 
 #[tokio::test]
-async fn a_token_deposit_that_was_mined_meanwhile_does_not_lack_money() {
-    let cast = Cast::new().await;
-    let world = &cast.world;
-    let token = test_token(world, &cast.payer).await;
-    let (payer, _) = cast.players();
-    let mut request = cast.request(60);
+async fn finds_mined_token_deposit_without_funding_it_again() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let token = test_token(world, &fixture.payer).await;
+    let (payer, _) = fixture.actors();
+    let mut request = fixture.request(60);
     request.token = token;
     let total = coins(600);
     payer.ensure_funded(token, total).await.unwrap_err();
-    mint(&cast.payer, token, total).await;
+    mint(&fixture.payer, token, total).await;
     payer.ensure_funded(token, total).await.unwrap();
-    // Mined at once, but this process is gone before it sees the receipt.
-    let killed = lagging(world, 1, usize::MAX).with_timeout(Duration::ZERO);
+    // The node mines the transaction at once, and the process ends before it sees the receipt.
+    let killed = late_receipts(world, 1, usize::MAX).with_timeout(Duration::ZERO);
     let killed = payer.clone().with_wallet(killed);
     killed.create_deposit(&request).await.unwrap_err();
     let id = payer.deposits().await.unwrap()[0].0;
     let opened = payer.open(id).await.unwrap();
-    assert_eq!(opened.sent.block, world.head().await);
-    // The same again, until the deposit counts.
+    assert_eq!(opened.tx.block, world.head().await);
+    // Opening returns the same transaction until the deposit is confirmed.
     let again = payer.open(id).await.unwrap();
-    assert_eq!(again.sent.hash, opened.sent.hash);
+    assert_eq!(again.tx.hash, opened.tx.hash);
     poll(&payer).await;
     let again = payer.open(id).await.unwrap_err();
     assert!(

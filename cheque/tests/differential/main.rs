@@ -1,19 +1,18 @@
-//! The core and the contract judge every redemption alike: both are asked, the contract in an EVM of this process.
+//! Compares core and contract: both judge every redemption alike. The contract runs in an EVM of this process.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/evm.rs"]
 mod evm;
-mod judged;
-mod thief;
-mod world;
+#[path = "../support/random.rs"]
+mod random;
+mod support;
 
-mod agreement;
-mod boundaries;
-mod bytes;
+mod changed_fields;
 mod malicious_trees;
-mod mutations;
-mod races;
+mod payer_races;
+mod random_bytes;
+mod random_redemptions;
+mod redeem_window;
 mod stolen_signer;
 mod terms;

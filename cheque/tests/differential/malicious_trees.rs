@@ -1,16 +1,16 @@
-//! Payers that commit to something else than an honest tree.
+//! Payers that commit to a dishonest tree.
 
 use crate::{
-    common::{self, TestRng, account, cases, pick, rng},
     evm::Evm,
-    judged::{held_to, judged},
-    world,
+    random::{self, TestRng, account, cases, pick, rng},
+    support::comparison::{assert_redeem_matches, judge_both},
+    support::generate,
 };
 use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40, keccak256};
 use cheque::{Amount, Deposit, Outcome, Redemption, SeedSource, SignedCheque, SigningKey};
 use rand::{Rng, seq::IndexedMutRandom};
 
-/// A leaf, or a node that commits to whatever sums its maker likes.
+/// A leaf, or a node with arbitrary sums of its children.
 #[derive(Clone)]
 enum Node {
     Leaf(Leaf),
@@ -24,7 +24,7 @@ struct Leaf {
     salt: B128,
 }
 
-/// A leaf, its path, and its siblings as committed: hash and sum from the leaf up.
+/// A leaf, its path, and its siblings from the leaf up: hash and sum as committed.
 type Proof = (Leaf, U40, Vec<(B256, u128)>);
 
 impl Node {
@@ -36,7 +36,7 @@ impl Node {
         })
     }
 
-    /// A node that claims these sums of its children.
+    /// Makes a node with these sums for its children.
     fn claiming(left: Self, left_sum: u128, right: Self, right_sum: u128) -> Self {
         Self::Inner(Box::new([(left, left_sum), (right, right_sum)]))
     }
@@ -46,7 +46,7 @@ impl Node {
         Self::claiming(left, left_sum, right, right_sum)
     }
 
-    /// What its parent would say honestly, cut off at 2^128.
+    /// Returns the honest sum, modulo 2^128.
     fn sum(&self) -> u128 {
         match self {
             Self::Leaf(leaf) => leaf.allowance,
@@ -73,7 +73,7 @@ impl Node {
         }
     }
 
-    /// The proofs of all leaves.
+    /// Returns the proofs of all leaves.
     fn proofs(&self) -> Vec<Proof> {
         match self {
             Self::Leaf(leaf) => vec![(leaf.clone(), U40::ZERO, Vec::new())],
@@ -83,7 +83,7 @@ impl Node {
                     let (sibling, sum) = &children[1 - side];
                     let sibling = (sibling.hash(), *sum);
                     for (leaf, path, mut siblings) in children[side].0.proofs() {
-                        // A path has 40 bits: what is beyond is lost.
+                        // A path has 40 bits; higher bits are lost.
                         let bit = U40::from(side) << siblings.len();
                         siblings.push(sibling);
                         all.push((leaf, path | bit, siblings));
@@ -95,41 +95,41 @@ impl Node {
     }
 }
 
-/// A bank with an open deposit that commits to such a tree.
-struct Scene {
+/// A bank with an open deposit over a tree.
+struct TreeDeposit {
     chain: Evm,
     deposit: Deposit,
     signer: SigningKey,
     header: Bytes,
 }
 
-impl Scene {
+impl TreeDeposit {
     fn new(mut chain: Evm, tree: &Node, amount: u128, rng: &mut TestRng) -> Self {
-        let signer = common::key(rng);
+        let signer = random::key(rng);
         let deposit = Deposit {
             minPayout: 0,
-            ..world::terms(&chain, rng, signer.address(), tree.hash(), amount, 10)
+            ..generate::terms(&chain, rng, signer.address(), tree.hash(), amount, 10)
         };
         chain.open(&deposit);
         chain.mine_to(deposit.drawBlock + 1);
-        let mut scene = Self {
+        let mut opened = Self {
             chain,
             deposit,
             signer,
             header: Bytes::new(),
         };
-        scene.draw_again(rng);
-        scene
+        opened.draw_again(rng);
+        opened
     }
 
-    /// Replaces the draw block, and with it the roll.
+    /// Replaces the draw block and thereby the roll.
     fn draw_again(&mut self, rng: &mut TestRng) {
-        self.header = world::rlp(&world::header(rng, self.deposit.drawBlock));
+        self.header = generate::rlp(&generate::header(rng, self.deposit.drawBlock));
         let hash = keccak256(&self.header);
         self.chain.replace_block(self.deposit.drawBlock, hash);
     }
 
-    /// The whole allowance of a leaf, claimed by its payee.
+    /// Builds the redemption of a leaf's whole allowance by its payee.
     fn claim(&self, (leaf, path, siblings): &Proof) -> Redemption {
         let id = self.chain.bank.deposit_id(&self.deposit);
         let spent = Amount::new(leaf.allowance);
@@ -152,15 +152,15 @@ impl Scene {
 
     fn outcome(&mut self, r: &Redemption) -> Outcome {
         let state = self.chain.state(&r.deposit, r.payee);
-        let packed = world::packed(r);
-        let judgement = judged(&mut self.chain, &packed, &state);
+        let packed = generate::packed(r);
+        let judgement = judge_both(&mut self.chain, &packed, &state);
         if judgement.0 == Outcome::Payable {
-            held_to(&mut self.chain, &packed, &state, judgement);
+            assert_redeem_matches(&mut self.chain, &packed, &state, judgement);
         }
         judgement.0
     }
 
-    /// What becomes of every leaf of a tree, in order.
+    /// Returns the outcome of every leaf of a tree, in order.
     fn outcomes(&mut self, tree: &Node) -> Vec<Outcome> {
         let proofs = tree.proofs();
         let claims = proofs.iter().map(|proof| self.claim(proof));
@@ -182,7 +182,7 @@ const A: Address = Address::repeat_byte(0xa);
 const B: Address = Address::repeat_byte(0xb);
 
 #[test]
-fn at_most_one_payee_wins_whatever_the_tree_claims() {
+fn pays_at_most_one_payee_of_any_tree() {
     let rng = &mut rng(40);
     let mut chain = bank();
     let (mut wins, mut misfits) = (0, 0);
@@ -194,15 +194,15 @@ fn at_most_one_payee_wins_whatever_the_tree_claims() {
             0 => other_sum(rng, tree.sum(), small),
             _ => tree.sum(),
         };
-        let mut scene = Scene::new(chain, &tree, amount.max(1), rng);
+        let mut opened = TreeDeposit::new(chain, &tree, amount.max(1), rng);
         for _ in 0..4 {
-            let outcomes = scene.outcomes(&tree);
+            let outcomes = opened.outcomes(&tree);
             assert!(winners(&outcomes) <= 1, "{outcomes:?}");
             wins += winners(&outcomes);
             misfits += outcomes.iter().filter(|&&o| o == Outcome::BadProof).count();
-            scene.draw_again(rng);
+            opened.draw_again(rng);
         }
-        // Proofs that claim other sums, or another side, than the tree.
+        // Proofs with another sum or another side than in the tree.
         let proofs = tree.proofs();
         for (leaf, path, mut siblings) in proofs.clone() {
             let Some(sibling) = siblings.choose_mut(rng) else {
@@ -211,11 +211,11 @@ fn at_most_one_payee_wins_whatever_the_tree_claims() {
             sibling.1 = other_sum(rng, sibling.1, small);
             let other = (leaf, path ^ U40::from(rng.random::<bool>()), siblings);
             if !proofs.contains(&other) {
-                let r = scene.claim(&other);
-                assert_eq!(scene.outcome(&r), Outcome::BadProof);
+                let r = opened.claim(&other);
+                assert_eq!(opened.outcome(&r), Outcome::BadProof);
             }
         }
-        chain = scene.chain;
+        chain = opened.chain;
     }
     assert!(
         wins > 100 && misfits > 100,
@@ -223,12 +223,12 @@ fn at_most_one_payee_wins_whatever_the_tree_claims() {
     );
 }
 
-/// A tree of some shape in which some nodes lie.
+/// Generates a tree of random shape with some dishonest nodes.
 fn random_tree(rng: &mut TestRng, leaves: usize, small: bool) -> Node {
     if leaves == 1 {
         let payee = *pick(&[A, B, account(rng)], rng);
-        let most = if small { 100 } else { u128::MAX };
-        return Node::leaf(payee, rng.random_range(1..=most));
+        let max = if small { 100 } else { u128::MAX };
+        return Node::leaf(payee, rng.random_range(1..=max));
     }
     let left = rng.random_range(1..leaves);
     let (left, right) = (
@@ -250,76 +250,76 @@ fn other_sum(rng: &mut TestRng, sum: u128, small: bool) -> u128 {
 }
 
 #[test]
-fn every_point_of_an_honest_deposit_that_is_spent_has_exactly_one_winner() {
+fn pays_exactly_one_payee_of_honest_fully_spent_deposit() {
     let rng = &mut rng(41);
     let leaves = [(A, 3), (B, 1), (account(rng), 60)].map(|(p, a)| Node::leaf(p, a));
     let [a, b, c] = leaves;
     let tree = Node::honest(Node::honest(a, b), c);
-    let mut scene = Scene::new(bank(), &tree, 64, rng);
+    let mut opened = TreeDeposit::new(bank(), &tree, 64, rng);
     for _ in 0..200 {
-        assert_eq!(winners(&scene.outcomes(&tree)), 1);
-        scene.draw_again(rng);
+        assert_eq!(winners(&opened.outcomes(&tree)), 1);
+        opened.draw_again(rng);
     }
 }
 
 #[test]
-fn ranges_that_would_overlap_can_be_proven_for_one_payee_only() {
+fn proves_only_one_of_two_overlapping_ranges() {
     let rng = &mut rng(42);
-    // B's range shall begin at 50, inside A's.
+    // B's range would begin at 50, inside A's range.
     let tree = Node::claiming(Node::leaf(A, 100), 50, Node::leaf(B, 100), 100);
-    let mut scene = Scene::new(bank(), &tree, 150, rng);
+    let mut opened = TreeDeposit::new(bank(), &tree, 150, rng);
     for _ in 0..20 {
-        let outcomes = scene.outcomes(&tree);
+        let outcomes = opened.outcomes(&tree);
         assert_eq!(outcomes[0], Outcome::BadProof);
         assert!(matches!(outcomes[1], Outcome::Payable | Outcome::Loses));
-        // And A cannot prove its leaf with the sums of an honest tree.
+        // A cannot prove its leaf with the sums of an honest tree either.
         let (leaf, path, siblings) = tree.proofs()[0].clone();
         let honest = vec![(siblings[0].0, 50)];
-        let r = scene.claim(&(leaf, path, honest));
-        assert_eq!(scene.outcome(&r), Outcome::BadProof);
-        scene.draw_again(rng);
+        let r = opened.claim(&(leaf, path, honest));
+        assert_eq!(opened.outcome(&r), Outcome::BadProof);
+        opened.draw_again(rng);
     }
 }
 
 #[test]
-fn sums_that_wrap_around_prove_nothing() {
+fn refuses_proofs_with_sums_that_wrap_around() {
     let rng = &mut rng(43);
     let half = 1 << 127;
     for (left, right) in [(half, half + 100), (u128::MAX, 101), (101, u128::MAX)] {
         let tree = Node::honest(Node::leaf(A, left), Node::leaf(B, right));
         assert_eq!(tree.sum(), 100);
-        let mut scene = Scene::new(bank(), &tree, 100, rng);
-        assert_eq!(scene.outcomes(&tree), [Outcome::BadProof; 2]);
+        let mut opened = TreeDeposit::new(bank(), &tree, 100, rng);
+        assert_eq!(opened.outcomes(&tree), [Outcome::BadProof; 2]);
     }
-    // The same three levels up.
+    // The same overflow three levels up.
     let low = Node::honest(Node::leaf(A, half), Node::leaf(B, half));
     let tree = Node::honest(Node::leaf(A, 1), Node::honest(low, Node::leaf(B, 99)));
-    let mut scene = Scene::new(bank(), &tree, 100, rng);
-    let outcomes = scene.outcomes(&tree);
-    // What is cut off is the worth of the two below, not of the others.
+    let mut opened = TreeDeposit::new(bank(), &tree, 100, rng);
+    let outcomes = opened.outcomes(&tree);
+    // The overflow invalidates the two leaves below, not the others.
     assert_eq!(outcomes[1..3], [Outcome::BadProof; 2]);
     assert_eq!(winners(&outcomes), 1);
 }
 
 #[test]
-fn a_duplicated_leaf_has_two_ranges_and_a_roll_is_in_one_of_them() {
+fn pays_duplicated_leaf_from_one_of_its_two_ranges() {
     let rng = &mut rng(44);
     let twin = Node::leaf(A, 50);
     let tree = Node::honest(twin.clone(), twin);
-    let mut scene = Scene::new(bank(), &tree, 100, rng);
+    let mut opened = TreeDeposit::new(bank(), &tree, 100, rng);
     let mut by_leaf = [0, 0];
     for _ in 0..60 {
-        let outcomes = scene.outcomes(&tree);
+        let outcomes = opened.outcomes(&tree);
         assert_eq!(winners(&outcomes), 1);
         let left = usize::from(outcomes[0] != Outcome::Payable);
         by_leaf[left] += 1;
-        scene.draw_again(rng);
+        opened.draw_again(rng);
     }
     assert!(by_leaf.iter().all(|&wins| wins > 10), "{by_leaf:?}");
 }
 
 #[test]
-fn leaves_down_to_40_levels_can_win_and_deeper_ones_never() {
+fn pays_leaves_down_to_40_levels_and_none_deeper() {
     let rng = &mut rng(45);
     for depth in [39_usize, 40, 41, 63, 64, 65, 100] {
         for deep_is_right in [false, true] {
@@ -332,16 +332,16 @@ fn leaves_down_to_40_levels_can_win_and_deeper_ones_never() {
                     Node::honest(tree, other)
                 };
             }
-            let mut scene = Scene::new(bank(), &tree, tree.sum(), rng);
+            let mut opened = TreeDeposit::new(bank(), &tree, tree.sum(), rng);
             let proofs = tree.proofs();
             let deepest = proofs.iter().find(|(leaf, ..)| leaf.payee == A).unwrap();
             let mut seen = Vec::new();
             for _ in 0..10 {
-                let r = scene.claim(deepest);
-                seen.push(scene.outcome(&r));
-                scene.draw_again(rng);
+                let r = opened.claim(deepest);
+                seen.push(opened.outcome(&r));
+                opened.draw_again(rng);
             }
-            // It has nearly all of the deposit.
+            // The deepest leaf has nearly the whole deposit, so every roll hits its range.
             let expected = if depth > 40 {
                 Outcome::BadProof
             } else {

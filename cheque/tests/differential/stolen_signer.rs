@@ -1,11 +1,11 @@
-//! A thief with the signer's key, the payer's store and all the time it wants. It can spend allowances of listed payees,
-//! and nothing else: it gets no coin, and neither bank nor payees take anything else for good.
+//! A thief has the signer's key, the payer's store and unlimited time. The key can spend allowances of listed payees and
+//! nothing else: the thief gets no coin, and bank and payees refuse all else.
 
 use crate::{
-    common::{rng, salt},
     evm::{Revert, openCall, reclaimCall, redeemCall},
-    thief::{ALLOWANCE, DEADLINE, SAVINGS, scene},
-    world,
+    random::{rng, salt},
+    support::generate,
+    support::theft::{ALLOWANCE, DEADLINE, SAVINGS, theft},
 };
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::{
@@ -15,26 +15,26 @@ use cheque::{
 use cheque_bindings::IChequeBank::{openForCall, reopenCall, withdrawCall, withdrawForCall};
 
 #[test]
-fn a_stolen_signer_pays_nobody_who_is_not_listed() {
-    let mut scene = scene();
-    let (payee, thief) = (scene.payee(), scene.thief);
-    // Its own cheque, with somebody else's place in the tree.
-    let mut r = scene.redemption(payee, ALLOWANCE);
-    let (spent, bank) = (Amount::new(ALLOWANCE), scene.chain.bank);
-    let cheque = SignedCheque::sign(&scene.open.signer, &bank, scene.open.id, thief, spent, None);
+fn stolen_signer_pays_no_unlisted_payee() {
+    let mut theft = theft();
+    let (payee, thief) = (theft.payee(), theft.thief);
+    // The thief's own cheque, with a listed payee's place in the tree.
+    let mut r = theft.redemption(payee, ALLOWANCE);
+    let (spent, bank) = (Amount::new(ALLOWANCE), theft.chain.bank);
+    let cheque = SignedCheque::sign(&theft.open.signer, &bank, theft.open.id, thief, spent, None);
     r.payee = thief;
     r.signature = Bytes::copy_from_slice(cheque.signature.as_bytes());
-    assert_eq!(scene.outcome(&r, thief), Outcome::BadProof);
-    let opening = scene.opening(thief, payee, ALLOWANCE);
-    let refused = scene.received(thief, opening);
+    assert_eq!(theft.outcome(&r, thief), Outcome::BadProof);
+    let opening = theft.opening(thief, payee, ALLOWANCE);
+    let refused = theft.receive(thief, opening);
     assert!(
         matches!(refused, Err(Rejection::BadAllowanceProof(_))),
         "{refused:?}"
     );
 
-    // Another tree in which it is listed: that is another deposit, and nobody has opened it.
-    let own = AllowanceTree::build([(thief, scene.open.tree.total())], &salt(&mut rng(1))).unwrap();
-    let mut deposit = scene.open.deposit.clone();
+    // A tree that lists the thief belongs to another deposit, which is not open.
+    let own = AllowanceTree::build([(thief, theft.open.tree.total())], &salt(&mut rng(1))).unwrap();
+    let mut deposit = theft.open.deposit.clone();
     deposit.root = own.root();
     let id = bank.deposit_id(&deposit);
     let all = own.total();
@@ -43,9 +43,9 @@ fn a_stolen_signer_pays_nobody_who_is_not_listed() {
         deposit,
         allowance: own.proof(thief).unwrap(),
         payee: thief,
-        cheque: SignedCheque::sign(&scene.open.signer, &bank, id, thief, all, None),
+        cheque: SignedCheque::sign(&theft.open.signer, &bank, id, thief, all, None),
     };
-    let mut r = scene.redemption(payee, 1);
+    let mut r = theft.redemption(payee, 1);
     r.deposit = opening.deposit.clone();
     r.payee = thief;
     r.allowance = all.get();
@@ -54,143 +54,143 @@ fn a_stolen_signer_pays_nobody_who_is_not_listed() {
     r.path = Default::default();
     r.siblings = Bytes::new();
     r.signature = Bytes::copy_from_slice(opening.cheque.signature.as_bytes());
-    assert_eq!(scene.outcome(&r, thief), Outcome::NotOpen);
+    assert_eq!(theft.outcome(&r, thief), Outcome::NotOpen);
     assert_eq!(
-        scene.received(thief, opening),
+        theft.receive(thief, opening),
         Err(Rejection::NotConfirmed(id))
     );
-    scene.nothing_was_taken();
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn a_stolen_signer_pays_nobody_more_than_its_allowance() {
-    let mut scene = scene();
-    let payee = scene.payee();
-    let all = scene.open.deposit.amount;
+fn stolen_signer_pays_no_more_than_an_allowance() {
+    let mut theft = theft();
+    let payee = theft.payee();
+    let all = theft.open.deposit.amount;
     for spent in [ALLOWANCE + 1, all, u128::MAX] {
-        let r = scene.redemption(payee, spent);
-        assert_eq!(scene.outcome(&r, payee), Outcome::OverAllowance);
-        let opening = scene.opening(payee, payee, spent);
-        let refused = scene.received(payee, opening);
+        let r = theft.redemption(payee, spent);
+        assert_eq!(theft.outcome(&r, payee), Outcome::OverAllowance);
+        let opening = theft.opening(payee, payee, spent);
+        let refused = theft.receive(payee, opening);
         assert!(
             matches!(refused, Err(Rejection::OverAllowance { .. })),
             "{refused:?}"
         );
     }
-    // A larger allowance is not in the tree.
-    let mut r = scene.redemption(payee, all);
+    // The tree has no larger allowance.
+    let mut r = theft.redemption(payee, all);
     r.allowance = all;
-    assert_eq!(scene.outcome(&r, payee), Outcome::BadProof);
-    let mut opening = scene.opening(payee, payee, all);
+    assert_eq!(theft.outcome(&r, payee), Outcome::BadProof);
+    let mut opening = theft.opening(payee, payee, all);
     opening.allowance.allowance = Amount::new(all);
-    let refused = scene.received(payee, opening);
+    let refused = theft.receive(payee, opening);
     assert!(
         matches!(refused, Err(Rejection::BadAllowanceProof(_))),
         "{refused:?}"
     );
-    scene.nothing_was_taken();
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn a_stolen_signer_pays_nothing_from_deposits_of_other_signers() {
-    let mut scene = scene();
-    let (payee, bank) = (scene.payee(), scene.chain.bank);
-    let id = bank.deposit_id(&scene.other);
+fn stolen_signer_pays_nothing_from_other_signers_deposits() {
+    let mut theft = theft();
+    let (payee, bank) = (theft.payee(), theft.chain.bank);
+    let id = bank.deposit_id(&theft.other);
     let spent = Amount::new(ALLOWANCE);
-    let cheque = SignedCheque::sign(&scene.open.signer, &bank, id, payee, spent, None);
-    let mut r = scene.redemption(payee, ALLOWANCE);
-    r.deposit = scene.other.clone();
+    let cheque = SignedCheque::sign(&theft.open.signer, &bank, id, payee, spent, None);
+    let mut r = theft.redemption(payee, ALLOWANCE);
+    r.deposit = theft.other.clone();
     r.signature = Bytes::copy_from_slice(cheque.signature.as_bytes());
-    assert_eq!(scene.outcome(&r, payee), Outcome::BadSignature);
+    assert_eq!(theft.outcome(&r, payee), Outcome::BadSignature);
     let opening = Opening {
-        deposit: scene.other.clone(),
+        deposit: theft.other.clone(),
         cheque,
-        ..scene.opening(payee, payee, ALLOWANCE)
+        ..theft.opening(payee, payee, ALLOWANCE)
     };
-    let refused = scene.received(payee, opening);
+    let refused = theft.receive(payee, opening);
     assert!(
         matches!(refused, Err(Rejection::WrongSigner { .. })),
         "{refused:?}"
     );
-    scene.nothing_was_taken();
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn a_stolen_signer_consents_to_nothing_and_redirects_no_payout() {
-    let mut scene = scene();
-    let (payee, thief) = (scene.selected(), scene.thief);
+fn stolen_signer_gives_no_consent_and_redirects_no_payout() {
+    let mut theft = theft();
+    let (payee, thief) = (theft.winner(), theft.thief);
     for (spent, to) in [(1, thief), (1, Address::ZERO), (ALLOWANCE - 1, thief)] {
-        let mut r = scene.redemption(payee, spent);
+        let mut r = theft.redemption(payee, spent);
         r.to = to;
-        let digest = scene
+        let digest = theft
             .chain
             .bank
-            .consent_digest(scene.open.id, Amount::new(spent), to);
-        for consent in [Bytes::new(), scene.sign(digest)] {
+            .consent_digest(theft.open.id, Amount::new(spent), to);
+        for consent in [Bytes::new(), theft.sign(digest)] {
             r.consent = consent;
-            let outcome = scene.outcome(&r, thief);
+            let outcome = theft.outcome(&r, thief);
             assert_eq!(outcome, Outcome::ConsentMissing);
         }
     }
-    // The whole deposit, which anybody may redeem for the payee: to its balance, and nowhere else.
-    let mut r = scene.redemption(payee, ALLOWANCE);
+    // Anybody may redeem the whole deposit for the payee, but only to the payee's balance.
+    let mut r = theft.redemption(payee, ALLOWANCE);
     r.to = thief;
-    assert_eq!(scene.outcome(&r, thief), Outcome::ConsentMissing);
-    scene.nothing_was_taken();
+    assert_eq!(theft.outcome(&r, thief), Outcome::ConsentMissing);
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn a_stolen_signer_opens_and_closes_no_deposits() {
-    let mut scene = scene();
-    let payer = scene.open.deposit.payer;
+fn stolen_signer_opens_and_closes_no_deposits() {
+    let mut theft = theft();
+    let payer = theft.open.deposit.payer;
     let mut next = Deposit {
         lane: 3,
-        drawBlock: scene.chain.block() + 10,
-        lastRedeemBlock: scene.chain.block() + 20,
+        drawBlock: theft.chain.block() + 10,
+        lastRedeemBlock: theft.chain.block() + 20,
         amount: SAVINGS,
         minPayout: SAVINGS,
-        ..scene.open.deposit.clone()
+        ..theft.open.deposit.clone()
     };
     let not_payer = |why: &Revert| matches!(why, Revert::NotPayer(_));
     let deposit = next.clone();
-    scene.refused(&openCall { deposit }, not_payer);
-    let digest = scene
+    theft.assert_refused(&openCall { deposit }, not_payer);
+    let digest = theft
         .chain
         .bank
-        .open_digest(scene.chain.bank.deposit_id(&next), DEADLINE);
+        .open_digest(theft.chain.bank.deposit_id(&next), DEADLINE);
     let open_for = openForCall {
         deposit: next.clone(),
         deadline: DEADLINE,
-        signature: scene.sign(digest),
+        signature: theft.sign(digest),
     };
-    scene.refused(
+    theft.assert_refused(
         &open_for,
         |why| matches!(why, Revert::InvalidSignature(error) if error.account == payer),
     );
-    let deposit = scene.open.deposit.clone();
-    scene.refused(&reclaimCall { deposit }, |why| {
+    let deposit = theft.open.deposit.clone();
+    theft.assert_refused(&reclaimCall { deposit }, |why| {
         matches!(why, Revert::StillRedeemable(_))
     });
-    next.lane = scene.open.deposit.lane;
-    let expired = scene.open.deposit.clone();
-    scene.refused(&reopenCall { expired, next }, not_payer);
-    scene.nothing_was_taken();
+    next.lane = theft.open.deposit.lane;
+    let expired = theft.open.deposit.clone();
+    theft.assert_refused(&reopenCall { expired, next }, not_payer);
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn a_stolen_signer_withdraws_nothing() {
-    let mut scene = scene();
-    let (payer, thief) = (scene.open.deposit.payer, scene.thief);
+fn stolen_signer_withdraws_nothing() {
+    let mut theft = theft();
+    let (payer, thief) = (theft.open.deposit.payer, theft.thief);
     for lane in [0, 1, 2] {
         let amount = U256::from(SAVINGS);
-        // From purses of its own, for it has no others.
+        // From the thief's own empty purses.
         let own = withdrawCall {
             token: Address::ZERO,
             lane,
             amount,
             to: thief,
         };
-        scene.refused(&own, |why| matches!(why, Revert::InsufficientFunds(_)));
+        theft.assert_refused(&own, |why| matches!(why, Revert::InsufficientFunds(_)));
         let withdraw = Withdraw {
             account: payer,
             token: Address::ZERO,
@@ -208,38 +208,38 @@ fn a_stolen_signer_withdraws_nothing() {
             to: thief,
             nonce: withdraw.nonce,
             deadline: DEADLINE,
-            signature: scene.sign(scene.chain.bank.withdraw_digest(&withdraw)),
+            signature: theft.sign(theft.chain.bank.withdraw_digest(&withdraw)),
         };
-        scene.refused(
+        theft.assert_refused(
             &payers,
             |why| matches!(why, Revert::InvalidSignature(error) if error.account == payer),
         );
     }
-    scene.nothing_was_taken();
+    theft.assert_nothing_taken();
 }
 
 #[test]
-fn the_most_that_a_stolen_signer_can_do_is_to_spend_the_allowances_of_listed_payees() {
-    let mut scene = scene();
-    // All of them, to the last unit: payees take it, for they cannot know.
-    let all: Vec<_> = scene.payees.0.iter().map(SigningKey::address).collect();
+fn stolen_signer_spends_at_most_all_allowances() {
+    let mut theft = theft();
+    // All allowances to the last unit: the payees cannot detect the theft.
+    let all: Vec<_> = theft.payees.0.iter().map(SigningKey::address).collect();
     let mut spent = 0;
     for payee in all {
-        let opening = scene.opening(payee, payee, ALLOWANCE);
-        let position = scene.received(payee, opening).unwrap();
+        let opening = theft.opening(payee, payee, ALLOWANCE);
+        let position = theft.receive(payee, opening).unwrap();
         spent += position.total().get();
     }
-    let amount = scene.open.deposit.amount;
+    let amount = theft.open.deposit.amount;
     assert_eq!(spent, amount);
-    // One of them is drawn, and gets at most the deposit.
-    let winner = scene.selected();
-    let redemption = world::packed(&scene.redemption(winner, ALLOWANCE));
-    let paid = scene.chain.send(scene.thief, 0, &redeemCall { redemption });
+    // The drawn payee gets at most the deposit.
+    let winner = theft.winner();
+    let redemption = generate::packed(&theft.redemption(winner, ALLOWANCE));
+    let paid = theft.chain.send(theft.thief, 0, &redeemCall { redemption });
     assert_eq!(paid.unwrap(), amount);
-    assert_eq!(scene.idle(winner, 0), U256::from(amount));
-    let payer = scene.open.deposit.payer;
-    assert_eq!(scene.idle(payer, 0), U256::from(SAVINGS));
-    let other = scene.chain.bank.deposit_id(&scene.other);
-    assert_eq!(scene.idle(payer, 2), Purse::Open(other).word());
-    scene.thief_has_nothing();
+    assert_eq!(theft.idle(winner, 0), U256::from(amount));
+    let payer = theft.open.deposit.payer;
+    assert_eq!(theft.idle(payer, 0), U256::from(SAVINGS));
+    let other = theft.chain.bank.deposit_id(&theft.other);
+    assert_eq!(theft.idle(payer, 2), Purse::Open(other).word());
+    theft.assert_thief_has_nothing();
 }

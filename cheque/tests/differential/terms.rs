@@ -1,8 +1,8 @@
-//! The terms that no bank opens.
+//! Compares the terms refused by core and contract.
 
 use crate::{
-    common::{account, cases, pick, rng, word},
     evm::{Evm, Revert, openCall},
+    random::{account, cases, pick, rng, word},
 };
 use alloy_primitives::Address;
 use cheque::{Deposit, SeedSource, TermsError, check_terms};
@@ -10,7 +10,7 @@ use rand::Rng;
 
 const MIN_LEAD: u64 = 4;
 
-/// What `open` calls the mistakes that the core finds in terms; `None` for all its other reasons.
+/// Returns the core's error for a revert of `open` about the terms, or `None` for other reverts.
 fn of_terms(revert: &Revert) -> Option<fn(&TermsError) -> bool> {
     Some(match revert {
         Revert::ZeroAmount(_) => |error| matches!(error, TermsError::ZeroAmount),
@@ -25,7 +25,7 @@ fn of_terms(revert: &Revert) -> Option<fn(&TermsError) -> bool> {
 }
 
 #[test]
-fn core_and_contract_refuse_the_same_terms() {
+fn refuses_the_same_terms_as_the_contract() {
     let rng = &mut rng(50);
     let mut chain = Evm::new(SeedSource::PrevRandao, MIN_LEAD);
     let (mut opened, mut refused) = (0, 0);
@@ -67,18 +67,21 @@ fn core_and_contract_refuse_the_same_terms() {
             }
             (Err(error), Err(revert)) => {
                 let same = of_terms(&revert).expect("a mistake in the terms");
-                // Of two mistakes each side names the one that it looks at first.
+                // Of two mistakes each side names the first by its own order of checks.
                 assert!(mistakes > 1 || same(&error), "{error} and {revert:?}");
                 refused += 1;
             }
             (ours, contracts) => panic!("core: {ours:?}, contract: {contracts:?}, {deposit:?}"),
         }
     }
-    assert!(opened > 100 && refused > 100, "{opened} and {refused}");
+    assert!(
+        opened > 100 && refused > 100,
+        "{opened} opened, {refused} refused"
+    );
 }
 
 #[test]
-fn only_the_contract_knows_whether_a_draw_is_too_soon() {
+fn refuses_too_early_draw_in_contract_only() {
     let rng = &mut rng(51);
     let mut chain = Evm::new(SeedSource::PrevRandao, MIN_LEAD);
     let earliest = chain.block() + MIN_LEAD;

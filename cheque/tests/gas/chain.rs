@@ -1,4 +1,4 @@
-//! A node with a bank, and the means to measure on it.
+//! A node with a bank, and the means to measure gas.
 
 use crate::figures::Figure;
 use crate::node::World;
@@ -13,14 +13,14 @@ use serde_json::json;
 use std::{ops::Range, time::Duration};
 use tokio::time::sleep;
 
-/// More than any transaction here takes, less than one may (EIP-7825).
+/// More than any transaction here uses, below the limit of EIP-7825.
 const GAS_LIMIT: u64 = 16_000_000;
 
-/// The node mines at once, but answers before it has.
+/// Pause between polls for a receipt: the node answers before its block is mined.
 const PAUSE: Duration = Duration::from_millis(2);
 const TRIES: usize = 10_000;
 
-/// A node that takes transactions of any account without its signature: a receipt does not show the difference.
+/// A node that accepts unsigned transactions of any account. Receipts are the same as for signed ones.
 pub(crate) struct Chain {
     pub(crate) world: World,
     pub(crate) bank: Bank,
@@ -37,7 +37,7 @@ impl Chain {
         Self { world, bank }
     }
 
-    /// Has `from` send a call, which must succeed.
+    /// Sends a call from `from`; panics if it reverts.
     pub(crate) async fn send(&self, from: Address, call: &Call) -> Figure {
         let receipt = self.receipt(from, Some(call.to), call).await;
         Figure {
@@ -46,7 +46,7 @@ impl Chain {
         }
     }
 
-    /// Deploys a contract; returns its address.
+    /// Deploys a contract and returns its address.
     pub(crate) async fn create(&self, from: Address, code: Bytes) -> Address {
         let call = Call {
             to: Address::ZERO,
@@ -82,7 +82,7 @@ impl Chain {
         panic!("no receipt of {hash}");
     }
 
-    /// An account with coin, so that no figure contains the creation of one.
+    /// Returns an account with coin, so that no figure includes creating an account.
     pub(crate) async fn account(&self, role: &str) -> Account {
         let account = Account::of(role, 0);
         self.world.node.endow(account.address).await;
@@ -97,20 +97,20 @@ impl Chain {
         self.world.node.mine_to(block).await;
     }
 
-    /// Keeps the state, to return to it as often as wanted.
-    pub(crate) async fn keep(&self) -> Kept {
+    /// Takes a snapshot of the chain's state, for any number of returns.
+    pub(crate) async fn snapshot(&self) -> Snapshot {
         let id = self.world.node.anvil("evm_snapshot", [(); 0]).await;
-        Kept(serde_json::from_value(id).unwrap())
+        Snapshot(serde_json::from_value(id).unwrap())
     }
 
-    pub(crate) async fn back_to(&self, kept: &mut Kept) {
-        let done = self.world.node.anvil("evm_revert", [&kept.0]).await;
+    pub(crate) async fn revert_to(&self, snapshot: &mut Snapshot) {
+        let done = self.world.node.anvil("evm_revert", [&snapshot.0]).await;
         assert_eq!(done, true);
-        // Returning uses it up.
-        *kept = self.keep().await;
+        // Each return consumes the node's snapshot.
+        *snapshot = self.snapshot().await;
     }
 
-    /// Opens a deposit with as many wei as it locks.
+    /// Opens a deposit and sends its whole amount with the call.
     pub(crate) async fn open(&self, round: &Round) -> Figure {
         let deposit = &round.deposit;
         let call = Call::open(&self.bank, deposit, U256::from(deposit.amount));
@@ -118,8 +118,8 @@ impl Chain {
     }
 }
 
-/// A state of the chain.
-pub(crate) struct Kept(String);
+/// The node's id of a saved state of the chain.
+pub(crate) struct Snapshot(String);
 
 /// A key and its address.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account number `index` in a role: always the same one.
+    /// Derives account `index` of a role, the same in every run.
     pub(crate) fn of(role: &str, index: u32) -> Self {
         let secret = keccak256(format!("{role} {index}"));
         let key = SigningKey::from_bytes(&secret.0).unwrap();
@@ -138,7 +138,7 @@ impl Account {
     }
 }
 
-/// A deposit with what its payer knows.
+/// A deposit with its tree and its signer's key.
 pub(crate) struct Round {
     pub(crate) deposit: Deposit,
     pub(crate) id: DepositId,
@@ -147,8 +147,8 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// A deposit in the native coin, drawn within `blocks`, with a prize that grows with what was spent from a quarter
-    /// of the deposit on.
+    /// A deposit in the native coin with the draw at the start of `blocks` and the last redemption at their end. Its
+    /// `minPayout` is a quarter of the amount.
     pub(crate) fn new(
         bank: &Bank,
         payer: Address,
@@ -177,14 +177,14 @@ impl Round {
         }
     }
 
-    /// The same deposit in a token.
+    /// Changes the deposit's token.
     pub(crate) fn in_token(mut self, bank: &Bank, token: Address) -> Self {
         self.deposit.token = token;
         self.id = bank.deposit_id(&self.deposit);
         self
     }
 
-    /// Redeems a cheque over `spent`, and all steps of the stream it opens.
+    /// Builds the redemption of a cheque over `spent` and of all steps of its stream.
     pub(crate) fn redemption(
         &self,
         bank: &Bank,
@@ -216,7 +216,7 @@ impl Round {
     }
 }
 
-/// About 0.01 coins for each of `count` payees.
+/// Builds a tree of `count` payees with about 0.01 coins each.
 pub(crate) fn tree(count: u32) -> AllowanceTree {
     let payees = (0..count).map(|index| {
         let allowance = Amount::new(10_000_000_000_000_000 + odd(index));
@@ -229,7 +229,7 @@ pub(crate) fn salt() -> MasterSalt {
     MasterSalt::from_bytes(keccak256("salt").0)
 }
 
-/// Something below 2^50 that is no round number: zero bytes are cheaper.
+/// A number below 2^50 with few zero bytes, which would cost less calldata gas.
 pub(crate) fn odd(index: u32) -> u128 {
     let [first, ..] = U256::from_be_bytes(keccak256(index.to_be_bytes()).0).into_limbs();
     u128::from(first >> 14)

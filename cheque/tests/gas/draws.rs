@@ -1,68 +1,68 @@
-//! Deposits that are drawn, and their redemptions. All share one draw block.
+//! Measures redemptions. All deposits share one draw block.
 
-use crate::chain::{Account, Chain, Kept, Round, odd, salt, tree};
+use crate::chain::{Account, Chain, Round, Snapshot, odd, salt, tree};
 use crate::figures::{Figure, Figures};
 use crate::tokens;
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use cheque::tx::Call;
 use cheque::{AllowanceTree, Amount, DepositId, Redemption, Seed, Stream, roll};
 
-/// Blocks until the draw: more than there are transactions before it.
+/// Blocks until the draw, more than the transactions before the draw need.
 const LEAD: u64 = 40;
 
-/// Blocks until nobody can redeem.
+/// Blocks of the redemption window.
 const WINDOW: u64 = 8_191;
 
 /// The base fee of the draw block, in wei: 1 gwei.
 const BASE_FEE: u64 = 1_000_000_000;
 
-/// The most draws until one suits: more than a third do.
+/// Attempts to get a suitable draw. More than a third of the draws are suitable.
 const DRAWS: u32 = 100;
 
-/// Of how many payers one payee redeems in a batch.
+/// Payers in the payee's batch.
 const BATCH: u32 = 10;
 
 pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let draw = chain.head().await + LEAD;
     let opened = Opened::all(chain, draw).await;
-    // The node derives a block's randomness from its parent, so the parent has to be another one too: at another time, for
-    // the same second makes the same block.
+    // The node derives a block's randomness from its parent, and equal timestamps give equal blocks. Every attempt
+    // therefore mines the parent at another time.
     chain.mine_to(draw - 2).await;
 
-    let mut before = chain.keep().await;
+    let mut before = chain.snapshot().await;
     let mut tries = 0..DRAWS;
     let (seed, header) = loop {
-        let try_number = tries.next().expect("one of many draws suits");
+        let try_number = tries.next().expect("a suitable draw within the attempts");
         let node = &chain.world.node;
         node.anvil("evm_increaseTime", [1_000 * try_number]).await;
         chain.mine_to(draw - 1).await;
-        // As long a number as on a busy chain; in empty blocks it shrinks.
+        // A base fee of a realistic length in the header; in empty blocks it would shrink.
         let fee = format!("{BASE_FEE:#x}");
         node.anvil("anvil_setNextBlockBaseFeePerGas", [fee]).await;
         chain.mine_to(draw + 2).await;
         let (seed, header) = chain.world.reader.seed(draw).await.unwrap().unwrap();
-        if opened.suits(seed) {
+        if opened.is_suitable(seed) {
             break (seed, header);
         }
-        chain.back_to(&mut before).await;
+        chain.revert_to(&mut before).await;
     };
 
     let mut drawn = Drawn {
         chain,
-        state: chain.keep().await,
+        state: chain.snapshot().await,
         seed,
         header,
     };
-    drawn.with_the_header_in_the_call(&opened, figures).await;
-    drawn.with_the_seed_recorded(&opened, figures).await;
+    drawn.measure_with_header_in_call(&opened, figures).await;
+    drawn.measure_with_recorded_seed(&opened, figures).await;
 }
 
-/// The deposits.
+/// The deposits of the shared draw.
 struct Opened {
-    /// Of 1, 128, 1,024 and 10,000 payees.
+    /// Deposits with 1, 128, 1,024 and 10,000 payees.
     by_size: [Round; 4],
     in_token: Round,
-    /// Of ten payers, nearly all of each for one payee.
+    /// Deposits of ten payers, each with nearly the whole amount for one payee.
     batch: Vec<Round>,
 }
 
@@ -101,9 +101,9 @@ impl Opened {
         }
     }
 
-    /// Whether the payee of the batch wins all ten, and every other winner's proof is as long as the tree is deep: both
-    /// are likely.
-    fn suits(&self, seed: Seed) -> bool {
+    /// Returns true if the payee of the batch wins all ten draws and every other winner's proof has full depth. Both are
+    /// likely.
+    fn is_suitable(&self, seed: Seed) -> bool {
         let favourite = favourite().address;
         let deep = |round: &Round| {
             let proof = round.tree.proof(winner_of(round, seed)).unwrap();
@@ -116,22 +116,22 @@ impl Opened {
     }
 }
 
-/// The payee of the batch.
+/// The payee that redeems the batch.
 fn favourite() -> Account {
     Account::of("favourite", 0)
 }
 
-/// 128 payees, of which the favourite has 99.9 %.
+/// Builds a tree of 128 payees with 99.9 % for the favourite.
 fn lopsided(number: u32) -> AllowanceTree {
     let others = (1..128).map(|index| {
         let allowance = 1_000_000_000_000_000 + odd(index);
         (Account::of("payee", index).address, allowance)
     });
-    let most = (
+    let largest = (
         favourite().address,
         150_123_456_789_012_345_678 + u128::from(number),
     );
-    let all = others.chain([most]);
+    let all = others.chain([largest]);
     AllowanceTree::build(
         all.map(|(payee, share)| (payee, Amount::new(share))),
         &salt(),
@@ -144,28 +144,28 @@ fn winner_of(round: &Round, seed: Seed) -> Address {
     round.tree.payee_at(point).unwrap()
 }
 
-/// The chain after the draw, as it is again before every measurement.
+/// The chain after the draw. Every measurement begins in the same state.
 struct Drawn<'a> {
     chain: &'a Chain,
-    state: Kept,
+    state: Snapshot,
     seed: Seed,
     header: Bytes,
 }
 
 impl Drawn<'_> {
-    /// Nobody has recorded the seed yet.
-    async fn with_the_header_in_the_call(&mut self, opened: &Opened, figures: &mut Figures) {
+    /// Measures while no seed is recorded.
+    async fn measure_with_header_in_call(&mut self, opened: &Opened, figures: &mut Figures) {
         let draw = opened.in_token.deposit.drawBlock;
         let stranger = self.chain.account("stranger").await.address;
-        self.state = self.chain.keep().await;
+        self.state = self.chain.snapshot().await;
         let record = Call::record_seed(&self.chain.bank, draw, self.header.clone());
         figures.set("record_seed", self.chain.send(stranger, &record).await);
-        self.chain.back_to(&mut self.state).await;
+        self.chain.revert_to(&mut self.state).await;
 
         let [one, some, _, many] = &opened.by_size;
         let sizes = [(one, "1"), (some, "128"), (many, "10000")];
         for (round, size) in sizes {
-            let direct = self.out(self.with_header(self.half(round)));
+            let direct = self.paid_out(self.with_header(self.half(round)));
             let figure = self.redeem(direct).await;
             figures.set(&format!("redeem_direct_header_{size}"), figure);
         }
@@ -174,9 +174,9 @@ impl Drawn<'_> {
         figures.set("redeem_new_balance_128", figure);
         figures.set("redeem_inline_header_128", self.redeem(inline).await);
 
-        // The worst that a payee may have to pay for.
+        // The most expensive redemptions of a payee.
         self.chain.mine_to(draw + 300).await;
-        self.state = self.chain.keep().await;
+        self.state = self.chain.snapshot().await;
         let old = self.with_header(self.half(some));
         let figure = self.redeem_to_new_balance(old.clone()).await;
         figures.set("redeem_old_header_128", figure);
@@ -191,22 +191,22 @@ impl Drawn<'_> {
         }
     }
 
-    async fn with_the_seed_recorded(&mut self, opened: &Opened, figures: &mut Figures) {
+    async fn measure_with_recorded_seed(&mut self, opened: &Opened, figures: &mut Figures) {
         let draw = opened.in_token.deposit.drawBlock;
         let stranger = self.chain.account("stranger").await.address;
         let record = Call::record_seed(&self.chain.bank, draw, self.header.clone());
         self.chain.send(stranger, &record).await;
-        self.state = self.chain.keep().await;
+        self.state = self.chain.snapshot().await;
 
         let [one, some, more, many] = &opened.by_size;
         let credit = self.redeem(self.half(some)).await;
         figures.set("redeem_credit_128", credit);
         figures.set("redeem_credit_1024", self.redeem(self.half(more)).await);
         for (round, size) in [(one, "1"), (some, "128"), (many, "10000")] {
-            let figure = self.redeem(self.out(self.half(round))).await;
+            let figure = self.redeem(self.paid_out(self.half(round))).await;
             figures.set(&format!("redeem_direct_{size}"), figure);
         }
-        let token = self.out(self.half(&opened.in_token));
+        let token = self.paid_out(self.half(&opened.in_token));
         figures.set("redeem_direct_erc20_128", self.redeem(token).await);
 
         let streamed = self.redeem(self.streamed(some, 256)).await;
@@ -230,14 +230,14 @@ impl Drawn<'_> {
         );
     }
 
-    /// The winner's cheque over half its allowance.
+    /// Redeems the winner's cheque over half of its allowance.
     fn half(&self, round: &Round) -> Redemption {
         let payee = winner_of(round, self.seed);
         let spent = round.tree.allowance(payee).unwrap().get() / 2;
         round.redemption(&self.chain.bank, payee, spent, None)
     }
 
-    /// As much, and a little more by a stream that is shown to its end.
+    /// Redeems the same cheque with a stream shown to its last step.
     fn streamed(&self, round: &Round, steps: u32) -> Redemption {
         let payee = winner_of(round, self.seed);
         let spent = round.tree.allowance(payee).unwrap().get() / 2;
@@ -254,12 +254,12 @@ impl Drawn<'_> {
         }
     }
 
-    fn out(&self, redemption: Redemption) -> Redemption {
+    fn paid_out(&self, redemption: Redemption) -> Redemption {
         let to = redemption.payee;
         Redemption { to, ..redemption }
     }
 
-    /// By the payee, whose balance holds something; in a token, its account too.
+    /// Redeems as the payee. The payee's balance in the bank is not empty, nor its account in a token.
     async fn redeem(&mut self, redemption: Redemption) -> Figure {
         self.prepare(&redemption).await;
         self.redeem_to_new_balance(redemption).await
@@ -270,7 +270,7 @@ impl Drawn<'_> {
         self.chain.world.node.endow(payee).await;
         let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(payee, &redeem).await;
-        self.chain.back_to(&mut self.state).await;
+        self.chain.revert_to(&mut self.state).await;
         figure
     }
 
@@ -294,11 +294,11 @@ impl Drawn<'_> {
         let total = Amount::new(redemption.spent + steps);
         let digest = self.chain.bank.consent_digest(id, total, Address::ZERO);
         let mut payees = (0..10_000).map(|index| Account::of("payee", index));
-        let payee = payees.find(|one| one.address == redemption.payee);
+        let payee = payees.find(|account| account.address == redemption.payee);
         redemption.consent = payee.unwrap().key.sign(digest).as_bytes().to_vec().into();
         let redeem = Call::redeem(&self.chain.bank, redemption.pack().unwrap());
         let figure = self.chain.send(relayer, &redeem).await;
-        self.chain.back_to(&mut self.state).await;
+        self.chain.revert_to(&mut self.state).await;
         figure
     }
 
@@ -306,7 +306,7 @@ impl Drawn<'_> {
         let all: Vec<_> = rounds.iter().map(|round| self.half(round)).collect();
         let payee = favourite().address;
         self.prepare(&all[0]).await;
-        let all = all.iter().map(|one| one.pack().unwrap()).collect();
+        let all = all.iter().map(|each| each.pack().unwrap()).collect();
         self.chain.world.node.endow(payee).await;
         let before = self.chain.world.balance(payee).await;
         let redeem = Call::redeem_batch(&self.chain.bank, all);
@@ -315,9 +315,9 @@ impl Drawn<'_> {
         let half: u128 = rounds.iter().map(|round| round.deposit.amount / 2).sum();
         assert!(
             paid > U256::from(half - 100),
-            "{paid}: something was skipped"
+            "a redemption was skipped: only {paid} paid"
         );
-        self.chain.back_to(&mut self.state).await;
+        self.chain.revert_to(&mut self.state).await;
         Figure {
             gas: figure.gas / u64::from(BATCH),
             bytes: figure.bytes / u64::from(BATCH),

@@ -1,8 +1,8 @@
-//! The figures: what each is called, what it is of, and what it shall not exceed.
+//! The figures with their keys, their descriptions and their goals.
 
 use std::collections::BTreeMap;
 
-/// The gas of a transaction and the bytes of its calldata; or of a part of one.
+/// Gas and calldata bytes of a transaction, or of a part of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Figure {
     pub(crate) gas: u64,
@@ -33,27 +33,27 @@ impl Figures {
     }
 }
 
-/// One figure.
+/// A figure of the tables.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) key: &'static str,
-    /// What is measured.
+    /// Description for the table.
     pub(crate) what: &'static str,
-    /// The most gas it shall take, where there is such a goal.
-    pub(crate) most: Option<u64>,
+    /// Goal: the most gas that the operation may take.
+    pub(crate) max: Option<u64>,
 }
 
 const fn row(key: &'static str, what: &'static str) -> Row {
-    let most = None;
-    Row { key, what, most }
+    let max = None;
+    Row { key, what, max }
 }
 
-const fn bounded(key: &'static str, most: u64, what: &'static str) -> Row {
-    let most = Some(most);
-    Row { key, what, most }
+const fn bounded(key: &'static str, max: u64, what: &'static str) -> Row {
+    let max = Some(max);
+    Row { key, what, max }
 }
 
-/// What `target/gas.json` holds. Steady state: slots that are written hold something else already.
+/// The figures of `target/gas.json`, in the steady state: storage slots written to are not zero before.
 pub(crate) const KEYS: &[Row] = &[
     row(
         "open_first",
@@ -120,7 +120,7 @@ pub(crate) const KEYS: &[Row] = &[
     ),
 ];
 
-/// What else the documents need.
+/// Further figures for the documents.
 pub(crate) const MORE: &[Row] = &[
     row(
         "open_topped_up",

@@ -1,14 +1,14 @@
-//! What the figures become under the gas schedule announced for the Glamsterdam fork: a calculation from the slots and
-//! bytes that an operation touches. The prices are proposals.
+//! Projects the figures to the gas schedule announced for the Glamsterdam fork, from the slots and bytes that an
+//! operation touches. The prices are proposals.
 
-use crate::document::grouped;
 use crate::figures::{Figure, Figures};
+use crate::numbers::grouped;
 use std::fmt::Write;
 
-/// EIP-2780: a transaction's base, and a touch of the contract it calls; today 21,000 together.
+/// EIP-2780: base of a transaction. Base and access to the called contract ([`COLD_ACCOUNT`]) are 21,000 today.
 const BASE: u64 = 12_000;
 const COLD_ACCOUNT: u64 = 3_000;
-/// EIP-2780: coin that comes with the transaction; today part of the 21,000.
+/// EIP-2780: coin sent with the transaction; today part of the 21,000.
 const VALUE_IN: u64 = 6_000;
 /// EIP-8038: writing to a slot beyond a cold access (2,100, as today); today 2,900.
 const STORAGE_WRITE: u64 = 10_000;
@@ -16,19 +16,19 @@ const STORAGE_WRITE: u64 = 10_000;
 const NEW_SLOT: u64 = 64 * 1_530;
 /// EIP-8038: coin sent by a call; today 6,700 beyond the stipend.
 const VALUE_OUT: u64 = 9_000;
-/// EIP-7976: what a byte of calldata costs at least, zero or not.
+/// EIP-7976: minimum cost of a byte of calldata, zero or not.
 const BYTE: u64 = 64;
 
-/// What a transaction touches beside the contract it calls.
+/// State that a transaction touches beside the called contract.
 struct Touches {
     key: &'static str,
-    /// The figure is this part of a transaction.
+    /// Equal parts of the transaction; the figure is for a single part.
     parts: u64,
     new: u64,
     rewritten: u64,
     value_in: u64,
     value_out: u64,
-    /// Tokens called.
+    /// Number of tokens called.
     tokens: u64,
 }
 
@@ -65,7 +65,7 @@ impl Touches {
         self
     }
 
-    /// Gas by execution and calldata, and the least that calldata costs (EIP-7623); the larger counts.
+    /// Gas of execution and calldata, and the floor for calldata (EIP-7623). The larger figure is charged.
     fn cost(&self, today: Figure) -> (u64, u64) {
         let before = 21_000
             + self.new * 20_000

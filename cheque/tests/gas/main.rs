@@ -1,8 +1,8 @@
-//! Gas of every operation of the bank by the receipts of a real node, compared with the tables of `docs/gas.md` and
-//! `COMPARE.md`.
+//! Measures the gas of every operation of the bank from receipts of a real node, and compares the figures with
+//! `docs/gas.md` and the README.
 //!
-//! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed; only the
-//! node's randomness differs from run to run, and moves a figure by a few bytes of calldata.
+//! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed. Only the
+//! node's randomness differs between runs and moves a figure by a few bytes of calldata.
 
 #![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,8 +13,9 @@ mod draws;
 mod estimate;
 mod figures;
 mod glamsterdam;
-#[path = "../node/mod.rs"]
+#[path = "../support/node.rs"]
 mod node;
+mod numbers;
 mod peers;
 mod rounds;
 mod tokens;
@@ -22,7 +23,7 @@ mod tokens;
 use figures::Figures;
 
 #[tokio::test]
-async fn every_operation_costs_what_the_documents_say() {
+async fn matches_gas_figures_of_the_documents() {
     let chain = chain::Chain::start().await;
     let mut measured = Figures::default();
     rounds::measure(&chain, &mut measured).await;

@@ -1,17 +1,17 @@
-//! What one round costs here and elsewhere: money is locked for a number of payees, they are paid, and what they are to
-//! get is in their accounts.
+//! Cost of a round in this bank and in other systems: lock money for a number of payees, pay them, and move their
+//! money into their accounts.
 //!
 //! The peers' figures were measured by the same rules (receipts on anvil, steady state), each with its own compiler
-//! settings. How a round follows from them is in `docs/gas.md`.
+//! settings. `docs/gas.md` explains how a round follows from them.
 
-use crate::document::grouped;
 use crate::figures::Figures;
+use crate::numbers::grouped;
 use std::fmt::Write;
 
-/// For how many payees.
+/// The numbers of payees in the table.
 const PAYEES: [u64; 3] = [1, 128, 10_000];
 
-/// The table of `COMPARE.md` and of `docs/gas.md`.
+/// Builds the table of the README and of `docs/gas.md`.
 pub(crate) fn table(figures: &Figures) -> String {
     let mut table = String::from(
         "| system | 1 payee | 128 payees | 10,000 payees | who gets paid |\n|---|--:|--:|--:|---|\n",
@@ -87,7 +87,8 @@ fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
     ]
 }
 
-/// A lottery has at most 1,024 payees. Its redemption was measured with 1 payee and with 256, eight levels more.
+/// Cost in lotterybook, with at most 1,024 payees in a lottery. Redemptions were measured with 1 payee and with 256
+/// (eight more levels), and interpolated.
 fn lotterybook(payees: u64) -> u64 {
     let lotteries = payees.div_ceil(1_024);
     let levels = u64::from(payees.div_ceil(lotteries).next_power_of_two().ilog2());

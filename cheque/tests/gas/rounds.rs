@@ -1,4 +1,4 @@
-//! Deposits that nobody redeems, and money in and out, in the native coin.
+//! Measures opening, reclaiming, funding and withdrawing in the native coin.
 
 use crate::chain::{Chain, Round, tree};
 use crate::figures::Figures;
@@ -16,29 +16,29 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     figures.set("open_first", chain.open(&first).await);
 
     chain.mine_to(first.deposit.lastRedeemBlock).await;
-    let mut expired = chain.keep().await;
+    let mut expired = chain.snapshot().await;
     let draw = first.deposit.lastRedeemBlock + 100;
     let next = Round::new(&chain.bank, payer, tree(128), draw..draw + 8_191);
     let open = |value: u128| Call::open(&chain.bank, &next.deposit, U256::from(value));
     let reopen = Call::reopen(&chain.bank, &first.deposit, &next.deposit, U256::ZERO);
     figures.set("reopen", chain.send(payer, &reopen).await);
 
-    chain.back_to(&mut expired).await;
+    chain.revert_to(&mut expired).await;
     let reclaim = Call::reclaim(&chain.bank, &first.deposit);
     figures.set("reclaim", chain.send(payer, &reclaim).await);
-    let mut reclaimed = chain.keep().await;
+    let mut reclaimed = chain.snapshot().await;
     figures.set("open_again", chain.send(payer, &open(0)).await);
 
-    // As after a redemption that paid half.
-    chain.back_to(&mut reclaimed).await;
+    // The purse then holds half, as after a redemption of the other half.
+    chain.revert_to(&mut reclaimed).await;
     let paid = amount / 2;
     let token = Address::ZERO;
     let withdraw = Call::withdraw(&chain.bank, token, 1, U256::from(paid), payer);
     chain.send(payer, &withdraw).await;
-    let mut half = chain.keep().await;
+    let mut half = chain.snapshot().await;
     figures.set("open_topped_up", chain.send(payer, &open(paid)).await);
 
-    chain.back_to(&mut half).await;
+    chain.revert_to(&mut half).await;
     let fund = Call::fund(&chain.bank, token, payer, Amount::new(amount));
     chain.send(payer, &fund).await;
     figures.set("open_from_balance", chain.send(payer, &open(0)).await);

@@ -1,4 +1,4 @@
-//! Money in and out in a token: the one of the Solidity tests, a plain ERC-20 with ERC-3009.
+//! Measures funding, opening and withdrawing in a token: the Solidity tests' plain ERC-20 with ERC-3009.
 
 use crate::chain::{Account, Chain, Round, tree};
 use crate::figures::Figures;
@@ -35,7 +35,7 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let withdraw = Call::withdraw(&chain.bank, token, 0, U256::from(odd), owner.address);
     figures.set("withdraw_erc20", chain.send(owner.address, &withdraw).await);
 
-    // A purse that holds what a deposit of half the amount left there.
+    // The purse holds the money of a reclaimed deposit of half the amount.
     let head = chain.head().await;
     let half = Round::new(&chain.bank, owner.address, tree(64), head + 6..head + 7);
     let half = half.in_token(&chain.bank, token);
@@ -57,12 +57,12 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     };
     let relayer = chain.account("relayer").await.address;
     let open = Call::new(chain.bank.address(), &open);
-    let mut before = chain.keep().await;
+    let mut before = chain.snapshot().await;
     figures.set("open_with_authorization", chain.send(relayer, &open).await);
-    chain.back_to(&mut before).await;
+    chain.revert_to(&mut before).await;
 }
 
-/// A token of which `owner` has plenty, approved to the bank.
+/// Deploys a token, mints plenty for `owner` and approves the bank.
 pub(crate) async fn token(chain: &Chain, owner: &Account) -> Address {
     let artifact = compiled(
         "contracts/test/mocks/AuthorizationToken.sol",
@@ -80,13 +80,13 @@ pub(crate) async fn token(chain: &Chain, owner: &Account) -> Address {
     token
 }
 
-/// Gives somebody tokens.
+/// Mints tokens for `to`.
 pub(crate) fn mint(token: Address, to: Address) -> Call {
     let amount = U256::from(u128::MAX);
     Call::new(token, &Token::mintCall { to, amount })
 }
 
-/// The owner's signature that moves `value` units to the bank.
+/// Signs the transfer of `value` units of the owner to the bank.
 fn authorized(
     chain: &Chain,
     owner: &Account,

@@ -1,9 +1,11 @@
-//! A network that loses, doubles, delays and reorders, between parties that crash.
+//! Payments over a network with loss, duplicates, delays and reordering, between parties that crash.
 
 use crate::{
-    common::{TestRng, account, cases, pick, rng},
-    host::{Host, Judged},
-    payer::{Disk, Payer},
+    random::{TestRng, account, cases, pick, rng},
+    support::{
+        payee::{Judged, Payee},
+        payer::{Disk, Payer},
+    },
 };
 use alloy_primitives::{Address, B256};
 use cheque::{Amount, Bank, Proof, Rejection, Stream, View};
@@ -15,9 +17,9 @@ const CONFIRMED: u64 = START + 5;
 const DRAW: u64 = START + 2_000;
 
 enum Message {
-    /// A proof of payment, as bytes, to a payee.
+    /// An encoded proof of payment, to a payee.
     Proof(usize, Address, Vec<u8>),
-    /// What a payee says to the payer.
+    /// A payee's answer to the payer.
     Rejected(usize, Address, Box<Rejection>),
 }
 
@@ -25,12 +27,12 @@ struct World {
     rng: TestRng,
     head: u64,
     payers: Vec<Payer>,
-    hosts: BTreeMap<Address, Host>,
+    payees: BTreeMap<Address, Payee>,
     network: Vec<Message>,
-    /// Payments that workers have judged and not stored: a crash of their payee takes them.
+    /// Payments judged by workers and not stored, lost if their payee crashes.
     judged: Vec<(usize, Address, Judged)>,
     backups: Vec<Option<Disk>>,
-    /// What each payer has paid each payee in all, as its user counts it.
+    /// Total of each payer's payments to each payee, counted by the test.
     paid: BTreeMap<(usize, Address), u128>,
     rejections: BTreeMap<&'static str, usize>,
     accepted: usize,
@@ -40,10 +42,10 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = rng(seed);
         let bank = Bank::new(31_337, Address::repeat_byte(0xba));
-        let payees: Vec<Address> = (0..3).map(|_| account(&mut rng)).collect();
+        let addresses: Vec<Address> = (0..3).map(|_| account(&mut rng)).collect();
         let payers: Vec<Payer> = (0..2)
             .map(|_| {
-                let allowances: Vec<_> = payees
+                let allowances: Vec<_> = addresses
                     .iter()
                     .map(|payee| (*payee, Amount::new(rng.random_range(10_000..10_000_000))))
                     .collect();
@@ -54,9 +56,9 @@ impl World {
         Self {
             backups: payers.iter().map(|_| None).collect(),
             payers,
-            hosts: payees
+            payees: addresses
                 .iter()
-                .map(|&payee| (payee, Host::new(payee, bank)))
+                .map(|&payee| (payee, Payee::new(payee, bank)))
                 .collect(),
             rng,
             head: START,
@@ -68,7 +70,7 @@ impl World {
         }
     }
 
-    /// The chain as a payee sees it now. Gas prices go up and down.
+    /// Returns the payee's view of the chain, with a random gas price.
     fn view(&mut self, payer: usize) -> View {
         let cost = Amount::new(self.rng.random_range(0..50));
         let payer = &self.payers[payer];
@@ -86,27 +88,27 @@ impl World {
         }
     }
 
-    fn anybody(&mut self) -> (usize, Address) {
+    fn random_pair(&mut self) -> (usize, Address) {
         let payer = self.rng.random_range(0..self.payers.len());
-        let payees: Vec<Address> = self.hosts.keys().copied().collect();
-        (payer, *pick(&payees, &mut self.rng))
+        let addresses: Vec<Address> = self.payees.keys().copied().collect();
+        (payer, *pick(&addresses, &mut self.rng))
     }
 
-    /// One thing happens.
-    fn tick(&mut self, restores: bool) {
-        let (payer, payee) = self.anybody();
+    /// Simulates a random event.
+    fn step(&mut self, restores: bool) {
+        let (payer, payee) = self.random_pair();
         match self.rng.random_range(0..100) {
             0..30 => self.pay(payer, payee),
             30..70 => self.deliver(),
             70..85 => self.store_one(),
             85..92 => self.head = (self.head + 1).min(DRAW - 100),
             92..94 => self.payers[payer].restart(),
-            // The payee crashes: what is not stored is gone.
-            94..97 => self.judged.retain(|(_, host, _)| *host != payee),
+            // The payee crashes and loses judged payments not stored yet.
+            94..97 => self.judged.retain(|(_, payee_app, _)| *payee_app != payee),
             97 if restores => self.restore(payer),
             98 => self.backups[payer] = Some(self.payers[payer].disk.clone()),
             _ => {
-                // The payer grows impatient.
+                // The payer sends its proofs again.
                 let proofs = self.payers[payer].proofs(payee, false);
                 self.send(payer, payee, proofs);
             }
@@ -114,13 +116,13 @@ impl World {
     }
 
     fn pay(&mut self, payer: usize, payee: Address) {
-        let most = self.payers[payer].account(payee).allowance().get() / 40;
-        let Ok(paid) = self.payers[payer].pay(&mut self.rng, payee, most) else {
+        let max = self.payers[payer].account(payee).allowance().get() / 40;
+        let Ok(paid) = self.payers[payer].pay(&mut self.rng, payee, max) else {
             return;
         };
         *self.paid.entry((payer, payee)).or_default() += paid;
         if self.rng.random_ratio(1, 20) {
-            // A crash between the disk and the network.
+            // The payer crashes after writing to disk and before sending.
             self.payers[payer].restart();
             return;
         }
@@ -128,7 +130,7 @@ impl World {
         self.send(payer, payee, proof.into_iter().collect());
     }
 
-    /// A payer's disk is replaced by an older copy.
+    /// Restores a payer's disk from its backup.
     fn restore(&mut self, payer: usize) {
         if let Some(old) = self.backups[payer].clone() {
             self.payers[payer].disk = old;
@@ -136,7 +138,7 @@ impl World {
         }
     }
 
-    /// Any message arrives, or is lost, or arrives and stays under way.
+    /// Delivers, loses or duplicates a random message.
     fn deliver(&mut self) {
         if self.network.is_empty() {
             return;
@@ -165,13 +167,13 @@ impl World {
             Message::Proof(payer, payee, bytes) => {
                 let proof = Proof::decode(&bytes).unwrap();
                 let view = self.view(payer);
-                let host = &self.hosts[&payee];
-                let before = host.disk.clone();
-                match host.judge(proof, &view) {
+                let payee_app = &self.payees[&payee];
+                let before = payee_app.disk.clone();
+                match payee_app.judge(proof, &view) {
                     Ok(judged) => self.judged.push((payer, payee, judged)),
                     Err(rejection) => self.reject(payer, payee, rejection),
                 }
-                assert_eq!(self.hosts[&payee].disk, before);
+                assert_eq!(self.payees[&payee].disk, before);
             }
             Message::Rejected(payer, payee, rejection) => {
                 let proofs = self.payers[payer].learn(payee, &rejection);
@@ -186,7 +188,7 @@ impl World {
         self.network.push(message);
     }
 
-    /// One of the workers stores what it has judged.
+    /// Stores a random judged payment.
     fn store_one(&mut self) {
         if self.judged.is_empty() {
             return;
@@ -194,33 +196,33 @@ impl World {
         let index = self.rng.random_range(0..self.judged.len());
         let (payer, payee, judged) = self.judged.swap_remove(index);
         let view = self.view(payer);
-        let host = self.hosts.get_mut(&payee).unwrap();
-        let before = host.disk.clone();
-        match host.store(judged, &view) {
+        let payee_app = self.payees.get_mut(&payee).unwrap();
+        let before = payee_app.disk.clone();
+        match payee_app.store(judged, &view) {
             Ok(_) => self.accepted += 1,
             Err(rejection) => {
-                assert_eq!(host.disk, before);
+                assert_eq!(payee_app.disk, before);
                 self.reject(payer, payee, rejection);
             }
         }
-        let host = &self.hosts[&payee];
-        host.assert_balances_are_the_value_of_all_totals();
-        for position in host.positions() {
-            let of = |payer: &&Payer| payer.id == position.deposit_id();
-            let payer = self.payers.iter().find(of).unwrap();
+        let payee_app = &self.payees[&payee];
+        payee_app.assert_balances_match_totals();
+        for position in payee_app.positions() {
+            let is_payer = |payer: &&Payer| payer.id == position.deposit_id();
+            let payer = self.payers.iter().find(is_payer).unwrap();
             assert!(position.total() <= payer.promised[&payee]);
         }
     }
 
-    /// The network works again: every payer shows every payee its newest payment until the payee has it.
-    fn settle(&mut self) {
+    /// Repairs the network and shows each payee the newest payment of each payer until the payee has stored it.
+    fn deliver_all(&mut self) {
         self.network.clear();
         self.judged.clear();
         self.head = self.head.max(CONFIRMED);
         for payer in 0..self.payers.len() {
-            for payee in self.hosts.keys().copied().collect::<Vec<_>>() {
+            for payee in self.payees.keys().copied().collect::<Vec<_>>() {
                 if self.payers[payer].account(payee).newest().is_none() {
-                    // A payer that knows of no payment finds out when it makes one.
+                    // A payer restored to a state without payments learns of earlier ones by paying.
                     self.payers[payer].cheque(payee, Amount::new(1), None);
                     *self.paid.entry((payer, payee)).or_default() += 1;
                 }
@@ -228,8 +230,8 @@ impl World {
                 for _ in 0..3 {
                     for proof in std::mem::take(&mut to_send) {
                         let view = self.view(payer);
-                        let host = self.hosts.get_mut(&payee).unwrap();
-                        if let Err(rejection) = host.receive(proof, &view) {
+                        let payee_app = self.payees.get_mut(&payee).unwrap();
+                        if let Err(rejection) = payee_app.receive(proof, &view) {
                             to_send.extend(self.payers[payer].learn(payee, &rejection));
                         }
                     }
@@ -238,58 +240,58 @@ impl World {
                 assert_eq!(self.total(payer, payee), total);
             }
         }
-        for host in self.hosts.values() {
-            host.assert_balances_are_the_value_of_all_totals();
+        for payee_app in self.payees.values() {
+            payee_app.assert_balances_match_totals();
         }
     }
 
-    /// What a payee has been shown by a payer.
+    /// Returns the total that a payee holds from a payer.
     fn total(&self, payer: usize, payee: Address) -> Amount {
         let id = self.payers[payer].id;
-        let mut positions = self.hosts[&payee].positions();
+        let mut positions = self.payees[&payee].positions();
         let position = positions.find(|position| position.deposit_id() == id);
         position.map_or(Amount::ZERO, |position| position.total())
     }
 
-    /// Close to the draw nothing counts any more.
-    fn assert_closed(&mut self) {
-        self.head = DRAW - self.hosts.values().next().unwrap().policy.cutoff;
+    /// Asserts that every payee rejects payments from the cutoff on.
+    fn assert_rejected_past_cutoff(&mut self) {
+        self.head = DRAW - self.payees.values().next().unwrap().policy.cutoff;
         for payer in 0..self.payers.len() {
-            for payee in self.hosts.keys().copied().collect::<Vec<_>>() {
+            for payee in self.payees.keys().copied().collect::<Vec<_>>() {
                 let _ = self.payers[payer].pay(&mut self.rng, payee, 10);
-                let before = self.hosts[&payee].disk.clone();
+                let before = self.payees[&payee].disk.clone();
                 for proof in self.payers[payer].proofs(payee, true) {
                     let view = self.view(payer);
-                    let host = self.hosts.get_mut(&payee).unwrap();
-                    let rejection = host.receive(proof, &view).unwrap_err();
+                    let payee_app = self.payees.get_mut(&payee).unwrap();
+                    let rejection = payee_app.receive(proof, &view).unwrap_err();
                     let late = matches!(
                         rejection,
                         Rejection::PastCutoff { .. } | Rejection::UnknownDeposit(_)
                     );
                     assert!(late, "{rejection}");
-                    assert_eq!(self.hosts[&payee].disk, before);
+                    assert_eq!(self.payees[&payee].disk, before);
                 }
             }
         }
     }
 }
 
-/// Runs worlds and returns how often each rejection came up.
+/// Runs a world per seed and returns how often each rejection occurred.
 fn run(seeds: std::ops::Range<u64>, restores: bool) -> BTreeMap<&'static str, usize> {
     let mut rejections = BTreeMap::new();
     for seed in seeds {
         let mut world = World::new(seed);
         for _ in 0..600 {
-            world.tick(restores);
+            world.step(restores);
         }
-        world.settle();
+        world.deliver_all();
         if !restores {
-            // Every payment counted, and counted once.
+            // Every payment counts exactly once.
             for (&(payer, payee), &paid) in &world.paid {
                 assert_eq!(world.total(payer, payee).get(), paid, "seed {seed}");
             }
         }
-        world.assert_closed();
+        world.assert_rejected_past_cutoff();
         assert!(world.accepted > 10, "seed {seed}: {}", world.accepted);
         for (code, count) in world.rejections {
             *rejections.entry(code).or_default() += count;
@@ -298,18 +300,18 @@ fn run(seeds: std::ops::Range<u64>, restores: bool) -> BTreeMap<&'static str, us
     rejections
 }
 
-fn assert_common(rejections: &BTreeMap<&'static str, usize>, codes: &[&str]) {
+fn assert_frequent(rejections: &BTreeMap<&'static str, usize>, codes: &[&str]) {
     for code in codes {
         let count = rejections.get(code).copied().unwrap_or_default();
-        assert!(count >= 10, "{code} came up {count} times: {rejections:?}");
+        assert!(count >= 10, "{code} occurred {count} times: {rejections:?}");
     }
 }
 
 #[test]
-fn every_payment_counts_once_however_messages_are_lost_doubled_and_delayed() {
+fn counts_each_payment_once_over_unreliable_network() {
     let worlds = cases(60) as u64;
     let rejections = run(0..worlds, false);
-    assert_common(
+    assert_frequent(
         &rejections,
         &[
             "replay",
@@ -323,17 +325,17 @@ fn every_payment_counts_once_however_messages_are_lost_doubled_and_delayed() {
 }
 
 #[test]
-fn a_payer_that_goes_back_to_an_old_backup_catches_up_with_its_payees() {
+fn catches_up_after_payer_restores_old_backup() {
     let worlds = cases(60) as u64;
     let rejections = run(10_000..10_000 + worlds, true);
-    assert_common(&rejections, &["replay", "stale"]);
+    assert_frequent(&rejections, &["replay", "stale"]);
 }
 
 #[test]
-fn a_payer_that_went_on_another_way_from_an_old_backup_is_accepted_again() {
+fn accepts_payer_that_paid_differently_after_restore() {
     let mut world = World::new(0);
     world.head = CONFIRMED;
-    let payee = world.anybody().1;
+    let payee = world.random_pair().1;
     let payer = &mut world.payers[0];
     payer.cheque(payee, Amount::new(2_000), None);
     let backup = payer.disk.clone();
@@ -341,12 +343,12 @@ fn a_payer_that_went_on_another_way_from_an_old_backup_is_accepted_again() {
     let opening = payer.proofs(payee, true);
     world.send(0, payee, opening);
     let Some(message) = world.network.pop() else {
-        panic!("a message is under way");
+        panic!("no message is in flight");
     };
     world.arrive(message);
     world.store_one();
 
-    // Now the payee has a cheque over 2,100, of which the payer knows nothing.
+    // The payee now holds a cheque over 2,100, unknown to the restored payer.
     let payer = &mut world.payers[0];
     payer.disk = backup;
     payer.restart();
@@ -354,6 +356,6 @@ fn a_payer_that_went_on_another_way_from_an_old_backup_is_accepted_again() {
     payer.cheque(payee, Amount::new(50), Some(stream));
     payer.steps(payee, 200);
     assert_eq!(payer.account(payee).total(), Amount::new(2_250));
-    world.settle();
+    world.deliver_all();
     assert_eq!(world.total(0, payee), Amount::new(2_250));
 }

@@ -1,13 +1,12 @@
-//! Payers and payees of one process: virtual blocks, a network that loses and doubles, parties that crash. No EVM, no
-//! clock, no disk.
+//! Simulates payers and payees in a single process, with virtual blocks, an unreliable network and crashing parties. No
+//! EVM, no clock, no disk.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
-mod host;
-mod payer;
+#[path = "../support/random.rs"]
+mod random;
+mod support;
 
 mod delivery;
-mod law;
+mod expected_value;
 mod tampering;

@@ -1,9 +1,11 @@
-//! Proofs of payment that were changed on their way.
+//! Rejects proofs of payment changed in transit.
 
 use crate::{
-    common::{self, rng, word},
-    host::{Disk, Host},
-    payer::Payer,
+    random::{self, rng, word},
+    support::{
+        payee::{Disk, Payee},
+        payer::Payer,
+    },
 };
 use alloy_primitives::Address;
 use alloy_rlp::Header;
@@ -11,34 +13,34 @@ use cheque::{Amount, Bank, Proof, Rejection, Signature, Stream, View, receive_pa
 
 const HEAD: u64 = 1_000;
 
-struct Scene {
+struct Fixture {
     payer: Payer,
-    host: Host,
+    payee_app: Payee,
     view: View,
 }
 
-fn scene() -> Scene {
+fn fixture() -> Fixture {
     let rng = &mut rng(60);
-    let bank = Bank::new(31_337, common::account(rng));
-    let payee = common::account(rng);
+    let bank = Bank::new(31_337, random::account(rng));
+    let payee = random::account(rng);
     let mut allowances = vec![(payee, Amount::new(1_000_000))];
     for units in [5, 70_000, 900_000_000_000] {
-        allowances.push((common::account(rng), Amount::new(units)));
+        allowances.push((random::account(rng), Amount::new(units)));
     }
     let payer = Payer::new(rng, bank, allowances, |amount| amount / 3, HEAD + 1_000);
-    Scene {
+    Fixture {
         view: payer.view(HEAD, Amount::new(1_000)),
-        host: Host::new(payee, bank),
+        payee_app: Payee::new(payee, bank),
         payer,
     }
 }
 
-impl Scene {
+impl Fixture {
     fn payee(&self) -> Address {
-        self.host.policy.payee
+        self.payee_app.policy.payee
     }
 
-    /// Pays by a cheque, which may begin a stream.
+    /// Pays by a cheque, optionally with a stream.
     fn cheque(&mut self, amount: u128, stream: Option<Stream>) {
         let payee = self.payee();
         self.payer.cheque(payee, Amount::new(amount), stream);
@@ -51,21 +53,21 @@ impl Scene {
 
     fn receive_all(&mut self, proofs: Vec<Proof>) {
         for proof in proofs {
-            self.host.receive(proof, &self.view).unwrap();
+            self.payee_app.receive(proof, &self.view).unwrap();
         }
     }
 
-    /// Changes of one byte of this proof, by each of these flips, are rejected for the right reason and change nothing;
-    /// the proof itself is good.
-    fn assert_tamper_proof(
+    /// Asserts that every change of a byte of this proof by one of the `flips` is rejected for an `expected` reason and
+    /// changes nothing, and that the unchanged proof is accepted.
+    fn assert_rejects_changes(
         mut self,
         proof: &Proof,
         flips: impl Iterator<Item = u8> + Clone,
-        right: fn(&[usize], &Rejection) -> bool,
+        expected: fn(&[usize], &Rejection) -> bool,
     ) {
         let bytes = proof.encode();
-        let disk = self.host.disk.clone();
-        let position = self.host.positions().next();
+        let disk = self.payee_app.disk.clone();
+        let position = self.payee_app.positions().next();
         let (mut unread, mut judged) = (0, 0);
         for (at, field) in fields(&bytes).iter().enumerate() {
             for flip in flips.clone() {
@@ -75,49 +77,57 @@ impl Scene {
                     unread += 1;
                     continue;
                 };
-                assert_eq!(decoded.encode(), changed, "one proof has one encoding");
+                assert_eq!(decoded.encode(), changed, "a proof has a single encoding");
                 if position.is_some() && without_v(&decoded) == without_v(proof) {
                     self.assert_worth_the_same(&decoded, proof);
                     continue;
                 }
                 let rejection = if flip.is_power_of_two() {
-                    self.host.receive(decoded, &self.view).unwrap_err()
+                    self.payee_app.receive(decoded, &self.view).unwrap_err()
                 } else {
-                    // The same without a host, which would look for the meta of a deposit that it does not know.
+                    // Judged without the disk, which has no position of an unknown deposit.
                     let own = decoded.deposit_id() == self.payer.id;
                     let position = position.as_ref().filter(|_| own);
-                    let judged =
-                        receive_payment(None, &decoded, position, &self.view, &self.host.policy);
+                    let judged = receive_payment(
+                        None,
+                        &decoded,
+                        position,
+                        &self.view,
+                        &self.payee_app.policy,
+                    );
                     judged.unwrap_err()
                 };
                 assert!(
-                    right(field, &rejection),
+                    expected(field, &rejection),
                     "byte {at} of field {field:?}: {rejection}"
                 );
-                assert_eq!(self.host.disk, disk);
+                assert_eq!(self.payee_app.disk, disk);
                 judged += 1;
             }
         }
-        assert!(unread > 100 && judged > 800, "{unread} and {judged}");
+        assert!(
+            unread > 100 && judged > 800,
+            "{unread} unread, {judged} judged"
+        );
         for length in 0..bytes.len() {
             assert!(Proof::decode(&bytes[..length]).is_err());
         }
         assert!(Proof::decode(&[&bytes[..], &[0]].concat()).is_err());
-        self.assert_text_tamper_proof(proof, &disk);
-        self.host.receive(proof.clone(), &self.view).unwrap();
-        assert_ne!(self.host.disk, disk);
+        self.assert_rejects_changed_text(proof, &disk);
+        self.payee_app.receive(proof.clone(), &self.view).unwrap();
+        assert_ne!(self.payee_app.disk, disk);
     }
 
-    /// The key of the signer is known, so a cheque counts with either v of Ethereum, and with no other.
+    /// Asserts that a cheque of a known signer counts with v = 27 and v = 28, and with no other v.
     fn assert_worth_the_same(&self, changed: &Proof, proof: &Proof) {
-        let position = self.host.positions().next();
+        let position = self.payee_app.positions().next();
         let [changed_worth, worth] = [changed, proof].map(|proof| {
             receive_payment(
                 None,
                 proof,
                 position.as_ref(),
                 &self.view,
-                &self.host.policy,
+                &self.payee_app.policy,
             )
             .map(|received| received.value())
         });
@@ -127,8 +137,8 @@ impl Scene {
         }
     }
 
-    /// The same of the text form, character by character.
-    fn assert_text_tamper_proof(&mut self, proof: &Proof, disk: &Disk) {
+    /// Asserts that every change of a character of the text form is rejected.
+    fn assert_rejects_changed_text(&mut self, proof: &Proof, disk: &Disk) {
         let text = proof.to_string();
         assert_eq!(text.parse().as_ref(), Ok(proof));
         for at in 0..text.len() {
@@ -139,8 +149,11 @@ impl Scene {
                     && let Ok(decoded) = changed.parse::<Proof>()
                     && without_v(&decoded) != without_v(proof)
                 {
-                    assert!(self.host.receive(decoded, &self.view).is_err(), "{changed}");
-                    assert_eq!(self.host.disk, *disk);
+                    assert!(
+                        self.payee_app.receive(decoded, &self.view).is_err(),
+                        "{changed}"
+                    );
+                    assert_eq!(self.payee_app.disk, *disk);
                 }
             }
         }
@@ -155,7 +168,7 @@ fn signature(proof: &Proof) -> Option<Signature> {
     }
 }
 
-/// The proof's bytes without the last one, which is v in a proof with a signature.
+/// Returns the proof's bytes without v, the last byte of a proof with a signature.
 fn without_v(proof: &Proof) -> Vec<u8> {
     let mut bytes = proof.encode();
     if signature(proof).is_some() {
@@ -164,8 +177,8 @@ fn without_v(proof: &Proof) -> Vec<u8> {
     bytes
 }
 
-/// The field that each byte of a proof belongs to, named by its position in the list, then in the list there, and so
-/// on. The byte before a field that tells its length belongs to it.
+/// Returns the field of each byte of a proof, as a path of positions in nested lists. A length byte belongs to the
+/// field after the length.
 fn fields(proof: &[u8]) -> Vec<Vec<usize>> {
     let mut fields = vec![Vec::new()];
     let mut rest = &proof[1..];
@@ -193,32 +206,32 @@ fn add_fields(rest: &mut &[u8], path: &[usize], fields: &mut Vec<Vec<usize>>) {
     }
 }
 
-/// All changes of a byte.
+/// All changes of a byte, as bits to flip.
 fn all() -> impl Iterator<Item = u8> + Clone {
     1..=255
 }
 
-/// Each bit, and some more: openings are long.
+/// The single-bit changes of a byte and three more, a sample for the long openings.
 fn some() -> impl Iterator<Item = u8> + Clone {
     (0..8).map(|bit| 1 << bit).chain([0x7f, 0x81, 0xff])
 }
 
-/// Another key's cheque, or nobody's.
-fn is_of_signature(rejection: &Rejection) -> bool {
+/// Returns true if the signature is another key's or invalid.
+fn is_signature_error(rejection: &Rejection) -> bool {
     matches!(
         rejection,
         Rejection::WrongSigner { .. } | Rejection::BadSignature(_)
     )
 }
 
-/// The right reasons for the fields of an opening that the payee sees first.
-fn right_for_opening(path: &[usize], rejection: &Rejection) -> bool {
+/// Expected reasons by field, for the first opening of a deposit.
+fn expected_for_opening(path: &[usize], rejection: &Rejection) -> bool {
     use Rejection as R;
     match path {
         [0] => matches!(rejection, R::ChainNotAccepted(_)),
         [1] => matches!(rejection, R::BankNotAccepted(_)),
         [2, 2] => matches!(rejection, R::TokenNotAccepted(_)),
-        // lane, amount, minPayout, drawBlock, lastRedeemBlock: other terms, which may be impossible
+        // lane, amount, minPayout, drawBlock, lastRedeemBlock: other terms, some of them impossible
         [2, 3..=7] => matches!(rejection, R::NotConfirmed(_) | R::BadTerms(_)),
         // payer, signer, root
         [2, _] => matches!(rejection, R::NotConfirmed(_)),
@@ -226,31 +239,33 @@ fn right_for_opening(path: &[usize], rejection: &Rejection) -> bool {
         [3..=5] | [6, ..] => matches!(rejection, R::BadAllowanceProof(_)),
         [7] => matches!(rejection, R::WrongPayee { .. }),
         // anchor and step
-        [9 | 10] => is_of_signature(rejection) || matches!(rejection, R::BadStreamTerms(_)),
+        [9 | 10] => is_signature_error(rejection) || matches!(rejection, R::BadStreamTerms(_)),
         // spent and signature
-        [8 | 11] => is_of_signature(rejection),
+        [8 | 11] => is_signature_error(rejection),
         _ => false,
     }
 }
 
-/// The right reasons for an opening of a deposit that the payee knows: other terms are another deposit's.
-fn right_for_known_opening(path: &[usize], rejection: &Rejection) -> bool {
+/// Expected reasons by field, for an opening of a known deposit: other terms are another deposit's.
+fn expected_for_known_opening(path: &[usize], rejection: &Rejection) -> bool {
     match path {
         [3..=5] | [6, ..] => matches!(rejection, Rejection::SecondAllowance(_)),
-        _ => right_for_opening(path, rejection),
+        _ => expected_for_opening(path, rejection),
     }
 }
 
-fn right_for_cheque(path: &[usize], rejection: &Rejection) -> bool {
+fn expected_for_cheque(path: &[usize], rejection: &Rejection) -> bool {
     match path {
         [0] => matches!(rejection, Rejection::UnknownDeposit(_)),
-        [2 | 3] => is_of_signature(rejection) || matches!(rejection, Rejection::BadStreamTerms(_)),
-        [1 | 4] => is_of_signature(rejection),
+        [2 | 3] => {
+            is_signature_error(rejection) || matches!(rejection, Rejection::BadStreamTerms(_))
+        }
+        [1 | 4] => is_signature_error(rejection),
         _ => false,
     }
 }
 
-fn right_for_step(path: &[usize], rejection: &Rejection) -> bool {
+fn expected_for_step(path: &[usize], rejection: &Rejection) -> bool {
     use Rejection as R;
     match path {
         [0] => matches!(rejection, R::UnknownDeposit(_)),
@@ -268,70 +283,70 @@ fn stream() -> Stream {
 }
 
 #[test]
-fn an_opening_changed_in_any_byte_is_rejected() {
-    let mut scene = scene();
-    scene.cheque(300_000, None);
-    let opening = scene.proofs(true).pop().unwrap();
-    scene.assert_tamper_proof(&opening, some(), right_for_opening);
+fn rejects_opening_with_any_byte_changed() {
+    let mut fixture = fixture();
+    fixture.cheque(300_000, None);
+    let opening = fixture.proofs(true).pop().unwrap();
+    fixture.assert_rejects_changes(&opening, some(), expected_for_opening);
 }
 
 #[test]
-fn an_opening_with_a_stream_changed_in_any_byte_is_rejected() {
-    let mut scene = scene();
-    scene.cheque(0, Some(stream()));
-    let opening = scene.proofs(true).pop().unwrap();
-    scene.assert_tamper_proof(&opening, some(), right_for_opening);
+fn rejects_opening_with_stream_with_any_byte_changed() {
+    let mut fixture = fixture();
+    fixture.cheque(0, Some(stream()));
+    let opening = fixture.proofs(true).pop().unwrap();
+    fixture.assert_rejects_changes(&opening, some(), expected_for_opening);
 }
 
 #[test]
-fn an_opening_of_a_known_deposit_changed_in_any_byte_is_rejected() {
-    let mut scene = scene();
-    scene.cheque(300_000, None);
-    let first = scene.proofs(true);
-    scene.receive_all(first);
-    scene.cheque(1, Some(stream()));
-    let again = scene.proofs(true).pop().unwrap();
-    scene.assert_tamper_proof(&again, some(), right_for_known_opening);
+fn rejects_known_opening_with_any_byte_changed() {
+    let mut fixture = fixture();
+    fixture.cheque(300_000, None);
+    let first = fixture.proofs(true);
+    fixture.receive_all(first);
+    fixture.cheque(1, Some(stream()));
+    let again = fixture.proofs(true).pop().unwrap();
+    fixture.assert_rejects_changes(&again, some(), expected_for_known_opening);
 }
 
 #[test]
-fn a_cheque_changed_in_any_byte_is_rejected() {
+fn rejects_cheque_with_any_byte_changed() {
     for begins_stream in [false, true] {
-        let mut scene = scene();
-        scene.cheque(300_000, None);
-        let first = scene.proofs(true);
-        scene.receive_all(first);
-        scene.cheque(40_000, begins_stream.then(stream));
-        let cheque = scene.proofs(false).pop().unwrap();
-        scene.assert_tamper_proof(&cheque, all(), right_for_cheque);
+        let mut fixture = fixture();
+        fixture.cheque(300_000, None);
+        let first = fixture.proofs(true);
+        fixture.receive_all(first);
+        fixture.cheque(40_000, begins_stream.then(stream));
+        let cheque = fixture.proofs(false).pop().unwrap();
+        fixture.assert_rejects_changes(&cheque, all(), expected_for_cheque);
     }
 }
 
 #[test]
-fn a_stream_step_changed_in_any_byte_is_rejected() {
-    // The first steps, later steps, and a number of two bytes.
+fn rejects_stream_step_with_any_byte_changed() {
+    // The first steps, later steps, and a step number of two bytes.
     for (shown, more) in [(0, 1), (5, 3), (125, 9)] {
-        let mut scene = scene();
-        let payee = scene.payee();
-        scene.cheque(300_000, Some(stream()));
+        let mut fixture = fixture();
+        let payee = fixture.payee();
+        fixture.cheque(300_000, Some(stream()));
         if shown > 0 {
-            scene.payer.steps(payee, shown);
+            fixture.payer.steps(payee, shown);
         }
-        let first = scene.proofs(true);
-        scene.receive_all(first);
-        scene.payer.steps(payee, more);
-        let step = scene.proofs(false).pop().unwrap();
-        scene.assert_tamper_proof(&step, all(), right_for_step);
+        let first = fixture.proofs(true);
+        fixture.receive_all(first);
+        fixture.payer.steps(payee, more);
+        let step = fixture.proofs(false).pop().unwrap();
+        fixture.assert_rejects_changes(&step, all(), expected_for_step);
     }
 }
 
 #[test]
-fn a_proof_shown_with_the_meta_of_another_deposit_is_rejected() {
-    let mut scene = scene();
-    scene.cheque(300_000, Some(stream()));
-    let opening = scene.proofs(true);
-    scene.receive_all(opening.clone());
-    let position = scene.host.positions().next().unwrap();
+fn rejects_proof_with_position_of_another_deposit() {
+    let mut fixture = fixture();
+    fixture.cheque(300_000, Some(stream()));
+    let opening = fixture.proofs(true);
+    fixture.receive_all(opening.clone());
+    let position = fixture.payee_app.positions().next().unwrap();
     let cheque = *position.newest();
     let other = cheque::DepositId(word(&mut rng(62)));
     let step = Proof::Step {
@@ -348,12 +363,12 @@ fn a_proof_shown_with_the_meta_of_another_deposit_is_rejected() {
             None,
             &proof,
             Some(&position),
-            &scene.view,
-            &scene.host.policy,
+            &fixture.view,
+            &fixture.payee_app.policy,
         );
         let rejection = judged.unwrap_err();
         assert!(
-            matches!(rejection, Rejection::WrongMeta { .. }),
+            matches!(rejection, Rejection::WrongPosition { .. }),
             "{rejection}"
         );
     }

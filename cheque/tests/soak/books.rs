@@ -1,4 +1,4 @@
-//! What must come out in the end: sums over all rounds, and the memory they took.
+//! Sums over all rounds, and the laws that they must obey.
 
 use alloy_primitives::{I256, U256};
 use cheque::{Amount, Deposit, Position};
@@ -6,15 +6,15 @@ use cheque::{Amount, Deposit, Position};
 /// All in wei.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
-    /// What came into the bank, straight out of it as payouts, and out of purses.
+    /// Money paid into the bank, out of the bank by payouts, and out of purses by withdrawals.
     pub(crate) funded: U256,
     pub(crate) paid_out: U256,
     pub(crate) withdrawn: U256,
-    /// The values that payees have credited.
+    /// Sum of the values credited by payees.
     pub(crate) values: U256,
-    /// Payouts, less the gas that their redemptions have used, at the price by which the payees had reckoned.
+    /// Payouts less the gas used by their redemptions, at the gas price of the payees' estimates.
     pub(crate) net_cash: I256,
-    /// By how much payees have reckoned with more gas than was used.
+    /// Cost of gas that payees estimated and did not use.
     overestimated: U256,
     /// The variance of the net cash, in square wei.
     variance: U256,
@@ -23,7 +23,7 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Adds the variance of what a draw brings, which follows from the payees' prizes: E[X^2] - E[X]^2.
+    /// Adds the variance of a draw's net payout X, from the payees' payouts and ranges: E[X^2] - E[X]^2.
     pub(crate) fn add_draw(&mut self, deposit: &Deposit, positions: &[Position]) {
         let amount = U256::from(deposit.amount);
         let (mut first, mut second) = (U256::ZERO, U256::ZERO);
@@ -42,18 +42,18 @@ impl Books {
         self.variance += second / amount - mean * mean;
     }
 
-    /// Adds a redemption: what it paid, and what its gas cost.
-    pub(crate) fn add_redemption(&mut self, payout: u128, cost: u128, reckoned: Amount) {
-        let saved = reckoned.get().checked_sub(cost);
-        self.overestimated += U256::from(saved.expect("payees reckon with no less"));
+    /// Adds a redemption: its payout, the cost of its gas, and the payee's estimate of the cost.
+    pub(crate) fn add_redemption(&mut self, payout: u128, cost: u128, estimated: Amount) {
+        let saved = estimated.get().checked_sub(cost);
+        self.overestimated += U256::from(saved.expect("an estimate of at least the cost"));
         self.net_cash += I256::from_raw(U256::from(payout)) - I256::from_raw(U256::from(cost));
         self.redeemed += 1;
     }
 
-    /// The law of the payees' books: the sum of values is the net cash, within three standard errors.
+    /// Checks that the sum of credited values equals the net cash within three standard errors.
     pub(crate) fn assert_values_are_the_net_cash(&self) {
         let difference = I256::from_raw(self.values) - self.net_cash;
-        // Rounded down, so the test is the stricter by it.
+        // The rounding down makes the test stricter.
         let standard_error = self.variance.root(2);
         let bound = standard_error * U256::from(3);
         assert!(
@@ -62,27 +62,27 @@ impl Books {
         );
         assert!(
             bound < self.values,
-            "{} redemptions say too little: the bound is {bound}, the values are {}",
+            "{} redemptions are too few: the bound is {bound}, the values are {}",
             self.redeemed,
             self.values
         );
-        // Payees reckon with the longest stream. That is not what the bound is for.
+        // Payees estimate for the longest stream. The bound must not depend on this difference.
         assert!(self.overestimated < standard_error / U256::from(4));
     }
 }
 
-/// The memory of this process that is not on disk, in kB; `None` where the system does not say.
+/// Resident memory of this process in kB, or `None` on systems without `/proc`.
 pub(crate) fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Memory is flat: what came later has taken no more than an eighth of what was there early, and 8 MiB.
+/// Checks that memory has grown by at most an eighth and 8 MiB.
 pub(crate) fn assert_flat(early: u64, late: u64) {
     let bound = early + early / 8 + 8 * 1024;
     assert!(
         late <= bound,
-        "{late} kB in the end, {early} kB after a tenth of the rounds"
+        "memory grew from {early} kB after a tenth of the rounds to {late} kB"
     );
 }

@@ -1,12 +1,12 @@
-//! Rounds of deposits over months of simulated time: a payer with one purse, thousands of payees, the contract in an EVM,
-//! and the library's own accounts, metas and stores.
+//! Rounds of deposits over months of simulated time: a payer with one purse, thousands of payees, the contract in an
+//! EVM, and the library's accounts, positions and stores.
 //!
-//! `cargo test` runs it small, `make soak` large, by `SOAK_PAYEES` and `SOAK_ROUNDS`. All else is the same.
+//! `cargo test` runs few rounds, `make soak` many, by `SOAK_PAYEES` and `SOAK_ROUNDS`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod books;
-#[path = "../differential/evm.rs"]
+#[path = "../support/evm.rs"]
 mod evm;
 mod payees;
 mod payer;
@@ -18,16 +18,17 @@ use std::io::Write;
 const PAYEES: &str = "SOAK_PAYEES";
 const ROUNDS: &str = "SOAK_ROUNDS";
 
-/// What an environment variable says, else `usual`.
-fn scale(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).map_or(usual, |text| {
+/// The number in an environment variable, else `default`.
+fn scale(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}"))
+            .unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}"))
     })
 }
 
 #[test]
-fn over_many_rounds_money_is_conserved_values_are_the_net_cash_and_memory_is_flat() {
+fn conserves_money_and_memory_over_many_rounds() {
+    // The payees' credited values equal their net cash within three standard errors.
     let rounds = scale(ROUNDS, 20);
     let progress = std::env::var_os(ROUNDS).is_some();
     let mut soak = Soak::new(scale(PAYEES, 100));
@@ -39,7 +40,7 @@ fn over_many_rounds_money_is_conserved_values_are_the_net_cash_and_memory_is_fla
             let memory = books::resident();
             early = early.or(memory);
             if progress {
-                // Straight to the terminal: the harness keeps to itself what a passing test prints.
+                // The harness hides the standard output of a passing test.
                 let _ = writeln!(std::io::stderr(), "round {round}: {}", soak.progress());
             }
         }

@@ -1,17 +1,17 @@
-//! The payees: a host that receives for all of them, with one store.
+//! All payees, served by one application with one store.
 
 use crate::payer::{remove, rows};
 use alloy_primitives::{Address, Bytes, keccak256};
 use cheque::{
     Amount, Bank, ChainProfile, DepositId, Policy, Position, Proof, Rejection, SigningKey, View,
     receive_payment,
-    store::{Memory, Store, Swap, Table, received_key},
+    store::{Memory, Store, Swap, Table, position_key},
 };
 use std::{collections::HashMap, ops::ControlFlow};
 
 pub(crate) struct Payees {
     keys: HashMap<Address, SigningKey>,
-    /// In the order of their making.
+    /// In the order of creation.
     pub(crate) addresses: Vec<Address>,
     pub(crate) policy: Policy,
     bank: Bank,
@@ -36,7 +36,7 @@ impl Payees {
         }
     }
 
-    /// Takes what has come over the wire for a payee: the new meta is in the store before it counts.
+    /// Receives a payee's encoded proof. The new position is in the store before its value counts.
     pub(crate) fn receive(
         &mut self,
         payee: Address,
@@ -44,8 +44,8 @@ impl Payees {
         view: &View,
     ) -> Result<Amount, Rejection> {
         let proof = Proof::decode(wire).unwrap();
-        let key = received_key(self.bank.address(), proof.deposit_id(), payee);
-        let bytes = self.store.get(Table::Received, &key).unwrap();
+        let key = position_key(self.bank.address(), proof.deposit_id(), payee);
+        let bytes = self.store.get(Table::Positions, &key).unwrap();
         let old = bytes
             .as_deref()
             .map(|bytes| Position::from_bytes(bytes).unwrap());
@@ -54,16 +54,16 @@ impl Payees {
         let new = received.position().to_bytes();
         let swap = self
             .store
-            .compare_and_set(Table::Received, &key, bytes.as_deref(), &new);
+            .compare_and_set(Table::Positions, &key, bytes.as_deref(), &new);
         assert_eq!(swap.unwrap(), Swap::Done);
         Ok(received.value())
     }
 
-    /// What all payees hold of a deposit.
+    /// The positions of all payees in a deposit.
     pub(crate) fn holdings(&self, id: DepositId) -> Vec<Position> {
         let mut positions = Vec::new();
         self.store
-            .scan(Table::Received, &self.prefix(id), &mut |_, value| {
+            .scan(Table::Positions, &self.prefix(id), &mut |_, value| {
                 positions.push(Position::from_bytes(value).unwrap());
                 ControlFlow::Continue(())
             })
@@ -71,7 +71,7 @@ impl Payees {
         positions
     }
 
-    /// A payee's consent that somebody else redeems the total it holds, paid to `to`.
+    /// A payee's consent to a redemption of its total by another account, paid to `to`.
     pub(crate) fn consent(&self, position: &Position, to: Address) -> Bytes {
         let digest = self
             .bank
@@ -80,9 +80,9 @@ impl Payees {
         Bytes::copy_from_slice(signature.as_bytes())
     }
 
-    /// Forgets a deposit that is over.
+    /// Removes the positions in a finished deposit.
     pub(crate) fn forget(&self, id: DepositId) {
-        remove(&self.store, Table::Received, &self.prefix(id));
+        remove(&self.store, Table::Positions, &self.prefix(id));
     }
 
     pub(crate) fn kept(&self) -> usize {

@@ -1,4 +1,4 @@
-//! The payer: what it keeps on disk, and the cheques it writes.
+//! The payer: its records and its cheques.
 
 use alloy_primitives::{Address, B256};
 use cheque::{
@@ -11,7 +11,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 
-/// The purse that every round's deposit is in.
+/// The lane of every deposit.
 pub(crate) const LANE: u64 = 1;
 
 pub(crate) struct Payer {
@@ -21,7 +21,7 @@ pub(crate) struct Payer {
     store: Memory,
 }
 
-/// One deposit.
+/// A deposit with its allowances.
 pub(crate) struct Opened {
     pub(crate) id: DepositId,
     pub(crate) deposit: Deposit,
@@ -38,7 +38,7 @@ impl Payer {
         }
     }
 
-    /// Composes a deposit and keeps all that is needed of it, before anything is sent.
+    /// Composes a deposit and stores its records. Sends nothing.
     pub(crate) fn prepare(
         &self,
         allowances: Vec<(Address, Amount)>,
@@ -80,8 +80,8 @@ impl Payer {
         Opened { id, deposit, tree }
     }
 
-    /// Pays a part of what is left of a payee's allowance, by a cheque or in a stream, and returns what shows it to the
-    /// payee. It is in the store before. `None`: nothing is left.
+    /// Pays a part of a payee's remaining allowance by a cheque or in a stream. Returns the proofs, stored before the
+    /// return, or `None` if nothing remains.
     pub(crate) fn pay(
         &self,
         opened: &Opened,
@@ -113,7 +113,7 @@ impl Payer {
         Some(cheque.into_iter().chain(step).collect())
     }
 
-    /// What shows a payee all it was paid, whatever it knows of the deposit.
+    /// The proofs of all payments to a payee, for a payee that may not know the deposit.
     pub(crate) fn all_proofs(&self, opened: &Opened, payee: Address) -> Vec<Proof> {
         let key = account_key(opened.id, payee);
         let bytes = self.store.get(Table::Accounts, &key).unwrap().unwrap();
@@ -124,7 +124,7 @@ impl Payer {
         [opening].into_iter().chain(step).collect()
     }
 
-    /// The account after one more payment, and whether that took a new cheque.
+    /// The account after another payment, and true if the payment took a new cheque.
     fn next(
         &self,
         account: &Account,
@@ -154,7 +154,7 @@ impl Payer {
         Ok((opened.pay_steps(steps)?, true))
     }
 
-    /// The newest cheque with all that a payee needs to know of its deposit.
+    /// The newest cheque with the terms and the proof of its deposit.
     fn opening(&self, opened: &Opened, payee: Address, account: &Account) -> Proof {
         Proof::Opening(Box::new(Opening {
             bank: self.bank,
@@ -165,7 +165,7 @@ impl Payer {
         }))
     }
 
-    /// Forgets a deposit that is over.
+    /// Removes the records of a finished deposit.
     pub(crate) fn forget(&self, id: DepositId) {
         remove(&self.store, Table::Accounts, id.0.as_slice());
         let key = deposit_key(&self.bank, id);
@@ -194,7 +194,7 @@ pub(crate) fn remove(store: &Memory, table: Table, prefix: &[u8]) {
         .unwrap();
 }
 
-/// How many rows a store has.
+/// Number of rows in a store.
 pub(crate) fn rows(store: &Memory) -> usize {
     let mut count = 0;
     store

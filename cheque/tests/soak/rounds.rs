@@ -1,4 +1,4 @@
-//! One round after the other: open, pay, draw, redeem or reclaim.
+//! Consecutive rounds: open, pay, draw, redeem or reclaim.
 
 use crate::{
     books::Books,
@@ -17,16 +17,16 @@ use cheque_bindings::IChequeBank::{reopenCall, withdrawCall};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The chain of the EVM.
+/// Chain id of the EVM.
 const CHAIN: u64 = 560_048;
 
-/// When its first block was, in seconds since 1970.
+/// Time of the first block, in seconds since 1970.
 const FIRST_TIME: u64 = 1_600_000_000;
 
-/// Whoever sends transactions for others.
+/// An account that sends redemptions for payees.
 const RELAYER: Address = Address::repeat_byte(0x7e);
 
-/// Where the payer takes money to.
+/// The account of the payer's withdrawals.
 const COLD: Address = Address::repeat_byte(0xc0);
 
 pub(crate) struct Soak {
@@ -36,11 +36,11 @@ pub(crate) struct Soak {
     payer: Payer,
     payees: Payees,
     pub(crate) books: Books,
-    /// The deposit of the round before.
+    /// The deposit of the last round.
     last: Option<Opened>,
 }
 
-/// What a block's header says, and the header.
+/// The draw block's seed and header.
 struct Drawn {
     seed: Seed,
     header: Bytes,
@@ -63,13 +63,13 @@ impl Soak {
         }
     }
 
-    /// A deposit from its opening until nobody needs to know of it any more.
+    /// Runs a deposit from its opening until payer and payees forget it.
     pub(crate) fn round(&mut self) {
         let gas_price = self.rng.random_range(1_000_000_000..20_000_000_000);
         let opened = self.open(gas_price);
         let payees = self.payees.addresses.clone();
         for wave in 0..3 {
-            // Deep enough by then, and long before the draw.
+            // Confirmed by then, and long before the draw.
             let blocks = self.profile.confirmations + wave;
             self.chain.mine_to(self.chain.block() + blocks);
             let view = self.view(&opened, gas_price);
@@ -94,7 +94,7 @@ impl Soak {
 }
 
 impl Soak {
-    /// Opens the next deposit in the purse of the last one, which gives back what nobody has won.
+    /// Opens the next deposit in the purse of the last one, and so reclaims a deposit without a winner.
     fn open(&mut self, gas_price: u128) -> Opened {
         let (block, grid) = (self.chain.block(), self.profile.grid);
         let draw_block = (block + grid).next_multiple_of(grid) + self.rng.random_range(0..3) * grid;
@@ -112,7 +112,7 @@ impl Soak {
         let there = self.purse(self.payer.address, LANE).get();
         let missing = next.deposit.amount.saturating_sub(there);
         let value = if self.rng.random() {
-            // What is too much goes to the payer's balance in the bank.
+            // Any excess goes to the payer's balance in the bank.
             missing + self.rng.random_range(0..missing + 2)
         } else {
             missing.saturating_sub(self.purse(self.payer.address, 0).get())
@@ -136,7 +136,7 @@ impl Soak {
         next
     }
 
-    /// Uneven shares of about `whole` for everybody.
+    /// Uneven shares of about `whole` for all payees.
     fn allowances(&mut self, whole: u128) -> Vec<(Address, Amount)> {
         let payees = self.payees.addresses.clone();
         let weights: Vec<u128> = payees
@@ -150,7 +150,7 @@ impl Soak {
         payees.into_iter().zip(shares).collect()
     }
 
-    /// What payees see of the chain.
+    /// The payees' chain view.
     fn view(&mut self, opened: &Opened, gas_price: u128) -> View {
         let head = self.chain.block() - 1;
         let head_time = FIRST_TIME + head * self.profile.block_time;
@@ -165,7 +165,7 @@ impl Soak {
         }
     }
 
-    /// Pays once, over a network that loses and repeats.
+    /// Makes a payment over a network that loses and repeats proofs.
     fn pay(&mut self, opened: &Opened, payee: Address, view: &View) {
         let Some(mut proofs) = self.payer.pay(opened, payee, &mut self.rng) else {
             return;
@@ -178,7 +178,7 @@ impl Soak {
             let wire = proofs.remove(0).encode();
             match self.payees.receive(payee, &wire, view) {
                 Ok(value) => self.books.values += value.to_u256(),
-                // The opening was lost.
+                // The network lost the opening.
                 Err(Rejection::UnknownDeposit(_)) => {
                     proofs = self.payer.all_proofs(opened, payee);
                     continue;
@@ -193,7 +193,7 @@ impl Soak {
         }
     }
 
-    /// Lets time pass until the draw block is there.
+    /// Mines up to the draw block.
     fn draw(&mut self, opened: &Opened) -> Drawn {
         let number = opened.deposit.drawBlock;
         self.chain.mine_to(number);
@@ -215,7 +215,7 @@ impl Soak {
         }
     }
 
-    /// The payee that has won, if anybody.
+    /// The position of the winner, if a payee has won.
     fn winner(
         &mut self,
         opened: &Opened,
@@ -229,7 +229,7 @@ impl Soak {
         };
         let winners: Vec<_> = positions.iter().filter(wins).collect();
         assert!(winners.len() <= 1);
-        // The bank says the same of one who has not.
+        // The bank agrees about a loser.
         let loser = positions
             .iter()
             .find(|position| !wins(position) && !position.total().is_zero());
@@ -242,17 +242,17 @@ impl Soak {
         winners.first().map(|winner| (*winner).clone())
     }
 
-    /// Redeems a win: at once or late, by the payee or by somebody else, in the bank or straight out.
+    /// Redeems a win: early or late, by the payee or a relayer, to the balance in the bank or to the account.
     fn redeem(&mut self, opened: &Opened, drawn: &Drawn, winner: &Position, gas_price: u128) {
         let last = opened.deposit.lastRedeemBlock;
         let mut header = drawn.header.clone();
         let mut gas = 0;
         let redeem_block = match self.rng.random_range(0..3) {
-            // By BLOCKHASH.
+            // The bank reads BLOCKHASH.
             0 => opened.deposit.drawBlock + self.rng.random_range(1..=256),
-            // By the history contract.
+            // The bank reads the history contract.
             1 => self.rng.random_range(opened.deposit.drawBlock + 257..=last),
-            // By a seed that was recorded, in the very last block.
+            // The bank has the recorded seed, in the last block.
             _ => {
                 let call = recordSeedCall {
                     blockNumber: U256::from(opened.deposit.drawBlock),
@@ -296,7 +296,7 @@ impl Soak {
         }
     }
 
-    /// Takes all out of an account's balance in the bank.
+    /// Withdraws an account's whole balance in the bank.
     fn withdraw(&mut self, account: Address, to: Address) {
         let amount = self.purse(account, 0).to_u256();
         if amount.is_zero() {
@@ -312,7 +312,7 @@ impl Soak {
         self.books.withdrawn += amount;
     }
 
-    /// What is in a purse: idle money, or the deposit of the round before.
+    /// Money in a purse: idle, or the deposit of the last round.
     fn purse(&mut self, account: Address, lane: u64) -> Amount {
         let token = Address::ZERO;
         let purse = self.chain.view(
@@ -327,12 +327,12 @@ impl Soak {
         match (Purse::from_word(word), &self.last) {
             (Purse::Idle(amount), _) => amount,
             (Purse::Open(id), Some(last)) if id == last.id => Amount::new(last.deposit.amount),
-            (open, _) => panic!("nobody knows of {open:?}"),
+            (open, _) => panic!("unknown deposit in the purse: {open:?}"),
         }
     }
 
-    /// Funded = paid out + withdrawn + idle + open, by the books of the bank, by the coin it holds, and by the coin that
-    /// others have got.
+    /// Checks that funded = paid out + withdrawn + idle + open, by the bank's balances, its coin, and the coin of the
+    /// other accounts.
     pub(crate) fn assert_conserved(&mut self) {
         let payees = self.payees.addresses.clone();
         let mut held = self.purse(self.payer.address, LANE).to_u256();
@@ -349,12 +349,12 @@ impl Soak {
         self.chain.forget();
     }
 
-    /// Nobody keeps anything of what is over.
+    /// Checks that payer and payees have no records of finished deposits.
     pub(crate) fn assert_nothing_is_left_over(&self) {
         assert_eq!((self.payer.kept(), self.payees.kept()), (0, 0));
     }
 
-    /// How far it is.
+    /// A line about the progress.
     pub(crate) fn progress(&self) -> String {
         let books = &self.books;
         format!(

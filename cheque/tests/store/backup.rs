@@ -1,13 +1,13 @@
 //! Backup and restore, between all kinds of stores.
 
-use crate::conformance::{each_store, rows, set};
+use crate::support::{Kind, rows, set};
 use cheque::store::{
-    BackupError, Copied, Memory, Redb, RestoreError, Store, StoreError, Swap, Table, backup,
+    BackupError, BackupSize, Memory, Redb, RestoreError, Store, StoreError, Swap, Table, backup,
     restore,
 };
 use std::io::{self, Cursor, Write};
 
-/// A store with rows of all kinds in every table.
+/// Makes a store with rows of many lengths in every table.
 fn filled() -> Memory {
     let store = Memory::new();
     for (number, table) in (1u8..).zip(Table::ALL) {
@@ -27,68 +27,65 @@ fn backed_up(store: &dyn Store) -> Vec<u8> {
     file
 }
 
-#[test]
-fn a_backup_of_any_store_restores_into_any_other() {
+/// Makes the pairs of this kind with itself and with each local kind, in both directions.
+pub(crate) fn restores_backup_of_any_store_into_any_other(kind: Kind) {
     let original = filled();
     let file = backed_up(&original);
-    each_store(|from| {
-        let copied = restore(Cursor::new(&file), from).unwrap();
-        assert_eq!(copied.records, 841);
-        for table in Table::ALL {
-            assert_eq!(rows(from, table, b""), rows(&original, table, b""));
+    for other in [Kind::Memory, Kind::Redb, kind] {
+        for (from, to) in [(kind, other), (other, kind)] {
+            let (from, to) = (from.open(), to.open());
+            let copied = restore(Cursor::new(&file), &*from).unwrap();
+            assert_eq!(copied.records, 841);
+            for table in Table::ALL {
+                assert_eq!(rows(&*from, table, b""), rows(&original, table, b""));
+            }
+            assert!(rows(&*from, Table::Marks, b"").is_empty());
+            // The backup of the restored store equals the original byte by byte.
+            assert_eq!(backed_up(&*from), file);
+            restore(Cursor::new(backed_up(&*from)), &*to).unwrap();
+            assert_eq!(backed_up(&*to), file);
         }
-        assert!(rows(from, Table::Marks, b"").is_empty());
-        // What comes out is what went in, byte by byte.
-        assert_eq!(backed_up(from), file);
-        each_store(|to| {
-            restore(Cursor::new(backed_up(from)), to).unwrap();
-            assert_eq!(backed_up(to), file);
-        });
-    });
+    }
 }
 
-#[test]
-fn a_backup_of_nothing_restores_to_nothing() {
+pub(crate) fn restores_empty_backup_to_an_empty_store() {
     let file = backed_up(&Memory::new());
     let store = Memory::new();
     let copied = restore(Cursor::new(&file), &store).unwrap();
     assert_eq!(copied.records, 0);
-    assert_ne!(copied, Copied::default(), "it has a head and an end");
+    assert_ne!(
+        copied,
+        BackupSize::default(),
+        "an empty backup has a head and an end"
+    );
 }
 
-#[test]
-fn many_records_are_restored_in_more_than_one_write() {
+pub(crate) fn restores_many_records_in_several_writes(to: &dyn Store) {
     let store = Memory::new();
     for number in 0..2_500u32 {
-        set(&store, Table::Received, &number.to_be_bytes(), &[9; 30]);
+        set(&store, Table::Positions, &number.to_be_bytes(), &[9; 30]);
     }
     let file = backed_up(&store);
-    each_store(|to| {
-        assert_eq!(restore(Cursor::new(&file), to).unwrap().records, 2_500);
-        assert_eq!(backed_up(to), file);
-    });
+    assert_eq!(restore(Cursor::new(&file), to).unwrap().records, 2_500);
+    assert_eq!(backed_up(to), file);
 }
 
-#[test]
-fn restores_only_into_an_empty_store() {
+pub(crate) fn restores_only_into_an_empty_store(store: &dyn Store) {
     let file = backed_up(&filled());
-    each_store(|store| {
-        set(store, Table::Outbox, b"mine", b"1");
-        let refused = restore(Cursor::new(&file), store).unwrap_err();
-        let outbox = Table::Outbox;
-        assert!(matches!(refused, RestoreError::NotEmpty { table } if table == outbox));
-        assert!(refused.to_string().contains("outbox"), "{refused}");
-        let left = [(b"mine".to_vec(), b"1".to_vec())];
-        assert_eq!(rows(store, Table::Outbox, b""), left);
-        assert!(rows(store, Table::Trees, b"").is_empty());
-    });
+    set(store, Table::Outbox, b"mine", b"1");
+    let refused = restore(Cursor::new(&file), store).unwrap_err();
+    let outbox = Table::Outbox;
+    assert!(matches!(refused, RestoreError::NotEmpty { table } if table == outbox));
+    assert!(refused.to_string().contains("outbox"), "{refused}");
+    let left = [(b"mine".to_vec(), b"1".to_vec())];
+    assert_eq!(rows(store, Table::Outbox, b""), left);
+    assert!(rows(store, Table::Trees, b"").is_empty());
 }
 
-#[test]
-fn refuses_a_backup_with_a_single_changed_or_missing_byte() {
+pub(crate) fn refuses_backup_with_any_byte_changed_or_missing() {
     let original = Memory::new();
     set(&original, Table::Deposits, b"a", b"1");
-    set(&original, Table::Received, b"bc", b"23");
+    set(&original, Table::Positions, b"bc", b"23");
     let file = backed_up(&original);
     let untouched = |store: &Memory| {
         let mut count = 0;
@@ -124,8 +121,7 @@ fn refuses_a_backup_with_a_single_changed_or_missing_byte() {
     restore(Cursor::new(&file), &store).unwrap();
 }
 
-#[test]
-fn refuses_other_files_and_newer_formats() {
+pub(crate) fn refuses_other_files_and_newer_formats() {
     let store = Memory::new();
     let letter = restore(Cursor::new(b"a letter of some length"), &store).unwrap_err();
     assert!(matches!(letter, RestoreError::Foreign));
@@ -136,7 +132,7 @@ fn refuses_other_files_and_newer_formats() {
     assert!(refused.to_string().contains("use a newer program"));
 }
 
-/// A disk that fills up.
+/// A writer with room for this many bytes.
 struct Full(usize);
 
 impl Write for Full {
@@ -154,8 +150,7 @@ impl Write for Full {
     }
 }
 
-#[test]
-fn a_backup_onto_a_full_disk_is_an_error_wherever_it_stops() {
+pub(crate) fn reports_full_disk_at_any_byte_of_the_backup() {
     let store = Memory::new();
     set(&store, Table::Deposits, b"a", b"1");
     let length = backed_up(&store).len();
@@ -166,7 +161,7 @@ fn a_backup_onto_a_full_disk_is_an_error_wherever_it_stops() {
     backup(&store, Full(length)).unwrap();
 }
 
-/// Reads the backup once, and then something else, as where a medium fails.
+/// A reader that returns only half of the backup at the second pass, like a failing medium.
 struct Fading(Cursor<Vec<u8>>);
 
 impl io::Read for Fading {
@@ -187,44 +182,45 @@ impl io::Seek for Fading {
     }
 }
 
-#[test]
-fn a_store_that_was_restored_only_in_part_is_refused_from_then_on() {
+/// Restores a backup that fails at its second pass, after some of its records were written.
+fn restore_in_part(store: &dyn Store) {
     let original = Memory::new();
     for number in 0..3_000u32 {
-        set(&original, Table::Received, &number.to_be_bytes(), b"value");
+        set(&original, Table::Positions, &number.to_be_bytes(), b"value");
     }
     let file = backed_up(&original);
-    let part = |store: &dyn Store| {
-        let failed = restore(Fading(Cursor::new(file.clone())), store).unwrap_err();
-        assert!(matches!(failed, RestoreError::Interrupted(_)), "{failed}");
-        assert!(!rows(store, Table::Received, b"").is_empty());
-    };
+    let failed = restore(Fading(Cursor::new(file)), store).unwrap_err();
+    assert!(matches!(failed, RestoreError::Interrupted(_)), "{failed}");
+    assert!(!rows(store, Table::Positions, b"").is_empty());
+}
+
+pub(crate) fn refuses_partly_restored_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.redb");
     let store = Redb::open(&path).unwrap();
-    part(&store);
+    restore_in_part(&store);
     drop(store);
     let refused = Redb::open(&path).unwrap_err();
     assert!(
         matches!(refused, StoreError::HalfRestored { .. }),
         "{refused}"
     );
-
-    #[cfg(feature = "postgres")]
-    if let Some(server) = crate::postgres::server() {
-        use cheque::store::Postgres;
-        let database = server.database();
-        part(&Postgres::open(&database).unwrap());
-        let refused = Postgres::open(&database).unwrap_err();
-        assert!(
-            matches!(refused, StoreError::HalfRestored { .. }),
-            "{refused}"
-        );
-    }
 }
 
-#[test]
-fn one_restore_at_a_time() {
+#[cfg(feature = "postgres")]
+pub(crate) fn refuses_partly_restored_database() {
+    use cheque::store::Postgres;
+    let server = crate::postgres::Server::shared();
+    let database = server.database();
+    restore_in_part(&Postgres::open(&database).unwrap());
+    let refused = Postgres::open(&database).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::HalfRestored { .. }),
+        "{refused}"
+    );
+}
+
+pub(crate) fn refuses_a_second_restore_at_a_time() {
     let store = Memory::new();
     let begun = store.compare_and_set(Table::Marks, b"restoring", None, b"");
     assert_eq!(begun.unwrap(), Swap::Done);

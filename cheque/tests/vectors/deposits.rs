@@ -1,4 +1,4 @@
-//! ids.json, signatures.json.
+//! Checks ids.json and signatures.json: ids, digests and signatures.
 
 use crate::file::{Int, Place, deposit, vectors};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -108,7 +108,7 @@ fn ids() -> Ids {
 }
 
 #[test]
-fn type_strings_are_those_of_the_interface() {
+fn matches_interface_type_strings() {
     let ours = [
         Deposit::eip712_encode_type(),
         Cheque::eip712_encode_type(),
@@ -130,14 +130,14 @@ fn type_strings_are_those_of_the_interface() {
 }
 
 #[test]
-fn domain_separators_are_the_vectors() {
+fn computes_domain_separators() {
     for Domain { place, separator } in ids().domains {
         assert_eq!(place.bank().domain().separator(), separator);
     }
 }
 
 #[test]
-fn deposit_ids_are_the_vectors() {
+fn computes_deposit_ids() {
     for v in ids().deposits {
         assert_eq!(v.deposit.eip712_hash_struct(), v.struct_hash, "{}", v.name);
         assert_eq!(v.place.bank().deposit_id(&v.deposit).0, v.id, "{}", v.name);
@@ -145,7 +145,7 @@ fn deposit_ids_are_the_vectors() {
 }
 
 #[test]
-fn digests_of_everything_signed_are_the_vectors() {
+fn computes_digests_of_signed_messages() {
     fn check<T>(list: Vec<Signed<T>>, digest: impl Fn(&Bank, T) -> B256) {
         assert!(!list.is_empty());
         for v in list {
@@ -215,7 +215,7 @@ struct Refused {
 }
 
 #[test]
-fn makes_and_accepts_the_signatures_of_an_outside_signer() {
+fn makes_and_accepts_signatures_of_outside_signer() {
     let vectors: Signatures = vectors!("signatures");
     assert!(!vectors.signed.is_empty());
     for v in vectors.signed {
@@ -228,12 +228,12 @@ fn makes_and_accepts_the_signatures_of_an_outside_signer() {
 }
 
 #[test]
-fn refuses_what_is_not_the_signers_signature_for_the_reason_of_the_vectors() {
+fn refuses_foreign_signatures_with_expected_reason() {
     let vectors: Signatures = vectors!("signatures");
     let signer = vectors.signed[0].signer;
     assert!(!vectors.refused.is_empty());
     for v in vectors.refused {
-        // Any other length is no value of the type.
+        // `Signature` holds exactly 65 bytes, so other lengths never reach `recover`.
         let Ok(bytes) = <[u8; 65]>::try_from(&v.signature[..]) else {
             assert_eq!(v.reason, "length", "{}", v.name);
             continue;

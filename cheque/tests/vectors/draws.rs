@@ -1,4 +1,4 @@
-//! seeds.json, rolls.json, payouts.json.
+//! Checks seeds.json, rolls.json and payouts.json: headers, rolls, payouts and values.
 
 use crate::file::{Int, deposit_of, vectors};
 use alloy_primitives::{B256, Bytes};
@@ -22,7 +22,7 @@ struct Header {
 }
 
 #[test]
-fn headers_of_real_blocks_yield_their_mix_hash_and_proof_of_work_yields_none() {
+fn reads_seed_of_real_headers_but_not_of_proof_of_work() {
     let vectors: Seeds = vectors!("seeds");
     assert!(vectors.recorded.len() == 2 && vectors.mainnet.len() == 2);
     for v in vectors.recorded.iter().chain(&vectors.mainnet) {
@@ -36,22 +36,22 @@ fn headers_of_real_blocks_yield_their_mix_hash_and_proof_of_work_yields_none() {
 }
 
 #[test]
-fn a_header_is_only_that_of_the_block_with_its_hash() {
+fn refuses_header_of_another_block() {
     let vectors: Seeds = vectors!("seeds");
-    let [one, other] = &vectors.recorded[..] else {
-        panic!("two headers are recorded")
+    let [first, second] = &vectors.recorded[..] else {
+        panic!("expected two recorded headers")
     };
     assert_eq!(
-        seed_from_header(&one.header, other.hash),
+        seed_from_header(&first.header, second.hash),
         Err(HeaderError::WrongHash {
-            found: one.hash,
-            expected: other.hash
+            found: first.hash,
+            expected: second.hash
         })
     );
 }
 
 #[test]
-fn crafted_headers_have_the_verdict_of_the_vectors() {
+fn judges_crafted_headers() {
     let vectors: Seeds = vectors!("seeds");
     assert!(vectors.crafted.len() > 50);
     for v in vectors.crafted {
@@ -81,7 +81,7 @@ struct RollVector {
 }
 
 #[test]
-fn rolls_are_the_vectors_and_reach_both_ends_of_the_deposit() {
+fn computes_rolls_up_to_both_ends_of_deposit() {
     let vectors: Rolls = vectors!("rolls");
     for v in &vectors.rolls {
         assert_eq!(roll(Seed(v.seed), v.id, v.amount), v.roll, "{}", v.amount);
@@ -140,7 +140,7 @@ struct Value {
 }
 
 #[test]
-fn payouts_and_ranges_around_the_smallest_payout_are_the_vectors() {
+fn computes_payouts_and_ranges_around_min_payout() {
     let vectors: Payouts = vectors!("payouts");
     assert!(!vectors.payouts.is_empty());
     for v in vectors.payouts {
@@ -156,7 +156,7 @@ fn payouts_and_ranges_around_the_smallest_payout_are_the_vectors() {
 }
 
 #[test]
-fn a_range_wins_from_its_start_to_before_its_end() {
+fn wins_from_start_to_before_end_of_range() {
     let vectors: Payouts = vectors!("payouts");
     assert!(vectors.wins.iter().any(|v| v.wins) && vectors.wins.iter().any(|v| !v.wins));
     for v in vectors.wins {
@@ -175,7 +175,7 @@ fn a_range_wins_from_its_start_to_before_its_end() {
 }
 
 #[test]
-fn values_net_of_the_cost_of_redeeming_are_the_vectors() {
+fn computes_values_net_of_redeem_cost() {
     let vectors: Payouts = vectors!("payouts");
     assert!(!vectors.values.is_empty());
     for v in vectors.values {

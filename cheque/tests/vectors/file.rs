@@ -1,4 +1,4 @@
-//! The vector files as Rust types.
+//! Types shared by the vector files.
 
 use alloy_primitives::{Address, B256, U256};
 use cheque::{Bank, Deposit};
@@ -18,7 +18,7 @@ macro_rules! vectors {
 }
 pub(crate) use vectors;
 
-/// An integer, which the files keep as a decimal string.
+/// An integer, written as a decimal string in the files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Int<T>(pub(crate) T);
 
@@ -29,7 +29,7 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Int<T> {
     }
 }
 
-/// Where a vector belongs.
+/// Chain and bank of a vector.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Place {
@@ -57,7 +57,7 @@ struct Terms {
     root: B256,
 }
 
-/// For `#[serde(deserialize_with)]`: a deposit's terms.
+/// Deserializes a deposit's terms, for `#[serde(deserialize_with)]`.
 pub(crate) fn deposit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Deposit, D::Error> {
     let terms = Terms::deserialize(deserializer)?;
     Ok(Deposit {
@@ -73,7 +73,7 @@ pub(crate) fn deposit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Depo
     })
 }
 
-/// Terms in which only what a proof or a payout depends on is set.
+/// Terms with only the fields set from which a proof and a payout follow.
 pub(crate) fn deposit_of(root: B256, amount: u128, min_payout: u128) -> Deposit {
     Deposit {
         payer: Address::ZERO,
@@ -88,7 +88,7 @@ pub(crate) fn deposit_of(root: B256, amount: u128, min_payout: u128) -> Deposit 
     }
 }
 
-/// The word of a purse that holds an open deposit.
+/// The word of a purse with this open deposit.
 pub(crate) fn word(id: B256) -> U256 {
     U256::from_be_bytes(id.0)
 }

@@ -1,5 +1,5 @@
-//! The library against `contracts/test/vectors/*.json`, which forge's tests read as well. A third implementation
-//! (`tools/vectors.mjs`) makes them, with signatures of an outside signer and headers of real blocks.
+//! The library against `contracts/test/vectors/*.json`, shared with forge's tests. A third implementation
+//! (`tools/vectors.mjs`) generates the files, with signatures of an outside signer and headers of real blocks.
 
 mod deposits;
 mod draws;

@@ -1,4 +1,4 @@
-//! wire.json: proofs of payment as bytes and as text.
+//! Checks wire.json: proofs of payment as bytes and as text.
 
 use crate::file::{Int, Place, deposit, vectors};
 use alloy_primitives::{Address, B128, B256, Bytes};
@@ -18,7 +18,7 @@ struct Wire {
     malformed_texts: Vec<MalformedText>,
 }
 
-/// A proof's bytes, their number, and the same as text.
+/// A proof as bytes, their number, and the proof as text.
 #[derive(Deserialize)]
 struct Forms {
     name: String,
@@ -112,7 +112,7 @@ struct MalformedText {
 }
 
 #[test]
-fn openings_are_the_bytes_and_texts_of_the_vectors() {
+fn encodes_and_decodes_openings() {
     let vectors: Wire = vectors!("wire");
     assert!(!vectors.openings.is_empty());
     for v in vectors.openings {
@@ -143,7 +143,7 @@ fn openings_are_the_bytes_and_texts_of_the_vectors() {
 }
 
 #[test]
-fn cheques_are_the_bytes_and_texts_of_the_vectors_and_small() {
+fn encodes_and_decodes_small_cheques() {
     let vectors: Wire = vectors!("wire");
     assert!(!vectors.cheques.is_empty());
     for v in vectors.cheques {
@@ -156,7 +156,7 @@ fn cheques_are_the_bytes_and_texts_of_the_vectors_and_small() {
 }
 
 #[test]
-fn stream_steps_are_the_bytes_and_texts_of_the_vectors_and_small() {
+fn encodes_and_decodes_small_stream_steps() {
     let vectors: Wire = vectors!("wire");
     assert!(!vectors.steps.is_empty());
     for v in vectors.steps {
@@ -170,7 +170,7 @@ fn stream_steps_are_the_bytes_and_texts_of_the_vectors_and_small() {
 }
 
 #[test]
-fn malformed_bytes_are_refused_for_the_reason_of_the_vectors() {
+fn refuses_malformed_bytes_with_expected_reason() {
     let vectors: Wire = vectors!("wire");
     assert!(!vectors.malformed.is_empty());
     for v in vectors.malformed {
@@ -187,7 +187,7 @@ fn malformed_bytes_are_refused_for_the_reason_of_the_vectors() {
     }
 }
 
-/// Whether `error` is how the decoder says that a rule of RLP or of the fields is broken.
+/// Returns true if `error` is the decoder's answer to a broken `rule` of RLP or of the fields.
 fn breaks(rule: &str, error: &Error) -> bool {
     match rule {
         "truncated" => *error == Error::InputTooShort,
@@ -198,14 +198,14 @@ fn breaks(rule: &str, error: &Error) -> bool {
         "wrong_length" => *error == Error::UnexpectedLength,
         "zero_anchor" => matches!(error, Error::Custom(_)),
         "too_large" => *error == Error::Overflow,
-        // What the decoder takes for a field depends on where one is missing.
+        // A missing field shifts all later ones, so the error depends on its place.
         "fields" => true,
         _ => false,
     }
 }
 
 #[test]
-fn malformed_texts_are_refused_as_texts() {
+fn refuses_malformed_texts_as_texts() {
     let vectors: Wire = vectors!("wire");
     assert!(!vectors.malformed_texts.is_empty());
     for v in vectors.malformed_texts {

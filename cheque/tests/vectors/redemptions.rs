@@ -1,4 +1,4 @@
-//! redemptions.json: whole deposits, judged as the bank judges them.
+//! Checks redemptions.json: whole deposits with the bank's verdict on each redemption.
 
 use crate::file::{Int, Place, deposit, vectors, word};
 use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Scene {
+struct Redemptions {
     #[serde(flatten)]
     place: Place,
     draw_block: Int<u64>,
@@ -65,23 +65,23 @@ struct Recorded {
 }
 
 #[test]
-fn every_outcome_and_payout_is_the_vectors() {
-    let scene: Scene = vectors!("redemptions");
+fn simulates_every_outcome_and_payout() {
+    let vectors: Redemptions = vectors!("redemptions");
     let seeds: Seeds = vectors!("seeds");
-    assert!(!scene.redemptions.is_empty());
-    for v in scene.redemptions {
-        let drawn = &scene.deposits[v.deposit.0];
+    assert!(!vectors.redemptions.is_empty());
+    for v in vectors.redemptions {
+        let drawn = &vectors.deposits[v.deposit.0];
         let state = BankSnapshot {
-            bank: scene.place.bank(),
+            bank: vectors.place.bank(),
             seed_source: SeedSource::PrevRandao,
-            block: scene.draw_block.0 + 1,
+            block: vectors.draw_block.0 + 1,
             purse: word(drawn.id.0),
             recorded_seed: None,
-            draw_block_hash: Some(scene.block_hash),
+            draw_block_hash: Some(vectors.block_hash),
             caller: v.caller,
         };
         let header = match v.header.as_str() {
-            "draw" => scene.header.clone(),
+            "draw" => vectors.header.clone(),
             "other" => seeds.recorded[1].header.clone(),
             "none" => Bytes::new(),
             header => panic!("{}: unknown header {header}", v.name),
@@ -116,7 +116,7 @@ fn every_outcome_and_payout_is_the_vectors() {
         assert_eq!(payout, v.payout, "{}", v.name);
 
         let recorded = BankSnapshot {
-            recorded_seed: Some(Seed(scene.seed)),
+            recorded_seed: Some(Seed(vectors.seed)),
             draw_block_hash: None,
             ..state
         };
@@ -135,14 +135,14 @@ fn every_outcome_and_payout_is_the_vectors() {
 }
 
 #[test]
-fn the_header_rolls_every_deposit_as_the_vectors_say() {
-    let scene: Scene = vectors!("redemptions");
-    let seed = seed_from_header(&scene.header, scene.block_hash).unwrap();
-    assert_eq!(seed, Seed(scene.seed));
-    assert!(!scene.deposits.is_empty());
-    for v in scene.deposits {
+fn rolls_every_deposit_from_the_header() {
+    let vectors: Redemptions = vectors!("redemptions");
+    let seed = seed_from_header(&vectors.header, vectors.block_hash).unwrap();
+    assert_eq!(seed, Seed(vectors.seed));
+    assert!(!vectors.deposits.is_empty());
+    for v in vectors.deposits {
         assert_eq!(
-            scene.place.bank().deposit_id(&v.deposit),
+            vectors.place.bank().deposit_id(&v.deposit),
             v.id,
             "{}",
             v.name

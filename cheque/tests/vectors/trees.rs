@@ -1,4 +1,4 @@
-//! trees.json, streams.json.
+//! Checks trees.json and streams.json: allowance trees, proofs and hash chains.
 
 use crate::file::{Int, deposit_of, vectors};
 use alloy_primitives::{Address, B128, B256, Bytes, U256, keccak256};
@@ -51,7 +51,7 @@ struct Planted {
     start: Amount,
 }
 
-/// Payee `number` of the files, and its allowance where no list says another.
+/// Payee `number` of the files, and its default allowance.
 fn payee(number: u64) -> (Address, Amount) {
     let hash = keccak256(U256::from(number).to_be_bytes::<32>());
     let first: U256 = U256::from_be_bytes(hash.0) >> 192;
@@ -60,7 +60,7 @@ fn payee(number: u64) -> (Address, Amount) {
 }
 
 #[test]
-fn trees_have_the_leaves_roots_and_proofs_of_the_vectors() {
+fn builds_leaves_roots_and_proofs() {
     let vectors: Trees = vectors!("trees");
     assert!(vectors.trees.iter().any(|tree| tree.count.0 == 1000));
     for v in vectors.trees {
@@ -111,7 +111,7 @@ fn leaf(payee: Address, proof: &AllowanceProof) -> B256 {
 }
 
 #[test]
-fn proofs_of_planted_trees_are_judged_as_the_vectors_say() {
+fn judges_proofs_of_planted_trees() {
     let vectors: Trees = vectors!("trees");
     assert!(!vectors.planted.is_empty());
     for v in vectors.planted {
@@ -168,7 +168,7 @@ struct RefusedStep {
 }
 
 #[test]
-fn streams_have_the_anchors_and_show_the_steps_of_the_vectors() {
+fn computes_stream_anchors_and_steps() {
     let vectors: Streams = vectors!("streams");
     for v in &vectors.streams {
         let stream = Stream::new(v.x0, v.n.0).unwrap();
@@ -183,7 +183,7 @@ fn streams_have_the_anchors_and_show_the_steps_of_the_vectors() {
 }
 
 #[test]
-fn refused_steps_do_not_lead_to_the_anchor_or_are_too_many() {
+fn refuses_steps_off_anchor_or_beyond_max_steps() {
     let vectors: Streams = vectors!("streams");
     assert!(!vectors.refused.is_empty());
     for v in vectors.refused {

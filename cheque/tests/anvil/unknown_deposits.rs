@@ -1,0 +1,151 @@
+//! Openings of unknown deposits, which any sender can invent.
+
+use crate::fixtures::{Fixture, memory, open_deposit, rejection};
+use crate::node::{COIN, coins, policy};
+use crate::proxy::{Fault, Held, Proxy};
+use alloy_primitives::Address;
+use cheque::{
+    Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, HISTORY_WINDOW, MasterSalt,
+    Opening, Proof, Rejection, SigningKey,
+};
+use cheque::{
+    bank::Reader,
+    node::connect_within,
+    payee::{Accepted, Payee, ReceiveError},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+
+/// The payer of the invented deposits, without any transaction on the chain.
+const STRANGER: Address = Address::repeat_byte(0x5a);
+
+/// Timeout of requests, longer than any test.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// An opening of a deposit that does not exist. Only the chain can tell.
+fn invented(bank: Bank, payee: Address, head: u64, lane: u64) -> Proof {
+    let key = SigningKey::from_bytes(&[0x5a; 32]).unwrap();
+    let allowances = [(payee, Amount::new(COIN))];
+    let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([1; 32])).unwrap();
+    let deposit = Deposit {
+        payer: STRANGER,
+        signer: key.address(),
+        token: Address::ZERO,
+        lane,
+        amount: COIN,
+        minPayout: 0,
+        drawBlock: head + 100,
+        lastRedeemBlock: head + 100 + HISTORY_WINDOW,
+        root: tree.root(),
+    };
+    let context = ChequeContext {
+        key: &key,
+        bank: &bank,
+        deposit: bank.deposit_id(&deposit),
+        payee,
+    };
+    let account = Account::new(Amount::new(COIN));
+    let account = account.write_cheque(coins(500), &context).unwrap();
+    Proof::Opening(Box::new(Opening {
+        bank,
+        deposit,
+        payee,
+        allowance: tree.proof(payee).unwrap(),
+        cheque: *account.newest().unwrap(),
+    }))
+}
+
+type Receiving = JoinHandle<Result<Accepted, ReceiveError>>;
+
+struct Setup {
+    fixture: Fixture,
+    reader: Reader,
+    payee: Payee,
+    held: Arc<Held>,
+}
+
+impl Setup {
+    /// A payee whose node holds back all answers about the stranger.
+    async fn new() -> Self {
+        let fixture = Fixture::new().await;
+        let proxy = Proxy::start(&fixture.world.node.provider).await;
+        let provider = connect_within(&[&proxy.url], TIMEOUT).await.unwrap();
+        let bank = fixture.world.reader.bank().address();
+        let reader = Reader::open(provider, bank).await.unwrap();
+        let policy = policy(&reader, fixture.payees[0].address);
+        let payee = Payee::new(reader.clone(), policy, memory());
+        let held = Arc::new(Held::default());
+        proxy.fail("eth_call", Fault::Hold(STRANGER, held.clone()));
+        Self {
+            fixture,
+            reader,
+            payee,
+            held,
+        }
+    }
+
+    /// Shows the payee `count` openings of invented deposits.
+    async fn strangers(&self, count: u64) -> Vec<Receiving> {
+        let head = self.fixture.world.head().await;
+        let (bank, account) = (*self.reader.bank(), self.payee.policy().payee);
+        let show = |lane| {
+            let (payee, proof) = (self.payee.clone(), invented(bank, account, head, lane));
+            tokio::spawn(async move { payee.receive_payment(None, &proof).await })
+        };
+        (1..=count).map(show).collect()
+    }
+
+    async fn refused(self, strangers: Vec<Receiving>) {
+        self.held.release();
+        for stranger in strangers {
+            let refused = rejection(stranger.await.unwrap());
+            assert!(matches!(refused, Rejection::NotConfirmed(_)), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn accepts_honest_opening_while_stranger_waits_for_node() {
+    let setup = Setup::new().await;
+    let fixture = &setup.fixture;
+    let (payer, _) = fixture.actors();
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+        .await
+        .id;
+    let strangers = setup.strangers(1).await;
+    setup.held.wait_for(1).await;
+    let payment = payer.write_cheque(id, fixture.payees[0].address, coins(5));
+    let proof = payment.await.unwrap().proof;
+    let taken = setup.payee.receive_payment(None, &proof).await.unwrap();
+    assert_eq!(taken.total, coins(5));
+    assert!(
+        !strangers[0].is_finished(),
+        "the stranger was answered first"
+    );
+    setup.refused(strangers).await;
+}
+
+#[tokio::test]
+async fn asks_node_for_16_unknown_deposits_at_a_time() {
+    // Payments of known deposits continue.
+    let setup = Setup::new().await;
+    let fixture = &setup.fixture;
+    let (payer, _) = fixture.actors();
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+        .await
+        .id;
+    let pay = async || {
+        let payment = payer.write_cheque(id, fixture.payees[0].address, coins(1));
+        let proof = payment.await.unwrap().proof;
+        setup.payee.receive_payment(None, &proof).await.unwrap();
+    };
+    pay().await;
+    let strangers = setup.strangers(40).await;
+    setup.held.wait_for(16).await;
+    for _ in 0..20 {
+        pay().await;
+        setup.payee.poll().await.unwrap();
+    }
+    assert_eq!(setup.held.count(), 16);
+    setup.refused(strangers).await;
+}
