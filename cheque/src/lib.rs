@@ -1,48 +1,45 @@
-//! Probabilistic payments on Ethereum: one deposit, many payees, one draw. The core opens no socket or file, reads no
-//! clock and draws no random numbers: all of these are arguments, and what comes back is what to store or send.
+//! Probabilistic payments on Ethereum: one deposit, micropayments to many payees, one draw, one redemption.
 //!
-//! A payer locks one deposit for many payees, and gives each an allowance. It pays them off-chain with signed, cumulative
-//! cheques. The randomness of a future block selects one payee, which redeems its newest cheque; chance times payout is
-//! what it was paid. `SPEC.md` in the repository is the protocol.
+//! The protocol at the root of this crate has no IO: no socket, file, clock or random number generator.
+//! Chain view, time and random numbers are arguments; results are values to store or send.
+//!
+//! A payer locks a deposit for many payees, with an allowance for each. The payer pays off-chain, by signed, cumulative
+//! cheques that work like lottery tickets. The randomness of a future block selects a payee, which redeems its newest
+//! cheque. Chance times payout is the sum paid. `SPEC.md` in the repository defines the protocol.
 //!
 //! ```
 //! use cheque::*;
-//! use alloy_primitives::{Address, B256};
 //!
-//! // The payer: one deposit for two payees.
+//! // The payer: one deposit for two payees, drawn by block 21,000,000. Amounts are in wei.
 //! let key = SigningKey::from_bytes(&[7; 32])?; // from a key store
-//! let (alice, bob) = (Address::repeat_byte(0xa1), Address::repeat_byte(0xb0));
+//! let (payer, alice, bob) = (Address::repeat_byte(1), Address::repeat_byte(0xa1), Address::repeat_byte(0xb0));
 //! let allowances = [(alice, Amount::new(3_000_000)), (bob, Amount::new(1_000_000))];
 //! let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32]))?; // from a random number generator
+//! let terms = DepositBuilder::new(payer, key.address()).draw_block(21_000_000).min_payout(Amount::new(500_000));
+//! let deposit = terms.build(&tree)?;
 //! let bank = Bank::new(1, Address::repeat_byte(0xba));
-//! let deposit = Deposit {
-//!     payer: Address::repeat_byte(1), signer: key.address(), token: Address::ZERO, lane: 1,
-//!     amount: tree.total().get(), minPayout: 500_000, drawBlock: 21_000_000,
-//!     lastRedeemBlock: 21_000_000 + HISTORY_WINDOW, root: tree.root(),
-//! };
 //! let id = bank.deposit_id(&deposit);
 //!
-//! // It pays Alice: first the new account to disk, then the proof to Alice.
+//! // The payer pays Alice 20,000 wei: first the new account to disk, then the proof to Alice.
 //! let context = ChequeContext { key: &key, bank: &bank, deposit: id, payee: alice };
 //! let account = Account::new(Amount::new(3_000_000)).write_cheque(Amount::new(20_000), &context)?;
-//! let proof = Proof::Opening(Box::new(Opening {
-//!     bank, deposit, payee: alice, allowance: tree.proof(alice).unwrap(), cheque: *account.newest().unwrap(),
-//! }));
+//! let (cheque, allowance) = (*account.newest().unwrap(), tree.proof(alice).unwrap());
+//! let proof = Proof::Opening(Box::new(Opening { bank, deposit, payee: alice, allowance, cheque })).to_string();
 //!
-//! // Alice: what is it worth to her, given what she sees of the chain?
+//! // Alice, elsewhere: the value of this payment, given her policy and her view of the chain.
 //! let policy = Policy::new(alice, bank, ChainProfile::of(1)?);
 //! let view = View {
 //!     head: 20_999_000, head_time: 1_700_000_000, now: 1_700_000_003, purse: Purse::Open(id).word(),
 //!     redeem_cost: Some(Amount::new(1_000)), exposure: Amount::ZERO,
 //! };
-//! let received = receive_payment(None, &proof.to_string().parse()?, None, &view, &policy)?;
-//! assert_eq!(received.value(), Amount::new(19_960)); // 20,000 less the cost of redeeming, which one win in 25 pays
-//! // She stores received.meta() and credits received.value() in one transaction, then serves.
+//! let received = receive_payment(None, &proof.parse()?, None, &view, &policy)?;
+//! assert_eq!(received.value(), Amount::new(19_960)); // 20,000 less the cost of redeeming, paid by one win in 25
+//! // She stores received.position() and credits received.value() in one transaction, then serves.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Module [`store`] keeps records; [`node`], [`bank`] and [`tx`] talk to Ethereum; [`payer`] and [`payee`] do the work; `service`
-//! runs it for months.
+//! Module [`store`] keeps records; [`node`], [`bank`] and [`tx`] talk to Ethereum; [`payer`] and [`payee`] combine
+//! them; `service` runs both for months.
 
 #[cfg(feature = "client")]
 pub mod bank;
@@ -61,14 +58,18 @@ mod sys;
 #[cfg(feature = "client")]
 pub mod tx;
 
+/// The types of the API that come from the crate `alloy-primitives`.
+pub use alloy_primitives::{Address, B128, B256, Bytes, U256};
 pub use cheque_bindings::{Outcome, PackError, Redemption, SeedSource, UnpackError};
-pub use protocol::account::{Account, AccountError, ChequeContext, WriteError};
+pub use protocol::account::encoding::AccountError;
+pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
 pub use protocol::amount::Amount;
 pub use protocol::chain_profile::{ChainProfile, PROFILES, UnsupportedChain};
 pub use protocol::cheque::{SignedCheque, StreamTermsError};
+pub use protocol::deposit_builder::DepositBuilder;
 pub use protocol::draw::{
     HISTORY_WINDOW, HeaderError, Payout, Seed, payout, roll, seed_from_header,
 };
@@ -87,7 +88,12 @@ pub use protocol::terms::{
     Bank, Cheque, Deposit, DepositId, Fund, Purse, TermsError, Withdraw, check_terms,
 };
 
-/// The README's example is compiled with the documentation's.
+/// Compiles the example of the README.
 #[cfg(all(doctest, feature = "client", feature = "redb"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles the example of the guide to the library.
+#[cfg(all(doctest, feature = "client", feature = "redb"))]
+#[doc = include_str!("../../docs/library.md")]
+struct LibraryGuide;

@@ -1,9 +1,9 @@
-//! The only place of this crate that asks the machine for the date and for randomness.
+//! The clock and the random number generator of the machine. No other file of this crate reads them.
 
-/// Seconds since 1970. A clock set before 1970 reads as 1970.
+/// Returns the time in seconds since 1970; zero for earlier dates.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the core takes time as an argument; this is where it comes from"
+    reason = "the source of the time that the core takes as an argument"
 )]
 pub(crate) fn unix_now() -> u64 {
     std::time::SystemTime::now()
@@ -11,7 +11,7 @@ pub(crate) fn unix_now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// 32 bytes from the operating system's cryptographic random number generator.
+/// Draws 32 bytes from the operating system's cryptographic random number generator.
 pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! The bank's functions as transactions to send.
+//! Calls of the bank's functions, to send as transactions.
 
 use crate::{
     protocol::{amount::Amount, signature::Signature, terms::Bank},
@@ -9,7 +9,7 @@ use cheque_bindings::IChequeBank;
 use cheque_bindings::{Deposit, Withdraw};
 
 impl Call {
-    /// Adds `amount` to an account's balance; the native coin goes with the call, a token needs an approval first.
+    /// Adds `amount` to an account's balance. Sends the native coin along; a token needs an [approval](Call::approve) first.
     pub fn fund(bank: &Bank, token: Address, account: Address, amount: Amount) -> Self {
         let amount = amount.to_u256();
         let call = IChequeBank::fundCall {
@@ -21,7 +21,7 @@ impl Call {
         Self::new(bank.address(), &call).with_value(value)
     }
 
-    /// Sends idle money of the sender's purse `lane` (0: its balance) to `to`.
+    /// Withdraws idle money from the sender's purse `lane` (0: the balance) to `to`.
     pub fn withdraw(bank: &Bank, token: Address, lane: u64, amount: U256, to: Address) -> Self {
         let call = IChequeBank::withdrawCall {
             token,
@@ -32,7 +32,7 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Sends somebody's idle money where its signature says.
+    /// Withdraws an account's idle money as its signed agreement says.
     pub fn withdraw_for(bank: &Bank, agreement: &Withdraw, signature: Bytes) -> Self {
         let call = IChequeBank::withdrawForCall {
             account: agreement.account,
@@ -55,7 +55,7 @@ impl Call {
         Self::new(bank.address(), &call).with_value(value)
     }
 
-    /// Opens another's deposit by its signature over [`Bank::open_digest`].
+    /// Opens another payer's deposit, by the payer's signature over [`Bank::open_digest`].
     pub fn open_for(bank: &Bank, deposit: &Deposit, deadline: U256, signature: &Signature) -> Self {
         let call = IChequeBank::openForCall {
             deposit: deposit.clone(),
@@ -65,7 +65,7 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Reclaims the sender's deposit `expired`, where that was not done before, and opens `next` in its purse.
+    /// Reclaims the sender's deposit `expired` unless already reclaimed, and opens `next` in its purse.
     pub fn reopen(bank: &Bank, expired: &Deposit, next: &Deposit, value: U256) -> Self {
         let call = IChequeBank::reopenCall {
             expired: expired.clone(),
@@ -74,7 +74,7 @@ impl Call {
         Self::new(bank.address(), &call).with_value(value)
     }
 
-    /// Makes a deposit that nobody redeemed in time idle money of its purse.
+    /// Reclaims a deposit not redeemed in time: the amount becomes idle money of its purse.
     pub fn reclaim(bank: &Bank, deposit: &Deposit) -> Self {
         let call = IChequeBank::reclaimCall {
             deposit: deposit.clone(),
@@ -82,7 +82,7 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Makes a block's seed known for ever.
+    /// Records a block's seed in the bank, for ever. `header` is the proof from [`DrawBlock`](crate::bank::DrawBlock).
     pub fn record_seed(bank: &Bank, block: u64, header: Bytes) -> Self {
         let call = IChequeBank::recordSeedCall {
             blockNumber: U256::from(block),
@@ -91,13 +91,14 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Redeems one cheque. `packed` is what [`Redemption::pack`](cheque_bindings::Redemption::pack) returns.
+    /// Redeems a cheque. `packed` is the result of [`Redemption::pack`](cheque_bindings::Redemption::pack).
     pub fn redeem(bank: &Bank, packed: Bytes) -> Self {
         let call = IChequeBank::redeemCall { redemption: packed };
         Self::new(bank.address(), &call)
     }
 
-    /// Redeems many cheques, packed like one, to their payees' balances; those that cannot be paid are skipped.
+    /// Redeems many cheques, each packed as for [`redeem`](Call::redeem), to their payees' balances. The bank skips cheques
+    /// not payable.
     pub fn redeem_batch(bank: &Bank, packed: Vec<Bytes>) -> Self {
         let call = IChequeBank::redeemBatchCall {
             redemptions: packed,

@@ -1,4 +1,4 @@
-//! What a redemption costs, in the deposit's token.
+//! The cost of a redemption, in the deposit's token.
 
 use crate::{bank::error::BankError, bank::reader::Reader, protocol::amount::Amount};
 use alloy::{
@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, sol};
 use std::collections::BTreeMap;
 
 sol! {
-    /// The contract of an OP-stack chain that knows what its layer 1 charges for data.
+    /// The contract of an OP-stack chain that knows the layer 1's fees for data.
     interface GasPriceOracle {
         function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256);
     }
@@ -19,11 +19,11 @@ sol! {
 
 const GAS_PRICE_ORACLE: Address = address!("420000000000000000000000000000000000000F");
 
-/// Bytes of the transaction with the longest redemption: what every one has, a stream and a consent (650), a header, and
-/// 40 levels of siblings.
+/// Size of the transaction with the longest redemption, in bytes: the common part with a stream and a consent (650), a
+/// header (800), and 40 levels of siblings (48 each).
 const REDEMPTION_BYTES: u64 = 650 + 800 + 40 * 48;
 
-/// What a token is worth in the native coin, as an exact fraction: `wei` wei are worth `units` token units.
+/// The value of a token in the native coin, as an exact fraction: `wei` wei are worth `units` token units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NativeRate {
     wei: u128,
@@ -34,8 +34,8 @@ impl NativeRate {
     /// The native coin itself.
     pub const NATIVE: Self = Self { wei: 1, units: 1 };
 
-    /// `wei` wei are worth `units` token units. `None` if either is zero. A token of 6 decimals at 0.0004 coins a piece
-    /// has the rate 4 * 10^14 wei to 10^6 units.
+    /// Creates the rate by which `wei` wei are worth `units` token units. `None` if either is zero. A token of 6 decimals at
+    /// 0.0004 coins a piece has the rate 4 * 10^14 wei to 10^6 units.
     pub const fn new(wei: u128, units: u128) -> Option<Self> {
         if wei == 0 || units == 0 {
             return None;
@@ -43,8 +43,7 @@ impl NativeRate {
         Some(Self { wei, units })
     }
 
-    /// What `wei` wei are worth in token units, rounded up: a cost is never taken for less than it is. More than
-    /// [`Amount::MAX`] becomes [`Amount::MAX`].
+    /// Converts `wei` wei to token units, rounded up, so that a cost is never underestimated. Saturates at [`Amount::MAX`].
     pub fn units_up(self, wei: U256) -> Amount {
         let units = wei
             .checked_mul(U256::from(self.units))
@@ -54,7 +53,7 @@ impl NativeRate {
     }
 }
 
-/// Rates of the tokens somebody deals in. The native coin is always known.
+/// Rates of several tokens. The native coin's rate is always known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NativeRates(BTreeMap<Address, NativeRate>);
 
@@ -64,7 +63,7 @@ impl NativeRates {
         self.0.insert(token, rate);
     }
 
-    /// The rate of a token, if known.
+    /// Returns the rate of a token, if known.
     pub fn of(&self, token: Address) -> Option<NativeRate> {
         if token.is_zero() {
             return Some(NativeRate::NATIVE);
@@ -73,17 +72,17 @@ impl NativeRates {
     }
 }
 
-/// What the chain charges now.
+/// The chain's current prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GasPrices {
-    /// Wei per unit of gas.
+    /// The price of gas, in wei per unit.
     pub gas_price: u128,
-    /// What a rollup charges for the longest redemption's data, in wei; zero elsewhere.
+    /// A rollup's fee for the data of the longest redemption, in wei. Zero on other chains.
     pub data_fee: U256,
 }
 
 impl GasPrices {
-    /// What a transaction of `gas` gas with a redemption's data costs, in wei.
+    /// Returns the cost of a transaction of `gas` gas with a redemption's data, in wei.
     pub fn wei(&self, gas: u64) -> U256 {
         U256::from(self.gas_price)
             .saturating_mul(U256::from(gas))
@@ -92,7 +91,11 @@ impl GasPrices {
 }
 
 impl Reader {
-    /// What the chain charges now.
+    /// Reads the chain's current prices.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails, [`BankError::NoFeeOracle`] on a rollup without an oracle of its data fees.
     pub async fn prices(&self) -> Result<GasPrices, BankError> {
         let gas_price = self.provider().get_gas_price().await?;
         let data_fee = if self.profile().early_seed > 0 {
@@ -127,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_in_tokens_round_up() {
+    fn rounds_token_costs_up() {
         let rate = NativeRate::new(400_000_000_000_000, 1_000_000).unwrap();
         let units = |wei: u64| rate.units_up(U256::from(wei)).get();
         assert_eq!(units(0), 0);
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_native_coin_has_a_rate_by_itself() {
+    fn knows_rate_of_native_coin_only() {
         let token = Address::repeat_byte(1);
         let mut rates = NativeRates::default();
         assert_eq!(rates.of(Address::ZERO), Some(NativeRate::NATIVE));
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollups_data_fee_adds_to_the_gas() {
+    fn adds_data_fee_to_gas_cost() {
         let prices = GasPrices {
             gas_price: 3,
             data_fee: U256::from(7),

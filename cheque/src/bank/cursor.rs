@@ -1,4 +1,4 @@
-//! What of the chain was dealt with, across restarts.
+//! A follower's place in the chain, across restarts.
 
 use crate::{
     bank::error::BankError,
@@ -8,46 +8,53 @@ use crate::{
         seen::{SeenBlock, SeenRecord, seen_key},
     },
     store::{
-        Store, Swap, Table,
         async_store::{AsyncStore, StoredError},
+        change::Swap,
+        interface::Store,
+        table::Table,
     },
 };
 use std::sync::Arc;
 
-/// A follower's place in the chain, kept in the store.
+/// A follower's place in the chain, stored in the store.
 ///
-/// Remembers the newest head that was dealt with, and ever fewer of those before. So after a restart it knows whether
-/// the chain it knew was reorganised, how deeply, and from where events have to be read (again). Any number of processes
-/// may share one: it keeps the newest word of all of them.
+/// Records the newest processed head, and ever fewer of the heads before. So after a restart the cursor detects a
+/// reorganisation and its depth, and tells from which block to read events (again). Any number of processes may share a
+/// cursor, which keeps the newest head of all.
 #[derive(Debug)]
 pub struct Cursor {
     reader: Reader,
     store: AsyncStore,
     key: Vec<u8>,
-    kept: Option<Vec<u8>>,
+    /// The stored bytes of `seen`.
+    stored: Option<Vec<u8>>,
     seen: SeenRecord,
 }
 
-/// What has happened since a cursor was moved last.
+/// The changes of the chain since a cursor was advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
-    /// The first block whose events have to be read, again if it was replaced. Zero if nothing is known.
+    /// The first block of which to read events, again if the block was replaced. Zero for a new cursor.
     pub from: u64,
-    /// How many blocks that were dealt with are not in the chain any more, at the most.
+    /// The maximum number of processed blocks that are no longer in the chain.
     pub replaced: u64,
 }
 
 impl Cursor {
-    /// The cursor `name` of the reader's bank. What the reader finds plausible begins with what was seen before.
+    /// Opens the cursor `name` of the reader's bank. The reader then checks heads against the newest head of the cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`] if the store fails or the record is corrupt.
     pub async fn open(
         reader: &Reader,
         store: Arc<dyn Store>,
         name: &str,
     ) -> Result<Self, StoredError> {
-        Self::over(reader, AsyncStore::new(store), name).await
+        Self::load(reader, AsyncStore::new(store), name).await
     }
 
-    pub(crate) async fn over(
+    pub(crate) async fn load(
         reader: &Reader,
         store: AsyncStore,
         name: &str,
@@ -56,7 +63,7 @@ impl Cursor {
             reader: reader.clone(),
             store,
             key: seen_key(reader.bank(), name),
-            kept: None,
+            stored: None,
             seen: SeenRecord::default(),
         };
         cursor.read().await?;
@@ -66,17 +73,25 @@ impl Cursor {
         Ok(cursor)
     }
 
-    /// The newest head that was dealt with.
+    /// Returns the newest processed head. `None` for a new cursor.
     pub fn newest(&self) -> Option<Head> {
         self.seen.blocks.first().map(head)
     }
 
-    /// What has happened until now, by the node. Asks for one block if there was no reorganisation.
+    /// Compares the processed blocks with the node's chain. Reads a single block if there was no reorganisation.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
     pub async fn since(&self) -> Result<Since, BankError> {
-        crate::node::failover::pin_node(self.compared()).await
+        crate::node::failover::pin_node(self.compare()).await
     }
 
-    /// Notes that everything up to `head` is dealt with. Durable before it returns.
+    /// Records all blocks up to `head` as processed. Durable once the call returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`] if the store fails or the record is corrupt.
     pub async fn advance(&mut self, head: &Head) -> Result<(), StoredError> {
         loop {
             let mut seen = self.seen.clone();
@@ -85,22 +100,22 @@ impl Cursor {
                 time: head.time,
                 hash: head.hash,
             });
-            let (old, new) = (self.kept.clone(), seen.to_bytes());
+            let (old, new) = (self.stored.clone(), seen.to_bytes());
             if old.as_ref() == Some(&new) {
                 return Ok(());
             }
             let key = self.key.clone();
             let set = self.store.set(Table::Marks, key, old, Some(new.clone()));
             if set.await? == Swap::Done {
-                (self.kept, self.seen) = (Some(new), seen);
+                (self.stored, self.seen) = (Some(new), seen);
                 return Ok(());
             }
-            // Another process was faster; what it has seen counts too.
+            // Another process was faster; add the head to the blocks of that process.
             self.read().await?;
         }
     }
 
-    async fn compared(&self) -> Result<Since, BankError> {
+    async fn compare(&self) -> Result<Since, BankError> {
         let newest = self.newest().map_or(0, |newest| newest.number);
         for block in &self.seen.blocks {
             if self.reader.hash_of(block.number).await? == Some(block.hash) {
@@ -117,8 +132,8 @@ impl Cursor {
     }
 
     async fn read(&mut self) -> Result<(), StoredError> {
-        self.kept = self.store.get(Table::Marks, self.key.clone()).await?;
-        let seen = self.kept.as_deref().map(SeenRecord::from_bytes);
+        self.stored = self.store.get(Table::Marks, self.key.clone()).await?;
+        let seen = self.stored.as_deref().map(SeenRecord::from_bytes);
         self.seen = seen.transpose()?.unwrap_or_default();
         Ok(())
     }

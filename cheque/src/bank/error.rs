@@ -8,68 +8,69 @@ use crate::{
 use alloy::transports::TransportError;
 use alloy_primitives::Address;
 
-/// Why something could not be read from a bank or its chain.
+/// The reason why a bank or its chain could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BankError {
-    /// The node.
+    /// The node failed or refused a request.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// What the node says of its newest block cannot be, or cannot be yet.
+    /// The node's newest block is not plausible.
     #[error(transparent)]
     Head(#[from] HeadCheckError),
-    /// The project has no profile of the chain.
+    /// There is no profile of the chain.
     #[error(transparent)]
     UnsupportedChain(#[from] UnsupportedChain),
-    /// There is no contract where the bank should be.
-    #[error("there is no bank at {bank} on chain {chain_id}: check the address, or deploy one")]
+    /// There is no contract at the bank's address.
+    #[error("there is no bank at {bank} on chain {chain_id}; check the address, or deploy a bank")]
     NoBank {
-        /// Where it should be.
+        /// The address without a contract.
         bank: Address,
-        /// The chain that the node follows.
+        /// The node's chain.
         chain_id: u64,
     },
-    /// The contract answers unlike a bank.
-    #[error("the contract at {0} is not a cheque bank of this version")]
+    /// The contract does not answer like a bank.
+    #[error("the contract at {0} is not a cheque bank of this version; check the address")]
     NotABank(Address),
-    /// The contract answers unlike an ERC-20 token.
-    #[error("the contract at {0} is not an ERC-20 token")]
+    /// The contract does not answer like an ERC-20 token.
+    #[error("the contract at {0} is not an ERC-20 token; check the address")]
     NotAToken(Address),
     /// The node follows another chain.
-    #[error("the node follows chain {found}, the bank is on chain {expected}")]
+    #[error(
+        "the node follows chain {found}, but the bank is on chain {expected}; use a node of that chain"
+    )]
     WrongChain {
         /// The bank's chain.
         expected: u64,
         /// The node's chain.
         found: u64,
     },
-    /// A rollup without the contract that tells its data fees.
-    #[error(
-        "chain {0} does not tell what it charges for data, so the cost of redeeming is unknown"
-    )]
+    /// The rollup has no fee oracle, the contract that knows its fees for data.
+    #[error("chain {0} has no oracle of its data fees, so the cost of redeeming is unknown")]
     NoFeeOracle(u64),
     /// The node does not have a block.
     #[error("the node does not have block {0}")]
     NoBlock(u64),
-    /// The purse does not hold the deposit any more, and no event says why. Nothing is concluded from that.
+    /// The purse no longer holds the deposit, and the node returned no event of its end. The state of the deposit stays
+    /// unchanged.
     #[error(
-        "deposit {id} was open and is not any more, and the node has no event of blocks {from}..={to} that says why: it \
-         lacks events, so ask another one"
+        "deposit {id} is no longer open, but the node returned no Redeemed or Reclaimed event for blocks {from}..={to}; use \
+         a node with complete logs"
     )]
     NoEvent {
         /// The deposit.
         id: DepositId,
-        /// The first block that was searched.
+        /// The first block searched.
         from: u64,
-        /// The last one.
+        /// The last block searched.
         to: u64,
     },
-    /// The header that the node gives for a block is not that block's.
-    #[error("the node's header of block {block}: {source}")]
+    /// The node's header of a block does not match the block.
+    #[error("the node's header of block {block} is wrong: {source}")]
     Header {
-        /// The block's number.
+        /// The number of the block.
         block: u64,
-        /// What is wrong with it.
+        /// The mismatch.
         source: HeaderError,
     },
 }

@@ -1,87 +1,89 @@
-//! Heads of a chain, and the rules by which a head is believed.
+//! Heads of a chain, and the rules for a plausible head.
 
 use crate::protocol::chain_profile::ChainProfile;
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The newest block that a node knows.
+/// A node's newest block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its number.
+    /// The number.
     pub number: u64,
-    /// Its time, seconds since 1970.
+    /// The time, in seconds since 1970.
     pub time: u64,
-    /// Its hash.
+    /// The hash.
     pub hash: B256,
 }
 
-/// How many seconds of the chain's time a newer word does not count against what was seen before. After that it does, so
-/// that a lie which was believed once does not stop everything for ever.
+/// How long, in seconds of block time, the highest head seen constrains later heads. It then expires, so a bogus head cannot
+/// block the client forever.
 const MEMORY: u64 = 3600;
 
-/// Why a head is not acted upon.
+/// The reason why a head is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadCheckError {
     /// The node is behind or ahead of the clock, or the clock is wrong.
     #[error(
-        "the newest block is of time {time}, the clock says {now}; they may differ by {limit} s"
+        "the newest block is of time {time}, but the clock says {now}, more than {limit} s apart; check the clock and the \
+         node"
     )]
     OffClock {
-        /// Time of the newest block, seconds since 1970.
+        /// The time of the newest block, in seconds since 1970.
         time: u64,
-        /// Time of the clock, seconds since 1970.
+        /// The time of the clock, in seconds since 1970.
         now: u64,
-        /// The largest difference, in seconds.
+        /// The maximum difference, in seconds.
         limit: u64,
     },
-    /// The chain is shorter than it was, by more than a reorganisation explains.
+    /// The chain has become shorter, by more than a reorganisation explains.
     #[error(
-        "the newest block is {number} and was {before}: the node is behind, or follows another fork; more than {depth} blocks \
-         are not taken back"
+        "the newest block is {number} and was {before}, more than {depth} blocks higher: the node is behind or follows \
+         another fork; wait, or use another node"
     )]
     WentBack {
-        /// The newest block now.
+        /// The number of the newest block now.
         number: u64,
-        /// The newest block before.
+        /// The number of the newest block before.
         before: u64,
-        /// By how many blocks a chain may become shorter.
+        /// The maximum number of blocks by which a chain may become shorter.
         depth: u64,
     },
-    /// The chain has grown faster than its blocks come.
+    /// The chain has grown faster than its block time allows.
     #[error(
-        "the newest block is {number} and was {before}, {seconds} s of the chain earlier: at most {most} more are plausible"
+        "the newest block is {number} and was {before}, {seconds} s of block time earlier, but at most {max} more blocks are \
+         plausible; use another node"
     )]
     TooFast {
-        /// The newest block now.
+        /// The number of the newest block now.
         number: u64,
-        /// The newest block before.
+        /// The number of the newest block before.
         before: u64,
-        /// The seconds between their times.
+        /// The seconds between the times of the two blocks.
         seconds: u64,
-        /// How many blocks fit into them, with a margin.
-        most: u64,
+        /// The maximum number of new blocks in that time, with a margin.
+        max: u64,
     },
-    /// The chain was reorganised during the look, or different nodes answer under one URL.
-    #[error("block {number} was replaced while it was looked at: look again")]
+    /// The chain was reorganised between two requests, or several nodes answer under the same URL.
+    #[error("block {number} was replaced while the chain was read; retry")]
     Moved {
-        /// The block that was the newest one.
+        /// The number of the block, the newest at the first request.
         number: u64,
     },
-    /// Blocks that counted as confirmed were replaced. What is not final is looked at anew.
+    /// Confirmed blocks were replaced. Followers read everything again that is not yet final.
     #[error(
-        "up to {replaced} blocks were replaced since they were dealt with, and {confirmations} count as confirmed: ask for more \
+        "up to {replaced} processed blocks were replaced, but {confirmations} confirmations are required; require more \
          confirmations"
     )]
     Reorganised {
-        /// How many blocks were replaced, at the most.
+        /// The maximum number of replaced blocks.
         replaced: u64,
-        /// How deep a block has to be to count as confirmed, by the profile.
+        /// The depth at which a block counts as confirmed, by the profile.
         confirmations: u64,
     },
 }
 
-/// The newest head that was believed, shared by the clones of a reader.
+/// The highest plausible head so far, shared by the clones of a reader.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeadMemory(Arc<Mutex<Option<Head>>>);
 
@@ -90,7 +92,7 @@ impl HeadMemory {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the highest one, so that a chain cannot be walked back step by step.
+    /// Keeps the higher head, so that a node cannot lower it step by step. An expired head is replaced by any other.
     pub(crate) fn remember(&self, head: Head) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let higher =
@@ -101,7 +103,7 @@ impl HeadMemory {
     }
 }
 
-/// Whether a head is as new as the clock says it should be.
+/// Checks the head's time against the clock, by the profile's limit of staleness.
 pub(crate) fn check_clock(
     head: &Head,
     now: u64,
@@ -117,7 +119,7 @@ pub(crate) fn check_clock(
     }
 }
 
-/// Whether a head can follow on the highest one before.
+/// Checks if a head can follow the highest head seen before.
 pub(crate) fn check_step(
     before: Option<&Head>,
     head: &Head,
@@ -127,8 +129,8 @@ pub(crate) fn check_step(
         return Ok(());
     };
     let depth = profile.confirmations;
-    let forgotten = head.time >= before.time.saturating_add(MEMORY);
-    if before.number.saturating_sub(head.number) > depth && !forgotten {
+    let expired = head.time >= before.time.saturating_add(MEMORY);
+    if before.number.saturating_sub(head.number) > depth && !expired {
         return Err(HeadCheckError::WentBack {
             number: head.number,
             before: before.number,
@@ -136,16 +138,16 @@ pub(crate) fn check_step(
         });
     }
     let seconds = head.time.saturating_sub(before.time);
-    // Twice as many as there should be: block times get shorter by upgrades, and not by much at once.
-    let most = (seconds / profile.block_time.max(1))
+    // Twice the expected number: upgrades shorten block times, but not by much at once.
+    let max = (seconds / profile.block_time.max(1))
         .saturating_mul(2)
         .saturating_add(depth);
-    if head.number.saturating_sub(before.number) > most {
+    if head.number.saturating_sub(before.number) > max {
         return Err(HeadCheckError::TooFast {
             number: head.number,
             before: before.number,
             seconds,
-            most,
+            max,
         });
     }
     Ok(())
@@ -174,7 +176,7 @@ mod tests {
     };
 
     #[test]
-    fn a_head_may_go_back_by_the_confirmations_and_no_further() {
+    fn limits_step_back_to_confirmations() {
         assert_eq!(step(SEEN, at(988, SEEN.time)), Ok(()));
         let back = HeadCheckError::WentBack {
             number: 987,
@@ -187,32 +189,32 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_grows_at_twice_its_pace_at_the_most() {
-        // Ten blocks' time, doubled, and twelve.
+    fn limits_growth_to_twice_the_block_rate() {
+        // Twice the ten blocks that fit, and twelve confirmations.
         let later = SEEN.time + 120;
         assert_eq!(step(SEEN, at(1_032, later)), Ok(()));
         let fast = HeadCheckError::TooFast {
             number: 1_033,
             before: 1_000,
             seconds: 120,
-            most: 32,
+            max: 32,
         };
         assert_eq!(step(SEEN, at(1_033, later)), Err(fast));
-        // Whatever the clock has done meanwhile.
+        // A block's time of its own choice does not help a lying node.
         assert!(step(SEEN, at(u64::MAX, u64::MAX)).is_err());
         assert!(step(SEEN, at(1_013, 0)).is_err());
         assert_eq!(step(SEEN, at(1_012, 0)), Ok(()));
     }
 
     #[test]
-    fn a_chain_without_a_limit_of_staleness_is_believed() {
+    fn accepts_any_head_without_staleness_limit() {
         let local = ChainProfile::of(31_337).unwrap();
         assert_eq!(check_step(Some(&SEEN), &at(0, 0), local), Ok(()));
         assert_eq!(check_clock(&at(0, 0), 1_000_000, local), Ok(()));
     }
 
     #[test]
-    fn a_head_is_as_new_as_the_clock_within_the_limit_on_both_sides() {
+    fn limits_distance_to_clock_on_both_sides() {
         let mainnet = ChainProfile::of(1).unwrap();
         for (time, fits) in [(939, false), (940, true), (1_060, true), (1_061, false)] {
             let checked = check_clock(&at(1, time), 1_000, mainnet);
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_head_is_remembered_until_it_is_old() {
+    fn keeps_highest_head_until_it_expires() {
         let memory = HeadMemory::default();
         for (head, kept) in [
             (at(10, 100), at(10, 100)),

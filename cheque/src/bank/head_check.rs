@@ -1,8 +1,8 @@
-//! Whether what a node says of its newest block can be true.
+//! Plausibility checks of a node's newest block.
 //!
-//! A payer that believes an old block writes cheques after their draw; a payee that believes one that does not exist yet
-//! counts on deposits too early. This finds what breaks by itself: nodes that hang, that are behind, that stand on another
-//! chain, and pools of nodes that do not agree. It does not find a node that lies with care.
+//! A payer that trusts an old block writes cheques after their draw. A payee that trusts a block from the future counts
+//! deposits too early. The checks detect faults without malice: nodes that hang, nodes that are behind or on another chain,
+//! and pools of nodes that disagree. The checks do not detect a careful lie.
 
 use crate::{
     bank::{
@@ -21,34 +21,43 @@ use alloy::{
 use alloy_primitives::{B256, U64};
 
 impl Reader {
-    /// The newest block, if it can be true: as new as the clock says it should be, not far below or above what this
-    /// reader and its clones have seen before. Where a chain's profile has no limit of staleness, all is believed.
+    /// Returns the newest block, if plausible: its time near the clock's, its number not far below or above the heads that
+    /// this reader and its clones have seen. If the chain's profile has no limit of staleness, every head is plausible.
     ///
-    /// With several nodes, an error of this makes the next request go to another one.
+    /// With several nodes, the next request after an error goes to another node.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Head`] with the failed check, [`BankError::Node`] if the node fails.
     pub async fn checked_head(&self) -> Result<Head, BankError> {
         let head = self.steady_head().await?;
         let checked = check_clock(&head, unix_now(), self.profile());
-        self.trusting(checked.map_err(Into::into))?;
+        self.fail_over_on_err(checked.map_err(Into::into))?;
         Ok(head)
     }
 
-    /// The newest block, if it fits what was seen before. The caller compares it with the clock.
+    /// Returns the newest block, if plausible after the heads seen before. Does not check the clock; the caller does.
     pub(crate) async fn steady_head(&self) -> Result<Head, BankError> {
-        let head = self.trusting(self.head().await)?;
+        let head = self.fail_over_on_err(self.head().await)?;
         let before = self.memory().newest();
         let checked = check_step(before.as_ref(), &head, self.profile());
-        self.trusting(checked.map_err(Into::into))?;
+        self.fail_over_on_err(checked.map_err(Into::into))?;
         self.memory().remember(head);
         Ok(head)
     }
 
-    /// Fails unless `head` is still a block of the chain, and the chain still the bank's. Whatever was read since `head`
-    /// was asked for is then of one chain.
-    pub(crate) async fn check_still(&self, head: &Head) -> Result<(), BankError> {
-        self.trusting(self.is_still(head).await)
+    /// Fails unless `head` is still a block of the chain, and the chain still the bank's. Success proves that all answers
+    /// since the request for `head` belong to the same chain.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadCheckError::Moved`] if the block was replaced, [`BankError::WrongChain`] on another chain,
+    /// [`BankError::Node`] if the node fails.
+    pub(crate) async fn check_canonical(&self, head: &Head) -> Result<(), BankError> {
+        self.fail_over_on_err(self.compare_head(head).await)
     }
 
-    async fn is_still(&self, head: &Head) -> Result<(), BankError> {
+    async fn compare_head(&self, head: &Head) -> Result<(), BankError> {
         let mut batch = BatchRequest::new(self.provider().client());
         let block = (BlockNumberOrTag::from(head.number), false);
         let block = batch.add_call::<_, Option<Block>>("eth_getBlockByNumber", &block)?;
@@ -66,14 +75,14 @@ impl Reader {
         Ok(())
     }
 
-    /// The hash of a block, or `None` if there is none of this number.
+    /// Returns the hash of a block. `None` if the node has no block of the number.
     pub(crate) async fn hash_of(&self, number: u64) -> Result<Option<B256>, BankError> {
         let block = self.provider().get_block_by_number(number.into()).await?;
         Ok(block.map(|block| block.header.hash))
     }
 
-    /// Passes a result on; after an error the next request goes to another node, if there is one.
-    pub(crate) fn trusting<T>(&self, result: Result<T, BankError>) -> Result<T, BankError> {
+    /// Returns `result`. After an error, the next request goes to another node, if there are several.
+    pub(crate) fn fail_over_on_err<T>(&self, result: Result<T, BankError>) -> Result<T, BankError> {
         if result.is_err()
             && let Some(nodes) = Nodes::of(self.provider())
         {

@@ -1,4 +1,4 @@
-//! Deposits as the chain remembers them, for whoever has lost the store.
+//! Past deposits, read from the bank's events.
 
 use crate::{
     bank::error::BankError, bank::reader::Reader, protocol::amount::Amount,
@@ -14,39 +14,43 @@ use alloy_sol_types::SolEvent;
 use cheque_bindings::Deposit;
 use cheque_bindings::{Opened, Reclaimed, Redeemed};
 
-/// A deposit that was opened, by its event. Its payees are not on the chain: with the store, the allowance list is lost,
-/// but not the money.
+/// An opened deposit, read from its event. A payer who has lost the store can reclaim the deposit, but not restore its
+/// allowance list: the payees are not on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundDeposit {
     /// The deposit's id.
     pub id: DepositId,
     /// Its terms.
     pub deposit: Deposit,
-    /// The block that opened it.
+    /// The number of the block with the opening.
     pub block: u64,
 }
 
-/// How a deposit was closed.
+/// The end of a deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// A payee won.
+    /// A payee won and redeemed.
     Redeemed {
         /// The winner.
         payee: Address,
-        /// What it got.
+        /// The payout, in token units.
         payout: Amount,
-        /// The block of the redemption.
+        /// The number of the block with the redemption.
         block: u64,
     },
-    /// The payer took it back.
+    /// The deposit returned to the payer's purse.
     Reclaimed {
-        /// The block of the reclaim.
+        /// The number of the block with the reclaim.
         block: u64,
     },
 }
 
 impl Reader {
-    /// The deposit with this id, if it was opened in the blocks `from..=to`.
+    /// Finds the deposit `id`, if opened in the blocks `from..=to`.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
     pub async fn find_deposit(
         &self,
         id: DepositId,
@@ -58,8 +62,12 @@ impl Reader {
         Ok(found.into_iter().next())
     }
 
-    /// All deposits of a payer that were opened in the blocks `from..=to`, oldest first. Large ranges take many requests
-    /// where the node bounds them.
+    /// Finds all deposits of a payer opened in the blocks `from..=to`, oldest first. Large ranges take many requests if the
+    /// node limits the size of an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
     pub async fn find_deposits(
         &self,
         payer: Address,
@@ -103,7 +111,12 @@ impl Reader {
             .collect())
     }
 
-    /// How a deposit was closed, as the events of the blocks `from..=to` tell it.
+    /// Finds the end of a deposit in the events of the blocks `from..=to`. `None` without an event: the deposit is open, or
+    /// the node lacks events.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
     pub async fn closed(
         &self,
         id: DepositId,
@@ -128,7 +141,7 @@ impl Reader {
         }))
     }
 
-    /// The bank's events in the blocks `from..=to`. Nodes bound the size of an answer, so a refused range is halved.
+    /// Reads the bank's events of the blocks `from..=to`. Nodes limit the size of an answer, so a refused range is halved.
     pub(crate) async fn logs(
         &self,
         filter: Filter,
@@ -147,7 +160,7 @@ impl Reader {
                 Ok(logs) => found.extend(logs),
                 Err(RpcError::ErrorResp(_)) if from < to => {
                     let middle = from + (to - from) / 2;
-                    // The earlier half is taken from the stack first, so events stay in order.
+                    // The earlier half comes last, on top of the stack, so events stay in order.
                     ranges.push((middle + 1, to));
                     ranges.push((from, middle));
                 }

@@ -1,10 +1,9 @@
-//! The client of the bank contract: [`Reader::open`] checks the contract and then answers questions about deposits,
-//! purses, draws and costs.
+//! The client of the bank contract: [`Reader::open`] checks the contract; the reader then reads deposits, purses, draws and
+//! costs.
 //!
-//! A reader believes its node. A node can hide blocks and invent purses; it cannot sign, and cannot make a header that
-//! does not hash to its block's hash. [`Reader::checked_head`] finds the faults that happen without malice. [`Heads`]
-//! waits for new blocks, and a [`Cursor`] keeps the place in the chain across restarts. All of this needs a tokio runtime
-//! with time enabled.
+//! A reader trusts its node. A node can hide blocks and invent purses; a node can neither sign nor make a header with the
+//! hash of another block. [`Reader::checked_head`] detects faults without malice. [`Heads`] waits for new blocks, and a
+//! [`Cursor`] keeps the place in the chain across restarts. Needs a tokio runtime with time enabled.
 
 pub(crate) mod calls;
 pub(crate) mod cost;

@@ -1,4 +1,4 @@
-//! Reading a bank and its chain.
+//! The reader of a bank and its chain.
 
 use crate::{
     bank::error::BankError,
@@ -25,22 +25,45 @@ use cheque_bindings::SeedSource;
 
 /// A block that decides draws.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DrawBlock {
-    /// Its number.
+    /// The number.
     pub number: u64,
-    /// Its hash.
+    /// The hash.
     pub hash: B256,
-    /// Its randomness.
+    /// The block's randomness.
     pub seed: Seed,
-    /// Its RLP header, the proof of the seed. Empty in a `BlockHash` bank, which needs none.
+    /// The RLP header, which proves the seed. Empty for a `BlockHash` bank, which needs no proof.
     pub header: Bytes,
 }
 
-/// Names a purse: account, token, lane.
+/// The key of a purse: account, token, lane.
 pub type PurseKey = (Address, Address, u64);
 
-/// Reads one bank through one node. Cheap to clone. It believes the node, except for headers, which it checks against
-/// their hashes.
+/// Reads a bank through a provider. Cheap to clone.
+///
+/// Trusts the node, except for headers: those are checked against their hashes.
+///
+/// # Example
+///
+/// ```no_run
+/// use alloy_primitives::Address;
+/// use cheque::{Purse, bank::Reader, node::connect};
+///
+/// # async fn show(bank: Address, payer: Address) -> Result<(), Box<dyn std::error::Error>> {
+/// let reader = Reader::open(connect("http://127.0.0.1:8545").await?, bank).await?;
+/// let head = reader.checked_head().await?;
+///
+/// let native = Address::ZERO;
+/// let lane = 1;
+/// let purse = reader.purse((payer, native, lane), reader.confirmed(head.number)).await?;
+/// match purse {
+///     Purse::Idle(amount) => println!("{amount} units are idle"),
+///     Purse::Open(id) => println!("deposit {id} is open"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reader {
     provider: DynProvider,
@@ -52,7 +75,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Checks that the node's chain is supported and that there is a bank of this version at `bank`.
+    /// Opens the bank at the address `bank`. Checks that the node's chain is supported and that the contract is a bank of
+    /// this version.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::UnsupportedChain`] without a profile of the chain, [`BankError::NoBank`] without a contract at the
+    /// address, [`BankError::NotABank`] for another contract, and [`BankError::Node`] if the node fails.
     pub async fn open(provider: DynProvider, bank: Address) -> Result<Self, BankError> {
         let chain_id = provider.get_chain_id().await?;
         let profile = *ChainProfile::of(chain_id)?;
@@ -70,7 +99,7 @@ impl Reader {
         let latest = BlockId::latest();
         let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest);
         let domain = domain.await.map_err(|error| match &error {
-            // What other contracts answer to a function they do not have is up to them.
+            // Other contracts may answer an unknown function with any refusal.
             BankError::Node(source) if !source.is_refusal() => error,
             _ => BankError::NotABank(bank),
         })?;
@@ -87,43 +116,48 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The same reader with other margins than its chain's usual ones, such as more confirmations.
+    /// Replaces the chain's usual profile, for example to require more confirmations.
+    #[must_use]
     pub fn with_profile(mut self, profile: ChainProfile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// The connection.
+    /// Returns the provider.
     pub const fn provider(&self) -> &DynProvider {
         &self.provider
     }
 
-    /// The bank.
+    /// Returns the bank.
     pub const fn bank(&self) -> &Bank {
         &self.bank
     }
 
-    /// The chain's profile.
+    /// Returns the chain's profile.
     pub const fn profile(&self) -> &ChainProfile {
         &self.profile
     }
 
-    /// The least number of blocks between opening a deposit and its draw.
+    /// Returns the bank's minimum number of blocks between opening a deposit and its draw.
     pub const fn min_lead(&self) -> u64 {
         self.min_lead
     }
 
-    /// Where the bank takes its seeds from.
+    /// Returns the source of the bank's seeds.
     pub const fn seed_source(&self) -> SeedSource {
         self.seed_source
     }
 
-    /// What this reader and its clones have seen.
+    /// Returns the highest plausible head of this reader and its clones.
     pub(crate) const fn memory(&self) -> &HeadMemory {
         &self.memory
     }
 
-    /// The newest block, as the node says. [`Reader::checked_head`] asks whether that can be true.
+    /// Reads the node's newest block. Does not check its plausibility; [`Reader::checked_head`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
     pub async fn head(&self) -> Result<Head, BankError> {
         let block = self.block(BlockNumberOrTag::Latest).await?;
         let header = block.ok_or(RpcError::NullResp)?.header;
@@ -134,31 +168,39 @@ impl Reader {
         })
     }
 
-    /// The block that is as deep below `head` as a deposit has to be to count.
+    /// Returns the newest confirmed block at `head`, by the profile's number of confirmations. The head itself has one.
     pub const fn confirmed(&self, head: u64) -> u64 {
         (head + 1).saturating_sub(self.profile.confirmations)
     }
 
-    /// What a purse with lane >= 1 held at the end of block `at`.
+    /// Reads a purse with lane >= 1 at the end of block `at`. Idle and empty if the bank was not yet deployed.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails or lacks the block, [`BankError::NotABank`] for a garbled answer.
     pub async fn purse(&self, purse: PurseKey, at: u64) -> Result<Purse, BankError> {
         let request = self.request(None, &purse_call(purse));
         let answer = self.provider.call(request).block(at.into()).await?;
         self.decode_purse(&answer)
     }
 
-    /// What several purses held at the end of several blocks, in one request.
+    /// Reads several purses, each at the end of its block, in batches of up to 100 requests.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::purse`].
     pub async fn purses(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Purse>, BankError> {
         let answers = self.purse_answers(asked).await?;
         let purses = answers.iter().map(|answer| self.decode_purse(answer));
         purses.collect()
     }
 
-    /// The same as of blocks at which the bank was there: that the node has no bank then is an error, and not an idle
-    /// purse.
-    pub(crate) async fn purses_of_bank(
-        &self,
-        asked: &[(PurseKey, u64)],
-    ) -> Result<Vec<Purse>, BankError> {
+    /// Reads several purses like [`Reader::purses`], at blocks after the bank's deployment.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::purse`], and [`BankError::NoBank`] if the node has no bank at such a block.
+    pub async fn purses_of_bank(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Purse>, BankError> {
         let answers = self.purse_answers(asked).await?;
         if answers.iter().any(|answer| answer.is_empty()) {
             return Err(BankError::NoBank {
@@ -171,10 +213,10 @@ impl Reader {
     }
 
     async fn purse_answers(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Bytes>, BankError> {
-        /// Nodes bound the length of a batch.
-        const MOST: usize = 100;
+        /// The maximum number of requests in a batch, since nodes limit its length.
+        const MAX_BATCH: usize = 100;
         let mut all = Vec::with_capacity(asked.len());
-        for asked in asked.chunks(MOST) {
+        for asked in asked.chunks(MAX_BATCH) {
             let mut batch = alloy::rpc::client::BatchRequest::new(self.provider.client());
             let mut answers = Vec::with_capacity(asked.len());
             for (purse, at) in asked {
@@ -190,18 +232,26 @@ impl Reader {
         Ok(all)
     }
 
-    /// The balance (lane 0) of an account, now.
+    /// Reads an account's balance (lane 0) at the newest block, in token units.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
     pub async fn balance(&self, account: Address, token: Address) -> Result<U256, BankError> {
         let call = purse_call((account, token, 0));
         Ok(self.call(&call, BlockId::latest()).await?.idle)
     }
 
-    /// The recorded seed of a block.
+    /// Reads a block's seed from the bank, at the newest block. `None` if the seed is not recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
     pub async fn recorded_seed(&self, block: u64) -> Result<Option<Seed>, BankError> {
         self.seed_as_of(block, BlockId::latest()).await
     }
 
-    /// The same at the end of block `at`.
+    /// Reads a block's seed from the bank, at the end of block `at`. `None` if the seed was not recorded.
     #[cfg(feature = "service")]
     pub(crate) async fn recorded_seed_at(
         &self,
@@ -219,7 +269,11 @@ impl Reader {
         Ok((!seed.is_zero()).then_some(Seed(seed)))
     }
 
-    /// The block with its seed and the proof of it, or `None` if there is no such block yet.
+    /// Reads a draw block with its seed and proof. `None` before the block exists.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails, [`BankError::Header`] if its header does not hash to the block's hash.
     pub async fn draw_block(&self, number: u64) -> Result<Option<DrawBlock>, BankError> {
         let Some(block) = self.block(number.into()).await? else {
             return Ok(None);
@@ -235,7 +289,7 @@ impl Reader {
         }
         let mut header = Bytes::from(alloy_rlp::encode(&block.header.inner));
         if alloy_primitives::keccak256(&header) != hash {
-            // A header with fields that this program does not know; some nodes hand out the original.
+            // The header has fields unknown to this program. Some nodes return the original bytes.
             header = self.raw_header(number).await?;
         }
         let seed = seed_from_header(&header, hash);
@@ -251,8 +305,9 @@ impl Reader {
         }))
     }
 
-    /// What the bank says about a packed redemption that `caller` would send, as of the end of block `at`. Not the pending
-    /// one, in which a redemption of ours that waits to be mined has closed the deposit.
+    /// Simulates a packed redemption sent by `caller`, at the end of block `at`.
+    ///
+    /// `at` must not be the pending block, in which an own pending redemption has already closed the deposit.
     pub(crate) async fn outcome_of(
         &self,
         packed: Bytes,
@@ -289,7 +344,7 @@ impl Reader {
 
     fn decode_purse(&self, answer: &[u8]) -> Result<Purse, BankError> {
         if answer.is_empty() {
-            // As of a block before the bank was deployed, nothing was in it.
+            // Before its deployment the bank held nothing.
             return Ok(Purse::Idle(Amount::ZERO));
         }
         let answer = self.decode::<purseCall>(answer)?;

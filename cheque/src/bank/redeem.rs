@@ -1,4 +1,4 @@
-//! Redeeming, for whoever holds a redemption: the payee, or a relayer with its consent.
+//! Redemption of cheques, by the payee or by a relayer with the payee's consent.
 
 use crate::{
     bank::{error::BankError, reader::Reader},
@@ -21,53 +21,53 @@ use alloy_sol_types::SolEvent;
 use cheque_bindings::{Outcome, PackError, Redemption};
 use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
 
-/// Why a cheque was not redeemed.
+/// The reason why a cheque was not redeemed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedeemError {
-    /// The chain, or the way to it.
+    /// The bank or its chain could not be read.
     #[error(transparent)]
     Bank(#[from] BankError),
-    /// A transaction.
+    /// The transaction failed.
     #[error(transparent)]
     Tx(#[from] TxError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
-    /// A transaction that is sent once.
+    /// The stored transaction could not be sent or resumed.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The payee has no wallet to send transactions with.
-    #[error("sending a transaction takes a wallet, and this payee has none")]
+    #[error("this payee has no wallet to send transactions; configure a wallet")]
     NoWallet,
     /// The store holds no cheque of the deposit.
     #[error("the store holds no cheque of deposit {0}")]
     UnknownDeposit(DepositId),
-    /// The bank would refuse, or has skipped it in a batch.
-    #[error("it cannot be redeemed: {}", outcome_text(*.outcome))]
+    /// The bank would refuse the redemption, or has skipped it in a batch.
+    #[error("the cheque cannot be redeemed: {}", outcome_text(*.outcome))]
     NotPayable {
-        /// Why.
+        /// The bank's reason.
         outcome: Outcome,
-        /// What it would pay otherwise, where that is known.
+        /// The payout without that reason, in token units. Zero if unknown.
         payout: Amount,
     },
-    /// It is not of a form that any bank takes.
+    /// The redemption has a form that no bank accepts.
     #[error("the redemption of {payee}'s cheque of deposit {id} cannot be sent: {source}")]
     Unpackable {
         /// The deposit.
         id: DepositId,
         /// The payee.
         payee: Address,
-        /// Why.
+        /// The reason.
         source: PackError,
     },
-    /// The chain has forgotten the draw block, and nobody has recorded its seed in time.
+    /// The draw block is too old to prove its seed, and the seed was not recorded in time.
     #[error("the seed of block {0} was not recorded within {HISTORY_WINDOW} blocks, and is lost")]
     SeedLost(u64),
-    /// The payee may still be paid more, and somebody could use the consent to redeem less.
+    /// The payee may still receive payments, and another account could use the consent to redeem the lower total.
     #[error(
-        "a consent is for the total of now and stays good: it is safe from block {safe_from} on, that of the draw, when no \
-         payment comes any more, and the head is {head}"
+        "refusing to sign a consent before the draw block {safe_from} (head is {head}), since payments may still raise the \
+         total; retry at the draw block"
     )]
     ConsentTooEarly {
         /// The newest block.
@@ -76,38 +76,45 @@ pub enum RedeemError {
         safe_from: u64,
     },
     /// The key is not the payee's.
-    #[error("the payee is {payee}, the key is {key}'s")]
+    #[error("the payee is {payee}, but the key is {key}'s; sign with the payee's key")]
     WrongKey {
-        /// Who has to consent.
+        /// The payee, who has to consent.
         payee: Address,
-        /// Whose key this is.
+        /// The address of the key.
         key: Address,
     },
 }
 
-/// A cheque that was redeemed.
+/// A redeemed cheque.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Redeemed {
-    /// What it paid, in token units.
+    /// The payout, in token units.
     pub payout: Amount,
-    /// The transaction.
-    pub sent: MinedTx,
+    /// The mined transaction.
+    pub tx: MinedTx,
 }
 
-/// A batch of redemptions.
+/// A redeemed batch.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RedeemedBatch {
-    /// What was paid: deposit, payee, and units.
+    /// The paid redemptions: deposit, payee, and payout in token units.
     pub paid: Vec<(DepositId, Address, Amount)>,
-    /// What was skipped: deposit, payee, and why.
+    /// The skipped redemptions: deposit, payee, and the bank's reason.
     pub skipped: Vec<(DepositId, Address, Outcome)>,
-    /// The transaction.
-    pub sent: MinedTx,
+    /// The mined transaction.
+    pub tx: MinedTx,
 }
 
 impl Reader {
-    /// The seed of a draw block with what proves it to the bank: nothing if it is recorded, else the block's header.
-    /// `None`: there is no such block yet.
+    /// Reads the seed of a draw block, with its proof for the bank: empty if the seed is recorded, else the block's header.
+    /// `None` before the block exists.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::SeedLost`] if the block is too old to prove and the seed not recorded, [`RedeemError::Bank`] if the
+    /// node fails.
     pub async fn seed(&self, block: u64) -> Result<Option<(Seed, Bytes)>, RedeemError> {
         if let Some(seed) = self.recorded_seed(block).await? {
             return Ok(Some((seed, Bytes::new())));
@@ -116,7 +123,7 @@ impl Reader {
         if head < block {
             return Ok(None);
         }
-        // A transaction that is sent now runs in the next block at the earliest.
+        // The next block is the earliest that can include a transaction sent now.
         if head + 1 - block > HISTORY_WINDOW {
             return Err(RedeemError::SeedLost(block));
         }
@@ -124,7 +131,11 @@ impl Reader {
         Ok(draw.map(|draw| (draw.seed, draw.header)))
     }
 
-    /// The transaction that records a block's seed, or `None` if it is recorded already.
+    /// Prepares the call that records a block's seed. `None` if the seed is already recorded.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::seed`], and [`BankError::NoBlock`] before the block exists.
     pub async fn record_seed(&self, block: u64) -> Result<Option<Call>, RedeemError> {
         if self.recorded_seed(block).await?.is_some() {
             return Ok(None);
@@ -134,7 +145,13 @@ impl Reader {
         Ok(Some(Call::record_seed(self.bank(), block, header)))
     }
 
-    /// What the bank says about a redemption that `caller` would send now, and what it would pay where that is known.
+    /// Simulates a redemption sent by `caller` at the newest block. Returns the bank's verdict, and the payout in token units
+    /// if known.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::Unpackable`] if no bank accepts a redemption of this form, [`RedeemError::Bank`] if the node fails. A
+    /// redemption not payable is no error here.
     pub async fn outcome(
         &self,
         redemption: &Redemption,
@@ -148,8 +165,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason if it would not pay, [`RedeemError::Unpackable`] if no bank takes
-    /// a redemption of this form.
+    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay, [`RedeemError::Unpackable`] if no bank
+    /// accepts a redemption of this form, [`RedeemError::Bank`] if the node fails.
     pub(crate) async fn check_redemption(
         &self,
         redemption: &Redemption,
@@ -160,7 +177,7 @@ impl Reader {
             self.outcome_of(packed.clone(), caller, BlockId::latest()),
             self.head()
         )?;
-        // The bank is asked as of the head, and the transaction will come after it.
+        // The bank judges by the head, but the transaction can be mined in the next block at the earliest.
         let outcome = match outcome {
             (Outcome::Payable, payout) if head.number >= redemption.deposit.lastRedeemBlock => {
                 (Outcome::TooLate, payout)
@@ -173,12 +190,12 @@ impl Reader {
         }
     }
 
-    /// The transaction that redeems, and its payout; or the bank's reason why it would not pay `caller` now.
+    /// Prepares the call by which `caller` redeems, and returns its payout in token units. Simulates at the newest block.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason if it would not pay, [`RedeemError::Unpackable`] if no bank takes
-    /// a redemption of this form.
+    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay, [`RedeemError::Unpackable`] if no bank
+    /// accepts a redemption of this form, [`RedeemError::Bank`] if the node fails.
     pub async fn plan_redemption(
         &self,
         redemption: &Redemption,
@@ -189,22 +206,31 @@ impl Reader {
     }
 }
 
-/// Redeems a cheque that the sender was given, such as a relayer by the payee. Asks the bank first, and sends nothing
-/// that it would refuse.
+/// Redeems a cheque that the sender was given, such as a relayer by the payee. Simulates first, and sends only a payable
+/// redemption.
+///
+/// # Errors
+///
+/// As for [`Reader::plan_redemption`] and [`Wallet::send`]. [`RedeemError::NotPayable`] also if the mined transaction has
+/// paid nothing for the cheque.
 pub async fn redeem(
     reader: &Reader,
     wallet: &Wallet,
     redemption: &Redemption,
 ) -> Result<Redeemed, RedeemError> {
     let (call, _) = reader.plan_redemption(redemption, wallet.address()).await?;
-    let sent = wallet.send(&call).await?;
+    let mined = wallet.send(&call).await?;
     let bank = reader.bank();
     let id = bank.deposit_id(&redemption.deposit);
-    redeemed(bank, id, redemption.payee, sent)
+    redeemed(bank, id, redemption.payee, mined)
 }
 
-/// Redeems many cheques to their payees' balances. What cannot be paid is skipped and reported. Nothing is sent if one of
-/// them is [`Unpackable`](RedeemError::Unpackable).
+/// Redeems many cheques to their payees' balances. The bank skips cheques not payable, and the result reports them.
+///
+/// # Errors
+///
+/// [`RedeemError::Unpackable`] if any redemption has a form that no bank accepts; then nothing is sent. Else as for
+/// [`Wallet::send`].
 pub async fn redeem_batch(
     reader: &Reader,
     wallet: &Wallet,
@@ -212,13 +238,13 @@ pub async fn redeem_batch(
 ) -> Result<RedeemedBatch, RedeemError> {
     let packed: Result<_, _> = redemptions.iter().map(|r| packed(reader, r)).collect();
     let call = Call::redeem_batch(reader.bank(), packed?);
-    let sent = wallet.send(&call).await?;
+    let tx = wallet.send(&call).await?;
     let mut batch = RedeemedBatch {
         paid: Vec::new(),
         skipped: Vec::new(),
-        sent,
+        tx,
     };
-    for log in batch.sent.receipt.inner.logs() {
+    for log in batch.tx.receipt.inner.logs() {
         if let Ok(event) = RedeemedEvent::decode_log(&log.inner) {
             let payout = Amount::new(event.payout);
             let id = DepositId(event.depositId);
@@ -231,7 +257,7 @@ pub async fn redeem_batch(
     Ok(batch)
 }
 
-/// The bytes that the bank takes.
+/// Packs a redemption for the bank.
 fn packed(reader: &Reader, redemption: &Redemption) -> Result<Bytes, RedeemError> {
     redemption.pack().map_err(|source| RedeemError::Unpackable {
         id: reader.bank().deposit_id(&redemption.deposit),
@@ -240,23 +266,28 @@ fn packed(reader: &Reader, redemption: &Redemption) -> Result<Bytes, RedeemError
     })
 }
 
-/// What a transaction paid to `payee` for one deposit, by the bank's event. It may have redeemed others beside, and it may
-/// have been skipped in a batch.
+/// Reads the payout of a deposit to `payee` from the bank's events in a mined transaction. The transaction may have redeemed
+/// other deposits, too.
+///
+/// # Errors
+///
+/// [`RedeemError::NotPayable`] with the bank's reason if a batch has skipped the deposit; with [`Outcome::NotOpen`] if there
+/// is no event.
 pub(crate) fn redeemed(
     bank: &Bank,
     id: DepositId,
     payee: Address,
-    sent: MinedTx,
+    mined: MinedTx,
 ) -> Result<Redeemed, RedeemError> {
     let mut outcome = Outcome::NotOpen;
-    for log in sent.receipt.inner.logs() {
+    for log in mined.receipt.inner.logs() {
         if log.address() != bank.address() {
             continue;
         }
         if let Ok(event) = RedeemedEvent::decode_log(&log.inner) {
             if event.depositId == id.0 && event.payee == payee {
                 let payout = Amount::new(event.payout);
-                return Ok(Redeemed { payout, sent });
+                return Ok(Redeemed { payout, tx: mined });
             }
         } else if let Ok(event) = Skipped::decode_log(&log.inner)
             && event.depositId == id.0

@@ -1,4 +1,4 @@
-//! Which blocks a follower of a chain has dealt with.
+//! The record of the blocks that a follower of a chain has processed.
 
 use crate::{
     protocol::terms::Bank,
@@ -7,29 +7,29 @@ use crate::{
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
-/// Of the newest blocks, all are kept: more than any chain's confirmations.
+/// Number of newest blocks that are all kept: more than any chain's confirmations.
 const EXACT: u64 = 32;
 
-/// A block that a follower has dealt with.
+/// A block that a follower has processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct SeenBlock {
-    /// Its number.
+    /// The number.
     pub number: u64,
-    /// Its time, seconds since 1970.
+    /// The time, in seconds since 1970.
     pub time: u64,
-    /// Its hash.
+    /// The hash.
     pub hash: B256,
 }
 
-/// What a follower has dealt with: the newest block and some before it, the fewer the further back. Kept in
-/// [`Table::Marks`](crate::store::Table::Marks): a copy of the store elsewhere begins anew.
+/// The blocks that a follower has processed: the newest and some before, ever fewer with distance. Kept in
+/// [`Table::Marks`](crate::store::Table::Marks), so a copy of the store elsewhere starts without a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct SeenRecord {
     /// The blocks, newest first, each with a lower number than the one before it.
     pub blocks: Vec<SeenBlock>,
 }
 
-/// The key of the follower `name` of a bank's chain.
+/// Returns the store's key of the follower `name` of a bank's chain.
 pub fn seen_key(bank: &Bank, name: &str) -> Vec<u8> {
     let mut key = b"seen ".to_vec();
     key.extend_from_slice(&crate::store::keys::bank_key(bank));
@@ -38,8 +38,10 @@ pub fn seen_key(bank: &Bank, name: &str) -> Vec<u8> {
 }
 
 impl SeenRecord {
-    /// Adds a newer block in place of all that are not below it. All of the newest 32 are kept, and before those two of
-    /// each power of two of distances: the record stays short, and a fork is found at twice its depth at the most.
+    /// Adds `block`, and removes all blocks with the same number or higher.
+    ///
+    /// Keeps all of the newest 32 blocks, and two for each power of two of the distance before. So the record stays short,
+    /// and a fork is found at twice its depth at most.
     pub fn push(&mut self, block: SeenBlock) {
         let class = |old: &SeenBlock| {
             let distance = block.number - old.number;
@@ -51,24 +53,28 @@ impl SeenRecord {
             }
         };
         self.blocks.retain(|old| old.number < block.number);
-        let mut kept = vec![block];
+        let mut blocks = vec![block];
         for (index, old) in self.blocks.iter().enumerate() {
             let next = self.blocks.get(index + 1).map(class);
             let before = index.checked_sub(1).and_then(|i| self.blocks.get(i));
             let own = Some(class(old));
             if before.map(class) != own || next != own {
-                kept.push(*old);
+                blocks.push(*old);
             }
         }
-        self.blocks = kept;
+        self.blocks = blocks;
     }
 
-    /// The value to store.
+    /// Encodes the record for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// Reads a stored value.
+    /// Decodes a stored record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the bytes are not a record of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         decode(bytes)
     }
@@ -95,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_past_takes_little_room_and_every_depth_has_a_block_at_most_twice_as_deep() {
+    fn bounds_record_and_distance_of_kept_blocks() {
         for step in [1, 3, 7] {
             let head = 100_000;
             let record = seen((1..=head).step_by(step));
@@ -112,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_a_new_fork_replace_those_of_the_old_one() {
+    fn replaces_blocks_of_old_fork() {
         let mut record = seen(1..=10);
         record.push(block(8));
         let numbers: Vec<_> = record.blocks.iter().map(|block| block.number).collect();

@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::{sync::MutexGuard as AsyncGuard, time::Instant};
 
-/// Keeps the newest snapshot, and how old it is. Tasks that need a fresh one wait for the task that takes it.
+/// The newest snapshot and its age. Tasks in need of a fresh snapshot wait for the task that takes it.
 pub(crate) struct SnapshotCache<T> {
     newest: Mutex<Option<(Instant, Arc<T>)>>,
     refreshing: tokio::sync::Mutex<()>,
@@ -29,12 +29,12 @@ impl<T: fmt::Debug> fmt::Debug for SnapshotCache<T> {
 }
 
 impl<T> SnapshotCache<T> {
-    /// The newest snapshot, of any age.
+    /// Returns the newest snapshot, of any age.
     pub(crate) fn newest(&self) -> Option<Arc<T>> {
         self.lock().as_ref().map(|(_, snapshot)| snapshot.clone())
     }
 
-    /// The newest snapshot if its age is below `max_age`, else a new one from `take`.
+    /// Returns the newest snapshot if its age is below `max_age`, else a new snapshot from `take`.
     pub(crate) async fn fresh<R, E>(
         &self,
         max_age: Duration,
@@ -51,7 +51,7 @@ impl<T> SnapshotCache<T> {
         Ok(self.replace(take).await?.0)
     }
 
-    /// A new snapshot from `take`, with what `take` reports beside it.
+    /// Takes a new snapshot with `take`, and returns it with the report of `take`.
     pub(crate) async fn refresh<R, E>(
         &self,
         take: impl AsyncFnOnce() -> Result<(T, R), E>,
@@ -74,7 +74,7 @@ impl<T> SnapshotCache<T> {
         &self,
         take: impl AsyncFnOnce() -> Result<(T, R), E>,
     ) -> Result<(Arc<T>, R), E> {
-        // The age counts from before the first question to the node.
+        // The age counts from before the first request to the node.
         let begun = Instant::now();
         let (snapshot, report) = take().await?;
         let snapshot = Arc::new(snapshot);

@@ -31,27 +31,43 @@ pub struct Token {
 }
 
 impl Token {
-    /// The token at `address`. Does not check that there is one.
+    /// Creates a reader of the token at `address`. Does not check that the contract is a token.
     pub const fn new(provider: DynProvider, address: Address) -> Self {
         Self { provider, address }
     }
 
-    /// The number of decimals of one whole token.
+    /// Reads the number of decimals of a whole token.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::NotAToken`] if the contract is not an ERC-20 token, [`BankError::Node`] if the node fails.
     pub async fn decimals(&self) -> Result<u8, BankError> {
         self.call(&Erc20::decimalsCall {}).await
     }
 
-    /// The token's symbol. Warning: anybody can give a token any symbol.
+    /// Reads the token's symbol. Warning: anybody can give a token any symbol.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Token::decimals`].
     pub async fn symbol(&self) -> Result<String, BankError> {
         self.call(&Erc20::symbolCall {}).await
     }
 
-    /// What an account holds, in token units.
+    /// Reads an account's balance, in token units.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Token::decimals`].
     pub async fn balance(&self, owner: Address) -> Result<U256, BankError> {
         self.call(&Erc20::balanceOfCall { owner }).await
     }
 
-    /// What `spender` may take of `owner`'s tokens (the token approval), in token units.
+    /// Reads the approval of `owner` for `spender`, in token units.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Token::decimals`].
     pub async fn approved(&self, owner: Address, spender: Address) -> Result<U256, BankError> {
         self.call(&Erc20::allowanceCall { owner, spender }).await
     }
@@ -68,14 +84,14 @@ impl Token {
 }
 
 impl Reader {
-    /// The token at `address`, read through the same node.
+    /// Returns a reader of the token at `address`, through the same provider.
     pub fn token(&self, address: Address) -> Token {
         Token::new(self.provider().clone(), address)
     }
 }
 
 impl Call {
-    /// Lets the bank take `amount` units of the sender's tokens.
+    /// Approves the bank for `amount` units of the sender's tokens.
     pub fn approve(bank: &Bank, token: Address, amount: U256) -> Self {
         let call = Erc20::approveCall {
             spender: bank.address(),

@@ -1,7 +1,7 @@
 //! Connecting to nodes.
 
 use crate::node::{
-    endpoint::{Endpoint, Patience},
+    endpoint::{Endpoint, Limits},
     error::NodeError,
     failover::{Nodes, chain_id},
 };
@@ -12,40 +12,54 @@ use alloy::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long a node may take to answer.
+/// Timeout and retries of a request to a single node.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: u32 = 4;
 
-/// The same where another node can be asked instead.
-const TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(10);
-const RETRIES_OF_SEVERAL: u32 = 1;
+/// Timeout and retries of a request to one of several nodes, since another node can answer instead.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(10);
+const FAILOVER_RETRIES: u32 = 1;
 
 /// Connects to the node at an http, https, ws or wss URL.
 ///
-/// What fails on the way to the node, and what the node refuses for coming too fast, is tried a few times more. What the
-/// node answers is not: a refusal is an answer. Every request that this crate makes may be repeated without harm, signed
-/// transactions included. A WebSocket that is cut is opened anew by the next request.
+/// Retries a request up to 4 times if the transport fails or the node limits the rate of requests. Other errors that the
+/// node returns are final. Every request of this crate is idempotent, signed transactions included. After a WebSocket
+/// breaks, the next request opens a new connection.
+///
+/// # Errors
+///
+/// [`NodeError::Url`] if the URL has another scheme, and [`NodeError::Rpc`] if a WebSocket cannot be opened. Over HTTP the
+/// first request makes the connection, so this function does not find out if the node is down.
 pub async fn connect(url: &str) -> Result<DynProvider, NodeError> {
     connect_one(url, TIMEOUT).await
 }
 
-/// Connects to several nodes of one chain, at least one of which has to answer now; the order is that of preference.
+/// Connects to several nodes of one chain, in order of preference. At least one node must answer now.
 ///
-/// One node answers everything until it fails: by a broken or garbled answer, by taking longer than 10 s, or by refusing
-/// for coming too fast twice in a row. Then the next one does, after it was asked for its chain. Answers of two nodes are
-/// never mixed within one look at the chain: a look that loses its node fails, and the next one has another node. Signed
-/// transactions go to all of them.
+/// One node answers every request until it fails: a broken or garbled answer, more than 10 s without an answer, or two rate
+/// limits in a row. Then the next node takes over, after a check of its chain id. A scope of
+/// [`pin_node`](crate::node::pin_node) never mixes the answers of two nodes: if the node fails, so does the scope, and the
+/// next scope uses another node. Signed transactions go to all nodes.
 ///
-/// A node of another chain than the first that answers is refused as [`NodeError::MixedChains`], and passed over if it
-/// shows later. This does not compare what the nodes say beyond that.
+/// Does not compare the nodes' answers, except for the chain id. A node that turns up later on another chain is skipped.
+///
+/// # Errors
+///
+/// [`NodeError::MixedChains`] if two nodes follow different chains, [`NodeError::NoNode`] if `urls` is empty,
+/// [`NodeError::Url`] if a URL has another scheme, and [`NodeError::Rpc`] if no node answers. For a single URL, as for
+/// [`connect`].
 pub async fn connect_all<U: AsRef<str>>(urls: &[U]) -> Result<DynProvider, NodeError> {
     match urls {
         [url] => connect(url.as_ref()).await,
-        _ => connect_within(urls, TIMEOUT_OF_SEVERAL).await,
+        _ => connect_within(urls, FAILOVER_TIMEOUT).await,
     }
 }
 
-/// Like [`connect_all`], with another limit of how long a node may take to answer.
+/// Connects like [`connect_all`], with `timeout` as the limit for an answer of a node.
+///
+/// # Errors
+///
+/// As for [`connect_all`].
 pub async fn connect_within<U: AsRef<str>>(
     urls: &[U],
     timeout: Duration,
@@ -53,12 +67,12 @@ pub async fn connect_within<U: AsRef<str>>(
     if let [url] = urls {
         return connect_one(url.as_ref(), timeout).await;
     }
-    let patience = Patience {
+    let limits = Limits {
         timeout,
-        retries: RETRIES_OF_SEVERAL,
-        silence: false,
+        retries: FAILOVER_RETRIES,
+        retry_timeouts: false,
     };
-    let endpoint = |url: &U| Ok(Arc::new(Endpoint::new(url.as_ref(), patience)?));
+    let endpoint = |url: &U| Ok(Arc::new(Endpoint::new(url.as_ref(), limits)?));
     let endpoints: Vec<_> = urls
         .iter()
         .map(endpoint)
@@ -68,19 +82,19 @@ pub async fn connect_within<U: AsRef<str>>(
 }
 
 async fn connect_one(url: &str, timeout: Duration) -> Result<DynProvider, NodeError> {
-    let patience = Patience {
+    let limits = Limits {
         timeout,
         retries: RETRIES,
-        silence: true,
+        retry_timeouts: true,
     };
-    let endpoint = Endpoint::new(url, patience)?;
+    let endpoint = Endpoint::new(url, limits)?;
     endpoint.connect().await?;
-    Ok(provider(Nodes::one(endpoint)))
+    Ok(provider(Nodes::single(endpoint)))
 }
 
-/// The chain of all nodes that answer.
+/// Returns the chain id on which all answering nodes agree.
 async fn common_chain(endpoints: &[Arc<Endpoint>]) -> Result<u64, NodeError> {
-    let asked: Vec<_> = endpoints
+    let answers: Vec<_> = endpoints
         .iter()
         .map(|endpoint| {
             let endpoint = endpoint.clone();
@@ -89,7 +103,7 @@ async fn common_chain(endpoints: &[Arc<Endpoint>]) -> Result<u64, NodeError> {
         .collect();
     let mut first: Option<(usize, u64)> = None;
     let mut failed = None;
-    for (number, answer) in (1..).zip(asked) {
+    for (number, answer) in (1..).zip(answers) {
         let answer = answer.await.map_err(TransportErrorKind::custom)?;
         match (answer, first) {
             (Err(error), _) => failed = Some(error),
@@ -110,6 +124,6 @@ async fn common_chain(endpoints: &[Arc<Endpoint>]) -> Result<u64, NodeError> {
 }
 
 fn provider(nodes: Nodes) -> DynProvider {
-    // Nodes are asked for blocks, receipts and heads by this crate, so nothing depends on whether they are near.
+    // `false`: the nodes are not local. The flag only sets alloy's poll interval, and this crate polls by itself.
     RootProvider::new(RpcClient::new(nodes, false)).erased()
 }

@@ -1,4 +1,4 @@
-//! One node, and how often it is asked.
+//! The connection to a node, with its timeout and retries.
 
 use crate::node::error::NodeError;
 use alloy::{
@@ -28,39 +28,39 @@ use tower::Service;
 
 const BACKOFF: Duration = Duration::from_millis(300);
 
-/// The longest pause that a node may ask for before it counts as one that does not answer.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest pause that a node may request. A node that requests more counts as failed.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long to wait for an answer, and how often to ask again.
+/// Timeout and retries of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
-    /// Whether to ask again a node that did not answer in time.
-    pub(crate) silence: bool,
+    /// True to retry a request after a timeout, too.
+    pub(crate) retry_timeouts: bool,
 }
 
-/// A node that did not answer.
+/// A node did not answer in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", .after.as_secs())]
-pub(crate) struct Silent {
+pub(crate) struct TimedOut {
     after: Duration,
 }
 
-/// The way to one node.
+/// The connection to a node.
 pub(crate) struct Endpoint {
-    way: Way,
-    patience: Patience,
+    transport: Transport,
+    limits: Limits,
 }
 
-/// Without the URL, which may carry keys.
+/// Omits the URL, which may contain keys.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Endpoint").field(&self.patience).finish()
+        f.debug_tuple("Endpoint").field(&self.limits).finish()
     }
 }
 
-enum Way {
+enum Transport {
     Http(Http<Client>),
     Socket {
         connect: WsConnect,
@@ -69,18 +69,18 @@ enum Way {
 }
 
 impl Endpoint {
-    /// The node at an http, https, ws or wss URL. Connects to nothing yet.
-    pub(crate) fn new(url: &str, patience: Patience) -> Result<Self, NodeError> {
+    /// Creates the endpoint of an http, https, ws or wss URL. Does not connect.
+    pub(crate) fn new(url: &str, limits: Limits) -> Result<Self, NodeError> {
         let refused = |url: String| NodeError::Url { url };
         let parsed: Url = url.parse().map_err(|_| refused(String::new()))?;
-        let way = match parsed.scheme() {
+        let transport = match parsed.scheme() {
             "http" | "https" => {
                 let client = Client::builder().build();
                 let client = client.map_err(TransportErrorKind::custom)?;
-                Way::Http(Http::with_client(client, parsed))
+                Transport::Http(Http::with_client(client, parsed))
             }
-            "ws" | "wss" => Way::Socket {
-                // Whoever waits for an answer is told soon, and decides what next. One attempt mends what was only cut.
+            "ws" | "wss" => Transport::Socket {
+                // A single attempt restores a cut connection. More would delay the error, on which the caller decides.
                 connect: WsConnect::new(url).with_max_retries(1),
                 open: Mutex::default(),
             },
@@ -89,29 +89,30 @@ impl Endpoint {
                 return Err(refused(format!("{scheme}://{host}")));
             }
         };
-        Ok(Self { way, patience })
+        Ok(Self { transport, limits })
     }
 
-    /// Makes the connection, where there is such a thing.
+    /// Opens the WebSocket. Does nothing for HTTP.
     pub(crate) async fn connect(&self) -> Result<(), TransportError> {
-        self.within(async {
-            match &self.way {
-                Way::Http(_) => Ok(()),
-                Way::Socket { connect, open } => socket(connect, open).await.map(drop),
+        self.with_timeout(async {
+            match &self.transport {
+                Transport::Http(_) => Ok(()),
+                Transport::Socket { connect, open } => open_socket(connect, open).await.map(drop),
             }
         })
         .await
     }
 
-    /// Asks, and asks again what was lost on the way or came too fast. An error is one of the way to the node, or says
-    /// that the node is asked too often; other refusals are answers.
+    /// Sends a request, and retries after transport errors and rate limits.
+    ///
+    /// An error is a transport error or a rate limit. Any other error of the node is an answer, and returned as `Ok`.
     pub(crate) async fn ask(
         &self,
         request: &RequestPacket,
     ) -> Result<ResponsePacket, TransportError> {
         let mut tries = 0;
         loop {
-            let error = match self.once(request.clone()).await {
+            let error = match self.ask_once(request.clone()).await {
                 Err(error) => error,
                 Ok(answer) => match answer.as_error() {
                     Some(refusal) if refusal.is_retry_err() => {
@@ -120,8 +121,8 @@ impl Endpoint {
                     _ => return Ok(answer),
                 },
             };
-            let pause = too_fast().backoff_hint(&error).unwrap_or(BACKOFF);
-            if tries >= self.patience.retries || pause > LONGEST_BACKOFF || !self.again(&error) {
+            let pause = rate_limits().backoff_hint(&error).unwrap_or(BACKOFF);
+            if tries >= self.limits.retries || pause > MAX_BACKOFF || !self.is_retryable(&error) {
                 return Err(error);
             }
             tries += 1;
@@ -129,13 +130,13 @@ impl Endpoint {
         }
     }
 
-    /// New heads as the node tells them. `None`: it does not tell.
+    /// Subscribes to new heads. `None` over HTTP, which has no subscriptions.
     pub(crate) async fn heads(&self) -> Option<Result<Subscription<Header>, TransportError>> {
-        let Way::Socket { connect, open } = &self.way else {
+        let Transport::Socket { connect, open } = &self.transport else {
             return None;
         };
-        let subscribed = self.within(async {
-            let client = socket(connect, open).await?;
+        let subscribed = self.with_timeout(async {
+            let client = open_socket(connect, open).await?;
             RootProvider::<alloy::network::Ethereum>::new(client)
                 .subscribe_blocks()
                 .await
@@ -143,17 +144,18 @@ impl Endpoint {
         Some(subscribed.await)
     }
 
-    async fn once(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        match &self.way {
-            Way::Http(http) => self.within(http.clone().call(request)).await,
-            Way::Socket { connect, open } => {
-                let answer = self.within(async {
-                    let client = socket(connect, open).await?;
+    async fn ask_once(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        match &self.transport {
+            Transport::Http(http) => self.with_timeout(http.clone().call(request)).await,
+            Transport::Socket { connect, open } => {
+                let answer = self.with_timeout(async {
+                    let client = open_socket(connect, open).await?;
                     client.transport().clone().call(request).await
                 });
                 let answer = answer.await;
                 if answer.is_err() {
-                    // A new one next time. Requests of others on this one keep it until they are answered.
+                    // The next request opens a new socket. Pending requests of other tasks hold the old socket until they
+                    // are answered.
                     *open.lock().await = None;
                 }
                 answer
@@ -161,28 +163,28 @@ impl Endpoint {
         }
     }
 
-    async fn within<T>(
+    async fn with_timeout<T>(
         &self,
         work: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, TransportError> {
-        let after = self.patience.timeout;
-        let late = |_| Err(TransportErrorKind::custom(Silent { after }));
-        timeout(after, work).await.unwrap_or_else(late)
+        let after = self.limits.timeout;
+        let timed_out = |_| Err(TransportErrorKind::custom(TimedOut { after }));
+        timeout(after, work).await.unwrap_or_else(timed_out)
     }
 
-    fn again(&self, error: &TransportError) -> bool {
+    fn is_retryable(&self, error: &TransportError) -> bool {
         match error {
-            RpcError::Transport(kind) if is_silence(kind) => self.patience.silence,
+            RpcError::Transport(kind) if is_timeout(kind) => self.limits.retry_timeouts,
             RpcError::Transport(kind) => match kind.as_http_error() {
-                Some(http) => http.status >= 500 || too_fast().should_retry(error),
+                Some(http) => http.status >= 500 || rate_limits().should_retry(error),
                 None => !kind.is_non_retryable(),
             },
-            _ => too_fast().should_retry(error),
+            _ => rate_limits().should_retry(error),
         }
     }
 }
 
-async fn socket(
+async fn open_socket(
     connect: &WsConnect,
     open: &Mutex<Option<RpcClient>>,
 ) -> Result<RpcClient, TransportError> {
@@ -194,11 +196,11 @@ async fn socket(
     Ok(open.insert(client).clone())
 }
 
-fn is_silence(kind: &TransportErrorKind) -> bool {
-    kind.as_custom().is_some_and(|error| error.is::<Silent>())
+fn is_timeout(kind: &TransportErrorKind) -> bool {
+    kind.as_custom().is_some_and(|error| error.is::<TimedOut>())
 }
 
-/// Knows what nodes say to whom asks too often, each in its own words.
-fn too_fast() -> RateLimitRetryPolicy {
+/// Recognizes the rate-limit errors of the common node providers, each of which has a wording of its own.
+fn rate_limits() -> RateLimitRetryPolicy {
     RateLimitRetryPolicy::default()
 }

@@ -1,37 +1,37 @@
-//! Errors of the way to a node.
+//! Errors of requests to a node.
 
 use crate::{node::redact::without_secrets, protocol::revert::Revert};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 
-/// Why a node gave no answer to a request.
+/// The reason why a request to a node failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The URL is no http, https, ws or wss URL.
-    #[error("{url:?} is not the URL of a node: http, https, ws or wss")]
+    /// The URL has a scheme other than http, https, ws and wss.
+    #[error("{url:?} is not the URL of a node; give an http, https, ws or wss URL")]
     Url {
-        /// What was given, up to the host; nothing if it has none.
+        /// The given URL up to its host, since URLs may contain keys. Empty without a host.
         url: String,
     },
-    /// No node was named.
-    #[error("no node was named: give the URL of one at least")]
+    /// The list of nodes is empty.
+    #[error("no node was named; give the URL of at least one")]
     NoNode,
-    /// The nodes that were named follow different chains.
+    /// The named nodes follow different chains.
     #[error(
-        "node {node} follows chain {chain} and node {other_node} chain {other_chain}: name nodes of one chain"
+        "node {node} follows chain {chain}, but node {other_node} follows chain {other_chain}; name nodes of one chain"
     )]
     MixedChains {
         /// The first node that answers, counted from 1.
         node: usize,
         /// Its chain.
         chain: u64,
-        /// Another node.
+        /// Another node, counted from 1.
         other_node: usize,
         /// Its chain.
         other_chain: u64,
     },
     /// The node could not be reached, or refused the request.
-    #[error("the node: {0}")]
+    #[error("the request to the node failed: {0}")]
     Rpc(#[source] Box<TransportError>),
     /// A contract reverted the call.
     #[error("{0}")]
@@ -45,7 +45,7 @@ impl From<TransportError> for NodeError {
         {
             return Self::Reverted(Revert(data));
         }
-        // What comes from the way to the node may repeat its URL.
+        // Transport errors may repeat the node's URL, which may contain keys.
         Self::Rpc(Box::new(match error {
             RpcError::Transport(TransportErrorKind::Custom(source)) => {
                 TransportErrorKind::custom_str(&without_secrets(&source.to_string()))
@@ -55,7 +55,7 @@ impl From<TransportError> for NodeError {
                 | TransportErrorKind::HttpErrorWithRetryAfter { error: http, .. },
             ) => TransportErrorKind::custom_str(&format!("HTTP status {}", http.status)),
             RpcError::DeserError { err, .. } => {
-                TransportErrorKind::custom_str(&format!("an answer that cannot be read: {err}"))
+                TransportErrorKind::custom_str(&format!("cannot read the answer: {err}"))
             }
             other => other,
         }))
@@ -63,7 +63,7 @@ impl From<TransportError> for NodeError {
 }
 
 impl NodeError {
-    /// True if the node answered with an error, false if it could not be reached or its answer could not be read.
+    /// True if the node answered with an error, false if the node could not be reached or its answer could not be read.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_error_resp(),

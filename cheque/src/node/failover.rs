@@ -1,8 +1,7 @@
-//! Several nodes of one chain, asked as if they were one.
+//! A transport to several nodes of one chain.
 //!
-//! Alloy's own fallback asks several nodes at once and takes the first answer, so that one look at the chain mixes what
-//! different nodes know: a purse as of a block that the next answer has not heard of, and time that goes back. Here one
-//! node answers everything until it fails.
+//! One node answers every request until it fails. Alloy's own fallback asks several nodes at once and takes the first
+//! answer, so a snapshot of the chain would mix nodes: a purse at a block unknown to the next node, or time that goes back.
 
 use crate::node::endpoint::Endpoint;
 use alloy::{
@@ -27,27 +26,28 @@ use tokio::sync::mpsc;
 use tower::Service;
 
 tokio::task_local! {
-    /// The nodes, by their address, and which of them answers what is asked in this scope.
+    /// The address of a [`Nodes`], and the index of the node that answers in this scope.
     static PINNED: Cell<Option<(usize, usize)>>;
 }
 
-/// Runs `work` so that one and the same of several nodes ([`connect_all`](crate::node::connect::connect_all)) answers everything it asks.
-/// If that node fails, so does the request, and the next scope begins with another node.
+/// Runs `work` with all its requests answered by the same node of several
+/// ([`connect_all`](crate::node::connect::connect_all)). If the node fails, so does the request, and the next scope begins
+/// with another node.
 ///
-/// For what is concluded from several answers: those of different nodes may belong to different forks.
+/// Use a scope to conclude something from several answers: two nodes may follow different forks.
 pub async fn pin_node<T>(work: impl Future<Output = T>) -> T {
     PINNED.scope(Cell::new(None), work).await
 }
 
-/// A node of another chain.
+/// A node follows another chain than the others.
 #[derive(Debug, thiserror::Error)]
-#[error("the node follows chain {found}, and the others chain {expected}")]
+#[error("the node follows chain {found}, but the others follow chain {expected}")]
 struct OtherChain {
     expected: u64,
     found: u64,
 }
 
-/// A transport to the nodes of one chain: sticks to one of them until it fails, then goes to the next.
+/// A transport to the nodes of one chain: stays with one node until it fails, then goes to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes(Arc<Inner>);
 
@@ -55,24 +55,24 @@ pub(crate) struct Nodes(Arc<Inner>);
 struct Inner {
     nodes: Vec<Node>,
     current: AtomicUsize,
-    /// The chain of all of them. `None`: there is one node, and whoever asks knows its chain.
+    /// The chain id of all nodes. `None` for a single node, whose chain the caller checks.
     chain_id: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Node {
     endpoint: Arc<Endpoint>,
-    /// Whether it was asked for its chain since it failed last.
+    /// True if the chain id was checked since the node's last failure.
     checked: AtomicBool,
 }
 
 impl Nodes {
-    /// One node.
-    pub(crate) fn one(endpoint: Endpoint) -> Self {
+    /// Creates the transport to a single node.
+    pub(crate) fn single(endpoint: Endpoint) -> Self {
         Self::new(vec![Arc::new(endpoint)], None)
     }
 
-    /// Several nodes, of which any may be dead at first.
+    /// Creates the transport to several nodes, any of which may be down.
     pub(crate) fn several(endpoints: Vec<Arc<Endpoint>>, chain_id: u64) -> Self {
         Self::new(endpoints, Some(chain_id))
     }
@@ -89,23 +89,23 @@ impl Nodes {
         }))
     }
 
-    /// The nodes behind a provider, if [`connect`](crate::node::connect) made it.
+    /// Returns the nodes behind a provider, if [`connect`](crate::node::connect) made it.
     pub(crate) fn of(provider: &impl Provider) -> Option<Self> {
         let client = provider.client();
         client.transport().as_any().downcast_ref::<Self>().cloned()
     }
 
-    /// The node that answers now.
+    /// Returns the index of the node that answers outside of scopes.
     pub(crate) fn current(&self) -> usize {
         self.0.current.load(Ordering::Acquire)
     }
 
-    /// Goes to the next node, because what this scope's node says cannot be true.
+    /// Goes to the next node, because an answer of this scope's node cannot be true.
     pub(crate) fn distrust(&self) {
-        self.leave(self.pinned().unwrap_or_else(|| self.current()));
+        self.fail_over(self.pinned().unwrap_or_else(|| self.current()));
     }
 
-    /// New heads as the present node tells them, and which node that is. `None`: it does not tell.
+    /// Subscribes to new heads at the current node, and returns its index. `None` if the node has no subscriptions.
     pub(crate) async fn heads(
         &self,
     ) -> Option<(usize, Result<Subscription<Header>, TransportError>)> {
@@ -117,7 +117,7 @@ impl Nodes {
     async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let count = self.0.nodes.len();
         if count > 1 && is_transaction(&request) {
-            return self.tell_all(request).await;
+            return self.broadcast(request).await;
         }
         if let Some(index) = self.pinned() {
             return self.ask_one(index, &request).await;
@@ -136,14 +136,16 @@ impl Nodes {
         Err(last)
     }
 
-    /// Hands a signed transaction to all nodes, since a node that fails next would take it along. The first that accepts
-    /// it decides; else a refusal says more than a node that cannot be reached.
-    async fn tell_all(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+    /// Sends a signed transaction to all nodes: a transaction known to a single node would be lost if that node fails.
+    ///
+    /// Returns the first acceptance; else a node's refusal, which says more than a transport error; else the first
+    /// transport error.
+    async fn broadcast(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let count = self.0.nodes.len();
-        let (answers, mut answered) = mpsc::channel(count);
+        let (answers, mut received) = mpsc::channel(count);
         for index in 0..count {
             let (nodes, request, answers) = (self.clone(), request.clone(), answers.clone());
-            // The slow ones get it even if nobody waits for their answer any more.
+            // A task for each, so that slow nodes get the transaction even after this function has returned.
             tokio::spawn(async move {
                 let answer = nodes.ask_one(index, &request).await;
                 let _ = answers.send(answer).await;
@@ -151,7 +153,7 @@ impl Nodes {
         }
         drop(answers);
         let mut result = Err(TransportErrorKind::backend_gone());
-        while let Some(answer) = answered.recv().await {
+        while let Some(answer) = received.recv().await {
             match answer {
                 Ok(accepted) if accepted.is_success() => return Ok(accepted),
                 Ok(refused) => result = Ok(refused),
@@ -173,10 +175,10 @@ impl Nodes {
             self.check_chain(node).await?;
             node.endpoint.ask(request).await
         };
-        answer.await.inspect_err(|_| self.leave(index))
+        answer.await.inspect_err(|_| self.fail_over(index))
     }
 
-    /// A node that was away may come back as one of another chain.
+    /// Checks the chain id of a node that has failed or was never asked: it may come back on another chain.
     async fn check_chain(&self, node: &Node) -> Result<(), TransportError> {
         let Some(expected) = self.0.chain_id else {
             return Ok(());
@@ -192,14 +194,14 @@ impl Nodes {
         Ok(())
     }
 
-    /// The next request goes to the next node, unless another one has answered since.
-    fn leave(&self, index: usize) {
+    /// Sends further requests to the node after `index`, unless another task has already switched.
+    fn fail_over(&self, index: usize) {
         let next = (index + 1) % self.0.nodes.len();
         if let Some(node) = self.0.nodes.get(index) {
             node.checked.store(false, Ordering::Release);
         }
         let current = &self.0.current;
-        // Somebody else may have left it before.
+        // Fails if another task has switched before.
         let _ = current.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -211,7 +213,7 @@ impl Nodes {
     }
 
     fn pin(&self, index: usize) {
-        // Outside of a scope there is nothing to keep.
+        // Fails outside of a scope, without a node to pin.
         let _ = PINNED.try_with(|pinned| pinned.set(Some((self.address(), index))));
     }
 
@@ -235,7 +237,7 @@ impl Service<RequestPacket> for Nodes {
     }
 }
 
-/// The chain that a node follows.
+/// Asks a node for its chain id.
 pub(crate) async fn chain_id(endpoint: &Endpoint) -> Result<u64, TransportError> {
     let request = Request::new("eth_chainId", Id::Number(0), ());
     let request = request.serialize().map_err(RpcError::SerError)?;

@@ -1,7 +1,7 @@
-//! The way to a node: JSON-RPC over HTTP or WebSocket, with timeouts, retries and several nodes.
+//! JSON-RPC transport: HTTP or WebSocket, with timeouts, retries and failover between nodes.
 //!
-//! [`connect`] gives a provider for one node, [`connect_all`] for several of which one answers until it fails.
-//! [`pin_node`] keeps related questions on one node.
+//! [`connect`] returns a provider for one node; [`connect_all`] returns a provider for several nodes, of which one answers
+//! until it fails. [`pin_node`] keeps related requests on one node.
 
 mod connect;
 mod endpoint;

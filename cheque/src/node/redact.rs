@@ -1,19 +1,19 @@
-//! Node URLs carry keys: as user information, in the path, in the query. Errors show their scheme and host only.
+//! Redaction of node URLs, which may contain keys as user information, in the path or in the query.
 
-/// The text with each URL in it cut to scheme and host.
+/// Cuts each URL in `text` to scheme and host.
 pub(crate) fn without_secrets(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
+    let mut remaining = text;
+    while let Some(at) = remaining.find("://") {
+        let (before, url) = remaining.split_at(at + 3);
         shown.push_str(before);
         let is_end = |c: char| c.is_whitespace() || matches!(c, ')' | '"' | '\'' | '>');
         let (url, after) = url.split_at(url.find(is_end).unwrap_or(url.len()));
         let host = url.split(['/', '?', '#']).next().unwrap_or_default();
         shown.push_str(host.rsplit('@').next().unwrap_or_default());
-        rest = after;
+        remaining = after;
     }
-    shown.push_str(rest);
+    shown.push_str(remaining);
     shown
 }
 
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_cut_to_scheme_and_host_wherever_they_stand() {
+    fn cuts_urls_to_scheme_and_host() {
         for (text, shown) in [
             ("", ""),
             ("no URL: nothing", "no URL: nothing"),

@@ -1,7 +1,7 @@
-//! The payee's view of the chain, kept so that payments do not wait for the node.
+//! The payee's view of the chain: a snapshot of recent answers. Most payments need no request to the node.
 
 use crate::{
-    bank::{cost::GasPrices, error::BankError, head::Head, heads::Follower, reader::PurseKey},
+    bank::{cost::GasPrices, error::BankError, head::Head, reader::PurseKey},
     node::failover::pin_node,
     payee::{Payee, error::ReceiveError, snapshot::ChainSnapshot},
     protocol::{
@@ -19,52 +19,53 @@ use std::{
 };
 
 impl Payee {
-    /// Looks at the chain once: head, prices, and the purses of all deposits that can still be paid from. Payments are
-    /// judged by this view until it is two blocks old. Returns its head, and what the chain charges.
+    /// Takes a snapshot of the chain: head, gas prices, and the purses of all deposits that are not drawn yet. Payments
+    /// are judged by this snapshot for two block times. Returns its head and gas prices.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError::Bank`] if the node fails, is behind, or reports an implausible head; [`ReceiveError::Stored`] if
+    /// the store cannot be read. The previous snapshot then stays in use.
     pub async fn poll(&self) -> Result<(Head, GasPrices), ReceiveError> {
         let take = async || self.take_snapshot().await;
-        let (snapshot, ()) = self.shared.view.refresh(take).await?;
+        let (snapshot, ()) = self.shared.snapshots.refresh(take).await?;
         Ok((snapshot.head, snapshot.prices))
     }
 
-    /// Of the deposits that are still to be drawn, those that the bank did not hold at the confirmed block of the last
-    /// look: a reorganisation has taken them away, or moved them. Payments of them are refused meanwhile.
+    /// The deposits before their draw that the bank did not hold at the confirmed block of the last snapshot, because a
+    /// reorganisation removed or moved them. Their payments are refused meanwhile. Empty before the first snapshot.
+    #[must_use]
     pub fn unconfirmed(&self) -> BTreeSet<DepositId> {
-        let newest = self.shared.view.newest();
+        let newest = self.shared.snapshots.newest();
         newest.map_or_else(BTreeSet::new, |snapshot| snapshot.unconfirmed.clone())
     }
 
-    /// What waits for new heads, from where the store says that this payee was.
-    pub(crate) fn follower(&self) -> Follower {
-        Follower::new(&self.reader, &self.store, "payee")
-    }
-
-    /// The last snapshot, or a new one if it is two blocks old.
+    /// The last snapshot if younger than two block times, else a new one.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
         let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
         let take = async || self.take_snapshot().await;
-        self.shared.view.fresh(two_blocks, take).await
+        self.shared.snapshots.fresh(two_blocks, take).await
     }
 
-    /// What a deposit's purse held at the confirmed block.
+    /// The contents of a purse at the confirmed block of `snapshot`. Asks the node if the snapshot lacks the purse.
     pub(super) async fn purse(
         &self,
-        cached: &ChainSnapshot,
+        snapshot: &ChainSnapshot,
         purse: PurseKey,
     ) -> Result<Purse, BankError> {
-        if let Some(holds) = cached.purse(purse) {
-            return Ok(holds);
+        if let Some(contents) = snapshot.purse(purse) {
+            return Ok(contents);
         }
-        let confirmed = self.reader.confirmed(cached.head.number);
-        let holds = self.reader.purse(purse, confirmed).await?;
-        cached.learn(purse, holds);
-        Ok(holds)
+        let confirmed = self.reader.confirmed(snapshot.head.number);
+        let contents = self.reader.purse(purse, confirmed).await?;
+        snapshot.insert_purse(purse, contents);
+        Ok(contents)
     }
 
-    /// The view to judge a payment of `deposit` by, with `depth` levels in its allowance proof.
+    /// The view by which a payment of `deposit` is judged. `depth` is the number of levels in its allowance proof.
     pub(super) async fn view(
         &self,
-        cached: &ChainSnapshot,
+        snapshot: &ChainSnapshot,
         id: DepositId,
         deposit: &Deposit,
         purse: Purse,
@@ -73,12 +74,12 @@ impl Payee {
         let gas = redeem_gas(depth, self.policy.max_steps);
         let rate = self.rates.of(deposit.token);
         Ok(View {
-            head: cached.head.number,
-            head_time: cached.head.time,
+            head: snapshot.head.number,
+            head_time: snapshot.head.time,
             now: unix_now(),
             purse: purse.word(),
-            redeem_cost: rate.map(|rate| rate.units_up(cached.prices.wei(gas))),
-            exposure: self.book().await?.exposure_beside(id, deposit),
+            redeem_cost: rate.map(|rate| rate.units_up(snapshot.prices.wei(gas))),
+            exposure: self.exposure().await?.of_others(id, deposit),
         })
     }
 
@@ -87,22 +88,29 @@ impl Payee {
     }
 
     async fn take_snapshot_of_one_node(&self) -> Result<(ChainSnapshot, ()), ReceiveError> {
-        // Payments are judged by the clock when they come.
+        // Does not compare the head's time with the clock: each payment does, at the time of its arrival.
         let head = self.reader.steady_head().await?;
         let prices = self.reader.prices().await?;
         let confirmed = self.reader.confirmed(head.number);
-        let held: Vec<_> = self.book().await?.purses_after(head.number).collect();
-        let asked: Vec<_> = held.iter().map(|(_, purse)| (*purse, confirmed)).collect();
-        let purses = self.reader.purses(&asked).await;
-        let purses = self.reader.trusting(purses)?;
-        self.reader.check_still(&head).await?;
-        let unconfirmed = held
+        let undrawn: Vec<_> = self
+            .exposure()
+            .await?
+            .purses_drawn_after(head.number)
+            .collect();
+        let queries: Vec<_> = undrawn
+            .iter()
+            .map(|(_, purse)| (*purse, confirmed))
+            .collect();
+        let purses = self.reader.purses(&queries).await;
+        let purses = self.reader.fail_over_on_err(purses)?;
+        self.reader.check_canonical(&head).await?;
+        let unconfirmed = undrawn
             .iter()
             .zip(&purses)
-            .filter(|((id, _), holds)| **holds != Purse::Open(*id))
+            .filter(|((id, _), contents)| **contents != Purse::Open(*id))
             .map(|((id, _), _)| *id);
         let unconfirmed = unconfirmed.collect();
-        let purses = held
+        let purses = undrawn
             .iter()
             .map(|(_, purse)| *purse)
             .zip(purses.into_iter().map(Purse::word));

@@ -5,18 +5,19 @@ use crate::{
     store::async_store::StoredError,
 };
 
-/// Why a payment was not taken. Nothing has changed, unless it is [`StoreError::Unknown`](crate::store::StoreError::Unknown).
+/// The reason for not accepting a payment. The store is unchanged, except perhaps after
+/// [`StoreError::Unknown`](crate::store::StoreError::Unknown).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// The payment is not good, or not now.
+    /// The payment is invalid, or not acceptable now.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The chain, or the way to it. The payment may be good.
+    /// The chain or the node failed. The payment may be good; judge it again later.
     #[error(transparent)]
     Bank(#[from] BankError),
-    /// The store. The payment may be good. Where it is unknown whether it was kept, show it again: it counts once, and is
-    /// [`Rejection::Replay`] if it was.
+    /// The store failed. The payment may be good; judge it again later. A payment that was stored after all counts
+    /// once, and is then [`Rejection::Replay`].
     #[error(transparent)]
     Stored(#[from] StoredError),
 }

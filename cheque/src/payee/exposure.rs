@@ -1,4 +1,4 @@
-//! The deposits that a payee holds cheques of, and what they come to.
+//! Exposure: the deposits in a payee's store, and the sums decided by a single draw.
 
 use crate::{
     bank::reader::PurseKey,
@@ -8,101 +8,105 @@ use alloy_primitives::{Address, B256, U256};
 use cheque_bindings::Deposit;
 use std::collections::BTreeMap;
 
-/// The deposits in the store, and what those come to whose draw could be influenced at once.
+/// The deposits in the store, with a sum of amounts per signer, token and draw block: one manipulated draw decides all
+/// of them.
 ///
-/// Trees and not hash tables: right after growing, those are half empty, which at a million deposits is as much again.
+/// Uses trees, because a hash table is half empty right after it grows: a million deposits would take twice the memory.
 #[derive(Debug, Default)]
 pub(super) struct ExposureIndex {
-    /// Ordered so that a group's deposits stand together.
-    deposits: BTreeMap<(Group, DepositId), Known>,
-    /// The sum of each group of two or more. Of most signers there is one deposit.
-    sums: BTreeMap<Group, U256>,
+    /// Ordered by key, so the deposits of a key are neighbours.
+    deposits: BTreeMap<(ExposureKey, DepositId), Entry>,
+    /// The sum of each key with at least two deposits. Most signers have one deposit.
+    sums: BTreeMap<ExposureKey, U256>,
 }
 
-/// Deposits whose amounts count as one exposure.
+/// The common properties of the deposits in a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
+struct ExposureKey {
     signer: Address,
     token: Address,
     draw_block: u64,
 }
 
-/// What a payee has to remember of a deposit beside its group.
+/// The other terms of a deposit.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct Entry {
     payer: Address,
     lane: u64,
     amount: Amount,
 }
 
 impl ExposureIndex {
-    /// Takes a deposit in. Once more has no effect: the terms follow from the id.
+    /// Adds a deposit. Idempotent, because the terms follow from the id.
     pub(super) fn insert(&mut self, id: DepositId, terms: &Deposit) {
-        let group = Group::of(terms);
-        let known = Known {
+        let key = ExposureKey::of(terms);
+        let entry = Entry {
             payer: terms.payer,
             lane: terms.lane,
             amount: Amount::new(terms.amount),
         };
-        let before = self.sum(group);
-        if self.deposits.insert((group, id), known).is_none() {
-            // Exact: 2^128 deposits would have to come to 2^256.
-            self.keep_sum(group, before + known.amount.to_u256());
+        let before = self.sum(key);
+        if self.deposits.insert((key, id), entry).is_none() {
+            // Cannot overflow: amounts are below 2^128, and there are fewer than 2^128 deposits.
+            self.store_sum(key, before + entry.amount.to_u256());
         }
     }
 
-    /// Forgets a deposit.
+    /// Removes a deposit.
     pub(super) fn remove(&mut self, id: DepositId, terms: &Deposit) {
-        let group = Group::of(terms);
-        let before = self.sum(group);
-        if let Some(known) = self.deposits.remove(&(group, id)) {
-            self.keep_sum(group, before - known.amount.to_u256());
+        let key = ExposureKey::of(terms);
+        let before = self.sum(key);
+        if let Some(entry) = self.deposits.remove(&(key, id)) {
+            self.store_sum(key, before - entry.amount.to_u256());
         }
     }
 
-    /// Whether a deposit is in it.
+    /// True if the index has the deposit.
     pub(super) fn contains(&self, id: DepositId, terms: &Deposit) -> bool {
-        self.deposits.contains_key(&(Group::of(terms), id))
+        self.deposits.contains_key(&(ExposureKey::of(terms), id))
     }
 
-    /// The sum of the amounts of all other deposits with the signer, token and draw block of this one. More than
-    /// [`Amount::MAX`] becomes [`Amount::MAX`].
-    pub(super) fn exposure_beside(&self, id: DepositId, terms: &Deposit) -> Amount {
-        let group = Group::of(terms);
-        let own = self.deposits.get(&(group, id));
-        let sum = self.sum(group) - own.map_or(U256::ZERO, |own| own.amount.to_u256());
+    /// The sum of the amounts of all other deposits with the signer, token and draw block of this deposit, but at most
+    /// [`Amount::MAX`].
+    pub(super) fn of_others(&self, id: DepositId, terms: &Deposit) -> Amount {
+        let key = ExposureKey::of(terms);
+        let own = self.deposits.get(&(key, id));
+        let sum = self.sum(key) - own.map_or(U256::ZERO, |own| own.amount.to_u256());
         u128::try_from(sum).map_or(Amount::MAX, Amount::new)
     }
 
-    /// All deposits that are drawn after `head`, with their purses.
-    pub(super) fn purses_after(&self, head: u64) -> impl Iterator<Item = (DepositId, PurseKey)> {
+    /// All deposits with a draw after `head`, with their purses.
+    pub(super) fn purses_drawn_after(
+        &self,
+        head: u64,
+    ) -> impl Iterator<Item = (DepositId, PurseKey)> {
         let deposits = self.deposits.iter();
         deposits
-            .filter(move |((group, _), _)| group.draw_block > head)
-            .map(|((group, id), known)| (*id, (known.payer, group.token, known.lane)))
+            .filter(move |((key, _), _)| key.draw_block > head)
+            .map(|((key, id), entry)| (*id, (entry.payer, key.token, entry.lane)))
     }
 
-    fn sum(&self, group: Group) -> U256 {
-        let kept = self.sums.get(&group).copied();
-        kept.unwrap_or_else(|| self.of(group).map(|known| known.amount.to_u256()).sum())
+    fn sum(&self, key: ExposureKey) -> U256 {
+        let stored = self.sums.get(&key).copied();
+        stored.unwrap_or_else(|| self.entries(key).map(|entry| entry.amount.to_u256()).sum())
     }
 
-    fn keep_sum(&mut self, group: Group, sum: U256) {
-        if self.of(group).nth(1).is_some() {
-            self.sums.insert(group, sum);
+    fn store_sum(&mut self, key: ExposureKey, sum: U256) {
+        if self.entries(key).nth(1).is_some() {
+            self.sums.insert(key, sum);
         } else {
-            self.sums.remove(&group);
+            self.sums.remove(&key);
         }
     }
 
-    fn of(&self, group: Group) -> impl Iterator<Item = &Known> {
-        let first = (group, DepositId(B256::ZERO));
-        let last = (group, DepositId(B256::repeat_byte(0xff)));
-        self.deposits.range(first..=last).map(|(_, known)| known)
+    fn entries(&self, key: ExposureKey) -> impl Iterator<Item = &Entry> {
+        let first = (key, DepositId(B256::ZERO));
+        let last = (key, DepositId(B256::repeat_byte(0xff)));
+        self.deposits.range(first..=last).map(|(_, entry)| entry)
     }
 }
 
-impl Group {
+impl ExposureKey {
     const fn of(terms: &Deposit) -> Self {
         Self {
             signer: terms.signer,
@@ -149,7 +153,7 @@ mod tests {
         ]
     }
 
-    /// The same number always has the same terms, as the same id always does.
+    /// The terms of a deposit, a function of its number as real terms are of their id.
     fn terms(number: u64) -> Deposit {
         let amount = u128::from(number) << (number * 3);
         deposit(number as u8 % 3, number as u8 % 2, 100 + number % 2, amount)
@@ -157,62 +161,62 @@ mod tests {
 
     proptest! {
         #[test]
-        fn exposure_is_what_a_scan_of_all_deposits_adds_up(
-            steps in prop::collection::vec(step(), 0..80), asked in 0u64..40
+        fn sums_exposure_like_a_scan_of_all_deposits(
+            steps in prop::collection::vec(step(), 0..80), queried in 0u64..40
         ) {
-            let mut book = ExposureIndex::default();
+            let mut index = ExposureIndex::default();
             let mut plain = BTreeMap::new();
             for step in steps {
                 match step {
                     Step::Insert(number) => {
-                        book.insert(id(number), &terms(number));
+                        index.insert(id(number), &terms(number));
                         plain.insert(id(number), terms(number));
                     }
                     Step::Remove(number) => {
-                        book.remove(id(number), &terms(number));
+                        index.remove(id(number), &terms(number));
                         plain.remove(&id(number));
                     }
                 }
             }
-            let own = terms(asked);
+            let own = terms(queried);
             let others = plain.iter().filter(|(other, terms)| {
-                **other != id(asked) && Group::of(terms) == Group::of(&own)
+                **other != id(queried) && ExposureKey::of(terms) == ExposureKey::of(&own)
             });
             let sum = others.fold(U256::ZERO, |sum, (_, terms)| sum + U256::from(terms.amount));
             let sum = u128::try_from(sum).map_or(Amount::MAX, Amount::new);
-            prop_assert_eq!(book.exposure_beside(id(asked), &own), sum);
+            prop_assert_eq!(index.of_others(id(queried), &own), sum);
             let later = plain.values().filter(|terms| terms.drawBlock > 100).count();
-            prop_assert_eq!(book.purses_after(100).count(), later);
-            prop_assert!(book.sums.keys().all(|group| book.of(*group).count() > 1));
+            prop_assert_eq!(index.purses_drawn_after(100).count(), later);
+            prop_assert!(index.sums.keys().all(|key| index.entries(*key).count() > 1));
         }
     }
 
     #[test]
-    fn amounts_beyond_all_amounts_stay_at_the_limit_and_come_back_from_it() {
+    fn caps_exposure_at_the_largest_amount_and_recovers() {
         let terms = deposit(1, 0, 100, u128::MAX);
-        let mut book = ExposureIndex::default();
+        let mut index = ExposureIndex::default();
         for number in 0..3 {
-            book.insert(id(number), &terms);
+            index.insert(id(number), &terms);
         }
-        assert_eq!(book.exposure_beside(id(9), &terms), Amount::MAX);
-        assert_eq!(book.exposure_beside(id(0), &terms), Amount::MAX);
-        book.remove(id(0), &terms);
-        book.remove(id(1), &terms);
-        assert_eq!(book.exposure_beside(id(9), &terms), Amount::MAX);
-        assert_eq!(book.exposure_beside(id(2), &terms), Amount::ZERO);
-        book.remove(id(2), &terms);
-        assert_eq!(book.exposure_beside(id(9), &terms), Amount::ZERO);
+        assert_eq!(index.of_others(id(9), &terms), Amount::MAX);
+        assert_eq!(index.of_others(id(0), &terms), Amount::MAX);
+        index.remove(id(0), &terms);
+        index.remove(id(1), &terms);
+        assert_eq!(index.of_others(id(9), &terms), Amount::MAX);
+        assert_eq!(index.of_others(id(2), &terms), Amount::ZERO);
+        index.remove(id(2), &terms);
+        assert_eq!(index.of_others(id(9), &terms), Amount::ZERO);
     }
 
     #[test]
-    fn deposits_of_as_many_signers_take_less_than_220_bytes_each() {
+    fn takes_less_than_220_bytes_per_deposit_and_signer() {
         const DEPOSITS: u64 = 100_000;
-        let mut book = ExposureIndex::default();
+        let mut index = ExposureIndex::default();
         let taken = allocation_counter::measure(|| {
             for number in 0..DEPOSITS {
                 let mut terms = deposit(0, 0, 100, 1);
                 terms.signer = Address::from_slice(&id(number).0[12..]);
-                book.insert(id(number), &terms);
+                index.insert(id(number), &terms);
             }
         });
         let each = taken.bytes_current / DEPOSITS as i64;

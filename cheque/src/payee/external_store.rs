@@ -1,11 +1,11 @@
-//! Payments that the application judges and keeps itself, in one transaction with what it credits.
+//! Payments stored by the application, in one transaction with the credited balance.
 
 use crate::{
     payee::{Payee, error::ReceiveError, exposure::ExposureIndex},
     protocol::{
         amount::Amount,
         proof::Proof,
-        receive::{policy::View, position::Position},
+        receive::{policy::View, position::Position, rejection::Rejection},
         terms::DepositId,
     },
 };
@@ -13,8 +13,10 @@ use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::sync::{MutexGuard, PoisonError};
 
-/// What it takes to judge one payment now; see [`Payee::judge`].
+/// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
+/// [`receive_payment`](crate::receive_payment) gives the verdict.
 #[derive(Clone, Debug)]
+#[must_use = "judge the payment by its view"]
 pub struct Judged {
     payee: Payee,
     id: DepositId,
@@ -23,17 +25,18 @@ pub struct Judged {
 }
 
 impl Payee {
-    /// Looks up what it takes to judge a payment, for an application that calls
-    /// [`receive_payment`](crate::receive_payment) itself, to keep the meta in one transaction with the balance it
-    /// credits. `old` is the meta it has of the deposit, `from` whom it has authenticated.
+    /// Reads the inputs for judging a payment. For an application with a database of its own: it calls
+    /// [`receive_payment`](crate::receive_payment), and stores position and balance in one transaction. `old` is the
+    /// application's stored position in the deposit, `from` the authenticated sender, if any.
     ///
-    /// The metas belong into [`Table::Received`](crate::store::Table::Received) of this payee's store, under
-    /// [`received_key`](crate::store::received_key): the payee redeems what is there, and reads it anew when it is made.
-    /// Such an application does not call [`Payee::receive_payment`] beside.
+    /// Positions belong in [`Table::Positions`](crate::store::Table::Positions) of this payee's store, under
+    /// [`position_key`](crate::store::position_key): the payee redeems the positions stored there, and computes
+    /// exposure from them at its first use. Such an application must not call [`Payee::receive_payment`] as well.
     ///
     /// # Errors
     ///
-    /// A rejection where no view could make the payment good, and where the node cannot be asked.
+    /// [`ReceiveError::Rejected`] if no view of the chain could make the payment good; [`ReceiveError::Bank`] if the
+    /// node cannot answer; [`ReceiveError::Stored`] if the store cannot be read.
     pub async fn judge(
         &self,
         from: Option<Address>,
@@ -45,11 +48,7 @@ impl Payee {
         let deposit = match (proof, old) {
             (Proof::Opening(opening), _) => &opening.deposit,
             (_, Some(old)) => old.deposit(),
-            (_, None) => {
-                return Err(
-                    crate::protocol::receive::rejection::Rejection::UnknownDeposit(id).into(),
-                );
-            }
+            (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
         Ok(Judged {
             payee: self.clone(),
@@ -61,28 +60,28 @@ impl Payee {
 }
 
 impl Judged {
-    /// The view to judge the payment by. What it says of the chain is as of the look, the exposure as of this moment:
-    /// judge, keep and call [`Judged::taken`] before the next payment of this payee is judged.
+    /// The view by which to judge the payment. Its chain data are of the time of [`Payee::judge`], its exposure is of
+    /// this moment: judge, store and call [`Judged::add_exposure`] before the next payment of this payee is judged.
     pub fn view(&self) -> View {
-        let book = self.book();
-        let exposure = book.map(|book| book.exposure_beside(self.id, &self.deposit));
+        let exposure = self.exposure();
+        let exposure = exposure.map(|index| index.of_others(self.id, &self.deposit));
         View {
-            // There is a book once somebody has looked.
+            // Always known here, because every view has read the index.
             exposure: exposure.unwrap_or(Amount::MAX),
             ..self.view
         }
     }
 
-    /// The payment is good, and is being kept: from now on its deposit counts as exposure, and its purse is looked up
-    /// with the others. If it could not be kept after all, this lasts until the payee is made anew.
-    pub fn taken(&self) {
-        if let Some(mut book) = self.book() {
-            book.insert(self.id, &self.deposit);
+    /// Counts the deposit as exposure, and includes its purse in later snapshots. Call it for a good payment while
+    /// storing the position. If storing fails after all, the deposit counts until a new payee reads the store.
+    pub fn add_exposure(&self) {
+        if let Some(mut index) = self.exposure() {
+            index.insert(self.id, &self.deposit);
         }
     }
 
-    fn book(&self) -> Option<MutexGuard<'_, ExposureIndex>> {
-        let book = self.payee.shared.book.get()?;
-        Some(book.lock().unwrap_or_else(PoisonError::into_inner))
+    fn exposure(&self) -> Option<MutexGuard<'_, ExposureIndex>> {
+        let index = self.payee.shared.exposure.get()?;
+        Some(index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,4 @@
-//! The payee: judges payments against a live view of the chain, keeps what it was paid, and cashes what it wins.
+//! The payee: judges payments by a fresh view of the chain, stores positions durably, and redeems wins.
 
 mod chain_view;
 pub(crate) mod error;
@@ -41,18 +41,66 @@ use crate::{
         terms::DepositId,
     },
     store::{
-        Store,
         async_store::{AsyncStore, StoredError},
+        interface::Store,
     },
     tx::wallet::Wallet,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
-/// A payee: one bank, one policy, one store. Cheap to clone; clones share what they know of the chain.
+/// A payee: one bank, one policy, one store. Cheap to clone; clones share their snapshot of the chain.
 ///
-/// A payment is on disk before [`Payee::receive_payment`] returns. So a payee can be killed at any moment and started
-/// again, and a payment that is shown twice, even at once, is counted once.
+/// A payment is on disk before [`Payee::receive_payment`] returns, so the operator can kill and restart a payee at any
+/// moment. A payment shown twice, even at the same time, counts once.
+///
+/// A payee does nothing by itself: `PayeeService` (feature `service`) follows the chain and redeems wins.
+///
+/// # Examples
+///
+/// A handler for an HTTP server such as axum. It takes the payment header, and returns status and body.
+///
+/// ```no_run
+/// use alloy_primitives::address;
+/// use cheque::{
+///     Policy, Proof,
+///     bank::Reader,
+///     node::connect,
+///     payee::{Payee, ReceiveError},
+///     store::Redb,
+/// };
+/// use std::sync::Arc;
+///
+/// async fn pay(payee: Payee, header: Option<String>) -> (u16, String) {
+///     let Some(header) = header else {
+///         return (402, "payment required".to_owned());
+///     };
+///     let proof: Proof = match header.parse() {
+///         Ok(proof) => proof,
+///         Err(error) => return (400, format!("not a proof of payment: {error}")),
+///     };
+///     match payee.receive_payment(None, &proof).await {
+///         // On disk: credit the signer's account, and serve.
+///         Ok(accepted) => (200, format!("{}: {} units", accepted.credit_to, accepted.value)),
+///         Err(ReceiveError::Rejected(rejection)) => (402, rejection.to_string()),
+///         // The node or the store failed. The same proof counts at most once.
+///         Err(_) => (503, "payment not judged; send the same proof again".to_owned()),
+///     }
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let provider = connect("http://127.0.0.1:8545").await?;
+///     let bank = address!("0x5FbDB2315678afecb367f032d93F642f64180aa3"); // printed by `cheque deploy`
+///     let reader = Reader::open(provider, bank).await?;
+///     let alice = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+///     let policy = Policy::new(alice, *reader.bank(), reader.profile());
+///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?));
+///     let (status, body) = pay(payee.clone(), std::env::args().nth(1)).await;
+///     println!("{status} {body}");
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Payee {
     reader: Reader,
@@ -66,21 +114,22 @@ pub struct Payee {
 
 #[derive(Debug, Default)]
 struct Shared {
-    view: SnapshotCache<ChainSnapshot>,
-    /// Those of late, so that a payment is one write and no read.
+    snapshots: SnapshotCache<ChainSnapshot>,
+    /// Recently used positions: a payment is then a write without a read.
     positions: PositionCache,
-    /// The deposits in the store.
-    book: OnceCell<Mutex<ExposureIndex>>,
-    /// First payments take turns, so that two of them cannot both just fit under the limit of exposure.
-    opening: Arc<tokio::sync::Mutex<()>>,
+    /// The deposits in the store. Read from there at the first use.
+    exposure: OnceCell<Mutex<ExposureIndex>>,
+    /// Serializes first payments. Two at a time could each fit under the exposure limit, and together exceed it.
+    first_payments: Arc<tokio::sync::Mutex<()>>,
     unknown_deposits: UnknownDepositLimiter,
 }
 
 impl Payee {
-    /// A payee that takes what `policy` accepts of the reader's bank. It takes tokens only with [`Payee::with_rates`],
-    /// and redeems only with [`Payee::with_wallet`].
+    /// Creates a payee for payments that `policy` accepts at the reader's bank. Other banks of the policy are ignored.
+    /// Tokens need [`Payee::with_rates`], redemptions need [`Payee::with_wallet`].
+    #[must_use]
     pub fn new(reader: Reader, mut policy: Policy, store: Arc<dyn Store>) -> Self {
-        // The view of one chain says nothing about another.
+        // The view of one chain says nothing about another chain.
         policy.banks.retain(|bank| bank == reader.bank());
         Self {
             reader,
@@ -93,50 +142,65 @@ impl Payee {
         }
     }
 
-    /// The same payee with rates, without which it takes no tokens.
+    /// Sets the rates of tokens. A payment in a token without a rate is rejected.
+    #[must_use]
     pub fn with_rates(mut self, rates: NativeRates) -> Self {
         self.rates = rates;
         self
     }
 
-    /// The same payee with a wallet for its transactions: its own, or a relayer's.
+    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's.
+    #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
         self.wallet = Some(wallet);
         self
     }
 
-    /// The same payee with its key, to consent to what another account sends for it.
+    /// Sets the payee's key, which signs consents for redemptions by another account.
+    #[must_use]
     pub fn with_key(mut self, key: SigningKey) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// What this payee reads the chain with.
+    /// The reader of the chain.
+    #[must_use]
     pub const fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// The wallet for its transactions, if it has one.
+    /// The wallet for transactions, if set.
+    #[must_use]
     pub const fn wallet(&self) -> Option<&Wallet> {
         self.wallet.as_ref()
     }
 
-    /// What it takes tokens to be worth.
+    /// The rates of tokens.
+    #[must_use]
     pub const fn rates(&self) -> &NativeRates {
         &self.rates
     }
 
-    /// What this payee accepts.
+    /// The policy, without other banks than the reader's.
+    #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Everything the payee holds: for each deposit its terms, the newest cheque and what was credited.
+    /// All positions: for each deposit the terms, the newest cheque and the credited total.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
     pub async fn positions(&self) -> Result<Vec<Position>, StoredError> {
         self.positions_of(|_| true).await
     }
 
-    /// Of everything the payee holds, the deposits that are `wanted`. The others cost little.
+    /// The positions in deposits for which `wanted` returns true. Skips others without decoding them.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
     pub async fn positions_of(
         &self,
         wanted: impl Fn(DepositId) -> bool + Send + 'static,
@@ -148,8 +212,12 @@ impl Payee {
         Ok(positions)
     }
 
-    /// What the payee holds of one deposit.
-    pub async fn holding(&self, id: DepositId) -> Result<Option<Position>, StoredError> {
+    /// The position in one deposit, `None` if the payee has no cheque of the deposit.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub async fn position(&self, id: DepositId) -> Result<Option<Position>, StoredError> {
         stored_position(&self.store, self.position_key(id)).await
     }
 
@@ -161,25 +229,25 @@ impl Payee {
         }
     }
 
-    /// The deposits in the store, read once and kept up to date.
-    async fn book(&self) -> Result<MutexGuard<'_, ExposureIndex>, StoredError> {
+    /// The exposure index of the store. Reads the store at the first call, and is kept up to date afterwards.
+    async fn exposure(&self) -> Result<MutexGuard<'_, ExposureIndex>, StoredError> {
         let load = || async {
             let (bank, payee) = (*self.reader.bank(), self.policy.payee);
             let read = move |position: Position| {
                 let mine = position.payee() == payee && *position.bank() == bank;
                 mine.then(|| (position.deposit_id(), position.deposit().clone()))
             };
-            let mut book = ExposureIndex::default();
+            let mut index = ExposureIndex::default();
             for (id, terms) in stored_positions(&self.store, bank.address(), read)
                 .await?
                 .iter()
                 .flatten()
             {
-                book.insert(*id, terms);
+                index.insert(*id, terms);
             }
-            Ok::<_, StoredError>(Mutex::new(book))
+            Ok::<_, StoredError>(Mutex::new(index))
         };
-        let book = self.shared.book.get_or_try_init(load).await?;
-        Ok(book.lock().unwrap_or_else(PoisonError::into_inner))
+        let index = self.shared.exposure.get_or_try_init(load).await?;
+        Ok(index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -3,22 +3,22 @@
 use crate::{
     bank::redeem::RedeemError,
     protocol::terms::DepositId,
-    tx::{outbox::fate::newest, record::TxRecord, wallet::Wallet},
+    tx::{record::TxRecord, wallet::Wallet},
 };
 use alloy_primitives::{Address, TxHash};
 
 pub(super) const REDEEM: &[u8] = b"redeem";
 pub(super) const SEED: &[u8] = b"seed";
-const UNWANTED: &[u8] = b"unwanted";
+const OBSOLETE: &[u8] = b"unwanted";
 
-/// A transaction of the payee's that was sent, and that may be in a block or not.
+/// A transaction sent by the payee, and still in its store. May be mined already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingTx {
-    /// What it is for.
+    /// The purpose.
     pub purpose: Purpose,
-    /// The newest of its replacements.
+    /// The hash of the newest replacement.
     pub hash: TxHash,
-    /// The head when that was made.
+    /// The head at which the newest replacement was signed.
     pub at: u64,
     pub(super) since: u64,
     pub(super) from: Address,
@@ -27,7 +27,8 @@ pub struct PendingTx {
 }
 
 impl PendingTx {
-    /// The deposits that it redeems; none if it is for something else.
+    /// The deposits to redeem. Empty for another purpose.
+    #[must_use]
     pub fn deposits(&self) -> &[DepositId] {
         match &self.purpose {
             Purpose::Redeem(deposits) => deposits,
@@ -35,63 +36,66 @@ impl PendingTx {
         }
     }
 
-    /// The head when the first of its replacements was made.
+    /// The head at which the first transaction with this nonce and purpose was signed.
     #[cfg(feature = "service")]
     pub(crate) const fn since(&self) -> u64 {
         self.since
     }
 
-    /// Its nonce. What was given up, and dropped by the node, may share it with what was sent later.
+    /// The nonce. If the node has dropped an abandoned transaction, a later one may have the same nonce.
     #[cfg(feature = "service")]
     pub(crate) const fn nonce(&self) -> u64 {
         self.nonce
     }
 
-    /// Whether cancelling this one would cancel another one, too, that is wanted: they have one nonce. What was given up waits
-    /// for none that was given up, too: each is cancelled for more than it pays itself, and nodes keep the dearest.
+    /// True if `other` is still wanted and has the same nonce: cancelling this transaction would drop `other` as well.
+    ///
+    /// Two abandoned transactions with the same nonce do not wait for each other. Each is cancelled at a higher fee
+    /// than its own, and nodes keep the transaction with the highest fee.
     #[cfg(feature = "service")]
-    pub(crate) fn cancels_also(&self, other: &Self) -> bool {
+    pub(crate) fn would_drop(&self, other: &Self) -> bool {
         let wanted = other.purpose != Purpose::Cancel && other.key != self.key;
         wanted && (other.from, other.nonce) == (self.from, self.nonce)
     }
 }
 
-/// What a transaction of the payee's is for.
+/// The purpose of a payee's transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Purpose {
-    /// It redeems the payee's cheques of these deposits.
+    /// Redeems the payee's cheques of these deposits.
     Redeem(Vec<DepositId>),
-    /// It records the seed of this block.
+    /// Records the seed of this block.
     RecordSeed(u64),
-    /// None any more: it is cancelled, so that later ones do not wait behind it.
+    /// None: the transaction is obsolete, and is cancelled to free the nonces behind it.
     Cancel,
 }
 
-/// What became of wins that were to be redeemed in one transaction.
+/// The result of submitting several redemptions in one transaction.
 #[derive(Debug)]
-#[must_use = "what was refused has to be tried again, or given up"]
+#[must_use = "retry or report the refused redemptions"]
+#[non_exhaustive]
 pub struct Submitted {
-    /// The transaction. `None`: there is nothing that the bank would pay.
-    pub sent: Option<PendingTx>,
-    /// What is not part of it, and why.
+    /// The transaction. `None` if the bank would pay none of the redemptions.
+    pub tx: Option<PendingTx>,
+    /// The deposits left out, each with the reason.
     pub refused: Vec<(DepositId, RedeemError)>,
 }
 
-/// Begins the keys of all that an account has given up. The rest is the nonce, and the hash of what was sent with it last:
-/// where a node has dropped what was given up, something else may get its nonce, and be given up, too.
-pub(super) fn unwanted_prefix(wallet: &Wallet) -> Vec<u8> {
-    [UNWANTED, wallet.address().as_slice()].concat()
+/// Key prefix of an account's abandoned transactions, followed by nonce and newest hash. The hash is needed because the
+/// nonce of a dropped transaction is used again, and its new user may be abandoned as well.
+pub(super) fn obsolete_prefix(wallet: &Wallet) -> Vec<u8> {
+    [OBSOLETE, wallet.address().as_slice()].concat()
 }
 
-pub(super) fn pending_tx(purpose: Purpose, key: Vec<u8>, sent: &TxRecord) -> PendingTx {
+pub(super) fn pending_tx(purpose: Purpose, key: Vec<u8>, record: &TxRecord) -> PendingTx {
     PendingTx {
         purpose,
-        hash: newest(sent),
-        at: sent.at,
-        since: sent.since,
-        from: sent.from,
-        nonce: sent.nonce,
+        hash: record.newest_hash(),
+        at: record.at,
+        since: record.since,
+        from: record.from,
+        nonce: record.nonce,
         key,
     }
 }

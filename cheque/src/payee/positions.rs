@@ -1,4 +1,4 @@
-//! A payee's metas, those of late in memory.
+//! A payee's positions in the store, with the recently used ones in memory.
 
 use crate::{
     protocol::{
@@ -13,7 +13,7 @@ use crate::{
         async_store::{AsyncStore, StoredError},
         codec::RecordError,
         error::StoreError,
-        keys::received_key,
+        keys::position_key,
     },
 };
 use alloy_primitives::{Address, B256};
@@ -24,62 +24,61 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// How many metas are remembered where nobody says: some 10 MB of them.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
+/// The default number of cached positions, about 10 MB.
+const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("the capacity is not zero");
 
-/// Why a meta could not be read or written.
+/// The reason why a position could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionCacheError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the store holds.
+    /// The stored bytes are not a position.
     #[error(transparent)]
     Position(#[from] PositionError),
 }
 
-/// A payee's metas in a store. It remembers those of late, so that a payment from a deposit in use is one write, and no
-/// read.
+/// A cache of recently used positions. With it, a payment from a deposit in use is a write without a read.
 ///
-/// What is remembered may be outdated, where others write to the same store. That does no harm as long as nothing is
-/// concluded from it but by [`PositionCache::replace`], which writes only if the store still holds the same: a payment that a
-/// remembered meta speaks against has to be judged again by what [`PositionCache::read`] returns.
+/// A cached position may be outdated, if another process writes to the same store. [`PositionCache::replace`] is safe
+/// nevertheless, because it writes only if the store still holds the cached bytes. Never reject a payment because of a
+/// cached position: judge it again by the result of [`PositionCache::read`].
 pub struct PositionCache {
     recent: Mutex<LruCache<PositionKey, StoredPosition>>,
 }
 
-/// A meta as the store held it.
+/// A position with its bytes in the store.
 #[derive(Clone)]
 pub struct StoredPosition {
     bytes: Arc<[u8]>,
     position: Position,
 }
 
-/// What became of the replacement of a meta.
+/// The result of replacing a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "after a conflict nothing is written"]
+#[must_use = "nothing is written after a conflict"]
 pub enum Replaced {
-    /// The new meta is on disk.
+    /// The new position is on disk.
     Done,
-    /// Nothing is written, because the store holds another meta, or none. It is remembered now.
+    /// Nothing is written, because the store holds another position or none. The cache now agrees with the store.
     Conflict,
 }
 
-/// Without the metas: they hold salts.
+/// Omits the positions, because they contain salts.
 impl fmt::Debug for PositionCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remembered = self.lock().len();
-        f.debug_struct("Metas")
-            .field("remembered", &remembered)
+        let cached = self.lock().len();
+        f.debug_struct("PositionCache")
+            .field("cached", &cached)
             .finish()
     }
 }
 
-/// Without the bytes: they hold a salt.
+/// Omits the bytes, because they contain a salt.
 impl fmt::Debug for StoredPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Held")
+        f.debug_tuple("StoredPosition")
             .field(&self.position.deposit_id())
             .finish()
     }
@@ -87,12 +86,13 @@ impl fmt::Debug for StoredPosition {
 
 impl Default for PositionCache {
     fn default() -> Self {
-        Self::remembering(REMEMBERED)
+        Self::with_capacity(DEFAULT_CAPACITY)
     }
 }
 
 impl StoredPosition {
-    /// The meta.
+    /// The position.
+    #[must_use]
     pub const fn position(&self) -> &Position {
         &self.position
     }
@@ -110,31 +110,41 @@ impl StoredPosition {
 }
 
 impl PositionCache {
-    /// Remembers up to `most` metas, of about 2 kB each.
-    pub fn remembering(most: NonZeroUsize) -> Self {
+    /// An empty cache for at most `max` positions, of about 2 kB each.
+    #[must_use]
+    pub fn with_capacity(max: NonZeroUsize) -> Self {
         Self {
-            recent: Mutex::new(LruCache::new(most)),
+            recent: Mutex::new(LruCache::new(max)),
         }
     }
 
-    /// The meta as it was when last read or written here, if that is remembered. Does not block.
+    /// The cached position. May be outdated. Does not block.
+    #[must_use]
     pub fn recent(&self, key: &PositionKey) -> Option<StoredPosition> {
         self.lock().get(key).cloned()
     }
 
-    /// The meta as the store holds it.
+    /// Reads the position from the store, and caches it.
+    ///
+    /// # Errors
+    ///
+    /// [`PositionCacheError::Store`] if the store cannot be read, [`PositionCacheError::Position`] if the bytes in the
+    /// store are no position.
     pub fn read(
         &self,
         store: &dyn Store,
         key: &PositionKey,
     ) -> Result<Option<StoredPosition>, PositionCacheError> {
-        let bytes = store.get(Table::Received, &store_key(key))?;
-        self.found(key, bytes)
+        let bytes = store.get(Table::Positions, &store_key(key))?;
+        self.cache(key, bytes)
     }
 
-    /// Replaces `old` (`None`: there is none) by `new`, durably, if the store still holds `old`.
+    /// Replaces `old` (`None`: no position) by `new`, durably, if the store still holds `old`.
     ///
-    /// After an error it is unknown what the store holds, and nothing is remembered.
+    /// # Errors
+    ///
+    /// [`PositionCacheError::Store`] if the store failed. The new position may or may not be written then, and the
+    /// cache drops the old one. [`PositionCacheError::Position`] if the bytes in the store are no position.
     pub fn replace(
         &self,
         store: &dyn Store,
@@ -144,13 +154,17 @@ impl PositionCache {
     ) -> Result<Replaced, PositionCacheError> {
         let new = StoredPosition::of(new);
         let swap = store.swap(&[change(&store_key(key), old, &new)]);
-        self.swapped(key, new, swap)
+        self.apply(key, new, swap)
     }
 
-    /// Begins what [`PositionCache::replace`] does, without blocking: for tasks. `None`, and nothing has begun: this store can
-    /// only block.
+    /// Begins to replace a position like [`PositionCache::replace`], without blocking the task. `None` if the store can
+    /// only block; nothing has begun then.
     ///
-    /// What has begun goes on if the future is dropped, and what was remembered stays.
+    /// The write goes on if the caller drops the future, and the cache then keeps the old position.
+    ///
+    /// # Errors
+    ///
+    /// The future has the errors of [`PositionCache::replace`].
     pub fn begin_replace(
         &self,
         store: &dyn Store,
@@ -160,10 +174,11 @@ impl PositionCache {
     ) -> Option<impl Future<Output = Result<Replaced, PositionCacheError>> + Send> {
         let new = StoredPosition::of(new);
         let swap = store.begin(&[change(&store_key(&key), old, &new)])?;
-        Some(async move { self.swapped(&key, new, swap.await) })
+        Some(async move { self.apply(&key, new, swap.await) })
     }
 
-    fn swapped(
+    /// Updates the cache after a swap in the store.
+    fn apply(
         &self,
         key: &PositionKey,
         new: StoredPosition,
@@ -175,7 +190,7 @@ impl PositionCache {
                 Ok(Replaced::Done)
             }
             Ok(Swap::Conflict { found, .. }) => {
-                self.found(key, found)?;
+                self.cache(key, found)?;
                 Ok(Replaced::Conflict)
             }
             Err(error) => {
@@ -185,35 +200,35 @@ impl PositionCache {
         }
     }
 
-    /// Remembers what the store was found to hold.
-    fn found(
+    /// Caches the bytes found in the store.
+    fn cache(
         &self,
         key: &PositionKey,
         bytes: Option<Vec<u8>>,
     ) -> Result<Option<StoredPosition>, PositionCacheError> {
-        let held = bytes.map(StoredPosition::new).transpose();
+        let stored = bytes.map(StoredPosition::new).transpose();
         let mut recent = self.lock();
-        match &held {
-            Ok(Some(held)) => recent.put(*key, held.clone()),
+        match &stored {
+            Ok(Some(stored)) => recent.put(*key, stored.clone()),
             _ => recent.pop(key),
         };
-        Ok(held?)
+        Ok(stored?)
     }
 
-    /// Nothing panics under the lock.
+    /// No code panics under the lock, so a poisoned lock is good.
     fn lock(&self) -> MutexGuard<'_, LruCache<PositionKey, StoredPosition>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The change that replaces a meta.
+/// The store's change for a replacement.
 fn change<'a>(
     key: &'a [u8],
     old: Option<&'a StoredPosition>,
     new: &'a StoredPosition,
 ) -> Change<'a> {
     Change {
-        table: Table::Received,
+        table: Table::Positions,
         key,
         old: old.map(|old| &*old.bytes),
         new: Some(&new.bytes),
@@ -221,7 +236,7 @@ fn change<'a>(
 }
 
 fn store_key(key: &PositionKey) -> [u8; 72] {
-    received_key(key.bank, key.deposit, key.payee)
+    position_key(key.bank, key.deposit, key.payee)
 }
 
 impl From<PositionCacheError> for StoredError {
@@ -238,22 +253,22 @@ pub(crate) async fn stored_position(
     store: &AsyncStore,
     key: PositionKey,
 ) -> Result<Option<Position>, StoredError> {
-    let key = received_key(key.bank, key.deposit, key.payee).to_vec();
-    let bytes = store.get(Table::Received, key).await?;
+    let key = position_key(key.bank, key.deposit, key.payee).to_vec();
+    let bytes = store.get(Table::Positions, key).await?;
     Ok(bytes.as_deref().map(Position::from_bytes).transpose()?)
 }
 
-/// What `read` makes of each meta under a bank's address, by deposit.
+/// Applies `read` to all positions under a bank's address, of any payee, in the order of deposits.
 pub(crate) async fn stored_positions<T: Send + 'static>(
     store: &AsyncStore,
     bank: Address,
     read: impl Fn(Position) -> T + Send + 'static,
 ) -> Result<Vec<T>, StoredError> {
     let read = move |_: &[u8], value: &[u8]| Ok(read(Position::from_bytes(value)?));
-    store.scan(Table::Received, bank.to_vec(), read).await
+    store.scan(Table::Positions, bank.to_vec(), read).await
 }
 
-/// The metas of a payee under a bank's address whose deposit is wanted, by deposit. The others are not decoded.
+/// Reads a payee's wanted positions under a bank's address, in the order of deposits. Decodes no others.
 pub(crate) async fn stored_positions_of(
     store: &AsyncStore,
     bank: Address,
@@ -265,11 +280,11 @@ pub(crate) async fn stored_positions_of(
         let wanted = of == payee && wanted(id);
         Ok(wanted.then(|| Position::from_bytes(value)).transpose()?)
     };
-    let positions = store.scan(Table::Received, bank.to_vec(), read).await?;
+    let positions = store.scan(Table::Positions, bank.to_vec(), read).await?;
     Ok(positions.into_iter().flatten().collect())
 }
 
-/// The deposit and the payee of a meta's key.
+/// The deposit and the payee in a position's key.
 fn deposit_and_payee(key: &[u8]) -> Result<(DepositId, Address), RecordError> {
     match (key.get(20..52), key.get(52..72)) {
         (Some(id), Some(payee)) if key.len() == 72 => {

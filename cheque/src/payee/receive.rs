@@ -1,4 +1,4 @@
-//! Taking payments.
+//! Receiving payments: judged by a fresh view, and stored before they count.
 
 use crate::{
     payee::{
@@ -17,32 +17,41 @@ use crate::{
         },
         terms::{DepositId, Purse},
     },
-    store::{Store, async_store::StoredError, error::StoreError},
+    store::{async_store::StoredError, error::StoreError, interface::Store},
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::sync::PoisonError;
 use tokio::sync::OwnedMutexGuard;
 
-/// A payment that is on disk.
+/// An accepted payment, on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Accepted {
-    /// The deposit it came from.
+    /// The paying deposit.
     pub deposit: DepositId,
-    /// Whose account to credit: the deposit's signer.
+    /// The account to credit: the deposit's signer.
     pub credit_to: Address,
-    /// What this payment adds, in token units.
+    /// The value to credit for this payment, in token units. May be zero.
     pub value: Amount,
-    /// What the payer has spent in all, in token units.
+    /// The total paid from the deposit, in token units.
     pub total: Amount,
-    /// All that the payee knows of the deposit now.
+    /// The payee's new position in the deposit.
     pub position: Position,
 }
 
 impl Payee {
-    /// Judges a payment and keeps it. `from` is whom the host has authenticated as the sender, if anybody.
+    /// Judges a payment, and stores it durably. `from` is the sender authenticated by the host, if any; another sender
+    /// than the deposit's signer is rejected.
     ///
-    /// It is on disk before this returns. The same proof shown by two clients at once is taken once.
+    /// The payment is on disk before this method returns. A proof shown by two clients at the same time counts once. If
+    /// the caller drops the future, the payment may still be stored; showing the proof again is then a
+    /// [`Rejection::Replay`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError::Rejected`] with the reason; [`ReceiveError::Bank`] if the chain cannot be read;
+    /// [`ReceiveError::Stored`] if the store fails.
     pub async fn receive_payment(
         &self,
         from: Option<Address>,
@@ -50,50 +59,50 @@ impl Payee {
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
         let key = self.position_key(id);
-        let mut remembered = self.shared.positions.recent(&key);
+        let mut cached = self.shared.positions.recent(&key);
         loop {
-            let from_memory = remembered.is_some();
-            let held = match remembered.take() {
-                Some(held) => Some(held),
-                None => self.stored_meta(key).await?,
+            let from_cache = cached.is_some();
+            let stored = match cached.take() {
+                Some(cached) => Some(cached),
+                None => self.read_position(key).await?,
             };
-            let (received, turn) = match (held.as_ref().map(StoredPosition::position), proof) {
+            let (received, guard) = match (stored.as_ref().map(StoredPosition::position), proof) {
                 (None, Proof::Opening(opening)) => {
-                    let (received, turn) = self.judge_first(from, id, proof, opening).await?;
-                    (received, Some(turn))
+                    let (received, guard) = self.judge_first(from, id, proof, opening).await?;
+                    (received, Some(guard))
                 }
                 (old, _) => match self.judge_next(from, id, proof, old).await {
-                    // Another worker may know more than what is remembered here.
-                    Err(ReceiveError::Rejected(_)) if from_memory => continue,
+                    // Another process may have stored a newer position than the cache has.
+                    Err(ReceiveError::Rejected(_)) if from_cache => continue,
                     judged => (judged?, None),
                 },
             };
             let position = received.position().clone();
-            match self.keep(key, held, position, turn).await? {
+            match self.store_position(key, stored, position, guard).await? {
                 Replaced::Done => return Ok(accepted(id, &received)),
-                Replaced::Conflict => remembered = self.shared.positions.recent(&key),
+                Replaced::Conflict => cached = self.shared.positions.recent(&key),
             }
         }
     }
 
-    async fn stored_meta(&self, key: PositionKey) -> Result<Option<StoredPosition>, StoredError> {
+    async fn read_position(&self, key: PositionKey) -> Result<Option<StoredPosition>, StoredError> {
         let shared = self.shared.clone();
         let read = move |store: &dyn Store| Ok(shared.positions.read(store, &key)?);
         self.store.blocking(read).await
     }
 
-    /// Stores a meta and counts its deposit if it may be stored, even if nobody waits for it any more. A first payment's turn
-    /// lasts until then.
-    async fn keep(
+    /// Stores a position, and counts its deposit as exposure unless nothing was written. Both happen even if the caller
+    /// drops the future. Holds the guard of a first payment until then.
+    async fn store_position(
         &self,
         key: PositionKey,
         old: Option<StoredPosition>,
         position: Position,
-        turn: Option<OwnedMutexGuard<()>>,
+        guard: Option<OwnedMutexGuard<()>>,
     ) -> Result<Replaced, StoredError> {
         let (id, terms) = (position.deposit_id(), position.deposit());
-        let is_counted = self.book().await?.contains(id, terms);
-        if is_counted && turn.is_none() {
+        let is_counted = self.exposure().await?.contains(id, terms);
+        if is_counted && guard.is_none() {
             let (store, old) = (self.store.store(), old.as_ref());
             let begun = self
                 .shared
@@ -105,28 +114,29 @@ impl Payee {
         }
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
-            let _until_it_is_counted = turn;
+            let _until_counted = guard;
             let replaced = shared
                 .positions
                 .replace(store, &key, old.as_ref(), position.clone());
-            // Also where it is not the first payment: another worker may have taken that, or nobody knew whether it was
-            // written. What may have been written counts, at the worst until the payee is made anew.
+            // Later payments count as well: another process may have stored the first one, or its write may have had an
+            // unknown result. A position with a failed write counts until a new payee reads the store.
             if let Ok(Replaced::Done) | Err(PositionCacheError::Store(StoreError::Unknown { .. })) =
                 replaced
-                && let Some(book) = shared.book.get()
+                && let Some(index) = shared.exposure.get()
             {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                book.insert(position.deposit_id(), position.deposit());
+                let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+                index.insert(position.deposit_id(), position.deposit());
             }
             Ok(replaced?)
         };
         self.store.blocking(work).await
     }
 
-    /// Judges the first payment of a deposit, and takes its turn: until that ends, no other first payment counts.
+    /// Judges the first payment of a deposit. Returns a guard; while the caller holds the guard, no other first payment
+    /// counts.
     ///
-    /// The node was asked before. A turn waits for nothing but the store, because strangers send openings too, and any
-    /// number of them, of deposits that a slow node looks up in vain.
+    /// Asks the node before taking the guard, and only the store after that. Any stranger can send openings of invented
+    /// deposits, and a slow node must not delay all first payments for each of them.
     async fn judge_first(
         &self,
         from: Option<Address>,
@@ -135,13 +145,13 @@ impl Payee {
         opening: &Opening,
     ) -> Result<(Received, OwnedMutexGuard<()>), ReceiveError> {
         let view = self.view_for(from, id, proof, None).await?;
-        // What is refused whatever came before takes no turn.
-        let _would_do = receive_payment(from, proof, None, &view, &self.policy)?;
-        let turn = self.shared.opening.clone().lock_owned().await;
-        let exposure = self.book().await?.exposure_beside(id, &opening.deposit);
+        // A payment rejected at any exposure does not wait for the guard.
+        let _acceptable = receive_payment(from, proof, None, &view, &self.policy)?;
+        let guard = self.shared.first_payments.clone().lock_owned().await;
+        let exposure = self.exposure().await?.of_others(id, &opening.deposit);
         let view = View { exposure, ..view };
         let received = receive_payment(from, proof, None, &view, &self.policy)?;
-        Ok((received, turn))
+        Ok((received, guard))
     }
 
     async fn judge_next(
@@ -155,7 +165,7 @@ impl Payee {
         Ok(receive_payment(from, proof, old, &view, &self.policy)?)
     }
 
-    /// The view to judge a payment by. What is wrong with it whatever the node says is an error already.
+    /// The view by which to judge a payment. Fails early with a rejection that no answer of the node could change.
     pub(super) async fn view_for(
         &self,
         from: Option<Address>,
@@ -165,7 +175,7 @@ impl Payee {
     ) -> Result<View, ReceiveError> {
         let (deposit, depth) = match (proof, old) {
             (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
-            // The cost of redeeming is fixed by the first payment.
+            // The first payment fixes the cost of redeeming, so the depth does not matter.
             (_, Some(old)) => (old.deposit(), 0),
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
@@ -173,18 +183,18 @@ impl Payee {
         let purse = purse_key(deposit);
         let mut _permit = None;
         if snapshot.purse(purse).is_none() {
-            // Whatever is wrong without asking the node is not worth asking it: strangers send openings too.
+            // Assumes an open deposit: a payment that is invalid even then is not worth a request, because any stranger
+            // can send openings.
             let open = Purse::Open(id);
             let view = self.view(&snapshot, id, deposit, open, depth).await?;
-            let _would_do = receive_payment(from, proof, old, &view, &self.policy)?;
+            let _acceptable = receive_payment(from, proof, old, &view, &self.policy)?;
             if old.is_none() {
-                // Never closed, so never refused.
                 _permit = self.shared.unknown_deposits.acquire().await;
                 snapshot = self.fresh_snapshot().await?;
             }
         }
-        let holds = self.purse(&snapshot, purse).await?;
-        Ok(self.view(&snapshot, id, deposit, holds, depth).await?)
+        let contents = self.purse(&snapshot, purse).await?;
+        Ok(self.view(&snapshot, id, deposit, contents, depth).await?)
     }
 }
 

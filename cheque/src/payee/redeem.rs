@@ -1,4 +1,4 @@
-//! Cashing what was won.
+//! Redemption: consents, the redemption of one deposit, and pruning of old positions.
 
 use crate::{
     bank::error::BankError,
@@ -8,9 +8,9 @@ use crate::{
     protocol::{
         amount::Amount, receive::position::Position, signature::SigningKey, terms::DepositId,
     },
-    store::{Swap, Table, async_store::AsyncStore, keys::received_key},
+    store::{async_store::AsyncStore, change::Swap, keys::position_key, table::Table},
     tx::{
-        outbox::{self, Kept},
+        outbox::{self, Retention},
         wallet::{Call, MinedTx, Wallet},
     },
 };
@@ -18,54 +18,74 @@ use alloy_primitives::{Address, Bytes};
 use cheque_bindings::{Outcome, Redemption};
 use std::collections::HashSet;
 
-/// Where a payout goes, and by whose consent.
+/// The destination of a payout, and the consent of the payee.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedeemOptions {
-    /// Zero: to the payee's balance in the bank. Else straight out.
+    /// The account to pay. Zero: the payee's balance in the bank.
     pub to: Address,
-    /// The payee's signature over [`Bank::consent_digest`](crate::Bank::consent_digest), for a sender that is not the
-    /// payee. `None`: it is made with the payee's key, if that is there.
+    /// The payee's signature over [`Bank::consent_digest`](crate::Bank::consent_digest), needed if the wallet is not
+    /// the payee's. `None`: the payee signs, if its key is set.
     pub consent: Option<Bytes>,
 }
 
 /// A redemption that the bank would pay now.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PlannedRedemption {
     /// The transaction.
     pub call: Call,
-    /// What it would pay, in token units.
+    /// The payout, in token units.
     pub payout: Amount,
 }
 
 impl Payee {
-    /// What the bank says to the payee's newest cheque of a deposit now, and what it would pay where that is known.
+    /// Asks the bank for the outcome of redeeming the newest cheque of a deposit now, and for its payout in token units
+    /// if known. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payee::redemption`], and [`RedeemError::Unpackable`] if no bank takes a redemption of this form.
     pub async fn outcome(&self, id: DepositId) -> Result<(Outcome, Amount), RedeemError> {
         let redemption = self.redemption(id, Address::ZERO, Bytes::new()).await?;
         let caller = self.policy.payee;
         self.reader.outcome(&redemption, caller).await
     }
 
-    /// All that it takes to redeem the newest cheque of a deposit, the proof of the seed included where it is not
-    /// recorded and the draw block is there. Anybody can send it with the payee's consent.
+    /// The complete redemption of the newest cheque of a deposit, for any account with the payee's consent. Includes
+    /// the header of the draw block as the proof of the seed, if the draw block is mined and its seed is not recorded.
+    /// Does not check that the cheque has won.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::SeedLost`] if the
+    /// chain has forgotten the draw block; [`RedeemError::Bank`] if the chain cannot be read; [`RedeemError::Stored`]
+    /// if the store cannot be read.
     pub async fn redemption(
         &self,
         id: DepositId,
         to: Address,
         consent: Bytes,
     ) -> Result<Redemption, RedeemError> {
-        let position = self.position(id).await?;
+        let position = self.required_position(id).await?;
         let seed = self.reader.seed(position.deposit().drawBlock).await?;
         let header = seed.map_or_else(Bytes::new, |(_, header)| header);
         Ok(position.redemption(to, consent, header))
     }
 
-    /// The payee's consent that anybody may redeem its newest cheque of a deposit, paid to `to` (zero: to its balance).
+    /// Signs the payee's consent: any account may redeem the newest cheque of a deposit, paid to `to` (zero: to the
+    /// payee's balance).
     ///
-    /// It is for exactly the total of now, and stays good for that total: whoever has it could redeem the older cheque
-    /// even after a later payment, and so close the deposit for less. So it is refused as
-    /// [`RedeemError::ConsentTooEarly`] before the draw block; nobody could redeem before it anyway. The blocks since the
-    /// policy's cutoff are for payments that were judged by a view which was behind: they are in the store by then, as far
-    /// as the cutoff keeps payments from coming after the draw at all.
+    /// A consent is for exactly the present total, and never expires. After a later payment its holder could still
+    /// redeem the older cheque, and so close the deposit for less. Before the draw block, signing is therefore refused
+    /// as [`RedeemError::ConsentTooEarly`]; no account can redeem earlier in any case. The blocks between the policy's
+    /// cutoff and the draw block leave time for payments that were judged by a slightly old view: by the draw block
+    /// they are in the store, as far as the cutoff keeps payments from arriving after the draw at all.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::ConsentTooEarly`] before the draw block; [`RedeemError::WrongKey`] if `key` is not the payee's;
+    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Bank`] if the head
+    /// cannot be read or is implausible; [`RedeemError::Stored`] if the store cannot be read.
     pub async fn sign_consent(
         &self,
         id: DepositId,
@@ -78,22 +98,23 @@ impl Payee {
                 key: key.address(),
             });
         }
-        let safe_from = self.position(id).await?.deposit().drawBlock;
-        let head = self.certain_head().await?;
+        let safe_from = self.required_position(id).await?.deposit().drawBlock;
+        let head = self.verified_head().await?;
         if head < safe_from {
             return Err(RedeemError::ConsentTooEarly { head, safe_from });
         }
-        // Read after the head: nothing can be added any more.
-        let total = self.position(id).await?.total();
+        // Reads the total after the head, because no payment is added from the draw block on.
+        let total = self.required_position(id).await?.total();
         let digest = self.reader.bank().consent_digest(id, total, to);
         Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
     }
 
-    /// The transaction that redeems, without sending it; or the bank's reason why it would not pay.
+    /// Plans a redemption, and simulates the transaction. Sends nothing. Does not compare cost and payout.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason, and [`RedeemError::NoWallet`] without a wallet.
+    /// [`RedeemError::NotPayable`] with the bank's reason; [`RedeemError::NoWallet`] without a wallet; also those of
+    /// [`Payee::redemption`] and, if the payee has to sign, of [`Payee::sign_consent`].
     pub async fn plan_redeem(
         &self,
         id: DepositId,
@@ -105,8 +126,8 @@ impl Payee {
         Ok(PlannedRedemption { call, payout })
     }
 
-    /// The packed redemption of a deposit and its payout, if the bank would pay it now. Signs the consent that `wallet`
-    /// needs, where the payee has its key.
+    /// The packed redemption of a deposit and its payout, if the bank would pay it now. Signs the consent for another
+    /// account's wallet, if the payee's key is set.
     pub(super) async fn payable(
         &self,
         id: DepositId,
@@ -126,9 +147,16 @@ impl Payee {
             .await
     }
 
-    /// Redeems the newest cheque of a deposit. Asks the bank first, and sends nothing that it would refuse. After a
-    /// restart or [`NotMined`](crate::tx::TxError::NotMined), calling it again goes on with the same transaction,
-    /// for a higher fee where the first one waits for long; `options` are those of the first call then.
+    /// Redeems the newest cheque of a deposit, and waits until the transaction is mined. Asks the bank first, and sends
+    /// nothing that the bank would refuse. Does not compare cost and payout.
+    ///
+    /// After a restart or [`NotMined`](crate::tx::TxError::NotMined), call it again: the same transaction is resumed,
+    /// with a higher fee after a long wait. The `options` of the first call stay in force.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payee::plan_redeem`]; [`RedeemError::Outbox`] if the transaction could not be stored or sent, or was
+    /// not mined in time; [`RedeemError::NotPayable`] if a mined batch skipped this deposit.
     pub async fn redeem(
         &self,
         id: DepositId,
@@ -137,19 +165,32 @@ impl Payee {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let key = self.redemption_key(id).await?;
         let head = self.reader.head().await?.number;
-        // Before the bank is asked: once this one is mined, the bank would refuse another.
-        if let Some(sent) =
-            outbox::resume(wallet, &self.store, &key, (head, Kept::UntilMined)).await?
+        // Resumes before asking the bank, which refuses a second redemption once the first one is mined.
+        if let Some(mined) =
+            outbox::resume(wallet, &self.store, &key, (head, Retention::UntilMined)).await?
         {
-            return redeemed(self.reader.bank(), id, self.policy.payee, sent);
+            return redeemed(self.reader.bank(), id, self.policy.payee, mined);
         }
         let planned = self.plan_redeem(id, options).await?;
-        let sent = outbox::send_once(wallet, &self.store, &key, &planned.call, head).await?;
-        redeemed(self.reader.bank(), id, self.policy.payee, sent)
+        let mined = outbox::send(
+            wallet,
+            &self.store,
+            &key,
+            &planned.call,
+            (head, Retention::UntilMined),
+        )
+        .await?;
+        redeemed(self.reader.bank(), id, self.policy.payee, mined)
     }
 
-    /// Makes the seed of a draw block known for ever, so that redeeming does not depend on the chain's memory of 8191
-    /// blocks. `None`: it is recorded already.
+    /// Records the seed of a draw block at the bank for good, because the chain remembers only the last 8191 blocks.
+    /// Waits until the transaction is mined. `None` if the seed is recorded already.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::SeedLost`] if the chain has forgotten the block;
+    /// [`RedeemError::Bank`] if the chain cannot be read, or the node lacks the block; [`RedeemError::Tx`] if the
+    /// transaction could not be sent, or was not mined in time.
     pub async fn record_seed(&self, block: u64) -> Result<Option<MinedTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         match self.reader.record_seed(block).await? {
@@ -158,58 +199,73 @@ impl Payee {
         }
     }
 
-    /// Forgets what can never be redeemed any more: deposits whose last block to redeem is as deep as a deposit has to
-    /// be to count. What is [under way](Payee::pending_txs) keeps its deposits: it may wait at the node still, and what redeems
-    /// several of them is one transaction, of which others may be open. [`Payee::done`] and [`Payee::give_up`] end it.
-    /// Returns how many were forgotten.
+    /// Removes the positions in deposits past redemption: the last block to redeem is confirmed. Returns the number of
+    /// removed positions.
+    ///
+    /// Keeps the deposits of a [pending](Payee::pending_txs) transaction, which may still be in the node's mempool. A
+    /// batch is one transaction, and another of its deposits may still be open. [`Payee::remove`] and
+    /// [`Payee::abandon`] end a pending transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::Bank`] if the head cannot be read or is implausible; [`RedeemError::Stored`] if the store fails;
+    /// [`RedeemError::Tx`] if the record of a transaction is damaged. Some positions may be removed then.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
         self.prune_before(u64::MAX).await
     }
 
-    /// The same, but only deposits whose last block to redeem is before `block`.
+    /// Like [`Payee::prune`], but only removes deposits with a last block to redeem before `block`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payee::prune`].
     pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
-        Ok(self.forget_before(block).await?.len())
+        Ok(self.remove_before(block).await?.len())
     }
 
-    /// The same, and returns which.
-    pub(crate) async fn forget_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
-        let before = self.reader.confirmed(self.certain_head().await?).min(block);
+    /// Like [`Payee::prune_before`], but returns the removed deposits.
+    pub(crate) async fn remove_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
+        let before = self
+            .reader
+            .confirmed(self.verified_head().await?)
+            .min(block);
         let pending_txs = self.pending_txs().await?;
-        let pending_txs: HashSet<_> = pending_txs.iter().flat_map(PendingTx::deposits).collect();
-        let mut forgotten = Vec::new();
+        let pending: HashSet<_> = pending_txs.iter().flat_map(PendingTx::deposits).collect();
+        let mut removed = Vec::new();
         for position in self.positions().await? {
             let id = position.deposit_id();
-            if position.deposit().lastRedeemBlock < before && !pending_txs.contains(&id) {
-                if forget(&self.store, &position).await? {
-                    forgotten.push(id);
+            if position.deposit().lastRedeemBlock < before && !pending.contains(&id) {
+                if remove_position(&self.store, &position).await? {
+                    removed.push(id);
                 }
-                self.book().await?.remove(id, position.deposit());
+                self.exposure().await?.remove(id, position.deposit());
             }
         }
-        Ok(forgotten)
+        Ok(removed)
     }
 
-    /// The newest block, to do by it what cannot be undone: one that can be true, and that is a block of the node's chain.
-    async fn certain_head(&self) -> Result<u64, BankError> {
-        let look = async {
+    /// The newest block for irreversible decisions: plausible by the clock and by earlier heads, and a block of the
+    /// node's chain.
+    async fn verified_head(&self) -> Result<u64, BankError> {
+        let verified = async {
             let head = self.reader.checked_head().await?;
-            self.reader.check_still(&head).await?;
+            self.reader.check_canonical(&head).await?;
             Ok(head.number)
         };
-        pin_node(look).await
+        pin_node(verified).await
     }
 
-    async fn position(&self, id: DepositId) -> Result<Position, RedeemError> {
-        let position = self.holding(id).await?;
+    async fn required_position(&self, id: DepositId) -> Result<Position, RedeemError> {
+        let position = self.position(id).await?;
         position.ok_or(RedeemError::UnknownDeposit(id))
     }
 }
 
-/// Removes a meta. `false`: somebody else has just changed it.
-async fn forget(store: &AsyncStore, position: &Position) -> Result<bool, RedeemError> {
+/// Removes a position from the store. Returns false if another process has changed the record.
+async fn remove_position(store: &AsyncStore, position: &Position) -> Result<bool, RedeemError> {
     let id = position.deposit_id();
-    let key = received_key(position.bank().address(), id, position.payee()).to_vec();
+    let key = position_key(position.bank().address(), id, position.payee()).to_vec();
     let old = Some(position.to_bytes());
-    let swap = store.set(Table::Received, key, old, None).await?;
+    let swap = store.set(Table::Positions, key, old, None).await?;
     Ok(swap == Swap::Done)
 }

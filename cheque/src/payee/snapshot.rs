@@ -1,4 +1,4 @@
-//! What a payee has read from the chain at one head.
+//! The payee's snapshot of the chain at one head.
 
 use crate::{
     bank::{cost::GasPrices, head::Head, reader::PurseKey},
@@ -10,15 +10,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// One look at the chain: everything in it is as of the same head.
+/// The answers of a single node at a single head.
 #[derive(Debug)]
 pub(super) struct ChainSnapshot {
     pub(super) head: Head,
     pub(super) prices: GasPrices,
-    /// The words of purses at the confirmed block. There may be a million: a tree of words is less than half as large as a
-    /// table of purses.
+    /// Words of purses at the confirmed block. There may be a million: a tree of words takes less than half the memory
+    /// of a hash table of purses.
     pub(super) purses: Mutex<BTreeMap<PurseKey, U256>>,
-    /// Deposits in the store that are still to be drawn, and that the bank did not hold at the confirmed block.
+    /// Stored deposits before their draw that the bank did not hold at the confirmed block.
     pub(super) unconfirmed: BTreeSet<DepositId>,
 }
 
@@ -29,10 +29,10 @@ impl ChainSnapshot {
         purses.get(&purse).copied().map(Purse::from_word)
     }
 
-    pub(super) fn learn(&self, purse: PurseKey, holds: Purse) {
+    pub(super) fn insert_purse(&self, purse: PurseKey, contents: Purse) {
         let purses = self.purses.lock();
         let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.insert(purse, holds.word());
+        purses.insert(purse, contents.word());
     }
 }
 
@@ -41,9 +41,9 @@ mod tests {
     use super::*;
     use alloy_primitives::Address;
 
-    /// With the book's 220 and what the store keeps in memory, below 400 bytes for each open deposit.
+    /// Together with the exposure index (220 bytes) and the memory of the store, less than 400 bytes per open deposit.
     #[test]
-    fn a_look_takes_less_than_95_bytes_for_each_purse() {
+    fn takes_less_than_95_bytes_per_purse() {
         const PURSES: u64 = 100_000;
         let words = |number: u64| {
             let payer = Address::left_padding_from(&number.reverse_bits().to_be_bytes());

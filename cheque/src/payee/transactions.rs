@@ -1,11 +1,11 @@
-//! Transactions that nobody waits for: sent once, kept in the store, and looked after from block to block.
+//! Pending transactions: submitted without waiting, stored first, and checked from block to block until confirmed.
 
 use crate::{
     bank::{error::BankError, head::Head, redeem::RedeemError},
     node::failover::pin_node,
     payee::{
         Payee,
-        pending::{PendingTx, Purpose, REDEEM, SEED, Submitted, pending_tx, unwanted_prefix},
+        pending::{PendingTx, Purpose, REDEEM, SEED, Submitted, obsolete_prefix, pending_tx},
         redeem::RedeemOptions,
     },
     protocol::terms::DepositId,
@@ -15,7 +15,6 @@ use crate::{
         outbox::{
             self, TxStatus,
             cancel::{self, Cancellation},
-            fate::newest,
             purpose_key,
         },
         record::{TxRecord, stored_tx, stored_txs},
@@ -28,89 +27,104 @@ use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
 use cheque_bindings::{Outcome, Redemption};
 
 impl Payee {
-    /// All redemptions and recorded seeds that were sent and not told to be [`done`](Payee::done), and what was given up and
-    /// is in their way, as the store has them. Does not ask the node.
+    /// All redemptions, seed recordings and cancellations in the store: submitted, and not yet
+    /// [removed](Payee::remove). Does not query the node. Without a wallet, lists redemptions only.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::Stored`] if the store cannot be read; [`RedeemError::Tx`] if a record is damaged.
     pub async fn pending_txs(&self) -> Result<Vec<PendingTx>, RedeemError> {
         let mut all = Vec::new();
-        for (key, sent) in stored_txs(&self.store, REDEEM.to_vec()).await? {
-            let deposits = self.redeemed_by(&sent)?;
+        for (key, record) in stored_txs(&self.store, REDEEM.to_vec()).await? {
+            let deposits = self.deposits_redeemed_by(&record)?;
             if !deposits.is_empty() {
-                all.push(pending_tx(Purpose::Redeem(deposits), key, &sent));
+                all.push(pending_tx(Purpose::Redeem(deposits), key, &record));
             }
         }
         if let Some(wallet) = &self.wallet {
             let prefix = self.seed_prefix(wallet);
-            for (key, sent) in stored_txs(&self.store, prefix.clone()).await? {
+            for (key, record) in stored_txs(&self.store, prefix.clone()).await? {
                 let block = key.strip_prefix(&prefix[..]);
                 let block = block.and_then(|block| block.try_into().ok());
                 let block = block.ok_or(StoredError::Record(RecordError::WrongKey))?;
                 let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
-                all.push(pending_tx(purpose, key, &sent));
+                all.push(pending_tx(purpose, key, &record));
             }
-            let unwanted = stored_txs(&self.store, unwanted_prefix(wallet)).await?;
-            let cancelled = |(key, sent)| pending_tx(Purpose::Cancel, key, &sent);
-            all.extend(unwanted.into_iter().map(cancelled));
+            let obsolete = stored_txs(&self.store, obsolete_prefix(wallet)).await?;
+            let cancelled = |(key, record)| pending_tx(Purpose::Cancel, key, &record);
+            all.extend(obsolete.into_iter().map(cancelled));
         }
         Ok(all)
     }
 
-    /// What of this wallet is under way and waits for very long as of the block `head`, and everything that it sends later
-    /// behind it.
+    /// The wallet's transactions that have been pending for at least [`STUCK_AFTER`](outbox::STUCK_AFTER) blocks at
+    /// `head`, and therefore block its later nonces.
     #[cfg(feature = "service")]
     pub(crate) async fn stuck(&self, head: u64) -> Result<Vec<PendingTx>, RedeemError> {
         let Some(wallet) = &self.wallet else {
             return Ok(Vec::new());
         };
-        let mut late = self.pending_txs().await?;
-        late.retain(|one| {
-            one.from == wallet.address() && head >= one.since.saturating_add(outbox::STUCK_AFTER)
+        let mut stuck = self.pending_txs().await?;
+        stuck.retain(|tx| {
+            tx.from == wallet.address() && head >= tx.since.saturating_add(outbox::STUCK_AFTER)
         });
-        if !late.is_empty() {
+        if !stuck.is_empty() {
             let mined = wallet.mined_nonce().await?;
-            late.retain(|one| one.nonce >= mined);
+            stuck.retain(|tx| tx.nonce >= mined);
         }
-        Ok(late)
+        Ok(stuck)
     }
 
-    /// Redeems wins to the payee's balance in one transaction, and does not wait for it. The bank is asked about each as of
-    /// the newest block, and what it would not pay stays out. Nothing is checked about what it costs.
+    /// Submits a transaction to redeem wins to the payee's balance. Does not wait until it is mined. Asks the bank
+    /// about each win at the newest block, and leaves out refused ones. Does not compare cost and payout.
     ///
-    /// Wins that are [under way](Payee::pending_txs) must not be among them: they would be sent twice, and paid once.
+    /// The caller must leave out wins of a [pending](Payee::pending_txs) redemption: they would be sent twice and paid
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Bank`] if the head cannot be read;
+    /// [`RedeemError::Outbox`] if the transaction could not be stored or sent. If stored, it is listed by
+    /// [`Payee::pending_txs`]. An error about a single win is in [`Submitted::refused`].
     pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
         let mut packed = Vec::new();
-        let mut paid = Vec::new();
+        let mut payable = Vec::new();
         let mut refused = Vec::new();
         for id in ids {
             match self.payable(*id, &RedeemOptions::default(), wallet).await {
                 Ok((redemption, _)) => {
                     packed.push(redemption);
-                    paid.push(*id);
+                    payable.push(*id);
                 }
                 Err(error) => refused.push((*id, error)),
             }
         }
-        let Some(first) = paid.first() else {
-            return Ok(Submitted {
-                sent: None,
-                refused,
-            });
+        let Some(first) = payable.first() else {
+            return Ok(Submitted { tx: None, refused });
         };
         let key = purpose_key(REDEEM, *first);
         let bank = self.reader.bank();
         let call = match &mut packed[..] {
-            [one] => Call::redeem(bank, std::mem::take(one)),
+            [single] => Call::redeem(bank, std::mem::take(single)),
             _ => Call::redeem_batch(bank, packed),
         };
-        let sent = outbox::submit(wallet, &self.store, &key, &call, head).await?;
+        let record = outbox::submit(wallet, &self.store, &key, &call, head).await?;
         Ok(Submitted {
-            sent: Some(pending_tx(Purpose::Redeem(paid), key, &sent)),
+            tx: Some(pending_tx(Purpose::Redeem(payable), key, &record)),
             refused,
         })
     }
 
-    /// Makes the seed of a draw block known for ever, and does not wait until it is. `None`: it is recorded already.
+    /// Submits a transaction to record the seed of a draw block at the bank, for good. Does not wait until it is mined.
+    /// `None` if the seed is recorded already.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::SeedLost`] if the chain has forgotten the block;
+    /// [`RedeemError::Bank`] if the chain cannot be read, or the node lacks the block; [`RedeemError::Outbox`] as for
+    /// [`Payee::submit_redemptions`].
     pub async fn submit_seed(&self, block: u64) -> Result<Option<PendingTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
@@ -119,94 +133,129 @@ impl Payee {
         };
         let mut key = self.seed_prefix(wallet);
         key.extend(block.to_be_bytes());
-        let sent = outbox::submit(wallet, &self.store, &key, &call, head).await?;
-        Ok(Some(pending_tx(Purpose::RecordSeed(block), key, &sent)))
+        let record = outbox::submit(wallet, &self.store, &key, &call, head).await?;
+        Ok(Some(pending_tx(Purpose::RecordSeed(block), key, &record)))
     }
 
-    /// Looks after a transaction that is under way: one that is not in a block is handed to the node again, if `bump` for
-    /// a higher fee where it has waited for long.
-    pub async fn look_after(&self, one: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
+    /// Checks a pending transaction without waiting. Hands an unmined one to the node again; with `bump`, and unmined
+    /// for 10 blocks, as a replacement with a higher fee. Removes the record of a [dropped](TxStatus::Dropped) one.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Bank`] if the head cannot be read;
+    /// [`RedeemError::Outbox`] if node or store fail, or if the replacement is refused.
+    pub async fn check(&self, tx: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        Ok(outbox::look_after(wallet, &self.store, &one.key, head, bump).await?)
+        Ok(outbox::check(wallet, &self.store, &tx.key, head, bump).await?)
     }
 
-    /// How many of the wins in a transaction that is under way the bank would pay as of the block `head`: none any more
-    /// where they are paid, or where a reorganisation has drawn again. A node that does not have this block is an error: one
-    /// that is behind knows of no draw, and would pay nothing.
-    pub async fn would_pay(&self, one: &PendingTx, head: &Head) -> Result<usize, RedeemError> {
-        let Some(sent) = stored_tx(&self.store, &one.key).await? else {
+    /// Counts the payable wins in a pending transaction, by the bank's state at the block `head`. Zero if all are paid
+    /// already, or if a reorganisation has changed the draw.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::Bank`] if the node cannot answer or lacks the block `head`: a node that is behind has not seen
+    /// the draw, and would report no payable win. [`RedeemError::Stored`] if the store cannot be read;
+    /// [`RedeemError::Tx`] if the record is damaged.
+    pub async fn count_payable(&self, tx: &PendingTx, head: &Head) -> Result<usize, RedeemError> {
+        let Some(record) = stored_tx(&self.store, &tx.key).await? else {
             return Ok(0);
         };
-        let packed = self.redemptions_in(&sent)?;
-        let counted = async {
+        let redemptions = self.redemptions_in(&record)?;
+        let count = async {
             let mut payable = 0;
-            for packed in packed {
+            for packed in redemptions {
                 let at = head.number.into();
-                let (outcome, _) = self.reader.outcome_of(packed, sent.from, at).await?;
+                let (outcome, _) = self.reader.outcome_of(packed, record.from, at).await?;
                 payable += usize::from(outcome == Outcome::Payable);
             }
-            self.reader.check_still(head).await?;
+            self.reader.check_canonical(head).await?;
             Ok::<_, BankError>(payable)
         };
-        Ok(pin_node(counted).await?)
+        Ok(pin_node(count).await?)
     }
 
-    /// The replacement of a transaction under way that is in a block and has succeeded, if there is one. Hands nothing to
-    /// the node.
-    pub async fn mined(&self, one: &PendingTx) -> Result<Option<MinedTx>, RedeemError> {
+    /// Finds the successfully mined replacement of a pending transaction. Sends nothing. `None` if all are unmined or
+    /// reverted, or if the store has no record of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Tx`] if the node fails; [`RedeemError::Stored`] if
+    /// the store cannot be read.
+    pub async fn find_mined(&self, tx: &PendingTx) -> Result<Option<MinedTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let Some(sent) = stored_tx(&self.store, &one.key).await? else {
+        let Some(record) = stored_tx(&self.store, &tx.key).await? else {
             return Ok(None);
         };
-        Ok(wallet.mined(&sent.hashes).await?.and_then(Result::ok))
+        Ok(wallet
+            .find_mined(&record.hashes)
+            .await?
+            .and_then(Result::ok))
     }
 
-    /// Gives up a transaction under way that has no work to do any more, so that something else can be sent for the same
-    /// deposits. While the node has it, everything that the account sends later waits behind it: then it is to be
-    /// [cancelled](Payee::cancel), and this is what is. Else it is forgotten.
-    pub async fn give_up(&self, one: &PendingTx) -> Result<Option<PendingTx>, RedeemError> {
+    /// Abandons an obsolete transaction. Another can then be submitted for the same deposits. If the node still has the
+    /// abandoned one, later nonces wait behind it; returns it for [`Payee::cancel`]. Otherwise removes its record, and
+    /// returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Tx`] if the node fails; [`RedeemError::Stored`] if
+    /// the store fails; [`RedeemError::Outbox`] if another process has changed the record. The transaction is not
+    /// abandoned then.
+    pub async fn abandon(&self, tx: &PendingTx) -> Result<Option<PendingTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let Some(sent) = stored_tx(&self.store, &one.key).await? else {
+        let Some(record) = stored_tx(&self.store, &tx.key).await? else {
             return Ok(None);
         };
-        if sent.from != wallet.address() || !wallet.is_waiting(&sent.hashes).await? {
-            self.done(one).await?;
+        if record.from != wallet.address() || !wallet.is_pending(&record.hashes).await? {
+            self.remove(tx).await?;
             return Ok(None);
         }
-        let mut aside = unwanted_prefix(wallet);
-        aside.extend(sent.nonce.to_be_bytes());
-        aside.extend(newest(&sent));
-        cancel::park(&self.store, &one.key, &aside, &sent).await?;
-        Ok(Some(pending_tx(Purpose::Cancel, aside, &sent)))
+        let mut key = obsolete_prefix(wallet);
+        key.extend(record.nonce.to_be_bytes());
+        key.extend(record.newest_hash());
+        cancel::park(&self.store, &tx.key, &key, &record).await?;
+        Ok(Some(pending_tx(Purpose::Cancel, key, &record)))
     }
 
-    /// Cancels what was [given up](Payee::give_up), by a transaction with the same nonce that pays more and moves nothing.
-    /// Does not wait: call it at every block until it is [done](Payee::done). Which of the two is mined is up to the chain.
-    pub async fn cancel(&self, one: &PendingTx) -> Result<Cancellation, RedeemError> {
+    /// Cancels an [abandoned](Payee::abandon) transaction by an empty one with the same nonce and a higher fee. Either
+    /// of the two may be mined. Does not wait; call it at every block until one of them is confirmed, then
+    /// [remove](Payee::remove) the record.
+    ///
+    /// # Errors
+    ///
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Bank`] if the head cannot be read;
+    /// [`RedeemError::Outbox`] if node or store fail, or if the transaction is another account's.
+    pub async fn cancel(&self, tx: &PendingTx) -> Result<Cancellation, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let head = self.reader.head().await?.number;
-        Ok(cancel::cancel(wallet, &self.store, &one.key, head).await?)
+        Ok(cancel::cancel(wallet, &self.store, &tx.key, head).await?)
     }
 
-    /// Forgets a transaction that has done its work, so deep in the chain that no reorganisation takes it back, or that
-    /// has no work to do any more. One that the node still has may be mined all the same.
-    pub async fn done(&self, one: &PendingTx) -> Result<(), StoredError> {
-        outbox::done(&self.store, &one.key).await
+    /// Removes the record of a confirmed or obsolete transaction. Does not cancel: a transaction still in the node's
+    /// mempool may be mined.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    pub async fn remove(&self, tx: &PendingTx) -> Result<(), StoredError> {
+        outbox::remove(&self.store, &tx.key).await
     }
 
-    /// What a redemption of a deposit is kept under: its own key, or that of the batch which it is part of.
+    /// The key of the record for redeeming a deposit: the key of a pending batch with the deposit, else the deposit's
+    /// own.
     pub(super) async fn redemption_key(&self, id: DepositId) -> Result<Vec<u8>, RedeemError> {
-        let of = |one: &PendingTx| one.deposits().contains(&id);
-        let batch = self.pending_txs().await?.into_iter().find(of);
+        let redeems = |tx: &PendingTx| tx.deposits().contains(&id);
+        let batch = self.pending_txs().await?.into_iter().find(redeems);
         Ok(batch.map_or_else(|| purpose_key(REDEEM, id), |batch| batch.key))
     }
 
-    /// Which of this payee's deposits a transaction redeems.
-    fn redeemed_by(&self, sent: &TxRecord) -> Result<Vec<DepositId>, RedeemError> {
+    /// This payee's deposits in a redemption.
+    fn deposits_redeemed_by(&self, record: &TxRecord) -> Result<Vec<DepositId>, RedeemError> {
         let bank = self.reader.bank();
         let mut deposits = Vec::new();
-        for packed in self.redemptions_in(sent)? {
+        for packed in self.redemptions_in(record)? {
             let redemption = Redemption::unpack(&packed).map_err(|_| TxError::NotATransaction)?;
             if redemption.payee == self.policy.payee {
                 deposits.push(bank.deposit_id(&redemption.deposit));
@@ -215,21 +264,21 @@ impl Payee {
         Ok(deposits)
     }
 
-    /// The packed redemptions in a transaction; none if it goes to another bank.
-    fn redemptions_in(&self, sent: &TxRecord) -> Result<Vec<Bytes>, RedeemError> {
-        let call = call_of(&sent.raw)?;
+    /// The packed redemptions in a transaction. Empty if the transaction calls another bank.
+    fn redemptions_in(&self, record: &TxRecord) -> Result<Vec<Bytes>, RedeemError> {
+        let call = call_of(&record.raw)?;
         if call.to != self.reader.bank().address() {
             return Ok(Vec::new());
         }
-        if let Ok(one) = redeemCall::abi_decode(&call.input) {
-            return Ok(vec![one.redemption]);
+        if let Ok(single) = redeemCall::abi_decode(&call.input) {
+            return Ok(vec![single.redemption]);
         }
         let batch = redeemBatchCall::abi_decode(&call.input);
         Ok(batch.map_err(|_| TxError::NotATransaction)?.redemptions)
     }
 
-    /// Begins the keys of all seeds that an account records in this bank; the block's number is the rest. Another account
-    /// of the same store may record the same seed.
+    /// Key prefix of an account's seed recordings at this bank; the block number follows. Includes the account, because
+    /// another account with the same store may record the same seed.
     fn seed_prefix(&self, wallet: &Wallet) -> Vec<u8> {
         let bank = self.reader.bank().address();
         [SEED, bank.as_slice(), wallet.address().as_slice()].concat()

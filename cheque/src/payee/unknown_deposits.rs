@@ -1,17 +1,19 @@
-//! Limits how many deposits that this payee does not hold are looked up at once.
+//! A limit on concurrent node requests for unknown deposits.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The right to ask the node for a deposit that nobody here knows. Whoever can sign can make up any number of them, and
-/// the node may answer to a rate only: this is what strangers get of it, the rest is for heads, draws and redemptions.
-/// They wait for each other in the order in which they came. Payments of known deposits do not wait at all.
+/// Limits concurrent lookups of unknown deposits at the node.
+///
+/// Any signer can invent any number of deposits, and a node may limit its rate of answers. Openings of unknown deposits
+/// share a fixed number of permits, which leaves answers for heads, draws and redemptions. Openings wait for a permit
+/// in order of arrival. Payments of known deposits need no permit.
 #[derive(Debug)]
 pub(super) struct UnknownDepositLimiter(Semaphore);
 
 impl UnknownDepositLimiter {
-    const AT_A_TIME: usize = 16;
+    const MAX_LOOKUPS: usize = 16;
 
-    /// Waits for a turn, in order of arrival. The semaphore is never closed, so there always is one.
+    /// Waits for a permit, in order of arrival. Never `None`, because the semaphore is never closed.
     pub(super) async fn acquire(&self) -> Option<SemaphorePermit<'_>> {
         self.0.acquire().await.ok()
     }
@@ -19,6 +21,6 @@ impl UnknownDepositLimiter {
 
 impl Default for UnknownDepositLimiter {
     fn default() -> Self {
-        Self(Semaphore::new(Self::AT_A_TIME))
+        Self(Semaphore::new(Self::MAX_LOOKUPS))
     }
 }

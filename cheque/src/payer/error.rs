@@ -1,4 +1,4 @@
-//! What can go wrong for a payer.
+//! Errors of a payer.
 
 use crate::{
     bank::error::BankError,
@@ -13,11 +13,11 @@ use crate::{
 };
 use alloy_primitives::Address;
 
-/// Why a payer's wish was not done. Unless it says otherwise nothing has changed.
+/// Why an operation of a payer failed. Nothing has changed unless the variant says so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayerError {
-    /// The chain, or the way to it.
+    /// The node, or an answer from the chain.
     #[error(transparent)]
     Bank(#[from] BankError),
     /// A transaction.
@@ -26,7 +26,7 @@ pub enum PayerError {
     /// The store.
     #[error(transparent)]
     Stored(#[from] StoredError),
-    /// A transaction that is sent once.
+    /// A transaction stored before it is sent.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The list of payees.
@@ -38,36 +38,38 @@ pub enum PayerError {
     /// The payment.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The operating system gives no randomness.
-    #[error("the operating system gives no randomness: {0}")]
+    /// The operating system's random number generator failed.
+    #[error("the operating system's random number generator failed: {0}")]
     NoRandomness(#[from] getrandom::Error),
-    /// The payer has no wallet to send transactions with.
-    #[error("sending a transaction takes a wallet, and this payer has none")]
+    /// No wallet is configured.
+    #[error("no wallet to send a transaction with; configure one")]
     NoWallet,
-    /// The payer has no key to write cheques with.
-    #[error("writing a cheque takes the signer's key, and this payer has none")]
+    /// No signing key is configured.
+    #[error("no key to sign cheques with; configure the signer's key")]
     NoKey,
-    /// The key is not the deposit's signer's.
-    #[error("the deposit's signer is {signer}, the key is {key}'s")]
+    /// The key is not that of the deposit's signer.
+    #[error("the deposit's signer is {signer}, but the key belongs to {key}; use the signer's key")]
     WrongKey {
-        /// Who signs the deposit's cheques.
+        /// The deposit's signer.
         signer: Address,
-        /// Whose key this is.
+        /// Address of the configured key.
         key: Address,
     },
-    /// The wallet is not the deposit's payer's.
-    #[error("the deposit's payer is {payer}, the wallet is {wallet}'s")]
+    /// The wallet is not that of the deposit's payer.
+    #[error(
+        "the deposit's payer is {payer}, but the wallet belongs to {wallet}; use the payer's wallet"
+    )]
     WrongWallet {
-        /// Whose deposit it is.
+        /// The deposit's payer.
         payer: Address,
-        /// Whose wallet this is.
+        /// Address of the configured wallet.
         wallet: Address,
     },
     /// The store has no such deposit.
-    #[error("the store has no deposit {0} of this bank")]
+    #[error("the store has no deposit {0} of this bank; check the id, the store and the bank")]
     UnknownDeposit(DepositId),
-    /// The store has the deposit, but not its list of payees.
-    #[error("the store lacks the allowance list of deposit {0}")]
+    /// The store has the deposit, but not its allowance list.
+    #[error("the store lacks the allowance list of deposit {0}; restore it from a backup")]
     NoList(DepositId),
     /// The deposit has no allowance for the payee.
     #[error("deposit {deposit} has no allowance for payee {payee}")]
@@ -77,15 +79,16 @@ pub enum PayerError {
         /// The payee.
         payee: Address,
     },
-    /// Such a deposit is in the store already.
-    #[error("the store has deposit {0} already")]
+    /// The store has a deposit with the same id.
+    #[error("the store already has deposit {0}; change its terms or its salt")]
     Exists(DepositId),
-    /// The deposit is open, and there is nothing left to do.
-    #[error("deposit {0} is open already")]
+    /// The deposit is open already, so its opening is not sent.
+    #[error("deposit {0} is open already; there is nothing to send")]
     IsOpen(DepositId),
-    /// The node is behind, or the clock is wrong. A cheque that is written after its draw can be made to win.
+    /// The node is behind, or the clock is wrong. No cheque is written then: after the draw, a payee knows the
+    /// roll and can ask for exactly the total that wins.
     #[error(
-        "the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s"
+        "the newest block has timestamp {head_time}, the clock says {now}, and the limit is {limit} s apart; check the node and the clock"
     )]
     StaleView {
         /// Time of the newest block, seconds since 1970.
@@ -95,64 +98,66 @@ pub enum PayerError {
         /// The largest difference, in seconds.
         limit: u64,
     },
-    /// The draw would come before anybody could be paid.
-    #[error(
-        "the draw block {draw_block} is too soon: the earliest that leaves time to pay is {earliest}"
-    )]
+    /// The draw block leaves no time to pay.
+    #[error("draw block {draw_block} leaves no time to pay; choose {earliest} or later")]
     DrawTooSoon {
-        /// The draw block asked for.
+        /// The requested draw block.
         draw_block: u64,
-        /// The earliest one, before rounding to the chain's grid.
+        /// The earliest draw block, before rounding to the chain's grid.
         earliest: u64,
     },
-    /// A block number beyond 2^64.
-    #[error("the block numbers asked for are too large")]
+    /// A block number is above 2^64 - 1.
+    #[error("a block number is above 2^64 - 1; choose an earlier draw or a shorter window")]
     BlockOutOfRange,
-    /// The purse is not free.
-    #[error("lane {lane} holds or is about to hold deposit {deposit}")]
+    /// The purse holds another deposit, or a stored deposit is about to use it.
+    #[error("lane {lane} holds deposit {deposit}, or is reserved for it; choose another lane")]
     LaneBusy {
         /// The purse's number.
         lane: u64,
         /// The deposit in it.
         deposit: DepositId,
     },
-    /// The bank does not have the money yet.
+    /// The payer's purse and balance hold too little for the deposit.
     #[error(
-        "{missing} units of token {token} are missing in the payer's purse and balance: fund the balance first"
+        "{missing} units of token {token} are missing in the payer's purse and balance; fund the balance first"
     )]
     NotFunded {
         /// The token (zero: the native coin).
         token: Address,
-        /// How much is missing, in token units.
+        /// The missing amount, in token units.
         missing: Amount,
     },
-    /// The smallest payout depends on what redeeming costs, which is unknown in this token.
-    #[error("token {0} has no rate against the native coin: set one, or name the smallest payout")]
+    /// The default smallest payout needs the price of a redemption in this token.
+    #[error("token {0} has no rate against the native coin; set one, or set the smallest payout")]
     NoRate(Address),
-    /// A deposit is not active, as of the last look at the chain.
-    #[error("deposit {0} is not active: wait until it is confirmed, or pay from another one")]
+    /// The deposit is not active in the payer's last snapshot of the chain.
+    #[error("deposit {0} is not active; wait until it is confirmed, or pay from another deposit")]
     NotActive(DepositId),
-    /// What is left of the payee's allowance in a deposit is less than what is to be paid from it.
-    #[error("deposit {deposit} has {left} left for the payee, {needed} are needed from it")]
+    /// The payee's remaining allowance in the deposit is less than the payment.
+    #[error(
+        "deposit {deposit} has {left} units left for the payee, and the payment needs {needed}; pay less, or from another deposit"
+    )]
     NotCoveredByDeposit {
         /// The deposit.
         deposit: DepositId,
-        /// What it has left for the payee, in token units.
+        /// The payee's remaining allowance, in token units.
         left: Amount,
-        /// What was to be paid from it.
+        /// The payment, in token units.
         needed: Amount,
     },
-    /// A record of the application does not hold what was expected.
-    #[error("a record of the application was changed meanwhile: read it again")]
+    /// An application record differs from its expected value.
+    #[error("an application record has changed since it was read; read it again and retry")]
     AppConflict,
-    /// No active deposit, or not enough of them, covers the payment.
-    #[error("the active deposits have {available} left for payee {payee}, {needed} are needed")]
+    /// The active deposits together do not cover the payment.
+    #[error(
+        "the active deposits have {available} units left for payee {payee}, and the payment needs {needed}; pay less, or open another deposit"
+    )]
     NotCovered {
         /// The payee.
         payee: Address,
-        /// What the active deposits have left for it, in token units.
+        /// The payee's remaining allowance in all active deposits, in token units.
         available: Amount,
-        /// What was to be paid.
+        /// The payment, in token units.
         needed: Amount,
     },
 }

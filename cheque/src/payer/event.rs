@@ -1,28 +1,30 @@
-//! What a payer reports of its deposits.
+//! Events and reports about a payer's deposits.
 
 use crate::{
     payer::{error::PayerError, records::DepositState},
     protocol::terms::DepositId,
 };
 
-/// A deposit has changed its state.
+/// A change of a deposit's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DepositEvent {
     /// The deposit.
     pub id: DepositId,
-    /// Where it stood before.
+    /// State before the change.
     pub before: DepositState,
-    /// Where it stands now.
+    /// State after the change.
     pub state: DepositState,
 }
 
-/// What a poll has found.
+/// Result of a poll.
 #[derive(Debug, Default)]
-#[must_use = "deposits that could not be followed are among the errors"]
+#[non_exhaustive]
+#[must_use = "its errors name the deposits that could not be followed"]
 pub struct PollReport {
-    /// What has changed.
+    /// Changes of state.
     pub events: Vec<DepositEvent>,
-    /// Deposits that could not be followed to the end, and why. Others are not held up by them. Nothing is paid from one
-    /// whose state is unknown.
+    /// Deposits that could not be followed, with the reason. The other deposits are followed normally. A deposit
+    /// whose state is unknown is not paid from.
     pub errors: Vec<(DepositId, PayerError)>,
 }

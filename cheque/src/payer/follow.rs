@@ -1,10 +1,9 @@
-//! Following deposits through their life.
+//! Follows deposits: reads the chain, and stores and reports changes of state.
 
 use crate::{
     bank::{
         error::BankError,
         head::{Head, HeadCheckError, check_clock},
-        heads::Follower,
         history::Closed,
         reader::{DrawBlock, PurseKey},
     },
@@ -16,7 +15,7 @@ use crate::{
         error::PayerError,
         event::{DepositEvent, PollReport},
         records::{DepositRecord, DepositState, stored_deposits},
-        snapshot::{ChainSnapshot, Won},
+        snapshot::{ChainSnapshot, KnownWinner},
         state::{Facts, may_be_closed, state},
     },
     protocol::{
@@ -24,7 +23,7 @@ use crate::{
         draw::{Seed, payout, roll},
         terms::{DepositId, Purse},
     },
-    store::{Swap, Table, async_store::OwnedChange, keys::deposit_key},
+    store::{async_store::OwnedChange, change::Swap, keys::deposit_key, table::Table},
     sys::unix_now,
 };
 use alloy_primitives::Address;
@@ -37,33 +36,35 @@ use std::{
 use tokio::sync::broadcast;
 
 impl Payer {
-    /// Changes of state from now on, as [`Payer::poll`] finds them. A subscriber that lags far behind is told how many
-    /// it has missed; [`Payer::deposits`] always knows the present.
+    /// Subscribes to changes of state, as [`Payer::poll`] finds them. A subscriber that lags by more than 1024
+    /// events gets the number of missed events; [`Payer::deposits`] always has the current states.
     pub fn subscribe_deposit_events(&self) -> broadcast::Receiver<DepositEvent> {
         self.shared.events.subscribe()
     }
 
-    /// Looks at the chain once, stores what has changed, and tells the subscribers. Sends no transaction. What it finds
-    /// depends on the chain alone. What is wrong with one deposit is in the result, and does not hold up the others.
+    /// Reads the chain once, stores changes of state and notifies subscribers. Sends no transaction. The result
+    /// depends on the chain alone. An error about one deposit is part of the report, and does not hold up the
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::StaleView`] or [`PayerError::Bank`] if the head or the purses cannot be read or are
+    /// implausible, [`PayerError::Stored`] if the store cannot be read. After an error the last snapshot is
+    /// discarded, so that no cheque is written by it.
     pub async fn poll(&self) -> Result<PollReport, PayerError> {
         let take = async || self.take_snapshot().await;
         Ok(self.shared.snapshot.refresh(take).await?.1)
     }
 
-    /// What waits for new heads, from where the store says that this payer was.
-    pub(crate) fn follower(&self) -> Follower {
-        Follower::new(&self.reader, &self.store, "payer")
-    }
-
-    /// The last snapshot of the chain, or a new one if it is a block old.
+    /// Returns the last snapshot, or takes a new one if the last is a block old.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
         let block = Duration::from_secs(self.reader.profile().block_time.max(1));
         let take = async || self.take_snapshot().await;
         self.shared.snapshot.fresh(block, take).await
     }
 
-    /// Like [`Payer::fresh_snapshot`], and the node's newest block is as new as the clock says it should be. Who writes cheques
-    /// by an old view may write them after the draw, when payees know which one wins.
+    /// Like [`Payer::fresh_snapshot`], and checks that the head is as new as the clock requires. By an older
+    /// head, a cheque might be written after the draw, when payees know the winner.
     pub(super) async fn live_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
         let snapshot = self.fresh_snapshot().await?;
         let checked = check_clock(&snapshot.head, unix_now(), self.reader.profile());
@@ -71,33 +72,33 @@ impl Payer {
         Ok(snapshot)
     }
 
-    /// Whether cheques can be written from a deposit, as far as `snapshot` can tell.
+    /// True if cheques can be written from a deposit according to `snapshot`.
     pub(super) fn is_active(snapshot: &ChainSnapshot, id: DepositId) -> bool {
         snapshot.states.get(&id) == Some(&DepositState::Active)
     }
 
     async fn take_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
-        let taken = pin_node(self.take_snapshot_of_one_node()).await;
-        if taken.is_err() {
-            // After an error no cheque is written by the snapshot before it.
+        let snapshot = pin_node(self.read_snapshot()).await;
+        if snapshot.is_err() {
+            // No cheque is written by the previous snapshot after an error.
             self.shared.snapshot.clear();
         }
-        taken
+        snapshot
     }
 
-    async fn take_snapshot_of_one_node(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
-        let head = self.believed_head().await?;
+    async fn read_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
+        let head = self.checked_head().await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
         let mut states: HashMap<_, _> = deposits
             .iter()
             .map(|(id, record)| (*id, record.state))
             .collect();
-        let live: Vec<_> = deposits
+        let unsettled: Vec<_> = deposits
             .into_iter()
             .filter(|(_, record)| !record.settled)
             .collect();
         let confirmed = self.reader.confirmed(head.number);
-        let asked: Vec<(PurseKey, u64)> = live
+        let keys: Vec<(PurseKey, u64)> = unsettled
             .iter()
             .flat_map(|(_, record)| {
                 let terms = &record.deposit;
@@ -105,41 +106,42 @@ impl Payer {
                 [(purse, head.number), (purse, confirmed)]
             })
             .collect();
-        let purses = self.reader.purses(&asked).await;
-        let purses = self.reader.trusting(purses)?;
-        self.reader.check_still(&head).await?;
+        let purses = self.reader.purses(&keys).await;
+        let purses = self.reader.fail_over_on_err(purses)?;
+        self.reader.check_canonical(&head).await?;
 
-        let mut polled = PollReport::default();
+        let mut report = PollReport::default();
         let mut draws = HashMap::new();
-        for ((id, record), purses) in live.into_iter().zip(purses.chunks_exact(2)) {
+        for ((id, record), purses) in unsettled.into_iter().zip(purses.chunks_exact(2)) {
             let at = (head.number, confirmed);
             match self
-                .follow(id, &record, at, purses, &mut draws, &mut polled)
+                .follow(id, &record, at, purses, &mut draws, &mut report)
                 .await
             {
                 Ok(state) => {
                     states.insert(id, state);
                 }
                 Err(error) => {
-                    // Not active, whatever it was before.
+                    // Unknown counts as not active.
                     states.remove(&id);
-                    polled.errors.push((id, error));
+                    report.errors.push((id, error));
                 }
             }
         }
-        self.forget_trees(&states);
+        self.drop_unused_trees(&states);
         self.winners()
             .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
-        Ok((ChainSnapshot { head, states }, polled))
+        Ok((ChainSnapshot { head, states }, report))
     }
 
-    /// The newest block, if what the node says of it can be true. What is concluded from it has to be read in the same
-    /// scope of [`pin_node`], and ends with [`Reader::check_still`](crate::bank::Reader).
-    pub(super) async fn believed_head(&self) -> Result<Head, PayerError> {
+    /// Returns the newest block, if the node's answer is plausible. The caller reads everything combined with
+    /// this head in the same scope of [`pin_node`], and ends with [`Reader::check_still`](crate::bank::Reader).
+    pub(super) async fn checked_head(&self) -> Result<Head, PayerError> {
         self.reader.checked_head().await.map_err(stale)
     }
 
-    /// Where one deposit stands now, by its purse at the head and at the confirmed block. A change is stored and told.
+    /// Computes a deposit's state from its purse at the head and at the confirmed block. Stores and reports a
+    /// change.
     async fn follow(
         &self,
         id: DepositId,
@@ -147,14 +149,14 @@ impl Payer {
         (head, confirmed): (u64, u64),
         purses: &[Purse],
         draws: &mut HashMap<u64, Option<DrawBlock>>,
-        polled: &mut PollReport,
+        report: &mut PollReport,
     ) -> Result<DepositState, PayerError> {
         let winner = self
             .winner(id, record, (head, confirmed), purses[0], draws)
             .await;
-        // Money can be taken back even where nobody knows who might have won. What was known before stays.
+        // An unknown winner does not stop a reclaim. The winner known before stays.
         let winner = winner.unwrap_or_else(|error| {
-            polled.errors.push((id, error));
+            report.errors.push((id, error));
             match record.state {
                 DepositState::Drawn { winner } => Some(winner),
                 _ => None,
@@ -163,9 +165,9 @@ impl Payer {
         let facts = Facts {
             head,
             last_final: head.saturating_sub(self.reader.profile().final_depth),
-            now: purses[0],
-            before: purses[1],
-            closed: self.closed(id, record, head, purses).await?,
+            purse_now: purses[0],
+            purse_confirmed: purses[1],
+            closed: self.find_closing(id, record, head, purses).await?,
             winner,
         };
         let cutoff = cutoff(self.reader.profile());
@@ -176,30 +178,35 @@ impl Payer {
             ..record.clone()
         };
         if changed != *record {
-            // No payment is judged by what was seen before, from when others can see this.
+            // From here on others may see the new state, so no payment may be decided by the previous snapshot.
             self.shared.snapshot.clear();
         }
-        if changed != *record && self.keep(id, record, &changed).await? && new != record.state {
+        if changed != *record
+            && self.store_state(id, record, &changed).await?
+            && new != record.state
+        {
             let event = DepositEvent {
                 id,
                 before: record.state,
                 state: new,
             };
-            // At once, for what comes next may fail. Nobody listening is fine.
+            // Sent at once, because a later step may fail. A missing subscriber is fine.
             let _ = self.shared.events.send(event);
-            polled.events.push(event);
-            // Pending and lost ones may still be opened by what was sent, as far as one can know.
+            report.events.push(event);
+            // A pending or never-opened deposit may still be opened by its stored transaction.
             if !matches!(new, DepositState::Pending | DepositState::NeverOpened) {
-                self.forget_used(&open_key(id)).await?;
+                self.remove_if_mined(&open_key(id)).await?;
             }
         }
         if settled && !record.settled {
-            self.forget_used(&reclaim_key(id)).await?;
+            self.remove_if_mined(&reclaim_key(id)).await?;
         }
         Ok(new)
     }
 
-    async fn closed(
+    /// Finds the event that closed a deposit. A deposit that was open and has no such event is an error: the
+    /// node's logs are incomplete.
+    async fn find_closing(
         &self,
         id: DepositId,
         record: &DepositRecord,
@@ -210,49 +217,50 @@ impl Payer {
         if !may_be_closed(id, terms, head, purses[0]) {
             return Ok(None);
         }
-        // Neither redemption nor reclaim is possible before.
+        // The bank allows neither redemption nor reclaim before this block.
         let from = terms.drawBlock + 1;
         let closed = self.reader.closed(id, from, head).await?;
         if closed.is_none() && (purses[1] == Purse::Open(id) || self.was_open(id, record).await?) {
             let to = head;
             let missing = Err(BankError::NoEvent { id, from, to });
-            self.reader.trusting(missing)?;
+            self.reader.fail_over_on_err(missing)?;
         }
         Ok(closed)
     }
 
-    /// Whether a deposit was opened, as the purse tells it as of the draw block, before which nothing can close it. Nodes
-    /// forget purses of long ago; then, as the store or the event tells it.
+    /// True if the deposit was opened: its purse held the deposit at the draw block, before which nothing can
+    /// close a deposit. A node that has pruned the purse's history is asked for the event instead, unless the
+    /// store already has the deposit as opened.
     async fn was_open(&self, id: DepositId, record: &DepositRecord) -> Result<bool, PayerError> {
         let terms = &record.deposit;
         let purse = (terms.payer, terms.token, terms.lane);
         match self.reader.purse(purse, terms.drawBlock).await {
-            Ok(holds) => Ok(holds == Purse::Open(id)),
+            Ok(purse) => Ok(purse == Purse::Open(id)),
             Err(BankError::Node(NodeError::Rpc(error))) if error.is_error_resp() => {
-                let unseen = matches!(
+                let maybe_unopened = matches!(
                     record.state,
                     DepositState::Pending | DepositState::NeverOpened
                 );
                 let found = self.reader.find_deposit(id, record.since, terms.drawBlock);
-                Ok(!unseen || found.await?.is_some())
+                Ok(!maybe_unopened || found.await?.is_some())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Who has won, once the draw block is deep enough. It is looked up again until no reorganisation can replace it, and
-    /// once more then.
+    /// Computes the winner once the draw block is confirmed. `None`: not drawn yet, or no longer open. The
+    /// winner is computed again until no reorganisation can replace the draw block, and once more then.
     async fn winner(
         &self,
         id: DepositId,
         record: &DepositRecord,
         (head, confirmed): (u64, u64),
-        now: Purse,
+        purse_now: Purse,
         draws: &mut HashMap<u64, Option<DrawBlock>>,
     ) -> Result<Option<Option<Address>>, PayerError> {
         let terms = &record.deposit;
-        let over = record.state == DepositState::Reclaimable;
-        if now != Purse::Open(id) || confirmed < terms.drawBlock || over {
+        let is_reclaimable = record.state == DepositState::Reclaimable;
+        if purse_now != Purse::Open(id) || confirmed < terms.drawBlock || is_reclaimable {
             return Ok(None);
         }
         let known = self.winners().get(&id).copied();
@@ -262,42 +270,40 @@ impl Payer {
             return Ok(Some(known.winner));
         }
         let draw = match draws.entry(terms.drawBlock) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                unknown.insert(self.reader.draw_block(terms.drawBlock).await?)
-            }
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(unread) => unread.insert(self.reader.draw_block(terms.drawBlock).await?),
         };
         let Some(draw) = draw else {
             return Ok(None);
         };
         let winner = match known {
-            Some(known) if known.by == draw.hash => known.winner,
-            _ => self.winner_by(id, terms, draw.seed).await?,
+            Some(known) if known.draw_hash == draw.hash => known.winner,
+            _ => self.compute_winner(id, terms, draw.seed).await?,
         };
         let depth = head.saturating_sub(terms.drawBlock);
-        let won = Won {
+        let known = KnownWinner {
             winner,
-            by: draw.hash,
+            draw_hash: draw.hash,
             is_final: depth >= self.reader.profile().final_depth,
         };
-        self.winners().insert(id, won);
+        self.winners().insert(id, known);
         Ok(Some(winner))
     }
 
-    /// Has the winner of a deposit computed again, because what was paid from it is known better now.
-    pub(super) async fn forget_winner(&self, id: DepositId) {
-        // A snapshot that is being taken may have read the account before it changed.
-        let _none_is_taken = self.shared.snapshot.pause().await;
+    /// Discards a computed winner, because an account of the deposit has changed.
+    pub(super) async fn discard_winner(&self, id: DepositId) {
+        // A snapshot in progress may have read the account before the change.
+        let _no_snapshot_meanwhile = self.shared.snapshot.pause().await;
         self.winners().remove(&id);
     }
 
-    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, Won>> {
+    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, KnownWinner>> {
         let winners = self.shared.winners.lock();
         winners.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who wins a deposit by a seed: nobody, if the payee of the point that it selects was paid too little.
-    async fn winner_by(
+    /// Computes the winner for a seed. `None` if the roll selects no payee, or a payee that was paid too little.
+    async fn compute_winner(
         &self,
         id: DepositId,
         terms: &Deposit,
@@ -320,8 +326,8 @@ impl Payer {
         Ok(wins.then_some(payee))
     }
 
-    /// Stores a new state, unless somebody else has just done so.
-    async fn keep(
+    /// Stores a new state. `false` if another task or process has changed the record meanwhile.
+    async fn store_state(
         &self,
         id: DepositId,
         old: &DepositRecord,

@@ -1,51 +1,58 @@
-//! Writing cheques and taking stream steps.
+//! Writes cheques and takes stream steps.
 
 mod pieces;
+mod proofs;
 
 use crate::{
     payer::{Payer, error::PayerError, snapshot::ChainSnapshot},
     protocol::{
         account::{Account, ChequeContext, WriteError},
         amount::Amount,
-        cheque::SignedCheque,
-        proof::{Opening, Proof},
+        proof::Proof,
         signature::SigningKey,
         stream::Stream,
         terms::DepositId,
     },
-    store::{Swap, Table, async_store::OwnedChange, keys::account_key},
+    store::{
+        Swap, Table,
+        async_store::{OwnedChange, StoredError},
+        keys::account_key,
+    },
     sys::random,
 };
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 
-/// A payment that is on disk.
+/// A stored payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// The deposit.
     pub deposit: DepositId,
-    /// What the payee was paid from it in all, in token units.
+    /// Total paid to the payee from the deposit, in token units.
     pub spent: Amount,
-    /// What is left of the payee's allowance, in token units.
+    /// The payee's remaining allowance, in token units.
     pub left: Amount,
-    /// What to hand to the payee.
+    /// The proof to send to the payee.
     pub proof: Proof,
 }
 
-/// An account as read, to be replaced by compare-and-set.
-type Old = (Option<Vec<u8>>, Account);
+/// An account with its stored value, to be replaced by compare-and-set. `None`: not stored yet.
+type StoredAccount = (Option<Vec<u8>>, Account);
 
 impl Payer {
-    /// Pays `amount` token units by a cheque. The first payment's proof contains the deposit's terms; payees need those
-    /// once.
+    /// Pays `amount` token units from one deposit by a cheque. The first payment's proof contains the deposit's
+    /// terms; a payee needs the terms once.
     ///
-    /// The new total is on disk before this returns. A payee that never got the first proof rejects the next one as of an
-    /// unknown deposit: [`Payer::opening`] gives the terms again.
+    /// The new total is stored before this method returns. A payee that never got the first proof rejects the
+    /// next proof with an unknown deposit: [`Payer::opening_proof`] returns a proof with the terms.
     ///
     /// # Errors
     ///
     /// [`PayerError::NotActive`] by a snapshot of the chain that is at most one block old,
-    /// [`PayerError::NotCoveredByDeposit`] if the payee's allowance is used up. Nothing has changed after an error.
+    /// [`PayerError::StaleView`] if that snapshot and the clock disagree, [`PayerError::NotCoveredByDeposit`] if
+    /// the payee's allowance is used up, [`PayerError::NoKey`] and [`PayerError::WrongKey`]; errors of the node
+    /// and of the store. Nothing is paid after an error, except that [`PayerError::Stored`] may leave open
+    /// whether the new total was stored: [`Payer::last_proof`] tells.
     pub async fn write_cheque(
         &self,
         id: DepositId,
@@ -58,8 +65,13 @@ impl Payer {
         .await
     }
 
-    /// Begins a stream of `length` steps that pay `step` token units each, and pays `amount` (zero is fine) with the same
-    /// cheque. Otherwise like [`Payer::write_cheque`]. The allowance has to cover the whole stream.
+    /// Opens a stream of `length` steps that pay `step` token units each, and pays `amount` (zero is fine) with
+    /// the same cheque. The allowance has to cover the whole stream. Otherwise like [`Payer::write_cheque`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payer::write_cheque`]; [`PayerError::Write`] for a stream of invalid length;
+    /// [`PayerError::NoRandomness`].
     pub async fn open_stream(
         &self,
         id: DepositId,
@@ -76,7 +88,11 @@ impl Payer {
         .await
     }
 
-    /// Takes `steps` steps of the open stream. Otherwise like [`Payer::write_cheque`].
+    /// Pays `steps` steps of the open stream. Otherwise like [`Payer::write_cheque`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payer::write_cheque`]; [`PayerError::Write`] if no stream is open or fewer steps are left.
     pub async fn pay_steps(
         &self,
         id: DepositId,
@@ -87,8 +103,13 @@ impl Payer {
             .await
     }
 
-    /// Pays `amount` token units from all active deposits of this token and this payer's key, the soonest draw first: all
-    /// of it or nothing.
+    /// Pays `amount` token units from all active deposits of this token and this payer's key, earliest draw
+    /// first: the whole amount or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::NotCovered`] if the active deposits do not cover the amount, [`PayerError::Write`] for an
+    /// amount of zero, [`PayerError::StaleView`] and [`PayerError::NoKey`]; errors of the node and of the store.
     pub async fn pay(
         &self,
         payee: Address,
@@ -102,9 +123,9 @@ impl Payer {
             let parts = self.split(payee, token, amount).await?;
             let changes = parts
                 .iter()
-                .map(|part| change(part.id, payee, &part.old, &part.new));
+                .map(|part| account_change(part.id, payee, &part.old, &part.new));
             if self.store.swap(changes.collect()).await? != Swap::Done {
-                // Another payment was faster; split again on what is left now.
+                // Another payment has changed an account meanwhile: split again by the current allowances.
                 continue;
             }
             let mut payments = Vec::with_capacity(parts.len());
@@ -116,57 +137,15 @@ impl Payer {
         }
     }
 
-    /// The proof of the newest payment again, for a payee that has lost it. `None`: it was paid nothing.
-    pub async fn last_proof(
+    /// Reads a payee's account. A payee that was paid nothing yet gets an empty account of its allowance.
+    pub(super) async fn account(
         &self,
         id: DepositId,
         payee: Address,
-    ) -> Result<Option<Proof>, PayerError> {
-        self.record(id).await?;
-        let (_, account) = self.account(id, payee).await?;
-        Ok(account.last_proof(id))
-    }
-
-    /// The newest cheque with the deposit's terms, for a payee that does not know the deposit. Steps taken since the
-    /// cheque are not in it: see [`Payer::last_proof`]. `None`: the payee was paid nothing.
-    pub async fn opening(
-        &self,
-        id: DepositId,
-        payee: Address,
-    ) -> Result<Option<Proof>, PayerError> {
-        let (_, account) = self.account(id, payee).await?;
-        match account.newest() {
-            Some(cheque) => Ok(Some(self.opening_with(id, payee, *cheque).await?)),
-            None => Ok(None),
-        }
-    }
-
-    /// Takes over a newer cheque of this payer's own key that the payee has shown, after a loss of records, and the steps
-    /// of its stream that the payee can show (both zero for none). Returns what was spent and what is left.
-    pub async fn resume_from(
-        &self,
-        id: DepositId,
-        payee: Address,
-        cheque: &SignedCheque,
-        shown: (u32, B256),
-    ) -> Result<(Amount, Amount), PayerError> {
-        let deposit = self.record(id).await?.deposit;
-        let key = self.key_of(&deposit)?;
-        let (_, account) = self
-            .update(id, payee, |account| {
-                account.resume(cheque, shown, &self.context(key, id, payee))
-            })
-            .await?;
-        self.forget_winner(id).await;
-        Ok((account.total(), account.left()))
-    }
-
-    /// The account as stored, or a new one of a payee that was paid nothing yet.
-    pub(super) async fn account(&self, id: DepositId, payee: Address) -> Result<Old, PayerError> {
+    ) -> Result<StoredAccount, PayerError> {
         let key = account_key(id, payee).to_vec();
         if let Some(bytes) = self.store.get(Table::Accounts, key).await? {
-            let account = Account::from_bytes(&bytes)
-                .map_err(crate::store::async_store::StoredError::from)?;
+            let account = Account::from_bytes(&bytes).map_err(StoredError::from)?;
             return Ok((Some(bytes), account));
         }
         let allowance = self.tree(id).await?.allowance(payee);
@@ -181,7 +160,7 @@ impl Payer {
         pay: impl Fn(&Account, &ChequeContext<'_>) -> Result<Account, WriteError>,
     ) -> Result<Payment, PayerError> {
         let deposit = self.record(id).await?.deposit;
-        let key = self.key_of(&deposit)?;
+        let key = self.key_for(&deposit)?;
         let snapshot = self.live_snapshot().await?;
         if !Self::is_active(&snapshot, id) {
             return Err(PayerError::NotActive(id));
@@ -192,7 +171,7 @@ impl Payer {
         self.payment(id, payee, &account, first).await
     }
 
-    /// Replaces an account by what `pay` makes of it. Returns whether there was none, and the new one.
+    /// Replaces an account by the result of `pay`. Returns the new account, and true if none was stored before.
     async fn update(
         &self,
         id: DepositId,
@@ -201,15 +180,18 @@ impl Payer {
     ) -> Result<(bool, Account), PayerError> {
         loop {
             let old = self.account(id, payee).await?;
-            let new = pay(&old.1).map_err(|error| not_written(id, error))?;
-            let swap = self.store.swap(vec![change(id, payee, &old, &new)]).await?;
+            let new = pay(&old.1).map_err(|error| name_deposit(id, error))?;
+            let swap = self
+                .store
+                .swap(vec![account_change(id, payee, &old, &new)])
+                .await?;
             if swap == Swap::Done {
                 return Ok((old.0.is_none(), new));
             }
         }
     }
 
-    /// How a payment would be spread over the active deposits now.
+    /// Divides a payment among the active deposits.
     async fn split(
         &self,
         payee: Address,
@@ -218,7 +200,7 @@ impl Payer {
     ) -> Result<Vec<Part>, PayerError> {
         let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
         let snapshot = self.live_snapshot().await?;
-        let mut rest = amount;
+        let mut remaining = amount;
         let mut parts = Vec::new();
         for (id, _) in self.active(&snapshot, token, key.address()).await? {
             let old = match self.account(id, payee).await {
@@ -226,28 +208,28 @@ impl Payer {
                 Err(PayerError::UnknownPayee { .. } | PayerError::NoList(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let take = rest.min(old.1.left());
-            if take.is_zero() {
+            let share = remaining.min(old.1.left());
+            if share.is_zero() {
                 continue;
             }
-            let new = old.1.write_cheque(take, &self.context(key, id, payee))?;
+            let new = old.1.write_cheque(share, &self.context(key, id, payee))?;
             parts.push(Part { id, old, new });
-            rest = rest.saturating_sub(take);
-            if rest.is_zero() {
+            remaining = remaining.saturating_sub(share);
+            if remaining.is_zero() {
                 return Ok(parts);
             }
         }
         Err(PayerError::NotCovered {
             payee,
-            available: amount.saturating_sub(rest),
+            available: amount.saturating_sub(remaining),
             needed: amount,
         })
     }
 
-    /// The active deposits of a token and signer, the soonest draw first.
+    /// The active deposits of a token and signer, earliest draw first.
     async fn active(
         &self,
-        look: &ChainSnapshot,
+        snapshot: &ChainSnapshot,
         token: Address,
         signer: Address,
     ) -> Result<Vec<(DepositId, Deposit)>, PayerError> {
@@ -257,49 +239,14 @@ impl Payer {
             .into_iter()
             .map(|(id, record)| (id, record.deposit))
             .filter(|(id, terms)| {
-                terms.token == token && terms.signer == signer && Self::is_active(look, *id)
+                terms.token == token && terms.signer == signer && Self::is_active(snapshot, *id)
             })
             .collect();
         active.sort_by_key(|(id, terms)| (terms.drawBlock, *id));
         Ok(active)
     }
 
-    async fn payment(
-        &self,
-        deposit: DepositId,
-        payee: Address,
-        account: &Account,
-        first: bool,
-    ) -> Result<Payment, PayerError> {
-        let proof = match account.newest() {
-            Some(cheque) if first => Some(self.opening_with(deposit, payee, *cheque).await?),
-            _ => account.last_proof(deposit),
-        };
-        Ok(Payment {
-            deposit,
-            spent: account.total(),
-            left: account.left(),
-            proof: proof.ok_or(WriteError::ZeroAmount)?,
-        })
-    }
-
-    async fn opening_with(
-        &self,
-        id: DepositId,
-        payee: Address,
-        cheque: SignedCheque,
-    ) -> Result<Proof, PayerError> {
-        let allowance = self.tree(id).await?.proof(payee);
-        Ok(Proof::Opening(Box::new(Opening {
-            bank: *self.reader.bank(),
-            deposit: self.record(id).await?.deposit,
-            allowance: allowance.ok_or(PayerError::UnknownPayee { deposit: id, payee })?,
-            payee,
-            cheque,
-        })))
-    }
-
-    fn key_of(&self, deposit: &Deposit) -> Result<&SigningKey, PayerError> {
+    fn key_for(&self, deposit: &Deposit) -> Result<&SigningKey, PayerError> {
         let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
         if key.address() == deposit.signer {
             return Ok(key);
@@ -328,11 +275,16 @@ impl Payer {
 /// One deposit's share of a payment.
 struct Part {
     id: DepositId,
-    old: Old,
+    old: StoredAccount,
     new: Account,
 }
 
-fn change(id: DepositId, payee: Address, old: &Old, new: &Account) -> OwnedChange {
+fn account_change(
+    id: DepositId,
+    payee: Address,
+    old: &StoredAccount,
+    new: &Account,
+) -> OwnedChange {
     OwnedChange {
         table: Table::Accounts,
         key: account_key(id, payee).to_vec(),
@@ -341,8 +293,8 @@ fn change(id: DepositId, payee: Address, old: &Old, new: &Account) -> OwnedChang
     }
 }
 
-/// Names the deposit whose allowance does not cover a payment.
-fn not_written(deposit: DepositId, error: WriteError) -> PayerError {
+/// Adds the deposit to the error of an allowance that does not cover a payment.
+fn name_deposit(deposit: DepositId, error: WriteError) -> PayerError {
     match error {
         WriteError::NotCovered { needed, left } => PayerError::NotCoveredByDeposit {
             deposit,

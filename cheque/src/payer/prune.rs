@@ -1,4 +1,4 @@
-//! Forgetting what is over.
+//! Removes old deposits from the store.
 
 use crate::{
     payer::{
@@ -8,27 +8,33 @@ use crate::{
         records::{DepositRecord, stored_accounts},
     },
     protocol::terms::DepositId,
-    store::{Swap, Table, async_store::OwnedChange, keys::deposit_key},
+    store::{async_store::OwnedChange, change::Swap, keys::deposit_key, table::Table},
 };
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
 
-/// So many accounts are forgotten in one write.
-const AT_ONCE: usize = 1_000;
+/// Number of accounts removed per write.
+const BATCH: usize = 1_000;
 
 impl Payer {
-    /// Forgets deposits that are settled, by blocks that nothing can replace, and whose last block to redeem is before
-    /// `block`: their terms, allowances and accounts. Returns how many.
+    /// Removes settled deposits whose last block to redeem is before `block`: terms, allowances and accounts.
+    /// Settled means closed by a block that no reorganisation can replace. Returns the number of removed
+    /// deposits.
     ///
-    /// What was sent for one and is not known to be over keeps it. The last one of each purse stays, since it tells where
-    /// money may be left. Does not look at the chain: [`Payer::poll`] settles deposits.
+    /// A deposit with a stored transaction stays, and so does the last deposit of each purse, which tells where
+    /// money may be left. Does not query the node: [`Payer::poll`] settles deposits.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`]. Deposits removed before the error stay removed; a deposit removed in part is
+    /// completed by the next call.
     pub async fn prune_before(&self, block: u64) -> Result<usize, PayerError> {
         let deposits = self.deposits().await?;
         let mut last = BTreeMap::new();
         for (id, record) in &deposits {
             let draw = (record.deposit.drawBlock, *id);
-            let of_purse = last.entry(purse(record)).or_insert(draw);
-            *of_purse = draw.max(*of_purse);
+            let newest = last.entry(purse(record)).or_insert(draw);
+            *newest = draw.max(*newest);
         }
         let mut pruned = 0;
         for (id, record) in deposits {
@@ -36,39 +42,44 @@ impl Payer {
                 .get(&purse(&record))
                 .is_some_and(|(_, last)| *last == id);
             if record.settled && record.deposit.lastRedeemBlock < block && !is_last {
-                pruned += usize::from(self.forget(id, &record).await?);
+                pruned += usize::from(self.remove_deposit(id, &record).await?);
             }
         }
         Ok(pruned)
     }
 
-    /// `false`: it is still needed, or somebody else has just changed it. The deposit's record goes last, so that the
-    /// next call goes on where this one was interrupted.
-    async fn forget(&self, id: DepositId, record: &DepositRecord) -> Result<bool, PayerError> {
+    /// Removes one deposit. `false` if a transaction still needs its record, or if another process has changed
+    /// the record or an account meanwhile. The deposit's own record goes last, so that the next call can
+    /// complete an interrupted removal.
+    async fn remove_deposit(
+        &self,
+        id: DepositId,
+        record: &DepositRecord,
+    ) -> Result<bool, PayerError> {
         for key in [open_key(id), reclaim_key(id)] {
             if self.store.get(Table::Outbox, key).await?.is_some() {
                 return Ok(false);
             }
         }
-        let removed = |table, (key, value): (Vec<u8>, Vec<u8>)| OwnedChange {
+        let removal = |table, (key, value): (Vec<u8>, Vec<u8>)| OwnedChange {
             table,
             key,
             old: Some(value),
             new: None,
         };
         let accounts = stored_accounts(&self.store, id).await?;
-        for part in accounts.chunks(AT_ONCE) {
-            let part = part.iter().cloned();
-            let part = part.map(|row| removed(Table::Accounts, row));
-            if self.store.swap(part.collect()).await? != Swap::Done {
+        for batch in accounts.chunks(BATCH) {
+            let rows = batch.iter().cloned();
+            let changes = rows.map(|row| removal(Table::Accounts, row));
+            if self.store.swap(changes.collect()).await? != Swap::Done {
                 return Ok(false);
             }
         }
         let key = deposit_key(self.reader.bank(), id).to_vec();
         let list = self.store.get(Table::Trees, key.clone()).await?;
-        let list = list.map(|list| removed(Table::Trees, (key.clone(), list)));
+        let list = list.map(|list| removal(Table::Trees, (key.clone(), list)));
         let mut changes: Vec<_> = list.into_iter().collect();
-        changes.push(removed(Table::Deposits, (key, record.to_bytes())));
+        changes.push(removal(Table::Deposits, (key, record.to_bytes())));
         Ok(self.store.swap(changes).await? == Swap::Done)
     }
 }

@@ -1,4 +1,4 @@
-//! Records of a payer: its deposits and their lists of payees.
+//! Stored records of a payer: its deposits and their allowance lists.
 
 use crate::{
     protocol::{
@@ -8,47 +8,47 @@ use crate::{
         terms::{Bank, Deposit, DepositId},
     },
     store::{
-        Table,
         async_store::{AsyncStore, StoredError},
         codec::{RecordError, decode, encode},
         keys::{bank_key, deposit_key, deposit_of_key, payee_of_key},
+        table::Table,
     },
 };
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
-/// Where a deposit stands. The order is that of a life without accidents.
+/// State of a deposit, in the usual order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DepositState {
-    /// Prepared, sent, or in a block that is not deep enough yet.
+    /// Stored, sent, or mined and not yet confirmed.
     Pending,
-    /// Confirmed, and cheques can be written.
+    /// Confirmed: cheques can be written.
     Active,
-    /// Too close to the draw for any more cheques; the draw is still to come or not deep enough yet.
+    /// Too close to the draw for another cheque; the draw block is not yet confirmed.
     PastCutoff,
-    /// Drawn. The range of the newest cheque of `winner` holds the roll; `None`: nobody's does.
+    /// Drawn. The range of `winner`'s newest cheque holds the roll; `None`: no payee's does.
     Drawn {
-        /// Who can redeem, if anybody.
+        /// The payee that can redeem.
         winner: Option<Address>,
     },
     /// Won and paid out.
     Redeemed {
         /// The winner.
         payee: Address,
-        /// What it got.
+        /// The payout, in token units.
         payout: Amount,
     },
-    /// Nobody redeemed in time; the money can be taken back.
+    /// The redemption window is over; the payer can reclaim the money.
     Reclaimable,
-    /// The money was taken back.
+    /// The payer got the money back.
     Reclaimed,
-    /// Never opened, and it is too late now. Its money never left the payer.
+    /// Never opened, and too late to open. The money never left the payer.
     NeverOpened,
 }
 
 impl DepositState {
-    /// A stable name in lower case, for files and programs.
+    /// Stable name in lower case, for files and programs.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -68,25 +68,25 @@ impl DepositState {
 pub struct DepositRecord {
     /// The terms.
     pub deposit: Deposit,
-    /// The head when the record was made: the deposit cannot have been opened before.
+    /// The head at which the record was made: the deposit cannot have been opened before.
     pub since: u64,
-    /// Where it stood when last looked at.
+    /// State at the last poll.
     pub state: DepositState,
-    /// Whether the state is final: no reorganisation can change it any more.
+    /// True if the state is final: no reorganisation can change it.
     pub settled: bool,
 }
 
-/// The list of payees of one deposit, from which its tree can be built again.
+/// Allowance list of one deposit, from which its tree can be built again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowanceList {
-    /// The secret behind the salts of the leaves.
+    /// Secret from which the salts of the leaves derive.
     pub master: MasterSalt,
     /// Payees and their allowances.
     pub allowances: Vec<(Address, Amount)>,
 }
 
 impl DepositRecord {
-    /// The value to store.
+    /// Encodes the record for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let terms = &self.deposit;
         let (state, payee, payout) = match self.state {
@@ -120,7 +120,11 @@ impl DepositRecord {
         })
     }
 
-    /// Reads a stored value.
+    /// Decodes a stored record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the value is empty, damaged, or of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let row: DepositRow = decode(bytes)?;
         let state = match row.state {
@@ -161,7 +165,7 @@ impl DepositRecord {
 }
 
 impl AllowanceList {
-    /// The value to store.
+    /// Encodes the list for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let rows = self.allowances.iter();
         encode(&ListRow {
@@ -175,7 +179,11 @@ impl AllowanceList {
         })
     }
 
-    /// Reads a stored value.
+    /// Decodes a stored list.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the value is empty, damaged, or of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let row: ListRow = decode(bytes)?;
         let rows = row.allowances.iter();
@@ -230,7 +238,7 @@ pub(crate) async fn stored_deposit(
     Ok(record.transpose()?)
 }
 
-/// All deposits of a bank, by id.
+/// Reads all deposits of a bank, ordered by id.
 pub(crate) async fn stored_deposits(
     store: &AsyncStore,
     bank: &Bank,
@@ -242,6 +250,7 @@ pub(crate) async fn stored_deposits(
         .await
 }
 
+/// Reads the allowance list of a deposit.
 pub(crate) async fn stored_list(
     store: &AsyncStore,
     bank: &Bank,
@@ -253,7 +262,7 @@ pub(crate) async fn stored_list(
     Ok(list.transpose()?)
 }
 
-/// What was spent of a deposit: payees with an account, and their totals.
+/// Reads the total paid to each payee that has an account in the deposit.
 pub(crate) async fn stored_totals(
     store: &AsyncStore,
     id: DepositId,
@@ -265,7 +274,7 @@ pub(crate) async fn stored_totals(
         .await
 }
 
-/// The accounts of a deposit as they are stored, with their keys.
+/// Reads the accounts of a deposit as raw keys and values.
 pub(crate) async fn stored_accounts(
     store: &AsyncStore,
     id: DepositId,
@@ -298,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_of_a_deposit_survives_the_round_trip() {
+    fn round_trips_every_state_of_a_deposit() {
         let payee = Address::repeat_byte(7);
         for state in [
             DepositState::Pending,
@@ -322,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn allowance_lists_survive_the_round_trip() {
+    fn round_trips_allowance_lists() {
         let list = AllowanceList {
             master: MasterSalt::from_bytes([7; 32]),
             allowances: vec![
@@ -334,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_empty_newer_cut_and_extended_values() {
+    fn rejects_empty_newer_cut_and_extended_values() {
         let good = record(DepositState::NeverOpened).to_bytes();
         assert_eq!(DepositRecord::from_bytes(&[]), Err(RecordError::Empty));
         let mut newer = good.clone();

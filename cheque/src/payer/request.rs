@@ -1,4 +1,4 @@
-//! From what a payer wants to the terms of a deposit.
+//! Plans a deposit: from a request to terms.
 
 use crate::{
     bank::head::Head,
@@ -25,56 +25,59 @@ use alloy_primitives::{Address, U256};
 use cheque_bindings::Deposit;
 use std::collections::BTreeMap;
 
-/// The smallest payout, in costs of redemption, unless told otherwise.
+/// Default smallest payout, in multiples of the cost of a redemption.
 const PAYOUT_PER_COST: u128 = 50;
 
-/// When a deposit is drawn.
+/// Choice of the draw block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Draw {
-    /// This many blocks from now or a little later: at the next block of the chain's grid.
+    /// At the first block of the chain's grid that is at least this many blocks from now.
     In(u64),
     /// At exactly this block.
     At(u64),
 }
 
-/// Which money goes into a deposit. What its purse holds goes first in any case.
+/// Source of a deposit's money. Idle money of its purse is used first in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Funding {
-    /// The payer's balance in the bank next, then native coin sent along.
+    /// The payer's balance in the bank, then native coin sent with the transaction.
     #[default]
     BalanceFirst,
-    /// Native coin sent along; the balance stays. Tokens come from the balance all the same.
+    /// Native coin sent with the transaction; the balance stays. Tokens still come from the balance.
     SendAlong,
 }
 
-/// What a payer wants of a new deposit.
+/// Request for a new deposit.
 #[derive(Clone, Debug)]
 pub struct DepositRequest {
-    /// The payees and their allowances, which add up to the deposit's amount.
+    /// The payees and their allowances, whose sum is the deposit's amount.
     pub allowances: Vec<(Address, Amount)>,
-    /// Who owns the money; `None`: the wallet's account.
+    /// Owner of the money; `None`: the wallet's account.
     pub payer: Option<Address>,
-    /// The address of the key that signs the cheques.
+    /// Signer of the cheques: the address of the key.
     pub signer: Address,
     /// The token; zero: the native coin.
     pub token: Address,
     /// The purse; `None`: the lowest free one.
     pub lane: Option<u64>,
-    /// When it is drawn.
+    /// The draw block.
     pub draw: Draw,
-    /// How many blocks after the draw it can be redeemed; `None`: as long as the chain remembers the draw block.
+    /// Redemption window: blocks after the draw; `None`: as long as the chain remembers the draw block.
     pub redeem_window: Option<u64>,
-    /// The smallest payout, in token units; `None`: 50 times what a redemption costs now, at most the amount.
+    /// The smallest payout, in token units; `None`: 50 times the current cost of a redemption, at most the
+    /// amount.
     pub min_payout: Option<Amount>,
-    /// The secret behind the tree's salts, fresh for each deposit; `None`: from the operating system's random number
-    /// generator.
+    /// Secret from which the tree's salts derive, new for each deposit; `None`: from the operating system's
+    /// random number generator.
     pub master: Option<MasterSalt>,
-    /// Which money goes in.
+    /// Source of the money.
     pub funding: Funding,
 }
 
 impl DepositRequest {
-    /// A deposit of native coin with the defaults for everything not named.
+    /// Requests a deposit of native coin, with defaults for all other fields.
     pub fn new(allowances: Vec<(Address, Amount)>, signer: Address, draw: Draw) -> Self {
         Self {
             allowances,
@@ -91,32 +94,36 @@ impl DepositRequest {
     }
 }
 
-/// A deposit whose terms are decided, and the transaction that opens it.
+/// A planned deposit: its terms, and the transaction that opens it. Nothing is stored or sent.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub struct PlannedDeposit {
     /// The deposit's id.
     pub id: DepositId,
     /// Its terms.
     pub deposit: Deposit,
-    /// The transaction by which the payer opens it.
+    /// The transaction that the payer sends to open the deposit.
     pub call: Call,
     pub(super) list: AllowanceList,
     pub(super) head: Head,
 }
 
 impl Payer {
-    /// Decides the terms of a deposit as of now, without keeping or sending anything. With `expired` it takes the place
-    /// of that deposit, in the same purse.
+    /// Plans a deposit by the current head, without storing or sending anything. With `expired`, the deposit
+    /// takes over the purse of that deposit.
     ///
     /// # Errors
     ///
-    /// Also where what the node says of its newest block cannot be true ([`Reader::checked_head`]), or is not true any
-    /// more at the end.
+    /// [`PayerError::NoWallet`] if the request names no payer; [`PayerError::DrawTooSoon`],
+    /// [`PayerError::BlockOutOfRange`], [`PayerError::Tree`] and [`PayerError::Terms`] for a bad request;
+    /// [`PayerError::UnknownDeposit`] and [`PayerError::WrongWallet`] for `expired`; [`PayerError::LaneBusy`],
+    /// [`PayerError::NotFunded`], [`PayerError::NoRate`] and [`PayerError::NoRandomness`]. Also if the node's
+    /// head is implausible ([`Reader::checked_head`]), or was replaced before the plan was complete; other
+    /// errors of the node and of the store.
     pub async fn plan_deposit(
         &self,
         request: &DepositRequest,
         expired: Option<DepositId>,
-    ) -> Result<Planned, PayerError> {
+    ) -> Result<PlannedDeposit, PayerError> {
         pin_node(self.plan(request, expired)).await
     }
 
@@ -124,13 +131,13 @@ impl Payer {
         &self,
         request: &DepositRequest,
         expired: Option<DepositId>,
-    ) -> Result<Planned, PayerError> {
+    ) -> Result<PlannedDeposit, PayerError> {
         let payer = match (request.payer, &self.wallet) {
             (Some(payer), _) => payer,
             (None, Some(wallet)) => wallet.address(),
             (None, None) => return Err(PayerError::NoWallet),
         };
-        let head = self.believed_head().await?;
+        let head = self.checked_head().await?;
         let draw_block = draw_block(&self.reader, head.number, request.draw)?;
         let window = request.redeem_window.unwrap_or(HISTORY_WINDOW);
         let last_redeem_block = draw_block
@@ -153,13 +160,16 @@ impl Payer {
             None => None,
         };
         let (lane, idle) = match &expired {
-            Some((id, expired)) => self.lane_of(*id, expired, payer, head.number).await?,
+            Some((id, expired)) => {
+                self.lane_to_reopen(*id, expired, payer, head.number)
+                    .await?
+            }
             None => self.free_lane(request, payer, head.number).await?,
         };
         let min_payout = match request.min_payout {
             Some(min_payout) => min_payout,
             None => self
-                .usual_min_payout(request.token, tree.depth())
+                .default_min_payout(request.token, tree.depth())
                 .await?
                 .min(amount),
         };
@@ -176,13 +186,13 @@ impl Payer {
         };
         check_terms(&deposit)?;
         let value = self.value_for(&deposit, idle, request.funding).await?;
-        self.reader.check_still(&head).await?;
+        self.reader.check_canonical(&head).await?;
         let bank = self.reader.bank();
         let call = match &expired {
             Some((_, expired)) => Call::reopen(bank, expired, &deposit, value),
             None => Call::open(bank, &deposit, value),
         };
-        Ok(Planned {
+        Ok(PlannedDeposit {
             id: bank.deposit_id(&deposit),
             deposit,
             call,
@@ -191,13 +201,13 @@ impl Payer {
         })
     }
 
-    /// The shortest time from now to a draw that leaves time to pay, in blocks.
+    /// Fewest blocks from the head to a draw that leaves time to pay.
     #[cfg(feature = "service")]
-    pub(crate) fn least_draw_in(&self) -> Option<u64> {
+    pub(crate) fn min_draw_in(&self) -> Option<u64> {
         earliest_draw(&self.reader, 0)
     }
 
-    /// The native coin to send along with `open`, given what its purse holds.
+    /// The native coin to send with `open`, given the purse's idle money.
     pub(super) async fn value_for(
         &self,
         deposit: &Deposit,
@@ -220,7 +230,7 @@ impl Payer {
         }
         Err(PayerError::NotFunded {
             token: deposit.token,
-            // Not more than the deposit's amount.
+            // At most the deposit's amount, so the conversion cannot fail.
             missing: Amount::new(missing.to()),
         })
     }
@@ -231,15 +241,15 @@ impl Payer {
             .is_some_and(|wallet| wallet.address() == account)
     }
 
-    async fn usual_min_payout(&self, token: Address, depth: usize) -> Result<Amount, PayerError> {
+    async fn default_min_payout(&self, token: Address, depth: usize) -> Result<Amount, PayerError> {
         let rate = self.rates.of(token).ok_or(PayerError::NoRate(token))?;
         let prices = self.reader.prices().await?;
         let cost = rate.units_up(prices.wei(redeem_gas(depth, MAX_STEPS.min(1024))));
         Ok(cost.checked_mul(PAYOUT_PER_COST).unwrap_or(Amount::MAX))
     }
 
-    /// The purse of a deposit that another one is to follow, and what will be idle in it.
-    async fn lane_of(
+    /// Lane of the deposit to be reopened, and the money that will be idle in its purse.
+    async fn lane_to_reopen(
         &self,
         id: DepositId,
         expired: &Deposit,
@@ -253,8 +263,8 @@ impl Payer {
             });
         }
         let lane = expired.lane;
-        let taken = self.lanes_in_use(payer, expired.token).await?;
-        if let Some(deposit) = taken.get(&lane).copied() {
+        let reserved = self.reserved_lanes(payer, expired.token).await?;
+        if let Some(deposit) = reserved.get(&lane).copied() {
             return Err(PayerError::LaneBusy { lane, deposit });
         }
         let purse = (expired.payer, expired.token, lane);
@@ -265,20 +275,20 @@ impl Payer {
         }
     }
 
-    /// The purse asked for, or the lowest one that is idle and that no stored deposit is about to use; and what is idle
-    /// in it.
+    /// The requested lane, or the lowest lane whose purse is idle and reserved by no stored deposit; and its
+    /// idle money.
     async fn free_lane(
         &self,
         request: &DepositRequest,
         payer: Address,
         head: u64,
     ) -> Result<(u64, Amount), PayerError> {
-        /// Purses asked for at once.
-        const AT_ONCE: u64 = 8;
-        let taken = self.lanes_in_use(payer, request.token).await?;
+        /// Number of purses per query.
+        const BATCH: u64 = 8;
+        let reserved = self.reserved_lanes(payer, request.token).await?;
         let mut next = request.lane.unwrap_or(1);
         loop {
-            let count = if request.lane.is_some() { 1 } else { AT_ONCE };
+            let count = if request.lane.is_some() { 1 } else { BATCH };
             let lanes = next..next.saturating_add(count);
             let asked: Vec<_> = lanes
                 .clone()
@@ -286,7 +296,7 @@ impl Payer {
                 .collect();
             let purses = self.reader.purses(&asked).await?;
             for (lane, purse) in lanes.zip(purses) {
-                let busy = match (purse, taken.get(&lane)) {
+                let busy = match (purse, reserved.get(&lane)) {
                     (Purse::Open(deposit), _) => deposit,
                     (Purse::Idle(_), Some(deposit)) => *deposit,
                     (Purse::Idle(idle), None) => return Ok((lane, idle)),
@@ -302,8 +312,8 @@ impl Payer {
         }
     }
 
-    /// The purses for which a deposit was prepared or sent that is not in the chain yet.
-    async fn lanes_in_use(
+    /// Lanes reserved by pending deposits: stored or sent, and not confirmed.
+    async fn reserved_lanes(
         &self,
         payer: Address,
         token: Address,
@@ -321,7 +331,7 @@ impl Payer {
     }
 }
 
-/// The draw block, checked to leave time to pay.
+/// Computes the draw block, and checks that it leaves time to pay.
 fn draw_block(reader: &Reader, head: u64, draw: Draw) -> Result<u64, PayerError> {
     let earliest = earliest_draw(reader, head).ok_or(PayerError::BlockOutOfRange)?;
     let draw_block = match draw {
@@ -340,8 +350,8 @@ fn draw_block(reader: &Reader, head: u64, draw: Draw) -> Result<u64, PayerError>
     Ok(draw_block)
 }
 
-/// The bank wants its lead, counted from the block that includes `open`, which may be a few blocks ahead. The payer wants
-/// at least one block between confirmation and cutoff in which it can pay.
+/// The earliest draw block. The bank requires its lead, counted from the block that includes `open`, which may
+/// be a few blocks ahead. The payer needs at least one block between confirmation and cutoff in which to pay.
 fn earliest_draw(reader: &Reader, head: u64) -> Option<u64> {
     let profile = reader.profile();
     let inclusion = 1 + profile.confirmations / 4;

@@ -1,22 +1,22 @@
-//! What a payer has read from the chain at one head.
+//! The payer's snapshot of the chain at one head.
 
 use crate::{bank::head::Head, payer::records::DepositState, protocol::terms::DepositId};
 use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
 
-/// What one look at the chain has shown.
+/// Head and deposit states of one poll.
 #[derive(Debug)]
 pub(super) struct ChainSnapshot {
     pub(super) head: Head,
     pub(super) states: HashMap<DepositId, DepositState>,
 }
 
-/// Who has won a deposit.
+/// Winner of a deposit, as computed from its draw block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Won {
+pub(super) struct KnownWinner {
     pub(super) winner: Option<Address>,
-    /// The hash of the draw block.
-    pub(super) by: B256,
-    /// Whether the draw block was seen when it could not be replaced any more.
+    /// Hash of the draw block.
+    pub(super) draw_hash: B256,
+    /// True if the draw block was final when read: no reorganisation can replace it.
     pub(super) is_final: bool,
 }

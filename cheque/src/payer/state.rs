@@ -1,4 +1,4 @@
-//! Where a deposit stands, as a function of what the chain says.
+//! Computes a deposit's state from facts of the chain. No IO.
 
 use crate::{
     bank::history::Closed,
@@ -8,24 +8,24 @@ use crate::{
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 
-/// What the chain says about a deposit at one head.
+/// Facts of the chain about one deposit at one head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     /// The newest block.
     pub(super) head: u64,
-    /// The newest block that is never replaced any more.
+    /// The newest final block: no reorganisation can replace it.
     pub(super) last_final: u64,
     /// The deposit's purse at the head.
-    pub(super) now: Purse,
+    pub(super) purse_now: Purse,
     /// The deposit's purse at the confirmed block.
-    pub(super) before: Purse,
-    /// How the deposit was closed, if events tell so.
+    pub(super) purse_confirmed: Purse,
+    /// The redemption or reclaim, if the node's events show one.
     pub(super) closed: Option<Closed>,
-    /// The winner, if the draw block is confirmed and the winner was computed.
+    /// `None`: the draw block is not confirmed, or the winner was not computed. `Some(None)`: no payee won.
     pub(super) winner: Option<Option<Address>>,
 }
 
-/// The state, and whether it is final: no reorganisation can change it any more.
+/// Returns the state, and true if it is final: no reorganisation can change it.
 pub(super) fn state(
     id: DepositId,
     deposit: &Deposit,
@@ -34,9 +34,9 @@ pub(super) fn state(
     facts: &Facts,
 ) -> (DepositState, bool) {
     let open = Purse::Open(id);
-    if facts.now == open {
+    if facts.purse_now == open {
         return (
-            open_state(deposit, cutoff, facts, facts.before == open),
+            open_state(deposit, cutoff, facts, facts.purse_confirmed == open),
             false,
         );
     }
@@ -54,7 +54,7 @@ pub(super) fn state(
     if let Some(closed) = &facts.closed {
         return closed_state(closed);
     }
-    // `open` is possible up to this block.
+    // The last head after which `open` can no longer be mined in time.
     let last_chance = deposit.drawBlock.saturating_sub(min_lead);
     if facts.head < last_chance {
         (DepositState::Pending, false)
@@ -68,7 +68,7 @@ fn open_state(deposit: &Deposit, cutoff: u64, facts: &Facts, confirmed: bool) ->
         return DepositState::Pending;
     }
     if facts.head >= deposit.lastRedeemBlock {
-        // The next block is too late to redeem.
+        // A redemption sent now is mined in the next block, which is too late.
         return DepositState::Reclaimable;
     }
     if let Some(winner) = facts.winner {
@@ -80,9 +80,10 @@ fn open_state(deposit: &Deposit, cutoff: u64, facts: &Facts, confirmed: bool) ->
     DepositState::Active
 }
 
-/// Whether it takes events to tell the state: the purse holds something else, and the deposit may have been closed.
-pub(super) fn may_be_closed(id: DepositId, deposit: &Deposit, head: u64, now: Purse) -> bool {
-    now != Purse::Open(id) && head > deposit.drawBlock
+/// True if only events can tell the state: the purse no longer holds the deposit, and a redemption or reclaim is
+/// possible.
+pub(super) fn may_be_closed(id: DepositId, deposit: &Deposit, head: u64, purse_now: Purse) -> bool {
+    purse_now != Purse::Open(id) && head > deposit.drawBlock
 }
 
 #[cfg(test)]
@@ -112,33 +113,33 @@ mod tests {
         state(ID, &deposit, 14, 4, &facts)
     }
 
-    fn at(head: u64, now: Purse, before: Purse) -> Facts {
+    fn at(head: u64, purse_now: Purse, purse_confirmed: Purse) -> Facts {
         Facts {
             head,
             last_final: head - 7,
-            now,
-            before,
+            purse_now,
+            purse_confirmed,
             closed: None,
             winner: None,
         }
     }
 
     #[test]
-    fn a_deposit_is_pending_until_it_is_deep_enough() {
+    fn stays_pending_until_confirmed() {
         assert_eq!(state_of(at(500, IDLE, IDLE)).0, DepositState::Pending);
         assert_eq!(state_of(at(500, OPEN, IDLE)).0, DepositState::Pending);
         assert_eq!(state_of(at(500, OPEN, OPEN)).0, DepositState::Active);
     }
 
     #[test]
-    fn cheques_end_exactly_at_the_cutoff() {
+    fn ends_active_state_exactly_at_cutoff() {
         assert_eq!(state_of(at(985, OPEN, OPEN)).0, DepositState::Active);
         assert_eq!(state_of(at(986, OPEN, OPEN)).0, DepositState::PastCutoff);
         assert_eq!(state_of(at(1000, OPEN, OPEN)).0, DepositState::PastCutoff);
     }
 
     #[test]
-    fn a_drawn_deposit_is_reclaimable_once_the_next_block_is_too_late() {
+    fn becomes_reclaimable_when_next_block_is_too_late() {
         let winner = Some(Some(PAYEE));
         let drawn = |head| Facts {
             winner,
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deposit_that_was_never_opened_is_lost_once_it_cannot_be() {
+    fn becomes_never_opened_when_open_is_too_late() {
         assert_eq!(
             state_of(at(995, IDLE, IDLE)),
             (DepositState::Pending, false)
@@ -173,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reorganisation_takes_an_active_deposit_back() {
+    fn reverts_active_deposit_after_reorg() {
         assert_eq!(state_of(at(600, OPEN, OPEN)).0, DepositState::Active);
         assert_eq!(state_of(at(601, IDLE, OPEN)).0, DepositState::Pending);
         assert_eq!(state_of(at(997, IDLE, OPEN)).0, DepositState::NeverOpened);
     }
 
     #[test]
-    fn a_closed_deposit_settles_when_the_closing_block_is_final() {
+    fn settles_when_closing_block_is_final() {
         let payout = Amount::new(5);
         let closed = |head| Facts {
             closed: Some(Closed::Redeemed {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_asked_for_only_where_they_can_matter() {
+    fn asks_for_events_only_after_draw() {
         let deposit = Deposit {
             payer: Address::ZERO,
             signer: Address::ZERO,

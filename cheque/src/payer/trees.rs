@@ -1,4 +1,4 @@
-//! Allowance trees of the deposits that are paid from, built once and kept in memory.
+//! Cache of allowance trees of the deposits that are paid from.
 
 use crate::{
     payer::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 impl Payer {
-    /// The allowance tree of a deposit, built once.
+    /// Returns a deposit's allowance tree, built once from its stored list.
     pub(super) async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
         let lock = || {
             let trees = self.shared.trees.lock();
@@ -31,8 +31,8 @@ impl Payer {
         Ok(tree)
     }
 
-    /// Trees of deposits that nothing is written from any more need no memory.
-    pub(super) fn forget_trees(&self, states: &HashMap<DepositId, DepositState>) {
+    /// Drops the trees of deposits that cheques are no longer written from.
+    pub(super) fn drop_unused_trees(&self, states: &HashMap<DepositId, DepositState>) {
         let trees = self.shared.trees.lock();
         let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
         trees.retain(|id, _| {
@@ -44,7 +44,7 @@ impl Payer {
     }
 }
 
-/// Building a large tree takes a while, so it is done where it may block.
+/// Builds a tree on a thread that may block: a large tree takes a while.
 pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, PayerError> {
     let list = list.clone();
     let build = move || AllowanceTree::build(list.allowances.iter().copied(), &list.master);

@@ -1,34 +1,34 @@
-//! What a payer keeps of one payee's allowance, and how it pays from it.
+//! The payer's account of a payee: the state of its allowance, and payments from it (SPEC section 12.1).
+
+pub(crate) mod encoding;
 
 use crate::protocol::{
     amount::Amount,
     cheque::SignedCheque,
-    proof::{Anchor, Proof},
-    signature::{Signature, SigningKey},
+    proof::Proof,
+    signature::SigningKey,
     stream::{MAX_STEPS, Stream, StreamLengthError, hash_chain},
     terms::{Bank, DepositId},
 };
-use alloy_primitives::{Address, B256, FixedBytes};
-use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use alloy_primitives::{Address, B256};
 
-/// The version of the bytes that [`Account::to_bytes`] writes.
-const VERSION: u8 = 1;
-
-/// A payer's account of one payee in one deposit: what was spent of the allowance, by which cheque and which stream.
+/// A payer's account of a payee in a deposit: the allowance, the newest cheque, and the open stream.
 ///
-/// Every payment gives a new account. It must be on disk before the proof of the payment leaves the process, else a
-/// crash could make the payer forget what it has promised, and promise the same money again.
+/// Every payment returns a new account. The caller must store it durably before the proof of the payment leaves the
+/// process; otherwise a crash makes the payer forget a promise, and promise the same money again.
+///
+/// Does not check that the deposit is open, confirmed, before its cutoff, or that it grants the allowance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     allowance: Amount,
     newest: Option<SignedCheque>,
-    /// The steps taken since the newest cheque.
+    /// The number of steps taken since the newest cheque.
     shown: u32,
-    /// The newest cheque's stream. Unknown after [`Account::resume`], though steps of it may be shown.
+    /// The newest cheque's stream. Unknown after [`Account::resume`], although steps may have been shown.
     stream: Option<Stream>,
 }
 
-/// For whom and from what a cheque is written, and with which key.
+/// The key, bank, deposit and payee of a cheque. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug)]
 pub struct ChequeContext<'a> {
     /// The key of the deposit's signer.
@@ -41,57 +41,45 @@ pub struct ChequeContext<'a> {
     pub payee: Address,
 }
 
-/// Why a payment cannot be made. The account stays as it is.
+/// The reason why a payment cannot be made. The account is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// There is nothing to pay.
+    /// A payment of zero.
     #[error("the amount is zero")]
     ZeroAmount,
-    /// The allowance does not cover it.
+    /// The allowance does not cover the payment.
     #[error("{needed} is more than the {left} left of the allowance")]
     NotCovered {
-        /// What the payment takes, in token units.
+        /// The amount that the payment takes, in token units.
         needed: Amount,
-        /// What is left of the allowance.
+        /// The rest of the allowance, in token units.
         left: Amount,
     },
-    /// A stream has 1 to [`MAX_STEPS`] steps.
+    /// The stream does not have 1 to [`MAX_STEPS`] steps.
     #[error(transparent)]
     StreamLength(#[from] StreamLengthError),
-    /// There is no stream to take a step in.
+    /// The account has no open stream.
     #[error("no stream is open; open one first")]
     NoStream,
-    /// The stream is shorter.
+    /// The stream has fewer steps left.
     #[error("{wanted} steps are more than the {left} left of the stream")]
     StreamUsedUp {
-        /// The steps to take.
+        /// The number of steps to take.
         wanted: u32,
-        /// The steps left.
+        /// The number of steps left.
         left: u32,
     },
-    /// A cheque to resume from is not by the signer's own key.
+    /// Another key signed the cheque to resume from.
     #[error("the cheque to resume from is not signed by this key")]
     ForeignCheque,
-    /// The steps to resume from are not of that cheque's stream.
+    /// The steps to resume from belong to another stream.
     #[error("the steps to resume from do not lead to the cheque's anchor")]
     ForeignStep,
 }
 
-/// The bytes are no account that this version wrote.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccountError {
-    /// Written by another version of this library.
-    #[error("the account is of version {0}, this library knows version {VERSION}")]
-    UnknownVersion(u8),
-    /// Damaged.
-    #[error("the account is damaged: {0}")]
-    Damaged(alloy_rlp::Error),
-}
-
 impl Account {
-    /// The account of a payee that was paid nothing yet.
+    /// Makes the account of a payee before its first payment. `allowance` is in token units.
     pub const fn new(allowance: Amount) -> Self {
         Self {
             allowance,
@@ -101,37 +89,38 @@ impl Account {
         }
     }
 
-    /// The payee's allowance, in token units.
+    /// Returns the payee's allowance, in token units.
     pub const fn allowance(&self) -> Amount {
         self.allowance
     }
 
-    /// What was spent in all, stream steps included, in token units.
+    /// Returns the total paid so far, stream steps included, in token units.
     pub fn total(&self) -> Amount {
         let Some(newest) = &self.newest else {
             return Amount::ZERO;
         };
-        // Bounded by the allowance when the steps were taken.
+        // Never above the allowance: every step was checked against it.
         newest.total(self.shown).unwrap_or(Amount::MAX)
     }
 
-    /// What is left of the allowance, in token units.
+    /// Returns the rest of the allowance, in token units.
     pub fn left(&self) -> Amount {
         self.allowance.saturating_sub(self.total())
     }
 
-    /// The newest cheque.
+    /// Returns the newest cheque; `None` before the first.
     pub const fn newest(&self) -> Option<&SignedCheque> {
         self.newest.as_ref()
     }
 
-    /// The steps of the open stream that were not taken yet.
+    /// Returns the number of steps left in the open stream; zero without one.
     pub fn steps_left(&self) -> u32 {
         let length = self.stream.as_ref().map_or(0, Stream::length);
         length.saturating_sub(self.shown)
     }
 
-    /// The proof of the newest payment: the stream step if one was taken since the newest cheque, else the cheque.
+    /// Returns the proof of the newest payment: the newest step of the open stream if any, else the newest cheque.
+    /// `None` before the first cheque.
     pub fn last_proof(&self, deposit: DepositId) -> Option<Proof> {
         let newest = self.newest?;
         match &self.stream {
@@ -144,7 +133,11 @@ impl Account {
         }
     }
 
-    /// Pays `amount` more by a cheque, and ends an open stream.
+    /// Pays `amount`, in token units, by a cheque. Ends an open stream.
+    ///
+    /// # Errors
+    ///
+    /// Fails for an amount of zero or above [`Account::left`].
     pub fn write_cheque(
         &self,
         amount: Amount,
@@ -157,10 +150,14 @@ impl Account {
         Ok(self.with_cheque(spent, None, context))
     }
 
-    /// Begins a stream of steps that pay `step` each, and pays `amount` (zero is fine) with the same cheque. The whole
-    /// stream must fit into what is left of the allowance.
+    /// Opens a stream of steps of `step` each, and pays `amount` (zero is allowed) with the same cheque. Both are in
+    /// token units.
     ///
-    /// The chain behind `stream` must be fresh: whoever saw its x_0 can take all steps.
+    /// Does not check that the hash chain of `stream` is fresh: an earlier holder of its x_0 could take all steps.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a step of zero, and if `amount` and the whole stream exceed [`Account::left`].
     pub fn open_stream(
         &self,
         amount: Amount,
@@ -177,7 +174,11 @@ impl Account {
         Ok(self.with_cheque(spent, Some((stream, step)), context))
     }
 
-    /// Pays `steps` more steps of the open stream.
+    /// Pays the next `steps` steps of the open stream.
+    ///
+    /// # Errors
+    ///
+    /// Fails for zero steps, without an open stream, and above [`Account::steps_left`].
     pub fn pay_steps(&self, steps: u32) -> Result<Self, WriteError> {
         if steps == 0 {
             return Err(WriteError::ZeroAmount);
@@ -192,17 +193,23 @@ impl Account {
                 left,
             });
         }
-        // The whole stream was covered when it began.
+        // The allowance covers the whole stream since its opening.
         Ok(Self {
             shown: self.shown + steps,
             ..self.clone()
         })
     }
 
-    /// Takes over what a payee still has of a payer that has lost its records: a newer cheque of the payer's own key, and
-    /// `k` steps of its stream shown by x (both zero for none). Both are checked. Without effect where the account knows
-    /// as much or more; but if the payee can never accept its newest cheque, that is replaced by one over the account's
-    /// total. Further steps of the stream taken over, or replaced, cannot be taken.
+    /// Restores lost state from a payee: a newer cheque of the payer's own key, and `k` steps of its stream, shown by x
+    /// (both zero for none). Checks the signature and the steps.
+    ///
+    /// Changes nothing if the account's total is at least as high, with an exception: a fork of the account whose
+    /// newest cheque the payee can never accept gets a new cheque over the account's total. The stream taken over or
+    /// replaced allows no further steps.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another key signed the cheque, if x does not lead to its anchor, or if its total exceeds the allowance.
     pub fn resume(
         &self,
         cheque: &SignedCheque,
@@ -211,7 +218,7 @@ impl Account {
     ) -> Result<Self, WriteError> {
         let digest = cheque.digest(context.bank, context.deposit, context.payee);
         let own = context.key.public_key();
-        // A payee keeps what it got, and v is not to be trusted.
+        // A payee may have kept any v, so v is recomputed.
         let signature = cheque.signature.with_recovery_id_for(digest, &own);
         let cheque = SignedCheque {
             signature: signature.ok_or(WriteError::ForeignCheque)?,
@@ -228,8 +235,8 @@ impl Account {
             });
         }
         if total <= self.total() {
-            // An account that went back to an old state may have gone on from it another way. Then its newest cheque
-            // comes to less than the payee has, and neither it nor its stream would ever be accepted.
+            // An account restored to an old state may have continued differently. Its newest cheque is then below the
+            // payee's total, and the payee would accept neither the cheque nor its stream.
             let forked = self
                 .newest
                 .is_some_and(|own| own.spent < total && own != cheque);
@@ -247,7 +254,7 @@ impl Account {
         })
     }
 
-    /// The total after spending `amount` (`None`: more than all amounts).
+    /// Returns the total after a payment of `amount` (`None`: above all amounts).
     fn covered(&self, amount: Option<Amount>) -> Result<Amount, WriteError> {
         let left = self.left();
         amount
@@ -282,102 +289,6 @@ impl Account {
             shown: 0,
             stream: stream.map(|(stream, _)| stream),
         }
-    }
-
-    /// The bytes to store. They hold the secret of the open stream.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        Fields::from(self).encode(&mut bytes);
-        bytes
-    }
-
-    /// Reads what [`Account::to_bytes`] wrote. The bytes are trusted: they must come from the payer's own store.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, AccountError> {
-        let damaged = AccountError::Damaged(alloy_rlp::Error::InputTooShort);
-        let (&version, mut rest) = bytes.split_first().ok_or(damaged)?;
-        if version != VERSION {
-            return Err(AccountError::UnknownVersion(version));
-        }
-        let fields = Fields::decode(&mut rest).map_err(AccountError::Damaged)?;
-        if !rest.is_empty() {
-            return Err(AccountError::Damaged(alloy_rlp::Error::UnexpectedLength));
-        }
-        fields.try_into().map_err(AccountError::Damaged)
-    }
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct Fields {
-    allowance: u128,
-    cheques: Vec<ChequeFields>,
-    shown: u32,
-    streams: Vec<StreamFields>,
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct ChequeFields {
-    spent: u128,
-    anchor: Anchor,
-    step: u128,
-    signature: FixedBytes<65>,
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct StreamFields {
-    x0: B256,
-    length: u32,
-}
-
-impl From<&Account> for Fields {
-    fn from(account: &Account) -> Self {
-        let cheque = account.newest.map(|cheque| ChequeFields {
-            spent: cheque.spent.get(),
-            anchor: Anchor(cheque.anchor),
-            step: cheque.step.get(),
-            signature: cheque.signature.as_bytes().into(),
-        });
-        let stream = account.stream.as_ref().map(|stream| StreamFields {
-            x0: stream.x0(),
-            length: stream.length(),
-        });
-        Self {
-            allowance: account.allowance.get(),
-            cheques: cheque.into_iter().collect(),
-            shown: account.shown,
-            streams: stream.into_iter().collect(),
-        }
-    }
-}
-
-impl TryFrom<Fields> for Account {
-    type Error = alloy_rlp::Error;
-
-    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
-        let newest = fields
-            .cheques
-            .into_iter()
-            .next()
-            .map(|cheque| SignedCheque {
-                spent: Amount::new(cheque.spent),
-                anchor: cheque.anchor.0,
-                step: Amount::new(cheque.step),
-                signature: Signature::from_bytes(cheque.signature.0),
-            });
-        let stream = fields.streams.into_iter().next();
-        let stream = stream.map(|stream| Stream::new(stream.x0, stream.length));
-        let stream = stream
-            .transpose()
-            .map_err(|_| alloy_rlp::Error::Custom("a stream of impossible length"))?;
-        let most = stream.as_ref().map_or(MAX_STEPS, Stream::length);
-        if fields.shown > most {
-            return Err(alloy_rlp::Error::Custom("more steps shown than there are"));
-        }
-        Ok(Self {
-            allowance: Amount::new(fields.allowance),
-            newest,
-            shown: fields.shown,
-            stream,
-        })
     }
 }
 

@@ -4,9 +4,10 @@ use alloy_primitives::U256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// An amount of money in the smallest unit of its token (wei for the native coin).
+/// An amount of money in the smallest unit of its token, wei for the native coin.
 ///
-/// There is no operator arithmetic: every sum and difference says what happens at its limits.
+/// Does not know its token, so nothing stops a sum of two tokens. Has no arithmetic operators: the name of each
+/// function says its behaviour at the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(u128);
 
@@ -16,27 +17,27 @@ impl Amount {
     /// The largest amount a deposit can hold, 2^128 - 1.
     pub const MAX: Self = Self(u128::MAX);
 
-    /// `units` of the smallest unit.
+    /// Wraps a number of smallest units.
     pub const fn new(units: u128) -> Self {
         Self(units)
     }
 
-    /// The number of smallest units.
+    /// Returns the number of smallest units.
     pub const fn get(self) -> u128 {
         self.0
     }
 
-    /// The number of smallest units, as wide as the chain's numbers.
+    /// Returns the number of smallest units in the width of the EVM's words.
     pub fn to_u256(self) -> U256 {
         U256::from(self.0)
     }
 
-    /// Whether this is no money.
+    /// True for an amount of zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The sum, or `None` where it exceeds [`Amount::MAX`].
+    /// Adds; `None` if the sum exceeds [`Amount::MAX`].
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
             Some(sum) => Some(Self(sum)),
@@ -44,7 +45,7 @@ impl Amount {
         }
     }
 
-    /// The difference, or `None` where it would be negative.
+    /// Subtracts; `None` if the difference is negative.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(rest) => Some(Self(rest)),
@@ -52,12 +53,12 @@ impl Amount {
         }
     }
 
-    /// The difference, or zero where it would be negative.
+    /// Subtracts; zero if the difference is negative.
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// `self * times`, or `None` where it exceeds [`Amount::MAX`].
+    /// Multiplies; `None` if the product exceeds [`Amount::MAX`].
     pub const fn checked_mul(self, times: u128) -> Option<Self> {
         match self.0.checked_mul(times) {
             Some(product) => Some(Self(product)),
@@ -65,10 +66,10 @@ impl Amount {
         }
     }
 
-    /// `floor(self * numerator / denominator)` with an exact intermediate product. `None` where the denominator is
-    /// zero or the result exceeds [`Amount::MAX`].
+    /// Computes `floor(self * numerator / denominator)` with an exact product. `None` if the denominator is zero or the
+    /// result exceeds [`Amount::MAX`].
     pub fn mul_div_floor(self, numerator: Self, denominator: Self) -> Option<Self> {
-        // Amounts of everyday size take the short way.
+        // The short way for products below 2^128.
         if let Some(product) = self.0.checked_mul(numerator.0) {
             return product.checked_div(denominator.0).map(Self);
         }
@@ -90,7 +91,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// A decimal string: JSON numbers lose precision beyond 2^53.
+/// Writes a decimal string, because JSON numbers lose precision beyond 2^53.
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mul_div_floor_is_exact_beyond_128_bits_and_rounds_down() {
+    fn rounds_exact_quotients_beyond_128_bits_down() {
         let max = Amount::MAX;
         assert_eq!(max.mul_div_floor(max, max), Some(max));
         assert_eq!(

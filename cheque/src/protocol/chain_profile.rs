@@ -1,42 +1,52 @@
-//! The chains that are supported, and what is different about each.
+//! The supported chains, and the properties in which they differ.
 
 use cheque_bindings::SeedSource;
 
-/// What payers and payees have to know about a chain.
+/// The properties of a chain that payers and payees rely on. Does not check them against the chain.
+///
+/// Plain data, exhaustive by design. Fields may be added, so derive a profile of your own from a similar chain's:
+///
+/// ```
+/// use cheque::ChainProfile;
+///
+/// let patient = ChainProfile { confirmations: 30, ..*ChainProfile::of(1)? };
+/// # assert_eq!(patient.cutoff, 128);
+/// # Ok::<(), cheque::UnsupportedChain>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainProfile {
     /// The EIP-155 id.
     pub chain_id: u64,
-    /// What people call it.
+    /// The usual name.
     pub name: &'static str,
     /// Seconds between blocks.
     pub block_time: u64,
-    /// Draw blocks are multiples of this, so that one recorded seed serves everybody.
+    /// The divisor of draw blocks, in blocks, so that a recorded seed serves many deposits.
     pub grid: u64,
-    /// How deep `open` must be before a payee counts on it; 1 = mined.
+    /// The depth of `open` from which a payee counts on it, in blocks; 1 = mined.
     pub confirmations: u64,
-    /// How deep a block must be so that it is never replaced any more. Ethereum finalizes a block 64 to 95 slots after it;
-    /// a block of an OP-stack chain is final some time after the layer-1 block that holds it, for which half an hour is
-    /// usual.
+    /// The depth from which a block is never replaced, in blocks. Ethereum finalizes a block 64 to 95 slots after it. A
+    /// block of an OP-stack chain is final some time after the layer-1 block that holds it, usually within half an
+    /// hour.
     pub final_depth: u64,
-    /// Payees take no payment within this many blocks of the draw.
+    /// The number of blocks before the draw in which payees take no payment.
     pub cutoff: u64,
-    /// The `minLead` of the bank that the tools deploy, in blocks.
+    /// The `minLead` of banks that the tools deploy, in blocks.
     pub min_lead: u64,
-    /// The shortest redemption window a payee accepts, in blocks: 24 hours where the chain remembers block hashes for
-    /// that long, else 4 hours.
+    /// The shortest redemption window that a payee accepts, in blocks: 24 hours on chains that remember block hashes so
+    /// long, else 4 hours.
     pub min_window: u64,
-    /// How old the view of the chain may be when a payment is judged, in seconds. `None`: not checked.
+    /// The largest difference between the head's time and the clock at a judgement, in seconds. `None`: not checked.
     pub stale_after: Option<u64>,
-    /// Where a layer 2 takes its randomness from an older block of its layer 1: how long before a block's time its seed
-    /// may be public, in seconds. Zero elsewhere.
+    /// The time by which a block's seed may be public before the block, in seconds. Positive on a layer 2 with
+    /// randomness from older blocks of its layer 1, zero elsewhere.
     pub early_seed: u64,
-    /// Where a bank on this chain takes its seeds from.
+    /// The source of seeds of banks on this chain.
     pub seed_source: SeedSource,
 }
 
 /// A block of an OP-stack chain copies its `mixHash` from a layer-1 block that may be older by the largest sequencer
-/// drift (1800 s); the rest are the 128 layer-1 blocks that a payee keeps from a draw there (1536 s).
+/// drift (1800 s). The second term is a payee's cutoff on layer 1: 128 blocks of 12 s (1536 s).
 const OP_STACK_EARLY_SEED: u64 = 1800 + 128 * 12;
 
 const L1: ChainProfile = ChainProfile {
@@ -99,16 +109,20 @@ const fn chain(like: ChainProfile, chain_id: u64, name: &'static str) -> ChainPr
     }
 }
 
-/// A chain that is not in [`PROFILES`].
+/// A chain without a profile in [`PROFILES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "chain {0} is not supported: a draw is only as fair as the chain's randomness, and how this chain makes its \
-     PREVRANDAO and when it becomes public has not been examined"
+    "chain {0} is not supported: a draw is only as fair as the chain's randomness, and nobody has examined how this \
+     chain makes its PREVRANDAO and when it becomes public"
 )]
 pub struct UnsupportedChain(pub u64);
 
 impl ChainProfile {
-    /// The profile of a chain.
+    /// Returns the profile of a chain by its EIP-155 id.
+    ///
+    /// # Errors
+    ///
+    /// [`UnsupportedChain`] if the chain has no profile.
     pub fn of(chain_id: u64) -> Result<&'static Self, UnsupportedChain> {
         PROFILES
             .iter()
@@ -116,7 +130,7 @@ impl ChainProfile {
             .ok_or(UnsupportedChain(chain_id))
     }
 
-    /// The first block of the chain's grid that is not before `block`.
+    /// Returns the first multiple of the grid at or after `block`; `None` above `u64::MAX`.
     pub fn on_grid(&self, block: u64) -> Option<u64> {
         block.checked_next_multiple_of(self.grid)
     }
@@ -137,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_window_fits_into_what_the_chain_remembers() {
+    fn fits_shortest_windows_into_the_chains_memory() {
         for profile in PROFILES {
             assert!(profile.min_window <= HISTORY_WINDOW, "{}", profile.name);
         }
     }
 
     #[test]
-    fn what_is_final_is_confirmed_and_can_still_be_redeemed() {
+    fn orders_confirmed_final_and_redeemable_depths() {
         for profile in PROFILES {
             assert!(profile.confirmations < profile.final_depth);
             assert!(profile.final_depth < HISTORY_WINDOW, "{}", profile.name);
@@ -152,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn draw_blocks_round_up_to_the_grid() {
+    fn rounds_draw_blocks_up_to_the_grid() {
         let mainnet = ChainProfile::of(1).unwrap();
         assert_eq!(mainnet.on_grid(600), Some(600));
         assert_eq!(mainnet.on_grid(601), Some(900));

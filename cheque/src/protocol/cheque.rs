@@ -1,4 +1,4 @@
-//! Cheques: signed, cumulative promises.
+//! Cheques: signed, cumulative statements of an expected value (SPEC section 7).
 
 use crate::protocol::{
     amount::Amount,
@@ -8,24 +8,29 @@ use crate::protocol::{
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Cheque;
 
-/// What a signer signed for one payee of one deposit: "I have spent `spent` of your allowance so far", and the stream
-/// that may follow. Which payee and which deposit is known from where it is kept.
+/// A signer's statement to a payee of a deposit, "I have spent `spent` of your allowance so far", with the terms of the
+/// stream that may follow.
 ///
-/// It is untrusted until [`SignedCheque::signer`] has told whose it is.
+/// Untrusted until [`SignedCheque::signer`] has recovered the deposit's signer. Does not name its payee, deposit and
+/// bank: the caller keeps them with the cheque. Plain data, exhaustive by design: the fields are those of the signed
+/// struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedCheque {
-    /// Cumulative expected value, in token units.
+    /// The cumulative expected value, in token units.
     pub spent: Amount,
     /// The end of the stream's hash chain, zero without a stream.
     pub anchor: B256,
-    /// What one step of the stream pays, in token units; zero without a stream.
+    /// The amount of each step of the stream, in token units; zero without a stream.
     pub step: Amount,
     /// The signer's signature over the EIP-712 digest of the [`Cheque`].
     pub signature: Signature,
 }
 
 impl SignedCheque {
-    /// Signs a cheque. Does not check `spent` against an allowance: see [`Account`](crate::Account) for that.
+    /// Signs a cheque over the total `spent`, in token units; `stream` is its anchor and the amount of a step.
+    ///
+    /// Does not check `spent` against an allowance, nor that it exceeds earlier cheques; [`Account`](crate::Account)
+    /// does.
     pub fn sign(
         key: &SigningKey,
         bank: &Bank,
@@ -45,7 +50,7 @@ impl SignedCheque {
         cheque
     }
 
-    /// What was signed.
+    /// Computes the EIP-712 digest under the signature.
     pub fn digest(&self, bank: &Bank, deposit: DepositId, payee: Address) -> B256 {
         bank.cheque_digest(&Cheque {
             depositId: deposit.0,
@@ -56,7 +61,14 @@ impl SignedCheque {
         })
     }
 
-    /// Who signed it as a cheque for `payee` from `deposit`. Wrong context gives some other key, or none.
+    /// Recovers the key that signed a cheque for `payee` from `deposit`.
+    ///
+    /// Another payee, deposit or bank yields another key or an error, so the caller must compare the key with the
+    /// signer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no key made the signature: see [`recover`].
     pub fn signer(
         &self,
         bank: &Bank,
@@ -66,18 +78,22 @@ impl SignedCheque {
         recover(self.digest(bank, deposit, payee), &self.signature)
     }
 
-    /// Whether a stream may follow. An anchor and a step come together or not at all: see [`StreamTermsError`].
+    /// True if the cheque has an anchor, so that a stream may follow. Does not check the step: see
+    /// [`SignedCheque::check_stream_terms`].
     pub fn has_stream(&self) -> bool {
         !self.anchor.is_zero()
     }
 
-    /// What it comes to with `k` steps of its stream shown, in token units: spent + k * step. `None` where that exceeds
-    /// [`Amount::MAX`].
+    /// Computes the total with `k` steps shown, spent + k * step, in token units. `None` above [`Amount::MAX`].
     pub fn total(&self, k: u32) -> Option<Amount> {
         self.spent.checked_add(self.step.checked_mul(k.into())?)
     }
 
-    /// Checks that anchor and step come together.
+    /// Checks that the cheque has both an anchor and a step, or neither.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamTermsError`] if one of the two is zero and the other is not.
     pub fn check_stream_terms(&self) -> Result<(), StreamTermsError> {
         if self.anchor.is_zero() == self.step.is_zero() {
             Ok(())

@@ -1,9 +1,9 @@
-//! keccak256, the only hash of this protocol.
+//! keccak256, the only hash function of the protocol.
 
 use alloy_primitives::B256;
 use sha3::{Digest, Keccak256};
 
-/// keccak256 of the parts, one after the other.
+/// Computes keccak256 of the concatenated parts.
 pub(crate) fn keccak<const N: usize>(parts: [&[u8]; N]) -> B256 {
     let mut hasher = Keccak256::new();
     for part in parts {

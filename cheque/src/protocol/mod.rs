@@ -1,10 +1,12 @@
-//! The protocol: pure functions of their arguments. No IO, no clock, no random numbers, no async.
+//! The protocol: pure functions of their arguments, without IO, clock, random numbers or async. `SPEC.md` in the
+//! repository is its definition.
 
 pub(crate) mod account;
 pub(crate) mod allowance;
 pub(crate) mod amount;
 pub(crate) mod chain_profile;
 pub(crate) mod cheque;
+pub(crate) mod deposit_builder;
 pub(crate) mod draw;
 pub(crate) mod hash;
 pub(crate) mod proof;

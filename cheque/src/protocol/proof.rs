@@ -1,4 +1,4 @@
-//! Proofs of payment as they travel: one type byte, then one RLP list.
+//! Proofs of payment on the wire: a type byte, then an RLP list (SPEC section 14).
 //!
 //! | type | proof | list |
 //! |---|---|---|
@@ -6,8 +6,9 @@
 //! | 0x02 | cheque | depositId, spent, anchor, step, signature |
 //! | 0x03 | stream step | depositId, k, x |
 //!
-//! Integers are minimal and big-endian, byte strings of fixed length; an anchor of zero is the empty string. Every proof
-//! has exactly one encoding: anything else is an error. As text, a proof is unpadded base64url (RFC 4648, section 5).
+//! Integers are minimal and big-endian, byte strings have a fixed length; an anchor of zero is the empty string. Every
+//! proof has exactly one encoding, and other bytes are an error. As text, a proof is unpadded base64url (RFC 4648,
+//! section 5).
 
 use crate::protocol::{
     allowance::proof::{AllowanceProof, Sibling},
@@ -27,66 +28,69 @@ const OPENING: u8 = 0x01;
 const CHEQUE: u8 = 0x02;
 const STEP: u8 = 0x03;
 
-/// A proof of payment: what a payer hands a payee. Untrusted until [`receive_payment`](crate::receive_payment) has
-/// accepted it.
+/// A proof of payment, from a payer to a payee.
+///
+/// Untrusted until [`receive_payment`](crate::receive_payment) has accepted it: decoding checks the form only.
+/// Exhaustive by design: a further type of proof is a new version of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// A cheque with all that a payee needs to check it. Needed once for each (deposit, payee).
+    /// A cheque with the terms and the allowance proof. The first proof of each (deposit, payee) must be an opening.
     Opening(Box<Opening>),
-    /// A further cheque.
+    /// A later cheque.
     Cheque(DepositId, SignedCheque),
     /// `k` steps of the stream of the newest cheque: x = x_{n-k}.
     Step {
         /// The deposit.
         deposit: DepositId,
-        /// How many steps have been paid in all, counted from the anchor; 1 to [`MAX_STEPS`].
+        /// The number of steps paid, counted from the anchor; 1 to [`MAX_STEPS`].
         k: u32,
         /// x_{n-k}.
         x: B256,
     },
 }
 
-/// A cheque together with the deposit's terms and the payee's allowance in it.
+/// A cheque with the deposit's terms and the payee's allowance. Plain data, exhaustive by design: the fields are those
+/// of the wire format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// The bank that holds the deposit.
     pub bank: Bank,
     /// The deposit's terms.
     pub deposit: Deposit,
-    /// The payee's leaf and its way to the root.
+    /// The payee's leaf and its path to the root.
     pub allowance: AllowanceProof,
-    /// Who is paid.
+    /// The payee.
     pub payee: Address,
     /// The cheque.
     pub cheque: SignedCheque,
 }
 
-/// Why bytes or a text are no proof of payment.
+/// The reason why bytes or a text are not a proof of payment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
-    /// There is nothing.
+    /// The input is empty.
     #[error("the proof is empty")]
     Empty,
-    /// A kind of proof that this version does not know.
+    /// This version does not know the type of proof.
     #[error("unknown type of proof {0:#04x}")]
     UnknownType(u8),
-    /// Not the list that the type calls for, or not in its canonical form.
-    #[error("malformed proof: {0}")]
+    /// The bytes are not the type's list in its canonical form.
+    #[error("the proof is malformed: {0}")]
     Malformed(alloy_rlp::Error),
-    /// More bytes than one proof.
+    /// More bytes follow the proof.
     #[error("{0} bytes follow the proof")]
     TrailingBytes(usize),
-    /// A stream step proves 1 to [`MAX_STEPS`] steps.
+    /// The number of steps is not 1 to [`MAX_STEPS`].
     #[error("a stream has 1 to {MAX_STEPS} steps, the proof shows {0}")]
     StepsOutOfRange(u64),
-    /// Not canonical unpadded base64url.
+    /// The text is not canonical unpadded base64url.
     #[error("the text is not unpadded base64url: {0}")]
     Text(base64::DecodeError),
 }
 
 impl Proof {
-    /// The deposit that pays.
+    /// Returns the id of the deposit. For an opening, computes the id from the terms.
     pub fn deposit_id(&self) -> DepositId {
         match self {
             Self::Opening(opening) => opening.bank.deposit_id(&opening.deposit),
@@ -94,7 +98,7 @@ impl Proof {
         }
     }
 
-    /// The proof's bytes.
+    /// Encodes the proof.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(160);
         match self {
@@ -126,7 +130,12 @@ impl Proof {
         out
     }
 
-    /// Reads a proof. Accepts exactly what [`Proof::encode`] produces; says nothing about whether it pays.
+    /// Decodes a proof. Accepts exactly the encodings of [`Proof::encode`]. Does not check that the proof pays
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError`] names the first fault of the bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let (&kind, mut rest) = bytes.split_first().ok_or(WireError::Empty)?;
         let proof = match kind {
@@ -143,7 +152,7 @@ impl Proof {
     }
 }
 
-/// The text form.
+/// Writes the text form.
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.encode()))
@@ -181,7 +190,7 @@ struct OpeningFields {
     signature: FixedBytes<65>,
 }
 
-/// The terms, in the order of the struct that is hashed.
+/// The terms, in the order of the hashed struct.
 #[derive(RlpEncodable, RlpDecodable)]
 pub(crate) struct DepositFields {
     payer: Address,
@@ -217,7 +226,7 @@ struct StepFields {
     x: B256,
 }
 
-/// 32 bytes, or none for zero.
+/// The encoding of an anchor: 32 bytes, or the empty string for zero.
 pub(crate) struct Anchor(pub(crate) B256);
 
 impl Encodable for Anchor {
@@ -242,7 +251,9 @@ impl Decodable for Anchor {
         }
         let anchor = B256::try_from(bytes).map_err(|_| alloy_rlp::Error::UnexpectedLength)?;
         if anchor.is_zero() {
-            return Err(alloy_rlp::Error::Custom("an anchor of zero is empty"));
+            return Err(alloy_rlp::Error::Custom(
+                "an anchor of zero must be the empty string",
+            ));
         }
         Ok(Self(anchor))
     }

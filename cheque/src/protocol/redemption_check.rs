@@ -1,4 +1,4 @@
-//! What the bank would say to a redemption: the contract's own check, computed here.
+//! The contract's check of a redemption, off-chain (SPEC section 10).
 
 use crate::protocol::{
     allowance::proof::{AllowanceProof, ProofError},
@@ -11,28 +11,32 @@ use crate::protocol::{
 use alloy_primitives::{Address, B256, U256};
 use cheque_bindings::{Outcome, Redemption, SeedSource};
 
-/// What the bank knows at the moment of a redemption.
+/// The inputs of the contract's check, as of the block of the redemption.
+///
+/// Does not check that they come from the same block. Plain data, exhaustive by design: a missing input must not
+/// compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BankSnapshot {
     /// The bank.
     pub bank: Bank,
-    /// Where it takes its seeds from.
+    /// The bank's source of seeds.
     pub seed_source: SeedSource,
     /// The number of the block that includes the redemption.
     pub block: u64,
     /// The word of the deposit's purse.
     pub purse: U256,
-    /// The recorded seed of the draw block.
+    /// The recorded seed of the draw block, if any.
     pub recorded_seed: Option<Seed>,
-    /// The hash of the draw block, where the chain still (or already) knows it.
+    /// The hash of the draw block, if the chain knows it (already and still).
     pub draw_block_hash: Option<B256>,
-    /// Who sends the redemption.
+    /// The sender of the redemption.
     pub caller: Address,
 }
 
-/// Whether `redeem` would pay, or why not, and the payout where it is known: the same as the contract's `outcomeOf`,
-/// check by check, with two exceptions. A contract's consent (ERC-1271) is not asked for, and where `to` is the bank
-/// itself, the contract reverts before it checks anything.
+/// Simulates `redeem`: returns the outcome, and the payout in token units if known, else zero.
+///
+/// Makes the checks of the contract's `outcomeOf` in their order, with two exceptions. Does not ask a contract for its
+/// consent (ERC-1271). And if `to` is the bank itself, the contract reverts before any check.
 pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Outcome, Amount) {
     match judge(redemption, state) {
         Ok(payout) => (Outcome::Payable, payout),
@@ -40,7 +44,7 @@ pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Ou
     }
 }
 
-/// The same for the bytes that the bank is sent: [`Outcome::Malformed`] where they are no redemption.
+/// Simulates `redeem` for packed bytes; [`Outcome::Malformed`] if they are not a redemption.
 pub fn simulate_packed_redemption(packed: &[u8], state: &BankSnapshot) -> (Outcome, Amount) {
     match Redemption::unpack(packed) {
         Ok(redemption) => simulate_redemption(&redemption, state),
@@ -65,7 +69,7 @@ fn judge(r: &Redemption, state: &BankSnapshot) -> Result<Amount, Refusal> {
     let (total, start) = promised(r, id, state).map_err(refuse)?;
     let seed = seed(r, state).map_err(refuse)?;
     let Some(payout) = payout(total, Amount::new(r.allowance), &r.deposit) else {
-        // Not possible after the checks above.
+        // Unreachable after the checks above.
         return Err(refuse(Outcome::BadProof));
     };
     if !payout.wins(start, roll(seed, id, Amount::new(r.deposit.amount))) {
@@ -77,7 +81,7 @@ fn judge(r: &Redemption, state: &BankSnapshot) -> Result<Amount, Refusal> {
     Ok(payout.amount)
 }
 
-/// What the cheque promises, and where the payee's range starts.
+/// Checks the cheque, and returns its total and the start of the payee's range.
 fn promised(
     r: &Redemption,
     id: DepositId,
@@ -92,7 +96,7 @@ fn promised(
     if k > MAX_STEPS || r.anchor.is_zero() != (r.step == 0) || !shows_what_it_has {
         return Err(Outcome::BadStream);
     }
-    // k is at most 2^12, so this stays far below 2^256.
+    // No overflow: k is at most 2^12, so the sum is far below 2^256.
     let shown = U256::from(r.spent) + U256::from(k) * U256::from(r.step);
     if shown.is_zero() {
         return Err(Outcome::NothingSpent);
@@ -121,7 +125,7 @@ fn promised(
     Ok((Amount::new(shown.to()), start))
 }
 
-/// Where the payee's range starts.
+/// Checks the allowance proof, and returns the start of the payee's range.
 fn locate(r: &Redemption) -> Result<Amount, ProofError> {
     let proof = AllowanceProof {
         allowance: Amount::new(r.allowance),

@@ -1,16 +1,16 @@
-//! Reverted calls and outcomes of redemptions in words.
+//! Texts for reverted calls and outcomes of redemptions.
 
 use alloy_primitives::Bytes;
 use alloy_sol_types::SolInterface;
 use cheque_bindings::{IChequeBankErrors, Outcome};
 use std::fmt;
 
-/// The data that a contract returned when a call reverted.
+/// The data of a reverted call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revert(pub Bytes);
 
 impl Revert {
-    /// Decodes the data as an error of the bank. `None`: another contract reverted.
+    /// Decodes the data as an error of the bank; `None` for other data. Does not tell which contract reverted.
     pub fn bank_error(&self) -> Option<IChequeBankErrors> {
         IChequeBankErrors::abi_decode(&self.0).ok()
     }
@@ -19,13 +19,13 @@ impl Revert {
 impl fmt::Display for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.bank_error() {
-            Some(error) => write!(f, "the bank refuses: {}", BankErrorText(&error)),
+            Some(error) => write!(f, "the bank rejects the call: {}", BankErrorText(&error)),
             None => write!(f, "the call reverts ({})", revert_text(&self.0)),
         }
     }
 }
 
-/// An error of the bank in words.
+/// The text of an error of the bank.
 struct BankErrorText<'a>(&'a IChequeBankErrors);
 
 impl fmt::Display for BankErrorText<'_> {
@@ -37,25 +37,21 @@ impl fmt::Display for BankErrorText<'_> {
             }
             E::NoRandomness(e) => write!(
                 f,
-                "this chain has no randomness (prevrandao is {}); use a bank with the block hash as its seed",
+                "the chain has no randomness (prevrandao is {}); deploy a bank with the block hash as its seed",
                 e.prevrandao
             ),
             E::Reentered(_) => f.write_str("the call reentered the bank"),
-            E::InvalidRecipient(e) => write!(f, "money cannot go to {}", e.recipient),
+            E::InvalidRecipient(e) => write!(f, "{} cannot receive money", e.recipient),
             E::WrongValue(e) => write!(f, "{} wei were sent and {} are needed", e.sent, e.needed),
             E::NotAToken(e) => write!(f, "there is no token contract at {}", e.token),
             E::WrongAmountReceived(e) => write!(
                 f,
-                "{} units of the token arrived and not {}: it takes a fee on transfers",
+                "{} units of the token arrived instead of {}; use a token without a fee on transfers",
                 e.received, e.expected
             ),
             E::ZeroAmount(_) => f.write_str("the amount is zero"),
             E::AmountTooHigh(e) => write!(f, "{} is more than {}", e.amount, e.most),
-            E::NotPayer(e) => write!(
-                f,
-                "only the payer {} can do this, not {}",
-                e.payer, e.caller
-            ),
+            E::NotPayer(e) => write!(f, "only the payer {} may do so, not {}", e.payer, e.caller),
             E::ZeroSigner(_) => f.write_str("the deposit names no signer"),
             E::ZeroLane(_) => f.write_str("lane 0 holds no deposit"),
             E::MinPayoutTooHigh(e) => write!(
@@ -65,7 +61,7 @@ impl fmt::Display for BankErrorText<'_> {
             ),
             E::DrawTooSoon(e) => write!(
                 f,
-                "the draw block {} is too soon, the earliest is {}",
+                "the draw block {} is too soon; choose {} or later",
                 e.drawBlock, e.earliest
             ),
             E::RedeemWindowEmpty(e) => write!(
@@ -75,7 +71,7 @@ impl fmt::Display for BankErrorText<'_> {
             ),
             E::UnusableId(e) => write!(
                 f,
-                "the id {} would read as money: change the terms",
+                "the id {} would read as money; change the terms",
                 e.depositId
             ),
             E::PurseBusy(e) => write!(f, "the purse holds the open deposit {}", e.openDepositId),
@@ -95,27 +91,33 @@ impl fmt::Display for BankErrorText<'_> {
                 "the deposit can be redeemed until block {}, and reclaimed only after it",
                 e.lastRedeemBlock
             ),
-            E::NotRedeemable(e) => write!(f, "it cannot be redeemed: {}", outcome_text(e.outcome)),
-            E::InvalidSignature(e) => write!(f, "the signature is not one by {}", e.account),
+            E::NotRedeemable(e) => {
+                write!(
+                    f,
+                    "the cheque cannot be redeemed: {}",
+                    outcome_text(e.outcome)
+                )
+            }
+            E::InvalidSignature(e) => write!(f, "the signature is not {}'s", e.account),
             E::SignatureExpired(e) => {
                 write!(f, "the signed agreement was valid until {}", e.deadline)
             }
             E::NonceUsed(e) => write!(f, "nonce {} of {} is used", e.nonce, e.account),
             E::BlockUnknown(e) => write!(
                 f,
-                "the chain does not know the hash of block {} (any more, or yet)",
+                "the chain does not know the hash of block {}: it is too old, or not mined yet",
                 e.blockNumber
             ),
             E::InvalidHeader(e) => write!(
                 f,
-                "the header is not block {}'s, or carries no randomness",
+                "the header is not that of block {}, or has no randomness",
                 e.blockNumber
             ),
         }
     }
 }
 
-/// Solidity's `Error(string)` in clear, anything else in hexadecimal.
+/// Formats Solidity's `Error(string)` as text, other data in hexadecimal.
 fn revert_text(data: &Bytes) -> String {
     if data.is_empty() {
         return "without a reason".to_owned();
@@ -123,12 +125,14 @@ fn revert_text(data: &Bytes) -> String {
     alloy_sol_types::decode_revert_reason(data).unwrap_or_else(|| data.to_string())
 }
 
-/// An outcome of a redemption in words.
+/// Returns the text of an outcome.
 pub const fn outcome_text(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Payable => "it wins and would be paid",
-        Outcome::Malformed => "it ends before what it announces, or announces several streams",
-        Outcome::NotOpen => "the deposit is not open: never opened, redeemed already, or reclaimed",
+        Outcome::Payable => "the cheque wins and would be paid",
+        Outcome::Malformed => {
+            "the bytes are too short for their own lengths, or name several streams"
+        }
+        Outcome::NotOpen => "the deposit is not open: never opened, already redeemed, or reclaimed",
         Outcome::TooEarly => "the draw block is not over",
         Outcome::TooLate => "the last block to redeem is over",
         Outcome::BadStream => "the stream steps do not lead to the cheque's anchor",
@@ -137,11 +141,13 @@ pub const fn outcome_text(outcome: Outcome) -> &'static str {
         Outcome::BadProof => "the allowance proof does not lead to the deposit",
         Outcome::BadSignature => "the cheque is not signed by the deposit's signer",
         Outcome::SeedUnknown => {
-            "the seed of the draw block is not recorded, and no usable header was given"
+            "the seed of the draw block is not recorded, and the redemption has no usable header"
         }
-        Outcome::BadHeader => "the header is not the draw block's, or carries no randomness",
-        Outcome::Loses => "it does not win",
-        Outcome::ConsentMissing => "the payee has to agree, by sending it or by a signed consent",
+        Outcome::BadHeader => "the header is not that of the draw block, or has no randomness",
+        Outcome::Loses => "the cheque does not win",
+        Outcome::ConsentMissing => {
+            "the payee has not agreed; send it as the payee or with a signed consent"
+        }
         _ => "the bank gave an unknown reason",
     }
 }

@@ -1,4 +1,4 @@
-//! The terms of a deposit, its id, and the bank that holds it.
+//! The terms of a deposit, its id, and the bank that holds it (SPEC sections 2 to 4).
 
 use crate::protocol::{amount::Amount, hash::keccak};
 use alloy_primitives::{Address, B256, U256};
@@ -8,7 +8,7 @@ use cheque_bindings::{Consent, Open};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::LazyLock};
 
-/// Names one deposit: the EIP-712 digest of its terms under its bank's domain.
+/// The id of a deposit: the EIP-712 digest of its terms under its bank's domain (SPEC section 3).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -29,11 +29,10 @@ impl FromStr for DepositId {
     }
 }
 
-/// One deployed `ChequeBank`: the contract's address on a chain, and with it the EIP-712 domain of all that is signed
-/// for it.
+/// A deployed `ChequeBank`: the contract's address on a chain, and thereby the EIP-712 domain of its signed messages.
 ///
-/// It takes the chain id as of the bank's deployment to be the current one; the contract keeps the two apart (they
-/// differ only after a chain split that changes the id).
+/// Does not check that the address holds a bank. Assumes that the chain id has not changed since the deployment; the
+/// contract tells the two ids apart, which differ only after a chain split that changes the id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bank {
     chain_id: u64,
@@ -42,7 +41,7 @@ pub struct Bank {
 }
 
 impl Bank {
-    /// The bank at `address` on chain `chain_id`. Does not check that there is one.
+    /// Names the bank at `address` on chain `chain_id` (EIP-155).
     pub fn new(chain_id: u64, address: Address) -> Self {
         let separator = cheque_bindings::domain(chain_id, address).separator();
         Self {
@@ -52,32 +51,33 @@ impl Bank {
         }
     }
 
-    /// The chain's EIP-155 id.
+    /// Returns the chain's EIP-155 id.
     pub const fn chain_id(&self) -> u64 {
         self.chain_id
     }
 
-    /// The contract's address.
+    /// Returns the contract's address.
     pub const fn address(&self) -> Address {
         self.address
     }
 
-    /// The EIP-712 domain, for wallets that want to show what they sign.
+    /// Returns the EIP-712 domain, for wallets that show typed data.
     pub fn domain(&self) -> Eip712Domain {
         cheque_bindings::domain(self.chain_id, self.address)
     }
 
-    /// The id of a deposit with these terms.
+    /// Computes the id of a deposit with these terms.
     pub fn deposit_id(&self, deposit: &Deposit) -> DepositId {
         DepositId(self.digest(deposit))
     }
 
-    /// What the signer signs to write a cheque.
+    /// Computes the digest that the signer signs to write a cheque.
     pub fn cheque_digest(&self, cheque: &Cheque) -> B256 {
         self.digest_of(cheque_hash(cheque))
     }
 
-    /// What a payer signs to let anybody open its deposit until `deadline` (seconds since 1970, inclusive).
+    /// Computes the digest that a payer signs to let anybody open its deposit until `deadline` (seconds since 1970,
+    /// inclusive).
     pub fn open_digest(&self, deposit: DepositId, deadline: U256) -> B256 {
         self.digest(&Open {
             depositId: deposit.0,
@@ -85,8 +85,10 @@ impl Bank {
         })
     }
 
-    /// What a payee signs to let anybody redeem its cheque at exactly the total `spent`, paid to `to` (zero: to its
-    /// balance in the bank).
+    /// Computes the digest that a payee signs to let anybody redeem its cheque at exactly the total `spent`, paid to
+    /// `to` (zero: the payee's balance in the bank).
+    ///
+    /// A consent stays valid, so a payee must not sign one before the draw block (SPEC section 13.5).
     pub fn consent_digest(&self, deposit: DepositId, spent: Amount, to: Address) -> B256 {
         self.digest(&Consent {
             depositId: deposit.0,
@@ -95,17 +97,17 @@ impl Bank {
         })
     }
 
-    /// What an owner signs to let anybody withdraw its idle money.
+    /// Computes the digest that an owner signs to let anybody withdraw its idle money.
     pub fn withdraw_digest(&self, withdraw: &Withdraw) -> B256 {
         self.digest(withdraw)
     }
 
-    /// The nonce of the ERC-3009 authorization that funds an account.
+    /// Computes the nonce of the ERC-3009 authorization that funds an account (SPEC section 9.2).
     pub fn fund_digest(&self, fund: &Fund) -> B256 {
         self.digest(fund)
     }
 
-    /// keccak256(0x1901 ‖ domain separator ‖ struct hash), EIP-712.
+    /// Computes keccak256(0x1901 ‖ domain separator ‖ struct hash), EIP-712.
     fn digest(&self, message: &impl SolStruct) -> B256 {
         self.digest_of(message.eip712_hash_struct())
     }
@@ -119,8 +121,8 @@ impl Bank {
     }
 }
 
-/// The struct hash of a cheque. A payee computes one for every payment: unlike alloy's, this neither allocates nor hashes
-/// the type again.
+/// Computes the EIP-712 struct hash of a cheque. A payee does so for every payment, so unlike alloy's function this
+/// neither allocates nor hashes the type again.
 fn cheque_hash(cheque: &Cheque) -> B256 {
     static TYPE: LazyLock<B256> = LazyLock::new(|| Cheque::default().eip712_type_hash());
     let word = |number: u128| {
@@ -144,28 +146,28 @@ impl fmt::Debug for Bank {
     }
 }
 
-/// Why no bank would open a deposit with these terms, whatever the block.
+/// The reason why no bank opens a deposit with these terms at any block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TermsError {
     /// The deposit locks nothing.
     #[error("the deposit's amount is zero")]
     ZeroAmount,
-    /// Nobody could write cheques.
+    /// Without a signer, no cheque is valid.
     #[error("the deposit names no signer")]
     ZeroSigner,
-    /// Lane 0 is the plain balance.
+    /// Lane 0 is the account's balance.
     #[error("lane 0 holds no deposit; lanes start at 1")]
     ZeroLane,
-    /// The smallest prize is more than all there is.
+    /// The smallest payout exceeds the deposit.
     #[error("the smallest payout {min_payout} is more than the deposit's amount {amount}")]
     MinPayoutTooHigh {
-        /// The smallest payout asked for.
+        /// The smallest payout, in token units.
         min_payout: Amount,
-        /// The deposit's amount.
+        /// The deposit's amount, in token units.
         amount: Amount,
     },
-    /// Nobody could redeem.
+    /// No block could redeem a win.
     #[error(
         "the last block to redeem, {last_redeem_block}, is not after the draw block {draw_block}"
     )]
@@ -175,11 +177,18 @@ pub enum TermsError {
         /// The last block that may redeem.
         last_redeem_block: u64,
     },
+    /// The builder was given no draw block. Not returned by [`check_terms`].
+    #[error("the deposit names no draw block; set one")]
+    NoDrawBlock,
 }
 
-/// Checks what `open` would refuse whatever the block: amounts, signer, lane, redemption window.
+/// Checks the terms that `open` rejects at any block: amounts, signer, lane, redemption window (SPEC section 3).
 ///
-/// It does not check the lead to the draw block, nor what the root commits to.
+/// Does not check the lead to the draw block, the payer, or the tree behind the root.
+///
+/// # Errors
+///
+/// The first broken term.
 pub fn check_terms(deposit: &Deposit) -> Result<(), TermsError> {
     if deposit.amount == 0 {
         return Err(TermsError::ZeroAmount);
@@ -205,17 +214,17 @@ pub fn check_terms(deposit: &Deposit) -> Result<(), TermsError> {
     Ok(())
 }
 
-/// What a purse with lane >= 1 holds.
+/// The contents of a purse with lane >= 1 (SPEC section 4). Exhaustive by design: the bank's word has no third reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purse {
     /// Money that no deposit locks.
     Idle(Amount),
-    /// Exactly one open deposit.
+    /// An open deposit, and no other money.
     Open(DepositId),
 }
 
 impl Purse {
-    /// Reads the word that the bank stores for a purse: below 2^128 it is idle money, else the id of a deposit.
+    /// Reads the bank's word of a purse: idle money below 2^128, the id of a deposit from there on.
     pub fn from_word(word: U256) -> Self {
         match u128::try_from(word) {
             Ok(idle) => Self::Idle(Amount::new(idle)),
@@ -223,7 +232,7 @@ impl Purse {
         }
     }
 
-    /// The word that the bank stores.
+    /// Returns the bank's word of the purse.
     pub fn word(self) -> U256 {
         match self {
             Self::Idle(idle) => idle.to_u256(),
@@ -252,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_terms_at_their_limits_and_names_what_is_beyond() {
+    fn accepts_terms_at_their_limits_and_rejects_beyond() {
         assert_eq!(check_terms(&terms()), Ok(()));
         let broken = |change: fn(&mut Deposit)| {
             let mut deposit = terms();
@@ -273,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn purse_word_splits_money_from_ids_at_2_to_the_128() {
+    fn reads_purse_words_from_2_to_the_128_on_as_ids() {
         let edge = U256::from(1) << 128;
         assert_eq!(
             Purse::from_word(edge - U256::from(1)),
@@ -287,7 +296,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cheques_hash_as_alloy_hashes_them(
+        fn hashes_cheques_like_alloy(
             id: [u8; 32], payee: [u8; 20], spent: u128, anchor: [u8; 32], step: u128, chain: u64
         ) {
             let cheque = Cheque {
@@ -306,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_agree_with_alloys_and_depend_on_chain_and_bank() {
+    fn computes_alloys_digests_per_chain_and_bank() {
         let bank = Bank::new(1, Address::repeat_byte(9));
         let id = bank.deposit_id(&terms());
         assert_eq!(id.0, terms().eip712_signing_hash(&bank.domain()));

@@ -21,7 +21,7 @@ pub struct Token(Arc<str>);
 pub enum TokenError {
     /// A shorter token could be guessed.
     #[error(
-        "the token has {found} characters, and {MIN_TOKEN_LENGTH} are the least; take what `openssl rand -hex 32` prints"
+        "the token has {found} characters, the minimum is {MIN_TOKEN_LENGTH}; make one with `openssl rand -hex 32`"
     )]
     Short {
         /// The number of its characters.
@@ -29,7 +29,7 @@ pub enum TokenError {
     },
     /// A header cannot carry the characters.
     #[error(
-        "the token has other than visible ASCII characters; take what `openssl rand -hex 32` prints"
+        "the token has characters other than visible ASCII; make one with `openssl rand -hex 32`"
     )]
     Characters,
 }
@@ -67,13 +67,15 @@ impl fmt::Debug for Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// A browser sends the request for a web page.
-    #[error("requests from web pages are refused")]
+    #[error("requests from web pages are forbidden; call from a program")]
     WebPage,
     /// The request does not carry the token.
-    #[error("the bearer token is missing or wrong")]
+    #[error("the bearer token is missing or wrong; send `Authorization: Bearer TOKEN`")]
     Unauthorized,
     /// Without a token, the request names another host: a page whose name leads to this machine does so.
-    #[error("without a token, requests must be addressed to localhost or a loopback address")]
+    #[error(
+        "the request is not addressed to this machine; use localhost, a loopback address, or a token"
+    )]
     WrongHost,
 }
 

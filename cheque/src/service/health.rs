@@ -1,18 +1,18 @@
-//! Whether a service does its work.
+//! The health of a service, as monitoring reads it.
 
 use serde::Serialize;
 
-/// How a service is, for those who watch it.
+/// The health of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// Whether it follows the chain. What single deposits wait for is no illness: their status says it.
+    /// True if the service follows the chain, even if single deposits wait; their status has the reason.
     pub ok: bool,
-    /// Why, in a sentence.
+    /// The reason, as a sentence.
     pub reason: String,
-    /// The newest block at the last look at the chain that succeeded.
+    /// The number of the head at the last successful poll of the chain.
     pub head: Option<u64>,
-    /// How long ago that look was, in seconds.
+    /// The age of the last successful poll, in seconds.
     pub head_age: Option<u64>,
-    /// The last error, whether or not it is over.
+    /// The last error, resolved or not.
     pub last_error: Option<String>,
 }

@@ -1,12 +1,15 @@
-//! Services: the loops that drive a payer's and a payee's verbs for months.
+//! Health and metrics, shared by the payer's and the payee's service.
 //!
-//! A service follows the chain, does what is to be done, and tries again what failed. It holds no state of its own that
-//! matters: what it decides follows from the store and the chain, so it can be killed at any moment and started again.
-//! It never prints and never exits. It logs by `tracing`, with a stable name in the field `event`, and counts by
-//! [`metrics`](mod@metrics); for each deposit it says where it stands, why, and what comes next.
+//! A service is a loop over a payer's or a payee's verbs for months: it follows the chain, does the due work, and
+//! retries failures. Its decisions follow from the store and the chain alone, so the operator can kill and restart a
+//! service at any moment. A service never prints and never exits. It logs by `tracing`, with a stable name in the field
+//! `event`, and counts by [`metrics`](mod@metrics). Each deposit has a status: its state, the reason, and the next
+//! step.
 
 #[cfg(feature = "access")]
 pub mod access;
+#[cfg(feature = "service")]
+pub(crate) mod follower;
 #[cfg(feature = "service")]
 pub(crate) mod health;
 #[cfg(feature = "service")]

@@ -1,33 +1,35 @@
-//! Records of the application in the store of a payer or payee.
+//! The application's own records in the store of a payer or payee.
 
 use crate::store::{
-    Store, Swap, Table,
     async_store::{AppChange, AsyncStore, StoredError},
+    change::Swap,
+    interface::Store,
+    table::Table,
 };
 use std::sync::Arc;
 
-/// Records of the application, in [`Table::App`] of a store. Cheap to clone.
+/// The application's own records, in [`Table::App`] of a store. Cheap to clone.
 ///
-/// They are the application's: nothing here reads them. What has to change together with payments goes through
-/// [`Payer::pay_pieces`](crate::payer::Payer::pay_pieces) and
+/// This library does not read or check their values. To change a record together with a payment, use
+/// [`Payer::pay_pieces`](crate::payer::Payer::pay_pieces) or
 /// [`Payer::prepare_deposit_with`](crate::payer::Payer::prepare_deposit_with).
 #[derive(Clone, Debug)]
 pub struct AppRecords(AsyncStore);
 
-/// Why a record of the application was not changed.
+/// The reason why a record of the application was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppRecordsError {
-    /// It does not hold what was expected.
-    #[error("a record of the application was changed meanwhile: read it again")]
+    /// The record does not hold the expected value.
+    #[error("the application's record has changed since it was read; read it again")]
     Conflict,
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
 }
 
 impl AppRecords {
-    /// The records in `store`.
+    /// Opens the application's records in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(AsyncStore::new(store))
     }
@@ -36,12 +38,20 @@ impl AppRecords {
         Self(stored)
     }
 
-    /// One record, if it is there.
+    /// Reads a record; `None`: no record.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read, or while the runtime shuts down.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoredError> {
         self.0.get(Table::App, key.to_vec()).await
     }
 
-    /// Changes a record. It is on disk before this returns.
+    /// Changes a record. The change is on disk before the function returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AppRecordsError::Conflict`] if the record does not hold `change.old`; the store's errors otherwise.
     pub async fn change(&self, change: &AppChange) -> Result<(), AppRecordsError> {
         match self.0.swap(vec![change.clone().into()]).await? {
             Swap::Done => Ok(()),

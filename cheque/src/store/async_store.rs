@@ -1,33 +1,39 @@
-//! A store as tasks use it: calls that may block run on threads of their own.
+//! A store for tasks: calls that may block run on threads of their own.
 
 use crate::{
-    protocol::{account::AccountError, receive::position::PositionError},
-    store::{Change, Store, Swap, Table, codec::RecordError, error::StoreError},
+    protocol::{account::encoding::AccountError, receive::position::PositionError},
+    store::{
+        change::{Change, Swap},
+        codec::RecordError,
+        error::StoreError,
+        interface::Store,
+        table::Table,
+    },
 };
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
-/// Why something stored could not be read or written.
+/// The reason why a stored value could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoredError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A record.
+    /// A record is unreadable.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// An account.
+    /// A payer's account is unreadable.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// A payee's meta.
+    /// A payee's position is unreadable.
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// The runtime is being shut down.
-    #[error("the program is being shut down")]
+    /// The runtime shuts down.
+    #[error("the program is shutting down")]
     ShuttingDown,
 }
 
-/// A [`Change`] that owns its parts.
+/// A [`Change`] that owns its key and values.
 #[derive(Clone)]
 pub(crate) struct OwnedChange {
     pub(crate) table: Table,
@@ -36,18 +42,19 @@ pub(crate) struct OwnedChange {
     pub(crate) new: Option<Vec<u8>>,
 }
 
-/// A change of a record of the application's, in [`Table::App`]: it is made together with something else, or not at all.
+/// A conditional change of an application's record in [`Table::App`], made together with a payment or deposit, or not
+/// at all. Plain data, exhaustive by design.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppChange {
     /// The record's key.
     pub key: Vec<u8>,
-    /// What must be there now; `None`: nothing.
+    /// The value expected now; `None`: no record.
     pub old: Option<Vec<u8>>,
-    /// What shall be there; `None`: nothing.
+    /// The value to write; `None`: remove the record.
     pub new: Option<Vec<u8>>,
 }
 
-/// Without key and values, which may be secret: with their lengths.
+/// Shows lengths instead of the key and the values, which may be secret.
 impl fmt::Debug for AppChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = Change {
@@ -71,7 +78,7 @@ impl From<AppChange> for OwnedChange {
     }
 }
 
-/// A store, used from tasks that must not block.
+/// A store for tasks that must not block.
 #[derive(Clone)]
 pub(crate) struct AsyncStore(Arc<dyn Store>);
 
@@ -86,12 +93,12 @@ impl AsyncStore {
         Self(store)
     }
 
-    /// The store itself, for what does not block.
+    /// Returns the store, for calls that do not block.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0
     }
 
-    /// Goes on even if nobody waits for it any more.
+    /// Makes all changes or none, as [`Store::swap`] does. Continues if the caller drops the future.
     pub(crate) async fn swap(&self, changes: Vec<OwnedChange>) -> Result<Swap, StoredError> {
         let begun = self.0.begin(&borrowed(&changes));
         if let Some(pending) = begun {
@@ -154,7 +161,7 @@ impl AsyncStore {
         .await
     }
 
-    /// Runs `work` where it may block.
+    /// Runs `work` on a thread that may block.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T, StoredError> + Send + 'static,

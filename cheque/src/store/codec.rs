@@ -1,13 +1,14 @@
-//! Encoding of stored values: one version byte, then one RLP list.
+//! Encoding of stored values: a version byte, then an RLP list.
 //!
-//! A value of an unknown version, with trailing bytes or in a non-canonical form is an error: state that decides about
-//! money is never guessed.
+//! A value with an unknown version, trailing bytes or a non-canonical form is an error: a program never guesses state
+//! that decides about money.
 
+#[cfg(feature = "client")]
 use alloy_rlp::{Decodable, Encodable};
 
 const VERSION: u8 = 1;
 
-/// Why a stored value cannot be read.
+/// The reason why a stored value is unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -15,12 +16,14 @@ pub enum RecordError {
     #[error("the stored record is empty")]
     Empty,
     /// A later version of this library wrote the value.
-    #[error("the stored record has version {found}, and this program reads version {VERSION}")]
+    #[error(
+        "the stored record has version {found}, and this program reads version {VERSION}; use a newer program"
+    )]
     Version {
         /// The value's version.
         found: u8,
     },
-    /// The value is not what its version says.
+    /// The value is not in the form of its version.
     #[error("the stored record is damaged: {0}")]
     Damaged(#[from] alloy_rlp::Error),
     /// The value belongs to another key.
@@ -28,12 +31,14 @@ pub enum RecordError {
     WrongKey,
 }
 
+#[cfg(feature = "client")]
 pub(crate) fn encode(row: &impl Encodable) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     row.encode(&mut bytes);
     bytes
 }
 
+#[cfg(feature = "client")]
 pub(crate) fn decode<T: Decodable>(bytes: &[u8]) -> Result<T, RecordError> {
     match bytes.split_first() {
         None => Err(RecordError::Empty),

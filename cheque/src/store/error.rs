@@ -1,39 +1,41 @@
-//! What can go wrong with a store.
+//! Errors of all stores.
 
-use crate::store::MAX_KEY;
+use crate::store::table::MAX_KEY;
 use std::{io, path::PathBuf, sync::Arc};
 
-/// Why a store could not be opened, read or written.
+/// The reason why a store could not be opened, read or written.
+///
+/// `path` names the store: its file, or host, port and name of its database without user and password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Somebody else has the file open.
-    #[error("{path} is in use by another process: stop that one, or name another store")]
+    /// Another process has the file open.
+    #[error("{path} is in use by another process; stop that process or name another store")]
     Locked {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
     },
     /// The file, or the table in the database, belongs to another program.
     #[error(
-        "{path} is not a cheque store (or its creation was interrupted before anything was kept in it): \
-         move it away, or name another store"
+        "{path} is not a cheque store, or its creation was interrupted before it held a record; move it away or name \
+         another store"
     )]
     Foreign {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
     },
-    /// There is no store, and none was to be made.
+    /// The store does not exist, and the caller asked not to create it.
     #[error("there is no store in {path}")]
     Absent {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
     },
-    /// An earlier version of this library wrote the store, and it was not to be changed.
+    /// An earlier version of this library wrote the store, and the caller asked not to migrate it.
     #[error(
-        "{path} has format {found}, and this program reads format {known}: a command that writes brings it there"
+        "{path} has format {found}, and this program reads format {known}; run a command that writes to migrate it"
     )]
     Older {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The store's format.
         found: u32,
@@ -42,28 +44,28 @@ pub enum StoreError {
     },
     /// A later version of this library wrote the store.
     #[error(
-        "{path} has format {found}, and this program reads formats up to {known}: use a newer program"
+        "{path} has format {found}, and this program reads formats up to {known}; use a newer program"
     )]
     Newer {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The store's format.
         found: u32,
-        /// The newest format this library knows.
+        /// The newest format that this library reads.
         known: u32,
     },
     /// The file is damaged.
-    #[error("{path} is damaged: restore it from a backup, and keep the damaged file ({detail})")]
+    #[error("{path} is damaged ({detail}); keep the file and restore a backup into a new store")]
     Damaged {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
-        /// What the engine found.
+        /// The engine's finding.
         detail: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file system failed.
     #[error("{path}: {source}")]
     Io {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The failure.
         source: io::Error,
@@ -71,55 +73,55 @@ pub enum StoreError {
     /// The storage engine failed.
     #[error("{path}: the storage engine failed: {source}")]
     Engine {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The failure.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A write failed on its way, so that nobody knows whether it took place.
-    #[error("{path}: it is unknown whether this was written, read before trying again: {cause}")]
+    /// A write failed half-way, and may or may not have been made.
+    #[error(
+        "{path}: the write failed, and may or may not have been made; read before a retry: {cause}"
+    )]
     Unknown {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
-        /// The failure. All writes that shared the commit have the same one.
+        /// The failure, shared by all writes of the commit.
         cause: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The database cannot be reached, or the file cannot be opened again after its disk has failed. Nothing was written.
-    #[error("{path} cannot be reached, and nothing was written: {cause}")]
+    /// The database cannot be reached, or the file cannot be reopened after a failure of its disk. Nothing was written.
+    #[error("{path} cannot be reached, and nothing was written; retry later: {cause}")]
     Unreachable {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The failure.
         cause: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The text is no address of a database. It is not repeated, because it may contain a password.
+    /// The text is not the address of a database. The message does not repeat it, because it may contain a password.
     #[error(
-        "this is no address of a PostgreSQL database: write postgres://user@host:port/database, or \
+        "the text is not the address of a PostgreSQL database; write postgres://user@host:port/database, or \
          postgres:///database?host=/directory/of/the/socket&user=name, special characters percent-encoded"
     )]
     BadAddress,
-    /// The server is set up so that it may lose what it has confirmed.
-    #[error("{path} runs with {setting} = off, so it may lose what it has confirmed: switch it on")]
+    /// The server's settings allow it to lose confirmed writes.
+    #[error("{path} runs with {setting} = off, so it may lose confirmed writes; switch it on")]
     NotDurable {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
         /// The server's setting.
         setting: &'static str,
     },
     /// A restore into this store has begun and was not finished.
     #[error(
-        "{path} holds only a part of a backup, because its restore was interrupted: remove it, and restore again"
+        "{path} holds only a part of a backup, because its restore was interrupted; remove the store and restore again"
     )]
     HalfRestored {
-        /// The store's place.
+        /// The store.
         path: PathBuf,
     },
-    /// One key appears twice in the changes of one swap. Nothing was written.
-    #[error(
-        "change {index} is about a key that an earlier change of the same swap is about: merge them"
-    )]
+    /// Two changes of the same swap name the same key. Nothing was written.
+    #[error("change {index} names the key of an earlier change of the same swap; merge them")]
     RepeatedKey {
-        /// The position of the second one.
+        /// The position of the second change.
         index: usize,
     },
     /// A key is too long. Nothing was written.

@@ -1,4 +1,4 @@
-//! Keys of the tables.
+//! The keys of records.
 
 use crate::{
     protocol::terms::{Bank, DepositId},
@@ -6,7 +6,7 @@ use crate::{
 };
 use alloy_primitives::{Address, B256};
 
-/// The prefix of the keys of all deposits of one bank.
+/// Returns the prefix of the keys of a bank's deposits: chain id (8 bytes, big-endian) ‖ address (20).
 pub fn bank_key(bank: &Bank) -> [u8; 28] {
     let mut key = [0; 28];
     key[..8].copy_from_slice(&bank.chain_id().to_be_bytes());
@@ -14,7 +14,8 @@ pub fn bank_key(bank: &Bank) -> [u8; 28] {
     key
 }
 
-/// The key of a deposit in [`Table::Deposits`](crate::store::Table::Deposits) and [`Table::Trees`](crate::store::Table::Trees).
+/// Returns the key of a deposit in [`Table::Deposits`](crate::store::Table::Deposits) and
+/// [`Table::Trees`](crate::store::Table::Trees): bank key (28 bytes) ‖ id (32).
 pub fn deposit_key(bank: &Bank, id: DepositId) -> [u8; 60] {
     let mut key = [0; 60];
     key[..28].copy_from_slice(&bank_key(bank));
@@ -22,15 +23,19 @@ pub fn deposit_key(bank: &Bank, id: DepositId) -> [u8; 60] {
     key
 }
 
-/// The deposit that a key of [`deposit_key`] names.
+/// Returns the deposit of a key that [`deposit_key`] made.
+///
+/// # Errors
+///
+/// [`RecordError::WrongKey`] if the key does not have 60 bytes. Does not check the bank.
 pub fn deposit_of_key(key: &[u8]) -> Result<DepositId, RecordError> {
     let id = key.get(28..60).filter(|_| key.len() == 60);
     id.map(|id| DepositId(B256::from_slice(id)))
         .ok_or(RecordError::WrongKey)
 }
 
-/// The key of an account in [`Table::Accounts`](crate::store::Table::Accounts). Ids differ between banks, so they need no
-/// prefix.
+/// Returns the key of an account in [`Table::Accounts`](crate::store::Table::Accounts): id (32 bytes) ‖ payee (20).
+/// Needs no bank, because ids differ between banks.
 pub fn account_key(id: DepositId, payee: Address) -> [u8; 52] {
     let mut key = [0; 52];
     key[..32].copy_from_slice(id.0.as_slice());
@@ -38,14 +43,19 @@ pub fn account_key(id: DepositId, payee: Address) -> [u8; 52] {
     key
 }
 
-/// The payee that a key of [`account_key`] names.
+/// Returns the payee of a key that [`account_key`] made.
+///
+/// # Errors
+///
+/// [`RecordError::WrongKey`] if the key does not have 52 bytes.
 pub fn payee_of_key(key: &[u8]) -> Result<Address, RecordError> {
     let payee = key.get(32..52).filter(|_| key.len() == 52);
     payee.map(Address::from_slice).ok_or(RecordError::WrongKey)
 }
 
-/// The key of a meta in [`Table::Received`](crate::store::Table::Received).
-pub fn received_key(bank: Address, id: DepositId, payee: Address) -> [u8; 72] {
+/// Returns the key of a position in [`Table::Positions`](crate::store::Table::Positions): bank's address (20 bytes) ‖
+/// id (32) ‖ payee (20).
+pub fn position_key(bank: Address, id: DepositId, payee: Address) -> [u8; 72] {
     let mut key = [0; 72];
     key[..20].copy_from_slice(bank.as_slice());
     key[20..52].copy_from_slice(id.0.as_slice());
@@ -58,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_give_back_what_they_name() {
+    fn recovers_ids_and_payees_from_keys() {
         let bank = Bank::new(1, Address::repeat_byte(9));
         let (id, payee) = (DepositId(B256::repeat_byte(5)), Address::repeat_byte(6));
         let key = deposit_key(&bank, id);

@@ -1,7 +1,11 @@
-//! A store that lasts as long as the process.
+//! The store in memory.
 
 use crate::store::{
-    Change, Store, Swap, Table, Visit, VisitAll, check_changes, error::StoreError, pending::Pending,
+    change::{Change, Swap, check_changes},
+    error::StoreError,
+    interface::{Store, Visit, VisitAll},
+    pending::Pending,
+    table::Table,
 };
 use std::{
     collections::BTreeMap,
@@ -12,26 +16,27 @@ use std::{
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-/// A [`Store`] in memory, for tests and simulations. Warning: money-related state does not survive the process.
+/// A [`Store`] in memory, for tests and simulations. Warning: its records, and the money they prove, do not survive the
+/// process.
 #[derive(Default)]
 pub struct Memory {
     rows: Mutex<Rows>,
 }
 
 impl Memory {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A write touches the map only after every check has passed, so a thread that panicked cannot have left half of
-    /// one behind.
+    /// Locks the rows. A write changes them only after every check has passed, so a panicked thread leaves no half-made
+    /// write behind.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Without what it holds, which is secret.
+/// Hides the records, which are secret.
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memory({} rows)", self.rows().len())
@@ -68,7 +73,7 @@ impl Store for Memory {
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
-        // Copied first, so that `each` sees one moment and may use the store.
+        // Copies the rows first, so that `each` sees a single moment and may use the store.
         let from = (Bound::Included((table, prefix.to_vec())), Bound::Unbounded);
         let found: Vec<_> = self
             .rows()

@@ -1,8 +1,8 @@
-//! A write under way.
+//! The future of a write that has started.
 
 #[cfg(any(feature = "redb", feature = "postgres"))]
-use crate::store::commit_queue::Place;
-use crate::store::{Swap, error::StoreError};
+use crate::store::commit_queue::waiter::Waiter;
+use crate::store::{change::Swap, error::StoreError};
 use std::{
     fmt,
     future::{self, Ready},
@@ -10,27 +10,27 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A write that has begun ([`Store::begin`](crate::store::Store::begin)): a future of what becomes of it, for every runtime.
+/// The future result of a write that [`Store::begin`](crate::store::Store::begin) has started. Runs on any runtime.
 ///
-/// The write goes on when this is dropped, and nobody learns what became of it.
-#[must_use = "only this tells what became of the write"]
+/// The write continues if the future is dropped; its result is lost then.
+#[must_use = "the future alone tells the result of the write"]
 pub struct Pending(State);
 
 enum State {
     Ready(Ready<Result<Swap, StoreError>>),
     #[cfg(any(feature = "redb", feature = "postgres"))]
-    Queued(Place),
+    Queued(Waiter),
 }
 
 impl Pending {
-    /// Of a write that has ended.
+    /// Wraps the result of a finished write.
     pub fn ready(result: Result<Swap, StoreError>) -> Self {
         Self(State::Ready(future::ready(result)))
     }
 
     #[cfg(any(feature = "redb", feature = "postgres"))]
-    pub(super) const fn queued(place: Place) -> Self {
-        Self(State::Queued(place))
+    pub(super) const fn queued(waiter: Waiter) -> Self {
+        Self(State::Queued(waiter))
     }
 }
 
@@ -41,12 +41,12 @@ impl Future for Pending {
         match &mut self.0 {
             State::Ready(ready) => Pin::new(ready).poll(context),
             #[cfg(any(feature = "redb", feature = "postgres"))]
-            State::Queued(place) => place.poll(context),
+            State::Queued(waiter) => waiter.poll(context),
         }
     }
 }
 
-/// Without the changes, which are secret.
+/// Hides the changes, which are secret.
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pending(..)")

@@ -5,57 +5,59 @@ use alloy::transports::TransportError;
 use alloy_primitives::{Address, TxHash, U256};
 use std::time::Duration;
 
-/// Why a transaction was not sent, or not mined.
+/// The reason why a transaction was not sent, or not mined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TxError {
-    /// The node.
+    /// The node failed or refused a request.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The transaction is in a block but reverted.
+    /// The transaction was mined but reverted.
     #[error(
-        "transaction {0} was mined but reverted: somebody was faster, or the state changed meanwhile"
+        "transaction {0} was mined but reverted: the state changed after its simulation; check the chain before repeating"
     )]
     Failed(TxHash),
-    /// The transaction is not in a block yet. It may still be: look again before sending another.
+    /// The transaction was not mined in time. It may still be mined.
     #[error(
-        "transaction {hash} was not mined within {} s; it may still be mined: look at {hash} before repeating",
+        "transaction {hash} was not mined within {} s, but may still be; check {hash} before sending another",
         .after.as_secs()
     )]
     NotMined {
-        /// The transaction.
+        /// The newest of the replacements.
         hash: TxHash,
-        /// How long was waited.
+        /// The timeout that has passed.
         after: Duration,
     },
-    /// The account's next number was used by a transaction that is not ours.
-    #[error("the transaction was replaced by another one with the same nonce {nonce}")]
+    /// A transaction that this process did not send used the nonce.
+    #[error("another transaction used nonce {nonce}; check for another wallet of the same account")]
     Replaced {
-        /// The number.
+        /// The nonce.
         nonce: u64,
     },
     /// The sending account does not have enough of the native coin.
-    #[error("{account} has {available} wei and needs {needed}, fees included")]
+    #[error("{account} has {available} wei and needs {needed}, fees included; add native coin")]
     NotEnoughCoin {
         /// The sender.
         account: Address,
-        /// What it has.
+        /// The sender's balance, in wei.
         available: U256,
-        /// What the transaction may cost, with its value.
+        /// The maximum cost of the transaction, value included, in wei.
         needed: U256,
     },
-    /// The market asks for more per unit of gas than the wallet may offer.
+    /// The transaction must offer more per unit of gas than the wallet's limit.
     #[error(
-        "a transaction would have to offer {asked} wei per gas, and the limit is {most}: wait, or raise it"
+        "a transaction must offer {required} wei per gas, but the limit is {limit}; wait, or raise the limit"
     )]
     FeeTooHigh {
-        /// What would have to be offered, in wei per unit of gas.
-        asked: u128,
-        /// The most that may be offered.
-        most: u128,
+        /// The fee that the transaction must offer, in wei per unit of gas.
+        required: u128,
+        /// The wallet's limit, in wei per unit of gas.
+        limit: u128,
     },
-    /// What the store keeps as a sent transaction is none.
-    #[error("what the store keeps as a sent transaction is none that this program has made")]
+    /// The bytes in the store are not a signed call, or not of a kind that this program signs.
+    #[error(
+        "the stored transaction is corrupt or was not created by this program; check the store"
+    )]
     NotATransaction,
     /// The wallet could not sign.
     #[error("the wallet could not sign: {0}")]
@@ -68,41 +70,40 @@ impl From<TransportError> for TxError {
     }
 }
 
-/// Why a transaction that must happen once did not.
+/// The reason why an idempotent transaction was not sent, or not mined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// The chain.
+    /// The transaction failed.
     #[error(transparent)]
     Tx(#[from] TxError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
-    /// Another task of this process sends for the same purpose at this moment.
-    #[error("the same transaction is being sent elsewhere")]
+    /// Another task or process has changed the stored record for the same purpose.
+    #[error("another task is sending the same transaction; retry later")]
     Contended,
-    /// What became of a transaction that must not be sent twice cannot be told: its nonce is used and the node has no
-    /// receipt of it (nodes forget those), or it is another account's. It stays known.
+    /// The outcome of a transaction that must not be sent twice is unknown: its nonce is used without a receipt (nodes
+    /// delete old receipts), or another account sent the transaction. The record stays.
     #[error(
-        "nobody knows whether transaction {nonce} of {from} was made: look at {hash}; if it was not, have it forgotten"
+        "cannot tell whether the transaction with nonce {nonce} from {from} was mined; check {hash}, and remove the record \
+         if it was not"
     )]
     Undecided {
-        /// Whose transaction.
+        /// The sending account.
         from: Address,
-        /// Its nonce.
+        /// The nonce.
         nonce: u64,
-        /// The newest of its replacements.
+        /// The newest of the replacements.
         hash: TxHash,
     },
-    /// What was sent before was cancelled, and its nonce is used.
-    #[error(
-        "what was sent before is cancelled by {0}: it can be sent anew once that is as deep in the chain as counts"
-    )]
+    /// The previous transaction for the purpose was cancelled by a mined transaction.
+    #[error("the previous transaction was cancelled by {0}; retry once that is confirmed")]
     Cancelled(TxHash),
 }
 
 impl TxError {
-    /// The revert of the simulated call, if a contract refused it.
+    /// Returns the revert of the simulated call, if a contract refused the call.
     pub const fn revert(&self) -> Option<&Revert> {
         match self {
             Self::Node(NodeError::Reverted(revert)) => Some(revert),

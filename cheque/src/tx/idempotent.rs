@@ -1,23 +1,23 @@
-//! Transactions of an application that must happen once.
+//! Idempotent transactions of an application.
 
 use crate::{
     store::{
-        Store,
         async_store::{AsyncStore, StoredError},
+        interface::Store,
     },
     tx::{
         error::OutboxError,
-        outbox::{self, Kept},
+        outbox::{self, Retention},
         wallet::{Call, MinedTx, Wallet},
     },
 };
 use std::{fmt, sync::Arc};
 
-/// Sends transactions of one account, each once for its purpose, whatever is killed when: the signed transaction is on
-/// disk before it is sent.
+/// Sends transactions of an account, a single transaction for each purpose. A crash at any moment does not change that: the
+/// signed transaction is stored before it is sent.
 ///
-/// A purpose is any bytes that the application does not use twice; payers and payees, which send for purposes of their
-/// own, may share the store.
+/// A purpose is a byte string that the application uses for nothing else. Payers and payees may share the store, since
+/// their purposes have other keys.
 #[derive(Clone)]
 pub struct IdempotentSender {
     wallet: Wallet,
@@ -25,7 +25,7 @@ pub struct IdempotentSender {
 }
 
 impl IdempotentSender {
-    /// Sends with `wallet`, and keeps what it sends in `store`.
+    /// Creates a sender that signs with `wallet` and keeps its transactions in `store`.
     pub fn new(wallet: Wallet, store: Arc<dyn Store>) -> Self {
         Self {
             wallet,
@@ -33,50 +33,60 @@ impl IdempotentSender {
         }
     }
 
-    /// The wallet.
+    /// Returns the wallet.
     pub const fn wallet(&self) -> &Wallet {
         &self.wallet
     }
 
-    /// Sends `call` for a purpose, unless something was sent for it before; waits for it, and replaces it by one with a
-    /// higher fee if it takes long. It stays known until it is [forgotten](Self::forget): repeating this gives the same
-    /// transaction.
+    /// Sends `call` for a purpose and waits until the transaction is mined. While it stays pending, replaces it by a
+    /// transaction with a higher fee.
+    ///
+    /// If a transaction is already stored for the purpose, resumes that transaction and ignores `call`. The record stays
+    /// until [`remove`](Self::remove), so repeating this call returns the same transaction.
     ///
     /// # Errors
     ///
-    /// After [`TxError::NotMined`](crate::tx::TxError::NotMined) it may still be mined. One that was mined and has failed
-    /// is forgotten. Where another transaction of the account seems to have taken its place, or it was sent from another
-    /// account, nothing is sent ([`OutboxError::Undecided`]) until it is found in a block, or [forgotten](Self::forget).
+    /// - [`TxError::NotMined`](crate::tx::TxError::NotMined) after the wallet's timeout. The transaction may still be mined.
+    /// - [`TxError::Failed`](crate::tx::TxError::Failed) if the mined transaction reverted. Its record is then removed.
+    /// - [`OutboxError::Undecided`] if another transaction seems to have used the nonce, or if the stored transaction is
+    ///   another account's. Nothing is sent until the stored transaction is found in a block, or its record
+    ///   [removed](Self::remove).
+    /// - [`OutboxError::Contended`] if another task sends for the same purpose.
+    /// - Any other [`OutboxError`] if the node, the wallet or the store fails.
     pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<MinedTx, OutboxError> {
         let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        outbox::send(&self.wallet, &self.store, &key, call, (head, Kept::Always)).await
+        let retention = (head, Retention::Always);
+        outbox::send(&self.wallet, &self.store, &key, call, retention).await
     }
 
-    /// Goes on with what was sent for a purpose. `None`: nothing was, or it is forgotten.
+    /// Resumes the transaction stored for a purpose. `None` if there is no record.
     ///
     /// # Errors
     ///
-    /// Like [`IdempotentSender::send`].
+    /// As for [`IdempotentSender::send`].
     pub async fn resume(&self, purpose: &[u8]) -> Result<Option<MinedTx>, OutboxError> {
         let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        outbox::resume(&self.wallet, &self.store, &key, (head, Kept::Always)).await
+        let retention = (head, Retention::Always);
+        outbox::resume(&self.wallet, &self.store, &key, retention).await
     }
 
-    /// Forgets what was sent for a purpose. Sending for it again is then another transaction.
+    /// Removes the record of a purpose. The next [`send`](Self::send) for the purpose signs a new transaction.
+    ///
+    /// Warning: does not cancel a pending transaction, so both may be mined.
     ///
     /// # Errors
     ///
-    /// If the store fails.
-    pub async fn forget(&self, purpose: &[u8]) -> Result<(), StoredError> {
-        outbox::done(&self.store, &key(purpose)).await
+    /// [`StoredError`] if the store fails or the record is corrupt.
+    pub async fn remove(&self, purpose: &[u8]) -> Result<(), StoredError> {
+        outbox::remove(&self.store, &key(purpose)).await
     }
 }
 
 impl fmt::Debug for IdempotentSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Once")
+        f.debug_struct("IdempotentSender")
             .field("account", &self.wallet.address())
             .finish_non_exhaustive()
     }

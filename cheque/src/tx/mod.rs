@@ -1,11 +1,12 @@
-//! Transactions of one account: signed by a [`Wallet`], stored before they are sent, replaced for a higher fee when they
-//! take long, and cancelled when they are no longer wanted.
+//! Transactions of an account: signed by a [`Wallet`], stored before they are sent, replaced with a higher fee while they
+//! stay pending, and cancelled once they are obsolete.
 //!
-//! An [`IdempotentSender`] sends a transaction once for its purpose, across restarts.
+//! An [`IdempotentSender`] sends a single transaction for each purpose, across restarts.
 
 pub(crate) mod error;
 mod fees;
 pub(crate) mod idempotent;
+pub(crate) mod nonce_guard;
 pub(crate) mod outbox;
 pub(crate) mod record;
 mod wait;

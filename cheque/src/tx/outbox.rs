@@ -1,55 +1,63 @@
-//! Transactions that must happen once: kept in the store before they leave the process.
+//! The outbox: idempotent transactions, stored before they leave the process.
 
 pub(crate) mod cancel;
+pub(crate) mod chain_status;
 pub(crate) mod entry;
-pub(crate) mod fate;
 
 use crate::{
     protocol::terms::DepositId,
     store::async_store::{AsyncStore, StoredError},
     tx::{
         error::{OutboxError, TxError},
+        nonce_guard::NonceGuard,
         outbox::{
-            entry::{PATIENCE, forget, put, rebroadcast_or_bump, record, undecided},
-            fate::{Fate, all, fate, newest},
+            chain_status::{ChainStatus, chain_status},
+            entry::{BUMP_AFTER, put, rebroadcast_or_bump, record, remove_record, undecided},
         },
         record::{TxRecord, stored_tx},
-        wallet::{Call, MinedTx, NonceGuard, Wallet, call_of},
+        wallet::{Call, MinedTx, Wallet, call_of},
     },
 };
 use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
 
-/// How many blocks a transaction may wait, dearer ones that replaced it included, before something seems to be wrong.
+/// Number of blocks after which a pending transaction, its replacements included, counts as stuck.
 #[cfg(feature = "service")]
-pub(crate) const STUCK_AFTER: u64 = 3 * PATIENCE;
+pub(crate) const STUCK_AFTER: u64 = 3 * BUMP_AFTER;
 
-/// How long the record of a transaction is kept.
+/// How long the record of a transaction stays in the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// Until it is in a block, where the chain tells what was done.
+pub(crate) enum Retention {
+    /// Until the transaction is mined or its nonce is used. The caller reads the result from the chain's state.
     UntilMined,
-    /// Until [`done`], for a reorganisation may drop it. Where its nonce went to another one, the chain tells whether it
-    /// still has to be sent.
-    UntilDone,
-    /// Until [`done`], unless it is in a block as failed: that its receipt is missing proves nothing.
+    /// Until [`remove`], since a reorganisation may drop the transaction; or until the transaction failed or another
+    /// transaction used the nonce, since the chain's state then shows if the call is still needed.
+    UntilRemoved,
+    /// Until [`remove`], or until the transaction is mined as failed. A used nonce without a receipt proves nothing.
     Always,
 }
 
-/// Where a transaction stands that nobody waits for.
+/// The status of a transaction that no task waits for.
 #[derive(Clone, Debug)]
-#[must_use = "what failed has to be sent anew"]
+#[must_use = "a dropped transaction has to be sent again"]
+#[non_exhaustive]
 pub enum TxStatus {
-    /// It is in a block. A reorganisation may still drop it, so it stays in the store until it is told to be done.
+    /// The transaction is in a block. A reorganisation may still drop the transaction, so its record stays until the caller
+    /// removes the record.
     Mined(Box<MinedTx>),
-    /// It waits to be mined; this is the newest of its replacements.
+    /// The transaction with this hash, the newest replacement, is pending.
     Pending(TxHash),
-    /// It failed, or its nonce went to another transaction, or it is another account's: it is forgotten.
+    /// The transaction failed, another transaction used its nonce, or it is another account's. The record is removed.
     Dropped,
 }
 
-/// Hands `call` to the node for the purpose that `key` names, and does not wait until it is mined: [`look_after`] does.
-/// [`OutboxError::Contended`] if something was sent for it before.
+/// Stores `call` as the transaction of the purpose `key` and sends it to the node. Does not wait until it is mined:
+/// [`check`] reports the progress.
+///
+/// # Errors
+///
+/// [`OutboxError::Contended`] if a transaction is already stored for the purpose; else if the node, the wallet or the store
+/// fails.
 pub(crate) async fn submit(
     wallet: &Wallet,
     store: &AsyncStore,
@@ -57,190 +65,197 @@ pub(crate) async fn submit(
     call: &Call,
     head: u64,
 ) -> Result<TxRecord, OutboxError> {
-    let turn = wallet.turn().await;
-    let signed = turn.sign(call).await?;
-    let new = record(wallet, &signed, head);
-    put(store, key, None, &new).await?;
-    turn.submit(&new.raw, signed.hash).await?;
-    Ok(new)
+    let guard = wallet.lock_nonce().await;
+    sign_and_submit(wallet, &guard, store, key, (call, head)).await
 }
 
-/// Looks after what was sent for a purpose, without waiting: what is not in a block is handed to the node again, after a
-/// while and with `bump` for a higher fee.
-pub(crate) async fn look_after(
+/// Checks the transaction of a purpose, without waiting. Sends a pending transaction to the node again, with `bump` and
+/// after [`BUMP_AFTER`] blocks for a higher fee.
+pub(crate) async fn check(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
     head: u64,
     bump: bool,
 ) -> Result<TxStatus, OutboxError> {
-    let turn = wallet.turn().await;
-    let patience = if bump { PATIENCE } else { u64::MAX };
+    let guard = wallet.lock_nonce().await;
+    let bump_after = if bump { BUMP_AFTER } else { u64::MAX };
+    let limits = (head, bump_after, Retention::UntilMined);
     Ok(
-        match pick_up(
-            wallet,
-            &turn,
-            store,
-            key,
-            (head, patience, Kept::UntilMined),
-        )
-        .await?
-        {
-            PickedUp::Mined(sent, _) => TxStatus::Mined(sent),
-            PickedUp::Submitted(sent) => TxStatus::Pending(newest(&sent)),
-            PickedUp::Nothing => TxStatus::Dropped,
+        match resume_stored(wallet, &guard, store, key, limits).await? {
+            Resumed::Mined(mined, _) => TxStatus::Mined(mined),
+            Resumed::Pending(record) => TxStatus::Pending(record.newest_hash()),
+            Resumed::Nothing => TxStatus::Dropped,
         },
     )
 }
 
-/// Sends `call` for the purpose that `key` names, unless something was sent for it before: then like [`resume`].
-pub(crate) async fn send_once(
-    wallet: &Wallet,
-    store: &AsyncStore,
-    key: &[u8],
-    call: &Call,
-    head: u64,
-) -> Result<MinedTx, OutboxError> {
-    send(wallet, store, key, call, (head, Kept::UntilMined)).await
-}
-
-/// Like [`send_once`], and what was sent is kept as long as `kept` says.
+/// Sends `call` for the purpose `key` and waits until the transaction is mined. If a transaction is already stored for the
+/// purpose, ignores `call` and continues like [`resume`]. `retention` says how long the record stays.
+///
+/// # Errors
+///
+/// As for [`resume`].
 pub(crate) async fn send(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
     call: &Call,
-    (head, kept): (u64, Kept),
+    (head, retention): (u64, Retention),
 ) -> Result<MinedTx, OutboxError> {
-    let turn = wallet.turn().await;
-    let sent = match pick_up(wallet, &turn, store, key, (head, PATIENCE, kept)).await? {
-        PickedUp::Mined(sent, old) => {
-            if kept == Kept::UntilMined {
-                forget(store, key, &old).await?;
+    let guard = wallet.lock_nonce().await;
+    let limits = (head, BUMP_AFTER, retention);
+    let record = match resume_stored(wallet, &guard, store, key, limits).await? {
+        Resumed::Mined(mined, old) => {
+            if retention == Retention::UntilMined {
+                remove_record(store, key, &old).await?;
             }
-            return Ok(*sent);
+            return Ok(*mined);
         }
-        PickedUp::Submitted(sent) => sent,
-        PickedUp::Nothing => {
-            let signed = turn.sign(call).await?;
-            let new = record(wallet, &signed, head);
-            put(store, key, None, &new).await?;
-            turn.submit(&new.raw, signed.hash).await?;
-            new
-        }
+        Resumed::Pending(record) => record,
+        Resumed::Nothing => sign_and_submit(wallet, &guard, store, key, (call, head)).await?,
     };
-    drop(turn);
-    finish(wallet, store, key, &sent, kept).await
+    drop(guard);
+    wait(wallet, store, key, &record, retention).await
 }
 
-/// Resumes the transaction sent for a purpose: waits for it, and replaces it by one with a higher fee and the same nonce
-/// when it takes long. `None`: nothing was sent, or it was dropped. `kept` says how long the record stays.
+/// Resumes the stored transaction of a purpose: waits until it is mined, and replaces it by a transaction with a higher fee
+/// and the same nonce if it has been pending for [`BUMP_AFTER`] blocks. `None` if there is no record, or the transaction was
+/// dropped. `retention` says how long the record stays.
+///
+/// # Errors
+///
+/// [`OutboxError::Cancelled`] after a mined cancellation, [`OutboxError::Undecided`] for an unknown outcome with
+/// [`Retention::Always`], [`OutboxError::Contended`] if another task has changed the record, [`TxError::NotMined`] after the
+/// wallet's timeout; else if the node, the wallet or the store fails.
 pub(crate) async fn resume(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
-    (head, kept): (u64, Kept),
+    (head, retention): (u64, Retention),
 ) -> Result<Option<MinedTx>, OutboxError> {
-    let turn = wallet.turn().await;
-    let sent = match pick_up(wallet, &turn, store, key, (head, PATIENCE, kept)).await? {
-        PickedUp::Mined(sent, old) => {
-            if kept == Kept::UntilMined {
-                forget(store, key, &old).await?;
+    let guard = wallet.lock_nonce().await;
+    let limits = (head, BUMP_AFTER, retention);
+    let record = match resume_stored(wallet, &guard, store, key, limits).await? {
+        Resumed::Mined(mined, old) => {
+            if retention == Retention::UntilMined {
+                remove_record(store, key, &old).await?;
             }
-            return Ok(Some(*sent));
+            return Ok(Some(*mined));
         }
-        PickedUp::Submitted(sent) => sent,
-        PickedUp::Nothing => return Ok(None),
+        Resumed::Pending(record) => record,
+        Resumed::Nothing => return Ok(None),
     };
-    drop(turn);
-    let sent = finish(wallet, store, key, &sent, kept).await?;
-    Ok(Some(sent))
+    drop(guard);
+    let mined = wait(wallet, store, key, &record, retention).await?;
+    Ok(Some(mined))
 }
 
-/// What there is to go on with.
-enum PickedUp {
-    /// It is in a block, and still in the store.
+/// The stored transaction of a purpose, after [`resume_stored`].
+enum Resumed {
+    /// The transaction is in a block, and its record still in the store.
     Mined(Box<MinedTx>, TxRecord),
-    /// It waits to be mined, and the node has it.
-    Submitted(TxRecord),
+    /// The transaction is pending, and was sent to the node again.
+    Pending(TxRecord),
+    /// There is no record any longer, so a new transaction may be sent.
     Nothing,
 }
 
-async fn pick_up(
+async fn resume_stored(
     wallet: &Wallet,
-    turn: &NonceGuard<'_>,
+    guard: &NonceGuard<'_>,
     store: &AsyncStore,
     key: &[u8],
-    (head, patience, kept): (u64, u64, Kept),
-) -> Result<PickedUp, OutboxError> {
+    (head, bump_after, retention): (u64, u64, Retention),
+) -> Result<Resumed, OutboxError> {
     let Some(old) = stored_tx(store, key).await? else {
-        return Ok(PickedUp::Nothing);
+        return Ok(Resumed::Nothing);
     };
-    match fate(wallet, &old).await? {
-        Fate::Mined(sent) => return Ok(PickedUp::Mined(sent, old)),
-        Fate::Cancelled(sent) if kept != Kept::UntilMined => {
-            return Err(OutboxError::Cancelled(sent.hash));
+    match chain_status(wallet, &old).await? {
+        ChainStatus::Mined(mined) => return Ok(Resumed::Mined(mined, old)),
+        ChainStatus::Cancelled(mined) if retention != Retention::UntilMined => {
+            return Err(OutboxError::Cancelled(mined.hash));
         }
-        Fate::Unproven if kept == Kept::Always => return Err(undecided(&old)),
-        Fate::Failed | Fate::Unproven | Fate::Cancelled(_) => {
-            forget(store, key, &old).await?;
-            return Ok(PickedUp::Nothing);
+        ChainStatus::Unproven if retention == Retention::Always => return Err(undecided(&old)),
+        ChainStatus::Failed | ChainStatus::Unproven | ChainStatus::Cancelled(_) => {
+            remove_record(store, key, &old).await?;
+            return Ok(Resumed::Nothing);
         }
-        Fate::Waiting => {}
+        ChainStatus::Pending => {}
     }
-    let now = rebroadcast_or_bump(turn, store, key, old, (head, patience)).await?;
-    Ok(PickedUp::Submitted(now))
+    let record = rebroadcast_or_bump(guard, store, key, old, (head, bump_after)).await?;
+    Ok(Resumed::Pending(record))
 }
 
-/// Waits for a transaction that was submitted.
-pub(crate) async fn finish(
+/// Signs `call`, stores the transaction under `key`, and only then sends it to the node.
+async fn sign_and_submit(
+    wallet: &Wallet,
+    guard: &NonceGuard<'_>,
+    store: &AsyncStore,
+    key: &[u8],
+    (call, head): (&Call, u64),
+) -> Result<TxRecord, OutboxError> {
+    let signed = guard.sign(call).await?;
+    let new = record(wallet, &signed, head);
+    put(store, key, None, &new).await?;
+    guard.submit(&new.raw, signed.hash).await?;
+    Ok(new)
+}
+
+/// Waits until a submitted transaction is mined, and removes its record as `retention` says.
+///
+/// # Errors
+///
+/// [`OutboxError::Cancelled`] if a cancellation was mined instead, [`TxError::NotMined`] after the wallet's timeout,
+/// [`TxError::Failed`] and [`TxError::Replaced`]; else if the node or the store fails.
+pub(crate) async fn wait(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
-    sent: &TxRecord,
-    kept: Kept,
+    record: &TxRecord,
+    retention: Retention,
 ) -> Result<MinedTx, OutboxError> {
-    let result = wallet.wait(&all(sent), sent.nonce).await;
-    let forgotten = match &result {
-        Ok(_) => kept == Kept::UntilMined,
-        Err(TxError::Replaced { .. }) => kept != Kept::Always,
+    let result = wallet.wait(&record.all_hashes(), record.nonce).await;
+    let is_over = match &result {
+        Ok(_) => retention == Retention::UntilMined,
+        Err(TxError::Replaced { .. }) => retention != Retention::Always,
         Err(error) => matches!(error, TxError::Failed(_)),
     };
-    if forgotten {
-        forget(store, key, sent).await?;
+    if is_over {
+        remove_record(store, key, record).await?;
     }
     match result? {
-        cancelled if sent.cancelled_by.contains(&cancelled.hash) => {
-            Err(OutboxError::Cancelled(cancelled.hash))
+        mined if record.cancelled_by.contains(&mined.hash) => {
+            Err(OutboxError::Cancelled(mined.hash))
         }
-        made => Ok(made),
+        mined => Ok(mined),
     }
 }
 
-/// The key in the outbox of the transaction that is sent once for a deposit and the purpose `what`.
-pub(crate) fn purpose_key(what: &[u8], id: DepositId) -> Vec<u8> {
-    [what, id.0.as_slice()].concat()
+/// Returns the outbox key of a deposit's transaction for `purpose`.
+pub(crate) fn purpose_key(purpose: &[u8], id: DepositId) -> Vec<u8> {
+    [purpose, id.0.as_slice()].concat()
 }
 
-/// The newest block.
+/// Returns the number of the newest block.
 pub(crate) async fn head(wallet: &Wallet) -> Result<u64, TxError> {
     Ok(wallet.provider.get_block_number().await?)
 }
 
-/// The wei that went along with what was sent for a purpose, if something was.
+/// Returns the value of the stored transaction of a purpose, in wei. `None` without a record.
 pub(crate) async fn value_sent(
     store: &AsyncStore,
     key: &[u8],
 ) -> Result<Option<U256>, OutboxError> {
-    let sent = stored_tx(store, key).await?;
-    let value = sent.map(|sent| Ok::<_, TxError>(call_of(&sent.raw)?.value));
+    let record = stored_tx(store, key).await?;
+    let value = record.map(|record| Ok::<_, TxError>(call_of(&record.raw)?.value));
     Ok(value.transpose()?)
 }
 
-/// Forgets what was sent for a purpose that is fulfilled.
-pub(crate) async fn done(store: &AsyncStore, key: &[u8]) -> Result<(), StoredError> {
+/// Removes the record of a fulfilled purpose. Does not cancel a pending transaction.
+pub(crate) async fn remove(store: &AsyncStore, key: &[u8]) -> Result<(), StoredError> {
     match stored_tx(store, key).await? {
-        Some(old) => forget(store, key, &old).await,
+        Some(old) => remove_record(store, key, &old).await,
         None => Ok(()),
     }
 }

@@ -1,35 +1,46 @@
 //! The stored record of a transaction.
 
 use crate::store::{
-    Table,
     async_store::{AsyncStore, StoredError},
     codec::{RecordError, decode, encode},
+    table::Table,
 };
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
-/// A transaction that may have been sent: kept before it leaves the process, so that a restart neither forgets it nor
-/// sends a second one for the same purpose.
+/// A transaction that may have been sent. Stored before the transaction leaves the process, so a restart neither loses the
+/// transaction nor sends a second for the same purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxRecord {
-    /// The account it is from.
+    /// The sending account.
     pub from: Address,
-    /// Its number among that account's transactions. All replacements share it, so at most one of them counts.
+    /// The account's nonce. All replacements share the nonce, so at most one of the transactions is mined.
     pub nonce: u64,
-    /// The head when it was made, before all replacements.
+    /// The number of the newest block when the first transaction was signed.
     pub since: u64,
-    /// The head when the newest replacement was made.
+    /// The number of the newest block when the newest replacement was signed.
     pub at: u64,
     /// The hashes of the transaction and its replacements, oldest first.
     pub hashes: Vec<B256>,
-    /// The hashes of its cancellations, oldest first: replacements that do nothing but use the nonce.
+    /// The hashes of the cancellations, oldest first: replacements that only use the nonce.
     pub cancelled_by: Vec<B256>,
-    /// The newest of all, signed and encoded (EIP-2718).
+    /// The newest replacement or cancellation, signed and encoded (EIP-2718).
     pub raw: Bytes,
 }
 
 impl TxRecord {
-    /// The value to store.
+    /// Returns the hash of the newest cancellation, else of the newest replacement.
+    pub(crate) fn newest_hash(&self) -> B256 {
+        let newest = self.cancelled_by.last().or(self.hashes.last());
+        newest.copied().unwrap_or_default()
+    }
+
+    /// Returns the hashes of all transactions that share the nonce: replacements, then cancellations, each oldest first.
+    pub(crate) fn all_hashes(&self) -> Vec<B256> {
+        [&self.hashes[..], &self.cancelled_by].concat()
+    }
+
+    /// Encodes the record for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(&TxRow {
             from: self.from,
@@ -42,11 +53,11 @@ impl TxRecord {
         })
     }
 
-    /// Reads a stored value.
+    /// Decodes a stored record.
     ///
     /// # Errors
     ///
-    /// If the bytes are no transaction record of this version.
+    /// [`RecordError`] if the bytes are not a transaction record of this version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let row: TxRow = decode(bytes)?;
         Ok(Self {
@@ -98,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn transaction_records_survive_the_round_trip() {
+    fn encodes_and_decodes_tx_records() {
         let pending = TxRecord {
             from: Address::repeat_byte(1),
             nonce: 0,

@@ -9,27 +9,32 @@ use alloy_primitives::{TxHash, U256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often, for how long, and over how many new blocks a nonce has to be seen used, without a receipt of our own
-/// transactions, until it is another's. Nodes count a block's transactions before they hand out its receipts, and the
-/// nodes behind one URL do not know of a block at the same moment.
-const LOOKS: u32 = 4;
-const DOUBT: Duration = Duration::from_secs(3);
-const NEW_BLOCKS: u64 = 1;
+/// Number of checks, time and new blocks over which a nonce must be used, without a receipt of our own transactions, before
+/// another transaction counts as its user. Nodes count a block's transactions before they return its receipts, and nodes
+/// behind the same URL learn of a block at different moments.
+const MIN_CHECKS: u32 = 4;
+const MIN_TIME: Duration = Duration::from_secs(3);
+const MIN_NEW_BLOCKS: u64 = 1;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// A nonce that is used, by nobody knows which transaction yet.
-struct Doubt {
+/// A used nonce without a receipt of our own transactions.
+struct MissingReceipt {
     since: Instant,
     head: u64,
-    looks: u32,
+    checks: u32,
 }
 
 impl Wallet {
     /// Waits until one of the transactions, which share a nonce, is mined.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NotMined`] after the wallet's timeout, [`TxError::Failed`] if the mined transaction reverted, and
+    /// [`TxError::Replaced`] if another transaction used the nonce.
     pub(crate) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<MinedTx, TxError> {
-        match self.decided(hashes, nonce, self.timeout).await? {
+        match self.resolve(hashes, nonce, self.timeout).await? {
             Some(result) => result,
             None => Err(TxError::NotMined {
                 hash: hashes.last().copied().unwrap_or_default(),
@@ -38,55 +43,57 @@ impl Wallet {
         }
     }
 
-    /// What became of the transactions, which share a nonce: sent, failed or replaced. `None`: that is not certain after
-    /// this time.
-    pub(crate) async fn decided(
+    /// Polls until the transactions, which share a nonce, are resolved: mined, failed or replaced. `None` if the outcome is
+    /// still uncertain after `timeout`.
+    pub(crate) async fn resolve(
         &self,
         hashes: &[TxHash],
         nonce: u64,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Option<Result<MinedTx, TxError>>, TxError> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
-        let mut doubt = None;
+        let mut missing = None;
         loop {
-            // Asked before the receipts: one that exists when the nonce is used may be seen only at a later look.
+            // The nonce first: asked the other way round, a block between the two questions would use the nonce without a
+            // receipt.
             let used = self.mined_nonce().await? > nonce;
-            if let Some(sent) = self.mined(hashes).await? {
-                return Ok(Some(sent));
+            if let Some(mined) = self.find_mined(hashes).await? {
+                return Ok(Some(mined));
             }
             if !used {
-                // Or not any more, by a reorganisation.
-                doubt = None;
-            } else if self.is_replaced(&mut doubt).await? {
+                // A reorganisation may have freed the nonce again.
+                missing = None;
+            } else if self.is_replaced(&mut missing).await? {
                 return Ok(Some(Err(TxError::Replaced { nonce })));
             }
-            if start.elapsed() >= patience {
+            if start.elapsed() >= timeout {
                 return Ok(None);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
-    /// The first of the transactions that is in a block: sent, or failed.
-    pub(crate) async fn mined(
+    /// Finds the first of the transactions that is in a block: mined, or [`TxError::Failed`]. `None` if all are pending or
+    /// unknown to the node.
+    pub(crate) async fn find_mined(
         &self,
         hashes: &[TxHash],
     ) -> Result<Option<Result<MinedTx, TxError>>, TxError> {
         for hash in hashes {
-            // Some nodes have a receipt before there is a block.
+            // Some nodes return a receipt before the transaction is in a block.
             if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await?
                 && let Some(block) = receipt.block_number
             {
-                return Ok(Some(sent(receipt, block)));
+                return Ok(Some(mined_tx(receipt, block)));
             }
         }
         Ok(None)
     }
 
-    /// Whether the node has one of the transactions, and it is in no block.
-    pub(crate) async fn is_waiting(&self, hashes: &[TxHash]) -> Result<bool, TxError> {
+    /// True if one of the transactions is in the node's mempool.
+    pub(crate) async fn is_pending(&self, hashes: &[TxHash]) -> Result<bool, TxError> {
         for hash in hashes {
             let known = self.provider.get_transaction_by_hash(*hash).await?;
             if known.is_some_and(|known| known.block_number.is_none()) {
@@ -96,22 +103,23 @@ impl Wallet {
         Ok(false)
     }
 
-    /// Counts one more look at a used nonce without a receipt.
-    async fn is_replaced(&self, doubt: &mut Option<Doubt>) -> Result<bool, TxError> {
+    /// Counts another check without a receipt. True once there were enough to conclude that another transaction used the
+    /// nonce.
+    async fn is_replaced(&self, missing: &mut Option<MissingReceipt>) -> Result<bool, TxError> {
         let head = self.provider.get_block_number().await?;
-        let doubt = doubt.get_or_insert_with(|| Doubt {
+        let missing = missing.get_or_insert_with(|| MissingReceipt {
             since: Instant::now(),
             head,
-            looks: 0,
+            checks: 0,
         });
-        doubt.looks += 1;
-        Ok(doubt.looks >= LOOKS
-            && doubt.since.elapsed() >= DOUBT
-            && head >= doubt.head.saturating_add(NEW_BLOCKS))
+        missing.checks += 1;
+        Ok(missing.checks >= MIN_CHECKS
+            && missing.since.elapsed() >= MIN_TIME
+            && head >= missing.head.saturating_add(MIN_NEW_BLOCKS))
     }
 }
 
-fn sent(receipt: TransactionReceipt, block: u64) -> Result<MinedTx, TxError> {
+fn mined_tx(receipt: TransactionReceipt, block: u64) -> Result<MinedTx, TxError> {
     if !receipt.status() {
         return Err(TxError::Failed(receipt.transaction_hash));
     }

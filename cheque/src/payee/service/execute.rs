@@ -1,4 +1,4 @@
-//! Doing what a look has shown to be due: looking after what was sent, recording seeds, redeeming.
+//! The execution of a plan: checking pending transactions, recording seeds, redeeming wins.
 
 use crate::{
     bank::{cost::GasPrices, redeem::RedeemError},
@@ -22,248 +22,248 @@ use crate::{
 };
 use metrics::counter;
 
-/// How sure it is that a deposit cannot be redeemed any more.
+/// The certainty that a deposit without an open win has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Over, and so deep in the chain that it counts.
-    Over,
-    /// Over as long as the newest blocks stay, or by a draw that is not decided at this head.
-    Open,
-    /// It could not be read.
-    Unread,
+enum Ending {
+    /// Ended in a confirmed block.
+    Confirmed,
+    /// Ended at the head, but a reorganisation could reopen the deposit; or its draw is not decided at the head.
+    Reversible,
+    /// The state could not be read.
+    Unknown,
 }
 
 impl PayeeService {
-    /// Does what is due. What fails is noted at its deposits, and is tried again with the next step.
-    pub(super) async fn act(&self, look: &mut Observation, plan: Plan, prices: &GasPrices) {
+    /// Executes the plan. An error is recorded at the deposits concerned, and the next step retries.
+    pub(super) async fn execute(&self, observed: &mut Observation, plan: Plan, prices: &GasPrices) {
         if self.payee.wallet().is_none() {
             return;
         }
-        // First, so that nodes that have lost them count their nonces again.
-        for one in look.pending_txs.clone() {
-            let result = match &one.purpose {
-                Purpose::Redeem(ids) => self.look_after_redemption(&one, ids, look, prices).await,
-                Purpose::RecordSeed(_) => self.look_after_seed(&one, look, prices).await,
-                // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
-                Purpose::Cancel if look.pending_txs.iter().any(|other| one.cancels_also(other)) => {
+        // Pending transactions come first: a node without them would give their nonces to new transactions.
+        for tx in observed.pending_txs.clone() {
+            let result = match &tx.purpose {
+                Purpose::Redeem(ids) => self.check_redemption(&tx, ids, observed, prices).await,
+                Purpose::RecordSeed(_) => self.check_seed(&tx, observed, prices).await,
+                // If the node has dropped an abandoned transaction, a wanted one may have its nonce, and would be
+                // dropped by a cancellation as well.
+                Purpose::Cancel
+                    if observed
+                        .pending_txs
+                        .iter()
+                        .any(|other| tx.would_drop(other)) =>
+                {
                     Ok(())
                 }
-                Purpose::Cancel => self.cancel(&one, look).await,
+                Purpose::Cancel => self.cancel(&tx, observed).await,
             };
             if let Err(error) = result {
-                self.failed(&one, &error, look);
+                record_failure(&tx, &error, observed);
             }
         }
-        let recording = look.recording();
-        for block in plan.record.difference(&recording) {
-            self.record(*block, look).await;
+        let pending_seeds = observed.pending_seeds();
+        for block in plan.record.difference(&pending_seeds) {
+            self.submit_seed(*block, observed).await;
         }
         if !plan.redeem.is_empty() {
-            self.redeem(&plan.redeem, look).await;
+            self.submit_redemptions(&plan.redeem, observed).await;
         }
     }
 
-    async fn look_after_redemption(
+    /// Checks a pending redemption of the deposits `ids`: sends a fee bump, abandons the transaction, or removes its
+    /// record.
+    async fn check_redemption(
         &self,
-        one: &PendingTx,
+        tx: &PendingTx,
         ids: &[DepositId],
-        look: &mut Observation,
+        observed: &mut Observation,
         prices: &GasPrices,
     ) -> Result<(), RedeemError> {
-        let open: Vec<_> = ids
+        let wins: Vec<RedeemableWin> = ids
             .iter()
-            .filter(|id| look.wins.contains_key(*id))
-            .collect();
-        if open.is_empty() {
-            return self.look_after_closed(one, ids, look).await;
-        }
-        let wins: Vec<RedeemableWin> = open
-            .iter()
-            .filter_map(|id| look.wins.get(*id))
+            .filter_map(|id| observed.wins.get(id))
             .cloned()
             .collect();
-        // It may have been sent by a draw that is none any more.
-        if self.payee.would_pay(one, &look.head).await? == 0 {
-            if let Some(sent) = self.payee.mined(one).await?
-                && sent.block > look.confirmed
+        if wins.is_empty() {
+            return self.check_ended_redemption(tx, ids, observed).await;
+        }
+        // A reorganisation may have changed the draw since the transaction was sent.
+        if self.payee.count_payable(tx, &observed.head).await? == 0 {
+            if let Some(mined) = self.payee.find_mined(tx).await?
+                && mined.block > observed.confirmed
             {
-                // Since this look; the next one sees what it has paid.
+                // Mined after this scan; the next scan reads the payouts.
                 return Ok(());
             }
-            tracing::warn!(event = "transaction_given_up", purpose = "redeem", hash = %one.hash);
-            self.give_up(one, look).await?;
-            for win in wins {
-                look.set(win.id, HoldingState::due(&win));
-            }
+            tracing::warn!(event = "transaction_abandoned", purpose = "redeem", hash = %tx.hash);
+            self.abandon(tx, observed).await?;
+            set_due(&wins, observed);
             return Ok(());
         }
-        let bump = self.may_cost_more(look, prices);
-        match self.payee.look_after(one, bump).await? {
+        let bump = self.may_bump(observed, prices);
+        match self.payee.check(tx, bump).await? {
             TxStatus::Pending(hash) => {
                 for win in wins {
-                    look.set(win.id, HoldingState::Redeeming { hash });
+                    observed.set_state(win.id, HoldingState::Redeeming { hash });
                 }
             }
-            // It has skipped them: it was mined before their seeds were recorded again, say.
-            TxStatus::Mined(sent) if sent.block <= look.confirmed => {
-                mined("redeem", &sent);
-                self.payee.done(one).await?;
-                for win in wins {
-                    look.set(win.id, HoldingState::due(&win));
-                }
+            // The batch has skipped these wins, for example because a reorganisation removed the record of their seeds.
+            TxStatus::Mined(mined) if mined.block <= observed.confirmed => {
+                count_mined("redeem", &mined);
+                self.payee.remove(tx).await?;
+                set_due(&wins, observed);
             }
-            // Since this look, or it counts only when it is deeper.
+            // Mined after this scan, or not confirmed yet.
             TxStatus::Mined(_) => {}
             TxStatus::Dropped => {
-                tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
-                for win in wins {
-                    look.set(win.id, HoldingState::due(&win));
-                }
+                tracing::warn!(event = "transaction_dropped", purpose = "redeem", hash = %tx.hash);
+                set_due(&wins, observed);
             }
         }
         Ok(())
     }
 
-    /// Looks after a redemption of wins of which none is known to be open. Once it is forgotten, a win that is open all the
-    /// same would be redeemed by another transaction with another nonce.
-    async fn look_after_closed(
+    /// Checks a pending redemption without a known open win. Keeps the record until the end of all deposits is
+    /// confirmed: without a record, a win still open would be redeemed by a second transaction with another nonce.
+    async fn check_ended_redemption(
         &self,
-        one: &PendingTx,
+        tx: &PendingTx,
         ids: &[DepositId],
-        look: &Observation,
+        observed: &Observation,
     ) -> Result<(), RedeemError> {
-        let standing: Vec<_> = ids.iter().map(|id| self.standing(*id, look)).collect();
-        if standing.contains(&Standing::Unread) {
-            if let TxStatus::Dropped = self.payee.look_after(one, false).await? {
-                tracing::warn!(event = "transaction_gone", purpose = "redeem", hash = %one.hash);
+        let endings: Vec<_> = ids.iter().map(|id| self.ending(*id, observed)).collect();
+        if endings.contains(&Ending::Unknown) {
+            if let TxStatus::Dropped = self.payee.check(tx, false).await? {
+                tracing::warn!(event = "transaction_dropped", purpose = "redeem", hash = %tx.hash);
             }
             return Ok(());
         }
-        if standing.contains(&Standing::Open) {
-            // Kept, but not handed to the node again: mined before the draw, or after somebody else's, it would fail.
+        if endings.contains(&Ending::Reversible) {
+            // Not handed to the node again: before the draw, or after another account's redemption, it would fail.
             return Ok(());
         }
-        let paid = |id: &DepositId| match look.found.get(id) {
+        let redeemed = |id: &DepositId| match observed.found.get(id) {
             Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
             None => false,
         };
-        if ids.iter().any(paid)
-            && let TxStatus::Mined(sent) = self.payee.look_after(one, false).await?
+        if ids.iter().any(redeemed)
+            && let TxStatus::Mined(mined) = self.payee.check(tx, false).await?
         {
-            mined("redeem", &sent);
-            return Ok(self.payee.done(one).await?);
+            count_mined("redeem", &mined);
+            return Ok(self.payee.remove(tx).await?);
         }
-        // What has become a loss, too, is not sent again.
-        self.give_up(one, look).await
+        // Never handed to the node again, not even if all deposits have turned out as losses.
+        self.abandon(tx, observed).await
     }
 
-    /// Gives up a redemption that has no work to do any more.
-    async fn give_up(&self, one: &PendingTx, look: &Observation) -> Result<(), RedeemError> {
-        match self.payee.give_up(one).await? {
-            Some(unwanted) => self.cancel(&unwanted, look).await,
+    /// Abandons an obsolete redemption. Also cancels a transaction still in the node's mempool.
+    async fn abandon(&self, tx: &PendingTx, observed: &Observation) -> Result<(), RedeemError> {
+        match self.payee.abandon(tx).await? {
+            Some(obsolete) => self.cancel(&obsolete, observed).await,
             None => Ok(()),
         }
     }
 
-    /// Cancels what was given up, until its nonce is used so deep in the chain that it stays so.
-    async fn cancel(&self, one: &PendingTx, look: &Observation) -> Result<(), RedeemError> {
-        match self.payee.cancel(one).await? {
-            Cancellation::Nothing | Cancellation::Waiting(_) => Ok(()),
-            Cancellation::Cancelled(sent) if sent.block <= look.confirmed => {
-                mined("cancel", &sent);
-                Ok(self.payee.done(one).await?)
+    /// Cancels an abandoned transaction, and removes its record once a confirmed transaction has used its nonce.
+    async fn cancel(&self, tx: &PendingTx, observed: &Observation) -> Result<(), RedeemError> {
+        match self.payee.cancel(tx).await? {
+            Cancellation::Nothing | Cancellation::Pending(_) => Ok(()),
+            Cancellation::Cancelled(mined) if mined.block <= observed.confirmed => {
+                count_mined("cancel", &mined);
+                Ok(self.payee.remove(tx).await?)
             }
-            Cancellation::TooLate(sent) if sent.block <= look.confirmed => {
-                mined("redeem", &sent);
-                Ok(self.payee.done(one).await?)
+            Cancellation::TooLate(mined) if mined.block <= observed.confirmed => {
+                count_mined("redeem", &mined);
+                Ok(self.payee.remove(tx).await?)
             }
             Cancellation::Cancelled(_) | Cancellation::TooLate(_) => Ok(()),
         }
     }
 
-    /// Whether a deposit, which is not known to be won and open, is over for good.
-    fn standing(&self, id: DepositId, look: &Observation) -> Standing {
-        let Some(found) = look.found.get(&id) else {
-            // Else nothing changes any more, or it is not in the store.
-            let is_to_be_drawn = self.holdings().is_to_be_drawn(id, look.head.number);
+    /// The certainty that a deposit without a known open win has ended.
+    fn ending(&self, id: DepositId, observed: &Observation) -> Ending {
+        let Some(found) = observed.found.get(&id) else {
+            // The scan skips deposits before their draw, settled deposits, and deposits missing in the store.
+            let is_to_be_drawn = self.holdings().is_to_be_drawn(id, observed.head.number);
             return if is_to_be_drawn {
-                Standing::Open
+                Ending::Reversible
             } else {
-                Standing::Over
+                Ending::Confirmed
             };
         };
-        if found.trouble.is_some() {
-            return Standing::Unread;
+        if found.last_error.is_some() {
+            return Ending::Unknown;
         }
-        let counts = |since: u64| match found.state {
+        let is_confirmed = |ended: u64| match found.state {
+            // Counts heads, because no block of the chain tells when the deposit disappeared.
             HoldingState::NotOnChain { .. } => {
-                look.head.number >= since.saturating_add(self.final_depth())
+                observed.head.number >= ended.saturating_add(self.final_depth())
             }
-            _ => since <= look.confirmed,
+            _ => ended <= observed.confirmed,
         };
-        match found.state.over_since(found.draw_block) {
-            Some(since) if counts(since) => Standing::Over,
-            _ => Standing::Open,
+        match found.state.ended_at(found.draw_block) {
+            Some(ended) if is_confirmed(ended) => Ending::Confirmed,
+            _ => Ending::Reversible,
         }
     }
 
-    async fn look_after_seed(
+    /// Checks a pending seed recording: sends a fee bump, or removes the record.
+    async fn check_seed(
         &self,
-        one: &PendingTx,
-        look: &Observation,
+        tx: &PendingTx,
+        observed: &Observation,
         prices: &GasPrices,
     ) -> Result<(), RedeemError> {
-        let bump = self.may_cost_more(look, prices);
-        match self.payee.look_after(one, bump).await? {
-            TxStatus::Mined(sent) if sent.block <= look.confirmed => {
-                mined("record_seed", &sent);
-                Ok(self.payee.done(one).await?)
+        let bump = self.may_bump(observed, prices);
+        match self.payee.check(tx, bump).await? {
+            TxStatus::Mined(mined) if mined.block <= observed.confirmed => {
+                count_mined("record_seed", &mined);
+                Ok(self.payee.remove(tx).await?)
             }
             TxStatus::Mined(_) | TxStatus::Pending(_) => Ok(()),
             TxStatus::Dropped => {
-                tracing::warn!(event = "transaction_gone", purpose = "record_seed", hash = %one.hash);
+                tracing::warn!(event = "transaction_dropped", purpose = "record_seed", hash = %tx.hash);
                 Ok(())
             }
         }
     }
 
-    /// Whether what waits may be sent again for more: if anything were sent at the price of now, or is urgent. What waits
-    /// may be worth it no more by itself, and is still in the way of what comes after it.
-    fn may_cost_more(&self, look: &Observation, prices: &GasPrices) -> bool {
-        let wins: Vec<_> = look.wins.values().cloned().collect();
-        let head = look.head.number;
+    /// True if pending transactions may get a fee bump: a transaction would be sent at the present gas price, or a win
+    /// is urgent. A pending transaction no longer worth its own cost still blocks later nonces.
+    fn may_bump(&self, observed: &Observation, prices: &GasPrices) -> bool {
+        let wins: Vec<_> = observed.wins.values().cloned().collect();
+        let head = observed.head.number;
         let plan = plan(&wins, None, prices, head, &self.settings);
         let is_worth = !plan.redeem.is_empty() || !plan.record.is_empty();
         is_worth || wins.iter().any(|win| win.is_urgent(head, &self.settings))
     }
 
-    async fn record(&self, block: u64, look: &mut Observation) {
+    async fn submit_seed(&self, block: u64, observed: &mut Observation) {
         match self.payee.submit_seed(block).await {
-            Ok(Some(sent)) => {
-                tracing::info!(event = "seed_sent", block, hash = %sent.hash);
-                look.pending_txs.push(sent);
+            Ok(Some(tx)) => {
+                tracing::info!(event = "seed_sent", block, hash = %tx.hash);
+                observed.pending_txs.push(tx);
             }
-            // Somebody has done so since this look.
+            // Another account has recorded the seed since this scan.
             Ok(None) => {}
             Err(error) => {
-                let of_block: Vec<_> = look
+                let of_block: Vec<_> = observed
                     .wins
                     .values()
                     .filter(|win| win.draw_block == block)
                     .map(|win| win.id)
                     .collect();
                 for id in of_block {
-                    look.fail(id, &error);
+                    observed.record_error(id, &error);
                 }
                 counter!(names::PAYEE_ERRORS, "step" => "record_seed").increment(1);
             }
         }
     }
 
-    async fn redeem(&self, ids: &[DepositId], look: &mut Observation) {
+    async fn submit_redemptions(&self, ids: &[DepositId], observed: &mut Observation) {
         let mut ids = ids;
         let mut submitted = self.payee.submit_redemptions(ids).await;
-        // A few, those that end first, rather than none.
+        // Without coin for all wins, redeems the first half, with the earliest deadlines.
         while ids.len() > 1
             && let Err(RedeemError::Outbox(OutboxError::Tx(TxError::NotEnoughCoin { .. }))) =
                 &submitted
@@ -274,41 +274,48 @@ impl PayeeService {
         match submitted {
             Ok(submitted) => {
                 for (id, error) in &submitted.refused {
-                    look.fail(*id, error);
+                    observed.record_error(*id, error);
                 }
-                let Some(sent) = submitted.sent else {
+                let Some(tx) = submitted.tx else {
                     return;
                 };
-                let hash = sent.hash;
-                tracing::info!(event = "redemption_sent", wins = sent.deposits().len(), %hash);
-                for id in sent.deposits() {
-                    look.set(*id, HoldingState::Redeeming { hash });
+                let hash = tx.hash;
+                tracing::info!(event = "redemption_sent", wins = tx.deposits().len(), %hash);
+                for id in tx.deposits() {
+                    observed.set_state(*id, HoldingState::Redeeming { hash });
                 }
-                look.pending_txs.push(sent);
+                observed.pending_txs.push(tx);
             }
             Err(error) => {
                 for id in ids {
-                    look.fail(*id, &error);
+                    observed.record_error(*id, &error);
                 }
                 counter!(names::PAYEE_ERRORS, "step" => "redeem").increment(1);
             }
         }
     }
+}
 
-    /// Notes that a transaction could not be looked after.
-    fn failed(&self, one: &PendingTx, error: &RedeemError, look: &mut Observation) {
-        for id in one.deposits() {
-            look.fail(*id, error);
-        }
-        counter!(names::PAYEE_ERRORS, "step" => "look_after").increment(1);
-        tracing::warn!(event = "step_failed", step = "look_after", hash = %one.hash, reason = %error);
+/// Sets the state of wins whose redemption has ended without paying them. The next step plans them again.
+fn set_due(wins: &[RedeemableWin], observed: &mut Observation) {
+    for win in wins {
+        observed.set_state(win.id, HoldingState::due(win));
     }
 }
 
-/// Counts a transaction once it is deep in the chain.
-fn mined(purpose: &'static str, sent: &MinedTx) {
-    let fee = u64::try_from(sent.fee).unwrap_or(u64::MAX);
+/// Records that a pending transaction could not be checked.
+fn record_failure(tx: &PendingTx, error: &RedeemError, observed: &mut Observation) {
+    for id in tx.deposits() {
+        observed.record_error(*id, error);
+    }
+    counter!(names::PAYEE_ERRORS, "step" => "check").increment(1);
+    tracing::warn!(event = "step_failed", step = "check", hash = %tx.hash, reason = %error);
+}
+
+/// Counts and logs a confirmed transaction.
+fn count_mined(purpose: &'static str, mined: &MinedTx) {
+    let fee = u64::try_from(mined.fee).unwrap_or(u64::MAX);
     counter!(names::PAYEE_TRANSACTIONS, "purpose" => purpose).increment(1);
     counter!(names::PAYEE_FEES).increment(fee);
-    tracing::info!(event = "transaction_mined", purpose, hash = %sent.hash, block = sent.block, fee);
+    tracing::info!(event = "transaction_mined", purpose, hash = %mined.hash, block = mined.block, fee);
 }

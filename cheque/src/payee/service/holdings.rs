@@ -1,4 +1,4 @@
-//! What the service remembers of each deposit between two steps, and what it says about it.
+//! The service's memory of each deposit between two steps.
 
 use crate::{
     payee::{
@@ -13,69 +13,71 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     pub(super) deposits: BTreeMap<DepositId, Tracked>,
-    /// What was sent and waits for very long.
+    /// The stuck transactions of the wallet.
     pub(super) stuck: Vec<PendingTx>,
 }
 
-/// What is remembered of a deposit. There may be a million.
+/// The memory of one deposit. Small, because there may be a million.
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) draw_block: u64,
     pub(super) last_block: u64,
     pub(super) state: HoldingState,
-    /// Nothing changes any more, so it is not looked at again.
+    /// True once the state is final. Later steps skip the deposit.
     pub(super) settled: bool,
-    /// The last block to redeem it, where it was a win when it could be looked at last.
+    /// The last block to redeem, if the deposit was an open win at the last successful scan.
     pub(super) deadline: Option<u64>,
-    /// Whether that block is near, which was warned about.
+    /// True if the deadline is near, and a warning is logged.
     pub(super) closing: bool,
-    pub(super) trouble: Option<Box<LastError>>,
+    pub(super) last_error: Option<Box<LastError>>,
 }
 
 impl Holdings {
-    /// Whether a step has to read a deposit from the store.
-    pub(super) fn wants(&self, id: DepositId, head: u64) -> bool {
-        let known = self.deposits.get(&id);
-        known.is_none_or(|known| !known.settled && known.draw_block <= head)
+    /// True if a step has to read the deposit from the store.
+    pub(super) fn needs_read(&self, id: DepositId, head: u64) -> bool {
+        let tracked = self.deposits.get(&id);
+        tracked.is_none_or(|tracked| !tracked.settled && tracked.draw_block <= head)
     }
 
-    /// The state of a deposit, if it is known.
+    /// The state of a deposit, if known.
     pub(super) fn state(&self, id: DepositId) -> Option<HoldingState> {
-        self.deposits.get(&id).map(|known| known.state)
+        self.deposits.get(&id).map(|tracked| tracked.state)
     }
 
-    /// Whether a deposit is known and drawn after `head`.
+    /// True if the deposit is known and its draw is after `head`.
     pub(super) fn is_to_be_drawn(&self, id: DepositId, head: u64) -> bool {
-        let known = self.deposits.get(&id);
-        known.is_some_and(|known| !known.settled && known.draw_block > head)
+        let tracked = self.deposits.get(&id);
+        tracked.is_some_and(|tracked| !tracked.settled && tracked.draw_block > head)
     }
 
-    /// The deposits that are drawn after `head`: id, draw block, last block to redeem, state.
+    /// The deposits with a draw after `head`: id, draw block, last block to redeem, state.
     pub(super) fn to_be_drawn(
         &self,
         head: u64,
     ) -> impl Iterator<Item = (DepositId, u64, u64, HoldingState)> {
         let deposits = self.deposits.iter();
         deposits
-            .filter(move |(_, known)| known.draw_block > head)
-            .map(|(id, known)| (*id, known.draw_block, known.last_block, known.state))
+            .filter(move |(_, tracked)| tracked.draw_block > head)
+            .map(|(id, tracked)| (*id, tracked.draw_block, tracked.last_block, tracked.state))
     }
 
-    /// The block since which what redeems a deposit waits, where that is very long.
-    pub(super) fn waits_since(&self, id: DepositId) -> Option<u64> {
-        let redeems = |one: &&PendingTx| one.deposits().contains(&id);
+    /// The block since which the redemption of a deposit is pending, if it is stuck.
+    pub(super) fn stuck_since(&self, id: DepositId) -> Option<u64> {
+        let redeems = |tx: &&PendingTx| tx.deposits().contains(&id);
         self.stuck.iter().find(redeems).map(PendingTx::since)
     }
 
-    pub(super) fn settles(&mut self, head: u64, depth: u64, pending_txs: &BTreeSet<DepositId>) {
-        for (id, known) in &mut self.deposits {
-            if known.settled || known.trouble.is_some() || pending_txs.contains(id) {
+    /// Marks deposits as settled once their ending block is `depth` deep. Skips deposits with an error or a pending
+    /// redemption.
+    pub(super) fn settle(&mut self, head: u64, depth: u64, pending: &BTreeSet<DepositId>) {
+        for (id, tracked) in &mut self.deposits {
+            if tracked.settled || tracked.last_error.is_some() || pending.contains(id) {
                 continue;
             }
-            let Some(since) = known.state.over_since(known.draw_block) else {
+            let Some(ended) = tracked.state.ended_at(tracked.draw_block) else {
                 continue;
             };
-            known.settled = head >= since.saturating_add(depth);
+            tracked.settled = head >= ended.saturating_add(depth);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The payee's service: follows every deposit that it holds a cheque of, and cashes what it wins.
+//! The payee's service: follows every deposit that the payee has a cheque of, and redeems its wins.
 
 mod execute;
 mod holdings;
@@ -17,10 +17,12 @@ pub use state::{HoldingState, MissReason};
 
 use crate::{
     bank::error::BankError,
-    bank::{cost::GasPrices, head::Head, heads::Follower},
+    bank::{cost::GasPrices, head::Head},
     payee::{Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings},
     protocol::proof::Proof,
-    service::{health::Health, health_tracker::HealthTracker, metrics as names},
+    service::{
+        follower::Follower, health::Health, health_tracker::HealthTracker, metrics as names,
+    },
     store::async_store::StoredError,
 };
 use alloy_primitives::Address;
@@ -34,13 +36,58 @@ use tokio::{sync::watch, time::Instant};
 
 /// A payee that runs for months. Cheap to clone; clones are the same service.
 ///
-/// It keeps a fresh view of the chain, so that payments do not wait for the node; computes every draw once its block is deep
-/// enough; redeems wins by the live gas price, several at once where that pays; and looks after its transactions until
-/// they are deep in the chain. All that it knows follows from the store and the chain, so it can be killed at any moment,
-/// and catches up on what happened meanwhile.
+/// The service keeps a fresh snapshot of the chain, and payments do not wait for the node. It computes every draw once
+/// the draw block is confirmed, redeems wins if the gas price allows, in batches if cheaper, and checks its
+/// transactions until they are confirmed. All of its knowledge follows from the store and the chain, so the operator
+/// can kill and restart the service at any moment.
 ///
-/// One service at a time cashes for a payee: two of them would send the same redemption twice, and the second one would
-/// cost gas for nothing.
+/// Run one service per payee. Two would send the same redemption twice, and the second transaction would cost gas for
+/// nothing. The service does not check this.
+///
+/// # Examples
+///
+/// ```no_run
+/// use alloy::{network::EthereumWallet, primitives::address, signers::local::PrivateKeySigner};
+/// use cheque::{
+///     Policy,
+///     bank::Reader,
+///     node::connect,
+///     payee::{Payee, PayeeService, PayeeSettings},
+///     store::Redb,
+///     tx::Wallet,
+/// };
+/// use std::sync::Arc;
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let provider = connect("ws://127.0.0.1:8546").await?;
+///     let bank = address!("0x5FbDB2315678afecb367f032d93F642f64180aa3"); // printed by `cheque deploy`
+///     let reader = Reader::open(provider.clone(), bank).await?;
+///     let account = PrivateKeySigner::random(); // an account with coin for gas
+///     let policy = Policy::new(account.address(), *reader.bank(), reader.profile());
+///     let wallet = Wallet::new(provider, EthereumWallet::from(account), reader.bank().chain_id());
+///     let mut settings = PayeeSettings::new(&policy, reader.profile());
+///     settings.batch_size = 20;
+///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?)).with_wallet(wallet);
+///     let service = PayeeService::new(payee, settings);
+///
+///     // A server gets a clone, and calls `receive_payment` for each request.
+///     let server = tokio::spawn(serve(service.clone()));
+///     service.run(async { drop(server.await) }).await?;
+///     Ok(())
+/// }
+///
+/// async fn serve(service: PayeeService) {
+///     // A single request, in place of a server's loop.
+///     let text = std::env::args().nth(1);
+///     if let Some(Ok(proof)) = text.map(|text| text.parse()) {
+///         match service.receive_payment(None, &proof).await {
+///             Ok(accepted) => println!("{} units", accepted.value),
+///             Err(error) => println!("{error}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PayeeService {
     payee: Payee,
@@ -51,13 +98,14 @@ pub struct PayeeService {
 #[derive(Debug, Default)]
 struct Shared {
     holdings: Mutex<Holdings>,
-    vitals: Mutex<HealthTracker>,
+    health: Mutex<HealthTracker>,
     stepping: tokio::sync::Mutex<()>,
     recalled: tokio::sync::OnceCell<()>,
 }
 
 impl PayeeService {
-    /// A service that has not looked at anything yet. Without a wallet it follows, and redeems nothing.
+    /// Creates a service. Reads nothing yet. Without a wallet, the service follows deposits and redeems nothing.
+    #[must_use]
     pub fn new(payee: Payee, settings: PayeeSettings) -> Self {
         Self {
             payee,
@@ -67,24 +115,35 @@ impl PayeeService {
     }
 
     /// The payee.
+    #[must_use]
     pub const fn payee(&self) -> &Payee {
         &self.payee
     }
 
-    /// Takes over from the store which head was seen last, so that no payment is taken by a much older one. Payments and
-    /// [`PayeeService::run`] do so first; call it where a store that cannot be read has to show before anything begins.
+    /// Creates the follower of new heads, starting from the payee's head in the store.
+    fn follower(&self) -> Follower {
+        Follower::new(&self.payee.reader, &self.payee.store, "payee")
+    }
+
+    /// Reads the last head from the store, so that no payment is judged by a much older one. Payments and
+    /// [`PayeeService::run`] do this first. Call it before starting a server, to detect an unreadable store early.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
     pub async fn recall(&self) -> Result<(), StoredError> {
         let recalled = &self.shared.recalled;
-        let recall = || async { self.payee.follower().recall().await };
+        let recall = || async { self.follower().load_cursor().await };
         recalled.get_or_try_init(recall).await?;
         Ok(())
     }
 
-    /// Judges a payment and keeps it, as [`Payee::receive_payment`] does, and counts it.
+    /// Judges and stores a payment like [`Payee::receive_payment`], and counts it in the metrics.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payee::receive_payment`], and [`ReceiveError::Stored`] if the last head cannot be read from the
+    /// store.
     pub async fn receive_payment(
         &self,
         from: Option<Address>,
@@ -109,91 +168,105 @@ impl PayeeService {
         received
     }
 
-    /// Looks at every block and does what is to be done, until `stop` resolves; then it finishes the step in hand. Whatever
-    /// fails is logged, shown in [`PayeeService::status`] and [`PayeeService::health`], and tried again.
+    /// Takes a step at each new head until `stop` resolves, then finishes the current step. Logs every error, shows it
+    /// in [`PayeeService::status`] and [`PayeeService::health`], and retries.
+    ///
+    /// # Errors
+    ///
+    /// Never at present. Reserved for errors that no retry can mend.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayeeServiceError> {
         let mut stop = pin!(stop);
-        let (looks, mut look) = watch::channel(None);
-        // Apart from the work, which may take longer than a block, and payments need the view.
-        let view = async {
-            let mut follower = self.payee.follower();
+        let (sender, mut receiver) = watch::channel(None);
+        // Polls the chain beside the steps: a step may take longer than a block, and payments need a fresh snapshot.
+        let poll = async {
+            let mut follower = self.follower();
             loop {
-                if let Err(error) = self.follow_on(&mut follower, &looks).await {
-                    self.look_failed(&error.into());
+                if let Err(error) = self.poll_next(&mut follower, &sender).await {
+                    self.report_poll_error(&error.into());
                 }
             }
         };
-        let work = async {
+        let steps = async {
             loop {
                 tokio::select! {
                     biased;
                     () = &mut stop => return,
-                    changed = look.changed() => if changed.is_err() { return },
+                    changed = receiver.changed() => if changed.is_err() { return },
                 }
-                let seen = *look.borrow_and_update();
-                if let Some((head, prices)) = seen
+                let polled = *receiver.borrow_and_update();
+                if let Some((head, prices)) = polled
                     && let Err(error) = self.step_at(head, &prices).await
                 {
-                    self.step_failed(&error);
+                    self.report_step_error(&error);
                 }
             }
         };
         tokio::select! {
-            () = view => {}
-            () = work => {}
+            () = poll => {}
+            () = steps => {}
         }
         Ok(())
     }
 
-    /// Waits for news of the chain, and looks at it.
-    async fn follow_on(
+    /// Waits for the next head, and takes a snapshot of the chain.
+    async fn poll_next(
         &self,
         follower: &mut Follower,
-        looks: &watch::Sender<Option<(Head, GasPrices)>>,
+        polled: &watch::Sender<Option<(Head, GasPrices)>>,
     ) -> Result<(), ReceiveError> {
-        let (new, reorganised) = follower.next::<ReceiveError>().await?;
+        let (next, reorganised) = follower.next::<ReceiveError>().await?;
         if let Some(error) = reorganised {
-            self.look_failed(&ReceiveError::from(BankError::from(error)).into());
+            self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
-        let seen = self.payee.poll().await?;
-        self.saw(seen.0);
-        looks.send_replace(Some(seen));
-        Ok(follower.done(&new).await?)
+        let (head, prices) = self.payee.poll().await?;
+        self.record_head(head);
+        polled.send_replace(Some((head, prices)));
+        Ok(follower.advance(&next).await?)
     }
 
-    /// One turn: looks at the chain and the store, and does what is to be done now. Waits for no transaction. What fails for
-    /// one deposit is part of its status, and does not hold up the others.
+    /// Takes a step: polls the chain, scans the deposits, and executes the due actions. Does not wait for transactions.
+    /// An error of a single deposit is part of its status, and does not delay others.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeServiceError::View`] if the chain cannot be polled; [`PayeeServiceError::Redeem`] if the draws cannot be
+    /// followed; [`PayeeServiceError::Stored`] if the store fails.
     pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let (head, prices) = match self.payee.poll().await {
-            Ok(seen) => seen,
+            Ok(polled) => polled,
             Err(error) => {
                 let error = error.into();
-                self.look_failed(&error);
+                self.report_poll_error(&error);
                 return Err(error);
             }
         };
-        self.saw(head);
-        let stepped = self.step_at(head, &prices).await;
-        if let Err(error) = &stepped {
-            self.step_failed(error);
+        self.record_head(head);
+        let report = self.step_at(head, &prices).await;
+        if let Err(error) = &report {
+            self.report_step_error(error);
         }
-        stepped
+        report
     }
 
-    /// Looks like [`PayeeService::step`], but sends nothing and forgets nothing.
-    pub async fn look(&self) -> Result<PayeeStepReport, PayeeServiceError> {
+    /// Polls and scans like [`PayeeService::step`], but sends no transaction and removes no deposit.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PayeeService::step`].
+    pub async fn observe(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let (head, prices) = self.payee.poll().await?;
-        self.saw(head);
+        self.record_head(head);
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (look, _) = self.observe(head, &prices).await?;
-        Ok(self.keep(look))
+        let (observed, _) = self.scan(head, &prices).await?;
+        Ok(self.record(observed))
     }
 
-    /// How the service is. It is well while it sees the chain and goes through its deposits; what single ones wait for is in
-    /// [`PayeeService::status`].
+    /// The health of the service: good while polls and steps succeed, whatever the [status](PayeeService::status) of
+    /// single deposits.
+    #[must_use]
     pub fn health(&self) -> Health {
         let limit = HealthTracker::limit(self.payee.reader().profile());
-        self.vitals().health(Instant::now(), limit)
+        self.health_tracker().health(Instant::now(), limit)
     }
 
     async fn step_at(
@@ -202,44 +275,43 @@ impl PayeeService {
         prices: &GasPrices,
     ) -> Result<PayeeStepReport, PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (mut look, plan) = self.observe(head, prices).await?;
-        self.act(&mut look, plan, prices).await;
-        let stepped = self.keep(look);
-        if let Err(error) = self.count_stuck(head.number).await {
-            tell("count", &error);
-            self.vitals().failed(error.to_string());
+        let (mut observed, plan) = self.scan(head, prices).await?;
+        self.execute(&mut observed, plan, prices).await;
+        let report = self.record(observed);
+        if let Err(error) = self.record_stuck(head.number).await {
+            report_error("count", &error);
+            self.health_tracker().record_error(error.to_string());
         }
-        self.forget_old(head.number).await?;
-        self.vitals().stepped(head.hash, Instant::now());
-        Ok(stepped)
+        self.remove_old(head.number).await?;
+        self.health_tracker().record_step(head.hash, Instant::now());
+        Ok(report)
     }
 
-    /// Remembers that the chain was seen.
-    fn saw(&self, head: Head) {
-        self.vitals().saw(head, Instant::now());
+    fn record_head(&self, head: Head) {
+        self.health_tracker().record_head(head, Instant::now());
         gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
     }
 
-    /// Remembers that a look at the chain has failed.
-    fn look_failed(&self, error: &PayeeServiceError) {
-        self.vitals().look_failed(error.to_string());
-        tell("view", error);
+    /// Reports a failed poll of the chain.
+    fn report_poll_error(&self, error: &PayeeServiceError) {
+        self.health_tracker().record_poll_error(error.to_string());
+        report_error("view", error);
     }
 
-    /// Remembers that a step has failed for all deposits.
-    fn step_failed(&self, error: &PayeeServiceError) {
-        self.vitals().step_failed(error.to_string());
-        tell("step", error);
+    /// Reports the failure of a whole step.
+    fn report_step_error(&self, error: &PayeeServiceError) {
+        self.health_tracker().record_step_error(error.to_string());
+        report_error("step", error);
     }
 
-    fn vitals(&self) -> MutexGuard<'_, HealthTracker> {
-        let vitals = self.shared.vitals.lock();
-        vitals.unwrap_or_else(PoisonError::into_inner)
+    fn health_tracker(&self) -> MutexGuard<'_, HealthTracker> {
+        let tracker = self.shared.health.lock();
+        tracker.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts and logs what concerns all deposits.
-fn tell(step: &'static str, error: &PayeeServiceError) {
+/// Counts and logs an error of all deposits.
+fn report_error(step: &'static str, error: &PayeeServiceError) {
     counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
     tracing::warn!(event = "step_failed", step, reason = %error);
 }

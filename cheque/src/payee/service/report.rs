@@ -1,4 +1,4 @@
-//! What the service reports: the state of each holding, and the result of a step.
+//! Reports of the service: the status of each holding, and the result of a step.
 
 use crate::{
     bank::redeem::RedeemError,
@@ -7,80 +7,85 @@ use crate::{
     store::async_store::StoredError,
 };
 
-/// Why a look at the chain or at the store failed. The next step is another try.
+/// The reason why a whole step failed. The next step retries.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayeeServiceError {
-    /// Looking at the chain.
+    /// The chain could not be polled.
     #[error(transparent)]
     View(#[from] ReceiveError),
-    /// Following draws.
+    /// Draws or transactions could not be followed.
     #[error(transparent)]
     Redeem(#[from] RedeemError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
 }
 
-/// A deposit has changed its state.
+/// A change in the state of a deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HoldingChange {
     /// The deposit.
     pub deposit: DepositId,
-    /// Where it stood at the last step. `None`: it is new.
+    /// The state at the last step. `None` for a new deposit.
     pub before: Option<HoldingState>,
-    /// Where it stands now.
+    /// The state now.
     pub state: HoldingState,
 }
 
-/// What one step has found and done.
+/// The result of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PayeeStepReport {
     /// The newest block.
     pub head: u64,
-    /// What has changed, by deposit.
+    /// The deposits with a new state, in the order of their ids.
     pub changes: Vec<HoldingChange>,
-    /// What failed, and is tried again.
+    /// The deposits with an error. The next step retries.
     pub failed: Vec<DepositId>,
-    /// Wins that are not redeemed and whose window is about to close.
+    /// The unredeemed wins with a window about to close.
     pub closing: Vec<DepositId>,
 }
 
-/// Something that failed for one deposit.
+/// The last error of a deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LastError {
-    /// What happened.
+    /// The error's text.
     pub error: String,
-    /// The block at which it is tried again.
+    /// The block at which the service retries.
     pub retry_at: u64,
 }
 
-/// Where a deposit stands that the payee holds a cheque of.
+/// The status of a deposit that the payee has a cheque of.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HoldingStatus {
-    /// What the payee holds.
+    /// The payee's position.
     pub position: Position,
-    /// Where it stands.
+    /// The state.
     pub state: HoldingState,
-    /// What failed at the last step, if something did.
-    pub trouble: Option<LastError>,
-    /// The last block to redeem it, where it is won and that block is near.
-    pub closing: Option<u64>,
-    /// The block since which what redeems it waits to be mined, where that is more than 30 blocks ago.
-    pub waits_since: Option<u64>,
+    /// The deposit's error of the last step, if any.
+    pub last_error: Option<LastError>,
+    /// The last block to redeem, for a win close to the end of its window.
+    pub closes_at: Option<u64>,
+    /// The block since which the redemption is pending, if stuck: pending for more than 30 blocks.
+    pub stuck_since: Option<u64>,
 }
 
 impl HoldingStatus {
-    /// Why it stands there, what it waits for, and when a failed step is tried again.
+    /// The reason for the state and the next step, with the block of a retry.
+    #[must_use]
     pub fn reason(&self) -> String {
         let mut reason = self.state.to_string();
-        if let Some(LastError { error, retry_at }) = &self.trouble {
+        if let Some(LastError { error, retry_at }) = &self.last_error {
             reason = format!("{error}; tried again at block {retry_at} ({reason})");
         }
-        if let Some(since) = self.waits_since {
-            reason += &format!("; it has waited since block {since}");
+        if let Some(since) = self.stuck_since {
+            reason += &format!("; pending since block {since}");
         }
-        if let Some(last) = self.closing {
+        if let Some(last) = self.closes_at {
             reason += &format!("; its window closes at block {last}");
         }
         reason

@@ -1,46 +1,45 @@
-//! What the chain and the store say about every deposit now.
+//! The scan of all unsettled deposits: reads chain and store, and plans the next actions.
 
 use crate::{
     bank::{cost::GasPrices, head::Head, redeem::RedeemError},
     node::failover::pin_node,
-    payee::{
-        pending::{PendingTx, Purpose},
-        service::{
-            PayeeService,
-            observation::{Found, Observation},
-            plan::{Plan, RedeemableWin, WaitReason, Waiting, plan},
-            report::PayeeServiceError,
-            state::{Drawn, HoldingState, after_draw, before_draw},
-        },
+    payee::service::{
+        PayeeService,
+        observation::{Found, Observation},
+        plan::{Plan, RedeemableWin, WaitReason, Waiting, plan},
+        report::PayeeServiceError,
+        state::{DrawFacts, HoldingState, after_draw, before_draw},
     },
     protocol::{
         amount::Amount,
         draw::{Seed, roll},
         receive::{policy::redeem_gas, position::Position},
-        terms::{DepositId, Purse},
+        terms::Purse,
     },
     service::metrics as names,
 };
-use cheque_bindings::Deposit;
 use metrics::counter;
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::PoisonError,
+};
 
 /// The seed of a draw block.
 #[derive(Clone, Copy, Debug)]
 struct DrawSeed {
-    /// `None`: the node does not have the block.
+    /// `None` if the node lacks the block.
     seed: Option<Seed>,
     recorded: bool,
 }
 
 impl PayeeService {
-    /// Looks at all deposits that are not settled, and decides what to do. Sends nothing, and stores nothing.
-    pub(super) async fn observe(
+    /// Scans all unsettled deposits, and plans the next actions. Sends nothing, and stores nothing.
+    pub(super) async fn scan(
         &self,
         head: Head,
         prices: &GasPrices,
     ) -> Result<(Observation, Plan), PayeeServiceError> {
-        let mut look = Observation {
+        let mut observed = Observation {
             head,
             confirmed: self.payee.reader().confirmed(head.number),
             found: BTreeMap::new(),
@@ -49,118 +48,118 @@ impl PayeeService {
         };
         let head = head.number;
         let shared = self.shared.clone();
-        let wants = move |id| {
+        let wanted = move |id| {
             let holdings = shared.holdings.lock();
-            holdings
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .wants(id, head)
+            let holdings = holdings.unwrap_or_else(PoisonError::into_inner);
+            holdings.needs_read(id, head)
         };
-        let positions = self.payee.positions_of(wants).await?;
-        let (drawn, open): (Vec<_>, Vec<_>) = positions
+        let positions = self.payee.positions_of(wanted).await?;
+        let (drawn, undrawn): (Vec<_>, Vec<_>) = positions
             .into_iter()
             .partition(|position| position.deposit().drawBlock <= head);
 
-        self.follow_open(&open, &mut look);
+        self.scan_undrawn(&undrawn, &mut observed);
         if !drawn.is_empty() {
-            pin_node(self.follow_drawn(&drawn, &mut look)).await?;
+            pin_node(self.scan_drawn(&drawn, &mut observed)).await?;
         }
-        let plan = self.decide(&mut look, prices);
-        Ok((look, plan))
+        let plan = self.plan_wins(&mut observed, prices);
+        Ok((observed, plan))
     }
 
-    /// Deposits that are still to be drawn: those that are known, and the new ones.
-    fn follow_open(&self, new: &[Position], look: &mut Observation) {
+    /// Scans the deposits before their draw: the new ones, and known ones with a new state.
+    fn scan_undrawn(&self, new: &[Position], observed: &mut Observation) {
         let unconfirmed = self.payee.unconfirmed();
         let policy = self.payee.policy();
         let state = |id, draw_block| {
             before_draw(
                 draw_block,
-                look.head.number,
+                observed.head.number,
                 policy,
                 unconfirmed.contains(&id),
             )
         };
         for position in new {
             let (id, terms) = (position.deposit_id(), position.deposit());
-            look.found
-                .insert(id, Found::of(terms, state(id, terms.drawBlock)));
+            let found = Found::new(terms, state(id, terms.drawBlock));
+            observed.found.insert(id, found);
         }
         let holdings = self.holdings();
-        for (id, draw_block, last_block, before) in holdings.to_be_drawn(look.head.number) {
+        for (id, draw_block, last_block, before) in holdings.to_be_drawn(observed.head.number) {
             let state = state(id, draw_block);
             if state != before {
                 let found = Found {
                     draw_block,
                     last_block,
                     state,
-                    trouble: None,
+                    last_error: None,
                 };
-                look.found.insert(id, found);
+                observed.found.insert(id, found);
             }
         }
     }
 
-    /// Deposits whose draw block is over. What one node says about all of them counts if it is of the fork of the head.
-    async fn follow_drawn(
+    /// Scans the deposits after their draw block. Fails unless all answers are of the head's fork. The caller pins the
+    /// node.
+    async fn scan_drawn(
         &self,
         positions: &[Position],
-        look: &mut Observation,
+        observed: &mut Observation,
     ) -> Result<(), PayeeServiceError> {
         let mut seeds = BTreeMap::new();
         let mut winners = Vec::new();
         for position in positions {
-            match self.drawn(position, &mut seeds, look).await {
-                // Only of a win it matters what became of the deposit.
-                Ok(drawn) if drawn.wins == Some(true) => winners.push((position, drawn)),
-                Ok(drawn) => self.place(position, &drawn, look),
-                Err(error) => self.keep_place(position, &error, look),
+            match self.draw_facts(position, &mut seeds, observed).await {
+                // The purse matters for a win only.
+                Ok(facts) if facts.wins == Some(true) => winners.push((position, facts)),
+                Ok(facts) => self.record_state(position, &facts, observed),
+                Err(error) => self.record_failure(position, &error, observed),
             }
         }
-        let purse = |position: &Position| {
-            let terms = position.deposit();
-            (terms.payer, terms.token, terms.lane)
-        };
-        let asked = winners
+        let queries: Vec<_> = winners
             .iter()
-            .map(|(position, _)| (purse(position), look.head.number));
-        let asked: Vec<_> = asked.collect();
-        let purses = self.payee.reader().purses_of_bank(&asked).await;
-        for ((position, mut drawn), purse) in
+            .map(|(position, _)| {
+                let terms = position.deposit();
+                let purse = (terms.payer, terms.token, terms.lane);
+                (purse, observed.head.number)
+            })
+            .collect();
+        let purses = self.payee.reader().purses_of_bank(&queries).await;
+        for ((position, mut facts), purse) in
             winners.into_iter().zip(purses.map_err(RedeemError::from)?)
         {
-            drawn.purse = purse;
+            facts.purse = purse;
             let (id, terms) = (position.deposit_id(), position.deposit());
             if purse != Purse::Open(id) {
-                let from = terms.drawBlock + 1;
-                match self.payee.reader().closed(id, from, look.head.number).await {
-                    Ok(closed) => drawn.closed = closed,
+                let (from, to) = (terms.drawBlock + 1, observed.head.number);
+                match self.payee.reader().closed(id, from, to).await {
+                    Ok(closed) => facts.closed = closed,
                     Err(error) => {
-                        self.keep_place(position, &error.into(), look);
+                        self.record_failure(position, &error.into(), observed);
                         continue;
                     }
                 }
             }
-            self.place(position, &drawn, look);
+            self.record_state(position, &facts, observed);
         }
-        let still = self.payee.reader().check_still(&look.head).await;
+        let still = self.payee.reader().check_canonical(&observed.head).await;
         Ok(still.map_err(RedeemError::from)?)
     }
 
-    /// What the draw says about a deposit, as if the bank still held it.
-    async fn drawn(
+    /// The facts of a draw. Assumes that the bank still holds the deposit.
+    async fn draw_facts(
         &self,
         position: &Position,
         seeds: &mut BTreeMap<u64, DrawSeed>,
-        look: &Observation,
-    ) -> Result<Drawn, RedeemError> {
+        observed: &Observation,
+    ) -> Result<DrawFacts, RedeemError> {
         let (id, terms) = (position.deposit_id(), position.deposit());
         let draw = match seeds.entry(terms.drawBlock) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
-                *unknown.insert(self.seed(terms.drawBlock, look.head.number).await?)
+                *unknown.insert(self.seed(terms.drawBlock, observed.head.number).await?)
             }
         };
-        let gone_since = match self.holdings().state(id) {
+        let missing_since = match self.holdings().state(id) {
             Some(HoldingState::NotOnChain { since }) => Some(since),
             _ => None,
         };
@@ -169,26 +168,26 @@ impl PayeeService {
             let payout = position.payout();
             payout.is_some_and(|payout| payout.wins(position.start(), roll))
         };
-        Ok(Drawn {
-            head: look.head.number,
-            confirmed: look.confirmed,
+        Ok(DrawFacts {
+            head: observed.head.number,
+            confirmed: observed.confirmed,
             purse: Purse::Open(id),
             wins: draw.seed.map(wins),
             recorded: draw.recorded,
             closed: None,
-            gone_since,
-            sent: look.sent_for(id).map(|one| one.hash),
+            missing_since,
+            pending: observed.redemption_of(id).map(|tx| tx.hash),
         })
     }
 
-    /// Notes where a deposit stands after its draw.
-    fn place(&self, position: &Position, drawn: &Drawn, look: &mut Observation) {
+    /// Records the state of a deposit after its draw, and the win if it is open.
+    fn record_state(&self, position: &Position, facts: &DrawFacts, observed: &mut Observation) {
         let (id, terms) = (position.deposit_id(), position.deposit());
-        let state = after_draw(id, terms, self.payee.policy().payee, drawn);
-        if let Some(over) = state
-            && !matches!(over, HoldingState::Redeeming { .. })
+        let state = after_draw(id, terms, self.payee.policy().payee, facts);
+        if let Some(state) = state
+            && !matches!(state, HoldingState::Redeeming { .. })
         {
-            look.found.insert(id, Found::of(terms, over));
+            observed.found.insert(id, Found::new(terms, state));
             return;
         }
         let win = RedeemableWin {
@@ -199,29 +198,29 @@ impl PayeeService {
                 .unwrap_or_default(),
             gas: redeem_gas(position.depth(), position.shown().0),
             rate: self.payee.rates().of(terms.token),
-            reckoned: position.redeem_cost(),
+            fallback_cost: position.redeem_cost(),
             draw_block: terms.drawBlock,
             last_block: terms.lastRedeemBlock,
-            recorded: drawn.recorded,
+            recorded: facts.recorded,
         };
         let state = state.unwrap_or_else(|| HoldingState::due(&win));
-        look.found.insert(id, Found::of(terms, state));
-        look.wins.insert(id, win);
+        observed.found.insert(id, Found::new(terms, state));
+        observed.wins.insert(id, win);
     }
 
-    /// Notes that it could not be found out where a deposit stands.
-    fn keep_place(&self, position: &Position, error: &RedeemError, look: &mut Observation) {
+    /// Records that the state of a deposit could not be read. Keeps the last state after the draw, if known.
+    fn record_failure(&self, position: &Position, error: &RedeemError, observed: &mut Observation) {
         let (id, terms) = (position.deposit_id(), position.deposit());
         let before = self.holdings().state(id);
         let before = before.filter(|state| !state.is_to_be_drawn());
-        let deep_at = look.head.number + 1;
-        let state = before.unwrap_or(HoldingState::Drawn { deep_at });
-        look.found.insert(id, Found::of(terms, state));
-        look.fail(id, error);
+        let confirmed_at = observed.head.number + 1;
+        let state = before.unwrap_or(HoldingState::Drawn { confirmed_at });
+        observed.found.insert(id, Found::new(terms, state));
+        observed.record_error(id, error);
         counter!(names::PAYEE_ERRORS, "step" => "draw").increment(1);
     }
 
-    /// The seed of a draw block: the recorded one counts, else the block's own.
+    /// Reads the seed of a draw block: the recorded seed, else the block's own.
     async fn seed(&self, block: u64, head: u64) -> Result<DrawSeed, RedeemError> {
         let reader = self.payee.reader();
         if let Some(seed) = reader.recorded_seed_at(block, head).await? {
@@ -237,84 +236,52 @@ impl PayeeService {
         })
     }
 
-    /// What to do about the wins that nothing is under way for. Those that are to wait, say why.
-    fn decide(&self, look: &mut Observation, prices: &GasPrices) -> Plan {
-        let idle = |win: &&RedeemableWin| look.sent_for(win.id).is_none();
-        let wins: Vec<_> = look.wins.values().filter(idle).cloned().collect();
+    /// Plans the wins without a pending redemption. Sets the state of each waiting win to its reason.
+    fn plan_wins(&self, observed: &mut Observation, prices: &GasPrices) -> Plan {
+        let idle = |win: &&RedeemableWin| observed.redemption_of(win.id).is_none();
+        let wins: Vec<_> = observed.wins.values().filter(idle).cloned().collect();
         if wins.is_empty() {
             return Plan::default();
         }
-        let mut plan = plan(
-            &wins,
-            self.coming(look),
-            prices,
-            look.head.number,
-            &self.settings,
-        );
-        if self.payee.wallet().is_none() {
-            let because = WaitReason::NoWallet;
-            let wait = |win: &RedeemableWin| {
-                (
-                    win.id,
-                    Waiting {
-                        until: win.deadline(),
-                        because,
-                    },
-                )
+        let plan = if self.payee.wallet().is_some() {
+            plan(
+                &wins,
+                self.next_draw(observed),
+                prices,
+                observed.head.number,
+                &self.settings,
+            )
+        } else {
+            let waiting = |win: &RedeemableWin| Waiting {
+                until: win.deadline(),
+                reason: WaitReason::NoWallet,
             };
-            plan = Plan {
-                wait: wins.iter().map(wait).collect(),
+            Plan {
+                wait: wins.iter().map(|win| (win.id, waiting(win))).collect(),
                 ..Plan::default()
-            };
-        }
-        for (id, wait) in &plan.wait {
-            look.set(*id, HoldingState::Won(*wait));
+            }
+        };
+        for (id, waiting) in &plan.wait {
+            observed.set_state(*id, HoldingState::Won(*waiting));
         }
         plan
     }
 
-    /// The block at which the next draw of a deposit in the ledger is decided.
-    fn coming(&self, look: &Observation) -> Option<u64> {
+    /// The block at which the next draw of a deposit in the store is decided.
+    fn next_draw(&self, observed: &Observation) -> Option<u64> {
         let depth = self.payee.reader().profile().confirmations;
-        // A redemption is simulated as one of the head, and that has to be past the draw.
-        let decided = look.confirmed.min(look.head.number.saturating_sub(1));
+        // The node simulates a redemption at the head, and the bank refuses one at the draw block itself.
+        let decided = observed
+            .confirmed
+            .min(observed.head.number.saturating_sub(1));
         let known = self
             .holdings()
             .to_be_drawn(decided)
             .map(|(_, draw, ..)| draw)
             .min();
-        let found = look.found.values().map(|found| found.draw_block);
+        let found = observed.found.values().map(|found| found.draw_block);
         let found = found.filter(|draw| *draw > decided).min();
         let next = known.into_iter().chain(found).min();
         next.map(|draw| draw.saturating_add(depth.saturating_sub(1).max(1)))
-    }
-}
-
-impl Found {
-    const fn of(terms: &Deposit, state: HoldingState) -> Self {
-        Self {
-            draw_block: terms.drawBlock,
-            last_block: terms.lastRedeemBlock,
-            state,
-            trouble: None,
-        }
-    }
-}
-
-impl Observation {
-    /// The transaction that redeems a deposit, if one is under way.
-    pub(super) fn sent_for(&self, id: DepositId) -> Option<&PendingTx> {
-        self.pending_txs
-            .iter()
-            .find(|one| one.deposits().contains(&id))
-    }
-
-    /// The blocks whose seeds are being recorded.
-    pub(super) fn recording(&self) -> BTreeSet<u64> {
-        let blocks = self.pending_txs.iter().filter_map(|one| match one.purpose {
-            Purpose::RecordSeed(block) => Some(block),
-            _ => None,
-        });
-        blocks.collect()
     }
 }

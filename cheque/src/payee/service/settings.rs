@@ -1,41 +1,47 @@
-//! What the owner of a payee may set.
+//! Settings of a payee's service.
 
 use crate::protocol::{chain_profile::ChainProfile, draw::HISTORY_WINDOW, receive::policy::Policy};
 
-/// How a payee's service cashes in. All blocks are the chain's.
+/// Settings for redemption by a payee's service. Blocks are those of the bank's chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PayeeSettings {
-    /// A win is redeemed while its payout is at least this many times what redeeming costs at the present gas price. Below,
-    /// it waits for a better price, until the margin begins.
+    /// Redeem a win while its payout is at least this many times the cost at the present gas price. Otherwise wait for
+    /// a lower price until `deadline_margin` begins.
     pub min_payout_per_cost: u32,
-    /// This many blocks before a win's window closes, it is redeemed at any price below its payout, and warned about.
-    pub margin: u64,
-    /// So many wins are redeemed at once; fewer wait for company, where there may be some.
-    pub batch: usize,
-    /// How many blocks after its draw a win waits for company at the longest.
-    pub company: u64,
-    /// How many blocks after its window a deposit stays in the ledger.
-    pub keep: u64,
+    /// Redeem a win at any cost below its payout this many blocks before its window closes, and log a warning.
+    pub deadline_margin: u64,
+    /// Redeem as soon as this many wins are worth their cost. Fewer wins wait for a near draw.
+    pub batch_size: usize,
+    /// Let a win wait for a larger batch at most this many blocks after its draw.
+    pub batch_wait: u64,
+    /// Keep a deposit in the store for this many blocks after its window.
+    pub retention: u64,
 }
 
 impl PayeeSettings {
-    /// The usual settings: redeem while the policy would still accept such a payout; a margin of two hours, but not more
-    /// than half of what the chain remembers; ten wins, or those of one more block of the chain's grid; a ledger of 30 days.
+    /// The default settings:
+    ///
+    /// - `min_payout_per_cost`: the policy's, so a win is redeemed while the policy would still accept such a payout
+    /// - `deadline_margin`: two hours, but at most half of the blocks for which the chain remembers a seed
+    /// - `batch_size`: ten wins
+    /// - `batch_wait`: one block of the chain's grid, and twice the confirmations
+    /// - `retention`: 30 days
+    #[must_use]
     pub fn new(policy: &Policy, profile: &ChainProfile) -> Self {
         let blocks = |seconds: u64| seconds / profile.block_time.max(1);
         Self {
             min_payout_per_cost: policy.min_payout_per_cost,
-            margin: blocks(2 * 3600).min(HISTORY_WINDOW / 2),
-            batch: 10,
-            company: profile.grid + 2 * profile.confirmations,
-            keep: blocks(30 * 24 * 3600),
+            deadline_margin: blocks(2 * 3600).min(HISTORY_WINDOW / 2),
+            batch_size: 10,
+            batch_wait: profile.grid + 2 * profile.confirmations,
+            retention: blocks(30 * 24 * 3600),
         }
     }
 
-    /// Whether a win has to be redeemed now at any price, whose last block to redeem is `deadline`.
+    /// True if a win with this last block to redeem must be redeemed now at any cost below its payout.
     pub(super) const fn is_urgent(&self, deadline: u64, head: u64) -> bool {
-        head.saturating_add(self.margin) >= deadline
+        head.saturating_add(self.deadline_margin) >= deadline
     }
 }
 
@@ -46,15 +52,19 @@ mod tests {
     use alloy_primitives::Address;
 
     #[test]
-    fn the_margin_leaves_at_least_half_of_the_time_in_which_the_chain_remembers() {
-        let usual = |chain| {
+    fn limits_the_margin_to_half_of_the_chains_memory() {
+        let defaults = |chain| {
             let profile = ChainProfile::of(chain).unwrap();
             let bank = Bank::new(chain, Address::ZERO);
             PayeeSettings::new(&Policy::new(Address::ZERO, bank, profile), profile)
         };
-        assert_eq!((usual(1).margin, usual(1).company), (600, 324));
-        assert_eq!((usual(10).margin, usual(10).company), (3_600, 360));
-        assert_eq!(usual(31_337).margin, 4_095);
-        assert_eq!(usual(1).keep, 216_000);
+        let (mainnet, optimism) = (defaults(1), defaults(10));
+        assert_eq!((mainnet.deadline_margin, mainnet.batch_wait), (600, 324));
+        assert_eq!(
+            (optimism.deadline_margin, optimism.batch_wait),
+            (3_600, 360)
+        );
+        assert_eq!(defaults(31_337).deadline_margin, 4_095);
+        assert_eq!(mainnet.retention, 216_000);
     }
 }

@@ -1,14 +1,14 @@
-//! Where a deposit stands that the payee holds a cheque of: a function of what is in the store and on the chain.
+//! The state of a deposit that the payee has a cheque of: a function of the store and the chain.
 //!
 //! ```text
-//! before the draw   unconfirmed <-> receiving -> closed
-//! after it          drawn -> lost
+//! before the draw   unconfirmed <-> receiving -> past_cutoff
+//! after the draw    drawn -> not_drawn
 //!                         -> won <-> redeeming -> redeemed
 //!                            won -> missed
-//! any               -> gone, where the chain does not have the deposit (any more)
+//! any               -> not_on_chain
 //! ```
 //!
-//! A reorganisation can turn each of them into another one.
+//! A reorganisation can turn each state into another.
 
 use crate::{
     bank::history::Closed,
@@ -24,39 +24,39 @@ use alloy_primitives::{Address, TxHash};
 use cheque_bindings::Deposit;
 use std::fmt;
 
-/// Where a deposit stands. Its text is the reason, in a sentence.
+/// The state of a deposit. Displays as the reason, in a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HoldingState {
-    /// The bank does not hold the deposit, or not for long enough, after a reorganisation.
+    /// After a reorganisation, the bank does not hold the deposit, or not at the confirmed block yet.
     Unconfirmed,
-    /// It can be paid from.
+    /// The payee accepts payments from the deposit.
     Receiving {
-        /// The first block at which it cannot any more.
+        /// The first block at which the payee refuses payments.
         until: u64,
     },
-    /// Too close to the draw to be paid from.
+    /// The draw is too close for payments.
     PastCutoff {
         /// The draw block.
         draw_block: u64,
     },
-    /// The draw block is there, and not deep enough yet.
+    /// The draw block is mined, and not confirmed yet.
     Drawn {
-        /// The head at which it is.
-        deep_at: u64,
+        /// The head at which the draw block is confirmed.
+        confirmed_at: u64,
     },
-    /// The draw went to somebody else, or to nobody.
+    /// The draw selected another payee, or none.
     NotDrawn,
     /// Won, and to be redeemed.
     Won(Waiting),
-    /// A transaction that redeems it is under way.
+    /// Won, and a redemption is pending.
     Redeeming {
         /// The newest replacement of the transaction.
         hash: TxHash,
     },
-    /// Redeemed, by this payee or for it.
+    /// Redeemed, by this payee or on its behalf.
     Redeemed {
-        /// What it paid, in token units.
+        /// The payout, in token units.
         payout: Amount,
         /// The block of the redemption.
         block: u64,
@@ -65,26 +65,26 @@ pub enum HoldingState {
     Missed(MissReason),
     /// The chain does not have the deposit.
     NotOnChain {
-        /// The first head at which it was seen to be so, without a break since then. A service that starts again counts anew.
+        /// The first of the consecutive heads without the deposit. A restarted service counts from its own first head.
         since: u64,
     },
 }
 
-/// What was missed.
+/// The reason for a missed win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissReason {
-    /// The last block to redeem is over, or too near.
+    /// The last block to redeem is mined, or no transaction can reach it.
     Window {
-        /// That block.
+        /// The last block to redeem.
         last_block: u64,
     },
-    /// The payer has taken the money back, after the last block to redeem.
+    /// The payer has reclaimed the deposit after the last block to redeem.
     Reclaimed {
-        /// The block in which it did.
+        /// The block of the reclaim.
         block: u64,
     },
-    /// The chain has forgotten the draw block, and nobody has recorded its seed.
+    /// The chain has forgotten the draw block, and the seed was not recorded in time.
     Seed {
         /// The draw block.
         block: u64,
@@ -92,7 +92,7 @@ pub enum MissReason {
 }
 
 impl HoldingState {
-    /// All names, in the order of a life.
+    /// The names of all states, in the usual order of their occurrence.
     pub const NAMES: [&'static str; 10] = [
         "unconfirmed",
         "receiving",
@@ -107,6 +107,7 @@ impl HoldingState {
     ];
 
     /// A stable name in lower case, for programs.
+    #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Unconfirmed => "unconfirmed",
@@ -122,17 +123,17 @@ impl HoldingState {
         }
     }
 
-    /// A win that nothing has to wait for.
+    /// The state of a win to redeem now.
     pub(super) fn due(win: &RedeemableWin) -> Self {
         Self::Won(Waiting {
             until: win.deadline(),
-            because: WaitReason::Due,
+            reason: WaitReason::Due,
         })
     }
 
-    /// The block since which the deposit is over, in whatever way. Only a reorganisation of that block, or a node that
-    /// does not have all, makes it another state. `None`: it is not over.
-    pub(super) const fn over_since(&self, draw_block: u64) -> Option<u64> {
+    /// The block that ended the deposit, in whatever way: after it, only a reorganisation of the block or an incomplete
+    /// answer of the node can change the state. `None` while the deposit can still be drawn or redeemed.
+    pub(super) const fn ended_at(&self, draw_block: u64) -> Option<u64> {
         match *self {
             Self::NotDrawn => Some(draw_block),
             Self::NotOnChain { since } => Some(since),
@@ -145,7 +146,8 @@ impl HoldingState {
         }
     }
 
-    /// Whether the draw is still to come, so that the cheque has an expected value and no outcome.
+    /// True before the draw is decided, while the cheque has an expected value and no outcome.
+    #[must_use]
     pub const fn is_to_be_drawn(&self) -> bool {
         matches!(
             self,
@@ -161,68 +163,63 @@ impl fmt::Display for HoldingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unconfirmed => {
-                f.write_str("the bank does not hold the deposit, or not deep enough in the chain")
+                f.write_str("the bank does not hold the deposit at a confirmed block")
             }
             Self::Receiving { until } => write!(f, "can be paid from until block {until}"),
             Self::PastCutoff { draw_block } => {
-                write!(
-                    f,
-                    "takes no payments any more, and is drawn by block {draw_block}"
-                )
+                write!(f, "takes no more payments; drawn by block {draw_block}")
             }
-            Self::Drawn { deep_at } => {
-                write!(f, "drawn; the draw block is deep enough at block {deep_at}")
+            Self::Drawn { confirmed_at } => {
+                write!(f, "drawn; the draw is confirmed at block {confirmed_at}")
             }
             Self::NotDrawn => f.write_str("the draw did not select this payee"),
-            Self::Won(wait) => wait.fmt(f),
+            Self::Won(waiting) => waiting.fmt(f),
             Self::Redeeming { hash } => write!(f, "transaction {hash} waits to be mined"),
             Self::Redeemed { payout, block } => {
-                write!(f, "block {block} has paid {payout} units to the payee")
+                write!(f, "block {block} paid {payout} units to the payee")
             }
             Self::Missed(MissReason::Window { last_block }) => {
-                write!(f, "won, and block {last_block} was the last to redeem it")
+                write!(f, "won, but block {last_block} was the last to redeem it")
             }
-            Self::Missed(MissReason::Reclaimed { block }) => {
-                write!(
-                    f,
-                    "won, and not redeemed before the payer took it back in block {block}"
-                )
-            }
+            Self::Missed(MissReason::Reclaimed { block }) => write!(
+                f,
+                "won, but not redeemed before the payer reclaimed the deposit in block {block}"
+            ),
             Self::Missed(MissReason::Seed { block }) => write!(
                 f,
-                "won, and the seed of block {block} was not recorded within {HISTORY_WINDOW} blocks"
+                "won, but the seed of block {block} was not recorded within {HISTORY_WINDOW} blocks"
             ),
             Self::NotOnChain { since } => write!(
                 f,
-                "since block {since} the chain does not have the deposit, and no event that fits says why: a reorganisation \
-                 has undone it, or the node lacks events"
+                "missing on the chain since block {since}, and no event of the bank explains it: a reorganisation \
+                 removed the deposit, or the node lacks events; ask another node"
             ),
         }
     }
 }
 
-/// What is known of a deposit whose draw block is over.
+/// The facts that decide the state of a deposit after its draw block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Drawn {
+pub(super) struct DrawFacts {
     /// The newest block.
     pub(super) head: u64,
-    /// The newest block that is deep enough.
+    /// The newest confirmed block.
     pub(super) confirmed: u64,
-    /// What the purse holds at the head.
+    /// The contents of the purse at the head.
     pub(super) purse: Purse,
-    /// Whether the cheque wins. `None`: the node does not have the draw block.
+    /// True if the cheque wins. `None` if the node lacks the draw block.
     pub(super) wins: Option<bool>,
-    /// Whether the seed is recorded.
+    /// True if the seed is recorded.
     pub(super) recorded: bool,
-    /// How it was closed, where the purse does not hold it any more and it wins.
+    /// The closing event, for a win no longer in its purse.
     pub(super) closed: Option<Closed>,
-    /// Since when it is gone, if it was gone at the last step.
-    pub(super) gone_since: Option<u64>,
-    /// The newest transaction that redeems it, if one is under way.
-    pub(super) sent: Option<TxHash>,
+    /// The first head without the deposit, if also missing at the last step.
+    pub(super) missing_since: Option<u64>,
+    /// The newest transaction of a pending redemption.
+    pub(super) pending: Option<TxHash>,
 }
 
-/// Where a deposit stands before its draw. `unconfirmed`: the bank does not hold it at the confirmed block.
+/// The state of a deposit before its draw. `unconfirmed` is true if the bank does not hold it at the confirmed block.
 pub(super) fn before_draw(
     draw_block: u64,
     head: u64,
@@ -232,7 +229,7 @@ pub(super) fn before_draw(
     if unconfirmed {
         return HoldingState::Unconfirmed;
     }
-    let until = closes_at(draw_block, policy);
+    let until = cutoff_block(draw_block, policy);
     if head < until {
         HoldingState::Receiving { until }
     } else {
@@ -240,55 +237,56 @@ pub(super) fn before_draw(
     }
 }
 
-/// The block from which no payment is taken, by the usual block time.
-pub(super) fn closes_at(draw_block: u64, policy: &Policy) -> u64 {
+/// The first block without payments, by the usual block time.
+pub(super) fn cutoff_block(draw_block: u64, policy: &Policy) -> u64 {
     let early_seed = policy.early_seed.div_ceil(policy.block_time.max(1));
     draw_block.saturating_sub(policy.cutoff.max(early_seed))
 }
 
-/// Where a deposit stands after its draw. `None`: it is won, and to be redeemed.
+/// The state of a deposit after its draw. `None` for an open win without a pending redemption.
 pub(super) fn after_draw(
     id: DepositId,
     terms: &Deposit,
     payee: Address,
-    drawn: &Drawn,
+    facts: &DrawFacts,
 ) -> Option<HoldingState> {
     let (draw_block, last_block) = (terms.drawBlock, terms.lastRedeemBlock);
-    // A transaction is simulated as one of the head, and that has to be past the draw.
-    let deep = draw_block <= drawn.confirmed && draw_block < drawn.head;
-    let Some(wins) = drawn.wins.filter(|_| deep) else {
-        let depth = drawn.head - drawn.confirmed;
-        let deep_at = draw_block.saturating_add(depth.max(1)).max(drawn.head + 1);
-        return Some(HoldingState::Drawn { deep_at });
+    // The node simulates a redemption at the head, and the bank refuses one at the draw block itself.
+    let decided = draw_block <= facts.confirmed && draw_block < facts.head;
+    let Some(wins) = facts.wins.filter(|_| decided) else {
+        let depth = facts.head - facts.confirmed;
+        let confirmed_at = draw_block.saturating_add(depth.max(1)).max(facts.head + 1);
+        return Some(HoldingState::Drawn { confirmed_at });
     };
     if !wins {
         return Some(HoldingState::NotDrawn);
     }
-    if drawn.purse != Purse::Open(id) {
-        return Some(match drawn.closed {
+    if facts.purse != Purse::Open(id) {
+        return Some(match facts.closed {
             Some(Closed::Redeemed {
                 payee: to,
                 payout,
                 block,
             }) if to == payee => HoldingState::Redeemed { payout, block },
-            // The draw selects one point, and that is this payee's.
+            // A redemption by another payee contradicts the draw, because a draw selects a single point, and this payee
+            // has it.
             Some(Closed::Redeemed { .. }) | None => HoldingState::NotOnChain {
-                since: drawn.gone_since.unwrap_or(drawn.head),
+                since: facts.missing_since.unwrap_or(facts.head),
             },
             Some(Closed::Reclaimed { block }) => {
                 HoldingState::Missed(MissReason::Reclaimed { block })
             }
         });
     }
-    // What is sent now is mined in the next block at the earliest.
-    if drawn.head >= last_block {
+    // A transaction sent now is mined in the next block at the earliest.
+    if facts.head >= last_block {
         return Some(HoldingState::Missed(MissReason::Window { last_block }));
     }
-    if !drawn.recorded && drawn.head >= draw_block.saturating_add(HISTORY_WINDOW) {
+    if !facts.recorded && facts.head >= draw_block.saturating_add(HISTORY_WINDOW) {
         let block = draw_block;
         return Some(HoldingState::Missed(MissReason::Seed { block }));
     }
-    drawn.sent.map(|hash| HoldingState::Redeeming { hash })
+    facts.pending.map(|hash| HoldingState::Redeeming { hash })
 }
 
 #[cfg(test)]

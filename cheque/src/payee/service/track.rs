@@ -1,4 +1,4 @@
-//! Keeping what a scan has found: states, warnings, metrics, and what is old.
+//! The record of a scan: states, warnings and metrics, and the removal of old deposits.
 
 use crate::{
     payee::{
@@ -6,11 +6,12 @@ use crate::{
         service::{
             PayeeService,
             holdings::{Holdings, Tracked},
-            observation::Observation,
+            observation::{Found, Observation},
             report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport},
             state::{HoldingState, before_draw},
         },
     },
+    protocol::terms::DepositId,
     service::metrics as names,
 };
 use metrics::gauge;
@@ -20,126 +21,143 @@ use std::{
 };
 
 impl PayeeService {
-    /// All deposits that the payee holds a cheque of, as of the last step. One that came in since then is there, too.
+    /// The status of all deposits that the payee has a cheque of, as of the last step. Includes deposits with a first
+    /// payment since then.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
     pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
         let positions = self.payee.positions().await?;
-        let head = self.vitals().head().unwrap_or_default();
+        let head = self.health_tracker().head().unwrap_or_default();
         let holdings = self.holdings();
         let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
-        Ok(positions
-            .into_iter()
-            .map(
-                |position| match holdings.deposits.get(&position.deposit_id()) {
-                    Some(known) => HoldingStatus {
-                        state: known.state,
-                        trouble: known.trouble.as_deref().cloned(),
-                        closing: known.deadline.filter(|_| known.closing),
-                        waits_since: holdings.waits_since(position.deposit_id()),
-                        position,
-                    },
-                    None => HoldingStatus {
-                        state: new(position.deposit().drawBlock),
-                        trouble: None,
-                        closing: None,
-                        waits_since: None,
-                        position,
-                    },
+        let statuses = positions.into_iter().map(|position| {
+            let id = position.deposit_id();
+            match holdings.deposits.get(&id) {
+                Some(tracked) => HoldingStatus {
+                    state: tracked.state,
+                    last_error: tracked.last_error.as_deref().cloned(),
+                    closes_at: tracked.deadline.filter(|_| tracked.closing),
+                    stuck_since: holdings.stuck_since(id),
+                    position,
                 },
-            )
-            .collect())
+                None => HoldingStatus {
+                    state: new(position.deposit().drawBlock),
+                    last_error: None,
+                    closes_at: None,
+                    stuck_since: None,
+                    position,
+                },
+            }
+        });
+        Ok(statuses.collect())
     }
 
-    /// Keeps what a step has found, and tells the log and the metrics.
-    pub(super) fn keep(&self, look: Observation) -> PayeeStepReport {
-        let head = look.head.number;
+    /// Records the result of a scan, logs changes and warnings, and sets the gauges.
+    pub(super) fn record(&self, observed: Observation) -> PayeeStepReport {
+        let head = observed.head.number;
         let mut holdings = self.holdings();
-        let mut stepped = PayeeStepReport {
+        let mut report = PayeeStepReport {
             head,
             ..PayeeStepReport::default()
         };
-        for (id, found) in look.found {
+        for (id, found) in observed.found {
             let before = holdings.deposits.remove(&id);
-            let deadline = match look.wins.get(&id) {
+            let deadline = match observed.wins.get(&id) {
                 Some(win) => Some(win.deadline()),
-                // A window closes, too, while nobody can look at it.
-                None if found.trouble.is_some() => before.as_ref().and_then(|known| known.deadline),
+                // Keeps the deadline after an error, because the window closes even if the node fails.
+                None if found.last_error.is_some() => {
+                    before.as_ref().and_then(|tracked| tracked.deadline)
+                }
                 None => None,
             };
-            let closing = deadline.filter(|last| self.settings.is_urgent(*last, head));
-            let known = Tracked {
-                draw_block: found.draw_block,
-                last_block: found.last_block,
-                state: found.state,
-                settled: false,
-                deadline,
-                closing: closing.is_some(),
-                trouble: found.trouble.map(Box::new),
-            };
-            if let Some(last) = closing {
-                stepped.closing.push(id);
-                let warned = |before: &Tracked| before.closing && before.deadline == Some(last);
-                if !before.as_ref().is_some_and(warned) {
-                    let reason = known.state.to_string();
-                    tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
-                }
-            }
-            if let Some(LastError { error, .. }) = known.trouble.as_deref() {
-                stepped.failed.push(id);
-                tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
-            }
-            let before = before.map(|before| before.state);
-            if before != Some(known.state) {
-                let change = HoldingChange {
-                    deposit: id,
-                    before,
-                    state: known.state,
-                };
-                log(&change);
-                stepped.changes.push(change);
-            }
-            holdings.deposits.insert(id, known);
+            let tracked = self.track(id, found, deadline, before, &mut report);
+            holdings.deposits.insert(id, tracked);
         }
-        let depth = self.final_depth();
-        let pending_txs = look
-            .pending_txs
-            .iter()
-            .flat_map(PendingTx::deposits)
-            .copied();
-        holdings.settles(head, depth, &pending_txs.collect());
-        count(&holdings);
-        stepped
+        let pending = observed.pending_txs.iter().flat_map(PendingTx::deposits);
+        holdings.settle(head, self.final_depth(), &pending.copied().collect());
+        set_gauges(&holdings);
+        report
     }
 
-    /// Finds out what of the wallet waits for very long, and tells the metrics.
-    pub(super) async fn count_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
+    /// The new memory of a deposit. Logs its changes, and adds them to the report.
+    fn track(
+        &self,
+        id: DepositId,
+        found: Found,
+        deadline: Option<u64>,
+        before: Option<Tracked>,
+        report: &mut PayeeStepReport,
+    ) -> Tracked {
+        let closing = deadline.filter(|last| self.settings.is_urgent(*last, report.head));
+        let tracked = Tracked {
+            draw_block: found.draw_block,
+            last_block: found.last_block,
+            state: found.state,
+            settled: false,
+            deadline,
+            closing: closing.is_some(),
+            last_error: found.last_error.map(Box::new),
+        };
+        if let Some(last) = closing {
+            report.closing.push(id);
+            let warned = |before: &Tracked| before.closing && before.deadline == Some(last);
+            if !before.as_ref().is_some_and(warned) {
+                let reason = tracked.state.to_string();
+                tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
+            }
+        }
+        if let Some(LastError { error, .. }) = tracked.last_error.as_deref() {
+            report.failed.push(id);
+            tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
+        }
+        let before = before.map(|before| before.state);
+        if before != Some(tracked.state) {
+            let change = HoldingChange {
+                deposit: id,
+                before,
+                state: tracked.state,
+            };
+            log_change(&change);
+            report.changes.push(change);
+        }
+        tracked
+    }
+
+    /// Finds the stuck transactions of the wallet, and sets their gauge.
+    pub(super) async fn record_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
         let stuck = self.payee.stuck(head).await?;
         let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
         let since = stuck.iter().map(PendingTx::since).min();
-        self.vitals().waits_since(since);
+        self.health_tracker().set_stuck_since(since);
         self.holdings().stuck = stuck;
         Ok(())
     }
 
-    /// Forgets deposits whose window has been over for as long as the settings say, in the store and here. What the store
-    /// keeps, for a transaction is under way that redeems it, stays here, too: else every step would find it as new.
-    pub(super) async fn forget_old(&self, head: u64) -> Result<(), PayeeServiceError> {
+    /// Removes settled deposits from the store and from memory, `retention` blocks after their window and once the last
+    /// block of the window is confirmed.
+    ///
+    /// A deposit with a pending redemption stays in the store, and therefore in memory: every step would otherwise
+    /// report the deposit as new.
+    pub(super) async fn remove_old(&self, head: u64) -> Result<(), PayeeServiceError> {
         let confirmed = self.payee.reader().confirmed(head);
-        let before = head.saturating_sub(self.settings.keep).min(confirmed);
-        let old = |known: &Tracked| known.settled && known.last_block < before;
+        let before = head.saturating_sub(self.settings.retention).min(confirmed);
+        let old = |tracked: &Tracked| tracked.settled && tracked.last_block < before;
         if !self.holdings().deposits.values().any(old) {
             return Ok(());
         }
-        let forgotten = self.payee.forget_before(before).await?;
-        let forgotten: BTreeSet<_> = forgotten.into_iter().collect();
+        let removed = self.payee.remove_before(before).await?;
+        let removed: BTreeSet<_> = removed.into_iter().collect();
+        // Another process has removed the old deposits missing in `removed`.
         let mut holdings = self.holdings();
-        // What is old and not among them, somebody else has forgotten.
-        let known = &mut holdings.deposits;
-        known.retain(|id, known| !old(known) && !forgotten.contains(id));
+        let deposits = &mut holdings.deposits;
+        deposits.retain(|id, tracked| !old(tracked) && !removed.contains(id));
         Ok(())
     }
 
-    /// How deep a block has to be so that no reorganisation takes it back.
+    /// The depth at which a block is final.
     pub(super) const fn final_depth(&self) -> u64 {
         self.payee.reader().profile().final_depth
     }
@@ -150,8 +168,8 @@ impl PayeeService {
     }
 }
 
-/// A change of state. Only names and reasons: whoever draws conclusions reads the chain.
-fn log(change: &HoldingChange) {
+/// Logs a change of state, with names and reasons only. The chain has the details.
+fn log_change(change: &HoldingChange) {
     let before = change.before.map_or("", |before| before.name());
     let (deposit, state) = (change.deposit, change.state.name());
     let reason = change.state.to_string();
@@ -159,10 +177,11 @@ fn log(change: &HoldingChange) {
         HoldingState::Missed(_) => {
             tracing::error!(event = "holding_state", %deposit, before, state, reason);
         }
-        // Every deposit is new after a restart, and what a win waits for may change with every block.
         HoldingState::Won(_) | HoldingState::Redeeming { .. } if before != state => {
             tracing::info!(event = "holding_state", %deposit, before, state, reason);
         }
+        // Less important: after a restart every deposit is new, and the reason of a waiting win may change at every
+        // block.
         _ if before.is_empty() || before == state => {
             tracing::debug!(event = "holding_state", %deposit, before, state, reason);
         }
@@ -170,13 +189,12 @@ fn log(change: &HoldingChange) {
     }
 }
 
-/// Sets the gauges.
-fn count(holdings: &Holdings) {
+fn set_gauges(holdings: &Holdings) {
     let mut counts: BTreeMap<_, u32> = HoldingState::NAMES.map(|name| (name, 0)).into();
     let mut closing = 0u32;
-    for known in holdings.deposits.values() {
-        *counts.entry(known.state.name()).or_default() += 1;
-        closing += u32::from(known.closing);
+    for tracked in holdings.deposits.values() {
+        *counts.entry(tracked.state.name()).or_default() += 1;
+        closing += u32::from(tracked.closing);
     }
     for (state, count) in counts {
         gauge!(names::PAYEE_DEPOSITS, "state" => state).set(count);

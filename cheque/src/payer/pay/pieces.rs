@@ -1,46 +1,46 @@
-//! Payments that are divided by the application, which keeps records of its own about them.
+//! Payments that the application divides among deposits, with records of its own in the same store.
 
 use crate::{
     bank::head::Head,
     payer::{
         Payer, cutoff,
         error::PayerError,
-        pay::{Part, Payment, change, not_written},
+        pay::{Part, Payment, account_change, name_deposit},
     },
     protocol::{amount::Amount, terms::DepositId},
-    store::{Swap, app_records::AppRecords, async_store::AppChange},
+    store::{app_records::AppRecords, async_store::AppChange, change::Swap},
     tx::wallet::Wallet,
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 
 impl Payer {
-    /// Pays a payee exactly these amounts, in token units, from these deposits, each named once, by one cheque each; and
-    /// makes a change of the application's: all of it or nothing. Who else pays from the deposits at the same moment is
-    /// not held up.
+    /// Pays a payee exactly these amounts, in token units, from these deposits (each listed once) by one cheque
+    /// each, and applies `app_change` to the application's records: all of these or nothing. Concurrent payments
+    /// from the same deposits are not delayed.
     ///
-    /// All is on disk before this returns.
+    /// Everything is stored before this method returns.
     ///
     /// # Errors
     ///
-    /// [`PayerError::NotActive`], [`PayerError::NotCoveredByDeposit`] and [`PayerError::AppConflict`] say what is in the
-    /// way; and those of [`Payer::write_cheque`].
+    /// [`PayerError::NotActive`], [`PayerError::NotCoveredByDeposit`] and [`PayerError::AppConflict`] name the
+    /// obstacle; further those of [`Payer::write_cheque`].
     pub async fn pay_pieces(
         &self,
         payee: Address,
         pieces: &[(DepositId, Amount)],
-        also: &AppChange,
+        app_change: &AppChange,
     ) -> Result<Vec<Payment>, PayerError> {
         loop {
             let parts = self.parts(payee, pieces).await?;
             let accounts = parts
                 .iter()
-                .map(|part| change(part.id, payee, &part.old, &part.new));
-            let changes = [also.clone().into()].into_iter().chain(accounts);
+                .map(|part| account_change(part.id, payee, &part.old, &part.new));
+            let changes = [app_change.clone().into()].into_iter().chain(accounts);
             match self.store.swap(changes.collect()).await? {
                 Swap::Done => {}
                 Swap::Conflict { index: 0, .. } => return Err(PayerError::AppConflict),
-                // Another payment was faster; go on from what is left now.
+                // Another payment has changed an account meanwhile: retry with the current allowances.
                 Swap::Conflict { .. } => continue,
             }
             let mut payments = Vec::with_capacity(parts.len());
@@ -52,27 +52,33 @@ impl Payer {
         }
     }
 
-    /// The application's records in the payer's store.
-    pub fn host_records(&self) -> AppRecords {
+    /// Returns the application's records in the payer's store.
+    pub fn app_records(&self) -> AppRecords {
         AppRecords::of(self.store.clone())
     }
 
-    /// The newest block as of the last look at the chain, which is at most one block old.
+    /// Returns the head of the last snapshot, which is at most one block old.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the node and of the store.
     pub async fn last_head(&self) -> Result<Head, PayerError> {
         Ok(self.fresh_snapshot().await?.head)
     }
 
-    /// From which block on no cheque is written from a deposit: with a newer head it is not active.
+    /// First block at which no cheque is written from a deposit any longer: from this head on the deposit is not
+    /// active.
     pub fn end_block(&self, deposit: &Deposit) -> u64 {
         let cutoff = cutoff(self.reader.profile());
         deposit.drawBlock.saturating_sub(cutoff)
     }
 
-    /// The wallet, if this payer has one.
+    /// Returns the wallet, if configured.
     pub const fn wallet(&self) -> Option<&Wallet> {
         self.wallet.as_ref()
     }
 
+    /// Signs the cheque of each piece, without storing.
     async fn parts(
         &self,
         payee: Address,
@@ -82,13 +88,13 @@ impl Payer {
         let mut parts = Vec::with_capacity(pieces.len());
         for &(id, amount) in pieces {
             let deposit = self.record(id).await?.deposit;
-            let key = self.key_of(&deposit)?;
+            let key = self.key_for(&deposit)?;
             if !Self::is_active(&snapshot, id) {
                 return Err(PayerError::NotActive(id));
             }
             let old = self.account(id, payee).await?;
             let new = old.1.write_cheque(amount, &self.context(key, id, payee));
-            let new = new.map_err(|error| not_written(id, error))?;
+            let new = new.map_err(|error| name_deposit(id, error))?;
             parts.push(Part { id, old, new });
         }
         Ok(parts)

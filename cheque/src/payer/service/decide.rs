@@ -1,4 +1,4 @@
-//! What is to be done, as a function of what is in the store. No IO: that makes it the same after a crash.
+//! Decides the service's actions from the store's records alone. No IO, so a restarted service decides the same.
 
 use crate::{
     payer::{
@@ -16,42 +16,42 @@ use std::collections::BTreeSet;
 pub(super) struct TrackedDeposit {
     pub(super) id: DepositId,
     pub(super) record: DepositRecord,
-    /// What all payees were paid, where that matters: of active and pending deposits.
+    /// Sum of all payments; zero unless the deposit is active or pending.
     pub(super) spent: Amount,
-    /// What the wallet has sent to open it and is not known to be over.
+    /// The wallet's stored transaction that opens the deposit.
     pub(super) opening: Option<TxRecord>,
-    /// The same for what takes it back.
+    /// The wallet's stored transaction that reclaims the deposit.
     pub(super) reclaim: Option<TxRecord>,
 }
 
-/// All that decisions depend on.
+/// Input of all decisions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
     /// The newest block.
     pub(super) head: u64,
     /// The payer's cutoff, in blocks.
     pub(super) cutoff: u64,
-    /// The blocks of a day.
+    /// Blocks in a day.
     pub(super) day: u64,
     /// The wallet's account.
     pub(super) account: Address,
-    /// Who signs the cheques.
+    /// Signer of the cheques.
     pub(super) signer: Address,
-    /// Everything in the store, in the order of ids.
+    /// All deposits of the store, ordered by id.
     pub(super) deposits: &'a [TrackedDeposit],
 }
 
-/// What is done for a deposit.
+/// An action for a deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Open it, or find out what became of its opening.
+    /// Open the deposit, or find out the fate of its opening.
     Open(DepositId),
-    /// Take it back.
+    /// Reclaim the deposit, or find out the fate of its reclaim.
     Reclaim(DepositId),
-    /// Find out what became of its opening, which is of no use any more, and cancel it if it waits: all that the wallet
-    /// sends later waits for it.
+    /// Find out the fate of an obsolete opening, and cancel it if it is pending: all later transactions of the
+    /// wallet wait for its nonce.
     CancelOpening(DepositId),
-    /// The same for what was to take it back, and perhaps did.
+    /// Find out the fate of an obsolete reclaim, and cancel it if it is pending.
     CancelReclaim(DepositId),
 }
 
@@ -70,118 +70,126 @@ impl Action {
     }
 }
 
-/// Whether another round is needed.
+/// Need for another round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RoundNeed {
-    /// Not yet: this deposit serves.
+    /// None yet: this deposit serves payments.
     Serves(DepositId),
-    /// Not any more: this deposit is stored and not active yet, whether or not it was sent.
+    /// None: this deposit is stored and not active yet, sent or not.
     Coming(DepositId),
-    /// Yes. The purse of `expired` is free for it.
+    /// Another round is needed. Its purse is that of `expired`, if any.
     Another {
         /// A deposit to reclaim in the same transaction.
         expired: Option<DepositId>,
     },
 }
 
-/// A round that would cost more in a day than the owner allows.
+/// A round that would exceed the daily budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the budget of a day is {budget}: the deposits since block {since} come to {used}, and the next is {amount}{}",
-    until(.free_at)
+    "the budget of a day is {budget}, the deposits since block {since} use {used}, and the next deposit needs {amount}{}",
+    remedy(.free_at)
 )]
 pub(super) struct OverBudget {
     budget: Amount,
     used: Amount,
     amount: Amount,
-    /// The window begins with this block.
+    /// First block of the window.
     since: u64,
-    /// The first block at which the deposit would be within the budget, as things stand now. `None`: never.
+    /// First block at which the deposit is within the budget, by the present deposits. `None`: never.
     free_at: Option<u64>,
 }
 
-fn until(free_at: &Option<u64>) -> String {
+fn remedy(free_at: &Option<u64>) -> String {
     match free_at {
         Some(block) => format!("; there is room from block {block} on"),
-        None => ", which is never allowed: raise the budget or shorten the list".to_owned(),
+        None => ", which is never allowed; raise the budget or shorten the list".to_owned(),
     }
 }
 
 impl Situation<'_> {
-    /// Whether another round is needed. What is pending counts as the next one whatever its fate, so that a crash or a
-    /// stuck transaction never leads to two.
+    /// Decides whether another round is needed. A pending deposit counts as the next round whatever its
+    /// transaction's fate, so that neither a crash nor a stuck transaction leads to two rounds.
     pub(super) fn need(&self, rounds: &Rounds, lead: u64) -> RoundNeed {
-        let of_state = |state: DepositState| {
-            let mut found = self.rounds_of(rounds.token);
-            found.find(move |known| known.record.state == state)
+        let find = |state: DepositState| {
+            let mut deposits = self.rounds_of(rounds.token);
+            deposits.find(move |tracked| tracked.record.state == state)
         };
         let mut active = self
             .rounds_of(rounds.token)
-            .filter(|known| known.record.state == DepositState::Active);
-        if let Some(known) = active.find(|known| self.serves(known, rounds, lead)) {
-            return RoundNeed::Serves(known.id);
+            .filter(|tracked| tracked.record.state == DepositState::Active);
+        if let Some(tracked) = active.find(|tracked| self.serves(tracked, rounds, lead)) {
+            return RoundNeed::Serves(tracked.id);
         }
-        if let Some(known) = of_state(DepositState::Pending) {
-            return RoundNeed::Coming(known.id);
+        if let Some(tracked) = find(DepositState::Pending) {
+            return RoundNeed::Coming(tracked.id);
         }
         RoundNeed::Another {
             expired: self.reopenable(rounds.token),
         }
     }
 
-    /// What is to be done for single deposits. Where rounds follow one another, one deposit that can be taken back waits
-    /// for the next round, which takes it back in the same transaction.
+    /// Decides the actions for single deposits. With rounds, one reclaimable deposit is left to the next round,
+    /// which reclaims it in the same transaction.
     ///
-    /// What was sent before comes first, in the order of its nonces: it has to be with the node before another nonce is
-    /// chosen, else two transactions would share one.
-    pub(super) fn tasks(&self, rounds: Option<&Rounds>) -> Vec<Action> {
-        let kept = rounds.and_then(|rounds| self.reopenable(rounds.token));
-        let nonce = |sent: &TxRecord| sent.nonce;
-        let mut tasks = Vec::new();
-        for known in self.deposits {
-            let opening = self.for_opening(known);
-            tasks.extend(opening.map(|task| (known.opening.as_ref().map(nonce), task)));
-            let reclaim = self.for_reclaim(known, kept);
-            tasks.extend(reclaim.map(|task| (known.reclaim.as_ref().map(nonce), task)));
+    /// Stored transactions come first, ordered by nonce: the node must have them before the wallet chooses
+    /// another nonce, else two transactions would share a nonce.
+    pub(super) fn actions(&self, rounds: Option<&Rounds>) -> Vec<Action> {
+        let next_expired = rounds.and_then(|rounds| self.reopenable(rounds.token));
+        let nonce = |tx: &TxRecord| tx.nonce;
+        let mut actions = Vec::new();
+        for tracked in self.deposits {
+            let opening = self.opening_action(tracked);
+            actions.extend(opening.map(|action| (tracked.opening.as_ref().map(nonce), action)));
+            let reclaim = self.reclaim_action(tracked, next_expired);
+            actions.extend(reclaim.map(|action| (tracked.reclaim.as_ref().map(nonce), action)));
         }
-        // What a node has dropped may share its nonce with what was sent later, which must not be cancelled with it.
-        let wanted = tasks.iter().filter(|(_, task)| !task.cancels());
-        let wanted: BTreeSet<u64> = wanted.filter_map(|(nonce, _)| *nonce).collect();
-        let shared = |nonce: &Option<u64>| nonce.is_some_and(|nonce| wanted.contains(&nonce));
-        tasks.retain(|(nonce, task)| !(task.cancels() && shared(nonce)));
-        // Stable: the rest stays in the order of ids.
-        tasks.sort_by_key(|(nonce, _)| nonce.unwrap_or(u64::MAX));
-        tasks.into_iter().map(|(_, task)| task).collect()
+        // Two transactions share a nonce if the node has dropped the earlier one. If the later one is still
+        // needed, cancelling the earlier would replace it, too.
+        let needed = actions.iter().filter(|(_, action)| !action.cancels());
+        let needed: BTreeSet<u64> = needed.filter_map(|(nonce, _)| *nonce).collect();
+        let shared = |nonce: &Option<u64>| nonce.is_some_and(|nonce| needed.contains(&nonce));
+        actions.retain(|(nonce, action)| !(action.cancels() && shared(nonce)));
+        // Stable: actions without a transaction stay ordered by id.
+        actions.sort_by_key(|(nonce, _)| nonce.unwrap_or(u64::MAX));
+        actions.into_iter().map(|(_, action)| action).collect()
     }
 
-    fn for_opening(&self, known: &TrackedDeposit) -> Option<Action> {
-        let pending = known.record.state == DepositState::Pending;
-        if pending && self.is_own(known) && self.is_of_use(known) {
-            return Some(Action::Open(known.id));
+    /// The action for a deposit's opening.
+    fn opening_action(&self, tracked: &TrackedDeposit) -> Option<Action> {
+        let pending = tracked.record.state == DepositState::Pending;
+        if pending && self.is_own(tracked) && self.is_useful(tracked) {
+            return Some(Action::Open(tracked.id));
         }
-        known
+        tracked
             .opening
             .as_ref()
-            .map(|_| Action::CancelOpening(known.id))
+            .map(|_| Action::CancelOpening(tracked.id))
     }
 
-    fn for_reclaim(&self, known: &TrackedDeposit, kept: Option<DepositId>) -> Option<Action> {
-        let sent = known.reclaim.is_some();
-        match known.record.state {
+    /// The action for a deposit's reclaim.
+    fn reclaim_action(
+        &self,
+        tracked: &TrackedDeposit,
+        next_expired: Option<DepositId>,
+    ) -> Option<Action> {
+        let is_stored = tracked.reclaim.is_some();
+        match tracked.record.state {
             DepositState::Reclaimable
-                if sent || (kept != Some(known.id) && !self.is_taken(known)) =>
+                if is_stored
+                    || (next_expired != Some(tracked.id) && !self.is_purse_reserved(tracked)) =>
             {
-                Some(Action::Reclaim(known.id))
+                Some(Action::Reclaim(tracked.id))
             }
-            DepositState::Reclaimed | DepositState::Redeemed { .. } if sent => {
-                Some(Action::CancelReclaim(known.id))
+            DepositState::Reclaimed | DepositState::Redeemed { .. } if is_stored => {
+                Some(Action::CancelReclaim(tracked.id))
             }
             _ => None,
         }
     }
 
-    /// Refuses a new deposit of `amount` that would exceed the budget of a day together with all that were stored since.
-    /// A lost deposit does not count: its money never left the wallet.
+    /// Refuses a new deposit of `amount` if it and all deposits stored within a day together exceed the daily
+    /// budget. A never-opened deposit does not count: its money never left the wallet.
     pub(super) fn check_budget(&self, rounds: &Rounds, amount: Amount) -> Result<(), OverBudget> {
         let Some(budget) = rounds.daily_budget else {
             return Ok(());
@@ -189,9 +197,9 @@ impl Situation<'_> {
         let mut counted: Vec<_> = self
             .deposits
             .iter()
-            .filter(|known| self.is_own(known) && known.record.deposit.token == rounds.token)
-            .filter(|known| known.record.state != DepositState::NeverOpened)
-            .map(|known| (known.record.since, known.record.deposit.amount))
+            .filter(|tracked| self.is_own(tracked) && tracked.record.deposit.token == rounds.token)
+            .filter(|tracked| tracked.record.state != DepositState::NeverOpened)
+            .map(|tracked| (tracked.record.since, tracked.record.deposit.amount))
             .filter(|(since, _)| since.saturating_add(self.day) > self.head)
             .collect();
         let fits = |counted: &[(u64, u128)]| {
@@ -202,62 +210,63 @@ impl Situation<'_> {
             return Ok(());
         }
         counted.sort_unstable();
-        let freed = (1..=counted.len()).find(|gone| fits(&counted[*gone..]).is_some());
+        let expired = (1..=counted.len()).find(|count| fits(&counted[*count..]).is_some());
         Err(OverBudget {
             budget,
             used: total(&counted).unwrap_or(Amount::MAX),
             amount,
             since: (self.head + 1).saturating_sub(self.day),
-            free_at: freed.map(|gone| counted[gone - 1].0.saturating_add(self.day)),
+            free_at: expired.map(|count| counted[count - 1].0.saturating_add(self.day)),
         })
     }
 
-    /// The deposit whose purse the next round takes over: of those that can be taken back, the one that expired first.
+    /// The deposit whose purse the next round takes over: the reclaimable deposit that expired first.
     pub(super) fn reopenable(&self, token: Address) -> Option<DepositId> {
         self.deposits
             .iter()
-            .filter(|known| self.is_own(known) && known.record.deposit.token == token)
-            .filter(|known| known.record.state == DepositState::Reclaimable)
-            .filter(|known| !self.is_taken(known))
-            .min_by_key(|known| (known.record.deposit.lastRedeemBlock, known.id))
-            .map(|known| known.id)
+            .filter(|tracked| self.is_own(tracked) && tracked.record.deposit.token == token)
+            .filter(|tracked| tracked.record.state == DepositState::Reclaimable)
+            .filter(|tracked| !self.is_purse_reserved(tracked))
+            .min_by_key(|tracked| (tracked.record.deposit.lastRedeemBlock, tracked.id))
+            .map(|tracked| tracked.id)
     }
 
-    /// The deposits that this payer's rounds of a token consist of.
+    /// The deposits of this payer's rounds of a token.
     fn rounds_of(&self, token: Address) -> impl Iterator<Item = &TrackedDeposit> {
-        self.deposits.iter().filter(move |known| {
-            let terms = &known.record.deposit;
-            self.is_own(known) && terms.token == token && terms.signer == self.signer
+        self.deposits.iter().filter(move |tracked| {
+            let terms = &tracked.record.deposit;
+            self.is_own(tracked) && terms.token == token && terms.signer == self.signer
         })
     }
 
-    fn is_own(&self, known: &TrackedDeposit) -> bool {
-        known.record.deposit.payer == self.account
+    fn is_own(&self, tracked: &TrackedDeposit) -> bool {
+        tracked.record.deposit.payer == self.account
     }
 
-    /// Whether cheques can still be written from a deposit, or were: what payees hold counts on its being open.
-    pub(super) fn is_of_use(&self, known: &TrackedDeposit) -> bool {
-        let too_late = self.head.saturating_add(self.cutoff) >= known.record.deposit.drawBlock;
-        !too_late || !known.spent.is_zero()
+    /// True if cheques can still be written from a deposit, or were: the payees' cheques depend on its being
+    /// open.
+    pub(super) fn is_useful(&self, tracked: &TrackedDeposit) -> bool {
+        let too_late = self.head.saturating_add(self.cutoff) >= tracked.record.deposit.drawBlock;
+        !too_late || !tracked.spent.is_zero()
     }
 
-    /// Whether a deposit has cheques to give for longer than it takes to open the next one.
-    fn serves(&self, known: &TrackedDeposit, rounds: &Rounds, lead: u64) -> bool {
-        let terms = &known.record.deposit;
+    /// True if a deposit can pay for longer than opening the next deposit takes.
+    fn serves(&self, tracked: &TrackedDeposit, rounds: &Rounds, lead: u64) -> bool {
+        let terms = &tracked.record.deposit;
         let needed = self.cutoff.saturating_add(lead);
         self.head.saturating_add(needed) < terms.drawBlock
-            && !rounds.is_nearly_spent(known.spent, Amount::new(terms.amount))
+            && !rounds.is_nearly_spent(tracked.spent, Amount::new(terms.amount))
     }
 
-    /// Whether another deposit is about to take over the purse, and the money in it.
-    fn is_taken(&self, known: &TrackedDeposit) -> bool {
-        let purse = |known: &TrackedDeposit| {
-            let terms = &known.record.deposit;
+    /// True if a pending deposit is about to take over the purse, and the money in it.
+    fn is_purse_reserved(&self, tracked: &TrackedDeposit) -> bool {
+        let purse = |tracked: &TrackedDeposit| {
+            let terms = &tracked.record.deposit;
             (terms.payer, terms.token, terms.lane)
         };
         let mut others = self.deposits.iter();
         others.any(|other| {
-            other.record.state == DepositState::Pending && purse(other) == purse(known)
+            other.record.state == DepositState::Pending && purse(other) == purse(tracked)
         })
     }
 }
@@ -267,7 +276,7 @@ fn total(counted: &[(u64, u128)]) -> Option<Amount> {
     amounts.try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
 }
 
-/// The blocks of 24 hours, rounded up: the window of the budget is never shorter.
+/// Blocks in 24 hours, rounded up: the budget's window is never shorter than a day.
 pub(super) const fn blocks_of_a_day(block_time: u64) -> u64 {
     const DAY: u64 = 24 * 3600;
     match block_time {

@@ -1,4 +1,4 @@
-//! What can go wrong in a payer's service.
+//! Errors of a payer's service.
 
 use crate::{
     bank::error::BankError,
@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-/// Why a service could not begin, or not finish its step.
+/// Why a service could not start, or not complete a step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayerServiceError {
-    /// The rounds asked for could not follow one another.
+    /// The requested rounds cannot follow one another.
     #[error(transparent)]
     Rounds(#[from] RoundsError),
-    /// The chain or the store.
+    /// The node, the store, or a transaction.
     #[error(transparent)]
     Payer(#[from] PayerError),
 }
@@ -32,9 +32,9 @@ impl From<BankError> for PayerServiceError {
 /// Why the next round was not opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RoundError {
-    #[error("there is no list of payees: {0}")]
+    #[error("the list of payees for the next round is not available: {0}")]
     List(#[source] ListError),
-    #[error("the allowances of the list come to more than 2^128 - 1 units: shorten the list")]
+    #[error("the allowances of the list exceed 2^128 - 1 units in total; shorten the list")]
     TooMuch,
     #[error(transparent)]
     OverBudget(#[from] OverBudget),

@@ -1,4 +1,4 @@
-//! Doing what was decided.
+//! Executes the decided actions.
 
 use crate::{
     payer::{
@@ -10,10 +10,10 @@ use crate::{
             Completed, PayerService,
             decide::{Action, RoundNeed, Situation, TrackedDeposit},
             error::RoundError,
-            retry::About,
+            retry::Subject,
             rounds::Rounds,
-            settle_tx::Outcome,
-            status::{CONFIRMING, waits},
+            settle_tx::ActionOutcome,
+            status::{CONFIRMING, waiting_text},
         },
     },
     protocol::{
@@ -21,6 +21,7 @@ use crate::{
         terms::{DepositId, Purse},
     },
     service::metrics::{PAYER_ERRORS, PAYER_ROUND_BLOCKED},
+    store::async_store::StoredError,
     tx::{error::OutboxError, error::TxError},
 };
 use alloy_primitives::Address;
@@ -28,36 +29,36 @@ use metrics::{counter, gauge};
 use std::collections::BTreeSet;
 
 impl PayerService {
-    /// Does once what is to be done at this head: goes on with what was begun before, takes money back, opens the next
-    /// round. What fails is noted, and does not hold up the rest.
+    /// Acts once at this head: resumes pending transactions, reclaims money, opens the next round. A failed
+    /// action is recorded, and does not hold up the others.
     pub(super) async fn act(&self, head: u64) -> Result<Vec<Completed>, PayerError> {
         let Some(account) = self.payer.wallet_address() else {
             return Ok(Vec::new());
         };
-        let deposits = self.known().await?;
+        let deposits = self.tracked_deposits().await?;
         let situation = self.situation(head, account, &deposits);
-        self.forget_counted(&deposits);
-        let mut done = Vec::new();
-        for task in situation.tasks(self.rounds.as_ref()) {
-            done.extend(self.perform(task, &situation).await);
+        self.prune_counted(&deposits);
+        let mut completed = Vec::new();
+        for action in situation.actions(self.rounds.as_ref()) {
+            completed.extend(self.perform(action, &situation).await);
         }
         if let Some(rounds) = &self.rounds {
-            done.extend(self.next_round(rounds, &situation).await);
+            completed.extend(self.next_round(rounds, &situation).await);
         }
-        self.notes().keep(|id| {
-            let is_sent =
-                |known: &TrackedDeposit| known.opening.is_some() || known.reclaim.is_some();
-            let mut known = deposits.iter().filter(|known| known.id == id);
-            known.any(|known| !known.record.settled || is_sent(known))
+        self.retries().retain(|id| {
+            let has_tx =
+                |tracked: &TrackedDeposit| tracked.opening.is_some() || tracked.reclaim.is_some();
+            let mut tracked = deposits.iter().filter(|tracked| tracked.id == id);
+            tracked.any(|tracked| !tracked.record.settled || has_tx(tracked))
         });
-        Ok(done)
+        Ok(completed)
     }
 
-    /// All deposits of the store, with what was spent of those that are not closed to payments, and with what was sent for
-    /// them.
-    pub(super) async fn known(&self) -> Result<Vec<TrackedDeposit>, PayerError> {
+    /// Reads all deposits of the store, with their stored transactions, and with the payments of active and
+    /// pending deposits.
+    pub(super) async fn tracked_deposits(&self) -> Result<Vec<TrackedDeposit>, PayerError> {
         let mut deposits = Vec::new();
-        let mut sent = self.payer.outstanding().await?;
+        let mut txs = self.payer.deposit_txs().await?;
         for (id, record) in self.payer.deposits().await? {
             let spent = match record.state {
                 DepositState::Pending | DepositState::Active => self.payer.spent(id).await?,
@@ -67,102 +68,108 @@ impl PayerService {
                 id,
                 record,
                 spent,
-                opening: sent.openings.remove(&id),
-                reclaim: sent.reclaims.remove(&id),
+                opening: txs.openings.remove(&id),
+                reclaim: txs.reclaims.remove(&id),
             });
         }
         Ok(deposits)
     }
 
-    async fn perform(&self, task: Action, situation: &Situation<'_>) -> Option<Completed> {
-        let (id, head) = (task.id(), situation.head);
-        let about = match task.cancels() {
-            true => About::Cancelling(id),
-            false => About::Deposit(id),
+    /// Performs an action, and records its outcome for the retry schedule.
+    async fn perform(&self, action: Action, situation: &Situation<'_>) -> Option<Completed> {
+        let (id, head) = (action.id(), situation.head);
+        let subject = match action.cancels() {
+            true => Subject::Cancelling(id),
+            false => Subject::Deposit(id),
         };
-        if !self.notes().is_due(about, head) {
+        if !self.retries().is_due(subject, head) {
             return None;
         }
-        let result = match task {
+        let result = match action {
             Action::Open(id) => self.open(id, situation).await,
             Action::Reclaim(id) => self.reclaim(id).await,
-            Action::CancelOpening(_) | Action::CancelReclaim(_) => self.cancel(task).await,
+            Action::CancelOpening(_) | Action::CancelReclaim(_) => self.cancel(action).await,
         };
         let result = match result {
-            Err(error) if is_in_vain(&error) => self.give_up(task, error).await,
+            Err(error) if cannot_succeed(&error) => self.abandon(action, error).await,
             result => result,
         };
         match result {
-            Ok(Outcome::Done(done)) => {
-                self.notes().done(about);
-                Some(done)
+            Ok(ActionOutcome::Completed(completed)) => {
+                self.retries().remove(subject);
+                Some(completed)
             }
-            Ok(Outcome::Nothing) => {
-                self.notes().done(about);
+            Ok(ActionOutcome::Nothing) => {
+                self.retries().remove(subject);
                 None
             }
-            Ok(Outcome::Waits(reason)) => {
-                self.notes().waits(about, reason);
+            Ok(ActionOutcome::Waiting(reason)) => {
+                self.retries().record_waiting(subject, reason);
                 None
             }
             Err(error) => {
-                self.put_off(about, head, "transaction", error);
+                self.postpone(subject, head, "transaction", error);
                 None
             }
         }
     }
 
-    async fn open(&self, id: DepositId, situation: &Situation<'_>) -> Result<Outcome, PayerError> {
+    async fn open(
+        &self,
+        id: DepositId,
+        situation: &Situation<'_>,
+    ) -> Result<ActionOutcome, PayerError> {
         match self.payer.open(id).await {
             Ok(opened) => {
-                let first = self.opened(id, &opened.deposit, &opened.sent);
-                Ok(first.map_or_else(|| Outcome::Waits(CONFIRMING.to_owned()), Outcome::Done))
+                let completed = self.report_opened(id, &opened.deposit, &opened.tx);
+                Ok(ActionOutcome::of_mined(completed))
             }
-            // The transaction that was to take the money back and open this one at once is lost.
-            Err(PayerError::LaneBusy { deposit, .. }) if is_over(deposit, situation) => {
+            // The reopening is lost, which was to reclaim the expired deposit and open the new one: reclaim
+            // first.
+            Err(PayerError::LaneBusy { deposit, .. }) if is_reclaimable(deposit, situation) => {
                 self.reclaim(deposit).await
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn reclaim(&self, id: DepositId) -> Result<Outcome, PayerError> {
-        let sent = self.payer.reclaim(id).await?;
-        let first = self.reclaimed(id, &sent);
-        Ok(first.map_or_else(|| Outcome::Waits(CONFIRMING.to_owned()), Outcome::Done))
+    async fn reclaim(&self, id: DepositId) -> Result<ActionOutcome, PayerError> {
+        let mined = self.payer.reclaim(id).await?;
+        let completed = self.report_reclaimed(id, &mined);
+        Ok(ActionOutcome::of_mined(completed))
     }
 
-    /// Opens the next round if one is needed.
+    /// Opens the next round if needed.
     async fn next_round(&self, rounds: &Rounds, situation: &Situation<'_>) -> Option<Completed> {
         let expired = match situation.need(rounds, rounds.lead(&self.payer)) {
             RoundNeed::Another { expired } => expired,
             RoundNeed::Serves(_) => {
-                self.notes().done(About::Round);
+                self.retries().remove(Subject::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
                 return None;
             }
             RoundNeed::Coming(_) => {
-                self.notes().done(About::Round);
+                self.retries().remove(Subject::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(u8::from(self.is_stuck()));
                 return None;
             }
         };
-        if !self.notes().is_due(About::Round, situation.head) {
+        if !self.retries().is_due(Subject::Round, situation.head) {
             return None;
         }
         match self.open_round(rounds, expired, situation).await {
             Ok(opened) => {
-                self.notes().done(About::Round);
+                self.retries().remove(Subject::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
-                self.opened(opened.id, &opened.deposit, &opened.sent)
+                self.report_opened(opened.id, &opened.deposit, &opened.tx)
             }
             Err(RoundError::Payer(error)) => {
-                let waits = self.put_off(About::Round, situation.head, "round", error);
+                let waits = self.postpone(Subject::Round, situation.head, "round", error);
                 gauge!(PAYER_ROUND_BLOCKED).set(u8::from(!waits || self.is_stuck()));
                 None
             }
             Err(error) => {
-                self.failed(About::Round, situation.head, "round", error.to_string());
+                self.record_failure(Subject::Round, situation.head, "round", error.to_string());
                 gauge!(PAYER_ROUND_BLOCKED).set(1);
                 None
             }
@@ -194,27 +201,27 @@ impl PayerService {
         Ok(self.payer.create_deposit(&request).await?)
     }
 
-    /// Of the purses that deposits were in before, the one that is free and holds most. `None`: none is free.
+    /// The idle purse of an earlier deposit that holds the most money. `None` if none is idle.
     async fn richest_lane(
         &self,
         token: Address,
         situation: &Situation<'_>,
     ) -> Result<Option<u64>, RoundError> {
-        let (mut lanes, mut taken) = (BTreeSet::new(), BTreeSet::new());
-        for known in situation.deposits {
-            let terms = &known.record.deposit;
+        let (mut lanes, mut reserved) = (BTreeSet::new(), BTreeSet::new());
+        for tracked in situation.deposits {
+            let terms = &tracked.record.deposit;
             if terms.payer == situation.account && terms.token == token {
                 lanes.insert(terms.lane);
-                if known.record.state == DepositState::Pending {
-                    taken.insert(terms.lane);
+                if tracked.record.state == DepositState::Pending {
+                    reserved.insert(terms.lane);
                 }
             }
         }
         let purse = |lane| ((situation.account, token, lane), situation.head);
-        let asked: Vec<_> = lanes.difference(&taken).copied().map(purse).collect();
-        let purses = self.payer.reader().purses(&asked).await?;
-        let idle = asked.iter().zip(purses).filter_map(|(asked, purse)| {
-            let ((_, _, lane), _) = asked;
+        let keys: Vec<_> = lanes.difference(&reserved).copied().map(purse).collect();
+        let purses = self.payer.reader().purses(&keys).await?;
+        let idle = keys.iter().zip(purses).filter_map(|(key, purse)| {
+            let ((_, _, lane), _) = key;
             match purse {
                 Purse::Idle(idle) => Some((idle, std::cmp::Reverse(*lane))),
                 Purse::Open(_) => None,
@@ -223,61 +230,61 @@ impl PayerService {
         Ok(idle.max().map(|(_, lane)| lane.0))
     }
 
-    /// Notes why something is not done: because it takes its time, or because it failed. Returns whether it takes its
-    /// time.
-    fn put_off(&self, about: About, head: u64, step: &'static str, error: PayerError) -> bool {
-        match in_time(&error) {
+    /// Records why an action is not complete: it waits, or it failed. Returns true if it waits.
+    fn postpone(&self, subject: Subject, head: u64, step: &'static str, error: PayerError) -> bool {
+        match wait_reason(&error) {
             Some(reason) => {
-                self.notes().waits(about, reason);
+                self.retries().record_waiting(subject, reason);
                 true
             }
             None => {
-                self.failed(about, head, step, error.to_string());
+                self.record_failure(subject, head, step, error.to_string());
                 false
             }
         }
     }
 
-    fn failed(&self, about: About, head: u64, step: &'static str, reason: String) {
+    /// Records, counts and logs a failure; a repeated reason is logged once.
+    fn record_failure(&self, subject: Subject, head: u64, step: &'static str, reason: String) {
         counter!(PAYER_ERRORS, "step" => step).increment(1);
-        let is_new = self.notes().failed(about, head, reason.clone());
+        let is_new = self.retries().record_failure(subject, head, reason.clone());
         if is_new {
-            let deposit = match about {
-                About::Deposit(id) | About::Cancelling(id) => Some(tracing::field::display(id)),
-                About::Round => None,
+            let deposit = match subject {
+                Subject::Deposit(id) | Subject::Cancelling(id) => Some(tracing::field::display(id)),
+                Subject::Round => None,
             };
             tracing::warn!(event = "step_failed", step, deposit, head, reason);
         }
-        self.seen().vitals.failed(reason);
+        self.seen().vitals.record_error(reason);
     }
 }
 
-/// The list of the next round, asked for where it may block.
+/// Gets the list of the next round on a thread that may block.
 async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError> {
     let next = rounds.allowances.clone();
     match tokio::task::spawn_blocking(move || next()).await {
         Ok(list) => list.map_err(RoundError::List),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => {
-                Err(PayerError::from(crate::store::async_store::StoredError::ShuttingDown).into())
-            }
+            Err(_) => Err(PayerError::from(StoredError::ShuttingDown).into()),
         },
     }
 }
 
-/// Why something is not done yet although nothing failed.
-fn in_time(error: &PayerError) -> Option<String> {
+/// The reason to wait for an action that has not failed.
+fn wait_reason(error: &PayerError) -> Option<String> {
     match error {
-        PayerError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) => Some(waits(*hash)),
+        PayerError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) => {
+            Some(waiting_text(*hash))
+        }
         PayerError::IsOpen(_) => Some(CONFIRMING.to_owned()),
         _ => None,
     }
 }
 
-/// Whether what was sent for a deposit can not do what it is for: the bank would refuse it, so that it can not be sent for
-/// a higher fee either, or it is cancelled.
-fn is_in_vain(error: &PayerError) -> bool {
+/// True if a deposit's transaction is cancelled, or cannot succeed: the bank would refuse it, so a fee bump
+/// would fail, too.
+fn cannot_succeed(error: &PayerError) -> bool {
     let PayerError::Outbox(error) = error else {
         return false;
     };
@@ -288,8 +295,8 @@ fn is_in_vain(error: &PayerError) -> bool {
     }
 }
 
-/// Whether a deposit can be taken back.
-fn is_over(id: DepositId, situation: &Situation<'_>) -> bool {
+/// True if a deposit can be reclaimed.
+fn is_reclaimable(id: DepositId, situation: &Situation<'_>) -> bool {
     let mut deposits = situation.deposits.iter();
-    deposits.any(|known| known.id == id && known.record.state == DepositState::Reclaimable)
+    deposits.any(|tracked| tracked.id == id && tracked.record.state == DepositState::Reclaimable)
 }

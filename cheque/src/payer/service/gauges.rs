@@ -1,4 +1,4 @@
-//! What those see who watch a service: its health, and gauges.
+//! Health and gauges, for operators.
 
 use crate::{
     bank::head::Head,
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 impl PayerService {
-    /// How the service is. It is well while it sees the chain, the chain goes on, and it does what is to be done at each head;
-    /// what single deposits wait for is in [`PayerService::status`].
+    /// Reports the service's health. The service is healthy while it sees new blocks and completes its step at
+    /// each head. Problems of single deposits are in [`PayerService::status`] instead.
     pub fn health(&self) -> Health {
         let profile = self.payer.reader().profile();
         let seen = self.seen();
@@ -31,23 +31,23 @@ impl PayerService {
         {
             health.ok = false;
             health.reason = format!(
-                "the time of block {head} differs from the clock's by more than {limit} s: no cheque is written"
+                "block {head} and the clock are more than {limit} s apart, so no cheque is written; check the node and the clock"
             );
         }
         health
     }
 
-    /// Sets the gauges.
-    pub(super) async fn count(&self, head: &Head) -> Result<(), PayerError> {
+    /// Sets the gauges, and finds stuck transactions.
+    pub(super) async fn set_gauges(&self, head: &Head) -> Result<(), PayerError> {
         gauge!(names::PAYER_HEAD).set(head.number as f64);
         let stuck = match self.payer.wallet_address() {
-            Some(_) => self.stuck(head.number).await?,
+            Some(_) => self.find_stuck(head.number).await?,
             None => BTreeMap::new(),
         };
         gauge!(names::PAYER_STUCK).set(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
         {
             let mut seen = self.seen();
-            seen.vitals.waits_since(stuck.values().min().copied());
+            seen.vitals.set_stuck_since(stuck.values().min().copied());
             seen.stuck = stuck;
         }
         let mut states: BTreeMap<&str, u32> = STATES.iter().map(|name| (*name, 0)).collect();
@@ -72,26 +72,27 @@ impl PayerService {
         Ok(())
     }
 
-    /// The deposits for which something waits for very long, and the block since which it does.
-    async fn stuck(&self, head: u64) -> Result<BTreeMap<DepositId, u64>, PayerError> {
-        let sent = self.payer.outstanding().await?;
-        let mut late: Vec<_> = sent.openings.into_iter().chain(sent.reclaims).collect();
-        late.retain(|(_, sent)| head >= sent.since.saturating_add(STUCK_AFTER));
+    /// Deposits with a transaction that has been pending for at least [`STUCK_AFTER`] blocks, and the block
+    /// since which.
+    async fn find_stuck(&self, head: u64) -> Result<BTreeMap<DepositId, u64>, PayerError> {
+        let txs = self.payer.deposit_txs().await?;
+        let mut late: Vec<_> = txs.openings.into_iter().chain(txs.reclaims).collect();
+        late.retain(|(_, tx)| head >= tx.since.saturating_add(STUCK_AFTER));
         if late.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mined = self.payer.mined_nonce().await?;
-        let waiting = late.into_iter().filter(|(_, sent)| sent.nonce >= mined);
-        Ok(waiting.map(|(id, sent)| (id, sent.since)).collect())
+        let next_nonce = self.payer.mined_nonce().await?;
+        let pending = late.into_iter().filter(|(_, tx)| tx.nonce >= next_nonce);
+        Ok(pending.map(|(id, tx)| (id, tx.since)).collect())
     }
 
-    /// Whether something of the wallet waits for very long, and everything that it sends later behind it.
+    /// True if a transaction of the wallet is stuck, and delays all later ones.
     pub(super) fn is_stuck(&self) -> bool {
         !self.seen().stuck.is_empty()
     }
 }
 
-/// The names of all states.
+/// The names of all states, so that a gauge of zero is reported, too.
 const STATES: [&str; 8] = [
     "pending",
     "active",

@@ -1,12 +1,14 @@
-//! The payer's service: follows its deposits, opens one round after the other, and takes money back.
+//! The payer's service: follows deposits, opens round after round, and reclaims money.
 
 mod decide;
 mod error;
 mod execute;
 mod gauges;
+mod pending;
 mod prune;
 mod retry;
 mod rounds;
+mod run;
 mod settle_tx;
 mod status;
 
@@ -15,8 +17,7 @@ pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
 use crate::{
-    bank::error::BankError,
-    bank::{head::Head, head::HeadCheckError, heads::Follower},
+    bank::head::Head,
     payer::{
         Payer,
         error::PayerError,
@@ -24,7 +25,7 @@ use crate::{
         pay::Payment,
         service::{
             decide::{Situation, TrackedDeposit, blocks_of_a_day},
-            retry::Notes,
+            retry::Retries,
         },
     },
     protocol::{amount::Amount, terms::DepositId},
@@ -36,22 +37,40 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
-use tokio::{
-    sync::{OnceCell, watch},
-    time::Instant,
-};
+use tokio::sync::{OnceCell, watch};
 
-/// Drives every deposit of a store through its life: opens what is stored and not opened, follows all, opens the next
-/// round in time, takes back what nobody redeemed. Cheap to clone; clones are one service.
+/// Drives every deposit of a store through its life: opens stored deposits, follows all of them, opens the next
+/// round in time, and reclaims deposits that nobody redeemed. Cheap to clone; clones are one service.
 ///
-/// What it does follows from the store and the chain. It can be killed at any moment: what was begun is gone on with,
-/// and nothing is done twice. Let one service alone use a wallet: two do not know of each other's nonces and rounds.
+/// Every action follows from the store and the chain. The service may be killed at any moment: the next one
+/// resumes pending transactions, and does nothing twice. A wallet must belong to one service only: two services
+/// do not know each other's nonces and rounds, and this is not checked.
+///
+/// ```no_run
+/// use alloy_primitives::Address;
+/// use cheque::{Amount, payer::{Payer, PayerService, Rounds}};
+///
+/// # async fn example(payer: Payer, payee: Address) -> Result<(), Box<dyn std::error::Error>> {
+/// // A deposit for one payee, drawn after 7,200 blocks; then the next, without end.
+/// let list = Rounds::same_list(vec![(payee, Amount::new(1_000_000_000_000_000_000))]);
+/// let service = PayerService::new(payer, Some(Rounds::new(list, 7_200)));
+/// let paying = service.clone();
+/// tokio::spawn(async move {
+///     // Any active deposit of native coin (token zero) may cover a payment, or several together.
+///     for payment in paying.pay(payee, Address::ZERO, Amount::new(5_000)).await? {
+///         println!("{}", payment.proof);
+///     }
+///     Ok::<_, cheque::payer::PayerError>(())
+/// });
+/// service.run(async { let _ = tokio::signal::ctrl_c().await; }).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PayerService {
     payer: Payer,
     rounds: Option<Rounds>,
-    /// How many blocks after its last block to redeem a settled deposit is kept.
-    keep: u64,
+    /// Retention: blocks for which a settled deposit is kept after its last block to redeem.
+    retention: u64,
     shared: Arc<Shared>,
 }
 
@@ -59,272 +78,157 @@ pub struct PayerService {
 struct Shared {
     recalled: OnceCell<()>,
     acting: tokio::sync::Mutex<()>,
-    notes: Mutex<Notes>,
+    retries: Mutex<Retries>,
     seen: Mutex<Seen>,
-    /// The block from which on old deposits are forgotten again.
-    next_to_forget: AtomicU64,
+    /// First head at which old deposits are pruned again.
+    next_prune: AtomicU64,
 }
 
-/// What is known of the last look at the chain, and of what was done then.
+/// Results of the last poll and the last step.
 #[derive(Debug, Default)]
 struct Seen {
     vitals: HealthTracker,
-    /// Deposits that could not be followed, and why.
+    /// Deposits that could not be followed, with the error.
     unfollowed: HashMap<DepositId, String>,
-    /// Deposits for which something of the wallet waits for very long, and since which block.
+    /// Deposits with a stuck transaction, and the block since which it has been pending.
     stuck: BTreeMap<DepositId, u64>,
-    /// Transactions in blocks that were counted, and that are still looked at.
+    /// Mined transactions already counted, and still checked for reorganisations.
     counted: HashSet<TxHash>,
 }
 
-/// What one turn of the loop came to.
+/// Report of one step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PayerStepReport {
     /// The newest block.
     pub head: Head,
-    /// The changes of state that were found.
+    /// Changes of state found by the poll.
     pub events: Vec<DepositEvent>,
-    /// What was done and is in a block.
-    pub done: Vec<Completed>,
+    /// Completed actions: their transactions are mined.
+    pub completed: Vec<Completed>,
 }
 
-/// What a service has done.
+/// A completed action of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Completed {
     /// A deposit was opened.
     Opened(DepositId),
-    /// A deposit was taken back.
+    /// A deposit was reclaimed.
     Reclaimed(DepositId),
 }
 
 impl PayerService {
-    /// A service for the payer's deposits, and for rounds that it opens itself.
+    /// Creates a service for the payer's deposits, and for rounds that the service opens itself.
     pub fn new(payer: Payer, rounds: Option<Rounds>) -> Self {
         let block_time = payer.reader().profile().block_time;
         Self {
-            keep: Self::usual_keep(block_time),
-            // A stuck transaction must not hold up the others.
+            retention: Self::default_retention(block_time),
+            // A stuck transaction must not hold up the other actions.
             payer: payer.without_waiting(),
             rounds,
             shared: Arc::default(),
         }
     }
 
-    /// The payer. It does not wait for its transactions, so verbs that send one return before it is mined.
+    /// Returns the payer. Its transaction methods do not wait: each returns before its transaction is mined.
     pub const fn payer(&self) -> &Payer {
         &self.payer
     }
 
-    /// Takes over from the store which head was seen last, so that no payment is made by a much older one. Whatever looks
-    /// at the chain does so first; call it where a store that cannot be read has to show before anything begins.
+    /// Reads the last known head from the store, so that no payment is made by a much older head. Every poll and
+    /// payment does so first; call this method to detect an unreadable store before anything else starts.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read.
+    /// [`PayerError::Stored`] if the store cannot be read.
     pub async fn recall(&self) -> Result<(), PayerError> {
         let recalled = &self.shared.recalled;
-        let recall = || async { self.payer.follower().recall().await };
+        let recall = || async { self.follower().load_cursor().await };
         recalled.get_or_try_init(recall).await?;
         Ok(())
     }
 
-    /// Works until `stop` resolves, and then ends what it is at. What fails is tried again at later blocks.
+    /// Runs until `stop` resolves, then completes the current poll or step and returns. A failed action is
+    /// retried at later blocks.
     ///
     /// # Errors
-    /// Where the rounds asked for cannot follow one another.
+    ///
+    /// [`RoundsError`] if the requested rounds cannot follow one another. Errors of the node, of the store and
+    /// of transactions do not end the service: see [`PayerService::health`] and [`PayerService::status`].
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayerServiceError> {
-        self.check()?;
+        self.check_rounds()?;
         let (stopped, stopping) = watch::channel(false);
         let (heads, new_heads) = watch::channel(None);
         let stop = async {
             stop.await;
             stopped.send_replace(true);
         };
-        // Apart from each other, for following must go on while a transaction takes its time.
+        // Concurrent, because following must go on while a transaction takes its time.
         tokio::join!(
             stop,
-            self.follow(heads, stopping.clone()),
-            self.act_on(new_heads, stopping)
+            self.follow_heads(heads, stopping.clone()),
+            self.act_on_heads(new_heads, stopping)
         );
         Ok(())
     }
 
-    /// One turn of the loop: looks at the chain, and does what is to be done at a head where it was not done yet.
+    /// Does one step: polls the chain, and acts at the head unless a step at the same head has succeeded.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerServiceError::Rounds`] if the requested rounds cannot follow one another;
+    /// [`PayerServiceError::Payer`] if the poll failed or the actions could not be decided. The error of a
+    /// single action is in [`PayerService::status`] instead.
     pub async fn step(&self) -> Result<PayerStepReport, PayerServiceError> {
-        self.check()?;
-        let (head, events) = self.look().await?;
-        let done = self.act_at(&head).await?;
-        Ok(PayerStepReport { head, events, done })
+        self.check_rounds()?;
+        let (head, events) = self.observe().await?;
+        let completed = self.act_at(&head).await?;
+        Ok(PayerStepReport {
+            head,
+            events,
+            completed,
+        })
     }
 
-    /// Pays `amount` token units like [`Payer::pay`], and counts it. The new total is on disk before this returns.
+    /// Pays `amount` token units like [`Payer::pay`], and counts the payment in the metrics. The new total is
+    /// stored before this method returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payer::pay`].
     pub async fn pay(
         &self,
         payee: Address,
         token: Address,
         amount: Amount,
     ) -> Result<Vec<Payment>, PayerError> {
-        let paid = async {
+        let pay = async {
             self.recall().await?;
             self.payer.pay(payee, token, amount).await
         };
-        let paid = paid.await;
+        let paid = pay.await;
         match &paid {
             Ok(parts) => {
                 counter!(names::PAYER_PAYMENTS).increment(1);
                 tracing::debug!(event = "paid", %payee, %token, %amount, parts = parts.len());
             }
             Err(error) => {
-                counter!(names::PAYER_REFUSED, "reason" => refusal(error)).increment(1);
+                counter!(names::PAYER_REFUSED, "reason" => refusal_reason(error)).increment(1);
                 tracing::warn!(event = "payment_refused", %payee, %token, %amount, %error);
             }
         }
         paid
     }
 
-    fn check(&self) -> Result<(), RoundsError> {
+    fn check_rounds(&self) -> Result<(), RoundsError> {
         match &self.rounds {
             Some(rounds) => rounds.check(&self.payer),
             None => Ok(()),
         }
     }
 
-    /// Looks at the chain at every new head, and tells of it.
-    async fn follow(
-        &self,
-        heads: watch::Sender<Option<Head>>,
-        mut stopping: watch::Receiver<bool>,
-    ) {
-        let mut follower = self.payer.follower();
-        while !*stopping.borrow() {
-            tokio::select! {
-                _ = stopping.changed() => {}
-                news = follower.next() => self.follow_on(news, &mut follower, &heads).await,
-            }
-        }
-    }
-
-    /// Looks at the chain because of news.
-    async fn follow_on(
-        &self,
-        news: Result<(Head, Option<HeadCheckError>), PayerError>,
-        follower: &mut Follower,
-        heads: &watch::Sender<Option<Head>>,
-    ) {
-        let (new, reorganised) = match news {
-            Ok(news) => news,
-            Err(error) => {
-                self.look_failed(&error);
-                return;
-            }
-        };
-        if let Some(error) = reorganised {
-            self.look_failed(&BankError::from(error).into());
-        }
-        let Ok((head, _)) = self.look().await else {
-            return;
-        };
-        // What failed at this head is tried again.
-        if !self.seen().vitals.has_stepped_at(head.hash) {
-            heads.send_replace(Some(head));
-        }
-        if let Err(error) = follower.done(&new).await {
-            self.look_failed(&error.into());
-        }
-    }
-
-    /// Acts at new heads.
-    async fn act_on(
-        &self,
-        mut heads: watch::Receiver<Option<Head>>,
-        mut stopping: watch::Receiver<bool>,
-    ) {
-        while !*stopping.borrow() {
-            tokio::select! {
-                _ = stopping.changed() => {}
-                new = heads.changed() => {
-                    let head = *heads.borrow_and_update();
-                    if let (Ok(()), Some(head)) = (new, head) {
-                        let _failed = self.act_at(&head).await;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Does what is to be done at a head, unless that was done. What fails is told.
-    async fn act_at(&self, head: &Head) -> Result<Vec<Completed>, PayerError> {
-        // Two at once would decide the same.
-        let _one_at_a_time = self.shared.acting.lock().await;
-        if self.seen().vitals.has_stepped_at(head.hash) {
-            return Ok(Vec::new());
-        }
-        let acted = self.act(head.number).await;
-        match &acted {
-            Ok(_) => self.seen().vitals.stepped(head.hash, Instant::now()),
-            Err(error) => {
-                tell("act", error);
-                self.seen().vitals.step_failed(error.to_string());
-            }
-        }
-        acted
-    }
-
-    /// Looks at the chain once.
-    async fn look(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
-        let looked = async {
-            self.recall().await?;
-            let polled = self.payer.poll().await?;
-            // The one that the poll was made at, and found plausible.
-            Ok((self.payer.last_head().await?, polled))
-        };
-        let (head, polled) = match looked.await {
-            Ok(looked) => looked,
-            Err(error) => {
-                self.look_failed(&error);
-                return Err(error);
-            }
-        };
-        for event in &polled.events {
-            let (before, state) = (event.before.name(), event.state.name());
-            tracing::info!(event = "deposit_state", deposit = %event.id, before, state);
-        }
-        let mut unfollowed = HashMap::new();
-        for (id, error) in polled.errors {
-            counter!(names::PAYER_ERRORS, "step" => "follow").increment(1);
-            unfollowed.insert(id, error.to_string());
-        }
-        {
-            let mut seen = self.seen();
-            for (id, error) in &unfollowed {
-                if seen.unfollowed.get(id) != Some(error) {
-                    tracing::warn!(event = "step_failed", step = "follow", deposit = %id, reason = error);
-                }
-                seen.vitals.failed(error.clone());
-            }
-            let now = Instant::now();
-            seen.vitals.saw(head, now);
-            seen.vitals.rest(now);
-            seen.unfollowed = unfollowed;
-        }
-        if let Err(error) = self.forget_old(head.number).await {
-            tell("forget", &error);
-            self.seen().vitals.failed(error.to_string());
-        }
-        if let Err(error) = self.count(&head).await {
-            tell("count", &error);
-            self.seen().vitals.failed(error.to_string());
-        }
-        Ok((head, polled.events))
-    }
-
-    /// Remembers that a look at the chain has failed.
-    fn look_failed(&self, error: &PayerError) {
-        tell("look", error);
-        self.seen().vitals.look_failed(error.to_string());
-    }
-
-    /// What `read` makes of the situation. `None`: there is no wallet, or no head yet.
+    /// Applies `read` to the current situation. `None` if there is no wallet, or no head yet.
     fn with_situation<T>(
         &self,
         deposits: &[TrackedDeposit],
@@ -351,9 +255,9 @@ impl PayerService {
         }
     }
 
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        let notes = self.shared.notes.lock();
-        notes.unwrap_or_else(PoisonError::into_inner)
+    fn retries(&self) -> MutexGuard<'_, Retries> {
+        let retries = self.shared.retries.lock();
+        retries.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -362,14 +266,8 @@ impl PayerService {
     }
 }
 
-/// Counts and logs what concerns all deposits.
-fn tell(step: &'static str, error: &PayerError) {
-    counter!(names::PAYER_ERRORS, "step" => step).increment(1);
-    tracing::warn!(event = "step_failed", step, reason = %error);
-}
-
-/// A stable name for why a payment was refused.
-const fn refusal(error: &PayerError) -> &'static str {
+/// Stable name of the reason for refusing a payment.
+const fn refusal_reason(error: &PayerError) -> &'static str {
     match error {
         PayerError::NotCovered { .. } => "not_covered",
         PayerError::StaleView { .. } => "stale_view",

@@ -1,86 +1,90 @@
-//! What was tried and why it is not done yet. Only for people and for pacing: a restart forgets it without harm.
+//! Retry schedule and reasons of unfinished actions. Retention in memory only, for reports and pacing: a restart
+//! loses nothing that matters.
 
 use crate::protocol::terms::DepositId;
 use std::collections::HashMap;
 
-/// The most blocks between two tries.
-const LONGEST_PAUSE: u64 = 16;
+/// Maximum number of blocks between two attempts.
+const MAX_PAUSE: u64 = 16;
 
-/// What a note is about.
+/// Subject of a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum About {
-    /// What is done for a deposit.
+pub(super) enum Subject {
+    /// Opening or reclaiming a deposit.
     Deposit(DepositId),
-    /// The end of what was sent for a deposit and is of no more use. It does not wait for the next try of what that was
-    /// to do.
+    /// Cancelling an obsolete transaction of a deposit. Has its own retry schedule.
     Cancelling(DepositId),
-    /// The next round.
+    /// Opening the next round.
     Round,
 }
 
-/// Why something is not done yet.
+/// Why an action is not complete, and its next attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
-    /// In a sentence.
+pub(super) struct Retry {
+    /// The reason, as a sentence.
     pub(super) reason: String,
-    /// The block of the next try, after a failure. `None`: nothing is wrong, it takes its time.
+    /// Block of the next attempt after a failure. `None`: nothing failed, the action is waiting.
     pub(super) retry_at: Option<u64>,
     failures: u32,
 }
 
-/// The notes of one service.
+/// The unfinished actions of one service.
 #[derive(Debug, Default)]
-pub(super) struct Notes(HashMap<About, Note>);
+pub(super) struct Retries(HashMap<Subject, Retry>);
 
-impl Notes {
-    pub(super) fn of(&self, about: About) -> Option<&Note> {
-        self.0.get(&about)
+impl Retries {
+    pub(super) fn get(&self, subject: Subject) -> Option<&Retry> {
+        self.0.get(&subject)
     }
 
-    /// Whether it is time to try, or to try again.
-    pub(super) fn is_due(&self, about: About, head: u64) -> bool {
-        let retry_at = self.of(about).and_then(|note| note.retry_at);
-        // Also where the chain went back to fewer blocks.
-        retry_at.is_none_or(|block| head >= block || block > head.saturating_add(LONGEST_PAUSE))
+    /// True if an attempt is due at `head`.
+    pub(super) fn is_due(&self, subject: Subject, head: u64) -> bool {
+        let retry_at = self.get(subject).and_then(|retry| retry.retry_at);
+        // A reorganisation may have lowered the head: a distant block does not delay the attempt.
+        retry_at.is_none_or(|block| head >= block || block > head.saturating_add(MAX_PAUSE))
     }
 
-    /// It takes its time.
-    pub(super) fn waits(&mut self, about: About, reason: String) {
-        let note = Note {
+    /// Records that an action is waiting, without a failure.
+    pub(super) fn record_waiting(&mut self, subject: Subject, reason: String) {
+        let retry = Retry {
             reason,
             retry_at: None,
             failures: 0,
         };
-        self.0.insert(about, note);
+        self.0.insert(subject, retry);
     }
 
-    /// It failed, and is tried again after 1, 2, 4, 8, 16, 16... blocks. Returns whether the reason is a new one.
-    pub(super) fn failed(&mut self, about: About, head: u64, reason: String) -> bool {
-        let before = self.0.get(&about).filter(|note| note.retry_at.is_some());
-        let failures = before.map_or(0, |note| note.failures);
-        let is_new = before.is_none_or(|note| note.reason != reason);
+    /// Records a failure. The next attempts follow after 1, 2, 4, 8, 16, 16... blocks. Returns true if the
+    /// reason is new.
+    pub(super) fn record_failure(&mut self, subject: Subject, head: u64, reason: String) -> bool {
+        let before = self
+            .0
+            .get(&subject)
+            .filter(|retry| retry.retry_at.is_some());
+        let failures = before.map_or(0, |retry| retry.failures);
+        let is_new = before.is_none_or(|retry| retry.reason != reason);
         let pause = 1_u64
             .checked_shl(failures)
-            .map_or(LONGEST_PAUSE, |pause| pause.min(LONGEST_PAUSE));
-        let note = Note {
+            .map_or(MAX_PAUSE, |pause| pause.min(MAX_PAUSE));
+        let retry = Retry {
             reason,
             retry_at: Some(head.saturating_add(pause)),
             failures: failures.saturating_add(1),
         };
-        self.0.insert(about, note);
+        self.0.insert(subject, retry);
         is_new
     }
 
-    /// It is done.
-    pub(super) fn done(&mut self, about: About) {
-        self.0.remove(&about);
+    /// Removes the entry of a completed action.
+    pub(super) fn remove(&mut self, subject: Subject) {
+        self.0.remove(&subject);
     }
 
-    /// Forgets what is about none of these deposits.
-    pub(super) fn keep(&mut self, is_kept: impl Fn(DepositId) -> bool) {
-        self.0.retain(|about, _| match about {
-            About::Deposit(id) | About::Cancelling(id) => is_kept(*id),
-            About::Round => true,
+    /// Keeps the entries of these deposits, and that of the next round.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(DepositId) -> bool) {
+        self.0.retain(|subject, _| match subject {
+            Subject::Deposit(id) | Subject::Cancelling(id) => is_kept(*id),
+            Subject::Round => true,
         });
     }
 }
@@ -90,31 +94,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_tried_again_after_longer_and_longer_pauses() {
-        let (mut notes, about) = (Notes::default(), About::Round);
+    fn doubles_pause_after_each_failure_up_to_16_blocks() {
+        let (mut retries, subject) = (Retries::default(), Subject::Round);
         let mut head = 100;
         for pause in [1, 2, 4, 8, 16, 16, 16] {
-            assert!(notes.is_due(about, head));
-            let is_new = notes.failed(about, head, "no money".to_owned());
-            assert_eq!(is_new, head == 100, "it is said once");
-            assert!(!notes.is_due(about, head + pause - 1));
+            assert!(retries.is_due(subject, head));
+            let is_new = retries.record_failure(subject, head, "no money".to_owned());
+            assert_eq!(is_new, head == 100, "the reason is new only once");
+            assert!(!retries.is_due(subject, head + pause - 1));
             head += pause;
         }
-        assert!(notes.is_due(about, 10), "the chain went back");
-        assert!(notes.failed(about, head, "no gas".to_owned()));
-        notes.waits(about, "sent".to_owned());
-        assert!(notes.is_due(about, head));
-        notes.failed(about, head, "no gas".to_owned());
-        assert!(notes.is_due(about, head + 1), "it begins anew");
+        assert!(
+            retries.is_due(subject, 10),
+            "a reorganisation lowered the head"
+        );
+        assert!(retries.record_failure(subject, head, "no gas".to_owned()));
+        retries.record_waiting(subject, "sent".to_owned());
+        assert!(retries.is_due(subject, head));
+        retries.record_failure(subject, head, "no gas".to_owned());
+        assert!(
+            retries.is_due(subject, head + 1),
+            "the pauses start again at 1"
+        );
     }
 
     #[test]
-    fn sixty_five_failures_do_not_shift_the_pause_out_of_range() {
-        let mut notes = Notes::default();
+    fn keeps_pause_in_range_after_65_failures() {
+        let mut retries = Retries::default();
         for _ in 0..65 {
-            notes.failed(About::Round, 0, String::new());
+            retries.record_failure(Subject::Round, 0, String::new());
         }
-        assert!(!notes.is_due(About::Round, 15));
-        assert!(notes.is_due(About::Round, 16));
+        assert!(!retries.is_due(Subject::Round, 15));
+        assert!(retries.is_due(Subject::Round, 16));
     }
 }

@@ -1,39 +1,43 @@
-//! What the owner wants of deposits that follow one another.
+//! Settings of rounds: deposits that follow one another.
 
 use crate::{payer::Payer, protocol::amount::Amount};
 use alloy_primitives::{Address, U256};
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why there is no list for the next round.
+/// Why the list for the next round is not available.
 pub type ListError = Box<dyn Error + Send + Sync>;
 
-/// Gives the payees of the next round and their allowances, in token units. It may block: it reads a file, say.
+/// Returns the payees of the next round and their allowances, in token units. May block, to read a file for
+/// example.
 pub type NextList = Arc<dyn Fn() -> Result<Vec<(Address, Amount)>, ListError> + Send + Sync>;
 
-/// Deposits of one token that follow one another without end: the next one is opened when the newest is nearly spent or
-/// near its draw.
+/// Deposits of one token that follow one another without end: the next one is opened when the newest is nearly
+/// spent or near its draw.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Rounds {
     /// The token; zero: the native coin.
     pub token: Address,
-    /// The payees of the next round, asked for each anew.
+    /// The payees of the next round, called for each round.
     pub allowances: NextList,
-    /// After how many blocks a round is drawn, rounded up to the chain's grid.
+    /// Blocks from opening to draw, rounded up to the chain's grid.
     pub draw_in: u64,
-    /// How many blocks after the draw it can be redeemed; `None`: as long as the chain remembers the draw block.
+    /// Redemption window: blocks after the draw; `None`: as long as the chain remembers the draw block.
     pub redeem_window: Option<u64>,
-    /// The smallest payout, in token units; `None`: 50 times what a redemption costs then, at most the amount.
+    /// The smallest payout, in token units; `None`: 50 times the cost of a redemption when the round is opened,
+    /// at most the amount.
     pub min_payout: Option<Amount>,
-    /// The part of a deposit, as numerator and denominator, that leaves it nearly spent.
+    /// Fraction of a deposit, as numerator and denominator, from which the deposit is nearly spent.
     pub nearly_spent: (u32, u32),
-    /// How many blocks before the payer's cutoff the next round is opened; `None`: four times the chain's confirmations.
+    /// Blocks before the payer's cutoff at which the next round is opened; `None`: four times the chain's
+    /// confirmations.
     pub lead: Option<u64>,
-    /// The largest sum of deposits of this token within a day, in token units; `None`: no limit but the wallet.
+    /// Maximum sum of deposits of this token within a day, in token units; `None`: limited by the wallet only.
     pub daily_budget: Option<Amount>,
 }
 
 impl Rounds {
-    /// Rounds of native coin that are drawn after `draw_in` blocks, with the defaults for everything else.
+    /// Creates rounds of native coin that are drawn after `draw_in` blocks, with defaults for all other fields.
     pub fn new(allowances: NextList, draw_in: u64) -> Self {
         Self {
             token: Address::ZERO,
@@ -47,12 +51,17 @@ impl Rounds {
         }
     }
 
-    /// The same list in every round.
+    /// Uses the same list in every round.
     pub fn same_list(list: Vec<(Address, Amount)>) -> NextList {
         Arc::new(move || Ok(list.clone()))
     }
 
-    /// Whether these rounds can follow one another on the payer's chain. It does not look at money or at the list.
+    /// Checks that these rounds can follow one another on the payer's chain. Does not check money, budget or
+    /// list.
+    ///
+    /// # Errors
+    ///
+    /// [`RoundsError`] names the setting to change.
     pub fn check(&self, payer: &Payer) -> Result<(), RoundsError> {
         let (part, whole) = self.nearly_spent;
         if part == 0 || part > whole {
@@ -68,26 +77,28 @@ impl Rounds {
             return Err(RoundsError::NoKey);
         }
         let lead = self.lead(payer);
-        let least = payer
-            .least_draw_in()
+        let min_draw_in = payer
+            .min_draw_in()
             .and_then(|blocks| blocks.checked_add(lead))
             .ok_or(RoundsError::LeadTooLong { lead })?;
-        // Else a round would be near its draw as soon as it is confirmed, and the next would follow at once.
-        if self.draw_in < least {
+        // A shorter round would be near its draw as soon as it is confirmed, and the next round would follow at
+        // once.
+        if self.draw_in < min_draw_in {
             return Err(RoundsError::DrawTooSoon {
                 draw_in: self.draw_in,
-                least,
+                min_draw_in,
             });
         }
         Ok(())
     }
 
+    /// The configured lead, or its default, in blocks.
     pub(super) fn lead(&self, payer: &Payer) -> u64 {
-        let usual = payer.reader().profile().confirmations.saturating_mul(4);
-        self.lead.unwrap_or(usual)
+        let default = payer.reader().profile().confirmations.saturating_mul(4);
+        self.lead.unwrap_or(default)
     }
 
-    /// Whether `spent` of `amount` is nearly all.
+    /// True if `spent` is nearly all of `amount`.
     pub(super) fn is_nearly_spent(&self, spent: Amount, amount: Amount) -> bool {
         let (part, whole) = self.nearly_spent;
         spent.to_u256() * U256::from(whole) >= amount.to_u256() * U256::from(part)
@@ -108,41 +119,41 @@ impl fmt::Debug for Rounds {
     }
 }
 
-/// Why rounds could not follow one another.
+/// Why rounds cannot follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoundsError {
-    /// The part that is nearly all is nothing, or more than the whole.
-    #[error("{part}/{whole} is not a part of a deposit: name one above 0 and up to 1")]
+    /// The fraction of a nearly spent deposit is zero, or above one.
+    #[error("{part}/{whole} is not a fraction of a deposit; choose one above 0 and up to 1")]
     NotAPart {
         /// The numerator.
         part: u32,
         /// The denominator.
         whole: u32,
     },
-    /// Winners would have no block to redeem in.
-    #[error("a redemption window of 0 blocks leaves no block to redeem in: name at least 1")]
+    /// The redemption window is empty.
+    #[error("a redemption window of 0 blocks leaves no time to redeem; choose at least 1")]
     NoTimeToRedeem,
-    /// Opening deposits takes a wallet.
-    #[error("opening deposits takes a wallet, and this payer has none")]
+    /// The payer has no wallet to open deposits with.
+    #[error("no wallet to open deposits with; configure one")]
     NoWallet,
-    /// Writing cheques takes the signer's key.
-    #[error("writing cheques takes the signer's key, and this payer has none")]
+    /// The payer has no key to write cheques with.
+    #[error("no key to sign cheques with; configure the signer's key")]
     NoKey,
-    /// The lead is beyond all block numbers.
-    #[error("a lead of {lead} blocks is too long")]
+    /// The lead exceeds the range of block numbers.
+    #[error("a lead of {lead} blocks is too long; choose a shorter one")]
     LeadTooLong {
         /// The lead.
         lead: u64,
     },
-    /// A round would be over before it can be used.
+    /// The draw comes before a round could be used.
     #[error(
-        "a draw after {draw_in} blocks is too soon: with the lead for the next round, the least is {least}"
+        "a draw after {draw_in} blocks is too soon; with the lead for the next round, the minimum is {min_draw_in}"
     )]
     DrawTooSoon {
-        /// The blocks from opening to draw.
+        /// Requested blocks from opening to draw.
         draw_in: u64,
-        /// The least number of them.
-        least: u64,
+        /// Minimum number of these blocks.
+        min_draw_in: u64,
     },
 }

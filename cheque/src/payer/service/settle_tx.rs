@@ -1,4 +1,4 @@
-//! How what the wallet has sent comes to its end: in a block, or cancelled.
+//! Brings the wallet's transactions to an end: mined, or cancelled. Counts and logs the result.
 
 use crate::{
     payer::{
@@ -6,7 +6,7 @@ use crate::{
         service::{
             Completed, PayerService,
             decide::{Action, TrackedDeposit},
-            status::{CONFIRMING, cancels, is_cancelled},
+            status::{CONFIRMING, cancelled_text, cancelling_text},
         },
     },
     protocol::terms::DepositId,
@@ -16,113 +16,127 @@ use crate::{
 use cheque_bindings::Deposit;
 use metrics::counter;
 
-/// What a task came to.
-pub(super) enum Outcome {
-    /// It is done.
-    Done(Completed),
+/// Result of an action.
+pub(super) enum ActionOutcome {
+    /// Completed, and counted for the first time.
+    Completed(Completed),
     /// There was nothing to do.
     Nothing,
-    /// It takes its time, for this reason.
-    Waits(String),
+    /// The action waits, for this reason.
+    Waiting(String),
+}
+
+impl ActionOutcome {
+    /// The outcome of a mined transaction. `None`, if reported before: the action then waits for confirmations.
+    pub(super) fn of_mined(completed: Option<Completed>) -> Self {
+        match completed {
+            Some(completed) => Self::Completed(completed),
+            None => Self::Waiting(CONFIRMING.to_owned()),
+        }
+    }
 }
 
 impl PayerService {
-    /// Sees to it that what is of no use any more comes to an end.
-    pub(super) async fn cancel(&self, task: Action) -> Result<Outcome, PayerError> {
-        let id = task.id();
-        let opens = matches!(task, Action::Open(_) | Action::CancelOpening(_));
-        let stands = match opens {
+    /// Cancels an obsolete transaction, or reports its result if it was mined first.
+    pub(super) async fn cancel(&self, action: Action) -> Result<ActionOutcome, PayerError> {
+        let id = action.id();
+        let opens = matches!(action, Action::Open(_) | Action::CancelOpening(_));
+        let cancellation = match opens {
             true => self.payer.cancel_opening(id).await?,
             false => self.payer.cancel_reclaim(id).await?,
         };
-        let first = match &stands {
-            Cancellation::Nothing => return Ok(Outcome::Nothing),
-            Cancellation::Waiting(hash) => return Ok(Outcome::Waits(cancels(*hash))),
-            Cancellation::Cancelled(sent) => {
-                self.cancelled(id, sent);
-                return Ok(Outcome::Waits(is_cancelled(sent.hash)));
+        let completed = match &cancellation {
+            Cancellation::Nothing => return Ok(ActionOutcome::Nothing),
+            Cancellation::Pending(hash) => {
+                return Ok(ActionOutcome::Waiting(cancelling_text(*hash)));
             }
-            Cancellation::TooLate(sent) if opens => {
+            Cancellation::Cancelled(mined) => {
+                self.report_cancelled(id, mined);
+                return Ok(ActionOutcome::Waiting(cancelled_text(mined.hash)));
+            }
+            Cancellation::TooLate(mined) if opens => {
                 let terms = self.payer.deposit(id).await?.deposit;
-                self.opened(id, &terms, sent)
+                self.report_opened(id, &terms, mined)
             }
-            Cancellation::TooLate(sent) => self.reclaimed(id, sent),
+            Cancellation::TooLate(mined) => self.report_reclaimed(id, mined),
         };
-        Ok(first.map_or_else(|| Outcome::Waits(CONFIRMING.to_owned()), Outcome::Done))
+        Ok(ActionOutcome::of_mined(completed))
     }
 
-    /// Cancels what was sent for a task in vain, if something was. The task is tried anew after that.
-    pub(super) async fn give_up(
+    /// Cancels the transaction of an action that cannot succeed, if one is stored; else returns `error`. The
+    /// action is retried after the cancellation.
+    pub(super) async fn abandon(
         &self,
-        task: Action,
+        action: Action,
         error: PayerError,
-    ) -> Result<Outcome, PayerError> {
-        match self.cancel(task).await? {
-            Outcome::Nothing => Err(error),
+    ) -> Result<ActionOutcome, PayerError> {
+        match self.cancel(action).await? {
+            ActionOutcome::Nothing => Err(error),
             outcome => Ok(outcome),
         }
     }
 
-    /// Tells that a deposit was opened, once.
-    pub(super) fn opened(
+    /// Reports an opened deposit. `None` if its transaction was reported before.
+    pub(super) fn report_opened(
         &self,
         id: DepositId,
         terms: &Deposit,
-        sent: &MinedTx,
+        mined: &MinedTx,
     ) -> Option<Completed> {
-        self.count_first("open", sent)?;
+        self.count_once("open", mined)?;
         tracing::info!(
             event = "deposit_opened",
             deposit = %id,
             token = %terms.token,
             amount = %terms.amount,
             draw_block = terms.drawBlock,
-            transaction = %sent.hash,
-            block = sent.block,
+            transaction = %mined.hash,
+            block = mined.block,
         );
         Some(Completed::Opened(id))
     }
 
-    /// Tells that a deposit was taken back, once.
-    pub(super) fn reclaimed(&self, id: DepositId, sent: &MinedTx) -> Option<Completed> {
-        self.count_first("reclaim", sent)?;
+    /// Reports a reclaimed deposit. `None` if its transaction was reported before.
+    pub(super) fn report_reclaimed(&self, id: DepositId, mined: &MinedTx) -> Option<Completed> {
+        self.count_once("reclaim", mined)?;
         tracing::info!(
             event = "deposit_reclaimed",
             deposit = %id,
-            transaction = %sent.hash,
-            block = sent.block,
+            transaction = %mined.hash,
+            block = mined.block,
         );
         Some(Completed::Reclaimed(id))
     }
 
-    fn cancelled(&self, id: DepositId, sent: &MinedTx) {
-        if self.count_first("cancel", sent).is_some() {
+    /// Logs a mined cancellation, once.
+    fn report_cancelled(&self, id: DepositId, mined: &MinedTx) {
+        if self.count_once("cancel", mined).is_some() {
             tracing::warn!(
                 event = "transaction_cancelled",
                 deposit = %id,
-                transaction = %sent.hash,
-                block = sent.block,
+                transaction = %mined.hash,
+                block = mined.block,
             );
         }
     }
 
-    /// Counts a transaction that is in a block, unless it was counted before: it is looked at until no reorganisation is
-    /// likely to drop it.
-    fn count_first(&self, purpose: &'static str, sent: &MinedTx) -> Option<()> {
-        let is_new = self.seen().counted.insert(sent.hash);
+    /// Counts a mined transaction. `None` if it was counted before: a transaction is checked at every block
+    /// until a reorganisation is unlikely to drop it.
+    fn count_once(&self, purpose: &'static str, mined: &MinedTx) -> Option<()> {
+        let is_new = self.seen().counted.insert(mined.hash);
         is_new.then(|| {
             counter!(PAYER_TRANSACTIONS, "purpose" => purpose).increment(1);
-            counter!(PAYER_FEES).increment(u64::try_from(sent.fee).unwrap_or(u64::MAX));
+            counter!(PAYER_FEES).increment(u64::try_from(mined.fee).unwrap_or(u64::MAX));
         })
     }
 
-    /// Forgets transactions that nothing is asked about any more.
-    pub(super) fn forget_counted(&self, deposits: &[TrackedDeposit]) {
-        let sent = deposits
+    /// Drops counted transactions whose records are gone.
+    pub(super) fn prune_counted(&self, deposits: &[TrackedDeposit]) {
+        let records = deposits
             .iter()
-            .flat_map(|known| known.opening.iter().chain(&known.reclaim));
-        let hashes = |sent: &TxRecord| [&sent.hashes[..], &sent.cancelled_by].concat();
-        let known: Vec<_> = sent.flat_map(hashes).collect();
-        self.seen().counted.retain(|hash| known.contains(hash));
+            .flat_map(|tracked| tracked.opening.iter().chain(&tracked.reclaim));
+        let hashes_of = |tx: &TxRecord| [&tx.hashes[..], &tx.cancelled_by].concat();
+        let hashes: Vec<_> = records.flat_map(hashes_of).collect();
+        self.seen().counted.retain(|hash| hashes.contains(hash));
     }
 }

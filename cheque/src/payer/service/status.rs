@@ -1,4 +1,4 @@
-//! Where everything stands, why, and what comes next.
+//! Reports the status of deposits and of the next round, in sentences for people.
 
 use crate::{
     payer::{
@@ -7,62 +7,67 @@ use crate::{
         service::{
             PayerService,
             decide::{RoundNeed, TrackedDeposit},
-            retry::{About, Note},
+            retry::{Retry, Subject},
         },
     },
     protocol::terms::DepositId,
-    tx::outbox::fate::newest,
 };
 use alloy_primitives::TxHash;
 
-/// Where a deposit stands.
+/// Status of a deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DepositStatus {
     /// The deposit.
     pub id: DepositId,
-    /// Its terms and its state, as of the last look at the chain.
+    /// Its terms, and its state at the last poll.
     pub record: DepositRecord,
-    /// Why it is in this state, in a sentence.
+    /// Reason for this state, as a sentence.
     pub reason: String,
-    /// What comes next, in a sentence.
+    /// Next event, as a sentence.
     pub next: String,
 }
 
-/// Where the next round stands.
+/// Status of the next round.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoundStatus {
-    /// Whether another round is needed and cannot be opened, or is held up by what the wallet has sent and is stuck.
+    /// True if another round is needed and cannot be opened, or waits for a stuck transaction of the wallet.
     pub blocked: bool,
-    /// Why, in a sentence.
+    /// Reason, as a sentence.
     pub reason: String,
-    /// What comes next, in a sentence.
+    /// Next event, as a sentence.
     pub next: String,
 }
 
 impl PayerService {
-    /// All deposits of the store, by id.
+    /// Reports the status of all deposits of the store, ordered by id.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`] if the store cannot be read.
     pub async fn status(&self) -> Result<Vec<DepositStatus>, PayerError> {
-        let deposits = self.known().await?;
-        let kept = self.with_situation(&deposits, |situation| {
+        let deposits = self.tracked_deposits().await?;
+        let next_expired = self.with_situation(&deposits, |situation| {
             let rounds = self.rounds.as_ref()?;
             situation.reopenable(rounds.token)
         });
-        let kept = kept.flatten();
-        let of_use = |known: &TrackedDeposit| {
-            self.with_situation(&deposits, |situation| situation.is_of_use(known))
+        let next_expired = next_expired.flatten();
+        let is_useful = |tracked: &TrackedDeposit| {
+            self.with_situation(&deposits, |situation| situation.is_useful(tracked))
         };
-        let status = deposits.iter().map(|known| {
-            let pending = known.record.state == DepositState::Pending;
-            let (mut reason, next) = match pending && of_use(known) == Some(false) {
-                true => self.too_late(known),
-                false => self.told(known, kept == Some(known.id)),
+        let status = deposits.iter().map(|tracked| {
+            let pending = tracked.record.state == DepositState::Pending;
+            let (mut reason, next) = match pending && is_useful(tracked) == Some(false) {
+                true => self.describe_too_late(tracked),
+                false => self.describe(tracked, next_expired == Some(tracked.id)),
             };
-            if let Some(since) = self.seen().stuck.get(&known.id) {
-                reason.push_str(&format!("; it has waited since block {since}"));
+            if let Some(since) = self.seen().stuck.get(&tracked.id) {
+                reason.push_str(&format!("; its transaction has waited since block {since}"));
             }
             DepositStatus {
-                id: known.id,
-                record: known.record.clone(),
+                id: tracked.id,
+                record: tracked.record.clone(),
                 reason,
                 next,
             }
@@ -70,66 +75,70 @@ impl PayerService {
         Ok(status.collect())
     }
 
-    /// Where the next round stands. `None`: this service opens none.
+    /// Reports the status of the next round. `None` if this service opens no rounds, or has no wallet or no head yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`] if the store cannot be read.
     pub async fn round(&self) -> Result<Option<RoundStatus>, PayerError> {
         let Some(rounds) = &self.rounds else {
             return Ok(None);
         };
-        let deposits = self.known().await?;
+        let deposits = self.tracked_deposits().await?;
         let lead = rounds.lead(&self.payer);
         let need = self.with_situation(&deposits, |situation| situation.need(rounds, lead));
         Ok(need.map(|need| match need {
             RoundNeed::Serves(id) => RoundStatus {
                 blocked: false,
-                reason: format!("deposit {id} serves"),
-                next: "the next round is opened when it is nearly spent, or near its draw"
+                reason: format!("deposit {id} is in use"),
+                next: "the next round opens when this deposit is nearly spent or near its draw"
                     .to_owned(),
             },
             RoundNeed::Coming(id) => RoundStatus {
                 blocked: self.is_stuck(),
-                reason: format!("deposit {id} is the next round, and not active yet"),
-                next: "it is opened and confirmed".to_owned(),
+                reason: format!("deposit {id} is the next round and not active yet"),
+                next: "the deposit is opened and confirmed".to_owned(),
             },
-            RoundNeed::Another { .. } => match self.notes().of(About::Round) {
-                Some(note) => RoundStatus {
-                    blocked: note.retry_at.is_some() || self.is_stuck(),
-                    reason: note.reason.clone(),
-                    next: again(note, "it is looked at again at every block"),
+            RoundNeed::Another { .. } => match self.retries().get(Subject::Round) {
+                Some(retry) => RoundStatus {
+                    blocked: retry.retry_at.is_some() || self.is_stuck(),
+                    reason: retry.reason.clone(),
+                    next: next_try(retry, "it is checked again at every block"),
                 },
                 None => RoundStatus {
                     blocked: false,
-                    reason: "no deposit serves any longer".to_owned(),
-                    next: "the next round is opened at the next block".to_owned(),
+                    reason: "no deposit can pay for long enough".to_owned(),
+                    next: "the next round opens at the next block".to_owned(),
                 },
             },
         }))
     }
 
-    /// Reason and next step of a deposit that is not opened any more.
-    fn too_late(&self, known: &TrackedDeposit) -> (String, String) {
-        let reason = "it is not confirmed, and too near its draw to be paid from";
-        let next = "it is lost, unless a transaction that was sent for it is still mined";
-        match self.notes().of(About::Cancelling(known.id)) {
-            Some(note) if known.opening.is_some() => {
-                (format!("{reason}; {}", note.reason), again(note, next))
+    /// Reason and next event of a deposit that is too late to open.
+    fn describe_too_late(&self, tracked: &TrackedDeposit) -> (String, String) {
+        let reason = "it is not confirmed, and too near its draw for cheques";
+        let next = "it stays unopened, unless its pending transaction is mined";
+        match self.retries().get(Subject::Cancelling(tracked.id)) {
+            Some(retry) if tracked.opening.is_some() => {
+                (format!("{reason}; {}", retry.reason), next_try(retry, next))
             }
             _ => (reason.to_owned(), next.to_owned()),
         }
     }
 
-    /// Reason and next step of a deposit.
-    fn told(&self, known: &TrackedDeposit, kept: bool) -> (String, String) {
-        let (terms, id) = (&known.record.deposit, known.id);
-        let (draw, last) = (terms.drawBlock, terms.lastRedeemBlock);
+    /// Reason and next event of a deposit.
+    fn describe(&self, tracked: &TrackedDeposit, is_for_next_round: bool) -> (String, String) {
+        let (terms, id) = (&tracked.record.deposit, tracked.id);
+        let (draw, last_redeem) = (terms.drawBlock, terms.lastRedeemBlock);
         let payer = &self.payer;
         let own = payer.wallet_address() == Some(terms.payer);
-        let shared = self.notes();
-        let note = shared.of(About::Deposit(id));
-        // Something may still wait for one that is closed.
-        let over = |reason: String| match shared.of(About::Cancelling(id)) {
-            Some(note) if known.opening.is_some() || known.reclaim.is_some() => {
-                let next = "nothing, once no transaction that was sent for it waits any more";
-                (format!("{reason}; {}", note.reason), again(note, next))
+        let retries = self.retries();
+        let retry = retries.get(Subject::Deposit(id));
+        // A closed deposit may still have a pending transaction to cancel.
+        let closed = |reason: String| match retries.get(Subject::Cancelling(id)) {
+            Some(retry) if tracked.opening.is_some() || tracked.reclaim.is_some() => {
+                let next = "nothing, once its pending transaction has ended";
+                (format!("{reason}; {}", retry.reason), next_try(retry, next))
             }
             _ => (reason, "nothing, it is closed".to_owned()),
         };
@@ -137,19 +146,19 @@ impl PayerService {
         if let Some(error) = unfollowed {
             return (error, "it is followed again at the next block".to_owned());
         }
-        match known.record.state {
-            DepositState::Pending => match note {
-                Some(note) => (note.reason.clone(), again(note, "it becomes active")),
+        match tracked.record.state {
+            DepositState::Pending => match retry {
+                Some(retry) => (retry.reason.clone(), next_try(retry, "it becomes active")),
                 None if own => (
-                    known.opening.as_ref().map_or_else(
-                        || "it is stored, and not confirmed".to_owned(),
-                        |sent| waits(newest(sent)),
+                    tracked.opening.as_ref().map_or_else(
+                        || "it is stored and not confirmed".to_owned(),
+                        |tx| waiting_text(tx.newest_hash()),
                     ),
-                    "it is opened, or its opening is looked for, at the next block".to_owned(),
+                    "it is opened at the next block, unless its opening is found".to_owned(),
                 ),
                 None => (
                     format!(
-                        "it is {}'s, whose wallet this service does not have",
+                        "it belongs to {}, and this service has no wallet of that account",
                         terms.payer
                     ),
                     "its payer or a relayer opens it".to_owned(),
@@ -157,8 +166,8 @@ impl PayerService {
             },
             DepositState::Active => (
                 format!(
-                    "cheques are written from it; {} of {} units are spent",
-                    known.spent, terms.amount
+                    "it is active; {} of {} units are spent",
+                    tracked.spent, terms.amount
                 ),
                 format!(
                     "the last cheque is written before block {}",
@@ -166,69 +175,69 @@ impl PayerService {
                 ),
             ),
             DepositState::PastCutoff => (
-                "it is too near its draw for any more cheques".to_owned(),
-                format!("it is drawn by block {draw}, once that is confirmed"),
+                "it is too near its draw for another cheque".to_owned(),
+                format!("block {draw} draws it, once confirmed"),
             ),
             DepositState::Drawn { winner: None } => (
-                "nobody has won it".to_owned(),
-                format!("its money can be taken back after block {last}"),
+                "no payee has won it".to_owned(),
+                format!("its money can be reclaimed after block {last_redeem}"),
             ),
             DepositState::Drawn {
                 winner: Some(winner),
             } => (
                 format!("{winner} has won it"),
-                format!("it is redeemed until block {last}, or taken back after it"),
+                format!("the winner redeems it up to block {last_redeem}, else it is reclaimed"),
             ),
-            DepositState::Reclaimable => match note {
-                Some(note) => (note.reason.clone(), again(note, "it is taken back")),
+            DepositState::Reclaimable => match retry {
+                Some(retry) => (retry.reason.clone(), next_try(retry, "it is reclaimed")),
                 None if payer.wallet().is_none() => (
                     "nobody redeemed it in time, and this service has no wallet".to_owned(),
-                    "anybody can reclaim it for its payer".to_owned(),
+                    "any account can reclaim it for its payer".to_owned(),
                 ),
-                None if kept => (
-                    "nobody redeemed it in time; its purse is kept for the next round".to_owned(),
-                    "the next round takes it back in the same transaction".to_owned(),
+                None if is_for_next_round => (
+                    "nobody redeemed it in time; its purse is reserved for the next round"
+                        .to_owned(),
+                    "the next round reclaims it in the same transaction".to_owned(),
                 ),
                 None => (
                     "nobody redeemed it in time".to_owned(),
-                    "its money is taken back, alone or with the next deposit in its purse"
-                        .to_owned(),
+                    "it is reclaimed, alone or with the next deposit in its purse".to_owned(),
                 ),
             },
             DepositState::Redeemed { payee, payout } => {
-                over(format!("{payee} redeemed {payout} units of it"))
+                closed(format!("{payee} redeemed {payout} units of it"))
             }
-            DepositState::Reclaimed => over("its money was taken back".to_owned()),
+            DepositState::Reclaimed => closed("its money was reclaimed".to_owned()),
             DepositState::NeverOpened => {
                 let never =
-                    "it was never opened, and it is too late now; its money never left the payer";
-                over(never.to_owned())
+                    "it was never opened and is now too late; its money never left the payer";
+                closed(never.to_owned())
             }
         }
     }
 }
 
-/// Why something that was sent is not done yet.
-pub(super) fn waits(hash: TxHash) -> String {
-    format!("transaction {hash} waits to be mined; its fee is raised if that takes long")
+/// Reason of a pending transaction.
+pub(super) fn waiting_text(hash: TxHash) -> String {
+    format!("transaction {hash} waits to be mined; its fee is raised after a while")
 }
 
-/// Why something that is of no use any more is not over yet.
-pub(super) fn cancels(hash: TxHash) -> String {
-    format!("transaction {hash} cancels what was sent for it, and waits to be mined")
+/// Reason of a pending cancellation.
+pub(super) fn cancelling_text(hash: TxHash) -> String {
+    format!("transaction {hash} cancels its pending transaction, and waits to be mined")
 }
 
-/// The same, once the cancellation is in a block.
-pub(super) fn is_cancelled(hash: TxHash) -> String {
-    format!("transaction {hash} has cancelled what was sent for it, and waits for confirmations")
+/// Reason of a mined cancellation.
+pub(super) fn cancelled_text(hash: TxHash) -> String {
+    format!("transaction {hash} has cancelled its pending transaction, and waits for confirmations")
 }
 
-/// Why something that is in a block is not done yet.
-pub(super) const CONFIRMING: &str = "it is in a block, and waits for confirmations";
+/// Reason of a mined transaction.
+pub(super) const CONFIRMING: &str = "its transaction is mined, and waits for confirmations";
 
-/// What comes next, given why something is not done yet.
-fn again(note: &Note, otherwise: &str) -> String {
-    match note.retry_at {
+/// Next event, given the retry schedule.
+fn next_try(retry: &Retry, otherwise: &str) -> String {
+    match retry.retry_at {
         Some(block) => format!("it is tried again at block {block}"),
         None => otherwise.to_owned(),
     }

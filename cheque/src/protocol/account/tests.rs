@@ -1,22 +1,25 @@
 use super::*;
-use crate::protocol::stream::{MAX_STEPS, hash_chain};
+use crate::protocol::{
+    account::encoding::AccountError,
+    stream::{MAX_STEPS, hash_chain},
+};
 
 /// No stream steps.
 const NONE: (u32, B256) = (0, B256::ZERO);
 
-struct Scene {
+struct Fixture {
     key: SigningKey,
     bank: Bank,
 }
 
-fn scene() -> Scene {
-    Scene {
+fn fixture() -> Fixture {
+    Fixture {
         key: SigningKey::from_bytes(&[1; 32]).unwrap(),
         bank: Bank::new(1, Address::repeat_byte(2)),
     }
 }
 
-impl Scene {
+impl Fixture {
     fn context(&self) -> ChequeContext<'_> {
         ChequeContext {
             key: &self.key,
@@ -36,24 +39,24 @@ fn stream(length: u32) -> Stream {
 }
 
 #[test]
-fn cheques_add_up_until_the_allowance_is_spent() {
-    let scene = scene();
+fn writes_cheques_until_the_allowance_is_spent() {
+    let fixture = fixture();
     let mut account = Account::new(units(100));
-    assert_eq!(account.last_proof(scene.context().deposit), None);
+    assert_eq!(account.last_proof(fixture.context().deposit), None);
     for (amount, total) in [(1, 1), (49, 50), (50, 100)] {
         account = account
-            .write_cheque(units(amount), &scene.context())
+            .write_cheque(units(amount), &fixture.context())
             .unwrap();
         assert_eq!(account.total(), units(total));
         assert_eq!(account.left(), units(100 - total));
         let newest = account.newest().unwrap();
         assert_eq!(newest.spent, units(total));
-        let context = scene.context();
-        let signer = newest.signer(&scene.bank, context.deposit, context.payee);
-        assert_eq!(signer, Ok(scene.key.public_key()));
+        let context = fixture.context();
+        let signer = newest.signer(&fixture.bank, context.deposit, context.payee);
+        assert_eq!(signer, Ok(fixture.key.public_key()));
     }
     assert_eq!(
-        account.write_cheque(units(1), &scene.context()),
+        account.write_cheque(units(1), &fixture.context()),
         Err(WriteError::NotCovered {
             needed: units(1),
             left: units(0)
@@ -62,10 +65,10 @@ fn cheques_add_up_until_the_allowance_is_spent() {
 }
 
 #[test]
-fn nothing_and_too_much_cannot_be_paid() {
-    let scene = scene();
+fn refuses_to_pay_nothing_or_too_much() {
+    let fixture = fixture();
     let account = Account::new(Amount::MAX);
-    let context = scene.context();
+    let context = fixture.context();
     assert_eq!(
         account.write_cheque(Amount::ZERO, &context),
         Err(WriteError::ZeroAmount)
@@ -89,9 +92,9 @@ fn nothing_and_too_much_cannot_be_paid() {
 }
 
 #[test]
-fn a_stream_is_covered_to_its_last_step_when_it_begins() {
-    let scene = scene();
-    let context = scene.context();
+fn requires_cover_for_all_steps_when_a_stream_begins() {
+    let fixture = fixture();
+    let context = fixture.context();
     let account = Account::new(units(100));
     let open = |amount, step, length| {
         account.open_stream(units(amount), units(step), stream(length), &context)
@@ -103,9 +106,9 @@ fn a_stream_is_covered_to_its_last_step_when_it_begins() {
 }
 
 #[test]
-fn steps_pay_and_the_next_cheque_continues_from_them() {
-    let scene = scene();
-    let context = scene.context();
+fn continues_the_next_cheque_from_the_paid_steps() {
+    let fixture = fixture();
+    let context = fixture.context();
     let id = context.deposit;
     let account = Account::new(units(1_000))
         .open_stream(units(10), units(3), stream(20), &context)
@@ -114,7 +117,7 @@ fn steps_pay_and_the_next_cheque_continues_from_them() {
     let account = account.pay_steps(1).unwrap().pay_steps(4).unwrap();
     assert_eq!((account.total(), account.steps_left()), (units(25), 15));
     let Some(Proof::Step { k: 5, x, .. }) = account.last_proof(id) else {
-        panic!("the newest payment is a step");
+        panic!("the newest payment is not the fifth step");
     };
     assert_eq!(hash_chain(x, 5), account.newest().unwrap().anchor);
     assert_eq!(account.pay_steps(0), Err(WriteError::ZeroAmount));
@@ -132,8 +135,8 @@ fn steps_pay_and_the_next_cheque_continues_from_them() {
 
 #[test]
 fn resumes_only_from_newer_cheques_of_its_own_key() {
-    let scene = scene();
-    let context = scene.context();
+    let fixture = fixture();
+    let context = fixture.context();
     let fresh = Account::new(units(100));
     let account = fresh.write_cheque(units(60), &context).unwrap();
     let own = *account.newest().unwrap();
@@ -164,8 +167,8 @@ fn resumes_only_from_newer_cheques_of_its_own_key() {
 
 #[test]
 fn resumes_with_steps_only_if_they_lead_to_the_anchor() {
-    let scene = scene();
-    let context = scene.context();
+    let fixture = fixture();
+    let context = fixture.context();
     let fresh = Account::new(units(100));
     let begun = fresh
         .open_stream(units(10), units(3), stream(20), &context)
@@ -199,9 +202,9 @@ fn resumes_with_steps_only_if_they_lead_to_the_anchor() {
 }
 
 #[test]
-fn survives_its_bytes_with_and_without_a_stream() {
-    let scene = scene();
-    let context = scene.context();
+fn decodes_its_own_bytes_with_and_without_a_stream() {
+    let fixture = fixture();
+    let context = fixture.context();
     let fresh = Account::new(units(1_000));
     let paid = fresh.write_cheque(units(60), &context).unwrap();
     let streaming = paid

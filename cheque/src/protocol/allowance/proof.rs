@@ -1,4 +1,4 @@
-//! One payee's leaf and its way to the root.
+//! The proof of an allowance: a payee's leaf and its path to the root.
 
 use crate::protocol::{
     allowance::{inner_hash, leaf_hash},
@@ -7,41 +7,42 @@ use crate::protocol::{
 use alloy_primitives::{Address, B128, B256, U256};
 use cheque_bindings::Deposit;
 
-/// The deepest leaf that the contract accepts, in levels.
+/// The contract's bound on the depth of a leaf, in levels.
 pub const MAX_DEPTH: usize = 40;
 
-/// A node beside the way from a leaf to the root.
+/// A node beside the path from a leaf to the root. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sibling {
     /// The node's hash.
     pub hash: B256,
-    /// The sum of all allowances below it.
+    /// The sum of all allowances under the node, in token units.
     pub sum: Amount,
 }
 
-/// What proves a payee's allowance: its leaf, and the siblings from the leaf up.
+/// The proof of a payee's allowance: the leaf, and the siblings from the leaf up.
 ///
-/// It is untrusted until [`AllowanceProof::start`] has accepted it.
+/// Untrusted until [`AllowanceProof::start`] has accepted it. Plain data, exhaustive by design: the fields are the
+/// contract's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowanceProof {
-    /// The payee's share of the deposit.
+    /// The payee's share of the deposit, in token units.
     pub allowance: Amount,
     /// The leaf's salt.
     pub salt: B128,
-    /// Bit i is 1 if the own node is the right child at level i, counted from the leaf.
+    /// The path: bit i is 1 if the own node is the right child at level i, counted from the leaf.
     pub path: u64,
     /// The siblings from the leaf up.
     pub siblings: Vec<Sibling>,
 }
 
-/// Why a proof proves nothing about a deposit.
+/// The reason why a proof does not fit a deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// The leaf is deeper than the contract accepts.
     #[error("the leaf is {0} levels deep, more than {MAX_DEPTH}")]
     TooDeep(usize),
-    /// Siblings come as 48 bytes each.
+    /// The packed siblings do not have 48 bytes each.
     #[error("{0} bytes of siblings are not a whole number of levels of 48 bytes")]
     Ragged(usize),
     /// The path has bits for levels that do not exist.
@@ -52,15 +53,15 @@ pub enum ProofError {
         /// The number of levels.
         depth: usize,
     },
-    /// The sums do not add up to the deposit.
+    /// The sums do not add up to the deposit's amount.
     #[error("the allowances add up to {total}, the deposit is {amount}")]
     WrongTotal {
-        /// The sum of all allowances, exact.
+        /// The exact sum of all allowances, in token units.
         total: U256,
-        /// The deposit's amount.
+        /// The deposit's amount, in token units.
         amount: Amount,
     },
-    /// The hashes lead elsewhere.
+    /// The hashes lead to another root.
     #[error("the proof leads to root {found}, the deposit's is {expected}")]
     WrongRoot {
         /// The root that the proof leads to.
@@ -71,7 +72,11 @@ pub enum ProofError {
 }
 
 impl AllowanceProof {
-    /// Reads siblings as the contract takes them: 48 bytes a level from the leaf up, hash ‖ sum.
+    /// Reads siblings in the contract's form: 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::Ragged`] if the length is not a multiple of 48.
     pub fn unpack_siblings(packed: &[u8]) -> Result<Vec<Sibling>, ProofError> {
         let (levels, rest) = packed.as_chunks::<48>();
         if !rest.is_empty() {
@@ -90,10 +95,14 @@ impl AllowanceProof {
             .collect())
     }
 
-    /// Verifies that `deposit` grants `payee` this allowance, and returns where its range starts: the sum of all
-    /// allowances left of it.
+    /// Verifies that `deposit` grants `payee` this allowance, and returns the start of its range, in token units: the
+    /// sum of all allowances to its left (SPEC section 5).
     ///
-    /// Checks exactly what the contract checks. Says nothing about whether the deposit is open.
+    /// Makes the same checks as the contract. Does not check that the deposit is open.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError`] names the first condition that fails.
     pub fn start(&self, payee: Address, deposit: &Deposit) -> Result<Amount, ProofError> {
         let depth = self.siblings.len();
         if depth > MAX_DEPTH {
@@ -109,7 +118,7 @@ impl AllowanceProof {
         let mut sum = self.allowance.to_u256();
         let mut start = U256::ZERO;
         for (level, sibling) in self.siblings.iter().enumerate() {
-            // A sum above 2^128 - 1 is hashed cut off, as the contract does; the comparison of totals below then fails.
+            // Hashes a sum above 2^128 - 1 truncated, as the contract does; the comparison of totals below then fails.
             let own = sum.as_limbs();
             let own = u128::from(own[0]) | (u128::from(own[1]) << 64);
             let other = sibling.sum.get();
@@ -137,7 +146,7 @@ impl AllowanceProof {
         Ok(Amount::new(start.to()))
     }
 
-    /// The siblings as the contract takes them: 48 bytes a level, hash ‖ sum.
+    /// Packs the siblings into the contract's form: 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
     pub fn packed_siblings(&self) -> Vec<u8> {
         let mut packed = Vec::with_capacity(48 * self.siblings.len());
         for sibling in &self.siblings {

@@ -53,7 +53,7 @@ fn check_every_proof(tree: &AllowanceTree) {
 }
 
 #[test]
-fn ranges_of_all_payees_tile_the_deposit_for_every_tree_size() {
+fn tiles_the_deposit_with_ranges_at_every_tree_size() {
     for size in 1..=70 {
         check_every_proof(&tree(&(1..=size).collect::<Vec<_>>()));
     }
@@ -61,7 +61,7 @@ fn ranges_of_all_payees_tile_the_deposit_for_every_tree_size() {
 }
 
 #[test]
-fn weights_are_exact_to_one_unit_at_any_scale() {
+fn keeps_weights_exact_to_one_unit_at_any_scale() {
     check_every_proof(&tree(&[10_000, 1]));
     check_every_proof(&tree(&[1, u128::MAX - 1]));
     check_every_proof(&tree(&[u128::MAX]));
@@ -91,7 +91,7 @@ fn refuses_lists_that_no_deposit_can_hold() {
 }
 
 #[test]
-fn order_of_the_list_changes_nothing() {
+fn builds_the_same_root_for_any_list_order() {
     let list: Vec<_> = (1..=9).map(|i| (payee(i), Amount::new(i.into()))).collect();
     let forwards = AllowanceTree::build(list.iter().copied(), &master()).unwrap();
     let backwards = AllowanceTree::build(list.into_iter().rev(), &master()).unwrap();
@@ -153,7 +153,7 @@ fn refuses_a_planted_leaf_below_forty_levels() {
 
 #[test]
 fn refuses_sums_that_wrap_around_to_the_deposit() {
-    // The sums of both leaves wrap to 5 in 128 bits: both would claim ranges beyond the deposit.
+    // The sum of both leaves wraps to 5 in 128 bits, so both would claim ranges beyond the deposit.
     let (a, b) = (u128::MAX, 6);
     let (left, right) = (
         leaf_hash(payee(1), Amount::new(a), B128::ZERO),
@@ -173,7 +173,7 @@ fn refuses_sums_that_wrap_around_to_the_deposit() {
         proof.start(payee(2), &planted),
         Err(ProofError::WrongTotal { .. })
     ));
-    // The same one level up, where the wrapped sum 5 is what the parent commits to.
+    // The same attack one level up: the parent commits to the wrapped sum 5.
     let top = deposit(inner_hash(planted.root, 5, B256::ZERO, 0), 5);
     let mut deeper = proof;
     deeper.siblings.push(Sibling {
@@ -187,14 +187,14 @@ fn refuses_sums_that_wrap_around_to_the_deposit() {
 }
 
 #[test]
-fn salts_differ_between_payees_and_deposits() {
+fn derives_another_salt_for_each_payee_and_master() {
     let other = MasterSalt::from_bytes([6; 32]);
     assert_ne!(master().leaf_salt(payee(1)), master().leaf_salt(payee(2)));
     assert_ne!(master().leaf_salt(payee(1)), other.leaf_salt(payee(1)));
     assert!(!format!("{:?}", master()).contains('5'));
 }
 
-/// A node of a tree that a malicious payer may commit to: any sums, right or wrong.
+/// A node of a malicious payer's tree, with any sums, right or wrong.
 #[derive(Clone, Debug)]
 enum Planted {
     Leaf(u128),
@@ -275,7 +275,7 @@ fn commit(node: &Planted, proofs: &mut BTreeMap<u64, AllowanceProof>) -> (B256, 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn no_tree_a_payer_can_commit_to_has_overlapping_ranges(tree in planted()) {
+    fn proves_no_overlapping_ranges_in_any_tree(tree in planted()) {
         let mut proofs = BTreeMap::new();
         let (root, _) = commit(&tree, &mut proofs);
         let deposit = deposit(root, sum(&tree));
@@ -283,7 +283,7 @@ proptest! {
             .iter()
             .filter_map(|(&number, proof)| {
                 let start = proof.start(payee(number), &deposit).ok()?.get();
-                Some((start, start.checked_add(proof.allowance.get()).expect("ends in the deposit")))
+                Some((start, start.checked_add(proof.allowance.get()).expect("the end of a range within the deposit")))
             })
             .filter(|(start, end)| end > start)
             .collect();

@@ -1,4 +1,4 @@
-//! The whole tree, as its payer holds it.
+//! The whole tree, at its payer.
 
 use crate::protocol::{
     allowance::{
@@ -9,25 +9,46 @@ use crate::protocol::{
 };
 use alloy_primitives::{Address, B256};
 
-/// The most payees of one tree, 2^20.
+/// The bound on the payees of a tree, 2^20.
 pub const MAX_PAYEES: usize = 1 << 20;
 
-/// The allowances of a deposit, ready to prove any of them.
+/// The allowances of a deposit, with the hashes to prove each of them. Takes 119 bytes a payee.
 ///
-/// Leaves are ordered by their hash, so that an order tells nothing; an odd last node of a level is promoted to the
-/// next. Takes 119 bytes a payee.
+/// Leaves are sorted by hash, so their order reveals nothing. An odd last node of a level moves up to the next.
+///
+/// ```
+/// use cheque::{Address, AllowanceTree, Amount, DepositBuilder, MasterSalt};
+///
+/// let (alice, bob) = (Address::repeat_byte(0xa1), Address::repeat_byte(0xb0));
+/// let allowances = [(alice, Amount::new(3_000_000)), (bob, Amount::new(1_000_000))];
+/// let salt = MasterSalt::from_bytes([9; 32]); // from a random number generator
+/// let tree = AllowanceTree::build(allowances, &salt)?;
+/// assert_eq!(tree.total(), Amount::new(4_000_000));
+///
+/// // A deposit commits to the tree; each payee gets a proof of its own allowance, and learns nothing about the others.
+/// let (payer, signer) = (Address::repeat_byte(1), Address::repeat_byte(2));
+/// let deposit = DepositBuilder::new(payer, signer).draw_block(21_000_000).build(&tree)?;
+/// let proof = tree.proof(bob).ok_or("bob has an allowance")?;
+/// assert_eq!(proof.allowance, Amount::new(1_000_000));
+///
+/// // The ranges of both payees cover the deposit without an overlap.
+/// let start = proof.start(bob, &deposit)?;
+/// assert_eq!(tree.payee_at(start), Some(bob));
+/// assert!(proof.start(alice, &deposit).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AllowanceTree {
     master: MasterSalt,
-    /// In the order of the leaves.
+    /// The payees in the order of the leaves.
     payees: Vec<Address>,
-    /// Indices into `payees`, ordered by address.
+    /// Indices into `payees`, sorted by address.
     by_address: Vec<Index>,
-    /// The leaves, their parents, and so on to the root.
+    /// The nodes of each level, from the leaves to the root.
     levels: Vec<Vec<Node>>,
 }
 
-/// A leaf's number, below [`MAX_PAYEES`], in as few bytes as hold it.
+/// The number of a leaf, below [`MAX_PAYEES`], in the smallest number of bytes.
 #[derive(Clone, Copy, Debug)]
 struct Index([u8; 3]);
 
@@ -55,38 +76,42 @@ impl Node {
     }
 }
 
-/// Why no tree can be built from a list of allowances.
+/// The reason why a list of allowances has no tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// There is no payee.
+    /// The list has no payee.
     #[error("the list of allowances is empty")]
     Empty,
-    /// Too many for one tree.
-    #[error("there are more than {MAX_PAYEES} payees; split them over several deposits")]
+    /// The list has too many payees.
+    #[error("the list has more than {MAX_PAYEES} payees; split it over several deposits")]
     TooManyPayees,
-    /// A payee is listed twice.
-    #[error("payee {0} is listed twice")]
+    /// The list names a payee twice.
+    #[error("payee {0} is listed twice; merge its allowances")]
     DuplicatePayee(Address),
-    /// An allowance of zero could never be paid from.
+    /// An allowance is zero.
     #[error("the allowance of payee {0} is zero")]
     ZeroAllowance(Address),
-    /// The zero address is nobody's.
+    /// A payee is the zero address.
     #[error("the zero address cannot be a payee")]
     ZeroPayee,
-    /// The sum does not fit an amount.
+    /// The sum exceeds an amount.
     #[error("the allowances add up to more than 2^128 - 1")]
     SumTooLarge,
 }
 
 impl AllowanceTree {
-    /// Builds the tree of a list of allowances, in any order.
+    /// Builds the tree of a list of allowances, in token units and any order. The order does not change the tree.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError`] names a fault of the list.
     pub fn build(
         allowances: impl IntoIterator<Item = (Address, Amount)>,
         master: &MasterSalt,
     ) -> Result<Self, TreeError> {
         let allowances = allowances.into_iter();
-        // Whoever made the iterator may be wrong about its length.
+        // A foreign iterator may report a wrong length.
         let expected = allowances.size_hint().0.min(MAX_PAYEES);
         let mut leaves = Vec::with_capacity(expected);
         let mut total = Amount::ZERO;
@@ -120,7 +145,7 @@ impl AllowanceTree {
                 return Err(TreeError::DuplicatePayee(payee));
             }
         }
-        // From a borrow: what an owned vector is turned into in place keeps that vector's size.
+        // Collects from a borrow: an in-place collection would keep the larger allocation of the owned vector.
         let nodes = leaves.iter().map(|(node, _)| *node).collect();
         drop(leaves);
         let levels = levels(nodes);
@@ -132,49 +157,51 @@ impl AllowanceTree {
         })
     }
 
-    /// The root's hash, which goes into the deposit's terms.
+    /// Returns the root's hash, a term of the deposit.
     pub fn root(&self) -> B256 {
         self.top().hash
     }
 
-    /// The sum of all allowances, which is the deposit's amount.
+    /// Returns the sum of all allowances, in token units: the deposit's amount.
     pub fn total(&self) -> Amount {
         Amount::new(self.top().sum())
     }
 
-    /// The number of payees.
+    /// Returns the number of payees.
     #[expect(clippy::len_without_is_empty, reason = "a tree is never empty")]
     pub fn len(&self) -> usize {
         self.payees.len()
     }
 
-    /// The number of levels above the deepest leaf.
+    /// Returns the number of levels above the deepest leaf.
     pub fn depth(&self) -> usize {
         self.levels.len() - 1
     }
 
-    /// The allowance of a payee, or `None` where it has none.
+    /// Returns the allowance of a payee, in token units; `None` for others.
     pub fn allowance(&self, payee: Address) -> Option<Amount> {
         self.leaf(payee).map(|leaf| self.allowance_at(leaf))
     }
 
-    /// The proof of a payee's allowance, or `None` where it has none.
+    /// Returns the proof of a payee's allowance; `None` for others.
     pub fn proof(&self, payee: Address) -> Option<AllowanceProof> {
         self.leaf(payee).map(|leaf| self.proof_at(leaf))
     }
 
-    /// All payees with their allowances, in the order of the leaves.
+    /// Iterates over all payees with their allowances, in the order of the leaves.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Address, Amount)> {
         (0..self.len()).map(|leaf| (self.payees[leaf], self.allowance_at(leaf)))
     }
 
-    /// All payees with their proofs, in the order of the leaves.
+    /// Iterates over all payees with their proofs, in the order of the leaves.
     pub fn proofs(&self) -> impl ExactSizeIterator<Item = (Address, AllowanceProof)> {
         (0..self.len()).map(|leaf| (self.payees[leaf], self.proof_at(leaf)))
     }
 
-    /// The payee whose allowance holds `roll`, or `None` where `roll` is not below the total. Whether it has won
-    /// depends on what it was paid: see [`payout`](crate::payout).
+    /// Returns the payee whose allowance holds `roll`; `None` if `roll` is not below the total.
+    ///
+    /// Does not tell whether the payee has won, because the winning range depends on the total paid: see
+    /// [`payout`](crate::payout).
     pub fn payee_at(&self, roll: Amount) -> Option<Address> {
         let mut rest = roll.get();
         if rest >= self.total().get() {
@@ -183,7 +210,7 @@ impl AllowanceTree {
         let mut index = 0;
         for level in self.levels[..self.depth()].iter().rev() {
             index *= 2;
-            // A promoted node is its parent's only child, the left one.
+            // A node that moved up is the only child of its parent, on the left.
             let left = level[index].sum();
             if rest >= left {
                 rest -= left;
@@ -213,7 +240,7 @@ impl AllowanceTree {
         let mut path = 0;
         let mut siblings = Vec::with_capacity(self.depth());
         for level in &self.levels[..self.depth()] {
-            // No sibling: the node is promoted, and its level does not count.
+            // A node without a sibling moves up, and its level does not count.
             if let Some(sibling) = level.get(index ^ 1) {
                 path |= ((index & 1) as u64) << siblings.len();
                 siblings.push(Sibling {
@@ -245,7 +272,7 @@ fn parent(children: &[Node]) -> Node {
     match children {
         [left, right] => Node {
             hash: inner_hash(left.hash, left.sum(), right.hash, right.sum()),
-            // Below the total, which was checked.
+            // No overflow: the total was checked.
             sum: (left.sum() + right.sum()).to_be_bytes(),
         },
         promoted => promoted[0],

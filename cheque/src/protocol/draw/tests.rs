@@ -26,7 +26,7 @@ fn payout_of(spent: u128, allowance: u128, amount: u128, min_payout: u128) -> Op
     .map(|payout| (payout.amount.get(), payout.range.get()))
 }
 
-/// The fields of a header, each as its content.
+/// The contents of a header's fields.
 fn fields(mix: [u8; 32]) -> Vec<Vec<u8>> {
     let mut fields: Vec<Vec<u8>> = [32, 32, 20, 32, 32, 32, 256]
         .map(|len| vec![0xab; len])
@@ -64,7 +64,7 @@ fn mix(low: u128) -> [u8; 32] {
 }
 
 #[test]
-fn takes_the_seed_from_headers_of_any_length() {
+fn reads_the_seed_from_headers_of_any_length() {
     let mut many = fields([9; 32]);
     for extra in [0, 1, 31, 32, 55, 56, 200, 60_000] {
         many[12] = vec![0x33; extra];
@@ -140,7 +140,7 @@ fn refuses_every_truncation_and_every_trailing_byte() {
 }
 
 #[test]
-fn payout_and_range_meet_at_min_payout() {
+fn computes_payout_and_range_around_min_payout() {
     // amount 1000, allowance 100: full = 10 * spent
     assert_eq!(payout_of(49, 100, 1000, 500), Some((500, 98)));
     assert_eq!(payout_of(50, 100, 1000, 500), Some((500, 100)));
@@ -152,7 +152,7 @@ fn payout_and_range_meet_at_min_payout() {
 }
 
 #[test]
-fn nothing_or_too_much_spent_has_no_prize() {
+fn has_no_payout_for_nothing_or_too_much_spent() {
     assert_eq!(payout_of(0, 100, 1000, 0), None);
     assert_eq!(payout_of(101, 100, 1000, 0), None);
     assert_eq!(payout_of(1, 1001, 1000, 0), None);
@@ -176,13 +176,13 @@ fn wins_from_start_to_just_below_start_plus_range() {
 
 proptest! {
     #[test]
-    fn roll_is_below_the_amount(seed: [u8; 32], id: [u8; 32], amount in 1u128..) {
+    fn rolls_below_the_amount(seed: [u8; 32], id: [u8; 32], amount in 1u128..) {
         let point = roll(Seed(seed.into()), DepositId(id.into()), Amount::new(amount));
         prop_assert!(point.get() < amount);
     }
 
     #[test]
-    fn chance_times_payout_is_what_was_spent(
+    fn keeps_chance_times_payout_at_spent_up_to_rounding(
         amount in 1u128.., allowance in 1u128.., spent in 1u128.., min_payout: u128
     ) {
         let allowance = allowance % amount + 1;
@@ -196,12 +196,12 @@ proptest! {
         let promised = U256::from(spent) * U256::from(amount);
         let granted = U256::from(payout) * U256::from(range);
         prop_assert!(granted <= promised);
-        // Less than one unit of the payout, or of the range, is lost.
+        // Rounding loses less than a unit of the payout or of the range.
         prop_assert!(promised - granted < U256::from(payout.max(range)));
     }
 
     #[test]
-    fn more_spent_never_means_a_smaller_payout_or_range(
+    fn never_shrinks_payout_or_range_for_more_spent(
         amount in 2u128.., allowance in 2u128.., spent: u128, more: u128, min_payout: u128
     ) {
         let allowance = (allowance % amount).max(2);
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn any_header_bytes_are_judged_without_panic(bytes: Vec<u8>, index: usize, byte: u8) {
+    fn judges_any_header_bytes_without_panic(bytes: Vec<u8>, index: usize, byte: u8) {
         let _ = seed_of(&bytes);
         let mut header = rlp(&fields([9; 32]));
         let index = index % header.len();

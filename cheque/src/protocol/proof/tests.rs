@@ -74,7 +74,7 @@ fn all() -> Vec<Proof> {
 }
 
 #[test]
-fn every_proof_survives_bytes_and_text() {
+fn decodes_every_proof_from_its_bytes_and_text() {
     for proof in all() {
         assert_eq!(Proof::decode(&proof.encode()), Ok(proof.clone()));
         assert_eq!(proof.to_string().parse(), Ok(proof));
@@ -82,7 +82,7 @@ fn every_proof_survives_bytes_and_text() {
 }
 
 #[test]
-fn proofs_are_as_small_as_promised() {
+fn encodes_proofs_within_their_size_limits() {
     assert!(opening(7).encode().len() <= 800);
     assert!(Proof::Cheque(id(), cheque(false)).encode().len() <= 150);
     assert!(Proof::Cheque(id(), cheque(true)).encode().len() <= 172);
@@ -90,7 +90,7 @@ fn proofs_are_as_small_as_promised() {
 }
 
 #[test]
-fn every_truncation_and_every_trailing_byte_is_an_error() {
+fn refuses_every_truncation_and_every_trailing_byte() {
     assert_eq!(Proof::decode(&[]), Err(WireError::Empty));
     for proof in all() {
         let mut bytes = proof.encode();
@@ -103,7 +103,7 @@ fn every_truncation_and_every_trailing_byte_is_an_error() {
 }
 
 #[test]
-fn unknown_types_are_named() {
+fn names_unknown_types() {
     for kind in (0..=255).filter(|kind| !(1..=3).contains(kind)) {
         let mut bytes = step(1).encode();
         bytes[0] = kind;
@@ -112,7 +112,7 @@ fn unknown_types_are_named() {
 }
 
 #[test]
-fn steps_out_of_range_are_refused() {
+fn refuses_steps_out_of_range() {
     for k in [
         0,
         u64::from(MAX_STEPS) + 1,
@@ -131,7 +131,7 @@ fn steps_out_of_range_are_refused() {
 }
 
 #[test]
-fn an_anchor_of_thirty_two_zero_bytes_is_not_canonical() {
+fn refuses_an_anchor_of_32_zero_bytes() {
     let mut bytes = Proof::Cheque(id(), cheque(true)).encode();
     let at = bytes
         .windows(32)
@@ -145,12 +145,12 @@ fn an_anchor_of_thirty_two_zero_bytes_is_not_canonical() {
 }
 
 #[test]
-fn padded_or_non_canonical_text_is_refused() {
+fn refuses_padded_or_non_canonical_text() {
     let text = Proof::Cheque(id(), cheque(false)).to_string();
     assert!(format!("{text}=").parse::<Proof>().is_err());
     assert!(format!("{text}\n").parse::<Proof>().is_err());
     assert!(format!("{text}/").parse::<Proof>().is_err());
-    // One of the last characters' unused bits set.
+    // An unused bit of the last character is set.
     let mut loose = URL_SAFE_NO_PAD.encode([CHEQUE]);
     loose.replace_range(1.., "h");
     assert!(matches!(loose.parse::<Proof>(), Err(WireError::Text(_))));
@@ -158,7 +158,7 @@ fn padded_or_non_canonical_text_is_refused() {
 
 proptest! {
     #[test]
-    fn whatever_decodes_encodes_to_the_same_bytes(kind in 1u8..4, bytes: Vec<u8>) {
+    fn encodes_every_decoded_proof_to_the_same_bytes(kind in 1u8..4, bytes: Vec<u8>) {
         let mut input = vec![kind];
         input.extend(bytes);
         if let Ok(proof) = Proof::decode(&input) {
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_gives_an_error_or_another_proof(which in 0usize..7, index: usize, flip in 1u8..) {
+    fn decodes_changed_bytes_as_an_error_or_another_proof(which in 0usize..7, index: usize, flip in 1u8..) {
         let proof = all().swap_remove(which);
         let mut bytes = proof.encode();
         let index = index % bytes.len();

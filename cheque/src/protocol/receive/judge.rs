@@ -1,34 +1,38 @@
-//! Judging one payment.
+//! The judgement of a payment (SPEC sections 13.2 and 13.3).
 
 use crate::protocol::{
     amount::Amount,
     cheque::SignedCheque,
-    draw::HISTORY_WINDOW,
     proof::{Opening, Proof},
     receive::{
+        checks::{
+            check_allowance, check_from, check_moment, check_same_deposit, check_term_limits,
+            check_who, foreign,
+        },
         policy::{Policy, View},
         position::{Basis, Position},
         rejection::Rejection,
     },
-    signature::{PublicKey, SignatureError, recover},
+    signature::recover,
     stream::{MAX_STEPS, hash_chain},
-    terms::{Bank, DepositId, check_terms},
+    terms::{DepositId, check_terms},
 };
 use alloy_primitives::{Address, B256};
-use cheque_bindings::Deposit;
 use std::sync::Arc;
 
-/// A payment that was found good. The only way to get one is [`receive_payment`]; to count it, the host stores
-/// [`Received::position`] and credits [`Received::value`] in one transaction, provided the meta stored under
-/// [`Received::key`] still is the old one.
+/// An accepted payment. [`receive_payment`] alone makes one.
+///
+/// To count the payment, the host must store [`Received::position`] and credit [`Received::value`] in the same
+/// transaction, provided that the position stored under [`Received::key`] is still the old one. Otherwise it must judge
+/// the payment again. Nothing is stored or credited before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a payment counts only once its meta is stored and its value credited"]
+#[must_use = "a payment counts only after its position is stored and its value credited"]
 pub struct Received {
     value: Amount,
     position: Position,
 }
 
-/// Where a meta is stored.
+/// The key of a stored position. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PositionKey {
     /// The bank's address.
@@ -40,24 +44,24 @@ pub struct PositionKey {
 }
 
 impl Received {
-    /// What this payment adds, in token units: the expected value of what can now be cashed, after the cost of
-    /// redeeming, less what was credited before. May be zero.
+    /// Returns the value of this payment, in token units: the expected value of the position net of the cost of
+    /// redeeming, less the amount credited before. May be zero.
     pub const fn value(&self) -> Amount {
         self.value
     }
 
-    /// Whose account to credit: the deposit's signer.
+    /// Returns the owner of the account to credit: the deposit's signer.
     pub fn credit_to(&self) -> Address {
         self.position.basis.deposit.signer
     }
 
-    /// The new meta, to be stored under [`Received::key`] until the draw block is final: a reorganisation of the chain can
-    /// turn a loss into a win.
+    /// Returns the new position, to be stored under [`Received::key`] until the draw block is final: a reorganisation
+    /// can turn a loss into a win.
     pub const fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Where to store the meta.
+    /// Returns the key under which to store the position.
     pub fn key(&self) -> PositionKey {
         PositionKey {
             bank: self.position.basis.bank.address(),
@@ -67,25 +71,69 @@ impl Received {
     }
 }
 
-/// Judges a payment: what it is worth to the payee, and what to remember; or why it is not counted.
+/// Judges a payment: returns its value and the payee's new position, or a rejection.
 ///
-/// A deterministic function of its arguments. `from` is whom the host has authenticated as the sender, if anybody;
-/// `old_meta` is what the host has stored for (bank, deposit, payee), if anything.
+/// A deterministic function of its arguments. `from` is the sender that the host has authenticated, if any; `old` is
+/// the position that the host has stored for (bank, deposit, payee), if any.
 ///
-/// It does not look at the chain or the clock: `view` must be true. And it does not store anything: see [`Received`].
+/// Does not read the chain or the clock, so the caller must pass a true `view`. Does not store anything: see
+/// [`Received`].
 ///
-/// The value is V(now) - credited, V(spent) = floor(range / amount * max(0, payout - redeemCost)), where the cost is the
-/// one of the deposit's first payment.
+/// The value is V(total) - credited, where V(total) = floor(range / amount * max(0, payout - cost)), and the cost is
+/// that of the deposit's first payment (SPEC section 13.3).
+///
+/// # Errors
+///
+/// [`Rejection`] names the first check that fails, in the order of SPEC section 13.2.
+///
+/// ```
+/// # use cheque::{Account, Address, AllowanceTree, Amount, Bank, ChequeContext, DepositBuilder, MasterSalt};
+/// # use cheque::{Opening, Proof, SigningKey};
+/// use cheque::{ChainProfile, Policy, Purse, Rejection, View, receive_payment};
+///
+/// # let key = SigningKey::from_bytes(&[7; 32])?;
+/// # let payee = Address::repeat_byte(0xa1);
+/// # let allowance = Amount::new(1_000_000);
+/// # let tree = AllowanceTree::build([(payee, allowance)], &MasterSalt::from_bytes([9; 32]))?;
+/// # let bank = Bank::new(1, Address::repeat_byte(0xba));
+/// # let deposit = DepositBuilder::new(Address::repeat_byte(1), key.address()).draw_block(21_000_000).build(&tree)?;
+/// # let id = bank.deposit_id(&deposit);
+/// # let context = ChequeContext { key: &key, bank: &bank, deposit: id, payee };
+/// # let account = Account::new(allowance).write_cheque(Amount::new(20_000), &context)?;
+/// # let (cheque, allowance) = (*account.newest().unwrap(), tree.proof(payee).unwrap());
+/// # let opening = Proof::Opening(Box::new(Opening { bank, deposit, payee, allowance, cheque }));
+/// # let account = account.write_cheque(Amount::new(5_000), &context)?;
+/// # let later = Proof::Cheque(id, *account.newest().unwrap());
+/// let policy = Policy::new(payee, bank, ChainProfile::of(1)?);
+/// let view = View {
+///     head: 20_999_000,
+///     head_time: 1_700_000_000,
+///     now: 1_700_000_003,
+///     purse: Purse::Open(id).word(), // read from the bank
+///     redeem_cost: Some(Amount::new(10)),
+///     exposure: Amount::ZERO,
+/// };
+/// // The first payment, an opening over 20,000, and a later cheque over 5,000 more.
+/// let first = receive_payment(None, &opening, None, &view, &policy)?;
+/// assert!(first.value() > Amount::new(19_000));
+/// let second = receive_payment(None, &later, Some(first.position()), &view, &policy)?;
+/// assert_eq!(second.position().total(), Amount::new(25_000));
+///
+/// // A payment that is shown again has no value.
+/// let again = receive_payment(None, &later, Some(second.position()), &view, &policy);
+/// assert_eq!(again, Err(Rejection::Replay));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn receive_payment(
     from: Option<Address>,
     proof: &Proof,
-    old_meta: Option<&Position>,
+    old: Option<&Position>,
     view: &View,
     policy: &Policy,
 ) -> Result<Received, Rejection> {
-    match (proof, old_meta) {
+    match (proof, old) {
         (Proof::Opening(opening), None) => {
-            let position = first_meta(from, opening, view, policy)?;
+            let position = first_position(from, opening, view, policy)?;
             credit(position, policy)
         }
         (Proof::Opening(opening), Some(old)) => {
@@ -118,8 +166,8 @@ pub fn receive_payment(
     }
 }
 
-/// The meta of a deposit that the payee hears of for the first time.
-fn first_meta(
+/// Judges the first payment of a deposit.
+fn first_position(
     from: Option<Address>,
     opening: &Opening,
     view: &View,
@@ -167,10 +215,10 @@ fn first_meta(
     })
 }
 
-/// The meta after a further cheque of the same deposit.
+/// Judges a later cheque of the same deposit.
 fn with_cheque(old: &Position, cheque: SignedCheque) -> Result<Position, Rejection> {
     cheque.check_stream_terms()?;
-    // The signature comes before everything that an honest payer would learn from, the newest cheque above all.
+    // The signature comes before any answer that tells the newest cheque: only the signer may learn it.
     let basis = &*old.basis;
     let digest = cheque.digest(&basis.bank, basis.id, basis.payee);
     if !basis.signer.verifies(digest, &cheque.signature) {
@@ -196,7 +244,7 @@ fn with_cheque(old: &Position, cheque: SignedCheque) -> Result<Position, Rejecti
     })
 }
 
-/// The meta after further steps of the newest cheque's stream.
+/// Judges further steps of the newest cheque's stream.
 fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Position, Rejection> {
     if !old.newest.has_stream() {
         return Err(Rejection::NoStream(old.basis.id));
@@ -208,7 +256,7 @@ fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Positio
     let total = old.newest.total(k);
     check_allowance(total, old.allowance())?;
     if k <= old.shown {
-        // Only who knows the stream is told how far it has come.
+        // Only a sender that knows the hash chain learns the number of steps shown.
         if hash_chain(old.x, old.shown - k) != x {
             return Err(Rejection::WrongStep);
         }
@@ -233,182 +281,30 @@ fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Positio
     })
 }
 
-/// Values the meta, and counts what it adds.
+/// Computes the value that a payment adds, and counts it in the position.
 fn credit(mut position: Position, policy: &Policy) -> Result<Received, Rejection> {
     let Some(payout) = position.payout() else {
-        // A stream begins, and nothing of it has been shown.
+        // A stream starts, and no step has been shown.
         return Ok(Received {
             value: Amount::ZERO,
             position,
         });
     };
     let cost = position.basis.redeem_cost;
-    let least = cost
+    let min = cost
         .checked_mul(policy.min_payout_per_cost.into())
         .unwrap_or(Amount::MAX);
-    if payout.amount < least {
+    if payout.amount < min {
         return Err(Rejection::PayoutTooSmall {
             payout: payout.amount,
             cost,
-            least,
+            min,
         });
     }
     let worth = payout.expected_value(Amount::new(position.basis.deposit.amount), cost);
     let value = worth.saturating_sub(position.credited);
     position.credited = position.credited.max(worth);
     Ok(Received { value, position })
-}
-
-fn check_who(
-    bank: &Bank,
-    deposit: &Deposit,
-    payee: Address,
-    policy: &Policy,
-) -> Result<(), Rejection> {
-    if payee != policy.payee {
-        return Err(Rejection::WrongPayee {
-            found: payee,
-            expected: policy.payee,
-        });
-    }
-    if !policy.banks.contains(bank) {
-        let chain = bank.chain_id();
-        return Err(
-            if policy.banks.iter().any(|known| known.chain_id() == chain) {
-                Rejection::BankNotAccepted(bank.address())
-            } else {
-                Rejection::ChainNotAccepted(chain)
-            },
-        );
-    }
-    if !policy.tokens.contains_key(&deposit.token) {
-        return Err(Rejection::TokenNotAccepted(deposit.token));
-    }
-    Ok(())
-}
-
-fn check_same_deposit(id: DepositId, old: &Position) -> Result<(), Rejection> {
-    if id == old.basis.id {
-        Ok(())
-    } else {
-        Err(Rejection::WrongMeta {
-            found: old.basis.id,
-            expected: id,
-        })
-    }
-}
-
-fn check_from(from: Option<Address>, deposit: &Deposit) -> Result<(), Rejection> {
-    match from {
-        Some(from) if from != deposit.signer => Err(Rejection::WrongFrom {
-            from,
-            signer: deposit.signer,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether this is a moment in which a cheque of the deposit can be accepted.
-fn check_moment(
-    id: DepositId,
-    deposit: &Deposit,
-    view: &View,
-    policy: &Policy,
-) -> Result<(), Rejection> {
-    if let Some(limit) = policy.stale_after
-        && view.head_time.abs_diff(view.now) > limit
-    {
-        return Err(Rejection::StaleView {
-            head_time: view.head_time,
-            now: view.now,
-            limit,
-        });
-    }
-    if !view.is_open(id) {
-        return Err(Rejection::NotConfirmed(id));
-    }
-    let draw_block = deposit.drawBlock;
-    let ahead = draw_block.saturating_sub(view.head);
-    if ahead <= policy.cutoff {
-        return Err(Rejection::PastCutoff {
-            head: view.head,
-            draw_block,
-            cutoff: policy.cutoff,
-        });
-    }
-    if policy.early_seed > 0 {
-        let draw_time = ahead
-            .saturating_mul(policy.block_time)
-            .saturating_add(view.head_time);
-        let public = draw_time.saturating_sub(policy.early_seed);
-        if view.now >= public {
-            return Err(Rejection::SeedMayBePublic {
-                draw_block,
-                public,
-                now: view.now,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The limits on a deposit's terms. They are checked when the payee hears of the deposit: terms do not change, and money
-/// already taken is not safer for refusing more of it.
-fn check_term_limits(deposit: &Deposit, view: &View, policy: &Policy) -> Result<(), Rejection> {
-    let latest = view.head.saturating_add(policy.max_horizon);
-    if deposit.drawBlock > latest {
-        return Err(Rejection::HorizonTooLong {
-            draw_block: deposit.drawBlock,
-            latest,
-        });
-    }
-    let window = (deposit.lastRedeemBlock - deposit.drawBlock).min(HISTORY_WINDOW);
-    if window < policy.min_window {
-        return Err(Rejection::WindowTooShort {
-            window,
-            least: policy.min_window,
-        });
-    }
-    let Some(limits) = policy.tokens.get(&deposit.token) else {
-        return Err(Rejection::TokenNotAccepted(deposit.token));
-    };
-    let amount = Amount::new(deposit.amount);
-    if amount > limits.max_deposit {
-        return Err(Rejection::DepositTooLarge {
-            amount,
-            limit: limits.max_deposit,
-        });
-    }
-    let exposure = view.exposure.checked_add(amount).unwrap_or(Amount::MAX);
-    if exposure > limits.max_exposure {
-        return Err(Rejection::ExposureTooLarge {
-            exposure,
-            limit: limits.max_exposure,
-        });
-    }
-    Ok(())
-}
-
-/// Why a signature is not the signer's.
-fn foreign(found: Result<PublicKey, SignatureError>, deposit: &Deposit) -> Rejection {
-    match found {
-        Ok(key) => Rejection::WrongSigner {
-            found: key.address(),
-            expected: deposit.signer,
-        },
-        Err(error) => error.into(),
-    }
-}
-
-/// `spent` is `None` where it exceeds all amounts.
-fn check_allowance(spent: Option<Amount>, allowance: Amount) -> Result<(), Rejection> {
-    match spent {
-        Some(spent) if spent <= allowance => Ok(()),
-        _ => Err(Rejection::OverAllowance {
-            spent: spent.unwrap_or(Amount::MAX),
-            allowance,
-        }),
-    }
 }
 
 fn stale(old: &Position, total: Amount) -> Rejection {

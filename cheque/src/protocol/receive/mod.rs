@@ -1,5 +1,6 @@
-//! Payments as a payee judges them: what is accepted, why others are refused, and what a payment is worth.
+//! A payee's judgement of payments: checks, rejections, and the value of a payment (SPEC section 13).
 
+mod checks;
 pub(crate) mod judge;
 pub(crate) mod policy;
 pub(crate) mod position;

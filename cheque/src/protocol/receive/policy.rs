@@ -1,4 +1,4 @@
-//! What a payee accepts, and what it knows about the chain.
+//! The payee's policy, and its view of the chain (SPEC section 13.1).
 
 use crate::protocol::{
     amount::Amount,
@@ -9,48 +9,54 @@ use crate::protocol::{
 use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
-/// What one payee accepts. All blocks and times are the chain's.
+/// The limits of a payee on the payments that it accepts. Does not check its values: a cutoff of zero is allowed and
+/// unsafe.
+///
+/// Start from [`Policy::new`], and set fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// The payee.
     pub payee: Address,
-    /// The banks it accepts, each on its chain.
+    /// The accepted banks, each with its chain.
     pub banks: Vec<Bank>,
-    /// The tokens it accepts (zero: the native coin), with a limit for each.
+    /// The accepted tokens (zero: the native coin), each with its limits.
     pub tokens: BTreeMap<Address, TokenLimits>,
-    /// No payment within this many blocks of the draw.
+    /// The number of blocks before the draw in which no payment is accepted.
     pub cutoff: u64,
-    /// No draw further ahead than this many blocks.
+    /// The largest number of blocks from the head to the draw.
     pub max_horizon: u64,
-    /// The shortest redemption window, in blocks. A window ends at the deposit's last block to redeem, or where the chain
-    /// forgets the draw block's hash.
+    /// The shortest redemption window, in blocks. A window ends at the deposit's last block to redeem, and at the
+    /// latest when the chain forgets the draw block's hash.
     pub min_window: u64,
-    /// How far the view's head and the clock may be apart, in seconds. `None`: not checked.
+    /// The largest difference between the head's time and the clock, in seconds. `None`: not checked.
     pub stale_after: Option<u64>,
-    /// How long before a block's time its seed may be public, in seconds: see [`ChainProfile::early_seed`].
+    /// The time by which a seed may be public before its block, in seconds: see [`ChainProfile::early_seed`].
     pub early_seed: u64,
     /// Seconds between blocks, for `early_seed`.
     pub block_time: u64,
-    /// The payout of a cheque must be at least this many times the cost to redeem it.
+    /// The smallest payout of a cheque, as a multiple of the cost to redeem it.
     pub min_payout_per_cost: u32,
-    /// The most steps of one stream, at most [`MAX_STEPS`].
+    /// The largest number of steps of a stream, at most [`MAX_STEPS`].
     pub max_steps: u32,
 }
 
-/// What a payee risks in one token. The proposer of the block before the draw block decides whether its own contribution
-/// counts in the seed (EIP-4399): withholding that block draws again, for the price of the block. These limits say what
-/// could be gained by it.
+/// The risk that a payee takes in a token. The proposer of the block before the draw block decides whether its own
+/// contribution counts in the seed (EIP-4399): withholding its block draws again, for the price of the block. The
+/// limits bound its gain.
+///
+/// Plain data, exhaustive by design: a further limit must not have a silent default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLimits {
     /// The largest deposit, in token units.
     pub max_deposit: Amount,
-    /// The largest sum of deposits of one signer with one draw block, in token units.
+    /// The largest sum of deposits with the same signer and draw block, in token units.
     pub max_exposure: Amount,
 }
 
 impl Policy {
-    /// The default policy: one bank, the native coin up to 1 coin (10^18 units) per deposit and exposure, and the
-    /// margins of the bank's chain.
+    /// Makes the default policy: a single bank, the native coin up to 1 coin (10^18 units) per deposit and exposure, a
+    /// horizon of 7 days, payouts from 10 costs on, streams of 1024 steps, and the margins of the bank's chain.
     pub fn new(payee: Address, bank: Bank, profile: &ChainProfile) -> Self {
         let one_coin = Amount::new(1_000_000_000_000_000_000);
         let limits = TokenLimits {
@@ -73,22 +79,25 @@ impl Policy {
     }
 }
 
-/// What a payee knows about the chain when a payment comes in.
+/// The payee's view of the chain at a payment.
+///
+/// Not checked against the chain: a wrong view lets worthless payments pass. Plain data, exhaustive by design: a host
+/// that forgets a field must not compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The newest block.
+    /// The number of the newest block.
     pub head: u64,
-    /// Its time, seconds since 1970.
+    /// The time of the newest block, seconds since 1970.
     pub head_time: u64,
-    /// The clock on the wall, seconds since 1970.
+    /// The time of the clock, seconds since 1970.
     pub now: u64,
     /// The word of the deposit's purse, read at block head - confirmations + 1.
     pub purse: U256,
-    /// What it costs to redeem a cheque of this deposit now, in its token's units: gas (see [`redeem_gas`]) times gas
-    /// price times the token's rate. `None` for a token without a rate.
+    /// The cost to redeem a cheque of this deposit now, in token units: gas (see [`redeem_gas`]) times gas price, plus
+    /// a rollup's data fee, times the token's rate, rounded up. `None` for a token without a rate.
     pub redeem_cost: Option<Amount>,
-    /// The sum of the amounts of all other deposits that the payee holds cheques of, with the same signer, token and
-    /// draw block.
+    /// The sum of all other deposits with the same signer, token and draw block of which the payee holds cheques, in
+    /// token units.
     pub exposure: Amount,
 }
 
@@ -98,9 +107,10 @@ impl View {
     }
 }
 
-/// The gas to redeem a cheque from a tree of `depth` levels with a stream of up to `steps` steps, the proof of the seed
-/// included. Rounds up: the parts are measured on a node with an inline header, a payee that holds no balance yet, and a
-/// relayer that sends it with the payee's consent.
+/// Computes the gas to redeem a cheque from a tree of `depth` levels with a stream of up to `steps` steps, rounded up.
+///
+/// The parts are measured on a node in the most expensive case: an inline header, a payee without a balance, and a
+/// relayer with the payee's consent. Does not include a rollup's data fee.
 pub const fn redeem_gas(depth: usize, steps: u32) -> u64 {
     const BASE: u64 = 93_000;
     const PER_LEVEL: u64 = 1_000;

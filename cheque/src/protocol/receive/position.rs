@@ -1,4 +1,4 @@
-//! What a payee keeps of one deposit.
+//! The payee's record of a deposit (SPEC section 13.4).
 
 use crate::protocol::{
     allowance::proof::AllowanceProof,
@@ -17,10 +17,11 @@ use std::sync::Arc;
 /// The version of the bytes that [`Position::to_bytes`] writes.
 const VERSION: u8 = 1;
 
-/// All that a payee knows of one deposit, and all it needs to redeem: terms, allowance, newest cheque, newest stream step,
-/// and what it has credited. Opaque to the host, which stores it in the same transaction as the balance it credits.
+/// The payee's record of a deposit: terms, allowance, newest cheque, newest stream step, and the credited total.
+/// Sufficient to judge the next payment and to redeem.
 ///
-/// Cheap to clone: what stays the same from payment to payment is shared.
+/// Opaque to the host, which must store a position and credit its value in the same transaction. Does not tell whether
+/// the deposit is still open. Cheap to clone: clones share the parts that payments do not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub(super) basis: Arc<Basis>,
@@ -30,7 +31,7 @@ pub struct Position {
     pub(super) x: B256,
 }
 
-/// What the first payment of a deposit settles.
+/// The part of a position that the first payment fixes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Basis {
     pub(super) bank: Bank,
@@ -43,87 +44,92 @@ pub(super) struct Basis {
     pub(super) redeem_cost: Amount,
 }
 
-/// The bytes are no meta that this version wrote.
+/// The reason why bytes are not a stored position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
-    /// Written by another version of this library.
-    #[error("the meta is of version {0}, this library knows version {VERSION}")]
+    /// Another version of this library wrote the position.
+    #[error(
+        "the position has version {0}, and this program reads version {VERSION}; use the program that wrote it"
+    )]
     UnknownVersion(u8),
-    /// Damaged.
-    #[error("the meta is damaged: {0}")]
+    /// The bytes are not in the form of their version.
+    #[error("the position is damaged: {0}")]
     Damaged(alloy_rlp::Error),
 }
 
 impl Position {
-    /// The bank that holds the deposit.
+    /// Returns the bank that holds the deposit.
     pub fn bank(&self) -> &Bank {
         &self.basis.bank
     }
 
-    /// The deposit's id.
+    /// Returns the deposit's id.
     pub fn deposit_id(&self) -> DepositId {
         self.basis.id
     }
 
-    /// The deposit's terms.
+    /// Returns the deposit's terms.
     pub fn deposit(&self) -> &Deposit {
         &self.basis.deposit
     }
 
-    /// The payee.
+    /// Returns the payee.
     pub fn payee(&self) -> Address {
         self.basis.payee
     }
 
-    /// The payee's allowance, in token units.
+    /// Returns the payee's allowance, in token units.
     pub fn allowance(&self) -> Amount {
         self.basis.allowance.allowance
     }
 
-    /// The levels of the allowance's proof.
+    /// Returns the number of levels of the allowance proof.
     pub fn depth(&self) -> usize {
         self.basis.allowance.siblings.len()
     }
 
-    /// Where the payee's range starts, in token units.
+    /// Returns the start of the payee's range, in token units.
     pub fn start(&self) -> Amount {
         self.basis.start
     }
 
-    /// The newest cheque, as it came in: its v may not be the one that the bank needs. [`Position::redemption`] has that.
+    /// Returns the newest cheque as received. Its v may not be the one that the bank needs; [`Position::redemption`]
+    /// sets the right v.
     pub const fn newest(&self) -> &SignedCheque {
         &self.newest
     }
 
-    /// The number of steps shown of the newest cheque's stream, and the x that shows them (zero for none).
+    /// Returns the number of steps shown of the newest cheque's stream, and the x that shows them (zero for none).
     pub const fn shown(&self) -> (u32, B256) {
         (self.shown, self.x)
     }
 
-    /// What the payer has spent in all, stream steps included, in token units.
+    /// Returns the total paid so far, stream steps included, in token units.
     pub fn total(&self) -> Amount {
-        // Checked against the allowance before it came in here.
+        // Never above the allowance: every payment was checked against it.
         self.newest.total(self.shown).unwrap_or(Amount::MAX)
     }
 
-    /// What was credited to the signer's account so far, in token units: the sum of all values.
+    /// Returns the sum of all values credited to the signer's account so far, in token units.
     pub const fn credited(&self) -> Amount {
         self.credited
     }
 
-    /// The cost to redeem, in token units, as of the first payment.
+    /// Returns the cost to redeem as of the first payment, in token units.
     pub fn redeem_cost(&self) -> Amount {
         self.basis.redeem_cost
     }
 
-    /// What a win would pay and how likely it is, or `None` as long as nothing is spent.
+    /// Computes the payout of a win and its range; `None` while the total is zero.
     pub fn payout(&self) -> Option<Payout> {
         payout(self.total(), self.allowance(), &self.basis.deposit)
     }
 
-    /// What the bank takes to redeem the newest cheque. `to` zero: to the payee's balance. An empty `header` relies on a
-    /// recorded seed; an empty `consent` on the payee being the caller.
+    /// Makes the bank's argument to redeem the newest cheque, paid to `to` (zero: the payee's balance in the bank).
+    ///
+    /// An empty `header` needs a recorded seed; an empty `consent` needs the payee as the sender. Does not check that
+    /// the cheque wins: see [`simulate_redemption`](crate::simulate_redemption).
     pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
         let basis = &*self.basis;
         Redemption {
@@ -146,20 +152,21 @@ impl Position {
         }
     }
 
-    /// The newest cheque's signature with the v by which the bank recovers the signer.
+    /// Returns the newest cheque's signature with the v that recovers the signer.
     fn redeemable_signature(&self) -> Signature {
         let Basis {
             bank, id, payee, ..
         } = &*self.basis;
         let digest = self.newest.digest(bank, *id, *payee);
-        // Found good when it came in, so there is one. If the store was tampered with, the bank will say so.
+        // The signature was verified on receipt, so a right v exists. After tampering with the store, the bank rejects
+        // it.
         let signature = self.newest.signature;
         signature
             .with_recovery_id_for(digest, &self.basis.signer)
             .unwrap_or(signature)
     }
 
-    /// The bytes for the host to store.
+    /// Encodes the position for the host's store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let fields = Fields::from(self);
         let mut bytes = Vec::with_capacity(1 + fields.length());
@@ -168,7 +175,13 @@ impl Position {
         bytes
     }
 
-    /// Reads what [`Position::to_bytes`] wrote. The bytes are trusted: they must come from the host's own store.
+    /// Decodes the bytes of [`Position::to_bytes`].
+    ///
+    /// Does not verify signatures and proofs again, so the bytes must come from the host's own store.
+    ///
+    /// # Errors
+    ///
+    /// Fails for bytes of another version, and for damaged bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PositionError> {
         let damaged = PositionError::Damaged(alloy_rlp::Error::InputTooShort);
         let (&version, mut rest) = bytes.split_first().ok_or(damaged)?;

@@ -1,4 +1,4 @@
-//! Why a payment is not counted.
+//! The reasons to reject a payment (SPEC section 13.2).
 
 use crate::protocol::{
     allowance::proof::ProofError,
@@ -9,196 +9,208 @@ use crate::protocol::{
 };
 use alloy_primitives::{Address, B256};
 
-/// Why a payee does not count a payment. None of these changes the payee's meta, and none says that the payer cheated:
-/// honest messages get lost, doubled and reordered.
+/// The reason why a payee rejects a payment.
+///
+/// A rejection does not change the payee's position, and does not prove that the payer cheated: honest messages get
+/// lost, doubled and reordered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The cheque is made out to somebody else.
+    /// The opening names another payee.
     #[error("the cheque is for payee {found}, not for {expected}")]
     WrongPayee {
-        /// Who it is for.
+        /// The payee of the opening.
         found: Address,
-        /// This payee.
+        /// The payee of the policy.
         expected: Address,
     },
-    /// The payee does not use this chain.
+    /// The payee accepts no bank on this chain.
     #[error("chain {0} is not accepted")]
     ChainNotAccepted(u64),
-    /// The payee does not trust this contract.
+    /// The payee does not accept this bank.
     #[error("bank {0} is not accepted")]
     BankNotAccepted(Address),
-    /// The payee does not take this token.
+    /// The payee does not accept this token.
     #[error("token {0} is not accepted")]
     TokenNotAccepted(Address),
-    /// No rate tells what redeeming costs in this token.
-    #[error("token {0} has no rate against the native coin, so the cost of redeeming is unknown")]
+    /// The token has no rate, so the cost of redeeming is unknown.
+    #[error("token {0} has no rate against the native coin; set one to know the cost of redeeming")]
     TokenWithoutRate(Address),
-    /// No bank would open such a deposit.
+    /// No bank opens such a deposit.
     #[error("the deposit's terms are impossible: {0}")]
     BadTerms(#[from] TermsError),
-    /// The host knows the sender, and it is not the deposit's signer.
+    /// The sender that the host authenticated is not the deposit's signer.
     #[error("the payment came from {from}, the deposit's signer is {signer}")]
     WrongFrom {
-        /// Whom the host authenticated.
+        /// The authenticated sender.
         from: Address,
-        /// The deposit's signer, whose account would be credited.
+        /// The deposit's signer, the owner of the account to credit.
         signer: Address,
     },
-    /// The first proof of a deposit has to be an opening.
+    /// The first proof of a deposit must be an opening.
     #[error("deposit {0} is unknown here; send an opening (the cheque with its deposit's terms)")]
     UnknownDeposit(DepositId),
-    /// The meta is not the one of this proof: a mistake of the host.
-    #[error("the meta is of deposit {found}, the proof of {expected}")]
-    WrongMeta {
-        /// The meta's deposit.
+    /// The host passed the position of another deposit.
+    #[error(
+        "the position is of deposit {found}, the proof of {expected}; pass the position of the proof's deposit"
+    )]
+    WrongPosition {
+        /// The position's deposit.
         found: DepositId,
         /// The proof's deposit.
         expected: DepositId,
     },
-    /// One leaf of a deposit is enough for a payee: a second would confuse what was spent of which.
+    /// The opening proves another allowance than the position. A payee uses a single leaf of each deposit, so that its
+    /// total belongs to a single allowance.
     #[error("deposit {0} already grants this payee another allowance")]
     SecondAllowance(DepositId),
     /// The node is behind, or the clock is wrong.
     #[error(
-        "the newest block is of time {head_time}, the clock says {now}; they may differ by {limit} s"
+        "the newest block has time {head_time}, the clock says {now}, and they may differ by {limit} s; check node and \
+         clock"
     )]
     StaleView {
-        /// Time of the newest block, seconds since 1970.
+        /// The time of the newest block, seconds since 1970.
         head_time: u64,
-        /// Time of the clock, seconds since 1970.
+        /// The time of the clock, seconds since 1970.
         now: u64,
         /// The largest difference, in seconds.
         limit: u64,
     },
-    /// The bank does not hold the deposit, or not for long enough yet.
+    /// The bank does not hold the deposit, or its opening is not confirmed.
     #[error("deposit {0} is not open, or not confirmed yet")]
     NotConfirmed(DepositId),
-    /// Too close to the draw: the seed might become known before the cheque is safe.
+    /// The draw is so close that the seed might become known before the cheque is stored.
     #[error(
         "the draw at block {draw_block} is too close to the newest block {head}: the cutoff is {cutoff} blocks"
     )]
     PastCutoff {
-        /// The newest block.
+        /// The number of the newest block.
         head: u64,
         /// The draw block.
         draw_block: u64,
         /// The payee's cutoff, in blocks.
         cutoff: u64,
     },
-    /// On a rollup, the layer-1 block that holds the seed may exist already.
+    /// On a rollup, the layer-1 block with the seed may exist already.
     #[error(
         "the seed of block {draw_block} may be public from time {public} on, the clock says {now}"
     )]
     SeedMayBePublic {
         /// The draw block.
         draw_block: u64,
-        /// The earliest time at which the seed can be known, seconds since 1970.
+        /// The earliest time of a public seed, seconds since 1970.
         public: u64,
-        /// Time of the clock.
+        /// The time of the clock, seconds since 1970.
         now: u64,
     },
-    /// The payee's money would be tied up for too long.
+    /// The payee would wait too long for the draw.
     #[error("the draw at block {draw_block} is further ahead than block {latest}")]
     HorizonTooLong {
         /// The draw block.
         draw_block: u64,
-        /// The latest one the payee accepts now.
+        /// The latest draw block that the payee accepts now.
         latest: u64,
     },
-    /// There would be too little time to redeem.
-    #[error("a win could be redeemed for {window} blocks only, the payee wants {least}")]
+    /// The window to redeem a win is too short.
+    #[error("a win could be redeemed for {window} blocks only, the payee wants {min}")]
     WindowTooShort {
-        /// Blocks from the draw in which a win can be redeemed.
+        /// The number of blocks after the draw in which a win can be redeemed.
         window: u64,
-        /// The shortest window the payee accepts.
-        least: u64,
+        /// The shortest window that the payee accepts, in blocks.
+        min: u64,
     },
-    /// A proposer might withhold the block before the draw for such a sum.
+    /// The deposit is large enough to tempt a proposer to withhold the block before the draw.
     #[error("the deposit's amount {amount} is more than the payee's limit {limit}")]
     DepositTooLarge {
-        /// The deposit's amount.
+        /// The deposit's amount, in token units.
         amount: Amount,
-        /// The payee's limit.
+        /// The payee's limit, in token units.
         limit: Amount,
     },
-    /// A proposer might withhold the block before the draw for the sum of this signer's deposits.
+    /// The sum of the signer's deposits is large enough to tempt a proposer to withhold the block before the draw.
     #[error(
         "all deposits of this signer and draw block come to {exposure}, more than the payee's limit {limit}"
     )]
     ExposureTooLarge {
-        /// The sum, this deposit included.
+        /// The sum, this deposit included, in token units.
         exposure: Amount,
-        /// The payee's limit.
+        /// The payee's limit, in token units.
         limit: Amount,
     },
-    /// The prize would not be worth its gas.
+    /// The payout would not be worth its gas.
     #[error(
-        "a win would pay {payout}; at a redemption cost of {cost} the payee wants at least {least}"
+        "a win would pay {payout}; at a redemption cost of {cost} the payee wants at least {min}"
     )]
     PayoutTooSmall {
-        /// What a win would pay.
+        /// The payout of a win, in token units.
         payout: Amount,
-        /// What it costs to redeem.
+        /// The cost to redeem a win, in token units.
         cost: Amount,
-        /// The smallest payout that the payee accepts.
-        least: Amount,
+        /// The smallest payout that the payee accepts, in token units.
+        min: Amount,
     },
-    /// The proof of the allowance proves nothing.
+    /// The allowance proof does not fit the deposit.
     #[error("the allowance is not part of the deposit: {0}")]
     BadAllowanceProof(#[from] ProofError),
-    /// The signature is no signature.
+    /// No key made the signature.
     #[error("the cheque is not signed: {0}")]
     BadSignature(#[from] SignatureError),
-    /// Signed by another key, or for another payee, deposit or bank.
+    /// Another key signed the cheque, or the signer signed it for another payee, deposit or bank.
     #[error("the cheque is signed by {found}, the deposit's signer is {expected}")]
     WrongSigner {
-        /// Whose signature it is, as a cheque of this deposit and payee.
+        /// The key recovered for a cheque of this deposit and payee.
         found: Address,
         /// The deposit's signer.
         expected: Address,
     },
-    /// An anchor without a step, or the reverse.
+    /// The cheque has an anchor without a step, or a step without an anchor.
     #[error(transparent)]
     BadStreamTerms(#[from] StreamTermsError),
-    /// More spent than the allowance holds.
+    /// The total exceeds the allowance.
     #[error("{spent} is spent of an allowance of {allowance}")]
     OverAllowance {
-        /// What the proof claims was spent; [`Amount::MAX`] stands for any larger number too.
+        /// The total of the proof, in token units; [`Amount::MAX`] stands for larger numbers too.
         spent: Amount,
-        /// The payee's allowance.
+        /// The payee's allowance, in token units.
         allowance: Amount,
     },
-    /// Nothing is spent, and no stream begins.
+    /// The first cheque pays nothing and has no stream.
     #[error("the cheque pays nothing and begins no stream")]
     NothingSpent,
     /// The newest cheque has no stream.
     #[error("the newest cheque of deposit {0} has no stream")]
     NoStream(DepositId),
-    /// Redeeming so many steps would cost more than the payee reckons with.
-    #[error("the stream would be {steps} steps long, the payee follows {limit}")]
+    /// Redeeming so many steps would cost more than the payee assumes.
+    #[error(
+        "the stream would have {steps} steps, and the payee follows {limit}; write a cheque instead"
+    )]
     StreamTooLong {
         /// The number of steps shown.
         steps: u32,
         /// The payee's limit.
         limit: u32,
     },
-    /// x does not lead to what was shown before; perhaps it belongs to an older stream.
+    /// x does not lead to the value shown before, perhaps because it belongs to an older stream.
     #[error("the stream step does not lead to the newest cheque's anchor")]
     WrongStep,
-    /// The anchor of the stream in progress cannot begin another one: its steps are known.
-    #[error("the cheque begins a stream with the anchor of the one before")]
+    /// A new stream has the anchor of the present stream, whose steps are known.
+    #[error(
+        "the cheque reuses the anchor of the stream before; start the stream from a fresh secret"
+    )]
     AnchorReused,
-    /// A proof that was counted before.
+    /// The proof was counted before.
     #[error("this proof was counted before")]
     Replay,
-    /// An older proof than the newest one counted. A payer that has lost its records may resume from `newest` and `shown`,
-    /// which it can check against its own key: see [`Account::resume`](crate::Account::resume).
-    #[error("the proof comes to {total}, {newest_total} was counted before")]
+    /// The proof is older than the newest one counted. A payer that has lost its records may resume from `newest` and
+    /// `shown`, which it can check against its own key: see [`Account::resume`](crate::Account::resume).
+    #[error(
+        "the proof has a total of {total}, and {newest_total} was counted before; resume from the newest cheque"
+    )]
     Stale {
-        /// What the proof comes to.
+        /// The total of the proof, in token units.
         total: Amount,
-        /// What the newest proofs come to.
+        /// The total counted before, in token units.
         newest_total: Amount,
         /// The newest cheque.
         newest: Box<SignedCheque>,
@@ -208,7 +220,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// A stable name for programs.
+    /// Returns a stable name for programs, in snake case.
     pub fn code(&self) -> &'static str {
         match self {
             Self::WrongPayee { .. } => "wrong_payee",
@@ -219,7 +231,7 @@ impl Rejection {
             Self::BadTerms(_) => "bad_terms",
             Self::WrongFrom { .. } => "wrong_from",
             Self::UnknownDeposit(_) => "unknown_deposit",
-            Self::WrongMeta { .. } => "wrong_meta",
+            Self::WrongPosition { .. } => "wrong_position",
             Self::SecondAllowance(_) => "second_allowance",
             Self::StaleView { .. } => "stale_view",
             Self::NotConfirmed(_) => "not_confirmed",

@@ -1,4 +1,4 @@
-//! Signatures at the edges of what is one, against the contract's rule: one of the two v's recovers the key.
+//! Signatures at the edges of validity, against the contract's rule: v = 27 or 28 recovers the key.
 
 use super::*;
 use crate::protocol::signature::tests::{ORDER, key, one_v_recovers, with_byte};
@@ -27,8 +27,8 @@ fn scalar(number: U256) -> Scalar {
     Scalar::from_repr(number.to_be_bytes::<32>().into()).unwrap()
 }
 
-/// The key for which (r, s) signs `digest` with the point R: Q = (s R - digest G) / r. Nobody knows its secret, and its
-/// address is not in any digest made before; so this shows the trap, not an attack.
+/// The key for which (r, s) signs `digest` with the point R: Q = (s R - digest G) / r. Its secret is unknown, and its
+/// address is in no earlier digest, so the test shows a trap rather than an attack.
 fn key_of(point: AffinePoint, r: U256, s: U256, digest: B256) -> PublicKey {
     let digest = scalar(U256::from_be_bytes(digest.0) % ORDER);
     let sum = ProjectivePoint::from(point) * scalar(s) - ProjectivePoint::GENERATOR * digest;
@@ -38,7 +38,7 @@ fn key_of(point: AffinePoint, r: U256, s: U256, digest: B256) -> PublicKey {
     PublicKey::from_xy(xy)
 }
 
-/// The first point from x on, with even y.
+/// The point with even y at the smallest possible coordinate from x on.
 fn point_from(mut x: U256) -> (U256, AffinePoint) {
     loop {
         let mut bytes = [2; 33];
@@ -52,19 +52,19 @@ fn point_from(mut x: U256) -> (U256, AffinePoint) {
 }
 
 #[test]
-fn an_r_is_ambiguous_below_the_prime_less_the_order() {
+fn treats_r_below_prime_less_order_as_ambiguous() {
     assert_eq!(U256::from_be_bytes(AMBIGUOUS_R.0), PRIME - ORDER);
 }
 
 #[test]
-fn refuses_an_r_whose_point_lies_beyond_the_order_because_the_contract_cannot_recover_it() {
+fn rejects_r_whose_point_lies_beyond_the_order() {
     let digest = B256::repeat_byte(5);
     let (x, point) = point_from(ORDER + U256::from(1)); // r is not zero
     let (r, s) = (x - ORDER, U256::from(7));
     let key = key_of(point, r, s, digest);
     for v in [27, 28] {
         let signature = signature(r, s, v);
-        // Both backends call it valid: verification alone would take what the bank refuses.
+        // Both backends verify the signature, but the bank rejects it.
         assert!(backend::verify(key.as_xy(), &digest.0, &signature.0[..64]));
         assert!(pure::verify(key.as_xy(), &digest.0, &signature.0[..64]));
         assert!(!one_v_recovers(&key, digest, &signature));
@@ -74,7 +74,7 @@ fn refuses_an_r_whose_point_lies_beyond_the_order_because_the_contract_cannot_re
 }
 
 #[test]
-fn takes_a_small_r_that_is_its_points_x() {
+fn accepts_small_r_that_is_its_points_x() {
     let digest = B256::repeat_byte(5);
     let (r, point) = point_from(U256::from(1));
     let s = U256::from(7);
@@ -87,7 +87,7 @@ fn takes_a_small_r_that_is_its_points_x() {
 }
 
 #[test]
-fn refuses_keys_that_are_no_points() {
+fn rejects_keys_off_the_curve() {
     let digest = B256::repeat_byte(5);
     let signature = key().sign(digest);
     for xy in [[0; 64], [0xff; 64], [1; 64]] {
@@ -96,7 +96,7 @@ fn refuses_keys_that_are_no_points() {
     }
 }
 
-/// Numbers near every bound of r and s, and anywhere.
+/// Numbers near every bound of r and s, and arbitrary ones.
 fn number() -> impl Strategy<Value = U256> {
     let half = U256::from_be_bytes(MAX_S.0);
     let bounds = vec![
@@ -124,7 +124,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn a_known_key_verifies_exactly_what_one_v_recovers(
+    fn verifies_exactly_the_signatures_that_a_v_recovers(
         r in number(), s in number(), v in 26u8..30, digest: [u8; 32], honest: (bool, bool)
     ) {
         let digest = B256::from(digest);

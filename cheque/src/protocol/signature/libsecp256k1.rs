@@ -1,4 +1,4 @@
-//! Signatures by libsecp256k1.
+//! The backend on libsecp256k1.
 
 use secp256k1::{
     All, Message, PublicKey, Secp256k1, SecretKey,
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 pub(super) type Secret = SecretKey;
 
-/// Tables for signing and verifying, computed once. They hold no secret.
+/// The tables for signing and verifying, computed once. They hold no secret.
 static CONTEXT: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
 
 pub(super) fn secret(bytes: &[u8; 32]) -> Option<Secret> {
@@ -45,7 +45,7 @@ pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[
 }
 
 pub(super) fn verify(key: &[u8; 64], digest: &[u8; 32], compact: &[u8]) -> bool {
-    // Uncompressed: reading it takes no square root.
+    // The uncompressed form needs no square root.
     let mut uncompressed = [4; 65];
     uncompressed[1..].copy_from_slice(key);
     let (Ok(key), Ok(signature)) = (

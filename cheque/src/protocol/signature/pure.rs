@@ -1,4 +1,4 @@
-//! Signatures by k256, in pure Rust: the portable backend, and the oracle of the other one's tests.
+//! The backend on k256, in pure Rust. Portable, and the oracle of the other backend's tests.
 
 use k256::{
     EncodedPoint,
@@ -19,7 +19,7 @@ pub(super) fn sign(secret: &Secret, digest: &[u8; 32]) -> [u8; 65] {
     let mut bytes = [0; 65];
     let (signature, recovery) = secret
         .sign_prehash_recoverable(digest)
-        .expect("a 32-byte digest and an RFC 6979 nonce always give a signature");
+        .expect("every 32-byte digest has a signature with an RFC 6979 nonce");
     bytes[..64].copy_from_slice(&signature.to_bytes());
     bytes[64] = 27 + u8::from(recovery.is_y_odd());
     bytes
@@ -33,7 +33,7 @@ pub(super) fn recover(digest: &[u8; 32], compact: &[u8], parity: u8) -> Option<[
 }
 
 pub(super) fn verify(key: &[u8; 64], digest: &[u8; 32], compact: &[u8]) -> bool {
-    // Uncompressed: reading it takes no square root.
+    // The uncompressed form needs no square root.
     let point = EncodedPoint::from_untagged_bytes(key.into());
     let (Ok(key), Ok(signature)) = (
         VerifyingKey::from_encoded_point(&point),

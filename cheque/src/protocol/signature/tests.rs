@@ -17,7 +17,7 @@ pub(super) fn with_byte(signature: Signature, index: usize, byte: u8) -> Signatu
 }
 
 #[test]
-fn address_of_the_first_development_account_is_the_known_one() {
+fn derives_the_address_of_the_first_development_account() {
     let secret = hex!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
     assert_eq!(
         SigningKey::from_bytes(&secret).unwrap().address(),
@@ -38,7 +38,7 @@ fn refuses_secret_keys_outside_the_group() {
 }
 
 #[test]
-fn takes_either_v_of_ethereum_from_a_known_key_and_no_other() {
+fn accepts_only_v_27_and_28_of_a_known_key() {
     let digest = B256::repeat_byte(1);
     let signature = key().sign(digest);
     for v in 0..=255 {
@@ -52,7 +52,7 @@ fn takes_either_v_of_ethereum_from_a_known_key_and_no_other() {
 }
 
 #[test]
-fn finds_the_v_that_the_contract_needs_whatever_v_came() {
+fn finds_the_recovering_v_from_any_given_v() {
     let digest = B256::repeat_byte(1);
     let (signature, key) = (key().sign(digest), key().public_key());
     for v in [0, 26, 27, 28, 29, 255] {
@@ -91,7 +91,7 @@ fn keeps_secrets_out_of_debug_output() {
     assert!(!format!("{:?}", key()).contains("0707"));
 }
 
-/// What the contract would say with one of the two v's: the rule that [`PublicKey::verifies`] must keep.
+/// The contract's rule, which [`PublicKey::verifies`] must follow: v = 27 or v = 28 recovers the key.
 pub(super) fn one_v_recovers(key: &PublicKey, digest: B256, signature: &Signature) -> bool {
     [27, 28]
         .iter()
@@ -100,7 +100,7 @@ pub(super) fn one_v_recovers(key: &PublicKey, digest: B256, signature: &Signatur
 
 proptest! {
     #[test]
-    fn a_signature_changed_anywhere_but_in_v_is_not_the_keys(
+    fn refuses_a_signature_changed_anywhere_but_in_v(
         digest: [u8; 32], index in 0usize..64, flip in 1u8..
     ) {
         let digest = B256::from(digest);
@@ -114,7 +114,7 @@ proptest! {
 #[cfg(feature = "libsecp256k1")]
 proptest! {
     #[test]
-    fn both_backends_make_the_same_signatures(secret: [u8; 32], digest: [u8; 32]) {
+    fn signs_alike_with_both_backends(secret: [u8; 32], digest: [u8; 32]) {
         let (Some(a), Some(b)) = (libsecp256k1::secret(&secret), pure::secret(&secret)) else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn both_backends_recover_the_same_key_from_any_altered_signature(
+    fn verifies_and_recovers_alike_with_both_backends(
         secret in 1u8..=0xfe, digest: [u8; 32], index in 0usize..64, flip in 0u8.., parity in 0u8..2
     ) {
         let signer = libsecp256k1::secret(&[secret; 32]).unwrap();
@@ -134,7 +134,7 @@ proptest! {
             libsecp256k1::verify(&xy, &digest, &signature[..64]),
             pure::verify(&xy, &digest, &signature[..64])
         );
-        // The backends differ on high s, which `recover` refuses before it asks them.
+        // The backends differ on high s, refused by `recover` before it calls them.
         prop_assume!(signature[32..64] <= MAX_S[..]);
         prop_assert_eq!(
             libsecp256k1::recover(&digest, &signature[..64], parity),

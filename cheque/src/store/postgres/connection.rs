@@ -1,6 +1,12 @@
-//! Connections to the server.
+//! Connections to the server, with their settings and prepared statements.
 
-use crate::store::{error::StoreError, postgres::schema};
+use crate::store::{
+    error::StoreError,
+    postgres::{
+        error::{AnswerTimeout, Closing, ConnectError},
+        schema,
+    },
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -11,23 +17,20 @@ use tokio::{
     runtime::{Builder, Runtime},
     task::AbortHandle,
 };
-use tokio_postgres::{
-    Client, Config, NoTls, Statement,
-    config::Host,
-    error::{DbError, Severity},
-};
+use tokio_postgres::{Client, Config, NoTls, Statement, config::Host};
 
-/// How long connecting may take, where the address does not say.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The default bound on connecting, if the address has no `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After how long a server that does not answer any more counts as gone, where the address does not say (its
-/// `tcp_user_timeout`). A server that hangs still confirms packets, so this is a limit for answers, too.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The default bound on an answer, if the address has no `tcp_user_timeout`. Bounds answers as well as packets, because
+/// a server that hangs still acknowledges packets.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the library sets where the address does not say; there is no way to ask whether it does.
-const UNSET_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
+/// The client library's default. An address that sets the same value cannot be told from one without the setting.
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Plans must not depend on statistics, which are wrong while a table grows: rows are found by their key, always.
+/// Settings of each session. Rows are always found by their key: plans must not depend on statistics, which are wrong
+/// while a table grows.
 const SESSION: &str = "
     SET default_transaction_isolation = 'read committed';
     SET default_transaction_deferrable = off;
@@ -39,95 +42,21 @@ const SESSION: &str = "
     SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
-/// What the server is told about a statement that takes too long, so that it does not end much later than anybody waits
-/// for it.
+/// Bounds statements at the server, so that none ends much later than its caller stops waiting.
 const LIMIT: &str = "SELECT set_config('statement_timeout', ";
 const LIMIT_UNSET: &str = ", false) WHERE current_setting('statement_timeout') = '0'";
 
-#[derive(Debug, thiserror::Error)]
-#[error("the store is being closed")]
-struct Gone;
-
-/// An error of the client library, with its causes in one line.
-#[derive(Debug)]
-pub(super) struct Sql(pub(super) tokio_postgres::Error);
-
-impl fmt::Display for Sql {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.0.to_string();
-        let mut cause = std::error::Error::source(&self.0);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        f.write_str(&text.replace('\n', " "))
-    }
-}
-
-impl std::error::Error for Sql {}
-
-impl Sql {
-    /// Whether the connection is of no use any more, or may not be. Else the server has answered and goes on.
-    pub(super) fn is_loss(&self) -> bool {
-        let severity = self.0.as_db_error().map(DbError::parsed_severity);
-        severity != Some(Some(Severity::Error))
-    }
-}
-
-/// Why there is no connection that can be used.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The server.
-    Sql(Sql),
-    /// Nobody answers.
-    Silent(Silent),
-    /// The store in the database, or the way the server is set up.
-    Store(StoreError),
-}
-
-/// A server that has not answered in time.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", .after.as_secs())]
-pub(super) struct Silent {
-    after: Duration,
-}
-
-/// Why a read failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
-    #[error(transparent)]
-    Sql(Sql),
-    #[error(transparent)]
-    Silent(#[from] Silent),
-}
-
-impl From<tokio_postgres::Error> for Lost {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Sql(Sql(error))
-    }
-}
-
-impl Lost {
-    /// Whether the connection is of no use any more, or may not be.
-    pub(super) fn is_loss(&self) -> bool {
-        match self {
-            Self::Sql(error) => error.is_loss(),
-            Self::Silent(_) => true,
-        }
-    }
-}
-
-/// One connection with its prepared statements.
+/// A connection with its prepared statements.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) statements: Statements,
-    /// Moves its bytes.
+    /// The task that moves the connection's bytes.
     task: AbortHandle,
 }
 
 impl Connection {
-    /// Ends it without a word to a server that does not listen. Whoever else waits for an answer is told that it is gone.
+    /// Closes the connection without a message to the server. Other waiters on the connection get an error.
     pub(super) fn cut(&self) {
         self.task.abort();
     }
@@ -151,8 +80,8 @@ impl Statements {
             client.prepare(
                 "SELECT key, value FROM cheque_rows WHERE tab = $1 AND key >= $2 ORDER BY key"
             ),
-            // Row by row in the order they are given in, which is that of keys (the plan is a loop over them: `SESSION`), so
-            // that two workers do not wait for each other. Where they do all the same, the server undoes one of them.
+            // Locks row by row in the order given, which is that of keys (by `SESSION`, the plan is a loop over them),
+            // so that two workers do not deadlock. If they still do, the server rolls one of them back.
             client.prepare(
                 "UPDATE cheque_rows r SET value = i.new
                 FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])
@@ -190,28 +119,28 @@ impl Statements {
     }
 }
 
-/// What a connection does about the tables before it looks at their format.
+/// The step before the check of the tables' format.
 #[derive(Clone, Copy)]
 enum Tables {
-    /// Makes them, or brings them to the newest format.
-    Make,
-    /// Says that there are none, and changes nothing.
-    Find,
-    /// Another connection has found them.
-    Expect,
+    /// Create missing tables, and migrate older ones.
+    Migrate,
+    /// Fail if the tables are missing, and change nothing.
+    Require,
+    /// None: an earlier connection has found the tables.
+    Assume,
 }
 
-/// The way to the server.
+/// The server's address, and the runtime of its connections.
 pub(super) struct Server {
     config: Config,
     place: PathBuf,
-    /// How long to wait for an answer.
-    silence: Duration,
-    /// Moves bytes between the connections and the threads that wait for them. Always there until the end.
+    /// The bound on each answer.
+    answer_timeout: Duration,
+    /// Moves bytes between connections and waiting threads. `None` during the drop only.
     runtime: Option<Runtime>,
 }
 
-/// Without the address, which names the user.
+/// Hides the address, which names the user.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Server").field(&self.place).finish()
@@ -221,7 +150,7 @@ impl fmt::Debug for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Unlike a plain drop, this may happen anywhere, tasks included.
+            // A plain drop panics inside a task.
             runtime.shutdown_background();
         }
     }
@@ -229,23 +158,24 @@ impl Drop for Server {
 
 impl Server {
     pub(super) fn new(address: &str) -> Result<Self, StoreError> {
-        // The library's error may quote a part of the password.
+        // The client library's error may quote a part of the password.
         let mut config: Config = address.parse().map_err(|_| StoreError::BadAddress)?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(StoreError::BadAddress);
         }
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
+            config.connect_timeout(CONNECT_TIMEOUT);
         }
-        let silence = config.get_tcp_user_timeout().copied().unwrap_or(SILENCE);
-        config.tcp_user_timeout(silence);
-        if config.get_keepalives_idle() == UNSET_KEEPALIVE {
-            config.keepalives_idle(SILENCE);
+        let answer_timeout = config.get_tcp_user_timeout().copied();
+        let answer_timeout = answer_timeout.unwrap_or(ANSWER_TIMEOUT);
+        config.tcp_user_timeout(answer_timeout);
+        if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
+            config.keepalives_idle(ANSWER_TIMEOUT);
         }
         if config.get_application_name().is_none() {
             config.application_name("cheque");
         }
-        let place = PathBuf::from(shown(&config));
+        let place = PathBuf::from(display_address(&config));
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("cheque-postgres")
@@ -258,112 +188,115 @@ impl Server {
         Ok(Self {
             config,
             place,
-            silence,
+            answer_timeout,
             runtime: Some(runtime),
         })
     }
 
-    /// Host, port and database, without user and password.
+    /// Returns host, port and database, without user and password.
     pub(super) fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Makes the tables if need be, and the first connection.
+    /// Makes the first connection, and creates or migrates the tables.
     pub(super) fn open(&self) -> Result<Connection, StoreError> {
-        self.connected(Tables::Make)
+        self.connect_with(Tables::Migrate)
     }
 
-    /// Makes the first connection if there are tables.
+    /// Makes the first connection, and fails if the tables are missing.
     pub(super) fn open_existing(&self) -> Result<Connection, StoreError> {
-        self.connected(Tables::Find)
+        self.connect_with(Tables::Require)
     }
 
     /// Makes another connection.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        self.connected(Tables::Expect)
+        self.connect_with(Tables::Assume)
     }
 
-    /// Waits on this thread for what the server answers on a connection, which is cut if it does not in time.
+    /// Waits on this thread for an answer on a connection, and cuts the connection at the timeout.
     pub(super) fn wait<T>(
         &self,
         connection: &Connection,
         answer: impl Future<Output = T>,
-    ) -> Result<T, Silent> {
-        let answer = self.block_on(within(self.silence, answer));
+    ) -> Result<T, AnswerTimeout> {
+        let answer = self.block_on(with_timeout(self.answer_timeout, answer));
         answer.inspect_err(|_| connection.cut())
     }
 
-    /// Runs on this thread what waits for answers of the server.
+    /// Runs a future that waits for answers on this thread.
     pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         let _timers = self.runtime.as_ref().map(Runtime::enter);
         pollster::block_on(work)
     }
 
-    /// How long to wait for an answer.
-    pub(super) const fn silence(&self) -> Duration {
-        self.silence
+    /// Returns the bound on each answer.
+    pub(super) const fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
     }
 
-    fn connected(&self, tables: Tables) -> Result<Connection, StoreError> {
+    fn connect_with(&self, tables: Tables) -> Result<Connection, StoreError> {
         let unreachable = |cause| StoreError::Unreachable {
             path: self.place.clone(),
             cause,
         };
         let Some(runtime) = &self.runtime else {
-            return Err(unreachable(Arc::new(Gone)));
+            return Err(unreachable(Arc::new(Closing)));
         };
         let (config, place) = (self.config.clone(), self.place.clone());
-        let silence = self.silence;
+        let timeout = self.answer_timeout;
         let connecting =
-            runtime.spawn(async move { connection(&config, &place, tables, silence).await });
+            runtime.spawn(async move { new_connection(&config, &place, tables, timeout).await });
         match pollster::block_on(connecting) {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(Trouble::Store(error))) => Err(error),
-            Ok(Err(Trouble::Sql(error))) => Err(unreachable(Arc::new(error))),
-            Ok(Err(Trouble::Silent(silent))) => Err(unreachable(Arc::new(silent))),
+            Ok(Err(ConnectError::Store(error))) => Err(error),
+            Ok(Err(ConnectError::Sql(error))) => Err(unreachable(Arc::new(error))),
+            Ok(Err(ConnectError::Timeout(timeout))) => Err(unreachable(Arc::new(timeout))),
             Err(error) => Err(unreachable(Arc::new(error))),
         }
     }
 }
 
-/// Runs on the runtime, which goes on moving the connection's bytes.
-async fn connection(
+/// Makes a connection. Must run on the runtime, which keeps moving the connection's bytes.
+async fn new_connection(
     config: &Config,
     place: &Path,
     tables: Tables,
-    silence: Duration,
-) -> Result<Connection, Trouble> {
-    // The library's limit is for the first packet of each address only.
-    let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT) * 2;
-    let connecting = within(limit, config.connect(NoTls)).await;
-    let (mut client, connection) = connecting.map_err(Trouble::Silent)??;
-    // Its end, whatever the reason, shows at the client.
+    answer_timeout: Duration,
+) -> Result<Connection, ConnectError> {
+    // The client library bounds the first packet to each address only.
+    let limit = config.get_connect_timeout().copied();
+    let limit = limit.unwrap_or(CONNECT_TIMEOUT) * 2;
+    let connecting = with_timeout(limit, config.connect(NoTls)).await;
+    let (mut client, connection) = connecting.map_err(ConnectError::Timeout)??;
+    // The client sees the end of the connection, whatever the reason.
     let task = tokio::spawn(connection).abort_handle();
     let settings = async {
         client.batch_execute(SESSION).await?;
-        let limit = format!("{LIMIT}'{}ms'{LIMIT_UNSET}", silence.as_millis());
+        let limit = format!("{LIMIT}'{}ms'{LIMIT_UNSET}", answer_timeout.as_millis());
         client.batch_execute(&limit).await?;
         let durable = "SELECT current_setting('fsync') = 'on'";
         client.query_one(durable, &[]).await?.try_get(0)
     };
-    let durable: bool = within(silence, settings).await.map_err(Trouble::Silent)??;
+    let settings = with_timeout(answer_timeout, settings).await;
+    let durable: bool = settings.map_err(ConnectError::Timeout)??;
     if !durable {
-        return Err(Trouble::Store(StoreError::NotDurable {
+        return Err(ConnectError::Store(StoreError::NotDurable {
             path: place.to_path_buf(),
             setting: "fsync",
         }));
     }
     match tables {
-        // Takes as long as it takes: others may be at it, and tables may be large.
-        Tables::Make => schema::migrate(&mut client, place).await?,
-        Tables::Find => schema::find(&client, place).await?,
-        Tables::Expect => {}
+        // Without a timeout: another worker may be migrating, and tables may be large.
+        Tables::Migrate => schema::migrate(&mut client, place).await?,
+        Tables::Require => schema::require(&client, place).await?,
+        Tables::Assume => {}
     }
     let check = async {
         schema::check(&client, place).await?;
-        Ok::<_, Trouble>(Statements::prepare(&client).await?)
+        Ok::<_, ConnectError>(Statements::prepare(&client).await?)
     };
-    let statements = within(silence, check).await.map_err(Trouble::Silent)??;
+    let check = with_timeout(answer_timeout, check).await;
+    let statements = check.map_err(ConnectError::Timeout)??;
     Ok(Connection {
         client,
         statements,
@@ -371,16 +304,17 @@ async fn connection(
     })
 }
 
-/// Waits for an answer. Needs a runtime that is entered.
-pub(super) async fn within<T>(
+/// Waits for an answer, at most for the time `after`. Must be called inside a runtime.
+pub(super) async fn with_timeout<T>(
     after: Duration,
     answer: impl Future<Output = T>,
-) -> Result<T, Silent> {
+) -> Result<T, AnswerTimeout> {
     let answer = tokio::time::timeout(after, answer).await;
-    answer.map_err(|_| Silent { after })
+    answer.map_err(|_| AnswerTimeout { after })
 }
 
-fn shown(config: &Config) -> String {
+/// Formats an address without user and password.
+fn display_address(config: &Config) -> String {
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone(),
         #[cfg(unix)]
@@ -389,7 +323,7 @@ fn shown(config: &Config) -> String {
     let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
     let hosts: Vec<_> = hosts.chain(addresses).collect();
     let port = config.get_ports().first().copied().unwrap_or(5432);
-    // Where no database is named, it has the user's name.
+    // An address without a database means the one with the user's name.
     let database = config.get_dbname().or(config.get_user()).unwrap_or("");
     format!("postgres://{}:{port}/{database}", hosts.join(","))
 }

@@ -1,73 +1,86 @@
 //! A store in a PostgreSQL database.
 
 mod connection;
+mod error;
 mod pool;
 mod scan;
 mod schema;
 mod write;
 
 use crate::store::{
-    Change, Store, Swap, Table, Visit, VisitAll, check_whole,
-    commit_queue::{Group, Groups},
+    backup::check_not_half_restored,
+    change::{Change, Swap},
+    commit_queue::{Batch, CommitQueue},
     error::StoreError,
+    interface::{Store, Visit, VisitAll},
     pending::Pending,
     postgres::{
-        connection::{Connection, Lost, Server},
-        pool::Pool,
+        connection::{Connection, Server},
+        error::ReadError,
+        pool::{Pool, lock},
     },
+    table::Table,
 };
 use std::{
     cell::Cell,
     fmt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-/// How many groups are written at once, each on a connection of its own: while the server writes one to disk, it can
-/// work on the next.
-const LANES: usize = 2;
+/// The number of concurrent commits, each on a connection of its own: the server works on the next batch while it
+/// writes the last to disk.
+const COMMITTERS: usize = 2;
 
-/// A [`Store`] in a PostgreSQL database, for any number of processes at once. Each write is committed before it returns,
-/// with those of other threads and tasks that came at the same time. Dropping it waits for what has begun.
+/// A [`Store`] in a PostgreSQL database, for any number of processes at once.
 ///
-/// The rows are in the table `cheque_rows`, the format of the tables in `cheque_store`, both in the first schema of the
-/// search path that the role may use. They hold secrets.
+/// Each write is committed before it returns, in a batch with concurrent writes of other threads and tasks. Dropping
+/// the store waits for started writes.
 ///
-/// A handle has one connection for single reads, two for writes and one more for each scan under way, made when needed.
-/// A connection that was lost is made anew by the next call. A write that was on its way then is
-/// [`StoreError::Unknown`]; a read is repeated once. So it is with a server that does not answer any more: each answer
-/// may take 30 s, or as long as the address says by `tcp_user_timeout`, and connecting twice the address's
-/// `connect_timeout`, which is 10 s without.
+/// Rows are in the table `cheque_rows`, the format of the tables in `cheque_store`, both in the first schema of the
+/// search path that the role may use. Rows hold secrets, and the database stores them unencrypted.
 ///
-/// Does not encrypt the connection: reach a server on another machine through a tunnel or a private network. Needs
-/// connections that keep their settings and prepared statements, so no pooler that shares them between transactions. The
-/// server has to be the one that is written to; what it confirms is as durable as its settings say. `fsync = off` is
-/// refused, `synchronous_commit = off` is overruled for these connections.
+/// **Connections.** A handle has a connection for single reads, two for writes, and another for each running scan, made
+/// when needed. The next call after a loss reconnects. A write during a loss fails with [`StoreError::Unknown`]; a read
+/// is repeated once. A server without an answer for 30 s counts as lost; the address may set another bound by
+/// `tcp_user_timeout`. Connecting may take twice the address's `connect_timeout`, by default 2 * 10 s.
+///
+/// **Requirements.** Connections are not encrypted: reach a remote server through a tunnel or a private network. They
+/// must keep settings and prepared statements, so a pooler must not share them between transactions. The server must be
+/// the primary. Confirmed writes are as durable as the server's settings: `fsync = off` is rejected, and
+/// `synchronous_commit = off` overridden for these connections.
 pub struct Postgres {
-    /// Dropped first, so that what is under way is done before connections end.
-    groups: Groups,
+    /// Dropped first, so that queued writes end before the connections.
+    queue: CommitQueue,
     reader: Mutex<Option<Arc<Connection>>>,
     pool: Arc<Pool>,
 }
 
 impl Postgres {
-    /// The newest format of the tables this library writes and reads.
+    /// The newest format of the tables that this library writes and reads.
     pub const FORMAT: u32 = schema::FORMAT;
 
-    /// Opens the store at `address`, and makes its tables if there are none.
+    /// Opens the store at `address`, and creates or migrates its tables.
     ///
-    /// `postgres://user:password@host:port/database`, or `postgres:///database?host=/var/run/postgresql&user=name` for a
-    /// local socket; the whole of libpq's syntax but TLS. Neither user nor password are ever shown by this library.
+    /// Addresses have libpq's syntax without TLS: `postgres://user:password@host:port/database`, or
+    /// `postgres:///database?host=/var/run/postgresql&user=name` for a local socket. Errors show neither user nor
+    /// password.
     ///
-    /// Migrates older tables. Refuses newer ones, those of other programs, and servers that lose what they confirm.
+    /// # Errors
+    ///
+    /// Rejects newer tables, tables of other programs, a half-restored store, and servers that may lose confirmed
+    /// writes. Fails if the server cannot be reached.
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open()?;
         Self::on(server, first)
     }
 
-    /// Opens the store at `address` like [`Postgres::open`], but neither makes nor migrates tables: for whoever only
-    /// wants to look. A database without tables is [`StoreError::Absent`], older ones are [`StoreError::Older`].
+    /// Opens the store at `address` without creating or migrating tables, for programs that only read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Absent`] without tables, [`StoreError::Older`] with older ones; otherwise as [`Postgres::open`].
     pub fn open_existing(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open_existing()?;
@@ -77,26 +90,27 @@ impl Postgres {
     fn on(server: Server, first: Connection) -> Result<Self, StoreError> {
         let pool = Arc::new(Pool::new(server));
         let (writers, place) = (pool.clone(), pool.server.place());
-        let commit = move |group: &Group<'_>| writers.commit(group);
-        let groups = Groups::new(place, LANES, commit).map_err(|source| StoreError::Io {
-            path: place.to_path_buf(),
-            source,
-        })?;
+        let commit = move |batch: &Batch<'_>| writers.commit(batch);
+        let queue =
+            CommitQueue::new(place, COMMITTERS, commit).map_err(|source| StoreError::Io {
+                path: place.to_path_buf(),
+                source,
+            })?;
         let store = Self {
-            groups,
+            queue,
             reader: Mutex::new(Some(Arc::new(first))),
             pool,
         };
-        check_whole(&store, store.place())?;
+        check_not_half_restored(&store, store.place())?;
         Ok(store)
     }
 
-    /// Where the database is: host, port and name, without user and password.
+    /// Returns host, port and name of the database, without user and password.
     pub fn place(&self) -> &Path {
         self.pool.server.place()
     }
 
-    /// The connection for single reads, which all of them share.
+    /// Returns the shared connection for single reads.
     fn reader(&self) -> Result<Arc<Connection>, StoreError> {
         let mut reader = lock(&self.reader);
         match &*reader {
@@ -105,7 +119,7 @@ impl Postgres {
         }
     }
 
-    /// Another connection for single reads than the one that was lost.
+    /// Replaces the connection for single reads if it is still the lost one.
     fn reader_after(&self, lost: &Arc<Connection>) -> Result<Arc<Connection>, StoreError> {
         let mut reader = lock(&self.reader);
         if reader.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
@@ -115,7 +129,7 @@ impl Postgres {
         self.reader()
     }
 
-    fn failed(&self, error: Lost) -> StoreError {
+    fn failed(&self, error: ReadError) -> StoreError {
         StoreError::Engine {
             path: self.place().to_path_buf(),
             source: error.into(),
@@ -127,7 +141,7 @@ impl Postgres {
         reader: &Connection,
         table: Table,
         key: &[u8],
-    ) -> Result<Option<Vec<u8>>, Lost> {
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         let query = async {
             let statement = &reader.statements.get;
             let row = reader
@@ -151,13 +165,13 @@ impl Postgres {
             begun.set(true);
             each(table, key, value)
         };
-        let silence = self.pool.server.silence();
-        let first = scan::scan(&mut connection, tables, prefix, silence, &mut each);
+        let timeout = self.pool.server.answer_timeout();
+        let first = scan::scan(&mut connection, tables, prefix, timeout, &mut each);
         match self.pool.server.block_on(first) {
-            // The connection had been lost before.
+            // The connection was lost before the scan.
             Err(error) if error.is_loss() && !begun.get() => {
                 connection = self.pool.server.connect()?;
-                let again = scan::scan(&mut connection, tables, prefix, silence, &mut each);
+                let again = scan::scan(&mut connection, tables, prefix, timeout, &mut each);
                 let again = self.pool.server.block_on(again);
                 again.map_err(|error| self.failed(error))?;
             }
@@ -168,7 +182,7 @@ impl Postgres {
     }
 }
 
-/// Without what it holds, which is secret.
+/// Hides the records, which are secret.
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Postgres").field(&self.place()).finish()
@@ -189,11 +203,11 @@ impl Store for Postgres {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
-        self.groups.swap(changes)
+        self.queue.swap(changes)
     }
 
     fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
-        Some(self.groups.begin(changes))
+        Some(self.queue.begin(changes))
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -203,9 +217,4 @@ impl Store for Postgres {
     fn scan_all(&self, each: &mut VisitAll<'_>) -> Result<(), StoreError> {
         self.try_scan(&Table::ALL, &[], each)
     }
-}
-
-/// Nothing panics under these locks that would leave half of something.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,17 +1,17 @@
-//! Connections that nobody uses, and the groups that are written on them.
+//! The pool of idle connections, and the commits on them.
 
 use crate::store::{
-    commit_queue::{Cause, Group, Results},
+    commit_queue::{Batch, Cause, Results},
     error::StoreError,
     postgres::{
         connection::{Connection, Server},
-        lock, write,
+        write,
     },
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many connections without work are kept.
-const IDLE: usize = 4;
+/// The bound on idle connections.
+const MAX_IDLE: usize = 4;
 
 pub(super) struct Pool {
     idle: Mutex<Vec<Connection>>,
@@ -26,7 +26,7 @@ impl Pool {
         }
     }
 
-    /// A connection that nobody else uses.
+    /// Takes an idle connection, or makes one.
     pub(super) fn take(&self) -> Result<Connection, StoreError> {
         let mut idle = lock(&self.idle);
         while let Some(connection) = idle.pop() {
@@ -38,16 +38,16 @@ impl Pool {
         self.server.connect()
     }
 
-    /// Keeps a connection without a transaction for others.
+    /// Returns a connection without an open transaction.
     pub(super) fn give_back(&self, connection: Connection) {
         let mut idle = lock(&self.idle);
-        if idle.len() < IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
     }
 
-    /// Makes the swaps of a group durable.
-    pub(super) fn commit(&self, group: &Group<'_>) -> Results {
+    /// Makes the swaps of a batch durable.
+    pub(super) fn commit(&self, batch: &Batch<'_>) -> Results {
         let connection = match self.take() {
             Ok(connection) => connection,
             Err(error) => {
@@ -61,17 +61,17 @@ impl Pool {
                         cause: cause.clone(),
                     })
                 };
-                return group.iter().map(unreachable).collect();
+                return batch.iter().map(unreachable).collect();
             }
         };
-        let committed = write::commit(&connection, group);
+        let committed = write::commit(&connection, batch);
         let cause: Cause = match self.server.wait(&connection, committed) {
             Ok(Ok(swaps)) => {
                 self.give_back(connection);
                 return swaps.into_iter().map(Ok).collect();
             }
             Ok(Err(error)) => Arc::new(error),
-            Err(silent) => Arc::new(silent),
+            Err(timeout) => Arc::new(timeout),
         };
         let unknown = |_| {
             Err(StoreError::Unknown {
@@ -79,6 +79,11 @@ impl Pool {
                 cause: cause.clone(),
             })
         };
-        group.iter().map(unknown).collect()
+        batch.iter().map(unknown).collect()
     }
+}
+
+/// Locks a mutex. Code that panics while holding the lock leaves no half-made change.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,16 +1,14 @@
-//! The tables, and how they came to be what they are.
+//! The tables and their migrations.
 
-use crate::store::{
-    error::StoreError,
-    postgres::connection::{Sql, Trouble},
-};
+use crate::store::{error::StoreError, postgres::error::ConnectError};
 use std::path::Path;
 use tokio_postgres::{Client, error::SqlState};
 
-/// Each step brings the tables from the format of its position to the next. A released step never changes.
+/// The migrations: each takes the tables from the format of its position to the next. A released migration never
+/// changes.
 ///
-/// `value` is kept as it is: metas and salts do not compress, and trying costs time. Half of a page is left free for new
-/// values beside the old ones, so that no index is touched, and old ones are seldom swept out to make room.
+/// `value` is stored uncompressed: positions and salts do not compress, and trying costs time. Half of each page stays
+/// free, so that an update writes the new value beside the old one without touching an index, and vacuuming is rare.
 const STEPS: [&str; 1] = ["CREATE TABLE cheque_rows (
         tab text COLLATE \"C\" NOT NULL,
         key bytea NOT NULL,
@@ -19,19 +17,19 @@ const STEPS: [&str; 1] = ["CREATE TABLE cheque_rows (
     ) WITH (fillfactor = 50);
     ALTER TABLE cheque_rows ALTER COLUMN value SET STORAGE EXTERNAL;"];
 
-/// The newest format of the tables this library writes and reads.
+/// The newest format of the tables that this library writes and reads.
 pub(super) const FORMAT: u32 = STEPS.len() as u32;
 
-/// Held while the tables are made or changed. Any number would do, if all programs agree on it.
+/// The advisory lock on migrations: an arbitrary number, the same in all versions of this library.
 const LOCK: i64 = 0x6368_6571_7565;
 
-/// Makes the tables, or brings them to the newest format. Refuses those of newer and of other programs.
-pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Trouble> {
+/// Creates the tables, or migrates them to the newest format. Rejects newer tables and tables of other programs.
+pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), ConnectError> {
     let transaction = client.transaction().await?;
     transaction
         .batch_execute("SET LOCAL statement_timeout = 0")
         .await?;
-    // Workers that start together do it one after the other.
+    // Workers that start at the same time migrate one after the other.
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
@@ -60,11 +58,11 @@ pub(super) async fn migrate(client: &mut Client, place: &Path) -> Result<(), Tro
     Ok(transaction.commit().await?)
 }
 
-/// Refuses tables that are not of the format of this program. They may change between two connections.
-pub(super) async fn check(client: &Client, place: &Path) -> Result<(), Trouble> {
+/// Rejects tables of another format. A migration may happen between two connections.
+pub(super) async fn check(client: &Client, place: &Path) -> Result<(), ConnectError> {
     match format(client, place).await? {
         FORMAT => Ok(()),
-        found => Err(Trouble::Store(StoreError::Older {
+        found => Err(ConnectError::Store(StoreError::Older {
             path: place.to_path_buf(),
             found,
             known: FORMAT,
@@ -72,20 +70,20 @@ pub(super) async fn check(client: &Client, place: &Path) -> Result<(), Trouble> 
     }
 }
 
-/// Refuses a database without any of the tables.
-pub(super) async fn find(client: &Client, place: &Path) -> Result<(), Trouble> {
+/// Rejects a database without the tables.
+pub(super) async fn require(client: &Client, place: &Path) -> Result<(), ConnectError> {
     let there =
         "SELECT coalesce(to_regclass('cheque_store'), to_regclass('cheque_rows')) IS NOT NULL";
     if client.query_one(there, &[]).await?.try_get(0)? {
         return Ok(());
     }
-    Err(Trouble::Store(StoreError::Absent {
+    Err(ConnectError::Store(StoreError::Absent {
         path: place.to_path_buf(),
     }))
 }
 
-/// The format of the tables that are there.
-async fn format(client: &Client, place: &Path) -> Result<u32, Trouble> {
+/// Reads the format of the tables.
+async fn format(client: &Client, place: &Path) -> Result<u32, ConnectError> {
     let rows = client
         .query("SELECT format::bigint FROM cheque_store", &[])
         .await;
@@ -99,7 +97,7 @@ async fn format(client: &Client, place: &Path) -> Result<u32, Trouble> {
     let found: i64 = row.try_get(0)?;
     let found = u32::try_from(found).map_err(|_| foreign(place))?;
     if found > FORMAT {
-        return Err(Trouble::Store(StoreError::Newer {
+        return Err(ConnectError::Store(StoreError::Newer {
             path: place.to_path_buf(),
             found,
             known: FORMAT,
@@ -117,14 +115,8 @@ fn is_other_table(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| other.contains(&code))
 }
 
-fn foreign(place: &Path) -> Trouble {
-    Trouble::Store(StoreError::Foreign {
+fn foreign(place: &Path) -> ConnectError {
+    ConnectError::Store(StoreError::Foreign {
         path: place.to_path_buf(),
     })
-}
-
-impl From<tokio_postgres::Error> for Trouble {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Sql(Sql(error))
-    }
 }

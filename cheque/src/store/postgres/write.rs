@@ -1,45 +1,48 @@
-//! How a group of swaps becomes SQL.
+//! The SQL of a batch of swaps.
 //!
-//! Swaps of one change that sets a value, which is what receiving a payment needs, go the fast way: one statement
-//! compares and sets all of them, each on its own, and commits when it ends. What did not fit there, and what is more
-//! than one change, a removal or a key that another swap of the group is about, goes the slow way: a transaction locks
-//! the rows, judges swap by swap what it has read, and writes the result.
+//! The fast path serves swaps of a single change that sets a value, such as the receipt of a payment: one statement
+//! compares and sets all of them, independently of each other, and commits at its end. The slow path serves the rest:
+//! swaps with several changes, removals, keys that another swap of the batch names, and swaps that the fast path left
+//! undone. A transaction locks the rows, applies swap after swap to the values read, and writes the result.
 
 use crate::store::{
-    Change, Swap, Table,
-    commit_queue::Group,
-    postgres::connection::{Connection, Sql},
+    change::{Change, Swap},
+    commit_queue::Batch,
+    postgres::{connection::Connection, error::SqlError},
+    table::Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{error::SqlState, types::ToSql};
 
-/// How often the slow way begins again when other workers were faster. Each time one of them has got on.
-const ATTEMPTS: usize = 100;
+/// The bound on attempts of the slow path while other workers are faster. Each failed attempt means that another worker
+/// made progress.
+const MAX_ATTEMPTS: usize = 100;
 
-/// Locks must not stay when a worker freezes between two statements.
+/// Starts the transaction of the slow path. The timeout frees the locks of a worker that freezes between two
+/// statements.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 type Key<'a> = (Table, &'a [u8]);
 
-/// Why a group failed. It is unknown which of its swaps were made.
+/// The reason why a batch failed. Each of its swaps may or may not have been made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failed {
+pub(super) enum CommitError {
     #[error(transparent)]
-    Sql(Sql),
-    #[error("other workers were faster {ATTEMPTS} times")]
+    Sql(SqlError),
+    #[error("other workers were faster {MAX_ATTEMPTS} times")]
     Busy,
 }
 
-impl From<tokio_postgres::Error> for Failed {
+impl From<tokio_postgres::Error> for CommitError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Sql(Sql(error))
+        Self::Sql(SqlError(error))
     }
 }
 
-impl Failed {
-    /// Whether the server says that it has undone everything, because workers were in each other's way.
+impl CommitError {
+    /// True if the server reports a rollback, because of a conflict between workers.
     fn is_rolled_back(&self) -> bool {
-        let Self::Sql(Sql(error)) = self else {
+        let Self::Sql(SqlError(error)) = self else {
             return false;
         };
         is_rolled_back(error)
@@ -54,19 +57,19 @@ fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| undone.contains(&code))
 }
 
-/// Makes the swaps of a group, and returns one result for each.
+/// Makes the swaps of a batch, and returns a result for each.
 pub(super) async fn commit(
     connection: &Connection,
-    group: &Group<'_>,
-) -> Result<Vec<Swap>, Failed> {
-    let mut swaps = vec![None; group.len()];
-    fast(connection, group, &mut swaps).await?;
-    let left: Vec<usize> = (0..group.len())
+    batch: &Batch<'_>,
+) -> Result<Vec<Swap>, CommitError> {
+    let mut swaps = vec![None; batch.len()];
+    fast_path(connection, batch, &mut swaps).await?;
+    let left: Vec<usize> = (0..batch.len())
         .filter(|index| swaps[*index].is_none())
         .collect();
     if !left.is_empty() {
-        let changes: Vec<_> = left.iter().map(|index| group[*index]).collect();
-        let results = slow(connection, &changes).await?;
+        let changes: Vec<_> = left.iter().map(|index| batch[*index]).collect();
+        let results = slow_path(connection, &changes).await?;
         for (index, swap) in left.into_iter().zip(results) {
             swaps[index] = Some(swap);
         }
@@ -74,7 +77,7 @@ pub(super) async fn commit(
     Ok(swaps.into_iter().flatten().collect())
 }
 
-/// The columns of what goes the fast way, with the place of each swap in its group.
+/// Changes as columns for a statement, with the position of each swap in its batch.
 #[derive(Default)]
 struct Columns<'a> {
     places: Vec<usize>,
@@ -94,18 +97,19 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Fills in what is done. Everything else has written nothing.
-async fn fast<'a>(
+/// Makes single sets, and fills in their results. A swap without a result has written nothing.
+async fn fast_path<'a>(
     connection: &Connection,
-    group: &Group<'a>,
+    batch: &Batch<'a>,
     swaps: &mut [Option<Swap>],
 ) -> Result<(), tokio_postgres::Error> {
-    let single = group.iter().enumerate().filter_map(|(place, changes)| {
+    let single = batch.iter().enumerate().filter_map(|(place, changes)| {
         let [change] = changes else { return None };
         Some((change, place, change.new?))
     });
     let mut single: Vec<_> = single.collect();
-    // By key, so that all workers lock rows in one order; of several for one key, the first.
+    // Sorted by key, so that all workers lock rows in the same order. Of several swaps with the same key, the first
+    // stays.
     let key = |change: &Change<'a>| (change.table.name(), change.key);
     single.sort_by(|(one, ..), (other, ..)| key(one).cmp(&key(other)));
     single.dedup_by(|(one, ..), (other, ..)| key(one) == key(other));
@@ -117,7 +121,7 @@ async fn fast<'a>(
             None => inserts.push(place, key, &[], new),
         }
     }
-    // Two transactions, one after the other on one connection, so neither holds locks while it waits for the other.
+    // Two transactions, one after the other on the same connection: neither holds locks while waiting for the other.
     let (updated, inserted) = tokio::join!(
         update(connection, &updates),
         insert_new(connection, &inserts)
@@ -192,19 +196,22 @@ async fn insert_new(
     Ok(done)
 }
 
-/// What the slow way knows of a key.
+/// The state of a key on the slow path.
 struct Row<'a> {
-    /// What the database holds. If it is something, it is locked.
+    /// The value in the database, locked if present.
     stored: Option<&'a [u8]>,
-    /// What the swaps so far have made of it.
+    /// The value after the swaps so far.
     now: Option<&'a [u8]>,
-    /// Whether a swap that is made relies on it.
+    /// True if a successful swap depends on the key.
     used: bool,
 }
 
-async fn slow(connection: &Connection, swaps: &[&[Change<'_>]]) -> Result<Vec<Swap>, Failed> {
-    for _ in 0..ATTEMPTS {
-        match once(connection, swaps).await {
+async fn slow_path(
+    connection: &Connection,
+    swaps: &[&[Change<'_>]],
+) -> Result<Vec<Swap>, CommitError> {
+    for _ in 0..MAX_ATTEMPTS {
+        match try_slow_path(connection, swaps).await {
             Ok(Some(results)) => return Ok(results),
             Ok(None) => {}
             Err(error) if error.is_rolled_back() => {
@@ -213,14 +220,14 @@ async fn slow(connection: &Connection, swaps: &[&[Change<'_>]]) -> Result<Vec<Sw
             Err(error) => return Err(error),
         }
     }
-    Err(Failed::Busy)
+    Err(CommitError::Busy)
 }
 
-/// `None`: another worker has made a key that was not there a moment before, and nothing was written.
-async fn once(
+/// Makes an attempt. Returns `None`, with nothing written, if another worker has just created a key that was absent.
+async fn try_slow_path(
     connection: &Connection,
     swaps: &[&[Change<'_>]],
-) -> Result<Option<Vec<Swap>>, Failed> {
+) -> Result<Option<Vec<Swap>>, CommitError> {
     let client = &connection.client;
     let statements = &connection.statements;
     let keys: BTreeSet<Key<'_>> = swaps
@@ -231,7 +238,7 @@ async fn once(
     let tables: Vec<_> = keys.iter().map(|(table, _)| table.name()).collect();
     let names: Vec<_> = keys.iter().map(|(_, key)| *key).collect();
     let keyed: [&(dyn ToSql + Sync); 2] = [&tables, &names];
-    // Both are sent at once; the server takes them in order.
+    // Sends both at once; the server executes them in order.
     let (begun, found) = tokio::join!(
         biased;
         client.batch_execute(BEGIN),
@@ -247,7 +254,7 @@ async fn once(
         }
     }
     let stored: BTreeMap<Key<'_>, Option<Vec<u8>>> = keys.into_iter().zip(stored).collect();
-    let (results, rows) = judge(swaps, &stored);
+    let (results, rows) = apply_swaps(swaps, &stored);
     if !write(connection, &rows).await? {
         client.batch_execute("ROLLBACK").await?;
         return Ok(None);
@@ -256,8 +263,8 @@ async fn once(
     Ok(Some(results))
 }
 
-/// Judges one swap after the other, each on what those before it have left.
-fn judge<'a>(
+/// Applies swap after swap in memory, each to the values that the swaps before it have left.
+fn apply_swaps<'a>(
     swaps: &[&[Change<'a>]],
     stored: &'a BTreeMap<Key<'a>, Option<Vec<u8>>>,
 ) -> (Vec<Swap>, BTreeMap<Key<'a>, Row<'a>>) {
@@ -293,7 +300,7 @@ fn judge<'a>(
     (results, rows)
 }
 
-/// Writes what has changed; `false` if a key that was not there is there now.
+/// Writes the changed rows. Returns false if another worker has created an absent key.
 async fn write(
     connection: &Connection,
     rows: &BTreeMap<Key<'_>, Row<'_>>,
@@ -307,7 +314,7 @@ async fn write(
             (Some(stored), Some(now)) if stored != now => updates.push(0, *key, &[], now),
             (Some(_), None) => deletes.push(0, *key, &[], &[]),
             (None, Some(now)) => inserts.push(0, *key, &[], now),
-            // What is not there cannot be locked, so it is made for a moment.
+            // An absent row cannot be locked, so the transaction creates it for a moment.
             (None, None) if row.used => {
                 inserts.push(0, *key, &[], &[]);
                 deletes.push(0, *key, &[], &[]);

@@ -1,14 +1,14 @@
-//! The engine, which is opened again after a failure.
+//! The database engine, and its reopening after a disk error.
 //!
-//! Once its storage has failed, redb takes no more writes: it knows no more what is there. Opening finds out, so that a
-//! disk that was full for an hour costs an hour, and nobody has to start the program again.
+//! After its storage has failed, redb takes no more writes, because the state of the file is unknown. Reopening finds
+//! the state, so a disk that was full for an hour costs an hour, and the operator need not restart the program.
 //!
-//! It may read the whole file, so that a disk that goes on failing gets a pause from one opening to the next.
+//! A reopening may read the whole file, so there is a minimum interval between two of them.
 
 use crate::store::{
     commit_queue::Cause,
     error::StoreError,
-    redb::{opening, storage::Storage},
+    redb::{error::open_error, storage::Storage},
 };
 use ::redb::{Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, StorageBackend};
 use std::{
@@ -24,40 +24,40 @@ const CACHE_BYTES: usize = 64 << 20;
 
 pub(super) struct Engine {
     state: RwLock<State>,
-    /// Whether the database has failed since it was opened.
+    /// True if the database has failed since it was opened.
     failed: AtomicBool,
     storage: Storage,
     path: PathBuf,
 }
 
 struct State {
-    /// `None`: it has failed and could not be opened again yet.
+    /// `None`: the database has failed and is not reopened yet.
     database: Option<Database>,
-    /// When the last opening after a failure had ended, and what to say if the database does not work since.
-    opened_again: Option<(Instant, Cause)>,
-    /// From the end of one opening after a failure to the next.
-    pause: Duration,
+    /// The end of the last reopening, and the error to report if the database does not work since.
+    reopened: Option<(Instant, Cause)>,
+    /// The minimum time from the end of a reopening to the next.
+    reopen_interval: Duration,
 }
 
 impl State {
-    /// Fails while it is too early to open the database again.
-    fn check_pause(&self) -> Result<(), Cause> {
-        match &self.opened_again {
-            Some((at, cause)) if at.elapsed() < self.pause => Err(cause.clone()),
+    /// Fails while the next reopening would be too early.
+    fn check_interval(&self) -> Result<(), Cause> {
+        match &self.reopened {
+            Some((at, cause)) if at.elapsed() < self.reopen_interval => Err(cause.clone()),
             _ => Ok(()),
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("its disk failed again just after it was opened again")]
+#[error("its disk failed again just after it was reopened")]
 struct FailedAgain;
 
-/// Why the engine did not do something.
+/// The reason why the engine did not finish its work.
 pub(super) enum Failure {
-    /// It had failed before, and cannot be opened again yet. Nothing was done.
+    /// The engine had failed before, and cannot be reopened yet. Nothing was done.
     Closed(Cause),
-    /// It failed now.
+    /// The engine failed during the work.
     Failed(Error),
 }
 
@@ -68,17 +68,17 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 impl Engine {
-    /// Opens what `storage` holds, or makes a database if it holds nothing. Errors call it `path`.
+    /// Opens the database in `storage`, or creates it in an empty one. `path` names the store in errors.
     pub(super) fn open(
         storage: Storage,
         path: PathBuf,
-        pause: Duration,
+        reopen_interval: Duration,
     ) -> Result<Self, StoreError> {
-        let database = open(&storage).map_err(|error| opening(&path, error))?;
+        let database = open(&storage).map_err(|error| open_error(&path, error))?;
         let state = State {
             database: Some(database),
-            opened_again: None,
-            pause,
+            reopened: None,
+            reopen_interval,
         };
         Ok(Self {
             state: RwLock::new(state),
@@ -88,16 +88,16 @@ impl Engine {
         })
     }
 
-    pub(super) fn set_pause(&self, pause: Duration) {
-        self.write_state().pause = pause;
+    pub(super) fn set_reopen_interval(&self, interval: Duration) {
+        self.write_state().reopen_interval = interval;
     }
 
-    /// A view of what is there now. The engine can be opened again while there is one, which fails from then on.
+    /// Starts a read transaction. A reopening of the engine ends all of them: their reads fail from then on.
     pub(super) fn read(&self) -> Result<ReadTransaction, Failure> {
         self.with(|database| Ok(database.begin_read()?))
     }
 
-    /// Lets `work` write. Whatever has failed, the next one begins with an engine that was opened again.
+    /// Lets `work` write. After any failure, the next write starts with a reopening.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, Error>,
@@ -109,8 +109,8 @@ impl Engine {
         })
     }
 
-    /// Takes note of an error in reading. The storage has failed if it is one of these.
-    pub(super) fn note(&self, error: &Error) {
+    /// Records an error of a read. Errors of the storage call for a reopening.
+    pub(super) fn note_error(&self, error: &Error) {
         if matches!(error, Error::Io(_) | Error::PreviousIo) {
             self.failed.store(true, Ordering::Release);
         }
@@ -119,30 +119,30 @@ impl Engine {
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Failure> {
         loop {
             let state = self.read_state();
-            // Nobody opens it again meanwhile.
+            // The read lock keeps other threads from reopening the database.
             if let Some(database) = &state.database
                 && !self.failed.load(Ordering::Acquire)
             {
                 let done = work(database);
                 if let Err(error) = &done {
-                    self.note(error);
+                    self.note_error(error);
                 }
                 return Ok(done?);
             }
-            state.check_pause().map_err(Failure::Closed)?;
+            state.check_interval().map_err(Failure::Closed)?;
             drop(state);
-            self.open_again().map_err(Failure::Closed)?;
+            self.reopen().map_err(Failure::Closed)?;
         }
     }
 
-    fn open_again(&self) -> Result<(), Cause> {
+    fn reopen(&self) -> Result<(), Cause> {
         let mut state = self.write_state();
         if state.database.is_some() && !self.failed.load(Ordering::Acquire) {
-            // Somebody was faster.
+            // Another thread was faster.
             return Ok(());
         }
-        state.check_pause()?;
-        // It ends all views of it, and touches the storage no more.
+        state.check_interval()?;
+        // Dropping the database ends its read transactions; afterwards it does not touch the storage.
         state.database = None;
         let cause: Cause = match self.open_confirmed() {
             Ok(opened) => {
@@ -152,24 +152,24 @@ impl Engine {
             }
             Err(error) => Arc::new(error),
         };
-        state.opened_again = Some((now(), cause.clone()));
+        state.reopened = Some((now(), cause.clone()));
         state.database.is_some().then_some(()).ok_or(cause)
     }
 
-    /// Opens what the storage holds once all of that is durable.
+    /// Makes the contents of the storage durable, then opens them.
     fn open_confirmed(&self) -> Result<Database, StoreError> {
         let io = |source| StoreError::Io {
             path: self.path.clone(),
             source,
         };
-        self.storage.confirm().map_err(io)?;
+        self.storage.sync_visible().map_err(io)?;
         if self.storage.len().map_err(io)? == 0 {
             return Err(StoreError::Damaged {
                 path: self.path.clone(),
-                detail: "it was emptied while it was in use".into(),
+                detail: "the file was emptied while in use".into(),
             });
         }
-        open(&self.storage).map_err(|error| opening(&self.path, error))
+        open(&self.storage).map_err(|error| open_error(&self.path, error))
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {
@@ -183,7 +183,7 @@ impl Engine {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how long a disk has had a pause is no matter of any caller, and nothing that is stored depends on it"
+    reason = "no caller and no stored value depends on the time since the last reopening"
 )]
 fn now() -> Instant {
     Instant::now()

@@ -1,4 +1,4 @@
-//! The file of a store, and the way to it.
+//! The file of a store, and its directories.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,7 +20,7 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes what is missing of a path, each part as durable as the file in it shall be.
+/// Creates the missing directories of a path, and makes the name of each durable.
 fn create_directories(path: &Path) -> io::Result<()> {
     if path == Path::new("") || path.is_dir() {
         return Ok(());
@@ -36,7 +36,7 @@ fn create_directories(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a new file's or directory's name as durable as its contents.
+/// Makes the name of a new file or directory durable, by a sync of its parent. Does nothing outside Unix.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let directory = path.parent().filter(|parent| *parent != Path::new(""));

@@ -1,66 +1,65 @@
-//! The default store: one redb file.
+//! The default store: a redb file.
 
 mod engine;
+mod error;
 mod file;
 mod storage;
+mod tables;
 
 use crate::store::{
-    Change, Store, Swap, Table, Visit, VisitAll, check_whole,
-    commit_queue::{Cause, Group, Groups, Results},
+    backup::check_not_half_restored,
+    change::{Change, Swap},
+    commit_queue::{Batch, Cause, CommitQueue, Results},
     error::StoreError,
+    interface::{Store, Visit, VisitAll},
     pending::Pending,
     redb::{
         engine::{Engine, Failure},
         file::{open_file, sync_directory},
         storage::Storage,
+        tables::{ABOUT, FORMAT_KEY, commit_batch, rows, visit},
     },
+    table::Table,
 };
-use ::redb::{
-    Database, DatabaseError, Durability, ReadTransaction, ReadableTable, StorageBackend,
-    StorageError, TableDefinition, TableError, WriteTransaction, backends::FileBackend,
-};
+use ::redb::{StorageBackend, TableError, backends::FileBackend};
 use std::{
     fmt, io,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-/// The newest file format this library writes and reads.
-pub const FORMAT: u32 = 1;
-
-/// Tells a cheque store from the redb files of other programs.
-const ABOUT: TableDefinition<'static, &str, u32> = TableDefinition::new("cheque-store");
-const FORMAT_KEY: &str = "format";
-
-type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
-
-const fn rows(table: Table) -> Rows {
-    TableDefinition::new(table.name())
-}
-
-/// A [`Store`] in one file, for one process at a time. Each write is on disk before it returns, in one transaction with
-/// those of other threads and tasks that came at the same time; a process killed at any moment leaves the file as of its
-/// last write. Dropping it waits for what has begun.
+/// A [`Store`] in a file, for a single process at a time.
 ///
-/// After an error of the disk, such as a full one, the next call opens the file again, and reads all of it to find out
-/// what is there. Where the disk goes on failing, the file is opened once in [`Redb::PAUSE`]. Until that succeeds, calls fail
-/// as [`StoreError::Unreachable`], and nobody else can open the file.
+/// Each write is on disk before it returns, in the same transaction as concurrent writes of other threads and tasks. A
+/// process killed at any moment leaves the file as of its last write. Dropping the store waits for started writes.
+///
+/// After a disk error, such as a full disk, the next call reopens the file and reads all of it to find its state. While
+/// the disk keeps failing, the store reopens the file at most once in [`Redb::REOPEN_INTERVAL`]; until a reopening
+/// succeeds, calls fail with [`StoreError::Unreachable`], and no other process can open the file.
+///
+/// Does not encrypt the file.
 pub struct Redb {
-    /// The engine has one writer. Dropped first, so that the file is closed at the end of the drop.
-    groups: Groups,
+    /// Has one committer, because the engine has one writer. Dropped first, so that the drop ends with closing the
+    /// file.
+    queue: CommitQueue,
     engine: Arc<Engine>,
     path: PathBuf,
 }
 
 impl Redb {
-    /// How long to wait after opening the file again before doing so once more, unless told otherwise.
-    pub const PAUSE: Duration = Duration::from_secs(1);
+    /// The newest file format that this library writes and reads.
+    pub const FORMAT: u32 = 1;
 
-    /// Opens the store at `path`, or creates it and its directory, readable by its owner alone.
+    /// The default time from a reopening of the file after a disk error to the next.
+    pub const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// Opens the store at `path`, or creates the file and its directory, readable by their owner only.
     ///
-    /// Refuses a file that another process has open, one that another program made, and one in a newer format.
+    /// # Errors
+    ///
+    /// Rejects a file that another process has open, a file of another program, a newer format and a half-restored
+    /// store.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         let backend = open_file(&path)
@@ -74,10 +73,14 @@ impl Redb {
         Ok(store)
     }
 
-    /// Opens the store that `backend` holds, or makes one if it holds nothing. Errors call it `name`.
+    /// Opens the store in `backend`, or creates it in an empty one. `name` stands for the path in errors.
     ///
-    /// For storage that is no file, and for tests that cause faults. Does not check that nobody else uses the storage
+    /// For storage other than a file, and for fault injection. Does not check that the storage has no other user,
     /// unless the backend has locks.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Redb::open`].
     pub fn open_on(
         backend: impl StorageBackend,
         name: impl Into<PathBuf>,
@@ -86,38 +89,37 @@ impl Redb {
         let engine = Arc::new(Engine::open(
             Storage::new(backend),
             path.clone(),
-            Self::PAUSE,
+            Self::REOPEN_INTERVAL,
         )?);
         let (writer, name) = (engine.clone(), path.clone());
-        let commit = move |group: &Group<'_>| commit(&writer, &name, group);
-        let groups = Groups::new(&path, 1, commit).map_err(|source| StoreError::Io {
+        let commit = move |batch: &Batch<'_>| commit(&writer, &name, batch);
+        let queue = CommitQueue::new(&path, 1, commit).map_err(|source| StoreError::Io {
             path: path.clone(),
             source,
         })?;
         let store = Self {
-            groups,
+            queue,
             engine,
             path,
         };
         store.check_format()?;
-        check_whole(&store, &store.path)?;
+        check_not_half_restored(&store, &store.path)?;
         Ok(store)
     }
 
-    /// The same store, which waits for `pause` after opening its file again before it does so once more. Zero: every call
-    /// tries.
+    /// Sets the time from a reopening of the file after a disk error to the next. Zero: every call reopens.
     #[must_use]
-    pub fn with_pause(self, pause: Duration) -> Self {
-        self.engine.set_pause(pause);
+    pub fn with_reopen_interval(self, interval: Duration) -> Self {
+        self.engine.set_reopen_interval(interval);
         self
     }
 
-    /// The store's file.
+    /// Returns the path of the store's file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Marks a file without any table as ours; the mark and all tables appear together.
+    /// Checks the format, and marks a file without tables as a store. The mark and all tables appear together.
     fn check_format(&self) -> Result<(), StoreError> {
         let found = match self.try_format() {
             Ok(found) => found,
@@ -128,10 +130,10 @@ impl Redb {
             Format::Foreign => Err(StoreError::Foreign {
                 path: self.path.clone(),
             }),
-            Format::Known(found) if found > FORMAT => Err(StoreError::Newer {
+            Format::Known(found) if found > Self::FORMAT => Err(StoreError::Newer {
                 path: self.path.clone(),
                 found,
-                known: FORMAT,
+                known: Self::FORMAT,
             }),
             Format::Known(_) => Ok(()),
         }
@@ -155,7 +157,7 @@ impl Redb {
     fn mark(&self) -> Result<(), Failure> {
         self.engine.write(|database| {
             let write = database.begin_write()?;
-            write.open_table(ABOUT)?.insert(FORMAT_KEY, FORMAT)?;
+            write.open_table(ABOUT)?.insert(FORMAT_KEY, Self::FORMAT)?;
             for table in Table::ALL {
                 write.open_table(rows(table))?;
             }
@@ -170,7 +172,7 @@ impl Redb {
             Failure::Closed(cause) => return StoreError::Unreachable { path, cause },
             Failure::Failed(error) => error,
         };
-        self.engine.note(&error);
+        self.engine.note_error(&error);
         match error {
             ::redb::Error::Io(source) => StoreError::Io { path, source },
             ::redb::Error::Corrupted(detail) => StoreError::Damaged {
@@ -187,7 +189,7 @@ impl Redb {
     fn try_get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let read = self.engine.read()?;
         let rows = match read.open_table(rows(table)) {
-            // Made by its first row.
+            // The first row of a table creates it.
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
             rows => rows?,
         };
@@ -213,7 +215,7 @@ impl Redb {
     }
 }
 
-/// Without what it holds, which is secret.
+/// Hides the records, which are secret.
 impl fmt::Debug for Redb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Redb").field(&self.path).finish()
@@ -226,11 +228,11 @@ impl Store for Redb {
     }
 
     fn swap(&self, changes: &[Change<'_>]) -> Result<Swap, StoreError> {
-        self.groups.swap(changes)
+        self.queue.swap(changes)
     }
 
     fn begin(&self, changes: &[Change<'_>]) -> Option<Pending> {
-        Some(self.groups.begin(changes))
+        Some(self.queue.begin(changes))
     }
 
     fn scan(&self, table: Table, prefix: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -243,14 +245,15 @@ impl Store for Redb {
     }
 }
 
-fn commit(engine: &Engine, path: &Path, group: &Group<'_>) -> Results {
+/// Commits a batch, and returns a result for each of its swaps.
+fn commit(engine: &Engine, path: &Path, batch: &Batch<'_>) -> Results {
     let each = |error: &dyn Fn(PathBuf) -> StoreError| {
-        let results = group.iter().map(|_| Err(error(path.to_path_buf())));
+        let results = batch.iter().map(|_| Err(error(path.to_path_buf())));
         results.collect()
     };
-    match engine.write(|database| try_commit(database, group)) {
+    match engine.write(|database| commit_batch(database, batch)) {
         Ok(swaps) => swaps.into_iter().map(Ok).collect(),
-        // Nothing tells which of the writes of a failed commit are there.
+        // After a failed commit, each of its writes may or may not be in the file.
         Err(Failure::Failed(error)) => {
             let cause: Cause = Arc::new(error);
             each(&|path| StoreError::Unknown {
@@ -258,7 +261,7 @@ fn commit(engine: &Engine, path: &Path, group: &Group<'_>) -> Results {
                 cause: cause.clone(),
             })
         }
-        // Nothing was tried.
+        // The engine did not try the commit.
         Err(Failure::Closed(cause)) => each(&|path| StoreError::Unreachable {
             path,
             cause: cause.clone(),
@@ -266,116 +269,11 @@ fn commit(engine: &Engine, path: &Path, group: &Group<'_>) -> Results {
     }
 }
 
-/// Makes the swaps that find what they expect, one after the other, in one durable transaction.
-fn try_commit(database: &Database, group: &Group<'_>) -> Result<Vec<Swap>, ::redb::Error> {
-    let mut write = database.begin_write()?;
-    write.set_durability(Durability::Immediate)?;
-    let mut tables = OpenTables::default();
-    let swaps = group.iter().map(|changes| tables.swap(&write, changes));
-    let swaps = swaps.collect::<Result<Vec<_>, _>>()?;
-    drop(tables);
-    if swaps.contains(&Swap::Done) {
-        write.commit()?;
-    } else {
-        write.abort()?;
-    }
-    Ok(swaps)
-}
-
-fn visit(
-    read: &ReadTransaction,
-    table: Table,
-    prefix: &[u8],
-    each: &mut Visit<'_>,
-) -> Result<ControlFlow<()>, ::redb::Error> {
-    let rows = match read.open_table(rows(table)) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(ControlFlow::Continue(())),
-        rows => rows?,
-    };
-    for row in rows.range(prefix..)? {
-        let (key, value) = row?;
-        if !key.value().starts_with(prefix) {
-            break;
-        }
-        if each(key.value(), value.value()).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
-}
-
-/// What a file says of itself.
+/// The format of a file.
 enum Format {
-    /// It has no table yet.
+    /// A file without tables.
     Empty,
+    /// A file of another program.
     Foreign,
     Known(u32),
-}
-
-/// The tables of one transaction, each opened once.
-#[derive(Default)]
-struct OpenTables<'t>([Option<OpenTable<'t>>; TABLES]);
-
-type OpenTable<'t> = ::redb::Table<'t, &'static [u8], &'static [u8]>;
-
-const TABLES: usize = Table::ALL.len() + 1;
-
-impl<'t> OpenTables<'t> {
-    /// Makes the changes of one swap after all of them were found to fit, so that nothing has to be undone.
-    fn swap(
-        &mut self,
-        write: &'t WriteTransaction,
-        changes: &[Change<'_>],
-    ) -> Result<Swap, ::redb::Error> {
-        for (index, change) in changes.iter().enumerate() {
-            let found = self.table(write, change.table)?.get(change.key)?;
-            let found = found.as_ref().map(|value| value.value());
-            if found != change.old {
-                let found = found.map(<[u8]>::to_vec);
-                return Ok(Swap::Conflict { index, found });
-            }
-        }
-        for change in changes {
-            let table = self.table(write, change.table)?;
-            match change.new {
-                Some(new) => table.insert(change.key, new)?,
-                None => table.remove(change.key)?,
-            };
-        }
-        Ok(Swap::Done)
-    }
-
-    fn table(
-        &mut self,
-        write: &'t WriteTransaction,
-        table: Table,
-    ) -> Result<&mut OpenTable<'t>, ::redb::Error> {
-        let slot = &mut self.0[table as usize];
-        match slot {
-            Some(open) => Ok(open),
-            None => Ok(slot.insert(write.open_table(rows(table))?)),
-        }
-    }
-}
-
-fn opening(path: &Path, error: DatabaseError) -> StoreError {
-    let path = path.to_path_buf();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path },
-        // How the engine reports a file that does not start with its magic number.
-        DatabaseError::Storage(StorageError::Io(source))
-            if source.kind() == io::ErrorKind::InvalidData =>
-        {
-            StoreError::Foreign { path }
-        }
-        DatabaseError::Storage(StorageError::Io(source)) => StoreError::Io { path, source },
-        DatabaseError::Storage(StorageError::Corrupted(detail)) => StoreError::Damaged {
-            path,
-            detail: detail.into(),
-        },
-        other => StoreError::Engine {
-            path,
-            source: other.into(),
-        },
-    }
 }

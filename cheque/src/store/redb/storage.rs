@@ -1,4 +1,4 @@
-//! What the engine stores on. It outlives the engine, which is opened on it again after a failure.
+//! The storage under the engine. It outlives an engine that has failed, and carries the next.
 
 use ::redb::{BackendError, StorageBackend};
 use std::{
@@ -8,11 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Storage with its locks, which are held until it is dropped: between two openings nobody else can take them.
+/// Storage with its locks, held until the drop, so that no other process can take them between two openings.
 ///
-/// It knows what no sync has confirmed. A system whose sync failed may count what it could not write as written, and
-/// go on showing it: the next sync succeeds, and with the power it is gone. So it is [written
-/// again](Self::confirm) before anybody relies on it.
+/// Keeps track of writes that no sync has confirmed. After a failed sync, an operating system may treat unwritten pages
+/// as written and keep showing them: the next sync succeeds, but a power failure loses them. So
+/// [`Self::sync_visible`] writes them again before the engine relies on them.
 #[derive(Clone, Debug)]
 pub(super) struct Storage(Arc<Shared>);
 
@@ -20,7 +20,7 @@ pub(super) struct Storage(Arc<Shared>);
 struct Shared {
     backend: Box<dyn StorageBackend>,
     locked: Mutex<HashSet<Range>>,
-    /// Where something was written since the last sync that succeeded: offsets and lengths.
+    /// Offsets and lengths of writes since the last successful sync.
     unsynced: Mutex<BTreeMap<u64, usize>>,
 }
 
@@ -35,12 +35,12 @@ impl Storage {
         }))
     }
 
-    /// Makes durable whatever reads see now.
-    pub(super) fn confirm(&self) -> io::Result<()> {
+    /// Makes all bytes durable that reads see now.
+    pub(super) fn sync_visible(&self) -> io::Result<()> {
         let unsynced = lock(&self.0.unsynced).clone();
         let end = self.len()?;
         for (offset, length) in unsynced {
-            // It may have been cut off since.
+            // The range may have been truncated since.
             let left = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
             let mut bytes = vec![0; length.min(left)];
             self.0.backend.read(offset, &mut bytes)?;
@@ -49,26 +49,27 @@ impl Storage {
         self.sync_data()
     }
 
-    fn note(&self, offset: u64, length: usize) {
+    fn note_write(&self, offset: u64, length: usize) {
         let mut unsynced = lock(&self.0.unsynced);
         let longest = unsynced.entry(offset).or_default();
         *longest = length.max(*longest);
     }
 }
 
-/// Nothing panics under these locks.
+/// Locks a mutex. No code panics while holding it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody is left to be told of an error. What is acknowledged has been synced.
+        // No caller is left to take an error. Acknowledged writes have been synced.
         let _ = self.backend.close();
     }
 }
 
-/// With the locks that an engine takes which is alone: all at its opening, one after the other, without waiting.
+/// Supports the locks of an engine that is the only user: all taken at its opening, one after the other, without
+/// waiting.
 impl StorageBackend for Storage {
     fn len(&self) -> io::Result<u64> {
         self.0.backend.len()
@@ -87,18 +88,18 @@ impl StorageBackend for Storage {
         let synced = self.0.backend.sync_data();
         if synced.is_err() {
             for (offset, length) in unsynced {
-                self.note(offset, length);
+                self.note_write(offset, length);
             }
         }
         synced
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.note(offset, data.len());
+        self.note_write(offset, data.len());
         self.0.backend.write(offset, data)
     }
 
-    /// An engine that is closed may be opened again.
+    /// Does nothing: the next engine needs the storage open.
     fn close(&self) -> io::Result<()> {
         Ok(())
     }

@@ -1,15 +1,16 @@
-//! Cancelling transactions that are no longer wanted.
+//! Cancellation of obsolete transactions.
 
 use crate::{
     store::{
-        Swap, Table,
         async_store::{AsyncStore, OwnedChange},
+        change::Swap,
+        table::Table,
     },
     tx::{
         error::OutboxError,
         outbox::{
-            entry::{PATIENCE, forget, put, rebroadcast_or_bump, undecided},
-            fate::{Fate, fate, newest},
+            chain_status::{ChainStatus, chain_status},
+            entry::{BUMP_AFTER, put, rebroadcast_or_bump, remove_record, undecided},
         },
         record::{TxRecord, stored_tx},
         wallet::{MinedTx, Wallet},
@@ -17,49 +18,57 @@ use crate::{
 };
 use alloy_primitives::TxHash;
 
-/// Where a transaction stands that is not wanted any more.
+/// The status of an obsolete transaction.
 #[derive(Clone, Debug)]
-#[must_use = "until its nonce is used, everything that the account sends later waits"]
+#[must_use = "until the nonce is used, all later transactions of the account wait"]
+#[non_exhaustive]
 pub enum Cancellation {
-    /// There is nothing to cancel: nothing was sent, or its nonce is used and it has done nothing.
+    /// There is no pending transaction: nothing was sent, or its nonce was used without any effect.
     Nothing,
-    /// What takes its nonce and does nothing waits to be mined; this is the newest one. What is to be cancelled may still
-    /// be mined instead.
-    Waiting(TxHash),
-    /// It is cancelled, by this transaction in a block. A reorganisation may still drop that.
+    /// The cancellation with this hash, the newest, is pending. The original transaction may still be mined instead.
+    Pending(TxHash),
+    /// The cancellation is in a block. A reorganisation may still drop the cancellation.
     Cancelled(Box<MinedTx>),
-    /// It was faster: it is in a block itself.
+    /// The original transaction was mined before its cancellation.
     TooLate(Box<MinedTx>),
 }
 
-/// Cancels what was sent for a purpose that is over, without waiting, by a transaction with the same nonce that does nothing:
-/// else all later ones of the account would wait as long as it does. It stays known until [`done`].
+/// Cancels the obsolete transaction of a purpose, without waiting. Without a cancellation, all later transactions of the
+/// account would wait as long as the obsolete transaction stays pending.
+///
+/// The cancellation is a transaction with the same nonce that moves nothing. The record stays until
+/// [`remove`](super::remove).
+///
+/// # Errors
+///
+/// [`OutboxError::Undecided`] if the stored transaction is another account's, [`OutboxError::Contended`] if another task
+/// has changed the record; else if the node, the wallet or the store fails.
 pub(crate) async fn cancel(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
     head: u64,
 ) -> Result<Cancellation, OutboxError> {
-    let turn = wallet.turn().await;
+    let guard = wallet.lock_nonce().await;
     let Some(old) = stored_tx(store, key).await? else {
         return Ok(Cancellation::Nothing);
     };
-    match fate(wallet, &old).await? {
-        Fate::Mined(sent) => return Ok(Cancellation::TooLate(sent)),
-        Fate::Cancelled(sent) => return Ok(Cancellation::Cancelled(sent)),
-        Fate::Unproven if old.from != wallet.address() => return Err(undecided(&old)),
-        Fate::Failed | Fate::Unproven => {
-            forget(store, key, &old).await?;
+    match chain_status(wallet, &old).await? {
+        ChainStatus::Mined(mined) => return Ok(Cancellation::TooLate(mined)),
+        ChainStatus::Cancelled(mined) => return Ok(Cancellation::Cancelled(mined)),
+        ChainStatus::Unproven if old.from != wallet.address() => return Err(undecided(&old)),
+        ChainStatus::Failed | ChainStatus::Unproven => {
+            remove_record(store, key, &old).await?;
             return Ok(Cancellation::Nothing);
         }
-        Fate::Waiting => {}
+        ChainStatus::Pending => {}
     }
     if !old.cancelled_by.is_empty() {
-        let now = rebroadcast_or_bump(&turn, store, key, old, (head, PATIENCE)).await?;
-        return Ok(Cancellation::Waiting(newest(&now)));
+        let new = rebroadcast_or_bump(&guard, store, key, old, (head, BUMP_AFTER)).await?;
+        return Ok(Cancellation::Pending(new.newest_hash()));
     }
-    // Not handed to the node again before: it is not wanted.
-    let signed = turn.sign_cancellation(old.nonce, &old.raw).await?;
+    // The obsolete transaction itself is not sent to the node again.
+    let signed = guard.sign_cancellation(old.nonce, &old.raw).await?;
     let new = TxRecord {
         at: head,
         cancelled_by: vec![signed.hash],
@@ -67,16 +76,20 @@ pub(crate) async fn cancel(
         ..old.clone()
     };
     put(store, key, Some(&old), &new).await?;
-    turn.submit(&new.raw, signed.hash).await?;
-    Ok(Cancellation::Waiting(signed.hash))
+    guard.submit(&new.raw, signed.hash).await?;
+    Ok(Cancellation::Pending(signed.hash))
 }
 
-/// Keeps what was sent for a purpose under another key, so that something else can be sent for that purpose while this waits
-/// to be [cancelled](cancel). What is there already is the same transaction, from when it was set aside before.
+/// Moves the pending record from `key` to `parked`, so that `key` is free for a new transaction while the old transaction is
+/// being [cancelled](cancel). A record already at `parked` is the same transaction, parked before.
+///
+/// # Errors
+///
+/// [`OutboxError::Contended`] if another task has changed the record at `key`; else if the store fails.
 pub(crate) async fn park(
     store: &AsyncStore,
     key: &[u8],
-    aside: &[u8],
+    parked: &[u8],
     old: &TxRecord,
 ) -> Result<(), OutboxError> {
     let bytes = old.to_bytes();
@@ -89,15 +102,15 @@ pub(crate) async fn park(
         },
         OwnedChange {
             table: Table::Outbox,
-            key: aside.to_vec(),
+            key: parked.to_vec(),
             old: None,
             new: Some(bytes),
         },
     ];
     match store.swap(changes).await? {
         Swap::Done => Ok(()),
-        // What cancels the one cancels the other.
-        Swap::Conflict { index: 1, .. } => Ok(forget(store, key, old).await?),
+        // Cancelling the parked transaction cancels both.
+        Swap::Conflict { index: 1, .. } => Ok(remove_record(store, key, old).await?),
         Swap::Conflict { .. } => Err(OutboxError::Contended),
     }
 }

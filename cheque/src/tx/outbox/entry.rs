@@ -1,23 +1,24 @@
-//! Stored transactions: writing their records, and handing them to the node again.
+//! Records of stored transactions: created, written, removed, and sent to the node again.
 
 use crate::{
     store::{
-        Swap, Table,
         async_store::{AsyncStore, StoredError},
+        change::Swap,
+        table::Table,
     },
     tx::{
         error::OutboxError,
-        outbox::fate::newest,
+        nonce_guard::{NonceGuard, SignedTx},
         record::TxRecord,
-        wallet::{NonceGuard, Signed, Wallet},
+        wallet::Wallet,
     },
 };
 
-/// How many blocks a transaction may wait before it is sent again for a higher fee.
-pub(crate) const PATIENCE: u64 = 10;
+/// Number of blocks that a transaction may stay pending before a fee bump.
+pub(crate) const BUMP_AFTER: u64 = 10;
 
-/// The record of a signed transaction.
-pub(crate) fn record(wallet: &Wallet, signed: &Signed, head: u64) -> TxRecord {
+/// Creates the record of a transaction signed at `head`.
+pub(crate) fn record(wallet: &Wallet, signed: &SignedTx, head: u64) -> TxRecord {
     TxRecord {
         from: wallet.address(),
         nonce: signed.nonce,
@@ -29,39 +30,40 @@ pub(crate) fn record(wallet: &Wallet, signed: &Signed, head: u64) -> TxRecord {
     }
 }
 
-/// Hands what waits to the node again, for a higher fee if it has waited for long. Returns what there is now.
+/// Sends a pending transaction to the node again, with higher fees if the newest replacement is at least `bump_after` blocks
+/// old. Returns the record as it is now stored.
 pub(super) async fn rebroadcast_or_bump(
-    turn: &NonceGuard<'_>,
+    guard: &NonceGuard<'_>,
     store: &AsyncStore,
     key: &[u8],
     old: TxRecord,
-    (head, patience): (u64, u64),
+    (head, bump_after): (u64, u64),
 ) -> Result<TxRecord, OutboxError> {
-    let dearer = if head < old.at.saturating_add(patience) {
+    let replacement = if head < old.at.saturating_add(bump_after) {
         Ok(None)
     } else {
-        turn.sign_replacement(old.nonce, &old.raw).await
+        guard.sign_replacement(old.nonce, &old.raw).await
     };
-    let now = match dearer {
+    let new = match replacement {
         Ok(None) => old,
         Ok(Some(signed)) => {
-            let new = replaced(&old, signed, head);
+            let new = with_replacement(&old, signed, head);
             put(store, key, Some(&old), &new).await?;
             new
         }
         Err(error) => {
-            // The node may have dropped it, and what is sent next must not get its nonce. Why there is no dearer one says
-            // more than why this fails.
-            let _ = turn.submit(&old.raw, newest(&old)).await;
+            // The node may have dropped the old transaction, and the next transaction must not get its nonce. The first
+            // error explains the missing replacement, so an error of this call is ignored.
+            let _ = guard.submit(&old.raw, old.newest_hash()).await;
             return Err(error.into());
         }
     };
-    turn.submit(&now.raw, newest(&now)).await?;
-    Ok(now)
+    guard.submit(&new.raw, new.newest_hash()).await?;
+    Ok(new)
 }
 
-/// The record with a dearer one of what was sent last.
-fn replaced(old: &TxRecord, signed: Signed, head: u64) -> TxRecord {
+/// Adds a replacement to the record: of the cancellation if there is any, else of the transaction.
+fn with_replacement(old: &TxRecord, signed: SignedTx, head: u64) -> TxRecord {
     let mut new = TxRecord {
         at: head,
         raw: signed.raw,
@@ -74,14 +76,15 @@ fn replaced(old: &TxRecord, signed: Signed, head: u64) -> TxRecord {
     new
 }
 
-pub(super) fn undecided(old: &TxRecord) -> OutboxError {
+pub(super) fn undecided(record: &TxRecord) -> OutboxError {
     OutboxError::Undecided {
-        from: old.from,
-        nonce: old.nonce,
-        hash: newest(old),
+        from: record.from,
+        nonce: record.nonce,
+        hash: record.newest_hash(),
     }
 }
 
+/// Replaces the record `old` by `new`. [`OutboxError::Contended`] if another task was faster.
 pub(super) async fn put(
     store: &AsyncStore,
     key: &[u8],
@@ -98,8 +101,8 @@ pub(super) async fn put(
     }
 }
 
-/// Removes the record, unless somebody else has replaced it meanwhile.
-pub(super) async fn forget(
+/// Removes the record, unless another task has replaced it.
+pub(super) async fn remove_record(
     store: &AsyncStore,
     key: &[u8],
     old: &TxRecord,

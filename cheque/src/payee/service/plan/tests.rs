@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 const SETTINGS: PayeeSettings = PayeeSettings {
     min_payout_per_cost: 10,
-    margin: 600,
-    batch: 10,
-    company: 324,
-    keep: 0,
+    deadline_margin: 600,
+    batch_size: 10,
+    batch_wait: 324,
+    retention: 0,
 };
 
 const DRAW: u64 = 3_000;
@@ -18,14 +18,14 @@ fn id(number: u8) -> DepositId {
     DepositId(B256::repeat_byte(number))
 }
 
-/// A win with a proof of seven levels, so of 100,000 gas alone.
+/// A win with a proof of seven levels, so 100,000 gas if redeemed alone.
 fn win(number: u8, payout: u128) -> RedeemableWin {
     RedeemableWin {
         id: id(number),
         payout: Amount::new(payout),
         gas: redeem_gas(7, 0),
         rate: Some(NativeRate::NATIVE),
-        reckoned: Amount::new(1),
+        fallback_cost: Amount::new(1),
         draw_block: DRAW,
         last_block: LAST,
         recorded: false,
@@ -39,43 +39,43 @@ fn prices(gas_price: u128) -> GasPrices {
     }
 }
 
-fn decided(wins: &[RedeemableWin], coming: Option<u64>, gas_price: u128, head: u64) -> Plan {
-    plan(wins, coming, &prices(gas_price), head, &SETTINGS)
+fn decided(wins: &[RedeemableWin], next_draw: Option<u64>, gas_price: u128, head: u64) -> Plan {
+    plan(wins, next_draw, &prices(gas_price), head, &SETTINGS)
 }
 
-fn because(plan: &Plan, number: u8) -> WaitReason {
-    plan.wait[&id(number)].because
+fn reason(plan: &Plan, number: u8) -> WaitReason {
+    plan.wait[&id(number)].reason
 }
 
 #[test]
-fn a_win_is_redeemed_at_once_while_it_costs_at_most_a_tenth_of_the_payout() {
+fn redeems_at_once_up_to_a_tenth_of_the_payout() {
     let wins = [win(1, 10 * 100_000 * 7)];
     assert_eq!(decided(&wins, None, 7, DRAW + 1).redeem, [id(1)]);
-    let dear = decided(&wins, None, 8, DRAW + 1);
-    assert!(dear.redeem.is_empty() && dear.record.is_empty());
+    let expensive = decided(&wins, None, 8, DRAW + 1);
+    assert!(expensive.redeem.is_empty() && expensive.record.is_empty());
     let wait = Waiting {
         until: LAST - 600,
-        because: WaitReason::GasPrice {
+        reason: WaitReason::GasPrice {
             cost: Amount::new(800_000),
-            bearable: Amount::new(700_000),
+            max_cost: Amount::new(700_000),
         },
     };
-    assert_eq!(dear.wait[&id(1)], wait);
+    assert_eq!(expensive.wait[&id(1)], wait);
     assert!(
         wait.to_string()
-            .contains("costs 800000 units now, and may cost 700000")
+            .contains("costs 800000 units, the limit is 700000")
     );
 }
 
 #[test]
-fn near_the_end_of_its_window_a_win_is_redeemed_at_any_price_below_the_payout() {
+fn redeems_at_any_price_below_payout_near_the_deadline() {
     let wins = [win(1, 100_001)];
-    let margin = LAST - SETTINGS.margin;
+    let margin = LAST - SETTINGS.deadline_margin;
     assert!(decided(&wins, None, 1, margin - 1).redeem.is_empty());
     assert_eq!(decided(&wins, None, 1, margin).redeem, [id(1)]);
     let worthless = decided(&[win(1, 100_000)], None, 1, margin);
     assert_eq!(
-        because(&worthless, 1),
+        reason(&worthless, 1),
         WaitReason::Worthless {
             cost: Amount::new(100_000),
             payout: Amount::new(100_000)
@@ -85,34 +85,39 @@ fn near_the_end_of_its_window_a_win_is_redeemed_at_any_price_below_the_payout() 
 }
 
 #[test]
-fn the_window_ends_where_the_chain_forgets_unless_the_seed_is_recorded() {
-    let mut one = win(1, 1);
-    one.last_block = LAST + 5;
-    assert_eq!(one.deadline(), LAST);
-    one.recorded = true;
-    assert_eq!(one.deadline(), LAST + 5);
-    one.last_block = LAST - 5;
-    one.recorded = false;
-    assert_eq!(one.deadline(), LAST - 5);
+fn extends_the_deadline_with_a_recorded_seed() {
+    // Without a recorded seed the window ends where the chain forgets the draw block.
+    let mut candidate = win(1, 1);
+    candidate.last_block = LAST + 5;
+    assert_eq!(candidate.deadline(), LAST);
+    candidate.recorded = true;
+    assert_eq!(candidate.deadline(), LAST + 5);
+    candidate.last_block = LAST - 5;
+    candidate.recorded = false;
+    assert_eq!(candidate.deadline(), LAST - 5);
 }
 
 #[test]
-fn each_win_costs_less_the_more_share_a_transaction_and_with_a_recorded_seed() {
-    let mut one = win(1, 1);
+fn costs_less_in_larger_batches_and_with_recorded_seed() {
+    let mut candidate = win(1, 1);
     let cost = |win: &RedeemableWin, wins| win.cost(wins, &prices(1)).get();
     assert_eq!(
-        [1, 2, 10].map(|wins| cost(&one, wins)),
+        [1, 2, 10].map(|wins| cost(&candidate, wins)),
         [100_000, 88_500, 79_300]
     );
-    assert_eq!(cost(&one, 0), 100_000);
-    one.recorded = true;
-    assert_eq!(cost(&one, 1), 88_000);
-    one.rate = None;
-    assert_eq!(cost(&one, 1), 1, "without a rate, what was reckoned with");
+    assert_eq!(cost(&candidate, 0), 100_000);
+    candidate.recorded = true;
+    assert_eq!(cost(&candidate, 1), 88_000);
+    candidate.rate = None;
+    assert_eq!(
+        cost(&candidate, 1),
+        1,
+        "without a rate, the cost at the first payment"
+    );
 }
 
 #[test]
-fn wins_that_are_too_dear_alone_are_redeemed_together() {
+fn redeems_together_wins_too_expensive_alone() {
     let payout = 10 * 88_500;
     assert!(
         decided(&[win(1, payout)], None, 1, DRAW + 1)
@@ -121,21 +126,21 @@ fn wins_that_are_too_dear_alone_are_redeemed_together() {
     );
     let both = [win(1, payout), win(2, payout)];
     assert_eq!(decided(&both, None, 1, DRAW + 1).redeem, [id(1), id(2)]);
-    // The second would not be worth it in any company, so the first is alone, too.
-    let one = [win(1, payout), win(2, 10)];
-    let plan = decided(&one, None, 1, DRAW + 1);
+    // The second win is not worth its share in any batch, so the first win remains alone.
+    let unequal = [win(1, payout), win(2, 10)];
+    let plan = decided(&unequal, None, 1, DRAW + 1);
     assert!(plan.redeem.is_empty());
     assert_eq!(plan.wait.len(), 2);
 }
 
 #[test]
-fn a_few_wins_wait_for_the_next_draw_if_that_comes_soon() {
+fn delays_few_wins_until_an_imminent_draw() {
     let wins = [win(1, 1_000_000), win(2, 1_000_000)];
-    let latest = DRAW + SETTINGS.company;
+    let latest = DRAW + SETTINGS.batch_wait;
     let plan = decided(&wins, Some(latest), 1, DRAW + 1);
     assert!(plan.redeem.is_empty());
-    let coming = latest;
-    assert_eq!(because(&plan, 2), WaitReason::Company { coming });
+    let next_draw = latest;
+    assert_eq!(reason(&plan, 2), WaitReason::Batch { next_draw });
     assert_eq!(
         decided(&wins, Some(latest + 1), 1, DRAW + 1).redeem.len(),
         2
@@ -143,7 +148,7 @@ fn a_few_wins_wait_for_the_next_draw_if_that_comes_soon() {
     assert_eq!(decided(&wins, Some(latest), 1, latest).redeem.len(), 2);
     assert_eq!(decided(&wins, None, 1, DRAW + 1).redeem.len(), 2);
 
-    // Enough of them, or one whose window is about to close, wait for nobody.
+    // Neither a full batch nor a batch with an urgent win waits.
     let mut ten: Vec<_> = (0..10).map(|number| win(number, 1_000_000)).collect();
     ten.iter_mut().for_each(|win| win.recorded = true);
     assert_eq!(decided(&ten, Some(latest), 1, DRAW + 1).redeem.len(), 10);
@@ -156,44 +161,49 @@ fn a_few_wins_wait_for_the_next_draw_if_that_comes_soon() {
 }
 
 #[test]
-fn the_seed_of_a_win_that_has_to_wait_is_recorded_where_its_window_outlasts_the_chains_memory() {
-    let mut one = win(1, 900_000);
-    assert!(decided(&[one.clone()], None, 1, DRAW + 1).record.is_empty());
-    one.last_block = LAST + 1;
-    let plan = decided(&[one.clone()], None, 1, DRAW + 1);
+fn records_the_seed_of_a_waiting_win_with_a_long_window() {
+    // Long: beyond the blocks for which the chain remembers the seed.
+    let mut candidate = win(1, 900_000);
+    assert!(
+        decided(&[candidate.clone()], None, 1, DRAW + 1)
+            .record
+            .is_empty()
+    );
+    candidate.last_block = LAST + 1;
+    let plan = decided(&[candidate.clone()], None, 1, DRAW + 1);
     assert_eq!(plan.record, BTreeSet::from([DRAW]));
-    assert!(matches!(because(&plan, 1), WaitReason::GasPrice { .. }));
+    assert!(matches!(reason(&plan, 1), WaitReason::GasPrice { .. }));
 
-    // As soon as it takes at most a tenth of the payout, and not twice.
+    // Recorded once, as soon as recording costs at most a tenth of the payout.
     let records = |win: &RedeemableWin, head| {
         let plan = decided(std::slice::from_ref(win), None, 1, head);
         !plan.record.is_empty()
     };
-    one.payout = Amount::new(630_000);
-    assert!(records(&one, DRAW + 1));
-    one.payout = Amount::new(629_999);
-    assert!(!records(&one, DRAW + 1));
-    // Where the chain is about to forget, also for more, if redeeming is worth nothing yet.
-    let margin = LAST - SETTINGS.margin;
-    assert!(!records(&one, margin), "it is redeemed");
-    one.payout = Amount::new(63_001);
-    assert!(records(&one, margin));
-    one.payout = Amount::new(63_000);
-    assert!(!records(&one, margin));
-    (one.payout, one.recorded) = (Amount::new(630_000), true);
-    assert!(!records(&one, DRAW + 1));
+    candidate.payout = Amount::new(630_000);
+    assert!(records(&candidate, DRAW + 1));
+    candidate.payout = Amount::new(629_999);
+    assert!(!records(&candidate, DRAW + 1));
+    // Recorded at a higher cost shortly before the chain forgets the seed, if redeeming is not worth its cost yet.
+    let margin = LAST - SETTINGS.deadline_margin;
+    assert!(!records(&candidate, margin), "redeemed instead");
+    candidate.payout = Amount::new(63_001);
+    assert!(records(&candidate, margin));
+    candidate.payout = Amount::new(63_000);
+    assert!(!records(&candidate, margin));
+    (candidate.payout, candidate.recorded) = (Amount::new(630_000), true);
+    assert!(!records(&candidate, DRAW + 1));
 }
 
 #[test]
-fn five_wins_of_one_block_share_one_record_of_its_seed() {
+fn records_one_seed_for_five_wins_of_a_block() {
     let mut wins: Vec<_> = (1..=5).map(|number| win(number, 1_000_000)).collect();
     assert!(decided(&wins[..4], None, 1, DRAW + 1).record.is_empty());
     let plan = decided(&wins, None, 1, DRAW + 1);
     assert_eq!(plan.record, BTreeSet::from([DRAW]));
     assert!(plan.redeem.is_empty());
-    assert_eq!(because(&plan, 3), WaitReason::Seed { block: DRAW });
-    // What cannot wait goes with its header.
-    let urgent = decided(&wins, None, 1, LAST - SETTINGS.margin);
+    assert_eq!(reason(&plan, 3), WaitReason::Seed { block: DRAW });
+    // Urgent wins are redeemed with the header in the call.
+    let urgent = decided(&wins, None, 1, LAST - SETTINGS.deadline_margin);
     assert!(urgent.record.is_empty());
     assert_eq!(urgent.redeem.len(), 5);
     wins.iter_mut().for_each(|win| win.recorded = true);
@@ -201,7 +211,7 @@ fn five_wins_of_one_block_share_one_record_of_its_seed() {
 }
 
 #[test]
-fn a_transaction_holds_32_wins_and_12_million_gas_and_those_that_end_first() {
+fn limits_a_batch_to_32_wins_and_12m_gas_by_deadline() {
     let mut wins: Vec<_> = (0..40).map(|number| win(number, 1_000_000)).collect();
     for (number, win) in wins.iter_mut().enumerate() {
         win.recorded = true;
@@ -210,7 +220,7 @@ fn a_transaction_holds_32_wins_and_12_million_gas_and_those_that_end_first() {
     let plan = decided(&wins, None, 1, DRAW + 1);
     assert_eq!(plan.redeem.len(), 32);
     assert_eq!(plan.redeem[0], id(39));
-    assert_eq!(because(&plan, 0), WaitReason::Full);
+    assert_eq!(reason(&plan, 0), WaitReason::Full);
     wins.iter_mut().for_each(|win| win.gas = 5_000_000);
     assert_eq!(decided(&wins, None, 0, DRAW + 1).redeem.len(), 2);
     wins.iter_mut().for_each(|win| win.gas = 13_000_000);
@@ -231,7 +241,7 @@ fn any_win() -> impl Strategy<Value = RedeemableWin> {
             |(number, payout, levels, grid, window, recorded, rated)| RedeemableWin {
                 gas: redeem_gas(levels, 0),
                 rate: rated.then_some(NativeRate::NATIVE),
-                reckoned: Amount::new(100_000),
+                fallback_cost: Amount::new(100_000),
                 draw_block: DRAW + grid * 300,
                 last_block: DRAW + grid * 300 + window,
                 recorded,
@@ -249,22 +259,23 @@ fn any_wins() -> impl Strategy<Value = Vec<RedeemableWin>> {
 
 proptest! {
     #[test]
-    fn every_win_is_redeemed_or_waits_and_none_is_redeemed_for_more_than_it_pays(
-        wins in any_wins(), gas_price in 0u128..12, head in DRAW..DRAW + 22_000, coming in prop::option::of(DRAW..DRAW + 2_000),
+    fn redeems_or_delays_every_win_and_never_at_a_loss(
+        wins in any_wins(), gas_price in 0u128..12, head in DRAW..DRAW + 22_000,
+        next_draw in prop::option::of(DRAW..DRAW + 2_000),
     ) {
-        let plan = decided(&wins, coming, gas_price, head);
+        let plan = decided(&wins, next_draw, gas_price, head);
         prop_assert_eq!(plan.redeem.len() + plan.wait.len(), wins.len());
-        prop_assert!(plan.redeem.len() <= MOST_WINS);
+        prop_assert!(plan.redeem.len() <= MAX_WINS);
         for win in &wins {
             let redeems = plan.redeem.contains(&win.id);
             prop_assert_ne!(redeems, plan.wait.contains_key(&win.id));
             let alone = win.cost(1, &prices(gas_price));
-            // In the largest company at best.
-            let least = win.cost(MOST_WINS, &prices(gas_price));
-            prop_assert!(!redeems || least < win.payout);
+            // The lowest cost is that in the largest batch.
+            let lowest = win.cost(MAX_WINS, &prices(gas_price));
+            prop_assert!(!redeems || lowest < win.payout);
             let urgent = win.is_urgent(head, &SETTINGS);
             if urgent && alone < win.payout {
-                prop_assert!(redeems || because(&plan, win.id.0[0]) == WaitReason::Full);
+                prop_assert!(redeems || reason(&plan, win.id.0[0]) == WaitReason::Full);
             }
             prop_assert!(!win.recorded || !plan.record.contains(&win.draw_block)
                 || wins.iter().any(|other| other.draw_block == win.draw_block && !other.recorded));
@@ -272,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_redeemed_at_a_price_is_redeemed_at_every_lower_one(
+    fn redeems_at_every_price_below_an_accepted_price(
         wins in prop::collection::vec(any_win(), 1..2), gas_price in 1u128..12, head in DRAW..DRAW + 22_000,
     ) {
         if !decided(&wins, None, gas_price, head).redeem.is_empty() {

@@ -25,26 +25,26 @@ fn terms() -> Deposit {
     }
 }
 
-/// Won and open.
-fn drawn(head: u64) -> Drawn {
-    Drawn {
+/// A won deposit, still open.
+fn won(head: u64) -> DrawFacts {
+    DrawFacts {
         head,
         confirmed: head + 1 - DEPTH,
         purse: Purse::Open(id()),
         wins: Some(true),
         recorded: false,
         closed: None,
-        gone_since: None,
-        sent: None,
+        missing_since: None,
+        pending: None,
     }
 }
 
-fn state(drawn: Drawn) -> Option<HoldingState> {
-    after_draw(id(), &terms(), PAYEE, &drawn)
+fn state(facts: DrawFacts) -> Option<HoldingState> {
+    after_draw(id(), &terms(), PAYEE, &facts)
 }
 
 #[test]
-fn a_deposit_takes_payments_up_to_the_cutoff_and_none_while_the_bank_does_not_hold_it() {
+fn receives_until_the_cutoff_unless_unconfirmed() {
     let profile = ChainProfile::of(1).unwrap();
     let policy = Policy::new(PAYEE, Bank::new(1, Address::ZERO), profile);
     let until = DRAW - 128;
@@ -55,37 +55,37 @@ fn a_deposit_takes_payments_up_to_the_cutoff_and_none_while_the_bank_does_not_ho
         HoldingState::PastCutoff { draw_block: DRAW }
     );
     assert_eq!(at(until - 1, true), HoldingState::Unconfirmed);
-    // Where seeds are public early, by the usual block time.
+    // With early public seeds, the cutoff follows from the usual block time.
     let mut early = policy;
     (early.early_seed, early.block_time) = (3_336, 2);
-    assert_eq!(closes_at(5_000, &early), 5_000 - 1_668);
+    assert_eq!(cutoff_block(5_000, &early), 5_000 - 1_668);
 }
 
 #[test]
-fn a_draw_counts_once_its_block_is_as_deep_as_a_deposit_has_to_be() {
+fn counts_a_draw_at_the_depth_required_of_deposits() {
     let deep = DRAW + DEPTH - 1;
     for head in [DRAW, deep - 1] {
         assert_eq!(
-            state(drawn(head)),
-            Some(HoldingState::Drawn { deep_at: deep })
+            state(won(head)),
+            Some(HoldingState::Drawn { confirmed_at: deep })
         );
     }
-    assert_eq!(state(drawn(deep)), None, "won, and to be redeemed");
-    // A draw block that is the head cannot be redeemed by, however little depth is asked for.
-    let mut shallow = drawn(DRAW);
+    assert_eq!(state(won(deep)), None, "a win to redeem");
+    // At the draw block itself a win is not redeemable yet, even with a required depth of one block.
+    let mut shallow = won(DRAW);
     shallow.confirmed = DRAW;
-    let deep_at = DRAW + 1;
-    assert_eq!(state(shallow), Some(HoldingState::Drawn { deep_at }));
-    // A node that does not have the block says nothing.
-    let mut behind = drawn(deep);
+    let confirmed_at = DRAW + 1;
+    assert_eq!(state(shallow), Some(HoldingState::Drawn { confirmed_at }));
+    // A node without the draw block cannot decide the draw.
+    let mut behind = won(deep);
     behind.wins = None;
-    let deep_at = deep + 1;
-    assert_eq!(state(behind), Some(HoldingState::Drawn { deep_at }));
+    let confirmed_at = deep + 1;
+    assert_eq!(state(behind), Some(HoldingState::Drawn { confirmed_at }));
 }
 
 #[test]
-fn a_loss_is_a_loss_whatever_became_of_the_deposit() {
-    let mut lost = drawn(DRAW + 50);
+fn reports_a_loss_in_any_later_state() {
+    let mut lost = won(DRAW + 50);
     lost.wins = Some(false);
     assert_eq!(state(lost), Some(HoldingState::NotDrawn));
     lost.purse = Purse::Idle(Amount::ZERO);
@@ -95,26 +95,26 @@ fn a_loss_is_a_loss_whatever_became_of_the_deposit() {
 }
 
 #[test]
-fn a_win_can_be_redeemed_until_the_block_before_the_last_is_the_head() {
-    assert_eq!(state(drawn(LAST - 1)), None);
+fn allows_redemption_until_the_head_before_the_last_block() {
+    assert_eq!(state(won(LAST - 1)), None);
     let missed = HoldingState::Missed(MissReason::Window { last_block: LAST });
-    assert_eq!(state(drawn(LAST)), Some(missed));
-    let mut sent = drawn(LAST - 1);
+    assert_eq!(state(won(LAST)), Some(missed));
+    let mut redeeming = won(LAST - 1);
     let hash = TxHash::repeat_byte(3);
-    sent.sent = Some(hash);
-    assert_eq!(state(sent), Some(HoldingState::Redeeming { hash }));
-    sent.head = LAST;
-    assert_eq!(state(sent), Some(missed));
+    redeeming.pending = Some(hash);
+    assert_eq!(state(redeeming), Some(HoldingState::Redeeming { hash }));
+    redeeming.head = LAST;
+    assert_eq!(state(redeeming), Some(missed));
 }
 
 #[test]
-fn what_nobody_records_is_lost_where_the_chain_forgets() {
+fn misses_a_win_when_the_chain_forgets_its_seed() {
     let mut long = terms();
     long.lastRedeemBlock = DRAW + 20_000;
     let at = |head, recorded| {
-        let mut drawn = drawn(head);
-        drawn.recorded = recorded;
-        after_draw(id(), &long, PAYEE, &drawn)
+        let mut facts = won(head);
+        facts.recorded = recorded;
+        after_draw(id(), &long, PAYEE, &facts)
     };
     let last = DRAW + HISTORY_WINDOW;
     assert_eq!(at(last - 1, false), None);
@@ -124,15 +124,15 @@ fn what_nobody_records_is_lost_where_the_chain_forgets() {
 }
 
 #[test]
-fn a_win_that_the_bank_does_not_hold_any_more_was_redeemed_or_taken_back_or_never_was() {
+fn tells_how_a_won_deposit_was_closed() {
     let payout = Amount::new(5);
     let block = DRAW + 20;
     let since = DRAW + 50;
     let closed = |closed| {
-        let mut gone = drawn(since);
-        gone.purse = Purse::Idle(Amount::ZERO);
-        gone.closed = closed;
-        state(gone).unwrap()
+        let mut missing = won(since);
+        missing.purse = Purse::Idle(Amount::ZERO);
+        missing.closed = closed;
+        state(missing).unwrap()
     };
     let redeemed = |payee| {
         closed(Some(Closed::Redeemed {
@@ -152,16 +152,16 @@ fn a_win_that_the_bank_does_not_hold_any_more_was_redeemed_or_taken_back_or_neve
 }
 
 #[test]
-fn states_have_the_names_that_are_listed_and_a_reason() {
+fn names_every_state_as_listed() {
     let wait = Waiting {
         until: 1,
-        because: crate::payee::service::plan::WaitReason::Due,
+        reason: WaitReason::Due,
     };
     let all = [
         HoldingState::Unconfirmed,
         HoldingState::Receiving { until: 1 },
         HoldingState::PastCutoff { draw_block: 1 },
-        HoldingState::Drawn { deep_at: 1 },
+        HoldingState::Drawn { confirmed_at: 1 },
         HoldingState::NotDrawn,
         HoldingState::Won(wait),
         HoldingState::Redeeming { hash: TxHash::ZERO },

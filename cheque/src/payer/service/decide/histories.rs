@@ -1,4 +1,4 @@
-//! Random histories of a chain, a payer and its crashes.
+//! Property tests: random histories of a chain, a payer and its crashes.
 
 use crate::{
     payer::{
@@ -7,7 +7,7 @@ use crate::{
             decide::{
                 Action, RoundNeed, TrackedDeposit,
                 tests::{
-                    ACTIVE, CUTOFF, DAY, LEAD, PENDING, RECLAIMABLE, SIGNER, at, known, rounds,
+                    ACTIVE, CUTOFF, DAY, LEAD, PENDING, RECLAIMABLE, SIGNER, at, rounds, tracked,
                 },
             },
             rounds::Rounds,
@@ -18,30 +18,30 @@ use crate::{
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// When a service is killed.
+/// Moment at which the service is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Killed {
     Never,
-    /// It has decided, and nothing is stored.
+    /// After its decisions, before anything is stored.
     BeforeStoring,
-    /// The next round is stored, and nothing is sent.
+    /// After the next round is stored, before anything is sent.
     BeforeSending,
 }
 
-/// What happens in between.
+/// One event of a history.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Blocks(u64),
-    /// This part in 255 of what is left of active deposits is spent.
+    /// Spends this part in 255 of the remaining money of active deposits.
     Spend(u8),
-    /// A step of the service, whose next round has this amount.
+    /// A step of the service, with this amount for the next round.
     Step {
         amount: u128,
         killed: Killed,
     },
-    /// What was sent is mined.
+    /// The sent transactions are mined.
     Mine,
-    /// The draw of what can be drawn is won by somebody.
+    /// A payee wins and redeems each deposit that can be drawn.
     Redeem,
 }
 
@@ -63,12 +63,13 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A chain and a store, as simple as they can be.
+/// A minimal chain and store.
 #[derive(Default)]
 struct Model {
     head: u64,
     deposits: Vec<TrackedDeposit>,
-    sent: Vec<DepositId>,
+    /// Deposits whose opening is sent and not mined.
+    mempool: Vec<DepositId>,
 }
 
 impl Model {
@@ -76,29 +77,31 @@ impl Model {
         match event {
             Event::Blocks(blocks) => self.head += blocks,
             Event::Spend(part) => {
-                for known in self.in_state(ACTIVE) {
-                    let left = known.record.deposit.amount - known.spent.get();
-                    known.spent = Amount::new(known.spent.get() + left * u128::from(part) / 255);
+                for tracked in self.in_state(ACTIVE) {
+                    let left = tracked.record.deposit.amount - tracked.spent.get();
+                    tracked.spent =
+                        Amount::new(tracked.spent.get() + left * u128::from(part) / 255);
                 }
             }
             Event::Step { amount, killed } => self.step(rounds, amount, killed),
             Event::Mine => {
-                for id in std::mem::take(&mut self.sent) {
-                    let mined = self.deposits.iter_mut().find(|known| known.id == id);
-                    let mined = mined.expect("it was stored");
+                for id in std::mem::take(&mut self.mempool) {
+                    let mined = self.deposits.iter_mut().find(|tracked| tracked.id == id);
+                    let mined = mined.expect("the deposit is stored");
                     if mined.record.state == PENDING {
                         mined.record.state = ACTIVE;
                         let lane = mined.record.deposit.lane;
                         let before = self.in_state(RECLAIMABLE);
-                        for known in before.filter(|known| known.record.deposit.lane == lane) {
-                            known.record.state = DepositState::Reclaimed;
+                        for tracked in before.filter(|tracked| tracked.record.deposit.lane == lane)
+                        {
+                            tracked.record.state = DepositState::Reclaimed;
                         }
                     }
                 }
             }
             Event::Redeem => {
-                for known in self.in_state(DepositState::PastCutoff) {
-                    known.record.state = DepositState::Redeemed {
+                for tracked in self.in_state(DepositState::PastCutoff) {
+                    tracked.record.state = DepositState::Redeemed {
                         payee: SIGNER,
                         payout: Amount::new(1),
                     };
@@ -106,9 +109,9 @@ impl Model {
             }
         }
         let head = self.head;
-        for known in &mut self.deposits {
-            let terms = &known.record.deposit;
-            known.record.state = match known.record.state {
+        for tracked in &mut self.deposits {
+            let terms = &tracked.record.deposit;
+            tracked.record.state = match tracked.record.state {
                 DepositState::Pending if head + CUTOFF >= terms.drawBlock => {
                     DepositState::NeverOpened
                 }
@@ -123,23 +126,26 @@ impl Model {
 
     fn in_state(&mut self, state: DepositState) -> impl Iterator<Item = &mut TrackedDeposit> {
         let deposits = self.deposits.iter_mut();
-        deposits.filter(move |known| known.record.state == state)
+        deposits.filter(move |tracked| tracked.record.state == state)
     }
 
-    /// What `act` does, by the same decisions.
+    /// Does the work of `act` by the same decisions.
     fn step(&mut self, rounds: &Rounds, amount: u128, killed: Killed) {
         let head = self.head;
         let situation = at(head, &self.deposits);
-        let tasks = situation.tasks(Some(rounds));
+        let actions = situation.actions(Some(rounds));
         let need = situation.need(rounds, LEAD);
         let fits = situation.check_budget(rounds, Amount::new(amount)).is_ok();
-        for task in tasks {
-            match task {
-                Action::Open(id) => self.sent.push(id),
+        for action in actions {
+            match action {
+                Action::Open(id) => self.mempool.push(id),
                 Action::Reclaim(id) => {
-                    let mut taken = self.in_state(RECLAIMABLE);
-                    let taken = taken.find(|known| known.id == id);
-                    taken.expect("it can be taken back").record.state = DepositState::Reclaimed;
+                    let mut reclaimable = self.in_state(RECLAIMABLE);
+                    let reclaimable = reclaimable.find(|tracked| tracked.id == id);
+                    reclaimable
+                        .expect("the deposit is reclaimable")
+                        .record
+                        .state = DepositState::Reclaimed;
                 }
                 Action::CancelOpening(_) | Action::CancelReclaim(_) => {}
             }
@@ -151,17 +157,17 @@ impl Model {
             return;
         }
         let number = u8::try_from(self.deposits.len() + 1).expect("few deposits");
-        let mut next = known(number, PENDING);
+        let mut next = tracked(number, PENDING);
         if let Some(expired) = expired {
-            let expired = self.deposits.iter().find(|known| known.id == expired);
-            next.record.deposit.lane = expired.expect("it is stored").record.deposit.lane;
+            let expired = self.deposits.iter().find(|tracked| tracked.id == expired);
+            next.record.deposit.lane = expired.expect("the deposit is stored").record.deposit.lane;
         }
         next.record.since = head;
         next.record.deposit.amount = amount;
         next.record.deposit.drawBlock = head + 100;
         next.record.deposit.lastRedeemBlock = head + 200;
         if killed == Killed::Never {
-            self.sent.push(next.id);
+            self.mempool.push(next.id);
         }
         self.deposits.push(next);
     }
@@ -169,39 +175,39 @@ impl Model {
 
 proptest! {
     #[test]
-    fn no_sequence_of_blocks_payments_and_crashes_exceeds_the_budget_or_opens_two_next_rounds(
+    fn never_exceeds_budget_or_opens_two_rounds(
         events in prop::collection::vec(event(), 0..200)
     ) {
         let rounds = rounds(Some(1_500));
         let mut model = Model::default();
         for event in events {
             model.happen(event, &rounds);
-            let in_a_day = model.deposits.iter().filter(|known| {
-                known.record.since + DAY > model.head && known.record.state != DepositState::NeverOpened
+            let in_a_day = model.deposits.iter().filter(|tracked| {
+                tracked.record.since + DAY > model.head && tracked.record.state != DepositState::NeverOpened
             });
-            let sum: u128 = in_a_day.map(|known| known.record.deposit.amount).sum();
+            let sum: u128 = in_a_day.map(|tracked| tracked.record.deposit.amount).sum();
             prop_assert!(sum <= 1_500, "{sum} within a day");
             let situation = at(model.head, &model.deposits);
-            let next = model.deposits.iter().filter(|known| match known.record.state {
+            let next = model.deposits.iter().filter(|tracked| match tracked.record.state {
                 DepositState::Pending => true,
-                DepositState::Active => situation.serves(known, &rounds, LEAD),
+                DepositState::Active => situation.serves(tracked, &rounds, LEAD),
                 _ => false,
             });
             prop_assert!(next.count() <= 1, "two rounds to pay from");
-            let open = model.deposits.iter().filter(|known| !matches!(
-                known.record.state,
+            let open = model.deposits.iter().filter(|tracked| !matches!(
+                tracked.record.state,
                 DepositState::NeverOpened | DepositState::Reclaimed | DepositState::Redeemed { .. }
             ));
-            // But one that can be taken back, and one that is about to take over its purse.
-            let open = open.filter(|known| known.record.state != RECLAIMABLE);
-            let lanes: Vec<_> = open.map(|known| known.record.deposit.lane).collect();
+            // A reclaimable deposit may share its purse with the deposit that takes it over.
+            let open = open.filter(|tracked| tracked.record.state != RECLAIMABLE);
+            let lanes: Vec<_> = open.map(|tracked| tracked.record.deposit.lane).collect();
             let distinct: BTreeSet<_> = lanes.iter().collect();
             prop_assert_eq!(distinct.len(), lanes.len(), "two deposits in one purse");
         }
     }
 
     #[test]
-    fn a_round_is_there_again_as_soon_as_money_and_budget_allow_it(
+    fn restores_a_round_once_money_and_budget_allow(
         events in prop::collection::vec(event(), 0..100)
     ) {
         let rounds = rounds(None);
@@ -211,7 +217,7 @@ proptest! {
         }
         model.step(&rounds, 10, Killed::Never);
         model.happen(Event::Mine, &rounds);
-        // What was pending may have been of no use any more.
+        // A pending deposit may have become obsolete.
         model.happen(Event::Blocks(100), &rounds);
         model.step(&rounds, 10, Killed::Never);
         model.happen(Event::Mine, &rounds);

@@ -1,12 +1,12 @@
-//! Clocks that jump, and views that cannot be true: a payment is refused or taken, and never worth anything else.
+//! Clock jumps and impossible views: a payment is rejected or accepted, and always has the same value.
 
 use super::*;
 
 const HOUR: u64 = 3_600;
 
 #[test]
-fn a_clock_that_jumps_refuses_what_it_takes_once_it_is_right_again() {
-    let mut scene = scene();
+fn refuses_during_a_clock_jump_and_accepts_afterwards() {
+    let mut fixture = fixture();
     let payments = [300_000, 300_001, 700_000, 1_000_000];
     let clocks = [
         NOW - 61,
@@ -19,12 +19,12 @@ fn a_clock_that_jumps_refuses_what_it_takes_once_it_is_right_again() {
     let (mut position, mut values) = (None, 0);
     for spent in payments {
         let proof = match &position {
-            None => scene.opening(spent),
-            Some(_) => scene.later(spent),
+            None => fixture.opening(spent),
+            Some(_) => fixture.later(spent),
         };
         for now in clocks {
-            scene.view.now = now;
-            let refused = scene.rejects(&proof, position.as_ref());
+            fixture.view.now = now;
+            let refused = fixture.rejects(&proof, position.as_ref());
             let stale = Rejection::StaleView {
                 head_time: NOW,
                 now,
@@ -32,30 +32,30 @@ fn a_clock_that_jumps_refuses_what_it_takes_once_it_is_right_again() {
             };
             assert_eq!(refused, stale);
         }
-        scene.view.now = NOW;
-        let received = scene.receive(&proof, position.as_ref()).unwrap();
+        fixture.view.now = NOW;
+        let received = fixture.receive(&proof, position.as_ref()).unwrap();
         values += received.value().get();
         position = Some(received.position().clone());
     }
     assert_eq!(
         values,
-        scene.worth(1_000_000),
-        "nothing is lost, nothing counted twice"
+        fixture.worth(1_000_000),
+        "the values of all payments, each counted once"
     );
 }
 
 #[test]
-fn no_head_and_no_clock_overflows_or_makes_a_payment_worth_something_else() {
+fn values_payments_alike_at_any_head_and_clock() {
     let times = [0, 1, NOW, NOW + 5 * HOUR, u64::MAX - 1, u64::MAX];
     let blocks = [0, 1, HEAD, HEAD + 999, HEAD + 1_000, u64::MAX - 1, u64::MAX];
-    let (mut taken, mut refused) = (0, 0);
+    let (mut accepted, mut refused) = (0, 0);
     for draw_block in [1, HEAD + 1_000, u64::MAX - 1] {
-        let mut scene = scene_with(|deposit| {
+        let mut fixture = fixture_with(|deposit| {
             deposit.drawBlock = draw_block;
             deposit.lastRedeemBlock = draw_block.saturating_add(HISTORY_WINDOW);
         });
-        let (opening, later) = (scene.opening(300_000), scene.later(700_000));
-        let worth = Amount::new(scene.worth(300_000));
+        let (opening, later) = (fixture.opening(300_000), fixture.later(700_000));
+        let worth = Amount::new(fixture.worth(300_000));
         let mut views = Vec::new();
         for head in blocks {
             for head_time in times {
@@ -69,19 +69,19 @@ fn no_head_and_no_clock_overflows_or_makes_a_payment_worth_something_else() {
             (None, u64::MAX, 0),
             (None, 3_336, u64::MAX),
         ] {
-            scene.policy.stale_after = stale_after;
-            scene.policy.early_seed = early_seed;
-            scene.policy.block_time = block_time;
+            fixture.policy.stale_after = stale_after;
+            fixture.policy.early_seed = early_seed;
+            fixture.policy.block_time = block_time;
             for (head, head_time, now) in &views {
-                (scene.view.head, scene.view.head_time) = (*head, *head_time);
-                scene.view.now = *now;
-                match scene.receive(&opening, None) {
+                (fixture.view.head, fixture.view.head_time) = (*head, *head_time);
+                fixture.view.now = *now;
+                match fixture.receive(&opening, None) {
                     Ok(received) => {
                         assert_eq!(received.value(), worth);
-                        taken += 1;
-                        // The same moment is good for the next payment, too.
+                        accepted += 1;
+                        // The next payment is accepted at the same head and clock.
                         let position = received.position();
-                        let next = scene.receive(&later, Some(position)).unwrap();
+                        let next = fixture.receive(&later, Some(position)).unwrap();
                         assert!(next.value() > Amount::ZERO);
                     }
                     Err(
@@ -97,7 +97,7 @@ fn no_head_and_no_clock_overflows_or_makes_a_payment_worth_something_else() {
         }
     }
     assert!(
-        taken > 100 && refused > 1_000,
-        "{taken} taken, {refused} refused"
+        accepted > 100 && refused > 1_000,
+        "{accepted} accepted, {refused} refused"
     );
 }

@@ -27,8 +27,8 @@ use cheque_bindings::Deposit;
 const HEAD: u64 = 1_000;
 const NOW: u64 = 1_700_000_000;
 
-/// A payer, one deposit over three payees, and the first of them.
-struct Scene {
+/// A payer, a deposit over three payees, and the first payee.
+struct Fixture {
     key: SigningKey,
     bank: Bank,
     deposit: Deposit,
@@ -38,12 +38,12 @@ struct Scene {
     view: View,
 }
 
-fn scene() -> Scene {
-    scene_with(|_| {})
+fn fixture() -> Fixture {
+    fixture_with(|_| {})
 }
 
-/// A scene with other terms. Its root, amount and view follow.
-fn scene_with(change: impl FnOnce(&mut Deposit)) -> Scene {
+/// Makes a fixture with other terms. The view follows the terms.
+fn fixture_with(change: impl FnOnce(&mut Deposit)) -> Fixture {
     let key = SigningKey::from_bytes(&[1; 32]).unwrap();
     let bank = Bank::new(1, Address::repeat_byte(0xba));
     let payee = Address::repeat_byte(0x11);
@@ -71,7 +71,7 @@ fn scene_with(change: impl FnOnce(&mut Deposit)) -> Scene {
         exposure: Amount::ZERO,
     };
     let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
-    Scene {
+    Fixture {
         key,
         bank,
         deposit,
@@ -82,7 +82,7 @@ fn scene_with(change: impl FnOnce(&mut Deposit)) -> Scene {
     }
 }
 
-impl Scene {
+impl Fixture {
     fn id(&self) -> DepositId {
         self.bank.deposit_id(&self.deposit)
     }
@@ -122,14 +122,14 @@ impl Scene {
         self.receive(proof, old).unwrap_err()
     }
 
-    /// Why an opening is refused by a changed view or policy.
+    /// Returns the rejection of an opening after a change of the view or the policy.
     fn refused(change: impl FnOnce(&mut Self)) -> Rejection {
-        let mut scene = scene();
-        change(&mut scene);
-        scene.rejects(&scene.opening(300_000), None)
+        let mut fixture = fixture();
+        change(&mut fixture);
+        fixture.rejects(&fixture.opening(300_000), None)
     }
 
-    /// V(spent) from the definition.
+    /// Computes V(spent) by definition.
     fn worth(&self, spent: u128) -> u128 {
         let allowance = self.tree.allowance(self.payee).unwrap();
         let payout = payout(Amount::new(spent), allowance, &self.deposit).unwrap();

@@ -1,10 +1,10 @@
-//! Payments that count, and what they are worth.
+//! Accepted payments and their values.
 
 use super::*;
 
 #[test]
-fn values_of_all_payments_add_up_to_the_net_expected_value() {
-    let scene = scene();
+fn credits_the_net_expected_value_over_all_payments() {
+    let fixture = fixture();
     let mut position = None;
     let mut credited = 0;
     for (number, spent) in [
@@ -14,41 +14,41 @@ fn values_of_all_payments_add_up_to_the_net_expected_value() {
     .enumerate()
     {
         let proof = if number == 0 {
-            scene.opening(spent)
+            fixture.opening(spent)
         } else {
-            scene.later(spent)
+            fixture.later(spent)
         };
-        let received = scene.receive(&proof, position.as_ref()).unwrap();
+        let received = fixture.receive(&proof, position.as_ref()).unwrap();
         credited += received.value().get();
-        assert_eq!(credited, scene.worth(spent));
+        assert_eq!(credited, fixture.worth(spent));
         assert_eq!(received.position().credited().get(), credited);
-        assert_eq!(received.credit_to(), scene.key.address());
-        assert_eq!(received.key().deposit, scene.id());
+        assert_eq!(received.credit_to(), fixture.key.address());
+        assert_eq!(received.key().deposit, fixture.id());
         position = Some(received.position().clone());
     }
 }
 
 #[test]
-fn the_cost_to_redeem_stays_that_of_the_first_payment() {
-    let mut scene = scene();
-    let position = scene.position(&scene.opening(300_000), None);
-    scene.view.redeem_cost = None;
-    let again = scene
-        .receive(&scene.later(400_000), Some(&position))
+fn keeps_the_redeem_cost_of_the_first_payment() {
+    let mut fixture = fixture();
+    let position = fixture.position(&fixture.opening(300_000), None);
+    fixture.view.redeem_cost = None;
+    let again = fixture
+        .receive(&fixture.later(400_000), Some(&position))
         .unwrap();
     assert_eq!(again.position().redeem_cost(), Amount::new(1_000));
     assert_eq!(
         position.credited().get() + again.value().get(),
-        scene.worth(400_000)
+        fixture.worth(400_000)
     );
 }
 
 #[test]
-fn an_older_cheque_is_stale_and_tells_the_newest() {
-    let scene = scene();
-    let position = scene.position(&scene.opening(300_000), None);
+fn rejects_an_older_cheque_as_stale_with_the_newest() {
+    let fixture = fixture();
+    let position = fixture.position(&fixture.opening(300_000), None);
     assert_eq!(
-        scene.rejects(&scene.later(299_999), Some(&position)),
+        fixture.rejects(&fixture.later(299_999), Some(&position)),
         Rejection::Stale {
             total: Amount::new(299_999),
             newest_total: Amount::new(300_000),
@@ -57,145 +57,148 @@ fn an_older_cheque_is_stale_and_tells_the_newest() {
         }
     );
     assert_eq!(
-        scene.rejects(&scene.later(300_000), Some(&position)),
+        fixture.rejects(&fixture.later(300_000), Some(&position)),
         Rejection::Replay
     );
     assert_eq!(
-        scene.rejects(&scene.opening(300_000), Some(&position)),
+        fixture.rejects(&fixture.opening(300_000), Some(&position)),
         Rejection::Replay
     );
 }
 
 #[test]
-fn an_older_cheque_with_a_garbage_signature_learns_nothing() {
-    let scene = scene();
-    let position = scene.position(&scene.opening(300_000), None);
-    let mut cheque = scene.cheque(1_000, None);
+fn tells_nothing_to_an_older_cheque_with_bad_signature() {
+    let fixture = fixture();
+    let position = fixture.position(&fixture.opening(300_000), None);
+    let mut cheque = fixture.cheque(1_000, None);
     let mut bytes = *cheque.signature.as_bytes();
     bytes[5] ^= 1;
     cheque.signature = crate::protocol::signature::Signature::from_bytes(bytes);
     assert!(matches!(
-        scene.rejects(&Proof::Cheque(scene.id(), cheque), Some(&position)),
+        fixture.rejects(&Proof::Cheque(fixture.id(), cheque), Some(&position)),
         Rejection::WrongSigner { .. } | Rejection::BadSignature(_)
     ));
 }
 
 #[test]
-fn streams_pay_step_by_step_in_any_stride() {
-    let scene = scene();
+fn accepts_stream_steps_in_any_stride() {
+    let fixture = fixture();
     let stream = Stream::new(B256::repeat_byte(7), 100).unwrap();
     let terms = Some((stream.anchor(), Amount::new(2_000)));
     let step = |k| Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k,
         x: stream.show(k).unwrap(),
     };
-    let position = scene.position(&scene.opening(300_000), None);
+    let position = fixture.position(&fixture.opening(300_000), None);
 
-    // An equal total is fine if it begins a stream.
-    let begun = scene.cheque(300_000, terms);
-    let received = scene
-        .receive(&Proof::Cheque(scene.id(), begun), Some(&position))
+    // A cheque over an equal total is accepted if it begins a stream.
+    let begun = fixture.cheque(300_000, terms);
+    let received = fixture
+        .receive(&Proof::Cheque(fixture.id(), begun), Some(&position))
         .unwrap();
     assert_eq!(received.value(), Amount::ZERO);
     let mut position = received.position().clone();
     for k in [1, 2, 10, 100] {
-        position = scene.position(&step(k), Some(&position));
+        position = fixture.position(&step(k), Some(&position));
         assert_eq!(position.total().get(), 300_000 + 2_000 * u128::from(k));
         assert_eq!(
             position.credited().get(),
-            scene.worth(position.total().get())
+            fixture.worth(position.total().get())
         );
-        assert_eq!(scene.rejects(&step(k), Some(&position)), Rejection::Replay);
+        assert_eq!(
+            fixture.rejects(&step(k), Some(&position)),
+            Rejection::Replay
+        );
     }
     assert!(matches!(
-        scene.rejects(&step(10), Some(&position)),
+        fixture.rejects(&step(10), Some(&position)),
         Rejection::Stale { .. }
     ));
     let forged = Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k: 10,
         x: B256::repeat_byte(1),
     };
     assert_eq!(
-        scene.rejects(&forged, Some(&position)),
+        fixture.rejects(&forged, Some(&position)),
         Rejection::WrongStep
     );
 
-    // The next cheque starts from what the steps have paid.
+    // The next cheque continues from the total of the steps.
     assert!(matches!(
-        scene.rejects(&scene.later(499_999), Some(&position)),
+        fixture.rejects(&fixture.later(499_999), Some(&position)),
         Rejection::Stale { .. }
     ));
-    let reused = scene.cheque(500_001, terms);
+    let reused = fixture.cheque(500_001, terms);
     assert_eq!(
-        scene.rejects(&Proof::Cheque(scene.id(), reused), Some(&position)),
+        fixture.rejects(&Proof::Cheque(fixture.id(), reused), Some(&position)),
         Rejection::AnchorReused
     );
-    let position = scene.position(&scene.later(500_001), Some(&position));
+    let position = fixture.position(&fixture.later(500_001), Some(&position));
     assert_eq!(
-        scene.rejects(&step(100), Some(&position)),
-        Rejection::NoStream(scene.id())
+        fixture.rejects(&step(100), Some(&position)),
+        Rejection::NoStream(fixture.id())
     );
 }
 
 #[test]
-fn a_stream_may_begin_with_nothing_spent_but_a_plain_cheque_may_not() {
-    let scene = scene();
+fn accepts_nothing_spent_only_with_a_stream() {
+    let fixture = fixture();
     assert_eq!(
-        scene.rejects(&scene.opening(0), None),
+        fixture.rejects(&fixture.opening(0), None),
         Rejection::NothingSpent
     );
     let stream = Stream::new(B256::repeat_byte(7), 10).unwrap();
-    let cheque = scene.cheque(0, Some((stream.anchor(), Amount::new(30_000))));
-    let begin = Proof::Opening(Box::new(scene.opening_with(cheque)));
-    let received = scene.receive(&begin, None).unwrap();
+    let cheque = fixture.cheque(0, Some((stream.anchor(), Amount::new(30_000))));
+    let begin = Proof::Opening(Box::new(fixture.opening_with(cheque)));
+    let received = fixture.receive(&begin, None).unwrap();
     assert_eq!(received.value(), Amount::ZERO);
     let step = Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k: 1,
         x: stream.show(1).unwrap(),
     };
-    let paid = scene.receive(&step, Some(received.position())).unwrap();
-    assert_eq!(paid.value().get(), scene.worth(30_000));
+    let paid = fixture.receive(&step, Some(received.position())).unwrap();
+    assert_eq!(paid.value().get(), fixture.worth(30_000));
 }
 
 #[test]
-fn needs_an_opening_first_and_the_right_meta_later() {
-    let scene = scene();
-    let unknown = Rejection::UnknownDeposit(scene.id());
-    assert_eq!(scene.rejects(&scene.later(1_000), None), unknown);
+fn requires_an_opening_first_and_its_position_later() {
+    let fixture = fixture();
+    let unknown = Rejection::UnknownDeposit(fixture.id());
+    assert_eq!(fixture.rejects(&fixture.later(1_000), None), unknown);
     let step = Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k: 1,
         x: B256::ZERO,
     };
-    assert_eq!(scene.rejects(&step, None), unknown);
+    assert_eq!(fixture.rejects(&step, None), unknown);
 
-    let other = scene_with(|deposit| deposit.lane = 2);
+    let other = fixture_with(|deposit| deposit.lane = 2);
     let position = other.position(&other.opening(300_000), None);
     assert_eq!(
-        scene.rejects(&scene.opening(300_000), Some(&position)),
-        Rejection::WrongMeta {
+        fixture.rejects(&fixture.opening(300_000), Some(&position)),
+        Rejection::WrongPosition {
             found: other.id(),
-            expected: scene.id()
+            expected: fixture.id()
         }
     );
 }
 
 #[test]
-fn meta_survives_its_bytes_and_refuses_others() {
-    let scene = scene();
+fn decodes_a_position_from_its_own_bytes_only() {
+    let fixture = fixture();
     let stream = Stream::new(B256::repeat_byte(7), 10).unwrap();
-    let cheque = scene.cheque(300_000, Some((stream.anchor(), Amount::new(5))));
-    let begin = Proof::Opening(Box::new(scene.opening_with(cheque)));
-    let begun = scene.position(&begin, None);
+    let cheque = fixture.cheque(300_000, Some((stream.anchor(), Amount::new(5))));
+    let begin = Proof::Opening(Box::new(fixture.opening_with(cheque)));
+    let begun = fixture.position(&begin, None);
     let step = Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k: 3,
         x: stream.show(3).unwrap(),
     };
-    for position in [begun.clone(), scene.position(&step, Some(&begun))] {
+    for position in [begun.clone(), fixture.position(&step, Some(&begun))] {
         let bytes = position.to_bytes();
         assert_eq!(Position::from_bytes(&bytes), Ok(position));
         let mut newer = bytes.clone();
@@ -211,33 +214,33 @@ fn meta_survives_its_bytes_and_refuses_others() {
 }
 
 #[test]
-fn a_payer_that_lost_its_records_resumes_from_a_stale_rejection() {
-    let scene = scene();
+fn resumes_a_payer_without_records_from_stale_rejection() {
+    let fixture = fixture();
     let stream = Stream::new(B256::repeat_byte(7), 10).unwrap();
-    let begun = scene.cheque(300_000, Some((stream.anchor(), Amount::new(5_000))));
-    let position = scene.position(&Proof::Opening(Box::new(scene.opening_with(begun))), None);
+    let begun = fixture.cheque(300_000, Some((stream.anchor(), Amount::new(5_000))));
+    let position = fixture.position(&Proof::Opening(Box::new(fixture.opening_with(begun))), None);
     let step = Proof::Step {
-        deposit: scene.id(),
+        deposit: fixture.id(),
         k: 3,
         x: stream.show(3).unwrap(),
     };
-    let position = scene.position(&step, Some(&position));
+    let position = fixture.position(&step, Some(&position));
 
     let context = ChequeContext {
-        key: &scene.key,
-        bank: &scene.bank,
-        deposit: scene.id(),
-        payee: scene.payee,
+        key: &fixture.key,
+        bank: &fixture.bank,
+        deposit: fixture.id(),
+        payee: fixture.payee,
     };
     let lost = Account::new(Amount::new(1_000_000));
     let account = lost.write_cheque(Amount::new(10), &context).unwrap();
-    let proof = account.last_proof(scene.id()).unwrap();
-    let Rejection::Stale { newest, shown, .. } = scene.rejects(&proof, Some(&position)) else {
-        panic!("an older cheque is stale");
+    let proof = account.last_proof(fixture.id()).unwrap();
+    let Rejection::Stale { newest, shown, .. } = fixture.rejects(&proof, Some(&position)) else {
+        panic!("the older cheque is not rejected as stale");
     };
     let account = account.resume(&newest, shown, &context).unwrap();
     assert_eq!(account.total(), Amount::new(315_000));
     let account = account.write_cheque(Amount::new(10), &context).unwrap();
-    let position = scene.position(&account.last_proof(scene.id()).unwrap(), Some(&position));
+    let position = fixture.position(&account.last_proof(fixture.id()).unwrap(), Some(&position));
     assert_eq!(position.total(), Amount::new(315_010));
 }

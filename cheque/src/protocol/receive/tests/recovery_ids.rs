@@ -1,4 +1,4 @@
-//! v on the way from the payer to the bank: the payee does not rely on it, and gives the bank the right one.
+//! The byte v of signatures: the payee does not rely on the payer's v, and gives the bank a v that recovers the signer.
 
 use super::*;
 use crate::protocol::{
@@ -22,16 +22,16 @@ fn other_v(cheque: SignedCheque) -> SignedCheque {
     with_v(cheque, 27 + 28 - v)
 }
 
-/// What the bank says to the meta's redemption after the draw of `seed`.
-fn judged(scene: &Scene, position: &Position, seed: Seed) -> (Outcome, Amount) {
+/// Simulates the redemption of a position after the draw of `seed`.
+fn simulate(fixture: &Fixture, position: &Position, seed: Seed) -> (Outcome, Amount) {
     let state = BankSnapshot {
-        bank: scene.bank,
+        bank: fixture.bank,
         seed_source: SeedSource::PrevRandao,
-        block: scene.deposit.drawBlock + 1,
-        purse: scene.view.purse,
+        block: fixture.deposit.drawBlock + 1,
+        purse: fixture.view.purse,
         recorded_seed: Some(seed),
         draw_block_hash: None,
-        caller: scene.payee,
+        caller: fixture.payee,
     };
     let redemption = position.redemption(Address::ZERO, Bytes::new(), Bytes::new());
     simulate_redemption(&redemption, &state)
@@ -39,18 +39,18 @@ fn judged(scene: &Scene, position: &Position, seed: Seed) -> (Outcome, Amount) {
 
 proptest! {
     #[test]
-    fn a_cheque_with_the_other_v_is_worth_as_much_and_redeems_alike(
+    fn values_and_redeems_a_cheque_with_the_other_v_alike(
         spent in 300_000u128..1_000_000, seed: [u8; 32]
     ) {
-        let scene = scene();
-        let first = scene.position(&scene.opening(250_000), None);
-        let right = scene.cheque(spent, None);
+        let fixture = fixture();
+        let first = fixture.position(&fixture.opening(250_000), None);
+        let right = fixture.cheque(spent, None);
         let mut outcomes = Vec::new();
         for cheque in [right, other_v(right)] {
-            let received = scene.receive(&Proof::Cheque(scene.id(), cheque), Some(&first)).unwrap();
+            let received = fixture.receive(&Proof::Cheque(fixture.id(), cheque), Some(&first)).unwrap();
             let stored = Position::from_bytes(&received.position().to_bytes()).unwrap();
             prop_assert_eq!(&stored, received.position());
-            let outcome = judged(&scene, &stored, Seed(seed.into()));
+            let outcome = simulate(&fixture, &stored, Seed(seed.into()));
             prop_assert!(matches!(outcome.0, Outcome::Payable | Outcome::Loses));
             outcomes.push((received.value(), outcome));
             let redemption = stored.redemption(Address::ZERO, Bytes::new(), Bytes::new());
@@ -60,64 +60,70 @@ proptest! {
     }
 
     #[test]
-    fn whatever_signature_is_taken_is_one_that_the_bank_takes(
+    fn accepts_only_signatures_that_the_bank_accepts(
         index in 0usize..65, byte: u8, seed: [u8; 32]
     ) {
-        let scene = scene();
-        let first = scene.position(&scene.opening(250_000), None);
-        let mut cheque = scene.cheque(300_000, None);
+        let fixture = fixture();
+        let first = fixture.position(&fixture.opening(250_000), None);
+        let mut cheque = fixture.cheque(300_000, None);
         let mut bytes = *cheque.signature.as_bytes();
         bytes[index] = byte;
         cheque.signature = Signature::from_bytes(bytes);
-        if let Ok(received) = scene.receive(&Proof::Cheque(scene.id(), cheque), Some(&first)) {
-            let outcome = judged(&scene, received.position(), Seed(seed.into())).0;
+        if let Ok(received) = fixture.receive(&Proof::Cheque(fixture.id(), cheque), Some(&first)) {
+            let outcome = simulate(&fixture, received.position(), Seed(seed.into())).0;
             prop_assert!(matches!(outcome, Outcome::Payable | Outcome::Loses));
         }
     }
 }
 
 #[test]
-fn a_v_other_than_27_and_28_is_refused() {
-    let scene = scene();
-    let first = scene.position(&scene.opening(250_000), None);
+fn refuses_a_v_other_than_27_and_28() {
+    let fixture = fixture();
+    let first = fixture.position(&fixture.opening(250_000), None);
     for v in [0, 1, 26, 29, 255] {
-        let cheque = with_v(scene.cheque(300_000, None), v);
+        let cheque = with_v(fixture.cheque(300_000, None), v);
         assert_eq!(
-            scene.rejects(&Proof::Cheque(scene.id(), cheque), Some(&first)),
+            fixture.rejects(&Proof::Cheque(fixture.id(), cheque), Some(&first)),
             Rejection::BadSignature(crate::protocol::signature::SignatureError::WrongV(v))
         );
     }
 }
 
 #[test]
-fn the_other_v_of_a_payment_counted_before_is_a_replay() {
-    let scene = scene();
-    let cheque = scene.cheque(300_000, None);
-    let first = scene.position(&Proof::Opening(Box::new(scene.opening_with(cheque))), None);
-    let again = Proof::Cheque(scene.id(), other_v(cheque));
-    assert_eq!(scene.rejects(&again, Some(&first)), Rejection::Replay);
+fn treats_a_counted_payment_with_the_other_v_as_replay() {
+    let fixture = fixture();
+    let cheque = fixture.cheque(300_000, None);
+    let first = fixture.position(
+        &Proof::Opening(Box::new(fixture.opening_with(cheque))),
+        None,
+    );
+    let again = Proof::Cheque(fixture.id(), other_v(cheque));
+    assert_eq!(fixture.rejects(&again, Some(&first)), Rejection::Replay);
 }
 
 #[test]
-fn an_opening_names_the_signer_by_its_v() {
-    let scene = scene();
-    let cheque = other_v(scene.cheque(300_000, None));
+fn recovers_the_signer_of_an_opening_by_its_v() {
+    let fixture = fixture();
+    let cheque = other_v(fixture.cheque(300_000, None));
     assert!(matches!(
-        scene.rejects(&Proof::Opening(Box::new(scene.opening_with(cheque))), None),
+        fixture.rejects(
+            &Proof::Opening(Box::new(fixture.opening_with(cheque))),
+            None
+        ),
         Rejection::WrongSigner { .. } | Rejection::BadSignature(_)
     ));
 }
 
 #[test]
-fn a_payer_resumes_from_its_own_cheque_whatever_its_v() {
-    let scene = scene();
+fn resumes_a_payer_from_its_own_cheque_with_any_v() {
+    let fixture = fixture();
     let context = ChequeContext {
-        key: &scene.key,
-        bank: &scene.bank,
-        deposit: scene.id(),
-        payee: scene.payee,
+        key: &fixture.key,
+        bank: &fixture.bank,
+        deposit: fixture.id(),
+        payee: fixture.payee,
     };
-    let own = scene.cheque(300_000, None);
+    let own = fixture.cheque(300_000, None);
     let lost = Account::new(Amount::new(1_000_000));
     let account = lost
         .resume(&other_v(own), (0, B256::ZERO), &context)

@@ -1,0 +1,50 @@
+//! The tables of a store, and the bound on their keys.
+
+/// The longest key in bytes, for every store.
+pub const MAX_KEY: usize = 1024;
+
+/// A table of a store. The same key in two tables names two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Table {
+    /// A payer's deposits.
+    Deposits,
+    /// A payer's allowance lists, one per deposit.
+    Trees,
+    /// A payer's accounts, one per deposit and payee.
+    Accounts,
+    /// A payee's positions, one per bank, deposit and payee.
+    Positions,
+    /// Transactions that may have been sent.
+    Outbox,
+    /// Records of the application under keys of its own, written together with others of the store.
+    App,
+    /// Notes that hold in this store only, such as an unfinished restore or the last block read. Not records, so
+    /// backups leave them out and [`Self::ALL`] does not list them.
+    Marks,
+}
+
+impl Table {
+    /// All tables with records, in the order of backups.
+    pub const ALL: [Self; 6] = [
+        Self::Deposits,
+        Self::Trees,
+        Self::Accounts,
+        Self::Positions,
+        Self::Outbox,
+        Self::App,
+    ];
+
+    /// The table's name in files, databases and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deposits => "deposits",
+            Self::Trees => "trees",
+            Self::Accounts => "accounts",
+            Self::Positions => "positions",
+            Self::Outbox => "outbox",
+            Self::App => "app",
+            Self::Marks => "marks",
+        }
+    }
+}
