@@ -1,4 +1,4 @@
-//! Lists of payees and their allowances, from flags and files.
+//! Lists of payees and allowances, from flags and files.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use alloy::primitives::Address;
-use eyre::{Context, ContextCompat, Result, bail, ensure};
+use eyre::{Context, ContextCompat, Result, bail, ensure, eyre};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -16,12 +16,11 @@ use serde::{
 
 use crate::{amount::AmountText, input::interruptible};
 
-/// One payee's allowance as it was written: `ADDRESS=AMOUNT`.
+/// One payee's allowance as typed: `ADDRESS=AMOUNT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AllowanceText {
-    /// Who is to be paid.
     pub(crate) payee: Address,
-    /// The most it can be paid from the deposit.
+    /// The maximum that the deposit can pay to the payee.
     pub(crate) amount: AmountText,
 }
 
@@ -41,28 +40,27 @@ impl FromStr for AllowanceText {
     fn from_str(text: &str) -> Result<Self> {
         let (payee, amount) = text
             .split_once('=')
-            .wrap_err_with(|| format!("`{text}` is not ADDRESS=AMOUNT"))?;
+            .wrap_err_with(|| format!("`{text}` is not an allowance; write ADDRESS=AMOUNT"))?;
         Self::new(payee, amount)
     }
 }
 
-/// Reads an address; one in mixed case must carry the right EIP-55 checksum, because that is what catches a typing
-/// error.
+/// Parses an address. An address in mixed case must have the right EIP-55 checksum, which catches typing errors.
 pub(crate) fn parse_address(text: &str) -> Result<Address> {
     let address: Address = text
         .parse()
-        .map_err(|_| eyre::eyre!("`{text}` is not an address (0x and 40 hex digits)"))?;
+        .map_err(|_| eyre!("`{text}` is not an address; write 0x and 40 hex digits"))?;
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let mixed = digits.contains(|c: char| c.is_ascii_lowercase())
         && digits.contains(|c: char| c.is_ascii_uppercase());
     ensure!(
         !mixed || address.to_checksum(None).ends_with(digits),
-        "`{text}` has a wrong checksum: a digit is mistyped, or the case of a letter was changed"
+        "`{text}` has a wrong checksum; correct its digits and the case of its letters"
     );
     Ok(address)
 }
 
-/// Reads a list from a CSV file (`address,amount` lines, with or without a headline) or a JSON file (an object
+/// Reads a list from a CSV file (`address,amount` lines, with or without a head line) or a JSON file (an object
 /// `{"address": "amount"}`, or an array of `{"payee": .., "allowance": ..}`). `-` is stdin.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
     let name = path.display();
@@ -79,8 +77,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
     } else {
         read_csv(text)
     };
-    let list = list.wrap_err_with(|| format!("{name} is no list of allowances"))?;
-    ensure!(!list.is_empty(), "{name} lists no payees");
+    let list = list.wrap_err_with(|| format!("{name} is not a list of allowances"))?;
+    ensure!(!list.is_empty(), "{name} is empty; list at least one payee");
     Ok(list)
 }
 
@@ -97,9 +95,9 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
         let line = record.position().map_or(0, csv::Position::line);
         let (Some(payee), Some(amount), None) = (record.get(0), record.get(1), record.get(2))
         else {
-            bail!("line {line} is not `address,amount`");
+            bail!("line {line} is not an allowance; write `address,amount`");
         };
-        // A headline names the columns; anything that looks like data is read as data.
+        // A head line names the columns; a first line like data is data.
         if list.is_empty()
             && line == 1
             && !payee.starts_with("0x")
@@ -132,7 +130,7 @@ struct Entry {
     allowance: Written,
 }
 
-/// An amount written as a string or as a whole number.
+/// An amount as a string or a whole number.
 struct Written(String);
 
 impl<'de> Deserialize<'de> for Written {
@@ -154,7 +152,7 @@ impl<'de> Deserialize<'de> for Written {
     }
 }
 
-/// An object or an array. Not through a map: a payee named twice has to be seen, not overwritten.
+/// An object or an array. A map would overwrite a payee named twice; the list keeps both.
 struct Entries(Vec<Entry>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_and_json_forms_give_the_same_list() {
+    fn reads_the_same_list_from_csv_and_json() {
         let csv = format!("payee,allowance\n# friends\n{A}, 20gwei\n\n{B},7\n");
         let object = format!(r#"{{"{A}": "20gwei", "{B}": 7}}"#);
         let array =
@@ -218,7 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn a_payee_named_twice_stays_twice_so_that_the_tree_refuses_it() {
+    fn keeps_both_entries_of_a_payee_named_twice() {
+        // The allowance tree then rejects the list.
         assert_eq!(
             read_json(&format!(r#"{{"{A}": 1, "{A}": 2}}"#))
                 .unwrap()
@@ -228,18 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_line() {
+    fn names_the_line_of_an_error() {
         let error = |csv: String| format!("{:#}", read_csv(&csv).unwrap_err());
         assert!(error(format!("{A},1\n{B}")).contains("line 2"));
         assert!(error(format!("{A},1\n{B},one")).contains("line 2: `one` is not an amount"));
         assert!(error(format!("{A},1,2")).contains("line 1"));
         assert!(error("0x12,5".to_owned()).contains("line 1: `0x12` is not an address"));
-        // Data without a headline is not taken for one.
+        // Bad data on the first line is an error, not a head line.
         assert!(error("0xzz,abc".to_owned()).contains("line 1"));
     }
 
     #[test]
-    fn a_mistyped_checksum_is_found() {
+    fn rejects_address_with_a_wrong_checksum() {
         let good = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
         assert!(parse_address(good).is_ok());
         assert!(parse_address(&good.to_lowercase()).is_ok());

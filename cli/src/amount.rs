@@ -1,4 +1,4 @@
-//! Amounts as people write them, and as they are shown.
+//! Amounts as typed and as printed, exactly.
 
 use std::{fmt, str::FromStr};
 
@@ -9,14 +9,14 @@ use cheque::Amount;
 const COIN_DECIMALS: u8 = 18;
 const GWEI_DECIMALS: u8 = 9;
 
-/// What amounts are counted in.
+/// The token of an amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     /// The ERC-20 contract, zero for the native coin.
     pub(crate) address: Address,
-    /// How many decimals of a whole token one unit is.
+    /// A whole token has 10^decimals units.
     pub(crate) decimals: u8,
-    /// What the token calls itself; not to be trusted.
+    /// The token's own name, which anybody can choose.
     pub(crate) symbol: String,
 }
 
@@ -34,7 +34,7 @@ impl Token {
         self.address.is_zero()
     }
 
-    /// The amount in whole tokens with its symbol, exact; small amounts of the native coin in gwei or wei.
+    /// Formats units as whole tokens with the symbol, exactly; small amounts of the native coin as gwei or wei.
     pub(crate) fn show(&self, amount: impl Into<U256>) -> String {
         let units = amount.into();
         if self.is_coin() && !units.is_zero() {
@@ -48,13 +48,13 @@ impl Token {
         format!("{} {}", decimal(units, self.decimals), self.symbol)
     }
 
-    /// The same for the library's amounts.
+    /// Formats an amount of the library; see [`Self::show`].
     pub(crate) fn show_amount(&self, amount: Amount) -> String {
         self.show(U256::from(amount.get()))
     }
 }
 
-/// `units / 10^decimals` without trailing zeros.
+/// Formats `units / 10^decimals` without trailing zeros.
 pub(crate) fn decimal(units: U256, decimals: u8) -> String {
     let digits = format!(
         "{units:0>width$}",
@@ -68,7 +68,7 @@ pub(crate) fn decimal(units: U256, decimals: u8) -> String {
     }
 }
 
-/// An amount as it was written, before it is known what it is counted in: `1500`, `0.5ether`, `20gwei`, `2.5`.
+/// An amount as typed, before its token is known: `1500`, `0.5ether`, `20gwei`, `2.5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AmountText {
     text: String,
@@ -86,12 +86,15 @@ enum Unit {
 }
 
 impl AmountText {
-    /// Whether only the token's decimals can say what is meant.
+    /// True if the amount has a decimal point and no unit, so its value depends on the token's decimals.
     pub(crate) const fn needs_decimals(&self) -> bool {
         self.point && self.unit.is_none()
     }
 
-    /// The amount in units of `token`. Nothing is ever rounded: what is not a whole number of units is an error.
+    /// Converts to units of `token`, without rounding.
+    ///
+    /// # Errors
+    /// Fails if the amount is no whole number of units, exceeds 2^128 - 1, or lacks or misuses a unit.
     pub(crate) fn in_units_of(&self, token: &Token) -> Result<Amount, AmountError> {
         let error = |why| AmountError {
             text: self.text.clone(),
@@ -145,7 +148,7 @@ impl FromStr for AmountText {
         Ok(Self {
             text: text.to_owned(),
             digits: digits.parse().map_err(|_| error(Why::TooLarge))?,
-            // What does not fit is more decimals than any token has.
+            // More decimals than a u8 counts are more than any token has.
             fraction: u8::try_from(fraction.len()).map_err(|_| error(Why::TooFine(u8::MAX)))?,
             point,
             unit,
@@ -159,7 +162,7 @@ impl fmt::Display for AmountText {
     }
 }
 
-/// Why a text is not an amount of a token.
+/// The reason why a text is not an amount of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AmountError {
     text: String,
@@ -182,19 +185,19 @@ impl fmt::Display for AmountError {
         write!(f, "`{}` ", self.text)?;
         match self.why {
             Why::NotAnAmount => {
-                f.write_str("is not an amount: write 1500 (units), 20gwei, 0.5ether, or 2.5 where a token is named")
+                f.write_str("is not an amount; write 1500 (units), 20gwei, 0.5ether, or 2.5 for a token")
             }
             Why::NoUnit => {
-                f.write_str("needs a unit where no token is named: write 0.5ether or 20gwei")
+                f.write_str("needs a unit for the native coin; write 0.5ether or 20gwei")
             }
             Why::UnitOfCoin => {
-                f.write_str("names a unit of the native coin, but the amount is one of a token: write 2.5 (tokens) or 1500 (units)")
+                f.write_str("has a unit of the native coin for an amount of a token; write 2.5 (tokens) or 1500 (units)")
             }
             Why::TooFine(decimals) => write!(
                 f,
-                "is finer than the smallest unit: at most {decimals} decimals"
+                "is finer than the smallest unit; write at most {decimals} decimals"
             ),
-            Why::TooLarge => f.write_str("is too large: the limit is 2^128 - 1 units"),
+            Why::TooLarge => f.write_str("is too large; write at most 2^128 - 1 units"),
         }
     }
 }
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_documented_form_exactly() {
+    fn parses_every_documented_form_exactly() {
         let coin = Token::coin();
         assert_eq!(units("1500", &coin), Ok(1500));
         assert_eq!(units("0.5ether", &coin), Ok(500_000_000_000_000_000));
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_ambiguous_inexact_or_too_large() {
+    fn rejects_ambiguous_inexact_and_too_large_amounts() {
         let coin = Token::coin();
         let why = |text: &str, token: &Token| units(text, token).map_err(|error| error.why);
         for text in [
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_amounts_exactly_in_the_unit_that_reads_best() {
+    fn shows_amounts_exactly_in_the_best_unit() {
         let coin = Token::coin();
         let show = |units: u128| coin.show(U256::from(units));
         assert_eq!(show(0), "0 ether");
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_with_absurd_decimals_are_an_error_and_not_a_panic() {
+    fn rejects_token_with_255_decimals_without_a_panic() {
         let odd = Token {
             decimals: 255,
             ..usdc()

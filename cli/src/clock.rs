@@ -1,6 +1,6 @@
-//! The only place of this crate that looks at the clock.
+//! The clock, read by no other file of the crate.
 
-/// Seconds since 1970. A clock set before 1970 reads as 1970.
+/// Reads the clock, in seconds since 1970. A clock set before 1970 reads as 1970.
 #[expect(
     clippy::disallowed_methods,
     reason = "the edge of the program, where time comes from"

@@ -1,18 +1,18 @@
-//! How a command ends.
+//! Exit codes and failures with a stable code.
 
 use std::{fmt, process::ExitCode};
 
-/// Exit codes, as documented in `cheque --help`.
+/// Exit codes, documented in `cheque --help`. Wrong usage is clap's code 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// It is done.
+    /// The command succeeded.
     Done = 0,
-    /// Something failed; stderr says what, and what to do.
+    /// The command failed; stderr has the reason and the next step.
     Failed = 1,
-    /// A proof of payment was rejected: nothing was credited.
+    /// The proof of payment was rejected and nothing was credited.
     Rejected = 3,
-    /// There is nothing to redeem (yet): the outcome is not `payable`.
+    /// The bank would not pay the redemption now: the outcome is not `payable`.
     NotPayable = 4,
     /// Interrupted by Ctrl-C.
     Interrupted = 130,
@@ -24,10 +24,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error that has its own exit code and a stable name for programs.
+/// An error with an exit code and a stable name for programs.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The exit code.
     pub(crate) exit: Exit,
     /// A stable name in snake case.
     pub(crate) code: String,

@@ -1,12 +1,12 @@
-//! What a payee holds of one deposit, as `ledger` and the service's API show it.
+//! A payee's holding of a deposit, for `holdings` and the service's API.
 
 use alloy::primitives::U256;
 use cheque::{Amount, Position, payee::HoldingStatus};
 use serde_json::{Value, json};
 
-use crate::{amount::Token, odds::Odds, show};
+use crate::{amount::Token, format, odds::Odds};
 
-/// One deposit's line.
+/// A deposit's line of the list.
 #[derive(Debug)]
 pub(crate) struct Holding {
     status: HoldingStatus,
@@ -14,7 +14,7 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// The heads of [`Self::row`].
+    /// The column heads of [`Self::row`].
     pub(crate) const HEAD: [&str; 10] = [
         "deposit",
         "state",
@@ -22,7 +22,7 @@ impl Holding {
         "paid",
         "credited",
         "chance",
-        "a win pays",
+        "payout",
         "expected",
         "deviation",
         "reason",
@@ -44,7 +44,7 @@ impl Holding {
         &self.status.position
     }
 
-    /// What may be won, as long as that is open.
+    /// The odds of the draw; `None` once decided.
     pub(crate) fn odds(&self) -> Option<Odds> {
         self.status.state.is_to_be_drawn().then_some(self.odds)
     }
@@ -55,7 +55,7 @@ impl Holding {
             .payout()
             .map(|payout| payout.range)
             .unwrap_or_default();
-        show::percent(
+        format::percent(
             range.to_u256(),
             U256::from(self.position().deposit().amount),
         )
@@ -75,7 +75,7 @@ impl Holding {
             "deposit": position.deposit_id(),
             "state": self.status.state.name(),
             "reason": self.status.reason(),
-            "closing": self.status.closing,
+            "closes_at": self.status.closes_at,
             "signer": terms.signer,
             "token": terms.token,
             "draw_block": terms.drawBlock,

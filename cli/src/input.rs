@@ -1,4 +1,4 @@
-//! Texts that are handed from machine to machine: as an argument, in a file, or through a pipe.
+//! Texts from an argument, a file or a pipe: proofs, agreements and consents.
 
 use std::{
     fs,
@@ -10,14 +10,14 @@ use eyre::{Result, WrapErr, ensure};
 
 use crate::exit::Exit;
 
-/// Nothing that is handed over is longer than this: a proof with 40 levels has less than 4 kB, a redemption about 10.
-const LONGEST: u64 = 1 << 20;
+/// The longest text read, in bytes. A proof with 40 levels has less than 4 kB, a redemption about 10 kB.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// Runs what waits for the user, such that Ctrl-C ends it.
+/// Runs a blocking wait for the user; Ctrl-C ends the process meanwhile.
 pub(crate) fn interruptible<T>(wait: impl FnOnce() -> T) -> T {
     let interrupted = tokio::spawn(async {
         if tokio::signal::ctrl_c().await.is_ok() {
-            // Nothing has been done yet that would have to be ended in order.
+            // Nothing was sent or recorded before the user's answer.
             std::process::exit(Exit::Interrupted as i32);
         }
     });
@@ -26,12 +26,12 @@ pub(crate) fn interruptible<T>(wait: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The text of an argument: what the named file holds if there is one, what comes through stdin for `-`, else the
-/// argument itself. White space around it does not count.
+/// Reads the text of an argument: stdin for `-`, the content of an existing file of the same name, else the argument
+/// itself. Trims white space. `what` names the text in errors.
 pub(crate) fn text_of(argument: &str, what: &str) -> Result<String> {
     let mut text = String::new();
     if argument == "-" {
-        interruptible(|| io::stdin().take(LONGEST).read_to_string(&mut text))
+        interruptible(|| io::stdin().take(MAX_BYTES).read_to_string(&mut text))
             .wrap_err_with(|| format!("cannot read {what} from stdin"))?;
     } else if Path::new(argument).is_file() {
         text = fs::read_to_string(argument)
@@ -40,6 +40,9 @@ pub(crate) fn text_of(argument: &str, what: &str) -> Result<String> {
         argument.clone_into(&mut text);
     }
     let text = text.trim();
-    ensure!(!text.is_empty(), "there is no {what} to read");
+    ensure!(
+        !text.is_empty(),
+        "the {what} is empty; name it, a file that holds it, or - for stdin"
+    );
     Ok(text.to_owned())
 }

@@ -1,9 +1,9 @@
-//! What a cheque is worth before the draw: chance, expected value, variance. Exact integers, each rounded down.
+//! Expected value and variance of a payout before the draw, in exact integers rounded down.
 
 use alloy::primitives::{U256, U512};
 use cheque::{Amount, Payout};
 
-/// Expected value and spread of one prize, or of several independent ones.
+/// Expected value and variance of a payout, or of several independent payouts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Odds {
     /// chance * payout, in units.
@@ -13,7 +13,7 @@ pub(crate) struct Odds {
 }
 
 impl Odds {
-    /// Of a prize from a deposit of `amount`: chance = range / amount.
+    /// Computes the odds of a payout from a deposit of `amount`: chance = range / amount.
     pub(crate) fn of(payout: &Payout, amount: Amount) -> Self {
         let (range, payout, amount) = (
             payout.range.to_u256(),
@@ -30,8 +30,8 @@ impl Odds {
         }
     }
 
-    /// Of both together, if one does not depend on the other. Deposits drawn by the same block are independent, too: the
-    /// roll depends on the deposit's id.
+    /// Adds the odds of independent payouts. Deposits drawn by the same block are independent too, because the roll
+    /// depends on the deposit's id.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             expected: self.expected.saturating_add(other.expected),
@@ -39,13 +39,13 @@ impl Odds {
         }
     }
 
-    /// The standard deviation, in units.
+    /// Computes the standard deviation, in units, rounded down.
     pub(crate) fn deviation(&self) -> U256 {
         square_root(self.variance)
     }
 }
 
-/// The integer square root, by Newton's method from above.
+/// Computes the integer square root, rounded down, by Newton's method from above.
 fn square_root(square: U512) -> U256 {
     if square.is_zero() {
         return U256::ZERO;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fair_coin_for_ten_has_mean_five_and_deviation_five() {
+    fn computes_mean_and_deviation_of_fair_coins() {
         let coin = odds(50, 10, 100);
         assert_eq!(
             (coin.expected, coin.variance),
@@ -89,24 +89,22 @@ mod tests {
     }
 
     #[test]
-    fn certainty_has_no_variance() {
+    fn gives_certainty_no_variance() {
         assert_eq!(odds(100, 100, 100).variance, U512::ZERO);
         assert_eq!(odds(0, 100, 100).variance, U512::ZERO);
     }
 
     #[test]
-    fn the_largest_amounts_do_not_overflow() {
-        let most = odds(u128::MAX / 2, u128::MAX, u128::MAX);
-        assert_eq!(most.expected, U256::from(u128::MAX / 2));
-        // 1/4 payout^2 less what the odd half takes away.
+    fn computes_the_largest_amounts_without_overflow() {
+        let max = odds(u128::MAX / 2, u128::MAX, u128::MAX);
+        assert_eq!(max.expected, U256::from(u128::MAX / 2));
+        // The variance is payout^2 / 4, less a rest because half of an odd amount is rounded down.
         let half = U256::from(u128::MAX) / U256::from(2);
-        assert!(
-            most.deviation() <= half + U256::from(1) && most.deviation() >= half - U256::from(1)
-        );
+        assert!(max.deviation() <= half + U256::from(1) && max.deviation() >= half - U256::from(1));
     }
 
     #[test]
-    fn square_roots_round_down() {
+    fn rounds_square_roots_down() {
         for n in 0_u64..2000 {
             let root: u64 = square_root(U512::from(n)).to();
             assert!(root * root <= n && (root + 1) * (root + 1) > n, "{n}");

@@ -1,4 +1,4 @@
-//! The only place that writes: results to stdout, everything else to stderr.
+//! Results on stdout, everything else on stderr; no other file of the crate prints.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::input::interruptible;
 
-/// Where a command's words go.
+/// A command's output, in the format of the flags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
@@ -22,8 +22,8 @@ impl Output {
     /// Prints the result of a command: `text` without its last line break, or the JSON value.
     ///
     /// # Errors
-    /// Where stdout cannot be written, so that a result lost in a full disk does not look like success. A reader that
-    /// went away (`| head`) is no error.
+    /// Fails if stdout cannot be written: a result lost on a full disk must not look like success. A closed pipe (`|
+    /// head`) is no error.
     pub(crate) fn result(&self, json: &Value, text: impl FnOnce() -> String) -> Result<()> {
         let line = if self.json {
             serde_json::to_string_pretty(json)?
@@ -33,7 +33,7 @@ impl Output {
         self.line(&line)
     }
 
-    /// Prints one line of the result at once, for commands that go on: JSON in one line each.
+    /// Prints a piece of a result at once; JSON on a single line.
     pub(crate) fn event(&self, json: &Value, text: impl FnOnce() -> String) -> Result<()> {
         let line = if self.json { json.to_string() } else { text() };
         self.line(&line)
@@ -48,19 +48,19 @@ impl Output {
         }
     }
 
-    /// Tells what is going on, on stderr.
+    /// Prints progress on stderr, except with `--quiet`.
     pub(crate) fn progress(&self, text: impl AsRef<str>) {
         if !self.quiet {
             self.stderr(text.as_ref());
         }
     }
 
-    /// Tells what the user should know although the command succeeds, on stderr.
+    /// Prints a warning on stderr; the command can still succeed.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
         self.stderr(&format!("warning: {}", text.as_ref()));
     }
 
-    /// Tells why the command failed, on stderr.
+    /// Prints the reason of a failure, on stderr.
     pub(crate) fn error(&self, text: &str, json: &Value) {
         if self.json {
             self.stderr(&json.to_string());
@@ -70,21 +70,21 @@ impl Output {
     }
 
     fn stderr(&self, text: &str) {
-        // Nothing is left to tell it to if stderr is gone.
+        // A closed stderr leaves no way to report anything.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
 
-/// Asks for a secret on the terminal, without echo.
+/// Reads a secret from the terminal, without echo.
 pub(crate) fn ask_secret(prompt: &str) -> Result<String> {
     if !io::stdin().is_terminal() {
-        eyre::bail!("cannot ask for {prompt}: there is no terminal");
+        eyre::bail!("cannot ask for the {prompt}; run the command on a terminal");
     }
     let _ = write!(io::stderr().lock(), "{prompt}: ");
-    interruptible(rpassword::read_password).wrap_err_with(|| format!("cannot read {prompt}"))
+    interruptible(rpassword::read_password).wrap_err_with(|| format!("cannot read the {prompt}"))
 }
 
-/// Lines up columns: numbers to the right, words to the left, two spaces between.
+/// Formats a table: numbers to the right, words to the left, two spaces between columns.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -123,7 +123,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// `name  value` lines, the values lined up.
+/// Formats `name  value` lines with aligned values.
 pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = fields
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_line_up_numbers_to_the_right() {
+    fn aligns_numbers_to_the_right() {
         let rows = vec![
             vec!["a".to_owned(), "1".to_owned()],
             vec!["long".to_owned(), "100".to_owned()],

@@ -1,4 +1,4 @@
-//! Asking a token what it is.
+//! Decimals and symbol of a token, from its contract.
 
 use alloy::{primitives::Address, providers::Provider};
 use cheque::{bank::Reader, node::NodeError};
@@ -6,11 +6,14 @@ use eyre::{Result, ensure};
 
 use crate::amount::Token;
 
-/// A symbol is whatever its contract says: only short, printable ASCII is shown.
-const LONGEST_SYMBOL: usize = 16;
+/// The longest symbol to print. Contracts choose any text, so only short, printable ASCII is shown.
+const MAX_SYMBOL: usize = 16;
 
-/// The token at `address`, zero for the native coin. A token without `decimals` or `symbol` counts in units; that is
-/// shown, not guessed.
+/// Reads the token at `address`, zero for the native coin. Amounts of a token without `decimals` are shown in units;
+/// nothing is guessed.
+///
+/// # Errors
+/// Fails if there is no contract at the address.
 pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token> {
     if address.is_zero() {
         return Ok(Token::coin());
@@ -18,7 +21,7 @@ pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token>
     let code = reader.provider().get_code_at(address).await;
     ensure!(
         !code.map_err(NodeError::from)?.is_empty(),
-        "there is no token contract at {address}: check --token and the chain"
+        "there is no token contract at {address}; check --token and the chain"
     );
     let contract = reader.token(address);
     let Ok(decimals) = contract.decimals().await else {
@@ -30,7 +33,7 @@ pub(crate) async fn token_at(address: Address, reader: &Reader) -> Result<Token>
     };
     let symbol = contract.symbol().await.unwrap_or_default();
     let printable = symbol.chars().all(|c| c.is_ascii_graphic());
-    let usable = printable && (1..=LONGEST_SYMBOL).contains(&symbol.len());
+    let usable = printable && (1..=MAX_SYMBOL).contains(&symbol.len());
     Ok(Token {
         address,
         decimals,

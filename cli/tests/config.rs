@@ -1,12 +1,12 @@
-//! Where settings come from: flag, environment, file, default, in this order.
+//! The precedence of settings: flag, environment, file, default.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::{fs, path::PathBuf, process::Command};
 
-use common::{program, stderr};
+use support::{program, stderr};
 
 /// A folder with a configuration file.
 struct Home(tempfile::TempDir);
@@ -30,22 +30,24 @@ impl Home {
     }
 }
 
-/// What a command that fails says.
-fn said(command: &mut Command, code: i32) -> String {
+/// Runs a command, which must end with this exit code, and returns its stderr.
+fn fails(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    said
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    message
 }
 
 #[test]
-fn a_flag_counts_before_the_environment_and_that_before_the_file_and_that_before_the_default() {
+fn prefers_flag_to_environment_to_file_to_default() {
     let home = Home::new("store = '/nowhere/file'");
     let backup = ["store", "backup", "copy"];
     let store_of = |command: &mut Command| {
-        let said = said(command, 1);
-        let place = said.trim_end().strip_prefix("error: there is no store in ");
-        place.unwrap_or_else(|| panic!("{said}")).to_owned()
+        let message = fails(command, 1);
+        let place = message
+            .trim_end()
+            .strip_prefix("error: there is no store in ");
+        place.unwrap_or_else(|| panic!("{message}")).to_owned()
     };
 
     let all = [&backup[..], &["--store", "/nowhere/flag"]].concat();
@@ -72,12 +74,13 @@ fn a_flag_counts_before_the_environment_and_that_before_the_file_and_that_before
 }
 
 #[test]
-fn the_same_holds_for_a_wallet_whose_variables_the_parser_does_not_know() {
+fn prefers_wallet_variables_to_the_file() {
+    // The parser of the flags does not read these variables.
     let home = Home::new("keystore = '/nowhere/file'");
     let wallet_of = |args: &[&str], variable: Option<(&str, &str)>| {
         let mut command = home.command(&[&["balance"], args].concat());
         command.env("CHEQUE_CONFIG", home.file()).envs(variable);
-        said(&mut command, 1)
+        fails(&mut command, 1)
     };
     let environment = Some(("ETH_KEYSTORE", "/nowhere/environment"));
     assert!(wallet_of(&["--keystore", "/nowhere/flag"], environment).contains("/nowhere/flag"));
@@ -86,11 +89,11 @@ fn the_same_holds_for_a_wallet_whose_variables_the_parser_does_not_know() {
     let account = Some(("ETH_KEYSTORE_ACCOUNT", "bob"));
     assert!(wallet_of(&[], account).contains("no account `bob`"));
     assert!(wallet_of(&[], None).contains("/nowhere/file"));
-    assert!(said(&mut home.command(&["balance"]), 1).contains("this needs a key"));
+    assert!(fails(&mut home.command(&["balance"]), 1).contains("key is not named"));
 }
 
 #[test]
-fn the_flag_that_names_the_file_counts_before_the_variable() {
+fn prefers_config_flag_to_its_variable() {
     let (one, two) = (
         Home::new("store = '/nowhere/one'"),
         Home::new("store = '/nowhere/two'"),
@@ -103,13 +106,13 @@ fn the_flag_that_names_the_file_counts_before_the_variable() {
     ] {
         let mut command = two.command(&args);
         command.env("CHEQUE_CONFIG", two.file());
-        assert!(said(&mut command, 1).contains("/nowhere/one"), "{args:?}");
+        assert!(fails(&mut command, 1).contains("/nowhere/one"), "{args:?}");
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_wrong_usage_and_help_does_without() {
-    let missing = said(
+fn rejects_unusable_file_except_for_help() {
+    let missing = fails(
         program().env("CHEQUE_CONFIG", "/nowhere/x").arg("balance"),
         2,
     );
@@ -118,7 +121,7 @@ fn a_file_that_cannot_be_used_is_wrong_usage_and_help_does_without() {
         "{missing}"
     );
     let home = Home::new("store = 'x'\nprivate-key = \"0x1234\"'");
-    let broken = said(
+    let broken = fails(
         program().env("CHEQUE_CONFIG", home.file()).arg("balance"),
         2,
     );
@@ -139,14 +142,14 @@ fn a_file_that_cannot_be_used_is_wrong_usage_and_help_does_without() {
 }
 
 #[test]
-fn a_bad_value_of_the_file_says_where_it_is() {
+fn names_the_file_of_a_bad_value() {
     let home = Home::new("chain = 'nowhere'\nstore = 'somewhere'");
-    let mut command = home.command(&["ledger"]);
-    let said = said(command.env("CHEQUE_CONFIG", home.file()), 2);
+    let mut command = home.command(&["holdings"]);
+    let message = fails(command.env("CHEQUE_CONFIG", home.file()), 2);
     assert!(
-        said.contains("invalid value 'nowhere' for '--chain <CHAIN>'"),
-        "{said}"
+        message.contains("invalid value 'nowhere' for '--chain <CHAIN>'"),
+        "{message}"
     );
-    let tip = format!("{} says --store, --chain", home.file().display());
-    assert!(said.contains(&tip), "{said}");
+    let tip = format!("{} sets --store, --chain", home.file().display());
+    assert!(message.contains(&tip), "{message}");
 }

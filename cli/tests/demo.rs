@@ -1,16 +1,16 @@
-//! `cheque demo`, on a node of the test and on one of its own.
+//! `cheque demo`, on the test's node and on a private node.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::process::Command;
 
-use common::{Node, program, stderr, text};
 use serde_json::{Value, json};
+use support::{Node, program, stderr, text};
 
 #[test]
-fn the_demo_reports_every_round_and_conserves_money() {
+fn reports_every_round_and_conserves_money() {
     let node = Node::start();
     let args = [
         "demo",
@@ -60,7 +60,7 @@ fn the_demo_reports_every_round_and_conserves_money() {
         assert_eq!(paid.len(), 6);
         assert!(
             paid.iter().all(|paid| paid["total"] != json!("0")),
-            "everybody is paid once"
+            "every payee must be paid"
         );
         assert_eq!(round["winner"].is_null(), round["payout"] == json!("0"));
     }
@@ -70,13 +70,13 @@ fn the_demo_reports_every_round_and_conserves_money() {
             "{operation}: {report}"
         );
     }
-    // What the payees have won is in the bank, and nothing else.
+    // The bank keeps the payouts and nothing else.
     let kept = &report["balances"]["bank"]["after"];
     assert_eq!(kept, &report["payout"]);
 }
 
 #[test]
-fn the_demo_is_the_same_for_the_same_seed_but_for_the_draw() {
+fn repeats_all_but_the_draw_for_the_same_seed() {
     let plan = |seed: &str| -> Value {
         let node = Node::start();
         let args = [
@@ -106,7 +106,7 @@ fn the_demo_is_the_same_for_the_same_seed_but_for_the_draw() {
 }
 
 #[test]
-fn the_demo_starts_a_node_of_its_own_and_tells_people_where_the_money_went() {
+fn starts_its_own_node_and_accounts_for_all_money() {
     let args = ["demo", "--payees", "4", "--payments", "12", "--rounds", "2"];
     let output = program().args(args).output().unwrap();
     let report = text(&output.stdout);
@@ -122,9 +122,9 @@ fn the_demo_starts_a_node_of_its_own_and_tells_people_where_the_money_went() {
 }
 
 #[test]
-fn without_a_node_the_demo_says_how_to_get_one() {
+fn explains_how_to_get_a_node_if_none_is_found() {
     let elsewhere = tempfile::tempdir().unwrap();
-    // A program outside of the project, without anything on PATH.
+    // A copy of the program outside the project, with an empty PATH.
     let copy = elsewhere.path().join("cheque");
     std::fs::copy(env!("CARGO_BIN_EXE_cheque"), &copy).unwrap();
     let output = Command::new(copy)
@@ -132,9 +132,9 @@ fn without_a_node_the_demo_says_how_to_get_one() {
         .env_clear()
         .current_dir(elsewhere.path())
         .output();
-    let said = stderr(&output.unwrap());
+    let message = stderr(&output.unwrap());
     assert!(
-        said.contains("npm ci") && said.contains("--rpc-url"),
-        "{said}"
+        message.contains("npm ci") && message.contains("--rpc-url"),
+        "{message}"
     );
 }

@@ -1,8 +1,8 @@
-//! What documents say of the code is so.
+//! Statements of the documents about the code, checked against the code.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::{
     collections::BTreeSet,
@@ -10,25 +10,45 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{program, text};
+use support::{program, text};
+
+/// Folders of the files that documents name as tests.
+const TEST_FOLDERS: [&str; 2] = ["contracts/test", "."];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A document of the project.
+/// Reads a document of the project.
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
 }
 
-/// What stands under a heading, up to the next one of its rank or a higher one.
+/// Names the Markdown files of the root folder and of `docs`.
+fn documents() -> Vec<String> {
+    let mut documents = Vec::new();
+    for folder in ["", "docs/"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|kind| kind == "md")
+            {
+                documents.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    documents
+}
+
+/// Cuts out a section: from its heading to the next one of second rank.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap();
     let end = rest.find("\n## ").unwrap_or(rest.len());
     &rest[..end]
 }
 
-/// All Rust files of a folder and those below it.
+/// Finds all Rust files of a folder and its subfolders.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap();
     let mut found = Vec::new();
@@ -42,7 +62,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first cell of each row whose first cell is code, without what surrounds it.
+/// The names in backticks in the first cells of all rows.
 fn names(text: &str) -> BTreeSet<String> {
     let rows = rows(text);
     let names = rows.iter().filter(|row| row[0].starts_with('`'));
@@ -52,98 +72,171 @@ fn names(text: &str) -> BTreeSet<String> {
 
 /// The cells of all rows of tables, without heads and rules.
 fn rows(text: &str) -> Vec<Vec<String>> {
-    let lines: Vec<_> = text.lines().collect();
-    let is_rule = |line: Option<&&str>| line.is_some_and(|line| line.starts_with("|--"));
-    let rows = lines.iter().enumerate().filter(|(number, line)| {
-        let head = is_rule(lines.get(number + 1)) || is_rule(lines.get(*number));
-        line.starts_with("| ") && !head
-    });
-    let cells = |line: &str| {
+    let tables = tables(text).into_iter();
+    tables.flat_map(|(_, rows)| rows).collect()
+}
+
+type Row = Vec<String>;
+
+/// All tables: head and rows.
+fn tables(text: &str) -> Vec<(Row, Vec<Row>)> {
+    let cells = |line: &str| -> Row {
         let cells = line.trim_matches('|').split('|');
         cells.map(|cell| cell.trim().to_owned()).collect()
     };
-    rows.map(|(_, line)| cells(line)).collect()
+    let mut tables: Vec<(Row, Vec<Row>)> = Vec::new();
+    let mut inside = false;
+    let lines: Vec<_> = text.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let next = lines.get(number + 1);
+        if line.starts_with("|--") {
+            continue;
+        }
+        if next.is_some_and(|next| next.starts_with("|--")) {
+            tables.push((cells(line), Vec::new()));
+            inside = true;
+        } else if inside && line.starts_with("| ") {
+            let (_, rows) = tables.last_mut().unwrap();
+            rows.push(cells(line));
+        } else {
+            inside = false;
+        }
+    }
+    tables
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-#[test]
-fn every_fault_names_tests_that_are_there() {
-    let rows = rows(&read("docs/faults.md"));
-    assert!(rows.len() > 30, "{}", rows.len());
-    for row in rows {
-        let [fault, promise, tests] = &row[..] else {
-            panic!("{row:?}");
+/// Checks the tests that the last column of the tables of `text` names, in rows of `width` cells. Returns the number of
+/// rows.
+fn check_test_tables(document: &str, text: &str, width: usize, may_lack_tests: bool) -> usize {
+    let mut count = 0;
+    for (head, rows) in tables(text) {
+        assert_eq!(head.len(), width, "{document}: {head:?}");
+        assert_eq!(head[width - 1], "test", "{document}: {head:?}");
+        count += rows.len();
+        for row in rows {
+            let (first, last) = (&row[0], row.last().unwrap());
+            let tests = quoted(last);
+            let has_none = may_lack_tests && last == "None";
+            assert_eq!(row.len(), width, "{document}: {row:?}");
+            assert!(
+                row.iter().all(|cell| !cell.is_empty()),
+                "{document}: {row:?}"
+            );
+            assert!(has_none || !tests.is_empty(), "{document}: {row:?}");
+            check_tests(&tests, &format!("{document}: {first}"));
+        }
+    }
+    count
+}
+
+/// Checks names of tests: `file: test`, a test of the file before, or a Solidity file, which stands for all its tests.
+fn check_tests(tests: &[&str], place: &str) {
+    let mut path = None;
+    for test in tests {
+        let (file, name) = match test.split_once(": ") {
+            Some((file, name)) => (Some(file), Some(name)),
+            None if test.ends_with(".sol") => (Some(*test), None),
+            None => (None, Some(*test)),
         };
-        let tests = quoted(tests);
-        assert!(!promise.is_empty() && !tests.is_empty(), "{fault}");
-        for test in tests {
-            let (file, name) = test
-                .split_once(": ")
-                .unwrap_or_else(|| panic!("{fault}: {test}"));
-            let code = read_in(&["cheque/tests", "."], file);
-            assert_is_test(&code, name, fault);
+        if let Some(file) = file {
+            path = Some(find_test_file(file, place));
+        }
+        if let Some(name) = name {
+            let path = path.as_ref();
+            let path = path.unwrap_or_else(|| panic!("{place}: {name} has no file"));
+            assert_is_test(path, name, place);
         }
     }
 }
 
-#[test]
-fn every_attack_names_tests_that_are_there() {
-    let security = read("SECURITY.md");
-    let rows = rows(section(&security, "## Attacks"));
-    assert!(rows.len() > 30, "{}", rows.len());
-    for row in rows {
-        let [attack, .., tests] = &row[..] else {
-            panic!("{row:?}");
-        };
-        let tests = quoted(tests);
-        assert!(
-            row.len() == 4 && (row[3] == "None" || !tests.is_empty()),
-            "{row:?}"
-        );
-        let mut code = String::new();
-        for test in tests {
-            // A name without a file is of the file before it, and a file without a name stands for all its tests.
-            let (file, name) = match test.split_once(": ") {
-                Some((file, name)) => (Some(file), Some(name)),
-                None if test.ends_with(".sol") => (Some(test), None),
-                None => (None, Some(test)),
-            };
-            if let Some(file) = file {
-                code = read_in(&["contracts/test", "cheque/src", "cheque"], file);
-            }
-            if let Some(name) = name {
-                assert_is_test(&code, name, attack);
-            }
-        }
-    }
+/// Finds a file in the first of the folders of tests that has it.
+fn find_test_file(file: &str, place: &str) -> PathBuf {
+    let mut paths = TEST_FOLDERS.map(|folder| root().join(folder).join(file));
+    let found = paths.iter_mut().find(|path| path.is_file());
+    let found =
+        found.unwrap_or_else(|| panic!("{place}: no folder of {TEST_FOLDERS:?} has {file}"));
+    std::mem::take(found)
 }
 
-/// The file of this name, in the first of these folders that has it.
-fn read_in(folders: &[&str], file: &str) -> String {
-    let mut places = folders.iter().map(|folder| root().join(folder).join(file));
-    let place = places.find(|place| place.is_file());
-    let place = place.unwrap_or_else(|| panic!("{folders:?} have no {file}"));
-    fs::read_to_string(place).unwrap()
-}
-
-/// That Rust or Solidity code has a test of this name, which a document gives for a `promise`.
-fn assert_is_test(code: &str, name: &str, promise: &str) {
-    if code.contains(&format!("function {name}(")) {
-        assert!(name.starts_with("test"), "{promise}: {name} is no test");
+/// Asserts that a Rust or Solidity file has a test of this name.
+fn assert_is_test(path: &Path, name: &str, place: &str) {
+    let code = fs::read_to_string(path).unwrap();
+    if path.extension().is_some_and(|kind| kind == "sol") {
+        let exists = code.contains(&format!("function {name}("));
+        assert!(exists, "{place}: {name} does not exist");
+        assert!(name.starts_with("test"), "{place}: {name} is not a test");
         return;
     }
     let found = code.split_once(&format!("fn {name}("));
-    let (before, _) = found.unwrap_or_else(|| panic!("{promise}: there is no {name}"));
-    let attributes = before.rsplit("\n\n").next().unwrap_or_default();
-    assert!(attributes.contains("test"), "{promise}: {name} is no test");
+    let (before, _) = found.unwrap_or_else(|| panic!("{place}: {name} does not exist"));
+    // The last piece begins the function's own line.
+    let lines = before.rsplit('\n').skip(1).map(str::trim);
+    let mut attributes = lines.take_while(|line| line.starts_with("#["));
+    let has_attribute =
+        attributes.any(|line| line.contains("test]") || line.starts_with("#[tokio::test("));
+    let is_test = has_attribute || is_listed(path, &code, name);
+    assert!(is_test, "{place}: {name} is not a test");
+}
+
+/// Looks for a test without an attribute in the lists of its file, or of the `main.rs` of its folder.
+fn is_listed(path: &Path, code: &str, name: &str) -> bool {
+    if listed_tests(code).contains(name) {
+        return true;
+    }
+    let main = fs::read_to_string(path.with_file_name("main.rs")).unwrap_or_default();
+    let module = path.file_stem().unwrap().to_str().unwrap();
+    listed_tests(&main).contains(&*format!("{module}::{name}"))
+}
+
+/// The names in the lists `tests![..]` and `checks![..]`.
+fn listed_tests(code: &str) -> BTreeSet<&str> {
+    let lists = ["tests![", "checks!["].map(|begin| code.split(begin).skip(1));
+    let lists = lists.into_iter().flatten();
+    let lists = lists.filter_map(|rest| Some(rest.split_once(']')?.0));
+    lists
+        .flat_map(|list| list.split(',').map(str::trim))
+        .collect()
 }
 
 #[test]
-fn the_guide_lists_exactly_the_metrics_that_there_are() {
+fn names_existing_tests_for_every_fault() {
+    let document = "docs/faults.md";
+    let rows = check_test_tables(document, &read(document), 3, false);
+    assert!(rows > 30, "{rows}");
+}
+
+#[test]
+fn names_existing_tests_for_every_attack() {
+    let document = "docs/threat-model.md";
+    let text = read(document);
+    let rows = check_test_tables(document, section(&text, "## Attacks"), 4, true);
+    assert!(rows > 30, "{rows}");
+}
+
+#[test]
+fn names_existing_tests_outside_of_tables() {
+    for document in documents() {
+        let text = read(&document);
+        let lines = text.lines().filter(|line| !line.starts_with('|'));
+        for quote in lines.flat_map(quoted) {
+            let Some((file, _)) = quote.split_once(": ") else {
+                continue;
+            };
+            let kind = Path::new(file).extension();
+            if kind.is_some_and(|kind| kind == "rs" || kind == "sol") {
+                check_tests(&[quote], &document);
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_exactly_the_metrics_in_the_guide() {
     let code = read("cheque/src/service/metrics.rs");
     let known: BTreeSet<_> = code
         .lines()
@@ -169,7 +262,7 @@ fn the_guide_lists_exactly_the_metrics_that_there_are() {
 }
 
 #[test]
-fn the_guide_lists_exactly_the_events_that_are_logged() {
+fn lists_exactly_the_logged_events_in_the_guide() {
     let mut logged = BTreeSet::new();
     for folder in ["cheque/src", "cli/src"] {
         for file in sources(&root().join(folder)) {
@@ -183,61 +276,93 @@ fn the_guide_lists_exactly_the_events_that_are_logged() {
     assert_eq!(names(section(&guide, "## Log")), logged);
 }
 
-#[test]
-fn links_of_the_guides_lead_somewhere() {
-    for document in ["docs/operations.md", "docs/faults.md"] {
-        let text = read(document);
-        let links = text.split("](").skip(1);
-        for link in links.filter_map(|rest| rest.split(')').next()) {
-            let found = match link.strip_prefix('#') {
-                Some(anchor) => text
-                    .lines()
-                    .filter(|line| line.starts_with('#'))
-                    .any(|line| {
-                        let words = line.trim_start_matches(['#', ' ']).to_lowercase();
-                        words.replace(' ', "-") == anchor
-                    }),
-                None => root().join("docs").join(link).exists(),
-            };
-            assert!(found, "{document}: {link}");
-        }
-    }
+/// The anchors of a document's headings, as Markdown renderers derive them.
+fn anchors(document: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(document).unwrap();
+    // A line of a code block that begins with # is a comment.
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| -> String {
+        let words = line.trim_start_matches(['#', ' ']).to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
 }
 
 #[test]
-fn every_command_in_the_guide_has_the_flags_that_it_uses() {
-    let guide = read("docs/operations.md");
-    let blocks = guide.split("```sh\n").skip(1);
+fn links_only_to_existing_files_and_headings() {
+    let mut checked = 0;
+    for document in documents() {
+        let path = root().join(&document);
+        let text = read(&document);
+        let links = text.split("](").skip(1);
+        for link in links.filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = match link.split_once('#') {
+                Some((file, anchor)) => (file, Some(anchor)),
+                None => (link, None),
+            };
+            let target = match file.is_empty() {
+                true => path.clone(),
+                false => path.parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{document}: {link}");
+            if let Some(anchor) = anchor {
+                assert!(anchors(&target).contains(anchor), "{document}: {link}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "{checked}");
+}
+
+/// The commands `cheque ...` in a document's shell blocks and inline code.
+fn commands(text: &str) -> Vec<String> {
+    let blocks = text.split("```sh\n").skip(1);
     let blocks = blocks.map(|block| block.split("```").next().unwrap());
     let code = blocks.collect::<String>().replace("\\\n", " ");
-    let inline = guide
-        .split('`')
-        .filter(|text| text.starts_with("cheque "))
-        .map(ToOwned::to_owned);
-    let lines = code
-        .lines()
-        .filter(|line| line.starts_with("cheque "))
-        .map(ToOwned::to_owned);
+    let prose = text.split("```").step_by(2);
+    let inline = prose.flat_map(|prose| prose.split("\n\n").flat_map(quoted));
+    let lines = code.lines().chain(inline);
+    let mut commands = Vec::new();
+    for line in lines {
+        let command = line.split(" #").next().unwrap();
+        let parts = command.split(['|', ';', '&']).map(str::trim);
+        let own = parts.filter(|part| part.starts_with("cheque "));
+        commands.extend(own.map(ToOwned::to_owned));
+    }
+    commands
+}
+
+#[test]
+fn uses_only_existing_verbs_and_flags_in_commands() {
     let mut checked = 0;
-    for line in inline.chain(lines) {
-        let command = line.split('#').next().unwrap();
-        let mut flags: Vec<_> = command.split_whitespace().skip(1).collect();
-        let verb: Vec<_> = flags
-            .iter()
-            .take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
-            .copied()
-            .collect();
-        flags.retain(|word| word.starts_with("--"));
-        let help = program().args(&verb).arg("--help").output().unwrap();
-        assert!(help.status.success(), "{line}");
-        let help = text(&help.stdout);
-        for flag in flags {
-            let known = help
-                .split_whitespace()
-                .any(|word| word.trim_matches(',') == flag);
-            assert!(known, "{line}: {flag}");
+    for document in documents() {
+        // The changelog may name what was removed.
+        if document == "CHANGELOG.md" {
+            continue;
         }
-        checked += 1;
+        for command in commands(&read(&document)) {
+            let words: Vec<_> = command.split_whitespace().skip(1).collect();
+            let is_verb = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+            let verb: Vec<_> = words.iter().copied().take_while(is_verb).collect();
+            let help = program().args(&verb).arg("--help").output().unwrap();
+            assert!(help.status.success(), "{document}: {command}");
+            let help = text(&help.stdout);
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                let flag = flag.split('=').next().unwrap();
+                let known = help
+                    .split_whitespace()
+                    .any(|word| word.trim_matches(',') == flag);
+                assert!(known, "{document}: {command}: {flag}");
+            }
+            checked += 1;
+        }
     }
     assert!(checked > 10, "{checked}");
 }

@@ -1,22 +1,50 @@
-//! What `contrib` shows works with this program.
+//! The units, settings and image of `contrib`, run with this program.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+#[path = "../../cheque/tests/support/harness.rs"]
+mod harness;
+mod support;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode, Output},
 };
 
-use common::{Node, http::request_as, pause, program, service::Service, stderr, text};
+use harness::tests;
 use serde_json::Value;
+use support::{Node, http::request_as, pause, program, service::Service, stderr, text};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 const SERVICES: [&str; 2] = ["payer", "payee"];
+
+fn main() -> ExitCode {
+    harness::run(&[], || {
+        let mut all = tests![copies_every_crate_into_the_image];
+        all.extend(harness::ignore_if(
+            support::missing_signals(),
+            tests![starts_and_stops_services_from_the_systemd_units],
+        ));
+        all.extend(harness::ignore_if(
+            missing_systemd(),
+            tests![passes_the_verification_of_systemd],
+        ));
+        all
+    })
+}
+
+/// The reason to ignore the verification by systemd. `None` in CI.
+fn missing_systemd() -> Option<String> {
+    let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    let missing = !ci && analyze(&["--version"]).is_err();
+    missing.then(|| "systemd-analyze is not installed; install systemd".to_owned())
+}
+
+fn analyze(args: &[&str]) -> io::Result<Output> {
+    Command::new("systemd-analyze").args(args).output()
+}
 
 fn contrib() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib")
@@ -27,7 +55,7 @@ fn unit(who: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// All values of a setting of a unit.
+/// The values of a setting of a unit.
 fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
     let lines = unit.lines().filter_map(|line| line.split_once('='));
     lines
@@ -36,8 +64,7 @@ fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-#[test]
-fn units_start_the_services_with_the_example_settings_and_end_them_in_order() {
+fn starts_and_stops_services_from_the_systemd_units() {
     let node = Node::start();
     node.machine(0).ok(&["deploy"]);
     for who in SERVICES {
@@ -51,13 +78,13 @@ fn units_start_the_services_with_the_example_settings_and_end_them_in_order() {
             }
         };
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        // As LoadCredential would.
+        // The files that LoadCredential would provide.
         write("keystore", include_str!("data/keystore.json"));
         write("password", "a password\n");
         write("api-token", TOKEN);
         write("payees.csv", &format!("{},1000000gwei\n", node.address(1)));
         let config = fs::read_to_string(contrib().join(format!("{who}.toml"))).unwrap();
-        write(&format!("{who}.toml"), &place(&here(&config, &node)));
+        write(&format!("{who}.toml"), &place(&adapt(&config, &node)));
 
         let unit = unit(who);
         let [start] = settings(&unit, "ExecStart")[..] else {
@@ -84,22 +111,26 @@ fn units_start_the_services_with_the_example_settings_and_end_them_in_order() {
         let url = service.url.get();
         let ask = |token, path| request_as(token, &url, "GET", path, None).unwrap();
         assert_eq!(ask("", "/deposits").0, 401);
-        assert_eq!(ask("", "/health").1, Value::Null, "only the status");
+        assert_eq!(
+            ask("", "/health").1,
+            Value::Null,
+            "without a token, only the status is answered"
+        );
         assert_eq!(ask(TOKEN, "/deposits").0, 200);
-        let is_well = || ask(TOKEN, "/health").0 == 200;
+        let is_healthy = || ask(TOKEN, "/health").0 == 200;
         for _ in 0..200 {
-            if is_well() {
+            if is_healthy() {
                 break;
             }
             pause(50);
         }
-        assert!(is_well(), "{}", service.log());
-        assert!(container_is_well(&url));
+        assert!(is_healthy(), "{}", service.log());
+        assert!(container_is_healthy(&url));
         let (status, _) = ask(TOKEN, "/metrics");
         assert_eq!(status, 200);
         service.stop();
-        assert!(!container_is_well(&url));
-        // JSON, as the settings ask for.
+        assert!(!container_is_healthy(&url));
+        // The settings choose JSON.
         let log = fs::read_to_string(folder.path().join("log")).unwrap();
         let events = log.lines().filter(|line| line.starts_with('{'));
         let events: Vec<Value> = events
@@ -114,8 +145,8 @@ fn units_start_the_services_with_the_example_settings_and_end_them_in_order() {
     }
 }
 
-/// What the image's health check says of a service at this address.
-fn container_is_well(url: &str) -> bool {
+/// Runs the image's health check for a service at this URL.
+fn container_is_healthy(url: &str) -> bool {
     let recipe = fs::read_to_string(contrib().join("container/Containerfile")).unwrap();
     let (_, check) = recipe.split_once("CMD [").unwrap();
     let (check, _) = check.split_once("]\n").unwrap();
@@ -127,8 +158,8 @@ fn container_is_well(url: &str) -> bool {
     command.output().unwrap().status.success()
 }
 
-/// The example's settings, with what its comments say has to be changed.
-fn here(config: &str, node: &Node) -> String {
+/// Applies the changes that the comments of an example ask for.
+fn adapt(config: &str, node: &Node) -> String {
     let changes = [
         ("http://127.0.0.1:8545", node.url()),
         ("\"hoodi\"", "\"local\"".to_owned()),
@@ -144,21 +175,11 @@ fn here(config: &str, node: &Node) -> String {
     config
 }
 
-#[test]
-fn systemd_finds_nothing_wrong_with_the_units() {
-    let analyze = |args: &[&str]| {
-        let mut command = Command::new("systemd-analyze");
-        command.args(args).output()
-    };
-    // Not everywhere is systemd.
-    let Ok(version) = analyze(&["--version"]) else {
-        return;
-    };
-    assert!(version.status.success());
+fn passes_the_verification_of_systemd() {
     let folder = tempfile::tempdir().unwrap();
     for who in SERVICES {
         let name = format!("cheque-{who}.service");
-        // It looks whether the program is there.
+        // The verification requires an existing program.
         let unit = unit(who).replace("/usr/local/bin/cheque", env!("CARGO_BIN_EXE_cheque"));
         let path = folder.path().join(name);
         fs::write(&path, unit).unwrap();
@@ -166,7 +187,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         let verified = analyze(&["verify", "--man=no", path]).unwrap();
         assert!(verified.status.success(), "{}", stderr(&verified));
         assert_eq!(stderr(&verified), "");
-        // Of 10 at the worst; in tenths.
+        // The threshold is in tenths of a score from 0 to 10, the worst.
         let exposure = [
             "security",
             "--no-pager",
@@ -179,14 +200,13 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     }
 }
 
-#[test]
-fn the_image_is_built_from_all_that_it_needs() {
+fn copies_every_crate_into_the_image() {
     let recipe = fs::read_to_string(contrib().join("container/Containerfile")).unwrap();
     let ignored = fs::read_to_string(contrib().join("../.dockerignore")).unwrap();
     let manifest = fs::read_to_string(contrib().join("../Cargo.toml")).unwrap();
     let members = manifest.lines().find(|line| line.starts_with("members = "));
     let members = members.unwrap().split('"').skip(1).step_by(2);
-    // The bindings are made from the contract's interface.
+    // The bindings are generated from the contract's interface.
     for folder in members.chain(["contracts"]) {
         assert!(
             recipe.contains(&format!("\nCOPY {folder} {folder}\n")),

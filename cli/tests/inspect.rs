@@ -1,16 +1,16 @@
-//! `cheque inspect` explains any proof without a node.
+//! `cheque inspect`, without a node.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use alloy::primitives::{Address, B256, address};
 use cheque::{
     AllowanceTree, Amount, Bank, Deposit, MasterSalt, Opening, Proof, SignedCheque, SigningKey,
     Stream,
 };
-use common::{program, stderr, text};
 use serde_json::{Value, json};
+use support::{program, stderr, text};
 
 const PAYEE: Address = address!("00000000000000000000000000000000000000aa");
 
@@ -21,7 +21,7 @@ struct Case {
     stream: Stream,
 }
 
-/// An opening with a stream of steps of 7 from a deposit of 1000.
+/// An opening with a stream of steps of 7, from a deposit of 1000.
 fn case() -> Case {
     let key = SigningKey::from_bytes(&[7; 32]).unwrap();
     let bank = Bank::new(31_337, Address::repeat_byte(0xba));
@@ -75,7 +75,7 @@ fn inspect(args: &[&str]) -> Value {
 }
 
 #[test]
-fn explains_an_opening_and_checks_all_of_it() {
+fn explains_and_checks_an_opening() {
     let case = case();
     let found = inspect(&[&proof(&case.opening)]);
     for (name, value) in [
@@ -101,7 +101,7 @@ fn explains_an_opening_and_checks_all_of_it() {
 }
 
 #[test]
-fn says_what_is_wrong_with_a_proof_instead_of_trusting_it() {
+fn reports_every_flaw_of_a_proof() {
     let good = case().opening;
     let found = |change: fn(&mut Opening)| {
         let mut bad = good.clone();
@@ -133,7 +133,7 @@ fn says_what_is_wrong_with_a_proof_instead_of_trusting_it() {
 }
 
 #[test]
-fn checks_a_further_cheque_and_a_step_against_the_opening() {
+fn checks_cheque_and_step_against_the_opening() {
     let case = case();
     let id = case.bank.deposit_id(&case.opening.deposit);
     let opening = proof(&case.opening);
@@ -163,7 +163,7 @@ fn checks_a_further_cheque_and_a_step_against_the_opening() {
 }
 
 #[test]
-fn reads_a_proof_from_a_file_and_from_stdin_and_explains_it_to_people() {
+fn reads_proofs_from_file_and_stdin() {
     let opening = proof(&case().opening);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("proof.txt");
@@ -186,10 +186,10 @@ fn reads_a_proof_from_a_file_and_from_stdin_and_explains_it_to_people() {
 }
 
 #[test]
-fn text_that_is_no_proof_fails_with_the_reason_on_stderr_only() {
+fn rejects_other_text_with_the_reason_on_stderr() {
     let opening = proof(&case().opening);
     for (bad, reason) in [
-        ("", "no proof of payment to read"),
+        ("", "the proof of payment is empty"),
         ("hello!", "base64url"),
         ("AAAA", "unknown type"),
         (&opening[..opening.len() - 4], "malformed"),

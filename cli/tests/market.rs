@@ -1,8 +1,8 @@
-//! The operator's commands against a running market.
+//! The operator's verbs against a running market.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::{
     fs,
@@ -18,15 +18,15 @@ use cheque_market::{
     rpc::{Listen, Operator, Running, Service, Token, serve},
     store::Memory,
 };
-use common::{program, stderr, text};
 use serde_json::{Value, json};
+use support::{program, stderr, text};
 
 type Id = [u8; 2];
 type Shared = Arc<Service<Id, Arc<Memory>>>;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A market with client 0x0101 connected, for whoever has the token.
+/// Starts a market with client 0x0101 connected, which requires the token.
 async fn market() -> (Shared, Running<Id, Arc<Memory>>) {
     let store = Arc::new(Memory::new());
     let balances = BalanceSettings::default();
@@ -39,7 +39,7 @@ async fn market() -> (Shared, Running<Id, Arc<Memory>>) {
             step_divisor: positive(10),
             fine_step_divisor: positive(100),
         },
-        allowance_ns: 1,
+        grace_period_ns: 1,
         connected_bias_ns: 0,
     };
     let pool = ClientPool::new(tracker, settings);
@@ -65,7 +65,7 @@ fn parsed(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_sees_and_changes_a_market() {
+async fn reads_and_changes_a_running_market() {
     let (service, running) = market().await;
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("token");
@@ -78,12 +78,16 @@ async fn the_operator_sees_and_changes_a_market() {
     };
     let run = |args: &[&str]| {
         let mut command = command(args);
-        command.arg("--token-file").arg(&secret).output().unwrap()
+        command
+            .arg("--api-token-file")
+            .arg(&secret)
+            .output()
+            .unwrap()
     };
     let refused = command(&["info"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        stderr(&refused).contains("--token-file"),
+        stderr(&refused).contains("--api-token-file"),
         "{}",
         stderr(&refused)
     );
@@ -154,14 +158,14 @@ async fn the_operator_sees_and_changes_a_market() {
     let refused = run(&["set-params", "--id", "0x0101", "speed=1"]);
     assert_eq!(
         stderr(&refused).trim(),
-        "error: the market refuses: invalid client parameter 'speed'"
+        "error: the market rejects the call: invalid client parameter 'speed'"
     );
 
     let mut watch = command(&["watch", "--json"]);
-    let watch = watch.arg("--token-file").arg(&secret);
+    let watch = watch.arg("--api-token-file").arg(&secret);
     let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
-    // When it has subscribed, it hears of the next client.
+    // Clients connect until the subscription, which starts at an unknown time, reports one.
     let first = std::thread::spawn(move || lines.next());
     for n in 2.. {
         if first.is_finished() {
@@ -171,7 +175,7 @@ async fn the_operator_sees_and_changes_a_market() {
             operator.connect(&[2, n], b"away", now).unwrap();
             operator.disconnect(&[2, n], now).unwrap();
         });
-        common::pause(100);
+        support::pause(100);
     }
     let event: Value = serde_json::from_str(&first.join().unwrap().unwrap().unwrap()).unwrap();
     assert!(

@@ -1,16 +1,16 @@
-//! Several nodes of one chain.
+//! Several nodes in `--rpc-url`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
-use common::{Node, stderr};
+use support::{Node, stderr};
 
-/// Nobody listens there.
+/// The URL of a port without a listener.
 const DEAD: &str = "http://127.0.0.1:9";
 
 #[test]
-fn a_dead_node_among_several_does_not_matter_wherever_it_is_named() {
+fn skips_a_dead_node_among_several() {
     let node = Node::start();
     let machine = node.machine(0);
     machine.ok(&["deploy"]);
@@ -31,9 +31,7 @@ fn a_dead_node_among_several_does_not_matter_wherever_it_is_named() {
 
     let output = machine.output(&["balance", "-r", &format!("{DEAD},{DEAD}")]);
     assert!(!output.status.success());
-    let said = stderr(&output);
-    assert!(
-        said.contains("cannot connect to the node (--rpc-url)"),
-        "{said}"
-    );
+    let message = stderr(&output);
+    assert!(message.contains("cannot connect to the node"), "{message}");
+    assert!(message.contains("--rpc-url"), "{message}");
 }

@@ -1,22 +1,22 @@
-//! What the program says without a node: help, completions, usage errors. `TRYCMD=overwrite` writes it down anew.
+//! Help, completions and usage errors, without a node. `TRYCMD=overwrite` records the present texts.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::process::{Command, Stdio};
 
-use common::{pause, program, stderr, text};
+use support::{pause, program, stderr, text};
 
 #[test]
-fn help_and_errors_are_as_written_down() {
+fn prints_the_recorded_help_and_errors() {
     trycmd::TestCases::new()
         .env("COLUMNS", "100")
         .case("tests/cmd/*.trycmd");
 }
 
 #[test]
-fn every_verb_explains_itself_with_examples() {
+fn shows_examples_in_the_help_of_every_verb() {
     let verbs: &[&[&str]] = &[
         &["demo"],
         &["deploy"],
@@ -36,11 +36,12 @@ fn every_verb_explains_itself_with_examples() {
         &["stream", "step"],
         &["receive"],
         &["inspect"],
-        &["outcome"],
+        &["status"],
         &["seed", "record"],
         &["redeem"],
-        &["ledger"],
+        &["holdings"],
         &["payee", "run"],
+        &["payer", "run"],
         &["store", "backup"],
         &["store", "restore"],
         &["market", "info"],
@@ -69,33 +70,32 @@ fn every_verb_explains_itself_with_examples() {
 }
 
 #[test]
-fn completions_know_every_verb_in_every_shell() {
+fn completes_every_verb_in_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = program().args(["completions", shell]).output().unwrap();
         let script = text(&output.stdout);
         assert!(output.status.success());
-        for verb in ["deposit", "reclaim", "ledger", "receive"] {
-            assert!(script.contains(verb), "{shell} does not know {verb}");
+        for verb in ["deposit", "reclaim", "holdings", "receive"] {
+            assert!(script.contains(verb), "{shell} does not complete {verb}");
         }
     }
 }
 
 #[test]
-fn a_private_key_is_not_taken_from_the_command_line() {
+fn rejects_private_key_on_the_command_line() {
     let output = program()
         .args(["fund", "1", "--private-key", "0x1234"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    let output = program()
-        .args(["fund", "1", "--private-key=0x1234"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    for flag in ["--private-key=0x1234", "--interactive=0x1234"] {
+        let output = program().args(["fund", "1", flag]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    }
 }
 
 #[test]
-fn ctrl_c_tells_to_look_before_paying_again() {
+fn advises_to_check_state_after_ctrl_c() {
     // A node that never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     silent.set_nonblocking(true).unwrap();
@@ -116,7 +116,7 @@ fn ctrl_c_tells_to_look_before_paying_again() {
             pause(50);
             asked = silent.accept();
         }
-        let _waits = asked.expect("it asks the node");
+        let _connection = asked.expect("the program must connect to the node");
         let kill = Command::new("kill")
             .args(["-INT", &child.id().to_string()])
             .status();
@@ -125,15 +125,15 @@ fn ctrl_c_tells_to_look_before_paying_again() {
         assert_eq!(output.status.code(), Some(130));
         stderr(&output)
     };
-    let said = interrupted(&["write", &id, &payee, "1"]);
+    let message = interrupted(&["write", &id, &payee, "1"]);
     assert!(
-        said.contains("see `cheque write ID PAYEE --again` first"),
-        "{said}"
+        message.contains("check `cheque write ID PAYEE --reprint` before you repeat it"),
+        "{message}"
     );
-    let said = interrupted(&["stream", "step", &id, &payee, "1"]);
-    assert!(said.contains("--again"), "{said}");
-    let said = interrupted(&["fund", "1"]);
-    assert!(said.contains("before repeating it"), "{said}");
-    let said = interrupted(&["deploy"]);
-    assert!(said.contains("the same command picks it up"), "{said}");
+    let message = interrupted(&["stream", "step", &id, &payee, "1"]);
+    assert!(message.contains("--reprint"), "{message}");
+    let message = interrupted(&["fund", "1"]);
+    assert!(message.contains("before you repeat it"), "{message}");
+    let message = interrupted(&["deploy"]);
+    assert!(message.contains("run the same command"), "{message}");
 }

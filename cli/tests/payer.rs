@@ -1,51 +1,26 @@
-//! `cheque payer run`: a payer that opens one round after the other, and pays over HTTP.
+//! `cheque payer run`: rounds, and payments over HTTP.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
-use common::{Machine, Node, http::request, pause, service::Service};
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader, Lines, Write},
-    net::TcpStream,
-    sync::Arc,
-};
+use support::{Machine, Node, pause, service::Service};
 
-/// A payer, run by a service.
+/// A running payer.
 struct Payer(Service);
 
 impl Payer {
-    fn start(machine: &Arc<Machine>, more: &[&str]) -> Self {
-        let common = ["--json", "payer", "run", "--listen", "127.0.0.1:0"];
-        let args: Vec<_> = common.iter().chain(more).map(ToString::to_string).collect();
-        let (machine, log) = (machine.clone(), machine.folder().join("log"));
-        let command = move || {
-            let args: Vec<_> = args.iter().map(String::as_str).collect();
-            machine.command(&args)
-        };
-        Self(Service::start(command, log))
-    }
-
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        request(&self.0.url.get(), method, path, body).unwrap()
-    }
-
-    /// An answer in text as it comes.
-    fn lines(&self, path: &str) -> Lines<BufReader<TcpStream>> {
-        let url = self.0.url.get();
-        let address = url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        BufReader::new(stream).lines()
+    fn start(machine: &Arc<Machine>, flags: &[&str]) -> Self {
+        Self(Service::run(machine, "payer", flags, None))
     }
 
     fn pay(&self, payee: &str, amount: &str) -> (u16, Value) {
-        let wish = json!({ "payee": payee, "amount": amount });
-        self.ask("POST", "/cheques", Some(&wish))
+        let request = json!({ "payee": payee, "amount": amount });
+        self.0.ask("POST", "/cheques", Some(&request))
     }
 
     fn deposits(&self) -> Vec<Value> {
@@ -53,19 +28,19 @@ impl Payer {
         listed["deposits"].as_array().unwrap().clone()
     }
 
-    /// Waits until the n-th deposit by draw is in this state.
-    fn reaches(&self, index: usize, state: &str) -> Value {
+    /// Waits until the deposit of this index, in the order of draws, is in this state.
+    fn wait_for(&self, index: usize, state: &str) -> Value {
         for _ in 0..200 {
             match self.deposits().get(index) {
                 Some(deposit) if deposit["state"] == json!(state) => return deposit.clone(),
                 _ => pause(50),
             }
         }
-        panic!("not {state}: {:?}", self.0.get("/deposits"));
+        panic!("no deposit is {state}: {:?}", self.0.get("/deposits"));
     }
 }
 
-/// A payer with a bank, and a file with a list of two payees.
+/// Creates a payer with a bank and a file that lists two payees.
 fn payer(node: &Node) -> Arc<Machine> {
     let payer = node.machine(0);
     payer.ok(&["deploy"]);
@@ -85,13 +60,13 @@ const ROUNDS: [&str; 6] = [
 ];
 
 #[test]
-fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
+fn opens_rounds_pays_survives_a_kill_and_reports_events() {
     let node = Node::start();
     let (payer, payee) = (payer(&node), node.machine(1));
     let budget = ["--daily-budget", "1ether"];
     let rounds = [&ROUNDS[..], &budget].concat();
     let mut service = Payer::start(&payer, &rounds);
-    let first = service.reaches(0, "active");
+    let first = service.wait_for(0, "active");
     assert_eq!(first["amount"], json!("500000000000000000"));
     let (status, paid) = service.pay(&payee.address, "100000000000000000");
     assert_eq!(status, 200, "{paid}");
@@ -106,7 +81,7 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert_eq!(spent, (&json!(payee.address), &first["id"], &amount, &left));
     assert_eq!(payee.json(&["receive", &proof])["total"], amount);
 
-    // What was answered is on disk, and who has lost the answer finds it.
+    // The answered payment is on disk, and a caller that lost the answer finds it.
     service.0.kill_and_restart();
     let found = service.0.get(&format!("/payees/{}", payee.address));
     let found = &found["deposits"][0];
@@ -118,12 +93,16 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert!(last.contains("counted before"), "{last}");
     let (_, more) = service.pay(&payee.address, "1");
     assert_eq!(more["spent"], json!("100000000000000001"));
-    assert_eq!(service.deposits().len(), 1, "the same round");
+    assert_eq!(
+        service.deposits().len(),
+        1,
+        "the restart must keep the round"
+    );
 
-    // The second round comes in time, the third is over the budget.
-    let mut events = service.lines("/events");
+    // The second round opens in time; the third exceeds the budget.
+    let mut events = service.0.lines("/events");
     node.mine(45);
-    service.reaches(0, "past_cutoff");
+    service.wait_for(0, "past_cutoff");
     let event = events.find_map(|line| {
         let line = line.unwrap();
         Some(line.strip_prefix("data: ")?.to_owned())
@@ -134,11 +113,11 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
         change,
         (&first["id"], &json!("active"), &json!("past_cutoff"))
     );
-    let second = service.reaches(1, "active");
+    let second = service.wait_for(1, "active");
     let (status, paid) = service.pay(&payee.address, "7");
     assert_eq!((status, &paid["deposit"]), (200, &second["id"]));
     node.mine(45);
-    service.reaches(1, "past_cutoff");
+    service.wait_for(1, "past_cutoff");
     for _ in 0..200 {
         if service.0.get("/deposits")["round"]["blocked"] == json!(true) {
             break;
@@ -162,38 +141,38 @@ fn a_payer_opens_rounds_pays_over_http_survives_a_kill_and_tells_of_events() {
     assert_eq!(left[&payee.address], json!("299999999999999999"), "{one}");
     assert_eq!(left[node.address(2)], json!("100000000000000000"));
     assert_eq!(service.0.get("/health")["ok"], json!(true));
-    let metrics: Vec<_> = service.lines("/metrics").map(Result::unwrap).collect();
+    let metrics: Vec<_> = service.0.lines("/metrics").map(Result::unwrap).collect();
     for metric in [
         "cheque_payer_payments_total 2",
         "cheque_payer_round_blocked 1",
     ] {
         assert!(metrics.iter().any(|line| line == metric), "{metrics:?}");
     }
-    // Also with a stream of events open.
+    // The open stream of events does not delay the end.
     service.0.stop();
     let listed = payer.json(&["deposit", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn requests_that_are_wrong_pay_nothing_and_say_why() {
+fn rejects_bad_requests_without_paying() {
     let node = Node::start();
     let payer = payer(&node);
     let service = Payer::start(&payer, &ROUNDS);
-    let id = service.reaches(0, "active")["id"].clone();
-    let wish = |payee: &str, amount: Value| json!({ "payee": payee, "amount": amount });
+    let id = service.wait_for(0, "active")["id"].clone();
+    let request = |payee: &str, amount: Value| json!({ "payee": payee, "amount": amount });
     let (payee, stranger) = (node.address(1), node.address(5));
-    for (wish, status, code) in [
-        (wish(&payee, json!("0")), 422, "bad_amount"),
+    for (request, status, code) in [
+        (request(&payee, json!("0")), 422, "bad_amount"),
         (
-            wish(&payee, json!("400000000000000001")),
+            request(&payee, json!("400000000000000001")),
             409,
             "not_covered",
         ),
-        (wish(&stranger, json!("1")), 409, "not_covered"),
-        (wish("0x12", json!("1")), 422, "bad_request"),
-        (wish(&payee, json!("1e18")), 422, "bad_request"),
-        (wish(&payee, json!("-1")), 422, "bad_request"),
+        (request(&stranger, json!("1")), 409, "not_covered"),
+        (request("0x12", json!("1")), 422, "bad_request"),
+        (request(&payee, json!("1e18")), 422, "bad_request"),
+        (request(&payee, json!("-1")), 422, "bad_request"),
         (json!({ "payee": payee }), 422, "bad_request"),
         (
             json!({ "payee": payee, "amount": "1", "from": payee }),
@@ -202,11 +181,11 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
         ),
         (json!([]), 422, "bad_request"),
     ] {
-        let (answered, refused) = service.ask("POST", "/cheques", Some(&wish));
+        let (answered, refused) = service.0.ask("POST", "/cheques", Some(&request));
         assert_eq!(
             (answered, &refused["code"]),
             (status, &json!(code)),
-            "{wish}"
+            "{request}"
         );
         assert!(refused["error"].is_string(), "{refused}");
     }
@@ -221,7 +200,7 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
         ),
         ("/payees/me".to_owned(), 400),
     ] {
-        assert_eq!(service.ask("GET", &path, None).0, status, "{path}");
+        assert_eq!(service.0.ask("GET", &path, None).0, status, "{path}");
     }
     let one = service
         .0
@@ -230,20 +209,20 @@ fn requests_that_are_wrong_pay_nothing_and_say_why() {
 }
 
 #[test]
-fn what_is_wrong_with_rounds_keys_or_lists_is_said_before_it_begins() {
+fn rejects_bad_rounds_keys_and_lists_at_startup() {
     let node = Node::start();
     let payer = payer(&node);
     let run = ["payer", "run", "--listen", "127.0.0.1:0"];
     let fails = |more: &[&str]| payer.fails(1, &[&run[..], more].concat());
     let file = ["--allowances", "payees.csv", "--draw-in"];
-    let said = fails(&[&file[..], &["22"]].concat());
-    assert!(said.contains("the least is 23"), "{said}");
-    let said = fails(&["--allowances", "gone.csv", "--draw-in", "60"]);
-    assert!(said.contains("gone.csv"), "{said}");
-    let said = fails(&["--allowances", "-", "--draw-in", "60"]);
-    assert!(said.contains("name a file"), "{said}");
-    let said = fails(&[&ROUNDS[..], &["--signer-keystore", "gone.json"]].concat());
-    assert!(said.contains("gone.json"), "{said}");
+    let error = fails(&[&file[..], &["22"]].concat());
+    assert!(error.contains("the minimum is 23"), "{error}");
+    let error = fails(&["--allowances", "gone.csv", "--draw-in", "60"]);
+    assert!(error.contains("gone.csv"), "{error}");
+    let error = fails(&["--allowances", "-", "--draw-in", "60"]);
+    assert!(error.contains("name a file"), "{error}");
+    let error = fails(&[&ROUNDS[..], &["--signer-keystore", "gone.json"]].concat());
+    assert!(error.contains("gone.json"), "{error}");
     for wrong in [
         &["--allowances", "payees.csv"][..],
         &["--draw-in", "60"],
@@ -252,5 +231,5 @@ fn what_is_wrong_with_rounds_keys_or_lists_is_said_before_it_begins() {
         payer.fails(2, &[&run[..], wrong].concat());
     }
     let keyless = node.keyless();
-    assert!(keyless.fails(1, &run).contains("this needs a key"));
+    assert!(keyless.fails(1, &run).contains("key is not named"));
 }

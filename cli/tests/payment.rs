@@ -1,14 +1,14 @@
-//! The whole way of a payment over a real node, by two machines that share only the node and the proof's text.
+//! Payments between two machines that share a node and the proofs' text alone.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
-use common::{Machine, Node, pause, stderr, text};
 use serde_json::{Value, json};
+use support::{Machine, Node, pause, stderr, text};
 
-/// A payer with an open, active deposit for one payee, and the deposit's id.
-fn deposit(node: &Node, payer: &Machine, payee: &str, more: &[&str]) -> String {
+/// Opens a deposit for one payee and returns its id.
+fn create_deposit(node: &Node, payer: &Machine, payee: &str, more: &[&str]) -> String {
     payer.ok(&["deploy"]);
     let allowance = format!("{payee}=0.4ether");
     let args = [
@@ -32,15 +32,15 @@ fn units(value: &Value) -> u128 {
         .as_str()
         .expect("a decimal string")
         .parse()
-        .expect("a number")
+        .expect("an amount")
 }
 
 #[test]
-fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
+fn pays_from_deposit_to_payout_between_two_machines() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    // The only payee, and a prize of whatever was spent: it wins for certain.
-    let id = deposit(&node, &payer, &payee.address, &["--min-payout", "0"]);
+    // The only payee wins for certain: the minimum payout is zero.
+    let id = create_deposit(&node, &payer, &payee.address, &["--min-payout", "0"]);
     assert_eq!(
         payer.json(&["deposit", "list"])[0]["state"],
         json!("active")
@@ -55,15 +55,15 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
     let received = payee.json(&["receive", &proof, "--from", &payer.address]);
     assert_eq!(received["total"], json!("100000000000000000"));
     let value = units(&received["value"]);
-    // The expected cost of redeeming is taken off.
+    // The value is net of the expected cost to redeem.
     assert!(
         (99_000_000_000_000_000..100_000_000_000_000_000).contains(&value),
         "{value}"
     );
 
-    // A further cheque through a pipe, a stream from a file, and a step as an argument.
+    // A later cheque through a pipe, a stream from a file, and a step as an argument.
     let cheque = payer.ok(&["write", &id, &payee.address, "20gwei"]);
-    assert!(cheque.len() < 150 * 4 / 3, "a further cheque is short");
+    assert!(cheque.len() < 150 * 4 / 3, "a later cheque must be short");
     assert!(payee.piped(&cheque, &["receive", "-"]).status.success());
     let stream = payer.ok(&[
         "stream",
@@ -80,10 +80,10 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
     let step = payer.ok(&["stream", "step", &id, &payee.address, "7"]);
     let total = units(&payee.json(&["receive", &step])["total"]);
     assert_eq!(total, 100_000_020_000_007_000);
-    assert_eq!(payer.ok(&["write", &id, &payee.address, "--again"]), step);
+    assert_eq!(payer.ok(&["write", &id, &payee.address, "--reprint"]), step);
 
-    let ledger = payee.json(&["ledger"]);
-    let held = &ledger["deposits"][0];
+    let holdings = payee.json(&["holdings"]);
+    let held = &holdings["deposits"][0];
     assert_eq!(
         (&held["state"], &held["chance"]),
         (&json!("receiving"), &json!("100 %"))
@@ -92,10 +92,10 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
         (units(&held["expected"]), units(&held["variance"])),
         (total, 0)
     );
-    assert_eq!(ledger["to_be_drawn"][0]["expected"], held["expected"]);
+    assert_eq!(holdings["to_be_drawn"][0]["expected"], held["expected"]);
 
-    // Not before the draw.
-    let early = payee.output(&["--json", "outcome", &id]);
+    // Before the draw, nothing can be redeemed.
+    let early = payee.output(&["--json", "status", &id]);
     assert_eq!(early.status.code(), Some(4));
     assert!(text(&early.stdout).contains("too_early"));
     assert!(
@@ -111,19 +111,19 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
         (&json!("drawn"), &json!(payee.address))
     );
     payer.ok(&["seed", "record", &drawn["draw_block"].to_string()]);
-    let held = &payee.json(&["ledger"])["deposits"][0];
+    let held = &payee.json(&["holdings"])["deposits"][0];
     assert_eq!(held["state"], json!("won"));
     let reason = held["reason"].as_str().unwrap();
     assert!(reason.contains("no wallet to redeem it with"), "{reason}");
-    let outcome = payee.json(&["outcome", &id]);
+    let status = payee.json(&["status", &id]);
     assert_eq!(
-        (&outcome["outcome"], units(&outcome["payout"])),
+        (&status["outcome"], units(&status["payout"])),
         (&json!("payable"), total)
     );
     let redeemed = payee.json(&["redeem", &id]);
     assert_eq!(units(&redeemed["payout"]), total);
     assert_eq!(units(&payee.json(&["balance"])["balance"]), total);
-    let held = &payee.json(&["ledger"])["deposits"][0];
+    let held = &payee.json(&["holdings"])["deposits"][0];
     assert_eq!(held["state"], json!("redeemed"));
     assert!(payee.fails(4, &["redeem", &id]).contains("not open"));
 
@@ -133,7 +133,7 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
         (&json!("redeemed"), total)
     );
     assert_eq!(units(&shown["paid"]), total);
-    // Watching a deposit that is over ends at once.
+    // Watching a final deposit ends at once.
     assert!(payer.ok(&["deposit", "watch", &id]).contains("redeemed"));
 
     payee.ok(&["withdraw", "--all"]);
@@ -143,16 +143,16 @@ fn a_payment_goes_from_deposit_to_payout_between_two_machines() {
 }
 
 #[test]
-fn proofs_that_are_not_good_are_rejected_with_exit_code_3_and_change_nothing() {
+fn rejects_bad_proofs_with_exit_code_3() {
     let node = Node::start();
     let (payer, payee, other) = (node.machine(0), node.machine(1), node.machine(2));
-    let id = deposit(&node, &payer, &payee.address, &[]);
+    let id = create_deposit(&node, &payer, &payee.address, &[]);
     let first = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
     let second = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
 
     let code = |machine: &Machine, args: &[&str]| {
-        let said = machine.fails(3, &[&["--json", "receive"], args].concat());
-        let error: Value = serde_json::from_str(&said).expect(&said);
+        let message = machine.fails(3, &[&["--json", "receive"], args].concat());
+        let error: Value = serde_json::from_str(&message).expect(&message);
         assert_eq!(error["exit"], json!(3));
         error["code"].as_str().unwrap().to_owned()
     };
@@ -171,14 +171,14 @@ fn proofs_that_are_not_good_are_rejected_with_exit_code_3_and_change_nothing() {
         "window_too_short"
     );
     assert_eq!(code(&payee, &[&first[1..]]), "malformed");
-    // One letter in the middle of the signature.
+    // Change one letter in the middle of the signature.
     let mut letters: Vec<_> = first.chars().collect();
     let place = letters.len() - 40;
     letters[place] = if letters[place] == 'A' { 'B' } else { 'A' };
     let forged: String = letters.into_iter().collect();
     assert!(["wrong_signer", "bad_signature"].contains(&code(&payee, &[&forged]).as_str()));
     assert!(
-        payee.json(&["ledger"])["deposits"]
+        payee.json(&["holdings"])["deposits"]
             .as_array()
             .unwrap()
             .is_empty()
@@ -188,7 +188,7 @@ fn proofs_that_are_not_good_are_rejected_with_exit_code_3_and_change_nothing() {
     assert_eq!(code(&payee, &[&first]), "replay");
     payee.ok(&["receive", &second]);
     assert_eq!(code(&payee, &[&first]), "stale");
-    let held = payee.json(&["ledger"]);
+    let held = payee.json(&["holdings"]);
     assert_eq!(held["deposits"][0]["total"], json!("200000000000000000"));
 
     let late = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
@@ -197,10 +197,10 @@ fn proofs_that_are_not_good_are_rejected_with_exit_code_3_and_change_nothing() {
 }
 
 #[test]
-fn a_payer_writes_nothing_that_the_deposit_does_not_cover() {
+fn refuses_to_write_a_cheque_over_the_allowance() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    let id = deposit(&node, &payer, &payee.address, &[]);
+    let id = create_deposit(&node, &payer, &payee.address, &[]);
     let over = payer.fails(1, &["write", &id, &payee.address, "0.5ether"]);
     assert!(
         over.contains("0.4 ether is left") && over.contains("0.5 ether"),
@@ -208,9 +208,9 @@ fn a_payer_writes_nothing_that_the_deposit_does_not_cover() {
     );
     let stranger = payer.fails(1, &["write", &id, &payer.address, "1"]);
     assert!(stranger.contains("no allowance for payee"), "{stranger}");
-    let none = payer.fails(1, &["write", &id, &payee.address, "--again"]);
+    let none = payer.fails(1, &["write", &id, &payee.address, "--reprint"]);
     assert!(none.contains("was paid nothing"), "{none}");
-    // Another machine with another key.
+    // Another machine with another key has no such deposit.
     assert!(
         payee
             .fails(1, &["write", &id, &payee.address, "1"])
@@ -220,17 +220,17 @@ fn a_payer_writes_nothing_that_the_deposit_does_not_cover() {
     assert!(
         payer
             .fails(1, &["write", &id, &payee.address, "1"])
-            .contains("expired")
+            .contains("past_cutoff")
     );
 }
 
 #[test]
-fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque() {
+fn recovers_from_a_lost_proof_and_a_lost_store() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    let id = deposit(&node, &payer, &payee.address, &[]);
+    let id = create_deposit(&node, &payer, &payee.address, &[]);
 
-    // Whenever a payer is killed, what it may have promised is in its store.
+    // Every cheque that a killed payer may have printed is in its store.
     for amount in ["1000", "2000", "3000"] {
         let mut command = payer.command(&["write", &id, &payee.address, amount]);
         let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -239,9 +239,10 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
         child.wait().unwrap();
     }
     payer.ok(&["write", &id, &payee.address, "4000"]);
-    let shown = payer.json(&["write", &id, &payee.address, "--again", "--opening"]);
-    let spent = units(&shown["spent"]);
-    let opening = shown["proof"].as_str().unwrap();
+    let reprint = ["write", &id, &payee.address, "--reprint", "--with-terms"];
+    let reprinted = payer.json(&reprint);
+    let spent = units(&reprinted["spent"]);
+    let opening = reprinted["proof"].as_str().unwrap();
     assert!(
         (4000..=10_000).contains(&spent) && spent.is_multiple_of(1000),
         "{spent}"
@@ -249,7 +250,7 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
     let value = payee.json(&["receive", opening, "--min-payout-per-cost", "0"]);
     assert_eq!(units(&value["total"]), spent);
 
-    // A store from before the last payment: the payee's rejection carries what the payer needs.
+    // With a store from before the last payment, the payee's rejection carries the proofs to resume from.
     let backup = payer.folder().join("backup");
     let store = payer.folder().join("store");
     std::fs::create_dir(&backup).unwrap();
@@ -260,8 +261,11 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
     payee.ok(&["receive", &step]);
     let backup = backup.to_str().unwrap();
     let old = payer.ok(&["write", &id, &payee.address, "100", "--store", backup]);
-    let said = payee.fails(3, &["receive", &old]);
-    assert!(said.contains(&newest) && said.contains(&step), "{said}");
+    let message = payee.fails(3, &["receive", &old]);
+    assert!(
+        message.contains(&newest) && message.contains(&step),
+        "{message}"
+    );
     let resumed = [
         "write",
         &id,
@@ -282,11 +286,11 @@ fn a_lost_proof_is_printed_again_and_a_lost_store_resumes_from_the_payees_cheque
 }
 
 #[test]
-fn relayers_open_and_redeem_for_those_who_only_sign() {
+fn relays_the_opening_and_the_redemption() {
     let node = Node::start();
     let (payer, payee, relayer) = (node.machine(0), node.machine(1), node.machine(2));
     relayer.ok(&["deploy"]);
-    // Somebody else brings the payer's money, too.
+    // The relayer funds the payer, too.
     relayer.ok(&["fund", "0.4ether", "--for", &payer.address]);
     let before = (node.nonce(0), node.nonce(1));
 
@@ -305,8 +309,8 @@ fn relayers_open_and_redeem_for_those_who_only_sign() {
         payer.json(&["deposit", "list"])[0]["state"],
         json!("pending")
     );
-    relayer.ok(&["deposit", "open", "--signature", &signed, "--dry-run"]);
-    let opened = relayer.json(&["deposit", "open", "--signature", &signed]);
+    relayer.ok(&["deposit", "open", "--agreement", &signed, "--dry-run"]);
+    let opened = relayer.json(&["deposit", "open", "--agreement", &signed]);
     let id = opened["id"].as_str().unwrap();
     assert_eq!(
         payer.json(&["deposit", "show", id])["state"],
@@ -318,10 +322,10 @@ fn relayers_open_and_redeem_for_those_who_only_sign() {
         &payer.ok(&["write", id, &payee.address, "0.1ether"]),
     ]);
     let early = payee.fails(1, &["redeem", id, "--sign-only"]);
-    assert!(early.contains("it is safe from block"), "{early}");
+    assert!(early.contains("retry at the draw block"), "{early}");
     node.mine(45);
     let consent = payee.ok(&["redeem", id, "--sign-only"]);
-    // The relayer's own word is not enough, and a changed total is not what was signed.
+    // A relayer cannot redeem with a changed consent.
     let middle = consent.len() / 2;
     let forged = format!("{}{}{}", &consent[..middle], "f", &consent[middle + 1..]);
     relayer.output(&["redeem", "--consent", &forged]);
@@ -338,7 +342,7 @@ fn relayers_open_and_redeem_for_those_who_only_sign() {
     assert_eq!(
         (node.nonce(0), node.nonce(1)),
         before,
-        "payer and payee sent nothing"
+        "payer and payee must send nothing"
     );
     let again = relayer.output(&["redeem", "--consent", file]);
     assert_eq!(again.status.code(), Some(4), "{}", stderr(&again));

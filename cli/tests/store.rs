@@ -1,19 +1,50 @@
-//! Backups: what goes in comes out, between all kinds of stores.
+//! Backup and restore between all kinds of stores.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+#[path = "../../cheque/tests/support/harness.rs"]
+mod harness;
 #[cfg(all(feature = "postgres", unix))]
-#[path = "../../cheque/tests/postgres/mod.rs"]
+#[path = "../../cheque/tests/support/postgres.rs"]
 mod postgres;
+mod support;
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{ExitCode, Output},
+};
 
 use cheque::store::{Redb, Store, Swap, Table};
-use common::{program, stderr, text};
+use harness::tests;
+use support::{program, stderr, text};
 
-/// A directory with a store in it.
-fn filled(directory: &Path) {
+fn main() -> ExitCode {
+    harness::run(&[], || {
+        let mut all = Vec::new();
+        all.extend(tests![
+            refuses_to_back_up_a_missing_store,
+            refuses_to_overwrite_a_file_or_a_store_with_records,
+            restores_a_backup_into_another_directory,
+        ]);
+        #[cfg(unix)]
+        all.extend(tests![writes_a_backup_that_only_its_owner_can_read]);
+        #[cfg(feature = "postgres")]
+        all.extend(tests![never_prints_a_databases_credentials]);
+        #[cfg(all(feature = "postgres", unix))]
+        all.extend(harness::ignore_if(
+            postgres::missing(),
+            tests![
+                creates_no_tables_in_a_dry_run,
+                moves_a_store_from_file_to_database_and_back,
+            ],
+        ));
+        all
+    })
+}
+
+/// Creates a store with records in a directory.
+fn create_store(directory: &Path) {
     let store = Redb::open(directory.join("cheque.redb")).unwrap();
     for table in Table::ALL {
         for key in 0..20u8 {
@@ -29,110 +60,100 @@ fn store(verb: &str, store: &str, file: &Path) -> Output {
     command.arg(file).output().unwrap()
 }
 
-fn done(verb: &str, place: &str, file: &Path) -> serde_json::Value {
-    let output = store(verb, place, file);
+fn succeeds(verb: &str, at: &str, file: &Path) -> serde_json::Value {
+    let output = store(verb, at, file);
     assert!(output.status.success(), "{verb}: {}", stderr(&output));
     serde_json::from_str(&text(&output.stdout)).unwrap()
 }
 
-fn refused(verb: &str, place: &str, file: &Path) -> String {
-    let output = store(verb, place, file);
+fn fails(verb: &str, at: &str, file: &Path) -> String {
+    let output = store(verb, at, file);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     stderr(&output)
 }
 
-#[test]
-fn a_backup_restores_into_another_directory() {
+fn restores_a_backup_into_another_directory() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
-    filled(&one);
-    let made = done("backup", one.to_str().unwrap(), &first);
+    create_store(&one);
+    let made = succeeds("backup", one.to_str().unwrap(), &first);
     assert_eq!(made["records"], 20 * Table::ALL.len());
     assert_eq!(made["bytes"], first.metadata().unwrap().len());
-    assert_eq!(done("restore", two.to_str().unwrap(), &first), made);
-    done("backup", two.to_str().unwrap(), &second);
+    assert_eq!(succeeds("restore", two.to_str().unwrap(), &first), made);
+    succeeds("backup", two.to_str().unwrap(), &second);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    // Neither temporary files nor anything else is left.
+    // No temporary file is left.
     let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(names.drain(..).count(), 4);
 }
 
 #[cfg(unix)]
-#[test]
-fn a_backup_is_readable_by_its_owner_alone() {
+fn writes_a_backup_that_only_its_owner_can_read() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    filled(folder.path());
+    create_store(folder.path());
     let file = folder.path().join("backup");
-    done("backup", folder.path().to_str().unwrap(), &file);
+    succeeds("backup", folder.path().to_str().unwrap(), &file);
     let mode = file.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
-#[test]
-fn refuses_to_write_over_a_file_or_into_a_store_with_records() {
+fn refuses_to_overwrite_a_file_or_a_store_with_records() {
     let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().to_str().unwrap();
-    filled(folder.path());
+    let at = folder.path().to_str().unwrap();
+    create_store(folder.path());
     let file = folder.path().join("backup");
-    fs::write(&file, "something dear").unwrap();
-    let said = refused("backup", place, &file);
-    assert!(said.contains("exists already"), "{said}");
-    assert_eq!(fs::read(&file).unwrap(), b"something dear");
-    let said = refused(
+    fs::write(&file, "other data").unwrap();
+    let message = fails("backup", at, &file);
+    assert!(message.contains("already exists"), "{message}");
+    assert_eq!(fs::read(&file).unwrap(), b"other data");
+    let message = fails(
         "restore",
         folder.path().join("new").to_str().unwrap(),
         &file,
     );
-    assert!(said.contains("no backup of a cheque store"), "{said}");
+    assert!(message.contains("no backup of a cheque store"), "{message}");
     let backup = folder.path().join("good");
-    done("backup", place, &backup);
-    let said = refused("restore", place, &backup);
-    assert!(said.contains("not empty"), "{said}");
+    succeeds("backup", at, &backup);
+    let message = fails("restore", at, &backup);
+    assert!(message.contains("not empty"), "{message}");
 }
 
-#[test]
-fn there_is_no_backup_of_a_store_that_is_not_there() {
+fn refuses_to_back_up_a_missing_store() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
-    let said = refused(
+    let message = fails(
         "backup",
         nowhere.to_str().unwrap(),
         &folder.path().join("file"),
     );
-    assert!(said.contains("there is no store in"), "{said}");
+    assert!(message.contains("there is no store in"), "{message}");
     assert!(!nowhere.exists());
 }
 
 #[cfg(all(feature = "postgres", unix))]
-#[test]
-fn moves_a_store_from_a_file_to_a_database_and_back() {
-    let Some(server) = postgres::server() else {
-        return;
-    };
+fn moves_a_store_from_file_to_database_and_back() {
+    let server = postgres::Server::shared();
     let folder = tempfile::tempdir().unwrap();
-    filled(folder.path());
+    create_store(folder.path());
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
-    let made = done("backup", folder.path().to_str().unwrap(), &first);
+    let made = succeeds("backup", folder.path().to_str().unwrap(), &first);
     let database = server.database();
     assert_eq!(
-        done("restore", &database, &first)["records"],
+        succeeds("restore", &database, &first)["records"],
         made["records"]
     );
-    done("backup", &database, &second);
+    succeeds("backup", &database, &second);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    let said = refused("restore", &database, &first);
-    assert!(said.contains("not empty"), "{said}");
+    let message = fails("restore", &database, &first);
+    assert!(message.contains("not empty"), "{message}");
 }
 
 #[cfg(all(feature = "postgres", unix))]
-#[test]
-fn a_command_that_only_looks_leaves_an_empty_database_empty() {
-    let Some(server) = postgres::server() else {
-        return;
-    };
+fn creates_no_tables_in_a_dry_run() {
+    let server = postgres::Server::shared();
     let database = server.database();
     let tables = || {
         postgres::with_client(&database, async |client| {
@@ -140,7 +161,7 @@ fn a_command_that_only_looks_leaves_an_empty_database_empty() {
             client.query_one(count, &[]).await.unwrap().get::<_, i64>(0)
         })
     };
-    let node = common::Node::start();
+    let node = support::Node::start();
     let payer = node.machine(0);
     payer.ok(&["deploy"]);
     let list = format!("{}=0.1ether", payer.address);
@@ -148,24 +169,26 @@ fn a_command_that_only_looks_leaves_an_empty_database_empty() {
     let create = [&create[..], &["--store", &database, "--dry-run"]].concat();
     assert_eq!(payer.json(&create)["transaction"]["sent"], false);
     assert_eq!(tables(), 0);
-    let said = refused("backup", &database, &payer.folder().join("file"));
-    assert!(said.contains("there is no store in postgres://"), "{said}");
+    let message = fails("backup", &database, &payer.folder().join("file"));
+    assert!(
+        message.contains("there is no store in postgres://"),
+        "{message}"
+    );
     assert_eq!(tables(), 0);
 }
 
 #[cfg(feature = "postgres")]
-#[test]
-fn an_address_with_a_password_is_never_repeated() {
+fn never_prints_a_databases_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     for address in [
         "postgres://alice:hunter2@127.0.0.1:1/db",
         "postgres://alice:hunter2@%zz/db",
     ] {
-        let said = refused("backup", address, &file);
+        let message = fails("backup", address, &file);
         assert!(
-            !said.contains("hunter2") && !said.contains("alice"),
-            "{said}"
+            !message.contains("hunter2") && !message.contains("alice"),
+            "{message}"
         );
     }
 }

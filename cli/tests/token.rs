@@ -1,8 +1,8 @@
-//! The same way in an ERC-20 token.
+//! Payments in an ERC-20 token.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
+mod support;
 
 use std::{
     io::Write,
@@ -15,10 +15,10 @@ use alloy::{
     primitives::{Address, U256},
     sol_types::SolValue,
 };
-use common::Node;
 use serde_json::{Value, json};
+use support::Node;
 
-/// The mock token of the contracts' tests, compiled by the project's compiler.
+/// Compiles the mock token of the contracts' tests with the project's compiler.
 fn bytecode() -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let source =
@@ -35,14 +35,14 @@ fn bytecode() -> String {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("Node.js runs");
+        .expect("Node.js must run");
     let mut stdin = compiler.stdin.take().unwrap();
     stdin.write_all(input.to_string().as_bytes()).unwrap();
     drop(stdin);
     let output: Value =
         serde_json::from_slice(&compiler.wait_with_output().unwrap().stdout).unwrap();
     let object = &output["contracts"]["TestToken.sol"]["TestToken"]["evm"]["bytecode"]["object"];
-    object.as_str().expect("the token compiles").to_owned()
+    object.as_str().expect("the token must compile").to_owned()
 }
 
 /// Deploys a token with 6 decimals and mints a million of it to an account.
@@ -76,7 +76,7 @@ fn token(node: &Node, owner: &str) -> String {
 }
 
 #[test]
-fn a_token_deposit_counts_in_the_tokens_decimals_from_funding_to_withdrawal() {
+fn counts_in_token_decimals_from_funding_to_withdrawal() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
     payer.ok(&["deploy"]);
@@ -92,12 +92,12 @@ fn a_token_deposit_counts_in_the_tokens_decimals_from_funding_to_withdrawal() {
         &allowance,
     ];
     let create = [&create[..], &["--draw-in", "40", "--redeem-window", "20"]].concat();
-    let rated = [&create[..], &["--rate", "2500.0"]].concat();
+    let rated = [&create[..], &["--tokens-per-coin", "2500.0"]].concat();
     assert!(payer.fails(1, &create).contains("no rate"));
-    let said = payer.fails(1, &rated);
+    let message = payer.fails(1, &rated);
     assert!(
-        said.contains("400000000 units") && said.contains("fund the balance first"),
-        "{said}"
+        message.contains("400000000 units") && message.contains("fund the balance first"),
+        "{message}"
     );
 
     let planned = payer.json(&["fund", "450.5", "--token", &token, "--dry-run"]);
@@ -113,30 +113,36 @@ fn a_token_deposit_counts_in_the_tokens_decimals_from_funding_to_withdrawal() {
     );
     let opened = payer.json(&rated);
     assert_eq!(opened["amount"], json!("400000000"));
-    // 50 redemptions at 2500 tokens a coin.
-    let least: u64 = opened["min_payout"].as_str().unwrap().parse().unwrap();
-    assert!((1_000_000..400_000_000).contains(&least), "{least}");
+    // The default payout is the cost of 50 redemptions, at 2500 tokens per coin.
+    let min: u64 = opened["min_payout"].as_str().unwrap().parse().unwrap();
+    assert!((1_000_000..400_000_000).contains(&min), "{min}");
     let id = opened["id"].as_str().unwrap();
 
     let proof = payer.ok(&["write", id, &payee.address, "390.25"]);
     let code = |args: &[&str]| {
-        let said = payee.fails(3, &[&["--json", "receive", &proof], args].concat());
-        serde_json::from_str::<Value>(&said).unwrap()["code"].clone()
+        let message = payee.fails(3, &[&["--json", "receive", &proof], args].concat());
+        serde_json::from_str::<Value>(&message).unwrap()["code"].clone()
     };
     assert_eq!(code(&[]), json!("token_not_accepted"));
     assert_eq!(
         code(&["--token", &token, "--max-deposit", "400.0"]),
         json!("token_without_rate")
     );
-    let policy = ["--token", &token, "--rate", "2500.0", "--max-deposit"];
+    let policy = [
+        "--token",
+        &token,
+        "--tokens-per-coin",
+        "2500.0",
+        "--max-deposit",
+    ];
     assert_eq!(
         code(&[&policy[..], &["399.999999"]].concat()),
         json!("deposit_too_large")
     );
     let accepted = [&["receive", &proof][..], &policy, &["400.0"]].concat();
     assert_eq!(payee.json(&accepted)["total"], json!("390250000"));
-    let ledger = payee.ok(&["ledger"]);
-    assert!(ledger.contains("390.25 tokens of 0x"), "{ledger}");
+    let holdings = payee.ok(&["holdings"]);
+    assert!(holdings.contains("390.25 tokens of 0x"), "{holdings}");
 
     node.mine(45);
     let redeemed = payee.json(&["redeem", id]);

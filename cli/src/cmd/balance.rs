@@ -1,4 +1,4 @@
-//! `cheque balance`: an account's money in the bank.
+//! `cheque balance`: an account's money in bank and wallet.
 
 use alloy::{
     primitives::{Address, U256},
@@ -11,27 +11,29 @@ use serde_json::json;
 
 use crate::{
     allowances::parse_address,
-    opts::{ChainOpts, WalletOpts},
+    opts::{chain::ChainOpts, wallet::WalletOpts},
     output::{Output, table},
     token::token_at,
 };
 
-/// Show an account's money: its balance in the bank, its purses, and what its wallet holds
+/// Show an account's money in the bank, its purses and its wallet
+///
+/// The balance (lane 0) is free to withdraw. A purse (lane 1, 2, ...) holds one open deposit or idle money.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque balance 0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045
-  cheque balance --account alice --token 0xA0b8...       a token
-  cheque balance 0xd8dA... --lanes 32                    look at more purses")]
+  cheque balance --account alice --token 0xA0b8...       of a token
+  cheque balance 0xd8dA... --lanes 32                    with more purses")]
 pub(crate) struct BalanceArgs {
-    /// The account [default: the wallet's]
+    /// Account [default: the wallet's]
     #[arg(value_name = "ADDRESS", value_parser = parse_address)]
     of: Option<Address>,
 
-    /// The ERC-20 token [default: the native coin]
+    /// Show this ERC-20 token [default: the native coin]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     token: Option<Address>,
 
-    /// How many purses (lanes 1, 2, ...) to look at; empty ones are not shown
+    /// Read purses of lanes 1 to NUMBER; empty purses are not shown
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     lanes: u64,
 
@@ -44,7 +46,10 @@ pub(crate) struct BalanceArgs {
 
 impl BalanceArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
-        ensure!(self.lanes <= 10_000, "--lanes: at most 10000");
+        ensure!(
+            self.lanes <= 10_000,
+            "--lanes is too large; name at most 10000"
+        );
         let account = match self.of {
             Some(account) => account,
             None => self.wallet.unlock()?.address(),
@@ -59,12 +64,12 @@ impl BalanceArgs {
         };
         let balance = reader.balance(account, token.address).await?;
         let head = reader.head().await?.number;
-        let asked: Vec<_> = (1..=self.lanes)
+        let keys: Vec<_> = (1..=self.lanes)
             .map(|lane| ((account, token.address, lane), head))
             .collect();
-        let found = reader.purses(&asked).await?;
+        let read = reader.purses(&keys).await?;
         let purses: Vec<_> = (1_u64..)
-            .zip(found)
+            .zip(read)
             .filter(|(_, purse)| purse.word() != U256::ZERO)
             .collect();
 
@@ -90,7 +95,7 @@ impl BalanceArgs {
                 };
                 vec![format!("purse (lane {lane})"), holds]
             }));
-            table(&["of", "holds"], &rows)
+            table(&["place", "holds"], &rows)
         })
     }
 }

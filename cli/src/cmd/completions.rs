@@ -1,11 +1,11 @@
 //! `cheque completions`: tab completion for a shell.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use eyre::Result;
 use serde_json::json;
 
-use crate::{Cli, output::Output};
+use crate::output::Output;
 
 /// Print the completion script of a shell
 #[derive(Args, Debug)]
@@ -19,9 +19,10 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    pub(crate) fn run(&self, out: &Output) -> Result<()> {
+    /// `command` is the whole command line of the program.
+    pub(crate) fn run(&self, mut command: Command, out: &Output) -> Result<()> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "cheque", &mut script);
+        clap_complete::generate(self.shell, &mut command, "cheque", &mut script);
         let script = String::from_utf8(script)?;
         out.result(
             &json!({ "shell": self.shell.to_string(), "script": script }),

@@ -1,4 +1,4 @@
-//! `cheque deploy`: a bank of one's own.
+//! `cheque deploy`: the bank's contract.
 
 use alloy::{
     network::{EthereumWallet, TransactionBuilder},
@@ -20,27 +20,27 @@ use eyre::{Result, WrapErr, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    opts::{ChainOpts, SendOpts},
+    format,
+    opts::{chain::ChainOpts, send::SendOpts},
     output::{Output, fields},
-    send::Done,
-    show,
+    transaction::TxReport,
 };
 
-/// Deploy a bank, the contract that holds everybody's money
+/// Deploy a bank, the contract that holds all money
 ///
-/// Its address follows from the code and the settings and is the same on every chain. If it is there already, nothing is
-/// sent. A bank has no owner, cannot be paused and cannot be changed.
+/// Its address depends on code and settings alone, and is the same on every chain. An existing bank is not deployed
+/// again. A bank has no owner, cannot be paused and cannot be changed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deploy --dry-run                          where it would be, and what it costs
+  cheque deploy --dry-run                          print address and cost
   cheque deploy --rpc-url https://... --account alice
-  cheque deploy --min-lead 20                      a bank of other settings, at another address")]
+  cheque deploy --min-lead 20                      a bank with other settings, at another address")]
 pub(crate) struct DeployArgs {
-    /// Least number of blocks between opening a deposit and its draw [default: the chain's: 128, local 4]
+    /// Require a distance between opening and draw [default: 128, local 4]
     #[arg(long, value_name = "BLOCKS")]
     min_lead: Option<u64>,
 
-    /// Where draws take their randomness from [default: the chain's]
+    /// Take the randomness of draws from here [default: the chain's]
     #[arg(long, value_enum)]
     seed_source: Option<Source>,
 
@@ -56,7 +56,7 @@ pub(crate) struct DeployArgs {
 enum Source {
     /// The block's RANDAO mix (EIP-4399)
     Prevrandao,
-    /// The block's hash, which whoever builds the block can choose: for chains without RANDAO only
+    /// The block's hash, which the block's builder can choose: only for chains without RANDAO
     Blockhash,
 }
 
@@ -78,31 +78,31 @@ impl DeployArgs {
             .seed_source
             .map_or(profile.seed_source, SeedSource::from);
         let bank = create2_address(min_lead, source);
-        let there = provider.get_code_at(bank).await.map_err(NodeError::from)?;
-        let done = if there.is_empty() {
-            let wallet = EthereumWallet::from(self.send.wallet.unlock()?);
-            let sender = Wallet::new(provider.clone(), wallet, profile.chain_id);
+        let code = provider.get_code_at(bank).await.map_err(NodeError::from)?;
+        let report = if code.is_empty() {
+            let key = EthereumWallet::from(self.send.wallet.unlock()?);
+            let wallet = Wallet::new(provider.clone(), key, profile.chain_id);
             if self.send.dry_run {
                 ensure!(
                     !lacks_randomness(&provider, source).await?,
-                    "this development node has only its first block, which has no randomness: without --dry-run another \
-                     one is mined first"
+                    "the development node has only its first block, which has no randomness; mine a block, or run without \
+                     --dry-run"
                 );
             } else {
                 mine_randomness(&provider, source).await?;
             }
             let call = deployment(&provider, min_lead, source).await?;
             self.send
-                .send(&sender, &call, "deploy the bank", out)
+                .send(&wallet, &call, "deploying the bank", out)
                 .await?
         } else {
-            out.progress("this bank is deployed already: nothing was sent");
-            Done::Nothing
+            out.progress("the bank is already deployed; nothing is sent");
+            TxReport::NotNeeded
         };
-        if !matches!(done, Done::Dry(_)) {
+        if !matches!(report, TxReport::DryRun(_)) {
             check(provider, bank).await?;
         }
-        let seeds = match source {
+        let source = match source {
             SeedSource::BlockHash => "blockhash",
             _ => "prevrandao",
         };
@@ -110,24 +110,27 @@ impl DeployArgs {
             "bank": bank,
             "chain": profile.chain_id,
             "min_lead": min_lead,
-            "seed_source": seeds,
-            "transaction": done.json(),
+            "seed_source": source,
+            "transaction": report.json(),
         });
         out.result(&json, || {
             let mut lines = vec![
                 ("bank", bank.to_string()),
-                ("chain", show::chain(profile.chain_id)),
+                ("chain", format::chain(profile.chain_id)),
                 ("min lead", format!("{min_lead} blocks")),
-                ("seed source", seeds.to_owned()),
+                ("seed source", source.to_owned()),
             ];
-            lines.extend(done.fields());
+            lines.extend(report.fields());
             fields(&lines)
         })
     }
 }
 
-/// The transaction that deploys a bank through the deterministic deployer, tried before. The deployer swallows the
-/// reason where the constructor refuses, so that is tried alone, too.
+/// Builds the call to deploy a bank through the deterministic deployer.
+///
+/// # Errors
+/// Fails if the chain lacks the deployer or the constructor reverts. The constructor is simulated alone, because the
+/// deployer drops the reason of a revert.
 pub(crate) async fn deployment(
     provider: &DynProvider,
     min_lead: u64,
@@ -136,13 +139,13 @@ pub(crate) async fn deployment(
     let deployer = provider.get_code_at(CREATE2_DEPLOYER).await;
     ensure!(
         !deployer.map_err(NodeError::from)?.is_empty(),
-        "this chain lacks the deterministic deployer at {CREATE2_DEPLOYER}: see \
-         https://github.com/Arachnid/deterministic-deployment-proxy for how to put it there"
+        "the deterministic deployer is missing at {CREATE2_DEPLOYER}; deploy it as \
+         https://github.com/Arachnid/deterministic-deployment-proxy explains"
     );
     let mut creation = TransactionRequest::default();
     creation.set_deploy_code(creation_code(min_lead, source));
-    let refused = provider.call(creation).await.map_err(NodeError::from);
-    refused.wrap_err("the bank cannot be deployed")?;
+    let simulated = provider.call(creation).await.map_err(NodeError::from);
+    simulated.wrap_err("the bank cannot be deployed")?;
     Ok(Call {
         to: CREATE2_DEPLOYER,
         input: create2_input(min_lead, source),
@@ -150,30 +153,30 @@ pub(crate) async fn deployment(
     })
 }
 
-/// Whether what was deployed answers as a bank.
+/// Checks that the deployed contract answers as a bank.
 async fn check(provider: DynProvider, bank: Address) -> Result<()> {
     Reader::open(provider, bank)
         .await
         .map(drop)
-        .wrap_err("the deployment went through, but there is no bank")
+        .wrap_err("the deployment succeeded, but the contract does not answer as a bank")
 }
 
-/// A development node that was just started has only its first block, which has no randomness.
+/// True for a new development node: its only block, the first, has no randomness.
 async fn lacks_randomness(provider: &DynProvider, source: SeedSource) -> Result<bool> {
     let head = provider.get_block_number().await;
-    let fresh = head.map_err(NodeError::from)? == 0;
+    let is_new = head.map_err(NodeError::from)? == 0;
     let chain = provider.get_chain_id().await.map_err(NodeError::from)?;
-    Ok(fresh && source == SeedSource::PrevRandao && chain == LOCAL_CHAIN)
+    Ok(is_new && source == SeedSource::PrevRandao && chain == LOCAL_CHAIN)
 }
 
-/// Gives such a node another block.
+/// Mines a block on a new development node.
 pub(crate) async fn mine_randomness(provider: &DynProvider, source: SeedSource) -> Result<()> {
     if lacks_randomness(provider, source).await? {
         let mined = provider
             .raw_request::<_, Value>("evm_mine".into(), ())
             .await;
         mined.map_err(NodeError::from).wrap_err(
-            "the node's first block has no randomness, and it does not mine another one",
+            "the node's first block has no randomness, and the node does not mine on request; mine a block",
         )?;
     }
     Ok(())

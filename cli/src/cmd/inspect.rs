@@ -1,4 +1,4 @@
-//! `cheque inspect`: what a proof says, without any network.
+//! `cheque inspect`: the parts of a proof, checked without a network.
 
 use alloy::primitives::{Address, U256};
 use cheque::{
@@ -11,31 +11,33 @@ use serde_json::{Map, Value};
 
 use crate::{
     amount::Token,
+    format,
     input::text_of,
     output::{Output, fields},
-    show,
 };
 
 /// Explain a proof of payment, offline
 ///
-/// Shows what is in it and checks all that can be checked without a node: the allowance against the deposit's root, and
-/// the signature against its signer. It does not tell whether the deposit is open: `cheque receive` does.
+/// Checks without a node: the allowance against the deposit's root and the signature against its signer. `cheque
+/// receive` also checks the deposit on the chain.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque inspect AflBgA...                  explain a proof
   cheque write ID PAYEE 1500 | cheque inspect -
-  cheque inspect step.txt --with first.txt  check a further cheque or a stream step against the opening
-                                            (for a step: the opening of the cheque that began the stream)")]
+  cheque inspect step.txt --with first.txt  check a later cheque or a stream step against an opening
+                                            (for a step: of the cheque that began the stream)")]
 pub(crate) struct InspectArgs {
-    /// The proof, a file that holds it, or - for stdin
+    /// Proof, a file with the proof, or - for stdin
     proof: String,
 
-    /// The opening, or a file that holds it, to check a cheque or stream step against
+    /// Check a later cheque or stream step against an opening
+    ///
+    /// PROOF is the opening, or a file with the opening.
     #[arg(long, value_name = "PROOF")]
     with: Option<String>,
 }
 
-/// One line of the explanation: name, value for programs, value for people.
+/// Lines of the explanation: name, JSON value, text.
 struct Explained(Vec<(&'static str, Value, String)>);
 
 impl Explained {
@@ -60,13 +62,15 @@ impl Explained {
 impl InspectArgs {
     pub(crate) fn run(&self, out: &Output) -> Result<()> {
         let text = text_of(&self.proof, "proof of payment")?;
-        let proof: Proof = text.parse().wrap_err("this is no proof of payment")?;
+        let proof: Proof = text
+            .parse()
+            .wrap_err("the text is not a proof of payment")?;
         let opening = self.opening(&proof)?;
         let mut explained = Explained(Vec::new());
         match &proof {
             Proof::Opening(opening) => explain_opening(&mut explained, opening),
             Proof::Cheque(id, cheque) => {
-                explained.add("kind", "cheque", "a further cheque of a deposit");
+                explained.add("kind", "cheque", "a later cheque of a deposit");
                 explained.same("deposit", id);
                 let context = opening.as_deref().map(Context::of);
                 explain_cheque(&mut explained, *id, cheque, context.as_ref());
@@ -74,7 +78,7 @@ impl InspectArgs {
             Proof::Step { deposit, k, x } => {
                 explained.add("kind", "step", "steps of the stream of the newest cheque");
                 explained.same("deposit", deposit);
-                explained.add("steps", *k, format!("{k} shown in all"));
+                explained.add("steps", *k, format!("{k} paid in total"));
                 explained.same("x", x);
                 if let Some(opening) = opening {
                     explain_step(&mut explained, &opening, *k, *x);
@@ -104,25 +108,23 @@ impl InspectArgs {
             return Ok(None);
         };
         let text = text_of(argument, "opening")?;
-        let Proof::Opening(opening) = text
-            .parse()
-            .wrap_err("--with: this is no proof of payment")?
+        let Proof::Opening(opening) = text.parse().wrap_err("--with is not a proof of payment")?
         else {
             bail!(
-                "--with: this is no opening; `cheque write ID PAYEE --again --opening` prints one"
+                "--with is not an opening; print one with `cheque write ID PAYEE --reprint --with-terms`"
             );
         };
         let id = opening.bank.deposit_id(&opening.deposit);
         ensure!(
             id == proof.deposit_id(),
-            "--with: the opening is of deposit {id}, the proof of {}",
+            "--with is an opening of deposit {id}, not of {}; use the opening of the same deposit",
             proof.deposit_id()
         );
         Ok(Some(opening))
     }
 }
 
-/// What a cheque is checked against.
+/// The terms to check a cheque against.
 struct Context<'a> {
     bank: Bank,
     deposit: &'a Deposit,
@@ -151,10 +153,10 @@ fn explain_opening(explained: &mut Explained, opening: &Opening) {
     explained.add(
         "kind",
         "opening",
-        "a cheque with all that is needed to check it",
+        "a cheque with the terms to check it against",
     );
     let chain = opening.bank.chain_id();
-    explained.add("chain", chain, show::chain(chain));
+    explained.add("chain", chain, format::chain(chain));
     explained.same("bank", opening.bank.address());
     explained.same("deposit", id);
     explained.same("payer", terms.payer);
@@ -220,7 +222,7 @@ fn explain_cheque(
         explained.add(
             "signed",
             Value::Null,
-            "not checked: that takes the deposit's terms, which an opening has (--with)",
+            "not checked: name an opening, which has the deposit's terms, with --with",
         );
         return;
     };
@@ -234,10 +236,10 @@ fn explain_cheque(
         Err(error) => Err(error.to_string()),
     };
     explained.add("signed", signed.is_ok(), verdict(signed));
-    explain_prize(explained, cheque.spent, context);
+    explain_payout(explained, cheque.spent, context);
 }
 
-fn explain_prize(explained: &mut Explained, total: Amount, context: &Context<'_>) {
+fn explain_payout(explained: &mut Explained, total: Amount, context: &Context<'_>) {
     let allowance = context.allowance.allowance;
     let Some(payout) = payout(total, allowance, context.deposit) else {
         if total > allowance {
@@ -257,7 +259,7 @@ fn explain_prize(explained: &mut Explained, total: Amount, context: &Context<'_>
         format!(
             "{} of {amount}: a chance of {}",
             payout.range,
-            show::percent(payout.range.to_u256(), amount)
+            format::percent(payout.range.to_u256(), amount)
         ),
     );
 }
@@ -268,7 +270,7 @@ fn explain_step(explained: &mut Explained, opening: &Opening, k: u32, x: alloy::
     let text = if leads {
         Ok("lead to the anchor of the cheque".to_owned())
     } else {
-        Err("do not lead to the anchor of this cheque; perhaps to that of another one".to_owned())
+        Err("do not lead to the anchor of this cheque; try the opening of another".to_owned())
     };
     explained.add("leads_to_anchor", leads, verdict(text));
     let paid = cheque.step.checked_mul(u128::from(k));
@@ -276,7 +278,7 @@ fn explain_step(explained: &mut Explained, opening: &Opening, k: u32, x: alloy::
     if let (true, Some(total)) = (leads, total) {
         let context = Context::of(opening);
         explained.amount("total", total, context.token.as_ref());
-        explain_prize(explained, total, &context);
+        explain_payout(explained, total, &context);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The verbs, one file each.
+//! The verbs, each in its file or folder.
 
 pub(crate) mod balance;
 pub(crate) mod completions;
@@ -6,15 +6,15 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod deposit;
 pub(crate) mod fund;
+pub(crate) mod holdings;
 pub(crate) mod inspect;
-pub(crate) mod ledger;
 pub(crate) mod market;
-pub(crate) mod outcome;
 pub(crate) mod payee;
 pub(crate) mod payer;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 pub(crate) mod seed;
+pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod stream;
 pub(crate) mod withdraw;

@@ -1,4 +1,4 @@
-//! `cheque receive`: being paid.
+//! `cheque receive`: a payment, checked and recorded.
 
 use alloy::primitives::{Address, U256};
 use cheque::{
@@ -13,29 +13,34 @@ use serde_json::json;
 use crate::{
     allowances::parse_address,
     exit::{Exit, Failure},
+    format,
     input::text_of,
-    opts::{ChainOpts, PayeeOpts, PolicyOpts, StoreOpts, WalletOpts},
+    opts::{
+        chain::ChainOpts,
+        payee::{PayeeOpts, PolicyOpts},
+        store::StoreOpts,
+        wallet::WalletOpts,
+    },
     output::{Output, fields},
-    show,
     token::token_at,
 };
 
-/// Check a proof of payment and keep it
+/// Check and record a proof of payment
 ///
-/// Checks signature, allowance, deposit and terms against the chain and the payee's policy. What is accepted is on disk
-/// before this ends. Prints what the payment adds, net of the expected cost of redeeming. Showing a proof twice counts it
-/// once. A rejection ends with exit code 3 and changes nothing.
+/// Checks signature, allowance, deposit and terms against the chain and the payee's policy. An accepted payment is on
+/// disk before the command ends. Prints the added value, net of the expected cost to redeem. A proof received twice
+/// counts once. A rejection ends with exit code 3 and changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque receive proof.txt --payee 0xd8dA...
   cheque write ID PAYEE 0.001ether | ssh payee cheque receive - --account shop
-  cheque receive Aqw... --from 0x5aAe...          reject what another signer has signed
-  cheque receive proof.txt --token 0xA0b8... --rate 2500.0 --max-deposit 1000.0")]
+  cheque receive Aqw... --from 0x5aAe...          reject other signers
+  cheque receive proof.txt --token 0xA0b8... --tokens-per-coin 2500.0 --max-deposit 1000.0")]
 pub(crate) struct ReceiveArgs {
-    /// The proof, a file that holds it, or - for stdin
+    /// Proof, a file with the proof, or - for stdin
     proof: String,
 
-    /// Who says that it pays, if you have made sure that it does: the deposit's signer must be this one
+    /// Reject the payment unless this authenticated sender is the deposit's signer
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     from: Option<Address>,
 
@@ -61,7 +66,7 @@ impl ReceiveArgs {
         let proof: Proof = text.parse().map_err(|error| Failure {
             exit: Exit::Rejected,
             code: "malformed".to_owned(),
-            text: format!("rejected: this is no proof of payment: {error}"),
+            text: format!("rejected: the text is not a proof of payment: {error}"),
         })?;
         let address = self.payee.address(&self.wallet)?;
         let reader = self.chain.reader().await?;
@@ -72,7 +77,7 @@ impl ReceiveArgs {
         print(
             &accepted,
             address,
-            token.wrap_err("the payment is accepted and on disk")?,
+            token.wrap_err("the payment is accepted and recorded, but not shown")?,
             out,
         )
     }
@@ -91,7 +96,7 @@ fn print(
         "accepted": true,
         "deposit": accepted.deposit,
         "payee": payee,
-        "from": accepted.credit_to,
+        "credit_to": accepted.credit_to,
         "token": terms.token,
         "value": accepted.value,
         "total": accepted.total,
@@ -111,9 +116,9 @@ fn print(
             ("draw block", terms.drawBlock.to_string()),
         ];
         if let Some(payout) = payout {
-            let chance = show::percent(payout.range.to_u256(), U256::from(terms.amount));
+            let chance = format::percent(payout.range.to_u256(), U256::from(terms.amount));
             lines.push((
-                "a win pays",
+                "payout",
                 format!("{}, chance {chance}", token.show_amount(payout.amount)),
             ));
         }
@@ -121,17 +126,17 @@ fn print(
     })
 }
 
-/// A rejection has an exit code of its own, and says what the payer needs to go on.
+/// Converts an error of `receive`. A rejection ends with [`Exit::Rejected`] and names the payer's next step.
 fn failure(proof: &Proof, error: ReceiveError) -> Report {
     let rejection = match error {
         ReceiveError::Rejected(rejection) => rejection,
         ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => {
-            return Report::new(error).wrap_err(
-                "nobody knows whether this was recorded; receive it again: it counts once, and is a replay if it was",
-            );
+            return Report::new(error)
+                .wrap_err("the payment may be recorded; receive it again: it counts at most once");
         }
         error => {
-            return Report::new(error).wrap_err("not checked, and nothing was recorded; try again");
+            return Report::new(error)
+                .wrap_err("the payment is not checked and not recorded; receive it again");
         }
     };
     let hint = match &rejection {
@@ -142,14 +147,14 @@ fn failure(proof: &Proof, error: ReceiveError) -> Report {
                 resume += &format!(" --resume {}", Proof::Step { deposit, k, x });
             }
             format!(
-                "; a payer that lost its records goes on from the newest one here with `cheque write {resume}`"
+                "; if the payer lost its records, it continues from the newest cheque with `cheque write {resume}`"
             )
         }
         Rejection::UnknownDeposit(id) => {
-            format!("; the payer prints one with `cheque write {id} PAYEE --again --opening`")
+            format!("; the payer prints it with `cheque write {id} PAYEE --reprint --with-terms`")
         }
         Rejection::NotConfirmed(_) => {
-            "; the payer may have to wait, see `cheque deposit watch`".to_owned()
+            "; wait until the payer's `cheque deposit watch` reports it active".to_owned()
         }
         _ => String::new(),
     };
@@ -166,7 +171,7 @@ mod tests {
     use super::*;
     use cheque::DepositId;
 
-    fn told(error: StoreError) -> String {
+    fn text_for(error: StoreError) -> String {
         let proof = Proof::Step {
             deposit: DepositId::default(),
             k: 1,
@@ -177,23 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_was_recorded_is_said_only_where_that_is_known() {
+    fn claims_nothing_was_recorded_only_if_certain() {
         let path = || "store.redb".into();
         let cause = || std::sync::Arc::new(std::io::Error::other("the disk is full"));
-        let unknown = told(StoreError::Unknown {
+        let unknown = text_for(StoreError::Unknown {
             path: path(),
             cause: cause(),
         });
-        assert!(unknown.contains("nobody knows"), "{unknown}");
-        assert!(!unknown.contains("nothing was recorded"), "{unknown}");
+        assert!(unknown.contains("may be recorded"), "{unknown}");
+        assert!(!unknown.contains("not recorded"), "{unknown}");
         assert!(unknown.contains("the disk is full"), "{unknown}");
-        let unreachable = told(StoreError::Unreachable {
+        let unreachable = text_for(StoreError::Unreachable {
             path: path(),
             cause: cause(),
         });
-        assert!(
-            unreachable.contains("nothing was recorded"),
-            "{unreachable}"
-        );
+        assert!(unreachable.contains("not recorded"), "{unreachable}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cheque redeem`: cashing a win.
+//! `cheque redeem`: the payout of a winning cheque.
 
 use alloy::primitives::{Address, Bytes};
 use cheque::{
@@ -10,45 +10,52 @@ use clap::Args;
 use eyre::{Result, WrapErr, bail, eyre};
 use serde_json::json;
 
-use super::outcome::redeem_failure;
+use super::status::redeem_failure;
 use crate::{
     allowances::parse_address,
-    handover::SignedConsent,
     input::text_of,
-    opts::{ChainOpts, PayeeOpts, SendOpts, StoreOpts},
+    opts::{
+        chain::ChainOpts,
+        payee::PayeeOpts,
+        send::{SendOpts, wallet_on},
+        store::StoreOpts,
+        wallet::signing_key,
+    },
     output::{Output, fields},
-    payer::signing_key,
-    send::{Done, sender_of},
+    relay::SignedConsent,
     token::token_at,
+    transaction::TxReport,
 };
 
-/// Cash the newest cheque of a deposit that has won
+/// Redeem the newest cheque of a won deposit
 ///
-/// Asks the bank first and sends nothing that it would refuse (exit code 4). Run again after an interruption, it goes on
-/// with the same transaction, for a higher fee where the first one waits for long.
+/// Simulates the redemption first and sends nothing if the bank would reject it (exit code 4). After an interruption,
+/// the same command continues with the same transaction, at a higher fee if it has been pending for long.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque redeem 0x5f3c... --account shop                 to the payee's balance in the bank
-  cheque redeem 0x5f3c... --account shop --to 0xd8dA...  straight out
+  cheque redeem 0x5f3c... --account shop --to 0xd8dA...  to another address
 
-Relayed: the payee signs, somebody else pays the gas:
+Relayed: the payee signs, a relayer pays the gas:
   cheque redeem 0x5f3c... --sign-only > consent.txt      on the payee's machine
   cheque redeem --consent consent.txt --account bob      on the relayer's
-A consent is for exactly what was paid: it is signed from the draw block on, and not before.")]
+A consent is for the exact total paid, so it can be signed from the draw block on, not earlier.")]
 pub(crate) struct RedeemArgs {
-    /// The deposit
+    /// Deposit
     #[arg(required_unless_present = "consent", conflicts_with = "consent")]
     id: Option<DepositId>,
 
-    /// Pay straight out to this address [default: to the payee's balance in the bank]
+    /// Pay out to ADDRESS [default: the payee's balance in the bank]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "consent")]
     to: Option<Address>,
 
-    /// Print the payee's signed consent with all that a relayer needs; send nothing
+    /// Print the payee's signed consent for a relayer; send nothing
     #[arg(long, conflicts_with_all = ["consent", "dry_run"])]
     sign_only: bool,
 
-    /// Redeem for a payee, as a relayer: what it printed with --sign-only, a file that holds it, or - for stdin
+    /// Redeem with a consent of --sign-only, as a relayer
+    ///
+    /// TEXT is the consent, a file with it, or - for stdin.
     #[arg(long, value_name = "TEXT")]
     consent: Option<String>,
 
@@ -71,45 +78,47 @@ impl RedeemArgs {
             (Some(text), _) => self.relay(text, out).await,
             (None, Some(id)) if self.sign_only => self.sign(id, out).await,
             (None, Some(id)) => self.redeem(id, out).await,
-            (None, None) => bail!("name a deposit, or give a --consent"),
+            (None, None) => bail!("the deposit is missing; name its id, or a --consent"),
         }
     }
 
     async fn redeem(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let wallet = self.send.wallet.unlock()?;
+        let key = self.send.wallet.unlock()?;
         let address = self.payee.address(&self.send.wallet)?;
-        let sender = sender_of(wallet, &reader);
+        let wallet = wallet_on(key, &reader);
         let payee = self
             .store
             .payee_for(address, reader, self.send.dry_run)
             .await?
-            .with_wallet(sender.clone());
+            .with_wallet(wallet.clone());
         let options = RedeemOptions {
             to: self.to.unwrap_or_default(),
             consent: None,
         };
-        let position = payee.holding(id).await?;
+        let position = payee.position(id).await?;
         let position = position.ok_or_else(|| {
-            eyre!("the store holds no cheque of deposit {id} for {address}: is --store or --payee another?")
+            eyre!(
+                "the store holds no cheque of deposit {id} for {address}; check --store and --payee"
+            )
         })?;
-        let (done, payout) = if self.send.dry_run {
+        let (report, payout) = if self.send.dry_run {
             let planned = payee
                 .plan_redeem(id, &options)
                 .await
                 .map_err(redeem_failure)?;
-            let done = self
+            let report = self
                 .send
-                .send(&sender, &planned.call, "redeeming", out)
+                .send(&wallet, &planned.call, "redeeming", out)
                 .await?;
-            (done, planned.payout)
+            (report, planned.payout)
         } else {
             out.progress(format!("redeeming deposit {id}"));
             let redeemed = payee.redeem(id, &options).await.map_err(redeem_failure)?;
-            (Done::Sent(Box::new(redeemed.sent)), redeemed.payout)
+            (TxReport::Mined(Box::new(redeemed.tx)), redeemed.payout)
         };
         let redemption = position.redemption(options.to, Bytes::new(), Bytes::new());
-        print(payee.reader(), &redemption, payout, &done, out).await
+        print(payee.reader(), &redemption, payout, &report, out).await
     }
 
     async fn sign(&self, id: DepositId, out: &Output) -> Result<()> {
@@ -118,9 +127,10 @@ impl RedeemArgs {
         let payee = self.store.payee(key.address(), reader).await?;
         let to = self.to.unwrap_or_default();
         let consent = payee.sign_consent(id, to, &key).await?;
-        let position = payee.holding(id).await?;
-        let position = position.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
-        // The relayer adds the header, which may not be there yet.
+        let position = payee.position(id).await?;
+        let position = position
+            .ok_or_else(|| eyre!("the cheque was removed from the store; run the command again"))?;
+        // The relayer adds the block header.
         let redemption = position.redemption(to, consent, Bytes::new());
         let text = SignedConsent::new(payee.reader().bank(), redemption).to_text()?;
         let json = json!({ "deposit": id, "payee": key.address(), "total": position.total(), "consent": text });
@@ -135,22 +145,22 @@ impl RedeemArgs {
         let mut redemption = signed.redemption;
         let seed = reader.seed(redemption.deposit.drawBlock).await?;
         redemption.header = seed.map_or_else(Bytes::new, |(_, header)| header);
-        let sender = self.send.sender(&reader)?;
-        let (done, payout) = if self.send.dry_run {
-            let planned = reader.plan_redemption(&redemption, sender.address()).await;
+        let wallet = self.send.unlock(&reader)?;
+        let (report, payout) = if self.send.dry_run {
+            let planned = reader.plan_redemption(&redemption, wallet.address()).await;
             let (call, payout) = planned.map_err(redeem_failure)?;
             (
-                self.send.send(&sender, &call, "redeeming", out).await?,
+                self.send.send(&wallet, &call, "redeeming", out).await?,
                 payout,
             )
         } else {
             out.progress("redeeming for the payee");
-            let redeemed = redeem(&reader, &sender, &redemption)
+            let redeemed = redeem(&reader, &wallet, &redemption)
                 .await
                 .map_err(redeem_failure)?;
-            (Done::Sent(Box::new(redeemed.sent)), redeemed.payout)
+            (TxReport::Mined(Box::new(redeemed.tx)), redeemed.payout)
         };
-        print(&reader, &redemption, payout, &done, out).await
+        print(&reader, &redemption, payout, &report, out).await
     }
 }
 
@@ -158,7 +168,7 @@ async fn print(
     reader: &Reader,
     redemption: &Redemption,
     payout: Amount,
-    done: &Done,
+    report: &TxReport,
     out: &Output,
 ) -> Result<()> {
     let token = token_at(redemption.deposit.token, reader).await?;
@@ -168,7 +178,7 @@ async fn print(
         "payee": redemption.payee,
         "payout": payout,
         "to": redemption.to,
-        "transaction": done.json(),
+        "transaction": report.json(),
     });
     out.result(&json, || {
         let to = if redemption.to.is_zero() {
@@ -181,7 +191,7 @@ async fn print(
             ("payout", token.show_amount(payout)),
             ("to", to),
         ];
-        lines.extend(done.fields());
+        lines.extend(report.fields());
         fields(&lines)
     })
 }

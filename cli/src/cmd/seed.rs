@@ -5,13 +5,17 @@ use eyre::{Result, ensure};
 use serde_json::json;
 
 use crate::{
-    opts::{ChainOpts, SendOpts},
+    opts::{chain::ChainOpts, send::SendOpts},
     output::{Output, fields},
-    send::Done,
+    transaction::TxReport,
 };
 
 /// Record the seeds of draw blocks
+///
+/// A seed is the randomness of a draw block: it decides every deposit drawn by that block.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  cheque seed record 21000300 --account alice")]
 pub(crate) struct SeedArgs {
     #[command(subcommand)]
     command: SeedCommand,
@@ -24,14 +28,14 @@ enum SeedCommand {
 
 /// Keep the seed of a block in the bank for ever
 ///
-/// The chain forgets the block's hash after 8191 blocks, and with it the proof of the seed. A recorded seed serves every
-/// deposit that is drawn by this block. Anybody may record it; if it is recorded already, nothing is sent.
+/// The chain forgets the block's hash after 8191 blocks, and the seed becomes unprovable. A recorded seed serves every
+/// deposit drawn by that block. Anybody may record a seed; a recorded seed is not sent again.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque seed record 21000300 --account alice
   cheque seed record 21000300 --dry-run")]
 struct RecordArgs {
-    /// Number of the draw block
+    /// Draw block
     block: u64,
 
     #[command(flatten)]
@@ -54,28 +58,28 @@ impl RecordArgs {
         let head = reader.head().await?.number;
         ensure!(
             self.block <= head,
-            "block {} is not there yet: the newest is {head}, so it takes about {} s",
+            "block {} is not mined yet and the head is {head}; try again in about {} s",
             self.block,
             (self.block - head).saturating_mul(reader.profile().block_time)
         );
-        let done = match reader.record_seed(self.block).await? {
+        let report = match reader.record_seed(self.block).await? {
             Some(call) => {
-                let sender = self.send.sender(&reader)?;
+                let wallet = self.send.unlock(&reader)?;
                 self.send
-                    .send(&sender, &call, "recording the seed", out)
+                    .send(&wallet, &call, "recording the seed", out)
                     .await?
             }
             None => {
-                out.progress("this seed is recorded already: nothing was sent");
-                Done::Nothing
+                out.progress("the seed is already recorded; nothing is sent");
+                TxReport::NotNeeded
             }
         };
         let seed = reader.seed(self.block).await?.map(|(seed, _)| seed.0);
-        let json = json!({ "block": self.block, "seed": seed, "transaction": done.json() });
+        let json = json!({ "block": self.block, "seed": seed, "transaction": report.json() });
         out.result(&json, || {
             let mut lines = vec![("draw block", self.block.to_string())];
             lines.extend(seed.map(|seed| ("seed", seed.to_string())));
-            lines.extend(done.fields());
+            lines.extend(report.fields());
             fields(&lines)
         })
     }

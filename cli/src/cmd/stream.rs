@@ -1,24 +1,30 @@
-//! `cheque stream`: paying many times by one hash each.
+//! `cheque stream`: payments in equal steps, each a hash.
 
 use alloy::primitives::Address;
 use cheque::{Amount, DepositId};
 use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 use eyre::{Result, WrapErr};
 
-use super::write::{print, proof_of, token_of};
+use super::write::{print, token_of, unpaid};
 use crate::{
     allowances::parse_address,
     amount::AmountText,
-    opts::{ChainOpts, StoreOpts, WalletOpts},
+    opts::{
+        chain::ChainOpts,
+        store::StoreOpts,
+        wallet::{WalletOpts, signing_key},
+    },
     output::Output,
-    payer::signing_key,
 };
 
-/// Pay in equal steps, each a single hash to check
+/// Pay in equal steps, each proven by a hash
 ///
-/// A stream begins with a cheque that names the size of a step; each step after it is proven by 32 bytes. The next cheque
-/// or stream for the same payee ends it.
+/// A stream begins with a cheque, which sets the amount of a step; 32 bytes prove each later step. The next cheque or
+/// stream for the same payee ends the stream.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque stream open 0x5f3c... 0xd8dA... 20gwei --steps 500 > stream.txt
+  cheque stream step 0x5f3c... 0xd8dA...          repeat for each payment")]
 pub(crate) struct StreamArgs {
     #[command(subcommand)]
     command: StreamCommand,
@@ -30,30 +36,30 @@ enum StreamCommand {
     Step(StepArgs),
 }
 
-/// Begin a stream: prints the cheque that opens it and nothing else
+/// Begin a stream and print its first cheque
 ///
-/// The payee's allowance has to cover the whole stream. What is not taken stays in the allowance.
+/// The payee's allowance must cover the whole stream. Unused steps stay in the allowance.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque stream open 0x5f3c... 0xd8dA... 20gwei --steps 500 > stream.txt
-  cheque stream open 0x5f3c... 0xd8dA... 20gwei --pay 0.001ether    the cheque pays, too")]
+  cheque stream open 0x5f3c... 0xd8dA... 20gwei --pay 0.001ether    pay at once, too")]
 struct OpenArgs {
-    /// The deposit
+    /// Deposit
     id: DepositId,
 
-    /// Who is paid
+    /// Payee's address
     #[arg(value_parser = parse_address)]
     payee: Address,
 
-    /// What one step pays
+    /// Amount of a step
     step: AmountText,
 
-    /// How many steps there can be; payees follow 1024 by default
+    /// Limit the stream to this many steps; payees accept 1024 by default
     #[arg(long, value_name = "NUMBER", default_value_t = 100,
           value_parser = RangedU64ValueParser::<u32>::new().range(1..=4096))]
     steps: u32,
 
-    /// Pay this much at once with the same cheque
+    /// Pay this much at once with the same cheque [default: 0]
     #[arg(long, value_name = "AMOUNT")]
     pay: Option<AmountText>,
 
@@ -67,21 +73,21 @@ struct OpenArgs {
     wallet: WalletOpts,
 }
 
-/// Pay the next step, or several: prints the proof of payment and nothing else
+/// Pay the next steps and print the proof of payment
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque stream step 0x5f3c... 0xd8dA...
   cheque stream step 0x5f3c... 0xd8dA... 10      ten steps in one proof
-If a proof gets lost, `cheque write ID PAYEE --again` prints it once more; any later step pays for it, too.")]
+If a proof is lost, print it again with `cheque write ID PAYEE --reprint`; any later step includes it.")]
 struct StepArgs {
-    /// The deposit
+    /// Deposit
     id: DepositId,
 
-    /// Who is paid
+    /// Payee's address
     #[arg(value_parser = parse_address)]
     payee: Address,
 
-    /// How many steps
+    /// Number of steps
     #[arg(default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..=4096))]
     steps: u32,
 
@@ -115,13 +121,11 @@ impl OpenArgs {
             Some(pay) => pay.in_units_of(&token).wrap_err("--pay")?,
             None => Amount::ZERO,
         };
-        let payment = payer
-            .open_stream(self.id, self.payee, pay, step, self.steps)
-            .await?;
-        let whole = step.checked_mul(self.steps.into());
-        let needed = whole.and_then(|whole| whole.checked_add(pay));
-        let proof = proof_of(&payer, &payment, needed, &token).await?;
-        print(&payment, &proof, self.payee, out)
+        let opened = payer.open_stream(self.id, self.payee, pay, step, self.steps);
+        match opened.await {
+            Ok(payment) => print(&payment, self.payee, out),
+            Err(error) => Err(unpaid(&payer, error, &token).await),
+        }
     }
 }
 
@@ -130,8 +134,9 @@ impl StepArgs {
         let payer = self.store.payer(self.chain.reader().await?).await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[]).await?;
-        let payment = payer.pay_steps(self.id, self.payee, self.steps).await?;
-        let proof = proof_of(&payer, &payment, None, &token).await?;
-        print(&payment, &proof, self.payee, out)
+        match payer.pay_steps(self.id, self.payee, self.steps).await {
+            Ok(payment) => print(&payment, self.payee, out),
+            Err(error) => Err(unpaid(&payer, error, &token).await),
+        }
     }
 }

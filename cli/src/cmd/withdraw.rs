@@ -9,35 +9,37 @@ use serde_json::json;
 use crate::{
     allowances::parse_address,
     amount::AmountText,
-    opts::{ChainOpts, SendOpts},
+    opts::{chain::ChainOpts, send::SendOpts},
     output::{Output, fields},
     token::token_at,
 };
 
-/// Take idle money out of the bank: balance, prizes, and what deposits left in their purses
+/// Take idle money out of the bank
+///
+/// Idle money is the balance, which includes payouts, and the rests of finished deposits in their purses.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque withdraw 0.1ether --account alice           from the balance
-  cheque withdraw --all --lane 1 --account alice     what a finished deposit left in its purse
+  cheque withdraw --all --lane 1 --account alice     the rest of a finished deposit in its purse
   cheque withdraw 2.5 --token 0xA0b8... --to 0xd8dA... --dry-run")]
 pub(crate) struct WithdrawArgs {
-    /// How much
+    /// Amount
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     amount: Option<AmountText>,
 
-    /// Everything that is idle there
+    /// Withdraw all idle money of the lane
     #[arg(long)]
     all: bool,
 
-    /// The ERC-20 token [default: the native coin]
+    /// Withdraw this ERC-20 token [default: the native coin]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     token: Option<Address>,
 
-    /// The purse: 0 is the balance
+    /// Withdraw from the purse of this lane; 0 is the balance
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     lane: u64,
 
-    /// Who gets it [default: the wallet's account]
+    /// Pay out to ADDRESS [default: the wallet's]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     to: Option<Address>,
 
@@ -51,32 +53,35 @@ pub(crate) struct WithdrawArgs {
 impl WithdrawArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let sender = self.send.sender(&reader)?;
+        let wallet = self.send.unlock(&reader)?;
         let token = token_at(self.token.unwrap_or_default(), &reader).await?;
         let amount = match &self.amount {
             Some(amount) => amount.in_units_of(&token)?.to_u256(),
-            None => idle(&reader, sender.address(), token.address, self.lane).await?,
+            None => idle(&reader, wallet.address(), token.address, self.lane).await?,
         };
-        let to = self.to.unwrap_or(sender.address());
+        let to = self.to.unwrap_or(wallet.address());
         let call = Call::withdraw(reader.bank(), token.address, self.lane, amount, to);
-        let done = self.send.send(&sender, &call, "withdraw", out).await?;
+        let report = self.send.send(&wallet, &call, "withdrawing", out).await?;
         let json = json!({
-            "account": sender.address(),
+            "account": wallet.address(),
             "token": token.address,
             "lane": self.lane,
             "amount": amount.to_string(),
             "to": to,
-            "transaction": done.json(),
+            "transaction": report.json(),
         });
         out.result(&json, || {
             let mut lines = vec![("amount", token.show(amount)), ("to", to.to_string())];
-            lines.extend(done.fields());
+            lines.extend(report.fields());
             fields(&lines)
         })
     }
 }
 
-/// What is idle in a purse.
+/// Reads the idle money of a purse.
+///
+/// # Errors
+/// Fails if the purse holds an open deposit.
 pub(crate) async fn idle(
     reader: &Reader,
     account: Address,
@@ -90,7 +95,7 @@ pub(crate) async fn idle(
     match reader.purse((account, token, lane), head).await? {
         Purse::Idle(idle) => Ok(idle.to_u256()),
         Purse::Open(id) => bail!(
-            "lane {lane} holds the open deposit {id}: `cheque deposit reclaim {id}` after its last block to redeem"
+            "lane {lane} holds the open deposit {id}; run `cheque deposit reclaim {id}` after its last block to redeem"
         ),
     }
 }

@@ -1,57 +1,61 @@
-//! `cheque write`: paying.
+//! `cheque write`: a payment by cheque.
 
 use alloy::primitives::Address;
 use cheque::{
-    Amount, DepositId, Proof,
-    payer::{DepositState, Payer, Payment},
+    DepositId, Proof,
+    payer::{DepositState, Payer, PayerError, Payment},
 };
 use clap::Args;
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use eyre::{Report, Result, WrapErr, ensure, eyre};
 use serde_json::json;
 
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},
     input::text_of,
-    opts::{ChainOpts, StoreOpts, WalletOpts},
+    opts::{
+        chain::ChainOpts,
+        store::StoreOpts,
+        wallet::{WalletOpts, signing_key},
+    },
     output::Output,
-    payer::signing_key,
     token::token_at,
 };
 
-/// Pay a payee by a cheque: prints the proof of payment and nothing else
+/// Pay a payee by cheque and print the proof of payment
 ///
-/// The new total is on disk before the proof is printed. Hand the proof to the payee in any way you like; if it gets lost,
-/// --again prints it once more. The first proof for a payee is an opening, which also tells it the deposit's terms.
+/// The new total is on disk before the proof is printed. Send the proof to the payee in any way; --reprint prints a
+/// lost proof again. The first proof for a payee is an opening, which includes the deposit's terms.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque write 0x5f3c... 0xd8dA... 0.001ether --account alice > proof.txt
-  cheque write 0x5f3c... 0xd8dA... --again                 the last proof once more, paying nothing
-  cheque write 0x5f3c... 0xd8dA... --again --opening       so that a payee can begin afresh with it
-  cheque --json write 0x5f3c... 0xd8dA... 20gwei           with what is spent and left")]
+  cheque write 0x5f3c... 0xd8dA... --reprint               the last proof; pays nothing
+  cheque write 0x5f3c... 0xd8dA... --reprint --with-terms  an opening, for a payee without records
+  cheque --json write 0x5f3c... 0xd8dA... 20gwei           with the totals spent and left")]
 pub(crate) struct WriteArgs {
-    /// The deposit
+    /// Deposit
     id: DepositId,
 
-    /// Who is paid
+    /// Payee's address
     #[arg(value_parser = parse_address)]
     payee: Address,
 
-    /// How much more
-    #[arg(required_unless_present = "again", conflicts_with = "again")]
+    /// Amount to add to the payee's total
+    #[arg(required_unless_present = "reprint", conflicts_with = "reprint")]
     amount: Option<AmountText>,
 
-    /// Pay nothing, and print the last proof of payment again
+    /// Print the last proof of payment again; pay nothing
     #[arg(long)]
-    again: bool,
+    reprint: bool,
 
-    /// Make the proof self-contained: the newest cheque with the deposit's terms
+    /// Print an opening: the newest cheque with the deposit's terms
     #[arg(long)]
-    opening: bool,
+    with_terms: bool,
 
-    /// Go on from this cheque first, which the payee has and this store has lost; repeat it with the payee's last stream
-    /// step, if there is one
-    #[arg(long, value_name = "PROOF", conflicts_with = "again")]
+    /// Continue from a payee's cheque that the store has lost
+    ///
+    /// Repeat the flag with the payee's last stream step, if any.
+    #[arg(long, value_name = "PROOF", conflicts_with = "reprint")]
     resume: Vec<String>,
 
     #[command(flatten)]
@@ -68,7 +72,7 @@ impl WriteArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let payer = self.store.payer(self.chain.reader().await?).await?;
         let Some(text) = &self.amount else {
-            return self.again(&payer, out).await;
+            return self.reprint(&payer, out).await;
         };
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[text]).await?;
@@ -76,15 +80,17 @@ impl WriteArgs {
         if !self.resume.is_empty() {
             self.resume(&payer).await?;
         }
-        let payment = payer.write_cheque(self.id, self.payee, amount).await?;
-        let proof = proof_of(&payer, &payment, Some(amount), &token).await?;
-        let proof = if self.opening {
-            let opening = payer.opening(self.id, self.payee).await?;
-            opening.ok_or_else(|| eyre!("the cheque is not in the store"))?
-        } else {
-            proof
+        let mut payment = match payer.write_cheque(self.id, self.payee, amount).await {
+            Ok(payment) => payment,
+            Err(error) => return Err(unpaid(&payer, error, &token).await),
         };
-        print(&payment, &proof, self.payee, out)
+        if self.with_terms {
+            let opening = payer.opening_proof(self.id, self.payee).await?;
+            payment.proof = opening.ok_or_else(|| {
+                eyre!("the payment is made, but its cheque is not in the store; check --store")
+            })?;
+        }
+        print(&payment, self.payee, out)
     }
 
     async fn resume(&self, payer: &Payer) -> Result<()> {
@@ -94,7 +100,7 @@ impl WriteArgs {
             let proof: Proof = text.parse().wrap_err("--resume")?;
             ensure!(
                 proof.deposit_id() == self.id,
-                "--resume: this is a proof of deposit {}",
+                "--resume is a proof of deposit {}; name one of the same deposit",
                 proof.deposit_id()
             );
             match proof {
@@ -104,7 +110,7 @@ impl WriteArgs {
             }
         }
         let newest = newest.ok_or_else(|| {
-            eyre!("--resume: a stream step alone is not enough, it takes the cheque")
+            eyre!("--resume has a stream step without its cheque; name the cheque too")
         })?;
         payer
             .resume_from(self.id, self.payee, &newest, shown)
@@ -112,10 +118,10 @@ impl WriteArgs {
         Ok(())
     }
 
-    async fn again(&self, payer: &Payer, out: &Output) -> Result<()> {
+    async fn reprint(&self, payer: &Payer, out: &Output) -> Result<()> {
         let nothing = || {
             eyre!(
-                "{} was paid nothing from deposit {} yet",
+                "{} was paid nothing from deposit {} yet; pay an amount first",
                 self.payee,
                 self.id
             )
@@ -125,29 +131,29 @@ impl WriteArgs {
             .await?
             .ok_or_else(nothing)?;
         let (spent, left) = payer
-            .last_cheque(self.id, self.payee)
+            .spent_and_left(self.id, self.payee)
             .await?
             .ok_or_else(nothing)?;
-        let payment = Payment {
+        let mut payment = Payment {
             deposit: self.id,
             spent,
             left,
-            proof: None,
+            proof: last,
         };
-        if !self.opening {
-            return print(&payment, &last, self.payee, out);
+        if self.with_terms {
+            if matches!(payment.proof, Proof::Step { .. }) {
+                out.warn(
+                    "stream steps were paid after this cheque; also send the proof of --reprint without --with-terms",
+                );
+            }
+            let opening = payer.opening_proof(self.id, self.payee).await?;
+            payment.proof = opening.ok_or_else(nothing)?;
         }
-        if matches!(last, Proof::Step { .. }) {
-            out.warn(
-                "stream steps were taken since this cheque: hand over what --again prints without --opening, too",
-            );
-        }
-        let opening = payer.opening(self.id, self.payee).await?;
-        print(&payment, &opening.ok_or_else(nothing)?, self.payee, out)
+        print(&payment, self.payee, out)
     }
 }
 
-/// The token of a deposit; its decimals are asked for only where an amount needs them.
+/// Finds the token of a deposit. Queries its decimals only if an amount needs them.
 pub(crate) async fn token_of(
     payer: &Payer,
     id: DepositId,
@@ -164,43 +170,46 @@ pub(crate) async fn token_of(
     })
 }
 
-/// The proof of a payment, or why there is none.
-pub(crate) async fn proof_of(
-    payer: &Payer,
-    payment: &Payment,
-    needed: Option<Amount>,
-    token: &Token,
-) -> Result<Proof> {
-    if let Some(proof) = &payment.proof {
-        return Ok(proof.clone());
+/// Explains why nothing was paid, with the next step.
+pub(crate) async fn unpaid(payer: &Payer, error: PayerError, token: &Token) -> Report {
+    match error {
+        PayerError::NotActive(id) => match inactive(payer, id).await {
+            Ok(reason) | Err(reason) => reason,
+        },
+        PayerError::NotCoveredByDeposit { left, needed, .. } => eyre!(
+            "nothing was paid: {} is left of the payee's allowance, less than {}",
+            token.show_amount(left),
+            token.show_amount(needed)
+        ),
+        error => error.into(),
     }
-    let id = payment.deposit;
+}
+
+/// The reason why a deposit cannot be paid from, by its state on the chain.
+async fn inactive(payer: &Payer, id: DepositId) -> Result<Report> {
     let polled = payer.poll().await?;
     if let Some((_, error)) = polled.errors.into_iter().find(|(of, _)| *of == id) {
-        bail!("nothing was paid: deposit {id} cannot be followed: {error}");
+        return Ok(eyre!(
+            "nothing was paid: deposit {id} cannot be read from the chain: {error}"
+        ));
     }
-    match payer.deposit(id).await?.state {
-        DepositState::Active => {}
-        DepositState::Pending => bail!(
-            "nothing was paid: deposit {id} is not confirmed yet; `cheque deposit watch {id}` tells when it is active"
+    Ok(match payer.deposit(id).await?.state {
+        DepositState::Active => {
+            eyre!("nothing was paid: deposit {id} is active only now; repeat the command")
+        }
+        DepositState::Pending => eyre!(
+            "nothing was paid: deposit {id} is not confirmed yet; wait until `cheque deposit watch {id}` prints active"
         ),
-        state => bail!(
+        state => eyre!(
             "nothing was paid: deposit {id} is {}; open another with `cheque deposit create` or `reopen`",
             state.name()
         ),
-    }
-    let needed = needed.map_or_else(String::new, |needed| {
-        format!(", and this takes {}", token.show_amount(needed))
-    });
-    bail!(
-        "nothing was paid: {} is left of the payee's allowance{needed}",
-        token.show_amount(payment.left)
-    )
+    })
 }
 
-/// Prints a proof and nothing else; with `--json` what it stands for, too.
-pub(crate) fn print(payment: &Payment, proof: &Proof, payee: Address, out: &Output) -> Result<()> {
-    let proof = proof.to_string();
+/// Prints a proof alone; with `--json` also its totals.
+pub(crate) fn print(payment: &Payment, payee: Address, out: &Output) -> Result<()> {
+    let proof = payment.proof.to_string();
     let json = json!({
         "deposit": payment.deposit,
         "payee": payee,

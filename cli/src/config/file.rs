@@ -1,4 +1,4 @@
-//! The file itself: TOML whose keys are the long names of flags.
+//! The configuration file: TOML whose keys are the long names of flags.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,10 +10,10 @@ use clap::Command;
 use eyre::{Report, Result, WrapErr, bail, ensure, eyre};
 use toml::{Table, Value};
 
-/// Flags that make no sense in a file.
-const NOT_IN_A_FILE: [&str; 4] = ["config", "help", "private-key", "version"];
+/// Flags excluded from files.
+const EXCLUDED: [&str; 4] = ["config", "help", "interactive", "version"];
 
-/// Parts of names under which people keep what nobody else may read.
+/// Parts of common names of secrets.
 const SECRET: [&str; 5] = [
     "private-key",
     "password",
@@ -22,14 +22,17 @@ const SECRET: [&str; 5] = [
     "secret",
 ];
 
-/// What a file says, whose keys are all known.
+/// The settings of a file; every key is a known flag. Values are unchecked.
 #[derive(Debug)]
 pub(super) struct File {
     settings: Table,
 }
 
 impl File {
-    /// Reads the file and checks that every key is a flag, and every table a verb. Values are checked when they are used.
+    /// Reads the file and checks its keys and tables. Values are checked when they are used.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, a key is not a flag, a table is not a verb, or a value looks like a secret.
     pub(super) fn read(path: &Path, command: &Command) -> Result<Self> {
         let text = fs::read_to_string(path)
             .wrap_err_with(|| format!("cannot read the configuration file {}", path.display()))?;
@@ -49,7 +52,7 @@ impl File {
         Ok(Self { settings })
     }
 
-    /// What the file says of a flag for a verb: in the verb's table, else for all verbs.
+    /// The value of a flag for a verb: of the verb's table, else of the top, which is for all verbs.
     pub(super) fn value(&self, verb: &str, flag: &str) -> Option<&Value> {
         let own = self.settings.get(verb).and_then(Value::as_table);
         let common = || self.settings.get(flag).filter(|value| !value.is_table());
@@ -57,7 +60,7 @@ impl File {
     }
 }
 
-/// Says where it is, without repeating what may be private.
+/// Names the line of a syntax error, without its text, which may be private.
 fn unreadable(error: &toml::de::Error, text: &str) -> Report {
     let end = error.span().map_or(0, |span| span.start);
     let line = 1 + text.bytes().take(end).filter(|byte| *byte == b'\n').count();
@@ -66,11 +69,11 @@ fn unreadable(error: &toml::de::Error, text: &str) -> Report {
 
 fn check_table(name: &str, table: &Table, verbs: &BTreeMap<String, BTreeSet<&str>>) -> Result<()> {
     let Some(flags) = verbs.get(name) else {
-        // `[payer.run]` is meant to be `[payer-run]`.
+        // `[payer.run]` stands for `[payer-run]`.
         let inner = table.iter().find(|(_, value)| value.is_table());
         let meant = inner.map_or_else(|| name.to_owned(), |(inner, _)| format!("{name}-{inner}"));
         let nearest = nearest(&meant, verbs.keys().map(String::as_str));
-        bail!("[{name}] is not the name of a verb: the nearest is [{nearest}]");
+        bail!("[{name}] is not a verb; the nearest is [{nearest}]");
     };
     for (key, value) in table {
         check_key(
@@ -88,21 +91,21 @@ fn check_key(key: &str, value: &Value, flags: &BTreeSet<&str>, verb: &str) -> Re
         let is_secret = SECRET.iter().any(|secret| key.contains(secret));
         ensure!(
             !is_secret,
-            "{key}: secrets do not belong into a configuration file, which is copied, shared and shown: name a keystore \
-             and a password file, or use the environment"
+            "{key} is a secret, and configuration files get copied and shared; name a keystore and a password file, or \
+             use the environment"
         );
         let nearest = nearest(key, flags.iter().copied());
-        bail!("{key} is not a flag of {verb}: the nearest is {nearest}");
+        bail!("{key} is not a flag of {verb}; the nearest is {nearest}");
     }
     let has_password = value.as_str().is_some_and(holds_a_password);
     ensure!(
         !has_password,
-        "{key}: the address holds a password, and a configuration file is copied, shared and shown: use the environment"
+        "{key} holds a password, and configuration files get copied and shared; use the environment"
     );
     Ok(())
 }
 
-/// Whether this is the address of a database with the password in it.
+/// True if the text is a database's address with a password.
 fn holds_a_password(text: &str) -> bool {
     let rest = text.strip_prefix("postgres");
     let Some((_, rest)) = rest.and_then(|rest| rest.split_once("://")) else {
@@ -112,7 +115,7 @@ fn holds_a_password(text: &str) -> bool {
     user.contains(':') || rest.contains("password=")
 }
 
-/// The flags of every verb that runs, by the verb's words with hyphens between.
+/// The flags of every verb without subcommands, by the verb's words joined with hyphens.
 fn verbs_of(command: &Command) -> BTreeMap<String, BTreeSet<&str>> {
     let mut verbs = BTreeMap::new();
     let mut open = vec![(String::new(), command)];
@@ -122,7 +125,7 @@ fn verbs_of(command: &Command) -> BTreeMap<String, BTreeSet<&str>> {
         let mut inner = inner.peekable();
         if inner.peek().is_none() {
             let flags = command.get_arguments().filter_map(|flag| flag.get_long());
-            let flags = flags.filter(|flag| !NOT_IN_A_FILE.contains(flag));
+            let flags = flags.filter(|flag| !EXCLUDED.contains(flag));
             verbs.insert(path, flags.collect());
             continue;
         }
@@ -138,7 +141,7 @@ fn verbs_of(command: &Command) -> BTreeMap<String, BTreeSet<&str>> {
     verbs
 }
 
-/// The candidate that takes the fewest changes. There is always one.
+/// The candidate with the smallest edit distance; empty without candidates.
 fn nearest<'a>(to: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
     let nearest = candidates.min_by_key(|candidate| strsim::osa_distance(to, candidate));
     nearest.unwrap_or_default()

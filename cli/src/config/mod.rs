@@ -1,9 +1,9 @@
-//! Settings from a file, for every verb alike: what a flag says counts first, then its variable in the environment, then
-//! the file, then the flag's default.
+//! Settings of every verb, in order of precedence: flag, environment variable, configuration file, default.
 //!
-//! The command line is parsed twice. The first time tells which verb it is and what flags and environment have settled;
-//! for the rest, what the file says is put into the command line as if it had been typed. So a value means the same in all
-//! three places and is checked by the same code, and no verb knows where it came from.
+//! The command line is parsed twice. The first pass finds the verb and the flags settled by the command line and the
+//! environment. Values of the file for other flags are then added to the command line as if typed, and the second pass
+//! parses all of them. A value therefore has the same meaning and the same checks in all three places, and verbs need
+//! not know its source.
 
 mod file;
 #[cfg(test)]
@@ -20,16 +20,17 @@ use clap::{
 use eyre::{Report, Result, bail, ensure};
 use toml::Value;
 
-use crate::{Cli, opts::own_variables};
-use file::File;
+use self::file::File;
+use crate::{cli::Cli, opts::variables::variables_of};
 
-/// The flag that names the file.
+/// The id of the flag that names the file.
 const CONFIG: &str = "config";
 
-/// Parses the command line, with what the file adds that it or the environment names.
+/// Parses the command line, with the settings of the file named by the command line or the environment.
 ///
 /// # Errors
-/// Those of the command line; and a file that cannot be read, or says what no verb understands.
+/// Fails if the command line is wrong or asks for help, or if the file cannot be read or has unknown keys or bad
+/// values.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
     let relaxed = Cli::command().ignore_errors(true);
     let given = relaxed.try_get_matches_from(&arguments)?;
@@ -52,7 +53,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
     let parsed = Cli::try_parse_from(spliced(arguments, added));
     parsed.map_err(|mut error| {
         if !names.is_empty() {
-            let tip = format!("{} says {}", path.display(), names.join(", "));
+            let tip = format!("{} sets {}", path.display(), names.join(", "));
             let tips = vec![StyledStr::from(tip)];
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
         }
@@ -60,12 +61,12 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
     })
 }
 
-/// Wrong usage, such as a wrong flag.
+/// An error of the file, reported as wrong usage (exit code 2).
 fn unusable(error: &Report) -> Error {
     Error::raw(ErrorKind::InvalidValue, format!("{error:#}\n"))
 }
 
-/// What the file says for this verb where neither flags nor environment say anything, as arguments.
+/// The file's values for flags of the verb not settled by command line or environment, as arguments.
 fn additions(
     command: &Command,
     given: &ArgMatches,
@@ -90,15 +91,15 @@ fn additions(
         let Some(value) = file.value(&path.join("-"), name) else {
             continue;
         };
-        let settled = own_variables(name).iter().any(|variable| is_set(variable));
+        let settled = variables_of(name).iter().any(|variable| is_set(variable));
         if !settled && !is_settled(verb, matches, flag) {
-            added.extend(written(flag, name, value)?);
+            added.extend(typed(flag, name, value)?);
         }
     }
     Ok(added)
 }
 
-/// Whether the flag, or another that excludes it, is on the command line or in the environment.
+/// True if the flag, or another that excludes it, is on the command line or in the environment.
 fn is_settled(verb: &Command, matches: &ArgMatches, flag: &Arg) -> bool {
     let mut others = verb.get_arguments();
     others.any(|other| {
@@ -110,7 +111,7 @@ fn is_settled(verb: &Command, matches: &ArgMatches, flag: &Arg) -> bool {
     })
 }
 
-/// Whether only one of the two can be given.
+/// True if the two arguments exclude each other.
 fn exclude(verb: &Command, one: &Arg, other: &Arg) -> bool {
     let names = |from: &Arg, to: &Arg| {
         let excluded = verb.get_arg_conflicts_with(from);
@@ -125,11 +126,11 @@ fn exclude(verb: &Command, one: &Arg, other: &Arg) -> bool {
         })
 }
 
-/// A value of the file as one would type it.
-fn written(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
+/// Formats a value of the file as arguments.
+fn typed(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
     if matches!(flag.get_action(), ArgAction::SetTrue) {
         let Value::Boolean(yes) = value else {
-            bail!("{name} is true or false in a configuration file, and here it is {value}");
+            bail!("{name} is {value}; write true or false");
         };
         let typed = yes.then(|| format!("--{name}").into());
         return Ok(typed.into_iter().collect());
@@ -137,7 +138,7 @@ fn written(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
     let values = match value {
         Value::Array(values) => {
             let repeats = matches!(flag.get_action(), ArgAction::Append);
-            ensure!(repeats, "{name} has one value, and here it is {value}");
+            ensure!(repeats, "{name} is {value}; write one value");
             &values[..]
         }
         value => std::slice::from_ref(value),
@@ -145,12 +146,12 @@ fn written(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
     let typed = values.iter().map(|value| match value {
         Value::String(text) => Ok(format!("--{name}={text}").into()),
         Value::Integer(number) => Ok(format!("--{name}={number}").into()),
-        other => bail!("{name} is a text in quotes or a whole number, and here it is {other}"),
+        other => bail!("{name} is {other}; write a text in quotes or a whole number"),
     });
     typed.collect()
 }
 
-/// The arguments with others added, before those that can only be values.
+/// Inserts arguments before a `--`, behind which all arguments are values.
 fn spliced(mut arguments: Vec<OsString>, added: Vec<OsString>) -> Vec<OsString> {
     let values = arguments.iter().position(|argument| argument == "--");
     let end = values.unwrap_or(arguments.len());
@@ -158,7 +159,7 @@ fn spliced(mut arguments: Vec<OsString>, added: Vec<OsString>) -> Vec<OsString> 
     arguments
 }
 
-/// The names of the flags, without what may be private.
+/// The names of the flags, without values, which may be private.
 fn names_of(added: &[OsString]) -> Vec<String> {
     let texts = added.iter().map(|argument| argument.to_string_lossy());
     let mut names: Vec<_> = texts

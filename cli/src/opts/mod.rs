@@ -1,21 +1,9 @@
-//! Flags that several verbs share.
+//! Flags of several verbs.
 
-mod chain;
-mod payee;
-mod store;
-mod wallet;
-
-pub(crate) use chain::{ChainOpts, OfflineChainOpts, supported};
-pub(crate) use payee::{PayeeOpts, PolicyOpts};
-pub(crate) use store::StoreOpts;
-pub(crate) use wallet::{SendOpts, SignerOpts, WalletOpts};
-
-/// The variables of the environment that verbs read themselves, and that settle this flag as the flag itself would.
-pub(crate) fn own_variables(flag: &str) -> &'static [&'static str] {
-    match flag {
-        "account" | "keystore" => &wallet::KEY_VARIABLES,
-        "password-file" => &[wallet::PASSWORD_VARIABLE],
-        "payee" => &[payee::PAYEE_VARIABLE],
-        _ => &[],
-    }
-}
+pub(crate) mod chain;
+pub(crate) mod payee;
+pub(crate) mod rate;
+pub(crate) mod send;
+pub(crate) mod store;
+pub(crate) mod variables;
+pub(crate) mod wallet;

@@ -1,8 +1,15 @@
-//! Where durable state is.
+//! The store with the durable records.
 
 use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
-use cheque::store::{Memory, Redb, Store, StoreError};
+use alloy::primitives::Address;
+use cheque::{
+    Policy,
+    bank::Reader,
+    payee::Payee,
+    payer::Payer,
+    store::{Memory, Redb, Store, StoreError},
+};
 use clap::Args;
 use eyre::{ContextCompat, Result};
 use tokio::time::sleep;
@@ -10,21 +17,23 @@ use tokio::time::sleep;
 /// The store's file in its directory.
 const FILE: &str = "cheque.redb";
 
-/// How long to wait for a store that another command has open. Most commands take less than a second.
+/// The time to wait for a store in use by another command. Most commands take less than a second.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Payer's and payee's records. Whoever loses them loses the money they stand for; they hold secrets, too.
+/// Payer's and payee's records. They hold secrets, and their loss loses the money at stake.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StoreOpts {
-    /// Directory of the durable records: deposits, cheques written, cheques received; or the address of a PostgreSQL
-    /// database (postgres://...) that several processes share [default: cheque in the user's data directory]
+    /// Keep durable records in the directory or database DIR [default: cheque in the user's data directory]
+    ///
+    /// The records are deposits, cheques written and cheques received. A database is PostgreSQL (postgres://...), which
+    /// several processes can share.
     #[arg(long, value_name = "DIR", env = "CHEQUE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
 }
 
 impl StoreOpts {
-    /// Opens the store, or creates it. Waits a while for other commands that have it open.
+    /// Opens or creates the store. Waits up to 5 seconds for other commands to close the store.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Store>> {
         if let Some(address) = self.database() {
             return Ok(database(address.to_owned(), true).await??);
@@ -42,8 +51,7 @@ impl StoreOpts {
         }
     }
 
-    /// The store for a command that may only look, where it is a dry run: one that does not exist is empty, and stays
-    /// away.
+    /// Opens the store of a command. A dry run creates no missing store, but uses an empty store in memory.
     pub(crate) async fn open_for(&self, dry_run: bool) -> Result<Arc<dyn Store>> {
         if !dry_run {
             return self.open().await;
@@ -54,12 +62,38 @@ impl StoreOpts {
         }
     }
 
-    /// The store for a command that makes no sense without one.
+    /// Opens an existing store.
     pub(crate) async fn open_existing(&self) -> Result<Arc<dyn Store>> {
         Ok(self.existing().await??)
     }
 
-    /// The store, if there is one. Makes none, and no tables.
+    /// Opens a payer without keys.
+    pub(crate) async fn payer(&self, reader: Reader) -> Result<Payer> {
+        self.payer_for(reader, false).await
+    }
+
+    /// Opens a payer of a command; see [`Self::open_for`] for dry runs.
+    pub(crate) async fn payer_for(&self, reader: Reader, dry_run: bool) -> Result<Payer> {
+        Ok(Payer::new(reader, self.open_for(dry_run).await?))
+    }
+
+    /// Opens a payee with the chain's default policy, for verbs without incoming payments.
+    pub(crate) async fn payee(&self, address: Address, reader: Reader) -> Result<Payee> {
+        self.payee_for(address, reader, false).await
+    }
+
+    /// Opens a payee of a command; see [`Self::open_for`] for dry runs.
+    pub(crate) async fn payee_for(
+        &self,
+        address: Address,
+        reader: Reader,
+        dry_run: bool,
+    ) -> Result<Payee> {
+        let policy = Policy::new(address, *reader.bank(), reader.profile());
+        Ok(Payee::new(reader, policy, self.open_for(dry_run).await?))
+    }
+
+    /// Opens the store if it exists. Creates neither files nor tables.
     async fn existing(&self) -> Result<Result<Arc<dyn Store>, StoreError>> {
         if let Some(address) = self.database() {
             return database(address.to_owned(), false).await;
@@ -71,7 +105,7 @@ impl StoreOpts {
         Ok(Ok(self.open().await?))
     }
 
-    /// The address of a database, where it is no directory.
+    /// The address of a database; `None` for a directory.
     fn database(&self) -> Option<&str> {
         let text = self.store.as_ref()?.to_str()?;
         let schemes = ["postgres://", "postgresql://"];
@@ -88,15 +122,15 @@ impl StoreOpts {
         let home = || env::home_dir().map(|home| home.join(".local/share"));
         data.or_else(home)
             .map(|data| data.join("cheque"))
-            .wrap_err("there is no home directory to keep records in: name one with --store DIR")
+            .wrap_err("the home directory is unknown; name a directory with --store DIR")
     }
 }
 
 #[cfg(feature = "postgres")]
-async fn database(address: String, make: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
+async fn database(address: String, create: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
     use cheque::store::Postgres;
     let open = move || {
-        let opened = if make {
+        let opened = if create {
             Postgres::open(&address)
         } else {
             Postgres::open_existing(&address)
@@ -107,6 +141,6 @@ async fn database(address: String, make: bool) -> Result<Result<Arc<dyn Store>, 
 }
 
 #[cfg(not(feature = "postgres"))]
-async fn database(_address: String, _make: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
-    eyre::bail!("this program was built without PostgreSQL: build it with `--features postgres`")
+async fn database(_address: String, _create: bool) -> Result<Result<Arc<dyn Store>, StoreError>> {
+    eyre::bail!("this program lacks PostgreSQL; build it with `--features postgres`")
 }

@@ -1,4 +1,4 @@
-//! Whose key signs.
+//! Private keys: the wallet's and the signer's.
 
 use std::{
     env, fs,
@@ -6,47 +6,48 @@ use std::{
 };
 
 use alloy::{primitives::B256, signers::local::PrivateKeySigner};
+use cheque::SigningKey;
 use clap::Args;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 use crate::output::ask_secret;
 
-/// The environment variable that may hold the key itself.
+/// The environment variable of the key itself.
 const KEY_VARIABLE: &str = "ETH_PRIVATE_KEY";
 
-/// The environment variables that name a wallet.
+/// The environment variables of a wallet.
 pub(super) const KEY_VARIABLES: [&str; 3] = [KEY_VARIABLE, "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT"];
 
-/// The environment variable that names the file with the keystore's password.
+/// The environment variable of the file with the keystore's password.
 pub(super) const PASSWORD_VARIABLE: &str = "ETH_PASSWORD";
 
-/// A private key is never taken from the command line, where other users of the machine and the shell's history see
-/// it.
+/// The wallet's key. The command line never takes the key itself: other users of the machine and the shell's history
+/// would see it.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Wallet (or the private key in ETH_PRIVATE_KEY)")]
 pub(crate) struct WalletOpts {
     /// Ask for the private key on the terminal
-    #[arg(long, short = 'i', alias = "interactive", conflicts_with_all = ["keystore", "account"])]
-    private_key: bool,
+    #[arg(long, short = 'i', conflicts_with_all = ["keystore", "account"])]
+    interactive: bool,
 
-    /// Use the encrypted key in this keystore file [env: ETH_KEYSTORE]
+    /// Use the encrypted key in the keystore file PATH [env: ETH_KEYSTORE]
     #[arg(long, value_name = "PATH", conflicts_with = "account")]
     keystore: Option<PathBuf>,
 
-    /// Use the account of this name from Foundry's keystores, ~/.foundry/keystores [env: ETH_KEYSTORE_ACCOUNT]
+    /// Use an account of Foundry's keystores, ~/.foundry/keystores [env: ETH_KEYSTORE_ACCOUNT]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Read the keystore's password from this file instead of asking [env: ETH_PASSWORD]
+    /// Read the keystore's password from PATH instead of asking [env: ETH_PASSWORD]
     #[arg(long, value_name = "PATH")]
     password_file: Option<PathBuf>,
 }
 
 impl WalletOpts {
-    /// Unlocks the wallet: the one a flag names, else the one the environment names. The environment is not read by the
-    /// parser of the flags, because a flag must win over a variable of another kind.
+    /// Unlocks the wallet of a flag, else of the environment. The parser of the flags does not read these variables,
+    /// because a flag must win over a variable of another kind.
     pub(crate) fn unlock(&self) -> Result<PrivateKeySigner> {
-        if self.private_key {
+        if self.interactive {
             return parse_key(&ask_secret("private key")?);
         }
         if let Some(path) = &self.keystore {
@@ -67,14 +68,14 @@ impl WalletOpts {
             return self.decrypt(&account_path(&name)?);
         }
         bail!(
-            "this needs a key: name one with --account or --keystore, set {KEY_VARIABLE}, or have it asked for with \
-             --private-key"
+            "the wallet's key is not named; name it with --account or --keystore, set {KEY_VARIABLE}, or enter it with \
+             --interactive"
         )
     }
 
-    /// Whether a flag or the environment names a wallet.
+    /// True if a flag or the environment names a wallet.
     pub(crate) fn is_named(&self) -> bool {
-        self.private_key
+        self.interactive
             || self.keystore.is_some()
             || self.account.is_some()
             || KEY_VARIABLES.iter().any(|name| env::var_os(name).is_some())
@@ -83,7 +84,7 @@ impl WalletOpts {
     fn decrypt(&self, path: &Path) -> Result<PrivateKeySigner> {
         ensure!(
             path.is_file(),
-            "there is no keystore file {}",
+            "the keystore file {} does not exist",
             path.display()
         );
         let password = self.password(path)?;
@@ -102,21 +103,21 @@ impl WalletOpts {
     }
 }
 
-/// The key that writes cheques, where it is not the wallet's.
+/// The key that signs cheques, if other than the wallet's.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Signer")]
 pub(crate) struct SignerOpts {
-    /// Write cheques with the encrypted key in this keystore file [default: with the wallet's key]
+    /// Sign cheques with the encrypted key in the keystore file PATH [default: the wallet's key]
     #[arg(long, value_name = "PATH")]
     signer_keystore: Option<PathBuf>,
 
-    /// Read its password from this file [default: the one that ETH_PASSWORD names]
+    /// Read the signer's password from PATH [default: the file of ETH_PASSWORD]
     #[arg(long, value_name = "PATH", requires = "signer_keystore")]
     signer_password_file: Option<PathBuf>,
 }
 
 impl SignerOpts {
-    /// The signer's key. `None`: it is the wallet's.
+    /// Unlocks the signer's key. `None`: the wallet's key signs.
     pub(crate) fn unlock(&self) -> Result<Option<PrivateKeySigner>> {
         let Some(path) = &self.signer_keystore else {
             return Ok(None);
@@ -129,42 +130,37 @@ impl SignerOpts {
     }
 }
 
-/// The keystore of an account that Foundry's `cast wallet` keeps.
+/// Converts a wallet's key to the type for cheques, agreements and consents.
+pub(crate) fn signing_key(key: &PrivateKeySigner) -> Result<SigningKey> {
+    SigningKey::from_bytes(&key.to_bytes().0).wrap_err("the wallet's key")
+}
+
+/// The keystore of an account of Foundry's `cast wallet`.
 fn account_path(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("FOUNDRY_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => env::home_dir()
-            .ok_or_else(|| eyre!("--account: there is no home directory; use --keystore PATH"))?
+            .ok_or_else(|| eyre!("the home directory is unknown; use --keystore PATH"))?
             .join(".foundry"),
     };
     let keystores = folder.join("keystores");
     let path = keystores.join(name);
     ensure!(
         path.is_file(),
-        "there is no account `{name}` in {}: `cast wallet import {name}` makes one",
+        "there is no account `{name}` in {}; create it with `cast wallet import {name}`",
         keystores.display()
     );
     Ok(path)
 }
 
-/// The text never becomes part of an error.
+/// Parses a private key. No error contains its text.
 fn parse_key(text: &str) -> Result<PrivateKeySigner> {
     let bytes: B256 = text
         .trim()
         .parse()
-        .map_err(|_| eyre!("a private key is 32 bytes: 64 hex digits"))?;
-    PrivateKeySigner::from_bytes(&bytes).map_err(|_| eyre!("this number is not a private key"))
-}
-
-/// A wallet and how to use it, for verbs that send a transaction.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct SendOpts {
-    #[command(flatten)]
-    pub(crate) wallet: WalletOpts,
-
-    /// Check and price the transaction on the node, but send nothing and record nothing
-    #[arg(long, help_heading = "Transaction")]
-    pub(crate) dry_run: bool,
+        .map_err(|_| eyre!("the private key is malformed; it has 32 bytes, as 64 hex digits"))?;
+    PrivateKeySigner::from_bytes(&bytes)
+        .map_err(|_| eyre!("the private key is out of range; use another"))
 }
 
 #[cfg(test)]
@@ -172,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_key_is_refused_without_repeating_it() {
+    fn rejects_bad_key_without_repeating_it() {
         for key in [
             "",
             "0x12",

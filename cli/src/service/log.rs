@@ -1,4 +1,4 @@
-//! What a service writes down: one line for each event, on stderr.
+//! A service's log: a line for each event, on stderr.
 
 use std::io::{self, IsTerminal};
 
@@ -9,7 +9,7 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-/// How much is logged.
+/// The lowest level to log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogLevel {
     Error,
@@ -19,14 +19,14 @@ pub(super) enum LogLevel {
     Trace,
 }
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
     Text,
     Json,
 }
 
-/// Logs from now on.
+/// Installs the logger.
 pub(super) fn start(level: LogLevel, format: LogFormat) -> Result<()> {
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format {
@@ -36,10 +36,10 @@ pub(super) fn start(level: LogLevel, format: LogFormat) -> Result<()> {
     tracing_subscriber::registry()
         .with(lines.with_filter(targets(level)))
         .try_init()
-        .map_err(|error| eyre!("cannot log: {error}"))
+        .map_err(|error| eyre!("cannot start the log: {error}"))
 }
 
-/// The level counts for this program; its dependencies tell no more than warnings.
+/// Filters by the level, and dependencies by warnings at most.
 fn targets(level: LogLevel) -> Targets {
     let level = LevelFilter::from(level);
     Targets::new()
@@ -65,7 +65,7 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn the_level_counts_for_this_program_and_dependencies_only_warn() {
+    fn logs_only_warnings_of_dependencies() {
         let debug = targets(LogLevel::Debug);
         assert!(debug.would_enable("cheque::service::payer", &Level::DEBUG));
         assert!(!debug.would_enable("cheque::service::payer", &Level::TRACE));

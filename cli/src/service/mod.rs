@@ -1,16 +1,16 @@
-//! What `payer run` and `payee run` share: an HTTP server beside the work, logs, metrics, and an end in order.
+//! The frame of `payer run` and `payee run`: HTTP server, log, metrics and graceful shutdown.
 //!
 //! ```text
-//! let service = self.service.start(LISTEN).await?;             // signals are heard from here on
-//! let payer = service.prepare(self.payer()).await?;            // a signal ends it, nothing has begun
+//! let service = self.service.start(LISTEN).await?;             // listens for signals from here on
+//! let payer = service.prepare(self.payer()).await?;            // a signal ends the preparation
 //! let router = api::router(payer.clone(), service.stop());
 //! let work = payer.clone().run(service.stop().cancelled_owned());
 //! service.serve(out, router, move || payer.health(), work).await
 //! ```
 
 mod access;
+pub(crate) mod error;
 mod log;
-mod refusal;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -36,28 +36,27 @@ use crate::{
     exit::{Exit, Failure},
     output::Output,
 };
-use access::Gate;
+use cheque::service::access::Gate;
+use error::HttpError;
 use log::{LogFormat, LogLevel};
-pub(crate) use refusal::Refusal;
 
-/// No request is longer: a proof of payment with 40 levels has less than 4 kB.
-const LONGEST_REQUEST: usize = 1 << 16;
+/// The longest request body, in bytes. A proof of payment with 40 levels has less than 4 kB.
+const MAX_REQUEST: usize = 1 << 16;
 
-/// How long requests in hand may take once the service is to end.
+/// How long open requests may take after the first signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How often the exporter tidies up, whether or not somebody reads the metrics.
+/// The interval of the metrics exporter's upkeep, which runs even if nobody reads the metrics.
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// The format of `/metrics`.
 const PROMETHEUS: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
 
-/// How a service is reached, and what it tells.
+/// A service's address, access and log.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub(crate) struct ServiceOpts {
-    /// Address and port to answer HTTP requests at; port 0 is any that is free [default: 127.0.0.1:9551 for a payer,
-    /// 127.0.0.1:9552 for a payee]
+    /// Serve HTTP at this address; port 0 picks a free port [default: payer 127.0.0.1:9551, payee 127.0.0.1:9552]
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -66,7 +65,7 @@ pub(crate) struct ServiceOpts {
     )]
     listen: Option<SocketAddr>,
 
-    /// Answer only requests that carry the bearer token in this file; needed where other machines can reach the address
+    /// Require the bearer token in the file PATH; optional on loopback addresses
     #[arg(
         long,
         value_name = "PATH",
@@ -75,17 +74,17 @@ pub(crate) struct ServiceOpts {
     )]
     api_token_file: Option<PathBuf>,
 
-    /// Log from this level on
+    /// Log events of this level and above to stderr
     #[arg(
         long,
         value_name = "LEVEL",
-        env = "CHEQUE_LOG",
+        env = "CHEQUE_LOG_LEVEL",
         hide_env_values = true,
         default_value = "info"
     )]
-    log: LogLevel,
+    log_level: LogLevel,
 
-    /// Format of the log, which goes to stderr
+    /// Write the log in this format
     #[arg(
         long,
         value_name = "FORMAT",
@@ -97,21 +96,21 @@ pub(crate) struct ServiceOpts {
 }
 
 impl ServiceOpts {
-    /// Begins to log, to count, to hear signals, and to listen at the address that is named or else at the usual one.
-    /// Requests wait until [`Service::serve`].
-    pub(crate) async fn start(&self, usual: SocketAddr) -> Result<Service> {
-        let address = self.listen.unwrap_or(usual);
-        let gate = Gate::open(address, self.api_token_file.as_deref())?;
+    /// Starts log, metrics and signal handling, and listens at the address of the flag or else at `default`. Requests
+    /// wait until [`Service::serve`].
+    pub(crate) async fn start(&self, default: SocketAddr) -> Result<Service> {
+        let address = self.listen.unwrap_or(default);
+        let gate = access::open(address, self.api_token_file.as_deref())?;
         let stop = signals::listen()?;
-        log::start(self.log, self.log_format)?;
+        log::start(self.log_level, self.log_format)?;
         let metrics = PrometheusBuilder::new().install_recorder();
-        let metrics = metrics.wrap_err("cannot count what happens")?;
+        let metrics = metrics.wrap_err("cannot record metrics")?;
         cheque::service::metrics::describe();
         Service::bind(address, gate, metrics, stop).await
     }
 }
 
-/// A service that listens and does not answer yet.
+/// A listening service before its first answer.
 #[derive(Debug)]
 pub(crate) struct Service {
     listener: TcpListener,
@@ -128,7 +127,7 @@ impl Service {
         metrics: PrometheusHandle,
         stop: CancellationToken,
     ) -> Result<Self> {
-        let cannot = || format!("cannot listen on {address}: name another address with --listen");
+        let cannot = || format!("cannot listen on {address}; name another address with --listen");
         let listener = TcpListener::bind(address).await.wrap_err_with(cannot)?;
         let address = listener.local_addr().wrap_err_with(cannot)?;
         Ok(Self {
@@ -140,13 +139,13 @@ impl Service {
         })
     }
 
-    /// Cancelled as soon as the service is to end. Answers that have no end of their own, such as streams of events,
-    /// have to end then.
+    /// Returns the token of the service's end, cancelled by a signal or the end of its work. Endless answers, such as
+    /// streams of events, must end then.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Awaits what has to be done before the service can begin, unless a signal comes first.
+    /// Awaits the service's preparation; a signal ends the wait with [`Exit::Interrupted`].
     pub(crate) async fn prepare<T>(
         &self,
         preparation: impl Future<Output = Result<T>>,
@@ -156,20 +155,19 @@ impl Service {
             () = self.stop.cancelled() => Err(Report::new(Failure {
                 exit: Exit::Interrupted,
                 code: "interrupted".to_owned(),
-                text: "interrupted before the service began".to_owned(),
+                text: "the service is interrupted before it began; start it again".to_owned(),
             })),
             done = preparation => done,
         }
     }
 
-    /// Answers requests and works until a signal comes or the work fails; then finishes the requests in hand, and the
-    /// work its step.
+    /// Answers requests and runs the work until a signal comes or the work fails. Then finishes open requests within
+    /// [`DRAIN`], and the work's current step.
     ///
-    /// Adds `GET /health` and `GET /metrics` to the router's paths. The work has to end once [`Self::stop`] is
-    /// cancelled.
+    /// Adds `GET /health` and `GET /metrics` to the router's paths. The work must end once [`Self::stop`] is cancelled.
     ///
     /// # Errors
-    /// The work's.
+    /// Fails with the work's error, or if the HTTP server fails.
     pub(crate) async fn serve<E: Into<Report>>(
         self,
         out: &Output,
@@ -180,18 +178,21 @@ impl Service {
         let url = format!("http://{}", self.address);
         out.event(&json!({ "listening": url }), || format!("listening: {url}"))?;
         tracing::info!(event = "service_started", %url);
-        let upkeep = tokio::spawn(tidy(self.metrics.clone()));
+        let upkeep = tokio::spawn(run_upkeep(self.metrics.clone()));
         let router = with_common_paths(router, health, self.metrics, self.gate);
         let stopped = self.stop.clone().cancelled_owned();
         let server = axum::serve(self.listener, router).with_graceful_shutdown(stopped);
         let server = tokio::spawn(server.into_future());
 
         let worked = work.await.map_err(Into::into);
-        // It may have ended by itself.
+        // The work may have ended without a signal.
         self.stop.cancel();
         match time::timeout(DRAIN, server).await {
             Ok(served) => served.wrap_err("the HTTP server failed")??,
-            Err(_) => tracing::warn!(event = "requests_dropped", "requests were still unanswered"),
+            Err(_) => tracing::warn!(
+                event = "requests_dropped",
+                "requests are unanswered at the end of the time limit"
+            ),
         }
         upkeep.abort();
         match &worked {
@@ -202,7 +203,7 @@ impl Service {
     }
 }
 
-async fn tidy(metrics: PrometheusHandle) {
+async fn run_upkeep(metrics: PrometheusHandle) {
     let mut interval = time::interval(UPKEEP);
     loop {
         interval.tick().await;
@@ -210,8 +211,8 @@ async fn tidy(metrics: PrometheusHandle) {
     }
 }
 
-/// 200 if all is well, else 503.
-fn answer(health: Health) -> (StatusCode, Json<Health>) {
+/// Answers 200 for a healthy service, else 503.
+fn health_answer(health: Health) -> (StatusCode, Json<Health>) {
     let status = match health.ok {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
@@ -219,7 +220,7 @@ fn answer(health: Health) -> (StatusCode, Json<Health>) {
     (status, Json(health))
 }
 
-/// The router with what every service answers, behind the gate.
+/// Adds the paths of every service to the router, and puts all paths behind the gate.
 fn with_common_paths(
     router: Router,
     health: impl Fn() -> Health + Clone + Send + Sync + 'static,
@@ -231,14 +232,14 @@ fn with_common_paths(
             "/metrics",
             get(async move || (PROMETHEUS, metrics.render())),
         )
-        .route("/health", get(async move || answer(health())))
+        .route("/health", get(async move || health_answer(health())))
         .fallback(async || {
-            Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
+            HttpError::new(StatusCode::NOT_FOUND, "not_found", "the path is unknown")
         })
         .method_not_allowed_fallback(async || {
-            let text = "the path does not answer this method";
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+            let text = "the path does not support this method";
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
         })
-        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
         .layer(middleware::from_fn_with_state(gate, access::check))
 }

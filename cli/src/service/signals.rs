@@ -1,4 +1,4 @@
-//! When a service is to end: SIGTERM or SIGINT.
+//! SIGTERM and SIGINT, which end a service.
 
 use std::process;
 
@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 
-/// A token that the first signal cancels. The second one ends the process at once: nothing is lost, because whatever
-/// others know of is in the store.
+/// Returns a token, cancelled by the first signal. A second signal ends the process at once. Nothing is lost then,
+/// because the store has every payment before its answer is sent.
 pub(super) fn listen() -> Result<CancellationToken> {
     let mut signals = Signals::new().wrap_err("cannot listen to signals")?;
     let stop = CancellationToken::new();
@@ -17,7 +17,7 @@ pub(super) fn listen() -> Result<CancellationToken> {
         signals.next().await;
         tracing::info!(
             event = "service_stopping",
-            "a second signal ends it at once"
+            "a second signal ends the service at once"
         );
         stopped.cancel();
         signals.next().await;
@@ -34,7 +34,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Signals are heard from now on.
+    /// Listens for signals from now on.
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -56,7 +56,7 @@ struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    /// Ctrl-C is heard from now on.
+    /// Listens for Ctrl-C from now on.
     fn new() -> std::io::Result<Self> {
         Ok(Self(tokio::signal::windows::ctrl_c()?))
     }

@@ -19,7 +19,7 @@ const QUIET: Output = Output::new(true, true);
 fn health(ok: bool) -> Health {
     Health {
         ok,
-        reason: "told so".to_owned(),
+        reason: "test reason".to_owned(),
         head: Some(7),
         head_age: Some(12),
         last_error: None,
@@ -31,12 +31,12 @@ async fn service() -> Service {
     let handle = metrics.handle();
     metrics::with_local_recorder(&metrics, || metrics::counter!("cheques").increment(3));
     let address = "127.0.0.1:0".parse().unwrap();
-    let gate = Gate::open(address, None).unwrap();
+    let gate = access::open(address, None).unwrap();
     let stop = CancellationToken::new();
     Service::bind(address, gate, handle, stop).await.unwrap()
 }
 
-/// A service without work or paths of its own, until it is stopped.
+/// Serves without work or paths of its own, until stopped.
 async fn idle(ok: bool) -> (SocketAddr, CancellationToken, JoinHandle<Result<()>>) {
     let service = service().await;
     let (address, stop) = (service.address, service.stop());
@@ -54,7 +54,7 @@ async fn idle(ok: bool) -> (SocketAddr, CancellationToken, JoinHandle<Result<()>
     (address, stop, tokio::spawn(serving))
 }
 
-/// Status, head and body of the answer.
+/// Sends a request; returns status, head and body of the answer.
 async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
@@ -68,13 +68,12 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, Str
 }
 
 #[tokio::test]
-async fn answers_health_metrics_and_paths_that_are_not_there() {
+async fn answers_health_metrics_and_unknown_paths() {
     let (address, stop, serving) = idle(true).await;
     let (status, _, body) = ask(address, "GET", "/health").await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200);
-    let all =
-        json!({ "ok": true, "reason": "told so", "head": 7, "head_age": 12, "last_error": null });
+    let all = json!({ "ok": true, "reason": "test reason", "head": 7, "head_age": 12, "last_error": null });
     assert_eq!(body, all);
     let (status, head, body) = ask(address, "GET", "/metrics").await;
     assert_eq!(status, 200);
@@ -95,7 +94,7 @@ async fn answers_health_metrics_and_paths_that_are_not_there() {
 }
 
 #[tokio::test]
-async fn health_that_is_not_good_is_503() {
+async fn answers_bad_health_with_503() {
     let (address, ..) = idle(false).await;
     let (status, _, body) = ask(address, "GET", "/health").await;
     assert_eq!(status, 503);
@@ -103,25 +102,25 @@ async fn health_that_is_not_good_is_503() {
 }
 
 #[tokio::test]
-async fn requests_in_hand_and_the_step_are_finished_before_it_ends() {
+async fn finishes_open_requests_and_the_step_before_it_ends() {
     let service = service().await;
     let (address, stop) = (service.address, service.stop());
-    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (arrived, resume) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let finished = Arc::new(AtomicBool::new(false));
     let slow = {
-        let (arrived, go_on) = (Arc::clone(&arrived), Arc::clone(&go_on));
+        let (arrived, resume) = (Arc::clone(&arrived), Arc::clone(&resume));
         async move || {
             arrived.notify_one();
-            go_on.notified().await;
+            resume.notified().await;
             "done"
         }
     };
     let work = {
-        let (stop, go_on, finished) = (service.stop(), Arc::clone(&go_on), Arc::clone(&finished));
+        let (stop, resume, finished) = (service.stop(), Arc::clone(&resume), Arc::clone(&finished));
         async move {
             stop.cancelled().await;
-            // The signal has come while a request is in hand.
-            go_on.notify_one();
+            // The signal came while a request was open.
+            resume.notify_one();
             tokio::task::yield_now().await;
             finished.store(true, Ordering::SeqCst);
             Result::<()>::Ok(())
@@ -140,7 +139,7 @@ async fn requests_in_hand_and_the_step_are_finished_before_it_ends() {
 }
 
 #[tokio::test]
-async fn ends_with_the_error_of_the_work() {
+async fn ends_with_the_error_of_its_work() {
     let service = service().await;
     let (address, stop) = (service.address, service.stop());
     let work = async { Err(eyre!("the disk is full")) };
@@ -148,12 +147,12 @@ async fn ends_with_the_error_of_the_work() {
         .serve(&QUIET, Router::new(), || health(true), work)
         .await;
     assert_eq!(served.unwrap_err().to_string(), "the disk is full");
-    assert!(stop.is_cancelled(), "streams of events end, too");
+    assert!(stop.is_cancelled(), "streams of events must end too");
     assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
-async fn a_signal_ends_a_preparation_that_never_ends() {
+async fn ends_endless_preparation_on_a_signal() {
     let service = service().await;
     service.stop().cancel();
     let prepared = service.prepare(std::future::pending::<Result<()>>()).await;
@@ -163,11 +162,11 @@ async fn a_signal_ends_a_preparation_that_never_ends() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error_before_anything_begins() {
+async fn rejects_a_port_in_use() {
     let service = service().await;
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let gate = Gate::open(service.address, None).unwrap();
+    let gate = access::open(service.address, None).unwrap();
     let again = Service::bind(service.address, gate, metrics, service.stop()).await;
-    let said = format!("{:#}", again.unwrap_err());
-    assert!(said.contains("--listen"), "{said}");
+    let error = format!("{:#}", again.unwrap_err());
+    assert!(error.contains("--listen"), "{error}");
 }

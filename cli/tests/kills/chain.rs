@@ -1,18 +1,19 @@
-//! What the chain says happened.
+//! Deposits and transactions on the chain.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::common::{Machine, Node};
+use crate::support::{Machine, Node};
 
-/// All deposits of the payer that were opened.
+/// Finds all opened deposits of the payer.
 pub(crate) fn find(payer: &Machine) -> Value {
-    payer.json(&["deposit", "find", "--payer", &payer.address, "--since", "0"])
+    let all = ["--payer", &payer.address, "--from-block", "0"];
+    payer.json(&[&["deposit", "find"], &all[..]].concat())
 }
 
-/// No transaction of these accounts failed, as the second one of two for the same purpose would; and no seed, which can be
-/// recorded twice, was.
+/// Asserts that no transaction of these accounts failed, as the second of two for one purpose would, and that none was
+/// sent twice, which the bank would allow for a seed.
 pub(crate) fn assert_nothing_was_sent_twice(node: &Node, accounts: &[&str]) {
     let mut calls = BTreeSet::new();
     for number in 0..=node.head() {

@@ -1,4 +1,4 @@
-//! Callers that have the payer write cheques and bring them to the payee, without end, and note what they learn.
+//! Callers that pay without pause: they get cheques from the payer, send them to the payee, and record the answers.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -9,24 +9,24 @@ use cheque::{Amount, Proof};
 use serde_json::{Value, json};
 
 use crate::{
-    books::{Books, Units, units},
-    common::{http::request, pause, service::Url},
+    observations::{Observations, Units, units},
+    support::{http::request, pause, service::Url},
 };
 
-/// What every request pays, in wei.
+/// The amount of every payment, in wei.
 const PAYMENT: &str = "100000000000000";
 
-/// Between two tries of what failed, in milliseconds.
-const AGAIN: u64 = 20;
+/// The time between two attempts, in milliseconds.
+const RETRY: u64 = 20;
 
-/// What callers share.
+/// The state that all callers share.
 #[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) payer: Url,
     pub(crate) payee: Url,
     /// The payee's address.
     pub(crate) address: String,
-    books: Arc<Mutex<Books>>,
+    observations: Arc<Mutex<Observations>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -36,13 +36,14 @@ impl Load {
             payer,
             payee,
             address,
-            books: Arc::default(),
+            observations: Arc::default(),
             stop: Arc::default(),
         }
     }
 
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn observations(&self) -> MutexGuard<'_, Observations> {
+        let locked = self.observations.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn stop(&self) {
@@ -53,19 +54,19 @@ impl Load {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Pays until it is told to stop.
+    /// Pays until [`Self::stop`].
     pub(crate) fn run(&self) {
         while !self.is_stopped() {
-            match self.ask() {
-                Some(proofs) => proofs.iter().for_each(|proof| self.bring(proof)),
-                None => pause(AGAIN),
+            match self.get_cheques() {
+                Some(proofs) => proofs.iter().for_each(|proof| self.send(proof)),
+                None => pause(RETRY),
             }
         }
     }
 
-    /// Proofs of one payment. `None`: there is none, or nobody knows.
-    fn ask(&self) -> Option<Vec<String>> {
-        let before = self.books().clone();
+    /// Gets the proofs of one payment from the payer. `None`: the payer refused, or the answer was lost.
+    fn get_cheques(&self) -> Option<Vec<String>> {
+        let before = self.observations().clone();
         let body = json!({ "payee": self.address, "amount": PAYMENT });
         let asked = request(&self.payer.get(), "POST", "/cheques", Some(&body));
         let (status, answer) = asked.ok()?;
@@ -75,83 +76,84 @@ impl Load {
         }
         let proofs: Vec<String> = serde_json::from_value(answer["proofs"].clone()).expect("proofs");
         for text in &proofs {
-            let (deposit, total) = promised(text);
+            let (deposit, total) = deposit_and_total(text);
             let known = before
                 .deposits
                 .get(&deposit)
-                .map_or(0, |seen| seen.handed_out);
-            assert!(total > known, "{deposit}: {total} again, after {known}");
-            let mut books = self.books();
-            let seen = books.of(&deposit);
-            seen.handed_out = seen.handed_out.max(total);
+                .map_or(0, |payments| payments.written);
+            assert!(total > known, "{deposit}: {total} after {known}");
+            let mut observations = self.observations();
+            let payments = observations.of(&deposit);
+            payments.written = payments.written.max(total);
         }
         Some(proofs)
     }
 
-    /// Shows a proof to the payee until it says what it holds of it, or the end has come and it does not say.
-    fn bring(&self, text: &str) {
-        let (deposit, total) = promised(text);
+    /// Sends a proof to the payee until it answers, or until the end.
+    fn send(&self, text: &str) {
+        let (deposit, total) = deposit_and_total(text);
         let body = json!({ "proof": text });
-        self.books().of(&deposit).shown.insert(total);
+        self.observations().of(&deposit).sent.insert(total);
         loop {
-            // What is handed out is brought once after the end, too.
+            // Every written cheque is sent at least once, even after the end.
             let is_last = self.is_stopped();
-            let shown = request(&self.payee.get(), "POST", "/payments", Some(&body));
-            match shown {
-                Ok((200, answer)) => return self.took(&deposit, total, &answer),
-                // Counted before, or a newer one was.
+            let sent = request(&self.payee.get(), "POST", "/payments", Some(&body));
+            match sent {
+                Ok((200, answer)) => return self.record(&deposit, total, &answer),
+                // The payee counted the cheque or a newer one before.
                 Ok((409, _)) => return,
                 Ok((503, _)) if !is_last => {}
                 Ok((402, answer)) => match answer["code"].as_str() {
-                    // The payee has not seen the newest block yet.
+                    // The payee has not read the newest block yet.
                     Some("not_confirmed") => {}
-                    // Another caller has the opening, or nobody got it, as the payer was killed.
+                    // Another caller has the opening, or the payer was killed before its answer.
                     Some("unknown_deposit") => match self.opening(&deposit) {
-                        Some(opening) => self.bring(&opening),
+                        Some(opening) => self.send(&opening),
                         None => return,
                     },
                     Some("past_cutoff") => return,
                     _ => panic!("{deposit}: {answer}"),
                 },
                 Ok((503, _)) | Err(_) => {
-                    self.books().of(&deposit).unanswered.insert(total);
+                    self.observations().of(&deposit).unanswered.insert(total);
                 }
                 Ok((status, answer)) => panic!("{deposit}: {status}: {answer}"),
             }
             if is_last {
                 return;
             }
-            pause(AGAIN);
+            pause(RETRY);
         }
     }
 
-    /// What the payer has for a payee that does not know a deposit. `None`: the deposit is over, or nobody knows.
+    /// Gets the opening of a deposit from the payer. `None`: the deposit is final, or the answer was lost.
     fn opening(&self, deposit: &str) -> Option<String> {
         let path = format!("/payees/{}", self.address);
         let (_, found) = request(&self.payer.get(), "GET", &path, None).ok()?;
         let open = found["deposits"].as_array()?.iter();
-        let mut of_it = open.filter(|open| open["deposit"] == *deposit);
-        Some(of_it.next()?["opening"].as_str()?.to_owned())
+        let mut matching = open.filter(|open| open["deposit"] == *deposit);
+        Some(matching.next()?["opening"].as_str()?.to_owned())
     }
 
-    fn took(&self, deposit: &str, total: Units, answer: &Value) {
+    /// Records an acknowledged payment.
+    fn record(&self, deposit: &str, total: Units, answer: &Value) {
         assert_eq!(answer["deposit"], json!(deposit));
         assert_eq!(units(&answer["total"]), total);
         let value = units(&answer["value"]);
-        let mut books = self.books();
-        let seen = books.of(deposit);
-        let again = seen.acknowledged.insert(total, value);
-        assert_eq!(again, None, "{deposit}: {total} counts twice");
+        let mut observations = self.observations();
+        let payments = observations.of(deposit);
+        let again = payments.acknowledged.insert(total, value);
+        assert_eq!(again, None, "{deposit}: {total} counted twice");
     }
 }
 
-/// Deposit and total of a proof.
-fn promised(text: &str) -> (String, Units) {
+/// Parses deposit and total of a proof.
+fn deposit_and_total(text: &str) -> (String, Units) {
     let proof: Proof = text.parse().expect("a proof");
     let spent: Amount = match &proof {
         Proof::Opening(opening) => opening.cheque.spent,
         Proof::Cheque(_, cheque) => cheque.spent,
-        Proof::Step { .. } => panic!("nobody has opened a stream"),
+        Proof::Step { .. } => panic!("the proof is a step, but no stream was opened"),
     };
     let units = spent.to_string().parse().expect("units");
     (proof.deposit_id().to_string(), units)

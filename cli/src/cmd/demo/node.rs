@@ -1,4 +1,4 @@
-//! A private node for the demo.
+//! The demo's node.
 
 use std::{env, path::PathBuf};
 
@@ -8,15 +8,16 @@ use alloy::{
 };
 use eyre::{Result, WrapErr, eyre};
 
-/// Where the node comes from that the demo uses, and the key that has money there.
+/// A node and a key with money on its chain.
 pub(super) struct Node {
     pub(super) url: String,
     pub(super) key: PrivateKeySigner,
-    /// Keeps the process alive; it is killed when this is dropped.
+    /// A private node's process, ended by drop.
     _process: Option<AnvilInstance>,
 }
 
-/// The first account of every development node ("test test test ... junk"): its key is public.
+/// The private key, which is public knowledge, of the first account of every development node ("test test test ...
+/// junk").
 pub(super) fn dev_key() -> Result<PrivateKeySigner> {
     let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
     key.parse().wrap_err("the development key")
@@ -40,7 +41,7 @@ impl Node {
         })
     }
 
-    /// A node that runs already.
+    /// Uses a running node.
     pub(super) const fn running(url: String, key: PrivateKeySigner) -> Self {
         Self {
             url,
@@ -50,7 +51,7 @@ impl Node {
     }
 }
 
-/// anvil on PATH, or as the project's package manager put it into a folder above.
+/// Finds anvil on PATH, or in `node_modules` of a folder above the current folder or the program.
 fn find() -> Result<PathBuf> {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let here = env::current_dir().unwrap_or_default();
@@ -61,7 +62,7 @@ fn find() -> Result<PathBuf> {
         .chain(above.map(|folder| folder.join("node_modules/.bin/anvil")));
     candidates.find(|path| path.is_file()).ok_or_else(|| {
         eyre!(
-            "the demo needs `anvil`, a development node: run `npm ci` in the project's folder, install Foundry \
+            "the development node `anvil` is missing; run `npm ci` in the project's folder, install Foundry \
              (https://getfoundry.sh), or name a running node with --rpc-url"
         )
     })

@@ -1,4 +1,4 @@
-//! What the demo tells at its end, for people and for programs.
+//! The demo's report, as text and as JSON.
 
 use std::fmt::Write;
 
@@ -6,33 +6,37 @@ use alloy::primitives::{Address, B256, U256};
 use cheque::{Amount, DepositId};
 use serde_json::{Map, Value, json};
 
-use crate::{amount::Token, output::table, show};
+use crate::{
+    amount::{Token, decimal},
+    format,
+    output::table,
+};
 
 /// Columns of the list of payees.
 const COLUMNS: usize = 3;
 
-/// A transaction of the demo.
-pub(super) struct Sent {
-    /// 0: before the first round.
+/// A mined transaction of the demo.
+pub(super) struct Transaction {
+    /// The round's number; 0 before the first and after the last.
     pub(super) round: usize,
     pub(super) operation: &'static str,
     pub(super) hash: B256,
     pub(super) gas: u64,
-    /// Wei paid for the gas.
+    /// The price of the gas, in wei.
     pub(super) fee: U256,
 }
 
-/// What one payee was paid in one round.
+/// A payee's payments in a round.
 pub(super) struct Paid {
     pub(super) payee: Address,
     pub(super) allowance: Amount,
-    /// What the cheques and steps come to.
+    /// The sum of cheques and steps.
     pub(super) total: Amount,
-    /// What the payee credited, net of the expected cost to redeem.
+    /// The payee's credit, net of the expected cost to redeem.
     pub(super) credited: Amount,
 }
 
-/// One round: a deposit from its opening to its end.
+/// A deposit from opening to end.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) deposit: DepositId,
@@ -46,7 +50,7 @@ pub(super) struct Round {
     pub(super) paid: Vec<Paid>,
     pub(super) winner: Option<Address>,
     pub(super) payout: Amount,
-    /// `redeemed`, or `reclaimed` where the roll fell on what was not spent.
+    /// `redeemed`, or `reclaimed` if the roll fell on an unspent range.
     pub(super) end: &'static str,
 }
 
@@ -60,20 +64,20 @@ impl Round {
     }
 }
 
-/// Balances at one moment, all read from the chain.
+/// Balances at one block, read from the chain.
 #[derive(Clone, Copy)]
 pub(super) struct Balances {
-    /// What the bank's contract holds.
+    /// Of the bank's contract.
     pub(super) bank: U256,
-    /// Idle money and open deposits of the payer, in the bank.
+    /// The payer's idle money and open deposits in the bank.
     pub(super) payer: U256,
-    /// The payees' balances in the bank.
+    /// Of all payees in the bank.
     pub(super) payees: U256,
-    /// What the payer's wallet holds.
+    /// Of the payer's wallet.
     pub(super) wallet: U256,
 }
 
-/// Money in and out, and the chain's balances before and after.
+/// Money in and out, and balances before and after.
 pub(super) struct Conservation {
     pub(super) before: Balances,
     pub(super) after: Balances,
@@ -84,7 +88,7 @@ pub(super) struct Conservation {
 }
 
 impl Conservation {
-    /// Whether every wei is where it should be.
+    /// True if all balances changed by exactly the money moved.
     pub(super) fn holds(&self) -> bool {
         let (before, after) = (&self.before, &self.after);
         let same = |left: &[U256], right: &[U256]| {
@@ -104,13 +108,13 @@ impl Conservation {
     }
 }
 
-/// Everything the demo did.
+/// All results of the demo.
 pub(super) struct Report {
     pub(super) chain_id: u64,
     pub(super) bank: Address,
     pub(super) payees: usize,
     pub(super) rounds: Vec<Round>,
-    pub(super) sent: Vec<Sent>,
+    pub(super) transactions: Vec<Transaction>,
     pub(super) conservation: Conservation,
 }
 
@@ -119,13 +123,13 @@ impl Report {
         self.rounds.iter().map(of).sum()
     }
 
-    /// Gas by operation, in the order of first use.
+    /// Counts transactions and gas by operation, in the order of first use.
     fn gas(&self) -> Vec<(&'static str, u64, u64)> {
         let mut gas: Vec<(&'static str, u64, u64)> = Vec::new();
-        for sent in &self.sent {
-            match gas.iter_mut().find(|(name, ..)| *name == sent.operation) {
-                Some((_, count, sum)) => (*count, *sum) = (*count + 1, *sum + sent.gas),
-                None => gas.push((sent.operation, 1, sent.gas)),
+        for tx in &self.transactions {
+            match gas.iter_mut().find(|(name, ..)| *name == tx.operation) {
+                Some((_, count, sum)) => (*count, *sum) = (*count + 1, *sum + tx.gas),
+                None => gas.push((tx.operation, 1, tx.gas)),
             }
         }
         gas
@@ -174,11 +178,11 @@ impl Report {
             "fees": self.conservation.fees.to_string(),
             "balances": balances,
             "rounds": self.rounds.iter().map(round_json).collect::<Vec<_>>(),
-            "transactions": self.sent.iter().map(|sent| json!({
-                "round": sent.round,
-                "operation": sent.operation,
-                "hash": sent.hash,
-                "gas": sent.gas,
+            "transactions": self.transactions.iter().map(|tx| json!({
+                "round": tx.round,
+                "operation": tx.operation,
+                "hash": tx.hash,
+                "gas": tx.gas,
             })).collect::<Vec<_>>(),
         })
     }
@@ -208,10 +212,10 @@ impl Report {
         )));
         let payments: usize = self.rounds.iter().map(Round::payments).sum();
         let on_chain: u64 = self
-            .sent
+            .transactions
             .iter()
-            .filter(|sent| sent.round > 0)
-            .map(|sent| sent.gas)
+            .filter(|tx| tx.round > 0)
+            .map(|tx| tx.gas)
             .sum();
         if let Some(each) = usize::try_from(on_chain)
             .ok()
@@ -232,7 +236,7 @@ impl Report {
             vec![name.to_owned(), coin.show(before), coin.show(after)]
         };
         let (before, after) = (&money.before, &money.after);
-        text.push_str("Money, as the chain has it\n");
+        text.push_str("Money on chain\n");
         text.push_str(&indented(&table(
             &["", "before", "after"],
             &[
@@ -293,7 +297,7 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
     );
     let _ = writeln!(
         text,
-        "  {} cheques and {} stream payments ({} bytes of proofs) paid {},\n  by payee, with the share of its allowance, * marks the winner:",
+        "  {} cheques and {} stream payments ({} bytes of proofs) paid {}.\n  Payees, amounts paid in ether, shares of the allowance; * marks the winner:",
         round.cheques,
         round.steps,
         round.proof_bytes,
@@ -313,7 +317,7 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
     let _ = match winner {
         Some(paid) => writeln!(
             text,
-            "  The seed selects {} of {}: {} had been paid {} and redeems {}, the others let theirs lapse.\n",
+            "  The roll is {} of {}: {} was paid {} and redeems {}; all other cheques lapse.\n",
             round.roll,
             round.amount,
             paid.payee,
@@ -322,18 +326,18 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
         ),
         None => writeln!(
             text,
-            "  The seed selects {} of {}, which nobody was paid: the payer takes the deposit back.\n",
+            "  The roll is {} of {}, an unspent range: the payer reclaims the deposit.\n",
             round.roll, round.amount
         ),
     };
 }
 
-/// Payee and total, `*` for the winner.
+/// Formats a payee's address, total and share, with `*` for the winner.
 fn cell(paid: &Paid, winner: Option<Address>) -> String {
     let address = paid.payee.to_checksum(None);
     let mark = if winner == Some(paid.payee) { '*' } else { ' ' };
-    let share = show::percent(paid.total.to_u256(), paid.allowance.to_u256());
-    let total = crate::amount::decimal(paid.total.to_u256() / U256::from(1_000_000_000), 9);
+    let share = format::percent(paid.total.to_u256(), paid.allowance.to_u256());
+    let total = decimal(paid.total.to_u256() / U256::from(1_000_000_000), 9);
     format!(
         "{mark}{}..{} {total:<11} {:>9}",
         &address[..6],
@@ -375,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_conserved_only_if_every_balance_moved_as_it_should() {
+    fn detects_one_wei_missing_in_any_balance() {
         let one = U256::from(1);
         assert!(money(|_| ()));
         assert!(!money(|money| money.after.bank += one));

@@ -1,10 +1,10 @@
-//! One deposit from its opening to its end.
+//! A round of the demo: a deposit from opening to end.
 
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use cheque::{
-    Amount, DepositId, MasterSalt, Proof,
+    Amount, DepositId, MasterSalt, Outcome, Proof,
     payee::RedeemOptions,
     payer::{DepositRequest, DepositState, Draw, Payment},
     roll,
@@ -14,50 +14,50 @@ use eyre::{ContextCompat, Result, WrapErr, bail, ensure};
 use tokio::time::sleep;
 
 use super::{
-    plan::{self, Act, Choices, STREAM_STEPS},
+    plan::{self, PlannedPayment, Rng, STREAM_STEPS},
     report::{Paid, Round},
-    stage::{Actor, Stage},
+    session::{DemoPayee, Session},
 };
 
-/// Blocks in which payments are made, beside the chain's margins.
-const TO_PAY: u64 = 60;
+/// Blocks for payments, in addition to the chain's margins.
+const PAYMENT_BLOCKS: u64 = 60;
 
-/// What a round is to do.
-pub(super) struct Script {
+/// The settings of a round.
+pub(super) struct RoundSettings {
     pub(super) number: usize,
     pub(super) seed: u64,
     pub(super) payments: usize,
     pub(super) lane: Option<u64>,
-    /// Whether the deposit has to be taken back if nobody wins, because no further round does.
+    /// True if no later round reclaims the deposit by reopening its purse.
     pub(super) is_last: bool,
 }
 
-impl Stage {
-    /// What the next deposit shall be.
-    pub(super) fn request(&self, script: &Script) -> DepositRequest {
+impl Session {
+    /// Builds the request of the round's deposit.
+    pub(super) fn request(&self, settings: &RoundSettings) -> DepositRequest {
         let profile = self.reader.profile();
-        let allowances = plan::allowances(script.seed, script.number, self.actors.len());
-        let payees = self.actors.iter().map(|actor| actor.address);
+        let allowances = plan::allowances(settings.seed, settings.number, self.payees.len());
+        let payees = self.payees.iter().map(|payee| payee.address);
         let blocks =
-            profile.confirmations + 2 * profile.cutoff.max(self.reader.min_lead()) + TO_PAY;
+            profile.confirmations + 2 * profile.cutoff.max(self.reader.min_lead()) + PAYMENT_BLOCKS;
         let list = payees.zip(allowances).collect();
         let mut request = DepositRequest::new(list, self.signer, Draw::In(blocks));
-        let mut choices = Choices::new(script.seed, &format!("salts {}", script.number));
-        request.master = Some(MasterSalt::from_bytes(choices.word().0));
+        let mut rng = Rng::new(settings.seed, &format!("salts {}", settings.number));
+        request.master = Some(MasterSalt::from_bytes(rng.word().0));
         request.redeem_window = Some(profile.min_window);
-        request.lane = script.lane;
+        request.lane = settings.lane;
         request
     }
 
-    /// Opens a deposit (in the purse of `previous` if there is one), pays, draws, and cashes. Returns the native coin
-    /// that was sent along, too.
-    pub(super) async fn play(
+    /// Opens a deposit (in the purse of `previous` if there is one), pays, draws and redeems. Also returns the native
+    /// coin sent with the opening.
+    pub(super) async fn run_round(
         &mut self,
-        script: &Script,
+        settings: &RoundSettings,
         previous: Option<DepositId>,
     ) -> Result<(Round, U256)> {
-        let number = script.number;
-        let request = self.request(script);
+        let number = settings.number;
+        let request = self.request(settings);
         let allowances: Vec<_> = request
             .allowances
             .iter()
@@ -68,16 +68,16 @@ impl Stage {
             Some(previous) => (self.payer.reopen(previous, &request).await, "reopen"),
         };
         let opened = opened.wrap_err("opening the deposit")?;
-        self.note(number, operation, &opened.sent).await?;
-        let brought = self.value_of(opened.sent.hash).await?;
+        self.record(number, operation, &opened.tx).await?;
+        let value = self.value_of(opened.tx.hash).await?;
         let (id, terms) = (opened.id, opened.deposit);
-        self.until_active(id, opened.sent.block).await?;
-        // Payees look at the chain once a block; without a service running, this is that look.
-        for actor in &self.actors {
-            actor.payee.poll().await?;
+        self.wait_until_active(id, opened.tx.block).await?;
+        // Payees read the chain once per block. No service runs here, so the demo does.
+        for payee in &self.payees {
+            payee.payee.poll().await?;
         }
 
-        let acts = plan::payments(script.seed, number, &allowances, script.payments)?;
+        let payments = plan::payments(settings.seed, number, &allowances, settings.payments)?;
         let mut round = Round {
             deposit: id,
             amount: Amount::new(terms.amount),
@@ -85,14 +85,14 @@ impl Stage {
             ..Round::default()
         };
         self.out
-            .progress(format!("round {number}: {} payments", acts.len()));
-        for act in &acts {
-            self.pay(id, act, &mut round).await?;
+            .progress(format!("round {number}: {} payments", payments.len()));
+        for payment in &payments {
+            self.pay(id, payment, &mut round).await?;
         }
-        self.check_books(id, &mut round).await?;
+        self.compare_records(id, &mut round).await?;
 
         self.out.progress(format!(
-            "round {number}: on to the draw block {}",
+            "round {number}: waiting for the draw at block {}",
             terms.drawBlock
         ));
         self.reach(terms.drawBlock).await?;
@@ -106,10 +106,10 @@ impl Stage {
             .wrap_err("the seed is not recorded")?;
         round.seed = seed.0;
         round.roll = roll(seed, id, round.amount);
-        self.cash(id, script, &mut round).await?;
+        self.redeem(id, settings, &mut round).await?;
         if round.winner.is_none() {
             self.reach(terms.lastRedeemBlock).await?;
-            if script.is_last {
+            if settings.is_last {
                 self.send(
                     number,
                     "reclaim",
@@ -118,74 +118,71 @@ impl Stage {
                 .await?;
             }
         }
-        Ok((round, brought))
+        Ok((round, value))
     }
 
-    /// Waits until cheques can be written.
-    async fn until_active(&mut self, id: DepositId, opened: u64) -> Result<()> {
+    /// Waits until the payer can write cheques.
+    async fn wait_until_active(&mut self, id: DepositId, opened: u64) -> Result<()> {
         self.reach(opened + self.reader.profile().confirmations - 1)
             .await?;
         loop {
-            self.look().await?;
+            self.poll_payer().await?;
             match self.payer.deposit(id).await?.state {
                 DepositState::Active => return Ok(()),
                 DepositState::Pending => sleep(Duration::from_millis(100)).await,
-                state => bail!("the deposit is {} before anybody was paid", state.name()),
+                state => bail!("the deposit is {} before the first payment", state.name()),
             }
         }
     }
 
-    /// One payment: the payer writes it, the payee gets the text, checks it and keeps it.
-    async fn pay(&self, id: DepositId, act: &Act, round: &mut Round) -> Result<()> {
-        let actor = &self.actors[act.payee];
-        if let Some(step) = act.stream {
-            let begun = self
+    /// Makes a payment: the payer writes the proof, and the payee checks and records its text.
+    async fn pay(&self, id: DepositId, planned: &PlannedPayment, round: &mut Round) -> Result<()> {
+        let payee = &self.payees[planned.payee];
+        if let Some(step) = planned.new_stream {
+            let opened = self
                 .payer
-                .open_stream(id, actor.address, Amount::ZERO, step, STREAM_STEPS)
+                .open_stream(id, payee.address, Amount::ZERO, step, STREAM_STEPS)
                 .await?;
-            self.hand_over(actor, begun, round).await?;
+            self.deliver(payee, opened, round).await?;
         }
-        let payment = match act.payment {
+        let payment = match planned.payment {
             plan::Payment::Cheque(amount) => {
                 round.cheques += 1;
-                self.payer.write_cheque(id, actor.address, amount).await?
+                self.payer.write_cheque(id, payee.address, amount).await?
             }
             plan::Payment::Steps(steps) => {
                 round.steps += 1;
-                self.payer.pay_steps(id, actor.address, steps).await?
+                self.payer.pay_steps(id, payee.address, steps).await?
             }
         };
-        self.hand_over(actor, payment, round).await
+        self.deliver(payee, payment, round).await
     }
 
-    async fn hand_over(&self, actor: &Actor, payment: Payment, round: &mut Round) -> Result<()> {
-        let proof = payment
-            .proof
-            .wrap_err("the deposit does not cover the payment")?;
-        round.proof_bytes += proof.encode().len();
-        let text = proof.to_string();
+    async fn deliver(&self, to: &DemoPayee, payment: Payment, round: &mut Round) -> Result<()> {
+        round.proof_bytes += payment.proof.encode().len();
+        let text = payment.proof.to_string();
         let proof: Proof = text.parse()?;
-        let received = actor.payee.receive_payment(Some(self.signer), &proof).await;
-        let accepted = received.wrap_err_with(|| format!("payee {} rejects", actor.address))?;
+        let received = to.payee.receive_payment(Some(self.signer), &proof).await;
+        let accepted = received.wrap_err_with(|| format!("payee {} rejects", to.address))?;
         ensure!(
             accepted.total == payment.spent,
-            "payee {} counts {}, the payer {}",
-            actor.address,
+            "payee {} has a total of {}, the payer of {}",
+            to.address,
             accepted.total,
             payment.spent
         );
         Ok(())
     }
 
-    /// What everybody was paid, as the payees' stores have it; the payer's has to agree.
-    async fn check_books(&self, id: DepositId, round: &mut Round) -> Result<()> {
+    /// Compares every payee's total in its store with the payer's record.
+    async fn compare_records(&self, id: DepositId, round: &mut Round) -> Result<()> {
         let left = self.payer.allowances_left(id).await?;
-        for actor in &self.actors {
-            let holding = actor.payee.holding(id).await?;
-            let last = self.payer.last_cheque(id, actor.address).await?;
-            let (total, left_of) = last.wrap_err("a payee without an allowance")?;
+        for payee in &self.payees {
+            let holding = payee.payee.position(id).await?;
+            let last = self.payer.spent_and_left(id, payee.address).await?;
+            let (total, left_of) = last.wrap_err("a payee has no allowance")?;
             let paid = Paid {
-                payee: actor.address,
+                payee: payee.address,
                 allowance: left_of
                     .checked_add(total)
                     .wrap_err("an allowance overflows")?,
@@ -197,40 +194,43 @@ impl Stage {
                     .map_or(Amount::ZERO, |position| position.credited()),
             };
             ensure!(
-                paid.total == total && left.get(&actor.address) == Some(&left_of),
-                "the books of the payer and of payee {} differ",
-                actor.address
+                paid.total == total && left.get(&payee.address) == Some(&left_of),
+                "the records of the payer and of payee {} differ",
+                payee.address
             );
             round.paid.push(paid);
         }
         Ok(())
     }
 
-    /// The payer's look at the chain.
-    async fn look(&self) -> Result<()> {
+    /// Updates the payer's deposits from the chain.
+    async fn poll_payer(&self) -> Result<()> {
         match self.payer.poll().await?.errors.pop() {
             Some((_, error)) => Err(error.into()),
             None => Ok(()),
         }
     }
 
-    /// Asks every payee whether it has won; the winner redeems.
-    async fn cash(&mut self, id: DepositId, script: &Script, round: &mut Round) -> Result<()> {
+    /// Asks every payee for wins and redeems the winner's cheque.
+    async fn redeem(
+        &mut self,
+        id: DepositId,
+        settings: &RoundSettings,
+        round: &mut Round,
+    ) -> Result<()> {
         let mut winners = Vec::new();
-        for (number, actor) in self.actors.iter().enumerate() {
-            let won = actor.payee.won().await?;
-            for (of, position) in won {
-                if position?.deposit_id() == id && of == id {
-                    winners.push(number);
-                }
+        for (number, payee) in self.payees.iter().enumerate() {
+            let holds = payee.payee.position(id).await?.is_some();
+            if holds && payee.payee.outcome(id).await?.0 == Outcome::Payable {
+                winners.push(number);
             }
         }
-        self.look().await?;
+        self.poll_payer().await?;
         let state = self.payer.deposit(id).await?.state;
-        let expected = winners.first().map(|number| self.actors[*number].address);
+        let expected = winners.first().map(|number| self.payees[*number].address);
         ensure!(
             winners.len() <= 1 && state == DepositState::Drawn { winner: expected },
-            "{} payees say that they have won, the payer says that the deposit is {state:?}",
+            "{} payees claim the win, and the deposit is {state:?} for the payer",
             winners.len()
         );
         round.winner = expected;
@@ -242,10 +242,10 @@ impl Stage {
             to: Address::ZERO,
             consent: None,
         };
-        let payee = self.actors[*winner].payee.clone();
+        let payee = self.payees[*winner].payee.clone();
         let redeemed = payee.redeem(id, &options).await?;
         round.payout = redeemed.payout;
         round.end = "redeemed";
-        self.note(script.number, "redeem", &redeemed.sent).await
+        self.record(settings.number, "redeem", &redeemed.tx).await
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::U256;
-use cheque::payer::{Payer, Planned};
+use cheque::payer::{Payer, PlannedDeposit};
 use clap::Args;
 use eyre::{Result, WrapErr};
 use serde_json::json;
@@ -11,41 +11,46 @@ use serde_json::json;
 use super::terms::{TermsOpts, show_deposit};
 use crate::{
     clock::unix_now,
-    handover::SignedOpen,
-    opts::{ChainOpts, SendOpts, StoreOpts},
+    opts::{
+        chain::ChainOpts,
+        send::{SendOpts, wallet_on},
+        store::StoreOpts,
+        wallet::signing_key,
+    },
     output::Output,
-    payer::signing_key,
-    send::{Done, sender_of},
+    relay::Agreement,
+    transaction::TxReport,
 };
 
-/// Lock one deposit for many payees
+/// Lock one deposit for many payees and print its id
 ///
-/// Terms and the list of payees are in the store before anything is sent. Without a signer of its own, the wallet's key
-/// writes the cheques. Prints the deposit's id.
+/// Terms and payees are in the store before anything is sent. The wallet's key signs the cheques unless --signer names
+/// another.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit create --allowance 0xd8dA...=0.2ether --allowance 0x5aAe...=0.3ether --draw-in 600 --account alice
-  cheque deposit create --allowances payees.csv --draw-block 21000300 --min-payout 0.1ether --dry-run
-  cheque deposit create --allowances payees.json --token 0xA0b8... --rate 2500.0 --draw-in 600
+  cheque deposit create --allowance 0xd8dA...=0.2ether --draw-in 600 --account alice
+  cheque deposit create --allowances payees.csv --draw-block 21000300 --dry-run
+  cheque deposit create --allowances payees.json --draw-in 600 --min-payout 0.1ether
+  cheque deposit create --allowances p.csv --draw-in 600 --token 0xA0b8... --tokens-per-coin 2500.0
 
-Relayed: the payer signs, somebody else pays the gas (the money must be in the payer's balance):
-  cheque deposit create ... --sign-only > opening.txt      on the payer's machine
-  cheque deposit open --signature opening.txt              on the relayer's")]
+Relayed: the payer signs, a relayer pays the gas (the money must be in the payer's balance):
+  cheque deposit create ... --sign-only > agreement.txt    on the payer's machine
+  cheque deposit open --agreement agreement.txt            on the relayer's")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     terms: TermsOpts,
 
-    /// The purse to use, from 1 [default: the lowest free one]
+    /// Use the purse of this lane, from 1 [default: the lowest free lane]
     #[arg(long, value_name = "NUMBER")]
     lane: Option<u64>,
 
-    /// Store the deposit and print the payer's signed agreement for a relayer; send nothing
+    /// Print a signed agreement for a relayer; store the deposit, send nothing
     #[arg(long, conflicts_with = "dry_run")]
     sign_only: bool,
 
-    /// With --sign-only: for how many seconds the agreement is good
+    /// Let the agreement of --sign-only expire after this time
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    valid_for: u64,
+    expires_in: u64,
 
     #[command(flatten)]
     store: StoreOpts,
@@ -60,18 +65,18 @@ pub(crate) struct CreateArgs {
 impl CreateArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let wallet = self.send.wallet.unlock()?;
+        let key = self.send.wallet.unlock()?;
         let token = self.terms.token(&reader).await?;
-        let request = self.terms.request(&token, wallet.address(), self.lane)?;
-        let sender = sender_of(wallet.clone(), &reader);
+        let request = self.terms.request(&token, key.address(), self.lane)?;
+        let wallet = wallet_on(key.clone(), &reader);
         let payer = self
             .store
             .payer_for(reader, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
-            .with_wallet(sender.clone())
-            .with_key(signing_key(&wallet)?);
+            .with_wallet(wallet.clone())
+            .with_key(signing_key(&key)?);
 
         if self.sign_only {
             let planned = payer.prepare_deposit(&request).await?;
@@ -79,11 +84,11 @@ impl CreateArgs {
         }
         if self.send.dry_run {
             let planned = payer.plan_deposit(&request, None).await?;
-            let done = self
+            let report = self
                 .send
-                .send(&sender, &planned.call, "opening the deposit", out)
+                .send(&wallet, &planned.call, "opening the deposit", out)
                 .await?;
-            return show_deposit(planned.id, &planned.deposit, &done, &token, out);
+            return show_deposit(planned.id, &planned.deposit, &report, &token, out);
         }
         out.progress(format!(
             "opening a deposit for {} payees",
@@ -92,21 +97,21 @@ impl CreateArgs {
         let opened = payer
             .create_deposit(&request)
             .await
-            .wrap_err("the deposit")?;
-        let done = Done::Sent(Box::new(opened.sent));
-        show_deposit(opened.id, &opened.deposit, &done, &token, out)
+            .wrap_err("opening the deposit")?;
+        let report = TxReport::Mined(Box::new(opened.tx));
+        show_deposit(opened.id, &opened.deposit, &report, &token, out)
     }
 
-    async fn sign(&self, payer: &Payer, planned: &Planned, out: &Output) -> Result<()> {
-        let deadline = unix_now().saturating_add(self.valid_for);
+    async fn sign(&self, payer: &Payer, planned: &PlannedDeposit, out: &Output) -> Result<()> {
+        let deadline = unix_now().saturating_add(self.expires_in);
         let signed = payer.sign_opening(planned.id, U256::from(deadline)).await?;
-        let text = SignedOpen::new(payer.reader().bank(), signed).to_string();
+        let text = Agreement::new(payer.reader().bank(), signed).to_string();
         out.progress(format!(
-            "deposit {} is stored; the agreement to open it is good for {:?}",
+            "deposit {} is stored; the agreement to open it expires in {:?}",
             planned.id,
-            Duration::from_secs(self.valid_for)
+            Duration::from_secs(self.expires_in)
         ));
-        let json = json!({ "deposit": planned.id, "deadline": deadline, "signature": text });
+        let json = json!({ "deposit": planned.id, "deadline": deadline, "agreement": text });
         out.result(&json, || text.clone())
     }
 }

@@ -8,31 +8,31 @@ use serde_json::{Value, json};
 
 use crate::{
     allowances::parse_address,
-    opts::{ChainOpts, WalletOpts},
+    format,
+    opts::{chain::ChainOpts, wallet::WalletOpts},
     output::{Output, table},
-    show,
 };
 
-/// Find the deposits of a payer on the chain, without any store
+/// Find a payer's deposits on the chain, without its store
 ///
-/// Their terms are on the chain, their payees are not: after a loss of the store no payee of theirs can be paid any
-/// more, but the money comes back. Takes as many requests as the node's limits ask for.
+/// The chain has the terms, not the payees: without the store no payee can be paid from them, but unredeemed money
+/// comes back. Sends as many requests as the node's limits require.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit find --account alice --since 21000000
-  cheque deposit find --payer 0xd8dA... --since 21000000 --open --json
-Then, for what nobody redeems in time:
-  cheque deposit reclaim 0x5f3c... --since 21000000 --account alice")]
+  cheque deposit find --account alice --from-block 21000000
+  cheque deposit find --payer 0xd8dA... --from-block 21000000 --open --json
+Then, for deposits that nobody redeems in time:
+  cheque deposit reclaim 0x5f3c... --from-block 21000000 --account alice")]
 pub(super) struct FindArgs {
-    /// The payer [default: the wallet's]
+    /// Find deposits of a payer [default: the wallet's address]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     payer: Option<Address>,
 
-    /// Look at what was opened in this block or later
+    /// Find deposits opened in this block or later
     #[arg(long, value_name = "BLOCK")]
-    since: u64,
+    from_block: u64,
 
-    /// Only those that still hold their money
+    /// List only deposits that still hold their money
     #[arg(long)]
     open: bool,
 
@@ -51,12 +51,12 @@ impl FindArgs {
         };
         let reader = self.chain.reader().await?;
         let head = reader.head().await?.number;
-        let found = reader.find_deposits(payer, self.since, head).await?;
-        let asked: Vec<_> = found
+        let found = reader.find_deposits(payer, self.from_block, head).await?;
+        let keys: Vec<_> = found
             .iter()
             .map(|found| ((payer, found.deposit.token, found.deposit.lane), head))
             .collect();
-        let purses = reader.purses(&asked).await?;
+        let purses = reader.purses(&keys).await?;
         let is_open = |found: &FoundDeposit, purse| purse == Purse::Open(found.id);
         let mut all: Vec<_> = found
             .into_iter()
@@ -67,7 +67,7 @@ impl FindArgs {
         let json: Vec<_> = all
             .iter()
             .map(|(open, found)| {
-                let mut json = show::terms(&found.deposit);
+                let mut json = format::terms(&found.deposit);
                 json["id"] = json!(found.id);
                 json["opened"] = json!(found.block);
                 json["open"] = json!(open);
@@ -96,7 +96,7 @@ fn row(open: bool, found: &FoundDeposit) -> Vec<String> {
     let terms = &found.deposit;
     vec![
         found.id.to_string(),
-        show::units(Amount::new(terms.amount), terms.token),
+        format::units(Amount::new(terms.amount), terms.token),
         terms.lane.to_string(),
         found.block.to_string(),
         terms.drawBlock.to_string(),

@@ -7,18 +7,24 @@ mod open;
 mod reclaim;
 mod reopen;
 mod show;
+pub(crate) mod state;
 mod terms;
 mod watch;
-
-pub(crate) use list::add_state;
 
 use clap::{Args, Subcommand};
 use eyre::Result;
 
 use crate::output::Output;
 
-/// Open deposits, follow them, and take money back
+/// Open deposits, follow them, and reclaim their money
+///
+/// A deposit pays many payees, up to an allowance for each. The draw block picks at most one payee, whose newest cheque
+/// the bank then pays. Unredeemed money returns to the payer.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque deposit create --allowances payees.csv --draw-in 600 --account alice
+  cheque deposit list
+  cheque deposit reclaim 0x5f3c... --account alice")]
 pub(crate) struct DepositArgs {
     #[command(subcommand)]
     command: DepositCommand,
@@ -37,8 +43,8 @@ enum DepositCommand {
 }
 
 impl DepositArgs {
-    /// Whether doing it twice makes two deposits.
-    pub(crate) const fn makes_a_deposit(&self) -> bool {
+    /// True if a second run of the verb would open a second deposit.
+    pub(crate) const fn creates_deposit(&self) -> bool {
         matches!(
             self.command,
             DepositCommand::Create(_) | DepositCommand::Reopen(_)

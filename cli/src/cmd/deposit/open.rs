@@ -3,35 +3,37 @@
 use alloy::primitives::U256;
 use cheque::{Deposit, DepositId, bank::Reader, payer::PayerError, tx::Call};
 use clap::Args;
-use eyre::{Result, WrapErr};
+use eyre::{Result, WrapErr, bail};
 
 use super::terms::show_deposit;
 use crate::{
     cmd::withdraw::idle,
-    handover::SignedOpen,
     input::text_of,
-    opts::{ChainOpts, SendOpts, StoreOpts},
+    opts::{chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::Output,
-    send::Done,
+    relay::Agreement,
     token::token_at,
+    transaction::TxReport,
 };
 
-/// Open a deposit that is stored, or one that its payer has signed
+/// Open a stored deposit, or another payer's with an agreement
 ///
-/// With an id: the payer's own deposit, prepared before or left over from an interrupted command; what was sent before
-/// is waited for, not sent twice. With a signature: anybody's, as a relayer who pays the gas.
+/// With an id, opens the payer's own deposit, prepared before or left by an interrupted command; a transaction already
+/// sent is awaited, not sent twice. With an agreement, opens any payer's deposit as a relayer, who pays the gas.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit open 0x5f3c... --account alice              go on with a stored deposit
-  cheque deposit open --signature opening.txt --account bob  as a relayer")]
+  cheque deposit open 0x5f3c... --account alice                continue with a stored deposit
+  cheque deposit open --agreement agreement.txt --account bob  as a relayer")]
 pub(super) struct OpenArgs {
-    /// The stored deposit
-    #[arg(required_unless_present = "signature", conflicts_with = "signature")]
+    /// Stored deposit
+    #[arg(required_unless_present = "agreement", conflicts_with = "agreement")]
     id: Option<DepositId>,
 
-    /// What `deposit create --sign-only` printed, a file that holds it, or - for stdin
+    /// Open with an agreement of `deposit create --sign-only`
+    ///
+    /// TEXT is the agreement, a file with it, or - for stdin.
     #[arg(long, value_name = "TEXT")]
-    signature: Option<String>,
+    agreement: Option<String>,
 
     #[command(flatten)]
     store: StoreOpts,
@@ -45,66 +47,66 @@ pub(super) struct OpenArgs {
 
 impl OpenArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        match (&self.signature, self.id) {
+        match (&self.agreement, self.id) {
             (Some(text), _) => self.relay(text, out).await,
             (None, Some(id)) => self.open(id, out).await,
-            (None, None) => eyre::bail!("name a deposit, or give a --signature"),
+            (None, None) => bail!("the deposit is missing; name its id, or an --agreement"),
         }
     }
 
     async fn relay(&self, text: &str, out: &Output) -> Result<()> {
-        let text = text_of(text, "signed opening")?;
-        let signed: SignedOpen = text.parse().wrap_err("--signature")?;
+        let text = text_of(text, "agreement")?;
+        let agreement: Agreement = text.parse().wrap_err("--agreement")?;
         let reader = self.chain.reader().await?;
-        signed.check_bank(reader.bank())?;
-        let opening = &signed.opening;
+        agreement.check_bank(reader.bank())?;
+        let opening = &agreement.opening;
         let token = token_at(opening.deposit.token, &reader).await?;
-        let sender = self.send.sender(&reader)?;
+        let wallet = self.send.unlock(&reader)?;
         let call = Call::open_for(
             reader.bank(),
             &opening.deposit,
             opening.deadline,
             &opening.signature,
         );
-        let done = self
+        let report = self
             .send
-            .send(&sender, &call, "opening the deposit", out)
+            .send(&wallet, &call, "opening the deposit", out)
             .await?;
         let id = reader.bank().deposit_id(&opening.deposit);
-        show_deposit(id, &opening.deposit, &done, &token, out)
+        show_deposit(id, &opening.deposit, &report, &token, out)
     }
 
     async fn open(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let sender = self.send.sender(&reader)?;
+        let wallet = self.send.unlock(&reader)?;
         let payer = self.store.payer_for(reader, self.send.dry_run).await?;
-        let payer = payer.with_wallet(sender.clone());
+        let payer = payer.with_wallet(wallet.clone());
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;
         if self.send.dry_run {
             let reader = payer.reader();
             let value = value_of(reader, &deposit).await?;
             let call = Call::open(reader.bank(), &deposit, value);
-            let done = self
+            let report = self
                 .send
-                .send(&sender, &call, "opening the deposit", out)
+                .send(&wallet, &call, "opening the deposit", out)
                 .await?;
-            return show_deposit(id, &deposit, &done, &token, out);
+            return show_deposit(id, &deposit, &report, &token, out);
         }
         out.progress(format!("opening deposit {id}"));
-        let done = match payer.open(id).await {
-            Ok(opened) => Done::Sent(Box::new(opened.sent)),
+        let report = match payer.open(id).await {
+            Ok(opened) => TxReport::Mined(Box::new(opened.tx)),
             Err(PayerError::IsOpen(_)) => {
-                out.progress("it is open already: nothing was sent");
-                Done::Nothing
+                out.progress("the deposit is already open; nothing is sent");
+                TxReport::NotNeeded
             }
             Err(error) => return Err(error.into()),
         };
-        show_deposit(id, &deposit, &done, &token, out)
+        show_deposit(id, &deposit, &report, &token, out)
     }
 }
 
-/// The native coin that goes with `open`: what neither the purse nor the balance holds.
+/// Computes the native coin to send with `open`: the part that neither purse nor balance holds.
 async fn value_of(reader: &Reader, deposit: &Deposit) -> Result<U256> {
     if !deposit.token.is_zero() {
         return Ok(U256::ZERO);

@@ -10,28 +10,28 @@ use eyre::{ContextCompat, Result};
 use serde_json::json;
 
 use crate::{
-    opts::{ChainOpts, SendOpts, StoreOpts},
+    opts::{chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::{Output, fields},
-    send::Done,
     token::token_at,
+    transaction::TxReport,
 };
 
-/// Take a deposit back that nobody redeemed in time
+/// Reclaim an unredeemed deposit after its window
 ///
-/// The money becomes idle money of its purse: the next deposit in this lane uses it, and `cheque withdraw --lane` takes it
-/// out.
+/// The money becomes idle money of its purse. The next deposit of the lane uses the money, and `cheque withdraw --lane`
+/// takes money out of the bank.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit reclaim 0x5f3c... --account alice
   cheque deposit reclaim 0x5f3c... --dry-run
-  cheque deposit reclaim 0x5f3c... --since 21000000 --account bob      for anybody's purse, without its store")]
+  cheque deposit reclaim 0x5f3c... --from-block 21000000 --account bob   for any payer, without its store")]
 pub(super) struct ReclaimArgs {
-    /// The deposit
+    /// Deposit
     id: DepositId,
 
-    /// Take the terms from the chain and not from the store: the deposit was opened in this block or later
+    /// Find the terms on the chain from BLOCK on, without the store
     #[arg(long, value_name = "BLOCK")]
-    since: Option<u64>,
+    from_block: Option<u64>,
 
     #[command(flatten)]
     store: StoreOpts,
@@ -46,42 +46,42 @@ pub(super) struct ReclaimArgs {
 impl ReclaimArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let sender = self.send.sender(&reader)?;
-        if let Some(since) = self.since {
-            let terms = opened_since(since, self.id, &reader).await?;
-            let done = self.send_alone(&reader, &terms, &sender, out).await?;
-            return self.show(&terms, &done, &reader, out).await;
+        let wallet = self.send.unlock(&reader)?;
+        if let Some(block) = self.from_block {
+            let terms = find_terms(block, self.id, &reader).await?;
+            let report = self.send_alone(&reader, &terms, &wallet, out).await?;
+            return self.show(&terms, &report, &reader, out).await;
         }
         let payer = self.store.payer_for(reader, self.send.dry_run).await?;
-        let payer = payer.with_wallet(sender.clone());
+        let payer = payer.with_wallet(wallet.clone());
         let terms = payer.deposit(self.id).await?.deposit;
-        let done = if self.send.dry_run {
-            self.send_alone(payer.reader(), &terms, &sender, out)
+        let report = if self.send.dry_run {
+            self.send_alone(payer.reader(), &terms, &wallet, out)
                 .await?
         } else {
             out.progress(format!("reclaiming deposit {}", self.id));
-            Done::Sent(Box::new(payer.reclaim(self.id).await?))
+            TxReport::Mined(Box::new(payer.reclaim(self.id).await?))
         };
-        self.show(&terms, &done, payer.reader(), out).await
+        self.show(&terms, &report, payer.reader(), out).await
     }
 
-    /// Sends it, or only prices it, without any record of it.
+    /// Sends or prices the transaction, without a record in the store.
     async fn send_alone(
         &self,
         reader: &Reader,
         terms: &Deposit,
-        sender: &Wallet,
+        wallet: &Wallet,
         out: &Output,
-    ) -> Result<Done> {
+    ) -> Result<TxReport> {
         let call = Call::reclaim(reader.bank(), terms);
         let what = "reclaiming the deposit";
-        self.send.send(sender, &call, what, out).await
+        self.send.send(wallet, &call, what, out).await
     }
 
     async fn show(
         &self,
         terms: &Deposit,
-        done: &Done,
+        report: &TxReport,
         reader: &Reader,
         out: &Output,
     ) -> Result<()> {
@@ -90,7 +90,7 @@ impl ReclaimArgs {
             "deposit": self.id,
             "amount": terms.amount.to_string(),
             "lane": terms.lane,
-            "transaction": done.json(),
+            "transaction": report.json(),
         });
         out.result(&json, || {
             let mut lines = vec![
@@ -98,17 +98,20 @@ impl ReclaimArgs {
                 ("amount", token.show_amount(Amount::new(terms.amount))),
                 ("lane", terms.lane.to_string()),
             ];
-            lines.extend(done.fields());
+            lines.extend(report.fields());
             fields(&lines)
         })
     }
 }
 
-/// The terms as the chain knows them.
-async fn opened_since(since: u64, id: DepositId, reader: &Reader) -> Result<Deposit> {
+/// Finds the terms of a deposit on the chain, from block `from` on.
+async fn find_terms(from: u64, id: DepositId, reader: &Reader) -> Result<Deposit> {
     let head = reader.head().await?.number;
-    let found = reader.find_deposit(id, since, head).await?;
-    let found = found
-        .wrap_err_with(|| format!("no deposit {id} was opened in blocks {since} to {head}"))?;
+    let found = reader.find_deposit(id, from, head).await?;
+    let found = found.wrap_err_with(|| {
+        format!(
+            "deposit {id} was not opened in blocks {from} to {head}; name an earlier --from-block"
+        )
+    })?;
     Ok(found.deposit)
 }

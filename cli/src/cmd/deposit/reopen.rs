@@ -6,21 +6,26 @@ use eyre::{Result, WrapErr};
 
 use super::terms::{TermsOpts, show_deposit};
 use crate::{
-    opts::{ChainOpts, SendOpts, StoreOpts},
+    opts::{
+        chain::ChainOpts,
+        send::{SendOpts, wallet_on},
+        store::StoreOpts,
+        wallet::signing_key,
+    },
     output::Output,
-    payer::signing_key,
-    send::{Done, sender_of},
+    transaction::TxReport,
 };
 
-/// Open the next deposit in the purse of a finished one, in one transaction
+/// Open the next deposit in a finished deposit's purse
 ///
-/// If nobody redeemed the old deposit, it is reclaimed on the way; if somebody did, what was left in the purse is used.
+/// A single transaction reclaims the old deposit, unless redeemed, and opens the next. After a redemption, the rest in
+/// the purse is used.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 600 --account alice
   cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 600 --dry-run")]
 pub(super) struct ReopenArgs {
-    /// The finished deposit
+    /// Finished deposit
     id: DepositId,
 
     #[command(flatten)]
@@ -39,25 +44,25 @@ pub(super) struct ReopenArgs {
 impl ReopenArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let wallet = self.send.wallet.unlock()?;
-        let sender = sender_of(wallet.clone(), &reader);
+        let key = self.send.wallet.unlock()?;
+        let wallet = wallet_on(key.clone(), &reader);
         let token = self.terms.token(&reader).await?;
-        let request = self.terms.request(&token, wallet.address(), None)?;
+        let request = self.terms.request(&token, key.address(), None)?;
         let payer = self
             .store
             .payer_for(reader, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
-            .with_wallet(sender.clone())
-            .with_key(signing_key(&wallet)?);
+            .with_wallet(wallet.clone())
+            .with_key(signing_key(&key)?);
         if self.send.dry_run {
             let planned = payer.plan_deposit(&request, Some(self.id)).await?;
-            let done = self
+            let report = self
                 .send
-                .send(&sender, &planned.call, "reopening the deposit", out)
+                .send(&wallet, &planned.call, "reopening the deposit", out)
                 .await?;
-            return show_deposit(planned.id, &planned.deposit, &done, &token, out);
+            return show_deposit(planned.id, &planned.deposit, &report, &token, out);
         }
         out.progress(format!(
             "opening a deposit for {} payees",
@@ -66,8 +71,8 @@ impl ReopenArgs {
         let opened = payer
             .reopen(self.id, &request)
             .await
-            .wrap_err("the deposit")?;
-        let done = Done::Sent(Box::new(opened.sent));
-        show_deposit(opened.id, &opened.deposit, &done, &token, out)
+            .wrap_err("reopening the deposit")?;
+        let report = TxReport::Mined(Box::new(opened.tx));
+        show_deposit(opened.id, &opened.deposit, &report, &token, out)
     }
 }

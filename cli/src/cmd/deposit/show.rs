@@ -5,25 +5,24 @@ use clap::Args;
 use eyre::Result;
 use serde_json::{Map, json};
 
-use super::list::{add_state, state_text};
+use super::state::{add_state, state_text, update_states};
 use crate::{
-    opts::{ChainOpts, StoreOpts},
+    format,
+    opts::{chain::ChainOpts, store::StoreOpts},
     output::{Output, fields, table},
-    payer::look,
-    show,
     token::token_at,
 };
 
-/// Show one deposit: terms, state, how long cheques can be written, what is left of the allowances
+/// Show a deposit: terms, state, time to the cutoff, allowances left
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit show 0x5f3c...
-  cheque deposit show 0x5f3c... --payees --json    with every payee's allowance and what is left of it")]
+  cheque deposit show 0x5f3c... --payees --json    with the allowance left to each payee")]
 pub(super) struct ShowArgs {
-    /// The deposit
+    /// Deposit
     id: DepositId,
 
-    /// List the payees, too
+    /// List the payees and the allowances left
     #[arg(long)]
     payees: bool,
 
@@ -37,23 +36,23 @@ pub(super) struct ShowArgs {
 impl ShowArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let payer = self.store.payer(self.chain.reader().await?).await?;
-        look(&payer, out).await?;
+        update_states(&payer, out).await?;
         let record = payer.deposit(self.id).await?;
         let terms = &record.deposit;
         let token = token_at(terms.token, payer.reader()).await?;
-        let expiry = payer.estimated_expiry(self.id).await?;
+        let to_cutoff = payer.estimated_expiry(self.id).await?;
         let left = payer.allowances_left(self.id).await?;
-        // All allowances add up to the deposit, so no sum of parts of them exceeds it.
+        // All allowances add up to the deposit, so sums of their parts cannot overflow.
         let all_left = left
             .values()
             .try_fold(Amount::ZERO, |sum, left| sum.checked_add(*left))
             .unwrap_or(Amount::MAX);
         let paid = Amount::new(terms.amount).saturating_sub(all_left);
 
-        let mut json = show::terms(terms);
+        let mut json = format::terms(terms);
         json["id"] = json!(self.id);
         add_state(&mut json, &record.state);
-        json["expires_in"] = json!(expiry.as_secs());
+        json["seconds_to_cutoff"] = json!(to_cutoff.as_secs());
         json["payees"] = json!(left.len());
         json["paid"] = json!(paid);
         json["left"] = json!(all_left);
@@ -70,10 +69,7 @@ impl ShowArgs {
                 ("state", state_text(&record.state)),
             ];
             if record.state == DepositState::Active {
-                lines.push((
-                    "cheques for",
-                    format!("about {} more seconds", expiry.as_secs()),
-                ));
+                lines.push(("cutoff in", format!("about {} s", to_cutoff.as_secs())));
             }
             lines.extend([
                 ("payer", terms.payer.to_string()),

@@ -1,4 +1,4 @@
-//! What a new deposit shall be, as flags.
+//! The terms of a new deposit, as flags and as printed.
 
 use std::path::PathBuf;
 
@@ -15,26 +15,28 @@ use serde_json::{Value, json};
 use crate::{
     allowances::{AllowanceText, parse_address, read_file},
     amount::{AmountText, Token},
+    format,
+    opts::rate::RateOpts,
     output::{Output, fields},
-    payer::RateOpts,
-    send::Done,
-    show,
     token::token_at,
+    transaction::TxReport,
 };
 
 /// The terms of a deposit.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("payees").required(true), group = ArgGroup::new("draw").required(true))]
 pub(super) struct TermsOpts {
-    /// A payee and the most it can be paid; repeat for more payees
+    /// Allow a payee payments up to AMOUNT; repeatable
     #[arg(long, value_name = "ADDRESS=AMOUNT", group = "payees")]
     allowance: Vec<AllowanceText>,
 
-    /// A file of payees and allowances, or - for stdin: CSV lines `address,amount`, or JSON {"address": "amount", ...}
+    /// Read payees and allowances from FILE, or - for stdin
+    ///
+    /// CSV lines `address,amount`, or JSON {"address": "amount", ...}.
     #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
-    /// Draw after this many blocks, rounded up to the chain's grid of draw blocks
+    /// Draw after this many blocks, rounded up to the draw grid
     #[arg(long, value_name = "BLOCKS", group = "draw")]
     draw_in: Option<u64>,
 
@@ -42,43 +44,46 @@ pub(super) struct TermsOpts {
     #[arg(long, value_name = "BLOCK", group = "draw")]
     draw_block: Option<u64>,
 
-    /// Smallest prize: a larger one means fewer redemptions and more chance in each
-    /// [default: 50 times the cost of a redemption now, at most the whole deposit]
+    /// Pay a winner at least this much [default: 50 times the cost to redeem now, at most the deposit]
+    ///
+    /// A larger payout means fewer redemptions and more variance.
     #[arg(long, value_name = "AMOUNT")]
     min_payout: Option<AmountText>,
 
-    /// The ERC-20 token [default: the native coin]
+    /// Deposit this ERC-20 token [default: the native coin]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     token: Option<Address>,
 
-    /// Address of the key that writes the cheques [default: the wallet's]
+    /// Accept cheques signed by the key of ADDRESS [default: the wallet's]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     signer: Option<Address>,
 
-    /// How many blocks after the draw the winner may redeem [default: 8191, as long as the chain remembers the draw block]
+    /// Let the winner redeem for this many blocks after the draw [default: 8191]
+    ///
+    /// The chain remembers the draw block for 8191 blocks.
     #[arg(long, value_name = "BLOCKS")]
     redeem_window: Option<u64>,
 
-    /// Leave the balance in the bank alone and send the native coin along
+    /// Take native coin from the wallet, not from the bank's balance
     #[arg(long)]
-    send_along: bool,
+    from_wallet: bool,
 
     #[command(flatten)]
     rate: RateOpts,
 }
 
 impl TermsOpts {
-    /// The token, asked from the chain.
+    /// Reads the token from the chain.
     pub(super) async fn token(&self, reader: &Reader) -> Result<Token> {
         token_at(self.token.unwrap_or_default(), reader).await
     }
 
-    /// The rates that the smallest prize follows from.
+    /// The rates to compute the default payout with.
     pub(super) fn rates(&self, token: &Token) -> Result<NativeRates> {
         self.rate.rates(token)
     }
 
-    /// The request to the library.
+    /// Builds the library's request.
     pub(super) fn request(
         &self,
         token: &Token,
@@ -111,21 +116,21 @@ impl TermsOpts {
             .map(|amount| amount.in_units_of(token))
             .transpose()
             .wrap_err("--min-payout")?;
-        if self.send_along {
+        if self.from_wallet {
             request.funding = Funding::SendAlong;
         }
         Ok(request)
     }
 }
 
-/// A planned or opened deposit for programs.
+/// A planned or opened deposit as JSON.
 fn deposit_json(id: DepositId, deposit: &Deposit) -> Value {
-    let mut json = show::terms(deposit);
+    let mut json = format::terms(deposit);
     json["id"] = json!(id);
     json
 }
 
-/// The same for people.
+/// A planned or opened deposit as lines of a list of fields.
 fn deposit_fields(id: DepositId, terms: &Deposit, token: &Token) -> Vec<(&'static str, String)> {
     vec![
         ("deposit", id.to_string()),
@@ -141,19 +146,19 @@ fn deposit_fields(id: DepositId, terms: &Deposit, token: &Token) -> Vec<(&'stati
     ]
 }
 
-/// Prints a deposit and what became of its transaction.
+/// Prints a deposit and its transaction.
 pub(super) fn show_deposit(
     id: DepositId,
     deposit: &Deposit,
-    done: &Done,
+    report: &TxReport,
     token: &Token,
     out: &Output,
 ) -> Result<()> {
     let mut json = deposit_json(id, deposit);
-    json["transaction"] = done.json();
+    json["transaction"] = report.json();
     out.result(&json, || {
         let mut lines = deposit_fields(id, deposit, token);
-        lines.extend(done.fields());
+        lines.extend(report.fields());
         fields(&lines)
     })
 }

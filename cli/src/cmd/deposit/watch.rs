@@ -8,23 +8,22 @@ use eyre::Result;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::list::{add_state, state_text};
+use super::state::{add_state, state_text, update_states};
 use crate::{
-    opts::{ChainOpts, StoreOpts},
+    opts::{chain::ChainOpts, store::StoreOpts},
     output::Output,
-    payer::look,
 };
 
-/// Print every change of state of the deposits, as the chain moves on
+/// Print each change of a deposit's state
 ///
-/// With an id, only this deposit's, until it is redeemed, reclaimed or lost. Otherwise until Ctrl-C. A node that does not
-/// answer is asked again at the next block.
+/// With an id, ends when the deposit is redeemed, reclaimed or never opened; otherwise runs until Ctrl-C. A silent node
+/// is asked again after a block time.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit watch
   cheque deposit watch 0x5f3c... --json      one JSON object in each line")]
 pub(super) struct WatchArgs {
-    /// The deposit [default: all of this store]
+    /// Deposit [default: all of the store]
     id: Option<DepositId>,
 
     #[command(flatten)]
@@ -37,24 +36,24 @@ pub(super) struct WatchArgs {
 impl WatchArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let mut known = self.look(&reader, out).await?;
+        let mut known = self.states(&reader, out).await?;
         for (id, state) in &known {
             announce(*id, state, out)?;
         }
         let pause = Duration::from_secs(reader.profile().block_time.max(1));
         loop {
-            if self.id.is_some() && known.iter().all(|(_, state)| is_over(state)) {
+            if self.id.is_some() && known.iter().all(|(_, state)| is_final(state)) {
                 return Ok(());
             }
             sleep(pause).await;
-            let now = match self.look(&reader, out).await {
+            let now = match self.states(&reader, out).await {
                 Ok(now) => now,
                 Err(error) => {
                     out.warn(format!("{error:#}; trying again"));
                     continue;
                 }
             };
-            // Compared here, so that a change that another command has found is announced, too.
+            // Comparing with the last states printed also finds changes recorded by another command.
             for (id, state) in &now {
                 if !known.contains(&(*id, *state)) {
                     announce(*id, state, out)?;
@@ -64,10 +63,14 @@ impl WatchArgs {
         }
     }
 
-    /// Where the deposits stand now. The store is open only for that long, so that other commands can be used meanwhile.
-    async fn look(&self, reader: &Reader, out: &Output) -> Result<Vec<(DepositId, DepositState)>> {
+    /// Reads the current states. Closes the store afterwards, so other commands can use the store in between.
+    async fn states(
+        &self,
+        reader: &Reader,
+        out: &Output,
+    ) -> Result<Vec<(DepositId, DepositState)>> {
         let payer = self.store.payer(reader.clone()).await?;
-        look(&payer, out).await?;
+        update_states(&payer, out).await?;
         if let Some(id) = self.id {
             return Ok(vec![(id, payer.deposit(id).await?.state)]);
         }
@@ -79,7 +82,7 @@ impl WatchArgs {
     }
 }
 
-fn is_over(state: &DepositState) -> bool {
+fn is_final(state: &DepositState) -> bool {
     matches!(
         state,
         DepositState::Redeemed { .. } | DepositState::Reclaimed | DepositState::NeverOpened

@@ -7,17 +7,17 @@ use serde_json::json;
 use super::operator::OperatorOpts;
 use crate::output::{Output, fields};
 
-/// Add tokens to a client's balance, or take them away, down to none
+/// Add tokens to a client's balance, or take tokens away
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market add-balance 0x5f3c... 5000000
   cheque market add-balance 0x5f3c... -2000000")]
 pub(super) struct AddBalanceArgs {
-    /// The client's id
+    /// Client's id
     #[arg(value_name = "ID")]
     id: String,
 
-    /// Tokens; negative to take them away
+    /// Tokens to add; a negative number takes tokens away, down to zero
     #[arg(value_name = "TOKENS", allow_negative_numbers = true)]
     tokens: i64,
 

@@ -4,21 +4,23 @@ use clap::Args;
 use eyre::Result;
 use serde_json::json;
 
-use super::{operator::OperatorOpts, show};
+use super::{client_table::client_table, operator::OperatorOpts};
 use crate::output::Output;
 
-/// Show clients: those named and those that have all of the tags [default: all that are connected]
+/// List clients by id or tag [default: all connected clients]
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market clients
-  cheque market clients --tag '$priority' --tag vip     those that have both
+  cheque market clients --tag '$priority' --tag vip     with both tags
   cheque market clients 0x5f3c... --json                with connection time and prices")]
 pub(super) struct ClientsArgs {
-    /// Ids of clients, connected or not
+    /// Clients' ids, connected or not
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// A tag; automatic are $all, $connected, $disconnected, $priority and $free
+    /// List clients with TAG; repeat to require several
+    ///
+    /// Automatic tags are $all, $connected, $disconnected, $priority and $free.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
@@ -31,6 +33,6 @@ impl ClientsArgs {
         let operator = self.operator.connect().await?;
         let arguments = [json!(self.ids), json!(self.tags)];
         let found = operator.call("les_clientInfo", &arguments).await?;
-        out.result(&found, || show::clients(&found))
+        out.result(&found, || client_table(&found))
     }
 }

@@ -6,11 +6,11 @@ use eyre::Result;
 use super::operator::OperatorOpts;
 use crate::output::{Output, fields};
 
-/// Show what capacity there is and how much of it is in use
+/// Show the total capacity and its use
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market info
-  cheque market info --url wss://provider.example --token-file token")]
+  cheque market info --url wss://provider.example --api-token-file token")]
 pub(super) struct InfoArgs {
     #[command(flatten)]
     operator: OperatorOpts,

@@ -1,17 +1,18 @@
-//! `cheque market`: a provider's clients, by the operator's RPC of a running market.
+//! `cheque market`: clients of a provider, through the operator's RPC of a running market.
 
 mod add_balance;
+mod client_table;
 mod clients;
 mod info;
 mod notify;
 mod operator;
+mod params;
 mod priority;
 mod selection;
 mod set_bias;
 mod set_defaults;
 mod set_params;
 mod set_tags;
-mod show;
 mod watch;
 
 use clap::{Args, Subcommand};
@@ -19,8 +20,12 @@ use eyre::Result;
 
 use crate::output::Output;
 
-/// See and change who is served by a market of yours, and at which prices
+/// Manage the clients of your market: capacity, prices, balances, tags
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque market clients
+  cheque market set-params --tag vip capacity=2000000
+  cheque market watch")]
 pub(crate) struct MarketArgs {
     #[command(subcommand)]
     command: MarketCommand,
@@ -41,8 +46,8 @@ enum MarketCommand {
 }
 
 impl MarketArgs {
-    /// Whether doing it twice is not the same as doing it once.
-    pub(crate) const fn adds_to_a_balance(&self) -> bool {
+    /// True if a second run of the verb would change a balance again.
+    pub(crate) const fn adds_to_balance(&self) -> bool {
         matches!(self.command, MarketCommand::AddBalance(_))
     }
 

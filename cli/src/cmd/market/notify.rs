@@ -9,15 +9,15 @@ use serde_json::json;
 use super::{operator::OperatorOpts, selection::Selection};
 use crate::output::Output;
 
-/// Have `cheque market watch` tell of what clients are charged
+/// Announce clients' charges in `cheque market watch`
 ///
-/// What a client was charged in all (`charged` of `cheque market clients`, pricing/totalAmount) only grows. It counts tokens
-/// taken from its balance, and those it owes beyond it. A client has one notice at a time: a new one takes its place.
-/// Notices are stored, and need no connection. They come as events priceUpdate.
+/// A client's total charge (`charged` of `cheque market clients`, pricing/totalAmount) never shrinks. It counts tokens
+/// taken from the client's balance and tokens owed in excess. A client has one notice: a new notice replaces the old.
+/// Notices are stored and need no connection. They arrive as events priceUpdate.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque market notify --every 1000000 --tag '$priority'   each time that so much more was charged
-  cheque market notify --above 50000000 --id 0x5f3c...     once; if it is more already, at once
+  cheque market notify --every 1000000 --tag '$priority'   at each further million
+  cheque market notify --above 50000000 --id 0x5f3c...     once; at once if already above
   cheque market notify --off --tag '$all'")]
 pub(super) struct NotifyArgs {
     #[command(flatten)]
@@ -33,15 +33,15 @@ pub(super) struct NotifyArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Notice {
-    /// Once: when a client was charged more than so many tokens in all
+    /// Announce once that a client's total charge exceeds this
     #[arg(long, value_name = "TOKENS")]
     above: Option<NonZeroU64>,
 
-    /// Each time that a client was charged so many tokens more
+    /// Announce each further charge of this many tokens
     #[arg(long, value_name = "TOKENS")]
     every: Option<NonZeroU64>,
 
-    /// No more
+    /// Announce nothing
     #[arg(long)]
     off: bool,
 }

@@ -20,46 +20,51 @@ use crate::{
     output::Output,
 };
 
-/// Where the market's operator is answered.
+/// Address of and access to the operator's RPC.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Market")]
 pub(super) struct OperatorOpts {
-    /// URL of the operator's RPC: ws, wss, http or https
+    /// Connect to the operator's RPC by ws, wss, http or https
     #[arg(
         long,
         short = 'u',
         value_name = "URL",
-        env = "CHEQUE_MARKET",
+        env = "CHEQUE_MARKET_URL",
         hide_env_values = true,
         default_value = "ws://127.0.0.1:8560"
     )]
     url: String,
 
-    /// Read the bearer token from this file
-    #[arg(long, value_name = "PATH", env = "CHEQUE_MARKET_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
+    /// Send the bearer token in the file PATH
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "CHEQUE_MARKET_API_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    api_token_file: Option<PathBuf>,
 }
 
 impl OperatorOpts {
-    /// Connects by WebSocket, which the server has at the same address as HTTP.
+    /// Connects by WebSocket, which the server offers at the address of HTTP.
     pub(super) async fn connect(&self) -> Result<Operator> {
         let url = match self.url.strip_prefix("http") {
             Some(rest) => format!("ws{rest}"),
             None => self.url.clone(),
         };
         let mut headers = HeaderMap::new();
-        if let Some(path) = &self.token_file {
+        if let Some(path) = &self.api_token_file {
             let token = fs::read_to_string(path)
                 .wrap_err_with(|| format!("cannot read the token from {}", path.display()))?;
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-                .wrap_err("the token cannot be sent: it has other than visible ASCII characters")?;
+                .wrap_err("the token cannot be sent; use visible ASCII characters only")?;
             value.set_sensitive(true);
             headers.insert("authorization", value);
         }
         let client = WsClientBuilder::default().set_headers(headers).build(url);
         let client = client.await.wrap_err_with(|| {
             format!(
-                "cannot connect to the market at {}: see that it runs, and whether it wants --token-file",
+                "cannot connect to the market at {}; check that it runs, and --api-token-file",
                 self.url
             )
         })?;
@@ -77,7 +82,7 @@ impl Operator {
         called.map_err(failed)
     }
 
-    /// Sets parameters of clients, all or none, and says so.
+    /// Sets parameters of the selected clients, for all or none of them, and prints the result.
     pub(super) async fn set(&self, clients: &Selection, params: Value, out: &Output) -> Result<()> {
         let arguments = clients.with(params);
         self.call("les_setClientParams", &arguments).await?;
@@ -103,11 +108,11 @@ fn params(arguments: &[Value]) -> Result<ArrayParams> {
 
 fn failed(error: ClientError) -> Report {
     let ClientError::Call(refused) = error else {
-        return Report::new(error).wrap_err("the market did not answer: try again");
+        return Report::new(error).wrap_err("the market does not answer; try again");
     };
     Report::new(Failure {
         exit: Exit::Failed,
         code: "refused".to_owned(),
-        text: format!("the market refuses: {}", refused.message()),
+        text: format!("the market rejects the call: {}", refused.message()),
     })
 }

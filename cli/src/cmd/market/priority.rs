@@ -4,26 +4,26 @@ use clap::Args;
 use eyre::Result;
 use serde_json::json;
 
-use super::{operator::OperatorOpts, show};
+use super::{client_table::client_table, operator::OperatorOpts};
 use crate::output::Output;
 
-/// List clients that have tokens, connected or not, in order of their ids
+/// List clients with tokens, connected or not, in order of ids
 ///
-/// If there are more than --max, the next one is named without anything else: go on from there.
+/// If there are more than --max, the last line has only an id, to continue from.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque market priority 0x0000...                       with as many digits as ids have
-  cheque market priority 0x5f3c... 0x8000... --max 20    from one id to below another")]
+  cheque market priority 0x0000...                       from the first id, with all its digits
+  cheque market priority 0x5f3c... 0x8000... --max 20    from one id up to another, exclusive")]
 pub(super) struct PriorityArgs {
-    /// The first id
+    /// First id
     #[arg(value_name = "START")]
     start: String,
 
-    /// The id to stop at [default: none, which is written as zeros]
+    /// Id to stop before; zeros for none [default: none]
     #[arg(value_name = "STOP")]
     stop: Option<String>,
 
-    /// How many at most
+    /// List at most this many clients
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     max: u64,
 
@@ -40,6 +40,6 @@ impl PriorityArgs {
         let operator = self.operator.connect().await?;
         let arguments = [json!(self.start), json!(stop), json!(self.max)];
         let found = operator.call("les_priorityClientInfo", &arguments).await?;
-        out.result(&found, || show::clients(&found))
+        out.result(&found, || client_table(&found))
     }
 }

@@ -7,19 +7,20 @@ use serde_json::json;
 use super::operator::OperatorOpts;
 use crate::output::Output;
 
-/// The longest that fits into the market's nanoseconds.
-const MOST_SECONDS: i64 = i64::MAX / NS_PER_SECOND;
+/// The longest time in the market's nanoseconds.
+const MAX_SECONDS: i64 = i64::MAX / NS_PER_SECOND;
 const NS_PER_SECOND: i64 = 1_000_000_000;
 
-/// Set for how long a client that wants more capacity must stay ahead of those who would have to give way
+/// Set the time for which a challenger must stay ahead
 ///
-/// With a longer time, capacity changes hands less often. It is stored.
+/// A client that wants more capacity must stay ahead of the clients it would displace for this time. With a longer
+/// time, capacity changes hands less often. The market stores the setting.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market set-bias 180")]
 pub(super) struct SetBiasArgs {
-    /// Whole seconds
-    #[arg(value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..=MOST_SECONDS))]
+    /// Time in whole seconds
+    #[arg(value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..=MAX_SECONDS))]
     seconds: i64,
 
     #[command(flatten)]

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::{
     operator::OperatorOpts,
+    params::{params_object, parse_param},
     selection::Selection,
-    show::{object, parse_param},
 };
 use crate::output::Output;
 
-/// Set capacity, prices, tags and notices of clients: all that is named for all of them, or nothing
+/// Set capacity, prices, tags and notices of clients
 ///
-/// Capacity and prices need a connection and end with it. Tags and notices are stored; `cheque market set-tags` and
-/// `cheque market notify` set them one at a time.
+/// All named parameters of all selected clients are set, or none. Capacity and prices last as long as the connection.
+/// Tags and notices are stored; `cheque market set-tags` and `cheque market notify` set them, too.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market set-params --id 0x5f3c... capacity=2000000 userTags=vip,eu
@@ -24,9 +24,9 @@ use crate::output::Output;
 Parameters:    capacity, userTags, pricing/timeFactor, pricing/capacityFactor,
                pricing/requestCostFactor, and these three as pricing/negative/...;
                pricing/alert or pricing/periodicUpdate, 0 for neither
-GasPrices are tokens per second, per second and 10^6 of capacity, and per second of service.")]
+Prices are tokens per second, per second and 10^6 of capacity, and per second of service.")]
 pub(super) struct SetParamsArgs {
-    /// What to set
+    /// Parameter to set
     #[arg(value_name = "NAME=VALUE", required = true, value_parser = parse_param)]
     params: Vec<(String, Value)>,
 
@@ -41,7 +41,7 @@ impl SetParamsArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let operator = self.operator.connect().await?;
         operator
-            .set(&self.selection, object(self.params), out)
+            .set(&self.selection, params_object(self.params), out)
             .await
     }
 }

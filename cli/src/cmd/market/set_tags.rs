@@ -7,15 +7,15 @@ use serde_json::json;
 use super::{operator::OperatorOpts, selection::Selection};
 use crate::output::Output;
 
-/// Give clients tags of your own, in the place of those they have
+/// Replace the tags of clients
 ///
-/// A tag names many clients at once, in --tag of this and other commands. Tags are stored, and need no connection. All of
-/// the clients get them, or none.
+/// A tag selects many clients at once, in --tag of several commands. Tags are stored and need no connection. All
+/// selected clients get the tags, or none.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market set-tags vip eu --id 0x5f3c... --id 0x81d0...
-  cheque market set-tags vip --tag eu --tag '$priority'     those that have both
-  cheque market set-tags --none --tag vip                   take all of their tags away")]
+  cheque market set-tags vip --tag eu --tag '$priority'     clients with both tags
+  cheque market set-tags --none --tag vip                   remove all their tags")]
 pub(super) struct SetTagsArgs {
     #[command(flatten)]
     tags: Tags,
@@ -30,11 +30,11 @@ pub(super) struct SetTagsArgs {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Tags {
-    /// The tags; they cannot start with $
+    /// Tag to set, not starting with $
     #[arg(value_name = "TAG")]
     set: Vec<String>,
 
-    /// Leave no tags
+    /// Remove all tags
     #[arg(long)]
     none: bool,
 }

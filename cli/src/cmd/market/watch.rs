@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 use super::operator::OperatorOpts;
 use crate::output::Output;
 
-/// Print what happens to clients and to the total capacity, until Ctrl-C
+/// Print events of clients and of the total capacity
 ///
-/// Of clients: connect, disconnect, updateCapacity, and priceUpdate, which is a change of balance or prices by you or a
-/// notice of `cheque market notify`. A smaller total capacity is told of a second before clients have to give way.
+/// Runs until Ctrl-C. Events of clients are connect, disconnect, updateCapacity and priceUpdate; the last is a change
+/// of balance or prices by you, or a notice of `cheque market notify`. A reduction of the total capacity is announced a
+/// second before clients are displaced.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque market watch
   cheque market watch --tag vip --only-shortage --json     one JSON object in each line")]
 pub(super) struct WatchArgs {
-    /// Only clients with this tag; repeat for clients that have all [default: every client]
+    /// Print only clients with TAG; repeat to require several [default: all]
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
-    /// Of changes of the total capacity, only those to less than is in use
+    /// Print capacity changes only if the total falls below the use
     #[arg(long)]
     only_shortage: bool,
 
@@ -40,7 +41,7 @@ impl WatchArgs {
             let event = event?;
             out.event(&event, || line(&event))?;
         }
-        bail!("the market has ended the subscription: watch again")
+        bail!("the subscription was ended by the market; run the command again")
     }
 }
 

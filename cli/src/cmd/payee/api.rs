@@ -1,4 +1,4 @@
-//! What a payee answers over HTTP.
+//! The payee's HTTP API.
 
 use alloy::primitives::Address;
 use axum::{
@@ -16,7 +16,7 @@ use cheque::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{holding::Holding, service::Refusal};
+use crate::{holding::Holding, service::error::HttpError};
 
 /// The paths of a payee.
 pub(super) fn router(service: PayeeService) -> Router {
@@ -26,17 +26,16 @@ pub(super) fn router(service: PayeeService) -> Router {
         .with_state(service)
 }
 
-/// What `POST /payments` takes.
+/// The body of `POST /payments`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payment {
-    /// The proof's text.
     proof: String,
-    /// Whom the caller has authenticated as the sender.
+    /// The sender, authenticated by the caller.
     from: Option<Address>,
 }
 
-/// The payment is on disk before it is answered.
+/// Receives a payment, which is on disk before the answer.
 async fn pay(
     State(service): State<PayeeService>,
     body: Result<Json<Payment>, JsonRejection>,
@@ -44,34 +43,35 @@ async fn pay(
     let payment = match body {
         Ok(Json(payment)) => payment,
         Err(error) => {
-            return Refusal::new(error.status(), "bad_request", error.body_text()).into_response();
+            return HttpError::new(error.status(), "bad_request", error.body_text())
+                .into_response();
         }
     };
     let proof: Proof = match payment.proof.parse() {
         Ok(proof) => proof,
         Err(error) => {
-            let text = format!("this is no proof of payment: {error}");
-            return Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", text)
+            let text = format!("the text is not a proof of payment: {error}");
+            return HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", text)
                 .into_response();
         }
     };
     match service.receive_payment(payment.from, &proof).await {
         Ok(accepted) => Json(answer(&accepted)).into_response(),
-        Err(ReceiveError::Rejected(rejection)) => refused(proof.deposit_id(), &rejection),
+        Err(ReceiveError::Rejected(rejection)) => rejected(proof.deposit_id(), &rejection),
         Err(error) => {
             tracing::warn!(event = "payment_not_judged", reason = %error);
-            // What the node or the store says is the operator's business.
+            // Errors of node and store go to the operator's log, not to the payer.
             let (code, text) = match &error {
                 ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => (
-                    "unknown",
-                    "nobody knows whether the payment was recorded; show it again: it counts once, and is a replay if it was",
+                    "result_unknown",
+                    "the payment may be recorded; send it again: it counts at most once",
                 ),
                 _ => (
                     "unavailable",
-                    "the payment could not be judged, and nothing was recorded; try again",
+                    "the payment is not checked and not recorded; send it again",
                 ),
             };
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, text).into_response()
+            HttpError::new(StatusCode::SERVICE_UNAVAILABLE, code, text).into_response()
         }
     }
 }
@@ -87,8 +87,9 @@ fn answer(accepted: &Accepted) -> serde_json::Value {
     })
 }
 
-/// A rejection by its name. A payer whose proof is stale is told the newest one, from which it can go on.
-fn refused(deposit: DepositId, rejection: &Rejection) -> Response {
+/// Answers a rejection with its code. A stale proof is answered with the newest proofs, from which the payer can
+/// continue.
+fn rejected(deposit: DepositId, rejection: &Rejection) -> Response {
     let mut body = json!({ "error": rejection.to_string(), "code": rejection.code() });
     if let Rejection::Stale { newest, shown, .. } = rejection {
         let mut proofs = vec![Proof::Cheque(deposit, **newest).to_string()];
@@ -100,8 +101,8 @@ fn refused(deposit: DepositId, rejection: &Rejection) -> Response {
     (status(rejection), Json(body)).into_response()
 }
 
-/// 402: good as it is, but does not pay (yet, any more, or enough). 409: counted before, or a newer one was. 422: never
-/// good here. 503: nobody knows, because the view of the chain is old.
+/// The status of a rejection. 402: valid, but does not pay (not yet, too late, or too little). 409: counted before, or
+/// older than a counted proof. 422: never valid here. 503: not checked, because the chain view is stale.
 const fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
         Rejection::Stale { .. } | Rejection::Replay | Rejection::AnchorReused => {
@@ -130,9 +131,9 @@ async fn deposits(State(service): State<PayeeService>) -> Response {
     let status = match service.status().await {
         Ok(status) => status,
         Err(error) => {
-            tracing::warn!(event = "deposits_not_listed", reason = %error);
-            let text = "the ledger cannot be read; try again";
-            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+            tracing::warn!(event = "store_read_failed", reason = %error);
+            let text = "the store cannot be read; try again";
+            return HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
                 .into_response();
         }
     };

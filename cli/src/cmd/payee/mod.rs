@@ -1,4 +1,4 @@
-//! `cheque payee`: a payee that runs by itself.
+//! `cheque payee`: the payee's service.
 
 mod api;
 mod run;
@@ -10,6 +10,8 @@ use crate::output::Output;
 
 /// Run a payee as a service
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  cheque payee run --account shop")]
 pub(crate) struct PayeeArgs {
     #[command(subcommand)]
     command: PayeeCommand,

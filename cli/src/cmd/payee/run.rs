@@ -1,4 +1,4 @@
-//! `cheque payee run`: takes payments and cashes wins, for months.
+//! `cheque payee run`: receives payments and redeems wins, unattended.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -9,26 +9,31 @@ use eyre::{Result, WrapErr, ensure};
 
 use super::api;
 use crate::{
-    opts::{ChainOpts, PayeeOpts, PolicyOpts, StoreOpts, WalletOpts},
+    opts::{
+        chain::ChainOpts,
+        payee::{PayeeOpts, PolicyOpts},
+        send::wallet_on,
+        store::StoreOpts,
+        wallet::WalletOpts,
+    },
     output::Output,
-    send::sender_of,
     service::ServiceOpts,
 };
 
-/// Where a payee answers if nothing else is said.
+/// The default address.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9552));
 
-/// Take payments over HTTP, follow every draw, and redeem what is won
+/// Receive payments over HTTP, follow every draw, and redeem wins
 ///
-/// POST /payments takes {"proof": TEXT, "from": ADDRESS} (from: the signer you have authenticated, if any) and answers 200
-/// with what the payment adds once it is on disk; 402 if it does not pay now, 409 if it or a newer one was counted, 422 if
-/// it never will, 503 if it could not be judged. GET /deposits shows what `ledger` shows. SIGTERM ends it in order. Without
-/// a wallet it takes payments and redeems nothing.
+/// POST /payments takes {"proof": TEXT, "from": ADDRESS}, where the optional `from` is the authenticated sender.
+/// Answers: 200 with the payment's value once it is on disk; 402 if the payment has no value now; 409 if it or a newer
+/// one counted before; 422 if it is invalid; 503 if the check failed. GET /deposits answers as `cheque holdings` does.
+/// SIGTERM ends the service in order. Without a wallet, the service receives payments and redeems nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque payee run --account shop
-  cheque payee run --account shop --redeem-batch 1        redeem every win at once
-  curl -d \"{\\\"proof\\\":\\\"$PROOF\\\"}\" -H 'Content-Type: application/json' http://127.0.0.1:9552/payments")]
+  cheque payee run --account shop --batch-size 1          redeem every win at once
+  curl --json '{\"proof\":\"AflBgA...\"}' http://127.0.0.1:9552/payments")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     payee: PayeeOpts,
@@ -46,47 +51,51 @@ pub(crate) struct RunArgs {
     policy: PolicyOpts,
 
     #[command(flatten)]
-    cash: CashOpts,
+    redeeming: RedeemOpts,
 
     #[command(flatten)]
     service: ServiceOpts,
 }
 
-/// When wins are redeemed.
+/// The times at which wins are redeemed.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Redeeming")]
-struct CashOpts {
-    /// Redeem at once while a win pays at least so many times what redeeming costs; else wait for a better gas price
-    /// [default: --min-payout-per-cost]
+struct RedeemOpts {
+    /// Redeem at once while payout is at least this many times cost [default: --min-payout-per-cost]
+    ///
+    /// Other wins wait for a better gas price until --deadline-margin.
     #[arg(long, value_name = "TIMES")]
-    redeem_above: Option<u32>,
+    redeem_payout_per_cost: Option<u32>,
 
-    /// So long before its window closes, redeem a win at any price below what it pays, and warn [default: 2 hours, at most
-    /// 4095 blocks]
+    /// Redeem regardless of gas price this many blocks before the window closes [default: 2 hours, at most 4095 blocks]
+    ///
+    /// The service warns then. A redemption never costs more than its payout.
     #[arg(long, value_name = "BLOCKS")]
-    redeem_margin: Option<u64>,
+    deadline_margin: Option<u64>,
 
-    /// Wait for no more wins to share a transaction with once there are so many [default: 10]
+    /// Send a batch at once when this many wins are ready [default: 10]
     #[arg(long, value_name = "WINS")]
-    redeem_batch: Option<usize>,
+    batch_size: Option<usize>,
 
-    /// Wait for more wins up to so long after a draw [default: one step of the chain's grid, and twice its
+    /// Wait at most this many blocks after a draw for more wins [default: a step of the draw grid + twice the
     /// confirmations]
     #[arg(long, value_name = "BLOCKS")]
-    redeem_wait: Option<u64>,
+    batch_wait: Option<u64>,
 
-    /// Keep a deposit in the ledger so long after its window [default: 30 days]
+    /// Keep records of a deposit this many blocks after its window [default: 30 days]
     #[arg(long, value_name = "BLOCKS")]
-    keep: Option<u64>,
+    retention: Option<u64>,
 }
 
-impl CashOpts {
+impl RedeemOpts {
     fn settings(&self, mut settings: PayeeSettings) -> PayeeSettings {
-        settings.min_payout_per_cost = self.redeem_above.unwrap_or(settings.min_payout_per_cost);
-        settings.margin = self.redeem_margin.unwrap_or(settings.margin);
-        settings.batch = self.redeem_batch.unwrap_or(settings.batch);
-        settings.company = self.redeem_wait.unwrap_or(settings.company);
-        settings.keep = self.keep.unwrap_or(settings.keep);
+        settings.min_payout_per_cost = self
+            .redeem_payout_per_cost
+            .unwrap_or(settings.min_payout_per_cost);
+        settings.deadline_margin = self.deadline_margin.unwrap_or(settings.deadline_margin);
+        settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
+        settings.batch_wait = self.batch_wait.unwrap_or(settings.batch_wait);
+        settings.retention = self.retention.unwrap_or(settings.retention);
         settings
     }
 }
@@ -106,29 +115,32 @@ impl RunArgs {
 
     async fn payee(&self, out: &Output) -> Result<PayeeService> {
         let named = self.payee.named()?;
-        // Unlocked once, for it may ask for a password.
-        let wallet = match self.wallet.is_named() || named.is_none() {
-            true => Some(self.wallet.unlock().wrap_err("whose payments?")?),
+        // The key is unlocked once, because the user may have to enter a password.
+        let key = match self.wallet.is_named() || named.is_none() {
+            true => {
+                let key = self.wallet.unlock();
+                Some(key.wrap_err("the payee is not named; name --payee ADDRESS or a wallet")?)
+            }
             false => None,
         };
-        let own = wallet.as_ref().map(PrivateKeySigner::address);
+        let own = key.as_ref().map(PrivateKeySigner::address);
         let address = named.or(own).unwrap_or_default();
         if let Some(own) = own {
             ensure!(
                 own == address,
-                "the payee is {address} and the wallet is {own}'s: redeeming takes the payee's own"
+                "the payee is {address} and the wallet is {own}; redeem with the payee's own wallet"
             );
         } else {
-            out.warn("there is no wallet, so wins are followed and not redeemed");
+            out.warn("there is no wallet; wins are followed but not redeemed");
         }
         let reader = self.chain.reader().await?;
         let mut payee = self.policy.payee(address, reader, &self.store).await?;
-        if let Some(wallet) = wallet {
-            let sender = sender_of(wallet, payee.reader());
-            payee = payee.with_wallet(sender);
+        if let Some(key) = key {
+            let wallet = wallet_on(key, payee.reader());
+            payee = payee.with_wallet(wallet);
         }
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
-        let service = PayeeService::new(payee, self.cash.settings(settings));
+        let service = PayeeService::new(payee, self.redeeming.settings(settings));
         service.recall().await?;
         Ok(service)
     }

@@ -1,4 +1,4 @@
-//! What a payer answers over HTTP.
+//! The payer's HTTP API.
 
 use std::convert::Infallible;
 
@@ -23,20 +23,20 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cmd::deposit::add_state, service::Refusal, show};
+use crate::{cmd::deposit::state::add_state, format, service::error::HttpError};
 
-/// What the answers come from.
+/// The state of the router.
 #[derive(Clone)]
 struct Api {
     service: PayerService,
-    /// The token that is paid in.
+    /// The token of all payments.
     token: Address,
     stop: CancellationToken,
 }
 
-type Answer = Result<Json<Value>, Refusal>;
+type Answer = Result<Json<Value>, HttpError>;
 
-/// The paths of a payer. Streams of events end with `stop`.
+/// The paths of a payer. `stop` ends streams of events.
 pub(super) fn router(service: PayerService, token: Address, stop: CancellationToken) -> Router {
     Router::new()
         .route("/cheques", post(pay))
@@ -51,25 +51,25 @@ pub(super) fn router(service: PayerService, token: Address, stop: CancellationTo
         })
 }
 
-/// What `POST /cheques` takes.
+/// The body of `POST /cheques`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct PaymentRequest {
     payee: Address,
     /// In token units.
     amount: Amount,
 }
 
-/// The payment is on disk before it is answered.
-async fn pay(State(api): State<Api>, body: Result<Json<Wish>, JsonRejection>) -> Answer {
-    let Json(wish) =
-        body.map_err(|error| Refusal::new(error.status(), "bad_request", error.body_text()))?;
-    let paid = api.service.pay(wish.payee, api.token, wish.amount).await;
-    let parts = paid.map_err(|error| unpaid(wish.payee, &error))?;
-    let proofs = parts.iter().filter_map(|part| part.proof.as_ref());
-    let proofs: Vec<_> = proofs.map(ToString::to_string).collect();
+/// Makes a payment, which is on disk before the answer.
+async fn pay(State(api): State<Api>, body: Result<Json<PaymentRequest>, JsonRejection>) -> Answer {
+    let Json(request) =
+        body.map_err(|error| HttpError::new(error.status(), "bad_request", error.body_text()))?;
+    let PaymentRequest { payee, amount } = request;
+    let paid = api.service.pay(payee, api.token, amount).await;
+    let parts = paid.map_err(|error| payment_error(payee, &error))?;
+    let proofs: Vec<_> = parts.iter().map(|part| part.proof.to_string()).collect();
     let mut json = parts.last().map_or_else(|| json!({}), totals);
-    json["payee"] = json!(wish.payee);
+    json["payee"] = json!(payee);
     json["proofs"] = json!(proofs);
     Ok(Json(json))
 }
@@ -82,7 +82,7 @@ fn totals(payment: &Payment) -> Value {
     })
 }
 
-fn unpaid(payee: Address, error: &PayerError) -> Refusal {
+fn payment_error(payee: Address, error: &PayerError) -> HttpError {
     let (status, code, text) = match error {
         PayerError::NotCovered { .. } => (StatusCode::CONFLICT, "not_covered", error.to_string()),
         PayerError::Write(_) => (
@@ -98,19 +98,19 @@ fn unpaid(payee: Address, error: &PayerError) -> Refusal {
         PayerError::Bank(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "the chain cannot be seen, and nothing was paid; try again".to_owned(),
+            "the chain cannot be read and nothing was paid; try again".to_owned(),
         ),
         _ => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            "unknown",
-            format!("nobody knows whether this was paid: see /payees/{payee} before trying again"),
+            "result_unknown",
+            format!("the payment may be made; check /payees/{payee} before you try again"),
         ),
     };
-    Refusal::new(status, code, text)
+    HttpError::new(status, code, text)
 }
 
-/// The newest proofs for a payee, from all deposits that are not drawn yet: for who has lost an answer, or a payee that has
-/// lost its records.
+/// Answers the newest proofs for a payee, from all undrawn deposits. Serves callers without an answer and payees
+/// without records.
 async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection>) -> Answer {
     let Path(payee) = path.map_err(|error| bad_path(&error))?;
     let payer = api.service.payer();
@@ -123,14 +123,14 @@ async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection
         if !is_open {
             continue;
         }
-        let (spent, left) = match payer.last_cheque(id, payee).await {
+        let (spent, left) = match payer.spent_and_left(id, payee).await {
             Ok(Some(account)) => account,
-            // Deposits without it, and those whose list is lost.
+            // The deposit does not list the payee, or its list is lost.
             Ok(None) | Err(PayerError::NoList(_)) => continue,
             Err(error) => return Err(unreadable(error)),
         };
         let proof = payer.last_proof(id, payee).await.map_err(unreadable)?;
-        let opening = payer.opening(id, payee).await.map_err(unreadable)?;
+        let opening = payer.opening_proof(id, payee).await.map_err(unreadable)?;
         found.push(json!({
             "deposit": id,
             "state": record.state.name(),
@@ -146,7 +146,7 @@ async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection
 async fn deposits(State(api): State<Api>) -> Answer {
     let mut status = api.service.status().await.map_err(unreadable)?;
     status.sort_by_key(|status| (status.record.deposit.drawBlock, status.id));
-    let deposits: Vec<_> = status.iter().map(standing).collect();
+    let deposits: Vec<_> = status.iter().map(deposit_json).collect();
     let round = api.service.round().await.map_err(unreadable)?;
     let round = round.map(|round| {
         json!({
@@ -168,7 +168,7 @@ async fn deposit(State(api): State<Api>, path: Result<Path<DepositId>, PathRejec
     let status = status.into_iter().find(|status| status.id == id);
     let status = status.ok_or_else(|| {
         let text = format!("the store has no deposit {id} of this bank");
-        Refusal::new(StatusCode::NOT_FOUND, "unknown_deposit", text)
+        HttpError::new(StatusCode::NOT_FOUND, "unknown_deposit", text)
     })?;
     let payer = api.service.payer();
     let spent = payer.spent(id).await.map_err(unreadable)?;
@@ -177,14 +177,14 @@ async fn deposit(State(api): State<Api>, path: Result<Path<DepositId>, PathRejec
         .iter()
         .map(|(payee, left)| (format!("{payee:#x}"), json!(left)))
         .collect();
-    let mut json = standing(&status);
+    let mut json = deposit_json(&status);
     json["spent"] = json!(spent);
     json["allowances_left"] = left.into();
     Ok(Json(json))
 }
 
-fn standing(status: &DepositStatus) -> Value {
-    let mut json = show::terms(&status.record.deposit);
+fn deposit_json(status: &DepositStatus) -> Value {
+    let mut json = format::terms(&status.record.deposit);
     json["id"] = json!(status.id);
     add_state(&mut json, &status.record.state);
     json["reason"] = json!(status.reason);
@@ -192,7 +192,7 @@ fn standing(status: &DepositStatus) -> Value {
     json
 }
 
-/// Changes of state from now on, as server-sent events. A client that is too slow is told how many it has missed.
+/// Streams changes of state from now on, as server-sent events. A slow client gets the number of missed events.
 async fn events(
     State(api): State<Api>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
@@ -231,13 +231,13 @@ fn change(event: &DepositEvent) -> String {
     json.to_string()
 }
 
-fn bad_path(error: &PathRejection) -> Refusal {
-    Refusal::new(error.status(), "bad_request", error.body_text())
+fn bad_path(error: &PathRejection) -> HttpError {
+    HttpError::new(error.status(), "bad_request", error.body_text())
 }
 
-/// What the store says is the operator's business.
-fn unreadable(error: PayerError) -> Refusal {
-    tracing::warn!(event = "answer_failed", reason = %error);
+/// Logs the store's error for the operator and answers without its text.
+fn unreadable(error: PayerError) -> HttpError {
+    tracing::warn!(event = "store_read_failed", reason = %error);
     let text = "the store cannot be read; try again";
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
 }

@@ -1,4 +1,4 @@
-//! `cheque payer`: a payer that runs by itself.
+//! `cheque payer`: the payer's service.
 
 mod api;
 mod rounds;
@@ -11,6 +11,8 @@ use crate::output::Output;
 
 /// Run a payer as a service
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  cheque payer run --account alice --allowances payees.csv --draw-in 7200 --daily-budget 0.5ether")]
 pub(crate) struct PayerArgs {
     #[command(subcommand)]
     command: PayerCommand,

@@ -1,4 +1,4 @@
-//! Which rounds follow one another, as flags.
+//! The rounds of a payer's service, as flags.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,19 +11,19 @@ use cheque::{
     payer::{ListError, NextList, Rounds},
 };
 use clap::{ArgGroup, Args};
-use eyre::{Result, WrapErr, ensure};
+use eyre::{Result, WrapErr, ensure, eyre};
 
 use crate::{
     allowances::{AllowanceText, parse_address, read_file},
     amount::{AmountText, Token},
-    payer::RateOpts,
+    opts::rate::RateOpts,
 };
 
-/// The rounds that the service opens; none without payees.
+/// The rounds of the service; none without payees.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rounds", group = ArgGroup::new("payees"))]
 pub(super) struct RoundsOpts {
-    /// A payee and the most it can be paid in a round; repeat for more payees
+    /// Allow a payee payments up to AMOUNT per round; repeatable
     #[arg(
         long,
         value_name = "ADDRESS=AMOUNT",
@@ -32,63 +32,66 @@ pub(super) struct RoundsOpts {
     )]
     allowance: Vec<AllowanceText>,
 
-    /// A file of payees and allowances, read anew for each round: CSV lines `address,amount`, or JSON {"address": "amount", ...}
+    /// Read payees and allowances from FILE for each round
+    ///
+    /// CSV lines `address,amount`, or JSON {"address": "amount", ...}.
     #[arg(long, value_name = "FILE", group = "payees", requires = "draw_in")]
     allowances: Option<PathBuf>,
 
-    /// Draw a round after this many blocks, rounded up to the chain's grid of draw blocks
+    /// Draw each round after this many blocks, rounded up to the grid
     #[arg(long, value_name = "BLOCKS", requires = "payees")]
     draw_in: Option<u64>,
 
-    /// How many blocks after the draw the winner may redeem [default: 8191, as long as the chain remembers the draw block]
+    /// Let the winner redeem for this many blocks after the draw [default: 8191]
+    ///
+    /// The chain remembers the draw block for 8191 blocks.
     #[arg(long, value_name = "BLOCKS")]
     redeem_window: Option<u64>,
 
-    /// Smallest prize [default: 50 times the cost of a redemption when the round is opened, at most the whole round]
+    /// Pay a winner at least this much [default: 50 times the cost to redeem, at most the whole round]
     #[arg(long, value_name = "AMOUNT")]
     min_payout: Option<AmountText>,
 
-    /// The ERC-20 token of rounds and payments [default: the native coin]
+    /// Open rounds and pay in this ERC-20 token [default: the native coin]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(super) token: Option<Address>,
 
     #[command(flatten)]
     pub(super) rate: RateOpts,
 
-    /// Open the next round when this part of a round is spent
-    #[arg(long, value_name = "PART", default_value = "7/8", value_parser = parse_part)]
-    nearly_spent: Part,
+    /// Open the next round when this fraction of the current is spent
+    #[arg(long, value_name = "FRACTION", default_value = "7/8", value_parser = parse_fraction)]
+    nearly_spent: Fraction,
 
-    /// Open the next round at the latest this many blocks before no more cheques can be written from the present one
-    /// [default: 4 times the chain's confirmations]
+    /// Open the next round this many blocks before the current cutoff [default: 4 times the confirmations]
     #[arg(long, value_name = "BLOCKS")]
-    lead: Option<u64>,
+    open_ahead: Option<u64>,
 
-    /// Open no round that brings the deposits of 24 hours above this sum
+    /// Limit the sum of deposits opened within 24 hours [default: none]
     #[arg(long, value_name = "AMOUNT")]
     daily_budget: Option<AmountText>,
 }
 
-/// A part of a whole, exactly.
+/// An exact fraction: numerator and denominator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Part(u32, u32);
+struct Fraction(u32, u32);
 
-fn parse_part(text: &str) -> Result<Part, String> {
-    let part = text.split_once('/').and_then(|(part, whole)| {
+fn parse_fraction(text: &str) -> Result<Fraction, String> {
+    let fraction = text.split_once('/').and_then(|(part, whole)| {
         let (part, whole) = (part.trim().parse().ok()?, whole.trim().parse().ok()?);
-        Some(Part(part, whole))
+        Some(Fraction(part, whole))
     });
-    part.ok_or_else(|| format!("`{text}` is no part: write 7/8, for instance"))
+    fraction.ok_or_else(|| format!("`{text}` is not a fraction; write one such as 7/8"))
 }
 
 impl RoundsOpts {
-    /// The rounds, with a list that can be read now. `None`: no payees are named.
+    /// Builds the rounds and checks that their list is readable. `None` without payees.
     pub(super) fn rounds(&self, token: &Token) -> Result<Option<Rounds>> {
         let Some(list) = self.list(token)? else {
             return Ok(None);
         };
-        // What is wrong with it shall be known at once, and not at the end of a round.
-        list().map_err(|error| eyre::eyre!(error))?;
+        // An unreadable list is an error now, not at the end of a round.
+        list().map_err(|error| eyre!(error))?;
         let amount = |text: &Option<AmountText>, flag: &'static str| {
             let amount = text.as_ref().map(|text| text.in_units_of(token));
             amount.transpose().wrap_err(flag)
@@ -98,7 +101,7 @@ impl RoundsOpts {
         rounds.redeem_window = self.redeem_window;
         rounds.min_payout = amount(&self.min_payout, "--min-payout")?;
         rounds.nearly_spent = (self.nearly_spent.0, self.nearly_spent.1);
-        rounds.lead = self.lead;
+        rounds.lead = self.open_ahead;
         rounds.daily_budget = amount(&self.daily_budget, "--daily-budget")?;
         Ok(Some(rounds))
     }
@@ -107,7 +110,7 @@ impl RoundsOpts {
         if let Some(path) = self.allowances.clone() {
             ensure!(
                 path != Path::new("-"),
-                "--allowances: a service reads its list for each round anew, so name a file"
+                "--allowances is stdin, but a service reads the list for each round; name a file"
             );
             let token = token.clone();
             return Ok(Some(Arc::new(move || {
@@ -137,9 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_written_with_a_stroke() {
-        assert_eq!(parse_part("7/8"), Ok(Part(7, 8)));
-        assert_eq!(parse_part(" 1 / 2 "), Ok(Part(1, 2)));
+    fn parses_fraction_with_a_slash() {
+        assert_eq!(parse_fraction("7/8"), Ok(Fraction(7, 8)));
+        assert_eq!(parse_fraction(" 1 / 2 "), Ok(Fraction(1, 2)));
         for text in [
             "",
             "7",
@@ -150,7 +153,7 @@ mod tests {
             "7/8/9",
             "4294967296/1",
         ] {
-            assert!(parse_part(text).is_err(), "{text}");
+            assert!(parse_fraction(text).is_err(), "{text}");
         }
     }
 }

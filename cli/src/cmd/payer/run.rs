@@ -1,4 +1,4 @@
-//! `cheque payer run`: opens one round after the other and pays, for months.
+//! `cheque payer run`: opens rounds and pays, unattended.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -10,50 +10,55 @@ use eyre::{Result, WrapErr};
 use super::{api, rounds::RoundsOpts};
 use crate::{
     amount::{AmountText, Token},
-    opts::{ChainOpts, SignerOpts, StoreOpts, WalletOpts},
+    opts::{
+        chain::ChainOpts,
+        send::wallet_on,
+        store::StoreOpts,
+        wallet::{SignerOpts, WalletOpts, signing_key},
+    },
     output::Output,
-    payer::signing_key,
-    send::sender_of,
     service::ServiceOpts,
     token::token_at,
 };
 
-/// Where a payer answers if nothing else is said.
+/// The default address.
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9551));
 
-/// Pay over HTTP, open one round after the other, and take back what nobody redeems
+/// Pay over HTTP, open round after round, and reclaim unredeemed money
 ///
-/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS} and answers 200 with the proofs once the payment is on disk, or
-/// 409 if the present round does not cover it. It is never repeated by itself: who has lost an answer looks at GET
-/// /payees/ADDRESS, which has the newest proofs, before paying again. GET /deposits shows all deposits with what they wait
-/// for, GET /deposits/ID one, GET /events their changes as they come. SIGTERM ends it in order.
+/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS}. Answers: 200 with the proofs once the payment is on disk;
+/// 409 if the current round does not cover it. A repeated request pays again: after a lost answer, check GET
+/// /payees/ADDRESS, which has the newest proofs. GET /deposits lists all deposits and their next steps, GET
+/// /deposits/ID shows one, GET /events streams changes. SIGTERM ends the service in order.
 ///
-/// Every deposit in the store is followed, opened if it was stored only, and taken back in time. With payees and --draw-in,
-/// the next round is opened whenever the present one is nearly spent or near its draw. Let one service alone use a wallet.
-/// Without a wallet, but with a signer, it only pays and follows.
+/// The service follows every deposit of the store, opens stored ones, and reclaims unredeemed ones. With payees and
+/// --draw-in, it opens the next round when the current one is nearly spent or near its cutoff. Use a wallet in one
+/// service only. With a signer and no wallet, the service pays and follows, but opens and reclaims nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque payer run --account alice --allowances payees.csv --draw-in 7200 --daily-budget 0.5ether
-  cheque payer run --account cold --signer-keystore hot.json --allowances payees.csv --draw-in 7200 --max-fee 40gwei
-  cheque payer run --account alice                         no rounds: pays from what is open
-  curl -d '{\"payee\":\"0xd8dA...\",\"amount\":\"20000\"}' -H 'Content-Type: application/json' http://127.0.0.1:9551/cheques")]
+  cheque payer run --account cold --signer-keystore hot.json --allowances payees.csv --draw-in 7200
+  cheque payer run --account alice --max-fee-per-gas 40gwei      no rounds: pay from open deposits
+  curl --json '{\"payee\":\"0xd8dA...\",\"amount\":\"20000\"}' http://127.0.0.1:9551/cheques")]
 pub(super) struct RunArgs {
+    #[command(flatten)]
+    store: StoreOpts,
+
+    /// Keep records of a settled deposit this many blocks after its window [default: 30 days, at least a day]
+    #[arg(long, value_name = "BLOCKS")]
+    retention: Option<u64>,
+
     #[command(flatten)]
     rounds: RoundsOpts,
 
-    /// Offer at most this much per unit of gas, and wait while the market asks for more
+    /// Offer at most this much per unit of gas [default: no limit]
+    ///
+    /// Transactions wait while the market price is higher.
     #[arg(long, value_name = "AMOUNT", help_heading = "Transaction")]
-    max_fee: Option<AmountText>,
-
-    /// Keep a settled deposit in the store so long after its window, and for a day at least [default: 30 days]
-    #[arg(long, value_name = "BLOCKS")]
-    keep: Option<u64>,
+    max_fee_per_gas: Option<AmountText>,
 
     #[command(flatten)]
     signer: SignerOpts,
-
-    #[command(flatten)]
-    store: StoreOpts,
 
     #[command(flatten)]
     chain: ChainOpts,
@@ -77,48 +82,51 @@ impl RunArgs {
             .await
     }
 
-    /// The service, and the token that it pays in.
+    /// Builds the service, and finds the token of its payments.
     async fn payer(&self) -> Result<(PayerService, Address)> {
         let signer = self.signer.unlock()?;
-        // A signer alone can pay from what others open.
-        let wallet = match self.wallet.is_named() || signer.is_none() {
+        // A signer without a wallet can pay from open deposits.
+        let wallet_key = match self.wallet.is_named() || signer.is_none() {
             true => Some(self.wallet.unlock()?),
             false => None,
         };
-        let key = signer.as_ref().or(wallet.as_ref()).map(signing_key);
+        let signing = signer.as_ref().or(wallet_key.as_ref()).map(signing_key);
         let reader = self.chain.reader().await?;
         let token = token_at(self.rounds.token.unwrap_or_default(), &reader).await?;
         let rounds = self.rounds.rounds(&token)?;
-        let sender = match wallet {
-            Some(wallet) => Some(self.sender(wallet, &reader)?),
+        let wallet = match wallet_key {
+            Some(key) => Some(self.limited_wallet(key, &reader)?),
             None => None,
         };
         let payer = self.store.payer(reader).await?;
         let mut payer = payer.with_rates(self.rounds.rate.rates(&token)?);
-        if let Some(key) = key {
+        if let Some(key) = signing {
             payer = payer.with_key(key?);
         }
-        if let Some(sender) = sender {
-            payer = payer.with_wallet(sender);
+        if let Some(wallet) = wallet {
+            payer = payer.with_wallet(wallet);
         }
         if let Some(rounds) = &rounds {
             rounds.check(&payer)?;
         }
         let service = PayerService::new(payer, rounds);
-        let service = match self.keep {
-            Some(blocks) => service.with_keep(blocks),
+        let service = match self.retention {
+            Some(blocks) => service.with_retention(blocks),
             None => service,
         };
         service.recall().await?;
         Ok((service, token.address))
     }
 
-    fn sender(&self, wallet: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
-        let sender = sender_of(wallet, reader);
-        let Some(text) = &self.max_fee else {
-            return Ok(sender);
+    /// The wallet, with the limit of `--max-fee-per-gas`.
+    fn limited_wallet(&self, key: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
+        let wallet = wallet_on(key, reader);
+        let Some(text) = &self.max_fee_per_gas else {
+            return Ok(wallet);
         };
-        let most = text.in_units_of(&Token::coin()).wrap_err("--max-fee")?;
-        Ok(sender.with_max_fee(most.get()))
+        let max = text
+            .in_units_of(&Token::coin())
+            .wrap_err("--max-fee-per-gas")?;
+        Ok(wallet.with_max_fee(max.get()))
     }
 }

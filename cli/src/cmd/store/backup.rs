@@ -1,4 +1,4 @@
-//! `cheque store backup`: all records in one file.
+//! `cheque store backup`: all records in a file.
 
 use std::{
     fs::File,
@@ -7,25 +7,26 @@ use std::{
     sync::Arc,
 };
 
-use cheque::store::{Copied, Store, backup};
+use cheque::store::{BackupSize, Store, backup};
 use clap::Args;
 use eyre::{Result, WrapErr, ensure};
 
-use super::shown;
-use crate::{opts::StoreOpts, output::Output};
+use super::report::copied_report;
+use crate::{opts::store::StoreOpts, output::Output};
 
-/// Write all records, as of one moment, into a file that `cheque store restore` reads
+/// Write a consistent copy of all records to a file
 ///
-/// The file is complete once it has its name, readable by its owner alone, and as secret as the store. An existing file
-/// stays. A store in a file cannot be backed up while another process has it open; one in PostgreSQL can.
+/// The file appears under its name once complete. Only its owner can read the file, which is as secret as the store. An
+/// existing file is not overwritten. A store in a file can be backed up only while no other process uses the store; a
+/// store in PostgreSQL at any time.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque store backup monday.backup
   cheque store backup --store 'postgres:///shop?host=/run/postgresql&user=shop' shop.backup
-A restored copy is older than the balances kept elsewhere: payments received since then could be
-credited again. Restore both to the same moment.")]
+A restored store does not know payments since its backup, which could be credited a second time.
+Restore balances kept elsewhere to the same moment.")]
 pub(crate) struct BackupArgs {
-    /// The file to write
+    /// File to write
     file: PathBuf,
 
     #[command(flatten)]
@@ -38,14 +39,14 @@ impl BackupArgs {
         let file = self.file.clone();
         out.progress(format!("writing a backup to {}", file.display()));
         let writing = tokio::task::spawn_blocking(move || write(&store, &file));
-        let (json, text) = shown(&self.file, writing.await??);
+        let (json, text) = copied_report(&self.file, writing.await??);
         out.result(&json, || text)
     }
 }
 
-/// Whoever sees the file under its name sees all of it, even after a loss of power.
-fn write(store: &Arc<dyn Store>, path: &Path) -> Result<Copied> {
-    let taken = || format!("{} exists already: name another file", path.display());
+/// Writes a backup. A file under `path` is always complete, even after a loss of power.
+fn write(store: &Arc<dyn Store>, path: &Path) -> Result<BackupSize> {
+    let taken = || format!("{} already exists; name another file", path.display());
     ensure!(!path.exists(), taken());
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));

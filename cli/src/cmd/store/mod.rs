@@ -1,17 +1,19 @@
 //! `cheque store`: copies of the durable records.
 
 mod backup;
+mod report;
 mod restore;
 
-use cheque::store::Copied;
 use clap::{Args, Subcommand};
 use eyre::Result;
-use serde_json::{Value, json};
 
-use crate::output::{Output, fields};
+use crate::output::Output;
 
-/// Back up the durable records, and restore them
+/// Back up and restore the durable records
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cheque store backup monday.backup
+  cheque store restore --store new-directory monday.backup")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     command: StoreCommand,
@@ -30,16 +32,4 @@ impl StoreArgs {
             StoreCommand::Restore(args) => args.run(out).await,
         }
     }
-}
-
-/// What was copied, for programs and for people.
-fn shown(file: &std::path::Path, copied: Copied) -> (Value, String) {
-    let file = file.display().to_string();
-    let json = json!({ "file": file, "records": copied.records, "bytes": copied.bytes });
-    let text = fields(&[
-        ("file", file),
-        ("records", copied.records.to_string()),
-        ("bytes", copied.bytes.to_string()),
-    ]);
-    (json, text)
 }

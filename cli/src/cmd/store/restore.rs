@@ -7,25 +7,25 @@ use std::{
     sync::Arc,
 };
 
-use cheque::store::{Copied, Store, restore};
+use cheque::store::{BackupSize, Store, restore};
 use clap::Args;
 use eyre::{Result, WrapErr};
 
-use super::shown;
-use crate::{opts::StoreOpts, output::Output};
+use super::report::copied_report;
+use crate::{opts::store::StoreOpts, output::Output};
 
-/// Put the records of a backup into an empty store
+/// Restore the records of a backup into an empty store
 ///
-/// The backup is checked to its end before anything is written. A store with records is refused. If the restore is
-/// interrupted, the store is refused from then on: remove it and begin again. The backup may come from a store of
-/// another kind.
+/// The whole backup is checked before anything is written. A store with records is rejected. After an interrupted
+/// restore no command opens the store: remove the store and restore again. The backup may come from another kind of
+/// store.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque store restore --store new-directory monday.backup
   cheque store restore --store 'postgres:///shop?host=/run/postgresql&user=shop' monday.backup
-A payee's backup does not know the payments since it was made: restore balances to the same moment.")]
+A payee's backup does not know later payments: restore balances to the same moment.")]
 pub(crate) struct RestoreArgs {
-    /// The file that `cheque store backup` wrote
+    /// File of `cheque store backup`
     file: PathBuf,
 
     #[command(flatten)]
@@ -40,12 +40,12 @@ impl RestoreArgs {
         out.progress(format!("restoring from {}", self.file.display()));
         let path = self.file.clone();
         let reading = tokio::task::spawn_blocking(move || read(backup, &store, &path));
-        let (json, text) = shown(&self.file, reading.await??);
+        let (json, text) = copied_report(&self.file, reading.await??);
         out.result(&json, || text)
     }
 }
 
-fn read(backup: File, store: &Arc<dyn Store>, path: &Path) -> Result<Copied> {
+fn read(backup: File, store: &Arc<dyn Store>, path: &Path) -> Result<BackupSize> {
     let copied = restore(BufReader::new(backup), &**store);
     copied.wrap_err_with(|| path.display().to_string())
 }

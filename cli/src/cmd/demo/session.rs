@@ -1,4 +1,4 @@
-//! Who takes part in the demo, and the chain they meet on.
+//! The demo's participants, the chain they share, and the transactions sent.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,124 +15,125 @@ use cheque::{
     payee::Payee,
     payer::Payer,
     store::Redb,
-    tx::{Call, Wallet},
+    tx::{Call, MinedTx, Wallet},
 };
-use eyre::{Result, WrapErr};
+use eyre::{Result, WrapErr, eyre};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
     plan::PayeeKey,
-    report::{Balances, Sent},
+    report::{Balances, Transaction},
 };
-use crate::{output::Output, payer::signing_key};
+use crate::{opts::wallet::signing_key, output::Output};
 
-/// Blocks mined by one request: development nodes get slow with many.
+/// Blocks mined per request: development nodes get slow with many.
 const MINED_AT_ONCE: u64 = 200;
 
-/// One payee with a store of its own.
-pub(super) struct Actor {
+/// A payee with its own store.
+pub(super) struct DemoPayee {
     pub(super) address: Address,
     pub(super) payee: Payee,
 }
 
-/// Everybody, and what was sent.
-pub(super) struct Stage {
+/// Payer, payees, and the transactions sent.
+pub(super) struct Session {
     pub(super) reader: Reader,
-    pub(super) sender: Wallet,
+    pub(super) wallet: Wallet,
     pub(super) payer: Payer,
     pub(super) signer: Address,
-    pub(super) actors: Vec<Actor>,
-    pub(super) sent: Vec<Sent>,
+    pub(super) payees: Vec<DemoPayee>,
+    pub(super) transactions: Vec<Transaction>,
     pub(super) out: Output,
-    /// Whether the node mines when it is told to.
+    /// True until the node rejects a request to mine.
     can_mine: bool,
 }
 
-impl Stage {
-    /// A payer and payees, each with a store in `folder`, and nothing shared but the node.
-    pub(super) async fn set(
+impl Session {
+    /// Creates a payer and payees, each with a store in `folder`. They share nothing but the node.
+    pub(super) async fn new(
         reader: Reader,
-        wallet: PrivateKeySigner,
-        keys: Vec<PayeeKey>,
+        key: PrivateKeySigner,
+        payee_keys: Vec<PayeeKey>,
         folder: &Path,
         out: Output,
     ) -> Result<Self> {
-        let key = signing_key(&wallet)?;
-        let signer = key.address();
+        let signing = signing_key(&key)?;
+        let signer = signing.address();
         let chain_id = reader.bank().chain_id();
-        let sender = Wallet::new(
+        let wallet = Wallet::new(
             reader.provider().clone(),
-            EthereumWallet::from(wallet),
+            EthereumWallet::from(key),
             chain_id,
         );
         let store = Redb::open(folder.join("payer/cheque.redb"))?;
         let payer = Payer::new(reader.clone(), Arc::new(store));
-        let payer = payer.with_wallet(sender.clone()).with_key(key);
-        let mut actors = Vec::with_capacity(keys.len());
-        for (number, PayeeKey { key, address }) in keys.into_iter().enumerate() {
+        let payer = payer.with_wallet(wallet.clone()).with_key(signing);
+        let mut payees = Vec::with_capacity(payee_keys.len());
+        for (number, PayeeKey { key, address }) in payee_keys.into_iter().enumerate() {
             let store = Redb::open(folder.join(format!("payee-{number}/cheque.redb")))?;
             let policy = Policy::new(address, *reader.bank(), reader.profile());
-            // The payee has no coin for gas: the payer relays what it has consented to.
+            // Payees have no coin for gas: the payer relays redemptions with their consent.
             let payee = Payee::new(reader.clone(), policy, Arc::new(store))
-                .with_wallet(sender.clone())
+                .with_wallet(wallet.clone())
                 .with_key(key);
-            actors.push(Actor { address, payee });
+            payees.push(DemoPayee { address, payee });
         }
         Ok(Self {
             reader,
-            sender,
+            wallet,
             payer,
             signer,
-            actors,
-            sent: Vec::new(),
+            payees,
+            transactions: Vec::new(),
             out,
             can_mine: true,
         })
     }
 
-    /// Keeps what a transaction cost.
-    pub(super) async fn note(
+    /// Records the cost of a transaction.
+    pub(super) async fn record(
         &mut self,
         round: usize,
         operation: &'static str,
-        sent: &cheque::tx::MinedTx,
+        mined: &MinedTx,
     ) -> Result<()> {
-        let fee = sent.fee + data_fee(&self.reader, sent.hash).await?;
-        self.sent.push(Sent {
+        let fee = mined.fee + data_fee(&self.reader, mined.hash).await?;
+        self.transactions.push(Transaction {
             round,
             operation,
-            hash: sent.hash,
-            gas: sent.gas_used,
+            hash: mined.hash,
+            gas: mined.gas_used,
             fee,
         });
         Ok(())
     }
 
-    /// Sends a call and keeps what it cost.
+    /// Sends a call and records its cost.
     pub(super) async fn send(
         &mut self,
         round: usize,
         operation: &'static str,
         call: &Call,
     ) -> Result<()> {
-        let sent = self.sender.send(call).await;
-        let sent = sent.wrap_err_with(|| operation.to_owned())?;
-        self.note(round, operation, &sent).await
+        let mined = self.wallet.send(call).await;
+        let mined = mined.wrap_err_with(|| operation.to_owned())?;
+        self.record(round, operation, &mined).await
     }
 
-    /// The native coin that went with a transaction.
+    /// Reads the native coin sent with a transaction.
     pub(super) async fn value_of(&self, hash: B256) -> Result<U256> {
         use alloy::consensus::Transaction;
         let found = self.reader.provider().get_transaction_by_hash(hash).await;
         let found = found.map_err(NodeError::from)?;
-        let found = found.ok_or_else(|| eyre::eyre!("the node has lost transaction {hash}"))?;
+        let found =
+            found.ok_or_else(|| eyre!("transaction {hash} is unknown to the node; start again"))?;
         Ok(found.value())
     }
 
-    /// Mines up to a block, or waits for it on a node that does not mine on demand.
+    /// Mines up to a block, or waits on nodes that do not mine on request.
     pub(super) async fn reach(&mut self, block: u64) -> Result<()> {
-        let mut told = false;
+        let mut announced = false;
         loop {
             let head = self.reader.head().await?.number;
             let Some(missing) = block.checked_sub(head).filter(|missing| *missing > 0) else {
@@ -148,8 +149,8 @@ impl Stage {
                 continue;
             }
             let seconds = self.reader.profile().block_time;
-            if !told {
-                told = true;
+            if !announced {
+                announced = true;
                 self.out.progress(format!(
                     "waiting for block {block}, {missing} blocks or about {} s from now",
                     missing.saturating_mul(seconds)
@@ -159,10 +160,10 @@ impl Stage {
         }
     }
 
-    /// All balances that the demo moves, as the chain has them.
+    /// Reads all balances of the demo from the chain.
     pub(super) async fn balances(&self, lane: u64) -> Result<Balances> {
         let reader = &self.reader;
-        let account = self.sender.address();
+        let account = self.wallet.address();
         let head = reader.head().await?.number;
         let purse: PurseKey = (account, Address::ZERO, lane);
         let in_purse = match reader.purse(purse, head).await? {
@@ -170,8 +171,8 @@ impl Stage {
             Purse::Open(id) => U256::from(self.payer.deposit(id).await?.deposit.amount),
         };
         let mut payees = U256::ZERO;
-        for actor in &self.actors {
-            payees += reader.balance(actor.address, Address::ZERO).await?;
+        for payee in &self.payees {
+            payees += reader.balance(payee.address, Address::ZERO).await?;
         }
         let provider = reader.provider();
         let bank = provider.get_balance(reader.bank().address()).await;
@@ -185,7 +186,7 @@ impl Stage {
     }
 }
 
-/// What a rollup charged for a transaction's data, in wei; zero elsewhere.
+/// Reads a rollup's charge for a transaction's data, in wei; zero on other chains.
 async fn data_fee(reader: &Reader, hash: B256) -> Result<U256> {
     if reader.profile().early_seed == 0 {
         return Ok(U256::ZERO);

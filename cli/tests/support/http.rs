@@ -1,4 +1,4 @@
-//! As much of HTTP as the services need.
+//! A minimal HTTP client for the services.
 
 use std::{
     io::{self, Read, Write},
@@ -8,10 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-/// Longer than any request takes on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The read timeout, longer than any request on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks without a token.
+/// Sends a request without a token; see [`request_as`].
 pub(crate) fn request(
     url: &str,
     method: &str,
@@ -21,7 +21,10 @@ pub(crate) fn request(
     request_as("", url, method, path, body)
 }
 
-/// Status and body of an answer, which is null if it is no JSON. An error means that nobody knows whether the request was done.
+/// Sends a request with a bearer token. Returns status and body of the answer; the body is null if it is not JSON.
+///
+/// # Errors
+/// Fails if no complete answer arrives. The service may still have done the request.
 pub(crate) fn request_as(
     token: &str,
     url: &str,
@@ -31,7 +34,7 @@ pub(crate) fn request_as(
 ) -> io::Result<(u16, Value)> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let body = body.map(ToString::to_string).unwrap_or_default();
     write!(
         stream,
@@ -44,7 +47,7 @@ pub(crate) fn request_as(
     parsed(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// `None`: the answer is not complete.
+/// Parses an answer; `None` if it is incomplete.
 fn parsed(answer: &str) -> Option<(u16, Value)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;

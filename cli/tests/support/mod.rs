@@ -1,8 +1,7 @@
-//! A private node, and machines that share nothing but the node and what they hand each other as text.
-#![allow(dead_code, reason = "every test file uses its own part")]
+//! A private node, and machines that share the node alone and exchange proofs as text.
+#![allow(dead_code, reason = "every test file uses a part of the helpers")]
 
 pub(crate) mod http;
-#[cfg(unix)]
 pub(crate) mod service;
 
 use std::{
@@ -25,7 +24,7 @@ impl Node {
         let process = Anvil::at(anvil())
             .args(["--hardfork", "osaka"])
             .try_spawn()
-            .expect("anvil starts");
+            .expect("anvil must start");
         Self { process }
     }
 
@@ -33,17 +32,17 @@ impl Node {
         self.process.endpoint()
     }
 
-    /// The private key of one of the accounts that have money, in hexadecimal.
+    /// The private key of a funded account, in hexadecimal.
     pub(crate) fn key(&self, account: usize) -> String {
         alloy::hex::encode_prefixed(self.process.keys()[account].to_bytes())
     }
 
-    /// As JSON has it: in lower case.
+    /// An account's address in lower case, as in JSON.
     pub(crate) fn address(&self, account: usize) -> String {
         format!("{:#x}", self.process.addresses()[account])
     }
 
-    /// A machine with an empty store and the key of one account.
+    /// Creates a machine with an empty store and the key of one account.
     pub(crate) fn machine(&self, account: usize) -> Machine {
         Machine {
             folder: tempfile::tempdir().expect("a folder"),
@@ -53,7 +52,7 @@ impl Node {
         }
     }
 
-    /// A machine without any key.
+    /// Creates a machine without a key.
     pub(crate) fn keyless(&self) -> Machine {
         Machine {
             key: None,
@@ -71,7 +70,7 @@ impl Node {
         u64::from_str_radix(digits.expect("a number"), 16).expect("a number")
     }
 
-    /// How many transactions an account has sent.
+    /// Counts the transactions that an account has sent.
     pub(crate) fn nonce(&self, account: usize) -> Value {
         self.rpc(
             "eth_getTransactionCount",
@@ -89,7 +88,7 @@ impl Node {
         let provider = ProviderBuilder::new().connect_http(url);
         runtime
             .block_on(provider.raw_request(method.to_owned().into(), params))
-            .expect("the node answers")
+            .expect("the node must answer")
     }
 }
 
@@ -100,7 +99,7 @@ fn anvil() -> PathBuf {
     candidates.find(|path| path.is_file()).unwrap_or(project)
 }
 
-/// One user's computer.
+/// One user's computer, with a home, a store and a key of its own.
 pub(crate) struct Machine {
     folder: tempfile::TempDir,
     url: String,
@@ -113,7 +112,7 @@ impl Machine {
         self.folder.path()
     }
 
-    /// The program with an environment that is this machine's alone.
+    /// Builds a command in the environment of this machine alone.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program();
         command
@@ -130,23 +129,23 @@ impl Machine {
     }
 
     pub(crate) fn output(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the program runs")
+        self.command(args).output().expect("the program must run")
     }
 
-    /// Runs a command that succeeds, and returns its result.
+    /// Runs a command, which must succeed, and returns its result.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.output(args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         text(&output.stdout)
     }
 
-    /// Runs a command that succeeds, and returns its result as JSON.
+    /// Runs a command, which must succeed, and returns its result as JSON.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let json = self.ok(&[&["--json"], args].concat());
         serde_json::from_str(&json).unwrap_or_else(|error| panic!("{args:?}: {error}: {json}"))
     }
 
-    /// Runs a command that ends with this exit code and prints no result, and returns what it says on stderr.
+    /// Runs a command, which must end with this exit code and without a result, and returns its stderr.
     pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
         let output = self.output(args);
         assert_eq!(
@@ -159,22 +158,24 @@ impl Machine {
         stderr(&output)
     }
 
-    /// Runs a command with this on its stdin.
+    /// Runs a command with this input on stdin.
     pub(crate) fn piped(&self, input: &str, args: &[&str]) -> Output {
         let mut command = self.command(args);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program runs");
+        let mut child = command.spawn().expect("the program must run");
         let mut stdin = child.stdin.take().expect("a pipe");
-        stdin.write_all(input.as_bytes()).expect("it reads");
+        stdin
+            .write_all(input.as_bytes())
+            .expect("the program must read");
         drop(stdin);
-        child.wait_with_output().expect("the program ends")
+        child.wait_with_output().expect("the program must end")
     }
 }
 
-/// The program, with no environment but PATH.
+/// Builds a command of the program, with no environment but PATH.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cheque"));
     command.env_clear();
@@ -184,6 +185,7 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// Decodes text and trims its end.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec())
         .expect("text")
@@ -195,10 +197,13 @@ pub(crate) fn stderr(output: &Output) -> String {
     text(&output.stderr)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "another process is to get on meanwhile"
-)]
+/// The reason to ignore tests that stop services by signals.
+pub(crate) fn missing_signals() -> Option<String> {
+    cfg!(not(unix)).then(|| "the system has no Unix signals; run the test on Unix".to_owned())
+}
+
+/// Sleeps, so that another process can work.
+#[expect(clippy::disallowed_methods, reason = "tests wait for other processes")]
 pub(crate) fn pause(milliseconds: u64) {
     std::thread::sleep(std::time::Duration::from_millis(milliseconds));
 }

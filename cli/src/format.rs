@@ -1,10 +1,10 @@
-//! How things look that several verbs show.
+//! Chains, chances, terms and amounts as several verbs print them.
 
 use alloy::primitives::{Address, U256};
 use cheque::{Amount, ChainProfile, Deposit};
 use serde_json::{Value, json};
 
-use crate::amount::Token;
+use crate::amount::{Token, decimal};
 
 /// A chain's name and number.
 pub(crate) fn chain(id: u64) -> String {
@@ -23,10 +23,10 @@ pub(crate) fn percent(part: U256, whole: U256) -> String {
     if scaled.is_zero() && !part.is_zero() {
         return "less than 0.0001 %".to_owned();
     }
-    format!("{} %", crate::amount::decimal(scaled, 4))
+    format!("{} %", decimal(scaled, 4))
 }
 
-/// A deposit's terms for programs.
+/// A deposit's terms as JSON.
 pub(crate) fn terms(deposit: &Deposit) -> Value {
     json!({
         "payer": deposit.payer,
@@ -41,7 +41,7 @@ pub(crate) fn terms(deposit: &Deposit) -> Value {
     })
 }
 
-/// An amount of any token, without asking the chain what the token is.
+/// An amount of any token, in units except for the native coin. Does not query the chain for decimals.
 pub(crate) fn units(amount: Amount, token: Address) -> String {
     if token.is_zero() {
         Token::coin().show_amount(amount)
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chances_are_shown_exactly_and_never_rounded_up() {
+    fn shows_chances_exactly_and_never_rounds_up() {
         let show = |part: u64, whole: u64| percent(U256::from(part), U256::from(whole));
         assert_eq!(show(1, 64), "1.5625 %");
         assert_eq!(show(1, 1), "100 %");

@@ -1,8 +1,9 @@
-//! What a payer or payee without gas money hands to a relayer: signed, as one line of hexadecimal.
+//! Signed texts for a relayer: agreements to open a deposit and consents to redeem a cheque, each a line of hex.
 //!
-//! The bytes are ABI-encoded parameters, so that other programs can read them too:
-//! `(uint256 chainId, address bank, Deposit deposit, uint256 deadline, bytes signature)` for an opening, and
-//! `(uint256 chainId, address bank, bytes redemption)` for a consent, where the redemption is packed as the bank takes it.
+//! The bytes are ABI-encoded parameters, which other programs can read too:
+//!
+//! - agreement: `(uint256 chainId, address bank, Deposit deposit, uint256 deadline, bytes signature)`
+//! - consent: `(uint256 chainId, address bank, bytes redemption)`, with the redemption packed as the bank takes it
 
 use std::{fmt, str::FromStr};
 
@@ -14,16 +15,16 @@ use alloy::{
 use cheque::{Bank, Deposit, PackError, Redemption, Signature, payer::SignedOpening};
 use eyre::{Result, WrapErr, ensure};
 
-/// A payer's agreement that anybody may open its deposit.
+/// A payer's signed agreement: anybody may open its deposit until the deadline.
 #[derive(Clone, Debug)]
-pub(crate) struct SignedOpen {
+pub(crate) struct Agreement {
     chain_id: U256,
     bank: Address,
-    /// The deposit, the deadline and the signature.
+    /// Deposit, deadline and signature.
     pub(crate) opening: SignedOpening,
 }
 
-impl SignedOpen {
+impl Agreement {
     pub(crate) fn new(bank: &Bank, opening: SignedOpening) -> Self {
         Self {
             chain_id: U256::from(bank.chain_id()),
@@ -32,13 +33,13 @@ impl SignedOpen {
         }
     }
 
-    /// Refuses to be used elsewhere, where the signature would mean nothing.
+    /// Rejects use at another bank or chain, where the signature is invalid.
     pub(crate) fn check_bank(&self, bank: &Bank) -> Result<()> {
         check_bank(self.chain_id, self.bank, bank)
     }
 }
 
-impl fmt::Display for SignedOpen {
+impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let signature = Bytes::copy_from_slice(self.opening.signature.as_bytes());
         let opening = &self.opening;
@@ -53,15 +54,17 @@ impl fmt::Display for SignedOpen {
     }
 }
 
-impl FromStr for SignedOpen {
+impl FromStr for Agreement {
     type Err = eyre::Report;
 
     fn from_str(text: &str) -> Result<Self> {
         type Fields = (U256, Address, Deposit, U256, Bytes);
-        let bytes = hex::decode(text).wrap_err("not hexadecimal")?;
+        let bytes = hex::decode(text).wrap_err("the text is not hexadecimal")?;
         let (chain_id, bank, deposit, deadline, signature) =
-            Fields::abi_decode_params_validate(&bytes).wrap_err("not a signed opening")?;
-        let signature: [u8; 65] = signature[..].try_into().wrap_err("not a signature")?;
+            Fields::abi_decode_params_validate(&bytes).wrap_err("the text is not an agreement")?;
+        let signature: [u8; 65] = signature[..]
+            .try_into()
+            .wrap_err("the signature is not 65 bytes long")?;
         let opening = SignedOpening {
             deposit,
             deadline,
@@ -77,12 +80,12 @@ impl FromStr for SignedOpen {
     }
 }
 
-/// A payee's agreement that anybody may redeem its cheque, with the cheque.
+/// A payee's signed consent: anybody may redeem its cheque, which is included.
 #[derive(Clone, Debug)]
 pub(crate) struct SignedConsent {
     chain_id: U256,
     bank: Address,
-    /// Everything that the bank needs but the header.
+    /// The redemption without the block header.
     pub(crate) redemption: Redemption,
 }
 
@@ -95,13 +98,13 @@ impl SignedConsent {
         }
     }
 
-    /// The line to hand over.
+    /// Formats the line for the relayer.
     pub(crate) fn to_text(&self) -> Result<String, PackError> {
         let fields = (self.chain_id, self.bank, self.redemption.pack()?);
         Ok(hex::encode_prefixed(fields.abi_encode_params()))
     }
 
-    /// Refuses to be used elsewhere, where the signature would mean nothing.
+    /// Rejects use at another bank or chain, where the signature is invalid.
     pub(crate) fn check_bank(&self, bank: &Bank) -> Result<()> {
         check_bank(self.chain_id, self.bank, bank)
     }
@@ -111,10 +114,10 @@ impl FromStr for SignedConsent {
     type Err = eyre::Report;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bytes = hex::decode(text).wrap_err("not hexadecimal")?;
+        let bytes = hex::decode(text).wrap_err("the text is not hexadecimal")?;
         let (chain_id, bank, packed) = <(U256, Address, Bytes)>::abi_decode_params_validate(&bytes)
-            .wrap_err("not a consent")?;
-        let redemption = Redemption::unpack(&packed).wrap_err("not a consent")?;
+            .wrap_err("the text is not a consent")?;
+        let redemption = Redemption::unpack(&packed).wrap_err("the text is not a consent")?;
         let read = Self {
             chain_id,
             bank,
@@ -125,11 +128,11 @@ impl FromStr for SignedConsent {
     }
 }
 
-/// Decoding overlooks what follows and what pads.
+/// Rejects any encoding but the canonical: the decoder ignores trailing bytes and padding.
 fn check_canonical(read: &str, bytes: &[u8]) -> Result<()> {
     ensure!(
         read == hex::encode_prefixed(bytes),
-        "the text was changed on its way"
+        "the text was changed in transit; send it again"
     );
     Ok(())
 }
@@ -137,8 +140,8 @@ fn check_canonical(read: &str, bytes: &[u8]) -> Result<()> {
 fn check_bank(chain_id: U256, address: Address, bank: &Bank) -> Result<()> {
     ensure!(
         chain_id == U256::from(bank.chain_id()) && address == bank.address(),
-        "this is signed for bank {address} on chain {chain_id}, and the bank here is {} on chain {}: use --rpc-url and \
-         --bank of the former",
+        "the text is signed for bank {address} on chain {chain_id}, not for {} on chain {}; use --rpc-url and --bank of \
+         the former",
         bank.address(),
         bank.chain_id()
     );
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consent_survives_the_way_and_is_bound_to_its_bank() {
+    fn parses_consent_and_binds_it_to_its_bank() {
         let bank = Bank::new(1, Address::repeat_byte(3));
         let redemption = Redemption {
             deposit: deposit(),
@@ -196,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_consent_that_nobody_packs_like_this_was_changed_on_its_way() {
+    fn rejects_consent_that_is_not_canonical() {
         let bank = Bank::new(1, Address::repeat_byte(3));
         let plain = Redemption {
             signature: vec![7; 65].into(),
             ..Redemption::default()
         };
         let mut packed = plain.pack().unwrap().to_vec();
-        // A stream of zeros.
+        // A stream of zeros, which unpacks to no stream.
         packed[307] = 1;
         packed.extend([0; 82]);
         assert_eq!(Redemption::unpack(&packed), Ok(plain));
@@ -213,15 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_opening_survives_the_way_and_is_bound_to_its_bank() {
+    fn parses_agreement_and_binds_it_to_its_bank() {
         let bank = Bank::new(1, Address::repeat_byte(3));
         let opening = SignedOpening {
             deposit: deposit(),
             deadline: U256::from(5),
             signature: Signature::from_bytes([4; 65]),
         };
-        let text = SignedOpen::new(&bank, opening).to_string();
-        let read: SignedOpen = text.parse().unwrap();
+        let text = Agreement::new(&bank, opening).to_string();
+        let read: Agreement = text.parse().unwrap();
         assert_eq!(read.to_string(), text);
         assert_eq!(read.opening.deposit, deposit());
         assert!(read.check_bank(&bank).is_ok());
@@ -234,7 +237,7 @@ mod tests {
             &text[..text.len() - 64],
             &format!("{text}00"),
         ] {
-            assert!(bad.parse::<SignedOpen>().is_err(), "{bad}");
+            assert!(bad.parse::<Agreement>().is_err(), "{bad}");
         }
     }
 }

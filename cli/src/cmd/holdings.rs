@@ -1,4 +1,4 @@
-//! `cheque ledger`: what a payee holds.
+//! `cheque holdings`: a payee's deposits and cheques.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use serde_json::json;
 use crate::{
     holding::Holding,
     odds::Odds,
-    opts::{ChainOpts, PayeeOpts, StoreOpts, WalletOpts},
+    opts::{chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, wallet::WalletOpts},
     output::{Output, table},
     token::token_at,
 };
 
-/// Show what a payee holds: where each deposit stands and why, the chance, what a win pays, expected value and spread
+/// List a payee's cheques: state, chance, payout and expected value
 ///
-/// Looks at the chain and sends nothing. The totals are over what is still to be drawn. While `payee run` has the store,
-/// its `GET /deposits` shows the same.
+/// Reads the chain and sends nothing. The totals cover undrawn deposits. While `cheque payee run` has the store open,
+/// use its `GET /deposits`, which lists the same.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque ledger --payee 0xd8dA...
-  cheque ledger --account shop --json")]
-pub(crate) struct LedgerArgs {
+  cheque holdings --payee 0xd8dA...
+  cheque holdings --account shop --json")]
+pub(crate) struct HoldingsArgs {
     #[command(flatten)]
     payee: PayeeOpts,
 
@@ -38,7 +38,7 @@ pub(crate) struct LedgerArgs {
     wallet: WalletOpts,
 }
 
-impl LedgerArgs {
+impl HoldingsArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let address = self.payee.address(&self.wallet)?;
         let payee = self
@@ -47,7 +47,7 @@ impl LedgerArgs {
             .await?;
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, settings);
-        service.look().await?;
+        service.observe().await?;
         let mut lines = Vec::new();
         let mut tokens = BTreeMap::new();
         let mut totals: BTreeMap<Address, Odds> = BTreeMap::new();
@@ -87,7 +87,7 @@ impl LedgerArgs {
         });
         out.result(&json, || {
             if lines.is_empty() {
-                return format!("{address} holds no cheques of this bank in this store");
+                return format!("{address} holds no cheques of this bank in the store");
             }
             let shown =
                 |line: &Holding| Some(line.row(tokens.get(&line.position().deposit().token)?));
@@ -96,7 +96,7 @@ impl LedgerArgs {
             for (address, odds) in &totals {
                 if let Some(token) = tokens.get(address) {
                     text.push_str(&format!(
-                        "to be drawn: {} expected, give or take {} (standard deviation)\n",
+                        "to be drawn: {} expected, standard deviation {}\n",
                         token.show(odds.expected),
                         token.show(odds.deviation())
                     ));

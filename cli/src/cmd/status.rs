@@ -1,4 +1,4 @@
-//! `cheque outcome`: who has won.
+//! `cheque status`: the outcome of a deposit's newest cheque.
 
 use alloy::primitives::U256;
 use cheque::{
@@ -10,21 +10,21 @@ use serde_json::json;
 
 use crate::{
     exit::{Exit, Failure},
-    opts::{ChainOpts, PayeeOpts, StoreOpts, WalletOpts},
+    format,
+    opts::{chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, wallet::WalletOpts},
     output::{Output, fields},
-    show,
     token::token_at,
 };
 
-/// Tell whether the newest cheque of a deposit can be redeemed, and what it pays
+/// Check whether a deposit's newest cheque can be redeemed, and its payout
 ///
-/// Ends with exit code 0 if it can be redeemed now, and 4 if not: not yet, not any more, or because it does not win.
+/// Exit code 0: redeemable now. Exit code 4: not yet, too late, or not a winner.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque outcome 0x5f3c... --payee 0xd8dA...
-  cheque outcome 0x5f3c... && cheque redeem 0x5f3c...")]
-pub(crate) struct OutcomeArgs {
-    /// The deposit
+  cheque status 0x5f3c... --payee 0xd8dA...
+  cheque status 0x5f3c... && cheque redeem 0x5f3c...")]
+pub(crate) struct StatusArgs {
+    /// Deposit
     id: DepositId,
 
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(crate) struct OutcomeArgs {
     wallet: WalletOpts,
 }
 
-impl OutcomeArgs {
+impl StatusArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<Exit> {
         let address = self.payee.address(&self.wallet)?;
         let payee = self
@@ -48,11 +48,12 @@ impl OutcomeArgs {
             .payee(address, self.chain.reader().await?)
             .await?;
         let (outcome, payout) = payee.outcome(self.id).await?;
-        let position = payee.holding(self.id).await?;
-        let position = position.ok_or_else(|| eyre!("the cheque is not in the store any more"))?;
+        let position = payee.position(self.id).await?;
+        let position = position
+            .ok_or_else(|| eyre!("the cheque was removed from the store; run the command again"))?;
         let drawn = roll_of(&payee, &position).await?;
         let token = token_at(position.deposit().token, payee.reader()).await?;
-        let won = position.payout();
+        let payout_if_drawn = position.payout();
         let terms = position.deposit();
         let json = json!({
             "deposit": self.id,
@@ -63,7 +64,7 @@ impl OutcomeArgs {
             "draw_block": terms.drawBlock,
             "last_redeem_block": terms.lastRedeemBlock,
             "start": position.start(),
-            "range": won.map(|won| won.range),
+            "range": payout_if_drawn.map(|payout| payout.range),
             "amount": terms.amount.to_string(),
             "roll": drawn,
         });
@@ -77,20 +78,23 @@ impl OutcomeArgs {
                 ("draw block", terms.drawBlock.to_string()),
                 ("redeem until", format!("block {}", terms.lastRedeemBlock)),
             ];
-            if let Some(won) = won {
-                let chance = show::percent(won.range.to_u256(), U256::from(terms.amount));
+            if let Some(payout) = payout_if_drawn {
+                let chance = format::percent(payout.range.to_u256(), U256::from(terms.amount));
                 lines.push((
-                    "a win pays",
-                    format!("{}, chance {chance}", token.show_amount(won.amount)),
+                    "payout",
+                    format!("{}, chance {chance}", token.show_amount(payout.amount)),
                 ));
                 let end = position
                     .start()
-                    .checked_add(won.range)
+                    .checked_add(payout.range)
                     .unwrap_or(Amount::MAX);
-                lines.push(("wins from", format!("{} to below {end}", position.start())));
+                lines.push((
+                    "wins at",
+                    format!("rolls from {} to below {end}", position.start()),
+                ));
             }
             if let Some(roll) = drawn {
-                lines.push(("the roll", format!("{roll} of {}", terms.amount)));
+                lines.push(("roll", format!("{roll} of {}", terms.amount)));
             }
             fields(&lines)
         })?;
@@ -101,7 +105,7 @@ impl OutcomeArgs {
     }
 }
 
-/// The point that the draw selected, once the draw block is there.
+/// Computes the roll of a deposit. `None` before the draw block, and after the chain has forgotten its seed.
 async fn roll_of(payee: &Payee, position: &Position) -> Result<Option<Amount>> {
     let terms = position.deposit();
     match payee.reader().seed(terms.drawBlock).await {
@@ -113,7 +117,7 @@ async fn roll_of(payee: &Payee, position: &Position) -> Result<Option<Amount>> {
     }
 }
 
-/// An outcome's name for programs.
+/// An outcome's stable name for programs.
 pub(crate) fn name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Payable => "payable",
@@ -134,7 +138,7 @@ pub(crate) fn name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// A redemption that would not be paid has an exit code of its own.
+/// Converts a redemption's error; an outcome other than payable ends with [`Exit::NotPayable`].
 pub(crate) fn redeem_failure(error: RedeemError) -> Report {
     let RedeemError::NotPayable { outcome, .. } = error else {
         return error.into();

@@ -1,4 +1,4 @@
-//! Requests that are not done.
+//! Errors of the HTTP API.
 
 use axum::{
     Json,
@@ -7,15 +7,15 @@ use axum::{
 };
 use serde_json::json;
 
-/// An answer that says why not, in the form that errors have with `--json`.
+/// An error answer, in the form of errors with `--json`.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct HttpError {
     status: StatusCode,
     code: &'static str,
     text: String,
 }
 
-impl Refusal {
+impl HttpError {
     /// `code` is a stable name in snake case.
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let body = json!({ "error": self.text, "code": self.code });
         (self.status, Json(body)).into_response()

@@ -1,0 +1,227 @@
+//! Deposits that nobody redeems, with many payees, or in dry runs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fmt::Write;
+
+use serde_json::json;
+use support::{Machine, Node};
+
+#[test]
+fn dry_runs_send_and_record_nothing() {
+    let node = Node::start();
+    let (payer, payee) = (node.machine(0), node.machine(1));
+    payer.ok(&["deploy"]);
+    payer.ok(&["fund", "0.1ether"]);
+    let list = format!("{}=0.1ether", payee.address);
+    let soon = [
+        "--allowance",
+        &list,
+        "--draw-in",
+        "30",
+        "--redeem-window",
+        "8",
+    ];
+    let create = [&["deposit", "create"][..], &soon].concat();
+    let id = payer.json(&create)["id"].as_str().unwrap().to_owned();
+    payee.ok(&[
+        "receive",
+        &payer.ok(&["write", &id, &payee.address, "0.1ether"]),
+    ]);
+    let prepared = payer.json(&[&create[..], &["--sign-only", "--lane", "5"]].concat());
+    let prepared = prepared["deposit"].as_str().unwrap();
+
+    let sends_nothing = |machine: &Machine, args: &[&str]| {
+        let before = (node.nonce(0), node.nonce(1), node.head());
+        let result = machine.json(&[args, &["--dry-run"]].concat());
+        assert_eq!(
+            result["transaction"]["sent"],
+            json!(false),
+            "{args:?}: {result}"
+        );
+        assert!(
+            result["transaction"]["gas"].as_u64() > Some(21_000),
+            "{args:?}: {result}"
+        );
+        assert_eq!(
+            (node.nonce(0), node.nonce(1), node.head()),
+            before,
+            "{args:?}"
+        );
+    };
+    sends_nothing(&payer, &["deploy", "--min-lead", "9"]);
+    sends_nothing(&payer, &["fund", "0.1ether"]);
+    sends_nothing(&payer, &create);
+    sends_nothing(&payer, &["deposit", "open", prepared]);
+    payer.ok(&["fund", "0.1ether"]);
+    sends_nothing(&payer, &["withdraw", "0.1ether"]);
+    let deposits = payer.json(&["deposit", "list"]).as_array().unwrap().len();
+    assert_eq!(deposits, 2, "an open deposit and a signed one");
+
+    node.mine(32);
+    let draw = payer.json(&["deposit", "show", &id])["draw_block"].to_string();
+    sends_nothing(&payer, &["seed", "record", &draw]);
+    sends_nothing(&payee, &["redeem", &id]);
+    sends_nothing(&payee, &["redeem", &id, "--to", &payer.address]);
+    node.mine(10);
+    sends_nothing(&payer, &["deposit", "reclaim", &id]);
+    sends_nothing(&payer, &[&["deposit", "reopen", &id][..], &soon].concat());
+}
+
+#[test]
+fn dry_runs_mine_no_block_and_create_no_store() {
+    let node = Node::start();
+    let payer = node.machine(0);
+    let message = payer.fails(1, &["deploy", "--dry-run"]);
+    assert!(message.contains("has only its first block"), "{message}");
+    assert_eq!(node.head(), 0);
+    node.mine(1);
+    let deploy = payer.json(&["deploy", "--dry-run"]);
+    assert_eq!(deploy["transaction"]["sent"], json!(false));
+    assert_eq!(node.head(), 1);
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payer.address);
+    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "30"];
+    let create = payer.json(&[&create[..], &["--dry-run"]].concat());
+    assert_eq!(create["transaction"]["sent"], json!(false));
+    let id = create["id"].as_str().unwrap();
+    for verb in [
+        &["redeem"][..],
+        &["deposit", "open"],
+        &["deposit", "reclaim"],
+    ] {
+        payer.fails(1, &[verb, &[id, "--dry-run"]].concat());
+    }
+    assert!(!payer.folder().join("store").exists());
+}
+
+#[test]
+fn reclaims_or_reopens_an_unredeemed_deposit() {
+    let node = Node::start();
+    let (payer, payee) = (node.machine(0), node.machine(1));
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payee.address);
+    let terms = [
+        "--allowance",
+        &list,
+        "--draw-in",
+        "30",
+        "--redeem-window",
+        "8",
+    ];
+    let first = payer.json(&[&["deposit", "create"][..], &terms].concat());
+    let first = first["id"].as_str().unwrap();
+    assert!(
+        payer
+            .fails(1, &["deposit", "reclaim", first])
+            .contains("reclaimed only after it")
+    );
+    node.mine(42);
+    assert_eq!(
+        payer.json(&["deposit", "show", first])["state"],
+        json!("reclaimable")
+    );
+
+    let second = payer.json(&[&["deposit", "reopen", first][..], &terms].concat());
+    assert_eq!(second["lane"], json!(1));
+    let second = second["id"].as_str().unwrap();
+    assert_eq!(
+        payer.json(&["deposit", "show", first])["state"],
+        json!("reclaimed")
+    );
+    node.mine(42);
+    payer.ok(&["deposit", "reclaim", second]);
+    assert_eq!(
+        payer.json(&["deposit", "show", second])["state"],
+        json!("reclaimed")
+    );
+    let purse = &payer.json(&["balance"])["purses"][0];
+    assert_eq!(purse, &json!({ "lane": 1, "idle": "100000000000000000" }));
+    // The next deposit uses the idle money of the purse.
+    let third = payer.json(&[&["deposit", "create"][..], &terms].concat());
+    assert_eq!(third["lane"], json!(1));
+}
+
+#[test]
+fn pays_from_a_deposit_with_100_000_payees() {
+    let node = Node::start();
+    let (payer, payee) = (node.machine(0), node.machine(1));
+    payer.ok(&["deploy"]);
+    let mut csv = String::from("payee,allowance\n");
+    for number in 1..100_000_u32 {
+        writeln!(csv, "0x{number:040x},{}", 1_000_000 + number).unwrap();
+    }
+    writeln!(csv, "{},0.1ether", payee.address).unwrap();
+    let file = payer.folder().join("payees.csv");
+    std::fs::write(&file, csv).unwrap();
+    let file = file.to_str().unwrap();
+    let opened = payer.json(&["deposit", "create", "--allowances", file, "--draw-in", "60"]);
+    let id = opened["id"].as_str().unwrap();
+    let proof = payer.ok(&["write", id, &payee.address, "0.05ether"]);
+    assert!(
+        proof.len() < 4000,
+        "a proof from 100,000 payees has {} characters",
+        proof.len()
+    );
+    let received = payee.json(&["receive", &proof]);
+    assert_eq!(received["allowance"], json!("100000000000000000"));
+    let shown = payer.json(&["deposit", "show", id]);
+    assert_eq!(shown["payees"], json!(100_000));
+}
+
+#[test]
+fn finds_and_reclaims_deposits_without_a_store() {
+    let node = Node::start();
+    let (payer, payee) = (node.machine(0), node.machine(1));
+    payer.ok(&["deploy"]);
+    let list = format!("{}=0.1ether", payee.address);
+    let terms = [
+        "--allowance",
+        &list,
+        "--draw-in",
+        "30",
+        "--redeem-window",
+        "8",
+    ];
+    let create = || payer.json(&[&["deposit", "create"][..], &terms].concat())["id"].clone();
+    let (first, second) = (create(), create());
+    // Another machine with the same key and no store.
+    let fresh = node.machine(0);
+    let found = fresh.json(&["deposit", "find", "--from-block", "0"]);
+    assert_eq!(found[0]["id"], first);
+    assert_eq!(found[1]["id"], second);
+    assert_eq!(found[1]["open"], json!(true));
+    assert_eq!(found[1]["amount"], json!("100000000000000000"));
+    let later = (node.head() + 1).to_string();
+    assert_eq!(
+        fresh.json(&["deposit", "find", "--from-block", &later]),
+        json!([])
+    );
+    let stranger = [
+        "deposit",
+        "find",
+        "--payer",
+        &payee.address,
+        "--from-block",
+        "0",
+    ];
+    assert_eq!(fresh.json(&stranger), json!([]));
+
+    let first = first.as_str().unwrap();
+    let reclaim = ["deposit", "reclaim", first, "--from-block"];
+    let message = fresh.fails(1, &[&reclaim[..], &["0"]].concat());
+    assert!(message.contains("reclaiming the deposit"), "{message}");
+    node.mine(42);
+    let message = fresh.fails(1, &[&reclaim[..], &[&later[..]]].concat());
+    assert!(message.contains("was not opened in blocks"), "{message}");
+    let dry = fresh.json(&[&reclaim[..], &["0", "--dry-run"]].concat());
+    assert_eq!(dry["transaction"]["sent"], json!(false));
+    let done = fresh.json(&[&reclaim[..], &["0"]].concat());
+    assert_eq!(done["amount"], json!("100000000000000000"));
+    let open = fresh.json(&["deposit", "find", "--from-block", "0", "--open"]);
+    assert_eq!(open.as_array().unwrap().len(), 1);
+    assert_eq!(open[0]["id"], second);
+    assert!(!fresh.folder().join("store").exists());
+}
