@@ -1,5 +1,5 @@
-//! Times of HOPR's tickets: to issue one, to check one, and to check one and see whether it wins; each in relation to
-//! libsecp256k1's verification, measured in turns. Prints these three ratios.
+//! Times to issue, check, and check and draw a ticket of HOPR, each divided by the time of libsecp256k1's verification
+//! measured in the same round. Prints the three ratios.
 
 use cpu_time::ThreadTime;
 use hopr_types::{

@@ -1,13 +1,13 @@
-//! How many instructions the hot paths take, counted by valgrind: the same on a busy machine as on a quiet one.
+//! Instruction counts of the hot paths, measured by valgrind: equal on a busy and on a quiet machine.
 //!
-//! `make bench-check` compares the counts with `instructions.json` and fails where one is more than 5 % off;
-//! `make bench-instructions` writes them. They depend on the compilers, so a new one calls for new counts.
+//! `make bench-check` compares the counts with `instructions.json` and fails on a difference of more than 5 %;
+//! `make bench-instructions` writes new counts. Counts depend on the compilers, so a new compiler needs new counts.
 
-#[path = "../../../cheque/benches/scene.rs"]
-mod scene;
+#[path = "../../../cheque/benches/fixture.rs"]
+mod fixture;
 
 use cheque::{Amount, Position, Proof};
-use scene::Scene;
+use fixture::Fixture;
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
@@ -19,29 +19,29 @@ use std::{
 
 const TOLERANCE_PERCENT: u64 = 5;
 
-/// The hot paths: each is done twice, and the second time is counted.
+/// The hot paths. Each runs twice, and the second run is counted.
 const PATHS: [(&str, fn() -> Box<dyn FnMut()>); 9] = [
     ("write_cheque", write_cheque),
     ("receive_cheque", || {
-        receive(|scene| scene.cheques(1).remove(0))
+        receive(|fixture| fixture.cheques(1).remove(0))
     }),
     ("receive_step", receive_step),
     ("receive_opening_128", receive_opening),
-    ("meta_to_bytes_and_back", meta_to_bytes_and_back),
+    ("position_to_bytes_and_back", position_to_bytes_and_back),
     ("wire_cheque_encode", || {
-        encode(|scene| scene.cheques(1).remove(0))
+        encode(|fixture| fixture.cheques(1).remove(0))
     }),
     ("wire_cheque_decode", || {
-        decode(|scene| scene.cheques(1).remove(0))
+        decode(|fixture| fixture.cheques(1).remove(0))
     }),
-    ("wire_opening_128_decode", || decode(Scene::opening)),
+    ("wire_opening_128_decode", || decode(Fixture::opening)),
     ("tree_1k", tree),
 ];
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     if arguments.next().as_deref() == Some("--count") {
-        let name = arguments.next().expect("the name of a path");
+        let name = arguments.next().expect("the name of a hot path");
         let (_, path) = PATHS.iter().find(|(path, _)| *path == name).unwrap();
         let mut work = path();
         work();
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     compare(&counts)
 }
 
-/// What valgrind watches.
+/// Marks the code that valgrind counts.
 #[inline(never)]
 fn counted(work: &mut dyn FnMut()) {
     work();
@@ -99,13 +99,12 @@ fn compare(counts: &BTreeMap<String, u64>) -> ExitCode {
         let says = kept.get(name).copied().unwrap_or_default();
         let off = count.abs_diff(says) * 100 > says * TOLERANCE_PERCENT;
         let mark = if off { "  <-- differs" } else { "" };
-        println!("{name:<26} {count:>10} instructions, kept {says:>10}{mark}");
+        println!("{name:<26} {count:>10} instructions, expected {says:>10}{mark}");
         wrong |= off;
     }
     if wrong {
-        let remedy =
-            "`make bench-instructions` writes new ones: say in the commit why they changed";
-        println!("The counts differ by more than {TOLERANCE_PERCENT} %; {remedy}.");
+        let remedy = "run `make bench-instructions` to write new counts, and explain the change in the commit";
+        println!("counts differ by more than {TOLERANCE_PERCENT} %; {remedy}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -124,49 +123,56 @@ fn kept() -> PathBuf {
 }
 
 fn write_cheque() -> Box<dyn FnMut()> {
-    let scene = Scene::new();
-    let account = scene.account();
+    let fixture = Fixture::new();
+    let account = fixture.account();
     Box::new(move || {
-        let written = account.write_cheque(Amount::new(1_000), &scene.context());
+        let written = account.write_cheque(Amount::new(1_000), &fixture.context());
         black_box(written.unwrap());
     })
 }
 
-fn receive(proof: fn(&Scene) -> Proof) -> Box<dyn FnMut()> {
-    let scene = Scene::new();
-    let (position, proof) = (scene.position(), proof(&scene));
-    Box::new(move || drop(black_box(scene.receive(&proof, Some(&position)))))
+fn receive(proof: fn(&Fixture) -> Proof) -> Box<dyn FnMut()> {
+    let fixture = Fixture::new();
+    let (position, proof) = (fixture.position(), proof(&fixture));
+    Box::new(move || drop(black_box(fixture.receive(&proof, Some(&position)))))
 }
 
 fn receive_step() -> Box<dyn FnMut()> {
-    let scene = Scene::new();
-    let (begin, steps) = scene.stream();
-    let begun = scene.receive(&begin, Some(&scene.position())).position().clone();
-    let first = scene.receive(&steps[0], Some(&begun)).position().clone();
-    Box::new(move || drop(black_box(scene.receive(&steps[1], Some(&first)))))
+    let fixture = Fixture::new();
+    let (begin, steps) = fixture.stream();
+    let begun = fixture
+        .receive(&begin, Some(&fixture.position()))
+        .position()
+        .clone();
+    let first = fixture.receive(&steps[0], Some(&begun)).position().clone();
+    Box::new(move || drop(black_box(fixture.receive(&steps[1], Some(&first)))))
 }
 
 fn receive_opening() -> Box<dyn FnMut()> {
-    let scene = Scene::new();
-    let opening = scene.opening();
-    Box::new(move || drop(black_box(scene.receive(&opening, None))))
+    let fixture = Fixture::new();
+    let opening = fixture.opening();
+    Box::new(move || drop(black_box(fixture.receive(&opening, None))))
 }
 
-fn meta_to_bytes_and_back() -> Box<dyn FnMut()> {
-    let position = Scene::new().position();
-    Box::new(move || drop(black_box(Position::from_bytes(&position.to_bytes()).unwrap())))
+fn position_to_bytes_and_back() -> Box<dyn FnMut()> {
+    let position = Fixture::new().position();
+    Box::new(move || {
+        drop(black_box(
+            Position::from_bytes(&position.to_bytes()).unwrap(),
+        ))
+    })
 }
 
-fn encode(proof: fn(&Scene) -> Proof) -> Box<dyn FnMut()> {
-    let proof = proof(&Scene::new());
+fn encode(proof: fn(&Fixture) -> Proof) -> Box<dyn FnMut()> {
+    let proof = proof(&Fixture::new());
     Box::new(move || drop(black_box(proof.encode())))
 }
 
-fn decode(proof: fn(&Scene) -> Proof) -> Box<dyn FnMut()> {
-    let bytes = proof(&Scene::new()).encode();
+fn decode(proof: fn(&Fixture) -> Proof) -> Box<dyn FnMut()> {
+    let bytes = proof(&Fixture::new()).encode();
     Box::new(move || drop(black_box(Proof::decode(&bytes).unwrap())))
 }
 
 fn tree() -> Box<dyn FnMut()> {
-    Box::new(|| drop(black_box(scene::tree(1_000))))
+    Box::new(|| drop(black_box(fixture::tree(1_000))))
 }

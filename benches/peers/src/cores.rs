@@ -1,4 +1,4 @@
-//! How the throughput grows from one core to two.
+//! Growth of the throughput from one core to two.
 
 use crate::measure::{Case, median};
 use crate::ours;
@@ -7,23 +7,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Short, so that what else runs on the machine seldom falls into one of a pair only.
+/// Duration of a measurement, short so that other load on the machine usually affects both of a pair.
 const SLICE: Duration = Duration::from_millis(40);
 const PAIRS: usize = 31;
 
-/// How well receiving grows from one thread to two, in relation to how well libsecp256k1's verification does.
+/// Returns the growth of receiving from one thread to two, divided by the growth of libsecp256k1's verification.
 pub fn scaling() -> f64 {
     let pairs = (0..PAIRS).map(|_| growth("receive cheque") / growth("libsecp256k1 verify"));
     median(pairs.collect())
 }
 
-/// Two threads' operations in relation to one's, in turns.
+/// Returns the throughput of two threads divided by the throughput of one thread.
 fn growth(name: &'static str) -> f64 {
     let one = throughput(name, 1);
     throughput(name, 2) / one
 }
 
-/// Operations a second on the wall's clock.
+/// Operations per second of wall-clock time.
 fn throughput(name: &'static str, threads: usize) -> f64 {
     let ready = Barrier::new(threads);
     std::thread::scope(|scope| {
@@ -38,7 +38,7 @@ fn throughput(name: &'static str, threads: usize) -> f64 {
 }
 
 fn work(name: &'static str, ready: &Barrier) -> f64 {
-    // Each thread has its own: nothing is shared but what the library shares.
+    // Each thread has its own case, so that threads share only the state that the library shares.
     let cases = ours::primitives().into_iter().chain(ours::payments());
     let mut case: Case = cases.into_iter().find(|case| case.name() == name).unwrap();
     case.run();

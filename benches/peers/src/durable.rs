@@ -1,9 +1,15 @@
-//! Payments that count only once they are on disk: many payers at once, one payee, one store.
+//! Durable payments, acknowledged only when on disk: many concurrent payers, one payee, one store.
 
+use crate::fixture::address;
 use crate::measure::median;
-use crate::scene::address;
 use alloy_primitives::Address;
-use cheque::{Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW, MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View, payee::{PositionCache, Replaced, StoredPosition}, receive_payment, store::{Store, Swap, Table, received_key}};
+use cheque::{
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
+    MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View,
+    payee::{PositionCache, Replaced, StoredPosition},
+    receive_payment,
+    store::{Store, Swap, Table, position_key},
+};
 use std::{
     fs::OpenOptions,
     hint::black_box,
@@ -19,58 +25,58 @@ use tokio::{runtime, sync, task::JoinSet, time::sleep};
 /// Concurrent payers.
 pub const PAYERS: [usize; 5] = [1, 4, 16, 64, 256];
 const SLICE: Duration = Duration::from_millis(1_500);
-/// How long, and for how many cheques of a payer at most, a load runs before it counts: a new database makes its files
+/// Duration and maximum number of cheques per payer before a load is measured, because a new database creates its files
 /// first.
 const WARM_UP: Duration = Duration::from_millis(500);
 const WARM_UP_CHEQUES: usize = CHEQUES / 4;
-/// Cheques of one payer in one run; a payer that has no more stops.
+/// Cheques of a payer in a run. A payer stops after its last cheque.
 const CHEQUES: usize = 2_000;
-/// How often the CPU alone takes the same cheques again, so that it is measured for a slice, too.
+/// Passes over the same cheques without a store, enough for a slice.
 const AGAIN: usize = 25;
-/// How often the most payers are measured, each time beside the CPU alone, and how often half their load.
+/// Measurements with the most payers, each paired with one without a store, and measurements at half their load.
 const PAIRS: usize = 7;
 const HEAD: u64 = 20_999_000;
 const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 
-/// One store under load.
+/// Figures of a store under load.
 pub struct Durable {
-    /// Acknowledged payments a second, for each of [`PAYERS`]; of the most payers, the median.
+    /// Acknowledged payments per second, for each of [`PAYERS`]; the median for the most payers.
     pub per_second: Vec<f64>,
-    /// What the CPU alone can do, one thread a core: from the stored bytes to the new ones, without the store.
-    pub cpu: Beside,
-    /// The same where the old meta is remembered, as it is under this load.
-    pub cpu_remembering: Beside,
-    /// Of the median and of the slowest 1 %, in milliseconds, at half the load of the most payers; each the median of
-    /// some runs.
+    /// CPU limit without a store, one thread per core: from the stored bytes to the new bytes.
+    pub cpu: CpuLimit,
+    /// CPU limit with the old position in memory, as under this load.
+    pub cpu_cached: CpuLimit,
+    /// Waiting time at half the load of the most payers, in milliseconds: median and slowest 1 %, each the median of
+    /// [`PAIRS`] runs.
     pub p50_millis: f64,
     pub p99_millis: f64,
 }
 
-/// What the CPU alone can do, measured right after the store with the most payers, more than once.
+/// CPU limit, measured several times, each time right after the store with the most payers.
 #[derive(Default)]
-pub struct Beside {
+pub struct CpuLimit {
     per_second: Vec<f64>,
-    store_over_it: Vec<f64>,
+    store_over_cpu: Vec<f64>,
 }
 
-impl Beside {
+impl CpuLimit {
     fn add(&mut self, per_second: f64, store: f64) {
         self.per_second.push(per_second);
-        self.store_over_it.push(store / per_second);
+        self.store_over_cpu.push(store / per_second);
     }
 
-    /// Payments a second, the median.
+    /// Median payments per second.
     pub fn per_second(&self) -> f64 {
         median(self.per_second.clone())
     }
 
-    /// The store's payments a second over these, the median.
-    pub fn store_over_it(&self) -> f64 {
-        median(self.store_over_it.clone())
+    /// Median of the store's payments per second divided by the CPU limit.
+    pub fn store_over_cpu(&self) -> f64 {
+        median(self.store_over_cpu.clone())
     }
 }
 
-/// How many times a second the disk takes an append of 512 bytes for good.
+/// Measures durable appends of 512 bytes per second.
 pub fn syncs_per_second(directory: &Path) -> f64 {
     let path = directory.join("syncs");
     let mut options = OpenOptions::new();
@@ -84,20 +90,20 @@ pub fn syncs_per_second(directory: &Path) -> f64 {
     syncs / start.elapsed().as_secs_f64()
 }
 
-/// `open` opens an empty store each time.
+/// Measures a store. `open` returns a new empty store at each call.
 pub fn measure(mut open: impl FnMut() -> Arc<dyn Store>) -> Durable {
-    let most = PAYERS[PAYERS.len() - 1];
-    let payers = (0..most).map(|number| Arc::new(Payer::new(number as u64)));
+    let max = PAYERS[PAYERS.len() - 1];
+    let payers = (0..max).map(|number| Arc::new(Payer::new(number as u64)));
     let payers: Vec<_> = payers.collect();
     let mut with_store = |count: usize| durably(&payers[..count], Payee::new(open()));
-    let fewer = PAYERS.iter().filter(|count| **count < most);
+    let fewer = PAYERS.iter().filter(|count| **count < max);
     let mut per_second: Vec<_> = fewer.map(|count| with_store(*count)).collect();
-    let (mut cpu, mut cpu_remembering) = (Beside::default(), Beside::default());
+    let (mut cpu, mut cpu_cached) = (CpuLimit::default(), CpuLimit::default());
     let few = &payers[..cores()];
     let pairs = (0..PAIRS).map(|_| {
-        let store = with_store(most);
+        let store = with_store(max);
         cpu.add(flat_out(few, Payer::receive_in_memory), store);
-        cpu_remembering.add(flat_out(few, Payer::receive_remembering), store);
+        cpu_cached.add(flat_out(few, Payer::receive_cached), store);
         store
     });
     let all = median(pairs.collect());
@@ -112,7 +118,7 @@ pub fn measure(mut open: impl FnMut() -> Arc<dyn Store>) -> Durable {
     Durable {
         per_second,
         cpu,
-        cpu_remembering,
+        cpu_cached,
         p50_millis: median(p50),
         p99_millis: median(p99),
     }
@@ -122,7 +128,7 @@ fn cores() -> usize {
     thread::available_parallelism().unwrap().get()
 }
 
-/// Payments a second without a store, one thread a payer, all its cheques again and again.
+/// Payments per second without a store, one thread per payer, with repeated passes over its cheques.
 fn flat_out(payers: &[Arc<Payer>], receive: impl Fn(&Payer, &[u8]) + Sync) -> f64 {
     let ready = Barrier::new(payers.len());
     let pay = |payer: &Payer| {
@@ -150,7 +156,7 @@ fn flat_out(payers: &[Arc<Payer>], receive: impl Fn(&Payer, &[u8]) + Sync) -> f6
     })
 }
 
-/// Payments a second with each payer paying as soon as its last payment is acknowledged.
+/// Payments per second, with each payer paying as soon as its last payment is acknowledged.
 fn durably(payers: &[Arc<Payer>], payee: Payee) -> f64 {
     let rates = all_at_once(payers, payee, |_, payer, payee| async move {
         let (first, cheques) = payer.cheques.split_at(WARM_UP_CHEQUES);
@@ -160,7 +166,7 @@ fn durably(payers: &[Arc<Payer>], payee: Payee) -> f64 {
     rates.iter().sum()
 }
 
-/// Payments a second of one payer, for so long or until it has no more cheques.
+/// Payments per second of a payer, for `time` or until its cheques end.
 async fn pay_for(time: Duration, cheques: &[Vec<u8>], payer: &Payer, payee: &Payee) -> f64 {
     let (start, mut paid) = (Instant::now(), 0.0);
     for cheque in cheques {
@@ -173,8 +179,8 @@ async fn pay_for(time: Duration, cheques: &[Vec<u8>], payer: &Payer, payee: &Pay
     paid / start.elapsed().as_secs_f64()
 }
 
-/// How long payments wait for their acknowledgement where so many a second come in, evenly. Who is late does not come
-/// later for it: the wait counts from when the payment was due.
+/// Waiting times of payments for their acknowledgement, at an even load of `per_second` payments. Each wait counts from
+/// the time at which the payment was due, so a late payment does not delay later ones.
 fn paced(payers: &[Arc<Payer>], payee: Payee, per_second: f64) -> Vec<Duration> {
     let every = Duration::from_secs_f64(payers.len() as f64 / per_second);
     let apart = every / u32::try_from(payers.len()).unwrap();
@@ -199,7 +205,7 @@ fn paced(payers: &[Arc<Payer>], payee: Payee, per_second: f64) -> Vec<Duration> 
     waits.concat()
 }
 
-/// Runs a task for each payer, and all on as many threads as there are cores.
+/// Runs a task for each payer, on one thread per core.
 fn all_at_once<T, Paying>(
     payers: &[Arc<Payer>],
     payee: Payee,
@@ -232,7 +238,7 @@ where
     })
 }
 
-/// What the payers pay to.
+/// The payee of all payers.
 struct Payee {
     store: Arc<dyn Store>,
     positions: PositionCache,
@@ -244,7 +250,7 @@ impl Payee {
         Self { store, positions }
     }
 
-    /// All that a payee does for a payment, from the bytes that come in to the write that makes it count.
+    /// Receives a payment: from the bytes received to the durable write.
     async fn receive(&self, payer: &Payer, cheque: &[u8]) {
         let Self { store, positions } = self;
         let old = positions.recent(&payer.key);
@@ -256,12 +262,12 @@ impl Payee {
     }
 }
 
-/// One payer with a deposit for the payee alone, as the payee sees it.
+/// A payer with a deposit for the payee alone, and the payee's view and policy.
 pub struct Payer {
     key: PositionKey,
-    /// The meta after the opening.
+    /// The encoded position after the opening.
     stored: Vec<u8>,
-    remembered: Position,
+    cached: Position,
     cheques: Vec<Vec<u8>>,
     view: View,
     policy: Policy,
@@ -331,40 +337,40 @@ impl Payer {
                 payee,
             },
             stored: first.to_bytes(),
-            remembered: first,
+            cached: first,
             cheques,
             view,
             policy,
         }
     }
 
-    /// The key and the value under which the payee has stored the opening.
+    /// Returns key and value of the stored position after the opening.
     pub fn first(&self) -> (Vec<u8>, Vec<u8>) {
-        let key = received_key(self.key.bank, self.key.deposit, self.key.payee);
+        let key = position_key(self.key.bank, self.key.deposit, self.key.payee);
         (key.to_vec(), self.stored.clone())
     }
 
     fn begin(&self, store: &dyn Store) {
         let (key, position) = self.first();
         let swap = store
-            .compare_and_set(Table::Received, &key, None, &position)
+            .compare_and_set(Table::Positions, &key, None, &position)
             .unwrap();
         assert_eq!(swap, Swap::Done);
     }
 
-    /// What the CPU alone has to do where nothing is remembered: the same from the stored bytes to the new ones.
+    /// Receives a payment without a store, from the stored bytes to the new bytes.
     fn receive_in_memory(&self, cheque: &[u8]) {
         black_box(self.judged(cheque, &self.stored));
     }
 
-    fn receive_remembering(&self, cheque: &[u8]) {
+    fn receive_cached(&self, cheque: &[u8]) {
         let proof = Proof::decode(cheque).unwrap();
-        black_box(self.judge(&proof, Some(&self.remembered)).to_bytes());
+        black_box(self.judge(&proof, Some(&self.cached)).to_bytes());
     }
 
-    /// Looks the deposit up and judges its first cheque, without storing it.
+    /// Looks the deposit up and judges its first cheque, without storing the result.
     pub fn look_up_and_judge(&self, store: &dyn Store) {
-        let old = store.get(Table::Received, &self.first().0).unwrap();
+        let old = store.get(Table::Positions, &self.first().0).unwrap();
         black_box(self.judged(&self.cheques[0], &old.unwrap()));
     }
 

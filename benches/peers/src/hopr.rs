@@ -1,19 +1,21 @@
-//! HOPR's tickets, measured by a program of its own: `hopr-types` is under the GPL, and no program of this repository is
-//! linked with it but that one.
+//! HOPR's tickets, measured by a separate program: `hopr-types` is under the GPL, and no other program of this
+//! repository is linked with the crate.
 
 use std::{env, process::Command};
 
-/// Ticket times in relation to libsecp256k1's verification in the same run of that program, or what is missing.
+/// Ticket times divided by the time of libsecp256k1's verification in the same run of the program.
 pub struct Hopr {
     pub issue_over_verify: f64,
     pub check_over_verify: f64,
     pub check_and_draw_over_verify: f64,
 }
 
-/// Runs the program that `HOPR_BENCH` names. `None`: no such variable.
+/// Runs the program named by `HOPR_BENCH`. Returns `None` if the variable is not set.
 pub fn measure() -> Option<Hopr> {
     let program = env::var_os("HOPR_BENCH")?;
-    let output = Command::new(&program).output().expect("HOPR_BENCH runs");
+    let output = Command::new(&program)
+        .output()
+        .expect("HOPR_BENCH is a program that runs");
     assert!(output.status.success(), "{program:?}: {}", output.status);
     let text = String::from_utf8(output.stdout).unwrap();
     let ratios: Vec<f64> = text
@@ -26,7 +28,7 @@ pub fn measure() -> Option<Hopr> {
         check_and_draw_over_verify,
     ] = ratios[..]
     else {
-        panic!("three ratios, not {text:?}");
+        panic!("expected three ratios, got {text:?}");
     };
     Some(Hopr {
         issue_over_verify,

@@ -1,18 +1,18 @@
-//! Measures the library beside other systems, all in one run, and writes `target/bench.json`. With `WRITE_BENCH` in the
-//! environment it also writes the comparison into `docs/performance.md`. `make bench` runs it.
+//! Measures the library and other systems in the same run, and writes `target/bench.json`. With `WRITE_BENCH` in the
+//! environment the program also writes the comparison into the README. Run by `make bench`.
 
 mod cores;
 mod durable;
+#[path = "../../../cheque/benches/fixture.rs"]
+mod fixture;
 mod hopr;
 mod measure;
 mod mpp;
 mod ours;
-#[path = "../../../cheque/tests/postgres/mod.rs"]
+#[path = "../../../cheque/tests/support/postgres.rs"]
 mod postgres;
 mod report;
 mod scale;
-#[path = "../../../cheque/benches/scene.rs"]
-mod scene;
 mod tap;
 mod trees;
 
@@ -50,7 +50,7 @@ fn main() {
     sizes(&mut report);
     trees(&mut report);
     let scaling = cores::scaling();
-    let what = "growth from 1 to 2 threads, in relation to libsecp256k1's";
+    let what = "growth from 1 to 2 threads, divided by libsecp256k1's";
     report.at_least("receive_two_core_scaling", scaling, 0.9, what);
     on_disk(&mut report);
     absolute(&mut report, &times);
@@ -59,7 +59,7 @@ fn main() {
     print!("{}", report.table());
     report.write_json();
     if env::var_os("WRITE_BENCH").is_some() {
-        report::write_document(&rows);
+        report::write_readme(&rows);
     }
 }
 
@@ -74,7 +74,7 @@ fn ratios(report: &mut Report, times: &Times) {
         "receive_payment of a cheque",
     );
     let bytes = over("receive cheque, bytes to bytes", verify);
-    let what = "the same with decoding it, reading the old meta and writing the new one";
+    let what = "the same with decoding, reading the old position and writing the new one";
     report.add("receive_cheque_bytes_over_verify", bytes, what);
     let write = over("write_cheque", "libsecp256k1 sign");
     report.at_most("write_cheque_over_sign", write, 1.20, "write_cheque");
@@ -123,7 +123,7 @@ fn ratios(report: &mut Report, times: &Times) {
     );
 }
 
-/// Another process: what it has in common with this one is libsecp256k1.
+/// Compares with HOPR, measured by another process. Both processes measure libsecp256k1, the common unit.
 fn against_hopr(report: &mut Report, times: &Times, hopr: &Hopr) {
     let cheque = times.ratio("receive cheque", "libsecp256k1 verify");
     let check = hopr.check_over_verify / cheque;
@@ -172,21 +172,21 @@ fn trees(report: &mut Report) {
         "tree_1m_bytes_per_payee",
         bytes,
         120.0,
-        "memory that it keeps",
+        "memory of the tree",
     );
     report.add(
         "all_proofs_1m_seconds",
         trees.all_proofs_seconds,
-        "all its proofs",
+        "all proofs",
     );
     report.add(
         "one_proof_1m_micros",
         trees.one_proof_nanos / 1e3,
-        "one of them",
+        "one proof",
     );
 }
 
-/// All that writes to disk, beside the target folder: another file system may have another disk.
+/// Measures everything that writes to disk, in the target folder, because another file system may be on another disk.
 fn on_disk(report: &mut Report) {
     let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
     std::fs::create_dir_all(&place).unwrap();
@@ -205,8 +205,11 @@ fn on_disk(report: &mut Report) {
         Arc::new(Redb::open(path).unwrap())
     });
     durably(report, "redb", &redb, syncs);
-    // Its data is in the system's folder for temporary files, whose disk may be another.
-    if let Some(server) = postgres::server() {
+    // The server's data is in the system's temporary folder, perhaps on another disk.
+    if let Some(reason) = postgres::missing() {
+        println!("not measured in PostgreSQL: {reason}");
+    } else {
+        let server = postgres::Server::shared();
         let postgres = durable::measure(|| Arc::new(Postgres::open(&server.database()).unwrap()));
         durably(report, "postgres", &postgres, syncs);
     }
@@ -214,7 +217,7 @@ fn on_disk(report: &mut Report) {
     let scale = scale::measure(directory.path());
     let what = "resident in the store, a million open deposits";
     report.at_most("store_bytes_per_open_1m", scale.bytes_per_open, 400.0, what);
-    let what = "look-up and receive, a million open deposits in relation to a thousand";
+    let what = "look-up and receive, a million open deposits divided by a thousand";
     report.at_most("receive_1m_over_1k", scale.receive_ratio, 1.5, what);
 }
 
@@ -225,32 +228,32 @@ fn durably(report: &mut Report, store: &str, durable: &Durable, syncs: f64) {
         report.add(
             key,
             *per_second,
-            format!("on disk before they count, {payers} at once"),
+            format!("durable before acknowledgement, {payers} at once"),
         );
     }
-    let most = durable.per_second[durable.per_second.len() - 1];
+    let at_max_payers = durable.per_second[durable.per_second.len() - 1];
     let key = |what| format!("durable_{store}_{what}");
-    let (cpu, remembering) = (&durable.cpu, &durable.cpu_remembering);
+    let (cpu, cached) = (&durable.cpu, &durable.cpu_cached);
     report.add(
         key("cpu_per_second"),
         cpu.per_second(),
-        "what the CPU alone can verify: from stored bytes to new ones, one thread a core",
+        "CPU limit: from stored bytes to new ones, one thread per core",
     );
     report.add(
-        key("cpu_remembering_per_second"),
-        remembering.per_second(),
-        "the same without reading the old meta",
+        key("cpu_cached_per_second"),
+        cached.per_second(),
+        "the same with the old position in memory",
     );
-    let over_cpu = cpu.store_over_it();
+    let over_cpu = cpu.store_over_cpu();
     report.at_least(key("over_cpu"), over_cpu, 0.6, "256 at once");
     report.add(
-        key("over_cpu_remembering"),
-        remembering.store_over_it(),
+        key("over_cpu_cached"),
+        cached.store_over_cpu(),
         "256 at once",
     );
     report.add(
         key("over_syncs"),
-        most / syncs,
+        at_max_payers / syncs,
         "payments for each sync of the disk",
     );
     report.add(key("p50_millis"), durable.p50_millis, "at half that load");

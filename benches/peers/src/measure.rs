@@ -1,19 +1,19 @@
-//! Times of many operations, taken in turns so that whatever else the machine does falls on all of them.
+//! Times of many operations, measured in turns so that other load on the machine affects all of them.
 
 use cpu_time::ThreadTime;
 use std::collections::BTreeMap;
 
-/// One operation, and how to do a good number of it.
+/// An operation, and a function that repeats the operation.
 pub struct Case {
     name: &'static str,
     run: Box<dyn FnMut() -> u32>,
 }
 
-/// Nanoseconds of CPU time for each operation, one figure a round.
+/// Nanoseconds of CPU time of each operation, one figure per round.
 pub struct Times(BTreeMap<&'static str, Vec<f64>>);
 
 impl Case {
-    /// `run` does the operation many times and says how many.
+    /// Makes a case. `run` repeats the operation and returns the number of repetitions.
     pub fn new(name: &'static str, run: impl FnMut() -> u32 + 'static) -> Self {
         Self {
             name,
@@ -25,14 +25,14 @@ impl Case {
         self.name
     }
 
-    /// Does the operation many times and says how many.
+    /// Repeats the operation and returns the number of repetitions.
     pub fn run(&mut self) -> u32 {
         (self.run)()
     }
 }
 
 impl Times {
-    /// Runs all cases, round by round. The first round only warms up.
+    /// Runs all cases, round by round. The first round is a warm-up.
     pub fn measure(mut cases: Vec<Case>, rounds: usize) -> Self {
         let mut times = BTreeMap::<_, Vec<f64>>::new();
         for round in 0..=rounds {
@@ -48,12 +48,12 @@ impl Times {
         Self(times)
     }
 
-    /// The median, in nanoseconds.
+    /// Median in nanoseconds.
     pub fn nanos(&self, name: &str) -> f64 {
         median(self.of(name).to_vec())
     }
 
-    /// How many times as long `name` takes as `other`: the median over the rounds.
+    /// Time of `name` divided by the time of `other`: the median over the rounds.
     pub fn ratio(&self, name: &str, other: &str) -> f64 {
         let pairs = self.of(name).iter().zip(self.of(other));
         median(pairs.map(|(a, b)| a / b).collect())
@@ -66,7 +66,7 @@ impl Times {
     }
 }
 
-/// The middle one; of an even number the upper of the two.
+/// The median; of an even number of values the upper middle value.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -44,11 +44,11 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// What a future gives that waits for nothing.
+/// Returns the output of a future that is ready at once.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut context) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("a local signature waits for nothing"),
+        Poll::Pending => panic!("a local signature is not ready at once"),
     }
 }

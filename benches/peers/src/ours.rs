@@ -1,7 +1,7 @@
-//! This library, and the primitives it is made of.
+//! This library, and the primitives in its operations.
 
+use crate::fixture::{Fixture, STEPS};
 use crate::measure::Case;
-use crate::scene::{STEPS, Scene};
 use alloy_primitives::{B256, keccak256};
 use cheque::{Amount, Position, Proof};
 use secp256k1::{Message, Secp256k1, SecretKey};
@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 const CHEQUES: usize = 200;
 
-/// What no implementation can do without, over as many different messages as there are cheques.
+/// The primitives that every implementation needs, over as many different messages as cheques.
 pub fn primitives() -> Vec<Case> {
     let context = Secp256k1::new();
     let secret = SecretKey::from_byte_array([7; 32]).unwrap();
@@ -48,7 +48,7 @@ pub fn primitives() -> Vec<Case> {
 
 /// Writing and receiving.
 pub fn payments() -> Vec<Case> {
-    let [payer, payee, host, opened, streamed] = [(); 5].map(|()| Scene::new());
+    let [payer, payee, app, opened, streamed] = [(); 5].map(|()| Fixture::new());
     let account = payer.account();
     let (position, cheques) = (payee.position(), payee.cheques(CHEQUES));
     let wire: Vec<_> = cheques.iter().map(Proof::encode).collect();
@@ -80,7 +80,7 @@ pub fn payments() -> Vec<Case> {
             for bytes in &wire {
                 let proof = Proof::decode(bytes).unwrap();
                 let old = Position::from_bytes(&stored).unwrap();
-                stored = host.receive(&proof, Some(&old)).position().to_bytes();
+                stored = app.receive(&proof, Some(&old)).position().to_bytes();
             }
             black_box(stored);
             CHEQUES as u32
@@ -106,12 +106,12 @@ pub fn payments() -> Vec<Case> {
 
 /// Bytes of an opening with 128 payees, a cheque, a cheque with a stream, and a step.
 pub fn wire_bytes() -> [usize; 4] {
-    let scene = Scene::new();
-    let (begin, steps) = scene.stream();
+    let fixture = Fixture::new();
+    let (begin, steps) = fixture.stream();
     let longest = steps.iter().map(|step| step.encode().len()).max();
-    let cheque = scene.cheques(1).remove(0);
+    let cheque = fixture.cheques(1).remove(0);
     [
-        scene.opening().encode().len(),
+        fixture.opening().encode().len(),
         cheque.encode().len(),
         begin.encode().len(),
         longest.unwrap(),

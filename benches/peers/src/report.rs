@@ -1,12 +1,9 @@
-//! The figures: as a table, as `target/bench.json`, and between the markers of `docs/performance.md`.
+//! The figures: as a table, as `target/bench.json`, and between the markers of the README.
 
 use serde_json::{Map, Value};
 use std::{fmt::Write, fs, path::PathBuf};
 
-/// The document that has the comparison.
-const DOCUMENT: &str = "docs/performance.md";
-
-/// One figure with its bound.
+/// A figure with its bound.
 pub struct Figure {
     key: String,
     value: f64,
@@ -25,7 +22,7 @@ pub struct Report {
     figures: Vec<Figure>,
 }
 
-/// One line of the comparison: microseconds of CPU time to write and to check a payment.
+/// A line of the comparison: microseconds of CPU time to write and to check a payment.
 pub struct Row {
     pub system: String,
     pub write: f64,
@@ -55,7 +52,7 @@ impl Report {
         });
     }
 
-    /// The whole table. A figure beyond its bound is marked: on a busy machine that may be noise.
+    /// Formats the table. Figures beyond their bound are marked; on a busy machine a mark may be noise.
     pub fn table(&self) -> String {
         let mut table = String::new();
         for figure in &self.figures {
@@ -86,8 +83,8 @@ impl Report {
 impl Figure {
     fn within(&self) -> bool {
         match self.bound {
-            Some(Bound::AtMost(most)) => self.value <= most,
-            Some(Bound::AtLeast(least)) => self.value >= least,
+            Some(Bound::AtMost(max)) => self.value <= max,
+            Some(Bound::AtLeast(min)) => self.value >= min,
             None => true,
         }
     }
@@ -96,20 +93,24 @@ impl Figure {
 impl Bound {
     fn text(self) -> String {
         match self {
-            Self::AtMost(most) => format!("<= {most}"),
-            Self::AtLeast(least) => format!(">= {least}"),
+            Self::AtMost(max) => format!("<= {max}"),
+            Self::AtLeast(min) => format!(">= {min}"),
         }
     }
 }
 
-/// Writes the comparison into `docs/performance.md`.
-pub fn write_document(rows: &[Row]) {
+/// Writes the comparison into the README.
+pub fn write_readme(rows: &[Row]) {
     let begin = "<!-- bench: peers -->\n";
-    let text = fs::read_to_string(root(DOCUMENT)).unwrap();
-    let start = text.find(begin).expect("the document has the marker") + begin.len();
+    let text = fs::read_to_string(root("README.md")).unwrap();
+    let start = text.find(begin).expect("the README has the marker") + begin.len();
     let length = text[start..].find("<!-- end -->").expect("a section ends");
     let (before, after) = (&text[..start], &text[start + length..]);
-    fs::write(root(DOCUMENT), format!("{before}{}{after}", compared(rows))).unwrap();
+    fs::write(
+        root("README.md"),
+        format!("{before}{}{after}", compared(rows)),
+    )
+    .unwrap();
 }
 
 fn compared(rows: &[Row]) -> String {
@@ -133,7 +134,7 @@ fn compared(rows: &[Row]) -> String {
     table
 }
 
-/// Three significant digits or more.
+/// Formats three significant digits or more.
 fn shown(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
@@ -142,7 +143,7 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// 26493 as 26,493.
+/// Formats 26493 as 26,493.
 fn grouped(number: u64) -> String {
     if number < 1_000 {
         return number.to_string();

@@ -1,4 +1,4 @@
-//! A payee with a thousand open deposits, and with a million.
+//! Compares a payee with a thousand open deposits and with a million.
 
 use crate::durable::Payer;
 use crate::measure::median;
@@ -7,22 +7,22 @@ use cheque::store::{Change, Redb, Store, Swap, Table};
 use cpu_time::ThreadTime;
 use std::{env, fs, path::Path, process::Command};
 
-/// What the program is called with for this.
+/// The argument that runs this measurement in a separate process.
 pub const ARGUMENT: &str = "--open-deposits";
 
 const FEW: u64 = 1_000;
 const MANY: u64 = 1_000_000;
-/// Deposits that are looked up, all over the store.
+/// Deposits looked up, spread over the store.
 const ASKED: u64 = 500;
 
 pub struct Scale {
-    /// Resident memory of the process for each open deposit of a million, look-ups and payments included.
+    /// Resident memory per open deposit of a million, including look-ups and payments.
     pub bytes_per_open: f64,
-    /// Looking up and judging, with a million open deposits in relation to a thousand.
+    /// Time to look up and judge with a million open deposits, divided by the time with a thousand.
     pub receive_ratio: f64,
 }
 
-/// Measured by a process of its own: memory that this one has freed would be taken for new.
+/// Measures in a separate process, because reused memory of this process would distort the result.
 pub fn measure(directory: &Path) -> Scale {
     let program = env::current_exe().unwrap();
     let output = Command::new(program)
@@ -43,7 +43,7 @@ pub fn measure(directory: &Path) -> Scale {
     }
 }
 
-/// What that process does.
+/// Measures and prints, in the separate process.
 pub fn measure_and_print(directory: &Path) {
     let scale = measure_here(directory);
     println!("{} {}", scale.bytes_per_open, scale.receive_ratio);
@@ -72,7 +72,8 @@ fn measure_here(directory: &Path) -> Scale {
     }
 }
 
-/// A record for each of that many deposits. Only those that are asked for are signed: the others are their like.
+/// Fills a store with a record per deposit. Only the deposits looked up have valid signatures; the others are copies
+/// under other keys.
 fn fill(store: &dyn Store, deposits: u64) {
     let step = deposits.div_ceil(ASKED);
     let (like_key, like) = Payer::with_cheques(0, 0).first();
@@ -90,7 +91,7 @@ fn fill(store: &dyn Store, deposits: u64) {
         let changes: Vec<_> = rows
             .iter()
             .map(|(key, new)| Change {
-                table: Table::Received,
+                table: Table::Positions,
                 key,
                 old: None,
                 new: Some(new),
@@ -108,7 +109,7 @@ fn nanos(store: &dyn Store, payers: &[Payer]) -> f64 {
     start.elapsed().as_nanos() as f64 / payers.len() as f64
 }
 
-/// What the process holds in memory (Linux; zero elsewhere).
+/// Resident memory of this process in bytes (Linux; zero elsewhere).
 fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,6 +1,6 @@
 //! A tree of a million payees.
 
-use crate::scene;
+use crate::fixture;
 use cheque::{AllowanceTree, MasterSalt};
 use cpu_time::ThreadTime;
 use std::hint::black_box;
@@ -11,13 +11,13 @@ pub struct Trees {
     pub build_seconds: f64,
     pub all_proofs_seconds: f64,
     pub one_proof_nanos: f64,
-    /// What stays allocated for the tree, for each payee.
+    /// Bytes allocated by the tree, per payee.
     pub bytes_per_payee: f64,
 }
 
-/// The fastest of three: what disturbs only adds.
+/// Returns the fastest of three runs, because disturbances only add time.
 pub fn measure() -> Trees {
-    let list: Vec<_> = scene::allowances(PAYEES).collect();
+    let list: Vec<_> = fixture::allowances(PAYEES).collect();
     let master = MasterSalt::from_bytes([9; 32]);
     let mut best = Trees {
         build_seconds: f64::MAX,
@@ -42,7 +42,7 @@ pub fn measure() -> Trees {
 
         let start = ThreadTime::now();
         for number in 0..1_000 {
-            black_box(tree.proof(scene::address(number * 997)).unwrap());
+            black_box(tree.proof(fixture::address(number * 997)).unwrap());
         }
         let nanos = start.elapsed().as_nanos() as f64 / 1_000.0;
         best.one_proof_nanos = best.one_proof_nanos.min(nanos);
