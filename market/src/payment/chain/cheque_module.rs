@@ -16,7 +16,7 @@ use cheque::{
 /// The provider's end of payment by cheques: one bank, one token.
 ///
 /// The host stores each record in the batch of the credited balance. If its store is a
-/// [`ChequeStore`](crate::store::ChequeStore) over the payee's own store, [`Payee::settle`] redeems the wins.
+/// [`ChequeStore`](crate::store::ChequeStore) over the payee's own store, a `PayeeService` redeems the wins.
 #[derive(Clone, Debug)]
 pub struct ChequeModule {
     receiver: ChequeReceiver,
