@@ -1,5 +1,5 @@
 //! Measures the library and other systems in the same run, and writes `target/bench.json`. With `WRITE_BENCH` in the
-//! environment the program also writes the comparison into the README. Run by `make bench`.
+//! environment the program also writes the comparison into `docs/performance.md`. Run by `make bench`.
 
 mod cores;
 mod durable;
@@ -59,7 +59,7 @@ fn main() {
     print!("{}", report.table());
     report.write_json();
     if env::var_os("WRITE_BENCH").is_some() {
-        report::write_readme(&rows);
+        report::write_document(&rows);
     }
 }
 

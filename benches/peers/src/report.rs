@@ -1,4 +1,4 @@
-//! The figures: as a table, as `target/bench.json`, and between the markers of the README.
+//! The figures: as a table, as `target/bench.json`, and between the markers of the document.
 
 use serde_json::{Map, Value};
 use std::{fmt::Write, fs, path::PathBuf};
@@ -99,18 +99,17 @@ impl Bound {
     }
 }
 
-/// Writes the comparison into the README.
-pub fn write_readme(rows: &[Row]) {
+/// The document that has the comparison.
+const DOCUMENT: &str = "docs/performance.md";
+
+/// Writes the comparison into the document.
+pub fn write_document(rows: &[Row]) {
     let begin = "<!-- bench: peers -->\n";
-    let text = fs::read_to_string(root("README.md")).unwrap();
-    let start = text.find(begin).expect("the README has the marker") + begin.len();
+    let text = fs::read_to_string(root(DOCUMENT)).unwrap();
+    let start = text.find(begin).expect("the document has the marker") + begin.len();
     let length = text[start..].find("<!-- end -->").expect("a section ends");
     let (before, after) = (&text[..start], &text[start + length..]);
-    fs::write(
-        root("README.md"),
-        format!("{before}{}{after}", compared(rows)),
-    )
-    .unwrap();
+    fs::write(root(DOCUMENT), format!("{before}{}{after}", compared(rows))).unwrap();
 }
 
 fn compared(rows: &[Row]) -> String {

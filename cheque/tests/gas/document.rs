@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const GAS: &str = "docs/gas.md";
-const README: &str = "README.md";
+const COMPARE: &str = "COMPARE.md";
 
 /// Writes `target/gas.json`.
 pub(crate) fn write_json(figures: &Figures) {
@@ -72,7 +72,7 @@ fn derived(figures: &Figures) -> [(&'static str, &'static str, String); 3] {
     [
         (GAS, "one round", rounds.clone()),
         (GAS, "Glamsterdam", glamsterdam::table(figures)),
-        (README, "one round", rounds),
+        (COMPARE, "one round", rounds),
     ]
 }
 

@@ -1,5 +1,5 @@
 //! Measures the gas of every operation of the bank from receipts of a real node, and compares the figures with
-//! `docs/gas.md` and the README.
+//! `docs/gas.md` and `COMPARE.md`.
 //!
 //! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed. Only the
 //! node's randomness differs between runs and moves a figure by a few bytes of calldata.

@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// The numbers of payees in the table.
 const PAYEES: [u64; 3] = [1, 128, 10_000];
 
-/// Builds the table of the README and of `docs/gas.md`.
+/// Builds the table of `COMPARE.md` and of `docs/gas.md`.
 pub(crate) fn table(figures: &Figures) -> String {
     let mut table = String::from(
         "| system | 1 payee | 128 payees | 10,000 payees | who gets paid |\n|---|--:|--:|--:|---|\n",
