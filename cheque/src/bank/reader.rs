@@ -248,20 +248,15 @@ impl Reader {
     ///
     /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
     pub async fn recorded_seed(&self, block: u64) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(block, BlockId::latest()).await
+        self.recorded_seed_at(block, BlockId::latest()).await
     }
 
     /// Reads a block's seed from the bank, at the end of block `at`. `None` if the seed was not recorded.
-    #[cfg(feature = "service")]
     pub(crate) async fn recorded_seed_at(
         &self,
         block: u64,
-        at: u64,
+        at: BlockId,
     ) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(block, at.into()).await
-    }
-
-    async fn seed_as_of(&self, block: u64, at: BlockId) -> Result<Option<Seed>, BankError> {
         let call = IChequeBank::seedCall {
             blockNumber: U256::from(block),
         };

@@ -269,14 +269,6 @@ impl Payer {
         }
     }
 
-    /// Makes transaction methods return without waiting for a block: the service checks again at every block.
-    #[cfg(feature = "service")]
-    pub(crate) fn without_waiting(mut self) -> Self {
-        let without_timeout = |wallet: Wallet| wallet.with_timeout(Duration::ZERO);
-        self.wallet = self.wallet.map(without_timeout);
-        self
-    }
-
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {
         let record = stored_deposit(&self.store, self.reader.bank(), id).await?;
         record.ok_or(PayerError::UnknownDeposit(id))

@@ -201,12 +201,6 @@ impl Payer {
         })
     }
 
-    /// Fewest blocks from the head to a draw that leaves time to pay.
-    #[cfg(feature = "service")]
-    pub(crate) fn min_draw_in(&self) -> Option<u64> {
-        earliest_draw(&self.reader, 0)
-    }
-
     /// The native coin to send with `open`, given the purse's idle money.
     pub(super) async fn value_for(
         &self,
@@ -352,7 +346,7 @@ fn draw_block(reader: &Reader, head: u64, draw: Draw) -> Result<u64, PayerError>
 
 /// The earliest draw block. The bank requires its lead, counted from the block that includes `open`, which may
 /// be a few blocks ahead. The payer needs at least one block between confirmation and cutoff in which to pay.
-fn earliest_draw(reader: &Reader, head: u64) -> Option<u64> {
+pub(super) fn earliest_draw(reader: &Reader, head: u64) -> Option<u64> {
     let profile = reader.profile();
     let inclusion = 1 + profile.confirmations / 4;
     let to_pay = profile

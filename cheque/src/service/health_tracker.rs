@@ -1,8 +1,14 @@
 //! Health tracking: the last successes and errors of a service, and the verdict on them.
 
-use crate::{bank::head::Head, protocol::chain_profile::ChainProfile, service::health::Health};
+use crate::{
+    bank::head::Head, protocol::chain_profile::ChainProfile, service::health::Health,
+    tx::outbox::entry::BUMP_AFTER,
+};
 use alloy_primitives::B256;
 use tokio::time::Instant;
+
+/// Number of blocks after which a pending transaction, its replacements included, counts as stuck.
+pub(crate) const STUCK_AFTER: u64 = 3 * BUMP_AFTER;
 
 /// The last successes and errors of a service.
 #[derive(Debug, Default)]

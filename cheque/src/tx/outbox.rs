@@ -21,10 +21,6 @@ use crate::{
 use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
 
-/// Number of blocks after which a pending transaction, its replacements included, counts as stuck.
-#[cfg(feature = "service")]
-pub(crate) const STUCK_AFTER: u64 = 3 * BUMP_AFTER;
-
 /// How long the record of a transaction stays in the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retention {

@@ -64,7 +64,7 @@ impl Holdings {
     /// The block since which the redemption of a deposit is pending, if it is stuck.
     pub(super) fn stuck_since(&self, id: DepositId) -> Option<u64> {
         let redeems = |tx: &&PendingTx| tx.deposits().contains(&id);
-        self.stuck.iter().find(redeems).map(PendingTx::since)
+        self.stuck.iter().find(redeems).map(|tx| tx.since)
     }
 
     /// Marks deposits as settled once their ending block is `depth` deep. Skips deposits with an error or a pending

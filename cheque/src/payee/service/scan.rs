@@ -223,7 +223,7 @@ impl PayeeService {
     /// Reads the seed of a draw block: the recorded seed, else the block's own.
     async fn seed(&self, block: u64, head: u64) -> Result<DrawSeed, RedeemError> {
         let reader = self.payee.reader();
-        if let Some(seed) = reader.recorded_seed_at(block, head).await? {
+        if let Some(seed) = reader.recorded_seed_at(block, head.into()).await? {
             return Ok(DrawSeed {
                 seed: Some(seed),
                 recorded: true,

@@ -1,6 +1,7 @@
 //! The record of a scan: states, warnings and metrics, and the removal of old deposits.
 
 use crate::{
+    bank::redeem::RedeemError,
     payee::{
         pending::PendingTx,
         service::{
@@ -12,7 +13,7 @@ use crate::{
         },
     },
     protocol::terms::DepositId,
-    service::metrics as names,
+    service::{health_tracker::STUCK_AFTER, metrics as names},
 };
 use metrics::gauge;
 use std::{
@@ -127,13 +128,30 @@ impl PayeeService {
 
     /// Finds the stuck transactions of the wallet, and sets their gauge.
     pub(super) async fn record_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
-        let stuck = self.payee.stuck(head).await?;
-        let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
+        let stuck = self.find_stuck(head).await?;
+        let nonces: BTreeSet<_> = stuck.iter().map(|tx| tx.nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
-        let since = stuck.iter().map(PendingTx::since).min();
+        let since = stuck.iter().map(|tx| tx.since).min();
         self.health_tracker().set_stuck_since(since);
         self.holdings().stuck = stuck;
         Ok(())
+    }
+
+    /// The wallet's transactions that have been pending for at least [`STUCK_AFTER`] blocks at `head`, and therefore block
+    /// its later nonces.
+    async fn find_stuck(&self, head: u64) -> Result<Vec<PendingTx>, RedeemError> {
+        let Some(wallet) = self.payee.wallet() else {
+            return Ok(Vec::new());
+        };
+        let mut stuck = self.payee.pending_txs().await?;
+        stuck.retain(|tx| {
+            tx.from == wallet.address() && head >= tx.since.saturating_add(STUCK_AFTER)
+        });
+        if !stuck.is_empty() {
+            let mined = wallet.mined_nonce().await?;
+            stuck.retain(|tx| tx.nonce >= mined);
+        }
+        Ok(stuck)
     }
 
     /// Removes settled deposits from the store and from memory, `retention` blocks after their window and once the last

@@ -4,9 +4,12 @@ use crate::{
     bank::head::Head,
     payer::{error::PayerError, records::DepositState, service::PayerService},
     protocol::terms::DepositId,
-    service::{health::Health, health_tracker::HealthTracker, metrics as names},
+    service::{
+        health::Health,
+        health_tracker::{HealthTracker, STUCK_AFTER},
+        metrics as names,
+    },
     sys::unix_now,
-    tx::outbox::STUCK_AFTER,
 };
 use alloy_primitives::Address;
 use metrics::gauge;

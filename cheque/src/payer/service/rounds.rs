@@ -1,6 +1,9 @@
 //! Settings of rounds: deposits that follow one another.
 
-use crate::{payer::Payer, protocol::amount::Amount};
+use crate::{
+    payer::{Payer, request::earliest_draw},
+    protocol::amount::Amount,
+};
 use alloy_primitives::{Address, U256};
 use std::{error::Error, fmt, sync::Arc};
 
@@ -77,8 +80,7 @@ impl Rounds {
             return Err(RoundsError::NoKey);
         }
         let lead = self.lead(payer);
-        let min_draw_in = payer
-            .min_draw_in()
+        let min_draw_in = earliest_draw(payer.reader(), 0)
             .and_then(|blocks| blocks.checked_add(lead))
             .ok_or(RoundsError::LeadTooLong { lead })?;
         // A shorter round would be near its draw as soon as it is confirmed, and the next round would follow at
