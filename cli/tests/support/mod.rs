@@ -202,6 +202,18 @@ pub(crate) fn missing_signals() -> Option<String> {
     cfg!(not(unix)).then(|| "the system has no Unix signals; run the test on Unix".to_owned())
 }
 
+/// Asks every 50 milliseconds until there is an answer, at most for a minute: a busy machine may need long.
+pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..1_200 {
+        let answer = ask();
+        if answer.is_some() {
+            return answer;
+        }
+        pause(50);
+    }
+    None
+}
+
 /// Sleeps, so that another process can work.
 #[expect(clippy::disallowed_methods, reason = "tests wait for other processes")]
 pub(crate) fn pause(milliseconds: u64) {
