@@ -97,20 +97,22 @@ mod tests {
     const IDLE: Purse = Purse::Idle(Amount::ZERO);
     const PAYEE: Address = Address::repeat_byte(9);
 
-    /// Drawn at 1000, redeemable until 1100, no cheques from 986 on, `open` possible up to 996.
+    /// Drawn at 1000, redeemable until 1100.
+    const DEPOSIT: Deposit = Deposit {
+        payer: Address::ZERO,
+        signer: Address::ZERO,
+        token: Address::ZERO,
+        lane: 1,
+        amount: 1,
+        minPayout: 0,
+        drawBlock: 1000,
+        lastRedeemBlock: 1100,
+        root: B256::ZERO,
+    };
+
+    /// No cheques from 986 on, `open` possible up to 996.
     fn state_of(facts: Facts) -> (DepositState, bool) {
-        let deposit = Deposit {
-            payer: Address::ZERO,
-            signer: Address::ZERO,
-            token: Address::ZERO,
-            lane: 1,
-            amount: 1,
-            minPayout: 0,
-            drawBlock: 1000,
-            lastRedeemBlock: 1100,
-            root: B256::ZERO,
-        };
-        state(ID, &deposit, 14, 4, &facts)
+        state(ID, &DEPOSIT, 14, 4, &facts)
     }
 
     fn at(head: u64, purse_now: Purse, purse_confirmed: Purse) -> Facts {
@@ -207,19 +209,8 @@ mod tests {
 
     #[test]
     fn asks_for_events_only_after_draw() {
-        let deposit = Deposit {
-            payer: Address::ZERO,
-            signer: Address::ZERO,
-            token: Address::ZERO,
-            lane: 1,
-            amount: 1,
-            minPayout: 0,
-            drawBlock: 1000,
-            lastRedeemBlock: 1100,
-            root: B256::ZERO,
-        };
-        assert!(!may_be_closed(ID, &deposit, 2000, OPEN));
-        assert!(!may_be_closed(ID, &deposit, 1000, IDLE));
-        assert!(may_be_closed(ID, &deposit, 1001, IDLE));
+        assert!(!may_be_closed(ID, &DEPOSIT, 2000, OPEN));
+        assert!(!may_be_closed(ID, &DEPOSIT, 1000, IDLE));
+        assert!(may_be_closed(ID, &DEPOSIT, 1001, IDLE));
     }
 }
