@@ -8,13 +8,13 @@ mod support;
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode, Output},
 };
 
 use harness::tests;
 use serde_json::Value;
-use support::{Node, http::request_as, program, service::Service, stderr, text, wait_for};
+use support::{Node, http::request_as, program, root, service::Service, stderr, text, wait_for};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -47,7 +47,7 @@ fn analyze(args: &[&str]) -> io::Result<Output> {
 }
 
 fn contrib() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib")
+    root().join("contrib")
 }
 
 fn unit(who: &str) -> String {

@@ -14,11 +14,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use support::{program, text};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use support::{program, root, text};
 
 /// Reads a document of the project.
 fn read(document: &str) -> String {

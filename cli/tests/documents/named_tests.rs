@@ -2,7 +2,7 @@
 
 use crate::{
     markdown::{quoted, tables},
-    root,
+    support::root,
 };
 use std::{
     collections::BTreeSet,

@@ -92,9 +92,14 @@ impl Node {
     }
 }
 
+/// The folder of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn anvil() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node_modules/.bin/anvil");
+    let project = root().join("node_modules/.bin/anvil");
     let mut candidates = env::split_paths(&on_path).map(|folder| folder.join("anvil"));
     candidates.find(|path| path.is_file()).unwrap_or(project)
 }
