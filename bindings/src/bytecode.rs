@@ -3,20 +3,20 @@
 use alloy_primitives::{Address, B256, Bytes, address, hex};
 use alloy_sol_types::SolValue;
 
-use crate::SeedSource;
+use crate::BeaconParameters;
 
 /// The generated file: one line, `0x` and the hex digits. `make bytecode` writes it from the contract's sources.
-const HEX: &[u8] = include_str!("../bytecode/ChequeBank.hex")
+const HEX: &[u8] = include_str!("../bytecode/DrandBank.hex")
     .trim_ascii()
     .as_bytes();
 
 /// `HEX` in binary. A character other than a hex digit is an error at compile time.
 static CODE: [u8; HEX.len() / 2 - 1] = match hex::const_decode_to_array(HEX) {
     Ok(code) => code,
-    Err(_) => panic!("bindings/bytecode/ChequeBank.hex is not hexadecimal; run `make bytecode`"),
+    Err(_) => panic!("bindings/bytecode/DrandBank.hex is not hexadecimal; run `make bytecode`"),
 };
 
-/// The creation bytecode of `ChequeBank` as the release profile compiles it, without constructor arguments.
+/// The creation bytecode of `DrandBank` as the release profile compiles it, without constructor arguments.
 pub static BYTECODE: Bytes = Bytes::from_static(&CODE);
 
 /// The deterministic deployment proxy: deploys with CREATE2, given a salt (32 bytes) followed by creation code. Has
@@ -29,11 +29,12 @@ pub const CREATE2_SALT: B256 = B256::ZERO;
 
 /// Returns the code that creates a bank: [`BYTECODE`] and the constructor's arguments, ABI-encoded.
 ///
-/// `min_lead` is the least number of blocks between opening a deposit and its draw. Does not check the settings:
-/// creation reverts if the constructor refuses them, a lead of 0 for example.
+/// `min_lead` is the least number of seconds between opening a deposit and its draw. Does not check the settings:
+/// creation reverts if the constructor refuses them, a lead of 0 for example, or if the chain cannot verify the beacon.
 #[must_use]
-pub fn creation_code(min_lead: u64, seed_source: SeedSource) -> Bytes {
-    let arguments = (min_lead, seed_source).abi_encode_params();
+pub fn creation_code(min_lead: u64, beacon: &BeaconParameters) -> Bytes {
+    let key = Bytes::copy_from_slice(&beacon.public_key);
+    let arguments = (min_lead, key, beacon.genesis, beacon.period).abi_encode_params();
     [BYTECODE.as_ref(), &arguments].concat().into()
 }
 
@@ -42,13 +43,10 @@ pub fn creation_code(min_lead: u64, seed_source: SeedSource) -> Bytes {
 ///
 /// The deployer reverts if the bank exists already.
 #[must_use]
-pub fn create2_input(min_lead: u64, seed_source: SeedSource) -> Bytes {
-    [
-        CREATE2_SALT.as_slice(),
-        &creation_code(min_lead, seed_source),
-    ]
-    .concat()
-    .into()
+pub fn create2_input(min_lead: u64, beacon: &BeaconParameters) -> Bytes {
+    [CREATE2_SALT.as_slice(), &creation_code(min_lead, beacon)]
+        .concat()
+        .into()
 }
 
 /// Returns the address of the bank with these settings when deployed through [`CREATE2_DEPLOYER`] with
@@ -57,6 +55,6 @@ pub fn create2_input(min_lead: u64, seed_source: SeedSource) -> Bytes {
 /// The address depends on [`BYTECODE`], so another release of the contract has other addresses. Does not check that
 /// the bank is deployed.
 #[must_use]
-pub fn create2_address(min_lead: u64, seed_source: SeedSource) -> Address {
-    CREATE2_DEPLOYER.create2_from_code(CREATE2_SALT, creation_code(min_lead, seed_source))
+pub fn create2_address(min_lead: u64, beacon: &BeaconParameters) -> Address {
+    CREATE2_DEPLOYER.create2_from_code(CREATE2_SALT, creation_code(min_lead, beacon))
 }

@@ -1,6 +1,6 @@
-//! The one place where the Solidity interface becomes Rust.
+//! The one place where the Solidity interfaces become Rust.
 //!
-//! The attributes of `sol!` cannot depend on a feature, hence two invocations; the interface itself exists once.
+//! The attributes of `sol!` cannot depend on a feature, hence two invocations for each; an interface itself exists once.
 // The interface's NatSpec becomes documentation; the items that the macro adds have none.
 #![allow(missing_docs)]
 // The macro turns every Solidity parameter into one of a Rust function.
@@ -18,4 +18,16 @@ sol! {
 sol! {
     #![sol(all_derives, rpc)]
     "../contracts/src/interfaces/IChequeBank.sol"
+}
+
+#[cfg(not(feature = "rpc"))]
+sol! {
+    #![sol(all_derives)]
+    "../contracts/src/interfaces/IDrandBank.sol"
+}
+
+#[cfg(feature = "rpc")]
+sol! {
+    #![sol(all_derives, rpc)]
+    "../contracts/src/interfaces/IDrandBank.sol"
 }

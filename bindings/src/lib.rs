@@ -1,12 +1,11 @@
 //! The `ChequeBank` contract as Rust types: no network, no keys, no clock.
 //!
-//! All types are derived at compile time from one file, `contracts/src/interfaces/IChequeBank.sol`: structs with their
-//! EIP-712 hashes
-//! ([`SolStruct`](alloy_sol_types::SolStruct)), calls, events and errors. Signed messages also need the bank's
-//! [`domain`].
+//! All types are derived at compile time from the files in `contracts/src/interfaces`: structs with their EIP-712 hashes
+//! ([`SolStruct`](alloy_sol_types::SolStruct)), calls, events and errors. `IChequeBank` is what every bank has,
+//! `IDrandBank` what a bank with a drand beacon has besides. Signed messages also need the bank's [`domain`].
 //!
-//! The crate also has the contract's creation [`BYTECODE`] and the addresses that follow: a bank with the same settings
-//! has the same address on every chain ([`create2_address`]).
+//! The crate also has the creation [`BYTECODE`] of a `DrandBank` and the addresses that follow: a bank with the same
+//! settings has the same address on every chain ([`create2_address`]).
 //!
 //! Redemptions are sent packed: [`Redemption::pack`].
 //!
@@ -25,19 +24,21 @@ pub use bytecode::{
     BYTECODE, CREATE2_DEPLOYER, CREATE2_SALT, create2_address, create2_input, creation_code,
 };
 pub use deployments::{
-    DEFAULT_MIN_LEAD, Deployment, LOCAL_CHAIN, LOCAL_MIN_LEAD, VERIFIED, default_deployment,
+    BeaconParameters, Deployment, LOCAL_CHAIN, MIN_LEAD, QUICKNET, VERIFIED, default_deployment,
     verified_deployment,
 };
 pub use domain::{NAME, VERSION, domain};
-pub use interface::IChequeBank;
 #[doc(inline)]
 pub use interface::IChequeBank::{
-    Authorization, Cheque, Consent, Deposit, Fund, Open, Outcome, Redemption, SeedSource, Withdraw,
+    Authorization, Cheque, Consent, Deposit, Fund, Open, Outcome, Redemption, Withdraw,
 };
 #[doc(inline)]
 pub use interface::IChequeBank::{
-    Funded, Opened, Reclaimed, Redeemed, SeedRecorded, Skipped, Withdrawn,
+    Funded, NonceConsumed, Opened, Reclaimed, Redeemed, SeedRecorded, Skipped, Withdrawn,
 };
 #[doc(inline)]
 pub use interface::IChequeBank::{IChequeBankCalls, IChequeBankErrors, IChequeBankEvents};
+#[doc(inline)]
+pub use interface::IDrandBank::{IDrandBankCalls, IDrandBankErrors};
+pub use interface::{IChequeBank, IDrandBank};
 pub use redemption::{PackError, UnpackError};

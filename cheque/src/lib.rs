@@ -4,18 +4,18 @@
 //! Chain view, time and random numbers are arguments; results are values to store or send.
 //!
 //! A payer locks a deposit for many payees, with an allowance for each. The payer pays off-chain, by signed, cumulative
-//! cheques that work like lottery tickets. The randomness of a future block selects a payee, which redeems its newest
+//! cheques that work like lottery tickets. The randomness of a public beacon selects a payee, which redeems its newest
 //! cheque. Chance times payout is the sum paid. `SPEC.md` in the repository defines the protocol.
 //!
 //! ```
 //! use cheque::*;
 //!
-//! // The payer: one deposit for two payees, drawn by block 21,000,000. Amounts are in wei.
+//! // The payer: one deposit for two payees, drawn in a day. Amounts are in wei.
 //! let key = SigningKey::from_bytes(&[7; 32])?; // from a key store
 //! let (payer, alice, bob) = (Address::repeat_byte(1), Address::repeat_byte(0xa1), Address::repeat_byte(0xb0));
 //! let allowances = [(alice, Amount::new(3_000_000)), (bob, Amount::new(1_000_000))];
 //! let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32]))?; // from a random number generator
-//! let terms = DepositBuilder::new(payer, key.address()).draw_block(21_000_000).min_payout(Amount::new(500_000));
+//! let terms = DepositBuilder::new(payer, key.address()).draw_time(1_800_086_400).min_payout(Amount::new(500_000));
 //! let deposit = terms.build(&tree)?;
 //! let bank = Bank::new(1, Address::repeat_byte(0xba));
 //! let id = bank.deposit_id(&deposit);
@@ -29,8 +29,9 @@
 //! // Alice, elsewhere: the value of this payment, given her policy and her view of the chain.
 //! let policy = Policy::new(alice, bank, ChainProfile::of(1)?);
 //! let view = View {
-//!     head: 20_999_000, head_time: 1_700_000_000, now: 1_700_000_003, purse: Purse::Open(id).word(),
-//!     redeem_cost: Some(Amount::new(1_000)), exposure: Amount::ZERO,
+//!     now: Now { clock: 1_800_000_003, head_time: 1_800_000_000, round_time: Some(1_800_000_001) },
+//!     final_time: Some(1_799_999_000), purse: Purse::Open(id).word(), settled: true,
+//!     redeem_cost: Some(Amount::new(1_000)), exposure: Amount::ZERO, unsettled: Amount::ZERO,
 //! };
 //! let received = receive_payment(None, &proof.parse()?, None, &view, &policy)?;
 //! assert_eq!(received.value(), Amount::new(19_960)); // 20,000 less the cost of redeeming, paid by one win in 25
@@ -60,22 +61,23 @@ pub mod tx;
 
 /// The types of the API that come from the crate `alloy-primitives`.
 pub use alloy_primitives::{Address, B128, B256, Bytes, U256};
-pub use cheque_bindings::{Outcome, PackError, Redemption, SeedSource, UnpackError};
+pub use cheque_bindings::{MIN_LEAD, Outcome, PackError, Redemption, UnpackError};
 pub use protocol::account::encoding::AccountError;
 pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
 pub use protocol::amount::Amount;
-pub use protocol::chain_profile::{ChainProfile, PROFILES, UnsupportedChain};
+pub use protocol::chain_profile::{ChainProfile, FeeModel, KnownToken, PROFILES, UnlistedChain};
 pub use protocol::cheque::{SignedCheque, StreamTermsError};
-pub use protocol::deposit_builder::DepositBuilder;
-pub use protocol::draw::{
-    HISTORY_WINDOW, HeaderError, Payout, Seed, payout, roll, seed_from_header,
-};
+pub use protocol::deposit_builder::{DepositBuilder, PAYER_CUTOFF, REDEEM_WINDOW, draw_time_from};
+pub use protocol::draw::{Payout, Seed, payout, roll};
+pub use protocol::now::{ClockError, Freshness, Now};
 pub use protocol::proof::{Opening, Proof, WireError};
 pub use protocol::receive::judge::{PositionKey, Received, receive_payment};
-pub use protocol::receive::policy::{Policy, TokenLimits, View, redeem_gas};
+pub use protocol::receive::policy::{
+    MAX_HORIZON, PAYEE_CUTOFF, Policy, PolicyError, TokenLimits, View, redeem_gas,
+};
 pub use protocol::receive::position::{Position, PositionError};
 pub use protocol::receive::rejection::Rejection;
 pub use protocol::redemption_check::{

@@ -1,17 +1,20 @@
-//! The supported chains, and the properties in which they differ.
+//! The listed chains, and the properties in which they differ. Times are seconds: no chain has a block time here.
 
-use cheque_bindings::SeedSource;
+use crate::protocol::now::Freshness;
+use alloy_primitives::{Address, address};
+use std::time::Duration;
 
 /// The properties of a chain that payers and payees rely on. Does not check them against the chain.
 ///
-/// Plain data, exhaustive by design. Fields may be added, so derive a profile of your own from a similar chain's:
+/// `docs/chains.md` in the repository has the source of every figure. Plain data, exhaustive by design. Fields may be
+/// added, so derive a profile of your own from a similar chain's:
 ///
 /// ```
 /// use cheque::ChainProfile;
 ///
-/// let patient = ChainProfile { confirmations: 30, ..*ChainProfile::of(1)? };
-/// # assert_eq!(patient.cutoff, 128);
-/// # Ok::<(), cheque::UnsupportedChain>(())
+/// let patient = ChainProfile { confirm: 600, ..*ChainProfile::of(1)? };
+/// # assert_eq!(patient.finality, 2_400);
+/// # Ok::<(), cheque::UnlistedChain>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainProfile {
@@ -19,85 +22,142 @@ pub struct ChainProfile {
     pub chain_id: u64,
     /// The usual name.
     pub name: &'static str,
-    /// Seconds between blocks.
-    pub block_time: u64,
-    /// The divisor of draw blocks, in blocks, so that a recorded seed serves many deposits.
-    pub grid: u64,
-    /// The depth of `open` from which a payee counts on it, in blocks; 1 = mined.
-    pub confirmations: u64,
-    /// The depth from which a block is never replaced, in blocks. Ethereum finalizes a block 64 to 95 slots after it. A
-    /// block of an OP-stack chain is final some time after the layer-1 block that holds it, usually within half an
-    /// hour.
-    pub final_depth: u64,
-    /// The number of blocks before the draw in which payees take no payment.
-    pub cutoff: u64,
-    /// The `minLead` of banks that the tools deploy, in blocks.
-    pub min_lead: u64,
-    /// The shortest redemption window that a payee accepts, in blocks: 24 hours on chains that remember block hashes so
-    /// long, else 4 hours.
+    /// The age from which a block counts for payments and transactions, in seconds; 0 = the head counts.
+    pub confirm: u64,
+    /// The age from which a block is final, in seconds. A payee lists banks whose `minLead` is at least as long.
+    pub finality: u64,
+    /// The time between two questions for news to a node that announces none. A habit of the client.
+    pub poll: Duration,
+    /// The shortest time to redeem a win that a payee accepts, in seconds. Longer than the chain's operator can keep a
+    /// transaction out.
     pub min_window: u64,
-    /// The largest difference between the head's time and the clock at a judgement, in seconds. `None`: not checked.
-    pub stale_after: Option<u64>,
-    /// The time by which a block's seed may be public before the block, in seconds. Positive on a layer 2 with
-    /// randomness from older blocks of its layer 1, zero elsewhere.
-    pub early_seed: u64,
-    /// The source of seeds of banks on this chain.
-    pub seed_source: SeedSource,
+    /// The time to redeem a win that payers grant by default, in seconds.
+    pub redeem_window: u64,
+    /// The divisor of draw times that payers choose by default, in seconds, so that one recorded seed serves many
+    /// deposits.
+    pub draw_grid: u64,
+    /// The bounds on the clocks. `None`: not checked.
+    pub freshness: Option<Freshness>,
+    /// The parts of a transaction's fee.
+    pub fees: FeeModel,
+    /// Well-known tokens.
+    pub tokens: &'static [KnownToken],
 }
 
-/// A block of an OP-stack chain copies its `mixHash` from a layer-1 block that may be older by the largest sequencer
-/// drift (1800 s). The second term is a payee's cutoff on layer 1: 128 blocks of 12 s (1536 s).
-const OP_STACK_EARLY_SEED: u64 = 1800 + 128 * 12;
+/// The parts of a transaction's fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FeeModel {
+    /// Gas times price.
+    Plain,
+    /// Gas times price, and the data fee of the OP stack, which its `GasPriceOracle` tells.
+    OpStack,
+    /// Gas times price, where the gas of an estimate has the layer-1 part in it.
+    Arbitrum,
+}
+
+/// A well-known token. Does not check that the chain has it. Plain data, exhaustive by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// The token's contract.
+    pub address: Address,
+    /// The usual symbol.
+    pub symbol: &'static str,
+    /// The number of decimals: one unit of the currency is 10^decimals units.
+    pub decimals: u8,
+    /// True if the token takes ERC-3009 authorizations.
+    pub authorization: bool,
+}
+
+const HOUR: u64 = 3_600;
 
 const L1: ChainProfile = ChainProfile {
     chain_id: 1,
     name: "mainnet",
-    block_time: 12,
-    grid: 300,
-    confirmations: 12,
-    final_depth: 96,
-    cutoff: 128,
-    min_lead: 128,
-    min_window: 24 * 3600 / 12,
-    stale_after: Some(60),
-    early_seed: 0,
-    seed_source: SeedSource::PrevRandao,
+    confirm: 144,
+    finality: 2_400,
+    poll: Duration::from_secs(4),
+    min_window: 6 * HOUR,
+    redeem_window: 24 * HOUR,
+    draw_grid: 300,
+    freshness: Some(Freshness::DEFAULT),
+    fees: FeeModel::Plain,
+    tokens: &[usdc(address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"))],
 };
 
 const OP_STACK: ChainProfile = ChainProfile {
     chain_id: 10,
     name: "op-mainnet",
-    block_time: 2,
-    confirmations: 30,
-    final_depth: 1800 / 2,
-    min_window: 4 * 3600 / 2,
-    early_seed: OP_STACK_EARLY_SEED,
+    confirm: 10,
+    poll: Duration::from_secs(1),
+    min_window: 16 * HOUR,
+    fees: FeeModel::OpStack,
+    tokens: &[usdc(address!("0b2C639c533813f4Aa9D7837CAf62653d097Ff85"))],
     ..L1
+};
+
+const ARBITRUM: ChainProfile = ChainProfile {
+    chain_id: 42_161,
+    name: "arbitrum-one",
+    min_window: 30 * HOUR,
+    redeem_window: 48 * HOUR,
+    fees: FeeModel::Arbitrum,
+    tokens: &[usdc(address!("af88d065e77c8cC2239327C5EDb3A432268e5831"))],
+    ..OP_STACK
+};
+
+const POLYGON: ChainProfile = ChainProfile {
+    chain_id: 137,
+    name: "polygon",
+    min_window: 6 * HOUR,
+    fees: FeeModel::Plain,
+    tokens: &[usdc(address!("3c499c542cEF5E3811e1192ce70d8cC03d5c3359"))],
+    ..OP_STACK
 };
 
 const LOCAL: ChainProfile = ChainProfile {
     chain_id: 31_337,
     name: "local",
-    block_time: 1,
-    grid: 1,
-    confirmations: 1,
-    final_depth: 64,
-    cutoff: 8,
-    min_lead: 4,
+    confirm: 0,
+    finality: 0,
+    poll: Duration::from_millis(250),
     min_window: 8,
-    stale_after: None,
+    draw_grid: 1,
+    freshness: None,
+    tokens: &[],
     ..L1
 };
 
-/// All supported chains.
+/// All listed chains.
 pub const PROFILES: &[ChainProfile] = &[
     L1,
-    chain(L1, 11_155_111, "sepolia"),
-    chain(L1, 560_048, "hoodi"),
+    ChainProfile {
+        tokens: &[usdc(address!("1c7D4B196Cb0C7B01d743Fbc6116a902379C7238"))],
+        ..chain(L1, 11_155_111, "sepolia")
+    },
+    ChainProfile {
+        tokens: &[],
+        ..chain(L1, 560_048, "hoodi")
+    },
     OP_STACK,
-    chain(OP_STACK, 11_155_420, "op-sepolia"),
-    chain(OP_STACK, 8453, "base"),
-    chain(OP_STACK, 84_532, "base-sepolia"),
+    ChainProfile {
+        tokens: &[usdc(address!("5fd84259d66Cd46123540766Be93DFE6D43130D7"))],
+        ..chain(OP_STACK, 11_155_420, "op-sepolia")
+    },
+    ChainProfile {
+        tokens: &[usdc(address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"))],
+        ..chain(OP_STACK, 8453, "base")
+    },
+    ChainProfile {
+        tokens: &[usdc(address!("036CbD53842c5426634e7929541eC2318f3dCF7e"))],
+        ..chain(OP_STACK, 84_532, "base-sepolia")
+    },
+    ARBITRUM,
+    ChainProfile {
+        tokens: &[usdc(address!("75faf114eafb1BDbe2F0316DF893fd58CE46AA4d"))],
+        ..chain(ARBITRUM, 421_614, "arbitrum-sepolia")
+    },
+    POLYGON,
     LOCAL,
 ];
 
@@ -109,67 +169,98 @@ const fn chain(like: ChainProfile, chain_id: u64, name: &'static str) -> ChainPr
     }
 }
 
+const fn usdc(address: Address) -> KnownToken {
+    KnownToken {
+        address,
+        symbol: "USDC",
+        decimals: 6,
+        authorization: true,
+    }
+}
+
 /// A chain without a profile in [`PROFILES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "chain {0} is not supported: a draw is only as fair as the chain's randomness, and nobody has examined how this \
-     chain makes its PREVRANDAO and when it becomes public"
+    "chain {0} is not listed; see `cheque chain check` for what it can do, and name its times to confirm and to finality"
 )]
-pub struct UnsupportedChain(pub u64);
+pub struct UnlistedChain(pub u64);
 
 impl ChainProfile {
     /// Returns the profile of a chain by its EIP-155 id.
     ///
     /// # Errors
     ///
-    /// [`UnsupportedChain`] if the chain has no profile.
-    pub fn of(chain_id: u64) -> Result<&'static Self, UnsupportedChain> {
+    /// [`UnlistedChain`] if the chain has no profile.
+    pub fn of(chain_id: u64) -> Result<&'static Self, UnlistedChain> {
         PROFILES
             .iter()
             .find(|profile| profile.chain_id == chain_id)
-            .ok_or(UnsupportedChain(chain_id))
+            .ok_or(UnlistedChain(chain_id))
     }
 
-    /// Returns the first multiple of the grid at or after `block`; `None` above `u64::MAX`.
-    pub fn on_grid(&self, block: u64) -> Option<u64> {
-        block.checked_next_multiple_of(self.grid)
+    /// Makes the profile of a chain that is not listed, with the caller's times in seconds and the most careful
+    /// defaults of all others: a window of 30 hours, clocks checked, no known token, fees without a data part.
+    pub const fn unlisted(chain_id: u64, confirm: u64, finality: u64) -> Self {
+        Self {
+            confirm,
+            finality,
+            fees: FeeModel::Plain,
+            tokens: &[],
+            ..chain(ARBITRUM, chain_id, "unlisted")
+        }
+    }
+
+    /// Returns the well-known token at an address.
+    pub fn token(&self, address: Address) -> Option<&'static KnownToken> {
+        self.tokens.iter().find(|token| token.address == address)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::draw::HISTORY_WINDOW;
 
     #[test]
-    fn knows_exactly_the_supported_chains() {
-        for id in [1, 11_155_111, 560_048, 10, 11_155_420, 8453, 84_532, 31_337] {
+    fn lists_each_chain_once() {
+        let ids = [
+            1, 11_155_111, 560_048, 10, 11_155_420, 8453, 84_532, 42_161, 421_614, 137, 31_337,
+        ];
+        for id in ids {
             assert_eq!(ChainProfile::of(id).map(|profile| profile.chain_id), Ok(id));
         }
-        assert_eq!(PROFILES.len(), 8);
-        assert_eq!(ChainProfile::of(42_161), Err(UnsupportedChain(42_161)));
+        assert_eq!(PROFILES.len(), ids.len());
+        assert_eq!(ChainProfile::of(100), Err(UnlistedChain(100)));
     }
 
     #[test]
-    fn fits_shortest_windows_into_the_chains_memory() {
+    fn reaches_finality_within_the_pinned_banks_lead() {
         for profile in PROFILES {
-            assert!(profile.min_window <= HISTORY_WINDOW, "{}", profile.name);
+            assert!(profile.confirm <= profile.finality, "{}", profile.name);
+            assert!(
+                profile.finality <= cheque_bindings::MIN_LEAD,
+                "{}",
+                profile.name
+            );
         }
     }
 
     #[test]
-    fn orders_confirmed_final_and_redeemable_depths() {
+    fn grants_longer_windows_than_payees_require() {
         for profile in PROFILES {
-            assert!(profile.confirmations < profile.final_depth);
-            assert!(profile.final_depth < HISTORY_WINDOW, "{}", profile.name);
+            assert!(profile.min_window < profile.redeem_window);
         }
+        let unlisted = ChainProfile::unlisted(7, 5, 60);
+        for profile in PROFILES {
+            assert!(unlisted.min_window >= profile.min_window);
+        }
+        assert_eq!((unlisted.confirm, unlisted.finality), (5, 60));
     }
 
     #[test]
-    fn rounds_draw_blocks_up_to_the_grid() {
-        let mainnet = ChainProfile::of(1).unwrap();
-        assert_eq!(mainnet.on_grid(600), Some(600));
-        assert_eq!(mainnet.on_grid(601), Some(900));
-        assert_eq!(mainnet.on_grid(u64::MAX), None);
+    fn watches_the_clocks_of_all_public_chains() {
+        for profile in PROFILES {
+            let local = profile.name == "local";
+            assert_eq!(profile.freshness.is_none(), local, "{}", profile.name);
+        }
     }
 }

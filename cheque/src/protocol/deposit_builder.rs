@@ -3,7 +3,6 @@
 use crate::protocol::{
     allowance::tree::AllowanceTree,
     amount::Amount,
-    draw::HISTORY_WINDOW,
     terms::{TermsError, check_terms},
 };
 use alloy_primitives::Address;
@@ -11,11 +10,11 @@ use cheque_bindings::Deposit;
 
 /// Builds the terms of a deposit from the payer's choices and the tree of its allowances.
 ///
-/// The payer must choose a draw block. Defaults: native coin, lane 1, no smallest payout, and a redemption window of
-/// [`HISTORY_WINDOW`] blocks. Amount and root come from the tree.
+/// The payer must choose a draw time. Defaults: native coin, lane 1, no smallest payout, and a redemption window of
+/// [`REDEEM_WINDOW`]. Amount and root come from the tree.
 ///
-/// Does not know the chain, so does not check the lead to the draw block, its grid, or the payer's money and free
-/// lanes.
+/// Does not know the bank and its chain, so does not check the lead to the draw time, the beacon's schedule, a leaf for
+/// the bank itself ([`AllowanceTree::check_bank`]), or the payer's money and free lanes.
 ///
 /// ```
 /// use cheque::{Address, AllowanceTree, Amount, DepositBuilder, MasterSalt};
@@ -24,11 +23,11 @@ use cheque_bindings::Deposit;
 /// let salt = MasterSalt::from_bytes([9; 32]); // from a random number generator
 /// let tree = AllowanceTree::build([(payee, Amount::new(1_000_000))], &salt)?;
 /// let deposit = DepositBuilder::new(payer, signer)
-///     .draw_block(21_000_000)
+///     .draw_time(1_800_000_000)
 ///     .min_payout(Amount::new(500_000))
 ///     .build(&tree)?;
 /// assert_eq!(deposit.amount, 1_000_000);
-/// assert_eq!(deposit.lastRedeemBlock, 21_008_191);
+/// assert_eq!(deposit.redeemUntil, 1_800_086_400);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +38,12 @@ pub struct DepositBuilder {
     token: Address,
     lane: u64,
     min_payout: Amount,
-    draw_block: Option<u64>,
+    draw_time: Option<u64>,
     redeem_window: u64,
 }
+
+/// The time after the draw in which a win can be redeemed by default, in seconds.
+pub const REDEEM_WINDOW: u64 = 86_400;
 
 impl DepositBuilder {
     /// Starts the terms of a deposit whose money `payer` owns, with cheques signed by the key of `signer`.
@@ -52,15 +54,15 @@ impl DepositBuilder {
             token: Address::ZERO,
             lane: 1,
             min_payout: Amount::ZERO,
-            draw_block: None,
-            redeem_window: HISTORY_WINDOW,
+            draw_time: None,
+            redeem_window: REDEEM_WINDOW,
         }
     }
 
-    /// Sets the block whose seed decides.
-    pub const fn draw_block(self, block: u64) -> Self {
+    /// Sets the time of the draw, in seconds since 1970: that of a round of the bank's beacon.
+    pub const fn draw_time(self, time: u64) -> Self {
         Self {
-            draw_block: Some(block),
+            draw_time: Some(time),
             ..self
         }
     }
@@ -82,11 +84,11 @@ impl DepositBuilder {
         Self { lane, ..self }
     }
 
-    /// Sets the number of blocks after the draw block in which a win can be redeemed. Beyond [`HISTORY_WINDOW`] blocks
-    /// a redemption needs a recorded seed.
-    pub const fn redeem_window(self, blocks: u64) -> Self {
+    /// Sets the time after the draw in which a win can be redeemed, in seconds. Payees refuse a window that is shorter
+    /// than the chain's operator can keep a transaction out.
+    pub const fn redeem_window(self, seconds: u64) -> Self {
         Self {
-            redeem_window: blocks,
+            redeem_window: seconds,
             ..self
         }
     }
@@ -95,9 +97,9 @@ impl DepositBuilder {
     ///
     /// # Errors
     ///
-    /// [`TermsError::NoDrawBlock`] without a draw block; otherwise the first broken term, as of [`check_terms`].
+    /// [`TermsError::NoDrawTime`] without a draw time; otherwise the first broken term, as of [`check_terms`].
     pub fn build(self, tree: &AllowanceTree) -> Result<Deposit, TermsError> {
-        let draw_block = self.draw_block.ok_or(TermsError::NoDrawBlock)?;
+        let draw_time = self.draw_time.ok_or(TermsError::NoDrawTime)?;
         let deposit = Deposit {
             payer: self.payer,
             signer: self.signer,
@@ -105,14 +107,42 @@ impl DepositBuilder {
             lane: self.lane,
             amount: tree.total().get(),
             minPayout: self.min_payout.get(),
-            drawBlock: draw_block,
-            // At the largest block number the window is empty, which is an error.
-            lastRedeemBlock: draw_block.saturating_add(self.redeem_window),
+            drawTime: draw_time,
+            // At the end of time the window is empty, which is an error.
+            redeemUntil: draw_time.saturating_add(self.redeem_window),
             root: tree.root(),
         };
         check_terms(&deposit)?;
         Ok(deposit)
     }
+}
+
+/// The time before the draw in which a payer writes no cheque by default, in seconds: a payee's cutoff and the way to
+/// the payee.
+pub const PAYER_CUTOFF: u64 = 45;
+
+/// Chooses the draw time of a deposit: the first time at or after `earliest` on the payer's grid and the beacon's
+/// schedule. `grid` and `period` are seconds; `genesis` is the time of the beacon's first round.
+///
+/// The grid counts if its times are on the schedule; otherwise the next round is taken. `None` for a grid or period of
+/// zero, and at the end of time.
+///
+/// ```
+/// use cheque::draw_time_from;
+///
+/// // quicknet, and draws at whole five minutes
+/// assert_eq!(draw_time_from(1_800_000_001, 300, 1_692_803_367, 3), Some(1_800_000_300));
+/// // a local beacon with a round every second
+/// assert_eq!(draw_time_from(1_800_000_001, 1, 1_799_999_999, 1), Some(1_800_000_001));
+/// ```
+pub fn draw_time_from(earliest: u64, grid: u64, genesis: u64, period: u64) -> Option<u64> {
+    let earliest = earliest.max(genesis);
+    let on_schedule = genesis.checked_rem(period)? == 0 && grid.checked_rem(period)? == 0;
+    if on_schedule {
+        return earliest.checked_next_multiple_of(grid);
+    }
+    let rounds = (earliest - genesis).div_ceil(period);
+    rounds.checked_mul(period)?.checked_add(genesis)
 }
 
 #[cfg(test)]
@@ -130,7 +160,7 @@ mod tests {
     }
 
     fn builder() -> DepositBuilder {
-        DepositBuilder::new(PAYER, SIGNER).draw_block(1_000)
+        DepositBuilder::new(PAYER, SIGNER).draw_time(1_000)
     }
 
     #[test]
@@ -143,8 +173,8 @@ mod tests {
             lane: 1,
             amount: 100,
             minPayout: 0,
-            drawBlock: 1_000,
-            lastRedeemBlock: 1_000 + 8_191,
+            drawTime: 1_000,
+            redeemUntil: 1_000 + 86_400,
             root: tree().root(),
         };
         assert_eq!(deposit, expected);
@@ -158,24 +188,24 @@ mod tests {
             .lane(u64::MAX)
             .min_payout(Amount::new(100))
             .redeem_window(1)
-            .draw_block(5);
+            .draw_time(5);
         let deposit = built.build(&tree()).unwrap();
         assert_eq!((deposit.token, deposit.lane), (token, u64::MAX));
         assert_eq!((deposit.minPayout, deposit.amount), (100, 100));
-        assert_eq!((deposit.drawBlock, deposit.lastRedeemBlock), (5, 6));
+        assert_eq!((deposit.drawTime, deposit.redeemUntil), (5, 6));
     }
 
     #[test]
-    fn rejects_terms_without_a_draw_block() {
+    fn rejects_terms_without_a_draw_time() {
         let unset = DepositBuilder::new(PAYER, SIGNER).build(&tree());
-        assert_eq!(unset, Err(TermsError::NoDrawBlock));
+        assert_eq!(unset, Err(TermsError::NoDrawTime));
     }
 
     #[test]
     fn rejects_terms_that_no_bank_opens() {
         let error = |builder: DepositBuilder| builder.build(&tree()).unwrap_err();
         assert_eq!(error(builder().lane(0)), TermsError::ZeroLane);
-        let unsigned = DepositBuilder::new(PAYER, Address::ZERO).draw_block(1_000);
+        let unsigned = DepositBuilder::new(PAYER, Address::ZERO).draw_time(1_000);
         assert_eq!(error(unsigned), TermsError::ZeroSigner);
         let too_high = TermsError::MinPayoutTooHigh {
             min_payout: Amount::new(101),
@@ -186,15 +216,15 @@ mod tests {
 
     #[test]
     fn rejects_empty_windows_at_both_ends() {
-        let empty = |block| TermsError::RedeemWindowEmpty {
-            draw_block: block,
-            last_redeem_block: block,
+        let empty = |time| TermsError::RedeemWindowEmpty {
+            draw_time: time,
+            redeem_until: time,
         };
         let none = builder().redeem_window(0).build(&tree());
         assert_eq!(none, Err(empty(1_000)));
-        let last = builder().draw_block(u64::MAX).build(&tree());
+        let last = builder().draw_time(u64::MAX).build(&tree());
         assert_eq!(last, Err(empty(u64::MAX)));
-        let last_but_one = builder().draw_block(u64::MAX - 1).build(&tree());
-        assert_eq!(last_but_one.unwrap().lastRedeemBlock, u64::MAX);
+        let last_but_one = builder().draw_time(u64::MAX - 1).build(&tree());
+        assert_eq!(last_but_one.unwrap().redeemUntil, u64::MAX);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod cheque;
 pub(crate) mod deposit_builder;
 pub(crate) mod draw;
 pub(crate) mod hash;
+pub(crate) mod now;
 pub(crate) mod proof;
 pub(crate) mod receive;
 pub(crate) mod redemption_check;

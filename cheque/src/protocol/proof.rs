@@ -199,8 +199,8 @@ pub(crate) struct DepositFields {
     lane: u64,
     amount: u128,
     min_payout: u128,
-    draw_block: u64,
-    last_redeem_block: u64,
+    draw_time: u64,
+    redeem_until: u64,
     root: B256,
 }
 
@@ -360,8 +360,8 @@ impl From<&Deposit> for DepositFields {
             lane: deposit.lane,
             amount: deposit.amount,
             min_payout: deposit.minPayout,
-            draw_block: deposit.drawBlock,
-            last_redeem_block: deposit.lastRedeemBlock,
+            draw_time: deposit.drawTime,
+            redeem_until: deposit.redeemUntil,
             root: deposit.root,
         }
     }
@@ -376,8 +376,8 @@ impl From<DepositFields> for Deposit {
             lane: fields.lane,
             amount: fields.amount,
             minPayout: fields.min_payout,
-            drawBlock: fields.draw_block,
-            lastRedeemBlock: fields.last_redeem_block,
+            drawTime: fields.draw_time,
+            redeemUntil: fields.redeem_until,
             root: fields.root,
         }
     }

@@ -1,15 +1,15 @@
 //! The contract's check of a redemption, off-chain (SPEC section 10).
 
 use crate::protocol::{
-    allowance::proof::{AllowanceProof, ProofError},
+    allowance::proof::{AllowanceProof, Walked},
     amount::Amount,
-    draw::{Seed, payout, roll, seed_from_header},
+    draw::{Seed, payout, roll},
     signature::{Signature, recover},
     stream::{MAX_STEPS, hash_chain},
     terms::{Bank, DepositId},
 };
 use alloy_primitives::{Address, B256, U256};
-use cheque_bindings::{Outcome, Redemption, SeedSource};
+use cheque_bindings::{Deposit, Outcome, Redemption};
 
 /// The inputs of the contract's check, as of the block of the redemption.
 ///
@@ -19,24 +19,21 @@ use cheque_bindings::{Outcome, Redemption, SeedSource};
 pub struct BankSnapshot {
     /// The bank.
     pub bank: Bank,
-    /// The bank's source of seeds.
-    pub seed_source: SeedSource,
-    /// The number of the block that includes the redemption.
-    pub block: u64,
+    /// The timestamp of the block that includes the redemption, seconds since 1970.
+    pub time: u64,
     /// The word of the deposit's purse.
     pub purse: U256,
-    /// The recorded seed of the draw block, if any.
-    pub recorded_seed: Option<Seed>,
-    /// The hash of the draw block, if the chain knows it (already and still).
-    pub draw_block_hash: Option<B256>,
+    /// The seed of the draw time: recorded, or shown by a proof that comes with the call and was verified.
+    pub seed: Option<Seed>,
     /// The sender of the redemption.
     pub caller: Address,
 }
 
 /// Simulates `redeem`: returns the outcome, and the payout in token units if known, else zero.
 ///
-/// Makes the checks of the contract's `outcomeOf` in their order, with two exceptions. Does not ask a contract for its
-/// consent (ERC-1271). And if `to` is the bank itself, the contract reverts before any check.
+/// Makes the checks of the contract's `outcomeOf` in their order, with three exceptions. Does not ask a contract for its
+/// consent (ERC-1271). If `to` is the bank itself, the contract reverts before any check. And with a false proof of the
+/// seed the contract reverts: the caller verifies the proof before.
 pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Outcome, Amount) {
     match judge(redemption, state) {
         Ok(payout) => (Outcome::Payable, payout),
@@ -44,11 +41,11 @@ pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Ou
     }
 }
 
-/// Simulates `redeem` for packed bytes; [`Outcome::Malformed`] if they are not a redemption.
+/// Simulates `redeem` for packed bytes; [`Outcome::Malformed`] or [`Outcome::BadProof`] if they are not a redemption.
 pub fn simulate_packed_redemption(packed: &[u8], state: &BankSnapshot) -> (Outcome, Amount) {
     match Redemption::unpack(packed) {
         Ok(redemption) => simulate_redemption(&redemption, state),
-        Err(_) => (Outcome::Malformed, Amount::ZERO),
+        Err(error) => (error.outcome(), Amount::ZERO),
     }
 }
 
@@ -56,37 +53,35 @@ type Refusal = (Outcome, Amount);
 
 fn judge(r: &Redemption, state: &BankSnapshot) -> Result<Amount, Refusal> {
     let refuse = |outcome| (outcome, Amount::ZERO);
-    let id = state.bank.deposit_id(&r.deposit);
+    let (deposit, start) = locate(r).ok_or(refuse(Outcome::BadProof))?;
+    let id = state.bank.deposit_id(&deposit);
     if state.purse != U256::from_be_bytes(id.0.0) {
         return Err(refuse(Outcome::NotOpen));
     }
-    if state.block <= r.deposit.drawBlock {
+    if state.time <= r.deposit.drawTime {
         return Err(refuse(Outcome::TooEarly));
     }
-    if state.block > r.deposit.lastRedeemBlock {
+    if state.time > r.deposit.redeemUntil {
         return Err(refuse(Outcome::TooLate));
     }
-    let (total, start) = promised(r, id, state).map_err(refuse)?;
-    let seed = seed(r, state).map_err(refuse)?;
-    let Some(payout) = payout(total, Amount::new(r.allowance), &r.deposit) else {
-        // Unreachable after the checks above.
-        return Err(refuse(Outcome::BadProof));
+    let total = promised(r, id, state).map_err(refuse)?;
+    let seed = state.seed.ok_or(refuse(Outcome::SeedUnknown))?;
+    let Some(payout) = payout(total, Amount::new(r.allowance), &deposit) else {
+        // An open deposit has minPayout <= amount, and the proof's sum is at least the allowance.
+        return Err(refuse(Outcome::NotOpen));
     };
-    if !payout.wins(start, roll(seed, id, Amount::new(r.deposit.amount))) {
+    if !payout.wins(start, roll(seed, id, Amount::new(deposit.amount))) {
         return Err((Outcome::Loses, payout.amount));
     }
-    if !agreed(r, id, total, payout.amount, state) {
+    let whole_deposit = payout.amount.get() == deposit.amount && r.to.is_zero();
+    if !whole_deposit && !agreed(r, id, total, state) {
         return Err((Outcome::ConsentMissing, payout.amount));
     }
     Ok(payout.amount)
 }
 
-/// Checks the cheque, and returns its total and the start of the payee's range.
-fn promised(
-    r: &Redemption,
-    id: DepositId,
-    state: &BankSnapshot,
-) -> Result<(Amount, Amount), Outcome> {
+/// Checks the cheque, and returns its total.
+fn promised(r: &Redemption, id: DepositId, state: &BankSnapshot) -> Result<Amount, Outcome> {
     let k = u32::from(r.k);
     let shows_what_it_has = if k == 0 {
         r.x.is_zero()
@@ -104,7 +99,6 @@ fn promised(
     if shown > U256::from(r.allowance) {
         return Err(Outcome::OverAllowance);
     }
-    let start = locate(r).map_err(|_| Outcome::BadProof)?;
     let cheque = cheque_bindings::Cheque {
         depositId: id.0,
         payee: r.payee,
@@ -122,48 +116,30 @@ fn promised(
     if k > 0 && hash_chain(r.x, k) != r.anchor {
         return Err(Outcome::BadStream);
     }
-    Ok((Amount::new(shown.to()), start))
+    Ok(Amount::new(shown.to()))
 }
 
-/// Checks the allowance proof, and returns the start of the payee's range.
-fn locate(r: &Redemption) -> Result<Amount, ProofError> {
+/// Walks the allowance proof: returns the deposit, whose amount and root the proof yields, and the start of the payee's
+/// range.
+fn locate(r: &Redemption) -> Option<(Deposit, Amount)> {
     let proof = AllowanceProof {
         allowance: Amount::new(r.allowance),
         salt: r.salt,
         path: r.path.to(),
-        siblings: AllowanceProof::unpack_siblings(&r.siblings)?,
+        siblings: AllowanceProof::unpack_siblings(&r.siblings).ok()?,
     };
-    proof.start(r.payee, &r.deposit)
+    let Walked { root, total, start } = proof.walk(r.payee).ok()?;
+    let deposit = Deposit {
+        amount: u128::try_from(total).ok()?,
+        root,
+        ..r.deposit.clone()
+    };
+    // start <= total
+    Some((deposit, Amount::new(start.to())))
 }
 
-fn seed(r: &Redemption, state: &BankSnapshot) -> Result<Seed, Outcome> {
-    if let Some(seed) = state.recorded_seed {
-        return Ok(seed);
-    }
-    let from_header = state.seed_source == SeedSource::PrevRandao;
-    if from_header && r.header.is_empty() {
-        return Err(Outcome::SeedUnknown);
-    }
-    let hash = state.draw_block_hash.ok_or(Outcome::SeedUnknown)?;
-    if from_header {
-        seed_from_header(&r.header, hash).map_err(|_| Outcome::BadHeader)
-    } else if r.header.is_empty() {
-        Ok(Seed(hash))
-    } else {
-        Err(Outcome::BadHeader)
-    }
-}
-
-fn agreed(
-    r: &Redemption,
-    id: DepositId,
-    total: Amount,
-    payout: Amount,
-    state: &BankSnapshot,
-) -> bool {
-    let whole_deposit = payout.get() == r.deposit.amount && r.to.is_zero();
+fn agreed(r: &Redemption, id: DepositId, total: Amount, state: &BankSnapshot) -> bool {
     state.caller == r.payee
-        || whole_deposit
         || signed_by(
             r.payee,
             state.bank.consent_digest(id, total, r.to),

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 use alloy_sol_types::SolInterface;
-use cheque_bindings::{IChequeBankErrors, Outcome};
+use cheque_bindings::{IChequeBankErrors, IDrandBankErrors, Outcome};
 use std::fmt;
 
 /// The data of a reverted call.
@@ -10,18 +10,26 @@ use std::fmt;
 pub struct Revert(pub Bytes);
 
 impl Revert {
-    /// Decodes the data as an error of the bank; `None` for other data. Does not tell which contract reverted.
+    /// Decodes the data as an error of any bank; `None` for other data. Does not tell which contract reverted.
     pub fn bank_error(&self) -> Option<IChequeBankErrors> {
         IChequeBankErrors::abi_decode(&self.0).ok()
+    }
+
+    /// Decodes the data as an error that only a bank with a drand beacon has; `None` for other data.
+    pub fn beacon_error(&self) -> Option<IDrandBankErrors> {
+        IDrandBankErrors::abi_decode(&self.0).ok()
     }
 }
 
 impl fmt::Display for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.bank_error() {
-            Some(error) => write!(f, "the bank rejects the call: {}", BankErrorText(&error)),
-            None => write!(f, "the call reverts ({})", revert_text(&self.0)),
+        if let Some(error) = self.bank_error() {
+            return write!(f, "the bank rejects the call: {}", BankErrorText(&error));
         }
+        if let Some(error) = self.beacon_error() {
+            return write!(f, "the bank rejects the call: {}", BeaconErrorText(&error));
+        }
+        write!(f, "the call reverts ({})", revert_text(&self.0))
     }
 }
 
@@ -33,13 +41,8 @@ impl fmt::Display for BankErrorText<'_> {
         use IChequeBankErrors as E;
         match self.0 {
             E::LeadOutOfRange(e) => {
-                write!(f, "a lead of {} blocks is not in 1..={}", e.minLead, e.most)
+                write!(f, "a lead of {} s is not in 1..={}", e.minLead, e.most)
             }
-            E::NoRandomness(e) => write!(
-                f,
-                "the chain has no randomness (prevrandao is {}); deploy a bank with the block hash as its seed",
-                e.prevrandao
-            ),
             E::Reentered(_) => f.write_str("the call reentered the bank"),
             E::InvalidRecipient(e) => write!(f, "{} cannot receive money", e.recipient),
             E::WrongValue(e) => write!(f, "{} wei were sent and {} are needed", e.sent, e.needed),
@@ -61,13 +64,13 @@ impl fmt::Display for BankErrorText<'_> {
             ),
             E::DrawTooSoon(e) => write!(
                 f,
-                "the draw block {} is too soon; choose {} or later",
-                e.drawBlock, e.earliest
+                "the draw time {} is too soon; choose {} or later",
+                e.drawTime, e.earliest
             ),
             E::RedeemWindowEmpty(e) => write!(
                 f,
-                "the last block to redeem, {}, is not after the draw block {}",
-                e.lastRedeemBlock, e.drawBlock
+                "the last time to redeem, {}, is not after the draw time {}; choose a longer window",
+                e.redeemUntil, e.drawTime
             ),
             E::UnusableId(e) => write!(
                 f,
@@ -88,8 +91,8 @@ impl fmt::Display for BankErrorText<'_> {
             E::DepositNotOpen(e) => write!(f, "deposit {} is not open", e.depositId),
             E::StillRedeemable(e) => write!(
                 f,
-                "the deposit can be redeemed until block {}, and reclaimed only after it",
-                e.lastRedeemBlock
+                "the deposit can be redeemed until {}, and reclaimed only after it; wait",
+                e.redeemUntil
             ),
             E::NotRedeemable(e) => {
                 write!(
@@ -103,16 +106,50 @@ impl fmt::Display for BankErrorText<'_> {
                 write!(f, "the signed agreement was valid until {}", e.deadline)
             }
             E::NonceUsed(e) => write!(f, "nonce {} of {} is used", e.nonce, e.account),
-            E::BlockUnknown(e) => write!(
+            E::SeedUnknown(e) => write!(
                 f,
-                "the chain does not know the hash of block {}: it is too old, or not mined yet",
-                e.blockNumber
+                "the seed of the draw at {} is not recorded; record it, or show the round's signature",
+                e.drawTime
             ),
-            E::InvalidHeader(e) => write!(
+            E::InvalidSeedProof(e) => write!(
                 f,
-                "the header is not that of block {}, or has no randomness",
-                e.blockNumber
+                "the proof is not the beacon's signature for the draw at {}",
+                e.drawTime
             ),
+            E::LengthMismatch(e) => write!(
+                f,
+                "the batch has {} draw times and {} proofs; give one proof for each",
+                e.drawTimes, e.proofs
+            ),
+        }
+    }
+}
+
+/// The text of an error of a bank with a drand beacon.
+struct BeaconErrorText<'a>(&'a IDrandBankErrors);
+
+impl fmt::Display for BeaconErrorText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use IDrandBankErrors as E;
+        match self.0 {
+            E::DrawBeforeGenesis(e) => write!(
+                f,
+                "the draw time {} is before the beacon's first round at {}; choose a later one",
+                e.drawTime, e.genesis
+            ),
+            E::DrawOffSchedule(e) => write!(
+                f,
+                "the beacon has no round at {}; choose a time on its schedule",
+                e.drawTime
+            ),
+            E::InvalidSchedule(e) => write!(
+                f,
+                "genesis {} and period {} of the beacon must be more than zero",
+                e.genesis, e.period
+            ),
+            E::InvalidPublicKey(_) => {
+                f.write_str("the beacon's public key is no point of the group, or the identity")
+            }
         }
     }
 }
@@ -130,20 +167,21 @@ pub const fn outcome_text(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Payable => "the cheque wins and would be paid",
         Outcome::Malformed => {
-            "the bytes are too short for their own lengths, or name several streams"
+            "the bytes are too short for their own lengths, or announce an unknown part"
         }
-        Outcome::NotOpen => "the deposit is not open: never opened, already redeemed, or reclaimed",
-        Outcome::TooEarly => "the draw block is not over",
-        Outcome::TooLate => "the last block to redeem is over",
+        Outcome::BadProof => "the allowance proof is too deep, or its sum too large",
+        Outcome::NotOpen => {
+            "the deposit is not open: never opened, already redeemed or reclaimed, or the allowance is not part of it"
+        }
+        Outcome::TooEarly => "the draw time is not over",
+        Outcome::TooLate => "the last time to redeem is over",
         Outcome::BadStream => "the stream steps do not lead to the cheque's anchor",
         Outcome::NothingSpent => "nothing was spent",
         Outcome::OverAllowance => "the cheque exceeds the allowance",
-        Outcome::BadProof => "the allowance proof does not lead to the deposit",
         Outcome::BadSignature => "the cheque is not signed by the deposit's signer",
         Outcome::SeedUnknown => {
-            "the seed of the draw block is not recorded, and the redemption has no usable header"
+            "the seed of the draw is not recorded, and the redemption comes without its proof"
         }
-        Outcome::BadHeader => "the header is not that of the draw block, or has no randomness",
         Outcome::Loses => "the cheque does not win",
         Outcome::ConsentMissing => {
             "the payee has not agreed; send it as the payee or with a signed consent"

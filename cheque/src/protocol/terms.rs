@@ -88,7 +88,7 @@ impl Bank {
     /// Computes the digest that a payee signs to let anybody redeem its cheque at exactly the total `spent`, paid to
     /// `to` (zero: the payee's balance in the bank).
     ///
-    /// A consent stays valid, so a payee must not sign one before the draw block (SPEC section 13.5).
+    /// A consent stays valid, so a payee must not sign one before the draw time (SPEC section 13.5).
     pub fn consent_digest(&self, deposit: DepositId, spent: Amount, to: Address) -> B256 {
         self.digest(&Consent {
             depositId: deposit.0,
@@ -146,7 +146,7 @@ impl fmt::Debug for Bank {
     }
 }
 
-/// The reason why no bank opens a deposit with these terms at any block.
+/// The reason why no bank opens a deposit with these terms at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TermsError {
@@ -167,24 +167,24 @@ pub enum TermsError {
         /// The deposit's amount, in token units.
         amount: Amount,
     },
-    /// No block could redeem a win.
+    /// No time is left to redeem a win.
     #[error(
-        "the last block to redeem, {last_redeem_block}, is not after the draw block {draw_block}"
+        "the last time to redeem, {redeem_until}, is not after the draw time {draw_time}; choose a longer window"
     )]
     RedeemWindowEmpty {
-        /// The draw block.
-        draw_block: u64,
-        /// The last block that may redeem.
-        last_redeem_block: u64,
+        /// The time of the draw, seconds since 1970.
+        draw_time: u64,
+        /// The last time that may redeem, seconds since 1970.
+        redeem_until: u64,
     },
-    /// The builder was given no draw block. Not returned by [`check_terms`].
-    #[error("the deposit names no draw block; set one")]
-    NoDrawBlock,
+    /// The builder was given no draw time. Not returned by [`check_terms`].
+    #[error("the deposit names no draw time; set one")]
+    NoDrawTime,
 }
 
-/// Checks the terms that `open` rejects at any block: amounts, signer, lane, redemption window (SPEC section 3).
+/// Checks the terms that `open` rejects at any time: amounts, signer, lane, redemption window (SPEC section 3).
 ///
-/// Does not check the lead to the draw block, the payer, or the tree behind the root.
+/// Does not check the lead to the draw time, the beacon's schedule, the payer, or the tree behind the root.
 ///
 /// # Errors
 ///
@@ -205,10 +205,10 @@ pub fn check_terms(deposit: &Deposit) -> Result<(), TermsError> {
             amount: Amount::new(deposit.amount),
         });
     }
-    if deposit.lastRedeemBlock <= deposit.drawBlock {
+    if deposit.redeemUntil <= deposit.drawTime {
         return Err(TermsError::RedeemWindowEmpty {
-            draw_block: deposit.drawBlock,
-            last_redeem_block: deposit.lastRedeemBlock,
+            draw_time: deposit.drawTime,
+            redeem_until: deposit.redeemUntil,
         });
     }
     Ok(())
@@ -254,8 +254,8 @@ mod tests {
             lane: 1,
             amount: 10,
             minPayout: 10,
-            drawBlock: 300,
-            lastRedeemBlock: 301,
+            drawTime: 300,
+            redeemUntil: 301,
             root: B256::repeat_byte(3),
         }
     }
@@ -276,7 +276,7 @@ mod tests {
             TermsError::MinPayoutTooHigh { .. }
         ));
         assert!(matches!(
-            broken(|d| d.lastRedeemBlock = 300),
+            broken(|d| d.redeemUntil = 300),
             TermsError::RedeemWindowEmpty { .. }
         ));
     }

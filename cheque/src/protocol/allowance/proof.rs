@@ -71,8 +71,15 @@ pub enum ProofError {
     },
 }
 
+/// The end of a proof: the root that it leads to, the exact sum there, and the sum of all that is left of the leaf.
+pub(crate) struct Walked {
+    pub(crate) root: B256,
+    pub(crate) total: U256,
+    pub(crate) start: U256,
+}
+
 impl AllowanceProof {
-    /// Reads siblings in the contract's form: 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
+    /// Reads siblings in the form of [`Redemption`](crate::Redemption): 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
     ///
     /// # Errors
     ///
@@ -98,12 +105,31 @@ impl AllowanceProof {
     /// Verifies that `deposit` grants `payee` this allowance, and returns the start of its range, in token units: the
     /// sum of all allowances to its left (SPEC section 5).
     ///
-    /// Makes the same checks as the contract. Does not check that the deposit is open.
+    /// Accepts what the contract accepts. Does not check that the deposit is open.
     ///
     /// # Errors
     ///
     /// [`ProofError`] names the first condition that fails.
     pub fn start(&self, payee: Address, deposit: &Deposit) -> Result<Amount, ProofError> {
+        let walked = self.walk(payee)?;
+        if walked.total != U256::from(deposit.amount) {
+            return Err(ProofError::WrongTotal {
+                total: walked.total,
+                amount: Amount::new(deposit.amount),
+            });
+        }
+        if walked.root != deposit.root {
+            return Err(ProofError::WrongRoot {
+                found: walked.root,
+                expected: deposit.root,
+            });
+        }
+        // start <= total = amount < 2^128
+        Ok(Amount::new(walked.start.to()))
+    }
+
+    /// Walks from the payee's leaf to the root.
+    pub(crate) fn walk(&self, payee: Address) -> Result<Walked, ProofError> {
         let depth = self.siblings.len();
         if depth > MAX_DEPTH {
             return Err(ProofError::TooDeep(depth));
@@ -114,39 +140,26 @@ impl AllowanceProof {
                 depth,
             });
         }
-        let mut hash = leaf_hash(payee, self.allowance, self.salt);
-        let mut sum = self.allowance.to_u256();
+        let mut root = leaf_hash(payee, self.allowance, self.salt);
+        let mut total = self.allowance.to_u256();
         let mut start = U256::ZERO;
         for (level, sibling) in self.siblings.iter().enumerate() {
-            // Hashes a sum above 2^128 - 1 truncated, as the contract does; the comparison of totals below then fails.
-            let own = sum.as_limbs();
+            // Hashes a sum above 2^128 - 1 truncated, as the contract does; such a total is no deposit's amount.
+            let own = total.as_limbs();
             let own = u128::from(own[0]) | (u128::from(own[1]) << 64);
             let other = sibling.sum.get();
-            hash = if self.path >> level & 1 == 1 {
+            root = if self.path >> level & 1 == 1 {
                 start += U256::from(other);
-                inner_hash(sibling.hash, other, hash, own)
+                inner_hash(sibling.hash, other, root, own)
             } else {
-                inner_hash(hash, own, sibling.hash, other)
+                inner_hash(root, own, sibling.hash, other)
             };
-            sum += U256::from(other);
+            total += U256::from(other);
         }
-        if sum != U256::from(deposit.amount) {
-            return Err(ProofError::WrongTotal {
-                total: sum,
-                amount: Amount::new(deposit.amount),
-            });
-        }
-        if hash != deposit.root {
-            return Err(ProofError::WrongRoot {
-                found: hash,
-                expected: deposit.root,
-            });
-        }
-        // start <= sum = amount < 2^128
-        Ok(Amount::new(start.to()))
+        Ok(Walked { root, total, start })
     }
 
-    /// Packs the siblings into the contract's form: 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
+    /// Packs the siblings into the form of [`Redemption`](crate::Redemption): 48 bytes a level from the leaf up, hash (32) ‖ sum (16).
     pub fn packed_siblings(&self) -> Vec<u8> {
         let mut packed = Vec::with_capacity(48 * self.siblings.len());
         for sibling in &self.siblings {

@@ -27,7 +27,7 @@ pub const MAX_PAYEES: usize = 1 << 20;
 ///
 /// // A deposit commits to the tree; each payee gets a proof of its own allowance, and learns nothing about the others.
 /// let (payer, signer) = (Address::repeat_byte(1), Address::repeat_byte(2));
-/// let deposit = DepositBuilder::new(payer, signer).draw_block(21_000_000).build(&tree)?;
+/// let deposit = DepositBuilder::new(payer, signer).draw_time(1_800_000_000).build(&tree)?;
 /// let proof = tree.proof(bob).ok_or("bob has an allowance")?;
 /// assert_eq!(proof.allowance, Amount::new(1_000_000));
 ///
@@ -95,6 +95,9 @@ pub enum TreeError {
     /// A payee is the zero address.
     #[error("the zero address cannot be a payee")]
     ZeroPayee,
+    /// A payee is the bank, which could never withdraw its payout.
+    #[error("the bank {0} cannot be a payee")]
+    BankIsPayee(Address),
     /// The sum exceeds an amount.
     #[error("the allowances add up to more than 2^128 - 1")]
     SumTooLarge,
@@ -196,6 +199,18 @@ impl AllowanceTree {
     /// Iterates over all payees with their proofs, in the order of the leaves.
     pub fn proofs(&self) -> impl ExactSizeIterator<Item = (Address, AllowanceProof)> {
         (0..self.len()).map(|leaf| (self.payees[leaf], self.proof_at(leaf)))
+    }
+
+    /// Checks that no leaf is for the bank that holds the deposit. A payout to the bank's own balance would be lost.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::BankIsPayee`] if there is such a leaf.
+    pub fn check_bank(&self, bank: Address) -> Result<(), TreeError> {
+        match self.leaf(bank) {
+            Some(_) => Err(TreeError::BankIsPayee(bank)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the payee whose allowance holds `roll`; `None` if `roll` is not below the total.

@@ -2,9 +2,8 @@
 
 use crate::protocol::{
     amount::Amount,
-    draw::HISTORY_WINDOW,
     receive::{
-        policy::{Policy, View},
+        policy::{Policy, TokenLimits, View},
         position::Position,
         rejection::Rejection,
     },
@@ -66,89 +65,109 @@ pub(super) fn check_from(from: Option<Address>, deposit: &Deposit) -> Result<(),
     }
 }
 
-/// Checks that the view is fresh, the deposit open, and the draw far enough ahead.
+/// Checks that the view is fresh, the deposit open, and the draw far enough ahead. Returns the time.
 pub(super) fn check_moment(
     id: DepositId,
     deposit: &Deposit,
     view: &View,
     policy: &Policy,
-) -> Result<(), Rejection> {
-    if let Some(limit) = policy.stale_after
-        && view.head_time.abs_diff(view.now) > limit
-    {
-        return Err(Rejection::StaleView {
-            head_time: view.head_time,
-            now: view.now,
-            limit,
-        });
-    }
+) -> Result<u64, Rejection> {
+    let now = match &policy.freshness {
+        Some(bounds) => {
+            let now = view.now.check(bounds)?;
+            check_final(view, policy, now)?;
+            now
+        }
+        None => view.now.latest(),
+    };
     if !view.is_open(id) {
         return Err(Rejection::NotConfirmed(id));
     }
-    let draw_block = deposit.drawBlock;
-    let ahead = draw_block.saturating_sub(view.head);
-    if ahead <= policy.cutoff {
+    let draw_time = deposit.drawTime;
+    if now >= draw_time.saturating_sub(policy.cutoff) {
         return Err(Rejection::PastCutoff {
-            head: view.head,
-            draw_block,
+            now,
+            draw_time,
             cutoff: policy.cutoff,
         });
     }
-    if policy.early_seed > 0 {
-        let draw_time = ahead
-            .saturating_mul(policy.block_time)
-            .saturating_add(view.head_time);
-        let public = draw_time.saturating_sub(policy.early_seed);
-        if view.now >= public {
-            return Err(Rejection::SeedMayBePublic {
-                draw_block,
-                public,
-                now: view.now,
-            });
+    Ok(now)
+}
+
+/// Checks that the chain still finalizes: a payee counts on the opening being final before the draw is known.
+fn check_final(view: &View, policy: &Policy, now: u64) -> Result<(), Rejection> {
+    match view.final_time {
+        Some(final_time) if now.saturating_sub(final_time) > policy.finality => {
+            Err(Rejection::ChainNotFinal {
+                final_time,
+                now,
+                limit: policy.finality,
+            })
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks the limits on a deposit's terms, at its first payment only: terms do not change, and rejecting more does not
 /// make money safer that was taken already.
 pub(super) fn check_term_limits(
     deposit: &Deposit,
-    view: &View,
+    now: u64,
     policy: &Policy,
 ) -> Result<(), Rejection> {
-    let latest = view.head.saturating_add(policy.max_horizon);
-    if deposit.drawBlock > latest {
+    let latest = now.saturating_add(policy.max_horizon);
+    if deposit.drawTime > latest {
         return Err(Rejection::HorizonTooLong {
-            draw_block: deposit.drawBlock,
+            draw_time: deposit.drawTime,
             latest,
         });
     }
-    let window = (deposit.lastRedeemBlock - deposit.drawBlock).min(HISTORY_WINDOW);
+    // Terms with an empty window were rejected before.
+    let window = deposit.redeemUntil.saturating_sub(deposit.drawTime);
     if window < policy.min_window {
         return Err(Rejection::WindowTooShort {
             window,
             min: policy.min_window,
         });
     }
-    let Some(limits) = policy.tokens.get(&deposit.token) else {
-        return Err(Rejection::TokenNotAccepted(deposit.token));
-    };
     let amount = Amount::new(deposit.amount);
-    if amount > limits.max_deposit {
-        return Err(Rejection::DepositTooLarge {
-            amount,
-            limit: limits.max_deposit,
-        });
+    match limits(deposit, policy)?.max_deposit {
+        Some(limit) if amount > limit => Err(Rejection::DepositTooLarge { amount, limit }),
+        _ => Ok(()),
     }
-    let exposure = view.exposure.checked_add(amount).unwrap_or(Amount::MAX);
-    if exposure > limits.max_exposure {
-        return Err(Rejection::ExposureTooLarge {
-            exposure,
-            limit: limits.max_exposure,
-        });
+}
+
+/// Checks the money at risk with one signer, this payment included, at every payment.
+pub(super) fn check_exposure(
+    position: &Position,
+    view: &View,
+    policy: &Policy,
+) -> Result<(), Rejection> {
+    let with_total = |others: Amount| others.checked_add(position.total()).unwrap_or(Amount::MAX);
+    let limit = limits(position.deposit(), policy)?.max_exposure;
+    let exposure = with_total(view.exposure);
+    if exposure > limit {
+        return Err(Rejection::ExposureTooLarge { exposure, limit });
+    }
+    if !view.settled {
+        let unsettled = with_total(view.unsettled);
+        let limit = costs(position, policy.max_unsettled_costs);
+        if unsettled > limit {
+            return Err(Rejection::UnsettledTooLarge { unsettled, limit });
+        }
     }
     Ok(())
+}
+
+/// Returns so many times the position's cost of redeeming; an amount too large to write counts as the largest.
+pub(super) fn costs(position: &Position, number: u32) -> Amount {
+    let cost = position.redeem_cost();
+    cost.checked_mul(number.into()).unwrap_or(Amount::MAX)
+}
+
+fn limits<'a>(deposit: &Deposit, policy: &'a Policy) -> Result<&'a TokenLimits, Rejection> {
+    let limits = policy.tokens.get(&deposit.token);
+    limits.ok_or(Rejection::TokenNotAccepted(deposit.token))
 }
 
 /// Makes the rejection of a signature that is not the signer's.

@@ -6,8 +6,8 @@ use crate::protocol::{
     proof::{Opening, Proof},
     receive::{
         checks::{
-            check_allowance, check_from, check_moment, check_same_deposit, check_term_limits,
-            check_who, foreign,
+            check_allowance, check_exposure, check_from, check_moment, check_same_deposit,
+            check_term_limits, check_who, costs, foreign,
         },
         policy::{Policy, View},
         position::{Basis, Position},
@@ -55,8 +55,8 @@ impl Received {
         self.position.basis.deposit.signer
     }
 
-    /// Returns the new position, to be stored under [`Received::key`] until the draw block is final: a reorganisation
-    /// can turn a loss into a win.
+    /// Returns the new position, to be stored under [`Received::key`] until the draw is lost or the purse is closed
+    /// by a final block.
     pub const fn position(&self) -> &Position {
         &self.position
     }
@@ -89,14 +89,14 @@ impl Received {
 /// ```
 /// # use cheque::{Account, Address, AllowanceTree, Amount, Bank, ChequeContext, DepositBuilder, MasterSalt};
 /// # use cheque::{Opening, Proof, SigningKey};
-/// use cheque::{ChainProfile, Policy, Purse, Rejection, View, receive_payment};
+/// use cheque::{ChainProfile, Now, Policy, Purse, Rejection, View, receive_payment};
 ///
 /// # let key = SigningKey::from_bytes(&[7; 32])?;
 /// # let payee = Address::repeat_byte(0xa1);
 /// # let allowance = Amount::new(1_000_000);
 /// # let tree = AllowanceTree::build([(payee, allowance)], &MasterSalt::from_bytes([9; 32]))?;
 /// # let bank = Bank::new(1, Address::repeat_byte(0xba));
-/// # let deposit = DepositBuilder::new(Address::repeat_byte(1), key.address()).draw_block(21_000_000).build(&tree)?;
+/// # let deposit = DepositBuilder::new(Address::repeat_byte(1), key.address()).draw_time(1_700_086_400).build(&tree)?;
 /// # let id = bank.deposit_id(&deposit);
 /// # let context = ChequeContext { key: &key, bank: &bank, deposit: id, payee };
 /// # let account = Account::new(allowance).write_cheque(Amount::new(20_000), &context)?;
@@ -106,12 +106,13 @@ impl Received {
 /// # let later = Proof::Cheque(id, *account.newest().unwrap());
 /// let policy = Policy::new(payee, bank, ChainProfile::of(1)?);
 /// let view = View {
-///     head: 20_999_000,
-///     head_time: 1_700_000_000,
-///     now: 1_700_000_003,
+///     now: Now { clock: 1_700_000_003, head_time: 1_700_000_000, round_time: Some(1_700_000_001) },
+///     final_time: Some(1_699_999_000),
 ///     purse: Purse::Open(id).word(), // read from the bank
+///     settled: true,
 ///     redeem_cost: Some(Amount::new(10)),
 ///     exposure: Amount::ZERO,
+///     unsettled: Amount::ZERO,
 /// };
 /// // The first payment, an opening over 20,000, and a later cheque over 5,000 more.
 /// let first = receive_payment(None, &opening, None, &view, &policy)?;
@@ -134,7 +135,7 @@ pub fn receive_payment(
     match (proof, old) {
         (Proof::Opening(opening), None) => {
             let position = first_position(from, opening, view, policy)?;
-            credit(position, policy)
+            credit(position, view, policy)
         }
         (Proof::Opening(opening), Some(old)) => {
             check_who(&opening.bank, &opening.deposit, opening.payee, policy)?;
@@ -144,21 +145,21 @@ pub fn receive_payment(
             if opening.allowance != old.basis.allowance {
                 return Err(Rejection::SecondAllowance(old.basis.id));
             }
-            credit(with_cheque(old, opening.cheque)?, policy)
+            credit(with_cheque(old, opening.cheque)?, view, policy)
         }
         (Proof::Cheque(id, cheque), Some(old)) => {
             check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
             check_same_deposit(*id, old)?;
             check_from(from, &old.basis.deposit)?;
             check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
-            credit(with_cheque(old, *cheque)?, policy)
+            credit(with_cheque(old, *cheque)?, view, policy)
         }
         (Proof::Step { deposit, k, x }, Some(old)) => {
             check_who(&old.basis.bank, &old.basis.deposit, old.basis.payee, policy)?;
             check_same_deposit(*deposit, old)?;
             check_from(from, &old.basis.deposit)?;
             check_moment(old.basis.id, &old.basis.deposit, view, policy)?;
-            credit(with_step(old, *k, *x, policy)?, policy)
+            credit(with_step(old, *k, *x, policy)?, view, policy)
         }
         (Proof::Cheque(id, _) | Proof::Step { deposit: id, .. }, None) => {
             Err(Rejection::UnknownDeposit(*id))
@@ -178,8 +179,8 @@ fn first_position(
     check_terms(deposit)?;
     check_from(from, deposit)?;
     let id = opening.bank.deposit_id(deposit);
-    check_moment(id, deposit, view, policy)?;
-    check_term_limits(deposit, view, policy)?;
+    let now = check_moment(id, deposit, view, policy)?;
+    check_term_limits(deposit, now, policy)?;
     let redeem_cost = view
         .redeem_cost
         .ok_or(Rejection::TokenWithoutRate(deposit.token))?;
@@ -281,8 +282,9 @@ fn with_step(old: &Position, k: u32, x: B256, policy: &Policy) -> Result<Positio
     })
 }
 
-/// Computes the value that a payment adds, and counts it in the position.
-fn credit(mut position: Position, policy: &Policy) -> Result<Received, Rejection> {
+/// Checks the money at risk, computes the value that a payment adds, and counts it in the position.
+fn credit(mut position: Position, view: &View, policy: &Policy) -> Result<Received, Rejection> {
+    check_exposure(&position, view, policy)?;
     let Some(payout) = position.payout() else {
         // A stream starts, and no step has been shown.
         return Ok(Received {
@@ -291,9 +293,7 @@ fn credit(mut position: Position, policy: &Policy) -> Result<Received, Rejection
         });
     };
     let cost = position.basis.redeem_cost;
-    let min = cost
-        .checked_mul(policy.min_payout_per_cost.into())
-        .unwrap_or(Amount::MAX);
+    let min = costs(&position, policy.min_payout_per_cost);
     if payout.amount < min {
         return Err(Rejection::PayoutTooSmall {
             payout: payout.amount,

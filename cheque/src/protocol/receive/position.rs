@@ -128,9 +128,9 @@ impl Position {
 
     /// Makes the bank's argument to redeem the newest cheque, paid to `to` (zero: the payee's balance in the bank).
     ///
-    /// An empty `header` needs a recorded seed; an empty `consent` needs the payee as the sender. Does not check that
-    /// the cheque wins: see [`simulate_redemption`](crate::simulate_redemption).
-    pub fn redemption(&self, to: Address, consent: Bytes, header: Bytes) -> Redemption {
+    /// An empty `consent` needs the payee as the sender. Does not check that the cheque wins: see
+    /// [`simulate_redemption`](crate::simulate_redemption).
+    pub fn redemption(&self, to: Address, consent: Bytes) -> Redemption {
         let basis = &*self.basis;
         Redemption {
             deposit: basis.deposit.clone(),
@@ -147,7 +147,6 @@ impl Position {
             step: self.newest.step.get(),
             k: u16::try_from(self.shown).unwrap_or(u16::MAX),
             x: self.x,
-            header,
             consent,
         }
     }

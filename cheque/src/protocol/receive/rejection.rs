@@ -4,6 +4,7 @@ use crate::protocol::{
     allowance::proof::ProofError,
     amount::Amount,
     cheque::{SignedCheque, StreamTermsError},
+    now::ClockError,
     signature::SignatureError,
     terms::{DepositId, TermsError},
 };
@@ -64,78 +65,87 @@ pub enum Rejection {
     /// total belongs to a single allowance.
     #[error("deposit {0} already grants this payee another allowance")]
     SecondAllowance(DepositId),
-    /// The node is behind, or the clock is wrong.
+    /// The clocks tell no time to pay by: node, beacon or clock are off.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The chain has stopped finalizing, so an opening may be taken back after the draw is known.
     #[error(
-        "the newest block has time {head_time}, the clock says {now}, and they may differ by {limit} s; check node and \
-         clock"
+        "the chain's final block has time {final_time}, more than {limit} s before {now}; wait until the chain \
+         finalizes again"
     )]
-    StaleView {
-        /// The time of the newest block, seconds since 1970.
-        head_time: u64,
-        /// The time of the clock, seconds since 1970.
+    ChainNotFinal {
+        /// The time of the final block, seconds since 1970.
+        final_time: u64,
+        /// The latest of the three clocks, seconds since 1970.
         now: u64,
-        /// The largest difference, in seconds.
+        /// The largest age of the final block, in seconds.
         limit: u64,
     },
     /// The bank does not hold the deposit, or its opening is not confirmed.
-    #[error("deposit {0} is not open, or not confirmed yet")]
-    NotConfirmed(DepositId),
-    /// The draw is so close that the seed might become known before the cheque is stored.
     #[error(
-        "the draw at block {draw_block} is too close to the newest block {head}: the cutoff is {cutoff} blocks"
+        "deposit {0} is not open, or not confirmed yet; wait until its opening is confirmed, or use another deposit"
+    )]
+    NotConfirmed(DepositId),
+    /// The draw is so close that it might become known before the cheque is stored.
+    #[error(
+        "the draw at {draw_time} is less than {cutoff} s after {now}, or over; use a deposit with a later draw"
     )]
     PastCutoff {
-        /// The number of the newest block.
-        head: u64,
-        /// The draw block.
-        draw_block: u64,
-        /// The payee's cutoff, in blocks.
+        /// The latest of the three clocks, seconds since 1970.
+        now: u64,
+        /// The time of the draw, seconds since 1970.
+        draw_time: u64,
+        /// The payee's cutoff, in seconds.
         cutoff: u64,
     },
-    /// On a rollup, the layer-1 block with the seed may exist already.
-    #[error(
-        "the seed of block {draw_block} may be public from time {public} on, the clock says {now}"
-    )]
-    SeedMayBePublic {
-        /// The draw block.
-        draw_block: u64,
-        /// The earliest time of a public seed, seconds since 1970.
-        public: u64,
-        /// The time of the clock, seconds since 1970.
-        now: u64,
-    },
     /// The payee would wait too long for the draw.
-    #[error("the draw at block {draw_block} is further ahead than block {latest}")]
+    #[error("the draw at {draw_time} is later than {latest}; use a deposit with an earlier draw")]
     HorizonTooLong {
-        /// The draw block.
-        draw_block: u64,
-        /// The latest draw block that the payee accepts now.
+        /// The time of the draw, seconds since 1970.
+        draw_time: u64,
+        /// The latest time of a draw that the payee accepts now, seconds since 1970.
         latest: u64,
     },
     /// The window to redeem a win is too short.
-    #[error("a win could be redeemed for {window} blocks only, the payee wants {min}")]
+    #[error(
+        "a win could be redeemed for {window} s only, the payee wants {min} s; use a deposit with a longer window"
+    )]
     WindowTooShort {
-        /// The number of blocks after the draw in which a win can be redeemed.
+        /// The time after the draw in which a win can be redeemed, in seconds.
         window: u64,
-        /// The shortest window that the payee accepts, in blocks.
+        /// The shortest window that the payee accepts, in seconds.
         min: u64,
     },
-    /// The deposit is large enough to tempt a proposer to withhold the block before the draw.
-    #[error("the deposit's amount {amount} is more than the payee's limit {limit}")]
+    /// The deposit is larger than the payee allows.
+    #[error(
+        "the deposit's amount {amount} is more than the payee's limit {limit}; use smaller deposits"
+    )]
     DepositTooLarge {
         /// The deposit's amount, in token units.
         amount: Amount,
         /// The payee's limit, in token units.
         limit: Amount,
     },
-    /// The sum of the signer's deposits is large enough to tempt a proposer to withhold the block before the draw.
+    /// The payee would have too much at stake with this signer.
     #[error(
-        "all deposits of this signer and draw block come to {exposure}, more than the payee's limit {limit}"
+        "all totals of this signer that are not drawn or redeemed come to {exposure}, more than the payee's limit \
+         {limit}; pay less, or wait for the next draw"
     )]
     ExposureTooLarge {
-        /// The sum, this deposit included, in token units.
+        /// The sum, this payment included, in token units.
         exposure: Amount,
         /// The payee's limit, in token units.
+        limit: Amount,
+    },
+    /// The payee would have too much at stake in deposits whose opening can still be taken back.
+    #[error(
+        "all totals of this signer in deposits that are not settled come to {unsettled}, more than the payee's limit \
+         {limit}; pay less until the opening is final"
+    )]
+    UnsettledTooLarge {
+        /// The sum, this payment included, in token units.
+        unsettled: Amount,
+        /// The payee's limit, in token units: a multiple of the cost of redeeming.
         limit: Amount,
     },
     /// The payout would not be worth its gas.
@@ -233,14 +243,15 @@ impl Rejection {
             Self::UnknownDeposit(_) => "unknown_deposit",
             Self::WrongPosition { .. } => "wrong_position",
             Self::SecondAllowance(_) => "second_allowance",
-            Self::StaleView { .. } => "stale_view",
+            Self::Clock(error) => error.code(),
+            Self::ChainNotFinal { .. } => "chain_not_final",
             Self::NotConfirmed(_) => "not_confirmed",
             Self::PastCutoff { .. } => "past_cutoff",
-            Self::SeedMayBePublic { .. } => "seed_may_be_public",
             Self::HorizonTooLong { .. } => "horizon_too_long",
             Self::WindowTooShort { .. } => "window_too_short",
             Self::DepositTooLarge { .. } => "deposit_too_large",
             Self::ExposureTooLarge { .. } => "exposure_too_large",
+            Self::UnsettledTooLarge { .. } => "unsettled_too_large",
             Self::PayoutTooSmall { .. } => "payout_too_small",
             Self::BadAllowanceProof(_) => "bad_allowance_proof",
             Self::BadSignature(_) => "bad_signature",
