@@ -2,10 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {Balances} from "./base/Balances.sol";
-import {BankStorage} from "./base/BankStorage.sol";
 import {Deposits} from "./base/Deposits.sol";
 import {IChequeBank} from "./interfaces/IChequeBank.sol";
-import {BlockHeader} from "./libraries/BlockHeader.sol";
+import {AllowanceTree} from "./libraries/AllowanceTree.sol";
 import {Cheques} from "./libraries/Cheques.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {Money} from "./libraries/Money.sol";
@@ -88,42 +87,36 @@ import {Redemptions} from "./libraries/Redemptions.sol";
 /// - A `BlockHash` bank is fair only among payers and payees who do not build blocks.
 /// - A payer can keep part of the tree for itself. It then wins its own deposit that often, at nobody's expense.
 /// - The tree behind a root, and the sum of all totals, are checked for the winner only.
-contract ChequeBank is Balances, Deposits {
+abstract contract ChequeBank is Balances, Deposits {
     using Money for address;
     using Redemptions for bytes;
 
-    /// @inheritdoc IChequeBank
-    // forge-lint: disable-next-line(screaming-snake-case-immutable)
-    SeedSource public immutable seedSource;
-
-    constructor(uint64 lead, SeedSource source) BankStorage(lead) {
-        bool hasSeeds = source == SeedSource.BlockHash || block.prevrandao > BlockHeader.NO_RANDOMNESS;
-        require(hasSeeds, NoRandomness(block.prevrandao));
-
-        seedSource = source;
+    /// @dev A redemption's deposit and purse, and the claim on the deposit: paid `total`, in a range from `start` on.
+    struct Claim {
+        bytes32 id;
+        bytes32 key;
+        uint128 amount;
+        uint128 total;
+        uint256 start;
     }
 
     /* DRAW */
 
     /// @inheritdoc IChequeBank
-    function recordSeed(uint256 blockNumber, bytes calldata header) external nonReentrant returns (bytes32 recorded) {
-        recorded = seed[blockNumber];
+    function recordSeed(uint64 drawTime, bytes calldata proof) external notEntered returns (bytes32 recorded) {
+        recorded = seed[drawTime];
         if (recorded != 0) return recorded;
 
-        Outcome outcome;
-        (outcome, recorded) = Draw.prove(seedSource, blockNumber, header);
-        require(outcome != Outcome.SeedUnknown, BlockUnknown(blockNumber));
-        require(outcome != Outcome.BadHeader, InvalidHeader(blockNumber));
+        recorded = _proven(drawTime, proof);
+        seed[drawTime] = recorded;
 
-        seed[blockNumber] = recorded;
-
-        emit SeedRecorded(blockNumber, recorded);
+        emit SeedRecorded(drawTime, recorded);
     }
 
     /// @inheritdoc IChequeBank
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll) {
-        bytes32 recorded = seed[deposit.drawBlock];
-        require(recorded != 0, BlockUnknown(deposit.drawBlock));
+        bytes32 recorded = seed[deposit.drawTime];
+        require(recorded != 0, SeedUnknown(deposit.drawTime));
 
         return Draw.roll(recorded, _depositId(deposit), deposit.amount);
     }
@@ -131,103 +124,170 @@ contract ChequeBank is Balances, Deposits {
     /* REDEMPTION */
 
     /// @inheritdoc IChequeBank
-    function redeem(bytes calldata redemption) external nonReentrant returns (uint128 payout) {
-        address to = redemption.to();
-        require(to != address(this), InvalidRecipient(to));
-
-        (bytes32 id, bytes32 key) = _find(redemption);
+    function redeem(bytes calldata redemption, bytes calldata proof) external notEntered returns (uint128 payout) {
         Outcome outcome;
-        uint128 total;
-        (outcome, payout, total) = _judge(redemption, id, key, false);
+        Claim memory claim;
+        (outcome, payout, claim) = _judge(redemption, proof);
         require(outcome == Outcome.Payable, NotRedeemable(outcome));
 
-        _settle(redemption, id, key, total, payout);
+        address to = _settle(redemption, claim, payout);
 
-        if (to != address(0)) redemption.token().push(to, payout);
+        if (to != address(0)) _payOut(redemption.token(), to, payout);
     }
 
     /// @inheritdoc IChequeBank
-    function redeemBatch(bytes[] calldata redemptions) external nonReentrant returns (uint128[] memory payouts) {
+    function redeemBatch(bytes[] calldata redemptions, uint64[] calldata drawTimes, bytes[] calldata proofs)
+        external
+        notEntered
+        returns (uint128[] memory payouts)
+    {
+        bytes32[] memory seeds = _provenAll(drawTimes, proofs);
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
             bytes calldata redemption = redemptions[i];
-            (bytes32 id, bytes32 key) = _find(redemption);
-            (Outcome outcome, uint128 payout, uint128 total) = _judge(redemption, id, key, true);
+            (Outcome outcome, Claim memory claim) = _promised(redemption);
+            uint128 payout;
+            if (outcome == Cheques.NO_OBJECTION) {
+                bytes32 drawn = _drawnIn(redemption.drawTime(), drawTimes, seeds);
+                (outcome, payout) = _drawn(redemption, claim, drawn, true);
+            }
+
             if (outcome == Outcome.Payable) {
-                _settle(redemption, id, key, total, payout);
+                _settle(redemption, claim, payout);
                 payouts[i] = payout;
             } else {
-                emit Skipped(id, redemption.payee(), outcome);
+                emit Skipped(claim.id, outcome == Outcome.Malformed ? address(0) : redemption.payee(), outcome);
             }
         }
     }
 
     /// @inheritdoc IChequeBank
-    function outcomeOf(bytes calldata redemption) external view returns (Outcome outcome, uint128 payout) {
-        address to = redemption.to();
-        require(to != address(this), InvalidRecipient(to));
-        (bytes32 id, bytes32 key) = _find(redemption);
-        (outcome, payout,) = _judge(redemption, id, key, false);
-    }
-
-    /* INTERNAL */
-
-    /// @dev The id of a redemption's deposit and the key of its purse.
-    function _find(bytes calldata redemption) internal view returns (bytes32 id, bytes32 key) {
-        id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(redemption));
-        key = _key(redemption.payer(), redemption.token(), redemption.lane());
-    }
-
-    /// @dev The one check behind `redeem`, `redeemBatch` and `outcomeOf`, in the order that `Outcome` documents: cheap
-    /// checks before expensive ones, and a stream only after its signature. With `batch` it calls no contract that a
-    /// payee chose. `payout` and `total` are set if the outcome is `Payable`, `Loses` or `ConsentMissing`.
-    function _judge(bytes calldata r, bytes32 id, bytes32 key, bool batch)
-        internal
-        view
-        returns (Outcome outcome, uint128 payout, uint128 total)
-    {
-        if (!r.wellFormed()) return (Outcome.Malformed, 0, 0);
-        if (purses[key] != uint256(id)) return (Outcome.NotOpen, 0, 0);
-        if (block.number <= r.drawBlock()) return (Outcome.TooEarly, 0, 0);
-        if (block.number > r.lastRedeemBlock()) return (Outcome.TooLate, 0, 0);
-
-        uint256 start;
-        (outcome, total, start) = Cheques.promised(r, id, _domain());
-        if (outcome == Outcome.Payable) (outcome, payout) = _drawn(r, id, total, start, batch);
-    }
-
-    /// @dev The half of `_judge` that comes after the draw: the payout of a good cheque.
-    function _drawn(bytes calldata r, bytes32 id, uint128 total, uint256 start, bool batch)
-        internal
+    function outcomeOf(bytes calldata redemption, bytes calldata proof)
+        external
         view
         returns (Outcome outcome, uint128 payout)
     {
-        bytes32 drawn;
-        (outcome, drawn) = _seedOf(r);
-        if (outcome != Outcome.Payable) return (outcome, 0);
-
-        bool wins;
-        (wins, payout) = Draw.result(Draw.roll(drawn, id, r.amount()), start, total, r);
-        if (!wins) outcome = Outcome.Loses;
-        else if (!Cheques.agreed(r, id, total, payout, _domain(), batch)) outcome = Outcome.ConsentMissing;
+        (outcome, payout,) = _judge(redemption, proof);
     }
 
-    /// @dev The seed of a block, recorded or proven here. The outcome is `Payable` if there is one.
-    function _seedOf(bytes calldata r) internal view returns (Outcome, bytes32 drawn) {
-        uint256 blockNumber = r.drawBlock();
-        drawn = seed[blockNumber];
-        if (drawn != 0) return (Outcome.Payable, drawn);
-        bytes calldata header = r.header();
-        if (header.length == 0 && seedSource == SeedSource.PrevRandao) return (Outcome.SeedUnknown, 0);
-        return Draw.prove(seedSource, blockNumber, header);
+    /* SEED SOURCE */
+
+    /// @dev Reverts unless the source has a seed for this time. Depends on the time and on constants only.
+    function _requireOnSchedule(uint64 drawTime) internal view virtual override;
+
+    /// @dev The seed that a proof shows for a time on schedule, zero if it shows none. Depends on the arguments and on
+    /// constants only, and gives no time two seeds.
+    function _shownSeed(uint64 drawTime, bytes calldata proof) internal view virtual returns (bytes32);
+
+    /// @dev The seed of a time that is not recorded, by its proof.
+    function _proven(uint64 drawTime, bytes calldata proof) internal view returns (bytes32 shown) {
+        _requireOnSchedule(drawTime);
+        shown = _shownSeed(drawTime, proof);
+        require(shown != 0, InvalidSeedProof(drawTime));
     }
 
-    /// @dev Closes a deposit that `_judge` found payable. Leaves the transfer to the caller if there is a `to`.
-    function _settle(bytes calldata r, bytes32 id, bytes32 key, uint128 total, uint128 payout) internal {
-        (address payee, address to) = (r.payee(), r.to());
-        purses[key] = r.amount() - payout;
+    /// @dev The seeds of all these times, recorded or proven.
+    function _provenAll(uint64[] calldata drawTimes, bytes[] calldata proofs)
+        internal
+        view
+        returns (bytes32[] memory seeds)
+    {
+        require(drawTimes.length == proofs.length, LengthMismatch(drawTimes.length, proofs.length));
+
+        seeds = new bytes32[](drawTimes.length);
+        for (uint256 i = 0; i < seeds.length; ++i) {
+            bytes32 recorded = seed[drawTimes[i]];
+            seeds[i] = recorded != 0 ? recorded : _proven(drawTimes[i], proofs[i]);
+        }
+    }
+
+    /// @dev The seed of a time: one of `seeds`, or the recorded one, or zero.
+    function _drawnIn(uint64 drawTime, uint64[] calldata drawTimes, bytes32[] memory seeds)
+        internal
+        view
+        returns (bytes32)
+    {
+        for (uint256 i = 0; i < seeds.length; ++i) {
+            if (drawTimes[i] == drawTime) return seeds[i];
+        }
+        return seed[drawTime];
+    }
+
+    /* CHECKS */
+
+    /// @dev The check behind `redeem` and `outcomeOf`.
+    function _judge(bytes calldata r, bytes calldata proof)
+        internal
+        view
+        returns (Outcome outcome, uint128 payout, Claim memory claim)
+    {
+        (outcome, claim) = _promised(r);
+        if (outcome == Outcome.Malformed) return (outcome, 0, claim);
+        require(r.to() != address(this), InvalidRecipient(address(this)));
+        if (outcome != Cheques.NO_OBJECTION) return (outcome, 0, claim);
+
+        uint64 drawTime = r.drawTime();
+        bytes32 drawn = seed[drawTime];
+        if (drawn == 0 && proof.length != 0) drawn = _proven(drawTime, proof);
+        (outcome, payout) = _drawn(r, claim, drawn, false);
+    }
+
+    /// @dev The checks that need no seed, in the order that `Outcome` documents: cheap checks before expensive ones, and
+    /// a stream only after its signature. The outcome is `NO_OBJECTION` if all hold. `redeemBatch` makes the same checks.
+    function _promised(bytes calldata r) internal view returns (Outcome outcome, Claim memory claim) {
+        if (!r.wellFormed()) return (Outcome.Malformed, claim);
+
+        (bool proven, bytes32 root, uint128 amount, uint256 start) = AllowanceTree.locate(r);
+        if (!proven) return (Outcome.BadProof, claim);
+        bytes32 id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(r, root, amount));
+        bytes32 key = _key(r.payer(), r.token(), r.lane());
+        (claim.id, claim.key, claim.amount, claim.start) = (id, key, amount, start);
+
+        if (purses[key] != uint256(id)) return (Outcome.NotOpen, claim);
+        // forge-lint: disable-next-line(block-timestamp) payees leave room for a proposer's few seconds
+        if (block.timestamp <= r.drawTime()) return (Outcome.TooEarly, claim);
+        // forge-lint: disable-next-line(block-timestamp) as above
+        if (block.timestamp > r.redeemUntil()) return (Outcome.TooLate, claim);
+
+        (outcome, claim.total) = Cheques.promised(r, id, _domain());
+    }
+
+    /// @dev The checks that come after the draw: the payout of a good cheque, if its range holds the roll and the payee
+    /// agrees. With `batch` they call no contract that a payee chose. `payout` is zero if no seed is known.
+    function _drawn(bytes calldata r, Claim memory claim, bytes32 drawn, bool batch)
+        internal
+        view
+        returns (Outcome, uint128 payout)
+    {
+        if (drawn == 0) return (Outcome.SeedUnknown, 0);
+
+        uint128 roll = Draw.roll(drawn, claim.id, claim.amount);
+        uint256 range;
+        (payout, range) = Draw.payoutAndRange(claim.total, r.allowance(), claim.amount, r.minPayout());
+        if (roll < claim.start || roll >= claim.start + range) return (Outcome.Loses, payout);
+
+        bool isWhole = payout == claim.amount;
+        bool agreed = Cheques.agreed(r, claim.id, claim.total, isWhole, _domain(), batch);
+        return (agreed ? Outcome.Payable : Outcome.ConsentMissing, payout);
+    }
+
+    /* EFFECTS */
+
+    /// @dev Closes a payable deposit, and credits the payout to the payee's balance. If there is a `to`, leaves the
+    /// transfer to the caller instead.
+    function _settle(bytes calldata r, Claim memory claim, uint128 payout) internal returns (address to) {
+        address payee = r.payee();
+        to = r.to();
+        purses[claim.key] = claim.amount - payout;
         if (to == address(0)) purses[_key(payee, r.token(), 0)] += payout;
 
-        emit Redeemed(id, payee, to, total, payout);
+        emit Redeemed(claim.id, payee, to, claim.total, payout);
+    }
+
+    /// @dev The last action of `redeem`, whose caller has found the bank not entered.
+    function _payOut(address token, address to, uint128 payout) private {
+        entered = 1;
+        token.push(to, payout);
+        entered = 0;
     }
 }

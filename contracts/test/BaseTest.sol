@@ -4,8 +4,8 @@ pragma solidity ^0.8.28;
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {AuthorizationToken} from "./mocks/AuthorizationToken.sol";
 import {AllowanceTrees, Leaf, Tree} from "./utils/AllowanceTrees.sol";
+import {Beacon} from "./utils/Beacon.sol";
 import {Digests} from "./utils/Digests.sol";
-import {Headers} from "./utils/Headers.sol";
 import {Packing} from "./utils/Packing.sol";
 import {Test} from "forge-std/Test.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
@@ -20,18 +20,19 @@ abstract contract BaseTest is Test {
     }
 
     address internal constant NATIVE = address(0);
-    address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
-    bytes internal constant HISTORY_CODE =
-        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
     address internal constant DEPLOYER = 0x4e59b44847b379578588920cA78FbF26c0B4956C;
     bytes internal constant DEPLOYER_CODE =
         hex"7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3";
 
-    uint64 internal constant MIN_LEAD = 128;
-    uint64 internal constant WINDOW = 1000;
+    uint64 internal constant MIN_LEAD = 2400;
+    uint64 internal constant WINDOW = 1 days;
     uint64 internal constant LANES = 4;
-    uint256 internal constant START_BLOCK = 10_000_000;
     uint256 internal constant START_TIME = 1_740_000_000;
+    /// @dev The test beacon has a round in each second, so that any time is on its schedule.
+    uint64 internal constant GENESIS = 1_700_000_000;
+    uint64 internal constant PERIOD = 1;
+    /// @dev The slot of `BankStorage.seed`.
+    uint256 internal constant SEEDS_SLOT = 1;
 
     IChequeBank internal bank;
     AuthorizationToken internal token;
@@ -47,13 +48,10 @@ abstract contract BaseTest is Test {
     mapping(bytes32 id => uint128) private _amountOf;
 
     function setUp() public virtual {
-        vm.roll(START_BLOCK);
         vm.warp(START_TIME);
-        vm.prevrandao(uint256(keccak256("prevrandao")));
-        vm.etch(HISTORY, HISTORY_CODE);
         vm.etch(DEPLOYER, DEPLOYER_CODE);
 
-        bank = _deploy(MIN_LEAD, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD);
         token = new AuthorizationToken(6);
 
         payer = makeAccount("payer");
@@ -70,10 +68,16 @@ abstract contract BaseTest is Test {
         _watch(relayer);
     }
 
+    /// @dev A bank that draws from the test beacon.
+    function _deploy(uint64 minLead) internal returns (IChequeBank) {
+        return _deploy(minLead, Beacon.publicKey(Beacon.SECRET), GENESIS, PERIOD);
+    }
+
     /// @dev Deploys like the deploy script; Deploy.t.sol shows that the script makes the same bank. Loads the bank by
     /// name: a file that imports the bank is compiled like the bank, which takes minutes.
-    function _deploy(uint64 minLead, IChequeBank.SeedSource source) internal returns (IChequeBank) {
-        bytes memory code = abi.encodePacked(vm.getCode("ChequeBank.sol:ChequeBank"), abi.encode(minLead, source));
+    function _deploy(uint64 minLead, bytes memory key, uint64 genesis, uint64 period) internal returns (IChequeBank) {
+        bytes memory code = vm.getCode("DrandBank.sol:DrandBank");
+        code = bytes.concat(code, abi.encode(minLead, key, genesis, period));
         (bool done, bytes memory made) = DEPLOYER.call(abi.encodePacked(bytes32(0), code));
         assertTrue(done, "not deployed");
         return IChequeBank(address(bytes20(made)));
@@ -155,8 +159,8 @@ abstract contract BaseTest is Test {
         r.deposit.lane = 1;
         r.deposit.amount = uint128(r.tree.total);
         r.deposit.minPayout = minPayout;
-        r.deposit.drawBlock = uint64(vm.getBlockNumber()) + MIN_LEAD;
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + WINDOW;
+        r.deposit.drawTime = uint64(vm.getBlockTimestamp()) + MIN_LEAD;
+        r.deposit.redeemUntil = r.deposit.drawTime + WINDOW;
         r.deposit.root = r.tree.root;
         _seal(r);
     }
@@ -250,7 +254,7 @@ abstract contract BaseTest is Test {
         revert("no such payee");
     }
 
-    /// @dev The payee's signed plain cheque with its proof; to the payee's balance, without header or consent.
+    /// @dev The payee's signed plain cheque with its proof; to the payee's balance, without consent.
     function _redemption(Round memory r, address payee, uint128 spent)
         internal
         view
@@ -294,24 +298,27 @@ abstract contract BaseTest is Test {
 
     /* DRAW */
 
-    /// @dev Makes `hash` the hash of a block, as BLOCKHASH and the history contract would give it.
-    function _setHash(uint256 number, bytes32 hash) internal {
-        uint256 current = vm.getBlockNumber();
-        if (number < current && current - number <= 256) vm.setBlockhash(number, hash);
-        vm.store(HISTORY, bytes32(number % 8191), hash);
+    /// @dev The test beacon's proof of the seed of a time.
+    function _proof(uint64 drawTime) internal view returns (bytes memory) {
+        return Beacon.sign(Beacon.SECRET, (drawTime - GENESIS) / PERIOD + 1);
     }
 
-    /// @dev Mines past the draw block of a round, and gives the block this mixHash.
-    function _draw(Round memory r, bytes32 mixHash) internal returns (bytes memory header) {
-        header = Headers.header(r.deposit.drawBlock, mixHash);
-        vm.roll(uint256(r.deposit.drawBlock) + 1);
-        _setHash(r.deposit.drawBlock, keccak256(header));
+    /// @dev Goes to the first second in which a round can be redeemed, and returns the proof of its seed.
+    function _draw(Round memory r) internal returns (bytes memory proof) {
+        vm.warp(uint256(r.deposit.drawTime) + 1);
+        return _proof(r.deposit.drawTime);
     }
 
-    /// @dev Like `_draw`, and records the seed.
-    function _drawAndRecord(Round memory r, bytes32 mixHash) internal {
-        bytes memory header = _draw(r, mixHash);
-        bank.recordSeed(r.deposit.drawBlock, header);
+    /// @dev Writes a seed of the test's choice where the bank keeps the recorded seeds: no beacon can be made to sign it.
+    function _record(uint64 drawTime, bytes32 seed) internal {
+        vm.store(address(bank), keccak256(abi.encode(drawTime, SEEDS_SLOT)), seed);
+        assertEq(bank.seed(drawTime), seed, "the slot of recorded seeds has moved");
+    }
+
+    /// @dev Goes to the first second in which a round can be redeemed, with this seed recorded.
+    function _drawAndRecord(Round memory r, bytes32 seed) internal {
+        vm.warp(uint256(r.deposit.drawTime) + 1);
+        _record(r.deposit.drawTime, seed);
     }
 
     function _rollOf(bytes32 id, uint256 amount, bytes32 seed) internal pure returns (uint256) {
@@ -358,9 +365,9 @@ abstract contract BaseTest is Test {
     /* EXPECTATIONS */
 
     function _expectNotRedeemable(IChequeBank.Redemption memory x, IChequeBank.Outcome why) internal {
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x), "");
         assertEq(uint8(outcome), uint8(why), "outcomeOf");
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, why));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
     }
 }

@@ -68,6 +68,7 @@ abstract contract Balances is BankStorage {
         _requireSigned(account, deadline, agreement, signature);
 
         nonces[account][nonce >> 8] |= uint256(1) << (nonce & 0xff);
+        emit NonceConsumed(account, nonce);
         _withdraw(account, token, lane, amount, to);
     }
 

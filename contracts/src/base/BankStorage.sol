@@ -15,7 +15,7 @@ abstract contract BankStorage is IChequeBank {
     string internal constant NAME = "ChequeBank";
     string internal constant VERSION = "1";
     /// @dev The longest `minLead`: a bank beyond it would be a mistake.
-    uint64 internal constant MAX_LEAD = 100_000;
+    uint64 internal constant MAX_LEAD = 30 days;
     /// @dev Below it a purse word is an amount of money, from it on the id of a deposit.
     uint256 internal constant MIN_ID = 1 << 128;
 
@@ -31,7 +31,7 @@ abstract contract BankStorage is IChequeBank {
 
     mapping(bytes32 key => uint256 word) internal purses;
     /// @inheritdoc IChequeBank
-    mapping(uint256 blockNumber => bytes32) public seed;
+    mapping(uint64 drawTime => bytes32) public seed;
     mapping(address account => mapping(uint256 index => uint256 bits)) internal nonces;
     /// @dev 0 or 1. A bool would be read before it is written: 200 gas.
     uint256 internal transient entered;
@@ -44,11 +44,19 @@ abstract contract BankStorage is IChequeBank {
         DEPLOYMENT_DOMAIN = Cheques.domain(NAME, VERSION, block.chainid, address(this));
     }
 
+    /// @dev For functions that call other contracts. A static call cannot change anything and needs no lock.
     modifier nonReentrant() {
         require(entered == 0, Reentered());
         entered = 1;
         _;
         entered = 0;
+    }
+
+    /// @dev For functions that call nothing, or call statically: they cannot be reentered, but must not run while another
+    /// function has not finished.
+    modifier notEntered() {
+        require(entered == 0, Reentered());
+        _;
     }
 
     /* PURSES */

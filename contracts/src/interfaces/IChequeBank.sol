@@ -8,18 +8,6 @@ pragma solidity ^0.8.28;
 interface IChequeBank {
     /* TYPES */
 
-    /// @notice The source of the randomness of a draw block.
-    /// @dev `PrevRandao`: the `mixHash` of the block's header (EIP-4399). `BlockHash`: the block's hash, for chains
-    /// without RANDAO.
-    /// @dev Warning: a `PrevRandao` bank draws again if the proposer of the block before the draw block withholds its
-    /// block, or, from EIP-7732 on, if the builder of the draw block's payload, who knows both seeds, withholds it.
-    /// @dev Warning: the builder of a block can grind its hash, so a `BlockHash` bank is fair only among payers and
-    /// payees who do not build blocks.
-    enum SeedSource {
-        PrevRandao,
-        BlockHash
-    }
-
     /// @notice The terms of one deposit. `depositId` is the EIP-712 hash of this struct.
     /// @dev `payer` owns the money: refunds go to its purse.
     /// @dev `signer` is the secp256k1 key whose signature makes a cheque. The key can pay only the payees of the tree
@@ -28,7 +16,8 @@ interface IChequeBank {
     /// @dev `lane` numbers the purses of one payer and token, from 1.
     /// @dev `amount` is the locked amount and the sum of all allowances of the tree, in token units.
     /// @dev `minPayout` is the smallest payout, in token units, at most `amount`.
-    /// @dev `drawBlock` is the block whose seed decides; `lastRedeemBlock` is the last block that may redeem.
+    /// @dev `drawTime` is the second whose seed decides; `redeemUntil` is the last second that may redeem. Both count from
+    /// 1970.
     /// @dev `root` is the root hash of the allowance tree.
     struct Deposit {
         address payer;
@@ -37,8 +26,8 @@ interface IChequeBank {
         uint64 lane;
         uint128 amount;
         uint128 minPayout;
-        uint64 drawBlock;
-        uint64 lastRedeemBlock;
+        uint64 drawTime;
+        uint64 redeemUntil;
         bytes32 root;
     }
 
@@ -100,22 +89,23 @@ interface IChequeBank {
         bytes32 s;
     }
 
-    /// @notice Everything needed to redeem one cheque. `redeem` and its kin take it packed, as `bytes`.
+    /// @notice Everything needed to redeem one cheque, but the proof of the seed. `redeem` and its kin take it packed, as
+    /// `bytes`.
     /// @dev `allowance`, `salt`, `path` and `siblings` are the payee's leaf and its proof: `siblings` holds 48 bytes
     /// per level from the leaf up, the sibling's hash (32) and sum (16); bit i of `path` is 1 if the own node is the
     /// right child at level i.
     /// @dev `payee`, `spent`, `anchor`, `step` and `signature` (65 bytes r, s, v) are the cheque.
     /// @dev `k` and `x` show k steps of its stream, keccak256^k(x) = anchor; both zero if there is nothing to show.
-    /// @dev `header` is the RLP header of the draw block, or empty if the seed is recorded (always empty in a
-    /// `BlockHash` bank).
     /// @dev `to` is the recipient of the payout, `consent` the payee's agreement: see `redeem`.
     /// @dev Packed it is the concatenation, numbers big-endian, of
-    /// - the deposit: payer (20 bytes), signer (20), token (20), lane (8), amount (16), minPayout (16), drawBlock (8),
-    ///   lastRedeemBlock (8), root (32);
-    /// - payee (20), allowance (16), salt (16), path (5), spent (16), signature (65), to (20);
-    /// - the number of levels of `siblings` (1), the number of streams, 0 or 1 (1), the length of `header` (2);
-    /// - `siblings`; with one stream also anchor (32), step (16), k (2), x (32), which are zero without; `header`;
-    ///   `consent`, the rest.
+    /// - payer (20 bytes), signer (20), lane (8), minPayout (16), drawTime (8), redeemUntil (8);
+    /// - payee (20), allowance (16), salt (16), path (5), spent (16), signature (65);
+    /// - the number of levels (1), and a byte `form`: bits 0 to 3 are w - 1, where w is the number of bytes of each
+    ///   sibling's sum; bits 4, 5 and 6 say that token, to and a stream follow; bit 7 is zero;
+    /// - for each level, from the leaf up, the sibling's hash (32) and sum (w);
+    /// - if `form` says so, token (20), then to (20), then anchor (32), step (16), k (2), x (32): they are zero otherwise;
+    /// - `consent`, the rest.
+    /// @dev The deposit's amount and root are not packed. The proof yields both, and the id commits to them.
     struct Redemption {
         Deposit deposit;
         address payee;
@@ -130,40 +120,36 @@ interface IChequeBank {
         uint128 step;
         uint16 k;
         bytes32 x;
-        bytes header;
         bytes consent;
     }
 
     /// @notice The result of checking a redemption now, in the order of the checks (`BadStream` has a second place).
     /// @dev `Payable`: the cheque wins and would be paid.
-    /// @dev `Malformed`: shorter than the parts that it announces, or more than one stream.
-    /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed.
-    /// @dev `TooEarly`, `TooLate`: the block is not in drawBlock < block <= lastRedeemBlock.
+    /// @dev `Malformed`: shorter than the parts that it announces, or bit 7 of `form` is set.
+    /// @dev `BadProof`: `siblings` has more than 40 levels, `path` a bit beyond them, or the sum is 2^128 or more.
+    /// @dev `NotOpen`: the purse does not hold this deposit: never opened, redeemed already, or reclaimed. Or the proof
+    /// does not lead to the deposit's root and amount, which makes the id another one.
+    /// @dev `TooEarly`, `TooLate`: now is not in drawTime < block.timestamp <= redeemUntil.
     /// @dev `BadStream`: k > 4096, an anchor without a step or the reverse, `x` given for k = 0, or k > 0 without an
     /// anchor.
     /// @dev `NothingSpent`: the total, spent + k * step, is zero. `OverAllowance`: the total exceeds the allowance.
-    /// @dev `BadProof`: `siblings` has more than 40 levels, `path` a bit beyond them, or the proof does not lead to the
-    /// deposit's root and amount.
     /// @dev `BadSignature`: the cheque is not signed by the deposit's signer (low s, v 27 or 28). Then `BadStream`
     /// again: `x` does not lead to `anchor`.
-    /// @dev `SeedUnknown`: no seed is recorded, and no header is given (in a `PrevRandao` bank) or the chain no longer
-    /// knows the block's hash. `BadHeader`: the header is not the draw block's, carries no usable randomness, or is not
-    /// empty in a `BlockHash` bank. The bank ignores the header if the seed is recorded.
+    /// @dev `SeedUnknown`: the seed of `drawTime` is not recorded, and no proof of it is given.
     /// @dev `Loses`: the roll is outside the payee's range.
     /// @dev `ConsentMissing`: the payee has to agree and did not, or `to` is not zero in a batch.
     enum Outcome {
         Payable,
         Malformed,
+        BadProof,
         NotOpen,
         TooEarly,
         TooLate,
         BadStream,
         NothingSpent,
         OverAllowance,
-        BadProof,
         BadSignature,
         SeedUnknown,
-        BadHeader,
         Loses,
         ConsentMissing
     }
@@ -183,13 +169,13 @@ interface IChequeBank {
         uint64 lane,
         uint128 amount,
         uint128 minPayout,
-        uint64 drawBlock,
-        uint64 lastRedeemBlock,
+        uint64 drawTime,
+        uint64 redeemUntil,
         bytes32 root
     );
 
-    /// @notice The seed of a block was recorded, for ever.
-    event SeedRecorded(uint256 indexed blockNumber, bytes32 seed);
+    /// @notice The seed of a time was recorded, for ever.
+    event SeedRecorded(uint64 indexed drawTime, bytes32 seed);
 
     /// @notice A deposit was won: `payout` went to the payee's balance if `to` is zero, else straight out to `to`. The
     /// rest of the deposit is idle money of its purse.
@@ -197,7 +183,7 @@ interface IChequeBank {
     event Redeemed(bytes32 indexed depositId, address indexed payee, address indexed to, uint128 spent, uint128 payout);
 
     /// @notice A redemption of a batch was skipped, for the reason given.
-    /// @dev The id and the payee of a `Malformed` redemption mean nothing.
+    /// @dev The id is zero for `Malformed` and `BadProof`, the payee for `Malformed`.
     event Skipped(bytes32 indexed depositId, address indexed payee, Outcome outcome);
 
     /// @notice The deposit was not redeemed in time; its `amount` is idle money of its purse again.
@@ -206,12 +192,13 @@ interface IChequeBank {
     /// @notice `amount` units of `token` left the purse `lane` of `account` and the bank, to `to`.
     event Withdrawn(address indexed account, address indexed token, uint64 lane, uint256 amount, address indexed to);
 
+    /// @notice The account's signature with this nonce was used by `withdrawFor`, and works no more.
+    event NonceConsumed(address indexed account, uint256 nonce);
+
     /* ERRORS */
 
-    /// @notice The bank cannot be deployed with a lead of `minLead` blocks; the limit is 1 to `most`.
+    /// @notice The bank cannot be deployed with a lead of `minLead` seconds; the limit is 1 to `most`.
     error LeadOutOfRange(uint64 minLead, uint64 most);
-    /// @notice This chain's PREVRANDAO is no randomness: `prevrandao` must be above 2^64.
-    error NoRandomness(uint256 prevrandao);
     /// @notice A call reentered the bank.
     error Reentered();
     /// @notice Money cannot be credited or sent to this address.
@@ -234,10 +221,10 @@ interface IChequeBank {
     error ZeroLane();
     /// @notice The smallest payout is more than the deposit.
     error MinPayoutTooHigh(uint128 minPayout, uint128 amount);
-    /// @notice The draw must lie at block `earliest` or later.
-    error DrawTooSoon(uint64 drawBlock, uint256 earliest);
-    /// @notice `lastRedeemBlock` must come after `drawBlock`.
-    error RedeemWindowEmpty(uint64 drawBlock, uint64 lastRedeemBlock);
+    /// @notice The draw must lie at second `earliest` or later.
+    error DrawTooSoon(uint64 drawTime, uint256 earliest);
+    /// @notice `redeemUntil` must come after `drawTime`.
+    error RedeemWindowEmpty(uint64 drawTime, uint64 redeemUntil);
     /// @notice The id is below 2^128 and would read as an amount of money (chance 2^-128): change the terms.
     error UnusableId(bytes32 depositId);
     /// @notice The purse holds an open deposit.
@@ -248,8 +235,8 @@ interface IChequeBank {
     error PurseMismatch();
     /// @notice The purse does not hold this deposit.
     error DepositNotOpen(bytes32 depositId);
-    /// @notice The deposit may be redeemed until `lastRedeemBlock`, and reclaimed only after it.
-    error StillRedeemable(uint64 lastRedeemBlock);
+    /// @notice The deposit may be redeemed until `redeemUntil`, and reclaimed only after it.
+    error StillRedeemable(uint64 redeemUntil);
     /// @notice The redemption cannot be paid, for the reason given.
     error NotRedeemable(Outcome outcome);
     /// @notice The signature is not by `account`.
@@ -258,10 +245,12 @@ interface IChequeBank {
     error SignatureExpired(uint256 deadline);
     /// @notice The nonce was used before.
     error NonceUsed(address account, uint256 nonce);
-    /// @notice The chain does not (or no longer, or not yet) know the hash of this block.
-    error BlockUnknown(uint256 blockNumber);
-    /// @notice The header is malformed, is not the header of this block, or carries no usable randomness.
-    error InvalidHeader(uint256 blockNumber);
+    /// @notice The seed of this time is not recorded.
+    error SeedUnknown(uint64 drawTime);
+    /// @notice The proof does not show the seed of this time.
+    error InvalidSeedProof(uint64 drawTime);
+    /// @notice A batch needs one proof for each of its draw times.
+    error LengthMismatch(uint256 drawTimes, uint256 proofs);
 
     /* MONEY IN */
 
@@ -304,36 +293,50 @@ interface IChequeBank {
     /// already, only opens `next`. Pays like `open`.
     function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
 
-    /// @notice Turns a deposit that nobody redeemed until `lastRedeemBlock` into idle money of its purse. Anyone may
+    /// @notice Turns a deposit that nobody redeemed until `redeemUntil` into idle money of its purse. Anyone may
     /// call.
     function reclaim(Deposit calldata deposit) external;
 
     /* DRAW */
 
-    /// @notice Records the seed of block `blockNumber` for ever. `header` is the block's RLP header, empty in a
-    /// `BlockHash` bank. Works while the chain knows the block's hash (8191 blocks, EIP-2935). Repeating it changes
-    /// nothing. Anyone may call.
-    function recordSeed(uint256 blockNumber, bytes calldata header) external returns (bytes32 recorded);
+    /// @notice Records the seed of `drawTime` for ever, by a proof in the form of the bank's source. A valid proof shows
+    /// that the time has come: nothing else is checked, the chain's clock neither. Repeating it changes nothing. Anyone
+    /// may call.
+    /// @dev Warning: an invalid proof can burn nearly all gas of the call.
+    function recordSeed(uint64 drawTime, bytes calldata proof) external returns (bytes32 recorded);
 
     /// @notice Pays a won cheque, given as a packed `Redemption`. A cheque wins if start <= roll < start + range, where
     /// `start` is the sum of all allowances left of the payee's.
+    /// @dev `proof` shows the seed of the draw time if the seed is not recorded, and is ignored if it is. A proof that is
+    /// neither empty nor valid reverts with InvalidSeedProof, if all checks before `SeedUnknown` hold. The seed is used
+    /// and not recorded.
     /// @dev Unless the whole deposit goes to the payee's balance, the payee must agree: the payee is the caller, or
     /// signed Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
     /// can close a deposit with an older, smaller cheque.
     /// @dev `to` = 0 credits the payee's balance. Any other `to` is paid straight out, and needs the payee's agreement
-    /// always. `to` cannot be the bank (InvalidRecipient).
+    /// always. `to` cannot be the bank (InvalidRecipient, checked after `Malformed` and before all other outcomes).
     /// @dev Warning: anybody can copy the redemption of a whole deposit with `to` = 0 and send it first. The payee is
     /// then credited instead of paid straight out, and its own call reverts with NotRedeemable(NotOpen). So a payee
     /// that is a contract must be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
+    /// @dev Warning: a payee that sends a redemption given to it by another must compare the total with its own newest
+    /// cheque, because sending is agreeing.
     /// @return payout units paid
-    function redeem(bytes calldata redemption) external returns (uint128 payout);
+    function redeem(bytes calldata redemption, bytes calldata proof) external returns (uint128 payout);
 
     /// @notice Redeems many cheques to their payees' balances. Skips redemptions that cannot be paid, and reports each.
     /// Calls no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
-    /// @dev Reverts only if the calldata does not decode, if the call reenters the bank, or for the limits of any call
-    /// (gas, a static call, coin sent along). A skipped redemption costs gas too: for up to 4096 steps and 40 levels.
+    /// @dev `proofs[i]` shows the seed of `drawTimes[i]`, and is ignored if that seed is recorded. They are verified
+    /// before the redemptions; an invalid proof, an empty one too, reverts the call. Seeds that are recorded need no
+    /// entry.
+    /// @dev Reverts also if the calldata does not decode, if the lists differ in length, if the call reenters the bank,
+    /// or for the limits of any call (gas, a static call, coin sent along). A skipped redemption costs gas too: for up to
+    /// 4096 steps and 40 levels.
+    /// @dev Warning: the caller's own agreement counts for each redemption whose payee is the caller. So a relayer that
+    /// is itself a payee must compare redemptions given to it by others with its own newest cheques.
     /// @return payouts units paid for each redemption, 0 where skipped
-    function redeemBatch(bytes[] calldata redemptions) external returns (uint128[] memory payouts);
+    function redeemBatch(bytes[] calldata redemptions, uint64[] calldata drawTimes, bytes[] calldata proofs)
+        external
+        returns (uint128[] memory payouts);
 
     /* MONEY OUT */
 
@@ -355,11 +358,8 @@ interface IChequeBank {
 
     /* VIEWS */
 
-    /// @notice The least number of blocks between opening a deposit and its draw.
+    /// @notice The least number of seconds between opening a deposit and its draw.
     function minLead() external view returns (uint64);
-
-    /// @notice The source of the randomness of draws.
-    function seedSource() external view returns (SeedSource);
 
     /// @notice The id of a deposit with these terms: its EIP-712 digest under the domain as of deployment.
     function depositId(Deposit calldata deposit) external view returns (bytes32);
@@ -370,15 +370,18 @@ interface IChequeBank {
         view
         returns (uint256 idle, bytes32 openDepositId);
 
-    /// @notice The recorded seed of a block, zero if none is recorded.
-    function seed(uint256 blockNumber) external view returns (bytes32);
+    /// @notice The recorded seed of a time, zero if none is recorded.
+    function seed(uint64 drawTime) external view returns (bytes32);
 
     /// @notice The point in [0, amount) that the recorded seed selects. Reverts if no seed is recorded.
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll);
 
     /// @notice Simulates `redeem` by the same caller. `payout` is the payout of a win if the outcome is `Payable`,
-    /// `Loses` or `ConsentMissing`, and 0 otherwise. Reverts like `redeem` if `to` is the bank.
-    function outcomeOf(bytes calldata redemption) external view returns (Outcome outcome, uint128 payout);
+    /// `Loses` or `ConsentMissing`, and 0 otherwise. Reverts like `redeem` if `to` is the bank or the proof is invalid.
+    function outcomeOf(bytes calldata redemption, bytes calldata proof)
+        external
+        view
+        returns (Outcome outcome, uint128 payout);
 
     /// @notice True if a `withdrawFor` nonce of `account` is used.
     function nonceUsed(address account, uint256 nonce) external view returns (bool);

@@ -14,26 +14,31 @@ library AllowanceTree {
 
     uint256 internal constant MAX_DEPTH = 40;
 
-    /// @notice Checks that a redemption's proof leads from its payee's leaf to its deposit's root and amount. `start`
-    /// is the sum of everything left of the leaf, the start of the payee's range.
-    /// @dev A proof has at most `MAX_DEPTH` levels, and its path has no bit beyond them.
-    function locate(bytes calldata r) internal pure returns (bool proven, uint256 start) {
+    /// @notice Walks a redemption's proof from its payee's leaf to the root. `amount` is the root's sum, and `start` the
+    /// sum of everything left of the leaf, the start of the payee's range. The id of the deposit commits to both `root`
+    /// and `amount`, so a proof of another tree leads to the id of no open deposit.
+    /// @dev A proof has at most `MAX_DEPTH` levels, its path has no bit beyond them, and its sum is below 2^128.
+    function locate(bytes calldata r)
+        internal
+        pure
+        returns (bool proven, bytes32 root, uint128 amount, uint256 start)
+    {
         (uint256 depth, uint64 path) = (r.depth(), r.path());
-        if (depth > MAX_DEPTH || path >> depth != 0) return (false, 0);
+        if (depth > MAX_DEPTH || path >> depth != 0) return (false, 0, 0, 0);
 
-        uint128 allowance = r.allowance();
-        bytes32 leaf = keccak256(abi.encodePacked(r.payee(), allowance, r.salt()));
-        bytes32 root;
-        uint256 total;
-        (root, total, start) = _walk(leaf, allowance, path, r.siblings());
-        proven = root == r.root() && total == r.amount();
+        uint256 total = r.allowance();
+        root = keccak256(abi.encodePacked(r.payee(), r.allowance(), r.salt()));
+        (bytes calldata siblings, uint256 width) = r.siblings();
+        (root, total, start) = _walk(root, total, path, siblings, width);
+        // forge-lint: disable-next-line(unsafe-typecast) means something only if the total fits
+        return (total <= type(uint128).max, root, uint128(total), start);
     }
 
-    /// @dev Walks a proof of whole levels from a leaf up. Every sum is below 2^128 and there are few of them, so
-    /// `total`, the root's sum, and `start`, the sum of everything left of the leaf, are exact.
+    /// @dev Walks a proof of whole levels from a leaf up; a sibling's sum has `width` bytes. Every sum is below 2^128 and
+    /// there are few of them, so `total`, the root's sum, and `start`, the sum of everything left of the leaf, are exact.
     /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. The hash cuts a sum of 2^128
-    /// or more; `total` keeps the whole sum, which then equals no uint128 amount.
-    function _walk(bytes32 leaf, uint128 allowance, uint64 path, bytes calldata siblings)
+    /// or more; `total` keeps the whole sum, which then is no amount.
+    function _walk(bytes32 leaf, uint256 allowance, uint64 path, bytes calldata siblings, uint256 width)
         private
         pure
         returns (bytes32 root, uint256 total, uint256 start)
@@ -42,24 +47,28 @@ library AllowanceTree {
         assembly ("memory-safe") {
             root := leaf
             total := allowance
-            let left := mload(0x40)
-            let right := add(left, 48)
+            let m := mload(0x40)
+            let unused := sub(256, shl(3, width)) // bits behind a sum in the word that begins with the sum
+            let size := add(width, 32)
             let end := add(siblings.offset, siblings.length)
-            for { let level := siblings.offset } lt(level, end) { level := add(level, 48) } {
-                let sum := shr(128, calldataload(add(level, 32)))
+            for { let level := siblings.offset } lt(level, end) { level := add(level, size) } {
+                let sum := shr(unused, calldataload(add(level, 32)))
+                // A later write covers the zeros that an earlier one leaves behind its sum.
                 switch and(path, 1)
                 case 0 {
-                    mstore(left, root)
-                    mstore(add(left, 32), shl(128, total))
-                    calldatacopy(right, level, 48)
+                    mstore(m, root)
+                    mstore(add(m, 32), shl(128, total))
+                    mstore(add(m, 48), calldataload(level))
+                    mstore(add(m, 80), shl(128, sum))
                 }
                 default {
-                    calldatacopy(left, level, 48)
-                    mstore(right, root)
-                    mstore(add(right, 32), shl(128, total))
+                    mstore(m, calldataload(level))
+                    mstore(add(m, 32), shl(128, sum))
+                    mstore(add(m, 48), root)
+                    mstore(add(m, 80), shl(128, total))
                     start := add(start, sum)
                 }
-                root := keccak256(left, 96)
+                root := keccak256(m, 96)
                 total := add(total, sum)
                 path := shr(1, path)
             }

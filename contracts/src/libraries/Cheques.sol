@@ -2,7 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../interfaces/IChequeBank.sol";
-import {AllowanceTree} from "./AllowanceTree.sol";
 import {Redemptions} from "./Redemptions.sol";
 import {Signatures} from "./Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
@@ -16,7 +15,7 @@ library Cheques {
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 internal constant DEPOSIT_TYPEHASH = keccak256(
-        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)"
+        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawTime,uint64 redeemUntil,bytes32 root)"
     );
     bytes32 internal constant CHEQUE_TYPEHASH =
         keccak256("Cheque(bytes32 depositId,address payee,uint128 spent,bytes32 anchor,uint128 step)");
@@ -30,6 +29,9 @@ library Cheques {
 
     /// @dev The longest stream that can be shown on chain, in steps.
     uint256 internal constant MAX_STEPS = 4096;
+
+    /// @dev The outcome of a check that found nothing wrong, while other checks are still to come.
+    IChequeBank.Outcome internal constant NO_OBJECTION = IChequeBank.Outcome.Payable;
 
     /// @notice The EIP-712 domain separator of a bank on a chain.
     function domain(string memory name, string memory version, uint256 chainId, address bank)
@@ -67,61 +69,57 @@ library Cheques {
         }
     }
 
-    /// @notice The struct hash of a redemption's deposit.
-    function hashDeposit(bytes calldata r) internal pure returns (bytes32) {
+    /// @notice The struct hash of a redemption's deposit, whose root and amount its proof yields.
+    function hashDeposit(bytes calldata r, bytes32 root, uint128 amount) internal pure returns (bytes32) {
         return EfficientHashLib.hash(
             uint256(DEPOSIT_TYPEHASH),
             uint160(r.payer()),
             uint160(r.signer()),
             uint160(r.token()),
             r.lane(),
-            r.amount(),
+            amount,
             r.minPayout(),
-            r.drawBlock(),
-            r.lastRedeemBlock(),
-            uint256(r.root())
+            r.drawTime(),
+            r.redeemUntil(),
+            uint256(root)
         );
     }
 
-    /// @notice Checks that the payer of deposit `id` promised the payee of a redemption `total` units in all, in a
-    /// range that starts at `start`. The outcome is `Payable` if so.
+    /// @notice Checks that the payer of deposit `id` promised the payee of a redemption `total` units in all. The outcome
+    /// is `NO_OBJECTION` if so.
     /// @dev Cheap checks first. The stream is hashed only after the check of the signature over its anchor.
     function promised(bytes calldata r, bytes32 id, bytes32 domainSeparator)
         internal
         pure
-        returns (IChequeBank.Outcome, uint128 total, uint256 start)
+        returns (IChequeBank.Outcome, uint128 total)
     {
         (bytes32 anchor, uint128 step, uint256 k, bytes32 x) = r.stream();
-        if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0, 0);
+        if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0);
         uint256 shown = r.spent() + k * step;
-        if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0, 0);
-        if (shown > r.allowance()) return (IChequeBank.Outcome.OverAllowance, 0, 0);
+        if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0);
+        if (shown > r.allowance()) return (IChequeBank.Outcome.OverAllowance, 0);
+
+        if (!_signed(r, id, domainSeparator)) return (IChequeBank.Outcome.BadSignature, 0);
+        if (k > 0 && !_leadsTo(x, k, anchor)) return (IChequeBank.Outcome.BadStream, 0);
         // forge-lint: disable-next-line(unsafe-typecast) at most the allowance
-        total = uint128(shown);
-
-        bool proven;
-        (proven, start) = AllowanceTree.locate(r);
-        if (!proven) return (IChequeBank.Outcome.BadProof, 0, 0);
-
-        if (!_signed(r, id, domainSeparator)) return (IChequeBank.Outcome.BadSignature, 0, 0);
-        if (k > 0 && !_leadsTo(x, k, anchor)) return (IChequeBank.Outcome.BadStream, 0, 0);
-        return (IChequeBank.Outcome.Payable, total, start);
+        return (NO_OBJECTION, uint128(shown));
     }
 
-    /// @notice True if the payee agrees that `total` closes the deposit for `payout`, or if no consent is needed.
+    /// @notice True if the payee agrees that `total` closes the deposit, or if no consent is needed. `isWhole` says that
+    /// the payout is the whole deposit.
     /// @dev A batch makes no straight payout and calls no contract of a payee.
-    function agreed(bytes calldata r, bytes32 id, uint128 total, uint128 payout, bytes32 domainSeparator, bool batch)
+    function agreed(bytes calldata r, bytes32 id, uint128 total, bool isWhole, bytes32 domainSeparator, bool batch)
         internal
         view
         returns (bool)
     {
-        if (batch && r.to() != address(0)) return false;
-        if (msg.sender == r.payee()) return true;
-        if (payout == r.amount() && r.to() == address(0)) return true;
+        (address payee, address to) = (r.payee(), r.to());
+        if (batch && to != address(0)) return false;
+        if (msg.sender == payee) return true;
+        if (isWhole && to == address(0)) return true;
 
-        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, r.to())));
-        return
-            batch ? Signatures.byKey(r.payee(), consent, r.consent()) : Signatures.by(r.payee(), consent, r.consent());
+        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, to)));
+        return batch ? Signatures.byKey(payee, consent, r.consent()) : Signatures.by(payee, consent, r.consent());
     }
 
     /// @dev True if the deposit's signer signed the cheque.

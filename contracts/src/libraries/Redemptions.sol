@@ -5,138 +5,163 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 
 /// @title Redemptions
 /// @notice Reads the fields of a packed redemption, whose layout stands in `IChequeBank`.
-/// @dev A packed redemption takes 740 bytes of calldata for 128 payees, the ABI's encoding of the same fields 1,348,
-/// most of the difference zeros. Packing saves 5 % of the gas today, and a third if calldata is repriced by EIP-7976.
-/// @dev The fields mean something only in a `wellFormed` redemption. None of these functions reverts.
+/// @dev Packing takes half of the bytes of an ABI encoding, whose other half is zeros.
+/// @dev Only `wellFormed` may be asked about any bytes. The other functions need a well-formed redemption, whose fields
+/// all come from its own bytes. None of these functions reverts.
 library Redemptions {
     using LibBytes for bytes;
 
-    /// @dev Bytes of the part that every redemption has.
-    uint256 internal constant FIXED = 310;
+    /* OFFSETS of the fields that every redemption has */
 
-    /// @dev Bytes per level of a proof: the sibling's hash and sum.
-    uint256 internal constant LEVEL = 48;
+    uint256 internal constant PAYER = 0;
+    uint256 internal constant SIGNER = 20;
+    uint256 internal constant LANE = 40;
+    uint256 internal constant MIN_PAYOUT = 48;
+    uint256 internal constant DRAW_TIME = 64;
+    uint256 internal constant REDEEM_UNTIL = 72;
+    uint256 internal constant PAYEE = 80;
+    uint256 internal constant ALLOWANCE = 100;
+    uint256 internal constant SALT = 116;
+    uint256 internal constant PATH = 132;
+    uint256 internal constant SPENT = 137;
+    uint256 internal constant SIGNATURE = 153;
+    uint256 internal constant DEPTH = 218;
+    uint256 internal constant FORM = 219;
+    /// @dev Siblings begin here: the least length of a redemption.
+    uint256 internal constant SIBLINGS = 220;
 
-    /// @dev Bytes of anchor, step, k and x.
+    /* THE BYTE `form` */
+
+    /// @dev The bytes of a sibling's sum, less one.
+    uint256 internal constant SUM_BYTES = 0x0f;
+    uint256 internal constant HAS_TOKEN = 0x10;
+    uint256 internal constant HAS_TO = 0x20;
+    uint256 internal constant HAS_STREAM = 0x40;
+    uint256 internal constant RESERVED = 0x80;
+
+    /* LENGTHS */
+
+    uint256 internal constant ADDRESS = 20;
+    uint256 internal constant SIGNATURE_BYTES = 65;
+    /// @dev anchor (32), step (16), k (2), x (32)
     uint256 internal constant STREAM = 82;
 
     /// @notice True if the bytes are long enough for the parts that they announce.
     function wellFormed(bytes calldata r) internal pure returns (bool) {
-        return r.length >= FIXED && _streams(r) <= 1 && r.length >= _headerEnd(r);
+        return r.length >= SIBLINGS && _form(r) & RESERVED == 0 && r.length >= _consentStart(r);
     }
 
     /* TERMS OF THE DEPOSIT */
 
     function payer(bytes calldata r) internal pure returns (address) {
-        return address(bytes20(r.loadCalldata(0)));
+        return address(bytes20(r.loadCalldata(PAYER)));
     }
 
     function signer(bytes calldata r) internal pure returns (address) {
-        return address(bytes20(r.loadCalldata(20)));
+        return address(bytes20(r.loadCalldata(SIGNER)));
     }
 
+    /// @notice The token of the deposit; zero for the native coin.
     function token(bytes calldata r) internal pure returns (address) {
-        return address(bytes20(r.loadCalldata(40)));
+        if (_form(r) & HAS_TOKEN == 0) return address(0);
+        return address(bytes20(r.loadCalldata(_siblingsEnd(r))));
     }
 
     function lane(bytes calldata r) internal pure returns (uint64) {
-        return uint64(bytes8(r.loadCalldata(60)));
-    }
-
-    function amount(bytes calldata r) internal pure returns (uint128) {
-        return uint128(bytes16(r.loadCalldata(68)));
+        return uint64(bytes8(r.loadCalldata(LANE)));
     }
 
     function minPayout(bytes calldata r) internal pure returns (uint128) {
-        return uint128(bytes16(r.loadCalldata(84)));
+        return uint128(bytes16(r.loadCalldata(MIN_PAYOUT)));
     }
 
-    function drawBlock(bytes calldata r) internal pure returns (uint64) {
-        return uint64(bytes8(r.loadCalldata(100)));
+    function drawTime(bytes calldata r) internal pure returns (uint64) {
+        return uint64(bytes8(r.loadCalldata(DRAW_TIME)));
     }
 
-    function lastRedeemBlock(bytes calldata r) internal pure returns (uint64) {
-        return uint64(bytes8(r.loadCalldata(108)));
-    }
-
-    function root(bytes calldata r) internal pure returns (bytes32) {
-        return r.loadCalldata(116);
+    function redeemUntil(bytes calldata r) internal pure returns (uint64) {
+        return uint64(bytes8(r.loadCalldata(REDEEM_UNTIL)));
     }
 
     /* LEAF AND CHEQUE */
 
     function payee(bytes calldata r) internal pure returns (address) {
-        return address(bytes20(r.loadCalldata(148)));
+        return address(bytes20(r.loadCalldata(PAYEE)));
     }
 
     function allowance(bytes calldata r) internal pure returns (uint128) {
-        return uint128(bytes16(r.loadCalldata(168)));
+        return uint128(bytes16(r.loadCalldata(ALLOWANCE)));
     }
 
     function salt(bytes calldata r) internal pure returns (bytes16) {
-        return bytes16(r.loadCalldata(184));
+        return bytes16(r.loadCalldata(SALT));
     }
 
     function path(bytes calldata r) internal pure returns (uint40) {
-        return uint40(bytes5(r.loadCalldata(200)));
+        return uint40(bytes5(r.loadCalldata(PATH)));
     }
 
     function spent(bytes calldata r) internal pure returns (uint128) {
-        return uint128(bytes16(r.loadCalldata(205)));
+        return uint128(bytes16(r.loadCalldata(SPENT)));
     }
 
     function signature(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(221, 286);
-    }
-
-    /// @notice The recipient of the payout; zero for the payee's balance.
-    function to(bytes calldata r) internal pure returns (address) {
-        return address(bytes20(r.loadCalldata(286)));
+        return r.sliceCalldata(SIGNATURE, SIGNATURE + SIGNATURE_BYTES);
     }
 
     /// @notice The number of levels of the proof.
     function depth(bytes calldata r) internal pure returns (uint256) {
-        return uint8(bytes1(r.loadCalldata(306)));
+        return uint8(bytes1(r.loadCalldata(DEPTH)));
     }
 
     /* PARTS OF ANY LENGTH */
 
-    function siblings(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(FIXED, _siblingsEnd(r));
+    /// @notice The siblings of the proof, each a hash (32 bytes) and a sum (`width` bytes).
+    function siblings(bytes calldata r) internal pure returns (bytes calldata nodes, uint256 width) {
+        return (r.sliceCalldata(SIBLINGS, _siblingsEnd(r)), _sumBytes(r));
+    }
+
+    /// @notice The recipient of the payout; zero for the payee's balance.
+    function to(bytes calldata r) internal pure returns (address) {
+        if (_form(r) & HAS_TO == 0) return address(0);
+        return address(bytes20(r.loadCalldata(_tokenEnd(r))));
     }
 
     /// @notice The stream that the cheque opens and the steps shown of the stream; all zero without a stream.
     function stream(bytes calldata r) internal pure returns (bytes32 anchor, uint128 step, uint256 k, bytes32 x) {
-        if (_streams(r) == 0) return (0, 0, 0, 0);
-        uint256 start = _siblingsEnd(r);
+        if (_form(r) & HAS_STREAM == 0) return (0, 0, 0, 0);
+        uint256 start = _toEnd(r);
         anchor = r.loadCalldata(start);
         step = uint128(bytes16(r.loadCalldata(start + 32)));
         k = uint16(bytes2(r.loadCalldata(start + 48)));
         x = r.loadCalldata(start + 50);
     }
 
-    function header(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(_streamEnd(r), _headerEnd(r));
-    }
-
     function consent(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(_headerEnd(r));
+        return r.sliceCalldata(_consentStart(r));
     }
 
-    /// @dev The number of streams after the siblings, 0 or 1.
-    function _streams(bytes calldata r) private pure returns (uint256) {
-        return uint8(bytes1(r.loadCalldata(307)));
+    function _form(bytes calldata r) private pure returns (uint256) {
+        return uint8(bytes1(r.loadCalldata(FORM)));
+    }
+
+    function _sumBytes(bytes calldata r) private pure returns (uint256) {
+        return (_form(r) & SUM_BYTES) + 1;
     }
 
     function _siblingsEnd(bytes calldata r) private pure returns (uint256) {
-        return FIXED + LEVEL * depth(r);
+        return SIBLINGS + depth(r) * (32 + _sumBytes(r));
     }
 
-    function _streamEnd(bytes calldata r) private pure returns (uint256) {
-        return _siblingsEnd(r) + STREAM * _streams(r);
+    function _tokenEnd(bytes calldata r) private pure returns (uint256) {
+        return _siblingsEnd(r) + (_form(r) & HAS_TOKEN == 0 ? 0 : ADDRESS);
     }
 
-    function _headerEnd(bytes calldata r) private pure returns (uint256) {
-        return _streamEnd(r) + uint16(bytes2(r.loadCalldata(308)));
+    function _toEnd(bytes calldata r) private pure returns (uint256) {
+        return _tokenEnd(r) + (_form(r) & HAS_TO == 0 ? 0 : ADDRESS);
+    }
+
+    function _consentStart(bytes calldata r) private pure returns (uint256) {
+        return _toEnd(r) + (_form(r) & HAS_STREAM == 0 ? 0 : STREAM);
     }
 }

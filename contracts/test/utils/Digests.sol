@@ -8,7 +8,7 @@ library Digests {
     bytes32 internal constant DOMAIN_TYPE =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 internal constant DEPOSIT_TYPE = keccak256(
-        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)"
+        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawTime,uint64 redeemUntil,bytes32 root)"
     );
     bytes32 internal constant CHEQUE_TYPE =
         keccak256("Cheque(bytes32 depositId,address payee,uint128 spent,bytes32 anchor,uint128 step)");
@@ -32,7 +32,7 @@ library Digests {
         return keccak256(
             bytes.concat(
                 abi.encode(DEPOSIT_TYPE, d.payer, d.signer, d.token, d.lane, d.amount),
-                abi.encode(d.minPayout, d.drawBlock, d.lastRedeemBlock, d.root)
+                abi.encode(d.minPayout, d.drawTime, d.redeemUntil, d.root)
             )
         );
     }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {IDrandBank} from "../src/interfaces/IDrandBank.sol";
+import {BaseTest} from "./BaseTest.sol";
+import {Beacon} from "./utils/Beacon.sol";
+
+/// @notice Draws by real rounds of quicknet, and by those of the test beacon.
+contract DrandBankTest is BaseTest {
+    struct RealRound {
+        bytes proof;
+        uint64 round;
+        bytes32 seed;
+        bytes signature;
+    }
+
+    string private constant FILE = "contracts/test/vectors/quicknet.json";
+    uint64 private constant QUICKNET_GENESIS = 1_692_803_367;
+
+    IChequeBank private quicknet;
+    RealRound[] private rounds;
+
+    function setUp() public override {
+        super.setUp();
+        string memory file = vm.readFile(FILE);
+        bytes memory key = vm.parseJsonBytes(file, ".publicKey");
+        quicknet = _deploy(MIN_LEAD, key, QUICKNET_GENESIS, 3);
+        bytes memory list = vm.parseJsonTypeArray(
+            file, ".rounds", "RealRound(bytes proof,uint64 round,bytes32 seed,bytes signature)"
+        );
+        RealRound[] memory all = abi.decode(list, (RealRound[]));
+        for (uint256 i = 0; i < all.length; i++) {
+            rounds.push(all[i]);
+        }
+    }
+
+    function _time(uint64 round) private pure returns (uint64) {
+        return QUICKNET_GENESIS + (round - 1) * 3;
+    }
+
+    function _expectRefused(IChequeBank by, uint64 drawTime, bytes memory proof) private {
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidSeedProof.selector, drawTime));
+        // A point that the precompile refuses burns the gas of the call.
+        by.recordSeed{gas: 1_000_000}(drawTime, proof);
+    }
+
+    function test_SettingsAreKept() public view {
+        IDrandBank settings = IDrandBank(address(quicknet));
+        assertEq(settings.publicKey(), vm.parseJsonBytes(vm.readFile(FILE), ".publicKey"));
+        assertEq(settings.genesis(), QUICKNET_GENESIS);
+        assertEq(settings.period(), 3);
+        assertEq(quicknet.minLead(), MIN_LEAD);
+    }
+
+    /// The rounds have signatures with y of either sign.
+    function test_RealRoundsGiveTheirPublishedRandomness() public {
+        uint256 larger = 0;
+        for (uint256 i = 0; i < rounds.length; i++) {
+            RealRound memory r = rounds[i];
+            vm.expectEmit(address(quicknet));
+            emit IChequeBank.SeedRecorded(_time(r.round), r.seed);
+            assertEq(quicknet.recordSeed(_time(r.round), r.proof), r.seed);
+            assertEq(quicknet.seed(_time(r.round)), r.seed);
+            assertEq(sha256(r.signature), r.seed);
+            if (r.signature[0] & 0x20 != 0) larger++;
+        }
+        assertGt(larger, 0);
+        assertLt(larger, rounds.length);
+    }
+
+    function test_RoundOfAnotherTimeIsRefused() public {
+        _expectRefused(quicknet, _time(rounds[0].round), rounds[1].proof);
+        _expectRefused(quicknet, _time(rounds[0].round), Beacon.sign(Beacon.SECRET, rounds[0].round));
+    }
+
+    function test_TimesOffScheduleAreRefused() public {
+        uint64 time = _time(1000);
+        for (uint64 off = 1; off < 3; off++) {
+            vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, time + off));
+            quicknet.recordSeed(time + off, rounds[0].proof);
+        }
+        vm.expectRevert(
+            abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, QUICKNET_GENESIS - 3, QUICKNET_GENESIS)
+        );
+        quicknet.recordSeed(QUICKNET_GENESIS - 3, rounds[0].proof);
+    }
+
+    /// A deposit drawn by a real round, from opening to payout, with the proof in the call.
+    function test_RealRoundDrawsADeposit() public {
+        RealRound memory real = rounds[0];
+        bank = quicknet;
+        vm.warp(_time(real.round) - MIN_LEAD);
+        Round memory r = _smallRound(NATIVE, 0);
+        _open(r);
+        vm.warp(_time(real.round) + 1);
+
+        uint256 roll = _rollOf(r.id, 100, real.seed);
+        for (uint256 i = 0; i < 3; i++) {
+            address payee = r.tree.leaves[i].payee;
+            uint256 start = r.tree.proofs[i].start;
+            bytes memory packed = _pack(_redemption(r, payee, r.tree.leaves[i].allowance));
+            bool wins = start <= roll && roll < start + r.tree.leaves[i].allowance;
+            vm.startPrank(payee);
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(packed, "");
+            assertTrue(outcome == IChequeBank.Outcome.SeedUnknown);
+            (outcome,) = bank.outcomeOf(packed, real.proof);
+            assertTrue(outcome == (wins ? IChequeBank.Outcome.Payable : IChequeBank.Outcome.Loses));
+            vm.stopPrank();
+        }
+        uint256 winner = roll < r.tree.proofs[1].start ? 0 : roll < r.tree.proofs[2].start ? 1 : 2;
+        bytes memory won = _pack(_redemption(r, r.tree.leaves[winner].payee, r.tree.leaves[winner].allowance));
+        assertEq(bank.redeem(won, real.proof), 100);
+        assertEq(bank.seed(r.deposit.drawTime), 0, "used, not recorded");
+        _assertConserved(NATIVE);
+    }
+
+    function test_BatchTakesProofsOfItsTimes() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        _open(r);
+        bytes[] memory items = new bytes[](1);
+        items[0] = _pack(_redemption(r, ann.addr, 100));
+        uint64[] memory times = new uint64[](1);
+        times[0] = r.deposit.drawTime;
+        bytes[] memory proofs = new bytes[](1);
+        proofs[0] = _draw(r);
+
+        assertEq(bank.redeemBatch(items, times, proofs)[0], 100);
+        proofs[0] = "";
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidSeedProof.selector, times[0]));
+        bank.redeemBatch(items, times, proofs);
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.LengthMismatch.selector, 1, 0));
+        bank.redeemBatch(items, times, new bytes[](0));
+    }
+}
