@@ -96,7 +96,7 @@ impl Redemption {
         if self.signature.len() != SIGNATURE {
             return Err(PackError::SignatureLength(self.signature.len()));
         }
-        let zeros = siblings.iter().map(|sibling| leading_zeros(sibling)).min();
+        let zeros = siblings.iter().map(leading_zeros).min();
         let sum_from = HASH + zeros.unwrap_or(SUM - 1);
         // At most 16 bytes.
         let mut form = (LEVEL - 1 - sum_from) as u8;
