@@ -12,6 +12,7 @@
 //! signatures.
 
 pub(crate) mod local;
+mod parameters;
 pub(crate) mod point;
 #[cfg(any(test, not(feature = "blst")))]
 mod pure;

@@ -6,7 +6,7 @@
 use alloy_primitives::hex;
 
 /// The length of a field element, in bytes.
-const FIELD: usize = 48;
+pub(super) const FIELD: usize = 48;
 
 /// The length of a compressed point of G1: a signature.
 pub(crate) const G1: usize = FIELD;
@@ -24,7 +24,7 @@ const IDENTITY: u8 = 0x40;
 const FLAGS: u8 = 0xe0;
 
 /// The field's prime p.
-const PRIME: [u8; FIELD] = hex!(
+pub(super) const PRIME: [u8; FIELD] = hex!(
     "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab"
 );
 

@@ -9,9 +9,12 @@ use bls12_381::{
 use sha2::Sha256;
 use std::fmt;
 
-/// A public key, prepared for pairings.
+/// A public key, and the same prepared for pairings.
 #[derive(Clone)]
-pub(super) struct Key(G2Prepared);
+pub(super) struct Key {
+    point: G2Affine,
+    prepared: G2Prepared,
+}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,12 +26,15 @@ pub(super) type Secret = Scalar;
 pub(super) type Point = G1Affine;
 
 pub(super) fn key(bytes: &[u8; 96]) -> Result<Key, PointError> {
-    let key = G2Affine::from_compressed_unchecked(bytes).into_option();
-    let key = key.ok_or(PointError::OffCurve)?;
-    if !bool::from(key.is_torsion_free()) {
+    let point = G2Affine::from_compressed_unchecked(bytes).into_option();
+    let point = point.ok_or(PointError::OffCurve)?;
+    if !bool::from(point.is_torsion_free()) {
         return Err(PointError::OutsideSubgroup);
     }
-    Ok(Key(key.into()))
+    Ok(Key {
+        point,
+        prepared: point.into(),
+    })
 }
 
 pub(super) fn point(bytes: &[u8; 48]) -> Result<Point, PointError> {
@@ -44,12 +50,17 @@ pub(super) fn verify(key: &Key, message: &[u8; 32], point: &Point) -> bool {
     // e(signature, -G2) * e(H(m), key) = 1
     let generator = G2Prepared::from(-G2Affine::generator());
     let hashed = G1Affine::from(hash(message));
-    let terms = [(point, &generator), (&hashed, &key.0)];
+    let terms = [(point, &generator), (&hashed, &key.prepared)];
     multi_miller_loop(&terms).final_exponentiation() == Gt::identity()
 }
 
 pub(super) fn uncompressed(point: &Point) -> [u8; 96] {
     point.to_uncompressed()
+}
+
+/// Writes c1 before c0.
+pub(super) fn uncompressed_key(key: &Key) -> [u8; 192] {
+    key.point.to_uncompressed()
 }
 
 pub(super) fn secret(bytes: &[u8; 32]) -> Option<Secret> {

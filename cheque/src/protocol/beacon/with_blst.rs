@@ -33,6 +33,11 @@ pub(super) fn uncompressed(point: &Point) -> [u8; 96] {
     point.serialize()
 }
 
+/// Writes c1 before c0.
+pub(super) fn uncompressed_key(key: &Key) -> [u8; 192] {
+    key.serialize()
+}
+
 pub(super) fn secret(bytes: &[u8; 32]) -> Option<Secret> {
     SecretKey::from_bytes(bytes).ok()
 }
