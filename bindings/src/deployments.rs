@@ -78,7 +78,7 @@ pub fn verified_deployment(chain_id: ChainId) -> Option<&'static Deployment> {
 /// exists: look for code at the address before sending money.
 #[must_use]
 pub fn default_deployment(chain_id: ChainId) -> Option<Deployment> {
-    (chain_id != LOCAL_CHAIN).then(|| Deployment {
+    (chain_id != LOCAL_CHAIN).then_some(Deployment {
         chain_id,
         bank: PINNED_BANK,
         min_lead: MIN_LEAD,

@@ -6,8 +6,10 @@ use alloy_primitives::{U512, b256};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// The real rounds: number, signature, uncompressed signature, randomness.
-fn real_rounds() -> Vec<(u64, Vec<u8>, Vec<u8>, Vec<u8>)> {
+/// A real round: number, signature, uncompressed signature, randomness.
+type RealRound = (u64, Vec<u8>, Vec<u8>, Vec<u8>);
+
+fn real_rounds() -> Vec<RealRound> {
     let text = include_str!("../../../../contracts/test/vectors/quicknet.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let bytes = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap();
