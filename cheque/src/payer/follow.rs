@@ -129,8 +129,7 @@ impl Payer {
 
     async fn read_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
         let head = self.reader.checked_head().await?;
-        let now = self.now_at(&head).await;
-        let mut look = self.look_at(head, now.latest()).await?;
+        let mut look = self.look_at(head).await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
         let (due, others): (Vec<_>, Vec<_>) = {
             let memory = self.memory();
@@ -154,7 +153,9 @@ impl Payer {
         let mut report = PollReport::default();
         let mut followed: HashMap<DepositId, DepositRecord> = others.into_iter().collect();
         for ((id, record), purses) in due.into_iter().zip(purses.chunks_exact(2)) {
-            let result = self.follow(id, record, &mut look, purses, &mut report).await;
+            let result = self
+                .follow(id, record, &mut look, purses, &mut report)
+                .await;
             match result {
                 Ok(record) => {
                     self.memory().looked.insert(id, look.moment.now);
@@ -168,10 +169,11 @@ impl Payer {
             }
         }
         self.forget_all_but(&followed);
-        Ok((snapshot_of(head, now, followed), report))
+        Ok((snapshot_of(head, look.moment.now, followed), report))
     }
 
-    async fn look_at(&self, head: Head, now: u64) -> Result<Look, PayerError> {
+    async fn look_at(&self, head: Head) -> Result<Look, PayerError> {
+        let now = self.now_at(&head).await.latest();
         let last_final = self.reader.final_block(&head).await?;
         Ok(Look {
             head,
@@ -290,18 +292,14 @@ impl Payer {
     }
 }
 
-fn snapshot_of(
-    head: Head,
-    now: Now,
-    followed: HashMap<DepositId, DepositRecord>,
-) -> ChainSnapshot {
+fn snapshot_of(head: Head, now: u64, followed: HashMap<DepositId, DepositRecord>) -> ChainSnapshot {
     let (mut active, mut undrawn) = (BTreeMap::new(), Vec::new());
     for (id, record) in followed {
         match record.state {
             DepositState::Active => {
                 active.insert((record.deposit.drawTime, id), record.deposit);
             }
-            DepositState::PastCutoff if now.latest() >= record.deposit.drawTime => {
+            DepositState::PastCutoff if now >= record.deposit.drawTime => {
                 undrawn.push((id, record));
             }
             _ => {}
@@ -310,7 +308,6 @@ fn snapshot_of(
     undrawn.sort_unstable_by_key(|(id, record)| (record.deposit.drawTime, *id));
     ChainSnapshot {
         head,
-        now,
         active,
         undrawn,
     }

@@ -103,10 +103,7 @@ fn becomes_reclaimable_after_redeem_until_by_the_head() {
     };
     // A block of this very time may still redeem, whatever the clock says.
     assert_eq!(state_of(drawn(11_000, 11_060)).0, state);
-    assert_eq!(
-        state_of(drawn(11_001, 11_001)).0,
-        DepositState::Reclaimable
-    );
+    assert_eq!(state_of(drawn(11_001, 11_001)).0, DepositState::Reclaimable);
 }
 
 #[test]
