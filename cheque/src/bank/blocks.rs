@@ -12,7 +12,7 @@ use alloy_primitives::B256;
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
 const MAX_REQUESTS: u32 = 40;
 
-/// The number of blocks of abandoned forks after which a search starts anew.
+/// The number of blocks of abandoned forks after which a search starts without them.
 const MAX_ABANDONED: u32 = 4;
 
 /// The newest final block, as of a head.

@@ -42,7 +42,7 @@ pub struct Since {
     pub replaced: u64,
     /// The time of block `from - 1`, the last one known to be in both chains, in seconds since 1970. Zero if none is known.
     pub since_time: u64,
-    /// The newest block that counted as final, if it is no longer in the chain: not even settled facts hold any more.
+    /// The newest block that counted as final, if it is no longer in the chain: not even settled facts hold then.
     pub lost_final: Option<SeenBlock>,
 }
 

@@ -168,7 +168,7 @@ impl SeedBook {
         let new = Some(encode(&SeedRow {
             signature: *fetched.signature(),
         }));
-        // Whoever was faster has written the same signature: there is only one.
+        // A faster process has written the same signature: there is only one.
         let _swap = self.store.set(Table::Seeds, key, stored, new).await?;
         self.known().put(draw_time, fetched);
         Ok(Some(fetched))
