@@ -59,11 +59,16 @@ impl Payer {
     /// [`PayerError::Stored`] if the store cannot be read. After an error the last snapshot is discarded, so that
     /// no cheque is written by it.
     pub async fn poll(&self) -> Result<PollReport, PayerError> {
+        Ok(self.poll_head().await?.1)
+    }
+
+    /// Polls like [`Payer::poll`], and returns the head, too.
+    pub(super) async fn poll_head(&self) -> Result<(Head, PollReport), PayerError> {
         let take = async || self.take_snapshot().await;
         let (snapshot, mut report) = self.shared.snapshot.refresh(take).await?;
         // Payments have a new snapshot by now, and do not wait for the beacon.
         self.draw_due(&snapshot, &mut report).await;
-        Ok(report)
+        Ok((snapshot.head, report))
     }
 
     /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls.
