@@ -164,7 +164,7 @@ abstract contract ChequeBank is Balances, Deposits {
     function outcomeOf(bytes calldata redemption, bytes calldata proof)
         external
         view
-        returns (Outcome, uint128 payout)
+        returns (Outcome outcome, uint128 payout)
     {
         Claim memory claim;
         return _judge(redemption, claim, proof);
