@@ -86,7 +86,10 @@ fn knows_the_terms_of_quicknet() {
     let text = include_str!("../../../../contracts/test/vectors/quicknet.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let quicknet = Beacon::quicknet();
-    assert_eq!(hex::encode_prefixed(quicknet.public_key()), file["publicKeyCompressed"]);
+    assert_eq!(
+        hex::encode_prefixed(quicknet.public_key()),
+        file["publicKeyCompressed"]
+    );
     assert_eq!(quicknet.genesis(), file["genesis"]);
     assert_eq!(quicknet.period(), file["period"]);
     assert_eq!(quicknet.chain_hash().to_string(), file["chainHash"]);
