@@ -9,11 +9,13 @@
 // code with the contract or the library, so a mistake in one of the three shows as a difference. Of others are the curve
 // BLS12-381 (@noble/curves) and quicknet.json, which has rounds as a relay of drand gave them.
 import fs from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hex } from './vectors/bytes.mjs';
 import { payouts, rolls, streams } from './vectors/draws.mjs';
 import { digest } from './vectors/eip712.mjs';
+import { exampleBlocks } from './vectors/example.mjs';
 import { ids, signatures } from './vectors/ids.mjs';
 import { castSign } from './vectors/outside.mjs';
 import { redemptions } from './vectors/redemptions.mjs';
@@ -75,14 +77,25 @@ const files = {
   wire: wire(sign),
 };
 
-let stale = 0;
-for (const [name, content] of Object.entries(files)) {
-  const [file, text] = [`${folder}${name}.json`, `${layout(plain(content))}\n`];
+// The blocks of section 15 in place of those that stand there. The prose between them is left alone.
+function withExample(specification, blocks) {
+  const [start, end] = [specification.indexOf('## 15 Example\n'), specification.indexOf('## 16 ')];
+  const section = specification.slice(start, end);
+  const rest = [...blocks];
+  const filled = section.replace(/```text\n(?:.*\n)*?```|(?:^\|.*\n)+/gm, () => rest.shift());
+  if (start < 0 || end < start || rest.length > 0 || filled.includes('undefined')) throw new Error('section 15 has other blocks');
+  return specification.slice(0, start) + filled + specification.slice(end);
+}
+
+const specification = fileURLToPath(new URL('../SPEC.md', import.meta.url));
+const texts = Object.entries(files).map(([name, content]) => [`${folder}${name}.json`, `${layout(plain(content))}\n`]);
+texts.push([specification, withExample(fs.readFileSync(specification, 'utf8'), exampleBlocks(sign, real))]);
+
+for (const [file, text] of texts) {
   if (!options.check) {
     fs.writeFileSync(file, text);
   } else if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) {
-    stale += 1;
-    process.stderr.write(`contracts/test/vectors/${name}.json is stale; run node tools/vectors.mjs\n`);
+    process.exitCode = 1;
+    process.stderr.write(`${path.relative('.', file)} is stale; run node tools/vectors.mjs\n`);
   }
 }
-process.exitCode = stale ? 1 : 0;
