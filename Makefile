@@ -15,7 +15,7 @@ TIMED := tools/timed
 
 # Contracts without tests and scripts, in a place of their own: `forge build PATH` deletes the artifacts of the rest.
 SOURCES := contracts/src --out cache/src/out --cache-path cache/src
-ARTIFACT := cache/src/out/ChequeBank.sol/ChequeBank.json
+ARTIFACT := cache/src/out/DrandBank.sol/DrandBank.json
 
 ETHERS := --manifest-path bindings/ethers/Cargo.toml
 MANIFESTS := Cargo.toml $(wildcard bindings/ethers/Cargo.toml benches/*/Cargo.toml)

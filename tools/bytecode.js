@@ -7,7 +7,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const TARGET = path.join(__dirname, '..', 'bindings', 'bytecode', 'ChequeBank.hex');
+const TARGET = path.join(__dirname, '..', 'bindings', 'bytecode', 'DrandBank.hex');
 const RUNTIME_LIMIT = 24576; // EIP-170
 
 function fail(message) {

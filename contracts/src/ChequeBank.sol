@@ -8,7 +8,7 @@ import {AllowanceTree} from "./libraries/AllowanceTree.sol";
 import {Cheques} from "./libraries/Cheques.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {Money} from "./libraries/Money.sol";
-import {Redemptions} from "./libraries/Redemptions.sol";
+import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 
 /// @title ChequeBank
 /// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw
@@ -91,15 +91,6 @@ abstract contract ChequeBank is Balances, Deposits {
     using Money for address;
     using Redemptions for bytes;
 
-    /// @dev A redemption's deposit and purse, and the claim on the deposit: paid `total`, in a range from `start` on.
-    struct Claim {
-        bytes32 id;
-        bytes32 key;
-        uint128 amount;
-        uint128 total;
-        uint256 start;
-    }
-
     /* DRAW */
 
     /// @inheritdoc IChequeBank
@@ -127,12 +118,12 @@ abstract contract ChequeBank is Balances, Deposits {
     function redeem(bytes calldata redemption, bytes calldata proof) external notEntered returns (uint128 payout) {
         Outcome outcome;
         Claim memory claim;
-        (outcome, payout, claim) = _judge(redemption, proof);
+        (outcome, payout) = _judge(redemption, claim, proof);
         require(outcome == Outcome.Payable, NotRedeemable(outcome));
 
-        address to = _settle(redemption, claim, payout);
+        _settle(redemption, claim, payout);
 
-        if (to != address(0)) _payOut(redemption.token(), to, payout);
+        if (claim.to != address(0)) _payOut(claim.token, claim.to, payout);
     }
 
     /// @inheritdoc IChequeBank
@@ -145,7 +136,8 @@ abstract contract ChequeBank is Balances, Deposits {
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
             bytes calldata redemption = redemptions[i];
-            (Outcome outcome, Claim memory claim) = _promised(redemption);
+            Claim memory claim;
+            Outcome outcome = _promised(redemption, claim);
             uint128 payout;
             if (outcome == Cheques.NO_OBJECTION) {
                 bytes32 drawn = _drawnIn(redemption.drawTime(), drawTimes, seeds);
@@ -165,9 +157,10 @@ abstract contract ChequeBank is Balances, Deposits {
     function outcomeOf(bytes calldata redemption, bytes calldata proof)
         external
         view
-        returns (Outcome outcome, uint128 payout)
+        returns (Outcome, uint128 payout)
     {
-        (outcome, payout,) = _judge(redemption, proof);
+        Claim memory claim;
+        return _judge(redemption, claim, proof);
     }
 
     /* SEED SOURCE */
@@ -215,41 +208,38 @@ abstract contract ChequeBank is Balances, Deposits {
 
     /* CHECKS */
 
-    /// @dev The check behind `redeem` and `outcomeOf`.
-    function _judge(bytes calldata r, bytes calldata proof)
+    /// @dev The check behind `redeem` and `outcomeOf`. Fills in a new claim.
+    function _judge(bytes calldata r, Claim memory claim, bytes calldata proof)
         internal
         view
-        returns (Outcome outcome, uint128 payout, Claim memory claim)
+        returns (Outcome outcome, uint128 payout)
     {
-        (outcome, claim) = _promised(r);
-        if (outcome == Outcome.Malformed) return (outcome, 0, claim);
-        require(r.to() != address(this), InvalidRecipient(address(this)));
-        if (outcome != Cheques.NO_OBJECTION) return (outcome, 0, claim);
+        outcome = _promised(r, claim);
+        require(claim.to != address(this), InvalidRecipient(claim.to));
+        if (outcome != Cheques.NO_OBJECTION) return (outcome, 0);
 
         uint64 drawTime = r.drawTime();
         bytes32 drawn = seed[drawTime];
         if (drawn == 0 && proof.length != 0) drawn = _proven(drawTime, proof);
-        (outcome, payout) = _drawn(r, claim, drawn, false);
+        return _drawn(r, claim, drawn, false);
     }
 
     /// @dev The checks that need no seed, in the order that `Outcome` documents: cheap checks before expensive ones, and
-    /// a stream only after its signature. The outcome is `NO_OBJECTION` if all hold. `redeemBatch` makes the same checks.
-    function _promised(bytes calldata r) internal view returns (Outcome outcome, Claim memory claim) {
-        if (!r.wellFormed()) return (Outcome.Malformed, claim);
+    /// a stream only after its signature. Fills in a new claim. The outcome is `NO_OBJECTION` if all hold.
+    function _promised(bytes calldata r, Claim memory claim) internal view returns (Outcome outcome) {
+        if (!r.parse(claim)) return Outcome.Malformed;
+        bytes32 root = AllowanceTree.locate(r, claim);
+        if (root == 0) return Outcome.BadProof;
 
-        (bool proven, bytes32 root, uint128 amount, uint256 start) = AllowanceTree.locate(r);
-        if (!proven) return (Outcome.BadProof, claim);
-        bytes32 id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(r, root, amount));
-        bytes32 key = _key(r.payer(), r.token(), r.lane());
-        (claim.id, claim.key, claim.amount, claim.start) = (id, key, amount, start);
-
-        if (purses[key] != uint256(id)) return (Outcome.NotOpen, claim);
+        bytes32 id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(r, claim.token, claim.amount, root));
+        claim.id = id;
+        if (_home(r, claim).word != uint256(id)) return Outcome.NotOpen;
         // forge-lint: disable-next-line(block-timestamp) payees leave room for a proposer's few seconds
-        if (block.timestamp <= r.drawTime()) return (Outcome.TooEarly, claim);
+        if (block.timestamp <= r.drawTime()) return Outcome.TooEarly;
         // forge-lint: disable-next-line(block-timestamp) as above
-        if (block.timestamp > r.redeemUntil()) return (Outcome.TooLate, claim);
+        if (block.timestamp > r.redeemUntil()) return Outcome.TooLate;
 
-        (outcome, claim.total) = Cheques.promised(r, id, _domain());
+        (outcome, claim.total) = Cheques.promised(r, claim, _domain());
     }
 
     /// @dev The checks that come after the draw: the payout of a good cheque, if its range holds the roll and the payee
@@ -261,25 +251,34 @@ abstract contract ChequeBank is Balances, Deposits {
     {
         if (drawn == 0) return (Outcome.SeedUnknown, 0);
 
-        uint128 roll = Draw.roll(drawn, claim.id, claim.amount);
         uint256 range;
         (payout, range) = Draw.payoutAndRange(claim.total, r.allowance(), claim.amount, r.minPayout());
-        if (roll < claim.start || roll >= claim.start + range) return (Outcome.Loses, payout);
+        if (!Draw.isIn(Draw.roll(drawn, claim.id, claim.amount), claim.start, range)) return (Outcome.Loses, payout);
 
-        bool isWhole = payout == claim.amount;
-        bool agreed = Cheques.agreed(r, claim.id, claim.total, isWhole, _domain(), batch);
-        return (agreed ? Outcome.Payable : Outcome.ConsentMissing, payout);
+        return (_agreed(r, claim, payout, batch) ? Outcome.Payable : Outcome.ConsentMissing, payout);
+    }
+
+    /// @dev True if the payee agrees that its total closes the deposit for `payout`, or if no consent is needed.
+    function _agreed(bytes calldata r, Claim memory claim, uint128 payout, bool batch) internal view returns (bool) {
+        if (batch && claim.to != address(0)) return false;
+        if (msg.sender == r.payee()) return true;
+        if (payout == claim.amount && claim.to == address(0)) return true;
+        return Cheques.consented(r, claim, _domain(), batch);
+    }
+
+    /// @dev The purse of a redemption's deposit.
+    function _home(bytes calldata r, Claim memory claim) internal pure returns (Purse storage) {
+        return _purse(r.payer(), claim.token, r.lane());
     }
 
     /* EFFECTS */
 
     /// @dev Closes a payable deposit, and credits the payout to the payee's balance. If there is a `to`, leaves the
     /// transfer to the caller instead.
-    function _settle(bytes calldata r, Claim memory claim, uint128 payout) internal returns (address to) {
-        address payee = r.payee();
-        to = r.to();
-        purses[claim.key] = claim.amount - payout;
-        if (to == address(0)) purses[_key(payee, r.token(), 0)] += payout;
+    function _settle(bytes calldata r, Claim memory claim, uint128 payout) internal {
+        (address payee, address to) = (r.payee(), claim.to);
+        _home(r, claim).word = claim.amount - payout;
+        if (to == address(0)) _purse(payee, claim.token, 0).word += payout;
 
         emit Redeemed(claim.id, payee, to, claim.total, payout);
     }

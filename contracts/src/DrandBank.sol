@@ -17,7 +17,7 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 contract DrandBank is ChequeBank, IDrandBank {
     using LibBytes for bytes;
 
-    /// @dev Bytes of a proof, and of half a public key: two coordinates.
+    /// @dev Two coordinates, and four.
     uint256 private constant PROOF_BYTES = 96;
     uint256 private constant KEY_BYTES = 192;
 
@@ -34,46 +34,46 @@ contract DrandBank is ChequeBank, IDrandBank {
     bytes32 private immutable KEY_4;
     bytes32 private immutable KEY_5;
 
-    /// @dev Proves that the chain has what the draw needs: a draw that no chain can verify would lock no money up, but
-    /// would pay nobody.
-    constructor(uint64 lead, bytes memory key, uint64 firstTime, uint64 seconds_) BankStorage(lead) {
-        require(firstTime > 0 && seconds_ > 0, InvalidSchedule(firstTime, seconds_));
+    /// @dev Proves that the chain has what the draw needs. On a chain that verifies nothing a bank would lock no money up,
+    /// but pay no payee.
+    constructor(uint64 lead, bytes memory key, uint64 firstTime, uint64 interval) BankStorage(lead) {
+        require(firstTime > 0 && interval > 0, InvalidSchedule(firstTime, interval));
         require(key.length == KEY_BYTES, InvalidPublicKey());
-        (genesis, period) = (firstTime, seconds_);
-        (KEY_0, KEY_1, KEY_2) = (key.load(0), key.load(32), key.load(64));
-        (KEY_3, KEY_4, KEY_5) = (key.load(96), key.load(128), key.load(160));
+        bytes32[6] memory words = abi.decode(key, (bytes32[6]));
+        (genesis, period) = (firstTime, interval);
+        (KEY_0, KEY_1, KEY_2) = (words[0], words[1], words[2]);
+        (KEY_3, KEY_4, KEY_5) = (words[3], words[4], words[5]);
 
         // slither-disable-next-line unused-return only whether the precompiles answer
-        Bls.hashToG1("");
-        bool isKey = Bls.isPublicKey(
-            bytes.concat(
-                Bls.pad(key.load(0), key.load(32), key.load(64)), Bls.pad(key.load(96), key.load(128), key.load(160))
-            )
-        );
-        require(isKey, InvalidPublicKey());
+        (bool hashed,) = Bls.hashToG1(0);
+        require(hashed, NoPrecompiles());
+        require(Bls.isPublicKey(words), InvalidPublicKey());
     }
 
     /// @inheritdoc IDrandBank
     function publicKey() external view returns (bytes memory) {
-        return abi.encodePacked(KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5);
+        return abi.encodePacked(_key());
     }
 
     /// @inheritdoc ChequeBank
     function _requireOnSchedule(uint64 drawTime) internal view override {
         require(drawTime >= genesis, DrawBeforeGenesis(drawTime, genesis));
-        require((drawTime - genesis) % period == 0, DrawOffSchedule(drawTime));
+        unchecked {
+            require((drawTime - genesis) % period == 0, DrawOffSchedule(drawTime));
+        }
     }
 
     /// @inheritdoc ChequeBank
     function _shownSeed(uint64 drawTime, bytes calldata proof) internal view override returns (bytes32) {
         if (proof.length != PROOF_BYTES) return 0;
 
-        uint64 round = (drawTime - genesis) / period + 1;
-        bytes memory message = abi.encodePacked(Bls.sha(abi.encodePacked(round)));
         (bytes32 a, bytes32 b, bytes32 c) = (proof.loadCalldata(0), proof.loadCalldata(32), proof.loadCalldata(64));
-        bytes memory key = bytes.concat(Bls.pad(KEY_0, KEY_1, KEY_2), Bls.pad(KEY_3, KEY_4, KEY_5));
-        if (!Bls.verifies(Bls.pad(a, b, c), message, key)) return 0;
+        uint64 round = (drawTime - genesis) / period + 1;
+        bytes32 message = Bls.sha(bytes32(bytes8(round)), 0, 8);
+        return Bls.verifies(a, b, c, message, _key()) ? Bls.hashOfCompressed(a, b, c) : bytes32(0);
+    }
 
-        return Bls.sha(Bls.compress(a, b, c));
+    function _key() private view returns (bytes32[6] memory) {
+        return [KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5];
     }
 }

@@ -32,7 +32,7 @@ abstract contract BaseTest is Test {
     uint64 internal constant GENESIS = 1_700_000_000;
     uint64 internal constant PERIOD = 1;
     /// @dev The slot of `BankStorage.seed`.
-    uint256 internal constant SEEDS_SLOT = 1;
+    uint256 internal constant SEEDS_SLOT = 0;
 
     IChequeBank internal bank;
     AuthorizationToken internal token;

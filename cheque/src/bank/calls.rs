@@ -1,10 +1,11 @@
 //! Calls of the bank's functions, to send as transactions.
 
 use crate::{
-    protocol::{amount::Amount, signature::Signature, terms::Bank},
+    protocol::{amount::Amount, beacon::round::BeaconRound, signature::Signature, terms::Bank},
     tx::wallet::Call,
 };
 use alloy_primitives::{Address, Bytes, U256};
+use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank;
 use cheque_bindings::{Deposit, Withdraw};
 
@@ -82,27 +83,70 @@ impl Call {
         Self::new(bank.address(), &call)
     }
 
-    /// Records a block's seed in the bank, for ever. `header` is the proof from [`DrawBlock`](crate::bank::DrawBlock).
-    pub fn record_seed(bank: &Bank, block: u64, header: Bytes) -> Self {
+    /// Records the seed of a draw time in the bank, for ever. `round` is that of the time.
+    pub fn record_seed(bank: &Bank, round: &BeaconRound) -> Self {
         let call = IChequeBank::recordSeedCall {
-            blockNumber: U256::from(block),
-            header,
+            drawTime: round.time(),
+            proof: proof_of(round),
         };
         Self::new(bank.address(), &call)
     }
 
-    /// Redeems a cheque. `packed` is the result of [`Redemption::pack`](cheque_bindings::Redemption::pack).
-    pub fn redeem(bank: &Bank, packed: Bytes) -> Self {
-        let call = IChequeBank::redeemCall { redemption: packed };
+    /// Redeems a cheque. `packed` is the result of [`Redemption::pack`](cheque_bindings::Redemption::pack), `round` that of
+    /// the draw, unless its seed is recorded.
+    pub fn redeem(bank: &Bank, packed: Bytes, round: Option<&BeaconRound>) -> Self {
+        let call = IChequeBank::redeemCall {
+            redemption: packed,
+            proof: round.map(proof_of).unwrap_or_default(),
+        };
         Self::new(bank.address(), &call)
     }
 
-    /// Redeems many cheques, each packed as for [`redeem`](Call::redeem), to their payees' balances. The bank skips cheques
-    /// not payable.
-    pub fn redeem_batch(bank: &Bank, packed: Vec<Bytes>) -> Self {
+    /// Redeems many cheques, each packed as for [`redeem`](Call::redeem), to their payees' balances. `rounds` are those of
+    /// the draws whose seeds are not recorded, each once. The bank skips cheques not payable.
+    pub fn redeem_batch(bank: &Bank, packed: Vec<Bytes>, rounds: &[BeaconRound]) -> Self {
         let call = IChequeBank::redeemBatchCall {
             redemptions: packed,
+            drawTimes: rounds.iter().map(BeaconRound::time).collect(),
+            proofs: rounds.iter().map(proof_of).collect(),
         };
         Self::new(bank.address(), &call)
+    }
+}
+
+/// Returns the proof of a round in the form of the bank.
+pub(super) fn proof_of(round: &BeaconRound) -> Bytes {
+    Bytes::copy_from_slice(round.proof().as_bytes())
+}
+
+/// Counts the storage slots that a call may find empty when it is mined, although its simulation found them in use: a
+/// payee's balance for each redemption of a batch, since others empty their balances at any time; the balance and a token's
+/// own record for all other calls.
+pub(crate) fn slots_that_may_be_new(input: &[u8]) -> u64 {
+    const OF_OTHERS: u64 = 2;
+    if input.is_empty() {
+        // A transfer of coin touches no slot.
+        return 0;
+    }
+    let batch = IChequeBank::redeemBatchCall::abi_decode(input);
+    batch.map_or(OF_OTHERS, |batch| batch.redemptions.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_a_balance_for_each_redemption() {
+        let bank = Bank::new(1, Address::repeat_byte(9));
+        let slots = |call: Call| slots_that_may_be_new(&call.input);
+        let packed = Bytes::from_static(&[1; 220]);
+        for items in [0, 1, 2, 100] {
+            let batch = Call::redeem_batch(&bank, vec![packed.clone(); items], &[]);
+            assert_eq!(slots(batch), items as u64);
+        }
+        assert_eq!(slots(Call::redeem(&bank, packed, None)), 2);
+        assert_eq!(slots_that_may_be_new(&[]), 0);
+        assert_eq!(slots_that_may_be_new(&[1, 2, 3]), 2);
     }
 }

@@ -1,27 +1,21 @@
 //! The cost of a redemption, in the deposit's token.
 
-use crate::{bank::error::BankError, bank::reader::Reader, protocol::amount::Amount};
-use alloy::{
-    eips::BlockId,
-    providers::Provider,
-    rpc::types::{TransactionInput, TransactionRequest},
+use crate::{
+    bank::{error::BankError, reader::Reader},
+    protocol::amount::Amount,
+    tx::gas::GasOracle,
 };
-use alloy_primitives::{Address, U256, address};
-use alloy_sol_types::{SolCall, sol};
+use alloy::providers::Provider;
+use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
-sol! {
-    /// The contract of an OP-stack chain that knows the layer 1's fees for data.
-    interface GasPriceOracle {
-        function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256);
-    }
-}
+/// Size of the transaction with the longest redemption, in bytes: the envelope, the words of the call and the proof of the
+/// seed (600), the common part with a stream, a token and a consent (407), and 40 levels of siblings (48 each).
+const REDEMPTION_BYTES: usize = 600 + 407 + 40 * 48;
 
-const GAS_PRICE_ORACLE: Address = address!("420000000000000000000000000000000000000F");
-
-/// Size of the transaction with the longest redemption, in bytes: the common part with a stream and a consent (650), a
-/// header (800), and 40 levels of siblings (48 each).
-const REDEMPTION_BYTES: u64 = 650 + 800 + 40 * 48;
+/// What the measurement of a new slot gave when [`redeem_gas`](crate::redeem_gas) was measured: 22,100, and 8 for the
+/// instructions around. Only what is more is added.
+const NEW_SLOT_MEASURED: u64 = 22_108;
 
 /// The value of a token in the native coin, as an exact fraction: `wei` wei are worth `units` token units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,18 +66,22 @@ impl NativeRates {
     }
 }
 
-/// The chain's current prices.
+/// The chain's current prices. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GasPrices {
-    /// The price of gas, in wei per unit.
+    /// The price of gas, in wei per unit, with that of a rollup's operator.
     pub gas_price: u128,
-    /// A rollup's fee for the data of the longest redemption, in wei. Zero on other chains.
+    /// A rollup's fees for the longest redemption beside gas times price, in wei. Zero on other chains.
     pub data_fee: U256,
+    /// The gas by which a new storage slot, the balance of a payee without one, is dearer than when
+    /// [`redeem_gas`](crate::redeem_gas) was measured. Zero before EIP-8037.
+    pub new_slot_extra: u64,
 }
 
 impl GasPrices {
-    /// Returns the cost of a transaction of `gas` gas with a redemption's data, in wei.
+    /// Returns the cost of a transaction of `gas` gas that redeems, by [`redeem_gas`](crate::redeem_gas), in wei.
     pub fn wei(&self, gas: u64) -> U256 {
+        let gas = gas.saturating_add(self.new_slot_extra);
         U256::from(self.gas_price)
             .saturating_mul(U256::from(gas))
             .saturating_add(self.data_fee)
@@ -97,31 +95,31 @@ impl Reader {
     ///
     /// [`BankError::Node`] if the node fails, [`BankError::NoFeeOracle`] on a rollup without an oracle of its data fees.
     pub async fn prices(&self) -> Result<GasPrices, BankError> {
-        let gas_price = self.provider().get_gas_price().await?;
-        let data_fee = if self.profile().early_seed > 0 {
-            self.data_fee().await?
-        } else {
-            U256::ZERO
+        let oracle = GasOracle {
+            provider: self.provider().clone(),
+            model: self.profile().fees,
         };
+        let asked = async {
+            let price = async { Ok(self.provider().get_gas_price().await?) };
+            tokio::try_join!(
+                price,
+                oracle.data_fee(REDEMPTION_BYTES),
+                oracle.data_gas(REDEMPTION_BYTES),
+                oracle.operator_prices(),
+                self.new_slot().get(self.provider()),
+            )
+        };
+        let chain_id = self.bank().chain_id();
+        let asked = asked.await;
+        let (price, data, data_gas, (operator, operator_price), new_slot) =
+            asked.map_err(|error| BankError::of_gas(error, chain_id))?;
+        let gas_price = price.saturating_add(operator_price);
+        let in_gas = U256::from(gas_price).saturating_mul(U256::from(data_gas));
         Ok(GasPrices {
             gas_price,
-            data_fee,
+            data_fee: data.saturating_add(operator).saturating_add(in_gas),
+            new_slot_extra: new_slot.saturating_sub(NEW_SLOT_MEASURED),
         })
-    }
-
-    async fn data_fee(&self) -> Result<U256, BankError> {
-        let call = GasPriceOracle::getL1FeeUpperBoundCall {
-            unsignedTxSize: U256::from(REDEMPTION_BYTES),
-        };
-        let request = TransactionRequest {
-            to: Some(GAS_PRICE_ORACLE.into()),
-            input: TransactionInput::both(call.abi_encode().into()),
-            ..TransactionRequest::default()
-        };
-        let answer = self.provider().call(request);
-        let answer = answer.block(BlockId::latest()).await?;
-        GasPriceOracle::getL1FeeUpperBoundCall::abi_decode_returns(&answer)
-            .map_err(|_| BankError::NoFeeOracle(self.bank().chain_id()))
     }
 }
 
@@ -157,7 +155,14 @@ mod tests {
         let prices = GasPrices {
             gas_price: 3,
             data_fee: U256::from(7),
+            new_slot_extra: 0,
         };
         assert_eq!(prices.wei(100), U256::from(307));
+        let dearer = GasPrices {
+            new_slot_extra: 50,
+            ..prices
+        };
+        assert_eq!(dearer.wei(100), U256::from(457));
+        assert_eq!(dearer.wei(u64::MAX), prices.wei(u64::MAX));
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     bank::error::BankError,
     bank::{
+        blocks::FinalBlock,
         head::Head,
         reader::Reader,
         seen::{SeenBlock, SeenRecord, seen_key},
@@ -13,14 +14,15 @@ use crate::{
         interface::Store,
         table::Table,
     },
+    sys::unix_now,
 };
 use std::sync::Arc;
 
 /// A follower's place in the chain, stored in the store.
 ///
 /// Records the newest processed head, and ever fewer of the heads before. So after a restart the cursor detects a
-/// reorganisation and its depth, and tells from which block to read events (again). Any number of processes may share a
-/// cursor, which keeps the newest head of all.
+/// reorganisation and its depth, and tells from which block to read events (again). Records the newest final block, too, to
+/// detect that even that was replaced. Any number of processes may share a cursor, which keeps the newest head of all.
 #[derive(Debug)]
 pub struct Cursor {
     reader: Reader,
@@ -38,6 +40,10 @@ pub struct Since {
     pub from: u64,
     /// The maximum number of processed blocks that are no longer in the chain.
     pub replaced: u64,
+    /// The time of block `from - 1`, the last one known to be in both chains, in seconds since 1970. Zero if none is known.
+    pub since_time: u64,
+    /// The newest block that counted as final, if it is no longer in the chain: not even settled facts hold any more.
+    pub lost_final: Option<SeenBlock>,
 }
 
 impl Cursor {
@@ -67,8 +73,12 @@ impl Cursor {
             seen: SeenRecord::default(),
         };
         cursor.read().await?;
-        if let Some(newest) = cursor.seen.blocks.first() {
-            reader.memory().remember(head(newest));
+        let followed = reader.followed();
+        if let Some(newest) = cursor.newest() {
+            followed.remember(newest, unix_now());
+        }
+        for block in cursor.seen.blocks.iter().rev() {
+            followed.insert(head(block));
         }
         Ok(cursor)
     }
@@ -87,19 +97,60 @@ impl Cursor {
         crate::node::failover::pin_node(self.compare()).await
     }
 
-    /// Records all blocks up to `head` as processed. Durable once the call returns.
+    /// Like [`since`](Self::since), by the node that the caller has pinned.
+    #[cfg(feature = "service")]
+    pub(crate) async fn since_here(&self) -> Result<Since, BankError> {
+        self.compare().await
+    }
+
+    /// Records all blocks up to `head` as processed, and `last_final` as final. Durable once the call returns.
+    ///
+    /// Keeps the higher of two final blocks: a node may lag. After a reorganisation that replaced the recorded one, as
+    /// [`since`](Self::since) reports, call [`forget_final`](Self::forget_final) first.
     ///
     /// # Errors
     ///
     /// [`StoredError`] if the store fails or the record is corrupt.
-    pub async fn advance(&mut self, head: &Head) -> Result<(), StoredError> {
-        loop {
-            let mut seen = self.seen.clone();
+    pub async fn advance(
+        &mut self,
+        head: &Head,
+        last_final: &FinalBlock,
+    ) -> Result<(), StoredError> {
+        let last_final = SeenBlock {
+            number: last_final.number,
+            time: last_final.time,
+            hash: last_final.hash,
+        };
+        self.change(|seen| {
             seen.push(SeenBlock {
                 number: head.number,
                 time: head.time,
                 hash: head.hash,
             });
+            if seen
+                .last_final
+                .iter()
+                .all(|old| old.number <= last_final.number)
+            {
+                seen.last_final = vec![last_final];
+            }
+        })
+        .await
+    }
+
+    /// Forgets the block that counted as final. Call it after everything that was settled is open again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`advance`](Self::advance).
+    pub async fn forget_final(&mut self) -> Result<(), StoredError> {
+        self.change(|seen| seen.last_final.clear()).await
+    }
+
+    async fn change(&mut self, change: impl Fn(&mut SeenRecord)) -> Result<(), StoredError> {
+        loop {
+            let mut seen = self.seen.clone();
+            change(&mut seen);
             let (old, new) = (self.stored.clone(), seen.to_bytes());
             if old.as_ref() == Some(&new) {
                 return Ok(());
@@ -110,24 +161,33 @@ impl Cursor {
                 (self.stored, self.seen) = (Some(new), seen);
                 return Ok(());
             }
-            // Another process was faster; add the head to the blocks of that process.
+            // Another process was faster; change the record of that process.
             self.read().await?;
         }
     }
 
     async fn compare(&self) -> Result<Since, BankError> {
         let newest = self.newest().map_or(0, |newest| newest.number);
+        let mut common = None;
         for block in &self.seen.blocks {
             if self.reader.hash_of(block.number).await? == Some(block.hash) {
-                return Ok(Since {
-                    from: block.number.saturating_add(1),
-                    replaced: newest - block.number,
-                });
+                common = Some(block);
+                break;
             }
         }
+        let from = common.map_or(0, |block| block.number.saturating_add(1));
+        let mut lost_final = None;
+        if let Some(last_final) = self.seen.last_final.first()
+            && last_final.number >= from
+            && self.reader.hash_of(last_final.number).await? != Some(last_final.hash)
+        {
+            lost_final = Some(*last_final);
+        }
         Ok(Since {
-            from: 0,
-            replaced: newest,
+            from,
+            replaced: newest - common.map_or(0, |block| block.number),
+            since_time: common.map_or(0, |block| block.time),
+            lost_final,
         })
     }
 

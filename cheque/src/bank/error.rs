@@ -3,10 +3,12 @@
 use crate::{
     bank::head::HeadCheckError,
     node::error::NodeError,
-    protocol::{chain_profile::UnsupportedChain, draw::HeaderError, terms::DepositId},
+    protocol::{chain_profile::UnlistedChain, terms::DepositId},
+    tx::gas::GasError,
 };
 use alloy::transports::TransportError;
 use alloy_primitives::Address;
+use cheque_bindings::default_deployment;
 
 /// The reason why a bank or its chain could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +17,14 @@ pub enum BankError {
     /// The node failed or refused a request.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The node's newest block is not plausible.
+    /// The node's newest block cannot be acted upon.
     #[error(transparent)]
     Head(#[from] HeadCheckError),
     /// There is no profile of the chain.
     #[error(transparent)]
-    UnsupportedChain(#[from] UnsupportedChain),
+    UnlistedChain(#[from] UnlistedChain),
     /// There is no contract at the bank's address.
-    #[error("there is no bank at {bank} on chain {chain_id}; check the address, or deploy a bank")]
+    #[error("there is no bank at {bank} on chain {chain_id}; {}", no_bank(*bank, *chain_id))]
     NoBank {
         /// The address without a contract.
         bank: Address,
@@ -65,18 +67,30 @@ pub enum BankError {
         /// The last block searched.
         to: u64,
     },
-    /// The node's header of a block does not match the block.
-    #[error("the node's header of block {block} is wrong: {source}")]
-    Header {
-        /// The number of the block.
-        block: u64,
-        /// The mismatch.
-        source: HeaderError,
-    },
+}
+
+/// Says what to do where no bank is: anybody can deploy the pinned one, for everybody.
+fn no_bank(bank: Address, chain_id: u64) -> &'static str {
+    match default_deployment(chain_id) {
+        Some(pinned) if pinned.bank == bank => {
+            "this is the address of the common bank, and `cheque deploy` puts it there for everybody"
+        }
+        _ => "check the address, or deploy a bank with `cheque deploy`",
+    }
 }
 
 impl From<TransportError> for BankError {
     fn from(error: TransportError) -> Self {
         Self::Node(error.into())
+    }
+}
+
+impl BankError {
+    /// Names the chain of a failed question about gas.
+    pub(super) fn of_gas(error: GasError, chain_id: u64) -> Self {
+        match error {
+            GasError::Node(error) => error.into(),
+            GasError::NoOracle => Self::NoFeeOracle(chain_id),
+        }
     }
 }

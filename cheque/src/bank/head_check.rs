@@ -1,13 +1,13 @@
-//! Plausibility checks of a node's newest block.
+//! Checks of a node's newest block before anything is done by it.
 //!
-//! A payer that trusts an old block writes cheques after their draw. A payee that trusts a block from the future counts
-//! deposits too early. The checks detect faults without malice: nodes that hang, nodes that are behind or on another chain,
+//! A payer that trusts an old block writes cheques of deposits that are redeemed. A payee that trusts a block from the
+//! future counts deposits too early. The checks detect faults without malice: nodes that hang, nodes that are behind or on another chain,
 //! and pools of nodes that disagree. The checks do not detect a careful lie.
 
 use crate::{
     bank::{
         error::BankError,
-        head::{Head, HeadCheckError, check_clock, check_step},
+        head::{Head, HeadCheckError, check_back, check_clock},
         reader::Reader,
     },
     node::failover::Nodes,
@@ -21,8 +21,9 @@ use alloy::{
 use alloy_primitives::{B256, U64};
 
 impl Reader {
-    /// Returns the newest block, if plausible: its time near the clock's, its number not far below or above the heads that
-    /// this reader and its clones have seen. If the chain's profile has no limit of staleness, every head is plausible.
+    /// Returns the newest block, if it can be acted upon: its time is near the clock's, and the chain has not become much
+    /// shorter than this reader and its clones have seen it. Without bounds on the clocks in the chain's profile, every head
+    /// can.
     ///
     /// With several nodes, the next request after an error goes to another node.
     ///
@@ -36,13 +37,21 @@ impl Reader {
         Ok(head)
     }
 
-    /// Returns the newest block, if plausible after the heads seen before. Does not check the clock; the caller does.
+    /// Returns the newest block, if the chain has not become much shorter. Does not check the clock; the caller does. A head
+    /// off the clock is not remembered.
     pub(crate) async fn steady_head(&self) -> Result<Head, BankError> {
         let head = self.fail_over_on_err(self.head().await)?;
-        let before = self.memory().newest();
-        let checked = check_step(before.as_ref(), &head, self.profile());
+        let (clock, profile) = (unix_now(), self.profile());
+        let before = self.followed().newest();
+        let checked = check_back(before.as_ref(), &head, clock, profile);
         self.fail_over_on_err(checked.map_err(Into::into))?;
-        self.memory().remember(head);
+        if check_clock(&head, clock, profile).is_ok() {
+            /// Seconds of blocks kept beyond those that look-ups need.
+            const MARGIN: u64 = 60;
+            let span = profile.confirm.max(profile.finality);
+            self.followed().remember(head, clock);
+            self.followed().push(head, span.saturating_add(MARGIN));
+        }
         Ok(head)
     }
 
@@ -77,8 +86,7 @@ impl Reader {
 
     /// Returns the hash of a block. `None` if the node has no block of the number.
     pub(crate) async fn hash_of(&self, number: u64) -> Result<Option<B256>, BankError> {
-        let block = self.provider().get_block_by_number(number.into()).await?;
-        Ok(block.map(|block| block.header.hash))
+        Ok(self.block(number.into()).await?.map(|block| block.hash))
     }
 
     /// Returns `result`. After an error, the next request goes to another node, if there are several.

@@ -9,12 +9,15 @@ use alloy::{pubsub::Subscription, rpc::types::Header};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-/// Number of polls in a block time, for nodes without subscriptions.
-const POLLS_PER_BLOCK: u32 = 4;
+/// Number of polls without news after which the same head is returned again.
+const POLLS: u32 = 4;
+
+/// The shortest pause between two polls, whatever a profile says.
+const MIN_POLL: Duration = Duration::from_millis(50);
 
 /// The stream of the chain's newest blocks.
 ///
-/// Over WebSocket the node announces new blocks; else the stream polls four times in a block time. An announcement only
+/// Over WebSocket the node announces new blocks; else the stream polls as often as the profile says. An announcement only
 /// wakes the stream, which reads and checks each head by itself. So a broken subscription loses nothing, and the stream
 /// subscribes again, at another node if necessary.
 #[derive(Debug)]
@@ -42,29 +45,29 @@ impl Reader {
 }
 
 impl Heads {
-    /// Waits for a head that differs from the last. Returns the same head again after a block time without news, so callers
-    /// never stall.
+    /// Waits for a head that differs from the last. Returns the same head again after four polls without news, so callers
+    /// never stall, however long the chain pauses.
     ///
     /// Heads may be skipped, and after a reorganisation the number may be lower. Cancel safe: dropping the future loses
     /// nothing.
     ///
     /// # Errors
     ///
-    /// As for [`Reader::checked_head`]. Returns an error at once; the next call waits for a block time.
+    /// As for [`Reader::checked_head`]. Returns an error at once; the next call waits for the time of four polls.
     pub async fn next(&mut self) -> Result<Head, BankError> {
-        let block = Duration::from_secs(self.reader.profile().block_time.max(1));
-        let due = self.since + block;
+        let poll = self.reader.profile().poll.max(MIN_POLL);
+        let due = self.since + poll * POLLS;
         if self.failed {
             sleep(due.saturating_duration_since(Instant::now())).await;
         } else if self.last.is_some() {
-            self.wait_for_news(due, block).await;
+            self.wait_for_news(due, poll).await;
         }
         loop {
             let head = pin_node(self.reader.checked_head()).await;
             let is_late = Instant::now() >= due;
             match head {
                 Ok(head) if !is_late && !self.failed && self.last == Some(head) => {
-                    self.wait_for_news(due, block).await;
+                    self.wait_for_news(due, poll).await;
                 }
                 head => {
                     self.since = Instant::now();
@@ -77,7 +80,7 @@ impl Heads {
     }
 
     /// Waits until there may be a new head, and until `due` at most.
-    async fn wait_for_news(&mut self, due: Instant, block: Duration) {
+    async fn wait_for_news(&mut self, due: Instant, poll: Duration) {
         let nodes = Nodes::of(self.reader.provider());
         let answering = nodes.as_ref().map(Nodes::current);
         match &mut self.news {
@@ -100,6 +103,6 @@ impl Heads {
                 }
             }
         }
-        sleep_until(due.min(Instant::now() + block / POLLS_PER_BLOCK)).await;
+        sleep_until(due.min(Instant::now() + poll)).await;
     }
 }

@@ -62,6 +62,22 @@ impl Reader {
         Ok(found.into_iter().next())
     }
 
+    /// Returns the block that opened the deposit `id`, if that is one of the blocks `from..=to`. Whether a deposit was ever
+    /// open is told by this event: nodes forget what purses held.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails.
+    pub async fn opened_in(
+        &self,
+        id: DepositId,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<u64>, BankError> {
+        let found = self.find_deposit(id, from, to).await?;
+        Ok(found.map(|found| found.block))
+    }
+
     /// Finds all deposits of a payer opened in the blocks `from..=to`, oldest first. Large ranges take many requests if the
     /// node limits the size of an answer.
     ///
@@ -98,8 +114,8 @@ impl Reader {
                     lane: event.lane,
                     amount: event.amount,
                     minPayout: event.minPayout,
-                    drawBlock: event.drawBlock,
-                    lastRedeemBlock: event.lastRedeemBlock,
+                    drawTime: event.drawTime,
+                    redeemUntil: event.redeemUntil,
                     root: event.root,
                 };
                 Some(FoundDeposit {

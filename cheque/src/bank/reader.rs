@@ -1,48 +1,28 @@
 //! The reader of a bank and its chain.
 
 use crate::{
-    bank::error::BankError,
-    bank::head::{Head, HeadMemory},
+    bank::{beacon_key::compressed, error::BankError, followed::Followed, head::Head},
     protocol::{
-        amount::Amount,
-        chain_profile::ChainProfile,
-        draw::{Seed, seed_from_header},
-        terms::{Bank, Purse},
+        amount::Amount, beacon::Beacon, chain_profile::ChainProfile, draw::Seed, terms::Bank,
     },
+    tx::gas::NewSlotPrice,
 };
 use alloy::{
-    consensus::BlockHeader,
     eips::{BlockId, BlockNumberOrTag},
     providers::{DynProvider, Provider},
-    rpc::types::{Block, TransactionInput, TransactionRequest},
+    rpc::types::{TransactionInput, TransactionRequest},
     transports::RpcError,
 };
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
-use cheque_bindings::IChequeBank::{self, outcomeOfReturn, purseCall};
-use cheque_bindings::Outcome;
-use cheque_bindings::SeedSource;
-
-/// A block that decides draws.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrawBlock {
-    /// The number.
-    pub number: u64,
-    /// The hash.
-    pub hash: B256,
-    /// The block's randomness.
-    pub seed: Seed,
-    /// The RLP header, which proves the seed. Empty for a `BlockHash` bank, which needs no proof.
-    pub header: Bytes,
-}
-
-/// The key of a purse: account, token, lane.
-pub type PurseKey = (Address, Address, u64);
+use cheque_bindings::{
+    IChequeBank::{self, outcomeOfReturn},
+    IDrandBank, Outcome,
+};
 
 /// Reads a bank through a provider. Cheap to clone.
 ///
-/// Trusts the node, except for headers: those are checked against their hashes.
+/// Trusts the node, except for seeds that a round proves: everybody can verify those.
 ///
 /// # Example
 ///
@@ -56,7 +36,7 @@ pub type PurseKey = (Address, Address, u64);
 ///
 /// let native = Address::ZERO;
 /// let lane = 1;
-/// let purse = reader.purse((payer, native, lane), reader.confirmed(head.number)).await?;
+/// let purse = reader.purse((payer, native, lane), reader.confirmed(&head).await?).await?;
 /// match purse {
 ///     Purse::Idle(amount) => println!("{amount} units are idle"),
 ///     Purse::Open(id) => println!("deposit {id} is open"),
@@ -70,53 +50,65 @@ pub struct Reader {
     bank: Bank,
     profile: ChainProfile,
     min_lead: u64,
-    seed_source: SeedSource,
-    memory: HeadMemory,
+    beacon: Beacon,
+    followed: Followed,
+    new_slot: NewSlotPrice,
 }
 
 impl Reader {
-    /// Opens the bank at the address `bank`. Checks that the node's chain is supported and that the contract is a bank of
-    /// this version.
+    /// Opens the bank at the address `bank`. Checks that the node's chain is listed and that the contract is a bank of this
+    /// version.
     ///
     /// # Errors
     ///
-    /// [`BankError::UnsupportedChain`] without a profile of the chain, [`BankError::NoBank`] without a contract at the
+    /// [`BankError::UnlistedChain`] without a profile of the chain, [`BankError::NoBank`] without a contract at the
     /// address, [`BankError::NotABank`] for another contract, and [`BankError::Node`] if the node fails.
     pub async fn open(provider: DynProvider, bank: Address) -> Result<Self, BankError> {
+        let profile = *ChainProfile::of(provider.get_chain_id().await?)?;
+        Self::open_with(provider, bank, profile).await
+    }
+
+    /// Opens the bank at the address `bank` of the chain that `profile` describes, listed or not. Else like
+    /// [`Reader::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::WrongChain`] if the profile is another chain's; else as for [`Reader::open`].
+    pub async fn open_with(
+        provider: DynProvider,
+        bank: Address,
+        profile: ChainProfile,
+    ) -> Result<Self, BankError> {
         let chain_id = provider.get_chain_id().await?;
-        let profile = *ChainProfile::of(chain_id)?;
+        if chain_id != profile.chain_id {
+            return Err(BankError::WrongChain {
+                expected: profile.chain_id,
+                found: chain_id,
+            });
+        }
         if provider.get_code_at(bank).await?.is_empty() {
             return Err(BankError::NoBank { bank, chain_id });
         }
-        let mut reader = Self {
-            provider,
-            bank: Bank::new(chain_id, bank),
-            profile,
-            min_lead: 0,
-            seed_source: profile.seed_source,
-            memory: HeadMemory::default(),
+        let contract = Contract {
+            provider: &provider,
+            address: bank,
         };
-        let latest = BlockId::latest();
-        let domain = reader.call(&IChequeBank::eip712DomainCall {}, latest);
-        let domain = domain.await.map_err(|error| match &error {
-            // Other contracts may answer an unknown function with any refusal.
-            BankError::Node(source) if !source.is_refusal() => error,
-            _ => BankError::NotABank(bank),
-        })?;
-        let expected = reader.bank.domain();
-        if expected.name.as_deref() != Some(domain.name.as_str())
-            || expected.version.as_deref() != Some(domain.version.as_str())
-            || domain.chainId != U256::from(chain_id)
-            || domain.verifyingContract != bank
-        {
-            return Err(BankError::NotABank(bank));
-        }
-        reader.min_lead = reader.call(&IChequeBank::minLeadCall {}, latest).await?;
-        reader.seed_source = reader.call(&IChequeBank::seedSourceCall {}, latest).await?;
-        Ok(reader)
+        let terms = Bank::new(chain_id, bank);
+        contract.check_domain(&terms).await?;
+        let min_lead = contract.property(&IChequeBank::minLeadCall {});
+        let (min_lead, beacon) = tokio::try_join!(min_lead, contract.beacon())?;
+        Ok(Self {
+            provider,
+            bank: terms,
+            profile,
+            min_lead,
+            beacon,
+            followed: Followed::default(),
+            new_slot: NewSlotPrice::default(),
+        })
     }
 
-    /// Replaces the chain's usual profile, for example to require more confirmations.
+    /// Replaces the chain's usual profile, for example to require older blocks.
     #[must_use]
     pub fn with_profile(mut self, profile: ChainProfile) -> Self {
         self.profile = profile;
@@ -138,183 +130,80 @@ impl Reader {
         &self.profile
     }
 
-    /// Returns the bank's minimum number of blocks between opening a deposit and its draw.
+    /// Returns the bank's least time between opening a deposit and its draw, in seconds.
     pub const fn min_lead(&self) -> u64 {
         self.min_lead
     }
 
-    /// Returns the source of the bank's seeds.
-    pub const fn seed_source(&self) -> SeedSource {
-        self.seed_source
+    /// Returns the beacon of the bank's draws.
+    pub const fn beacon(&self) -> &Beacon {
+        &self.beacon
     }
 
-    /// Returns the highest plausible head of this reader and its clones.
-    pub(crate) const fn memory(&self) -> &HeadMemory {
-        &self.memory
+    /// Returns the heads that this reader and its clones have followed.
+    pub(super) const fn followed(&self) -> &Followed {
+        &self.followed
     }
 
-    /// Reads the node's newest block. Does not check its plausibility; [`Reader::checked_head`] does.
+    /// Returns the price of a new storage slot, shared by the clones of this reader.
+    pub(super) const fn new_slot(&self) -> &NewSlotPrice {
+        &self.new_slot
+    }
+
+    /// Reads the node's newest block. Does not check it; [`Reader::checked_head`] does.
     ///
     /// # Errors
     ///
     /// [`BankError::Node`] if the node fails.
     pub async fn head(&self) -> Result<Head, BankError> {
-        let block = self.block(BlockNumberOrTag::Latest).await?;
-        let header = block.ok_or(RpcError::NullResp)?.header;
-        Ok(Head {
-            number: header.number(),
-            time: header.timestamp(),
-            hash: header.hash,
-        })
+        let head = self.block(BlockNumberOrTag::Latest).await?;
+        Ok(head.ok_or(RpcError::NullResp)?)
     }
 
-    /// Returns the newest confirmed block at `head`, by the profile's number of confirmations. The head itself has one.
-    pub const fn confirmed(&self, head: u64) -> u64 {
-        (head + 1).saturating_sub(self.profile.confirmations)
-    }
-
-    /// Reads a purse with lane >= 1 at the end of block `at`. Idle and empty if the bank was not yet deployed.
-    ///
-    /// # Errors
-    ///
-    /// [`BankError::Node`] if the node fails or lacks the block, [`BankError::NotABank`] for a garbled answer.
-    pub async fn purse(&self, purse: PurseKey, at: u64) -> Result<Purse, BankError> {
-        let request = self.request(None, &purse_call(purse));
-        let answer = self.provider.call(request).block(at.into()).await?;
-        self.decode_purse(&answer)
-    }
-
-    /// Reads several purses, each at the end of its block, in batches of up to 100 requests.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Reader::purse`].
-    pub async fn purses(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Purse>, BankError> {
-        let answers = self.purse_answers(asked).await?;
-        let purses = answers.iter().map(|answer| self.decode_purse(answer));
-        purses.collect()
-    }
-
-    /// Reads several purses like [`Reader::purses`], at blocks after the bank's deployment.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Reader::purse`], and [`BankError::NoBank`] if the node has no bank at such a block.
-    pub async fn purses_of_bank(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Purse>, BankError> {
-        let answers = self.purse_answers(asked).await?;
-        if answers.iter().any(|answer| answer.is_empty()) {
-            return Err(BankError::NoBank {
-                bank: self.bank.address(),
-                chain_id: self.bank.chain_id(),
-            });
-        }
-        let purses = answers.iter().map(|answer| self.decode_purse(answer));
-        purses.collect()
-    }
-
-    async fn purse_answers(&self, asked: &[(PurseKey, u64)]) -> Result<Vec<Bytes>, BankError> {
-        /// The maximum number of requests in a batch, since nodes limit its length.
-        const MAX_BATCH: usize = 100;
-        let mut all = Vec::with_capacity(asked.len());
-        for asked in asked.chunks(MAX_BATCH) {
-            let mut batch = alloy::rpc::client::BatchRequest::new(self.provider.client());
-            let mut answers = Vec::with_capacity(asked.len());
-            for (purse, at) in asked {
-                let call = self.request(None, &purse_call(*purse));
-                let params = (call, BlockId::from(*at));
-                answers.push(batch.add_call::<_, Bytes>("eth_call", &params)?);
-            }
-            batch.send().await?;
-            for answer in answers {
-                all.push(answer.await?);
-            }
-        }
-        Ok(all)
-    }
-
-    /// Reads an account's balance (lane 0) at the newest block, in token units.
+    /// Reads the seed of a draw time from the bank, at the newest block. `None` if the seed is not recorded.
     ///
     /// # Errors
     ///
     /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
-    pub async fn balance(&self, account: Address, token: Address) -> Result<U256, BankError> {
-        let call = purse_call((account, token, 0));
-        Ok(self.call(&call, BlockId::latest()).await?.idle)
+    pub async fn recorded_seed(&self, draw_time: u64) -> Result<Option<Seed>, BankError> {
+        self.seed_as_of(draw_time, BlockId::latest()).await
     }
 
-    /// Reads a block's seed from the bank, at the newest block. `None` if the seed is not recorded.
+    /// Reads the seed of a draw time from the bank, at the end of block `at`. `None` if the seed was not recorded.
     ///
     /// # Errors
     ///
-    /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
-    pub async fn recorded_seed(&self, block: u64) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(block, BlockId::latest()).await
-    }
-
-    /// Reads a block's seed from the bank, at the end of block `at`. `None` if the seed was not recorded.
-    #[cfg(feature = "service")]
-    pub(crate) async fn recorded_seed_at(
+    /// As for [`Reader::recorded_seed`].
+    pub async fn recorded_seed_at(
         &self,
-        block: u64,
+        draw_time: u64,
         at: u64,
     ) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(block, at.into()).await
+        self.seed_as_of(draw_time, at.into()).await
     }
 
-    async fn seed_as_of(&self, block: u64, at: BlockId) -> Result<Option<Seed>, BankError> {
+    async fn seed_as_of(&self, draw_time: u64, at: BlockId) -> Result<Option<Seed>, BankError> {
         let call = IChequeBank::seedCall {
-            blockNumber: U256::from(block),
+            drawTime: draw_time,
         };
         let seed = self.call(&call, at).await?;
         Ok((!seed.is_zero()).then_some(Seed(seed)))
     }
 
-    /// Reads a draw block with its seed and proof. `None` before the block exists.
-    ///
-    /// # Errors
-    ///
-    /// [`BankError::Node`] if the node fails, [`BankError::Header`] if its header does not hash to the block's hash.
-    pub async fn draw_block(&self, number: u64) -> Result<Option<DrawBlock>, BankError> {
-        let Some(block) = self.block(number.into()).await? else {
-            return Ok(None);
-        };
-        let hash = block.header.hash;
-        if self.seed_source == SeedSource::BlockHash {
-            return Ok(Some(DrawBlock {
-                number,
-                hash,
-                seed: Seed(hash),
-                header: Bytes::new(),
-            }));
-        }
-        let mut header = Bytes::from(alloy_rlp::encode(&block.header.inner));
-        if alloy_primitives::keccak256(&header) != hash {
-            // The header has fields unknown to this program. Some nodes return the original bytes.
-            header = self.raw_header(number).await?;
-        }
-        let seed = seed_from_header(&header, hash);
-        let seed = seed.map_err(|source| BankError::Header {
-            block: number,
-            source,
-        })?;
-        Ok(Some(DrawBlock {
-            number,
-            hash,
-            seed,
-            header,
-        }))
-    }
-
-    /// Simulates a packed redemption sent by `caller`, at the end of block `at`.
+    /// Simulates a packed redemption with the proof of its seed, sent by `caller`, at the end of block `at`.
     ///
     /// `at` must not be the pending block, in which an own pending redemption has already closed the deposit.
     pub(crate) async fn outcome_of(
         &self,
         packed: Bytes,
+        proof: Bytes,
         caller: Address,
         at: BlockId,
     ) -> Result<(Outcome, Amount), BankError> {
-        let call = IChequeBank::outcomeOfCall { redemption: packed };
+        let call = IChequeBank::outcomeOfCall {
+            redemption: packed,
+            proof,
+        };
         let request = self.request(Some(caller), &call);
         let answer = self.provider.call(request).block(at).await?;
         let outcomeOfReturn { outcome, payout } =
@@ -333,47 +222,67 @@ impl Reader {
         self.decode::<C>(&answer)
     }
 
-    fn request(&self, from: Option<Address>, call: &impl SolCall) -> TransactionRequest {
-        TransactionRequest {
-            from,
-            to: Some(self.bank.address().into()),
-            input: TransactionInput::both(call.abi_encode().into()),
-            ..TransactionRequest::default()
-        }
+    pub(super) fn request(&self, from: Option<Address>, call: &impl SolCall) -> TransactionRequest {
+        request(self.bank.address(), from, call)
     }
 
-    fn decode_purse(&self, answer: &[u8]) -> Result<Purse, BankError> {
-        if answer.is_empty() {
-            // Before its deployment the bank held nothing.
-            return Ok(Purse::Idle(Amount::ZERO));
-        }
-        let answer = self.decode::<purseCall>(answer)?;
-        Ok(Purse::from_word(if answer.openDepositId.is_zero() {
-            answer.idle
-        } else {
-            answer.openDepositId.into()
-        }))
-    }
-
-    fn decode<C: SolCall>(&self, answer: &[u8]) -> Result<C::Return, BankError> {
+    pub(super) fn decode<C: SolCall>(&self, answer: &[u8]) -> Result<C::Return, BankError> {
         C::abi_decode_returns(answer).map_err(|_| BankError::NotABank(self.bank.address()))
-    }
-
-    async fn block(&self, number: BlockNumberOrTag) -> Result<Option<Block>, BankError> {
-        Ok(self.provider.get_block_by_number(number).await?)
-    }
-
-    async fn raw_header(&self, number: u64) -> Result<Bytes, BankError> {
-        let params = (BlockNumberOrTag::from(number),);
-        let method = "debug_getRawHeader";
-        Ok(self.provider.raw_request(method.into(), params).await?)
     }
 }
 
-const fn purse_call((account, token, lane): PurseKey) -> purseCall {
-    purseCall {
-        account,
-        token,
-        lane,
+/// A contract that may be a bank.
+struct Contract<'a> {
+    provider: &'a DynProvider,
+    address: Address,
+}
+
+impl Contract<'_> {
+    /// Fails unless the contract signs like a bank of this version.
+    async fn check_domain(&self, bank: &Bank) -> Result<(), BankError> {
+        let domain = self.property(&IChequeBank::eip712DomainCall {}).await?;
+        let expected = bank.domain();
+        if expected.name.as_deref() != Some(domain.name.as_str())
+            || expected.version.as_deref() != Some(domain.version.as_str())
+            || domain.chainId != U256::from(bank.chain_id())
+            || domain.verifyingContract != self.address
+        {
+            return Err(BankError::NotABank(self.address));
+        }
+        Ok(())
+    }
+
+    /// Reads the bank's beacon.
+    async fn beacon(&self) -> Result<Beacon, BankError> {
+        let (key, genesis, period) = tokio::try_join!(
+            self.property(&IDrandBank::publicKeyCall {}),
+            self.property(&IDrandBank::genesisCall {}),
+            self.property(&IDrandBank::periodCall {}),
+        )?;
+        let key = compressed(&key).ok_or(BankError::NotABank(self.address))?;
+        Beacon::new(&key, genesis, period).map_err(|_| BankError::NotABank(self.address))
+    }
+
+    /// Reads a property that never changes.
+    async fn property<C: SolCall>(&self, call: &C) -> Result<C::Return, BankError> {
+        let request = request(self.address, None, call);
+        let answer = self.provider.call(request).block(BlockId::latest()).await;
+        let answer = answer
+            .map_err(BankError::from)
+            .map_err(|error| match &error {
+                // Other contracts may answer an unknown function with any refusal.
+                BankError::Node(source) if source.is_refusal() => BankError::NotABank(self.address),
+                _ => error,
+            })?;
+        C::abi_decode_returns(&answer).map_err(|_| BankError::NotABank(self.address))
+    }
+}
+
+fn request(to: Address, from: Option<Address>, call: &impl SolCall) -> TransactionRequest {
+    TransactionRequest {
+        from,
+        to: Some(to.into()),
+        input: TransactionInput::both(call.abi_encode().into()),
+        ..TransactionRequest::default()
     }
 }

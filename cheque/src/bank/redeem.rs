@@ -1,10 +1,11 @@
 //! Redemption of cheques, by the payee or by a relayer with the payee's consent.
 
 use crate::{
-    bank::{error::BankError, reader::Reader},
+    bank::{calls::proof_of, error::BankError, reader::Reader, seeds::SeedError},
     protocol::{
         amount::Amount,
-        draw::{HISTORY_WINDOW, Seed},
+        beacon::round::BeaconRound,
+        draw::Seed,
         revert::outcome_text,
         terms::{Bank, DepositId},
     },
@@ -20,6 +21,7 @@ use alloy_primitives::{Address, Bytes};
 use alloy_sol_types::SolEvent;
 use cheque_bindings::{Outcome, PackError, Redemption};
 use cheque_bindings::{Redeemed as RedeemedEvent, Skipped};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The reason why a cheque was not redeemed.
 #[derive(Debug, thiserror::Error)]
@@ -61,18 +63,29 @@ pub enum RedeemError {
         /// The reason.
         source: PackError,
     },
-    /// The draw block is too old to prove its seed, and the seed was not recorded in time.
-    #[error("the seed of block {0} was not recorded within {HISTORY_WINDOW} blocks, and is lost")]
-    SeedLost(u64),
+    /// The round of the draw is not known.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The draw is not public yet.
+    #[error("the draw at time {0} is not public yet; wait for the beacon's round")]
+    NotDrawn(u64),
+    /// The round belongs to another time than the draw.
+    #[error("the round given is of time {found}, but the cheque is drawn at {draw_time}")]
+    OtherRound {
+        /// The draw time of the deposit.
+        draw_time: u64,
+        /// The time of the round.
+        found: u64,
+    },
     /// The payee may still receive payments, and another account could use the consent to redeem the lower total.
     #[error(
-        "refusing to sign a consent before the draw block {safe_from} (head is {head}), since payments may still raise the \
-         total; retry at the draw block"
+        "refusing to sign a consent before the draw at {safe_from} (it is {now}), since payments may still raise the total; \
+         retry after the draw"
     )]
     ConsentTooEarly {
-        /// The newest block.
-        head: u64,
-        /// The draw block, from which on a consent is safe.
+        /// The latest of the three clocks, in seconds since 1970.
+        now: u64,
+        /// The draw time, from which on a consent is safe.
         safe_from: u64,
     },
     /// The key is not the payee's.
@@ -107,85 +120,110 @@ pub struct RedeemedBatch {
     pub tx: MinedTx,
 }
 
+/// A redemption that the bank would pay now.
+#[derive(Clone, Debug)]
+pub(crate) struct Payable {
+    /// The redemption in the form of the bank.
+    pub(crate) packed: Bytes,
+    /// The payout, in token units.
+    pub(crate) payout: Amount,
+    /// The round whose proof has to go along: that of the draw, unless the seed is recorded.
+    pub(crate) unrecorded: Option<BeaconRound>,
+}
+
+impl Payable {
+    /// Returns the call that redeems.
+    pub(crate) fn call(self, bank: &Bank) -> Call {
+        Call::redeem(bank, self.packed, self.unrecorded.as_ref())
+    }
+}
+
 impl Reader {
-    /// Reads the seed of a draw block, with its proof for the bank: empty if the seed is recorded, else the block's header.
-    /// `None` before the block exists.
+    /// Returns the seed of a draw: the recorded one, else that of the round, if one is given. True if it is recorded.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::SeedLost`] if the block is too old to prove and the seed not recorded, [`RedeemError::Bank`] if the
-    /// node fails.
-    pub async fn seed(&self, block: u64) -> Result<Option<(Seed, Bytes)>, RedeemError> {
-        if let Some(seed) = self.recorded_seed(block).await? {
-            return Ok(Some((seed, Bytes::new())));
-        }
-        let head = self.head().await?.number;
-        if head < block {
-            return Ok(None);
-        }
-        // The next block is the earliest that can include a transaction sent now.
-        if head + 1 - block > HISTORY_WINDOW {
-            return Err(RedeemError::SeedLost(block));
-        }
-        let draw = self.draw_block(block).await?;
-        Ok(draw.map(|draw| (draw.seed, draw.header)))
+    /// [`RedeemError::OtherRound`] if the round is of another time, [`RedeemError::Bank`] if the node fails.
+    pub async fn seed(
+        &self,
+        draw_time: u64,
+        round: Option<&BeaconRound>,
+    ) -> Result<Option<(Seed, bool)>, RedeemError> {
+        check_round(draw_time, round)?;
+        let recorded = self
+            .recorded_seed(draw_time)
+            .await?
+            .map(|seed| (seed, true));
+        Ok(recorded.or_else(|| round.map(|round| (round.seed(), false))))
     }
 
-    /// Prepares the call that records a block's seed. `None` if the seed is already recorded.
+    /// Prepares the call that records the seed of a round's time. `None` if it is recorded already.
     ///
     /// # Errors
     ///
-    /// As for [`Reader::seed`], and [`BankError::NoBlock`] before the block exists.
-    pub async fn record_seed(&self, block: u64) -> Result<Option<Call>, RedeemError> {
-        if self.recorded_seed(block).await?.is_some() {
-            return Ok(None);
-        }
-        let seed = self.seed(block).await?;
-        let (_, header) = seed.ok_or(BankError::NoBlock(block))?;
-        Ok(Some(Call::record_seed(self.bank(), block, header)))
+    /// [`RedeemError::Bank`] if the node fails.
+    pub async fn record_seed(&self, round: &BeaconRound) -> Result<Option<Call>, RedeemError> {
+        let recorded = self.recorded_seed(round.time()).await?;
+        Ok(recorded
+            .is_none()
+            .then(|| Call::record_seed(self.bank(), round)))
     }
 
-    /// Simulates a redemption sent by `caller` at the newest block. Returns the bank's verdict, and the payout in token units
-    /// if known.
+    /// Simulates a redemption sent by `caller` at the newest block, with the proof of `round` if one is given. Returns the
+    /// bank's verdict, and the payout in token units if known.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::Unpackable`] if no bank accepts a redemption of this form, [`RedeemError::Bank`] if the node fails. A
-    /// redemption not payable is no error here.
+    /// [`RedeemError::Unpackable`] if no bank accepts a redemption of this form, [`RedeemError::OtherRound`] for the round
+    /// of another time, [`RedeemError::Bank`] if the node fails. A redemption not payable is no error here.
     pub async fn outcome(
         &self,
         redemption: &Redemption,
         caller: Address,
+        round: Option<&BeaconRound>,
     ) -> Result<(Outcome, Amount), RedeemError> {
+        check_round(redemption.deposit.drawTime, round)?;
         let packed = packed(self, redemption)?;
-        Ok(self.outcome_of(packed, caller, BlockId::latest()).await?)
+        let proof = round.map(proof_of).unwrap_or_default();
+        Ok(self
+            .outcome_of(packed, proof, caller, BlockId::latest())
+            .await?)
     }
 
-    /// Packs a redemption and simulates it as `caller` at the newest block. Returns the packed bytes and the payout.
+    /// Packs a redemption and simulates it as `caller` at the newest block. The proof of `round` goes along unless the seed
+    /// is recorded.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay, [`RedeemError::Unpackable`] if no bank
-    /// accepts a redemption of this form, [`RedeemError::Bank`] if the node fails.
+    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay; else as for [`Reader::outcome`].
     pub(crate) async fn check_redemption(
         &self,
         redemption: &Redemption,
         caller: Address,
-    ) -> Result<(Bytes, Amount), RedeemError> {
+        round: Option<&BeaconRound>,
+    ) -> Result<Payable, RedeemError> {
+        let draw_time = redemption.deposit.drawTime;
+        check_round(draw_time, round)?;
         let packed = packed(self, redemption)?;
-        let (outcome, head) = tokio::try_join!(
-            self.outcome_of(packed.clone(), caller, BlockId::latest()),
-            self.head()
+        let proof = round.map(proof_of).unwrap_or_default();
+        let (outcome, head, recorded) = tokio::try_join!(
+            self.outcome_of(packed.clone(), proof, caller, BlockId::latest()),
+            self.head(),
+            self.recorded_seed(draw_time),
         )?;
-        // The bank judges by the head, but the transaction can be mined in the next block at the earliest.
+        // The bank judges by the head, but the transaction can be mined in the next block at the earliest, of a later time.
         let outcome = match outcome {
-            (Outcome::Payable, payout) if head.number >= redemption.deposit.lastRedeemBlock => {
+            (Outcome::Payable, payout) if head.time >= redemption.deposit.redeemUntil => {
                 (Outcome::TooLate, payout)
             }
             outcome => outcome,
         };
         match outcome {
-            (Outcome::Payable, payout) => Ok((packed, payout)),
+            (Outcome::Payable, payout) => Ok(Payable {
+                packed,
+                payout,
+                unrecorded: round.filter(|_| recorded.is_none()).copied(),
+            }),
             (outcome, payout) => Err(RedeemError::NotPayable { outcome, payout }),
         }
     }
@@ -194,20 +232,50 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay, [`RedeemError::Unpackable`] if no bank
-    /// accepts a redemption of this form, [`RedeemError::Bank`] if the node fails.
+    /// [`RedeemError::NotPayable`] with the bank's reason if the bank would not pay, among them that the seed is neither
+    /// recorded nor proved by `round`; else as for [`Reader::outcome`].
     pub async fn plan_redemption(
         &self,
         redemption: &Redemption,
         caller: Address,
+        round: Option<&BeaconRound>,
     ) -> Result<(Call, Amount), RedeemError> {
-        let (packed, payout) = self.check_redemption(redemption, caller).await?;
-        Ok((Call::redeem(self.bank(), packed), payout))
+        let payable = self.check_redemption(redemption, caller, round).await?;
+        let payout = payable.payout;
+        Ok((payable.call(self.bank()), payout))
+    }
+
+    /// Returns those of the rounds that the bank has not recorded, each once. A batch proves them.
+    pub(crate) async fn unrecorded(
+        &self,
+        rounds: impl IntoIterator<Item = BeaconRound>,
+    ) -> Result<Vec<BeaconRound>, BankError> {
+        let by_time: BTreeMap<u64, BeaconRound> = rounds
+            .into_iter()
+            .map(|round| (round.time(), round))
+            .collect();
+        let mut unrecorded = Vec::new();
+        for (time, round) in by_time {
+            if self.recorded_seed(time).await?.is_none() {
+                unrecorded.push(round);
+            }
+        }
+        Ok(unrecorded)
+    }
+}
+
+/// Fails if a round is of another time than a draw.
+fn check_round(draw_time: u64, round: Option<&BeaconRound>) -> Result<(), RedeemError> {
+    match round.map(BeaconRound::time) {
+        Some(found) if found != draw_time => Err(RedeemError::OtherRound { draw_time, found }),
+        _ => Ok(()),
     }
 }
 
 /// Redeems a cheque that the sender was given, such as a relayer by the payee. Simulates first, and sends only a payable
-/// redemption.
+/// redemption. `round` is that of the draw; not needed if the seed is recorded.
+///
+/// Warning: a sender that is itself the payee agrees to any total by sending. It must compare with its own newest cheque.
 ///
 /// # Errors
 ///
@@ -217,15 +285,20 @@ pub async fn redeem(
     reader: &Reader,
     wallet: &Wallet,
     redemption: &Redemption,
+    round: Option<&BeaconRound>,
 ) -> Result<Redeemed, RedeemError> {
-    let (call, _) = reader.plan_redemption(redemption, wallet.address()).await?;
+    let planned = reader.plan_redemption(redemption, wallet.address(), round);
+    let (call, _) = planned.await?;
     let mined = wallet.send(&call).await?;
     let bank = reader.bank();
     let id = bank.deposit_id(&redemption.deposit);
     redeemed(bank, id, redemption.payee, mined)
 }
 
-/// Redeems many cheques to their payees' balances. The bank skips cheques not payable, and the result reports them.
+/// Redeems many cheques to their payees' balances. The bank skips cheques not payable, and the result reports them. `rounds`
+/// are those of the draws; one whose seed is recorded, or that no cheque needs, is left out.
+///
+/// Warning: a sender that is itself a payee agrees to any total by sending, as for [`redeem`].
 ///
 /// # Errors
 ///
@@ -235,9 +308,13 @@ pub async fn redeem_batch(
     reader: &Reader,
     wallet: &Wallet,
     redemptions: &[Redemption],
+    rounds: &[BeaconRound],
 ) -> Result<RedeemedBatch, RedeemError> {
     let packed: Result<_, _> = redemptions.iter().map(|r| packed(reader, r)).collect();
-    let call = Call::redeem_batch(reader.bank(), packed?);
+    let times: BTreeSet<u64> = redemptions.iter().map(|r| r.deposit.drawTime).collect();
+    let needed = rounds.iter().filter(|round| times.contains(&round.time()));
+    let unrecorded = reader.unrecorded(needed.copied()).await?;
+    let call = Call::redeem_batch(reader.bank(), packed?, &unrecorded);
     let tx = wallet.send(&call).await?;
     let mut batch = RedeemedBatch {
         paid: Vec::new(),

@@ -7,7 +7,7 @@ use crate::{
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
-/// Number of newest blocks that are all kept: more than any chain's confirmations.
+/// Number of newest blocks that are all kept, so that the depth of a usual reorganisation is exact.
 const EXACT: u64 = 32;
 
 /// A block that a follower has processed.
@@ -27,6 +27,8 @@ pub struct SeenBlock {
 pub struct SeenRecord {
     /// The blocks, newest first, each with a lower number than the one before it.
     pub blocks: Vec<SeenBlock>,
+    /// The newest block that counted as final. At most one.
+    pub last_final: Vec<SeenBlock>,
 }
 
 /// Returns the store's key of the follower `name` of a bank's chain.

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// use cheque::ChainProfile;
 ///
 /// let patient = ChainProfile { confirm: 600, ..*ChainProfile::of(1)? };
-/// # assert_eq!(patient.finality, 2_400);
+/// # assert_eq!(patient.finality, 1_536);
 /// # Ok::<(), cheque::UnlistedChain>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,20 +75,28 @@ const L1: ChainProfile = ChainProfile {
     chain_id: 1,
     name: "mainnet",
     confirm: 144,
-    finality: 2_400,
+    finality: 1_536,
     poll: Duration::from_secs(4),
     min_window: 6 * HOUR,
     redeem_window: 24 * HOUR,
     draw_grid: 300,
     freshness: Some(Freshness::DEFAULT),
     fees: FeeModel::Plain,
-    tokens: &[usdc(address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"))],
+    tokens: &[
+        stablecoin("USDC", address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")),
+        stablecoin("EURC", address!("1aBaEA1f7C830bD89Acc67eC4af516284b1bC33c")),
+        stablecoin(
+            "PYUSD",
+            address!("6c3ea9036406852006290770BEdFcAbA0e23A0e8"),
+        ),
+    ],
 };
 
 const OP_STACK: ChainProfile = ChainProfile {
     chain_id: 10,
     name: "op-mainnet",
     confirm: 10,
+    finality: 2_400,
     poll: Duration::from_secs(1),
     min_window: 16 * HOUR,
     fees: FeeModel::OpStack,
@@ -102,14 +110,20 @@ const ARBITRUM: ChainProfile = ChainProfile {
     min_window: 30 * HOUR,
     redeem_window: 48 * HOUR,
     fees: FeeModel::Arbitrum,
-    tokens: &[usdc(address!("af88d065e77c8cC2239327C5EDb3A432268e5831"))],
+    tokens: &[
+        usdc(address!("af88d065e77c8cC2239327C5EDb3A432268e5831")),
+        stablecoin(
+            "PYUSD",
+            address!("46850aD61C2B7d64d08c9C754F45254596696984"),
+        ),
+    ],
     ..OP_STACK
 };
 
 const POLYGON: ChainProfile = ChainProfile {
     chain_id: 137,
     name: "polygon",
-    min_window: 6 * HOUR,
+    finality: 600,
     fees: FeeModel::Plain,
     tokens: &[usdc(address!("3c499c542cEF5E3811e1192ce70d8cC03d5c3359"))],
     ..OP_STACK
@@ -145,7 +159,10 @@ pub const PROFILES: &[ChainProfile] = &[
         ..chain(OP_STACK, 11_155_420, "op-sepolia")
     },
     ChainProfile {
-        tokens: &[usdc(address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"))],
+        tokens: &[
+            usdc(address!("833589fCD6eDb6E08f4c7C32D4f71b54bdA02913")),
+            stablecoin("EURC", address!("60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42")),
+        ],
         ..chain(OP_STACK, 8453, "base")
     },
     ChainProfile {
@@ -170,9 +187,14 @@ const fn chain(like: ChainProfile, chain_id: u64, name: &'static str) -> ChainPr
 }
 
 const fn usdc(address: Address) -> KnownToken {
+    stablecoin("USDC", address)
+}
+
+/// A token of Circle or Paxos.
+const fn stablecoin(symbol: &'static str, address: Address) -> KnownToken {
     KnownToken {
         address,
-        symbol: "USDC",
+        symbol,
         decimals: 6,
         authorization: true,
     }
@@ -217,50 +239,4 @@ impl ChainProfile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_each_chain_once() {
-        let ids = [
-            1, 11_155_111, 560_048, 10, 11_155_420, 8453, 84_532, 42_161, 421_614, 137, 31_337,
-        ];
-        for id in ids {
-            assert_eq!(ChainProfile::of(id).map(|profile| profile.chain_id), Ok(id));
-        }
-        assert_eq!(PROFILES.len(), ids.len());
-        assert_eq!(ChainProfile::of(100), Err(UnlistedChain(100)));
-    }
-
-    #[test]
-    fn reaches_finality_within_the_pinned_banks_lead() {
-        for profile in PROFILES {
-            assert!(profile.confirm <= profile.finality, "{}", profile.name);
-            assert!(
-                profile.finality <= cheque_bindings::MIN_LEAD,
-                "{}",
-                profile.name
-            );
-        }
-    }
-
-    #[test]
-    fn grants_longer_windows_than_payees_require() {
-        for profile in PROFILES {
-            assert!(profile.min_window < profile.redeem_window);
-        }
-        let unlisted = ChainProfile::unlisted(7, 5, 60);
-        for profile in PROFILES {
-            assert!(unlisted.min_window >= profile.min_window);
-        }
-        assert_eq!((unlisted.confirm, unlisted.finality), (5, 60));
-    }
-
-    #[test]
-    fn watches_the_clocks_of_all_public_chains() {
-        for profile in PROFILES {
-            let local = profile.name == "local";
-            assert_eq!(profile.freshness.is_none(), local, "{}", profile.name);
-        }
-    }
-}
+mod tests;

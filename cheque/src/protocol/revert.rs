@@ -147,6 +147,9 @@ impl fmt::Display for BeaconErrorText<'_> {
                 "genesis {} and period {} of the beacon must be more than zero",
                 e.genesis, e.period
             ),
+            E::NoPrecompiles(_) => f.write_str(
+                "the chain cannot verify the beacon; use a chain with the precompiles of EIP-2537",
+            ),
             E::InvalidPublicKey(_) => {
                 f.write_str("the beacon's public key is no point of the group, or the identity")
             }

@@ -2,16 +2,44 @@
 
 use crate::{
     bank::{
+        blocks::FinalBlock,
         cursor::Cursor,
         error::BankError,
         head::{Head, HeadCheckError},
         heads::Heads,
         reader::Reader,
     },
+    node::failover::pin_node,
     store::async_store::{AsyncStore, StoredError},
 };
 use std::time::Duration;
 use tokio::time::sleep;
+
+/// The pause after a failure of the store.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a follower finds at a new head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    /// The head.
+    pub(crate) head: Head,
+    /// The newest final block.
+    pub(crate) last_final: FinalBlock,
+    /// Set to [`HeadCheckError::Reorganised`] if a final block was replaced since the last head that was processed, be it
+    /// while this was not running. Everything settled since the error's `since_time` has to be looked at again.
+    pub(crate) reorganised: Option<HeadCheckError>,
+}
+
+impl News {
+    /// The time of the last block that is known to have stayed, if a final block was replaced: what was settled later than
+    /// that is open again.
+    pub(crate) const fn reopen_since(&self) -> Option<u64> {
+        match self.reorganised {
+            Some(HeadCheckError::Reorganised { since_time, .. }) => Some(since_time),
+            _ => None,
+        }
+    }
+}
 
 /// Follows the chain from the place kept in the store.
 #[derive(Debug)]
@@ -44,36 +72,51 @@ impl Follower {
         Ok(())
     }
 
-    /// Returns the next head, and [`HeadCheckError::Reorganised`] if more processed blocks than the chain's confirmations
-    /// were replaced.
-    pub(crate) async fn next<E>(&mut self) -> Result<(Head, Option<HeadCheckError>), E>
+    /// Returns the next head with the newest final block, and whether a final block was replaced since the last one that was
+    /// processed.
+    pub(crate) async fn next<E>(&mut self) -> Result<News, E>
     where
         E: From<BankError> + From<StoredError>,
     {
-        let reader = self.reader.clone();
         if let Err(error) = self.load_cursor().await {
             // A pause, so that a caller in a loop does not spin while the store fails.
-            sleep(Duration::from_secs(reader.profile().block_time.max(1))).await;
+            sleep(PAUSE).await;
             return Err(error.into());
         }
         let head = self.heads.next().await?;
-        let replaced = match &self.cursor {
-            Some(cursor) => cursor.since().await?.replaced,
-            None => 0,
-        };
-        let confirmations = reader.profile().confirmations;
-        let deep = HeadCheckError::Reorganised {
-            replaced,
-            confirmations,
-        };
-        Ok((head, (replaced > confirmations).then_some(deep)))
+        let (last_final, since) = pin_node(async {
+            let last_final = self.reader.final_block(&head).await?;
+            let since = match &self.cursor {
+                Some(cursor) => Some(cursor.since_here().await?),
+                None => None,
+            };
+            Ok::<_, BankError>((last_final, since))
+        })
+        .await?;
+        let reorganised = since.and_then(|since| {
+            let lost = since.lost_final?;
+            Some(HeadCheckError::Reorganised {
+                from: since.from,
+                since_time: since.since_time,
+                final_time: lost.time,
+            })
+        });
+        Ok(News {
+            head,
+            last_final,
+            reorganised,
+        })
     }
 
-    /// Records all blocks up to `head` as processed.
-    pub(crate) async fn advance(&mut self, head: &Head) -> Result<(), StoredError> {
-        match &mut self.cursor {
-            Some(cursor) => cursor.advance(head).await,
-            None => Ok(()),
+    /// Records all blocks up to the head of `news` as processed. After a reorganisation, everything that was settled since
+    /// must be open again in the store before: a crash in between finds the reorganisation once more.
+    pub(crate) async fn advance(&mut self, news: &News) -> Result<(), StoredError> {
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(());
+        };
+        if news.reorganised.is_some() {
+            cursor.forget_final().await?;
         }
+        cursor.advance(&news.head, &news.last_final).await
     }
 }

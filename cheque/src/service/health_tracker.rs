@@ -1,6 +1,10 @@
 //! Health tracking: the last successes and errors of a service, and the verdict on them.
 
-use crate::{bank::head::Head, protocol::chain_profile::ChainProfile, service::health::Health};
+use crate::{
+    bank::head::Head,
+    protocol::{chain_profile::ChainProfile, now::Freshness},
+    service::health::Health,
+};
 use alloy_primitives::B256;
 use tokio::time::Instant;
 
@@ -11,7 +15,7 @@ pub(crate) struct HealthTracker {
     polled: Option<(Head, Instant)>,
     /// The head of the last successful step, and the last time at which no newer head was known.
     stepped: Option<(B256, Instant)>,
-    /// The block since which a transaction of the wallet is pending, if one is stuck.
+    /// The time since which a transaction of the wallet is pending, if one is stuck, in seconds since 1970.
     stuck_since: Option<u64>,
     /// The error of the last poll, if it failed.
     poll_error: Option<String>,
@@ -22,11 +26,12 @@ pub(crate) struct HealthTracker {
 }
 
 impl HealthTracker {
-    /// The maximum age of the last successful poll and step of a healthy service, in seconds: five block times, but at
-    /// least the age at which a view of the chain is stale.
+    /// The maximum age of the last successful poll and step of a healthy service, in seconds: the age at which a head is
+    /// stale, but at least twenty polls.
     pub(crate) fn limit(profile: &ChainProfile) -> u64 {
-        let blocks = profile.block_time.saturating_mul(5);
-        blocks.max(profile.stale_after.unwrap_or(60))
+        let bounds = profile.freshness.unwrap_or(Freshness::DEFAULT);
+        let polls = profile.poll.saturating_mul(20).as_secs();
+        polls.max(bounds.max_head_age)
     }
 
     /// The newest head.
@@ -65,9 +70,9 @@ impl HealthTracker {
         }
     }
 
-    /// Sets the block since which a transaction of the wallet is stuck; `None` if no transaction is.
-    pub(crate) fn set_stuck_since(&mut self, block: Option<u64>) {
-        self.stuck_since = block;
+    /// Sets the time since which a transaction of the wallet is stuck; `None` if no transaction is.
+    pub(crate) fn set_stuck_since(&mut self, time: Option<u64>) {
+        self.stuck_since = time;
     }
 
     /// Records a failed poll of the chain.
@@ -120,7 +125,7 @@ impl HealthTracker {
             reason: fault.unwrap_or_else(|| match self.stuck_since {
                 None => "follows the chain".to_owned(),
                 Some(since) => format!(
-                    "follows the chain; a transaction of the wallet is pending since block {since}"
+                    "follows the chain; a transaction of the wallet is pending since time {since}"
                 ),
             }),
             head: self.head(),
@@ -222,19 +227,14 @@ mod tests {
         assert_eq!(tracker.health(now, LIMIT).reason, "follows the chain");
         tracker.set_stuck_since(Some(3));
         let health = tracker.health(now, LIMIT);
-        assert!(health.ok && health.reason.ends_with("pending since block 3"));
+        assert!(health.ok && health.reason.ends_with("pending since time 3"));
         tracker.set_stuck_since(None);
         assert_eq!(tracker.health(now, LIMIT).reason, "follows the chain");
     }
 
     #[test]
-    fn allows_five_blocks_but_at_least_the_age_of_a_stale_view() {
+    fn allows_twenty_polls_but_at_least_the_age_of_a_stale_head() {
         let limit = |chain| HealthTracker::limit(ChainProfile::of(chain).unwrap());
-        assert_eq!((limit(1), limit(10), limit(31_337)), (60, 60, 60));
-        let slow = ChainProfile {
-            block_time: 13,
-            ..*ChainProfile::of(1).unwrap()
-        };
-        assert_eq!(HealthTracker::limit(&slow), 65);
+        assert_eq!((limit(1), limit(10), limit(31_337)), (80, 60, 60));
     }
 }

@@ -20,7 +20,7 @@ pub const PAYER_FEES: &str = "cheque_payer_fees_wei_total";
 pub const PAYER_ERRORS: &str = "cheque_payer_errors_total";
 /// Gauge: 1 while the next round is needed and cannot be opened or waits behind a stuck transaction, else 0.
 pub const PAYER_ROUND_BLOCKED: &str = "cheque_payer_round_blocked";
-/// Gauge: the payer's transactions pending for more than 30 blocks.
+/// Gauge: the payer's transactions pending for long, by three pauses before a fee bump.
 pub const PAYER_STUCK: &str = "cheque_payer_transactions_stuck";
 
 /// Gauge: number of the newest block seen by the payee.
@@ -29,7 +29,7 @@ pub const PAYEE_HEAD: &str = "cheque_payee_head_block";
 pub const PAYEE_DEPOSITS: &str = "cheque_payee_deposits";
 /// Gauge: unredeemed wins with a window about to close.
 pub const PAYEE_CLOSING: &str = "cheque_payee_wins_closing";
-/// Gauge: the payee's transactions pending for more than 30 blocks.
+/// Gauge: the payee's transactions pending for long, by three pauses before a fee bump.
 pub const PAYEE_STUCK: &str = "cheque_payee_transactions_stuck";
 /// Counter: payments accepted.
 pub const PAYEE_PAYMENTS: &str = "cheque_payee_payments_total";
@@ -74,7 +74,7 @@ pub fn describe() {
     describe_gauge!(
         PAYER_STUCK,
         Unit::Count,
-        "the payer's transactions pending for more than 30 blocks"
+        "the payer's transactions pending for long, by three pauses before a fee bump"
     );
     describe_gauge!(PAYEE_HEAD, Unit::Count, "newest block seen by the payee");
     describe_gauge!(PAYEE_DEPOSITS, Unit::Count, "the payee's holdings by state");
@@ -86,7 +86,7 @@ pub fn describe() {
     describe_gauge!(
         PAYEE_STUCK,
         Unit::Count,
-        "the payee's transactions pending for more than 30 blocks"
+        "the payee's transactions pending for long, by three pauses before a fee bump"
     );
     describe_counter!(
         PAYEE_PAYMENTS,

@@ -1,5 +1,7 @@
 //! The keys of records.
 
+#[cfg(feature = "client")]
+use crate::protocol::beacon::Beacon;
 use crate::{
     protocol::terms::{Bank, DepositId},
     store::codec::RecordError,
@@ -63,6 +65,35 @@ pub fn position_key(bank: Address, id: DepositId, payee: Address) -> [u8; 72] {
     key
 }
 
+/// Returns the prefix of the keys of a beacon's rounds: the hash by which relays name its chain (32 bytes).
+#[cfg(feature = "client")]
+pub(crate) fn beacon_key(beacon: &Beacon) -> [u8; 32] {
+    beacon.chain_hash().0
+}
+
+/// Returns the key of a round in [`Table::Seeds`](crate::store::Table::Seeds): beacon key (32 bytes) ‖ draw time (8,
+/// big-endian).
+#[cfg(feature = "client")]
+pub(crate) fn seed_key(beacon: &Beacon, draw_time: u64) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..32].copy_from_slice(&beacon_key(beacon));
+    key[32..].copy_from_slice(&draw_time.to_be_bytes());
+    key
+}
+
+/// Returns the draw time of a key that [`seed_key`] made.
+///
+/// # Errors
+///
+/// [`RecordError::WrongKey`] if the key does not have 40 bytes.
+#[cfg(feature = "client")]
+pub(crate) fn draw_time_of_key(key: &[u8]) -> Result<u64, RecordError> {
+    match key.split_last_chunk::<8>() {
+        Some((beacon, time)) if beacon.len() == 32 => Ok(u64::from_be_bytes(*time)),
+        _ => Err(RecordError::WrongKey),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +108,15 @@ mod tests {
         assert_eq!(payee_of_key(&account_key(id, payee)), Ok(payee));
         assert_eq!(deposit_of_key(&key[1..]), Err(RecordError::WrongKey));
         assert_eq!(payee_of_key(&[]), Err(RecordError::WrongKey));
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn recovers_draw_times_from_keys() {
+        let beacon = Beacon::quicknet();
+        let key = seed_key(&beacon, 1_692_806_364);
+        assert!(key.starts_with(&beacon_key(&beacon)));
+        assert_eq!(draw_time_of_key(&key), Ok(1_692_806_364));
+        assert_eq!(draw_time_of_key(&key[1..]), Err(RecordError::WrongKey));
     }
 }

@@ -19,6 +19,8 @@ pub enum Table {
     Outbox,
     /// Records of the application under keys of its own, written together with others of the store.
     App,
+    /// Signatures of the beacon's rounds, one per beacon and draw time. Public, and kept so that no relay is needed later.
+    Seeds,
     /// Notes that hold in this store only, such as an unfinished restore or the last block read. Not records, so
     /// backups leave them out and [`Self::ALL`] does not list them.
     Marks,
@@ -26,13 +28,14 @@ pub enum Table {
 
 impl Table {
     /// All tables with records, in the order of backups.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Deposits,
         Self::Trees,
         Self::Accounts,
         Self::Positions,
         Self::Outbox,
         Self::App,
+        Self::Seeds,
     ];
 
     /// The table's name in files, databases and messages.
@@ -44,6 +47,7 @@ impl Table {
             Self::Positions => "positions",
             Self::Outbox => "outbox",
             Self::App => "app",
+            Self::Seeds => "seeds",
             Self::Marks => "marks",
         }
     }

@@ -54,6 +54,9 @@ pub enum TxError {
         /// The wallet's limit, in wei per unit of gas.
         limit: u128,
     },
+    /// The rollup has no fee oracle, the contract that knows its fees for data.
+    #[error("chain {0} has no oracle of its data fees, so the cost of a transaction is unknown")]
+    NoFeeOracle(u64),
     /// The bytes in the store are not a signed call, or not of a kind that this program signs.
     #[error(
         "the stored transaction is corrupt or was not created by this program; check the store"

@@ -5,6 +5,7 @@ use crate::{
         async_store::{AsyncStore, StoredError},
         interface::Store,
     },
+    sys::unix_now,
     tx::{
         error::OutboxError,
         outbox::{self, Retention},
@@ -54,9 +55,8 @@ impl IdempotentSender {
     /// - [`OutboxError::Contended`] if another task sends for the same purpose.
     /// - Any other [`OutboxError`] if the node, the wallet or the store fails.
     pub async fn send(&self, purpose: &[u8], call: &Call) -> Result<MinedTx, OutboxError> {
-        let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        let retention = (head, Retention::Always);
+        let retention = (unix_now(), Retention::Always);
         outbox::send(&self.wallet, &self.store, &key, call, retention).await
     }
 
@@ -66,9 +66,8 @@ impl IdempotentSender {
     ///
     /// As for [`IdempotentSender::send`].
     pub async fn resume(&self, purpose: &[u8]) -> Result<Option<MinedTx>, OutboxError> {
-        let head = outbox::head(&self.wallet).await?;
         let key = key(purpose);
-        let retention = (head, Retention::Always);
+        let retention = (unix_now(), Retention::Always);
         outbox::resume(&self.wallet, &self.store, &key, retention).await
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod error;
 mod fees;
+pub(crate) mod gas;
 pub(crate) mod idempotent;
 pub(crate) mod nonce_guard;
 pub(crate) mod outbox;

@@ -42,6 +42,11 @@ impl Wallet {
 }
 
 impl NonceGuard<'_> {
+    /// Returns the wallet.
+    pub(super) const fn wallet(&self) -> &Wallet {
+        self.wallet
+    }
+
     /// Signs the call with the account's next nonce.
     pub(crate) async fn sign(&self, call: &Call) -> Result<SignedTx, TxError> {
         let estimate = self.wallet.estimate(call).await?;
@@ -65,7 +70,7 @@ impl NonceGuard<'_> {
         let Some(fees) = bump_fees(fees_of(&old), market.fees()) else {
             return Ok(None);
         };
-        let estimate = Estimate::new(&call, market.gas, fees);
+        let estimate = Estimate::new(&call, market.gas, fees, market.rollup_fee);
         Ok(Some(self.sign_checked(&call, nonce, &estimate).await?))
     }
 
@@ -84,7 +89,7 @@ impl NonceGuard<'_> {
         };
         let market = self.wallet.market_estimate(&nothing).await?;
         let fees = min_replacement_fees(fees_of(&old), market.fees(), self.wallet.max_fee);
-        let estimate = Estimate::new(&nothing, market.gas, fees);
+        let estimate = Estimate::new(&nothing, market.gas, fees, market.rollup_fee);
         self.sign_checked(&nothing, nonce, &estimate).await
     }
 

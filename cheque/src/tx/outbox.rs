@@ -12,18 +12,13 @@ use crate::{
         nonce_guard::NonceGuard,
         outbox::{
             chain_status::{ChainStatus, chain_status},
-            entry::{BUMP_AFTER, put, rebroadcast_or_bump, record, remove_record, undecided},
+            entry::{is_older, put, rebroadcast_or_bump, record, remove_record, undecided},
         },
         record::{TxRecord, stored_tx},
         wallet::{Call, MinedTx, Wallet, call_of},
     },
 };
-use alloy::providers::Provider;
 use alloy_primitives::{TxHash, U256};
-
-/// Number of blocks after which a pending transaction, its replacements included, counts as stuck.
-#[cfg(feature = "service")]
-pub(crate) const STUCK_AFTER: u64 = 3 * BUMP_AFTER;
 
 /// How long the record of a transaction stays in the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +42,8 @@ pub enum TxStatus {
     Mined(Box<MinedTx>),
     /// The transaction with this hash, the newest replacement, is pending.
     Pending(TxHash),
-    /// The transaction failed, another transaction used its nonce, or it is another account's. The record is removed.
+    /// The transaction failed, another transaction used its nonce, or it is another account's and has not been mined for
+    /// long. The record is removed.
     Dropped,
 }
 
@@ -63,24 +59,23 @@ pub(crate) async fn submit(
     store: &AsyncStore,
     key: &[u8],
     call: &Call,
-    head: u64,
+    now: u64,
 ) -> Result<TxRecord, OutboxError> {
     let guard = wallet.lock_nonce().await;
-    sign_and_submit(wallet, &guard, store, key, (call, head)).await
+    sign_and_submit(wallet, &guard, store, key, (call, now)).await
 }
 
 /// Checks the transaction of a purpose, without waiting. Sends a pending transaction to the node again, with `bump` and
-/// after [`BUMP_AFTER`] blocks for a higher fee.
+/// after [`Wallet::bump_after`] seconds for a higher fee.
 pub(crate) async fn check(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
-    head: u64,
+    now: u64,
     bump: bool,
 ) -> Result<TxStatus, OutboxError> {
     let guard = wallet.lock_nonce().await;
-    let bump_after = if bump { BUMP_AFTER } else { u64::MAX };
-    let limits = (head, bump_after, Retention::UntilMined);
+    let limits = (now, bump, Retention::UntilMined);
     Ok(
         match resume_stored(wallet, &guard, store, key, limits).await? {
             Resumed::Mined(mined, _) => TxStatus::Mined(mined),
@@ -101,10 +96,10 @@ pub(crate) async fn send(
     store: &AsyncStore,
     key: &[u8],
     call: &Call,
-    (head, retention): (u64, Retention),
+    (now, retention): (u64, Retention),
 ) -> Result<MinedTx, OutboxError> {
     let guard = wallet.lock_nonce().await;
-    let limits = (head, BUMP_AFTER, retention);
+    let limits = (now, true, retention);
     let record = match resume_stored(wallet, &guard, store, key, limits).await? {
         Resumed::Mined(mined, old) => {
             if retention == Retention::UntilMined {
@@ -113,14 +108,14 @@ pub(crate) async fn send(
             return Ok(*mined);
         }
         Resumed::Pending(record) => record,
-        Resumed::Nothing => sign_and_submit(wallet, &guard, store, key, (call, head)).await?,
+        Resumed::Nothing => sign_and_submit(wallet, &guard, store, key, (call, now)).await?,
     };
     drop(guard);
     wait(wallet, store, key, &record, retention).await
 }
 
 /// Resumes the stored transaction of a purpose: waits until it is mined, and replaces it by a transaction with a higher fee
-/// and the same nonce if it has been pending for [`BUMP_AFTER`] blocks. `None` if there is no record, or the transaction was
+/// and the same nonce if it has been pending for [`Wallet::bump_after`] seconds. `None` if there is no record, or the transaction was
 /// dropped. `retention` says how long the record stays.
 ///
 /// # Errors
@@ -132,10 +127,10 @@ pub(crate) async fn resume(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
-    (head, retention): (u64, Retention),
+    (now, retention): (u64, Retention),
 ) -> Result<Option<MinedTx>, OutboxError> {
     let guard = wallet.lock_nonce().await;
-    let limits = (head, BUMP_AFTER, retention);
+    let limits = (now, true, retention);
     let record = match resume_stored(wallet, &guard, store, key, limits).await? {
         Resumed::Mined(mined, old) => {
             if retention == Retention::UntilMined {
@@ -166,7 +161,7 @@ async fn resume_stored(
     guard: &NonceGuard<'_>,
     store: &AsyncStore,
     key: &[u8],
-    (head, bump_after, retention): (u64, u64, Retention),
+    (now, may_bump, retention): (u64, bool, Retention),
 ) -> Result<Resumed, OutboxError> {
     let Some(old) = stored_tx(store, key).await? else {
         return Ok(Resumed::Nothing);
@@ -181,9 +176,20 @@ async fn resume_stored(
             remove_record(store, key, &old).await?;
             return Ok(Resumed::Nothing);
         }
+        ChainStatus::Foreign if retention == Retention::Always => return Err(undecided(&old)),
+        ChainStatus::Foreign if is_older(old.since, now, wallet.stuck_after()) => {
+            // Whoever changes the account must not wait for ever for a transaction that only the old account can replace.
+            remove_record(store, key, &old).await?;
+            return Ok(Resumed::Nothing);
+        }
+        ChainStatus::Foreign => {
+            // The other account may lack coin by now; then the transaction is dropped in time.
+            let _ = guard.submit(&old.raw, old.newest_hash()).await;
+            return Ok(Resumed::Pending(old));
+        }
         ChainStatus::Pending => {}
     }
-    let record = rebroadcast_or_bump(guard, store, key, old, (head, bump_after)).await?;
+    let record = rebroadcast_or_bump(guard, store, key, old, (now, may_bump)).await?;
     Ok(Resumed::Pending(record))
 }
 
@@ -193,10 +199,10 @@ async fn sign_and_submit(
     guard: &NonceGuard<'_>,
     store: &AsyncStore,
     key: &[u8],
-    (call, head): (&Call, u64),
+    (call, now): (&Call, u64),
 ) -> Result<TxRecord, OutboxError> {
     let signed = guard.sign(call).await?;
-    let new = record(wallet, &signed, head);
+    let new = record(wallet, &signed, now);
     put(store, key, None, &new).await?;
     guard.submit(&new.raw, signed.hash).await?;
     Ok(new)
@@ -215,7 +221,8 @@ pub(crate) async fn wait(
     record: &TxRecord,
     retention: Retention,
 ) -> Result<MinedTx, OutboxError> {
-    let result = wallet.wait(&record.all_hashes(), record.nonce).await;
+    let hashes = record.all_hashes();
+    let result = wallet.wait(record.from, &hashes, record.nonce).await;
     let is_over = match &result {
         Ok(_) => retention == Retention::UntilMined,
         Err(TxError::Replaced { .. }) => retention != Retention::Always,
@@ -235,11 +242,6 @@ pub(crate) async fn wait(
 /// Returns the outbox key of a deposit's transaction for `purpose`.
 pub(crate) fn purpose_key(purpose: &[u8], id: DepositId) -> Vec<u8> {
     [purpose, id.0.as_slice()].concat()
-}
-
-/// Returns the number of the newest block.
-pub(crate) async fn head(wallet: &Wallet) -> Result<u64, TxError> {
-    Ok(wallet.provider.get_block_number().await?)
 }
 
 /// Returns the value of the stored transaction of a purpose, in wei. `None` without a record.

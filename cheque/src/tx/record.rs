@@ -16,9 +16,9 @@ pub struct TxRecord {
     pub from: Address,
     /// The account's nonce. All replacements share the nonce, so at most one of the transactions is mined.
     pub nonce: u64,
-    /// The number of the newest block when the first transaction was signed.
+    /// The time when the first transaction was signed, in seconds since 1970.
     pub since: u64,
-    /// The number of the newest block when the newest replacement was signed.
+    /// The time when the newest replacement was signed, in seconds since 1970.
     pub at: u64,
     /// The hashes of the transaction and its replacements, oldest first.
     pub hashes: Vec<B256>,

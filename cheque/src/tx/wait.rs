@@ -5,7 +5,7 @@ use crate::{
     tx::wallet::{MinedTx, Wallet},
 };
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
-use alloy_primitives::{TxHash, U256};
+use alloy_primitives::{Address, TxHash, U256};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -27,14 +27,19 @@ struct MissingReceipt {
 }
 
 impl Wallet {
-    /// Waits until one of the transactions, which share a nonce, is mined.
+    /// Waits until one of the transactions of `account`, which share a nonce, is mined.
     ///
     /// # Errors
     ///
     /// [`TxError::NotMined`] after the wallet's timeout, [`TxError::Failed`] if the mined transaction reverted, and
     /// [`TxError::Replaced`] if another transaction used the nonce.
-    pub(crate) async fn wait(&self, hashes: &[TxHash], nonce: u64) -> Result<MinedTx, TxError> {
-        match self.resolve(hashes, nonce, self.timeout).await? {
+    pub(crate) async fn wait(
+        &self,
+        account: Address,
+        hashes: &[TxHash],
+        nonce: u64,
+    ) -> Result<MinedTx, TxError> {
+        match self.resolve(account, hashes, nonce, self.timeout).await? {
             Some(result) => result,
             None => Err(TxError::NotMined {
                 hash: hashes.last().copied().unwrap_or_default(),
@@ -43,10 +48,11 @@ impl Wallet {
         }
     }
 
-    /// Polls until the transactions, which share a nonce, are resolved: mined, failed or replaced. `None` if the outcome is
+    /// Polls until the transactions of `account`, which share a nonce, are resolved: mined, failed or replaced. `None` if the outcome is
     /// still uncertain after `timeout`.
     pub(crate) async fn resolve(
         &self,
+        account: Address,
         hashes: &[TxHash],
         nonce: u64,
         timeout: Duration,
@@ -57,7 +63,7 @@ impl Wallet {
         loop {
             // The nonce first: asked the other way round, a block between the two questions would use the nonce without a
             // receipt.
-            let used = self.mined_nonce().await? > nonce;
+            let used = self.mined_nonce_of(account).await? > nonce;
             if let Some(mined) = self.find_mined(hashes).await? {
                 return Ok(Some(mined));
             }
@@ -86,7 +92,7 @@ impl Wallet {
             if let Some(receipt) = self.provider.get_transaction_receipt(*hash).await?
                 && let Some(block) = receipt.block_number
             {
-                return Ok(Some(mined_tx(receipt, block)));
+                return Ok(Some(self.mined_tx(receipt, block).await?));
             }
         }
         Ok(None)
@@ -117,17 +123,25 @@ impl Wallet {
             && missing.since.elapsed() >= MIN_TIME
             && head >= missing.head.saturating_add(MIN_NEW_BLOCKS))
     }
-}
 
-fn mined_tx(receipt: TransactionReceipt, block: u64) -> Result<MinedTx, TxError> {
-    if !receipt.status() {
-        return Err(TxError::Failed(receipt.transaction_hash));
+    /// Reads the result of a transaction in a block, with its whole fee.
+    async fn mined_tx(
+        &self,
+        receipt: TransactionReceipt,
+        block: u64,
+    ) -> Result<Result<MinedTx, TxError>, TxError> {
+        let hash = receipt.transaction_hash;
+        if !receipt.status() {
+            return Ok(Err(TxError::Failed(hash)));
+        }
+        let beside = self.gas_oracle().fee_of_mined(hash, receipt.gas_used).await;
+        let gas = U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
+        Ok(Ok(MinedTx {
+            hash,
+            block,
+            gas_used: receipt.gas_used,
+            fee: gas.saturating_add(self.gas_result(beside)?),
+            receipt: Box::new(receipt),
+        }))
     }
-    Ok(MinedTx {
-        hash: receipt.transaction_hash,
-        block,
-        gas_used: receipt.gas_used,
-        fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
-        receipt: Box::new(receipt),
-    })
 }

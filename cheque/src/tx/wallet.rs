@@ -1,6 +1,14 @@
 //! The wallet: signs and sends the transactions of an account.
 
-use crate::tx::{error::TxError, fees::Fees};
+use crate::{
+    bank::calls::slots_that_may_be_new,
+    protocol::chain_profile::{ChainProfile, FeeModel, PROFILES},
+    tx::{
+        error::TxError,
+        fees::Fees,
+        gas::{GasError, GasOracle, NewSlotPrice},
+    },
+};
 use alloy::{
     consensus::{Transaction, TxEnvelope},
     eips::{BlockId, Decodable2718, eip1559::Eip1559Estimation},
@@ -46,24 +54,29 @@ impl Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// The gas limit: the simulated gas and a quarter more.
+    /// The gas limit: the simulated gas, and what the call costs more in the worst case, if storage slots that it finds in
+    /// use are empty by then.
     pub gas: u64,
     /// The maximum fee, in wei per unit of gas.
     pub max_fee_per_gas: u128,
     /// The maximum part of the fee for the block's proposer, in wei per unit of gas.
     pub max_priority_fee_per_gas: u128,
+    /// A rollup's fee beside gas times price, for data and operator, in wei. An upper bound at present prices.
+    pub rollup_fee: U256,
     /// The maximum total, value included, in wei.
     pub max_cost: U256,
 }
 
 impl Estimate {
-    pub(crate) fn new(call: &Call, gas: u64, fees: Fees) -> Self {
+    pub(crate) fn new(call: &Call, gas: u64, fees: Fees, rollup_fee: U256) -> Self {
         let max_fee = U256::from(gas) * U256::from(fees.max);
+        let max_cost = max_fee.saturating_add(rollup_fee);
         Self {
             gas,
             max_fee_per_gas: fees.max,
             max_priority_fee_per_gas: fees.tip,
-            max_cost: max_fee.saturating_add(call.value),
+            rollup_fee,
+            max_cost: max_cost.saturating_add(call.value),
         }
     }
 
@@ -85,7 +98,7 @@ pub struct MinedTx {
     pub block: u64,
     /// The gas used.
     pub gas_used: u64,
-    /// The fee that the account paid for gas, in wei. Excludes the value, and a rollup's fee for data.
+    /// The fee that the account paid, in wei, with a rollup's fees for data and operator. Excludes the value.
     pub fee: U256,
     /// The node's receipt.
     pub receipt: Box<TransactionReceipt>,
@@ -129,6 +142,9 @@ pub struct Wallet {
     pub(super) chain_id: u64,
     pub(crate) timeout: Duration,
     pub(super) max_fee: Option<u128>,
+    fee_model: FeeModel,
+    bump_after: u64,
+    new_slot: NewSlotPrice,
     pub(super) nonce_lock: Arc<Mutex<()>>,
 }
 
@@ -138,9 +154,11 @@ impl Wallet {
 
     /// Creates the wallet of `wallet`'s default account on the chain `chain_id`.
     ///
-    /// Does not check that the node follows the chain.
+    /// Does not check that the node follows the chain. Fees and pauses are those of the chain's profile, of mainnet if it is
+    /// not listed: see [`with_profile`](Self::with_profile).
     pub fn new(provider: DynProvider, wallet: EthereumWallet, chain_id: u64) -> Self {
         let address = NetworkWallet::<Ethereum>::default_signer_address(&wallet);
+        let profile = ChainProfile::of(chain_id).unwrap_or(&PROFILES[0]);
         Self {
             provider,
             wallet,
@@ -148,8 +166,19 @@ impl Wallet {
             chain_id,
             timeout: Self::TIMEOUT,
             max_fee: None,
+            fee_model: profile.fees,
+            bump_after: bump_after(profile),
+            new_slot: NewSlotPrice::default(),
             nonce_lock: Arc::default(),
         }
+    }
+
+    /// Sets the parts of a fee and the pause before a fee bump to those of a chain's profile.
+    #[must_use]
+    pub const fn with_profile(mut self, profile: &ChainProfile) -> Self {
+        self.fee_model = profile.fees;
+        self.bump_after = bump_after(profile);
+        self
     }
 
     /// Sets the timeout for a transaction to be mined.
@@ -165,6 +194,17 @@ impl Wallet {
     pub const fn with_max_fee(mut self, wei: u128) -> Self {
         self.max_fee = Some(wei);
         self
+    }
+
+    /// Returns the seconds that a transaction may stay pending before a fee bump: the chain's time to confirm, and at least
+    /// 24 s.
+    pub const fn bump_after(&self) -> u64 {
+        self.bump_after
+    }
+
+    /// Returns the seconds after which a pending transaction, its replacements included, counts as stuck.
+    pub const fn stuck_after(&self) -> u64 {
+        self.bump_after.saturating_mul(3)
     }
 
     /// Returns the account.
@@ -187,9 +227,7 @@ impl Wallet {
 
     /// Estimates the cost at the market's fees. Checks neither the wallet's limit nor the balance.
     pub(super) async fn market_estimate(&self, call: &Call) -> Result<Estimate, TxError> {
-        let gas = self.estimate_gas(call).await?;
-        // A margin, since the state may differ once the transaction is mined.
-        let gas = gas.saturating_add(gas / 4);
+        let gas = self.worst_case_gas(call).await?;
         let Eip1559Estimation {
             max_fee_per_gas,
             max_priority_fee_per_gas,
@@ -198,7 +236,54 @@ impl Wallet {
             max: max_fee_per_gas,
             tip: max_priority_fee_per_gas,
         };
-        Ok(Estimate::new(call, gas, fees))
+        Ok(Estimate::new(
+            call,
+            gas,
+            fees,
+            self.rollup_fee(call, gas).await?,
+        ))
+    }
+
+    /// Computes the gas limit of a call: what it costs now, and what it costs more if others change the state before it is
+    /// mined. Each slot that it may find empty by then costs a new slot, by the node's own schedule.
+    async fn worst_case_gas(&self, call: &Call) -> Result<u64, TxError> {
+        let gas = self.estimate_gas(call).await?;
+        let slots = slots_that_may_be_new(&call.input);
+        let new_slot = match slots {
+            0 => 0,
+            _ => self.gas_result(self.new_slot.get(&self.provider).await)?,
+        };
+        // Where the estimate has the layer-1 part in it, that part may become dearer, too: once more the same.
+        let oracle = self.gas_oracle();
+        let data = self.gas_result(oracle.data_gas(call.input.len() + ENVELOPE).await)?;
+        let more = slots.saturating_mul(new_slot).saturating_add(data);
+        Ok(gas.saturating_add(more))
+    }
+
+    /// Computes a rollup's fee for a call beside gas times price, in wei.
+    pub(super) async fn rollup_fee(&self, call: &Call, gas: u64) -> Result<U256, TxError> {
+        let oracle = self.gas_oracle();
+        let fees = tokio::try_join!(
+            oracle.data_fee(call.input.len() + ENVELOPE),
+            oracle.operator_fee(gas)
+        );
+        let (data, operator) = self.gas_result(fees)?;
+        Ok(data.saturating_add(operator))
+    }
+
+    /// Returns who knows the chain's fees beside gas times price.
+    pub(super) fn gas_oracle(&self) -> GasOracle {
+        GasOracle {
+            provider: self.provider.clone(),
+            model: self.fee_model,
+        }
+    }
+
+    pub(super) fn gas_result<T>(&self, result: Result<T, GasError>) -> Result<T, TxError> {
+        result.map_err(|error| match error {
+            GasError::Node(error) => error.into(),
+            GasError::NoOracle => TxError::NoFeeOracle(self.chain_id),
+        })
     }
 
     /// Estimates gas at the latest block, and falls back to the pending block if the node refuses the call there: the call
@@ -236,12 +321,17 @@ impl Wallet {
         let signed = guard.sign(call).await?;
         guard.submit(&signed.raw, signed.hash).await?;
         drop(guard);
-        self.wait(&[signed.hash], signed.nonce).await
+        self.wait(self.address, &[signed.hash], signed.nonce).await
     }
 
     /// Returns the account's next nonce at the latest block, without pending transactions.
     pub(crate) async fn mined_nonce(&self) -> Result<u64, TxError> {
-        let count = self.provider.get_transaction_count(self.address);
+        self.mined_nonce_of(self.address).await
+    }
+
+    /// Returns an account's next nonce at the latest block, without pending transactions.
+    pub(super) async fn mined_nonce_of(&self, account: Address) -> Result<u64, TxError> {
+        let count = self.provider.get_transaction_count(account);
         Ok(count.block_id(BlockId::latest()).await?)
     }
 
@@ -272,6 +362,19 @@ impl Wallet {
             input: TransactionInput::new(call.input.clone()),
             ..TransactionRequest::default()
         }
+    }
+}
+
+/// The bytes of a transaction beside its calldata, signature included, rounded up.
+const ENVELOPE: usize = 200;
+
+/// Computes the pause before a fee bump: two blocks of the slowest chains, and at least the time to confirm.
+const fn bump_after(profile: &ChainProfile) -> u64 {
+    const LEAST: u64 = 24;
+    if profile.confirm > LEAST {
+        profile.confirm
+    } else {
+        LEAST
     }
 }
 

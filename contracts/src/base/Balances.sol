@@ -21,7 +21,7 @@ abstract contract Balances is BankStorage {
         require(amount > 0, ZeroAmount());
 
         if (token != address(0)) token.pull(msg.sender, amount);
-        purses[_key(account, token, 0)] += amount;
+        _purse(account, token, 0).word += amount;
 
         emit Funded(msg.sender, token, account, amount);
     }
@@ -39,7 +39,7 @@ abstract contract Balances is BankStorage {
 
         bytes32 purpose = keccak256(abi.encode(Cheques.FUND_TYPEHASH, from, token, account, amount, salt));
         token.pullAuthorized(from, Cheques.digest(_domain(), purpose), authorization);
-        purses[_key(account, token, 0)] += amount;
+        _purse(account, token, 0).word += amount;
 
         emit Funded(from, token, account, amount);
     }
@@ -78,13 +78,13 @@ abstract contract Balances is BankStorage {
     }
 
     function _withdraw(address account, address token, uint64 lane, uint256 amount, address to) private {
-        bytes32 key = _key(account, token, lane);
-        uint256 idle = lane == 0 ? purses[key] : _idle(key);
+        Purse storage from = _purse(account, token, lane);
+        uint256 idle = lane == 0 ? from.word : _idle(from);
         require(to != address(0) && to != address(this), InvalidRecipient(to));
         require(amount > 0, ZeroAmount());
         require(idle >= amount, InsufficientFunds(idle, amount));
 
-        purses[key] = idle - amount;
+        from.word = idle - amount;
 
         emit Withdrawn(account, token, lane, amount, to);
 

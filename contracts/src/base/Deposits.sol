@@ -17,9 +17,9 @@ abstract contract Deposits is BankStorage {
         require(msg.sender == payer, NotPayer(msg.sender, payer));
         require(msg.value == 0 || deposit.token == address(0), WrongValue(msg.value, 0));
 
-        bytes32 key;
-        (id, key) = _find(deposit);
-        _open(deposit, id, key, _idle(key), msg.value);
+        id = _depositId(deposit);
+        Purse storage home = _purse(payer, deposit.token, deposit.lane);
+        _open(deposit, id, home, _idle(home), msg.value);
     }
 
     /// @inheritdoc IChequeBank
@@ -28,12 +28,12 @@ abstract contract Deposits is BankStorage {
         notEntered
         returns (bytes32 id)
     {
-        bytes32 key;
-        (id, key) = _find(deposit);
+        id = _depositId(deposit);
         bytes32 agreement = keccak256(abi.encode(Cheques.OPEN_TYPEHASH, id, deadline));
         _requireSigned(deposit.payer, deadline, agreement, signature);
 
-        _open(deposit, id, key, _idle(key), 0);
+        Purse storage home = _home(deposit);
+        _open(deposit, id, home, _idle(home), 0);
     }
 
     /// @inheritdoc IChequeBank
@@ -42,11 +42,11 @@ abstract contract Deposits is BankStorage {
         nonReentrant
         returns (bytes32 id)
     {
-        bytes32 key;
-        (id, key) = _find(deposit);
+        id = _depositId(deposit);
         deposit.token.pullAuthorized(deposit.payer, id, authorization);
 
-        _open(deposit, id, key, _idle(key), authorization.value);
+        Purse storage home = _home(deposit);
+        _open(deposit, id, home, _idle(home), authorization.value);
     }
 
     /// @inheritdoc IChequeBank
@@ -59,28 +59,31 @@ abstract contract Deposits is BankStorage {
         address payer = next.payer;
         require(msg.sender == payer, NotPayer(msg.sender, payer));
         require(msg.value == 0 || next.token == address(0), WrongValue(msg.value, 0));
-        (bytes32 expiredId, bytes32 key) = _find(expired);
-        require(key == _key(payer, next.token, next.lane), PurseMismatch());
+        bool isSamePurse = expired.payer == payer && expired.token == next.token && expired.lane == next.lane;
+        require(isSamePurse, PurseMismatch());
 
+        Purse storage home = _home(next);
+        bytes32 expiredId = _depositId(expired);
         uint256 idle;
-        if (purses[key] == uint256(expiredId)) {
+        if (home.word == uint256(expiredId)) {
             _requireOver(expired);
             idle = expired.amount;
             emit Reclaimed(expiredId, expired.amount);
         } else {
-            idle = _idle(key);
+            idle = _idle(home);
         }
         id = _depositId(next);
-        _open(next, id, key, idle, msg.value);
+        _open(next, id, home, idle, msg.value);
     }
 
     /// @inheritdoc IChequeBank
     function reclaim(Deposit calldata deposit) external notEntered {
-        (bytes32 id, bytes32 key) = _find(deposit);
-        require(purses[key] == uint256(id), DepositNotOpen(id));
+        bytes32 id = _depositId(deposit);
+        Purse storage home = _home(deposit);
+        require(home.word == uint256(id), DepositNotOpen(id));
         _requireOver(deposit);
 
-        purses[key] = deposit.amount;
+        home.word = deposit.amount;
 
         emit Reclaimed(id, deposit.amount);
     }
@@ -90,17 +93,22 @@ abstract contract Deposits is BankStorage {
         return _depositId(deposit);
     }
 
-    /// @dev The id of a deposit and the key of its purse.
-    function _find(Deposit calldata deposit) internal view returns (bytes32 id, bytes32 key) {
-        return (_depositId(deposit), _key(deposit.payer, deposit.token, deposit.lane));
+    /// @dev The purse of a deposit.
+    function _home(Deposit calldata deposit) internal pure returns (Purse storage) {
+        return _purse(deposit.payer, deposit.token, deposit.lane);
     }
 
     function _depositId(Deposit calldata deposit) internal view returns (bytes32) {
         return Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(deposit));
     }
 
-    function _open(Deposit calldata deposit, bytes32 id, bytes32 key, uint256 idle, uint256 received) internal {
-        uint256 earliest = block.timestamp + minLead;
+    function _open(Deposit calldata deposit, bytes32 id, Purse storage home, uint256 idle, uint256 received)
+        internal
+    {
+        uint256 earliest;
+        unchecked {
+            earliest = block.timestamp + minLead;
+        }
         uint64 drawTime = deposit.drawTime;
         require(deposit.lane > 0, ZeroLane());
         require(deposit.signer != address(0), ZeroSigner());
@@ -112,29 +120,31 @@ abstract contract Deposits is BankStorage {
         _requireOnSchedule(drawTime);
         require(uint256(id) >= MIN_ID, UnusableId(id));
 
-        uint256 money = idle + received;
-        if (money != deposit.amount) {
-            bytes32 balanceKey = _key(deposit.payer, deposit.token, 0);
-            money += purses[balanceKey];
-            require(money >= deposit.amount, InsufficientFunds(money, deposit.amount));
-            purses[balanceKey] = money - deposit.amount;
+        uint256 money;
+        unchecked {
+            money = idle + received; // each less than 2^128 or a sum of coin
         }
-        purses[key] = uint256(id);
+        if (money != deposit.amount) {
+            Purse storage balance = _purse(deposit.payer, deposit.token, 0);
+            money += balance.word;
+            require(money >= deposit.amount, InsufficientFunds(money, deposit.amount));
+            balance.word = money - deposit.amount;
+        }
+        home.word = uint256(id);
 
         if (received > 0) emit Funded(deposit.payer, deposit.token, deposit.payer, received);
         _emitOpened(id, deposit);
     }
 
-    /// @dev Emits `Opened` with the fields from `token` on as they stand in calldata. Their upper bits are clean: `_open`
-    /// and its callers have read every field.
+    /// @dev Emits `Opened` with the fields as they stand in calldata. Their upper bits are clean: `_open` and its callers
+    /// have read every field.
     function _emitOpened(bytes32 id, Deposit calldata deposit) private {
         bytes32 topic = Opened.selector;
-        (address payer, address signer) = (deposit.payer, deposit.signer);
         // Solidity costs OPENEDGAS gas more.
         assembly ("memory-safe") {
             let m := mload(0x40)
-            calldatacopy(m, add(deposit, 0x40), 0xe0)
-            log4(m, 0xe0, topic, id, payer, signer)
+            calldatacopy(m, add(deposit, 0x40), 0xe0) // from token to root
+            log4(m, 0xe0, topic, id, calldataload(deposit), calldataload(add(deposit, 0x20)))
         }
     }
 

@@ -12,6 +12,8 @@ interface IDrandBank {
     error DrawOffSchedule(uint64 drawTime);
     /// @notice Genesis and period must be more than zero.
     error InvalidSchedule(uint64 genesis, uint64 period);
+    /// @notice This chain lacks the precompiles of EIP-2537.
+    error NoPrecompiles();
     /// @notice The public key is not 192 bytes long, is no point of the subgroup, or is the identity.
     error InvalidPublicKey();
 

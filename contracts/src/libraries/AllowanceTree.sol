@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Redemptions} from "./Redemptions.sol";
+import {Claim, Redemptions} from "./Redemptions.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
 /// @title AllowanceTree
 /// @notice The Merkle-sum tree that a deposit's `root` commits to. A node is a hash and a sum. Every parent hashes both
@@ -14,24 +15,21 @@ library AllowanceTree {
 
     uint256 internal constant MAX_DEPTH = 40;
 
-    /// @notice Walks a redemption's proof from its payee's leaf to the root. `amount` is the root's sum, and `start` the
-    /// sum of everything left of the leaf, the start of the payee's range. The id of the deposit commits to both `root`
-    /// and `amount`, so a proof of another tree leads to the id of no open deposit.
-    /// @dev A proof has at most `MAX_DEPTH` levels, its path has no bit beyond them, and its sum is below 2^128.
-    function locate(bytes calldata r)
-        internal
-        pure
-        returns (bool proven, bytes32 root, uint128 amount, uint256 start)
-    {
+    /// @notice Walks a redemption's proof from its payee's leaf to the root. Sets the claim's amount, the root's sum, and
+    /// start, the sum of everything left of the leaf, where the payee's range begins. The id of the deposit commits to
+    /// root and amount, so a proof of another tree leads to the id of no open deposit.
+    /// @dev A proof has at most `MAX_DEPTH` levels, its path has no bit beyond them, and its sum is below 2^128. The
+    /// root is zero if one of these does not hold.
+    function locate(bytes calldata r, Claim memory c) internal pure returns (bytes32 root) {
         (uint256 depth, uint64 path) = (r.depth(), r.path());
-        if (depth > MAX_DEPTH || path >> depth != 0) return (false, 0, 0, 0);
+        if (depth > MAX_DEPTH || path >> depth != 0) return 0;
 
-        uint256 total = r.allowance();
-        root = keccak256(abi.encodePacked(r.payee(), r.allowance(), r.salt()));
-        (bytes calldata siblings, uint256 width) = r.siblings();
-        (root, total, start) = _walk(root, total, path, siblings, width);
-        // forge-lint: disable-next-line(unsafe-typecast) means something only if the total fits
-        return (total <= type(uint128).max, root, uint128(total), start);
+        bytes32 leaf = EfficientHashLib.hashCalldata(r.leaf());
+        uint256 total;
+        (root, total, c.start) = _walk(leaf, r.allowance(), path, r.siblings(), r.sumBytes());
+        if (total > type(uint128).max) return 0;
+        // forge-lint: disable-next-line(unsafe-typecast) checked above
+        c.amount = uint128(total);
     }
 
     /// @dev Walks a proof of whole levels from a leaf up; a sibling's sum has `width` bytes. Every sum is below 2^128 and

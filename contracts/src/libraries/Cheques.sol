@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../interfaces/IChequeBank.sol";
-import {Redemptions} from "./Redemptions.sol";
+import {Claim, Redemptions} from "./Redemptions.sol";
 import {Signatures} from "./Signatures.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 
@@ -69,13 +69,13 @@ library Cheques {
         }
     }
 
-    /// @notice The struct hash of a redemption's deposit, whose root and amount its proof yields.
-    function hashDeposit(bytes calldata r, bytes32 root, uint128 amount) internal pure returns (bytes32) {
+    /// @notice The struct hash of a redemption's deposit, whose amount and root its proof yields.
+    function hashDeposit(bytes calldata r, address token, uint128 amount, bytes32 root) internal pure returns (bytes32) {
         return EfficientHashLib.hash(
             uint256(DEPOSIT_TYPEHASH),
             uint160(r.payer()),
             uint160(r.signer()),
-            uint160(r.token()),
+            uint160(token),
             r.lane(),
             amount,
             r.minPayout(),
@@ -85,51 +85,49 @@ library Cheques {
         );
     }
 
-    /// @notice Checks that the payer of deposit `id` promised the payee of a redemption `total` units in all. The outcome
-    /// is `NO_OBJECTION` if so.
+    /// @notice Checks that the payer of a deposit promised the payee of a redemption `total` units in all. The outcome is
+    /// `NO_OBJECTION` if so.
     /// @dev Cheap checks first. The stream is hashed only after the check of the signature over its anchor.
-    function promised(bytes calldata r, bytes32 id, bytes32 domainSeparator)
+    function promised(bytes calldata r, Claim memory c, bytes32 domainSeparator)
         internal
         pure
         returns (IChequeBank.Outcome, uint128 total)
     {
-        (bytes32 anchor, uint128 step, uint256 k, bytes32 x) = r.stream();
-        if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0);
-        uint256 shown = r.spent() + k * step;
+        (bytes32 anchor, uint128 step, uint256 k, bytes32 x) = (bytes32(0), 0, 0, bytes32(0));
+        if (r.hasStream()) {
+            (anchor, step, k, x) = r.stream(c);
+            if (!_streamFits(k, x, anchor, step)) return (IChequeBank.Outcome.BadStream, 0);
+        }
+        uint256 shown;
+        unchecked {
+            shown = r.spent() + k * step; // far below 2^256
+        }
         if (shown == 0) return (IChequeBank.Outcome.NothingSpent, 0);
         if (shown > r.allowance()) return (IChequeBank.Outcome.OverAllowance, 0);
 
-        if (!_signed(r, id, domainSeparator)) return (IChequeBank.Outcome.BadSignature, 0);
+        bytes32 cheque = digest(domainSeparator, _hashCheque(r, c.id, anchor, step));
+        if (!Signatures.byKey(r.signer(), cheque, r.signature())) return (IChequeBank.Outcome.BadSignature, 0);
         if (k > 0 && !_leadsTo(x, k, anchor)) return (IChequeBank.Outcome.BadStream, 0);
         // forge-lint: disable-next-line(unsafe-typecast) at most the allowance
         return (NO_OBJECTION, uint128(shown));
     }
 
-    /// @notice True if the payee agrees that `total` closes the deposit, or if no consent is needed. `isWhole` says that
-    /// the payout is the whole deposit.
-    /// @dev A batch makes no straight payout and calls no contract of a payee.
-    function agreed(bytes calldata r, bytes32 id, uint128 total, bool isWhole, bytes32 domainSeparator, bool batch)
+    /// @notice True if the payee signed its consent to its total and recipient. With `batch`, calls no contract.
+    function consented(bytes calldata r, Claim memory c, bytes32 domainSeparator, bool batch)
         internal
         view
         returns (bool)
     {
-        (address payee, address to) = (r.payee(), r.to());
-        if (batch && to != address(0)) return false;
-        if (msg.sender == payee) return true;
-        if (isWhole && to == address(0)) return true;
-
-        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, id, total, to)));
-        return batch ? Signatures.byKey(payee, consent, r.consent()) : Signatures.by(payee, consent, r.consent());
+        address payee = r.payee();
+        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, c.id, c.total, c.to)));
+        return batch ? Signatures.byKey(payee, consent, r.consent(c)) : Signatures.by(payee, consent, r.consent(c));
     }
 
-    /// @dev True if the deposit's signer signed the cheque.
-    function _signed(bytes calldata r, bytes32 id, bytes32 domainSeparator) private pure returns (bool) {
-        // slither-disable-next-line unused-return the steps shown are not signed
-        (bytes32 anchor, uint128 step,,) = r.stream();
-        bytes32 cheque = EfficientHashLib.hash(
+    /// @dev The struct hash of a redemption's cheque.
+    function _hashCheque(bytes calldata r, bytes32 id, bytes32 anchor, uint128 step) private pure returns (bytes32) {
+        return EfficientHashLib.hash(
             uint256(CHEQUE_TYPEHASH), uint256(id), uint160(r.payee()), r.spent(), uint256(anchor), step
         );
-        return Signatures.byKey(r.signer(), digest(domainSeparator, cheque), r.signature());
     }
 
     /// @dev True if the stream fields of a redemption fit together. Hashes nothing.

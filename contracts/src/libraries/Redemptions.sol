@@ -3,13 +3,29 @@ pragma solidity ^0.8.28;
 
 import {LibBytes} from "solady/utils/LibBytes.sol";
 
+/// @notice A redemption on its way through the checks: the parts that have no constant offset, and the findings.
+/// @dev Parsed: token and to (zero where absent), and the offset of what follows: the stream, if there is one, and the
+/// consent.
+/// @dev Found: the deposit's id and amount, the total that the payee was paid, and the start of
+/// the payee's range.
+struct Claim {
+    address token;
+    address to;
+    uint256 tail;
+    bytes32 id;
+    uint128 amount;
+    uint128 total;
+    uint256 start;
+}
+
 /// @title Redemptions
 /// @notice Reads the fields of a packed redemption, whose layout stands in `IChequeBank`.
 /// @dev Packing takes half of the bytes of an ABI encoding, whose other half is zeros.
-/// @dev Only `wellFormed` may be asked about any bytes. The other functions need a well-formed redemption, whose fields
-/// all come from its own bytes. None of these functions reverts.
+/// @dev `parse` takes any bytes. The other functions need a well-formed redemption: then all of its fields come from its
+/// own bytes. None of these functions reverts.
 library Redemptions {
     using LibBytes for bytes;
+    using Redemptions for bytes;
 
     /* OFFSETS of the fields that every redemption has */
 
@@ -21,7 +37,7 @@ library Redemptions {
     uint256 internal constant REDEEM_UNTIL = 72;
     uint256 internal constant PAYEE = 80;
     uint256 internal constant ALLOWANCE = 100;
-    uint256 internal constant SALT = 116;
+    /// @dev After the allowance comes the leaf's salt (16).
     uint256 internal constant PATH = 132;
     uint256 internal constant SPENT = 137;
     uint256 internal constant SIGNATURE = 153;
@@ -32,23 +48,38 @@ library Redemptions {
 
     /* THE BYTE `form` */
 
-    /// @dev The bytes of a sibling's sum, less one.
+    /// @dev The bits that hold the bytes of a sibling's sum, less one.
     uint256 internal constant SUM_BYTES = 0x0f;
-    uint256 internal constant HAS_TOKEN = 0x10;
-    uint256 internal constant HAS_TO = 0x20;
-    uint256 internal constant HAS_STREAM = 0x40;
-    uint256 internal constant RESERVED = 0x80;
+    /// @dev The bits that say which parts are there.
+    uint256 internal constant TOKEN_BIT = 4;
+    uint256 internal constant TO_BIT = 5;
+    uint256 internal constant STREAM_BIT = 6;
+    /// @dev Bit 7 is zero.
+    uint256 internal constant LARGEST_FORM = 0x7f;
 
     /* LENGTHS */
 
     uint256 internal constant ADDRESS = 20;
-    uint256 internal constant SIGNATURE_BYTES = 65;
     /// @dev anchor (32), step (16), k (2), x (32)
     uint256 internal constant STREAM = 82;
 
-    /// @notice True if the bytes are long enough for the parts that they announce.
-    function wellFormed(bytes calldata r) internal pure returns (bool) {
-        return r.length >= SIBLINGS && _form(r) & RESERVED == 0 && r.length >= _consentStart(r);
+    /// @notice Finds the parts of a redemption for a new claim. Returns true if the bytes are long enough for the parts
+    /// that they announce; if not, reads nothing behind their end and leaves the claim zero.
+    /// @dev Unchecked: sums of lengths that come from two bytes.
+    function parse(bytes calldata r, Claim memory c) internal pure returns (bool wellFormed) {
+        if (r.length < SIBLINGS || r.form() > LARGEST_FORM) return false;
+        unchecked {
+            uint256 form = r.form();
+            uint256 tokenStart = r.siblingsEnd();
+            uint256 toStart = tokenStart + ADDRESS * (form >> TOKEN_BIT & 1);
+            uint256 tail = toStart + ADDRESS * (form >> TO_BIT & 1);
+            if (r.length < tail + STREAM * (form >> STREAM_BIT & 1)) return false;
+
+            if (toStart != tokenStart) c.token = address(bytes20(r.loadCalldata(tokenStart)));
+            if (tail != toStart) c.to = address(bytes20(r.loadCalldata(toStart)));
+            c.tail = tail;
+        }
+        return true;
     }
 
     /* TERMS OF THE DEPOSIT */
@@ -59,12 +90,6 @@ library Redemptions {
 
     function signer(bytes calldata r) internal pure returns (address) {
         return address(bytes20(r.loadCalldata(SIGNER)));
-    }
-
-    /// @notice The token of the deposit; zero for the native coin.
-    function token(bytes calldata r) internal pure returns (address) {
-        if (_form(r) & HAS_TOKEN == 0) return address(0);
-        return address(bytes20(r.loadCalldata(_siblingsEnd(r))));
     }
 
     function lane(bytes calldata r) internal pure returns (uint64) {
@@ -93,8 +118,9 @@ library Redemptions {
         return uint128(bytes16(r.loadCalldata(ALLOWANCE)));
     }
 
-    function salt(bytes calldata r) internal pure returns (bytes16) {
-        return bytes16(r.loadCalldata(SALT));
+    /// @notice The bytes of the payee's leaf: payee, allowance and salt, which are adjacent.
+    function leaf(bytes calldata r) internal pure returns (bytes calldata) {
+        return _slice(r, PAYEE, PATH);
     }
 
     function path(bytes calldata r) internal pure returns (uint40) {
@@ -106,7 +132,7 @@ library Redemptions {
     }
 
     function signature(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(SIGNATURE, SIGNATURE + SIGNATURE_BYTES);
+        return _slice(r, SIGNATURE, DEPTH);
     }
 
     /// @notice The number of levels of the proof.
@@ -114,54 +140,62 @@ library Redemptions {
         return uint8(bytes1(r.loadCalldata(DEPTH)));
     }
 
-    /* PARTS OF ANY LENGTH */
-
-    /// @notice The siblings of the proof, each a hash (32 bytes) and a sum (`width` bytes).
-    function siblings(bytes calldata r) internal pure returns (bytes calldata nodes, uint256 width) {
-        return (r.sliceCalldata(SIBLINGS, _siblingsEnd(r)), _sumBytes(r));
-    }
-
-    /// @notice The recipient of the payout; zero for the payee's balance.
-    function to(bytes calldata r) internal pure returns (address) {
-        if (_form(r) & HAS_TO == 0) return address(0);
-        return address(bytes20(r.loadCalldata(_tokenEnd(r))));
-    }
-
-    /// @notice The stream that the cheque opens and the steps shown of the stream; all zero without a stream.
-    function stream(bytes calldata r) internal pure returns (bytes32 anchor, uint128 step, uint256 k, bytes32 x) {
-        if (_form(r) & HAS_STREAM == 0) return (0, 0, 0, 0);
-        uint256 start = _toEnd(r);
-        anchor = r.loadCalldata(start);
-        step = uint128(bytes16(r.loadCalldata(start + 32)));
-        k = uint16(bytes2(r.loadCalldata(start + 48)));
-        x = r.loadCalldata(start + 50);
-    }
-
-    function consent(bytes calldata r) internal pure returns (bytes calldata) {
-        return r.sliceCalldata(_consentStart(r));
-    }
-
-    function _form(bytes calldata r) private pure returns (uint256) {
+    /// @notice The byte that says which parts follow.
+    function form(bytes calldata r) internal pure returns (uint256) {
         return uint8(bytes1(r.loadCalldata(FORM)));
     }
 
-    function _sumBytes(bytes calldata r) private pure returns (uint256) {
-        return (_form(r) & SUM_BYTES) + 1;
+    /* PARTS OF ANY LENGTH */
+
+    /// @notice The bytes of each sibling's sum.
+    function sumBytes(bytes calldata r) internal pure returns (uint256) {
+        unchecked {
+            return (r.form() & SUM_BYTES) + 1;
+        }
     }
 
-    function _siblingsEnd(bytes calldata r) private pure returns (uint256) {
-        return SIBLINGS + depth(r) * (32 + _sumBytes(r));
+    /// @notice The offset after the siblings, each a hash (32 bytes) and a sum (`sumBytes`).
+    function siblingsEnd(bytes calldata r) internal pure returns (uint256) {
+        unchecked {
+            return SIBLINGS + r.depth() * (32 + r.sumBytes());
+        }
     }
 
-    function _tokenEnd(bytes calldata r) private pure returns (uint256) {
-        return _siblingsEnd(r) + (_form(r) & HAS_TOKEN == 0 ? 0 : ADDRESS);
+    /// @notice The siblings of the proof.
+    function siblings(bytes calldata r) internal pure returns (bytes calldata) {
+        return _slice(r, SIBLINGS, r.siblingsEnd());
     }
 
-    function _toEnd(bytes calldata r) private pure returns (uint256) {
-        return _tokenEnd(r) + (_form(r) & HAS_TO == 0 ? 0 : ADDRESS);
+    function hasStream(bytes calldata r) internal pure returns (bool) {
+        return r.form() >> STREAM_BIT & 1 == 1;
     }
 
-    function _consentStart(bytes calldata r) private pure returns (uint256) {
-        return _toEnd(r) + (_form(r) & HAS_STREAM == 0 ? 0 : STREAM);
+    /// @notice The stream that the cheque opens and the steps shown of the stream. Only for a redemption that has one.
+    function stream(bytes calldata r, Claim memory c)
+        internal
+        pure
+        returns (bytes32 anchor, uint128 step, uint256 k, bytes32 x)
+    {
+        uint256 start = c.tail;
+        unchecked {
+            anchor = r.loadCalldata(start);
+            step = uint128(bytes16(r.loadCalldata(start + 32)));
+            k = uint16(bytes2(r.loadCalldata(start + 48)));
+            x = r.loadCalldata(start + 50);
+        }
+    }
+
+    function consent(bytes calldata r, Claim memory c) internal pure returns (bytes calldata) {
+        unchecked {
+            return _slice(r, c.tail + STREAM * (r.form() >> STREAM_BIT & 1), r.length);
+        }
+    }
+
+    /// @dev The bytes from `start` to `end` of a redemption that is long enough.
+    function _slice(bytes calldata r, uint256 start, uint256 end) private pure returns (bytes calldata part) {
+        assembly ("memory-safe") {
+            part.offset := add(r.offset, start)
+            part.length := sub(end, start)
+        }
     }
 }

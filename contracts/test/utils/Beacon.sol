@@ -18,7 +18,7 @@ library Beacon {
 
     /// @notice The proof of a round: its signature, uncompressed.
     function sign(uint256 secret, uint64 round) internal view returns (bytes memory) {
-        return _times(address(0x0c), Bls.hashToG1(abi.encodePacked(sha256(abi.encodePacked(round)))), secret);
+        return _times(address(0x0c), _hash(sha256(abi.encodePacked(round))), secret);
     }
 
     /// @notice The seed that a valid proof shows: SHA-256 of x with the sign of y.
@@ -30,12 +30,18 @@ library Beacon {
         return sha256(x);
     }
 
+    function _hash(bytes32 message) private view returns (bytes memory) {
+        (bool hashed, uint256[4] memory words) = Bls.hashToG1(message);
+        require(hashed, "no EIP-2537");
+        return abi.encodePacked(words);
+    }
+
     /// @dev Multiplies a point by the precompile of its group; gives the coordinates without the zeros before each.
     function _times(address precompile, bytes memory point, uint256 scalar) private view returns (bytes memory product) {
         (bool done, bytes memory padded) = precompile.staticcall(bytes.concat(point, bytes32(scalar)));
         require(done && padded.length == point.length, "no EIP-2537");
-        for (uint256 at = 0; at < padded.length; at += 64) {
-            product = bytes.concat(product, LibBytes.slice(padded, at + 16, at + 64));
+        for (uint256 i = 0; i < padded.length; i += 64) {
+            product = bytes.concat(product, LibBytes.slice(padded, i + 16, i + 64));
         }
     }
 }

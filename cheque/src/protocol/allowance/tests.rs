@@ -32,8 +32,8 @@ fn deposit(root: B256, amount: u128) -> Deposit {
         lane: 1,
         amount,
         minPayout: 0,
-        drawBlock: 300,
-        lastRedeemBlock: 400,
+        drawTime: 1_800_000_000,
+        redeemUntil: 1_800_086_400,
         root,
     }
 }

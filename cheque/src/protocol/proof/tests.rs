@@ -9,8 +9,8 @@ fn deposit() -> Deposit {
         lane: 1,
         amount: 1 << 60,
         minPayout: 1 << 50,
-        drawBlock: 20_000_100,
-        lastRedeemBlock: 20_008_291,
+        drawTime: 1_800_000_000,
+        redeemUntil: 1_800_086_400,
         root: B256::repeat_byte(3),
     }
 }

@@ -72,14 +72,14 @@ impl TokenLimits {
     }
 }
 
-/// The default limits of a dollar token: an exposure of 1,000 dollars per signer.
+/// The default limits of a token of dollars or euros: an exposure of 1,000 per signer.
 impl From<&KnownToken> for TokenLimits {
     fn from(token: &KnownToken) -> Self {
-        let dollars = Amount::new(1_000);
-        // A token with more than 35 decimals has no amount above 1,000, and so no limit.
+        let thousand = Amount::new(1_000);
+        // With more than 35 decimals no amount reaches 1,000: there is no limit.
         let max_exposure = 10_u128
             .checked_pow(token.decimals.into())
-            .and_then(|dollar| dollars.checked_mul(dollar))
+            .and_then(|one| thousand.checked_mul(one))
             .unwrap_or(Amount::MAX);
         Self::exposure(max_exposure)
     }

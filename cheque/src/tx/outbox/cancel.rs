@@ -10,7 +10,7 @@ use crate::{
         error::OutboxError,
         outbox::{
             chain_status::{ChainStatus, chain_status},
-            entry::{BUMP_AFTER, put, rebroadcast_or_bump, remove_record, undecided},
+            entry::{put, rebroadcast_or_bump, remove_record, undecided},
         },
         record::{TxRecord, stored_tx},
         wallet::{MinedTx, Wallet},
@@ -47,7 +47,7 @@ pub(crate) async fn cancel(
     wallet: &Wallet,
     store: &AsyncStore,
     key: &[u8],
-    head: u64,
+    now: u64,
 ) -> Result<Cancellation, OutboxError> {
     let guard = wallet.lock_nonce().await;
     let Some(old) = stored_tx(store, key).await? else {
@@ -56,7 +56,7 @@ pub(crate) async fn cancel(
     match chain_status(wallet, &old).await? {
         ChainStatus::Mined(mined) => return Ok(Cancellation::TooLate(mined)),
         ChainStatus::Cancelled(mined) => return Ok(Cancellation::Cancelled(mined)),
-        ChainStatus::Unproven if old.from != wallet.address() => return Err(undecided(&old)),
+        ChainStatus::Foreign => return Err(undecided(&old)),
         ChainStatus::Failed | ChainStatus::Unproven => {
             remove_record(store, key, &old).await?;
             return Ok(Cancellation::Nothing);
@@ -64,13 +64,13 @@ pub(crate) async fn cancel(
         ChainStatus::Pending => {}
     }
     if !old.cancelled_by.is_empty() {
-        let new = rebroadcast_or_bump(&guard, store, key, old, (head, BUMP_AFTER)).await?;
+        let new = rebroadcast_or_bump(&guard, store, key, old, (now, true)).await?;
         return Ok(Cancellation::Pending(new.newest_hash()));
     }
     // The obsolete transaction itself is not sent to the node again.
     let signed = guard.sign_cancellation(old.nonce, &old.raw).await?;
     let new = TxRecord {
-        at: head,
+        at: now,
         cancelled_by: vec![signed.hash],
         raw: signed.raw,
         ..old.clone()

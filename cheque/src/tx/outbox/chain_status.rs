@@ -20,9 +20,10 @@ pub(crate) enum ChainStatus {
     Cancelled(Box<MinedTx>),
     /// The transaction is in a block, and reverted.
     Failed,
-    /// Another transaction seems to have used the nonce, since there is no receipt; or the transaction is another account's
-    /// and cannot be replaced.
+    /// Another transaction seems to have used the nonce, since there is no receipt.
     Unproven,
+    /// The transaction is another account's, which has not used the nonce yet: it may still be mined, and cannot be replaced.
+    Foreign,
     /// The transaction may still be mined.
     Pending,
 }
@@ -34,11 +35,11 @@ pub(crate) async fn chain_status(
 ) -> Result<ChainStatus, TxError> {
     let hashes = record.all_hashes();
     let ours = record.from == wallet.address();
-    let used = ours && wallet.mined_nonce().await? > record.nonce;
+    let used = wallet.mined_nonce_of(record.from).await? > record.nonce;
     let resolved = if used {
         // The node may count the nonce before it returns the receipt.
         wallet
-            .resolve(&hashes, record.nonce, RESOLVE_TIMEOUT)
+            .resolve(record.from, &hashes, record.nonce, RESOLVE_TIMEOUT)
             .await?
     } else {
         wallet.find_mined(&hashes).await?
@@ -50,7 +51,7 @@ pub(crate) async fn chain_status(
         Some(Ok(mined)) => ChainStatus::Mined(Box::new(mined)),
         Some(Err(TxError::Failed(_))) => ChainStatus::Failed,
         Some(Err(_)) => ChainStatus::Unproven,
-        None if !ours => ChainStatus::Unproven,
+        None if !ours => ChainStatus::Foreign,
         None => ChainStatus::Pending,
     })
 }

@@ -14,40 +14,37 @@ use crate::{
     },
 };
 
-/// Number of blocks that a transaction may stay pending before a fee bump.
-pub(crate) const BUMP_AFTER: u64 = 10;
-
-/// Creates the record of a transaction signed at `head`.
-pub(crate) fn record(wallet: &Wallet, signed: &SignedTx, head: u64) -> TxRecord {
+/// Creates the record of a transaction signed at the time `now`.
+pub(crate) fn record(wallet: &Wallet, signed: &SignedTx, now: u64) -> TxRecord {
     TxRecord {
         from: wallet.address(),
         nonce: signed.nonce,
-        since: head,
-        at: head,
+        since: now,
+        at: now,
         hashes: vec![signed.hash],
         cancelled_by: Vec::new(),
         raw: signed.raw.clone(),
     }
 }
 
-/// Sends a pending transaction to the node again, with higher fees if the newest replacement is at least `bump_after` blocks
-/// old. Returns the record as it is now stored.
+/// Sends a pending transaction to the node again, with higher fees if `may_bump` and the newest replacement is old enough.
+/// Returns the record as it is now stored.
 pub(super) async fn rebroadcast_or_bump(
     guard: &NonceGuard<'_>,
     store: &AsyncStore,
     key: &[u8],
     old: TxRecord,
-    (head, bump_after): (u64, u64),
+    (now, may_bump): (u64, bool),
 ) -> Result<TxRecord, OutboxError> {
-    let replacement = if head < old.at.saturating_add(bump_after) {
-        Ok(None)
-    } else {
+    let replacement = if may_bump && is_older(old.at, now, guard.wallet().bump_after()) {
         guard.sign_replacement(old.nonce, &old.raw).await
+    } else {
+        Ok(None)
     };
     let new = match replacement {
         Ok(None) => old,
         Ok(Some(signed)) => {
-            let new = with_replacement(&old, signed, head);
+            let new = with_replacement(&old, signed, now);
             put(store, key, Some(&old), &new).await?;
             new
         }
@@ -63,9 +60,9 @@ pub(super) async fn rebroadcast_or_bump(
 }
 
 /// Adds a replacement to the record: of the cancellation if there is any, else of the transaction.
-fn with_replacement(old: &TxRecord, signed: SignedTx, head: u64) -> TxRecord {
+fn with_replacement(old: &TxRecord, signed: SignedTx, now: u64) -> TxRecord {
     let mut new = TxRecord {
-        at: head,
+        at: now,
         raw: signed.raw,
         ..old.clone()
     };
@@ -74,6 +71,12 @@ fn with_replacement(old: &TxRecord, signed: SignedTx, head: u64) -> TxRecord {
         false => new.cancelled_by.push(signed.hash),
     }
     new
+}
+
+/// True if `seconds` lie between `at` and `now`, in either direction: a time of the future was written by a wrong clock, and
+/// must not hold up a transaction until that time comes.
+pub(crate) const fn is_older(at: u64, now: u64, seconds: u64) -> bool {
+    now.abs_diff(at) >= seconds
 }
 
 pub(super) fn undecided(record: &TxRecord) -> OutboxError {
@@ -110,4 +113,23 @@ pub(super) async fn remove_record(
     let old = Some(old.to_bytes());
     let _replaced = store.set(Table::Outbox, key.to_vec(), old, None).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_by_the_second_whichever_clock_was_wrong() {
+        for (at, now, older) in [
+            (1_000, 1_000, false),
+            (1_000, 1_023, false),
+            (1_000, 1_024, true),
+            (1_000, 977, false),
+            (1_000, 976, true),
+            (u64::MAX, 0, true),
+        ] {
+            assert_eq!(is_older(at, now, 24), older, "{at} at {now}");
+        }
+    }
 }

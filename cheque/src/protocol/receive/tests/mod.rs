@@ -1,7 +1,10 @@
 mod clocks;
+mod order;
 mod payments;
+mod policies;
 mod recovery_ids;
 mod refusals;
+mod risk;
 
 use crate::protocol::{
     account::{Account, ChequeContext},
@@ -9,7 +12,7 @@ use crate::protocol::{
     amount::Amount,
     chain_profile::ChainProfile,
     cheque::SignedCheque,
-    draw::{HISTORY_WINDOW, payout},
+    now::Now,
     proof::{Opening, Proof},
     receive::{
         judge::{Received, receive_payment},
@@ -24,8 +27,9 @@ use crate::protocol::{
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 
-const HEAD: u64 = 1_000;
-const NOW: u64 = 1_700_000_000;
+/// Now, by all clocks. The draw follows an hour later.
+const NOW: u64 = 1_800_000_000;
+const DRAW: u64 = NOW + 3_600;
 
 /// A payer, a deposit over three payees, and the first payee.
 struct Fixture {
@@ -38,6 +42,14 @@ struct Fixture {
     view: View,
 }
 
+const fn clocks(clock: u64, head_time: u64, round: u64) -> Now {
+    Now {
+        clock,
+        head_time,
+        round_time: Some(round),
+    }
+}
+
 fn fixture() -> Fixture {
     fixture_with(|_| {})
 }
@@ -47,7 +59,7 @@ fn fixture_with(change: impl FnOnce(&mut Deposit)) -> Fixture {
     let key = SigningKey::from_bytes(&[1; 32]).unwrap();
     let bank = Bank::new(1, Address::repeat_byte(0xba));
     let payee = Address::repeat_byte(0x11);
-    let allowances = [(0x11, 1_000_000), (0x22, 500), (0x33, 998_500)]
+    let allowances = [(0x11, 1_000_000), (0x22, 500), (0x33, 999_500)]
         .map(|(byte, units)| (Address::repeat_byte(byte), Amount::new(units)));
     let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32])).unwrap();
     let mut deposit = Deposit {
@@ -57,18 +69,19 @@ fn fixture_with(change: impl FnOnce(&mut Deposit)) -> Fixture {
         lane: 1,
         amount: tree.total().get(),
         minPayout: 200_000,
-        drawBlock: HEAD + 1_000,
-        lastRedeemBlock: HEAD + 1_000 + HISTORY_WINDOW,
+        drawTime: DRAW,
+        redeemUntil: DRAW + 86_400,
         root: tree.root(),
     };
     change(&mut deposit);
     let view = View {
-        head: HEAD,
-        head_time: NOW,
-        now: NOW,
+        now: clocks(NOW, NOW, NOW),
+        final_time: Some(NOW - 1_000),
         purse: Purse::Open(bank.deposit_id(&deposit)).word(),
+        settled: true,
         redeem_cost: Some(Amount::new(1_000)),
         exposure: Amount::ZERO,
+        unsettled: Amount::ZERO,
     };
     let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
     Fixture {
@@ -129,11 +142,22 @@ impl Fixture {
         fixture.rejects(&fixture.opening(300_000), None)
     }
 
-    /// Computes V(spent) by definition.
-    fn worth(&self, spent: u128) -> u128 {
-        let allowance = self.tree.allowance(self.payee).unwrap();
-        let payout = payout(Amount::new(spent), allowance, &self.deposit).unwrap();
-        let net = payout.amount.get() - 1_000;
-        payout.range.get() * net / self.deposit.amount
+    fn step(&self, stream: &Stream, k: u32) -> Proof {
+        Proof::Step {
+            deposit: self.id(),
+            k,
+            x: stream.show(k).unwrap(),
+        }
+    }
+}
+
+/// V(spent) at the terms of the fixture, by hand: full = 2 * spent, the smallest payout is 200,000, the amount 2,000,000
+/// and the cost 1,000. So from 100,000 on V = floor(1,000,000 * (2 * spent - 1,000) / 2,000,000), and below
+/// floor(10 * spent * 199,000 / 2,000,000).
+const fn worth(spent: u128) -> u128 {
+    if spent >= 100_000 {
+        spent - 500
+    } else {
+        spent * 199 / 200
     }
 }

@@ -20,7 +20,7 @@ fn credits_the_net_expected_value_over_all_payments() {
         };
         let received = fixture.receive(&proof, position.as_ref()).unwrap();
         credited += received.value().get();
-        assert_eq!(credited, fixture.worth(spent));
+        assert_eq!(credited, worth(spent));
         assert_eq!(received.position().credited().get(), credited);
         assert_eq!(received.credit_to(), fixture.key.address());
         assert_eq!(received.key().deposit, fixture.id());
@@ -39,7 +39,7 @@ fn keeps_the_redeem_cost_of_the_first_payment() {
     assert_eq!(again.position().redeem_cost(), Amount::new(1_000));
     assert_eq!(
         position.credited().get() + again.value().get(),
-        fixture.worth(400_000)
+        worth(400_000)
     );
 }
 
@@ -85,11 +85,7 @@ fn accepts_stream_steps_in_any_stride() {
     let fixture = fixture();
     let stream = Stream::new(B256::repeat_byte(7), 100).unwrap();
     let terms = Some((stream.anchor(), Amount::new(2_000)));
-    let step = |k| Proof::Step {
-        deposit: fixture.id(),
-        k,
-        x: stream.show(k).unwrap(),
-    };
+    let step = |k| fixture.step(&stream, k);
     let position = fixture.position(&fixture.opening(300_000), None);
 
     // A cheque over an equal total is accepted if it begins a stream.
@@ -102,10 +98,7 @@ fn accepts_stream_steps_in_any_stride() {
     for k in [1, 2, 10, 100] {
         position = fixture.position(&step(k), Some(&position));
         assert_eq!(position.total().get(), 300_000 + 2_000 * u128::from(k));
-        assert_eq!(
-            position.credited().get(),
-            fixture.worth(position.total().get())
-        );
+        assert_eq!(position.credited().get(), worth(position.total().get()));
         assert_eq!(
             fixture.rejects(&step(k), Some(&position)),
             Rejection::Replay
@@ -154,13 +147,9 @@ fn accepts_nothing_spent_only_with_a_stream() {
     let begin = Proof::Opening(Box::new(fixture.opening_with(cheque)));
     let received = fixture.receive(&begin, None).unwrap();
     assert_eq!(received.value(), Amount::ZERO);
-    let step = Proof::Step {
-        deposit: fixture.id(),
-        k: 1,
-        x: stream.show(1).unwrap(),
-    };
+    let step = fixture.step(&stream, 1);
     let paid = fixture.receive(&step, Some(received.position())).unwrap();
-    assert_eq!(paid.value().get(), fixture.worth(30_000));
+    assert_eq!(paid.value().get(), worth(30_000));
 }
 
 #[test]
@@ -193,11 +182,7 @@ fn decodes_a_position_from_its_own_bytes_only() {
     let cheque = fixture.cheque(300_000, Some((stream.anchor(), Amount::new(5))));
     let begin = Proof::Opening(Box::new(fixture.opening_with(cheque)));
     let begun = fixture.position(&begin, None);
-    let step = Proof::Step {
-        deposit: fixture.id(),
-        k: 3,
-        x: stream.show(3).unwrap(),
-    };
+    let step = fixture.step(&stream, 3);
     for position in [begun.clone(), fixture.position(&step, Some(&begun))] {
         let bytes = position.to_bytes();
         assert_eq!(Position::from_bytes(&bytes), Ok(position));
@@ -219,11 +204,7 @@ fn resumes_a_payer_without_records_from_stale_rejection() {
     let stream = Stream::new(B256::repeat_byte(7), 10).unwrap();
     let begun = fixture.cheque(300_000, Some((stream.anchor(), Amount::new(5_000))));
     let position = fixture.position(&Proof::Opening(Box::new(fixture.opening_with(begun))), None);
-    let step = Proof::Step {
-        deposit: fixture.id(),
-        k: 3,
-        x: stream.show(3).unwrap(),
-    };
+    let step = fixture.step(&stream, 3);
     let position = fixture.position(&step, Some(&position));
 
     let context = ChequeContext {

@@ -7,7 +7,7 @@ use crate::protocol::{
     signature::Signature,
 };
 use alloy_primitives::Bytes;
-use cheque_bindings::{Outcome, SeedSource};
+use cheque_bindings::Outcome;
 use proptest::prelude::*;
 
 fn with_v(mut cheque: SignedCheque, v: u8) -> SignedCheque {
@@ -26,14 +26,12 @@ fn other_v(cheque: SignedCheque) -> SignedCheque {
 fn simulate(fixture: &Fixture, position: &Position, seed: Seed) -> (Outcome, Amount) {
     let state = BankSnapshot {
         bank: fixture.bank,
-        seed_source: SeedSource::PrevRandao,
-        block: fixture.deposit.drawBlock + 1,
+        time: DRAW + 1,
         purse: fixture.view.purse,
-        recorded_seed: Some(seed),
-        draw_block_hash: None,
+        seed: Some(seed),
         caller: fixture.payee,
     };
-    let redemption = position.redemption(Address::ZERO, Bytes::new(), Bytes::new());
+    let redemption = position.redemption(Address::ZERO, Bytes::new());
     simulate_redemption(&redemption, &state)
 }
 
@@ -53,7 +51,7 @@ proptest! {
             let outcome = simulate(&fixture, &stored, Seed(seed.into()));
             prop_assert!(matches!(outcome.0, Outcome::Payable | Outcome::Loses));
             outcomes.push((received.value(), outcome));
-            let redemption = stored.redemption(Address::ZERO, Bytes::new(), Bytes::new());
+            let redemption = stored.redemption(Address::ZERO, Bytes::new());
             prop_assert_eq!(&redemption.signature[..], right.signature.as_bytes());
         }
         prop_assert_eq!(outcomes[0], outcomes[1]);

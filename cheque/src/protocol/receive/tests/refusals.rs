@@ -187,21 +187,6 @@ fn refuses_a_second_allowance_of_the_same_deposit() {
 }
 
 #[test]
-fn refuses_a_stale_view_to_the_second() {
-    let at = |now| Fixture::refused(|fixture| fixture.view.now = now);
-    assert!(matches!(at(NOW + 61), Rejection::StaleView { .. }));
-    assert!(matches!(at(NOW - 61), Rejection::StaleView { .. }));
-    let mut fixture = fixture();
-    for now in [NOW - 60, NOW + 60] {
-        fixture.view.now = now;
-        assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
-    }
-    fixture.policy.stale_after = None;
-    fixture.view.now = 0;
-    assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
-}
-
-#[test]
 fn refuses_a_deposit_that_the_purse_does_not_hold() {
     let id = fixture().id();
     for purse in [
@@ -224,19 +209,31 @@ fn refuses_a_deposit_that_the_purse_does_not_hold() {
 }
 
 #[test]
-fn refuses_payments_from_the_cutoff_on() {
+fn refuses_payments_from_the_cutoff_on_to_the_second() {
     let mut fixture = fixture();
-    fixture.view.head = fixture.deposit.drawBlock - 129;
+    let at = |now| clocks(now, now, now);
+    fixture.view.now = at(DRAW - 31);
+    fixture.view.final_time = None;
     let position = fixture.position(&fixture.opening(300_000), None);
-    for head in [
-        fixture.deposit.drawBlock - 128,
-        fixture.deposit.drawBlock + 9,
+    assert!(
+        fixture
+            .receive(&fixture.later(400_000), Some(&position))
+            .is_ok()
+    );
+    for now in [
+        DRAW - 30,
+        DRAW - 29,
+        DRAW - 1,
+        DRAW,
+        DRAW + 1,
+        DRAW + 86_401,
+        u64::MAX,
     ] {
-        fixture.view.head = head;
+        fixture.view.now = at(now);
         let past = Rejection::PastCutoff {
-            head,
-            draw_block: fixture.deposit.drawBlock,
-            cutoff: 128,
+            now,
+            draw_time: DRAW,
+            cutoff: 30,
         };
         assert_eq!(fixture.rejects(&fixture.opening(300_000), None), past);
         assert_eq!(
@@ -247,98 +244,119 @@ fn refuses_payments_from_the_cutoff_on() {
 }
 
 #[test]
-fn refuses_payments_once_a_rollups_seed_may_be_public() {
+fn refuses_a_draw_within_the_first_seconds_of_time() {
     let mut fixture = fixture_with(|deposit| {
-        deposit.drawBlock = HEAD + 3_000;
-        deposit.lastRedeemBlock = HEAD + 3_000 + HISTORY_WINDOW;
+        deposit.drawTime = 30;
+        deposit.redeemUntil = 86_430;
     });
-    let profile = ChainProfile::of(8453).unwrap();
-    fixture.policy = Policy::new(fixture.payee, fixture.bank, profile);
-    let public = NOW + 3_000 * 2 - 3_336;
-    fixture.policy.stale_after = None;
-    fixture.view.now = public - 1;
-    assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
-    fixture.view.now = public;
-    assert_eq!(
+    fixture.policy.freshness = None;
+    fixture.view.now = clocks(0, 0, 0);
+    assert!(matches!(
         fixture.rejects(&fixture.opening(300_000), None),
-        Rejection::SeedMayBePublic {
-            draw_block: HEAD + 3_000,
-            public,
-            now: public
-        }
-    );
+        Rejection::PastCutoff { now: 0, .. }
+    ));
 }
 
 #[test]
-fn refuses_draws_too_far_ahead() {
-    let latest = HEAD + 7 * 7_200;
-    let far = |draw_block| {
+fn refuses_draws_too_far_ahead_to_the_second() {
+    let latest = NOW + 7 * 86_400;
+    let far = |draw_time| {
         let fixture = fixture_with(|deposit| {
-            deposit.drawBlock = draw_block;
-            deposit.lastRedeemBlock = draw_block + HISTORY_WINDOW;
+            deposit.drawTime = draw_time;
+            deposit.redeemUntil = draw_time + 86_400;
         });
         fixture.receive(&fixture.opening(300_000), None)
     };
+    assert!(far(latest - 1).is_ok());
     assert!(far(latest).is_ok());
     assert_eq!(
         far(latest + 1),
         Err(Rejection::HorizonTooLong {
-            draw_block: latest + 1,
+            draw_time: latest + 1,
             latest
         })
     );
 }
 
 #[test]
-fn refuses_windows_too_short_to_redeem() {
-    let window = |blocks| {
-        let fixture = fixture_with(|deposit| deposit.lastRedeemBlock = deposit.drawBlock + blocks);
-        fixture.receive(&fixture.opening(300_000), None)
-    };
-    assert!(window(7_200).is_ok());
-    assert_eq!(
-        window(7_199),
-        Err(Rejection::WindowTooShort {
-            window: 7_199,
-            min: 7_200
-        })
-    );
-    // A window counts only as far as the chain remembers the seed.
-    let mut fixture = fixture_with(|deposit| deposit.lastRedeemBlock = u64::MAX);
-    fixture.policy.min_window = HISTORY_WINDOW + 1;
+fn measures_the_horizon_by_the_latest_clock() {
+    let mut fixture = fixture_with(|deposit| {
+        deposit.drawTime = NOW + 7 * 86_400 + 10;
+        deposit.redeemUntil = NOW + 8 * 86_400 + 10;
+    });
+    fixture.view.now = clocks(NOW, NOW + 10, NOW);
+    assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
+    fixture.view.now = clocks(NOW, NOW + 9, NOW);
     assert!(matches!(
         fixture.rejects(&fixture.opening(300_000), None),
-        Rejection::WindowTooShort {
-            window: HISTORY_WINDOW,
-            ..
-        }
+        Rejection::HorizonTooLong { .. }
     ));
 }
 
 #[test]
-fn refuses_deposits_and_exposures_beyond_the_tokens_limits() {
-    let limit = |deposit, exposure| {
+fn refuses_windows_too_short_to_redeem_to_the_second() {
+    let window = |seconds| {
+        let fixture = fixture_with(|deposit| deposit.redeemUntil = DRAW + seconds);
+        fixture.receive(&fixture.opening(300_000), None)
+    };
+    // Six hours on layer 1.
+    assert!(window(21_601).is_ok());
+    assert!(window(21_600).is_ok());
+    assert_eq!(
+        window(21_599),
+        Err(Rejection::WindowTooShort {
+            window: 21_599,
+            min: 21_600
+        })
+    );
+}
+
+#[test]
+fn refuses_deposits_beyond_the_tokens_limit_if_there_is_one() {
+    let amount = fixture().deposit.amount;
+    let limited = |max_deposit: Option<u128>| {
         move |fixture: &mut Fixture| {
             let limits = TokenLimits {
-                max_deposit: Amount::new(deposit),
-                max_exposure: Amount::new(exposure),
+                max_deposit: max_deposit.map(Amount::new),
+                max_exposure: Amount::MAX,
             };
             fixture.policy.tokens.insert(Address::ZERO, limits);
-            fixture.view.exposure = Amount::new(7);
         }
     };
-    let amount = fixture().deposit.amount;
-    assert!(matches!(
-        Fixture::refused(limit(amount - 1, amount + 7)),
-        Rejection::DepositTooLarge { .. }
-    ));
-    assert!(matches!(
-        Fixture::refused(limit(amount, amount + 6)),
-        Rejection::ExposureTooLarge { .. }
-    ));
-    let mut fixture = fixture();
-    limit(amount, amount + 7)(&mut fixture);
-    assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
+    assert_eq!(
+        Fixture::refused(limited(Some(amount - 1))),
+        Rejection::DepositTooLarge {
+            amount: Amount::new(amount),
+            limit: Amount::new(amount - 1)
+        }
+    );
+    for enough in [Some(amount), None] {
+        let mut fixture = fixture();
+        limited(enough)(&mut fixture);
+        assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
+    }
+}
+
+#[test]
+fn refuses_a_chain_that_does_not_finalize_to_the_second() {
+    let at = |final_time| {
+        let mut fixture = fixture();
+        fixture.view.final_time = final_time;
+        fixture.receive(&fixture.opening(300_000), None)
+    };
+    // 1,536 seconds on layer 1.
+    assert!(at(Some(NOW - 1_536)).is_ok());
+    assert_eq!(
+        at(Some(NOW - 1_537)),
+        Err(Rejection::ChainNotFinal {
+            final_time: NOW - 1_537,
+            now: NOW,
+            limit: 1_536
+        })
+    );
+    // A node without the tag tells nothing; a final block of the future is young.
+    assert!(at(None).is_ok());
+    assert!(at(Some(u64::MAX)).is_ok());
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! Blocks by their age: confirmed, final.
+
+use crate::bank::{error::BankError, head::Head, reader::Reader};
+use alloy::{
+    eips::BlockNumberOrTag,
+    providers::Provider,
+    rpc::types::Block,
+    transports::{RpcError, TransportResult},
+};
+use alloy_primitives::B256;
+
+/// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
+const MAX_REQUESTS: u32 = 40;
+
+/// The number of blocks of abandoned forks after which a search starts anew.
+const MAX_ABANDONED: u32 = 4;
+
+/// The newest final block, as of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalBlock {
+    /// The number.
+    pub number: u64,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+    /// The hash.
+    pub hash: B256,
+    /// True if the node named the block (tag `finalized`). Else the block is as old as the profile's `finality` demands,
+    /// and its age tells nothing about the chain.
+    pub tagged: bool,
+}
+
+impl FinalBlock {
+    const fn new(block: &Head, tagged: bool) -> Self {
+        Self {
+            number: block.number,
+            time: block.time,
+            hash: block.hash,
+            tagged,
+        }
+    }
+}
+
+impl Reader {
+    /// Returns the number of the newest known block that is at least `confirm` seconds older than `head`, by the profile.
+    /// The head itself if `confirm` is zero; block 0 if the chain is too young.
+    ///
+    /// Uses the heads that this reader and its clones have followed; else searches the chain, in 40 requests at most. The
+    /// block may be older than necessary by the time between two polls.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node fails, [`BankError::NoBlock`] if it lacks a block of its chain.
+    pub async fn confirmed(&self, head: &Head) -> Result<u64, BankError> {
+        Ok(self.aged(head, self.profile().confirm).await?.number)
+    }
+
+    /// Returns the newest final block as of `head`: the node's `finalized` block, or without one the newest known block
+    /// that is at least `finality` seconds older than the head, by the profile. The head itself if `finality` is zero.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::confirmed`].
+    pub async fn final_block(&self, head: &Head) -> Result<FinalBlock, BankError> {
+        let finality = self.profile().finality;
+        if finality == 0 {
+            return Ok(FinalBlock::new(head, false));
+        }
+        if let Some(found) = self.followed().final_of(head.hash) {
+            return Ok(found);
+        }
+        let found = match self.fail_over_on_err(self.finalized().await)? {
+            // The node may have gone on since it told the head.
+            Some(block) if block.number > head.number => FinalBlock::new(head, true),
+            Some(block) => FinalBlock::new(&block, true),
+            None => FinalBlock::new(&self.aged(head, finality).await?, false),
+        };
+        self.followed().keep_final(head.hash, found);
+        Ok(found)
+    }
+
+    /// Returns the node's `finalized` block. `None` if the node has none, or does not know the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`BankError::Node`] if the node cannot be reached, or its answer cannot be read.
+    pub async fn finalized(&self) -> Result<Option<Head>, BankError> {
+        match self.block(BlockNumberOrTag::Finalized).await {
+            Ok(block) => Ok(block),
+            Err(error) if error.is_error_resp() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a block. `None` if the node has none of this number or tag.
+    pub(super) async fn block(&self, block: BlockNumberOrTag) -> TransportResult<Option<Head>> {
+        match self.provider().get_block_by_number(block).await {
+            Ok(block) => Ok(block.map(|block| head_of(&block))),
+            Err(RpcError::NullResp) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the newest known block that is at least `age` seconds older than the head.
+    async fn aged(&self, head: &Head, age: u64) -> Result<Head, BankError> {
+        if age == 0 {
+            return Ok(*head);
+        }
+        if let Some(found) = self.followed().found(head.hash, age) {
+            return Ok(found);
+        }
+        let target = head.time.saturating_sub(age);
+        let found = self.fail_over_on_err(self.find_before(head, target).await)?;
+        self.followed().insert(found);
+        self.followed().keep_found(head.hash, age, found);
+        Ok(found)
+    }
+
+    /// Finds the newest block of time `target` or before, in the chain of `head`.
+    async fn find_before(&self, head: &Head, target: u64) -> Result<Head, BankError> {
+        // What two polls see is as close together as blocks need to be known.
+        let slack = 2 * self.profile().poll.as_secs() + 1;
+        let mut search = Search {
+            reader: self,
+            target,
+            left: MAX_REQUESTS,
+        };
+        for _ in 0..MAX_ABANDONED {
+            let Some((low, next)) = self.followed().around(head.number, target) else {
+                break;
+            };
+            // Later blocks of the chain prove nothing about this one: its fork may be abandoned.
+            if search.read(low.number).await? != low {
+                self.followed().forget(&low, head.number);
+                continue;
+            }
+            let high = next.unwrap_or(*head).number;
+            if high <= low.number.saturating_add(1) || target - low.time <= slack {
+                return Ok(low);
+            }
+            return search.between(low, high).await;
+        }
+        search.below(head.number).await
+    }
+}
+
+/// A search for the newest block of time `target` or before.
+struct Search<'a> {
+    reader: &'a Reader,
+    target: u64,
+    left: u32,
+}
+
+impl Search<'_> {
+    /// Searches below block `high`, which is newer: in steps that double, then in halves.
+    async fn below(&mut self, mut high: u64) -> Result<Head, BankError> {
+        let mut step = 1;
+        loop {
+            let block = self.read(high.saturating_sub(step)).await?;
+            // A chain that is younger than asked for has no older block than its first.
+            if block.time <= self.target || block.number == 0 {
+                return self.between(block, high).await;
+            }
+            high = block.number;
+            step *= 2;
+        }
+    }
+
+    /// Searches from block `low`, which is old enough, up to block `high`, which is not. The result is old enough, even if
+    /// the requests do not last for the newest.
+    async fn between(&mut self, mut low: Head, mut high: u64) -> Result<Head, BankError> {
+        while high - low.number > 1 && low.time <= self.target && self.left > 0 {
+            let middle = self.read(low.number + (high - low.number) / 2).await?;
+            if middle.time <= self.target {
+                low = middle;
+            } else {
+                high = middle.number;
+            }
+        }
+        Ok(low)
+    }
+
+    async fn read(&mut self, number: u64) -> Result<Head, BankError> {
+        self.left = self.left.saturating_sub(1);
+        let block = self.reader.block(number.into()).await?;
+        block.ok_or(BankError::NoBlock(number))
+    }
+}
+
+fn head_of(block: &Block) -> Head {
+    Head {
+        number: block.header.number,
+        time: block.header.timestamp,
+        hash: block.header.hash,
+    }
+}

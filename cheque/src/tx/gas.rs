@@ -1,0 +1,226 @@
+//! What a node's chain charges beside gas times price, and its price of a new storage slot.
+//!
+//! Forks change the schedule of gas, so nothing of it is a constant here: a new slot is about five times dearer from
+//! EIP-8037 on. The node runs a few instructions that measure it.
+
+use crate::{node::error::NodeError, protocol::chain_profile::FeeModel};
+use alloy::{
+    eips::BlockId,
+    providers::{DynProvider, Provider},
+    rpc::types::{TransactionInput, TransactionRequest},
+    transports::TransportError,
+};
+use alloy_primitives::{Address, Bytes, TxHash, TxKind, U256, address, hex, keccak256};
+use alloy_sol_types::{SolCall, sol};
+use serde::Deserialize;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+sol! {
+    /// The contract of an OP-stack chain that knows its fees beside gas.
+    interface GasPriceOracle {
+        function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256);
+        function getOperatorFee(uint256 gasUsed) external view returns (uint256);
+    }
+}
+
+const GAS_PRICE_ORACLE: Address = address!("420000000000000000000000000000000000000F");
+
+/// Init code that returns the gas of `SSTORE(1, 1)`, a new slot, with the few units of the instructions around it:
+/// `GAS, PUSH1 1, PUSH1 1, SSTORE, GAS, SWAP1, SUB, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN`.
+const MEASURE_NEW_SLOT: [u8; 15] = hex!("5a60016001555a90035f5260205ff3");
+
+/// The gas given to the measurement: plenty, and less than the limit of a transaction (EIP-7825), beyond which EIP-8037
+/// would pay for state from gas that the instruction `GAS` does not show.
+const MEASURE_GAS: u64 = 5_000_000;
+
+/// How long a measured price holds. A transaction signed on the eve of a fork may run out of gas; it is sent again.
+const PRICE_LIFE: Duration = Duration::from_secs(3_600);
+
+/// The gas in which [`operator_fee`](GasOracle::operator_fee) is measured, since an operator's price has fractions of a wei.
+const MILLION: u64 = 1_000_000;
+
+/// The reason why a node does not tell what gas costs.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GasError {
+    /// The node failed.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The rollup does not have the contract that knows its fees.
+    #[error("the chain has no oracle of its data fees")]
+    NoOracle,
+}
+
+impl From<TransportError> for GasError {
+    fn from(error: TransportError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+/// The price of a new storage slot, measured once an hour for all clones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NewSlotPrice(Arc<Mutex<Option<(Instant, u64)>>>);
+
+impl NewSlotPrice {
+    /// Returns the gas to write to a storage slot for the first time, at least.
+    pub(crate) async fn get(&self, provider: &DynProvider) -> Result<u64, GasError> {
+        let measured = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, price)) = measured
+            && at.elapsed() < PRICE_LIFE
+        {
+            return Ok(price);
+        }
+        let price = measure_new_slot(provider).await?;
+        let measured = Some((Instant::now(), price));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = measured;
+        Ok(price)
+    }
+}
+
+/// Measures a new slot by a call that creates a contract, which no block ever holds.
+async fn measure_new_slot(provider: &DynProvider) -> Result<u64, GasError> {
+    let request = TransactionRequest {
+        to: Some(TxKind::Create),
+        gas: Some(MEASURE_GAS),
+        input: TransactionInput::both(Bytes::from_static(&MEASURE_NEW_SLOT)),
+        ..TransactionRequest::default()
+    };
+    let answer = provider.call(request.clone()).block(BlockId::latest());
+    match answer.await {
+        Ok(word) if word.len() == 32 && U256::from_be_slice(&word) < U256::from(MEASURE_GAS) => {
+            return Ok(U256::from_be_slice(&word).saturating_to());
+        }
+        Err(error) if !error.is_error_resp() => return Err(error.into()),
+        // Some nodes do not call what is no contract yet. All estimate it, with base and creation on top: more than enough.
+        Ok(_) | Err(_) => {}
+    }
+    Ok(provider
+        .estimate_gas(request)
+        .block(BlockId::latest())
+        .await?)
+}
+
+/// Asks a node for what its chain charges beside gas times price, by the chain's fee model.
+#[derive(Clone, Debug)]
+pub(crate) struct GasOracle {
+    pub(crate) provider: DynProvider,
+    pub(crate) model: FeeModel,
+}
+
+/// The fees of a mined transaction that are no part of gas times price, as an OP-stack node shows them in its receipt.
+#[derive(Debug, Deserialize)]
+struct RollupReceipt {
+    #[serde(rename = "l1Fee")]
+    l1_fee: Option<U256>,
+}
+
+impl GasOracle {
+    /// Returns the fee for the data of a transaction of `bytes` bytes at most, in wei. Zero where data is paid in gas.
+    pub(crate) async fn data_fee(&self, bytes: usize) -> Result<U256, GasError> {
+        match self.model {
+            FeeModel::OpStack => {
+                self.ask(&GasPriceOracle::getL1FeeUpperBoundCall {
+                    unsignedTxSize: U256::from(bytes),
+                })
+                .await
+            }
+            FeeModel::Plain | FeeModel::Arbitrum => Ok(U256::ZERO),
+        }
+    }
+
+    /// Returns the operator's fee for `gas` gas, in wei. Zero on chains without one.
+    pub(crate) async fn operator_fee(&self, gas: u64) -> Result<U256, GasError> {
+        match self.model {
+            FeeModel::OpStack => {
+                self.ask(&GasPriceOracle::getOperatorFeeCall {
+                    gasUsed: U256::from(gas),
+                })
+                .await
+            }
+            FeeModel::Plain | FeeModel::Arbitrum => Ok(U256::ZERO),
+        }
+    }
+
+    /// Returns the operator's fee as a constant in wei and a price per unit of gas, both rounded up.
+    pub(crate) async fn operator_prices(&self) -> Result<(U256, u128), GasError> {
+        if self.model != FeeModel::OpStack {
+            return Ok((U256::ZERO, 0));
+        }
+        let (constant, million) =
+            tokio::try_join!(self.operator_fee(0), self.operator_fee(MILLION))?;
+        let price = million
+            .saturating_sub(constant)
+            .div_ceil(U256::from(MILLION));
+        Ok((constant, price.saturating_to()))
+    }
+
+    /// Returns the gas that `bytes` bytes of data cost beyond their price as calldata of layer 1, where an estimate of gas
+    /// has the layer-1 part in it. Zero elsewhere.
+    ///
+    /// Compares the estimates of two calls that do nothing, one with bytes that do not compress.
+    pub(crate) async fn data_gas(&self, bytes: usize) -> Result<u64, GasError> {
+        /// What `redeem_gas` and simulations count for a byte that is not zero (EIP-2028).
+        const COUNTED: u64 = 16;
+        if self.model != FeeModel::Arbitrum {
+            return Ok(0);
+        }
+        let estimate = |data: Bytes| {
+            let request = TransactionRequest {
+                from: Some(Address::ZERO),
+                to: Some(Address::ZERO.into()),
+                input: TransactionInput::both(data),
+                ..TransactionRequest::default()
+            };
+            self.provider.estimate_gas(request).block(BlockId::latest())
+        };
+        let (with, without) = tokio::try_join!(
+            estimate(incompressible(bytes)).into_future(),
+            estimate(Bytes::new()).into_future()
+        )?;
+        let counted = (bytes as u64).saturating_mul(COUNTED);
+        Ok(with.saturating_sub(without).saturating_sub(counted))
+    }
+
+    /// Returns the fees of a mined transaction beside gas times price, in wei.
+    pub(crate) async fn fee_of_mined(&self, hash: TxHash, gas_used: u64) -> Result<U256, GasError> {
+        if self.model != FeeModel::OpStack {
+            return Ok(U256::ZERO);
+        }
+        let receipt = self
+            .provider
+            .raw_request::<_, Option<RollupReceipt>>("eth_getTransactionReceipt".into(), (hash,));
+        let (receipt, operator) =
+            tokio::try_join!(async { Ok(receipt.await?) }, self.operator_fee(gas_used))?;
+        let data = receipt.and_then(|receipt| receipt.l1_fee);
+        Ok(data.unwrap_or_default().saturating_add(operator))
+    }
+
+    async fn ask<C: SolCall<Return = U256>>(&self, call: &C) -> Result<U256, GasError> {
+        let request = TransactionRequest {
+            to: Some(GAS_PRICE_ORACLE.into()),
+            input: TransactionInput::both(call.abi_encode().into()),
+            ..TransactionRequest::default()
+        };
+        let answer = self.provider.call(request).block(BlockId::latest()).await;
+        let answer = answer.map_err(|error| match NodeError::from(error) {
+            NodeError::Reverted(_) => GasError::NoOracle,
+            error => GasError::Node(error),
+        })?;
+        C::abi_decode_returns(&answer).map_err(|_| GasError::NoOracle)
+    }
+}
+
+/// Makes bytes that do not compress, the same each time.
+fn incompressible(bytes: usize) -> Bytes {
+    let mut data = Vec::with_capacity(bytes + 32);
+    let mut word = keccak256([]);
+    while data.len() < bytes {
+        data.extend_from_slice(word.as_slice());
+        word = keccak256(word);
+    }
+    data.truncate(bytes);
+    data.into()
+}
