@@ -5,6 +5,7 @@ import {
 } from './beacon.mjs';
 import { MAX_U64, named, toInt, uint, unhex } from './bytes.mjs';
 import { refusedProofs, refusedSignatures } from './refused.mjs';
+import { ZERO_WORD } from './scene.mjs';
 
 /** A beacon with a published key and a round in every second. Its round is its time. */
 export const own = (() => {
@@ -47,13 +48,13 @@ export function seeds(real) {
   const rounds = [real.rounds, times.map(ownRound)];
   return {
     about:
-      'Beacons, with the secret key if it is published. Rounds: `message` is sha256 of the round, `hashed` its point of G1, ' +
+      'Beacons, with the secret key if it is published, else zero. Rounds: `message` is sha256 of the round, `hashed` its point of G1, ' +
       '`signature` is compressed, `proof` is not, `seed` is sha256 of the signature. `schedule`: times with their round, or with ' +
       'the error. `refusedProofs` and `refusedSignatures` do not prove the round of `drawTime`; `reason` is the first that ' +
       'holds: length, not_compressed, identity, not_canonical, off_curve, outside_subgroup, wrong_signature.',
     beacons: beacons.map(({ name, secret, publicKey, genesis, period }) => ({
       name,
-      secret: secret ?? Buffer.alloc(0),
+      secret: secret ?? ZERO_WORD,
       publicKey,
       publicKeyCompressed: compressedKey(keyPoint(publicKey)),
       genesis,
