@@ -1,8 +1,6 @@
 //! Addresses of deployed banks.
 
-use alloy_primitives::{Address, ChainId, hex};
-
-use crate::create2_address;
+use alloy_primitives::{Address, B256, ChainId, address, b256, hex};
 
 /// The chain id of a local development node (anvil, Hardhat).
 pub const LOCAL_CHAIN: ChainId = 31_337;
@@ -35,6 +33,15 @@ pub const QUICKNET: BeaconParameters = BeaconParameters {
     period: 3,
 };
 
+/// The keccak256 of the code that creates the pinned bank: [`QUICKNET`] with [`MIN_LEAD`]. With it anybody can check
+/// [`PINNED_BANK`] by EIP-1014.
+pub const PINNED_INIT_CODE_HASH: B256 =
+    b256!("a97dab1d387043bca7e82d915ebc988b0cd162353d331e3e1114026837ab75e5");
+
+/// The address of the pinned bank, the same on all public chains: the [`create2_address`](crate::create2_address) of
+/// [`QUICKNET`] with [`MIN_LEAD`]. Does not tell whether the bank is deployed.
+pub const PINNED_BANK: Address = address!("39322f23250afcbD31eA4DB4ce87F69B44F97353");
+
 /// A bank on a chain, and the settings it was or will be deployed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Deployment {
@@ -48,12 +55,12 @@ pub struct Deployment {
     pub beacon: BeaconParameters,
 }
 
-/// The verified banks on public chains, each deployed at the [`create2_address`] of its settings with the bytecode of
+/// The verified banks on public chains, each deployed at the [`create2_address`](crate::create2_address) of its settings with the bytecode of
 /// the release of this crate that lists the bank first. The address commits to the code, so no other contract can be
 /// there.
 ///
-/// Empty: no bank has been deployed on a public chain yet. [`default_deployment`] computes the address of a future
-/// bank.
+/// Empty: no bank has been deployed on a public chain yet. [`default_deployment`] has the address of the
+/// pinned bank.
 pub const VERIFIED: &[Deployment] = &[];
 
 /// Returns the [`VERIFIED`] bank on a chain, if there is one.
@@ -64,8 +71,8 @@ pub fn verified_deployment(chain_id: ChainId) -> Option<&'static Deployment> {
         .find(|deployment| deployment.chain_id == chain_id)
 }
 
-/// Returns the pinned bank on a chain, deployed or not: [`QUICKNET`] with [`MIN_LEAD`]. Its address is computed from the
-/// bytecode, and so the same on all public chains. `None` for [`LOCAL_CHAIN`], whose banks have a beacon of their own.
+/// Returns the pinned bank on a chain, deployed or not: [`QUICKNET`] with [`MIN_LEAD`], at [`PINNED_BANK`]. `None` for
+/// [`LOCAL_CHAIN`], whose banks have a beacon of their own.
 ///
 /// Does not check that the chain has the precompiles and the finality that these settings need, nor that the bank
 /// exists: look for code at the address before sending money.
@@ -73,7 +80,7 @@ pub fn verified_deployment(chain_id: ChainId) -> Option<&'static Deployment> {
 pub fn default_deployment(chain_id: ChainId) -> Option<Deployment> {
     (chain_id != LOCAL_CHAIN).then(|| Deployment {
         chain_id,
-        bank: create2_address(MIN_LEAD, &QUICKNET),
+        bank: PINNED_BANK,
         min_lead: MIN_LEAD,
         beacon: QUICKNET,
     })
@@ -81,40 +88,64 @@ pub fn default_deployment(chain_id: ChainId) -> Option<Deployment> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::keccak256;
+
     use super::*;
+    use crate::{CREATE2_DEPLOYER, CREATE2_SALT, create2_address, creation_code};
 
     #[test]
-    fn pinned_bank_has_one_address_on_all_public_chains() {
-        let mainnet = default_deployment(1).unwrap();
-        assert_eq!(mainnet.bank, create2_address(2_400, &QUICKNET));
-        assert_eq!(mainnet.bank, default_deployment(8453).unwrap().bank);
+    fn pinned_bank_is_quicknet_with_the_pinned_lead() {
+        let code = creation_code(2_400, &QUICKNET);
+        assert_eq!(keccak256(&code), PINNED_INIT_CODE_HASH);
+        let address = CREATE2_DEPLOYER.create2(CREATE2_SALT, PINNED_INIT_CODE_HASH);
+        assert_eq!(address, PINNED_BANK);
+        assert_eq!(create2_address(MIN_LEAD, &QUICKNET), PINNED_BANK);
+    }
+
+    #[test]
+    fn creation_code_ends_with_the_settings_in_abi_form() {
+        let code = creation_code(MIN_LEAD, &QUICKNET);
+        let arguments = &code[crate::BYTECODE.len()..];
+        let word = |number: u64| B256::left_padding_from(&number.to_be_bytes());
+        let head = [
+            word(2_400),
+            word(128),
+            word(1_692_803_367),
+            word(3),
+            word(192),
+        ];
+        assert_eq!(arguments[..160], head.concat());
+        assert_eq!(arguments[160..], QUICKNET.public_key);
+    }
+
+    #[test]
+    fn all_public_chains_have_the_pinned_bank() {
+        for chain in [1, 8453, 42_161] {
+            let deployment = default_deployment(chain).unwrap();
+            assert_eq!((deployment.chain_id, deployment.bank), (chain, PINNED_BANK));
+            assert_eq!(
+                (deployment.min_lead, deployment.beacon),
+                (MIN_LEAD, QUICKNET)
+            );
+        }
         assert_eq!(default_deployment(LOCAL_CHAIN), None);
     }
 
     #[test]
     fn address_depends_on_every_setting() {
-        let bank = create2_address(MIN_LEAD, &QUICKNET);
         let mut other_key = QUICKNET;
         other_key.public_key[191] ^= 1;
+        let mut other_genesis = QUICKNET;
+        other_genesis.genesis += 1;
+        let mut other_period = QUICKNET;
+        other_period.period += 1;
         for (min_lead, beacon) in [
             (MIN_LEAD + 1, QUICKNET),
             (MIN_LEAD, other_key),
-            (
-                MIN_LEAD,
-                BeaconParameters {
-                    genesis: 1,
-                    ..QUICKNET
-                },
-            ),
-            (
-                MIN_LEAD,
-                BeaconParameters {
-                    period: 1,
-                    ..QUICKNET
-                },
-            ),
+            (MIN_LEAD, other_genesis),
+            (MIN_LEAD, other_period),
         ] {
-            assert_ne!(create2_address(min_lead, &beacon), bank);
+            assert_ne!(create2_address(min_lead, &beacon), PINNED_BANK);
         }
     }
 }

@@ -24,8 +24,8 @@ pub use bytecode::{
     BYTECODE, CREATE2_DEPLOYER, CREATE2_SALT, create2_address, create2_input, creation_code,
 };
 pub use deployments::{
-    BeaconParameters, Deployment, LOCAL_CHAIN, MIN_LEAD, QUICKNET, VERIFIED, default_deployment,
-    verified_deployment,
+    BeaconParameters, Deployment, LOCAL_CHAIN, MIN_LEAD, PINNED_BANK, PINNED_INIT_CODE_HASH,
+    QUICKNET, VERIFIED, default_deployment, verified_deployment,
 };
 pub use domain::{NAME, VERSION, domain};
 #[doc(inline)]

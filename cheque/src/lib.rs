@@ -44,6 +44,8 @@
 
 #[cfg(feature = "client")]
 pub mod bank;
+#[cfg(feature = "beacon")]
+pub mod beacon;
 #[cfg(feature = "client")]
 pub mod node;
 #[cfg(feature = "client")]
@@ -54,20 +56,28 @@ mod protocol;
 #[cfg(any(feature = "access", feature = "service"))]
 pub mod service;
 pub mod store;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "beacon", feature = "client"))]
 mod sys;
 #[cfg(feature = "client")]
 pub mod tx;
 
 /// The types of the API that come from the crate `alloy-primitives`.
-pub use alloy_primitives::{Address, B128, B256, Bytes, U256};
-pub use cheque_bindings::{MIN_LEAD, Outcome, PackError, Redemption, UnpackError};
+pub use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, U256};
+pub use cheque_bindings::{
+    BeaconParameters, MIN_LEAD, Outcome, PackError, Redemption, UnpackError,
+};
 pub use protocol::account::encoding::AccountError;
 pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
 pub use protocol::amount::Amount;
+pub use protocol::beacon::local::LocalBeacon;
+pub use protocol::beacon::point::PointError;
+pub use protocol::beacon::round::{BeaconRound, SeedProof};
+pub use protocol::beacon::{
+    Beacon, InvalidBeacon, InvalidRound, QUICKNET_CHAIN_HASH, ScheduleError,
+};
 pub use protocol::chain_profile::{ChainProfile, FeeModel, KnownToken, PROFILES, UnlistedChain};
 pub use protocol::cheque::{SignedCheque, StreamTermsError};
 pub use protocol::deposit_builder::{DepositBuilder, PAYER_CUTOFF, REDEEM_WINDOW, draw_time_from};

@@ -26,7 +26,8 @@ contract Deploy is Script {
 
     /// @notice The public key of quicknet, drand's chain
     /// 52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971, uncompressed: x.c0, x.c1, y.c0, y.c1.
-    bytes public constant QUICKNET_KEY = hex"0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a03cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510e5db2b6bfbb01c867749cadffca88b36c24f3012ba09fc4d3022c5c37dce0f977d3adb5d183c7477c442b1f0451527301a714f2edb74119a2f2b0d5a7c75ba902d163700a61bc224ededd8e63aef7be1aaf8e93d7a9718b047ccddb3eb5d68b";
+    bytes public constant QUICKNET_KEY =
+        hex"0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a03cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510e5db2b6bfbb01c867749cadffca88b36c24f3012ba09fc4d3022c5c37dce0f977d3adb5d183c7477c442b1f0451527301a714f2edb74119a2f2b0d5a7c75ba902d163700a61bc224ededd8e63aef7be1aaf8e93d7a9718b047ccddb3eb5d68b";
     uint64 public constant QUICKNET_GENESIS = 1_692_803_367;
     uint64 public constant QUICKNET_PERIOD = 3;
 
@@ -83,9 +84,7 @@ contract Deploy is Script {
     }
 
     function _initCode(Settings memory s) private pure returns (bytes memory) {
-        return bytes.concat(
-            type(DrandBank).creationCode, abi.encode(s.minLead, s.publicKey, s.genesis, s.period)
-        );
+        return bytes.concat(type(DrandBank).creationCode, abi.encode(s.minLead, s.publicKey, s.genesis, s.period));
     }
 
     function _seconds(string memory name, uint64 otherwise) private view returns (uint64) {

@@ -11,10 +11,11 @@ import {Money} from "./libraries/Money.sol";
 import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 
 /// @title ChequeBank
-/// @notice Holds the deposits of payers, and pays each of them out to the one payee that the randomness of its draw
-/// block selects. No owner, no pause, no upgrade, no fee.
+/// @notice Holds the deposits of payers, and pays each of them out to the one payee that the seed of its draw time
+/// selects. No owner, no pause, no upgrade, no fee.
 /// @dev `BankStorage` has the state, `Balances` moves money in and out, `Deposits` opens and reclaims. This file draws
-/// and redeems. The guarantees below are those of all four together.
+/// and redeems. A bank that is deployed adds the source of the seeds: `DrandBank`. The guarantees below are those of all
+/// five together.
 ///
 /// PURSES
 /// - A purse (account, token, lane) is one word of storage. In lane 0 the word is the account's balance. In any other
@@ -22,7 +23,7 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// - No credit is 2^128 units or more. So no balance can overflow, which would let a worthless token block a batch, and
 ///   none can be driven to the value of an id.
 /// - Idle money leaves a purse only by a call or a signature of its account: into a deposit, or by withdrawal.
-/// - An open deposit leaves its purse only by redeem, or after its `lastRedeemBlock` by reclaim or reopen.
+/// - An open deposit leaves its purse only by redeem, or after its `redeemUntil` by reclaim or reopen.
 /// - A deposit is paid from the purse's idle money, then the call's, then the balance, which also takes a surplus.
 ///
 /// CONSERVATION
@@ -32,14 +33,16 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// - A deposit is paid at most once, and at most its `amount`. The rest is idle money of its purse.
 ///
 /// DEPOSITS
-/// - The id commits to all terms. The draw block must lie at least `minLead` blocks ahead when a deposit opens, so an
-///   id can never be opened a second time.
+/// - The id commits to all terms. No id is ever opened a second time: a deposit opens while now + minLead <= drawTime,
+///   and closes while now > drawTime. As `minLead` is at least 1 and time never goes back, no opening can follow, and none
+///   shares a second with the closing, even where several blocks share one.
 /// - Ids keep the chain id of deployment, so a chain that changes its id in a split locks no deposit up. Signatures are
 ///   checked under the current chain id, so they count on one side of a split only.
 ///
 /// ALLOWANCES
 /// - The root commits to a Merkle-sum tree. A proof yields the start of a payee's range, and must add up to `amount`
 ///   exactly. So the ranges of two leaves never overlap, whatever tree the payer builds, and at most one payee can win.
+/// - A redemption carries neither root nor amount. Its proof yields both, and they must give the id of the open deposit.
 /// - Proofs have at most 40 levels. A leaf without a proof is a range without a winner: the payer reclaims.
 ///
 /// DRAW
@@ -49,9 +52,9 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 ///   payout = minPayout, range = floor(spent * amount / minPayout). A payee's chance times its payout is the total that
 ///   it was paid, but for rounding down by less than one unit of payout or of range. More spent never means less of
 ///   either.
-/// - The seed of a block is proven by its header, whose hash must be the one the EVM has for that block number: of the
-///   last 256 blocks by BLOCKHASH, of the last 8191 by EIP-2935. The seed is the header's `mixHash`, not its hash: the
-///   builder of a block can choose among as many hashes as it can compute. A recorded seed stays known.
+/// - A time has at most one seed, whose proof nobody can vary: the source sees the time and the proof, and no state of
+///   the chain. The bank knows no other way to a seed. A recorded seed stays known.
+/// - A valid proof shows by itself that the time has come. No clock is compared, and no proof expires.
 ///
 /// REDEEMING
 /// - A redemption comes packed: half of the bytes of an ABI encoding would be zeros, and calldata is its largest cost.
@@ -60,10 +63,13 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// - A win of the whole deposit may be credited to the payee's balance by anybody, so also by somebody who copies the
 ///   payee's redemption and sets `to` to zero. The payee then has the money in the bank instead of at `to`. A payee
 ///   that is a contract must therefore be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
+/// - Sending is agreeing, also in a batch. So a relayer that is itself a payee must compare a redemption given to it with
+///   its own newest cheque.
 /// - `redeem`, `redeemBatch` and `outcomeOf` share one check. A batch calls no payee and no token, and skips an item
 ///   that cannot be paid. Apart from the limits of any call (gas, a static call, coin sent along), a batch reverts only
-///   if its calldata does not decode as `bytes[]`, or if the call reenters the bank.
-/// - A redemption is possible in drawBlock < block number <= lastRedeemBlock, a reclaim after it: never both.
+///   if its calldata does not decode, if its own list of times and proofs is bad, or if the call reenters the bank.
+/// - An item is judged by its own bytes: what follows in the call cannot complete it.
+/// - A redemption is possible in drawTime < block.timestamp <= redeemUntil, a reclaim after it: never both.
 ///
 /// TOKEN REQUIREMENTS
 /// - ERC-20, with or without return values; ERC-3009 where tokens are moved in by authorization.
@@ -73,18 +79,18 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 ///   payee's balance goes on. A bad token harms only accounts that use it.
 ///
 /// LIVENESS REQUIREMENTS
-/// - Block numbers count the blocks of this chain, as BLOCKHASH does.
-/// - The header of the draw block is shown within 8191 blocks (256 without EIP-2935), by anybody, and the winner, or a
-///   relayer with its consent, redeems until `lastRedeemBlock`. Otherwise the deposit goes back to the payer.
+/// - Timestamps never decrease from block to block, and stay within seconds of the real time. Blocks may share a second.
+/// - The beacon's round of the draw time is shown by anybody, and the winner, or a relayer with its consent, redeems
+///   until `redeemUntil`. Otherwise the deposit goes back to the payer.
 ///
 /// KNOWN LIMITS
-/// - The seed of a `PrevRandao` bank is the RANDAO value left by the block before the draw block. The proposer of that
-///   block knows the seed first, and can withhold the block to draw again, at the price of the block.
-/// - From EIP-7732 on, the builder of the draw block's payload knows two seeds, that of its own slot and that of the
-///   next slot, and can withhold the payload to take the second. Any builder can buy that payload.
-/// - One withheld block draws again for all deposits of that draw block. Limits on deposits and exposure therefore
-///   bound the loss of a payee, not the gain of the attacker.
-/// - A `BlockHash` bank is fair only among payers and payees who do not build blocks.
+/// - Nobody can bias a draw: not proposers, builders or sequencers, not payers or payees, not the beacon's operators.
+/// - A threshold of the beacon's operators can foresee a seed, and with it the draws of all deposits of that time. So can
+///   former operators that kept their shares: what is signed is the number of the round. Nobody can notice it.
+/// - If the beacon stops, nothing is drawn. Deposits whose `redeemUntil` passes go back to their payers.
+/// - Who orders transactions can delay a proof or a redemption. `redeemUntil` must leave more time than it can.
+/// - Who can undo the chain's last blocks can drop an opening after its draw is known. So `minLead` should be at least the
+///   time until the chain is final, and payees accept only banks of which that is true.
 /// - A payer can keep part of the tree for itself. It then wins its own deposit that often, at nobody's expense.
 /// - The tree behind a root, and the sum of all totals, are checked for the winner only.
 abstract contract ChequeBank is Balances, Deposits {
@@ -95,18 +101,19 @@ abstract contract ChequeBank is Balances, Deposits {
 
     /// @inheritdoc IChequeBank
     function recordSeed(uint64 drawTime, bytes calldata proof) external notEntered returns (bytes32 recorded) {
-        recorded = seed[drawTime];
+        Recorded storage record = seed[drawTime];
+        recorded = record.seed;
         if (recorded != 0) return recorded;
 
         recorded = _proven(drawTime, proof);
-        seed[drawTime] = recorded;
+        record.seed = recorded;
 
         emit SeedRecorded(drawTime, recorded);
     }
 
     /// @inheritdoc IChequeBank
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll) {
-        bytes32 recorded = seed[deposit.drawTime];
+        bytes32 recorded = seed[deposit.drawTime].seed;
         require(recorded != 0, SeedUnknown(deposit.drawTime));
 
         return Draw.roll(recorded, _depositId(deposit), deposit.amount);
@@ -189,7 +196,7 @@ abstract contract ChequeBank is Balances, Deposits {
 
         seeds = new bytes32[](drawTimes.length);
         for (uint256 i = 0; i < seeds.length; ++i) {
-            bytes32 recorded = seed[drawTimes[i]];
+            bytes32 recorded = seed[drawTimes[i]].seed;
             seeds[i] = recorded != 0 ? recorded : _proven(drawTimes[i], proofs[i]);
         }
     }
@@ -203,7 +210,7 @@ abstract contract ChequeBank is Balances, Deposits {
         for (uint256 i = 0; i < seeds.length; ++i) {
             if (drawTimes[i] == drawTime) return seeds[i];
         }
-        return seed[drawTime];
+        return seed[drawTime].seed;
     }
 
     /* CHECKS */
@@ -219,7 +226,7 @@ abstract contract ChequeBank is Balances, Deposits {
         if (outcome != Cheques.NO_OBJECTION) return (outcome, 0);
 
         uint64 drawTime = r.drawTime();
-        bytes32 drawn = seed[drawTime];
+        bytes32 drawn = seed[drawTime].seed;
         if (drawn == 0 && proof.length != 0) drawn = _proven(drawTime, proof);
         return _drawn(r, claim, drawn, false);
     }

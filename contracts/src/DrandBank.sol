@@ -27,32 +27,39 @@ contract DrandBank is ChequeBank, IDrandBank {
     /// @inheritdoc IDrandBank
     // forge-lint: disable-next-line(screaming-snake-case-immutable)
     uint64 public immutable period;
-    bytes32 private immutable KEY_0;
-    bytes32 private immutable KEY_1;
-    bytes32 private immutable KEY_2;
-    bytes32 private immutable KEY_3;
-    bytes32 private immutable KEY_4;
-    bytes32 private immutable KEY_5;
+    uint256 private immutable KEY_X0_HIGH;
+    uint256 private immutable KEY_X0_LOW;
+    uint256 private immutable KEY_X1_HIGH;
+    uint256 private immutable KEY_X1_LOW;
+    uint256 private immutable KEY_Y0_HIGH;
+    uint256 private immutable KEY_Y0_LOW;
+    uint256 private immutable KEY_Y1_HIGH;
+    uint256 private immutable KEY_Y1_LOW;
 
     /// @dev Proves that the chain has what the draw needs. On a chain that verifies nothing a bank would lock no money up,
     /// but pay no payee.
     constructor(uint64 lead, bytes memory key, uint64 firstTime, uint64 interval) BankStorage(lead) {
         require(firstTime > 0 && interval > 0, InvalidSchedule(firstTime, interval));
         require(key.length == KEY_BYTES, InvalidPublicKey());
-        bytes32[6] memory words = abi.decode(key, (bytes32[6]));
         (genesis, period) = (firstTime, interval);
-        (KEY_0, KEY_1, KEY_2) = (words[0], words[1], words[2]);
-        (KEY_3, KEY_4, KEY_5) = (words[3], words[4], words[5]);
 
         // slither-disable-next-line unused-return only whether the precompiles answer
         (bool hashed,) = Bls.hashToG1(0);
         require(hashed, NoPrecompiles());
-        require(Bls.isPublicKey(words), InvalidPublicKey());
+        uint256[24] memory pairs;
+        (pairs[16], pairs[17], pairs[18], pairs[19]) = Bls.pad(key.load(0), key.load(32), key.load(64));
+        (pairs[20], pairs[21], pairs[22], pairs[23]) = Bls.pad(key.load(96), key.load(128), key.load(160));
+        (KEY_X0_HIGH, KEY_X0_LOW, KEY_X1_HIGH, KEY_X1_LOW) = (pairs[16], pairs[17], pairs[18], pairs[19]);
+        (KEY_Y0_HIGH, KEY_Y0_LOW, KEY_Y1_HIGH, KEY_Y1_LOW) = (pairs[20], pairs[21], pairs[22], pairs[23]);
+        require(Bls.isPublicKey(pairs), InvalidPublicKey());
     }
 
     /// @inheritdoc IDrandBank
     function publicKey() external view returns (bytes memory) {
-        return abi.encodePacked(_key());
+        return bytes.concat(
+            abi.encodePacked(uint128(KEY_X0_HIGH), KEY_X0_LOW, uint128(KEY_X1_HIGH), KEY_X1_LOW),
+            abi.encodePacked(uint128(KEY_Y0_HIGH), KEY_Y0_LOW, uint128(KEY_Y1_HIGH), KEY_Y1_LOW)
+        );
     }
 
     /// @inheritdoc ChequeBank
@@ -68,12 +75,19 @@ contract DrandBank is ChequeBank, IDrandBank {
         if (proof.length != PROOF_BYTES) return 0;
 
         (bytes32 a, bytes32 b, bytes32 c) = (proof.loadCalldata(0), proof.loadCalldata(32), proof.loadCalldata(64));
-        uint64 round = (drawTime - genesis) / period + 1;
-        bytes32 message = Bls.sha(bytes32(bytes8(round)), 0, 8);
-        return Bls.verifies(a, b, c, message, _key()) ? Bls.hashOfCompressed(a, b, c) : bytes32(0);
+        uint256[24] memory pairs;
+        (pairs[0], pairs[1], pairs[2], pairs[3]) = Bls.pad(a, b, c);
+        (pairs[16], pairs[17], pairs[18], pairs[19]) = (KEY_X0_HIGH, KEY_X0_LOW, KEY_X1_HIGH, KEY_X1_LOW);
+        (pairs[20], pairs[21], pairs[22], pairs[23]) = (KEY_Y0_HIGH, KEY_Y0_LOW, KEY_Y1_HIGH, KEY_Y1_LOW);
+        if (!Bls.verifies(pairs, _message(drawTime))) return 0;
+        return Bls.hashOfCompressed(a, b, c);
     }
 
-    function _key() private view returns (bytes32[6] memory) {
-        return [KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5];
+    /// @dev What the beacon signs at a time on schedule: SHA-256 of the number of the round. The first round is 1.
+    function _message(uint64 drawTime) private view returns (bytes32) {
+        unchecked {
+            uint64 round = (drawTime - genesis) / period + 1; // genesis is more than zero
+            return Bls.sha(bytes32(bytes8(round)), 0, 8);
+        }
     }
 }

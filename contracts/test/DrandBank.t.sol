@@ -26,9 +26,8 @@ contract DrandBankTest is BaseTest {
         string memory file = vm.readFile(FILE);
         bytes memory key = vm.parseJsonBytes(file, ".publicKey");
         quicknet = _deploy(MIN_LEAD, key, QUICKNET_GENESIS, 3);
-        bytes memory list = vm.parseJsonTypeArray(
-            file, ".rounds", "RealRound(bytes proof,uint64 round,bytes32 seed,bytes signature)"
-        );
+        bytes memory list =
+            vm.parseJsonTypeArray(file, ".rounds", "RealRound(bytes proof,uint64 round,bytes32 seed,bytes signature)");
         RealRound[] memory all = abi.decode(list, (RealRound[]));
         for (uint256 i = 0; i < all.length; i++) {
             rounds.push(all[i]);

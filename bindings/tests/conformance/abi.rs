@@ -1,20 +1,26 @@
-//! Interface, compiled contract and the ABI file for ethers-rs have the same functions, events and errors.
+//! Interfaces, compiled contract and the ABI file for ethers-rs have the same functions, events and errors.
 
 use std::collections::BTreeMap;
 
 use alloy_json_abi::{EventParam, JsonAbi, Param};
 use alloy_sol_types::SolInterface;
-use cheque_bindings::{IChequeBankCalls, IChequeBankErrors, IChequeBankEvents};
+use cheque_bindings::{
+    IChequeBankCalls, IChequeBankErrors, IChequeBankEvents, IDrandBankCalls, IDrandBankErrors,
+};
 use serde_json::Value;
 
 use crate::artifacts::{artifact, read};
 
-/// The crate's own invocation of `sol!`, but with the ABI as a value.
+/// The crate's own invocations of `sol!`, but with the ABI as a value.
 #[allow(missing_docs, clippy::too_many_arguments)]
 mod interface {
     alloy_sol_types::sol! {
         #![sol(abi)]
         "../contracts/src/interfaces/IChequeBank.sol"
+    }
+    alloy_sol_types::sol! {
+        #![sol(abi)]
+        "../contracts/src/interfaces/IDrandBank.sol"
     }
 }
 
@@ -77,15 +83,18 @@ fn compiled(contract: &str) -> JsonAbi {
 }
 
 #[test]
-fn compiled_contract_has_exactly_the_items_of_the_interface() {
-    let interface = surface(interface::IChequeBank::abi::contract());
-    let contract = surface(compiled("ChequeBank"));
+fn compiled_contract_has_exactly_the_items_of_the_interfaces() {
+    let every_bank = surface(interface::IChequeBank::abi::contract());
+    let drand_only = surface(interface::IDrandBank::abi::contract());
+    let contract = surface(compiled("DrandBank"));
     assert!(
-        interface.len() > 40,
+        every_bank.len() > 40,
         "the interface has {} items",
-        interface.len()
+        every_bank.len()
     );
+    assert!(drand_only.keys().all(|item| !every_bank.contains_key(item)));
 
+    let interface: BTreeMap<_, _> = every_bank.into_iter().chain(drand_only).collect();
     for (item, text) in &interface {
         let found = contract
             .get(item)
@@ -93,13 +102,13 @@ fn compiled_contract_has_exactly_the_items_of_the_interface() {
         assert_eq!(found, text, "{item}");
     }
     for item in contract.keys() {
-        assert!(interface.contains_key(item), "the interface lacks {item}");
+        assert!(interface.contains_key(item), "the interfaces lack {item}");
     }
 }
 
 #[test]
 fn public_types_have_the_selectors_of_the_compiled_contract() {
-    let abi = compiled("ChequeBank");
+    let abi = compiled("DrandBank");
     let sorted = |mut selectors: Vec<[u8; 4]>| {
         selectors.sort_unstable();
         selectors
@@ -109,15 +118,11 @@ fn public_types_have_the_selectors_of_the_compiled_contract() {
         .functions()
         .map(|function| function.selector().0)
         .collect();
-    assert_eq!(
-        sorted(IChequeBankCalls::selectors().collect()),
-        sorted(functions)
-    );
+    let ours = IChequeBankCalls::selectors().chain(IDrandBankCalls::selectors());
+    assert_eq!(sorted(ours.collect()), sorted(functions));
     let errors = abi.errors().map(|error| error.selector().0).collect();
-    assert_eq!(
-        sorted(IChequeBankErrors::selectors().collect()),
-        sorted(errors)
-    );
+    let ours = IChequeBankErrors::selectors().chain(IDrandBankErrors::selectors());
+    assert_eq!(sorted(ours.collect()), sorted(errors));
 
     let mut topics: Vec<_> = abi.events().map(|event| event.selector().0).collect();
     topics.sort_unstable();
@@ -127,8 +132,8 @@ fn public_types_have_the_selectors_of_the_compiled_contract() {
 }
 
 #[test]
-fn constructor_takes_a_lead_and_a_seed_source() {
-    let constructor = compiled("ChequeBank")
+fn constructor_takes_a_lead_and_a_beacon() {
+    let constructor = compiled("DrandBank")
         .constructor
         .expect("the bank has settings");
     let types: Vec<_> = constructor
@@ -136,7 +141,7 @@ fn constructor_takes_a_lead_and_a_seed_source() {
         .iter()
         .map(|input| input.selector_type())
         .collect();
-    assert_eq!(types, ["uint64", "uint8"]);
+    assert_eq!(types, ["uint64", "bytes", "uint64", "uint64"]);
 }
 
 #[test]

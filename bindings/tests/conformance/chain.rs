@@ -1,8 +1,8 @@
 //! A chain in this process: revm over an empty state.
 
-use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256, hex};
+use alloy_primitives::{Address, Bytes, Log, TxKind, U256, hex};
 use alloy_sol_types::SolCall;
-use cheque_bindings::{CREATE2_DEPLOYER, SeedSource, create2_address, create2_input};
+use cheque_bindings::{BeaconParameters, CREATE2_DEPLOYER, create2_address, create2_input};
 use revm::context::result::ExecutionResult;
 use revm::context::{ContextTr, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
@@ -19,8 +19,8 @@ pub(crate) const DEPLOYER_CODE: [u8; 69] = hex!(
 /// The chain's id.
 pub(crate) const CHAIN_ID: u64 = 560_048;
 
-/// The first block.
-pub(crate) const GENESIS: u64 = 1_000;
+/// The first block's time: 1,000 rounds of quicknet before a real one.
+pub(crate) const START: u64 = 1_692_803_364;
 
 type Db = CacheDB<EmptyDB>;
 
@@ -48,8 +48,7 @@ impl Chain {
         let mut context = Context::mainnet().with_db(Db::default());
         context.cfg.chain_id = CHAIN_ID;
         context.cfg.disable_nonce_check = true;
-        context.block.number = U256::from(GENESIS);
-        context.block.prevrandao = Some(B256::repeat_byte(0xab));
+        context.block.timestamp = U256::from(START);
         let evm = context.build_mainnet_with_inspector(Calls::default());
         let mut chain = Self {
             evm,
@@ -60,17 +59,17 @@ impl Chain {
     }
 
     /// A chain with one bank, deployed by `create2_input`.
-    pub(crate) fn with_bank(min_lead: u64, source: SeedSource) -> (Self, Address) {
+    pub(crate) fn with_bank(min_lead: u64, beacon: &BeaconParameters) -> (Self, Address) {
         let mut chain = Self::new();
         chain
             .send(
                 Address::ZERO,
                 CREATE2_DEPLOYER,
                 U256::ZERO,
-                create2_input(min_lead, source),
+                create2_input(min_lead, beacon),
             )
             .expect("the bank is deployed");
-        (chain, create2_address(min_lead, source))
+        (chain, create2_address(min_lead, beacon))
     }
 
     pub(crate) fn put_code(&mut self, account: Address, code: &[u8]) {
@@ -82,9 +81,9 @@ impl Chain {
             .insert_account_info(account, AccountInfo::default().with_code(code));
     }
 
-    /// Moves on to a later block.
-    pub(crate) fn mine_to(&mut self, block: u64) {
-        self.evm.ctx.block.number = U256::from(block);
+    /// Moves on to a later block with this time.
+    pub(crate) fn mine_at(&mut self, time: u64) {
+        self.evm.ctx.block.timestamp = U256::from(time);
     }
 
     /// Sends a transaction; returns its output, or its revert data as the error.

@@ -3,7 +3,8 @@
 use alloy_primitives::{B256, FixedBytes, U256, address, keccak256};
 use alloy_sol_types::SolStruct;
 use cheque_bindings::{
-    Cheque, Consent, Deposit, Fund, IChequeBank, NAME, Open, SeedSource, VERSION, Withdraw, domain,
+    Cheque, Consent, Deposit, Fund, IChequeBank, MIN_LEAD, NAME, Open, QUICKNET, VERSION, Withdraw,
+    domain,
 };
 
 use crate::chain::{CHAIN_ID, Chain};
@@ -16,8 +17,8 @@ fn deposit() -> Deposit {
         lane: u64::MAX,
         amount: u128::MAX,
         minPayout: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
-        drawBlock: 23_456_700,
-        lastRedeemBlock: 23_464_891,
+        drawTime: 1_800_000_000,
+        redeemUntil: 1_800_086_400,
         root: B256::repeat_byte(0xf7),
     }
 }
@@ -26,7 +27,7 @@ fn deposit() -> Deposit {
 fn type_strings_are_those_of_the_protocol() {
     assert_eq!(
         Deposit::eip712_encode_type(),
-        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)"
+        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawTime,uint64 redeemUntil,bytes32 root)"
     );
     assert_eq!(
         Cheque::eip712_encode_type(),
@@ -52,7 +53,7 @@ fn type_strings_are_those_of_the_protocol() {
 
 #[test]
 fn contract_has_the_domain_of_the_signatures() {
-    let (mut chain, bank) = Chain::with_bank(128, SeedSource::PrevRandao);
+    let (mut chain, bank) = Chain::with_bank(MIN_LEAD, &QUICKNET);
     let answer = chain.view(bank, IChequeBank::eip712DomainCall {});
     let ours = domain(CHAIN_ID, bank);
 
@@ -71,7 +72,7 @@ fn contract_has_the_domain_of_the_signatures() {
 
 #[test]
 fn contract_computes_the_same_deposit_id() {
-    let (mut chain, bank) = Chain::with_bank(128, SeedSource::PrevRandao);
+    let (mut chain, bank) = Chain::with_bank(MIN_LEAD, &QUICKNET);
     let id = |deposit: &Deposit| deposit.eip712_signing_hash(&domain(CHAIN_ID, bank));
 
     // Deposits that differ in one term each, so that a swapped or missing term shows.
@@ -102,11 +103,11 @@ fn contract_computes_the_same_deposit_id() {
         ..base.clone()
     });
     deposits.push(Deposit {
-        drawBlock: 0,
+        drawTime: 0,
         ..base.clone()
     });
     deposits.push(Deposit {
-        lastRedeemBlock: 0,
+        redeemUntil: 0,
         ..base.clone()
     });
     deposits.push(Deposit {

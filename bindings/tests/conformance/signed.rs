@@ -3,16 +3,18 @@
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, Signature, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolError, SolEvent, SolStruct, sol};
 use cheque_bindings::IChequeBank::{
-    InvalidSignature, NotRedeemable, Opened, Redeemed, Withdrawn, fundCall,
+    InvalidSignature, NonceConsumed, NotRedeemable, Opened, Redeemed, Withdrawn, fundCall,
     fundWithAuthorizationCall, openForCall, outcomeOfCall, purseCall, redeemCall, withdrawForCall,
 };
 use cheque_bindings::{
-    Authorization, Cheque, Consent, Deposit, Fund, Open, Outcome, Redemption, SeedSource, Withdraw,
-    domain,
+    Authorization, Cheque, Consent, Deposit, Fund, MIN_LEAD, Open, Outcome, QUICKNET, Redemption,
+    Withdraw, domain,
 };
 use k256::ecdsa::SigningKey;
+use serde_json::Value;
 
-use crate::chain::{CHAIN_ID, Chain, GENESIS};
+use crate::artifacts::read;
+use crate::chain::{CHAIN_ID, Chain, START};
 
 sol! {
     /// ERC-3009.
@@ -25,7 +27,10 @@ sol! {
 const RELAYER: Address = address!("4e1a7e4000000000000000000000000000000001");
 const AMOUNT: u128 = 1_000_000_007;
 const SPENT: u128 = 600_000_001;
-const NOON: U256 = U256::from_limbs([43_200, 0, 0, 0]);
+/// A deadline a day later.
+const NOON: U256 = U256::from_limbs([START + 86_400, 0, 0, 0]);
+/// The time of quicknet's round 1000.
+const DRAW: u64 = START + 3_000;
 
 struct Key(SigningKey);
 
@@ -62,7 +67,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let (mut chain, bank) = Chain::with_bank(4, SeedSource::BlockHash);
+        let (mut chain, bank) = Chain::with_bank(MIN_LEAD, &QUICKNET);
         let (payer, signer, payee) = (Key::new(1), Key::new(2), Key::new(3));
         let salt = FixedBytes::<16>::repeat_byte(0x5a);
 
@@ -77,8 +82,8 @@ impl Scene {
             lane: 1,
             amount: AMOUNT,
             minPayout: 0,
-            drawBlock: GENESIS + 300,
-            lastRedeemBlock: GENESIS + 8_491,
+            drawTime: DRAW,
+            redeemUntil: DRAW + 86_400,
             root: keccak256(leaf),
         };
 
@@ -143,6 +148,19 @@ impl Scene {
     }
 }
 
+/// A real signature, uncompressed.
+fn proof_of_round_1000() -> Bytes {
+    let vectors = read(
+        "contracts/test/vectors/quicknet.json",
+        "it belongs to the repository",
+    );
+    let vectors: Value = serde_json::from_str(&vectors).expect("the vectors are JSON");
+    let round = &vectors["rounds"][0];
+    assert_eq!(round["round"], 1_000);
+    let proof = round["proof"].as_str().expect("the round has a proof");
+    proof.parse().expect("the proof is hexadecimal")
+}
+
 fn invalid(account: Address) -> Bytes {
     InvalidSignature { account }.abi_encode().into()
 }
@@ -186,7 +204,8 @@ fn cheque_is_paid_only_with_signatures_of_signer_and_payee() {
             deadline: NOON,
         })
         .unwrap();
-    scene.chain.mine_to(scene.deposit.drawBlock + 1);
+    scene.chain.mine_at(DRAW + 1);
+    let proof = proof_of_round_1000();
 
     let (id, payee) = (scene.id, scene.payee.address());
     let (anchor, step) = (keccak256("anchor"), 7);
@@ -208,7 +227,13 @@ fn cheque_is_paid_only_with_signatures_of_signer_and_payee() {
         ..cheque.clone()
     };
     let redemption = scene.redemption(&smaller, &consent);
-    let outcome = scene.send(outcomeOfCall { redemption }).unwrap().outcome;
+    let outcome = scene
+        .send(outcomeOfCall {
+            redemption,
+            proof: proof.clone(),
+        })
+        .unwrap()
+        .outcome;
     assert_eq!(outcome, Outcome::BadSignature);
 
     let elsewhere = Consent {
@@ -220,10 +245,25 @@ fn cheque_is_paid_only_with_signatures_of_signer_and_payee() {
         outcome: Outcome::ConsentMissing,
     }
     .abi_encode();
-    assert_eq!(scene.send(redeemCall { redemption }).unwrap_err(), refused);
+    let call = redeemCall {
+        redemption,
+        proof: proof.clone(),
+    };
+    assert_eq!(scene.send(call).unwrap_err(), refused);
 
     let redemption = scene.redemption(&cheque, &consent);
-    assert_eq!(scene.send(redeemCall { redemption }).unwrap(), SPENT);
+    let without = redeemCall {
+        redemption,
+        proof: Bytes::new(),
+    };
+    let refused = NotRedeemable {
+        outcome: Outcome::SeedUnknown,
+    }
+    .abi_encode();
+    assert_eq!(scene.send(without).unwrap_err(), refused);
+
+    let redemption = scene.redemption(&cheque, &consent);
+    assert_eq!(scene.send(redeemCall { redemption, proof }).unwrap(), SPENT);
     let event: Redeemed = scene.event();
     let redeemed = Redeemed {
         depositId: id,
@@ -270,7 +310,16 @@ fn money_is_withdrawn_only_by_the_signed_withdraw() {
 
     let signature = scene.payer.sign(&message, scene.bank);
     scene.send(call(signature)).unwrap();
-    let event: Withdrawn = scene.event();
+    let [consumed, withdrawn] = scene.chain.logs.as_slice() else {
+        panic!("two events are expected")
+    };
+    let consumed = NonceConsumed::decode_log_data_validate(&consumed.data).unwrap();
+    let expected = NonceConsumed {
+        account: message.account,
+        nonce: U256::MAX,
+    };
+    assert_eq!(consumed, expected);
+    let event = Withdrawn::decode_log_data_validate(&withdrawn.data).unwrap();
     let Withdraw {
         account,
         token,

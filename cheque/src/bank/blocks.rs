@@ -54,6 +54,18 @@ impl Reader {
         Ok(self.aged(head, self.profile().confirm).await?.number)
     }
 
+    /// Returns the block of [`Reader::confirmed`].
+    pub(crate) async fn confirmed_block(&self, head: &Head) -> Result<Head, BankError> {
+        self.aged(head, self.profile().confirm).await
+    }
+
+    /// Returns a block of time `time` or before in the chain of `head`: the newest, or one that two polls at most separate
+    /// from it. Block 0 if the chain is too young.
+    #[cfg(feature = "service")]
+    pub(crate) async fn block_before(&self, head: &Head, time: u64) -> Result<Head, BankError> {
+        self.fail_over_on_err(self.find_before(head, time).await)
+    }
+
     /// Returns the newest final block as of `head`: the node's `finalized` block, or without one the newest known block
     /// that is at least `finality` seconds older than the head, by the profile. The head itself if `finality` is zero.
     ///

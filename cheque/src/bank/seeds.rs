@@ -89,6 +89,16 @@ impl fmt::Debug for SeedBook {
 }
 
 impl SeedBook {
+    /// Makes a book that has only the rounds in the store.
+    pub(crate) fn without_client(beacon: Beacon, store: AsyncStore) -> Self {
+        Self {
+            beacon,
+            client: None,
+            store,
+            rounds: Arc::new(Mutex::new(LruCache::new(CACHED))),
+        }
+    }
+
     /// Makes the book of a beacon's rounds. Without a client, it has only the rounds in the store.
     ///
     /// # Errors
@@ -108,10 +118,8 @@ impl SeedBook {
             });
         }
         Ok(Self {
-            beacon,
             client,
-            store,
-            rounds: Arc::new(Mutex::new(LruCache::new(CACHED))),
+            ..Self::without_client(beacon, store)
         })
     }
 

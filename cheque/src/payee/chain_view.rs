@@ -1,86 +1,136 @@
 //! The payee's view of the chain: a snapshot of recent answers. Most payments need no request to the node.
 
 use crate::{
-    bank::{cost::GasPrices, error::BankError, head::Head, reader::PurseKey},
+    bank::{cost::GasPrices, error::BankError, head::Head, purses::PurseKey},
     node::failover::pin_node,
-    payee::{Payee, error::ReceiveError, snapshot::ChainSnapshot},
+    payee::{
+        Payee,
+        error::ReceiveError,
+        exposure::Sight,
+        snapshot::{ChainSnapshot, SeenPurse},
+    },
     protocol::{
+        now::Now,
         receive::policy::{View, redeem_gas},
         terms::{DepositId, Purse},
     },
-    store::async_store::StoredError,
     sys::unix_now,
 };
+use alloy_primitives::B256;
 use cheque_bindings::Deposit;
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
+
+/// The number of purses that a poll reads at most. The next poll reads the next.
+const MAX_PURSES: usize = 1_000;
+
+/// How long a node that has no old state is not asked for it again.
+const NO_OLD_STATE: Duration = Duration::from_secs(600);
+
+/// The part of the last snapshot that is no longer in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replaced {
+    Nothing,
+    Confirmed,
+    Final,
+}
 
 impl Payee {
-    /// Takes a snapshot of the chain: head, gas prices, and the purses of all deposits that are not drawn yet. Payments
-    /// are judged by this snapshot for two block times. Returns its head and gas prices.
+    /// Takes a snapshot of the chain: head, gas prices, confirmed and final block. Reads the purses of deposits before their
+    /// draw that were not read yet, and decides the draws whose seed is known. Payments are judged by the snapshot for two
+    /// intervals of the profile's `poll`, and for a second at least. Returns its head and gas prices.
+    ///
+    /// The number of requests does not depend on the number of deposits, but for those whose purse is to be read: new ones
+    /// after a start, and all before their draw after a reorganisation of confirmed blocks.
     ///
     /// # Errors
     ///
     /// [`ReceiveError::Bank`] if the node fails, is behind, or reports an implausible head; [`ReceiveError::Stored`] if
-    /// the store cannot be read. The previous snapshot then stays in use.
+    /// the store cannot be read. The newest snapshot then stays in use.
     pub async fn poll(&self) -> Result<(Head, GasPrices), ReceiveError> {
-        let take = async || self.take_snapshot().await;
-        let (snapshot, ()) = self.shared.snapshots.refresh(take).await?;
+        let snapshot = self.poll_snapshot().await?;
         Ok((snapshot.head, snapshot.prices))
     }
 
-    /// The deposits before their draw that the bank did not hold at the confirmed block of the last snapshot, because a
-    /// reorganisation removed or moved them. Their payments are refused meanwhile. Empty before the first snapshot.
+    /// Like [`Payee::poll`], but returns the snapshot.
+    pub(super) async fn poll_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
+        let take = async || self.take_snapshot().await;
+        let (snapshot, ()) = self.shared.snapshots.refresh(take).await?;
+        let now = self.now(snapshot.head.time).await.latest();
+        self.read_unread(&snapshot, now).await?;
+        self.decide_draws(&snapshot, Duration::ZERO).await?;
+        Ok(snapshot)
+    }
+
+    /// The deposits before their draw that the bank did not hold at the confirmed block when their purse was read last,
+    /// because a reorganisation removed or moved them. Their payments are refused meanwhile.
     #[must_use]
     pub fn unconfirmed(&self) -> BTreeSet<DepositId> {
-        let newest = self.shared.snapshots.newest();
-        newest.map_or_else(BTreeSet::new, |snapshot| snapshot.unconfirmed.clone())
+        self.index().missing()
     }
 
-    /// The last snapshot if younger than two block times, else a new one.
+    /// The three clocks that payments are judged by.
+    pub(super) async fn now(&self, head_time: u64) -> Now {
+        self.seeds.now(unix_now(), head_time).await
+    }
+
+    /// The last snapshot if fresh, else a new one.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
-        let two_blocks = Duration::from_secs(2 * self.reader.profile().block_time.max(1));
         let take = async || self.take_snapshot().await;
-        self.shared.snapshots.fresh(two_blocks, take).await
+        self.shared.snapshots.fresh(self.max_age(), take).await
     }
 
-    /// The contents of a purse at the confirmed block of `snapshot`. Asks the node if the snapshot lacks the purse.
-    pub(super) async fn purse(
+    /// How long a snapshot is fresh.
+    pub(super) fn max_age(&self) -> Duration {
+        let two_polls = self.reader.profile().poll.saturating_mul(2);
+        two_polls.max(Duration::from_secs(1))
+    }
+
+    /// Reads a purse at the confirmed block of `snapshot`, and keeps it there.
+    pub(super) async fn read_purse(
         &self,
         snapshot: &ChainSnapshot,
         purse: PurseKey,
-    ) -> Result<Purse, BankError> {
-        if let Some(contents) = snapshot.purse(purse) {
-            return Ok(contents);
-        }
-        let confirmed = self.reader.confirmed(snapshot.head.number);
-        let contents = self.reader.purse(purse, confirmed).await?;
-        snapshot.insert_purse(purse, contents);
-        Ok(contents)
+    ) -> Result<SeenPurse, BankError> {
+        let read = self.read_purses(snapshot, &[purse]).await?;
+        let unread = SeenPurse {
+            contents: Purse::Idle(crate::protocol::amount::Amount::ZERO),
+            since: u64::MAX,
+        };
+        let seen = read.first().copied().unwrap_or(unread);
+        snapshot.insert_unknown(purse, seen);
+        Ok(seen)
     }
 
-    /// The view by which a payment of `deposit` is judged. `depth` is the number of levels in its allowance proof.
+    /// The view by which a payment of `deposit` is judged. `depth` is the number of levels in its allowance proof; `sight`
+    /// the block at which the purse is known to have held the deposit, if any.
     pub(super) async fn view(
         &self,
         snapshot: &ChainSnapshot,
-        id: DepositId,
-        deposit: &Deposit,
+        (id, deposit): (DepositId, &Deposit),
         purse: Purse,
+        sight: Option<Sight>,
         depth: usize,
-    ) -> Result<View, StoredError> {
+    ) -> View {
         let gas = redeem_gas(depth, self.policy.max_steps);
         let rate = self.rates.of(deposit.token);
-        Ok(View {
-            head: snapshot.head.number,
-            head_time: snapshot.head.time,
-            now: unix_now(),
+        let now = self.now(snapshot.head.time).await;
+        let index = self.index();
+        let settled = sight.is_some_and(|sight| index.is_settled(sight.open_at));
+        let sums = index.of_others(id, deposit, settled);
+        View {
+            now,
+            final_time: snapshot.final_time(),
             purse: purse.word(),
+            settled,
             redeem_cost: rate.map(|rate| rate.units_up(snapshot.prices.wei(gas))),
-            exposure: self.exposure().await?.of_others(id, deposit),
-        })
+            exposure: sums.exposure,
+            unsettled: sums.unsettled,
+        }
     }
 
     async fn take_snapshot(&self) -> Result<(ChainSnapshot, ()), ReceiveError> {
@@ -91,35 +141,158 @@ impl Payee {
         // Does not compare the head's time with the clock: each payment does, at the time of its arrival.
         let head = self.reader.steady_head().await?;
         let prices = self.reader.prices().await?;
-        let confirmed = self.reader.confirmed(head.number);
-        let undrawn: Vec<_> = self
-            .exposure()
-            .await?
-            .purses_drawn_after(head.number)
-            .collect();
-        let queries: Vec<_> = undrawn
-            .iter()
-            .map(|(_, purse)| (*purse, confirmed))
-            .collect();
-        let purses = self.reader.purses(&queries).await;
-        let purses = self.reader.fail_over_on_err(purses)?;
+        let confirmed = self.reader.confirmed_block(&head).await?;
+        let final_block = self.reader.final_block(&head).await?;
+        let before = self.shared.snapshots.newest();
+        let replaced = match &before {
+            Some(before) => self.replaced(before, &confirmed).await?,
+            None => Replaced::Nothing,
+        };
         self.reader.check_canonical(&head).await?;
-        let unconfirmed = undrawn
-            .iter()
-            .zip(&purses)
-            .filter(|((id, _), contents)| **contents != Purse::Open(*id))
-            .map(|((id, _), _)| *id);
-        let unconfirmed = unconfirmed.collect();
-        let purses = undrawn
-            .iter()
-            .map(|(_, purse)| *purse)
-            .zip(purses.into_iter().map(Purse::word));
+        if replaced == Replaced::Nothing {
+            self.index().set_final(final_block.number);
+        } else {
+            self.index().forget_purses(final_block.number);
+        }
+        if before.is_none() || replaced != Replaced::Nothing {
+            // Brings back what was freed by blocks that are no longer in the chain.
+            self.load_exposure(head.time).await?;
+        }
+        if replaced == Replaced::Final {
+            self.shared.deep_reorgs.count();
+        }
         let snapshot = ChainSnapshot {
             head,
             prices,
-            purses: Mutex::new(purses.collect()),
-            unconfirmed,
+            confirmed,
+            final_block,
+            generation: self.index().generation(),
+            unknown: Mutex::default(),
         };
         Ok((snapshot, ()))
+    }
+
+    /// Finds out which blocks of the last snapshot are no longer in the chain with the block `confirmed`.
+    async fn replaced(
+        &self,
+        before: &ChainSnapshot,
+        confirmed: &Head,
+    ) -> Result<Replaced, BankError> {
+        let (last, last_final) = (&before.confirmed, &before.final_block);
+        if self.is_in_chain(last.number, last.hash, confirmed).await? {
+            return Ok(Replaced::Nothing);
+        }
+        let in_chain = self.is_in_chain(last_final.number, last_final.hash, confirmed);
+        Ok(if in_chain.await? {
+            Replaced::Confirmed
+        } else {
+            Replaced::Final
+        })
+    }
+
+    async fn is_in_chain(
+        &self,
+        number: u64,
+        hash: B256,
+        confirmed: &Head,
+    ) -> Result<bool, BankError> {
+        if number == confirmed.number {
+            return Ok(hash == confirmed.hash);
+        }
+        Ok(self.reader.hash_of(number).await? == Some(hash))
+    }
+
+    /// Reads the purses of deposits before their draw that are not known to be open.
+    async fn read_unread(&self, snapshot: &ChainSnapshot, now: u64) -> Result<(), BankError> {
+        let unread = self.index().unread(now, MAX_PURSES);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let purses: Vec<_> = unread.iter().map(|(_, _, purse)| *purse).collect();
+        let read = self.read_purses(snapshot, &purses).await?;
+        let mut index = self.index();
+        for ((key, id, _), seen) in unread.into_iter().zip(read) {
+            index.record_purse((key, id), seen.open_at(id), snapshot.generation);
+        }
+        Ok(())
+    }
+
+    /// Reads purses at the confirmed block, and at the final block if the node has its state.
+    async fn read_purses(
+        &self,
+        snapshot: &ChainSnapshot,
+        purses: &[PurseKey],
+    ) -> Result<Vec<SeenPurse>, BankError> {
+        pin_node(self.read_purses_of_one_node(snapshot, purses)).await
+    }
+
+    async fn read_purses_of_one_node(
+        &self,
+        snapshot: &ChainSnapshot,
+        purses: &[PurseKey],
+    ) -> Result<Vec<SeenPurse>, BankError> {
+        let at = |number: u64| -> Vec<_> { purses.iter().map(|purse| (*purse, number)).collect() };
+        let (confirmed, last_final) = (snapshot.confirmed.number, snapshot.final_block.number);
+        let contents = self.reader.purses(&at(confirmed)).await;
+        let contents = self.reader.fail_over_on_err(contents)?;
+        let any_open = contents.iter().any(|purse| matches!(purse, Purse::Open(_)));
+        let finals = if last_final < confirmed && any_open && self.has_old_state() {
+            // Full nodes have the state of 128 blocks only. Without an answer the deposit settles later.
+            let finals = self.reader.purses(&at(last_final)).await.ok();
+            self.record_old_state(finals.is_some());
+            finals
+        } else {
+            None
+        };
+        self.reader.check_canonical(&snapshot.confirmed).await?;
+        let seen = contents.into_iter().enumerate().map(|(index, contents)| {
+            let final_contents = finals.as_ref().and_then(|finals| finals.get(index));
+            SeenPurse {
+                contents,
+                since: match final_contents {
+                    Some(same) if *same == contents => last_final,
+                    _ => confirmed,
+                },
+            }
+        });
+        Ok(seen.collect())
+    }
+
+    fn has_old_state(&self) -> bool {
+        let refused = self.shared.no_old_state.lock();
+        let refused = refused.unwrap_or_else(PoisonError::into_inner);
+        refused.is_none_or(|at| at.elapsed() >= NO_OLD_STATE)
+    }
+
+    fn record_old_state(&self, answered: bool) {
+        let refused = self.shared.no_old_state.lock();
+        let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
+        *refused = (!answered).then(Instant::now);
+    }
+}
+
+impl ChainSnapshot {
+    /// The time of the final block, if the node has named it.
+    fn final_time(&self) -> Option<u64> {
+        let block = &self.final_block;
+        block.tagged.then_some(block.time)
+    }
+
+    /// A snapshot for tests that need no chain.
+    #[cfg(test)]
+    pub(super) fn at(head: Head, prices: GasPrices) -> Self {
+        Self {
+            head,
+            prices,
+            confirmed: head,
+            final_block: crate::bank::blocks::FinalBlock {
+                number: head.number,
+                time: head.time,
+                hash: head.hash,
+                tagged: true,
+            },
+            generation: 0,
+            unknown: Mutex::new(BTreeMap::new()),
+        }
     }
 }

@@ -1,94 +1,270 @@
-//! Exposure: the deposits in a payee's store, and the sums decided by a single draw.
+//! Exposure: the totals that signers have paid in deposits that are neither redeemed nor known to be lost.
+//!
+//! A payment is counted before its write, and taken back if nothing was written. So two payments at the same time never
+//! exceed a limit together, and no lock is held while a payment is judged or written.
 
 use crate::{
-    bank::reader::PurseKey,
-    protocol::{amount::Amount, terms::DepositId},
+    bank::purses::PurseKey,
+    payee::exposure::reservation::InFlight,
+    protocol::{amount::Amount, receive::position::Position, terms::DepositId},
 };
 use alloy_primitives::{Address, B256, U256};
 use cheque_bindings::Deposit;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The deposits in the store, with a sum of amounts per signer, token and draw block: one manipulated draw decides all
-/// of them.
+pub(super) mod purses;
+pub(super) mod reservation;
+
+/// The deposits whose totals are at stake, with a sum for each signer and token.
 ///
 /// Uses trees, because a hash table is half empty right after it grows: a million deposits would take twice the memory.
 #[derive(Debug, Default)]
 pub(super) struct ExposureIndex {
     /// Ordered by key, so the deposits of a key are neighbours.
     deposits: BTreeMap<(ExposureKey, DepositId), Entry>,
-    /// The sum of each key with at least two deposits. Most signers have one deposit.
+    /// The sum of totals of each key with at least two deposits. Most signers have one deposit.
     sums: BTreeMap<ExposureKey, U256>,
+    /// The number of deposits at each draw time whose draw is not decided.
+    draws: BTreeMap<u64, usize>,
+    /// The open wins, with the last time to redeem.
+    wins: BTreeMap<DepositId, (ExposureKey, u64)>,
+    /// The totals of payments that are being written.
+    in_flight: BTreeMap<DepositId, InFlight>,
+    /// The deposits whose purse is to be read. True if the purse was read, and did not hold the deposit.
+    unread: BTreeMap<(ExposureKey, DepositId), bool>,
+    /// The last deposit of `unread` and of `wins` that was handed out.
+    handed_out: (Option<(ExposureKey, DepositId)>, Option<DepositId>),
+    /// The number of the newest final block.
+    final_number: u64,
+    /// Counts the times at which all purses became unread.
+    generation: u64,
 }
 
 /// The common properties of the deposits in a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ExposureKey {
+pub(super) struct ExposureKey {
     signer: Address,
     token: Address,
-    draw_block: u64,
 }
 
-/// The other terms of a deposit.
+/// A deposit of the index.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     payer: Address,
     lane: u64,
-    amount: Amount,
+    draw_time: u64,
+    /// The lowest block whose state is known to hold the deposit. Nothing closes a deposit before its draw, so the state
+    /// of all later blocks holds it, too. [`u64::MAX`]: no such block is known.
+    open_at: u64,
+    /// The largest total of payments stored or being written.
+    total: Amount,
+    /// True once this payee is known to have won.
+    won: bool,
+}
+
+/// The sums of a signer's totals in other deposits of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// The sum of all totals, at most [`Amount::MAX`].
+    pub(super) exposure: Amount,
+    /// The part in deposits that are not settled, at most [`Amount::MAX`].
+    pub(super) unsettled: Amount,
+}
+
+/// The block at which a payment's purse was seen to hold the deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// The lowest such block.
+    pub(super) open_at: u64,
+    /// The generation of the index at that time.
+    pub(super) generation: u64,
 }
 
 impl ExposureIndex {
-    /// Adds a deposit. Idempotent, because the terms follow from the id.
-    pub(super) fn insert(&mut self, id: DepositId, terms: &Deposit) {
-        let key = ExposureKey::of(terms);
-        let entry = Entry {
-            payer: terms.payer,
-            lane: terms.lane,
-            amount: Amount::new(terms.amount),
-        };
-        let before = self.sum(key);
-        if self.deposits.insert((key, id), entry).is_none() {
-            // Cannot overflow: amounts are below 2^128, and there are fewer than 2^128 deposits.
-            self.store_sum(key, before + entry.amount.to_u256());
+    /// Adds a stored position, unless its window is over at `head_time`. Idempotent.
+    pub(super) fn load(&mut self, position: &Position, head_time: u64) {
+        let (id, terms) = (position.deposit_id(), position.deposit());
+        if terms.redeemUntil < head_time {
+            return;
         }
+        let stored = self.in_flight.get_mut(&id).map(|in_flight| {
+            in_flight.store(position.total());
+            in_flight.largest()
+        });
+        self.raise(id, terms, stored.unwrap_or(position.total()), None);
     }
 
-    /// Removes a deposit.
-    pub(super) fn remove(&mut self, id: DepositId, terms: &Deposit) {
-        let key = ExposureKey::of(terms);
-        let before = self.sum(key);
-        if let Some(entry) = self.deposits.remove(&(key, id)) {
-            self.store_sum(key, before - entry.amount.to_u256());
-        }
+    /// Counts a payment that the application stores by itself.
+    pub(super) fn count(&mut self, id: DepositId, terms: &Deposit, total: Amount, sight: Sight) {
+        self.raise(id, terms, total, Some(sight));
     }
 
-    /// True if the index has the deposit.
-    pub(super) fn contains(&self, id: DepositId, terms: &Deposit) -> bool {
-        self.deposits.contains_key(&(ExposureKey::of(terms), id))
-    }
-
-    /// The sum of the amounts of all other deposits with the signer, token and draw block of this deposit, but at most
-    /// [`Amount::MAX`].
-    pub(super) fn of_others(&self, id: DepositId, terms: &Deposit) -> Amount {
+    /// The sums of the other deposits with the signer and token of this deposit.
+    ///
+    /// Looks at each of them for the unsettled part, which only a payment from an unsettled deposit needs: `settled` is
+    /// true if this deposit is settled, and the unsettled part then zero.
+    pub(super) fn of_others(&self, id: DepositId, terms: &Deposit, settled: bool) -> Sums {
         let key = ExposureKey::of(terms);
         let own = self.deposits.get(&(key, id));
-        let sum = self.sum(key) - own.map_or(U256::ZERO, |own| own.amount.to_u256());
-        u128::try_from(sum).map_or(Amount::MAX, Amount::new)
+        let exposure = self.sum(key) - own.map_or(U256::ZERO, |own| own.total.to_u256());
+        let mut unsettled = U256::ZERO;
+        if !settled {
+            for (other, entry) in self.entries(key) {
+                if other != id && entry.open_at > self.final_number {
+                    unsettled += entry.total.to_u256();
+                }
+            }
+        }
+        Sums {
+            exposure: saturated(exposure),
+            unsettled: saturated(unsettled),
+        }
     }
 
-    /// All deposits with a draw after `head`, with their purses.
-    pub(super) fn purses_drawn_after(
-        &self,
-        head: u64,
-    ) -> impl Iterator<Item = (DepositId, PurseKey)> {
-        let deposits = self.deposits.iter();
-        deposits
-            .filter(move |((key, _), _)| key.draw_block > head)
-            .map(|((key, id), entry)| (*id, (entry.payer, key.token, entry.lane)))
+    /// True if the final block is not before a block that held the deposit.
+    pub(super) const fn is_settled(&self, open_at: u64) -> bool {
+        open_at <= self.final_number
+    }
+
+    /// Removes a deposit: it is redeemed, lost, missed, or no longer in the store.
+    pub(super) fn remove(&mut self, id: DepositId, terms: &Deposit) {
+        self.remove_of(ExposureKey::of(terms), id);
+    }
+
+    /// The draw times up to `now` with undecided draws, oldest first.
+    pub(super) fn due(&self, now: u64) -> Vec<u64> {
+        self.draws.range(..=now).map(|(time, _)| *time).collect()
+    }
+
+    /// The deposits with an undecided draw at `draw_time`. Looks at all deposits, and so is for a time whose seed is
+    /// known.
+    pub(super) fn drawn_at(&self, draw_time: u64) -> Vec<(ExposureKey, DepositId)> {
+        let drawn = self.deposits.iter();
+        drawn
+            .filter(|(_, entry)| entry.draw_time == draw_time && !entry.won)
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
+    /// Records the outcome of a draw: a win with the last time to redeem, or a loss.
+    pub(super) fn decide(&mut self, (key, id): (ExposureKey, DepositId), win: Option<u64>) {
+        let Some(redeem_until) = win else {
+            return self.remove_of(key, id);
+        };
+        if let Some(entry) = self.deposits.get_mut(&(key, id))
+            && !entry.won
+        {
+            entry.won = true;
+            let draw_time = entry.draw_time;
+            self.unread.remove(&(key, id));
+            self.wins.insert(id, (key, redeem_until));
+            self.count_draw(draw_time, false);
+        }
+    }
+
+    /// Removes the wins whose window is over at `head_time`, and returns up to `max` of the others with their purses. Later
+    /// calls return the next.
+    pub(super) fn open_wins(
+        &mut self,
+        head_time: u64,
+        max: usize,
+    ) -> Vec<(ExposureKey, DepositId, PurseKey)> {
+        let over = self.wins.iter().filter(|(_, (_, last))| *last < head_time);
+        let over: Vec<_> = over.map(|(id, (key, _))| (*key, *id)).collect();
+        for (key, id) in over {
+            self.remove_of(key, id);
+        }
+        let ids = next_of(&self.wins, self.handed_out.1, max);
+        self.handed_out.1 = ids.last().copied().or(self.handed_out.1);
+        let wins = ids.into_iter().filter_map(|id| {
+            let (key, _) = *self.wins.get(&id)?;
+            let entry = self.deposits.get(&(key, id))?;
+            Some((key, id, (entry.payer, key.token, entry.lane)))
+        });
+        wins.collect()
+    }
+
+    /// Removes a win whose purse no longer holds the deposit.
+    pub(super) fn close(&mut self, (key, id): (ExposureKey, DepositId)) {
+        self.remove_of(key, id);
+    }
+
+    /// Adds a deposit, or raises its total. `sight` is the block at which its purse held the deposit, if known.
+    fn raise(&mut self, id: DepositId, terms: &Deposit, total: Amount, sight: Option<Sight>) {
+        let key = ExposureKey::of(terms);
+        let before = self.sum(key);
+        let seen = sight.filter(|sight| sight.generation == self.generation);
+        let open_at = seen.map_or(u64::MAX, |sight| sight.open_at);
+        let old = self.deposits.get(&(key, id)).copied();
+        let entry = match old {
+            Some(old) => Entry {
+                total: old.total.max(total),
+                open_at: old.open_at.min(open_at),
+                ..old
+            },
+            None => Entry {
+                payer: terms.payer,
+                lane: terms.lane,
+                draw_time: terms.drawTime,
+                open_at,
+                total,
+                won: false,
+            },
+        };
+        if entry.open_at == u64::MAX && !entry.won {
+            self.unread.entry((key, id)).or_insert(false);
+        } else {
+            self.unread.remove(&(key, id));
+        }
+        if old.is_none() {
+            self.count_draw(terms.drawTime, true);
+        }
+        self.deposits.insert((key, id), entry);
+        // Cannot overflow: totals are below 2^128, and there are fewer than 2^128 deposits.
+        let counted = old.map_or(U256::ZERO, |old| old.total.to_u256());
+        self.store_sum(key, before - counted + entry.total.to_u256());
+    }
+
+    /// Lowers the total of a deposit, after a payment that was not written.
+    fn lower(&mut self, key: ExposureKey, id: DepositId, total: Amount) {
+        let before = self.sum(key);
+        if let Some(entry) = self.deposits.get_mut(&(key, id)) {
+            let counted = std::mem::replace(&mut entry.total, total);
+            self.store_sum(key, before - counted.to_u256() + total.to_u256());
+        }
+    }
+
+    fn remove_of(&mut self, key: ExposureKey, id: DepositId) {
+        let before = self.sum(key);
+        if let Some(entry) = self.deposits.remove(&(key, id)) {
+            self.unread.remove(&(key, id));
+            self.wins.remove(&id);
+            if !entry.won {
+                self.count_draw(entry.draw_time, false);
+            }
+            self.store_sum(key, before - entry.total.to_u256());
+        }
+    }
+
+    /// Counts one undecided draw more or less.
+    fn count_draw(&mut self, draw_time: u64, more: bool) {
+        let count = self.draws.entry(draw_time).or_default();
+        *count = if more {
+            *count + 1
+        } else {
+            count.saturating_sub(1)
+        };
+        if *count == 0 {
+            self.draws.remove(&draw_time);
+        }
     }
 
     fn sum(&self, key: ExposureKey) -> U256 {
         let stored = self.sums.get(&key).copied();
-        stored.unwrap_or_else(|| self.entries(key).map(|entry| entry.amount.to_u256()).sum())
+        stored.unwrap_or_else(|| {
+            let entries = self.entries(key);
+            entries.map(|(_, entry)| entry.total.to_u256()).sum()
+        })
     }
 
     fn store_sum(&mut self, key: ExposureKey, sum: U256) {
@@ -99,127 +275,41 @@ impl ExposureIndex {
         }
     }
 
-    fn entries(&self, key: ExposureKey) -> impl Iterator<Item = &Entry> {
+    fn entries(&self, key: ExposureKey) -> impl Iterator<Item = (DepositId, &Entry)> {
         let first = (key, DepositId(B256::ZERO));
         let last = (key, DepositId(B256::repeat_byte(0xff)));
-        self.deposits.range(first..=last).map(|(_, entry)| entry)
+        let entries = self.deposits.range(first..=last);
+        entries.map(|((_, id), entry)| (*id, entry))
     }
 }
 
 impl ExposureKey {
-    const fn of(terms: &Deposit) -> Self {
+    pub(super) const fn of(terms: &Deposit) -> Self {
         Self {
             signer: terms.signer,
             token: terms.token,
-            draw_block: terms.drawBlock,
         }
     }
+}
+
+fn saturated(sum: U256) -> Amount {
+    u128::try_from(sum).map_or(Amount::MAX, Amount::new)
+}
+
+/// Up to `max` keys of a map in turn: those after `last`, then those from the start.
+fn next_of<K: Copy + Ord, V>(map: &BTreeMap<K, V>, last: Option<K>, max: usize) -> Vec<K> {
+    let mut keys: Vec<K> = match last {
+        Some(last) => {
+            let after = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
+            map.range(after).take(max).map(|(key, _)| *key).collect()
+        }
+        None => Vec::new(),
+    };
+    let taken: BTreeSet<K> = keys.iter().copied().collect();
+    let rest = map.keys().filter(|key| !taken.contains(key));
+    keys.extend(rest.take(max - keys.len()).copied());
+    keys
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::keccak256;
-    use proptest::prelude::*;
-
-    fn id(number: u64) -> DepositId {
-        DepositId(keccak256(number.to_be_bytes()))
-    }
-
-    fn deposit(signer: u8, token: u8, draw_block: u64, amount: u128) -> Deposit {
-        Deposit {
-            payer: Address::repeat_byte(1),
-            signer: Address::repeat_byte(signer),
-            token: Address::repeat_byte(token),
-            lane: 1,
-            amount,
-            minPayout: 0,
-            drawBlock: draw_block,
-            lastRedeemBlock: draw_block + 1,
-            root: B256::ZERO,
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Insert(u64),
-        Remove(u64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            3 => (0u64..40).prop_map(Step::Insert),
-            1 => (0u64..40).prop_map(Step::Remove),
-        ]
-    }
-
-    /// The terms of a deposit, a function of its number as real terms are of their id.
-    fn terms(number: u64) -> Deposit {
-        let amount = u128::from(number) << (number * 3);
-        deposit(number as u8 % 3, number as u8 % 2, 100 + number % 2, amount)
-    }
-
-    proptest! {
-        #[test]
-        fn sums_exposure_like_a_scan_of_all_deposits(
-            steps in prop::collection::vec(step(), 0..80), queried in 0u64..40
-        ) {
-            let mut index = ExposureIndex::default();
-            let mut plain = BTreeMap::new();
-            for step in steps {
-                match step {
-                    Step::Insert(number) => {
-                        index.insert(id(number), &terms(number));
-                        plain.insert(id(number), terms(number));
-                    }
-                    Step::Remove(number) => {
-                        index.remove(id(number), &terms(number));
-                        plain.remove(&id(number));
-                    }
-                }
-            }
-            let own = terms(queried);
-            let others = plain.iter().filter(|(other, terms)| {
-                **other != id(queried) && ExposureKey::of(terms) == ExposureKey::of(&own)
-            });
-            let sum = others.fold(U256::ZERO, |sum, (_, terms)| sum + U256::from(terms.amount));
-            let sum = u128::try_from(sum).map_or(Amount::MAX, Amount::new);
-            prop_assert_eq!(index.of_others(id(queried), &own), sum);
-            let later = plain.values().filter(|terms| terms.drawBlock > 100).count();
-            prop_assert_eq!(index.purses_drawn_after(100).count(), later);
-            prop_assert!(index.sums.keys().all(|key| index.entries(*key).count() > 1));
-        }
-    }
-
-    #[test]
-    fn caps_exposure_at_the_largest_amount_and_recovers() {
-        let terms = deposit(1, 0, 100, u128::MAX);
-        let mut index = ExposureIndex::default();
-        for number in 0..3 {
-            index.insert(id(number), &terms);
-        }
-        assert_eq!(index.of_others(id(9), &terms), Amount::MAX);
-        assert_eq!(index.of_others(id(0), &terms), Amount::MAX);
-        index.remove(id(0), &terms);
-        index.remove(id(1), &terms);
-        assert_eq!(index.of_others(id(9), &terms), Amount::MAX);
-        assert_eq!(index.of_others(id(2), &terms), Amount::ZERO);
-        index.remove(id(2), &terms);
-        assert_eq!(index.of_others(id(9), &terms), Amount::ZERO);
-    }
-
-    #[test]
-    fn takes_less_than_220_bytes_per_deposit_and_signer() {
-        const DEPOSITS: u64 = 100_000;
-        let mut index = ExposureIndex::default();
-        let taken = allocation_counter::measure(|| {
-            for number in 0..DEPOSITS {
-                let mut terms = deposit(0, 0, 100, 1);
-                terms.signer = Address::from_slice(&id(number).0[12..]);
-                index.insert(id(number), &terms);
-            }
-        });
-        let each = taken.bytes_current / DEPOSITS as i64;
-        assert!((128..220).contains(&each), "{each} bytes");
-    }
-}
+mod tests;

@@ -1,17 +1,19 @@
 //! Payments stored by the application, in one transaction with the credited balance.
 
 use crate::{
-    payee::{Payee, error::ReceiveError, exposure::ExposureIndex},
+    payee::{Payee, error::ReceiveError, receive::Looked},
     protocol::{
         amount::Amount,
         proof::Proof,
-        receive::{policy::View, position::Position, rejection::Rejection},
+        receive::{
+            judge::receive_payment, policy::View, position::Position, rejection::Rejection,
+        },
         terms::DepositId,
     },
+    sys::unix_now,
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
-use std::sync::{MutexGuard, PoisonError};
 
 /// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
 /// [`receive_payment`](crate::receive_payment) gives the verdict.
@@ -21,7 +23,10 @@ pub struct Judged {
     payee: Payee,
     id: DepositId,
     deposit: Deposit,
-    view: View,
+    /// The total that the proof states.
+    total: Amount,
+    looked: Looked,
+    is_first: bool,
 }
 
 impl Payee {
@@ -44,18 +49,42 @@ impl Payee {
         old: Option<&Position>,
     ) -> Result<Judged, ReceiveError> {
         let id = proof.deposit_id();
-        let view = self.view_for(from, id, proof, old).await?;
-        let deposit = match (proof, old) {
-            (Proof::Opening(opening), _) => &opening.deposit,
-            (_, Some(old)) => old.deposit(),
+        let mut looked = self.look(from, id, proof, old).await?;
+        if self.is_too_exposed(from, proof, old, &looked.view) {
+            // A draw since the last look may have freed exposure.
+            let snapshot = self.fresh_snapshot().await?;
+            self.decide_draws(&snapshot, self.max_age()).await?;
+            looked = self.look(from, id, proof, old).await?;
+        }
+        let (deposit, total) = match (proof, old) {
+            (Proof::Opening(opening), _) => (&opening.deposit, Some(opening.cheque.spent)),
+            (Proof::Cheque(_, cheque), Some(old)) => (old.deposit(), Some(cheque.spent)),
+            (Proof::Step { k, .. }, Some(old)) => (old.deposit(), old.newest().total(*k)),
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
         Ok(Judged {
             payee: self.clone(),
             id,
             deposit: deposit.clone(),
-            view,
+            total: total.unwrap_or(Amount::MAX),
+            looked,
+            is_first: old.is_none(),
         })
+    }
+
+    fn is_too_exposed(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+        old: Option<&Position>,
+        view: &View,
+    ) -> bool {
+        use Rejection::{ExposureTooLarge, UnsettledTooLarge};
+        !view.exposure.is_zero()
+            && matches!(
+                receive_payment(from, proof, old, view, &self.policy),
+                Err(ExposureTooLarge { .. } | UnsettledTooLarge { .. })
+            )
     }
 }
 
@@ -63,25 +92,23 @@ impl Judged {
     /// The view by which to judge the payment. Its chain data are of the time of [`Payee::judge`], its exposure is of
     /// this moment: judge, store and call [`Judged::add_exposure`] before the next payment of this payee is judged.
     pub fn view(&self) -> View {
-        let exposure = self.exposure();
-        let exposure = exposure.map(|index| index.of_others(self.id, &self.deposit));
+        let index = self.payee.index();
+        let sums = index.of_others(self.id, &self.deposit, self.looked.view.settled);
         View {
-            // Always known here, because every view has read the index.
-            exposure: exposure.unwrap_or(Amount::MAX),
-            ..self.view
+            exposure: sums.exposure,
+            unsettled: sums.unsettled,
+            ..self.looked.view.clone()
         }
     }
 
-    /// Counts the deposit as exposure, and includes its purse in later snapshots. Call it for a good payment while
-    /// storing the position. If storing fails after all, the deposit counts until a new payee reads the store.
+    /// Counts the payment as exposure. Call it for a good payment while storing the position. If storing fails after all,
+    /// the payment counts until a new payee reads the store.
     pub fn add_exposure(&self) {
-        if let Some(mut index) = self.exposure() {
-            index.insert(self.id, &self.deposit);
+        let mut index = self.payee.index();
+        index.count(self.id, &self.deposit, self.total, self.looked.sight);
+        drop(index);
+        if self.is_first || unix_now() >= self.deposit.drawTime {
+            self.payee.shared.report(self.id);
         }
-    }
-
-    fn exposure(&self) -> Option<MutexGuard<'_, ExposureIndex>> {
-        let index = self.payee.shared.exposure.get()?;
-        Some(index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

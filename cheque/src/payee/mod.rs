@@ -1,6 +1,7 @@
 //! The payee: judges payments by a fresh view of the chain, stores positions durably, and redeems wins.
 
 mod chain_view;
+mod draws;
 pub(crate) mod error;
 mod exposure;
 pub(crate) mod external_store;
@@ -28,15 +29,26 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader, snapshot::SnapshotCache},
+    bank::{
+        cost::NativeRates,
+        reader::Reader,
+        seeds::{SeedBook, SeedError},
+        snapshot::SnapshotCache,
+    },
+    beacon::BeaconClient,
     payee::{
+        draws::RelayFailure,
         exposure::ExposureIndex,
         positions::{stored_position, stored_positions, stored_positions_of},
         snapshot::ChainSnapshot,
         unknown_deposits::UnknownDepositLimiter,
     },
     protocol::{
-        receive::{judge::PositionKey, policy::Policy, position::Position},
+        receive::{
+            judge::PositionKey,
+            policy::{Policy, PolicyError},
+            position::Position,
+        },
         signature::SigningKey,
         terms::DepositId,
     },
@@ -46,8 +58,14 @@ use crate::{
     },
     tx::wallet::Wallet,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::OnceCell;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+use tokio::time::Instant;
 
 /// A payee: one bank, one policy, one store. Cheap to clone; clones share their snapshot of the chain.
 ///
@@ -65,6 +83,7 @@ use tokio::sync::OnceCell;
 /// use cheque::{
 ///     Policy, Proof,
 ///     bank::Reader,
+///     beacon::BeaconClient,
 ///     node::connect,
 ///     payee::{Payee, ReceiveError},
 ///     store::Redb,
@@ -95,7 +114,8 @@ use tokio::sync::OnceCell;
 ///     let reader = Reader::open(provider, bank).await?;
 ///     let alice = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
 ///     let policy = Policy::new(alice, *reader.bank(), reader.profile());
-///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?));
+///     let beacon = BeaconClient::quicknet();
+///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?))?.with_beacon(beacon)?;
 ///     let (status, body) = pay(payee.clone(), std::env::args().nth(1)).await;
 ///     println!("{status} {body}");
 ///     Ok(())
@@ -106,6 +126,7 @@ pub struct Payee {
     reader: Reader,
     policy: Policy,
     store: AsyncStore,
+    seeds: SeedBook,
     rates: NativeRates,
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
@@ -117,29 +138,106 @@ struct Shared {
     snapshots: SnapshotCache<ChainSnapshot>,
     /// Recently used positions: a payment is then a write without a read.
     positions: PositionCache,
-    /// The deposits in the store. Read from there at the first use.
-    exposure: OnceCell<Mutex<ExposureIndex>>,
-    /// Serializes first payments. Two at a time could each fit under the exposure limit, and together exceed it.
-    first_payments: Arc<tokio::sync::Mutex<()>>,
+    /// The totals at stake. Read from the store at the first snapshot.
+    exposure: Mutex<ExposureIndex>,
+    /// The last time at which draws were decided.
+    decided: tokio::sync::Mutex<Option<Instant>>,
+    relay_failure: Mutex<RelayFailure>,
+    /// The last time at which the node refused the state of the final block.
+    no_old_state: Mutex<Option<Instant>>,
     unknown_deposits: UnknownDepositLimiter,
+    deep_reorgs: DeepReorgs,
+    news: News,
+}
+
+/// Counts the reorganisations that replaced a final block.
+#[derive(Debug, Default)]
+struct DeepReorgs(AtomicU64);
+
+impl DeepReorgs {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    #[cfg(feature = "service")]
+    fn number(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The deposits with a first payment, or a payment stored after the draw, since the service has looked. Empty without a
+/// service.
+#[derive(Debug, Default)]
+struct News {
+    wanted: AtomicBool,
+    deposits: Mutex<BTreeSet<DepositId>>,
+}
+
+impl Shared {
+    fn index(&self) -> MutexGuard<'_, ExposureIndex> {
+        // No code panics under the lock, so a poisoned lock is good.
+        let index = self.exposure.lock();
+        index.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to collect news for a service.
+    #[cfg(feature = "service")]
+    fn want_news(&self) {
+        self.news.wanted.store(true, Ordering::Release);
+    }
+
+    /// Tells the service of a deposit, if there is a service.
+    fn report(&self, id: DepositId) {
+        if self.news.wanted.load(Ordering::Acquire) {
+            self.news_deposits().insert(id);
+        }
+    }
+
+    fn news_deposits(&self) -> MutexGuard<'_, BTreeSet<DepositId>> {
+        let deposits = self.news.deposits.lock();
+        deposits.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Payee {
     /// Creates a payee for payments that `policy` accepts at the reader's bank. Other banks of the policy are ignored.
     /// Tokens need [`Payee::with_rates`], redemptions need [`Payee::with_wallet`].
-    #[must_use]
-    pub fn new(reader: Reader, mut policy: Policy, store: Arc<dyn Store>) -> Self {
+    ///
+    /// Draws need [`Payee::with_beacon`], and so do payments, unless the policy does not check its clocks.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] if the policy takes payments that it should not, given the bank's lead and the beacon's period.
+    pub fn new(
+        reader: Reader,
+        mut policy: Policy,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, PolicyError> {
+        policy.check(reader.min_lead(), reader.beacon().period())?;
         // The view of one chain says nothing about another chain.
         policy.banks.retain(|bank| bank == reader.bank());
-        Self {
+        let store = AsyncStore::new(store);
+        Ok(Self {
+            seeds: SeedBook::without_client(reader.beacon().clone(), store.clone()),
             reader,
             policy,
-            store: AsyncStore::new(store),
+            store,
             rates: NativeRates::default(),
             wallet: None,
             key: None,
             shared: Arc::default(),
-        }
+        })
+    }
+
+    /// Sets the client of the bank's beacon.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedError::OtherBeacon`] if the client follows another beacon.
+    pub fn with_beacon(mut self, client: BeaconClient) -> Result<Self, SeedError> {
+        let beacon = self.reader.beacon().clone();
+        self.seeds = SeedBook::new(beacon, Some(client), self.store.clone())?;
+        Ok(self)
     }
 
     /// Sets the rates of tokens. A payment in a token without a rate is rejected.
@@ -167,6 +265,12 @@ impl Payee {
     #[must_use]
     pub const fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The verified rounds of the bank's beacon.
+    #[must_use]
+    pub const fn seeds(&self) -> &SeedBook {
+        &self.seeds
     }
 
     /// The wallet for transactions, if set.
@@ -229,25 +333,24 @@ impl Payee {
         }
     }
 
-    /// The exposure index of the store. Reads the store at the first call, and is kept up to date afterwards.
-    async fn exposure(&self) -> Result<MutexGuard<'_, ExposureIndex>, StoredError> {
-        let load = || async {
-            let (bank, payee) = (*self.reader.bank(), self.policy.payee);
-            let read = move |position: Position| {
-                let mine = position.payee() == payee && *position.bank() == bank;
-                mine.then(|| (position.deposit_id(), position.deposit().clone()))
-            };
-            let mut index = ExposureIndex::default();
-            for (id, terms) in stored_positions(&self.store, bank.address(), read)
-                .await?
-                .iter()
-                .flatten()
-            {
-                index.insert(*id, terms);
-            }
-            Ok::<_, StoredError>(Mutex::new(index))
+    fn index(&self) -> MutexGuard<'_, ExposureIndex> {
+        self.shared.index()
+    }
+
+    /// Reads the exposure from the store: all positions whose window was not over at `head_time`. Their draws are decided
+    /// later.
+    async fn load_exposure(&self, head_time: u64) -> Result<(), StoredError> {
+        let (bank, payee) = (*self.reader.bank(), self.policy.payee);
+        let read = move |position: Position| {
+            let mine = position.payee() == payee && *position.bank() == bank;
+            let is_open = position.deposit().redeemUntil >= head_time;
+            (mine && is_open).then_some(position)
         };
-        let index = self.shared.exposure.get_or_try_init(load).await?;
-        Ok(index.lock().unwrap_or_else(PoisonError::into_inner))
+        let positions = stored_positions(&self.store, bank.address(), read).await?;
+        let mut index = self.index();
+        for position in positions.iter().flatten() {
+            index.load(position, head_time);
+        }
+        Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub struct PendingTx {
     pub purpose: Purpose,
     /// The hash of the newest replacement.
     pub hash: TxHash,
-    /// The head at which the newest replacement was signed.
+    /// The time at which the newest replacement was signed, in seconds since 1970.
     pub at: u64,
     pub(super) since: u64,
     pub(super) from: Address,
@@ -36,7 +36,7 @@ impl PendingTx {
         }
     }
 
-    /// The head at which the first transaction with this nonce and purpose was signed.
+    /// The time at which the first transaction with this nonce and purpose was signed, in seconds since 1970.
     #[cfg(feature = "service")]
     pub(crate) const fn since(&self) -> u64 {
         self.since
@@ -65,7 +65,7 @@ impl PendingTx {
 pub enum Purpose {
     /// Redeems the payee's cheques of these deposits.
     Redeem(Vec<DepositId>),
-    /// Records the seed of this block.
+    /// Records the seed of this draw time.
     RecordSeed(u64),
     /// None: the transaction is obsolete, and is cancelled to free the nonces behind it.
     Cancel,

@@ -284,6 +284,26 @@ pub(crate) async fn stored_positions_of(
     Ok(positions.into_iter().flatten().collect())
 }
 
+/// Reads a payee's positions in some deposits, in the given order.
+pub(crate) async fn stored_positions_at(
+    store: &AsyncStore,
+    bank: Address,
+    payee: Address,
+    deposits: Vec<DepositId>,
+) -> Result<Vec<Option<Position>>, StoredError> {
+    if deposits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = move |store: &dyn Store| {
+        let read = |id| {
+            let bytes = store.get(Table::Positions, &position_key(bank, id, payee))?;
+            Ok(bytes.as_deref().map(Position::from_bytes).transpose()?)
+        };
+        deposits.into_iter().map(read).collect()
+    };
+    store.blocking(read).await
+}
+
 /// The deposit and the payee in a position's key.
 fn deposit_and_payee(key: &[u8]) -> Result<(DepositId, Address), RecordError> {
     match (key.get(20..52), key.get(52..72)) {

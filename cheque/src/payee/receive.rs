@@ -1,14 +1,15 @@
-//! Receiving payments: judged by a fresh view, and stored before they count.
+//! Receiving payments: judged by a fresh view, counted as exposure, and stored before they count.
 
 use crate::{
     payee::{
-        Payee,
+        Payee, Shared,
         error::ReceiveError,
+        exposure::{Sight, Sums, reservation::Reservation},
         positions::{PositionCacheError, Replaced, StoredPosition},
     },
     protocol::{
         amount::Amount,
-        proof::{Opening, Proof},
+        proof::Proof,
         receive::{
             judge::{PositionKey, Received, receive_payment},
             policy::View,
@@ -18,11 +19,11 @@ use crate::{
         terms::{DepositId, Purse},
     },
     store::{async_store::StoredError, error::StoreError, interface::Store},
+    sys::unix_now,
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
-use std::sync::PoisonError;
-use tokio::sync::OwnedMutexGuard;
+use std::sync::Arc;
 
 /// An accepted payment, on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,58 @@ pub struct Accepted {
     pub total: Amount,
     /// The payee's new position in the deposit.
     pub position: Position,
+}
+
+/// The view by which to judge a payment, and the block at which its purse held the deposit.
+#[derive(Clone, Debug)]
+pub(super) struct Looked {
+    pub(super) view: View,
+    pub(super) sight: Sight,
+}
+
+impl Looked {
+    pub(super) const fn sums(&self) -> Sums {
+        Sums {
+            exposure: self.view.exposure,
+            unsettled: self.view.unsettled,
+        }
+    }
+}
+
+/// A payment that is counted as exposure while it is written. Dropped without the result of the write, the payment counts:
+/// it may be written.
+#[must_use = "finish it with the result of the write"]
+struct Counted {
+    shared: Arc<Shared>,
+    reservation: Option<Reservation>,
+    /// The deposit, if the service is to look at it after the write.
+    news: Option<DepositId>,
+}
+
+impl Counted {
+    fn finish(mut self, replaced: &Result<Replaced, PositionCacheError>) {
+        use PositionCacheError::{Position, Store};
+        let written = match replaced {
+            Ok(Replaced::Done) | Err(Store(StoreError::Unknown { .. })) => true,
+            Ok(Replaced::Conflict) | Err(Store(_) | Position(_)) => false,
+        };
+        self.end(written);
+    }
+
+    fn end(&mut self, written: bool) {
+        if let Some(reservation) = self.reservation.take() {
+            self.shared.index().finish(reservation, written);
+            if let Some(id) = self.news.filter(|_| written) {
+                self.shared.report(id);
+            }
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.end(true);
+    }
 }
 
 impl Payee {
@@ -60,25 +113,30 @@ impl Payee {
         let id = proof.deposit_id();
         let key = self.position_key(id);
         let mut cached = self.shared.positions.recent(&key);
+        let mut has_decided = false;
         loop {
             let from_cache = cached.is_some();
             let stored = match cached.take() {
                 Some(cached) => Some(cached),
                 None => self.read_position(key).await?,
             };
-            let (received, guard) = match (stored.as_ref().map(StoredPosition::position), proof) {
-                (None, Proof::Opening(opening)) => {
-                    let (received, guard) = self.judge_first(from, id, proof, opening).await?;
-                    (received, Some(guard))
+            let old = stored.as_ref().map(StoredPosition::position);
+            let (received, counted) = match self.judge_and_count(from, id, proof, old).await {
+                // Another process may have stored a newer position than the cache has.
+                Err(ReceiveError::Rejected(_)) if from_cache => continue,
+                // A draw since the last look may have freed exposure.
+                Err(ReceiveError::Rejected(
+                    Rejection::ExposureTooLarge { .. } | Rejection::UnsettledTooLarge { .. },
+                )) if !has_decided => {
+                    has_decided = true;
+                    let snapshot = self.fresh_snapshot().await?;
+                    self.decide_draws(&snapshot, self.max_age()).await?;
+                    continue;
                 }
-                (old, _) => match self.judge_next(from, id, proof, old).await {
-                    // Another process may have stored a newer position than the cache has.
-                    Err(ReceiveError::Rejected(_)) if from_cache => continue,
-                    judged => (judged?, None),
-                },
+                judged => judged?,
             };
             let position = received.position().clone();
-            match self.store_position(key, stored, position, guard).await? {
+            match self.store_position(key, stored, position, counted).await? {
                 Replaced::Done => return Ok(accepted(id, &received)),
                 Replaced::Conflict => cached = self.shared.positions.recent(&key),
             }
@@ -91,88 +149,68 @@ impl Payee {
         self.store.blocking(read).await
     }
 
-    /// Stores a position, and counts its deposit as exposure unless nothing was written. Both happen even if the caller
-    /// drops the future. Holds the guard of a first payment until then.
+    /// Judges a payment, and counts it as exposure. Judges again if another payment of the signer was counted meanwhile, so
+    /// that two together never exceed a limit.
+    async fn judge_and_count(
+        &self,
+        from: Option<Address>,
+        id: DepositId,
+        proof: &Proof,
+        old: Option<&Position>,
+    ) -> Result<(Received, Counted), ReceiveError> {
+        loop {
+            let looked = self.look(from, id, proof, old).await?;
+            let received = receive_payment(from, proof, old, &looked.view, &self.policy)?;
+            let (terms, total) = (received.position().deposit(), received.position().total());
+            let mut index = self.index();
+            let reservation = index.reserve(id, terms, total, looked.sight, looked.sums());
+            drop(index);
+            if reservation.is_some() {
+                // A payment that is stored after the draw may turn a loss into a win.
+                let is_news = old.is_none() || unix_now() >= terms.drawTime;
+                let counted = Counted {
+                    shared: self.shared.clone(),
+                    reservation,
+                    news: is_news.then_some(id),
+                };
+                return Ok((received, counted));
+            }
+        }
+    }
+
+    /// Stores a position. The write goes on even if the caller drops the future.
     async fn store_position(
         &self,
         key: PositionKey,
         old: Option<StoredPosition>,
         position: Position,
-        guard: Option<OwnedMutexGuard<()>>,
+        counted: Counted,
     ) -> Result<Replaced, StoredError> {
-        let (id, terms) = (position.deposit_id(), position.deposit());
-        let is_counted = self.exposure().await?.contains(id, terms);
-        if is_counted && guard.is_none() {
-            let (store, old) = (self.store.store(), old.as_ref());
-            let begun = self
-                .shared
-                .positions
-                .begin_replace(store, key, old, position.clone());
-            if let Some(replaced) = begun {
-                return Ok(replaced.await?);
-            }
+        let (store, positions) = (self.store.store(), &self.shared.positions);
+        if let Some(begun) = positions.begin_replace(store, key, old.as_ref(), position.clone()) {
+            let replaced = begun.await;
+            counted.finish(&replaced);
+            return Ok(replaced?);
         }
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
-            let _until_counted = guard;
-            let replaced = shared
-                .positions
-                .replace(store, &key, old.as_ref(), position.clone());
-            // Later payments count as well: another process may have stored the first one, or its write may have had an
-            // unknown result. A position with a failed write counts until a new payee reads the store.
-            if let Ok(Replaced::Done) | Err(PositionCacheError::Store(StoreError::Unknown { .. })) =
-                replaced
-                && let Some(index) = shared.exposure.get()
-            {
-                let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
-                index.insert(position.deposit_id(), position.deposit());
-            }
+            let replaced = shared.positions.replace(store, &key, old.as_ref(), position);
+            counted.finish(&replaced);
             Ok(replaced?)
         };
         self.store.blocking(work).await
     }
 
-    /// Judges the first payment of a deposit. Returns a guard; while the caller holds the guard, no other first payment
-    /// counts.
-    ///
-    /// Asks the node before taking the guard, and only the store after that. Any stranger can send openings of invented
-    /// deposits, and a slow node must not delay all first payments for each of them.
-    async fn judge_first(
-        &self,
-        from: Option<Address>,
-        id: DepositId,
-        proof: &Proof,
-        opening: &Opening,
-    ) -> Result<(Received, OwnedMutexGuard<()>), ReceiveError> {
-        let view = self.view_for(from, id, proof, None).await?;
-        // A payment rejected at any exposure does not wait for the guard.
-        let _acceptable = receive_payment(from, proof, None, &view, &self.policy)?;
-        let guard = self.shared.first_payments.clone().lock_owned().await;
-        let exposure = self.exposure().await?.of_others(id, &opening.deposit);
-        let view = View { exposure, ..view };
-        let received = receive_payment(from, proof, None, &view, &self.policy)?;
-        Ok((received, guard))
-    }
-
-    async fn judge_next(
-        &self,
-        from: Option<Address>,
-        id: DepositId,
-        proof: &Proof,
-        old: Option<&Position>,
-    ) -> Result<Received, ReceiveError> {
-        let view = self.view_for(from, id, proof, old).await?;
-        Ok(receive_payment(from, proof, old, &view, &self.policy)?)
-    }
-
     /// The view by which to judge a payment. Fails early with a rejection that no answer of the node could change.
-    pub(super) async fn view_for(
+    ///
+    /// Asks the node about the purse only if it was not read since the last reorganisation of confirmed blocks.
+    pub(super) async fn look(
         &self,
         from: Option<Address>,
         id: DepositId,
         proof: &Proof,
         old: Option<&Position>,
-    ) -> Result<View, ReceiveError> {
+    ) -> Result<Looked, ReceiveError> {
         let (deposit, depth) = match (proof, old) {
             (Proof::Opening(opening), _) => (&opening.deposit, opening.allowance.siblings.len()),
             // The first payment fixes the cost of redeeming, so the depth does not matter.
@@ -180,21 +218,41 @@ impl Payee {
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
         let mut snapshot = self.fresh_snapshot().await?;
+        let known = self.index().sight(id, deposit);
+        if let Some(sight) = known {
+            let view = self.view(&snapshot, (id, deposit), Purse::Open(id), Some(sight), depth);
+            let view = view.await;
+            return Ok(Looked { view, sight });
+        }
         let purse = purse_key(deposit);
+        let mut seen = snapshot.unknown_purse(purse);
         let mut _permit = None;
-        if snapshot.purse(purse).is_none() {
+        if seen.is_none() {
             // Assumes an open deposit: a payment that is invalid even then is not worth a request, because any stranger
             // can send openings.
-            let open = Purse::Open(id);
-            let view = self.view(&snapshot, id, deposit, open, depth).await?;
-            let _acceptable = receive_payment(from, proof, old, &view, &self.policy)?;
+            let open = Some(Sight {
+                open_at: 0,
+                generation: snapshot.generation,
+            });
+            let view = self.view(&snapshot, (id, deposit), Purse::Open(id), open, depth);
+            let _acceptable = receive_payment(from, proof, old, &view.await, &self.policy)?;
             if old.is_none() {
                 _permit = self.shared.unknown_deposits.acquire().await;
                 snapshot = self.fresh_snapshot().await?;
+                seen = snapshot.unknown_purse(purse);
             }
         }
-        let contents = self.purse(&snapshot, purse).await?;
-        Ok(self.view(&snapshot, id, deposit, contents, depth).await?)
+        let seen = match seen {
+            Some(seen) => seen,
+            None => self.read_purse(&snapshot, purse).await?,
+        };
+        let sight = Sight {
+            open_at: seen.open_at(id).unwrap_or(u64::MAX),
+            generation: snapshot.generation,
+        };
+        let view = self.view(&snapshot, (id, deposit), seen.contents, Some(sight), depth);
+        let view = view.await;
+        Ok(Looked { view, sight })
     }
 }
 

@@ -1,12 +1,16 @@
 //! Redemption: consents, the redemption of one deposit, and pruning of old positions.
 
 use crate::{
-    bank::error::BankError,
-    bank::redeem::{RedeemError, Redeemed, redeemed},
+    bank::{
+        error::BankError,
+        head::Head,
+        redeem::{Payable, RedeemError, Redeemed, redeemed},
+    },
     node::failover::pin_node,
-    payee::{Payee, pending::PendingTx},
+    payee::{Payee, pending::PendingTx, positions::stored_positions_at},
     protocol::{
-        amount::Amount, receive::position::Position, signature::SigningKey, terms::DepositId,
+        amount::Amount, beacon::round::BeaconRound, receive::position::Position,
+        signature::SigningKey, terms::DepositId,
     },
     store::{async_store::AsyncStore, change::Swap, keys::position_key, table::Table},
     tx::{
@@ -47,19 +51,21 @@ impl Payee {
     /// Those of [`Payee::redemption`], and [`RedeemError::Unpackable`] if no bank takes a redemption of this form.
     pub async fn outcome(&self, id: DepositId) -> Result<(Outcome, Amount), RedeemError> {
         let redemption = self.redemption(id, Address::ZERO, Bytes::new()).await?;
+        let round = self.round(redemption.deposit.drawTime).await?;
         let caller = self.policy.payee;
-        self.reader.outcome(&redemption, caller).await
+        self.reader
+            .outcome(&redemption, caller, round.as_ref())
+            .await
     }
 
-    /// The complete redemption of the newest cheque of a deposit, for any account with the payee's consent. Includes
-    /// the header of the draw block as the proof of the seed, if the draw block is mined and its seed is not recorded.
-    /// Does not check that the cheque has won.
+    /// The complete redemption of the newest cheque of a deposit, for any account with the payee's consent. It goes to the
+    /// bank with the proof of its seed, unless the seed is recorded: see [`Payee::seeds`]. Does not check that the cheque
+    /// has won.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::SeedLost`] if the
-    /// chain has forgotten the draw block; [`RedeemError::Bank`] if the chain cannot be read; [`RedeemError::Stored`]
-    /// if the store cannot be read.
+    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Stored`] if the store
+    /// cannot be read.
     pub async fn redemption(
         &self,
         id: DepositId,
@@ -67,25 +73,36 @@ impl Payee {
         consent: Bytes,
     ) -> Result<Redemption, RedeemError> {
         let position = self.required_position(id).await?;
-        let seed = self.reader.seed(position.deposit().drawBlock).await?;
-        let header = seed.map_or_else(Bytes::new, |(_, header)| header);
-        Ok(position.redemption(to, consent, header))
+        Ok(position.redemption(to, consent))
+    }
+
+    /// The round of a draw time. `None` if it is not public yet, or if it is neither in the store nor to be had from a relay
+    /// while the bank has recorded the seed: no proof is needed then.
+    async fn round(&self, draw_time: u64) -> Result<Option<BeaconRound>, RedeemError> {
+        match self.seeds.round(draw_time).await {
+            Ok(round) => Ok(round),
+            Err(error) => match self.reader.recorded_seed(draw_time).await? {
+                Some(_) => Ok(None),
+                None => Err(error.into()),
+            },
+        }
     }
 
     /// Signs the payee's consent: any account may redeem the newest cheque of a deposit, paid to `to` (zero: to the
     /// payee's balance).
     ///
     /// A consent is for exactly the present total, and never expires. After a later payment its holder could still
-    /// redeem the older cheque, and so close the deposit for less. Before the draw block, signing is therefore refused
-    /// as [`RedeemError::ConsentTooEarly`]; no account can redeem earlier in any case. The blocks between the policy's
-    /// cutoff and the draw block leave time for payments that were judged by a slightly old view: by the draw block
-    /// they are in the store, as far as the cutoff keeps payments from arriving after the draw at all.
+    /// redeem the older cheque, and so close the deposit for less. Before the draw time, signing is therefore refused
+    /// as [`RedeemError::ConsentTooEarly`]; no account can redeem earlier in any case. The time is the latest of the three
+    /// clocks that payments are judged by, and the own clock counts only while the newest block is close to it. The seconds
+    /// between the policy's cutoff and the draw time leave time for payments that were judged just before the cutoff: by the
+    /// draw time they are in the store.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::ConsentTooEarly`] before the draw block; [`RedeemError::WrongKey`] if `key` is not the payee's;
+    /// [`RedeemError::ConsentTooEarly`] before the draw time; [`RedeemError::WrongKey`] if `key` is not the payee's;
     /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Bank`] if the head
-    /// cannot be read or is implausible; [`RedeemError::Stored`] if the store cannot be read.
+    /// cannot be read or is off the clock; [`RedeemError::Stored`] if the store cannot be read.
     pub async fn sign_consent(
         &self,
         id: DepositId,
@@ -98,12 +115,13 @@ impl Payee {
                 key: key.address(),
             });
         }
-        let safe_from = self.required_position(id).await?.deposit().drawBlock;
+        let safe_from = self.required_position(id).await?.deposit().drawTime;
         let head = self.verified_head().await?;
-        if head < safe_from {
-            return Err(RedeemError::ConsentTooEarly { head, safe_from });
+        let now = self.now(head.time).await.latest();
+        if now < safe_from {
+            return Err(RedeemError::ConsentTooEarly { now, safe_from });
         }
-        // Reads the total after the head, because no payment is added from the draw block on.
+        // Reads the total after the clocks, because no payment is added from the draw time on.
         let total = self.required_position(id).await?.total();
         let digest = self.reader.bank().consent_digest(id, total, to);
         Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
@@ -113,27 +131,29 @@ impl Payee {
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NotPayable`] with the bank's reason; [`RedeemError::NoWallet`] without a wallet; also those of
-    /// [`Payee::redemption`] and, if the payee has to sign, of [`Payee::sign_consent`].
+    /// [`RedeemError::NotPayable`] with the bank's reason; [`RedeemError::NoWallet`] without a wallet;
+    /// [`RedeemError::Seed`] if the round of the draw cannot be looked up; also those of [`Payee::redemption`] and, if the
+    /// payee has to sign, of [`Payee::sign_consent`].
     pub async fn plan_redeem(
         &self,
         id: DepositId,
         options: &RedeemOptions,
     ) -> Result<PlannedRedemption, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let (packed, payout) = self.payable(id, options, wallet).await?;
-        let call = Call::redeem(self.reader.bank(), packed);
+        let payable = self.payable(id, options, wallet).await?;
+        let payout = payable.payout;
+        let call = payable.call(self.reader.bank());
         Ok(PlannedRedemption { call, payout })
     }
 
-    /// The packed redemption of a deposit and its payout, if the bank would pay it now. Signs the consent for another
+    /// The redemption of a deposit in the form of the bank, if the bank would pay it now. Signs the consent for another
     /// account's wallet, if the payee's key is set.
     pub(super) async fn payable(
         &self,
         id: DepositId,
         options: &RedeemOptions,
         wallet: &Wallet,
-    ) -> Result<(Bytes, Amount), RedeemError> {
+    ) -> Result<Payable, RedeemError> {
         let consent = match (&options.consent, &self.key) {
             (Some(consent), _) => consent.clone(),
             (None, Some(key)) if wallet.address() != self.policy.payee => {
@@ -142,8 +162,9 @@ impl Payee {
             (None, _) => Bytes::new(),
         };
         let redemption = self.redemption(id, options.to, consent).await?;
+        let round = self.round(redemption.deposit.drawTime).await?;
         self.reader
-            .check_redemption(&redemption, wallet.address())
+            .check_redemption(&redemption, wallet.address(), round.as_ref())
             .await
     }
 
@@ -164,10 +185,10 @@ impl Payee {
     ) -> Result<Redeemed, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let key = self.redemption_key(id).await?;
-        let head = self.reader.head().await?.number;
+        let now = self.tx_time().await?;
         // Resumes before asking the bank, which refuses a second redemption once the first one is mined.
         if let Some(mined) =
-            outbox::resume(wallet, &self.store, &key, (head, Retention::UntilMined)).await?
+            outbox::resume(wallet, &self.store, &key, (now, Retention::UntilMined)).await?
         {
             return redeemed(self.reader.bank(), id, self.policy.payee, mined);
         }
@@ -177,29 +198,39 @@ impl Payee {
             &self.store,
             &key,
             &planned.call,
-            (head, Retention::UntilMined),
+            (now, Retention::UntilMined),
         )
         .await?;
         redeemed(self.reader.bank(), id, self.policy.payee, mined)
     }
 
-    /// Records the seed of a draw block at the bank for good, because the chain remembers only the last 8191 blocks.
+    /// Records the seed of a draw time at the bank, for good: later redemptions of that draw cost less, whoever's they are.
     /// Waits until the transaction is mined. `None` if the seed is recorded already.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::SeedLost`] if the chain has forgotten the block;
-    /// [`RedeemError::Bank`] if the chain cannot be read, or the node lacks the block; [`RedeemError::Tx`] if the
-    /// transaction could not be sent, or was not mined in time.
-    pub async fn record_seed(&self, block: u64) -> Result<Option<MinedTx>, RedeemError> {
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::NotDrawn`] if the round is not public yet;
+    /// [`RedeemError::Seed`] if it cannot be looked up; [`RedeemError::Bank`] if the chain cannot be read;
+    /// [`RedeemError::Tx`] if the transaction could not be sent, or was not mined in time.
+    pub async fn record_seed(&self, draw_time: u64) -> Result<Option<MinedTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        match self.reader.record_seed(block).await? {
+        match self.seed_call(draw_time).await? {
             Some(call) => Ok(Some(wallet.send(&call).await?)),
             None => Ok(None),
         }
     }
 
-    /// Removes the positions in deposits past redemption: the last block to redeem is confirmed. Returns the number of
+    /// The call that records the seed of a draw time. `None` if the seed is recorded already.
+    pub(super) async fn seed_call(&self, draw_time: u64) -> Result<Option<Call>, RedeemError> {
+        if self.reader.recorded_seed(draw_time).await?.is_some() {
+            return Ok(None);
+        }
+        let round = self.seeds.round(draw_time).await?;
+        let round = round.ok_or(RedeemError::NotDrawn(draw_time))?;
+        self.reader.record_seed(&round).await
+    }
+
+    /// Removes the positions in deposits past redemption: their window was over at the final block. Returns the number of
     /// removed positions.
     ///
     /// Keeps the deposits of a [pending](Payee::pending_txs) transaction, which may still be in the node's mempool. A
@@ -208,49 +239,80 @@ impl Payee {
     ///
     /// # Errors
     ///
-    /// [`RedeemError::Bank`] if the head cannot be read or is implausible; [`RedeemError::Stored`] if the store fails;
+    /// [`RedeemError::Bank`] if the head cannot be read or is off the clock; [`RedeemError::Stored`] if the store fails;
     /// [`RedeemError::Tx`] if the record of a transaction is damaged. Some positions may be removed then.
     pub async fn prune(&self) -> Result<usize, RedeemError> {
         self.prune_before(u64::MAX).await
     }
 
-    /// Like [`Payee::prune`], but only removes deposits with a last block to redeem before `block`.
+    /// Like [`Payee::prune`], but only removes deposits that could be redeemed until a time before `time`, in seconds since
+    /// 1970.
     ///
     /// # Errors
     ///
     /// Those of [`Payee::prune`].
-    pub async fn prune_before(&self, block: u64) -> Result<usize, RedeemError> {
-        Ok(self.remove_before(block).await?.len())
+    pub async fn prune_before(&self, time: u64) -> Result<usize, RedeemError> {
+        let positions = self.positions().await?;
+        Ok(self.remove_before(positions, time).await?.len())
     }
 
-    /// Like [`Payee::prune_before`], but returns the removed deposits.
-    pub(crate) async fn remove_before(&self, block: u64) -> Result<Vec<DepositId>, RedeemError> {
-        let before = self
-            .reader
-            .confirmed(self.verified_head().await?)
-            .min(block);
+    /// Removes those of the deposits `ids` that could be redeemed until a time before `time`. Returns the removed ones, and
+    /// those that are no longer in the store.
+    #[cfg(feature = "service")]
+    pub(crate) async fn remove_deposits(
+        &self,
+        ids: Vec<DepositId>,
+        time: u64,
+    ) -> Result<Vec<DepositId>, RedeemError> {
+        let (bank, payee) = (self.reader.bank().address(), self.policy.payee);
+        let positions = stored_positions_at(&self.store, bank, payee, ids.clone()).await?;
+        let mut gone: Vec<_> = ids
+            .into_iter()
+            .zip(&positions)
+            .filter_map(|(id, position)| position.is_none().then_some(id))
+            .collect();
+        let positions = positions.into_iter().flatten().collect();
+        gone.extend(self.remove_before(positions, time).await?);
+        Ok(gone)
+    }
+
+    /// Removes positions in deposits that could be redeemed until a time before `time` and before the final block's. Returns
+    /// the removed ones.
+    async fn remove_before(
+        &self,
+        positions: Vec<Position>,
+        time: u64,
+    ) -> Result<Vec<DepositId>, RedeemError> {
+        let head = self.verified_head().await?;
+        let before = self.reader.final_block(&head).await?.time.min(time);
         let pending_txs = self.pending_txs().await?;
         let pending: HashSet<_> = pending_txs.iter().flat_map(PendingTx::deposits).collect();
         let mut removed = Vec::new();
-        for position in self.positions().await? {
+        for position in positions {
             let id = position.deposit_id();
-            if position.deposit().lastRedeemBlock < before && !pending.contains(&id) {
+            if position.deposit().redeemUntil < before && !pending.contains(&id) {
                 if remove_position(&self.store, &position).await? {
                     removed.push(id);
                 }
-                self.exposure().await?.remove(id, position.deposit());
+                self.index().remove(id, position.deposit());
             }
         }
         Ok(removed)
     }
 
-    /// The newest block for irreversible decisions: plausible by the clock and by earlier heads, and a block of the
-    /// node's chain.
-    async fn verified_head(&self) -> Result<u64, BankError> {
+    /// The time by which transactions are sent and replaced, in seconds since 1970: the latest of the three clocks.
+    pub(super) async fn tx_time(&self) -> Result<u64, BankError> {
+        let head = self.reader.head().await?;
+        Ok(self.now(head.time).await.latest())
+    }
+
+    /// The newest block for irreversible decisions: on the clock, plausible by earlier heads, and a block of the node's
+    /// chain.
+    async fn verified_head(&self) -> Result<Head, BankError> {
         let verified = async {
             let head = self.reader.checked_head().await?;
             self.reader.check_canonical(&head).await?;
-            Ok(head.number)
+            Ok(head)
         };
         pin_node(verified).await
     }

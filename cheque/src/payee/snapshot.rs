@@ -1,12 +1,11 @@
 //! The payee's snapshot of the chain at one head.
 
 use crate::{
-    bank::{cost::GasPrices, head::Head, reader::PurseKey},
+    bank::{blocks::FinalBlock, cost::GasPrices, head::Head, purses::PurseKey},
     protocol::terms::{DepositId, Purse},
 };
-use alloy_primitives::U256;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -15,44 +14,40 @@ use std::{
 pub(super) struct ChainSnapshot {
     pub(super) head: Head,
     pub(super) prices: GasPrices,
-    /// Words of purses at the confirmed block. There may be a million: a tree of words takes less than half the memory
-    /// of a hash table of purses.
-    pub(super) purses: Mutex<BTreeMap<PurseKey, U256>>,
-    /// Stored deposits before their draw that the bank did not hold at the confirmed block.
-    pub(super) unconfirmed: BTreeSet<DepositId>,
+    /// The newest confirmed block. Purses are read there.
+    pub(super) confirmed: Head,
+    pub(super) final_block: FinalBlock,
+    /// The generation of the exposure index at the snapshot.
+    pub(super) generation: u64,
+    /// The purses of deposits that the payee has no cheque of.
+    pub(super) unknown: Mutex<BTreeMap<PurseKey, SeenPurse>>,
+}
+
+/// The contents of a purse at the confirmed block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeenPurse {
+    pub(super) contents: Purse,
+    /// The lowest block known to have the same contents: the confirmed block, or the final block.
+    pub(super) since: u64,
+}
+
+impl SeenPurse {
+    /// The lowest block at which the purse is known to have held a deposit. `None` if the purse does not hold it.
+    pub(super) fn open_at(&self, id: DepositId) -> Option<u64> {
+        (self.contents == Purse::Open(id)).then_some(self.since)
+    }
 }
 
 impl ChainSnapshot {
-    pub(super) fn purse(&self, purse: PurseKey) -> Option<Purse> {
-        let purses = self.purses.lock();
-        let purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.get(&purse).copied().map(Purse::from_word)
+    pub(super) fn unknown_purse(&self, purse: PurseKey) -> Option<SeenPurse> {
+        let unknown = self.unknown.lock();
+        let unknown = unknown.unwrap_or_else(PoisonError::into_inner);
+        unknown.get(&purse).copied()
     }
 
-    pub(super) fn insert_purse(&self, purse: PurseKey, contents: Purse) {
-        let purses = self.purses.lock();
-        let mut purses = purses.unwrap_or_else(PoisonError::into_inner);
-        purses.insert(purse, contents.word());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::Address;
-
-    /// Together with the exposure index (220 bytes) and the memory of the store, less than 400 bytes per open deposit.
-    #[test]
-    fn takes_less_than_95_bytes_per_purse() {
-        const PURSES: u64 = 100_000;
-        let words = |number: u64| {
-            let payer = Address::left_padding_from(&number.reverse_bits().to_be_bytes());
-            ((payer, Address::ZERO, 1), U256::from(number))
-        };
-        let mut purses = BTreeMap::new();
-        let taken = allocation_counter::measure(|| purses = (0..PURSES).map(words).collect());
-        assert_eq!(purses.len() as u64, PURSES);
-        let each = taken.bytes_current / PURSES as i64;
-        assert!((64..95).contains(&each), "{each} bytes");
+    pub(super) fn insert_unknown(&self, purse: PurseKey, seen: SeenPurse) {
+        let unknown = self.unknown.lock();
+        let mut unknown = unknown.unwrap_or_else(PoisonError::into_inner);
+        unknown.insert(purse, seen);
     }
 }

@@ -1,4 +1,4 @@
-//! Pending transactions: submitted without waiting, stored first, and checked from block to block until confirmed.
+//! Pending transactions: submitted without waiting, stored first, and checked from head to head until confirmed.
 
 use crate::{
     bank::{error::BankError, head::Head, redeem::RedeemError},
@@ -25,6 +25,7 @@ use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
 use cheque_bindings::{Outcome, Redemption};
+use std::collections::BTreeMap;
 
 impl Payee {
     /// All redemptions, seed recordings and cancellations in the store: submitted, and not yet
@@ -44,10 +45,10 @@ impl Payee {
         if let Some(wallet) = &self.wallet {
             let prefix = self.seed_prefix(wallet);
             for (key, record) in stored_txs(&self.store, prefix.clone()).await? {
-                let block = key.strip_prefix(&prefix[..]);
-                let block = block.and_then(|block| block.try_into().ok());
-                let block = block.ok_or(StoredError::Record(RecordError::WrongKey))?;
-                let purpose = Purpose::RecordSeed(u64::from_be_bytes(block));
+                let time = key.strip_prefix(&prefix[..]);
+                let time = time.and_then(|time| time.try_into().ok());
+                let time = time.ok_or(StoredError::Record(RecordError::WrongKey))?;
+                let purpose = Purpose::RecordSeed(u64::from_be_bytes(time));
                 all.push(pending_tx(purpose, key, &record));
             }
             let obsolete = stored_txs(&self.store, obsolete_prefix(wallet)).await?;
@@ -57,16 +58,16 @@ impl Payee {
         Ok(all)
     }
 
-    /// The wallet's transactions that have been pending for at least [`STUCK_AFTER`](outbox::STUCK_AFTER) blocks at
-    /// `head`, and therefore block its later nonces.
+    /// The wallet's transactions that have been pending for at least [`Wallet::stuck_after`] seconds at `now`, and therefore
+    /// block its later nonces.
     #[cfg(feature = "service")]
-    pub(crate) async fn stuck(&self, head: u64) -> Result<Vec<PendingTx>, RedeemError> {
+    pub(crate) async fn stuck(&self, now: u64) -> Result<Vec<PendingTx>, RedeemError> {
         let Some(wallet) = &self.wallet else {
             return Ok(Vec::new());
         };
         let mut stuck = self.pending_txs().await?;
         stuck.retain(|tx| {
-            tx.from == wallet.address() && head >= tx.since.saturating_add(outbox::STUCK_AFTER)
+            tx.from == wallet.address() && now >= tx.since.saturating_add(wallet.stuck_after())
         });
         if !stuck.is_empty() {
             let mined = wallet.mined_nonce().await?;
@@ -88,14 +89,18 @@ impl Payee {
     /// [`Payee::pending_txs`]. An error about a single win is in [`Submitted::refused`].
     pub async fn submit_redemptions(&self, ids: &[DepositId]) -> Result<Submitted, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let head = self.reader.head().await?.number;
+        let now = self.tx_time().await?;
         let mut packed = Vec::new();
+        let mut unrecorded = BTreeMap::new();
         let mut payable = Vec::new();
         let mut refused = Vec::new();
         for id in ids {
             match self.payable(*id, &RedeemOptions::default(), wallet).await {
-                Ok((redemption, _)) => {
-                    packed.push(redemption);
+                Ok(redemption) => {
+                    let round = redemption.unrecorded;
+                    // The bank verifies the proof of each draw time once.
+                    unrecorded.extend(round.map(|round| (round.time(), round)));
+                    packed.push(redemption.packed);
                     payable.push(*id);
                 }
                 Err(error) => refused.push((*id, error)),
@@ -106,39 +111,42 @@ impl Payee {
         };
         let key = purpose_key(REDEEM, *first);
         let bank = self.reader.bank();
+        let rounds: Vec<_> = unrecorded.into_values().collect();
         let call = match &mut packed[..] {
-            [single] => Call::redeem(bank, std::mem::take(single)),
-            _ => Call::redeem_batch(bank, packed),
+            [single] => Call::redeem(bank, std::mem::take(single), rounds.first()),
+            _ => Call::redeem_batch(bank, packed, &rounds),
         };
-        let record = outbox::submit(wallet, &self.store, &key, &call, head).await?;
+        let record = outbox::submit(wallet, &self.store, &key, &call, now).await?;
         Ok(Submitted {
             tx: Some(pending_tx(Purpose::Redeem(payable), key, &record)),
             refused,
         })
     }
 
-    /// Submits a transaction to record the seed of a draw block at the bank, for good. Does not wait until it is mined.
+    /// Submits a transaction to record the seed of a draw time at the bank, for good. Does not wait until it is mined.
     /// `None` if the seed is recorded already.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::SeedLost`] if the chain has forgotten the block;
-    /// [`RedeemError::Bank`] if the chain cannot be read, or the node lacks the block; [`RedeemError::Outbox`] as for
-    /// [`Payee::submit_redemptions`].
-    pub async fn submit_seed(&self, block: u64) -> Result<Option<PendingTx>, RedeemError> {
+    /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::NotDrawn`] if the round is not public yet;
+    /// [`RedeemError::Seed`] if it cannot be looked up; [`RedeemError::Bank`] if the chain cannot be read;
+    /// [`RedeemError::Outbox`] as for [`Payee::submit_redemptions`].
+    pub async fn submit_seed(&self, draw_time: u64) -> Result<Option<PendingTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let head = self.reader.head().await?.number;
-        let Some(call) = self.reader.record_seed(block).await? else {
+        let now = self.tx_time().await?;
+        let Some(call) = self.seed_call(draw_time).await? else {
             return Ok(None);
         };
         let mut key = self.seed_prefix(wallet);
-        key.extend(block.to_be_bytes());
-        let record = outbox::submit(wallet, &self.store, &key, &call, head).await?;
-        Ok(Some(pending_tx(Purpose::RecordSeed(block), key, &record)))
+        key.extend(draw_time.to_be_bytes());
+        let record = outbox::submit(wallet, &self.store, &key, &call, now).await?;
+        let purpose = Purpose::RecordSeed(draw_time);
+        Ok(Some(pending_tx(purpose, key, &record)))
     }
 
     /// Checks a pending transaction without waiting. Hands an unmined one to the node again; with `bump`, and unmined
-    /// for 10 blocks, as a replacement with a higher fee. Removes the record of a [dropped](TxStatus::Dropped) one.
+    /// for [`Wallet::bump_after`] seconds, as a replacement with a higher fee. Removes the record of a
+    /// [dropped](TxStatus::Dropped) one.
     ///
     /// # Errors
     ///
@@ -146,28 +154,29 @@ impl Payee {
     /// [`RedeemError::Outbox`] if node or store fail, or if the replacement is refused.
     pub async fn check(&self, tx: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let head = self.reader.head().await?.number;
-        Ok(outbox::check(wallet, &self.store, &tx.key, head, bump).await?)
+        let now = self.tx_time().await?;
+        Ok(outbox::check(wallet, &self.store, &tx.key, now, bump).await?)
     }
 
     /// Counts the payable wins in a pending transaction, by the bank's state at the block `head`. Zero if all are paid
-    /// already, or if a reorganisation has changed the draw.
+    /// already, or if a reorganisation has removed a recorded seed that the transaction counts on.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::Bank`] if the node cannot answer or lacks the block `head`: a node that is behind has not seen
-    /// the draw, and would report no payable win. [`RedeemError::Stored`] if the store cannot be read;
+    /// [`RedeemError::Bank`] if the node cannot answer or lacks the block `head`: a node that is behind may not have
+    /// reached the draw time, and would report no payable win. [`RedeemError::Stored`] if the store cannot be read;
     /// [`RedeemError::Tx`] if the record is damaged.
     pub async fn count_payable(&self, tx: &PendingTx, head: &Head) -> Result<usize, RedeemError> {
         let Some(record) = stored_tx(&self.store, &tx.key).await? else {
             return Ok(0);
         };
-        let redemptions = self.redemptions_in(&record)?;
+        let sent = self.redemptions_in(&record)?;
         let count = async {
             let mut payable = 0;
-            for packed in redemptions {
+            for (packed, proof) in sent.with_proofs() {
                 let at = head.number.into();
-                let (outcome, _) = self.reader.outcome_of(packed, record.from, at).await?;
+                let outcome = self.reader.outcome_of(packed, proof, record.from, at);
+                let (outcome, _) = outcome.await?;
                 payable += usize::from(outcome == Outcome::Payable);
             }
             self.reader.check_canonical(head).await?;
@@ -220,7 +229,7 @@ impl Payee {
     }
 
     /// Cancels an [abandoned](Payee::abandon) transaction by an empty one with the same nonce and a higher fee. Either
-    /// of the two may be mined. Does not wait; call it at every block until one of them is confirmed, then
+    /// of the two may be mined. Does not wait; call it at every head until one of them is confirmed, then
     /// [remove](Payee::remove) the record.
     ///
     /// # Errors
@@ -229,8 +238,8 @@ impl Payee {
     /// [`RedeemError::Outbox`] if node or store fail, or if the transaction is another account's.
     pub async fn cancel(&self, tx: &PendingTx) -> Result<Cancellation, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
-        let head = self.reader.head().await?.number;
-        Ok(cancel::cancel(wallet, &self.store, &tx.key, head).await?)
+        let now = self.tx_time().await?;
+        Ok(cancel::cancel(wallet, &self.store, &tx.key, now).await?)
     }
 
     /// Removes the record of a confirmed or obsolete transaction. Does not cancel: a transaction still in the node's
@@ -255,7 +264,7 @@ impl Payee {
     fn deposits_redeemed_by(&self, record: &TxRecord) -> Result<Vec<DepositId>, RedeemError> {
         let bank = self.reader.bank();
         let mut deposits = Vec::new();
-        for packed in self.redemptions_in(record)? {
+        for packed in self.redemptions_in(record)?.packed {
             let redemption = Redemption::unpack(&packed).map_err(|_| TxError::NotATransaction)?;
             if redemption.payee == self.policy.payee {
                 deposits.push(bank.deposit_id(&redemption.deposit));
@@ -264,23 +273,56 @@ impl Payee {
         Ok(deposits)
     }
 
-    /// The packed redemptions in a transaction. Empty if the transaction calls another bank.
-    fn redemptions_in(&self, record: &TxRecord) -> Result<Vec<Bytes>, RedeemError> {
+    /// The redemptions in a transaction. Empty if the transaction calls another bank.
+    fn redemptions_in(&self, record: &TxRecord) -> Result<SentRedemptions, RedeemError> {
         let call = call_of(&record.raw)?;
         if call.to != self.reader.bank().address() {
-            return Ok(Vec::new());
+            return Ok(SentRedemptions::default());
         }
         if let Ok(single) = redeemCall::abi_decode(&call.input) {
-            return Ok(vec![single.redemption]);
+            let draw_time = draw_time_of(&single.redemption)?;
+            return Ok(SentRedemptions {
+                packed: vec![single.redemption],
+                proofs: BTreeMap::from([(draw_time, single.proof)]),
+            });
         }
         let batch = redeemBatchCall::abi_decode(&call.input);
-        Ok(batch.map_err(|_| TxError::NotATransaction)?.redemptions)
+        let batch = batch.map_err(|_| TxError::NotATransaction)?;
+        Ok(SentRedemptions {
+            packed: batch.redemptions,
+            proofs: batch.drawTimes.into_iter().zip(batch.proofs).collect(),
+        })
     }
 
-    /// Key prefix of an account's seed recordings at this bank; the block number follows. Includes the account, because
+    /// Key prefix of an account's seed recordings at this bank; the draw time follows. Includes the account, because
     /// another account with the same store may record the same seed.
     fn seed_prefix(&self, wallet: &Wallet) -> Vec<u8> {
         let bank = self.reader.bank().address();
         [SEED, bank.as_slice(), wallet.address().as_slice()].concat()
     }
+}
+
+/// The redemptions in a transaction.
+#[derive(Debug, Default)]
+struct SentRedemptions {
+    packed: Vec<Bytes>,
+    /// The proofs of their seeds, by draw time.
+    proofs: BTreeMap<u64, Bytes>,
+}
+
+impl SentRedemptions {
+    /// Each redemption with the proof of its seed, empty for a recorded seed.
+    fn with_proofs(self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let proofs = self.proofs;
+        self.packed.into_iter().map(move |packed| {
+            let proof = draw_time_of(&packed).map(|draw_time| proofs.get(&draw_time).cloned());
+            (packed, proof.unwrap_or_default().unwrap_or_default())
+        })
+    }
+}
+
+/// The draw time of a packed redemption.
+fn draw_time_of(packed: &[u8]) -> Result<u64, TxError> {
+    let redemption = Redemption::unpack(packed).map_err(|_| TxError::NotATransaction)?;
+    Ok(redemption.deposit.drawTime)
 }

@@ -43,14 +43,20 @@ impl Payer {
 
     async fn cancel(&self, key: &[u8]) -> Result<Cancellation, PayerError> {
         let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
-        let head = pin_node(self.checked_head()).await?.number;
-        let cancellation = outbox::cancel::cancel(wallet, &self.store, key, head).await?;
+        let now = pin_node(self.checked_now()).await?;
+        let cancellation = outbox::cancel::cancel(wallet, &self.store, key, now).await?;
         if let Cancellation::Cancelled(mined) | Cancellation::TooLate(mined) = &cancellation
-            && mined.block <= self.reader.confirmed(head)
+            && mined.block <= pin_node(self.confirmed()).await?
         {
             outbox::remove(&self.store, key).await?;
         }
         Ok(cancellation)
+    }
+
+    /// Returns the number of the confirmed block.
+    async fn confirmed(&self) -> Result<u64, PayerError> {
+        let head = self.reader.checked_head().await?;
+        Ok(self.reader.confirmed(&head).await?)
     }
 
     /// Removes the stored transaction of a fulfilled purpose once its nonce is used. While its nonce is free the

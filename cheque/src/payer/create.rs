@@ -133,17 +133,17 @@ impl Payer {
     pub async fn open(&self, id: DepositId) -> Result<Opened, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let wallet = self.wallet_of(deposit.payer)?;
-        let head = pin_node(self.checked_head()).await?.number;
+        let now = pin_node(self.checked_now()).await?;
         let key = open_key(id);
         let before = outbox::value_sent(&self.store, &key).await?;
         let kept = Retention::UntilRemoved;
         // Before checking the money: a purse that already holds the deposit says nothing about missing money.
-        if let Some(tx) = outbox::resume(wallet, &self.store, &key, (head, kept)).await? {
+        if let Some(tx) = outbox::resume(wallet, &self.store, &key, (now, kept)).await? {
             return Ok(Opened { id, deposit, tx });
         }
         let value = pin_node(self.value_to_send(id, &deposit, before)).await?;
         let call = Call::open(self.reader.bank(), &deposit, value);
-        let tx = outbox::send(wallet, &self.store, &key, &call, (head, kept)).await?;
+        let tx = outbox::send(wallet, &self.store, &key, &call, (now, kept)).await?;
         Ok(Opened { id, deposit, tx })
     }
 
@@ -155,7 +155,7 @@ impl Payer {
         deposit: &Deposit,
         before: Option<U256>,
     ) -> Result<U256, PayerError> {
-        let head = self.checked_head().await?;
+        let head = self.reader.checked_head().await?;
         let lane = deposit.lane;
         let purse = (deposit.payer, deposit.token, lane);
         let purse_now = self.reader.purse(purse, head.number).await?;
@@ -215,7 +215,7 @@ impl Payer {
         let deposit = self.record(id).await?.deposit;
         // Any account may reclaim for the payer.
         let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
-        let head = pin_node(self.checked_head()).await?.number;
+        let now = pin_node(self.checked_now()).await?;
         let call = Call::reclaim(self.reader.bank(), &deposit);
         let (key, kept) = (reclaim_key(id), (head, Retention::UntilRemoved));
         Ok(outbox::send(wallet, &self.store, &key, &call, kept).await?)
@@ -260,6 +260,12 @@ impl Payer {
         Ok(mined)
     }
 
+    /// Reads the newest block, and returns the latest of the three clocks.
+    pub(super) async fn checked_now(&self) -> Result<u64, PayerError> {
+        let head = self.reader.checked_head().await?;
+        Ok(self.now_at(&head).await.latest())
+    }
+
     /// Plans, stores and opens a deposit, with `expired` in that deposit's purse.
     async fn open_new(
         &self,
@@ -271,7 +277,7 @@ impl Payer {
         let wallet = self.wallet_of(planned.deposit.payer)?;
         let turn = wallet.lock_nonce().await;
         let signed = turn.sign(&planned.call).await?;
-        let record = outbox::entry::record(wallet, &signed, planned.head.number);
+        let record = outbox::entry::record(wallet, &signed, planned.now);
         self.store_planned(&planned, Some(&record), None).await?;
         turn.submit(&signed.raw, signed.hash).await?;
         drop((turn, one_at_a_time));
@@ -295,6 +301,9 @@ impl Payer {
         let record = DepositRecord {
             deposit: planned.deposit.clone(),
             since: planned.head.number,
+            created: planned.now,
+            open_at: None,
+            draw: None,
             state: DepositState::Pending,
             settled: false,
         };

@@ -1,11 +1,13 @@
 //! Errors of a payer.
 
 use crate::{
-    bank::error::BankError,
+    bank::{error::BankError, seeds::SeedError},
     protocol::{
         account::WriteError,
         allowance::tree::TreeError,
         amount::Amount,
+        beacon::ScheduleError,
+        now::ClockError,
         terms::{DepositId, TermsError},
     },
     store::async_store::StoredError,
@@ -85,30 +87,38 @@ pub enum PayerError {
     /// The deposit is open already, so its opening is not sent.
     #[error("deposit {0} is open already; there is nothing to send")]
     IsOpen(DepositId),
-    /// The node is behind, or the clock is wrong. No cheque is written then: after the draw, a payee knows the
-    /// roll and can ask for exactly the total that wins.
-    #[error(
-        "the newest block has timestamp {head_time}, the clock says {now}, and the limit is {limit} s apart; check the node and the clock"
-    )]
-    StaleView {
-        /// Time of the newest block, seconds since 1970.
-        head_time: u64,
-        /// Time of the clock, seconds since 1970.
-        now: u64,
-        /// The largest difference, in seconds.
-        limit: u64,
-    },
-    /// The draw block leaves no time to pay.
-    #[error("draw block {draw_block} leaves no time to pay; choose {earliest} or later")]
+    /// The three clocks do not agree, or the beacon is silent. No cheque is written then: after the draw, a payee knows
+    /// the roll and can ask for exactly the total that wins.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The rounds of the beacon.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The draw time is not that of a round. The error names the rounds around it.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The draw time leaves no time to pay.
+    #[error("draw time {draw_time} leaves no time to pay; choose {earliest} or later")]
     DrawTooSoon {
-        /// The requested draw block.
-        draw_block: u64,
-        /// The earliest draw block, before rounding to the chain's grid.
+        /// The requested draw time, in seconds since 1970.
+        draw_time: u64,
+        /// The time of the first round that leaves time to pay.
         earliest: u64,
     },
-    /// A block number is above 2^64 - 1.
-    #[error("a block number is above 2^64 - 1; choose an earlier draw or a shorter window")]
-    BlockOutOfRange,
+    /// A time is above 2^64 - 1.
+    #[error("a time is above 2^64 - 1; choose an earlier draw or a shorter window")]
+    TimeOutOfRange,
+    /// No lane of the payer is free.
+    #[error("all lanes of the payer are taken; wait until a deposit is closed")]
+    NoFreeLane,
+    /// The payer would write cheques after a draw could be public.
+    #[error("a cutoff of {cutoff} s is too short; it takes at least {min} s")]
+    CutoffTooShort {
+        /// The requested cutoff, in seconds.
+        cutoff: u64,
+        /// The shortest cutoff, in seconds.
+        min: u64,
+    },
     /// The purse holds another deposit, or a stored deposit is about to use it.
     #[error("lane {lane} holds deposit {deposit}, or is reserved for it; choose another lane")]
     LaneBusy {

@@ -1,39 +1,43 @@
 //! Follows deposits: reads the chain, and stores and reports changes of state.
 
 use crate::{
-    bank::{
-        error::BankError,
-        head::{Head, HeadCheckError, check_clock},
-        history::Closed,
-        reader::{DrawBlock, PurseKey},
-    },
-    node::{error::NodeError, failover::pin_node},
+    bank::{head::Head, purses::PurseKey},
+    node::failover::pin_node,
     payer::{
         Payer,
         create::{open_key, reclaim_key},
-        cutoff,
         error::PayerError,
         event::{DepositEvent, PollReport},
-        records::{DepositRecord, DepositState, stored_deposits},
-        snapshot::{ChainSnapshot, KnownWinner},
-        state::{Facts, may_be_closed, state},
+        records::{DepositRecord, DepositState, OpenAt},
+        snapshot::ChainSnapshot,
+        state::{Facts, Limits, Moment, is_due, state},
+        stored::stored_deposits,
     },
     protocol::{
-        amount::Amount,
-        draw::{Seed, payout, roll},
+        now::Now,
         terms::{DepositId, Purse},
     },
     store::{async_store::OwnedChange, change::Swap, keys::deposit_key, table::Table},
     sys::unix_now,
 };
-use alloy_primitives::Address;
-use cheque_bindings::Deposit;
+use alloy_primitives::B256;
 use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
 };
 use tokio::sync::broadcast;
+
+/// A look at the chain, the same for all deposits of a poll.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) head: Head,
+    /// Number of the confirmed block.
+    pub(super) confirmed: u64,
+    pub(super) moment: Moment,
+    pub(super) limits: Limits,
+    /// Hash of the confirmed block, once read.
+    confirmed_hash: Option<B256>,
+}
 
 impl Payer {
     /// Subscribes to changes of state, as [`Payer::poll`] finds them. A subscriber that lags by more than 1024
@@ -42,39 +46,76 @@ impl Payer {
         self.shared.events.subscribe()
     }
 
-    /// Reads the chain once, stores changes of state and notifies subscribers. Sends no transaction. The result
-    /// depends on the chain alone. An error about one deposit is part of the report, and does not hold up the
-    /// others.
+    /// Reads the chain once, then the rounds of draws that are due. Stores changes of state and notifies
+    /// subscribers. Sends no transaction. An error about one deposit is part of the report, and does not hold up
+    /// the others.
+    ///
+    /// A deposit past its cutoff is looked at every `confirm` seconds of the chain's profile, all others each
+    /// time.
     ///
     /// # Errors
     ///
-    /// [`PayerError::StaleView`] or [`PayerError::Bank`] if the head or the purses cannot be read or are
-    /// implausible, [`PayerError::Stored`] if the store cannot be read. After an error the last snapshot is
-    /// discarded, so that no cheque is written by it.
+    /// [`PayerError::Bank`] if the head or the purses cannot be read or the head is off the clock,
+    /// [`PayerError::Stored`] if the store cannot be read. After an error the last snapshot is discarded, so that
+    /// no cheque is written by it.
     pub async fn poll(&self) -> Result<PollReport, PayerError> {
         let take = async || self.take_snapshot().await;
-        Ok(self.shared.snapshot.refresh(take).await?.1)
+        let (snapshot, mut report) = self.shared.snapshot.refresh(take).await?;
+        // Payments have a new snapshot by now, and do not wait for the beacon.
+        self.draw_due(&snapshot, &mut report).await;
+        Ok(report)
     }
 
-    /// Returns the last snapshot, or takes a new one if the last is a block old.
+    /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
-        let block = Duration::from_secs(self.reader.profile().block_time.max(1));
         let take = async || self.take_snapshot().await;
-        self.shared.snapshot.fresh(block, take).await
+        let max_age = self.reader.profile().poll;
+        self.shared.snapshot.fresh(max_age, take).await
     }
 
-    /// Like [`Payer::fresh_snapshot`], and checks that the head is as new as the clock requires. By an older
-    /// head, a cheque might be written after the draw, when payees know the winner.
-    pub(super) async fn live_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
+    /// Returns a fresh snapshot, and the time to judge cutoffs by. Checks the three clocks against each other: by
+    /// a slow clock, a cheque might be written after the draw, when payees know the winner.
+    pub(super) async fn live_snapshot(&self) -> Result<(Arc<ChainSnapshot>, u64), PayerError> {
         let snapshot = self.fresh_snapshot().await?;
-        let checked = check_clock(&snapshot.head, unix_now(), self.reader.profile());
-        checked.map_err(|error| stale(error.into()))?;
-        Ok(snapshot)
+        let now = self.check_clocks(&snapshot.head).await?;
+        Ok((snapshot, now))
     }
 
-    /// True if cheques can be written from a deposit according to `snapshot`.
-    pub(super) fn is_active(snapshot: &ChainSnapshot, id: DepositId) -> bool {
-        snapshot.states.get(&id) == Some(&DepositState::Active)
+    /// Checks the three clocks against each other, if the chain's profile demands it. Returns the latest.
+    pub(super) async fn check_clocks(&self, head: &Head) -> Result<u64, PayerError> {
+        let now = self.now_at(head).await;
+        if let Some(bounds) = &self.reader.profile().freshness {
+            now.check(bounds)?;
+        }
+        Ok(now.latest())
+    }
+
+    /// Reads the three clocks.
+    pub(super) async fn now_at(&self, head: &Head) -> Now {
+        self.seeds.now(unix_now(), head.time).await
+    }
+
+    /// Looks again at all settled deposits: the next poll reads them like all others. For reorganisations that
+    /// replaced final blocks. Returns the number of these deposits.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`]. The call can be repeated.
+    pub async fn unsettle(&self) -> Result<usize, PayerError> {
+        let mut unsettled = 0;
+        for (id, record) in self.deposits().await? {
+            if record.settled {
+                let changed = DepositRecord {
+                    settled: false,
+                    ..record.clone()
+                };
+                unsettled += usize::from(self.store_record(id, &record, &changed).await?);
+            }
+        }
+        let mut memory = self.memory();
+        memory.looked.clear();
+        memory.ends.clear();
+        Ok(unsettled)
     }
 
     async fn take_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
@@ -87,23 +128,23 @@ impl Payer {
     }
 
     async fn read_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
-        let head = self.checked_head().await?;
+        let head = self.reader.checked_head().await?;
+        let now = self.now_at(&head).await;
+        let mut look = self.look_at(head, now.latest()).await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
-        let mut states: HashMap<_, _> = deposits
-            .iter()
-            .map(|(id, record)| (*id, record.state))
-            .collect();
-        let unsettled: Vec<_> = deposits
-            .into_iter()
-            .filter(|(_, record)| !record.settled)
-            .collect();
-        let confirmed = self.reader.confirmed(head.number);
-        let keys: Vec<(PurseKey, u64)> = unsettled
+        let (due, others): (Vec<_>, Vec<_>) = {
+            let memory = self.memory();
+            deposits.into_iter().partition(|(id, record)| {
+                let looked = memory.looked.get(id).copied();
+                !record.settled && is_due(record, &look.limits, &look.moment, looked)
+            })
+        };
+        let keys: Vec<(PurseKey, u64)> = due
             .iter()
             .flat_map(|(_, record)| {
                 let terms = &record.deposit;
                 let purse = (terms.payer, terms.token, terms.lane);
-                [(purse, head.number), (purse, confirmed)]
+                [(purse, head.number), (purse, look.confirmed)]
             })
             .collect();
         let purses = self.reader.purses(&keys).await;
@@ -111,223 +152,120 @@ impl Payer {
         self.reader.check_canonical(&head).await?;
 
         let mut report = PollReport::default();
-        let mut draws = HashMap::new();
-        for ((id, record), purses) in unsettled.into_iter().zip(purses.chunks_exact(2)) {
-            let at = (head.number, confirmed);
-            match self
-                .follow(id, &record, at, purses, &mut draws, &mut report)
-                .await
-            {
-                Ok(state) => {
-                    states.insert(id, state);
+        let mut followed: HashMap<DepositId, DepositRecord> = others.into_iter().collect();
+        for ((id, record), purses) in due.into_iter().zip(purses.chunks_exact(2)) {
+            let result = self.follow(id, record, &mut look, purses, &mut report).await;
+            match result {
+                Ok(record) => {
+                    self.memory().looked.insert(id, look.moment.now);
+                    followed.insert(id, record);
                 }
                 Err(error) => {
-                    // Unknown counts as not active.
-                    states.remove(&id);
+                    // An unknown state counts as not active.
+                    self.memory().looked.remove(&id);
                     report.errors.push((id, error));
                 }
             }
         }
-        self.drop_unused_trees(&states);
-        self.winners()
-            .retain(|id, _| matches!(states.get(id), Some(DepositState::Drawn { .. })));
-        Ok((ChainSnapshot { head, states }, report))
+        self.forget_all_but(&followed);
+        Ok((snapshot_of(head, now, followed), report))
     }
 
-    /// Returns the newest block, if the node's answer is plausible. The caller reads everything combined with
-    /// this head in the same scope of [`pin_node`], and ends with [`Reader::check_still`](crate::bank::Reader).
-    pub(super) async fn checked_head(&self) -> Result<Head, PayerError> {
-        self.reader.checked_head().await.map_err(stale)
+    async fn look_at(&self, head: Head, now: u64) -> Result<Look, PayerError> {
+        let last_final = self.reader.final_block(&head).await?;
+        Ok(Look {
+            head,
+            confirmed: self.reader.confirmed(&head).await?,
+            moment: Moment {
+                head_time: head.time,
+                now,
+                final_number: last_final.number,
+                final_time: last_final.time,
+            },
+            limits: self.limits(),
+            confirmed_hash: None,
+        })
+    }
+
+    /// The settings that decide states.
+    pub(super) const fn limits(&self) -> Limits {
+        Limits {
+            cutoff: self.cutoff,
+            min_lead: self.reader.min_lead(),
+            confirm: self.reader.profile().confirm,
+        }
     }
 
     /// Computes a deposit's state from its purse at the head and at the confirmed block. Stores and reports a
-    /// change.
+    /// change. Returns the record with that state.
     async fn follow(
         &self,
         id: DepositId,
-        record: &DepositRecord,
-        (head, confirmed): (u64, u64),
+        record: DepositRecord,
+        look: &mut Look,
         purses: &[Purse],
-        draws: &mut HashMap<u64, Option<DrawBlock>>,
         report: &mut PollReport,
-    ) -> Result<DepositState, PayerError> {
-        let winner = self
-            .winner(id, record, (head, confirmed), purses[0], draws)
-            .await;
-        // An unknown winner does not stop a reclaim. The winner known before stays.
-        let winner = winner.unwrap_or_else(|error| {
-            report.errors.push((id, error));
-            match record.state {
-                DepositState::Drawn { winner } => Some(winner),
-                _ => None,
-            }
-        });
+    ) -> Result<DepositRecord, PayerError> {
         let facts = Facts {
-            head,
-            last_final: head.saturating_sub(self.reader.profile().final_depth),
+            moment: look.moment,
             purse_now: purses[0],
             purse_confirmed: purses[1],
-            closed: self.find_closing(id, record, head, purses).await?,
-            winner,
+            closed: self.find_end(id, &record, look, purses).await?,
+            winner: record.draw.map(|draw| draw.winner),
         };
-        let cutoff = cutoff(self.reader.profile());
-        let (new, settled) = state(id, &record.deposit, cutoff, self.reader.min_lead(), &facts);
-        let changed = DepositRecord {
+        let (new, settled) = state(id, &record.deposit, &look.limits, &facts);
+        if (new, settled) == (record.state, record.settled) {
+            return Ok(record);
+        }
+        let mut changed = DepositRecord {
             state: new,
             settled,
             ..record.clone()
         };
-        if changed != *record {
-            // From here on others may see the new state, so no payment may be decided by the previous snapshot.
-            self.shared.snapshot.clear();
+        if new != record.state && facts.purse_confirmed == Purse::Open(id) {
+            changed.open_at = self.confirmed_block(look).await?.or(record.open_at);
         }
-        if changed != *record
-            && self.store_state(id, record, &changed).await?
-            && new != record.state
-        {
-            let event = DepositEvent {
-                id,
-                before: record.state,
-                state: new,
-            };
-            // Sent at once, because a later step may fail. A missing subscriber is fine.
-            let _ = self.shared.events.send(event);
-            report.events.push(event);
+        // From here on others may see the new state, so no payment may be decided by the previous snapshot.
+        self.shared.snapshot.clear();
+        let is_stored = self.store_record(id, &record, &changed).await?;
+        if is_stored && new != record.state {
+            self.report_change(id, record.state, new, report);
             // A pending or never-opened deposit may still be opened by its stored transaction.
             if !matches!(new, DepositState::Pending | DepositState::NeverOpened) {
                 self.remove_if_mined(&open_key(id)).await?;
             }
         }
-        if settled && !record.settled {
+        if settled {
             self.remove_if_mined(&reclaim_key(id)).await?;
         }
-        Ok(new)
+        Ok(changed)
     }
 
-    /// Finds the event that closed a deposit. A deposit that was open and has no such event is an error: the
-    /// node's logs are incomplete.
-    async fn find_closing(
+    /// Tells subscribers of a change. Sent at once, because a later step may fail.
+    pub(super) fn report_change(
         &self,
         id: DepositId,
-        record: &DepositRecord,
-        head: u64,
-        purses: &[Purse],
-    ) -> Result<Option<Closed>, PayerError> {
-        let terms = &record.deposit;
-        if !may_be_closed(id, terms, head, purses[0]) {
-            return Ok(None);
+        before: DepositState,
+        state: DepositState,
+        report: &mut PollReport,
+    ) {
+        let event = DepositEvent { id, before, state };
+        // A missing subscriber is fine.
+        let _ = self.shared.events.send(event);
+        report.events.push(event);
+    }
+
+    /// Returns number and hash of the confirmed block, read once per look.
+    async fn confirmed_block(&self, look: &mut Look) -> Result<Option<OpenAt>, PayerError> {
+        if look.confirmed_hash.is_none() {
+            look.confirmed_hash = self.reader.hash_of(look.confirmed).await?;
         }
-        // The bank allows neither redemption nor reclaim before this block.
-        let from = terms.drawBlock + 1;
-        let closed = self.reader.closed(id, from, head).await?;
-        if closed.is_none() && (purses[1] == Purse::Open(id) || self.was_open(id, record).await?) {
-            let to = head;
-            let missing = Err(BankError::NoEvent { id, from, to });
-            self.reader.fail_over_on_err(missing)?;
-        }
-        Ok(closed)
+        let block = look.confirmed;
+        Ok(look.confirmed_hash.map(|hash| OpenAt { block, hash }))
     }
 
-    /// True if the deposit was opened: its purse held the deposit at the draw block, before which nothing can
-    /// close a deposit. A node that has pruned the purse's history is asked for the event instead, unless the
-    /// store already has the deposit as opened.
-    async fn was_open(&self, id: DepositId, record: &DepositRecord) -> Result<bool, PayerError> {
-        let terms = &record.deposit;
-        let purse = (terms.payer, terms.token, terms.lane);
-        match self.reader.purse(purse, terms.drawBlock).await {
-            Ok(purse) => Ok(purse == Purse::Open(id)),
-            Err(BankError::Node(NodeError::Rpc(error))) if error.is_error_resp() => {
-                let maybe_unopened = matches!(
-                    record.state,
-                    DepositState::Pending | DepositState::NeverOpened
-                );
-                let found = self.reader.find_deposit(id, record.since, terms.drawBlock);
-                Ok(!maybe_unopened || found.await?.is_some())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Computes the winner once the draw block is confirmed. `None`: not drawn yet, or no longer open. The
-    /// winner is computed again until no reorganisation can replace the draw block, and once more then.
-    async fn winner(
-        &self,
-        id: DepositId,
-        record: &DepositRecord,
-        (head, confirmed): (u64, u64),
-        purse_now: Purse,
-        draws: &mut HashMap<u64, Option<DrawBlock>>,
-    ) -> Result<Option<Option<Address>>, PayerError> {
-        let terms = &record.deposit;
-        let is_reclaimable = record.state == DepositState::Reclaimable;
-        if purse_now != Purse::Open(id) || confirmed < terms.drawBlock || is_reclaimable {
-            return Ok(None);
-        }
-        let known = self.winners().get(&id).copied();
-        if let Some(known) = known
-            && known.is_final
-        {
-            return Ok(Some(known.winner));
-        }
-        let draw = match draws.entry(terms.drawBlock) {
-            Entry::Occupied(read) => read.into_mut(),
-            Entry::Vacant(unread) => unread.insert(self.reader.draw_block(terms.drawBlock).await?),
-        };
-        let Some(draw) = draw else {
-            return Ok(None);
-        };
-        let winner = match known {
-            Some(known) if known.draw_hash == draw.hash => known.winner,
-            _ => self.compute_winner(id, terms, draw.seed).await?,
-        };
-        let depth = head.saturating_sub(terms.drawBlock);
-        let known = KnownWinner {
-            winner,
-            draw_hash: draw.hash,
-            is_final: depth >= self.reader.profile().final_depth,
-        };
-        self.winners().insert(id, known);
-        Ok(Some(winner))
-    }
-
-    /// Discards a computed winner, because an account of the deposit has changed.
-    pub(super) async fn discard_winner(&self, id: DepositId) {
-        // A snapshot in progress may have read the account before the change.
-        let _no_snapshot_meanwhile = self.shared.snapshot.pause().await;
-        self.winners().remove(&id);
-    }
-
-    fn winners(&self) -> MutexGuard<'_, HashMap<DepositId, KnownWinner>> {
-        let winners = self.shared.winners.lock();
-        winners.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Computes the winner for a seed. `None` if the roll selects no payee, or a payee that was paid too little.
-    async fn compute_winner(
-        &self,
-        id: DepositId,
-        terms: &Deposit,
-        seed: Seed,
-    ) -> Result<Option<Address>, PayerError> {
-        let roll = roll(seed, id, Amount::new(terms.amount));
-        let tree = self.tree(id).await?;
-        let Some(payee) = tree.payee_at(roll) else {
-            return Ok(None);
-        };
-        let (_, account) = self.account(id, payee).await?;
-        let start = tree
-            .proof(payee)
-            .and_then(|proof| proof.start(payee, terms).ok());
-        let payout = payout(account.total(), account.allowance(), terms);
-        let wins = match (start, payout) {
-            (Some(start), Some(payout)) => payout.wins(start, roll),
-            _ => false,
-        };
-        Ok(wins.then_some(payee))
-    }
-
-    /// Stores a new state. `false` if another task or process has changed the record meanwhile.
-    async fn store_state(
+    /// Stores a new record. `false` if another task or process has changed the record meanwhile.
+    pub(super) async fn store_record(
         &self,
         id: DepositId,
         old: &DepositRecord,
@@ -341,15 +279,39 @@ impl Payer {
         };
         Ok(self.store.swap(vec![change]).await? == Swap::Done)
     }
+
+    /// Drops what is remembered of deposits that need it no more.
+    fn forget_all_but(&self, followed: &HashMap<DepositId, DepositRecord>) {
+        self.drop_unused_trees(followed);
+        let is_followed = |id: &DepositId| followed.get(id).is_some_and(|record| !record.settled);
+        let mut memory = self.memory();
+        memory.looked.retain(|id, _| is_followed(id));
+        memory.ends.retain(|id, _| is_followed(id));
+    }
 }
 
-fn stale(error: BankError) -> PayerError {
-    match error {
-        BankError::Head(HeadCheckError::OffClock { time, now, limit }) => PayerError::StaleView {
-            head_time: time,
-            now,
-            limit,
-        },
-        error => error.into(),
+fn snapshot_of(
+    head: Head,
+    now: Now,
+    followed: HashMap<DepositId, DepositRecord>,
+) -> ChainSnapshot {
+    let (mut active, mut undrawn) = (BTreeMap::new(), Vec::new());
+    for (id, record) in followed {
+        match record.state {
+            DepositState::Active => {
+                active.insert((record.deposit.drawTime, id), record.deposit);
+            }
+            DepositState::PastCutoff if now.latest() >= record.deposit.drawTime => {
+                undrawn.push((id, record));
+            }
+            _ => {}
+        }
+    }
+    undrawn.sort_unstable_by_key(|(id, record)| (record.deposit.drawTime, *id));
+    ChainSnapshot {
+        head,
+        now,
+        active,
+        undrawn,
     }
 }

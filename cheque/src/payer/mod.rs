@@ -2,9 +2,13 @@
 
 mod cancel;
 pub(crate) mod create;
+mod draw;
 pub(crate) mod error;
 pub(crate) mod event;
+mod expiry;
 mod follow;
+mod lanes;
+mod past;
 pub(crate) mod pay;
 mod prune;
 pub(crate) mod records;
@@ -12,14 +16,17 @@ pub(crate) mod request;
 #[cfg(feature = "service")]
 mod service;
 mod snapshot;
+mod spent;
 mod state;
+mod stored;
+mod times;
 mod trees;
 
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use event::{DepositEvent, PollReport};
 pub use pay::Payment;
-pub use records::{AllowanceList, DepositRecord, DepositState};
+pub use records::{AllowanceList, DepositRecord, DepositState, DrawResult, OpenAt};
 pub use request::{DepositRequest, Draw, Funding, PlannedDeposit};
 #[cfg(feature = "service")]
 pub use service::{
@@ -28,41 +35,40 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader, snapshot::SnapshotCache},
+    bank::{cost::NativeRates, reader::Reader, seeds::SeedBook, snapshot::SnapshotCache},
+    beacon::BeaconClient,
     payer::{
-        records::{stored_deposit, stored_deposits, stored_list, stored_totals},
-        snapshot::{ChainSnapshot, KnownWinner},
+        error::PayerError,
+        past::Memory,
+        snapshot::ChainSnapshot,
+        spent::SpentTotals,
+        stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
     },
     protocol::{
-        allowance::tree::AllowanceTree, amount::Amount, chain_profile::ChainProfile,
-        signature::SigningKey, terms::DepositId,
+        allowance::tree::AllowanceTree,
+        amount::Amount,
+        deposit_builder::PAYER_CUTOFF,
+        signature::SigningKey,
+        terms::{Deposit, DepositId},
     },
     store::{async_store::AsyncStore, interface::Store},
-    sys::unix_now,
     tx::wallet::Wallet,
 };
 use alloy_primitives::Address;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tokio::sync::broadcast;
-
-/// Extra blocks by which the payer stops before payees do: its head may be older than theirs.
-const CUTOFF_MARGIN: u64 = 8;
 
 /// Number of events by which a subscriber may lag.
 const EVENT_CAPACITY: usize = 1024;
 
-/// Blocks between the last cheque and the draw: the cutoff that payees require, plus a margin.
-pub(super) fn cutoff(profile: &ChainProfile) -> u64 {
-    let early_seed = profile.early_seed.div_ceil(profile.block_time.max(1));
-    profile.cutoff.max(early_seed) + CUTOFF_MARGIN
-}
-
-/// A payer: one bank, one store, and optionally a wallet and a signing key. Cheap to clone; clones share one
-/// snapshot of the chain.
+/// A payer: one bank, one store, and optionally a wallet, a signing key and a client of the bank's beacon. Cheap to
+/// clone; clones share one snapshot of the chain.
+///
+/// Cheques are written by the latest of three clocks: the machine's, the newest block's and the newest verified
+/// round's. Without a client of the beacon, no cheque is written on a chain whose profile checks the clocks.
 ///
 /// The store comes first: a deposit's terms and allowance list are stored before `open` is sent, and a new total
 /// is stored before its cheque is returned. The process may therefore be killed at any moment and started again.
@@ -73,7 +79,7 @@ pub(super) fn cutoff(profile: &ChainProfile) -> u64 {
 /// ```no_run
 /// use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 /// use alloy_primitives::Address;
-/// use cheque::{Amount, SigningKey, bank::Reader, node::connect, store::Memory, tx::Wallet};
+/// use cheque::{Amount, SigningKey, bank::Reader, beacon::BeaconClient, node::connect, store::Memory, tx::Wallet};
 /// use cheque::payer::{DepositRequest, DepositState, Draw, Payer};
 /// use std::{sync::Arc, time::Duration};
 ///
@@ -84,12 +90,13 @@ pub(super) fn cutoff(profile: &ChainProfile) -> u64 {
 /// let wallet = Wallet::new(provider, EthereumWallet::from(owner), reader.bank().chain_id());
 /// let signer = key.address();
 /// let payer = Payer::new(reader, Arc::new(Memory::new())) // `Redb` or `Postgres` outlive the process
+///     .with_beacon(BeaconClient::quicknet()?)?
 ///     .with_wallet(wallet)
 ///     .with_key(key);
 ///
-/// // Open a deposit for one payee, drawn in 300 blocks, and wait until it is confirmed.
+/// // Open a deposit for one payee, drawn in an hour, and wait until it is confirmed.
 /// let allowances = vec![(payee, Amount::new(1_000_000_000_000_000))];
-/// let opened = payer.create_deposit(&DepositRequest::new(allowances, signer, Draw::In(300))).await?;
+/// let opened = payer.create_deposit(&DepositRequest::new(allowances, signer, Draw::In(3_600))).await?;
 /// while payer.deposit(opened.id).await?.state == DepositState::Pending {
 ///     tokio::time::sleep(Duration::from_secs(12)).await;
 ///     let _errors_of_single_deposits = payer.poll().await?.errors;
@@ -107,6 +114,9 @@ pub struct Payer {
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
     rates: NativeRates,
+    seeds: SeedBook,
+    /// Seconds between the last cheque and the draw.
+    cutoff: u64,
     shared: Arc<Shared>,
 }
 
@@ -114,36 +124,41 @@ pub struct Payer {
 struct Shared {
     trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
     snapshot: SnapshotCache<ChainSnapshot>,
-    /// Winners of drawn deposits.
-    winners: Mutex<HashMap<DepositId, KnownWinner>>,
+    memory: Mutex<Memory>,
+    spent: SpentTotals,
     /// Held while a deposit is planned and stored, so that two new deposits do not choose the same purse.
     creating: tokio::sync::Mutex<()>,
     events: broadcast::Sender<DepositEvent>,
 }
 
 impl Payer {
-    /// A payer without wallet and key: opening a deposit needs the wallet, writing a cheque the key.
+    /// A payer without wallet, key and beacon: opening a deposit needs the wallet, writing a cheque the key and the
+    /// beacon.
     pub fn new(reader: Reader, store: Arc<dyn Store>) -> Self {
+        let store = AsyncStore::new(store);
         Self {
+            seeds: SeedBook::without_client(reader.beacon().clone(), store.clone()),
+            cutoff: PAYER_CUTOFF,
             reader,
-            store: AsyncStore::new(store),
+            store,
             wallet: None,
             key: None,
             rates: NativeRates::default(),
             shared: Arc::new(Shared {
                 trees: Mutex::default(),
                 snapshot: SnapshotCache::default(),
-                winners: Mutex::default(),
+                memory: Mutex::default(),
+                spent: SpentTotals::default(),
                 creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENT_CAPACITY),
             }),
         }
     }
 
-    /// Adds the wallet for transactions.
+    /// Adds the wallet for transactions. Its fees and pauses are those of the reader's chain.
     #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
-        self.wallet = Some(wallet);
+        self.wallet = Some(wallet.with_profile(self.reader.profile()));
         self
     }
 
@@ -152,6 +167,17 @@ impl Payer {
     pub fn with_key(mut self, key: SigningKey) -> Self {
         self.key = Some(key);
         self
+    }
+
+    /// Adds the client of the bank's beacon, for the third clock and for draws.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Seed`] if the client follows another beacon than the bank.
+    pub fn with_beacon(mut self, client: BeaconClient) -> Result<Self, PayerError> {
+        let beacon = self.reader.beacon().clone();
+        self.seeds = SeedBook::new(beacon, Some(client), self.store.clone())?;
+        Ok(self)
     }
 
     /// Adds exchange rates, from which the default smallest payout of token deposits follows.
@@ -176,9 +202,9 @@ impl Payer {
         self.key.as_ref().map(SigningKey::address)
     }
 
-    /// Blocks between the last cheque and the draw.
-    pub fn cutoff(&self) -> u64 {
-        cutoff(self.reader.profile())
+    /// The verified rounds of the bank's beacon.
+    pub const fn seeds(&self) -> &SeedBook {
+        &self.seeds
     }
 
     /// Lists all deposits in the store. Does not query the node: states are those of the last poll.
@@ -197,23 +223,6 @@ impl Payer {
     /// [`PayerError::UnknownDeposit`] if the store lacks it, [`PayerError::Stored`] if the store cannot be read.
     pub async fn deposit(&self, id: DepositId) -> Result<DepositRecord, PayerError> {
         self.record(id).await
-    }
-
-    /// Estimates the time left for writing cheques, from the chain's usual block time. Zero once the time is
-    /// over.
-    ///
-    /// # Errors
-    ///
-    /// [`PayerError::UnknownDeposit`]; errors of the node and of the store.
-    pub async fn estimated_expiry(&self, id: DepositId) -> Result<Duration, PayerError> {
-        let record = self.record(id).await?;
-        let head = self.fresh_snapshot().await?.head;
-        let profile = self.reader.profile();
-        let end = record.deposit.drawBlock.saturating_sub(cutoff(profile));
-        let blocks = end.saturating_sub(head.number);
-        let since_head = unix_now().saturating_sub(head.time);
-        let seconds = blocks.saturating_mul(profile.block_time);
-        Ok(Duration::from_secs(seconds.saturating_sub(since_head)))
     }
 
     /// Remaining allowance of each payee of a deposit, in token units.
@@ -235,19 +244,6 @@ impl Payer {
             }
         }
         Ok(remaining)
-    }
-
-    /// Sum of all payments from a deposit, in token units.
-    ///
-    /// # Errors
-    ///
-    /// [`PayerError::Stored`] if the store cannot be read.
-    pub async fn spent(&self, id: DepositId) -> Result<Amount, PayerError> {
-        let totals = stored_totals(&self.store, id).await?;
-        // Bounded by the allowances, whose sum is the deposit's amount.
-        let add = |sum: Amount, (_, total): &(Address, Amount)| sum.checked_add(*total);
-        let sum = totals.iter().try_fold(Amount::ZERO, add);
-        Ok(sum.unwrap_or(Amount::MAX))
     }
 
     /// Total paid to a payee from a deposit, and the payee's remaining allowance, in token units. `None` if the

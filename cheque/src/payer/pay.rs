@@ -4,7 +4,7 @@ mod pieces;
 mod proofs;
 
 use crate::{
-    payer::{Payer, error::PayerError, snapshot::ChainSnapshot},
+    payer::{Payer, error::PayerError},
     protocol::{
         account::{Account, ChequeContext, WriteError},
         amount::Amount,
@@ -48,9 +48,9 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// [`PayerError::NotActive`] by a snapshot of the chain that is at most one block old,
-    /// [`PayerError::StaleView`] if that snapshot and the clock disagree, [`PayerError::NotCoveredByDeposit`] if
-    /// the payee's allowance is used up, [`PayerError::NoKey`] and [`PayerError::WrongKey`]; errors of the node
+    /// [`PayerError::NotActive`] if a recent snapshot of the chain does not have the deposit as confirmed, or if the
+    /// payer's cutoff is over by the latest of the three clocks; [`PayerError::Clock`] if these disagree;
+    /// [`PayerError::NotCoveredByDeposit`] if the payee's allowance is used up, [`PayerError::NoKey`] and [`PayerError::WrongKey`]; errors of the node
     /// and of the store. Nothing is paid after an error, except that [`PayerError::Stored`] may leave open
     /// whether the new total was stored: [`Payer::last_proof`] tells.
     pub async fn write_cheque(
@@ -109,18 +109,34 @@ impl Payer {
     /// # Errors
     ///
     /// [`PayerError::NotCovered`] if the active deposits do not cover the amount, [`PayerError::Write`] for an
-    /// amount of zero, [`PayerError::StaleView`] and [`PayerError::NoKey`]; errors of the node and of the store.
+    /// amount of zero, [`PayerError::Clock`] and [`PayerError::NoKey`]; errors of the node and of the store.
     pub async fn pay(
         &self,
         payee: Address,
         token: Address,
         amount: Amount,
     ) -> Result<Vec<Payment>, PayerError> {
+        self.pay_before(payee, token, amount, 0).await
+    }
+
+    /// Pays like [`Payer::pay`], for a payee that takes no payment in the `payee_cutoff` seconds before a draw. Such
+    /// payments leave out deposits that the payee would refuse, 15 s for the way included.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payer::pay`].
+    pub async fn pay_before(
+        &self,
+        payee: Address,
+        token: Address,
+        amount: Amount,
+        payee_cutoff: u64,
+    ) -> Result<Vec<Payment>, PayerError> {
         if amount.is_zero() {
             return Err(WriteError::ZeroAmount.into());
         }
         loop {
-            let parts = self.split(payee, token, amount).await?;
+            let parts = self.split(payee, token, amount, payee_cutoff).await?;
             let changes = parts
                 .iter()
                 .map(|part| account_change(part.id, payee, &part.old, &part.new));
@@ -128,12 +144,7 @@ impl Payer {
                 // Another payment has changed an account meanwhile: split again by the current allowances.
                 continue;
             }
-            let mut payments = Vec::with_capacity(parts.len());
-            for part in parts {
-                let first = part.old.0.is_none();
-                payments.push(self.payment(part.id, payee, &part.new, first).await?);
-            }
-            return Ok(payments);
+            return self.payments_of(payee, &parts).await;
         }
     }
 
@@ -161,8 +172,8 @@ impl Payer {
     ) -> Result<Payment, PayerError> {
         let deposit = self.record(id).await?.deposit;
         let key = self.key_for(&deposit)?;
-        let snapshot = self.live_snapshot().await?;
-        if !Self::is_active(&snapshot, id) {
+        let (snapshot, now) = self.live_snapshot().await?;
+        if !snapshot.is_active(id, &deposit) || !self.is_in_time(&deposit, 0, now) {
             return Err(PayerError::NotActive(id));
         }
         let context = self.context(key, id, payee);
@@ -186,23 +197,29 @@ impl Payer {
                 .swap(vec![account_change(id, payee, &old, &new)])
                 .await?;
             if swap == Swap::Done {
+                self.count_spent(id, &old.1, &new);
                 return Ok((old.0.is_none(), new));
             }
         }
     }
 
-    /// Divides a payment among the active deposits.
+    /// Divides a payment among the active deposits, earliest draw first.
     async fn split(
         &self,
         payee: Address,
         token: Address,
         amount: Amount,
+        payee_cutoff: u64,
     ) -> Result<Vec<Part>, PayerError> {
         let key = self.key.as_ref().ok_or(PayerError::NoKey)?;
-        let snapshot = self.live_snapshot().await?;
+        let (snapshot, now) = self.live_snapshot().await?;
         let mut remaining = amount;
         let mut parts = Vec::new();
-        for (id, _) in self.active(&snapshot, token, key.address()).await? {
+        for (&(_, id), terms) in &snapshot.active {
+            let is_ours = terms.token == token && terms.signer == key.address();
+            if !is_ours || !self.is_in_time(terms, payee_cutoff, now) {
+                continue;
+            }
             let old = match self.account(id, payee).await {
                 Ok(old) => old,
                 Err(PayerError::UnknownPayee { .. } | PayerError::NoList(_)) => continue,
@@ -226,24 +243,26 @@ impl Payer {
         })
     }
 
-    /// The active deposits of a token and signer, earliest draw first.
-    async fn active(
+    /// Counts the stored parts of a payment, and makes their proofs.
+    async fn payments_of(
         &self,
-        snapshot: &ChainSnapshot,
-        token: Address,
-        signer: Address,
-    ) -> Result<Vec<(DepositId, Deposit)>, PayerError> {
-        let mut active: Vec<_> = self
-            .deposits()
-            .await?
-            .into_iter()
-            .map(|(id, record)| (id, record.deposit))
-            .filter(|(id, terms)| {
-                terms.token == token && terms.signer == signer && Self::is_active(snapshot, *id)
-            })
-            .collect();
-        active.sort_by_key(|(id, terms)| (terms.drawBlock, *id));
-        Ok(active)
+        payee: Address,
+        parts: &[Part],
+    ) -> Result<Vec<Payment>, PayerError> {
+        for part in parts {
+            self.count_spent(part.id, &part.old.1, &part.new);
+        }
+        let mut payments = Vec::with_capacity(parts.len());
+        for part in parts {
+            let first = part.old.0.is_none();
+            payments.push(self.payment(part.id, payee, &part.new, first).await?);
+        }
+        Ok(payments)
+    }
+
+    fn count_spent(&self, id: DepositId, old: &Account, new: &Account) {
+        let paid = new.total().saturating_sub(old.total());
+        self.shared.spent.add(id, paid);
     }
 
     fn key_for(&self, deposit: &Deposit) -> Result<&SigningKey, PayerError> {

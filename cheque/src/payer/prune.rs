@@ -5,7 +5,8 @@ use crate::{
         Payer,
         create::{open_key, reclaim_key},
         error::PayerError,
-        records::{DepositRecord, stored_accounts},
+        records::DepositRecord,
+        stored::stored_accounts,
     },
     protocol::terms::DepositId,
     store::{async_store::OwnedChange, change::Swap, keys::deposit_key, table::Table},
@@ -17,9 +18,9 @@ use std::collections::BTreeMap;
 const BATCH: usize = 1_000;
 
 impl Payer {
-    /// Removes settled deposits whose last block to redeem is before `block`: terms, allowances and accounts.
-    /// Settled means closed by a block that no reorganisation can replace. Returns the number of removed
-    /// deposits.
+    /// Removes settled deposits whose redemption window ended before `time`, in seconds since 1970: terms, allowances
+    /// and accounts. Settled means closed by a block that no reorganisation can replace. Returns the number of
+    /// removed deposits.
     ///
     /// A deposit with a stored transaction stays, and so does the last deposit of each purse, which tells where
     /// money may be left. Does not query the node: [`Payer::poll`] settles deposits.
@@ -28,11 +29,20 @@ impl Payer {
     ///
     /// [`PayerError::Stored`]. Deposits removed before the error stay removed; a deposit removed in part is
     /// completed by the next call.
-    pub async fn prune_before(&self, block: u64) -> Result<usize, PayerError> {
+    pub async fn prune_before(&self, time: u64) -> Result<usize, PayerError> {
+        let is_old = |record: &DepositRecord| record.deposit.redeemUntil < time;
+        self.prune_if(is_old).await
+    }
+
+    /// Removes the settled deposits of which `is_old` is true. Otherwise like [`Payer::prune_before`].
+    pub(super) async fn prune_if(
+        &self,
+        is_old: impl Fn(&DepositRecord) -> bool,
+    ) -> Result<usize, PayerError> {
         let deposits = self.deposits().await?;
         let mut last = BTreeMap::new();
         for (id, record) in &deposits {
-            let draw = (record.deposit.drawBlock, *id);
+            let draw = (record.deposit.drawTime, *id);
             let newest = last.entry(purse(record)).or_insert(draw);
             *newest = draw.max(*newest);
         }
@@ -41,7 +51,7 @@ impl Payer {
             let is_last = last
                 .get(&purse(&record))
                 .is_some_and(|(_, last)| *last == id);
-            if record.settled && record.deposit.lastRedeemBlock < block && !is_last {
+            if record.settled && is_old(&record) && !is_last {
                 pruned += usize::from(self.remove_deposit(id, &record).await?);
             }
         }

@@ -2,17 +2,12 @@
 
 use crate::{
     protocol::{
-        account::Account,
         allowance::MasterSalt,
         amount::Amount,
-        terms::{Bank, Deposit, DepositId},
+        draw::Seed,
+        terms::Deposit,
     },
-    store::{
-        async_store::{AsyncStore, StoredError},
-        codec::{RecordError, decode, encode},
-        keys::{bank_key, deposit_key, deposit_of_key, payee_of_key},
-        table::Table,
-    },
+    store::codec::{RecordError, decode, encode},
 };
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
@@ -25,9 +20,9 @@ pub enum DepositState {
     Pending,
     /// Confirmed: cheques can be written.
     Active,
-    /// Too close to the draw for another cheque; the draw block is not yet confirmed.
+    /// Too close to the draw for another cheque; the beacon's round is not yet verified.
     PastCutoff,
-    /// Drawn. The range of `winner`'s newest cheque holds the roll; `None`: no payee's does.
+    /// Drawn. The range of `winner`'s newest cheque holds the roll; `None`: no payee's does. The result is final.
     Drawn {
         /// The payee that can redeem.
         winner: Option<Address>,
@@ -68,12 +63,36 @@ impl DepositState {
 pub struct DepositRecord {
     /// The terms.
     pub deposit: Deposit,
-    /// The head at which the record was made: the deposit cannot have been opened before.
+    /// The number of the newest block when the record was made: the deposit cannot have been opened before.
     pub since: u64,
+    /// The time when the record was made, in seconds since 1970.
+    pub created: u64,
+    /// A block that held the deposit. `None` until the deposit is confirmed.
+    pub open_at: Option<OpenAt>,
+    /// The result of the draw, once its round is verified.
+    pub draw: Option<DrawResult>,
     /// State at the last poll.
     pub state: DepositState,
     /// True if the state is final: no reorganisation can change it.
     pub settled: bool,
+}
+
+/// A block at whose end a deposit was open. Proves the opening as long as the block is in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAt {
+    /// The block's number.
+    pub block: u64,
+    /// The block's hash.
+    pub hash: B256,
+}
+
+/// The result of a draw. No reorganisation changes it: the seed comes from a verified round of the beacon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrawResult {
+    /// The seed of the draw time.
+    pub seed: Seed,
+    /// The payee whose newest cheque wins. `None`: no payee's does.
+    pub winner: Option<Address>,
 }
 
 /// Allowance list of one deposit, from which its tree can be built again.
@@ -102,6 +121,8 @@ impl DepositRecord {
             DepositState::Reclaimed => (7, Address::ZERO, Amount::ZERO),
             DepositState::NeverOpened => (8, Address::ZERO, Amount::ZERO),
         };
+        let open_at = self.open_at;
+        let draw = self.draw;
         encode(&DepositRow {
             payer: terms.payer,
             signer: terms.signer,
@@ -109,10 +130,16 @@ impl DepositRecord {
             lane: terms.lane,
             amount: terms.amount,
             min_payout: terms.minPayout,
-            draw_block: terms.drawBlock,
-            last_redeem_block: terms.lastRedeemBlock,
+            draw_time: terms.drawTime,
+            redeem_until: terms.redeemUntil,
             root: terms.root,
             since: self.since,
+            created: self.created,
+            open_block: open_at.map_or(0, |open| open.block),
+            open_hash: open_at.map_or(B256::ZERO, |open| open.hash),
+            is_drawn: draw.is_some(),
+            seed: draw.map_or(B256::ZERO, |draw| draw.seed.0),
+            winner: draw.and_then(|draw| draw.winner).unwrap_or_default(),
             state,
             payee,
             payout: payout.get(),
@@ -151,13 +178,24 @@ impl DepositRecord {
             lane: row.lane,
             amount: row.amount,
             minPayout: row.min_payout,
-            drawBlock: row.draw_block,
-            lastRedeemBlock: row.last_redeem_block,
+            drawTime: row.draw_time,
+            redeemUntil: row.redeem_until,
             root: row.root,
         };
         Ok(Self {
             deposit,
             since: row.since,
+            created: row.created,
+            // No block has the hash zero.
+            open_at: (!row.open_hash.is_zero()).then_some(OpenAt {
+                block: row.open_block,
+                hash: row.open_hash,
+            }),
+            draw: row.is_drawn.then(|| DrawResult {
+                seed: Seed(row.seed),
+                // No tree has a leaf for the address zero.
+                winner: (!row.winner.is_zero()).then_some(row.winner),
+            }),
             state,
             settled: row.settled,
         })
@@ -204,10 +242,16 @@ struct DepositRow {
     lane: u64,
     amount: u128,
     min_payout: u128,
-    draw_block: u64,
-    last_redeem_block: u64,
+    draw_time: u64,
+    redeem_until: u64,
     root: B256,
     since: u64,
+    created: u64,
+    open_block: u64,
+    open_hash: B256,
+    is_drawn: bool,
+    seed: B256,
+    winner: Address,
     state: u8,
     payee: Address,
     payout: u128,
@@ -226,63 +270,6 @@ struct AllowanceRow {
     allowance: u128,
 }
 
-/// Reads one deposit.
-pub(crate) async fn stored_deposit(
-    store: &AsyncStore,
-    bank: &Bank,
-    id: DepositId,
-) -> Result<Option<DepositRecord>, StoredError> {
-    let key = deposit_key(bank, id).to_vec();
-    let bytes = store.get(Table::Deposits, key).await?;
-    let record = bytes.as_deref().map(DepositRecord::from_bytes);
-    Ok(record.transpose()?)
-}
-
-/// Reads all deposits of a bank, ordered by id.
-pub(crate) async fn stored_deposits(
-    store: &AsyncStore,
-    bank: &Bank,
-) -> Result<Vec<(DepositId, DepositRecord)>, StoredError> {
-    store
-        .scan(Table::Deposits, bank_key(bank).to_vec(), |key, value| {
-            Ok((deposit_of_key(key)?, DepositRecord::from_bytes(value)?))
-        })
-        .await
-}
-
-/// Reads the allowance list of a deposit.
-pub(crate) async fn stored_list(
-    store: &AsyncStore,
-    bank: &Bank,
-    id: DepositId,
-) -> Result<Option<AllowanceList>, StoredError> {
-    let key = deposit_key(bank, id).to_vec();
-    let bytes = store.get(Table::Trees, key).await?;
-    let list = bytes.as_deref().map(AllowanceList::from_bytes);
-    Ok(list.transpose()?)
-}
-
-/// Reads the total paid to each payee that has an account in the deposit.
-pub(crate) async fn stored_totals(
-    store: &AsyncStore,
-    id: DepositId,
-) -> Result<Vec<(Address, Amount)>, StoredError> {
-    store
-        .scan(Table::Accounts, id.0.to_vec(), |key, value| {
-            Ok((payee_of_key(key)?, Account::from_bytes(value)?.total()))
-        })
-        .await
-}
-
-/// Reads the accounts of a deposit as raw keys and values.
-pub(crate) async fn stored_accounts(
-    store: &AsyncStore,
-    id: DepositId,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoredError> {
-    let read = |key: &[u8], value: &[u8]| Ok((key.to_vec(), value.to_vec()));
-    store.scan(Table::Accounts, id.0.to_vec(), read).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,13 +283,34 @@ mod tests {
                 lane: 4,
                 amount: u128::MAX,
                 minPayout: 6,
-                drawBlock: 7,
-                lastRedeemBlock: u64::MAX,
+                drawTime: 7,
+                redeemUntil: u64::MAX,
                 root: B256::repeat_byte(9),
             },
             since: 5,
+            created: 1_800_000_000,
+            open_at: None,
+            draw: None,
             state,
             settled: true,
+        }
+    }
+
+    #[test]
+    fn round_trips_opening_and_draw() {
+        let open = OpenAt {
+            block: 0,
+            hash: B256::repeat_byte(1),
+        };
+        let seed = Seed(B256::ZERO);
+        let payee = Address::repeat_byte(7);
+        for winner in [None, Some(payee)] {
+            let full = DepositRecord {
+                open_at: Some(open),
+                draw: Some(DrawResult { seed, winner }),
+                ..record(DepositState::Reclaimable)
+            };
+            assert_eq!(DepositRecord::from_bytes(&full.to_bytes()), Ok(full));
         }
     }
 

@@ -2,39 +2,31 @@
 
 use crate::{
     bank::head::Head,
-    bank::reader::Reader,
     node::failover::pin_node,
-    payer::{
-        Payer, cutoff,
-        error::PayerError,
-        records::{AllowanceList, DepositState, stored_deposits},
-        trees::build_tree,
-    },
+    payer::{Payer, error::PayerError, records::AllowanceList, trees::build_tree},
     protocol::{
         allowance::MasterSalt,
         amount::Amount,
-        draw::HISTORY_WINDOW,
         receive::policy::redeem_gas,
         stream::MAX_STEPS,
-        terms::{DepositId, Purse, check_terms},
+        terms::{DepositId, check_terms},
     },
     sys::random,
     tx::wallet::Call,
 };
 use alloy_primitives::{Address, U256};
 use cheque_bindings::Deposit;
-use std::collections::BTreeMap;
 
 /// Default smallest payout, in multiples of the cost of a redemption.
 const PAYOUT_PER_COST: u128 = 50;
 
-/// Choice of the draw block.
+/// Choice of the draw time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Draw {
-    /// At the first block of the chain's grid that is at least this many blocks from now.
+    /// At the first time of the chain's grid that is at least this many seconds from now.
     In(u64),
-    /// At exactly this block.
+    /// At exactly this time, in seconds since 1970: that of a round of the bank's beacon.
     At(u64),
 }
 
@@ -62,12 +54,12 @@ pub struct DepositRequest {
     pub token: Address,
     /// The purse; `None`: the lowest free one.
     pub lane: Option<u64>,
-    /// The draw block.
+    /// The draw time.
     pub draw: Draw,
-    /// Redemption window: blocks after the draw; `None`: as long as the chain remembers the draw block.
+    /// Redemption window: seconds after the draw; `None`: that of the chain's profile.
     pub redeem_window: Option<u64>,
-    /// The smallest payout, in token units; `None`: 50 times the current cost of a redemption, at most the
-    /// amount.
+    /// The smallest payout, in token units; `None`: 50 times the current cost of a redemption that proves its seed, at
+    /// most the amount.
     pub min_payout: Option<Amount>,
     /// Secret from which the tree's salts derive, new for each deposit; `None`: from the operating system's
     /// random number generator.
@@ -105,6 +97,8 @@ pub struct PlannedDeposit {
     pub call: Call,
     pub(super) list: AllowanceList,
     pub(super) head: Head,
+    /// Time of the plan, in seconds since 1970.
+    pub(super) now: u64,
 }
 
 impl Payer {
@@ -114,7 +108,8 @@ impl Payer {
     /// # Errors
     ///
     /// [`PayerError::NoWallet`] if the request names no payer; [`PayerError::DrawTooSoon`],
-    /// [`PayerError::BlockOutOfRange`], [`PayerError::Tree`] and [`PayerError::Terms`] for a bad request;
+    /// [`PayerError::Schedule`], [`PayerError::TimeOutOfRange`], [`PayerError::Tree`] and [`PayerError::Terms`] for a
+    /// bad request;
     /// [`PayerError::UnknownDeposit`] and [`PayerError::WrongWallet`] for `expired`; [`PayerError::LaneBusy`],
     /// [`PayerError::NotFunded`], [`PayerError::NoRate`] and [`PayerError::NoRandomness`]. Also if the node's
     /// head is implausible ([`Reader::checked_head`]), or was replaced before the plan was complete; other
@@ -137,12 +132,13 @@ impl Payer {
             (None, Some(wallet)) => wallet.address(),
             (None, None) => return Err(PayerError::NoWallet),
         };
-        let head = self.checked_head().await?;
-        let draw_block = draw_block(&self.reader, head.number, request.draw)?;
-        let window = request.redeem_window.unwrap_or(HISTORY_WINDOW);
-        let last_redeem_block = draw_block
-            .checked_add(window)
-            .ok_or(PayerError::BlockOutOfRange)?;
+        let head = self.reader.checked_head().await?;
+        let now = self.now_at(&head).await.latest();
+        let draw_time = self.draw_time(now, request.draw)?;
+        let window = request.redeem_window;
+        let window = window.unwrap_or(self.reader.profile().redeem_window);
+        let redeem_until = draw_time.checked_add(window);
+        let redeem_until = redeem_until.ok_or(PayerError::TimeOutOfRange)?;
 
         let master = match &request.master {
             Some(master) => master.clone(),
@@ -153,6 +149,7 @@ impl Payer {
             allowances: request.allowances.clone(),
         };
         let tree = build_tree(&list).await?;
+        tree.check_bank(self.reader.bank().address())?;
         let amount = tree.total();
 
         let expired = match expired {
@@ -180,8 +177,8 @@ impl Payer {
             lane,
             amount: amount.get(),
             minPayout: min_payout.get(),
-            drawBlock: draw_block,
-            lastRedeemBlock: last_redeem_block,
+            drawTime: draw_time,
+            redeemUntil: redeem_until,
             root: tree.root(),
         };
         check_terms(&deposit)?;
@@ -198,13 +195,8 @@ impl Payer {
             call,
             list,
             head,
+            now,
         })
-    }
-
-    /// Fewest blocks from the head to a draw that leaves time to pay.
-    #[cfg(feature = "service")]
-    pub(crate) fn min_draw_in(&self) -> Option<u64> {
-        earliest_draw(&self.reader, 0)
     }
 
     /// The native coin to send with `open`, given the purse's idle money.
@@ -247,118 +239,4 @@ impl Payer {
         let cost = rate.units_up(prices.wei(redeem_gas(depth, MAX_STEPS.min(1024))));
         Ok(cost.checked_mul(PAYOUT_PER_COST).unwrap_or(Amount::MAX))
     }
-
-    /// Lane of the deposit to be reopened, and the money that will be idle in its purse.
-    async fn lane_to_reopen(
-        &self,
-        id: DepositId,
-        expired: &Deposit,
-        payer: Address,
-        head: u64,
-    ) -> Result<(u64, Amount), PayerError> {
-        if expired.payer != payer {
-            return Err(PayerError::WrongWallet {
-                payer: expired.payer,
-                wallet: payer,
-            });
-        }
-        let lane = expired.lane;
-        let reserved = self.reserved_lanes(payer, expired.token).await?;
-        if let Some(deposit) = reserved.get(&lane).copied() {
-            return Err(PayerError::LaneBusy { lane, deposit });
-        }
-        let purse = (expired.payer, expired.token, lane);
-        match self.reader.purse(purse, head).await? {
-            Purse::Idle(idle) => Ok((lane, idle)),
-            Purse::Open(open) if open == id => Ok((lane, Amount::new(expired.amount))),
-            Purse::Open(deposit) => Err(PayerError::LaneBusy { lane, deposit }),
-        }
-    }
-
-    /// The requested lane, or the lowest lane whose purse is idle and reserved by no stored deposit; and its
-    /// idle money.
-    async fn free_lane(
-        &self,
-        request: &DepositRequest,
-        payer: Address,
-        head: u64,
-    ) -> Result<(u64, Amount), PayerError> {
-        /// Number of purses per query.
-        const BATCH: u64 = 8;
-        let reserved = self.reserved_lanes(payer, request.token).await?;
-        let mut next = request.lane.unwrap_or(1);
-        loop {
-            let count = if request.lane.is_some() { 1 } else { BATCH };
-            let lanes = next..next.saturating_add(count);
-            let asked: Vec<_> = lanes
-                .clone()
-                .map(|lane| ((payer, request.token, lane), head))
-                .collect();
-            let purses = self.reader.purses(&asked).await?;
-            for (lane, purse) in lanes.zip(purses) {
-                let busy = match (purse, reserved.get(&lane)) {
-                    (Purse::Open(deposit), _) => deposit,
-                    (Purse::Idle(_), Some(deposit)) => *deposit,
-                    (Purse::Idle(idle), None) => return Ok((lane, idle)),
-                };
-                if request.lane.is_some() {
-                    return Err(PayerError::LaneBusy {
-                        lane,
-                        deposit: busy,
-                    });
-                }
-            }
-            next = next.checked_add(count).ok_or(PayerError::BlockOutOfRange)?;
-        }
-    }
-
-    /// Lanes reserved by pending deposits: stored or sent, and not confirmed.
-    async fn reserved_lanes(
-        &self,
-        payer: Address,
-        token: Address,
-    ) -> Result<BTreeMap<u64, DepositId>, PayerError> {
-        let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
-        Ok(deposits
-            .into_iter()
-            .filter(|(_, record)| {
-                record.state == DepositState::Pending
-                    && record.deposit.payer == payer
-                    && record.deposit.token == token
-            })
-            .map(|(id, record)| (record.deposit.lane, id))
-            .collect())
-    }
-}
-
-/// Computes the draw block, and checks that it leaves time to pay.
-fn draw_block(reader: &Reader, head: u64, draw: Draw) -> Result<u64, PayerError> {
-    let earliest = earliest_draw(reader, head).ok_or(PayerError::BlockOutOfRange)?;
-    let draw_block = match draw {
-        Draw::At(block) => block,
-        Draw::In(blocks) => head
-            .checked_add(blocks)
-            .and_then(|block| reader.profile().on_grid(block))
-            .ok_or(PayerError::BlockOutOfRange)?,
-    };
-    if draw_block < earliest {
-        return Err(PayerError::DrawTooSoon {
-            draw_block,
-            earliest,
-        });
-    }
-    Ok(draw_block)
-}
-
-/// The earliest draw block. The bank requires its lead, counted from the block that includes `open`, which may
-/// be a few blocks ahead. The payer needs at least one block between confirmation and cutoff in which to pay.
-fn earliest_draw(reader: &Reader, head: u64) -> Option<u64> {
-    let profile = reader.profile();
-    let inclusion = 1 + profile.confirmations / 4;
-    let to_pay = profile
-        .confirmations
-        .checked_add(cutoff(profile))?
-        .checked_add(1)?;
-    head.checked_add(inclusion)?
-        .checked_add(reader.min_lead().max(to_pay))
 }

@@ -1,22 +1,28 @@
 //! The payer's snapshot of the chain at one head.
 
-use crate::{bank::head::Head, payer::records::DepositState, protocol::terms::DepositId};
-use alloy_primitives::{Address, B256};
-use std::collections::HashMap;
+use crate::{
+    bank::head::Head,
+    payer::records::DepositRecord,
+    protocol::{now::Now, terms::DepositId},
+};
+use cheque_bindings::Deposit;
+use std::collections::BTreeMap;
 
-/// Head and deposit states of one poll.
+/// Head and deposits of one poll.
 #[derive(Debug)]
 pub(super) struct ChainSnapshot {
     pub(super) head: Head,
-    pub(super) states: HashMap<DepositId, DepositState>,
+    /// The clocks at the poll.
+    pub(super) now: Now,
+    /// Terms of the active deposits, by draw time and id. A deposit whose state is unknown is not among them.
+    pub(super) active: BTreeMap<(u64, DepositId), Deposit>,
+    /// Deposits without a winner whose draw time is over.
+    pub(super) undrawn: Vec<(DepositId, DepositRecord)>,
 }
 
-/// Winner of a deposit, as computed from its draw block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KnownWinner {
-    pub(super) winner: Option<Address>,
-    /// Hash of the draw block.
-    pub(super) draw_hash: B256,
-    /// True if the draw block was final when read: no reorganisation can replace it.
-    pub(super) is_final: bool,
+impl ChainSnapshot {
+    /// True if the deposit was active at the poll.
+    pub(super) fn is_active(&self, id: DepositId, terms: &Deposit) -> bool {
+        self.active.contains_key(&(terms.drawTime, id))
+    }
 }

@@ -1,27 +1,48 @@
-//! Computes a deposit's state from facts of the chain. No IO.
+//! Computes a deposit's state from facts of the chain and of the beacon. No IO.
 
 use crate::{
     bank::history::Closed,
-    payer::records::DepositState,
+    payer::records::{DepositRecord, DepositState},
     protocol::terms::{DepositId, Purse},
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 
-/// Facts of the chain about one deposit at one head.
+/// The settings that decide states, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Time between the last cheque and the draw.
+    pub(super) cutoff: u64,
+    /// Shortest time between the opening of a deposit and its draw, by the bank.
+    pub(super) min_lead: u64,
+    /// Age from which a block counts as confirmed.
+    pub(super) confirm: u64,
+}
+
+/// A look at the chain: its clocks and its final block. Times are seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Time of the newest block. Decides what the bank decides.
+    pub(super) head_time: u64,
+    /// The latest of the three clocks. Decides the cutoff.
+    pub(super) now: u64,
+    /// Number of the final block: no reorganisation can replace it.
+    pub(super) final_number: u64,
+    /// Time of the final block.
+    pub(super) final_time: u64,
+}
+
+/// Facts about one deposit at one head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
-    /// The newest block.
-    pub(super) head: u64,
-    /// The newest final block: no reorganisation can replace it.
-    pub(super) last_final: u64,
+    pub(super) moment: Moment,
     /// The deposit's purse at the head.
     pub(super) purse_now: Purse,
     /// The deposit's purse at the confirmed block.
     pub(super) purse_confirmed: Purse,
     /// The redemption or reclaim, if the node's events show one.
     pub(super) closed: Option<Closed>,
-    /// `None`: the draw block is not confirmed, or the winner was not computed. `Some(None)`: no payee won.
+    /// `None`: the round is not verified, or the winner was not computed. `Some(None)`: no payee won.
     pub(super) winner: Option<Option<Address>>,
 }
 
@@ -29,197 +50,107 @@ pub(super) struct Facts {
 pub(super) fn state(
     id: DepositId,
     deposit: &Deposit,
-    cutoff: u64,
-    min_lead: u64,
+    limits: &Limits,
     facts: &Facts,
 ) -> (DepositState, bool) {
     let open = Purse::Open(id);
     if facts.purse_now == open {
-        return (
-            open_state(deposit, cutoff, facts, facts.purse_confirmed == open),
-            false,
-        );
+        let confirmed = facts.purse_confirmed == open;
+        return (open_state(deposit, limits, facts, confirmed), false);
     }
-    let closed_state = |closed: &Closed| match *closed {
-        Closed::Redeemed {
-            payee,
-            payout,
-            block,
-        } => (
-            DepositState::Redeemed { payee, payout },
-            block <= facts.last_final,
-        ),
-        Closed::Reclaimed { block } => (DepositState::Reclaimed, block <= facts.last_final),
-    };
-    if let Some(closed) = &facts.closed {
-        return closed_state(closed);
-    }
-    // The last head after which `open` can no longer be mined in time.
-    let last_chance = deposit.drawBlock.saturating_sub(min_lead);
-    if facts.head < last_chance {
-        (DepositState::Pending, false)
-    } else {
-        (DepositState::NeverOpened, facts.last_final >= last_chance)
+    let settled = is_decided(deposit, limits, &facts.moment, facts.closed.as_ref());
+    match facts.closed {
+        Some(Closed::Redeemed { payee, payout, .. }) => {
+            (DepositState::Redeemed { payee, payout }, settled)
+        }
+        Some(Closed::Reclaimed { .. }) => (DepositState::Reclaimed, settled),
+        None if is_too_late_to_open(deposit, limits, facts.moment.head_time) => {
+            (DepositState::NeverOpened, settled)
+        }
+        None => (DepositState::Pending, false),
     }
 }
 
-fn open_state(deposit: &Deposit, cutoff: u64, facts: &Facts, confirmed: bool) -> DepositState {
-    if !confirmed {
+fn open_state(
+    deposit: &Deposit,
+    limits: &Limits,
+    facts: &Facts,
+    is_confirmed: bool,
+) -> DepositState {
+    if !is_confirmed {
         return DepositState::Pending;
     }
-    if facts.head >= deposit.lastRedeemBlock {
-        // A redemption sent now is mined in the next block, which is too late.
+    if facts.moment.head_time > deposit.redeemUntil {
+        // No later block has an earlier time.
         return DepositState::Reclaimable;
     }
     if let Some(winner) = facts.winner {
         return DepositState::Drawn { winner };
     }
-    if facts.head.saturating_add(cutoff) >= deposit.drawBlock {
+    if is_past_cutoff(deposit, limits.cutoff, facts.moment.now) {
         return DepositState::PastCutoff;
     }
     DepositState::Active
 }
 
-/// True if only events can tell the state: the purse no longer holds the deposit, and a redemption or reclaim is
-/// possible.
-pub(super) fn may_be_closed(id: DepositId, deposit: &Deposit, head: u64, purse_now: Purse) -> bool {
-    purse_now != Purse::Open(id) && head > deposit.drawBlock
+/// True if no cheque may be written at `now`, the latest of the three clocks.
+pub(super) fn is_past_cutoff(deposit: &Deposit, cutoff: u64, now: u64) -> bool {
+    now.saturating_add(cutoff) >= deposit.drawTime
+}
+
+/// True if no block after one of this time can open the deposit.
+pub(super) fn is_too_late_to_open(deposit: &Deposit, limits: &Limits, time: u64) -> bool {
+    time.saturating_add(limits.min_lead) > deposit.drawTime
+}
+
+/// True if the end of a deposit, or its failure to open, is final: no reorganisation can change the events found.
+pub(super) fn is_decided(
+    deposit: &Deposit,
+    limits: &Limits,
+    moment: &Moment,
+    closed: Option<&Closed>,
+) -> bool {
+    match closed {
+        Some(Closed::Redeemed { block, .. } | Closed::Reclaimed { block }) => {
+            *block <= moment.final_number
+        }
+        None => is_too_late_to_open(deposit, limits, moment.final_time),
+    }
+}
+
+/// True if only events can tell the state: the purse does not hold the deposit, and nothing can open it any more.
+pub(super) fn needs_events(
+    id: DepositId,
+    deposit: &Deposit,
+    limits: &Limits,
+    moment: &Moment,
+    purse_now: Purse,
+) -> bool {
+    purse_now != Purse::Open(id) && is_too_late_to_open(deposit, limits, moment.head_time)
+}
+
+/// True if a deposit is due for a look at its purse, after the last look at `looked`. Where no cheque is written any
+/// more, nothing changes that counts before it is confirmed.
+pub(super) fn is_due(
+    record: &DepositRecord,
+    limits: &Limits,
+    moment: &Moment,
+    looked: Option<u64>,
+) -> bool {
+    let Some(looked) = looked else {
+        return true;
+    };
+    match record.state {
+        DepositState::Pending | DepositState::Active | DepositState::Reclaimable => true,
+        DepositState::PastCutoff | DepositState::Drawn { .. }
+            if moment.head_time > record.deposit.redeemUntil =>
+        {
+            true
+        }
+        // A clock that was set back makes every deposit due.
+        _ => moment.now < looked || moment.now - looked >= limits.confirm,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::amount::Amount;
-    use alloy_primitives::B256;
-
-    const ID: DepositId = DepositId(B256::repeat_byte(7));
-    const OPEN: Purse = Purse::Open(ID);
-    const IDLE: Purse = Purse::Idle(Amount::ZERO);
-    const PAYEE: Address = Address::repeat_byte(9);
-
-    /// Drawn at 1000, redeemable until 1100, no cheques from 986 on, `open` possible up to 996.
-    fn state_of(facts: Facts) -> (DepositState, bool) {
-        let deposit = Deposit {
-            payer: Address::ZERO,
-            signer: Address::ZERO,
-            token: Address::ZERO,
-            lane: 1,
-            amount: 1,
-            minPayout: 0,
-            drawBlock: 1000,
-            lastRedeemBlock: 1100,
-            root: B256::ZERO,
-        };
-        state(ID, &deposit, 14, 4, &facts)
-    }
-
-    fn at(head: u64, purse_now: Purse, purse_confirmed: Purse) -> Facts {
-        Facts {
-            head,
-            last_final: head - 7,
-            purse_now,
-            purse_confirmed,
-            closed: None,
-            winner: None,
-        }
-    }
-
-    #[test]
-    fn stays_pending_until_confirmed() {
-        assert_eq!(state_of(at(500, IDLE, IDLE)).0, DepositState::Pending);
-        assert_eq!(state_of(at(500, OPEN, IDLE)).0, DepositState::Pending);
-        assert_eq!(state_of(at(500, OPEN, OPEN)).0, DepositState::Active);
-    }
-
-    #[test]
-    fn ends_active_state_exactly_at_cutoff() {
-        assert_eq!(state_of(at(985, OPEN, OPEN)).0, DepositState::Active);
-        assert_eq!(state_of(at(986, OPEN, OPEN)).0, DepositState::PastCutoff);
-        assert_eq!(state_of(at(1000, OPEN, OPEN)).0, DepositState::PastCutoff);
-    }
-
-    #[test]
-    fn becomes_reclaimable_when_next_block_is_too_late() {
-        let winner = Some(Some(PAYEE));
-        let drawn = |head| Facts {
-            winner,
-            ..at(head, OPEN, OPEN)
-        };
-        let state = DepositState::Drawn {
-            winner: Some(PAYEE),
-        };
-        assert_eq!(state_of(drawn(1001)), (state, false));
-        assert_eq!(state_of(drawn(1099)).0, state);
-        assert_eq!(state_of(drawn(1100)).0, DepositState::Reclaimable);
-    }
-
-    #[test]
-    fn becomes_never_opened_when_open_is_too_late() {
-        assert_eq!(
-            state_of(at(995, IDLE, IDLE)),
-            (DepositState::Pending, false)
-        );
-        assert_eq!(
-            state_of(at(996, IDLE, IDLE)),
-            (DepositState::NeverOpened, false)
-        );
-        assert_eq!(
-            state_of(at(1002, IDLE, IDLE)),
-            (DepositState::NeverOpened, false)
-        );
-        assert_eq!(
-            state_of(at(1003, IDLE, IDLE)),
-            (DepositState::NeverOpened, true)
-        );
-    }
-
-    #[test]
-    fn reverts_active_deposit_after_reorg() {
-        assert_eq!(state_of(at(600, OPEN, OPEN)).0, DepositState::Active);
-        assert_eq!(state_of(at(601, IDLE, OPEN)).0, DepositState::Pending);
-        assert_eq!(state_of(at(997, IDLE, OPEN)).0, DepositState::NeverOpened);
-    }
-
-    #[test]
-    fn settles_when_closing_block_is_final() {
-        let payout = Amount::new(5);
-        let closed = |head| Facts {
-            closed: Some(Closed::Redeemed {
-                payee: PAYEE,
-                payout,
-                block: 1050,
-            }),
-            ..at(head, IDLE, OPEN)
-        };
-        let redeemed = DepositState::Redeemed {
-            payee: PAYEE,
-            payout,
-        };
-        assert_eq!(state_of(closed(1050)), (redeemed, false));
-        assert_eq!(state_of(closed(1056)), (redeemed, false));
-        assert_eq!(state_of(closed(1057)), (redeemed, true));
-        let reclaimed = Facts {
-            closed: Some(Closed::Reclaimed { block: 1101 }),
-            ..at(1110, IDLE, IDLE)
-        };
-        assert_eq!(state_of(reclaimed), (DepositState::Reclaimed, true));
-    }
-
-    #[test]
-    fn asks_for_events_only_after_draw() {
-        let deposit = Deposit {
-            payer: Address::ZERO,
-            signer: Address::ZERO,
-            token: Address::ZERO,
-            lane: 1,
-            amount: 1,
-            minPayout: 0,
-            drawBlock: 1000,
-            lastRedeemBlock: 1100,
-            root: B256::ZERO,
-        };
-        assert!(!may_be_closed(ID, &deposit, 2000, OPEN));
-        assert!(!may_be_closed(ID, &deposit, 1000, IDLE));
-        assert!(may_be_closed(ID, &deposit, 1001, IDLE));
-    }
-}
+mod tests;

@@ -1,10 +1,11 @@
-//! Cache of allowance trees of the deposits that are paid from.
+//! Cache of allowance trees of the deposits that are paid from or about to be drawn.
 
 use crate::{
     payer::{
         Payer,
         error::PayerError,
-        records::{AllowanceList, DepositState, stored_list},
+        records::{AllowanceList, DepositRecord, DepositState},
+        stored::stored_list,
     },
     protocol::{allowance::tree::AllowanceTree, terms::DepositId},
     store::async_store::StoredError,
@@ -31,14 +32,16 @@ impl Payer {
         Ok(tree)
     }
 
-    /// Drops the trees of deposits that cheques are no longer written from.
-    pub(super) fn drop_unused_trees(&self, states: &HashMap<DepositId, DepositState>) {
+    /// Drops the trees of deposits that are drawn or closed.
+    pub(super) fn drop_unused_trees(&self, followed: &HashMap<DepositId, DepositRecord>) {
         let trees = self.shared.trees.lock();
         let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
         trees.retain(|id, _| {
             matches!(
-                states.get(id),
-                None | Some(DepositState::Pending | DepositState::Active)
+                followed.get(id).map(|record| record.state),
+                None | Some(
+                    DepositState::Pending | DepositState::Active | DepositState::PastCutoff
+                )
             )
         });
     }

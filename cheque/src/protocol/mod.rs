@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod allowance;
 pub(crate) mod amount;
+pub(crate) mod beacon;
 pub(crate) mod chain_profile;
 pub(crate) mod cheque;
 pub(crate) mod deposit_builder;

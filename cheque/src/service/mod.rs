@@ -16,6 +16,8 @@ pub(crate) mod health;
 pub(crate) mod health_tracker;
 #[cfg(feature = "service")]
 pub mod metrics;
+#[cfg(feature = "service")]
+pub(crate) mod utc;
 
 #[cfg(feature = "service")]
 pub use health::Health;

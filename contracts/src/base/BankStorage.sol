@@ -11,10 +11,15 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// guard.
 abstract contract BankStorage is IChequeBank {
     /// @dev The one word of a purse, in the slot of the number keccak256(abi.encode(account, token, lane)). That is a hash
-    /// of 96 bytes, and Solidity's mappings hash 64, so the slots of purses are no others'. A mapping hashes a second time:
-    /// 70 gas for each look-up, of which a redemption makes three.
+    /// of 96 bytes, and Solidity's mappings hash 64, so no other word has the slot of a purse. A mapping hashes a second
+    /// time: 70 gas for each look-up, of which a redemption makes three.
     struct Purse {
         uint256 word;
+    }
+
+    /// @dev A recorded seed, in a struct so that one look-up serves to read and to write.
+    struct Recorded {
+        bytes32 seed;
     }
 
     /* CONSTANTS */
@@ -37,7 +42,7 @@ abstract contract BankStorage is IChequeBank {
     /* STORAGE */
 
     /// @inheritdoc IChequeBank
-    mapping(uint64 drawTime => bytes32) public seed;
+    mapping(uint64 drawTime => Recorded) public seed;
     mapping(address account => mapping(uint256 index => uint256 bits)) internal nonces;
     /// @dev 0 or 1. A bool would be read before it is written: 200 gas.
     uint256 internal transient entered;
@@ -77,16 +82,16 @@ abstract contract BankStorage is IChequeBank {
         return lane == 0 || word < MIN_ID ? (word, bytes32(0)) : (0, bytes32(word));
     }
 
-    function _purse(address account, address token, uint64 lane) internal pure returns (Purse storage at) {
+    function _purse(address account, address token, uint64 lane) internal pure returns (Purse storage found) {
         bytes32 slot = EfficientHashLib.hash(uint160(account), uint160(token), lane);
         assembly ("memory-safe") {
-            at.slot := slot
+            found.slot := slot
         }
     }
 
     /// @dev The idle money of a purse other than a balance.
-    function _idle(Purse storage at) internal view returns (uint256 word) {
-        word = at.word;
+    function _idle(Purse storage found) internal view returns (uint256 word) {
+        word = found.word;
         require(word < MIN_ID, PurseBusy(bytes32(word)));
     }
 

@@ -50,12 +50,7 @@ abstract contract Deposits is BankStorage {
     }
 
     /// @inheritdoc IChequeBank
-    function reopen(Deposit calldata expired, Deposit calldata next)
-        external
-        payable
-        notEntered
-        returns (bytes32 id)
-    {
+    function reopen(Deposit calldata expired, Deposit calldata next) external payable notEntered returns (bytes32 id) {
         address payer = next.payer;
         require(msg.sender == payer, NotPayer(msg.sender, payer));
         require(msg.value == 0 || next.token == address(0), WrongValue(msg.value, 0));
@@ -102,9 +97,7 @@ abstract contract Deposits is BankStorage {
         return Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(deposit));
     }
 
-    function _open(Deposit calldata deposit, bytes32 id, Purse storage home, uint256 idle, uint256 received)
-        internal
-    {
+    function _open(Deposit calldata deposit, bytes32 id, Purse storage home, uint256 idle, uint256 received) internal {
         uint256 earliest;
         unchecked {
             earliest = block.timestamp + minLead;

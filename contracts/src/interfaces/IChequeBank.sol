@@ -318,21 +318,19 @@ interface IChequeBank {
     /// @dev Warning: anybody can copy the redemption of a whole deposit with `to` = 0 and send it first. The payee is
     /// then credited instead of paid straight out, and its own call reverts with NotRedeemable(NotOpen). So a payee
     /// that is a contract must be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
-    /// @dev Warning: a payee that sends a redemption given to it by another must compare the total with its own newest
-    /// cheque, because sending is agreeing.
+    /// @dev Warning: sending is agreeing. A payee that sends a redemption given to it by another must compare the total
+    /// with its own newest cheque.
     /// @return payout units paid
     function redeem(bytes calldata redemption, bytes calldata proof) external returns (uint128 payout);
 
     /// @notice Redeems many cheques to their payees' balances. Skips redemptions that cannot be paid, and reports each.
     /// Calls no payee: consents must be ECDSA signatures or the caller's own, and `to` must be zero.
-    /// @dev `proofs[i]` shows the seed of `drawTimes[i]`, and is ignored if that seed is recorded. They are verified
-    /// before the redemptions; an invalid proof, an empty one too, reverts the call. Seeds that are recorded need no
-    /// entry.
+    /// @dev `proofs[i]` shows the seed of `drawTimes[i]`, and is ignored if that seed is recorded; recorded seeds need no
+    /// entry. Proofs are verified before the redemptions; an invalid proof, an empty one too, reverts the call.
     /// @dev Reverts also if the calldata does not decode, if the lists differ in length, if the call reenters the bank,
     /// or for the limits of any call (gas, a static call, coin sent along). A skipped redemption costs gas too: for up to
     /// 4096 steps and 40 levels.
-    /// @dev Warning: the caller's own agreement counts for each redemption whose payee is the caller. So a relayer that
-    /// is itself a payee must compare redemptions given to it by others with its own newest cheques.
+    /// @dev Warning: the caller's own agreement counts, as in `redeem`: compare redemptions given to you by others.
     /// @return payouts units paid for each redemption, 0 where skipped
     function redeemBatch(bytes[] calldata redemptions, uint64[] calldata drawTimes, bytes[] calldata proofs)
         external

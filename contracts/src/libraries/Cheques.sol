@@ -70,7 +70,11 @@ library Cheques {
     }
 
     /// @notice The struct hash of a redemption's deposit, whose amount and root its proof yields.
-    function hashDeposit(bytes calldata r, address token, uint128 amount, bytes32 root) internal pure returns (bytes32) {
+    function hashDeposit(bytes calldata r, address token, uint128 amount, bytes32 root)
+        internal
+        pure
+        returns (bytes32)
+    {
         return EfficientHashLib.hash(
             uint256(DEPOSIT_TYPEHASH),
             uint160(r.payer()),

@@ -69,11 +69,11 @@ library Redemptions {
     function parse(bytes calldata r, Claim memory c) internal pure returns (bool wellFormed) {
         if (r.length < SIBLINGS || r.form() > LARGEST_FORM) return false;
         unchecked {
-            uint256 form = r.form();
+            uint256 bits = r.form();
             uint256 tokenStart = r.siblingsEnd();
-            uint256 toStart = tokenStart + ADDRESS * (form >> TOKEN_BIT & 1);
-            uint256 tail = toStart + ADDRESS * (form >> TO_BIT & 1);
-            if (r.length < tail + STREAM * (form >> STREAM_BIT & 1)) return false;
+            uint256 toStart = tokenStart + ADDRESS * (bits >> TOKEN_BIT & 1);
+            uint256 tail = toStart + ADDRESS * (bits >> TO_BIT & 1);
+            if (r.length < tail + STREAM * (bits >> STREAM_BIT & 1)) return false;
 
             if (toStart != tokenStart) c.token = address(bytes20(r.loadCalldata(tokenStart)));
             if (tail != toStart) c.to = address(bytes20(r.loadCalldata(toStart)));

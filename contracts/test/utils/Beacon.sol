@@ -37,7 +37,11 @@ library Beacon {
     }
 
     /// @dev Multiplies a point by the precompile of its group; gives the coordinates without the zeros before each.
-    function _times(address precompile, bytes memory point, uint256 scalar) private view returns (bytes memory product) {
+    function _times(address precompile, bytes memory point, uint256 scalar)
+        private
+        view
+        returns (bytes memory product)
+    {
         (bool done, bytes memory padded) = precompile.staticcall(bytes.concat(point, bytes32(scalar)));
         require(done && padded.length == point.length, "no EIP-2537");
         for (uint256 i = 0; i < padded.length; i += 64) {

@@ -61,8 +61,8 @@ impl PayeeService {
             }
         }
         let pending_seeds = observed.pending_seeds();
-        for block in plan.record.difference(&pending_seeds) {
-            self.submit_seed(*block, observed).await;
+        for draw_time in plan.record.difference(&pending_seeds) {
+            self.submit_seed(*draw_time, observed).await;
         }
         if !plan.redeem.is_empty() {
             self.submit_redemptions(&plan.redeem, observed).await;
@@ -86,10 +86,15 @@ impl PayeeService {
         if wins.is_empty() {
             return self.check_ended_redemption(tx, ids, observed).await;
         }
-        // A reorganisation may have changed the draw since the transaction was sent.
+        let head_time = observed.head.time;
+        if wins.iter().all(|win| head_time <= win.draw_time) {
+            // The node has gone back to before the draw, where the bank pays nothing.
+            return Ok(());
+        }
+        // A reorganisation may have removed a recorded seed since the transaction was sent.
         if self.payee.count_payable(tx, &observed.head).await? == 0 {
             if let Some(mined) = self.payee.find_mined(tx).await?
-                && mined.block > observed.confirmed
+                && mined.block > observed.confirmed.number
             {
                 // Mined after this scan; the next scan reads the payouts.
                 return Ok(());
@@ -107,7 +112,7 @@ impl PayeeService {
                 }
             }
             // The batch has skipped these wins, for example because a reorganisation removed the record of their seeds.
-            TxStatus::Mined(mined) if mined.block <= observed.confirmed => {
+            TxStatus::Mined(mined) if mined.block <= observed.confirmed.number => {
                 count_mined("redeem", &mined);
                 self.payee.remove(tx).await?;
                 set_due(&wins, observed);
@@ -141,9 +146,9 @@ impl PayeeService {
             // Not handed to the node again: before the draw, or after another account's redemption, it would fail.
             return Ok(());
         }
-        let redeemed = |id: &DepositId| match observed.found.get(id) {
-            Some(found) => matches!(found.state, HoldingState::Redeemed { .. }),
-            None => false,
+        let redeemed = |id: &DepositId| {
+            let state = self.state_of(*id, observed);
+            matches!(state, Some(HoldingState::Redeemed { .. }))
         };
         if ids.iter().any(redeemed)
             && let TxStatus::Mined(mined) = self.payee.check(tx, false).await?
@@ -167,11 +172,11 @@ impl PayeeService {
     async fn cancel(&self, tx: &PendingTx, observed: &Observation) -> Result<(), RedeemError> {
         match self.payee.cancel(tx).await? {
             Cancellation::Nothing | Cancellation::Pending(_) => Ok(()),
-            Cancellation::Cancelled(mined) if mined.block <= observed.confirmed => {
+            Cancellation::Cancelled(mined) if mined.block <= observed.confirmed.number => {
                 count_mined("cancel", &mined);
                 Ok(self.payee.remove(tx).await?)
             }
-            Cancellation::TooLate(mined) if mined.block <= observed.confirmed => {
+            Cancellation::TooLate(mined) if mined.block <= observed.confirmed.number => {
                 count_mined("redeem", &mined);
                 Ok(self.payee.remove(tx).await?)
             }
@@ -181,29 +186,24 @@ impl PayeeService {
 
     /// The certainty that a deposit without a known open win has ended.
     fn ending(&self, id: DepositId, observed: &Observation) -> Ending {
-        let Some(found) = observed.found.get(&id) else {
-            // The scan skips deposits before their draw, settled deposits, and deposits missing in the store.
-            let is_to_be_drawn = self.holdings().is_to_be_drawn(id, observed.head.number);
-            return if is_to_be_drawn {
-                Ending::Reversible
-            } else {
-                Ending::Confirmed
-            };
-        };
-        if found.last_error.is_some() {
+        if let Some(found) = observed.found.get(&id)
+            && found.last_error.is_some()
+        {
             return Ending::Unknown;
         }
-        let is_confirmed = |ended: u64| match found.state {
-            // Counts heads, because no block of the chain tells when the deposit disappeared.
-            HoldingState::NotOnChain { .. } => {
-                observed.head.number >= ended.saturating_add(self.final_depth())
-            }
-            _ => ended <= observed.confirmed,
-        };
-        match found.state.ended_at(found.draw_block) {
-            Some(ended) if is_confirmed(ended) => Ending::Confirmed,
-            _ => Ending::Reversible,
+        match self.state_of(id, observed) {
+            // Settled and pruned, or missing in the store.
+            None => Ending::Confirmed,
+            Some(state) if state.has_ended(&observed.confirmed) => Ending::Confirmed,
+            Some(state) if state.is_open_win() => Ending::Unknown,
+            Some(_) => Ending::Reversible,
         }
+    }
+
+    /// The state of a deposit as of this step, else as of the last look.
+    fn state_of(&self, id: DepositId, observed: &Observation) -> Option<HoldingState> {
+        let found = observed.found.get(&id).map(|found| found.state);
+        found.or_else(|| self.holdings().state(id))
     }
 
     /// Checks a pending seed recording: sends a fee bump, or removes the record.
@@ -215,7 +215,7 @@ impl PayeeService {
     ) -> Result<(), RedeemError> {
         let bump = self.may_bump(observed, prices);
         match self.payee.check(tx, bump).await? {
-            TxStatus::Mined(mined) if mined.block <= observed.confirmed => {
+            TxStatus::Mined(mined) if mined.block <= observed.confirmed.number => {
                 count_mined("record_seed", &mined);
                 Ok(self.payee.remove(tx).await?)
             }
@@ -231,28 +231,28 @@ impl PayeeService {
     /// is urgent. A pending transaction no longer worth its own cost still blocks later nonces.
     fn may_bump(&self, observed: &Observation, prices: &GasPrices) -> bool {
         let wins: Vec<_> = observed.wins.values().cloned().collect();
-        let head = observed.head.number;
-        let plan = plan(&wins, None, prices, head, &self.settings);
+        let head_time = observed.head.time;
+        let plan = plan(&wins, None, prices, head_time, &self.settings);
         let is_worth = !plan.redeem.is_empty() || !plan.record.is_empty();
-        is_worth || wins.iter().any(|win| win.is_urgent(head, &self.settings))
+        is_worth || wins.iter().any(|win| win.is_urgent(head_time, &self.settings))
     }
 
-    async fn submit_seed(&self, block: u64, observed: &mut Observation) {
-        match self.payee.submit_seed(block).await {
+    async fn submit_seed(&self, draw_time: u64, observed: &mut Observation) {
+        match self.payee.submit_seed(draw_time).await {
             Ok(Some(tx)) => {
-                tracing::info!(event = "seed_sent", block, hash = %tx.hash);
+                tracing::info!(event = "seed_sent", draw_time, hash = %tx.hash);
                 observed.pending_txs.push(tx);
             }
             // Another account has recorded the seed since this scan.
             Ok(None) => {}
             Err(error) => {
-                let of_block: Vec<_> = observed
+                let of_draw: Vec<_> = observed
                     .wins
                     .values()
-                    .filter(|win| win.draw_block == block)
+                    .filter(|win| win.draw_time == draw_time)
                     .map(|win| win.id)
                     .collect();
-                for id in of_block {
+                for id in of_draw {
                     observed.record_error(id, &error);
                 }
                 counter!(names::PAYEE_ERRORS, "step" => "record_seed").increment(1);

@@ -9,6 +9,7 @@ mod scan;
 mod settings;
 mod state;
 mod track;
+mod wins;
 
 pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
 pub use report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport};
@@ -16,9 +17,11 @@ pub use settings::PayeeSettings;
 pub use state::{HoldingState, MissReason};
 
 use crate::{
-    bank::error::BankError,
-    bank::{cost::GasPrices, head::Head},
-    payee::{Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings},
+    bank::{error::BankError, head::Head},
+    payee::{
+        Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings,
+        snapshot::ChainSnapshot,
+    },
     protocol::proof::Proof,
     service::{
         follower::Follower, health::Health, health_tracker::HealthTracker, metrics as names,
@@ -37,9 +40,11 @@ use tokio::{sync::watch, time::Instant};
 /// A payee that runs for months. Cheap to clone; clones are the same service.
 ///
 /// The service keeps a fresh snapshot of the chain, and payments do not wait for the node. It computes every draw once
-/// the draw block is confirmed, redeems wins if the gas price allows, in batches if cheaper, and checks its
-/// transactions until they are confirmed. All of its knowledge follows from the store and the chain, so the operator
-/// can kill and restart the service at any moment.
+/// the beacon's round is verified, redeems wins if the gas price allows, in batches if cheaper, and checks its
+/// transactions until they are confirmed. All of its knowledge follows from the store, the beacon and the chain, so the
+/// operator can kill and restart the service at any moment.
+///
+/// The work at each head depends on the number of changes, not of deposits: open ones are read once, closed ones never.
 ///
 /// Run one service per payee. Two would send the same redemption twice, and the second transaction would cost gas for
 /// nothing. The service does not check this.
@@ -51,6 +56,7 @@ use tokio::{sync::watch, time::Instant};
 /// use cheque::{
 ///     Policy,
 ///     bank::Reader,
+///     beacon::BeaconClient,
 ///     node::connect,
 ///     payee::{Payee, PayeeService, PayeeSettings},
 ///     store::Redb,
@@ -68,7 +74,8 @@ use tokio::{sync::watch, time::Instant};
 ///     let wallet = Wallet::new(provider, EthereumWallet::from(account), reader.bank().chain_id());
 ///     let mut settings = PayeeSettings::new(&policy, reader.profile());
 ///     settings.batch_size = 20;
-///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?)).with_wallet(wallet);
+///     let store = Arc::new(Redb::open("payee.redb")?);
+///     let payee = Payee::new(reader, policy, store)?.with_beacon(BeaconClient::quicknet())?.with_wallet(wallet);
 ///     let service = PayeeService::new(payee, settings);
 ///
 ///     // A server gets a clone, and calls `receive_payment` for each request.
@@ -101,12 +108,19 @@ struct Shared {
     health: Mutex<HealthTracker>,
     stepping: tokio::sync::Mutex<()>,
     recalled: tokio::sync::OnceCell<()>,
+    /// The reorganisations seen: the generation of the exposure index, and the number of deep ones.
+    reorgs: Mutex<(u64, u64)>,
+    /// The last scan of the whole store.
+    rescanned: Mutex<Option<Instant>>,
+    /// The time of the last removal of old rounds.
+    forgot_rounds: Mutex<u64>,
 }
 
 impl PayeeService {
     /// Creates a service. Reads nothing yet. Without a wallet, the service follows deposits and redeems nothing.
     #[must_use]
     pub fn new(payee: Payee, settings: PayeeSettings) -> Self {
+        payee.shared.want_news();
         Self {
             payee,
             settings,
@@ -177,7 +191,7 @@ impl PayeeService {
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<(), PayeeServiceError> {
         let mut stop = pin!(stop);
         let (sender, mut receiver) = watch::channel(None);
-        // Polls the chain beside the steps: a step may take longer than a block, and payments need a fresh snapshot.
+        // Polls the chain beside the steps: a step may take longer than a poll, and payments need a fresh snapshot.
         let poll = async {
             let mut follower = self.follower();
             loop {
@@ -193,9 +207,9 @@ impl PayeeService {
                     () = &mut stop => return,
                     changed = receiver.changed() => if changed.is_err() { return },
                 }
-                let polled = *receiver.borrow_and_update();
-                if let Some((head, prices)) = polled
-                    && let Err(error) = self.step_at(head, &prices).await
+                let polled = receiver.borrow_and_update().clone();
+                if let Some(snapshot) = polled
+                    && let Err(error) = self.step_at(&snapshot).await
                 {
                     self.report_step_error(&error);
                 }
@@ -212,15 +226,15 @@ impl PayeeService {
     async fn poll_next(
         &self,
         follower: &mut Follower,
-        polled: &watch::Sender<Option<(Head, GasPrices)>>,
+        polled: &watch::Sender<Option<Arc<ChainSnapshot>>>,
     ) -> Result<(), ReceiveError> {
         let (next, reorganised) = follower.next::<ReceiveError>().await?;
         if let Some(error) = reorganised {
             self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
-        let (head, prices) = self.payee.poll().await?;
-        self.record_head(head);
-        polled.send_replace(Some((head, prices)));
+        let snapshot = self.payee.poll_snapshot().await?;
+        self.record_head(snapshot.head);
+        polled.send_replace(Some(snapshot));
         Ok(follower.advance(&next).await?)
     }
 
@@ -232,7 +246,7 @@ impl PayeeService {
     /// [`PayeeServiceError::View`] if the chain cannot be polled; [`PayeeServiceError::Redeem`] if the draws cannot be
     /// followed; [`PayeeServiceError::Stored`] if the store fails.
     pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
-        let (head, prices) = match self.payee.poll().await {
+        let snapshot = match self.payee.poll_snapshot().await {
             Ok(polled) => polled,
             Err(error) => {
                 let error = error.into();
@@ -240,8 +254,8 @@ impl PayeeService {
                 return Err(error);
             }
         };
-        self.record_head(head);
-        let report = self.step_at(head, &prices).await;
+        self.record_head(snapshot.head);
+        let report = self.step_at(&snapshot).await;
         if let Err(error) = &report {
             self.report_step_error(error);
         }
@@ -254,10 +268,10 @@ impl PayeeService {
     ///
     /// Those of [`PayeeService::step`].
     pub async fn observe(&self) -> Result<PayeeStepReport, PayeeServiceError> {
-        let (head, prices) = self.payee.poll().await?;
-        self.record_head(head);
+        let snapshot = self.payee.poll_snapshot().await?;
+        self.record_head(snapshot.head);
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (observed, _) = self.scan(head, &prices).await?;
+        let (observed, _) = self.scan(&snapshot).await?;
         Ok(self.record(observed))
     }
 
@@ -271,19 +285,20 @@ impl PayeeService {
 
     async fn step_at(
         &self,
-        head: Head,
-        prices: &GasPrices,
+        snapshot: &ChainSnapshot,
     ) -> Result<PayeeStepReport, PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
-        let (mut observed, plan) = self.scan(head, prices).await?;
-        self.execute(&mut observed, plan, prices).await;
+        let (mut observed, plan) = self.scan(snapshot).await?;
+        let now = observed.now;
+        self.execute(&mut observed, plan, &snapshot.prices).await;
         let report = self.record(observed);
-        if let Err(error) = self.record_stuck(head.number).await {
+        if let Err(error) = self.record_stuck(now).await {
             report_error("count", &error);
             self.health_tracker().record_error(error.to_string());
         }
-        self.remove_old(head.number).await?;
-        self.health_tracker().record_step(head.hash, Instant::now());
+        self.remove_old(snapshot, now).await?;
+        self.health_tracker()
+            .record_step(snapshot.head.hash, Instant::now());
         Ok(report)
     }
 

@@ -1,24 +1,23 @@
-//! The plan of redemptions: redeem a win now, or wait for a lower cost.
+//! The plan of redemptions: redeem a win now, or wait for a lower cost. All times are seconds since 1970.
 //!
 //! ```text
-//! gas of a win      redeem_gas(levels, steps) of its proof, less HEADER_GAS if the seed is recorded
+//! gas of a win      redeem_gas(levels, steps) of its proof, which counts an inline proof of the seed
+//!                   less PROOF_GAS if the seed is recorded, else less its share: PROOF_GAS * (s - 1) / s for s wins of a draw
 //! cost of n wins    each pays for its own gas less SHARED_GAS * (n - 1) / n, at the present gas price, rounded up
-//! deadline          lastRedeemBlock; without a recorded seed at most drawBlock + 8191
-//! urgent            head + margin >= deadline
+//! urgent            head's time + margin >= redeemUntil
 //! worth it          payout >= cost * minPayoutPerCost;    urgent: payout > cost
 //! ```
 //!
-//! Wins worth their cost together are redeemed in one transaction, unless no win is urgent and more may come soon.
+//! Wins worth their cost together are redeemed in one transaction, unless no win is urgent and more may come soon. Nothing
+//! else hurries: the proof of a seed is valid for ever.
 //!
-//! A seed is recorded in two cases. First, for a win that waits for a lower gas price, if its window is longer than the
-//! chain remembers the seed: as soon as the record is worth its cost, because the service might not run in the last
-//! blocks. Second, for several wins of one draw block, if one record costs less than a header in each redemption. While
-//! the chain remembers the block, a header proves the seed just as well for a fifth of the gas.
+//! A batch proves the seed of each draw once, for less than a record of the seed. So a seed is recorded only if the wins of
+//! its draw need more than one transaction: RECORD_GAS is less than twice PROOF_GAS.
 
 use crate::{
     bank::cost::{GasPrices, NativeRate},
     payee::service::settings::PayeeSettings,
-    protocol::{amount::Amount, draw::HISTORY_WINDOW, terms::DepositId},
+    protocol::{amount::Amount, terms::DepositId},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,21 +25,15 @@ use std::{
 };
 
 /// Gas saved by each win of a batch except the first. Measured: `redeem_credit_128` less `redeem_batch10_each` in
-/// `docs/gas.md` is nine tenths of some 28,400. Rounded down, by more than the second balance of a batch in two tokens
+/// `docs/gas.md` is nine tenths of some 28,000. Rounded down, by more than the second balance of a batch in two tokens
 /// costs.
 const SHARED_GAS: u64 = 23_000;
 
-/// Gas for a header in a redemption: `redeem_inline_header_128` less `redeem_credit_128`, rounded down.
-const HEADER_GAS: u64 = 12_000;
+/// Gas for the inline proof of a seed: `redeem_inline_proof_128` less `redeem_credit_128`, rounded down.
+const PROOF_GAS: u64 = 120_000;
 
-/// Gas to record a seed: `record_seed` with the header of a busy chain, rounded up.
-const RECORD_GAS: u64 = 63_000;
-
-/// The number of wins of one block from which on a record of its seed costs less than a header for each win.
-const HEADERS_PER_RECORD: usize = 5;
-
-/// The maximum number of wins in a transaction. Nodes accept transactions of up to 128 KiB, and a redemption with a
-/// header and the deepest proof is below 4 KiB.
+/// The maximum number of wins in a transaction. Nodes accept transactions of up to 128 KiB, and a redemption with the
+/// deepest proof is below 3 KiB.
 const MAX_WINS: usize = 32;
 
 /// The maximum gas of a transaction, well below the limit of EIP-7825 (2^24).
@@ -53,16 +46,16 @@ pub struct RedeemableWin {
     pub id: DepositId,
     /// The payout, in token units.
     pub payout: Amount,
-    /// The maximum gas to redeem the win alone, with a header.
+    /// The maximum gas to redeem the win alone, with an inline proof of its seed.
     pub gas: u64,
     /// The token's rate. `None` if unknown now; `fallback_cost` is then the cost.
     pub rate: Option<NativeRate>,
     /// The cost by which the deposit's first payment was judged, in token units.
     pub fallback_cost: Amount,
-    /// The draw block.
-    pub draw_block: u64,
-    /// The last block to redeem, by the deposit's terms.
-    pub last_block: u64,
+    /// The draw time.
+    pub draw_time: u64,
+    /// The last time to redeem.
+    pub redeem_until: u64,
     /// True if the seed is recorded.
     pub recorded: bool,
 }
@@ -73,7 +66,7 @@ pub struct RedeemableWin {
 pub struct Plan {
     /// The wins to redeem in one transaction.
     pub redeem: Vec<DepositId>,
-    /// The blocks whose seed to record.
+    /// The draw times whose seed to record.
     pub record: BTreeSet<u64>,
     /// The wins to leave for later.
     pub wait: BTreeMap<DepositId, Waiting>,
@@ -82,7 +75,7 @@ pub struct Plan {
 /// A win that is not redeemed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// The block at which the reason ends at the latest.
+    /// The time at which the reason ends at the latest, in seconds since 1970.
     pub until: u64,
     /// The reason.
     pub reason: WaitReason,
@@ -94,7 +87,7 @@ pub struct Waiting {
 pub enum WaitReason {
     /// More wins may come soon, and a larger batch costs less per win.
     Batch {
-        /// The block at which the next draw of a deposit in the store is decided.
+        /// The next draw time of a deposit in the store.
         next_draw: u64,
     },
     /// The cost is too large a share of the payout.
@@ -111,11 +104,13 @@ pub enum WaitReason {
         /// The payout, in token units.
         payout: Amount,
     },
-    /// The seed of the draw block is recorded first, because that costs less for all wins of the block.
+    /// The seed of the draw is recorded first, because its wins need several transactions.
     Seed {
-        /// The draw block.
-        block: u64,
+        /// The draw time.
+        draw_time: u64,
     },
+    /// The newest block is not later than the draw time.
+    Chain,
     /// None: the next step redeems the win.
     Due,
     /// The transaction has no room for more wins.
@@ -130,55 +125,54 @@ impl fmt::Display for Waiting {
         match self.reason {
             WaitReason::Batch { next_draw } => write!(
                 f,
-                "waits for more wins to share a transaction; the next draw is decided at block {next_draw}"
+                "waits for more wins to share a transaction; the next draw is at {next_draw}"
             ),
             WaitReason::GasPrice { cost, max_cost } => write!(
                 f,
                 "the gas price is too high: redeeming costs {cost} units, the limit is {max_cost}; redeemed once the \
-                 cost falls, and from block {until} on at any cost below the payout"
+                 cost falls, and from {until} on at any cost below the payout"
             ),
             WaitReason::Worthless { cost, payout } => write!(
                 f,
-                "redeeming costs {cost} units and pays {payout}; redeemable until block {until}"
+                "redeeming costs {cost} units and pays {payout}; redeemable until {until}"
             ),
-            WaitReason::Seed { block } => write!(
+            WaitReason::Seed { draw_time } => write!(
                 f,
-                "the seed of block {block} is recorded first, which costs less for all wins of that block"
+                "the seed of draw time {draw_time} is recorded first, which costs less for its many wins"
             ),
-            WaitReason::Due => write!(f, "to be redeemed now; redeemable until block {until}"),
+            WaitReason::Chain => f.write_str("waits for a block later than the draw time"),
+            WaitReason::Due => write!(f, "to be redeemed now; redeemable until {until}"),
             WaitReason::Full => f.write_str("the transaction is full; redeemed in the next one"),
             WaitReason::NoWallet => write!(
                 f,
-                "there is no wallet to redeem it with; redeemable until block {until}"
+                "there is no wallet to redeem it with; redeemable until {until}"
             ),
         }
     }
 }
 
 impl RedeemableWin {
-    /// The last block in which the win can be redeemed.
+    /// True if the window is about to close, `head_time` being the time of the newest block.
     #[must_use]
-    pub fn deadline(&self) -> u64 {
-        if self.recorded {
-            return self.last_block;
-        }
-        let remembered = self.draw_block.saturating_add(HISTORY_WINDOW);
-        self.last_block.min(remembered)
+    pub const fn is_urgent(&self, head_time: u64, settings: &PayeeSettings) -> bool {
+        settings.is_urgent(self.redeem_until, head_time)
     }
 
-    /// True if the window is about to close.
+    /// The cost of redeeming the win in a batch of `wins`, `of_draw` of them of the same draw, in token units. Rounded up,
+    /// against the payee.
     #[must_use]
-    pub fn is_urgent(&self, head: u64, settings: &PayeeSettings) -> bool {
-        settings.is_urgent(self.deadline(), head)
-    }
-
-    /// The cost of redeeming the win in a batch of `wins`, in token units. Rounded up, against the payee.
-    #[must_use]
-    pub fn cost(&self, wins: usize, prices: &GasPrices) -> Amount {
-        let header = if self.recorded { HEADER_GAS } else { 0 };
-        let wins = u64::try_from(wins.max(1)).unwrap_or(u64::MAX);
-        let shared = SHARED_GAS - SHARED_GAS.div_ceil(wins);
-        self.price(self.gas.saturating_sub(header + shared), prices)
+    pub fn cost(&self, wins: usize, of_draw: usize, prices: &GasPrices) -> Amount {
+        let saved = |gas: u64, sharing: usize| {
+            let sharing = u64::try_from(sharing.max(1)).unwrap_or(u64::MAX);
+            gas - gas.div_ceil(sharing)
+        };
+        let proof = if self.recorded {
+            PROOF_GAS
+        } else {
+            saved(PROOF_GAS, of_draw)
+        };
+        let gas = self.gas.saturating_sub(saved(SHARED_GAS, wins) + proof);
+        self.price(gas, prices)
     }
 
     fn price(&self, gas: u64, prices: &GasPrices) -> Amount {
@@ -186,23 +180,23 @@ impl RedeemableWin {
             .map_or(self.fallback_cost, |rate| rate.units_up(prices.wei(gas)))
     }
 
-    /// Decides if the win is worth its cost in a batch of `wins`. The error is the reason to wait.
+    /// Decides if the win is worth its cost in a batch of `wins`, `of_draw` of them of the same draw. The error is the reason
+    /// to wait.
     fn check_worth(
         &self,
-        wins: usize,
+        (wins, of_draw): (usize, usize),
         prices: &GasPrices,
-        head: u64,
+        head_time: u64,
         settings: &PayeeSettings,
     ) -> Result<(), Waiting> {
-        let cost = self.cost(wins, prices);
-        let deadline = self.deadline();
-        if self.is_urgent(head, settings) {
+        let cost = self.cost(wins, of_draw, prices);
+        if self.is_urgent(head_time, settings) {
             return if cost < self.payout {
                 Ok(())
             } else {
                 let payout = self.payout;
                 let reason = WaitReason::Worthless { cost, payout };
-                let until = deadline;
+                let until = self.redeem_until;
                 Err(Waiting { until, reason })
             };
         }
@@ -214,52 +208,46 @@ impl RedeemableWin {
             return Ok(());
         }
         Err(Waiting {
-            until: deadline.saturating_sub(settings.deadline_margin),
+            until: self.redeem_until.saturating_sub(settings.deadline_margin),
             reason: WaitReason::GasPrice { cost, max_cost },
         })
     }
 }
 
-/// Plans all wins without a pending redemption. `next_draw` is the block at which the next draw of a deposit in the
-/// store is decided. Each win is in exactly one of [`Plan::redeem`] and [`Plan::wait`].
+/// Plans all wins without a pending redemption, at a newest block of `head_time`. `next_draw` is the next draw time of a
+/// deposit in the store. Each win is in exactly one of [`Plan::redeem`] and [`Plan::wait`].
 #[must_use]
 pub fn plan(
     wins: &[RedeemableWin],
     next_draw: Option<u64>,
     prices: &GasPrices,
-    head: u64,
+    head_time: u64,
     settings: &PayeeSettings,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut due = worth_redeeming(wins, prices, head, settings, &mut plan);
-    let urgent = |win: &&RedeemableWin| win.is_urgent(head, settings);
+    let mut due = worth_redeeming(wins, prices, head_time, settings, &mut plan);
+    let urgent = |win: &&RedeemableWin| win.is_urgent(head_time, settings);
 
-    // Records a seed shared by many wins.
-    let mut wins_of_block: BTreeMap<u64, usize> = BTreeMap::new();
-    for win in due.iter().filter(|win| !win.recorded && !urgent(win)) {
-        *wins_of_block.entry(win.draw_block).or_default() += 1;
-    }
+    // Records a seed whose wins need several transactions.
+    let can_wait = due.iter().filter(|win| !urgent(win)).copied();
+    let crowded = crowded_draws(can_wait);
     due.retain(|win| {
-        let sharing = wins_of_block
-            .get(&win.draw_block)
-            .copied()
-            .unwrap_or_default();
-        if win.recorded || urgent(win) || sharing < HEADERS_PER_RECORD {
+        if urgent(win) || !crowded.contains(&win.draw_time) {
             return true;
         }
-        let block = win.draw_block;
-        plan.record.insert(block);
-        let until = win.deadline().saturating_sub(settings.deadline_margin);
-        let reason = WaitReason::Seed { block };
+        let draw_time = win.draw_time;
+        plan.record.insert(draw_time);
+        let until = win.redeem_until.saturating_sub(settings.deadline_margin);
+        let reason = WaitReason::Seed { draw_time };
         plan.wait.insert(win.id, Waiting { until, reason });
         false
     });
 
     // Waits for a larger batch.
-    let latest = |win: &&RedeemableWin| win.draw_block.saturating_add(settings.batch_wait);
+    let latest = |win: &&RedeemableWin| win.draw_time.saturating_add(settings.batch_wait);
     let latest = due.iter().map(latest).min();
     if let (Some(next_draw), Some(latest)) = (next_draw, latest)
-        && next_draw > head
+        && next_draw > head_time
         && next_draw <= latest
         && due.len() < settings.batch_size
         && !due.iter().any(urgent)
@@ -272,54 +260,97 @@ pub fn plan(
         return plan;
     }
 
-    let mut gas = 0u64;
+    let mut size = BatchSize::default();
     for win in due {
-        let with = gas.saturating_add(win.gas);
-        if plan.redeem.len() == MAX_WINS || (with > MAX_GAS && !plan.redeem.is_empty()) {
-            let until = win.deadline();
+        if size.has_room_for(win) {
+            size.add(win);
+            plan.redeem.push(win.id);
+        } else {
+            let until = win.redeem_until;
             let reason = WaitReason::Full;
             plan.wait.insert(win.id, Waiting { until, reason });
-        } else {
-            gas = with;
-            plan.redeem.push(win.id);
         }
     }
     plan
 }
 
-/// Selects the wins that are worth their cost in a common transaction, in the order of deadlines. Adds each of the
-/// others to [`Plan::wait`], and its seed to [`Plan::record`] if its window is longer than the chain remembers the seed
-/// and the record is worth its cost.
+/// The size of a transaction.
+#[derive(Debug, Default)]
+struct BatchSize {
+    wins: usize,
+    gas: u64,
+    /// The draw times whose seeds it proves.
+    proved: BTreeSet<u64>,
+}
+
+impl BatchSize {
+    fn gas_of(&self, win: &RedeemableWin) -> u64 {
+        let is_proved = win.recorded || self.proved.contains(&win.draw_time);
+        win.gas
+            .saturating_sub(if is_proved { PROOF_GAS } else { 0 })
+    }
+
+    /// True for the first win, whatever its gas.
+    fn has_room_for(&self, win: &RedeemableWin) -> bool {
+        let gas = self.gas.saturating_add(self.gas_of(win));
+        self.wins == 0 || (self.wins < MAX_WINS && gas <= MAX_GAS)
+    }
+
+    fn add(&mut self, win: &RedeemableWin) {
+        self.gas = self.gas.saturating_add(self.gas_of(win));
+        self.wins += 1;
+        if !win.recorded {
+            self.proved.insert(win.draw_time);
+        }
+    }
+}
+
+/// The draws without a recorded seed whose wins do not fit into one transaction.
+fn crowded_draws<'a>(wins: impl Iterator<Item = &'a RedeemableWin>) -> BTreeSet<u64> {
+    let mut sizes: BTreeMap<u64, BatchSize> = BTreeMap::new();
+    let mut crowded = BTreeSet::new();
+    for win in wins.filter(|win| !win.recorded) {
+        let size = sizes.entry(win.draw_time).or_default();
+        if size.has_room_for(win) {
+            size.add(win);
+        } else {
+            crowded.insert(win.draw_time);
+        }
+    }
+    crowded
+}
+
+/// Selects the wins that are worth their cost in a common transaction, in the order of their last times to redeem. Adds each
+/// of the others to [`Plan::wait`].
 fn worth_redeeming<'a>(
     wins: &'a [RedeemableWin],
     prices: &GasPrices,
-    head: u64,
+    head_time: u64,
     settings: &PayeeSettings,
     plan: &mut Plan,
 ) -> Vec<&'a RedeemableWin> {
     let mut due: Vec<_> = wins.iter().collect();
-    due.sort_by_key(|win| (win.deadline(), win.id));
+    due.sort_by_key(|win| (win.redeem_until, win.id));
     loop {
         // A smaller batch costs more per win, so a dropped win makes another round necessary.
+        let before = due.len();
         let batch = due.len().min(MAX_WINS);
-        due.retain(|win| match win.check_worth(batch, prices, head, settings) {
-            Ok(()) => true,
-            Err(waiting) => {
-                let outlasts = win.last_block > win.draw_block.saturating_add(HISTORY_WINDOW);
-                let record_cost = win.price(RECORD_GAS, prices);
-                let worth_record = match waiting.reason {
-                    WaitReason::GasPrice { max_cost, .. } => record_cost <= max_cost,
-                    // The last chance to keep the win until the gas price falls.
-                    _ => record_cost < win.payout,
-                };
-                if !win.recorded && outlasts && worth_record {
-                    plan.record.insert(win.draw_block);
+        let mut of_draw: BTreeMap<u64, usize> = BTreeMap::new();
+        for win in &due {
+            *of_draw.entry(win.draw_time).or_default() += 1;
+        }
+        due.retain(|win| {
+            let of_draw = of_draw.get(&win.draw_time).copied().unwrap_or_default();
+            let batch = (batch, of_draw.min(MAX_WINS));
+            match win.check_worth(batch, prices, head_time, settings) {
+                Ok(()) => true,
+                Err(waiting) => {
+                    plan.wait.insert(win.id, waiting);
+                    false
                 }
-                plan.wait.insert(win.id, waiting);
-                false
             }
         });
-        if due.len().min(MAX_WINS) == batch {
+        if due.len() == before {
             return due;
         }
     }

@@ -14,7 +14,7 @@ pub enum PayeeServiceError {
     /// The chain could not be polled.
     #[error(transparent)]
     View(#[from] ReceiveError),
-    /// Draws or transactions could not be followed.
+    /// Wins or transactions could not be followed.
     #[error(transparent)]
     Redeem(#[from] RedeemError),
     /// The store failed.
@@ -38,7 +38,7 @@ pub struct HoldingChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PayeeStepReport {
-    /// The newest block.
+    /// The number of the newest block.
     pub head: u64,
     /// The deposits with a new state, in the order of their ids.
     pub changes: Vec<HoldingChange>,
@@ -54,11 +54,11 @@ pub struct PayeeStepReport {
 pub struct LastError {
     /// The error's text.
     pub error: String,
-    /// The block at which the service retries.
-    pub retry_at: u64,
+    /// The time of the error, in seconds since 1970. The service tries again at the next block.
+    pub at: u64,
 }
 
-/// The status of a deposit that the payee has a cheque of.
+/// The status of a deposit that the payee has a cheque of. Times are seconds since 1970.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HoldingStatus {
@@ -66,27 +66,33 @@ pub struct HoldingStatus {
     pub position: Position,
     /// The state.
     pub state: HoldingState,
-    /// The deposit's error of the last step, if any.
+    /// The deposit's error of the last look, if any.
     pub last_error: Option<LastError>,
-    /// The last block to redeem, for a win close to the end of its window.
+    /// The last time to redeem, for a win close to the end of its window.
     pub closes_at: Option<u64>,
-    /// The block since which the redemption is pending, if stuck: pending for more than 30 blocks.
+    /// The time since which the redemption is pending, if stuck: pending for longer than three fee bumps.
     pub stuck_since: Option<u64>,
 }
 
 impl HoldingStatus {
-    /// The reason for the state and the next step, with the block of a retry.
+    /// The time from which the payee refuses payments. `None` if it takes none now.
+    #[must_use]
+    pub const fn estimated_expiry(&self) -> Option<u64> {
+        self.state.estimated_expiry()
+    }
+
+    /// The reason for the state and the next step, with the time of an error.
     #[must_use]
     pub fn reason(&self) -> String {
         let mut reason = self.state.to_string();
-        if let Some(LastError { error, retry_at }) = &self.last_error {
-            reason = format!("{error}; tried again at block {retry_at} ({reason})");
+        if let Some(LastError { error, at }) = &self.last_error {
+            reason = format!("{error} (at {at}); tried again at the next block ({reason})");
         }
         if let Some(since) = self.stuck_since {
-            reason += &format!("; pending since block {since}");
+            reason += &format!("; pending since {since}");
         }
-        if let Some(last) = self.closes_at {
-            reason += &format!("; its window closes at block {last}");
+        if let Some(until) = self.closes_at {
+            reason += &format!("; its window closes at {until}");
         }
         reason
     }

@@ -1,287 +1,337 @@
-//! The scan of all unsettled deposits: reads chain and store, and plans the next actions.
+//! The scan of the deposits that have something to do: reads beacon, chain and store, and plans the next actions.
 
 use crate::{
-    bank::{cost::GasPrices, head::Head, redeem::RedeemError},
+    bank::cost::GasPrices,
     node::failover::pin_node,
-    payee::service::{
-        PayeeService,
-        observation::{Found, Observation},
-        plan::{Plan, RedeemableWin, WaitReason, Waiting, plan},
-        report::PayeeServiceError,
-        state::{DrawFacts, HoldingState, after_draw, before_draw},
+    payee::{
+        positions::stored_positions_at,
+        service::{
+            PayeeService,
+            holdings::{Tracked, Win},
+            observation::{Found, Observation},
+            plan::{Plan, RedeemableWin, WaitReason, Waiting, plan},
+            report::PayeeServiceError,
+            state::{EndedBy, HoldingState, MissReason, before_draw},
+        },
+        snapshot::ChainSnapshot,
     },
     protocol::{
-        amount::Amount,
-        draw::{Seed, roll},
+        draw::Seed,
         receive::{policy::redeem_gas, position::Position},
-        terms::Purse,
+        terms::DepositId,
     },
     service::metrics as names,
 };
+use alloy_primitives::B256;
 use metrics::counter;
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::PoisonError,
-};
+use std::{collections::BTreeSet, sync::PoisonError};
+use tokio::time::Instant;
 
-/// The seed of a draw block.
-#[derive(Clone, Copy, Debug)]
-struct DrawSeed {
-    /// `None` if the node lacks the block.
-    seed: Option<Seed>,
-    recorded: bool,
-}
+/// The number of deposits that show the error of a draw, of all that wait for it.
+const MAX_ERRORS: usize = 100;
 
 impl PayeeService {
-    /// Scans all unsettled deposits, and plans the next actions. Sends nothing, and stores nothing.
+    /// Scans the deposits that have something to do, and plans the next actions. Sends nothing, and stores nothing but the
+    /// rounds of draws.
+    ///
+    /// Work and requests do not depend on the number of deposits, but on the number of changes.
     pub(super) async fn scan(
         &self,
-        head: Head,
-        prices: &GasPrices,
+        snapshot: &ChainSnapshot,
     ) -> Result<(Observation, Plan), PayeeServiceError> {
-        let mut observed = Observation {
-            head,
-            confirmed: self.payee.reader().confirmed(head.number),
-            found: BTreeMap::new(),
-            wins: BTreeMap::new(),
-            pending_txs: self.payee.pending_txs().await?,
-        };
-        let head = head.number;
-        let shared = self.shared.clone();
-        let wanted = move |id| {
-            let holdings = shared.holdings.lock();
-            let holdings = holdings.unwrap_or_else(PoisonError::into_inner);
-            holdings.needs_read(id, head)
-        };
-        let positions = self.payee.positions_of(wanted).await?;
-        let (drawn, undrawn): (Vec<_>, Vec<_>) = positions
-            .into_iter()
-            .partition(|position| position.deposit().drawBlock <= head);
-
-        self.scan_undrawn(&undrawn, &mut observed);
-        if !drawn.is_empty() {
-            pin_node(self.scan_drawn(&drawn, &mut observed)).await?;
-        }
-        let plan = self.plan_wins(&mut observed, prices);
+        let mut observed = self.begin(snapshot).await?;
+        self.follow_reorgs(snapshot);
+        self.find_new(&mut observed).await?;
+        self.scan_undrawn(&mut observed);
+        self.scan_draws(&mut observed).await?;
+        pin_node(self.scan_wins(&mut observed)).await?;
+        let plan = self.plan_wins(&mut observed, &snapshot.prices);
         Ok((observed, plan))
     }
 
-    /// Scans the deposits before their draw: the new ones, and known ones with a new state.
-    fn scan_undrawn(&self, new: &[Position], observed: &mut Observation) {
-        let unconfirmed = self.payee.unconfirmed();
-        let policy = self.payee.policy();
-        let state = |id, draw_block| {
-            before_draw(
-                draw_block,
-                observed.head.number,
-                policy,
-                unconfirmed.contains(&id),
-            )
+    async fn begin(&self, snapshot: &ChainSnapshot) -> Result<Observation, PayeeServiceError> {
+        let head = snapshot.head;
+        let by = |number, time| EndedBy {
+            number,
+            time,
+            head_time: head.time,
+            missing_for: self.payee.reader().profile().finality,
         };
-        for position in new {
-            let (id, terms) = (position.deposit_id(), position.deposit());
-            let found = Found::new(terms, state(id, terms.drawBlock));
-            observed.found.insert(id, found);
+        Ok(Observation {
+            head,
+            now: self.payee.now(head.time).await.latest(),
+            confirmed: by(snapshot.confirmed.number, snapshot.confirmed.time),
+            final_block: by(snapshot.final_block.number, snapshot.final_block.time),
+            found: Default::default(),
+            gone: BTreeSet::new(),
+            looked: Default::default(),
+            closed: BTreeSet::new(),
+            wins: Default::default(),
+            recorded: BTreeSet::new(),
+            pending_txs: self.payee.pending_txs().await?,
+        })
+    }
+
+    /// Makes the service look again at what a reorganisation may have undone: at all wins if confirmed blocks were replaced,
+    /// and at all deposits that had ended on the chain if a final block was.
+    fn follow_reorgs(&self, snapshot: &ChainSnapshot) {
+        let reorgs = (
+            snapshot.generation,
+            self.payee.shared.deep_reorgs.number(),
+        );
+        let seen = self.shared.reorgs.lock();
+        let mut seen = seen.unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *seen, reorgs);
+        if before.0 == reorgs.0 {
+            return;
+        }
+        let mut holdings = self.holdings();
+        holdings.look_again();
+        if before.1 != reorgs.1 {
+            let ended = holdings.ended_on_chain();
+            tracing::warn!(event = "final_block_replaced", deposits = ended.len());
+            for id in ended {
+                let Some(tracked) = holdings.get(id).cloned() else {
+                    continue;
+                };
+                // The draw is decided again by the same round, and the win looked at.
+                let draw_time = tracked.draw_time;
+                let state = HoldingState::Drawn { draw_time };
+                holdings.put(id, Tracked { state, ..tracked });
+            }
+        }
+    }
+
+    /// Finds the deposits with a first payment since the last step. Looks for those of other processes, too, so rarely that
+    /// no more than a thousand keys are read in a second.
+    async fn find_new(&self, observed: &mut Observation) -> Result<(), PayeeServiceError> {
+        let news = std::mem::take(&mut *self.payee.shared.news_deposits());
+        let ids: Vec<_> = {
+            let mut holdings = self.holdings();
+            holdings.news.extend(news);
+            holdings.news.iter().copied().collect()
+        };
+        let (bank, payee) = (self.payee.reader().bank(), self.payee.policy().payee);
+        let read = stored_positions_at(&self.payee.store, bank.address(), payee, ids.clone());
+        for (id, position) in ids.into_iter().zip(read.await?) {
+            match position {
+                Some(position) => self.add_new(&position, observed),
+                // Not written, after all. A scan of the store finds it otherwise.
+                None => {
+                    observed.gone.insert(id);
+                }
+            }
+        }
+        if self.is_rescan_due() {
+            let shared = self.shared.clone();
+            let unknown = move |id| {
+                let holdings = shared.holdings.lock();
+                let holdings = holdings.unwrap_or_else(PoisonError::into_inner);
+                holdings.get(id).is_none()
+            };
+            for position in self.payee.positions_of(unknown).await? {
+                self.add_new(&position, observed);
+            }
+            self.record_rescan();
+        }
+        Ok(())
+    }
+
+    fn add_new(&self, position: &Position, observed: &mut Observation) {
+        let terms = position.deposit();
+        let policy = self.payee.policy();
+        let state = before_draw(terms.drawTime, observed.now, policy, false);
+        let found = Found::new((terms.drawTime, terms.redeemUntil), state);
+        observed.found.insert(position.deposit_id(), found);
+    }
+
+    fn is_rescan_due(&self) -> bool {
+        let last = self.shared.rescanned.lock();
+        let last = last.unwrap_or_else(PoisonError::into_inner);
+        let deposits = u64::try_from(self.holdings().len()).unwrap_or(u64::MAX);
+        last.is_none_or(|at| at.elapsed() >= std::time::Duration::from_millis(deposits))
+    }
+
+    fn record_rescan(&self) {
+        let last = self.shared.rescanned.lock();
+        *last.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Scans the deposits at their cutoff or draw time, and those that a reorganisation has removed or brought back.
+    fn scan_undrawn(&self, observed: &mut Observation) {
+        let missing = self.payee.unconfirmed();
+        let policy = self.payee.policy();
+        for (id, found) in &mut observed.found {
+            found.state = before_draw(found.draw_time, observed.now, policy, missing.contains(id));
         }
         let holdings = self.holdings();
-        for (id, draw_block, last_block, before) in holdings.to_be_drawn(observed.head.number) {
-            let state = state(id, draw_block);
-            if state != before {
-                let found = Found {
-                    draw_block,
-                    last_block,
-                    state,
-                    last_error: None,
-                };
+        for id in holdings.at_cutoff(observed.now, &missing) {
+            let Some(tracked) = holdings.get(id) else {
+                continue;
+            };
+            let (draw_time, now) = (tracked.draw_time, observed.now);
+            let state = before_draw(draw_time, now, policy, missing.contains(&id));
+            if tracked.state.is_to_be_drawn() && state != tracked.state {
+                let found = Found::new((draw_time, tracked.redeem_until), state);
+                observed.found.insert(id, found);
+            }
+        }
+        for (draw_time, id) in holdings.undecided(observed.now) {
+            let Some(tracked) = holdings.get(id) else {
+                continue;
+            };
+            let state = if tracked.redeem_until < observed.head.time {
+                HoldingState::Missed(MissReason::NoSeed { draw_time })
+            } else {
+                HoldingState::Drawn { draw_time }
+            };
+            if state != tracked.state {
+                let found = Found::new((draw_time, tracked.redeem_until), state);
                 observed.found.insert(id, found);
             }
         }
     }
 
-    /// Scans the deposits after their draw block. Fails unless all answers are of the head's fork. The caller pins the
-    /// node.
-    async fn scan_drawn(
+    /// Decides the draws whose round is known. A verified round is final, and so is a loss.
+    async fn scan_draws(&self, observed: &mut Observation) -> Result<(), PayeeServiceError> {
+        let mut undecided: BTreeSet<_> = self.holdings().undecided(observed.now).collect();
+        let drawn = observed.found.iter().filter(|(_, found)| {
+            matches!(
+                found.state,
+                HoldingState::Drawn { .. } | HoldingState::Missed(MissReason::NoSeed { .. })
+            )
+        });
+        undecided.extend(drawn.map(|(id, found)| (found.draw_time, *id)));
+        let times: BTreeSet<_> = undecided.iter().map(|(time, _)| *time).collect();
+        let times: Vec<_> = times.into_iter().collect();
+        let rounds = self.payee.rounds_of(&times).await;
+        let (first, last) = (B256::ZERO, B256::repeat_byte(0xff));
+        let at = |time: u64| -> Vec<DepositId> {
+            let of_time = undecided.range((time, DepositId(first))..=(time, DepositId(last)));
+            of_time.map(|(_, id)| *id).collect()
+        };
+        for (draw_time, round) in rounds.known {
+            self.decide(at(draw_time), round.seed(), observed).await?;
+        }
+        if let Some((draw_time, error)) = rounds.failed {
+            let error = error.into();
+            for id in at(draw_time).into_iter().take(MAX_ERRORS) {
+                self.record_failure(id, &error, observed);
+            }
+            counter!(names::PAYEE_ERRORS, "step" => "draw").increment(1);
+        }
+        Ok(())
+    }
+
+    async fn decide(
         &self,
-        positions: &[Position],
+        ids: Vec<DepositId>,
+        seed: Seed,
         observed: &mut Observation,
     ) -> Result<(), PayeeServiceError> {
-        let mut seeds = BTreeMap::new();
-        let mut winners = Vec::new();
-        for position in positions {
-            match self.draw_facts(position, &mut seeds, observed).await {
-                // The purse matters for a win only.
-                Ok(facts) if facts.wins == Some(true) => winners.push((position, facts)),
-                Ok(facts) => self.record_state(position, &facts, observed),
-                Err(error) => self.record_failure(position, &error, observed),
-            }
-        }
-        let queries: Vec<_> = winners
-            .iter()
-            .map(|(position, _)| {
-                let terms = position.deposit();
-                let purse = (terms.payer, terms.token, terms.lane);
-                (purse, observed.head.number)
-            })
-            .collect();
-        let purses = self.payee.reader().purses_of_bank(&queries).await;
-        for ((position, mut facts), purse) in
-            winners.into_iter().zip(purses.map_err(RedeemError::from)?)
-        {
-            facts.purse = purse;
-            let (id, terms) = (position.deposit_id(), position.deposit());
-            if purse != Purse::Open(id) {
-                let (from, to) = (terms.drawBlock + 1, observed.head.number);
-                match self.payee.reader().closed(id, from, to).await {
-                    Ok(closed) => facts.closed = closed,
-                    Err(error) => {
-                        self.record_failure(position, &error.into(), observed);
-                        continue;
-                    }
-                }
-            }
-            self.record_state(position, &facts, observed);
-        }
-        let still = self.payee.reader().check_canonical(&observed.head).await;
-        Ok(still.map_err(RedeemError::from)?)
-    }
-
-    /// The facts of a draw. Assumes that the bank still holds the deposit.
-    async fn draw_facts(
-        &self,
-        position: &Position,
-        seeds: &mut BTreeMap<u64, DrawSeed>,
-        observed: &Observation,
-    ) -> Result<DrawFacts, RedeemError> {
-        let (id, terms) = (position.deposit_id(), position.deposit());
-        let draw = match seeds.entry(terms.drawBlock) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => {
-                *unknown.insert(self.seed(terms.drawBlock, observed.head.number).await?)
-            }
-        };
-        let missing_since = match self.holdings().state(id) {
-            Some(HoldingState::NotOnChain { since }) => Some(since),
-            _ => None,
-        };
-        let wins = |seed| {
-            let roll = roll(seed, id, Amount::new(terms.amount));
-            let payout = position.payout();
-            payout.is_some_and(|payout| payout.wins(position.start(), roll))
-        };
-        Ok(DrawFacts {
-            head: observed.head.number,
-            confirmed: observed.confirmed,
-            purse: Purse::Open(id),
-            wins: draw.seed.map(wins),
-            recorded: draw.recorded,
-            closed: None,
-            missing_since,
-            pending: observed.redemption_of(id).map(|tx| tx.hash),
-        })
-    }
-
-    /// Records the state of a deposit after its draw, and the win if it is open.
-    fn record_state(&self, position: &Position, facts: &DrawFacts, observed: &mut Observation) {
-        let (id, terms) = (position.deposit_id(), position.deposit());
-        let state = after_draw(id, terms, self.payee.policy().payee, facts);
-        if let Some(state) = state
-            && !matches!(state, HoldingState::Redeeming { .. })
-        {
-            observed.found.insert(id, Found::new(terms, state));
-            return;
-        }
-        let win = RedeemableWin {
-            id,
-            payout: position
-                .payout()
-                .map(|payout| payout.amount)
-                .unwrap_or_default(),
-            gas: redeem_gas(position.depth(), position.shown().0),
-            rate: self.payee.rates().of(terms.token),
-            fallback_cost: position.redeem_cost(),
-            draw_block: terms.drawBlock,
-            last_block: terms.lastRedeemBlock,
-            recorded: facts.recorded,
-        };
-        let state = state.unwrap_or_else(|| HoldingState::due(&win));
-        observed.found.insert(id, Found::new(terms, state));
-        observed.wins.insert(id, win);
-    }
-
-    /// Records that the state of a deposit could not be read. Keeps the last state after the draw, if known.
-    fn record_failure(&self, position: &Position, error: &RedeemError, observed: &mut Observation) {
-        let (id, terms) = (position.deposit_id(), position.deposit());
-        let before = self.holdings().state(id);
-        let before = before.filter(|state| !state.is_to_be_drawn());
-        let confirmed_at = observed.head.number + 1;
-        let state = before.unwrap_or(HoldingState::Drawn { confirmed_at });
-        observed.found.insert(id, Found::new(terms, state));
-        observed.record_error(id, error);
-        counter!(names::PAYEE_ERRORS, "step" => "draw").increment(1);
-    }
-
-    /// Reads the seed of a draw block: the recorded seed, else the block's own.
-    async fn seed(&self, block: u64, head: u64) -> Result<DrawSeed, RedeemError> {
-        let reader = self.payee.reader();
-        if let Some(seed) = reader.recorded_seed_at(block, head).await? {
-            return Ok(DrawSeed {
-                seed: Some(seed),
-                recorded: true,
-            });
-        }
-        let draw = reader.draw_block(block).await?;
-        Ok(DrawSeed {
-            seed: draw.map(|draw| draw.seed),
-            recorded: false,
-        })
-    }
-
-    /// Plans the wins without a pending redemption. Sets the state of each waiting win to its reason.
-    fn plan_wins(&self, observed: &mut Observation, prices: &GasPrices) -> Plan {
-        let idle = |win: &&RedeemableWin| observed.redemption_of(win.id).is_none();
-        let wins: Vec<_> = observed.wins.values().filter(idle).cloned().collect();
-        if wins.is_empty() {
-            return Plan::default();
-        }
-        let plan = if self.payee.wallet().is_some() {
-            plan(
-                &wins,
-                self.next_draw(observed),
-                prices,
-                observed.head.number,
-                &self.settings,
-            )
-        } else {
-            let waiting = |win: &RedeemableWin| Waiting {
-                until: win.deadline(),
-                reason: WaitReason::NoWallet,
+        let (bank, payee) = (self.payee.reader().bank(), self.payee.policy().payee);
+        let positions = stored_positions_at(&self.payee.store, bank.address(), payee, ids.clone());
+        for (id, position) in ids.into_iter().zip(positions.await?) {
+            let Some(position) = position else {
+                // Another process has removed it.
+                observed.found.remove(&id);
+                observed.gone.insert(id);
+                continue;
             };
+            let terms = position.deposit();
+            let times = (terms.drawTime, terms.redeemUntil);
+            if crate::payee::draws::wins(&position, seed) {
+                let win = self.win(&position);
+                let state = HoldingState::due(&win.win);
+                observed.found.insert(id, Found::new(times, state));
+                observed.looked.insert(id, win);
+            } else {
+                let state = HoldingState::NotDrawn;
+                observed.found.insert(id, Found::new(times, state));
+            }
+        }
+        Ok(())
+    }
+
+    fn win(&self, position: &Position) -> Win {
+        let terms = position.deposit();
+        Win {
+            win: RedeemableWin {
+                id: position.deposit_id(),
+                payout: position
+                    .payout()
+                    .map(|payout| payout.amount)
+                    .unwrap_or_default(),
+                gas: redeem_gas(position.depth(), position.shown().0),
+                rate: self.payee.rates().of(terms.token),
+                fallback_cost: position.redeem_cost(),
+                draw_time: terms.drawTime,
+                redeem_until: terms.redeemUntil,
+                recorded: false,
+            },
+            purse: (terms.payer, terms.token, terms.lane),
+            open_at: None,
+            looked: 0,
+        }
+    }
+
+    /// Plans the open wins without a pending redemption. Sets the state of each waiting win to its reason.
+    fn plan_wins(&self, observed: &mut Observation, prices: &GasPrices) -> Plan {
+        let head_time = observed.head.time;
+        let idle = |win: &&RedeemableWin| observed.redemption_of(win.id).is_none();
+        let (wins, early): (Vec<_>, Vec<_>) = observed
+            .wins
+            .values()
+            .filter(idle)
+            .cloned()
+            .partition(|win| head_time > win.draw_time);
+        let wait = |win: &RedeemableWin, reason| {
+            let until = win.redeem_until;
+            (win.id, Waiting { until, reason })
+        };
+        let mut plan = if wins.is_empty() {
+            Plan::default()
+        } else if self.payee.wallet().is_some() {
+            let next_draw = self.next_draw(observed);
+            plan(&wins, next_draw, prices, head_time, &self.settings)
+        } else {
+            let waiting = wins.iter().map(|win| wait(win, WaitReason::NoWallet));
             Plan {
-                wait: wins.iter().map(|win| (win.id, waiting(win))).collect(),
+                wait: waiting.collect(),
                 ..Plan::default()
             }
         };
+        // The bank pays in blocks later than the draw time only.
+        plan.wait
+            .extend(early.iter().map(|win| wait(win, WaitReason::Chain)));
         for (id, waiting) in &plan.wait {
             observed.set_state(*id, HoldingState::Won(*waiting));
         }
         plan
     }
 
-    /// The block at which the next draw of a deposit in the store is decided.
+    /// The next draw time of a deposit in the store.
     fn next_draw(&self, observed: &Observation) -> Option<u64> {
-        let depth = self.payee.reader().profile().confirmations;
-        // The node simulates a redemption at the head, and the bank refuses one at the draw block itself.
-        let decided = observed
-            .confirmed
-            .min(observed.head.number.saturating_sub(1));
-        let known = self
-            .holdings()
-            .to_be_drawn(decided)
-            .map(|(_, draw, ..)| draw)
-            .min();
-        let found = observed.found.values().map(|found| found.draw_block);
-        let found = found.filter(|draw| *draw > decided).min();
-        let next = known.into_iter().chain(found).min();
-        next.map(|draw| draw.saturating_add(depth.saturating_sub(1).max(1)))
+        let known = self.holdings().next_draw(observed.now);
+        let found = observed.found.values().map(|found| found.draw_time);
+        let found = found.filter(|draw| *draw > observed.now).min();
+        known.into_iter().chain(found).min()
+    }
+
+    /// Records that the state of a deposit could not be read. Keeps its state.
+    pub(super) fn record_failure(
+        &self,
+        id: DepositId,
+        error: &crate::bank::redeem::RedeemError,
+        observed: &mut Observation,
+    ) {
+        if !observed.found.contains_key(&id)
+            && let Some(tracked) = self.holdings().get(id)
+        {
+            let times = (tracked.draw_time, tracked.redeem_until);
+            let found = Found::new(times, tracked.state);
+            observed.found.insert(id, found);
+        }
+        observed.record_error(id, error);
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a deposit that the payee has a cheque of: a function of the store and the chain.
+//! The state of a deposit that the payee has a cheque of: a function of the store, the beacon and the chain.
 //!
 //! ```text
 //! before the draw   unconfirmed <-> receiving -> past_cutoff
@@ -8,23 +8,21 @@
 //! any               -> not_on_chain
 //! ```
 //!
-//! A reorganisation can turn each state into another.
+//! A verified round is final, and with it `not_drawn`. Of a win, a reorganisation can still change what the bank holds.
 
 use crate::{
     bank::history::Closed,
     payee::service::plan::{RedeemableWin, WaitReason, Waiting},
     protocol::{
         amount::Amount,
-        draw::HISTORY_WINDOW,
         receive::policy::Policy,
         terms::{DepositId, Purse},
     },
 };
 use alloy_primitives::{Address, TxHash};
-use cheque_bindings::Deposit;
 use std::fmt;
 
-/// The state of a deposit. Displays as the reason, in a sentence.
+/// The state of a deposit. Displays as the reason, in a sentence. Times are seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HoldingState {
@@ -32,18 +30,18 @@ pub enum HoldingState {
     Unconfirmed,
     /// The payee accepts payments from the deposit.
     Receiving {
-        /// The first block at which the payee refuses payments.
+        /// The time from which the payee refuses payments.
         until: u64,
     },
     /// The draw is too close for payments.
     PastCutoff {
-        /// The draw block.
-        draw_block: u64,
+        /// The draw time.
+        draw_time: u64,
     },
-    /// The draw block is mined, and not confirmed yet.
+    /// The draw time is over, and the beacon's round not known yet.
     Drawn {
-        /// The head at which the draw block is confirmed.
-        confirmed_at: u64,
+        /// The draw time.
+        draw_time: u64,
     },
     /// The draw selected another payee, or none.
     NotDrawn,
@@ -65,7 +63,8 @@ pub enum HoldingState {
     Missed(MissReason),
     /// The chain does not have the deposit.
     NotOnChain {
-        /// The first of the consecutive heads without the deposit. A restarted service counts from its own first head.
+        /// The time of the first of the consecutive heads without the deposit. A restarted service counts from its own
+        /// first head.
         since: u64,
     },
 }
@@ -74,20 +73,20 @@ pub enum HoldingState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissReason {
-    /// The last block to redeem is mined, or no transaction can reach it.
+    /// The chain is past the last time to redeem.
     Window {
-        /// The last block to redeem.
-        last_block: u64,
+        /// The last time to redeem.
+        redeem_until: u64,
     },
-    /// The payer has reclaimed the deposit after the last block to redeem.
+    /// The payer has reclaimed the deposit after the last time to redeem.
     Reclaimed {
         /// The block of the reclaim.
         block: u64,
     },
-    /// The chain has forgotten the draw block, and the seed was not recorded in time.
-    Seed {
-        /// The draw block.
-        block: u64,
+    /// The round of the draw was not known by the last time to redeem. The draw may or may not have been won.
+    NoSeed {
+        /// The draw time.
+        draw_time: u64,
     },
 }
 
@@ -123,25 +122,11 @@ impl HoldingState {
         }
     }
 
-    /// The state of a win to redeem now.
-    pub(super) fn due(win: &RedeemableWin) -> Self {
-        Self::Won(Waiting {
-            until: win.deadline(),
-            reason: WaitReason::Due,
-        })
-    }
-
-    /// The block that ended the deposit, in whatever way: after it, only a reorganisation of the block or an incomplete
-    /// answer of the node can change the state. `None` while the deposit can still be drawn or redeemed.
-    pub(super) const fn ended_at(&self, draw_block: u64) -> Option<u64> {
-        match *self {
-            Self::NotDrawn => Some(draw_block),
-            Self::NotOnChain { since } => Some(since),
-            Self::Redeemed { block, .. } | Self::Missed(MissReason::Reclaimed { block }) => {
-                Some(block)
-            }
-            Self::Missed(MissReason::Window { last_block }) => Some(last_block),
-            Self::Missed(MissReason::Seed { block }) => Some(block.saturating_add(HISTORY_WINDOW)),
+    /// The time from which the payee refuses payments. `None` if it takes none now.
+    #[must_use]
+    pub const fn estimated_expiry(&self) -> Option<u64> {
+        match self {
+            Self::Receiving { until } => Some(*until),
             _ => None,
         }
     }
@@ -157,6 +142,47 @@ impl HoldingState {
                 | Self::Drawn { .. }
         )
     }
+
+    /// True for a win that is neither redeemed nor missed.
+    pub(super) const fn is_open_win(&self) -> bool {
+        matches!(self, Self::Won(_) | Self::Redeeming { .. })
+    }
+
+    /// The state of a win to redeem now.
+    pub(super) const fn due(win: &RedeemableWin) -> Self {
+        Self::Won(Waiting {
+            until: win.redeem_until,
+            reason: WaitReason::Due,
+        })
+    }
+
+    /// True if the deposit has ended, in whatever way, as of a block: only a reorganisation of the block or an incomplete
+    /// answer of the node can change the state.
+    pub(super) const fn has_ended(&self, at: &EndedBy) -> bool {
+        match *self {
+            Self::NotDrawn => true,
+            Self::Redeemed { block, .. } | Self::Missed(MissReason::Reclaimed { block }) => {
+                block <= at.number
+            }
+            Self::Missed(MissReason::Window { redeem_until }) => redeem_until < at.time,
+            // The caller knows the window.
+            Self::Missed(MissReason::NoSeed { .. }) => true,
+            // No block tells when the deposit disappeared.
+            Self::NotOnChain { since } => since.saturating_add(at.missing_for) <= at.head_time,
+            _ => false,
+        }
+    }
+}
+
+/// The block by which a deposit has ended: the confirmed or the final block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedBy {
+    pub(super) number: u64,
+    pub(super) time: u64,
+    /// The time of the newest block.
+    pub(super) head_time: u64,
+    /// How long a deposit has to be missing, in seconds.
+    pub(super) missing_for: u64,
 }
 
 impl fmt::Display for HoldingState {
@@ -165,102 +191,81 @@ impl fmt::Display for HoldingState {
             Self::Unconfirmed => {
                 f.write_str("the bank does not hold the deposit at a confirmed block")
             }
-            Self::Receiving { until } => write!(f, "can be paid from until block {until}"),
-            Self::PastCutoff { draw_block } => {
-                write!(f, "takes no more payments; drawn by block {draw_block}")
+            Self::Receiving { until } => write!(f, "can be paid from until {until}"),
+            Self::PastCutoff { draw_time } => {
+                write!(f, "takes no more payments; drawn at {draw_time}")
             }
-            Self::Drawn { confirmed_at } => {
-                write!(f, "drawn; the draw is confirmed at block {confirmed_at}")
-            }
+            Self::Drawn { draw_time } => write!(
+                f,
+                "drawn at {draw_time}; the beacon's round of that time is not known yet"
+            ),
             Self::NotDrawn => f.write_str("the draw did not select this payee"),
             Self::Won(waiting) => waiting.fmt(f),
             Self::Redeeming { hash } => write!(f, "transaction {hash} waits to be mined"),
             Self::Redeemed { payout, block } => {
                 write!(f, "block {block} paid {payout} units to the payee")
             }
-            Self::Missed(MissReason::Window { last_block }) => {
-                write!(f, "won, but block {last_block} was the last to redeem it")
+            Self::Missed(MissReason::Window { redeem_until }) => {
+                write!(f, "won, but could be redeemed until {redeem_until} only")
             }
             Self::Missed(MissReason::Reclaimed { block }) => write!(
                 f,
                 "won, but not redeemed before the payer reclaimed the deposit in block {block}"
             ),
-            Self::Missed(MissReason::Seed { block }) => write!(
+            Self::Missed(MissReason::NoSeed { draw_time }) => write!(
                 f,
-                "won, but the seed of block {block} was not recorded within {HISTORY_WINDOW} blocks"
+                "the beacon's round of draw time {draw_time} was not known before the window closed"
             ),
             Self::NotOnChain { since } => write!(
                 f,
-                "missing on the chain since block {since}, and no event of the bank explains it: a reorganisation \
-                 removed the deposit, or the node lacks events; ask another node"
+                "missing on the chain since {since}, and no event of the bank explains it: a reorganisation removed the \
+                 deposit, or the node lacks events; ask another node"
             ),
         }
     }
 }
 
-/// The facts that decide the state of a deposit after its draw block.
+/// The facts of a won deposit on the chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DrawFacts {
-    /// The newest block.
-    pub(super) head: u64,
-    /// The newest confirmed block.
-    pub(super) confirmed: u64,
-    /// The contents of the purse at the head.
+pub(super) struct WinFacts {
+    /// The time of the newest block.
+    pub(super) head_time: u64,
+    /// The contents of the purse there.
     pub(super) purse: Purse,
-    /// True if the cheque wins. `None` if the node lacks the draw block.
-    pub(super) wins: Option<bool>,
-    /// True if the seed is recorded.
-    pub(super) recorded: bool,
-    /// The closing event, for a win no longer in its purse.
+    /// The closing event, if the purse no longer holds the deposit.
     pub(super) closed: Option<Closed>,
-    /// The first head without the deposit, if also missing at the last step.
+    /// The time of the first head without the deposit, if also missing at the last look.
     pub(super) missing_since: Option<u64>,
     /// The newest transaction of a pending redemption.
     pub(super) pending: Option<TxHash>,
 }
 
-/// The state of a deposit before its draw. `unconfirmed` is true if the bank does not hold it at the confirmed block.
-pub(super) fn before_draw(
-    draw_block: u64,
-    head: u64,
+/// The state of a deposit before its draw is decided, at the latest of the three clocks. `unconfirmed` is true if the bank
+/// does not hold it at the confirmed block.
+pub(super) const fn before_draw(
+    draw_time: u64,
+    now: u64,
     policy: &Policy,
     unconfirmed: bool,
 ) -> HoldingState {
-    if unconfirmed {
-        return HoldingState::Unconfirmed;
-    }
-    let until = cutoff_block(draw_block, policy);
-    if head < until {
+    let until = draw_time.saturating_sub(policy.cutoff);
+    if now >= draw_time {
+        HoldingState::Drawn { draw_time }
+    } else if unconfirmed {
+        HoldingState::Unconfirmed
+    } else if now < until {
         HoldingState::Receiving { until }
     } else {
-        HoldingState::PastCutoff { draw_block }
+        HoldingState::PastCutoff { draw_time }
     }
 }
 
-/// The first block without payments, by the usual block time.
-pub(super) fn cutoff_block(draw_block: u64, policy: &Policy) -> u64 {
-    let early_seed = policy.early_seed.div_ceil(policy.block_time.max(1));
-    draw_block.saturating_sub(policy.cutoff.max(early_seed))
-}
-
-/// The state of a deposit after its draw. `None` for an open win without a pending redemption.
-pub(super) fn after_draw(
-    id: DepositId,
-    terms: &Deposit,
+/// The state of a won deposit. `None` for an open win without a pending redemption.
+pub(super) fn after_win(
+    (id, redeem_until): (DepositId, u64),
     payee: Address,
-    facts: &DrawFacts,
+    facts: &WinFacts,
 ) -> Option<HoldingState> {
-    let (draw_block, last_block) = (terms.drawBlock, terms.lastRedeemBlock);
-    // The node simulates a redemption at the head, and the bank refuses one at the draw block itself.
-    let decided = draw_block <= facts.confirmed && draw_block < facts.head;
-    let Some(wins) = facts.wins.filter(|_| decided) else {
-        let depth = facts.head - facts.confirmed;
-        let confirmed_at = draw_block.saturating_add(depth.max(1)).max(facts.head + 1);
-        return Some(HoldingState::Drawn { confirmed_at });
-    };
-    if !wins {
-        return Some(HoldingState::NotDrawn);
-    }
     if facts.purse != Purse::Open(id) {
         return Some(match facts.closed {
             Some(Closed::Redeemed {
@@ -271,20 +276,15 @@ pub(super) fn after_draw(
             // A redemption by another payee contradicts the draw, because a draw selects a single point, and this payee
             // has it.
             Some(Closed::Redeemed { .. }) | None => HoldingState::NotOnChain {
-                since: facts.missing_since.unwrap_or(facts.head),
+                since: facts.missing_since.unwrap_or(facts.head_time),
             },
             Some(Closed::Reclaimed { block }) => {
                 HoldingState::Missed(MissReason::Reclaimed { block })
             }
         });
     }
-    // A transaction sent now is mined in the next block at the earliest.
-    if facts.head >= last_block {
-        return Some(HoldingState::Missed(MissReason::Window { last_block }));
-    }
-    if !facts.recorded && facts.head >= draw_block.saturating_add(HISTORY_WINDOW) {
-        let block = draw_block;
-        return Some(HoldingState::Missed(MissReason::Seed { block }));
+    if facts.head_time > redeem_until {
+        return Some(HoldingState::Missed(MissReason::Window { redeem_until }));
     }
     facts.pending.map(|hash| HoldingState::Redeeming { hash })
 }

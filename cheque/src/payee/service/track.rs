@@ -10,15 +10,22 @@ use crate::{
             report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport},
             state::{HoldingState, before_draw},
         },
+        snapshot::ChainSnapshot,
     },
-    protocol::terms::DepositId,
+    protocol::{receive::policy::MAX_HORIZON, terms::DepositId},
     service::metrics as names,
 };
 use metrics::gauge;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{MutexGuard, PoisonError},
 };
+
+/// The number of old deposits that a step removes. The next step removes the next.
+const MAX_REMOVED: usize = 100;
+
+/// The time between two removals of old rounds, in seconds.
+const DAY: u64 = 86_400;
 
 impl PayeeService {
     /// The status of all deposits that the payee has a cheque of, as of the last step. Includes deposits with a first
@@ -29,21 +36,22 @@ impl PayeeService {
     /// If the store cannot be read.
     pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
         let positions = self.payee.positions().await?;
-        let head = self.health_tracker().head().unwrap_or_default();
+        let head = self.health_tracker().newest();
+        let now = self.payee.now(head.map_or(0, |head| head.time)).await;
         let holdings = self.holdings();
-        let new = |draw_block| before_draw(draw_block, head, self.payee.policy(), false);
+        let new = |draw_time| before_draw(draw_time, now.latest(), self.payee.policy(), false);
         let statuses = positions.into_iter().map(|position| {
             let id = position.deposit_id();
-            match holdings.deposits.get(&id) {
+            match holdings.get(id) {
                 Some(tracked) => HoldingStatus {
                     state: tracked.state,
                     last_error: tracked.last_error.as_deref().cloned(),
-                    closes_at: tracked.deadline.filter(|_| tracked.closing),
+                    closes_at: tracked.closing.then_some(tracked.redeem_until),
                     stuck_since: holdings.stuck_since(id),
                     position,
                 },
                 None => HoldingStatus {
-                    state: new(position.deposit().drawBlock),
+                    state: new(position.deposit().drawTime),
                     last_error: None,
                     closes_at: None,
                     stuck_since: None,
@@ -56,78 +64,56 @@ impl PayeeService {
 
     /// Records the result of a scan, logs changes and warnings, and sets the gauges.
     pub(super) fn record(&self, observed: Observation) -> PayeeStepReport {
-        let head = observed.head.number;
         let mut holdings = self.holdings();
         let mut report = PayeeStepReport {
-            head,
+            head: observed.head.number,
             ..PayeeStepReport::default()
         };
-        for (id, found) in observed.found {
-            let before = holdings.deposits.remove(&id);
-            let deadline = match observed.wins.get(&id) {
-                Some(win) => Some(win.deadline()),
-                // Keeps the deadline after an error, because the window closes even if the node fails.
-                None if found.last_error.is_some() => {
-                    before.as_ref().and_then(|tracked| tracked.deadline)
-                }
-                None => None,
-            };
-            let tracked = self.track(id, found, deadline, before, &mut report);
-            holdings.deposits.insert(id, tracked);
+        let pending = observed.pending_deposits();
+        for id in &observed.gone {
+            holdings.remove(*id);
         }
-        let pending = observed.pending_txs.iter().flat_map(PendingTx::deposits);
-        holdings.settle(head, self.final_depth(), &pending.copied().collect());
+        for (id, found) in observed.found {
+            track(&mut holdings, id, found, &mut report);
+        }
+        holdings.looks += 1;
+        let look = holdings.looks;
+        for (id, mut win) in observed.looked {
+            win.looked = if win.looked == 0 { 0 } else { look };
+            if holdings.wins.contains_key(&id) {
+                holdings.wins.insert(id, win);
+            }
+        }
+        holdings.recorded.extend(observed.recorded);
+        holdings.settle(&observed.final_block, &pending);
+        self.mark_closing(&mut holdings, observed.head.time, &mut report);
         set_gauges(&holdings);
         report
     }
 
-    /// The new memory of a deposit. Logs its changes, and adds them to the report.
-    fn track(
-        &self,
-        id: DepositId,
-        found: Found,
-        deadline: Option<u64>,
-        before: Option<Tracked>,
-        report: &mut PayeeStepReport,
-    ) -> Tracked {
-        let closing = deadline.filter(|last| self.settings.is_urgent(*last, report.head));
-        let tracked = Tracked {
-            draw_block: found.draw_block,
-            last_block: found.last_block,
-            state: found.state,
-            settled: false,
-            deadline,
-            closing: closing.is_some(),
-            last_error: found.last_error.map(Box::new),
-        };
-        if let Some(last) = closing {
-            report.closing.push(id);
-            let warned = |before: &Tracked| before.closing && before.deadline == Some(last);
-            if !before.as_ref().is_some_and(warned) {
-                let reason = tracked.state.to_string();
-                tracing::warn!(event = "window_closing", deposit = %id, last_block = last, reason);
+    /// Marks the open wins whose window is about to close, also those that this step could not look at: the window closes
+    /// even if the node fails. Logs a warning once.
+    fn mark_closing(&self, holdings: &mut Holdings, head_time: u64, report: &mut PayeeStepReport) {
+        let wins: Vec<_> = holdings.wins.keys().copied().collect();
+        for id in wins {
+            let Some(tracked) = holdings.get(id) else {
+                continue;
+            };
+            let (until, state) = (tracked.redeem_until, tracked.state);
+            let closing = state.is_open_win() && self.settings.is_urgent(until, head_time);
+            if closing {
+                report.closing.push(id);
+            }
+            if holdings.set_closing(id, closing) {
+                let reason = state.to_string();
+                tracing::warn!(event = "window_closing", deposit = %id, redeem_until = until, reason);
             }
         }
-        if let Some(LastError { error, .. }) = tracked.last_error.as_deref() {
-            report.failed.push(id);
-            tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
-        }
-        let before = before.map(|before| before.state);
-        if before != Some(tracked.state) {
-            let change = HoldingChange {
-                deposit: id,
-                before,
-                state: tracked.state,
-            };
-            log_change(&change);
-            report.changes.push(change);
-        }
-        tracked
     }
 
     /// Finds the stuck transactions of the wallet, and sets their gauge.
-    pub(super) async fn record_stuck(&self, head: u64) -> Result<(), PayeeServiceError> {
-        let stuck = self.payee.stuck(head).await?;
+    pub(super) async fn record_stuck(&self, now: u64) -> Result<(), PayeeServiceError> {
+        let stuck = self.payee.stuck(now).await?;
         let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
         let since = stuck.iter().map(PendingTx::since).min();
@@ -136,35 +122,73 @@ impl PayeeService {
         Ok(())
     }
 
-    /// Removes settled deposits from the store and from memory, `retention` blocks after their window and once the last
-    /// block of the window is confirmed.
+    /// Removes settled deposits from the store and from memory, `retention` seconds after their window and once the end of
+    /// the window is final. Once a day, removes the rounds that no deposit needs.
     ///
     /// A deposit with a pending redemption stays in the store, and therefore in memory: every step would otherwise
     /// report the deposit as new.
-    pub(super) async fn remove_old(&self, head: u64) -> Result<(), PayeeServiceError> {
-        let confirmed = self.payee.reader().confirmed(head);
-        let before = head.saturating_sub(self.settings.retention).min(confirmed);
-        let old = |tracked: &Tracked| tracked.settled && tracked.last_block < before;
-        if !self.holdings().deposits.values().any(old) {
-            return Ok(());
+    pub(super) async fn remove_old(
+        &self,
+        snapshot: &ChainSnapshot,
+        now: u64,
+    ) -> Result<(), PayeeServiceError> {
+        let kept_from = now.saturating_sub(self.settings.retention);
+        let before = kept_from.min(snapshot.final_block.time);
+        let old = self.holdings().ended_before(before, MAX_REMOVED);
+        if !old.is_empty() {
+            let removed = self.payee.remove_deposits(old, before).await?;
+            let mut holdings = self.holdings();
+            for id in removed {
+                holdings.remove(id);
+            }
         }
-        let removed = self.payee.remove_before(before).await?;
-        let removed: BTreeSet<_> = removed.into_iter().collect();
-        // Another process has removed the old deposits missing in `removed`.
-        let mut holdings = self.holdings();
-        let deposits = &mut holdings.deposits;
-        deposits.retain(|id, tracked| !old(tracked) && !removed.contains(id));
+        let is_day_over = {
+            let last = self.shared.forgot_rounds.lock();
+            let mut last = last.unwrap_or_else(PoisonError::into_inner);
+            let is_over = now >= last.saturating_add(DAY);
+            if is_over {
+                *last = now;
+            }
+            is_over
+        };
+        if is_day_over {
+            // A payer with the same store keeps its deposits as long, and later ones are drawn within the horizon.
+            let spare = kept_from.saturating_sub(MAX_HORIZON);
+            let oldest = self.holdings().oldest_draw().unwrap_or(spare);
+            self.payee.seeds().forget_before(oldest.min(spare)).await?;
+        }
         Ok(())
-    }
-
-    /// The depth at which a block is final.
-    pub(super) const fn final_depth(&self) -> u64 {
-        self.payee.reader().profile().final_depth
     }
 
     pub(super) fn holdings(&self) -> MutexGuard<'_, Holdings> {
         let holdings = self.shared.holdings.lock();
         holdings.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what a scan found of a deposit. Logs its changes, and adds them to the report.
+fn track(holdings: &mut Holdings, id: DepositId, found: Found, report: &mut PayeeStepReport) {
+    let closing = holdings.get(id).is_some_and(|tracked| tracked.closing);
+    if let Some(LastError { error, .. }) = &found.last_error {
+        report.failed.push(id);
+        tracing::warn!(event = "step_failed", step = "deposit", deposit = %id, reason = error);
+    }
+    let tracked = Tracked {
+        draw_time: found.draw_time,
+        redeem_until: found.redeem_until,
+        state: found.state,
+        closing,
+        last_error: found.last_error.map(Box::new),
+    };
+    let before = holdings.put(id, tracked).map(|before| before.state);
+    if before != Some(found.state) {
+        let change = HoldingChange {
+            deposit: id,
+            before,
+            state: found.state,
+        };
+        log_change(&change);
+        report.changes.push(change);
     }
 }
 
@@ -190,14 +214,9 @@ fn log_change(change: &HoldingChange) {
 }
 
 fn set_gauges(holdings: &Holdings) {
-    let mut counts: BTreeMap<_, u32> = HoldingState::NAMES.map(|name| (name, 0)).into();
-    let mut closing = 0u32;
-    for tracked in holdings.deposits.values() {
-        *counts.entry(tracked.state.name()).or_default() += 1;
-        closing += u32::from(tracked.closing);
-    }
-    for (state, count) in counts {
+    for state in HoldingState::NAMES {
+        let count = holdings.counts().get(state).copied().unwrap_or_default();
         gauge!(names::PAYEE_DEPOSITS, "state" => state).set(count);
     }
-    gauge!(names::PAYEE_CLOSING).set(closing);
+    gauge!(names::PAYEE_CLOSING).set(holdings.count_closing());
 }

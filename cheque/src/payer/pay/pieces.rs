@@ -3,16 +3,15 @@
 use crate::{
     bank::head::Head,
     payer::{
-        Payer, cutoff,
+        Payer,
         error::PayerError,
         pay::{Part, Payment, account_change, name_deposit},
     },
-    protocol::{amount::Amount, terms::DepositId},
+    protocol::{amount::Amount, now::Now, terms::DepositId},
     store::{app_records::AppRecords, async_store::AppChange, change::Swap},
     tx::wallet::Wallet,
 };
 use alloy_primitives::Address;
-use cheque_bindings::Deposit;
 
 impl Payer {
     /// Pays a payee exactly these amounts, in token units, from these deposits (each listed once) by one cheque
@@ -43,12 +42,7 @@ impl Payer {
                 // Another payment has changed an account meanwhile: retry with the current allowances.
                 Swap::Conflict { .. } => continue,
             }
-            let mut payments = Vec::with_capacity(parts.len());
-            for part in parts {
-                let first = part.old.0.is_none();
-                payments.push(self.payment(part.id, payee, &part.new, first).await?);
-            }
-            return Ok(payments);
+            return self.payments_of(payee, &parts).await;
         }
     }
 
@@ -57,7 +51,7 @@ impl Payer {
         AppRecords::of(self.store.clone())
     }
 
-    /// Returns the head of the last snapshot, which is at most one block old.
+    /// Returns the head of a recent snapshot.
     ///
     /// # Errors
     ///
@@ -66,11 +60,14 @@ impl Payer {
         Ok(self.fresh_snapshot().await?.head)
     }
 
-    /// First block at which no cheque is written from a deposit any longer: from this head on the deposit is not
-    /// active.
-    pub fn end_block(&self, deposit: &Deposit) -> u64 {
-        let cutoff = cutoff(self.reader.profile());
-        deposit.drawBlock.saturating_sub(cutoff)
+    /// Reads the three clocks, by the head of a recent snapshot. Does not check them against each other.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the node and of the store.
+    pub async fn last_now(&self) -> Result<Now, PayerError> {
+        let head = self.last_head().await?;
+        Ok(self.now_at(&head).await)
     }
 
     /// Returns the wallet, if configured.
@@ -84,12 +81,12 @@ impl Payer {
         payee: Address,
         pieces: &[(DepositId, Amount)],
     ) -> Result<Vec<Part>, PayerError> {
-        let snapshot = self.live_snapshot().await?;
+        let (snapshot, now) = self.live_snapshot().await?;
         let mut parts = Vec::with_capacity(pieces.len());
         for &(id, amount) in pieces {
             let deposit = self.record(id).await?.deposit;
             let key = self.key_for(&deposit)?;
-            if !Self::is_active(&snapshot, id) {
+            if !snapshot.is_active(id, &deposit) || !self.is_in_time(&deposit, 0, now) {
                 return Err(PayerError::NotActive(id));
             }
             let old = self.account(id, payee).await?;

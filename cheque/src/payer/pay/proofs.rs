@@ -73,7 +73,7 @@ impl Payer {
                 account.resume(cheque, shown, &self.context(key, id, payee))
             })
             .await?;
-        self.discard_winner(id).await;
+        self.forget_winner(id).await?;
         Ok((account.total(), account.left()))
     }
 

@@ -4,12 +4,17 @@ use crate::{
     payer::{
         records::{DepositRecord, DepositState},
         service::rounds::Rounds,
+        state::{Limits, is_past_cutoff, is_too_late_to_open},
     },
     protocol::{amount::Amount, terms::DepositId},
+    service::utc::utc,
     tx::record::TxRecord,
 };
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
+
+/// The window of the daily budget, in seconds.
+pub(super) const DAY: u64 = 86_400;
 
 /// A deposit of the store.
 #[derive(Clone, Debug)]
@@ -24,15 +29,15 @@ pub(super) struct TrackedDeposit {
     pub(super) reclaim: Option<TxRecord>,
 }
 
-/// Input of all decisions.
+/// Input of all decisions. Times are seconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
-    /// The newest block.
-    pub(super) head: u64,
-    /// The payer's cutoff, in blocks.
-    pub(super) cutoff: u64,
-    /// Blocks in a day.
-    pub(super) day: u64,
+    /// Time of the newest block. Decides what the bank decides.
+    pub(super) head_time: u64,
+    /// The latest of the three clocks. Decides cutoffs, leads and the budget's day.
+    pub(super) now: u64,
+    /// The payer's cutoff, and the times of bank and chain.
+    pub(super) limits: Limits,
     /// The wallet's account.
     pub(super) account: Address,
     /// Signer of the cheques.
@@ -87,41 +92,46 @@ pub(super) enum RoundNeed {
 /// A round that would exceed the daily budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the budget of a day is {budget}, the deposits since block {since} use {used}, and the next deposit needs {amount}{}",
+    "the budget of a day is {budget}, the deposits since {} use {used}, and the next deposit needs {amount}{}",
+    utc(*.since),
     remedy(.free_at)
 )]
 pub(super) struct OverBudget {
     budget: Amount,
     used: Amount,
     amount: Amount,
-    /// First block of the window.
+    /// First second of the window.
     since: u64,
-    /// First block at which the deposit is within the budget, by the present deposits. `None`: never.
+    /// First second at which the deposit is within the budget, by the present deposits. `None`: never.
     free_at: Option<u64>,
 }
 
 fn remedy(free_at: &Option<u64>) -> String {
     match free_at {
-        Some(block) => format!("; there is room from block {block} on"),
+        Some(time) => format!("; there is room from {} on", utc(*time)),
         None => ", which is never allowed; raise the budget or shorten the list".to_owned(),
     }
 }
 
 impl Situation<'_> {
-    /// Decides whether another round is needed. A pending deposit counts as the next round whatever its
-    /// transaction's fate, so that neither a crash nor a stuck transaction leads to two rounds.
+    /// Decides whether another round is needed: none can pay for long enough, or the interval between two rounds is
+    /// over. A pending deposit counts as the next round whatever its transaction's fate, so that neither a crash
+    /// nor a stuck transaction leads to two rounds.
     pub(super) fn need(&self, rounds: &Rounds, lead: u64) -> RoundNeed {
-        let find = |state: DepositState| {
-            let mut deposits = self.rounds_of(rounds.token);
-            deposits.find(move |tracked| tracked.record.state == state)
-        };
-        let mut active = self
+        let serving = self
             .rounds_of(rounds.token)
-            .filter(|tracked| tracked.record.state == DepositState::Active);
-        if let Some(tracked) = active.find(|tracked| self.serves(tracked, rounds, lead)) {
+            .filter(|tracked| tracked.record.state == DepositState::Active)
+            .filter(|tracked| self.serves(tracked, rounds, lead))
+            .min_by_key(|tracked| (tracked.record.deposit.drawTime, tracked.id));
+        if let Some(tracked) = serving
+            && !self.is_interval_over(rounds)
+        {
             return RoundNeed::Serves(tracked.id);
         }
-        if let Some(tracked) = find(DepositState::Pending) {
+        let mut pending = self
+            .rounds_of(rounds.token)
+            .filter(|tracked| tracked.record.state == DepositState::Pending);
+        if let Some(tracked) = pending.next() {
             return RoundNeed::Coming(tracked.id);
         }
         RoundNeed::Another {
@@ -129,19 +139,32 @@ impl Situation<'_> {
         }
     }
 
-    /// Decides the actions for single deposits. With rounds, one reclaimable deposit is left to the next round,
-    /// which reclaims it in the same transaction.
+    /// True if the last round was opened an interval ago. A round that never opened does not count.
+    fn is_interval_over(&self, rounds: &Rounds) -> bool {
+        let Some(every) = rounds.every else {
+            return false;
+        };
+        let last = self
+            .rounds_of(rounds.token)
+            .filter(|tracked| tracked.record.state != DepositState::NeverOpened)
+            .map(|tracked| tracked.record.created)
+            .max();
+        last.is_none_or(|last| last.saturating_add(every) <= self.now)
+    }
+
+    /// Decides the actions for single deposits. With rounds, one reclaimable deposit is left to the next round, which
+    /// reclaims it in the same transaction. Where rounds overlap, a second one is left to the round after.
     ///
     /// Stored transactions come first, ordered by nonce: the node must have them before the wallet chooses
     /// another nonce, else two transactions would share a nonce.
     pub(super) fn actions(&self, rounds: Option<&Rounds>) -> Vec<Action> {
-        let next_expired = rounds.and_then(|rounds| self.reopenable(rounds.token));
+        let spared = rounds.map_or_else(Vec::new, |rounds| self.spared(rounds));
         let nonce = |tx: &TxRecord| tx.nonce;
         let mut actions = Vec::new();
         for tracked in self.deposits {
             let opening = self.opening_action(tracked);
             actions.extend(opening.map(|action| (tracked.opening.as_ref().map(nonce), action)));
-            let reclaim = self.reclaim_action(tracked, next_expired);
+            let reclaim = self.reclaim_action(tracked, &spared);
             actions.extend(reclaim.map(|action| (tracked.reclaim.as_ref().map(nonce), action)));
         }
         // Two transactions share a nonce if the node has dropped the earlier one. If the later one is still
@@ -168,16 +191,12 @@ impl Situation<'_> {
     }
 
     /// The action for a deposit's reclaim.
-    fn reclaim_action(
-        &self,
-        tracked: &TrackedDeposit,
-        next_expired: Option<DepositId>,
-    ) -> Option<Action> {
+    fn reclaim_action(&self, tracked: &TrackedDeposit, spared: &[DepositId]) -> Option<Action> {
         let is_stored = tracked.reclaim.is_some();
         match tracked.record.state {
             DepositState::Reclaimable
                 if is_stored
-                    || (next_expired != Some(tracked.id) && !self.is_purse_reserved(tracked)) =>
+                    || !(spared.contains(&tracked.id) || self.is_purse_reserved(tracked)) =>
             {
                 Some(Action::Reclaim(tracked.id))
             }
@@ -199,8 +218,8 @@ impl Situation<'_> {
             .iter()
             .filter(|tracked| self.is_own(tracked) && tracked.record.deposit.token == rounds.token)
             .filter(|tracked| tracked.record.state != DepositState::NeverOpened)
-            .map(|tracked| (tracked.record.since, tracked.record.deposit.amount))
-            .filter(|(since, _)| since.saturating_add(self.day) > self.head)
+            .map(|tracked| (tracked.record.created, tracked.record.deposit.amount))
+            .filter(|(created, _)| created.saturating_add(DAY) > self.now)
             .collect();
         let fits = |counted: &[(u64, u128)]| {
             let used = total(counted)?;
@@ -215,20 +234,53 @@ impl Situation<'_> {
             budget,
             used: total(&counted).unwrap_or(Amount::MAX),
             amount,
-            since: (self.head + 1).saturating_sub(self.day),
-            free_at: expired.map(|count| counted[count - 1].0.saturating_add(self.day)),
+            since: self.now.saturating_add(1).saturating_sub(DAY),
+            free_at: expired.map(|count| counted[count - 1].0.saturating_add(DAY)),
         })
     }
 
     /// The deposit whose purse the next round takes over: the reclaimable deposit that expired first.
     pub(super) fn reopenable(&self, token: Address) -> Option<DepositId> {
-        self.deposits
+        self.expired(token).into_iter().next()
+    }
+
+    /// The reclaimable deposits whose purses the next rounds take over.
+    pub(super) fn spared(&self, rounds: &Rounds) -> Vec<DepositId> {
+        let next_rounds = if rounds.every.is_some() { 2 } else { 1 };
+        let mut spared = self.expired(rounds.token);
+        spared.truncate(next_rounds);
+        spared
+    }
+
+    /// The reclaimable deposits of a token that are free for a next round, in the order in which they expired.
+    fn expired(&self, token: Address) -> Vec<DepositId> {
+        let mut expired: Vec<_> = self
+            .deposits
             .iter()
             .filter(|tracked| self.is_own(tracked) && tracked.record.deposit.token == token)
             .filter(|tracked| tracked.record.state == DepositState::Reclaimable)
             .filter(|tracked| !self.is_purse_reserved(tracked))
-            .min_by_key(|tracked| (tracked.record.deposit.lastRedeemBlock, tracked.id))
-            .map(|tracked| tracked.id)
+            .map(|tracked| (tracked.record.deposit.redeemUntil, tracked.id))
+            .collect();
+        expired.sort_unstable();
+        expired.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The lanes of a token whose last deposit is closed, so that their purses may hold idle money.
+    pub(super) fn idle_lanes(&self, token: Address) -> BTreeSet<u64> {
+        let (mut lanes, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        for tracked in self.deposits {
+            let terms = &tracked.record.deposit;
+            if self.is_own(tracked) && terms.token == token {
+                match tracked.record.state {
+                    DepositState::Redeemed { .. }
+                    | DepositState::Reclaimed
+                    | DepositState::NeverOpened => lanes.insert(terms.lane),
+                    _ => taken.insert(terms.lane),
+                };
+            }
+        }
+        &lanes - &taken
     }
 
     /// The deposits of this payer's rounds of a token.
@@ -243,18 +295,19 @@ impl Situation<'_> {
         tracked.record.deposit.payer == self.account
     }
 
-    /// True if cheques can still be written from a deposit, or were: the payees' cheques depend on its being
-    /// open.
+    /// True if a pending deposit is worth its opening: the bank can still open it, and cheques can be written from it
+    /// or were, so that payees depend on its being open.
     pub(super) fn is_useful(&self, tracked: &TrackedDeposit) -> bool {
-        let too_late = self.head.saturating_add(self.cutoff) >= tracked.record.deposit.drawBlock;
-        !too_late || !tracked.spent.is_zero()
+        let terms = &tracked.record.deposit;
+        !is_too_late_to_open(terms, &self.limits, self.head_time)
+            && (!is_past_cutoff(terms, self.limits.cutoff, self.now) || !tracked.spent.is_zero())
     }
 
     /// True if a deposit can pay for longer than opening the next deposit takes.
-    fn serves(&self, tracked: &TrackedDeposit, rounds: &Rounds, lead: u64) -> bool {
+    pub(super) fn serves(&self, tracked: &TrackedDeposit, rounds: &Rounds, lead: u64) -> bool {
         let terms = &tracked.record.deposit;
-        let needed = self.cutoff.saturating_add(lead);
-        self.head.saturating_add(needed) < terms.drawBlock
+        let needed = self.limits.cutoff.saturating_add(lead);
+        !is_past_cutoff(terms, needed, self.now)
             && !rounds.is_nearly_spent(tracked.spent, Amount::new(terms.amount))
     }
 
@@ -276,16 +329,9 @@ fn total(counted: &[(u64, u128)]) -> Option<Amount> {
     amounts.try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
 }
 
-/// Blocks in 24 hours, rounded up: the budget's window is never shorter than a day.
-pub(super) const fn blocks_of_a_day(block_time: u64) -> u64 {
-    const DAY: u64 = 24 * 3600;
-    match block_time {
-        0 => DAY,
-        seconds => DAY.div_ceil(seconds),
-    }
-}
-
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod short_rounds;
 #[cfg(test)]
 mod tests;

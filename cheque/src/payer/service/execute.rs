@@ -1,6 +1,7 @@
 //! Executes the decided actions.
 
 use crate::{
+    bank::head::Head,
     payer::{
         create::Opened,
         error::PayerError,
@@ -26,24 +27,25 @@ use crate::{
 };
 use alloy_primitives::Address;
 use metrics::{counter, gauge};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 impl PayerService {
     /// Acts once at this head: resumes pending transactions, reclaims money, opens the next round. A failed
     /// action is recorded, and does not hold up the others.
-    pub(super) async fn act(&self, head: u64) -> Result<Vec<Completed>, PayerError> {
+    pub(super) async fn act(&self, head: &Head) -> Result<Vec<Completed>, PayerError> {
         let Some(account) = self.payer.wallet_address() else {
             return Ok(Vec::new());
         };
         let deposits = self.tracked_deposits().await?;
-        let situation = self.situation(head, account, &deposits);
+        let now = self.payer.now_at(head).await.latest();
+        let situation = self.situation(head, now, account, &deposits);
         self.prune_counted(&deposits);
         let mut completed = Vec::new();
         for action in situation.actions(self.rounds.as_ref()) {
             completed.extend(self.perform(action, &situation).await);
         }
         if let Some(rounds) = &self.rounds {
-            completed.extend(self.next_round(rounds, &situation).await);
+            completed.extend(self.next_round(rounds, head, &situation).await);
         }
         self.retries().retain(|id| {
             let has_tx =
@@ -57,11 +59,14 @@ impl PayerService {
     /// Reads all deposits of the store, with their stored transactions, and with the payments of active and
     /// pending deposits.
     pub(super) async fn tracked_deposits(&self) -> Result<Vec<TrackedDeposit>, PayerError> {
-        let mut deposits = Vec::new();
+        let (mut deposits, mut paying) = (Vec::new(), HashSet::new());
         let mut txs = self.payer.deposit_txs().await?;
         for (id, record) in self.payer.deposits().await? {
             let spent = match record.state {
-                DepositState::Pending | DepositState::Active => self.payer.spent(id).await?,
+                DepositState::Pending | DepositState::Active => {
+                    paying.insert(id);
+                    self.payer.recently_spent(id).await?
+                }
                 _ => Amount::ZERO,
             };
             deposits.push(TrackedDeposit {
@@ -72,17 +77,18 @@ impl PayerService {
                 reclaim: txs.reclaims.remove(&id),
             });
         }
+        self.payer.keep_spent_of(|id| paying.contains(id));
         Ok(deposits)
     }
 
     /// Performs an action, and records its outcome for the retry schedule.
     async fn perform(&self, action: Action, situation: &Situation<'_>) -> Option<Completed> {
-        let (id, head) = (action.id(), situation.head);
+        let (id, now) = (action.id(), situation.now);
         let subject = match action.cancels() {
             true => Subject::Cancelling(id),
             false => Subject::Deposit(id),
         };
-        if !self.retries().is_due(subject, head) {
+        if !self.retries().is_due(subject, now) {
             return None;
         }
         let result = match action {
@@ -108,7 +114,7 @@ impl PayerService {
                 None
             }
             Err(error) => {
-                self.postpone(subject, head, "transaction", error);
+                self.postpone(subject, now, "transaction", error);
                 None
             }
         }
@@ -140,7 +146,12 @@ impl PayerService {
     }
 
     /// Opens the next round if needed.
-    async fn next_round(&self, rounds: &Rounds, situation: &Situation<'_>) -> Option<Completed> {
+    async fn next_round(
+        &self,
+        rounds: &Rounds,
+        head: &Head,
+        situation: &Situation<'_>,
+    ) -> Option<Completed> {
         let expired = match situation.need(rounds, rounds.lead(&self.payer)) {
             RoundNeed::Another { expired } => expired,
             RoundNeed::Serves(_) => {
@@ -154,22 +165,22 @@ impl PayerService {
                 return None;
             }
         };
-        if !self.retries().is_due(Subject::Round, situation.head) {
+        if !self.retries().is_due(Subject::Round, situation.now) {
             return None;
         }
-        match self.open_round(rounds, expired, situation).await {
+        match self.open_round(rounds, expired, head, situation).await {
             Ok(opened) => {
                 self.retries().remove(Subject::Round);
                 gauge!(PAYER_ROUND_BLOCKED).set(0);
                 self.report_opened(opened.id, &opened.deposit, &opened.tx)
             }
             Err(RoundError::Payer(error)) => {
-                let waits = self.postpone(Subject::Round, situation.head, "round", error);
+                let waits = self.postpone(Subject::Round, situation.now, "round", error);
                 gauge!(PAYER_ROUND_BLOCKED).set(u8::from(!waits || self.is_stuck()));
                 None
             }
             Err(error) => {
-                self.record_failure(Subject::Round, situation.head, "round", error.to_string());
+                self.record_failure(Subject::Round, situation.now, "round", error.to_string());
                 gauge!(PAYER_ROUND_BLOCKED).set(1);
                 None
             }
@@ -180,8 +191,11 @@ impl PayerService {
         &self,
         rounds: &Rounds,
         expired: Option<DepositId>,
+        head: &Head,
         situation: &Situation<'_>,
     ) -> Result<Opened, RoundError> {
+        // Nobody could be paid from the deposit, and a beacon that has ended does not draw it.
+        self.payer.check_clocks(head).await?;
         let allowances = next_list(rounds).await?;
         let mut parts = allowances.iter().map(|(_, allowance)| *allowance);
         let amount = parts
@@ -197,7 +211,7 @@ impl PayerService {
         if let Some(expired) = expired {
             return Ok(self.payer.reopen(expired, &request).await?);
         }
-        request.lane = self.richest_lane(rounds.token, situation).await?;
+        request.lane = self.richest_lane(rounds.token, head, situation).await?;
         Ok(self.payer.create_deposit(&request).await?)
     }
 
@@ -205,20 +219,11 @@ impl PayerService {
     async fn richest_lane(
         &self,
         token: Address,
+        head: &Head,
         situation: &Situation<'_>,
     ) -> Result<Option<u64>, RoundError> {
-        let (mut lanes, mut reserved) = (BTreeSet::new(), BTreeSet::new());
-        for tracked in situation.deposits {
-            let terms = &tracked.record.deposit;
-            if terms.payer == situation.account && terms.token == token {
-                lanes.insert(terms.lane);
-                if tracked.record.state == DepositState::Pending {
-                    reserved.insert(terms.lane);
-                }
-            }
-        }
-        let purse = |lane| ((situation.account, token, lane), situation.head);
-        let keys: Vec<_> = lanes.difference(&reserved).copied().map(purse).collect();
+        let purse = |lane| ((situation.account, token, lane), head.number);
+        let keys: Vec<_> = situation.idle_lanes(token).into_iter().map(purse).collect();
         let purses = self.payer.reader().purses(&keys).await?;
         let idle = keys.iter().zip(purses).filter_map(|(key, purse)| {
             let ((_, _, lane), _) = key;
@@ -231,29 +236,29 @@ impl PayerService {
     }
 
     /// Records why an action is not complete: it waits, or it failed. Returns true if it waits.
-    fn postpone(&self, subject: Subject, head: u64, step: &'static str, error: PayerError) -> bool {
+    fn postpone(&self, subject: Subject, now: u64, step: &'static str, error: PayerError) -> bool {
         match wait_reason(&error) {
             Some(reason) => {
                 self.retries().record_waiting(subject, reason);
                 true
             }
             None => {
-                self.record_failure(subject, head, step, error.to_string());
+                self.record_failure(subject, now, step, error.to_string());
                 false
             }
         }
     }
 
     /// Records, counts and logs a failure; a repeated reason is logged once.
-    fn record_failure(&self, subject: Subject, head: u64, step: &'static str, reason: String) {
+    fn record_failure(&self, subject: Subject, now: u64, step: &'static str, reason: String) {
         counter!(PAYER_ERRORS, "step" => step).increment(1);
-        let is_new = self.retries().record_failure(subject, head, reason.clone());
+        let is_new = self.retries().record_failure(subject, now, reason.clone());
         if is_new {
             let deposit = match subject {
                 Subject::Deposit(id) | Subject::Cancelling(id) => Some(tracing::field::display(id)),
                 Subject::Round => None,
             };
-            tracing::warn!(event = "step_failed", step, deposit, head, reason);
+            tracing::warn!(event = "step_failed", step, deposit, now, reason);
         }
         self.seen().vitals.record_error(reason);
     }

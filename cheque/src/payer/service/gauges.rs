@@ -3,10 +3,10 @@
 use crate::{
     bank::head::Head,
     payer::{error::PayerError, records::DepositState, service::PayerService},
-    protocol::terms::DepositId,
+    protocol::{now::Now, terms::DepositId},
     service::{health::Health, health_tracker::HealthTracker, metrics as names},
     sys::unix_now,
-    tx::outbox::STUCK_AFTER,
+    tx::outbox::entry::is_older,
 };
 use alloy_primitives::Address;
 use metrics::gauge;
@@ -14,25 +14,26 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 impl PayerService {
-    /// Reports the service's health. The service is healthy while it sees new blocks and completes its step at
-    /// each head. Problems of single deposits are in [`PayerService::status`] instead.
+    /// Reports the service's health. The service is healthy while it sees new blocks, completes its step at each head,
+    /// and the three clocks let it write cheques. Problems of single deposits are in [`PayerService::status`] instead.
     pub fn health(&self) -> Health {
         let profile = self.payer.reader().profile();
         let seen = self.seen();
         let limit = HealthTracker::limit(profile);
         let mut health = seen.vitals.health(Instant::now(), limit);
-        let age = seen
-            .vitals
-            .newest()
-            .map(|head| unix_now().abs_diff(head.time));
+        let client = self.payer.seeds().client();
         if health.ok
-            && let (Some(age), Some(limit), Some(head)) = (age, profile.stale_after, health.head)
-            && age > limit
+            && let (Some(bounds), Some(head)) = (profile.freshness, seen.vitals.newest())
         {
-            health.ok = false;
-            health.reason = format!(
-                "block {head} and the clock are more than {limit} s apart, so no cheque is written; check the node and the clock"
-            );
+            let now = Now {
+                clock: unix_now(),
+                head_time: head.time,
+                round_time: client.and_then(|client| Some(client.newest_verified()?.1)),
+            };
+            if let Err(error) = now.check(&bounds) {
+                health.ok = false;
+                health.reason = format!("no cheque is written: {error}");
+            }
         }
         health
     }
@@ -41,7 +42,7 @@ impl PayerService {
     pub(super) async fn set_gauges(&self, head: &Head) -> Result<(), PayerError> {
         gauge!(names::PAYER_HEAD).set(head.number as f64);
         let stuck = match self.payer.wallet_address() {
-            Some(_) => self.find_stuck(head.number).await?,
+            Some(_) => self.find_stuck().await?,
             None => BTreeMap::new(),
         };
         gauge!(names::PAYER_STUCK).set(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
@@ -72,12 +73,13 @@ impl PayerService {
         Ok(())
     }
 
-    /// Deposits with a transaction that has been pending for at least [`STUCK_AFTER`] blocks, and the block
-    /// since which.
-    async fn find_stuck(&self, head: u64) -> Result<BTreeMap<DepositId, u64>, PayerError> {
+    /// Deposits with a transaction that has been pending for long, and the time since which.
+    async fn find_stuck(&self) -> Result<BTreeMap<DepositId, u64>, PayerError> {
+        let wallet = self.payer.wallet().ok_or(PayerError::NoWallet)?;
+        let (now, stuck_after) = (unix_now(), wallet.stuck_after());
         let txs = self.payer.deposit_txs().await?;
         let mut late: Vec<_> = txs.openings.into_iter().chain(txs.reclaims).collect();
-        late.retain(|(_, tx)| head >= tx.since.saturating_add(STUCK_AFTER));
+        late.retain(|(_, tx)| is_older(tx.since, now, stuck_after));
         if late.is_empty() {
             return Ok(BTreeMap::new());
         }

@@ -17,19 +17,23 @@ pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
 use crate::{
-    bank::head::Head,
+    bank::{
+        error::BankError,
+        head::{Head, HeadCheckError},
+    },
     payer::{
         Payer,
         error::PayerError,
         event::DepositEvent,
         pay::Payment,
         service::{
-            decide::{Situation, TrackedDeposit, blocks_of_a_day},
+            decide::{Situation, TrackedDeposit},
             retry::Retries,
         },
     },
     protocol::{amount::Amount, terms::DepositId},
     service::{health_tracker::HealthTracker, metrics as names},
+    sys::unix_now,
 };
 use alloy_primitives::{Address, TxHash};
 use metrics::counter;
@@ -51,9 +55,9 @@ use tokio::sync::{OnceCell, watch};
 /// use cheque::{Amount, payer::{Payer, PayerService, Rounds}};
 ///
 /// # async fn example(payer: Payer, payee: Address) -> Result<(), Box<dyn std::error::Error>> {
-/// // A deposit for one payee, drawn after 7,200 blocks; then the next, without end.
+/// // A deposit for one payee, drawn after a day; then the next, without end.
 /// let list = Rounds::same_list(vec![(payee, Amount::new(1_000_000_000_000_000_000))]);
-/// let service = PayerService::new(payer, Some(Rounds::new(list, 7_200)));
+/// let service = PayerService::new(payer, Some(Rounds::new(list, 86_400)));
 /// let paying = service.clone();
 /// tokio::spawn(async move {
 ///     // Any active deposit of native coin (token zero) may cover a payment, or several together.
@@ -69,8 +73,8 @@ use tokio::sync::{OnceCell, watch};
 pub struct PayerService {
     payer: Payer,
     rounds: Option<Rounds>,
-    /// Retention: blocks for which a settled deposit is kept after its last block to redeem.
-    retention: u64,
+    /// Retention: seconds for which a settled deposit is kept after its redemption window, if set.
+    retention: Option<u64>,
     shared: Arc<Shared>,
 }
 
@@ -80,7 +84,7 @@ struct Shared {
     acting: tokio::sync::Mutex<()>,
     retries: Mutex<Retries>,
     seen: Mutex<Seen>,
-    /// First head at which old deposits are pruned again.
+    /// Time at which old deposits are pruned again.
     next_prune: AtomicU64,
 }
 
@@ -90,7 +94,7 @@ struct Seen {
     vitals: HealthTracker,
     /// Deposits that could not be followed, with the error.
     unfollowed: HashMap<DepositId, String>,
-    /// Deposits with a stuck transaction, and the block since which it has been pending.
+    /// Deposits with a stuck transaction, and the time since which it has been pending.
     stuck: BTreeMap<DepositId, u64>,
     /// Mined transactions already counted, and still checked for reorganisations.
     counted: HashSet<TxHash>,
@@ -121,9 +125,8 @@ pub enum Completed {
 impl PayerService {
     /// Creates a service for the payer's deposits, and for rounds that the service opens itself.
     pub fn new(payer: Payer, rounds: Option<Rounds>) -> Self {
-        let block_time = payer.reader().profile().block_time;
         Self {
-            retention: Self::default_retention(block_time),
+            retention: None,
             // A stuck transaction must not hold up the other actions.
             payer: payer.without_waiting(),
             rounds,
@@ -150,7 +153,7 @@ impl PayerService {
     }
 
     /// Runs until `stop` resolves, then completes the current poll or step and returns. A failed action is
-    /// retried at later blocks.
+    /// retried later.
     ///
     /// # Errors
     ///
@@ -203,9 +206,26 @@ impl PayerService {
         token: Address,
         amount: Amount,
     ) -> Result<Vec<Payment>, PayerError> {
+        self.pay_before(payee, token, amount, 0).await
+    }
+
+    /// Pays like [`PayerService::pay`], for a payee that takes no payment in the `payee_cutoff` seconds before a draw:
+    /// see [`Payer::pay_before`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Payer::pay`].
+    pub async fn pay_before(
+        &self,
+        payee: Address,
+        token: Address,
+        amount: Amount,
+        payee_cutoff: u64,
+    ) -> Result<Vec<Payment>, PayerError> {
         let pay = async {
             self.recall().await?;
-            self.payer.pay(payee, token, amount).await
+            let payer = &self.payer;
+            payer.pay_before(payee, token, amount, payee_cutoff).await
         };
         let paid = pay.await;
         match &paid {
@@ -235,20 +255,22 @@ impl PayerService {
         read: impl FnOnce(&Situation<'_>) -> T,
     ) -> Option<T> {
         let account = self.payer.wallet_address()?;
-        let head = self.seen().vitals.head()?;
-        Some(read(&self.situation(head, account, deposits)))
+        let head = self.seen().vitals.newest()?;
+        let now = unix_now().max(head.time);
+        Some(read(&self.situation(&head, now, account, deposits)))
     }
 
     fn situation<'a>(
         &self,
-        head: u64,
+        head: &Head,
+        now: u64,
         account: Address,
         deposits: &'a [TrackedDeposit],
     ) -> Situation<'a> {
         Situation {
-            head,
-            cutoff: self.payer.cutoff(),
-            day: blocks_of_a_day(self.payer.reader().profile().block_time),
+            head_time: head.time,
+            now,
+            limits: self.payer.limits(),
             account,
             signer: self.payer.signer().unwrap_or_default(),
             deposits,
@@ -270,7 +292,10 @@ impl PayerService {
 const fn refusal_reason(error: &PayerError) -> &'static str {
     match error {
         PayerError::NotCovered { .. } => "not_covered",
-        PayerError::StaleView { .. } => "stale_view",
+        PayerError::Clock(error) => error.code(),
+        PayerError::Bank(BankError::Head(
+            HeadCheckError::Ahead { .. } | HeadCheckError::Behind { .. },
+        )) => "stale_view",
         PayerError::Write(_) => "bad_amount",
         PayerError::Stored(_) => "store",
         PayerError::Bank(_) => "chain",

@@ -4,8 +4,8 @@
 use crate::protocol::terms::DepositId;
 use std::collections::HashMap;
 
-/// Maximum number of blocks between two attempts.
-const MAX_PAUSE: u64 = 16;
+/// Longest pause between two attempts, in seconds.
+const MAX_PAUSE: u64 = 128;
 
 /// Subject of a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub(super) enum Subject {
 pub(super) struct Retry {
     /// The reason, as a sentence.
     pub(super) reason: String,
-    /// Block of the next attempt after a failure. `None`: nothing failed, the action is waiting.
+    /// Time of the next attempt after a failure, in seconds since 1970. `None`: nothing failed, the action is waiting.
     pub(super) retry_at: Option<u64>,
     failures: u32,
 }
@@ -37,11 +37,11 @@ impl Retries {
         self.0.get(&subject)
     }
 
-    /// True if an attempt is due at `head`.
-    pub(super) fn is_due(&self, subject: Subject, head: u64) -> bool {
+    /// True if an attempt is due at `now`.
+    pub(super) fn is_due(&self, subject: Subject, now: u64) -> bool {
         let retry_at = self.get(subject).and_then(|retry| retry.retry_at);
-        // A reorganisation may have lowered the head: a distant block does not delay the attempt.
-        retry_at.is_none_or(|block| head >= block || block > head.saturating_add(MAX_PAUSE))
+        // The clock may have been set back: a distant time does not delay the attempt.
+        retry_at.is_none_or(|time| now >= time || time > now.saturating_add(MAX_PAUSE))
     }
 
     /// Records that an action is waiting, without a failure.
@@ -54,9 +54,9 @@ impl Retries {
         self.0.insert(subject, retry);
     }
 
-    /// Records a failure. The next attempts follow after 1, 2, 4, 8, 16, 16... blocks. Returns true if the
-    /// reason is new.
-    pub(super) fn record_failure(&mut self, subject: Subject, head: u64, reason: String) -> bool {
+    /// Records a failure. The next attempts follow after 1, 2, 4 and up to 128 seconds. Returns true if the reason is
+    /// new.
+    pub(super) fn record_failure(&mut self, subject: Subject, now: u64, reason: String) -> bool {
         let before = self
             .0
             .get(&subject)
@@ -68,7 +68,7 @@ impl Retries {
             .map_or(MAX_PAUSE, |pause| pause.min(MAX_PAUSE));
         let retry = Retry {
             reason,
-            retry_at: Some(head.saturating_add(pause)),
+            retry_at: Some(now.saturating_add(pause)),
             failures: failures.saturating_add(1),
         };
         self.0.insert(subject, retry);
@@ -94,26 +94,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_pause_after_each_failure_up_to_16_blocks() {
+    fn doubles_pause_after_each_failure_up_to_128_seconds() {
         let (mut retries, subject) = (Retries::default(), Subject::Round);
-        let mut head = 100;
-        for pause in [1, 2, 4, 8, 16, 16, 16] {
-            assert!(retries.is_due(subject, head));
-            let is_new = retries.record_failure(subject, head, "no money".to_owned());
-            assert_eq!(is_new, head == 100, "the reason is new only once");
-            assert!(!retries.is_due(subject, head + pause - 1));
-            head += pause;
+        let mut now = 1_000;
+        for pause in [1, 2, 4, 8, 16, 32, 64, 128, 128, 128] {
+            assert!(retries.is_due(subject, now));
+            let is_new = retries.record_failure(subject, now, "no money".to_owned());
+            assert_eq!(is_new, now == 1_000, "the reason is new only once");
+            assert!(!retries.is_due(subject, now + pause - 1));
+            now += pause;
         }
-        assert!(
-            retries.is_due(subject, 10),
-            "a reorganisation lowered the head"
-        );
-        assert!(retries.record_failure(subject, head, "no gas".to_owned()));
+        assert!(retries.is_due(subject, 10), "the clock was set back");
+        assert!(retries.record_failure(subject, now, "no gas".to_owned()));
         retries.record_waiting(subject, "sent".to_owned());
-        assert!(retries.is_due(subject, head));
-        retries.record_failure(subject, head, "no gas".to_owned());
+        assert!(retries.is_due(subject, now));
+        retries.record_failure(subject, now, "no gas".to_owned());
         assert!(
-            retries.is_due(subject, head + 1),
+            retries.is_due(subject, now + 1),
             "the pauses start again at 1"
         );
     }
@@ -124,7 +121,7 @@ mod tests {
         for _ in 0..65 {
             retries.record_failure(Subject::Round, 0, String::new());
         }
-        assert!(!retries.is_due(Subject::Round, 15));
-        assert!(retries.is_due(Subject::Round, 16));
+        assert!(!retries.is_due(Subject::Round, 127));
+        assert!(retries.is_due(Subject::Round, 128));
     }
 }

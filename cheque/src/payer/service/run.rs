@@ -1,17 +1,16 @@
 //! The loop of a payer's service: polls the chain at new heads, and acts at them.
 
-use crate::service::follower::Follower;
 use crate::{
-    bank::{
-        error::BankError,
-        head::{Head, HeadCheckError},
-    },
+    bank::{error::BankError, head::Head},
     payer::{
         error::PayerError,
         event::DepositEvent,
         service::{Completed, PayerService},
     },
-    service::metrics::PAYER_ERRORS,
+    service::{
+        follower::{Follower, News},
+        metrics::PAYER_ERRORS,
+    },
 };
 use metrics::counter;
 use std::collections::HashMap;
@@ -41,19 +40,24 @@ impl PayerService {
     /// Polls the chain after the follower's news.
     async fn on_head(
         &self,
-        news: Result<(Head, Option<HeadCheckError>), PayerError>,
+        news: Result<News, PayerError>,
         follower: &mut Follower,
         heads: &watch::Sender<Option<Head>>,
     ) {
-        let (new, reorg) = match news {
+        let news = match news {
             Ok(news) => news,
             Err(error) => {
                 self.observe_failed(&error);
                 return;
             }
         };
-        if let Some(error) = reorg {
+        if let Some(error) = news.reorganised {
             self.observe_failed(&BankError::from(error).into());
+            // Without this, the follower would forget the reorganisation with the next place in the store.
+            if let Err(error) = self.look_again().await {
+                self.observe_failed(&error);
+                return;
+            }
         }
         let Ok((head, _)) = self.observe().await else {
             return;
@@ -62,9 +66,16 @@ impl PayerService {
         if !self.seen().vitals.has_stepped_at(head.hash) {
             heads.send_replace(Some(head));
         }
-        if let Err(error) = follower.advance(&new).await {
+        if let Err(error) = follower.advance(&news).await {
             self.observe_failed(&error.into());
         }
+    }
+
+    /// Looks again at all settled deposits, since final blocks were replaced.
+    async fn look_again(&self) -> Result<(), PayerError> {
+        let deposits = self.payer.unsettle().await?;
+        tracing::warn!(event = "deposits_unsettled", deposits);
+        Ok(())
     }
 
     /// Acts at new heads.
@@ -93,7 +104,7 @@ impl PayerService {
         if self.seen().vitals.has_stepped_at(head.hash) {
             return Ok(Vec::new());
         }
-        let acted = self.act(head.number).await;
+        let acted = self.act(head).await;
         match &acted {
             Ok(_) => self.seen().vitals.record_step(head.hash, Instant::now()),
             Err(error) => {
@@ -104,7 +115,7 @@ impl PayerService {
         acted
     }
 
-    /// Polls the chain once, prunes the store and sets the gauges. Errors of single deposits, of pruning and of
+    /// Polls chain and beacon once, prunes the store and sets the gauges. Errors of single deposits, of pruning and of
     /// gauges are recorded and logged, and do not fail the poll.
     pub(super) async fn observe(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
         let poll = async {
@@ -142,7 +153,7 @@ impl PayerService {
             seen.vitals.record_idle(now);
             seen.unfollowed = unfollowed;
         }
-        if let Err(error) = self.prune_old(head.number).await {
+        if let Err(error) = self.prune_old(&head).await {
             report_error("prune", &error);
             self.seen().vitals.record_error(error.to_string());
         }

@@ -89,7 +89,7 @@ impl PayerService {
             deposit = %id,
             token = %terms.token,
             amount = %terms.amount,
-            draw_block = terms.drawBlock,
+            draw_time = terms.drawTime,
             transaction = %mined.hash,
             block = mined.block,
         );
@@ -120,7 +120,7 @@ impl PayerService {
         }
     }
 
-    /// Counts a mined transaction. `None` if it was counted before: a transaction is checked at every block
+    /// Counts a mined transaction. `None` if it was counted before: a transaction is checked at every head
     /// until a reorganisation is unlikely to drop it.
     fn count_once(&self, purpose: &'static str, mined: &MinedTx) -> Option<()> {
         let is_new = self.seen().counted.insert(mined.hash);

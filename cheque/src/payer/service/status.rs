@@ -3,6 +3,7 @@
 use crate::{
     payer::{
         error::PayerError,
+        expiry::expiry,
         records::{DepositRecord, DepositState},
         service::{
             PayerService,
@@ -11,6 +12,8 @@ use crate::{
         },
     },
     protocol::terms::DepositId,
+    service::utc::utc,
+    sys::unix_now,
 };
 use alloy_primitives::TxHash;
 
@@ -22,6 +25,9 @@ pub struct DepositStatus {
     pub id: DepositId,
     /// Its terms, and its state at the last poll.
     pub record: DepositRecord,
+    /// Estimate until when cheques can be written, in seconds since 1970; `None` if none can be: see
+    /// [`Payer::estimated_expiry`](crate::payer::Payer::estimated_expiry).
+    pub estimated_expiry: Option<u64>,
     /// Reason for this state, as a sentence.
     pub reason: String,
     /// Next event, as a sentence.
@@ -48,11 +54,12 @@ impl PayerService {
     /// [`PayerError::Stored`] if the store cannot be read.
     pub async fn status(&self) -> Result<Vec<DepositStatus>, PayerError> {
         let deposits = self.tracked_deposits().await?;
-        let next_expired = self.with_situation(&deposits, |situation| {
-            let rounds = self.rounds.as_ref()?;
-            situation.reopenable(rounds.token)
+        let spared = self.with_situation(&deposits, |situation| {
+            let rounds = self.rounds.as_ref();
+            rounds.map_or_else(Vec::new, |rounds| situation.spared(rounds))
         });
-        let next_expired = next_expired.flatten();
+        let spared = spared.unwrap_or_default();
+        let now = unix_now();
         let is_useful = |tracked: &TrackedDeposit| {
             self.with_situation(&deposits, |situation| situation.is_useful(tracked))
         };
@@ -60,14 +67,21 @@ impl PayerService {
             let pending = tracked.record.state == DepositState::Pending;
             let (mut reason, next) = match pending && is_useful(tracked) == Some(false) {
                 true => self.describe_too_late(tracked),
-                false => self.describe(tracked, next_expired == Some(tracked.id)),
+                false => self.describe(tracked, spared.contains(&tracked.id)),
             };
             if let Some(since) = self.seen().stuck.get(&tracked.id) {
-                reason.push_str(&format!("; its transaction has waited since block {since}"));
+                let since = utc(*since);
+                reason.push_str(&format!("; its transaction has waited since {since}"));
             }
             DepositStatus {
                 id: tracked.id,
                 record: tracked.record.clone(),
+                estimated_expiry: expiry(
+                    &tracked.record,
+                    tracked.spent,
+                    self.payer.cutoff(),
+                    now,
+                ),
                 reason,
                 next,
             }
@@ -91,8 +105,11 @@ impl PayerService {
             RoundNeed::Serves(id) => RoundStatus {
                 blocked: false,
                 reason: format!("deposit {id} is in use"),
-                next: "the next round opens when this deposit is nearly spent or near its draw"
-                    .to_owned(),
+                next: match rounds.every {
+                    None => "the next round opens when this deposit is nearly spent or near its draw"
+                        .to_owned(),
+                    Some(every) => format!("the next round opens {every} s after the last"),
+                },
             },
             RoundNeed::Coming(id) => RoundStatus {
                 blocked: self.is_stuck(),
@@ -103,12 +120,12 @@ impl PayerService {
                 Some(retry) => RoundStatus {
                     blocked: retry.retry_at.is_some() || self.is_stuck(),
                     reason: retry.reason.clone(),
-                    next: next_try(retry, "it is checked again at every block"),
+                    next: next_try(retry, "it is checked again at every head"),
                 },
                 None => RoundStatus {
                     blocked: false,
                     reason: "no deposit can pay for long enough".to_owned(),
-                    next: "the next round opens at the next block".to_owned(),
+                    next: "the next round opens at the next head".to_owned(),
                 },
             },
         }))
@@ -129,7 +146,7 @@ impl PayerService {
     /// Reason and next event of a deposit.
     fn describe(&self, tracked: &TrackedDeposit, is_for_next_round: bool) -> (String, String) {
         let (terms, id) = (&tracked.record.deposit, tracked.id);
-        let (draw, last_redeem) = (terms.drawBlock, terms.lastRedeemBlock);
+        let (draw, last_redeem) = (utc(terms.drawTime), utc(terms.redeemUntil));
         let payer = &self.payer;
         let own = payer.wallet_address() == Some(terms.payer);
         let retries = self.retries();
@@ -144,7 +161,7 @@ impl PayerService {
         };
         let unfollowed = self.seen().unfollowed.get(&id).cloned();
         if let Some(error) = unfollowed {
-            return (error, "it is followed again at the next block".to_owned());
+            return (error, "it is followed again at the next head".to_owned());
         }
         match tracked.record.state {
             DepositState::Pending => match retry {
@@ -154,7 +171,7 @@ impl PayerService {
                         || "it is stored and not confirmed".to_owned(),
                         |tx| waiting_text(tx.newest_hash()),
                     ),
-                    "it is opened at the next block, unless its opening is found".to_owned(),
+                    "it is opened at the next head, unless its opening is found".to_owned(),
                 ),
                 None => (
                     format!(
@@ -170,23 +187,23 @@ impl PayerService {
                     tracked.spent, terms.amount
                 ),
                 format!(
-                    "the last cheque is written before block {}",
-                    draw.saturating_sub(payer.cutoff())
+                    "the last cheque is written before {}",
+                    utc(payer.end_time(terms))
                 ),
             ),
             DepositState::PastCutoff => (
                 "it is too near its draw for another cheque".to_owned(),
-                format!("block {draw} draws it, once confirmed"),
+                format!("the beacon's round of {draw} draws it"),
             ),
             DepositState::Drawn { winner: None } => (
                 "no payee has won it".to_owned(),
-                format!("its money can be reclaimed after block {last_redeem}"),
+                format!("its money can be reclaimed after {last_redeem}"),
             ),
             DepositState::Drawn {
                 winner: Some(winner),
             } => (
                 format!("{winner} has won it"),
-                format!("the winner redeems it up to block {last_redeem}, else it is reclaimed"),
+                format!("the winner redeems it up to {last_redeem}, else it is reclaimed"),
             ),
             DepositState::Reclaimable => match retry {
                 Some(retry) => (retry.reason.clone(), next_try(retry, "it is reclaimed")),
@@ -238,7 +255,7 @@ pub(super) const CONFIRMING: &str = "its transaction is mined, and waits for con
 /// Next event, given the retry schedule.
 fn next_try(retry: &Retry, otherwise: &str) -> String {
     match retry.retry_at {
-        Some(block) => format!("it is tried again at block {block}"),
+        Some(time) => format!("it is tried again at {}", utc(time)),
         None => otherwise.to_owned(),
     }
 }

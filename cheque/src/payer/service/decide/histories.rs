@@ -5,9 +5,10 @@ use crate::{
         records::DepositState,
         service::{
             decide::{
-                Action, RoundNeed, TrackedDeposit,
+                Action, DAY, RoundNeed, TrackedDeposit,
                 tests::{
-                    ACTIVE, CUTOFF, DAY, LEAD, PENDING, RECLAIMABLE, SIGNER, at, rounds, tracked,
+                    ACTIVE, CUTOFF, LEAD, MIN_LEAD, PENDING, RECLAIMABLE, SIGNER, at, rounds,
+                    tracked,
                 },
             },
             rounds::Rounds,
@@ -31,7 +32,7 @@ enum Killed {
 /// One event of a history.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Blocks(u64),
+    Seconds(u64),
     /// Spends this part in 255 of the remaining money of active deposits.
     Spend(u8),
     /// A step of the service, with this amount for the next round.
@@ -55,7 +56,8 @@ fn killed() -> impl Strategy<Value = Killed> {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        (1..60_u64).prop_map(Event::Blocks),
+        (1..60_u64).prop_map(Event::Seconds),
+        (1..DAY / 2).prop_map(Event::Seconds),
         any::<u8>().prop_map(Event::Spend),
         (1..1_000_u128, killed()).prop_map(|(amount, killed)| Event::Step { amount, killed }),
         Just(Event::Mine),
@@ -66,7 +68,7 @@ fn event() -> impl Strategy<Value = Event> {
 /// A minimal chain and store.
 #[derive(Default)]
 struct Model {
-    head: u64,
+    now: u64,
     deposits: Vec<TrackedDeposit>,
     /// Deposits whose opening is sent and not mined.
     mempool: Vec<DepositId>,
@@ -75,7 +77,7 @@ struct Model {
 impl Model {
     fn happen(&mut self, event: Event, rounds: &Rounds) {
         match event {
-            Event::Blocks(blocks) => self.head += blocks,
+            Event::Seconds(seconds) => self.now += seconds,
             Event::Spend(part) => {
                 for tracked in self.in_state(ACTIVE) {
                     let left = tracked.record.deposit.amount - tracked.spent.get();
@@ -108,17 +110,15 @@ impl Model {
                 }
             }
         }
-        let head = self.head;
+        let now = self.now;
         for tracked in &mut self.deposits {
             let terms = &tracked.record.deposit;
             tracked.record.state = match tracked.record.state {
-                DepositState::Pending if head + CUTOFF >= terms.drawBlock => {
+                DepositState::Pending if now + MIN_LEAD > terms.drawTime => {
                     DepositState::NeverOpened
                 }
-                DepositState::Active if head + CUTOFF >= terms.drawBlock => {
-                    DepositState::PastCutoff
-                }
-                DepositState::PastCutoff if head >= terms.lastRedeemBlock => RECLAIMABLE,
+                DepositState::Active if now + CUTOFF >= terms.drawTime => DepositState::PastCutoff,
+                DepositState::PastCutoff if now > terms.redeemUntil => RECLAIMABLE,
                 state => state,
             };
         }
@@ -131,8 +131,8 @@ impl Model {
 
     /// Does the work of `act` by the same decisions.
     fn step(&mut self, rounds: &Rounds, amount: u128, killed: Killed) {
-        let head = self.head;
-        let situation = at(head, &self.deposits);
+        let now = self.now;
+        let situation = at(now, &self.deposits);
         let actions = situation.actions(Some(rounds));
         let need = situation.need(rounds, LEAD);
         let fits = situation.check_budget(rounds, Amount::new(amount)).is_ok();
@@ -162,10 +162,10 @@ impl Model {
             let expired = self.deposits.iter().find(|tracked| tracked.id == expired);
             next.record.deposit.lane = expired.expect("the deposit is stored").record.deposit.lane;
         }
-        next.record.since = head;
+        next.record.created = now;
         next.record.deposit.amount = amount;
-        next.record.deposit.drawBlock = head + 100;
-        next.record.deposit.lastRedeemBlock = head + 200;
+        next.record.deposit.drawTime = now + 100;
+        next.record.deposit.redeemUntil = now + 200;
         if killed == Killed::Never {
             self.mempool.push(next.id);
         }
@@ -183,11 +183,11 @@ proptest! {
         for event in events {
             model.happen(event, &rounds);
             let in_a_day = model.deposits.iter().filter(|tracked| {
-                tracked.record.since + DAY > model.head && tracked.record.state != DepositState::NeverOpened
+                tracked.record.created + DAY > model.now && tracked.record.state != DepositState::NeverOpened
             });
             let sum: u128 = in_a_day.map(|tracked| tracked.record.deposit.amount).sum();
             prop_assert!(sum <= 1_500, "{sum} within a day");
-            let situation = at(model.head, &model.deposits);
+            let situation = at(model.now, &model.deposits);
             let next = model.deposits.iter().filter(|tracked| match tracked.record.state {
                 DepositState::Pending => true,
                 DepositState::Active => situation.serves(tracked, &rounds, LEAD),
@@ -218,10 +218,10 @@ proptest! {
         model.step(&rounds, 10, Killed::Never);
         model.happen(Event::Mine, &rounds);
         // A pending deposit may have become obsolete.
-        model.happen(Event::Blocks(100), &rounds);
+        model.happen(Event::Seconds(100), &rounds);
         model.step(&rounds, 10, Killed::Never);
         model.happen(Event::Mine, &rounds);
-        let need = at(model.head, &model.deposits).need(&rounds, LEAD);
+        let need = at(model.now, &model.deposits).need(&rounds, LEAD);
         prop_assert!(matches!(need, RoundNeed::Serves(_)), "{need:?}");
     }
 }

@@ -7,7 +7,7 @@ pub(super) const SIGNER: Address = Address::repeat_byte(2);
 const TOKEN: Address = Address::ZERO;
 pub(super) const CUTOFF: u64 = 16;
 pub(super) const LEAD: u64 = 4;
-pub(super) const DAY: u64 = 1_000;
+pub(super) const MIN_LEAD: u64 = 4;
 pub(super) const PENDING: DepositState = DepositState::Pending;
 pub(super) const ACTIVE: DepositState = DepositState::Active;
 pub(super) const RECLAIMABLE: DepositState = DepositState::Reclaimable;
@@ -32,13 +32,16 @@ pub(super) fn tracked(number: u8, state: DepositState) -> TrackedDeposit {
         lane: number.into(),
         amount: 800,
         minPayout: 0,
-        drawBlock: 600,
-        lastRedeemBlock: 700,
+        drawTime: 600,
+        redeemUntil: 700,
         root: B256::ZERO,
     };
     let record = DepositRecord {
         deposit,
-        since: 500,
+        since: 50,
+        created: 500,
+        open_at: None,
+        draw: None,
         state,
         settled: false,
     };
@@ -64,19 +67,24 @@ fn tx(nonce: u64) -> Option<TxRecord> {
     })
 }
 
-pub(super) const fn at(head: u64, deposits: &[TrackedDeposit]) -> Situation<'_> {
+/// All clocks agree.
+pub(super) const fn at(now: u64, deposits: &[TrackedDeposit]) -> Situation<'_> {
     Situation {
-        head,
-        cutoff: CUTOFF,
-        day: DAY,
+        head_time: now,
+        now,
+        limits: Limits {
+            cutoff: CUTOFF,
+            min_lead: MIN_LEAD,
+            confirm: 1,
+        },
         account: ME,
         signer: SIGNER,
         deposits,
     }
 }
 
-fn need(head: u64, deposits: &[TrackedDeposit]) -> RoundNeed {
-    at(head, deposits).need(&rounds(None), LEAD)
+fn need(now: u64, deposits: &[TrackedDeposit]) -> RoundNeed {
+    at(now, deposits).need(&rounds(None), LEAD)
 }
 
 const ANOTHER: RoundNeed = RoundNeed::Another { expired: None };
@@ -93,6 +101,30 @@ fn serves_round_until_lead_before_cutoff() {
     assert_eq!(need(579, &active), RoundNeed::Serves(id(1)));
     assert_eq!(need(580, &active), ANOTHER);
     assert_eq!(need(u64::MAX, &active), ANOTHER);
+}
+
+#[test]
+fn opens_rounds_at_an_interval_that_each_outlives() {
+    let mut short = rounds(None);
+    short.every = Some(30);
+    let need = |now, deposits: &[TrackedDeposit]| at(now, deposits).need(&short, LEAD);
+    let mut deposits = [tracked(1, ACTIVE), tracked(2, ACTIVE), tracked(3, PENDING)];
+    deposits[1].record.created = 520;
+    deposits[1].record.deposit.drawTime = 590;
+    // Of those in use, the deposit drawn first is named.
+    let in_use = &deposits[..2];
+    assert_eq!(need(549, in_use), RoundNeed::Serves(id(2)));
+    assert_eq!(need(550, in_use), ANOTHER);
+    assert_eq!(need(550, &deposits), RoundNeed::Coming(id(3)));
+    // A closed round counts for the interval, one that never opened does not.
+    deposits[2].record.created = 540;
+    deposits[2].record.state = DepositState::Reclaimed;
+    assert_eq!(need(569, &deposits), RoundNeed::Serves(id(2)));
+    deposits[2].record.state = DepositState::NeverOpened;
+    assert_eq!(need(569, &deposits), ANOTHER);
+    // Within the interval, another round opens if none can pay.
+    deposits[..2].iter_mut().for_each(|tracked| tracked.spent = Amount::new(800));
+    assert_eq!(need(530, &deposits), ANOTHER);
 }
 
 #[test]
@@ -149,6 +181,20 @@ fn opens_no_deposit_past_cutoff_unless_paid_from() {
     assert_eq!(at(584, &deposits).actions(None), []);
     deposits[0].spent = Amount::new(1);
     assert_eq!(at(584, &deposits).actions(None), [Action::Open(id(1))]);
+}
+
+#[test]
+fn opens_no_deposit_that_the_bank_refuses() {
+    let mut deposits = [tracked(1, PENDING)];
+    deposits[0].spent = Amount::new(1);
+    assert_eq!(at(596, &deposits).actions(None), [Action::Open(id(1))]);
+    assert_eq!(at(597, &deposits).actions(None), []);
+    // The bank knows the time of the next block only, which is not before the head's.
+    let by_a_fast_clock = Situation {
+        now: 600,
+        ..at(596, &deposits)
+    };
+    assert_eq!(by_a_fast_clock.actions(None), [Action::Open(id(1))]);
 }
 
 #[test]
@@ -210,7 +256,7 @@ fn orders_actions_by_nonce_and_spares_shared_nonces() {
         tracked(5, DepositState::NeverOpened),
     ];
     for pending in [0, 2] {
-        deposits[pending].record.deposit.drawBlock = 900;
+        deposits[pending].record.deposit.drawTime = 900;
     }
     deposits[1].reclaim = tx(8);
     deposits[2].opening = tx(7);
@@ -232,7 +278,7 @@ fn leaves_first_expired_deposit_to_next_round() {
         tracked(2, RECLAIMABLE),
         tracked(3, RECLAIMABLE),
     ];
-    deposits[1].record.deposit.lastRedeemBlock = 690;
+    deposits[1].record.deposit.redeemUntil = 690;
     deposits[2].record.deposit.token = ME;
     let situation = at(800, &deposits);
     let expired = Some(id(2));
@@ -247,10 +293,35 @@ fn leaves_first_expired_deposit_to_next_round() {
 }
 
 #[test]
+fn leaves_two_expired_deposits_to_overlapping_rounds() {
+    let deposits = [1, 2, 3].map(|number| tracked(number, RECLAIMABLE));
+    let mut short = rounds(None);
+    short.every = Some(30);
+    let actions = at(800, &deposits).actions(Some(&short));
+    assert_eq!(actions, [Action::Reclaim(id(3))]);
+}
+
+#[test]
+fn finds_idle_purses_of_closed_deposits() {
+    let mut deposits = [
+        tracked(1, DepositState::Reclaimed),
+        tracked(2, DepositState::NeverOpened),
+        tracked(3, DepositState::Reclaimed),
+        tracked(4, ACTIVE),
+        tracked(5, RECLAIMABLE),
+        tracked(6, PENDING),
+    ];
+    // The next deposit in the purse of the third.
+    deposits[5].record.deposit.lane = 3;
+    let lanes: Vec<_> = at(800, &deposits).idle_lanes(TOKEN).into_iter().collect();
+    assert_eq!(lanes, [1, 2]);
+}
+
+#[test]
 fn leaves_purse_reserved_by_pending_deposit_alone() {
     let mut deposits = [tracked(1, RECLAIMABLE), tracked(2, PENDING)];
     deposits[1].record.deposit.lane = 1;
-    deposits[1].record.deposit.drawBlock = 900;
+    deposits[1].record.deposit.drawTime = 900;
     let situation = at(800, &deposits);
     assert_eq!(situation.reopenable(TOKEN), None);
     assert_eq!(situation.actions(None), [Action::Open(id(2))]);
@@ -264,7 +335,7 @@ fn enforces_budget_to_the_unit() {
     };
     assert_eq!(check(1_000, 200), Ok(()));
     let over = check(1_000, 201).unwrap_err();
-    assert_eq!((over.used.get(), over.free_at), (800, Some(1_500)));
+    assert_eq!((over.used.get(), over.free_at), (800, Some(500 + DAY)));
     let never = check(1_000, 1_001).unwrap_err();
     assert_eq!(never.free_at, None);
     assert!(never.to_string().contains("never allowed"), "{never}");
@@ -277,14 +348,16 @@ fn enforces_budget_to_the_unit() {
 }
 
 #[test]
-fn counts_deposit_for_a_day_of_blocks() {
+fn counts_deposit_for_a_day_of_now() {
     let deposits = [tracked(1, DepositState::Reclaimed), tracked(2, PENDING)];
-    let check = |head| at(head, &deposits).check_budget(&rounds(Some(800)), Amount::new(1));
-    let over = check(1_499).unwrap_err();
+    let check = |now| at(now, &deposits).check_budget(&rounds(Some(800)), Amount::new(1));
+    let over = check(500 + DAY - 1).unwrap_err();
     assert_eq!((over.used.get(), over.since), (1_600, 500));
-    assert_eq!(check(1_500), Ok(()));
-    assert_eq!(over.free_at, Some(1_500), "the error names the block");
-    assert!(check(499).is_err(), "still counted after a reorganisation");
+    assert_eq!(check(500 + DAY), Ok(()));
+    assert_eq!(over.free_at, Some(500 + DAY), "the error names the time");
+    let text = over.to_string();
+    assert!(text.contains("there is room from 1970-01-02T00:08:20Z on"), "{text}");
+    assert!(check(499).is_err(), "still counted by a clock set back");
     let of_others = {
         let mut deposits = deposits.clone();
         deposits[0].record.deposit.payer = SIGNER;
@@ -293,17 +366,4 @@ fn counts_deposit_for_a_day_of_blocks() {
     };
     let unused = at(600, &of_others).check_budget(&rounds(Some(1)), Amount::new(1));
     assert_eq!(unused, Ok(()));
-}
-
-#[test]
-fn rounds_day_up_to_24_hours() {
-    for (block_time, blocks) in [
-        (12, 7_200),
-        (2, 43_200),
-        (1, 86_400),
-        (7, 12_343),
-        (0, 86_400),
-    ] {
-        assert_eq!(blocks_of_a_day(block_time), blocks);
-    }
 }

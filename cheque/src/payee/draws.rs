@@ -1,0 +1,147 @@
+//! Draws: a loss frees exposure at once, a win once its deposit is closed. Nothing is concluded from an unverified seed.
+
+use crate::{
+    bank::seeds::SeedError,
+    node::failover::pin_node,
+    payee::{Payee, error::ReceiveError, positions::stored_positions_at, snapshot::ChainSnapshot},
+    protocol::{
+        amount::Amount,
+        beacon::round::BeaconRound,
+        draw::{Seed, roll},
+        receive::position::Position,
+        terms::Purse,
+    },
+};
+use std::{sync::PoisonError, time::Duration};
+use tokio::time::Instant;
+
+/// How long relays are not asked after they have failed.
+const RELAY_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long rounds are looked up at a time. The next time looks up the next.
+const MAX_LOOK_UP: Duration = Duration::from_secs(2);
+
+/// The number of wins whose purses are read at a time: those of one request.
+const MAX_WINS: usize = 100;
+
+/// The rounds of several draw times.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    /// The known ones, with their draw times.
+    pub(super) known: Vec<(u64, BeaconRound)>,
+    /// The first draw time whose round could not be looked up. The later ones were not tried.
+    pub(super) failed: Option<(u64, SeedError)>,
+}
+
+/// The last failure of the relays: its time, and the draw time asked for.
+#[derive(Debug, Default)]
+pub(super) struct RelayFailure(Option<(Instant, u64)>);
+
+/// True if a position wins the draw of a seed.
+pub(super) fn wins(position: &Position, seed: Seed) -> bool {
+    let amount = Amount::new(position.deposit().amount);
+    let roll = roll(seed, position.deposit_id(), amount);
+    let payout = position.payout();
+    payout.is_some_and(|payout| payout.wins(position.start(), roll))
+}
+
+impl Payee {
+    /// Looks up the rounds of draw times, which are in ascending order: the newest first, since older deposits may be over.
+    /// Stops at the first that fails, and does not try again for ten seconds, so that relays that are down delay nothing
+    /// else.
+    pub(super) async fn rounds_of(&self, draw_times: &[u64]) -> Rounds {
+        let mut rounds = Rounds::default();
+        let failure = self.relay_failure().0;
+        if failure.is_some_and(|(at, _)| at.elapsed() < RELAY_PAUSE) {
+            return rounds;
+        }
+        // Begins after the draw time that has failed, because another may be in the store.
+        let begin = failure.map_or(draw_times.len(), |(_, failed)| {
+            draw_times.partition_point(|time| *time < failed)
+        });
+        let (older, newer) = draw_times.split_at(begin);
+        let turn = older.iter().rev().chain(newer.iter().rev());
+        let (begun, mut failed) = (Instant::now(), None);
+        for time in turn {
+            if begun.elapsed() >= MAX_LOOK_UP {
+                break;
+            }
+            match self.seeds.round(*time).await {
+                Ok(Some(round)) => rounds.known.push((*time, round)),
+                Ok(None) => {}
+                Err(error) => {
+                    failed = Some((Instant::now(), *time));
+                    rounds.failed = Some((*time, error));
+                    break;
+                }
+            }
+        }
+        self.relay_failure().0 = failed;
+        rounds
+    }
+
+    /// Decides the draws whose seed is known, and frees the exposure of losses and of closed wins. Does nothing if the last
+    /// time is less than `max_age` ago.
+    pub(super) async fn decide_draws(
+        &self,
+        snapshot: &ChainSnapshot,
+        max_age: Duration,
+    ) -> Result<(), ReceiveError> {
+        let mut decided = self.shared.decided.lock().await;
+        if decided.is_some_and(|at| at.elapsed() < max_age) {
+            return Ok(());
+        }
+        let now = self.now(snapshot.head.time).await.latest();
+        let due = self.index().due(now);
+        for (draw_time, round) in self.rounds_of(&due).await.known {
+            self.decide(draw_time, round.seed()).await?;
+        }
+        self.close_wins(snapshot).await?;
+        *decided = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn decide(&self, draw_time: u64, seed: Seed) -> Result<(), ReceiveError> {
+        let drawn = self.index().drawn_at(draw_time);
+        let ids = drawn.iter().map(|(_, id)| *id).collect();
+        let (bank, payee) = (self.reader.bank().address(), self.policy.payee);
+        let positions = stored_positions_at(&self.store, bank, payee, ids).await?;
+        let mut index = self.index();
+        for (key, position) in drawn.into_iter().zip(positions) {
+            let win = position
+                .filter(|position| wins(position, seed))
+                .map(|position| position.deposit().redeemUntil);
+            index.decide(key, win);
+        }
+        Ok(())
+    }
+
+    /// Frees the exposure of wins that are no longer open at the confirmed block.
+    async fn close_wins(&self, snapshot: &ChainSnapshot) -> Result<(), ReceiveError> {
+        let wins = self.index().open_wins(snapshot.head.time, MAX_WINS);
+        if wins.is_empty() {
+            return Ok(());
+        }
+        let at = snapshot.confirmed.number;
+        let queries: Vec<_> = wins.iter().map(|(_, _, purse)| (*purse, at)).collect();
+        let read = async {
+            let contents = self.reader.purses_of_bank(&queries).await;
+            let contents = self.reader.fail_over_on_err(contents)?;
+            self.reader.check_canonical(&snapshot.confirmed).await?;
+            Ok::<_, ReceiveError>(contents)
+        };
+        let contents = pin_node(read).await?;
+        let mut index = self.index();
+        for ((key, id, _), contents) in wins.into_iter().zip(contents) {
+            if contents != Purse::Open(id) {
+                index.close((key, id));
+            }
+        }
+        Ok(())
+    }
+
+    fn relay_failure(&self) -> std::sync::MutexGuard<'_, RelayFailure> {
+        let failure = self.shared.relay_failure.lock();
+        failure.unwrap_or_else(PoisonError::into_inner)
+    }
+}

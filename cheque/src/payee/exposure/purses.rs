@@ -1,0 +1,98 @@
+//! What is known of the purses of the deposits at stake.
+//!
+//! Nothing closes a deposit before its draw. So a purse that held a deposit at a block holds it until the draw, in every
+//! chain with that block. It is read once, and again only after a reorganisation of confirmed blocks.
+
+use crate::{
+    bank::purses::PurseKey,
+    payee::exposure::{ExposureIndex, ExposureKey, Sight, next_of},
+    protocol::terms::DepositId,
+};
+use cheque_bindings::Deposit;
+use std::collections::BTreeSet;
+
+impl ExposureIndex {
+    /// The block at which the purse of a deposit was seen to hold it. `None` if the purse is to be read.
+    pub(in crate::payee) fn sight(&self, id: DepositId, terms: &Deposit) -> Option<Sight> {
+        let entry = self.deposits.get(&(ExposureKey::of(terms), id))?;
+        (entry.open_at != u64::MAX).then_some(Sight {
+            open_at: entry.open_at,
+            generation: self.generation,
+        })
+    }
+
+    /// Counts the times at which all purses became unread.
+    pub(in crate::payee) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Up to `max` deposits drawn after `now` whose purses are to be read. Later calls return the next.
+    pub(in crate::payee) fn unread(
+        &mut self,
+        now: u64,
+        max: usize,
+    ) -> Vec<(ExposureKey, DepositId, PurseKey)> {
+        let (deposits, wins) = (&self.deposits, self.handed_out.1);
+        // Their draw decides, and the purse of a win is read after it.
+        self.unread.retain(|key, _| {
+            let entry = deposits.get(key);
+            entry.is_some_and(|entry| entry.draw_time > now)
+        });
+        let keys = next_of(&self.unread, self.handed_out.0, max);
+        self.handed_out = (keys.last().copied().or(self.handed_out.0), wins);
+        let unread = keys.into_iter().filter_map(|(key, id)| {
+            let entry = self.deposits.get(&(key, id))?;
+            Some((key, id, (entry.payer, key.token, entry.lane)))
+        });
+        unread.collect()
+    }
+
+    /// Records that a purse was read in a generation. `open_at` is the lowest block at which it held the deposit.
+    pub(in crate::payee) fn record_purse(
+        &mut self,
+        (key, id): (ExposureKey, DepositId),
+        open_at: Option<u64>,
+        generation: u64,
+    ) {
+        if generation != self.generation {
+            return;
+        }
+        let Some(entry) = self.deposits.get_mut(&(key, id)) else {
+            return;
+        };
+        match open_at {
+            Some(open_at) => {
+                entry.open_at = entry.open_at.min(open_at);
+                self.unread.remove(&(key, id));
+            }
+            None if entry.open_at == u64::MAX && !entry.won => {
+                self.unread.insert((key, id), true);
+            }
+            None => {}
+        }
+    }
+
+    /// The deposits before their draw that the bank was found not to hold.
+    pub(in crate::payee) fn missing(&self) -> BTreeSet<DepositId> {
+        let missing = self.unread.iter().filter(|(_, missing)| **missing);
+        missing.map(|((_, id), _)| *id).collect()
+    }
+
+    /// Moves the newest final block on.
+    pub(in crate::payee) fn set_final(&mut self, number: u64) {
+        self.final_number = self.final_number.max(number);
+    }
+
+    /// Forgets what is known of purses, after a reorganisation of confirmed blocks. `final_number` is the newest final
+    /// block now.
+    pub(in crate::payee) fn forget_purses(&mut self, final_number: u64) {
+        self.generation += 1;
+        self.final_number = final_number;
+        for (key, entry) in &mut self.deposits {
+            entry.open_at = u64::MAX;
+            if !entry.won {
+                self.unread.insert(*key, false);
+            }
+        }
+    }
+}
