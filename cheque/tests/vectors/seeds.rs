@@ -46,7 +46,7 @@ struct Scheduled {
     beacon: Int<usize>,
     draw_time: Int<u64>,
     round: Int<u64>,
-    error: String,
+    refusal: String,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +106,11 @@ fn finds_round_of_time_on_schedule_only() {
     for v in &vectors.schedule {
         let beacon = vectors.beacon(v.beacon);
         let found = beacon.round_at(v.draw_time.0);
-        let as_expected = match v.error.as_str() {
+        let as_expected = match v.refusal.as_str() {
             "" => found == Ok(v.round.0) && beacon.time_of(v.round.0) == Ok(v.draw_time.0),
             "before_genesis" => matches!(found, Err(ScheduleError::BeforeGenesis { .. })),
             "off_schedule" => matches!(found, Err(ScheduleError::OffSchedule { .. })),
-            error => panic!("unknown error {error}"),
+            refusal => panic!("unknown refusal {refusal}"),
         };
         assert!(as_expected, "{}: {found:?}", v.draw_time.0);
     }
