@@ -1,44 +1,31 @@
 #!/usr/bin/env node
 // The test vectors that forge and cargo share: contracts/test/vectors/*.json.
 //
-//   node tools/vectors.mjs            write them; `cast` signs every message too, and both signatures must agree
-//   node tools/vectors.mjs --record   the same with new block headers from anvil
-//   node tools/vectors.mjs --check    recompute all files without `cast` and anvil, and fail on any difference
+//   node tools/vectors.mjs            write them, and the blocks of the example in SPEC.md; `cast` signs every message
+//                                     too, and both signatures must agree
+//   node tools/vectors.mjs --check    recompute all of it without `cast`, and fail on any difference
 //
 // A third implementation, from the text of SPEC.md: BigInt arithmetic, plain RLP, textbook secp256k1. It shares no
-// code with the contract or the library, so a mistake in one of the three shows as a difference.
+// code with the contract or the library, so a mistake in one of the three shows as a difference. Of others are the curve
+// BLS12-381 (@noble/curves) and quicknet.json, which has rounds as a relay of drand gave them.
 import fs from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hex } from './vectors/bytes.mjs';
 import { payouts, rolls, streams } from './vectors/draws.mjs';
 import { digest } from './vectors/eip712.mjs';
-import { seeds } from './vectors/headers.mjs';
+import { exampleBlocks } from './vectors/example.mjs';
 import { ids, signatures } from './vectors/ids.mjs';
-import { anvilHeader, castSign } from './vectors/outside.mjs';
+import { castSign } from './vectors/outside.mjs';
 import { redemptions } from './vectors/redemptions.mjs';
 import { recover, sign as signOurselves } from './vectors/secp256k1.mjs';
+import { quicknet, seeds } from './vectors/seeds.mjs';
 import { trees } from './vectors/trees.mjs';
 import { wire } from './vectors/wire.mjs';
 
 const folder = fileURLToPath(new URL('../contracts/test/vectors/', import.meta.url));
-const { values: options } = parseArgs({ options: { check: { type: 'boolean' }, record: { type: 'boolean' } } });
-
-// The draw block of the deposits of redemptions.json.
-const DRAW_BLOCK = 300;
-
-async function recordedHeaders() {
-  if (!options.record) {
-    const { recorded } = JSON.parse(fs.readFileSync(`${folder}seeds.json`, 'utf8'));
-    return recorded.map((block) => ({ ...block, mixHash: block.seed }));
-  }
-  const headers = [];
-  for (const fork of ['osaka', 'prague']) {
-    const name = `anvil --hardfork ${fork}, block ${DRAW_BLOCK}`;
-    headers.push({ name, ...(await anvilHeader(fork, DRAW_BLOCK)) });
-  }
-  return headers;
-}
+const { values: options } = parseArgs({ options: { check: { type: 'boolean' } } });
 
 // Nonces are deterministic (RFC 6979), so all correct signers make the same signature.
 const signed = new Map();
@@ -77,27 +64,38 @@ function layout(value, indent = '') {
   return `${open}\n${entries.join(',\n')}\n${indent}${close}`;
 }
 
-const headers = await recordedHeaders();
+const real = quicknet(JSON.parse(fs.readFileSync(`${folder}quicknet.json`, 'utf8')));
 const files = {
   ids: ids(),
   signatures: signatures(sign),
   trees: trees(),
   streams: streams(),
-  seeds: seeds(headers),
+  seeds: seeds(real),
   rolls: rolls(),
   payouts: payouts(),
-  redemptions: redemptions(sign, headers[0], headers[1]),
+  redemptions: redemptions(sign, real),
   wire: wire(sign),
 };
 
-let stale = 0;
-for (const [name, content] of Object.entries(files)) {
-  const [file, text] = [`${folder}${name}.json`, `${layout(plain(content))}\n`];
+// The blocks of section 15 in place of those that stand there. The prose between them is left alone.
+function withExample(specification, blocks) {
+  const [start, end] = [specification.indexOf('## 15 Example\n'), specification.indexOf('## 16 ')];
+  const section = specification.slice(start, end);
+  const rest = [...blocks];
+  const filled = section.replace(/```text\n(?:.*\n)*?```|(?:^\|.*\n)+/gm, () => rest.shift());
+  if (start < 0 || end < start || rest.length > 0 || filled.includes('undefined')) throw new Error('section 15 has other blocks');
+  return specification.slice(0, start) + filled + specification.slice(end);
+}
+
+const specification = fileURLToPath(new URL('../SPEC.md', import.meta.url));
+const texts = Object.entries(files).map(([name, content]) => [`${folder}${name}.json`, `${layout(plain(content))}\n`]);
+texts.push([specification, withExample(fs.readFileSync(specification, 'utf8'), exampleBlocks(sign, real))]);
+
+for (const [file, text] of texts) {
   if (!options.check) {
     fs.writeFileSync(file, text);
   } else if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) {
-    stale += 1;
-    process.stderr.write(`contracts/test/vectors/${name}.json is stale; run node tools/vectors.mjs\n`);
+    process.exitCode = 1;
+    process.stderr.write(`${path.relative('.', file)} is stale; run node tools/vectors.mjs\n`);
   }
 }
-process.exitCode = stale ? 1 : 0;

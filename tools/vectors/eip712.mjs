@@ -10,8 +10,8 @@ export const TYPES = {
     ['uint64', 'lane'],
     ['uint128', 'amount'],
     ['uint128', 'minPayout'],
-    ['uint64', 'drawBlock'],
-    ['uint64', 'lastRedeemBlock'],
+    ['uint64', 'drawTime'],
+    ['uint64', 'redeemUntil'],
     ['bytes32', 'root'],
   ],
   Cheque: [

@@ -3,7 +3,7 @@
 import { MAX_U128, addressNamed, named, toInt, uint } from './bytes.mjs';
 import { TYPES, digest, separator, structHash, typeHash, typeString } from './eip712.mjs';
 import { N, recover } from './secp256k1.mjs';
-import { ZERO_ADDRESS, ZERO_WORD, account, banks, deposits, idOf, payer, signer, stranger, token } from './scene.mjs';
+import { ZERO_ADDRESS, ZERO_WORD, account, banks, deposits, idOf, ordinary, payer, signer, stranger, token } from './scene.mjs';
 
 const MAX_U256 = (1n << 256n) - 1n;
 const payee = account('payee');
@@ -23,7 +23,7 @@ const messages = {
     ['largest values', largestCheque, signer],
   ],
   Open: [
-    ['', { depositId: id, deadline: 1800000000n }, payer, banks],
+    ['', { depositId: id, deadline: ordinary.drawTime - 3600n }, payer, banks],
     ['for ever', { depositId: id, deadline: MAX_U256 }, payer],
   ],
   Consent: [

@@ -88,7 +88,7 @@ export function malformed({ opening, cheque, streamed, step }) {
     ['too_large', 'a sum of 2^128', openings([6, 0, 1], as(minimal(1n << 128n)))],
     ['too_large', 'a chain id of 2^64', openings(0, as(minimal(1n << 64n)))],
     ['too_large', 'a path of 2^64', openings(5, as(minimal(1n << 64n)))],
-    ['too_large', 'a draw block of 2^64', openings([2, 6], as(minimal(1n << 64n)))],
+    ['too_large', 'a draw time of 2^64', openings([2, 6], as(minimal(1n << 64n)))],
     ['too_large', 'k of 2^64', steps(1, as(minimal(1n << 64n)))],
     ['steps', 'k of 0', steps(1, as(Buffer.alloc(0)))],
     ['steps', 'k of 4097', steps(1, as(minimal(4097n)))],

@@ -4,8 +4,8 @@ import { encode } from './rlp.mjs';
 import { ZERO_WORD } from './scene.mjs';
 
 export const fieldsOfDeposit = (d) => [
-  d.payer, d.signer, d.token, minimal(d.lane), minimal(d.amount), minimal(d.minPayout), minimal(d.drawBlock),
-  minimal(d.lastRedeemBlock), d.root,
+  d.payer, d.signer, d.token, minimal(d.lane), minimal(d.amount), minimal(d.minPayout), minimal(d.drawTime),
+  minimal(d.redeemUntil), d.root,
 ];
 
 const anchorField = (anchor) => (anchor.equals(ZERO_WORD) ? Buffer.alloc(0) : anchor);

@@ -26,6 +26,9 @@ export const banks = [
 
 export const token = addressNamed('token');
 
+// The second of round 1000 of quicknet.
+const DRAW_TIME = 1692806364n;
+
 const ordinary = {
   payer: payer.address,
   signer: signer.address,
@@ -33,8 +36,8 @@ const ordinary = {
   lane: 1n,
   amount: 10n ** 18n,
   minPayout: 10n ** 16n,
-  drawBlock: 300n,
-  lastRedeemBlock: 8491n,
+  drawTime: DRAW_TIME,
+  redeemUntil: DRAW_TIME + 24n * 3600n,
   root: named('root'),
 };
 
@@ -45,8 +48,8 @@ const largest = {
   lane: MAX_U64,
   amount: MAX_U128,
   minPayout: MAX_U128,
-  drawBlock: MAX_U64 - 1n,
-  lastRedeemBlock: MAX_U64,
+  drawTime: MAX_U64 - 1n,
+  redeemUntil: MAX_U64,
   root: Buffer.alloc(32, 0xff),
 };
 
@@ -55,8 +58,8 @@ const smallest = {
   payer: Buffer.concat([Buffer.alloc(19), Buffer.from([1])]),
   amount: 1n,
   minPayout: 0n,
-  drawBlock: 1n,
-  lastRedeemBlock: 2n,
+  drawTime: 1n,
+  redeemUntil: 2n,
   root: ZERO_WORD,
 };
 

@@ -1,5 +1,5 @@
 // The allowance tree of SPEC.md, section 5.
-import { keccak, toInt, uint } from './bytes.mjs';
+import { keccak, named, toInt, uint } from './bytes.mjs';
 
 export const leafSalt = (master, payee) => keccak(master, payee).subarray(0, 16);
 
@@ -54,3 +54,15 @@ function join(left, right) {
 }
 
 export const pack = (siblings) => Buffer.concat(siblings.map(({ hash, sum }) => Buffer.concat([hash, uint(sum, 16)])));
+
+/** A dishonest payer's tree: a leaf at the edge, below `depth` siblings of which the one at level i has the sum i. */
+export function comb({ payee, allowance, salt }, depth, isRightmost) {
+  const siblings = Array.from({ length: depth }, (_, i) => ({ hash: named(`a planted sibling at level ${i}`), sum: BigInt(i) }));
+  let [root, amount] = [leafHash(payee, allowance, salt), allowance];
+  for (const { hash, sum } of siblings) {
+    root = isRightmost ? innerHash(hash, sum, root, amount) : innerHash(root, amount, hash, sum);
+    amount += sum;
+  }
+  const path = isRightmost ? (1n << BigInt(depth)) - 1n : 0n;
+  return { root, amount, leaf: { payee, allowance, salt, path, siblings, start: isRightmost ? amount - allowance : 0n } };
+}

@@ -1,6 +1,6 @@
 // trees.json: honest trees with their proofs, and proofs of a dishonest payer's trees.
 import { MAX_U128, keccak, named } from './bytes.mjs';
-import { build, innerHash, leafHash, leafSalt, pack, payeeNumber } from './tree.mjs';
+import { build, comb, innerHash, leafHash, leafSalt, pack, payeeNumber } from './tree.mjs';
 
 const MAX_DEPTH = 40;
 
@@ -62,24 +62,16 @@ function planted() {
   const leaf = (allowance) => leafHash(payee, allowance, salt);
   const other = (sum, name = 'a planted sibling') => ({ hash: named(name), sum });
 
-  const comb = (depth, rightmost) => {
-    let [hash, amount] = [leaf(3n), 3n];
-    const siblings = [];
-    for (let level = 0; level < depth; level++) {
-      const sibling = other(BigInt(level), `a planted sibling at level ${level}`);
-      hash = rightmost ? innerHash(sibling.hash, sibling.sum, hash, amount) : innerHash(hash, amount, sibling.hash, sibling.sum);
-      amount += sibling.sum;
-      siblings.push(sibling);
-    }
-    const path = rightmost ? (1n << BigInt(depth)) - 1n : 0n;
-    return { allowance: 3n, path, siblings, root: hash, amount, start: rightmost ? amount - 3n : 0n };
+  const edge = (depth, isRightmost) => {
+    const { root, amount, leaf: placed } = comb({ payee, allowance: 3n, salt }, depth, isRightmost);
+    return { ...placed, root, amount };
   };
-  put('forty levels, leftmost', 'ok', comb(MAX_DEPTH, false));
-  put('forty levels, rightmost', 'ok', comb(MAX_DEPTH, true));
-  put('forty-one levels', 'depth', comb(MAX_DEPTH + 1, false));
-  put('sixty-four levels, every path bit set', 'depth', { ...comb(64, true), path: (1n << 40n) - 1n });
+  put('forty levels, leftmost', 'ok', edge(MAX_DEPTH, false));
+  put('forty levels, rightmost', 'ok', edge(MAX_DEPTH, true));
+  put('forty-one levels', 'depth', edge(MAX_DEPTH + 1, false));
+  put('sixty-four levels, every path bit set', 'depth', { ...edge(64, true), path: (1n << 40n) - 1n });
 
-  const three = comb(3, true);
+  const three = edge(3, true);
   put('three levels', 'ok', three);
   put('a path bit beyond the levels', 'path', { ...three, path: three.path | 8n });
   put('the highest path bit', 'path', { ...three, path: three.path | (1n << 39n) });

@@ -4,7 +4,7 @@ import { hashChain } from './draw.mjs';
 import { malformed } from './malformed.mjs';
 import { fieldsOfCheque, fieldsOfOpening, fieldsOfStep, proofBytes } from './proofs.mjs';
 import { ZERO_WORD, account, banks, deposits as someDeposits, signer } from './scene.mjs';
-import { deposits } from './redemptions.mjs';
+import { ordinaryDeposits } from './deposits.mjs';
 import { pack } from './tree.mjs';
 
 const chequeOnly = ({ depositId, spent, anchor, step, signature }) => ({ depositId, spent, anchor, step, signature });
@@ -12,7 +12,7 @@ const chequeOnly = ({ depositId, spent, anchor, step, signature }) => ({ deposit
 const forms = (bytes) => ({ length: BigInt(bytes.length), hex: bytes, text: base64url(bytes) });
 
 export function wire(sign) {
-  const [seven, one, two] = deposits();
+  const [seven, one, two] = ordinaryDeposits();
   const bank = banks[0];
   const cheque = (scene, leaf, spent, stream = {}) => {
     const terms = { anchor: ZERO_WORD, step: 0n, ...stream, spent };

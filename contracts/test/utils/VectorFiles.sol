@@ -9,7 +9,7 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 /// each struct is its description for forge, which compares the two and refuses a file that lacks a field.
 abstract contract VectorFiles is Test {
     string internal constant DEPOSIT =
-        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawBlock,uint64 lastRedeemBlock,bytes32 root)";
+        "Deposit(address payer,address signer,address token,uint64 lane,uint128 amount,uint128 minPayout,uint64 drawTime,uint64 redeemUntil,bytes32 root)";
 
     /* ids.json */
 
@@ -158,14 +158,45 @@ abstract contract VectorFiles is Test {
 
     string internal constant SHOWN = "ShownVector(bytes32 anchor,uint16 k,bytes32 x)";
 
-    struct HeaderVector {
+    struct BeaconVector {
         string name;
-        bytes32 hash;
-        bytes32 seed;
-        bytes header;
+        uint256 secret;
+        bytes publicKey;
+        uint64 genesis;
+        uint64 period;
     }
 
-    string internal constant HEADER = "HeaderVector(string name,bytes32 hash,bytes32 seed,bytes header)";
+    string internal constant BEACON =
+        "BeaconVector(string name,uint256 secret,bytes publicKey,uint64 genesis,uint64 period)";
+
+    struct RoundVector {
+        uint256 beacon;
+        uint64 drawTime;
+        uint64 round;
+        bytes signature;
+        bytes proof;
+        bytes32 seed;
+    }
+
+    string internal constant ROUND =
+        "RoundVector(uint256 beacon,uint64 drawTime,uint64 round,bytes signature,bytes proof,bytes32 seed)";
+
+    struct ScheduleVector {
+        uint256 beacon;
+        uint64 drawTime;
+        string refusal;
+    }
+
+    string internal constant SCHEDULE = "ScheduleVector(uint256 beacon,uint64 drawTime,string refusal)";
+
+    struct RefusedProof {
+        string name;
+        uint256 beacon;
+        uint64 drawTime;
+        bytes proof;
+    }
+
+    string internal constant REFUSED_PROOF = "RefusedProof(string name,uint256 beacon,uint64 drawTime,bytes proof)";
 
     struct RollVector {
         uint128 amount;
@@ -212,9 +243,13 @@ abstract contract VectorFiles is Test {
     struct RedemptionVector {
         string name;
         uint256 deposit;
+        uint64 time;
+        string proof;
+        address caller;
+        string outcome;
         uint8 outcomeCode;
         uint128 payout;
-        address caller;
+        uint8 inBatchCode;
         address payee;
         uint128 allowance;
         bytes16 salt;
@@ -226,14 +261,14 @@ abstract contract VectorFiles is Test {
         bytes signature;
         uint16 k;
         bytes32 x;
-        string header;
         address to;
         bytes consent;
+        bool canonical;
         bytes packed;
     }
 
     string internal constant REDEMPTION =
-        "RedemptionVector(string name,uint256 deposit,uint8 outcomeCode,uint128 payout,address caller,address payee,uint128 allowance,bytes16 salt,uint40 path,bytes siblings,uint128 spent,bytes32 anchor,uint128 step,bytes signature,uint16 k,bytes32 x,string header,address to,bytes consent,bytes packed)";
+        "RedemptionVector(string name,uint256 deposit,uint64 time,string proof,address caller,string outcome,uint8 outcomeCode,uint128 payout,uint8 inBatchCode,address payee,uint128 allowance,bytes16 salt,uint40 path,bytes siblings,uint128 spent,bytes32 anchor,uint128 step,bytes signature,uint16 k,bytes32 x,address to,bytes consent,bool canonical,bytes packed)";
 
     function _file(string memory name) internal view returns (string memory) {
         return vm.readFile(string.concat("contracts/test/vectors/", name, ".json"));
@@ -252,5 +287,21 @@ abstract contract VectorFiles is Test {
 
     function _word(bytes memory data, uint256 index) internal pure returns (bytes32) {
         return LibBytes.load(data, 32 * index);
+    }
+
+    /// @dev The beacons of seeds.json: quicknet, and one with a secret key that is published.
+    function _beacons() internal view returns (BeaconVector[] memory) {
+        return abi.decode(_list("seeds", ".beacons", BEACON), (BeaconVector[]));
+    }
+
+    /// @dev Puts a bank that draws from this beacon to an address of the present chain.
+    function _placeBank(address where, uint64 minLead, BeaconVector memory beacon) internal returns (IChequeBank) {
+        bytes memory settings = abi.encode(minLead, beacon.publicKey, beacon.genesis, beacon.period);
+        deployCodeTo("DrandBank.sol:DrandBank", settings, where);
+        return IChequeBank(where);
+    }
+
+    function _same(string memory a, string memory b) internal pure returns (bool) {
+        return keccak256(bytes(a)) == keccak256(bytes(b));
     }
 }
