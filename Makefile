@@ -99,9 +99,9 @@ lint: setup test-tools sizes circles prose wasm-check ## these five jobs, compil
 	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --features local-beacon --test gas $(CARGO_FLAGS) -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --all-features --no-deps $(CARGO_FLAGS)
 
-test-tools: ## tests of the next three jobs, on small trees
+test-tools: setup ## tests of the next three jobs, on small trees, and the simulation of bought draws (tools/randao.mjs)
 	@tools/need node git
-	@$(TIMED) 'tests of the checks' node --test --test-reporter=dot tools/test/*.test.mjs
+	@$(TIMED) 'tests of the tools' node --test --test-reporter=dot tools/test/*.test.mjs
 
 sizes: ## fail if a source or test file has more than 400 lines
 	@tools/need node git
