@@ -3,6 +3,7 @@
 use crate::{
     payee::{
         pending::PendingTx,
+        positions::stored_positions_at,
         service::{
             PayeeService,
             holdings::{Holdings, Tracked},
@@ -136,11 +137,7 @@ impl PayeeService {
         let before = kept_from.min(snapshot.final_block.time);
         let old = self.holdings().ended_before(before, MAX_REMOVED);
         if !old.is_empty() {
-            let removed = self.payee.remove_deposits(old, before).await?;
-            let mut holdings = self.holdings();
-            for id in removed {
-                holdings.remove(id);
-            }
+            self.remove_ended(old, before).await?;
         }
         let is_day_over = {
             let last = self.shared.forgot_rounds.lock();
@@ -156,6 +153,29 @@ impl PayeeService {
             let spare = kept_from.saturating_sub(MAX_HORIZON);
             let oldest = self.holdings().oldest_draw().unwrap_or(spare);
             self.payee.seeds().forget_before(oldest.min(spare)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes those of the deposits that could be redeemed until a time before `before` and have no pending redemption, and
+    /// those that are no longer in the store.
+    async fn remove_ended(
+        &self,
+        ids: Vec<DepositId>,
+        before: u64,
+    ) -> Result<(), PayeeServiceError> {
+        let (bank, payee) = (self.payee.reader().bank(), self.payee.policy().payee);
+        let positions = stored_positions_at(&self.payee.store, bank.address(), payee, ids.clone());
+        let positions = positions.await?;
+        let missing = ids.into_iter().zip(&positions);
+        let missing: Vec<_> = missing
+            .filter_map(|(id, position)| position.is_none().then_some(id))
+            .collect();
+        let positions = positions.into_iter().flatten().collect();
+        let removed = self.payee.remove_before(positions, before).await?;
+        let mut holdings = self.holdings();
+        for id in missing.into_iter().chain(removed) {
+            holdings.remove(id);
         }
         Ok(())
     }
