@@ -14,7 +14,7 @@ use crate::{
     },
     sys::unix_now,
 };
-use alloy_primitives::FixedBytes;
+use alloy_primitives::{B256, FixedBytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use lru::LruCache;
 use std::{
@@ -40,14 +40,14 @@ const FRESH: u64 = 30;
 pub enum SeedError {
     /// The client follows another beacon than the bank.
     #[error(
-        "the bank draws from the beacon with key {bank}, and the client follows the one with key {client}; name relays of the \
-         bank's beacon"
+        "the bank draws from the beacon with chain hash {bank}, and the client follows {client}; name relays of the bank's \
+         beacon"
     )]
     OtherBeacon {
-        /// The public key of the bank's beacon.
-        bank: FixedBytes<96>,
-        /// The public key of the client's beacon.
-        client: FixedBytes<96>,
+        /// The chain hash of the bank's beacon.
+        bank: B256,
+        /// The chain hash of the client's beacon.
+        client: B256,
     },
     /// There is no such round.
     #[error(transparent)]
@@ -113,8 +113,8 @@ impl SeedBook {
             && *client.beacon() != beacon
         {
             return Err(SeedError::OtherBeacon {
-                bank: *beacon.public_key(),
-                client: *client.beacon().public_key(),
+                bank: beacon.chain_hash(),
+                client: client.beacon().chain_hash(),
             });
         }
         Ok(Self {
