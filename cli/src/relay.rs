@@ -167,6 +167,14 @@ mod tests {
         }
     }
 
+    /// Asserts that only the whole text is parsed.
+    fn assert_refuses_changes<T: FromStr>(text: &str) {
+        let (cut, longer) = (&text[..text.len() - 64], format!("{text}00"));
+        for bad in ["", "0x", "hello", cut, &longer] {
+            assert!(bad.parse::<T>().is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn parses_consent_and_binds_it_to_its_bank() {
         let bank = Bank::new(1, Address::repeat_byte(3));
@@ -187,15 +195,7 @@ mod tests {
         assert!(read.check_bank(&bank).is_ok());
         assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
         assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
-        for bad in [
-            "",
-            "0x",
-            "hello",
-            &text[..text.len() - 64],
-            &format!("{text}00"),
-        ] {
-            assert!(bad.parse::<SignedConsent>().is_err(), "{bad}");
-        }
+        assert_refuses_changes::<SignedConsent>(&text);
     }
 
     #[test]
@@ -230,14 +230,6 @@ mod tests {
         assert!(read.check_bank(&bank).is_ok());
         assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
         assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
-        for bad in [
-            "",
-            "0x",
-            "hello",
-            &text[..text.len() - 64],
-            &format!("{text}00"),
-        ] {
-            assert!(bad.parse::<Agreement>().is_err(), "{bad}");
-        }
+        assert_refuses_changes::<Agreement>(&text);
     }
 }

@@ -1,6 +1,7 @@
 //! The record of a scan: states, warnings and metrics, and the removal of old deposits.
 
 use crate::{
+    bank::redeem::RedeemError,
     payee::{
         pending::PendingTx,
         positions::stored_positions_at,
@@ -114,13 +115,30 @@ impl PayeeService {
 
     /// Finds the stuck transactions of the wallet, and sets their gauge.
     pub(super) async fn record_stuck(&self, now: u64) -> Result<(), PayeeServiceError> {
-        let stuck = self.payee.stuck(now).await?;
-        let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
+        let stuck = self.find_stuck(now).await?;
+        let nonces: BTreeSet<_> = stuck.iter().map(|tx| tx.nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
-        let since = stuck.iter().map(PendingTx::since).min();
+        let since = stuck.iter().map(|tx| tx.since).min();
         self.health_tracker().set_stuck_since(since);
         self.holdings().stuck = stuck;
         Ok(())
+    }
+
+    /// The wallet's transactions that have been pending for at least [`Wallet::stuck_after`](crate::tx::Wallet::stuck_after)
+    /// seconds at `now`, and therefore block its later nonces.
+    async fn find_stuck(&self, now: u64) -> Result<Vec<PendingTx>, RedeemError> {
+        let Some(wallet) = self.payee.wallet() else {
+            return Ok(Vec::new());
+        };
+        let mut stuck = self.payee.pending_txs().await?;
+        stuck.retain(|tx| {
+            tx.from == wallet.address() && now >= tx.since.saturating_add(wallet.stuck_after())
+        });
+        if !stuck.is_empty() {
+            let mined = wallet.mined_nonce_of(wallet.address()).await?;
+            stuck.retain(|tx| tx.nonce >= mined);
+        }
+        Ok(stuck)
     }
 
     /// Removes settled deposits from the store and from memory, `retention` seconds after their window and once the end of
