@@ -85,7 +85,7 @@ impl FromStr for Agreement {
 pub(crate) struct SignedConsent {
     chain_id: U256,
     bank: Address,
-    /// The redemption without the block header.
+    /// The redemption, as the payee signed it.
     pub(crate) redemption: Redemption,
 }
 
@@ -161,8 +161,8 @@ mod tests {
             lane: 1,
             amount: u128::MAX,
             minPayout: 6,
-            drawBlock: 7,
-            lastRedeemBlock: 8,
+            drawTime: 7,
+            redeemUntil: 8,
             root: B256::repeat_byte(9),
         }
     }
