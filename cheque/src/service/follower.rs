@@ -130,7 +130,7 @@ mod tests {
             ..*ChainProfile::of(1).unwrap()
         };
         let clock = unix_now();
-        let chain = FakeChain::new(&mainnet, (0..=100).map(|slot| clock - 1_200 + 12 * slot));
+        let chain = FakeChain::new(&mainnet, (0..=100).map(|slot| clock - 1_230 + 12 * slot));
         chain.set_finalized(Some(70));
         let reader = chain.reader(mainnet);
         let store = AsyncStore::new(Arc::new(Memory::default()));
@@ -142,7 +142,7 @@ mod tests {
 
         // Nothing final is replaced.
         chain.cut(90);
-        chain.extend((90..=101).map(|slot| clock - 1_201 + 12 * slot), "second");
+        chain.extend((90..=101).map(|slot| clock - 1_231 + 12 * slot), "second");
         let second = next(&mut follower).await;
         assert_eq!(second.reorganised, None);
         follower.advance(&second).await.unwrap();
@@ -153,7 +153,7 @@ mod tests {
             final_time: chain.block(70).time,
         });
         chain.cut(50);
-        chain.extend((50..=102).map(|slot| clock - 1_212 + 12 * slot), "third");
+        chain.extend((50..=102).map(|slot| clock - 1_242 + 12 * slot), "third");
         // A process that is killed before it has dealt with it finds it again.
         for _ in 0..2 {
             let mut restarted = Follower::new(&reader, &store, "test");
