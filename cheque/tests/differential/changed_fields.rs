@@ -1,36 +1,31 @@
 //! Compares core and contract on payable redemptions with a single field changed.
 
 use crate::{
-    evm::{Evm, recordSeedCall},
+    evm::{Evm, PERIOD, recordSeedCall},
     random::{TestRng, account, cases, pick, rng},
-    support::comparison::{assert_redeem_matches, judge_both},
+    support::comparison::{Sent, assert_redeem_matches, judge_both},
     support::generate::{self, Payees, winning_redemption},
 };
 use alloy_primitives::{Address, B128, B256, Bytes, U256, aliases::U40, uint};
-use cheque::{BankSnapshot, Outcome, Redemption, SeedSource};
+use cheque::{BankSnapshot, Outcome, Redemption};
 use rand::Rng;
 
 const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
 
 type Change = fn(&mut Redemption, &mut TestRng);
 
-/// The changes of a redemption: every field, in each way to be wrong.
+/// The changes of a redemption: every field that is sent, in each way to be wrong.
 const CHANGES: &[(&str, Change)] = &[
     ("payer", |r, g| r.deposit.payer = bit(r.deposit.payer, g)),
     ("signer", |r, g| r.deposit.signer = bit(r.deposit.signer, g)),
     ("token", |r, g| r.deposit.token = bit(r.deposit.token, g)),
     ("lane", |r, g| r.deposit.lane ^= 1 << g.random_range(0..64)),
-    ("amount", |r, g| {
-        r.deposit.amount = other(r.deposit.amount, g)
-    }),
     ("minPayout", |r, g| {
         r.deposit.minPayout = other(r.deposit.minPayout, g);
     }),
-    ("drawBlock", |r, _| r.deposit.drawBlock -= 1),
-    ("lastRedeemBlock", |r, _| r.deposit.lastRedeemBlock += 1),
-    ("root", |r, g| {
-        r.deposit.root = bit_of_word(r.deposit.root, g)
-    }),
+    ("drawTime", |r, _| r.deposit.drawTime -= 1),
+    ("an earlier draw", |r, _| r.deposit.drawTime -= PERIOD),
+    ("redeemUntil", |r, _| r.deposit.redeemUntil += 1),
     ("allowance", |r, g| r.allowance = other(r.allowance, g)),
     ("salt", |r, g| {
         r.salt = B128::from(u128::from(r.salt) ^ random_bit(g))
@@ -63,10 +58,6 @@ const CHANGES: &[(&str, Change)] = &[
     ("too many steps", |r, _| r.k = 4097),
     ("most steps", |r, _| r.k = u16::MAX),
     ("x", |r, g| r.x = bit_of_word(r.x, g)),
-    ("header", |r, g| r.header = bit_of_bytes(&r.header, g)),
-    ("header cut", |r, _| r.header = cut(&r.header, 1)),
-    ("header longer", |r, _| r.header = longer(&r.header, 1)),
-    ("no header", |r, _| r.header = Bytes::new()),
     // Never a precompile, which may refuse coins.
     ("to", |r, g| r.to.0[0] ^= 1 << g.random_range(0..8)),
     ("to another account", |r, g| r.to = account(g)),
@@ -77,59 +68,90 @@ const CHANGES: &[(&str, Change)] = &[
     ("consent v of 0 or 1", |r, _| r.consent = low_v(&r.consent)),
 ];
 
+/// The changes of the proof of a seed, given another round's.
+const PROOFS: &[(&str, fn(&Bytes, &Bytes, &mut TestRng) -> Bytes)] = &[
+    ("no proof", |_, _, _| Bytes::new()),
+    ("proof", |proof, _, g| bit_of_bytes(proof, g)),
+    ("proof cut", |proof, _, _| cut(proof, 1)),
+    ("proof longer", |proof, _, _| longer(proof, 1)),
+    ("another round's proof", |_, other, _| other.clone()),
+];
+
 #[test]
 fn agrees_on_redemption_with_any_field_changed() {
     let rng = &mut rng(7);
-    let mut chain = Evm::new(SeedSource::PrevRandao, 1);
+    let mut chain = Evm::new(1);
     let payees = Payees::new(rng, 40);
+    let other_round = chain.round(chain.draw_in(0));
     let mut accepted = 0;
     let mut still_payable = 0;
-    while accepted < cases(4_000).div_ceil(CHANGES.len()) {
+    while accepted < cases(4_000).div_ceil(CHANGES.len() + PROOFS.len()) {
         let open = generate::open(&mut chain, rng, &payees, 40, 10);
-        chain.mine_to(open.deposit.drawBlock + 1);
-        let header = generate::header(rng, open.deposit.drawBlock);
-        let (proof, seed) = open.draw(&mut chain, &header);
-        if rng.random() {
+        let draw_time = open.deposit.drawTime;
+        chain.mine_at(draw_time + 1);
+        let (proof, seed) = (open.proof(&chain), chain.round(draw_time).seed().0);
+        let is_recorded = rng.random();
+        if is_recorded {
             let record = recordSeedCall {
-                blockNumber: U256::from(open.deposit.drawBlock),
-                header: proof.clone(),
+                drawTime: draw_time,
+                proof: proof.clone(),
             };
             assert!(chain.send(Address::ZERO, 0, &record).is_ok());
         }
-        let Some((mut r, caller)) = winning_redemption(&chain, rng, &payees, &open, seed) else {
+        let Some((r, caller)) = winning_redemption(&chain, rng, &payees, &open, seed) else {
             continue;
         };
-        r.header = proof;
         accepted += 1;
-        let state = chain.state(&r.deposit, caller);
-        let packed = generate::packed(&r);
-        let (outcome, payout) = judge_both(&mut chain, &packed, &state);
+        let mut judge = |r: &Redemption, proof: &Bytes| {
+            // The snapshot follows the changed terms: their purse, their seed.
+            let state = chain.state(&r.deposit, caller, proof);
+            let sent = Sent {
+                packed: &generate::packed(r),
+                proof,
+                state: &state,
+            };
+            let judgement = judge_both(&mut chain, sent);
+            assert_redeem_matches(&mut chain, sent, judgement);
+            judgement
+        };
+        let (outcome, payout) = judge(&r, &proof);
         assert_eq!(outcome, Outcome::Payable);
-        assert_redeem_matches(&mut chain, &packed, &state, (outcome, payout));
         for (what, change) in CHANGES {
             let mut changed = r.clone();
             change(&mut changed, rng);
             if changed == r {
                 continue;
             }
-            // The snapshot follows the changed terms: their purse, their seed.
-            let state = chain.state(&changed.deposit, caller);
-            let changed = generate::packed(&changed);
-            let judgement = judge_both(&mut chain, &changed, &state);
+            let judgement = judge(&changed, &proof);
             if judgement.0 == Outcome::Payable {
                 assert_eq!(judgement.1, payout, "{what}");
                 still_payable += 1;
             }
-            assert_redeem_matches(&mut chain, &changed, &state, judgement);
         }
-        let thief = BankSnapshot {
+        let other = Bytes::copy_from_slice(other_round.proof().as_bytes());
+        for (what, change) in PROOFS {
+            let judgement = judge(&r, &change(&proof, &other, rng));
+            // Nobody reads a proof once the seed is recorded.
+            let expected = if is_recorded {
+                (Outcome::Payable, payout)
+            } else {
+                (Outcome::SeedUnknown, 0)
+            };
+            assert_eq!(judgement, expected, "{what}");
+        }
+        let state = BankSnapshot {
             caller: account(rng),
-            ..state
+            ..chain.state(&r.deposit, caller, &proof)
         };
-        let (_, stolen) = judge_both(&mut chain, &packed, &thief);
+        let thiefs = Sent {
+            packed: &generate::packed(&r),
+            proof: &proof,
+            state: &state,
+        };
+        let (_, stolen) = judge_both(&mut chain, thiefs);
         assert!(stolen <= payout);
     }
-    // With a recorded seed the header is ignored, and the consent if the payee is the caller.
+    // The consent is ignored if the payee is the caller.
     assert!(still_payable > accepted, "{still_payable} of {accepted}");
 }
 

@@ -2,12 +2,12 @@
 
 use crate::{
     evm::Evm,
-    random::{self, TestRng, account, cases, pick, rng},
-    support::comparison::{assert_redeem_matches, judge_both},
+    random::{self, TestRng, account, cases, pick, rng, word},
+    support::comparison::{Sent, assert_redeem_matches, judge_both},
     support::generate,
 };
 use alloy_primitives::{Address, B128, B256, Bytes, aliases::U40, keccak256};
-use cheque::{Amount, Deposit, Outcome, Redemption, SeedSource, SignedCheque, SigningKey};
+use cheque::{Amount, Deposit, Outcome, Redemption, SignedCheque, SigningKey};
 use rand::{Rng, seq::IndexedMutRandom};
 
 /// A leaf, or a node with arbitrary sums of its children.
@@ -100,7 +100,6 @@ struct TreeDeposit {
     chain: Evm,
     deposit: Deposit,
     signer: SigningKey,
-    header: Bytes,
 }
 
 impl TreeDeposit {
@@ -111,22 +110,19 @@ impl TreeDeposit {
             ..generate::terms(&chain, rng, signer.address(), tree.hash(), amount, 10)
         };
         chain.open(&deposit);
-        chain.mine_to(deposit.drawBlock + 1);
+        chain.mine_at(deposit.drawTime + 1);
         let mut opened = Self {
             chain,
             deposit,
             signer,
-            header: Bytes::new(),
         };
         opened.draw_again(rng);
         opened
     }
 
-    /// Replaces the draw block and thereby the roll.
+    /// Replaces the seed and thereby the roll.
     fn draw_again(&mut self, rng: &mut TestRng) {
-        self.header = generate::rlp(&generate::header(rng, self.deposit.drawBlock));
-        let hash = keccak256(&self.header);
-        self.chain.replace_block(self.deposit.drawBlock, hash);
+        self.chain.record(self.deposit.drawTime, word(rng));
     }
 
     /// Builds the redemption of a leaf's whole allowance by its payee.
@@ -145,17 +141,21 @@ impl TreeDeposit {
             spent: leaf.allowance,
             signature: cheque.signature.as_bytes().to_vec().into(),
             siblings: siblings.iter().flat_map(level).collect(),
-            header: self.header.clone(),
             ..Redemption::default()
         }
     }
 
     fn outcome(&mut self, r: &Redemption) -> Outcome {
-        let state = self.chain.state(&r.deposit, r.payee);
-        let packed = generate::packed(r);
-        let judgement = judge_both(&mut self.chain, &packed, &state);
+        let none = Bytes::new();
+        let state = self.chain.state(&r.deposit, r.payee, &none);
+        let sent = Sent {
+            packed: &generate::packed(r),
+            proof: &none,
+            state: &state,
+        };
+        let judgement = judge_both(&mut self.chain, sent);
         if judgement.0 == Outcome::Payable {
-            assert_redeem_matches(&mut self.chain, &packed, &state, judgement);
+            assert_redeem_matches(&mut self.chain, sent, judgement);
         }
         judgement.0
     }
@@ -174,8 +174,13 @@ fn winners(outcomes: &[Outcome]) -> usize {
     wins.count()
 }
 
+/// True for a proof that leads to another deposit, or nowhere.
+fn is_misfit(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotOpen | Outcome::BadProof)
+}
+
 fn bank() -> Evm {
-    Evm::new(SeedSource::PrevRandao, 1)
+    Evm::new(1)
 }
 
 const A: Address = Address::repeat_byte(0xa);
@@ -199,7 +204,7 @@ fn pays_at_most_one_payee_of_any_tree() {
             let outcomes = opened.outcomes(&tree);
             assert!(winners(&outcomes) <= 1, "{outcomes:?}");
             wins += winners(&outcomes);
-            misfits += outcomes.iter().filter(|&&o| o == Outcome::BadProof).count();
+            misfits += outcomes.iter().filter(|o| is_misfit(o)).count();
             opened.draw_again(rng);
         }
         // Proofs with another sum or another side than in the tree.
@@ -212,7 +217,7 @@ fn pays_at_most_one_payee_of_any_tree() {
             let other = (leaf, path ^ U40::from(rng.random::<bool>()), siblings);
             if !proofs.contains(&other) {
                 let r = opened.claim(&other);
-                assert_eq!(opened.outcome(&r), Outcome::BadProof);
+                assert!(is_misfit(&opened.outcome(&r)));
             }
         }
         chain = opened.chain;
@@ -270,13 +275,13 @@ fn proves_only_one_of_two_overlapping_ranges() {
     let mut opened = TreeDeposit::new(bank(), &tree, 150, rng);
     for _ in 0..20 {
         let outcomes = opened.outcomes(&tree);
-        assert_eq!(outcomes[0], Outcome::BadProof);
+        assert_eq!(outcomes[0], Outcome::NotOpen);
         assert!(matches!(outcomes[1], Outcome::Payable | Outcome::Loses));
         // A cannot prove its leaf with the sums of an honest tree either.
         let (leaf, path, siblings) = tree.proofs()[0].clone();
         let honest = vec![(siblings[0].0, 50)];
         let r = opened.claim(&(leaf, path, honest));
-        assert_eq!(opened.outcome(&r), Outcome::BadProof);
+        assert_eq!(opened.outcome(&r), Outcome::NotOpen);
         opened.draw_again(rng);
     }
 }

@@ -3,11 +3,11 @@
 use crate::{
     evm::{Evm, Revert, redeemBatchCall, redeemCall},
     random::{TestRng, rng, word},
-    support::comparison::{judge_both, reason},
+    support::comparison::{Sent, judge_both, reason},
     support::generate::{self, OpenDeposit, Payees},
 };
-use alloy_primitives::{Address, B256, U256};
-use cheque::{AllowanceTree, Amount, Deposit, Outcome, Redemption, SeedSource, SigningKey, Stream};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use cheque::{AllowanceTree, Amount, Deposit, Outcome, Redemption, SigningKey, Stream};
 use std::collections::HashMap;
 
 /// A deposit with a single payee, which wins with every cheque over more than nothing.
@@ -15,7 +15,8 @@ struct Race {
     chain: Evm,
     open: OpenDeposit,
     winner: SigningKey,
-    header: alloy_primitives::Bytes,
+    /// The proof of the draw's seed.
+    proof: Bytes,
     stream: Stream,
 }
 
@@ -29,7 +30,7 @@ const TOTAL: u128 = SPENT + STEP * STEPS as u128;
 
 fn race(min_payout: u128) -> Race {
     let rng: &mut TestRng = &mut rng(11);
-    let mut chain = Evm::new(SeedSource::PrevRandao, 1);
+    let mut chain = Evm::new(1);
     let payees = Payees::new(rng, 1);
     let winner = payees.0[0].clone();
     let signer = crate::random::key(rng);
@@ -40,7 +41,7 @@ fn race(min_payout: u128) -> Race {
         ..generate::terms(&chain, rng, signer.address(), tree.root(), ALLOWANCE, 100)
     };
     chain.open(&deposit);
-    chain.mine_to(deposit.drawBlock + 1);
+    chain.mine_at(deposit.drawTime + 1);
     let open = OpenDeposit {
         id: chain.bank.deposit_id(&deposit),
         deposit,
@@ -48,13 +49,11 @@ fn race(min_payout: u128) -> Race {
         tree,
         starts: HashMap::from([(winner.address(), 0)]),
     };
-    let block = generate::header(rng, open.deposit.drawBlock);
-    let (header, _) = open.draw(&mut chain, &block);
     Race {
+        proof: open.proof(&chain),
         chain,
         open,
         winner,
-        header,
         stream: Stream::new(word(rng), 100).unwrap(),
     }
 }
@@ -63,37 +62,49 @@ impl Race {
     fn cheque(&self, spent: u128, k: Option<u32>) -> Redemption {
         let stream = k.map(|k| (&self.stream, STEP, k));
         let payee = self.winner.address();
-        let mut r = self.open.redemption(&self.chain, payee, spent, stream);
-        r.header = self.header.clone();
-        r
+        self.open.redemption(&self.chain, payee, spent, stream)
+    }
+
+    fn call(&self, r: &Redemption) -> redeemCall {
+        redeemCall {
+            redemption: generate::packed(r),
+            proof: self.proof.clone(),
+        }
     }
 
     /// Asserts that the payer's redemption is refused for lack of consent, alone and in a batch, and changes nothing.
     fn assert_payer_gets_nothing_with(&mut self, r: &Redemption) {
         let payer = self.open.deposit.payer;
-        let before = self.chain.state(&r.deposit, payer);
-        let packed = generate::packed(r);
-        let (outcome, worth) = judge_both(&mut self.chain, &packed, &before);
+        let proof = self.proof.clone();
+        let before = self.chain.state(&r.deposit, payer, &proof);
+        let sent = Sent {
+            packed: &generate::packed(r),
+            proof: &proof,
+            state: &before,
+        };
+        let (outcome, worth) = judge_both(&mut self.chain, sent);
         assert_eq!(outcome, Outcome::ConsentMissing);
         assert!(
             worth > 0,
             "with consent the redemption would have closed the deposit"
         );
-        let redemption = packed.clone();
-        let refusal = self.chain.send(payer, 0, &redeemCall { redemption });
-        assert_eq!(reason(refusal.unwrap_err()), Outcome::ConsentMissing);
-        let redemptions = vec![packed; 2];
-        let payouts = self.chain.send(payer, 0, &redeemBatchCall { redemptions });
+        let refusal = self.chain.send(payer, 0, &self.call(r));
+        assert_eq!(reason(refusal.unwrap_err(), sent), Outcome::ConsentMissing);
+        let batch = redeemBatchCall {
+            redemptions: vec![sent.packed.clone(); 2],
+            drawTimes: vec![r.deposit.drawTime],
+            proofs: vec![proof.clone()],
+        };
+        let payouts = self.chain.send(payer, 0, &batch);
         assert_eq!(payouts.unwrap(), [0, 0]);
-        assert_eq!(self.chain.state(&r.deposit, payer), before);
+        assert_eq!(self.chain.state(&r.deposit, payer, &proof), before);
     }
 
     /// Asserts that the winner still redeems its whole total.
     fn assert_winner_is_paid(mut self) {
         let best = self.cheque(SPENT, Some(STEPS));
         let winner = self.winner.address();
-        let redemption = generate::packed(&best);
-        let call = redeemCall { redemption };
+        let call = self.call(&best);
         assert_eq!(self.chain.send(winner, 0, &call).ok(), Some(TOTAL));
         let rest = U256::from(ALLOWANCE - TOTAL);
         assert_eq!(self.chain.purse(&self.open.deposit), rest);
@@ -162,8 +173,7 @@ fn lets_anybody_redeem_whole_deposit_to_winners_balance_only() {
     race.assert_payer_gets_nothing_with(&r);
     r.to = Address::ZERO;
     let payer = race.open.deposit.payer;
-    let redemption = generate::packed(&r);
-    let call = redeemCall { redemption };
+    let call = race.call(&r);
     assert_eq!(race.chain.send(payer, 0, &call).ok(), Some(ALLOWANCE));
     let balance = Deposit {
         payer: race.winner.address(),
@@ -179,8 +189,7 @@ fn refuses_to_redeem_to_the_bank_itself() {
     let mut r = race.cheque(SPENT, None);
     r.to = race.chain.bank.address();
     let winner = race.winner.address();
-    let redemption = generate::packed(&r);
-    let call = redeemCall { redemption };
+    let call = race.call(&r);
     let refusal = race.chain.send(winner, 0, &call).unwrap_err();
     assert!(matches!(refusal, Revert::InvalidRecipient(_)));
     let word = race.chain.purse(&race.open.deposit);

@@ -3,64 +3,72 @@
 use crate::{
     evm::{Evm, recordSeedCall, redeemBatchCall},
     random::{TestRng, account, cases, pick, rng},
-    support::comparison::{assert_redeem_matches, judge_both},
+    support::comparison::{Sent, assert_redeem_matches, judge_both},
     support::generate::{self, OpenDeposit, Payees, winning_redemption},
 };
-use alloy_primitives::{Address, B256, Bytes, U256};
-use cheque::{Outcome, Redemption, SeedSource};
+use alloy_primitives::{Address, Bytes};
+use cheque::{Outcome, Redemption};
 use rand::Rng;
 
-/// Offsets of the counts of levels, streams and header bytes in a packed redemption. The header's length has two bytes.
-const LEVELS_AT: usize = 306;
-const STREAMS_AT: usize = 307;
-const HEADER_AT: usize = 308;
+/// Offsets of the number of levels and of the form in a packed redemption.
+const LEVELS_AT: usize = 218;
+const FORM_AT: usize = 219;
 /// Length of the fixed part of a redemption.
-const FIXED: usize = 310;
-/// Length of the deposit's terms at its beginning.
-const TERMS: usize = 148;
+const FIXED: usize = 220;
+/// Length of the deposit's terms and the payee's leaf at its beginning.
+const LEAF: usize = 137;
+/// The bits of the form for a token, a recipient and a stream.
+const PARTS: [u8; 4] = [0, 0x10, 0x20, 0x40];
 
 /// A chain after a draw, with a payable redemption.
 struct Accepted {
     chain: Evm,
     redemption: Redemption,
     packed: Bytes,
+    /// The proof of the draw's seed.
+    proof: Bytes,
     caller: Address,
     payout: u128,
 }
 
 /// Generates a payable redemption, with a recorded seed in half of the cases.
 fn accepted(rng: &mut TestRng, payees: &Payees) -> Accepted {
-    let mut chain = Evm::new(SeedSource::PrevRandao, 1);
-    let (open, proof, seed) = drawn(&mut chain, rng, payees);
+    let mut chain = Evm::new(1);
+    let (open, proof) = drawn(&mut chain, rng, payees);
+    let seed = chain.round(open.deposit.drawTime).seed().0;
     let winning = winning_redemption(&chain, rng, payees, &open, seed);
-    let (mut redemption, caller) = winning.expect("every point belongs to a payee");
-    redemption.header = proof;
-    let state = chain.state(&open.deposit, caller);
+    let (redemption, caller) = winning.expect("every point belongs to a payee");
+    let state = chain.state(&open.deposit, caller, &proof);
     let packed = generate::packed(&redemption);
-    let (outcome, payout) = judge_both(&mut chain, &packed, &state);
+    let sent = Sent {
+        packed: &packed,
+        proof: &proof,
+        state: &state,
+    };
+    let (outcome, payout) = judge_both(&mut chain, sent);
     assert_eq!(outcome, Outcome::Payable);
     Accepted {
         chain,
         redemption,
         packed,
+        proof,
         caller,
         payout,
     }
 }
 
-fn drawn(chain: &mut Evm, rng: &mut TestRng, payees: &Payees) -> (OpenDeposit, Bytes, B256) {
+fn drawn(chain: &mut Evm, rng: &mut TestRng, payees: &Payees) -> (OpenDeposit, Bytes) {
     let open = generate::open(chain, rng, payees, 40, 10);
-    chain.mine_to(open.deposit.drawBlock + 1);
-    let header = generate::header(rng, open.deposit.drawBlock);
-    let (proof, seed) = open.draw(chain, &header);
+    chain.mine_at(open.deposit.drawTime + 1);
+    let proof = open.proof(chain);
     if rng.random() {
         let record = recordSeedCall {
-            blockNumber: U256::from(open.deposit.drawBlock),
-            header: proof.clone(),
+            drawTime: open.deposit.drawTime,
+            proof: proof.clone(),
         };
         assert!(chain.send(Address::ZERO, 0, &record).is_ok());
     }
-    (open, proof, seed)
+    (open, proof)
 }
 
 impl Accepted {
@@ -69,11 +77,17 @@ impl Accepted {
         let unpacked = Redemption::unpack(changed);
         let terms = unpacked.as_ref().map(|r| &r.deposit);
         // The snapshot follows the changed terms: their purse, their seed.
-        let state = self
-            .chain
-            .state(terms.unwrap_or(&self.redemption.deposit), self.caller);
-        let judgement = judge_both(&mut self.chain, changed, &state);
-        assert_eq!(judgement.0 == Outcome::Malformed, unpacked.is_err());
+        let terms = terms.unwrap_or(&self.redemption.deposit);
+        let state = self.chain.state(terms, self.caller, &self.proof);
+        let sent = Sent {
+            packed: changed,
+            proof: &self.proof,
+            state: &state,
+        };
+        let judgement = judge_both(&mut self.chain, sent);
+        if let Err(error) = &unpacked {
+            assert_eq!(judgement.0, error.outcome());
+        }
         if judgement.0 == Outcome::Payable {
             assert_eq!(judgement.1, self.payout, "{changed}");
         }
@@ -81,7 +95,7 @@ impl Accepted {
             // A precompile may refuse coins.
             return judgement.0;
         }
-        assert_redeem_matches(&mut self.chain, changed, &state, judgement);
+        assert_redeem_matches(&mut self.chain, sent, judgement);
         judgement.0
     }
 }
@@ -94,7 +108,7 @@ fn is_precompile(to: Address) -> bool {
 fn mangled(packed: &Bytes, rng: &mut TestRng) -> Bytes {
     let mut bytes = packed.to_vec();
     let at = rng.random_range(0..bytes.len());
-    match rng.random_range(0..8) {
+    match rng.random_range(0..9) {
         0 => bytes[at] ^= 1 << rng.random_range(0..8),
         1 => bytes[at] = rng.random(),
         2 => bytes.truncate(at),
@@ -104,9 +118,9 @@ fn mangled(packed: &Bytes, rng: &mut TestRng) -> Bytes {
         }
         5 => bytes.insert(at, rng.random()),
         6 => {
-            let counts = [LEVELS_AT, STREAMS_AT, HEADER_AT, HEADER_AT + 1];
-            bytes[*pick(&counts, rng)] = *pick(&[0, 1, 2, 3, 40, 41, 255], rng);
+            bytes[LEVELS_AT] = *pick(&[0, 1, 2, 3, 40, 41, 255], rng);
         }
+        7 => bytes[FORM_AT] ^= pick(&PARTS, rng) | rng.random_range(0..16),
         _ => {
             bytes.truncate(at);
             bytes.extend(generate::bytes(rng, 2_000));
@@ -159,41 +173,65 @@ fn agrees_on_payable_bytes_changed_or_cut_at_any_offset() {
 fn agrees_on_random_bytes_and_pays_nothing() {
     let rng = &mut rng(62);
     let payees = Payees::new(rng, 40);
-    let mut chain = Evm::new(SeedSource::PrevRandao, 1);
-    let (open, ..) = drawn(&mut chain, rng, &payees);
-    let terms = Redemption {
-        deposit: open.deposit.clone(),
-        signature: vec![0; 65].into(),
-        ..Redemption::default()
-    };
-    let terms = generate::packed(&terms).slice(..TERMS);
+    let Accepted {
+        mut chain,
+        redemption,
+        packed: good,
+        proof,
+        ..
+    } = accepted(rng, &payees);
+    let levels = redemption.siblings.len() / 48;
+    let siblings = usize::from(good[LEVELS_AT]) * (32 + usize::from(good[FORM_AT] & 0x0f) + 1);
+    assert_eq!(levels, usize::from(good[LEVELS_AT]));
     let mut counts = [0; Outcome::ConsentMissing as usize + 1];
     for _ in 0..cases(4_000) {
         let mut bytes = generate::bytes(rng, 2_000).to_vec();
-        // Half of the bytes carry the open deposit's terms and half fitting lengths, to get past the first checks.
-        if rng.random() && bytes.len() >= TERMS {
-            bytes[..TERMS].copy_from_slice(&terms);
-        }
-        if rng.random() && bytes.len() >= FIXED {
-            let header = rng.random_range(0..600_u16);
-            bytes[LEVELS_AT] = rng.random_range(0..20);
-            bytes[STREAMS_AT] = rng.random_range(0..=1);
-            bytes[HEADER_AT..FIXED].copy_from_slice(&header.to_be_bytes());
+        // Half of the bytes carry the open deposit's terms, a leaf and its proof, to get past the first checks.
+        if rng.random() && bytes.len() >= FIXED + siblings {
+            bytes[..LEAF].copy_from_slice(&good[..LEAF]);
+            bytes[LEVELS_AT..FIXED + siblings].copy_from_slice(&good[LEVELS_AT..FIXED + siblings]);
+            bytes[FORM_AT] ^= pick(&PARTS, rng);
+            if rng.random() {
+                // A total within the allowance.
+                bytes[LEAF..LEAF + 16].copy_from_slice(&1_u128.to_be_bytes());
+            }
         }
         let packed = Bytes::from(bytes);
         let unpacked = Redemption::unpack(&packed);
-        let deposit = unpacked.map_or_else(|_| open.deposit.clone(), |r| r.deposit);
-        let state = chain.state(&deposit, account(rng));
-        let judgement = judge_both(&mut chain, &packed, &state);
-        assert_redeem_matches(&mut chain, &packed, &state, judgement);
+        let deposit = unpacked.map_or_else(|_| redemption.deposit.clone(), |r| r.deposit);
+        let state = chain.state(&deposit, account(rng), &proof);
+        let sent = Sent {
+            packed: &packed,
+            proof: &proof,
+            state: &state,
+        };
+        let judgement = judge_both(&mut chain, sent);
+        assert_redeem_matches(&mut chain, sent, judgement);
         counts[judgement.0 as usize] += 1;
     }
     let all: usize = counts.iter().sum();
-    let [malformed, not_open, stream] =
-        [Outcome::Malformed, Outcome::NotOpen, Outcome::BadStream].map(|o| counts[o as usize]);
     assert_eq!(counts[Outcome::Payable as usize], 0);
-    assert!(malformed > all / 10 && not_open > all / 10, "{counts:?}");
-    assert!(stream > all / 50, "{counts:?}");
+    for (often, outcomes) in [
+        (
+            20,
+            [Outcome::Malformed, Outcome::BadStream, Outcome::NotOpen],
+        ),
+        (
+            100,
+            [
+                Outcome::BadProof,
+                Outcome::BadSignature,
+                Outcome::OverAllowance,
+            ],
+        ),
+    ] {
+        for outcome in outcomes {
+            assert!(
+                counts[outcome as usize] > all / often,
+                "{outcome:?}: {counts:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -204,6 +242,7 @@ fn skips_malformed_bytes_in_batch_and_pays_the_others() {
         let Accepted {
             mut chain,
             mut redemption,
+            proof,
             payout,
             ..
         } = accepted(rng, &payees);
@@ -212,7 +251,11 @@ fn skips_malformed_bytes_in_batch_and_pays_the_others() {
         let announced = good.len() - redemption.consent.len();
         let cut = |rng: &mut TestRng| good.slice(..rng.random_range(0..announced));
         let redemptions = vec![cut(rng), Bytes::new(), cut(rng), good.clone(), cut(rng)];
-        let batch = redeemBatchCall { redemptions };
+        let batch = redeemBatchCall {
+            redemptions,
+            drawTimes: vec![redemption.deposit.drawTime],
+            proofs: vec![proof],
+        };
         let payouts = chain.send(redemption.payee, 0, &batch).unwrap();
         assert_eq!(payouts, [0, 0, 0, payout, 0]);
     }

@@ -1,13 +1,13 @@
-//! Compares core and contract on random deposits, cheques, streams, headers and rolls.
+//! Compares core and contract on random deposits, cheques, streams, proofs of seeds and rolls.
 
 use crate::{
-    evm::{Evm, reclaimCall, recordSeedCall, rollOfCall},
+    evm::{Evm, PERIOD, reclaimCall, recordSeedCall, rollOfCall},
     random::{TestRng, account, cases, pick, rng, word},
-    support::comparison::{assert_batch_matches, assert_redeem_matches, judge_both},
+    support::comparison::{Sent, assert_batch_matches, assert_redeem_matches, judge_both},
     support::generate::{self, OpenDeposit, Payees, mostly_first},
 };
-use alloy_primitives::{Address, Bytes, U256, aliases::U40};
-use cheque::{Amount, BankSnapshot, Outcome, Redemption, Seed, SeedSource, Stream, roll};
+use alloy_primitives::{Address, B256, Bytes, aliases::U40};
+use cheque::{Amount, Outcome, Redemption, Seed, Stream, roll};
 use rand::Rng;
 
 /// Cases of each deposit, the sum of those in `Run::run_deposit`.
@@ -21,14 +21,14 @@ struct Run {
     counts: [usize; Outcome::ConsentMissing as usize + 1],
 }
 
-/// A packed redemption and its caller.
-type Case = (Bytes, Address);
+/// A packed redemption, the proof of its seed, and its caller.
+type Case = (Bytes, Bytes, Address);
 
 impl Run {
-    fn new(source: SeedSource, seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         let mut rng = rng(seed);
         Self {
-            chain: Evm::new(source, 1),
+            chain: Evm::new(1),
             payees: Payees::new(&mut rng, 200),
             rng,
             counts: Default::default(),
@@ -43,12 +43,7 @@ impl Run {
         }
         let counts = &self.counts;
         assert_eq!(counts.iter().sum::<usize>(), deposits * CASES_PER_DEPOSIT);
-        for (outcome, &count) in counts.iter().enumerate() {
-            // A `BlockHash` bank reads the seed without a header.
-            let never = self.chain.source == SeedSource::BlockHash
-                && outcome == Outcome::SeedUnknown as usize;
-            assert_eq!(count == 0, never, "{outcome}: {counts:?}");
-        }
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
         for outcome in [Outcome::Payable, Outcome::Loses, Outcome::ConsentMissing] {
             assert!(counts[outcome as usize] > cases / 20, "{counts:?}");
         }
@@ -59,82 +54,76 @@ impl Run {
 
 #[test]
 fn agrees_on_random_redemptions_and_pays_payable() {
-    Run::new(SeedSource::PrevRandao, 1).run(cases(10_000));
+    Run::new(1).run(cases(10_000));
 }
 
 #[test]
 fn agrees_on_random_redemptions_of_other_deposits() {
-    Run::new(SeedSource::PrevRandao, 2).run(cases(10_000));
-}
-
-#[test]
-fn agrees_on_random_redemptions_with_block_hash_seed() {
-    Run::new(SeedSource::BlockHash, 3).run(cases(2_000));
+    Run::new(2).run(cases(10_000));
 }
 
 impl Run {
     /// Runs the cases of a deposit, from before its draw until it is reclaimed.
     fn run_deposit(&mut self) {
-        let window = self.rng.random_range(1..5);
+        let window = self.rng.random_range(1..9);
         let open = generate::open(&mut self.chain, &mut self.rng, &self.payees, 200, window);
-        let early = Bytes::from_static(b"the draw block does not exist yet");
-        self.run_cases(&open, &early, word, 3);
-        self.chain.mine_to(open.deposit.drawBlock);
-        self.run_cases(&open, &early, word, 2);
-        let later = open.deposit.drawBlock + self.rng.random_range(1..=window);
-        self.chain.mine_to(later);
-        for _ in 0..8 {
-            let header = generate::header(&mut self.rng, open.deposit.drawBlock);
-            let (proof, seed) = open.draw(&mut self.chain, &header);
-            self.run_cases(&open, &proof, |_| seed, 10);
+        let draw_time = open.deposit.drawTime;
+        let round = self.chain.round(draw_time);
+        let (proof, seed) = (open.proof(&self.chain), round.seed().0);
+        // The beacon's operators know the seed early, but the bank waits.
+        self.run_cases(&open, &proof, seed, 3);
+        self.chain.mine_at(draw_time);
+        self.run_cases(&open, &proof, seed, 2);
+        let later = draw_time + self.rng.random_range(1..=window);
+        self.chain.mine_at(later);
+        for _ in 0..7 {
+            let other = open.redraw(&mut self.chain, &mut self.rng);
+            // A proof of another seed: nobody reads it once a seed is recorded.
+            self.run_cases(&open, &proof, other, 10);
         }
-        let header = generate::header(&mut self.rng, open.deposit.drawBlock);
-        let (proof, seed) = open.draw(&mut self.chain, &header);
+        self.chain.record(draw_time, B256::ZERO);
+        self.run_cases(&open, &proof, seed, 10);
         let record = recordSeedCall {
-            blockNumber: U256::from(open.deposit.drawBlock),
-            header: proof.clone(),
+            drawTime: draw_time,
+            proof,
         };
         assert_eq!(self.chain.send(Address::ZERO, 0, &record).ok(), Some(seed));
         let deposit = open.deposit.clone();
         let contracts = self.chain.view(Address::ZERO, &rollOfCall { deposit });
         assert_eq!(contracts, drawn(&open, seed));
-        self.run_cases(&open, &proof, |_| seed, 10);
-        self.chain.mine_to(open.deposit.lastRedeemBlock + 1);
-        self.run_cases(&open, &proof, |_| seed, 3);
+        let none = Bytes::new();
+        self.run_cases(&open, &none, seed, 10);
+        self.chain.mine_at(open.deposit.redeemUntil + 1);
+        self.run_cases(&open, &none, seed, 3);
         let deposit = open.deposit.clone();
         let reclaimed = self.chain.send(Address::ZERO, 0, &reclaimCall { deposit });
         assert!(reclaimed.is_ok());
-        self.run_cases(&open, &proof, |_| seed, 2);
+        self.run_cases(&open, &none, seed, 2);
     }
 
-    fn run_cases(
-        &mut self,
-        open: &OpenDeposit,
-        header: &Bytes,
-        seed: impl Fn(&mut TestRng) -> alloy_primitives::B256,
-        number: usize,
-    ) {
-        let state = self.chain.state(&open.deposit, Address::ZERO);
+    fn run_cases(&mut self, open: &OpenDeposit, proof: &Bytes, seed: B256, number: usize) {
         for _ in 0..number {
-            let point = drawn(open, seed(&mut self.rng));
-            let (packed, caller) = self.random_case(open, header, point);
-            let state = BankSnapshot {
-                caller,
-                ..state.clone()
+            let point = drawn(open, seed);
+            let (packed, proof, caller) = self.random_case(open, proof, point);
+            let state = self.chain.state(&open.deposit, caller, &proof);
+            let sent = Sent {
+                packed: &packed,
+                proof: &proof,
+                state: &state,
             };
-            let judgement = judge_both(&mut self.chain, &packed, &state);
+            let judgement = judge_both(&mut self.chain, sent);
             self.counts[judgement.0 as usize] += 1;
             let sample = self.rng.random_ratio(1, 8);
             if judgement.0 == Outcome::Payable || sample {
-                assert_redeem_matches(&mut self.chain, &packed, &state, judgement);
+                assert_redeem_matches(&mut self.chain, sent, judgement);
             }
             if sample {
-                assert_batch_matches(&mut self.chain, &packed, &state, judgement);
+                assert_batch_matches(&mut self.chain, sent, judgement);
             }
         }
     }
 
-    fn random_case(&mut self, open: &OpenDeposit, header: &Bytes, point: u128) -> Case {
+    fn random_case(&mut self, open: &OpenDeposit, proof: &Bytes, point: u128) -> Case {
         let rng = &mut self.rng;
         let payee = match rng.random_range(0..6) {
             0 => {
@@ -161,12 +150,12 @@ impl Run {
         }
         let terms = stream.as_ref().map(|(stream, step, k)| (stream, *step, *k));
         let mut r = open.redemption(&self.chain, payee, spent, terms);
-        r.header = header.clone();
+        let mut proof = proof.clone();
         let caller = mostly_first(&[payee, open.deposit.payer, account(rng)], rng);
         r.to = *pick(&[Address::ZERO, account(rng)], rng);
         r.consent = self.consent(open, payee, total, r.to);
         if self.rng.random_ratio(1, 8) {
-            self.corrupt(open, &mut r);
+            self.corrupt(open, &mut r, &mut proof);
         }
         let mut packed = generate::packed(&r);
         if self.rng.random_ratio(1, 64) {
@@ -174,7 +163,7 @@ impl Run {
             let announced = packed.len() - r.consent.len();
             packed.truncate(self.rng.random_range(0..announced));
         }
-        (packed, caller)
+        (packed, proof, caller)
     }
 
     /// Generates a consent, about half of them valid.
@@ -191,12 +180,12 @@ impl Run {
     }
 
     /// Makes a single mistake in a redemption.
-    fn corrupt(&mut self, open: &OpenDeposit, r: &mut Redemption) {
+    fn corrupt(&mut self, open: &OpenDeposit, r: &mut Redemption, proof: &mut Bytes) {
         let rng = &mut self.rng;
         match rng.random_range(0..9) {
-            0 => r.header = Bytes::new(),
-            1 => r.header = generate::bytes(rng, 700),
-            2 => r.header = generate::rlp(&generate::header(rng, open.deposit.drawBlock)),
+            0 => *proof = Bytes::new(),
+            1 => *proof = generate::bytes(rng, 200),
+            2 => *proof = self.chain.proof(open.deposit.drawTime + PERIOD),
             3 => r.path ^= U40::ONE << rng.random_range(0..10),
             4 => r.allowance = r.spent.max(1),
             5 => *r = open.redemption(&self.chain, r.payee, 0, None),
@@ -213,6 +202,6 @@ impl Run {
     }
 }
 
-fn drawn(open: &OpenDeposit, seed: alloy_primitives::B256) -> u128 {
+fn drawn(open: &OpenDeposit, seed: B256) -> u128 {
     roll(Seed(seed), open.id, Amount::new(open.deposit.amount)).get()
 }

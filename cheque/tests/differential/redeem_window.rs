@@ -1,138 +1,138 @@
-//! Compares core and contract at the bounds of the redemption window.
+//! Compares core and contract at the edges of the redemption window, to the second.
 
 use crate::{
-    evm::{Evm, Revert, recordSeedCall},
+    evm::{Evm, Revert, reclaimCall, recordSeedCall},
     random::rng,
-    support::comparison::{assert_redeem_matches, judge_both},
+    support::comparison::{Sent, assert_batch_matches, assert_redeem_matches, judge_both},
     support::generate::{self, OpenDeposit, Payees},
 };
-use alloy_primitives::{Address, Bytes, U256};
-use cheque::{Amount, HISTORY_WINDOW, Outcome, Redemption, Seed, SeedSource, roll};
+use alloy_primitives::{Address, Bytes};
+use cheque::{Amount, Outcome, Redemption, roll};
 
-/// Opens a deposit with a window of `window` blocks, and returns a winning redemption and the header of the draw block
-/// (empty for `BlockHash`). The current block is the block after the draw.
-fn winning_deposit(source: SeedSource, window: u64) -> (Evm, OpenDeposit, Redemption, Bytes) {
-    let rng = &mut rng(source as u64 + 20);
-    let mut chain = Evm::new(source, 1);
+/// A year, in seconds.
+const YEAR: u64 = 31_536_000;
+
+/// Opens a deposit with a window of `window` seconds, and returns a winning redemption and the proof of its seed.
+fn winning_deposit(seed: u64, window: u64) -> (Evm, OpenDeposit, Redemption, Bytes) {
+    let rng = &mut rng(seed);
+    let mut chain = Evm::new(1);
     let payees = Payees::new(rng, 20);
     let open = generate::open(&mut chain, rng, &payees, 20, window);
-    chain.mine_to(open.deposit.drawBlock + 1);
-    let block = generate::header(rng, open.deposit.drawBlock);
-    let (header, seed) = open.draw(&mut chain, &block);
-    let point = roll(Seed(seed), open.id, Amount::new(open.deposit.amount));
+    let round = chain.round(open.deposit.drawTime);
+    let point = roll(round.seed(), open.id, Amount::new(open.deposit.amount));
     let winner = open.tree.payee_at(point).unwrap();
     let allowance = open.tree.allowance(winner).unwrap();
     let r = open.redemption(&chain, winner, allowance.get(), None);
-    (chain, open, r, header)
+    let proof = open.proof(&chain);
+    (chain, open, r, proof)
 }
 
-/// Asserts the outcome by core and contract, and that the contract acts on it.
-fn assert_outcome(chain: &mut Evm, r: &Redemption, expected: Outcome) {
-    let state = chain.state(&r.deposit, r.payee);
+/// Asserts the outcome by core and contract, and that the contract acts on it, alone and in a batch.
+fn assert_outcome(chain: &mut Evm, r: &Redemption, proof: &Bytes, expected: Outcome) {
+    let state = chain.state(&r.deposit, r.payee, proof);
     let packed = generate::packed(r);
-    let judgement = judge_both(chain, &packed, &state);
-    assert_eq!(judgement.0, expected, "at block {}", chain.block());
-    assert_redeem_matches(chain, &packed, &state, judgement);
+    let sent = Sent {
+        packed: &packed,
+        proof,
+        state: &state,
+    };
+    let judgement = judge_both(chain, sent);
+    assert_eq!(judgement.0, expected, "at {}", chain.time());
+    assert_redeem_matches(chain, sent, judgement);
+    assert_batch_matches(chain, sent, judgement);
 }
 
-fn record_seed(chain: &mut Evm, open: &OpenDeposit, header: &Bytes) -> Result<(), Revert> {
+fn record_seed(chain: &mut Evm, open: &OpenDeposit, proof: &Bytes) -> Result<(), Revert> {
     let record = recordSeedCall {
-        blockNumber: U256::from(open.deposit.drawBlock),
-        header: header.clone(),
+        drawTime: open.deposit.drawTime,
+        proof: proof.clone(),
     };
     chain.send(Address::ZERO, 0, &record).map(|_| ())
 }
 
+/// Asserts that anybody can take the deposit back for its payer, or that nobody can.
+fn assert_reclaimable(chain: &mut Evm, open: &OpenDeposit, expected: bool) {
+    let deposit = open.deposit.clone();
+    let last = deposit.redeemUntil;
+    let reclaimed = chain.attempt(Address::ZERO, 0, &reclaimCall { deposit });
+    chain.forget();
+    match reclaimed.map(|_| ()) {
+        Ok(()) => assert!(expected, "reclaimed at {}", chain.time()),
+        Err(Revert::StillRedeemable(error)) if !expected => assert_eq!(error.redeemUntil, last),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn accepts_header_for_exactly_8191_blocks() {
-    for source in [SeedSource::PrevRandao, SeedSource::BlockHash] {
-        let (mut chain, open, mut r, header) = winning_deposit(source, 20_000);
-        let draw = open.deposit.drawBlock;
-        r.header = header.clone();
-        for age in [1, 255, 256, 257, 300, 8_000, HISTORY_WINDOW] {
-            chain.mine_to(draw + age);
-            assert_outcome(&mut chain, &r, Outcome::Payable);
+fn redeems_after_the_draw_time_until_redeem_until() {
+    for (seed, window) in [(20, 2), (21, 86_400), (22, YEAR)] {
+        for is_recorded in [false, true] {
+            let (mut chain, open, r, proof) = winning_deposit(seed, window);
+            let (draw, last) = (open.deposit.drawTime, open.deposit.redeemUntil);
+            let proof = if is_recorded {
+                assert!(record_seed(&mut chain, &open, &proof).is_ok());
+                Bytes::new()
+            } else {
+                proof
+            };
+            for (time, outcome) in [
+                (draw - 1, Outcome::TooEarly),
+                (draw, Outcome::TooEarly),
+                (draw + 1, Outcome::Payable),
+                (last - 1, Outcome::Payable),
+                (last, Outcome::Payable),
+                (last + 1, Outcome::TooLate),
+                (last + YEAR, Outcome::TooLate),
+            ] {
+                // With a window of two seconds, the first second after the draw is the last but one.
+                if time > chain.time() {
+                    chain.mine_at(time);
+                }
+                assert_outcome(&mut chain, &r, &proof, outcome);
+                assert_reclaimable(&mut chain, &open, outcome == Outcome::TooLate);
+            }
         }
-        chain.mine_to(draw + HISTORY_WINDOW + 1);
-        assert_outcome(&mut chain, &r, Outcome::SeedUnknown);
-        let late = record_seed(&mut chain, &open, &header).unwrap_err();
-        assert!(matches!(late, Revert::BlockUnknown(_)));
     }
 }
 
 #[test]
-fn accepts_recorded_seed_until_last_redeem_block() {
-    for source in [SeedSource::PrevRandao, SeedSource::BlockHash] {
-        let (mut chain, open, r, header) = winning_deposit(source, 9_000);
-        chain.mine_to(open.deposit.drawBlock + HISTORY_WINDOW);
-        assert!(record_seed(&mut chain, &open, &header).is_ok());
-        for block in [
-            open.deposit.drawBlock + HISTORY_WINDOW + 1,
-            open.deposit.lastRedeemBlock,
-        ] {
-            chain.mine_to(block);
-            assert_outcome(&mut chain, &r, Outcome::Payable);
-        }
-        // Recording again changes nothing and needs no proof.
-        assert!(record_seed(&mut chain, &open, &Bytes::new()).is_ok());
-        chain.mine_to(open.deposit.lastRedeemBlock + 1);
-        assert_outcome(&mut chain, &r, Outcome::TooLate);
+fn redeems_in_the_only_second_of_the_shortest_window() {
+    let (mut chain, open, r, proof) = winning_deposit(23, 1);
+    for (time, outcome) in [
+        (0, Outcome::TooEarly),
+        (1, Outcome::Payable),
+        (2, Outcome::TooLate),
+    ] {
+        chain.mine_at(open.deposit.drawTime + time);
+        assert_outcome(&mut chain, &r, &proof, outcome);
     }
 }
 
 #[test]
-fn refuses_recorded_seed_after_last_redeem_block() {
-    let (mut chain, open, r, header) = winning_deposit(SeedSource::PrevRandao, 1);
-    assert!(record_seed(&mut chain, &open, &header).is_ok());
-    assert_eq!(chain.block(), open.deposit.lastRedeemBlock);
-    assert_outcome(&mut chain, &r, Outcome::Payable);
-    chain.mine_to(open.deposit.lastRedeemBlock + 1);
-    assert_outcome(&mut chain, &r, Outcome::TooLate);
-}
-
-#[test]
-fn redeems_nothing_up_to_the_draw_block() {
-    let rng = &mut rng(30);
-    let mut chain = Evm::new(SeedSource::BlockHash, 1);
-    let payees = Payees::new(rng, 3);
-    let open = generate::open(&mut chain, rng, &payees, 3, 10);
-    let (payee, allowance) = open.tree.iter().next().unwrap();
-    let r = open.redemption(&chain, payee, allowance.get(), None);
-    while chain.block() <= open.deposit.drawBlock {
-        assert_outcome(&mut chain, &r, Outcome::TooEarly);
-        let early = record_seed(&mut chain, &open, &Bytes::new()).unwrap_err();
-        assert!(matches!(early, Revert::BlockUnknown(_)));
-        chain.mine_to(chain.block() + 1);
+fn records_a_seed_at_any_time_once_and_for_ever() {
+    let (mut chain, open, r, proof) = winning_deposit(24, YEAR);
+    let none = Bytes::new();
+    assert!(record_seed(&mut chain, &open, &none).is_err());
+    // The chain's clock does not matter: a valid signature shows that the time has come.
+    assert!(chain.time() < open.deposit.drawTime);
+    assert!(record_seed(&mut chain, &open, &proof).is_ok());
+    let seed = chain.recorded(open.deposit.drawTime);
+    assert_eq!(seed, chain.round(open.deposit.drawTime).seed().0);
+    chain.mine_at(open.deposit.redeemUntil);
+    assert_outcome(&mut chain, &r, &none, Outcome::Payable);
+    // Recording again changes nothing and needs no proof.
+    for proof in [none, Bytes::from_static(b"no proof"), proof] {
+        assert!(record_seed(&mut chain, &open, &proof).is_ok());
+        assert_eq!(chain.recorded(open.deposit.drawTime), seed);
     }
 }
 
 #[test]
-fn refuses_headers_without_randomness_or_with_difficulty() {
-    let rng = &mut rng(31);
-    let (mut chain, open, mut r, _) = winning_deposit(SeedSource::PrevRandao, 100);
-    let good = generate::header(rng, open.deposit.drawBlock);
-    let edge = U256::from(1) << 64;
-    let mixes = [U256::ZERO, U256::from(1), edge - U256::from(1), edge];
-    let mut headers: Vec<_> = mixes
-        .map(|mix| alloy_consensus::Header {
-            mix_hash: mix.into(),
-            ..good.clone()
-        })
-        .into();
-    headers.push(alloy_consensus::Header {
-        difficulty: U256::from(1),
-        ..good.clone()
-    });
-    for header in headers {
-        (r.header, _) = open.draw(&mut chain, &header);
-        assert_outcome(&mut chain, &r, Outcome::BadHeader);
-        let refused = record_seed(&mut chain, &open, &r.header).unwrap_err();
-        assert!(matches!(refused, Revert::InvalidHeader(_)));
-    }
-    let smallest = alloy_consensus::Header {
-        mix_hash: (edge + U256::from(1)).into(),
-        ..good
-    };
-    (r.header, _) = open.draw(&mut chain, &smallest);
-    assert!(record_seed(&mut chain, &open, &r.header).is_ok());
+fn pays_nothing_without_the_seed_or_with_a_false_proof() {
+    let (mut chain, open, r, proof) = winning_deposit(25, 100);
+    chain.mine_at(open.deposit.drawTime + 1);
+    assert_outcome(&mut chain, &r, &Bytes::new(), Outcome::SeedUnknown);
+    let other = chain.proof(chain.draw_in(1_000));
+    assert_outcome(&mut chain, &r, &other, Outcome::SeedUnknown);
+    assert_outcome(&mut chain, &r, &proof, Outcome::Payable);
 }

@@ -24,7 +24,7 @@ fn stolen_signer_pays_no_unlisted_payee() {
     let cheque = SignedCheque::sign(&theft.open.signer, &bank, theft.open.id, thief, spent, None);
     r.payee = thief;
     r.signature = Bytes::copy_from_slice(cheque.signature.as_bytes());
-    assert_eq!(theft.outcome(&r, thief), Outcome::BadProof);
+    assert_eq!(theft.outcome(&r, thief), Outcome::NotOpen);
     let opening = theft.opening(thief, payee, ALLOWANCE);
     let refused = theft.receive(thief, opening);
     assert!(
@@ -80,7 +80,7 @@ fn stolen_signer_pays_no_more_than_an_allowance() {
     // The tree has no larger allowance.
     let mut r = theft.redemption(payee, all);
     r.allowance = all;
-    assert_eq!(theft.outcome(&r, payee), Outcome::BadProof);
+    assert_eq!(theft.outcome(&r, payee), Outcome::NotOpen);
     let mut opening = theft.opening(payee, payee, all);
     opening.allowance.allowance = Amount::new(all);
     let refused = theft.receive(payee, opening);
@@ -145,8 +145,8 @@ fn stolen_signer_opens_and_closes_no_deposits() {
     let payer = theft.open.deposit.payer;
     let mut next = Deposit {
         lane: 3,
-        drawBlock: theft.chain.block() + 10,
-        lastRedeemBlock: theft.chain.block() + 20,
+        drawTime: theft.chain.draw_in(10),
+        redeemUntil: theft.chain.draw_in(20),
         amount: SAVINGS,
         minPayout: SAVINGS,
         ..theft.open.deposit.clone()
@@ -233,8 +233,11 @@ fn stolen_signer_spends_at_most_all_allowances() {
     assert_eq!(spent, amount);
     // The drawn payee gets at most the deposit.
     let winner = theft.winner();
-    let redemption = generate::packed(&theft.redemption(winner, ALLOWANCE));
-    let paid = theft.chain.send(theft.thief, 0, &redeemCall { redemption });
+    let redeem = redeemCall {
+        redemption: generate::packed(&theft.redemption(winner, ALLOWANCE)),
+        proof: theft.proof.clone(),
+    };
+    let paid = theft.chain.send(theft.thief, 0, &redeem);
     assert_eq!(paid.unwrap(), amount);
     assert_eq!(theft.idle(winner, 0), U256::from(amount));
     let payer = theft.open.deposit.payer;

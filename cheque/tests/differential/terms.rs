@@ -1,14 +1,15 @@
 //! Compares the terms refused by core and contract.
 
 use crate::{
-    evm::{Evm, Revert, openCall},
-    random::{account, cases, pick, rng, word},
+    evm::{Evm, GENESIS, PERIOD, Revert, START, openCall},
+    random::{TestRng, account, cases, pick, rng, word},
 };
-use alloy_primitives::Address;
-use cheque::{Deposit, SeedSource, TermsError, check_terms};
+use alloy_primitives::{Address, U256};
+use cheque::{Deposit, LocalBeacon, ScheduleError, TermsError, check_terms};
+use cheque_bindings::IDrandBankErrors;
 use rand::Rng;
 
-const MIN_LEAD: u64 = 4;
+const MIN_LEAD: u64 = 2_400;
 
 /// Returns the core's error for a revert of `open` about the terms, or `None` for other reverts.
 fn of_terms(revert: &Revert) -> Option<fn(&TermsError) -> bool> {
@@ -27,12 +28,13 @@ fn of_terms(revert: &Revert) -> Option<fn(&TermsError) -> bool> {
 #[test]
 fn refuses_the_same_terms_as_the_contract() {
     let rng = &mut rng(50);
-    let mut chain = Evm::new(SeedSource::PrevRandao, MIN_LEAD);
+    let mut chain = Evm::new(MIN_LEAD);
     let (mut opened, mut refused) = (0, 0);
     for _ in 0..cases(2_000) {
-        let earliest = chain.block() + MIN_LEAD;
+        let earliest = chain.draw_in(MIN_LEAD);
+        let last = u64::MAX - (u64::MAX - GENESIS) % PERIOD;
         let amount = *pick(&[1, u128::MAX, rng.random_range(1..=u128::MAX)], rng);
-        let draw_block = *pick(&[earliest, earliest + 1, u64::MAX - 1], rng);
+        let draw_time = *pick(&[earliest, earliest + PERIOD, last - PERIOD], rng);
         let mut deposit = Deposit {
             payer: account(rng),
             signer: account(rng),
@@ -40,8 +42,8 @@ fn refuses_the_same_terms_as_the_contract() {
             lane: *pick(&[1, 2, u64::MAX], rng),
             amount,
             minPayout: *pick(&[0, 1, amount], rng),
-            drawBlock: draw_block,
-            lastRedeemBlock: *pick(&[draw_block + 1, u64::MAX], rng),
+            drawTime: draw_time,
+            redeemUntil: *pick(&[draw_time + 1, u64::MAX], rng),
             root: word(rng),
         };
         let mistakes = *pick(&[0, 1, 1, 2], rng);
@@ -51,8 +53,8 @@ fn refuses_the_same_terms_as_the_contract() {
                 1 => deposit.signer = Address::ZERO,
                 2 => deposit.lane = 0,
                 3 => deposit.minPayout = deposit.amount.saturating_add(1),
-                4 => deposit.lastRedeemBlock = deposit.drawBlock,
-                _ => deposit.lastRedeemBlock = rng.random_range(0..=deposit.drawBlock),
+                4 => deposit.redeemUntil = deposit.drawTime,
+                _ => deposit.redeemUntil = rng.random_range(0..=deposit.drawTime),
             }
         }
         let ours = check_terms(&deposit);
@@ -80,26 +82,102 @@ fn refuses_the_same_terms_as_the_contract() {
     );
 }
 
+/// Terms that only a bank with its clock and its beacon can refuse.
+fn deposit_at(rng: &mut TestRng, draw_time: u64) -> Deposit {
+    let deposit = Deposit {
+        payer: account(rng),
+        signer: account(rng),
+        token: Address::ZERO,
+        lane: 1,
+        amount: 10,
+        minPayout: 10,
+        drawTime: draw_time,
+        redeemUntil: u64::MAX,
+        root: word(rng),
+    };
+    assert_eq!(check_terms(&deposit), Ok(()));
+    deposit
+}
+
 #[test]
-fn refuses_too_early_draw_in_contract_only() {
+fn opens_from_exactly_the_least_lead_before_the_draw() {
     let rng = &mut rng(51);
-    let mut chain = Evm::new(SeedSource::PrevRandao, MIN_LEAD);
-    let earliest = chain.block() + MIN_LEAD;
-    for draw_block in [0, earliest - MIN_LEAD, earliest - 1] {
-        let deposit = Deposit {
-            drawBlock: draw_block,
-            lastRedeemBlock: earliest + 100,
-            amount: 10,
-            minPayout: 10,
-            lane: 1,
-            payer: account(rng),
-            signer: account(rng),
-            token: Address::ZERO,
-            root: word(rng),
+    let mut chain = Evm::new(MIN_LEAD);
+    let draw_time = chain.draw_in(MIN_LEAD + 60);
+    let refused = |chain: &mut Evm, deposit: Deposit| {
+        let (payer, amount) = (deposit.payer, deposit.amount);
+        chain.send(payer, amount, &openCall { deposit }).err()
+    };
+    for (lead, opens) in [
+        (MIN_LEAD + 1, true),
+        (MIN_LEAD, true),
+        (MIN_LEAD - 1, false),
+    ] {
+        chain.mine_at(draw_time - lead);
+        match refused(&mut chain, deposit_at(rng, draw_time)) {
+            None => assert!(opens, "opened {lead} s before the draw"),
+            Some(Revert::DrawTooSoon(error)) if !opens => {
+                assert_eq!(error.drawTime, draw_time);
+                assert_eq!(error.earliest, U256::from(draw_time + 1));
+            }
+            other => panic!("{lead} s before the draw: {other:?}"),
+        }
+    }
+    for draw_time in [GENESIS, chain.time() - chain.time() % PERIOD, draw_time] {
+        let early = refused(&mut chain, deposit_at(rng, draw_time));
+        assert!(matches!(early, Some(Revert::DrawTooSoon(_))), "{early:?}");
+    }
+}
+
+#[test]
+fn takes_the_same_draw_times_as_the_core() {
+    let rng = &mut rng(52);
+    let mut chain = Evm::new(1);
+    let near = chain.draw_in(MIN_LEAD);
+    let mut on_schedule = 0;
+    for draw_time in (near..near + 3 * PERIOD).chain(u64::MAX - 2 * PERIOD..u64::MAX) {
+        let deposit = deposit_at(rng, draw_time);
+        let (payer, call) = (deposit.payer, openCall { deposit });
+        match chain.beacon.round_at(draw_time) {
+            Ok(_) => {
+                chain.send(payer, 10, &call).unwrap();
+                on_schedule += 1;
+            }
+            Err(ScheduleError::OffSchedule { time, .. }) => {
+                let refusal = chain.refused_by_beacon(payer, 10, &call);
+                let IDrandBankErrors::DrawOffSchedule(error) = refusal else {
+                    panic!("{refusal:?}");
+                };
+                assert_eq!(error.drawTime, time);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(on_schedule, 3 + 2);
+}
+
+#[test]
+fn takes_no_draw_before_the_beacons_first_round() {
+    let rng = &mut rng(53);
+    let genesis = START + 1_000;
+    let local = LocalBeacon::new(&[5; 32], genesis, PERIOD).unwrap();
+    let mut chain = Evm::drawing_from(local.beacon().clone(), 1);
+    for (draw_time, opens) in [
+        (genesis - PERIOD, false),
+        (genesis - 1, false),
+        (genesis, true),
+    ] {
+        let deposit = deposit_at(rng, draw_time);
+        let (payer, call) = (deposit.payer, openCall { deposit });
+        assert_eq!(chain.beacon.round_at(draw_time).is_ok(), opens);
+        if opens {
+            chain.send(payer, 10, &call).unwrap();
+            continue;
+        }
+        let refusal = chain.refused_by_beacon(payer, 10, &call);
+        let IDrandBankErrors::DrawBeforeGenesis(error) = refusal else {
+            panic!("{refusal:?}");
         };
-        assert_eq!(check_terms(&deposit), Ok(()));
-        let payer = deposit.payer;
-        let refusal = chain.send(payer, 10, &openCall { deposit }).unwrap_err();
-        assert!(matches!(refusal, Revert::DrawTooSoon(_)));
+        assert_eq!((error.drawTime, error.genesis), (draw_time, genesis));
     }
 }

@@ -6,19 +6,19 @@
     reason = "every test uses its own part of this"
 )]
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes, keccak256};
-use alloy_sol_types::{SolCall, SolInterface};
-use cheque::{Bank, BankSnapshot, Deposit, HISTORY_WINDOW, Outcome, Seed, SeedSource};
-use cheque_bindings::{IChequeBank, creation_code};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_sol_types::{SolCall, SolInterface, SolValue};
+use cheque::{
+    Bank, BankSnapshot, Beacon, BeaconRound, Deposit, LocalBeacon, Outcome, Seed, draw_time_from,
+};
+use cheque_bindings::{IChequeBank, IDrandBankErrors, creation_code};
 use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
-    SystemCallCommitEvm,
     context::{ContextTr, JournalTr, TxEnv, result::ExecutionResult},
     database::{CacheDB, EmptyDB},
     handler::MainnetContext,
-    state::{AccountInfo, Bytecode},
+    primitives::hardfork::SpecId,
 };
-use std::collections::HashMap;
 
 pub(crate) use cheque_bindings::IChequeBank::{
     IChequeBankErrors as Revert, openCall, outcomeOfCall, purseCall, reclaimCall, recordSeedCall,
@@ -28,42 +28,59 @@ pub(crate) use cheque_bindings::IChequeBank::{
 const CHAIN_ID: u64 = 560_048;
 const FIRST_BLOCK: u64 = 3_000_000;
 
-/// EIP-2935: its address and its code.
-const HISTORY: Address = address!("0000F90827F1C53a10cb7A02335B175320002935");
-const HISTORY_CODE: Bytes = bytes!(
-    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
-);
+/// The time of the first block, on the beacon's schedule.
+pub(crate) const START: u64 = 1_800_000_000;
+
+/// The time of the beacon's first round, and the time between its rounds, in seconds.
+pub(crate) const GENESIS: u64 = 1_500_000_000;
+pub(crate) const PERIOD: u64 = 3;
+
+/// More than any call here uses, below the limit of EIP-7825.
+const GAS_LIMIT: u64 = 16_000_000;
+
+/// The slot of the mapping `seed` in the bank's storage.
+const SEEDS: U256 = U256::ZERO;
 
 type Db = CacheDB<EmptyDB>;
+
+/// Makes the beacon of the tests, whose secret key is known.
+pub(crate) fn local_beacon() -> LocalBeacon {
+    LocalBeacon::new(&[5; 32], GENESIS, PERIOD).unwrap()
+}
 
 /// A chain with a bank. Gas is free, and every account can send any amount of native coin.
 pub(crate) struct Evm {
     evm: MainnetEvm<MainnetContext<Db>>,
     pub(crate) bank: Bank,
-    pub(crate) source: SeedSource,
+    /// The beacon of the bank's draws.
+    pub(crate) beacon: Beacon,
+    local: LocalBeacon,
     /// Gas used by the last call.
     pub(crate) gas_used: u64,
-    /// Hashes of earlier blocks, as far back as the chain remembers.
-    hashes: HashMap<u64, B256>,
 }
 
 impl Evm {
-    pub(crate) fn new(source: SeedSource, min_lead: u64) -> Self {
+    /// A bank with the tests' own beacon, and a least lead in seconds.
+    pub(crate) fn new(min_lead: u64) -> Self {
+        Self::drawing_from(local_beacon().beacon().clone(), min_lead)
+    }
+
+    /// A bank with this beacon.
+    pub(crate) fn drawing_from(beacon: Beacon, min_lead: u64) -> Self {
         let mut context = Context::mainnet().with_db(Db::default());
+        context.cfg.set_spec_and_mainnet_gas_params(SpecId::OSAKA);
         context.cfg.chain_id = CHAIN_ID;
         context.cfg.disable_nonce_check = true;
         context.cfg.disable_balance_check = true;
         context.cfg.disable_base_fee = true;
         context.block.number = U256::from(FIRST_BLOCK);
+        context.block.timestamp = U256::from(START);
         context.block.prevrandao = Some(B256::repeat_byte(0xab));
-        let history = AccountInfo::default().with_code(Bytecode::new_raw(HISTORY_CODE));
-        let database = &mut context.journaled_state.database;
-        database.insert_account_info(HISTORY, history);
         let mut evm = context.build_mainnet();
         let create = TxEnv {
             kind: TxKind::Create,
-            data: creation_code(min_lead, source),
-            gas_limit: 16_000_000,
+            data: creation_code(min_lead, &beacon.parameters()),
+            gas_limit: GAS_LIMIT,
             chain_id: Some(CHAIN_ID),
             ..TxEnv::default()
         };
@@ -72,69 +89,57 @@ impl Evm {
         Self {
             evm,
             bank: Bank::new(CHAIN_ID, bank),
-            source,
+            beacon,
+            local: local_beacon(),
             gas_used: 0,
-            hashes: HashMap::new(),
         }
     }
 
-    /// Returns the number of the block under construction, which includes every transaction sent now.
-    pub(crate) fn block(&self) -> u64 {
-        self.evm.ctx.block.number.to()
+    /// Returns the time of the block under construction, which includes every transaction sent now.
+    pub(crate) fn time(&self) -> u64 {
+        self.evm.ctx.block.timestamp.to()
     }
 
-    /// Ends the current block and gives it this hash.
-    pub(crate) fn mine(&mut self, hash: B256) {
-        let number = self.block();
-        self.know(number, hash);
+    /// Ends the current block. The next has this time.
+    pub(crate) fn mine_at(&mut self, time: u64) {
+        assert!(time >= self.time(), "time goes forward");
         self.evm.ctx.block.number += U256::from(1);
-        let stored = self
-            .evm
-            .system_call_commit(HISTORY, hash.0.into())
-            .expect("a system call");
-        assert!(stored.is_success());
+        self.evm.ctx.block.timestamp = U256::from(time);
     }
 
-    /// Mines blocks with arbitrary hashes until `block` is the current block.
-    pub(crate) fn mine_to(&mut self, block: u64) {
-        assert!(
-            block >= self.block(),
-            "a block before the current block cannot be mined"
-        );
-        while self.block() < block {
-            self.mine(keccak256(self.block().to_be_bytes()));
-        }
+    /// Returns the first time on the beacon's schedule that is `seconds` from now or later.
+    pub(crate) fn draw_in(&self, seconds: u64) -> u64 {
+        let earliest = self.time() + seconds;
+        draw_time_from(earliest, 1, self.beacon.genesis(), self.beacon.period()).unwrap()
     }
 
-    /// Replaces the hash of an older block, as in a reorg.
-    pub(crate) fn replace_block(&mut self, number: u64, hash: B256) {
-        assert!(number < self.block() && self.block() - number <= HISTORY_WINDOW);
-        self.know(number, hash);
-        let slot = U256::from(number % HISTORY_WINDOW);
+    /// Returns the round of a draw time, which may be in the future.
+    pub(crate) fn round(&self, draw_time: u64) -> BeaconRound {
+        let round = self.beacon.round_at(draw_time).unwrap();
+        self.local.round(round).unwrap()
+    }
+
+    /// Returns the proof of the seed of a draw time.
+    pub(crate) fn proof(&self, draw_time: u64) -> Bytes {
+        Bytes::copy_from_slice(self.round(draw_time).proof().as_bytes())
+    }
+
+    /// Writes a seed into the bank's storage as if it was recorded: no other way gives a draw time another seed. Zero
+    /// forgets it.
+    pub(crate) fn record(&mut self, draw_time: u64, seed: B256) {
+        let slot = keccak256((U256::from(draw_time), SEEDS).abi_encode());
         let database = &mut self.evm.ctx.journaled_state.database;
-        let word = U256::from_be_bytes(hash.0);
-        let Ok(()) = database.insert_account_storage(HISTORY, slot, word);
+        let word = U256::from_be_bytes(seed.0);
+        let Ok(()) = database.insert_account_storage(self.bank.address(), slot.into(), word);
+        assert_eq!(self.recorded(draw_time), seed);
     }
 
-    fn know(&mut self, number: u64, hash: B256) {
-        self.hashes.insert(number, hash);
-        let database = &mut self.evm.ctx.journaled_state.database;
-        let known = &mut database.cache.block_hashes;
-        known.insert(U256::from(number), hash);
-        // Hashes beyond the chain's memory are dropped.
-        if let Some(forgotten) = number.checked_sub(HISTORY_WINDOW) {
-            self.hashes.remove(&forgotten);
-            known.remove(&U256::from(forgotten));
-        }
-    }
-
-    /// Returns the hash of a block among the last 8191.
-    pub(crate) fn known_hash(&self, number: u64) -> Option<B256> {
-        let age = self.block().checked_sub(number)?;
-        if age == 0 || age > HISTORY_WINDOW {
-            return None;
-        }
-        self.hashes.get(&number).copied()
+    /// Returns the recorded seed, zero if none is.
+    pub(crate) fn recorded(&mut self, draw_time: u64) -> B256 {
+        let call = seedCall {
+            drawTime: draw_time,
+        };
+        self.view(Address::ZERO, &call)
     }
 
     /// Calls the bank. The changes stay pending until [`Evm::keep`] or [`Evm::forget`].
@@ -144,12 +149,35 @@ impl Evm {
         value: u128,
         call: &C,
     ) -> Result<C::Return, Revert> {
+        let result = self.transact(from, value, call);
+        result.map_err(|output| Revert::abi_decode_validate(&output).expect("an error of the bank"))
+    }
+
+    /// Sends a call that the bank refuses because of its beacon, and discards pending changes.
+    pub(crate) fn refused_by_beacon<C: SolCall>(
+        &mut self,
+        from: Address,
+        value: u128,
+        call: &C,
+    ) -> IDrandBankErrors {
+        let result = self.transact(from, value, call);
+        self.forget();
+        let output = result.err().expect("a refusal");
+        IDrandBankErrors::abi_decode_validate(&output).expect("an error of the beacon")
+    }
+
+    fn transact<C: SolCall>(
+        &mut self,
+        from: Address,
+        value: u128,
+        call: &C,
+    ) -> Result<C::Return, Bytes> {
         let transaction = TxEnv {
             caller: from,
             kind: TxKind::Call(self.bank.address()),
             value: U256::from(value),
             data: call.abi_encode().into(),
-            gas_limit: 16_000_000,
+            gas_limit: GAS_LIMIT,
             chain_id: Some(CHAIN_ID),
             ..TxEnv::default()
         };
@@ -161,9 +189,7 @@ impl Evm {
                 let answer = C::abi_decode_returns_validate(output.data());
                 Ok(answer.expect("the answer has the interface's types"))
             }
-            ExecutionResult::Revert { output, .. } => {
-                Err(Revert::abi_decode_validate(&output).expect("an error of the interface"))
-            }
+            ExecutionResult::Revert { output, .. } => Err(output),
             ExecutionResult::Halt { reason, .. } => panic!("halted: {reason:?}"),
         }
     }
@@ -222,32 +248,58 @@ impl Evm {
         purse_word(word.expect("a view does not revert"))
     }
 
-    /// Returns the bank's state as a snapshot for the core.
-    pub(crate) fn state(&mut self, deposit: &Deposit, caller: Address) -> BankSnapshot {
-        let draw_block = deposit.drawBlock;
-        let seed = self.view(
-            caller,
-            &seedCall {
-                blockNumber: U256::from(draw_block),
-            },
-        );
+    /// Returns the bank's state as a snapshot for the core. The seed is the recorded one, or else what the core reads in
+    /// the proof.
+    pub(crate) fn state(
+        &mut self,
+        deposit: &Deposit,
+        caller: Address,
+        proof: &Bytes,
+    ) -> BankSnapshot {
+        let draw_time = deposit.drawTime;
+        let recorded = self.recorded(draw_time);
+        let seed = if recorded.is_zero() {
+            shown(&self.beacon, draw_time, proof)
+        } else {
+            Some(Seed(recorded))
+        };
         BankSnapshot {
             bank: self.bank,
-            seed_source: self.source,
-            block: self.block(),
+            time: self.time(),
             purse: self.purse(deposit),
-            recorded_seed: (!seed.is_zero()).then_some(Seed(seed)),
-            draw_block_hash: self.known_hash(draw_block),
+            seed,
             caller,
         }
     }
 
-    /// Returns the contract's outcome and payout for packed bytes.
-    pub(crate) fn outcome_of(&mut self, packed: &Bytes, caller: Address) -> (Outcome, u128) {
-        let redemption = packed.clone();
-        let answer = self.view(caller, &outcomeOfCall { redemption });
-        (answer.outcome, answer.payout)
+    /// Returns the contract's outcome and payout for packed bytes, or its revert.
+    pub(crate) fn outcome_of(
+        &mut self,
+        packed: &Bytes,
+        proof: &Bytes,
+        caller: Address,
+    ) -> Result<(Outcome, u128), Revert> {
+        let (redemption, proof) = (packed.clone(), proof.clone());
+        let answer = self.attempt(caller, 0, &outcomeOfCall { redemption, proof });
+        self.forget();
+        answer.map(|answer| (answer.outcome, answer.payout))
     }
+}
+
+/// (p - 1) / 2, the largest y of a compressed point without the sign bit.
+const HALF: [u8; 48] = alloy_primitives::hex!(
+    "0d0088f51cbff34d258dd3db21a5d66bb23ba5c279c2895fb39869507b587b120f55ffff58a9ffffdcff7fffffffd555"
+);
+
+/// Returns the seed that the core reads in a proof in the form of the bank. `None` if the proof shows none.
+pub(crate) fn shown(beacon: &Beacon, draw_time: u64, proof: &[u8]) -> Option<Seed> {
+    let round = beacon.round_at(draw_time).ok()?;
+    let bytes: &[u8; 96] = proof.try_into().ok()?;
+    let (mut compressed, y) = (bytes[..48].to_vec(), &bytes[48..]);
+    compressed[0] |= if y > &HALF[..] { 0xa0 } else { 0x80 };
+    let round = beacon.verify(round, &compressed).ok()?;
+    // The compressed form has one bit of y, and the proof has to have all others right, too.
+    (round.proof().as_bytes() == bytes).then(|| round.seed())
 }
 
 pub(crate) fn purse_of(deposit: &Deposit) -> purseCall {

@@ -1,15 +1,13 @@
-//! Generates random deposits, headers and redemptions.
+//! Generates random deposits and redemptions.
 
 use crate::{
     evm::Evm,
     random::{TestRng, account, key, pick, salt, word},
 };
-use alloy_consensus::Header;
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, aliases::U40, keccak256};
-use alloy_rlp::Encodable;
+use alloy_primitives::{Address, B256, Bytes, U256, aliases::U40};
 use cheque::{
-    AllowanceTree, Amount, Deposit, DepositId, Redemption, Seed, SeedSource, SignedCheque,
-    SigningKey, Stream, roll,
+    AllowanceTree, Amount, Deposit, DepositId, Redemption, Seed, SignedCheque, SigningKey, Stream,
+    roll,
 };
 use rand::Rng;
 use std::collections::HashMap;
@@ -38,7 +36,8 @@ pub(crate) struct OpenDeposit {
     pub(crate) starts: HashMap<Address, u128>,
 }
 
-/// Generates terms of a deposit over this tree with a redemption window of `window` blocks.
+/// Generates terms of a deposit over this tree with a redemption window of `window` seconds. The draw is within 12
+/// seconds, one at least.
 pub(crate) fn terms(
     chain: &Evm,
     rng: &mut TestRng,
@@ -47,7 +46,7 @@ pub(crate) fn terms(
     amount: u128,
     window: u64,
 ) -> Deposit {
-    let draw_block = chain.block() + rng.random_range(1..4);
+    let draw_time = chain.draw_in(rng.random_range(1..10));
     let min_payout = match rng.random_range(0..6) {
         0 => 0,
         1 => amount.min(rng.random_range(1..4)),
@@ -63,8 +62,8 @@ pub(crate) fn terms(
         lane: rng.random_range(1..=u64::MAX),
         amount,
         minPayout: min_payout,
-        drawBlock: draw_block,
-        lastRedeemBlock: draw_block + window,
+        drawTime: draw_time,
+        redeemUntil: draw_time + window,
         root,
     }
 }
@@ -132,41 +131,6 @@ fn allowances(rng: &mut TestRng, number: usize) -> Vec<u128> {
     allowances
 }
 
-/// Generates a header as made by a random fork of Ethereum or by a rollup.
-pub(crate) fn header(rng: &mut TestRng, number: u64) -> Header {
-    let fork = rng.random_range(0..4);
-    let mut mix_hash = word(rng);
-    mix_hash.0[0] |= 1;
-    Header {
-        parent_hash: word(rng),
-        beneficiary: account(rng),
-        state_root: word(rng),
-        transactions_root: word(rng),
-        receipts_root: word(rng),
-        logs_bloom: Bloom::repeat_byte(rng.random()),
-        number,
-        gas_limit: rng.random::<u64>() >> rng.random_range(0..64),
-        gas_used: rng.random::<u64>() >> rng.random_range(0..64),
-        timestamp: rng.random_range(1_700_000_000..2_000_000_000),
-        extra_data: bytes(rng, 100),
-        mix_hash,
-        nonce: B64::ZERO,
-        base_fee_per_gas: Some(rng.random::<u64>() >> rng.random_range(0..64)),
-        withdrawals_root: (fork > 0).then(|| word(rng)),
-        blob_gas_used: (fork > 1).then(|| rng.random()),
-        excess_blob_gas: (fork > 1).then(|| rng.random()),
-        parent_beacon_block_root: (fork > 1).then(|| word(rng)),
-        requests_hash: (fork > 2).then(|| word(rng)),
-        ..Header::default()
-    }
-}
-
-pub(crate) fn rlp(header: &Header) -> Bytes {
-    let mut bytes = Vec::new();
-    header.encode(&mut bytes);
-    bytes.into()
-}
-
 /// Packs a redemption for the bank.
 pub(crate) fn packed(r: &Redemption) -> Bytes {
     r.pack().expect("the tests' redemptions can be packed")
@@ -179,19 +143,19 @@ pub(crate) fn bytes(rng: &mut TestRng, max: usize) -> Bytes {
 }
 
 impl OpenDeposit {
-    /// Gives the draw block this header. Returns the proof of the seed, and the seed.
-    pub(crate) fn draw(&self, chain: &mut Evm, header: &Header) -> (Bytes, B256) {
-        let bytes = rlp(header);
-        let hash = keccak256(&bytes);
-        assert_eq!(hash, header.hash_slow());
-        chain.replace_block(self.deposit.drawBlock, hash);
-        match chain.source {
-            SeedSource::BlockHash => (Bytes::new(), hash),
-            _ => (bytes, header.mix_hash),
-        }
+    /// Returns the proof of the deposit's seed.
+    pub(crate) fn proof(&self, chain: &Evm) -> Bytes {
+        chain.proof(self.deposit.drawTime)
     }
 
-    /// Builds the redemption of a cheque by its payee to the payee's balance, without a header.
+    /// Writes another seed for the deposit's draw into the bank's storage, and returns it.
+    pub(crate) fn redraw(&self, chain: &mut Evm, rng: &mut TestRng) -> B256 {
+        let seed = word(rng);
+        chain.record(self.deposit.drawTime, seed);
+        seed
+    }
+
+    /// Builds the redemption of a cheque by its payee to the payee's balance.
     pub(crate) fn redemption(
         &self,
         chain: &Evm,
@@ -221,7 +185,6 @@ impl OpenDeposit {
             x: shown
                 .and_then(|(stream, _, k)| stream.show(k))
                 .unwrap_or_default(),
-            header: Bytes::new(),
             consent: Bytes::new(),
         }
     }

@@ -3,15 +3,14 @@
 use crate::{
     evm::{Evm, Revert, redeemBatchCall, redeemCall},
     random::{TestRng, account, key, rng, salt},
-    support::comparison::{judge_both, reason},
+    support::comparison::{Sent, judge_both, reason},
     support::generate::{self, OpenDeposit, Payees},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use cheque::{
-    AllowanceTree, Amount, ChainProfile, Deposit, Opening, Outcome, Policy, Position, Proof,
-    Redemption, Rejection, SeedSource, SignedCheque, SigningKey, TokenLimits, View,
-    receive_payment,
+    AllowanceTree, Amount, ChainProfile, Deposit, Now, Opening, Outcome, Policy, Position, Proof,
+    Redemption, Rejection, SignedCheque, SigningKey, TokenLimits, View, receive_payment,
 };
 use cheque_bindings::IChequeBank::fundCall;
 
@@ -26,12 +25,13 @@ pub(crate) struct Theft {
     pub(crate) payees: Payees,
     /// The account of the thief, without money.
     pub(crate) thief: Address,
-    header: Bytes,
+    /// The proof of the draw's seed.
+    pub(crate) proof: Bytes,
 }
 
 pub(crate) fn theft() -> Theft {
     let rng: &mut TestRng = &mut rng(21);
-    let mut chain = Evm::new(SeedSource::PrevRandao, 1);
+    let mut chain = Evm::new(1);
     let payees = Payees::new(rng, 2);
     let (stolen, safe) = (key(rng), key(rng));
     let allowances = payees
@@ -71,18 +71,15 @@ pub(crate) fn theft() -> Theft {
         signer: stolen,
         tree,
     };
-    let header = generate::header(rng, open.deposit.drawBlock);
-    let mut theft = Theft {
+    chain.mine_at(open.deposit.drawTime + 1);
+    Theft {
+        proof: open.proof(&chain),
         chain,
         open,
         other,
         payees,
         thief: account(rng),
-        header: Bytes::new(),
-    };
-    theft.chain.mine_to(theft.open.deposit.drawBlock + 1);
-    theft.header = theft.open.draw(&mut theft.chain, &header).0;
-    theft
+    }
 }
 
 /// The last possible deadline, so that no signature fails by its deadline.
@@ -107,24 +104,34 @@ impl Theft {
 
     /// Builds the redemption of a cheque signed with the stolen key.
     pub(crate) fn redemption(&self, payee: Address, spent: u128) -> Redemption {
-        let mut r = self.open.redemption(&self.chain, payee, spent, None);
-        r.header = self.header.clone();
-        r
+        self.open.redemption(&self.chain, payee, spent, None)
     }
 
     /// Returns the outcome by core and contract. Asserts that a refused redemption pays nothing, alone or in a batch.
     pub(crate) fn outcome(&mut self, r: &Redemption, caller: Address) -> Outcome {
-        let before = self.chain.state(&r.deposit, caller);
+        let proof = self.proof.clone();
+        let before = self.chain.state(&r.deposit, caller, &proof);
         let packed = generate::packed(r);
-        let (outcome, _) = judge_both(&mut self.chain, &packed, &before);
+        let sent = Sent {
+            packed: &packed,
+            proof: &proof,
+            state: &before,
+        };
+        let (outcome, _) = judge_both(&mut self.chain, sent);
         if outcome != Outcome::Payable {
-            let redemption = packed.clone();
-            let refusal = self.chain.send(caller, 0, &redeemCall { redemption });
-            assert_eq!(reason(refusal.unwrap_err()), outcome);
-            let redemptions = vec![packed];
-            let batch = self.chain.send(caller, 0, &redeemBatchCall { redemptions });
+            let (redemption, proof) = (packed.clone(), proof.clone());
+            let refusal = self
+                .chain
+                .send(caller, 0, &redeemCall { redemption, proof });
+            assert_eq!(reason(refusal.unwrap_err(), sent), outcome);
+            let batch = redeemBatchCall {
+                redemptions: vec![packed.clone()],
+                drawTimes: vec![r.deposit.drawTime],
+                proofs: vec![sent.proof.clone()],
+            };
+            let batch = self.chain.send(caller, 0, &batch);
             assert_eq!(batch.unwrap(), [0]);
-            assert_eq!(self.chain.state(&r.deposit, caller), before);
+            assert_eq!(self.chain.state(&r.deposit, caller, sent.proof), before);
         }
         outcome
     }
@@ -138,20 +145,22 @@ impl Theft {
         let deposit = &opening.deposit;
         let purse = self.chain.purse(deposit);
         let view = View {
-            head: deposit.drawBlock.saturating_sub(100),
-            head_time: 0,
-            now: 0,
+            now: Now {
+                clock: 0,
+                head_time: deposit.drawTime - 100,
+                round_time: None,
+            },
+            final_time: None,
             purse,
+            settled: true,
             redeem_cost: Some(Amount::new(10)),
             exposure: Amount::ZERO,
+            unsettled: Amount::ZERO,
         };
         let profile = ChainProfile::of(31_337).unwrap();
         let mut policy = Policy::new(payee, self.chain.bank, profile);
         policy.min_payout_per_cost = 0;
-        let limits = TokenLimits {
-            max_deposit: Amount::MAX,
-            max_exposure: Amount::MAX,
-        };
+        let limits = TokenLimits::exposure(Amount::MAX);
         policy.tokens.insert(Address::ZERO, limits);
         let proof = Proof::Opening(Box::new(opening));
         let received = receive_payment(None, &proof, None, &view, &policy)?;
