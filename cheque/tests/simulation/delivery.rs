@@ -12,7 +12,7 @@ use cheque::{Amount, Bank, Proof, Rejection, Stream, View};
 use rand::Rng;
 use std::collections::BTreeMap;
 
-const START: u64 = 1_000;
+const START: u64 = 1_800_000_000;
 const CONFIRMED: u64 = START + 5;
 const DRAW: u64 = START + 2_000;
 
@@ -25,7 +25,8 @@ enum Message {
 
 struct World {
     rng: TestRng,
-    head: u64,
+    /// The time, in seconds since 1970: all clocks agree.
+    now: u64,
     payers: Vec<Payer>,
     payees: BTreeMap<Address, Payee>,
     network: Vec<Message>,
@@ -61,7 +62,7 @@ impl World {
                 .map(|&payee| (payee, Payee::new(payee, bank)))
                 .collect(),
             rng,
-            head: START,
+            now: START,
             network: Vec::new(),
             judged: Vec::new(),
             paid: BTreeMap::new(),
@@ -74,10 +75,10 @@ impl World {
     fn view(&mut self, payer: usize) -> View {
         let cost = Amount::new(self.rng.random_range(0..50));
         let payer = &self.payers[payer];
-        if self.head < CONFIRMED {
-            payer.early_view(self.head, cost)
+        if self.now < CONFIRMED {
+            payer.early_view(self.now, cost)
         } else {
-            payer.view(self.head, cost)
+            payer.view(self.now, cost)
         }
     }
 
@@ -101,7 +102,7 @@ impl World {
             0..30 => self.pay(payer, payee),
             30..70 => self.deliver(),
             70..85 => self.store_one(),
-            85..92 => self.head = (self.head + 1).min(DRAW - 100),
+            85..92 => self.now = (self.now + 1).min(DRAW - 100),
             92..94 => self.payers[payer].restart(),
             // The payee crashes and loses judged payments not stored yet.
             94..97 => self.judged.retain(|(_, payee_app, _)| *payee_app != payee),
@@ -218,7 +219,7 @@ impl World {
     fn deliver_all(&mut self) {
         self.network.clear();
         self.judged.clear();
-        self.head = self.head.max(CONFIRMED);
+        self.now = self.now.max(CONFIRMED);
         for payer in 0..self.payers.len() {
             for payee in self.payees.keys().copied().collect::<Vec<_>>() {
                 if self.payers[payer].account(payee).newest().is_none() {
@@ -255,7 +256,7 @@ impl World {
 
     /// Asserts that every payee rejects payments from the cutoff on.
     fn assert_rejected_past_cutoff(&mut self) {
-        self.head = DRAW - self.payees.values().next().unwrap().policy.cutoff;
+        self.now = DRAW - self.payees.values().next().unwrap().policy.cutoff;
         for payer in 0..self.payers.len() {
             for payee in self.payees.keys().copied().collect::<Vec<_>>() {
                 let _ = self.payers[payer].pay(&mut self.rng, payee, 10);
@@ -334,7 +335,7 @@ fn catches_up_after_payer_restores_old_backup() {
 #[test]
 fn accepts_payer_that_paid_differently_after_restore() {
     let mut world = World::new(0);
-    world.head = CONFIRMED;
+    world.now = CONFIRMED;
     let payee = world.random_pair().1;
     let payer = &mut world.payers[0];
     payer.cheque(payee, Amount::new(2_000), None);

@@ -7,14 +7,19 @@
 //! arithmetic is in integers.
 
 use crate::{
-    random::{TestRng, account, cases, pick, rng, word},
+    random::{TestRng, account, cases, pick, rng},
     support::{payee::Payee, payer::Payer},
 };
 use alloy_primitives::{Address, I256, U256};
-use cheque::{Amount, Bank, Position, Rejection, Seed, roll};
+use cheque::{Amount, Bank, LocalBeacon, Position, Rejection, Seed, roll};
 use rand::Rng;
 
-const HEAD: u64 = 1_000;
+/// The time of all payments, and of the first draw.
+const NOW: u64 = 1_800_000_000;
+const FIRST_DRAW: u64 = NOW + 500;
+
+/// Seconds between the rounds of the beacon.
+const PERIOD: u64 = 3;
 const DEPOSITS: usize = 2_000;
 
 /// Sums over deposits, in token units.
@@ -50,8 +55,8 @@ impl Totals {
         }
     }
 
-    /// Adds a deposit: payments until shortly before the draw, then the draw.
-    fn add_deposit(&mut self, rng: &mut TestRng) {
+    /// Adds a deposit: payments until shortly before the draw, then the draw by a round of the beacon.
+    fn add_deposit(&mut self, rng: &mut TestRng, beacon: &LocalBeacon, draw_time: u64) {
         let bank = Bank::new(31_337, Address::repeat_byte(0xba));
         let number = *pick(&[1, 2, 3, 5, 12], rng);
         let payees: Vec<Address> = (0..number).map(|_| account(rng)).collect();
@@ -67,12 +72,14 @@ impl Totals {
         );
         let allowances = uneven(rng, whole, number);
         let pairs = payees.iter().copied().zip(allowances);
-        let mut payer = Payer::new(rng, bank, pairs, min_payout_of, HEAD + 500);
+        let mut payer = Payer::new(rng, bank, pairs, min_payout_of, draw_time);
         let positions: Vec<Position> = payees
             .iter()
             .filter_map(|&payee| self.pay_some(rng, &mut payer, payee))
             .collect();
-        self.draw(&payer, &positions, Seed(word(rng)));
+        let round = beacon.beacon().round_at(draw_time).unwrap();
+        let round = beacon.round(round).unwrap();
+        self.draw(&payer, &positions, round.seed());
     }
 
     /// Pays a payee up to four times. Returns the payee's position.
@@ -93,7 +100,7 @@ impl Totals {
             }
             // Only the redeem cost at the first payment counts; later costs are arbitrary.
             let cost = Amount::new(rng.random_range(1..payout / 2));
-            let view = payer.view(HEAD, cost);
+            let view = payer.view(NOW, cost);
             let first = payee_app.positions().next().is_none();
             let proofs = payer.proofs(payee, first || rng.random_ratio(1, 4));
             for proof in proofs {
@@ -157,9 +164,10 @@ fn uneven(rng: &mut TestRng, whole: u128, number: usize) -> Vec<Amount> {
 fn totals(seed: u64) -> Totals {
     let rng = &mut rng(seed);
     let mut totals = Totals::default();
+    let beacon = LocalBeacon::new(&[8; 32], FIRST_DRAW, PERIOD).unwrap();
     // Fewer deposits would not expose a wrong rule.
-    for _ in 0..cases(DEPOSITS).max(DEPOSITS) {
-        totals.add_deposit(rng);
+    for number in 0..cases(DEPOSITS).max(DEPOSITS) {
+        totals.add_deposit(rng, &beacon, FIRST_DRAW + PERIOD * number as u64);
     }
     totals
 }

@@ -11,7 +11,7 @@ use alloy_primitives::Address;
 use alloy_rlp::Header;
 use cheque::{Amount, Bank, Proof, Rejection, Signature, Stream, View, receive_payment};
 
-const HEAD: u64 = 1_000;
+const NOW: u64 = 1_800_000_000;
 
 struct Fixture {
     payer: Payer,
@@ -27,9 +27,9 @@ fn fixture() -> Fixture {
     for units in [5, 70_000, 900_000_000_000] {
         allowances.push((random::account(rng), Amount::new(units)));
     }
-    let payer = Payer::new(rng, bank, allowances, |amount| amount / 3, HEAD + 1_000);
+    let payer = Payer::new(rng, bank, allowances, |amount| amount / 3, NOW + 1_000);
     Fixture {
-        view: payer.view(HEAD, Amount::new(1_000)),
+        view: payer.view(NOW, Amount::new(1_000)),
         payee_app: Payee::new(payee, bank),
         payer,
     }
@@ -231,7 +231,7 @@ fn expected_for_opening(path: &[usize], rejection: &Rejection) -> bool {
         [0] => matches!(rejection, R::ChainNotAccepted(_)),
         [1] => matches!(rejection, R::BankNotAccepted(_)),
         [2, 2] => matches!(rejection, R::TokenNotAccepted(_)),
-        // lane, amount, minPayout, drawBlock, lastRedeemBlock: other terms, some of them impossible
+        // lane, amount, minPayout, drawTime, redeemUntil: other terms, some of them impossible
         [2, 3..=7] => matches!(rejection, R::NotConfirmed(_) | R::BadTerms(_)),
         // payer, signer, root
         [2, _] => matches!(rejection, R::NotConfirmed(_)),

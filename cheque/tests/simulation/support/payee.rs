@@ -29,10 +29,7 @@ pub(crate) struct Payee {
 impl Payee {
     pub(crate) fn new(payee: Address, bank: Bank) -> Self {
         let mut policy = Policy::new(payee, bank, ChainProfile::of(31_337).unwrap());
-        let limits = TokenLimits {
-            max_deposit: Amount::MAX,
-            max_exposure: Amount::MAX,
-        };
+        let limits = TokenLimits::exposure(Amount::MAX);
         policy.tokens = BTreeMap::from([(Address::ZERO, limits)]);
         Self {
             policy,

@@ -3,8 +3,8 @@
 use crate::random::{self, TestRng, pick, word};
 use alloy_primitives::{Address, U256};
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, DepositId, Opening, Proof, Purse,
-    Rejection, SigningKey, Stream, View, WriteError,
+    Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, DepositId, Now, Opening, Proof,
+    Purse, Rejection, SigningKey, Stream, View, WriteError,
 };
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ impl Payer {
         bank: Bank,
         allowances: impl IntoIterator<Item = (Address, Amount)>,
         min_payout: impl FnOnce(u128) -> u128,
-        draw_block: u64,
+        draw_time: u64,
     ) -> Self {
         let key = random::key(rng);
         let tree = AllowanceTree::build(allowances, &random::salt(rng)).unwrap();
@@ -43,8 +43,8 @@ impl Payer {
             lane: 1,
             amount,
             minPayout: min_payout(amount),
-            drawBlock: draw_block,
-            lastRedeemBlock: draw_block + 8_191,
+            drawTime: draw_time,
+            redeemUntil: draw_time + 86_400,
             root: tree.root(),
         };
         let fresh = |(payee, allowance)| (payee, Account::new(allowance).to_bytes());
@@ -65,23 +65,28 @@ impl Payer {
         payer
     }
 
-    /// Returns a view with the open deposit.
-    pub(crate) fn view(&self, head: u64, redeem_cost: Amount) -> View {
+    /// Returns a view with the open and settled deposit, whose three clocks agree.
+    pub(crate) fn view(&self, time: u64, redeem_cost: Amount) -> View {
         View {
-            head,
-            head_time: 0,
-            now: 0,
+            now: Now {
+                clock: time,
+                head_time: time,
+                round_time: Some(time),
+            },
+            final_time: Some(time),
             purse: Purse::Open(self.id).word(),
+            settled: true,
             redeem_cost: Some(redeem_cost),
             exposure: Amount::ZERO,
+            unsettled: Amount::ZERO,
         }
     }
 
     /// Returns the view before the deposit is confirmed.
-    pub(crate) fn early_view(&self, head: u64, redeem_cost: Amount) -> View {
+    pub(crate) fn early_view(&self, time: u64, redeem_cost: Amount) -> View {
         View {
             purse: U256::from(self.deposit.amount),
-            ..self.view(head, redeem_cost)
+            ..self.view(time, redeem_cost)
         }
     }
 
