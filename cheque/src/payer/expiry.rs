@@ -16,7 +16,8 @@ impl Payer {
     /// time at which the allowances are used up if they go on being spent as since the deposit was made. `None` for a
     /// deposit that is past its cutoff, drawn or closed.
     ///
-    /// The allowance of a single payee may be used up earlier.
+    /// The allowance of a single payee may be used up earlier. Does not query the node: the time is that of the machine's
+    /// clock, or of the last polled head if that is later.
     ///
     /// # Errors
     ///
@@ -24,7 +25,9 @@ impl Payer {
     pub async fn estimated_expiry(&self, id: DepositId) -> Result<Option<u64>, PayerError> {
         let record = self.record(id).await?;
         let spent = self.spent(id).await?;
-        Ok(expiry(&record, spent, self.cutoff, unix_now()))
+        let head_time = self.shared.snapshot.newest().map(|last| last.head.time);
+        let now = unix_now().max(head_time.unwrap_or_default());
+        Ok(expiry(&record, spent, self.cutoff, now))
     }
 }
 

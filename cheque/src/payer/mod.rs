@@ -8,6 +8,7 @@ pub(crate) mod event;
 mod expiry;
 mod follow;
 mod lanes;
+mod memory;
 mod past;
 pub(crate) mod pay;
 mod prune;
@@ -38,9 +39,8 @@ use crate::{
     bank::{cost::NativeRates, reader::Reader, seeds::SeedBook, snapshot::SnapshotCache},
     beacon::BeaconClient,
     payer::{
-        past::Memory,
+        memory::{Memory, SpentTotals},
         snapshot::ChainSnapshot,
-        spent::SpentTotals,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
     },
     protocol::{

@@ -7,6 +7,7 @@ use crate::{
         create::open_key,
         error::PayerError,
         follow::Look,
+        memory::Memory,
         records::{DepositRecord, OpenAt},
         state::{is_decided, needs_events},
     },
@@ -14,19 +15,7 @@ use crate::{
     tx::record::stored_tx,
 };
 use alloy::providers::Provider;
-use std::{
-    collections::HashMap,
-    sync::{MutexGuard, PoisonError},
-};
-
-/// Results of earlier polls. Lost with the process: the next poll reads them again.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Time of the last look at a deposit's purse.
-    pub(super) looked: HashMap<DepositId, u64>,
-    /// Events found about deposits that their purses do not hold. `None`: the deposit was never open.
-    pub(super) ends: HashMap<DepositId, Option<Closed>>,
-}
+use std::sync::{MutexGuard, PoisonError};
 
 impl Payer {
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {

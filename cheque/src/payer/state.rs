@@ -118,7 +118,7 @@ pub(super) fn is_decided(
     }
 }
 
-/// True if only events can tell the state: the purse does not hold the deposit, and nothing can open it any more.
+/// True if only events can tell the state: the purse does not hold the deposit, and no later block can open it.
 pub(super) fn needs_events(
     id: DepositId,
     deposit: &Deposit,
@@ -129,8 +129,8 @@ pub(super) fn needs_events(
     purse_now != Purse::Open(id) && is_too_late_to_open(deposit, limits, moment.head_time)
 }
 
-/// True if a deposit is due for a look at its purse, after the last look at `looked`. Where no cheque is written any
-/// more, nothing changes that counts before it is confirmed.
+/// True if a deposit is due for a look at its purse, after the last look at `looked`. Once no cheque is written,
+/// nothing changes that counts before it is confirmed.
 pub(super) fn is_due(
     record: &DepositRecord,
     limits: &Limits,

@@ -42,7 +42,7 @@ impl PayerService {
     pub(super) async fn set_gauges(&self, head: &Head) -> Result<(), PayerError> {
         gauge!(names::PAYER_HEAD).set(head.number as f64);
         let stuck = match self.payer.wallet_address() {
-            Some(_) => self.find_stuck().await?,
+            Some(_) => self.find_stuck(unix_now().max(head.time)).await?,
             None => BTreeMap::new(),
         };
         gauge!(names::PAYER_STUCK).set(u32::try_from(stuck.len()).unwrap_or(u32::MAX));
@@ -73,10 +73,10 @@ impl PayerService {
         Ok(())
     }
 
-    /// Deposits with a transaction that has been pending for long, and the time since which.
-    async fn find_stuck(&self) -> Result<BTreeMap<DepositId, u64>, PayerError> {
+    /// Deposits with a transaction that has been pending for long at `now`, and the time since which.
+    async fn find_stuck(&self, now: u64) -> Result<BTreeMap<DepositId, u64>, PayerError> {
         let wallet = self.payer.wallet().ok_or(PayerError::NoWallet)?;
-        let (now, stuck_after) = (unix_now(), wallet.stuck_after());
+        let stuck_after = wallet.stuck_after();
         let txs = self.payer.deposit_txs().await?;
         let mut late: Vec<_> = txs.openings.into_iter().chain(txs.reclaims).collect();
         late.retain(|(_, tx)| is_older(tx.since, now, stuck_after));

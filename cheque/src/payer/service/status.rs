@@ -59,7 +59,8 @@ impl PayerService {
             rounds.map_or_else(Vec::new, |rounds| situation.spared(rounds))
         });
         let spared = spared.unwrap_or_default();
-        let now = unix_now();
+        let now = self.with_situation(&deposits, |situation| situation.now);
+        let now = now.unwrap_or_else(unix_now);
         let is_useful = |tracked: &TrackedDeposit| {
             self.with_situation(&deposits, |situation| situation.is_useful(tracked))
         };

@@ -270,7 +270,7 @@ impl Simulation {
 }
 
 /// The most lanes in use: one for each deposit that is drawn or waits for the end of its window, two that wait for a next
-/// round, and those under way.
+/// round, and those that are not confirmed.
 fn max_lanes(window: u64) -> usize {
     let in_use = (DRAW_IN + GRID).div_ceil(EVERY) + window.div_ceil(EVERY);
     usize::try_from(in_use + 4).expect("few")
