@@ -36,7 +36,7 @@ impl Local {
         let relay = LocalRelay::start(beacon.clone(), address).await.unwrap();
         let terms = beacon.beacon();
         let flags = [
-            format!("--public-key={:x}", terms.public_key()),
+            format!("--beacon-key={:x}", terms.public_key()),
             format!("--genesis={}", terms.genesis()),
             "--period=1s".to_owned(),
         ];

@@ -13,19 +13,19 @@ use support::{Machine, Node};
 fn start() -> (Node, Machine, Machine) {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    payer.deploy();
     (node, payer, payee)
 }
 
-/// The arguments of a deposit for the payees in `list`: drawn after 30 blocks, to be redeemed within 8 blocks.
+/// The arguments of a deposit for the payees in `list`: drawn after 10 minutes, to be redeemed within an hour.
 fn terms(list: &str) -> [&str; 6] {
     [
         "--allowance",
         list,
         "--draw-in",
-        "30",
+        "10m",
         "--redeem-window",
-        "8",
+        "1h",
     ]
 }
 
@@ -62,7 +62,7 @@ fn dry_runs_send_and_record_nothing() {
             "{args:?}"
         );
     };
-    sends_nothing(&payer, &["deploy", "--min-lead", "9"]);
+    sends_nothing(&payer, &["deploy"]);
     sends_nothing(&payer, &["fund", "0.1ether"]);
     sends_nothing(&payer, &create);
     sends_nothing(&payer, &["deposit", "open", prepared]);
@@ -71,12 +71,12 @@ fn dry_runs_send_and_record_nothing() {
     let deposits = payer.json(&["deposit", "list"]).as_array().unwrap().len();
     assert_eq!(deposits, 2, "an open deposit and a signed one");
 
-    node.mine(32);
-    let draw = payer.json(&["deposit", "show", &id])["draw_block"].to_string();
+    node.advance(601);
+    let draw = payer.json(&["deposit", "show", &id])["draw_time"].to_string();
     sends_nothing(&payer, &["seed", "record", &draw]);
     sends_nothing(&payee, &["redeem", &id]);
     sends_nothing(&payee, &["redeem", &id, "--to", &payer.address]);
-    node.mine(10);
+    node.advance(3_601);
     sends_nothing(&payer, &["deposit", "reclaim", &id]);
     sends_nothing(&payer, &[&["deposit", "reopen", &id][..], &soon].concat());
 }
@@ -85,16 +85,19 @@ fn dry_runs_send_and_record_nothing() {
 fn dry_runs_mine_no_block_and_create_no_store() {
     let node = Node::start();
     let payer = node.machine(0);
-    let message = payer.fails(1, &["deploy", "--dry-run"]);
-    assert!(message.contains("has only its first block"), "{message}");
-    assert_eq!(node.head(), 0);
-    node.mine(1);
     let deploy = payer.json(&["deploy", "--dry-run"]);
     assert_eq!(deploy["transaction"]["sent"], json!(false));
-    assert_eq!(node.head(), 1);
-    payer.ok(&["deploy"]);
+    assert_eq!(node.head(), 0);
+    payer.deploy();
     let list = format!("{}=0.1ether", payer.address);
-    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "30"];
+    let create = [
+        "deposit",
+        "create",
+        "--allowance",
+        &list,
+        "--draw-in",
+        "10m",
+    ];
     let create = payer.json(&[&create[..], &["--dry-run"]].concat());
     assert_eq!(create["transaction"]["sent"], json!(false));
     let id = create["id"].as_str().unwrap();
@@ -120,7 +123,7 @@ fn reclaims_or_reopens_an_unredeemed_deposit() {
             .fails(1, &["deposit", "reclaim", first])
             .contains("reclaimed only after it")
     );
-    node.mine(42);
+    node.advance(4_202);
     assert_eq!(
         payer.json(&["deposit", "show", first])["state"],
         json!("reclaimable")
@@ -133,7 +136,7 @@ fn reclaims_or_reopens_an_unredeemed_deposit() {
         payer.json(&["deposit", "show", first])["state"],
         json!("reclaimed")
     );
-    node.mine(42);
+    node.advance(4_202);
     payer.ok(&["deposit", "reclaim", second]);
     assert_eq!(
         payer.json(&["deposit", "show", second])["state"],
@@ -157,7 +160,14 @@ fn pays_from_a_deposit_with_100_000_payees() {
     let file = payer.folder().join("payees.csv");
     std::fs::write(&file, csv).unwrap();
     let file = file.to_str().unwrap();
-    let opened = payer.json(&["deposit", "create", "--allowances", file, "--draw-in", "60"]);
+    let opened = payer.json(&[
+        "deposit",
+        "create",
+        "--allowances",
+        file,
+        "--draw-in",
+        "10m",
+    ]);
     let id = opened["id"].as_str().unwrap();
     let proof = payer.ok(&["write", id, &payee.address, "0.05ether"]);
     assert!(
@@ -204,7 +214,7 @@ fn finds_and_reclaims_deposits_without_a_store() {
     let reclaim = ["deposit", "reclaim", first, "--from-block"];
     let message = fresh.fails(1, &[&reclaim[..], &["0"]].concat());
     assert!(message.contains("reclaiming the deposit"), "{message}");
-    node.mine(42);
+    node.advance(4_202);
     let message = fresh.fails(1, &[&reclaim[..], &[&later[..]]].concat());
     assert!(message.contains("was not opened in blocks"), "{message}");
     let dry = fresh.json(&[&reclaim[..], &["0", "--dry-run"]].concat());

@@ -66,7 +66,8 @@ fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
 
 fn starts_and_stops_services_from_the_systemd_units() {
     let node = Node::start();
-    node.machine(0).ok(&["deploy"]);
+    let machine = node.machine(0);
+    machine.deploy();
     for who in SERVICES {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_str().unwrap().to_owned();
@@ -99,11 +100,16 @@ fn starts_and_stops_services_from_the_systemd_units() {
             .map(|variable| variable.split_once('=').unwrap())
             .map(|(name, value)| (name.to_owned(), place(value)))
             .collect();
+        let world = [
+            ("CHEQUE_BANK", machine.bank()),
+            ("CHEQUE_BEACON", node.relay().to_owned()),
+        ];
         let command = move || {
             let mut service = program();
             service.arg("--json").args(arguments.split(' '));
             service
                 .envs(variables.clone())
+                .envs(world.clone())
                 .env("CHEQUE_LISTEN", "127.0.0.1:0");
             service
         };

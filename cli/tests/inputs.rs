@@ -14,11 +14,18 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
     let node = Node::start();
     let (payer, keyless) = (node.machine(0), node.keyless());
     let message = payer.fails(1, &["balance"]);
+    assert!(message.contains("there is no bank at"), "{message}");
+    let common = payer
+        .command(&["balance"])
+        .env_remove("CHEQUE_BANK")
+        .output();
+    let message = stderr(&common.unwrap());
     assert!(
-        message.contains("is not deployed at") && message.contains("cheque deploy"),
+        message.contains("is not deployed at 0x")
+            && message.contains("`cheque deploy` puts it there"),
         "{message}"
     );
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let refuses = |code: i32, args: &[&str], reason: &str| {
         let message = payer.fails(code, args);
         assert!(message.contains(reason), "{args:?}: {message}");
@@ -34,7 +41,16 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
     refuses(1, &["fund", "0"], "zero");
     refuses(1, &["withdraw", "1"], "0 units are there and 1 are needed");
     refuses(2, &["--chain", "42161", "balance"], "unexpected argument");
-    refuses(2, &["balance", "--chain", "42161"], "nobody has examined");
+    refuses(
+        1,
+        &["balance", "--chain", "42161"],
+        "not arbitrum-one (42161) of --chain",
+    );
+    refuses(
+        1,
+        &["balance", "--chain", "5"],
+        "the node follows chain 31337, not 5",
+    );
     refuses(
         1,
         &["balance", "--chain", "sepolia"],
@@ -75,14 +91,38 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
         ];
         refuses(1, &[&args[..], more].concat(), reason);
     };
-    create(&["--draw-in", "40"], "twice");
+    create(&["--draw-in", "10m"], "twice");
     refuses(
         1,
         &["deposit", "create", "--allowance", &one, "--draw-in", "5"],
         "leaves no time to pay",
     );
     refuses(2, &["deposit", "create", "--allowance", &one], "--draw-in");
-    refuses(2, &["deposit", "create", "--draw-in", "50"], "--allowance");
+    refuses(2, &["deposit", "create", "--draw-in", "10m"], "--allowance");
+    refuses(
+        2,
+        &[
+            "deposit",
+            "create",
+            "--allowance",
+            &one,
+            "--draw-in",
+            "soon",
+        ],
+        "is not a duration",
+    );
+    refuses(
+        2,
+        &[
+            "deposit",
+            "create",
+            "--allowance",
+            &one,
+            "--draw-at",
+            "2030-01-01",
+        ],
+        "its zone is missing",
+    );
     refuses(
         2,
         &[
@@ -91,7 +131,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
             "--allowance",
             "0x12=5",
             "--draw-in",
-            "50",
+            "10m",
         ],
         "not an address",
     );
@@ -103,7 +143,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
             "--allowances",
             "nowhere.csv",
             "--draw-in",
-            "50",
+            "10m",
         ],
         "nowhere.csv",
     );
@@ -115,7 +155,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
             "--allowance",
             &one,
             "--draw-in",
-            "50",
+            "10m",
             "--min-payout",
             "2",
         ],
@@ -141,7 +181,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
 fn unlocks_keystore_by_name_and_by_path() {
     let node = Node::start();
     let (payer, keyless) = (node.machine(0), node.keyless());
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let keystores = keyless.folder().join(".foundry/keystores");
     std::fs::create_dir_all(&keystores).unwrap();
     // The development key of the node's first account, in the format of `cast wallet import`.
@@ -188,9 +228,16 @@ fn unlocks_keystore_by_name_and_by_path() {
 fn shares_a_store_between_commands_one_by_one() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let list = format!("{}=1000", payee.address);
-    let opened = payer.json(&["deposit", "create", "--allowance", &list, "--draw-in", "30"]);
+    let opened = payer.json(&[
+        "deposit",
+        "create",
+        "--allowance",
+        &list,
+        "--draw-in",
+        "10m",
+    ]);
     let id = opened["id"].as_str().unwrap();
     // One watcher and eight concurrent payments.
     let mut watching = payer

@@ -37,8 +37,8 @@ fn case() -> Case {
         lane: 1,
         amount: 1000,
         minPayout: 500,
-        drawBlock: 300,
-        lastRedeemBlock: 900,
+        drawTime: 1_796_126_400,
+        redeemUntil: 1_796_212_800,
         root: tree.root(),
     };
     let stream = Stream::new(B256::repeat_byte(9), 20).unwrap();
@@ -83,7 +83,7 @@ fn explains_and_checks_an_opening() {
         ("chain", json!(31_337)),
         ("amount", json!("1000")),
         ("min_payout", json!("500")),
-        ("draw_block", json!(300)),
+        ("draw_time", json!(1_796_126_400)),
         ("terms", json!(true)),
         ("allowance", json!("400")),
         ("allowance_proof", json!(true)),
@@ -178,6 +178,7 @@ fn reads_proofs_from_file_and_stdin() {
     assert_eq!(text(&from_file.stdout), text(&from_stdin.stdout));
     let shown = text(&from_file.stdout);
     assert!(shown.contains("a chance of 20 %"), "{shown}");
+    assert!(shown.contains("2026-12-01T12:00:00Z"), "{shown}");
     assert!(
         shown.contains("ok: leads to the root in 1 levels"),
         "{shown}"
@@ -192,7 +193,8 @@ fn rejects_other_text_with_the_reason_on_stderr() {
         ("", "the proof of payment is empty"),
         ("hello!", "base64url"),
         ("AAAA", "unknown type"),
-        (&opening[..opening.len() - 4], "malformed"),
+        // Whole groups of four letters, so that the text is base64url.
+        (&opening[..opening.len() / 4 * 4 - 4], "malformed"),
     ] {
         let output = program().args(["inspect", bad]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{bad}");

@@ -13,7 +13,7 @@ const DEAD: &str = "http://127.0.0.1:9";
 fn skips_a_dead_node_among_several() {
     let node = Node::start();
     let machine = node.machine(0);
-    machine.ok(&["deploy"]);
+    machine.deploy();
     let alone = machine.json(&["balance"]);
     let url = node.url();
     let both = format!("{DEAD},{url}");

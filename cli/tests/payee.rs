@@ -35,11 +35,11 @@ impl Payee {
 }
 
 fn create_deposit(payer: &Machine, payee: &str) -> String {
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let allowance = format!("{payee}=0.4ether");
     let create = ["deposit", "create", "--allowance", &allowance];
     // The only payee wins for certain: the minimum payout is zero.
-    let terms = ["--draw-in", "60", "--min-payout", "0"];
+    let terms = ["--draw-in", "10m", "--min-payout", "0"];
     let opened = payer.json(&[&create[..], &terms].concat());
     opened["id"].as_str().unwrap().to_owned()
 }
@@ -94,7 +94,7 @@ fn takes_payments_survives_a_kill_and_redeems_its_win() {
 
     // The draw happens while the service is down.
     service.0.kill();
-    node.mine(70);
+    node.advance(602);
     service.0.restart();
     let redeemed = service.wait_for("redeemed");
     let reason = redeemed["reason"].as_str().unwrap();
@@ -131,7 +131,7 @@ fn takes_payments_without_a_wallet_but_cannot_redeem() {
     let proof = payer.ok(&["write", &id, &address, "0.2ether"]);
     let service = Payee::start(&payee, &["--payee", &address]);
     assert_eq!(service.pay(&json!({ "proof": proof })).0, 200);
-    node.mine(70);
+    node.advance(602);
     let won = service.wait_for("won");
     let reason = won["reason"].as_str().unwrap();
     assert!(reason.contains("no wallet to redeem it with"), "{reason}");

@@ -42,7 +42,7 @@ impl Payer {
 /// Creates a payer with a bank and a file that lists two payees.
 fn payer(node: &Node) -> Arc<Machine> {
     let payer = node.machine(0);
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let (first, second) = (node.address(1), node.address(2));
     let list = format!("{first},0.4ether\n{second},0.1ether\n");
     std::fs::write(payer.folder().join("payees.csv"), list).unwrap();
@@ -53,7 +53,7 @@ const ROUNDS: [&str; 6] = [
     "--allowances",
     "payees.csv",
     "--draw-in",
-    "60",
+    "10m",
     "--min-payout",
     "0",
 ];
@@ -100,7 +100,7 @@ fn opens_rounds_pays_survives_a_kill_and_reports_events() {
 
     // The second round opens in time; the third exceeds the budget.
     let mut events = service.0.lines("/events");
-    node.mine(45);
+    node.advance(556);
     service.wait_for(0, "past_cutoff");
     let event = events.find_map(|line| {
         let line = line.unwrap();
@@ -115,7 +115,7 @@ fn opens_rounds_pays_survives_a_kill_and_reports_events() {
     let second = service.wait_for(1, "active");
     let (status, paid) = service.pay(&payee.address, "7");
     assert_eq!((status, &paid["deposit"]), (200, &second["id"]));
-    node.mine(45);
+    node.advance(556);
     service.wait_for(1, "past_cutoff");
     let round = support::wait_for(|| {
         let round = service.0.get("/deposits")["round"].clone();
@@ -206,17 +206,21 @@ fn rejects_bad_rounds_keys_and_lists_at_startup() {
     let run = ["payer", "run", "--listen", "127.0.0.1:0"];
     let fails = |more: &[&str]| payer.fails(1, &[&run[..], more].concat());
     let file = ["--allowances", "payees.csv", "--draw-in"];
-    let error = fails(&[&file[..], &["22"]].concat());
-    assert!(error.contains("the minimum is 23"), "{error}");
-    let error = fails(&["--allowances", "gone.csv", "--draw-in", "60"]);
+    // A second to be mined, one to pay in before the cutoff of 45 s, and one to open the next round.
+    let error = fails(&[&file[..], &["47"]].concat());
+    assert!(error.contains("the minimum is 48"), "{error}");
+    let error = fails(&[&file[..], &["5m", "--every", "5m"]].concat());
+    assert!(error.contains("the minimum is 348"), "{error}");
+    let error = fails(&["--allowances", "gone.csv"]);
     assert!(error.contains("gone.csv"), "{error}");
-    let error = fails(&["--allowances", "-", "--draw-in", "60"]);
+    let error = fails(&["--allowances", "-", "--draw-in", "10m"]);
     assert!(error.contains("name a file"), "{error}");
     let error = fails(&[&ROUNDS[..], &["--signer-keystore", "gone.json"]].concat());
     assert!(error.contains("gone.json"), "{error}");
     for wrong in [
-        &["--allowances", "payees.csv"][..],
-        &["--draw-in", "60"],
+        &["--allowances", "payees.csv", "--every", "5m"][..],
+        &["--draw-in", "10m"],
+        &["--retention", "1 fortnight"],
         &[&ROUNDS[..], &["--nearly-spent", "0.9"]].concat(),
     ] {
         payer.fails(2, &[&run[..], wrong].concat());

@@ -9,7 +9,7 @@ use support::{Machine, Node, pause, stderr, text};
 
 /// Opens a deposit for one payee and returns its id.
 fn create_deposit(node: &Node, payer: &Machine, payee: &str, more: &[&str]) -> String {
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let allowance = format!("{payee}=0.4ether");
     let args = [
         "deposit",
@@ -17,13 +17,14 @@ fn create_deposit(node: &Node, payer: &Machine, payee: &str, more: &[&str]) -> S
         "--allowance",
         &allowance,
         "--draw-in",
-        "40",
+        "10m",
     ];
-    let opened = payer.json(&[&args[..], &["--redeem-window", "20"], more].concat());
+    let opened = payer.json(&[&args[..], &["--redeem-window", "1h"], more].concat());
     assert_eq!(opened["transaction"]["sent"], json!(true));
-    let head = node.head();
-    let draw = opened["draw_block"].as_u64().unwrap();
-    assert!((head + 30..=head + 40).contains(&draw), "{opened}");
+    let draw = opened["draw_time"].as_u64().unwrap();
+    let ahead = draw - node.now();
+    assert!((500..=601).contains(&ahead), "{ahead}: {opened}");
+    assert_eq!(opened["redeem_until"], json!(draw + 3_600));
     opened["id"].as_str().unwrap().to_owned()
 }
 
@@ -101,16 +102,17 @@ fn pays_from_deposit_to_payout_between_two_machines() {
     assert!(
         payee
             .fails(4, &["redeem", &id])
-            .contains("the draw block is not over")
+            .contains("the draw time is not over")
     );
 
-    node.mine(45);
+    node.advance(601);
     let drawn = &payer.json(&["deposit", "list"])[0];
     assert_eq!(
         (&drawn["state"], &drawn["winner"]),
         (&json!("drawn"), &json!(payee.address))
     );
-    payer.ok(&["seed", "record", &drawn["draw_block"].to_string()]);
+    let recorded = payer.json(&["seed", "record", &drawn["draw_time"].to_string()]);
+    assert_eq!(recorded["transaction"]["sent"], json!(true));
     let held = &payee.json(&["holdings"])["deposits"][0];
     assert_eq!(held["state"], json!("won"));
     let reason = held["reason"].as_str().unwrap();
@@ -167,7 +169,7 @@ fn rejects_bad_proofs_with_exit_code_3() {
         "deposit_too_large"
     );
     assert_eq!(
-        code(&payee, &[&first, "--min-window", "21"]),
+        code(&payee, &[&first, "--min-window", "3601"]),
         "window_too_short"
     );
     assert_eq!(code(&payee, &[&first[1..]]), "malformed");
@@ -192,7 +194,7 @@ fn rejects_bad_proofs_with_exit_code_3() {
     assert_eq!(held["deposits"][0]["total"], json!("200000000000000000"));
 
     let late = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
-    node.mine(35);
+    node.advance(571);
     assert_eq!(code(&payee, &[&late]), "past_cutoff");
 }
 
@@ -216,7 +218,7 @@ fn refuses_to_write_a_cheque_over_the_allowance() {
             .fails(1, &["write", &id, &payee.address, "1"])
             .contains("no deposit")
     );
-    node.mine(30);
+    node.advance(556);
     assert!(
         payer
             .fails(1, &["write", &id, &payee.address, "1"])
@@ -289,7 +291,7 @@ fn recovers_from_a_lost_proof_and_a_lost_store() {
 fn relays_the_opening_and_the_redemption() {
     let node = Node::start();
     let (payer, payee, relayer) = (node.machine(0), node.machine(1), node.machine(2));
-    relayer.ok(&["deploy"]);
+    relayer.deploy();
     // The relayer funds the payer, too.
     relayer.ok(&["fund", "0.4ether", "--for", &payer.address]);
     let before = (node.nonce(0), node.nonce(1));
@@ -299,7 +301,7 @@ fn relays_the_opening_and_the_redemption() {
         "--allowance",
         &allowance,
         "--draw-in",
-        "40",
+        "10m",
         "--min-payout",
         "0",
     ];
@@ -322,8 +324,8 @@ fn relays_the_opening_and_the_redemption() {
         &payer.ok(&["write", id, &payee.address, "0.1ether"]),
     ]);
     let early = payee.fails(1, &["redeem", id, "--sign-only"]);
-    assert!(early.contains("retry at the draw block"), "{early}");
-    node.mine(45);
+    assert!(early.contains("retry after the draw"), "{early}");
+    node.advance(601);
     let consent = payee.ok(&["redeem", id, "--sign-only"]);
     // A relayer cannot redeem with a changed consent.
     let middle = consent.len() / 2;

@@ -163,9 +163,16 @@ fn creates_no_tables_in_a_dry_run() {
     };
     let node = support::Node::start();
     let payer = node.machine(0);
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let list = format!("{}=0.1ether", payer.address);
-    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "30"];
+    let create = [
+        "deposit",
+        "create",
+        "--allowance",
+        &list,
+        "--draw-in",
+        "10m",
+    ];
     let create = [&create[..], &["--store", &database, "--dry-run"]].concat();
     assert_eq!(payer.json(&create)["transaction"]["sent"], false);
     assert_eq!(tables(), 0);

@@ -78,7 +78,7 @@ fn token(node: &Node, owner: &str) -> String {
 fn counts_in_token_decimals_from_funding_to_withdrawal() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let token = token(&node, &payer.address);
 
     let allowance = format!("{}=400.0", payee.address);
@@ -90,7 +90,7 @@ fn counts_in_token_decimals_from_funding_to_withdrawal() {
         "--allowance",
         &allowance,
     ];
-    let create = [&create[..], &["--draw-in", "40", "--redeem-window", "20"]].concat();
+    let create = [&create[..], &["--draw-in", "10m", "--redeem-window", "1h"]].concat();
     let rated = [&create[..], &["--tokens-per-coin", "2500.0"]].concat();
     assert!(payer.fails(1, &create).contains("no rate"));
     let message = payer.fails(1, &rated);
@@ -123,27 +123,34 @@ fn counts_in_token_decimals_from_funding_to_withdrawal() {
         serde_json::from_str::<Value>(&message).unwrap()["code"].clone()
     };
     assert_eq!(code(&[]), json!("token_not_accepted"));
+    let named = ["--token", &token];
+    let unknown = payee.fails(1, &[&["receive", &proof][..], &named].concat());
+    assert!(unknown.contains("--max-exposure"), "{unknown}");
     assert_eq!(
-        code(&["--token", &token, "--max-deposit", "400.0"]),
+        code(&[&named[..], &["--max-exposure", "400.0"]].concat()),
         json!("token_without_rate")
     );
-    let policy = [
-        "--token",
-        &token,
-        "--tokens-per-coin",
-        "2500.0",
-        "--max-deposit",
-    ];
-    assert_eq!(
-        code(&[&policy[..], &["399.999999"]].concat()),
-        json!("deposit_too_large")
-    );
-    let accepted = [&["receive", &proof][..], &policy, &["400.0"]].concat();
+    let policy = [&named[..], &["--tokens-per-coin", "2500.0"]].concat();
+    for (limits, reason) in [
+        (&["--max-exposure", "390.249999"][..], "exposure_too_large"),
+        (
+            &["--max-exposure", "400.0", "--max-deposit", "399.999999"],
+            "deposit_too_large",
+        ),
+    ] {
+        assert_eq!(code(&[&policy[..], limits].concat()), json!(reason));
+    }
+    let accepted = [
+        &["receive", &proof][..],
+        &policy,
+        &["--max-exposure", "400.0"],
+    ]
+    .concat();
     assert_eq!(payee.json(&accepted)["total"], json!("390250000"));
     let holdings = payee.ok(&["holdings"]);
     assert!(holdings.contains("390.25 tokens of 0x"), "{holdings}");
 
-    node.mine(45);
+    node.advance(601);
     let redeemed = payee.json(&["redeem", id]);
     assert_eq!(redeemed["payout"], json!("390250000"));
     payee.ok(&["withdraw", "90.25", "--token", &token]);

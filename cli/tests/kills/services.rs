@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     chain::{assert_nothing_was_sent_twice, find},
@@ -20,8 +20,11 @@ const ALLOWANCE: Units = 30_000_000_000_000_000;
 /// Concurrent callers.
 const CALLERS: usize = 3;
 
-/// The time between blocks, in milliseconds. Rounds end by their draw or because they are spent.
+/// The time between blocks, in milliseconds.
 const BLOCK: u64 = 200;
+
+/// The same on the chain, in seconds: rounds end by their draw, or because they are spent.
+const BLOCK_ON_CHAIN: u64 = 5;
 
 /// Attempts, 50 milliseconds apart, to wait for an expected event.
 const TRIES: usize = 1_200;
@@ -29,8 +32,9 @@ const TRIES: usize = 1_200;
 /// Kills payer and payee in turn while they pay and are paid. `stores` are those of payer and payee; `None` is a file.
 pub(crate) fn kill_repeatedly(stores: [Option<String>; 2], seed: u64) {
     let node = Node::start();
+    node.rpc("anvil_setBlockTimestampInterval", json!([BLOCK_ON_CHAIN]));
     let (payer, payee) = (Arc::new(node.machine(0)), Arc::new(node.machine(1)));
-    payer.ok(&["deploy"]);
+    payer.deploy();
     let other = node.address(2);
     let list = format!("{},{ALLOWANCE}\n{other},{ALLOWANCE}\n", payee.address);
     fs::write(payer.folder().join("payees.csv"), list).unwrap();
@@ -39,9 +43,10 @@ pub(crate) fn kill_repeatedly(stores: [Option<String>; 2], seed: u64) {
         "--allowances",
         "payees.csv",
         "--draw-in",
-        "40",
+        "200",
         "--redeem-window",
-        "40",
+        // A payee asks for the newest round every 10 seconds, in which the chain makes 250.
+        "1200",
     ];
     let mut payer_service = Service::run(&payer, "payer", &rounds, payer_store);
     let mut payee_service = Service::run(&payee, "payee", &[], payee_store);

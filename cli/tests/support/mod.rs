@@ -1,6 +1,8 @@
-//! A private node, and machines that share the node alone and exchange proofs as text.
+//! A private node with a beacon that follows its time, and machines that share the two and exchange proofs as text.
 #![allow(dead_code, reason = "every test file uses a part of the helpers")]
 
+#[path = "../../../cheque/tests/support/beacon.rs"]
+mod beacon;
 pub(crate) mod http;
 pub(crate) mod service;
 
@@ -12,11 +14,17 @@ use std::{
 };
 
 use alloy::node_bindings::{Anvil, AnvilInstance};
-use serde_json::Value;
+use beacon::TestBeacon;
+use cheque_bindings::{BeaconParameters, create2_address};
+use serde_json::{Value, json};
 
-/// A development node that ends with the test.
+/// The lead of the tests' bank, in seconds.
+const MIN_LEAD: u64 = 4;
+
+/// A development node and the beacon of its bank, which end with the test.
 pub(crate) struct Node {
     process: AnvilInstance,
+    beacon: TestBeacon,
 }
 
 impl Node {
@@ -25,7 +33,9 @@ impl Node {
             .args(["--hardfork", "osaka"])
             .try_spawn()
             .expect("anvil must start");
-        Self { process }
+        let local = beacon::local(beacon::PERIOD);
+        let beacon = runtime().block_on(TestBeacon::start(&process.endpoint(), local));
+        Self { process, beacon }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -47,6 +57,9 @@ impl Node {
         Machine {
             folder: tempfile::tempdir().expect("a folder"),
             url: self.url(),
+            relay: self.beacon.url.clone(),
+            parameters: self.beacon.local.beacon().parameters(),
+            beacon_key: format!("{:x}", self.beacon.local.beacon().public_key()),
             key: Some(self.key(account)),
             address: self.address(account),
         }
@@ -60,33 +73,49 @@ impl Node {
         }
     }
 
+    /// The URL of the beacon's relay.
+    pub(crate) fn relay(&self) -> &str {
+        &self.beacon.url
+    }
+
     pub(crate) fn mine(&self, blocks: u64) {
-        self.rpc("anvil_mine", serde_json::json!([blocks]));
+        self.rpc("anvil_mine", json!([blocks]));
+    }
+
+    /// The time of the newest block, in seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        let head = self.rpc("eth_getBlockByNumber", json!(["latest", false]));
+        number(&head["timestamp"])
+    }
+
+    /// Mines a block of this time. The beacon follows.
+    pub(crate) fn mine_at(&self, time: u64) {
+        self.rpc("evm_setNextBlockTimestamp", json!([time]));
+        self.mine(1);
+    }
+
+    /// Mines a block, this many seconds after the newest.
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.mine_at(self.now() + seconds);
     }
 
     pub(crate) fn head(&self) -> u64 {
-        let head = self.rpc("eth_blockNumber", serde_json::json!([]));
-        let digits = head.as_str().and_then(|text| text.strip_prefix("0x"));
-        u64::from_str_radix(digits.expect("a number"), 16).expect("a number")
+        number(&self.rpc("eth_blockNumber", json!([])))
     }
 
     /// Counts the transactions that an account has sent.
     pub(crate) fn nonce(&self, account: usize) -> Value {
         self.rpc(
             "eth_getTransactionCount",
-            serde_json::json!([self.address(account), "pending"]),
+            json!([self.address(account), "pending"]),
         )
     }
 
     pub(crate) fn rpc(&self, method: &str, params: Value) -> Value {
         use alloy::providers::{Provider, ProviderBuilder};
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
         let url = self.url().parse().expect("a URL");
         let provider = ProviderBuilder::new().connect_http(url);
-        runtime
+        runtime()
             .block_on(provider.raw_request(method.to_owned().into(), params))
             .expect("the node must answer")
     }
@@ -104,10 +133,24 @@ fn anvil() -> PathBuf {
     candidates.find(|path| path.is_file()).unwrap_or(project)
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// Parses a number of the node's JSON.
+fn number(hex: &Value) -> u64 {
+    let digits = hex.as_str().and_then(|text| text.strip_prefix("0x"));
+    u64::from_str_radix(digits.expect("a number"), 16).expect("a number")
+}
+
 /// One user's computer, with a home, a store and a key of its own.
 pub(crate) struct Machine {
     folder: tempfile::TempDir,
     url: String,
+    relay: String,
+    parameters: BeaconParameters,
+    beacon_key: String,
     key: Option<String>,
     pub(crate) address: String,
 }
@@ -115,6 +158,29 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The address of the tests' bank, deployed or not.
+    pub(crate) fn bank(&self) -> String {
+        create2_address(MIN_LEAD, &self.parameters).to_string()
+    }
+
+    /// The flags of `deploy` for the tests' bank.
+    pub(crate) fn settings(&self) -> [String; 4] {
+        [
+            format!("--min-lead={MIN_LEAD}s"),
+            format!("--beacon-key={}", self.beacon_key),
+            format!("--genesis={}", self.parameters.genesis),
+            format!("--period={}s", self.parameters.period),
+        ]
+    }
+
+    /// Deploys the tests' bank.
+    pub(crate) fn deploy(&self) {
+        let settings = self.settings();
+        let settings = settings.each_ref().map(String::as_str);
+        let deployed = self.json(&[&["deploy"][..], &settings].concat());
+        assert_eq!(deployed["bank"], json!(self.bank().to_lowercase()));
     }
 
     /// Builds a command in the environment of this machine alone.
@@ -126,6 +192,8 @@ impl Machine {
             .env("HOME", self.folder())
             .env("CHEQUE_STORE", self.folder().join("store"))
             .env("ETH_RPC_URL", &self.url)
+            .env("CHEQUE_BANK", self.bank())
+            .env("CHEQUE_BEACON", &self.relay)
             .stdin(Stdio::null());
         if let Some(key) = &self.key {
             command.env("ETH_PRIVATE_KEY", key);
