@@ -9,8 +9,8 @@ pub(crate) const PAYEES: u64 = 128;
 /// Steps of a stream: the default maximum of a payee.
 pub(crate) const STEPS: u32 = 1024;
 
-const HEAD: u64 = 20_999_000;
-const NOW: u64 = 1_700_000_000;
+/// The time of the payments, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 const SHARE: u128 = 7_000_000_000_000_000;
 const FIRST: u128 = 1_000_000_000_000_000;
 const STEP: u128 = 1_000_000_000;
@@ -53,18 +53,23 @@ impl Fixture {
             lane: 1,
             amount: tree.total().get(),
             minPayout: tree.total().get() / 10,
-            drawBlock: HEAD + 1_000,
-            lastRedeemBlock: HEAD + 1_000 + HISTORY_WINDOW,
+            drawTime: NOW + 3_600,
+            redeemUntil: NOW + 3_600 + REDEEM_WINDOW,
             root: tree.root(),
         };
         let id = bank.deposit_id(&deposit);
         let view = View {
-            head: HEAD,
-            head_time: NOW,
-            now: NOW + 3,
+            now: Now {
+                clock: NOW,
+                head_time: NOW - 3,
+                round_time: Some(NOW - 1),
+            },
+            final_time: Some(NOW - 800),
             purse: Purse::Open(id).word(),
+            settled: true,
             redeem_cost: Some(Amount::new(100_000_000_000_000)),
             exposure: Amount::ZERO,
+            unsettled: Amount::ZERO,
         };
         let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
         Self {

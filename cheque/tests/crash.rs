@@ -32,6 +32,7 @@ use std::{
 
 const URL: &str = "CHEQUE_TEST_URL";
 const BANK: &str = "CHEQUE_TEST_BANK";
+const BEACON: &str = "CHEQUE_TEST_BEACON";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
 
@@ -55,7 +56,7 @@ async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
     let mut request = DepositRequest::new(
         vec![(payee.address, coins(900))],
         payer.address,
-        Draw::In(100),
+        Draw::In(3_600),
     );
     request.min_payout = Some(coins(900));
     let first = open_payer(&world, &payer, &payers);
@@ -173,6 +174,7 @@ fn start(world: &World, role: &str, store: &Path, id: DepositId) -> Process {
         &[
             (URL, &world.node.url),
             (BANK, &bank.to_string()),
+            (BEACON, &world.beacon.url),
             (STORE, store.to_str().unwrap()),
             (DEPOSIT, &id.to_string()),
         ],
@@ -195,7 +197,10 @@ async fn setting() -> (Reader, Arc<Redb>, DepositId) {
 #[tokio::main(flavor = "current_thread")]
 async fn run_payer() {
     let (reader, store, id) = setting().await;
-    let payer = Payer::new(reader, store).with_key(node::secret(1).0);
+    let payer = Payer::new(reader, store)
+        .with_beacon(node::beacon::client(&variable(BEACON)))
+        .unwrap()
+        .with_key(node::secret(1).0);
     loop {
         let payment = payer.write_cheque(id, node::secret(11).1, PAYMENT).await;
         say(&payment.unwrap().proof.to_string());
@@ -206,7 +211,9 @@ async fn run_payer() {
 async fn run_payee() {
     let (reader, store, _) = setting().await;
     let policy = node::policy(&reader, node::secret(11).1);
-    let payee = Payee::new(reader, policy, store);
+    let payee = Payee::new(reader, policy, store).unwrap();
+    let beacon = node::beacon::client(&variable(BEACON));
+    let payee = payee.with_beacon(beacon).unwrap();
     for line in io::stdin().lock().lines() {
         let proof = line.unwrap().parse().unwrap();
         let taken = payee.receive_payment(None, &proof).await.unwrap();

@@ -22,7 +22,7 @@ use cheque::{
     payer::Payer,
     store::Postgres,
 };
-use fixtures::{Fixture, open_deposit};
+use fixtures::{Fixture, HOUR, open_deposit};
 use harness::tests;
 use node::{World, coins};
 use postgres::Server;
@@ -43,6 +43,7 @@ const PAYEE: u8 = 11;
 
 const URL: &str = "CHEQUE_TEST_URL";
 const BANK: &str = "CHEQUE_TEST_BANK";
+const BEACON: &str = "CHEQUE_TEST_BEACON";
 const STORE: &str = "CHEQUE_TEST_STORE";
 
 fn main() -> ExitCode {
@@ -68,16 +69,14 @@ fn judged(result: Result<Accepted, ReceiveError>) -> Result<(Amount, Amount), Re
 fn worker(world: &World, database: &str) -> Payee {
     let account = node::secret(PAYEE).1;
     let store = Arc::new(Postgres::open(database).unwrap());
-    Payee::new(
-        world.reader.clone(),
-        node::policy(&world.reader, account),
-        store,
-    )
+    let policy = node::policy(&world.reader, account);
+    let payee = Payee::new(world.reader.clone(), policy, store).unwrap();
+    payee.with_beacon(world.beacon.client.clone()).unwrap()
 }
 
 /// Opens a deposit and writes its opening and the cheques that follow.
 async fn payments(fixture: &Fixture, payer: &Payer) -> (DepositId, Vec<Proof>) {
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     // Makes a win worth its gas after the smallest payment.
     request.min_payout = Some(coins(100));
     let id = open_deposit(&fixture.world, payer, &request).await.id;
@@ -177,6 +176,7 @@ fn keeps_acknowledged_payments_of_killed_workers() {
         let variables = [
             (URL, &world.node.url[..]),
             (BANK, &bank),
+            (BEACON, &world.beacon.url),
             (STORE, &database),
         ];
         let hands = deal(&proofs, &mut rng);
@@ -240,7 +240,9 @@ async fn run_worker() {
     let reader = Reader::open(provider, bank).await.unwrap();
     let store = Arc::new(Postgres::open(&variable(STORE)).unwrap());
     let policy = node::policy(&reader, node::secret(PAYEE).1);
-    let payee = Payee::new(reader, policy, store);
+    let payee = Payee::new(reader, policy, store).unwrap();
+    let beacon = node::beacon::client(&variable(BEACON));
+    let payee = payee.with_beacon(beacon).unwrap();
     for line in io::stdin().lock().lines() {
         let proof = line.unwrap().parse().unwrap();
         match judged(payee.receive_payment(None, &proof).await) {

@@ -11,7 +11,7 @@ use cheque::{
 use tokio_postgres::{Client, Transaction};
 
 /// The tables. `units` has room for any amount. The columns after `position` serve sums only; payments are judged by the
-/// position alone.
+/// position alone. The application deletes a position once its deposit is redeemed or known to be lost.
 pub(crate) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS customer (
         account bytea PRIMARY KEY,
@@ -20,10 +20,10 @@ pub(crate) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS payment_position (
         bank bytea, deposit bytea, payee bytea,
         position bytea NOT NULL,
-        signer bytea NOT NULL, token bytea NOT NULL, draw_block numeric(20) NOT NULL, amount numeric(39) NOT NULL,
+        signer bytea NOT NULL, token bytea NOT NULL, total numeric(39) NOT NULL, settled boolean NOT NULL,
         PRIMARY KEY (bank, deposit, payee)
     );
-    CREATE INDEX IF NOT EXISTS payment_position_by_signer ON payment_position (signer, token, draw_block);";
+    CREATE INDEX IF NOT EXISTS payment_position_by_signer ON payment_position (signer, token);";
 
 /// A payment not credited. The database is unchanged, unless the connection broke during the commit. After
 /// [`CreditError::Database`], read the balance before a retry.
@@ -45,7 +45,7 @@ pub(crate) enum CreditError {
 
 /// Judges a payment, stores its position and credits its value in a single transaction. Returns the value.
 ///
-/// `view` is the node's view of the deposit's purse, with any exposure; this function computes the exposure.
+/// `view` is the view of clocks and chain, with any sums of other deposits; this function computes the sums.
 ///
 /// # Errors
 ///
@@ -57,9 +57,9 @@ pub(crate) async fn credit(
     policy: &Policy,
 ) -> Result<Amount, CreditError> {
     let transaction = client.transaction().await?;
-    let signer = match proof {
-        Proof::Opening(opening) => opening.deposit.signer,
-        other => signer_of(&transaction, other, policy).await?,
+    let (signer, token) = match proof {
+        Proof::Opening(opening) => (opening.deposit.signer, opening.deposit.token),
+        other => parties_of(&transaction, other, policy).await?,
     };
     // The lock serializes the payments of a signer across all workers, because their deposits share the exposure limit.
     let lock = "INSERT INTO customer (account) VALUES ($1) ON CONFLICT (account) DO UPDATE SET account = $1";
@@ -67,25 +67,15 @@ pub(crate) async fn credit(
 
     let old = stored(&transaction, proof.deposit_id().0, policy).await?;
     let mut view = view.clone();
-    if let Proof::Opening(opening) = proof {
-        let terms = &opening.deposit;
-        let others = "SELECT coalesce(sum(amount), 0)::text FROM payment_position
-            WHERE signer = $1 AND token = $2 AND draw_block = $3::text::numeric AND deposit <> $4";
-        let (token, block) = (terms.token, terms.drawBlock.to_string());
-        let id = proof.deposit_id().0;
-        let row = transaction
-            .query_one(
-                others,
-                &[
-                    &signer.as_slice(),
-                    &token.as_slice(),
-                    &block,
-                    &id.as_slice(),
-                ],
-            )
-            .await?;
-        view.exposure = amount(row.try_get(0)?)?;
-    }
+    let others = "SELECT coalesce(sum(total), 0)::text, coalesce(sum(total) FILTER (WHERE NOT settled), 0)::text
+        FROM payment_position WHERE signer = $1 AND token = $2 AND deposit <> $3";
+    let id = proof.deposit_id().0;
+    let of = (signer.as_slice(), token.as_slice(), id.as_slice());
+    let sums = transaction
+        .query_one(others, &[&of.0, &of.1, &of.2])
+        .await?;
+    view.exposure = amount(sums.try_get(0)?)?;
+    view.unsettled = amount(sums.try_get(1)?)?;
     let old_position = old.as_deref().map(Position::from_bytes).transpose()?;
     let received = receive_payment(None, proof, old_position.as_ref(), &view, policy)?;
 
@@ -94,6 +84,7 @@ pub(crate) async fn credit(
         received.key(),
         old.as_deref(),
         received.position(),
+        view.settled,
     )
     .await?;
     let credit = "UPDATE customer SET units = units + $2::text::numeric WHERE account = $1";
@@ -114,16 +105,17 @@ pub(crate) async fn balance(client: &Client, account: Address) -> Result<Amount,
     }
 }
 
-/// Returns the signer of a known deposit.
-async fn signer_of(
+/// Returns signer and token of a known deposit.
+async fn parties_of(
     transaction: &Transaction<'_>,
     proof: &Proof,
     policy: &Policy,
-) -> Result<Address, CreditError> {
+) -> Result<(Address, Address), CreditError> {
     let id = proof.deposit_id();
     let stored = stored(transaction, id.0, policy).await?;
     let stored = stored.ok_or(Rejection::UnknownDeposit(id))?;
-    Ok(Position::from_bytes(&stored)?.deposit().signer)
+    let position = Position::from_bytes(&stored)?;
+    Ok((position.deposit().signer, position.deposit().token))
 }
 
 async fn stored(
@@ -144,31 +136,35 @@ async fn store(
     key: PositionKey,
     old: Option<&[u8]>,
     position: &Position,
+    settled: bool,
 ) -> Result<(), CreditError> {
     let (bank, deposit, payee) = (key.bank, key.deposit.0, key.payee);
-    let new = position.to_bytes();
+    let (new, total) = (position.to_bytes(), position.total().to_string());
     let changed = match old {
         Some(old) => {
-            let update = "UPDATE payment_position SET position = $5
+            let update =
+                "UPDATE payment_position SET position = $5, total = $6::text::numeric, settled = $7
                 WHERE bank = $1 AND deposit = $2 AND payee = $3 AND position = $4";
             let key = (bank.as_slice(), deposit.as_slice(), payee.as_slice());
             transaction
-                .execute(update, &[&key.0, &key.1, &key.2, &old, &new])
+                .execute(
+                    update,
+                    &[&key.0, &key.1, &key.2, &old, &new, &total, &settled],
+                )
                 .await?
         }
         None => {
             let insert = "INSERT INTO payment_position VALUES
-                ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric) ON CONFLICT DO NOTHING";
+                ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8) ON CONFLICT DO NOTHING";
             let terms = position.deposit();
             let (signer, token) = (terms.signer, terms.token);
-            let (block, amount) = (terms.drawBlock.to_string(), terms.amount.to_string());
             let key = (bank.as_slice(), deposit.as_slice(), payee.as_slice());
-            let sums = (signer.as_slice(), token.as_slice());
+            let parties = (signer.as_slice(), token.as_slice());
             transaction
                 .execute(
                     insert,
                     &[
-                        &key.0, &key.1, &key.2, &new, &sums.0, &sums.1, &block, &amount,
+                        &key.0, &key.1, &key.2, &new, &parties.0, &parties.1, &total, &settled,
                     ],
                 )
                 .await?

@@ -6,11 +6,14 @@ mod app;
 
 use alloy_primitives::Address;
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt,
-    Opening, Policy, Proof, Purse, SigningKey, View,
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt, Now,
+    Opening, Policy, Proof, Purse, REDEEM_WINDOW, SigningKey, View,
 };
 use std::{error::Error, io::Write};
 use tokio_postgres::NoTls;
+
+/// The time of all payments, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,19 +36,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
         lane: 1,
         amount: tree.total().get(),
         minPayout: tree.total().get(),
-        drawBlock: 1_000,
-        lastRedeemBlock: 9_191,
+        drawTime: NOW + 3_600,
+        redeemUntil: NOW + 3_600 + REDEEM_WINDOW,
         root: tree.root(),
     };
     let id = bank.deposit_id(&deposit);
-    // The node's view: the purse holds the deposit, and redeeming is free on this chain.
+    // The view: all clocks agree, the purse holds the deposit for good, and redeeming is free on this chain.
     let view = View {
-        head: 100,
-        head_time: 0,
-        now: 0,
+        now: Now {
+            clock: NOW,
+            head_time: NOW,
+            round_time: Some(NOW),
+        },
+        final_time: Some(NOW),
         purse: Purse::Open(id).word(),
+        settled: true,
         redeem_cost: Some(Amount::ZERO),
         exposure: Amount::ZERO,
+        unsettled: Amount::ZERO,
     };
     let policy = Policy::new(payee, bank, ChainProfile::of(31_337)?);
 

@@ -5,18 +5,30 @@ use crate::interrupt::interrupted_payer;
 use crate::node::{World, coins};
 use crate::transactions::fees;
 use alloy_primitives::Address;
-use cheque::Amount;
 use cheque::payer::{PayerService, Rounds};
+use cheque::{Amount, PAYER_CUTOFF};
 use cheque::{
     bank::FoundDeposit,
     payer::{DepositRecord, DepositState, Draw},
 };
 
+/// The payer's cutoff and the lead of its rounds, in seconds: as long before a draw the next round opens.
+const CUTOFF_AND_LEAD: u64 = PAYER_CUTOFF + 4;
+
+/// Rounds drawn after a minute and a half, of which every other second is left for payments.
+fn rounds(fixture: &Fixture) -> Rounds {
+    let mut rounds = fixture.rounds();
+    rounds.draw_in = 70;
+    rounds.redeem_window = Some(20);
+    rounds.lead = Some(CUTOFF_AND_LEAD - PAYER_CUTOFF);
+    rounds
+}
+
 /// True if the deposit is the next round: active beyond the opening of another, or about to be opened.
-fn is_next(record: &DepositRecord, head: u64) -> bool {
+fn is_next(record: &DepositRecord, now: u64) -> bool {
     match record.state {
         DepositState::Pending => true,
-        DepositState::Active => head + 20 < record.deposit.drawBlock,
+        DepositState::Active => now + CUTOFF_AND_LEAD < record.deposit.drawTime,
         _ => false,
     }
 }
@@ -31,7 +43,7 @@ fn opens_no_round_twice_after_interruptions() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("payer");
     let payee = fixture.payees[2].address;
-    let service = |payer| PayerService::new(payer, Some(fixture.rounds()));
+    let service = |payer| PayerService::new(payer, Some(rounds(&fixture)));
     let (mut paid, mut unsure) = (Amount::ZERO, 0);
     for kill in 0..150 {
         // From the first await point of a step to beyond the last one.
@@ -49,9 +61,9 @@ fn opens_no_round_twice_after_interruptions() {
             Some(Err(_)) => {}
             None => unsure += 1,
         }
-        let head = runtime.block_on(async {
+        let now = runtime.block_on(async {
             world.node.mine(1).await;
-            world.head().await
+            world.now().await
         });
         let deposits = interrupted_payer(url, bank, &store, usize::MAX, async |payer| {
             payer.deposits().await.unwrap()
@@ -59,7 +71,7 @@ fn opens_no_round_twice_after_interruptions() {
         let next = deposits
             .unwrap()
             .into_iter()
-            .filter(|(_, record)| is_next(record, head))
+            .filter(|(_, record)| is_next(record, now))
             .count();
         assert!(next <= 1, "{next} rounds to pay from after kill {kill}");
     }
@@ -117,11 +129,11 @@ async fn bumps_fee_of_stuck_opening_while_payments_continue() {
     let (payer, _) = fixture.actors();
     // Another deposit, for the payments.
     let mut request = fixture.request(0);
-    request.draw = Draw::At(world.head().await + 120);
+    request.draw = Draw::At(world.now().await + 300);
     let list: Vec<_> = request.allowances.clone();
     let other = payer.create_deposit(&request).await.unwrap().id;
     let mut of_rounds = fixture.rounds();
-    of_rounds.draw_in = 100;
+    of_rounds.draw_in = 200;
     // The other deposit is nearly spent from the first payment on, so a round is due.
     of_rounds.nearly_spent = (1, u32::MAX);
     let limited = fixture.payer.wallet.clone().with_max_fee(15_000_000_000);
@@ -160,7 +172,8 @@ async fn bumps_fee_of_stuck_opening_while_payments_continue() {
         "{}",
         waits.reason
     );
-    for _ in 0..30 {
+    // The pauses between two attempts double, and the attempt after 31 seconds is to raise the fee.
+    for _ in 0..40 {
         expensive_block(world).await;
         frugal.step().await.unwrap();
         pay(&frugal).await;
@@ -173,7 +186,7 @@ async fn bumps_fee_of_stuck_opening_while_payments_continue() {
         refused.reason
     );
     assert!(
-        refused.next.contains("tried again at block"),
+        refused.next.contains("tried again at 20"),
         "{}",
         refused.next
     );

@@ -1,9 +1,10 @@
 //! The payer's service: rounds that follow one another.
 
-use crate::fixtures::{Fixture, memory};
+use crate::fixtures::{Fixture, HOUR, memory};
 use crate::node::{Account, coins};
 use crate::settle::settle;
 use crate::transactions::fees;
+use crate::utc::utc;
 use alloy_primitives::{Address, U256};
 use cheque::payer::{Completed, PayerService, PayerStepReport, Rounds, RoundsError};
 use cheque::{DepositId, Purse};
@@ -15,6 +16,9 @@ use cheque::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Seconds of a budget's day.
+const DAY: u64 = 86_400;
 
 /// A freshly started service of the fixture's payer.
 fn service(fixture: &Fixture, rounds: Option<Rounds>) -> PayerService {
@@ -31,7 +35,7 @@ async fn step(service: &PayerService) -> PayerStepReport {
     stepped
 }
 
-/// Steps and mines block by block until `found` returns a value.
+/// Steps second by second until `found` returns a value.
 async fn until<T>(
     fixture: &Fixture,
     service: &PayerService,
@@ -43,9 +47,9 @@ async fn until<T>(
         if let Some(found) = found(&deposits) {
             return found;
         }
-        fixture.world.node.mine(1).await;
+        fixture.world.advance(1).await;
     }
-    panic!("not within 200 blocks: {:?}", service.status().await);
+    panic!("not within 200 seconds: {:?}", service.status().await);
 }
 
 fn in_state(state: DepositState) -> impl Fn(&[(DepositId, DepositRecord)]) -> Option<DepositId> {
@@ -90,7 +94,10 @@ async fn opens_rounds_while_paying_and_loses_no_money() {
     let fixture = Fixture::new().await;
     let (_, payees) = fixture.actors();
     let mut rounds = fixture.rounds();
-    rounds.draw_in = 60;
+    rounds.draw_in = 100;
+    rounds.redeem_window = Some(20);
+    // Each transaction makes a block, a second later.
+    rounds.lead = Some(10);
     let service = service(&fixture, Some(rounds));
     let wallet = fixture.world.coin(fixture.payer.address).await;
     until(&fixture, &service, in_state(DepositState::Active)).await;
@@ -98,7 +105,7 @@ async fn opens_rounds_while_paying_and_loses_no_money() {
     while paid_from.len() < 5 {
         step(&service).await;
         // The first two rounds end at their draw, the others when they are spent.
-        let part = if paid_from.len() < 3 { 1 } else { 5 };
+        let part = if paid_from.len() < 3 { 1 } else { 3 };
         for (share, payee) in (1..).zip(&payees) {
             let amount = coins(share * part);
             let paid = service.pay(payee.policy().payee, Address::ZERO, amount);
@@ -110,15 +117,15 @@ async fn opens_rounds_while_paying_and_loses_no_money() {
             }
         }
         settle_all(&payees).await;
-        fixture.world.node.mine(1).await;
+        fixture.world.advance(1).await;
     }
 
     // The end: without more rounds, every deposit is redeemed or reclaimed.
     let last = PayerService::new(service.payer().clone(), None);
-    for _ in 0..100 {
+    for _ in 0..130 {
         step(&last).await;
         settle_all(&payees).await;
-        fixture.world.node.mine(1).await;
+        fixture.world.advance(1).await;
     }
     let deposits = last.payer().deposits().await.unwrap();
     let closed = |record: &DepositRecord| {
@@ -161,6 +168,7 @@ async fn opens_rounds_while_paying_and_loses_no_money() {
 async fn reclaims_expired_round_by_opening_next_in_its_purse() {
     let fixture = Fixture::new().await;
     let mut rounds = fixture.rounds();
+    rounds.draw_in = 120;
     // Nothing is spent, so the next round opens at the end of the last one, which can be reclaimed at once.
     rounds.redeem_window = Some(1);
     rounds.lead = Some(0);
@@ -195,16 +203,16 @@ async fn reclaims_expired_round_by_opening_next_in_its_purse() {
 async fn opens_follows_and_reclaims_stored_deposits_without_rounds() {
     let mut fixture = Fixture::new().await;
     let mut profile = *fixture.world.reader.profile();
-    profile.confirmations = 3;
+    profile.confirm = 3;
     fixture.world.reader = fixture.world.reader.clone().with_profile(profile);
     let (payer, _) = fixture.actors();
     let service = service(&fixture, None);
     assert_eq!(service.round().await.unwrap(), None);
-    let mut request = fixture.request(30);
+    let mut request = fixture.request(60);
     request.redeem_window = Some(5);
     let planned = payer.prepare_deposit(&request).await.unwrap();
     let (mut states, mut done) = (Vec::new(), Vec::new());
-    for _ in 0..60 {
+    for _ in 0..80 {
         let stepped = step(&service).await;
         states.extend(
             stepped
@@ -213,7 +221,7 @@ async fn opens_follows_and_reclaims_stored_deposits_without_rounds() {
                 .map(|event| (event.id, event.state.name())),
         );
         done.extend(stepped.completed);
-        fixture.world.node.mine(1).await;
+        fixture.world.advance(1).await;
     }
     let id = planned.id;
     assert_eq!(done, [Completed::Opened(id), Completed::Reclaimed(id)]);
@@ -233,33 +241,32 @@ async fn opens_follows_and_reclaims_stored_deposits_without_rounds() {
 
 #[tokio::test]
 async fn keeps_daily_budget_across_restart() {
-    // A round over the budget waits and reports from which block on there is room.
-    let mut fixture = Fixture::new().await;
-    let mut profile = *fixture.world.reader.profile();
-    // 100 blocks are a day.
-    profile.block_time = 864;
-    fixture.world.reader = fixture.world.reader.clone().with_profile(profile);
+    // A round over the budget waits, and reports from which time on there is room.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
     let mut rounds = fixture.rounds();
+    rounds.draw_in = 60;
     rounds.daily_budget = Some(coins(1_199));
     let first = service(&fixture, Some(rounds.clone()));
     let id = until(&fixture, &first, in_state(DepositState::Active)).await;
-    let since = first.payer().deposit(id).await.unwrap().since;
+    let room = first.payer().deposit(id).await.unwrap().created + DAY;
     until(&fixture, &first, in_state(DepositState::PastCutoff)).await;
     drop(first);
     let again = service(&fixture, Some(rounds));
-    fixture.world.node.mine(1).await;
+    world.node.mine(1).await;
     step(&again).await;
     let round = again.round().await.unwrap().unwrap();
-    let room = format!("there is room from block {} on", since + 100);
-    assert!(round.blocked && round.reason.contains(&room), "{round:?}");
-    assert!(round.next.contains("tried again at block"), "{round:?}");
-    let head = fixture.world.head().await;
-    fixture.world.node.mine(since + 98 - head).await;
+    let said = format!("there is room from {} on", utc(room));
+    assert!(round.blocked && round.reason.contains(&said), "{round:?}");
+    let next = format!("tried again at {}", utc(world.now().await + 1));
+    assert!(round.next.contains(&next), "{round:?}");
+    // A day is 86,400 seconds, however many blocks they have.
+    world.mine_at(room - 1).await;
     step(&again).await;
     assert_eq!(again.payer().deposits().await.unwrap().len(), 1);
     let opened = until(&fixture, &again, |deposits| deposits.get(1).map(|_| ()));
     opened.await;
-    assert!(fixture.world.head().await >= since + 100);
+    assert!(world.now().await >= room);
     assert!(!again.round().await.unwrap().unwrap().blocked);
 }
 
@@ -312,13 +319,24 @@ async fn refuses_impossible_rounds_before_acting() {
         change(&mut rounds);
         rounds.check(&payer)
     };
-    // 1 block until inclusion, 1 confirmation, the cutoff of 16, 1 block to pay, the lead of 4.
-    assert_eq!(refused(|rounds| rounds.draw_in = 23), Ok(()));
-    let too_soon = RoundsError::DrawTooSoon {
-        draw_in: 22,
-        min_draw_in: 23,
+    // A second until inclusion, none to confirm, the cutoff of 45, a second to pay, the lead of one second.
+    assert_eq!(refused(|rounds| rounds.draw_in = 48), Ok(()));
+    let too_soon = |draw_in, min_draw_in| {
+        Err(RoundsError::DrawTooSoon {
+            draw_in,
+            min_draw_in,
+        })
     };
-    assert_eq!(refused(|rounds| rounds.draw_in = 22), Err(too_soon));
+    assert_eq!(refused(|rounds| rounds.draw_in = 47), too_soon(47, 48));
+    // Where rounds overlap, each has to pay until the next is opened.
+    let every = |every, draw_in| {
+        let mut rounds = fixture.rounds();
+        (rounds.every, rounds.draw_in) = (Some(every), draw_in);
+        rounds.check(&payer)
+    };
+    assert_eq!(every(300, 348), Ok(()));
+    assert_eq!(every(300, 347), too_soon(347, 348));
+    assert_eq!(every(0, HOUR), Err(RoundsError::NoInterval));
     assert_eq!(
         refused(|rounds| rounds.lead = Some(u64::MAX)),
         Err(RoundsError::LeadTooLong { lead: u64::MAX })
@@ -338,7 +356,7 @@ async fn refuses_impossible_rounds_before_acting() {
     let keyless = bare.with_wallet(fixture.payer.wallet.clone());
     assert_eq!(fixture.rounds().check(&keyless), Err(RoundsError::NoKey));
     let mut bad = fixture.rounds();
-    bad.draw_in = 22;
+    bad.draw_in = 47;
     let service = service(&fixture, Some(bad));
     assert!(service.step().await.is_err());
     assert!(service.run(std::future::pending()).await.is_err());

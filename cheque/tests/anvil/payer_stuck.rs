@@ -1,21 +1,25 @@
 //! Pending transactions of the payer's service: cancellations, fee bumps, and the nonces behind them.
 
-use crate::fixtures::{Fixture, memory};
+use crate::fixtures::{Fixture, HOUR, memory};
 use crate::interrupt::interrupted_payer;
 use crate::node::{World, coins};
 use crate::transactions::{fees, mempool, outbox, resend};
+use crate::utc::utc;
 use alloy::{network::TransactionResponse, providers::Provider};
 use alloy_primitives::{Address, U256};
-use cheque::ChainProfile;
 use cheque::payer::{Completed, DepositStatus, PayerService, Rounds};
 use cheque::store::Store;
+use cheque::{ChainProfile, PAYER_CUTOFF};
 use cheque::{
     payer::{DepositState, Payer},
     tx::{Call, Wallet},
 };
 
-/// Blocks before the draw from which on no cheque is written.
-const CUTOFF: u64 = 16;
+/// Seconds after which the fee of a pending transaction is raised.
+const BUMP_AFTER: u64 = 24;
+
+/// Seconds after which a pending transaction counts as stuck.
+const STUCK_AFTER: u64 = 3 * BUMP_AFTER;
 
 /// Shrinks blocks so that only plain transfers are mined, or restores their size.
 async fn shrink_blocks(world: &World, yes: bool) {
@@ -36,11 +40,11 @@ async fn status(service: &PayerService) -> DepositStatus {
 
 #[tokio::test]
 async fn cancels_useless_opening_and_frees_its_nonce() {
-    // An opening is useless from the cutoff of its deposit on. After 30 blocks the service reports that it is stuck.
+    // An opening is useless from the cutoff of its deposit on.
     let fixture = Fixture::new().await;
     let (world, account) = (&fixture.world, fixture.payer.address);
     let mut of_rounds = fixture.rounds();
-    of_rounds.draw_in = 80;
+    of_rounds.draw_in = 150;
     let payer = fixture.actors().0;
     let service = service(&payer, fixture.payer.wallet.clone(), Some(&of_rounds));
     let wallet = world.coin(account).await;
@@ -48,26 +52,26 @@ async fn cancels_useless_opening_and_frees_its_nonce() {
     service.step().await.unwrap();
     shrink_blocks(world, true).await;
     let first = status(&service).await;
-    let (since, draw) = (first.record.since, first.record.deposit.drawBlock);
+    let (since, draw) = (first.record.created, first.record.deposit.drawTime);
     let [(0, opening, _)] = mempool(world, account).await[..] else {
         panic!("no pending opening");
     };
 
-    // The opening is useful up to the cutoff, and reported as stuck after 30 blocks.
-    let mut head = since;
-    while head + CUTOFF < draw {
+    // The opening is useful up to the cutoff, and reported as stuck before.
+    let mut now = since;
+    while now + PAYER_CUTOFF < draw {
         let (round, health) = (service.round().await.unwrap().unwrap(), service.health());
-        let stuck = head >= since + 30;
-        assert_eq!(round.blocked, stuck, "{round:?} at {head}");
-        let said = format!("pending since block {since}");
+        let stuck = now >= since + STUCK_AFTER;
+        assert_eq!(round.blocked, stuck, "{round:?} at {now}");
+        let said = format!("pending since time {since}");
         assert_eq!(health.reason.contains(&said), stuck, "{health:?}");
         let reason = status(&service).await.reason;
-        let said = format!("has waited since block {since}");
+        let said = format!("has waited since {}", utc(since));
         assert_eq!(reason.contains(&said), stuck, "{reason}");
         assert!(health.ok, "{health:?}");
         assert_eq!(mempool(world, account).await[0].1, opening);
         world.node.mine(1).await;
-        head += 1;
+        now += 1;
         service.step().await.unwrap();
     }
     let [(0, cancellation, to)] = mempool(world, account).await[..] else {
@@ -85,7 +89,9 @@ async fn cancels_useless_opening_and_frees_its_nonce() {
     assert!(outbox(&*fixture.store).is_empty());
     shrink_blocks(world, false).await;
     world.node.automine(true).await;
-    for _ in 0..20 {
+    // No later block can open it: the next round follows.
+    world.mine_at(draw - world.reader.min_lead()).await;
+    for _ in 0..5 {
         world.node.mine(1).await;
         service.step().await.unwrap();
     }
@@ -123,7 +129,9 @@ fn leaves_one_transaction_after_interrupted_cancellation() {
         stepped.map(|stepped| stepped.unwrap())
     };
     runtime.block_on(world.node.automine(false));
-    step(usize::MAX, Some(&fixture.rounds())).unwrap();
+    let mut rounds = fixture.rounds();
+    rounds.draw_in = PAYER_CUTOFF + 20;
+    step(usize::MAX, Some(&rounds)).unwrap();
     runtime.block_on(shrink_blocks(world, true));
     let [(0, opening, _)] = runtime.block_on(mempool(world, account))[..] else {
         panic!("no pending opening");
@@ -167,19 +175,19 @@ fn leaves_one_transaction_after_interrupted_cancellation() {
 async fn follows_opening_mined_before_its_cancellation() {
     let mut fixture = Fixture::new().await;
     fixture.world.reader = fixture.world.reader.clone().with_profile(ChainProfile {
-        confirmations: 3,
+        confirm: 3,
         ..*fixture.world.reader.profile()
     });
     let (world, account) = (&fixture.world, fixture.payer.address);
     let service = service(&fixture.actors().0, fixture.payer.wallet.clone(), None);
-    let mut request = fixture.request(50);
+    let mut request = fixture.request(60);
     request.redeem_window = Some(5);
     let planned = service.payer().prepare_deposit(&request).await.unwrap();
     world.node.automine(false).await;
     service.step().await.unwrap();
     shrink_blocks(world, true).await;
     let raw = outbox(&*fixture.store)[0].raw.clone();
-    world.node.mine_to(planned.deposit.drawBlock - CUTOFF).await;
+    world.mine_at(planned.deposit.drawTime - PAYER_CUTOFF).await;
     service.step().await.unwrap();
     let [(0, cancellation, to)] = mempool(world, account).await[..] else {
         panic!("no pending cancellation");
@@ -192,7 +200,7 @@ async fn follows_opening_mined_before_its_cancellation() {
     world.node.mine(1).await;
     let mut done = Vec::new();
     world.node.automine(true).await;
-    for _ in 0..40 {
+    for _ in 0..60 {
         done.extend(service.step().await.unwrap().completed);
         world.node.mine(1).await;
     }
@@ -239,11 +247,11 @@ async fn cancels_reclaim_after_reclaim_by_another_account() {
     let (world, account) = (&fixture.world, fixture.payer.address);
     let (payer, _) = fixture.actors();
     let service = service(&payer, fixture.payer.wallet.clone(), None);
-    let mut request = fixture.request(30);
+    let mut request = fixture.request(60);
     request.redeem_window = Some(5);
     let opened = payer.create_deposit(&request).await.unwrap();
     world.node.automine(false).await;
-    world.node.mine_to(opened.deposit.lastRedeemBlock).await;
+    world.mine_at(opened.deposit.redeemUntil + 1).await;
     service.step().await.unwrap();
     assert_eq!(mempool(world, account).await.len(), 1);
     let reclaim = Call::reclaim(world.reader.bank(), &opened.deposit);
@@ -276,11 +284,14 @@ async fn cancels_pending_opening_that_bank_would_refuse() {
     let (world, account) = (&fixture.world, fixture.payer.address);
     // By another program of the payer, a relayer opens a deposit in the same purse.
     let other = world.payer(&fixture.payer, memory());
-    let taken = other.prepare_deposit(&fixture.request(200)).await.unwrap();
+    let taken = other
+        .prepare_deposit(&fixture.request(2 * HOUR))
+        .await
+        .unwrap();
     let deadline = U256::MAX;
     let signed = other.sign_opening(taken.id, deadline).await.unwrap();
     let service = service(&fixture.actors().0, fixture.payer.wallet.clone(), None);
-    let request = fixture.request(100);
+    let request = fixture.request(HOUR);
     let planned = service.payer().prepare_deposit(&request).await.unwrap();
     assert_eq!(planned.deposit.lane, taken.deposit.lane);
     world.node.automine(false).await;
@@ -291,7 +302,7 @@ async fn cancels_pending_opening_that_bank_would_refuse() {
     let open = Call::open_for(bank, &taken.deposit, deadline, &signed.signature);
     mine_before(world, &*fixture.store, &[fund, open]).await;
 
-    world.node.mine(10).await;
+    world.node.mine(BUMP_AFTER).await;
     // The simulation needs a block of the usual size.
     shrink_blocks(world, false).await;
     service.step().await.unwrap();
@@ -319,7 +330,7 @@ async fn resends_transaction_unchanged_at_fee_limit() {
     let fixture = Fixture::new().await;
     let (world, account) = (&fixture.world, fixture.payer.address);
     let payer = fixture.actors().0;
-    let request = fixture.request(90);
+    let request = fixture.request(HOUR);
     payer.prepare_deposit(&request).await.unwrap();
     world.node.automine(false).await;
     let rich = service(&payer, fixture.payer.wallet.clone(), None);
@@ -327,7 +338,7 @@ async fn resends_transaction_unchanged_at_fee_limit() {
     shrink_blocks(world, true).await;
     let before = mempool(world, account).await;
     assert_eq!(before.len(), 1);
-    world.node.mine(10).await;
+    world.node.mine(BUMP_AFTER).await;
     shrink_blocks(world, false).await;
     let hash = before[0].1;
     world.node.drop_transaction(hash).await;
@@ -345,14 +356,14 @@ async fn resends_transaction_unchanged_at_fee_limit() {
 async fn sends_no_second_opening_after_reorg() {
     let mut fixture = Fixture::new().await;
     fixture.world.reader = fixture.world.reader.clone().with_profile(ChainProfile {
-        confirmations: 3,
+        confirm: 3,
         ..*fixture.world.reader.profile()
     });
     let (world, account) = (&fixture.world, fixture.payer.address);
     let service = service(&fixture.actors().0, fixture.payer.wallet.clone(), None);
     let planned = service
         .payer()
-        .prepare_deposit(&fixture.request(90))
+        .prepare_deposit(&fixture.request(HOUR))
         .await
         .unwrap();
     let snapshot = world.node.snapshot().await;
@@ -363,8 +374,8 @@ async fn sends_no_second_opening_after_reorg() {
     let raw = outbox(&*fixture.store)[0].raw.clone();
 
     world.node.revert(snapshot).await;
-    world.node.advance_time(7).await;
-    world.node.mine(2).await;
+    world.node.advance(7).await;
+    world.node.mine(1).await;
     world.node.automine(false).await;
     // The transaction of the dropped block is pending again.
     resend(world, &raw).await;
@@ -376,7 +387,7 @@ async fn sends_no_second_opening_after_reorg() {
         "another transaction was sent"
     );
     world.node.automine(true).await;
-    world.node.mine(3).await;
+    world.node.mine(5).await;
     service.step().await.unwrap();
     assert_eq!(status(&service).await.record.state, DepositState::Active);
     assert!(outbox(&*fixture.store).is_empty());

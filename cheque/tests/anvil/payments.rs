@@ -1,15 +1,12 @@
 //! Streams, split payments, exposure, costs, and lost records.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay, rejection};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, rejection};
 use crate::node::{COIN, coins};
 use crate::settle::settle;
 use alloy_primitives::Address;
 use cheque::store::{Store, Swap, Table};
 use cheque::{Amount, MasterSalt, Proof, Rejection};
-use cheque::{
-    payee::Payee,
-    payer::{Draw, PayerError},
-};
+use cheque::{payee::Payee, payer::PayerError};
 use std::ops::ControlFlow;
 
 #[tokio::test]
@@ -17,7 +14,7 @@ async fn pays_by_stream_steps_up_to_the_win() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let id = opened.id;
     for (payee, account) in payees.iter().zip(&fixture.payees) {
         let allowance = payer
@@ -41,7 +38,7 @@ async fn pays_by_stream_steps_up_to_the_win() {
         let over = payer.pay_steps(id, account.address, 1).await;
         assert!(matches!(over, Err(PayerError::Write(_))));
     }
-    world.node.mine_to(opened.deposit.drawBlock + 1).await;
+    world.draw(&opened.deposit).await;
     let mut paid = 0;
     for payee in &payees {
         for (_, result) in settle(payee).await.unwrap() {
@@ -57,8 +54,8 @@ async fn splits_payment_over_deposits_or_refuses_it() {
     let fixture = Fixture::new().await;
     let (payer, payees) = fixture.actors();
     let payee = fixture.payees[0].address;
-    let later = open_deposit(&fixture.world, &payer, &fixture.request(90)).await;
-    let sooner = open_deposit(&fixture.world, &payer, &fixture.request(60)).await;
+    let later = open_deposit(&fixture.world, &payer, &fixture.request(2 * HOUR)).await;
+    let sooner = open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
     let native = Address::ZERO;
 
     let refused = payer.pay(payee, native, coins(201)).await.unwrap_err();
@@ -89,22 +86,21 @@ async fn splits_payment_over_deposits_or_refuses_it() {
 }
 
 #[tokio::test]
-async fn bounds_exposure_per_signer_and_draw_block() {
+async fn bounds_totals_of_a_signer_over_all_draws() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, _) = fixture.actors();
     let mut policy = world.policy(&fixture.payees[0]);
     let limits = policy.tokens.get_mut(&Address::ZERO).unwrap();
-    limits.max_exposure = coins(1_200);
+    limits.max_exposure = coins(100);
     let store = memory();
-    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone());
-    let mut request = fixture.request(0);
-    request.draw = Draw::At(world.head().await + 80);
+    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone()).unwrap();
     let mut proofs = Vec::new();
-    for _ in 0..3 {
+    for hours in 1..=3 {
+        let request = fixture.request(hours * HOUR);
         let id = open_deposit(world, &payer, &request).await.id;
         let payment = payer
-            .write_cheque(id, fixture.payees[0].address, coins(1))
+            .write_cheque(id, fixture.payees[0].address, coins(40))
             .await;
         proofs.push(payment.unwrap().proof);
     }
@@ -126,9 +122,9 @@ async fn bounds_exposure_per_signer_and_draw_block() {
     let [(Rejection::ExposureTooLarge { exposure, .. }, third)] = &refused[..] else {
         panic!("{refused:?}");
     };
-    assert_eq!(*exposure, coins(1_800));
+    assert_eq!(*exposure, coins(120));
     // A restart keeps the exposure.
-    let restarted = Payee::new(world.reader.clone(), policy, store);
+    let restarted = Payee::new(world.reader.clone(), policy, store).unwrap();
     let again = restarted.receive_payment(None, third).await;
     assert!(matches!(
         rejection(again),
@@ -140,7 +136,7 @@ async fn bounds_exposure_per_signer_and_draw_block() {
 async fn takes_redeem_cost_from_gas_price_of_first_payment() {
     let fixture = Fixture::new().await;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(&fixture.world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
     let (_, accepted) = pay(&payer, &payees[0], opened.id, coins(50)).await;
     let cost = accepted.position.redeem_cost();
     let price = fixture.world.reader.prices().await.unwrap().gas_price;
@@ -155,7 +151,7 @@ async fn resumes_lost_payer_records_from_payee() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(80);
+    let mut request = fixture.request(HOUR);
     request.master = Some(MasterSalt::from_bytes([5; 32]));
     let id = open_deposit(world, &payer, &request).await.id;
     let payee = fixture.payees[0].address;

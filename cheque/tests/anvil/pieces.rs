@@ -1,6 +1,6 @@
 //! Payments in pieces chosen by the application, and the application's own record beside them.
 
-use crate::fixtures::{Fixture, open_deposit, pay, poll};
+use crate::fixtures::{Fixture, HOUR, open_deposit, pay, poll};
 use crate::node::coins;
 use cheque::Amount;
 use cheque::{
@@ -27,10 +27,10 @@ async fn changes_pieces_and_app_record_atomically() {
     let fixture = Fixture::new().await;
     let (payer, payees) = fixture.actors();
     let payee = fixture.payees[0].address;
-    let first = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let first = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
-    let second = open_deposit(&fixture.world, &payer, &fixture.request(90))
+    let second = open_deposit(&fixture.world, &payer, &fixture.request(2 * HOUR))
         .await
         .id;
     let totals = async || {
@@ -65,7 +65,7 @@ async fn changes_pieces_and_app_record_atomically() {
     let refused = payer.pay_pieces(payee, &pieces, &change(None, b"2")).await;
     assert!(matches!(refused.unwrap_err(), PayerError::AppConflict));
     let pending = payer
-        .prepare_deposit(&fixture.request(120))
+        .prepare_deposit(&fixture.request(3 * HOUR))
         .await
         .unwrap()
         .id;
@@ -85,7 +85,7 @@ async fn changes_pieces_and_app_record_atomically() {
 async fn prepares_deposit_with_app_record_atomically() {
     let fixture = Fixture::new().await;
     let (payer, _) = fixture.actors();
-    let request = fixture.request(60);
+    let request = fixture.request(HOUR);
     payer
         .app_records()
         .change(&change(None, b"1"))
@@ -104,10 +104,10 @@ async fn prepares_deposit_with_app_record_atomically() {
     let opened = payer.open(id).await.unwrap();
     assert_eq!(payer.wallet().unwrap().address(), opened.deposit.payer);
     poll(&payer).await;
-    let end = payer.end_block(&opened.deposit);
+    let end = payer.end_time(&opened.deposit);
     let head = payer.last_head().await.unwrap().number;
     assert_eq!(head, fixture.world.head().await);
-    fixture.world.node.mine_to(end - 1).await;
+    fixture.world.mine_at(end - 1).await;
     poll(&payer).await;
     assert_eq!(payer.deposit(id).await.unwrap().state, DepositState::Active);
     fixture.world.node.mine(1).await;

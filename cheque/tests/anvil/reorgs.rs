@@ -1,10 +1,12 @@
-//! Reorgs of 1 to 12 blocks that drop openings, draws, redemptions and seeds.
+//! Reorganisations of 1 to 12 blocks, of a second each, that drop openings, redemptions and seeds.
 
-use crate::fixtures::{Fixture, memory, not_payable, pay, pay_and_draw, poll, rejection, state};
+use crate::fixtures::{
+    Fixture, HOUR, memory, not_payable, pay, pay_and_draw, poll, rejection, state,
+};
 use crate::node::{Account, Snapshot, World, coins};
 use crate::settle::{settle, won};
 use alloy_primitives::Address;
-use cheque::{ChainProfile, Outcome, Rejection};
+use cheque::{Amount, ChainProfile, Outcome, Rejection};
 use cheque::{
     payee::{Payee, RedeemOptions},
     payer::{DepositState, Opened, Payer, PayerError},
@@ -12,18 +14,27 @@ use cheque::{
 
 const DEPTHS: std::ops::RangeInclusive<u64> = 1..=12;
 
-/// A payer and payees with empty stores, and with this many confirmations.
-fn actors(fixture: &Fixture, confirmations: u64) -> (Payer, Vec<Payee>) {
+/// A payer and payees with empty stores. Confirmed is what is `confirm` seconds old, or one more, since a poll may miss
+/// blocks. The node tells what is final: all but 64 blocks.
+fn actors(fixture: &Fixture, confirm: u64) -> (Payer, Vec<Payee>) {
+    let beacon = &fixture.world.beacon.client;
     let reader = fixture.world.reader.clone().with_profile(ChainProfile {
-        confirmations,
+        confirm,
+        finality: 64,
         ..*fixture.world.reader.profile()
     });
     let payer = Payer::new(reader.clone(), memory())
+        .with_beacon(beacon.clone())
+        .unwrap()
         .with_wallet(fixture.payer.wallet.clone())
         .with_key(fixture.payer.key.clone());
     let payee = |account: &Account| {
-        let policy = crate::node::policy(&reader, account.address);
-        Payee::new(reader.clone(), policy, memory()).with_wallet(account.wallet.clone())
+        let mut policy = crate::node::policy(&reader, account.address);
+        // These payees trust openings before they are final.
+        policy.max_unsettled_costs = u32::MAX;
+        let payee = Payee::new(reader.clone(), policy, memory()).unwrap();
+        let payee = payee.with_beacon(beacon.clone()).unwrap();
+        payee.with_wallet(account.wallet.clone())
     };
     (payer, fixture.payees.iter().map(payee).collect())
 }
@@ -31,9 +42,9 @@ fn actors(fixture: &Fixture, confirmations: u64) -> (Payer, Vec<Payee>) {
 /// Replaces all blocks since the snapshot by `blocks` empty ones.
 async fn reorg(world: &World, snapshot: Snapshot, blocks: u64) {
     world.node.revert(snapshot).await;
-    // Another second gives other blocks with other randomness.
-    world.node.advance_time(7).await;
-    world.node.mine(blocks).await;
+    // Another second gives other blocks.
+    world.node.advance(7).await;
+    world.node.mine(blocks - 1).await;
 }
 
 #[tokio::test]
@@ -41,14 +52,15 @@ async fn refuses_payments_of_dropped_opening_until_confirmed() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     for depth in DEPTHS {
-        let (payer, payees) = actors(&fixture, depth);
+        let (payer, payees) = actors(&fixture, depth.saturating_sub(2));
         let account = fixture.payees[0].address;
         let before = world.node.snapshot().await;
-        let created = payer.create_deposit(&fixture.request(90)).await.unwrap();
+        let created = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
         let id = created.id;
         world.node.mine(depth - 1).await;
         assert_eq!(state(&payer, id).await, DepositState::Active);
         pay(&payer, &payees[0], id, coins(1)).await;
+        let on_its_way = payer.write_cheque(id, account, coins(1)).await.unwrap();
 
         reorg(world, before, depth + 1).await;
         assert_eq!(state(&payer, id).await, DepositState::Pending);
@@ -58,23 +70,23 @@ async fn refuses_payments_of_dropped_opening_until_confirmed() {
             "{refused}"
         );
         let after = payer.spent_and_left(id, account).await.unwrap();
-        assert_eq!(after.map(|(spent, _)| spent), Some(coins(1)));
+        assert_eq!(after.map(|(spent, _)| spent), Some(coins(2)));
         payees[0].poll().await.unwrap();
-        let again = payer.last_proof(id, account).await.unwrap().unwrap();
-        let refused = rejection(payees[0].receive_payment(None, &again).await);
+        let late = payees[0].receive_payment(None, &on_its_way.proof).await;
+        let refused = rejection(late);
         assert!(matches!(refused, Rejection::NotConfirmed(_)), "{refused}");
 
-        // The block of the new opening needs the same confirmations.
+        // The block of the new opening needs the same age.
         payer.open(id).await.unwrap();
-        if depth > 1 {
-            world.node.mine(depth - 2).await;
+        if depth > 2 {
+            world.node.mine(depth - 3).await;
             assert_eq!(state(&payer, id).await, DepositState::Pending);
-            world.node.mine(1).await;
+            world.node.mine(2).await;
         }
         assert_eq!(state(&payer, id).await, DepositState::Active);
         payees[0].poll().await.unwrap();
         let (payment, accepted) = pay(&payer, &payees[0], id, coins(1)).await;
-        assert_eq!((payment.spent, accepted.total), (coins(2), coins(2)));
+        assert_eq!((payment.spent, accepted.total), (coins(3), coins(3)));
     }
 }
 
@@ -84,9 +96,9 @@ async fn resends_opening_dropped_before_confirmation() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     for depth in DEPTHS {
-        let (payer, _) = actors(&fixture, depth + 1);
+        let (payer, _) = actors(&fixture, depth);
         let before = world.node.snapshot().await;
-        let created = payer.create_deposit(&fixture.request(90)).await.unwrap();
+        let created = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
         world.node.mine(depth - 1).await;
         assert_eq!(state(&payer, created.id).await, DepositState::Pending);
         let sent = world.node.transactions(fixture.payer.address).await;
@@ -94,7 +106,7 @@ async fn resends_opening_dropped_before_confirmation() {
         assert_eq!(state(&payer, created.id).await, DepositState::Pending);
         payer.open(created.id).await.unwrap();
         assert_eq!(world.node.transactions(fixture.payer.address).await, sent);
-        world.node.mine(depth).await;
+        world.node.mine(depth + 1).await;
         assert_eq!(state(&payer, created.id).await, DepositState::Active);
         let twice = payer.open(created.id).await;
         assert!(matches!(twice, Err(PayerError::IsOpen(_))), "{twice:?}");
@@ -107,45 +119,39 @@ async fn marks_dropped_opening_past_its_lead_never_opened() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     for depth in DEPTHS {
-        let (payer, _) = actors(&fixture, depth);
+        let (payer, _) = actors(&fixture, depth.saturating_sub(2));
         let before = world.node.snapshot().await;
         let owned = world.balance(fixture.payer.address).await;
-        let created = payer.create_deposit(&fixture.request(40)).await.unwrap();
+        let created = payer.create_deposit(&fixture.request(60)).await.unwrap();
         world.node.mine(depth - 1).await;
         assert_eq!(state(&payer, created.id).await, DepositState::Active);
         reorg(world, before, depth + 1).await;
         assert_eq!(state(&payer, created.id).await, DepositState::Pending);
-        let last_chance = created.deposit.drawBlock - world.reader.min_lead();
-        world.node.mine_to(last_chance).await;
+        let last_chance = created.deposit.drawTime - world.reader.min_lead();
+        world.mine_at(last_chance).await;
+        assert_eq!(state(&payer, created.id).await, DepositState::Pending);
+        world.mine_at(last_chance + 1).await;
         assert_eq!(state(&payer, created.id).await, DepositState::NeverOpened);
         let late = payer.open(created.id).await;
         assert!(late.is_err(), "{late:?}");
-        world.node.mine_to(created.deposit.drawBlock + depth).await;
+        world.mine_at(created.deposit.drawTime + depth).await;
         assert_eq!(state(&payer, created.id).await, DepositState::NeverOpened);
         assert_eq!(world.balance(fixture.payer.address).await, owned);
     }
 }
 
-/// Pays every payee its whole allowance, and mines to two blocks before the draw.
-async fn all_paid(
-    fixture: &Fixture,
-    payer: &Payer,
-    payees: &[Payee],
-    confirmations: u64,
-) -> Opened {
-    let created = payer.create_deposit(&fixture.request(60)).await.unwrap();
-    fixture.world.node.mine(confirmations - 1).await;
+/// Pays every payee its whole allowance, once the opening is so many blocks deep, and mines to two seconds before the
+/// draw.
+async fn all_paid(fixture: &Fixture, payer: &Payer, payees: &[Payee], depth: u64) -> Opened {
+    let created = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
+    fixture.world.node.mine(depth - 1).await;
     poll(payer).await;
     for payee in payees {
         payee.poll().await.unwrap();
         let left = payer.allowances_left(created.id).await.unwrap();
         pay(payer, payee, created.id, left[&payee.policy().payee]).await;
     }
-    fixture
-        .world
-        .node
-        .mine_to(created.deposit.drawBlock - 2)
-        .await;
+    fixture.world.mine_at(created.deposit.drawTime - 2).await;
     created
 }
 
@@ -159,103 +165,53 @@ async fn drawn_winner(payer: &Payer, opened: &Opened) -> Address {
 }
 
 #[tokio::test]
-async fn recomputes_winner_of_replaced_draw_block() {
-    // Only the new winner redeems.
+async fn keeps_winner_when_blocks_after_the_draw_are_replaced() {
+    // Only the winner sends a transaction, and the payer writes no cheque on a chain that is back before the draw.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let mut changed = 0;
-    // Repeats the largest depth until the winner has changed at least once.
-    for depth in DEPTHS.chain(std::iter::repeat(12)) {
-        let (payer, payees) = actors(&fixture, depth);
+    for depth in DEPTHS {
+        let (payer, payees) = actors(&fixture, depth.saturating_sub(2));
         let opened = all_paid(&fixture, &payer, &payees, depth).await;
-        let draw = opened.deposit.drawBlock;
         let before = world.node.snapshot().await;
-        world.node.mine_to(draw + depth - 1).await;
+        world.draw(&opened.deposit).await;
+        world.node.mine(depth - 1).await;
         let first = drawn_winner(&payer, &opened).await;
+        let winners = async || {
+            let mut winners = Vec::new();
+            for payee in &payees {
+                if !won(payee).await.unwrap().is_empty() {
+                    winners.push(payee.policy().payee);
+                }
+            }
+            winners
+        };
+        assert_eq!(winners().await, [first]);
 
-        reorg(world, before, depth + 2).await;
-        let winner = drawn_winner(&payer, &opened).await;
-        changed += usize::from(winner != first);
+        world.node.revert(before).await;
+        assert!(world.now().await < opened.deposit.drawTime - 1);
+        assert_eq!(drawn_winner(&payer, &opened).await, first);
+        let late = payer.write_cheque(opened.id, first, Amount::new(1)).await;
+        assert!(matches!(late, Err(PayerError::NotActive(_))), "{late:?}");
+        world.node.advance(7).await;
+        world.node.mine(depth + 1).await;
+        assert_eq!(drawn_winner(&payer, &opened).await, first);
+        assert_eq!(winners().await, [first]);
         for (payee, account) in payees.iter().zip(&fixture.payees) {
             let (outcome, _) = payee.outcome(opened.id).await.unwrap();
             let wins = outcome == Outcome::Payable;
-            assert_eq!(wins, account.address == winner, "{outcome:?}");
+            assert_eq!(wins, account.address == first, "{outcome:?}");
             let sent = world.node.transactions(account.address).await;
             let settled = settle(payee).await.unwrap();
             assert_eq!(settled.len(), usize::from(wins));
             let more = world.node.transactions(account.address).await - sent;
             assert_eq!(more, u64::from(wins), "a loser has sent a transaction");
         }
+        // The payer looks at drawn deposits at that interval only.
+        world.node.mine(depth).await;
         let DepositState::Redeemed { payee, .. } = state(&payer, opened.id).await else {
             panic!("the win is not redeemed");
         };
-        assert_eq!(payee, winner);
-        if depth == 12 && changed > 0 {
-            break;
-        }
-    }
-}
-
-#[tokio::test]
-async fn rechecks_loss_until_draw_block_is_final() {
-    let fixture = Fixture::new().await;
-    let world = &fixture.world;
-    let (payer, payees) = actors(&fixture, 1);
-    let opened = all_paid(&fixture, &payer, &payees, 1).await;
-    let mut before = world.node.snapshot().await;
-    world.node.mine(12).await;
-    let first = drawn_winner(&payer, &opened).await;
-    let winners = async || {
-        let mut winners = Vec::new();
-        for payee in &payees {
-            if !won(payee).await.unwrap().is_empty() {
-                winners.push(payee.policy().payee);
-            }
-        }
-        winners
-    };
-    assert_eq!(winners().await, [first]);
-    // Far deeper than the confirmations here, and not final.
-    loop {
-        reorg(world, before, 0).await;
-        before = world.node.snapshot().await;
-        world.node.mine(13).await;
-        let winner = drawn_winner(&payer, &opened).await;
-        assert_eq!(winners().await, [winner]);
-        if winner != first {
-            break;
-        }
-    }
-    // The draw block becomes final.
-    world.node.mine(64).await;
-    let winner = drawn_winner(&payer, &opened).await;
-    assert_eq!(winners().await, [winner]);
-}
-
-#[tokio::test]
-async fn computes_winner_by_final_draw_block_when_late() {
-    let fixture = Fixture::new().await;
-    let world = &fixture.world;
-    let (payer, payees) = actors(&fixture, 1);
-    let opened = all_paid(&fixture, &payer, &payees, 1).await;
-    let mut before = world.node.snapshot().await;
-    world.node.mine(6).await;
-    let first = drawn_winner(&payer, &opened).await;
-    loop {
-        // Memory and store refer to a dropped block, and the new block is final already.
-        reorg(world, before, 0).await;
-        before = world.node.snapshot().await;
-        world.node.mine(70).await;
-        let mut by_bank = Vec::new();
-        for payee in &payees {
-            if payee.outcome(opened.id).await.unwrap().0 == Outcome::Payable {
-                by_bank.push(payee.policy().payee);
-            }
-        }
-        if by_bank != [first] {
-            assert_eq!(by_bank, [drawn_winner(&payer, &opened).await]);
-            break;
-        }
+        assert_eq!(payee, first);
     }
 }
 
@@ -264,8 +220,8 @@ async fn resends_dropped_redemption_and_is_paid_once() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     for depth in DEPTHS {
-        let (payer, payees) = actors(&fixture, 1);
-        let opened = payer.create_deposit(&fixture.request(60)).await.unwrap();
+        let (payer, payees) = actors(&fixture, 0);
+        let opened = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
         poll(&payer).await;
         let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
         let account = fixture.payees[winner].address;
@@ -306,11 +262,11 @@ async fn records_dropped_seed_again_with_same_value() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     for depth in DEPTHS {
-        let (payer, payees) = actors(&fixture, 1);
-        let opened = payer.create_deposit(&fixture.request(60)).await.unwrap();
+        let (payer, payees) = actors(&fixture, 0);
+        let opened = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
         poll(&payer).await;
         let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
-        let draw = opened.deposit.drawBlock;
+        let draw = opened.deposit.drawTime;
         let payee = &payees[winner];
         let before = world.node.snapshot().await;
         payee.record_seed(draw).await.unwrap().unwrap();

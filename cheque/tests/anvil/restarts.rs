@@ -1,6 +1,6 @@
 //! Restarts between any two steps, and transactions found pending afterwards.
 
-use crate::fixtures::{Fixture, open_deposit, pay_and_draw, rejection, state};
+use crate::fixtures::{Fixture, HOUR, open_deposit, pay_and_draw, rejection, state};
 use crate::node::coins;
 use crate::settle::settle;
 use alloy_primitives::{Address, U256};
@@ -9,7 +9,7 @@ use cheque::{Amount, Policy, Proof, Rejection};
 use cheque::{
     bank::RedeemError,
     payee::{Payee, RedeemOptions},
-    payer::{DepositRecord, DepositState, Draw, Funding, Payer, PayerError},
+    payer::{DepositRecord, DepositState, Funding, Payer, PayerError},
     tx::{Call, OutboxError, TxError},
 };
 use std::path::Path;
@@ -34,7 +34,10 @@ async fn resumes_payer_and_payee_between_any_two_steps() {
         world.payee(&fixture.payees[index], store)
     };
 
-    let opened = payer().create_deposit(&fixture.request(80)).await.unwrap();
+    let opened = payer()
+        .create_deposit(&fixture.request(HOUR))
+        .await
+        .unwrap();
     let id = opened.id;
     assert_eq!(state(&payer(), id).await, DepositState::Active);
     let mut spent = [Amount::ZERO; 3];
@@ -62,7 +65,7 @@ async fn resumes_payer_and_payee_between_any_two_steps() {
             assert_eq!(last.deposit_id(), proof.deposit_id());
         }
     }
-    world.node.mine_to(opened.deposit.drawBlock + 1).await;
+    world.draw(&opened.deposit).await;
     let mut won = Amount::ZERO;
     for index in 0..3 {
         for (_, result) in settle(&payee(index)).await.unwrap() {
@@ -83,7 +86,10 @@ async fn opens_stored_deposit_once() {
     let world = &fixture.world;
     let directory = tempfile::tempdir().unwrap();
     let payer = || world.payer(&fixture.payer, reopened(directory.path(), "payer"));
-    let planned = payer().prepare_deposit(&fixture.request(60)).await.unwrap();
+    let planned = payer()
+        .prepare_deposit(&fixture.request(HOUR))
+        .await
+        .unwrap();
     assert_eq!(state(&payer(), planned.id).await, DepositState::Pending);
     assert_eq!(world.coin(world.reader.bank().address()).await, U256::ZERO);
 
@@ -112,7 +118,7 @@ async fn finds_pending_opening_and_bumps_its_fee() {
     };
     world.node.automine(false).await;
     let waiting = payer(impatient.clone())
-        .create_deposit(&fixture.request(90))
+        .create_deposit(&fixture.request(HOUR))
         .await;
     let PayerError::Outbox(OutboxError::Tx(TxError::NotMined { hash, .. })) = waiting.unwrap_err()
     else {
@@ -122,11 +128,11 @@ async fn finds_pending_opening_and_bumps_its_fee() {
     let [(id, _)] = first[..] else {
         panic!("not one deposit: {first:?}");
     };
-    // A retry finds the same transaction, even after ten blocks while its fee is the market's.
+    // A retry finds the same transaction, even after the pause before a fee bump while its fee is the market's.
     let again = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(again.to_string().contains(&hash.to_string()), "{again}");
     world.node.drop_transaction(hash).await;
-    world.node.mine(12).await;
+    world.node.mine(24).await;
     let again = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(again.to_string().contains(&hash.to_string()), "{again}");
     world.node.drop_transaction(hash).await;
@@ -162,7 +168,7 @@ async fn finds_pending_redemption_as_its_own() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let sender = fixture.payees[winner].wallet.clone();
     let killed = sender.clone().with_timeout(Duration::ZERO);
@@ -180,7 +186,6 @@ async fn finds_pending_redemption_as_its_own() {
     let settled = settle(&killed).await.unwrap().pop().unwrap();
     assert_eq!(waits(settled.1.unwrap_err()), first);
 
-    // Mines the redemption, and the seed recorded by `settle`.
     world.node.mine(1).await;
     world.node.automine(true).await;
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
@@ -196,7 +201,7 @@ async fn keeps_funding_of_resent_opening() {
         .ensure_funded(Address::ZERO, coins(700))
         .await
         .unwrap();
-    let mut request = fixture.request(90);
+    let mut request = fixture.request(HOUR);
     request.funding = Funding::SendAlong;
     let killed = fixture.payer.wallet.clone().with_timeout(Duration::ZERO);
     let killed = payer.clone().with_wallet(killed);
@@ -207,7 +212,7 @@ async fn keeps_funding_of_resent_opening() {
 
     // The mempool drops the opening, and the base fee rises.
     world.node.drop_transactions().await;
-    world.node.mine(12).await;
+    world.node.mine(24).await;
     world.node.set_base_fee(10).await;
     world.node.mine(1).await;
     killed.open(id).await.unwrap_err();
@@ -284,29 +289,29 @@ impl Store for Odd {
     }
 }
 
-/// First payments from two deposits of one draw, of 0.6 coins each, and a policy that accepts one of them.
+/// First payments from two deposits of one signer, of 0.06 coins each, and a policy that accepts one of them.
 async fn two_payments_for_one(fixture: &Fixture, payer: &Payer) -> ([Proof; 2], Policy) {
     let world = &fixture.world;
-    let mut request = fixture.request(0);
-    request.draw = Draw::At(world.head().await + 80);
+    let request = fixture.request(HOUR);
     let mut proofs = Vec::new();
     for _ in 0..2 {
         let id = open_deposit(world, payer, &request).await.id;
-        let payment = payer.write_cheque(id, fixture.payees[0].address, coins(1));
+        let payment = payer.write_cheque(id, fixture.payees[0].address, coins(60));
         proofs.push(payment.await.unwrap().proof);
     }
     let mut policy = world.policy(&fixture.payees[0]);
     let limits = policy.tokens.get_mut(&Address::ZERO).unwrap();
-    limits.max_exposure = coins(1_000);
+    limits.max_exposure = coins(100);
     (proofs.try_into().unwrap(), policy)
 }
 
-async fn assert_too_much(payee: &Payee, proof: &Proof) {
+/// Checks that a payee refuses a payment, because all totals come to `sum`.
+async fn assert_too_much(payee: &Payee, proof: &Proof, sum: Amount) {
     let refused = payee.receive_payment(None, proof).await;
     let Rejection::ExposureTooLarge { exposure, .. } = rejection(refused) else {
         panic!("the exposure does not count the first payment");
     };
-    assert_eq!(exposure, coins(1_200));
+    assert_eq!(exposure, sum);
 }
 
 #[tokio::test]
@@ -318,18 +323,18 @@ async fn counts_abandoned_payment_in_exposure_after_restart() {
         wait: Duration::from_secs(3),
         ..Odd::default()
     });
-    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone());
+    let payee = Payee::new(world.reader.clone(), policy.clone(), store.clone()).unwrap();
     payee.poll().await.unwrap();
     // The application stops waiting during the write.
     let first = payee.receive_payment(None, &proofs[0]);
     let given_up = tokio::time::timeout(Duration::from_secs(1), first).await;
     assert!(given_up.is_err());
-    let again = Payee::new(world.reader.clone(), policy, store);
+    let again = Payee::new(world.reader.clone(), policy, store).unwrap();
     for payee in [&payee, &again] {
-        assert_too_much(payee, &proofs[1]).await;
+        assert_too_much(payee, &proofs[1], coins(120)).await;
     }
     let kept = payee.position(proofs[0].deposit_id()).await.unwrap();
-    assert_eq!(kept.unwrap().total(), coins(1));
+    assert_eq!(kept.unwrap().total(), coins(60));
 }
 
 #[tokio::test]
@@ -337,7 +342,7 @@ async fn counts_payment_of_unknown_write_in_exposure() {
     let fixture = Fixture::new().await;
     let (proofs, policy) = two_payments_for_one(&fixture, &fixture.actors().0).await;
     let store = Arc::new(Odd::default());
-    let payee = Payee::new(fixture.world.reader.clone(), policy, store.clone());
+    let payee = Payee::new(fixture.world.reader.clone(), policy, store.clone()).unwrap();
     payee.poll().await.unwrap();
     store.is_unsure.store(true, Ordering::Relaxed);
     let unsure = payee.receive_payment(None, &proofs[0]).await.unwrap_err();
@@ -346,7 +351,7 @@ async fn counts_payment_of_unknown_write_in_exposure() {
         "{unsure}"
     );
     store.is_unsure.store(false, Ordering::Relaxed);
-    assert_too_much(&payee, &proofs[1]).await;
+    assert_too_much(&payee, &proofs[1], coins(120)).await;
 }
 
 #[tokio::test]
@@ -356,7 +361,7 @@ async fn counts_deposit_of_other_worker_in_exposure() {
     let (proofs, policy) = two_payments_for_one(&fixture, &payer).await;
     let store = Arc::new(Odd::default());
     let worker = || Payee::new(fixture.world.reader.clone(), policy.clone(), store.clone());
-    let (first, second) = (worker(), worker());
+    let (first, second) = (worker().unwrap(), worker().unwrap());
     // Both workers have loaded the empty store.
     for worker in [&first, &second] {
         worker.poll().await.unwrap();
@@ -366,5 +371,6 @@ async fn counts_deposit_of_other_worker_in_exposure() {
     let more = payer.write_cheque(id, fixture.payees[0].address, coins(1));
     let more = more.await.unwrap().proof;
     second.receive_payment(None, &more).await.unwrap();
-    assert_too_much(&second, &proofs[1]).await;
+    // Only the second worker has seen the second payment.
+    assert_too_much(&second, &proofs[1], coins(121)).await;
 }

@@ -57,7 +57,7 @@ async fn conserves_money_through_rounds_and_restarts() {
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut last: Option<DepositId> = None;
     for round in 1..=rounds() {
-        let mut request = fixture.request(30);
+        let mut request = fixture.request(60);
         request.redeem_window = Some(20);
         let now = start();
         let opened = match last {
@@ -91,7 +91,7 @@ async fn conserves_money_through_rounds_and_restarts() {
         }
         drop(now);
 
-        world.node.mine_to(opened.deposit.drawBlock + 1).await;
+        world.draw(&opened.deposit).await;
         let now = start();
         let mut redeemed = 0;
         for payee in &now.payees {
@@ -102,7 +102,7 @@ async fn conserves_money_through_rounds_and_restarts() {
             }
             assert!(settle(payee).await.unwrap().is_empty());
         }
-        world.node.mine_to(opened.deposit.lastRedeemBlock + 1).await;
+        world.mine_at(opened.deposit.redeemUntil + 1).await;
         poll(&now.payer).await;
         let state = now.payer.deposit(opened.id).await.unwrap().state;
         // Any payment reserves the range of the whole allowance.

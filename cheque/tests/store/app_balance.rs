@@ -6,13 +6,16 @@ mod example;
 use crate::postgres::{Server, run, with_client};
 use alloy_primitives::Address;
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt,
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt, Now,
     Opening, Policy, Proof, Purse, Rejection, SigningKey, TokenLimits, View,
 };
 use example::{CreditError, TABLES, balance, credit};
 use std::{sync::Barrier, thread};
 
 const PAYEE: Address = Address::repeat_byte(0xa1);
+
+/// The time of all payments, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 
 struct Payer {
     key: SigningKey,
@@ -35,8 +38,8 @@ impl Payer {
             lane,
             amount: 1_000_000,
             minPayout: 1_000_000,
-            drawBlock: 1_000,
-            lastRedeemBlock: 9_191,
+            drawTime: NOW + 3_600,
+            redeemUntil: NOW + 7_200,
             root: tree.root(),
         };
         Self {
@@ -69,19 +72,24 @@ impl Payer {
 
     fn view(&self) -> View {
         View {
-            head: 100,
-            head_time: 0,
-            now: 0,
+            now: Now {
+                clock: NOW,
+                head_time: NOW,
+                round_time: None,
+            },
+            final_time: None,
             purse: Purse::Open(self.bank.deposit_id(&self.deposit)).word(),
+            settled: true,
             redeem_cost: Some(Amount::ZERO),
             exposure: Amount::ZERO,
+            unsettled: Amount::ZERO,
         }
     }
 
     fn policy(&self, max_exposure: u128) -> Policy {
         let mut policy = Policy::new(PAYEE, self.bank, ChainProfile::of(31_337).unwrap());
         let limits = TokenLimits {
-            max_deposit: Amount::new(1_000_000),
+            max_deposit: Some(Amount::new(1_000_000)),
             max_exposure: Amount::new(max_exposure),
         };
         policy.tokens.insert(Address::ZERO, limits);
@@ -154,7 +162,7 @@ pub(crate) fn changes_nothing_for_a_rejected_payment() {
     let address = server.database();
     run(&address, TABLES);
     let (mut first, mut second) = (Payer::new(1), Payer::new(2));
-    let policy = first.policy(1_500_000);
+    let policy = first.policy(1_500);
     let contents = || {
         with_client(&address, async |client| {
             let all =
@@ -187,11 +195,11 @@ pub(crate) fn changes_nothing_for_a_rejected_payment() {
 
     assert_eq!(try_to(&payment, &first.view()).unwrap(), Amount::new(1_000));
     let between = contents();
-    // Both deposits together exceed the exposure limit of a signer.
+    // The totals of both deposits together exceed the limit of a signer.
     let exposed = try_to(&second.pay(1_000), &second.view()).unwrap_err();
     let too_large = matches!(
         exposed,
-        CreditError::Rejected(Rejection::ExposureTooLarge { exposure, .. }) if exposure == Amount::new(2_000_000)
+        CreditError::Rejected(Rejection::ExposureTooLarge { exposure, .. }) if exposure == Amount::new(2_000)
     );
     assert!(too_large, "{exposed}");
     assert_eq!(contents(), between);

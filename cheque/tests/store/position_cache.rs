@@ -2,8 +2,8 @@
 
 use alloy_primitives::Address;
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View,
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt, Now,
+    Opening, Policy, Position, PositionKey, Proof, Purse, REDEEM_WINDOW, SigningKey, View,
     payee::{PositionCache, PositionCacheError, Replaced, StoredPosition},
     receive_payment,
     store::{Change, Memory, Store, StoreError, Swap, Table, Visit, VisitAll, position_key},
@@ -13,6 +13,9 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+
+/// The time of all payments, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 
 /// A store that counts reads, and fails writes on demand.
 #[derive(Default)]
@@ -64,18 +67,23 @@ fn positions_of(lane: u64, count: usize) -> Vec<Position> {
         lane,
         amount: 1_000,
         minPayout: 1_000,
-        drawBlock: 2_000,
-        lastRedeemBlock: 2_000 + HISTORY_WINDOW,
+        drawTime: NOW + 3_600,
+        redeemUntil: NOW + 3_600 + REDEEM_WINDOW,
         root: tree.root(),
     };
     let id = bank.deposit_id(&deposit);
     let view = View {
-        head: 1_000,
-        head_time: 0,
-        now: 0,
+        now: Now {
+            clock: NOW,
+            head_time: NOW,
+            round_time: Some(NOW),
+        },
+        final_time: None,
         purse: Purse::Open(id).word(),
+        settled: true,
         redeem_cost: Some(Amount::ZERO),
         exposure: Amount::ZERO,
+        unsettled: Amount::ZERO,
     };
     let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
     let context = ChequeContext {
