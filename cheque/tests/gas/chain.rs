@@ -1,13 +1,13 @@
 //! A node with a bank, and the means to measure gas.
 
 use crate::figures::Figure;
-use crate::node::World;
+use crate::node::{Node, World};
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
 use alloy_primitives::{Address, B256, Bytes, U256, aliases::U40, keccak256};
 use cheque::tx::Call;
 use cheque::{
     AllowanceTree, Amount, Bank, Deposit, DepositId, MasterSalt, Redemption, SignedCheque,
-    SigningKey, Stream,
+    SigningKey, Stream, draw_time_from,
 };
 use serde_json::json;
 use std::{ops::Range, time::Duration};
@@ -15,6 +15,15 @@ use tokio::time::sleep;
 
 /// More than any transaction here uses, below the limit of EIP-7825.
 const GAS_LIMIT: u64 = 16_000_000;
+
+/// The time of the first block, in 2033.
+const START: u64 = 2_000_000_000;
+
+/// Seconds between the rounds of the beacon, as of quicknet.
+pub(crate) const PERIOD: u64 = 3;
+
+/// Seconds from a draw to the end of its redemption window: a day.
+pub(crate) const WINDOW: u64 = 86_400;
 
 /// Pause between polls for a receipt: the node answers before its block is mined.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -28,7 +37,7 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) async fn start() -> Self {
-        let world = World::new().await;
+        let world = World::on(Node::start_at(START).await, PERIOD).await;
         world
             .node
             .anvil("anvil_autoImpersonateAccount", [true])
@@ -89,12 +98,16 @@ impl Chain {
         account
     }
 
-    pub(crate) async fn head(&self) -> u64 {
-        self.world.head().await
+    /// Returns the first draw time that is `seconds` after the newest block, or later.
+    pub(crate) async fn draw_in(&self, seconds: u64) -> u64 {
+        let earliest = self.world.now().await + seconds;
+        let genesis = self.world.beacon.local.beacon().genesis();
+        draw_time_from(earliest, PERIOD, genesis, PERIOD).unwrap()
     }
 
-    pub(crate) async fn mine_to(&self, block: u64) {
-        self.world.node.mine_to(block).await;
+    /// Mines a block of this time.
+    pub(crate) async fn mine_at(&self, time: u64) {
+        self.world.node.mine_at(time).await;
     }
 
     /// Takes a snapshot of the chain's state, for any number of returns.
@@ -147,14 +160,9 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// A deposit in the native coin with the draw at the start of `blocks` and the last redemption at their end. Its
+    /// A deposit in the native coin with the draw at the start of `times` and the last redemption at their end. Its
     /// `minPayout` is a quarter of the amount.
-    pub(crate) fn new(
-        bank: &Bank,
-        payer: Address,
-        tree: AllowanceTree,
-        blocks: Range<u64>,
-    ) -> Self {
+    pub(crate) fn new(bank: &Bank, payer: Address, tree: AllowanceTree, times: Range<u64>) -> Self {
         let signer = Account::of("signer", 0).key;
         let amount = tree.total().get();
         let deposit = Deposit {
@@ -164,8 +172,8 @@ impl Round {
             lane: 1,
             amount,
             minPayout: amount / 4,
-            drawBlock: blocks.start,
-            lastRedeemBlock: blocks.end,
+            drawTime: times.start,
+            redeemUntil: times.end,
             root: tree.root(),
         };
         let id = bank.deposit_id(&deposit);
@@ -175,6 +183,13 @@ impl Round {
             tree,
             signer,
         }
+    }
+
+    /// Changes the times of the draw and of the last redemption.
+    pub(crate) fn move_to(&mut self, bank: &Bank, times: &Range<u64>) {
+        self.deposit.drawTime = times.start;
+        self.deposit.redeemUntil = times.end;
+        self.id = bank.deposit_id(&self.deposit);
     }
 
     /// Changes the deposit's token.
@@ -210,7 +225,6 @@ impl Round {
             step: cheque.step.get(),
             k: stream.map_or(0, |(stream, _)| stream.length().try_into().unwrap()),
             x: stream.map(|(stream, _)| stream.x0()).unwrap_or_default(),
-            header: Bytes::new(),
             consent: Bytes::new(),
         }
     }

@@ -61,7 +61,7 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     bounded(
         "open_again",
-        34_500,
+        34_000,
         "`open` in a purse that holds the amount",
     ),
     row(
@@ -70,7 +70,7 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     bounded(
         "redeem_credit_128",
-        57_000,
+        54_700,
         "`redeem` to the payee's balance, seed recorded",
     ),
     bounded(
@@ -78,21 +78,20 @@ pub(crate) const KEYS: &[Row] = &[
         61_000,
         "the same, paid out to the payee's account",
     ),
-    bounded(
-        "redeem_inline_header_128",
-        72_000,
-        "to the balance, with the draw block's header in the call",
+    row(
+        "redeem_inline_proof_128",
+        "to the balance, with the proof of the seed in the call",
     ),
     row("redeem_credit_1024", "to the balance, of 1,024 payees"),
     bounded(
         "redeem_batch10_each",
-        34_500,
-        "a tenth of `redeemBatch`: one payee, ten payers, one draw block, 128 payees each",
+        29_300,
+        "a tenth of `redeemBatch`: one payee, ten payers, one draw, 128 payees each",
     ),
     bounded(
         "record_seed",
-        60_000,
-        "`recordSeed` of a block of the last 256",
+        166_500,
+        "`recordSeed`: the beacon's signature of one draw time",
     ),
     row("reclaim", "`reclaim`"),
     row("fund_eth", "`fund` in the native coin"),
@@ -139,16 +138,20 @@ pub(crate) const MORE: &[Row] = &[
         "`redeem` paid out, seed recorded, 10,000 payees",
     ),
     row(
-        "redeem_direct_header_1",
-        "`redeem` paid out, header in the call, 1 payee",
+        "redeem_direct_inline_1",
+        "`redeem` paid out, proof in the call, 1 payee",
     ),
     row(
-        "redeem_direct_header_128",
-        "`redeem` paid out, header in the call, 128 payees",
+        "redeem_direct_inline_128",
+        "`redeem` paid out, proof in the call, 128 payees",
     ),
     row(
-        "redeem_direct_header_10000",
-        "`redeem` paid out, header in the call, 10,000 payees",
+        "redeem_direct_inline_10000",
+        "`redeem` paid out, proof in the call, 10,000 payees",
+    ),
+    row(
+        "redeem_batch10_inline_each",
+        "`redeem_batch10_each` with the proof in the call",
     ),
     row(
         "redeem_direct_erc20_128",
@@ -160,20 +163,16 @@ pub(crate) const MORE: &[Row] = &[
     ),
     row(
         "redeem_new_balance_128",
-        "`redeem_inline_header_128` to a balance that was empty",
-    ),
-    row(
-        "redeem_old_header_128",
-        "`redeem_new_balance_128` 300 blocks after the draw (EIP-2935)",
+        "`redeem_inline_proof_128` to a balance that was empty",
     ),
     row(
         "redeem_worst_128",
-        "`redeem_old_header_128` with a stream of 1,024 steps",
+        "`redeem_new_balance_128` with a stream of 1,024 steps",
     ),
     row("redeem_worst_10000", "`redeem_worst_128` of 10,000 payees"),
     row(
-        "redeem_relayed_old_128",
-        "`redeem_old_header_128` sent by a relayer with the payee's consent",
+        "redeem_relayed_new_128",
+        "`redeem_new_balance_128` sent by a relayer with the payee's consent",
     ),
     row(
         "redeem_relayed_worst_128",

@@ -91,7 +91,7 @@ const TOUCHES: &[Touches] = &[
     touches("reopen", 0, 1),
     touches("redeem_credit_128", 0, 2),
     touches("redeem_direct_128", 0, 1).value_out(),
-    touches("redeem_inline_header_128", 0, 2),
+    touches("redeem_inline_proof_128", 0, 2),
     touches("redeem_credit_1024", 0, 2),
     touches("redeem_batch10_each", 0, 11).a_part_of(10),
     touches("record_seed", 1, 0),

@@ -1,8 +1,8 @@
 //! Measures the gas of every operation of the bank from receipts of a real node, and compares the figures with
 //! `docs/gas.md` and `COMPARE.md`.
 //!
-//! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees and amounts are fixed. Only the
-//! node's randomness differs between runs and moves a figure by a few bytes of calldata.
+//! `make gas` writes the tables, `make gas-check` compares them. Keys, salts, trees, amounts, times and the beacon are
+//! fixed, and so are the figures.
 
 #![cfg(all(feature = "client", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

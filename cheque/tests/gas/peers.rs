@@ -27,7 +27,7 @@ type Cost<'a> = Box<dyn Fn(u64) -> u64 + 'a>;
 
 fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
     let gas = |key: &str| figures.gas(key);
-    let with_header = move |payees: u64| gas(&format!("redeem_direct_header_{payees}"));
+    let with_proof = move |payees: u64| gas(&format!("redeem_direct_inline_{payees}"));
     let recorded = move |payees: u64| gas(&format!("redeem_direct_{payees}"));
     let more_for_token = gas("redeem_direct_erc20_128") - gas("redeem_direct_128");
     let in_tokens = move |n: u64| recorded(n) + more_for_token;
@@ -38,8 +38,8 @@ fn rows(figures: &Figures) -> [(&'static str, Cost<'_>, &'static str); 12] {
             "one, by lot",
         ),
         (
-            "**this bank**, header in the call",
-            Box::new(move |n| gas("open_topped_up") + with_header(n)),
+            "**this bank**, proof of the seed in the call",
+            Box::new(move |n| gas("open_topped_up") + with_proof(n)),
             "one, by lot",
         ),
         (

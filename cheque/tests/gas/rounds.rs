@@ -1,6 +1,6 @@
 //! Measures opening, reclaiming, funding and withdrawing in the native coin.
 
-use crate::chain::{Chain, Round, tree};
+use crate::chain::{Chain, Round, WINDOW, tree};
 use crate::figures::Figures;
 use alloy_primitives::{Address, U256};
 use cheque::Amount;
@@ -10,15 +10,15 @@ const ODD_WEI: u128 = 12_345_678_901_234_567;
 
 pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     let payer = chain.account("payer").await.address;
-    let head = chain.head().await;
-    let first = Round::new(&chain.bank, payer, tree(128), head + 5..head + 6);
+    let draw = chain.draw_in(100).await;
+    let first = Round::new(&chain.bank, payer, tree(128), draw..draw + 100);
     let amount = first.deposit.amount;
     figures.set("open_first", chain.open(&first).await);
 
-    chain.mine_to(first.deposit.lastRedeemBlock).await;
+    chain.mine_at(first.deposit.redeemUntil + 1).await;
     let mut expired = chain.snapshot().await;
-    let draw = first.deposit.lastRedeemBlock + 100;
-    let next = Round::new(&chain.bank, payer, tree(128), draw..draw + 8_191);
+    let draw = chain.draw_in(10_000).await;
+    let next = Round::new(&chain.bank, payer, tree(128), draw..draw + WINDOW);
     let open = |value: u128| Call::open(&chain.bank, &next.deposit, U256::from(value));
     let reopen = Call::reopen(&chain.bank, &first.deposit, &next.deposit, U256::ZERO);
     figures.set("reopen", chain.send(payer, &reopen).await);

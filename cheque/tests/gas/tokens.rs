@@ -1,6 +1,6 @@
 //! Measures funding, opening and withdrawing in a token: the Solidity tests' plain ERC-20 with ERC-3009.
 
-use crate::chain::{Account, Chain, Round, tree};
+use crate::chain::{Account, Chain, Round, WINDOW, tree};
 use crate::figures::Figures;
 use crate::node::compiled;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -36,19 +36,19 @@ pub(crate) async fn measure(chain: &Chain, figures: &mut Figures) {
     figures.set("withdraw_erc20", chain.send(owner.address, &withdraw).await);
 
     // The purse holds the money of a reclaimed deposit of half the amount.
-    let head = chain.head().await;
-    let half = Round::new(&chain.bank, owner.address, tree(64), head + 6..head + 7);
+    let draw = chain.draw_in(100).await;
+    let half = Round::new(&chain.bank, owner.address, tree(64), draw..draw + 100);
     let half = half.in_token(&chain.bank, token);
     let fund = Call::fund(&chain.bank, token, owner.address, half.tree.total());
     chain.send(owner.address, &fund).await;
     let open = Call::open(&chain.bank, &half.deposit, U256::ZERO);
     chain.send(owner.address, &open).await;
-    chain.mine_to(half.deposit.lastRedeemBlock).await;
+    chain.mine_at(half.deposit.redeemUntil + 1).await;
     let reclaim = Call::reclaim(&chain.bank, &half.deposit);
     chain.send(owner.address, &reclaim).await;
 
-    let draw = half.deposit.lastRedeemBlock + 100;
-    let next = Round::new(&chain.bank, owner.address, tree(128), draw..draw + 8_191);
+    let draw = chain.draw_in(10_000).await;
+    let next = Round::new(&chain.bank, owner.address, tree(128), draw..draw + WINDOW);
     let next = next.in_token(&chain.bank, token);
     let missing = next.deposit.amount - half.deposit.amount;
     let open = IChequeBank::openWithAuthorizationCall {

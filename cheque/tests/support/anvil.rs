@@ -42,8 +42,13 @@ impl Drop for Node {
 impl Node {
     /// Starts a node a day ahead of the machine's clock, where each block is a second after the one before.
     pub(crate) async fn start() -> Self {
-        let time = (clock() + DAY).to_string();
-        let node = Self::with_arguments(&["--timestamp", &time]).await;
+        Self::start_at(clock() + DAY).await
+    }
+
+    /// Starts a node whose first block has this time, ahead of the machine's clock, and whose other blocks follow a second
+    /// apart.
+    pub(crate) async fn start_at(time: u64) -> Self {
+        let node = Self::with_arguments(&["--timestamp", &time.to_string()]).await;
         node.anvil("anvil_setBlockTimestampInterval", [1]).await;
         node
     }
@@ -54,7 +59,7 @@ impl Node {
         Self::with_arguments(&[]).await
     }
 
-    async fn with_arguments(arguments: &[&str]) -> Self {
+    pub(crate) async fn with_arguments(arguments: &[&str]) -> Self {
         let mut child = Command::new(tool("anvil"))
             .args(["--port", "0", "--hardfork", "osaka", "--chain-id", "31337"])
             .args(arguments)

@@ -206,7 +206,7 @@ impl View {
 /// The parts are measured on a node in the most expensive case: an inline proof of the seed, a payee without a balance,
 /// and a relayer with the payee's consent. Does not include a rollup's data fee.
 pub const fn redeem_gas(depth: usize, steps: u32) -> u64 {
-    const BASE: u64 = 205_000;
+    const BASE: u64 = 192_000;
     const PER_LEVEL: u64 = 1_000;
     const PER_STEP: u64 = 68;
     BASE + PER_LEVEL * depth as u64 + PER_STEP * steps as u64
