@@ -2,15 +2,17 @@
 //! each.
 //!
 //! ```sh
-//! cargo run --example get_paid -- NODE_URL BANK SECRET_KEY STORE_FILE
+//! cargo run --example get_paid -- NODE_URL BANK RELAYS SECRET_KEY STORE_FILE
 //! ```
 //!
-//! The secret key is that of the payee, an account with some coin for the redemption.
+//! The relays are those of the bank's beacon, as in `pay`. The secret key is that of the payee, an account with some coin
+//! for the redemption.
 
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use cheque::{
     Address, Amount, DepositId, Outcome, Policy,
     bank::Reader,
+    beacon::BeaconClient,
     node::connect,
     outcome_text,
     payee::{Payee, RedeemOptions},
@@ -22,10 +24,10 @@ use std::{collections::BTreeSet, error::Error, io::Write, path::Path, sync::Arc}
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, bank, secret, store] = &arguments[..] else {
-        return Err("give NODE_URL BANK SECRET_KEY STORE_FILE".into());
+    let [url, bank, relays, secret, store] = &arguments[..] else {
+        return Err("give NODE_URL BANK RELAYS SECRET_KEY STORE_FILE".into());
     };
-    let payee = payee(url, bank.parse()?, secret, store.as_ref()).await?;
+    let payee = payee(url, bank.parse()?, relays, secret, store.as_ref()).await?;
     let mut out = std::io::stdout();
     let mut deposits = BTreeSet::new();
     for line in std::io::stdin().lines() {
@@ -44,10 +46,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Connects a payee to its node and bank, with the default policy.
+/// Connects a payee to its node, its bank and the relays of the bank's beacon, with the default policy.
 pub(crate) async fn payee(
     url: &str,
     bank: Address,
+    relays: &str,
     secret: &str,
     store: &Path,
 ) -> Result<Payee, Box<dyn Error>> {
@@ -58,13 +61,17 @@ pub(crate) async fn payee(
     let chain_id = reader.bank().chain_id();
     let wallet = Wallet::new(provider, EthereumWallet::from(account), chain_id);
     let store = Arc::new(Redb::open(store)?);
-    Ok(Payee::new(reader, policy, store).with_wallet(wallet))
+    let beacon = reader.beacon().clone();
+    let (hash, relays): (_, Vec<_>) = (beacon.chain_hash(), relays.split(',').collect());
+    let beacon = BeaconClient::new(beacon, hash, &relays)?;
+    let payee = Payee::new(reader, policy, store)?.with_beacon(beacon)?;
+    Ok(payee.with_wallet(wallet))
 }
 
 /// Waits for the draw of a deposit, and redeems the newest cheque if it wins. The payout goes into the payee's balance
 /// in the bank. Returns the payout in wei; `None` for a loss.
 ///
-/// Takes the draw as final at once. Services use `PayeeService`, which also survives reorganisations.
+/// Takes the redemption as final at once. Services use `PayeeService`, which also survives reorganisations.
 pub(crate) async fn redeem_win(
     payee: &Payee,
     id: DepositId,

@@ -1,16 +1,18 @@
 //! Opens a deposit for a payee and pays it twice. Prints the proofs of payment, a line each, for `get_paid`.
 //!
 //! ```sh
-//! cargo run --example pay -- NODE_URL BANK SECRET_KEY PAYEE STORE_FILE
+//! cargo run --example pay -- NODE_URL BANK RELAYS SECRET_KEY PAYEE STORE_FILE
 //! ```
 //!
-//! `cheque deploy` prints the bank's address. The secret key is that of an account with coin; the same key signs
-//! cheques.
+//! `cheque deploy` prints the bank's address. The relays of its beacon are URLs with commas between them, such as
+//! `https://api.drand.sh,https://drand.cloudflare.com` for quicknet. The secret key is that of an account with coin; the
+//! same key signs cheques.
 
 use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use cheque::{
     Address, Amount, Proof, SigningKey,
     bank::Reader,
+    beacon::BeaconClient,
     node::connect,
     payer::{DepositRequest, DepositState, Draw, Payer},
     store::Redb,
@@ -21,27 +23,28 @@ use std::{error::Error, io::Write, path::Path, sync::Arc};
 /// The payee's allowance, in wei: 0.05 coin. With a single payee, it is the whole deposit.
 const ALLOWANCE: u128 = 50_000_000_000_000_000;
 
-/// The number of blocks from the opening to the draw. Payments end some blocks before the draw.
-const DRAW_IN: u64 = 30;
+/// The time from the opening to the draw, in seconds. Payments end 45 s before the draw.
+const DRAW_IN: u64 = 3_600;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, bank, secret, payee, store] = &arguments[..] else {
-        return Err("give NODE_URL BANK SECRET_KEY PAYEE STORE_FILE".into());
+    let [url, bank, relays, secret, payee, store] = &arguments[..] else {
+        return Err("give NODE_URL BANK RELAYS SECRET_KEY PAYEE STORE_FILE".into());
     };
-    let payer = payer(url, bank.parse()?, secret, store.as_ref()).await?;
+    let payer = payer(url, bank.parse()?, relays, secret, store.as_ref()).await?;
     for proof in pay(&payer, payee.parse()?).await? {
         writeln!(std::io::stdout(), "{proof}")?;
     }
     Ok(())
 }
 
-/// Connects a payer to its node and bank. The store keeps all promises, so it must never be lost or restored to an
+/// Connects a payer to its node, its bank and the relays of the bank's beacon. The store keeps all promises, so it must never be lost or restored to an
 /// older state.
 pub(crate) async fn payer(
     url: &str,
     bank: Address,
+    relays: &str,
     secret: &str,
     store: &Path,
 ) -> Result<Payer, Box<dyn Error>> {
@@ -52,7 +55,12 @@ pub(crate) async fn payer(
     let chain_id = reader.bank().chain_id();
     let wallet = Wallet::new(provider, EthereumWallet::from(account), chain_id);
     let store = Arc::new(Redb::open(store)?);
-    Ok(Payer::new(reader, store).with_wallet(wallet).with_key(key))
+    // The draws' rounds, and a third clock beside this machine's and the chain's.
+    let beacon = reader.beacon().clone();
+    let (hash, relays): (_, Vec<_>) = (beacon.chain_hash(), relays.split(',').collect());
+    let beacon = BeaconClient::new(beacon, hash, &relays)?;
+    let payer = Payer::new(reader, store).with_beacon(beacon)?;
+    Ok(payer.with_wallet(wallet).with_key(key))
 }
 
 /// Opens a deposit, waits for its confirmation, and pays half of the allowance twice.

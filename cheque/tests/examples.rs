@@ -32,8 +32,9 @@ async fn pays_and_redeems_by_the_examples() {
     let stores = tempfile::tempdir().unwrap();
     let store = |name| stores.path().join(name);
 
-    let payer = pay::payer(&node.url, bank, &secret_key(1), &store("payer")).await;
-    let payee = get_paid::payee(&node.url, bank, &secret_key(2), &store("payee")).await;
+    let relays = &world.beacon.url;
+    let payer = pay::payer(&node.url, bank, relays, &secret_key(1), &store("payer")).await;
+    let payee = get_paid::payee(&node.url, bank, relays, &secret_key(2), &store("payee")).await;
     let (payer, payee) = (payer.unwrap(), payee.unwrap());
     let account = payee.policy().payee;
     let proofs = pay::pay(&payer, account).await.unwrap();
@@ -50,9 +51,9 @@ async fn pays_and_redeems_by_the_examples() {
     let total = position.total();
     assert!(value > 0 && value < total.get(), "{value} of {total}");
 
-    let draw_block = position.deposit().drawBlock;
-    let head = payee.reader().head().await.unwrap().number;
-    node.mine(draw_block - head + 1).await;
+    // The hour until the draw passes at once, and the client would ask for the next round in ten seconds.
+    world.draw(position.deposit()).await;
+    let payee = payee.with_beacon(world.beacon.client.clone()).unwrap();
     // The only payee of a deposit wins all of it after payment of its whole allowance.
     let payout = get_paid::redeem_win(&payee, position.deposit_id()).await;
     assert_eq!(

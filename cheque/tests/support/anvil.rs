@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
-use super::COIN;
 use alloy::{
     eips::BlockId,
     providers::{DynProvider, Provider},
@@ -21,6 +20,8 @@ use std::{
     },
     time::{SystemTime, UNIX_EPOCH},
 };
+
+pub(crate) const COIN: u128 = 1_000_000_000_000_000_000;
 
 const DAY: u64 = 86_400;
 
@@ -53,13 +54,22 @@ impl Node {
         node
     }
 
+    /// Starts a node like [`Node::start`] that keeps the state of so many blocks only.
+    pub(crate) async fn keeping_states(states: u64) -> Self {
+        let (time, states) = ((clock() + DAY).to_string(), states.to_string());
+        let arguments = ["--timestamp", &time, "--prune-history", &states];
+        let node = Self::with_arguments(&arguments).await;
+        node.anvil("anvil_setBlockTimestampInterval", [1]).await;
+        node
+    }
+
     /// Starts a node whose blocks have the time of the machine's clock. Blocks made within one second are a second apart,
     /// too.
     pub(crate) async fn by_the_clock() -> Self {
         Self::with_arguments(&[]).await
     }
 
-    pub(crate) async fn with_arguments(arguments: &[&str]) -> Self {
+    async fn with_arguments(arguments: &[&str]) -> Self {
         let mut child = Command::new(tool("anvil"))
             .args(["--port", "0", "--hardfork", "osaka", "--chain-id", "31337"])
             .args(arguments)

@@ -1,4 +1,4 @@
-//! Draws with a wanted winner: whoever has the beacon's secret key looks into the future.
+//! Draws with a wanted winner: the owner of the beacon's secret key looks into the future.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 

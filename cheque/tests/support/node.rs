@@ -27,9 +27,7 @@ use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input};
 use std::sync::Arc;
 
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
-pub(crate) use anvil::{Node, Snapshot, compiled, tool, unreliable};
-
-pub(crate) const COIN: u128 = 1_000_000_000_000_000_000;
+pub(crate) use anvil::{COIN, Node, Snapshot, compiled, tool, unreliable};
 
 /// The least time between opening a deposit and its draw at the banks of tests, in seconds.
 pub(crate) const MIN_LEAD: u64 = 4;

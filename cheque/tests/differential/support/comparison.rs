@@ -4,7 +4,7 @@ use crate::evm::{Evm, Revert, purse_of, purse_word, redeemBatchCall, redeemCall}
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::{BankSnapshot, Deposit, Outcome, Redemption, simulate_packed_redemption};
 
-/// Packed bytes, the proof that comes with them, and whoever sends both.
+/// Packed bytes, the proof that comes with them, and the view of their sender.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent<'a> {
     pub(crate) packed: &'a Bytes,
