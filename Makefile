@@ -159,11 +159,11 @@ bench-instructions: ## count them, and keep the counts
 	@$(TIMED) 'benches/instructions' $(BENCH_BUILD) benches/instructions/Cargo.toml
 	@WRITE_INSTRUCTIONS=1 $(TIMED) 'bench-instructions' $(BENCHES)/release/cheque-instructions
 
-soak: setup ## months of simulated time: 10,000 payees x 200 rounds, 20 rounds on a node, 500 kills of each kind
+soak: setup ## a week of simulated time: 10,000 payees x 2,000 rounds, 420 rounds on a node, 500 kills of each kind
 	@tools/need anvil
 	@tools/postgres || true
-	@SOAK_PAYEES=10000 SOAK_ROUNDS=200 $(TIMED) 'rounds in simulated time' $(SOAK) cheque --test soak
-	@SOAK_NODE_ROUNDS=20 $(TIMED) 'rounds on a node' $(SOAK) cheque --test anvil -- rounds::
+	@SOAK_PAYEES=10000 SOAK_ROUNDS=2000 $(TIMED) 'rounds in simulated time' $(SOAK) cheque --test soak
+	@SOAK_NODE_ROUNDS=20 SOAK_SHORT_ROUNDS=400 $(TIMED) 'rounds on a node' $(SOAK) cheque --test anvil -- rounds::
 	@SOAK_KILLS=500 $(TIMED) 'kills' $(SOAK) cheque --test crash --test store -- killed
 	@SOAK_KILLS=500 $(TIMED) 'kills of services' $(SOAK) cheque-cli --test kills -- killed
 	@SOAK_KILLS=500 $(TIMED) 'kills of a market' $(SOAK) cheque-market --test kill -- surviv

@@ -11,6 +11,8 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 pub(crate) struct Payees {
     keys: HashMap<Address, SigningKey>,
+    /// Sums of the totals in deposits that are neither redeemed nor lost.
+    at_stake: HashMap<Address, Amount>,
     /// In the order of creation.
     pub(crate) addresses: Vec<Address>,
     pub(crate) policy: Policy,
@@ -29,6 +31,7 @@ impl Payees {
         let addresses: Vec<_> = keys.iter().map(|(address, _)| *address).collect();
         Self {
             keys: keys.into_iter().collect(),
+            at_stake: HashMap::new(),
             policy: Policy::new(addresses[0], bank, profile),
             addresses,
             bank,
@@ -50,7 +53,15 @@ impl Payees {
             .as_deref()
             .map(|bytes| Position::from_bytes(bytes).unwrap());
         self.policy.payee = payee;
-        let received = receive_payment(None, &proof, old.as_ref(), view, &self.policy)?;
+        let stake = self.at_stake.entry(payee).or_default();
+        let before = old.as_ref().map_or(Amount::ZERO, Position::total);
+        let others = stake.checked_sub(before).unwrap();
+        let view = View {
+            exposure: others,
+            ..view.clone()
+        };
+        let received = receive_payment(None, &proof, old.as_ref(), &view, &self.policy)?;
+        *stake = others.checked_add(received.position().total()).unwrap();
         let new = received.position().to_bytes();
         let swap = self
             .store
@@ -80,9 +91,30 @@ impl Payees {
         Bytes::copy_from_slice(signature.as_bytes())
     }
 
-    /// Removes the positions in a finished deposit.
+    /// Removes the positions in a drawn deposit, except for the winner's.
+    pub(crate) fn forget_losers(&mut self, positions: &[Position], winner: Option<&Position>) {
+        for lost in positions {
+            if winner.is_none_or(|winner| winner.payee() != lost.payee()) {
+                self.release(lost);
+                let key = position_key(self.bank.address(), lost.deposit_id(), lost.payee());
+                remove(&self.store, Table::Positions, &key);
+            }
+        }
+    }
+
+    /// Counts a position no more: it is lost or redeemed.
+    pub(crate) fn release(&mut self, position: &Position) {
+        let stake = self.at_stake.get_mut(&position.payee()).unwrap();
+        *stake = stake.checked_sub(position.total()).unwrap();
+    }
+
+    /// Removes the positions in a closed deposit.
     pub(crate) fn forget(&self, id: DepositId) {
         remove(&self.store, Table::Positions, &self.prefix(id));
+    }
+
+    pub(crate) fn has_nothing_at_stake(&self) -> bool {
+        self.at_stake.values().all(|stake| stake.is_zero())
     }
 
     pub(crate) fn kept(&self) -> usize {

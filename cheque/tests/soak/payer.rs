@@ -11,9 +11,6 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 
-/// The lane of every deposit.
-pub(crate) const LANE: u64 = 1;
-
 pub(crate) struct Payer {
     pub(crate) address: Address,
     signer: SigningKey,
@@ -41,10 +38,11 @@ impl Payer {
     /// Composes a deposit and stores its records. Sends nothing.
     pub(crate) fn prepare(
         &self,
+        lane: u64,
         allowances: Vec<(Address, Amount)>,
         master: MasterSalt,
         min_payout: u128,
-        (head, draw_block, last_redeem_block): (u64, u64, u64),
+        (created, draw_time, redeem_until): (u64, u64, u64),
     ) -> Opened {
         let tree = AllowanceTree::build(allowances.iter().copied(), &master).unwrap();
         let amount = tree.total().get();
@@ -52,17 +50,20 @@ impl Payer {
             payer: self.address,
             signer: self.signer.address(),
             token: Address::ZERO,
-            lane: LANE,
+            lane,
             amount,
             minPayout: min_payout.min(amount),
-            drawBlock: draw_block,
-            lastRedeemBlock: last_redeem_block,
+            drawTime: draw_time,
+            redeemUntil: redeem_until,
             root: tree.root(),
         };
         let id = self.bank.deposit_id(&deposit);
         let record = DepositRecord {
             deposit: deposit.clone(),
-            since: head,
+            since: 1,
+            created,
+            open_at: None,
+            draw: None,
             state: DepositState::Pending,
             settled: false,
         };
@@ -165,7 +166,7 @@ impl Payer {
         }))
     }
 
-    /// Removes the records of a finished deposit.
+    /// Removes the records of a closed deposit.
     pub(crate) fn forget(&self, id: DepositId) {
         remove(&self.store, Table::Accounts, id.0.as_slice());
         let key = deposit_key(&self.bank, id);

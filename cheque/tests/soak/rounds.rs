@@ -1,104 +1,168 @@
-//! Consecutive rounds: open, pay, draw, redeem or reclaim.
+//! Rounds that overlap: one is opened every five minutes, paid from, drawn an hour later, and redeemed or reclaimed.
 
 use crate::{
     books::Books,
-    evm::{Evm, openCall, purse_word, purseCall, recordSeedCall, redeemCall},
+    evm::{Evm, PERIOD, START, openCall, purse_word, purseCall, reclaimCall},
     payees::Payees,
-    payer::{LANE, Opened, Payer},
+    payer::{Opened, Payer},
+    redeem::Redemption,
 };
-use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_rlp::Encodable;
+use alloy_primitives::{Address, Bytes, U256};
 use cheque::{
-    Amount, ChainProfile, MasterSalt, Outcome, Position, Proof, Purse, Rejection, Seed, SeedSource,
-    SigningKey, View, redeem_gas, roll, seed_from_header,
+    Amount, ChainProfile, MIN_LEAD, MasterSalt, Now, Outcome, PAYER_CUTOFF, Position, Proof, Purse,
+    Rejection, SigningKey, View, redeem_gas, roll,
 };
-use cheque_bindings::IChequeBank::{reopenCall, withdrawCall};
+use cheque_bindings::IChequeBank::reopenCall;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::VecDeque;
 
 /// Chain id of the EVM.
 const CHAIN: u64 = 560_048;
 
-/// Time of the first block, in seconds since 1970.
-const FIRST_TIME: u64 = 1_600_000_000;
+/// Seconds between the openings of two rounds.
+const EVERY: u64 = 300;
 
-/// An account that sends redemptions for payees.
-const RELAYER: Address = Address::repeat_byte(0x7e);
+/// Seconds from an opening to the draw.
+const DRAW_IN: u64 = 3_600;
 
-/// The account of the payer's withdrawals.
-const COLD: Address = Address::repeat_byte(0xc0);
+/// Seconds in which a win can be redeemed at least. The payees know their chain, and ask for no more.
+const WINDOW: u64 = 3_600;
+
+/// The most payments in one wave.
+const MAX_WAVE: usize = 400;
 
 pub(crate) struct Soak {
-    chain: Evm,
+    pub(crate) chain: Evm,
     profile: &'static ChainProfile,
-    rng: ChaCha8Rng,
-    payer: Payer,
-    payees: Payees,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) payer: Payer,
+    pub(crate) payees: Payees,
     pub(crate) books: Books,
-    /// The deposit of the last round.
-    last: Option<Opened>,
+    /// From opening to close, the oldest first.
+    rounds: VecDeque<Round>,
+    /// Number of purses ever used. Their lanes are 1, 2, 3 and so on.
+    lanes: u64,
+    /// Lanes of redeemed deposits.
+    free: Vec<u64>,
+    /// The most rows of payer and payees in their stores.
+    most_kept: usize,
 }
 
-/// The draw block's seed and header.
-struct Drawn {
-    seed: Seed,
-    header: Bytes,
+/// A round from its opening to its close.
+struct Round {
+    opened: Opened,
+    opened_at: u64,
+    gas_price: u128,
+    drawn: bool,
+    /// The win, if there is one and it is not redeemed yet.
+    win: Option<Redemption>,
 }
 
 impl Soak {
     pub(crate) fn new(payees: usize) -> Self {
         let profile = ChainProfile::of(CHAIN).unwrap();
-        let chain = Evm::new(SeedSource::PrevRandao, profile.min_lead);
+        let chain = Evm::new(MIN_LEAD);
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let signer = SigningKey::from_bytes(&rng.random()).unwrap();
+        let mut payees = Payees::new(payees, chain.bank, profile);
+        payees.policy.min_window = WINDOW;
+        payees
+            .policy
+            .check(MIN_LEAD, chain.beacon.period())
+            .unwrap();
         Self {
             payer: Payer::new(Address::from(rng.random::<[u8; 20]>()), signer, chain.bank),
-            payees: Payees::new(payees, chain.bank, profile),
+            payees,
             profile,
             chain,
             rng,
             books: Books::default(),
-            last: None,
+            rounds: VecDeque::new(),
+            lanes: 0,
+            free: Vec::new(),
+            most_kept: 0,
         }
     }
 
-    /// Runs a deposit from its opening until payer and payees forget it.
+    /// Opens a round, and lives through the time until the next.
     pub(crate) fn round(&mut self) {
+        let start = self.chain.time();
         let gas_price = self.rng.random_range(1_000_000_000..20_000_000_000);
-        let opened = self.open(gas_price);
-        let payees = self.payees.addresses.clone();
-        for wave in 0..3 {
-            // Confirmed by then, and long before the draw.
-            let blocks = self.profile.confirmations + wave;
-            self.chain.mine_to(self.chain.block() + blocks);
-            let view = self.view(&opened, gas_price);
-            for payee in &payees {
-                if self.rng.random_ratio(1, 4) {
-                    self.pay(&opened, *payee, &view);
-                }
+        self.open(gas_price);
+        for wave in 1..=3 {
+            // Confirmed by the first wave.
+            self.advance(start + self.profile.confirm + wave * 30);
+            let number = (self.payees.addresses.len() / 4).clamp(1, MAX_WAVE);
+            for _ in 0..number {
+                let chosen = self.rng.random_range(0..self.payees.addresses.len());
+                self.pay(self.payees.addresses[chosen]);
             }
         }
-        let drawn = self.draw(&opened);
-        let positions = self.payees.holdings(opened.id);
-        self.books.add_draw(&opened.deposit, &positions);
-        if let Some(winner) = self.winner(&opened, &drawn, &positions) {
-            self.redeem(&opened, &drawn, &winner, gas_price);
-        } else {
-            self.chain.mine_to(opened.deposit.lastRedeemBlock + 1);
+        self.advance(start + EVERY);
+        self.draw_due();
+        self.most_kept = self.most_kept.max(self.kept());
+    }
+
+    /// Lives on without new rounds until all are closed.
+    pub(crate) fn close(&mut self) {
+        while !self.rounds.is_empty() {
+            self.advance(self.chain.time() + EVERY);
+            self.draw_due();
+            while let Some(expired) = self.expired() {
+                let deposit = expired.opened.deposit;
+                let from = self.payer.address;
+                self.chain.send(from, 0, &reclaimCall { deposit }).unwrap();
+            }
         }
+    }
+
+    /// Takes out the round whose window ended first, without a win. Payer and payees forget it.
+    fn expired(&mut self) -> Option<Round> {
+        let now = self.chain.time();
+        let is_over = |round: &Round| now > round.opened.deposit.redeemUntil;
+        let index = self.rounds.iter().position(is_over)?;
+        let round = self.rounds.remove(index)?;
+        assert!(round.drawn && round.win.is_none(), "a win was missed");
+        self.forget(&round.opened);
+        Some(round)
+    }
+
+    fn forget(&self, opened: &Opened) {
         self.payees.forget(opened.id);
         self.payer.forget(opened.id);
-        self.last = Some(opened);
+    }
+
+    /// Number of rows of payer and payees.
+    fn kept(&self) -> usize {
+        self.payer.kept() + self.payees.kept()
+    }
+
+    /// Returns the most rows kept since the last call.
+    pub(crate) fn most_kept(&mut self) -> usize {
+        std::mem::take(&mut self.most_kept)
+    }
+
+    /// The number of rounds that are not closed, and of purses ever used.
+    pub(crate) fn in_use(&self) -> (usize, u64) {
+        (self.rounds.len(), self.lanes)
     }
 }
 
 impl Soak {
-    /// Opens the next deposit in the purse of the last one, and so reclaims a deposit without a winner.
-    fn open(&mut self, gas_price: u128) -> Opened {
-        let (block, grid) = (self.chain.block(), self.profile.grid);
-        let draw_block = (block + grid).next_multiple_of(grid) + self.rng.random_range(0..3) * grid;
-        let last = draw_block + self.profile.min_window + self.rng.random_range(0..900);
+    /// Opens the next round: in the purse of an expired one, which this reclaims, in that of a redeemed one, or in a new one.
+    fn open(&mut self, gas_price: u128) {
+        let now = self.chain.time();
+        let expired = self.expired();
+        let lane = match &expired {
+            Some(expired) => expired.opened.deposit.lane,
+            None => self.free.pop().unwrap_or_else(|| {
+                self.lanes += 1;
+                self.lanes
+            }),
+        };
+        let draw_time = self.chain.draw_in(DRAW_IN);
+        let redeem_until = draw_time + WINDOW + self.rng.random_range(0..900);
         let whole = self
             .rng
             .random_range(300_000_000_000_000_000..900_000_000_000_000_000);
@@ -106,34 +170,41 @@ impl Soak {
         let gas = redeem_gas(17, self.payees.policy.max_steps);
         let min_payout = 50 * u128::from(gas) * gas_price;
         let master = MasterSalt::from_bytes(self.rng.random());
-        let times = (block, draw_block, last);
-        let next = self.payer.prepare(allowances, master, min_payout, times);
+        let times = (now, draw_time, redeem_until);
+        let next = self
+            .payer
+            .prepare(lane, allowances, master, min_payout, times);
 
-        let there = self.purse(self.payer.address, LANE).get();
-        let missing = next.deposit.amount.saturating_sub(there);
+        let there = match &expired {
+            Some(expired) => Amount::new(expired.opened.deposit.amount),
+            None => self.idle(self.payer.address, lane),
+        };
+        let missing = next.deposit.amount.saturating_sub(there.get());
         let value = if self.rng.random() {
             // Any excess goes to the payer's balance in the bank.
             missing + self.rng.random_range(0..missing + 2)
         } else {
-            missing.saturating_sub(self.purse(self.payer.address, 0).get())
+            missing.saturating_sub(self.idle(self.payer.address, 0).get())
         };
         let deposit = next.deposit.clone();
-        let id = match &self.last {
-            None => self
-                .chain
-                .send(self.payer.address, value, &openCall { deposit }),
-            Some(last) => {
-                let expired = last.deposit.clone();
-                let call = reopenCall {
-                    expired,
-                    next: deposit,
-                };
-                self.chain.send(self.payer.address, value, &call)
+        let from = self.payer.address;
+        let id = match expired {
+            None => self.chain.send(from, value, &openCall { deposit }),
+            Some(expired) => {
+                let expired = expired.opened.deposit;
+                let next = deposit;
+                self.chain.send(from, value, &reopenCall { expired, next })
             }
         };
         assert_eq!(id.unwrap(), next.id.0);
         self.books.funded += U256::from(value);
-        next
+        self.rounds.push_back(Round {
+            opened: next,
+            opened_at: now,
+            gas_price,
+            drawn: false,
+            win: None,
+        });
     }
 
     /// Uneven shares of about `whole` for all payees.
@@ -150,33 +221,44 @@ impl Soak {
         payees.into_iter().zip(shares).collect()
     }
 
-    /// The payees' chain view.
-    fn view(&mut self, opened: &Opened, gas_price: u128) -> View {
-        let head = self.chain.block() - 1;
-        let head_time = FIRST_TIME + head * self.profile.block_time;
+    /// Makes a payment from the round drawn first that can still pay. There is one at any time.
+    fn pay(&mut self, payee: Address) {
+        let now = self.chain.time();
+        let can_pay = |round: &Round| now + PAYER_CUTOFF < round.opened.deposit.drawTime;
+        let index = self.rounds.iter().position(can_pay);
+        let index = index.expect("a round to pay from");
+        let round = &self.rounds[index];
+        assert!(
+            round.opened_at + self.profile.confirm < now,
+            "not confirmed"
+        );
+        let (opened, clock) = (&round.opened, now + self.rng.random_range(0..10));
         let gas = redeem_gas(opened.tree.depth(), self.payees.policy.max_steps);
-        View {
-            head,
-            head_time,
-            now: head_time + self.rng.random_range(0..12),
+        let view = View {
+            now: Now {
+                clock,
+                head_time: now,
+                round_time: Some(clock - (clock - START) % PERIOD),
+            },
+            final_time: Some(now - self.profile.finality / 2),
             purse: self.chain.purse(&opened.deposit),
-            redeem_cost: Some(Amount::new(u128::from(gas) * gas_price)),
+            settled: round.opened_at + self.profile.finality < now,
+            redeem_cost: Some(Amount::new(u128::from(gas) * round.gas_price)),
+            // The payees compute it.
             exposure: Amount::ZERO,
-        }
-    }
-
-    /// Makes a payment over a network that loses and repeats proofs.
-    fn pay(&mut self, opened: &Opened, payee: Address, view: &View) {
+            unsettled: Amount::ZERO,
+        };
         let Some(mut proofs) = self.payer.pay(opened, payee, &mut self.rng) else {
             return;
         };
         let is_plain = proofs.len() == 1 && !matches!(proofs[0], Proof::Step { .. });
         if is_plain && self.rng.random_ratio(1, 32) {
+            // The network loses it.
             return;
         }
         while !proofs.is_empty() {
             let wire = proofs.remove(0).encode();
-            match self.payees.receive(payee, &wire, view) {
+            match self.payees.receive(payee, &wire, &view) {
                 Ok(value) => self.books.values += value.to_u256(),
                 // The network lost the opening.
                 Err(Rejection::UnknownDeposit(_)) => {
@@ -187,184 +269,103 @@ impl Soak {
             }
             self.books.payments += 1;
             if self.rng.random_ratio(1, 16) {
-                let again = self.payees.receive(payee, &wire, view);
+                let again = self.payees.receive(payee, &wire, &view);
                 assert_eq!(again, Err(Rejection::Replay));
             }
         }
     }
 
-    /// Mines up to the draw block.
-    fn draw(&mut self, opened: &Opened) -> Drawn {
-        let number = opened.deposit.drawBlock;
-        self.chain.mine_to(number);
-        let header = Header {
-            parent_hash: B256::from(self.rng.random::<[u8; 32]>()),
-            number,
-            timestamp: FIRST_TIME + number * self.profile.block_time,
-            mix_hash: B256::from(self.rng.random::<[u8; 32]>()),
-            base_fee_per_gas: Some(self.rng.random()),
-            ..Header::default()
-        };
-        let mut bytes = Vec::new();
-        header.encode(&mut bytes);
-        let hash = keccak256(&bytes);
-        self.chain.mine(hash);
-        Drawn {
-            seed: seed_from_header(&bytes, hash).unwrap(),
-            header: bytes.into(),
+    /// Finds the winners of all rounds whose draw is over, and plans their redemption. Losers forget their positions.
+    fn draw_due(&mut self) {
+        let now = self.chain.time();
+        for index in 0..self.rounds.len() {
+            let round = &self.rounds[index];
+            if round.drawn || now <= round.opened.deposit.drawTime {
+                continue;
+            }
+            let positions = self.payees.holdings(round.opened.id);
+            self.books.add_draw(&round.opened.deposit, &positions);
+            let winner = self.winner(index, &positions);
+            self.payees.forget_losers(&positions, winner.as_ref());
+            let round = &mut self.rounds[index];
+            round.drawn = true;
+            if let Some(winner) = winner {
+                let terms = &round.opened.deposit;
+                let gas_price = round.gas_price;
+                round.win = Some(Redemption::plan(
+                    winner,
+                    now,
+                    terms.redeemUntil,
+                    gas_price,
+                    &mut self.rng,
+                ));
+            }
         }
     }
 
-    /// The position of the winner, if a payee has won.
-    fn winner(
-        &mut self,
-        opened: &Opened,
-        drawn: &Drawn,
-        positions: &[Position],
-    ) -> Option<Position> {
-        let point = roll(drawn.seed, opened.id, Amount::new(opened.deposit.amount));
+    /// The position of a round's winner, if a payee has won. The bank agrees about a loser.
+    fn winner(&mut self, index: usize, positions: &[Position]) -> Option<Position> {
+        let opened = &self.rounds[index].opened;
+        let draw_time = opened.deposit.drawTime;
+        let seed = self.chain.round(draw_time).seed();
+        let point = roll(seed, opened.id, Amount::new(opened.deposit.amount));
         let wins = |position: &&Position| {
             let payout = position.payout();
             payout.is_some_and(|payout| payout.wins(position.start(), point))
         };
         let winners: Vec<_> = positions.iter().filter(wins).collect();
         assert!(winners.len() <= 1);
-        // The bank agrees about a loser.
         let loser = positions
             .iter()
             .find(|position| !wins(position) && !position.total().is_zero());
         if let Some(loser) = loser {
-            let redemption = loser.redemption(Address::ZERO, Bytes::new(), drawn.header.clone());
-            let packed = redemption.pack().unwrap();
-            let (outcome, _) = self.chain.outcome_of(&packed, loser.payee());
-            assert_eq!(outcome, Outcome::Loses);
+            let packed = loser.redemption(Address::ZERO, Bytes::new()).pack();
+            let (packed, proof) = (packed.unwrap(), self.chain.proof(draw_time));
+            let outcome = self.chain.outcome_of(&packed, &proof, loser.payee());
+            assert_eq!(outcome.unwrap().0, Outcome::Loses);
         }
         winners.first().map(|winner| (*winner).clone())
     }
 
-    /// Redeems a win: early or late, by the payee or a relayer, to the balance in the bank or to the account.
-    fn redeem(&mut self, opened: &Opened, drawn: &Drawn, winner: &Position, gas_price: u128) {
-        let last = opened.deposit.lastRedeemBlock;
-        let mut header = drawn.header.clone();
-        let mut gas = 0;
-        let redeem_block = match self.rng.random_range(0..3) {
-            // The bank reads BLOCKHASH.
-            0 => opened.deposit.drawBlock + self.rng.random_range(1..=256),
-            // The bank reads the history contract.
-            1 => self.rng.random_range(opened.deposit.drawBlock + 257..=last),
-            // The bank has the recorded seed, in the last block.
-            _ => {
-                let call = recordSeedCall {
-                    blockNumber: U256::from(opened.deposit.drawBlock),
-                    header,
-                };
-                let seed = self.chain.send(RELAYER, 0, &call).unwrap();
-                assert_eq!(seed, drawn.seed.0);
-                gas = self.chain.gas_used;
-                header = Bytes::new();
-                last
-            }
-        };
-        self.chain.mine_to(redeem_block);
-        let payee = winner.payee();
-        let to = *[Address::ZERO, payee]
-            .get(self.rng.random_range(0..2))
-            .unwrap();
-        let (from, consent) = if self.rng.random() {
-            (payee, Bytes::new())
-        } else {
-            (RELAYER, self.payees.consent(winner, to))
-        };
-        let redemption = winner.redemption(to, consent, header).pack().unwrap();
-        let payout = self
-            .chain
-            .send(from, 0, &redeemCall { redemption })
-            .unwrap();
-        assert_eq!(payout, winner.payout().unwrap().amount.get());
-        gas += self.chain.gas_used;
-
-        let cost = u128::from(gas) * gas_price;
-        self.books
-            .add_redemption(payout, cost, winner.redeem_cost());
-        if !to.is_zero() {
-            self.books.paid_out += U256::from(payout);
-        } else if self.rng.random() {
-            self.withdraw(payee, payee);
+    /// Goes on to a time, and redeems each win that is due meanwhile at its time.
+    fn advance(&mut self, to: u64) {
+        loop {
+            let due = |round: &Round| round.win.as_ref().map(|win| win.at);
+            let wins = self.rounds.iter().enumerate();
+            let next = wins.filter_map(|(index, round)| Some((due(round)?, index)));
+            let Some((at, index)) = next.min().filter(|(at, _)| *at <= to) else {
+                break;
+            };
+            self.chain.mine_at(at);
+            let round = self.rounds.remove(index).expect("found above");
+            let win = round.win.as_ref().expect("found above");
+            self.redeem(win);
+            self.free.push(round.opened.deposit.lane);
+            self.forget(&round.opened);
         }
-        if self.rng.random_ratio(1, 8) {
-            self.withdraw(self.payer.address, COLD);
-        }
+        self.chain.mine_at(to);
     }
 
-    /// Withdraws an account's whole balance in the bank.
-    fn withdraw(&mut self, account: Address, to: Address) {
-        let amount = self.purse(account, 0).to_u256();
-        if amount.is_zero() {
-            return;
-        }
-        let call = withdrawCall {
-            token: Address::ZERO,
-            lane: 0,
-            amount,
-            to,
-        };
-        self.chain.send(account, 0, &call).unwrap();
-        self.books.withdrawn += amount;
-    }
-
-    /// Money in a purse: idle, or the deposit of the last round.
-    fn purse(&mut self, account: Address, lane: u64) -> Amount {
-        let token = Address::ZERO;
-        let purse = self.chain.view(
+    /// Idle money in a purse.
+    pub(crate) fn idle(&mut self, account: Address, lane: u64) -> Amount {
+        let call = purseCall {
             account,
-            &purseCall {
-                account,
-                token,
-                lane,
-            },
-        );
-        let word = purse_word(purse);
-        match (Purse::from_word(word), &self.last) {
-            (Purse::Idle(amount), _) => amount,
-            (Purse::Open(id), Some(last)) if id == last.id => Amount::new(last.deposit.amount),
-            (open, _) => panic!("unknown deposit in the purse: {open:?}"),
+            token: Address::ZERO,
+            lane,
+        };
+        let word = purse_word(self.chain.view(account, &call));
+        match Purse::from_word(word) {
+            Purse::Idle(amount) => amount,
+            Purse::Open(id) => panic!("lane {lane} holds deposit {id}"),
         }
     }
 
-    /// Checks that funded = paid out + withdrawn + idle + open, by the bank's balances, its coin, and the coin of the
-    /// other accounts.
-    pub(crate) fn assert_conserved(&mut self) {
-        let payees = self.payees.addresses.clone();
-        let mut held = self.purse(self.payer.address, LANE).to_u256();
-        held += self.purse(self.payer.address, 0).to_u256();
-        let mut outside = self.chain.coins(COLD);
-        for payee in payees {
-            held += self.purse(payee, 0).to_u256();
-            outside += self.chain.coins(payee);
-        }
-        let out = self.books.paid_out + self.books.withdrawn;
-        assert_eq!(self.books.funded, out + held);
-        assert_eq!(self.chain.coins(self.chain.bank.address()), held);
-        assert_eq!(outside, out);
-        self.chain.forget();
-    }
-
-    /// Checks that payer and payees have no records of finished deposits.
-    pub(crate) fn assert_nothing_is_left_over(&self) {
-        assert_eq!((self.payer.kept(), self.payees.kept()), (0, 0));
-    }
-
-    /// A line about the progress.
-    pub(crate) fn progress(&self) -> String {
-        let books = &self.books;
-        format!(
-            "block {}, {} payments worth {} wei, {} redemptions for {} wei net, {} kB resident",
-            self.chain.block(),
-            books.payments,
-            books.values,
-            books.redeemed,
-            books.net_cash,
-            crate::books::resident().unwrap_or_default()
-        )
+    /// The lanes of the payer, and the money of its open deposits.
+    pub(crate) fn money_at_stake(&self) -> (Vec<u64>, U256) {
+        let open = self.rounds.iter().map(|round| &round.opened.deposit);
+        let money = open.clone().map(|terms| U256::from(terms.amount));
+        let taken: Vec<_> = open.map(|terms| terms.lane).collect();
+        let idle = (1..=self.lanes).filter(|lane| !taken.contains(lane));
+        (idle.collect(), money.sum())
     }
 }
