@@ -1,6 +1,6 @@
 //! Opening and reclaiming over a node that lies or lags.
 
-use crate::fixtures::{Fixture, HOUR, memory, poll, request};
+use crate::fixtures::{HOUR, memory, poll, request};
 use crate::node::World;
 use crate::proxied::through;
 use crate::proxy::{Fault, Proxy};
