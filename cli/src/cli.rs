@@ -7,11 +7,12 @@ use eyre::Result;
 
 use crate::{
     cmd::{
-        balance::BalanceArgs, beacon::BeaconArgs, completions::CompletionsArgs, demo::DemoArgs,
-        deploy::DeployArgs, deposit::DepositArgs, fund::FundArgs, holdings::HoldingsArgs,
-        inspect::InspectArgs, market::MarketArgs, payee::PayeeArgs, payer::PayerArgs,
-        receive::ReceiveArgs, redeem::RedeemArgs, seed::SeedArgs, status::StatusArgs,
-        store::StoreArgs, stream::StreamArgs, withdraw::WithdrawArgs, write::WriteArgs,
+        balance::BalanceArgs, beacon::BeaconArgs, chain::ChainArgs, completions::CompletionsArgs,
+        demo::DemoArgs, deploy::DeployArgs, deposit::DepositArgs, fund::FundArgs,
+        holdings::HoldingsArgs, inspect::InspectArgs, market::MarketArgs, payee::PayeeArgs,
+        payer::PayerArgs, receive::ReceiveArgs, redeem::RedeemArgs, seed::SeedArgs,
+        status::StatusArgs, store::StoreArgs, stream::StreamArgs, withdraw::WithdrawArgs,
+        write::WriteArgs,
     },
     exit::Exit,
     output::Output,
@@ -97,6 +98,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     Seed(SeedArgs),
     Beacon(BeaconArgs),
+    Chain(ChainArgs),
     Redeem(RedeemArgs),
     Payee(PayeeArgs),
     Payer(PayerArgs),
@@ -122,6 +124,7 @@ impl Command {
             Self::Status(args) => return args.run(out).await,
             Self::Seed(args) => args.run(out).await?,
             Self::Beacon(args) => args.run(out).await?,
+            Self::Chain(args) => return args.run(out).await,
             Self::Redeem(args) => args.run(out).await?,
             Self::Payee(args) => args.run(out).await?,
             Self::Payer(args) => args.run(out).await?,

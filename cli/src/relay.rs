@@ -175,6 +175,11 @@ mod tests {
         }
     }
 
+    /// Sets amount and root to those that the proof leads to: the packed form has no other.
+    fn with_proved_amount(redemption: &Redemption) -> Redemption {
+        Redemption::unpack(&redemption.pack().unwrap()).unwrap()
+    }
+
     #[test]
     fn parses_consent_and_binds_it_to_its_bank() {
         let bank = Bank::new(1, Address::repeat_byte(3));
@@ -187,6 +192,7 @@ mod tests {
             consent: vec![9; 65].into(),
             ..Redemption::default()
         };
+        let redemption = with_proved_amount(&redemption);
         let text = SignedConsent::new(&bank, redemption.clone())
             .to_text()
             .unwrap();
@@ -205,9 +211,10 @@ mod tests {
             signature: vec![7; 65].into(),
             ..Redemption::default()
         };
+        let plain = with_proved_amount(&plain);
         let mut packed = plain.pack().unwrap().to_vec();
-        // A stream of zeros, which unpacks to no stream.
-        packed[307] = 1;
+        // A stream of zeros, which unpacks to no stream. The form is the last byte.
+        *packed.last_mut().unwrap() |= 0x40;
         packed.extend([0; 82]);
         assert_eq!(Redemption::unpack(&packed), Ok(plain));
         let fields = (U256::from(1), bank.address(), Bytes::from(packed));

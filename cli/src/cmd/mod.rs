@@ -2,6 +2,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod beacon;
+pub(crate) mod chain;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod deploy;
