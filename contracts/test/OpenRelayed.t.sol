@@ -133,11 +133,11 @@ contract OpenRelayedTest is BaseTest {
 
     function test_OpenForChecksTheTermsToo() public {
         Round memory r = _ready();
-        r.deposit.drawBlock -= 1;
+        r.deposit.drawTime -= 1;
         _seal(r);
         bytes memory signature = _sign(payer, Digests.open(r.id, block.timestamp));
         vm.expectRevert(
-            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, r.deposit.drawBlock + 1)
+            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawTime, r.deposit.drawTime + 1)
         );
         bank.openFor(r.deposit, block.timestamp, signature);
     }
@@ -147,7 +147,7 @@ contract OpenRelayedTest is BaseTest {
         Round memory r = _ready();
         bytes memory signature = _sign(payer, Digests.open(r.id, type(uint256).max));
         bank.openFor(r.deposit, type(uint256).max, signature);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.expectRevert();
         bank.openFor(r.deposit, type(uint256).max, signature);

@@ -67,7 +67,7 @@ contract WithdrawTest is BaseTest {
     function test_SendsIdleMoneyOfAPurse() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.startPrank(payer.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 100, 101));
@@ -153,7 +153,7 @@ contract WithdrawTest is BaseTest {
     function test_SignedWithdrawalFromALaneOfTokens() public {
         Round memory r = _smallRound(address(token), 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         IChequeBank.Withdraw memory w =
             IChequeBank.Withdraw(payer.addr, address(token), 1, 100, cyd.addr, 0, block.timestamp);
