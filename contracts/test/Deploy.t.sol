@@ -79,8 +79,9 @@ contract DeployTest is BaseTest {
 
     function test_NamesAMissingDeployer() public {
         vm.etch(DEPLOYER, "");
+        Deploy.Settings memory s = _settings(4);
         vm.expectRevert(abi.encodeWithSelector(Deploy.NoDeployer.selector, DEPLOYER));
-        script.deploy(_settings(4));
+        script.deploy(s);
         // A bank that exists already needs no deployer.
         assertEq(address(script.deploy(_settings(MIN_LEAD))), address(bank));
     }
@@ -105,8 +106,9 @@ contract DeployTest is BaseTest {
     function test_LeadIsFrom1SecondTo30Days() public {
         uint64[3] memory wrong = [uint64(0), MOST + 1, type(uint64).max];
         for (uint256 i = 0; i < wrong.length; i++) {
+            Deploy.Settings memory s = _settings(wrong[i]);
             vm.expectRevert(abi.encodeWithSelector(IChequeBank.LeadOutOfRange.selector, wrong[i], MOST));
-            script.deploy(_settings(wrong[i]));
+            script.deploy(s);
         }
         assertEq(script.deploy(_settings(1)).minLead(), 1);
         assertEq(script.deploy(_settings(MOST)).minLead(), MOST);

@@ -44,6 +44,8 @@ contract OpenRelayedTest is BaseTest {
     function test_DeadlineIsInclusive() public {
         Round memory r = _ready();
         uint256 deadline = block.timestamp + 60;
+        (r.deposit.drawTime, r.deposit.redeemUntil) = (r.deposit.drawTime + 60, r.deposit.redeemUntil + 60);
+        _seal(r);
         bytes memory signature = _sign(payer, Digests.open(r.id, deadline));
         vm.warp(deadline + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.SignatureExpired.selector, deadline));

@@ -92,8 +92,9 @@ contract SeedTest is BaseTest {
     function testFuzz_NoSeedBeforeGenesis(uint64 time) public {
         time = uint64(bound(time, 0, GENESIS - 1));
         bytes memory before = abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, time, GENESIS);
+        bytes memory first = _proof(GENESIS);
         vm.expectRevert(before);
-        bank.recordSeed(time, _proof(GENESIS));
+        bank.recordSeed(time, first);
         vm.expectRevert(before);
         bank.recordSeed(time, "");
     }
