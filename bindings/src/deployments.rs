@@ -36,11 +36,11 @@ pub const QUICKNET: BeaconParameters = BeaconParameters {
 /// The keccak256 of the code that creates the pinned bank: [`QUICKNET`] with [`MIN_LEAD`]. With it anybody can check
 /// [`PINNED_BANK`] by EIP-1014.
 pub const PINNED_INIT_CODE_HASH: B256 =
-    b256!("a97dab1d387043bca7e82d915ebc988b0cd162353d331e3e1114026837ab75e5");
+    b256!("6430df427366dd3e1d06257891daf90e341a0c7f0ad2f38cbca8d5e85ccf74e8");
 
 /// The address of the pinned bank, the same on all public chains: the [`create2_address`](crate::create2_address) of
 /// [`QUICKNET`] with [`MIN_LEAD`]. Does not tell whether the bank is deployed.
-pub const PINNED_BANK: Address = address!("39322f23250afcbD31eA4DB4ce87F69B44F97353");
+pub const PINNED_BANK: Address = address!("4A338DA949D21e107E9Bb3542ed302B801a29FCe");
 
 /// A bank on a chain, and the settings it was or will be deployed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ pub fn verified_deployment(chain_id: ChainId) -> Option<&'static Deployment> {
 /// exists: look for code at the address before sending money.
 #[must_use]
 pub fn default_deployment(chain_id: ChainId) -> Option<Deployment> {
-    (chain_id != LOCAL_CHAIN).then(|| Deployment {
+    (chain_id != LOCAL_CHAIN).then_some(Deployment {
         chain_id,
         bank: PINNED_BANK,
         min_lead: MIN_LEAD,

@@ -39,8 +39,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Module [`store`] keeps records; [`node`], [`bank`] and [`tx`] talk to Ethereum; [`payer`] and [`payee`] combine
-//! them; `service` runs both for months.
+//! Module [`store`] keeps records; [`beacon`] fetches the rounds of the randomness beacon; [`node`], [`bank`] and [`tx`]
+//! talk to Ethereum; [`payer`] and [`payee`] combine them; `service` runs both for months.
 
 #[cfg(feature = "client")]
 pub mod bank;

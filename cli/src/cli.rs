@@ -7,11 +7,11 @@ use eyre::Result;
 
 use crate::{
     cmd::{
-        balance::BalanceArgs, completions::CompletionsArgs, demo::DemoArgs, deploy::DeployArgs,
-        deposit::DepositArgs, fund::FundArgs, holdings::HoldingsArgs, inspect::InspectArgs,
-        market::MarketArgs, payee::PayeeArgs, payer::PayerArgs, receive::ReceiveArgs,
-        redeem::RedeemArgs, seed::SeedArgs, status::StatusArgs, store::StoreArgs,
-        stream::StreamArgs, withdraw::WithdrawArgs, write::WriteArgs,
+        balance::BalanceArgs, beacon::BeaconArgs, completions::CompletionsArgs, demo::DemoArgs,
+        deploy::DeployArgs, deposit::DepositArgs, fund::FundArgs, holdings::HoldingsArgs,
+        inspect::InspectArgs, market::MarketArgs, payee::PayeeArgs, payer::PayerArgs,
+        receive::ReceiveArgs, redeem::RedeemArgs, seed::SeedArgs, status::StatusArgs,
+        store::StoreArgs, stream::StreamArgs, withdraw::WithdrawArgs, write::WriteArgs,
     },
     exit::Exit,
     output::Output,
@@ -48,8 +48,9 @@ As a service (docs/operations.md):
 Payer and payee share a chain and the text that `write` prints, nothing else.
 
 Settings:      flag, else environment variable, else file of --config, else default
-Variables:     ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE, ETH_KEYSTORE_ACCOUNT,
-               ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY
+Variables:     ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE, CHEQUE_BEACON,
+               ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY
+Durations:     90 (seconds), 90s, 1h30m, 7d; times: 2026-12-01T12:00Z, or seconds since 1970
 Amounts:       1500 (units), 20gwei, 0.5ether; 2.5 for a token (by its decimals)
 Output:        results on stdout, the rest on stderr; --json changes the format only
 Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted"
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Holdings(HoldingsArgs),
     Status(StatusArgs),
     Seed(SeedArgs),
+    Beacon(BeaconArgs),
     Redeem(RedeemArgs),
     Payee(PayeeArgs),
     Payer(PayerArgs),
@@ -119,6 +121,7 @@ impl Command {
             Self::Holdings(args) => args.run(out).await?,
             Self::Status(args) => return args.run(out).await,
             Self::Seed(args) => args.run(out).await?,
+            Self::Beacon(args) => args.run(out).await?,
             Self::Redeem(args) => args.run(out).await?,
             Self::Payee(args) => args.run(out).await?,
             Self::Payer(args) => args.run(out).await?,

@@ -57,7 +57,9 @@ contract DrandBank is ChequeBank, IDrandBank {
     /// @inheritdoc IDrandBank
     function publicKey() external view returns (bytes memory) {
         return bytes.concat(
+            // forge-lint: disable-next-line(unsafe-typecast) 16 bytes
             abi.encodePacked(uint128(KEY_X0_HIGH), KEY_X0_LOW, uint128(KEY_X1_HIGH), KEY_X1_LOW),
+            // forge-lint: disable-next-line(unsafe-typecast) 16 bytes
             abi.encodePacked(uint128(KEY_Y0_HIGH), KEY_Y0_LOW, uint128(KEY_Y1_HIGH), KEY_Y1_LOW)
         );
     }

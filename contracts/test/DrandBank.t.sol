@@ -5,6 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {IDrandBank} from "../src/interfaces/IDrandBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Beacon} from "./utils/Beacon.sol";
+import {LibBytes} from "solady/utils/LibBytes.sol";
 
 /// @notice Draws by real rounds of quicknet, and by those of the test beacon.
 contract DrandBankTest is BaseTest {
@@ -52,9 +53,7 @@ contract DrandBankTest is BaseTest {
         assertEq(quicknet.minLead(), MIN_LEAD);
     }
 
-    /// The rounds have signatures with y of either sign.
     function test_RealRoundsGiveTheirPublishedRandomness() public {
-        uint256 larger = 0;
         for (uint256 i = 0; i < rounds.length; i++) {
             RealRound memory r = rounds[i];
             vm.expectEmit(address(quicknet));
@@ -62,10 +61,82 @@ contract DrandBankTest is BaseTest {
             assertEq(quicknet.recordSeed(_time(r.round), r.proof), r.seed);
             assertEq(quicknet.seed(_time(r.round)), r.seed);
             assertEq(sha256(r.signature), r.seed);
-            if (r.signature[0] & 0x20 != 0) larger++;
+        }
+    }
+
+    function test_SeedHasTheSignOfY() public {
+        uint256 larger = 0;
+        for (uint64 round = 1; round <= 12; round++) {
+            bytes memory proof = Beacon.sign(Beacon.SECRET, round);
+            bytes32 seed = Beacon.seed(proof);
+            assertEq(bank.recordSeed(GENESIS + (round - 1) * PERIOD, proof), seed);
+            proof[0] |= 0xa0;
+            if (sha256(LibBytes.slice(proof, 0, 48)) == seed) larger++;
         }
         assertGt(larger, 0);
-        assertLt(larger, rounds.length);
+        assertLt(larger, 12);
+    }
+
+    function test_ProofsOfOtherLengthsAreRefused() public {
+        uint64 time = _time(rounds[0].round);
+        _expectRefused(quicknet, time, "");
+        _expectRefused(quicknet, time, rounds[0].signature);
+        _expectRefused(quicknet, time, LibBytes.slice(rounds[0].proof, 0, 95));
+        _expectRefused(quicknet, time, bytes.concat(rounds[0].proof, hex"00"));
+    }
+
+    function test_IdentityIsNoSignature() public {
+        _expectRefused(quicknet, _time(rounds[0].round), new bytes(96));
+    }
+
+    function test_RejectsBadSettings() public {
+        bytes memory key = vm.parseJsonBytes(vm.readFile(FILE), ".publicKey");
+        _expectNoBank(0, key, 1, 1, abi.encodeWithSelector(IChequeBank.LeadOutOfRange.selector, 0, 30 days));
+        _expectNoBank(
+            30 days + 1, key, 1, 1, abi.encodeWithSelector(IChequeBank.LeadOutOfRange.selector, 30 days + 1, 30 days)
+        );
+        _expectNoBank(1, key, 0, 3, abi.encodeWithSelector(IDrandBank.InvalidSchedule.selector, 0, 3));
+        _expectNoBank(1, key, 3, 0, abi.encodeWithSelector(IDrandBank.InvalidSchedule.selector, 3, 0));
+        bytes memory badKey = abi.encodeWithSelector(IDrandBank.InvalidPublicKey.selector);
+        _expectNoBank(1, "", 1, 1, badKey);
+        _expectNoBank(1, bytes.concat(key, hex"00"), 1, 1, badKey);
+        _expectNoBank(1, new bytes(192), 1, 1, badKey); // the identity
+        key[191] ^= 0x01;
+        _expectNoBank(1, key, 1, 1, badKey); // off the curve
+    }
+
+    function _expectNoBank(uint64 lead, bytes memory key, uint64 genesis, uint64 period, bytes memory why) private {
+        bytes memory code = bytes.concat(vm.getCode("DrandBank.sol:DrandBank"), abi.encode(lead, key, genesis, period));
+        address made;
+        bytes memory answer;
+        assembly ("memory-safe") {
+            made := create(0, add(code, 32), mload(code))
+            answer := mload(0x40)
+            mstore(0x40, add(answer, add(returndatasize(), 32)))
+            mstore(answer, returndatasize())
+            returndatacopy(add(answer, 32), 0, returndatasize())
+        }
+        assertEq(made, address(0));
+        assertEq(answer, why);
+    }
+
+    /// The bytes behind a short item name the bank as `to`. Read, they would make InvalidRecipient of Malformed.
+    function test_ShortRedemptionReadsNothingBehindItsEnd() public {
+        bytes memory head = new bytes(220);
+        head[219] = 0x20; // a `to` follows
+        for (uint256 length = 0; length <= 239; length += 1) {
+            bytes memory whole = bytes.concat(head, abi.encodePacked(address(bank)));
+            bytes memory sent = abi.encodeCall(bank.outcomeOf, (whole, ""));
+            // Shortens the redemption, and leaves all of its bytes in the call.
+            assembly ("memory-safe") {
+                mstore(add(sent, 100), length)
+            }
+            (bool done, bytes memory answer) = address(bank).call(sent);
+            assertTrue(done);
+            assertTrue(abi.decode(answer, (IChequeBank.Outcome)) == IChequeBank.Outcome.Malformed);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidRecipient.selector, address(bank)));
+        bank.outcomeOf(bytes.concat(head, abi.encodePacked(address(bank))), "");
     }
 
     function test_RoundOfAnotherTimeIsRefused() public {

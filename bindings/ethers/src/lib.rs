@@ -6,5 +6,10 @@ mod generated {
     // `abigen!` documents calls and events only.
     #![allow(missing_docs)]
 
-    ::ethers::contract::abigen!(ChequeBank, "./ChequeBank.abi.json");
+    ::ethers::contract::abigen!(
+        ChequeBank,
+        "./ChequeBank.abi.json";
+        DrandBank,
+        "./DrandBank.abi.json"
+    );
 }

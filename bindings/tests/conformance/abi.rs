@@ -145,14 +145,15 @@ fn constructor_takes_a_lead_and_a_beacon() {
 }
 
 #[test]
-fn abi_file_for_ethers_is_the_compiled_interface() {
-    let file = read(
-        "bindings/ethers/ChequeBank.abi.json",
-        "it belongs to the repository",
-    );
-    let file: Value = serde_json::from_str(&file).expect("the ABI file is JSON");
-    assert!(
-        file == artifact("IChequeBank")["abi"],
-        "the interface has changed; run\n  node -p 'JSON.stringify(require(\"./out/IChequeBank.sol/IChequeBank.json\").abi, null, 2)' > bindings/ethers/ChequeBank.abi.json"
-    );
+fn abi_files_for_ethers_are_the_compiled_interfaces() {
+    for contract in ["ChequeBank", "DrandBank"] {
+        let name = format!("bindings/ethers/{contract}.abi.json");
+        let file = read(&name, "it belongs to the repository");
+        let file: Value = serde_json::from_str(&file).expect("the ABI file is JSON");
+        let interface = format!("I{contract}");
+        assert!(
+            file == artifact(&interface)["abi"],
+            "the interface has changed; run\n  node -p 'JSON.stringify(require(\"./out/{interface}.sol/{interface}.json\").abi, null, 2)' > {name}"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use alloy_primitives::B256;
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
 const MAX_REQUESTS: u32 = 40;
 
-/// The number of blocks of abandoned forks after which a search starts anew.
+/// The number of blocks of abandoned forks after which a search starts without them.
 const MAX_ABANDONED: u32 = 4;
 
 /// The newest final block, as of a head.
@@ -203,5 +203,128 @@ fn head_of(block: &Block) -> Head {
         number: block.header.number,
         time: block.header.timestamp,
         hash: block.header.hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bank::fake_chain::FakeChain, protocol::chain_profile::ChainProfile, sys::unix_now,
+    };
+
+    const T: u64 = 1_800_000_000;
+
+    fn mainnet() -> ChainProfile {
+        *ChainProfile::of(1).unwrap()
+    }
+
+    fn base() -> ChainProfile {
+        *ChainProfile::of(8453).unwrap()
+    }
+
+    /// The newest block at least `age` seconds older than the head.
+    fn newest_aged(chain: &FakeChain, age: u64) -> u64 {
+        let head = chain.head();
+        let old = (0..=head.number).rev();
+        let mut old = old.filter(|number| chain.block(*number).time + age <= head.time);
+        old.next().unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn finds_confirmed_and_final_blocks_without_history() {
+        let slots = (0..1_000).map(|slot| T + 12 * slot);
+        let fast = (0..20_000).map(|block| T + block / 5);
+        let paused = (0..500).map(|block| T + block / 5 + if block < 470 { 0 } else { 3_600 });
+        for (profile, chain) in [
+            (mainnet(), FakeChain::new(&mainnet(), slots)),
+            (base(), FakeChain::new(&base(), fast)),
+            (base(), FakeChain::new(&base(), paused)),
+        ] {
+            let reader = chain.reader(profile);
+            let head = chain.head();
+            chain.asked();
+            let confirmed = reader.confirmed(&head).await.unwrap();
+            assert_eq!(confirmed, newest_aged(&chain, profile.confirm));
+            assert!(chain.asked() <= MAX_REQUESTS);
+            let last_final = reader.final_block(&head).await.unwrap();
+            assert_eq!(last_final.number, newest_aged(&chain, profile.finality));
+            assert!(!last_final.tagged);
+            assert!(chain.asked() <= MAX_REQUESTS);
+            reader.confirmed(&head).await.unwrap();
+            reader.final_block(&head).await.unwrap();
+            assert_eq!(chain.asked(), 0, "asked twice for the same head");
+        }
+    }
+
+    #[tokio::test]
+    async fn asks_for_one_block_per_head_that_it_follows() {
+        let clock = unix_now();
+        let chain = FakeChain::new(&base(), [clock - 30]);
+        let reader = chain.reader(base());
+        for second in 1..=25 {
+            // Five blocks a second, of which the reader sees the last.
+            chain.extend([clock - 30 + second; 5], "first");
+            let head = reader.checked_head().await.unwrap();
+            chain.asked();
+            let confirmed = reader.confirmed(&head).await.unwrap();
+            if second > 10 {
+                assert_eq!(chain.asked(), 1, "at second {second}");
+                assert_eq!(confirmed, head.number - 50);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn forgets_blocks_of_an_abandoned_fork() {
+        let clock = unix_now();
+        let chain = FakeChain::new(&base(), (0..60).map(|block| clock - 60 + block));
+        let reader = chain.reader(base());
+        for head in 41..=60 {
+            chain.cut(head);
+            reader.checked_head().await.unwrap();
+            chain.extend((head as u64..60).map(|block| clock - 60 + block), "first");
+        }
+        // The other fork has fewer blocks in the same time.
+        chain.cut(42);
+        chain.extend((42..52).map(|block| clock - 60 + 2 * block - 42), "second");
+        let head = reader.checked_head().await.unwrap();
+        let confirmed = reader.confirmed(&head).await.unwrap();
+        assert_eq!(confirmed, newest_aged(&chain, 10));
+    }
+
+    #[tokio::test]
+    async fn takes_the_first_block_of_a_young_chain() {
+        let chain = FakeChain::new(&mainnet(), [T, T + 12, T + 24]);
+        let reader = chain.reader(mainnet());
+        assert_eq!(reader.confirmed(&chain.head()).await.unwrap(), 0);
+        let only = FakeChain::new(&mainnet(), [T]);
+        let reader = only.reader(mainnet());
+        assert_eq!(reader.confirmed(&only.head()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn takes_the_head_where_nothing_has_to_age() {
+        let local = *ChainProfile::of(31_337).unwrap();
+        let chain = FakeChain::new(&local, [T, T + 1]);
+        let reader = chain.reader(local);
+        let head = chain.head();
+        assert_eq!(reader.confirmed(&head).await.unwrap(), 1);
+        let last_final = reader.final_block(&head).await.unwrap();
+        assert_eq!(last_final, FinalBlock::new(&head, false));
+        assert_eq!(chain.asked(), 0);
+    }
+
+    #[tokio::test]
+    async fn prefers_the_block_that_the_node_calls_final() {
+        let chain = FakeChain::new(&mainnet(), (0..100).map(|slot| T + 12 * slot));
+        chain.set_finalized(Some(30));
+        let reader = chain.reader(mainnet());
+        let last_final = reader.final_block(&chain.block(90)).await.unwrap();
+        assert_eq!(last_final, FinalBlock::new(&chain.block(30), true));
+        // The node has gone on since it told the head.
+        let old = chain.block(20);
+        let last_final = reader.final_block(&old).await.unwrap();
+        assert_eq!(last_final, FinalBlock::new(&old, true));
     }
 }

@@ -73,7 +73,7 @@ pub struct GasPrices {
     pub gas_price: u128,
     /// A rollup's fees for the longest redemption beside gas times price, in wei. Zero on other chains.
     pub data_fee: U256,
-    /// The gas by which a new storage slot, the balance of a payee without one, is dearer than when
+    /// The gas by which a new storage slot, the balance of a payee without one, costs more than when
     /// [`redeem_gas`](crate::redeem_gas) was measured. Zero before EIP-8037.
     pub new_slot_extra: u64,
 }
@@ -158,11 +158,11 @@ mod tests {
             new_slot_extra: 0,
         };
         assert_eq!(prices.wei(100), U256::from(307));
-        let dearer = GasPrices {
+        let later = GasPrices {
             new_slot_extra: 50,
             ..prices
         };
-        assert_eq!(dearer.wei(100), U256::from(457));
-        assert_eq!(dearer.wei(u64::MAX), prices.wei(u64::MAX));
+        assert_eq!(later.wei(100), U256::from(457));
+        assert_eq!(later.wei(u64::MAX), prices.wei(u64::MAX));
     }
 }

@@ -42,7 +42,7 @@ pub struct Since {
     pub replaced: u64,
     /// The time of block `from - 1`, the last one known to be in both chains, in seconds since 1970. Zero if none is known.
     pub since_time: u64,
-    /// The newest block that counted as final, if it is no longer in the chain: not even settled facts hold any more.
+    /// The newest block that counted as final, if it is no longer in the chain: not even settled facts hold then.
     pub lost_final: Option<SeenBlock>,
 }
 
@@ -204,5 +204,76 @@ const fn head(block: &SeenBlock) -> Head {
         number: block.number,
         time: block.time,
         hash: block.hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bank::fake_chain::FakeChain, protocol::chain_profile::ChainProfile, store::Memory,
+    };
+
+    const T: u64 = 1_800_000_000;
+
+    fn profile() -> ChainProfile {
+        *ChainProfile::of(1).unwrap()
+    }
+
+    /// Processes the chain up to its head, with block `last_final` as the final one.
+    async fn process(cursor: &mut Cursor, chain: &FakeChain, last_final: u64) {
+        let block = chain.block(last_final);
+        let last_final = FinalBlock {
+            number: block.number,
+            time: block.time,
+            hash: block.hash,
+            tagged: true,
+        };
+        cursor.advance(&chain.head(), &last_final).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn tells_whether_a_final_block_was_replaced() {
+        let chain = FakeChain::new(&profile(), (0..=100).map(|slot| T + 12 * slot));
+        let reader = chain.reader(profile());
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let mut cursor = Cursor::open(&reader, store.clone(), "test").await.unwrap();
+        let fresh = cursor.since().await.unwrap();
+        assert_eq!((fresh.from, fresh.replaced, fresh.lost_final), (0, 0, None));
+        for number in [60, 70, 80, 90] {
+            chain.cut(number + 1);
+            process(&mut cursor, &chain, 70.min(number as u64)).await;
+            chain.extend((number as u64 + 1..=100).map(|slot| T + 12 * slot), "first");
+        }
+
+        chain.cut(85);
+        chain.extend([T + 12 * 90], "second");
+        let since = cursor.since().await.unwrap();
+        assert_eq!((since.from, since.replaced), (81, 10));
+        assert_eq!((since.since_time, since.lost_final), (T + 12 * 80, None));
+
+        let last_final = chain.block(70);
+        chain.cut(65);
+        chain.extend((65..=95).map(|slot| T + 12 * slot), "third");
+        // A restart finds it, too, until everything settled is open again.
+        let mut cursor = Cursor::open(&reader, store, "test").await.unwrap();
+        let since = cursor.since().await.unwrap();
+        assert_eq!((since.from, since.since_time), (61, T + 12 * 60));
+        let lost = since.lost_final.unwrap();
+        assert_eq!((lost.number, lost.hash), (70, last_final.hash));
+        cursor.forget_final().await.unwrap();
+        process(&mut cursor, &chain, 62).await;
+        assert_eq!(cursor.since().await.unwrap().lost_final, None);
+    }
+
+    #[tokio::test]
+    async fn keeps_the_higher_final_block() {
+        let chain = FakeChain::new(&profile(), (0..=100).map(|slot| T + 12 * slot));
+        let reader = chain.reader(profile());
+        let store = Arc::new(Memory::default());
+        let mut cursor = Cursor::open(&reader, store, "test").await.unwrap();
+        process(&mut cursor, &chain, 70).await;
+        process(&mut cursor, &chain, 40).await;
+        assert_eq!(cursor.seen.last_final[0].number, 70);
     }
 }

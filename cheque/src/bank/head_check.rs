@@ -99,3 +99,77 @@ impl Reader {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bank::fake_chain::FakeChain, protocol::chain_profile::ChainProfile};
+
+    fn profile() -> ChainProfile {
+        *ChainProfile::of(8453).unwrap()
+    }
+
+    #[tokio::test]
+    async fn neither_acts_upon_nor_remembers_a_head_off_the_clock() {
+        let clock = unix_now();
+        let chain = FakeChain::new(&profile(), [clock - 3_600, clock - 5]);
+        let reader = chain.reader(profile());
+        let good = reader.checked_head().await.unwrap();
+        for bogus in [clock + 60, clock + 1_000_000, u64::MAX] {
+            chain.extend([bogus], "bogus");
+            let refused = reader.checked_head().await;
+            assert!(
+                matches!(refused, Err(BankError::Head(HeadCheckError::Ahead { .. }))),
+                "{refused:?}"
+            );
+            assert_eq!(reader.followed().newest(), Some(good));
+            chain.cut(2);
+            assert_eq!(reader.checked_head().await.unwrap(), good);
+        }
+    }
+
+    #[tokio::test]
+    async fn goes_on_after_a_pause_and_while_a_chain_catches_up() {
+        let clock = unix_now();
+        let chain = FakeChain::new(&profile(), [clock - 7_200]);
+        let reader = chain.reader(profile());
+        // A rollup that catches up makes many blocks of old times.
+        chain.extend((0..500).map(|block| clock - 7_200 + 14 * block), "first");
+        let behind = reader.checked_head().await;
+        assert!(matches!(
+            behind,
+            Err(BankError::Head(HeadCheckError::Behind { .. }))
+        ));
+        assert_eq!(reader.followed().newest(), None);
+        // Then it jumps to the present.
+        chain.extend([clock, clock], "first");
+        assert_eq!(reader.checked_head().await.unwrap(), chain.head());
+    }
+
+    #[tokio::test]
+    async fn tells_a_replaced_head_and_another_chain() {
+        let clock = unix_now();
+        let chain = FakeChain::new(&profile(), [clock - 2, clock - 1]);
+        let reader = chain.reader(profile());
+        let head = reader.checked_head().await.unwrap();
+        reader.check_canonical(&head).await.unwrap();
+        chain.cut(1);
+        chain.extend([clock], "second");
+        let moved = reader.check_canonical(&head).await;
+        assert!(matches!(
+            moved,
+            Err(BankError::Head(HeadCheckError::Moved { number: 1 }))
+        ));
+        let other = FakeChain::new(ChainProfile::of(10).unwrap(), [clock]);
+        let elsewhere = other.reader(profile());
+        let head = elsewhere.checked_head().await.unwrap();
+        let wrong = elsewhere.check_canonical(&head).await;
+        assert!(matches!(
+            wrong,
+            Err(BankError::WrongChain {
+                expected: 8453,
+                found: 10
+            })
+        ));
+    }
+}

@@ -5,12 +5,13 @@
 //! the beacon. [`Reader::checked_head`] detects faults without malice. [`Heads`] waits for new blocks, and a [`Cursor`] keeps
 //! the place in the chain across restarts. Needs a tokio runtime with time enabled.
 
-mod beacon_key;
 pub(crate) mod blocks;
 pub(crate) mod calls;
 pub(crate) mod cost;
 pub(crate) mod cursor;
 pub(crate) mod error;
+#[cfg(test)]
+mod fake_chain;
 mod followed;
 pub(crate) mod head;
 mod head_check;

@@ -1,7 +1,7 @@
 //! The reader of a bank and its chain.
 
 use crate::{
-    bank::{beacon_key::compressed, error::BankError, followed::Followed, head::Head},
+    bank::{error::BankError, followed::Followed, head::Head},
     protocol::{
         amount::Amount, beacon::Beacon, chain_profile::ChainProfile, draw::Seed, terms::Bank,
     },
@@ -16,6 +16,7 @@ use alloy::{
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use cheque_bindings::{
+    BeaconParameters,
     IChequeBank::{self, outcomeOfReturn},
     IDrandBank, Outcome,
 };
@@ -106,6 +107,20 @@ impl Reader {
             followed: Followed::default(),
             new_slot: NewSlotPrice::default(),
         })
+    }
+
+    /// Makes a reader of a fake chain, without a bank.
+    #[cfg(test)]
+    pub(super) fn of_fake_chain(provider: DynProvider, profile: ChainProfile) -> Self {
+        Self {
+            provider,
+            bank: Bank::new(profile.chain_id, Address::repeat_byte(0xba)),
+            profile,
+            min_lead: 0,
+            beacon: Beacon::quicknet(),
+            followed: Followed::default(),
+            new_slot: NewSlotPrice::default(),
+        }
     }
 
     /// Replaces the chain's usual profile, for example to require older blocks.
@@ -259,8 +274,13 @@ impl Contract<'_> {
             self.property(&IDrandBank::genesisCall {}),
             self.property(&IDrandBank::periodCall {}),
         )?;
-        let key = compressed(&key).ok_or(BankError::NotABank(self.address))?;
-        Beacon::new(&key, genesis, period).map_err(|_| BankError::NotABank(self.address))
+        let no_bank = || BankError::NotABank(self.address);
+        let parameters = BeaconParameters {
+            public_key: key[..].try_into().map_err(|_| no_bank())?,
+            genesis,
+            period,
+        };
+        Beacon::try_from(&parameters).map_err(|_| no_bank())
     }
 
     /// Reads a property that never changes.

@@ -10,6 +10,7 @@ use crate::{
         snapshot::{ChainSnapshot, SeenPurse},
     },
     protocol::{
+        amount::Amount,
         now::Now,
         receive::policy::{View, redeem_gas},
         terms::{DepositId, Purse},
@@ -19,7 +20,7 @@ use crate::{
 use alloy_primitives::B256;
 use cheque_bindings::Deposit;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -97,11 +98,11 @@ impl Payee {
         purse: PurseKey,
     ) -> Result<SeenPurse, BankError> {
         let read = self.read_purses(snapshot, &[purse]).await?;
-        let unread = SeenPurse {
-            contents: Purse::Idle(crate::protocol::amount::Amount::ZERO),
+        let empty = SeenPurse {
+            contents: Purse::Idle(Amount::ZERO),
             since: u64::MAX,
         };
-        let seen = read.first().copied().unwrap_or(unread);
+        let seen = read.first().copied().unwrap_or(empty);
         snapshot.insert_unknown(purse, seen);
         Ok(seen)
     }
@@ -276,23 +277,5 @@ impl ChainSnapshot {
     fn final_time(&self) -> Option<u64> {
         let block = &self.final_block;
         block.tagged.then_some(block.time)
-    }
-
-    /// A snapshot for tests that need no chain.
-    #[cfg(test)]
-    pub(super) fn at(head: Head, prices: GasPrices) -> Self {
-        Self {
-            head,
-            prices,
-            confirmed: head,
-            final_block: crate::bank::blocks::FinalBlock {
-                number: head.number,
-                time: head.time,
-                hash: head.hash,
-                tagged: true,
-            },
-            generation: 0,
-            unknown: Mutex::new(BTreeMap::new()),
-        }
     }
 }

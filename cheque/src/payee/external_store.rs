@@ -5,9 +5,7 @@ use crate::{
     protocol::{
         amount::Amount,
         proof::Proof,
-        receive::{
-            judge::receive_payment, policy::View, position::Position, rejection::Rejection,
-        },
+        receive::{judge::receive_payment, policy::View, position::Position, rejection::Rejection},
         terms::DepositId,
     },
     sys::unix_now,

@@ -114,7 +114,7 @@ use tokio::time::Instant;
 ///     let reader = Reader::open(provider, bank).await?;
 ///     let alice = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
 ///     let policy = Policy::new(alice, *reader.bank(), reader.profile());
-///     let beacon = BeaconClient::quicknet();
+///     let beacon = BeaconClient::quicknet()?;
 ///     let payee = Payee::new(reader, policy, Arc::new(Redb::open("payee.redb")?))?.with_beacon(beacon)?;
 ///     let (status, body) = pay(payee.clone(), std::env::args().nth(1)).await;
 ///     println!("{status} {body}");

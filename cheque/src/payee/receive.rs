@@ -194,7 +194,9 @@ impl Payee {
         }
         let shared = self.shared.clone();
         let work = move |store: &dyn Store| {
-            let replaced = shared.positions.replace(store, &key, old.as_ref(), position);
+            let replaced = shared
+                .positions
+                .replace(store, &key, old.as_ref(), position);
             counted.finish(&replaced);
             Ok(replaced?)
         };
@@ -220,7 +222,13 @@ impl Payee {
         let mut snapshot = self.fresh_snapshot().await?;
         let known = self.index().sight(id, deposit);
         if let Some(sight) = known {
-            let view = self.view(&snapshot, (id, deposit), Purse::Open(id), Some(sight), depth);
+            let view = self.view(
+                &snapshot,
+                (id, deposit),
+                Purse::Open(id),
+                Some(sight),
+                depth,
+            );
             let view = view.await;
             return Ok(Looked { view, sight });
         }

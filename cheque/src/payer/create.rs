@@ -217,7 +217,7 @@ impl Payer {
         let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
         let now = pin_node(self.checked_now()).await?;
         let call = Call::reclaim(self.reader.bank(), &deposit);
-        let (key, kept) = (reclaim_key(id), (head, Retention::UntilRemoved));
+        let (key, kept) = (reclaim_key(id), (now, Retention::UntilRemoved));
         Ok(outbox::send(wallet, &self.store, &key, &call, kept).await?)
     }
 

@@ -53,6 +53,8 @@ impl Payer {
         seed: Seed,
         report: &mut PollReport,
     ) -> Result<(), PayerError> {
+        // No account changes between the reading of the winner's account and the writing of the winner.
+        let _no_recovery_meanwhile = self.shared.snapshot.pause().await;
         let winner = self.compute_winner(id, &record.deposit, seed).await?;
         let state = DepositState::Drawn { winner };
         let drawn = DepositRecord {
@@ -70,6 +72,7 @@ impl Payer {
     /// Forgets the winner of a deposit that is not settled, because an account of the deposit has changed. The next
     /// poll computes the winner again.
     pub(super) async fn forget_winner(&self, id: DepositId) -> Result<(), PayerError> {
+        let _no_draw_meanwhile = self.shared.snapshot.pause().await;
         loop {
             let record = self.record(id).await?;
             if record.draw.is_none() || record.settled {

@@ -30,10 +30,7 @@ impl Payer {
 
 /// Estimates until when cheques can be written at `now`, given the sum of all payments. Rounded down.
 pub(super) fn expiry(record: &DepositRecord, spent: Amount, cutoff: u64, now: u64) -> Option<u64> {
-    if !matches!(
-        record.state,
-        DepositState::Pending | DepositState::Active
-    ) {
+    if !matches!(record.state, DepositState::Pending | DepositState::Active) {
         return None;
     }
     let end = record.deposit.drawTime.saturating_sub(cutoff);

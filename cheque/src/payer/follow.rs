@@ -59,11 +59,16 @@ impl Payer {
     /// [`PayerError::Stored`] if the store cannot be read. After an error the last snapshot is discarded, so that
     /// no cheque is written by it.
     pub async fn poll(&self) -> Result<PollReport, PayerError> {
+        Ok(self.poll_head().await?.1)
+    }
+
+    /// Polls like [`Payer::poll`], and returns the head, too.
+    pub(super) async fn poll_head(&self) -> Result<(Head, PollReport), PayerError> {
         let take = async || self.take_snapshot().await;
         let (snapshot, mut report) = self.shared.snapshot.refresh(take).await?;
         // Payments have a new snapshot by now, and do not wait for the beacon.
         self.draw_due(&snapshot, &mut report).await;
-        Ok(report)
+        Ok((snapshot.head, report))
     }
 
     /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls.
@@ -129,8 +134,7 @@ impl Payer {
 
     async fn read_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
         let head = self.reader.checked_head().await?;
-        let now = self.now_at(&head).await;
-        let mut look = self.look_at(head, now.latest()).await?;
+        let mut look = self.look_at(head).await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
         let (due, others): (Vec<_>, Vec<_>) = {
             let memory = self.memory();
@@ -154,7 +158,9 @@ impl Payer {
         let mut report = PollReport::default();
         let mut followed: HashMap<DepositId, DepositRecord> = others.into_iter().collect();
         for ((id, record), purses) in due.into_iter().zip(purses.chunks_exact(2)) {
-            let result = self.follow(id, record, &mut look, purses, &mut report).await;
+            let result = self
+                .follow(id, record, &mut look, purses, &mut report)
+                .await;
             match result {
                 Ok(record) => {
                     self.memory().looked.insert(id, look.moment.now);
@@ -168,10 +174,11 @@ impl Payer {
             }
         }
         self.forget_all_but(&followed);
-        Ok((snapshot_of(head, now, followed), report))
+        Ok((snapshot_of(head, look.moment.now, followed), report))
     }
 
-    async fn look_at(&self, head: Head, now: u64) -> Result<Look, PayerError> {
+    async fn look_at(&self, head: Head) -> Result<Look, PayerError> {
+        let now = self.now_at(&head).await.latest();
         let last_final = self.reader.final_block(&head).await?;
         Ok(Look {
             head,
@@ -290,18 +297,14 @@ impl Payer {
     }
 }
 
-fn snapshot_of(
-    head: Head,
-    now: Now,
-    followed: HashMap<DepositId, DepositRecord>,
-) -> ChainSnapshot {
+fn snapshot_of(head: Head, now: u64, followed: HashMap<DepositId, DepositRecord>) -> ChainSnapshot {
     let (mut active, mut undrawn) = (BTreeMap::new(), Vec::new());
     for (id, record) in followed {
         match record.state {
             DepositState::Active => {
                 active.insert((record.deposit.drawTime, id), record.deposit);
             }
-            DepositState::PastCutoff if now.latest() >= record.deposit.drawTime => {
+            DepositState::PastCutoff if now >= record.deposit.drawTime => {
                 undrawn.push((id, record));
             }
             _ => {}
@@ -310,7 +313,6 @@ fn snapshot_of(
     undrawn.sort_unstable_by_key(|(id, record)| (record.deposit.drawTime, *id));
     ChainSnapshot {
         head,
-        now,
         active,
         undrawn,
     }

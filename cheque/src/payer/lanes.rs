@@ -2,10 +2,7 @@
 
 use crate::{
     payer::{
-        Payer,
-        error::PayerError,
-        records::DepositState,
-        request::DepositRequest,
+        Payer, error::PayerError, records::DepositState, request::DepositRequest,
         stored::stored_deposits,
     },
     protocol::{

@@ -38,18 +38,14 @@ use crate::{
     bank::{cost::NativeRates, reader::Reader, seeds::SeedBook, snapshot::SnapshotCache},
     beacon::BeaconClient,
     payer::{
-        error::PayerError,
         past::Memory,
         snapshot::ChainSnapshot,
         spent::SpentTotals,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
     },
     protocol::{
-        allowance::tree::AllowanceTree,
-        amount::Amount,
-        deposit_builder::PAYER_CUTOFF,
-        signature::SigningKey,
-        terms::{Deposit, DepositId},
+        allowance::tree::AllowanceTree, amount::Amount, deposit_builder::PAYER_CUTOFF,
+        signature::SigningKey, terms::DepositId,
     },
     store::{async_store::AsyncStore, interface::Store},
     tx::wallet::Wallet,
@@ -58,6 +54,7 @@ use alloy_primitives::Address;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::sync::broadcast;
 
@@ -265,7 +262,7 @@ impl Payer {
         }
     }
 
-    /// Makes transaction methods return without waiting for a block: the service checks again at every block.
+    /// Makes transaction methods return without waiting for a block: the service checks again at every head.
     #[cfg(feature = "service")]
     pub(crate) fn without_waiting(mut self) -> Self {
         let without_timeout = |wallet: Wallet| wallet.with_timeout(Duration::ZERO);

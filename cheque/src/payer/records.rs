@@ -1,12 +1,7 @@
 //! Stored records of a payer: its deposits and their allowance lists.
 
 use crate::{
-    protocol::{
-        allowance::MasterSalt,
-        amount::Amount,
-        draw::Seed,
-        terms::Deposit,
-    },
+    protocol::{allowance::MasterSalt, amount::Amount, draw::Seed, terms::Deposit},
     store::codec::{RecordError, decode, encode},
 };
 use alloy_primitives::{Address, B256};

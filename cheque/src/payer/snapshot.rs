@@ -1,10 +1,6 @@
 //! The payer's snapshot of the chain at one head.
 
-use crate::{
-    bank::head::Head,
-    payer::records::DepositRecord,
-    protocol::{now::Now, terms::DepositId},
-};
+use crate::{bank::head::Head, payer::records::DepositRecord, protocol::terms::DepositId};
 use cheque_bindings::Deposit;
 use std::collections::BTreeMap;
 
@@ -12,8 +8,6 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(super) struct ChainSnapshot {
     pub(super) head: Head,
-    /// The clocks at the poll.
-    pub(super) now: Now,
     /// Terms of the active deposits, by draw time and id. A deposit whose state is unknown is not among them.
     pub(super) active: BTreeMap<(u64, DepositId), Deposit>,
     /// Deposits without a winner whose draw time is over.

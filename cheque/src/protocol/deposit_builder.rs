@@ -149,6 +149,7 @@ pub fn draw_time_from(earliest: u64, grid: u64, genesis: u64, period: u64) -> Op
 mod tests {
     use super::*;
     use crate::protocol::allowance::MasterSalt;
+    use proptest::prelude::*;
 
     const PAYER: Address = Address::repeat_byte(1);
     const SIGNER: Address = Address::repeat_byte(2);
@@ -226,5 +227,65 @@ mod tests {
         assert_eq!(last, Err(empty(u64::MAX)));
         let last_but_one = builder().draw_time(u64::MAX - 1).build(&tree());
         assert_eq!(last_but_one.unwrap().redeemUntil, u64::MAX);
+    }
+
+    /// Genesis and period of quicknet.
+    const QUICKNET: (u64, u64) = (1_692_803_367, 3);
+
+    fn on_quicknet(earliest: u64, grid: u64) -> Option<u64> {
+        draw_time_from(earliest, grid, QUICKNET.0, QUICKNET.1)
+    }
+
+    #[test]
+    fn chooses_the_next_time_of_the_grid_to_the_second() {
+        let time = 1_800_000_000;
+        assert_eq!(on_quicknet(time - 1, 300), Some(time));
+        assert_eq!(on_quicknet(time, 300), Some(time));
+        assert_eq!(on_quicknet(time + 1, 300), Some(time + 300));
+    }
+
+    #[test]
+    fn chooses_the_next_round_where_the_grid_is_off_schedule() {
+        // A grid of 100 s, whose times are not all divisible by 3.
+        assert_eq!(on_quicknet(1_800_000_001, 100), Some(1_800_000_003));
+        // A beacon of odd seconds.
+        for (earliest, round) in [
+            (1_000, 1_001),
+            (1_001, 1_001),
+            (1_002, 1_011),
+            (1_011, 1_011),
+        ] {
+            assert_eq!(draw_time_from(earliest, 300, 1_001, 10), Some(round));
+        }
+    }
+
+    #[test]
+    fn chooses_no_time_before_the_first_round() {
+        assert_eq!(on_quicknet(0, 300), Some(1_692_803_400));
+        assert_eq!(draw_time_from(0, 300, 1_001, 10), Some(1_001));
+    }
+
+    #[test]
+    fn chooses_no_time_without_grid_or_period_or_after_the_end() {
+        assert_eq!(draw_time_from(1_000, 300, 900, 0), None);
+        assert_eq!(draw_time_from(1_000, 0, 900, 3), None);
+        assert_eq!(on_quicknet(u64::MAX, 300), None);
+        assert_eq!(draw_time_from(u64::MAX, 300, 1, u64::MAX), None);
+        assert_eq!(draw_time_from(u64::MAX, 1, 1, 1), Some(u64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn chooses_the_first_round_on_the_grid(
+            earliest in 0_u64..1 << 40, grid in 1_u64..1_000, genesis in 1_u64..1 << 36, period in 1_u64..100
+        ) {
+            let time = draw_time_from(earliest, grid, genesis, period).unwrap();
+            prop_assert!(time >= earliest && time >= genesis);
+            prop_assert_eq!((time - genesis) % period, 0);
+            let on_grid = grid.is_multiple_of(period) && genesis.is_multiple_of(period);
+            let step = if on_grid { grid } else { period };
+            prop_assert!(time - earliest.max(genesis) < step);
+            prop_assert!(!on_grid || time.is_multiple_of(grid));
+        }
     }
 }

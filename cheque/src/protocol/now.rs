@@ -63,9 +63,9 @@ pub enum ClockError {
         /// The largest age, in seconds.
         limit: u64,
     },
-    /// No round was verified of late: the relays are down, or the beacon has stopped.
+    /// The newest verified round is too old, or missing: the relays are down, or the beacon has stopped.
     #[error(
-        "the newest verified round of the beacon {}, and may be {limit} s old at {now}; check the relays, or wait",
+        "the newest verified round of the beacon {} and at {now} may be {limit} s old; check the relays, or wait",
         round_text(*.round_time)
     )]
     BeaconStale {
@@ -80,8 +80,8 @@ pub enum ClockError {
 
 fn round_text(round_time: Option<u64>) -> String {
     round_time.map_or_else(
-        || "is missing".to_owned(),
-        |time| format!("has time {time}"),
+        || "is missing,".to_owned(),
+        |time| format!("has time {time},"),
     )
 }
 

@@ -152,3 +152,6 @@ fn signed_by(account: Address, digest: B256, signature: &[u8]) -> bool {
         recover(digest, &Signature::from_bytes(bytes)).is_ok_and(|key| key.address() == account)
     })
 }
+
+#[cfg(test)]
+mod tests;

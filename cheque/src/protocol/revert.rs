@@ -1,7 +1,7 @@
 //! Texts for reverted calls and outcomes of redemptions.
 
 use alloy_primitives::Bytes;
-use alloy_sol_types::SolInterface;
+use alloy_sol_types::{SolError, SolInterface};
 use cheque_bindings::{IChequeBankErrors, IDrandBankErrors, Outcome};
 use std::fmt;
 
@@ -157,12 +157,17 @@ impl fmt::Display for BeaconErrorText<'_> {
     }
 }
 
-/// Formats Solidity's `Error(string)` as text, other data in hexadecimal.
+/// Formats Solidity's `Error(string)` and `Panic(uint256)` as text, other data in hexadecimal. Omits control characters:
+/// a foreign contract chose the text.
 fn revert_text(data: &Bytes) -> String {
     if data.is_empty() {
         return "without a reason".to_owned();
     }
-    alloy_sol_types::decode_revert_reason(data).unwrap_or_else(|| data.to_string())
+    if let Ok(revert) = alloy_sol_types::Revert::abi_decode(data) {
+        return revert.reason.replace(char::is_control, "");
+    }
+    alloy_sol_types::Panic::abi_decode(data)
+        .map_or_else(|_| data.to_string(), |panic| panic.to_string())
 }
 
 /// Returns the text of an outcome.
@@ -190,5 +195,55 @@ pub const fn outcome_text(outcome: Outcome) -> &'static str {
             "the payee has not agreed; send it as the payee or with a signed consent"
         }
         _ => "the bank gave an unknown reason",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cheque_bindings::{IChequeBank, IDrandBank};
+
+    fn text(error: &impl SolError) -> String {
+        Revert(error.abi_encode().into()).to_string()
+    }
+
+    #[test]
+    fn names_times_of_refused_draws() {
+        let too_soon = IChequeBank::DrawTooSoon {
+            drawTime: 1_800_000_000,
+            earliest: alloy_primitives::U256::from(1_800_002_400),
+        };
+        assert_eq!(
+            text(&too_soon),
+            "the bank rejects the call: the draw time 1800000000 is too soon; choose 1800002400 or later"
+        );
+        let off = IDrandBank::DrawOffSchedule {
+            drawTime: 1_800_000_001,
+        };
+        assert_eq!(
+            text(&off),
+            "the bank rejects the call: the beacon has no round at 1800000001; choose a time on its schedule"
+        );
+    }
+
+    #[test]
+    fn decodes_each_error_by_one_interface_only() {
+        let every_bank = Revert(IChequeBank::ZeroLane {}.abi_encode().into());
+        assert!(every_bank.bank_error().is_some() && every_bank.beacon_error().is_none());
+        let drand_only = Revert(IDrandBank::NoPrecompiles {}.abi_encode().into());
+        assert!(drand_only.bank_error().is_none() && drand_only.beacon_error().is_some());
+        let foreign = Revert(vec![1, 2, 3, 4].into());
+        assert!(foreign.bank_error().is_none() && foreign.beacon_error().is_none());
+        assert_eq!(foreign.to_string(), "the call reverts (0x01020304)");
+    }
+
+    #[test]
+    fn shows_reasons_of_other_contracts_without_control_characters() {
+        let reason = alloy_sol_types::Revert::from("paused\u{1b}[2J\n");
+        assert_eq!(text(&reason), "the call reverts (paused[2J)");
+        let panic = alloy_sol_types::Panic::from(0x11_u64);
+        assert!(text(&panic).contains("0x11"), "{}", text(&panic));
+        let silent = Revert(Bytes::new()).to_string();
+        assert_eq!(silent, "the call reverts (without a reason)");
     }
 }

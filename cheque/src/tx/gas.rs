@@ -1,7 +1,7 @@
 //! What a node's chain charges beside gas times price, and its price of a new storage slot.
 //!
-//! Forks change the schedule of gas, so nothing of it is a constant here: a new slot is about five times dearer from
-//! EIP-8037 on. The node runs a few instructions that measure it.
+//! Forks change the schedule of gas, so the price of a new slot is no constant: it is about five times higher from EIP-8037
+//! on. The node runs a few instructions that measure it.
 
 use crate::{node::error::NodeError, protocol::chain_profile::FeeModel};
 use alloy::{

@@ -178,7 +178,7 @@ async fn resume_stored(
         }
         ChainStatus::Foreign if retention == Retention::Always => return Err(undecided(&old)),
         ChainStatus::Foreign if is_older(old.since, now, wallet.stuck_after()) => {
-            // Whoever changes the account must not wait for ever for a transaction that only the old account can replace.
+            // A changed account must not wait for ever for a transaction that only the old account can replace.
             remove_record(store, key, &old).await?;
             return Ok(Resumed::Nothing);
         }

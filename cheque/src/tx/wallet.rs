@@ -253,7 +253,7 @@ impl Wallet {
             0 => 0,
             _ => self.gas_result(self.new_slot.get(&self.provider).await)?,
         };
-        // Where the estimate has the layer-1 part in it, that part may become dearer, too: once more the same.
+        // Where the estimate has the layer-1 part in it, the price of that part may rise, too: once more the same.
         let oracle = self.gas_oracle();
         let data = self.gas_result(oracle.data_gas(call.input.len() + ENVELOPE).await)?;
         let more = slots.saturating_mul(new_slot).saturating_add(data);

@@ -1,6 +1,7 @@
 //! The verbs, each in its file or folder.
 
 pub(crate) mod balance;
+pub(crate) mod beacon;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod deploy;

@@ -7,8 +7,8 @@ use ::ethers::core::abi::{AbiDecode, AbiEncode};
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolInterface};
 use cheque_bindings::IChequeBank::{self as alloy, IChequeBankCalls};
-use cheque_bindings::{Outcome, SeedSource};
-use cheque_bindings_ethers::{self as ethers, ChequeBankCalls};
+use cheque_bindings::{IDrandBank, IDrandBankCalls, Outcome};
+use cheque_bindings_ethers::{self as ethers, ChequeBankCalls, DrandBankCalls};
 
 use crate::values::{
     account, authorization, bytes, deposit, eth_address, eth_authorization, eth_bytes, eth_deposit,
@@ -25,14 +25,23 @@ impl Compared {
         A: SolCall,
         E: EthCall + AbiEncode + Into<ChequeBankCalls>,
     {
+        self.same_in::<A, E, ChequeBankCalls>(alloy, ethers);
+    }
+
+    fn same_in<A, E, All>(&mut self, alloy: A, ethers: E)
+    where
+        A: SolCall,
+        E: EthCall + AbiEncode + Into<All>,
+        All: AbiEncode + AbiDecode,
+    {
         assert_eq!(E::selector(), A::SELECTOR, "{}", A::SIGNATURE);
         let calldata = alloy.abi_encode();
 
         // ethers encodes its call to alloy's bytes, and also the call that it decodes from these bytes: its types with
         // many fields cannot be compared directly.
-        let meant: ChequeBankCalls = ethers.into();
+        let meant: All = ethers.into();
         assert_eq!(meant.encode(), calldata, "{}", A::SIGNATURE);
-        let read = ChequeBankCalls::decode(&calldata).expect("ethers reads alloy's calldata");
+        let read = All::decode(&calldata).expect("ethers reads alloy's calldata");
         assert_eq!(read.encode(), calldata, "{}", A::SIGNATURE);
 
         assert!(
@@ -50,6 +59,13 @@ fn every_function_has_the_same_calldata() {
     draw_and_views(&mut calls);
 
     let all: BTreeSet<_> = IChequeBankCalls::selectors().collect();
+    assert_eq!(calls.0, all);
+
+    let mut calls = Compared::default();
+    calls.same_in::<_, _, DrandBankCalls>(IDrandBank::publicKeyCall {}, ethers::PublicKeyCall);
+    calls.same_in::<_, _, DrandBankCalls>(IDrandBank::genesisCall {}, ethers::GenesisCall);
+    calls.same_in::<_, _, DrandBankCalls>(IDrandBank::periodCall {}, ethers::PeriodCall);
+    let all: BTreeSet<_> = IDrandBankCalls::selectors().collect();
     assert_eq!(calls.0, all);
 }
 
@@ -175,15 +191,15 @@ fn money_and_payer(calls: &mut Compared) {
 }
 
 fn draw_and_views(calls: &mut Compared) {
-    let (block_number, header) = (number(20), bytes(21, 631));
+    let (draw_time, proof) = (u64::MAX - 20, bytes(21, 96));
     calls.same(
         alloy::recordSeedCall {
-            blockNumber: block_number,
-            header: header.clone(),
+            drawTime: draw_time,
+            proof: proof.clone(),
         },
         ethers::RecordSeedCall {
-            block_number: eth_number(block_number),
-            header: eth_bytes(&header),
+            draw_time,
+            proof: eth_bytes(&proof),
         },
     );
 
@@ -193,23 +209,35 @@ fn draw_and_views(calls: &mut Compared) {
     calls.same(
         alloy::redeemCall {
             redemption: items[0].clone(),
+            proof: proof.clone(),
         },
         ethers::RedeemCall {
             redemption: eth_items[0].clone(),
+            proof: eth_bytes(&proof),
         },
     );
     calls.same(
         alloy::outcomeOfCall {
             redemption: items[1].clone(),
+            proof: Bytes::new(),
         },
         ethers::OutcomeOfCall {
             redemption: eth_items[1].clone(),
+            proof: eth_bytes(&Bytes::new()),
         },
     );
+    let (times, proofs) = (vec![draw_time, 29], vec![proof, bytes(30, 97)]);
+    let eth_proofs = proofs.iter().map(eth_bytes).collect();
     calls.same(
-        alloy::redeemBatchCall { redemptions: items },
+        alloy::redeemBatchCall {
+            redemptions: items,
+            drawTimes: times.clone(),
+            proofs,
+        },
         ethers::RedeemBatchCall {
             redemptions: eth_items,
+            draw_times: times,
+            proofs: eth_proofs,
         },
     );
 
@@ -253,14 +281,11 @@ fn draw_and_views(calls: &mut Compared) {
     );
     calls.same(
         alloy::seedCall {
-            blockNumber: block_number,
+            drawTime: draw_time,
         },
-        ethers::SeedCall {
-            block_number: eth_number(block_number),
-        },
+        ethers::SeedCall { draw_time },
     );
     calls.same(alloy::minLeadCall {}, ethers::MinLeadCall);
-    calls.same(alloy::seedSourceCall {}, ethers::SeedSourceCall);
     calls.same(alloy::eip712DomainCall {}, ethers::Eip712DomainCall);
 }
 
@@ -300,10 +325,10 @@ fn reads_multiple_return_values_in_the_same_order() {
         }
     );
 
-    let source = alloy::seedSourceCall::abi_encode_returns(&SeedSource::BlockHash);
+    let key = IDrandBank::publicKeyCall::abi_encode_returns(&bytes(31, 192));
     assert_eq!(
-        ethers::SeedSourceReturn::decode(source).unwrap(),
-        ethers::SeedSourceReturn(1)
+        ethers::PublicKeyReturn::decode(key).unwrap(),
+        ethers::PublicKeyReturn(eth_bytes(&bytes(31, 192)))
     );
 
     let domain = alloy::eip712DomainReturn {

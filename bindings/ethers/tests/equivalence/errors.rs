@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ::ethers::contract::{ContractRevert, EthError};
 use ::ethers::core::abi::AbiEncode;
 use alloy_sol_types::{SolError, SolInterface, SolType};
-use cheque_bindings::IChequeBank::{self as alloy, IChequeBankErrors};
-use cheque_bindings_ethers::{self as ethers, ChequeBankErrors};
+use cheque_bindings::{IChequeBank, IChequeBankErrors, IDrandBank, IDrandBankErrors};
+use cheque_bindings_ethers::{self as ethers, ChequeBankErrors, DrandBankErrors};
 
 /// Revert data of the error: its parameters are 1, 2, 3, … (each is one word, and the least enum has three values).
 fn revert_data<A: SolError>() -> Vec<u8> {
@@ -19,7 +19,7 @@ fn revert_data<A: SolError>() -> Vec<u8> {
     data
 }
 
-fn same<A: SolError, E: EthError>() -> [u8; 4] {
+fn same<A: SolError, E: EthError, All: ContractRevert + AbiEncode>() -> [u8; 4] {
     assert_eq!(E::abi_signature(), A::SIGNATURE);
     assert_eq!(E::selector(), A::SELECTOR, "{}", A::SIGNATURE);
 
@@ -28,32 +28,33 @@ fn same<A: SolError, E: EthError>() -> [u8; 4] {
     assert_eq!(read.abi_encode(), data);
     let read = E::decode_with_selector(&data).expect("ethers reads the error");
     assert_eq!(read.encode(), data, "{}", A::SIGNATURE);
-    assert!(
-        ChequeBankErrors::valid_selector(A::SELECTOR),
-        "{}",
-        A::SIGNATURE
-    );
-    let read = ChequeBankErrors::decode_with_selector(&data).expect("ethers knows the error");
+    assert!(All::valid_selector(A::SELECTOR), "{}", A::SIGNATURE);
+    let read = All::decode_with_selector(&data).expect("ethers knows the error");
     assert_eq!(read.encode(), data, "{}", A::SIGNATURE);
 
     A::SELECTOR
 }
 
 macro_rules! same_errors {
-    ($($name:ident)*) => { [$(same::<alloy::$name, ethers::$name>()),*] };
+    ($alloy:ident, $all:ident: $($name:ident)*) => {
+        BTreeSet::from([$(same::<$alloy::$name, ethers::$name, $all>()),*])
+    };
 }
 
 #[test]
 fn every_error_is_the_same() {
     let compared = same_errors! {
-        AmountTooHigh BlockUnknown DepositNotOpen DrawTooSoon InsufficientFunds InvalidHeader
-        InvalidRecipient InvalidSignature LeadOutOfRange MinPayoutTooHigh NoRandomness NonceUsed
-        NotAToken NotPayer NotRedeemable PurseBusy PurseMismatch RedeemWindowEmpty Reentered
-        SignatureExpired StillRedeemable UnusableId WrongAmountReceived WrongValue ZeroAmount
-        ZeroLane ZeroSigner
+        IChequeBank, ChequeBankErrors:
+        AmountTooHigh DepositNotOpen DrawTooSoon InsufficientFunds InvalidRecipient InvalidSeedProof
+        InvalidSignature LeadOutOfRange LengthMismatch MinPayoutTooHigh NonceUsed NotAToken NotPayer
+        NotRedeemable PurseBusy PurseMismatch RedeemWindowEmpty Reentered SeedUnknown SignatureExpired
+        StillRedeemable UnusableId WrongAmountReceived WrongValue ZeroAmount ZeroLane ZeroSigner
     };
+    assert_eq!(compared, IChequeBankErrors::selectors().collect());
 
-    let compared: BTreeSet<_> = compared.into_iter().collect();
-    let all: BTreeSet<_> = IChequeBankErrors::selectors().collect();
-    assert_eq!(compared, all);
+    let compared = same_errors! {
+        IDrandBank, DrandBankErrors:
+        DrawBeforeGenesis DrawOffSchedule InvalidPublicKey InvalidSchedule NoPrecompiles
+    };
+    assert_eq!(compared, IDrandBankErrors::selectors().collect());
 }

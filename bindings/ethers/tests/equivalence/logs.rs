@@ -77,8 +77,8 @@ fn every_event_has_the_same_logs() {
             lane,
             amount,
             minPayout: payout,
-            drawBlock: 300,
-            lastRedeemBlock: 8_491,
+            drawTime: 1_800_000_000,
+            redeemUntil: u64::MAX,
             root: word(8),
         },
         ethers::OpenedFilter {
@@ -89,18 +89,18 @@ fn every_event_has_the_same_logs() {
             lane,
             amount,
             min_payout: payout,
-            draw_block: 300,
-            last_redeem_block: 8_491,
+            draw_time: 1_800_000_000,
+            redeem_until: u64::MAX,
             root: word(8).0,
         },
     );
     logs.same(
         alloy::SeedRecorded {
-            blockNumber: number(9),
+            drawTime: u64::MAX - 1,
             seed: word(10),
         },
         ethers::SeedRecordedFilter {
-            block_number: eth_number(number(9)),
+            draw_time: u64::MAX - 1,
             seed: word(10).0,
         },
     );
@@ -156,6 +156,17 @@ fn every_event_has_the_same_logs() {
             lane,
             amount: eth_number(number(11)),
             to: eth_address(to),
+        },
+    );
+
+    logs.same(
+        alloy::NonceConsumed {
+            account: payer,
+            nonce: number(12),
+        },
+        ethers::NonceConsumedFilter {
+            account: eth_address(payer),
+            nonce: eth_number(number(12)),
         },
     );
 

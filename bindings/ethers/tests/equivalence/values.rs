@@ -46,8 +46,8 @@ pub(crate) fn deposit(n: u8) -> alloy::Deposit {
         lane: u64::MAX - u64::from(n),
         amount: u128::MAX - u128::from(n),
         minPayout: 1 << (100 + n),
-        drawBlock: 23_456_700 + u64::from(n),
-        lastRedeemBlock: 23_464_891 + u64::from(n),
+        drawTime: 1_800_000_000 + u64::from(n),
+        redeemUntil: 1_800_086_400 + u64::from(n),
         root: word(n),
     }
 }
@@ -60,8 +60,8 @@ pub(crate) fn eth_deposit(deposit: &alloy::Deposit) -> ethers::Deposit {
         lane: deposit.lane,
         amount: deposit.amount,
         min_payout: deposit.minPayout,
-        draw_block: deposit.drawBlock,
-        last_redeem_block: deposit.lastRedeemBlock,
+        draw_time: deposit.drawTime,
+        redeem_until: deposit.redeemUntil,
         root: deposit.root.0,
     }
 }

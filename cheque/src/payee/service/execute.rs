@@ -234,7 +234,10 @@ impl PayeeService {
         let head_time = observed.head.time;
         let plan = plan(&wins, None, prices, head_time, &self.settings);
         let is_worth = !plan.redeem.is_empty() || !plan.record.is_empty();
-        is_worth || wins.iter().any(|win| win.is_urgent(head_time, &self.settings))
+        is_worth
+            || wins
+                .iter()
+                .any(|win| win.is_urgent(head_time, &self.settings))
     }
 
     async fn submit_seed(&self, draw_time: u64, observed: &mut Observation) {

@@ -151,12 +151,6 @@ impl Holdings {
         draws.copied()
     }
 
-    /// True if the draw of a deposit is not decided.
-    pub(super) fn is_to_be_drawn(&self, id: DepositId) -> bool {
-        self.get(id)
-            .is_some_and(|tracked| tracked.state.is_to_be_drawn())
-    }
-
     /// The next draw time after `now`.
     pub(super) fn next_draw(&self, now: u64) -> Option<u64> {
         let past_cutoff = self.draws.iter().map(|(time, _)| *time);
@@ -223,13 +217,9 @@ impl Holdings {
         let without_seed = self.draws.iter().map(|(_, id)| id).filter(|id| unmoved(id));
         let candidates = wins.chain(without_seed).copied();
         let is_final = |id: &DepositId| {
-            self.get(*id).is_some_and(|tracked| {
-                match tracked.state {
-                    HoldingState::Missed(MissReason::NoSeed { .. }) => {
-                        tracked.redeem_until < at.time
-                    }
-                    state => state.has_ended(at) && tracked.last_error.is_none(),
-                }
+            self.get(*id).is_some_and(|tracked| match tracked.state {
+                HoldingState::Missed(MissReason::NoSeed { .. }) => tracked.redeem_until < at.time,
+                state => state.has_ended(at) && tracked.last_error.is_none(),
             })
         };
         let settled: Vec<_> = candidates.filter(is_final).collect();

@@ -75,7 +75,7 @@ use tokio::{sync::watch, time::Instant};
 ///     let mut settings = PayeeSettings::new(&policy, reader.profile());
 ///     settings.batch_size = 20;
 ///     let store = Arc::new(Redb::open("payee.redb")?);
-///     let payee = Payee::new(reader, policy, store)?.with_beacon(BeaconClient::quicknet())?.with_wallet(wallet);
+///     let payee = Payee::new(reader, policy, store)?.with_beacon(BeaconClient::quicknet()?)?.with_wallet(wallet);
 ///     let service = PayeeService::new(payee, settings);
 ///
 ///     // A server gets a clone, and calls `receive_payment` for each request.
@@ -228,14 +228,15 @@ impl PayeeService {
         follower: &mut Follower,
         polled: &watch::Sender<Option<Arc<ChainSnapshot>>>,
     ) -> Result<(), ReceiveError> {
-        let (next, reorganised) = follower.next::<ReceiveError>().await?;
-        if let Some(error) = reorganised {
+        let news = follower.next::<ReceiveError>().await?;
+        if let Some(error) = news.reorganised {
+            self.payee.shared.deep_reorgs.count();
             self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
         let snapshot = self.payee.poll_snapshot().await?;
         self.record_head(snapshot.head);
         polled.send_replace(Some(snapshot));
-        Ok(follower.advance(&next).await?)
+        Ok(follower.advance(&news).await?)
     }
 
     /// Takes a step: polls the chain, scans the deposits, and executes the due actions. Does not wait for transactions.

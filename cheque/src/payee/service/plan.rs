@@ -18,6 +18,7 @@ use crate::{
     bank::cost::{GasPrices, NativeRate},
     payee::service::settings::PayeeSettings,
     protocol::{amount::Amount, terms::DepositId},
+    service::utc::utc,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -121,11 +122,12 @@ pub enum WaitReason {
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let until = self.until;
+        let until = utc(self.until);
         match self.reason {
             WaitReason::Batch { next_draw } => write!(
                 f,
-                "waits for more wins to share a transaction; the next draw is at {next_draw}"
+                "waits for more wins to share a transaction; the next draw is at {}",
+                utc(next_draw)
             ),
             WaitReason::GasPrice { cost, max_cost } => write!(
                 f,
@@ -138,7 +140,8 @@ impl fmt::Display for Waiting {
             ),
             WaitReason::Seed { draw_time } => write!(
                 f,
-                "the seed of draw time {draw_time} is recorded first, which costs less for its many wins"
+                "the seed of the draw at {} is recorded first, which costs less for its many wins",
+                utc(draw_time)
             ),
             WaitReason::Chain => f.write_str("waits for a block later than the draw time"),
             WaitReason::Due => write!(f, "to be redeemed now; redeemable until {until}"),

@@ -4,6 +4,7 @@ use crate::{
     bank::redeem::RedeemError,
     payee::{error::ReceiveError, service::state::HoldingState},
     protocol::{receive::position::Position, terms::DepositId},
+    service::utc::utc,
     store::async_store::StoredError,
 };
 
@@ -86,13 +87,14 @@ impl HoldingStatus {
     pub fn reason(&self) -> String {
         let mut reason = self.state.to_string();
         if let Some(LastError { error, at }) = &self.last_error {
+            let at = utc(*at);
             reason = format!("{error} (at {at}); tried again at the next block ({reason})");
         }
         if let Some(since) = self.stuck_since {
-            reason += &format!("; pending since {since}");
+            reason += &format!("; pending since {}", utc(since));
         }
         if let Some(until) = self.closes_at {
-            reason += &format!("; its window closes at {until}");
+            reason += &format!("; its window closes at {}", utc(until));
         }
         reason
     }

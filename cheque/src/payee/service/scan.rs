@@ -75,18 +75,14 @@ impl PayeeService {
     /// Makes the service look again at what a reorganisation may have undone: at all wins if confirmed blocks were replaced,
     /// and at all deposits that had ended on the chain if a final block was.
     fn follow_reorgs(&self, snapshot: &ChainSnapshot) {
-        let reorgs = (
-            snapshot.generation,
-            self.payee.shared.deep_reorgs.number(),
-        );
+        let reorgs = (snapshot.generation, self.payee.shared.deep_reorgs.number());
         let seen = self.shared.reorgs.lock();
         let mut seen = seen.unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *seen, reorgs);
-        if before.0 == reorgs.0 {
-            return;
-        }
         let mut holdings = self.holdings();
-        holdings.look_again();
+        if before != reorgs {
+            holdings.look_again();
+        }
         if before.1 != reorgs.1 {
             let ended = holdings.ended_on_chain();
             tracing::warn!(event = "final_block_replaced", deposits = ended.len());

@@ -61,7 +61,10 @@ mod tests {
         };
         for (chain, batch_wait) in [(1, 600), (8453, 600), (31_337, 2)] {
             let settings = defaults(chain);
-            assert_eq!((settings.deadline_margin, settings.batch_wait), (7_200, batch_wait));
+            assert_eq!(
+                (settings.deadline_margin, settings.batch_wait),
+                (7_200, batch_wait)
+            );
             assert_eq!(settings.retention, 2_592_000);
         }
     }

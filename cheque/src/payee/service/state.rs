@@ -18,6 +18,7 @@ use crate::{
         receive::policy::Policy,
         terms::{DepositId, Purse},
     },
+    service::utc::utc,
 };
 use alloy_primitives::{Address, TxHash};
 use std::fmt;
@@ -191,13 +192,14 @@ impl fmt::Display for HoldingState {
             Self::Unconfirmed => {
                 f.write_str("the bank does not hold the deposit at a confirmed block")
             }
-            Self::Receiving { until } => write!(f, "can be paid from until {until}"),
+            Self::Receiving { until } => write!(f, "can be paid from until {}", utc(*until)),
             Self::PastCutoff { draw_time } => {
-                write!(f, "takes no more payments; drawn at {draw_time}")
+                write!(f, "takes no more payments; drawn at {}", utc(*draw_time))
             }
             Self::Drawn { draw_time } => write!(
                 f,
-                "drawn at {draw_time}; the beacon's round of that time is not known yet"
+                "drawn at {}; the beacon's round of that time is not known yet",
+                utc(*draw_time)
             ),
             Self::NotDrawn => f.write_str("the draw did not select this payee"),
             Self::Won(waiting) => waiting.fmt(f),
@@ -206,7 +208,11 @@ impl fmt::Display for HoldingState {
                 write!(f, "block {block} paid {payout} units to the payee")
             }
             Self::Missed(MissReason::Window { redeem_until }) => {
-                write!(f, "won, but could be redeemed until {redeem_until} only")
+                write!(
+                    f,
+                    "won, but could be redeemed until {} only",
+                    utc(*redeem_until)
+                )
             }
             Self::Missed(MissReason::Reclaimed { block }) => write!(
                 f,
@@ -214,12 +220,14 @@ impl fmt::Display for HoldingState {
             ),
             Self::Missed(MissReason::NoSeed { draw_time }) => write!(
                 f,
-                "the beacon's round of draw time {draw_time} was not known before the window closed"
+                "the beacon's round of {} was not known before the window closed",
+                utc(*draw_time)
             ),
             Self::NotOnChain { since } => write!(
                 f,
-                "missing on the chain since {since}, and no event of the bank explains it: a reorganisation removed the \
-                 deposit, or the node lacks events; ask another node"
+                "missing on the chain since {}, and no event of the bank explains it: a reorganisation removed the deposit, \
+                 or the node lacks events; ask another node",
+                utc(*since)
             ),
         }
     }

@@ -168,8 +168,7 @@ impl PayeeService {
             }
             let time = win.win.draw_time;
             let mut win = win.win.clone();
-            win.recorded =
-                holdings.recorded.contains(&time) || observed.recorded.contains(&time);
+            win.recorded = holdings.recorded.contains(&time) || observed.recorded.contains(&time);
             open.push((*id, win));
         }
         observed.wins.extend(open);

@@ -237,13 +237,18 @@ mod tests {
     #[test]
     fn opens_in_time_to_be_settled_unless_rounds_overlap() {
         let mut rounds = Rounds::new(Rounds::same_list(Vec::new()), 86_400);
-        let lead = |rounds: &Rounds, chain| rounds.lead_on(ChainProfile::of(chain).unwrap());
-        assert_eq!(lead(&rounds, 1), 2_400 + 576 + 48);
-        assert_eq!(lead(&rounds, 31_337), 1);
-        rounds.every = Some(300);
-        assert_eq!((lead(&rounds, 1), lead(&rounds, 8453)), (624, 45));
+        let of = |chain| ChainProfile::of(chain).unwrap();
+        let to_open = |chain| inclusion(of(chain)) + 4 * of(chain).confirm;
+        for chain in [1, 8453, 31_337] {
+            let (open, finality) = (to_open(chain), of(chain).finality);
+            rounds.every = None;
+            assert_eq!(rounds.lead_on(of(chain)), open + finality);
+            rounds.every = Some(300);
+            assert_eq!(rounds.lead_on(of(chain)), open);
+        }
+        assert_eq!((to_open(1), to_open(8453), to_open(31_337)), (624, 45, 1));
         rounds.lead = Some(7);
-        assert_eq!(lead(&rounds, 1), 7);
+        assert_eq!(rounds.lead_on(of(1)), 7);
     }
 
     #[test]

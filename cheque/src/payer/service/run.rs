@@ -120,9 +120,7 @@ impl PayerService {
     pub(super) async fn observe(&self) -> Result<(Head, Vec<DepositEvent>), PayerError> {
         let poll = async {
             self.recall().await?;
-            let polled = self.payer.poll().await?;
-            // The head of this poll, found plausible.
-            Ok((self.payer.last_head().await?, polled))
+            self.payer.poll_head().await
         };
         let (head, polled) = match poll.await {
             Ok(polled) => polled,

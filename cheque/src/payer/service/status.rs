@@ -76,12 +76,7 @@ impl PayerService {
             DepositStatus {
                 id: tracked.id,
                 record: tracked.record.clone(),
-                estimated_expiry: expiry(
-                    &tracked.record,
-                    tracked.spent,
-                    self.payer.cutoff(),
-                    now,
-                ),
+                estimated_expiry: expiry(&tracked.record, tracked.spent, self.payer.cutoff(), now),
                 reason,
                 next,
             }
@@ -106,8 +101,10 @@ impl PayerService {
                 blocked: false,
                 reason: format!("deposit {id} is in use"),
                 next: match rounds.every {
-                    None => "the next round opens when this deposit is nearly spent or near its draw"
-                        .to_owned(),
+                    None => {
+                        "the next round opens when this deposit is nearly spent or near its draw"
+                            .to_owned()
+                    }
                     Some(every) => format!("the next round opens {every} s after the last"),
                 },
             },

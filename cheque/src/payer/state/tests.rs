@@ -1,5 +1,8 @@
 use super::*;
-use crate::protocol::amount::Amount;
+use crate::protocol::{
+    amount::Amount,
+    now::{Freshness, Now},
+};
 use alloy_primitives::B256;
 
 const ID: DepositId = DepositId(B256::repeat_byte(7));
@@ -76,6 +79,33 @@ fn ends_active_state_by_the_latest_clock_not_the_heads() {
     assert_eq!(state_of(slow_chain).0, DepositState::PastCutoff);
 }
 
+/// A payee that lies just beyond its range knows so once the round is public, and asks a slow payer for a last cheque.
+#[test]
+fn writes_no_cheque_after_the_draw_if_one_clock_is_right() {
+    let writes = |clock, head_time, round_time| {
+        let now = Now {
+            clock,
+            head_time,
+            round_time: Some(round_time),
+        };
+        let checked = now.check(&Freshness::DEFAULT);
+        checked.is_ok_and(|now| !is_past_cutoff(&deposit(), LIMITS.cutoff, now))
+    };
+    for time in 10_000..10_100 {
+        for slow in [0, 5, 20, 50, 59, 3_600] {
+            for slower in [slow, slow + 10, slow + 50] {
+                let (one, other) = (time - slow, time - slower);
+                assert!(!writes(time, one, other), "own clock");
+                // The newest block of a slow chain, and the newest round at the next poll.
+                assert!(!writes(one, time - 24, other), "head");
+                assert!(!writes(one, other, time - 13), "round");
+            }
+        }
+    }
+    assert!(writes(9_954, 9_954, 9_954), "before the cutoff");
+    assert!(!writes(9_904, 9_954, 9_954), "by a clock 50 s slow");
+}
+
 #[test]
 fn knows_the_winner_as_soon_as_the_round_is_verified() {
     for winner in [None, Some(PAYEE)] {
@@ -103,10 +133,7 @@ fn becomes_reclaimable_after_redeem_until_by_the_head() {
     };
     // A block of this very time may still redeem, whatever the clock says.
     assert_eq!(state_of(drawn(11_000, 11_060)).0, state);
-    assert_eq!(
-        state_of(drawn(11_001, 11_001)).0,
-        DepositState::Reclaimable
-    );
+    assert_eq!(state_of(drawn(11_001, 11_001)).0, DepositState::Reclaimable);
 }
 
 #[test]
@@ -171,10 +198,12 @@ fn asks_for_events_once_nothing_can_open_it() {
 
 #[test]
 fn decides_by_events_once_they_are_final() {
-    let decided = |time, closed| is_decided(&deposit(), &LIMITS, &moment(time), closed);
-    let closed = |block| Closed::Reclaimed { block };
-    assert!(!decided(12_000, Some(&closed(501))));
-    assert!(decided(12_000, Some(&closed(500))));
+    let decided = |time, closed: Option<Closed>| {
+        is_decided(&deposit(), &LIMITS, &moment(time), closed.as_ref())
+    };
+    let closed = |block| Some(Closed::Reclaimed { block });
+    assert!(!decided(12_000, closed(501)));
+    assert!(decided(12_000, closed(500)));
     assert!(!decided(7_600 + 768, None));
     assert!(decided(7_601 + 768, None));
 }

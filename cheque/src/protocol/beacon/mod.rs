@@ -274,4 +274,6 @@ impl fmt::Debug for Beacon {
 }
 
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod tests;

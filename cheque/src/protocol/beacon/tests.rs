@@ -6,8 +6,10 @@ use alloy_primitives::{U512, b256};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// The real rounds: number, signature, uncompressed signature, randomness.
-fn real_rounds() -> Vec<(u64, Vec<u8>, Vec<u8>, Vec<u8>)> {
+/// A real round: number, signature, uncompressed signature, randomness.
+type RealRound = (u64, Vec<u8>, Vec<u8>, Vec<u8>);
+
+fn real_rounds() -> Vec<RealRound> {
     let text = include_str!("../../../../contracts/test/vectors/quicknet.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let bytes = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap();
@@ -291,51 +293,6 @@ fn refuses_secret_keys_outside_of_the_group() {
 }
 
 #[test]
-fn counts_rounds_from_one_at_genesis() {
-    let quicknet = Beacon::quicknet();
-    assert_eq!(quicknet.round_at(1_692_806_364), Ok(1000));
-    assert_eq!(quicknet.time_of(1000), Ok(1_692_806_364));
-    assert_eq!(quicknet.round_at(1_692_803_367), Ok(1));
-    assert_eq!(
-        quicknet.round_at(1_692_803_366),
-        Err(ScheduleError::BeforeGenesis {
-            time: 1_692_803_366,
-            genesis: 1_692_803_367
-        })
-    );
-    assert_eq!(
-        quicknet.round_at(1_692_806_366),
-        Err(ScheduleError::OffSchedule {
-            time: 1_692_806_366,
-            before: 1_692_806_364,
-            after: 1_692_806_367
-        })
-    );
-    assert_eq!(quicknet.time_of(0), Err(ScheduleError::RoundZero));
-    assert_eq!(quicknet.newest_at(1_692_803_366), None);
-    assert_eq!(quicknet.newest_at(1_692_803_367), Some(1));
-    assert_eq!(quicknet.newest_at(1_692_806_366), Some(1000));
-    assert_eq!(quicknet.newest_at(1_692_806_367), Some(1001));
-    let zero = quicknet.verify(0, &[0; G1]);
-    assert_eq!(zero, Err(InvalidRound::Schedule(ScheduleError::RoundZero)));
-}
-
-#[test]
-fn refuses_rounds_beyond_64_bits() {
-    let quicknet = Beacon::quicknet();
-    let last = (u64::MAX - QUICKNET_GENESIS) / 3 + 1;
-    assert!(quicknet.time_of(last).is_ok());
-    for round in [last + 1, u64::MAX] {
-        assert_eq!(quicknet.time_of(round), Err(ScheduleError::TooFar(round)));
-    }
-    let dense = LocalBeacon::new(&[7; 32], 0, 1).unwrap();
-    let too_far = Err(ScheduleError::TooFar(u64::MAX));
-    assert_eq!(dense.beacon().round_at(u64::MAX), too_far);
-    assert_eq!(dense.beacon().newest_at(u64::MAX), None);
-    assert_eq!(dense.beacon().time_of(u64::MAX), Ok(u64::MAX - 1));
-}
-
-#[test]
 fn tells_beacons_apart_by_every_term() {
     let beacon = local(7);
     let same = LocalBeacon::new(&[7; 32], 1_000, 5).unwrap();
@@ -367,24 +324,9 @@ proptest! {
         let mut signature = [0; G1];
         signature[..32].copy_from_slice(&bytes);
         signature[32..].copy_from_slice(&tail);
-        signature[0] = first;
+        // Three of four have an encoding that is worth a look at the curve.
+        signature[0] = if first < 0x40 { first } else { 0x80 | (first & 0x3f) };
         prop_assert!(verified(&Beacon::quicknet(), round, &signature).is_err());
-    }
-
-    #[test]
-    fn finds_the_round_of_its_own_time(
-        round in 1_u64..=u64::MAX / 2, period in 1_u64..1_000, genesis: u32
-    ) {
-        let mut beacon = Beacon::quicknet();
-        (beacon.genesis, beacon.period) = (genesis.into(), period);
-        match beacon.time_of(round) {
-            Ok(time) => {
-                prop_assert_eq!(beacon.round_at(time), Ok(round));
-                prop_assert_eq!(beacon.newest_at(time), Some(round));
-                prop_assert_eq!(beacon.round_at(time.saturating_add(1)).is_ok(), period == 1);
-            }
-            Err(error) => prop_assert_eq!(error, ScheduleError::TooFar(round)),
-        }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, b256};
 use proptest::prelude::*;
 
 fn deposit(amount: u128, min_payout: u128) -> Deposit {
@@ -58,6 +58,29 @@ fn wins_from_start_to_just_below_start_plus_range() {
         range: Amount::new(1),
     };
     assert!(last.wins(Amount::MAX, Amount::MAX));
+}
+
+#[test]
+fn selects_points_computed_by_hand() {
+    // keccak256(seed ‖ id) begins with 0xbf064a14b15aed359d0408e463b08f7d.
+    let id = b256!("ef4a57f83737f5e845b173c80c46ec4af56fc0db5f481d434d37c80876ee3bf4");
+    let point = |amount| {
+        let seed = Seed(B256::repeat_byte(6));
+        roll(seed, DepositId(id), Amount::new(amount)).get()
+    };
+    assert_eq!(point(1_000), 746);
+    assert_eq!(point(1), 0);
+    assert_eq!(point(2), 1);
+    assert_eq!(point(1 << 64), 0xbf06_4a14_b15a_ed35);
+    assert_eq!(
+        point(1 << 127),
+        253_915_203_513_832_831_451_287_903_202_406_600_573 >> 1
+    );
+    // floor(h * (2^128 - 1) / 2^128) = h - 1
+    assert_eq!(
+        point(u128::MAX),
+        253_915_203_513_832_831_451_287_903_202_406_600_572
+    );
 }
 
 proptest! {

@@ -217,7 +217,8 @@ impl Simulation {
         terms.redeemUntil = terms.drawTime + self.window;
         let mined = self.now + self.rng.random_range(1..=INCLUSION);
         self.mined.insert(next.id, mined);
-        self.taken_over.extend(expired.map(|expired| (next.id, expired)));
+        self.taken_over
+            .extend(expired.map(|expired| (next.id, expired)));
         self.history.push(self.now);
         self.deposits.push(next);
     }

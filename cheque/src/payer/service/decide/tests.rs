@@ -123,7 +123,9 @@ fn opens_rounds_at_an_interval_that_each_outlives() {
     deposits[2].record.state = DepositState::NeverOpened;
     assert_eq!(need(569, &deposits), ANOTHER);
     // Within the interval, another round opens if none can pay.
-    deposits[..2].iter_mut().for_each(|tracked| tracked.spent = Amount::new(800));
+    deposits[..2]
+        .iter_mut()
+        .for_each(|tracked| tracked.spent = Amount::new(800));
     assert_eq!(need(530, &deposits), ANOTHER);
 }
 
@@ -356,7 +358,10 @@ fn counts_deposit_for_a_day_of_now() {
     assert_eq!(check(500 + DAY), Ok(()));
     assert_eq!(over.free_at, Some(500 + DAY), "the error names the time");
     let text = over.to_string();
-    assert!(text.contains("there is room from 1970-01-02T00:08:20Z on"), "{text}");
+    assert!(
+        text.contains("there is room from 1970-01-02T00:08:20Z on"),
+        "{text}"
+    );
     assert!(check(499).is_err(), "still counted by a clock set back");
     let of_others = {
         let mut deposits = deposits.clone();

@@ -91,7 +91,7 @@ fn checks_neither_clocks_nor_finality_without_freshness() {
     fixture.view.now = clocks(0, NOW, DAY);
     fixture.view.final_time = Some(0);
     assert!(fixture.receive(&fixture.opening(300_000), None).is_ok());
-    // The latest clock decides all the same.
+    // The latest clock still decides.
     fixture.view.now = clocks(0, NOW, DRAW - 30);
     assert_eq!(
         fixture.rejects(&fixture.opening(300_000), None).code(),
