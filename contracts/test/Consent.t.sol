@@ -164,6 +164,19 @@ contract ConsentTest is BaseTest {
         assertEq(bank.redeem(_pack(newest), ""), 50);
     }
 
+    /// As documented: sending is agreeing. A payer hands a relayer, itself a payee, that payee's older cheque. So it must
+    /// compare what it is given with its own newest cheque.
+    function test_RelayerThatIsAPayeeAgreesBySending() public {
+        (Round memory r, IChequeBank.Redemption memory newest) = _wonHalf(NATIVE);
+        IChequeBank.Redemption memory older = _redemption(r, ann.addr, 6);
+        _expectMissing(older);
+        vm.prank(ann.addr);
+        assertEq(bank.redeem(_pack(older), ""), 10);
+        _expectNotRedeemable(newest, IChequeBank.Outcome.NotOpen);
+        assertEq(_idle(ann.addr, NATIVE, 0), 10);
+        _assertConserved(NATIVE);
+    }
+
     /// Attack: the payer signs a smaller cheque now, and shows it with the consent to the newest cheque.
     function test_PayerCannotRedeemASmallerChequeThanConsentedTo() public {
         (Round memory r, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);

@@ -2,8 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {IDrandBank} from "../src/interfaces/IDrandBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {UnluckyBank} from "./mocks/UnluckyBank.sol";
+import {Beacon} from "./utils/Beacon.sol";
 import {Digests} from "./utils/Digests.sol";
 
 contract OpenTest is BaseTest {
@@ -91,6 +93,34 @@ contract OpenTest is BaseTest {
         _open(r);
     }
 
+    /// Starts with all terms wrong and corrects one at a time.
+    function test_TermsAreCheckedInTheirOrder() public {
+        uint64 earliest = uint64(START_TIME) + MIN_LEAD;
+        bank = _deploy(MIN_LEAD, Beacon.publicKey(Beacon.SECRET), earliest + 10, 7);
+        Round memory r = _smallRound(NATIVE, 0);
+        IChequeBank.Deposit memory d = r.deposit;
+        (d.lane, d.signer, d.amount, d.minPayout, d.drawTime, d.redeemUntil) = (0, address(0), 0, 1, 0, 0);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroLane.selector));
+        d.lane = 1;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroSigner.selector));
+        d.signer = signer.addr;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroAmount.selector));
+        (d.amount, d.minPayout) = (100, 101);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.MinPayoutTooHigh.selector, 101, 100));
+        d.minPayout = 100;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, 0, earliest));
+        d.drawTime = earliest;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.RedeemWindowEmpty.selector, earliest, 0));
+        d.redeemUntil = type(uint64).max;
+        _expectRefused(r, abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, earliest, earliest + 10));
+        d.drawTime = earliest + 11;
+        _expectRefused(r, abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, earliest + 11));
+        d.drawTime = earliest + 17;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 0, 100));
+        _seal(r);
+        _open(r);
+    }
+
     function test_DrawIsAtLeastMinLeadAhead() public {
         Round memory r = _ready();
         uint256 earliest = START_TIME + MIN_LEAD;
@@ -149,7 +179,14 @@ contract OpenTest is BaseTest {
         r.deposit.signer = signer_ == address(0) ? address(1) : signer_;
         r.deposit.root = root;
         _seal(r);
-        _open(r);
+        _fund(NATIVE, payer.addr, r.deposit.amount);
+        IChequeBank.Deposit memory d = r.deposit;
+        vm.expectEmit(address(bank));
+        emit IChequeBank.Opened(
+            r.id, d.payer, d.signer, d.token, d.lane, d.amount, d.minPayout, d.drawTime, d.redeemUntil, d.root
+        );
+        vm.prank(payer.addr);
+        bank.open(d);
         assertEq(_openId(r), r.id);
         _assertConserved(NATIVE);
     }

@@ -235,6 +235,31 @@ contract RedeemBatchTest is BaseTest {
         assertEq(_batch(_pack(xs))[0], 50);
     }
 
+    /// As documented: a relayer that is itself a payee agrees to its own items by sending them, older ones too. It needs
+    /// the consent of others.
+    function test_RelayerThatIsAPayeeAgreesToItsOwnItems() public {
+        (Round memory r, IChequeBank.Redemption[] memory xs) = _halfWonBy(ann.addr);
+        IChequeBank.Redemption[] memory handed = new IChequeBank.Redemption[](3);
+        handed[0] = _redemption(r, ben.addr, 30);
+        handed[1] = _redemption(r, ann.addr, 6);
+        handed[2] = xs[0];
+        vm.prank(ann.addr);
+        uint128[] memory payouts = _batch(_pack(handed));
+        assertEq(payouts[0], 0, "loses");
+        assertEq(payouts[1], 10, "its older cheque closes the deposit");
+        assertEq(payouts[2], 0, "too late for its newest one");
+
+        vm.warp(START_TIME);
+        r = _smallRound(NATIVE, 0);
+        r.deposit.lane = 2;
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, ben.addr));
+        xs[0] = _redemption(r, ben.addr, 6);
+        vm.prank(ann.addr);
+        assertEq(_batch(_pack(xs))[0], 0, "another payee's older cheque");
+    }
+
     /// A wallet could burn all gas of the batch, so the bank does not call wallets.
     function test_DoesNotCallWallets() public {
         Wallet wallet = new Wallet(ben.addr);
