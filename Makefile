@@ -96,12 +96,12 @@ lint: setup test-tools sizes circles prose wasm-check ## these five jobs, compil
 	@$(TIMED) 'solhint' solhint --disc --noPoster --max-warnings 0 'contracts/src/**/*.sol'
 	@$(TIMED) 'vectors' node tools/vectors.mjs --check
 	@$(TIMED) 'clippy' cargo clippy --workspace --all-features --all-targets $(CARGO_FLAGS) -- -D warnings
-	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --test gas $(CARGO_FLAGS) -- -D warnings
+	@$(TIMED) 'clippy of gas' cargo clippy -p cheque --features local-beacon --test gas $(CARGO_FLAGS) -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'rustdoc' cargo doc --workspace --all-features --no-deps $(CARGO_FLAGS)
 
-test-tools: ## tests of the next three jobs, on small trees
+test-tools: setup ## tests of the next three jobs, on small trees, and the simulation of bought draws (tools/randao.mjs)
 	@tools/need node git
-	@$(TIMED) 'tests of the checks' node --test --test-reporter=dot tools/test/*.test.mjs
+	@$(TIMED) 'tests of the tools' node --test --test-reporter=dot tools/test/*.test.mjs
 
 sizes: ## fail if a source or test file has more than 400 lines
 	@tools/need node git
@@ -137,11 +137,11 @@ bytecode-check: setup ## fail if `make bytecode` would change something
 
 gas: setup ## measure what everything costs, and write it into docs/gas.md, COMPARE.md and target/gas.json
 	@tools/need anvil forge
-	@WRITE_GAS=1 $(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
+	@WRITE_GAS=1 $(TIMED) 'gas' cargo test --quiet -p cheque --features local-beacon --test gas $(CARGO_FLAGS)
 
 gas-check: setup ## measure, and fail if a figure has moved by more than 1 %
 	@tools/need anvil forge
-	@$(TIMED) 'gas' cargo test --quiet -p cheque --test gas $(CARGO_FLAGS)
+	@$(TIMED) 'gas' cargo test --quiet -p cheque --features local-beacon --test gas $(CARGO_FLAGS)
 
 bench: ## measure beside other systems, in one run: a table, target/bench.json, docs/performance.md; the machine should be idle
 	@tools/need cargo cc

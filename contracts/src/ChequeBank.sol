@@ -102,18 +102,18 @@ abstract contract ChequeBank is Balances, Deposits {
     /// @inheritdoc IChequeBank
     function recordSeed(uint64 drawTime, bytes calldata proof) external notEntered returns (bytes32 recorded) {
         Recorded storage record = seed[drawTime];
-        recorded = record.seed;
+        recorded = record.value;
         if (recorded != 0) return recorded;
 
         recorded = _proven(drawTime, proof);
-        record.seed = recorded;
+        record.value = recorded;
 
         emit SeedRecorded(drawTime, recorded);
     }
 
     /// @inheritdoc IChequeBank
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll) {
-        bytes32 recorded = seed[deposit.drawTime].seed;
+        bytes32 recorded = seed[deposit.drawTime].value;
         require(recorded != 0, SeedUnknown(deposit.drawTime));
 
         return Draw.roll(recorded, _depositId(deposit), deposit.amount);
@@ -164,7 +164,7 @@ abstract contract ChequeBank is Balances, Deposits {
     function outcomeOf(bytes calldata redemption, bytes calldata proof)
         external
         view
-        returns (Outcome, uint128 payout)
+        returns (Outcome outcome, uint128 payout)
     {
         Claim memory claim;
         return _judge(redemption, claim, proof);
@@ -196,7 +196,7 @@ abstract contract ChequeBank is Balances, Deposits {
 
         seeds = new bytes32[](drawTimes.length);
         for (uint256 i = 0; i < seeds.length; ++i) {
-            bytes32 recorded = seed[drawTimes[i]].seed;
+            bytes32 recorded = seed[drawTimes[i]].value;
             seeds[i] = recorded != 0 ? recorded : _proven(drawTimes[i], proofs[i]);
         }
     }
@@ -210,7 +210,7 @@ abstract contract ChequeBank is Balances, Deposits {
         for (uint256 i = 0; i < seeds.length; ++i) {
             if (drawTimes[i] == drawTime) return seeds[i];
         }
-        return seed[drawTime].seed;
+        return seed[drawTime].value;
     }
 
     /* CHECKS */
@@ -226,7 +226,7 @@ abstract contract ChequeBank is Balances, Deposits {
         if (outcome != Cheques.NO_OBJECTION) return (outcome, 0);
 
         uint64 drawTime = r.drawTime();
-        bytes32 drawn = seed[drawTime].seed;
+        bytes32 drawn = seed[drawTime].value;
         if (drawn == 0 && proof.length != 0) drawn = _proven(drawTime, proof);
         return _drawn(r, claim, drawn, false);
     }

@@ -51,13 +51,13 @@ contract VectorSeedsTest is VectorFiles {
         ScheduleVector[] memory vectors = abi.decode(_list("seeds", ".schedule", SCHEDULE), (ScheduleVector[]));
         for (uint256 i = 0; i < vectors.length; i++) {
             ScheduleVector memory v = vectors[i];
-            if (_same(v.error, "before_genesis")) {
+            if (_same(v.refusal, "before_genesis")) {
                 uint64 genesis = beacons[v.beacon].genesis;
                 vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, v.drawTime, genesis));
-            } else if (_same(v.error, "off_schedule")) {
+            } else if (_same(v.refusal, "off_schedule")) {
                 vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, v.drawTime));
             } else {
-                assertEq(v.error, "");
+                assertEq(v.refusal, "");
                 // There is a round, and only its proof is missing.
                 vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidSeedProof.selector, v.drawTime));
             }

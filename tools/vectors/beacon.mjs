@@ -16,8 +16,8 @@ export const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
 /** The round of a time, or why there is none: `before_genesis` or `off_schedule`. */
 export function roundAt({ genesis, period }, time) {
-  if (time < genesis) return { error: 'before_genesis' };
-  if ((time - genesis) % period !== 0n) return { error: 'off_schedule' };
+  if (time < genesis) return { refusal: 'before_genesis' };
+  if ((time - genesis) % period !== 0n) return { refusal: 'off_schedule' };
   return { round: (time - genesis) / period + 1n };
 }
 

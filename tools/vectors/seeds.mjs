@@ -50,7 +50,7 @@ export function seeds(real) {
     about:
       'Beacons, with the secret key if it is published, else zero. Rounds: `message` is sha256 of the round, `hashed` its point of G1, ' +
       '`signature` is compressed, `proof` is not, `seed` is sha256 of the signature. `schedule`: times with their round, or with ' +
-      'the error. `refusedProofs` and `refusedSignatures` do not prove the round of `drawTime`; `reason` is the first that ' +
+      'the `refusal`. `refusedProofs` and `refusedSignatures` do not prove the round of `drawTime`; `reason` is the first that ' +
       'holds: length, not_compressed, identity, not_canonical, off_curve, outside_subgroup, wrong_signature.',
     beacons: beacons.map(({ name, secret, publicKey, genesis, period }) => ({
       name,
@@ -90,8 +90,8 @@ function schedule(beacons) {
   ];
   return [ofQuicknet, [0n, 1n, 2n, MAX_U64]].flatMap((times, i) =>
     times.map((drawTime) => {
-      const { round = 0n, error = '' } = roundAt(beacons[i], drawTime);
-      return { beacon: BigInt(i), drawTime, round, error };
+      const { round = 0n, refusal = '' } = roundAt(beacons[i], drawTime);
+      return { beacon: BigInt(i), drawTime, round, refusal };
     }),
   );
 }

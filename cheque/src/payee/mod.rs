@@ -354,3 +354,6 @@ impl Payee {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

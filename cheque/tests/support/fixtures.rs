@@ -12,11 +12,14 @@ use cheque::{
 };
 use std::sync::Arc;
 
+/// Seconds, as from opening a deposit to its draw.
+pub(crate) const HOUR: u64 = 3_600;
+
 pub(crate) fn memory() -> Arc<Memory> {
     Arc::new(Memory::new())
 }
 
-/// Terms whose ranges cover all draws once every payee is paid its whole allowance: then exactly one payee wins.
+/// Terms with a draw in so many seconds, whose ranges cover all draws once every payee is paid its whole allowance: then exactly one payee wins.
 pub(crate) fn request(payees: &[&Account], signer: &Account, draw_in: u64) -> DepositRequest {
     let allowances = (1..).zip(payees);
     let allowances = allowances.map(|(share, payee)| (payee.address, coins(100 * share)));
@@ -74,7 +77,7 @@ pub(crate) fn not_payable<T: std::fmt::Debug>(result: Result<T, RedeemError>) ->
     }
 }
 
-/// Pays every payee its whole allowance, mines to the draw and returns the winner with its payout.
+/// Pays every payee its whole allowance, mines a block after the draw and returns the winner with its payout.
 pub(crate) async fn pay_and_draw(
     world: &World,
     payer: &Payer,
@@ -86,7 +89,7 @@ pub(crate) async fn pay_and_draw(
         let allowance = left[&payee.policy().payee];
         pay(payer, payee, opened.id, allowance).await;
     }
-    world.node.mine_to(opened.deposit.drawBlock + 1).await;
+    world.draw(&opened.deposit).await;
     let mut winners = Vec::new();
     for (index, payee) in payees.iter().enumerate() {
         match payee.outcome(opened.id).await.unwrap() {
@@ -128,14 +131,14 @@ impl Fixture {
         request(&payees, &self.payer, draw_in)
     }
 
-    /// Rounds with 0.1, 0.2 and 0.3 coins for the payees, drawn after 40 blocks. A payee's first payment reserves the
-    /// range of its whole allowance.
+    /// Rounds with 0.1, 0.2 and 0.3 coins for the payees, drawn after an hour and redeemable for another. A payee's first
+    /// payment reserves the range of its whole allowance.
     #[cfg(feature = "service")]
     pub(crate) fn rounds(&self) -> cheque::payer::Rounds {
         use cheque::payer::Rounds;
         let list = self.request(0).allowances;
-        let mut rounds = Rounds::new(Rounds::same_list(list), 40);
-        rounds.redeem_window = Some(20);
+        let mut rounds = Rounds::new(Rounds::same_list(list), HOUR);
+        rounds.redeem_window = Some(HOUR);
         rounds.min_payout = Some(Amount::ZERO);
         rounds
     }

@@ -1,20 +1,20 @@
 //! Steps of a payee's service from a paid deposit to its redemption.
 
 use super::{
-    fixtures::{Fixture, open_deposit, pay, request},
-    node::{Account, Snapshot, World, coins},
+    fixtures::{Fixture, HOUR, open_deposit, pay, request},
+    node::{Account, World, coins},
 };
 use alloy::providers::Provider;
-use alloy_primitives::TxHash;
+use alloy_primitives::{Address, Bytes, TxHash};
 use cheque::payee::{HoldingState, HoldingStatus, PayeeService, PayeeSettings, Waiting};
 use cheque::payer::{Draw, Opened};
 use cheque::store::Store;
-use cheque::{Amount, DepositId, HISTORY_WINDOW};
+use cheque::{Amount, DepositId, bank::redeem};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A gas price in gwei at which redeeming costs more than a tenth of 0.1 coins, and recording a seed less.
-pub(crate) const HIGH_GAS_PRICE: u64 = 140;
+pub(crate) const HIGH_GAS_PRICE: u64 = 55;
 
 /// A freshly started service with the default settings.
 pub(crate) fn service(world: &World, account: &Account, store: Arc<dyn Store>) -> PayeeService {
@@ -48,7 +48,7 @@ pub(crate) async fn status(service: &PayeeService, id: DepositId) -> HoldingStat
     found.expect("the deposit is in the ledger")
 }
 
-/// Opens a deposit of 0.1 coins for each draw, and pays all of its amount to the first payee, a certain winner.
+/// Opens a deposit of 0.1 coins for each draw time, and pays all of its amount to the first payee, a certain winner.
 pub(crate) async fn wins(
     fixture: &Fixture,
     service: &PayeeService,
@@ -62,8 +62,8 @@ pub(crate) async fn wins(
         request.draw = Draw::At(*draw);
         request.redeem_window = Some(window);
         let opened = open_deposit(&fixture.world, &payer, &request).await;
-        // Some services ask for 3 confirmations.
-        fixture.world.node.mine(2).await;
+        // For some services only what is 3 seconds old is confirmed.
+        fixture.world.node.mine(3).await;
         service.payee().poll().await.unwrap();
         pay(&payer, service.payee(), opened.id, coins(100)).await;
         all.push(opened);
@@ -112,27 +112,28 @@ pub(crate) async fn paid_block(service: &PayeeService, id: DepositId) -> u64 {
     block
 }
 
-/// A win and its pending redemption, which another draw has made worthless.
-pub(crate) async fn worthless(fixture: &Fixture, service: &PayeeService) -> (DepositId, TxHash) {
-    let node = &fixture.world.node;
-    let draw = fixture.world.head().await + 80;
-    let id = wins(fixture, service, &[draw], HISTORY_WINDOW).await[0].id;
-    node.mine_to(draw - 2).await;
+/// A win and its pending redemption, which has become worthless: a stranger has redeemed the whole deposit for the payee.
+/// Blocks are made by [`Node::mine`](super::node::Node::mine) then.
+pub(crate) async fn overtaken(fixture: &Fixture, service: &PayeeService) -> (DepositId, TxHash) {
+    let world = &fixture.world;
+    let node = &world.node;
+    let draw = world.now().await + HOUR;
+    let opened = wins(fixture, service, &[draw], HOUR).await.remove(0);
+    let stranger = world.account(77).await;
+    world.draw(&opened.deposit).await;
     node.automine(false).await;
-    let before = node.snapshot().await;
-    node.mine_to(draw + 1).await;
-    let first = sends(service, id).await;
-    redraw(fixture, before, draw, first).await;
-    (id, first)
-}
-
-/// Replaces the draw block, and keeps the transaction `sent` of the old draw in the mempool.
-pub(crate) async fn redraw(fixture: &Fixture, before: Snapshot, draw: u64, sent: TxHash) {
-    let node = &fixture.world.node;
-    let raw = node.provider.get_raw_transaction_by_hash(sent).await;
+    let first = sends(service, opened.id).await;
+    let raw = node.provider.get_raw_transaction_by_hash(first).await;
     node.drop_transactions().await;
-    node.revert(before).await;
-    node.mine_to(draw + 1).await;
+    node.automine(true).await;
+    let redemption = service
+        .payee()
+        .redemption(opened.id, Address::ZERO, Bytes::new());
+    let (redemption, round) = (redemption.await.unwrap(), world.beacon.round(draw));
+    let by_stranger = redeem(&world.reader, &stranger.wallet, &redemption, Some(&round)).await;
+    assert_eq!(by_stranger.unwrap().payout, coins(100));
+    node.automine(false).await;
     let raw = raw.unwrap().expect("the node has the transaction");
     let _pending = node.provider.send_raw_transaction(&raw).await.unwrap();
+    (opened.id, first)
 }

@@ -10,13 +10,12 @@ use cheque::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// The bank through a proxy. The profile allows anvil's time to be an hour off, and reorgs of up to 4 blocks.
+/// The bank through a proxy. Confirmed is what is 4 seconds old, which is 4 blocks of a test's chain.
 pub(crate) async fn through(world: &World, proxy: &Proxy) -> Reader {
     let provider = connect_within(&[&proxy.url], Duration::from_millis(200)).await;
     let reader = Reader::open(provider.unwrap(), world.reader.bank().address());
     reader.await.unwrap().with_profile(ChainProfile {
-        confirmations: 4,
-        stale_after: Some(3_600),
+        confirm: 4,
         ..*world.reader.profile()
     })
 }
@@ -24,6 +23,8 @@ pub(crate) async fn through(world: &World, proxy: &Proxy) -> Reader {
 /// The payer of the fixture over another reader.
 pub(crate) fn payer(fixture: &Fixture, reader: &Reader, store: &Arc<Memory>) -> Payer {
     Payer::new(reader.clone(), store.clone())
+        .with_beacon(fixture.world.beacon.client.clone())
+        .unwrap()
         .with_wallet(fixture.payer.wallet.clone())
         .with_key(fixture.payer.key.clone())
 }

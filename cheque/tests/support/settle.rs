@@ -8,11 +8,12 @@ use cheque::{
 
 /// The deposits that the bank would pay now.
 pub(crate) async fn won(payee: &Payee) -> Result<Vec<DepositId>, RedeemError> {
-    let head = payee.reader().head().await?.number;
+    let now = payee.reader().head().await?.time;
     let mut won = Vec::new();
     for position in payee.positions().await? {
         let terms = position.deposit();
-        let redeemable = terms.drawBlock < head && head < terms.lastRedeemBlock;
+        // The next block is a second later at least.
+        let redeemable = terms.drawTime < now && now < terms.redeemUntil;
         let id = position.deposit_id();
         if redeemable && payee.outcome(id).await?.0 == Outcome::Payable {
             won.push(id);

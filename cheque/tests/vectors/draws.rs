@@ -1,71 +1,9 @@
-//! Checks seeds.json, rolls.json and payouts.json: headers, rolls, payouts and values.
+//! Checks rolls.json and payouts.json: rolls, payouts and values.
 
 use crate::file::{Int, deposit_of, vectors};
-use alloy_primitives::{B256, Bytes};
-use cheque::{Amount, DepositId, HeaderError, Payout, Seed, payout, roll, seed_from_header};
+use alloy_primitives::B256;
+use cheque::{Amount, DepositId, Payout, Seed, payout, roll};
 use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Seeds {
-    recorded: Vec<Header>,
-    mainnet: Vec<Header>,
-    crafted: Vec<Header>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    name: String,
-    verdict: Option<String>,
-    hash: B256,
-    seed: B256,
-    header: Bytes,
-}
-
-#[test]
-fn reads_seed_of_real_headers_but_not_of_proof_of_work() {
-    let vectors: Seeds = vectors!("seeds");
-    assert!(vectors.recorded.len() == 2 && vectors.mainnet.len() == 2);
-    for v in vectors.recorded.iter().chain(&vectors.mainnet) {
-        let expected = if v.seed.is_zero() {
-            Err(HeaderError::HasDifficulty)
-        } else {
-            Ok(Seed(v.seed))
-        };
-        assert_eq!(seed_from_header(&v.header, v.hash), expected, "{}", v.name);
-    }
-}
-
-#[test]
-fn refuses_header_of_another_block() {
-    let vectors: Seeds = vectors!("seeds");
-    let [first, second] = &vectors.recorded[..] else {
-        panic!("expected two recorded headers")
-    };
-    assert_eq!(
-        seed_from_header(&first.header, second.hash),
-        Err(HeaderError::WrongHash {
-            found: first.hash,
-            expected: second.hash
-        })
-    );
-}
-
-#[test]
-fn judges_crafted_headers() {
-    let vectors: Seeds = vectors!("seeds");
-    assert!(vectors.crafted.len() > 50);
-    for v in vectors.crafted {
-        let found = seed_from_header(&v.header, v.hash);
-        let as_expected = match v.verdict.as_deref() {
-            Some("ok") => found == Ok(Seed(v.seed)),
-            Some("malformed") => found == Err(HeaderError::Malformed),
-            Some("difficulty") => found == Err(HeaderError::HasDifficulty),
-            Some("no_randomness") => matches!(found, Err(HeaderError::NoRandomness(_))),
-            verdict => panic!("{}: unknown verdict {verdict:?}", v.name),
-        };
-        assert!(as_expected, "{}: {found:?}", v.name);
-    }
-}
 
 #[derive(Deserialize)]
 struct Rolls {

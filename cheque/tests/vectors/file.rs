@@ -52,8 +52,8 @@ struct Terms {
     lane: Int<u64>,
     amount: Int<u128>,
     min_payout: Int<u128>,
-    draw_block: Int<u64>,
-    last_redeem_block: Int<u64>,
+    draw_time: Int<u64>,
+    redeem_until: Int<u64>,
     root: B256,
 }
 
@@ -67,8 +67,8 @@ pub(crate) fn deposit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Depo
         lane: terms.lane.0,
         amount: terms.amount.0,
         minPayout: terms.min_payout.0,
-        drawBlock: terms.draw_block.0,
-        lastRedeemBlock: terms.last_redeem_block.0,
+        drawTime: terms.draw_time.0,
+        redeemUntil: terms.redeem_until.0,
         root: terms.root,
     })
 }
@@ -82,8 +82,8 @@ pub(crate) fn deposit_of(root: B256, amount: u128, min_payout: u128) -> Deposit 
         lane: 1,
         amount,
         minPayout: min_payout,
-        drawBlock: 300,
-        lastRedeemBlock: 301,
+        drawTime: 300,
+        redeemUntil: 301,
         root,
     }
 }

@@ -19,7 +19,7 @@ abstract contract BankStorage is IChequeBank {
 
     /// @dev A recorded seed, in a struct so that one look-up serves to read and to write.
     struct Recorded {
-        bytes32 seed;
+        bytes32 value;
     }
 
     /* CONSTANTS */

@@ -369,7 +369,7 @@ interface IChequeBank {
         returns (uint256 idle, bytes32 openDepositId);
 
     /// @notice The recorded seed of a time, zero if none is recorded.
-    function seed(uint64 drawTime) external view returns (bytes32);
+    function seed(uint64 drawTime) external view returns (bytes32 value);
 
     /// @notice The point in [0, amount) that the recorded seed selects. Reverts if no seed is recorded.
     function rollOf(Deposit calldata deposit) external view returns (uint128 roll);

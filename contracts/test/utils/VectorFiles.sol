@@ -184,10 +184,10 @@ abstract contract VectorFiles is Test {
     struct ScheduleVector {
         uint256 beacon;
         uint64 drawTime;
-        string error;
+        string refusal;
     }
 
-    string internal constant SCHEDULE = "ScheduleVector(uint256 beacon,uint64 drawTime,string error)";
+    string internal constant SCHEDULE = "ScheduleVector(uint256 beacon,uint64 drawTime,string refusal)";
 
     struct RefusedProof {
         string name;

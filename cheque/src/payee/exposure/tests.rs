@@ -288,7 +288,7 @@ fn caps_exposure_at_the_largest_amount_and_recovers() {
 /// Its purse included, which is a block number here. With the memory of the store, less than 400 bytes per open deposit.
 #[test]
 fn takes_less_than_300_bytes_per_deposit_and_signer() {
-    const DEPOSITS: u64 = 100_000;
+    const DEPOSITS: u64 = 30_000;
     let mut index = ExposureIndex::default();
     let taken = allocation_counter::measure(|| {
         for number in 0..DEPOSITS {

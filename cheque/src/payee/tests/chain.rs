@@ -1,0 +1,162 @@
+//! The view of the chain: requests, reorganisations, cutoffs and consents.
+
+use super::*;
+use crate::bank::redeem::RedeemError;
+
+const PAYMENT: u128 = 10_000_000;
+
+#[tokio::test]
+async fn a_head_costs_the_same_with_many_deposits() {
+    let mut costs = Vec::new();
+    for deposits in [1, 300] {
+        let fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
+        for lane in 1..=deposits {
+            let opened = fixture.open(1, lane, fixture.draw);
+            fixture.pay(&opened, PAYMENT).await.unwrap();
+        }
+        let mut asked = Vec::new();
+        for number in 1..=5 {
+            fixture.go_to(fixture.now + 12 * number);
+            fixture.node.asked();
+            fixture.payee.poll().await.unwrap();
+            asked.push(fixture.node.asked());
+        }
+        let purses: u32 = asked.iter().map(|(_, purses)| purses).sum();
+        assert_eq!(purses, 0, "purses of open deposits are read again");
+        costs.push(asked);
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(
+        costs[0].iter().all(|(requests, _)| *requests <= 10),
+        "{costs:?}"
+    );
+}
+
+#[tokio::test]
+async fn payments_of_known_deposits_need_no_request() {
+    let fixture = Fixture::new().await;
+    let opened = fixture.open(1, 1, fixture.draw);
+    fixture.pay(&opened, PAYMENT).await.unwrap();
+    fixture.node.asked();
+    for number in 1..=5 {
+        let paid = fixture.pay(&opened, PAYMENT + number).await;
+        assert_eq!(code(paid), "accepted");
+    }
+    let (_, purses) = fixture.node.asked();
+    assert_eq!(purses, 0);
+}
+
+#[tokio::test]
+async fn reads_purses_in_batches_after_a_restart() {
+    let fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
+    for lane in 1..=150 {
+        let opened = fixture.open(1, lane, fixture.draw);
+        fixture.pay(&opened, PAYMENT).await.unwrap();
+    }
+    let restarted = fixture.restarted().await;
+    fixture.node.set_finalized(Some(BLOCKS - 60));
+    fixture.node.asked();
+    restarted.poll().await.unwrap();
+    let (requests, purses) = fixture.node.asked();
+    // At the confirmed block and at the final one, a hundred in a request.
+    assert_eq!(purses, 300);
+    assert!(requests < 40, "{requests} requests");
+    fixture.node.add_block(fixture.now + 12, "first");
+    restarted.poll().await.unwrap();
+    assert_eq!(fixture.node.asked().1, 0, "read again");
+    assert!(restarted.unconfirmed().is_empty());
+}
+
+#[tokio::test]
+async fn refuses_a_deposit_that_a_reorganisation_took_back() {
+    let fixture = Fixture::new().await;
+    let opened = fixture.open_in(1, 1, fixture.draw, BLOCKS - 30);
+    fixture.node.set_finalized(Some(BLOCKS - 100));
+    assert_eq!(code(fixture.pay(&opened, PAYMENT).await), "accepted");
+    // Blocks that are not confirmed are replaced: nothing known is undone.
+    fixture.node.reorganise(5, "second");
+    fixture.node.asked();
+    fixture.payee.poll().await.unwrap();
+    assert_eq!(fixture.node.asked().1, 0);
+    assert!(fixture.payee.unconfirmed().is_empty());
+    // Confirmed blocks are, and the new chain does not have the deposit.
+    fixture.node.reorganise(50, "third");
+    fixture.node.take_back(opened.purse());
+    fixture.payee.poll().await.unwrap();
+    assert!(fixture.payee.unconfirmed().contains(&opened.id));
+    let refused = fixture.pay(&opened, PAYMENT + 1).await;
+    assert_eq!(code(refused), "not_confirmed");
+    // Opened again, and confirmed after 144 s.
+    let head = fixture.node.head();
+    fixture.node.open(opened.purse(), opened.id, head.number);
+    for (after, expected) in [(132, "not_confirmed"), (144, "accepted")] {
+        fixture.node.add_block(head.time + after, "third");
+        fixture.payee.poll().await.unwrap();
+        let paid = fixture.pay(&opened, PAYMENT + after as u128).await;
+        assert_eq!(code(paid), expected, "after {after} s");
+    }
+    assert!(fixture.payee.unconfirmed().is_empty());
+}
+
+#[tokio::test]
+async fn takes_payments_until_the_cutoff_to_the_second() {
+    let fixture = Fixture::new().await;
+    let opened = fixture.open(1, 1, fixture.draw);
+    for (before, expected) in [(31, "accepted"), (30, "past_cutoff")] {
+        fixture.go_to(fixture.draw - before);
+        fixture.payee.poll().await.unwrap();
+        let paid = fixture.pay(&opened, PAYMENT + u128::from(before)).await;
+        assert_eq!(code(paid), expected, "{before} s before the draw");
+    }
+}
+
+#[tokio::test]
+async fn signs_consents_from_the_draw_time_on() {
+    let fixture = Fixture::new().await;
+    let key = SigningKey::from_bytes(&[5; 32]).unwrap();
+    let policy = Policy {
+        payee: key.address(),
+        ..fixture.policy.clone()
+    };
+    let reader = fixture.node.reader(fixture.profile).await;
+    let store = fixture.store.clone();
+    let payee = Payee::new(reader, policy, store).unwrap();
+    let allowances = [(key.address(), fixture.tree.total())];
+    let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32])).unwrap();
+    let mut opened = fixture.terms(1, 1, fixture.draw);
+    opened.terms.root = tree.root();
+    opened.id = fixture.bank().deposit_id(&opened.terms);
+    fixture.node.open(opened.purse(), opened.id, 10);
+    let bank = fixture.bank();
+    let context = ChequeContext {
+        key: &opened.key,
+        bank: &bank,
+        deposit: opened.id,
+        payee: key.address(),
+    };
+    let account = Account::new(fixture.tree.total());
+    let account = account
+        .write_cheque(Amount::new(PAYMENT), &context)
+        .unwrap();
+    let proof = Proof::Opening(Box::new(Opening {
+        bank,
+        deposit: opened.terms.clone(),
+        allowance: tree.proof(key.address()).unwrap(),
+        payee: key.address(),
+        cheque: *account.newest().unwrap(),
+    }));
+    payee.receive_payment(None, &proof).await.unwrap();
+    let sign = async || payee.sign_consent(opened.id, Address::ZERO, &key).await;
+    // Past the cutoff, a payment may still be on its way into the store.
+    fixture.go_to(fixture.draw - 1);
+    let (now, safe_from) = (fixture.draw - 1, fixture.draw);
+    match sign().await {
+        Err(RedeemError::ConsentTooEarly {
+            now: found,
+            safe_from: from,
+        }) => assert_eq!((found, from), (now, safe_from)),
+        other => panic!("{other:?}"),
+    }
+    fixture.go_to(fixture.draw);
+    assert!(sign().await.is_ok());
+}
