@@ -50,8 +50,11 @@ interface IChequeBank {
 
     /// @notice A payee's agreement that anybody may redeem its cheque at exactly this total, paid to `to` (zero: to the
     /// payee's balance in the bank).
+    /// @dev The payee is named because contracts of one owner accept the same signature: a consent of one payee would else
+    /// close the win of another.
     struct Consent {
         bytes32 depositId;
+        address payee;
         uint128 spent;
         address to;
     }
@@ -311,7 +314,7 @@ interface IChequeBank {
     /// neither empty nor valid reverts with InvalidSeedProof, if all checks before `SeedUnknown` hold. The seed is used
     /// and not recorded.
     /// @dev Unless the whole deposit goes to the payee's balance, the payee must agree: the payee is the caller, or
-    /// signed Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
+    /// signed Consent(depositId, payee, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
     /// can close a deposit with an older, smaller cheque.
     /// @dev `to` = 0 credits the payee's balance. Any other `to` is paid straight out, and needs the payee's agreement
     /// always. `to` cannot be the bank (InvalidRecipient, checked after `Malformed` and before all other outcomes).

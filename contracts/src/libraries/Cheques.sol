@@ -20,7 +20,8 @@ library Cheques {
     bytes32 internal constant CHEQUE_TYPEHASH =
         keccak256("Cheque(bytes32 depositId,address payee,uint128 spent,bytes32 anchor,uint128 step)");
     bytes32 internal constant OPEN_TYPEHASH = keccak256("Open(bytes32 depositId,uint256 deadline)");
-    bytes32 internal constant CONSENT_TYPEHASH = keccak256("Consent(bytes32 depositId,uint128 spent,address to)");
+    bytes32 internal constant CONSENT_TYPEHASH =
+        keccak256("Consent(bytes32 depositId,address payee,uint128 spent,address to)");
     bytes32 internal constant WITHDRAW_TYPEHASH = keccak256(
         "Withdraw(address account,address token,uint64 lane,uint256 amount,address to,uint256 nonce,uint256 deadline)"
     );
@@ -123,7 +124,7 @@ library Cheques {
         returns (bool)
     {
         address payee = r.payee();
-        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, c.id, c.total, c.to)));
+        bytes32 consent = digest(domainSeparator, keccak256(abi.encode(CONSENT_TYPEHASH, c.id, payee, c.total, c.to)));
         return batch ? Signatures.byKey(payee, consent, r.consent(c)) : Signatures.by(payee, consent, r.consent(c));
     }
 
