@@ -6,8 +6,26 @@ import {BaseTest} from "./BaseTest.sol";
 import {Wallet} from "./mocks/Wallets.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 
-/// @notice Two wallets (ERC-1271) of one owner, both payees of one deposit. They accept the same signatures.
-contract SharedOwnerTest is BaseTest {
+/// @notice Answers any call with the accepting word of ERC-1271, padded with zeros, cut or lengthened to `length` bytes.
+contract LengthyWallet {
+    uint256 private immutable LENGTH;
+
+    constructor(uint256 length) {
+        LENGTH = length;
+    }
+
+    fallback() external {
+        bytes memory answer = bytes.concat(bytes4(0x1626ba7e), new bytes(28), hex"ff", new bytes(64));
+        uint256 length = LENGTH;
+        assembly ("memory-safe") {
+            return(add(answer, 32), length)
+        }
+    }
+}
+
+/// @notice Payees and payers that are contracts: two wallets of one owner, which accept the same signatures, and answers of
+/// odd lengths.
+contract Erc1271Test is BaseTest {
     Wallet private one;
     Wallet private two;
 
@@ -56,5 +74,21 @@ contract SharedOwnerTest is BaseTest {
         IChequeBank.Redemption memory old = _redemption(r, address(two), 5);
         old.consent = _sign(ann, keccak256(abi.encode(typehash, r.id, uint128(5), address(0))));
         _expectNotRedeemable(old, IChequeBank.Outcome.ConsentMissing);
+    }
+
+    /// The bank reads the first 32 bytes of an answer. A shorter answer does not count, a longer answer does.
+    function test_FirstWordOfTheAnswerCounts() public {
+        uint256[6] memory lengths = [uint256(0), 4, 31, 32, 33, 97];
+        for (uint64 i = 0; i < lengths.length; i++) {
+            Round memory r = _smallRound(NATIVE, 0);
+            r.deposit.payer = address(new LengthyWallet(lengths[i]));
+            _seal(r);
+            _fund(NATIVE, r.deposit.payer, 100);
+            if (lengths[i] < 32) {
+                vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidSignature.selector, r.deposit.payer));
+            }
+            bank.openFor(r.deposit, type(uint256).max, "any");
+            assertEq(_openId(r), lengths[i] < 32 ? bytes32(0) : r.id);
+        }
     }
 }

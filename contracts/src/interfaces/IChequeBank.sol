@@ -16,8 +16,8 @@ interface IChequeBank {
     /// @dev `lane` numbers the purses of one payer and token, from 1.
     /// @dev `amount` is the locked amount and the sum of all allowances of the tree, in token units.
     /// @dev `minPayout` is the smallest payout, in token units, at most `amount`.
-    /// @dev `drawTime` is the second whose seed decides; `redeemUntil` is the last second that may redeem. Both count from
-    /// 1970.
+    /// @dev `drawTime` is the second whose seed decides; `redeemUntil` is the last second that may redeem. Both count
+    /// seconds from 1970, by the chain's clock. Warning: not milliseconds.
     /// @dev `root` is the root hash of the allowance tree.
     struct Deposit {
         address payer;
@@ -279,6 +279,8 @@ interface IChequeBank {
     /// payer's balance; a surplus goes to the balance.
     /// @dev Warning: payees trust the terms, not the caller, so the tree behind `root` is checked only on redemption. A
     /// tree that does not add up to `amount` makes cheques worthless; payees refuse such deposits.
+    /// @dev Warning: no draw is too far ahead. Times in milliseconds pass these checks, and lock the deposit for 50,000
+    /// years. Nothing can release it earlier.
     function open(Deposit calldata deposit) external payable returns (bytes32 id);
 
     /// @notice Locks a deposit for a payer who signed Open(depositId, deadline), by ECDSA or ERC-1271.
