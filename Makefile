@@ -181,7 +181,7 @@ tools/.venv/.installed: tools/requirements.txt
 	@touch $@
 
 symbolic: setup tools/.venv/.installed ## proofs by halmos, of the compiled code, and by z3
-	@$(TIMED) 'z3' tools/.venv/bin/python tools/prize.py
+	@$(TIMED) 'z3' tools/.venv/bin/python tools/payout.py
 	@FOUNDRY_PROFILE=symbolic $(TIMED) 'halmos' tools/.venv/bin/halmos --forge-build-out cache/symbolic/out
 
 slither: setup tools/.venv/.installed ## static analysis: nothing may be left

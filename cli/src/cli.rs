@@ -19,8 +19,8 @@ use crate::{
 
 /// Pay many payees off-chain from one deposit; one draw decides who redeems
 ///
-/// A payer locks one deposit for many payees and pays them with signed cheques. At the draw block, chance picks at most
-/// one payee, who redeems its newest cheque on chain. Chance times payout equals the amount paid. A cheque is a
+/// A payer locks one deposit for many payees and pays them with signed cheques. At the draw time, a public random
+/// number picks at most one payee, who redeems its newest cheque on chain. Chance times payout equals the amount paid. A cheque is a
 /// probabilistic lottery ticket as in Livepeer, Orchid or HOPR, not a cheque of Swarm.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,7 +30,7 @@ use crate::{
   cheque demo                                   everything on a private node, from deposit to draw
 
 As a payer:
-  cheque deposit create --allowances payees.csv --draw-in 600 --account alice
+  cheque deposit create --allowances payees.csv --draw-in 1h --account alice
   cheque write ID PAYEE 0.001ether --account alice > proof.txt
   cheque deposit watch ID                       each change of its state
   cheque deposit reclaim ID --account alice     after its window, if nobody redeemed it

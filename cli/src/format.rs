@@ -10,7 +10,7 @@ use crate::amount::{Token, decimal};
 pub(crate) fn chain(id: u64) -> String {
     match ChainProfile::of(id) {
         Ok(profile) => format!("{} ({id})", profile.name),
-        Err(_) => format!("{id} (not supported)"),
+        Err(_) => format!("{id} (not listed)"),
     }
 }
 
@@ -35,8 +35,8 @@ pub(crate) fn terms(deposit: &Deposit) -> Value {
         "lane": deposit.lane,
         "amount": deposit.amount.to_string(),
         "min_payout": deposit.minPayout.to_string(),
-        "draw_block": deposit.drawBlock,
-        "last_redeem_block": deposit.lastRedeemBlock,
+        "draw_time": deposit.drawTime,
+        "redeem_until": deposit.redeemUntil,
         "root": deposit.root,
     })
 }

@@ -4,7 +4,7 @@ use alloy::primitives::U256;
 use cheque::{Amount, Position, payee::HoldingStatus};
 use serde_json::{Value, json};
 
-use crate::{amount::Token, format, odds::Odds};
+use crate::{amount::Token, format, odds::Odds, opts::time::show_time};
 
 /// A deposit's line of the list.
 #[derive(Debug)]
@@ -76,10 +76,11 @@ impl Holding {
             "state": self.status.state.name(),
             "reason": self.status.reason(),
             "closes_at": self.status.closes_at,
+            "estimated_expiry": self.status.state.estimated_expiry(),
             "signer": terms.signer,
             "token": terms.token,
-            "draw_block": terms.drawBlock,
-            "last_redeem_block": terms.lastRedeemBlock,
+            "draw_time": terms.drawTime,
+            "redeem_until": terms.redeemUntil,
             "amount": terms.amount.to_string(),
             "allowance": position.allowance(),
             "total": position.total(),
@@ -99,7 +100,7 @@ impl Holding {
         vec![
             position.deposit_id().to_string(),
             self.status.state.name().to_owned(),
-            position.deposit().drawBlock.to_string(),
+            show_time(position.deposit().drawTime),
             token.show_amount(position.total()),
             token.show_amount(position.credited()),
             self.chance(),

@@ -30,7 +30,7 @@ impl Odds {
         }
     }
 
-    /// Adds the odds of independent payouts. Deposits drawn by the same block are independent too, because the roll
+    /// Adds the odds of independent payouts. Deposits drawn by the same round are independent too, because the roll
     /// depends on the deposit's id.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {

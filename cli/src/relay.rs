@@ -85,7 +85,7 @@ impl FromStr for Agreement {
 pub(crate) struct SignedConsent {
     chain_id: U256,
     bank: Address,
-    /// The redemption without the block header.
+    /// The redemption, as the payee signed it.
     pub(crate) redemption: Redemption,
 }
 
@@ -161,9 +161,17 @@ mod tests {
             lane: 1,
             amount: u128::MAX,
             minPayout: 6,
-            drawBlock: 7,
-            lastRedeemBlock: 8,
+            drawTime: 7,
+            redeemUntil: 8,
             root: B256::repeat_byte(9),
+        }
+    }
+
+    /// Asserts that only the whole text is parsed.
+    fn assert_refuses_changes<T: FromStr>(text: &str) {
+        let (cut, longer) = (&text[..text.len() - 64], format!("{text}00"));
+        for bad in ["", "0x", "hello", cut, &longer] {
+            assert!(bad.parse::<T>().is_err(), "{bad}");
         }
     }
 
@@ -187,15 +195,7 @@ mod tests {
         assert!(read.check_bank(&bank).is_ok());
         assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
         assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
-        for bad in [
-            "",
-            "0x",
-            "hello",
-            &text[..text.len() - 64],
-            &format!("{text}00"),
-        ] {
-            assert!(bad.parse::<SignedConsent>().is_err(), "{bad}");
-        }
+        assert_refuses_changes::<SignedConsent>(&text);
     }
 
     #[test]
@@ -230,14 +230,6 @@ mod tests {
         assert!(read.check_bank(&bank).is_ok());
         assert!(read.check_bank(&Bank::new(2, bank.address())).is_err());
         assert!(read.check_bank(&Bank::new(1, Address::ZERO)).is_err());
-        for bad in [
-            "",
-            "0x",
-            "hello",
-            &text[..text.len() - 64],
-            &format!("{text}00"),
-        ] {
-            assert!(bad.parse::<Agreement>().is_err(), "{bad}");
-        }
+        assert_refuses_changes::<Agreement>(&text);
     }
 }

@@ -9,21 +9,32 @@ use std::fmt::Write;
 use serde_json::json;
 use support::{Machine, Node};
 
-#[test]
-fn dry_runs_send_and_record_nothing() {
+/// A node with a bank, its payer and a payee.
+fn start() -> (Node, Machine, Machine) {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), node.machine(1));
     payer.ok(&["deploy"]);
-    payer.ok(&["fund", "0.1ether"]);
-    let list = format!("{}=0.1ether", payee.address);
-    let soon = [
+    (node, payer, payee)
+}
+
+/// The arguments of a deposit for the payees in `list`: drawn after 30 blocks, to be redeemed within 8 blocks.
+fn terms(list: &str) -> [&str; 6] {
+    [
         "--allowance",
-        &list,
+        list,
         "--draw-in",
         "30",
         "--redeem-window",
         "8",
-    ];
+    ]
+}
+
+#[test]
+fn dry_runs_send_and_record_nothing() {
+    let (node, payer, payee) = start();
+    payer.ok(&["fund", "0.1ether"]);
+    let list = format!("{}=0.1ether", payee.address);
+    let soon = terms(&list);
     let create = [&["deposit", "create"][..], &soon].concat();
     let id = payer.json(&create)["id"].as_str().unwrap().to_owned();
     payee.ok(&[
@@ -99,18 +110,9 @@ fn dry_runs_mine_no_block_and_create_no_store() {
 
 #[test]
 fn reclaims_or_reopens_an_unredeemed_deposit() {
-    let node = Node::start();
-    let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    let (node, payer, payee) = start();
     let list = format!("{}=0.1ether", payee.address);
-    let terms = [
-        "--allowance",
-        &list,
-        "--draw-in",
-        "30",
-        "--redeem-window",
-        "8",
-    ];
+    let terms = terms(&list);
     let first = payer.json(&[&["deposit", "create"][..], &terms].concat());
     let first = first["id"].as_str().unwrap();
     assert!(
@@ -146,9 +148,7 @@ fn reclaims_or_reopens_an_unredeemed_deposit() {
 
 #[test]
 fn pays_from_a_deposit_with_100_000_payees() {
-    let node = Node::start();
-    let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    let (_node, payer, payee) = start();
     let mut csv = String::from("payee,allowance\n");
     for number in 1..100_000_u32 {
         writeln!(csv, "0x{number:040x},{}", 1_000_000 + number).unwrap();
@@ -173,18 +173,9 @@ fn pays_from_a_deposit_with_100_000_payees() {
 
 #[test]
 fn finds_and_reclaims_deposits_without_a_store() {
-    let node = Node::start();
-    let (payer, payee) = (node.machine(0), node.machine(1));
-    payer.ok(&["deploy"]);
+    let (node, payer, payee) = start();
     let list = format!("{}=0.1ether", payee.address);
-    let terms = [
-        "--allowance",
-        &list,
-        "--draw-in",
-        "30",
-        "--redeem-window",
-        "8",
-    ];
+    let terms = terms(&list);
     let create = || payer.json(&[&["deposit", "create"][..], &terms].concat())["id"].clone();
     let (first, second) = (create(), create());
     // Another machine with the same key and no store.

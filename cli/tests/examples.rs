@@ -8,13 +8,13 @@ mod support;
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode, Output},
 };
 
 use harness::tests;
 use serde_json::Value;
-use support::{Node, http::request_as, pause, program, service::Service, stderr, text};
+use support::{Node, http::request_as, program, root, service::Service, stderr, text, wait_for};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -47,7 +47,7 @@ fn analyze(args: &[&str]) -> io::Result<Output> {
 }
 
 fn contrib() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib")
+    root().join("contrib")
 }
 
 fn unit(who: &str) -> String {
@@ -117,14 +117,8 @@ fn starts_and_stops_services_from_the_systemd_units() {
             "without a token, only the status is answered"
         );
         assert_eq!(ask(TOKEN, "/deposits").0, 200);
-        let is_healthy = || ask(TOKEN, "/health").0 == 200;
-        for _ in 0..200 {
-            if is_healthy() {
-                break;
-            }
-            pause(50);
-        }
-        assert!(is_healthy(), "{}", service.log());
+        let healthy = wait_for(|| (ask(TOKEN, "/health").0 == 200).then_some(()));
+        assert!(healthy.is_some(), "{}", service.log());
         assert!(container_is_healthy(&url));
         let (status, _) = ask(TOKEN, "/metrics");
         assert_eq!(status, 200);

@@ -6,7 +6,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use support::{pause, program, stderr, text};
+use support::{program, stderr, text, wait_for};
 
 #[test]
 fn prints_the_recorded_help_and_errors() {
@@ -112,14 +112,7 @@ fn advises_to_check_state_after_ctrl_c() {
         let mut command = program();
         command.args(args).args(["--rpc-url", &url]);
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut asked = silent.accept();
-        for _ in 0..400 {
-            if asked.is_ok() {
-                break;
-            }
-            pause(50);
-            asked = silent.accept();
-        }
+        let asked = wait_for(|| silent.accept().ok());
         let _connection = asked.expect("the program must connect to the node");
         let kill = Command::new("kill")
             .args(["-INT", &child.id().to_string()])

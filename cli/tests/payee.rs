@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{Machine, Node, pause, service::Service};
+use support::{Machine, Node, service::Service};
 
 /// A running payee.
 struct Payee(Service);
@@ -28,14 +28,9 @@ impl Payee {
 
     /// Waits until the only deposit is in this state.
     fn wait_for(&self, state: &str) -> Value {
-        for _ in 0..200 {
-            let deposit = self.deposit();
-            if deposit["state"] == json!(state) {
-                return deposit;
-            }
-            pause(50);
-        }
-        panic!("the deposit stays {}", self.deposit());
+        let in_state = || Some(self.deposit()).filter(|deposit| deposit["state"] == json!(state));
+        support::wait_for(in_state)
+            .unwrap_or_else(|| panic!("the deposit stays {}", self.deposit()))
     }
 }
 

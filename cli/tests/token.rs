@@ -6,7 +6,6 @@ mod support;
 
 use std::{
     io::Write,
-    path::Path,
     process::{Command, Stdio},
 };
 
@@ -20,7 +19,7 @@ use support::Node;
 
 /// Compiles the mock token of the contracts' tests with the project's compiler.
 fn bytecode() -> String {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let project = support::root();
     let source =
         std::fs::read_to_string(project.join("contracts/test/mocks/TestToken.sol")).unwrap();
     let input = json!({

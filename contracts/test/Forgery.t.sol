@@ -9,7 +9,7 @@ import {LibBytes} from "solady/utils/LibBytes.sol";
 
 /// @notice More than 10,000 wrong proofs of real rounds. The bank must refuse each by its own error, with little gas.
 contract ForgeryTest is BaseTest {
-    struct RealRound {
+    struct KnownRound {
         bytes proof;
         uint64 round;
         bytes32 seed;
@@ -20,7 +20,7 @@ contract ForgeryTest is BaseTest {
     /// @dev Enough to verify a proof. A point that the precompile refuses burns nearly all of it.
     uint256 private constant GAS = 250_000;
 
-    RealRound[] private rounds;
+    KnownRound[] private rounds;
     uint256 private refused;
 
     function setUp() public override {
@@ -28,18 +28,18 @@ contract ForgeryTest is BaseTest {
         string memory file = vm.readFile("contracts/test/vectors/quicknet.json");
         bank = _deploy(MIN_LEAD, vm.parseJsonBytes(file, ".publicKey"), QUICKNET_GENESIS, 3);
         bytes memory list =
-            vm.parseJsonTypeArray(file, ".rounds", "RealRound(bytes proof,uint64 round,bytes32 seed,bytes signature)");
-        RealRound[] memory all = abi.decode(list, (RealRound[]));
+            vm.parseJsonTypeArray(file, ".rounds", "KnownRound(bytes proof,uint64 round,bytes32 seed,bytes signature)");
+        KnownRound[] memory all = abi.decode(list, (KnownRound[]));
         for (uint256 i = 0; i < all.length; i++) {
             rounds.push(all[i]);
         }
     }
 
-    function _time(RealRound memory r) private pure returns (uint64) {
+    function _time(KnownRound memory r) private pure returns (uint64) {
         return QUICKNET_GENESIS + (r.round - 1) * 3;
     }
 
-    function _expectRefused(RealRound memory r, bytes memory proof) private {
+    function _expectRefused(KnownRound memory r, bytes memory proof) private {
         (bool done, bytes memory answer) =
             address(bank).call{gas: GAS}(abi.encodeCall(IChequeBank.recordSeed, (_time(r), proof)));
         assertFalse(done, "a wrong proof was accepted");
@@ -48,13 +48,13 @@ contract ForgeryTest is BaseTest {
     }
 
     /// @dev Every test ends with this: the proofs were wrong, not the gas too little.
-    function _expectAccepted(RealRound memory r) private {
+    function _expectAccepted(KnownRound memory r) private {
         assertEq(bank.recordSeed{gas: GAS}(_time(r), r.proof), r.seed);
     }
 
     /* BITS */
 
-    function _flip(RealRound memory r) private {
+    function _flip(KnownRound memory r) private {
         for (uint256 bit = 0; bit < 768; bit++) {
             bytes memory proof = bytes.concat(r.proof);
             proof[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
@@ -63,7 +63,7 @@ contract ForgeryTest is BaseTest {
         _expectAccepted(r);
     }
 
-    function test_EveryFlippedBitOfRealRoundsIsRefused() public {
+    function test_EveryFlippedBitOfKnownRoundsIsRefused() public {
         for (uint256 i = 0; i < rounds.length; i++) {
             _flip(rounds[i]);
         }

@@ -1,4 +1,4 @@
-//! A node with a chain of headers, for the tests of this module.
+//! A node with a chain of headers, for unit tests.
 
 use crate::{
     bank::{head::Head, reader::Reader},
@@ -23,7 +23,7 @@ use tower::Service;
 
 /// A node whose chain the test sets. Clones are the same node.
 #[derive(Clone, Default)]
-pub(super) struct FakeChain(Arc<Mutex<State>>);
+pub(crate) struct FakeChain(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -36,7 +36,7 @@ struct State {
 
 impl FakeChain {
     /// Makes a chain with a block for each time, from number 0.
-    pub(super) fn new(profile: &ChainProfile, times: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn new(profile: &ChainProfile, times: impl IntoIterator<Item = u64>) -> Self {
         let chain = Self::default();
         chain.0.lock().unwrap().chain_id = profile.chain_id;
         chain.extend(times, "first");
@@ -44,7 +44,7 @@ impl FakeChain {
     }
 
     /// Adds blocks. Blocks of another `fork` have other hashes.
-    pub(super) fn extend(&self, times: impl IntoIterator<Item = u64>, fork: &str) {
+    pub(crate) fn extend(&self, times: impl IntoIterator<Item = u64>, fork: &str) {
         let mut state = self.0.lock().unwrap();
         for time in times {
             let number = state.blocks.len() as u64;
@@ -54,28 +54,28 @@ impl FakeChain {
     }
 
     /// Removes all blocks from `number` on.
-    pub(super) fn cut(&self, number: usize) {
+    pub(crate) fn cut(&self, number: usize) {
         self.0.lock().unwrap().blocks.truncate(number);
     }
 
-    pub(super) fn set_finalized(&self, number: Option<u64>) {
+    pub(crate) fn set_finalized(&self, number: Option<u64>) {
         self.0.lock().unwrap().finalized = number;
     }
 
-    pub(super) fn block(&self, number: u64) -> Head {
+    pub(crate) fn block(&self, number: u64) -> Head {
         self.0.lock().unwrap().blocks[number as usize]
     }
 
-    pub(super) fn head(&self) -> Head {
+    pub(crate) fn head(&self) -> Head {
         *self.0.lock().unwrap().blocks.last().unwrap()
     }
 
     /// Returns the number of requests since the last call.
-    pub(super) fn asked(&self) -> u32 {
+    pub(crate) fn asked(&self) -> u32 {
         std::mem::take(&mut self.0.lock().unwrap().asked)
     }
 
-    pub(super) fn reader(&self, profile: ChainProfile) -> Reader {
+    pub(crate) fn reader(&self, profile: ChainProfile) -> Reader {
         let provider = RootProvider::new(RpcClient::new(self.clone(), true)).erased();
         Reader::of_fake_chain(provider, profile)
     }

@@ -58,15 +58,17 @@ impl Followed {
         blocks.drain(..old.saturating_sub(1).max(surplus));
     }
 
-    /// Adds a block found by a search below a head. Does nothing if the number is known.
+    /// Adds a block found by a search. Does nothing if the number is known, or the time does not fit in between.
     pub(super) fn insert(&self, block: Head) {
         let mut state = self.state();
         let blocks = &mut state.blocks;
         let place = blocks.partition_point(|other| other.number < block.number);
-        let fits = blocks
-            .get(place)
+        let (before, after) = blocks.split_at(place);
+        let fits_before = before.last().is_none_or(|last| last.time <= block.time);
+        let fits_after = after
+            .first()
             .is_none_or(|next| next.number > block.number && next.time >= block.time);
-        if fits && blocks.len() < MAX_BLOCKS {
+        if fits_before && fits_after && blocks.len() < MAX_BLOCKS {
             blocks.insert(place, block);
         }
     }
@@ -186,6 +188,11 @@ mod tests {
         assert_eq!(followed.around(20, 2), Some((at(13, 2), Some(at(18, 3)))));
         followed.insert(at(15, 3));
         assert_eq!(followed.around(20, 2), Some((at(13, 2), Some(at(15, 3)))));
+        // Blocks of another fork do not fit.
+        for stranger in [at(14, 1), at(14, 4), at(15, 2)] {
+            followed.insert(stranger);
+            assert_eq!(followed.around(20, 2), Some((at(13, 2), Some(at(15, 3)))));
+        }
     }
 
     #[test]

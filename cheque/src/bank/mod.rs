@@ -11,7 +11,7 @@ pub(crate) mod cost;
 pub(crate) mod cursor;
 pub(crate) mod error;
 #[cfg(test)]
-mod fake_chain;
+pub(crate) mod fake_chain;
 mod followed;
 pub(crate) mod head;
 mod head_check;

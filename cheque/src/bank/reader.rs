@@ -181,23 +181,15 @@ impl Reader {
     ///
     /// [`BankError::Node`] if the node fails, [`BankError::NotABank`] for a garbled answer.
     pub async fn recorded_seed(&self, draw_time: u64) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(draw_time, BlockId::latest()).await
+        self.recorded_seed_at(draw_time, BlockId::latest()).await
     }
 
     /// Reads the seed of a draw time from the bank, at the end of block `at`. `None` if the seed was not recorded.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Reader::recorded_seed`].
-    pub async fn recorded_seed_at(
+    pub(crate) async fn recorded_seed_at(
         &self,
         draw_time: u64,
-        at: u64,
+        at: BlockId,
     ) -> Result<Option<Seed>, BankError> {
-        self.seed_as_of(draw_time, at.into()).await
-    }
-
-    async fn seed_as_of(&self, draw_time: u64, at: BlockId) -> Result<Option<Seed>, BankError> {
         let call = IChequeBank::seedCall {
             drawTime: draw_time,
         };

@@ -8,13 +8,14 @@ use crate::{
     },
     store::{
         async_store::{AsyncStore, StoredError},
+        change::Swap,
         codec::{decode, encode},
         keys::{beacon_key, draw_time_of_key, seed_key},
         table::Table,
     },
     sys::unix_now,
 };
-use alloy_primitives::FixedBytes;
+use alloy_primitives::{B256, FixedBytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use lru::LruCache;
 use std::{
@@ -40,14 +41,14 @@ const FRESH: u64 = 30;
 pub enum SeedError {
     /// The client follows another beacon than the bank.
     #[error(
-        "the bank draws from the beacon with key {bank}, and the client follows the one with key {client}; name relays of the \
-         bank's beacon"
+        "the bank draws from the beacon with chain hash {bank}, and the client follows {client}; name relays of the bank's \
+         beacon"
     )]
     OtherBeacon {
-        /// The public key of the bank's beacon.
-        bank: FixedBytes<96>,
-        /// The public key of the client's beacon.
-        client: FixedBytes<96>,
+        /// The chain hash of the bank's beacon.
+        bank: B256,
+        /// The chain hash of the client's beacon.
+        client: B256,
     },
     /// There is no such round.
     #[error(transparent)]
@@ -113,8 +114,8 @@ impl SeedBook {
             && *client.beacon() != beacon
         {
             return Err(SeedError::OtherBeacon {
-                bank: *beacon.public_key(),
-                client: *client.beacon().public_key(),
+                bank: beacon.chain_hash(),
+                client: client.beacon().chain_hash(),
             });
         }
         Ok(Self {
@@ -218,8 +219,9 @@ impl SeedBook {
         let mut removed = 0;
         for (key, old) in all {
             if draw_time_of_key(&key)? < draw_time {
-                self.store.set(Table::Seeds, key, Some(old), None).await?;
-                removed += 1;
+                let set = self.store.set(Table::Seeds, key, Some(old), None);
+                // On a conflict another process was faster.
+                removed += usize::from(set.await? == Swap::Done);
             }
         }
         Ok(removed)
@@ -266,7 +268,7 @@ mod tests {
     async fn write(book: &SeedBook, draw_time: u64, bytes: Vec<u8>) {
         let key = seed_key(&book.beacon, draw_time).to_vec();
         let set = book.store.set(Table::Seeds, key, None, Some(bytes));
-        assert_eq!(set.await.unwrap(), crate::store::Swap::Done);
+        assert_eq!(set.await.unwrap(), Swap::Done);
     }
 
     fn row(round: u64) -> Vec<u8> {

@@ -3,7 +3,10 @@
 use crate::{
     bank::seeds::SeedError,
     node::failover::pin_node,
-    payee::{Payee, error::ReceiveError, positions::stored_positions_at, snapshot::ChainSnapshot},
+    payee::{
+        Payee, error::ReceiveError, positions::stored_positions_at, shared::RelayFailure,
+        snapshot::ChainSnapshot,
+    },
     protocol::{
         amount::Amount,
         beacon::round::BeaconRound,
@@ -12,7 +15,10 @@ use crate::{
         terms::Purse,
     },
 };
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long relays are not asked after they have failed.
@@ -32,10 +38,6 @@ pub(super) struct Rounds {
     /// The first draw time whose round could not be looked up. The later ones were not tried.
     pub(super) failed: Option<(u64, SeedError)>,
 }
-
-/// The last failure of the relays: its time, and the draw time asked for.
-#[derive(Debug, Default)]
-pub(super) struct RelayFailure(Option<(Instant, u64)>);
 
 /// True if a position wins the draw of a seed.
 pub(super) fn wins(position: &Position, seed: Seed) -> bool {
@@ -140,7 +142,7 @@ impl Payee {
         Ok(())
     }
 
-    fn relay_failure(&self) -> std::sync::MutexGuard<'_, RelayFailure> {
+    fn relay_failure(&self) -> MutexGuard<'_, RelayFailure> {
         let failure = self.shared.relay_failure.lock();
         failure.unwrap_or_else(PoisonError::into_inner)
     }

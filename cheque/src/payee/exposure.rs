@@ -5,13 +5,14 @@
 
 use crate::{
     bank::purses::PurseKey,
-    payee::exposure::reservation::InFlight,
+    payee::exposure::in_flight::InFlight,
     protocol::{amount::Amount, receive::position::Position, terms::DepositId},
 };
 use alloy_primitives::{Address, B256, U256};
 use cheque_bindings::Deposit;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod in_flight;
 pub(super) mod purses;
 pub(super) mod reservation;
 
@@ -87,11 +88,10 @@ impl ExposureIndex {
         if terms.redeemUntil < head_time {
             return;
         }
-        let stored = self.in_flight.get_mut(&id).map(|in_flight| {
+        if let Some(in_flight) = self.in_flight.get_mut(&id) {
             in_flight.store(position.total());
-            in_flight.largest()
-        });
-        self.raise(id, terms, stored.unwrap_or(position.total()), None);
+        }
+        self.raise(id, terms, position.total(), None);
     }
 
     /// Counts a payment that the application stores by itself.

@@ -14,7 +14,7 @@ use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 
 /// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
-/// [`receive_payment`](crate::receive_payment) gives the verdict.
+/// [`receive_payment`] gives the verdict.
 #[derive(Clone, Debug)]
 #[must_use = "judge the payment by its view"]
 pub struct Judged {
@@ -29,7 +29,7 @@ pub struct Judged {
 
 impl Payee {
     /// Reads the inputs for judging a payment. For an application with a database of its own: it calls
-    /// [`receive_payment`](crate::receive_payment), and stores position and balance in one transaction. `old` is the
+    /// [`receive_payment`], and stores position and balance in one transaction. `old` is the
     /// application's stored position in the deposit, `from` the authenticated sender, if any.
     ///
     /// Positions belong in [`Table::Positions`](crate::store::Table::Positions) of this payee's store, under

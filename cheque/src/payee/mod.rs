@@ -11,6 +11,7 @@ pub(crate) mod receive;
 pub(crate) mod redeem;
 #[cfg(feature = "service")]
 mod service;
+mod shared;
 mod snapshot;
 mod transactions;
 mod unknown_deposits;
@@ -33,15 +34,12 @@ use crate::{
         cost::NativeRates,
         reader::Reader,
         seeds::{SeedBook, SeedError},
-        snapshot::SnapshotCache,
     },
     beacon::BeaconClient,
     payee::{
-        draws::RelayFailure,
         exposure::ExposureIndex,
         positions::{stored_position, stored_positions, stored_positions_of},
-        snapshot::ChainSnapshot,
-        unknown_deposits::UnknownDepositLimiter,
+        shared::Shared,
     },
     protocol::{
         receive::{
@@ -58,14 +56,7 @@ use crate::{
     },
     tx::wallet::Wallet,
 };
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
-use tokio::time::Instant;
+use std::sync::{Arc, MutexGuard};
 
 /// A payee: one bank, one policy, one store. Cheap to clone; clones share their snapshot of the chain.
 ///
@@ -131,72 +122,6 @@ pub struct Payee {
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
     shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    snapshots: SnapshotCache<ChainSnapshot>,
-    /// Recently used positions: a payment is then a write without a read.
-    positions: PositionCache,
-    /// The totals at stake. Read from the store at the first snapshot.
-    exposure: Mutex<ExposureIndex>,
-    /// The last time at which draws were decided.
-    decided: tokio::sync::Mutex<Option<Instant>>,
-    relay_failure: Mutex<RelayFailure>,
-    /// The last time at which the node refused the state of the final block.
-    no_old_state: Mutex<Option<Instant>>,
-    unknown_deposits: UnknownDepositLimiter,
-    deep_reorgs: DeepReorgs,
-    news: News,
-}
-
-/// Counts the reorganisations that replaced a final block.
-#[derive(Debug, Default)]
-struct DeepReorgs(AtomicU64);
-
-impl DeepReorgs {
-    fn count(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
-
-    #[cfg(feature = "service")]
-    fn number(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// The deposits with a first payment, or a payment stored after the draw, since the service has looked. Empty without a
-/// service.
-#[derive(Debug, Default)]
-struct News {
-    wanted: AtomicBool,
-    deposits: Mutex<BTreeSet<DepositId>>,
-}
-
-impl Shared {
-    fn index(&self) -> MutexGuard<'_, ExposureIndex> {
-        // No code panics under the lock, so a poisoned lock is good.
-        let index = self.exposure.lock();
-        index.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins to collect news for a service.
-    #[cfg(feature = "service")]
-    fn want_news(&self) {
-        self.news.wanted.store(true, Ordering::Release);
-    }
-
-    /// Tells the service of a deposit, if there is a service.
-    fn report(&self, id: DepositId) {
-        if self.news.wanted.load(Ordering::Acquire) {
-            self.news_deposits().insert(id);
-        }
-    }
-
-    fn news_deposits(&self) -> MutexGuard<'_, BTreeSet<DepositId>> {
-        let deposits = self.news.deposits.lock();
-        deposits.unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Payee {

@@ -20,8 +20,10 @@ pub struct PendingTx {
     pub hash: TxHash,
     /// The time at which the newest replacement was signed, in seconds since 1970.
     pub at: u64,
+    /// The time at which the first transaction with this nonce and purpose was signed, in seconds since 1970.
     pub(super) since: u64,
     pub(super) from: Address,
+    /// If the node has dropped an abandoned transaction, a later one may have the same nonce.
     pub(super) nonce: u64,
     pub(super) key: Vec<u8>,
 }
@@ -34,28 +36,6 @@ impl PendingTx {
             Purpose::Redeem(deposits) => deposits,
             Purpose::RecordSeed(_) | Purpose::Cancel => &[],
         }
-    }
-
-    /// The time at which the first transaction with this nonce and purpose was signed, in seconds since 1970.
-    #[cfg(feature = "service")]
-    pub(crate) const fn since(&self) -> u64 {
-        self.since
-    }
-
-    /// The nonce. If the node has dropped an abandoned transaction, a later one may have the same nonce.
-    #[cfg(feature = "service")]
-    pub(crate) const fn nonce(&self) -> u64 {
-        self.nonce
-    }
-
-    /// True if `other` is still wanted and has the same nonce: cancelling this transaction would drop `other` as well.
-    ///
-    /// Two abandoned transactions with the same nonce do not wait for each other. Each is cancelled at a higher fee
-    /// than its own, and nodes keep the transaction with the highest fee.
-    #[cfg(feature = "service")]
-    pub(crate) fn would_drop(&self, other: &Self) -> bool {
-        let wanted = other.purpose != Purpose::Cancel && other.key != self.key;
-        wanted && (other.from, other.nonce) == (self.from, self.nonce)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::{
     payee::{
-        Payee, Shared,
+        Payee,
         error::ReceiveError,
         exposure::{Sight, Sums, reservation::Reservation},
         positions::{PositionCacheError, Replaced, StoredPosition},
+        shared::Shared,
     },
     protocol::{
         amount::Amount,

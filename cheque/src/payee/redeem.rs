@@ -7,7 +7,7 @@ use crate::{
         redeem::{Payable, RedeemError, Redeemed, redeemed},
     },
     node::failover::pin_node,
-    payee::{Payee, pending::PendingTx, positions::stored_positions_at},
+    payee::{Payee, pending::PendingTx},
     protocol::{
         amount::Amount, beacon::round::BeaconRound, receive::position::Position,
         signature::SigningKey, terms::DepositId,
@@ -76,8 +76,8 @@ impl Payee {
         Ok(position.redemption(to, consent))
     }
 
-    /// The round of a draw time. `None` if it is not public yet, or if it is neither in the store nor to be had from a relay
-    /// while the bank has recorded the seed: no proof is needed then.
+    /// The round of a draw time. `None` if it is not public yet, or if neither store nor relays have it while the bank has
+    /// recorded the seed: no proof is needed then.
     async fn round(&self, draw_time: u64) -> Result<Option<BeaconRound>, RedeemError> {
         match self.seeds.round(draw_time).await {
             Ok(round) => Ok(round),
@@ -205,7 +205,7 @@ impl Payee {
         redeemed(self.reader.bank(), id, self.policy.payee, mined)
     }
 
-    /// Records the seed of a draw time at the bank, for good: later redemptions of that draw cost less, whoever's they are.
+    /// Records the seed of a draw time at the bank, for good: later redemptions of that draw cost less, those of other payees too.
     /// Waits until the transaction is mined. `None` if the seed is recorded already.
     ///
     /// # Errors
@@ -257,29 +257,9 @@ impl Payee {
         Ok(self.remove_before(positions, time).await?.len())
     }
 
-    /// Removes those of the deposits `ids` that could be redeemed until a time before `time`. Returns the removed ones, and
-    /// those that are no longer in the store.
-    #[cfg(feature = "service")]
-    pub(crate) async fn remove_deposits(
-        &self,
-        ids: Vec<DepositId>,
-        time: u64,
-    ) -> Result<Vec<DepositId>, RedeemError> {
-        let (bank, payee) = (self.reader.bank().address(), self.policy.payee);
-        let positions = stored_positions_at(&self.store, bank, payee, ids.clone()).await?;
-        let mut gone: Vec<_> = ids
-            .into_iter()
-            .zip(&positions)
-            .filter_map(|(id, position)| position.is_none().then_some(id))
-            .collect();
-        let positions = positions.into_iter().flatten().collect();
-        gone.extend(self.remove_before(positions, time).await?);
-        Ok(gone)
-    }
-
     /// Removes positions in deposits that could be redeemed until a time before `time` and before the final block's. Returns
     /// the removed ones.
-    async fn remove_before(
+    pub(super) async fn remove_before(
         &self,
         positions: Vec<Position>,
         time: u64,

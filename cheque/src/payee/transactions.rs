@@ -58,24 +58,6 @@ impl Payee {
         Ok(all)
     }
 
-    /// The wallet's transactions that have been pending for at least [`Wallet::stuck_after`] seconds at `now`, and therefore
-    /// block its later nonces.
-    #[cfg(feature = "service")]
-    pub(crate) async fn stuck(&self, now: u64) -> Result<Vec<PendingTx>, RedeemError> {
-        let Some(wallet) = &self.wallet else {
-            return Ok(Vec::new());
-        };
-        let mut stuck = self.pending_txs().await?;
-        stuck.retain(|tx| {
-            tx.from == wallet.address() && now >= tx.since.saturating_add(wallet.stuck_after())
-        });
-        if !stuck.is_empty() {
-            let mined = wallet.mined_nonce().await?;
-            stuck.retain(|tx| tx.nonce >= mined);
-        }
-        Ok(stuck)
-    }
-
     /// Submits a transaction to redeem wins to the payee's balance. Does not wait until it is mined. Asks the bank
     /// about each win at the newest block, and leaves out refused ones. Does not compare cost and payout.
     ///

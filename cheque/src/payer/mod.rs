@@ -54,7 +54,6 @@ use alloy_primitives::Address;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tokio::sync::broadcast;
 
@@ -260,14 +259,6 @@ impl Payer {
             Err(PayerError::UnknownPayee { .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Makes transaction methods return without waiting for a block: the service checks again at every head.
-    #[cfg(feature = "service")]
-    pub(crate) fn without_waiting(mut self) -> Self {
-        let without_timeout = |wallet: Wallet| wallet.with_timeout(Duration::ZERO);
-        self.wallet = self.wallet.map(without_timeout);
-        self
     }
 
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {

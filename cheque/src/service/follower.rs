@@ -30,17 +30,6 @@ pub(crate) struct News {
     pub(crate) reorganised: Option<HeadCheckError>,
 }
 
-impl News {
-    /// The time of the last block that is known to have stayed, if a final block was replaced: what was settled later than
-    /// that is open again.
-    pub(crate) const fn reopen_since(&self) -> Option<u64> {
-        match self.reorganised {
-            Some(HeadCheckError::Reorganised { since_time, .. }) => Some(since_time),
-            _ => None,
-        }
-    }
-}
-
 /// Follows the chain from the place kept in the store.
 #[derive(Debug)]
 pub(crate) struct Follower {
@@ -118,5 +107,63 @@ impl Follower {
             cursor.forget_final().await?;
         }
         cursor.advance(&news.head, &news.last_final).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bank::fake_chain::FakeChain, payee::ReceiveError, protocol::chain_profile::ChainProfile,
+        store::Memory, sys::unix_now,
+    };
+    use std::sync::Arc;
+
+    async fn next(follower: &mut Follower) -> News {
+        follower.next::<ReceiveError>().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn tells_a_replaced_final_block_until_it_was_dealt_with() {
+        let mainnet = ChainProfile {
+            poll: Duration::from_millis(1),
+            ..*ChainProfile::of(1).unwrap()
+        };
+        let clock = unix_now();
+        let chain = FakeChain::new(&mainnet, (0..=100).map(|slot| clock - 1_230 + 12 * slot));
+        chain.set_finalized(Some(70));
+        let reader = chain.reader(mainnet);
+        let store = AsyncStore::new(Arc::new(Memory::default()));
+        let mut follower = Follower::new(&reader, &store, "test");
+        let first = next(&mut follower).await;
+        assert_eq!((first.head, first.last_final.number), (chain.head(), 70));
+        assert_eq!(first.reorganised, None);
+        follower.advance(&first).await.unwrap();
+
+        // Nothing final is replaced.
+        chain.cut(90);
+        chain.extend((90..=101).map(|slot| clock - 1_231 + 12 * slot), "second");
+        let second = next(&mut follower).await;
+        assert_eq!(second.reorganised, None);
+        follower.advance(&second).await.unwrap();
+
+        let lost = Some(HeadCheckError::Reorganised {
+            from: 0,
+            since_time: 0,
+            final_time: chain.block(70).time,
+        });
+        chain.cut(50);
+        chain.extend((50..=102).map(|slot| clock - 1_242 + 12 * slot), "third");
+        // A process that is killed before it has dealt with it finds it again.
+        for _ in 0..2 {
+            let mut restarted = Follower::new(&reader, &store, "test");
+            let third = next(&mut restarted).await;
+            assert_eq!(third.reorganised, lost);
+        }
+        let third = next(&mut follower).await;
+        assert_eq!(third.reorganised, lost);
+        follower.advance(&third).await.unwrap();
+        let mut restarted = Follower::new(&reader, &store, "test");
+        assert_eq!(next(&mut restarted).await.reorganised, None);
     }
 }

@@ -67,16 +67,20 @@ pub(crate) struct NewSlotPrice(Arc<Mutex<Option<(Instant, u64)>>>);
 impl NewSlotPrice {
     /// Returns the gas to write to a storage slot for the first time, at least.
     pub(crate) async fn get(&self, provider: &DynProvider) -> Result<u64, GasError> {
-        let measured = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, price)) = measured
-            && at.elapsed() < PRICE_LIFE
-        {
+        if let Some(price) = self.known(Instant::now()) {
             return Ok(price);
         }
         let price = measure_new_slot(provider).await?;
         let measured = Some((Instant::now(), price));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = measured;
         Ok(price)
+    }
+
+    /// Returns the price if it was measured less than an hour before `now`.
+    fn known(&self, now: Instant) -> Option<u64> {
+        let measured = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, price) = measured?;
+        (now.saturating_duration_since(at) < PRICE_LIFE).then_some(price)
     }
 }
 
@@ -223,4 +227,105 @@ fn incompressible(bytes: usize) -> Bytes {
     }
     data.truncate(bytes);
     data.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::{
+        providers::RootProvider, rpc::client::RpcClient, rpc::json_rpc::ErrorPayload,
+        transports::mock::Asserter,
+    };
+    use serde_json::json;
+
+    /// A node that gives these answers, in this order.
+    fn node(answers: &Asserter) -> DynProvider {
+        RootProvider::new(RpcClient::mocked(answers.clone())).erased()
+    }
+
+    fn word(value: u64) -> Bytes {
+        U256::from(value).to_be_bytes_vec().into()
+    }
+
+    #[tokio::test]
+    async fn measures_a_new_slot_once_an_hour() {
+        let answers = Asserter::new();
+        let (provider, price) = (node(&answers), NewSlotPrice::default());
+        answers.push_success(&word(22_108));
+        assert_eq!(price.get(&provider).await.unwrap(), 22_108);
+        assert_eq!(price.clone().get(&provider).await.unwrap(), 22_108);
+        let now = Instant::now();
+        let almost = PRICE_LIFE - Duration::from_secs(10);
+        assert_eq!(price.known(now + almost), Some(22_108));
+        assert_eq!(price.known(now + PRICE_LIFE), None);
+        assert!(answers.read_q().is_empty());
+    }
+
+    #[tokio::test]
+    async fn estimates_a_new_slot_where_the_measurement_fails() {
+        for measured in [
+            Bytes::new(),
+            word(MEASURE_GAS),
+            Bytes::from_static(&[1; 33]),
+        ] {
+            let answers = Asserter::new();
+            answers.push_success(&measured);
+            answers.push_success(&"0x13f6b");
+            assert_eq!(measure_new_slot(&node(&answers)).await.unwrap(), 81_771);
+        }
+        let answers = Asserter::new();
+        answers.push_failure(ErrorPayload::internal_error());
+        answers.push_success(&"0x13f6b");
+        assert_eq!(measure_new_slot(&node(&answers)).await.unwrap(), 81_771);
+    }
+
+    #[tokio::test]
+    async fn asks_the_oracle_of_an_op_stack_chain() {
+        let answers = Asserter::new();
+        let oracle = GasOracle {
+            provider: node(&answers),
+            model: FeeModel::OpStack,
+        };
+        answers.push_success(&word(5_000));
+        assert_eq!(oracle.data_fee(700).await.unwrap(), U256::from(5_000));
+        // A constant of 7 wei and a price of 1.5 wei, rounded up.
+        answers.push_success(&word(7));
+        answers.push_success(&word(1_500_007));
+        let (constant, price) = oracle.operator_prices().await.unwrap();
+        assert_eq!((constant, price), (U256::from(7), 2));
+        answers.push_success(&json!({ "l1Fee": "0x64", "gasUsed": "0x1" }));
+        answers.push_success(&word(30));
+        let fee = oracle.fee_of_mined(TxHash::ZERO, 20).await.unwrap();
+        assert_eq!(fee, U256::from(130));
+        answers.push_success(&Bytes::new());
+        let missing = oracle.data_fee(700).await;
+        assert!(matches!(missing, Err(GasError::NoOracle)), "{missing:?}");
+    }
+
+    #[tokio::test]
+    async fn measures_data_where_an_estimate_has_the_layer_1_part() {
+        let answers = Asserter::new();
+        let oracle = GasOracle {
+            provider: node(&answers),
+            model: FeeModel::Arbitrum,
+        };
+        answers.push_success(&json!(format!("{:#x}", 21_000 + 1_600 + 900)));
+        answers.push_success(&json!(format!("{:#x}", 21_000)));
+        assert_eq!(oracle.data_gas(100).await.unwrap(), 900);
+        assert_eq!(oracle.data_fee(100).await.unwrap(), U256::ZERO);
+        assert_eq!(oracle.operator_fee(100).await.unwrap(), U256::ZERO);
+    }
+
+    #[tokio::test]
+    async fn asks_nobody_where_gas_is_all() {
+        let oracle = GasOracle {
+            provider: node(&Asserter::new()),
+            model: FeeModel::Plain,
+        };
+        assert_eq!(oracle.data_fee(100).await.unwrap(), U256::ZERO);
+        assert_eq!(oracle.data_gas(100).await.unwrap(), 0);
+        assert_eq!(oracle.operator_prices().await.unwrap(), (U256::ZERO, 0));
+        let fee = oracle.fee_of_mined(TxHash::ZERO, 20).await.unwrap();
+        assert_eq!(fee, U256::ZERO);
+    }
 }

@@ -324,13 +324,8 @@ impl Wallet {
         self.wait(self.address, &[signed.hash], signed.nonce).await
     }
 
-    /// Returns the account's next nonce at the latest block, without pending transactions.
-    pub(crate) async fn mined_nonce(&self) -> Result<u64, TxError> {
-        self.mined_nonce_of(self.address).await
-    }
-
     /// Returns an account's next nonce at the latest block, without pending transactions.
-    pub(super) async fn mined_nonce_of(&self, account: Address) -> Result<u64, TxError> {
+    pub(crate) async fn mined_nonce_of(&self, account: Address) -> Result<u64, TxError> {
         let count = self.provider.get_transaction_count(account);
         Ok(count.block_id(BlockId::latest()).await?)
     }

@@ -2,9 +2,14 @@
 
 use crate::node;
 use crate::node::{COIN, World};
+use crate::proxy::Proxy;
 use alloy_primitives::{Address, U256};
-use cheque::{Amount, bank::BankError, node::NodeError, tx::TxError};
-use cheque::{bank::Reader, node::connect, tx::Call};
+use cheque::Amount;
+use cheque::{
+    bank::{BankError, Reader},
+    node::{NodeError, connect},
+    tx::{Call, TxError, Wallet},
+};
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
@@ -71,8 +76,11 @@ async fn retries_lost_requests_but_not_refused_ones() {
         "not one try and four retries"
     );
 
-    // A refusal is an answer and returns at once.
+    // A refusal is an answer.
     let poor = world.account(5).await;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let provider = connect(&proxy.url).await.unwrap();
+    let wallet = Wallet::new(provider, node::signer(5), world.reader.bank().chain_id());
     let much = U256::from(COIN) * U256::from(2_000);
     let fund = Call::fund(
         world.reader.bank(),
@@ -80,13 +88,17 @@ async fn retries_lost_requests_but_not_refused_ones() {
         poor.address,
         Amount::MAX,
     );
-    let started = tokio::time::Instant::now();
-    let refused = poor.wallet.send(&fund.with_value(much)).await.unwrap_err();
+    let refused = wallet.send(&fund.with_value(much)).await.unwrap_err();
     assert!(
         matches!(refused, TxError::NotEnoughCoin { .. }),
         "{refused}"
     );
-    assert!(started.elapsed() < std::time::Duration::from_millis(300));
+    // At the latest block, and at the pending block.
+    assert_eq!(
+        proxy.asked("eth_estimateGas"),
+        2,
+        "asked again after a refusal"
+    );
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! The payee's service over nodes that fail, lag or omit events. No single answer makes the payee lose money.
 
-use crate::fixtures::{Fixture, memory};
-use crate::node::coins;
+use crate::fixtures::{Fixture, memory, open_deposit, pay_and_draw};
+use crate::node::{Account, coins};
 use crate::payee_steps::{redeemed, sends, status, step, wins};
 use crate::proxy::{Fault, Proxy};
-use alloy_primitives::TxHash;
+use alloy_primitives::{B256, TxHash};
 use alloy_sol_types::SolCall;
 use cheque::payee::{HoldingState, PayeeService, PayeeSettings};
 use cheque::store::Memory;
-use cheque::{DepositId, HISTORY_WINDOW};
+use cheque::{Amount, DepositId, HISTORY_WINDOW, Seed, roll};
 use cheque::{bank::Reader, node::connect_within, payee::Payee};
 use cheque_bindings::IChequeBank::purseCall;
 use serde_json::json;
@@ -16,16 +16,21 @@ use std::{sync::Arc, time::Duration};
 
 /// The first payee's service. Reads go through the proxies, transactions directly to the node.
 async fn through(fixture: &Fixture, proxies: &[&Proxy]) -> PayeeService {
-    started(fixture, proxies, memory()).await
+    let account = &fixture.payees[0];
+    started(fixture, account, proxies, memory()).await
 }
 
-/// The same service over a store.
-async fn started(fixture: &Fixture, proxies: &[&Proxy], store: Arc<Memory>) -> PayeeService {
+/// The same service of a payee over its store.
+async fn started(
+    fixture: &Fixture,
+    account: &Account,
+    proxies: &[&Proxy],
+    store: Arc<Memory>,
+) -> PayeeService {
     let urls: Vec<_> = proxies.iter().map(|proxy| &proxy.url).collect();
     let provider = connect_within(&urls, Duration::from_millis(300)).await;
     let reader = Reader::open(provider.unwrap(), fixture.world.reader.bank().address());
     let reader = reader.await.unwrap();
-    let account = &fixture.payees[0];
     let settings = PayeeSettings::new(&fixture.world.policy(account), reader.profile());
     let payee = Payee::new(reader, fixture.world.policy(account), store);
     PayeeService::new(payee.with_wallet(account.wallet.clone()), settings)
@@ -48,17 +53,12 @@ async fn pending_redemption(fixture: &Fixture, service: &PayeeService) -> (Depos
 
 /// Mines the redemption, and checks that only one was sent and has paid.
 async fn assert_paid_once(fixture: &Fixture, service: &PayeeService, id: DepositId) {
-    fixture.world.node.automine(true).await;
-    fixture.world.node.mine(1).await;
+    let (node, payee) = (&fixture.world.node, fixture.payees[0].address);
+    assert_eq!(node.all_transactions(payee).await, 1);
+    node.automine(true).await;
+    node.mine(1).await;
     assert_eq!(redeemed(service, id).await.0, coins(100));
-    assert_eq!(
-        fixture
-            .world
-            .node
-            .transactions(fixture.payees[0].address)
-            .await,
-        1
-    );
+    assert_eq!(node.transactions(payee).await, 1);
     assert!(service.payee().pending_txs().await.unwrap().is_empty());
 }
 
@@ -74,14 +74,7 @@ async fn keeps_pending_redemption_when_seed_is_unreadable() {
     let kept = service.payee().pending_txs().await.unwrap();
     assert_eq!(kept.len(), 1);
     proxy.heal();
-    assert_eq!(
-        sends(&service, id).await,
-        hash,
-        "another transaction was sent"
-    );
-    let node = &fixture.world.node;
-    let sent = node.all_transactions(fixture.payees[0].address).await;
-    assert_eq!(sent, 1);
+    assert_eq!(sends(&service, id).await, hash);
     assert_paid_once(&fixture, &service, id).await;
 }
 
@@ -116,14 +109,7 @@ async fn keeps_pending_redemption_when_head_goes_back() {
         assert_eq!(kept.len(), 1, "forgotten at a head {blocks} lower");
         proxy.heal();
     }
-    assert_eq!(
-        sends(&service, id).await,
-        hash,
-        "another transaction was sent"
-    );
-    let node = &fixture.world.node;
-    let sent = node.all_transactions(fixture.payees[0].address).await;
-    assert_eq!(sent, 1);
+    assert_eq!(sends(&service, id).await, hash);
     assert_paid_once(&fixture, &service, id).await;
 }
 
@@ -259,16 +245,63 @@ async fn concludes_nothing_from_node_without_snapshot_block() {
 }
 
 #[tokio::test]
+async fn counts_no_draw_as_lost_on_node_of_another_fork() {
+    // The draw is final, so a loss would settle the deposit.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    let stores: Vec<_> = fixture.payees.iter().map(|_| memory()).collect();
+    let payees = fixture.payees.iter().zip(&stores);
+    let payees: Vec<_> = payees
+        .map(|(account, store)| world.payee(account, store.clone()))
+        .collect();
+    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
+    world.node.mine(world.reader.profile().final_depth).await;
+    let (id, account) = (opened.id, &fixture.payees[winner]);
+    let position = payees[winner].position(id).await.unwrap().unwrap();
+
+    let node = &world.node.provider;
+    let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
+    let proxies = [&first, &second];
+    let service = started(&fixture, account, &proxies, stores[winner].clone()).await;
+    // The node of the head then fails, and the other node has the seed of a lost draw.
+    let wins = |seed| {
+        let roll = roll(Seed(seed), id, Amount::new(opened.deposit.amount));
+        position.payout().unwrap().wins(position.start(), roll)
+    };
+    let lost = (1..=u8::MAX)
+        .map(B256::repeat_byte)
+        .find(|seed| !wins(*seed));
+    first.fail("eth_call", Fault::Status(500));
+    second.fail("eth_call", Fault::Answer(json!(lost.unwrap())));
+    second.fail("eth_getBlockByNumber", Fault::OtherBlocks);
+    let asked = second.asked("eth_call");
+    let failed = service.step().await.unwrap_err().to_string();
+    assert!(failed.contains("was replaced while"), "{failed}");
+    assert!(second.asked("eth_call") > asked, "the seed was not read");
+    let kept = status(&service, id).await;
+    assert_eq!(kept.position, position);
+    assert!(kept.state.is_to_be_drawn(), "{:?}", kept.state);
+
+    first.heal();
+    second.heal();
+    sends(&service, id).await;
+    assert_eq!(redeemed(&service, id).await.0, payout);
+}
+
+#[tokio::test]
 async fn reports_ill_health_when_deposits_are_unreadable() {
     // The head is readable all along.
     let fixture = Fixture::new().await;
     let proxy = Proxy::start(&fixture.world.node.provider).await;
     let store = memory();
-    let service = started(&fixture, &[&proxy], store.clone()).await;
+    let account = &fixture.payees[0];
+    let service = started(&fixture, account, &[&proxy], store.clone()).await;
     let (id, hash) = pending_redemption(&fixture, &service).await;
     assert!(service.health().ok, "{:?}", service.health());
 
-    let again = started(&fixture, &[&proxy], store).await;
+    let again = started(&fixture, account, &[&proxy], store).await;
     proxy.fail("eth_call", Fault::NoContract(purseCall::SELECTOR));
     for _ in 0..2 {
         again.step().await.unwrap_err();

@@ -10,6 +10,7 @@ use alloy::{
 use alloy_primitives::{Address, TxHash, U256};
 use cheque::node::connect;
 use std::{
+    fs::File,
     io::{self, BufRead, BufReader},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -211,8 +212,11 @@ pub(crate) fn unreliable(url: &str, cut: usize) -> (String, Arc<AtomicUsize>) {
 /// Compiles a contract of the repository with forge, in a directory of this crate, and returns its creation code.
 pub(crate) fn compiled(source: &str, contract: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (out, cache) = (temporary.join("out"), temporary.join("cache"));
+    // Tests run in several processes, and a build deletes the artifacts of other sources.
+    let one_at_a_time = File::create(temporary.join("forge.lock")).unwrap();
+    one_at_a_time.lock().unwrap();
     let built = Command::new(tool("forge"))
         .current_dir(&root)
         .env_remove("FOUNDRY_PROFILE")

@@ -11,7 +11,10 @@ use serde_json::json;
 use crate::{
     holding::Holding,
     odds::Odds,
-    opts::{chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, wallet::WalletOpts},
+    opts::{
+        beacon::BeaconOpts, chain::ChainOpts, payee::PayeeOpts, store::StoreOpts,
+        wallet::WalletOpts,
+    },
     output::{Output, table},
     token::token_at,
 };
@@ -35,6 +38,9 @@ pub(crate) struct HoldingsArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 }
 
@@ -43,7 +49,7 @@ impl HoldingsArgs {
         let address = self.payee.address(&self.wallet)?;
         let payee = self
             .store
-            .payee(address, self.chain.reader().await?)
+            .payee(address, self.chain.reader().await?, &self.relays)
             .await?;
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, settings);
@@ -65,7 +71,7 @@ impl HoldingsArgs {
         }
         lines.sort_by_key(|line| {
             (
-                line.position().deposit().drawBlock,
+                line.position().deposit().drawTime,
                 line.position().deposit_id(),
             )
         });

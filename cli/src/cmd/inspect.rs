@@ -13,6 +13,7 @@ use crate::{
     amount::Token,
     format,
     input::text_of,
+    opts::time::show_time,
     output::{Output, fields},
 };
 
@@ -171,11 +172,11 @@ fn explain_opening(explained: &mut Explained, opening: &Opening) {
     explained.add("lane", terms.lane, terms.lane.to_string());
     explained.amount("amount", Amount::new(terms.amount), token);
     explained.amount("min_payout", Amount::new(terms.minPayout), token);
-    explained.add("draw_block", terms.drawBlock, terms.drawBlock.to_string());
+    explained.add("draw_time", terms.drawTime, show_time(terms.drawTime));
     explained.add(
-        "last_redeem_block",
-        terms.lastRedeemBlock,
-        terms.lastRedeemBlock.to_string(),
+        "redeem_until",
+        terms.redeemUntil,
+        show_time(terms.redeemUntil),
     );
     explained.same("root", terms.root);
     let terms_ok = cheque::check_terms(terms);

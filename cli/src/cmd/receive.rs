@@ -16,9 +16,11 @@ use crate::{
     format,
     input::text_of,
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
         store::StoreOpts,
+        time::show_time,
         wallet::WalletOpts,
     },
     output::{Output, fields},
@@ -35,7 +37,7 @@ use crate::{
   cheque receive proof.txt --payee 0xd8dA...
   cheque write ID PAYEE 0.001ether | ssh payee cheque receive - --account shop
   cheque receive Aqw... --from 0x5aAe...          reject other signers
-  cheque receive proof.txt --token 0xA0b8... --tokens-per-coin 2500.0 --max-deposit 1000.0")]
+  cheque receive proof.txt --token 0xA0b8... --tokens-per-coin 2500.0 --max-exposure 100.0")]
 pub(crate) struct ReceiveArgs {
     /// Proof, a file with the proof, or - for stdin
     proof: String,
@@ -54,6 +56,9 @@ pub(crate) struct ReceiveArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 
     #[command(flatten)]
@@ -70,7 +75,10 @@ impl ReceiveArgs {
         })?;
         let address = self.payee.address(&self.wallet)?;
         let reader = self.chain.reader().await?;
-        let payee = self.policy.payee(address, reader, &self.store).await?;
+        let payee = self
+            .policy
+            .payee(address, reader, &self.store, &self.relays)
+            .await?;
         let received = payee.receive_payment(self.from, &proof).await;
         let accepted = received.map_err(|error| failure(&proof, error))?;
         let token = token_at(accepted.position.deposit().token, payee.reader()).await;
@@ -102,7 +110,7 @@ fn print(
         "total": accepted.total,
         "credited": position.credited(),
         "allowance": position.allowance(),
-        "draw_block": terms.drawBlock,
+        "draw_time": terms.drawTime,
         "payout": payout.map(|payout| payout.amount),
         "range": payout.map(|payout| payout.range),
     });
@@ -113,7 +121,7 @@ fn print(
             ("deposit", accepted.deposit.to_string()),
             ("paid so far", token.show_amount(accepted.total)),
             ("allowance", token.show_amount(position.allowance())),
-            ("draw block", terms.drawBlock.to_string()),
+            ("draw time", show_time(terms.drawTime)),
         ];
         if let Some(payout) = payout {
             let chance = format::percent(payout.range.to_u256(), U256::from(terms.amount));

@@ -2,19 +2,20 @@
 
 use alloy::primitives::{Address, Bytes};
 use cheque::{
-    Amount, DepositId, Redemption,
+    Amount, BeaconRound, DepositId, Redemption,
     bank::{Reader, redeem},
     payee::RedeemOptions,
 };
 use clap::Args;
-use eyre::{Result, WrapErr, bail, eyre};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde_json::json;
 
-use super::status::redeem_failure;
+use super::{seed::fetch_round, status::redeem_failure};
 use crate::{
     allowances::parse_address,
     input::text_of,
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         payee::PayeeOpts,
         send::{SendOpts, wallet_on},
@@ -39,7 +40,7 @@ use crate::{
 Relayed: the payee signs, a relayer pays the gas:
   cheque redeem 0x5f3c... --sign-only > consent.txt      on the payee's machine
   cheque redeem --consent consent.txt --account bob      on the relayer's
-A consent is for the exact total paid, so it can be signed from the draw block on, not earlier.")]
+A consent is for the exact total paid, so it can be signed from the draw time on, not earlier.")]
 pub(crate) struct RedeemArgs {
     /// Deposit
     #[arg(required_unless_present = "consent", conflicts_with = "consent")]
@@ -69,6 +70,9 @@ pub(crate) struct RedeemArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     send: SendOpts,
 }
 
@@ -89,7 +93,7 @@ impl RedeemArgs {
         let wallet = wallet_on(key, &reader);
         let payee = self
             .store
-            .payee_for(address, reader, self.send.dry_run)
+            .payee_for(address, reader, &self.relays, self.send.dry_run)
             .await?
             .with_wallet(wallet.clone());
         let options = RedeemOptions {
@@ -117,21 +121,23 @@ impl RedeemArgs {
             let redeemed = payee.redeem(id, &options).await.map_err(redeem_failure)?;
             (TxReport::Mined(Box::new(redeemed.tx)), redeemed.payout)
         };
-        let redemption = position.redemption(options.to, Bytes::new(), Bytes::new());
+        let redemption = position.redemption(options.to, Bytes::new());
         print(payee.reader(), &redemption, payout, &report, out).await
     }
 
     async fn sign(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let key = signing_key(&self.send.wallet.unlock()?)?;
-        let payee = self.store.payee(key.address(), reader).await?;
+        let payee = self
+            .store
+            .payee(key.address(), reader, &self.relays)
+            .await?;
         let to = self.to.unwrap_or_default();
         let consent = payee.sign_consent(id, to, &key).await?;
         let position = payee.position(id).await?;
         let position = position
             .ok_or_else(|| eyre!("the cheque was removed from the store; run the command again"))?;
-        // The relayer adds the block header.
-        let redemption = position.redemption(to, consent, Bytes::new());
+        let redemption = position.redemption(to, consent);
         let text = SignedConsent::new(payee.reader().bank(), redemption).to_text()?;
         let json = json!({ "deposit": id, "payee": key.address(), "total": position.total(), "consent": text });
         out.result(&json, || text.clone())
@@ -142,12 +148,18 @@ impl RedeemArgs {
         let signed: SignedConsent = text.parse().wrap_err("--consent")?;
         let reader = self.chain.reader().await?;
         signed.check_bank(reader.bank())?;
-        let mut redemption = signed.redemption;
-        let seed = reader.seed(redemption.deposit.drawBlock).await?;
-        redemption.header = seed.map_or_else(Bytes::new, |(_, header)| header);
+        let redemption = signed.redemption;
         let wallet = self.send.unlock(&reader)?;
+        // The bank takes the sender for the payee's agreement, to whatever total the text states.
+        ensure!(
+            wallet.address() != redemption.payee,
+            "the wallet is the payee itself; redeem with `cheque redeem ID`, which uses the newest cheque of the store"
+        );
+        let round = self.round(redemption.deposit.drawTime, &reader).await?;
         let (report, payout) = if self.send.dry_run {
-            let planned = reader.plan_redemption(&redemption, wallet.address()).await;
+            let planned = reader
+                .plan_redemption(&redemption, wallet.address(), round.as_ref())
+                .await;
             let (call, payout) = planned.map_err(redeem_failure)?;
             (
                 self.send.send(&wallet, &call, "redeeming", out).await?,
@@ -155,12 +167,20 @@ impl RedeemArgs {
             )
         } else {
             out.progress("redeeming for the payee");
-            let redeemed = redeem(&reader, &wallet, &redemption)
+            let redeemed = redeem(&reader, &wallet, &redemption, round.as_ref())
                 .await
                 .map_err(redeem_failure)?;
             (TxReport::Mined(Box::new(redeemed.tx)), redeemed.payout)
         };
         print(&reader, &redemption, payout, &report, out).await
+    }
+
+    /// Fetches the round of a draw. `None` if the bank has its seed, or if it is not public yet.
+    async fn round(&self, draw_time: u64, reader: &Reader) -> Result<Option<BeaconRound>> {
+        if reader.recorded_seed(draw_time).await?.is_some() {
+            return Ok(None);
+        }
+        fetch_round(&self.relays, draw_time, reader).await
     }
 }
 

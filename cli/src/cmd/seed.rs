@@ -1,21 +1,31 @@
-//! `cheque seed`: the randomness of draw blocks.
+//! `cheque seed`: the randomness of draws.
 
+use std::time::Duration;
+
+use cheque::{BeaconRound, bank::Reader, beacon::BeaconError};
 use clap::{Args, Subcommand};
-use eyre::{Result, ensure};
+use eyre::{Report, Result, eyre};
 use serde_json::json;
 
+use super::beacon::failure;
 use crate::{
-    opts::{chain::ChainOpts, send::SendOpts},
+    clock::unix_now,
+    opts::{
+        beacon::BeaconOpts,
+        chain::ChainOpts,
+        send::SendOpts,
+        time::{parse_time, show_duration, show_time},
+    },
     output::{Output, fields},
     transaction::TxReport,
 };
 
-/// Record the seeds of draw blocks
+/// Record the seeds of draws
 ///
-/// A seed is the randomness of a draw block: it decides every deposit drawn by that block.
+/// The seed of a draw time is the randomness of the beacon's round at that time. It decides every deposit drawn then.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  cheque seed record 21000300 --account alice")]
+  cheque seed record 2026-12-01T12:00Z --account alice")]
 pub(crate) struct SeedArgs {
     #[command(subcommand)]
     command: SeedCommand,
@@ -26,20 +36,25 @@ enum SeedCommand {
     Record(RecordArgs),
 }
 
-/// Keep the seed of a block in the bank for ever
+/// Keep the seed of a draw time in the bank for ever
 ///
-/// The chain forgets the block's hash after 8191 blocks, and the seed becomes unprovable. A recorded seed serves every
-/// deposit drawn by that block. Anybody may record a seed; a recorded seed is not sent again.
+/// Fetches the beacon's round of that time and sends its signature, which the bank verifies. A recorded seed serves
+/// every deposit drawn at that time, whose redemptions get cheaper. Anybody may record a seed; a recorded seed is not
+/// sent again.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque seed record 21000300 --account alice
-  cheque seed record 21000300 --dry-run")]
+  cheque seed record 2026-12-01T12:00Z --account alice
+  cheque seed record 1796126400 --dry-run")]
 struct RecordArgs {
-    /// Draw block
-    block: u64,
+    /// Draw time, a date or seconds since 1970
+    #[arg(value_name = "TIME", value_parser = parse_time)]
+    draw_time: u64,
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 
     #[command(flatten)]
     send: SendOpts,
@@ -55,32 +70,69 @@ impl SeedArgs {
 impl RecordArgs {
     async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
-        let head = reader.head().await?.number;
-        ensure!(
-            self.block <= head,
-            "block {} is not mined yet and the head is {head}; try again in about {} s",
-            self.block,
-            (self.block - head).saturating_mul(reader.profile().block_time)
-        );
-        let report = match reader.record_seed(self.block).await? {
-            Some(call) => {
-                let wallet = self.send.unlock(&reader)?;
-                self.send
-                    .send(&wallet, &call, "recording the seed", out)
-                    .await?
+        // A time without a round is an error, whatever the bank knows.
+        reader.beacon().round_at(self.draw_time)?;
+        let recorded = reader.recorded_seed(self.draw_time).await?;
+        let (seed, report) = match recorded {
+            Some(seed) => {
+                out.progress("the seed is already recorded; nothing is sent");
+                (seed, TxReport::NotNeeded)
             }
             None => {
-                out.progress("the seed is already recorded; nothing is sent");
-                TxReport::NotNeeded
+                let round = fetch_round(&self.relays, self.draw_time, &reader).await?;
+                let round = round.ok_or_else(|| not_yet(self.draw_time))?;
+                let report = match reader.record_seed(&round).await? {
+                    Some(call) => {
+                        let wallet = self.send.unlock(&reader)?;
+                        let purpose = "recording the seed";
+                        self.send.send(&wallet, &call, purpose, out).await?
+                    }
+                    None => TxReport::NotNeeded,
+                };
+                (round.seed(), report)
             }
         };
-        let seed = reader.seed(self.block).await?.map(|(seed, _)| seed.0);
-        let json = json!({ "block": self.block, "seed": seed, "transaction": report.json() });
+        let json = json!({
+            "draw_time": self.draw_time,
+            "seed": seed.0,
+            "transaction": report.json(),
+        });
         out.result(&json, || {
-            let mut lines = vec![("draw block", self.block.to_string())];
-            lines.extend(seed.map(|seed| ("seed", seed.to_string())));
+            let mut lines = vec![
+                ("draw time", show_time(self.draw_time)),
+                ("seed", seed.0.to_string()),
+            ];
             lines.extend(report.fields());
             fields(&lines)
         })
+    }
+}
+
+/// Says when to try again.
+fn not_yet(draw_time: u64) -> Report {
+    let left = Duration::from_secs(draw_time.saturating_sub(unix_now()));
+    let time = show_time(draw_time);
+    if left.is_zero() {
+        return eyre!("the beacon's round of {time} is due, and no relay has it; try again");
+    }
+    eyre!(
+        "the draw at {time} is not public yet; try again in {}",
+        show_duration(left)
+    )
+}
+
+/// Fetches the round of a draw time from the relays of the bank's beacon, without a store. `None` if the round is not
+/// public yet.
+pub(super) async fn fetch_round(
+    relays: &BeaconOpts,
+    draw_time: u64,
+    reader: &Reader,
+) -> Result<Option<BeaconRound>> {
+    let number = reader.beacon().round_at(draw_time)?;
+    let client = relays.client(reader.beacon(), reader.beacon().chain_hash())?;
+    match client.round(number).await {
+        Ok(round) => Ok(Some(round)),
+        Err(BeaconError::NotYet { .. }) => Ok(None),
+        Err(error) => Err(failure(error)),
     }
 }

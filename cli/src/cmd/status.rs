@@ -2,7 +2,11 @@
 
 use alloy::primitives::U256;
 use cheque::{
-    Amount, DepositId, Outcome, Position, bank::RedeemError, outcome_text, payee::Payee, roll,
+    Amount, DepositId, Outcome, Position,
+    bank::{RedeemError, SeedError},
+    outcome_text,
+    payee::Payee,
+    roll,
 };
 use clap::Args;
 use eyre::{Report, Result, eyre};
@@ -11,7 +15,10 @@ use serde_json::json;
 use crate::{
     exit::{Exit, Failure},
     format,
-    opts::{chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, wallet::WalletOpts},
+    opts::{
+        beacon::BeaconOpts, chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, time::show_time,
+        wallet::WalletOpts,
+    },
     output::{Output, fields},
     token::token_at,
 };
@@ -37,6 +44,9 @@ pub(crate) struct StatusArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 }
 
@@ -45,7 +55,7 @@ impl StatusArgs {
         let address = self.payee.address(&self.wallet)?;
         let payee = self
             .store
-            .payee(address, self.chain.reader().await?)
+            .payee(address, self.chain.reader().await?, &self.relays)
             .await?;
         let (outcome, payout) = payee.outcome(self.id).await?;
         let position = payee.position(self.id).await?;
@@ -61,8 +71,8 @@ impl StatusArgs {
             "outcome": name(outcome),
             "payout": payout,
             "total": position.total(),
-            "draw_block": terms.drawBlock,
-            "last_redeem_block": terms.lastRedeemBlock,
+            "draw_time": terms.drawTime,
+            "redeem_until": terms.redeemUntil,
             "start": position.start(),
             "range": payout_if_drawn.map(|payout| payout.range),
             "amount": terms.amount.to_string(),
@@ -75,8 +85,8 @@ impl StatusArgs {
                     format!("{}: {}", name(outcome), outcome_text(outcome)),
                 ),
                 ("total", token.show_amount(position.total())),
-                ("draw block", terms.drawBlock.to_string()),
-                ("redeem until", format!("block {}", terms.lastRedeemBlock)),
+                ("draw time", show_time(terms.drawTime)),
+                ("redeem until", show_time(terms.redeemUntil)),
             ];
             if let Some(payout) = payout_if_drawn {
                 let chance = format::percent(payout.range.to_u256(), U256::from(terms.amount));
@@ -105,16 +115,18 @@ impl StatusArgs {
     }
 }
 
-/// Computes the roll of a deposit. `None` before the draw block, and after the chain has forgotten its seed.
+/// Computes the roll of a deposit. `None` before the draw, and while its round is unknown.
 async fn roll_of(payee: &Payee, position: &Position) -> Result<Option<Amount>> {
     let terms = position.deposit();
-    match payee.reader().seed(terms.drawBlock).await {
-        Ok(seed) => {
-            Ok(seed.map(|(seed, _)| roll(seed, position.deposit_id(), Amount::new(terms.amount))))
-        }
-        Err(RedeemError::SeedLost(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let seed = match payee.reader().recorded_seed(terms.drawTime).await? {
+        Some(recorded) => Some(recorded),
+        None => match payee.seeds().round(terms.drawTime).await {
+            Ok(round) => round.map(|round| round.seed()),
+            Err(SeedError::NoClient(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok(seed.map(|seed| roll(seed, position.deposit_id(), Amount::new(terms.amount))))
 }
 
 /// An outcome's stable name for programs.
@@ -131,7 +143,6 @@ pub(crate) fn name(outcome: Outcome) -> &'static str {
         Outcome::BadProof => "bad_proof",
         Outcome::BadSignature => "bad_signature",
         Outcome::SeedUnknown => "seed_unknown",
-        Outcome::BadHeader => "bad_header",
         Outcome::Loses => "loses",
         Outcome::ConsentMissing => "consent_missing",
         _ => "unknown",

@@ -10,6 +10,7 @@ use crate::{
     allowances::parse_address,
     amount::AmountText,
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         store::StoreOpts,
         wallet::{WalletOpts, signing_key},
@@ -70,6 +71,9 @@ struct OpenArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 }
 
@@ -98,6 +102,9 @@ struct StepArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 }
 
@@ -112,7 +119,10 @@ impl StreamArgs {
 
 impl OpenArgs {
     async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?).await?;
+        let payer = self
+            .store
+            .payer(self.chain.reader().await?, &self.relays)
+            .await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let texts: Vec<_> = self.pay.iter().chain([&self.step]).collect();
         let token = token_of(&payer, self.id, &texts).await?;
@@ -131,7 +141,10 @@ impl OpenArgs {
 
 impl StepArgs {
     async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?).await?;
+        let payer = self
+            .store
+            .payer(self.chain.reader().await?, &self.relays)
+            .await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let token = token_of(&payer, self.id, &[]).await?;
         match payer.pay_steps(self.id, self.payee, self.steps).await {

@@ -95,7 +95,7 @@ pub(crate) async fn idle(
     match reader.purse((account, token, lane), head).await? {
         Purse::Idle(idle) => Ok(idle.to_u256()),
         Purse::Open(id) => bail!(
-            "lane {lane} holds the open deposit {id}; run `cheque deposit reclaim {id}` after its last block to redeem"
+            "lane {lane} holds the open deposit {id}; run `cheque deposit reclaim {id}` after the last time to redeem"
         ),
     }
 }

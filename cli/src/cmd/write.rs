@@ -14,6 +14,7 @@ use crate::{
     amount::{AmountText, Token},
     input::text_of,
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         store::StoreOpts,
         wallet::{WalletOpts, signing_key},
@@ -65,12 +66,18 @@ pub(crate) struct WriteArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 }
 
 impl WriteArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?).await?;
+        let payer = self
+            .store
+            .payer(self.chain.reader().await?, &self.relays)
+            .await?;
         let Some(text) = &self.amount else {
             return self.reprint(&payer, out).await;
         };

@@ -65,7 +65,7 @@ fn adds_no_flag_excluded_by_another_flag_or_variable() {
     let file = "draw-in = 900";
     let line = "cheque deposit create --lane 2";
     assert_eq!(added(file, line, &[]).unwrap(), ["--draw-in=900"]);
-    let line = "cheque deposit create --draw-block 5";
+    let line = "cheque deposit create --draw-at 5";
     assert_eq!(added(file, line, &[]).unwrap(), [""; 0]);
     // A positional argument excludes a flag too.
     let file = "all = true";

@@ -1,11 +1,15 @@
 //! The relays of the beacon.
 
 use cheque::{
-    B256, Beacon,
-    beacon::{BeaconClient, BeaconError, QUICKNET_RELAYS},
+    B256, Beacon, BeaconParameters,
+    bank::Reader,
+    beacon::{BeaconClient, QUICKNET_RELAYS},
 };
 use clap::Args;
 use eyre::{Result, bail, ensure};
+use std::time::Duration;
+
+use super::time::{parse_duration, parse_time};
 
 /// Where rounds of the beacon come from. A relay can delay rounds, and cannot change them.
 #[derive(Args, Clone, Debug, Default)]
@@ -35,9 +39,22 @@ impl BeaconOpts {
             *beacon == Beacon::quicknet(),
             "the relays of this beacon are unknown; name them with --beacon"
         );
-        let client: Result<_, BeaconError> =
-            BeaconClient::new(beacon.clone(), chain_hash, &QUICKNET_RELAYS);
-        Ok(client?)
+        Ok(BeaconClient::new(
+            beacon.clone(),
+            chain_hash,
+            &QUICKNET_RELAYS,
+        )?)
+    }
+
+    /// Makes the client of a bank's beacon. `None` on a development chain with a beacon of its own, unless the flag
+    /// names its relays: everything but draws works without.
+    pub(crate) fn of_bank(&self, reader: &Reader) -> Result<Option<BeaconClient>> {
+        let beacon = reader.beacon();
+        let is_unknown = self.beacon.is_empty() && *beacon != Beacon::quicknet();
+        if is_unknown && reader.profile().freshness.is_none() {
+            return Ok(None);
+        }
+        self.client(beacon, beacon.chain_hash()).map(Some)
     }
 }
 
@@ -45,20 +62,25 @@ impl BeaconOpts {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Another beacon than quicknet")]
 pub(crate) struct KeyOpts {
-    /// Verify with the compressed public key HEX, 96 bytes [default: quicknet's]
+    /// Verify rounds with the compressed public key HEX, 96 bytes [default: quicknet's]
     #[arg(long, value_name = "HEX", value_parser = parse_bytes, requires_all = ["genesis", "period"])]
-    public_key: Option<Bytes>,
+    beacon_key: Option<Bytes>,
 
     /// Count rounds from 1 at TIME, a date or seconds since 1970 [default: quicknet's]
-    #[arg(long, value_name = "TIME", value_parser = super::time::parse_time, requires_all = ["public_key", "period"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires_all = ["beacon_key", "period"])]
     genesis: Option<u64>,
 
     /// Expect a round every DURATION [default: quicknet's 3s]
-    #[arg(long, value_name = "DURATION", value_parser = super::time::parse_duration, requires_all = ["public_key", "genesis"])]
-    period: Option<std::time::Duration>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires_all = ["beacon_key", "genesis"])]
+    period: Option<Duration>,
+}
 
+/// The name of a beacon at its relays.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Another beacon than quicknet")]
+pub(crate) struct HashOpts {
     /// Ask relays for the chain of HASH [default: quicknet's, else that of a local beacon]
-    #[arg(long, value_name = "HASH", requires = "public_key")]
+    #[arg(long, value_name = "HASH", requires = "beacon_key")]
     chain_hash: Option<B256>,
 }
 
@@ -75,16 +97,26 @@ pub(crate) fn parse_bytes(text: &str) -> Result<Bytes, String> {
 }
 
 impl KeyOpts {
-    /// Returns the beacon of the flags, else quicknet, with the hash of its chain.
-    pub(crate) fn beacon(&self) -> Result<(Beacon, B256)> {
-        let beacon = match (&self.public_key, self.genesis, self.period) {
+    /// Returns the beacon of the flags, else quicknet.
+    pub(crate) fn beacon(&self) -> Result<Beacon> {
+        Ok(match (&self.beacon_key, self.genesis, self.period) {
             (None, None, None) => Beacon::quicknet(),
             (Some(key), Some(genesis), Some(period)) => {
                 Beacon::new(&key.0, genesis, period.as_secs())?
             }
-            _ => bail!("--public-key, --genesis and --period go together; name all three"),
-        };
-        let hash = self.chain_hash.unwrap_or_else(|| beacon.chain_hash());
-        Ok((beacon, hash))
+            _ => bail!("--beacon-key, --genesis and --period go together; name all three"),
+        })
+    }
+
+    /// Returns the beacon of the flags, else quicknet, as a bank's settings.
+    pub(crate) fn parameters(&self) -> Result<BeaconParameters> {
+        Ok(self.beacon()?.parameters())
+    }
+}
+
+impl HashOpts {
+    /// Returns the hash of the flag, else that of the beacon.
+    pub(crate) fn of(&self, beacon: &Beacon) -> B256 {
+        self.chain_hash.unwrap_or_else(|| beacon.chain_hash())
     }
 }

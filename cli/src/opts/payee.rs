@@ -1,11 +1,15 @@
 //! The payee's address and policy.
 
-use alloy::primitives::Address;
-use cheque::{Policy, TokenLimits, bank::Reader, payee::Payee};
-use clap::Args;
-use eyre::{Result, WrapErr, ensure};
+use std::time::Duration;
 
-use super::{rate::RateOpts, store::StoreOpts, wallet::WalletOpts};
+use alloy::primitives::Address;
+use cheque::{ChainProfile, Policy, TokenLimits, bank::Reader, payee::Payee};
+use clap::Args;
+use eyre::{Result, WrapErr, eyre};
+
+use super::{
+    beacon::BeaconOpts, rate::RateOpts, store::StoreOpts, time::parse_duration, wallet::WalletOpts,
+};
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},
@@ -50,39 +54,43 @@ impl PayeeOpts {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Policy")]
 pub(crate) struct PolicyOpts {
-    /// Accept this ERC-20 token too; needs --tokens-per-coin and --max-deposit
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_address, requires = "max_deposit")]
+    /// Accept this ERC-20 token too; needs --tokens-per-coin, and --max-exposure if the token is not well known
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     token: Option<Address>,
 
     #[command(flatten)]
     rate: RateOpts,
 
-    /// Reject larger deposits; bounds the gain from withholding one block [default: 1 whole coin]
+    /// Limit the sum that a signer has paid in undrawn deposits [default: 1 coin, or 1000 of a well-known token]
     ///
-    /// The proposer of the block before the draw block, or from EIP-7732 on any builder who buys that slot's payload,
-    /// can withhold it and so redraw; see docs/threat-model.md. With --token, the limit is an amount of the token.
-    #[arg(long, value_name = "AMOUNT")]
-    max_deposit: Option<AmountText>,
-
-    /// Limit the sum of a signer's deposits with the same draw block [default: --max-deposit]
+    /// Counts all that the signer has paid this payee in deposits that are neither redeemed nor known to be lost. With
+    /// --token, the limit is an amount of the token.
     #[arg(long, value_name = "AMOUNT")]
     max_exposure: Option<AmountText>,
 
-    /// Require a deposit to be this many blocks deep; 1 is mined [default: 12, OP stack 30, local 1]
-    #[arg(long, value_name = "BLOCKS")]
-    confirmations: Option<u64>,
+    /// Reject larger deposits [default: no limit]
+    #[arg(long, value_name = "AMOUNT")]
+    max_deposit: Option<AmountText>,
 
-    /// Reject payments within this many blocks of the draw [default: 128, local 8]
-    #[arg(long, value_name = "BLOCKS")]
-    cutoff: Option<u64>,
+    /// Limit the sum from a signer's deposits that are not final, as this multiple of the cost to redeem [default: 50]
+    ///
+    /// The operator of a rollup can take back a deposit that is not final. See docs/threat-model.md.
+    #[arg(long, value_name = "TIMES")]
+    max_unsettled: Option<u32>,
 
-    /// Reject payments for draws further ahead [default: a week]
-    #[arg(long, value_name = "BLOCKS")]
-    max_horizon: Option<u64>,
+    /// Reject payments so close to the draw [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    cutoff: Option<Duration>,
 
-    /// Reject shorter redemption windows [default: 24 h if the chain remembers that long, else 4 h; local 8 blocks]
-    #[arg(long, value_name = "BLOCKS")]
-    min_window: Option<u64>,
+    /// Reject payments for draws further ahead [default: 7d]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    horizon: Option<Duration>,
+
+    /// Reject shorter times to redeem a win [default: layer 1 6h, OP stack and Polygon 16h, Arbitrum 30h, local 8s]
+    ///
+    /// The operator of a rollup can keep a redemption out for hours. See docs/chains.md.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    min_window: Option<Duration>,
 
     /// Reject payouts below this multiple of the cost to redeem [default: 10]
     #[arg(long, value_name = "TIMES")]
@@ -98,45 +106,50 @@ impl PolicyOpts {
     pub(crate) async fn payee(
         &self,
         address: Address,
-        mut reader: Reader,
+        reader: Reader,
         store: &StoreOpts,
+        relays: &BeaconOpts,
     ) -> Result<Payee> {
-        if let Some(confirmations) = self.confirmations {
-            ensure!(
-                confirmations > 0,
-                "--confirmations is 0; name at least 1, which is mined"
-            );
-            let mut profile = *reader.profile();
-            profile.confirmations = confirmations;
-            reader = reader.with_profile(profile);
-        }
+        let client = relays.of_bank(&reader)?;
         let token = token_at(self.token.unwrap_or_default(), &reader).await?;
         let rates = self.rate.rates(&token)?;
         let mut policy = Policy::new(address, *reader.bank(), reader.profile());
-        self.set_limits(&mut policy, &token)?;
-        let set = |to: &mut u64, value: Option<u64>| *to = value.unwrap_or(*to);
+        self.set_limits(&mut policy, &token, reader.profile())?;
+        let set = |to: &mut u64, value: Option<Duration>| {
+            *to = value.map_or(*to, |value| value.as_secs());
+        };
         set(&mut policy.cutoff, self.cutoff);
-        set(&mut policy.max_horizon, self.max_horizon);
+        set(&mut policy.max_horizon, self.horizon);
         set(&mut policy.min_window, self.min_window);
         let set = |to: &mut u32, value: Option<u32>| *to = value.unwrap_or(*to);
+        set(&mut policy.max_unsettled_costs, self.max_unsettled);
         set(&mut policy.min_payout_per_cost, self.min_payout_per_cost);
         set(&mut policy.max_steps, self.max_steps);
-        let payee = Payee::new(reader, policy, store.open().await?);
-        Ok(payee.with_rates(rates))
+        let payee = Payee::new(reader, policy, store.open().await?)?.with_rates(rates);
+        Ok(match client {
+            Some(client) => payee.with_beacon(client)?,
+            None => payee,
+        })
     }
 
-    fn set_limits(&self, policy: &mut Policy, token: &Token) -> Result<()> {
-        let limits = policy.tokens.get(&token.address).copied();
+    fn set_limits(&self, policy: &mut Policy, token: &Token, profile: &ChainProfile) -> Result<()> {
         let units = |text: &AmountText| text.in_units_of(token);
         let deposit = self.max_deposit.as_ref().map(units).transpose();
-        let deposit = deposit.wrap_err("--max-deposit")?;
         let exposure = self.max_exposure.as_ref().map(units).transpose();
-        let exposure = exposure.wrap_err("--max-exposure")?;
-        let default = limits.map(|limits| limits.max_deposit).unwrap_or_default();
-        let max_deposit = deposit.unwrap_or(default);
+        let known = profile.token(token.address).map(TokenLimits::from);
+        let default = policy.tokens.get(&token.address).copied().or(known);
+        let limits = match exposure.wrap_err("--max-exposure")? {
+            Some(exposure) => TokenLimits::exposure(exposure),
+            None => default.ok_or_else(|| {
+                eyre!(
+                    "the worth of token {} is unknown; limit what a signer may pay in it with --max-exposure",
+                    token.address
+                )
+            })?,
+        };
         let limits = TokenLimits {
-            max_deposit,
-            max_exposure: exposure.unwrap_or(max_deposit),
+            max_deposit: deposit.wrap_err("--max-deposit")?,
+            ..limits
         };
         policy.tokens.insert(token.address, limits);
         Ok(())

@@ -14,6 +14,8 @@ use clap::Args;
 use eyre::{ContextCompat, Result};
 use tokio::time::sleep;
 
+use super::beacon::BeaconOpts;
+
 /// The store's file in its directory.
 const FILE: &str = "cheque.redb";
 
@@ -68,18 +70,33 @@ impl StoreOpts {
     }
 
     /// Opens a payer without keys.
-    pub(crate) async fn payer(&self, reader: Reader) -> Result<Payer> {
-        self.payer_for(reader, false).await
+    pub(crate) async fn payer(&self, reader: Reader, relays: &BeaconOpts) -> Result<Payer> {
+        self.payer_for(reader, relays, false).await
     }
 
     /// Opens a payer of a command; see [`Self::open_for`] for dry runs.
-    pub(crate) async fn payer_for(&self, reader: Reader, dry_run: bool) -> Result<Payer> {
-        Ok(Payer::new(reader, self.open_for(dry_run).await?))
+    pub(crate) async fn payer_for(
+        &self,
+        reader: Reader,
+        relays: &BeaconOpts,
+        dry_run: bool,
+    ) -> Result<Payer> {
+        let client = relays.of_bank(&reader)?;
+        let payer = Payer::new(reader, self.open_for(dry_run).await?);
+        Ok(match client {
+            Some(client) => payer.with_beacon(client)?,
+            None => payer,
+        })
     }
 
-    /// Opens a payee with the chain's default policy, for verbs without incoming payments.
-    pub(crate) async fn payee(&self, address: Address, reader: Reader) -> Result<Payee> {
-        self.payee_for(address, reader, false).await
+    /// Opens a payee for verbs without incoming payments.
+    pub(crate) async fn payee(
+        &self,
+        address: Address,
+        reader: Reader,
+        relays: &BeaconOpts,
+    ) -> Result<Payee> {
+        self.payee_for(address, reader, relays, false).await
     }
 
     /// Opens a payee of a command; see [`Self::open_for`] for dry runs.
@@ -87,10 +104,18 @@ impl StoreOpts {
         &self,
         address: Address,
         reader: Reader,
+        relays: &BeaconOpts,
         dry_run: bool,
     ) -> Result<Payee> {
-        let policy = Policy::new(address, *reader.bank(), reader.profile());
-        Ok(Payee::new(reader, policy, self.open_for(dry_run).await?))
+        let client = relays.of_bank(&reader)?;
+        let mut policy = Policy::new(address, *reader.bank(), reader.profile());
+        // There are no payments to judge, and the policy's demands on a bank must not keep a payee from its wins.
+        policy.freshness = None;
+        let payee = Payee::new(reader, policy, self.open_for(dry_run).await?)?;
+        Ok(match client {
+            Some(client) => payee.with_beacon(client)?,
+            None => payee,
+        })
     }
 
     /// Opens the store if it exists. Creates neither files nor tables.

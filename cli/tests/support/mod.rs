@@ -92,9 +92,14 @@ impl Node {
     }
 }
 
+/// The folder of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn anvil() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node_modules/.bin/anvil");
+    let project = root().join("node_modules/.bin/anvil");
     let mut candidates = env::split_paths(&on_path).map(|folder| folder.join("anvil"));
     candidates.find(|path| path.is_file()).unwrap_or(project)
 }
@@ -200,6 +205,18 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// The reason to ignore tests that stop services by signals.
 pub(crate) fn missing_signals() -> Option<String> {
     cfg!(not(unix)).then(|| "the system has no Unix signals; run the test on Unix".to_owned())
+}
+
+/// Asks every 50 milliseconds until there is an answer, at most for a minute: a busy machine may need long.
+pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..1_200 {
+        let answer = ask();
+        if answer.is_some() {
+            return answer;
+        }
+        pause(50);
+    }
+    None
 }
 
 /// Sleeps, so that another process can work.

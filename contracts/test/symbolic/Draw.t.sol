@@ -6,7 +6,7 @@ import {Test} from "forge-std/Test.sol";
 
 /// @notice Proofs by halmos (`make symbolic`) of the arithmetic of a draw.
 /// @dev Products and quotients of free numbers are hard for solvers, so these proofs are for numbers below `LIMIT`, and
-/// not for all of 128 bits. tools/prize.py proves the same formulas for all numbers; Payout.t.sol fuzzes all 128 bits.
+/// not for all of 128 bits. tools/payout.py proves the same formulas for all numbers; Payout.t.sol fuzzes all 128 bits.
 contract SymbolicDrawTest is Test {
     uint128 private constant LIMIT = 1 << 4;
 

@@ -33,6 +33,8 @@ contract OpenBank is ChequeBank {
 
 /// @notice Proofs by halmos (`make symbolic`) for all 256 bits: a purse word is money or an id, and neither is taken
 /// for the other.
+/// @custom:halmos --storage-layout generic
+/// @dev A purse has a slot of its own making, which the layout of Solidity's mappings does not know.
 contract SymbolicPurseTest is Test {
     OpenBank private bank;
 

@@ -1,32 +1,10 @@
 //! Reservations: payments counted before they are written.
 
 use crate::{
-    payee::exposure::{ExposureIndex, ExposureKey, Sight, Sums},
+    payee::exposure::{ExposureIndex, ExposureKey, Sight, Sums, in_flight::InFlight},
     protocol::{amount::Amount, terms::DepositId},
 };
 use cheque_bindings::Deposit;
-
-/// The totals of one deposit's payments that are being written.
-#[derive(Debug, Default)]
-pub(super) struct InFlight {
-    /// The largest total of payments in the store. `None`: none is known to be.
-    stored: Option<Amount>,
-    /// The totals being written.
-    writing: Vec<Amount>,
-}
-
-impl InFlight {
-    /// Counts a total as stored.
-    pub(super) fn store(&mut self, total: Amount) {
-        self.stored = self.stored.max(Some(total));
-    }
-
-    /// The largest total.
-    pub(super) fn largest(&self) -> Amount {
-        let writing = self.writing.iter().copied().max();
-        writing.max(self.stored).unwrap_or_default()
-    }
-}
 
 /// A payment that is counted and not written yet.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +34,10 @@ impl ExposureIndex {
         }
         let key = ExposureKey::of(terms);
         let before = self.deposits.get(&(key, id)).map(|entry| entry.total);
-        let in_flight = self.in_flight.entry(id).or_insert_with(|| InFlight {
-            stored: before,
-            writing: Vec::new(),
-        });
-        in_flight.writing.push(total);
+        let in_flight = self.in_flight.entry(id);
+        in_flight
+            .or_insert_with(|| InFlight::after(before))
+            .begin(total);
         self.raise(id, terms, total, Some(sight));
         Some(Reservation { key, id, total })
     }
@@ -72,21 +49,14 @@ impl ExposureIndex {
         let Some(in_flight) = self.in_flight.get_mut(&id) else {
             return;
         };
-        if let Some(index) = in_flight.writing.iter().position(|other| *other == total) {
-            in_flight.writing.swap_remove(index);
-        }
-        if written {
-            in_flight.store(total);
-        }
-        let (largest, stored) = (in_flight.largest(), in_flight.stored);
-        let is_over = in_flight.writing.is_empty();
-        if is_over {
+        in_flight.end(total, written);
+        let largest = in_flight.largest();
+        if in_flight.is_over() {
             self.in_flight.remove(&id);
         }
-        if is_over && stored.is_none() {
-            self.remove_of(key, id);
-        } else {
-            self.lower(key, id, largest);
+        match largest {
+            Some(largest) => self.lower(key, id, largest),
+            None => self.remove_of(key, id),
         }
     }
 }

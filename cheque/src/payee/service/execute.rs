@@ -50,7 +50,7 @@ impl PayeeService {
                     if observed
                         .pending_txs
                         .iter()
-                        .any(|other| tx.would_drop(other)) =>
+                        .any(|other| would_drop(&tx, other)) =>
                 {
                     Ok(())
                 }
@@ -297,6 +297,15 @@ impl PayeeService {
             }
         }
     }
+}
+
+/// True if `other` is still wanted and has the nonce of `tx`: cancelling `tx` would drop `other` as well.
+///
+/// Two abandoned transactions with the same nonce do not wait for each other. Each is cancelled at a higher fee than its
+/// own, and nodes keep the transaction with the highest fee.
+fn would_drop(tx: &PendingTx, other: &PendingTx) -> bool {
+    let wanted = other.purpose != Purpose::Cancel && other.key != tx.key;
+    wanted && (other.from, other.nonce) == (tx.from, tx.nonce)
 }
 
 /// Sets the state of wins whose redemption has ended without paying them. The next step plans them again.

@@ -165,7 +165,7 @@ impl Holdings {
     /// The time since which the redemption of a deposit is pending, if it is stuck.
     pub(super) fn stuck_since(&self, id: DepositId) -> Option<u64> {
         let redeems = |tx: &&PendingTx| tx.deposits().contains(&id);
-        self.stuck.iter().find(redeems).map(PendingTx::since)
+        self.stuck.iter().find(redeems).map(|tx| tx.since)
     }
 
     /// Up to `max` wins to look at: first those of `urgent`, then those with the oldest look.

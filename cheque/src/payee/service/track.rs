@@ -1,8 +1,10 @@
 //! The record of a scan: states, warnings and metrics, and the removal of old deposits.
 
 use crate::{
+    bank::redeem::RedeemError,
     payee::{
         pending::PendingTx,
+        positions::stored_positions_at,
         service::{
             PayeeService,
             holdings::{Holdings, Tracked},
@@ -113,13 +115,30 @@ impl PayeeService {
 
     /// Finds the stuck transactions of the wallet, and sets their gauge.
     pub(super) async fn record_stuck(&self, now: u64) -> Result<(), PayeeServiceError> {
-        let stuck = self.payee.stuck(now).await?;
-        let nonces: BTreeSet<_> = stuck.iter().map(PendingTx::nonce).collect();
+        let stuck = self.find_stuck(now).await?;
+        let nonces: BTreeSet<_> = stuck.iter().map(|tx| tx.nonce).collect();
         gauge!(names::PAYEE_STUCK).set(u32::try_from(nonces.len()).unwrap_or(u32::MAX));
-        let since = stuck.iter().map(PendingTx::since).min();
+        let since = stuck.iter().map(|tx| tx.since).min();
         self.health_tracker().set_stuck_since(since);
         self.holdings().stuck = stuck;
         Ok(())
+    }
+
+    /// The wallet's transactions that have been pending for at least [`Wallet::stuck_after`](crate::tx::Wallet::stuck_after)
+    /// seconds at `now`, and therefore block its later nonces.
+    async fn find_stuck(&self, now: u64) -> Result<Vec<PendingTx>, RedeemError> {
+        let Some(wallet) = self.payee.wallet() else {
+            return Ok(Vec::new());
+        };
+        let mut stuck = self.payee.pending_txs().await?;
+        stuck.retain(|tx| {
+            tx.from == wallet.address() && now >= tx.since.saturating_add(wallet.stuck_after())
+        });
+        if !stuck.is_empty() {
+            let mined = wallet.mined_nonce_of(wallet.address()).await?;
+            stuck.retain(|tx| tx.nonce >= mined);
+        }
+        Ok(stuck)
     }
 
     /// Removes settled deposits from the store and from memory, `retention` seconds after their window and once the end of
@@ -136,11 +155,7 @@ impl PayeeService {
         let before = kept_from.min(snapshot.final_block.time);
         let old = self.holdings().ended_before(before, MAX_REMOVED);
         if !old.is_empty() {
-            let removed = self.payee.remove_deposits(old, before).await?;
-            let mut holdings = self.holdings();
-            for id in removed {
-                holdings.remove(id);
-            }
+            self.remove_ended(old, before).await?;
         }
         let is_day_over = {
             let last = self.shared.forgot_rounds.lock();
@@ -156,6 +171,29 @@ impl PayeeService {
             let spare = kept_from.saturating_sub(MAX_HORIZON);
             let oldest = self.holdings().oldest_draw().unwrap_or(spare);
             self.payee.seeds().forget_before(oldest.min(spare)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes those of the deposits that could be redeemed until a time before `before` and have no pending redemption, and
+    /// those that are no longer in the store.
+    async fn remove_ended(
+        &self,
+        ids: Vec<DepositId>,
+        before: u64,
+    ) -> Result<(), PayeeServiceError> {
+        let (bank, payee) = (self.payee.reader().bank(), self.payee.policy().payee);
+        let positions = stored_positions_at(&self.payee.store, bank.address(), payee, ids.clone());
+        let positions = positions.await?;
+        let missing = ids.into_iter().zip(&positions);
+        let missing: Vec<_> = missing
+            .filter_map(|(id, position)| position.is_none().then_some(id))
+            .collect();
+        let positions = positions.into_iter().flatten().collect();
+        let removed = self.payee.remove_before(positions, before).await?;
+        let mut holdings = self.holdings();
+        for id in missing.into_iter().chain(removed) {
+            holdings.remove(id);
         }
         Ok(())
     }

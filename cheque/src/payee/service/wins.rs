@@ -146,7 +146,7 @@ impl PayeeService {
             let recorded = self
                 .payee
                 .reader()
-                .recorded_seed_at(time, observed.head.number);
+                .recorded_seed_at(time, observed.head.number.into());
             if recorded.await.map_err(RedeemError::from)?.is_some() {
                 observed.recorded.insert(time);
             }

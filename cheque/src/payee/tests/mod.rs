@@ -24,7 +24,7 @@ use crate::{
         signature::SigningKey,
         terms::{Bank, DepositId},
     },
-    store::{Memory, Store, Table, codec::encode, keys::seed_key},
+    store::{Memory, Store, Swap, Table, codec::encode, keys::seed_key},
     sys::unix_now,
 };
 use alloy_primitives::{Address, FixedBytes};
@@ -178,9 +178,8 @@ impl Fixture {
         let signature = self.beacon.sign(beacon.round_at(draw).unwrap()).into();
         let row = encode(&SeedRow { signature });
         let key = seed_key(beacon, draw);
-        self.store
-            .compare_and_set(Table::Seeds, &key, None, &row)
-            .unwrap();
+        let set = self.store.compare_and_set(Table::Seeds, &key, None, &row);
+        assert_eq!(set.unwrap(), Swap::Done);
     }
 
     /// Adds a block at a time, and makes it final.

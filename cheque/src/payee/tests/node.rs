@@ -223,8 +223,8 @@ impl State {
         let input = hex::decode(params[0]["input"].as_str()?).ok()?;
         let beacon = self.beacon?;
         use IChequeBank as Bank;
-        let answer = match input.first_chunk::<4>()? {
-            &Bank::eip712DomainCall::SELECTOR => {
+        let answer = match *input.first_chunk::<4>()? {
+            Bank::eip712DomainCall::SELECTOR => {
                 let domain = crate::protocol::terms::Bank::new(self.chain_id, BANK).domain();
                 Bank::eip712DomainCall::abi_encode_returns(&eip712DomainReturn {
                     fields: [0x0f].into(),
@@ -236,19 +236,19 @@ impl State {
                     extensions: Vec::new(),
                 })
             }
-            &Bank::minLeadCall::SELECTOR => Bank::minLeadCall::abi_encode_returns(&2_400),
-            &IDrandBank::publicKeyCall::SELECTOR => {
+            Bank::minLeadCall::SELECTOR => Bank::minLeadCall::abi_encode_returns(&2_400),
+            IDrandBank::publicKeyCall::SELECTOR => {
                 let key = Bytes::copy_from_slice(&beacon.public_key);
                 IDrandBank::publicKeyCall::abi_encode_returns(&key)
             }
-            &IDrandBank::genesisCall::SELECTOR => {
+            IDrandBank::genesisCall::SELECTOR => {
                 IDrandBank::genesisCall::abi_encode_returns(&beacon.genesis)
             }
-            &IDrandBank::periodCall::SELECTOR => {
+            IDrandBank::periodCall::SELECTOR => {
                 IDrandBank::periodCall::abi_encode_returns(&beacon.period)
             }
-            &Bank::seedCall::SELECTOR => Bank::seedCall::abi_encode_returns(&B256::ZERO),
-            &Bank::purseCall::SELECTOR => {
+            Bank::seedCall::SELECTOR => Bank::seedCall::abi_encode_returns(&B256::ZERO),
+            Bank::purseCall::SELECTOR => {
                 self.purses_read += 1;
                 let call = Bank::purseCall::abi_decode(&input).ok()?;
                 let purse = self.purses.get(&(call.account, call.token, call.lane));

@@ -139,7 +139,7 @@ async fn tells_a_redemption_and_looks_again_after_a_deep_reorg() {
         fixture.go_to(fixture.draw + 24 + after * 12);
         assert_eq!(step(&service, &won).await, redeemed);
     }
-    // Confirmed and final: no purse, no event is read any more.
+    // Confirmed and final: the step reads no purse and no event.
     fixture.node.asked();
     fixture.go_to(fixture.draw + 600);
     assert_eq!(step(&service, &won).await, redeemed);
@@ -260,9 +260,8 @@ async fn a_step_costs_the_same_with_many_open_and_closed_deposits() {
         seed_key(beacon, fixture.draw),
         encode(&SeedRow { signature }),
     );
-    store
-        .compare_and_set(Table::Seeds, &key, None, &row)
-        .unwrap();
+    let set = store.compare_and_set(Table::Seeds, &key, None, &row);
+    assert_eq!(set.unwrap(), Swap::Done);
     fixture.go_to(fixture.draw + 12);
     service.step().await.unwrap();
     let statuses = service.status().await.unwrap();

@@ -34,12 +34,14 @@ use crate::{
     protocol::{amount::Amount, terms::DepositId},
     service::{health_tracker::HealthTracker, metrics as names},
     sys::unix_now,
+    tx::wallet::Wallet,
 };
 use alloy_primitives::{Address, TxHash};
 use metrics::counter;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::Duration,
 };
 use tokio::sync::{OnceCell, watch};
 
@@ -124,11 +126,14 @@ pub enum Completed {
 
 impl PayerService {
     /// Creates a service for the payer's deposits, and for rounds that the service opens itself.
-    pub fn new(payer: Payer, rounds: Option<Rounds>) -> Self {
+    pub fn new(mut payer: Payer, rounds: Option<Rounds>) -> Self {
+        // A stuck transaction must not hold up the other actions: transaction methods return without waiting for a
+        // block, and the service checks again at every head.
+        let without_timeout = |wallet: Wallet| wallet.with_timeout(Duration::ZERO);
+        payer.wallet = payer.wallet.map(without_timeout);
         Self {
             retention: None,
-            // A stuck transaction must not hold up the other actions.
-            payer: payer.without_waiting(),
+            payer,
             rounds,
             shared: Arc::default(),
         }

@@ -45,6 +45,6 @@ impl Payer {
     /// Returns the wallet's next nonce according to mined transactions.
     pub(super) async fn mined_nonce(&self) -> Result<u64, PayerError> {
         let wallet = self.wallet.as_ref().ok_or(PayerError::NoWallet)?;
-        Ok(wallet.mined_nonce().await?)
+        Ok(wallet.mined_nonce_of(wallet.address()).await?)
     }
 }

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use eyre::Result;
 
 use crate::output::Output;
+pub(super) use round::failure;
 use show::ShowArgs;
 use verify::VerifyArgs;
 use wait::WaitArgs;

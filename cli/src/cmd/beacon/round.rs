@@ -71,7 +71,7 @@ pub(super) fn print(round: &BeaconRound, out: &Output) -> Result<()> {
 }
 
 /// The failure of a request, with a stable code.
-pub(super) fn failure(error: BeaconError) -> Report {
+pub(in crate::cmd) fn failure(error: BeaconError) -> Report {
     let code = match &error {
         BeaconError::NotYet { .. } => "not_yet",
         BeaconError::TimedOut { .. } => "timed_out",

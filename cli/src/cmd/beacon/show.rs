@@ -14,7 +14,7 @@ use super::round::{RoundChoice, failure, json_of, lines_of, print};
 use crate::{
     clock::unix_now,
     opts::{
-        beacon::{BeaconOpts, KeyOpts},
+        beacon::{BeaconOpts, HashOpts, KeyOpts},
         time::show_duration,
     },
     output::{Output, fields, table},
@@ -39,13 +39,16 @@ pub(super) struct ShowArgs {
 
     #[command(flatten)]
     key: KeyOpts,
+
+    #[command(flatten)]
+    hash: HashOpts,
 }
 
 impl ShowArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let (beacon, hash) = self.key.beacon()?;
+        let beacon = self.key.beacon()?;
         let chosen = self.choice.number(&beacon)?;
-        let client = self.relays.client(&beacon, hash)?;
+        let client = self.relays.client(&beacon, self.hash.of(&beacon))?;
         if let Some(round) = chosen {
             return print(&client.round(round).await.map_err(failure)?, out);
         }

@@ -34,7 +34,7 @@ pub(super) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(super) fn run(self, out: &Output) -> Result<()> {
-        let (beacon, _) = self.key.beacon()?;
+        let beacon = self.key.beacon()?;
         let verified = beacon.verify(self.round, &self.signature.0);
         let round = verified.map_err(|error| {
             Report::new(Failure {

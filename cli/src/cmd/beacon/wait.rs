@@ -9,7 +9,7 @@ use super::round::{RoundChoice, failure, print};
 use crate::{
     clock::unix_now,
     opts::{
-        beacon::{BeaconOpts, KeyOpts},
+        beacon::{BeaconOpts, HashOpts, KeyOpts},
         time::{parse_duration, show_duration, show_time},
     },
     output::Output,
@@ -38,14 +38,17 @@ pub(super) struct WaitArgs {
 
     #[command(flatten)]
     key: KeyOpts,
+
+    #[command(flatten)]
+    hash: HashOpts,
 }
 
 impl WaitArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let (beacon, hash) = self.key.beacon()?;
+        let beacon = self.key.beacon()?;
         let round = self.choice.number(&beacon)?;
         let round = round.ok_or_eyre("no round is named; name one with --round or --at")?;
-        let client = self.relays.client(&beacon, hash)?;
+        let client = self.relays.client(&beacon, self.hash.of(&beacon))?;
         let time = beacon.time_of(round)?;
         let left = Duration::from_secs(time.saturating_sub(unix_now()));
         if left.is_zero() {

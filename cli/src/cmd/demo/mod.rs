@@ -1,5 +1,7 @@
 //! `cheque demo`: payer and payees on one machine, from deposit to draw.
 
+mod beacon;
+mod draw;
 mod node;
 mod plan;
 mod report;
@@ -9,6 +11,7 @@ mod session;
 use alloy::{
     network::EthereumWallet,
     primitives::{Address, U256},
+    providers::Provider,
     signers::local::PrivateKeySigner,
 };
 use cheque::{
@@ -17,27 +20,32 @@ use cheque::{
     node::{NodeError, connect},
     tx::{Call, MinedTx, Wallet},
 };
-use cheque_bindings::{LOCAL_CHAIN, default_deployment};
+use cheque_bindings::LOCAL_CHAIN;
 use clap::{Args, value_parser};
 use eyre::{Result, WrapErr, ensure};
 
 use self::{
+    beacon::DemoBeacon,
     node::{Node, dev_key},
     report::{Conservation, Report},
     round::RoundSettings,
     session::Session,
 };
 use super::{
-    deploy::{deployment, mine_randomness},
+    deploy::{BankSettings, deployment},
     withdraw::idle,
 };
 use crate::{exit::Exit, opts::wallet::WalletOpts, output::Output};
 
+/// The lead of the demo's bank, in seconds: a development node has no finality to wait for.
+const MIN_LEAD: u64 = 10;
+
 /// Run everything once: deposits, payments, draws, redemptions
 ///
-/// Starts a private node unless --rpc-url names one. A payer and its payees, each with its own store, use the same
-/// library as all other commands and exchange proofs as text. The report shows who was paid how much, who won, the gas,
-/// and whether the chain's own balances account for all money.
+/// Starts a private node unless --rpc-url names one, and a beacon of its own, by whose rounds the bank draws. A payer and
+/// its payees, each with its own store, use the same library as all other commands and exchange proofs as text. The
+/// report shows who was paid how much, who won, how to recompute each draw by hand, the gas, and whether the chain's own
+/// balances account for all money.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque demo
@@ -45,9 +53,9 @@ use crate::{exit::Exit, opts::wallet::WalletOpts, output::Output};
   cheque demo --json                       one object: sums of all rounds, and each round in `rounds`
   cheque demo --rpc-url http://127.0.0.1:8545
 
-The node's randomness picks the winner, so it differs from run to run with the same --seed. If the roll falls on an unspent
-range, nobody wins and the payer reclaims the deposit. In --json, `deposit` and `winner` are those of the last round with a
-winner.")]
+The beacon's round picks the winner, so it differs from run to run with the same --seed. The secret key of this beacon is
+public, so the demo runs on development nodes only. If the roll falls on an unspent range, nobody wins and the payer reclaims
+the deposit. In --json, `deposit` and `winner` are those of the last round with a winner.")]
 pub(crate) struct DemoArgs {
     /// Pay this many payees
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = value_parser!(u16).range(1..=500))]
@@ -65,9 +73,9 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// Use the node at URL, preferably a development node [default: a private node]
+    /// Use the development node at URL [default: a private node]
     ///
-    /// On any other node the demo waits for its blocks.
+    /// The demo moves its time to the draws, or waits if the node does not move it.
     #[arg(long, short = 'r', value_name = "URL")]
     rpc_url: Option<String>,
 
@@ -93,18 +101,23 @@ impl DemoArgs {
         })
     }
 
-    /// The key of the named wallet; on a development node the node's first account by default.
+    /// The key of the named wallet, else of the node's first account.
     async fn key(&self, url: &str) -> Result<PrivateKeySigner> {
-        use alloy::providers::Provider;
         let provider = connect(url).await?;
         let chain = provider
             .get_chain_id()
             .await
             .wrap_err("the node does not answer; check --rpc-url")?;
-        if chain == LOCAL_CHAIN && !self.wallet.is_named() {
-            return dev_key();
+        ensure!(
+            chain == LOCAL_CHAIN,
+            "the node follows chain {chain}, and everybody knows the draws of the demo in advance; name a development node \
+             (chain {LOCAL_CHAIN})"
+        );
+        if self.wallet.is_named() {
+            self.wallet.unlock()
+        } else {
+            dev_key()
         }
-        self.wallet.unlock()
     }
 
     async fn run_on(&self, node: &Node, out: &Output) -> Result<Report> {
@@ -113,13 +126,15 @@ impl DemoArgs {
             "--payments is too small; name at least one for each of the {} rounds",
             self.rounds
         );
-        let (reader, deployed) = bank(node, out).await?;
+        let beacon = DemoBeacon::start().await?;
+        let (reader, deployed) = bank(node, &beacon, out).await?;
+        beacon.follow(reader.head().await?.time).await?;
         let folder = tempfile::tempdir().wrap_err("cannot create a folder for the stores")?;
         let keys = plan::payees(self.seed, self.payees.into())?;
         let key = node.key.clone();
-        let mut session = Session::new(reader, key, keys, folder.path(), *out).await?;
+        let mut session = Session::new(reader, beacon, key, keys, folder.path(), *out).await?;
         if let Some(mined) = deployed {
-            session.record(0, "deploy", &mined).await?;
+            session.record(0, "deploy", &mined);
         }
         let deploy_fees = fees(&session);
 
@@ -202,22 +217,22 @@ async fn withdraw(session: &mut Session, lane: u64, balance_before: U256) -> Res
     Ok(withdrawn)
 }
 
-/// Opens the default bank of the node's chain, or deploys a missing bank.
-async fn bank(node: &Node, out: &Output) -> Result<(Reader, Option<MinedTx>)> {
-    use alloy::providers::Provider;
+/// Opens the demo's bank, which draws by the demo's beacon, or deploys it.
+async fn bank(node: &Node, beacon: &DemoBeacon, out: &Output) -> Result<(Reader, Option<MinedTx>)> {
     let provider = connect(&node.url).await?;
-    let chain = provider.get_chain_id().await.map_err(NodeError::from);
-    let chain = chain.wrap_err("the node does not answer")?;
-    let default = default_deployment(chain);
+    let settings = BankSettings {
+        min_lead: MIN_LEAD,
+        beacon: beacon.parameters(),
+    };
+    let bank = settings.address();
     let mut deployed = None;
-    let code = provider.get_code_at(default.bank).await;
+    let code = provider.get_code_at(bank).await;
     if code.map_err(NodeError::from)?.is_empty() {
         out.progress("deploying the bank");
-        mine_randomness(&provider, default.seed_source).await?;
-        let call = deployment(&provider, default.min_lead, default.seed_source).await?;
+        let call = deployment(&provider, &settings).await?;
         let key = EthereumWallet::from(node.key.clone());
-        let wallet = Wallet::new(provider.clone(), key, chain);
+        let wallet = Wallet::new(provider.clone(), key, LOCAL_CHAIN);
         deployed = Some(wallet.send(&call).await.wrap_err("deploying the bank")?);
     }
-    Ok((Reader::open(provider, default.bank).await?, deployed))
+    Ok((Reader::open(provider, bank).await?, deployed))
 }

@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, U256};
 use cheque::{Amount, DepositId};
 use serde_json::{Map, Value, json};
 
+use super::draw::DrawReport;
 use crate::{
     amount::{Token, decimal},
     format,
@@ -41,9 +42,8 @@ pub(super) struct Paid {
 pub(super) struct Round {
     pub(super) deposit: DepositId,
     pub(super) amount: Amount,
-    pub(super) draw_block: u64,
-    pub(super) seed: B256,
-    pub(super) roll: Amount,
+    /// The draw, once over.
+    pub(super) draw: Option<DrawReport>,
     pub(super) cheques: usize,
     pub(super) steps: usize,
     pub(super) proof_bytes: usize,
@@ -266,9 +266,8 @@ fn round_json(round: &Round) -> Value {
     json!({
         "deposit": round.deposit,
         "amount": round.amount,
-        "draw_block": round.draw_block,
-        "seed": round.seed,
-        "roll": round.roll,
+        "draw_time": round.draw.as_ref().map(DrawReport::time),
+        "draw": round.draw.as_ref().map(DrawReport::json),
         "payees": round.paid.len(),
         "payments": round.payments(),
         "cheques": round.cheques,
@@ -289,11 +288,10 @@ fn round_json(round: &Round) -> Value {
 fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
     let _ = writeln!(
         text,
-        "Round {number}: deposit {}\n  {} for {} payees, drawn by block {}",
+        "Round {number}: deposit {}\n  {} for {} payees",
         round.deposit,
         coin.show_amount(round.amount),
-        round.paid.len(),
-        round.draw_block
+        round.paid.len()
     );
     let _ = writeln!(
         text,
@@ -314,11 +312,15 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
     let winner = round
         .winner
         .and_then(|winner| round.paid.iter().find(|paid| paid.payee == winner));
+    let roll = round
+        .draw
+        .as_ref()
+        .map(DrawReport::roll)
+        .unwrap_or_default();
     let _ = match winner {
         Some(paid) => writeln!(
             text,
-            "  The roll is {} of {}: {} was paid {} and redeems {}; all other cheques lapse.\n",
-            round.roll,
+            "  The roll is {roll} of {}: {} was paid {} and redeems {}; all other cheques lapse.",
             round.amount,
             paid.payee,
             coin.show_amount(paid.total),
@@ -326,10 +328,14 @@ fn round_text(text: &mut String, number: usize, round: &Round, coin: &Token) {
         ),
         None => writeln!(
             text,
-            "  The roll is {} of {}, an unspent range: the payer reclaims the deposit.\n",
-            round.roll, round.amount
+            "  The roll is {roll} of {}, an unspent range: the payer reclaims the deposit.",
+            round.amount
         ),
     };
+    if let Some(draw) = &round.draw {
+        draw.text(text);
+    }
+    text.push('\n');
 }
 
 /// Formats a payee's address, total and share, with `*` for the winner.

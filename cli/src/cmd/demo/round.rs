@@ -7,20 +7,28 @@ use cheque::{
     Amount, DepositId, MasterSalt, Outcome, Proof,
     payee::RedeemOptions,
     payer::{DepositRequest, DepositState, Draw, Payment},
-    roll,
     tx::Call,
 };
 use eyre::{ContextCompat, Result, WrapErr, bail, ensure};
 use tokio::time::sleep;
 
 use super::{
+    draw::DrawReport,
     plan::{self, PlannedPayment, Rng, STREAM_STEPS},
     report::{Paid, Round},
     session::{DemoPayee, Session},
 };
+use crate::opts::time::show_time;
 
-/// Blocks for payments, in addition to the chain's margins.
-const PAYMENT_BLOCKS: u64 = 60;
+/// Seconds for the payments of a round, in addition to the margins of chain, payer and payees. The demo's payments take
+/// a fraction of it.
+const TIME_TO_PAY: u64 = 60;
+
+/// Payments in a second on a slow machine, which get more time.
+const PAYMENTS_PER_SECOND: u64 = 5;
+
+/// Seconds in which the winner can redeem.
+const REDEEM_WINDOW: u64 = 120;
 
 /// The settings of a round.
 pub(super) struct RoundSettings {
@@ -35,16 +43,15 @@ pub(super) struct RoundSettings {
 impl Session {
     /// Builds the request of the round's deposit.
     pub(super) fn request(&self, settings: &RoundSettings) -> DepositRequest {
-        let profile = self.reader.profile();
         let allowances = plan::allowances(settings.seed, settings.number, self.payees.len());
         let payees = self.payees.iter().map(|payee| payee.address);
-        let blocks =
-            profile.confirmations + 2 * profile.cutoff.max(self.reader.min_lead()) + PAYMENT_BLOCKS;
+        let to_pay = TIME_TO_PAY + settings.payments as u64 / PAYMENTS_PER_SECOND;
+        let draw_in = 2 * self.payer.cutoff().max(self.reader.min_lead()) + to_pay;
         let list = payees.zip(allowances).collect();
-        let mut request = DepositRequest::new(list, self.signer, Draw::In(blocks));
+        let mut request = DepositRequest::new(list, self.signer, Draw::In(draw_in));
         let mut rng = Rng::new(settings.seed, &format!("salts {}", settings.number));
         request.master = Some(MasterSalt::from_bytes(rng.word().0));
-        request.redeem_window = Some(profile.min_window);
+        request.redeem_window = Some(REDEEM_WINDOW);
         request.lane = settings.lane;
         request
     }
@@ -68,10 +75,10 @@ impl Session {
             Some(previous) => (self.payer.reopen(previous, &request).await, "reopen"),
         };
         let opened = opened.wrap_err("opening the deposit")?;
-        self.record(number, operation, &opened.tx).await?;
+        self.record(number, operation, &opened.tx);
         let value = self.value_of(opened.tx.hash).await?;
         let (id, terms) = (opened.id, opened.deposit);
-        self.wait_until_active(id, opened.tx.block).await?;
+        self.wait_until_active(id).await?;
         // Payees read the chain once per block. No service runs here, so the demo does.
         for payee in &self.payees {
             payee.payee.poll().await?;
@@ -81,7 +88,6 @@ impl Session {
         let mut round = Round {
             deposit: id,
             amount: Amount::new(terms.amount),
-            draw_block: terms.drawBlock,
             ..Round::default()
         };
         self.out
@@ -92,23 +98,21 @@ impl Session {
         self.compare_records(id, &mut round).await?;
 
         self.out.progress(format!(
-            "round {number}: waiting for the draw at block {}",
-            terms.drawBlock
+            "round {number}: waiting for the draw at {}",
+            show_time(terms.drawTime)
         ));
-        self.reach(terms.drawBlock).await?;
-        if let Some(call) = self.reader.record_seed(terms.drawBlock).await? {
+        // The bank pays after the second of the draw.
+        self.reach(terms.drawTime.saturating_add(1)).await?;
+        let drawn = self.payer.seeds().round(terms.drawTime).await?;
+        let drawn = drawn.wrap_err("the beacon has no round of the draw time")?;
+        if let Some(call) = self.reader.record_seed(&drawn).await? {
             self.send(number, "record_seed", &call).await?;
         }
-        let (seed, _) = self
-            .reader
-            .seed(terms.drawBlock)
-            .await?
-            .wrap_err("the seed is not recorded")?;
-        round.seed = seed.0;
-        round.roll = roll(seed, id, round.amount);
+        let beacon = self.reader.beacon().clone();
+        round.draw = Some(DrawReport::new(beacon, drawn, (id, round.amount)));
         self.redeem(id, settings, &mut round).await?;
         if round.winner.is_none() {
-            self.reach(terms.lastRedeemBlock).await?;
+            self.reach(terms.redeemUntil.saturating_add(1)).await?;
             if settings.is_last {
                 self.send(
                     number,
@@ -122,9 +126,7 @@ impl Session {
     }
 
     /// Waits until the payer can write cheques.
-    async fn wait_until_active(&mut self, id: DepositId, opened: u64) -> Result<()> {
-        self.reach(opened + self.reader.profile().confirmations - 1)
-            .await?;
+    async fn wait_until_active(&mut self, id: DepositId) -> Result<()> {
         loop {
             self.poll_payer().await?;
             match self.payer.deposit(id).await?.state {
@@ -243,9 +245,13 @@ impl Session {
             consent: None,
         };
         let payee = self.payees[*winner].payee.clone();
+        if let (Some(draw), Some(position)) = (&mut round.draw, payee.position(id).await?) {
+            draw.set_winner(&position);
+        }
         let redeemed = payee.redeem(id, &options).await?;
         round.payout = redeemed.payout;
         round.end = "redeemed";
-        self.record(settings.number, "redeem", &redeemed.tx).await
+        self.record(settings.number, "redeem", &redeemed.tx);
+        Ok(())
     }
 }

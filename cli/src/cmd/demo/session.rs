@@ -22,13 +22,20 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
+    beacon::DemoBeacon,
     plan::PayeeKey,
     report::{Balances, Transaction},
 };
-use crate::{opts::wallet::signing_key, output::Output};
+use crate::{
+    opts::{
+        time::{show_duration, show_time},
+        wallet::signing_key,
+    },
+    output::Output,
+};
 
-/// Blocks mined per request: development nodes get slow with many.
-const MINED_AT_ONCE: u64 = 200;
+/// The pause before another look at a node whose time the demo cannot move.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A payee with its own store.
 pub(super) struct DemoPayee {
@@ -44,15 +51,17 @@ pub(super) struct Session {
     pub(super) signer: Address,
     pub(super) payees: Vec<DemoPayee>,
     pub(super) transactions: Vec<Transaction>,
+    pub(super) beacon: DemoBeacon,
     pub(super) out: Output,
-    /// True until the node rejects a request to mine.
-    can_mine: bool,
+    /// True until the node rejects a request to move its time.
+    can_move_time: bool,
 }
 
 impl Session {
     /// Creates a payer and payees, each with a store in `folder`. They share nothing but the node.
     pub(super) async fn new(
         reader: Reader,
+        beacon: DemoBeacon,
         key: PrivateKeySigner,
         payee_keys: Vec<PayeeKey>,
         folder: &Path,
@@ -68,13 +77,17 @@ impl Session {
         );
         let store = Redb::open(folder.join("payer/cheque.redb"))?;
         let payer = Payer::new(reader.clone(), Arc::new(store));
-        let payer = payer.with_wallet(wallet.clone()).with_key(signing);
+        let payer = payer
+            .with_beacon(beacon.client.clone())?
+            .with_wallet(wallet.clone())
+            .with_key(signing);
         let mut payees = Vec::with_capacity(payee_keys.len());
         for (number, PayeeKey { key, address }) in payee_keys.into_iter().enumerate() {
             let store = Redb::open(folder.join(format!("payee-{number}/cheque.redb")))?;
             let policy = Policy::new(address, *reader.bank(), reader.profile());
             // Payees have no coin for gas: the payer relays redemptions with their consent.
-            let payee = Payee::new(reader.clone(), policy, Arc::new(store))
+            let payee = Payee::new(reader.clone(), policy, Arc::new(store))?
+                .with_beacon(beacon.client.clone())?
                 .with_wallet(wallet.clone())
                 .with_key(key);
             payees.push(DemoPayee { address, payee });
@@ -86,27 +99,21 @@ impl Session {
             signer,
             payees,
             transactions: Vec::new(),
+            beacon,
             out,
-            can_mine: true,
+            can_move_time: true,
         })
     }
 
     /// Records the cost of a transaction.
-    pub(super) async fn record(
-        &mut self,
-        round: usize,
-        operation: &'static str,
-        mined: &MinedTx,
-    ) -> Result<()> {
-        let fee = mined.fee + data_fee(&self.reader, mined.hash).await?;
+    pub(super) fn record(&mut self, round: usize, operation: &'static str, mined: &MinedTx) {
         self.transactions.push(Transaction {
             round,
             operation,
             hash: mined.hash,
             gas: mined.gas_used,
-            fee,
+            fee: mined.fee,
         });
-        Ok(())
     }
 
     /// Sends a call and records its cost.
@@ -118,7 +125,8 @@ impl Session {
     ) -> Result<()> {
         let mined = self.wallet.send(call).await;
         let mined = mined.wrap_err_with(|| operation.to_owned())?;
-        self.record(round, operation, &mined).await
+        self.record(round, operation, &mined);
+        Ok(())
     }
 
     /// Reads the native coin sent with a transaction.
@@ -131,33 +139,43 @@ impl Session {
         Ok(found.value())
     }
 
-    /// Mines up to a block, or waits on nodes that do not mine on request.
-    pub(super) async fn reach(&mut self, block: u64) -> Result<()> {
+    /// Moves the node's time, or waits on nodes that do not move it on request. Ends with a block of this time or later,
+    /// and with the round of that time at the client.
+    pub(super) async fn reach(&mut self, time: u64) -> Result<()> {
         let mut announced = false;
         loop {
-            let head = self.reader.head().await?.number;
-            let Some(missing) = block.checked_sub(head).filter(|missing| *missing > 0) else {
-                return Ok(());
-            };
-            if self.can_mine {
-                let blocks = U256::from(missing.min(MINED_AT_ONCE));
-                let provider = self.reader.provider();
-                let mined = provider
-                    .raw_request::<_, Value>("anvil_mine".into(), (blocks,))
-                    .await;
-                self.can_mine = mined.is_ok();
+            let head = self.reader.head().await?;
+            if head.time >= time {
+                return self.beacon.follow(head.time).await;
+            }
+            if self.can_move_time {
+                self.can_move_time = self.mine_at(time).await.is_ok();
                 continue;
             }
-            let seconds = self.reader.profile().block_time;
             if !announced {
                 announced = true;
+                let missing = Duration::from_secs(time - head.time);
                 self.out.progress(format!(
-                    "waiting for block {block}, {missing} blocks or about {} s from now",
-                    missing.saturating_mul(seconds)
+                    "waiting for a block of {}, {} from now",
+                    show_time(time),
+                    show_duration(missing)
                 ));
             }
-            sleep(Duration::from_secs(seconds)).await;
+            sleep(PAUSE).await;
         }
+    }
+
+    /// Mines a block of this time.
+    async fn mine_at(&self, time: u64) -> Result<(), NodeError> {
+        let provider = self.reader.provider();
+        let set = "evm_setNextBlockTimestamp";
+        provider
+            .raw_request::<_, Value>(set.into(), (time,))
+            .await?;
+        provider
+            .raw_request::<_, Value>("evm_mine".into(), ())
+            .await?;
+        Ok(())
     }
 
     /// Reads all balances of the demo from the chain.
@@ -184,19 +202,4 @@ impl Session {
             wallet: wallet.map_err(NodeError::from)?,
         })
     }
-}
-
-/// Reads a rollup's charge for a transaction's data, in wei; zero on other chains.
-async fn data_fee(reader: &Reader, hash: B256) -> Result<U256> {
-    if reader.profile().early_seed == 0 {
-        return Ok(U256::ZERO);
-    }
-    let method = "eth_getTransactionReceipt";
-    let receipt = reader.provider().raw_request(method.into(), (hash,)).await;
-    let receipt: Value = receipt.map_err(NodeError::from)?;
-    let fee = receipt
-        .get("l1Fee")
-        .and_then(Value::as_str)
-        .unwrap_or("0x0");
-    fee.parse().wrap_err("the receipt's l1Fee")
 }

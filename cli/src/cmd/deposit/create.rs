@@ -12,9 +12,11 @@ use super::terms::{TermsOpts, show_deposit};
 use crate::{
     clock::unix_now,
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         send::{SendOpts, wallet_on},
         store::StoreOpts,
+        time::{parse_duration, show_duration},
         wallet::signing_key,
     },
     output::Output,
@@ -24,14 +26,15 @@ use crate::{
 
 /// Lock one deposit for many payees and print its id
 ///
-/// Terms and payees are in the store before anything is sent. The wallet's key signs the cheques unless --signer names
-/// another.
+/// Terms and payees are in the store before anything is sent. The draw time is on a grid of 5
+/// minutes, so that draws share seeds, and at least 40 minutes ahead at the common bank. The wallet's key signs the
+/// cheques unless --signer names another.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit create --allowance 0xd8dA...=0.2ether --draw-in 600 --account alice
-  cheque deposit create --allowances payees.csv --draw-block 21000300 --dry-run
-  cheque deposit create --allowances payees.json --draw-in 600 --min-payout 0.1ether
-  cheque deposit create --allowances p.csv --draw-in 600 --token 0xA0b8... --tokens-per-coin 2500.0
+  cheque deposit create --allowance 0xd8dA...=0.2ether --draw-in 1h --account alice
+  cheque deposit create --allowances payees.csv --draw-at 2026-12-01T12:00Z --dry-run
+  cheque deposit create --allowances payees.json --draw-in 1h --min-payout 0.1ether
+  cheque deposit create --allowances p.csv --draw-in 1h --token 0xA0b8... --tokens-per-coin 2500.0
 
 Relayed: the payer signs, a relayer pays the gas (the money must be in the payer's balance):
   cheque deposit create ... --sign-only > agreement.txt    on the payer's machine
@@ -49,14 +52,17 @@ pub(crate) struct CreateArgs {
     sign_only: bool,
 
     /// Let the agreement of --sign-only expire after this time
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    expires_in: u64,
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1h")]
+    expires_in: Duration,
 
     #[command(flatten)]
     store: StoreOpts,
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 
     #[command(flatten)]
     send: SendOpts,
@@ -71,7 +77,7 @@ impl CreateArgs {
         let wallet = wallet_on(key.clone(), &reader);
         let payer = self
             .store
-            .payer_for(reader, self.send.dry_run)
+            .payer_for(reader, &self.relays, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
@@ -103,13 +109,13 @@ impl CreateArgs {
     }
 
     async fn sign(&self, payer: &Payer, planned: &PlannedDeposit, out: &Output) -> Result<()> {
-        let deadline = unix_now().saturating_add(self.expires_in);
+        let deadline = unix_now().saturating_add(self.expires_in.as_secs());
         let signed = payer.sign_opening(planned.id, U256::from(deadline)).await?;
         let text = Agreement::new(payer.reader().bank(), signed).to_string();
         out.progress(format!(
-            "deposit {} is stored; the agreement to open it expires in {:?}",
+            "deposit {} is stored; the agreement to open it expires in {}",
             planned.id,
-            Duration::from_secs(self.expires_in)
+            show_duration(self.expires_in)
         ));
         let json = json!({ "deposit": planned.id, "deadline": deadline, "agreement": text });
         out.result(&json, || text.clone())

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     allowances::parse_address,
     format,
-    opts::{chain::ChainOpts, wallet::WalletOpts},
+    opts::{chain::ChainOpts, time::show_time, wallet::WalletOpts},
     output::{Output, table},
 };
 
@@ -99,8 +99,8 @@ fn row(open: bool, found: &FoundDeposit) -> Vec<String> {
         format::units(Amount::new(terms.amount), terms.token),
         terms.lane.to_string(),
         found.block.to_string(),
-        terms.drawBlock.to_string(),
-        terms.lastRedeemBlock.to_string(),
+        show_time(terms.drawTime),
+        show_time(terms.redeemUntil),
         if open { "yes" } else { "no" }.to_owned(),
     ]
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::state::{add_state, state_text, update_states};
 use crate::{
     format,
-    opts::{chain::ChainOpts, store::StoreOpts},
+    opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts, time::show_time},
     output::{Output, table},
 };
 
@@ -27,6 +27,9 @@ pub(super) struct ListArgs {
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 }
 
 /// All names of [`cheque::payer::DepositState::name`].
@@ -43,38 +46,48 @@ const STATES: [&str; 8] = [
 
 impl ListArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?).await?;
+        let payer = self
+            .store
+            .payer(self.chain.reader().await?, &self.relays)
+            .await?;
         update_states(&payer, out).await?;
         let mut deposits = payer.deposits().await?;
         deposits.retain(|(_, record)| {
             let state = self.state.as_deref();
             state.is_none_or(|state| state == record.state.name())
         });
-        deposits.sort_by_key(|(id, record)| (record.deposit.drawBlock, *id));
-        let json: Vec<_> = deposits
-            .iter()
-            .map(|(id, record)| {
-                let mut json = format::terms(&record.deposit);
-                json["id"] = json!(id);
-                add_state(&mut json, &record.state);
-                json
-            })
-            .collect();
+        deposits.sort_by_key(|(id, record)| (record.deposit.drawTime, *id));
+        let mut json = Vec::with_capacity(deposits.len());
+        let mut expiries = Vec::with_capacity(deposits.len());
+        for (id, record) in &deposits {
+            let expiry = payer.estimated_expiry(*id).await?;
+            let mut terms = format::terms(&record.deposit);
+            terms["id"] = json!(id);
+            terms["estimated_expiry"] = json!(expiry);
+            add_state(&mut terms, &record.state);
+            json.push(terms);
+            expiries.push(expiry);
+        }
         out.result(&Value::Array(json), || {
             let rows: Vec<_> = deposits
                 .iter()
-                .map(|(id, record)| {
+                .zip(&expiries)
+                .map(|((id, record), expiry)| {
                     let terms = &record.deposit;
                     vec![
                         id.to_string(),
                         format::units(Amount::new(terms.amount), terms.token),
                         terms.lane.to_string(),
-                        terms.drawBlock.to_string(),
+                        show_time(terms.drawTime),
+                        expiry.map_or_else(|| "-".to_owned(), show_time),
                         state_text(&record.state),
                     ]
                 })
                 .collect();
-            table(&["deposit", "amount", "lane", "draw", "state"], &rows)
+            table(
+                &["deposit", "amount", "lane", "draw", "pays until", "state"],
+                &rows,
+            )
         })
     }
 }

@@ -18,11 +18,11 @@ use crate::output::Output;
 
 /// Open deposits, follow them, and reclaim their money
 ///
-/// A deposit pays many payees, up to an allowance for each. The draw block picks at most one payee, whose newest cheque
-/// the bank then pays. Unredeemed money returns to the payer.
+/// A deposit pays many payees, up to an allowance for each. The draw picks at most one payee, whose newest cheque the
+/// bank then pays. Unredeemed money returns to the payer.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit create --allowances payees.csv --draw-in 600 --account alice
+  cheque deposit create --allowances payees.csv --draw-in 1h --account alice
   cheque deposit list
   cheque deposit reclaim 0x5f3c... --account alice")]
 pub(crate) struct DepositArgs {

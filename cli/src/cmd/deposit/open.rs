@@ -9,7 +9,7 @@ use super::terms::show_deposit;
 use crate::{
     cmd::withdraw::idle,
     input::text_of,
-    opts::{chain::ChainOpts, send::SendOpts, store::StoreOpts},
+    opts::{beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::Output,
     relay::Agreement,
     token::token_at,
@@ -40,6 +40,9 @@ pub(super) struct OpenArgs {
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 
     #[command(flatten)]
     send: SendOpts,
@@ -79,7 +82,10 @@ impl OpenArgs {
     async fn open(&self, id: DepositId, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let wallet = self.send.unlock(&reader)?;
-        let payer = self.store.payer_for(reader, self.send.dry_run).await?;
+        let payer = self
+            .store
+            .payer_for(reader, &self.relays, self.send.dry_run)
+            .await?;
         let payer = payer.with_wallet(wallet.clone());
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;

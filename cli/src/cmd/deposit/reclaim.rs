@@ -10,7 +10,7 @@ use eyre::{ContextCompat, Result};
 use serde_json::json;
 
 use crate::{
-    opts::{chain::ChainOpts, send::SendOpts, store::StoreOpts},
+    opts::{beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::{Output, fields},
     token::token_at,
     transaction::TxReport,
@@ -40,6 +40,9 @@ pub(super) struct ReclaimArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     send: SendOpts,
 }
 
@@ -52,7 +55,10 @@ impl ReclaimArgs {
             let report = self.send_alone(&reader, &terms, &wallet, out).await?;
             return self.show(&terms, &report, &reader, out).await;
         }
-        let payer = self.store.payer_for(reader, self.send.dry_run).await?;
+        let payer = self
+            .store
+            .payer_for(reader, &self.relays, self.send.dry_run)
+            .await?;
         let payer = payer.with_wallet(wallet.clone());
         let terms = payer.deposit(self.id).await?.deposit;
         let report = if self.send.dry_run {

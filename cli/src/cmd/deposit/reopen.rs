@@ -7,6 +7,7 @@ use eyre::{Result, WrapErr};
 use super::terms::{TermsOpts, show_deposit};
 use crate::{
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         send::{SendOpts, wallet_on},
         store::StoreOpts,
@@ -22,8 +23,8 @@ use crate::{
 /// the purse is used.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 600 --account alice
-  cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 600 --dry-run")]
+  cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 1h --account alice
+  cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 1h --dry-run")]
 pub(super) struct ReopenArgs {
     /// Finished deposit
     id: DepositId,
@@ -38,6 +39,9 @@ pub(super) struct ReopenArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     send: SendOpts,
 }
 
@@ -50,7 +54,7 @@ impl ReopenArgs {
         let request = self.terms.request(&token, key.address(), None)?;
         let payer = self
             .store
-            .payer_for(reader, self.send.dry_run)
+            .payer_for(reader, &self.relays, self.send.dry_run)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer

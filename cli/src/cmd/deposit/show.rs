@@ -1,6 +1,6 @@
 //! `cheque deposit show`.
 
-use cheque::{Amount, DepositId, payer::DepositState};
+use cheque::{Amount, DepositId};
 use clap::Args;
 use eyre::Result;
 use serde_json::{Map, json};
@@ -8,12 +8,12 @@ use serde_json::{Map, json};
 use super::state::{add_state, state_text, update_states};
 use crate::{
     format,
-    opts::{chain::ChainOpts, store::StoreOpts},
+    opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts, time::show_time},
     output::{Output, fields, table},
     token::token_at,
 };
 
-/// Show a deposit: terms, state, time to the cutoff, allowances left
+/// Show a deposit: terms, state, how long it can pay, allowances left
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit show 0x5f3c...
@@ -31,16 +31,22 @@ pub(super) struct ShowArgs {
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 }
 
 impl ShowArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let payer = self.store.payer(self.chain.reader().await?).await?;
+        let payer = self
+            .store
+            .payer(self.chain.reader().await?, &self.relays)
+            .await?;
         update_states(&payer, out).await?;
         let record = payer.deposit(self.id).await?;
         let terms = &record.deposit;
         let token = token_at(terms.token, payer.reader()).await?;
-        let to_cutoff = payer.estimated_expiry(self.id).await?;
+        let expiry = payer.estimated_expiry(self.id).await?;
         let left = payer.allowances_left(self.id).await?;
         // All allowances add up to the deposit, so sums of their parts cannot overflow.
         let all_left = left
@@ -52,7 +58,7 @@ impl ShowArgs {
         let mut json = format::terms(terms);
         json["id"] = json!(self.id);
         add_state(&mut json, &record.state);
-        json["seconds_to_cutoff"] = json!(to_cutoff.as_secs());
+        json["estimated_expiry"] = json!(expiry);
         json["payees"] = json!(left.len());
         json["paid"] = json!(paid);
         json["left"] = json!(all_left);
@@ -68,8 +74,8 @@ impl ShowArgs {
                 ("deposit", self.id.to_string()),
                 ("state", state_text(&record.state)),
             ];
-            if record.state == DepositState::Active {
-                lines.push(("cutoff in", format!("about {} s", to_cutoff.as_secs())));
+            if let Some(expiry) = expiry {
+                lines.push(("pays until", format!("{} (estimate)", show_time(expiry))));
             }
             lines.extend([
                 ("payer", terms.payer.to_string()),
@@ -80,8 +86,8 @@ impl ShowArgs {
                     "min payout",
                     token.show_amount(Amount::new(terms.minPayout)),
                 ),
-                ("draw block", terms.drawBlock.to_string()),
-                ("redeem until", format!("block {}", terms.lastRedeemBlock)),
+                ("draw time", show_time(terms.drawTime)),
+                ("redeem until", show_time(terms.redeemUntil)),
                 ("payees", left.len().to_string()),
                 ("paid", token.show_amount(paid)),
                 ("left", token.show_amount(all_left)),

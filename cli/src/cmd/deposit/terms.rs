@@ -1,6 +1,6 @@
 //! The terms of a new deposit, as flags and as printed.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use alloy::primitives::Address;
 use cheque::{
@@ -16,7 +16,10 @@ use crate::{
     allowances::{AllowanceText, parse_address, read_file},
     amount::{AmountText, Token},
     format,
-    opts::rate::RateOpts,
+    opts::{
+        rate::RateOpts,
+        time::{parse_duration, parse_time, show_time},
+    },
     output::{Output, fields},
     token::token_at,
     transaction::TxReport,
@@ -36,13 +39,13 @@ pub(super) struct TermsOpts {
     #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
-    /// Draw after this many blocks, rounded up to the draw grid
-    #[arg(long, value_name = "BLOCKS", group = "draw")]
-    draw_in: Option<u64>,
+    /// Draw after DURATION, such as 1h, rounded up to the grid of 5 minutes
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, group = "draw")]
+    draw_in: Option<Duration>,
 
-    /// Draw at exactly this block
-    #[arg(long, value_name = "BLOCK", group = "draw")]
-    draw_block: Option<u64>,
+    /// Draw at exactly TIME, such as 2026-12-01T12:00Z, which must be that of a round of the beacon
+    #[arg(long, value_name = "TIME", value_parser = parse_time, group = "draw")]
+    draw_at: Option<u64>,
 
     /// Pay a winner at least this much [default: 50 times the cost to redeem now, at most the deposit]
     ///
@@ -58,11 +61,11 @@ pub(super) struct TermsOpts {
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     signer: Option<Address>,
 
-    /// Let the winner redeem for this many blocks after the draw [default: 8191]
+    /// Let the winner redeem for DURATION after the draw [default: 24h, Arbitrum 48h]
     ///
-    /// The chain remembers the draw block for 8191 blocks.
-    #[arg(long, value_name = "BLOCKS")]
-    redeem_window: Option<u64>,
+    /// Payees want 6 hours at least on layer 1, and longer on rollups. Unredeemed money is locked until then.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    redeem_window: Option<Duration>,
 
     /// Take native coin from the wallet, not from the bank's balance
     #[arg(long)]
@@ -101,16 +104,16 @@ impl TermsOpts {
                 .wrap_err_with(|| format!("the allowance of {}", entry.payee))
         };
         let allowances = list.iter().map(in_units).collect::<Result<Vec<_>>>()?;
-        let draw = match (self.draw_in, self.draw_block) {
-            (Some(blocks), _) => Draw::In(blocks),
-            (None, block) => Draw::At(block.unwrap_or_default()),
+        let draw = match (self.draw_in, self.draw_at) {
+            (Some(duration), _) => Draw::In(duration.as_secs()),
+            (None, time) => Draw::At(time.unwrap_or_default()),
         };
         let signer = self.signer.unwrap_or(wallet);
         let mut request = DepositRequest::new(allowances, signer, draw);
         request.payer = Some(wallet);
         request.token = token.address;
         request.lane = lane;
-        request.redeem_window = self.redeem_window;
+        request.redeem_window = self.redeem_window.map(|window| window.as_secs());
         let min_payout = self.min_payout.as_ref();
         request.min_payout = min_payout
             .map(|amount| amount.in_units_of(token))
@@ -139,8 +142,8 @@ fn deposit_fields(id: DepositId, terms: &Deposit, token: &Token) -> Vec<(&'stati
             "min payout",
             token.show_amount(Amount::new(terms.minPayout)),
         ),
-        ("draw block", terms.drawBlock.to_string()),
-        ("redeem until", format!("block {}", terms.lastRedeemBlock)),
+        ("draw time", show_time(terms.drawTime)),
+        ("redeem until", show_time(terms.redeemUntil)),
         ("signer", terms.signer.to_string()),
         ("lane", terms.lane.to_string()),
     ]

@@ -1,7 +1,5 @@
 //! `cheque deposit watch`.
 
-use std::time::Duration;
-
 use cheque::{DepositId, bank::Reader, payer::DepositState};
 use clap::Args;
 use eyre::Result;
@@ -10,14 +8,13 @@ use tokio::time::sleep;
 
 use super::state::{add_state, state_text, update_states};
 use crate::{
-    opts::{chain::ChainOpts, store::StoreOpts},
+    opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts},
     output::Output,
 };
 
 /// Print each change of a deposit's state
 ///
-/// With an id, ends when the deposit is redeemed, reclaimed or never opened; otherwise runs until Ctrl-C. A silent node
-/// is asked again after a block time.
+/// With an id, ends when the deposit is redeemed, reclaimed or never opened; otherwise runs until Ctrl-C.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit watch
@@ -31,6 +28,9 @@ pub(super) struct WatchArgs {
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 }
 
 impl WatchArgs {
@@ -40,7 +40,7 @@ impl WatchArgs {
         for (id, state) in &known {
             announce(*id, state, out)?;
         }
-        let pause = Duration::from_secs(reader.profile().block_time.max(1));
+        let pause = reader.profile().poll;
         loop {
             if self.id.is_some() && known.iter().all(|(_, state)| is_final(state)) {
                 return Ok(());
@@ -69,7 +69,7 @@ impl WatchArgs {
         reader: &Reader,
         out: &Output,
     ) -> Result<Vec<(DepositId, DepositState)>> {
-        let payer = self.store.payer(reader.clone()).await?;
+        let payer = self.store.payer(reader.clone(), &self.relays).await?;
         update_states(&payer, out).await?;
         if let Some(id) = self.id {
             return Ok(vec![(id, payer.deposit(id).await?.state)]);

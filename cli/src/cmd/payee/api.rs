@@ -102,21 +102,22 @@ fn rejected(deposit: DepositId, rejection: &Rejection) -> Response {
 }
 
 /// The status of a rejection. 402: valid, but does not pay (not yet, too late, or too little). 409: counted before, or
-/// older than a counted proof. 422: never valid here. 503: not checked, because the chain view is stale.
+/// older than a counted proof. 422: never valid here. 503: not checked, because clocks, node
+/// or beacon are behind, or the chain does not finalize.
 const fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
         Rejection::Stale { .. } | Rejection::Replay | Rejection::AnchorReused => {
             StatusCode::CONFLICT
         }
-        Rejection::StaleView { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::Clock(_) | Rejection::ChainNotFinal { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::UnknownDeposit(_)
         | Rejection::NotConfirmed(_)
         | Rejection::PastCutoff { .. }
-        | Rejection::SeedMayBePublic { .. }
         | Rejection::HorizonTooLong { .. }
         | Rejection::WindowTooShort { .. }
         | Rejection::DepositTooLarge { .. }
         | Rejection::ExposureTooLarge { .. }
+        | Rejection::UnsettledTooLarge { .. }
         | Rejection::TokenWithoutRate(_)
         | Rejection::PayoutTooSmall { .. }
         | Rejection::OverAllowance { .. }

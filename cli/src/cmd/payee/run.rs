@@ -1,6 +1,9 @@
 //! `cheque payee run`: receives payments and redeems wins, unattended.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
 
 use alloy::signers::local::PrivateKeySigner;
 use cheque::payee::{PayeeService, PayeeSettings};
@@ -10,10 +13,12 @@ use eyre::{Result, WrapErr, ensure};
 use super::api;
 use crate::{
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
         send::wallet_on,
         store::StoreOpts,
+        time::parse_duration,
         wallet::WalletOpts,
     },
     output::Output,
@@ -45,6 +50,9 @@ pub(crate) struct RunArgs {
     chain: ChainOpts,
 
     #[command(flatten)]
+    relays: BeaconOpts,
+
+    #[command(flatten)]
     wallet: WalletOpts,
 
     #[command(flatten)]
@@ -67,24 +75,23 @@ struct RedeemOpts {
     #[arg(long, value_name = "TIMES")]
     redeem_payout_per_cost: Option<u32>,
 
-    /// Redeem regardless of gas price this many blocks before the window closes [default: 2 hours, at most 4095 blocks]
+    /// Redeem regardless of gas price DURATION before the window closes [default: 2h]
     ///
     /// The service warns then. A redemption never costs more than its payout.
-    #[arg(long, value_name = "BLOCKS")]
-    deadline_margin: Option<u64>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    deadline_margin: Option<Duration>,
 
     /// Send a batch at once when this many wins are ready [default: 10]
     #[arg(long, value_name = "WINS")]
     batch_size: Option<usize>,
 
-    /// Wait at most this many blocks after a draw for more wins [default: a step of the draw grid + twice the
-    /// confirmations]
-    #[arg(long, value_name = "BLOCKS")]
-    batch_wait: Option<u64>,
+    /// Wait at most DURATION after a draw for more wins [default: 10m, two steps of the grid of draws]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    batch_wait: Option<Duration>,
 
-    /// Keep records of a deposit this many blocks after its window [default: 30 days]
-    #[arg(long, value_name = "BLOCKS")]
-    retention: Option<u64>,
+    /// Keep records of a deposit for DURATION after its window [default: 30d]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention: Option<Duration>,
 }
 
 impl RedeemOpts {
@@ -92,10 +99,13 @@ impl RedeemOpts {
         settings.min_payout_per_cost = self
             .redeem_payout_per_cost
             .unwrap_or(settings.min_payout_per_cost);
-        settings.deadline_margin = self.deadline_margin.unwrap_or(settings.deadline_margin);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
-        settings.batch_wait = self.batch_wait.unwrap_or(settings.batch_wait);
-        settings.retention = self.retention.unwrap_or(settings.retention);
+        let set = |to: &mut u64, value: Option<Duration>| {
+            *to = value.map_or(*to, |value| value.as_secs());
+        };
+        set(&mut settings.deadline_margin, self.deadline_margin);
+        set(&mut settings.batch_wait, self.batch_wait);
+        set(&mut settings.retention, self.retention);
         settings
     }
 }
@@ -134,7 +144,10 @@ impl RunArgs {
             out.warn("there is no wallet; wins are followed but not redeemed");
         }
         let reader = self.chain.reader().await?;
-        let mut payee = self.policy.payee(address, reader, &self.store).await?;
+        let mut payee = self
+            .policy
+            .payee(address, reader, &self.store, &self.relays)
+            .await?;
         if let Some(key) = key {
             let wallet = wallet_on(key, payee.reader());
             payee = payee.with_wallet(wallet);

@@ -15,6 +15,7 @@ use axum::{
 };
 use cheque::{
     Amount, DepositId,
+    bank::{BankError, HeadCheckError},
     payer::{DepositEvent, DepositState, DepositStatus, PayerError, PayerService, Payment},
 };
 use futures_util::{Stream, stream};
@@ -90,7 +91,14 @@ fn payment_error(payee: Address, error: &PayerError) -> HttpError {
             "bad_amount",
             error.to_string(),
         ),
-        PayerError::StaleView { .. } => (
+        PayerError::Clock(clock) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            clock.code(),
+            error.to_string(),
+        ),
+        PayerError::Bank(BankError::Head(
+            HeadCheckError::Ahead { .. } | HeadCheckError::Behind { .. },
+        )) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "stale_view",
             error.to_string(),
@@ -145,7 +153,7 @@ async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection
 
 async fn deposits(State(api): State<Api>) -> Answer {
     let mut status = api.service.status().await.map_err(unreadable)?;
-    status.sort_by_key(|status| (status.record.deposit.drawBlock, status.id));
+    status.sort_by_key(|status| (status.record.deposit.drawTime, status.id));
     let deposits: Vec<_> = status.iter().map(deposit_json).collect();
     let round = api.service.round().await.map_err(unreadable)?;
     let round = round.map(|round| {
@@ -187,6 +195,7 @@ fn deposit_json(status: &DepositStatus) -> Value {
     let mut json = format::terms(&status.record.deposit);
     json["id"] = json!(status.id);
     add_state(&mut json, &status.record.state);
+    json["estimated_expiry"] = json!(status.estimated_expiry);
     json["reason"] = json!(status.reason);
     json["next"] = json!(status.next);
     json

@@ -3,12 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy::primitives::Address;
 use cheque::{
     Amount,
-    payer::{ListError, NextList, Rounds},
+    payer::{ListError, NextList, Payer, Rounds},
 };
 use clap::{ArgGroup, Args};
 use eyre::{Result, WrapErr, ensure, eyre};
@@ -16,7 +17,7 @@ use eyre::{Result, WrapErr, ensure, eyre};
 use crate::{
     allowances::{AllowanceText, parse_address, read_file},
     amount::{AmountText, Token},
-    opts::rate::RateOpts,
+    opts::{rate::RateOpts, time::parse_duration},
 };
 
 /// The rounds of the service; none without payees.
@@ -24,29 +25,29 @@ use crate::{
 #[command(next_help_heading = "Rounds", group = ArgGroup::new("payees"))]
 pub(super) struct RoundsOpts {
     /// Allow a payee payments up to AMOUNT per round; repeatable
-    #[arg(
-        long,
-        value_name = "ADDRESS=AMOUNT",
-        group = "payees",
-        requires = "draw_in"
-    )]
+    #[arg(long, value_name = "ADDRESS=AMOUNT", group = "payees")]
     allowance: Vec<AllowanceText>,
 
     /// Read payees and allowances from FILE for each round
     ///
     /// CSV lines `address,amount`, or JSON {"address": "amount", ...}.
-    #[arg(long, value_name = "FILE", group = "payees", requires = "draw_in")]
+    #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
-    /// Draw each round after this many blocks, rounded up to the grid
-    #[arg(long, value_name = "BLOCKS", requires = "payees")]
-    draw_in: Option<u64>,
+    /// Draw each deposit after DURATION, rounded up to the grid of 5 minutes [default: as early as --every allows]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "payees")]
+    draw_in: Option<Duration>,
 
-    /// Let the winner redeem for this many blocks after the draw [default: 8191]
+    /// Open a deposit every DURATION [default: with --draw-in one after the other, else 30m, Arbitrum 58m]
     ///
-    /// The chain remembers the draw block for 8191 blocks.
-    #[arg(long, value_name = "BLOCKS")]
-    redeem_window: Option<u64>,
+    /// Several deposits are then open at a time, and the service pays from the one drawn first. Frequent draws mean a
+    /// steadier income for payees, and more transactions.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "draw_in")]
+    every: Option<Duration>,
+
+    /// Let the winner redeem for DURATION after the draw [default: 24h, Arbitrum 48h]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    redeem_window: Option<Duration>,
 
     /// Pay a winner at least this much [default: 50 times the cost to redeem, at most the whole round]
     #[arg(long, value_name = "AMOUNT")]
@@ -63,11 +64,12 @@ pub(super) struct RoundsOpts {
     #[arg(long, value_name = "FRACTION", default_value = "7/8", value_parser = parse_fraction)]
     nearly_spent: Fraction,
 
-    /// Open the next round this many blocks before the current cutoff [default: 4 times the confirmations]
-    #[arg(long, value_name = "BLOCKS")]
-    open_ahead: Option<u64>,
+    /// Open the next deposit so long before the cutoff of the last [default: the time to open, and without --every to
+    /// finality, too]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    lead: Option<Duration>,
 
-    /// Limit the sum of deposits opened within 24 hours [default: none]
+    /// Limit the sum of deposits opened within any 24 hours [default: none]
     #[arg(long, value_name = "AMOUNT")]
     daily_budget: Option<AmountText>,
 }
@@ -85,28 +87,37 @@ fn parse_fraction(text: &str) -> Result<Fraction, String> {
 }
 
 impl RoundsOpts {
-    /// Builds the rounds and checks that their list is readable. `None` without payees.
-    pub(super) fn rounds(&self, token: &Token) -> Result<Option<Rounds>> {
-        let Some(list) = self.list(token)? else {
-            return Ok(None);
-        };
+    /// Builds the rounds of a list, and checks them and the list for the payer.
+    pub(super) fn rounds(&self, list: NextList, token: &Token, payer: &Payer) -> Result<Rounds> {
         // An unreadable list is an error now, not at the end of a round.
         list().map_err(|error| eyre!(error))?;
         let amount = |text: &Option<AmountText>, flag: &'static str| {
             let amount = text.as_ref().map(|text| text.in_units_of(token));
             amount.transpose().wrap_err(flag)
         };
-        let mut rounds = Rounds::new(list, self.draw_in.unwrap_or_default());
+        let seconds = |duration: Duration| duration.as_secs();
+        let mut rounds = match self.draw_in {
+            Some(draw_in) => {
+                let mut rounds = Rounds::new(list, draw_in.as_secs());
+                rounds.every = self.every.map(seconds);
+                rounds
+            }
+            None => Rounds::usual(list, payer).ok_or_else(|| {
+                eyre!("the bank's lead has no end; name another bank with --bank")
+            })?,
+        };
         rounds.token = token.address;
-        rounds.redeem_window = self.redeem_window;
+        rounds.redeem_window = self.redeem_window.map(seconds);
         rounds.min_payout = amount(&self.min_payout, "--min-payout")?;
         rounds.nearly_spent = (self.nearly_spent.0, self.nearly_spent.1);
-        rounds.lead = self.open_ahead;
+        rounds.lead = self.lead.map(seconds);
         rounds.daily_budget = amount(&self.daily_budget, "--daily-budget")?;
-        Ok(Some(rounds))
+        rounds.check(payer)?;
+        Ok(rounds)
     }
 
-    fn list(&self, token: &Token) -> Result<Option<NextList>> {
+    /// Makes the list of payees, as of the beginning of each round. `None` without payees.
+    pub(super) fn list(&self, token: &Token) -> Result<Option<NextList>> {
         if let Some(path) = self.allowances.clone() {
             ensure!(
                 path != Path::new("-"),

@@ -1,6 +1,9 @@
 //! `cheque payer run`: opens rounds and pays, unattended.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use cheque::{bank::Reader, payer::PayerService, tx::Wallet};
@@ -11,9 +14,11 @@ use super::{api, rounds::RoundsOpts};
 use crate::{
     amount::{AmountText, Token},
     opts::{
+        beacon::BeaconOpts,
         chain::ChainOpts,
         send::wallet_on,
         store::StoreOpts,
+        time::parse_duration,
         wallet::{SignerOpts, WalletOpts, signing_key},
     },
     output::Output,
@@ -31,22 +36,22 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 /// /payees/ADDRESS, which has the newest proofs. GET /deposits lists all deposits and their next steps, GET
 /// /deposits/ID shows one, GET /events streams changes. SIGTERM ends the service in order.
 ///
-/// The service follows every deposit of the store, opens stored ones, and reclaims unredeemed ones. With payees and
-/// --draw-in, it opens the next round when the current one is nearly spent or near its cutoff. Use a wallet in one
+/// The service follows every deposit of the store, opens stored ones, and reclaims unredeemed ones. With payees, it
+/// opens a deposit every 30 minutes, or at the intervals of --draw-in and --every, and pays from the one drawn first. Use a wallet in one
 /// service only. With a signer and no wallet, the service pays and follows, but opens and reclaims nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cheque payer run --account alice --allowances payees.csv --draw-in 7200 --daily-budget 0.5ether
-  cheque payer run --account cold --signer-keystore hot.json --allowances payees.csv --draw-in 7200
+  cheque payer run --account alice --allowances payees.csv --daily-budget 0.5ether
+  cheque payer run --account cold --signer-keystore hot.json --allowances payees.csv --draw-in 1h --every 5m
   cheque payer run --account alice --max-fee-per-gas 40gwei      no rounds: pay from open deposits
   curl --json '{\"payee\":\"0xd8dA...\",\"amount\":\"20000\"}' http://127.0.0.1:9551/cheques")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     store: StoreOpts,
 
-    /// Keep records of a settled deposit this many blocks after its window [default: 30 days, at least a day]
-    #[arg(long, value_name = "BLOCKS")]
-    retention: Option<u64>,
+    /// Keep records of a settled deposit for DURATION after its window [default: 30d, at least 1d]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    retention: Option<Duration>,
 
     #[command(flatten)]
     rounds: RoundsOpts,
@@ -62,6 +67,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     chain: ChainOpts,
+
+    #[command(flatten)]
+    relays: BeaconOpts,
 
     #[command(flatten)]
     wallet: WalletOpts,
@@ -93,12 +101,12 @@ impl RunArgs {
         let signing = signer.as_ref().or(wallet_key.as_ref()).map(signing_key);
         let reader = self.chain.reader().await?;
         let token = token_at(self.rounds.token.unwrap_or_default(), &reader).await?;
-        let rounds = self.rounds.rounds(&token)?;
+        let list = self.rounds.list(&token)?;
         let wallet = match wallet_key {
             Some(key) => Some(self.limited_wallet(key, &reader)?),
             None => None,
         };
-        let payer = self.store.payer(reader).await?;
+        let payer = self.store.payer(reader, &self.relays).await?;
         let mut payer = payer.with_rates(self.rounds.rate.rates(&token)?);
         if let Some(key) = signing {
             payer = payer.with_key(key?);
@@ -106,12 +114,13 @@ impl RunArgs {
         if let Some(wallet) = wallet {
             payer = payer.with_wallet(wallet);
         }
-        if let Some(rounds) = &rounds {
-            rounds.check(&payer)?;
-        }
+        let rounds = match list {
+            Some(list) => Some(self.rounds.rounds(list, &token, &payer)?),
+            None => None,
+        };
         let service = PayerService::new(payer, rounds);
         let service = match self.retention {
-            Some(blocks) => service.with_retention(blocks),
+            Some(duration) => service.with_retention(duration.as_secs()),
             None => service,
         };
         service.recall().await?;

@@ -1,0 +1,88 @@
+//! The state that the clones of a payee share.
+
+use crate::{
+    bank::snapshot::SnapshotCache,
+    payee::{
+        exposure::ExposureIndex, positions::PositionCache, snapshot::ChainSnapshot,
+        unknown_deposits::UnknownDepositLimiter,
+    },
+    protocol::terms::DepositId,
+};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+use tokio::time::Instant;
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) snapshots: SnapshotCache<ChainSnapshot>,
+    /// Recently used positions: a payment is then a write without a read.
+    pub(super) positions: PositionCache,
+    /// The totals at stake. Read from the store at the first snapshot.
+    pub(super) exposure: Mutex<ExposureIndex>,
+    /// The last time at which draws were decided.
+    pub(super) decided: tokio::sync::Mutex<Option<Instant>>,
+    pub(super) relay_failure: Mutex<RelayFailure>,
+    /// The last time at which the node refused the state of the final block.
+    pub(super) no_old_state: Mutex<Option<Instant>>,
+    pub(super) unknown_deposits: UnknownDepositLimiter,
+    pub(super) deep_reorgs: DeepReorgs,
+    pub(super) news: News,
+}
+
+/// The last failure of the relays: its time, and the draw time asked for.
+#[derive(Debug, Default)]
+pub(super) struct RelayFailure(pub(super) Option<(Instant, u64)>);
+
+/// Counts the reorganisations that replaced a final block.
+#[derive(Debug, Default)]
+pub(super) struct DeepReorgs(AtomicU64);
+
+impl DeepReorgs {
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    #[cfg(feature = "service")]
+    pub(super) fn number(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The deposits with a first payment, or a payment stored after the draw, since the service has looked. Empty without a
+/// service.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    wanted: AtomicBool,
+    deposits: Mutex<BTreeSet<DepositId>>,
+}
+
+impl Shared {
+    pub(super) fn index(&self) -> MutexGuard<'_, ExposureIndex> {
+        // No code panics under the lock, so a poisoned lock is good.
+        let index = self.exposure.lock();
+        index.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to collect news for a service.
+    #[cfg(feature = "service")]
+    pub(super) fn want_news(&self) {
+        self.news.wanted.store(true, Ordering::Release);
+    }
+
+    /// Tells the service of a deposit, if there is a service.
+    pub(super) fn report(&self, id: DepositId) {
+        if self.news.wanted.load(Ordering::Acquire) {
+            self.news_deposits().insert(id);
+        }
+    }
+
+    pub(super) fn news_deposits(&self) -> MutexGuard<'_, BTreeSet<DepositId>> {
+        let deposits = self.news.deposits.lock();
+        deposits.unwrap_or_else(PoisonError::into_inner)
+    }
+}
