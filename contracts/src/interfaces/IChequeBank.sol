@@ -50,8 +50,7 @@ interface IChequeBank {
 
     /// @notice A payee's agreement that anybody may redeem its cheque at exactly this total, paid to `to` (zero: to the
     /// payee's balance in the bank).
-    /// @dev The payee is named because contracts of one owner accept the same signature: a consent of one payee would else
-    /// close the win of another.
+    /// @dev The payee is named because contracts of one owner accept the same signature: no consent serves two payees.
     struct Consent {
         bytes32 depositId;
         address payee;
@@ -279,8 +278,7 @@ interface IChequeBank {
     /// payer's balance; a surplus goes to the balance.
     /// @dev Warning: payees trust the terms, not the caller, so the tree behind `root` is checked only on redemption. A
     /// tree that does not add up to `amount` makes cheques worthless; payees refuse such deposits.
-    /// @dev Warning: no draw is too far ahead. Times in milliseconds pass these checks, and lock the deposit for 50,000
-    /// years. Nothing can release it earlier.
+    /// @dev Warning: no draw is too far ahead. Times in milliseconds lock the deposit for 50,000 years.
     function open(Deposit calldata deposit) external payable returns (bytes32 id);
 
     /// @notice Locks a deposit for a payer who signed Open(depositId, deadline), by ECDSA or ERC-1271.
@@ -298,15 +296,13 @@ interface IChequeBank {
     /// already, only opens `next`. Pays like `open`.
     function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
 
-    /// @notice Turns a deposit that nobody redeemed until `redeemUntil` into idle money of its purse. Anyone may
-    /// call.
+    /// @notice Turns a deposit that nobody redeemed in time into idle money of its purse. Anyone may call.
     function reclaim(Deposit calldata deposit) external;
 
     /* DRAW */
 
-    /// @notice Records the seed of `drawTime` for ever, by a proof in the form of the bank's source. A valid proof shows
-    /// that the time has come: nothing else is checked, the chain's clock neither. Repeating it changes nothing. Anyone
-    /// may call.
+    /// @notice Records the seed of `drawTime` for ever, by a proof in the form of the bank's source. Anyone may call. A
+    /// valid proof shows that the time has come: no clock is compared. Repeating the call changes nothing.
     /// @dev Warning: an invalid proof can burn nearly all gas of the call.
     function recordSeed(uint64 drawTime, bytes calldata proof) external returns (bytes32 recorded);
 
@@ -323,8 +319,7 @@ interface IChequeBank {
     /// @dev Warning: anybody can copy the redemption of a whole deposit with `to` = 0 and send it first. The payee is
     /// then credited instead of paid straight out, and its own call reverts with NotRedeemable(NotOpen). So a payee
     /// that is a contract must be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
-    /// @dev Warning: sending is agreeing. A payee that sends a redemption given to it by another must compare the total
-    /// with its own newest cheque.
+    /// @dev Warning: sending is agreeing. A payee compares a redemption given to it with its own newest cheque first.
     /// @return payout units paid
     function redeem(bytes calldata redemption, bytes calldata proof) external returns (uint128 payout);
 
