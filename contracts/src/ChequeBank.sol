@@ -134,6 +134,7 @@ abstract contract ChequeBank is Balances, Deposits {
     /// @inheritdoc IChequeBank
     function redeem(bytes calldata redemption, bytes calldata proof) external notEntered returns (uint128 payout) {
         Outcome outcome;
+        // slither-disable-next-line uninitialized-local a new claim is zero
         Claim memory claim;
         (outcome, payout) = _judge(redemption, claim, proof);
         require(outcome == Outcome.Payable, NotRedeemable(outcome));
@@ -153,8 +154,10 @@ abstract contract ChequeBank is Balances, Deposits {
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
             bytes calldata redemption = redemptions[i];
+            // slither-disable-next-line uninitialized-local a new claim is zero
             Claim memory claim;
             Outcome outcome = _promised(redemption, claim);
+            // slither-disable-next-line uninitialized-local read only if the item is payable
             uint128 payout;
             if (outcome == Cheques.NO_OBJECTION) {
                 bytes32 drawn = _drawnIn(redemption.drawTime(), drawTimes, seeds);
@@ -176,6 +179,7 @@ abstract contract ChequeBank is Balances, Deposits {
         view
         returns (Outcome outcome, uint128 payout)
     {
+        // slither-disable-next-line uninitialized-local a new claim is zero
         Claim memory claim;
         return _judge(redemption, claim, proof);
     }
