@@ -36,11 +36,11 @@ pub const QUICKNET: BeaconParameters = BeaconParameters {
 /// The keccak256 of the code that creates the pinned bank: [`QUICKNET`] with [`MIN_LEAD`]. With it anybody can check
 /// [`PINNED_BANK`] by EIP-1014.
 pub const PINNED_INIT_CODE_HASH: B256 =
-    b256!("6430df427366dd3e1d06257891daf90e341a0c7f0ad2f38cbca8d5e85ccf74e8");
+    b256!("cc80905f27babec051050e41aeb4afae809c504e7e7e47799e1ed2ac8ccd0b8a");
 
 /// The address of the pinned bank, the same on all public chains: the [`create2_address`](crate::create2_address) of
 /// [`QUICKNET`] with [`MIN_LEAD`]. Does not tell whether the bank is deployed.
-pub const PINNED_BANK: Address = address!("4A338DA949D21e107E9Bb3542ed302B801a29FCe");
+pub const PINNED_BANK: Address = address!("0Eb9c4D037FF839d87B3a721C1DebAdE5F631FaC");
 
 /// A bank on a chain, and the settings it was or will be deployed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

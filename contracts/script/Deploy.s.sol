@@ -11,7 +11,7 @@ import {console} from "forge-std/console.sol";
 ///   forge script Deploy --rpc-url $ETH_RPC_URL --account NAME --broadcast
 ///
 /// Settings come from the environment: MIN_LEAD in seconds (2400), and the beacon by BEACON_KEY (192 bytes), BEACON_GENESIS
-/// and BEACON_PERIOD in seconds (all three of quicknet). Sends nothing if the bank exists already.
+/// and BEACON_PERIOD in seconds, all three or none (quicknet). Sends nothing if the bank exists already.
 contract Deploy is Script {
     struct Settings {
         uint64 minLead;
@@ -33,19 +33,16 @@ contract Deploy is Script {
 
     /// @notice A setting does not fit the constructor.
     error UnusableSetting(string name, uint256 given);
+    /// @notice Only a part of the beacon's settings is given. A key with the schedule of another beacon would make a bank
+    /// whose draws nobody can prove.
+    error MissingSetting(string name);
     /// @notice This chain lacks the deterministic deployment proxy.
     error NoDeployer(address deployer);
     /// @notice The deployer did not make a bank at `expected`.
     error NotDeployed(address expected);
 
     function run() external returns (DrandBank bank) {
-        Settings memory settings = Settings(
-            _seconds("MIN_LEAD", 2400),
-            vm.envOr("BEACON_KEY", QUICKNET_KEY),
-            _seconds("BEACON_GENESIS", QUICKNET_GENESIS),
-            _seconds("BEACON_PERIOD", QUICKNET_PERIOD)
-        );
-
+        Settings memory settings = _settings();
         bool isNew = address(predict(settings)).code.length == 0;
         vm.startBroadcast();
         bank = deploy(settings);
@@ -87,8 +84,27 @@ contract Deploy is Script {
         return bytes.concat(type(DrandBank).creationCode, abi.encode(s.minLead, s.publicKey, s.genesis, s.period));
     }
 
-    function _seconds(string memory name, uint64 otherwise) private view returns (uint64) {
-        uint256 given = vm.envOr(name, uint256(otherwise));
+    /// @dev The settings of the environment.
+    function _settings() private view returns (Settings memory s) {
+        s = Settings(2400, QUICKNET_KEY, QUICKNET_GENESIS, QUICKNET_PERIOD);
+        if (_isGiven("MIN_LEAD")) s.minLead = _seconds("MIN_LEAD");
+        string[3] memory beacon = ["BEACON_KEY", "BEACON_GENESIS", "BEACON_PERIOD"];
+        if (!_isGiven(beacon[0]) && !_isGiven(beacon[1]) && !_isGiven(beacon[2])) return s;
+
+        for (uint256 i = 0; i < beacon.length; i++) {
+            require(_isGiven(beacon[i]), MissingSetting(beacon[i]));
+        }
+        s.publicKey = vm.envBytes(beacon[0]);
+        (s.genesis, s.period) = (_seconds(beacon[1]), _seconds(beacon[2]));
+    }
+
+    /// @dev True unless a variable is missing or empty.
+    function _isGiven(string memory name) private view returns (bool) {
+        return bytes(vm.envOr(name, string(""))).length > 0;
+    }
+
+    function _seconds(string memory name) private view returns (uint64) {
+        uint256 given = vm.envUint(name);
         require(given <= type(uint64).max, UnusableSetting(name, given));
         // forge-lint: disable-next-line(unsafe-typecast) checked above
         return uint64(given);

@@ -20,8 +20,8 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// PURSES
 /// - A purse (account, token, lane) is one word of storage. In lane 0 the word is the account's balance. In any other
 ///   lane a word below 2^128 is idle money, and any other word the id of the open deposit.
-/// - No credit is 2^128 units or more. So no balance can overflow, which would let a worthless token block a batch, and
-///   none can be driven to the value of an id.
+/// - No call brings in 2^128 units of a token or more, and no coin has as many wei. An opening may also credit idle money,
+///   so a credit is below 2^129 units, and to overflow a balance takes 2^127 calls: no worthless token can block a batch.
 /// - Idle money leaves a purse only by a call or a signature of its account: into a deposit, or by withdrawal.
 /// - An open deposit leaves its purse only by redeem, or after its `redeemUntil` by reclaim or reopen.
 /// - A deposit is paid from the purse's idle money, then the call's, then the balance, which also takes a surplus.
@@ -78,8 +78,14 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// - A token that blocks the bank or a payee stops withdrawals and straight payouts in that token; redemption to the
 ///   payee's balance goes on. A bad token harms only accounts that use it.
 ///
+/// CHAIN REQUIREMENTS
+/// - The pairing of EIP-2537 refuses points outside the subgroup of prime order, as the EIP demands. The constructor does
+///   not test this. Without it a time would have several seeds.
+/// - Timestamps never decrease from block to block. Blocks may share a second.
+/// - Timestamps may differ from the real time: by hours where a chain halts, or where its sequencer may choose them. A
+///   clock that is ahead shortens the time to redeem, so `redeemUntil` must leave more than that.
+///
 /// LIVENESS REQUIREMENTS
-/// - Timestamps never decrease from block to block, and stay within seconds of the real time. Blocks may share a second.
 /// - The beacon's round of the draw time is shown by anybody, and the winner, or a relayer with its consent, redeems
 ///   until `redeemUntil`. Otherwise the deposit goes back to the payer.
 ///
@@ -88,6 +94,10 @@ import {Claim, Redemptions} from "./libraries/Redemptions.sol";
 /// - A threshold of the beacon's operators can foresee a seed, and with it the draws of all deposits of that time. So can
 ///   former operators that kept their shares: what is signed is the number of the round. Nobody can notice it.
 /// - If the beacon stops, nothing is drawn. Deposits whose `redeemUntil` passes go back to their payers.
+/// - The bank does not compare its clock with the beacon's. While the chain's clock is behind by `minLead` or more, or once
+///   a seed is recorded, a deposit can be opened whose draw is known. So payees go by the latest time that they know,
+///   the beacon's included, and take no payment close to the draw or after it.
+/// - No time is too late for a draw. Times in milliseconds lock a deposit for 50,000 years.
 /// - Who orders transactions can delay a proof or a redemption. `redeemUntil` must leave more time than it can.
 /// - Who can undo the chain's last blocks can drop an opening after its draw is known. So `minLead` should be at least the
 ///   time until the chain is final, and payees accept only banks of which that is true.
@@ -124,6 +134,7 @@ abstract contract ChequeBank is Balances, Deposits {
     /// @inheritdoc IChequeBank
     function redeem(bytes calldata redemption, bytes calldata proof) external notEntered returns (uint128 payout) {
         Outcome outcome;
+        // slither-disable-next-line uninitialized-local a new claim is zero
         Claim memory claim;
         (outcome, payout) = _judge(redemption, claim, proof);
         require(outcome == Outcome.Payable, NotRedeemable(outcome));
@@ -143,8 +154,10 @@ abstract contract ChequeBank is Balances, Deposits {
         payouts = new uint128[](redemptions.length);
         for (uint256 i = 0; i < redemptions.length; ++i) {
             bytes calldata redemption = redemptions[i];
+            // slither-disable-next-line uninitialized-local a new claim is zero
             Claim memory claim;
             Outcome outcome = _promised(redemption, claim);
+            // slither-disable-next-line uninitialized-local read only if the item is payable
             uint128 payout;
             if (outcome == Cheques.NO_OBJECTION) {
                 bytes32 drawn = _drawnIn(redemption.drawTime(), drawTimes, seeds);
@@ -166,6 +179,7 @@ abstract contract ChequeBank is Balances, Deposits {
         view
         returns (Outcome outcome, uint128 payout)
     {
+        // slither-disable-next-line uninitialized-local a new claim is zero
         Claim memory claim;
         return _judge(redemption, claim, proof);
     }
@@ -241,7 +255,7 @@ abstract contract ChequeBank is Balances, Deposits {
         bytes32 id = Cheques.digest(DEPLOYMENT_DOMAIN, Cheques.hashDeposit(r, claim.token, claim.amount, root));
         claim.id = id;
         if (_home(r, claim).word != uint256(id)) return Outcome.NotOpen;
-        // forge-lint: disable-next-line(block-timestamp) payees leave room for a proposer's few seconds
+        // forge-lint: disable-next-line(block-timestamp) windows leave room for the chain's clock
         if (block.timestamp <= r.drawTime()) return Outcome.TooEarly;
         // forge-lint: disable-next-line(block-timestamp) as above
         if (block.timestamp > r.redeemUntil()) return Outcome.TooLate;

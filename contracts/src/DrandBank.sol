@@ -36,7 +36,8 @@ contract DrandBank is ChequeBank, IDrandBank {
     uint256 private immutable KEY_Y1_HIGH;
     uint256 private immutable KEY_Y1_LOW;
 
-    /// @dev Proves that the chain has what the draw needs. On a chain that verifies nothing a bank would lock no money up,
+    /// @dev Proves that the chain has the precompiles that the draw needs, but not that the pairing checks the subgroup: see
+    /// CHAIN REQUIREMENTS in `ChequeBank`. On a chain that verifies nothing a bank would lock no money up,
     /// but pay no payee.
     constructor(uint64 lead, bytes memory key, uint64 firstTime, uint64 interval) BankStorage(lead) {
         require(firstTime > 0 && interval > 0, InvalidSchedule(firstTime, interval));
@@ -67,6 +68,7 @@ contract DrandBank is ChequeBank, IDrandBank {
     /// @inheritdoc ChequeBank
     function _requireOnSchedule(uint64 drawTime) internal view override {
         require(drawTime >= genesis, DrawBeforeGenesis(drawTime, genesis));
+        // Unchecked: saves a second comparison. The line above compares, and the period is not zero.
         unchecked {
             require((drawTime - genesis) % period == 0, DrawOffSchedule(drawTime));
         }
@@ -85,10 +87,11 @@ contract DrandBank is ChequeBank, IDrandBank {
         return Bls.hashOfCompressed(a, b, c);
     }
 
-    /// @dev What the beacon signs at a time on schedule: SHA-256 of the number of the round. The first round is 1.
+    /// @dev The message that the beacon signs at a time on schedule: SHA-256 of the number of the round. The first round is 1.
     function _message(uint64 drawTime) private view returns (bytes32) {
+        // Unchecked: a time on schedule is not before genesis. As genesis is more than zero, the sum is below 2^64.
         unchecked {
-            uint64 round = (drawTime - genesis) / period + 1; // genesis is more than zero
+            uint64 round = (drawTime - genesis) / period + 1;
             return Bls.sha(bytes32(bytes8(round)), 0, 8);
         }
     }

@@ -9,12 +9,12 @@ import {Leaf, Proof} from "./utils/AllowanceTrees.sol";
 /// each with a test that the bank does not have the defect. README.md beside this file lists all of them with their
 /// tests; here are the tests that belong to no other file.
 contract AncestorsTest is ProofTools {
-    /// @dev Mines past the draw with this seed and asks for the outcome of the cheque.
+    /// @dev Goes past the draw with this seed and asks for the outcome of the cheque.
     function _outcomeWith(Round memory r, IChequeBank.Redemption memory x, bytes32 seed)
         private
         returns (IChequeBank.Outcome)
     {
-        x.header = _draw(r, seed);
+        _drawAndRecord(r, seed);
         return _outcome(x);
     }
 
@@ -35,7 +35,7 @@ contract AncestorsTest is ProofTools {
             _expectAt(r, x, proof.start - 1, IChequeBank.Outcome.Loses);
             if (end < total) _expectAt(r, x, end, IChequeBank.Outcome.Loses);
             x.path = path ^ (uint40(1) << uint40(depth - 1));
-            _expectAt(r, x, proof.start, IChequeBank.Outcome.BadProof);
+            _expectAt(r, x, proof.start, IChequeBank.Outcome.NotOpen);
             vm.revertToState(snapshot);
         }
     }
@@ -53,7 +53,7 @@ contract AncestorsTest is ProofTools {
         vm.deal(payer.addr, amount);
         vm.prank(payer.addr);
         bank.open{value: amount}(r.deposit);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
 
         uint128 more = amount + (1 << 64) + 7;
         Round memory next = _certainRound(NATIVE, more);
@@ -64,7 +64,7 @@ contract AncestorsTest is ProofTools {
         _assertConserved(NATIVE);
 
         _drawAndRecord(next, keccak256("any"));
-        bank.redeem(_pack(_redemption(next, ann.addr, more)));
+        bank.redeem(_pack(_redemption(next, ann.addr, more)), "");
         assertEq(_idle(ann.addr, NATIVE, 0), more);
     }
 

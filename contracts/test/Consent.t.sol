@@ -44,19 +44,19 @@ contract ConsentTest is BaseTest {
         vm.assume(caller != ann.addr);
         (, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);
         vm.prank(caller);
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x), "");
         assertEq(uint8(outcome), uint8(IChequeBank.Outcome.ConsentMissing));
         vm.prank(caller);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.ConsentMissing));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         vm.prank(ann.addr);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
     }
 
     function testFuzz_AnyoneRedeemsTheWholeDeposit(address caller) public {
         (, IChequeBank.Redemption memory x) = _wonAll(NATIVE);
         vm.prank(caller);
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(x), ""), 100);
         assertEq(_idle(ann.addr, NATIVE, 0), 100);
     }
 
@@ -68,7 +68,7 @@ contract ConsentTest is BaseTest {
         uint256 start = r.tree.proofs[_indexOf(r, ann.addr)].start;
         _drawAndRecord(r, _seedFor(r, start, start + 1));
         vm.prank(relayer);
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(x), ""), 100);
     }
 
     function testFuzz_AnyoneRedeemsWithTheConsent(address caller) public {
@@ -77,7 +77,7 @@ contract ConsentTest is BaseTest {
         vm.expectEmit(address(bank));
         emit IChequeBank.Redeemed(r.id, ann.addr, address(0), 30, 50);
         vm.prank(caller);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
         assertEq(_idle(ann.addr, NATIVE, 0), 50);
         _assertConserved(NATIVE);
     }
@@ -116,7 +116,7 @@ contract ConsentTest is BaseTest {
         _resign(x, r.id, signer);
         _expectMissing(x);
         x.consent = _consent(r, ann, 30, address(0));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
     }
 
     function test_RejectsOtherFormsOfTheSignature() public {
@@ -128,7 +128,7 @@ contract ConsentTest is BaseTest {
             _expectMissing(x);
         }
         x.consent = good;
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
     }
 
     /// A leaf of the zero address: a signature without a signer is not the consent of the zero address.
@@ -158,10 +158,23 @@ contract ConsentTest is BaseTest {
         older.consent = newest.consent;
         vm.startPrank(payer.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.ConsentMissing));
-        bank.redeem(_pack(older));
+        bank.redeem(_pack(older), "");
         vm.stopPrank();
         vm.prank(relayer);
-        assertEq(bank.redeem(_pack(newest)), 50);
+        assertEq(bank.redeem(_pack(newest), ""), 50);
+    }
+
+    /// As documented: sending is agreeing. A payer hands a relayer, itself a payee, that payee's older cheque. So it must
+    /// compare what it is given with its own newest cheque.
+    function test_RelayerThatIsAPayeeAgreesBySending() public {
+        (Round memory r, IChequeBank.Redemption memory newest) = _wonHalf(NATIVE);
+        IChequeBank.Redemption memory older = _redemption(r, ann.addr, 6);
+        _expectMissing(older);
+        vm.prank(ann.addr);
+        assertEq(bank.redeem(_pack(older), ""), 10);
+        _expectNotRedeemable(newest, IChequeBank.Outcome.NotOpen);
+        assertEq(_idle(ann.addr, NATIVE, 0), 10);
+        _assertConserved(NATIVE);
     }
 
     /// Attack: the payer signs a smaller cheque now, and shows it with the consent to the newest cheque.
@@ -171,7 +184,7 @@ contract ConsentTest is BaseTest {
         x.spent = 29;
         _resign(x, r.id, signer);
         vm.prank(payer.addr);
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x), "");
         assertEq(uint8(outcome), uint8(IChequeBank.Outcome.ConsentMissing));
     }
 
@@ -191,7 +204,7 @@ contract ConsentTest is BaseTest {
             _expectMissing(shorter);
         }
         vm.prank(relayer);
-        assertEq(bank.redeem(_pack(longer)), 50);
+        assertEq(bank.redeem(_pack(longer), ""), 50);
     }
 
     /// Attack: a relayer sends the payee's money to itself.
@@ -204,7 +217,7 @@ contract ConsentTest is BaseTest {
         _expectMissing(x);
         x.to = cyd.addr;
         vm.prank(relayer);
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(cyd.addr.balance, 50);
     }
 
@@ -216,10 +229,10 @@ contract ConsentTest is BaseTest {
         x.to = relayer;
         vm.prank(relayer);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.ConsentMissing));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         x.to = cyd.addr;
         x.consent = _consent(r, ann, 100, cyd.addr);
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(cyd.addr.balance, 100);
     }
 
@@ -230,11 +243,11 @@ contract ConsentTest is BaseTest {
         IChequeBank.Redemption memory copied = abi.decode(abi.encode(x), (IChequeBank.Redemption));
         copied.to = address(0);
         vm.prank(relayer);
-        assertEq(bank.redeem(_pack(copied)), 100);
+        assertEq(bank.redeem(_pack(copied), ""), 100);
 
         vm.startPrank(ann.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         bank.withdraw(NATIVE, 0, 100, cyd.addr);
         assertEq(cyd.addr.balance, 100);
         _assertConserved(NATIVE);
@@ -248,7 +261,7 @@ contract ConsentTest is BaseTest {
         vm.expectEmit(address(bank));
         emit IChequeBank.Redeemed(r.id, ann.addr, cyd.addr, 30, 50);
         vm.prank(ann.addr);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
         assertEq(cyd.addr.balance, 50);
         assertEq(_idle(ann.addr, NATIVE, 0), 0);
         assertEq(_idle(payer.addr, NATIVE, 1), 50);
@@ -259,7 +272,7 @@ contract ConsentTest is BaseTest {
         (, IChequeBank.Redemption memory x) = _wonHalf(address(token));
         x.to = ann.addr;
         vm.prank(ann.addr);
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(token.balanceOf(ann.addr), 50);
         _assertConserved(address(token));
     }
@@ -271,9 +284,9 @@ contract ConsentTest is BaseTest {
         bytes memory invalid = abi.encodeWithSelector(IChequeBank.InvalidRecipient.selector, address(bank));
         vm.startPrank(ann.addr);
         vm.expectRevert(invalid);
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         vm.expectRevert(invalid);
-        bank.outcomeOf(_pack(x));
+        bank.outcomeOf(_pack(x), "");
     }
 
     function test_RefusedCoinLeavesTheDepositOpen() public {
@@ -281,13 +294,13 @@ contract ConsentTest is BaseTest {
         x.to = address(new RefusingPayee());
         vm.startPrank(ann.addr);
         vm.expectRevert();
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         x.to = address(new BurningPayee());
         vm.expectRevert();
-        bank.redeem{gas: 1_000_000}(_pack(x));
+        bank.redeem{gas: 1_000_000}(_pack(x), "");
         assertEq(_openId(r), r.id);
         x.to = address(0);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
     }
 
     /* WALLETS */
@@ -303,10 +316,10 @@ contract ConsentTest is BaseTest {
             vm.expectRevert(
                 abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.ConsentMissing)
             );
-            bank.redeem{gas: 5_000_000}(_pack(x));
+            bank.redeem{gas: 5_000_000}(_pack(x), "");
         }
         wallet.behave(Wallet.Mode.Honest);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
         assertEq(_idle(address(wallet), NATIVE, 0), 50);
         _assertConserved(NATIVE);
     }
@@ -315,7 +328,7 @@ contract ConsentTest is BaseTest {
         Wallet wallet = new Wallet(ben.addr);
         (, IChequeBank.Redemption memory x) = _walletWon(wallet);
         x.to = address(wallet);
-        wallet.run(address(bank), abi.encodeCall(IChequeBank.redeem, (_pack(x))));
+        wallet.run(address(bank), abi.encodeCall(IChequeBank.redeem, (_pack(x), "")));
         assertEq(address(wallet).balance, 50);
     }
 
@@ -323,6 +336,6 @@ contract ConsentTest is BaseTest {
         (Round memory r, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);
         vm.etch(ann.addr, address(new Wallet(ben.addr)).code);
         x.consent = _consent(r, ann, 30, address(0));
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
     }
 }

@@ -36,21 +36,20 @@ contract ConservationTest is BaseTest {
         _seal(r);
         _openSomehow(r, (dice >> 32) % 3);
         _assertConserved(asset);
-        bytes memory header = _draw(r, keccak256(abi.encode(dice)));
+        _drawAndRecord(r, keccak256(abi.encode(dice)));
 
         for (uint256 i = 0; i < 3; i++) {
             uint128 allowance = r.tree.leaves[i].allowance;
             uint128 spent = uint128(1 + (dice >> (40 + 8 * i)) % allowance);
             IChequeBank.Redemption memory x = _redemption(r, r.tree.leaves[i].payee, spent);
-            x.header = header;
             if ((dice >> 64) % 2 == 0) x.to = cyd.addr;
             vm.startPrank(x.payee);
-            (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x));
-            if (outcome == IChequeBank.Outcome.Payable) bank.redeem(_pack(x));
+            (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(x), "");
+            if (outcome == IChequeBank.Outcome.Payable) bank.redeem(_pack(x), "");
             vm.stopPrank();
             _assertConserved(asset);
         }
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         if (_openId(r) == r.id) bank.reclaim(r.deposit);
         _assertConserved(asset);
     }

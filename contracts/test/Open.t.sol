@@ -2,12 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {IDrandBank} from "../src/interfaces/IDrandBank.sol";
 import {BaseTest} from "./BaseTest.sol";
+import {UnluckyBank} from "./mocks/UnluckyBank.sol";
+import {Beacon} from "./utils/Beacon.sol";
 import {Digests} from "./utils/Digests.sol";
-
-interface IUnluckyBank {
-    function openUnder(IChequeBank.Deposit calldata deposit, bytes32 id) external payable;
-}
 
 contract OpenTest is BaseTest {
     function _expectRefused(Round memory r, bytes memory why) private {
@@ -28,7 +27,7 @@ contract OpenTest is BaseTest {
         _open(r);
         _drawAndRecord(r, _seedOf(r, ann.addr));
         vm.prank(ann.addr);
-        bank.redeem(_pack(_redemption(r, ann.addr, 30)));
+        bank.redeem(_pack(_redemption(r, ann.addr, 30)), "");
         assertEq(_idle(payer.addr, NATIVE, 1), 50);
     }
 
@@ -38,7 +37,7 @@ contract OpenTest is BaseTest {
         Round memory r = _ready();
         IChequeBank.Deposit memory d = r.deposit;
         vm.expectEmit(address(bank));
-        emit IChequeBank.Opened(r.id, d.payer, d.signer, NATIVE, 1, 100, 50, d.drawBlock, d.lastRedeemBlock, d.root);
+        emit IChequeBank.Opened(r.id, d.payer, d.signer, NATIVE, 1, 100, 50, d.drawTime, d.redeemUntil, d.root);
         vm.prank(payer.addr);
         assertEq(bank.open(d), r.id);
 
@@ -94,43 +93,71 @@ contract OpenTest is BaseTest {
         _open(r);
     }
 
-    function test_DrawIsAtLeastMinLeadBlocksAhead() public {
-        Round memory r = _ready();
-        uint256 earliest = START_BLOCK + MIN_LEAD;
-        r.deposit.drawBlock = uint64(earliest - 1);
-        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, earliest - 1, earliest));
-        r.deposit.drawBlock = uint64(earliest);
+    /// Starts with all terms wrong and corrects one at a time.
+    function test_TermsAreCheckedInTheirOrder() public {
+        uint64 earliest = uint64(START_TIME) + MIN_LEAD;
+        bank = _deploy(MIN_LEAD, Beacon.publicKey(Beacon.SECRET), earliest + 10, 7);
+        Round memory r = _smallRound(NATIVE, 0);
+        IChequeBank.Deposit memory d = r.deposit;
+        (d.lane, d.signer, d.amount, d.minPayout, d.drawTime, d.redeemUntil) = (0, address(0), 0, 1, 0, 0);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroLane.selector));
+        d.lane = 1;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroSigner.selector));
+        d.signer = signer.addr;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.ZeroAmount.selector));
+        (d.amount, d.minPayout) = (100, 101);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.MinPayoutTooHigh.selector, 101, 100));
+        d.minPayout = 100;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, 0, earliest));
+        d.drawTime = earliest;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.RedeemWindowEmpty.selector, earliest, 0));
+        d.redeemUntil = type(uint64).max;
+        _expectRefused(r, abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, earliest, earliest + 10));
+        d.drawTime = earliest + 11;
+        _expectRefused(r, abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, earliest + 11));
+        d.drawTime = earliest + 17;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 0, 100));
         _seal(r);
         _open(r);
     }
 
-    function testFuzz_RejectsDrawBlocksTooNearOrPast(uint64 drawBlock, uint64 now_) public {
+    function test_DrawIsAtLeastMinLeadAhead() public {
+        Round memory r = _ready();
+        uint256 earliest = START_TIME + MIN_LEAD;
+        r.deposit.drawTime = uint64(earliest - 1);
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, earliest - 1, earliest));
+        r.deposit.drawTime = uint64(earliest);
+        _seal(r);
+        _open(r);
+    }
+
+    function testFuzz_RejectsDrawTimesTooNearOrPast(uint64 drawTime, uint64 now_) public {
         Round memory r = _ready();
         now_ = uint64(bound(now_, 1, type(uint64).max));
-        vm.roll(now_);
+        vm.warp(now_);
         uint256 earliest = uint256(now_) + MIN_LEAD;
-        drawBlock = uint64(bound(drawBlock, 0, earliest - 1 > type(uint64).max ? type(uint64).max : earliest - 1));
-        r.deposit.drawBlock = drawBlock;
-        r.deposit.lastRedeemBlock = type(uint64).max;
-        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, drawBlock, earliest));
+        drawTime = uint64(bound(drawTime, 0, earliest - 1 > type(uint64).max ? type(uint64).max : earliest - 1));
+        r.deposit.drawTime = drawTime;
+        r.deposit.redeemUntil = type(uint64).max;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, drawTime, earliest));
     }
 
-    function test_RedeemWindowHasABlock() public {
+    function test_RedeemWindowHasASecond() public {
         Round memory r = _ready();
-        uint64 draw = r.deposit.drawBlock;
-        r.deposit.lastRedeemBlock = draw;
+        uint64 draw = r.deposit.drawTime;
+        r.deposit.redeemUntil = draw;
         _expectRefused(r, abi.encodeWithSelector(IChequeBank.RedeemWindowEmpty.selector, draw, draw));
-        r.deposit.lastRedeemBlock = draw - 1;
+        r.deposit.redeemUntil = draw - 1;
         _expectRefused(r, abi.encodeWithSelector(IChequeBank.RedeemWindowEmpty.selector, draw, draw - 1));
-        r.deposit.lastRedeemBlock = draw + 1;
+        r.deposit.redeemUntil = draw + 1;
         _seal(r);
         _open(r);
     }
 
-    function test_OpensWithTheFarthestBlocks() public {
+    function test_OpensWithTheFarthestTimes() public {
         Round memory r = _ready();
-        r.deposit.drawBlock = type(uint64).max - 1;
-        r.deposit.lastRedeemBlock = type(uint64).max;
+        r.deposit.drawTime = type(uint64).max - 1;
+        r.deposit.redeemUntil = type(uint64).max;
         _seal(r);
         _open(r);
     }
@@ -147,12 +174,19 @@ contract OpenTest is BaseTest {
         r.deposit.amount = uint128(bound(amount, 1, type(uint128).max));
         r.deposit.minPayout = uint128(bound(minPayout, 0, r.deposit.amount));
         r.deposit.lane = uint64(bound(lane, 1, LANES - 1));
-        r.deposit.drawBlock = uint64(START_BLOCK + bound(lead, MIN_LEAD, 1 << 40));
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 1;
+        r.deposit.drawTime = uint64(START_TIME + bound(lead, MIN_LEAD, 1 << 40));
+        r.deposit.redeemUntil = r.deposit.drawTime + 1;
         r.deposit.signer = signer_ == address(0) ? address(1) : signer_;
         r.deposit.root = root;
         _seal(r);
-        _open(r);
+        _fund(NATIVE, payer.addr, r.deposit.amount);
+        IChequeBank.Deposit memory d = r.deposit;
+        vm.expectEmit(address(bank));
+        emit IChequeBank.Opened(
+            r.id, d.payer, d.signer, d.token, d.lane, d.amount, d.minPayout, d.drawTime, d.redeemUntil, d.root
+        );
+        vm.prank(payer.addr);
+        bank.open(d);
         assertEq(_openId(r), r.id);
         _assertConserved(NATIVE);
     }
@@ -201,24 +235,24 @@ contract OpenTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    /// Attack: open the same terms again after the deposit is closed. Their draw block is past by then.
+    /// Attack: open the same terms again after the deposit is closed. Their draw time is past by then.
     function test_DepositCannotBeOpenedTwice() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
-        bank.redeem(_pack(_redemption(r, ann.addr, 100)));
+        bank.redeem(_pack(_redemption(r, ann.addr, 100)), "");
         _fund(NATIVE, payer.addr, 100);
-        uint256 earliest = vm.getBlockNumber() + MIN_LEAD;
-        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, earliest));
+        uint256 earliest = vm.getBlockTimestamp() + MIN_LEAD;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawTime, earliest));
     }
 
     function test_DepositCannotBeOpenedAgainAfterReclaim() public {
         Round memory r = _ready();
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
-        uint256 earliest = vm.getBlockNumber() + MIN_LEAD;
-        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, earliest));
+        uint256 earliest = vm.getBlockTimestamp() + MIN_LEAD;
+        _expectRefused(r, abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawTime, earliest));
     }
 
     /* MONEY */
@@ -321,17 +355,16 @@ contract OpenTest is BaseTest {
 
     /// An id below 2^128 would be taken for money. No terms with such an id are known.
     function test_RejectsAnIdThatReadsAsMoney() public {
-        address unlucky = makeAddr("unlucky bank");
-        deployCodeTo("UnluckyBank.sol:UnluckyBank", "", unlucky);
+        UnluckyBank unlucky = new UnluckyBank();
         Round memory r = _smallRound(NATIVE, 0);
         bytes32[2] memory ids = [bytes32(0), bytes32(uint256(type(uint128).max))];
         for (uint256 i = 0; i < ids.length; i++) {
             vm.expectRevert(abi.encodeWithSelector(IChequeBank.UnusableId.selector, ids[i]));
-            IUnluckyBank(unlucky).openUnder{value: r.deposit.amount}(r.deposit, ids[i]);
+            unlucky.openUnder{value: r.deposit.amount}(r.deposit, ids[i]);
         }
         bytes32 lowest = bytes32(uint256(1 << 128));
-        IUnluckyBank(unlucky).openUnder{value: r.deposit.amount}(r.deposit, lowest);
-        (, bytes32 opened) = IChequeBank(unlucky).purse(payer.addr, NATIVE, 1);
+        unlucky.openUnder{value: r.deposit.amount}(r.deposit, lowest);
+        (, bytes32 opened) = unlucky.purse(payer.addr, NATIVE, 1);
         assertEq(opened, lowest);
     }
 }

@@ -44,6 +44,8 @@ contract OpenRelayedTest is BaseTest {
     function test_DeadlineIsInclusive() public {
         Round memory r = _ready();
         uint256 deadline = block.timestamp + 60;
+        (r.deposit.drawTime, r.deposit.redeemUntil) = (r.deposit.drawTime + 60, r.deposit.redeemUntil + 60);
+        _seal(r);
         bytes memory signature = _sign(payer, Digests.open(r.id, deadline));
         vm.warp(deadline + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.SignatureExpired.selector, deadline));
@@ -133,11 +135,11 @@ contract OpenRelayedTest is BaseTest {
 
     function test_OpenForChecksTheTermsToo() public {
         Round memory r = _ready();
-        r.deposit.drawBlock -= 1;
+        r.deposit.drawTime -= 1;
         _seal(r);
         bytes memory signature = _sign(payer, Digests.open(r.id, block.timestamp));
         vm.expectRevert(
-            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawBlock, r.deposit.drawBlock + 1)
+            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, r.deposit.drawTime, r.deposit.drawTime + 1)
         );
         bank.openFor(r.deposit, block.timestamp, signature);
     }
@@ -147,7 +149,7 @@ contract OpenRelayedTest is BaseTest {
         Round memory r = _ready();
         bytes memory signature = _sign(payer, Digests.open(r.id, type(uint256).max));
         bank.openFor(r.deposit, type(uint256).max, signature);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.expectRevert();
         bank.openFor(r.deposit, type(uint256).max, signature);

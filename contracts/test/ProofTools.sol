@@ -29,11 +29,17 @@ abstract contract ProofTools is BaseTest {
 
     function _outcome(IChequeBank.Redemption memory x) internal returns (IChequeBank.Outcome outcome) {
         vm.prank(x.payee);
-        (outcome,) = bank.outcomeOf(_pack(x));
+        (outcome,) = bank.outcomeOf(_pack(x), "");
     }
 
+    /// @dev No walk: too many levels, a path bit beyond them, or too large a sum.
     function _expectBad(IChequeBank.Redemption memory x) internal {
         _expectNotRedeemable(x, IChequeBank.Outcome.BadProof);
+    }
+
+    /// @dev The walk leads to another root or sum, hence to another id.
+    function _expectElsewhere(IChequeBank.Redemption memory x) internal {
+        _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
     }
 
     /// @dev A branch from Ann's leaf up, with siblings of one unit each on the sides given by `path`.

@@ -10,7 +10,7 @@ contract ReclaimTest is BaseTest {
         amount = uint128(bound(amount, 1, type(uint128).max));
         Round memory r = _certainRound(address(token), amount);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         vm.expectEmit(address(bank));
         emit IChequeBank.Reclaimed(r.id, amount);
         vm.prank(caller);
@@ -26,23 +26,22 @@ contract ReclaimTest is BaseTest {
     function test_ReclaimsOnlyAfterTheLastRedeemBlock() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        bytes memory still = abi.encodeWithSelector(IChequeBank.StillRedeemable.selector, r.deposit.lastRedeemBlock);
-        uint64[4] memory early =
-            [uint64(START_BLOCK), r.deposit.drawBlock, r.deposit.drawBlock + 1, r.deposit.lastRedeemBlock];
+        bytes memory still = abi.encodeWithSelector(IChequeBank.StillRedeemable.selector, r.deposit.redeemUntil);
+        uint64[4] memory early = [uint64(START_TIME), r.deposit.drawTime, r.deposit.drawTime + 1, r.deposit.redeemUntil];
         for (uint256 i = 0; i < early.length; i++) {
-            vm.roll(early[i]);
+            vm.warp(early[i]);
             vm.prank(payer.addr);
             vm.expectRevert(still);
             bank.reclaim(r.deposit);
         }
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         _assertConserved(NATIVE);
     }
 
     function test_RejectsDepositThatIsNotOpen() public {
         Round memory r = _smallRound(NATIVE, 0);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, r.id));
         bank.reclaim(r.deposit);
     }
@@ -50,7 +49,7 @@ contract ReclaimTest is BaseTest {
     function test_ReclaimsOnce() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, r.id));
         bank.reclaim(r.deposit);
@@ -62,8 +61,8 @@ contract ReclaimTest is BaseTest {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
-        bank.redeem(_pack(_redemption(r, ann.addr, 100)));
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        bank.redeem(_pack(_redemption(r, ann.addr, 100)), "");
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, r.id));
         bank.reclaim(r.deposit);
         assertEq(_idle(payer.addr, NATIVE, 1), 0);
@@ -75,13 +74,13 @@ contract ReclaimTest is BaseTest {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         Round memory other = _smallRound(NATIVE, 0);
-        other.deposit.lastRedeemBlock = other.deposit.drawBlock + 1;
+        other.deposit.redeemUntil = other.deposit.drawTime + 1;
         _seal(other);
-        vm.roll(uint256(r.deposit.drawBlock) + 2);
+        vm.warp(uint256(r.deposit.drawTime) + 2);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.DepositNotOpen.selector, other.id));
         bank.reclaim(other.deposit);
 
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         other = _smallRound(NATIVE, 0);
         other.deposit = r.deposit;
         other.deposit.amount = 1000;
@@ -92,7 +91,7 @@ contract ReclaimTest is BaseTest {
     function test_MoneyOfAReclaimedDepositCanBeWithdrawn() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.prank(payer.addr);
         bank.withdraw(NATIVE, 1, 100, cyd.addr);
@@ -104,7 +103,7 @@ contract ReclaimTest is BaseTest {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         vm.chainId(4242);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         assertEq(_idle(payer.addr, NATIVE, 1), 100);
     }

@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {Digests} from "./utils/Digests.sol";
-import {Headers} from "./utils/Headers.sol";
 
 contract RedeemTest is BaseTest {
     /// @dev Open, drawn for Ann, seed recorded. Ann has the whole allowance, so anybody may redeem for her.
@@ -28,7 +27,7 @@ contract RedeemTest is BaseTest {
         vm.expectEmit(address(bank));
         emit IChequeBank.Redeemed(r.id, ann.addr, address(0), 30, 50);
         vm.prank(ann.addr);
-        assertEq(bank.redeem(_pack(x)), 50);
+        assertEq(bank.redeem(_pack(x), ""), 50);
 
         (uint256 idle, bytes32 id) = bank.purse(payer.addr, NATIVE, 1);
         assertEq(idle, 50);
@@ -44,7 +43,7 @@ contract RedeemTest is BaseTest {
         _open(r);
         _drawAndRecord(r, _seedOf(r, ben.addr));
         vm.prank(ben.addr);
-        assertEq(bank.redeem(_pack(_redemption(r, ben.addr, 30))), 100);
+        assertEq(bank.redeem(_pack(_redemption(r, ben.addr, 30)), ""), 100);
         assertEq(_idle(ben.addr, address(token), 0), 100);
         assertEq(_idle(ben.addr, NATIVE, 0), 0);
         _assertConserved(address(token));
@@ -53,7 +52,7 @@ contract RedeemTest is BaseTest {
     function test_AddsThePayoutToTheBalance() public {
         _fund(NATIVE, ann.addr, 7);
         (, IChequeBank.Redemption memory x) = _won();
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(_idle(ann.addr, NATIVE, 0), 107);
     }
 
@@ -65,7 +64,7 @@ contract RedeemTest is BaseTest {
         _open(r);
         _drawAndRecord(r, _seedOf(r, payer.addr));
         IChequeBank.Redemption memory x = _redemption(r, payer.addr, r.tree.leaves[_indexOf(r, payer.addr)].allowance);
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(x), ""), 100);
         assertEq(_idle(payer.addr, NATIVE, 0), 100);
         assertEq(_idle(payer.addr, NATIVE, 1), 0);
         _assertConserved(NATIVE);
@@ -81,19 +80,19 @@ contract RedeemTest is BaseTest {
 
     function test_PaysOnce() public {
         (, IChequeBank.Redemption memory x) = _won();
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
         vm.prank(ann.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.NotOpen));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(_idle(ann.addr, NATIVE, 0), 100);
     }
 
     function test_RejectsReclaimedDeposit() public {
         (Round memory r, IChequeBank.Redemption memory x) = _won();
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
-        vm.roll(r.deposit.lastRedeemBlock);
+        vm.warp(r.deposit.redeemUntil);
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
     }
 
@@ -108,51 +107,52 @@ contract RedeemTest is BaseTest {
         if (field == 1) d.signer = relayer;
         if (field == 2) d.token = address(token);
         if (field == 3) d.lane = 2;
-        if (field == 4) d.amount -= 1;
-        if (field == 5) d.minPayout += 1;
-        if (field == 6) d.drawBlock -= 1;
-        if (field == 7) d.lastRedeemBlock += 1;
-        if (field == 8) d.root = keccak256("root");
+        if (field == 4) d.minPayout += 1;
+        if (field == 5) d.drawTime -= 1;
+        if (field == 6) d.redeemUntil += 1;
+        // The proof yields amount and root.
+        if (field == 7) (x.allowance, x.spent) = (99, 99);
+        if (field == 8) x.salt = ~x.salt;
         _expectNotRedeemable(x, IChequeBank.Outcome.NotOpen);
         // The cheque and its signature were good.
-        x.deposit = r.deposit;
-        assertEq(bank.redeem(_pack(x)), 100);
+        (x.deposit, x.allowance, x.spent, x.salt) = (r.deposit, 100, 100, r.tree.leaves[0].salt);
+        assertEq(bank.redeem(_pack(x), ""), 100);
     }
 
     /* WINDOW */
 
-    function test_RedeemsFromTheBlockAfterTheDrawToTheLast() public {
+    function test_RedeemsFromTheSecondAfterTheDrawToTheLast() public {
         Round memory r = _certainRound(NATIVE, 100);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
         uint256 snapshot = vm.snapshotState();
 
-        vm.roll(r.deposit.drawBlock - 1);
+        vm.warp(r.deposit.drawTime - 1);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
-        vm.roll(r.deposit.drawBlock);
+        vm.warp(r.deposit.drawTime);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooEarly);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
 
-        vm.roll(uint256(r.deposit.drawBlock) + 1);
-        assertEq(bank.redeem(_pack(x)), 100);
+        vm.warp(uint256(r.deposit.drawTime) + 1);
+        assertEq(bank.redeem(_pack(x), ""), 100);
         vm.revertToState(snapshot);
-        vm.roll(r.deposit.lastRedeemBlock);
-        assertEq(bank.redeem(_pack(x)), 100);
+        vm.warp(r.deposit.redeemUntil);
+        assertEq(bank.redeem(_pack(x), ""), 100);
     }
 
-    function test_WindowOfOneBlockIsOneBlock() public {
+    function test_WindowOfOneSecondIsOneSecond() public {
         Round memory r = _certainRound(NATIVE, 100);
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 1;
+        r.deposit.redeemUntil = r.deposit.drawTime + 1;
         _seal(r);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        vm.roll(uint256(r.deposit.drawBlock) + 2);
+        vm.warp(uint256(r.deposit.drawTime) + 2);
         _expectNotRedeemable(x, IChequeBank.Outcome.TooLate);
-        vm.roll(uint256(r.deposit.drawBlock) + 1);
-        bank.redeem(_pack(x));
+        vm.warp(uint256(r.deposit.drawTime) + 1);
+        bank.redeem(_pack(x), "");
     }
 
     /* SPENT */
@@ -168,7 +168,7 @@ contract RedeemTest is BaseTest {
         _drawAndRecord(r, _seedOf(r, ann.addr));
         _expectNotRedeemable(_redemption(r, ann.addr, 61), IChequeBank.Outcome.OverAllowance);
         _expectNotRedeemable(_redemption(r, ann.addr, type(uint128).max), IChequeBank.Outcome.OverAllowance);
-        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 60))), 100);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 60)), ""), 100);
     }
 
     /* SIGNATURE */
@@ -212,7 +212,7 @@ contract RedeemTest is BaseTest {
         vm.chainId(4242);
         _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
         _resign(x, r.id, signer);
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(x), ""), 100);
     }
 
     function test_RejectsOtherFormsOfTheSignature() public {
@@ -231,7 +231,7 @@ contract RedeemTest is BaseTest {
             _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
         }
         x.signature = good;
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
     }
 
     /// A contract cannot sign for the signer's key: the contract could revoke a cheque that a payee accepted.
@@ -243,7 +243,7 @@ contract RedeemTest is BaseTest {
         x.signature = new bytes(65);
         _expectNotRedeemable(x, IChequeBank.Outcome.BadSignature);
         x.signature = good;
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(x), ""), 100);
     }
 
     /// Attack: a cheque of one bank shown to a second bank, where the same terms are open.
@@ -253,82 +253,13 @@ contract RedeemTest is BaseTest {
         IChequeBank.Redemption memory here = _redemption(r, ann.addr, 100);
         IChequeBank first = bank;
 
-        bank = _deploy(MIN_LEAD - 1, IChequeBank.SeedSource.PrevRandao);
+        bank = _deploy(MIN_LEAD - 1);
         assertTrue(bank != first);
         _seal(r);
         _open(r);
         _drawAndRecord(r, keccak256("any"));
         _expectNotRedeemable(here, IChequeBank.Outcome.BadSignature);
-        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100))), 100);
-    }
-
-    /* SEED */
-
-    function test_TakesTheHeaderInline() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        x.header = _draw(r, keccak256("any"));
-        assertEq(bank.redeem(_pack(x)), 100);
-    }
-
-    function test_RejectsUnknownSeed() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        _draw(r, keccak256("any"));
-        _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.SeedUnknown);
-    }
-
-    function test_HeaderWorksFor8191Blocks() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 20_000;
-        _seal(r);
-        _open(r);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        x.header = _draw(r, keccak256("any"));
-        vm.roll(uint256(r.deposit.drawBlock) + 8192);
-        _expectNotRedeemable(x, IChequeBank.Outcome.SeedUnknown);
-        vm.roll(uint256(r.deposit.drawBlock) + 8191);
-        assertEq(bank.redeem(_pack(x)), 100);
-    }
-
-    function test_RecordedSeedWorksUntilTheLastBlock() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 20_000;
-        _seal(r);
-        _open(r);
-        _drawAndRecord(r, keccak256("any"));
-        vm.roll(r.deposit.lastRedeemBlock);
-        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100))), 100);
-    }
-
-    /// Another account may record the seed while a redemption with a header is pending.
-    function test_IgnoresHeaderIfTheSeedIsRecorded() public {
-        (, IChequeBank.Redemption memory x) = _won();
-        x.header = "no header at all";
-        assertEq(bank.redeem(_pack(x)), 100);
-    }
-
-    function test_RejectsBadHeader() public {
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        bytes memory good = _draw(r, keccak256("any"));
-
-        x.header = Headers.header(r.deposit.drawBlock, keccak256("another seed"));
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-        // A header of another block, which the chain knows.
-        bytes memory before = Headers.header(r.deposit.drawBlock - 1, keccak256("another seed"));
-        _setHash(r.deposit.drawBlock - 1, keccak256(before));
-        x.header = before;
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-
-        bytes memory weak = _draw(r, bytes32(uint256(1 << 64)));
-        x.header = weak;
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-        _setHash(r.deposit.drawBlock, keccak256(good));
-        x.header = good;
-        assertEq(bank.redeem(_pack(x)), 100);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100)), ""), 100);
     }
 
     function test_LosersGetNothing() public {
@@ -336,7 +267,7 @@ contract RedeemTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ben.addr, 30);
         vm.prank(ben.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.Loses));
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(_openId(r), r.id);
     }
 }

@@ -7,9 +7,6 @@ import {Wallet} from "./mocks/Wallets.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 
 contract RedeemBatchTest is BaseTest {
-    /// @dev The draw block's header, where the seed is not recorded.
-    bytes private _header;
-
     /// @dev Opens three rounds of 100 units, all for Ann, in lanes 1 to 3, and draws them.
     function _threeWon() private returns (IChequeBank.Redemption[] memory xs) {
         xs = new IChequeBank.Redemption[](3);
@@ -24,13 +21,19 @@ contract RedeemBatchTest is BaseTest {
         _drawAndRecord(r, keccak256("any"));
     }
 
+    /// @dev A batch without proofs: all seeds are recorded.
+    function _batch(bytes[] memory items) private returns (uint128[] memory) {
+        return bank.redeemBatch(items, new uint64[](0), new bytes[](0));
+    }
+
     function _copy(IChequeBank.Redemption memory x) private pure returns (IChequeBank.Redemption memory) {
         return abi.decode(abi.encode(x), (IChequeBank.Redemption));
     }
 
     function _expectSkipped(IChequeBank.Redemption memory x, IChequeBank.Outcome why) private {
+        bytes32 id = why == IChequeBank.Outcome.BadProof ? bytes32(0) : bank.depositId(x.deposit);
         vm.expectEmit(address(bank));
-        emit IChequeBank.Skipped(bank.depositId(x.deposit), x.payee, why);
+        emit IChequeBank.Skipped(id, x.payee, why);
     }
 
     function test_PaysAll() public {
@@ -40,7 +43,7 @@ contract RedeemBatchTest is BaseTest {
             emit IChequeBank.Redeemed(bank.depositId(xs[i].deposit), ann.addr, address(0), 100, 100);
         }
         vm.prank(relayer);
-        uint128[] memory payouts = bank.redeemBatch(_pack(xs));
+        uint128[] memory payouts = _batch(_pack(xs));
         assertEq(payouts.length, 3);
         for (uint256 i = 0; i < 3; i++) {
             assertEq(payouts[i], 100);
@@ -52,7 +55,7 @@ contract RedeemBatchTest is BaseTest {
 
     function test_EmptyBatchPaysNothing() public {
         vm.recordLogs();
-        assertEq(bank.redeemBatch(new bytes[](0)).length, 0);
+        assertEq(_batch(new bytes[](0)).length, 0);
         assertEq(vm.getRecordedLogs().length, 0);
     }
 
@@ -61,7 +64,7 @@ contract RedeemBatchTest is BaseTest {
         xs[1] = _copy(xs[0]);
         xs[2] = _copy(xs[0]);
         _expectSkipped(xs[1], IChequeBank.Outcome.NotOpen);
-        uint128[] memory payouts = bank.redeemBatch(_pack(xs));
+        uint128[] memory payouts = _batch(_pack(xs));
         assertEq(payouts[0], 100);
         assertEq(payouts[1], 0);
         assertEq(payouts[2], 0);
@@ -74,31 +77,29 @@ contract RedeemBatchTest is BaseTest {
     /// @dev Sends good, bad, good; expects that only the bad item is skipped, with this outcome.
     function _expectOnlySkipped(IChequeBank.Redemption memory bad, IChequeBank.Outcome why) private {
         uint256 snapshot = vm.snapshotState();
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(bad));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(bad), "");
         if (bad.to == address(0)) assertEq(uint8(outcome), uint8(why), "outcomeOf");
         Round memory before = _certainRound(NATIVE, 11);
-        (before.deposit.lane, before.deposit.drawBlock) = (2, bad.deposit.drawBlock);
+        (before.deposit.lane, before.deposit.drawTime) = (2, bad.deposit.drawTime);
         Round memory behind = _certainRound(NATIVE, 22);
-        (behind.deposit.lane, behind.deposit.drawBlock) = (3, bad.deposit.drawBlock);
-        uint256 current = vm.getBlockNumber();
-        before.deposit.lastRedeemBlock = behind.deposit.lastRedeemBlock = uint64(current + WINDOW);
+        (behind.deposit.lane, behind.deposit.drawTime) = (3, bad.deposit.drawTime);
+        uint256 current = vm.getBlockTimestamp();
+        before.deposit.redeemUntil = behind.deposit.redeemUntil = uint64(current + WINDOW);
         _seal(before);
         _seal(behind);
 
-        vm.roll(START_BLOCK);
+        vm.warp(START_TIME);
         _open(before);
         _open(behind);
-        vm.roll(current);
+        vm.warp(current);
         IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](3);
         xs[0] = _redemption(before, ann.addr, 11);
         xs[1] = bad;
         xs[2] = _redemption(behind, ann.addr, 22);
-        xs[0].header = _header;
-        xs[2].header = _header;
         uint256 had = _idle(ann.addr, NATIVE, 0);
 
         _expectSkipped(bad, why);
-        uint128[] memory payouts = bank.redeemBatch(_pack(xs));
+        uint128[] memory payouts = _batch(_pack(xs));
         assertEq(payouts[0], 11);
         assertEq(payouts[1], 0);
         assertEq(payouts[2], 22);
@@ -110,15 +111,14 @@ contract RedeemBatchTest is BaseTest {
     function test_SkipsEveryBadItemWithItsReason() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        _header = _draw(r, _seedOf(r, ann.addr));
+        _drawAndRecord(r, _seedOf(r, ann.addr));
         IChequeBank.Redemption memory good = _redemption(r, ann.addr, 30);
-        good.header = _header;
         good.consent = _consent(r, ann, 30, address(0));
-        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(good));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(good), "");
         assertEq(uint8(outcome), uint8(IChequeBank.Outcome.Payable));
 
         IChequeBank.Redemption memory x = _copy(good);
-        x.deposit.root = 0;
+        x.deposit.minPayout = 1;
         _expectOnlySkipped(x, IChequeBank.Outcome.NotOpen);
         x = _copy(good);
         x.k = 4097;
@@ -132,18 +132,12 @@ contract RedeemBatchTest is BaseTest {
         x.siblings = new bytes(41 * 48);
         _expectOnlySkipped(x, IChequeBank.Outcome.BadProof);
         x = _copy(good);
-        x.siblings = new bytes(48);
+        x.path = 1 << 39;
         _expectOnlySkipped(x, IChequeBank.Outcome.BadProof);
         x = _copy(good);
         x.signature = new bytes(65);
         _expectOnlySkipped(x, IChequeBank.Outcome.BadSignature);
-        x = _copy(good);
-        x.header = "";
-        _expectOnlySkipped(x, IChequeBank.Outcome.SeedUnknown);
-        x.header = hex"ffffffffffffffffffffffffff";
-        _expectOnlySkipped(x, IChequeBank.Outcome.BadHeader);
         x = _redemption(r, ben.addr, 30);
-        x.header = _header;
         _expectOnlySkipped(x, IChequeBank.Outcome.Loses);
         x = _copy(good);
         x.consent = "";
@@ -151,7 +145,7 @@ contract RedeemBatchTest is BaseTest {
         x = _copy(good);
         x.to = address(bank);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidRecipient.selector, address(bank)));
-        bank.outcomeOf(_pack(x));
+        bank.outcomeOf(_pack(x), "");
     }
 
     function test_SkipsItemsOutsideTheirWindow() public {
@@ -159,21 +153,21 @@ contract RedeemBatchTest is BaseTest {
         Round memory late = _certainRound(NATIVE, 50);
         late.deposit.lane = 1;
         // Draws later than the others, so its redemption is too early.
-        bank.redeem(_pack(xs[0]));
+        bank.redeem(_pack(xs[0]), "");
         _seal(late);
         _open(late);
         xs[0] = _redemption(late, ann.addr, 50);
         _expectSkipped(xs[0], IChequeBank.Outcome.TooEarly);
         uint256 snapshot = vm.snapshotState();
-        uint128[] memory payouts = bank.redeemBatch(_pack(xs));
+        uint128[] memory payouts = _batch(_pack(xs));
         assertEq(payouts[0], 0);
         assertEq(payouts[1], 100);
         assertEq(payouts[2], 100);
         vm.revertToState(snapshot);
 
-        vm.roll(uint256(xs[1].deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(xs[1].deposit.redeemUntil) + 1);
         _expectSkipped(xs[1], IChequeBank.Outcome.TooLate);
-        payouts = bank.redeemBatch(_pack(xs));
+        payouts = _batch(_pack(xs));
         assertEq(payouts[1], 0);
         assertEq(payouts[2], 0);
         _assertConserved(NATIVE);
@@ -187,7 +181,7 @@ contract RedeemBatchTest is BaseTest {
         _expectSkipped(xs[0], IChequeBank.Outcome.ConsentMissing);
         _expectSkipped(xs[1], IChequeBank.Outcome.ConsentMissing);
         vm.prank(ann.addr);
-        uint128[] memory payouts = bank.redeemBatch(_pack(xs));
+        uint128[] memory payouts = _batch(_pack(xs));
         assertEq(payouts[0], 0);
         assertEq(payouts[1], 0);
         assertEq(payouts[2], 100);
@@ -204,7 +198,7 @@ contract RedeemBatchTest is BaseTest {
         xs[0].to = cyd.addr;
         xs[0].consent = _consent(r, ann, 100, cyd.addr);
         _expectSkipped(xs[0], IChequeBank.Outcome.ConsentMissing);
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         assertEq(_openId(r), r.id);
     }
 
@@ -223,22 +217,47 @@ contract RedeemBatchTest is BaseTest {
     function test_SignedConsentWorks() public {
         (Round memory r, IChequeBank.Redemption[] memory xs) = _halfWonBy(ann.addr);
         xs[0].consent = _consent(r, ann, 29, address(0));
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         xs[0].consent = _consent(r, ann, 30, cyd.addr);
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         xs[0].consent = _consent(r, ben, 30, address(0));
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         xs[0].consent = _consent(r, ann, 30, address(0));
-        assertEq(bank.redeemBatch(_pack(xs))[0], 50);
+        assertEq(_batch(_pack(xs))[0], 50);
         assertEq(_idle(ann.addr, NATIVE, 0), 50);
     }
 
     function test_PayeesOwnBatchNeedsNoConsent() public {
         (, IChequeBank.Redemption[] memory xs) = _halfWonBy(ann.addr);
         vm.prank(payer.addr);
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         vm.prank(ann.addr);
-        assertEq(bank.redeemBatch(_pack(xs))[0], 50);
+        assertEq(_batch(_pack(xs))[0], 50);
+    }
+
+    /// As documented: a relayer that is itself a payee agrees to its own items by sending them, older ones too. It needs
+    /// the consent of others.
+    function test_RelayerThatIsAPayeeAgreesToItsOwnItems() public {
+        (Round memory r, IChequeBank.Redemption[] memory xs) = _halfWonBy(ann.addr);
+        IChequeBank.Redemption[] memory handed = new IChequeBank.Redemption[](3);
+        handed[0] = _redemption(r, ben.addr, 30);
+        handed[1] = _redemption(r, ann.addr, 6);
+        handed[2] = xs[0];
+        vm.prank(ann.addr);
+        uint128[] memory payouts = _batch(_pack(handed));
+        assertEq(payouts[0], 0, "loses");
+        assertEq(payouts[1], 10, "its older cheque closes the deposit");
+        assertEq(payouts[2], 0, "too late for its newest one");
+
+        vm.warp(START_TIME);
+        r = _smallRound(NATIVE, 0);
+        r.deposit.lane = 2;
+        _seal(r);
+        _open(r);
+        _drawAndRecord(r, _seedOf(r, ben.addr));
+        xs[0] = _redemption(r, ben.addr, 6);
+        vm.prank(ann.addr);
+        assertEq(_batch(_pack(xs))[0], 0, "another payee's older cheque");
     }
 
     /// A wallet could burn all gas of the batch, so the bank does not call wallets.
@@ -248,9 +267,9 @@ contract RedeemBatchTest is BaseTest {
         (Round memory r, IChequeBank.Redemption[] memory xs) = _halfWonBy(address(wallet));
         xs[0].consent = _consent(r, ben, 30, address(0));
         vm.expectCall(address(wallet), abi.encodeWithSelector(Wallet.isValidSignature.selector), 0);
-        assertEq(bank.redeemBatch(_pack(xs))[0], 0);
+        assertEq(_batch(_pack(xs))[0], 0);
         wallet.behave(Wallet.Mode.BurnsAllGas);
-        assertEq(bank.redeemBatch{gas: 1_000_000}(_pack(xs))[0], 0);
+        assertEq(bank.redeemBatch{gas: 1_000_000}(_pack(xs), new uint64[](0), new bytes[](0))[0], 0);
         assertEq(_openId(r), r.id);
     }
 
@@ -258,7 +277,7 @@ contract RedeemBatchTest is BaseTest {
         Wallet wallet = new Wallet(ben.addr);
         _watch(address(wallet));
         (, IChequeBank.Redemption[] memory xs) = _halfWonBy(address(wallet));
-        wallet.run(address(bank), abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs))));
+        wallet.run(address(bank), abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs), new uint64[](0), new bytes[](0))));
         assertEq(_idle(address(wallet), NATIVE, 0), 50);
         _assertConserved(NATIVE);
     }
@@ -272,7 +291,7 @@ contract RedeemBatchTest is BaseTest {
         IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](2);
         xs[0] = _redemption(a, ann.addr, 100);
         xs[1] = _redemption(b, ann.addr, 200);
-        bank.redeemBatch(_pack(xs));
+        _batch(_pack(xs));
         assertEq(_idle(ann.addr, NATIVE, 0), 100);
         assertEq(_idle(ann.addr, address(token), 0), 200);
         _assertConserved(NATIVE);

@@ -6,12 +6,11 @@ import {BaseTest} from "./BaseTest.sol";
 import {Reentering, ReenteringPayee, ReenteringToken} from "./mocks/Reentering.sol";
 import {Leaf} from "./utils/AllowanceTrees.sol";
 import {Digests} from "./utils/Digests.sol";
-import {Headers} from "./utils/Headers.sol";
 
 /// @notice Every contract that the bank calls reenters every function that changes state. Each of these calls would
 /// succeed on its own, and each must be refused.
 contract ReentrancyTest is BaseTest {
-    uint256 private constant SEED_BLOCK = START_BLOCK - 5;
+    uint64 private constant SEED_TIME = uint64(START_TIME) - 5;
 
     ReenteringToken private evil;
     IChequeBank.Deposit private _expired;
@@ -26,13 +25,11 @@ contract ReentrancyTest is BaseTest {
     function _everyCall(address caller) private returns (bytes[] memory calls) {
         Round memory own = _smallRound(address(token), 0);
         own.deposit.payer = caller;
-        (own.deposit.drawBlock, own.deposit.lastRedeemBlock) = (uint64(START_BLOCK * 2), uint64(START_BLOCK * 3));
+        (own.deposit.drawTime, own.deposit.redeemUntil) = (uint64(START_TIME * 2), uint64(START_TIME * 3));
         _seal(own);
         Round memory other = _smallRound(address(token), 0);
         other.deposit = _later(other.deposit);
         _seal(other);
-        bytes memory header = Headers.header(SEED_BLOCK, keccak256("mix"));
-        _setHash(SEED_BLOCK, keccak256(header));
 
         calls = new bytes[](12);
         calls[0] = abi.encodeCall(IChequeBank.fund, (address(token), ann.addr, 5));
@@ -52,11 +49,11 @@ contract ReentrancyTest is BaseTest {
         _seal(own);
         calls[5] = abi.encodeCall(IChequeBank.reopen, (own.deposit, own.deposit));
         calls[6] = abi.encodeCall(IChequeBank.reclaim, (_expired));
-        calls[7] = abi.encodeCall(IChequeBank.recordSeed, (SEED_BLOCK, header));
+        calls[7] = abi.encodeCall(IChequeBank.recordSeed, (SEED_TIME, _proof(SEED_TIME)));
         IChequeBank.Redemption[] memory xs = new IChequeBank.Redemption[](1);
         xs[0] = _won;
-        calls[8] = abi.encodeCall(IChequeBank.redeem, (_pack(_won)));
-        calls[9] = abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs)));
+        calls[8] = abi.encodeCall(IChequeBank.redeem, (_pack(_won), ""));
+        calls[9] = abi.encodeCall(IChequeBank.redeemBatch, (_pack(xs), new uint64[](0), new bytes[](0)));
         calls[10] = abi.encodeCall(IChequeBank.withdraw, (address(token), 0, 1, ben.addr));
         IChequeBank.Withdraw memory w =
             IChequeBank.Withdraw(ann.addr, address(token), 0, 1, ben.addr, 1, type(uint256).max);
@@ -67,7 +64,7 @@ contract ReentrancyTest is BaseTest {
     }
 
     function _later(IChequeBank.Deposit memory d) private pure returns (IChequeBank.Deposit memory) {
-        (d.drawBlock, d.lastRedeemBlock) = (uint64(START_BLOCK * 2), uint64(START_BLOCK * 3));
+        (d.drawTime, d.redeemUntil) = (uint64(START_TIME * 2), uint64(START_TIME * 3));
         return d;
     }
 
@@ -75,7 +72,7 @@ contract ReentrancyTest is BaseTest {
     function _prepare(address caller) private {
         Round memory expired = _smallRound(NATIVE, 0);
         expired.deposit.lane = 2;
-        expired.deposit.lastRedeemBlock = expired.deposit.drawBlock + 1;
+        expired.deposit.redeemUntil = expired.deposit.drawTime + 1;
         _seal(expired);
         _open(expired);
         _expired = expired.deposit;
@@ -85,7 +82,7 @@ contract ReentrancyTest is BaseTest {
         _open(won);
         _drawAndRecord(won, keccak256("any"));
         _won = _redemption(won, ann.addr, 100);
-        vm.roll(vm.getBlockNumber() + 5);
+        vm.warp(vm.getBlockTimestamp() + 5);
 
         _fund(address(token), caller, 1000);
         _fund(address(token), payer.addr, 1000);
@@ -190,7 +187,7 @@ contract ReentrancyTest is BaseTest {
         x.to = ann.addr;
         _arm(evil);
         vm.prank(ann.addr);
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         _expectAllRefused(evil);
         assertEq(evil.balanceOf(ann.addr), 100);
         assertEq(_holdings(address(evil)), 0);
@@ -219,7 +216,7 @@ contract ReentrancyTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, address(payee), 30);
         x.to = address(payee);
         _arm(payee);
-        payee.run(address(bank), abi.encodeCall(IChequeBank.redeem, (_pack(x))));
+        payee.run(address(bank), abi.encodeCall(IChequeBank.redeem, (_pack(x), "")));
         _expectAllRefused(payee);
         assertEq(address(payee).balance, 30);
         assertEq(_idle(payer.addr, NATIVE, 1), 70);

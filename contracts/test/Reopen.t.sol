@@ -20,7 +20,7 @@ contract ReopenTest is BaseTest {
     }
 
     function _expire() private {
-        vm.roll(uint256(expired.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(expired.deposit.redeemUntil) + 1);
     }
 
     function _expectRefused(IChequeBank.Deposit memory next, bytes memory why) private {
@@ -36,7 +36,7 @@ contract ReopenTest is BaseTest {
         vm.expectEmit(address(bank));
         emit IChequeBank.Reclaimed(expired.id, 100);
         vm.expectEmit(address(bank));
-        emit IChequeBank.Opened(next.id, d.payer, d.signer, NATIVE, 1, 100, 20, d.drawBlock, d.lastRedeemBlock, d.root);
+        emit IChequeBank.Opened(next.id, d.payer, d.signer, NATIVE, 1, 100, 20, d.drawTime, d.redeemUntil, d.root);
         vm.prank(payer.addr);
         assertEq(bank.reopen(expired.deposit, d), next.id);
         assertEq(_openId(next), next.id);
@@ -45,13 +45,13 @@ contract ReopenTest is BaseTest {
     }
 
     function test_ReopensOnlyAfterTheLastRedeemBlock() public {
-        vm.roll(expired.deposit.lastRedeemBlock);
+        vm.warp(expired.deposit.redeemUntil);
         Round memory next = _smallRound(NATIVE, 20);
-        next.deposit.drawBlock += 1;
-        next.deposit.lastRedeemBlock += 1;
+        next.deposit.drawTime += 1;
+        next.deposit.redeemUntil += 1;
         _seal(next);
         _expectRefused(
-            next.deposit, abi.encodeWithSelector(IChequeBank.StillRedeemable.selector, expired.deposit.lastRedeemBlock)
+            next.deposit, abi.encodeWithSelector(IChequeBank.StillRedeemable.selector, expired.deposit.redeemUntil)
         );
         assertEq(_openId(next), expired.id);
         _expire();
@@ -110,7 +110,7 @@ contract ReopenTest is BaseTest {
         _keep(won);
         _drawAndRecord(won, _seedOf(won, ann.addr));
         vm.prank(ann.addr);
-        bank.redeem(_pack(_redemption(won, ann.addr, 30)));
+        bank.redeem(_pack(_redemption(won, ann.addr, 30)), "");
 
         Round memory next = _round(NATIVE, 0, _leaves(20, 20, 10));
         next.deposit.lane = 2;
@@ -153,8 +153,8 @@ contract ReopenTest is BaseTest {
     /// Attack: name terms that expired earlier, for a purse whose deposit can still be redeemed.
     function test_RejectsOtherTermsThanTheOpenOnes() public {
         Round memory other = _smallRound(NATIVE, 0);
-        other.deposit.lastRedeemBlock = other.deposit.drawBlock + 1;
-        vm.roll(uint256(other.deposit.drawBlock) + 2);
+        other.deposit.redeemUntil = other.deposit.drawTime + 1;
+        vm.warp(uint256(other.deposit.drawTime) + 2);
         Round memory next = _smallRound(NATIVE, 20);
         vm.prank(payer.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.PurseBusy.selector, expired.id));
@@ -165,12 +165,12 @@ contract ReopenTest is BaseTest {
     function test_ChecksTheTermsOfTheNextDeposit() public {
         _expire();
         Round memory next = _smallRound(NATIVE, 20);
-        next.deposit.drawBlock -= 1;
+        next.deposit.drawTime -= 1;
         _expectRefused(
             next.deposit,
-            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, next.deposit.drawBlock, next.deposit.drawBlock + 1)
+            abi.encodeWithSelector(IChequeBank.DrawTooSoon.selector, next.deposit.drawTime, next.deposit.drawTime + 1)
         );
-        next.deposit.drawBlock += 1;
+        next.deposit.drawTime += 1;
         next.deposit.signer = address(0);
         _expectRefused(next.deposit, abi.encodeWithSelector(IChequeBank.ZeroSigner.selector));
         assertEq(_openId(expired), expired.id);
@@ -187,7 +187,7 @@ contract ReopenTest is BaseTest {
     function test_RejectsNativeCoinWithTokens() public {
         Round memory r = _smallRound(address(token), 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         Round memory next = _smallRound(address(token), 20);
         vm.deal(payer.addr, 1);
         vm.prank(payer.addr);
@@ -198,7 +198,7 @@ contract ReopenTest is BaseTest {
     function test_ReopensTokens() public {
         Round memory r = _smallRound(address(token), 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         Round memory next = _smallRound(address(token), 20);
         vm.prank(payer.addr);
         bank.reopen(r.deposit, next.deposit);

@@ -2,237 +2,205 @@
 pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
+import {IDrandBank} from "../src/interfaces/IDrandBank.sol";
 import {BaseTest} from "./BaseTest.sol";
-import {Headers} from "./utils/Headers.sol";
+import {Beacon} from "./utils/Beacon.sol";
 
+/// @notice Seeds of the test beacon: recorded, or shown with a redemption. Forgery.t.sol has wrong proofs.
 contract SeedTest is BaseTest {
-    bytes32 private constant MIX = keccak256("mix");
-    uint256 private constant BLOCK = START_BLOCK - 10;
+    uint64 private constant TIME = uint64(START_TIME) - 10;
 
-    /// @dev A block of the past with an honest header.
-    function _block(uint256 number, bytes32 mixHash) private returns (bytes memory header) {
-        header = Headers.header(number, mixHash);
-        _setHash(number, keccak256(header));
+    function _expectInvalid(uint64 drawTime, bytes memory proof) private {
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidSeedProof.selector, drawTime));
+        bank.recordSeed{gas: 1_000_000}(drawTime, proof);
     }
 
-    function _expectUnknown(uint256 number, bytes memory header) private {
-        vm.expectRevert(abi.encodeWithSelector(IChequeBank.BlockUnknown.selector, number));
-        bank.recordSeed(number, header);
-    }
+    /* RECORDING */
 
-    function _expectInvalid(uint256 number, bytes memory header) private {
-        vm.expectRevert(abi.encodeWithSelector(IChequeBank.InvalidHeader.selector, number));
-        bank.recordSeed(number, header);
-    }
-
-    function _hashBank() private {
-        bank = _deploy(MIN_LEAD, IChequeBank.SeedSource.BlockHash);
-    }
-
-    /* PREVRANDAO */
-
-    function testFuzz_AnyoneRecordsTheMixHash(address caller, bytes32 mixHash) public {
-        vm.assume(uint256(mixHash) > 1 << 64);
-        bytes memory header = _block(BLOCK, mixHash);
-        assertEq(bank.seed(BLOCK), 0);
+    function testFuzz_AnyoneRecordsTheSeedOfATime(address caller, uint32 age) public {
+        uint64 time = GENESIS + age;
+        bytes memory proof = _proof(time);
+        bytes32 seed = Beacon.seed(proof);
+        assertEq(bank.seed(time), 0);
         vm.expectEmit(address(bank));
-        emit IChequeBank.SeedRecorded(BLOCK, mixHash);
+        emit IChequeBank.SeedRecorded(time, seed);
         vm.prank(caller);
-        assertEq(bank.recordSeed(BLOCK, header), mixHash);
-        assertEq(bank.seed(BLOCK), mixHash);
-        assertEq(bank.seed(BLOCK - 1), 0);
-        assertEq(bank.seed(BLOCK + 1), 0);
+        assertEq(bank.recordSeed(time, proof), seed);
+        assertEq(bank.seed(time), seed);
+        assertEq(bank.seed(time - 1), 0);
+        assertEq(bank.seed(time + 1), 0);
     }
 
     function test_RepeatingChangesNothing() public {
-        bytes memory header = _block(BLOCK, MIX);
-        bank.recordSeed(BLOCK, header);
+        bytes memory proof = _proof(TIME);
+        bytes32 seed = bank.recordSeed(TIME, proof);
         vm.recordLogs();
-        assertEq(bank.recordSeed(BLOCK, header), MIX);
-        // Another block of that number, or a forgotten hash, changes nothing either.
-        bytes memory other = _block(BLOCK, keccak256("another mix"));
-        assertEq(bank.recordSeed(BLOCK, other), MIX);
-        vm.roll(BLOCK + 9000);
-        assertEq(bank.recordSeed(BLOCK, header), MIX);
-        assertEq(bank.seed(BLOCK), MIX);
+        vm.record();
+        assertEq(bank.recordSeed(TIME, proof), seed);
+        // A proof is not looked at any more.
+        assertEq(bank.recordSeed(TIME, _proof(TIME + 1)), seed);
+        assertEq(bank.recordSeed(TIME, ""), seed);
+        vm.warp(START_TIME + 3650 days);
+        assertEq(bank.recordSeed(TIME, "no proof"), seed);
+        (, bytes32[] memory writes) = vm.accesses(address(bank));
+        assertEq(writes.length, 0);
         assertEq(vm.getRecordedLogs().length, 0);
     }
 
-    function test_RecordsFrom1To8191BlocksBack() public {
-        uint256[6] memory ages = [uint256(1), 2, 256, 257, 8190, 8191];
-        for (uint256 i = 0; i < ages.length; i++) {
-            uint256 number = START_BLOCK - ages[i];
-            assertEq(bank.recordSeed(number, _block(number, bytes32(uint256(MIX) + i))), bytes32(uint256(MIX) + i));
-        }
+    /// A valid proof shows that its time has come, so the bank compares no clock.
+    function test_ChainsClockIsNotCompared() public {
+        vm.warp(1);
+        bytes32 seed = bank.recordSeed(TIME, _proof(TIME));
+        assertEq(bank.seed(TIME), seed);
+        vm.warp(type(uint64).max);
+        bank.recordSeed(TIME + 1, _proof(TIME + 1));
     }
 
-    function testFuzz_RecordsAnyBlockOfTheHistory(uint256 age) public {
-        age = bound(age, 1, 8191);
-        uint256 number = START_BLOCK - age;
-        assertEq(bank.recordSeed(number, _block(number, MIX)), MIX);
-    }
-
-    function test_DoesNotKnowBlocksOlderThan8191() public {
-        uint256 number = START_BLOCK - 8192;
-        _expectUnknown(number, _block(number, MIX));
-        _expectUnknown(0, _block(0, MIX));
-    }
-
-    function test_DoesNotKnowThisBlockOrLaterOnes() public {
-        _expectUnknown(START_BLOCK, _block(START_BLOCK, MIX));
-        _expectUnknown(START_BLOCK + 1, _block(START_BLOCK + 1, MIX));
-        _expectUnknown(START_BLOCK + 8191, _block(START_BLOCK + 8191, MIX));
-        _expectUnknown(type(uint64).max, Headers.header(type(uint64).max, MIX));
-        _expectUnknown(type(uint256).max, Headers.header(type(uint256).max, MIX));
-        // The same slot of the history, and the same number cut to 64 bits.
-        uint256 wrapped = (1 << 64) + BLOCK;
-        _expectUnknown(wrapped, _block(BLOCK, MIX));
-    }
-
-    function testFuzz_DoesNotKnowOtherBlocks(uint256 number) public {
-        if (number < START_BLOCK) number = number % (START_BLOCK - 8191);
-        _expectUnknown(number, Headers.header(number, MIX));
-    }
-
-    /// Block zero is known too.
-    function test_RecordsBlockZero() public {
-        vm.roll(1);
-        assertEq(bank.recordSeed(0, _block(0, MIX)), MIX);
-    }
-
-    /* HISTORY CONTRACT */
-
-    /// Without the contract of EIP-2935 a call succeeds with an empty answer, which is no hash.
-    function test_EmptyAnswerIsNoHash() public {
-        vm.etch(HISTORY, "");
-        uint256 number = START_BLOCK - 257;
-        _expectUnknown(number, _block(number, MIX));
-        _expectUnknown(number, "");
-        number = START_BLOCK - 256;
-        assertEq(bank.recordSeed(number, _block(number, MIX)), MIX);
-    }
-
-    /// In its first day the history contract answers zero for blocks before its deployment.
-    function test_ZeroIsNoHash() public {
-        uint256 number = START_BLOCK - 1000;
-        _expectUnknown(number, Headers.header(number, MIX));
-        _hashBank();
-        _expectUnknown(number, "");
-    }
-
-    function test_RecentBlocksNeedNoHistory() public {
-        vm.etch(HISTORY, "");
-        assertEq(bank.recordSeed(START_BLOCK - 1, _block(START_BLOCK - 1, MIX)), MIX);
-    }
-
-    /* RANDOMNESS */
-
-    function test_MixHashIsAbove2To64() public {
-        uint256[4] memory weak = [uint256(0), 1, (1 << 64) - 1, 1 << 64];
-        for (uint256 i = 0; i < weak.length; i++) {
-            _expectInvalid(BLOCK, _block(BLOCK, bytes32(weak[i])));
-        }
-        bytes32 least = bytes32(uint256((1 << 64) + 1));
-        assertEq(bank.recordSeed(BLOCK, _block(BLOCK, least)), least);
-        bytes32 most = bytes32(type(uint256).max);
-        assertEq(bank.recordSeed(BLOCK + 1, _block(BLOCK + 1, most)), most);
-    }
-
-    function test_RejectsHeaderOfAnotherBlock() public {
-        bytes memory other = _block(BLOCK - 1, MIX);
-        _block(BLOCK, keccak256("own mix"));
-        _expectInvalid(BLOCK, other);
-        assertEq(bank.seed(BLOCK), 0);
-    }
-
-    function test_RejectsNoHeader() public {
-        _block(BLOCK, MIX);
-        _expectInvalid(BLOCK, "");
-    }
-
-    /* BLOCK HASH */
-
-    function test_BlockHashBankTakesTheHash() public {
-        _hashBank();
-        assertTrue(bank.seedSource() == IChequeBank.SeedSource.BlockHash);
-        bytes32 hash = keccak256(_block(BLOCK, MIX));
-        vm.expectEmit(address(bank));
-        emit IChequeBank.SeedRecorded(BLOCK, hash);
-        assertEq(bank.recordSeed(BLOCK, ""), hash);
-        assertEq(bank.seed(BLOCK), hash);
-        uint256 old = START_BLOCK - 8191;
-        hash = keccak256(_block(old, MIX));
-        assertEq(bank.recordSeed(old, ""), hash);
-        _expectUnknown(START_BLOCK - 8192, "");
-        _expectUnknown(START_BLOCK, "");
-    }
-
-    function test_BlockHashBankTakesNoHeader() public {
-        _hashBank();
-        bytes memory header = _block(BLOCK, MIX);
-        _expectInvalid(BLOCK, header);
-        _expectInvalid(BLOCK, hex"00");
-    }
-
-    /// The rules for mixHash and difficulty do not apply to hashes.
-    function test_BlockHashBankTakesAnyHash() public {
-        _hashBank();
-        _setHash(BLOCK, bytes32(uint256(1)));
-        assertEq(bank.recordSeed(BLOCK, ""), bytes32(uint256(1)));
-    }
-
-    function test_BlockHashBankRedeemsWithoutHeader() public {
-        _hashBank();
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        bytes memory header = _draw(r, MIX);
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        x.header = header;
-        _expectNotRedeemable(x, IChequeBank.Outcome.BadHeader);
-        x.header = "";
-        assertEq(bank.redeem(_pack(x)), 100);
-    }
-
-    function test_BlockHashBankRedeemsWhileTheHashIsKnown() public {
-        _hashBank();
-        Round memory r = _certainRound(NATIVE, 100);
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + 10_000;
-        _seal(r);
-        _open(r);
-        _draw(r, MIX);
-        vm.roll(uint256(r.deposit.drawBlock) + 8192);
-        _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.SeedUnknown);
-        vm.roll(uint256(r.deposit.drawBlock) + 8191);
-        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100))), 100);
-    }
-
-    function test_BlockHashBankRedeemsWithARecordedSeed() public {
-        _hashBank();
-        Round memory r = _certainRound(NATIVE, 100);
-        _open(r);
-        _draw(r, MIX);
-        bank.recordSeed(r.deposit.drawBlock, "");
-        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
-        x.header = "not looked at";
-        vm.roll(r.deposit.lastRedeemBlock);
-        assertEq(bank.redeem(_pack(x)), 100);
-    }
-
-    function test_BlockHashBankDrawsByTheHash() public {
-        _hashBank();
-        Round memory r = _smallRound(NATIVE, 0);
-        _open(r);
-        vm.roll(uint256(r.deposit.drawBlock) + 1);
-        bytes32 hash = _seedOf(r, ben.addr);
-        _setHash(r.deposit.drawBlock, hash);
-        _expectNotRedeemable(_redemption(r, ann.addr, 60), IChequeBank.Outcome.Loses);
-        assertEq(bank.redeem(_pack(_redemption(r, ben.addr, 30))), 100);
+    function test_FirstRoundAndLastTimeHaveSeeds() public {
+        bank.recordSeed(GENESIS, _proof(GENESIS));
+        assertEq(bank.seed(GENESIS), Beacon.seed(Beacon.sign(Beacon.SECRET, 1)));
+        bank.recordSeed(type(uint64).max, _proof(type(uint64).max));
     }
 
     /// Banks share no storage.
     function test_EachBankKeepsItsOwnSeeds() public {
-        bank.recordSeed(BLOCK, _block(BLOCK, MIX));
-        bank = _deploy(MIN_LEAD + 1, IChequeBank.SeedSource.PrevRandao);
-        assertEq(bank.seed(BLOCK), 0);
+        bank.recordSeed(TIME, _proof(TIME));
+        bank = _deploy(MIN_LEAD + 1);
+        assertEq(bank.seed(TIME), 0);
+    }
+
+    /* SCHEDULE */
+
+    function _threeSeconds() private returns (IDrandBank) {
+        bank = _deploy(MIN_LEAD, Beacon.publicKey(Beacon.SECRET), GENESIS, 3);
+        return IDrandBank(address(bank));
+    }
+
+    function testFuzz_RoundsComeAtTheirTimesOnly(uint32 round) public {
+        IDrandBank settings = _threeSeconds();
+        round = uint32(bound(round, 1, type(uint32).max));
+        uint64 time = settings.genesis() + (uint64(round) - 1) * settings.period();
+        bytes memory proof = Beacon.sign(Beacon.SECRET, round);
+        for (uint64 off = 1; off < 3; off++) {
+            vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, time + off));
+            bank.recordSeed(time + off, proof);
+        }
+        _expectInvalid(time + 3, proof);
+        assertEq(bank.recordSeed(time, proof), Beacon.seed(proof));
+    }
+
+    function testFuzz_NoSeedBeforeGenesis(uint64 time) public {
+        time = uint64(bound(time, 0, GENESIS - 1));
+        bytes memory before = abi.encodeWithSelector(IDrandBank.DrawBeforeGenesis.selector, time, GENESIS);
+        bytes memory first = _proof(GENESIS);
+        vm.expectRevert(before);
+        bank.recordSeed(time, first);
+        vm.expectRevert(before);
+        bank.recordSeed(time, "");
+    }
+
+    /// A seed that is recorded needs no schedule, and no proof.
+    function test_OffScheduleIsToldBeforeAnInvalidProof() public {
+        _threeSeconds();
+        vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, GENESIS + 1));
+        bank.recordSeed(GENESIS + 1, "");
+        vm.expectRevert(abi.encodeWithSelector(IDrandBank.DrawOffSchedule.selector, type(uint64).max));
+        bank.recordSeed(type(uint64).max, "");
+        _expectInvalid(GENESIS, "");
+    }
+
+    /* WITH A REDEMPTION */
+
+    /// @dev An open deposit that Ann wins by any seed.
+    function _certain() private returns (Round memory r, bytes memory packed) {
+        r = _certainRound(NATIVE, 100);
+        _open(r);
+        packed = _pack(_redemption(r, ann.addr, 100));
+    }
+
+    function test_ProofInTheCallIsUsedAndNotRecorded() public {
+        (Round memory r, bytes memory packed) = _certain();
+        bytes memory proof = _draw(r);
+        vm.recordLogs();
+        vm.prank(relayer);
+        assertEq(bank.redeem(packed, proof), 100);
+        assertEq(bank.seed(r.deposit.drawTime), 0);
+        assertEq(vm.getRecordedLogs().length, 1, "only Redeemed");
+        _assertConserved(NATIVE);
+    }
+
+    function test_SeedOfTheProofDecides() public {
+        Round memory r = _smallRound(NATIVE, 0);
+        _open(r);
+        bytes memory proof = _draw(r);
+        uint256 roll = _rollOf(r.id, 100, Beacon.seed(proof));
+        for (uint256 i = 0; i < 3; i++) {
+            address payee = r.tree.leaves[i].payee;
+            uint256 start = r.tree.proofs[i].start;
+            bool wins = start <= roll && roll < start + r.tree.leaves[i].allowance;
+            bytes memory packed = _pack(_redemption(r, payee, r.tree.leaves[i].allowance));
+            (IChequeBank.Outcome inCall,) = bank.outcomeOf(packed, proof);
+            assertTrue(inCall == (wins ? IChequeBank.Outcome.Payable : IChequeBank.Outcome.Loses));
+        }
+        bank.recordSeed(r.deposit.drawTime, proof);
+        assertEq(bank.rollOf(r.deposit), roll);
+    }
+
+    function test_NoProofIsAnUnknownSeed() public {
+        (Round memory r, bytes memory packed) = _certain();
+        bytes memory proof = _draw(r);
+        _expectNotRedeemable(_redemption(r, ann.addr, 100), IChequeBank.Outcome.SeedUnknown);
+        assertEq(bank.redeem(packed, proof), 100);
+    }
+
+    function test_ProofOfAnotherTimeReverts() public {
+        (Round memory r, bytes memory packed) = _certain();
+        _draw(r);
+        bytes memory invalid = abi.encodeWithSelector(IChequeBank.InvalidSeedProof.selector, r.deposit.drawTime);
+        bytes[3] memory proofs = [_proof(r.deposit.drawTime - 1), _proof(r.deposit.drawTime + 1), bytes("no proof")];
+        for (uint256 i = 0; i < proofs.length; i++) {
+            vm.expectRevert(invalid);
+            bank.redeem{gas: 1_000_000}(packed, proofs[i]);
+            vm.expectRevert(invalid);
+            bank.outcomeOf{gas: 1_000_000}(packed, proofs[i]);
+        }
+        assertEq(_openId(r), r.id);
+    }
+
+    /// Another account may record the seed while a redemption with a proof is pending.
+    function test_ProofBesideARecordedSeedIsIgnored() public {
+        (Round memory r, bytes memory packed) = _certain();
+        bank.recordSeed(r.deposit.drawTime, _draw(r));
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(packed, "no proof");
+        assertTrue(outcome == IChequeBank.Outcome.Payable);
+        assertEq(bank.redeem(packed, _proof(r.deposit.drawTime + 1)), 100);
+    }
+
+    /// A redemption that fails for another reason says so: the proof is looked at last.
+    function test_ProofIsNotLookedAtBeforeTheOtherChecks() public {
+        (Round memory r,) = _certain();
+        _draw(r);
+        IChequeBank.Redemption memory x = _redemption(r, ann.addr, 100);
+        x.signature = new bytes(65);
+        vm.expectRevert(abi.encodeWithSelector(IChequeBank.NotRedeemable.selector, IChequeBank.Outcome.BadSignature));
+        bank.redeem(_pack(x), "no proof");
+        vm.warp(r.deposit.drawTime);
+        (IChequeBank.Outcome outcome,) = bank.outcomeOf(_pack(_redemption(r, ann.addr, 100)), "no proof");
+        assertTrue(outcome == IChequeBank.Outcome.TooEarly);
+    }
+
+    /// A proof expires never, and the recorded seed neither.
+    function test_ProofWorksUntilTheLastSecond() public {
+        Round memory r = _certainRound(NATIVE, 100);
+        r.deposit.redeemUntil = r.deposit.drawTime + 3650 days;
+        _seal(r);
+        _open(r);
+        bytes memory proof = _draw(r);
+        vm.warp(r.deposit.redeemUntil);
+        uint256 snapshot = vm.snapshotState();
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100)), proof), 100);
+        vm.revertToState(snapshot);
+        bank.recordSeed(r.deposit.drawTime, proof);
+        assertEq(bank.redeem(_pack(_redemption(r, ann.addr, 100)), ""), 100);
     }
 }

@@ -25,7 +25,7 @@ contract StreamTest is BaseTest {
 
     function _redeem(IChequeBank.Redemption memory x) private returns (uint128 payout) {
         vm.prank(ann.addr);
-        return bank.redeem(_pack(x));
+        return bank.redeem(_pack(x), "");
     }
 
     function _expectBad(IChequeBank.Redemption memory x) private {
@@ -188,6 +188,6 @@ contract StreamTest is BaseTest {
         _expectNotRedeemable(x, IChequeBank.Outcome.ConsentMissing);
         x.consent = _consent(r, ann, 19, address(0));
         vm.prank(relayer);
-        assertEq(bank.redeem(_pack(x)), 19);
+        assertEq(bank.redeem(_pack(x), ""), 19);
     }
 }

@@ -28,7 +28,7 @@ contract TokensTest is BaseTest {
         IChequeBank.Redemption memory x = _redemption(r, ann.addr, amount / 4);
         x.to = cyd.addr;
         vm.prank(ann.addr);
-        assertEq(bank.redeem(_pack(x)), amount / 2);
+        assertEq(bank.redeem(_pack(x), ""), amount / 2);
         _assertConserved(asset);
         assertEq(TestToken(asset).balanceOf(cyd.addr), amount / 2);
         vm.prank(payer.addr);
@@ -117,11 +117,11 @@ contract TokensTest is BaseTest {
         no.refuse(true);
         vm.startPrank(ann.addr);
         vm.expectRevert();
-        bank.redeem(_pack(x));
+        bank.redeem(_pack(x), "");
         assertEq(_openId(r), r.id);
         // A credit does not call the token.
         x.to = address(0);
-        assertEq(bank.redeem(_pack(x)), 1000);
+        assertEq(bank.redeem(_pack(x), ""), 1000);
         _assertConserved(address(no));
     }
 

@@ -5,6 +5,7 @@ import {IChequeBank} from "../src/interfaces/IChequeBank.sol";
 import {BaseTest} from "./BaseTest.sol";
 import {BurningPayee, RefusingPayee, Wallet} from "./mocks/Wallets.sol";
 import {Digests} from "./utils/Digests.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 contract WithdrawTest is BaseTest {
     function _order(uint256 amount) private view returns (IChequeBank.Withdraw memory w) {
@@ -67,7 +68,7 @@ contract WithdrawTest is BaseTest {
     function test_SendsIdleMoneyOfAPurse() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         vm.startPrank(payer.addr);
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.InsufficientFunds.selector, 100, 101));
@@ -141,6 +142,8 @@ contract WithdrawTest is BaseTest {
         bytes memory signature = _sign(ann, Digests.withdraw(w));
         assertFalse(bank.nonceUsed(ann.addr, nonce));
         vm.expectEmit(address(bank));
+        emit IChequeBank.NonceConsumed(ann.addr, nonce);
+        vm.expectEmit(address(bank));
         emit IChequeBank.Withdrawn(ann.addr, NATIVE, 0, w.amount, cyd.addr);
         vm.prank(submitter);
         _submit(w, signature);
@@ -153,7 +156,7 @@ contract WithdrawTest is BaseTest {
     function test_SignedWithdrawalFromALaneOfTokens() public {
         Round memory r = _smallRound(address(token), 0);
         _open(r);
-        vm.roll(uint256(r.deposit.lastRedeemBlock) + 1);
+        vm.warp(uint256(r.deposit.redeemUntil) + 1);
         bank.reclaim(r.deposit);
         IChequeBank.Withdraw memory w =
             IChequeBank.Withdraw(payer.addr, address(token), 1, 100, cyd.addr, 0, block.timestamp);
@@ -185,6 +188,29 @@ contract WithdrawTest is BaseTest {
         vm.expectRevert(abi.encodeWithSelector(IChequeBank.NonceUsed.selector, ann.addr, w.nonce));
         _submit(w, signature);
         assertEq(_idle(ann.addr, NATIVE, 0), 90);
+    }
+
+    /// The event names the account, which another one submits for, and comes with each use once.
+    function test_UseOfANonceHasAnEvent() public {
+        _fund(NATIVE, ann.addr, 100);
+        vm.recordLogs();
+        for (uint256 i = 0; i < 3; i++) {
+            IChequeBank.Withdraw memory w = _order(10);
+            w.nonce = type(uint256).max - i;
+            bytes memory signature = _sign(ann, Digests.withdraw(w));
+            vm.prank(relayer);
+            _submit(w, signature);
+            Vm.Log[] memory logs = vm.getRecordedLogs();
+            assertEq(logs.length, 2, "NonceConsumed and Withdrawn");
+            assertEq(logs[0].topics[0], IChequeBank.NonceConsumed.selector);
+            assertEq(logs[0].topics[1], bytes32(uint256(uint160(ann.addr))));
+            assertEq(logs[0].data, abi.encode(w.nonce));
+            assertEq(logs[1].topics[0], IChequeBank.Withdrawn.selector);
+        }
+        // The owner's own withdrawal uses none.
+        vm.prank(ann.addr);
+        bank.withdraw(NATIVE, 0, 10, cyd.addr);
+        assertEq(vm.getRecordedLogs().length, 1);
     }
 
     /// Nonces share words of storage. Each nonce is used alone, in any order.

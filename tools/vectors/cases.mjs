@@ -9,6 +9,7 @@ const [bank] = banks;
 const to = addressNamed('to');
 const byStranger = { caller: stranger.address };
 const agreed = (total, target = ZERO_ADDRESS) => ({ ...byStranger, consentTo: { spent: total, to: target } });
+const agreedAs = (payee, total) => ({ ...byStranger, consentTo: { payee, spent: total, to: ZERO_ADDRESS } });
 
 /** All cases of all deposits; `makerOf(i)` makes those of deposit i. */
 export function casesOf(scenes, makerOf) {
@@ -54,6 +55,7 @@ function sevenPayees(scene, make) {
     make('by a stranger, consent to a larger total', 'ConsentMissing', { ...agreed(spent + 1n), spent }),
     make('by a stranger, consent to another address', 'ConsentMissing', { ...agreed(spent, to), spent, to: stranger.address }),
     make('by a stranger, consent to the balance', 'ConsentMissing', { ...agreed(spent), spent, to }),
+    make('by a stranger, consent in the name of another payee', 'ConsentMissing', { ...agreedAs(other.payee, spent), spent }),
     make('by a stranger, the whole allowance without consent', 'Payable', { ...byStranger, spent: winner.allowance }),
     make('by a stranger, the whole allowance straight out', 'ConsentMissing', { ...byStranger, spent: winner.allowance, to }),
     make('a byte after the consent', 'ConsentMissing', { ...agreed(spent), spent, afterConsent: Buffer.alloc(1) }),

@@ -27,6 +27,7 @@ export const TYPES = {
   ],
   Consent: [
     ['bytes32', 'depositId'],
+    ['address', 'payee'],
     ['uint128', 'spent'],
     ['address', 'to'],
   ],

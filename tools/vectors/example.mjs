@@ -177,11 +177,11 @@ function redemption(s, sign) {
   const { amount, minPayout } = s.deposit;
   const terms = { amount, minPayout, allowance: leaf.allowance, spent: 160n, redeemCost: COST };
   const { range } = payoutAndRange(terms);
-  const consent = digest(s.bank, 'Consent', { depositId: s.id, spent: 160n, to: ZERO_ADDRESS });
+  const consent = digest(s.bank, 'Consent', { depositId: s.id, payee: leaf.payee, spent: 160n, to: ZERO_ADDRESS });
   return fence(
     `redemption, ${bytes.length} bytes, levels ${bytes[218]}, form 0x${bytes[219].toString(16)}\n${lines(bytes)}\n\n` +
       columns([
-        ['Consent(id, 160, 0)', prefixed(consent)],
+        ['Consent(id, P3, 160, 0)', prefixed(consent)],
         ['V(160) at a cost of 10', `floor(${range} * ${payout - COST} / ${amount}) = ${value(terms)}`],
       ]),
   );

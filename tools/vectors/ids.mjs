@@ -27,8 +27,8 @@ const messages = {
     ['for ever', { depositId: id, deadline: MAX_U256 }, payer],
   ],
   Consent: [
-    ['to the balance', { depositId: id, spent: 123456789n, to: ZERO_ADDRESS }, payee, banks],
-    ['straight out', { depositId: id, spent: MAX_U128, to }, payee],
+    ['to the balance', { depositId: id, payee: payee.address, spent: 123456789n, to: ZERO_ADDRESS }, payee, banks],
+    ['straight out', { depositId: id, payee: payee.address, spent: MAX_U128, to }, payee],
   ],
   Withdraw: [
     ['from the balance', { account: owner, token: ZERO_ADDRESS, lane: 0n, amount: 5n, to, nonce: 0n, deadline: 1800000000n }, payer, banks],

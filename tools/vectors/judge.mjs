@@ -69,7 +69,7 @@ export function judge(bytes, { bank, open, time, caller, seed, isProven, inBatch
   const { payout, range } = payoutAndRange({ amount, allowance: r.allowance, minPayout: r.minPayout, spent: total });
   if (!wins(start, range, roll(seed, id, amount))) return ends('Loses', payout);
   const toBalance = r.to.equals(ZERO_ADDRESS);
-  const consents = () => signed(bank, 'Consent', { depositId: id, spent: total, to: r.to }, r.payee, r.consent);
+  const consents = () => signed(bank, 'Consent', { depositId: id, payee: r.payee, spent: total, to: r.to }, r.payee, r.consent);
   const agreed = caller.equals(r.payee) || (payout === amount && toBalance) || consents();
   return ends(agreed && !(inBatch && !toBalance) ? 'Payable' : 'ConsentMissing', payout);
 }

@@ -54,7 +54,8 @@ function maker(scene, index, { sign, open, seed }) {
       ...given,
     };
     const cheque = { depositId: scene.id, payee: leaf.payee, spent: r.spent, anchor: r.anchor, step: r.step };
-    const consent = r.consentTo ? sign(bank, 'Consent', { depositId: scene.id, ...r.consentTo }, keyOf(leaf.payee)) : Buffer.alloc(0);
+    const agreement = { depositId: scene.id, payee: leaf.payee, ...r.consentTo };
+    const consent = r.consentTo ? sign(bank, 'Consent', agreement, keyOf(leaf.payee)) : Buffer.alloc(0);
     const fields = {
       payee: leaf.payee,
       allowance: r.allowance,

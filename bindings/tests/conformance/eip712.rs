@@ -39,7 +39,7 @@ fn type_strings_are_those_of_the_protocol() {
     );
     assert_eq!(
         Consent::eip712_encode_type(),
-        "Consent(bytes32 depositId,uint128 spent,address to)"
+        "Consent(bytes32 depositId,address payee,uint128 spent,address to)"
     );
     assert_eq!(
         Withdraw::eip712_encode_type(),

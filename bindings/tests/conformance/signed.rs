@@ -218,6 +218,7 @@ fn cheque_is_paid_only_with_signatures_of_signer_and_payee() {
     };
     let consent = Consent {
         depositId: id,
+        payee,
         spent: SPENT,
         to: Address::ZERO,
     };

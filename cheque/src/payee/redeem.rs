@@ -123,7 +123,8 @@ impl Payee {
         }
         // Reads the total after the clocks, because no payment is added from the draw time on.
         let total = self.required_position(id).await?.total();
-        let digest = self.reader.bank().consent_digest(id, total, to);
+        let bank = self.reader.bank();
+        let digest = bank.consent_digest(id, self.policy.payee, total, to);
         Ok(Bytes::copy_from_slice(key.sign(digest).as_bytes()))
     }
 

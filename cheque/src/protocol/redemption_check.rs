@@ -142,7 +142,7 @@ fn agreed(r: &Redemption, id: DepositId, total: Amount, state: &BankSnapshot) ->
     state.caller == r.payee
         || signed_by(
             r.payee,
-            state.bank.consent_digest(id, total, r.to),
+            state.bank.consent_digest(id, r.payee, total, r.to),
             &r.consent,
         )
 }

@@ -85,13 +85,20 @@ impl Bank {
         })
     }
 
-    /// Computes the digest that a payee signs to let anybody redeem its cheque at exactly the total `spent`, paid to
+    /// Computes the digest that `payee` signs to let anybody redeem its cheque at exactly the total `spent`, paid to
     /// `to` (zero: the payee's balance in the bank).
     ///
     /// A consent stays valid, so a payee must not sign one before the draw time (SPEC section 13.5).
-    pub fn consent_digest(&self, deposit: DepositId, spent: Amount, to: Address) -> B256 {
+    pub fn consent_digest(
+        &self,
+        deposit: DepositId,
+        payee: Address,
+        spent: Amount,
+        to: Address,
+    ) -> B256 {
         self.digest(&Consent {
             depositId: deposit.0,
+            payee,
             spent: spent.get(),
             to,
         })

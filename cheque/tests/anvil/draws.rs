@@ -393,6 +393,6 @@ async fn signs_no_consent_before_draw_block() {
     world.node.mine(1).await;
     let consent = sign().await.unwrap();
     let bank = world.reader.bank();
-    let digest = bank.consent_digest(opened.id, taken.total, Address::ZERO);
+    let digest = bank.consent_digest(opened.id, key.address(), taken.total, Address::ZERO);
     assert_eq!(consent[..], key.sign(digest).as_bytes()[..]);
 }

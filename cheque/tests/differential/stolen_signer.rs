@@ -125,7 +125,7 @@ fn stolen_signer_gives_no_consent_and_redirects_no_payout() {
         let digest = theft
             .chain
             .bank
-            .consent_digest(theft.open.id, Amount::new(spent), to);
+            .consent_digest(theft.open.id, payee, Amount::new(spent), to);
         for consent in [Bytes::new(), theft.sign(digest)] {
             r.consent = consent;
             let outcome = theft.outcome(&r, thief);

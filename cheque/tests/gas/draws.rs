@@ -268,7 +268,8 @@ impl Drawn<'_> {
     ) -> Figure {
         let steps = u128::from(redemption.k) * redemption.step;
         let total = Amount::new(redemption.spent + steps);
-        let digest = self.chain.bank.consent_digest(id, total, Address::ZERO);
+        let (bank, payee) = (&self.chain.bank, redemption.payee);
+        let digest = bank.consent_digest(id, payee, total, Address::ZERO);
         let mut payees = (0..10_000).map(|index| Account::of("payee", index));
         let payee = payees.find(|account| account.address == redemption.payee);
         redemption.consent = payee.unwrap().key.sign(digest).as_bytes().to_vec().into();

@@ -84,10 +84,9 @@ impl Payees {
 
     /// A payee's consent to a redemption of its total by another account, paid to `to`.
     pub(crate) fn consent(&self, position: &Position, to: Address) -> Bytes {
-        let digest = self
-            .bank
-            .consent_digest(position.deposit_id(), position.total(), to);
-        let signature = self.keys[&position.payee()].sign(digest);
+        let (id, payee) = (position.deposit_id(), position.payee());
+        let digest = self.bank.consent_digest(id, payee, position.total(), to);
+        let signature = self.keys[&payee].sign(digest);
         Bytes::copy_from_slice(signature.as_bytes())
     }
 

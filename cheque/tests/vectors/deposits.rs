@@ -79,6 +79,7 @@ struct OpenFields {
 #[serde(rename_all = "camelCase")]
 struct ConsentFields {
     deposit_id: B256,
+    payee: Address,
     spent: Amount,
     to: Address,
 }
@@ -166,7 +167,7 @@ fn computes_digests_of_signed_messages() {
         bank.open_digest(DepositId(m.deposit_id), m.deadline)
     });
     check(ids.consents, |bank, m| {
-        bank.consent_digest(DepositId(m.deposit_id), m.spent, m.to)
+        bank.consent_digest(DepositId(m.deposit_id), m.payee, m.spent, m.to)
     });
     check(ids.withdraws, |bank, m| {
         bank.withdraw_digest(&Withdraw {

@@ -119,7 +119,7 @@ abstract contract BankStorage is IChequeBank {
         internal
         view
     {
-        // forge-lint: disable-next-line(block-timestamp) a validator's few seconds do not matter to a deadline
+        // forge-lint: disable-next-line(block-timestamp) a deadline by the chain's clock
         require(block.timestamp <= deadline, SignatureExpired(deadline));
         bytes32 digest = Cheques.digest(_domain(), structHash);
         require(Signatures.by(account, digest, signature), InvalidSignature(account));

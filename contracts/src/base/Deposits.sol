@@ -99,6 +99,7 @@ abstract contract Deposits is BankStorage {
 
     function _open(Deposit calldata deposit, bytes32 id, Purse storage home, uint256 idle, uint256 received) internal {
         uint256 earliest;
+        // Unchecked: saves 55 gas. Headers hold a time of 64 bits, and `minLead` is at most 30 days.
         unchecked {
             earliest = block.timestamp + minLead;
         }
@@ -107,15 +108,16 @@ abstract contract Deposits is BankStorage {
         require(deposit.signer != address(0), ZeroSigner());
         require(deposit.amount > 0, ZeroAmount());
         require(deposit.minPayout <= deposit.amount, MinPayoutTooHigh(deposit.minPayout, deposit.amount));
-        // forge-lint: disable-next-line(block-timestamp) `minLead` is more than the seconds that a proposer can choose
+        // forge-lint: disable-next-line(block-timestamp) payees judge by other clocks, too
         require(drawTime >= earliest, DrawTooSoon(drawTime, earliest));
         require(deposit.redeemUntil > drawTime, RedeemWindowEmpty(drawTime, deposit.redeemUntil));
         _requireOnSchedule(drawTime);
         require(uint256(id) >= MIN_ID, UnusableId(id));
 
-        uint256 money;
-        unchecked {
-            money = idle + received; // each less than 2^128 or a sum of coin
+        uint256 money = idle;
+        if (received > 0) {
+            money += received;
+            emit Funded(deposit.payer, deposit.token, deposit.payer, received);
         }
         if (money != deposit.amount) {
             Purse storage balance = _purse(deposit.payer, deposit.token, 0);
@@ -125,7 +127,6 @@ abstract contract Deposits is BankStorage {
         }
         home.word = uint256(id);
 
-        if (received > 0) emit Funded(deposit.payer, deposit.token, deposit.payer, received);
         _emitOpened(id, deposit);
     }
 

@@ -16,8 +16,8 @@ interface IChequeBank {
     /// @dev `lane` numbers the purses of one payer and token, from 1.
     /// @dev `amount` is the locked amount and the sum of all allowances of the tree, in token units.
     /// @dev `minPayout` is the smallest payout, in token units, at most `amount`.
-    /// @dev `drawTime` is the second whose seed decides; `redeemUntil` is the last second that may redeem. Both count from
-    /// 1970.
+    /// @dev `drawTime` is the second whose seed decides; `redeemUntil` is the last second that may redeem. Both count
+    /// seconds from 1970, by the chain's clock. Warning: not milliseconds.
     /// @dev `root` is the root hash of the allowance tree.
     struct Deposit {
         address payer;
@@ -50,8 +50,10 @@ interface IChequeBank {
 
     /// @notice A payee's agreement that anybody may redeem its cheque at exactly this total, paid to `to` (zero: to the
     /// payee's balance in the bank).
+    /// @dev The payee is named because contracts of one owner accept the same signature: no consent serves two payees.
     struct Consent {
         bytes32 depositId;
+        address payee;
         uint128 spent;
         address to;
     }
@@ -276,6 +278,7 @@ interface IChequeBank {
     /// payer's balance; a surplus goes to the balance.
     /// @dev Warning: payees trust the terms, not the caller, so the tree behind `root` is checked only on redemption. A
     /// tree that does not add up to `amount` makes cheques worthless; payees refuse such deposits.
+    /// @dev Warning: no draw is too far ahead. Times in milliseconds lock the deposit for 50,000 years.
     function open(Deposit calldata deposit) external payable returns (bytes32 id);
 
     /// @notice Locks a deposit for a payer who signed Open(depositId, deadline), by ECDSA or ERC-1271.
@@ -293,15 +296,13 @@ interface IChequeBank {
     /// already, only opens `next`. Pays like `open`.
     function reopen(Deposit calldata expired, Deposit calldata next) external payable returns (bytes32 id);
 
-    /// @notice Turns a deposit that nobody redeemed until `redeemUntil` into idle money of its purse. Anyone may
-    /// call.
+    /// @notice Turns a deposit that nobody redeemed in time into idle money of its purse. Anyone may call.
     function reclaim(Deposit calldata deposit) external;
 
     /* DRAW */
 
-    /// @notice Records the seed of `drawTime` for ever, by a proof in the form of the bank's source. A valid proof shows
-    /// that the time has come: nothing else is checked, the chain's clock neither. Repeating it changes nothing. Anyone
-    /// may call.
+    /// @notice Records the seed of `drawTime` for ever, by a proof in the form of the bank's source. Anyone may call. A
+    /// valid proof shows that the time has come: no clock is compared. Repeating the call changes nothing.
     /// @dev Warning: an invalid proof can burn nearly all gas of the call.
     function recordSeed(uint64 drawTime, bytes calldata proof) external returns (bytes32 recorded);
 
@@ -311,15 +312,14 @@ interface IChequeBank {
     /// neither empty nor valid reverts with InvalidSeedProof, if all checks before `SeedUnknown` hold. The seed is used
     /// and not recorded.
     /// @dev Unless the whole deposit goes to the payee's balance, the payee must agree: the payee is the caller, or
-    /// signed Consent(depositId, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
+    /// signed Consent(depositId, payee, total, to) in `consent`, by ECDSA or ERC-1271, for exactly the total shown. So nobody
     /// can close a deposit with an older, smaller cheque.
     /// @dev `to` = 0 credits the payee's balance. Any other `to` is paid straight out, and needs the payee's agreement
     /// always. `to` cannot be the bank (InvalidRecipient, checked after `Malformed` and before all other outcomes).
     /// @dev Warning: anybody can copy the redemption of a whole deposit with `to` = 0 and send it first. The payee is
     /// then credited instead of paid straight out, and its own call reverts with NotRedeemable(NotOpen). So a payee
     /// that is a contract must be able to call `withdraw`, or to sign `Withdraw` by ERC-1271.
-    /// @dev Warning: sending is agreeing. A payee that sends a redemption given to it by another must compare the total
-    /// with its own newest cheque.
+    /// @dev Warning: sending is agreeing. A payee compares a redemption given to it with its own newest cheque first.
     /// @return payout units paid
     function redeem(bytes calldata redemption, bytes calldata proof) external returns (uint128 payout);
 

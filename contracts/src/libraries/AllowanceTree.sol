@@ -32,10 +32,12 @@ library AllowanceTree {
         c.amount = uint128(total);
     }
 
-    /// @dev Walks a proof of whole levels from a leaf up; a sibling's sum has `width` bytes. Every sum is below 2^128 and
-    /// there are few of them, so `total`, the root's sum, and `start`, the sum of everything left of the leaf, are exact.
+    /// @dev Walks a proof of whole levels from a leaf up; a sibling's sum has `width` bytes. Gives the root, its sum
+    /// `total`, and `start`, the sum of everything left of the leaf.
+    /// @dev No sum overflows: the levels are counted by one byte and `width` is at most 16, so the allowance and all sums
+    /// together stay below 256 * 2^128.
     /// @dev The own node and the sibling are hashed as 48 bytes each, left before right. The hash cuts a sum of 2^128
-    /// or more; `total` keeps the whole sum, which then is no amount.
+    /// or more. But `total` never falls and is not cut, so the caller finds it above the largest amount.
     function _walk(bytes32 leaf, uint256 allowance, uint64 path, bytes calldata siblings, uint256 width)
         private
         pure

@@ -9,10 +9,8 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 library Draw {
     /// @notice The point in [0, amount) that `seed` selects in deposit `id`: each with the same chance, up to 2^-128.
     function roll(bytes32 seed, bytes32 id, uint128 amount) internal pure returns (uint128) {
-        unchecked {
-            // forge-lint: disable-next-line(unsafe-typecast) less than `amount`
-            return uint128(((uint256(EfficientHashLib.hash(seed, id)) >> 128) * amount) >> 128);
-        }
+        // forge-lint: disable-next-line(unsafe-typecast) less than `amount`
+        return uint128(((uint256(EfficientHashLib.hash(seed, id)) >> 128) * amount) >> 128);
     }
 
     /// @notice The payout of a payee that was paid `total`, and the number of points of the deposit that win.
@@ -23,10 +21,7 @@ library Draw {
         pure
         returns (uint128 payout, uint256 range)
     {
-        uint256 product;
-        unchecked {
-            product = uint256(total) * amount;
-        }
+        uint256 product = uint256(total) * amount;
         range = allowance;
         // forge-lint: disable-next-line(unsafe-typecast) at most `amount`
         payout = uint128(product / range);
@@ -38,8 +33,6 @@ library Draw {
 
     /// @notice True if start <= point < start + range.
     function isIn(uint128 point, uint256 start, uint256 range) internal pure returns (bool) {
-        unchecked {
-            return point >= start && point - start < range;
-        }
+        return point >= start && point - start < range;
     }
 }

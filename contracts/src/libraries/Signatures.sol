@@ -25,6 +25,7 @@ library Signatures {
 
     /// @notice True if `account` signed `digest`, with its key or, failing that, as a contract.
     /// @dev The key comes first: an account that delegates to code (EIP-7702) keeps its key.
+    /// @dev Of a contract's answer the first 32 bytes count. A shorter answer does not count.
     function by(address account, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         return byKey(account, digest, signature)
             || SignatureCheckerLib.isValidERC1271SignatureNowCalldata(account, digest, signature);

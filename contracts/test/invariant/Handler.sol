@@ -16,8 +16,8 @@ contract Handler is FundHandler, RedeemHandler {
         selectors[4] = this.withdraw.selector;
         selectors[5] = this.withdrawFor.selector;
         selectors[6] = this.replayWithdrawal.selector;
-        selectors[7] = this.mineToADraw.selector;
-        selectors[8] = this.mineToAnEnd.selector;
+        selectors[7] = this.waitForADraw.selector;
+        selectors[8] = this.waitForAnEnd.selector;
         selectors[9] = this.open.selector;
         selectors[10] = this.openPlanted.selector;
         selectors[11] = this.reopen.selector;

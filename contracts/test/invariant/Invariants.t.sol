@@ -54,7 +54,7 @@ contract InvariantsTest is Test {
         assertLe(handler.mostWinners(), 1, "4: two winners");
     }
 
-    /// 5: a deposit stays in its purse until it is redeemed, or reclaimed after its last block.
+    /// 5: a deposit stays in its purse until it is redeemed, or reclaimed after its last second.
     function invariant_5_OpenDepositsStay() public view {
         bytes32[] memory ids = handler.allIds();
         for (uint256 i = 0; i < ids.length; i++) {
@@ -65,7 +65,7 @@ contract InvariantsTest is Test {
             } else {
                 assertTrue(id != ids[i], "5: open again");
                 uint256 closed = handler.closedAt(ids[i]);
-                bool inTime = closed > d.drawBlock && closed <= d.lastRedeemBlock;
+                bool inTime = closed > d.drawTime && closed <= d.redeemUntil;
                 assertEq(inTime, handler.wasRedeemed(ids[i]), "5: redeemed before its end, reclaimed after it");
             }
         }
@@ -108,7 +108,7 @@ contract InvariantsTest is Test {
 
     /// @dev The first outcome that did not happen yet, empty if all did.
     function _missing() private view returns (string memory) {
-        bytes32[27] memory reached = [
+        bytes32[33] memory reached = [
             bytes32("fund"),
             "fundWithAuthorization",
             "fundBadly",
@@ -126,7 +126,13 @@ contract InvariantsTest is Test {
             "held back, then opened",
             "held back too long",
             "recordSeed",
-            "bad header refused",
+            "recordSeed again",
+            "wrong proof refused",
+            "forged seed refused",
+            "proof in the call",
+            "bad list refused",
+            "second shared",
+            "redemption of native coin",
             "redeem",
             "redeem straight out",
             "redeem with consent",
@@ -139,6 +145,9 @@ contract InvariantsTest is Test {
         ];
         for (uint256 i = 0; i < reached.length; i++) {
             if (handler.times(reached[i]) == 0) return string(abi.encodePacked(reached[i]));
+        }
+        for (uint8 i = 0; i <= uint8(type(IChequeBank.Outcome).max); i++) {
+            if (handler.outcomes(i) == 0) return string.concat("outcome ", vm.toString(i));
         }
         return "";
     }

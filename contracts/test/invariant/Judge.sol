@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {AllowanceTrees, Leaf} from "../utils/AllowanceTrees.sol";
+import {Digests} from "../utils/Digests.sol";
 import {World} from "./World.sol";
 
 /// @notice Predicts the outcome of a redemption from the books alone, without the bank.
@@ -16,6 +17,8 @@ abstract contract Judge is World {
         bool steps; // k and x fit the anchor
         bool consented; // the payee signed for this total and recipient
         bool cut; // sent without its last byte, which is not part of a consent
+        bytes proof; // of the seed
+        bool forged; // the proof is not the beacon's
     }
 
     function _totalOf(IChequeBank.Redemption memory x) internal pure returns (uint256) {
@@ -26,24 +29,20 @@ abstract contract Judge is World {
         IChequeBank.Redemption memory x = a.x;
         IChequeBank.Deposit memory d = x.deposit;
         if (a.cut) return (IChequeBank.Outcome.Malformed, 0);
-        if (a.id == 0 || openIn[d.payer][d.token][d.lane] != a.id) return (IChequeBank.Outcome.NotOpen, 0);
-        if (_now() <= d.drawBlock) return (IChequeBank.Outcome.TooEarly, 0);
-        if (_now() > d.lastRedeemBlock) return (IChequeBank.Outcome.TooLate, 0);
+        (bytes32 root, uint256 sum, uint256 start) = _walk(x);
+        if (root == 0) return (IChequeBank.Outcome.BadProof, 0);
+        if (openIn[d.payer][d.token][d.lane] != _idWith(d, root, sum)) return (IChequeBank.Outcome.NotOpen, 0);
+        if (_now() <= d.drawTime) return (IChequeBank.Outcome.TooEarly, 0);
+        if (_now() > d.redeemUntil) return (IChequeBank.Outcome.TooLate, 0);
         if (_totalOf(x) == 0) return (IChequeBank.Outcome.NothingSpent, 0);
         if (_totalOf(x) > x.allowance) return (IChequeBank.Outcome.OverAllowance, 0);
-        (bool proven, uint256 start) = _walk(x);
-        if (!proven) return (IChequeBank.Outcome.BadProof, 0);
         if (!a.signed) return (IChequeBank.Outcome.BadSignature, 0);
         if (!a.steps) return (IChequeBank.Outcome.BadStream, 0);
-        if (!recorded[d.drawBlock]) {
-            bool late = _now() > uint256(d.drawBlock) + 8191;
-            if (x.header.length == 0 || late) return (IChequeBank.Outcome.SeedUnknown, 0);
-            bool same = keccak256(x.header) == keccak256(headerOf[d.drawBlock]);
-            if (!same || _provable(d.drawBlock) == 0) return (IChequeBank.Outcome.BadHeader, 0);
-        }
+        bool shown = a.proof.length != 0 && !a.forged;
+        if (!recorded[d.drawTime] && !shown) return (IChequeBank.Outcome.SeedUnknown, 0);
         uint256 range;
         (payout, range) = _payoutAndRange(d, x.allowance, _totalOf(x));
-        uint256 roll = _rollOf(a.id, d.amount, mixOf[d.drawBlock]);
+        uint256 roll = _rollOf(a.id, d.amount, _seedAt(d.drawTime));
         if (roll < start || roll >= start + range) return (IChequeBank.Outcome.Loses, payout);
         return (_agreed(a, payout, batch) ? IChequeBank.Outcome.Payable : IChequeBank.Outcome.ConsentMissing, payout);
     }
@@ -55,12 +54,19 @@ abstract contract Judge is World {
         return a.consented && !(batch && a.x.payee == address(wallet));
     }
 
-    /// @dev The proof with all sums in 256 bits.
-    function _walk(IChequeBank.Redemption memory x) internal pure returns (bool, uint256 start) {
+    /// @dev The id of these terms with another root and amount.
+    function _idWith(IChequeBank.Deposit memory d, bytes32 root, uint256 amount) private view returns (bytes32) {
+        IChequeBank.Deposit memory other = abi.decode(abi.encode(d), (IChequeBank.Deposit));
+        (other.root, other.amount) = (root, uint128(amount));
+        return _digest(Digests.deposit(other));
+    }
+
+    /// @dev The proof with all sums in 256 bits. The root is zero if the bank must refuse the proof.
+    function _walk(IChequeBank.Redemption memory x) internal pure returns (bytes32, uint256 sum, uint256 start) {
         uint256 depth = x.siblings.length / 48;
-        if (x.siblings.length % 48 != 0 || depth > 40 || x.path >> depth != 0) return (false, 0);
+        if (x.siblings.length % 48 != 0 || depth > 40 || x.path >> depth != 0) return (0, 0, 0);
         bytes32 node = AllowanceTrees.hashLeaf(Leaf(x.payee, x.allowance, x.salt));
-        uint256 sum = x.allowance;
+        sum = x.allowance;
         for (uint256 i = 0; i < depth; i++) {
             (bytes32 hash, uint128 other) = _level(x.siblings, i);
             bool isRight = (x.path >> i) & 1 == 1;
@@ -70,7 +76,7 @@ abstract contract Judge is World {
             if (isRight) start += other;
             sum += other;
         }
-        return (node == x.deposit.root && sum == x.deposit.amount, start);
+        return (sum > type(uint128).max ? bytes32(0) : node, sum, start);
     }
 
     function _level(bytes memory siblings, uint256 i) private pure returns (bytes32 hash, uint128 sum) {

@@ -28,16 +28,16 @@ abstract contract OpenHandler is World {
 
     /* TIME */
 
-    function mineToADraw(uint256 dice) external live(dice) {
+    function waitForADraw(uint256 dice) external live(dice) {
         if (rounds.length == 0) return;
         IChequeBank.Deposit memory d = _someRound(dice).deposit;
-        _mineTo(uint256(d.drawBlock) + _pick(dice, "past", 3), dice);
+        _waitUntil(uint256(d.drawTime) + _pick(dice, "past", 3));
     }
 
-    function mineToAnEnd(uint256 dice) external live(dice) {
+    function waitForAnEnd(uint256 dice) external live(dice) {
         if (rounds.length == 0 || _chance(dice, "patience", 2)) return;
         IChequeBank.Deposit memory d = _someRound(dice).deposit;
-        _mineTo(uint256(d.lastRedeemBlock) + _pick(dice, "past", 2), dice);
+        _waitUntil(uint256(d.redeemUntil) + _pick(dice, "past", 2));
     }
 
     /* OPENING */
@@ -97,9 +97,9 @@ abstract contract OpenHandler is World {
         if (kind == 2) r.deposit.minPayout = uint128(_pick(dice, "least payout", r.deposit.amount));
         // On a grid, so that one seed serves several deposits.
         uint64 earliest = uint64(_now()) + MIN_LEAD;
-        r.deposit.drawBlock = _chance(dice, "earliest", 3) ? earliest : (earliest / 100 + 1) * 100;
-        uint64[4] memory windows = [uint64(1), 50, 2000, 9000];
-        r.deposit.lastRedeemBlock = r.deposit.drawBlock + windows[_pick(dice, "window", 4)];
+        r.deposit.drawTime = _chance(dice, "earliest", 3) ? earliest : (earliest / 1800 + 1) * 1800;
+        uint64[4] memory windows = [uint64(1), 1000, 40_000, 180_000];
+        r.deposit.redeemUntil = r.deposit.drawTime + windows[_pick(dice, "window", 4)];
         _seal(r);
     }
 
@@ -165,7 +165,6 @@ abstract contract OpenHandler is World {
         termsOf[r.id] = d;
         ids.push(r.id);
         rounds.push(abi.encode(r));
-        _awaitDraw(d.drawBlock);
         times["open"]++;
     }
 
@@ -186,7 +185,7 @@ abstract contract OpenHandler is World {
         (bool done, bytes memory answer) = _call(relayer, 0, abi.encodeCall(IChequeBank.reopen, (d, next.deposit)));
         assertFalse(done, "reopened by another");
         (done, answer) = _call(d.payer, m.received, abi.encodeCall(IChequeBank.reopen, (d, next.deposit)));
-        if (holds == old.id && _now() <= d.lastRedeemBlock) {
+        if (holds == old.id && _now() <= d.redeemUntil) {
             assertFalse(done, "reopened too early");
             _requireError(answer, IChequeBank.StillRedeemable.selector);
             return;
@@ -206,10 +205,10 @@ abstract contract OpenHandler is World {
         Round memory r = _someRound(dice);
         IChequeBank.Deposit memory d = r.deposit;
         bool held = openIn[d.payer][d.token][d.lane] == r.id;
-        // Often in the last block that may redeem, or the first that may reclaim.
-        if (held && _chance(dice, "at its end", 2)) _mineTo(uint256(d.lastRedeemBlock) + _pick(dice, "end", 2), dice);
+        // Often in the last second that may redeem, or the first that may reclaim.
+        if (held && _chance(dice, "at its end", 2)) _waitUntil(uint256(d.redeemUntil) + _pick(dice, "end", 2));
         (bool done, bytes memory answer) = _call(relayer, 0, abi.encodeCall(IChequeBank.reclaim, (d)));
-        assertEq(done, held && _now() > d.lastRedeemBlock, "reclaim");
+        assertEq(done, held && _now() > d.redeemUntil, "reclaim");
         if (!done) {
             _requireError(answer, held ? IChequeBank.StillRedeemable.selector : IChequeBank.DepositNotOpen.selector);
             return;
@@ -237,7 +236,6 @@ abstract contract OpenHandler is World {
         (a.v, a.r, a.s) = vm.sign(by.key, digest);
         _heldBack.push(HeldBack(r.deposit, a));
         rounds.push(abi.encode(r));
-        _awaitDraw(r.deposit.drawBlock);
     }
 
     /// @dev The relayer submits it later: it opens this deposit or nothing, and never funds an account.
@@ -259,7 +257,7 @@ abstract contract OpenHandler is World {
         bytes memory data = abi.encodeCall(IChequeBank.openWithAuthorization, (d, h.authorization));
         uint256 has = token.balanceOf(d.payer);
         (done, answer) = _call(relayer, 0, data);
-        if (used || _now() + MIN_LEAD > d.drawBlock) {
+        if (used || _now() + MIN_LEAD > d.drawTime) {
             assertFalse(done, "opened a second time or too late");
             times["held back too long"]++;
         } else {

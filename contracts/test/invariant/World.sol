@@ -8,7 +8,7 @@ import {WrappedCoin} from "../mocks/PhantomTokens.sol";
 import {Reentering, ReenteringPayee, ReenteringToken} from "../mocks/Reentering.sol";
 import {TestToken} from "../mocks/TestToken.sol";
 import {BurningPayee, RefusingPayee, Wallet} from "../mocks/Wallets.sol";
-import {Headers} from "../utils/Headers.sol";
+import {Beacon} from "../utils/Beacon.sol";
 
 /// @notice The accounts, the tokens and the chain that the handlers act on, and the books: a second implementation of
 /// the bank's accounts, with the content of each purse and all money in and out.
@@ -56,27 +56,29 @@ abstract contract World is BaseTest {
 
     /// @dev Counts events by name, so that a test can require that the handlers reach each.
     mapping(bytes32 what => uint256) public times;
+    /// @dev Counts the outcomes of redemptions.
+    uint256[13] public outcomes;
 
     /* THE CHAIN */
 
     uint256 private _block;
     uint256 private _time;
-    uint64[] private _pendingDraws;
-    mapping(uint256 blockNumber => bytes) internal headerOf;
-    mapping(uint256 blockNumber => bytes32) internal mixOf;
-    mapping(uint256 blockNumber => bool) internal recorded;
+    mapping(uint64 drawTime => bool) internal recorded;
 
-    /// @dev Restores the chain as the last call left it, and mines a few blocks.
+    /// @dev Restores the chain as the last call left it, and goes to the next block. Half of the blocks share the second
+    /// of the block before.
     modifier live(uint256 dice) {
+        _block += 1;
         vm.roll(_block);
         vm.warp(_time);
-        _mineTo(_block + _pick(dice, "blocks", 3), dice);
+        if (_chance(dice, "next second", 2)) _waitUntil(_time + 1 + _pick(dice, "seconds", 3));
+        else times["second shared"]++;
         _;
     }
 
     function setUp() public override {
         super.setUp();
-        (_block, _time) = (START_BLOCK, START_TIME);
+        (_block, _time) = (1, START_TIME);
         dan = makeAccount("dan");
         wallet = new Wallet(ben.addr);
         evil = new ReenteringToken();
@@ -123,8 +125,8 @@ abstract contract World is BaseTest {
     }
 
     function _asset(uint256 dice) internal view returns (address) {
-        // The native coin, which recipients can refuse, twice as often as the others.
-        return assets[_pick(dice, "asset", assets.length + 1) % assets.length];
+        // Half of all is native coin, which recipients can refuse.
+        return _chance(dice, "native", 2) ? NATIVE : assets[_pick(dice, "asset", assets.length)];
     }
 
     /// @dev The key that signs for this account.
@@ -161,7 +163,7 @@ abstract contract World is BaseTest {
     function _arm(Reentering reentering) private {
         bytes[] memory calls = new bytes[](2);
         calls[0] = abi.encodeCall(IChequeBank.withdraw, (NATIVE, 0, 1, address(reentering)));
-        calls[1] = abi.encodeCall(IChequeBank.redeemBatch, (new bytes[](0)));
+        calls[1] = abi.encodeCall(IChequeBank.redeemBatch, (new bytes[](0), new uint64[](0), new bytes[](0)));
         reentering.arm(address(bank), calls);
     }
 
@@ -206,53 +208,24 @@ abstract contract World is BaseTest {
 
     function _close(bytes32 id, uint256 payout) internal {
         closedTimes[id]++;
-        closedAt[id] = _block;
+        closedAt[id] = _time;
         paidFor[id] += payout;
     }
 
-    /* BLOCKS */
+    /* TIME */
 
     function _now() internal view returns (uint256) {
-        return _block;
+        return _time;
     }
 
-    /// @dev Mines up to a block. The draw blocks before it get headers.
-    function _mineTo(uint256 to, uint256 dice) internal {
-        if (to <= _block) return;
-        _time += 12 * (to - _block);
-        _block = to;
-        vm.roll(to);
-        vm.warp(_time);
-        for (uint256 i = _pendingDraws.length; i > 0; i--) {
-            uint64 number = _pendingDraws[i - 1];
-            if (number >= to) continue;
-            // One header in ten carries no randomness, as on a chain without RANDAO.
-            bytes32 mix = keccak256(abi.encode(dice, number));
-            if (_chance(dice, bytes32(uint256(number)), 10)) mix = bytes32(uint256(mix) % (1 << 64));
-            mixOf[number] = mix;
-            headerOf[number] = Headers.header(number, mix);
-            _pendingDraws[i - 1] = _pendingDraws[_pendingDraws.length - 1];
-            _pendingDraws.pop();
-        }
+    function _waitUntil(uint256 time) internal {
+        if (time <= _time) return;
+        _time = time;
+        vm.warp(time);
     }
 
-    function _awaitDraw(uint64 number) internal {
-        for (uint256 i = 0; i < _pendingDraws.length; i++) {
-            if (_pendingDraws[i] == number) return;
-        }
-        _pendingDraws.push(number);
-    }
-
-    /// @dev Sets a block's hash before each use, because forge forgets it between calls.
-    function _showHash(uint256 number) internal {
-        if (headerOf[number].length == 0 || _block > number + 8191) return;
-        _setHash(number, keccak256(headerOf[number]));
-    }
-
-    /// @dev The seed that the header of this block proves now, or zero.
-    function _provable(uint256 number) internal view returns (bytes32) {
-        if (headerOf[number].length == 0 || _block > number + 8191) return 0;
-        return uint256(mixOf[number]) > 1 << 64 ? mixOf[number] : bytes32(0);
+    function _seedAt(uint64 drawTime) internal view returns (bytes32) {
+        return Beacon.seed(_proof(drawTime));
     }
 
     /* WHAT THE INVARIANTS READ */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IChequeBank} from "../../src/interfaces/IChequeBank.sol";
 import {AllowanceTree} from "../../src/libraries/AllowanceTree.sol";
-import {Packing} from "../utils/Packing.sol";
+import {Claim, Redemptions} from "../../src/libraries/Redemptions.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @notice Proofs by halmos (`make symbolic`): the ranges of two leaves of one root never overlap, for any hashes,
@@ -12,35 +11,46 @@ import {Test} from "forge-std/Test.sol";
 /// node. Proven for every pair of proofs with two levels between them. A longer proof repeats the same step: the tree
 /// is walked by one loop, so a failure at depth n is a failure one level below the node that two proofs share.
 contract SymbolicTreeTest is Test {
+    using Redemptions for bytes;
+
     /// @dev A payee's leaf and the sides of its proof, all unconstrained.
-    struct Claim {
+    struct Share {
         address payee;
         uint128 allowance;
         bytes16 salt;
         uint40 path;
     }
 
-    function locate(bytes calldata r) external pure returns (bool, uint256) {
-        return AllowanceTree.locate(r);
+    /// @dev Root, amount and start that a redemption's proof yields.
+    function locate(bytes calldata r) external pure returns (bytes32 root, uint128 amount, uint256 start) {
+        Claim memory claim;
+        require(r.parse(claim));
+        root = AllowanceTree.locate(r, claim);
+        (amount, start) = (claim.amount, claim.start);
     }
 
-    function _located(Claim memory c, bytes memory siblings, bytes32 root, uint128 amount)
+    /// @dev A redemption of this leaf with sums of `width` bytes. The other fields are zero.
+    function _packed(Share memory c, bytes memory siblings, uint256 width) private pure returns (bytes memory) {
+        bytes memory leaf = abi.encodePacked(c.payee, c.allowance, c.salt, c.path);
+        uint256 levels = siblings.length / (32 + width);
+        return
+            bytes.concat(new bytes(80), leaf, new bytes(81), bytes1(uint8(levels)), bytes1(uint8(width - 1)), siblings);
+    }
+
+    function _located(Share memory c, bytes memory siblings, bytes32 root, uint128 amount)
         private
         view
         returns (bool, uint256)
     {
-        IChequeBank.Redemption memory r;
-        (r.deposit.root, r.deposit.amount) = (root, amount);
-        (r.payee, r.allowance, r.salt, r.path, r.siblings) = (c.payee, c.allowance, c.salt, c.path, siblings);
-        r.signature = new bytes(65);
-        return this.locate(Packing.pack(r));
+        (bytes32 found, uint128 sum, uint256 start) = this.locate(_packed(c, siblings, 16));
+        return (found != 0 && found == root && sum == amount, start);
     }
 
     /// @dev Two proven leaves are equal, or one ends before the other starts.
     function _disjoint(
-        Claim memory a,
+        Share memory a,
         bytes memory levelsA,
-        Claim memory b,
+        Share memory b,
         bytes memory levelsB,
         bytes32 root,
         uint128 amount
@@ -53,13 +63,26 @@ contract SymbolicTreeTest is Test {
         assert(startA + a.allowance <= amount && startB + b.allowance <= amount);
     }
 
-    function check_RangesAreDisjoint_0_0(Claim memory a, Claim memory b, bytes32 root, uint128 amount) public view {
+    /// A sum means the same in fewer bytes.
+    function check_ShortSumsMeanTheSame(Share memory c, bytes32 hash, uint24 sum) public view {
+        _assertSame(c, abi.encodePacked(hash, sum), 3, abi.encodePacked(hash, uint128(sum)));
+        _assertSame(c, abi.encodePacked(hash, uint72(sum)), 9, abi.encodePacked(hash, uint128(sum)));
+        _assertSame(c, abi.encodePacked(hash, uint120(sum)), 15, abi.encodePacked(hash, uint128(sum)));
+    }
+
+    function _assertSame(Share memory c, bytes memory short, uint256 width, bytes memory long) private view {
+        (bytes32 root, uint128 amount, uint256 start) = this.locate(_packed(c, short, width));
+        (bytes32 root_, uint128 amount_, uint256 start_) = this.locate(_packed(c, long, 16));
+        assert(root == root_ && amount == amount_ && start == start_);
+    }
+
+    function check_RangesAreDisjoint_0_0(Share memory a, Share memory b, bytes32 root, uint128 amount) public view {
         _disjoint(a, "", b, "", root, amount);
     }
 
     function check_RangesAreDisjoint_0_1(
-        Claim memory a,
-        Claim memory b,
+        Share memory a,
+        Share memory b,
         bytes32 root,
         uint128 amount,
         bytes32[1] memory bH,
@@ -69,8 +92,8 @@ contract SymbolicTreeTest is Test {
     }
 
     function check_RangesAreDisjoint_1_1(
-        Claim memory a,
-        Claim memory b,
+        Share memory a,
+        Share memory b,
         bytes32 root,
         uint128 amount,
         bytes32[1] memory aH,
@@ -82,8 +105,8 @@ contract SymbolicTreeTest is Test {
     }
 
     function check_RangesAreDisjoint_0_2(
-        Claim memory a,
-        Claim memory b,
+        Share memory a,
+        Share memory b,
         bytes32 root,
         uint128 amount,
         bytes32[2] memory bH,

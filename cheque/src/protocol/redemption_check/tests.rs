@@ -163,15 +163,20 @@ fn makes_the_checks_in_the_order_of_the_bank() {
 #[test]
 fn pays_by_consent_to_exactly_the_total_and_recipient() {
     let (friend, relayer) = (Address::repeat_byte(5), Address::repeat_byte(6));
-    let by = |total, to, paid_to| {
+    let of = |payee, total, to, paid_to| {
         outcome(|r, state| {
-            let digest = bank().consent_digest(DepositId(ID), Amount::new(total), to);
+            let digest = bank().consent_digest(DepositId(ID), payee, Amount::new(total), to);
             r.consent = key(4).sign(digest).as_bytes().to_vec().into();
             r.to = paid_to;
             state.caller = relayer;
         })
     };
+    let by = |total, to, paid_to| of(P4, total, to, paid_to);
     assert_eq!(by(83, Address::ZERO, Address::ZERO), Outcome::Payable);
+    assert_eq!(
+        of(friend, 83, Address::ZERO, Address::ZERO),
+        Outcome::ConsentMissing
+    );
     assert_eq!(by(83, friend, friend), Outcome::Payable);
     assert_eq!(by(83, friend, relayer), Outcome::ConsentMissing);
     assert_eq!(

@@ -191,7 +191,8 @@ impl OpenDeposit {
 
     /// Signs the payee's consent to a redemption of `total` by others.
     pub(crate) fn consent(&self, chain: &Evm, key: &SigningKey, total: u128, to: Address) -> Bytes {
-        let digest = chain.bank.consent_digest(self.id, Amount::new(total), to);
+        let (payee, total) = (key.address(), Amount::new(total));
+        let digest = chain.bank.consent_digest(self.id, payee, total, to);
         key.sign(digest).as_bytes().to_vec().into()
     }
 
