@@ -238,7 +238,7 @@ contract BatchProofsTest is BaseTest {
         assertFalse(done);
     }
 
-    /// A bad point burns the gas of the call, and the call reverts for its reason all the same.
+    /// A bad point burns the gas of the call, which still reverts for this reason.
     function test_BadProofBurnsTheGasOfTheCall() public {
         bytes memory point = _proof(first);
         point[95] ^= 0x01;

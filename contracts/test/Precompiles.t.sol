@@ -86,6 +86,24 @@ contract PrecompilesTest is BaseTest {
         _expectLengthChecked(SHA256, abi.encode(keccak256("hash")));
     }
 
+    /// The last hash makes the seed: without an answer there is none.
+    function test_AnswerToTheCompressedSignatureHas32Bytes() public {
+        bytes memory compressed = bytes.concat(hex"80", _zeros(47));
+        uint256[4] memory lengths = [uint256(0), 31, 33, 64];
+        for (uint256 i = 0; i < lengths.length; i++) {
+            _mockAll();
+            vm.mockCall(SHA256, compressed, _zeros(lengths[i]));
+            _expectRefused();
+            bytes memory ones = _zeros(lengths[i]);
+            for (uint256 j = 0; j < ones.length; j++) {
+                ones[j] = 0x01;
+            }
+            vm.mockCall(SHA256, compressed, ones);
+            _expectRefused();
+            vm.clearMockedCalls();
+        }
+    }
+
     /* DEPLOYMENT */
 
     function _expectNoBank(bytes4 why) private {

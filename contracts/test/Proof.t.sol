@@ -7,7 +7,7 @@ import {AllowanceTrees, Leaf, Proof} from "./utils/AllowanceTrees.sol";
 
 /// @notice Valid and invalid proofs of a leaf.
 contract ProofTest is ProofTools {
-    /// @dev A proof with as many levels as its path has bits leads elsewhere, another is none.
+    /// @dev A proof with as many levels as its path has bits leads elsewhere. Any other proof is refused.
     function _expectRefused(IChequeBank.Redemption memory x) private {
         if (x.path >> (x.siblings.length / 48) != 0) _expectBad(x);
         else _expectElsewhere(x);

@@ -37,7 +37,7 @@ contract SeedTest is BaseTest {
         vm.recordLogs();
         vm.record();
         assertEq(bank.recordSeed(TIME, proof), seed);
-        // A proof is not looked at any more.
+        // The bank ignores the proof now.
         assertEq(bank.recordSeed(TIME, _proof(TIME + 1)), seed);
         assertEq(bank.recordSeed(TIME, ""), seed);
         vm.warp(START_TIME + 3650 days);
