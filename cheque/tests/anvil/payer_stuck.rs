@@ -392,11 +392,6 @@ async fn sends_no_second_opening_after_reorg() {
     assert_eq!(status(&service).await.record.state, DepositState::Active);
     assert!(outbox(&*fixture.store).is_empty());
     assert_eq!(fees(world, account).await.1, 1, "not one transaction");
-    let found = world
-        .node
-        .provider
-        .get_transaction_by_hash(before[0].1)
-        .await
-        .unwrap();
-    assert_eq!(found.unwrap().from(), account);
+    let found = world.node.provider.get_transaction_by_hash(before[0].1);
+    assert_eq!(found.await.unwrap().unwrap().from(), account);
 }

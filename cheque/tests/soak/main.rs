@@ -12,6 +12,7 @@ mod payees;
 mod payer;
 mod redeem;
 mod rounds;
+mod win;
 
 use rounds::Soak;
 use std::io::Write;

@@ -4,12 +4,11 @@
 use crate::{
     evm::{recordSeedCall, redeemCall},
     rounds::Soak,
+    win::Win,
 };
 use alloy_primitives::{Address, Bytes, U256};
-use cheque::Position;
 use cheque_bindings::IChequeBank::withdrawCall;
 use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 
 /// An account that sends redemptions for payees.
 const RELAYER: Address = Address::repeat_byte(0x7e);
@@ -17,42 +16,9 @@ const RELAYER: Address = Address::repeat_byte(0x7e);
 /// The account of the payer's withdrawals.
 const COLD: Address = Address::repeat_byte(0xc0);
 
-/// A planned redemption.
-pub(crate) struct Redemption {
-    winner: Position,
-    /// Its time, in seconds since 1970.
-    pub(crate) at: u64,
-    gas_price: u128,
-    /// True if somebody records the seed before.
-    records: bool,
-}
-
-impl Redemption {
-    /// Chooses a time after `now`, the last one included.
-    pub(crate) fn plan(
-        winner: Position,
-        now: u64,
-        last: u64,
-        gas_price: u128,
-        rng: &mut ChaCha8Rng,
-    ) -> Self {
-        let at = match rng.random_range(0..3) {
-            0 => now,
-            1 => rng.random_range(now..=last),
-            _ => last,
-        };
-        Self {
-            winner,
-            at,
-            gas_price,
-            records: rng.random_ratio(1, 3),
-        }
-    }
-}
-
 impl Soak {
     /// Redeems a win now.
-    pub(crate) fn redeem(&mut self, win: &Redemption) {
+    pub(crate) fn redeem(&mut self, win: &Win) {
         let winner = &win.winner;
         let draw_time = winner.deposit().drawTime;
         let (mut proof, mut gas) = (self.chain.proof(draw_time), 0);

@@ -5,7 +5,7 @@ use crate::{
     evm::{Evm, PERIOD, START, openCall, purse_word, purseCall, reclaimCall},
     payees::Payees,
     payer::{Opened, Payer},
-    redeem::Redemption,
+    win::Win,
 };
 use alloy_primitives::{Address, Bytes, U256};
 use cheque::{
@@ -56,7 +56,7 @@ struct Round {
     gas_price: u128,
     drawn: bool,
     /// The win, if there is one and it is not redeemed yet.
-    win: Option<Redemption>,
+    win: Option<Win>,
 }
 
 impl Soak {
@@ -292,7 +292,7 @@ impl Soak {
             if let Some(winner) = winner {
                 let terms = &round.opened.deposit;
                 let gas_price = round.gas_price;
-                round.win = Some(Redemption::plan(
+                round.win = Some(Win::plan(
                     winner,
                     now,
                     terms.redeemUntil,
