@@ -163,7 +163,7 @@ fn rejects_wrong_usage() {
             "not a duration",
         ),
         (&["show", "--at", "noon"], "not a time"),
-        (&["show", "--genesis", "5"], "--public-key"),
+        (&["show", "--genesis", "5"], "--beacon-key"),
     ] {
         let output = program().arg("beacon").args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -6,7 +6,12 @@ mod support;
 
 use std::process::Command;
 
+use alloy::{
+    hex,
+    primitives::{U256, keccak256},
+};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::{Node, program, stderr, text};
 
 #[test]
@@ -63,6 +68,7 @@ fn reports_every_round_and_conserves_money() {
             "every payee must be paid"
         );
         assert_eq!(round["winner"].is_null(), round["payout"] == json!("0"));
+        recompute_draw(round);
     }
     for operation in ["deploy", "fund", "open", "reopen", "record_seed"] {
         assert!(
@@ -73,6 +79,53 @@ fn reports_every_round_and_conserves_money() {
     // The bank keeps the payouts and nothing else.
     let kept = &report["balances"]["bank"]["after"];
     assert_eq!(kept, &report["payout"]);
+}
+
+/// Recomputes a draw by hand, as the report explains it.
+fn recompute_draw(round: &Value) {
+    let draw = &round["draw"];
+    let bytes = |text: &Value| hex::decode(text.as_str().unwrap()).unwrap();
+    let units = |text: &Value| text.as_str().unwrap().parse::<U256>().unwrap();
+    let randomness = Sha256::digest(bytes(&draw["signature"]));
+    assert_eq!(randomness[..], bytes(&draw["randomness"]));
+    let hash = keccak256([&randomness[..], &bytes(&round["deposit"])].concat());
+    let high = U256::from_be_slice(&hash[..16]);
+    assert_eq!(high, units(&draw["high"]));
+    let roll = (high * units(&round["amount"])) >> 128;
+    assert_eq!(roll, units(&draw["roll"]));
+    if !round["winner"].is_null() {
+        let start = units(&draw["start"]);
+        assert!(
+            start <= roll && roll < start + units(&draw["range"]),
+            "{draw}"
+        );
+    }
+    // The command of the report verifies the signature.
+    let words: Vec<_> = draw["verify"]
+        .as_str()
+        .unwrap()
+        .split(' ')
+        .skip(1)
+        .collect();
+    let verified = program().args(words).arg("--json").output().unwrap();
+    assert!(verified.status.success(), "{}", stderr(&verified));
+    let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(verified["randomness"], draw["randomness"]);
+    assert_eq!(verified["time"], round["draw_time"]);
+}
+
+#[test]
+fn refuses_a_chain_of_others() {
+    // Everybody knows the draws of the demo in advance.
+    let node = Node::of_chain(1_337);
+    let demo = program()
+        .args(["demo", "--rpc-url", &node.url()])
+        .output()
+        .unwrap();
+    assert_eq!(demo.status.code(), Some(1));
+    let message = stderr(&demo);
+    assert!(message.contains("follows chain 1337"), "{message}");
+    assert_eq!(node.head(), 0);
 }
 
 #[test]
@@ -99,7 +152,7 @@ fn repeats_all_but_the_draw_for_the_same_seed() {
         assert!(output.status.success(), "{}", stderr(&output));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let round = &report["rounds"][0];
-        json!([round["deposit"], round["paid"], round["draw_block"]])
+        json!([round["amount"], round["paid"], round["cheques"]])
     };
     assert_eq!(plan("5"), plan("5"));
     assert_ne!(plan("5"), plan("6"));

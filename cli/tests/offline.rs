@@ -42,6 +42,7 @@ fn shows_examples_in_the_help_of_every_verb() {
         &["beacon", "show"],
         &["beacon", "wait"],
         &["beacon", "verify"],
+        &["chain", "check"],
         &["redeem"],
         &["holdings"],
         &["payee", "run"],

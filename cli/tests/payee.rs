@@ -90,7 +90,10 @@ fn takes_payments_survives_a_kill_and_redeems_its_win() {
         assert_eq!(status, 422, "{rejected}");
         assert!(rejected["error"].is_string(), "{rejected}");
     }
-    assert_eq!(service.deposit()["state"], json!("receiving"));
+    let receiving = service.deposit();
+    assert_eq!(receiving["state"], json!("receiving"));
+    let draw = receiving["draw_time"].as_u64().unwrap();
+    assert_eq!(receiving["estimated_expiry"], json!(draw - 30));
 
     // The draw happens while the service is down.
     service.0.kill();

@@ -67,6 +67,8 @@ fn opens_rounds_pays_survives_a_kill_and_reports_events() {
     let mut service = Payer::start(&payer, &rounds);
     let first = service.wait_for(0, "active");
     assert_eq!(first["amount"], json!("500000000000000000"));
+    let draw = first["draw_time"].as_u64().unwrap();
+    assert_eq!(first["estimated_expiry"], json!(draw - 45));
     let (status, paid) = service.pay(&payee.address, "100000000000000000");
     assert_eq!(status, 200, "{paid}");
     let proof = paid["proofs"][0].as_str().unwrap().to_owned();
@@ -149,6 +151,40 @@ fn opens_rounds_pays_survives_a_kill_and_reports_events() {
     service.0.stop();
     let listed = payer.json(&["deposit", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn keeps_several_deposits_open_and_pays_from_the_first_drawn() {
+    let node = Node::start();
+    let (payer, payee) = (payer(&node), node.machine(1));
+    let rounds = ["--draw-in", "20m", "--every", "5m", "--min-payout", "0"];
+    let list = ["--allowances", "payees.csv", "--redeem-window", "1h"];
+    let service = Payer::start(&payer, &[&list[..], &rounds].concat());
+    let first = service.wait_for(0, "active");
+    node.advance(301);
+    let second = service.wait_for(1, "active");
+    let time = |deposit: &Value| deposit["draw_time"].as_u64().unwrap();
+    let between = time(&second) - time(&first);
+    assert!((300..400).contains(&between), "{between}");
+    let (status, paid) = service.pay(&payee.address, "7");
+    assert_eq!((status, &paid["deposit"]), (200, &first["id"]));
+    // Both pay for what is more than the first has left.
+    let (status, paid) = service.pay(&payee.address, "500000000000000000");
+    assert_eq!((status, &paid["deposit"]), (200, &second["id"]));
+    assert_eq!(paid["proofs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn opens_deposits_at_the_usual_times_without_further_flags() {
+    let node = Node::start();
+    let service = Payer::start(&payer(&node), &["--allowances", "payees.csv"]);
+    let first = service.wait_for(0, "active");
+    let draw = first["draw_time"].as_u64().unwrap();
+    let window = first["redeem_until"].as_u64().unwrap() - draw;
+    assert_eq!(window, 86_400);
+    // Half an hour to the next deposit, and the margins of a local chain.
+    let ahead = draw - node.now();
+    assert!((1_800..1_860).contains(&ahead), "{ahead}");
 }
 
 #[test]

@@ -42,10 +42,15 @@ fn pays_from_deposit_to_payout_between_two_machines() {
     let (payer, payee) = (node.machine(0), node.machine(1));
     // The only payee wins for certain: the minimum payout is zero.
     let id = create_deposit(&node, &payer, &payee.address, &["--min-payout", "0"]);
-    assert_eq!(
-        payer.json(&["deposit", "list"])[0]["state"],
-        json!("active")
-    );
+    let listed = &payer.json(&["deposit", "list"])[0];
+    assert_eq!(listed["state"], json!("active"));
+    let draw = listed["draw_time"].as_u64().unwrap();
+    // Nothing is spent, so the payer's cutoff ends the payments.
+    assert_eq!(listed["estimated_expiry"], json!(draw - 45));
+    let early = payer.fails(1, &["seed", "record", &draw.to_string()]);
+    assert!(early.contains("not public yet; try again in"), "{early}");
+    let never = payer.fails(1, &["seed", "record", "1970-01-02T00:00Z"]);
+    assert!(never.contains("first round"), "{never}");
 
     let proof = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
     assert!(
@@ -89,6 +94,7 @@ fn pays_from_deposit_to_payout_between_two_machines() {
         (&held["state"], &held["chance"]),
         (&json!("receiving"), &json!("100 %"))
     );
+    assert_eq!(held["estimated_expiry"], json!(draw - 30));
     assert_eq!(
         (units(&held["expected"]), units(&held["variance"])),
         (total, 0)
@@ -196,6 +202,8 @@ fn rejects_bad_proofs_with_exit_code_3() {
     let late = payer.ok(&["write", &id, &payee.address, "0.1ether"]);
     node.advance(571);
     assert_eq!(code(&payee, &[&late]), "past_cutoff");
+    let message = payee.fails(3, &["receive", &late]);
+    assert!(message.contains("is less than 30s after 2"), "{message}");
 }
 
 #[test]
@@ -324,7 +332,7 @@ fn relays_the_opening_and_the_redemption() {
         &payer.ok(&["write", id, &payee.address, "0.1ether"]),
     ]);
     let early = payee.fails(1, &["redeem", id, "--sign-only"]);
-    assert!(early.contains("retry after the draw"), "{early}");
+    assert!(early.contains("sign after the draw at 2"), "{early}");
     node.advance(601);
     let consent = payee.ok(&["redeem", id, "--sign-only"]);
     // A relayer cannot redeem with a changed consent.
@@ -343,6 +351,9 @@ fn relays_the_opening_and_the_redemption() {
     let file = file.to_str().unwrap();
     let planned = relayer.json(&["redeem", "--consent", file, "--dry-run"]);
     assert_eq!(planned["transaction"]["sent"], json!(false));
+    // The bank would take the payee's own transaction for its agreement to whatever total the text states.
+    let own = payee.fails(1, &["redeem", "--consent", &consent]);
+    assert!(own.contains("the wallet is the payee itself"), "{own}");
     let redeemed = relayer.json(&["redeem", "--consent", file]);
     assert_eq!(units(&redeemed["payout"]), 100_000_000_000_000_000);
     assert_eq!(payee.json(&["balance"])["balance"], redeemed["payout"]);

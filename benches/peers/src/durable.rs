@@ -4,8 +4,8 @@ use crate::fixture::address;
 use crate::measure::median;
 use alloy_primitives::Address;
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, HISTORY_WINDOW,
-    MasterSalt, Opening, Policy, Position, PositionKey, Proof, Purse, SigningKey, View,
+    Account, AllowanceTree, Amount, Bank, ChainProfile, ChequeContext, Deposit, MasterSalt, Now,
+    Opening, Policy, Position, PositionKey, Proof, Purse, REDEEM_WINDOW, SigningKey, View,
     payee::{PositionCache, Replaced, StoredPosition},
     receive_payment,
     store::{Store, Swap, Table, position_key},
@@ -35,7 +35,8 @@ const CHEQUES: usize = 2_000;
 const AGAIN: usize = 25;
 /// Measurements with the most payers, each paired with one without a store, and measurements at half their load.
 const PAIRS: usize = 7;
-const HEAD: u64 = 20_999_000;
+/// The time of the payments, in seconds since 1970.
+const NOW: u64 = 1_800_000_000;
 const ALLOWANCE: Amount = Amount::new(10_000_000_000_000_000);
 
 /// Figures of a store under load.
@@ -292,8 +293,8 @@ impl Payer {
             lane: 1,
             amount: tree.total().get(),
             minPayout: tree.total().get(),
-            drawBlock: HEAD + 1_000,
-            lastRedeemBlock: HEAD + 1_000 + HISTORY_WINDOW,
+            drawTime: NOW + 3_600,
+            redeemUntil: NOW + 3_600 + REDEEM_WINDOW,
             root: tree.root(),
         };
         let id = bank.deposit_id(&deposit);
@@ -321,12 +322,17 @@ impl Payer {
             })
             .collect();
         let view = View {
-            head: HEAD,
-            head_time: 1_700_000_000,
-            now: 1_700_000_003,
+            now: Now {
+                clock: NOW,
+                head_time: NOW - 3,
+                round_time: Some(NOW - 1),
+            },
+            final_time: Some(NOW - 800),
             purse: Purse::Open(id).word(),
+            settled: true,
             redeem_cost: Some(Amount::new(100_000_000_000_000)),
             exposure: Amount::ZERO,
+            unsettled: Amount::ZERO,
         };
         let policy = Policy::new(payee, bank, ChainProfile::of(1).unwrap());
         let first = judge(&opening, None, &view, &policy);

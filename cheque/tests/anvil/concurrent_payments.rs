@@ -1,6 +1,6 @@
 //! Payments made or shown at the same time, out of order, or to workers with outdated caches.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay, rejection};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, rejection};
 use crate::node::coins;
 use cheque::store::Redb;
 use cheque::{Amount, Rejection};
@@ -13,7 +13,7 @@ use std::time::Duration;
 async fn credits_concurrent_copies_of_proof_once() {
     let fixture = Fixture::new().await;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(&fixture.world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
     let (id, payee) = (opened.id, &payees[0]);
     let address = fixture.payees[0].address;
     let mut credited = Amount::ZERO;
@@ -51,7 +51,7 @@ async fn keeps_payment_whose_client_disconnects_during_write() {
     // The payment counts once.
     let fixture = Fixture::new().await;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
     let address = fixture.payees[0].address;
@@ -99,7 +99,7 @@ async fn ignores_outdated_position_cache_of_worker() {
     // A stale cache never causes a rejection.
     let fixture = Fixture::new().await;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
     let address = fixture.payees[0].address;
@@ -130,7 +130,7 @@ async fn adds_up_cheques_out_of_order_exactly() {
     const CHEQUES: u64 = 96;
     let fixture = Fixture::new().await;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(&fixture.world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
     let (id, payee) = (opened.id, &payees[0]);
     let (_, first) = pay(&payer, payee, id, coins(4)).await;
     let mut proofs = Vec::new();
@@ -194,7 +194,7 @@ async fn adds_up_cheques_out_of_order_exactly() {
 async fn keeps_concurrent_payments_within_allowance() {
     let fixture = Fixture::new().await;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
     let payee = fixture.payees[0].address;

@@ -1,29 +1,33 @@
 //! After the draw: redeeming, reclaiming, races for a win.
 
 use crate::fixtures::{
-    Fixture, memory, not_payable, open_deposit, pay, pay_and_draw, poll, request, state,
+    Fixture, HOUR, memory, not_payable, open_deposit, pay, pay_and_draw, poll, state,
 };
 use crate::node::{World, coins};
+use crate::over;
 use crate::settle::settle;
 use alloy_primitives::{Address, Bytes, U256};
-use cheque::{Outcome, PackError, SeedSource};
+use cheque::{Outcome, PackError};
 use cheque::{
     bank::{RedeemError, redeem, redeem_batch},
-    payee::{Payee, RedeemOptions},
+    payee::RedeemOptions,
     payer::{DepositEvent, DepositState, PayerError},
-    tx::OutboxError,
+    tx::{Call, OutboxError},
 };
 use cheque_bindings::IChequeBank::IChequeBankErrors;
+use std::time::Duration;
 
 #[tokio::test]
 async fn follows_deposit_from_pending_to_redeemed() {
     // The payout, the refusals and the bank's coin account for all the money.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let (payer, payees) = fixture.actors();
+    let (_, payees) = fixture.actors();
+    let reader = over::final_after_64_seconds(world);
+    let payer = over::payer(world, &reader, &fixture.payer, fixture.store.clone());
     let mut events = payer.subscribe_deposit_events();
 
-    let opened = payer.create_deposit(&fixture.request(60)).await.unwrap();
+    let opened = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
     let id = opened.id;
     assert_eq!(
         payer.deposit(id).await.unwrap().state,
@@ -79,7 +83,10 @@ async fn follows_deposit_from_pending_to_redeemed() {
         }
     );
     assert!(!payer.deposit(id).await.unwrap().settled);
-    world.node.mine(world.reader.profile().final_depth).await;
+    world.node.mine(63).await;
+    poll(&payer).await;
+    assert!(!payer.deposit(id).await.unwrap().settled);
+    world.node.mine(1).await;
     assert!(poll(&payer).await.is_empty());
     assert!(payer.deposit(id).await.unwrap().settled);
     let before = DepositState::Drawn {
@@ -89,67 +96,72 @@ async fn follows_deposit_from_pending_to_redeemed() {
     assert_eq!((last.id, last.before), (id, before));
 }
 
+/// True if the call brings the proof of a draw's seed.
+fn proves(call: &Call, world: &World, draw_time: u64) -> bool {
+    let round = world.beacon.round(draw_time);
+    let proof = round.proof().as_bytes();
+    call.input.windows(proof.len()).any(|part| part == proof)
+}
+
 #[tokio::test]
-async fn redeems_with_header_300_blocks_after_draw() {
+async fn redeems_with_proof_hours_after_draw() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
-    world.node.mine_to(opened.deposit.drawBlock + 300).await;
+    let draw = opened.deposit.drawTime;
+    world.mine_at(draw + 20 * HOUR).await;
 
-    let none = Bytes::new();
-    let redemption = payees[winner]
-        .redemption(opened.id, Address::ZERO, none)
-        .await
-        .unwrap();
-    assert!(!redemption.header.is_empty());
     // Pays to an account without coin, outside the bank.
     let to = Address::repeat_byte(0x77);
     let options = RedeemOptions { to, consent: None };
+    let planned = payees[winner].plan_redeem(opened.id, &options).await;
+    assert!(proves(&planned.unwrap().call, world, draw));
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
     assert_eq!(redeemed.payout, payout);
     assert_eq!(world.coin(to).await, payout.to_u256());
+    assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
     let again = payees[winner].redeem(opened.id, &options).await;
     assert_eq!(not_payable(again), Outcome::NotOpen);
 }
 
 #[tokio::test]
-async fn redeems_with_recorded_seed_in_last_block() {
+async fn redeems_with_recorded_seed_in_last_second() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(300);
     let opened = open_deposit(world, &payer, &request).await;
     let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
-    let (draw, last) = (opened.deposit.drawBlock, opened.deposit.lastRedeemBlock);
+    let (draw, last) = (opened.deposit.drawTime, opened.deposit.redeemUntil);
     assert!(payees[0].record_seed(draw).await.unwrap().is_some());
     assert!(
         payees[1].record_seed(draw).await.unwrap().is_none(),
         "the seed was recorded twice"
     );
 
-    world.node.mine_to(last - 1).await;
-    let redemption = payees[winner].redemption(opened.id, Address::ZERO, Bytes::new());
-    assert!(redemption.await.unwrap().header.is_empty());
+    world.mine_at(last - 1).await;
     let options = RedeemOptions::default();
+    let planned = payees[winner].plan_redeem(opened.id, &options).await;
+    assert!(!proves(&planned.unwrap().call, world, draw));
     let redeemed = payees[winner].redeem(opened.id, &options).await.unwrap();
-    assert_eq!((redeemed.payout, redeemed.tx.block), (payout, last));
+    assert_eq!((redeemed.payout, world.now().await), (payout, last));
 }
 
 #[tokio::test]
-async fn reclaims_only_after_last_redeem_block() {
+async fn reclaims_only_after_last_time_to_redeem() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(20);
     let opened = open_deposit(world, &payer, &request).await;
-    let (id, last) = (opened.id, opened.deposit.lastRedeemBlock);
+    let (id, last) = (opened.id, opened.deposit.redeemUntil);
     pay(&payer, &payees[0], id, coins(5)).await;
 
-    world.node.mine_to(last - 1).await;
+    world.mine_at(last - 1).await;
     let early = payer.reclaim(id).await.unwrap_err();
     let refusal = match &early {
         PayerError::Outbox(OutboxError::Tx(error)) => {
@@ -163,7 +175,12 @@ async fn reclaims_only_after_last_redeem_block() {
     );
     assert!(early.to_string().contains("reclaimed only after it"));
 
-    world.node.mine(1).await;
+    world.advance(1).await;
+    assert!(matches!(
+        state(&payer, id).await,
+        DepositState::Drawn { .. }
+    ));
+    world.advance(1).await;
     assert_eq!(state(&payer, id).await, DepositState::Reclaimable);
     payer.reclaim(id).await.unwrap();
     assert_eq!(state(&payer, id).await, DepositState::Reclaimed);
@@ -172,7 +189,7 @@ async fn reclaims_only_after_last_redeem_block() {
 
     // The purse's idle money pays for the next deposit.
     let coin = world.coin(fixture.payer.address).await;
-    let next = payer.create_deposit(&fixture.request(60)).await.unwrap();
+    let next = payer.create_deposit(&fixture.request(HOUR)).await.unwrap();
     assert_eq!(next.deposit.lane, opened.deposit.lane);
     assert_eq!(world.coin(fixture.payer.address).await, coin - next.tx.fee);
 }
@@ -182,14 +199,17 @@ async fn reclaims_and_reopens_in_one_transaction() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(20);
     let first = open_deposit(world, &payer, &request).await;
-    world.node.mine_to(first.deposit.lastRedeemBlock).await;
+    world.mine_at(first.deposit.redeemUntil + 1).await;
     assert_eq!(state(&payer, first.id).await, DepositState::Reclaimable);
 
     let coin = world.coin(fixture.payer.address).await;
-    let second = payer.reopen(first.id, &fixture.request(60)).await.unwrap();
+    let second = payer
+        .reopen(first.id, &fixture.request(HOUR))
+        .await
+        .unwrap();
     assert_eq!(second.deposit.lane, first.deposit.lane);
     assert_eq!(
         world.coin(fixture.payer.address).await,
@@ -205,7 +225,7 @@ async fn refuses_older_cheque_of_racing_payer() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let mut older = Vec::new();
     for payee in &payees {
         pay(&payer, payee, opened.id, coins(50)).await;
@@ -218,15 +238,14 @@ async fn refuses_older_cheque_of_racing_payer() {
         let all_but_one = left.checked_sub(coins(1)).unwrap();
         pay(&payer, payee, opened.id, all_but_one).await;
     }
-    world.node.mine_to(opened.deposit.drawBlock + 1).await;
+    world.mine_at(opened.deposit.drawTime + 1).await;
     let mut wins = 0;
     for (index, payee) in payees.iter().enumerate() {
         if payee.outcome(opened.id).await.unwrap().0 != Outcome::Payable {
             continue;
         }
         wins += 1;
-        let seed = world.reader.seed(opened.deposit.drawBlock).await.unwrap();
-        let header = seed.unwrap().1;
+        let round = world.beacon.round(opened.deposit.drawTime);
         let (reader, racer) = (&world.reader, &fixture.payer.wallet);
         // An older cheque without consent, then with the consent for the newest total; the newest cheque without
         // consent.
@@ -234,17 +253,17 @@ async fn refuses_older_cheque_of_racing_payer() {
         let key = &fixture.payees[index].key;
         let newest = payee.sign_consent(opened.id, to, key).await.unwrap();
         for consent in [Bytes::new(), newest.clone()] {
-            let race = older[index].redemption(to, consent, header.clone());
-            let refused = redeem(reader, racer, &race).await;
+            let race = older[index].redemption(to, consent);
+            let refused = redeem(reader, racer, &race, Some(&round)).await;
             assert_eq!(not_payable(refused), Outcome::ConsentMissing);
         }
         let race = payee.redemption(opened.id, to, Bytes::new()).await.unwrap();
-        let refused = redeem(reader, racer, &race).await;
+        let refused = redeem(reader, racer, &race, Some(&round)).await;
         assert_eq!(not_payable(refused), Outcome::ConsentMissing);
 
         // With the payee's consent any account may send the redemption, and the payee is paid.
         let relayed = payee.redemption(opened.id, to, newest).await.unwrap();
-        let redeemed = redeem(reader, racer, &relayed).await.unwrap();
+        let redeemed = redeem(reader, racer, &relayed, Some(&round)).await.unwrap();
         assert_eq!(
             world.balance(payee.policy().payee).await,
             redeemed.payout.to_u256()
@@ -259,7 +278,7 @@ async fn redeems_through_relayer_for_payee_without_coin() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let relayer = world.account(99).await;
     let to = Address::repeat_byte(0x55);
@@ -279,7 +298,7 @@ async fn pays_winner_of_batch_and_reports_the_rest() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     let (winner, payout) = pay_and_draw(world, &payer, &payees, &opened).await;
     let mut redemptions = Vec::new();
     for payee in &payees {
@@ -292,14 +311,15 @@ async fn pays_winner_of_batch_and_reports_the_rest() {
     let wallet = &fixture.payer.wallet;
     let signature = redemptions[2].signature.clone();
     redemptions[2].signature.truncate(64);
-    let unpackable = redeem_batch(&world.reader, wallet, &redemptions).await;
+    let rounds = [world.beacon.round(opened.deposit.drawTime)];
+    let unpackable = redeem_batch(&world.reader, wallet, &redemptions, &rounds).await;
     let RedeemError::Unpackable { id, payee, source } = unpackable.unwrap_err() else {
         panic!("a cheque with a truncated signature is sent");
     };
     assert_eq!((id, payee), (opened.id, redemptions[2].payee));
     assert_eq!(source, PackError::SignatureLength(64));
     redemptions[2].signature = signature;
-    let batch = redeem_batch(&world.reader, wallet, &redemptions)
+    let batch = redeem_batch(&world.reader, wallet, &redemptions, &rounds)
         .await
         .unwrap();
     let winner = payees[winner].policy().payee;
@@ -318,45 +338,7 @@ async fn pays_winner_of_batch_and_reports_the_rest() {
 }
 
 #[tokio::test]
-async fn redeems_without_header_from_block_hash_bank() {
-    // Such a bank takes the hash of the draw block as the seed.
-    let fixture = Fixture::new().await;
-    let reader = fixture.world.bank(4, SeedSource::BlockHash).await;
-    assert_eq!(reader.seed_source(), SeedSource::BlockHash);
-    let world = World {
-        reader,
-        ..fixture.world
-    };
-    let payer = world.payer(&fixture.payer, memory());
-    let payees = fixture
-        .payees
-        .iter()
-        .map(|account| world.payee(account, memory()));
-    let payees: Vec<_> = payees.collect();
-    let accounts: Vec<_> = fixture.payees.iter().collect();
-    let opened = open_deposit(&world, &payer, &request(&accounts, &fixture.payer, 60)).await;
-    let (winner, payout) = pay_and_draw(&world, &payer, &payees, &opened).await;
-    world.node.mine(1).await;
-    let winner = &payees[winner];
-    assert_eq!(
-        state(&payer, opened.id).await,
-        DepositState::Drawn {
-            winner: Some(winner.policy().payee)
-        }
-    );
-    let redemption = winner
-        .redemption(opened.id, Address::ZERO, Bytes::new())
-        .await;
-    assert!(redemption.unwrap().header.is_empty());
-    let settled = settle(winner).await.unwrap();
-    let [(_, Ok(redeemed))] = &settled[..] else {
-        panic!("not one win: {settled:?}");
-    };
-    assert_eq!(redeemed.payout, payout);
-}
-
-#[tokio::test]
-async fn signs_no_consent_before_draw_block() {
+async fn signs_no_consent_before_draw_time() {
     // A payment accepted by a view from before the cutoff may be stored after the cutoff, so an earlier consent would
     // be for an outdated total.
     let fixture = Fixture::new().await;
@@ -364,28 +346,30 @@ async fn signs_no_consent_before_draw_block() {
     let (payer, _) = fixture.actors();
     let (account, key) = (&fixture.payees[0], &fixture.payees[0].key);
     let mut profile = *world.reader.profile();
-    // A view lives for two blocks: for the whole test.
-    profile.block_time = 3_600;
+    // A snapshot lives for two polls: for the whole test.
+    profile.poll = Duration::from_secs(3_600);
     let reader = world.reader.clone().with_profile(profile);
-    let payee = Payee::new(reader, world.policy(account), memory());
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
-    let draw = opened.deposit.drawBlock;
+    let payee = over::payee(world, &reader, account, memory());
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
+    let draw = opened.deposit.drawTime;
     pay(&payer, &payee, opened.id, coins(5)).await;
     let late = payer
         .write_cheque(opened.id, account.address, coins(1))
         .await;
     let late = late.unwrap().proof;
     let cutoff = draw - payee.policy().cutoff;
-    world.node.mine_to(cutoff - 1).await;
+    world.mine_at(cutoff - 1).await;
     payee.poll().await.unwrap();
+    // The payee hears neither of a block nor of a round.
+    world.beacon.stop();
 
     let sign = || payee.sign_consent(opened.id, Address::ZERO, key);
-    for head in [cutoff, draw - 1] {
-        world.node.mine_to(head).await;
+    for time in [cutoff, draw - 1] {
+        world.node.mine_at(time).await;
         let early = sign().await.unwrap_err();
         assert!(
-            matches!(early, RedeemError::ConsentTooEarly { head: at, safe_from }
-                if (at, safe_from) == (head, draw)),
+            matches!(early, RedeemError::ConsentTooEarly { now, safe_from }
+                if (now, safe_from) == (time, draw)),
             "{early}"
         );
     }

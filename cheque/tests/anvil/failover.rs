@@ -1,7 +1,8 @@
 //! Failover among several nodes of one chain.
 
-use crate::fixtures::{Fixture, open_deposit, poll};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, poll};
 use crate::node::{World, coins};
+use crate::over;
 use crate::proxy::{Fault, Proxy};
 use alloy::providers::DynProvider;
 use cheque::{
@@ -31,11 +32,9 @@ async fn reader(world: &World, proxies: [&Proxy; 2]) -> Reader {
 }
 
 fn actors(fixture: &Fixture, reader: &Reader) -> (Payer, Payee) {
-    let payer = Payer::new(reader.clone(), fixture.store.clone())
-        .with_wallet(fixture.payer.wallet.clone())
-        .with_key(fixture.payer.key.clone());
-    let policy = crate::node::policy(reader, fixture.payees[0].address);
-    let payee = Payee::new(reader.clone(), policy, crate::fixtures::memory());
+    let world = &fixture.world;
+    let payer = over::payer(world, reader, &fixture.payer, fixture.store.clone());
+    let payee = over::payee(world, reader, &fixture.payees[0], memory());
     (payer, payee)
 }
 
@@ -53,7 +52,7 @@ async fn pays(fixture: &Fixture, reader: &Reader, id: cheque::DepositId) {
 async fn uses_one_node_until_it_fails() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let id = open_deposit(world, &fixture.actors().0, &fixture.request(90))
+    let id = open_deposit(world, &fixture.actors().0, &fixture.request(HOUR))
         .await
         .id;
     let (first, second) = proxies(world).await;
@@ -103,7 +102,7 @@ async fn fails_snapshot_when_its_node_fails() {
     // No other node completes a chain snapshot that was begun on a failed node.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    open_deposit(world, &fixture.actors().0, &fixture.request(60)).await;
+    open_deposit(world, &fixture.actors().0, &fixture.request(HOUR)).await;
     let (first, second) = proxies(world).await;
     let reader = reader(world, [&first, &second]).await;
     let (payer, payee) = actors(&fixture, &reader);
@@ -125,14 +124,14 @@ async fn fails_snapshot_when_its_node_fails() {
 
 #[tokio::test]
 async fn leaves_node_with_implausible_head() {
-    let fixture = Fixture::new().await;
+    // Ten blocks are 200 seconds.
+    let fixture = over::behind_the_clock(20).await;
     let world = &fixture.world;
-    open_deposit(world, &fixture.actors().0, &fixture.request(60)).await;
+    open_deposit(world, &fixture.actors().0, &fixture.request(HOUR)).await;
     world.node.mine(20).await;
     let (first, second) = proxies(world).await;
-    let mut profile = *world.reader.profile();
-    profile.stale_after = Some(3_600);
-    let reader = reader(world, [&first, &second]).await.with_profile(profile);
+    let reader = reader(world, [&first, &second]).await;
+    let reader = reader.with_profile(*world.reader.profile());
     let (payer, _) = actors(&fixture, &reader);
     poll(&payer).await;
     first.fail("eth_getBlockByNumber", Fault::Behind(10));

@@ -2,7 +2,7 @@
 //! again.
 
 use crate::disk::Disk;
-use crate::fixtures::{Fixture, open_deposit, pay, poll};
+use crate::fixtures::{Fixture, HOUR, open_deposit, pay, poll};
 use crate::node::coins;
 use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
@@ -32,7 +32,7 @@ async fn acknowledges_no_payment_on_full_disk() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
+    let id = open_deposit(world, &payer, &fixture.request(HOUR)).await.id;
     let account = &fixture.payees[0];
     let disk = Disk::default();
     let payee = world.payee(account, store(&disk));
@@ -75,7 +75,7 @@ async fn hands_out_no_cheque_on_full_disk() {
     let world = &fixture.world;
     let disk = Disk::default();
     let payer = world.payer(&fixture.payer, store(&disk));
-    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
+    let id = open_deposit(world, &payer, &fixture.request(HOUR)).await.id;
     let (_, payees) = fixture.actors();
     let address = fixture.payees[0].address;
     let (mut spent, mut refusals) = (Amount::ZERO, 0);

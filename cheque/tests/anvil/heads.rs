@@ -1,7 +1,8 @@
 //! New heads, and the cursor from which a restart continues.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay};
+use crate::fixtures::{HOUR, memory, open_deposit, pay};
 use crate::node::{World, coins};
+use crate::over;
 use crate::proxy::{Fault, Proxy};
 use cheque::ChainProfile;
 use cheque::store::Store;
@@ -13,21 +14,21 @@ use std::sync::{Arc, Mutex};
 use std::{io, net, thread, time::Duration};
 #[cfg(feature = "service")]
 use {
-    crate::node::{policy, secret},
+    crate::node::secret,
     alloy_primitives::Address,
-    cheque::payee::{Payee, PayeeService, PayeeSettings, ReceiveError},
-    cheque::payer::{Payer, PayerError, PayerService},
+    cheque::payee::{PayeeService, PayeeSettings, ReceiveError},
+    cheque::payer::{PayerError, PayerService},
 };
 
-/// Timeout of a wait for a head, shorter than the block time of these tests.
+/// Timeout of a wait for a head.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The bank over other addresses of the node, with this block time in seconds.
-async fn reader(world: &World, urls: &[&str], block_time: u64) -> Reader {
+/// The bank over other addresses of the node, asked for news every `poll` milliseconds.
+async fn reader(world: &World, urls: &[&str], poll: u64) -> Reader {
     let provider = connect_within(urls, Duration::from_secs(2)).await.unwrap();
     let reader = Reader::open(provider, world.reader.bank().address());
     reader.await.unwrap().with_profile(ChainProfile {
-        block_time,
+        poll: Duration::from_millis(poll),
         ..*world.reader.profile()
     })
 }
@@ -50,9 +51,9 @@ async fn follows(world: &World, heads: &mut Heads) {
 #[tokio::test]
 async fn polls_http_heads_and_repeats_unchanged_head() {
     let world = World::new().await;
-    let reader = reader(&world, &[&world.node.url], 4).await;
+    let reader = reader(&world, &[&world.node.url], 1_000).await;
     follows(&world, &mut reader.heads()).await;
-    let reader = self::reader(&world, &[&world.node.url], 1).await;
+    let reader = self::reader(&world, &[&world.node.url], 250).await;
     let mut heads = reader.heads();
     let first = next_head(&mut heads).await.unwrap();
     assert_eq!(next_head(&mut heads).await.unwrap(), first);
@@ -62,7 +63,7 @@ async fn polls_http_heads_and_repeats_unchanged_head() {
 async fn reports_failed_head_and_continues() {
     let world = World::new().await;
     let proxy = Proxy::start(&world.node.provider).await;
-    let reader = reader(&world, &[&proxy.url], 1).await;
+    let reader = reader(&world, &[&proxy.url], 250).await;
     let mut heads = reader.heads();
     next_head(&mut heads).await.unwrap();
     proxy.fail("", Fault::Garbage);
@@ -81,8 +82,8 @@ async fn reports_failed_head_and_continues() {
 async fn resubscribes_to_heads_after_websocket_cut() {
     let world = World::new().await;
     let relay = Relay::start(&world.node.url);
-    // Polling would find the first new head only after a quarter of the block time.
-    let reader = reader(&world, &[&relay.url], 400).await;
+    // Polling would find the first new head only after 100 seconds.
+    let reader = reader(&world, &[&relay.url], 100_000).await;
     let mut heads = reader.heads();
     follows(&world, &mut heads).await;
 
@@ -106,13 +107,21 @@ async fn follows_heads_of_other_node_after_failure() {
     let world = World::new().await;
     let relay = Relay::start(&world.node.url);
     let proxy = Proxy::start(&world.node.provider).await;
-    let reader = reader(&world, &[&relay.url, &proxy.url], 8).await;
+    let reader = reader(&world, &[&relay.url, &proxy.url], 2_000).await;
     let mut heads = reader.heads();
     follows(&world, &mut heads).await;
     assert_eq!(proxy.asked("eth_getBlockByNumber"), 0);
     relay.close();
     follows(&world, &mut reader.heads()).await;
     assert!(proxy.asked("eth_getBlockByNumber") > 0);
+}
+
+/// Advances a cursor to the newest head.
+async fn advance(cursor: &mut Cursor, world: &World) -> Head {
+    let head = world.reader.head().await.unwrap();
+    let last_final = world.reader.final_block(&head).await.unwrap();
+    cursor.advance(&head, &last_final).await.unwrap();
+    head
 }
 
 async fn cursor(world: &World, store: &Arc<dyn Store>) -> Cursor {
@@ -130,27 +139,26 @@ async fn reports_replaced_blocks_after_restart() {
     for depth in [1, 2, 7, 12, 31] {
         let mut running = cursor(&world, &store).await;
         let fork = world.head().await;
-        running
-            .advance(&world.reader.head().await.unwrap())
-            .await
-            .unwrap();
+        advance(&mut running, &world).await;
         let snapshot = world.node.snapshot().await;
         for _ in 0..depth {
             world.node.mine(1).await;
-            let head = world.reader.head().await.unwrap();
-            running.advance(&head).await.unwrap();
+            advance(&mut running, &world).await;
         }
         let since = running.since().await.unwrap();
         assert_eq!((since.from, since.replaced), (fork + depth + 1, 0));
         world.node.revert(snapshot).await;
         // The new fork is shorter first, then longer than the old one.
         for blocks in [1, depth] {
-            world.node.advance_time(100).await;
-            world.node.mine(blocks).await;
+            world.node.advance(100).await;
+            world.node.mine(blocks - 1).await;
             let restarted = cursor(&world, &store).await;
             assert_eq!(restarted.newest(), running.newest());
             let since = restarted.since().await.unwrap();
             assert_eq!((since.from, since.replaced), (fork + 1, depth));
+            // Here the head counts as final.
+            let lost = since.lost_final.map(|block| block.number);
+            assert_eq!(lost, restarted.newest().map(|head| head.number));
         }
     }
 }
@@ -162,33 +170,25 @@ async fn keeps_newest_head_in_shared_cursor() {
     let (mut one, mut other) = (cursor(&world, &store).await, cursor(&world, &store).await);
     for follower in [&mut one, &mut other] {
         world.node.mine(1).await;
-        let head = world.reader.head().await.unwrap();
-        follower.advance(&head).await.unwrap();
+        let head = advance(follower, &world).await;
         assert_eq!(cursor(&world, &store).await.newest(), Some(head));
     }
     // Advancing to the same block again changes nothing.
-    let head = world.reader.head().await.unwrap();
-    one.advance(&head).await.unwrap();
+    advance(&mut one, &world).await;
     assert_eq!(one.newest(), other.newest());
 }
 
 #[tokio::test]
 async fn refuses_older_head_after_restart() {
-    let fixture = Fixture::new().await;
+    let fixture = over::behind_the_clock(20).await;
     let world = &fixture.world;
     world.node.mine(10).await;
     let store: Arc<dyn Store> = memory();
-    let head = world.reader.head().await.unwrap();
-    cursor(world, &store).await.advance(&head).await.unwrap();
+    advance(&mut cursor(world, &store).await, world).await;
 
     let proxy = Proxy::start(&world.node.provider).await;
     proxy.fail("eth_getBlockByNumber", Fault::Behind(5));
-    let restarted = reader(world, &[&proxy.url], 1).await;
-    let restarted = restarted.with_profile(ChainProfile {
-        confirmations: 4,
-        stale_after: Some(3_600),
-        ..*world.reader.profile()
-    });
+    let restarted = reader(world, &[&proxy.url], 250).await;
     restarted.checked_head().await.unwrap();
     Cursor::open(&restarted, store, "test").await.unwrap();
     let refused = restarted.checked_head().await.unwrap_err();
@@ -202,41 +202,32 @@ async fn refuses_older_head_after_restart() {
 #[tokio::test]
 async fn refuses_older_head_in_restarted_services_before_poll() {
     // The head stored by the cursor counts before the first poll.
-    let fixture = Fixture::new().await;
+    let fixture = over::behind_the_clock(20).await;
     let world = &fixture.world;
     let (payer, payees) = fixture.actors();
-    let id = open_deposit(world, &payer, &fixture.request(60)).await.id;
+    let id = open_deposit(world, &payer, &fixture.request(HOUR)).await.id;
     let (_, account) = secret(11);
     let proof = pay(&payer, &payees[0], id, coins(1)).await.0.proof;
     world.node.mine(10).await;
-    let head = world.reader.head().await.unwrap();
     let (kept, taken): (Arc<dyn Store>, Arc<dyn Store>) = (fixture.store.clone(), memory());
     for (store, name) in [(&kept, "payer"), (&taken, "payee")] {
         let cursor = Cursor::open(&world.reader, store.clone(), name);
-        cursor.await.unwrap().advance(&head).await.unwrap();
+        advance(&mut cursor.await.unwrap(), world).await;
     }
 
     let proxy = Proxy::start(&world.node.provider).await;
     proxy.fail("eth_getBlockByNumber", Fault::Behind(5));
-    let restarted = async || {
-        let restarted = reader(world, &[&proxy.url], 1).await;
-        restarted.with_profile(ChainProfile {
-            confirmations: 4,
-            stale_after: Some(3_600),
-            ..*world.reader.profile()
-        })
-    };
-    let payer = Payer::new(restarted().await, kept).with_key(fixture.payer.key.clone());
+    let restarted = async || reader(world, &[&proxy.url], 250).await;
+    let payer = over::payer(world, &restarted().await, &fixture.payer, kept);
     let payer = PayerService::new(payer, None);
     let refused = payer.pay(account, Address::ZERO, coins(1)).await;
     assert!(
         matches!(&refused, Err(PayerError::Bank(error)) if went_back(error)),
         "{refused:?}"
     );
-    let reader = restarted().await;
-    let policy = policy(&reader, account);
-    let settings = PayeeSettings::new(&policy, reader.profile());
-    let payee = PayeeService::new(Payee::new(reader, policy, taken), settings);
+    let payee = over::payee(world, &restarted().await, &fixture.payees[0], taken);
+    let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
+    let payee = PayeeService::new(payee, settings);
     let refused = payee.receive_payment(None, &proof).await;
     assert!(
         matches!(&refused, Err(ReceiveError::Bank(error)) if went_back(error)),

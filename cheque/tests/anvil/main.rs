@@ -1,6 +1,6 @@
 //! Payer and payee against a real node.
 
-#![cfg(all(feature = "client", feature = "redb"))]
+#![cfg(all(feature = "client", feature = "local-beacon", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clocks;
@@ -25,6 +25,7 @@ mod late_receipts;
 mod network;
 #[path = "../support/node.rs"]
 mod node;
+mod over;
 #[cfg(feature = "service")]
 mod payee_batches;
 #[cfg(feature = "service")]
@@ -42,11 +43,14 @@ mod payee_steps;
 mod payee_stuck;
 #[cfg(feature = "service")]
 mod payee_wallet;
+mod payer_clocks;
 #[cfg(feature = "service")]
 mod payer_health;
 #[cfg(feature = "service")]
 mod payer_kills;
 mod payer_node;
+#[cfg(feature = "service")]
+mod payer_past;
 #[cfg(feature = "service")]
 mod payer_service;
 #[cfg(feature = "service")]
@@ -65,7 +69,12 @@ mod rounds;
 #[cfg(feature = "service")]
 #[path = "../support/settle.rs"]
 mod settle;
+#[cfg(feature = "service")]
+mod short_rounds;
 mod tokens;
 #[path = "../support/transactions.rs"]
 mod transactions;
 mod unknown_deposits;
+#[cfg(feature = "service")]
+#[path = "../support/utc.rs"]
+mod utc;

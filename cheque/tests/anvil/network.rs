@@ -4,7 +4,7 @@ use crate::node;
 use crate::node::{COIN, World};
 use crate::proxy::Proxy;
 use alloy_primitives::{Address, U256};
-use cheque::Amount;
+use cheque::{Amount, FeeModel};
 use cheque::{
     bank::{BankError, Reader},
     node::{NodeError, connect},
@@ -105,7 +105,7 @@ async fn retries_lost_requests_but_not_refused_ones() {
 async fn adds_data_fee_on_rollup() {
     let world = World::new().await;
     let mut profile = *world.reader.profile();
-    profile.early_seed = 1;
+    profile.fees = FeeModel::OpStack;
     let rollup = world.reader.clone().with_profile(profile);
     // Without the contract, the fee is unknown.
     let refused = rollup.prices().await.unwrap_err();

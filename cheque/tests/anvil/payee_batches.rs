@@ -1,10 +1,10 @@
 //! Batches of the payee's service: several wins in one transaction.
 
-use crate::fixtures::{Fixture, memory, not_payable};
+use crate::fixtures::{Fixture, HOUR, memory, not_payable};
 use crate::node::coins;
 use crate::payee_steps::{redeemed, sends, service, status, step, wins};
 use alloy::providers::Provider;
-use cheque::{HISTORY_WINDOW, Outcome};
+use cheque::Outcome;
 use cheque::{
     bank::{RedeemError, redeem},
     payee::RedeemOptions,
@@ -18,9 +18,9 @@ async fn redeems_no_deposit_apart_from_its_pending_batch() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let batch = sends(&service, all[0].id).await;
     let impatient = account.wallet.clone().with_timeout(Duration::ZERO);
@@ -43,9 +43,9 @@ async fn reports_deposit_skipped_by_batch_as_not_open() {
     let world = &fixture.world;
     let service = service(world, &fixture.payees[0], memory());
     let payee = service.payee();
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let batch = sends(&service, all[0].id).await;
     world.node.drop_transaction(batch).await;
@@ -54,7 +54,8 @@ async fn reports_deposit_skipped_by_batch_as_not_open() {
     let id = all[1].id;
     let redemption = payee.redemption(id, Default::default(), Default::default());
     let tower = &fixture.payees[1].wallet;
-    let paid = redeem(&world.reader, tower, &redemption.await.unwrap()).await;
+    let (redemption, round) = (redemption.await.unwrap(), world.beacon.round(draw));
+    let paid = redeem(&world.reader, tower, &redemption, Some(&round)).await;
     assert_eq!(paid.unwrap().payout, coins(100));
 
     let skipped = payee.redeem(id, &RedeemOptions::default()).await;
@@ -69,11 +70,11 @@ async fn redeems_wins_skipped_without_seed_in_next_batch() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
     let before = fixture.world.node.snapshot().await;
-    // A watch tower has recorded the seed, so the batch has no header.
+    // A watch tower has recorded the seed, so the batch has no proof.
     let tower = world.payee(&fixture.payees[1], memory());
     tower.record_seed(draw).await.unwrap().unwrap();
     world.node.automine(false).await;

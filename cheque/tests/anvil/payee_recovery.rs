@@ -1,16 +1,17 @@
 //! The payee's service after restarts, days offline and lost transactions.
 
-use crate::fixtures::{Fixture, memory, open_deposit};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit};
 use crate::node::coins;
+use crate::payee_service::crowd;
 use crate::payee_steps::{
-    HIGH_GAS_PRICE, paid_block, sends, service, set_gas_price, status, step, wins, with_settings,
-    worthless,
+    HIGH_GAS_PRICE, overtaken, paid_block, sends, service, set_gas_price, status, step, wins,
+    with_settings,
 };
+use crate::transactions::resend;
 use alloy::consensus::Transaction;
 use alloy::providers::Provider;
 use alloy_primitives::U256;
-use cheque::HISTORY_WINDOW;
-use cheque::payee::{HoldingState, MissReason, PayeeService, PayeeSettings};
+use cheque::payee::{HoldingState, MissReason, PayeeSettings};
 use cheque::store::Redb;
 use cheque::{payee::Purpose, payer::Draw};
 use std::sync::Arc;
@@ -26,15 +27,18 @@ async fn resumes_after_kill_at_every_step() {
         let store = Redb::open(directory.path().join("payee")).unwrap();
         service(world, account, Arc::new(store))
     };
-    let draw = world.head().await + 60;
-    let all = wins(&fixture, &restarted(), &[draw; 5], HISTORY_WINDOW).await;
+    let draw = world.now().await + HOUR;
+    let all = crowd(&fixture, &restarted(), draw).await;
     let id = all[0].id;
     assert_eq!(step(&restarted(), id).await.name(), "receiving");
-    world.node.mine_to(draw - 3).await;
+    world.mine_at(draw - 3).await;
     assert_eq!(step(&restarted(), id).await.name(), "past_cutoff");
-    world.node.mine_to(draw).await;
+    // The chain is at the draw time, and the beacon a second behind.
+    world.beacon.shift(-1);
+    world.mine_at(draw).await;
     assert_eq!(step(&restarted(), id).await.name(), "drawn");
-    world.node.mine(1).await;
+    world.beacon.shift(0);
+    world.advance(1).await;
     world.node.automine(false).await;
     // The first process sends the seed, and the second finds it pending.
     for _ in 0..2 {
@@ -44,12 +48,19 @@ async fn resumes_after_kill_at_every_step() {
     world.node.mine(1).await;
     let hash = sends(&restarted(), id).await;
     assert_eq!(sends(&restarted(), id).await, hash);
+    world.node.automine(true).await;
     world.node.mine(1).await;
-    for opened in &all {
-        paid_block(&restarted(), opened.id).await;
+    let running = restarted();
+    // The events of so many redemptions are read in several steps.
+    for _ in 0..3 {
+        running.step().await.unwrap();
     }
-    assert!(restarted().payee().pending_txs().await.unwrap().is_empty());
-    assert_eq!(world.node.transactions(account.address).await, 2);
+    for opened in &all {
+        paid_block(&running, opened.id).await;
+    }
+    assert!(running.payee().pending_txs().await.unwrap().is_empty());
+    // The seed, a full batch, and the last win.
+    assert_eq!(world.node.transactions(account.address).await, 3);
 }
 
 #[tokio::test]
@@ -59,17 +70,10 @@ async fn redeems_after_hours_offline() {
     let account = &fixture.payees[0];
     let store = memory();
     let before = service(world, account, store.clone());
-    let draw = world.head().await + 80;
-    let all = wins(
-        &fixture,
-        &before,
-        &[draw, draw + 7, draw + 9],
-        HISTORY_WINDOW,
-    )
-    .await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &before, &[draw, draw + 7, draw + 9], 24 * HOUR).await;
     drop(before);
-    // Beyond the reach of BLOCKHASH.
-    world.node.mine_to(draw + 600).await;
+    world.mine_at(draw + 5 * HOUR).await;
     let back = service(world, account, store);
     let hash = sends(&back, all[0].id).await;
     for opened in &all {
@@ -87,20 +91,20 @@ async fn reports_wins_missed_while_offline() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let store = memory();
-    let draw = world.head().await + 60;
+    let draw = world.now().await + HOUR;
     let before = service(world, account, store.clone());
     let all = wins(&fixture, &before, &[draw], 50).await;
-    let (id, last_block) = (all[0].id, draw + 50);
-    world.node.mine_to(last_block).await;
-    let missed = HoldingState::Missed(MissReason::Window { last_block });
+    let (id, redeem_until) = (all[0].id, draw + 50);
+    world.mine_at(redeem_until + 1).await;
+    let missed = HoldingState::Missed(MissReason::Window { redeem_until });
     let keep = |settings: &mut PayeeSettings| settings.retention = 200;
     let back = with_settings(world, account, store, keep);
     assert_eq!(step(&back, id).await, missed);
     let reason = status(&back, id).await.reason();
-    assert!(reason.contains("was the last to redeem it"), "{reason}");
+    assert!(reason.contains("could be redeemed until"), "{reason}");
 
-    // A missed win stays in the ledger for `keep` blocks.
-    world.node.mine_to(last_block + 200).await;
+    // A missed win stays in the ledger for the retention.
+    world.mine_at(redeem_until + 200).await;
     assert_eq!(step(&back, id).await, missed);
     world.node.mine(1).await;
     back.step().await.unwrap();
@@ -114,14 +118,24 @@ async fn cancels_abandoned_transaction_without_blocking() {
     let world = &fixture.world;
     let (account, store) = (&fixture.payees[0], memory());
     let restarted = || service(world, account, store.clone());
-    let (id, first) = worthless(&fixture, &restarted()).await;
-    assert_eq!(step(&restarted(), id).await.name(), "won");
-    let pending_txs = restarted().payee().pending_txs().await.unwrap();
-    let [cancelling] = &pending_txs[..] else {
-        panic!("not one transaction: {pending_txs:?}");
-    };
-    assert_eq!(cancelling.purpose, Purpose::Cancel);
+    let draw = world.now().await + HOUR + 60;
+    let next = wins(&fixture, &restarted(), &[draw], 24 * HOUR).await[0].id;
+    let (id, first) = overtaken(&fixture, &restarted()).await;
     let provider = &world.node.provider;
+    let raw = provider.get_raw_transaction_by_hash(first).await.unwrap();
+    world.node.drop_transactions().await;
+    world.mine_at(draw + 1).await;
+    resend(world, &raw.expect("the node has the redemption")).await;
+
+    // The next redemption does not wait for the cancellation, which is sent once.
+    assert_eq!(step(&restarted(), id).await.name(), "redeemed");
+    let second = sends(&restarted(), next).await;
+    let pending_txs = restarted().payee().pending_txs().await.unwrap();
+    let [redemption, cancelling] = &pending_txs[..] else {
+        panic!("not two transactions: {pending_txs:?}");
+    };
+    assert_eq!(redemption.hash, second);
+    assert_eq!(cancelling.purpose, Purpose::Cancel);
     let cancellation = provider.get_transaction_by_hash(cancelling.hash).await;
     let cancellation = cancellation
         .unwrap()
@@ -131,16 +145,15 @@ async fn cancels_abandoned_transaction_without_blocking() {
         (cancellation.nonce(), cancellation.value()),
         (0, U256::ZERO)
     );
-
-    // The next redemption does not wait for the cancellation, which is sent once.
-    assert_ne!(sends(&restarted(), id).await, first);
+    assert_eq!(sends(&restarted(), next).await, second);
     let both = restarted().payee().pending_txs().await.unwrap();
-    assert_eq!((both.len(), &both[1]), (2, cancelling));
+    assert_eq!(both, pending_txs, "another transaction was sent");
     world.node.mine(1).await;
-    paid_block(&restarted(), id).await;
+    paid_block(&restarted(), next).await;
     restarted().step().await.unwrap();
     assert!(restarted().payee().pending_txs().await.unwrap().is_empty());
     assert_eq!(world.node.transactions(account.address).await, 2);
+    assert_eq!(world.balance(account.address).await, coins(200).to_u256());
 }
 
 #[tokio::test]
@@ -149,7 +162,7 @@ async fn cancels_abandoned_transaction_after_restart() {
     let world = &fixture.world;
     let (account, store) = (&fixture.payees[0], memory());
     let restarted = || service(world, account, store.clone());
-    let (id, first) = worthless(&fixture, &restarted()).await;
+    let (id, first) = overtaken(&fixture, &restarted()).await;
     let payee = restarted().payee().clone();
     let pending = payee.pending_txs().await.unwrap().remove(0);
     let unwanted = payee
@@ -163,13 +176,16 @@ async fn cancels_abandoned_transaction_after_restart() {
     );
 
     // The process ended before it sent the cancellation, and the next one sends it.
-    sends(&restarted(), id).await;
-    let cancelling = payee.pending_txs().await.unwrap().remove(1);
+    assert_eq!(step(&restarted(), id).await.name(), "redeemed");
+    let cancelling = payee.pending_txs().await.unwrap().remove(0);
     assert_eq!(cancelling.purpose, Purpose::Cancel);
     assert_ne!(cancelling.hash, first);
     world.node.mine(1).await;
-    paid_block(&restarted(), id).await;
-    assert_eq!(world.node.transactions(account.address).await, 2);
+    assert_eq!(step(&restarted(), id).await.name(), "redeemed");
+    assert!(payee.pending_txs().await.unwrap().is_empty());
+    assert_eq!(world.node.transactions(account.address).await, 1);
+    let receipt = world.node.provider.get_transaction_receipt(first).await;
+    assert_eq!(receipt.unwrap(), None, "the useless redemption was mined");
 }
 
 #[tokio::test]
@@ -178,9 +194,9 @@ async fn bumps_fee_of_pending_redemption_and_pays_once() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 60;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let first = sends(&service, id).await;
     world.node.drop_transaction(first).await;
@@ -190,9 +206,9 @@ async fn bumps_fee_of_pending_redemption_and_pays_once() {
         "the transaction was not sent again"
     );
 
-    // The fee is bumped after ten blocks, but not above the value of the win.
+    // The fee is bumped after 24 seconds, but not above the value of the win.
     set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
-    world.node.mine(10).await;
+    world.advance(22).await;
     set_gas_price(world, HIGH_GAS_PRICE).await;
     service.step().await.unwrap();
     let unchanged = status(&service, id).await.state;
@@ -211,9 +227,10 @@ async fn redeems_while_running_and_stops_on_request() {
     let world = &fixture.world;
     let service = service(world, &fixture.payees[0], memory());
     assert!(!service.health().ok, "{:?}", service.health());
-    let draw = world.head().await + 60;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
+    let drawn_at = world.head().await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = service.clone();
     let task = tokio::spawn(async move {
@@ -225,22 +242,12 @@ async fn redeems_while_running_and_stops_on_request() {
     }
     let health = service.health();
     assert!(health.ok, "{health:?}");
-    assert!(health.head >= Some(draw + 1));
+    assert!(health.head >= Some(drawn_at));
     stop.send(()).unwrap();
     task.await.unwrap().unwrap();
 
     // An error of the whole step shows in the health.
-    let nowhere = PayeeService::new(
-        cheque::payee::Payee::new(
-            fixture.world.reader.clone(),
-            fixture.world.policy(&fixture.payees[0]),
-            memory(),
-        ),
-        PayeeSettings::new(
-            &fixture.world.policy(&fixture.payees[0]),
-            fixture.world.reader.profile(),
-        ),
-    );
+    let nowhere = crate::payee_steps::service(world, &fixture.payees[0], memory());
     drop(fixture);
     let failed = nowhere.step().await.unwrap_err();
     let health = nowhere.health();
@@ -260,7 +267,7 @@ async fn counts_payment_in_ledger_before_next_step() {
     let (payer, _) = fixture.actors();
     let service = service(world, &fixture.payees[0], memory());
     let mut request = fixture.request(0);
-    request.draw = Draw::At(world.head().await + 60);
+    request.draw = Draw::At(world.now().await + HOUR);
     let opened = open_deposit(world, &payer, &request).await;
     service.step().await.unwrap();
     let address = fixture.payees[0].address;

@@ -1,21 +1,19 @@
 //! The payee's service after reorgs of openings, draws and redemptions.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay, state as payers_state};
-use crate::node::coins;
-use crate::payee_steps::{paid_block, sends, service, step, wins};
-use alloy::providers::Provider;
-use cheque::HISTORY_WINDOW;
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, state as payers_state};
+use crate::node::{coins, draw::lost_by};
+use crate::over;
+use crate::payee_steps::{paid_block, sends, service, status, step, wins};
 use cheque::payee::{HoldingState, PayeeService, PayeeSettings};
 use cheque::payer::DepositState;
 
-/// A service that asks for 3 confirmations.
+/// A service for which what is 3 seconds old is confirmed.
 fn careful(fixture: &Fixture) -> PayeeService {
     let mut profile = *fixture.world.reader.profile();
-    profile.confirmations = 3;
+    profile.confirm = 3;
     let reader = fixture.world.reader.clone().with_profile(profile);
     let account = &fixture.payees[0];
-    let payee = cheque::payee::Payee::new(reader, fixture.world.policy(account), memory())
-        .with_wallet(account.wallet.clone());
+    let payee = over::payee(&fixture.world, &reader, account, memory());
     let settings = PayeeSettings::new(payee.policy(), &profile);
     PayeeService::new(payee, settings)
 }
@@ -26,9 +24,9 @@ async fn resends_redemption_dropped_by_reorg() {
     let world = &fixture.world;
     let service = careful(&fixture);
     let account = &fixture.payees[0];
-    let draw = world.head().await + 60;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw + 2).await;
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 2).await;
     let before = fixture.world.node.snapshot().await;
     let hash = sends(&service, id).await;
     paid_block(&service, id).await;
@@ -41,13 +39,14 @@ async fn resends_redemption_dropped_by_reorg() {
         hash,
         "another transaction was sent"
     );
-    let block = paid_block(&service, id).await;
-    world.node.mine_to(block + 2).await;
     paid_block(&service, id).await;
-    assert!(
-        service.payee().pending_txs().await.unwrap().is_empty(),
-        "still pending after 3 confirmations"
-    );
+    for pending in [1, 0] {
+        // The redemption is 2 seconds old, then 3.
+        world.node.mine(1 + pending).await;
+        paid_block(&service, id).await;
+        let left = service.payee().pending_txs().await.unwrap();
+        assert_eq!(left.len() as u64, pending, "3 seconds confirm");
+    }
     assert_eq!(world.node.transactions(account.address).await, 1);
     assert_eq!(
         world.balance(account.address).await,
@@ -57,78 +56,52 @@ async fn resends_redemption_dropped_by_reorg() {
 }
 
 #[tokio::test]
-async fn does_not_redeem_win_turned_loss_by_reorg() {
-    // A loss that a reorg turns into a win is redeemed.
+async fn keeps_results_of_draws_when_their_blocks_are_replaced() {
+    // The beacon draws, not the chain: the same batch is sent again, and a loss stays a loss.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, _) = fixture.actors();
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
-    let (id, draw) = (opened.id, opened.deposit.drawBlock);
-    // A sixth of the deposit.
-    pay(&payer, service.payee(), id, coins(100)).await;
-    world.node.mine_to(draw - 2).await;
-    world.node.automine(false).await;
-    let waiting = || async {
-        let count = world.node.provider.get_transaction_count(account.address);
-        count.pending().await.unwrap()
-    };
-    let (mut won, mut lost_after_that) = (false, false);
-    while !lost_after_that {
-        let before = fixture.world.node.snapshot().await;
-        world.node.mine_to(draw + 1).await;
-        let mut state = step(&service, id).await;
-        if let HoldingState::Won(_) = state {
-            // Another win, but the pending redemption has the header of the old draw.
-            state = step(&service, id).await;
-        }
-        match state {
-            HoldingState::Redeeming { .. } => {
-                won = true;
-                assert_eq!(waiting().await, 1);
-            }
-            HoldingState::NotDrawn => {
-                lost_after_that = won;
-                assert_eq!(waiting().await, 0, "the redemption was sent again");
-                assert!(service.payee().pending_txs().await.unwrap().is_empty());
-            }
-            other => panic!("neither won nor lost: {other:?}"),
-        }
-        // Another draw, after the nodes have dropped the transaction.
-        world.node.drop_transactions().await;
-        fixture.world.node.revert(before).await;
-    }
-    assert_eq!(world.node.transactions(account.address).await, 0);
-}
-
-#[tokio::test]
-async fn abandons_batch_of_replaced_draw_and_sends_another() {
-    let fixture = Fixture::new().await;
-    let world = &fixture.world;
-    let account = &fixture.payees[0];
-    let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
+    let losing = fixture.request(HOUR);
+    let losing = lost_by(
+        &world.beacon,
+        &payer,
+        &losing,
+        (account.address, coins(100)),
+    )
+    .await;
+    let lost = open_deposit(world, &payer, &losing).await;
+    pay(&payer, service.payee(), lost.id, coins(100)).await;
+    let draw = lost.deposit.drawTime;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
     let id = all[0].id;
-    world.node.mine_to(draw - 2).await;
+    world.mine_at(draw - 2).await;
     world.node.automine(false).await;
-    let before = fixture.world.node.snapshot().await;
-    world.node.mine_to(draw + 1).await;
-    let first = sends(&service, id).await;
+    let before = world.node.snapshot().await;
+    world.mine_at(draw + 1).await;
+    let batch = sends(&service, id).await;
+    let state = status(&service, lost.id).await.state;
+    assert_eq!(state, HoldingState::NotDrawn);
 
     world.node.drop_transactions().await;
-    fixture.world.node.revert(before).await;
-    world.node.mine_to(draw + 1).await;
-    // A payee of the whole deposit wins every draw, but only with the header of that draw.
-    assert_eq!(step(&service, id).await.name(), "won");
-    assert!(service.payee().pending_txs().await.unwrap().is_empty());
-    assert_ne!(sends(&service, id).await, first);
+    world.node.revert(before).await;
+    for time in [draw - 1, draw, draw + 7] {
+        // Before the draw the bank pays nothing, so nothing is sent again, and nothing forgotten.
+        world.node.mine_at(time).await;
+        assert_eq!(sends(&service, id).await, batch);
+        let sent = world.node.all_transactions(account.address).await;
+        assert_eq!(sent, u64::from(time > draw));
+        assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
+        let state = status(&service, lost.id).await.state;
+        assert_eq!(state, HoldingState::NotDrawn);
+    }
     world.node.mine(1).await;
     for opened in &all {
         paid_block(&service, opened.id).await;
     }
     assert_eq!(world.node.transactions(account.address).await, 1);
+    assert_eq!(world.balance(account.address).await, coins(200).to_u256());
 }
 
 #[tokio::test]
@@ -138,7 +111,7 @@ async fn reports_reorged_deposit_unconfirmed_until_reopened() {
     let (payer, _) = fixture.actors();
     let service = service(world, &fixture.payees[0], memory());
     let before = fixture.world.node.snapshot().await;
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     pay(&payer, service.payee(), opened.id, coins(5)).await;
     assert_eq!(step(&service, opened.id).await.name(), "receiving");
     fixture.world.node.revert(before).await;

@@ -1,15 +1,18 @@
 //! The payee's service: when it redeems, records seeds, waits, and misses.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, poll, request};
 use crate::node::{World, coins};
+use crate::over;
 use crate::payee_steps::{
     HIGH_GAS_PRICE, redeemed, sends, service, set_gas_price, status, step, waits, wins,
     with_settings,
 };
+use cheque::DepositId;
 use cheque::payee::{HoldingState, MissReason, PayeeService, PayeeSettings, WaitReason};
-use cheque::{DepositId, HISTORY_WINDOW};
-use cheque::{payee::Purpose, payer::Payer};
-use std::time::Duration;
+use cheque::{
+    payee::Purpose,
+    payer::{Draw, Opened, Payer},
+};
 
 async fn pay_all(world: &World, payer: &Payer, services: &[PayeeService], id: DepositId) {
     for service in services {
@@ -23,7 +26,7 @@ async fn pay_all(world: &World, payer: &Payer, services: &[PayeeService], id: De
 }
 
 #[tokio::test]
-async fn redeems_with_header_for_winner_of_three_services() {
+async fn redeems_with_proof_for_winner_of_three_services() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (payer, _) = fixture.actors();
@@ -32,20 +35,40 @@ async fn redeems_with_header_for_winner_of_three_services() {
         .iter()
         .map(|account| service(world, account, memory()))
         .collect();
-    let opened = open_deposit(world, &payer, &fixture.request(60)).await;
-    let (id, draw) = (opened.id, opened.deposit.drawBlock);
+    let opened = open_deposit(world, &payer, &fixture.request(HOUR)).await;
+    let (id, draw) = (opened.id, opened.deposit.drawTime);
     pay_all(world, &payer, &services, id).await;
 
-    world.node.mine_to(draw - 8).await;
-    let state = step(&services[0], id).await;
-    assert_eq!(state, HoldingState::PastCutoff { draw_block: draw });
-    world.node.mine_to(draw).await;
-    let confirmed_at = draw + 1;
+    let until = draw - services[0].payee().policy().cutoff;
+    world.mine_at(until - 1).await;
     assert_eq!(
         step(&services[0], id).await,
-        HoldingState::Drawn { confirmed_at }
+        HoldingState::Receiving { until }
     );
-    world.node.mine(1).await;
+    world.mine_at(until).await;
+    let state = step(&services[0], id).await;
+    assert_eq!(state, HoldingState::PastCutoff { draw_time: draw });
+    world.mine_at(draw - 1).await;
+    assert_eq!(step(&services[0], id).await, state);
+    // The chain is at the draw time, and the beacon a second behind.
+    world.beacon.shift(-1);
+    world.node.mine_at(draw).await;
+    assert_eq!(
+        step(&services[0], id).await,
+        HoldingState::Drawn { draw_time: draw }
+    );
+    world.beacon.shift(0);
+    world.beacon.sync().await;
+    // The draw is known at once, and the bank pays in the next second.
+    let mut early = 0;
+    for service in &services {
+        if let HoldingState::Won(wait) = step(service, id).await {
+            assert_eq!(wait.reason, WaitReason::Chain);
+            early += 1;
+        }
+    }
+    assert_eq!(early, 1, "not one service has won");
+    world.advance(1).await;
     let mut winners = Vec::new();
     for service in &services {
         match step(service, id).await {
@@ -73,17 +96,16 @@ async fn redeems_with_header_for_winner_of_three_services() {
 }
 
 #[tokio::test]
-async fn records_seed_while_waiting_for_lower_gas_price() {
-    // The win is redeemed at the lower price.
+async fn waits_for_lower_gas_price_and_records_no_seed() {
+    // The proof of a seed is valid for ever, so nothing hurries. The win is redeemed at the lower price.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 60;
-    // Longer than the chain's history of block hashes.
-    let opened = wins(&fixture, &service, &[draw], HISTORY_WINDOW + 2_000).await;
+    let draw = world.now().await + HOUR;
+    let opened = wins(&fixture, &service, &[draw], 24 * HOUR).await;
     let id = opened[0].id;
-    world.node.mine_to(draw).await;
+    world.mine_at(draw).await;
     set_gas_price(world, HIGH_GAS_PRICE).await;
 
     let wait = waits(&service, id).await;
@@ -92,17 +114,18 @@ async fn records_seed_while_waiting_for_lower_gas_price() {
     };
     assert_eq!(max_cost, coins(10));
     assert!(cost > max_cost && cost < coins(100), "{cost}");
+    let margin = 2 * HOUR;
+    assert_eq!(wait.until, opened[0].deposit.redeemUntil - margin);
     let reason = status(&service, id).await.reason();
     assert!(reason.contains("the gas price is too high"), "{reason}");
-    // The seed is recorded at once, and once. The node replies before it mines.
-    while world.reader.recorded_seed(draw).await.unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    world.mine_at(wait.until - 2).await;
     set_gas_price(world, HIGH_GAS_PRICE).await;
-    let later = waits(&service, id).await;
-    assert!(later.until > wait.until, "the recorded seed expires");
-    assert_eq!(world.node.transactions(account.address).await, 1);
+    assert_eq!(waits(&service, id).await.until, wait.until);
+    assert_eq!(world.node.all_transactions(account.address).await, 0);
+    assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
 
+    // The relays of the beacon are not needed any more: the payee has kept the round.
+    world.beacon.stop();
     set_gas_price(world, 1).await;
     sends(&service, id).await;
     assert_eq!(redeemed(&service, id).await.0, coins(100));
@@ -115,9 +138,9 @@ async fn redeems_wins_of_one_draw_in_one_transaction() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 3], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 3], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
     let hash = sends(&service, all[0].id).await;
     for opened in &all {
         let state = status(&service, opened.id).await.state;
@@ -130,31 +153,54 @@ async fn redeems_wins_of_one_draw_in_one_transaction() {
     assert_eq!(world.balance(account.address).await, coins(300).to_u256());
 }
 
+/// Opens more deposits of one draw than a transaction has room for, and pays all of each to the first payee.
+pub(crate) async fn crowd(fixture: &Fixture, service: &PayeeService, draw: u64) -> Vec<Opened> {
+    const WINS: usize = 33;
+    let (payer, _) = fixture.actors();
+    let mut request = request(&[&fixture.payees[0]], &fixture.payer, 0);
+    request.draw = Draw::At(draw);
+    let mut all = Vec::new();
+    for _ in 0..WINS {
+        all.push(payer.create_deposit(&request).await.unwrap());
+    }
+    poll(&payer).await;
+    service.payee().poll().await.unwrap();
+    for opened in &all {
+        pay(&payer, service.payee(), opened.id, coins(100)).await;
+    }
+    all
+}
+
 #[tokio::test]
-async fn records_shared_seed_before_redeeming_five_wins() {
+async fn records_shared_seed_before_redeeming_33_wins() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 5], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = crowd(&fixture, &service, draw).await;
+    let last = all.last().unwrap().id;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
-    let waiting = waits(&service, all[4].id).await;
-    assert_eq!(waiting.reason, WaitReason::Seed { block: draw });
+    let waiting = waits(&service, last).await;
+    assert_eq!(waiting.reason, WaitReason::Seed { draw_time: draw });
     let pending_txs = service.payee().pending_txs().await.unwrap();
     assert_eq!(pending_txs.len(), 1);
     assert_eq!(pending_txs[0].purpose, Purpose::RecordSeed(draw));
     // No second recording is sent while the first is pending.
-    assert_eq!(waits(&service, all[4].id).await.reason, waiting.reason);
+    assert_eq!(waits(&service, last).await.reason, waiting.reason);
     world.node.mine(1).await;
+    let seed = world.reader.recorded_seed(draw).await.unwrap();
+    assert_eq!(seed, Some(world.beacon.seed(draw)));
     world.node.automine(true).await;
 
-    sends(&service, all[4].id).await;
+    service.step().await.unwrap();
     for opened in &all {
         assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
     }
-    assert_eq!(world.node.transactions(account.address).await, 2);
+    // The seed, a full batch, and the last win.
+    assert_eq!(world.node.transactions(account.address).await, 3);
+    assert_eq!(world.balance(account.address).await, coins(3_300).to_u256());
 }
 
 #[tokio::test]
@@ -163,10 +209,10 @@ async fn bumps_fee_of_seed_while_its_wins_are_worth_it() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 5], HISTORY_WINDOW).await;
+    let draw = world.now().await + HOUR;
+    let all = crowd(&fixture, &service, draw).await;
     let id = all[0].id;
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let sent = || async {
         let wait = waits(&service, id).await;
@@ -177,12 +223,12 @@ async fn bumps_fee_of_seed_while_its_wins_are_worth_it() {
         (wait.reason, seed.hash)
     };
     let (because, first) = sent().await;
-    assert_eq!(because, WaitReason::Seed { block: draw });
+    assert_eq!(because, WaitReason::Seed { draw_time: draw });
 
-    // The fee is bumped after ten blocks, but not while gas costs too much for the wins.
+    // The fee is bumped after 24 seconds, but not while gas costs too much for the wins.
     set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
-    world.node.mine(10).await;
-    set_gas_price(world, 2 * HIGH_GAS_PRICE).await;
+    world.advance(22).await;
+    set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
     let (because, same) = sent().await;
     assert!(
         matches!(because, WaitReason::GasPrice { .. }),
@@ -191,16 +237,16 @@ async fn bumps_fee_of_seed_while_its_wins_are_worth_it() {
     assert_eq!(same, first);
     set_gas_price(world, 20).await;
     let (because, bumped) = sent().await;
-    assert_eq!(because, WaitReason::Seed { block: draw });
+    assert_eq!(because, WaitReason::Seed { draw_time: draw });
     assert_ne!(bumped, first);
     world.node.mine(1).await;
     world.node.automine(true).await;
 
-    sends(&service, id).await;
+    service.step().await.unwrap();
     for opened in &all {
         assert_eq!(redeemed(&service, opened.id).await.0, coins(100));
     }
-    assert_eq!(world.node.transactions(account.address).await, 2);
+    assert_eq!(world.node.transactions(account.address).await, 3);
 }
 
 #[tokio::test]
@@ -210,13 +256,13 @@ async fn waits_for_next_draw_and_shares_its_transaction() {
     let account = &fixture.payees[0];
     let company = |settings: &mut PayeeSettings| settings.batch_wait = 50;
     let service = with_settings(world, account, memory(), company);
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw, draw + 20], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
-    let next_draw = draw + 21;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw, draw + 20], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
+    let next_draw = draw + 20;
     let wait = waits(&service, all[0].id).await;
     assert_eq!(wait.reason, WaitReason::Batch { next_draw });
-    world.node.mine_to(next_draw).await;
+    world.mine_at(next_draw + 1).await;
     let hash = sends(&service, all[0].id).await;
     let other = status(&service, all[1].id).await.state;
     assert_eq!(other, HoldingState::Redeeming { hash });
@@ -231,10 +277,10 @@ async fn redeems_at_high_price_before_window_closes() {
     let world = &fixture.world;
     let margin = |settings: &mut PayeeSettings| settings.deadline_margin = 20;
     let service = with_settings(world, &fixture.payees[0], memory(), margin);
-    let draw = world.head().await + 60;
+    let draw = world.now().await + HOUR;
     let id = wins(&fixture, &service, &[draw], 100).await[0].id;
     let last = draw + 100;
-    world.node.mine_to(last - 22).await;
+    world.mine_at(last - 22).await;
     set_gas_price(world, HIGH_GAS_PRICE).await;
     let stepped = service.step().await.unwrap();
     assert!(stepped.closing.is_empty());
@@ -245,8 +291,8 @@ async fn redeems_at_high_price_before_window_closes() {
     assert_eq!(stepped.closing, [id]);
     let status = status(&service, id).await;
     assert_eq!(status.closes_at, Some(last));
-    let warning = format!("its window closes at block {last}");
-    assert!(status.reason().contains(&warning), "{}", status.reason());
+    let warning = "its window closes at ";
+    assert!(status.reason().contains(warning), "{}", status.reason());
     assert!(matches!(status.state, HoldingState::Redeeming { .. }));
     assert_eq!(redeemed(&service, id).await.0, coins(100));
     assert!(service.step().await.unwrap().closing.is_empty());
@@ -258,19 +304,26 @@ async fn reports_worthless_win_as_missed() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let account = &fixture.payees[0];
-    let margin = |settings: &mut PayeeSettings| settings.deadline_margin = 20;
-    let service = with_settings(world, account, memory(), margin);
-    let draw = world.head().await + 60;
+    let reader = over::final_after_64_seconds(world);
+    let mut policy = world.policy(account);
+    policy.max_unsettled_costs = u32::MAX;
+    let mut settings = PayeeSettings::new(&policy, reader.profile());
+    settings.deadline_margin = 20;
+    let payee = over::with_policy(world, &reader, policy, memory());
+    let service = PayeeService::new(payee.with_wallet(account.wallet.clone()), settings);
+    let draw = world.now().await + HOUR;
     let opened = wins(&fixture, &service, &[draw], 100).await.remove(0);
     let (id, last) = (opened.id, draw + 100);
-    world.node.mine_to(last - 10).await;
+    world.mine_at(last - 10).await;
     set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
     let WaitReason::Worthless { cost, payout } = waits(&service, id).await.reason else {
         panic!("the win is not worthless");
     };
     assert!(cost > payout && payout == coins(100));
-    world.node.mine_to(last).await;
-    let missed = HoldingState::Missed(MissReason::Window { last_block: last });
+    world.mine_at(last).await;
+    assert_eq!(step(&service, id).await.name(), "won");
+    world.advance(1).await;
+    let missed = HoldingState::Missed(MissReason::Window { redeem_until: last });
     assert_eq!(step(&service, id).await, missed);
     assert_eq!(world.node.transactions(account.address).await, 0);
 

@@ -1,16 +1,16 @@
 //! Pending transactions of the payee's service: stuck, abandoned, cancelled, or blocking others.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay};
 use crate::interrupt::{in_own_runtime, interrupt_when};
-use crate::node::{coins, policy};
+use crate::node::{beacon, coins, policy};
 use crate::payee_steps::{
-    HIGH_GAS_PRICE, redeemed, redraw, sends, service, set_gas_price, status, step, wins,
-    with_settings, worthless,
+    HIGH_GAS_PRICE, overtaken, redeemed, sends, service, set_gas_price, status, step, wins,
+    with_settings,
 };
 use crate::transactions::{mempool, outbox, resend};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
-use cheque::{DepositId, HISTORY_WINDOW};
+use cheque::{DepositId, bank::redeem};
 use cheque::{
     payee::{HoldingState, PayeeService, PayeeSettings},
     service::metrics::PAYEE_STUCK,
@@ -59,35 +59,36 @@ impl Recorder for Stuck {
 }
 
 #[tokio::test]
-async fn reports_transaction_pending_for_30_blocks() {
+async fn reports_transaction_pending_for_72_seconds() {
     let gauge = Stuck::default();
     let _here = metrics::set_default_local_recorder(&gauge);
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let service = service(world, &fixture.payees[0], memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], HISTORY_WINDOW).await;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
-    sends(&service, all[0].id).await;
-    let since = world.head().await;
+    let since = draw + 1;
     // Blocks have no room, at any fee.
-    for blocks in 0..=32 {
-        let stuck = blocks >= 30;
+    for seconds in [0, 25, 50, 71, 72, 100] {
+        if seconds > 0 {
+            world.node.drop_transactions().await;
+            world.mine_at(since + seconds).await;
+        }
+        sends(&service, all[0].id).await;
+        let stuck = seconds >= 72;
         let health = service.health();
-        let said = format!("pending since block {since}");
+        let said = format!("pending since time {since}");
         assert_eq!(health.reason.contains(&said), stuck, "{health:?}");
         for opened in &all {
             let status = status(&service, opened.id).await;
             assert_eq!(status.stuck_since, stuck.then_some(since));
             let reason = status.reason();
-            assert_eq!(reason.contains(&said), stuck, "{reason}");
+            assert_eq!(reason.contains("; pending since "), stuck, "{reason}");
         }
         let told = if stuck { 1.0 } else { 0.0 };
         assert_eq!(gauge.value(), told, "not one stuck transaction");
-        world.node.drop_transactions().await;
-        world.node.mine(1).await;
-        sends(&service, all[0].id).await;
     }
     world.node.mine(1).await;
     for opened in &all {
@@ -95,7 +96,7 @@ async fn reports_transaction_pending_for_30_blocks() {
         assert_eq!(status(&service, opened.id).await.stuck_since, None);
     }
     assert_eq!(gauge.value(), 0.0);
-    assert!(!service.health().reason.contains("waits"));
+    assert!(!service.health().reason.contains("pending"));
 }
 
 #[tokio::test]
@@ -106,10 +107,10 @@ async fn cancels_redemption_made_by_another_account() {
     let account = &fixture.payees[0];
     let one_by_one = |settings: &mut PayeeSettings| settings.batch_size = 1;
     let service = with_settings(world, account, memory(), one_by_one);
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw, draw + 5], HISTORY_WINDOW).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw, draw + 5], 24 * HOUR).await;
     let [overtaken, next] = [all[0].id, all[1].id];
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let ours = sends(&service, overtaken).await;
     let raw = world.node.provider.get_raw_transaction_by_hash(ours).await;
@@ -125,7 +126,7 @@ async fn cancels_redemption_made_by_another_account() {
     other.send(&planned.call).await.unwrap();
     world.node.automine(false).await;
     assert_eq!(world.balance(account.address).await, coins(100).to_u256());
-    world.node.mine_to(draw + 6).await;
+    world.mine_at(draw + 6).await;
     resend(world, &raw).await;
 
     assert_eq!(step(&service, overtaken).await.name(), "redeemed");
@@ -170,9 +171,9 @@ async fn cancels_twice_abandoned_redemption_once() {
     let world = &fixture.world;
     let service = service(world, &fixture.payees[0], memory());
     let payee = service.payee();
-    let draw = world.head().await + 80;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw + 1).await;
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let first = submitted(payee, id).await;
     abandon_and_drop(&fixture, payee).await;
@@ -196,12 +197,12 @@ async fn cancels_two_abandoned_redemptions_of_one_nonce() {
     let (account, store) = (&fixture.payees[0], memory());
     let service = service(world, account, store.clone());
     let payee = service.payee();
-    let draw = world.head().await + 80;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw - 2).await;
+    let stranger = world.account(8).await.wallet;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw, draw + 30], 24 * HOUR).await;
+    let [id, next] = [all[0].id, all[1].id];
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
-    let before = fixture.world.node.snapshot().await;
-    world.node.mine_to(draw + 1).await;
     let first = submitted(payee, id).await;
     abandon_and_drop(&fixture, payee).await;
     set_gas_price(world, 20).await;
@@ -211,14 +212,26 @@ async fn cancels_two_abandoned_redemptions_of_one_nonce() {
         panic!("not one pending transaction of nonce 0");
     };
     assert_eq!(waits, second);
-    redraw(&fixture, before, draw, second).await;
+    let raw = world.node.provider.get_raw_transaction_by_hash(second);
+    let raw = raw.await.unwrap().expect("the node has the redemption");
+    world.node.drop_transactions().await;
+    // A stranger redeems the whole deposit for the payee.
+    world.node.automine(true).await;
+    let redemption = payee.redemption(id, Default::default(), Default::default());
+    let (redemption, round) = (redemption.await.unwrap(), world.beacon.round(draw));
+    redeem(&world.reader, &stranger, &redemption, Some(&round))
+        .await
+        .unwrap();
+    world.node.automine(false).await;
+    world.mine_at(draw + 31).await;
+    resend(world, &raw).await;
 
-    assert_eq!(step(&service, id).await.name(), "won");
-    let third = sends(&service, id).await;
-    let [(0, cancellation, to), next] = mempool(world, account.address).await[..] else {
+    assert_eq!(step(&service, id).await.name(), "redeemed");
+    let third = sends(&service, next).await;
+    let [(0, cancellation, to), later] = mempool(world, account.address).await[..] else {
         panic!("{:?}", mempool(world, account.address).await);
     };
-    assert_eq!((to, next), (account.address, (1, third, bank)));
+    assert_eq!((to, later), (account.address, (1, third, bank)));
     let mut unwanted = outbox(&*store);
     unwanted.retain(|sent| sent.nonce == 0);
     for hash in [first, second] {
@@ -236,9 +249,9 @@ async fn cancels_two_abandoned_redemptions_of_one_nonce() {
         }
     };
     let worked_off = async {
-        assert_eq!(redeemed(&service, id).await.0, coins(100));
+        assert_eq!(redeemed(&service, next).await.0, coins(100));
         while !payee.pending_txs().await.unwrap().is_empty() {
-            step(&service, id).await;
+            step(&service, next).await;
         }
     };
     tokio::select! {
@@ -246,7 +259,7 @@ async fn cancels_two_abandoned_redemptions_of_one_nonce() {
         () = blocks => unreachable!("mining never ends"),
     }
     assert_eq!(world.node.transactions(account.address).await, 2);
-    assert_eq!(world.balance(account.address).await, coins(100).to_u256());
+    assert_eq!(world.balance(account.address).await, coins(200).to_u256());
 }
 
 /// The record with nonce 0.
@@ -265,7 +278,7 @@ fn resends_stored_cancellation_after_crash() {
     let open = || Arc::new(Redb::open(directory.path().join("payee")).unwrap());
     let (_, unwanted) = runtime.block_on(async {
         let service = service(world, account, open());
-        worthless(&fixture, &service).await
+        overtaken(&fixture, &service).await
     });
     let is_cancelled =
         |store: &Redb| first(store).is_some_and(|sent| !sent.cancelled_by.is_empty());
@@ -273,7 +286,11 @@ fn resends_stored_cancellation_after_crash() {
         in_own_runtime(url, bank, PAYEE, async |reader, wallet| {
             let (store, policy) = (open(), policy(&reader, account.address));
             let settings = PayeeSettings::new(&policy, reader.profile());
-            let payee = Payee::new(reader, policy, store.clone()).with_wallet(wallet);
+            let payee = Payee::new(reader, policy, store.clone()).unwrap();
+            let payee = payee
+                .with_beacon(beacon::client(&world.beacon.url))
+                .unwrap();
+            let payee = payee.with_wallet(wallet);
             let service = PayeeService::new(payee, settings);
             // The process ends as soon as the cancellation is on disk.
             let step = interrupt_when(|| dies && is_cancelled(&store), service.step());
@@ -292,14 +309,11 @@ fn resends_stored_cancellation_after_crash() {
     assert_eq!(stepped(false), Some(Vec::new()));
     let after = runtime.block_on(mempool(world, account.address));
     assert_eq!(after[0], (0, cancellation, account.address));
-    // The next redemption does not wait for the cancellation, and the win is paid once.
-    for _ in 0..2 {
-        runtime.block_on(world.node.mine(1));
-        assert_eq!(stepped(false), Some(Vec::new()));
-    }
+    runtime.block_on(world.node.mine(1));
+    assert_eq!(stepped(false), Some(Vec::new()));
     runtime.block_on(async {
         assert_eq!(world.balance(account.address).await, coins(100).to_u256());
-        assert_eq!(world.node.transactions(account.address).await, 2);
+        assert_eq!(world.node.transactions(account.address).await, 1);
     });
     assert_eq!(outbox(&*open()), []);
 }
@@ -311,10 +325,10 @@ async fn redeems_large_win_behind_unprofitable_small_one() {
     let account = &fixture.payees[0];
     let alone = |settings: &mut PayeeSettings| settings.batch_wait = 0;
     let service = with_settings(world, account, memory(), alone);
-    let draw = world.head().await + 80;
-    let small = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
+    let draw = world.now().await + HOUR;
+    let small = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
     let allowances = vec![(account.address, coins(900))];
-    let draw_of_large = Draw::At(draw + 13);
+    let draw_of_large = Draw::At(draw + 27);
     let request = DepositRequest::new(allowances, fixture.payer.address, draw_of_large);
     let (payer, _) = fixture.actors();
     let large = open_deposit(world, &payer, &request).await.id;
@@ -322,16 +336,16 @@ async fn redeems_large_win_behind_unprofitable_small_one() {
     service.payee().poll().await.unwrap();
     pay(&payer, service.payee(), large, coins(900)).await;
 
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let first = sends(&service, small).await;
     set_gas_price(world, 10 * HIGH_GAS_PRICE).await;
-    world.node.mine(10).await;
+    world.mine_at(draw + 25).await;
     set_gas_price(world, 2 * HIGH_GAS_PRICE).await;
     service.step().await.unwrap();
     let unchanged = status(&service, small).await.state;
     assert_eq!(unchanged, HoldingState::Redeeming { hash: first });
-    world.node.mine(1).await;
+    world.advance(2).await;
     let hash = sends(&service, large).await;
     assert_ne!(sends(&service, small).await, first);
     assert_ne!(hash, first);

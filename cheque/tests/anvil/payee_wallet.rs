@@ -1,11 +1,10 @@
 //! The payee's service without a wallet, or with a wallet that lacks coin.
 
-use crate::fixtures::{Fixture, memory};
+use crate::fixtures::{Fixture, HOUR, memory};
 use crate::node::coins;
+use crate::over;
 use crate::payee_steps::{redeemed, sends, service, set_gas_price, status, waits, wins};
 use alloy_primitives::U256;
-use cheque::HISTORY_WINDOW;
-use cheque::payee::Payee;
 use cheque::payee::{PayeeService, PayeeSettings, WaitReason};
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ async fn reports_missing_wallet_and_retries_without_coin() {
     let account = &fixture.payees[0];
     let store = memory();
     let service = service(world, account, store.clone());
-    let draw = world.head().await + 60;
-    let id = wins(&fixture, &service, &[draw], HISTORY_WINDOW).await[0].id;
-    world.node.mine_to(draw + 1).await;
-    let bare = Payee::new(world.reader.clone(), world.policy(account), store);
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
+    let bare = over::with_policy(world, &world.reader, world.policy(account), store);
     let settings = PayeeSettings::new(bare.policy(), bare.reader().profile());
     let bare = PayeeService::new(bare, settings);
     assert_eq!(waits(&bare, id).await.reason, WaitReason::NoWallet);
@@ -30,11 +29,10 @@ async fn reports_missing_wallet_and_retries_without_coin() {
     assert_eq!(stepped.failed, [id]);
     let failed = status(&service, id).await;
     assert_eq!(failed.state.name(), "won");
-    let retry_at = stepped.head + 1;
-    let expected = format!("tried again at block {retry_at}");
+    let expected = "tried again at the next block";
     let reason = failed.reason();
     assert!(reason.contains("1000 wei and needs"), "{reason}");
-    assert!(reason.contains(&expected), "{reason}");
+    assert!(reason.contains(expected), "{reason}");
 
     world.node.endow(account.address).await;
     sends(&service, id).await;
@@ -48,13 +46,16 @@ async fn redeems_earliest_window_first_when_coin_is_short() {
     let world = &fixture.world;
     let account = &fixture.payees[0];
     let service = service(world, account, memory());
-    let draw = world.head().await + 80;
-    let all = wins(&fixture, &service, &[draw; 2], 2_000).await;
-    let first = wins(&fixture, &service, &[draw], 1_000).await.remove(0).id;
-    world.node.mine_to(draw).await;
+    let draw = world.now().await + HOUR;
+    let all = wins(&fixture, &service, &[draw; 2], 24 * HOUR).await;
+    let first = wins(&fixture, &service, &[draw], 12 * HOUR)
+        .await
+        .remove(0)
+        .id;
+    world.mine_at(draw).await;
     set_gas_price(world, 10).await;
     // Enough for one redemption with the node's gas margin.
-    let coin = U256::from(3_500_000_000_000_000u64);
+    let coin = U256::from(5_000_000_000_000_000u64);
     world.node.set_coin(account.address, coin).await;
     let stepped = service.step().await.unwrap();
     assert!(stepped.failed.is_empty());

@@ -1,7 +1,8 @@
 //! Pruning of deposits that are over.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay, pay_and_draw, poll};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, pay_and_draw, poll};
 use crate::node::coins;
+use crate::over;
 #[cfg(feature = "service")]
 use crate::payee_steps::{redeemed, sends, service, status, wins, with_settings};
 #[cfg(feature = "service")]
@@ -9,11 +10,7 @@ use alloy_primitives::Address;
 use cheque::DepositId;
 use cheque::store::{Change, Store, Swap, Table};
 #[cfg(feature = "service")]
-use cheque::{
-    ChainProfile, Position,
-    payee::PayeeSettings,
-    payer::{Payer, PayerService},
-};
+use cheque::{Position, payee::PayeeSettings, payer::PayerService};
 use cheque::{bank::RedeemError, payee::RedeemOptions};
 use std::{ops::ControlFlow, time::Duration};
 
@@ -21,17 +18,24 @@ use std::{ops::ControlFlow, time::Duration};
 async fn prunes_deposit_that_can_never_be_redeemed() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(60);
+    let (payer, _) = fixture.actors();
+    let reader = over::final_after_64_seconds(world);
+    let payees = [over::payee(world, &reader, &fixture.payees[0], memory())];
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(20);
     let opened = open_deposit(world, &payer, &request).await;
+    // Until it is settled, a payee takes little from a deposit.
+    world.node.mine(64).await;
     pay(&payer, &payees[0], opened.id, coins(5)).await;
-    world.node.mine_to(opened.deposit.lastRedeemBlock).await;
-    assert_eq!(
-        payees[0].prune().await.unwrap(),
-        0,
-        "pruned although a reorg may replace the last block"
-    );
+    world.mine_at(opened.deposit.redeemUntil + 1).await;
+    for blocks in [0, 63] {
+        world.node.mine(blocks).await;
+        assert_eq!(
+            payees[0].prune().await.unwrap(),
+            0,
+            "pruned although a reorg may replace the last block"
+        );
+    }
     world.node.mine(1).await;
     assert_eq!(payees[0].prune().await.unwrap(), 1);
     assert!(payees[0].positions().await.unwrap().is_empty());
@@ -48,7 +52,7 @@ async fn keeps_payee_deposit_with_pending_redemption() {
     let payees: Vec<_> = payees
         .map(|(account, store)| world.payee(account, store.clone()))
         .collect();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(20);
     let opened = open_deposit(world, &payer, &request).await;
     let (winner, _) = pay_and_draw(world, &payer, &payees, &opened).await;
@@ -65,9 +69,7 @@ async fn keeps_payee_deposit_with_pending_redemption() {
         "{waiting:?}"
     );
     world.node.drop_transactions().await;
-    let last = opened.deposit.lastRedeemBlock;
-    world.node.mine_to(last).await;
-    world.node.mine(1).await;
+    world.mine_at(opened.deposit.redeemUntil + 1).await;
     assert_eq!(
         payee.prune().await.unwrap(),
         0,
@@ -88,15 +90,15 @@ async fn keeps_batch_record_while_one_deposit_is_open() {
     let store = memory();
     let service = service(world, &fixture.payees[0], store.clone());
     let payee = service.payee();
-    let draw = world.head().await + 80;
+    let draw = world.now().await + HOUR;
     // The first deposit, which names the record, ends before the second.
     let all = wins(&fixture, &service, &[draw, draw + 10], 60).await;
-    world.node.mine_to(draw + 11).await;
+    world.mine_at(draw + 11).await;
     world.node.automine(false).await;
     let batch = sends(&service, all[0].id).await;
     world.node.drop_transaction(batch).await;
-    world.node.mine_to(all[0].deposit.lastRedeemBlock + 3).await;
-    assert!(world.head().await < all[1].deposit.lastRedeemBlock);
+    world.mine_at(all[0].deposit.redeemUntil + 3).await;
+    assert!(world.now().await < all[1].deposit.redeemUntil);
 
     assert_eq!(payee.prune().await.unwrap(), 0);
     let pending_txs = payee.pending_txs().await.unwrap();
@@ -118,22 +120,22 @@ async fn prunes_old_deposits_of_payee_service_and_keeps_the_rest() {
     let world = &fixture.world;
     let keep = |settings: &mut PayeeSettings| settings.retention = 1;
     let service = with_settings(world, &fixture.payees[0], memory(), keep);
-    let draw = world.head().await + 60;
+    let draw = world.now().await + HOUR;
     let first = wins(&fixture, &service, &[draw], 130).await.remove(0).id;
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     sends(&service, first).await;
     redeemed(&service, first).await;
 
-    let draw = world.head().await + 80;
+    let draw = world.now().await + HOUR;
     let old = wins(&fixture, &service, &[draw], 60).await.remove(0);
     let lasting = wins(&fixture, &service, &[draw], 2_000).await.remove(0).id;
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     world.node.automine(false).await;
     let batch = sends(&service, old.id).await;
     world.node.drop_transaction(batch).await;
     // Meanwhile the window of the first deposit has closed.
-    assert_eq!(service.payee().positions().await.unwrap().len(), 3);
-    world.node.mine_to(old.deposit.lastRedeemBlock + 3).await;
+    assert_eq!(service.payee().positions().await.unwrap().len(), 2);
+    world.mine_at(old.deposit.redeemUntil + 3).await;
     let stepped = service.step().await.unwrap();
     let changed: Vec<_> = stepped
         .changes
@@ -154,7 +156,7 @@ async fn prunes_old_deposits_of_payee_service_and_keeps_the_rest() {
     world.node.mine(1).await;
     redeemed(&service, lasting).await;
     for _ in 0..2 {
-        world.node.mine(world.reader.profile().final_depth).await;
+        world.advance(64).await;
         service.step().await.unwrap();
     }
     let left = service.payee().positions().await.unwrap();
@@ -167,17 +169,19 @@ async fn prunes_unneeded_settled_deposits_of_payer() {
     // The last deposit of a purse stays, and so does one with a pending transaction.
     let fixture = Fixture::new().await;
     let world = &fixture.world;
-    let (payer, payees) = fixture.actors();
-    let mut request = fixture.request(60);
+    let (_, payees) = fixture.actors();
+    let reader = over::final_after_64_seconds(world);
+    let payer = over::payer(world, &reader, &fixture.payer, fixture.store.clone());
+    let mut request = fixture.request(HOUR);
     request.redeem_window = Some(20);
     let over = open_deposit(world, &payer, &request).await;
-    let lasting = open_deposit(world, &payer, &fixture.request(3_000)).await;
+    let lasting = open_deposit(world, &payer, &fixture.request(2 * HOUR)).await;
     for deposit in [over.id, lasting.id] {
         pay(&payer, &payees[0], deposit, coins(5)).await;
         pay(&payer, &payees[1], deposit, coins(5)).await;
     }
-    let last = over.deposit.lastRedeemBlock;
-    world.node.mine_to(last + 1).await;
+    let last = over.deposit.redeemUntil;
+    world.mine_at(last + 1).await;
     payer.reclaim(over.id).await.unwrap();
     poll(&payer).await;
     assert_eq!(
@@ -192,7 +196,7 @@ async fn prunes_unneeded_settled_deposits_of_payer() {
         0,
         "pruned although no other record names the purse with its money"
     );
-    let next = open_deposit(world, &payer, &fixture.request(60)).await;
+    let next = open_deposit(world, &payer, &fixture.request(HOUR)).await;
     assert_eq!(next.deposit.lane, over.deposit.lane);
     assert_eq!(
         payer.prune_before(last).await.unwrap(),
@@ -225,43 +229,32 @@ async fn prunes_unneeded_settled_deposits_of_payer() {
 #[tokio::test]
 async fn prunes_settled_old_rounds_of_payer_service() {
     let fixture = Fixture::new().await;
-    let node = &fixture.world.node;
-    // 24 blocks per day.
-    let reader = fixture.world.reader.clone();
-    let reader = reader.with_profile(ChainProfile {
-        block_time: 3_600,
-        ..*fixture.world.reader.profile()
-    });
-    node.anvil("anvil_setBlockTimestampInterval", [3_600]).await;
+    let world = &fixture.world;
+    let reader = over::final_after_64_seconds(world);
     let start = || {
-        let payer = Payer::new(reader.clone(), fixture.store.clone());
-        let payer = payer
-            .with_wallet(fixture.payer.wallet.clone())
-            .with_key(fixture.payer.key.clone());
+        let store = fixture.store.clone();
+        let payer = over::payer(&fixture.world, &reader, &fixture.payer, store);
         let rounds = fixture.rounds();
         PayerService::new(payer, Some(rounds)).with_retention(0)
     };
     let service = start();
     service.step().await.unwrap();
-    node.mine(1).await;
+    world.node.mine(1).await;
     service.step().await.unwrap();
     let (first, record) = service.payer().deposits().await.unwrap().remove(0);
     let payee = fixture.payees[0].address;
     service.pay(payee, Address::ZERO, coins(5)).await.unwrap();
-    let last = record.deposit.lastRedeemBlock;
+    let day_over = record.created + 24 * HOUR;
     loop {
-        node.mine(6).await;
+        world.advance(HOUR / 2).await;
         service.step().await.unwrap();
         if rows_of(&*fixture.store, first) == 0 {
             break;
         }
-        let head = fixture.world.head().await;
-        assert!(head < last + 64 + 24 + 24, "the round is not pruned");
+        let now = world.now().await;
+        assert!(now < day_over + 2 * HOUR, "the round is not pruned");
     }
-    assert!(
-        fixture.world.head().await >= last + 24,
-        "pruned within a day"
-    );
+    assert!(world.now().await >= day_over, "pruned within a day");
     let later = service.payer().deposits().await.unwrap();
     assert!(!later.is_empty());
     // A new process works without the pruned record.
@@ -280,11 +273,11 @@ fn rows_of(store: &dyn Store, id: DepositId) -> usize {
     count
 }
 
-/// Number of records in a store.
+/// Number of records in a store, except the rounds of the beacon, which no deposit owns.
 fn rows(store: &dyn Store) -> usize {
     let mut count = 0;
-    let mut each = |_, _: &[u8], _: &[u8]| {
-        count += 1;
+    let mut each = |table, _: &[u8], _: &[u8]| {
+        count += usize::from(table != Table::Seeds);
         ControlFlow::Continue(())
     };
     store.scan_all(&mut each).unwrap();

@@ -1,6 +1,6 @@
 //! Sending over nodes that return receipts late, never, or without a block.
 
-use crate::fixtures::{Fixture, memory, state};
+use crate::fixtures::{Fixture, HOUR, memory, state};
 use crate::late_receipts::late_receipts;
 use crate::node::{World, signer};
 use crate::proxy::{Fault, Proxy};
@@ -43,7 +43,7 @@ async fn finds_stored_transaction_by_late_receipt() {
     // The node mines the transaction at once, and the process ends before it sees the receipt.
     let killed = late_receipts(world, 1, usize::MAX).with_timeout(Duration::ZERO);
     payer(killed)
-        .create_deposit(&fixture.request(60))
+        .create_deposit(&fixture.request(HOUR))
         .await
         .unwrap_err();
     let (id, record) = payer(fixture.payer.wallet.clone())

@@ -1,16 +1,17 @@
 //! Deposits in tokens.
 
-use crate::fixtures::{Fixture, memory, open_deposit, pay_and_draw, poll, rejection};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay_and_draw, poll, rejection};
 use crate::late_receipts::late_receipts;
 use crate::node;
 use crate::node::{Account, World, coins};
+use crate::over;
 use alloy::{consensus::Transaction, providers::Provider};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::sol;
 use cheque::{Amount, Rejection, TokenLimits};
 use cheque::{
     bank::{NativeRate, NativeRates},
-    payee::{Payee, RedeemOptions},
+    payee::RedeemOptions,
     payer::PayerError,
     tx::Call,
 };
@@ -62,7 +63,7 @@ async fn follows_token_deposit_from_funding_to_redemption() {
         NativeRate::new(400_000_000_000_000, 1_000_000).unwrap(),
     );
     let (payer, _) = fixture.actors();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.token = token;
     request.min_payout = None;
     let million = Amount::new(1_000_000_000);
@@ -99,7 +100,7 @@ async fn follows_token_deposit_from_funding_to_redemption() {
     assert!(least < upper, "{least} {upper}");
 
     let limits = TokenLimits {
-        max_deposit: total,
+        max_deposit: Some(total),
         max_exposure: total,
     };
     let payees: Vec<_> = fixture
@@ -108,7 +109,8 @@ async fn follows_token_deposit_from_funding_to_redemption() {
         .map(|account| {
             let mut policy = world.policy(account);
             policy.tokens.insert(token, limits);
-            Payee::new(world.reader.clone(), policy, memory()).with_wallet(account.wallet.clone())
+            over::with_policy(world, &world.reader, policy, memory())
+                .with_wallet(account.wallet.clone())
         })
         .collect();
     let first = payer.write_cheque(opened.id, fixture.payees[0].address, Amount::new(1_000_000));
@@ -136,7 +138,7 @@ async fn finds_mined_token_deposit_without_funding_it_again() {
     let world = &fixture.world;
     let token = test_token(world, &fixture.payer).await;
     let (payer, _) = fixture.actors();
-    let mut request = fixture.request(60);
+    let mut request = fixture.request(HOUR);
     request.token = token;
     let total = coins(600);
     payer.ensure_funded(token, total).await.unwrap_err();

@@ -1,12 +1,13 @@
 //! Openings of unknown deposits, which any sender can invent.
 
-use crate::fixtures::{Fixture, memory, open_deposit, rejection};
+use crate::fixtures::{Fixture, HOUR, memory, open_deposit, rejection};
 use crate::node::{COIN, coins, policy};
+use crate::over;
 use crate::proxy::{Fault, Held, Proxy};
 use alloy_primitives::Address;
 use cheque::{
-    Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, HISTORY_WINDOW, MasterSalt,
-    Opening, Proof, Rejection, SigningKey,
+    Account, AllowanceTree, Amount, Bank, ChequeContext, Deposit, MasterSalt, Opening, Proof,
+    Rejection, SigningKey,
 };
 use cheque::{
     bank::Reader,
@@ -23,7 +24,7 @@ const STRANGER: Address = Address::repeat_byte(0x5a);
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// An opening of a deposit that does not exist. Only the chain can tell.
-fn invented(bank: Bank, payee: Address, head: u64, lane: u64) -> Proof {
+fn invented(bank: Bank, payee: Address, now: u64, lane: u64) -> Proof {
     let key = SigningKey::from_bytes(&[0x5a; 32]).unwrap();
     let allowances = [(payee, Amount::new(COIN))];
     let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([1; 32])).unwrap();
@@ -34,8 +35,8 @@ fn invented(bank: Bank, payee: Address, head: u64, lane: u64) -> Proof {
         lane,
         amount: COIN,
         minPayout: 0,
-        drawBlock: head + 100,
-        lastRedeemBlock: head + 100 + HISTORY_WINDOW,
+        drawTime: now + 100,
+        redeemUntil: now + 100 + HOUR,
         root: tree.root(),
     };
     let context = ChequeContext {
@@ -73,7 +74,7 @@ impl Setup {
         let bank = fixture.world.reader.bank().address();
         let reader = Reader::open(provider, bank).await.unwrap();
         let policy = policy(&reader, fixture.payees[0].address);
-        let payee = Payee::new(reader.clone(), policy, memory());
+        let payee = over::with_policy(&fixture.world, &reader, policy, memory());
         let held = Arc::new(Held::default());
         proxy.fail("eth_call", Fault::Hold(STRANGER, held.clone()));
         Self {
@@ -86,10 +87,10 @@ impl Setup {
 
     /// Shows the payee `count` openings of invented deposits.
     async fn strangers(&self, count: u64) -> Vec<Receiving> {
-        let head = self.fixture.world.head().await;
+        let now = self.fixture.world.now().await;
         let (bank, account) = (*self.reader.bank(), self.payee.policy().payee);
         let show = |lane| {
-            let (payee, proof) = (self.payee.clone(), invented(bank, account, head, lane));
+            let (payee, proof) = (self.payee.clone(), invented(bank, account, now, lane));
             tokio::spawn(async move { payee.receive_payment(None, &proof).await })
         };
         (1..=count).map(show).collect()
@@ -109,7 +110,7 @@ async fn accepts_honest_opening_while_stranger_waits_for_node() {
     let setup = Setup::new().await;
     let fixture = &setup.fixture;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
     let strangers = setup.strangers(1).await;
@@ -131,7 +132,7 @@ async fn asks_node_for_16_unknown_deposits_at_a_time() {
     let setup = Setup::new().await;
     let fixture = &setup.fixture;
     let (payer, _) = fixture.actors();
-    let id = open_deposit(&fixture.world, &payer, &fixture.request(60))
+    let id = open_deposit(&fixture.world, &payer, &fixture.request(HOUR))
         .await
         .id;
     let pay = async || {

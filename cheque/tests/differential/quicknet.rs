@@ -5,6 +5,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use cheque::Beacon;
 use cheque_bindings::QUICKNET;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// A round as drand published it, and its signature uncompressed.
 #[derive(Deserialize)]
@@ -40,7 +41,9 @@ fn reads_the_published_seeds_of_real_rounds() {
     let quicknet = Beacon::quicknet();
     assert_eq!(quicknet.parameters(), QUICKNET);
     let mut chain = Evm::drawing_from(quicknet.clone(), 2_400);
+    let mut signs = BTreeSet::new();
     for real in published() {
+        signs.insert(real.signature[0] & 0x20);
         let draw_time = quicknet.time_of(real.round).unwrap();
         let verified = quicknet.verify(real.round, &real.signature).unwrap();
         assert_eq!(verified.seed().0, real.seed);
@@ -50,6 +53,7 @@ fn reads_the_published_seeds_of_real_rounds() {
         assert_eq!(record(&mut chain, draw_time, &real.proof), Ok(real.seed));
         assert_eq!(chain.recorded(draw_time), real.seed);
     }
+    assert_eq!(signs.len(), 2, "points with a small and with a large y");
 }
 
 #[test]

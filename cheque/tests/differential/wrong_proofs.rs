@@ -10,6 +10,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, U512, hex};
 use bls12_381::{G1Affine, G1Projective};
 use cheque::{LocalBeacon, Outcome, Redemption};
+use cheque_bindings::IDrandBankErrors;
 use rand::Rng;
 
 /// The prime of the field.
@@ -257,6 +258,35 @@ fn refuses_random_proofs_and_right_ones_mangled() {
         } else {
             draw.refuse(&wrong);
         }
+    }
+}
+
+#[test]
+fn records_no_seed_off_the_schedule_or_before_genesis() {
+    let mut draw = Draw::new(&mut rng(73));
+    let mut refused = |draw_time| {
+        assert!(draw.chain.beacon.round_at(draw_time).is_err());
+        assert_eq!(shown(&draw.chain.beacon, draw_time, &draw.right), None);
+        let record = recordSeedCall {
+            drawTime: draw_time,
+            proof: draw.right.clone(),
+        };
+        draw.chain.refused_by_beacon(Address::ZERO, 0, &record)
+    };
+    let on_schedule = draw.draw_time;
+    for draw_time in [on_schedule - 1, on_schedule + 1, u64::MAX - 1] {
+        let refusal = refused(draw_time);
+        assert!(
+            matches!(refusal, IDrandBankErrors::DrawOffSchedule(_)),
+            "{refusal:?}"
+        );
+    }
+    for draw_time in [0, 1, GENESIS - PERIOD, GENESIS - 1] {
+        let refusal = refused(draw_time);
+        assert!(
+            matches!(refusal, IDrandBankErrors::DrawBeforeGenesis(_)),
+            "{refusal:?}"
+        );
     }
 }
 

@@ -13,8 +13,9 @@ use cheque::{Amount, DepositId, bank::redeem};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A gas price in gwei at which redeeming costs more than a tenth of 0.1 coins, and recording a seed less.
-pub(crate) const HIGH_GAS_PRICE: u64 = 55;
+/// A gas price in gwei at which redeeming costs more than a tenth of 0.1 coins, even after the fall of a block without
+/// transactions; ten times as much is more than the whole.
+pub(crate) const HIGH_GAS_PRICE: u64 = 70;
 
 /// A freshly started service with the default settings.
 pub(crate) fn service(world: &World, account: &Account, store: Arc<dyn Store>) -> PayeeService {

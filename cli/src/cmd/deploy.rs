@@ -33,8 +33,8 @@ use crate::{
 
 /// Deploy a bank, the contract that holds all money
 ///
-/// Without settings this is the common bank, which draws by quicknet and has the same address on every chain: whoever
-/// deploys it puts it there for everybody. An existing bank is not deployed again. A bank has no owner, cannot be
+/// Without settings this is the common bank, which draws by quicknet and has the same address on every chain. Anybody can
+/// put it there, for everybody. An existing bank is not deployed again. A bank has no owner, cannot be
 /// paused and cannot be changed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

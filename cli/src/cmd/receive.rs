@@ -1,5 +1,7 @@
 //! `cheque receive`: a payment, checked and recorded.
 
+use std::time::Duration;
+
 use alloy::primitives::{Address, U256};
 use cheque::{
     Proof, Rejection,
@@ -20,7 +22,7 @@ use crate::{
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
         store::StoreOpts,
-        time::show_time,
+        time::{show_duration, show_time},
         wallet::WalletOpts,
     },
     output::{Output, fields},
@@ -169,9 +171,31 @@ fn failure(proof: &Proof, error: ReceiveError) -> Report {
     let failure = Failure {
         exit: Exit::Rejected,
         code: rejection.code().to_owned(),
-        text: format!("rejected: {rejection}{hint}"),
+        text: format!("rejected: {}{hint}", explained(&rejection)),
     };
     failure.into()
+}
+
+/// Explains a rejection, with times as dates.
+fn explained(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::PastCutoff {
+            now,
+            draw_time,
+            cutoff,
+        } => format!(
+            "the draw at {} is less than {} after {}, or over; use a deposit with a later draw",
+            show_time(*draw_time),
+            show_duration(Duration::from_secs(*cutoff)),
+            show_time(*now)
+        ),
+        Rejection::HorizonTooLong { draw_time, latest } => format!(
+            "the draw at {} is later than {}; use a deposit with an earlier draw",
+            show_time(*draw_time),
+            show_time(*latest)
+        ),
+        rejection => rejection.to_string(),
+    }
 }
 
 #[cfg(test)]

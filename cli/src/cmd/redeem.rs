@@ -133,7 +133,8 @@ impl RedeemArgs {
             .payee(key.address(), reader, &self.relays)
             .await?;
         let to = self.to.unwrap_or_default();
-        let consent = payee.sign_consent(id, to, &key).await?;
+        let consent = payee.sign_consent(id, to, &key).await;
+        let consent = consent.map_err(redeem_failure)?;
         let position = payee.position(id).await?;
         let position = position
             .ok_or_else(|| eyre!("the cheque was removed from the store; run the command again"))?;

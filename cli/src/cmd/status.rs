@@ -151,8 +151,15 @@ pub(crate) fn name(outcome: Outcome) -> &'static str {
 
 /// Converts a redemption's error; an outcome other than payable ends with [`Exit::NotPayable`].
 pub(crate) fn redeem_failure(error: RedeemError) -> Report {
-    let RedeemError::NotPayable { outcome, .. } = error else {
-        return error.into();
+    let outcome = match &error {
+        RedeemError::NotPayable { outcome, .. } => *outcome,
+        RedeemError::ConsentTooEarly { safe_from, .. } => {
+            return eyre!(
+                "a consent is for the total of now, and payments may still raise it; sign after the draw at {}",
+                show_time(*safe_from)
+            );
+        }
+        _ => return error.into(),
     };
     let failure = Failure {
         exit: Exit::NotPayable,

@@ -29,8 +29,22 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start() -> Self {
+        Self::with_arguments(&["--hardfork", "osaka"])
+    }
+
+    /// Starts a node of another chain than that of development nodes.
+    pub(crate) fn of_chain(id: u64) -> Self {
+        Self::with_arguments(&["--hardfork", "osaka", "--chain-id", &id.to_string()])
+    }
+
+    /// Starts a node whose chain has no precompiles of EIP-2537.
+    pub(crate) fn before_prague() -> Self {
+        Self::with_arguments(&["--hardfork", "cancun", "--chain-id", "777"])
+    }
+
+    fn with_arguments(arguments: &[&str]) -> Self {
         let process = Anvil::at(anvil())
-            .args(["--hardfork", "osaka"])
+            .args(arguments)
             .try_spawn()
             .expect("anvil must start");
         let local = beacon::local(beacon::PERIOD);

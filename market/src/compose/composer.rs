@@ -18,8 +18,8 @@ const RETRY_PRIORS_S: u64 = 20;
 const RETRY_FAILED_S: u64 = 30 * 60;
 /// Maximum time of opening a deposit, in seconds.
 const CREATION_S: u64 = 5 * 60;
-/// Number of blocks before a deposit's last payment at which the next deposit is due.
-const EARLY_BLOCKS: u64 = 100;
+/// Time before a deposit's last payment at which the next deposit is due, in seconds.
+const EARLY_S: u64 = 20 * 60;
 
 /// Composes the deposits of one payer in one token; see the [module](super).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,18 +54,18 @@ impl<Id: PeerId> Composer<Id> {
         Self::default()
     }
 
-    /// Returns the reason for composing the next deposit at the newest block `head`. `None` if no deposit is due, a
-    /// deposit is being opened, or another attempt would be too early.
-    pub fn due(&self, head: u64, now_s: u64) -> Option<Due> {
+    /// Returns the reason for composing the next deposit at `now_s`. `None` if no deposit is due, a deposit is being
+    /// opened, or another attempt would be too early.
+    pub fn due(&self, now_s: u64) -> Option<Due> {
         if self.may_compose(now_s).is_err() {
             return None;
         }
         let Some(newest) = self.deposits.last() else {
             return Some(Due::First);
         };
-        let blocks = newest.end_block.saturating_sub(head);
-        if blocks <= EARLY_BLOCKS {
-            return Some(Due::NearEnd { blocks });
+        let left_s = newest.end_s.saturating_sub(now_s);
+        if left_s <= EARLY_S {
+            return Some(Due::NearEnd { left_s });
         }
         newest.meter.is_full().then_some(Due::Charged)
     }
@@ -128,8 +128,7 @@ impl<Id: PeerId> Composer<Id> {
         })
     }
 
-    /// Reports that the deposit of a composition is open. Payments can be made from the deposit while the newest
-    /// block is below `end_block`. `fee` is the cost of opening, in token units.
+    /// Reports that the deposit of a composition is open. Payments can be made from the deposit before `end_s`. `fee` is the cost of opening, in token units.
     ///
     /// May be called until the next deposit is composed, even after opening took too long.
     ///
@@ -141,7 +140,7 @@ impl<Id: PeerId> Composer<Id> {
         round: u64,
         deposit: [u8; 32],
         fee: u128,
-        end_block: u64,
+        end_s: u64,
     ) -> Result<Changes<Id>, OpenedError> {
         self.check_round(round)?;
         if self.deposits.iter().any(|open| open.id == deposit) {
@@ -167,7 +166,7 @@ impl<Id: PeerId> Composer<Id> {
         };
         self.deposits.push(OpenDeposit {
             id: deposit,
-            end_block,
+            end_s,
             meter: Meter::new(fee, granted.values().sum()),
             allowances: granted.iter().map(allowance).collect(),
         });
@@ -189,10 +188,10 @@ impl<Id: PeerId> Composer<Id> {
     }
 
     /// Removes deposits that take no more payments, except the newest.
-    pub fn prune(&mut self, head: u64) {
+    pub fn prune(&mut self, now_s: u64) {
         let newest = self.deposits.last().map(|open| open.id);
         self.deposits
-            .retain(|open| head < open.end_block || Some(open.id) == newest);
+            .retain(|open| now_s < open.end_s || Some(open.id) == newest);
         self.revision += 1;
     }
 
@@ -205,8 +204,8 @@ impl<Id: PeerId> Composer<Id> {
         }
     }
 
-    /// Returns the credit of a provider at the newest block `head`.
-    pub fn credit(&self, provider: &Id, head: u64) -> Credit {
+    /// Returns the credit of a provider at `now_s`.
+    pub fn credit(&self, provider: &Id, now_s: u64) -> Credit {
         let mut credit = Credit {
             future: self.future(provider),
             ..Credit::default()
@@ -216,7 +215,7 @@ impl<Id: PeerId> Composer<Id> {
             let Some(allowance) = open.allowances.get(provider) else {
                 continue;
             };
-            let remain = match head < open.end_block {
+            let remain = match now_s < open.end_s {
                 true => allowance.remain(),
                 false => 0,
             };

@@ -11,7 +11,7 @@
 //!   bucket counts up to 1/16 of the deposit: `charged = fee · Σ buckets / (64 · 1/16 · 0.95)`, at most the fee. So
 //!   even spending from several allowances pays off the fee, and emptying a single allowance is charged for little
 //!   more than that one.
-//! - The next deposit is due once the whole fee is charged, or 100 blocks before the newest stops taking payments.
+//! - The next deposit is due once the whole fee is charged, or 20 minutes before the newest stops taking payments.
 //!
 //! The rules are those of the LES payment work in go-ethereum, with additions: a quarter of the future credit that a
 //! deposit could not serve is carried over; so is a quarter of the credit of providers that were no candidates;
@@ -22,7 +22,7 @@
 //! rounded down, so that all allowances together are exactly the deposit. The charged fee is rounded down, and
 //! reaches the whole fee at the end.
 //!
-//! A composer has no clock and no chain: times in seconds and block numbers are arguments. It sends nothing. Store
+//! A composer has no clock and no chain: times in seconds since 1970 are arguments. It sends nothing. Store
 //! [`Composer::to_bytes`] in one transaction with the other changes of a payment or deposit.
 
 pub(crate) mod composer;

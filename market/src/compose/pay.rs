@@ -99,9 +99,9 @@ impl<Id: PeerId> Composer<Id> {
         provider: &Id,
         min: u128,
         max: u128,
-        head: u64,
+        now_s: u64,
     ) -> Result<Quote<Id>, QuoteError> {
-        self.quote_without(provider, min, max, head, &BTreeSet::new())
+        self.quote_without(provider, min, max, now_s, &BTreeSet::new())
     }
 
     /// Like [`quote`](Self::quote), without some deposits that cannot pay at present.
@@ -114,7 +114,7 @@ impl<Id: PeerId> Composer<Id> {
         provider: &Id,
         min: u128,
         max: u128,
-        head: u64,
+        now_s: u64,
         without: &BTreeSet<[u8; 32]>,
     ) -> Result<Quote<Id>, QuoteError> {
         if max == 0 {
@@ -130,9 +130,9 @@ impl<Id: PeerId> Composer<Id> {
         let mut usable: Vec<_> = self
             .deposits
             .iter()
-            .filter(|open| head < open.end_block && !without.contains(&open.id))
+            .filter(|open| now_s < open.end_s && !without.contains(&open.id))
             .collect();
-        usable.sort_by_key(|open| (Some(open.id) == newest, open.end_block));
+        usable.sort_by_key(|open| (Some(open.id) == newest, open.end_s));
         for open in usable {
             let Some(allowance) = open.allowances.get(provider) else {
                 continue;
@@ -170,8 +170,13 @@ impl<Id: PeerId> Composer<Id> {
     /// # Errors
     ///
     /// [`QuoteError`] for the amount 0 or too small allowances.
-    pub fn payment_cost(&self, provider: &Id, amount: u128, head: u64) -> Result<u128, QuoteError> {
-        self.quote(provider, amount, amount, head)
+    pub fn payment_cost(
+        &self,
+        provider: &Id,
+        amount: u128,
+        now_s: u64,
+    ) -> Result<u128, QuoteError> {
+        self.quote(provider, amount, amount, now_s)
             .map(|quote| quote.cost())
     }
 

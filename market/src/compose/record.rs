@@ -46,7 +46,7 @@ struct FutureRecord {
 #[derive(RlpEncodable, RlpDecodable)]
 struct DepositRecord {
     id: [u8; 32],
-    end_block: u64,
+    end_s: u64,
     fee: u128,
     allowances: Vec<AllowanceRecord>,
 }
@@ -134,7 +134,7 @@ fn deposit_record<Id: PeerId>(open: &OpenDeposit<Id>) -> DepositRecord {
     let allowances = open.allowances.iter();
     DepositRecord {
         id: open.id,
-        end_block: open.end_block,
+        end_s: open.end_s,
         fee: open.meter.fee(),
         allowances: allowances
             .map(|(id, allowance)| AllowanceRecord {
@@ -211,7 +211,7 @@ fn load_deposit<Id: PeerId>(deposit: DepositRecord) -> Option<OpenDeposit<Id>> {
     }
     Some(OpenDeposit {
         id: deposit.id,
-        end_block: deposit.end_block,
+        end_s: deposit.end_s,
         meter,
         allowances,
     })

@@ -22,7 +22,7 @@ pub(super) struct Member {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OpenDeposit<Id> {
     pub(super) id: [u8; 32],
-    pub(super) end_block: u64,
+    pub(super) end_s: u64,
     pub(super) meter: Meter,
     pub(super) allowances: BTreeMap<Id, Allowance>,
 }
@@ -73,8 +73,8 @@ pub enum Due {
     Charged,
     /// The newest deposit soon stops taking payments.
     NearEnd {
-        /// Blocks until that.
-        blocks: u64,
+        /// Seconds until that.
+        left_s: u64,
     },
 }
 

@@ -22,8 +22,8 @@ pub struct TransferTerms {
     pub token: Address,
     /// Account of the receiver.
     pub payee: Address,
-    /// Required number of blocks from the block of the transfer to the newest, both included; 1 means mined.
-    pub confirmations: u64,
+    /// Required age of the transfer's block by the newest one, in seconds; 0 means mined.
+    pub confirm_s: u64,
 }
 
 /// A transfer in a successful transaction.
@@ -43,13 +43,15 @@ pub struct Transfer {
     pub amount: u128,
     /// Number of the block.
     pub block: u64,
+    /// Time of the block, in seconds since 1970.
+    pub time_s: u64,
 }
 
 /// View of the chain for one transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferView {
-    /// Newest block.
-    pub head: u64,
+    /// Time of the newest block, in seconds since 1970.
+    pub head_time_s: u64,
     /// The transfer of the proof, read at that head; `None` if absent or reverted.
     pub transfer: Option<Transfer>,
 }
@@ -126,12 +128,14 @@ pub enum TransferRejection {
     #[error("the amount of the transfer is 0; transfer more")]
     ZeroAmount,
     /// The transfer is not confirmed yet.
-    #[error("the transfer has {found} of {needed} confirmations; wait for more blocks")]
+    #[error(
+        "the transfer was mined {age_s} s before the newest block; wait until it is {needed_s} s"
+    )]
     NotConfirmed {
-        /// Present confirmations.
-        found: u64,
-        /// Required confirmations.
-        needed: u64,
+        /// Present age, in seconds.
+        age_s: u64,
+        /// Required age, in seconds.
+        needed_s: u64,
     },
 }
 
@@ -155,8 +159,13 @@ impl TransferTerms {
 impl Transfer {
     /// Returns the proof for the payee.
     pub fn proof(&self) -> Vec<u8> {
-        [self.transaction.as_slice(), &self.index.to_be_bytes()].concat()
+        proof(self.transaction, self.index)
     }
+}
+
+/// Returns the proof of a transfer for the payee.
+pub(super) fn proof(transaction: B256, index: u64) -> Vec<u8> {
+    [transaction.as_slice(), &index.to_be_bytes()].concat()
 }
 
 impl TransferReceiver {
@@ -223,11 +232,10 @@ impl PaymentReceiver for TransferReceiver {
         if transfer.amount == 0 {
             return Err(TransferRejection::ZeroAmount);
         }
-        let blocks = view.head.checked_sub(transfer.block);
-        let found = blocks.map_or(0, |blocks| blocks.saturating_add(1));
-        let needed = self.terms.confirmations;
-        if found < needed.max(1) {
-            return Err(TransferRejection::NotConfirmed { found, needed });
+        let age_s = view.head_time_s.saturating_sub(transfer.time_s);
+        let needed_s = self.terms.confirm_s;
+        if age_s < needed_s {
+            return Err(TransferRejection::NotConfirmed { age_s, needed_s });
         }
         Ok(Incoming {
             value: transfer.amount,

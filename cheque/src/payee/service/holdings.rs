@@ -170,7 +170,8 @@ impl Holdings {
 
     /// Up to `max` wins to look at: first those of `urgent`, then those with the oldest look.
     ///
-    /// An end in a block up to `confirmed` needs no look, until a reorganisation asks for it.
+    /// An end in a block up to `confirmed` needs no look, until a reorganisation asks for it. A missing deposit does: the
+    /// node may have its events by now.
     pub(super) fn wins_to_look_at(
         &self,
         urgent: &BTreeSet<DepositId>,
@@ -182,9 +183,10 @@ impl Holdings {
             .iter()
             .filter(|(id, win)| {
                 win.looked == 0
-                    || self
-                        .state(**id)
-                        .is_none_or(|state| !state.has_ended(confirmed))
+                    || self.state(**id).is_none_or(|state| {
+                        matches!(state, HoldingState::NotOnChain { .. })
+                            || !state.has_ended(confirmed)
+                    })
             })
             .map(|(id, win)| (!urgent.contains(id), win.looked, *id))
             .collect();
@@ -219,6 +221,8 @@ impl Holdings {
         let is_final = |id: &DepositId| {
             self.get(*id).is_some_and(|tracked| match tracked.state {
                 HoldingState::Missed(MissReason::NoSeed { .. }) => tracked.redeem_until < at.time,
+                // Only by a look at this head: there may have been none since the first.
+                HoldingState::NotOnChain { .. } if !self.was_looked_at(id) => false,
                 state => state.has_ended(at) && tracked.last_error.is_none(),
             })
         };
@@ -230,6 +234,12 @@ impl Holdings {
                 self.ended.insert((tracked.redeem_until, id));
             }
         }
+    }
+
+    /// True if the last step looked at a win.
+    fn was_looked_at(&self, id: &DepositId) -> bool {
+        let win = self.wins.get(id);
+        win.is_some_and(|win| win.looked == self.looks)
     }
 
     /// Up to `max` settled deposits that could be redeemed until a time before `time`.

@@ -197,6 +197,7 @@ impl PayeeService {
             loop {
                 if let Err(error) = self.poll_next(&mut follower, &sender).await {
                     self.report_poll_error(&error.into());
+                    self.warn_of_closing().await;
                 }
             }
         };
@@ -212,6 +213,7 @@ impl PayeeService {
                     && let Err(error) = self.step_at(&snapshot).await
                 {
                     self.report_step_error(&error);
+                    self.warn_of_closing().await;
                 }
             }
         };
@@ -252,6 +254,7 @@ impl PayeeService {
             Err(error) => {
                 let error = error.into();
                 self.report_poll_error(&error);
+                self.warn_of_closing().await;
                 return Err(error);
             }
         };
@@ -259,6 +262,7 @@ impl PayeeService {
         let report = self.step_at(&snapshot).await;
         if let Err(error) = &report {
             self.report_step_error(error);
+            self.warn_of_closing().await;
         }
         report
     }

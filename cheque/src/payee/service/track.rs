@@ -113,6 +113,17 @@ impl PayeeService {
         }
     }
 
+    /// Warns of open wins whose window is about to close, after a failure of a whole step: the window closes even if the
+    /// node fails. Goes by the latest clock, since there is no new head.
+    pub(super) async fn warn_of_closing(&self) {
+        let head = self.health_tracker().newest();
+        let now = self.payee.now(head.map_or(0, |head| head.time)).await;
+        let mut holdings = self.holdings();
+        let mut unused = PayeeStepReport::default();
+        self.mark_closing(&mut holdings, now.latest(), &mut unused);
+        set_gauges(&holdings);
+    }
+
     /// Finds the stuck transactions of the wallet, and sets their gauge.
     pub(super) async fn record_stuck(&self, now: u64) -> Result<(), PayeeServiceError> {
         let stuck = self.find_stuck(now).await?;

@@ -8,7 +8,7 @@ use clap::Args;
 use eyre::{Result, WrapErr};
 use serde_json::json;
 
-use super::terms::{TermsOpts, show_deposit};
+use super::terms::{TermsOpts, not_opened, show_deposit};
 use crate::{
     clock::unix_now,
     opts::{
@@ -85,11 +85,14 @@ impl CreateArgs {
             .with_key(signing_key(&key)?);
 
         if self.sign_only {
-            let planned = payer.prepare_deposit(&request).await?;
+            let planned = payer.prepare_deposit(&request).await.map_err(not_opened)?;
             return self.sign(&payer, &planned, out).await;
         }
         if self.send.dry_run {
-            let planned = payer.plan_deposit(&request, None).await?;
+            let planned = payer
+                .plan_deposit(&request, None)
+                .await
+                .map_err(not_opened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "opening the deposit", out)
@@ -103,6 +106,7 @@ impl CreateArgs {
         let opened = payer
             .create_deposit(&request)
             .await
+            .map_err(not_opened)
             .wrap_err("opening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

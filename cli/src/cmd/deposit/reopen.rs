@@ -4,7 +4,7 @@ use cheque::DepositId;
 use clap::Args;
 use eyre::{Result, WrapErr};
 
-use super::terms::{TermsOpts, show_deposit};
+use super::terms::{TermsOpts, not_opened, show_deposit};
 use crate::{
     opts::{
         beacon::BeaconOpts,
@@ -61,7 +61,8 @@ impl ReopenArgs {
             .with_wallet(wallet.clone())
             .with_key(signing_key(&key)?);
         if self.send.dry_run {
-            let planned = payer.plan_deposit(&request, Some(self.id)).await?;
+            let planned = payer.plan_deposit(&request, Some(self.id)).await;
+            let planned = planned.map_err(not_opened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "reopening the deposit", out)
@@ -75,6 +76,7 @@ impl ReopenArgs {
         let opened = payer
             .reopen(self.id, &request)
             .await
+            .map_err(not_opened)
             .wrap_err("reopening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

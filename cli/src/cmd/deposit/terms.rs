@@ -6,10 +6,10 @@ use alloy::primitives::Address;
 use cheque::{
     Amount, Deposit, DepositId,
     bank::{NativeRates, Reader},
-    payer::{DepositRequest, Draw, Funding},
+    payer::{DepositRequest, Draw, Funding, PayerError},
 };
 use clap::{ArgGroup, Args};
-use eyre::{Result, WrapErr};
+use eyre::{Report, Result, WrapErr, eyre};
 use serde_json::{Value, json};
 
 use crate::{
@@ -123,6 +123,21 @@ impl TermsOpts {
             request.funding = Funding::SendAlong;
         }
         Ok(request)
+    }
+}
+
+/// Explains why no deposit was planned or opened, with times as dates.
+pub(super) fn not_opened(error: PayerError) -> Report {
+    match error {
+        PayerError::DrawTooSoon {
+            draw_time,
+            earliest,
+        } => eyre!(
+            "a draw at {} leaves no time to pay; choose {} or later",
+            show_time(draw_time),
+            show_time(earliest)
+        ),
+        error => error.into(),
     }
 }
 

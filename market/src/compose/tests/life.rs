@@ -15,14 +15,14 @@ fn retries_too_few_providers_after_20_seconds() {
         retry_at_s: 120,
     };
     assert_eq!(refused(&mut composer, 5, 11, 100), expected);
-    assert_eq!(composer.due(0, 119), None);
+    assert_eq!(composer.due(119), None);
     let waiting = ComposeError::Waiting {
         now_s: 119,
         until_s: 120,
     };
     assert_eq!(refused(&mut composer, 9, 11, 119), waiting);
     let mut composer = restarted(&composer);
-    assert_eq!(composer.due(0, 120), Some(Due::First));
+    assert_eq!(composer.due(120), Some(Due::First));
     let threshold = NonZeroU64::new(11).unwrap();
     composer
         .compose(size(), threshold, [[1], [2]], |_| 6, 120)
@@ -35,10 +35,10 @@ fn retries_failed_deposit_after_30_minutes() {
     let ids = [[1], [2]];
     let round = composer.compose(size(), NonZeroU64::MIN, ids, |_| 1, 100);
     let round = round.unwrap().round;
-    assert_eq!(composer.due(0, 100), None);
+    assert_eq!(composer.due(100), None);
     composer.failed(round, 150).unwrap();
-    assert_eq!(composer.due(0, 150 + 1_799), None);
-    assert_eq!(composer.due(0, 150 + 1_800), Some(Due::First));
+    assert_eq!(composer.due(150 + 1_799), None);
+    assert_eq!(composer.due(150 + 1_800), Some(Due::First));
     let again = composer.opened(round, [1; 32], 0, END);
     let expected = OpenedError::WrongRound {
         found: round,
@@ -68,22 +68,22 @@ fn accepts_opening_after_its_timeout_until_next_compose() {
 
     let changes = late.opened(1, [1; 32], 0, END).unwrap();
     assert_eq!(changes.granted, first.allowances);
-    assert_eq!(late.due(0, until_s), None);
+    assert_eq!(late.due(until_s), None);
 }
 
 #[test]
-fn becomes_due_100_blocks_before_end_or_with_the_whole_fee() {
+fn becomes_due_20_minutes_before_end_or_with_the_whole_fee() {
     let mut composer = TestComposer::new();
     next(&mut composer, 4, 1, 1_000);
-    assert_eq!(composer.due(END - 101, 0), None);
-    let near = Due::NearEnd { blocks: 100 };
-    assert_eq!(composer.due(END - 100, 0), Some(near));
+    assert_eq!(composer.due(END - 1_201), None);
+    let near = Due::NearEnd { left_s: 1_200 };
+    assert_eq!(composer.due(END - 1_200), Some(near));
     let all = composer.credit(&[1], 0).new_remain;
     assert!(pay(&mut composer, 1, all * 94 / 100).fee() < 1_000);
-    assert_eq!(composer.due(0, 0), None);
+    assert_eq!(composer.due(0), None);
     pay(&mut composer, 1, all / 50);
     assert_eq!(composer.charged(), Some((1_000, 1_000)));
-    assert_eq!(composer.due(0, 0), Some(Due::Charged));
+    assert_eq!(composer.due(0), Some(Due::Charged));
 }
 
 #[test]

@@ -10,8 +10,8 @@ pub(super) type Id = [u8; 1];
 pub(super) type TestComposer = Composer<Id>;
 
 pub(super) const SIZE: u128 = 1 << 40;
-/// End block of every deposit in these tests.
-pub(super) const END: u64 = 1_000;
+/// End of every deposit in these tests.
+pub(super) const END: u64 = 100_000;
 
 pub(super) fn size() -> NonZeroU128 {
     NonZeroU128::new(SIZE).unwrap()

@@ -22,14 +22,9 @@ impl ChequeSender {
         let mut state = self.state.lock().await;
         let mut inactive = BTreeSet::new();
         loop {
-            let head = self
-                .payer
-                .last_head()
-                .await
-                .map_err(SendError::module)?
-                .number;
+            let now_s = self.now_s().await.map_err(SendError::module)?;
             let composer = &state.record.composer;
-            let quote = match composer.quote_without(&payee, min, max, head, &inactive) {
+            let quote = match composer.quote_without(&payee, min, max, now_s, &inactive) {
                 Ok(quote) => quote,
                 Err(error) => return Err(not_covered(error, &inactive)),
             };
@@ -76,7 +71,7 @@ impl ChequeSender {
     async fn current_proofs(&self, payee: Address) -> Result<Vec<Vec<u8>>, PayerError> {
         let mut proofs = Vec::new();
         for (id, record) in self.payer.deposits().await? {
-            // Payees accept cheques for some blocks longer than payers write them.
+            // Payees accept cheques for some seconds longer than payers write them.
             let taken = matches!(
                 record.state,
                 DepositState::Active | DepositState::PastCutoff
@@ -117,12 +112,9 @@ impl PaymentSender for ChequeSender {
     /// [`Composer::payment_cost`](crate::compose::Composer::payment_cost).
     fn payment_cost(&self, payee: Address, amount: u128) -> BoxFuture<'_, Result<u128, SendError>> {
         Box::pin(async move {
-            let head = self.payer.last_head().await.map_err(SendError::module)?;
+            let now_s = self.now_s().await.map_err(SendError::module)?;
             let state = self.state.lock().await;
-            let cost = state
-                .record
-                .composer
-                .payment_cost(&payee, amount, head.number);
+            let cost = state.record.composer.payment_cost(&payee, amount, now_s);
             Ok(cost?)
         })
     }

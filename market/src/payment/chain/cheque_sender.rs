@@ -162,8 +162,8 @@ impl ChequeSender {
     ///
     /// [`ChequeSenderError`] if the payer fails.
     pub async fn due(&self, now_s: u64) -> Result<Option<Due>, ChequeSenderError> {
-        let head = self.payer.last_head().await?.number;
-        Ok(self.state.lock().await.record.composer.due(head, now_s))
+        let now_s = now_s.max(self.now_s().await?);
+        Ok(self.state.lock().await.record.composer.due(now_s))
     }
 
     /// Returns the credit of a payee: see [`Composer::credit`](crate::compose::Composer::credit).
@@ -172,8 +172,14 @@ impl ChequeSender {
     ///
     /// [`ChequeSenderError`] if the payer fails.
     pub async fn credit(&self, payee: Address) -> Result<Credit, ChequeSenderError> {
-        let head = self.payer.last_head().await?.number;
-        Ok(self.state.lock().await.record.composer.credit(&payee, head))
+        let now_s = self.now_s().await?;
+        let state = self.state.lock().await;
+        Ok(state.record.composer.credit(&payee, now_s))
+    }
+
+    /// Returns the latest of the payer's three clocks, in seconds since 1970: cheques end by it.
+    pub(super) async fn now_s(&self) -> Result<u64, PayerError> {
+        Ok(self.payer.last_now().await?.latest())
     }
 
     /// Returns the charged part of the newest deposit's fee: see
@@ -209,19 +215,19 @@ impl ChequeSender {
     ///
     /// [`ChequeSenderError`]; the next call continues.
     pub async fn follow(&self, now_s: u64) -> Result<OpeningStatus, ChequeSenderError> {
-        let head = self.payer.last_head().await?.number;
+        let now_by_chain_s = self.now_s().await?;
         let mut state = self.state.lock().await;
         let Some(opening) = state.record.opening else {
             return Ok(OpeningStatus::Idle);
         };
         let id = opening.deposit;
         let record = self.payer.deposit(id).await?;
-        let confirmations = self.payer.reader().profile().confirmations;
-        let active_from = head.saturating_add(confirmations);
+        let confirm_s = self.payer.reader().profile().confirm;
+        let active_from_s = now_by_chain_s.saturating_add(confirm_s);
         match record.state {
             // The deposit would lock its money without allowing a cheque. Its transaction blocks later nonces of the
             // wallet until its own nonce is used.
-            DepositState::Pending if active_from >= self.payer.end_block(&record.deposit) => {
+            DepositState::Pending if active_from_s >= self.payer.end_time(&record.deposit) => {
                 drop(state);
                 let _stands = self.payer.cancel_opening(id).await?;
                 Ok(OpeningStatus::Waiting(id))
@@ -238,9 +244,9 @@ impl ChequeSender {
             }
             DepositState::Active => {
                 let mut next = state.record.clone();
-                let end_block = self.payer.end_block(&record.deposit);
+                let end_s = self.payer.end_time(&record.deposit);
                 let Opening { round, fee, .. } = opening;
-                let changes = next.composer.opened(round, id.0.0, fee, end_block)?;
+                let changes = next.composer.opened(round, id.0.0, fee, end_s)?;
                 next.opening = None;
                 self.store_record(&mut state, next).await?;
                 Ok(OpeningStatus::Opened(id, changes))
@@ -272,10 +278,10 @@ impl ChequeSender {
         next: &NextDeposit,
         now_s: u64,
     ) -> Result<DepositId, ChequeSenderError> {
-        let head = self.payer.last_head().await?.number;
+        let now_by_chain_s = self.now_s().await?;
         let mut state = self.state.lock().await;
         let mut next_record = state.record.clone();
-        next_record.composer.prune(head);
+        next_record.composer.prune(now_by_chain_s);
         let candidates = next.priors.keys().copied();
         let prior = |id: &Address| next.priors.get(id).copied().unwrap_or_default();
         let composed =

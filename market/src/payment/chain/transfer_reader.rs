@@ -10,8 +10,10 @@ use crate::payment::{
 };
 use alloy::{
     consensus::Transaction,
+    eips::BlockId,
     providers::{DynProvider, Provider},
     rpc::types::{Log, TransactionReceipt},
+    transports::RpcError,
 };
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
@@ -61,10 +63,11 @@ impl TransferReader {
     }
 
     async fn read_view(&self, transaction: B256, index: u64) -> Result<TransferView, BankError> {
-        // First, so that the confirmations of a transfer are never overestimated.
-        let head = self.provider.get_block_number().await?;
+        // First, so that the age of a transfer is never overestimated.
+        let head = self.provider.get_block(BlockId::latest()).await?;
+        let head_time_s = head.ok_or(RpcError::NullResp)?.header.timestamp;
         let none = TransferView {
-            head,
+            head_time_s,
             transfer: None,
         };
         let receipt = self.provider.get_transaction_receipt(transaction).await?;
@@ -76,9 +79,9 @@ impl TransferReader {
         };
         // Some nodes still return receipts of replaced blocks.
         let canonical = self.provider.get_block_by_number(block.into()).await?;
-        if canonical.is_none_or(|found| found.header.hash != hash) {
+        let Some(canonical) = canonical.filter(|found| found.header.hash == hash) else {
             return Ok(none);
-        }
+        };
         let moved = match self.token.is_zero() {
             true => self.coin_moved(transaction, index).await?,
             false => self.token_moved(&receipt, index),
@@ -91,8 +94,12 @@ impl TransferReader {
             token: self.token,
             amount,
             block,
+            time_s: canonical.header.timestamp,
         });
-        Ok(TransferView { head, transfer })
+        Ok(TransferView {
+            head_time_s,
+            transfer,
+        })
     }
 
     async fn coin_moved(

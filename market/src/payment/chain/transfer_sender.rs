@@ -7,7 +7,7 @@ use crate::{
         boxed::BoxFuture,
         handshake::Offer,
         sender::{Outgoing, PaymentSender, SendError},
-        transfer::{TRANSFER_IDENTITY, Transfer},
+        transfer::{TRANSFER_IDENTITY, proof},
     },
 };
 use alloy::{
@@ -261,16 +261,8 @@ impl TransferSender {
                 logs.position(|log| transfer_of(log, self.token) == expected)
             }
         };
-        let transfer = Transfer {
-            transaction: sent.hash,
-            index: index.ok_or(TransferSenderError::NotTransferred)? as u64,
-            from,
-            to: payee,
-            token: self.token,
-            amount,
-            block: sent.block,
-        };
-        Ok(transfer.proof())
+        let index = index.ok_or(TransferSenderError::NotTransferred)? as u64;
+        Ok(proof(sent.hash, index))
     }
 
     /// Loads the newest payment to a payee, with its stored bytes.

@@ -20,7 +20,7 @@ fn receiver() -> TransferReceiver {
         chain_id: 1,
         token: TOKEN,
         payee: PAYEE,
-        confirmations: 12,
+        confirm_s: 144,
     })
 }
 
@@ -33,13 +33,14 @@ fn transfer() -> Transfer {
         token: TOKEN,
         amount: 500,
         block: 100,
+        time_s: 1_000,
     }
 }
 
-fn judged(transfer: Transfer, head: u64) -> Result<Incoming, TransferRejection> {
+fn judged(transfer: Transfer, head_time_s: u64) -> Result<Incoming, TransferRejection> {
     let proof = self::transfer().proof();
     let view = TransferView {
-        head,
+        head_time_s,
         transfer: Some(transfer),
     };
     receiver().receive_payment(CUSTOMER, &proof, None, &view)
@@ -47,7 +48,7 @@ fn judged(transfer: Transfer, head: u64) -> Result<Incoming, TransferRejection> 
 
 #[test]
 fn credits_transfer_to_its_sender() {
-    let incoming = judged(transfer(), 111).unwrap();
+    let incoming = judged(transfer(), 1_144).unwrap();
     assert_eq!((incoming.value, incoming.credit_to), (500, CUSTOMER));
 }
 
@@ -57,7 +58,7 @@ fn rejects_transfer_with_any_wrong_fact() {
     let right = transfer();
     let (found, expected) = (other, PAYEE);
     let wrong = TransferRejection::WrongPayee { found, expected };
-    assert_eq!(judged(Transfer { to: other, ..right }, 111), Err(wrong));
+    assert_eq!(judged(Transfer { to: other, ..right }, 1_144), Err(wrong));
     let (found, expected) = (other, CUSTOMER);
     let wrong = TransferRejection::WrongFrom { found, expected };
     assert_eq!(
@@ -66,7 +67,7 @@ fn rejects_transfer_with_any_wrong_fact() {
                 from: other,
                 ..right
             },
-            111
+            1_144
         ),
         Err(wrong)
     );
@@ -78,22 +79,26 @@ fn rejects_transfer_with_any_wrong_fact() {
                 token: other,
                 ..right
             },
-            111
+            1_144
         ),
         Err(wrong)
     );
-    let zero = judged(Transfer { amount: 0, ..right }, 111);
+    let zero = judged(Transfer { amount: 0, ..right }, 1_144);
     assert_eq!(zero, Err(TransferRejection::ZeroAmount));
-    let another = judged(Transfer { index: 4, ..right }, 111);
+    let another = judged(Transfer { index: 4, ..right }, 1_144);
     assert!(matches!(another, Err(TransferRejection::WrongView { .. })));
 }
 
 #[test]
-fn accepts_transfer_from_its_last_confirmation_on() {
-    let rejection = |found| Err(TransferRejection::NotConfirmed { found, needed: 12 });
-    assert_eq!(judged(transfer(), 110), rejection(11));
-    assert_eq!(judged(transfer(), 99), rejection(0));
-    assert!(judged(transfer(), 111).is_ok());
+fn accepts_transfer_from_the_age_of_its_terms_on() {
+    let rejection = |age_s| {
+        let needed_s = 144;
+        Err(TransferRejection::NotConfirmed { age_s, needed_s })
+    };
+    assert_eq!(judged(transfer(), 1_143), rejection(143));
+    // A reorganisation between two questions.
+    assert_eq!(judged(transfer(), 999), rejection(0));
+    assert!(judged(transfer(), 1_144).is_ok());
 }
 
 #[test]
@@ -103,7 +108,7 @@ fn rejects_invalid_proof_and_missing_transfer() {
         assert_eq!(named, Err(TransferRejection::Length { found }));
     }
     let view = TransferView {
-        head: 111,
+        head_time_s: 1_144,
         transfer: None,
     };
     let judged = receiver().receive_payment(CUSTOMER, &transfer().proof(), None, &view);
@@ -115,7 +120,7 @@ fn credit(store: &Arc<Memory>, tokens: i64) -> Result<u64, String> {
     let settings = BalanceSettings::default();
     let mut tracker = BalanceTracker::open(Arc::clone(store), PREFIX, settings, 0).unwrap();
     let view = TransferView {
-        head: 111,
+        head_time_s: 1_144,
         transfer: Some(transfer()),
     };
     let mut rejection = None;
