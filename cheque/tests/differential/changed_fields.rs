@@ -68,8 +68,11 @@ const CHANGES: &[(&str, Change)] = &[
     ("consent v of 0 or 1", |r, _| r.consent = low_v(&r.consent)),
 ];
 
-/// The changes of the proof of a seed, given another round's.
-const PROOFS: &[(&str, fn(&Bytes, &Bytes, &mut TestRng) -> Bytes)] = &[
+/// Makes a wrong proof of the right one, or of another round's.
+type Forge = fn(&Bytes, &Bytes, &mut TestRng) -> Bytes;
+
+/// The changes of the proof of a seed.
+const PROOFS: &[(&str, Forge)] = &[
     ("no proof", |_, _, _| Bytes::new()),
     ("proof", |proof, _, g| bit_of_bytes(proof, g)),
     ("proof cut", |proof, _, _| cut(proof, 1)),
