@@ -1,44 +1,22 @@
 //! Blocks by their age: confirmed, final.
 
-use crate::bank::{error::BankError, head::Head, reader::Reader};
+use crate::bank::{
+    error::BankError,
+    head::{FinalBlock, Head},
+    reader::Reader,
+};
 use alloy::{
     eips::BlockNumberOrTag,
     providers::Provider,
     rpc::types::Block,
     transports::{RpcError, TransportResult},
 };
-use alloy_primitives::B256;
 
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
 const MAX_REQUESTS: u32 = 40;
 
 /// The number of blocks of abandoned forks after which a search starts without them.
 const MAX_ABANDONED: u32 = 4;
-
-/// The newest final block, as of a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FinalBlock {
-    /// The number.
-    pub number: u64,
-    /// The time, in seconds since 1970.
-    pub time: u64,
-    /// The hash.
-    pub hash: B256,
-    /// True if the node named the block (tag `finalized`). Else the block is as old as the profile's `finality` demands,
-    /// and its age tells nothing about the chain.
-    pub tagged: bool,
-}
-
-impl FinalBlock {
-    const fn new(block: &Head, tagged: bool) -> Self {
-        Self {
-            number: block.number,
-            time: block.time,
-            hash: block.hash,
-            tagged,
-        }
-    }
-}
 
 impl Reader {
     /// Returns the number of the newest known block that is at least `confirm` seconds older than `head`, by the profile.

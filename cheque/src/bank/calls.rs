@@ -5,7 +5,6 @@ use crate::{
     tx::wallet::Call,
 };
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank;
 use cheque_bindings::{Deposit, Withdraw};
 
@@ -117,36 +116,4 @@ impl Call {
 /// Returns the proof of a round in the form of the bank.
 pub(super) fn proof_of(round: &BeaconRound) -> Bytes {
     Bytes::copy_from_slice(round.proof().as_bytes())
-}
-
-/// Counts the storage slots that a call may find empty when it is mined, although its simulation found them in use: a
-/// payee's balance for each redemption of a batch, since others empty their balances at any time; the balance and a token's
-/// own record for all other calls.
-pub(crate) fn slots_that_may_be_new(input: &[u8]) -> u64 {
-    const OF_OTHERS: u64 = 2;
-    if input.is_empty() {
-        // A transfer of coin touches no slot.
-        return 0;
-    }
-    let batch = IChequeBank::redeemBatchCall::abi_decode(input);
-    batch.map_or(OF_OTHERS, |batch| batch.redemptions.len() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_a_balance_for_each_redemption() {
-        let bank = Bank::new(1, Address::repeat_byte(9));
-        let slots = |call: Call| slots_that_may_be_new(&call.input);
-        let packed = Bytes::from_static(&[1; 220]);
-        for items in [0, 1, 2, 100] {
-            let batch = Call::redeem_batch(&bank, vec![packed.clone(); items], &[]);
-            assert_eq!(slots(batch), items as u64);
-        }
-        assert_eq!(slots(Call::redeem(&bank, packed, None)), 2);
-        assert_eq!(slots_that_may_be_new(&[]), 0);
-        assert_eq!(slots_that_may_be_new(&[1, 2, 3]), 2);
-    }
 }

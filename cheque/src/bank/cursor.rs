@@ -1,10 +1,9 @@
 //! A follower's place in the chain, across restarts.
 
 use crate::{
-    bank::error::BankError,
     bank::{
-        blocks::FinalBlock,
-        head::Head,
+        error::BankError,
+        head::{FinalBlock, Head},
         reader::Reader,
         seen::{SeenBlock, SeenRecord, seen_key},
     },

@@ -1,9 +1,6 @@
 //! The heads that a reader and its clones have followed.
 
-use crate::bank::{
-    blocks::FinalBlock,
-    head::{Head, is_expired},
-};
+use crate::bank::head::{FinalBlock, Head, is_expired};
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -14,6 +14,31 @@ pub struct Head {
     pub hash: B256,
 }
 
+/// The newest final block, as of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalBlock {
+    /// The number.
+    pub number: u64,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+    /// The hash.
+    pub hash: B256,
+    /// True if the node named the block (tag `finalized`). Else the block is as old as the profile's `finality` demands,
+    /// and its age tells nothing about the chain.
+    pub tagged: bool,
+}
+
+impl FinalBlock {
+    pub(super) const fn new(block: &Head, tagged: bool) -> Self {
+        Self {
+            number: block.number,
+            time: block.time,
+            hash: block.hash,
+            tagged,
+        }
+    }
+}
+
 /// How long a head constrains later heads, in seconds of the own clock. What a node said once stops nothing for longer.
 pub(super) const MEMORY: u64 = 3_600;
 

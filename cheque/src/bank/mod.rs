@@ -25,11 +25,10 @@ pub(crate) mod seen;
 pub(crate) mod snapshot;
 pub(crate) mod token;
 
-pub use blocks::FinalBlock;
 pub use cost::{GasPrices, NativeRate, NativeRates};
 pub use cursor::{Cursor, Since};
 pub use error::BankError;
-pub use head::{Head, HeadCheckError};
+pub use head::{FinalBlock, Head, HeadCheckError};
 pub use heads::Heads;
 pub use history::{Closed, FoundDeposit};
 pub use purses::PurseKey;

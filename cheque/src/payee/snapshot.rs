@@ -1,7 +1,11 @@
 //! The payee's snapshot of the chain at one head.
 
 use crate::{
-    bank::{blocks::FinalBlock, cost::GasPrices, head::Head, purses::PurseKey},
+    bank::{
+        cost::GasPrices,
+        head::{FinalBlock, Head},
+        purses::PurseKey,
+    },
     protocol::terms::{DepositId, Purse},
 };
 use std::{

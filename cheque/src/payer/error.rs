@@ -108,6 +108,17 @@ pub enum PayerError {
     /// A time is above 2^64 - 1.
     #[error("a time is above 2^64 - 1; choose an earlier draw or a shorter window")]
     TimeOutOfRange,
+    /// The draw is more than a year ahead, or redeeming may take more than a year: most likely milliseconds for seconds.
+    #[error(
+        "the draw at {draw_time} would be redeemed until {redeem_until}, both in seconds since 1970; a draw is at most a \
+         year ahead, and redeeming takes at most a year more"
+    )]
+    TooFarAhead {
+        /// The draw time, in seconds since 1970.
+        draw_time: u64,
+        /// The last time to redeem, in seconds since 1970.
+        redeem_until: u64,
+    },
     /// No lane of the payer is free.
     #[error("all lanes of the payer are taken; wait until a deposit is closed")]
     NoFreeLane,

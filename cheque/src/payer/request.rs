@@ -20,6 +20,10 @@ use cheque_bindings::Deposit;
 /// Default smallest payout, in multiples of the cost of a redemption.
 const PAYOUT_PER_COST: u128 = 50;
 
+/// The longest time to the draw, and from the draw to the last redemption, in seconds: 366 days. The bank accepts more, and
+/// would lock the money for as long as a time in milliseconds says.
+const YEAR: u64 = 366 * 86_400;
+
 /// Choice of the draw time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,8 +112,8 @@ impl Payer {
     /// # Errors
     ///
     /// [`PayerError::NoWallet`] if the request names no payer; [`PayerError::DrawTooSoon`],
-    /// [`PayerError::Schedule`], [`PayerError::TimeOutOfRange`], [`PayerError::Tree`] and [`PayerError::Terms`] for a
-    /// bad request;
+    /// [`PayerError::Schedule`], [`PayerError::TimeOutOfRange`], [`PayerError::TooFarAhead`], [`PayerError::Tree`] and
+    /// [`PayerError::Terms`] for a bad request;
     /// [`PayerError::UnknownDeposit`] and [`PayerError::WrongWallet`] for `expired`; [`PayerError::LaneBusy`],
     /// [`PayerError::NotFunded`], [`PayerError::NoRate`] and [`PayerError::NoRandomness`]. Also if the node's
     /// head is implausible ([`Reader::checked_head`]), or was replaced before the plan was complete; other
@@ -139,6 +143,12 @@ impl Payer {
         let window = window.unwrap_or(self.reader.profile().redeem_window);
         let redeem_until = draw_time.checked_add(window);
         let redeem_until = redeem_until.ok_or(PayerError::TimeOutOfRange)?;
+        if draw_time.saturating_sub(now) > YEAR || window > YEAR {
+            return Err(PayerError::TooFarAhead {
+                draw_time,
+                redeem_until,
+            });
+        }
 
         let master = match &request.master {
             Some(master) => master.clone(),

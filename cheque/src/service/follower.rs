@@ -2,10 +2,9 @@
 
 use crate::{
     bank::{
-        blocks::FinalBlock,
         cursor::Cursor,
         error::BankError,
-        head::{Head, HeadCheckError},
+        head::{FinalBlock, Head, HeadCheckError},
         heads::Heads,
         reader::Reader,
     },

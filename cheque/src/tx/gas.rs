@@ -12,6 +12,7 @@ use alloy::{
 };
 use alloy_primitives::{Address, Bytes, TxHash, TxKind, U256, address, hex, keccak256};
 use alloy_sol_types::{SolCall, sol};
+use cheque_bindings::IChequeBank;
 use serde::Deserialize;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -105,6 +106,19 @@ async fn measure_new_slot(provider: &DynProvider) -> Result<u64, GasError> {
         .estimate_gas(request)
         .block(BlockId::latest())
         .await?)
+}
+
+/// Counts the storage slots that a call may find empty when it is mined, although its simulation found them in use: a
+/// payee's balance for each redemption of a batch, since others empty their balances at any time; the balance and a token's
+/// own record for all other calls.
+pub(super) fn slots_that_may_be_new(input: &[u8]) -> u64 {
+    const OF_OTHERS: u64 = 2;
+    if input.is_empty() {
+        // A transfer of coin touches no slot.
+        return 0;
+    }
+    let batch = IChequeBank::redeemBatchCall::abi_decode(input);
+    batch.map_or(OF_OTHERS, |batch| batch.redemptions.len() as u64)
 }
 
 /// Asks a node for what its chain charges beside gas times price, by the chain's fee model.
@@ -245,6 +259,26 @@ mod tests {
 
     fn word(value: u64) -> Bytes {
         U256::from(value).to_be_bytes_vec().into()
+    }
+
+    #[test]
+    fn counts_a_balance_for_each_redemption() {
+        let packed = Bytes::from_static(&[1; 220]);
+        for items in [0, 1, 2, 100] {
+            let batch = IChequeBank::redeemBatchCall {
+                redemptions: vec![packed.clone(); items],
+                drawTimes: Vec::new(),
+                proofs: Vec::new(),
+            };
+            assert_eq!(slots_that_may_be_new(&batch.abi_encode()), items as u64);
+        }
+        let one = IChequeBank::redeemCall {
+            redemption: packed,
+            proof: Bytes::new(),
+        };
+        assert_eq!(slots_that_may_be_new(&one.abi_encode()), 2);
+        assert_eq!(slots_that_may_be_new(&[]), 0);
+        assert_eq!(slots_that_may_be_new(&[1, 2, 3]), 2);
     }
 
     #[tokio::test]

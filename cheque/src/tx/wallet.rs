@@ -1,12 +1,11 @@
 //! The wallet: signs and sends the transactions of an account.
 
 use crate::{
-    bank::calls::slots_that_may_be_new,
     protocol::chain_profile::{ChainProfile, FeeModel, PROFILES},
     tx::{
         error::TxError,
         fees::Fees,
-        gas::{GasError, GasOracle, NewSlotPrice},
+        gas::{GasError, GasOracle, NewSlotPrice, slots_that_may_be_new},
     },
 };
 use alloy::{

@@ -148,6 +148,30 @@ async fn refuses_draw_without_time_to_pay() {
 }
 
 #[tokio::test]
+async fn refuses_draws_and_windows_of_more_than_a_year() {
+    const YEAR: u64 = 366 * 86_400;
+    let fixture = Fixture::new().await;
+    let (payer, _) = fixture.actors();
+    let mut request = fixture.request(YEAR - 3_600);
+    request.redeem_window = Some(YEAR);
+    payer.plan_deposit(&request, None).await.unwrap();
+    let milliseconds = Draw::At(1_000 * fixture.world.now().await);
+    for (draw, window) in [
+        (milliseconds, YEAR),
+        (Draw::In(YEAR + 3_600), YEAR),
+        (request.draw, YEAR + 1),
+    ] {
+        request.draw = draw;
+        request.redeem_window = Some(window);
+        let refused = payer.plan_deposit(&request, None).await.unwrap_err();
+        assert!(
+            matches!(refused, PayerError::TooFarAhead { .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn waits_for_time_to_confirm_of_profile() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;

@@ -346,6 +346,8 @@ proptest! {
         };
         let key = with_blst::public_key(&a);
         prop_assert_eq!(key, pure::public_key(&b));
+        let (a_key, b_key) = (with_blst::key(&key).unwrap(), pure::key(&key).unwrap());
+        prop_assert_eq!(with_blst::uncompressed_key(&a_key), pure::uncompressed_key(&b_key));
         let signature = with_blst::sign(&a, &message(round));
         prop_assert_eq!(signature, pure::sign(&b, &message(round)));
         prop_assert!(verdict!(with_blst, &key, round, &signature).is_ok());

@@ -1,10 +1,10 @@
-mod clocks;
 mod order;
 mod payments;
 mod policies;
 mod recovery_ids;
 mod refusals;
 mod risk;
+mod wrong_clocks;
 
 use crate::protocol::{
     account::{Account, ChequeContext},
