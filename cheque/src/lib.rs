@@ -55,6 +55,8 @@ pub mod payer;
 mod protocol;
 #[cfg(any(feature = "access", feature = "service"))]
 pub mod service;
+#[cfg(feature = "client")]
+mod single_flight;
 pub mod store;
 #[cfg(any(feature = "beacon", feature = "client"))]
 mod sys;

@@ -11,7 +11,7 @@ use alloy_primitives::Address;
 use cheque_bindings::default_deployment;
 
 /// The reason why a bank or its chain could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BankError {
     /// The node failed or refused a request.

@@ -22,7 +22,6 @@ pub(crate) mod reader;
 pub(crate) mod redeem;
 pub(crate) mod seeds;
 pub(crate) mod seen;
-pub(crate) mod snapshot;
 pub(crate) mod token;
 
 pub use cost::{GasPrices, NativeRate, NativeRates};

@@ -36,7 +36,7 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 const FRESH: u64 = 30;
 
 /// The reason why the round of a draw is not known.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeedError {
     /// The client follows another beacon than the bank.

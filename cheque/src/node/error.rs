@@ -2,9 +2,10 @@
 
 use crate::{node::redact::without_secrets, protocol::revert::Revert};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
+use std::sync::Arc;
 
 /// The reason why a request to a node failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
     /// The URL has a scheme other than http, https, ws and wss.
@@ -32,7 +33,7 @@ pub enum NodeError {
     },
     /// The node could not be reached, or refused the request.
     #[error("the request to the node failed: {0}")]
-    Rpc(#[source] Box<TransportError>),
+    Rpc(#[source] Arc<TransportError>),
     /// A contract reverted the call.
     #[error("{0}")]
     Reverted(Revert),
@@ -46,7 +47,7 @@ impl From<TransportError> for NodeError {
             return Self::Reverted(Revert(data));
         }
         // Transport errors may repeat the node's URL, which may contain keys.
-        Self::Rpc(Box::new(match error {
+        Self::Rpc(Arc::new(match error {
             RpcError::Transport(TransportErrorKind::Custom(source)) => {
                 TransportErrorKind::custom_str(&without_secrets(&source.to_string()))
             }

@@ -7,7 +7,7 @@ use crate::{
 
 /// The reason for not accepting a payment. The store is unchanged, except perhaps after
 /// [`StoreError::Unknown`](crate::store::StoreError::Unknown).
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
     /// The payment is invalid, or not acceptable now.

@@ -1,12 +1,12 @@
 //! The state that the clones of a payee share.
 
 use crate::{
-    bank::snapshot::SnapshotCache,
     payee::{
-        exposure::ExposureIndex, positions::PositionCache, snapshot::ChainSnapshot,
-        unknown_deposits::UnknownDepositLimiter,
+        error::ReceiveError, exposure::ExposureIndex, positions::PositionCache,
+        snapshot::ChainSnapshot, unknown_deposits::UnknownDepositLimiter,
     },
     protocol::terms::DepositId,
+    single_flight::SingleFlight,
 };
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    pub(super) snapshots: SnapshotCache<ChainSnapshot>,
+    pub(super) snapshots: SingleFlight<ChainSnapshot, ReceiveError>,
     /// Recently used positions: a payment is then a write without a read.
     pub(super) positions: PositionCache,
     /// The totals at stake. Read from the store at the first snapshot.

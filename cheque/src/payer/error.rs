@@ -16,7 +16,7 @@ use crate::{
 use alloy_primitives::Address;
 
 /// Why an operation of a payer failed. Nothing has changed unless the variant says so.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayerError {
     /// The node, or an answer from the chain.

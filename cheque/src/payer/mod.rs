@@ -36,23 +36,24 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader, seeds::SeedBook, snapshot::SnapshotCache},
+    bank::{cost::NativeRates, reader::Reader, seeds::SeedBook},
     beacon::BeaconClient,
     payer::{
         memory::{Memory, SpentTotals},
         snapshot::ChainSnapshot,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
+        trees::Trees,
     },
     protocol::{
-        allowance::tree::AllowanceTree, amount::Amount, deposit_builder::PAYER_CUTOFF,
-        signature::SigningKey, terms::DepositId,
+        amount::Amount, deposit_builder::PAYER_CUTOFF, signature::SigningKey, terms::DepositId,
     },
+    single_flight::SingleFlight,
     store::{async_store::AsyncStore, interface::Store},
     tx::wallet::Wallet,
 };
 use alloy_primitives::Address;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 use tokio::sync::broadcast;
@@ -118,8 +119,8 @@ pub struct Payer {
 
 #[derive(Debug)]
 struct Shared {
-    trees: Mutex<HashMap<DepositId, Arc<AllowanceTree>>>,
-    snapshot: SnapshotCache<ChainSnapshot>,
+    trees: Trees,
+    snapshot: SingleFlight<ChainSnapshot, PayerError>,
     memory: Mutex<Memory>,
     spent: SpentTotals,
     /// Held while a deposit is planned and stored, so that two new deposits do not choose the same purse.
@@ -141,8 +142,8 @@ impl Payer {
             key: None,
             rates: NativeRates::default(),
             shared: Arc::new(Shared {
-                trees: Mutex::default(),
-                snapshot: SnapshotCache::default(),
+                trees: Trees::default(),
+                snapshot: SingleFlight::default(),
                 memory: Mutex::default(),
                 spent: SpentTotals::default(),
                 creating: tokio::sync::Mutex::default(),

@@ -8,42 +8,60 @@ use crate::{
         stored::stored_list,
     },
     protocol::{allowance::tree::AllowanceTree, terms::DepositId},
+    single_flight::SingleFlight,
     store::async_store::StoredError,
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+use tokio::task::JoinError;
+
+/// The trees by deposit. Each is built once for all that wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Trees(Mutex<HashMap<DepositId, Arc<Tree>>>);
+
+type Tree = SingleFlight<AllowanceTree, PayerError>;
 
 impl Payer {
     /// Returns a deposit's allowance tree, built once from its stored list.
     pub(super) async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
-        let lock = || {
-            let trees = self.shared.trees.lock();
-            trees.unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(tree) = lock().get(&id) {
-            return Ok(tree.clone());
-        }
-        let list = stored_list(&self.store, self.reader.bank(), id).await?;
-        let list = list.ok_or(PayerError::NoList(id))?;
-        let tree = Arc::new(build_tree(&list).await?);
-        lock().insert(id, tree.clone());
-        Ok(tree)
+        let (payer, tree) = (self.clone(), self.shared.trees.of(id));
+        // Goes on if the caller drops the future, so that the next finds the tree, and no second building begins.
+        let built = tokio::spawn(async move {
+            let build = async || Ok((payer.build_stored(id).await?, ()));
+            tree.fresh(Duration::MAX, build).await
+        });
+        ended(built.await)?
     }
 
-    /// Drops the trees of deposits that are drawn or closed.
+    async fn build_stored(&self, id: DepositId) -> Result<AllowanceTree, PayerError> {
+        let list = stored_list(&self.store, self.reader.bank(), id).await?;
+        let list = list.ok_or(PayerError::NoList(id))?;
+        build_tree(&list).await
+    }
+
+    /// Drops the trees of deposits that are drawn or closed, and what is left of deposits that have no list.
     pub(super) fn drop_unused_trees(&self, followed: &HashMap<DepositId, DepositRecord>) {
-        let trees = self.shared.trees.lock();
-        let mut trees = trees.unwrap_or_else(PoisonError::into_inner);
-        trees.retain(|id, _| {
-            matches!(
-                followed.get(id).map(|record| record.state),
-                None | Some(
-                    DepositState::Pending | DepositState::Active | DepositState::PastCutoff
-                )
+        use DepositState::{Active, PastCutoff, Pending};
+        self.shared.trees.lock().retain(|id, tree| {
+            let state = followed.get(id).map(|record| record.state);
+            state.map_or_else(
+                || tree.newest().is_some() || Arc::strong_count(tree) > 1,
+                |state| matches!(state, Pending | Active | PastCutoff),
             )
         });
+    }
+}
+
+impl Trees {
+    fn of(&self, id: DepositId) -> Arc<Tree> {
+        self.lock().entry(id).or_default().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DepositId, Arc<Tree>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,11 +69,13 @@ impl Payer {
 pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, PayerError> {
     let list = list.clone();
     let build = move || AllowanceTree::build(list.allowances.iter().copied(), &list.master);
-    match tokio::task::spawn_blocking(build).await {
-        Ok(tree) => Ok(tree?),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoredError::ShuttingDown.into()),
-        },
-    }
+    Ok(ended(tokio::task::spawn_blocking(build).await)??)
+}
+
+/// Returns a task's result, or goes on with its panic.
+fn ended<T>(result: Result<T, JoinError>) -> Result<T, PayerError> {
+    result.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => StoredError::ShuttingDown.into(),
+    })
 }

@@ -13,7 +13,7 @@ use crate::{
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
 /// The reason why a stored value could not be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoredError {
     /// The store failed.

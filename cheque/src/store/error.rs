@@ -6,7 +6,7 @@ use std::{io, path::PathBuf, sync::Arc};
 /// The reason why a store could not be opened, read or written.
 ///
 /// `path` names the store: its file, or host, port and name of its database without user and password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process has the file open.
@@ -60,7 +60,7 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
         /// The engine's finding.
-        detail: Box<dyn std::error::Error + Send + Sync>,
+        detail: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The file system failed.
     #[error("{path}: {source}")]
@@ -68,7 +68,7 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
         /// The failure.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The storage engine failed.
     #[error("{path}: the storage engine failed: {source}")]
@@ -76,7 +76,7 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
         /// The failure.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// A write failed half-way, and may or may not have been made.
     #[error(

@@ -3,10 +3,10 @@
 use crate::{node::error::NodeError, protocol::revert::Revert, store::async_store::StoredError};
 use alloy::transports::TransportError;
 use alloy_primitives::{Address, TxHash, U256};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The reason why a transaction was not sent, or not mined.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TxError {
     /// The node failed or refused a request.
@@ -64,7 +64,7 @@ pub enum TxError {
     NotATransaction,
     /// The wallet could not sign.
     #[error("the wallet could not sign: {0}")]
-    Wallet(Box<dyn std::error::Error + Send + Sync>),
+    Wallet(Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<TransportError> for TxError {
@@ -74,7 +74,7 @@ impl From<TransportError> for TxError {
 }
 
 /// The reason why an idempotent transaction was not sent, or not mined.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
     /// The transaction failed.

@@ -12,6 +12,7 @@ use alloy::{
     providers::Provider,
 };
 use alloy_primitives::{Bytes, TxHash, U256};
+use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 /// A signed transaction, not yet sent.
@@ -133,7 +134,7 @@ impl NonceGuard<'_> {
             .with_max_fee_per_gas(estimate.max_fee_per_gas)
             .with_max_priority_fee_per_gas(estimate.max_priority_fee_per_gas);
         let signed = request.build(&self.wallet.wallet).await;
-        let signed = signed.map_err(|error| TxError::Wallet(error.into()))?;
+        let signed = signed.map_err(|error| TxError::Wallet(Arc::new(error)))?;
         Ok(SignedTx {
             hash: *signed.tx_hash(),
             nonce,

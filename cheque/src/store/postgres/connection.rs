@@ -183,7 +183,7 @@ impl Server {
             .build()
             .map_err(|source| StoreError::Io {
                 path: place.clone(),
-                source,
+                source: source.into(),
             })?;
         Ok(Self {
             config,

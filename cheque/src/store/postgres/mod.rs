@@ -94,7 +94,7 @@ impl Postgres {
         let queue =
             CommitQueue::new(place, COMMITTERS, commit).map_err(|source| StoreError::Io {
                 path: place.to_path_buf(),
-                source,
+                source: source.into(),
             })?;
         let store = Self {
             queue,
@@ -132,7 +132,7 @@ impl Postgres {
     fn failed(&self, error: ReadError) -> StoreError {
         StoreError::Engine {
             path: self.place().to_path_buf(),
-            source: error.into(),
+            source: Arc::new(error),
         }
     }
 

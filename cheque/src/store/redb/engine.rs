@@ -12,6 +12,7 @@ use crate::store::{
 };
 use ::redb::{Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, StorageBackend};
 use std::{
+    io,
     path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -158,15 +159,15 @@ impl Engine {
 
     /// Makes the contents of the storage durable, then opens them.
     fn open_confirmed(&self) -> Result<Database, StoreError> {
-        let io = |source| StoreError::Io {
+        let io = |source: io::Error| StoreError::Io {
             path: self.path.clone(),
-            source,
+            source: source.into(),
         };
         self.storage.sync_visible().map_err(io)?;
         if self.storage.len().map_err(io)? == 0 {
             return Err(StoreError::Damaged {
                 path: self.path.clone(),
-                detail: "the file was emptied while in use".into(),
+                detail: Arc::from(Box::from("the file was emptied while in use")),
             });
         }
         open(&self.storage).map_err(|error| open_error(&self.path, error))

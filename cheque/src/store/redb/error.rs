@@ -2,7 +2,7 @@
 
 use crate::store::error::StoreError;
 use ::redb::{DatabaseError, StorageError};
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 pub(super) fn open_error(path: &Path, error: DatabaseError) -> StoreError {
     let path = path.to_path_buf();
@@ -14,14 +14,17 @@ pub(super) fn open_error(path: &Path, error: DatabaseError) -> StoreError {
         {
             StoreError::Foreign { path }
         }
-        DatabaseError::Storage(StorageError::Io(source)) => StoreError::Io { path, source },
+        DatabaseError::Storage(StorageError::Io(source)) => StoreError::Io {
+            path,
+            source: source.into(),
+        },
         DatabaseError::Storage(StorageError::Corrupted(detail)) => StoreError::Damaged {
             path,
-            detail: detail.into(),
+            detail: Arc::from(Box::from(detail)),
         },
         other => StoreError::Engine {
             path,
-            source: other.into(),
+            source: Arc::new(other),
         },
     }
 }

@@ -66,10 +66,13 @@ impl Redb {
             .and_then(|file| FileBackend::new(file).map_err(io::Error::other))
             .map_err(|source| StoreError::Io {
                 path: path.clone(),
-                source,
+                source: source.into(),
             })?;
         let store = Self::open_on(backend, &path)?;
-        sync_directory(&path).map_err(|source| StoreError::Io { path, source })?;
+        sync_directory(&path).map_err(|source| StoreError::Io {
+            path,
+            source: source.into(),
+        })?;
         Ok(store)
     }
 
@@ -95,7 +98,7 @@ impl Redb {
         let commit = move |batch: &Batch<'_>| commit(&writer, &name, batch);
         let queue = CommitQueue::new(&path, 1, commit).map_err(|source| StoreError::Io {
             path: path.clone(),
-            source,
+            source: source.into(),
         })?;
         let store = Self {
             queue,
@@ -174,14 +177,17 @@ impl Redb {
         };
         self.engine.note_error(&error);
         match error {
-            ::redb::Error::Io(source) => StoreError::Io { path, source },
+            ::redb::Error::Io(source) => StoreError::Io {
+                path,
+                source: source.into(),
+            },
             ::redb::Error::Corrupted(detail) => StoreError::Damaged {
                 path,
-                detail: detail.into(),
+                detail: Arc::from(Box::from(detail)),
             },
             other => StoreError::Engine {
                 path,
-                source: other.into(),
+                source: Arc::new(other),
             },
         }
     }
