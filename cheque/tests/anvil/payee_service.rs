@@ -124,7 +124,7 @@ async fn waits_for_lower_gas_price_and_records_no_seed() {
     assert_eq!(world.node.all_transactions(account.address).await, 0);
     assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
 
-    // The relays of the beacon are not needed any more: the payee has kept the round.
+    // The relays of the beacon are no longer needed: the payee has kept the round.
     world.beacon.stop();
     set_gas_price(world, 1).await;
     sends(&service, id).await;
