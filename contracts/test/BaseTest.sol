@@ -280,7 +280,16 @@ abstract contract BaseTest is Test {
         view
         returns (bytes memory)
     {
-        return _sign(payee, Digests.consent(r.id, total, to));
+        return _consent(r, payee.addr, payee, total, to);
+    }
+
+    /// @dev A payee's consent, signed by the key of any account.
+    function _consent(Round memory r, address payee, Account memory by, uint128 total, address to)
+        internal
+        view
+        returns (bytes memory)
+    {
+        return _sign(by, Digests.consent(r.id, payee, total, to));
     }
 
     /// @dev Adds a stream of n steps to a redemption, and shows k steps.

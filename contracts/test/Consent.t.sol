@@ -90,7 +90,9 @@ contract ConsentTest is BaseTest {
         _expectMissing(x);
         x.consent = _consent(r, ann, 30, relayer);
         _expectMissing(x);
-        x.consent = _sign(ann, Digests.consent(keccak256("another deposit"), 30, address(0)));
+        x.consent = _sign(ann, Digests.consent(keccak256("another deposit"), ann.addr, 30, address(0)));
+        _expectMissing(x);
+        x.consent = _consent(r, ben.addr, ann, 30, address(0));
         _expectMissing(x);
     }
 
@@ -98,14 +100,14 @@ contract ConsentTest is BaseTest {
         (Round memory r, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);
         Account[3] memory others = [payer, signer, ben];
         for (uint256 i = 0; i < others.length; i++) {
-            x.consent = _consent(r, others[i], 30, address(0));
+            x.consent = _consent(r, ann.addr, others[i], 30, address(0));
             _expectMissing(x);
         }
     }
 
     function test_RejectsConsentForAnotherBankOrChain() public {
         (Round memory r, IChequeBank.Redemption memory x) = _wonHalf(NATIVE);
-        bytes32 message = Digests.consent(r.id, 30, address(0));
+        bytes32 message = Digests.consent(r.id, ann.addr, 30, address(0));
         x.consent = _signDigest(ann, Digests.digest(Digests.domain(address(this), block.chainid), message));
         _expectMissing(x);
         x.consent = _signDigest(ann, Digests.digest(Digests.domain(address(bank), block.chainid + 1), message));
@@ -308,9 +310,9 @@ contract ConsentTest is BaseTest {
     function test_WalletConsentsByErc1271() public {
         Wallet wallet = new Wallet(ben.addr);
         (Round memory r, IChequeBank.Redemption memory x) = _walletWon(wallet);
-        x.consent = _consent(r, ann, 30, address(0));
+        x.consent = _consent(r, address(wallet), ann, 30, address(0));
         _expectMissing(x);
-        x.consent = _consent(r, ben, 30, address(0));
+        x.consent = _consent(r, address(wallet), ben, 30, address(0));
         for (uint8 mode = 1; mode <= uint8(Wallet.Mode.AnswersTrue); mode++) {
             wallet.behave(Wallet.Mode(mode));
             vm.expectRevert(

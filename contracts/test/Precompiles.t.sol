@@ -86,7 +86,7 @@ contract PrecompilesTest is BaseTest {
         _expectLengthChecked(SHA256, abi.encode(keccak256("hash")));
     }
 
-    /// The last hash makes the seed: without an answer there is none.
+    /// The last hash makes the seed: without its answer no seed exists.
     function test_AnswerToTheCompressedSignatureHas32Bytes() public {
         bytes memory compressed = bytes.concat(hex"80", _zeros(47));
         uint256[4] memory lengths = [uint256(0), 31, 33, 64];

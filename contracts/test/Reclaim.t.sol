@@ -23,7 +23,7 @@ contract ReclaimTest is BaseTest {
         _assertConserved(address(token));
     }
 
-    function test_ReclaimsOnlyAfterTheLastRedeemBlock() public {
+    function test_ReclaimsOnlyAfterRedeemUntil() public {
         Round memory r = _smallRound(NATIVE, 0);
         _open(r);
         bytes memory still = abi.encodeWithSelector(IChequeBank.StillRedeemable.selector, r.deposit.redeemUntil);

@@ -44,7 +44,7 @@ contract ReopenTest is BaseTest {
         _assertConserved(NATIVE);
     }
 
-    function test_ReopensOnlyAfterTheLastRedeemBlock() public {
+    function test_ReopensOnlyAfterRedeemUntil() public {
         vm.warp(expired.deposit.redeemUntil);
         Round memory next = _smallRound(NATIVE, 20);
         next.deposit.drawTime += 1;

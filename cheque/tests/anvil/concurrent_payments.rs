@@ -1,7 +1,8 @@
 //! Payments made or shown at the same time, out of order, or to workers with outdated caches.
 
 use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, rejection};
-use crate::node::coins;
+use crate::node::{beacon::LIMITS, coins};
+use cheque::beacon::{BeaconClient, BeaconLimits};
 use cheque::store::Redb;
 use cheque::{Amount, Rejection};
 use rand::{SeedableRng, seq::SliceRandom};
@@ -58,6 +59,17 @@ async fn keeps_payment_whose_client_disconnects_during_write() {
     let directory = tempfile::tempdir().unwrap();
     let store = Redb::open(directory.path().join("payee")).unwrap();
     let payee = fixture.world.payee(&fixture.payees[0], Arc::new(store));
+    // A client that asks for the newest round once.
+    let (url, beacon) = (
+        &fixture.world.beacon.url,
+        fixture.world.beacon.local.beacon(),
+    );
+    let limits = BeaconLimits {
+        poll: Duration::from_secs(3_600),
+        ..LIMITS
+    };
+    let client = BeaconClient::with_limits(beacon.clone(), beacon.chain_hash(), &[url], limits);
+    let payee = payee.with_beacon(client.unwrap()).unwrap();
     let write = async || {
         let payment = payer.write_cheque(id, address, coins(1)).await.unwrap();
         payment.proof

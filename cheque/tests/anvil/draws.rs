@@ -48,6 +48,7 @@ async fn follows_deposit_from_pending_to_redeemed() {
 
     let states = [
         DepositState::Active,
+        DepositState::PastCutoff,
         DepositState::Drawn {
             winner: Some(payees[winner].policy().payee),
         },

@@ -10,19 +10,16 @@ use crate::proxy::{Fault, Proxy};
 use crate::settle::{settle, won};
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
+use cheque::store::{Memory, Store, Table, deposit_key};
 use cheque::{ClockError, DepositId};
 use cheque::{
     bank::{BankError, Closed, HeadCheckError, Reader},
     payee::{Payee, ReceiveError, RedeemOptions},
     payer::{DepositState, PayerError},
 };
-use cheque::{
-    payer::DepositRecord,
-    store::{Memory, Store, Table, deposit_key},
-};
 use cheque_bindings::Redeemed;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 /// True if a payer refuses because of the head's time.
 fn is_off_the_clock(error: &PayerError) -> bool {
@@ -113,34 +110,6 @@ async fn refuses_cheques_at_implausible_head() {
     let head = world.head().await;
     let before = payer.deposits().await.unwrap();
 
-    let back = HeadCheckError::WentBack {
-        number: head - 5,
-        before: head,
-        limit: 64,
-    };
-    for (fault, expected) in [(Fault::Behind(5), Some(back)), (Fault::Ahead(5_000), None)] {
-        proxy.fail("eth_getBlockByNumber", fault);
-        tokio::time::sleep(2 * STALE).await;
-        let PayerError::Bank(refused) = payer.poll().await.unwrap_err() else {
-            panic!("not a chain error");
-        };
-        let refused = head_error(&refused);
-        match expected {
-            Some(expected) => assert_eq!(refused, expected),
-            None => assert!(matches!(refused, HeadCheckError::Moved { .. }), "{refused}"),
-        }
-        payer.write_cheque(id, account, coins(1)).await.unwrap_err();
-        let ReceiveError::Bank(same) = payee.poll().await.unwrap_err() else {
-            panic!("not a chain error");
-        };
-        assert_eq!(head_error(&same), refused);
-        proxy.heal();
-    }
-    // A slightly shorter chain counts as a reorg.
-    proxy.fail("eth_getBlockByNumber", Fault::Behind(3));
-    poll(&payer).await;
-    proxy.heal();
-
     for seconds in [4_000, -4_000] {
         proxy.fail("eth_getBlockByNumber", Fault::TimeShift(seconds));
         let refused = payer.poll().await.unwrap_err();
@@ -153,6 +122,40 @@ async fn refuses_cheques_at_implausible_head() {
         assert_eq!(refused.code(), "stale_view", "{refused}");
         proxy.heal();
     }
+    let back = HeadCheckError::WentBack {
+        number: head - 5,
+        before: head,
+        limit: 64,
+    };
+    for (fault, expected) in [(Fault::Behind(5), Some(back)), (Fault::Ahead(5_000), None)] {
+        proxy.fail("eth_getBlockByNumber", fault);
+        tokio::time::sleep(2 * STALE).await;
+        let PayerError::Bank(refused) = payer.poll().await.unwrap_err() else {
+            panic!("not a chain error");
+        };
+        payer.write_cheque(id, account, coins(1)).await.unwrap_err();
+        let ReceiveError::Bank(same) = payee.poll().await.unwrap_err() else {
+            panic!("not a chain error");
+        };
+        for refused in [&refused, &same] {
+            match expected {
+                Some(expected) => assert_eq!(head_error(refused), expected),
+                // The node has no state of such a block, and no such block.
+                None => assert!(
+                    matches!(
+                        refused,
+                        BankError::Node(_) | BankError::Head(HeadCheckError::Moved { .. })
+                    ),
+                    "{refused}"
+                ),
+            }
+        }
+        proxy.heal();
+    }
+    // A slightly shorter chain counts as a reorg.
+    proxy.fail("eth_getBlockByNumber", Fault::Behind(3));
+    poll(&payer).await;
+    proxy.heal();
     proxy.fail("eth_getBlockByNumber", Fault::OtherBlocks);
     let PayerError::Bank(refused) = payer.poll().await.unwrap_err() else {
         panic!("not a chain error");
@@ -178,22 +181,16 @@ async fn refuses_cheques_at_implausible_head() {
     assert_eq!((payment.spent, accepted.total), (coins(2), coins(2)));
 }
 
-/// A store with the deposit's record as of before the payer saw the opening.
-fn as_pending(fixture: &Fixture, id: DepositId) -> Arc<Memory> {
-    let store = memory();
-    let key = deposit_key(fixture.world.reader.bank(), id);
-    for table in [Table::Deposits, Table::Trees] {
-        let mut value = fixture.store.get(table, &key).unwrap().unwrap();
-        if table == Table::Deposits {
-            let mut record = DepositRecord::from_bytes(&value).unwrap();
-            (record.state, record.settled) = (DepositState::Pending, false);
-            (record.open_at, record.draw) = (None, None);
-            value = record.to_bytes();
-        }
-        let set = store.compare_and_set(table, &key, None, &value).unwrap();
+/// A copy of a store as it is now.
+fn copy(store: &Memory) -> Arc<Memory> {
+    let copy = memory();
+    let mut each = |table, key: &[u8], value: &[u8]| {
+        let set = copy.compare_and_set(table, key, None, value).unwrap();
         assert_eq!(set, cheque::store::Swap::Done);
-    }
-    store
+        ControlFlow::Continue(())
+    };
+    store.scan_all(&mut each).unwrap();
+    copy
 }
 
 #[tokio::test]
@@ -201,12 +198,15 @@ async fn keeps_deposit_when_node_omits_events() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let (direct, payees) = fixture.actors();
-    let opened = open_deposit(world, &direct, &fixture.request(HOUR)).await;
+    let opened = direct.create_deposit(&fixture.request(HOUR)).await;
+    let opened = opened.unwrap();
+    // The payer has sent the opening, and not seen the deposit.
+    let pending = copy(&fixture.store);
+    assert_eq!(state(&direct, opened.id).await, DepositState::Active);
     let never = direct.prepare_deposit(&fixture.request(HOUR / 2)).await;
     let never = never.unwrap();
     let (winner, payout) = pay_and_draw(world, &direct, &payees, &opened).await;
     assert_eq!(state(&direct, never.id).await, DepositState::NeverOpened);
-    let pending = as_pending(&fixture, opened.id);
     let options = RedeemOptions::default();
     payees[winner].redeem(opened.id, &options).await.unwrap();
 

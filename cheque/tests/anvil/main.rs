@@ -10,6 +10,8 @@ mod deposits;
 mod disk;
 mod draws;
 mod failover;
+#[cfg(feature = "service")]
+mod fast_chains;
 mod faults;
 #[path = "../support/fixtures.rs"]
 mod fixtures;
@@ -62,7 +64,13 @@ mod proxied;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod pruning;
+mod quicknet;
 mod receipts;
+#[cfg(feature = "service")]
+#[path = "../support/relay.rs"]
+mod relay;
+#[cfg(feature = "service")]
+mod relays;
 mod reorgs;
 mod restarts;
 mod rounds;

@@ -119,7 +119,11 @@ async fn adds_data_fee_on_rollup() {
         .node
         .anvil("anvil_setCode", (oracle, "0x6112345f5260205ff3"))
         .await;
-    assert_eq!(rollup.prices().await.unwrap().data_fee, U256::from(0x1234));
+    // The fee of layer 1, and that of the rollup's operator.
+    assert_eq!(
+        rollup.prices().await.unwrap().data_fee,
+        U256::from(2 * 0x1234)
+    );
     assert_eq!(world.reader.prices().await.unwrap().data_fee, U256::ZERO);
 }
 

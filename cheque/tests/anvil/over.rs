@@ -100,7 +100,8 @@ pub(crate) fn unix_now() -> u64 {
     since.unwrap().as_secs()
 }
 
-async fn on(world: World) -> Fixture {
+/// The accounts of a [`Fixture`] in a world.
+pub(crate) async fn on(world: World) -> Fixture {
     let payer = world.account(1).await;
     let payees = vec![
         world.account(11).await,

@@ -4,6 +4,7 @@ use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, state as payers_
 use crate::node::{coins, draw::lost_by};
 use crate::over;
 use crate::payee_steps::{paid_block, sends, service, status, step, wins};
+use alloy_primitives::U256;
 use cheque::payee::{HoldingState, PayeeService, PayeeSettings};
 use cheque::payer::DepositState;
 
@@ -120,4 +121,38 @@ async fn reports_reorged_deposit_unconfirmed_until_reopened() {
     assert_eq!(payers_state(&payer, opened.id).await, DepositState::Pending);
     payer.open(opened.id).await.unwrap();
     assert_eq!(step(&service, opened.id).await.name(), "receiving");
+}
+
+#[tokio::test]
+async fn redeems_again_after_reorg_of_final_block() {
+    // The redemption was final, and the service had stopped looking at it.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let account = &fixture.payees[0];
+    let reader = over::final_after_64_seconds(world);
+    let mut policy = world.policy(account);
+    policy.max_unsettled_costs = u32::MAX;
+    let settings = PayeeSettings::new(&policy, reader.profile());
+    let payee = over::with_policy(world, &reader, policy, memory());
+    let service = PayeeService::new(payee.with_wallet(account.wallet.clone()), settings);
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
+    let before = world.node.snapshot().await;
+    sends(&service, id).await;
+    paid_block(&service, id).await;
+    world.node.mine(80).await;
+    for _ in 0..2 {
+        assert_eq!(step(&service, id).await.name(), "redeemed");
+    }
+    assert!(service.payee().pending_txs().await.unwrap().is_empty());
+
+    world.node.revert(before).await;
+    assert_eq!(world.balance(account.address).await, U256::ZERO);
+    world.node.advance(30).await;
+    world.node.mine(100).await;
+    sends(&service, id).await;
+    paid_block(&service, id).await;
+    assert_eq!(world.node.transactions(account.address).await, 1);
+    assert_eq!(world.balance(account.address).await, coins(100).to_u256());
 }

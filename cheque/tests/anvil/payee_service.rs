@@ -2,7 +2,6 @@
 
 use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, poll, request};
 use crate::node::{World, coins};
-use crate::over;
 use crate::payee_steps::{
     HIGH_GAS_PRICE, redeemed, sends, service, set_gas_price, status, step, waits, wins,
     with_settings,
@@ -124,7 +123,7 @@ async fn waits_for_lower_gas_price_and_records_no_seed() {
     assert_eq!(world.node.all_transactions(account.address).await, 0);
     assert_eq!(world.reader.recorded_seed(draw).await.unwrap(), None);
 
-    // The relays of the beacon are not needed any more: the payee has kept the round.
+    // The payee has kept the round, and needs no relay.
     world.beacon.stop();
     set_gas_price(world, 1).await;
     sends(&service, id).await;
@@ -304,13 +303,9 @@ async fn reports_worthless_win_as_missed() {
     let fixture = Fixture::new().await;
     let world = &fixture.world;
     let account = &fixture.payees[0];
-    let reader = over::final_after_64_seconds(world);
-    let mut policy = world.policy(account);
-    policy.max_unsettled_costs = u32::MAX;
-    let mut settings = PayeeSettings::new(&policy, reader.profile());
-    settings.deadline_margin = 20;
-    let payee = over::with_policy(world, &reader, policy, memory());
-    let service = PayeeService::new(payee.with_wallet(account.wallet.clone()), settings);
+    let store = memory();
+    let margin = |settings: &mut PayeeSettings| settings.deadline_margin = 20;
+    let service = with_settings(world, account, store.clone(), margin);
     let draw = world.now().await + HOUR;
     let opened = wins(&fixture, &service, &[draw], 100).await.remove(0);
     let (id, last) = (opened.id, draw + 100);
@@ -331,6 +326,9 @@ async fn reports_worthless_win_as_missed() {
     world.node.mine(1).await;
     set_gas_price(world, 1).await;
     let block = payer.reclaim(id).await.unwrap().block;
-    let missed = HoldingState::Missed(MissReason::Reclaimed { block });
     assert_eq!(step(&service, id).await, missed);
+    // A service that sees the win for the first time finds the reclaim.
+    let restarted = with_settings(world, account, store, margin);
+    let missed = HoldingState::Missed(MissReason::Reclaimed { block });
+    assert_eq!(step(&restarted, id).await, missed);
 }

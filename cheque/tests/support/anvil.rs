@@ -70,8 +70,13 @@ impl Node {
     }
 
     async fn with_arguments(arguments: &[&str]) -> Self {
+        Self::of_hardfork("osaka", arguments).await
+    }
+
+    /// Starts a node with the rules of a hardfork.
+    pub(crate) async fn of_hardfork(hardfork: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(tool("anvil"))
-            .args(["--port", "0", "--hardfork", "osaka", "--chain-id", "31337"])
+            .args(["--port", "0", "--hardfork", hardfork, "--chain-id", "31337"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -99,7 +99,7 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         _resign(a.x, r.id, signer);
         (a.signed, a.steps) = (true, true);
         // The payee consented to more than this.
-        a.x.consent = _consent(r, _keeper(a.x.payee), a.x.spent + 1, address(0));
+        a.x.consent = _consent(r, a.x.payee, _keeper(a.x.payee), a.x.spent + 1, address(0));
         (IChequeBank.Outcome outcome, uint256 payout) = _foresee(a, false);
         if (outcome == IChequeBank.Outcome.Payable) assertEq(payout, r.deposit.amount, "a stale cheque pays");
         if (outcome == IChequeBank.Outcome.ConsentMissing) times["stale cheque refused"]++;
@@ -306,8 +306,8 @@ abstract contract RedeemHandler is OpenHandler, Judge {
         a.caller = mode < 2 || mode == 7 ? x.payee : relayer;
         a.consented = mode == 2 || mode == 3;
         uint256 total = _totalOf(x);
-        if (a.consented) x.consent = _consent(r, _keeper(x.payee), uint128(total), x.to);
-        if (mode == 6) x.consent = _consent(r, _keeper(x.payee), uint128(total + 1), x.to);
+        if (a.consented) x.consent = _consent(r, x.payee, _keeper(x.payee), uint128(total), x.to);
+        if (mode == 6) x.consent = _consent(r, x.payee, _keeper(x.payee), uint128(total + 1), x.to);
     }
 
     /// @dev Shows the seed mostly, wrongly sometimes. Most proofs of a recorded seed are left out.

@@ -13,7 +13,8 @@ library Digests {
     bytes32 internal constant CHEQUE_TYPE =
         keccak256("Cheque(bytes32 depositId,address payee,uint128 spent,bytes32 anchor,uint128 step)");
     bytes32 internal constant OPEN_TYPE = keccak256("Open(bytes32 depositId,uint256 deadline)");
-    bytes32 internal constant CONSENT_TYPE = keccak256("Consent(bytes32 depositId,uint128 spent,address to)");
+    bytes32 internal constant CONSENT_TYPE =
+        keccak256("Consent(bytes32 depositId,address payee,uint128 spent,address to)");
     bytes32 internal constant WITHDRAW_TYPE = keccak256(
         "Withdraw(address account,address token,uint64 lane,uint256 amount,address to,uint256 nonce,uint256 deadline)"
     );
@@ -49,8 +50,8 @@ library Digests {
         return keccak256(abi.encode(OPEN_TYPE, id, deadline));
     }
 
-    function consent(bytes32 id, uint128 spent, address to) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CONSENT_TYPE, id, spent, to));
+    function consent(bytes32 id, address payee, uint128 spent, address to) internal pure returns (bytes32) {
+        return keccak256(abi.encode(CONSENT_TYPE, id, payee, spent, to));
     }
 
     function withdraw(IChequeBank.Withdraw memory w) internal pure returns (bytes32) {

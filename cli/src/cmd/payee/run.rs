@@ -77,7 +77,7 @@ struct RedeemOpts {
 
     /// Redeem regardless of gas price DURATION before the window closes [default: 2h]
     ///
-    /// The service warns then. A redemption never costs more than its payout.
+    /// The service warns then. A redemption estimated at its payout or more is not sent.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     deadline_margin: Option<Duration>,
 

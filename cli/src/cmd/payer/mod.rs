@@ -12,7 +12,7 @@ use crate::output::Output;
 /// Run a payer as a service
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  cheque payer run --account alice --allowances payees.csv --draw-in 1h --every 30m --daily-budget 0.5ether")]
+  cheque payer run --account alice --allowances payees.csv --draw-in 2h --every 30m --daily-budget 0.5ether")]
 pub(crate) struct PayerArgs {
     #[command(subcommand)]
     command: PayerCommand,
