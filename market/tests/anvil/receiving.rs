@@ -18,6 +18,7 @@ use cheque_market::{
 use std::sync::Arc;
 
 const PREFIX: &[u8] = b"market:";
+const HOUR: u64 = 3_600;
 
 struct Scene {
     world: World,
@@ -60,7 +61,8 @@ impl Scene {
     fn payee(&self, exposure: Amount) -> Payee {
         let mut policy = self.world.policy(&self.provider);
         policy.tokens.get_mut(&Address::ZERO).unwrap().max_exposure = exposure;
-        Payee::new(self.world.reader.clone(), policy, self.rows.clone())
+        let payee = Payee::new(self.world.reader.clone(), policy, self.rows.clone()).unwrap();
+        payee.with_beacon(self.world.beacon.client.clone()).unwrap()
     }
 
     async fn prepare(&self, module: &ChequeModule, proof: &[u8]) -> PreparedPayment {
@@ -96,7 +98,7 @@ fn rejection(error: ReceiveError<ModuleError>) -> Rejection {
 #[tokio::test]
 async fn enforces_exposure_limit_for_payments_prepared_together() {
     let scene = Scene::new().await;
-    let draw = scene.world.head().await + 60;
+    let draw = scene.world.now().await + HOUR;
     let (one, other) = (scene.opening(draw).await, scene.opening(draw).await);
     let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
     let prepared = (
@@ -123,7 +125,7 @@ async fn enforces_exposure_limit_for_payments_prepared_together() {
 #[tokio::test]
 async fn rejects_payment_before_query_and_again_when_storing() {
     let scene = Scene::new().await;
-    let draw = scene.world.head().await + 60;
+    let draw = scene.world.now().await + HOUR;
     let proof = scene.opening(draw).await;
     let module = ChequeModule::new(scene.payee(coins(10_000)), Address::ZERO);
     let prepare_from = async |from, proof: &[u8]| {
