@@ -303,6 +303,7 @@ async fn opens_nothing_with_too_few_candidates() {
     assert_eq!(sender.due().await.unwrap(), None);
     scene.world.advance(1).await;
     assert_eq!(sender.due().await.unwrap(), Some(Due::First));
+    scene.opened(&sender).await;
 }
 
 #[tokio::test]
@@ -353,6 +354,7 @@ async fn cancels_opening_that_is_too_late_before_next_compose() {
         sender.follow().await
     };
     scene.world.mine_at(end - 1).await;
+    // The opening is still wanted, and too large. A cancellation would be in the next block.
     follow().await.unwrap_err();
     node.mine(1).await;
     assert_eq!(node.transactions(account).await, 0, "cancelled too early");

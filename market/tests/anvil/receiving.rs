@@ -100,7 +100,7 @@ async fn enforces_exposure_limit_for_payments_prepared_together() {
     let scene = Scene::new().await;
     let draw = scene.world.now().await + HOUR;
     let (one, other) = (scene.opening(draw).await, scene.opening(draw).await);
-    let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(199)), Address::ZERO);
     let prepared = (
         scene.prepare(&module, &one).await,
         scene.prepare(&module, &other).await,
@@ -112,13 +112,13 @@ async fn enforces_exposure_limit_for_payments_prepared_together() {
         "{refused}"
     );
     // The stored payment counts after a restart too; with a higher limit the second would pass.
-    let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(199)), Address::ZERO);
     let refused = scene.take(&module, &other).await.unwrap_err();
     assert!(
         matches!(refused, Rejection::ExposureTooLarge { .. }),
         "{refused}"
     );
-    let module = ChequeModule::new(scene.payee(coins(1_200)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(200)), Address::ZERO);
     scene.take(&module, &other).await.unwrap();
 }
 
