@@ -128,7 +128,8 @@ impl<Id: PeerId> Composer<Id> {
         })
     }
 
-    /// Reports that the deposit of a composition is open. Payments can be made from the deposit before `end_s`. `fee` is the cost of opening, in token units.
+    /// Reports that the deposit of a composition is open. Payments can be made from the deposit before `end_s`. `fee`
+    /// is the cost of opening, in token units.
     ///
     /// May be called until the next deposit is composed, even after opening took too long.
     ///

@@ -1,7 +1,6 @@
 //! Payments by cheques from composed deposits.
 
 use crate::node::{Account, COIN, World};
-use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use cheque::{
     Amount, DepositId, Proof,
@@ -27,6 +26,8 @@ use std::{
 };
 
 const KEY: &[u8] = b"composer";
+/// Seconds from the opening of a deposit to its draw.
+const DRAW_IN: u64 = 3_600;
 
 /// A store that can report a failure for a write that it has made.
 #[derive(Default)]
@@ -57,7 +58,6 @@ impl Store for Unsure {
         self.rows.scan_all(each)
     }
 }
-const NOW: u64 = 1_000;
 
 struct Scene {
     world: World,
@@ -96,7 +96,7 @@ impl Scene {
     }
 
     fn next(&self) -> NextDeposit {
-        let mut request = DepositRequest::new(Vec::new(), self.customer.address, Draw::In(200));
+        let mut request = DepositRequest::new(Vec::new(), self.customer.address, Draw::In(DRAW_IN));
         request.min_payout = Some(Amount::ZERO);
         NextDeposit {
             size: NonZeroU128::new(3 * COIN).unwrap(),
@@ -108,9 +108,9 @@ impl Scene {
 
     /// Composes a deposit and waits until it is mined and confirmed.
     async fn opened(&self, sender: &ChequeSender) -> DepositId {
-        let id = sender.compose(&self.next(), NOW).await.unwrap();
+        let id = sender.compose(&self.next()).await.unwrap();
         let _polled = sender.payer().poll().await.unwrap();
-        let followed = sender.follow(NOW).await.unwrap();
+        let followed = sender.follow().await.unwrap();
         assert!(
             matches!(followed, OpeningStatus::Opened(of, _) if of == id),
             "{followed:?}"
@@ -136,10 +136,10 @@ async fn agree(sender: &ChequeSender, id: DepositId, payee: Address) -> Credit {
 async fn pays_from_composed_deposit_across_restarts() {
     let scene = Scene::new().await;
     let sender = scene.sender().await;
-    assert_eq!(sender.due(NOW).await.unwrap(), Some(Due::First));
-    assert_eq!(sender.follow(NOW).await.unwrap(), OpeningStatus::Idle);
+    assert_eq!(sender.due().await.unwrap(), Some(Due::First));
+    assert_eq!(sender.follow().await.unwrap(), OpeningStatus::Idle);
     let id = scene.opened(&sender).await;
-    assert_eq!(sender.due(NOW).await.unwrap(), None);
+    assert_eq!(sender.due().await.unwrap(), None);
     let deposit = sender.payer().deposit(id).await.unwrap().deposit;
     assert_eq!(deposit.amount, 3 * COIN);
     let payee = scene.payees[0];
@@ -184,24 +184,24 @@ async fn pays_from_composed_deposit_across_restarts() {
 async fn opens_deposit_once_despite_a_kill() {
     let scene = Scene::new().await;
     let node = &scene.world.node;
-    node.anvil("evm_setAutomine", [false]).await;
+    node.automine(false).await;
     let wallet = scene.customer.wallet.clone();
     let killed = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
-    killed.compose(&scene.next(), NOW).await.unwrap_err();
+    killed.compose(&scene.next()).await.unwrap_err();
     drop(killed);
 
     let sender = scene.sender().await;
-    let early = sender.compose(&scene.next(), NOW + 1).await.unwrap_err();
+    let early = sender.compose(&scene.next()).await.unwrap_err();
     assert!(matches!(early, ChequeSenderError::Compose(_)), "{early}");
-    node.anvil("evm_setAutomine", [true]).await;
+    node.automine(true).await;
     node.mine(1).await;
     let _polled = sender.payer().poll().await.unwrap();
-    let OpeningStatus::Opened(id, changes) = sender.follow(NOW).await.unwrap() else {
+    let OpeningStatus::Opened(id, changes) = sender.follow().await.unwrap() else {
         panic!("the deposit is confirmed");
     };
     assert_eq!(changes.granted.len(), 3);
     assert_eq!(sender.payer().deposits().await.unwrap().len(), 1);
-    assert_eq!(sender.follow(NOW).await.unwrap(), OpeningStatus::Idle);
+    assert_eq!(sender.follow().await.unwrap(), OpeningStatus::Idle);
     let (_, fee) = sender.charged().await.unwrap();
     assert!(
         fee > 0,
@@ -276,7 +276,7 @@ async fn never_pays_twice_from_two_processes() {
     let payee = scene.payees[0];
     one.request_payment(payee, 1, COIN / 2).await.unwrap();
     // The other process knows neither the deposit nor the payment.
-    let behind = other.compose(&scene.next(), NOW).await.unwrap_err();
+    let behind = other.compose(&scene.next()).await.unwrap_err();
     assert!(matches!(behind, ChequeSenderError::Changed), "{behind}");
     let rest = other.request_payment(payee, 1, COIN).await.unwrap();
     assert_eq!(rest.amount, COIN / 2);
@@ -295,12 +295,15 @@ async fn opens_nothing_with_too_few_candidates() {
     let sender = scene.sender().await;
     let mut next = scene.next();
     next.threshold = NonZeroU64::new(4).unwrap();
-    let few = sender.compose(&next, NOW).await.unwrap_err();
+    let few = sender.compose(&next).await.unwrap_err();
     assert!(matches!(few, ChequeSenderError::Compose(_)), "{few}");
     assert!(sender.payer().deposits().await.unwrap().is_empty());
     let sender = scene.sender().await;
-    assert_eq!(sender.due(NOW + 19).await.unwrap(), None);
-    assert_eq!(sender.due(NOW + 20).await.unwrap(), Some(Due::First));
+    scene.world.advance(19).await;
+    assert_eq!(sender.due().await.unwrap(), None);
+    scene.world.advance(1).await;
+    assert_eq!(sender.due().await.unwrap(), Some(Due::First));
+    scene.opened(&sender).await;
 }
 
 #[tokio::test]
@@ -309,12 +312,12 @@ async fn pays_from_other_deposits_while_one_is_inactive() {
     let node = &scene.world.node;
     let sender = scene.sender().await;
     let first = scene.opened(&sender).await;
-    let snapshot = node.anvil("evm_snapshot", ()).await;
+    let snapshot = node.snapshot().await;
     let second = scene.opened(&sender).await;
     // A reorg removes the second deposit.
-    node.anvil("evm_revert", [snapshot]).await;
-    node.anvil("evm_increaseTime", [7]).await;
-    node.mine(2).await;
+    node.revert(snapshot).await;
+    node.advance(7).await;
+    node.mine(1).await;
     let _polled = sender.payer().poll().await.unwrap();
     let payee = scene.payees[0];
     let too_much = sender.request_payment(payee, COIN + 1, 2 * COIN).await;
@@ -338,43 +341,42 @@ async fn pays_from_other_deposits_while_one_is_inactive() {
 async fn cancels_opening_that_is_too_late_before_next_compose() {
     let scene = Scene::new().await;
     let (node, account) = (&scene.world.node, scene.customer.address);
-    node.anvil("evm_setAutomine", [false]).await;
+    node.automine(false).await;
     let wallet = scene.customer.wallet.clone();
     let sender = scene.sender_with(wallet.with_timeout(Duration::ZERO)).await;
-    sender.compose(&scene.next(), NOW).await.unwrap_err();
+    sender.compose(&scene.next()).await.unwrap_err();
     let (id, record) = sender.payer().deposits().await.unwrap().remove(0);
     // Only transfers fit into such blocks.
     node.anvil("evm_setBlockGasLimit", ["0x7530"]).await;
-    let end = sender.payer().end_block(&record.deposit);
-    node.mine_to(end - 1).await;
+    let end = sender.payer().end_time(&record.deposit);
     let follow = async || {
         let _polled = sender.payer().poll().await.unwrap();
-        sender.follow(NOW).await.unwrap()
+        sender.follow().await
     };
-    assert_eq!(follow().await, OpeningStatus::Waiting(id));
+    scene.world.mine_at(end - 1).await;
+    // The opening is still wanted, and too large. A cancellation would be in the next block.
+    follow().await.unwrap_err();
     node.mine(1).await;
-    let used = node.provider.get_transaction_count(account);
-    assert_eq!(
-        used.await.unwrap(),
-        1,
-        "another transaction has used the nonce"
-    );
-    let mut followed = follow().await;
+    assert_eq!(node.transactions(account).await, 0, "cancelled too early");
+    assert_eq!(follow().await.unwrap(), OpeningStatus::Waiting(id));
+    node.mine(1).await;
+    let used = node.transactions(account).await;
+    assert_eq!(used, 1, "another transaction has used the nonce");
+    let mut followed = follow().await.unwrap();
     for _ in 0..20 {
         if followed != OpeningStatus::Waiting(id) {
             break;
         }
-        node.mine(1).await;
-        followed = follow().await;
+        scene.world.advance(5).await;
+        followed = follow().await.unwrap();
     }
     assert_eq!(followed, OpeningStatus::Failed(id));
     let bank = scene.world.reader.bank().address();
     assert_eq!(scene.world.coin(bank).await, U256::ZERO);
     node.anvil("evm_setBlockGasLimit", ["0x1c9c380"]).await;
-    node.anvil("evm_setAutomine", [true]).await;
-    let later = NOW + 30 * 60;
-    let next = sender.compose(&scene.next(), later).await.unwrap();
-    let _polled = sender.payer().poll().await.unwrap();
-    let followed = sender.follow(later).await.unwrap();
+    node.automine(true).await;
+    scene.world.advance(30 * 60).await;
+    let next = sender.compose(&scene.next()).await.unwrap();
+    let followed = follow().await.unwrap();
     assert!(matches!(followed, OpeningStatus::Opened(of, _) if of == next));
 }

@@ -29,7 +29,7 @@ const DEPOSIT: u128 = 6 * COIN / 10;
 const ALLOWANCE: u128 = DEPOSIT / 3;
 /// The smallest payment; an odd number, so that no sum is exact by accident.
 const PART: u128 = COIN / 61 + 1;
-const NOW: u64 = 1_000;
+const HOUR: u64 = 3_600;
 
 struct Client {
     address: Address,
@@ -56,9 +56,9 @@ impl Client {
             priors: providers.iter().map(|to| (to.address, 1)).collect(),
             request,
         };
-        let deposit = sender.compose(&next, NOW).await.unwrap();
+        let deposit = sender.compose(&next).await.unwrap();
         let _polled = sender.payer().poll().await.unwrap();
-        let followed = sender.follow(NOW).await.unwrap();
+        let followed = sender.follow().await.unwrap();
         assert!(matches!(followed, OpeningStatus::Opened(of, _) if of == deposit));
         let record = sender.payer().deposit(deposit).await.unwrap();
         Self {
@@ -114,7 +114,7 @@ async fn balances_totals_of_three_clients_and_three_providers() {
         let party = world.account(number).await;
         providers.push(Provider::new(&world, &party).await);
     }
-    let draw = world.head().await + 60;
+    let draw = world.now().await + HOUR;
     let mut clients = Vec::new();
     for number in [1, 2, 3] {
         let party = world.account(number).await;
@@ -170,7 +170,7 @@ async fn balances_totals_of_three_clients_and_three_providers() {
     }
 
     // The draw selects one provider of each deposit; all providers were paid from each.
-    world.node.mine_to(draw + 1).await;
+    world.mine_at(draw + 1).await;
     assert_eq!(world.coin(bank).await, deposits);
     let mut winners = Vec::new();
     for provider in &providers {
@@ -215,8 +215,8 @@ async fn balances_totals_of_three_clients_and_three_providers() {
         let state = payer.deposit(client.deposit).await.unwrap().state;
         assert!(matches!(state, DepositState::Redeemed { payout, .. }
             if payout.get() + idle.get() == DEPOSIT));
-        let due = client.sender.due(NOW).await.unwrap();
-        assert_eq!(due, Some(Due::NearEnd { blocks: 0 }));
+        let due = client.sender.due().await.unwrap();
+        assert_eq!(due, Some(Due::NearEnd { left_s: 0 }));
     }
     assert_eq!((held, world.coin(bank).await), (deposits, deposits));
 

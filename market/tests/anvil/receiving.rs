@@ -18,6 +18,7 @@ use cheque_market::{
 use std::sync::Arc;
 
 const PREFIX: &[u8] = b"market:";
+const HOUR: u64 = 3_600;
 
 struct Scene {
     world: World,
@@ -60,7 +61,8 @@ impl Scene {
     fn payee(&self, exposure: Amount) -> Payee {
         let mut policy = self.world.policy(&self.provider);
         policy.tokens.get_mut(&Address::ZERO).unwrap().max_exposure = exposure;
-        Payee::new(self.world.reader.clone(), policy, self.rows.clone())
+        let payee = Payee::new(self.world.reader.clone(), policy, self.rows.clone()).unwrap();
+        payee.with_beacon(self.world.beacon.client.clone()).unwrap()
     }
 
     async fn prepare(&self, module: &ChequeModule, proof: &[u8]) -> PreparedPayment {
@@ -96,9 +98,9 @@ fn rejection(error: ReceiveError<ModuleError>) -> Rejection {
 #[tokio::test]
 async fn enforces_exposure_limit_for_payments_prepared_together() {
     let scene = Scene::new().await;
-    let draw = scene.world.head().await + 60;
+    let draw = scene.world.now().await + HOUR;
     let (one, other) = (scene.opening(draw).await, scene.opening(draw).await);
-    let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(199)), Address::ZERO);
     let prepared = (
         scene.prepare(&module, &one).await,
         scene.prepare(&module, &other).await,
@@ -110,20 +112,20 @@ async fn enforces_exposure_limit_for_payments_prepared_together() {
         "{refused}"
     );
     // The stored payment counts after a restart too; with a higher limit the second would pass.
-    let module = ChequeModule::new(scene.payee(coins(1_199)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(199)), Address::ZERO);
     let refused = scene.take(&module, &other).await.unwrap_err();
     assert!(
         matches!(refused, Rejection::ExposureTooLarge { .. }),
         "{refused}"
     );
-    let module = ChequeModule::new(scene.payee(coins(1_200)), Address::ZERO);
+    let module = ChequeModule::new(scene.payee(coins(200)), Address::ZERO);
     scene.take(&module, &other).await.unwrap();
 }
 
 #[tokio::test]
 async fn rejects_payment_before_query_and_again_when_storing() {
     let scene = Scene::new().await;
-    let draw = scene.world.head().await + 60;
+    let draw = scene.world.now().await + HOUR;
     let proof = scene.opening(draw).await;
     let module = ChequeModule::new(scene.payee(coins(10_000)), Address::ZERO);
     let prepare_from = async |from, proof: &[u8]| {

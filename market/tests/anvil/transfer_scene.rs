@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub(crate) const PREFIX: &[u8] = b"market:";
 const KEY: &[u8] = b"transfers:";
 pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
-pub(crate) const CONFIRMATIONS: u64 = 3;
+/// Required age of a transfer, in seconds.
+pub(crate) const CONFIRM_S: u64 = 12;
 
 /// Code of a token that only emits the event `Transfer(caller, to, value)`.
 const EMITS_EVENT_ONLY: &str = "60206024600037600435337fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef\
@@ -49,7 +50,7 @@ impl Scene {
             chain_id: 31_337,
             token: self.token,
             payee: self.payee.address,
-            confirmations: CONFIRMATIONS,
+            confirm_s: CONFIRM_S,
         }
     }
 

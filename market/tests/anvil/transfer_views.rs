@@ -1,6 +1,6 @@
 //! Views of transfers on the chain.
 
-use crate::transfer_scene::{CONFIRMATIONS, Scene, TOKEN};
+use crate::transfer_scene::{CONFIRM_S, Scene, TOKEN};
 use alloy::{
     providers::{DynProvider, Provider, ProviderCall, RootProvider},
     rpc::types::TransactionReceipt,
@@ -34,20 +34,18 @@ async fn ignores_other_tokens_and_reverted_transfers() {
     assert_eq!((coin.to, coin.amount), (TOKEN, 0));
 
     // In the mempool while the token works, mined after it broke.
-    node.anvil("evm_setAutomine", [false]).await;
+    node.automine(false).await;
     let impatient = scene.customer.wallet.clone().with_timeout(Duration::ZERO);
     let sender = scene.sender(impatient, &Arc::default()).await;
     sender.request_payment(payee, 1, 500).await.unwrap_err();
     node.anvil("anvil_setCode", (TOKEN, "0x60006000fd")).await;
-    node.mine(CONFIRMATIONS).await;
+    node.mine(1).await;
     let block = node.anvil("eth_getBlockByNumber", ("latest", false)).await;
-    let height = u64::from_str_radix(&block["number"].as_str().unwrap()[2..], 16).unwrap();
-    let first = format!("{:#x}", height + 1 - CONFIRMATIONS);
-    let block = node.anvil("eth_getBlockByNumber", (first, false)).await;
     let reverted: B256 = block["transactions"][0].as_str().unwrap().parse().unwrap();
+    node.advance(CONFIRM_S).await;
     let reader = TransferReader::open(node.provider.clone(), 31_337, TOKEN);
     let view = reader.await.unwrap().view(reverted, 0).await.unwrap();
-    assert_eq!((view.head, view.transfer), (height, None));
+    assert_eq!((view.head_time_s, view.transfer), (node.now().await, None));
 }
 
 /// A node that returns the receipt of a replaced block.
@@ -77,7 +75,7 @@ async fn ignores_receipt_of_a_replaced_block() {
     let sender = scene
         .sender(scene.customer.wallet.clone(), &Arc::default())
         .await;
-    let before = node.anvil("evm_snapshot", ()).await;
+    let before = node.snapshot().await;
     let sent = sender.request_payment(scene.payee.address, 1, 500).await;
     let proof = sent.unwrap().proofs.remove(0);
     let transaction = B256::from_slice(&proof[..32]);
@@ -96,9 +94,9 @@ async fn ignores_receipt_of_a_replaced_block() {
             .transfer
             .is_some()
     );
-    node.anvil("evm_revert", [before]).await;
+    node.revert(before).await;
     assert_eq!(reader.view(transaction, 0).await.unwrap().transfer, None);
-    node.mine(CONFIRMATIONS).await;
+    node.advance(CONFIRM_S).await;
     assert_eq!(reader.view(transaction, 0).await.unwrap().transfer, None);
 }
 

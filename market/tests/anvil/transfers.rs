@@ -1,7 +1,6 @@
 //! Payments by transfers.
 
-use crate::transfer_scene::{CONFIRMATIONS, PREFIX, Scene, TOKEN, rejection};
-use alloy::providers::Provider;
+use crate::transfer_scene::{CONFIRM_S, PREFIX, Scene, TOKEN, rejection};
 use alloy_primitives::Address;
 use cheque::store::Memory;
 use cheque_market::{
@@ -35,12 +34,15 @@ async fn credits_confirmed_coin_and_token_transfers_once() {
 
         let (store, proof) = (store::Memory::new(), &sent.proofs[0]);
         let early = scene.take(customer, proof, &store).await;
-        let (found, needed) = (1, CONFIRMATIONS);
-        assert_eq!(
-            early,
-            Err(TransferRejection::NotConfirmed { found, needed })
-        );
-        scene.world.node.mine(CONFIRMATIONS - 1).await;
+        let not_confirmed = |age_s| {
+            let needed_s = CONFIRM_S;
+            Err(TransferRejection::NotConfirmed { age_s, needed_s })
+        };
+        assert_eq!(early, not_confirmed(0));
+        scene.world.advance(CONFIRM_S - 1).await;
+        let early = scene.take(customer, proof, &store).await;
+        assert_eq!(early, not_confirmed(CONFIRM_S - 1));
+        scene.world.advance(1).await;
         // An observer of the chain gains nothing by presenting the transaction first.
         let (found, expected) = (customer, scene.payee.address);
         let thief = scene.take(expected, proof, &store).await;
@@ -69,19 +71,19 @@ async fn resends_transfer_dropped_by_a_reorg() {
         let sender = scene
             .sender(scene.customer.wallet.clone(), &Arc::default())
             .await;
-        let before = node.anvil("evm_snapshot", ()).await;
+        let before = node.snapshot().await;
         let payee = scene.payee.address;
         let proof = &sender.request_payment(payee, 1, 500).await.unwrap().proofs[0];
-        node.mine(CONFIRMATIONS - 2).await;
-        node.anvil("evm_revert", [before]).await;
-        node.mine(CONFIRMATIONS + 2).await;
+        node.mine(CONFIRM_S - 1).await;
+        node.revert(before).await;
+        node.mine(CONFIRM_S + 2).await;
         let (customer, store) = (scene.customer.address, store::Memory::new());
         let dropped = scene.take(customer, proof, &store).await;
         assert!(matches!(dropped, Err(TransferRejection::Unknown { .. })));
 
         let again = sender.latest_proofs(payee).await.unwrap();
         assert_eq!((again.len(), &again[0]), (1, proof), "another transaction");
-        node.mine(CONFIRMATIONS - 1).await;
+        node.advance(CONFIRM_S).await;
         let taken = scene.take(customer, proof, &store).await.unwrap();
         assert_eq!(taken.value, 500);
     }
@@ -97,7 +99,7 @@ async fn rejects_transfers_to_others_and_unknown_proofs() {
             .await;
         let other = Address::repeat_byte(0x42);
         let elsewhere = sender.request_payment(other, 1, 500).await.unwrap();
-        scene.world.node.mine(CONFIRMATIONS).await;
+        scene.world.advance(CONFIRM_S).await;
         let store = store::Memory::new();
         let (found, expected) = (other, scene.payee.address);
         let wrong = scene.take(customer, &elsewhere.proofs[0], &store).await;
@@ -109,7 +111,7 @@ async fn rejects_transfers_to_others_and_unknown_proofs() {
         // Another position in the same transaction, and an unknown transaction.
         let payee = scene.payee.address;
         let mut proof = sender.request_payment(payee, 1, 7).await.unwrap().proofs[0].clone();
-        scene.world.node.mine(CONFIRMATIONS).await;
+        scene.world.advance(CONFIRM_S).await;
         proof[39] ^= 1;
         let nothing = scene.take(customer, &proof, &store).await;
         assert!(matches!(nothing, Err(TransferRejection::Unknown { .. })));
@@ -134,19 +136,19 @@ async fn finishes_interrupted_transfer_once() {
     let impatient = scene
         .sender(wallet.clone().with_timeout(Duration::ZERO), &store)
         .await;
-    node.anvil("evm_setAutomine", [false]).await;
+    node.automine(false).await;
     let error = impatient.request_payment(payee, 1, 500).await.unwrap_err();
     assert!(error.to_string().contains("was not mined"), "{error}");
     drop(impatient);
 
     // After a restart, the request differs from the interrupted payment.
-    node.anvil("evm_setAutomine", [true]).await;
+    node.automine(true).await;
     node.mine(1).await;
     let sender = scene.sender(wallet.clone(), &store).await;
     let error = sender.request_payment(payee, 501, 900).await.unwrap_err();
     assert!(error.to_string().contains("payment of 500"), "{error}");
     let proofs = sender.latest_proofs(payee).await.unwrap();
-    node.mine(CONFIRMATIONS).await;
+    node.advance(CONFIRM_S).await;
     let taken = scene
         .take(scene.customer.address, &proofs[0], &store::Memory::new())
         .await;
@@ -158,11 +160,11 @@ async fn finishes_interrupted_transfer_once() {
     assert_eq!(received.to::<u64>(), 900);
 
     // After another kill, the request matches the interrupted payment.
-    node.anvil("evm_setAutomine", [false]).await;
+    node.automine(false).await;
     let impatient = wallet.clone().with_timeout(Duration::ZERO);
     let impatient = scene.sender(impatient, &store).await;
     impatient.request_payment(payee, 1, 300).await.unwrap_err();
-    node.anvil("evm_setAutomine", [true]).await;
+    node.automine(true).await;
     node.mine(1).await;
     let sent = sender.request_payment(payee, 100, 350).await.unwrap();
     assert_eq!(sent.amount, 300);
@@ -179,10 +181,7 @@ async fn pays_in_unfaithful_token_once_until_abandoned() {
     let store = Arc::new(Memory::new());
     let sender = scene.sender(scene.customer.wallet.clone(), &store).await;
     let (payee, account) = (scene.payee.address, scene.customer.address);
-    let transactions = async || {
-        let provider = &scene.world.node.provider;
-        provider.get_transaction_count(account).await.unwrap()
-    };
+    let transactions = || scene.world.node.transactions(account);
     for _ in 0..3 {
         let refused = sender.request_payment(payee, 1, 500).await.unwrap_err();
         assert!(

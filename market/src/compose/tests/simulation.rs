@@ -68,7 +68,7 @@ fn bought(deposits: u8, fee: u128, price: impl Fn(u8) -> u128) -> Vec<u128> {
     let mut paid = vec![0; PROVIDERS.into()];
     next(&mut composer, PROVIDERS, 0, fee);
     for number in 1..deposits {
-        while composer.due(0, 0).is_none() {
+        while composer.due(0).is_none() {
             let quotes = (0..PROVIDERS).filter_map(|provider| {
                 let price = price(provider);
                 composer.quote(&[provider], price, price, 0).ok()
@@ -77,7 +77,7 @@ fn bought(deposits: u8, fee: u128, price: impl Fn(u8) -> u128) -> Vec<u128> {
             composer.record(&cheapest).unwrap();
             paid[usize::from(cheapest.provider()[0])] += cheapest.amount();
         }
-        assert_eq!(composer.due(0, 0), Some(Due::Charged));
+        assert_eq!(composer.due(0), Some(Due::Charged));
         next(&mut composer, PROVIDERS, number, fee);
     }
     paid

@@ -97,7 +97,8 @@ impl From<AppRecordsError> for ChequeSenderError {
 /// credit survive a kill at any moment.
 ///
 /// No other program may pay from its deposits. The host runs or polls the payer, calls [`ChequeSender::compose`] when
-/// the next deposit is [due](ChequeSender::due), and [`ChequeSender::follow`] at every block and after a restart.
+/// the next deposit is [due](ChequeSender::due), and [`ChequeSender::follow`] after every poll and after a restart.
+/// All times are those of the payer's clocks.
 #[derive(Debug)]
 pub struct ChequeSender {
     pub(super) payer: Payer,
@@ -161,8 +162,8 @@ impl ChequeSender {
     /// # Errors
     ///
     /// [`ChequeSenderError`] if the payer fails.
-    pub async fn due(&self, now_s: u64) -> Result<Option<Due>, ChequeSenderError> {
-        let now_s = now_s.max(self.now_s().await?);
+    pub async fn due(&self) -> Result<Option<Due>, ChequeSenderError> {
+        let now_s = self.now_s().await?;
         Ok(self.state.lock().await.record.composer.due(now_s))
     }
 
@@ -177,7 +178,7 @@ impl ChequeSender {
         Ok(state.record.composer.credit(&payee, now_s))
     }
 
-    /// Returns the latest of the payer's three clocks, in seconds since 1970: cheques end by it.
+    /// Returns the latest of the payer's three clocks, in seconds since 1970: the payer stops writing cheques by it.
     pub(super) async fn now_s(&self) -> Result<u64, PayerError> {
         Ok(self.payer.last_now().await?.latest())
     }
@@ -198,12 +199,8 @@ impl ChequeSender {
     ///
     /// [`ChequeSenderError::Compose`] if it is too early or there are too few candidates: no deposit was opened.
     /// After any other error the deposit may have been opened.
-    pub async fn compose(
-        &self,
-        next: &NextDeposit,
-        now_s: u64,
-    ) -> Result<DepositId, ChequeSenderError> {
-        let id = self.prepare(next, now_s).await?;
+    pub async fn compose(&self, next: &NextDeposit) -> Result<DepositId, ChequeSenderError> {
+        let id = self.prepare(next).await?;
         self.open_deposit(id).await?;
         Ok(id)
     }
@@ -214,8 +211,8 @@ impl ChequeSender {
     /// # Errors
     ///
     /// [`ChequeSenderError`]; the next call continues.
-    pub async fn follow(&self, now_s: u64) -> Result<OpeningStatus, ChequeSenderError> {
-        let now_by_chain_s = self.now_s().await?;
+    pub async fn follow(&self) -> Result<OpeningStatus, ChequeSenderError> {
+        let now_s = self.now_s().await?;
         let mut state = self.state.lock().await;
         let Some(opening) = state.record.opening else {
             return Ok(OpeningStatus::Idle);
@@ -223,7 +220,7 @@ impl ChequeSender {
         let id = opening.deposit;
         let record = self.payer.deposit(id).await?;
         let confirm_s = self.payer.reader().profile().confirm;
-        let active_from_s = now_by_chain_s.saturating_add(confirm_s);
+        let active_from_s = now_s.saturating_add(confirm_s);
         match record.state {
             // The deposit would lock its money without allowing a cheque. Its transaction blocks later nonces of the
             // wallet until its own nonce is used.
@@ -273,15 +270,11 @@ impl ChequeSender {
     }
 
     /// Stores the next composition together with its deposit.
-    async fn prepare(
-        &self,
-        next: &NextDeposit,
-        now_s: u64,
-    ) -> Result<DepositId, ChequeSenderError> {
-        let now_by_chain_s = self.now_s().await?;
+    async fn prepare(&self, next: &NextDeposit) -> Result<DepositId, ChequeSenderError> {
+        let now_s = self.now_s().await?;
         let mut state = self.state.lock().await;
         let mut next_record = state.record.clone();
-        next_record.composer.prune(now_by_chain_s);
+        next_record.composer.prune(now_s);
         let candidates = next.priors.keys().copied();
         let prior = |id: &Address| next.priors.get(id).copied().unwrap_or_default();
         let composed =

@@ -19,12 +19,12 @@
 //!
 //! const COIN: Address = Address::ZERO;
 //!
-//! async fn client(payer: Payer, next: NextDeposit, provider: Address, now_s: u64) -> Result<(), Box<dyn Error>> {
+//! async fn client(payer: Payer, next: NextDeposit, provider: Address) -> Result<(), Box<dyn Error>> {
 //!     let sender = ChequeSender::open(payer, COIN, NativeRate::NATIVE, b"composer").await?;
-//!     if sender.due(now_s).await?.is_some() {
-//!         sender.compose(&next, now_s).await?;
+//!     if sender.due().await?.is_some() {
+//!         sender.compose(&next).await?;
 //!     }
-//!     sender.follow(now_s).await?; // at every block
+//!     sender.follow().await?; // after every poll of the payer
 //!     let paid = sender.request_payment(provider, 1_000, 5_000).await?;
 //!     for proof in paid.proofs {
 //!         // ... send it to the provider
@@ -55,10 +55,11 @@
 //!     })??;
 //!     Ok(())
 //! }
-//! // And at every block `payee.settle()`, which redeems the wins.
+//! // And a `PayeeService` of the payee, which redeems the wins.
 //! ```
 //!
-//! The modules need a tokio runtime with time enabled, and trust their node. They have no clock: times are arguments.
+//! The modules need a tokio runtime with time enabled, and trust their node. Those of cheques go by the clocks of their
+//! payer and payee, those of transfers by the times of blocks.
 
 pub(crate) mod cheque_module;
 pub(crate) mod cheque_pay;

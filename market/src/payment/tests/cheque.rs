@@ -2,6 +2,8 @@ use super::*;
 use crate::store::cheque::CHEQUE_POSITIONS;
 use ::cheque::*;
 
+const DRAW_TIME: u64 = 1_800_000_000;
+
 #[test]
 fn credits_cheque_once_at_the_payees_value() {
     let key = SigningKey::from_bytes(&[7; 32]).unwrap();
@@ -18,8 +20,8 @@ fn credits_cheque_once_at_the_payees_value() {
         lane: 1,
         amount: tree.total().get(),
         minPayout: 500_000,
-        drawBlock: 21_000_000,
-        lastRedeemBlock: 21_000_000 + HISTORY_WINDOW,
+        drawTime: DRAW_TIME,
+        redeemUntil: DRAW_TIME + 24 * 3_600,
         root: tree.root(),
     };
     let id = bank.deposit_id(&deposit);
@@ -39,12 +41,17 @@ fn credits_cheque_once_at_the_payees_value() {
         cheque: *account.newest().unwrap(),
     }));
     let view = View {
-        head: 20_999_000,
-        head_time: 1_700_000_000,
-        now: 1_700_000_003,
+        now: Now {
+            clock: DRAW_TIME - 3_600,
+            head_time: DRAW_TIME - 3_603,
+            round_time: Some(DRAW_TIME - 3_600),
+        },
+        final_time: Some(DRAW_TIME - 4_500),
         purse: Purse::Open(id).word(),
+        settled: true,
         redeem_cost: Some(Amount::new(1_000)),
         exposure: Amount::ZERO,
+        unsettled: Amount::ZERO,
     };
     let policy = Policy::new(PAYEE, bank, ChainProfile::of(1).unwrap());
     let receiver = ChequeReceiver::new(bank, Address::ZERO, policy);
