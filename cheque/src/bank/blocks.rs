@@ -1,15 +1,18 @@
 //! Blocks by their age: confirmed, final.
 
-use crate::bank::{
-    error::BankError,
-    head::{FinalBlock, Head},
-    reader::Reader,
+use crate::{
+    bank::{
+        error::BankError,
+        head::{FinalBlock, Head},
+        reader::Reader,
+    },
+    sys::unix_now,
 };
 use alloy::{
     eips::BlockNumberOrTag,
     providers::Provider,
     rpc::types::Block,
-    transports::{RpcError, TransportResult},
+    transports::{RpcError, TransportError, TransportResult},
 };
 
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
@@ -27,7 +30,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`BankError::Node`] if the node fails, [`BankError::NoBlock`] if it lacks a block of its chain.
+    /// [`BankError::Node`] if the node fails, [`BankError::NoBlock`] if it lacks a block of its chain,
+    /// [`BankError::OtherBlock`] if it answers with another.
     pub async fn confirmed(&self, head: &Head) -> Result<u64, BankError> {
         Ok(self.aged(head, self.profile().confirm).await?.number)
     }
@@ -68,17 +72,27 @@ impl Reader {
         Ok(found)
     }
 
-    /// Returns the node's `finalized` block. `None` if the node has none, or does not know the tag.
+    /// Returns the node's `finalized` block. `None` if the node has none, or does not know the tag. Once this reader or a
+    /// clone had such a block, only a block is an answer for an hour: a node that fails must not pass for one without
+    /// finality.
     ///
     /// # Errors
     ///
-    /// [`BankError::Node`] if the node cannot be reached, or its answer cannot be read.
+    /// [`BankError::Node`] if the node cannot be reached, fails, or gives an answer that cannot be read;
+    /// [`BankError::NoFinalBlock`] if it has none, and this reader had one within the last hour.
     pub async fn finalized(&self) -> Result<Option<Head>, BankError> {
-        match self.block(BlockNumberOrTag::Finalized).await {
-            Ok(block) => Ok(block),
-            Err(error) if error.is_error_resp() => Ok(None),
-            Err(error) => Err(error.into()),
+        let clock = unix_now();
+        let found = match self.block(BlockNumberOrTag::Finalized).await {
+            Ok(found) => found,
+            Err(error) if !self.followed().had_final_tag(clock) && is_unknown_tag(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match found {
+            Some(_) => self.followed().keep_final_tag(clock),
+            None if self.followed().had_final_tag(clock) => return Err(BankError::NoFinalBlock),
+            None => {}
         }
+        Ok(found)
     }
 
     /// Reads a block. `None` if the node has none of this number or tag.
@@ -87,6 +101,17 @@ impl Reader {
             Ok(block) => Ok(block.map(|block| head_of(&block))),
             Err(RpcError::NullResp) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a block by its number. `None` if the node has none of this number.
+    pub(super) async fn block_at(&self, number: u64) -> Result<Option<Head>, BankError> {
+        let block = self.block(number.into()).await?;
+        match block {
+            Some(Head { number: found, .. }) if found != number => {
+                Err(BankError::OtherBlock { number, found })
+            }
+            block => Ok(block),
         }
     }
 
@@ -143,15 +168,18 @@ struct Search<'a> {
 impl Search<'_> {
     /// Searches below block `high`, which is newer: in steps that double, then in halves.
     async fn below(&mut self, mut high: u64) -> Result<Head, BankError> {
-        let mut step = 1;
+        let mut step: u64 = 1;
         loop {
             let block = self.read(high.saturating_sub(step)).await?;
             // A chain that is younger than asked for has no older block than its first.
             if block.time <= self.target || block.number == 0 {
                 return self.between(block, high).await;
             }
+            if self.left == 0 {
+                return Err(BankError::NoBlock(block.number));
+            }
             high = block.number;
-            step *= 2;
+            step = step.saturating_mul(2);
         }
     }
 
@@ -171,9 +199,21 @@ impl Search<'_> {
 
     async fn read(&mut self, number: u64) -> Result<Head, BankError> {
         self.left = self.left.saturating_sub(1);
-        let block = self.reader.block(number.into()).await?;
+        let block = self.reader.block_at(number).await?;
         block.ok_or(BankError::NoBlock(number))
     }
+}
+
+/// True if a node says that it does not have the `finalized` block, or does not know the tag. Another error says nothing.
+fn is_unknown_tag(error: &TransportError) -> bool {
+    /// The codes of JSON-RPC for invalid parameters, and of Ethereum's execution API for an unknown block.
+    const CODES: [i64; 2] = [-32_602, -39_001];
+    let Some(refusal) = error.as_error_resp() else {
+        return false;
+    };
+    let text = refusal.message.to_ascii_lowercase();
+    let texts = ["unknown block", "block not found"];
+    CODES.contains(&refusal.code) || texts.iter().any(|part| text.contains(part))
 }
 
 fn head_of(block: &Block) -> Head {
@@ -188,7 +228,11 @@ fn head_of(block: &Block) -> Head {
 mod tests {
     use super::*;
     use crate::{
-        bank::fake_chain::FakeChain, protocol::chain_profile::ChainProfile, sys::unix_now,
+        bank::{
+            fake_chain::{FakeChain, INTERNAL, UNKNOWN_TAG},
+            head::MEMORY,
+        },
+        protocol::chain_profile::ChainProfile,
     };
 
     const T: u64 = 1_800_000_000;
@@ -271,6 +315,35 @@ mod tests {
         assert_eq!(confirmed, newest_aged(&chain, 10));
     }
 
+    /// Some nodes behind a cache answer every request with their newest block.
+    #[tokio::test]
+    async fn fails_if_the_node_ignores_the_number() {
+        let chain = FakeChain::new(&mainnet(), (0..100).map(|slot| T + 12 * slot));
+        chain.ignore_numbers();
+        let reader = chain.reader(mainnet());
+        let head = chain.head();
+        let refused = reader.confirmed(&head).await;
+        let (number, found) = (98, 99);
+        assert!(
+            matches!(refused, Err(BankError::OtherBlock { number: n, found: f }) if (n, f) == (number, found)),
+            "{refused:?}"
+        );
+        assert!(reader.hash_of(7).await.is_err());
+        assert!(chain.asked() <= MAX_REQUESTS);
+    }
+
+    /// A node that invents blocks of any number, all of them too new.
+    #[tokio::test]
+    async fn ends_a_search_after_forty_requests() {
+        let chain = FakeChain::new(&mainnet(), [T]);
+        chain.invent_blocks(T);
+        let reader = chain.reader(mainnet());
+        let (number, time, hash) = (u64::MAX, T, Default::default());
+        let refused = reader.confirmed(&Head { number, time, hash }).await;
+        assert!(matches!(refused, Err(BankError::NoBlock(_))), "{refused:?}");
+        assert_eq!(chain.asked(), MAX_REQUESTS);
+    }
+
     #[tokio::test]
     async fn takes_the_first_block_of_a_young_chain() {
         let chain = FakeChain::new(&mainnet(), [T, T + 12, T + 24]);
@@ -304,5 +377,31 @@ mod tests {
         let old = chain.block(20);
         let last_final = reader.final_block(&old).await.unwrap();
         assert_eq!(last_final, FinalBlock::new(&old, true));
+    }
+
+    #[tokio::test]
+    async fn a_failing_node_is_no_node_without_finality() {
+        let chain = FakeChain::new(&mainnet(), (0..100).map(|slot| T + 12 * slot));
+        let reader = chain.reader(mainnet());
+        // Before the first tagged answer: no tag, or an error.
+        for (refusal, is_error) in [(None, false), (UNKNOWN_TAG, false), (INTERNAL, true)] {
+            chain.refuse_finalized(refusal);
+            let found = reader.finalized().await;
+            assert_eq!(found.is_err(), is_error, "{refusal:?}: {found:?}");
+            assert!(found.is_err() || found.unwrap().is_none());
+        }
+        chain.set_finalized(Some(30));
+        assert_eq!(reader.finalized().await.unwrap(), Some(chain.block(30)));
+        // After it, no answer but a block.
+        let clones = reader.clone();
+        for refusal in [None, UNKNOWN_TAG, INTERNAL] {
+            chain.refuse_finalized(refusal);
+            assert!(clones.finalized().await.is_err(), "{refusal:?}");
+            assert!(clones.final_block(&chain.head()).await.is_err());
+        }
+        // What a node said once counts for an hour.
+        reader.followed().keep_final_tag(unix_now() - MEMORY);
+        chain.refuse_finalized(UNKNOWN_TAG);
+        assert_eq!(reader.finalized().await.unwrap(), None);
     }
 }

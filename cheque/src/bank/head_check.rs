@@ -86,7 +86,7 @@ impl Reader {
 
     /// Returns the hash of a block. `None` if the node has no block of the number.
     pub(crate) async fn hash_of(&self, number: u64) -> Result<Option<B256>, BankError> {
-        Ok(self.block(number.into()).await?.map(|block| block.hash))
+        Ok(self.block_at(number).await?.map(|block| block.hash))
     }
 
     /// Returns `result`. After an error, the next request goes to another node, if there are several.

@@ -8,7 +8,10 @@ use alloy::{
     providers::{Provider, RootProvider},
     rpc::{
         client::RpcClient,
-        json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest},
+        json_rpc::{
+            ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload,
+            SerializedRequest,
+        },
         types::Block,
     },
     transports::{TransportError, TransportFut},
@@ -165,7 +168,11 @@ impl Node {
             Some(answer) => {
                 ResponsePayload::Success(RawValue::from_string(answer.to_string()).unwrap())
             }
-            None => ResponsePayload::internal_error(),
+            None => ResponsePayload::Failure(ErrorPayload {
+                code: -39_001,
+                message: "unknown block".into(),
+                data: None,
+            }),
         };
         Response {
             id: request.id().clone(),

@@ -96,7 +96,7 @@ async fn misses_a_draw_whose_round_comes_too_late() {
     let opened = fixture.open(1, 1, fixture.draw);
     fixture.pay(&opened, PAYMENT).await.unwrap();
     let last = opened.terms.redeemUntil;
-    fixture.node.set_finalized(None);
+    // The final block stays behind.
     fixture.node.add_block(last, "first");
     let draw_time = fixture.draw;
     let drawn = HoldingState::Drawn { draw_time };
