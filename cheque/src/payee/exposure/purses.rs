@@ -32,14 +32,15 @@ impl ExposureIndex {
         now: u64,
         max: usize,
     ) -> Vec<(ExposureKey, DepositId, PurseKey)> {
-        let (deposits, wins) = (&self.deposits, self.handed_out.1);
-        // Their draw decides, and the purse of a win is read after it.
-        self.unread.retain(|key, _| {
-            let entry = deposits.get(key);
+        // Of the others, the draw decides, and the purse of a win is read after it. Keeps them: `now` may be that of a fast
+        // clock.
+        self.unread_at = now;
+        let before_draw = |key: &(ExposureKey, DepositId)| {
+            let entry = self.deposits.get(key);
             entry.is_some_and(|entry| entry.draw_time > now)
-        });
-        let keys = next_of(&self.unread, self.handed_out.0, max);
-        self.handed_out = (keys.last().copied().or(self.handed_out.0), wins);
+        };
+        let keys = next_of(&self.unread, self.handed_out.0, max, before_draw);
+        self.handed_out.0 = keys.last().copied().or(self.handed_out.0);
         let unread = keys.into_iter().filter_map(|(key, id)| {
             let entry = self.deposits.get(&(key, id))?;
             Some((key, id, (entry.payer, key.token, entry.lane)))
@@ -74,7 +75,10 @@ impl ExposureIndex {
 
     /// The deposits before their draw that the bank was found not to hold.
     pub(in crate::payee) fn missing(&self) -> BTreeSet<DepositId> {
-        let missing = self.unread.iter().filter(|(_, missing)| **missing);
+        let missing = self.unread.iter().filter(|(key, missing)| {
+            let entry = self.deposits.get(*key);
+            **missing && entry.is_some_and(|entry| entry.draw_time > self.unread_at)
+        });
         missing.map(|((_, id), _)| *id).collect()
     }
 
