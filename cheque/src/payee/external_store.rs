@@ -39,7 +39,8 @@ impl Payee {
     /// # Errors
     ///
     /// [`ReceiveError::Rejected`] if no view of the chain could make the payment good; [`ReceiveError::Bank`] if the
-    /// node cannot answer; [`ReceiveError::Stored`] if the store cannot be read.
+    /// node cannot answer; [`ReceiveError::Busy`] if too many openings of unknown deposits are being judged;
+    /// [`ReceiveError::Stored`] if the store cannot be read.
     pub async fn judge(
         &self,
         from: Option<Address>,

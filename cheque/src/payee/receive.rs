@@ -105,7 +105,8 @@ impl Payee {
     /// # Errors
     ///
     /// [`ReceiveError::Rejected`] with the reason; [`ReceiveError::Bank`] if the chain cannot be read;
-    /// [`ReceiveError::Stored`] if the store fails.
+    /// [`ReceiveError::Busy`] if too many openings of unknown deposits are being judged; [`ReceiveError::Stored`] if the
+    /// store fails.
     pub async fn receive_payment(
         &self,
         from: Option<Address>,
@@ -246,7 +247,7 @@ impl Payee {
             let view = self.view(&snapshot, (id, deposit), Purse::Open(id), open, depth);
             let _acceptable = receive_payment(from, proof, old, &view.await, &self.policy)?;
             if old.is_none() {
-                _permit = self.shared.unknown_deposits.acquire().await;
+                _permit = Some(self.shared.unknown_deposits.acquire().await?);
                 snapshot = self.fresh_snapshot().await?;
                 seen = snapshot.unknown_purse(purse);
             }

@@ -174,6 +174,7 @@ impl PayeeService {
                 let reason = match error {
                     ReceiveError::Rejected(rejection) => rejection.code(),
                     ReceiveError::Bank(_) => "chain",
+                    ReceiveError::Busy => "busy",
                     ReceiveError::Stored(_) => "store",
                 };
                 counter!(names::PAYEE_REFUSED, "reason" => reason).increment(1);
