@@ -154,6 +154,7 @@ impl ExposureIndex {
         drawn
             .filter(|(_, entry)| entry.draw_time == draw_time && !entry.won)
             .map(|(key, _)| *key)
+            .filter(|(_, id)| !self.is_in_flight(*id))
             .collect()
     }
 

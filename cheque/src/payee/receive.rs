@@ -64,8 +64,30 @@ impl Looked {
 struct Counted {
     shared: Arc<Shared>,
     reservation: Option<Reservation>,
-    /// The deposit, if the service is to look at it after the write.
-    news: Option<DepositId>,
+    written: Written,
+}
+
+/// A payment whose position was written, or may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) id: DepositId,
+    pub(super) is_first: bool,
+    /// The time from which the payee refuses payments of the deposit.
+    pub(super) cutoff: u64,
+}
+
+impl Written {
+    /// Tells the service of the deposit, if it is to look at it. Call it after the write.
+    ///
+    /// From the cutoff on, the service may have computed the draw by the position before, and the payment may turn a loss
+    /// into a win. The own clock is at most ten seconds behind a round by which a draw is computed, and the cutoff is longer.
+    pub(super) fn report(&self, shared: &Shared) {
+        let head_time = shared.snapshots.newest().map(|newest| newest.head.time);
+        let now = unix_now().max(head_time.unwrap_or_default());
+        if self.is_first || now >= self.cutoff {
+            shared.report(self.id);
+        }
+    }
 }
 
 impl Counted {
@@ -81,8 +103,8 @@ impl Counted {
     fn end(&mut self, written: bool) {
         if let Some(reservation) = self.reservation.take() {
             self.shared.index().finish(reservation, written);
-            if let Some(id) = self.news.filter(|_| written) {
-                self.shared.report(id);
+            if written {
+                self.written.report(&self.shared);
             }
         }
     }
@@ -168,19 +190,27 @@ impl Payee {
             let reservation = index.reserve(id, terms, total, looked.sight, looked.sums());
             drop(index);
             if reservation.is_some() {
-                // A payment that is stored after the draw may turn a loss into a win.
-                let is_news = old.is_none() || unix_now() >= terms.drawTime;
                 let counted = Counted {
                     shared: self.shared.clone(),
                     reservation,
-                    news: is_news.then_some(id),
+                    written: self.written(id, terms, old.is_none()),
                 };
                 return Ok((received, counted));
             }
         }
     }
 
-    /// Stores a position. The write goes on even if the caller drops the future.
+    pub(super) const fn written(&self, id: DepositId, terms: &Deposit, is_first: bool) -> Written {
+        let cutoff = terms.drawTime.saturating_sub(self.policy.cutoff);
+        Written {
+            id,
+            is_first,
+            cutoff,
+        }
+    }
+
+    /// Stores a position. The write goes on even if the caller drops the future, and the payment stays in flight until its
+    /// end.
     async fn store_position(
         &self,
         key: PositionKey,
@@ -188,21 +218,33 @@ impl Payee {
         position: Position,
         counted: Counted,
     ) -> Result<Replaced, StoredError> {
-        let (store, positions) = (self.store.store(), &self.shared.positions);
-        if let Some(begun) = positions.begin_replace(store, key, old.as_ref(), position.clone()) {
-            let replaced = begun.await;
-            counted.finish(&replaced);
-            return Ok(replaced?);
-        }
-        let shared = self.shared.clone();
-        let work = move |store: &dyn Store| {
-            let replaced = shared
-                .positions
-                .replace(store, &key, old.as_ref(), position);
-            counted.finish(&replaced);
-            Ok(replaced?)
+        let (store, shared) = (self.store.clone(), self.shared.clone());
+        let write = async move {
+            let (blocking, positions) = (store.store(), &shared.positions);
+            if let Some(begun) =
+                positions.begin_replace(blocking, key, old.as_ref(), position.clone())
+            {
+                let replaced = begun.await;
+                counted.finish(&replaced);
+                return Ok(replaced?);
+            }
+            let shared = shared.clone();
+            let work = move |store: &dyn Store| {
+                let replaced = shared
+                    .positions
+                    .replace(store, &key, old.as_ref(), position);
+                counted.finish(&replaced);
+                Ok(replaced?)
+            };
+            store.blocking(work).await
         };
-        self.store.blocking(work).await
+        match tokio::spawn(write).await {
+            Ok(written) => written,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoredError::ShuttingDown),
+            },
+        }
     }
 
     /// The view by which to judge a payment. Fails early with a rejection that no answer of the node could change.

@@ -10,18 +10,18 @@ use tokio::time::Instant;
 
 const PAYMENT: u128 = 10_000_000;
 
-fn service(fixture: &Fixture, payee: Payee) -> PayeeService {
+pub(super) fn service(fixture: &Fixture, payee: Payee) -> PayeeService {
     let settings = PayeeSettings::new(&fixture.policy, &fixture.profile);
     PayeeService::new(payee, settings)
 }
 
 /// The state of a deposit after a step.
-async fn step(service: &PayeeService, opened: &Opened) -> HoldingState {
+pub(super) async fn step(service: &PayeeService, opened: &Opened) -> HoldingState {
     service.step().await.unwrap();
     state(service, opened).await
 }
 
-async fn state(service: &PayeeService, opened: &Opened) -> HoldingState {
+pub(super) async fn state(service: &PayeeService, opened: &Opened) -> HoldingState {
     let statuses = service.status().await.unwrap();
     let status = statuses
         .into_iter()
