@@ -55,6 +55,16 @@ impl Reader {
         Ok(head)
     }
 
+    /// Fails for a head in the future, by the bounds of the chain's profile. A head of before passes, however old.
+    pub(crate) fn check_not_ahead(&self, head: &Head) -> Result<(), HeadCheckError> {
+        match check_clock(head, unix_now(), self.profile()) {
+            Err(ahead @ HeadCheckError::Ahead { .. }) => {
+                self.fail_over_on_err(Err(ahead.into())).or(Err(ahead))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Fails unless `head` is still a block of the chain, and the chain still the bank's. Success proves that all answers
     /// since the request for `head` belong to the same chain.
     ///

@@ -82,13 +82,16 @@ impl Payee {
         rounds
     }
 
-    /// Decides the draws whose seed is known, and frees the exposure of losses and of closed wins. Does nothing if the last
-    /// time is less than `max_age` ago.
+    /// Decides the draws whose seed is known, and frees the exposure of losses, of closed wins and of closed windows. Does nothing if the last
+    /// time is less than `max_age` ago, or by a head in the future.
     pub(super) async fn decide_draws(
         &self,
         snapshot: &ChainSnapshot,
         max_age: Duration,
     ) -> Result<(), ReceiveError> {
+        if snapshot.ahead.is_some() {
+            return Ok(());
+        }
         let mut decided = self.shared.decided.lock().await;
         if decided.is_some_and(|at| at.elapsed() < max_age) {
             return Ok(());

@@ -1,12 +1,14 @@
 //! Receiving payments: judged by a fresh view, counted as exposure, and stored before they count.
 
 use crate::{
+    bank::error::BankError,
     payee::{
         Payee,
         error::ReceiveError,
         exposure::{Sight, Sums, reservation::Reservation},
         positions::{PositionCacheError, Replaced, StoredPosition},
         shared::Shared,
+        snapshot::ChainSnapshot,
     },
     protocol::{
         amount::Amount,
@@ -264,6 +266,19 @@ impl Payee {
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
         let mut snapshot = self.fresh_snapshot().await?;
+        // Judges the payment as if the purse held the deposit.
+        let judge_open = async |snapshot: &ChainSnapshot| {
+            let open = Some(Sight {
+                open_at: 0,
+                generation: snapshot.generation,
+            });
+            let view = self.view(snapshot, (id, deposit), Purse::Open(id), open, depth);
+            receive_payment(from, proof, old, &view.await, &self.policy)
+        };
+        if let Some(ahead) = snapshot.ahead {
+            let _acceptable = judge_open(&snapshot).await?;
+            return Err(BankError::from(ahead).into());
+        }
         let known = self.index().sight(id, deposit);
         if let Some(sight) = known {
             let view = self.view(
@@ -280,23 +295,20 @@ impl Payee {
         let mut seen = snapshot.unknown_purse(purse);
         let mut _permit = None;
         if seen.is_none() {
-            // Assumes an open deposit: a payment that is invalid even then is not worth a request, because any stranger
-            // can send openings.
-            let open = Some(Sight {
-                open_at: 0,
-                generation: snapshot.generation,
-            });
-            let view = self.view(&snapshot, (id, deposit), Purse::Open(id), open, depth);
-            let _acceptable = receive_payment(from, proof, old, &view.await, &self.policy)?;
+            // A payment that is invalid even then is not worth a request, because any stranger can send openings.
+            let _acceptable = judge_open(&snapshot).await?;
             if old.is_none() {
                 _permit = Some(self.shared.unknown_deposits.acquire().await?);
                 snapshot = self.fresh_snapshot().await?;
+                if let Some(ahead) = snapshot.ahead {
+                    return Err(BankError::from(ahead).into());
+                }
                 seen = snapshot.unknown_purse(purse);
             }
         }
         let seen = match seen {
             Some(seen) => seen,
-            None => self.read_purse(&snapshot, purse).await?,
+            None => self.read_purse(&snapshot, purse, old.is_some()).await?,
         };
         let sight = Sight {
             open_at: seen.open_at(id).unwrap_or(u64::MAX),

@@ -87,12 +87,13 @@ impl ExposureIndex {
         self.final_number = self.final_number.max(number);
     }
 
-    /// Forgets what is known of purses, after a reorganisation of confirmed blocks. `final_number` is the newest final
-    /// block now.
-    pub(in crate::payee) fn forget_purses(&mut self, final_number: u64) {
+    /// Forgets what blocks above `kept` have shown of purses, after a reorganisation of confirmed blocks. `final_number` is
+    /// the newest final block now.
+    pub(in crate::payee) fn forget_purses(&mut self, kept: u64, final_number: u64) {
         self.generation += 1;
         self.final_number = final_number;
-        for (key, entry) in &mut self.deposits {
+        let gone = self.deposits.iter_mut();
+        for (key, entry) in gone.filter(|(_, entry)| entry.open_at > kept) {
             entry.open_at = u64::MAX;
             if !entry.won {
                 self.unread.insert(*key, false);

@@ -204,7 +204,7 @@ fn counts_a_deposit_as_unsettled_until_its_block_is_final() {
     index.set_final(40);
     assert_eq!(unsettled(&index), 0);
     // A reorganisation of confirmed blocks does: the purse is to be read again.
-    index.forget_purses(60);
+    index.forget_purses(0, 60);
     assert_eq!(unsettled(&index), 7);
     assert_eq!(index.sight(id(1), &terms), None);
     assert_eq!(index.unread(0, 9).len(), 1);

@@ -17,7 +17,7 @@ pub use settings::PayeeSettings;
 pub use state::{HoldingState, MissReason};
 
 use crate::{
-    bank::{error::BankError, head::Head},
+    bank::error::BankError,
     payee::{
         Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings,
         snapshot::ChainSnapshot,
@@ -250,7 +250,12 @@ impl PayeeService {
     /// [`PayeeServiceError::View`] if the chain cannot be polled; [`PayeeServiceError::Redeem`] if the draws cannot be
     /// followed; [`PayeeServiceError::Stored`] if the store fails.
     pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
-        let snapshot = match self.payee.poll_snapshot().await {
+        let polled = self.payee.poll_snapshot().await;
+        let polled = polled.and_then(|snapshot| {
+            self.record_head(&snapshot)?;
+            Ok(snapshot)
+        });
+        let snapshot = match polled {
             Ok(polled) => polled,
             Err(error) => {
                 let error = error.into();
@@ -259,7 +264,6 @@ impl PayeeService {
                 return Err(error);
             }
         };
-        self.record_head(snapshot.head);
         let report = self.step_at(&snapshot).await;
         if let Err(error) = &report {
             self.report_step_error(error);
@@ -275,7 +279,7 @@ impl PayeeService {
     /// Those of [`PayeeService::step`].
     pub async fn observe(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(snapshot.head);
+        self.record_head(&snapshot)?;
         let _one_at_a_time = self.shared.stepping.lock().await;
         let (observed, _) = self.scan(&snapshot).await?;
         Ok(self.record(observed))
@@ -308,9 +312,15 @@ impl PayeeService {
         Ok(report)
     }
 
-    fn record_head(&self, head: Head) {
+    /// Records the head of a snapshot. Fails if it is in the future: no step acts upon it.
+    fn record_head(&self, snapshot: &ChainSnapshot) -> Result<(), ReceiveError> {
+        if let Some(ahead) = snapshot.ahead {
+            return Err(BankError::from(ahead).into());
+        }
+        let head = snapshot.head;
         self.health_tracker().record_head(head, Instant::now());
         gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
+        Ok(())
     }
 
     /// Reports a failed poll of the chain.

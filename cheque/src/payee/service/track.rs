@@ -179,8 +179,9 @@ impl PayeeService {
             is_over
         };
         if is_day_over {
-            // A payer with the same store keeps its deposits as long, and later ones are drawn within the horizon.
-            let spare = kept_from.saturating_sub(MAX_HORIZON);
+            // A payer with the same store keeps its deposits as long, and later ones are drawn within the horizon. Goes by the
+            // final block, because the own clock may be fast.
+            let spare = before.saturating_sub(MAX_HORIZON);
             let oldest = self.holdings().oldest_draw().unwrap_or(spare);
             self.payee.seeds().forget_before(oldest.min(spare)).await?;
         }
