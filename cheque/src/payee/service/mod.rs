@@ -9,6 +9,7 @@ mod scan;
 mod settings;
 mod state;
 mod track;
+mod urgent;
 mod wins;
 
 pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
@@ -186,6 +187,9 @@ impl PayeeService {
     /// Takes a step at each new head until `stop` resolves, then finishes the current step. Logs every error, shows it
     /// in [`PayeeService::status`] and [`PayeeService::health`], and retries.
     ///
+    /// While the newest block is off the own clock, takes no step, but redeems the wins whose window is about to close. A
+    /// block more than an hour in the future counts for nothing.
+    ///
     /// # Errors
     ///
     /// Never at present. Reserved for errors that no retry can mend.
@@ -210,9 +214,12 @@ impl PayeeService {
                     changed = receiver.changed() => if changed.is_err() { return },
                 }
                 let polled = receiver.borrow_and_update().clone();
-                if let Some(snapshot) = polled
-                    && let Err(error) = self.step_at(&snapshot).await
-                {
+                let stepped = match polled {
+                    None => Ok(()),
+                    Some(Polled::Head(snapshot)) => self.step_at(&snapshot).await.map(drop),
+                    Some(Polled::OffClock(snapshot)) => self.redeem_urgent(&snapshot).await,
+                };
+                if let Err(error) = stepped {
                     self.report_step_error(&error);
                     self.warn_of_closing().await;
                 }
@@ -225,20 +232,28 @@ impl PayeeService {
         Ok(())
     }
 
-    /// Waits for the next head, and takes a snapshot of the chain.
+    /// Waits for the next head, and takes a snapshot of the chain. Takes one by a head that is off the clock, too, for urgent
+    /// wins.
     async fn poll_next(
         &self,
         follower: &mut Follower,
-        polled: &watch::Sender<Option<Arc<ChainSnapshot>>>,
+        polled: &watch::Sender<Option<Polled>>,
     ) -> Result<(), ReceiveError> {
-        let news = follower.next::<ReceiveError>().await?;
+        let news = match follower.next::<ReceiveError>().await {
+            Err(ReceiveError::Bank(BankError::Head(error))) if Self::may_redeem_by(&error) => {
+                let snapshot = self.payee.poll_snapshot().await?;
+                polled.send_replace(Some(Polled::OffClock(snapshot)));
+                return Err(BankError::Head(error).into());
+            }
+            news => news?,
+        };
         if let Some(error) = news.reorganised {
             self.payee.shared.deep_reorgs.count();
             self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(snapshot.head);
-        polled.send_replace(Some(snapshot));
+        self.record_head(&snapshot)?;
+        polled.send_replace(Some(Polled::Head(snapshot)));
         Ok(follower.advance(&news).await?)
     }
 
@@ -339,6 +354,15 @@ impl PayeeService {
         let tracker = self.shared.health.lock();
         tracker.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A snapshot for the next step.
+#[derive(Clone, Debug)]
+enum Polled {
+    /// Of a head to act upon.
+    Head(Arc<ChainSnapshot>),
+    /// Of a head that is off the clock, by which urgent wins are redeemed and nothing else is done.
+    OffClock(Arc<ChainSnapshot>),
 }
 
 /// Counts and logs an error of all deposits.
