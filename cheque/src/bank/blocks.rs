@@ -1,18 +1,15 @@
 //! Blocks by their age: confirmed, final.
 
-use crate::{
-    bank::{
-        error::BankError,
-        head::{FinalBlock, Head},
-        reader::Reader,
-    },
-    sys::unix_now,
+use crate::bank::{
+    error::BankError,
+    head::{FinalBlock, Head},
+    reader::Reader,
 };
 use alloy::{
     eips::BlockNumberOrTag,
     providers::Provider,
     rpc::types::Block,
-    transports::{RpcError, TransportError, TransportResult},
+    transports::{RpcError, TransportResult},
 };
 
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
@@ -69,29 +66,6 @@ impl Reader {
             None => FinalBlock::new(&self.aged(head, finality).await?, false),
         };
         self.followed().keep_final(head.hash, found);
-        Ok(found)
-    }
-
-    /// Returns the node's `finalized` block. `None` if the node has none, or does not know the tag. Once this reader or a
-    /// clone had such a block, only a block is an answer for an hour: a node that fails must not pass for one without
-    /// finality.
-    ///
-    /// # Errors
-    ///
-    /// [`BankError::Node`] if the node cannot be reached, fails, or gives an answer that cannot be read;
-    /// [`BankError::NoFinalBlock`] if it has none, and this reader had one within the last hour.
-    pub async fn finalized(&self) -> Result<Option<Head>, BankError> {
-        let clock = unix_now();
-        let found = match self.block(BlockNumberOrTag::Finalized).await {
-            Ok(found) => found,
-            Err(error) if !self.followed().had_final_tag(clock) && is_unknown_tag(&error) => None,
-            Err(error) => return Err(error.into()),
-        };
-        match found {
-            Some(_) => self.followed().keep_final_tag(clock),
-            None if self.followed().had_final_tag(clock) => return Err(BankError::NoFinalBlock),
-            None => {}
-        }
         Ok(found)
     }
 
@@ -204,18 +178,6 @@ impl Search<'_> {
     }
 }
 
-/// True if a node says that it does not have the `finalized` block, or does not know the tag. Another error says nothing.
-fn is_unknown_tag(error: &TransportError) -> bool {
-    /// The codes of JSON-RPC for invalid parameters, and of Ethereum's execution API for an unknown block.
-    const CODES: [i64; 2] = [-32_602, -39_001];
-    let Some(refusal) = error.as_error_resp() else {
-        return false;
-    };
-    let text = refusal.message.to_ascii_lowercase();
-    let texts = ["unknown block", "block not found"];
-    CODES.contains(&refusal.code) || texts.iter().any(|part| text.contains(part))
-}
-
 fn head_of(block: &Block) -> Head {
     Head {
         number: block.header.number,
@@ -228,11 +190,7 @@ fn head_of(block: &Block) -> Head {
 mod tests {
     use super::*;
     use crate::{
-        bank::{
-            fake_chain::{FakeChain, INTERNAL, UNKNOWN_TAG},
-            head::MEMORY,
-        },
-        protocol::chain_profile::ChainProfile,
+        bank::fake_chain::FakeChain, protocol::chain_profile::ChainProfile, sys::unix_now,
     };
 
     const T: u64 = 1_800_000_000;
@@ -377,31 +335,5 @@ mod tests {
         let old = chain.block(20);
         let last_final = reader.final_block(&old).await.unwrap();
         assert_eq!(last_final, FinalBlock::new(&old, true));
-    }
-
-    #[tokio::test]
-    async fn a_failing_node_is_no_node_without_finality() {
-        let chain = FakeChain::new(&mainnet(), (0..100).map(|slot| T + 12 * slot));
-        let reader = chain.reader(mainnet());
-        // Before the first tagged answer: no tag, or an error.
-        for (refusal, is_error) in [(None, false), (UNKNOWN_TAG, false), (INTERNAL, true)] {
-            chain.refuse_finalized(refusal);
-            let found = reader.finalized().await;
-            assert_eq!(found.is_err(), is_error, "{refusal:?}: {found:?}");
-            assert!(found.is_err() || found.unwrap().is_none());
-        }
-        chain.set_finalized(Some(30));
-        assert_eq!(reader.finalized().await.unwrap(), Some(chain.block(30)));
-        // After it, no answer but a block.
-        let clones = reader.clone();
-        for refusal in [None, UNKNOWN_TAG, INTERNAL] {
-            chain.refuse_finalized(refusal);
-            assert!(clones.finalized().await.is_err(), "{refusal:?}");
-            assert!(clones.final_block(&chain.head()).await.is_err());
-        }
-        // What a node said once counts for an hour.
-        reader.followed().keep_final_tag(unix_now() - MEMORY);
-        chain.refuse_finalized(UNKNOWN_TAG);
-        assert_eq!(reader.finalized().await.unwrap(), None);
     }
 }

@@ -174,7 +174,7 @@ impl ExposureIndex {
         }
     }
 
-    /// Removes the deposits whose window is over at `head_time`, won or undecided: no payment of theirs is at stake any more.
+    /// Removes the deposits whose window is over at `head_time`, won or undecided: no payment of theirs is at stake.
     pub(super) fn remove_over(&mut self, head_time: u64) {
         let is_over = |(key, id): &(ExposureKey, DepositId)| {
             let entry = self.deposits.get(&(*key, *id));
