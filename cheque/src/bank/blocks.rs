@@ -27,7 +27,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`BankError::Node`] if the node fails, [`BankError::NoBlock`] if it lacks a block of its chain.
+    /// [`BankError::Node`] if the node fails, [`BankError::NoBlock`] if it lacks a block of its chain,
+    /// [`BankError::OtherBlock`] if it answers with another.
     pub async fn confirmed(&self, head: &Head) -> Result<u64, BankError> {
         Ok(self.aged(head, self.profile().confirm).await?.number)
     }
@@ -68,25 +69,23 @@ impl Reader {
         Ok(found)
     }
 
-    /// Returns the node's `finalized` block. `None` if the node has none, or does not know the tag.
-    ///
-    /// # Errors
-    ///
-    /// [`BankError::Node`] if the node cannot be reached, or its answer cannot be read.
-    pub async fn finalized(&self) -> Result<Option<Head>, BankError> {
-        match self.block(BlockNumberOrTag::Finalized).await {
-            Ok(block) => Ok(block),
-            Err(error) if error.is_error_resp() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Reads a block. `None` if the node has none of this number or tag.
     pub(super) async fn block(&self, block: BlockNumberOrTag) -> TransportResult<Option<Head>> {
         match self.provider().get_block_by_number(block).await {
             Ok(block) => Ok(block.map(|block| head_of(&block))),
             Err(RpcError::NullResp) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a block by its number. `None` if the node has none of this number.
+    pub(super) async fn block_at(&self, number: u64) -> Result<Option<Head>, BankError> {
+        let block = self.block(number.into()).await?;
+        match block {
+            Some(Head { number: found, .. }) if found != number => {
+                Err(BankError::OtherBlock { number, found })
+            }
+            block => Ok(block),
         }
     }
 
@@ -143,15 +142,18 @@ struct Search<'a> {
 impl Search<'_> {
     /// Searches below block `high`, which is newer: in steps that double, then in halves.
     async fn below(&mut self, mut high: u64) -> Result<Head, BankError> {
-        let mut step = 1;
+        let mut step: u64 = 1;
         loop {
             let block = self.read(high.saturating_sub(step)).await?;
             // A chain that is younger than asked for has no older block than its first.
             if block.time <= self.target || block.number == 0 {
                 return self.between(block, high).await;
             }
+            if self.left == 0 {
+                return Err(BankError::NoBlock(block.number));
+            }
             high = block.number;
-            step *= 2;
+            step = step.saturating_mul(2);
         }
     }
 
@@ -171,7 +173,7 @@ impl Search<'_> {
 
     async fn read(&mut self, number: u64) -> Result<Head, BankError> {
         self.left = self.left.saturating_sub(1);
-        let block = self.reader.block(number.into()).await?;
+        let block = self.reader.block_at(number).await?;
         block.ok_or(BankError::NoBlock(number))
     }
 }
@@ -269,6 +271,35 @@ mod tests {
         let head = reader.checked_head().await.unwrap();
         let confirmed = reader.confirmed(&head).await.unwrap();
         assert_eq!(confirmed, newest_aged(&chain, 10));
+    }
+
+    /// Some nodes behind a cache answer every request with their newest block.
+    #[tokio::test]
+    async fn fails_if_the_node_ignores_the_number() {
+        let chain = FakeChain::new(&mainnet(), (0..100).map(|slot| T + 12 * slot));
+        chain.ignore_numbers();
+        let reader = chain.reader(mainnet());
+        let head = chain.head();
+        let refused = reader.confirmed(&head).await;
+        let (number, found) = (98, 99);
+        assert!(
+            matches!(refused, Err(BankError::OtherBlock { number: n, found: f }) if (n, f) == (number, found)),
+            "{refused:?}"
+        );
+        assert!(reader.hash_of(7).await.is_err());
+        assert!(chain.asked() <= MAX_REQUESTS);
+    }
+
+    /// A node that invents blocks of any number, all of them too new.
+    #[tokio::test]
+    async fn ends_a_search_after_forty_requests() {
+        let chain = FakeChain::new(&mainnet(), [T]);
+        chain.invent_blocks(T);
+        let reader = chain.reader(mainnet());
+        let (number, time, hash) = (u64::MAX, T, Default::default());
+        let refused = reader.confirmed(&Head { number, time, hash }).await;
+        assert!(matches!(refused, Err(BankError::NoBlock(_))), "{refused:?}");
+        assert_eq!(chain.asked(), MAX_REQUESTS);
     }
 
     #[tokio::test]

@@ -53,6 +53,21 @@ pub enum BankError {
     /// The node does not have a block.
     #[error("the node does not have block {0}")]
     NoBlock(u64),
+    /// The node answers a request for a block with another block.
+    #[error(
+        "the node answered with block {found} to a request for block {number}; use another node"
+    )]
+    OtherBlock {
+        /// The number asked for.
+        number: u64,
+        /// The number of the block in the answer.
+        found: u64,
+    },
+    /// The node names no final block.
+    #[error(
+        "the node has no block `finalized`, which it or another node had within the last hour; use another node"
+    )]
+    NoFinalBlock,
     /// The purse no longer holds the deposit, and the node returned no event of its end. The state of the deposit stays
     /// unchanged.
     #[error(

@@ -8,7 +8,10 @@ use alloy::{
     providers::{Provider, RootProvider},
     rpc::{
         client::RpcClient,
-        json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest},
+        json_rpc::{
+            ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload,
+            SerializedRequest,
+        },
         types::Block,
     },
     transports::{TransportError, TransportFut},
@@ -25,12 +28,25 @@ use tower::Service;
 #[derive(Clone, Default)]
 pub(crate) struct FakeChain(Arc<Mutex<State>>);
 
-#[derive(Default)]
+/// The code and text of an error.
+type Refusal = Option<(i64, &'static str)>;
+
+/// The refusal of a node that does not know the tag `finalized`.
+pub(crate) const UNKNOWN_TAG: Refusal =
+    Some((-32_602, "invalid argument 0: hex string without 0x prefix"));
+
+/// The refusal of a node that fails.
+pub(crate) const INTERNAL: Refusal = Some((-32_603, "Internal error"));
+
 struct State {
     chain_id: u64,
     blocks: Vec<Head>,
-    /// The number of the final block. `None`: the node does not know the tag.
-    finalized: Option<u64>,
+    /// The number of the final block, or the code and text of the node's refusal. `Err(None)`: the answer is null.
+    finalized: Result<u64, Refusal>,
+    /// True if every request for a block is answered with the newest.
+    ignores_numbers: bool,
+    /// The time of blocks that the chain does not have.
+    invents: Option<u64>,
     asked: u32,
 }
 
@@ -58,8 +74,24 @@ impl FakeChain {
         self.0.lock().unwrap().blocks.truncate(number);
     }
 
+    /// Sets the final block. `None`: the node does not know the tag.
     pub(crate) fn set_finalized(&self, number: Option<u64>) {
-        self.0.lock().unwrap().finalized = number;
+        self.0.lock().unwrap().finalized = number.ok_or(UNKNOWN_TAG);
+    }
+
+    /// Refuses requests for the final block, or answers null.
+    pub(crate) fn refuse_finalized(&self, refusal: Refusal) {
+        self.0.lock().unwrap().finalized = Err(refusal);
+    }
+
+    /// Answers every request for a block with the newest block.
+    pub(crate) fn ignore_numbers(&self) {
+        self.0.lock().unwrap().ignores_numbers = true;
+    }
+
+    /// Answers with a block of a time where the chain has none of the number.
+    pub(crate) fn invent_blocks(&self, time: u64) {
+        self.0.lock().unwrap().invents = Some(time);
     }
 
     pub(crate) fn block(&self, number: u64) -> Head {
@@ -87,27 +119,61 @@ impl FakeChain {
             .params()
             .map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap());
         let answer = match request.method() {
-            "eth_chainId" => Some(json!(format!("{:#x}", state.chain_id))),
+            "eth_chainId" => Ok(json!(format!("{:#x}", state.chain_id))),
             "eth_getBlockByNumber" => {
+                let newest = state.blocks.len() as u64 - 1;
                 let block = match params[0].as_str().unwrap() {
-                    "latest" => Some(state.blocks.len() as u64 - 1),
+                    "latest" => Ok(newest),
                     "finalized" => state.finalized,
-                    number => u64::from_str_radix(&number[2..], 16).ok(),
+                    _ if state.ignores_numbers => Ok(newest),
+                    number => u64::from_str_radix(&number[2..], 16).map_err(|_| INTERNAL),
                 };
-                block.map(|number| json!(state.blocks.get(number as usize).map(full)))
+                match block {
+                    Ok(number) => Ok(json!(state.block(number).as_ref().map(full))),
+                    Err(None) => Ok(Value::Null),
+                    Err(Some(refusal)) => Err(refusal),
+                }
             }
-            _ => None,
+            method => panic!("the chain has no answer to {method}"),
         };
         let payload = match answer {
-            Some(answer) => {
+            Ok(answer) => {
                 ResponsePayload::Success(RawValue::from_string(answer.to_string()).unwrap())
             }
-            None => ResponsePayload::internal_error(),
+            Err((code, message)) => ResponsePayload::Failure(ErrorPayload {
+                code,
+                message: message.into(),
+                data: None,
+            }),
         };
         Response {
             id: request.id().clone(),
             payload,
         }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            chain_id: 0,
+            blocks: Vec::new(),
+            finalized: Err(UNKNOWN_TAG),
+            ignores_numbers: false,
+            invents: None,
+            asked: 0,
+        }
+    }
+}
+
+impl State {
+    fn block(&self, number: u64) -> Option<Head> {
+        let invented = self.invents.map(|time| Head {
+            number,
+            time,
+            hash: B256::ZERO,
+        });
+        self.blocks.get(number as usize).copied().or(invented)
     }
 }
 

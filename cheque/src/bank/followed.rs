@@ -1,6 +1,6 @@
 //! The heads that a reader and its clones have followed.
 
-use crate::bank::head::{FinalBlock, Head, is_expired};
+use crate::bank::head::{FinalBlock, Head, MEMORY, is_expired};
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +25,8 @@ struct State {
     found: Vec<((B256, u64), Head)>,
     /// The final blocks found for a head, newest last.
     finals: Vec<(B256, FinalBlock)>,
+    /// The own clock at the last answer of a node with its `finalized` block.
+    final_tag_at: Option<u64>,
 }
 
 impl Followed {
@@ -108,6 +110,17 @@ impl Followed {
     /// Keeps the final block found for a head.
     pub(super) fn keep_final(&self, head: B256, block: FinalBlock) {
         keep(&mut self.state().finals, head, block);
+    }
+
+    /// Remembers that a node named its `finalized` block.
+    pub(super) fn keep_final_tag(&self, clock: u64) {
+        self.state().final_tag_at = Some(clock);
+    }
+
+    /// True if a node named its `finalized` block, and that counts.
+    pub(super) fn had_final_tag(&self, clock: u64) -> bool {
+        let at = self.state().final_tag_at;
+        at.is_some_and(|at| clock.abs_diff(at) < MEMORY)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

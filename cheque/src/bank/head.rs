@@ -154,6 +154,15 @@ pub(super) fn check_back(
     Ok(())
 }
 
+/// True if a node at `head` may not have come to `block` yet, which another answer has shown: the block is above the head,
+/// and not much later.
+pub(crate) fn is_behind(head: &Head, block: (u64, u64), profile: &ChainProfile) -> bool {
+    let (number, time) = block;
+    let limit = profile.confirm.saturating_add(MAX_BACK);
+    // Times do not decrease along a chain, so a head that is later than a higher block is of another fork.
+    number > head.number && time >= head.time && time - head.time <= limit
+}
+
 /// True if a remembered head no longer constrains others.
 pub(super) const fn is_expired(head: &Head, clock: u64) -> bool {
     clock.abs_diff(head.time) >= MEMORY
@@ -192,6 +201,15 @@ mod tests {
         };
         assert_eq!(step(at(999, SEEN.time - 205), clock), Err(back));
         assert_eq!(step(at(1_000, SEEN.time - 205), clock), Ok(()));
+    }
+
+    #[test]
+    fn tells_a_node_that_is_behind_from_another_fork() {
+        let mainnet = ChainProfile::of(1).unwrap();
+        let behind = |number, time| is_behind(&SEEN, (number, time), mainnet);
+        assert!(behind(1_001, SEEN.time) && behind(1_001, SEEN.time + 204));
+        assert!(!behind(1_001, SEEN.time - 1) && !behind(1_001, SEEN.time + 205));
+        assert!(!behind(1_000, SEEN.time));
     }
 
     #[test]

@@ -55,6 +55,16 @@ impl Reader {
         Ok(head)
     }
 
+    /// Fails for a head in the future, by the bounds of the chain's profile. A head of before passes, however old.
+    pub(crate) fn check_not_ahead(&self, head: &Head) -> Result<(), HeadCheckError> {
+        match check_clock(head, unix_now(), self.profile()) {
+            Err(ahead @ HeadCheckError::Ahead { .. }) => {
+                self.fail_over_on_err(Err(ahead.into())).or(Err(ahead))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Fails unless `head` is still a block of the chain, and the chain still the bank's. Success proves that all answers
     /// since the request for `head` belong to the same chain.
     ///
@@ -86,7 +96,7 @@ impl Reader {
 
     /// Returns the hash of a block. `None` if the node has no block of the number.
     pub(crate) async fn hash_of(&self, number: u64) -> Result<Option<B256>, BankError> {
-        Ok(self.block(number.into()).await?.map(|block| block.hash))
+        Ok(self.block_at(number).await?.map(|block| block.hash))
     }
 
     /// Returns `result`. After an error, the next request goes to another node, if there are several.

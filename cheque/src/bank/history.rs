@@ -13,6 +13,7 @@ use alloy_primitives::Address;
 use alloy_sol_types::SolEvent;
 use cheque_bindings::Deposit;
 use cheque_bindings::{Opened, Reclaimed, Redeemed};
+use std::collections::BTreeSet;
 
 /// An opened deposit, read from its event. A payer who has lost the store can reclaim the deposit, but not restore its
 /// allowance list: the payees are not on the chain.
@@ -94,6 +95,52 @@ impl Reader {
         self.opened(of_payer, from, to).await
     }
 
+    /// Finds out which of the deposits were opened in block `to` or before. Looks in the newest blocks first. Misses openings
+    /// of long ago if the node answers for few blocks at a time, and all that follow a failure of the node.
+    pub(crate) async fn opened_until(
+        &self,
+        deposits: &BTreeSet<DepositId>,
+        to: u64,
+    ) -> BTreeSet<DepositId> {
+        /// The number of blocks of the first request: many nodes answer for no more.
+        const FIRST: u64 = 10_000;
+        const MAX_REQUESTS: u32 = 20;
+        let mut found = BTreeSet::new();
+        let (mut end, mut blocks, mut may_grow) = (to, FIRST, true);
+        for _ in 0..MAX_REQUESTS {
+            let begin = end.saturating_sub(blocks - 1);
+            let missing = deposits.difference(&found).map(|id| id.0);
+            let missing: Vec<_> = missing.collect();
+            if missing.is_empty() {
+                break;
+            }
+            let filter = Filter::new()
+                .event_signature(Opened::SIGNATURE_HASH)
+                .topic1(missing)
+                .address(self.bank().address())
+                .from_block(begin)
+                .to_block(end);
+            match self.provider().get_logs(&filter).await {
+                Ok(logs) => {
+                    let opened = logs.iter().filter_map(found_in);
+                    found.extend(opened.filter(|one| one.block <= to).map(|one| one.id));
+                    if begin == 0 {
+                        break;
+                    }
+                    end = begin - 1;
+                    if may_grow {
+                        blocks = blocks.saturating_mul(2);
+                    }
+                }
+                Err(error) if error.is_error_resp() && may_grow && blocks > FIRST => {
+                    (blocks, may_grow) = (blocks / 2, false);
+                }
+                Err(_) => break,
+            }
+        }
+        found
+    }
+
     async fn opened(
         &self,
         filter: Filter,
@@ -102,29 +149,7 @@ impl Reader {
     ) -> Result<Vec<FoundDeposit>, BankError> {
         let filter = filter.event_signature(Opened::SIGNATURE_HASH);
         let logs = self.logs(filter, from, to).await?;
-        Ok(logs
-            .iter()
-            .filter_map(|log| {
-                let block = log.block_number?;
-                let event = Opened::decode_log(&log.inner).ok()?;
-                let deposit = Deposit {
-                    payer: event.payer,
-                    signer: event.signer,
-                    token: event.token,
-                    lane: event.lane,
-                    amount: event.amount,
-                    minPayout: event.minPayout,
-                    drawTime: event.drawTime,
-                    redeemUntil: event.redeemUntil,
-                    root: event.root,
-                };
-                Some(FoundDeposit {
-                    id: DepositId(event.depositId),
-                    deposit,
-                    block,
-                })
-            })
-            .collect())
+        Ok(logs.iter().filter_map(found_in).collect())
     }
 
     /// Finds the end of a deposit in the events of the blocks `from..=to`. `None` without an event: the deposit is open, or
@@ -185,4 +210,26 @@ impl Reader {
         }
         Ok(found)
     }
+}
+
+/// The deposit of an opening's event. `None` for another event, or one that is not mined.
+fn found_in(log: &Log) -> Option<FoundDeposit> {
+    let block = log.block_number?;
+    let event = Opened::decode_log(&log.inner).ok()?;
+    let deposit = Deposit {
+        payer: event.payer,
+        signer: event.signer,
+        token: event.token,
+        lane: event.lane,
+        amount: event.amount,
+        minPayout: event.minPayout,
+        drawTime: event.drawTime,
+        redeemUntil: event.redeemUntil,
+        root: event.root,
+    };
+    Some(FoundDeposit {
+        id: DepositId(event.depositId),
+        deposit,
+        block,
+    })
 }

@@ -12,6 +12,7 @@ pub(crate) mod cursor;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod fake_chain;
+mod finality;
 mod followed;
 pub(crate) mod head;
 mod head_check;

@@ -77,13 +77,16 @@ pub enum RedeemError {
         /// The time of the round.
         found: u64,
     },
+    /// A payment of the deposit is being stored, and raises the total.
+    #[error("a payment of deposit {0} is being stored; retry once the write is over")]
+    BeingPaid(DepositId),
     /// The payee may still receive payments, and another account could use the consent to redeem the lower total.
     #[error(
         "refusing to sign a consent before the draw at {safe_from} (it is {now}), since payments may still raise the total; \
          retry after the draw"
     )]
     ConsentTooEarly {
-        /// The latest of the three clocks, in seconds since 1970.
+        /// The later of the newest block's and the newest verified round's time, in seconds since 1970.
         now: u64,
         /// The draw time, from which on a consent is safe.
         safe_from: u64,

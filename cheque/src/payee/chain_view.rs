@@ -1,13 +1,18 @@
 //! The payee's view of the chain: a snapshot of recent answers. Most payments need no request to the node.
 
 use crate::{
-    bank::{cost::GasPrices, error::BankError, head::Head, purses::PurseKey},
+    bank::{
+        cost::GasPrices,
+        error::BankError,
+        head::{Head, is_behind},
+        purses::PurseKey,
+    },
     node::failover::pin_node,
     payee::{
         Payee,
         error::ReceiveError,
         exposure::Sight,
-        snapshot::{ChainSnapshot, SeenPurse},
+        snapshot::{ChainSnapshot, Reference, SeenPurse},
     },
     protocol::{
         amount::Amount,
@@ -45,6 +50,8 @@ impl Payee {
     /// draw that were not read yet, and decides the draws whose seed is known. Payments are judged by the snapshot for two
     /// intervals of the profile's `poll`, and for a second at least. Returns its head and gas prices.
     ///
+    /// A head in the future is not acted upon: nothing is decided, and payments are refused.
+    ///
     /// The number of requests does not depend on the number of deposits, but for those whose purse is to be read: new ones
     /// after a start, and all before their draw after a reorganisation of confirmed blocks.
     ///
@@ -61,6 +68,9 @@ impl Payee {
     pub(super) async fn poll_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
         let take = async || self.take_snapshot().await;
         let (snapshot, ()) = self.shared.snapshots.refresh(take).await?;
+        if snapshot.ahead.is_some() {
+            return Ok(snapshot);
+        }
         let now = self.now(snapshot.head.time).await.latest();
         self.read_unread(&snapshot, now).await?;
         self.decide_draws(&snapshot, Duration::ZERO).await?;
@@ -91,13 +101,15 @@ impl Payee {
         two_polls.max(Duration::from_secs(1))
     }
 
-    /// Reads a purse at the confirmed block of `snapshot`, and keeps it there.
+    /// Reads a purse at the confirmed block of `snapshot`, and keeps it there. `is_known` is true if the payee has a cheque
+    /// of the deposit.
     pub(super) async fn read_purse(
         &self,
         snapshot: &ChainSnapshot,
         purse: PurseKey,
+        is_known: bool,
     ) -> Result<SeenPurse, BankError> {
-        let read = self.read_purses(snapshot, &[purse]).await?;
+        let read = self.read_purses(snapshot, &[purse], is_known).await?;
         let empty = SeenPurse {
             contents: Purse::Idle(Amount::ZERO),
             since: u64::MAX,
@@ -139,55 +151,96 @@ impl Payee {
     }
 
     async fn take_snapshot_of_one_node(&self) -> Result<(ChainSnapshot, ()), ReceiveError> {
-        // Does not compare the head's time with the clock: each payment does, at the time of its arrival.
+        // A head of before is good enough: each payment compares its time with the clock, at the time of its arrival.
         let head = self.reader.steady_head().await?;
+        let ahead = self.reader.check_not_ahead(&head).err();
         let prices = self.reader.prices().await?;
         let confirmed = self.reader.confirmed_block(&head).await?;
         let final_block = self.reader.final_block(&head).await?;
         let before = self.shared.snapshots.newest();
-        let replaced = match &before {
-            Some(before) => self.replaced(before, &confirmed).await?,
-            None => Replaced::Nothing,
-        };
-        self.reader.check_canonical(&head).await?;
-        if replaced == Replaced::Nothing {
-            self.index().set_final(final_block.number);
+        let before = before.and_then(|before| before.reference);
+        let reference = if ahead.is_some() {
+            before
         } else {
-            self.index().forget_purses(final_block.number);
-        }
-        if before.is_none() || replaced != Replaced::Nothing {
-            // Brings back what was freed by blocks that are no longer in the chain.
-            self.load_exposure(head.time).await?;
-        }
-        if replaced == Replaced::Final {
-            self.shared.deep_reorgs.count();
-        }
+            let (last_final, time) = (final_block, head.time);
+            let new = Reference {
+                confirmed,
+                last_final,
+            };
+            let (replaced, reference) = match before {
+                Some(before) => self.replaced(before, &head, new).await?,
+                None => (Replaced::Nothing, new),
+            };
+            self.reader.check_canonical(&head).await?;
+            self.follow_chain(replaced, &reference, before, time)
+                .await?;
+            Some(reference)
+        };
         let snapshot = ChainSnapshot {
             head,
             prices,
             confirmed,
             final_block,
+            reference,
+            ahead,
             generation: self.index().generation(),
             unknown: Mutex::default(),
         };
         Ok((snapshot, ()))
     }
 
-    /// Finds out which blocks of the last snapshot are no longer in the chain with the block `confirmed`.
+    /// Acts upon a head of time `head_time`: moves the final block on, or forgets what replaced blocks have shown.
+    async fn follow_chain(
+        &self,
+        replaced: Replaced,
+        reference: &Reference,
+        before: Option<Reference>,
+        head_time: u64,
+    ) -> Result<(), ReceiveError> {
+        let last_final = reference.last_final.number;
+        // The state of a block that is still in the chain is as it was read.
+        let kept = match (replaced, before) {
+            (Replaced::Confirmed, Some(before)) => before.last_final.number,
+            _ => 0,
+        };
+        if replaced == Replaced::Nothing {
+            self.index().set_final(last_final);
+        } else {
+            self.index().forget_purses(kept, last_final);
+        }
+        if before.is_none() || replaced != Replaced::Nothing {
+            // Brings back what was freed by blocks that are no longer in the chain.
+            self.load_exposure(head_time).await?;
+        }
+        if replaced == Replaced::Final {
+            self.shared.deep_reorgs.count();
+        }
+        Ok(())
+    }
+
+    /// Finds out which blocks of the reference are no longer in the chain of `head`, and the reference for later snapshots.
+    /// A block that the node has not come to yet is not replaced.
     async fn replaced(
         &self,
-        before: &ChainSnapshot,
-        confirmed: &Head,
-    ) -> Result<Replaced, BankError> {
-        let (last, last_final) = (&before.confirmed, &before.final_block);
-        if self.is_in_chain(last.number, last.hash, confirmed).await? {
-            return Ok(Replaced::Nothing);
+        before: Reference,
+        head: &Head,
+        new: Reference,
+    ) -> Result<(Replaced, Reference), BankError> {
+        let (last, last_final) = (&before.confirmed, &before.last_final);
+        let place = (last.number, last.time);
+        let is_behind = is_behind(head, place, self.reader.profile());
+        if is_behind
+            || self
+                .is_in_chain(last.number, last.hash, &new.confirmed)
+                .await?
+        {
+            return Ok((Replaced::Nothing, before.higher(new)));
         }
-        let in_chain = self.is_in_chain(last_final.number, last_final.hash, confirmed);
+        let in_chain = self.is_in_chain(last_final.number, last_final.hash, &new.confirmed);
         Ok(if in_chain.await? {
-            Replaced::Confirmed
+            (Replaced::Confirmed, before.higher_final(new))
         } else {
-            Replaced::Final
+            (Replaced::Final, new)
         })
     }
 
@@ -210,7 +263,7 @@ impl Payee {
             return Ok(());
         }
         let purses: Vec<_> = unread.iter().map(|(_, _, purse)| *purse).collect();
-        let read = self.read_purses(snapshot, &purses).await?;
+        let read = self.read_purses(snapshot, &purses, true).await?;
         let mut index = self.index();
         for ((key, id, _), seen) in unread.into_iter().zip(read) {
             index.record_purse((key, id), seen.open_at(id), snapshot.generation);
@@ -218,42 +271,55 @@ impl Payee {
         Ok(())
     }
 
-    /// Reads purses at the confirmed block, and at the final block if the node has its state.
+    /// Reads purses at the confirmed block, and at the final block if the node has its state. If it has not, looks for the
+    /// openings of deposits that the payee knows: a stranger's openings are not worth a search.
     async fn read_purses(
         &self,
         snapshot: &ChainSnapshot,
         purses: &[PurseKey],
+        are_known: bool,
     ) -> Result<Vec<SeenPurse>, BankError> {
-        pin_node(self.read_purses_of_one_node(snapshot, purses)).await
+        pin_node(self.read_purses_of_one_node(snapshot, purses, are_known)).await
     }
 
     async fn read_purses_of_one_node(
         &self,
         snapshot: &ChainSnapshot,
         purses: &[PurseKey],
+        are_known: bool,
     ) -> Result<Vec<SeenPurse>, BankError> {
         let at = |number: u64| -> Vec<_> { purses.iter().map(|purse| (*purse, number)).collect() };
         let (confirmed, last_final) = (snapshot.confirmed.number, snapshot.final_block.number);
         let contents = self.reader.purses(&at(confirmed)).await;
         let contents = self.reader.fail_over_on_err(contents)?;
-        let any_open = contents.iter().any(|purse| matches!(purse, Purse::Open(_)));
-        let finals = if last_final < confirmed && any_open && self.has_old_state() {
-            // Full nodes have the state of 128 blocks only. Without an answer the deposit settles later.
+        let open = contents.iter().filter_map(|purse| match purse {
+            Purse::Open(id) => Some(*id),
+            Purse::Idle(_) => None,
+        });
+        let open: BTreeSet<_> = open.collect();
+        let is_asked = last_final < confirmed && !open.is_empty();
+        let finals = if is_asked && self.has_old_state() {
+            // Full nodes have the state of 128 blocks only.
             let finals = self.reader.purses(&at(last_final)).await.ok();
             self.record_old_state(finals.is_some());
             finals
         } else {
             None
         };
+        // A deposit that is open, and was opened by a final block, was open there. Without an event it settles later.
+        let opened = if is_asked && are_known && finals.is_none() {
+            self.reader.opened_until(&open, last_final).await
+        } else {
+            BTreeSet::new()
+        };
         self.reader.check_canonical(&snapshot.confirmed).await?;
         let seen = contents.into_iter().enumerate().map(|(index, contents)| {
             let final_contents = finals.as_ref().and_then(|finals| finals.get(index));
+            let was_opened = matches!(contents, Purse::Open(id) if opened.contains(&id));
+            let is_final = was_opened || final_contents.is_some_and(|same| *same == contents);
             SeenPurse {
                 contents,
-                since: match final_contents {
-                    Some(same) if *same == contents => last_final,
-                    _ => confirmed,
-                },
+                since: if is_final { last_final } else { confirmed },
             }
         });
         Ok(seen.collect())

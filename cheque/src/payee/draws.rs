@@ -82,17 +82,22 @@ impl Payee {
         rounds
     }
 
-    /// Decides the draws whose seed is known, and frees the exposure of losses and of closed wins. Does nothing if the last
-    /// time is less than `max_age` ago.
+    /// Decides the draws whose seed is known, and frees the exposure of losses, of closed wins and of closed windows. Does nothing if the last
+    /// time is less than `max_age` ago, or by a head in the future.
     pub(super) async fn decide_draws(
         &self,
         snapshot: &ChainSnapshot,
         max_age: Duration,
     ) -> Result<(), ReceiveError> {
+        if snapshot.ahead.is_some() {
+            return Ok(());
+        }
         let mut decided = self.shared.decided.lock().await;
         if decided.is_some_and(|at| at.elapsed() < max_age) {
             return Ok(());
         }
+        // Before the draws of long ago are asked for: a round may be lost for ever.
+        self.index().remove_over(snapshot.head.time);
         let now = self.now(snapshot.head.time).await.latest();
         let due = self.index().due(now);
         for (draw_time, round) in self.rounds_of(&due).await.known {
@@ -110,17 +115,14 @@ impl Payee {
         let positions = stored_positions_at(&self.store, bank, payee, ids).await?;
         let mut index = self.index();
         for (key, position) in drawn.into_iter().zip(positions) {
-            let win = position
-                .filter(|position| wins(position, seed))
-                .map(|position| position.deposit().redeemUntil);
-            index.decide(key, win);
+            index.decide(key, position.is_some_and(|position| wins(&position, seed)));
         }
         Ok(())
     }
 
     /// Frees the exposure of wins that are no longer open at the confirmed block.
     async fn close_wins(&self, snapshot: &ChainSnapshot) -> Result<(), ReceiveError> {
-        let wins = self.index().open_wins(snapshot.head.time, MAX_WINS);
+        let wins = self.index().open_wins(MAX_WINS);
         if wins.is_empty() {
             return Ok(());
         }

@@ -16,6 +16,12 @@ pub enum ReceiveError {
     /// The chain or the node failed. The payment may be good; judge it again later.
     #[error(transparent)]
     Bank(#[from] BankError),
+    /// The payment opens a deposit that the payee does not know, and too many such payments wait for the node's answers. The
+    /// payment may be good; judge it again later.
+    #[error(
+        "too many payments of unknown deposits wait for the node; send the payment again later"
+    )]
+    Busy,
     /// The store failed. The payment may be good; judge it again later. A payment that was stored after all counts
     /// once, and is then [`Rejection::Replay`].
     #[error(transparent)]

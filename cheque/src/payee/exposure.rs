@@ -25,14 +25,16 @@ pub(super) struct ExposureIndex {
     deposits: BTreeMap<(ExposureKey, DepositId), Entry>,
     /// The sum of totals of each key with at least two deposits. Most signers have one deposit.
     sums: BTreeMap<ExposureKey, U256>,
-    /// The number of deposits at each draw time whose draw is not decided.
-    draws: BTreeMap<u64, usize>,
-    /// The open wins, with the last time to redeem.
-    wins: BTreeMap<DepositId, (ExposureKey, u64)>,
+    /// The number of deposits whose draw is not decided, by draw time and last time to redeem.
+    draws: BTreeMap<(u64, u64), usize>,
+    /// The open wins.
+    wins: BTreeMap<DepositId, ExposureKey>,
     /// The totals of payments that are being written.
     in_flight: BTreeMap<DepositId, InFlight>,
     /// The deposits whose purse is to be read. True if the purse was read, and did not hold the deposit.
     unread: BTreeMap<(ExposureKey, DepositId), bool>,
+    /// The time at which purses to read were handed out last.
+    unread_at: u64,
     /// The last deposit of `unread` and of `wins` that was handed out.
     handed_out: (Option<(ExposureKey, DepositId)>, Option<DepositId>),
     /// The number of the newest final block.
@@ -54,6 +56,7 @@ struct Entry {
     payer: Address,
     lane: u64,
     draw_time: u64,
+    redeem_until: u64,
     /// The lowest block whose state is known to hold the deposit. Nothing closes a deposit before its draw, so the state
     /// of all later blocks holds it, too. [`u64::MAX`]: no such block is known.
     open_at: u64,
@@ -133,51 +136,66 @@ impl ExposureIndex {
 
     /// The draw times up to `now` with undecided draws, oldest first.
     pub(super) fn due(&self, now: u64) -> Vec<u64> {
-        self.draws.range(..=now).map(|(time, _)| *time).collect()
+        let due = self.draws.range(..=(now, u64::MAX));
+        let mut due: Vec<_> = due.map(|((time, _), _)| *time).collect();
+        due.dedup();
+        due
     }
 
-    /// The deposits with an undecided draw at `draw_time`. Looks at all deposits, and so is for a time whose seed is
-    /// known.
+    /// True if a payment of the deposit is being written.
+    pub(super) fn is_in_flight(&self, id: DepositId) -> bool {
+        self.in_flight.contains_key(&id)
+    }
+
+    /// The deposits with an undecided draw at `draw_time`. Omits those with a payment that is being written, because it may
+    /// turn a loss into a win. Looks at all deposits, and so is for a time whose seed is known.
     pub(super) fn drawn_at(&self, draw_time: u64) -> Vec<(ExposureKey, DepositId)> {
         let drawn = self.deposits.iter();
         drawn
             .filter(|(_, entry)| entry.draw_time == draw_time && !entry.won)
             .map(|(key, _)| *key)
+            .filter(|(_, id)| !self.is_in_flight(*id))
             .collect()
     }
 
-    /// Records the outcome of a draw: a win with the last time to redeem, or a loss.
-    pub(super) fn decide(&mut self, (key, id): (ExposureKey, DepositId), win: Option<u64>) {
-        let Some(redeem_until) = win else {
+    /// Records the outcome of a draw.
+    pub(super) fn decide(&mut self, (key, id): (ExposureKey, DepositId), wins: bool) {
+        if !wins {
             return self.remove_of(key, id);
-        };
+        }
         if let Some(entry) = self.deposits.get_mut(&(key, id))
             && !entry.won
         {
             entry.won = true;
-            let draw_time = entry.draw_time;
+            let draw = (entry.draw_time, entry.redeem_until);
             self.unread.remove(&(key, id));
-            self.wins.insert(id, (key, redeem_until));
-            self.count_draw(draw_time, false);
+            self.wins.insert(id, key);
+            self.count_draw(draw, false);
         }
     }
 
-    /// Removes the wins whose window is over at `head_time`, and returns up to `max` of the others with their purses. Later
-    /// calls return the next.
-    pub(super) fn open_wins(
-        &mut self,
-        head_time: u64,
-        max: usize,
-    ) -> Vec<(ExposureKey, DepositId, PurseKey)> {
-        let over = self.wins.iter().filter(|(_, (_, last))| *last < head_time);
-        let over: Vec<_> = over.map(|(id, (key, _))| (*key, *id)).collect();
+    /// Removes the deposits whose window is over at `head_time`, won or undecided: no payment of theirs is at stake.
+    pub(super) fn remove_over(&mut self, head_time: u64) {
+        let is_over = |(key, id): &(ExposureKey, DepositId)| {
+            let entry = self.deposits.get(&(*key, *id));
+            entry.is_some_and(|entry| entry.redeem_until < head_time) && !self.is_in_flight(*id)
+        };
+        let wins = self.wins.iter().map(|(id, key)| (*key, *id));
+        let mut over: Vec<_> = wins.filter(&is_over).collect();
+        if self.draws.keys().any(|(_, last)| *last < head_time) {
+            over.extend(self.deposits.keys().copied().filter(is_over));
+        }
         for (key, id) in over {
             self.remove_of(key, id);
         }
-        let ids = next_of(&self.wins, self.handed_out.1, max);
+    }
+
+    /// Up to `max` open wins with their purses. Later calls return the next.
+    pub(super) fn open_wins(&mut self, max: usize) -> Vec<(ExposureKey, DepositId, PurseKey)> {
+        let ids = next_of(&self.wins, self.handed_out.1, max, |_| true);
         self.handed_out.1 = ids.last().copied().or(self.handed_out.1);
         let wins = ids.into_iter().filter_map(|id| {
-            let (key, _) = *self.wins.get(&id)?;
+            let key = *self.wins.get(&id)?;
             let entry = self.deposits.get(&(key, id))?;
             Some((key, id, (entry.payer, key.token, entry.lane)))
         });
@@ -206,6 +224,7 @@ impl ExposureIndex {
                 payer: terms.payer,
                 lane: terms.lane,
                 draw_time: terms.drawTime,
+                redeem_until: terms.redeemUntil,
                 open_at,
                 total,
                 won: false,
@@ -217,7 +236,7 @@ impl ExposureIndex {
             self.unread.remove(&(key, id));
         }
         if old.is_none() {
-            self.count_draw(terms.drawTime, true);
+            self.count_draw((terms.drawTime, terms.redeemUntil), true);
         }
         self.deposits.insert((key, id), entry);
         // Cannot overflow: totals are below 2^128, and there are fewer than 2^128 deposits.
@@ -240,22 +259,22 @@ impl ExposureIndex {
             self.unread.remove(&(key, id));
             self.wins.remove(&id);
             if !entry.won {
-                self.count_draw(entry.draw_time, false);
+                self.count_draw((entry.draw_time, entry.redeem_until), false);
             }
             self.store_sum(key, before - entry.total.to_u256());
         }
     }
 
     /// Counts one undecided draw more or less.
-    fn count_draw(&mut self, draw_time: u64, more: bool) {
-        let count = self.draws.entry(draw_time).or_default();
+    fn count_draw(&mut self, draw: (u64, u64), more: bool) {
+        let count = self.draws.entry(draw).or_default();
         *count = if more {
             *count + 1
         } else {
             count.saturating_sub(1)
         };
         if *count == 0 {
-            self.draws.remove(&draw_time);
+            self.draws.remove(&draw);
         }
     }
 
@@ -296,17 +315,23 @@ fn saturated(sum: U256) -> Amount {
     u128::try_from(sum).map_or(Amount::MAX, Amount::new)
 }
 
-/// Up to `max` keys of a map in turn: those after `last`, then those from the start.
-fn next_of<K: Copy + Ord, V>(map: &BTreeMap<K, V>, last: Option<K>, max: usize) -> Vec<K> {
+/// Up to `max` wanted keys of a map in turn: those after `last`, then those from the start.
+fn next_of<K: Copy + Ord, V>(
+    map: &BTreeMap<K, V>,
+    last: Option<K>,
+    max: usize,
+    wanted: impl Fn(&K) -> bool,
+) -> Vec<K> {
     let mut keys: Vec<K> = match last {
         Some(last) => {
             let after = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
-            map.range(after).take(max).map(|(key, _)| *key).collect()
+            let after = map.range(after).map(|(key, _)| *key);
+            after.filter(&wanted).take(max).collect()
         }
         None => Vec::new(),
     };
     let taken: BTreeSet<K> = keys.iter().copied().collect();
-    let rest = map.keys().filter(|key| !taken.contains(key));
+    let rest = map.keys().filter(|key| !taken.contains(key) && wanted(key));
     keys.extend(rest.take(max - keys.len()).copied());
     keys
 }

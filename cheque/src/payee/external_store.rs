@@ -1,17 +1,25 @@
 //! Payments stored by the application, in one transaction with the credited balance.
 
 use crate::{
-    payee::{Payee, error::ReceiveError, receive::Looked},
+    payee::{
+        Payee,
+        error::ReceiveError,
+        receive::{Looked, Written},
+        shared::Shared,
+    },
     protocol::{
         amount::Amount,
         proof::Proof,
         receive::{judge::receive_payment, policy::View, position::Position, rejection::Rejection},
         terms::DepositId,
     },
-    sys::unix_now,
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
 /// [`receive_payment`] gives the verdict.
@@ -24,7 +32,24 @@ pub struct Judged {
     /// The total that the proof states.
     total: Amount,
     looked: Looked,
-    is_first: bool,
+    counted: Arc<Counted>,
+}
+
+/// A payment of an application. Tells the service of the deposit when the last clone of [`Judged`] is dropped: the write is
+/// over then.
+#[derive(Debug)]
+struct Counted {
+    shared: Arc<Shared>,
+    written: Written,
+    is_counted: AtomicBool,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if *self.is_counted.get_mut() {
+            self.written.report(&self.shared);
+        }
+    }
 }
 
 impl Payee {
@@ -39,7 +64,8 @@ impl Payee {
     /// # Errors
     ///
     /// [`ReceiveError::Rejected`] if no view of the chain could make the payment good; [`ReceiveError::Bank`] if the
-    /// node cannot answer; [`ReceiveError::Stored`] if the store cannot be read.
+    /// node cannot answer; [`ReceiveError::Busy`] if too many openings of unknown deposits are being judged;
+    /// [`ReceiveError::Stored`] if the store cannot be read.
     pub async fn judge(
         &self,
         from: Option<Address>,
@@ -60,13 +86,18 @@ impl Payee {
             (Proof::Step { k, .. }, Some(old)) => (old.deposit(), old.newest().total(*k)),
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
+        let counted = Counted {
+            shared: self.shared.clone(),
+            written: self.written(id, deposit, old.is_none()),
+            is_counted: AtomicBool::new(false),
+        };
         Ok(Judged {
             payee: self.clone(),
             id,
             deposit: deposit.clone(),
             total: total.unwrap_or(Amount::MAX),
             looked,
-            is_first: old.is_none(),
+            counted: Arc::new(counted),
         })
     }
 
@@ -101,12 +132,12 @@ impl Judged {
 
     /// Counts the payment as exposure. Call it for a good payment while storing the position. If storing fails after all,
     /// the payment counts until a new payee reads the store.
+    ///
+    /// Drop this value, and its clones, once the position is stored: a `PayeeService` then looks at the deposit, if this
+    /// is its first payment or the draw is near. A look before the end of the write would not find the payment.
     pub fn add_exposure(&self) {
         let mut index = self.payee.index();
         index.count(self.id, &self.deposit, self.total, self.looked.sight);
-        drop(index);
-        if self.is_first || unix_now() >= self.deposit.drawTime {
-            self.payee.shared.report(self.id);
-        }
+        self.counted.is_counted.store(true, Ordering::Release);
     }
 }

@@ -1,12 +1,14 @@
 //! Receiving payments: judged by a fresh view, counted as exposure, and stored before they count.
 
 use crate::{
+    bank::error::BankError,
     payee::{
         Payee,
         error::ReceiveError,
         exposure::{Sight, Sums, reservation::Reservation},
         positions::{PositionCacheError, Replaced, StoredPosition},
         shared::Shared,
+        snapshot::ChainSnapshot,
     },
     protocol::{
         amount::Amount,
@@ -64,8 +66,30 @@ impl Looked {
 struct Counted {
     shared: Arc<Shared>,
     reservation: Option<Reservation>,
-    /// The deposit, if the service is to look at it after the write.
-    news: Option<DepositId>,
+    written: Written,
+}
+
+/// A payment whose position was written, or may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) id: DepositId,
+    pub(super) is_first: bool,
+    /// The time from which the payee refuses payments of the deposit.
+    pub(super) cutoff: u64,
+}
+
+impl Written {
+    /// Tells the service of the deposit, if it is to look at it. Call it after the write.
+    ///
+    /// From the cutoff on, the service may have computed the draw by the position before, and the payment may turn a loss
+    /// into a win. The own clock is at most ten seconds behind a round by which a draw is computed, and the cutoff is longer.
+    pub(super) fn report(&self, shared: &Shared) {
+        let head_time = shared.snapshots.newest().map(|newest| newest.head.time);
+        let now = unix_now().max(head_time.unwrap_or_default());
+        if self.is_first || now >= self.cutoff {
+            shared.report(self.id);
+        }
+    }
 }
 
 impl Counted {
@@ -81,8 +105,8 @@ impl Counted {
     fn end(&mut self, written: bool) {
         if let Some(reservation) = self.reservation.take() {
             self.shared.index().finish(reservation, written);
-            if let Some(id) = self.news.filter(|_| written) {
-                self.shared.report(id);
+            if written {
+                self.written.report(&self.shared);
             }
         }
     }
@@ -105,7 +129,8 @@ impl Payee {
     /// # Errors
     ///
     /// [`ReceiveError::Rejected`] with the reason; [`ReceiveError::Bank`] if the chain cannot be read;
-    /// [`ReceiveError::Stored`] if the store fails.
+    /// [`ReceiveError::Busy`] if too many openings of unknown deposits are being judged; [`ReceiveError::Stored`] if the
+    /// store fails.
     pub async fn receive_payment(
         &self,
         from: Option<Address>,
@@ -167,19 +192,27 @@ impl Payee {
             let reservation = index.reserve(id, terms, total, looked.sight, looked.sums());
             drop(index);
             if reservation.is_some() {
-                // A payment that is stored after the draw may turn a loss into a win.
-                let is_news = old.is_none() || unix_now() >= terms.drawTime;
                 let counted = Counted {
                     shared: self.shared.clone(),
                     reservation,
-                    news: is_news.then_some(id),
+                    written: self.written(id, terms, old.is_none()),
                 };
                 return Ok((received, counted));
             }
         }
     }
 
-    /// Stores a position. The write goes on even if the caller drops the future.
+    pub(super) const fn written(&self, id: DepositId, terms: &Deposit, is_first: bool) -> Written {
+        let cutoff = terms.drawTime.saturating_sub(self.policy.cutoff);
+        Written {
+            id,
+            is_first,
+            cutoff,
+        }
+    }
+
+    /// Stores a position. The write goes on even if the caller drops the future, and the payment stays in flight until its
+    /// end.
     async fn store_position(
         &self,
         key: PositionKey,
@@ -187,21 +220,33 @@ impl Payee {
         position: Position,
         counted: Counted,
     ) -> Result<Replaced, StoredError> {
-        let (store, positions) = (self.store.store(), &self.shared.positions);
-        if let Some(begun) = positions.begin_replace(store, key, old.as_ref(), position.clone()) {
-            let replaced = begun.await;
-            counted.finish(&replaced);
-            return Ok(replaced?);
-        }
-        let shared = self.shared.clone();
-        let work = move |store: &dyn Store| {
-            let replaced = shared
-                .positions
-                .replace(store, &key, old.as_ref(), position);
-            counted.finish(&replaced);
-            Ok(replaced?)
+        let (store, shared) = (self.store.clone(), self.shared.clone());
+        let write = async move {
+            let (blocking, positions) = (store.store(), &shared.positions);
+            if let Some(begun) =
+                positions.begin_replace(blocking, key, old.as_ref(), position.clone())
+            {
+                let replaced = begun.await;
+                counted.finish(&replaced);
+                return Ok(replaced?);
+            }
+            let shared = shared.clone();
+            let work = move |store: &dyn Store| {
+                let replaced = shared
+                    .positions
+                    .replace(store, &key, old.as_ref(), position);
+                counted.finish(&replaced);
+                Ok(replaced?)
+            };
+            store.blocking(work).await
         };
-        self.store.blocking(work).await
+        match tokio::spawn(write).await {
+            Ok(written) => written,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(StoredError::ShuttingDown),
+            },
+        }
     }
 
     /// The view by which to judge a payment. Fails early with a rejection that no answer of the node could change.
@@ -221,6 +266,19 @@ impl Payee {
             (_, None) => return Err(Rejection::UnknownDeposit(id).into()),
         };
         let mut snapshot = self.fresh_snapshot().await?;
+        // Judges the payment as if the purse held the deposit.
+        let judge_open = async |snapshot: &ChainSnapshot| {
+            let open = Some(Sight {
+                open_at: 0,
+                generation: snapshot.generation,
+            });
+            let view = self.view(snapshot, (id, deposit), Purse::Open(id), open, depth);
+            receive_payment(from, proof, old, &view.await, &self.policy)
+        };
+        if let Some(ahead) = snapshot.ahead {
+            let _acceptable = judge_open(&snapshot).await?;
+            return Err(BankError::from(ahead).into());
+        }
         let known = self.index().sight(id, deposit);
         if let Some(sight) = known {
             let view = self.view(
@@ -237,23 +295,20 @@ impl Payee {
         let mut seen = snapshot.unknown_purse(purse);
         let mut _permit = None;
         if seen.is_none() {
-            // Assumes an open deposit: a payment that is invalid even then is not worth a request, because any stranger
-            // can send openings.
-            let open = Some(Sight {
-                open_at: 0,
-                generation: snapshot.generation,
-            });
-            let view = self.view(&snapshot, (id, deposit), Purse::Open(id), open, depth);
-            let _acceptable = receive_payment(from, proof, old, &view.await, &self.policy)?;
+            // A payment that is invalid even then is not worth a request, because any stranger can send openings.
+            let _acceptable = judge_open(&snapshot).await?;
             if old.is_none() {
-                _permit = self.shared.unknown_deposits.acquire().await;
+                _permit = Some(self.shared.unknown_deposits.acquire().await?);
                 snapshot = self.fresh_snapshot().await?;
+                if let Some(ahead) = snapshot.ahead {
+                    return Err(BankError::from(ahead).into());
+                }
                 seen = snapshot.unknown_purse(purse);
             }
         }
         let seen = match seen {
             Some(seen) => seen,
-            None => self.read_purse(&snapshot, purse).await?,
+            None => self.read_purse(&snapshot, purse, old.is_some()).await?,
         };
         let sight = Sight {
             open_at: seen.open_at(id).unwrap_or(u64::MAX),

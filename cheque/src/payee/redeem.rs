@@ -93,14 +93,15 @@ impl Payee {
     ///
     /// A consent is for exactly the present total, and never expires. After a later payment its holder could still
     /// redeem the older cheque, and so close the deposit for less. Before the draw time, signing is therefore refused
-    /// as [`RedeemError::ConsentTooEarly`]; no account can redeem earlier in any case. The time is the latest of the three
-    /// clocks that payments are judged by, and the own clock counts only while the newest block is close to it. The seconds
-    /// between the policy's cutoff and the draw time leave time for payments that were judged just before the cutoff: by the
-    /// draw time they are in the store.
+    /// as [`RedeemError::ConsentTooEarly`]; no account can redeem earlier in any case. The newest block or a verified round
+    /// tells that the time has come. The own clock does not count, because it may be fast. The seconds between the policy's
+    /// cutoff and the draw time leave time for payments that were judged just before the cutoff: by the draw time they are in
+    /// the store.
     ///
     /// # Errors
     ///
-    /// [`RedeemError::ConsentTooEarly`] before the draw time; [`RedeemError::WrongKey`] if `key` is not the payee's;
+    /// [`RedeemError::ConsentTooEarly`] before the draw time; [`RedeemError::BeingPaid`] while a payment is being stored;
+    /// [`RedeemError::WrongKey`] if `key` is not the payee's;
     /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Bank`] if the head
     /// cannot be read or is off the clock; [`RedeemError::Stored`] if the store cannot be read.
     pub async fn sign_consent(
@@ -117,10 +118,12 @@ impl Payee {
         }
         let safe_from = self.required_position(id).await?.deposit().drawTime;
         let head = self.verified_head().await?;
-        let now = self.now(head.time).await.latest();
-        if now < safe_from {
+        let round_time = self.seeds.newest_time().await;
+        let now = head.time.max(round_time.unwrap_or_default());
+        if now < safe_from && !self.is_drawn(safe_from).await {
             return Err(RedeemError::ConsentTooEarly { now, safe_from });
         }
+        self.check_not_in_flight(id)?;
         // Reads the total after the clocks, because no payment is added from the draw time on.
         let total = self.required_position(id).await?.total();
         let bank = self.reader.bank();
@@ -133,7 +136,7 @@ impl Payee {
     /// # Errors
     ///
     /// [`RedeemError::NotPayable`] with the bank's reason; [`RedeemError::NoWallet`] without a wallet;
-    /// [`RedeemError::Seed`] if the round of the draw cannot be looked up; also those of [`Payee::redemption`] and, if the
+    /// [`RedeemError::BeingPaid`] while a payment is being stored; [`RedeemError::Seed`] if the round of the draw cannot be looked up; also those of [`Payee::redemption`] and, if the
     /// payee has to sign, of [`Payee::sign_consent`].
     pub async fn plan_redeem(
         &self,
@@ -155,6 +158,7 @@ impl Payee {
         options: &RedeemOptions,
         wallet: &Wallet,
     ) -> Result<Payable, RedeemError> {
+        self.check_not_in_flight(id)?;
         let consent = match (&options.consent, &self.key) {
             (Some(consent), _) => consent.clone(),
             (None, Some(key)) if wallet.address() != self.policy.payee => {
@@ -296,6 +300,19 @@ impl Payee {
             Ok(head)
         };
         pin_node(verified).await
+    }
+
+    /// Fails while a payment of the deposit is being written. The store has every payment that was written before a success.
+    fn check_not_in_flight(&self, id: DepositId) -> Result<(), RedeemError> {
+        if self.index().is_in_flight(id) {
+            return Err(RedeemError::BeingPaid(id));
+        }
+        Ok(())
+    }
+
+    /// True if the round of a draw time is known, which proves that the time has come.
+    async fn is_drawn(&self, draw_time: u64) -> bool {
+        matches!(self.seeds.round(draw_time).await, Ok(Some(_)))
     }
 
     async fn required_position(&self, id: DepositId) -> Result<Position, RedeemError> {

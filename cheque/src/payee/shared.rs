@@ -53,7 +53,7 @@ impl DeepReorgs {
     }
 }
 
-/// The deposits with a first payment, or a payment stored after the draw, since the service has looked. Empty without a
+/// The deposits with a first payment, or a payment stored after the cutoff, since the service has looked. Empty without a
 /// service.
 #[derive(Debug, Default)]
 pub(super) struct News {

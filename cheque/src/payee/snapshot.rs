@@ -3,7 +3,7 @@
 use crate::{
     bank::{
         cost::GasPrices,
-        head::{FinalBlock, Head},
+        head::{FinalBlock, Head, HeadCheckError},
         purses::PurseKey,
     },
     protocol::terms::{DepositId, Purse},
@@ -21,10 +21,48 @@ pub(super) struct ChainSnapshot {
     /// The newest confirmed block. Purses are read there.
     pub(super) confirmed: Head,
     pub(super) final_block: FinalBlock,
+    /// `None` before the first head that could be acted upon.
+    pub(super) reference: Option<Reference>,
+    /// The reason for not acting upon the head: it is in the future. Payments are refused then.
+    pub(super) ahead: Option<HeadCheckError>,
     /// The generation of the exposure index at the snapshot.
     pub(super) generation: u64,
     /// The purses of deposits that the payee has no cheque of.
     pub(super) unknown: Mutex<BTreeMap<PurseKey, SeenPurse>>,
+}
+
+/// The highest blocks of the chain that are known to be confirmed and final. If later answers show other blocks in their
+/// place, the chain was reorganised. Higher than the blocks of the snapshot if its node was behind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference {
+    pub(super) confirmed: Head,
+    pub(super) last_final: FinalBlock,
+}
+
+impl Reference {
+    /// The higher blocks of two references to the same chain.
+    pub(super) const fn higher(self, other: Self) -> Self {
+        Self {
+            confirmed: if other.confirmed.number < self.confirmed.number {
+                self.confirmed
+            } else {
+                other.confirmed
+            },
+            ..self.higher_final(other)
+        }
+    }
+
+    /// The other reference, with the higher final block of the two.
+    pub(super) const fn higher_final(self, other: Self) -> Self {
+        Self {
+            confirmed: other.confirmed,
+            last_final: if other.last_final.number < self.last_final.number {
+                self.last_final
+            } else {
+                other.last_final
+            },
+        }
+    }
 }
 
 /// The contents of a purse at the confirmed block.

@@ -31,6 +31,8 @@ mod over;
 #[cfg(feature = "service")]
 mod payee_batches;
 #[cfg(feature = "service")]
+mod payee_clocks;
+#[cfg(feature = "service")]
 mod payee_nodes;
 #[cfg(feature = "service")]
 mod payee_recovery;

@@ -75,6 +75,12 @@ pub(crate) async fn by_the_clock(bounds: Freshness) -> Fixture {
     on(world.await).await
 }
 
+/// The same without bounds.
+pub(crate) async fn by_the_clock_without_bounds() -> Fixture {
+    let world = World::by_the_clock(|profile| profile.freshness = None);
+    on(world.await).await
+}
+
 /// The accounts of a [`Fixture`] on a chain half an hour behind the machine's clock, where a block is this many seconds
 /// after the one before. Its readers compare heads with earlier ones.
 pub(crate) async fn behind_the_clock(interval: u64) -> Fixture {

@@ -7,7 +7,7 @@ use crate::payee_steps::{
     HIGH_GAS_PRICE, overtaken, redeemed, sends, service, set_gas_price, status, step, wins,
     with_settings,
 };
-use crate::transactions::{mempool, outbox, resend};
+use crate::transactions::{mempool, outbox, replace, resend};
 use alloy::providers::Provider;
 use alloy_primitives::TxHash;
 use cheque::{DepositId, bank::redeem};
@@ -97,6 +97,33 @@ async fn reports_transaction_pending_for_72_seconds() {
     }
     assert_eq!(gauge.value(), 0.0);
     assert!(!service.health().reason.contains("pending"));
+}
+
+#[tokio::test]
+async fn reports_transaction_signed_by_a_fast_clock() {
+    let fixture = Fixture::new().await;
+    let (world, store) = (&fixture.world, memory());
+    let service = service(world, &fixture.payees[0], store.clone());
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw + 1).await;
+    world.node.automine(false).await;
+    sends(&service, id).await;
+    let [record] = &outbox(&*store)[..] else {
+        panic!("not one transaction");
+    };
+    // Since then the clock was set back.
+    let since = u64::MAX;
+    let later = TxRecord {
+        since,
+        ..record.clone()
+    };
+    let [pending] = &service.payee().pending_txs().await.unwrap()[..] else {
+        panic!("not one transaction");
+    };
+    replace(&*store, record, &later);
+    assert_eq!(sends(&service, id).await, pending.hash);
+    assert_eq!(status(&service, id).await.stuck_since, Some(since));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::node::World;
 use alloy::providers::Provider;
 use alloy_primitives::{Address, TxHash, U256};
 use cheque::{
-    store::{Store, Table},
+    store::{Store, Swap, Table},
     tx::TxRecord,
 };
 use std::ops::ControlFlow;
@@ -56,6 +56,22 @@ pub(crate) async fn fees(world: &World, account: Address) -> (U256, u64) {
         }
     }
     (sum, count)
+}
+
+/// Replaces a record of the outbox.
+pub(crate) fn replace(store: &impl Store, old: &TxRecord, new: &TxRecord) {
+    let old = old.to_bytes();
+    let mut key = Vec::new();
+    let each = &mut |found: &[u8], value: &[u8]| {
+        if value == old {
+            key = found.to_vec();
+        }
+        ControlFlow::Continue(())
+    };
+    store.scan(Table::Outbox, b"", each).unwrap();
+    let new = new.to_bytes();
+    let replaced = store.compare_and_set(Table::Outbox, &key, Some(&old), &new);
+    assert_eq!(replaced.unwrap(), Swap::Done);
 }
 
 /// All records of the outbox.

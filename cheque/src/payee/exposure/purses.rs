@@ -32,14 +32,15 @@ impl ExposureIndex {
         now: u64,
         max: usize,
     ) -> Vec<(ExposureKey, DepositId, PurseKey)> {
-        let (deposits, wins) = (&self.deposits, self.handed_out.1);
-        // Their draw decides, and the purse of a win is read after it.
-        self.unread.retain(|key, _| {
-            let entry = deposits.get(key);
+        // Of the others, the draw decides, and the purse of a win is read after it. Keeps them: `now` may be that of a fast
+        // clock.
+        self.unread_at = now;
+        let before_draw = |key: &(ExposureKey, DepositId)| {
+            let entry = self.deposits.get(key);
             entry.is_some_and(|entry| entry.draw_time > now)
-        });
-        let keys = next_of(&self.unread, self.handed_out.0, max);
-        self.handed_out = (keys.last().copied().or(self.handed_out.0), wins);
+        };
+        let keys = next_of(&self.unread, self.handed_out.0, max, before_draw);
+        self.handed_out.0 = keys.last().copied().or(self.handed_out.0);
         let unread = keys.into_iter().filter_map(|(key, id)| {
             let entry = self.deposits.get(&(key, id))?;
             Some((key, id, (entry.payer, key.token, entry.lane)))
@@ -74,7 +75,10 @@ impl ExposureIndex {
 
     /// The deposits before their draw that the bank was found not to hold.
     pub(in crate::payee) fn missing(&self) -> BTreeSet<DepositId> {
-        let missing = self.unread.iter().filter(|(_, missing)| **missing);
+        let missing = self.unread.iter().filter(|(key, missing)| {
+            let entry = self.deposits.get(*key);
+            **missing && entry.is_some_and(|entry| entry.draw_time > self.unread_at)
+        });
         missing.map(|((_, id), _)| *id).collect()
     }
 
@@ -83,12 +87,13 @@ impl ExposureIndex {
         self.final_number = self.final_number.max(number);
     }
 
-    /// Forgets what is known of purses, after a reorganisation of confirmed blocks. `final_number` is the newest final
-    /// block now.
-    pub(in crate::payee) fn forget_purses(&mut self, final_number: u64) {
+    /// Forgets what blocks above `kept` have shown of purses, after a reorganisation of confirmed blocks. `final_number` is
+    /// the newest final block now.
+    pub(in crate::payee) fn forget_purses(&mut self, kept: u64, final_number: u64) {
         self.generation += 1;
         self.final_number = final_number;
-        for (key, entry) in &mut self.deposits {
+        let gone = self.deposits.iter_mut();
+        for (key, entry) in gone.filter(|(_, entry)| entry.open_at > kept) {
             entry.open_at = u64::MAX;
             if !entry.won {
                 self.unread.insert(*key, false);

@@ -106,7 +106,7 @@ proptest! {
                 // Of a deposit with open writes, the model does not know what comes later.
                 Step::Decide(number, win) if open.iter().all(|(other, ..)| *other != number) => {
                     let key = (ExposureKey::of(&terms(number)), id(number));
-                    index.decide(key, win.then_some(1_000));
+                    index.decide(key, win);
                     if !win {
                         plain.remove(&number);
                     }
@@ -204,7 +204,7 @@ fn counts_a_deposit_as_unsettled_until_its_block_is_final() {
     index.set_final(40);
     assert_eq!(unsettled(&index), 0);
     // A reorganisation of confirmed blocks does: the purse is to be read again.
-    index.forget_purses(60);
+    index.forget_purses(0, 60);
     assert_eq!(unsettled(&index), 7);
     assert_eq!(index.sight(id(1), &terms), None);
     assert_eq!(index.unread(0, 9).len(), 1);
@@ -231,24 +231,86 @@ fn frees_losses_at_once_and_wins_when_closed() {
     assert_eq!((index.due(99), index.due(100)), (vec![], vec![100]));
     let counted = |index: &ExposureIndex| index.of_others(id(9), &lost, false).exposure.get();
     for key in index.drawn_at(100) {
-        index.decide(key, None);
+        index.decide(key, false);
     }
     assert_eq!(counted(&index), 20);
     for key in index.drawn_at(101) {
-        index.decide(key, Some(won.redeemUntil));
+        index.decide(key, true);
     }
     assert_eq!(index.due(u64::MAX), Vec::<u64>::new());
     assert_eq!(counted(&index), 20, "a win counts until it is closed");
-    let [(key, win, _)] = index.open_wins(won.redeemUntil, 9)[..] else {
+    index.remove_over(won.redeemUntil);
+    let [(key, win, _)] = index.open_wins(9)[..] else {
         panic!("no open win");
     };
     index.close((key, win));
     assert_eq!(counted(&index), 0);
     // Nor does a win count after its window.
     pay(&mut index, 2, &won, 20, 5);
-    index.decide((key, win), Some(won.redeemUntil));
-    assert_eq!(index.open_wins(won.redeemUntil + 1, 9), []);
+    index.decide((key, win), true);
+    index.remove_over(won.redeemUntil + 1);
+    assert_eq!(index.open_wins(9), []);
     assert_eq!(counted(&index), 0);
+}
+
+#[test]
+fn frees_undecided_deposits_when_their_window_closes() {
+    let mut index = ExposureIndex::default();
+    let (first, second) = (deposit(1, 0, 100), deposit(1, 0, 101));
+    pay(&mut index, 1, &first, 10, 5);
+    pay(&mut index, 2, &second, 20, 5);
+    let counted = |index: &ExposureIndex| index.of_others(id(9), &first, false).exposure.get();
+    for (time, expected) in [(200, 30), (201, 20), (202, 0)] {
+        index.remove_over(time);
+        assert_eq!(counted(&index), expected, "at {time}");
+    }
+    assert_eq!(index.due(u64::MAX), Vec::<u64>::new());
+}
+
+#[test]
+fn decides_no_draw_of_a_deposit_that_is_being_paid() {
+    let mut index = ExposureIndex::default();
+    let terms = deposit(1, 0, 100);
+    pay(&mut index, 1, &terms, 10, 5);
+    let reservation = index.reserve(id(1), &terms, Amount::new(20), seen_at(5), ANY);
+    assert_eq!(index.drawn_at(100), []);
+    assert!(index.is_in_flight(id(1)));
+    index.finish(reservation.unwrap(), true);
+    assert_eq!(index.drawn_at(100), [(ExposureKey::of(&terms), id(1))]);
+}
+
+#[test]
+fn keeps_purses_to_read_when_a_fast_clock_is_set_back() {
+    let mut index = ExposureIndex::default();
+    let (terms, now) = (deposit(1, 0, 1_000), 500);
+    pay(&mut index, 1, &terms, 10, u64::MAX);
+    let key = (ExposureKey::of(&terms), id(1));
+    assert_eq!(index.unread(now, 9).len(), 1);
+    index.record_purse(key, None, 0);
+    assert_eq!(index.missing().len(), 1);
+    assert!(index.unread(now + 7_200, 9).is_empty());
+    assert!(index.missing().is_empty(), "past its draw");
+    assert_eq!(index.unread(now, 9).len(), 1);
+    assert_eq!(index.missing().len(), 1);
+}
+
+#[test]
+fn keeps_sights_of_blocks_that_are_still_in_the_chain() {
+    let mut index = ExposureIndex::default();
+    let terms = deposit(1, 0, 100);
+    for (number, open_at) in [(1, 50), (2, 51)] {
+        pay(&mut index, number, &terms, 7, open_at);
+    }
+    index.forget_purses(50, 50);
+    let sight = Some(Sight {
+        open_at: 50,
+        generation: 1,
+    });
+    assert_eq!(index.sight(id(1), &terms), sight);
+    assert_eq!(index.sight(id(2), &terms), None);
+    let unread = index.unread(0, 9);
+    assert_eq!(unread.len(), 1);
+    assert_eq!(unread[0].1, id(2));
 }
 
 #[test]

@@ -263,7 +263,7 @@ impl PayeeService {
         }
     }
 
-    async fn submit_redemptions(&self, ids: &[DepositId], observed: &mut Observation) {
+    pub(super) async fn submit_redemptions(&self, ids: &[DepositId], observed: &mut Observation) {
         let mut ids = ids;
         let mut submitted = self.payee.submit_redemptions(ids).await;
         // Without coin for all wins, redeems the first half, with the earliest deadlines.

@@ -9,6 +9,7 @@ mod scan;
 mod settings;
 mod state;
 mod track;
+mod urgent;
 mod wins;
 
 pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
@@ -17,7 +18,7 @@ pub use settings::PayeeSettings;
 pub use state::{HoldingState, MissReason};
 
 use crate::{
-    bank::{error::BankError, head::Head},
+    bank::error::BankError,
     payee::{
         Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings,
         snapshot::ChainSnapshot,
@@ -174,6 +175,7 @@ impl PayeeService {
                 let reason = match error {
                     ReceiveError::Rejected(rejection) => rejection.code(),
                     ReceiveError::Bank(_) => "chain",
+                    ReceiveError::Busy => "busy",
                     ReceiveError::Stored(_) => "store",
                 };
                 counter!(names::PAYEE_REFUSED, "reason" => reason).increment(1);
@@ -184,6 +186,9 @@ impl PayeeService {
 
     /// Takes a step at each new head until `stop` resolves, then finishes the current step. Logs every error, shows it
     /// in [`PayeeService::status`] and [`PayeeService::health`], and retries.
+    ///
+    /// While the newest block is off the own clock, takes no step, but redeems the wins whose window is about to close. A
+    /// block more than an hour in the future counts for nothing.
     ///
     /// # Errors
     ///
@@ -209,9 +214,12 @@ impl PayeeService {
                     changed = receiver.changed() => if changed.is_err() { return },
                 }
                 let polled = receiver.borrow_and_update().clone();
-                if let Some(snapshot) = polled
-                    && let Err(error) = self.step_at(&snapshot).await
-                {
+                let stepped = match polled {
+                    None => Ok(()),
+                    Some(Polled::Head(snapshot)) => self.step_at(&snapshot).await.map(drop),
+                    Some(Polled::OffClock(snapshot)) => self.redeem_urgent(&snapshot).await,
+                };
+                if let Err(error) = stepped {
                     self.report_step_error(&error);
                     self.warn_of_closing().await;
                 }
@@ -224,20 +232,28 @@ impl PayeeService {
         Ok(())
     }
 
-    /// Waits for the next head, and takes a snapshot of the chain.
+    /// Waits for the next head, and takes a snapshot of the chain. Takes one by a head that is off the clock, too, for urgent
+    /// wins.
     async fn poll_next(
         &self,
         follower: &mut Follower,
-        polled: &watch::Sender<Option<Arc<ChainSnapshot>>>,
+        polled: &watch::Sender<Option<Polled>>,
     ) -> Result<(), ReceiveError> {
-        let news = follower.next::<ReceiveError>().await?;
+        let news = match follower.next::<ReceiveError>().await {
+            Err(ReceiveError::Bank(BankError::Head(error))) if Self::may_redeem_by(&error) => {
+                let snapshot = self.payee.poll_snapshot().await?;
+                polled.send_replace(Some(Polled::OffClock(snapshot)));
+                return Err(BankError::Head(error).into());
+            }
+            news => news?,
+        };
         if let Some(error) = news.reorganised {
             self.payee.shared.deep_reorgs.count();
             self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(snapshot.head);
-        polled.send_replace(Some(snapshot));
+        self.record_head(&snapshot)?;
+        polled.send_replace(Some(Polled::Head(snapshot)));
         Ok(follower.advance(&news).await?)
     }
 
@@ -249,7 +265,12 @@ impl PayeeService {
     /// [`PayeeServiceError::View`] if the chain cannot be polled; [`PayeeServiceError::Redeem`] if the draws cannot be
     /// followed; [`PayeeServiceError::Stored`] if the store fails.
     pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
-        let snapshot = match self.payee.poll_snapshot().await {
+        let polled = self.payee.poll_snapshot().await;
+        let polled = polled.and_then(|snapshot| {
+            self.record_head(&snapshot)?;
+            Ok(snapshot)
+        });
+        let snapshot = match polled {
             Ok(polled) => polled,
             Err(error) => {
                 let error = error.into();
@@ -258,7 +279,6 @@ impl PayeeService {
                 return Err(error);
             }
         };
-        self.record_head(snapshot.head);
         let report = self.step_at(&snapshot).await;
         if let Err(error) = &report {
             self.report_step_error(error);
@@ -274,7 +294,7 @@ impl PayeeService {
     /// Those of [`PayeeService::step`].
     pub async fn observe(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(snapshot.head);
+        self.record_head(&snapshot)?;
         let _one_at_a_time = self.shared.stepping.lock().await;
         let (observed, _) = self.scan(&snapshot).await?;
         Ok(self.record(observed))
@@ -307,9 +327,15 @@ impl PayeeService {
         Ok(report)
     }
 
-    fn record_head(&self, head: Head) {
+    /// Records the head of a snapshot. Fails if it is in the future: no step acts upon it.
+    fn record_head(&self, snapshot: &ChainSnapshot) -> Result<(), ReceiveError> {
+        if let Some(ahead) = snapshot.ahead {
+            return Err(BankError::from(ahead).into());
+        }
+        let head = snapshot.head;
         self.health_tracker().record_head(head, Instant::now());
         gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
+        Ok(())
     }
 
     /// Reports a failed poll of the chain.
@@ -328,6 +354,15 @@ impl PayeeService {
         let tracker = self.shared.health.lock();
         tracker.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A snapshot for the next step.
+#[derive(Clone, Debug)]
+enum Polled {
+    /// Of a head to act upon.
+    Head(Arc<ChainSnapshot>),
+    /// Of a head that is off the clock, by which urgent wins are redeemed and nothing else is done.
+    OffClock(Arc<ChainSnapshot>),
 }
 
 /// Counts and logs an error of all deposits.

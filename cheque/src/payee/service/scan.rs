@@ -219,12 +219,19 @@ impl PayeeService {
         Ok(())
     }
 
+    /// Decides a draw for some deposits. Leaves out those with a payment that is being written, which may turn a loss into a
+    /// win: a later step decides them.
     async fn decide(
         &self,
-        ids: Vec<DepositId>,
+        mut ids: Vec<DepositId>,
         seed: Seed,
         observed: &mut Observation,
     ) -> Result<(), PayeeServiceError> {
+        {
+            // Before the positions are read: a write that has ended by then is in the store.
+            let index = self.payee.index();
+            ids.retain(|id| !index.is_in_flight(*id));
+        }
         let (bank, payee) = (self.payee.reader().bank(), self.payee.policy().payee);
         let positions = stored_positions_at(&self.payee.store, bank.address(), payee, ids.clone());
         for (id, position) in ids.into_iter().zip(positions.await?) {

@@ -16,6 +16,7 @@ use crate::{
     },
     protocol::{receive::policy::MAX_HORIZON, terms::DepositId},
     service::metrics as names,
+    tx::outbox::entry::is_older,
 };
 use metrics::gauge;
 use std::{
@@ -136,14 +137,14 @@ impl PayeeService {
     }
 
     /// The wallet's transactions that have been pending for at least [`Wallet::stuck_after`](crate::tx::Wallet::stuck_after)
-    /// seconds at `now`, and therefore block its later nonces.
+    /// seconds at `now`, and therefore block its later nonces. Counts those of a future time as well: a wrong clock wrote it.
     async fn find_stuck(&self, now: u64) -> Result<Vec<PendingTx>, RedeemError> {
         let Some(wallet) = self.payee.wallet() else {
             return Ok(Vec::new());
         };
         let mut stuck = self.payee.pending_txs().await?;
         stuck.retain(|tx| {
-            tx.from == wallet.address() && now >= tx.since.saturating_add(wallet.stuck_after())
+            tx.from == wallet.address() && is_older(tx.since, now, wallet.stuck_after())
         });
         if !stuck.is_empty() {
             let mined = wallet.mined_nonce_of(wallet.address()).await?;
@@ -178,8 +179,9 @@ impl PayeeService {
             is_over
         };
         if is_day_over {
-            // A payer with the same store keeps its deposits as long, and later ones are drawn within the horizon.
-            let spare = kept_from.saturating_sub(MAX_HORIZON);
+            // A payer with the same store keeps its deposits as long, and later ones are drawn within the horizon. Goes by the
+            // final block, because the own clock may be fast.
+            let spare = before.saturating_sub(MAX_HORIZON);
             let oldest = self.holdings().oldest_draw().unwrap_or(spare);
             self.payee.seeds().forget_before(oldest.min(spare)).await?;
         }

@@ -1,7 +1,15 @@
 //! The view of the chain: requests, reorganisations, cutoffs and consents.
 
 use super::*;
-use crate::bank::redeem::RedeemError;
+use crate::{
+    bank::redeem::RedeemError,
+    protocol::{
+        now::Now,
+        receive::{judge::receive_payment, policy::View},
+        terms::Purse,
+    },
+    store::keys::position_key,
+};
 
 const PAYMENT: u128 = 10_000_000;
 
@@ -110,9 +118,15 @@ async fn takes_payments_until_the_cutoff_to_the_second() {
     }
 }
 
-#[tokio::test]
-async fn signs_consents_from_the_draw_time_on() {
-    let fixture = Fixture::new().await;
+/// A payee with a key, and the first payment of a deposit drawn at a time.
+struct Consenting {
+    payee: Payee,
+    key: SigningKey,
+    opened: Opened,
+    proof: Proof,
+}
+
+async fn consenting(fixture: &Fixture, draw: u64) -> Consenting {
     let key = SigningKey::from_bytes(&[5; 32]).unwrap();
     let policy = Policy {
         payee: key.address(),
@@ -123,7 +137,7 @@ async fn signs_consents_from_the_draw_time_on() {
     let payee = Payee::new(reader, policy, store).unwrap();
     let allowances = [(key.address(), fixture.tree.total())];
     let tree = AllowanceTree::build(allowances, &MasterSalt::from_bytes([9; 32])).unwrap();
-    let mut opened = fixture.terms(1, 1, fixture.draw);
+    let mut opened = fixture.terms(1, 1, draw);
     opened.terms.root = tree.root();
     opened.id = fixture.bank().deposit_id(&opened.terms);
     fixture.node.open(opened.purse(), opened.id, 10);
@@ -145,18 +159,86 @@ async fn signs_consents_from_the_draw_time_on() {
         payee: key.address(),
         cheque: *account.newest().unwrap(),
     }));
-    payee.receive_payment(None, &proof).await.unwrap();
-    let sign = async || payee.sign_consent(opened.id, Address::ZERO, &key).await;
+    Consenting {
+        payee,
+        key,
+        opened,
+        proof,
+    }
+}
+
+impl Consenting {
+    async fn sign(&self) -> Result<(), RedeemError> {
+        let signed = self
+            .payee
+            .sign_consent(self.opened.id, Address::ZERO, &self.key);
+        signed.await.map(drop)
+    }
+
+    /// Asserts that signing is too early by a time.
+    async fn refuses(&self, time: u64) {
+        match self.sign().await {
+            Err(RedeemError::ConsentTooEarly { now, safe_from }) => {
+                assert_eq!((now, safe_from), (time, self.opened.terms.drawTime));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn signs_consents_from_the_draw_time_on() {
+    let fixture = Fixture::new().await;
+    let consenting = consenting(&fixture, fixture.draw).await;
+    let (payee, proof) = (&consenting.payee, &consenting.proof);
+    payee.receive_payment(None, proof).await.unwrap();
     // Past the cutoff, a payment may still be on its way into the store.
     fixture.go_to(fixture.draw - 1);
-    let (now, safe_from) = (fixture.draw - 1, fixture.draw);
-    match sign().await {
-        Err(RedeemError::ConsentTooEarly {
-            now: found,
-            safe_from: from,
-        }) => assert_eq!((found, from), (now, safe_from)),
-        other => panic!("{other:?}"),
-    }
+    consenting.refuses(fixture.draw - 1).await;
     fixture.go_to(fixture.draw);
-    assert!(sign().await.is_ok());
+    consenting.sign().await.unwrap();
+}
+
+/// A fast clock does not prove that a draw is over: payments may still come.
+#[tokio::test]
+async fn signs_no_consent_by_the_own_clock_alone() {
+    let fixture = Fixture::new().await;
+    // The clock is past the draw, and chain and beacon are not.
+    let draw = fixture.now - 300;
+    let head = draw - 55;
+    fixture.node.cut(BLOCKS as usize / 2);
+    fixture.go_to(head);
+    let consenting = consenting(&fixture, draw).await;
+    let Consenting {
+        payee,
+        opened,
+        proof,
+        ..
+    } = &consenting;
+    // A payment of before.
+    let now = Now {
+        clock: draw - 100,
+        head_time: draw - 100,
+        round_time: None,
+    };
+    let view = View {
+        now,
+        final_time: None,
+        purse: Purse::Open(opened.id).word(),
+        settled: true,
+        redeem_cost: Some(Amount::new(1)),
+        exposure: Amount::ZERO,
+        unsettled: Amount::ZERO,
+    };
+    let received = receive_payment(None, proof, None, &view, payee.policy()).unwrap();
+    let key = position_key(fixture.bank().address(), opened.id, payee.policy().payee);
+    let position = received.position().to_bytes();
+    let stored = fixture
+        .store
+        .compare_and_set(Table::Positions, &key, None, &position);
+    assert_eq!(stored.unwrap(), Swap::Done);
+    consenting.refuses(head).await;
+    // A verified round proves it.
+    fixture.publish(draw);
+    consenting.sign().await.unwrap();
 }

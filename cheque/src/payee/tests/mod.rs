@@ -1,6 +1,8 @@
 //! Tests of the payee against a node, a bank and a beacon in memory.
 
 mod chain;
+#[cfg(feature = "service")]
+mod late_writes;
 mod node;
 mod risk;
 #[cfg(feature = "service")]

@@ -8,7 +8,10 @@ use alloy::{
     providers::{Provider, RootProvider},
     rpc::{
         client::RpcClient,
-        json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest},
+        json_rpc::{
+            ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload,
+            SerializedRequest,
+        },
         types::Block,
     },
     transports::{TransportError, TransportFut},
@@ -16,9 +19,9 @@ use alloy::{
 use alloy_primitives::{Address, B256, Bytes, Log, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolEvent};
 use cheque_bindings::{
-    BeaconParameters,
+    BeaconParameters, Deposit,
     IChequeBank::{self, eip712DomainReturn, purseReturn},
-    IDrandBank, Redeemed,
+    IDrandBank, Opened, Redeemed,
 };
 use serde_json::{Value, json, value::RawValue};
 use std::{
@@ -26,6 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
+use tokio::sync::watch;
 use tower::Service;
 
 pub(super) const BANK: Address = Address::repeat_byte(0xba);
@@ -45,7 +49,10 @@ struct State {
     oldest_state: u64,
     /// For each purse: the deposit, the block of its opening, and that of its end.
     purses: BTreeMap<PurseKey, (DepositId, u64, Option<u64>)>,
-    redemptions: Vec<(u64, Log)>,
+    /// The bank's events.
+    events: Vec<(u64, Log)>,
+    /// True while answers to calls are held back.
+    held: Option<watch::Receiver<bool>>,
     requests: u32,
     purses_read: u32,
 }
@@ -102,6 +109,45 @@ impl Node {
         self.state().purses.insert(purse, (id, block, None));
     }
 
+    /// Opens a deposit in a block, with its event.
+    pub(super) fn open_with_event(&self, id: DepositId, terms: &Deposit, block: u64) {
+        self.open((terms.payer, terms.token, terms.lane), id, block);
+        let event = Opened {
+            depositId: id.0,
+            payer: terms.payer,
+            signer: terms.signer,
+            token: terms.token,
+            lane: terms.lane,
+            amount: terms.amount,
+            minPayout: terms.minPayout,
+            drawTime: terms.drawTime,
+            redeemUntil: terms.redeemUntil,
+            root: terms.root,
+        };
+        let data = event.encode_log_data();
+        let address = BANK;
+        self.state().events.push((block, Log { address, data }));
+    }
+
+    /// Removes the last blocks, and returns them.
+    pub(super) fn cut(&self, blocks: usize) -> Vec<Head> {
+        let mut state = self.state();
+        let keep = state.blocks.len() - blocks;
+        state.blocks.split_off(keep)
+    }
+
+    /// Adds blocks of before.
+    pub(super) fn restore(&self, blocks: Vec<Head>) {
+        self.state().blocks.extend(blocks);
+    }
+
+    /// Holds back the answers to calls until it is set free again.
+    pub(super) fn hold_calls(&self) -> watch::Sender<bool> {
+        let (sender, held) = watch::channel(true);
+        self.state().held = Some(held);
+        sender
+    }
+
     /// Removes a deposit, as if it had never been opened.
     pub(super) fn take_back(&self, purse: PurseKey) {
         self.state().purses.remove(&purse);
@@ -121,7 +167,7 @@ impl Node {
             payout: 77,
         };
         let data = event.encode_log_data();
-        state.redemptions.push((
+        state.events.push((
             block,
             Log {
                 address: BANK,
@@ -133,7 +179,10 @@ impl Node {
     /// Undoes all redemptions.
     pub(super) fn undo_redemptions(&self) {
         let mut state = self.state();
-        state.redemptions.clear();
+        let redeemed = Redeemed::SIGNATURE_HASH;
+        state
+            .events
+            .retain(|(_, log)| log.data.topics()[0] != redeemed);
         for (_, _, end) in state.purses.values_mut() {
             *end = None;
         }
@@ -165,7 +214,11 @@ impl Node {
             Some(answer) => {
                 ResponsePayload::Success(RawValue::from_string(answer.to_string()).unwrap())
             }
-            None => ResponsePayload::internal_error(),
+            None => ResponsePayload::Failure(ErrorPayload {
+                code: -39_001,
+                message: "unknown block".into(),
+                data: None,
+            }),
         };
         Response {
             id: request.id().clone(),
@@ -186,13 +239,19 @@ impl State {
             }
             "eth_call" => json!(self.call(params)?),
             "eth_getLogs" => {
-                let id = &params[0]["topics"][1];
                 let (from, to) = (
                     self.number(&params[0]["fromBlock"])?,
                     self.number(&params[0]["toBlock"])?,
                 );
-                let logs = self.redemptions.iter().filter(|(block, log)| {
-                    (from..=to).contains(block) && json!(log.data.topics()[1]) == *id
+                let wants = |log: &Log, topic: usize| {
+                    let (found, wanted) = (json!(log.data.topics()[topic]), &params[0]["topics"]);
+                    match &wanted[topic] {
+                        Value::Array(any) => any.contains(&found),
+                        one => *one == found,
+                    }
+                };
+                let logs = self.events.iter().filter(|(block, log)| {
+                    (from..=to).contains(block) && wants(log, 0) && wants(log, 1)
                 });
                 json!(
                     logs.map(|(block, log)| entry(*block, log))
@@ -293,6 +352,12 @@ impl Service<RequestPacket> for Node {
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
         self.state().requests += 1;
+        let calls = |request: &SerializedRequest| request.method() == "eth_call";
+        let has_call = match &request {
+            RequestPacket::Single(request) => calls(request),
+            RequestPacket::Batch(requests) => requests.iter().any(calls),
+        };
+        let held = self.state().held.clone().filter(|_| has_call);
         let answer = match &request {
             RequestPacket::Single(request) => ResponsePacket::Single(self.answer(request)),
             RequestPacket::Batch(requests) => ResponsePacket::Batch(
@@ -302,6 +367,11 @@ impl Service<RequestPacket> for Node {
                     .collect(),
             ),
         };
-        Box::pin(async move { Ok(answer) })
+        Box::pin(async move {
+            if let Some(mut held) = held {
+                let _freed = held.wait_for(|held| !held).await;
+            }
+            Ok(answer)
+        })
     }
 }

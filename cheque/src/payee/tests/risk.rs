@@ -1,6 +1,12 @@
 //! The money at risk: exposure by totals, and the part that is not settled.
 
 use super::*;
+use crate::{
+    bank::{error::BankError, head::HeadCheckError},
+    payee::unknown_deposits::UnknownDepositLimiter,
+    protocol::now::Freshness,
+};
+use std::time::Duration;
 
 /// More than the least payout, and less than what is taken before a deposit is settled.
 const PAYMENT: u128 = 10_000_000;
@@ -158,5 +164,166 @@ async fn settles_by_age_where_the_node_has_no_old_state() {
         fixture.node.add_block(fixture.now + after, "first");
         fixture.payee.poll().await.unwrap();
         assert_eq!(pay(too_much).await, expected, "after {after} s");
+    }
+}
+
+/// After a restart, the event of its opening shows that a deposit is as old as finality.
+#[tokio::test]
+async fn settles_by_the_event_of_the_opening_after_a_restart() {
+    let fixture = Fixture::new().await;
+    let final_block = BLOCKS - 201;
+    fixture.node.set_finalized(Some(final_block));
+    fixture.node.state_is_kept_from(BLOCKS - 128);
+    let opened = |signer, block| {
+        let opened = fixture.terms(signer, 1, fixture.draw);
+        let (id, terms) = (opened.id, &opened.terms);
+        fixture.node.open_with_event(id, terms, block);
+        opened
+    };
+    let (old, new) = (opened(1, final_block), opened(2, final_block + 1));
+    let mut most = 0;
+    for opened in [&old, &new] {
+        let first = fixture.pay(opened, PAYMENT).await.unwrap();
+        most = 50 * first.position.redeem_cost().get();
+    }
+    let restarted = fixture.restarted().await;
+    for polled in [false, true] {
+        if polled {
+            restarted.poll().await.unwrap();
+        }
+        let pay = async |opened: &Opened, units| {
+            let proof = fixture.opening(opened, units);
+            code(restarted.receive_payment(None, &proof).await)
+        };
+        let more = u128::from(polled);
+        assert_eq!(pay(&old, most + 1 + more).await, "accepted");
+        assert_eq!(pay(&new, most + 1).await, "unsettled_too_large");
+    }
+    // Events of no use are not asked for again.
+    fixture.node.asked();
+    restarted.poll().await.unwrap();
+    assert!(fixture.node.asked().0 <= 8);
+}
+
+/// A node that is ten seconds behind has replaced nothing.
+#[tokio::test]
+async fn keeps_deposits_settled_while_a_node_is_behind() {
+    let mut fixture = Fixture::new().await;
+    fixture.profile.confirm = 10;
+    fixture.payee = fixture.restarted().await;
+    for second in 1..=60 {
+        for _ in 0..5 {
+            fixture.node.add_block(fixture.now + second, "first");
+        }
+    }
+    let opened = fixture.open(1, 1, fixture.draw);
+    let first = fixture.pay(&opened, PAYMENT).await.unwrap();
+    let too_much = 50 * first.position.redeem_cost().get() + 1;
+    let head = fixture.node.head().number;
+    fixture.node.state_is_kept_from(head - 128);
+    let cut = fixture.node.cut(75);
+    fixture.payee.poll().await.unwrap();
+    fixture.node.restore(cut);
+    fixture.payee.poll().await.unwrap();
+    assert_eq!(fixture.payee.index().generation(), 0, "all was forgotten");
+    assert_eq!(code(fixture.pay(&opened, too_much).await), "accepted");
+}
+
+/// Nothing unsettles a deposit that was open in a final block of this chain.
+#[tokio::test]
+async fn keeps_deposits_settled_when_confirmed_blocks_are_replaced() {
+    let fixture = Fixture::new().await;
+    let last_final = BLOCKS - 100;
+    fixture.node.set_finalized(Some(last_final));
+    let old = fixture.open_in(1, 1, fixture.draw, last_final);
+    let new = fixture.open_in(1, 2, fixture.draw, last_final + 1);
+    let mut most = 0;
+    for opened in [&old, &new] {
+        let first = fixture.pay(opened, PAYMENT).await.unwrap();
+        most = 50 * first.position.redeem_cost().get();
+    }
+    fixture.node.state_is_kept_from(BLOCKS - 60);
+    fixture.node.reorganise(50, "second");
+    fixture.payee.poll().await.unwrap();
+    assert_eq!(fixture.payee.index().generation(), 1);
+    assert_eq!(code(fixture.pay(&old, most + 1).await), "accepted");
+    let refused = fixture.pay(&new, most + 1).await;
+    assert_eq!(code(refused), "unsettled_too_large");
+}
+
+/// A head of the far future would end all deposits, and with them the exposure.
+#[tokio::test]
+async fn neither_acts_upon_nor_remembers_a_head_of_the_future() {
+    let mut fixture = Fixture::with(|policy| limit(policy, PAYMENT)).await;
+    fixture.profile.freshness = Some(Freshness {
+        max_ahead: 10,
+        max_head_age: 3_600,
+        max_round_age: 3_600,
+    });
+    fixture.payee = fixture.restarted().await;
+    let (paid, other) = (
+        fixture.open(1, 1, fixture.draw),
+        fixture.open(1, 2, fixture.draw),
+    );
+    assert_eq!(code(fixture.pay(&paid, PAYMENT).await), "accepted");
+    // Both at the first head, and at a later one.
+    let restarted = fixture.restarted().await;
+    for payee in [&restarted, &fixture.payee] {
+        let pay = async || {
+            let proof = fixture.opening(&other, PAYMENT);
+            payee.receive_payment(None, &proof).await
+        };
+        // The policy has no bounds of its own here, and only the later of these heads is past the cutoff.
+        for (lead, is_past) in [(1_000, false), (1_000_000, true)] {
+            fixture.node.add_block(fixture.now + lead, "bogus");
+            payee.poll().await.unwrap();
+            match pay().await {
+                Err(ReceiveError::Rejected(Rejection::PastCutoff { .. })) => assert!(is_past),
+                // As before, if the exposure was read by an earlier head.
+                Err(ReceiveError::Rejected(Rejection::ExposureTooLarge { .. })) => {
+                    assert!(!is_past);
+                }
+                Err(ReceiveError::Bank(BankError::Head(HeadCheckError::Ahead { .. }))) => {
+                    assert!(!is_past);
+                }
+                other => panic!("{other:?}"),
+            }
+            fixture.node.cut(1);
+            payee.poll().await.unwrap();
+            assert_eq!(code(pay().await), "exposure_too_large");
+        }
+    }
+}
+
+/// Any stranger can send openings of deposits that the payee does not know.
+#[tokio::test]
+async fn refuses_openings_at_once_when_many_wait_for_the_node() {
+    const OPENINGS: usize = 1_000;
+    let mut fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
+    // One snapshot is enough for the test.
+    fixture.profile.poll = Duration::from_secs(3_600);
+    fixture.payee = fixture.restarted().await;
+    fixture.payee.poll().await.unwrap();
+    let freed = fixture.node.hold_calls();
+    let (sent, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    for lane in 1..=OPENINGS as u64 {
+        let opened = fixture.open(1, lane, fixture.draw);
+        let (payee, proof) = (fixture.payee.clone(), fixture.opening(&opened, PAYMENT));
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            let answer = match payee.receive_payment(None, &proof).await {
+                Err(ReceiveError::Busy) => "busy",
+                answer => code(answer),
+            };
+            sent.send(answer).unwrap();
+        });
+    }
+    let waiting = UnknownDepositLimiter::MAX_LOOKUPS + UnknownDepositLimiter::MAX_WAITING;
+    for _ in waiting..OPENINGS {
+        assert_eq!(answers.recv().await, Some("busy"));
+    }
+    freed.send_replace(false);
+    for _ in 0..waiting {
+        assert_eq!(answers.recv().await, Some("accepted"));
     }
 }

@@ -10,18 +10,18 @@ use tokio::time::Instant;
 
 const PAYMENT: u128 = 10_000_000;
 
-fn service(fixture: &Fixture, payee: Payee) -> PayeeService {
+pub(super) fn service(fixture: &Fixture, payee: Payee) -> PayeeService {
     let settings = PayeeSettings::new(&fixture.policy, &fixture.profile);
     PayeeService::new(payee, settings)
 }
 
 /// The state of a deposit after a step.
-async fn step(service: &PayeeService, opened: &Opened) -> HoldingState {
+pub(super) async fn step(service: &PayeeService, opened: &Opened) -> HoldingState {
     service.step().await.unwrap();
     state(service, opened).await
 }
 
-async fn state(service: &PayeeService, opened: &Opened) -> HoldingState {
+pub(super) async fn state(service: &PayeeService, opened: &Opened) -> HoldingState {
     let statuses = service.status().await.unwrap();
     let status = statuses
         .into_iter()
@@ -96,7 +96,7 @@ async fn misses_a_draw_whose_round_comes_too_late() {
     let opened = fixture.open(1, 1, fixture.draw);
     fixture.pay(&opened, PAYMENT).await.unwrap();
     let last = opened.terms.redeemUntil;
-    fixture.node.set_finalized(None);
+    // The final block stays behind.
     fixture.node.add_block(last, "first");
     let draw_time = fixture.draw;
     let drawn = HoldingState::Drawn { draw_time };

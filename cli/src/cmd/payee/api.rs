@@ -66,6 +66,10 @@ async fn pay(
                     "result_unknown",
                     "the payment may be recorded; send it again: it counts at most once",
                 ),
+                ReceiveError::Busy => (
+                    "busy",
+                    "too many payments of new deposits are being checked; send this one again later",
+                ),
                 _ => (
                     "unavailable",
                     "the payment is not checked and not recorded; send it again",

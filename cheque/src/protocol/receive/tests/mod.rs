@@ -4,6 +4,7 @@ mod policies;
 mod recovery_ids;
 mod refusals;
 mod risk;
+mod trees;
 mod wrong_clocks;
 
 use crate::protocol::{

@@ -81,6 +81,35 @@ fn tells_nothing_to_an_older_cheque_with_bad_signature() {
 }
 
 #[test]
+fn takes_an_equal_total_with_the_newest_anchor_as_a_replay() {
+    let fixture = fixture();
+    let stream = Stream::new(B256::repeat_byte(7), 100).unwrap();
+    let anchor = stream.anchor();
+    let over = |spent, anchor, step| {
+        let cheque = fixture.cheque(spent, Some((anchor, Amount::new(step))));
+        Proof::Cheque(fixture.id(), cheque)
+    };
+    let position = fixture.position(&fixture.opening(300_000), None);
+    let begun = fixture.position(&over(300_000, anchor, 2_000), Some(&position));
+    for k in [0_u32, 1, 7] {
+        let position = match k {
+            0 => begun.clone(),
+            k => fixture.position(&fixture.step(&stream, k), Some(&begun)),
+        };
+        let total = 300_000 + 2_000 * u128::from(k);
+        // Whatever its step: the steps of this anchor are known.
+        for step in [2_000, 3_000] {
+            let equal = fixture.rejects(&over(total, anchor, step), Some(&position));
+            assert_eq!(equal, Rejection::Replay, "after {k} steps");
+            let higher = fixture.rejects(&over(total + 1, anchor, step), Some(&position));
+            assert_eq!(higher, Rejection::AnchorReused, "after {k} steps");
+        }
+        let other = over(total, B256::repeat_byte(8), 2_000);
+        assert!(fixture.receive(&other, Some(&position)).is_ok());
+    }
+}
+
+#[test]
 fn accepts_stream_steps_in_any_stride() {
     let fixture = fixture();
     let stream = Stream::new(B256::repeat_byte(7), 100).unwrap();

@@ -174,8 +174,8 @@ fn refuses_cheques_of_other_payees_deposits_and_banks() {
 }
 
 #[test]
-fn refuses_a_second_allowance_of_the_same_deposit() {
-    // A hand-made tree can list the payee twice.
+fn refuses_a_proof_other_than_that_of_the_position() {
+    // Before its hashes are checked: this one does not lead to the root.
     let mut fixture = fixture();
     let position = fixture.position(&fixture.opening(300_000), None);
     let master = MasterSalt::from_bytes([8; 32]);
