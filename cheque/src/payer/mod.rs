@@ -36,7 +36,10 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader, seeds::SeedBook, snapshot::SnapshotCache},
+    bank::{
+        cost::NativeRates, due_rounds::DueRounds, reader::Reader, seeds::SeedBook,
+        snapshot::SnapshotCache,
+    },
     beacon::BeaconClient,
     payer::{
         memory::{Memory, SpentTotals},
@@ -122,6 +125,7 @@ struct Shared {
     snapshot: SnapshotCache<ChainSnapshot>,
     memory: Mutex<Memory>,
     spent: SpentTotals,
+    due_rounds: DueRounds,
     /// Held while a deposit is planned and stored, so that two new deposits do not choose the same purse.
     creating: tokio::sync::Mutex<()>,
     events: broadcast::Sender<DepositEvent>,
@@ -145,6 +149,7 @@ impl Payer {
                 snapshot: SnapshotCache::default(),
                 memory: Mutex::default(),
                 spent: SpentTotals::default(),
+                due_rounds: DueRounds::default(),
                 creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENT_CAPACITY),
             }),
