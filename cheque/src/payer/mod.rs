@@ -45,10 +45,10 @@ use crate::{
         memory::{Memory, SpentTotals},
         snapshot::ChainSnapshot,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
+        times::default_cutoff,
     },
     protocol::{
-        allowance::tree::AllowanceTree, amount::Amount, deposit_builder::PAYER_CUTOFF,
-        signature::SigningKey, terms::DepositId,
+        allowance::tree::AllowanceTree, amount::Amount, signature::SigningKey, terms::DepositId,
     },
     store::{async_store::AsyncStore, interface::Store},
     tx::wallet::Wallet,
@@ -138,7 +138,10 @@ impl Payer {
         let store = AsyncStore::new(store);
         Self {
             seeds: SeedBook::without_client(reader.beacon().clone(), store.clone()),
-            cutoff: PAYER_CUTOFF,
+            cutoff: default_cutoff(
+                reader.profile().freshness.as_ref(),
+                reader.beacon().period(),
+            ),
             reader,
             store,
             wallet: None,
