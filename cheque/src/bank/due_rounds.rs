@@ -41,7 +41,7 @@ impl DueRounds {
     /// Looks up the rounds of draw times, which are in ascending order.
     ///
     /// Reads memory and store first. Then asks relays for the newest rounds first, since older deposits may be over, and
-    /// ends after 2 s: the next call goes on with the next older one. Ends at a failure, too, and asks no relay for the
+    /// ends after 2 s: the next call begins with the next older one. Ends at a failure, too, and asks no relay for the
     /// next ten seconds, so that relays that are down delay nothing else.
     pub(crate) async fn look_up(&self, seeds: &SeedBook, draw_times: &[u64]) -> Rounds {
         let mut rounds = Rounds::default();
@@ -121,9 +121,9 @@ mod tests {
         SeedBook::new(public, Some(beacon.client()), store).unwrap()
     }
 
-    /// The relays were not asked for the newest round yet, so that nobody knows of the stop.
+    /// The client has not asked for the newest round yet, and so has not noticed the stop.
     #[tokio::test(flavor = "multi_thread")]
-    async fn goes_on_with_older_rounds_after_the_time_limit() {
+    async fn continues_with_older_rounds_after_the_time_limit() {
         let beacon = StoppedBeacon::start().await;
         let (seeds, due) = (book(&beacon), DueRounds::default());
         let public = beacon.stopped_at - 300;

@@ -2,6 +2,7 @@
 
 mod cancel;
 pub(crate) mod create;
+mod cutoff;
 mod draw;
 pub(crate) mod error;
 pub(crate) mod event;
@@ -42,10 +43,10 @@ use crate::{
     },
     beacon::BeaconClient,
     payer::{
+        cutoff::default_cutoff,
         memory::{Memory, SpentTotals},
         snapshot::ChainSnapshot,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
-        times::default_cutoff,
     },
     protocol::{
         allowance::tree::AllowanceTree, amount::Amount, signature::SigningKey, terms::DepositId,

@@ -1,36 +1,16 @@
 //! The times of a deposit: the payer's cutoff, and the draw times that leave time to pay.
 
 use crate::{
-    payer::{Payer, error::PayerError, request::Draw, state::is_past_cutoff},
-    protocol::{
-        chain_profile::ChainProfile,
-        deposit_builder::{PAYER_CUTOFF, draw_time_from},
-        now::Freshness,
+    payer::{
+        Payer,
+        cutoff::{TIME_TO_PAYEE, min_cutoff},
+        error::PayerError,
+        request::Draw,
+        state::is_past_cutoff,
     },
+    protocol::{chain_profile::ChainProfile, deposit_builder::draw_time_from},
 };
 use cheque_bindings::Deposit;
-
-/// Seconds from the payer's request to the payee's store, as of SPEC section 12.2.
-const TIME_TO_STORE: u64 = 10;
-
-/// Seconds between the cutoff that a payee requires and the payer's: the way of a payment to the payee.
-const TIME_TO_PAYEE: u64 = 15;
-
-/// Returns the shortest cutoff of a payer, in seconds: that of a payee, and the way of a payment to the payee. A payee that
-/// knows the draw could ask a payer with a slow clock for exactly the total that wins. Zero where the clocks are not
-/// checked.
-fn min_cutoff(bounds: Option<&Freshness>, period: u64) -> u64 {
-    let of_payee = |bounds: &Freshness| {
-        let clocks = bounds.max_ahead.saturating_add(period);
-        clocks.saturating_add(TIME_TO_STORE)
-    };
-    bounds.map_or(0, |bounds| of_payee(bounds).saturating_add(TIME_TO_PAYEE))
-}
-
-/// Returns the default cutoff of a payer: 45 s, or the shortest one where rounds are rare.
-pub(super) fn default_cutoff(bounds: Option<&Freshness>, period: u64) -> u64 {
-    PAYER_CUTOFF.max(min_cutoff(bounds, period))
-}
 
 /// The schedule of draws that a payer has to keep. Times are seconds.
 #[derive(Clone, Copy, Debug)]
@@ -239,18 +219,6 @@ mod tests {
             ..L1
         };
         assert_eq!(endless.min_draw_in(), None);
-    }
-
-    #[test]
-    fn cutoff_leaves_time_for_clocks_round_and_payment() {
-        let bounds = Freshness::DEFAULT;
-        assert_eq!(min_cutoff(Some(&bounds), 3), 10 + 3 + 10 + 15);
-        assert_eq!(min_cutoff(Some(&bounds), u64::MAX), u64::MAX);
-        assert_eq!(min_cutoff(None, 3), 0);
-        for (period, cutoff) in [(3, 45), (10, 45), (11, 46), (30, 65)] {
-            assert_eq!(default_cutoff(Some(&bounds), period), cutoff);
-            assert_eq!(default_cutoff(None, period), 45);
-        }
     }
 
     #[tokio::test]
