@@ -2,6 +2,7 @@
 
 use crate::{
     bank::seeds::{SeedBook, SeedError},
+    beacon::BeaconError,
     protocol::beacon::round::BeaconRound,
 };
 use std::{
@@ -23,18 +24,20 @@ pub(crate) struct Rounds {
     pub(crate) known: Vec<(u64, BeaconRound)>,
     /// The first draw time whose round could not be looked up.
     pub(crate) failed: Option<(u64, SeedError)>,
+    /// The last failure of the relays, if they were not asked because of it.
+    pub(crate) paused: Option<(u64, BeaconError)>,
 }
 
 /// The order in which relays are asked for rounds.
 #[derive(Debug, Default)]
 pub(crate) struct DueRounds(Mutex<Turn>);
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Turn {
     /// The draw time asked for last, if others are to be asked for.
     last: Option<u64>,
-    /// The last failure of the relays.
-    failed: Option<Instant>,
+    /// The time of the last failure, and the failure if it was the relays'.
+    failed: Option<(Instant, Option<(u64, BeaconError)>)>,
 }
 
 impl DueRounds {
@@ -66,9 +69,11 @@ impl DueRounds {
     }
 
     async fn ask(&self, seeds: &SeedBook, missing: &[u64], rounds: &mut Rounds) {
-        let turn = *self.turn();
-        let is_paused = |failed: Instant| failed.elapsed() < RELAY_PAUSE;
-        if turn.failed.is_some_and(is_paused) {
+        let turn = self.turn().clone();
+        if let Some((at, failure)) = turn.failed
+            && at.elapsed() < RELAY_PAUSE
+        {
+            rounds.paused = failure;
             return;
         }
         let begin = turn.last.map_or(missing.len(), |last| {
@@ -88,9 +93,13 @@ impl DueRounds {
                 Ok(Some(round)) => rounds.known.push((*time, round)),
                 Ok(None) => {}
                 Err(error) => {
+                    let failure = match &error {
+                        SeedError::Beacon(error) => Some((*time, error.clone())),
+                        _ => None,
+                    };
                     next = Turn {
                         last: asked,
-                        failed: Some(Instant::now()),
+                        failed: Some((Instant::now(), failure)),
                     };
                     rounds.failed.get_or_insert((*time, error));
                     break;
@@ -111,6 +120,8 @@ mod tests {
     use super::*;
     use crate::{
         bank::stopped_relay::{PERIOD, StoppedBeacon, TIME_TO_ANSWER},
+        beacon::BeaconClient,
+        protocol::beacon::local::LocalBeacon,
         store::{Memory, async_store::AsyncStore},
     };
     use std::sync::Arc;
@@ -171,5 +182,22 @@ mod tests {
             assert_eq!(rounds.known, [(public, kept)]);
             assert_eq!(rounds.failed.map(|(time, _)| time), failed);
         }
+    }
+
+    #[tokio::test]
+    async fn repeats_the_failure_of_relays_that_are_not_asked() {
+        let local = LocalBeacon::new(&[7; 32], 1_700_000_000, 3).unwrap();
+        let beacon = local.beacon().clone();
+        let hash = beacon.chain_hash();
+        let client = BeaconClient::new(beacon.clone(), hash, &["http://127.0.0.1:1"]).unwrap();
+        let store = AsyncStore::new(Arc::new(Memory::default()));
+        let seeds = SeedBook::new(beacon, Some(client), store).unwrap();
+        let (due, time) = (DueRounds::default(), 1_700_000_300);
+        let first = due.look_up(&seeds, &[time]).await;
+        assert!(matches!(first.failed, Some((failed, SeedError::Beacon(_))) if failed == time));
+        assert!(first.paused.is_none());
+        let second = due.look_up(&seeds, &[time]).await;
+        assert!(second.failed.is_none());
+        assert_eq!(second.paused.map(|(failed, _)| failed), Some(time));
     }
 }

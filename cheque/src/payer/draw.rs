@@ -34,7 +34,9 @@ impl Payer {
                 report.errors.push((*id, error));
             }
         }
-        match rounds.failed {
+        // The reason stays in the report while relays that have failed are not asked.
+        let paused = rounds.paused.map(|(time, error)| (time, error.into()));
+        match rounds.failed.or(paused) {
             // A payer without relays does not need the winner: the bank knows it.
             None | Some((_, SeedError::NoClient(_))) => {}
             Some((time, error)) => {
