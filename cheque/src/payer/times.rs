@@ -140,7 +140,9 @@ impl Payer {
 mod tests {
     use super::*;
     use crate::{
-        bank::fake_bank::FakeBank, protocol::beacon::local::LocalBeacon, store::Memory,
+        bank::fake_bank::FakeBank,
+        protocol::{beacon::local::LocalBeacon, deposit_builder::PAYER_CUTOFF, now::Freshness},
+        store::Memory,
         sys::unix_now,
     };
     use std::sync::Arc;
