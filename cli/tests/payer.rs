@@ -175,6 +175,25 @@ fn keeps_several_deposits_open_and_pays_from_the_first_drawn() {
 }
 
 #[test]
+fn keeps_the_cutoffs_of_payee_and_flag() {
+    let node = Node::start();
+    let (payer, payee) = (payer(&node), node.machine(1));
+    let service = Payer::start(&payer, &[&ROUNDS[..], &["--cutoff", "60s"]].concat());
+    let first = service.wait_for(0, "active");
+    let draw = first["draw_time"].as_u64().unwrap();
+    assert_eq!(first["estimated_expiry"], json!(draw - 60));
+    node.advance(draw - 100 - node.now());
+    let pay = |cutoff: u64| {
+        let request = json!({ "payee": payee.address, "amount": "7", "payee_cutoff": cutoff });
+        service.0.ask("POST", "/cheques", Some(&request))
+    };
+    let (status, refused) = pay(120);
+    assert_eq!((status, &refused["code"]), (409, &json!("not_covered")));
+    let (status, paid) = pay(30);
+    assert_eq!((status, &paid["spent"]), (200, &json!("7")));
+}
+
+#[test]
 fn opens_deposits_at_the_usual_times_without_further_flags() {
     let node = Node::start();
     let service = Payer::start(&payer(&node), &["--allowances", "payees.csv"]);
@@ -209,6 +228,11 @@ fn rejects_bad_requests_without_paying() {
         (json!({ "payee": payee }), 422, "bad_request"),
         (
             json!({ "payee": payee, "amount": "1", "from": payee }),
+            422,
+            "bad_request",
+        ),
+        (
+            json!({ "payee": payee, "amount": "1", "payee_cutoff": -1 }),
             422,
             "bad_request",
         ),

@@ -32,14 +32,19 @@ export function wire(sign) {
     siblings: Array(40).fill({ hash: Buffer.alloc(32, 0xff), sum: MAX_U128 }),
     payee: Buffer.alloc(20, 0xff), spent: MAX_U128, anchor: Buffer.alloc(32, 0xff), step: MAX_U128, signature: full,
   };
+  const first = opening(seven, 0, 123456789n);
+  const deep = { ...first, siblings: Array.from({ length: 41 }, (_, i) => first.siblings[i % first.siblings.length]) };
   const openings = [
-    ['the first of seven payees', opening(seven, 0, 123456789n)],
+    ['the first of seven payees', first],
     ['the promoted last of seven payees', opening(seven, 6, 1n)],
     ['with a stream', opening(seven, 3, 5n, stream)],
     ['a stream and nothing spent', opening(seven, 3, 0n, stream)],
     ['a tree of one leaf', opening(one, 0, 1n << 59n)],
     ['an allowance below 128', opening(two, two.leaves.findIndex(({ allowance }) => allowance === 1n), 1n)],
     ['largest values (not a valid payment)', most],
+    ['41 siblings (not a valid payment)', deep],
+    ['a path bit beyond the siblings (not a valid payment)', { ...first, path: 1n << BigInt(first.siblings.length) }],
+    ['the highest path bit (not a valid payment)', { ...first, path: 1n << 63n }],
   ];
   const cheques = [
     ['plain', { depositId: seven.id, ...cheque(seven, seven.leaves[0], 123456789n) }],
@@ -57,7 +62,8 @@ export function wire(sign) {
   return {
     about:
       'Proofs of payment. `hex` is the type byte and the RLP list, `text` the same in unpadded base64url. Siblings are packed ' +
-      'as in trees.json. `malformed`: byte strings that do not decode, each with the `reason`.',
+      'as in trees.json. An opening that is not a valid payment decodes, and its proof of the allowance is not accepted. ' +
+      '`malformed`: byte strings that do not decode, each with the `reason`.',
     openings: openings.map(([name, o]) => ({ name, ...o, siblings: pack(o.siblings), ...forms(proofBytes(1, fieldsOfOpening(o))) })),
     cheques: cheques.map(([name, c]) => ({ name, ...chequeOnly(c), ...forms(proofBytes(2, fieldsOfCheque(c))) })),
     steps: steps.map(([name, s]) => ({ name, ...s, ...forms(proofBytes(3, fieldsOfStep(s))) })),

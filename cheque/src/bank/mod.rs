@@ -9,7 +9,10 @@ pub(crate) mod blocks;
 pub(crate) mod calls;
 pub(crate) mod cost;
 pub(crate) mod cursor;
+pub(crate) mod due_rounds;
 pub(crate) mod error;
+#[cfg(test)]
+pub(crate) mod fake_bank;
 #[cfg(test)]
 pub(crate) mod fake_chain;
 mod finality;
@@ -23,6 +26,8 @@ pub(crate) mod reader;
 pub(crate) mod redeem;
 pub(crate) mod seeds;
 pub(crate) mod seen;
+#[cfg(all(test, feature = "local-beacon"))]
+pub(crate) mod stopped_relay;
 pub(crate) mod token;
 
 pub use cost::{GasPrices, NativeRate, NativeRates};

@@ -32,7 +32,7 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
 /// The longest wait for relays, beyond which their own time limits have failed.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// The age of the newest round, in seconds, up to which nobody waits for a newer one: half of what payers and payees allow.
+/// The age of the newest round, in seconds, beyond which callers wait for a newer one: half of what payers and payees allow.
 const FRESH: u64 = 30;
 
 /// The reason why the round of a draw is not known.
@@ -137,30 +137,22 @@ impl SeedBook {
     /// Returns the round of a draw time: from memory, from the store, or from the relays. `None` if the round is not public
     /// yet. Always verified, and stored before it is returned.
     ///
+    /// Asks no relay for a round that none had a few seconds ago, as while the beacon has stopped.
+    ///
     /// # Errors
     ///
     /// [`SeedError::Schedule`] without a round of this time, [`SeedError::NoClient`] if the round is due and nobody to ask,
     /// [`SeedError::Beacon`] if no relay answers, [`SeedError::Stored`] if the store fails.
     pub async fn round(&self, draw_time: u64) -> Result<Option<BeaconRound>, SeedError> {
-        let round = self.beacon.round_at(draw_time)?;
-        if let Some(known) = self.known().get(&draw_time) {
-            return Ok(Some(*known));
-        }
-        let key = seed_key(&self.beacon, draw_time).to_vec();
-        let stored = self.store.get(Table::Seeds, key.clone()).await?;
-        // A damaged record is replaced: nobody has to believe it, since signatures verify themselves.
-        let verified = stored
-            .as_deref()
-            .and_then(|bytes| decode::<SeedRow>(bytes).ok())
-            .and_then(|row| self.beacon.verify(round, row.signature.as_slice()).ok());
-        if let Some(known) = verified {
-            self.known().put(draw_time, known);
-            return Ok(Some(known));
-        }
-        if draw_time > self.latest_time() {
+        let stored = match self.read(draw_time).await? {
+            Kept::Verified(known) => return Ok(Some(known)),
+            Kept::Unverified(stored) => stored,
+        };
+        if !self.may_be_public(draw_time) {
             return Ok(None);
         }
         let client = self.client.as_ref().ok_or(SeedError::NoClient(draw_time))?;
+        let round = self.beacon.round_at(draw_time)?;
         let fetched = timeout(MAX_WAIT, client.round(round)).await;
         let fetched = match fetched.map_err(|_| SeedError::TimedOut)? {
             Err(BeaconError::NotYet { .. }) => return Ok(None),
@@ -169,20 +161,71 @@ impl SeedBook {
         let new = Some(encode(&SeedRow {
             signature: *fetched.signature(),
         }));
+        let key = seed_key(&self.beacon, draw_time).to_vec();
         // A faster process has written the same signature: there is only one.
         let _swap = self.store.set(Table::Seeds, key, stored, new).await?;
         self.known().put(draw_time, fetched);
         Ok(Some(fetched))
     }
 
+    /// Returns the round of a draw time from memory or from the store. `None` if neither has it. Asks nobody.
+    pub(crate) async fn kept_round(
+        &self,
+        draw_time: u64,
+    ) -> Result<Option<BeaconRound>, SeedError> {
+        Ok(match self.read(draw_time).await? {
+            Kept::Verified(round) => Some(round),
+            Kept::Unverified(_) => None,
+        })
+    }
+
+    /// True if relays may have the round of a draw time: it is due, and the last request for the newest round has not
+    /// shown that the beacon lacks it.
+    pub(crate) fn may_be_public(&self, draw_time: u64) -> bool {
+        let client = self.client.as_ref();
+        let newest = client.and_then(BeaconClient::newest_verified);
+        if newest.is_some_and(|(_, newest)| draw_time <= newest) {
+            return true;
+        }
+        let Some(overdue) = unix_now().checked_sub(draw_time) else {
+            return false;
+        };
+        // A request from before the draw time tells nothing.
+        let polled = client.and_then(BeaconClient::recent_poll);
+        polled.is_none_or(|polled| polled.elapsed() >= Duration::from_secs(overdue))
+    }
+
+    async fn read(&self, draw_time: u64) -> Result<Kept, SeedError> {
+        let round = self.beacon.round_at(draw_time)?;
+        if let Some(known) = self.known().get(&draw_time) {
+            return Ok(Kept::Verified(*known));
+        }
+        let key = seed_key(&self.beacon, draw_time).to_vec();
+        let stored = self.store.get(Table::Seeds, key).await?;
+        // A damaged record is replaced: nobody has to believe it, since signatures verify themselves.
+        let verified = stored
+            .as_deref()
+            .and_then(|bytes| decode::<SeedRow>(bytes).ok())
+            .and_then(|row| self.beacon.verify(round, row.signature.as_slice()).ok());
+        Ok(match verified {
+            Some(known) => {
+                self.known().put(draw_time, known);
+                Kept::Verified(known)
+            }
+            None => Kept::Unverified(stored),
+        })
+    }
+
     /// Returns the time of the newest verified round, in seconds since 1970. `None` without a client, and before the first.
     ///
-    /// Asks the relays every 10 s at most. Waits for their answer only if the newest round is older than 30 s.
+    /// Asks the relays every 10 s at most. Does not wait for their answer if they have answered in the last 12.5 s and the
+    /// newest round is at most 30 s old.
     pub async fn newest_time(&self) -> Option<u64> {
         let client = self.client.as_ref()?;
         let known = |client: &BeaconClient| client.newest_verified().map(|(_, time)| time);
         let is_fresh = |time: u64| unix_now().saturating_sub(time) <= FRESH;
-        let wait = if known(client).is_some_and(is_fresh) {
+        let is_asked_often = client.recent_poll().is_some();
+        let wait = if is_asked_often && known(client).is_some_and(is_fresh) {
             // Enough to send the request, which goes on by itself.
             Duration::ZERO
         } else {
@@ -227,16 +270,17 @@ impl SeedBook {
         Ok(removed)
     }
 
-    /// Returns the later of the own clock and the newest verified round: a slow clock must not hide a draw.
-    fn latest_time(&self) -> u64 {
-        let newest = self.client.as_ref().and_then(BeaconClient::newest_verified);
-        unix_now().max(newest.map_or(0, |(_, time)| time))
-    }
-
     fn known(&self) -> MutexGuard<'_, LruCache<u64, BeaconRound>> {
         // Nothing panics with the lock held, and every state is a good one.
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A round in memory or store.
+enum Kept {
+    Verified(BeaconRound),
+    /// The bytes in the store, which are no round of this time, or none.
+    Unverified(Option<Vec<u8>>),
 }
 
 /// A round in the store: its compressed signature. Number and time are in the key.
@@ -246,89 +290,4 @@ struct SeedRow {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{protocol::beacon::local::LocalBeacon, store::Memory};
-
-    const GENESIS: u64 = 1_700_000_000;
-    const PERIOD: u64 = 3;
-    /// The time of round 101.
-    const DRAW: u64 = GENESIS + 300;
-
-    fn local() -> LocalBeacon {
-        LocalBeacon::new(&[7; 32], GENESIS, PERIOD).unwrap()
-    }
-
-    fn book() -> SeedBook {
-        let store = AsyncStore::new(Arc::new(Memory::default()));
-        SeedBook::new(local().beacon().clone(), None, store).unwrap()
-    }
-
-    /// Writes bytes as the record of a draw time.
-    async fn write(book: &SeedBook, draw_time: u64, bytes: Vec<u8>) {
-        let key = seed_key(&book.beacon, draw_time).to_vec();
-        let set = book.store.set(Table::Seeds, key, None, Some(bytes));
-        assert_eq!(set.await.unwrap(), Swap::Done);
-    }
-
-    fn row(round: u64) -> Vec<u8> {
-        let signature = local().sign(round).into();
-        encode(&SeedRow { signature })
-    }
-
-    #[tokio::test]
-    async fn returns_a_stored_round_without_relays() {
-        let book = book();
-        write(&book, DRAW, row(101)).await;
-        let round = book.round(DRAW).await.unwrap().unwrap();
-        assert_eq!((round.round(), round.time()), (101, DRAW));
-        assert_eq!(book.clone().round(DRAW).await.unwrap(), Some(round));
-    }
-
-    #[tokio::test]
-    async fn believes_no_record_that_does_not_verify() {
-        let book = book();
-        write(&book, DRAW, row(102)).await;
-        write(&book, DRAW + PERIOD, vec![1, 2, 3]).await;
-        for time in [DRAW, DRAW + PERIOD] {
-            let refused = book.round(time).await;
-            assert!(
-                matches!(refused, Err(SeedError::NoClient(due)) if due == time),
-                "{refused:?}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn knows_no_round_of_the_future_or_off_schedule() {
-        let book = book();
-        let future = DRAW + PERIOD * 1_000_000_000;
-        assert_eq!(book.round(future).await.unwrap(), None);
-        let off = book.round(DRAW + 1).await;
-        assert!(matches!(off, Err(SeedError::Schedule(_))), "{off:?}");
-        assert_eq!(book.newest_time().await, None);
-        let now = book.now(5, 7).await;
-        assert_eq!((now.clock, now.head_time, now.round_time), (5, 7, None));
-    }
-
-    #[tokio::test]
-    async fn refuses_the_client_of_another_beacon() {
-        let client = BeaconClient::quicknet().unwrap();
-        let store = AsyncStore::new(Arc::new(Memory::default()));
-        let made = SeedBook::new(local().beacon().clone(), Some(client), store);
-        assert!(matches!(made, Err(SeedError::OtherBeacon { .. })));
-    }
-
-    #[tokio::test]
-    async fn forgets_rounds_before_a_time() {
-        let book = book();
-        for round in 101..=104 {
-            let time = GENESIS + PERIOD * (round - 1);
-            write(&book, time, row(round)).await;
-        }
-        let removed = book.forget_before(DRAW + 2 * PERIOD).await.unwrap();
-        assert_eq!(removed, 2);
-        assert!(book.round(DRAW + PERIOD).await.is_err());
-        assert!(book.round(DRAW + 2 * PERIOD).await.unwrap().is_some());
-    }
-}
+mod tests;

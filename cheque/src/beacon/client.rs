@@ -33,7 +33,7 @@ pub struct BeaconLimits {
     pub timeout: Duration,
     /// The wait for a relay before another is asked, too: 1 s.
     pub hedge: Duration,
-    /// The least time between two requests for the newest round: 10 s.
+    /// The longest time between two requests for the newest round, as long as it is wanted: 10 s. Jitter shortens it.
     pub poll: Duration,
 }
 
@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) flights: Flights,
     /// The end of the pause between requests for the newest round, and the failure of the last one.
     pub(super) polled: Option<(Instant, Option<BeaconError>)>,
+    /// The beginning of the last request for the newest round that a relay has answered.
+    pub(super) answered: Option<Instant>,
 }
 
 impl BeaconClient {
@@ -119,6 +121,7 @@ impl BeaconClient {
             health: vec![Health::default(); relays.len()],
             flights: Flights::default(),
             polled: None,
+            answered: None,
         };
         Ok(Self(Arc::new(Inner {
             beacon,

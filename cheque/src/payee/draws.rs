@@ -1,43 +1,21 @@
 //! Draws: a loss frees exposure at once, a win once its deposit is closed. Nothing is concluded from an unverified seed.
 
 use crate::{
-    bank::seeds::SeedError,
+    bank::due_rounds::Rounds,
     node::failover::pin_node,
-    payee::{
-        Payee, error::ReceiveError, positions::stored_positions_at, shared::RelayFailure,
-        snapshot::ChainSnapshot,
-    },
+    payee::{Payee, error::ReceiveError, positions::stored_positions_at, snapshot::ChainSnapshot},
     protocol::{
         amount::Amount,
-        beacon::round::BeaconRound,
         draw::{Seed, roll},
         receive::position::Position,
         terms::Purse,
     },
 };
-use std::{
-    sync::{MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long relays are not asked after they have failed.
-const RELAY_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long rounds are looked up at a time. The next time looks up the next.
-const MAX_LOOK_UP: Duration = Duration::from_secs(2);
 
 /// The number of wins whose purses are read at a time: those of one request.
 const MAX_WINS: usize = 100;
-
-/// The rounds of several draw times.
-#[derive(Debug, Default)]
-pub(super) struct Rounds {
-    /// The known ones, with their draw times.
-    pub(super) known: Vec<(u64, BeaconRound)>,
-    /// The first draw time whose round could not be looked up. The later ones were not tried.
-    pub(super) failed: Option<(u64, SeedError)>,
-}
 
 /// True if a position wins the draw of a seed.
 pub(super) fn wins(position: &Position, seed: Seed) -> bool {
@@ -48,38 +26,10 @@ pub(super) fn wins(position: &Position, seed: Seed) -> bool {
 }
 
 impl Payee {
-    /// Looks up the rounds of draw times, which are in ascending order: the newest first, since older deposits may be over.
-    /// Stops at the first that fails, and does not try again for ten seconds, so that relays that are down delay nothing
-    /// else.
+    /// Looks up the rounds of draw times, which are in ascending order.
     pub(super) async fn rounds_of(&self, draw_times: &[u64]) -> Rounds {
-        let mut rounds = Rounds::default();
-        let failure = self.relay_failure().0;
-        if failure.is_some_and(|(at, _)| at.elapsed() < RELAY_PAUSE) {
-            return rounds;
-        }
-        // Begins after the draw time that has failed, because another may be in the store.
-        let begin = failure.map_or(draw_times.len(), |(_, failed)| {
-            draw_times.partition_point(|time| *time < failed)
-        });
-        let (older, newer) = draw_times.split_at(begin);
-        let turn = older.iter().rev().chain(newer.iter().rev());
-        let (begun, mut failed) = (Instant::now(), None);
-        for time in turn {
-            if begun.elapsed() >= MAX_LOOK_UP {
-                break;
-            }
-            match self.seeds.round(*time).await {
-                Ok(Some(round)) => rounds.known.push((*time, round)),
-                Ok(None) => {}
-                Err(error) => {
-                    failed = Some((Instant::now(), *time));
-                    rounds.failed = Some((*time, error));
-                    break;
-                }
-            }
-        }
-        self.relay_failure().0 = failed;
-        rounds
+        let due_rounds = &self.shared.due_rounds;
+        due_rounds.look_up(&self.seeds, draw_times).await
     }
 
     /// Decides the draws whose seed is known, and frees the exposure of losses, of closed wins and of closed windows. Does nothing if the last
@@ -142,10 +92,5 @@ impl Payee {
             }
         }
         Ok(())
-    }
-
-    fn relay_failure(&self) -> MutexGuard<'_, RelayFailure> {
-        let failure = self.shared.relay_failure.lock();
-        failure.unwrap_or_else(PoisonError::into_inner)
     }
 }

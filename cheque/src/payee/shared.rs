@@ -1,6 +1,7 @@
 //! The state that the clones of a payee share.
 
 use crate::{
+    bank::due_rounds::DueRounds,
     payee::{
         error::ReceiveError, exposure::ExposureIndex, positions::PositionCache,
         snapshot::ChainSnapshot, unknown_deposits::UnknownDepositLimiter,
@@ -26,17 +27,13 @@ pub(super) struct Shared {
     pub(super) exposure: Mutex<ExposureIndex>,
     /// The last time at which draws were decided.
     pub(super) decided: tokio::sync::Mutex<Option<Instant>>,
-    pub(super) relay_failure: Mutex<RelayFailure>,
+    pub(super) due_rounds: DueRounds,
     /// The last time at which the node refused the state of the final block.
     pub(super) no_old_state: Mutex<Option<Instant>>,
     pub(super) unknown_deposits: UnknownDepositLimiter,
     pub(super) deep_reorgs: DeepReorgs,
     pub(super) news: News,
 }
-
-/// The last failure of the relays: its time, and the draw time asked for.
-#[derive(Debug, Default)]
-pub(super) struct RelayFailure(pub(super) Option<(Instant, u64)>);
 
 /// Counts the reorganisations that replaced a final block.
 #[derive(Debug, Default)]

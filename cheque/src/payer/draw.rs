@@ -17,31 +17,33 @@ use crate::{
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
+use std::collections::{BTreeSet, HashMap};
 
 impl Payer {
-    /// Computes and stores the winners of the snapshot's deposits whose rounds are public. A failure of the
-    /// beacon's relays leaves the rest to the next poll.
+    /// Computes and stores the winners of the snapshot's deposits whose rounds are public. Asks relays for a bounded
+    /// time. The next polls ask for the rounds that are left.
     pub(super) async fn draw_due(&self, snapshot: &ChainSnapshot, report: &mut PollReport) {
-        let mut known: Option<(u64, Option<Seed>)> = None;
+        let times: BTreeSet<_> = snapshot.undrawn.iter().map(drawn_at).collect();
+        let times: Vec<_> = times.into_iter().collect();
+        let rounds = self.shared.due_rounds.look_up(&self.seeds, &times).await;
+        let known: HashMap<_, _> = rounds.known.into_iter().collect();
         for (id, record) in &snapshot.undrawn {
-            let draw_time = record.deposit.drawTime;
-            let seed = match known {
-                Some((time, seed)) if time == draw_time => seed,
-                _ => match self.seeds.round(draw_time).await {
-                    Ok(round) => round.map(|round| round.seed()),
-                    // A payer without relays does not need the winner: the bank knows it.
-                    Err(SeedError::NoClient(_)) => None,
-                    Err(error) => {
-                        report.errors.push((*id, error.into()));
-                        return;
-                    }
-                },
-            };
-            known = Some((draw_time, seed));
-            if let Some(seed) = seed
-                && let Err(error) = self.draw(*id, record, seed, report).await
+            if let Some(round) = known.get(&record.deposit.drawTime)
+                && let Err(error) = self.draw(*id, record, round.seed(), report).await
             {
                 report.errors.push((*id, error));
+            }
+        }
+        // The reason stays in the report while relays that have failed are not asked.
+        let paused = rounds.paused.map(|(time, error)| (time, error.into()));
+        match rounds.failed.or(paused) {
+            // A payer without relays does not need the winner: the bank knows it.
+            None | Some((_, SeedError::NoClient(_))) => {}
+            Some((time, error)) => {
+                let mut undrawn = snapshot.undrawn.iter();
+                let failed = undrawn.find(|undrawn| drawn_at(undrawn) == time);
+                let failed = failed.map(|(id, _)| (*id, error.into()));
+                report.errors.extend(failed);
             }
         }
     }
@@ -113,3 +115,10 @@ impl Payer {
         Ok(wins.then_some(payee))
     }
 }
+
+const fn drawn_at((_, record): &(DepositId, DepositRecord)) -> u64 {
+    record.deposit.drawTime
+}
+
+#[cfg(all(test, feature = "local-beacon"))]
+mod tests;

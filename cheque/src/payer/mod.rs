@@ -2,6 +2,7 @@
 
 mod cancel;
 pub(crate) mod create;
+mod cutoff;
 mod draw;
 pub(crate) mod error;
 pub(crate) mod event;
@@ -36,17 +37,16 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, reader::Reader, seeds::SeedBook},
+    bank::{cost::NativeRates, due_rounds::DueRounds, reader::Reader, seeds::SeedBook},
     beacon::BeaconClient,
     payer::{
+        cutoff::default_cutoff,
         memory::{Memory, SpentTotals},
         snapshot::ChainSnapshot,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
         trees::Trees,
     },
-    protocol::{
-        amount::Amount, deposit_builder::PAYER_CUTOFF, signature::SigningKey, terms::DepositId,
-    },
+    protocol::{amount::Amount, signature::SigningKey, terms::DepositId},
     single_flight::SingleFlight,
     store::{async_store::AsyncStore, interface::Store},
     tx::wallet::Wallet,
@@ -123,6 +123,7 @@ struct Shared {
     snapshot: SingleFlight<ChainSnapshot, PayerError>,
     memory: Mutex<Memory>,
     spent: SpentTotals,
+    due_rounds: DueRounds,
     /// Held while a deposit is planned and stored, so that two new deposits do not choose the same purse.
     creating: tokio::sync::Mutex<()>,
     events: broadcast::Sender<DepositEvent>,
@@ -135,7 +136,10 @@ impl Payer {
         let store = AsyncStore::new(store);
         Self {
             seeds: SeedBook::without_client(reader.beacon().clone(), store.clone()),
-            cutoff: PAYER_CUTOFF,
+            cutoff: default_cutoff(
+                reader.profile().freshness.as_ref(),
+                reader.beacon().period(),
+            ),
             reader,
             store,
             wallet: None,
@@ -146,6 +150,7 @@ impl Payer {
                 snapshot: SingleFlight::default(),
                 memory: Mutex::default(),
                 spent: SpentTotals::default(),
+                due_rounds: DueRounds::default(),
                 creating: tokio::sync::Mutex::default(),
                 events: broadcast::Sender::new(EVENT_CAPACITY),
             }),

@@ -1,16 +1,16 @@
 //! The times of a deposit: the payer's cutoff, and the draw times that leave time to pay.
 
 use crate::{
-    payer::{Payer, error::PayerError, request::Draw, state::is_past_cutoff},
+    payer::{
+        Payer,
+        cutoff::{TIME_TO_PAYEE, min_cutoff},
+        error::PayerError,
+        request::Draw,
+        state::is_past_cutoff,
+    },
     protocol::{chain_profile::ChainProfile, deposit_builder::draw_time_from},
 };
 use cheque_bindings::Deposit;
-
-/// Seconds from the payer's request to the payee's store, as of SPEC section 13.
-const TIME_TO_STORE: u64 = 10;
-
-/// Seconds between the cutoff that a payee requires and the payer's: the way of a payment to the payee.
-const TIME_TO_PAYEE: u64 = 15;
 
 /// The schedule of draws that a payer has to keep. Times are seconds.
 #[derive(Clone, Copy, Debug)]
@@ -75,22 +75,20 @@ pub(super) fn inclusion(profile: &ChainProfile) -> u64 {
 }
 
 impl Payer {
-    /// Replaces the time between the last cheque and the draw: 45 s by default. A payee's own cutoff is 30 s by
-    /// default, and a payment takes some time to the payee.
+    /// Replaces the time between the last cheque and the draw: by default 45 s, or the shortest one if that is longer. For
+    /// payees that ask for more time than the usual 30 s.
     ///
     /// # Errors
     ///
-    /// [`PayerError::CutoffTooShort`] on a chain whose profile checks the clocks: a payee that knows the draw could ask
+    /// [`PayerError::CutoffTooShort`] on a chain whose profile checks the clocks, if the cutoff is shorter than the bound on
+    /// the difference of clocks, the time between two rounds of the beacon, and 25 s: a payee that knows the draw could ask
     /// a slow payer for exactly the total that wins.
     pub fn with_cutoff(mut self, seconds: u64) -> Result<Self, PayerError> {
-        if let Some(bounds) = &self.reader.profile().freshness {
-            let period = self.reader.beacon().period();
-            let min = bounds.max_ahead.saturating_add(period);
-            let min = min.saturating_add(TIME_TO_STORE);
-            if seconds < min {
-                let cutoff = seconds;
-                return Err(PayerError::CutoffTooShort { cutoff, min });
-            }
+        let bounds = self.reader.profile().freshness;
+        let min = min_cutoff(bounds.as_ref(), self.reader.beacon().period());
+        if seconds < min {
+            let cutoff = seconds;
+            return Err(PayerError::CutoffTooShort { cutoff, min });
         }
         self.cutoff = seconds;
         Ok(self)
@@ -141,6 +139,13 @@ impl Payer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        bank::fake_bank::FakeBank,
+        protocol::{beacon::local::LocalBeacon, deposit_builder::PAYER_CUTOFF, now::Freshness},
+        store::Memory,
+        sys::unix_now,
+    };
+    use std::sync::Arc;
 
     /// Layer 1 and quicknet.
     const L1: Schedule = Schedule {
@@ -216,6 +221,32 @@ mod tests {
             ..L1
         };
         assert_eq!(endless.min_draw_in(), None);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_cutoff_that_a_slow_clock_outlives() {
+        for (freshness, seconds, min) in [
+            (Some(Freshness::DEFAULT), 30, Some(38)),
+            (Some(Freshness::DEFAULT), 37, Some(38)),
+            (Some(Freshness::DEFAULT), 38, None),
+            (None, 0, None),
+        ] {
+            let profile = ChainProfile {
+                freshness,
+                ..*ChainProfile::of(1).unwrap()
+            };
+            let beacon = LocalBeacon::new(&[7; 32], 1_700_000_000, 3).unwrap();
+            let node = FakeBank::new(beacon.beacon().parameters(), 400, unix_now());
+            let payer = Payer::new(node.reader(profile).await, Arc::new(Memory::new()));
+            assert_eq!(payer.cutoff(), PAYER_CUTOFF);
+            match payer.with_cutoff(seconds) {
+                Ok(payer) => assert_eq!((payer.cutoff(), None), (seconds, min)),
+                Err(PayerError::CutoffTooShort { cutoff, min: least }) => {
+                    assert_eq!((cutoff, Some(least)), (seconds, min));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub struct BankSnapshot {
 /// Simulates `redeem`: returns the outcome, and the payout in token units if known, else zero.
 ///
 /// Makes the checks of the contract's `outcomeOf` in their order, with three exceptions. Does not ask a contract for its
-/// consent (ERC-1271). If `to` is the bank itself, the contract reverts before any check. And with a false proof of the
-/// seed the contract reverts: the caller verifies the proof before.
+/// consent (ERC-1271). If `to` is the bank itself, the contract reverts with `InvalidRecipient` before all of these checks.
+/// And with a false proof of the seed the contract reverts: the caller verifies the proof before.
 pub fn simulate_redemption(redemption: &Redemption, state: &BankSnapshot) -> (Outcome, Amount) {
     match judge(redemption, state) {
         Ok(payout) => (Outcome::Payable, payout),

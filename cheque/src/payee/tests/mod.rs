@@ -1,16 +1,17 @@
 //! Tests of the payee against a node, a bank and a beacon in memory.
 
 mod chain;
+#[cfg(all(feature = "service", feature = "local-beacon"))]
+mod halted_beacon;
 #[cfg(feature = "service")]
 mod late_writes;
-mod node;
 mod risk;
 #[cfg(feature = "service")]
 mod steps;
 
 use crate::{
-    bank::purses::PurseKey,
-    payee::{Payee, error::ReceiveError, receive::Accepted, tests::node::Node},
+    bank::{fake_bank::FakeBank, purses::PurseKey},
+    payee::{Payee, error::ReceiveError, receive::Accepted},
     protocol::{
         account::{Account, ChequeContext},
         allowance::{MasterSalt, tree::AllowanceTree},
@@ -46,7 +47,7 @@ const BLOCKS: u64 = 400;
 
 /// A node, a beacon, a store, and a payee that checks no clock.
 struct Fixture {
-    node: Node,
+    node: FakeBank,
     beacon: LocalBeacon,
     store: Arc<Memory>,
     tree: AllowanceTree,
@@ -83,7 +84,7 @@ impl Fixture {
         // Heads and clock agree, and all times are on the beacon's schedule.
         let now = unix_now() / 300 * 300 + (GENESIS % PERIOD);
         let now = now - (now - GENESIS) % PERIOD;
-        let node = Node::new(beacon.beacon().parameters(), BLOCKS, now);
+        let node = FakeBank::new(beacon.beacon().parameters(), BLOCKS, now);
         node.set_finalized(Some(BLOCKS - 1));
         let profile = ChainProfile {
             freshness: None,

@@ -139,14 +139,14 @@ impl Situation<'_> {
         }
     }
 
-    /// True if the last round was opened an interval ago. A round that never opened does not count.
+    /// True if the last round was opened an interval ago. A round that has finally never opened does not count.
     fn is_interval_over(&self, rounds: &Rounds) -> bool {
         let Some(every) = rounds.every else {
             return false;
         };
         let last = self
             .rounds_of(rounds.token)
-            .filter(|tracked| tracked.record.state != DepositState::NeverOpened)
+            .filter(|tracked| !has_finally_never_opened(tracked))
             .map(|tracked| tracked.record.created)
             .max();
         last.is_none_or(|last| last.saturating_add(every) <= self.now)
@@ -208,7 +208,8 @@ impl Situation<'_> {
     }
 
     /// Refuses a new deposit of `amount` if it and all deposits stored within a day together exceed the daily
-    /// budget. A never-opened deposit does not count: its money never left the wallet.
+    /// budget. A deposit that has finally never opened does not count: its money never left the wallet. Until that is
+    /// final, a reorganisation can bring its opening back.
     pub(super) fn check_budget(&self, rounds: &Rounds, amount: Amount) -> Result<(), OverBudget> {
         let Some(budget) = rounds.daily_budget else {
             return Ok(());
@@ -217,7 +218,7 @@ impl Situation<'_> {
             .deposits
             .iter()
             .filter(|tracked| self.is_own(tracked) && tracked.record.deposit.token == rounds.token)
-            .filter(|tracked| tracked.record.state != DepositState::NeverOpened)
+            .filter(|tracked| !has_finally_never_opened(tracked))
             .map(|tracked| (tracked.record.created, tracked.record.deposit.amount))
             .filter(|(created, _)| created.saturating_add(DAY) > self.now)
             .collect();
@@ -322,6 +323,10 @@ impl Situation<'_> {
             other.record.state == DepositState::Pending && purse(other) == purse(tracked)
         })
     }
+}
+
+fn has_finally_never_opened(tracked: &TrackedDeposit) -> bool {
+    tracked.record.settled && tracked.record.state == DepositState::NeverOpened
 }
 
 fn total(counted: &[(u64, u128)]) -> Option<Amount> {

@@ -53,6 +53,21 @@ fn check_every_proof(tree: &AllowanceTree) {
 }
 
 #[test]
+fn refuses_the_bank_as_payee() {
+    let bank = Address::repeat_byte(0xba);
+    let (one, other) = (Address::repeat_byte(1), Address::repeat_byte(0xbb));
+    let salt = MasterSalt::from_bytes([9; 32]);
+    for (payees, refused) in [
+        ([one, bank], Err(TreeError::BankIsPayee(bank))),
+        ([one, other], Ok(())),
+    ] {
+        let allowances = payees.map(|payee| (payee, Amount::new(1)));
+        let tree = AllowanceTree::build(allowances, &salt).unwrap();
+        assert_eq!(tree.check_bank(bank), refused);
+    }
+}
+
+#[test]
 fn tiles_the_deposit_with_ranges_at_every_tree_size() {
     for size in 1..=70 {
         check_every_proof(&tree(&(1..=size).collect::<Vec<_>>()));

@@ -59,14 +59,22 @@ struct PaymentRequest {
     payee: Address,
     /// In token units.
     amount: Amount,
+    /// The payee takes no payment in so many seconds before a draw. Zero: the usual.
+    #[serde(default)]
+    payee_cutoff: u64,
 }
 
 /// Makes a payment, which is on disk before the answer.
 async fn pay(State(api): State<Api>, body: Result<Json<PaymentRequest>, JsonRejection>) -> Answer {
     let Json(request) =
         body.map_err(|error| HttpError::new(error.status(), "bad_request", error.body_text()))?;
-    let PaymentRequest { payee, amount } = request;
-    let paid = api.service.pay(payee, api.token, amount).await;
+    let PaymentRequest {
+        payee,
+        amount,
+        payee_cutoff,
+    } = request;
+    let (service, token) = (&api.service, api.token);
+    let paid = service.pay_before(payee, token, amount, payee_cutoff).await;
     let parts = paid.map_err(|error| payment_error(payee, &error))?;
     let proofs: Vec<_> = parts.iter().map(|part| part.proof.to_string()).collect();
     let mut json = parts.last().map_or_else(|| json!({}), totals);

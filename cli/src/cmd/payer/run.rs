@@ -31,8 +31,9 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 
 /// Pay over HTTP, open round after round, and reclaim unredeemed money
 ///
-/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS}. Answers: 200 with the proofs once the payment is on disk;
-/// 409 if the current round does not cover it. A repeated request pays again: after a lost answer, check GET
+/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS}, and "payee_cutoff": SECONDS for a payee that takes no payment so
+/// close to a draw. Answers: 200 with the proofs once the payment is on disk; 409 if the current round does not cover it. A
+/// repeated request pays again: after a lost answer, check GET
 /// /payees/ADDRESS, which has the newest proofs. GET /deposits lists all deposits and their next steps, GET
 /// /deposits/ID shows one, GET /events streams changes. SIGTERM ends the service in order.
 ///
@@ -52,6 +53,13 @@ pub(super) struct RunArgs {
     /// Keep records of a settled deposit for DURATION after its window [default: 30d, at least 1d]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     retention: Option<Duration>,
+
+    /// Write no cheque so close to the draw [default: 45s, at least 38s with quicknet]
+    ///
+    /// A payee's own cutoff, 30s by default, and 15 seconds for the way to the payee. The least value follows from the bounds
+    /// of the clocks and the beacon's period.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    cutoff: Option<Duration>,
 
     #[command(flatten)]
     rounds: RoundsOpts,
@@ -108,6 +116,9 @@ impl RunArgs {
         };
         let payer = self.store.payer(reader, &self.relays).await?;
         let mut payer = payer.with_rates(self.rounds.rate.rates(&token)?);
+        if let Some(cutoff) = self.cutoff {
+            payer = payer.with_cutoff(cutoff.as_secs()).wrap_err("--cutoff")?;
+        }
         if let Some(key) = signing {
             payer = payer.with_key(key?);
         }

@@ -121,6 +121,9 @@ impl Model {
                 DepositState::PastCutoff if now > terms.redeemUntil => RECLAIMABLE,
                 state => state,
             };
+            // By then no reorganisation brings the opening back.
+            tracked.record.settled =
+                tracked.record.state == DepositState::NeverOpened && now > terms.drawTime;
         }
     }
 
@@ -183,7 +186,8 @@ proptest! {
         for event in events {
             model.happen(event, &rounds);
             let in_a_day = model.deposits.iter().filter(|tracked| {
-                tracked.record.created + DAY > model.now && tracked.record.state != DepositState::NeverOpened
+                let is_void = tracked.record.settled && tracked.record.state == DepositState::NeverOpened;
+                tracked.record.created + DAY > model.now && !is_void
             });
             let sum: u128 = in_a_day.map(|tracked| tracked.record.deposit.amount).sum();
             prop_assert!(sum <= 1_500, "{sum} within a day");

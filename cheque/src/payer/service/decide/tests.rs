@@ -116,11 +116,13 @@ fn opens_rounds_at_an_interval_that_each_outlives() {
     assert_eq!(need(549, in_use), RoundNeed::Serves(id(2)));
     assert_eq!(need(550, in_use), ANOTHER);
     assert_eq!(need(550, &deposits), RoundNeed::Coming(id(3)));
-    // A closed round counts for the interval, one that never opened does not.
+    // A closed round counts for the interval, and one that never opened until that is final.
     deposits[2].record.created = 540;
     deposits[2].record.state = DepositState::Reclaimed;
     assert_eq!(need(569, &deposits), RoundNeed::Serves(id(2)));
     deposits[2].record.state = DepositState::NeverOpened;
+    assert_eq!(need(569, &deposits), RoundNeed::Serves(id(2)));
+    deposits[2].record.settled = true;
     assert_eq!(need(569, &deposits), ANOTHER);
     // Within the interval, another round opens if none can pay.
     deposits[..2]
@@ -331,7 +333,8 @@ fn leaves_purse_reserved_by_pending_deposit_alone() {
 
 #[test]
 fn enforces_budget_to_the_unit() {
-    let deposits = [tracked(1, ACTIVE), tracked(2, DepositState::NeverOpened)];
+    let mut deposits = [tracked(1, ACTIVE), tracked(2, DepositState::NeverOpened)];
+    deposits[1].record.settled = true;
     let check = |budget, amount| {
         at(600, &deposits).check_budget(&rounds(Some(budget)), Amount::new(amount))
     };
@@ -347,6 +350,19 @@ fn enforces_budget_to_the_unit() {
     );
     let none = at(600, &deposits).check_budget(&rounds(None), Amount::MAX);
     assert_eq!(none, Ok(()));
+}
+
+#[test]
+fn counts_unopened_deposit_until_final() {
+    let mut deposits = [tracked(1, DepositState::NeverOpened)];
+    deposits[0].record.deposit.amount = 1_000;
+    let check = |deposits: &[TrackedDeposit]| {
+        at(600, deposits).check_budget(&rounds(Some(1_500)), Amount::new(1_000))
+    };
+    let over = check(&deposits).unwrap_err();
+    assert_eq!(over.used.get(), 1_000);
+    deposits[0].record.settled = true;
+    assert_eq!(check(&deposits), Ok(()));
 }
 
 #[test]

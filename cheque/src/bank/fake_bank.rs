@@ -1,4 +1,4 @@
-//! A node with a chain of blocks and a bank, for the tests of the payee. Counts requests.
+//! A node with a chain of blocks and a bank, for unit tests. Counts requests.
 
 use crate::{
     bank::{head::Head, purses::PurseKey, reader::Reader},
@@ -32,11 +32,11 @@ use std::{
 use tokio::sync::watch;
 use tower::Service;
 
-pub(super) const BANK: Address = Address::repeat_byte(0xba);
+pub(crate) const BANK: Address = Address::repeat_byte(0xba);
 
 /// A node whose chain the test sets. Clones are the same node.
 #[derive(Clone, Default)]
-pub(super) struct Node(Arc<Mutex<State>>);
+pub(crate) struct FakeBank(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -57,9 +57,9 @@ struct State {
     purses_read: u32,
 }
 
-impl Node {
+impl FakeBank {
     /// Makes a chain with a block each 12 s, the last of them now.
-    pub(super) fn new(beacon: BeaconParameters, blocks: u64, now: u64) -> Self {
+    pub(crate) fn new(beacon: BeaconParameters, blocks: u64, now: u64) -> Self {
         let node = Self::default();
         let mut state = node.state();
         (state.chain_id, state.beacon) = (1, Some(beacon));
@@ -70,12 +70,12 @@ impl Node {
         node
     }
 
-    pub(super) fn state_is_kept_from(&self, number: u64) {
+    pub(crate) fn state_is_kept_from(&self, number: u64) {
         self.state().oldest_state = number;
     }
 
     /// Adds a block. Blocks of another `fork` have other hashes.
-    pub(super) fn add_block(&self, time: u64, fork: &str) {
+    pub(crate) fn add_block(&self, time: u64, fork: &str) {
         let mut state = self.state();
         let number = state.blocks.len() as u64;
         let hash = keccak256(format!("{fork} {number}"));
@@ -83,7 +83,7 @@ impl Node {
     }
 
     /// Replaces the last `depth` blocks by those of another fork, and one more.
-    pub(super) fn reorganise(&self, depth: usize, fork: &str) {
+    pub(crate) fn reorganise(&self, depth: usize, fork: &str) {
         let times: Vec<_> = {
             let mut state = self.state();
             let keep = state.blocks.len() - depth;
@@ -96,21 +96,21 @@ impl Node {
         }
     }
 
-    pub(super) fn set_finalized(&self, number: Option<u64>) {
+    pub(crate) fn set_finalized(&self, number: Option<u64>) {
         self.state().finalized = number;
     }
 
-    pub(super) fn head(&self) -> Head {
+    pub(crate) fn head(&self) -> Head {
         *self.state().blocks.last().unwrap()
     }
 
     /// Opens a deposit in a block.
-    pub(super) fn open(&self, purse: PurseKey, id: DepositId, block: u64) {
+    pub(crate) fn open(&self, purse: PurseKey, id: DepositId, block: u64) {
         self.state().purses.insert(purse, (id, block, None));
     }
 
     /// Opens a deposit in a block, with its event.
-    pub(super) fn open_with_event(&self, id: DepositId, terms: &Deposit, block: u64) {
+    pub(crate) fn open_with_event(&self, id: DepositId, terms: &Deposit, block: u64) {
         self.open((terms.payer, terms.token, terms.lane), id, block);
         let event = Opened {
             depositId: id.0,
@@ -130,31 +130,31 @@ impl Node {
     }
 
     /// Removes the last blocks, and returns them.
-    pub(super) fn cut(&self, blocks: usize) -> Vec<Head> {
+    pub(crate) fn cut(&self, blocks: usize) -> Vec<Head> {
         let mut state = self.state();
         let keep = state.blocks.len() - blocks;
         state.blocks.split_off(keep)
     }
 
     /// Adds blocks of before.
-    pub(super) fn restore(&self, blocks: Vec<Head>) {
+    pub(crate) fn restore(&self, blocks: Vec<Head>) {
         self.state().blocks.extend(blocks);
     }
 
     /// Holds back the answers to calls until it is set free again.
-    pub(super) fn hold_calls(&self) -> watch::Sender<bool> {
+    pub(crate) fn hold_calls(&self) -> watch::Sender<bool> {
         let (sender, held) = watch::channel(true);
         self.state().held = Some(held);
         sender
     }
 
     /// Removes a deposit, as if it had never been opened.
-    pub(super) fn take_back(&self, purse: PurseKey) {
+    pub(crate) fn take_back(&self, purse: PurseKey) {
         self.state().purses.remove(&purse);
     }
 
     /// Redeems a deposit in the newest block.
-    pub(super) fn redeem(&self, purse: PurseKey, payee: Address) {
+    pub(crate) fn redeem(&self, purse: PurseKey, payee: Address) {
         let mut state = self.state();
         let block = state.blocks.len() as u64 - 1;
         let (id, _, end) = state.purses.get_mut(&purse).unwrap();
@@ -177,7 +177,7 @@ impl Node {
     }
 
     /// Undoes all redemptions.
-    pub(super) fn undo_redemptions(&self) {
+    pub(crate) fn undo_redemptions(&self) {
         let mut state = self.state();
         let redeemed = Redeemed::SIGNATURE_HASH;
         state
@@ -189,14 +189,14 @@ impl Node {
     }
 
     /// The numbers of requests and of purses read since the last call.
-    pub(super) fn asked(&self) -> (u32, u32) {
+    pub(crate) fn asked(&self) -> (u32, u32) {
         let mut state = self.state();
         let asked = (state.requests, state.purses_read);
         (state.requests, state.purses_read) = (0, 0);
         asked
     }
 
-    pub(super) async fn reader(&self, profile: ChainProfile) -> Reader {
+    pub(crate) async fn reader(&self, profile: ChainProfile) -> Reader {
         let provider = RootProvider::new(RpcClient::new(self.clone(), true)).erased();
         Reader::open_with(provider, BANK, profile).await.unwrap()
     }
@@ -341,7 +341,7 @@ fn entry(block: u64, log: &Log) -> alloy::rpc::types::Log {
     }
 }
 
-impl Service<RequestPacket> for Node {
+impl Service<RequestPacket> for FakeBank {
     type Response = ResponsePacket;
     type Error = TransportError;
     type Future = TransportFut<'static>;
