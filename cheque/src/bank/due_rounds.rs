@@ -115,7 +115,8 @@ impl DueRounds {
     }
 }
 
-#[cfg(all(test, feature = "local-beacon"))]
+#[cfg(test)]
+#[cfg(feature = "local-beacon")]
 mod tests {
     use super::*;
     use crate::{

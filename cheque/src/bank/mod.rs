@@ -26,7 +26,8 @@ pub(crate) mod reader;
 pub(crate) mod redeem;
 pub(crate) mod seeds;
 pub(crate) mod seen;
-#[cfg(all(test, feature = "local-beacon"))]
+#[cfg(test)]
+#[cfg(feature = "local-beacon")]
 pub(crate) mod stopped_relay;
 pub(crate) mod token;
 

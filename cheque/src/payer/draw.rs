@@ -120,5 +120,6 @@ const fn drawn_at((_, record): &(DepositId, DepositRecord)) -> u64 {
     record.deposit.drawTime
 }
 
-#[cfg(all(test, feature = "local-beacon"))]
+#[cfg(test)]
+#[cfg(feature = "local-beacon")]
 mod tests;

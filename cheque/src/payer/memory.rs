@@ -59,7 +59,8 @@ impl SpentTotals {
     }
 }
 
-#[cfg(all(test, feature = "service"))]
+#[cfg(test)]
+#[cfg(feature = "service")]
 mod tests {
     use super::*;
     use alloy_primitives::B256;
