@@ -289,7 +289,7 @@ impl Payer {
 
     /// Drops what is remembered of deposits that need it no more.
     fn forget_all_but(&self, followed: &HashMap<DepositId, DepositRecord>) {
-        self.drop_unused_trees(followed);
+        self.shared.trees.drop_unused(followed);
         let is_followed = |id: &DepositId| followed.get(id).is_some_and(|record| !record.settled);
         let mut memory = self.memory();
         memory.looked.retain(|id, _| is_followed(id));

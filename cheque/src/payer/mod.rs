@@ -46,7 +46,9 @@ use crate::{
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
         trees::Trees,
     },
-    protocol::{amount::Amount, signature::SigningKey, terms::DepositId},
+    protocol::{
+        allowance::tree::AllowanceTree, amount::Amount, signature::SigningKey, terms::DepositId,
+    },
     single_flight::SingleFlight,
     store::{async_store::AsyncStore, interface::Store},
     tx::wallet::Wallet,
@@ -265,6 +267,12 @@ impl Payer {
             Err(PayerError::UnknownPayee { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns a deposit's allowance tree, built once from its stored list.
+    async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
+        let (store, bank) = (&self.store, *self.reader.bank());
+        self.shared.trees.get(store, bank, id).await
     }
 
     async fn record(&self, id: DepositId) -> Result<DepositRecord, PayerError> {

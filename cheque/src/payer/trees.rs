@@ -2,14 +2,16 @@
 
 use crate::{
     payer::{
-        Payer,
         error::PayerError,
         records::{AllowanceList, DepositRecord, DepositState},
         stored::stored_list,
     },
-    protocol::{allowance::tree::AllowanceTree, terms::DepositId},
+    protocol::{
+        allowance::tree::AllowanceTree,
+        terms::{Bank, DepositId},
+    },
     single_flight::SingleFlight,
-    store::async_store::StoredError,
+    store::async_store::{AsyncStore, StoredError},
 };
 use std::{
     collections::HashMap,
@@ -24,28 +26,27 @@ pub(super) struct Trees(Mutex<HashMap<DepositId, Arc<Tree>>>);
 
 type Tree = SingleFlight<AllowanceTree, PayerError>;
 
-impl Payer {
-    /// Returns a deposit's allowance tree, built once from its stored list.
-    pub(super) async fn tree(&self, id: DepositId) -> Result<Arc<AllowanceTree>, PayerError> {
-        let (payer, tree) = (self.clone(), self.shared.trees.of(id));
-        // Goes on if the caller drops the future, so that the next finds the tree, and no second building begins.
+impl Trees {
+    /// Returns a deposit's tree, built once from its stored list.
+    pub(super) async fn get(
+        &self,
+        store: &AsyncStore,
+        bank: Bank,
+        id: DepositId,
+    ) -> Result<Arc<AllowanceTree>, PayerError> {
+        let (store, tree) = (store.clone(), self.of(id));
+        // Continues if the caller drops the future: the next finds the tree, and no second building begins.
         let built = tokio::spawn(async move {
-            let build = async || Ok((payer.build_stored(id).await?, ()));
+            let build = async || Ok((build_stored(&store, bank, id).await?, ()));
             tree.fresh(Duration::MAX, build).await
         });
         ended(built.await)?
     }
 
-    async fn build_stored(&self, id: DepositId) -> Result<AllowanceTree, PayerError> {
-        let list = stored_list(&self.store, self.reader.bank(), id).await?;
-        let list = list.ok_or(PayerError::NoList(id))?;
-        build_tree(&list).await
-    }
-
     /// Drops the trees of deposits that are drawn or closed, and what is left of deposits that have no list.
-    pub(super) fn drop_unused_trees(&self, followed: &HashMap<DepositId, DepositRecord>) {
+    pub(super) fn drop_unused(&self, followed: &HashMap<DepositId, DepositRecord>) {
         use DepositState::{Active, PastCutoff, Pending};
-        self.shared.trees.lock().retain(|id, tree| {
+        self.lock().retain(|id, tree| {
             let state = followed.get(id).map(|record| record.state);
             state.map_or_else(
                 || tree.newest().is_some() || Arc::strong_count(tree) > 1,
@@ -53,9 +54,7 @@ impl Payer {
             )
         });
     }
-}
 
-impl Trees {
     fn of(&self, id: DepositId) -> Arc<Tree> {
         self.lock().entry(id).or_default().clone()
     }
@@ -65,6 +64,15 @@ impl Trees {
     }
 }
 
+async fn build_stored(
+    store: &AsyncStore,
+    bank: Bank,
+    id: DepositId,
+) -> Result<AllowanceTree, PayerError> {
+    let list = stored_list(store, &bank, id).await?;
+    build_tree(&list.ok_or(PayerError::NoList(id))?).await
+}
+
 /// Builds a tree on a thread that may block: a large tree takes a while.
 pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, PayerError> {
     let list = list.clone();
@@ -72,7 +80,7 @@ pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, Pa
     Ok(ended(tokio::task::spawn_blocking(build).await)??)
 }
 
-/// Returns a task's result, or goes on with its panic.
+/// Returns a task's result, or resumes its panic.
 fn ended<T>(result: Result<T, JoinError>) -> Result<T, PayerError> {
     result.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
