@@ -1,12 +1,14 @@
 //! Blocks by their age: confirmed, final.
 
-use crate::bank::{error::BankError, head::Head, reader::Reader};
-use alloy::{
-    eips::BlockNumberOrTag,
-    providers::Provider,
-    rpc::types::Block,
-    transports::{RpcError, TransportResult},
+use crate::{
+    bank::{
+        error::BankError,
+        head::{Head, read_block},
+        reader::Reader,
+    },
+    node::error::NodeError,
 };
+use alloy::{eips::BlockNumberOrTag, transports::TransportResult};
 use alloy_primitives::B256;
 
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
@@ -98,18 +100,16 @@ impl Reader {
     pub async fn finalized(&self) -> Result<Option<Head>, BankError> {
         match self.block(BlockNumberOrTag::Finalized).await {
             Ok(block) => Ok(block),
-            Err(error) if error.is_error_resp() => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => match NodeError::from(error) {
+                error if error.is_refusal() => Ok(None),
+                error => Err(error.into()),
+            },
         }
     }
 
     /// Reads a block. `None` if the node has none of this number or tag.
     pub(super) async fn block(&self, block: BlockNumberOrTag) -> TransportResult<Option<Head>> {
-        match self.provider().get_block_by_number(block).await {
-            Ok(block) => Ok(block.map(|block| head_of(&block))),
-            Err(RpcError::NullResp) => Ok(None),
-            Err(error) => Err(error),
-        }
+        read_block(self.provider(), block).await
     }
 
     /// Returns the newest known block that is at least `age` seconds older than the head.
@@ -195,14 +195,6 @@ impl Search<'_> {
         self.left = self.left.saturating_sub(1);
         let block = self.reader.block(number.into()).await?;
         block.ok_or(BankError::NoBlock(number))
-    }
-}
-
-fn head_of(block: &Block) -> Head {
-    Head {
-        number: block.header.number,
-        time: block.header.timestamp,
-        hash: block.header.hash,
     }
 }
 

@@ -7,17 +7,13 @@
 use crate::{
     bank::{
         error::BankError,
-        head::{Head, HeadCheckError, check_back, check_clock},
+        head::{BlockFields, Head, HeadCheckError, check_back, check_clock},
         reader::Reader,
     },
     node::failover::Nodes,
     sys::unix_now,
 };
-use alloy::{
-    eips::BlockNumberOrTag,
-    providers::Provider,
-    rpc::{client::BatchRequest, types::Block},
-};
+use alloy::{eips::BlockNumberOrTag, providers::Provider, rpc::client::BatchRequest};
 use alloy_primitives::{B256, U64};
 
 impl Reader {
@@ -69,7 +65,7 @@ impl Reader {
     async fn compare_head(&self, head: &Head) -> Result<(), BankError> {
         let mut batch = BatchRequest::new(self.provider().client());
         let block = (BlockNumberOrTag::from(head.number), false);
-        let block = batch.add_call::<_, Option<Block>>("eth_getBlockByNumber", &block)?;
+        let block = batch.add_call::<_, Option<BlockFields>>("eth_getBlockByNumber", &block)?;
         let chain = batch.add_call::<_, U64>("eth_chainId", &())?;
         batch.send().await?;
         let (block, found) = (block.await?, chain.await?.to());
@@ -77,7 +73,7 @@ impl Reader {
         if found != expected {
             return Err(BankError::WrongChain { expected, found });
         }
-        if block.is_none_or(|block| block.header.hash != head.hash) {
+        if block.is_none_or(|block| Head::from(block).hash != head.hash) {
             let number = head.number;
             return Err(HeadCheckError::Moved { number }.into());
         }

@@ -3,7 +3,9 @@
 //! [`connect`] returns a provider for one node; [`connect_all`] returns a provider for several nodes, of which one answers
 //! until it fails. [`pin_node`] keeps related requests on one node.
 
+mod batches;
 mod connect;
+mod dialect;
 mod endpoint;
 pub(crate) mod error;
 pub(crate) mod failover;
