@@ -87,12 +87,17 @@ impl Reader {
 
     /// Returns `result`. After an error, the next request goes to another node, if there are several.
     pub(crate) fn fail_over_on_err<T>(&self, result: Result<T, BankError>) -> Result<T, BankError> {
-        if result.is_err()
-            && let Some(nodes) = Nodes::of(self.provider())
-        {
-            nodes.distrust();
+        if result.is_err() {
+            self.leave_node();
         }
         result
+    }
+
+    /// Sends the next request to another node, if there are several: this one lacks something, or has told what cannot be.
+    pub(crate) fn leave_node(&self) {
+        if let Some(nodes) = Nodes::of(self.provider()) {
+            nodes.distrust();
+        }
     }
 }
 

@@ -25,10 +25,15 @@ const SIZE_LIFE: Duration = Duration::from_secs(3_600);
 pub(super) struct BatchSize(Mutex<Option<(Instant, usize)>>);
 
 impl BatchSize {
-    fn get(&self, now: Instant) -> usize {
+    /// Returns the learned size, if the node has refused a batch in the last hour.
+    pub(super) fn learned(&self, now: Instant) -> Option<usize> {
         let learned = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let young = learned.filter(|(at, _)| now.saturating_duration_since(*at) < SIZE_LIFE);
-        young.map_or(usize::MAX, |(_, size)| size)
+        young.map(|(_, size)| size)
+    }
+
+    fn get(&self, now: Instant) -> usize {
+        self.learned(now).unwrap_or(usize::MAX)
     }
 
     fn learn(&self, size: usize, now: Instant) {

@@ -30,7 +30,7 @@ use alloy::{
 use std::{fmt, time::Duration};
 use tokio::{
     sync::Mutex,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tower::Service;
 
@@ -206,6 +206,11 @@ impl Endpoint {
             tries += 1;
             sleep(pause).await;
         }
+    }
+
+    /// Returns the largest batch that the node was found to answer, if it has refused a larger one.
+    pub(crate) fn batch_limit(&self) -> Option<usize> {
+        self.batch_size.learned(Instant::now())
     }
 
     /// Subscribes to new heads. `None` over HTTP, which has no subscriptions.

@@ -65,6 +65,14 @@ fn leave_refusing_node() {
     }
 }
 
+/// Returns the number of requests in the largest batch that the node behind a provider of
+/// [`connect`](crate::node::connect::connect) was found to answer. `None` if the node has refused no batch in the last hour.
+///
+/// Batches are divided accordingly, so a small number makes looks at the chain slow, and nothing fails.
+pub fn batch_limit(provider: &impl Provider) -> Option<usize> {
+    Nodes::of(provider)?.batch_limit()
+}
+
 /// A node follows another chain than the others.
 #[derive(Debug, thiserror::Error)]
 #[error("the node follows chain {found}, but the others follow chain {expected}")]
@@ -124,6 +132,11 @@ impl Nodes {
     /// Returns the index of the node that answers outside of scopes.
     pub(crate) fn current(&self) -> usize {
         self.0.current.load(Ordering::Acquire)
+    }
+
+    /// Returns the largest batch that the current node was found to answer, if it has refused a larger one.
+    fn batch_limit(&self) -> Option<usize> {
+        self.0.nodes.get(self.current())?.endpoint.batch_limit()
     }
 
     /// Goes to the next node, because an answer of this scope's node cannot be true.
