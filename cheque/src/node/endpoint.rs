@@ -57,7 +57,7 @@ pub(crate) struct TimedOut {
 
 /// No answer came through a proxy, or over no connection at all.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}{}", .proxy.as_deref().map(through).unwrap_or_default())]
+#[error("{reason}{}", .proxy.as_deref().map(|proxy| format!(", {}", through(proxy))).unwrap_or_default())]
 pub(crate) struct Unreachable {
     reason: String,
     /// Host and port of the proxy.
@@ -165,13 +165,9 @@ impl Endpoint {
         };
         for answer in answers {
             if let ResponsePayload::Failure(refusal) = &mut answer.payload {
-                let mut said = self.secrets.hide(&refusal.message);
-                if let Some(proxy) = proxy
-                    && status_of(refusal).is_some()
-                {
-                    said += &through(proxy);
-                }
-                refusal.message = said.into();
+                let said = self.secrets.hide(&refusal.message);
+                let proxy = proxy.filter(|_| status_of(refusal).is_some());
+                refusal.message = after_proxy(proxy, said).into();
             }
         }
         answer
@@ -278,11 +274,9 @@ fn explained(error: TransportError, proxy: Option<&str>) -> TransportError {
     };
     if let Some(http) = kind.as_http_error() {
         // Nobody can tell whether the node or the proxy has answered.
-        let via = proxy.map(through).unwrap_or_default();
-        let body = words_of(&http.body) + &via;
         return TransportErrorKind::http_error_with_retry_after(
             http.status,
-            body.trim_start().to_owned(),
+            after_proxy(proxy, words_of(&http.body)),
             kind.retry_after(),
         );
     }
@@ -299,9 +293,18 @@ fn explained(error: TransportError, proxy: Option<&str>) -> TransportError {
     })
 }
 
+/// Puts the proxy before another server's words, which may be cut at their end.
+fn after_proxy(proxy: Option<&str>, words: String) -> String {
+    match proxy {
+        None => words,
+        Some(proxy) if words.is_empty() => through(proxy),
+        Some(proxy) => format!("{}: {words}", through(proxy)),
+    }
+}
+
 fn through(proxy: &str) -> String {
     format!(
-        " (through the proxy {proxy} of the environment; if that is wrong, name the node's host in NO_PROXY)"
+        "through the proxy {proxy} of the environment (if that is wrong, name the node's host in NO_PROXY)"
     )
 }
 

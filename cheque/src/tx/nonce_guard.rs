@@ -1,15 +1,19 @@
 //! Signing with an account's next nonce: calls, replacements and cancellations.
 
-use crate::tx::{
-    error::TxError,
-    fees::{Fees, bump_fees, min_replacement_fees},
-    wallet::{Call, Estimate, Wallet, call_of, decode},
+use crate::{
+    bank::head::read_block,
+    tx::{
+        error::TxError,
+        fees::{Fees, bump_fees, min_replacement_fees},
+        wallet::{Call, Estimate, Wallet, call_of, decode},
+    },
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
-    eips::Encodable2718,
+    eips::{BlockNumberOrTag, Encodable2718},
     network::{NetworkTransactionBuilder, TransactionBuilder},
     providers::Provider,
+    transports::RpcError,
 };
 use alloy_primitives::{Bytes, TxHash, U256};
 use tokio::sync::MutexGuard;
@@ -38,6 +42,14 @@ impl Wallet {
             wallet: self,
             _guard: self.nonce_lock.lock().await,
         }
+    }
+
+    /// Returns the time of the newest block, in seconds since 1970.
+    async fn head_time(&self) -> Result<u64, TxError> {
+        Ok(read_block(&self.provider, BlockNumberOrTag::Latest)
+            .await?
+            .ok_or(RpcError::NullResp)?
+            .time)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The wallet: signs and sends the transactions of an account.
 
 use crate::{
-    bank::{calls::slots_that_may_be_new, head::read_block},
+    bank::calls::slots_that_may_be_new,
     protocol::chain_profile::{ChainProfile, FeeModel, PROFILES},
     tx::{
         error::TxError,
@@ -12,11 +12,10 @@ use crate::{
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
-    eips::{BlockId, BlockNumberOrTag, Decodable2718},
+    eips::{BlockId, Decodable2718},
     network::{Ethereum, EthereumWallet, NetworkWallet},
     providers::{DynProvider, Provider},
     rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
-    transports::RpcError,
 };
 use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_sol_types::SolCall;
@@ -327,14 +326,6 @@ impl Wallet {
         guard.submit(&signed.raw, signed.hash).await?;
         drop(guard);
         self.wait(self.address, &[signed.hash], signed.nonce).await
-    }
-
-    /// Returns the time of the newest block, in seconds since 1970.
-    pub(super) async fn head_time(&self) -> Result<u64, TxError> {
-        Ok(read_block(&self.provider, BlockNumberOrTag::Latest)
-            .await?
-            .ok_or(RpcError::NullResp)?
-            .time)
     }
 
     /// Returns an account's next nonce at the latest block, without pending transactions.

@@ -105,19 +105,6 @@ async fn opens_stored_deposit_once() {
     assert_eq!(held, coins(600).to_u256(), "not paid once");
 }
 
-/// The single pending transaction of an account.
-async fn pending(node: &crate::node::Node, account: Address) -> serde_json::Value {
-    let pool = node.anvil("txpool_content", ()).await;
-    let of_all = pool["pending"].as_object().unwrap();
-    let account = account.to_string();
-    let sent = of_all
-        .iter()
-        .find(|(sender, _)| sender.eq_ignore_ascii_case(&account));
-    let sent: Vec<_> = sent.unwrap().1.as_object().unwrap().values().collect();
-    assert_eq!(sent.len(), 1, "{sent:?}");
-    sent[0].clone()
-}
-
 #[tokio::test]
 async fn finds_pending_opening_and_bumps_its_fee() {
     // The opening is never sent twice.
@@ -165,11 +152,11 @@ async fn finds_pending_opening_and_bumps_its_fee() {
     assert!(!bumped.to_string().contains(&hash.to_string()), "{bumped}");
 
     // Blocks that pass over the transaction raise its fees, although the market has come down.
-    let bumped = pending(&world.node, fixture.payer.address).await;
+    let bumped = world.node.pending_of(fixture.payer.address).await;
     world.node.drop_transactions().await;
     world.node.mine(24).await;
     payer(impatient).open(id).await.unwrap_err();
-    let raised = pending(&world.node, fixture.payer.address).await;
+    let raised = world.node.pending_of(fixture.payer.address).await;
     for fee in ["maxFeePerGas", "maxPriorityFeePerGas"] {
         let of = |sent: &serde_json::Value| sent[fee].as_str().map(|fee| fee[2..].to_owned());
         let number = |sent| u128::from_str_radix(&of(sent).unwrap(), 16).unwrap();

@@ -107,10 +107,6 @@ pub(super) enum Before {
 impl Fault {
     /// Decides before the node is asked. May change the parameters.
     pub(super) async fn before(&self, params: &mut Value, head: u64) -> Before {
-        let refusal = |code: i64, message: &str| {
-            Before::Answer(json!({ "error": { "code": code, "message": message } }))
-        };
-        let function = params[0]["input"].as_str().unwrap_or_default();
         match self {
             Self::Silence => std::future::pending().await,
             Self::Delay(pause) => tokio::time::sleep(*pause).await,
@@ -124,7 +120,7 @@ impl Fault {
                 return refusal(-32_000, "missing trie node");
             }
             Self::OldState(reply) if is_number(&params[1]) => return Before::Reply(*reply),
-            Self::NoContract(selector) if function.starts_with(&hex::encode_prefixed(selector)) => {
+            Self::NoContract(selector) if is_call_of(*selector, &params[0]) => {
                 return Before::Answer(json!({ "result": "0x" }));
             }
             Self::LogRange(most) => {
@@ -157,7 +153,20 @@ impl Fault {
 
     /// Changes the node's answer.
     pub(super) fn after(&self, is_latest: bool, answer: &mut Value) {
-        let result = &mut answer["result"];
+        match self {
+            Self::NullError if answer.get("error").is_none() => answer["error"] = Value::Null,
+            Self::TextIds => answer["id"] = json!(answer["id"].to_string()),
+            _ => {}
+        }
+        if let Some(result) = answer.get_mut("result")
+            && result.is_object()
+        {
+            self.change(is_latest, result);
+        }
+    }
+
+    /// Changes a block, transaction or receipt.
+    fn change(&self, is_latest: bool, result: &mut Value) {
         match self {
             Self::Ahead(blocks) if is_latest => shift(&mut result["number"], *blocks as i64),
             Self::TimeShift(seconds) => shift(&mut result["timestamp"], *seconds),
@@ -165,25 +174,24 @@ impl Fault {
                 result["hash"] = json!(B256::repeat_byte(0x66));
             }
             Self::NoBlockNumber => result["blockNumber"] = Value::Null,
-            Self::NullFields(names) if result.is_object() => {
+            Self::NullFields(names) => {
                 for name in *names {
                     result[*name] = Value::Null;
                 }
             }
-            Self::Renamed(name, other) if result.is_object() => {
-                result[*other] = result[*name].take();
-            }
-            Self::NullError if answer["error"].is_null() => answer["error"] = Value::Null,
-            Self::TextIds => answer["id"] = json!(answer["id"].to_string()),
+            Self::Renamed(name, other) => result[*other] = result[*name].take(),
             _ => {}
         }
-        // Indexing an error's answer has added a result.
-        if let Some(fields) = answer.as_object_mut()
-            && fields.get("error").is_some_and(|error| !error.is_null())
-        {
-            fields.remove("result");
-        }
     }
+}
+
+fn refusal(code: i64, message: &str) -> Before {
+    Before::Answer(json!({ "error": { "code": code, "message": message } }))
+}
+
+fn is_call_of(selector: [u8; 4], call: &Value) -> bool {
+    let input = call["input"].as_str().unwrap_or_default();
+    input.starts_with(&hex::encode_prefixed(selector))
 }
 
 /// True for the number of a block, and false for a tag or a hash.

@@ -63,7 +63,9 @@ impl Proxy {
             asked: Mutex::default(),
             packets: Mutex::default(),
         });
-        let router = Router::new().fallback(serve).with_state(shared.clone());
+        let router = Router::new()
+            .fallback(|state, body| is_send(serve(state, body)))
+            .with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared }
     }
@@ -143,16 +145,14 @@ impl Shared {
     /// Answers one request. An error is the answer to the whole packet.
     async fn answer(&self, request: &Value) -> Result<Value, Box<Response<Body>>> {
         let method = request["method"].as_str().expect("a method");
-        let mut asked = self.asked.lock().unwrap();
-        *asked.entry(method.to_owned()).or_default() += 1;
-        drop(asked);
+        self.count(method);
         let mut params = request["params"].clone();
         let is_latest = params[0] == "latest";
         let faults = self.faults_of(method);
-        let is_behind = |fault: &Fault| matches!(fault, Fault::Behind(_));
-        let head = match faults.iter().any(is_behind) {
-            true => self.node.get_block_number().await.unwrap(),
-            false => 0,
+        let head = if needs_head(&faults) {
+            self.node.get_block_number().await.unwrap()
+        } else {
+            0
         };
         let mut answer = None;
         for fault in &faults {
@@ -179,6 +179,11 @@ impl Shared {
             fault.after(is_latest, &mut answer);
         }
         Ok(answer)
+    }
+
+    fn count(&self, method: &str) {
+        let mut asked = self.asked.lock().unwrap();
+        *asked.entry(method.to_owned()).or_default() += 1;
     }
 
     /// Takes the faults of a method, in the order in which they were injected.
@@ -214,6 +219,10 @@ impl Shared {
     }
 }
 
+fn needs_head(faults: &[Fault]) -> bool {
+    faults.iter().any(|fault| matches!(fault, Fault::Behind(_)))
+}
+
 /// Answers and closes the connection.
 fn reply(status: u16, header: Option<(&str, &str)>, body: String) -> Response<Body> {
     let mut response = Response::builder()
@@ -233,4 +242,8 @@ fn cut() -> Response<Body> {
         Err(io::Error::other("cut")),
     ];
     Response::new(Body::from_stream(futures_util::stream::iter(parts)))
+}
+
+fn is_send<T: Send>(t: T) -> T {
+    t
 }
