@@ -38,8 +38,13 @@ impl From<BlockFields> for Head {
     }
 }
 
-/// Reads a block. `None` if the node has none of this number or tag.
-pub(crate) async fn read_block(
+/// Reads number, time and hash of a block, and nothing else of it: nodes differ in other fields. `None` if the node has no block
+/// of this number or tag. Does not check the block; [`Reader::checked_head`](crate::bank::Reader::checked_head) does.
+///
+/// # Errors
+///
+/// If the node fails or refuses the request.
+pub async fn read_block(
     provider: &DynProvider,
     block: BlockNumberOrTag,
 ) -> TransportResult<Option<Head>> {

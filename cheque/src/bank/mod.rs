@@ -29,7 +29,7 @@ pub use blocks::FinalBlock;
 pub use cost::{GasPrices, NativeRate, NativeRates};
 pub use cursor::{Cursor, Since};
 pub use error::BankError;
-pub use head::{Head, HeadCheckError};
+pub use head::{Head, HeadCheckError, read_block};
 pub use heads::Heads;
 pub use history::{Closed, FoundDeposit};
 pub use purses::PurseKey;

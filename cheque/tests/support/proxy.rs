@@ -63,9 +63,7 @@ impl Proxy {
             asked: Mutex::default(),
             packets: Mutex::default(),
         });
-        let router = Router::new()
-            .fallback(|state, body| is_send(serve(state, body)))
-            .with_state(shared.clone());
+        let router = Router::new().fallback(serve).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, shared }
     }
@@ -242,8 +240,4 @@ fn cut() -> Response<Body> {
         Err(io::Error::other("cut")),
     ];
     Response::new(Body::from_stream(futures_util::stream::iter(parts)))
-}
-
-fn is_send<T: Send>(t: T) -> T {
-    t
 }
