@@ -144,7 +144,8 @@ impl Endpoint {
             RequestPacket::Single(_) => self.ask_patiently(request.clone()).await,
             RequestPacket::Batch(requests) => {
                 let ask = |packet| self.ask_patiently(packet);
-                ask_batch(&self.batch_size, requests, ask).await
+                // On the heap, because single requests are asked more often.
+                Box::pin(ask_batch(&self.batch_size, requests, ask)).await
             }
         };
         let proxy = match &self.transport {

@@ -48,6 +48,8 @@ struct Pinned {
 ///
 /// The error of `work`.
 pub async fn pin_node<T, E>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    // On the heap: a scope is a large part of every task, and of its stack while the task begins.
+    let work = Box::pin(work);
     let scope = async {
         let result = work.await;
         if result.is_err() {

@@ -151,10 +151,12 @@ async fn finds_pending_opening_and_bumps_its_fee() {
     let bumped = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(!bumped.to_string().contains(&hash.to_string()), "{bumped}");
 
-    // Blocks that pass over the transaction raise its fees, although the market has come down.
+    // Blocks that pass over the transaction raise its fees, although the market has not risen.
     let bumped = world.node.pending_of(fixture.payer.address).await;
     world.node.drop_transactions().await;
-    world.node.mine(24).await;
+    world.node.mine(23).await;
+    world.node.set_base_fee(10).await;
+    world.node.mine(1).await;
     payer(impatient).open(id).await.unwrap_err();
     let raised = world.node.pending_of(fixture.payer.address).await;
     for fee in ["maxFeePerGas", "maxPriorityFeePerGas"] {

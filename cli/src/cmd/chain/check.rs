@@ -206,8 +206,11 @@ async fn check_limits(provider: &DynProvider, chain_id: u64, checks: &mut Checks
         "fee_history",
         json!(fees.is_ok()),
         "the fees of the last blocks".to_owned(),
-        fees.err()
-            .map(|error| format!("{error}; transactions are priced by the newest block and the node's suggestion")),
+        fees.err().map(|error| {
+            format!(
+                "{error}; transactions are priced by the newest block and the node's suggestion"
+            )
+        }),
     );
     let (value, text) = match next_fork(provider).await {
         Ok(Some(time)) => (
