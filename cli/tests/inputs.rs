@@ -65,7 +65,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
     let url = "http://secret:secret@127.0.0.1:9/secret?key=secret";
     let message = payer.fails(1, &["balance", "--rpc-url", url]);
     assert!(
-        message.contains("http://127.0.0.1:9") && !message.contains("secret"),
+        message.contains("http://127.0.0.1:9: ") && !message.contains("secret"),
         "{message}"
     );
     refuses(

@@ -6,7 +6,7 @@ use crate::{
         batches::{BatchSize, ask_batch, blames_batch},
         dialect::read_answer,
         error::{NodeError, status_of},
-        redact::Secrets,
+        redact::{Secrets, without_secrets},
     },
 };
 use alloy::{
@@ -55,10 +55,12 @@ pub(crate) struct TimedOut {
     after: Duration,
 }
 
-/// No answer came through a proxy, or over no connection at all.
+/// No answer came from a node.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}{}", .proxy.as_deref().map(|proxy| format!(", {}", through(proxy))).unwrap_or_default())]
+#[error("{host}: {reason}{}", .proxy.as_deref().map(|proxy| format!(", {}", through(proxy))).unwrap_or_default())]
 pub(crate) struct Unreachable {
+    /// Scheme, host and port of the node.
+    host: String,
     reason: String,
     /// Host and port of the proxy.
     proxy: Option<String>,
@@ -68,6 +70,8 @@ pub(crate) struct Unreachable {
 pub(crate) struct Endpoint {
     transport: Transport,
     limits: Limits,
+    /// Scheme, host and port.
+    host: String,
     secrets: Secrets,
     batch_size: BatchSize,
 }
@@ -117,6 +121,7 @@ impl Endpoint {
         Ok(Self {
             transport,
             limits,
+            host: without_secrets(parsed.as_str()),
             secrets: Secrets::of(&parsed),
             batch_size: BatchSize::default(),
         })
@@ -154,7 +159,9 @@ impl Endpoint {
         };
         match answer {
             Ok(answer) => Ok(self.without_secrets(answer, proxy)),
-            Err(error) => Err(self.secrets.hide_in_error(explained(error, proxy))),
+            Err(error) => Err(self
+                .secrets
+                .hide_in_error(explained(error, &self.host, proxy))),
         }
     }
 
@@ -268,7 +275,7 @@ impl Endpoint {
 }
 
 /// Names the reason of a lost request, and the proxy that it went through.
-fn explained(error: TransportError, proxy: Option<&str>) -> TransportError {
+fn explained(error: TransportError, host: &str, proxy: Option<&str>) -> TransportError {
     let kind = match error {
         RpcError::Transport(kind) => kind,
         error => return error,
@@ -289,6 +296,7 @@ fn explained(error: TransportError, proxy: Option<&str>) -> TransportError {
         None => source.to_string(),
     };
     TransportErrorKind::custom(Unreachable {
+        host: host.to_owned(),
         reason,
         proxy: proxy.map(str::to_owned),
     })
