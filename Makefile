@@ -35,7 +35,7 @@ else
 RUN_TESTS := cargo test --workspace --all-features --lib --bins --tests
 endif
 
-.PHONY: help setup tools-check build demo test test-contracts test-rust test-ethers test-tools fmt fmt-check \
+.PHONY: help setup tools-check build demo interop-hardhat test test-contracts test-rust test-ethers test-tools fmt fmt-check \
 	lint prose circles sizes wasm-check bytecode bytecode-check gas gas-check bench bench-check bench-instructions soak \
 	assurance invariants symbolic slither coverage clean
 
@@ -61,6 +61,10 @@ demo: setup ## pay on a private chain, from deposit to draw; more arguments with
 	@tools/need anvil
 	@$(TIMED) 'cargo build --release' cargo build --release $(CARGO_FLAGS) -p cheque-cli --bin cheque
 	@cargo run --quiet --release $(CARGO_FLAGS) -p cheque-cli --bin cheque -- demo $(ARGS)
+
+interop-hardhat: setup ## the demo on a node of Hardhat, which this job installs; not part of CI
+	@$(TIMED) 'cargo build' cargo build --quiet $(CARGO_FLAGS) -p cheque-cli --bin cheque
+	@$(TIMED) 'demo on Hardhat' tools/interop-hardhat target/debug/cheque
 
 test: test-contracts test-rust ## all tests but those of bindings/ethers
 

@@ -46,6 +46,8 @@
 pub mod bank;
 #[cfg(feature = "beacon")]
 pub mod beacon;
+#[cfg(feature = "beacon")]
+mod http_client;
 #[cfg(feature = "client")]
 pub mod node;
 #[cfg(feature = "client")]

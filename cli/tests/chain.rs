@@ -72,6 +72,24 @@ fn reports_a_chain_that_cannot_verify_the_beacon() {
 }
 
 #[test]
+fn deploys_nothing_on_a_chain_before_cancun() {
+    let node = Node::before_cancun();
+    let machine = node.machine(0);
+    let settings = machine.settings();
+    let settings = settings.each_ref().map(String::as_str);
+    for settings in [&[][..], &settings] {
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let refused = machine.fails(1, &[&["deploy"], settings, dry_run].concat());
+            assert!(refused.contains("`cheque chain check`"), "{refused}");
+        }
+    }
+    let demo = ["demo", "--rpc-url", &node.url(), "--payees", "4"];
+    let refused = machine.fails(1, &demo);
+    assert!(refused.contains("`cheque chain check`"), "{refused}");
+    assert_eq!((node.head(), node.nonce(0)), (0, json!("0x0")));
+}
+
+#[test]
 fn warns_of_blocks_older_than_services_allow() {
     let node = Node::of_chain(100);
     // The clock of this machine is then far behind the chain's.

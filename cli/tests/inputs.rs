@@ -65,7 +65,7 @@ fn rejects_bad_amounts_lists_keys_and_chains() {
     let url = "http://secret:secret@127.0.0.1:9/secret?key=secret";
     let message = payer.fails(1, &["balance", "--rpc-url", url]);
     assert!(
-        message.contains("http://127.0.0.1:9") && !message.contains("secret"),
+        message.contains("http://127.0.0.1:9: ") && !message.contains("secret"),
         "{message}"
     );
     refuses(
@@ -208,8 +208,25 @@ fn unlocks_keystore_by_name_and_by_path() {
         password,
     ];
     keyless.ok(&by_path);
+    // Editors of Windows write a mark before the text, and other line breaks.
+    std::fs::write(password, "\u{feff}a password\r\n").unwrap();
+    keyless.ok(&by_path);
+    std::fs::write(password, b"\xff\xfea\0").unwrap();
+    assert!(
+        keyless
+            .fails(1, &by_name)
+            .contains("UTF-16; save it as UTF-8")
+    );
     std::fs::write(password, "another").unwrap();
-    assert!(keyless.fails(1, &by_name).contains("cannot unlock"));
+    let refused = keyless.fails(1, &by_name);
+    assert!(
+        refused.contains("the password is not that of the keystore"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains(&format!("check the password file {password}")),
+        "{refused}"
+    );
     assert!(
         keyless
             .fails(1, &["fund", "1", "--account", "bob"])
@@ -221,7 +238,26 @@ fn unlocks_keystore_by_name_and_by_path() {
         .env("ETH_PRIVATE_KEY", node.key(1))
         .output()
         .unwrap();
-    assert!(stderr(&both).contains("cannot unlock"));
+    assert!(stderr(&both).contains("the password is not that of"));
+
+    // Files that are no keystores say so, whatever the password.
+    let whole = include_str!("data/keystore.json");
+    for (text, told) in [
+        ("", "is not a keystore"),
+        ("{}", "is not a keystore"),
+        (&format!("\u{feff}{whole}"), "begins with a byte order mark"),
+        (
+            &whole.replace("\"dklen\":32", "\"dklen\":8"),
+            "of no known kind",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = keyless.fails(1, &by_path);
+        assert!(
+            refused.contains(told) && !refused.contains("password"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

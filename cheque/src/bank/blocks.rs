@@ -2,15 +2,10 @@
 
 use crate::bank::{
     error::BankError,
-    head::{FinalBlock, Head},
+    head::{FinalBlock, Head, read_block},
     reader::Reader,
 };
-use alloy::{
-    eips::BlockNumberOrTag,
-    providers::Provider,
-    rpc::types::Block,
-    transports::{RpcError, TransportResult},
-};
+use alloy::{eips::BlockNumberOrTag, transports::TransportResult};
 
 /// The largest number of requests of a search. Each step doubles or halves the distance, so that 2^20 blocks need 40.
 const MAX_REQUESTS: u32 = 40;
@@ -71,11 +66,7 @@ impl Reader {
 
     /// Reads a block. `None` if the node has none of this number or tag.
     pub(super) async fn block(&self, block: BlockNumberOrTag) -> TransportResult<Option<Head>> {
-        match self.provider().get_block_by_number(block).await {
-            Ok(block) => Ok(block.map(|block| head_of(&block))),
-            Err(RpcError::NullResp) => Ok(None),
-            Err(error) => Err(error),
-        }
+        read_block(self.provider(), block).await
     }
 
     /// Reads a block by its number. `None` if the node has none of this number.
@@ -175,14 +166,6 @@ impl Search<'_> {
         self.left = self.left.saturating_sub(1);
         let block = self.reader.block_at(number).await?;
         block.ok_or(BankError::NoBlock(number))
-    }
-}
-
-fn head_of(block: &Block) -> Head {
-    Head {
-        number: block.header.number,
-        time: block.header.timestamp,
-        hash: block.header.hash,
     }
 }
 

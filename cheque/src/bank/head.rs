@@ -1,7 +1,13 @@
 //! Heads of a chain, and the rules for a head to act upon.
 
 use crate::protocol::chain_profile::ChainProfile;
-use alloy_primitives::B256;
+use alloy::{
+    eips::BlockNumberOrTag,
+    providers::{DynProvider, Provider},
+    transports::TransportResult,
+};
+use alloy_primitives::{B256, U64};
+use serde::Deserialize;
 
 /// A node's newest block, or an older block by number, time and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,39 @@ impl FinalBlock {
             tagged,
         }
     }
+}
+
+/// The fields of a block that count here. Nodes leave out or null others, such as `nonce` and `uncles`.
+#[derive(Debug, Deserialize)]
+pub(super) struct BlockFields {
+    number: U64,
+    timestamp: U64,
+    hash: B256,
+}
+
+impl From<BlockFields> for Head {
+    fn from(block: BlockFields) -> Self {
+        Self {
+            number: block.number.to(),
+            time: block.timestamp.to(),
+            hash: block.hash,
+        }
+    }
+}
+
+/// Reads number, time and hash of a block, and nothing else of it: nodes differ in other fields. `None` if the node has no
+/// block of this number or tag. Does not check the block; [`Reader::checked_head`](crate::bank::Reader::checked_head) does.
+///
+/// # Errors
+///
+/// If the node fails or refuses the request.
+pub async fn read_block(
+    provider: &DynProvider,
+    block: BlockNumberOrTag,
+) -> TransportResult<Option<Head>> {
+    let asked = provider.raw_request("eth_getBlockByNumber".into(), (block, false));
+    let found: Option<BlockFields> = asked.await?;
+    Ok(found.map(Head::from))
 }
 
 /// How long a head constrains later heads, in seconds of the own clock. What a node said once stops nothing for longer.

@@ -7,17 +7,13 @@
 use crate::{
     bank::{
         error::BankError,
-        head::{Head, HeadCheckError, check_back, check_clock},
+        head::{BlockFields, Head, HeadCheckError, check_back, check_clock},
         reader::Reader,
     },
     node::failover::Nodes,
     sys::unix_now,
 };
-use alloy::{
-    eips::BlockNumberOrTag,
-    providers::Provider,
-    rpc::{client::BatchRequest, types::Block},
-};
+use alloy::{eips::BlockNumberOrTag, providers::Provider, rpc::client::BatchRequest};
 use alloy_primitives::{B256, U64};
 
 impl Reader {
@@ -79,7 +75,7 @@ impl Reader {
     async fn compare_head(&self, head: &Head) -> Result<(), BankError> {
         let mut batch = BatchRequest::new(self.provider().client());
         let block = (BlockNumberOrTag::from(head.number), false);
-        let block = batch.add_call::<_, Option<Block>>("eth_getBlockByNumber", &block)?;
+        let block = batch.add_call::<_, Option<BlockFields>>("eth_getBlockByNumber", &block)?;
         let chain = batch.add_call::<_, U64>("eth_chainId", &())?;
         batch.send().await?;
         let (block, found) = (block.await?, chain.await?.to());
@@ -87,7 +83,7 @@ impl Reader {
         if found != expected {
             return Err(BankError::WrongChain { expected, found });
         }
-        if block.is_none_or(|block| block.header.hash != head.hash) {
+        if block.is_none_or(|block| Head::from(block).hash != head.hash) {
             let number = head.number;
             return Err(HeadCheckError::Moved { number }.into());
         }
@@ -101,12 +97,17 @@ impl Reader {
 
     /// Returns `result`. After an error, the next request goes to another node, if there are several.
     pub(crate) fn fail_over_on_err<T>(&self, result: Result<T, BankError>) -> Result<T, BankError> {
-        if result.is_err()
-            && let Some(nodes) = Nodes::of(self.provider())
-        {
-            nodes.distrust();
+        if result.is_err() {
+            self.leave_node();
         }
         result
+    }
+
+    /// Sends the next request to another node, if there are several: this one lacks something, or has told what cannot be.
+    pub(crate) fn leave_node(&self) {
+        if let Some(nodes) = Nodes::of(self.provider()) {
+            nodes.distrust();
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) mod token;
 pub use cost::{GasPrices, NativeRate, NativeRates};
 pub use cursor::{Cursor, Since};
 pub use error::BankError;
-pub use head::{FinalBlock, Head, HeadCheckError};
+pub use head::{FinalBlock, Head, HeadCheckError, read_block};
 pub use heads::Heads;
 pub use history::{Closed, FoundDeposit};
 pub use purses::PurseKey;

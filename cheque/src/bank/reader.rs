@@ -2,6 +2,7 @@
 
 use crate::{
     bank::{error::BankError, followed::Followed, head::Head},
+    node::error::NodeError,
     protocol::{
         amount::Amount, beacon::Beacon, chain_profile::ChainProfile, draw::Seed, terms::Bank,
     },
@@ -283,7 +284,10 @@ impl Contract<'_> {
             .map_err(BankError::from)
             .map_err(|error| match &error {
                 // Other contracts may answer an unknown function with any refusal.
-                BankError::Node(source) if source.is_refusal() => BankError::NotABank(self.address),
+                BankError::Node(NodeError::Reverted(_)) => BankError::NotABank(self.address),
+                BankError::Node(NodeError::Rpc(source)) if source.is_error_resp() => {
+                    BankError::NotABank(self.address)
+                }
                 _ => error,
             })?;
         C::abi_decode_returns(&answer).map_err(|_| BankError::NotABank(self.address))
@@ -294,7 +298,7 @@ fn request(to: Address, from: Option<Address>, call: &impl SolCall) -> Transacti
     TransactionRequest {
         from,
         to: Some(to.into()),
-        input: TransactionInput::both(call.abi_encode().into()),
+        input: TransactionInput::new(call.abi_encode().into()),
         ..TransactionRequest::default()
     }
 }

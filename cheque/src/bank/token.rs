@@ -75,7 +75,7 @@ impl Token {
     async fn call<C: SolCall>(&self, call: &C) -> Result<C::Return, BankError> {
         let request = TransactionRequest {
             to: Some(self.address.into()),
-            input: TransactionInput::both(call.abi_encode().into()),
+            input: TransactionInput::new(call.abi_encode().into()),
             ..TransactionRequest::default()
         };
         let answer = self.provider.call(request).block(BlockId::latest()).await?;

@@ -6,7 +6,7 @@ use crate::{
         flight::{Fetched, Flights, landed},
         health::{Health, RelayState},
         public::QUICKNET_RELAYS,
-        relay::{Relay, Wanted, http_client},
+        relay::{Relay, Wanted},
     },
     protocol::beacon::{Beacon, round::BeaconRound},
     sys,
@@ -104,15 +104,8 @@ impl BeaconClient {
         if urls.is_empty() {
             return Err(BeaconError::NoRelay);
         }
-        let client = http_client()?;
         let relay = |(number, url): (usize, &U)| {
-            Relay::new(
-                client.clone(),
-                number,
-                url.as_ref(),
-                chain_hash,
-                limits.timeout,
-            )
+            Relay::new(number, url.as_ref(), chain_hash, limits.timeout)
         };
         let relays: Vec<_> = (1..).zip(urls).map(relay).collect::<Result<_, _>>()?;
         let state = State {

@@ -2,6 +2,7 @@
 
 use crate::{
     beacon::error::{BeaconError, RelayError},
+    http_client::{client_for, proxy_for},
     protocol::beacon::{Beacon, round::BeaconRound},
 };
 use alloy_primitives::{B256, hex};
@@ -30,6 +31,8 @@ pub(super) enum Wanted {
 /// A relay of one chain.
 pub(super) struct Relay {
     client: Client,
+    /// Host and port of the proxy before the relay.
+    proxy: Option<String>,
     base: Url,
     /// Scheme, host and port: URLs may contain keys, so nothing else is shown.
     pub(super) host: String,
@@ -52,9 +55,8 @@ struct Answer {
     signature: String,
 }
 
-/// Makes the HTTP client of all relays.
-pub(super) fn http_client() -> Result<Client, BeaconError> {
-    let client = Client::builder()
+fn http_client(url: &Url) -> Result<Client, BeaconError> {
+    let client = client_for(url)
         .redirect(Policy::limited(MAX_REDIRECTS))
         .user_agent(concat!("cheque/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -64,7 +66,6 @@ pub(super) fn http_client() -> Result<Client, BeaconError> {
 impl Relay {
     /// Makes relay `number`, counted from 1. Does not connect.
     pub(super) fn new(
-        client: Client,
         number: usize,
         url: &str,
         chain: B256,
@@ -83,7 +84,8 @@ impl Relay {
             return Err(refused(host));
         }
         Ok(Self {
-            client,
+            client: http_client(&base)?,
+            proxy: proxy_for(&base),
             base,
             host,
             chain,
@@ -148,9 +150,10 @@ impl Relay {
             "{}/{path}",
             self.base.path().trim_end_matches('/')
         ));
-        let response = self.client.get(url).send().await.map_err(unreachable)?;
+        let response = self.client.get(url).send().await;
+        let response = response.map_err(|error| self.unreachable(error))?;
         match response.status() {
-            status if status.is_success() => read(response).await,
+            status if status.is_success() => self.read(response).await,
             StatusCode::TOO_EARLY => Err(RelayError::NotYet),
             StatusCode::TOO_MANY_REQUESTS => Err(RelayError::RateLimited {
                 retry_after: retry_after(&response),
@@ -158,34 +161,40 @@ impl Relay {
             status => Err(RelayError::Status(status.as_u16())),
         }
     }
-}
 
-/// Reads a body of bounded length.
-async fn read(mut response: Response) -> Result<Answer, RelayError> {
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + part.len() > MAX_BODY {
-            return Err(RelayError::TooLong(MAX_BODY));
+    /// Reads a body of bounded length.
+    async fn read(&self, mut response: Response) -> Result<Answer, RelayError> {
+        let mut body = Vec::new();
+        loop {
+            let part = response.chunk().await;
+            let Some(part) = part.map_err(|error| self.unreachable(error))? else {
+                break;
+            };
+            if body.len() + part.len() > MAX_BODY {
+                return Err(RelayError::TooLong(MAX_BODY));
+            }
+            body.extend_from_slice(&part);
         }
-        body.extend_from_slice(&part);
+        serde_json::from_slice(&body).map_err(|_| RelayError::Unreadable)
     }
-    serde_json::from_slice(&body).map_err(|_| RelayError::Unreadable)
+
+    fn unreachable(&self, error: reqwest::Error) -> RelayError {
+        let reason = if error.is_connect() {
+            "no connection"
+        } else if error.is_redirect() {
+            "too many redirects"
+        } else {
+            "the connection broke"
+        };
+        RelayError::Unreachable(match &self.proxy {
+            None => reason.to_owned(),
+            Some(proxy) => format!("{reason} through the proxy {proxy} of the environment"),
+        })
+    }
 }
 
 /// The pause that a relay asks for, if in seconds. Dates are not read: the usual pause follows.
 fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
-}
-
-fn unreachable(error: reqwest::Error) -> RelayError {
-    let error = error.without_url();
-    let reason = if error.is_connect() {
-        "no connection"
-    } else if error.is_redirect() {
-        "too many redirects"
-    } else {
-        "the connection broke"
-    };
-    RelayError::Unreachable(reason.to_owned())
 }

@@ -1,19 +1,27 @@
 //! The connection to a node, with its timeout and retries.
 
-use crate::node::error::NodeError;
+use crate::{
+    http_client::{client_for, proxy_for, reason_of, words_of},
+    node::{
+        batches::{BatchSize, ask_batch, blames_batch},
+        dialect::read_answer,
+        error::{NodeError, status_of},
+        redact::{Secrets, without_secrets},
+    },
+};
 use alloy::{
     providers::{Provider, RootProvider},
     pubsub::Subscription,
     rpc::{
         client::{ClientBuilder, RpcClient},
-        json_rpc::{RequestPacket, ResponsePacket, RpcError},
+        json_rpc::{ErrorPayload, RequestPacket, ResponsePacket, ResponsePayload, RpcError},
         types::Header,
     },
     transports::{
         TransportError, TransportErrorKind,
         http::{
             Http,
-            reqwest::{Client, Url},
+            reqwest::{self, Client, Url},
         },
         layers::{RateLimitRetryPolicy, RetryPolicy},
         ws::WsConnect,
@@ -22,7 +30,7 @@ use alloy::{
 use std::{fmt, time::Duration};
 use tokio::{
     sync::Mutex,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tower::Service;
 
@@ -47,10 +55,25 @@ pub(crate) struct TimedOut {
     after: Duration,
 }
 
+/// No answer came from a node.
+#[derive(Debug, thiserror::Error)]
+#[error("{host}: {reason}{}", .proxy.as_deref().map(|proxy| format!(", {}", through(proxy))).unwrap_or_default())]
+pub(crate) struct Unreachable {
+    /// Scheme, host and port of the node.
+    host: String,
+    reason: String,
+    /// Host and port of the proxy.
+    proxy: Option<String>,
+}
+
 /// The connection to a node.
 pub(crate) struct Endpoint {
     transport: Transport,
     limits: Limits,
+    /// Scheme, host and port.
+    host: String,
+    secrets: Secrets,
+    batch_size: BatchSize,
 }
 
 /// Omits the URL, which may contain keys.
@@ -61,7 +84,11 @@ impl fmt::Debug for Endpoint {
 }
 
 enum Transport {
-    Http(Http<Client>),
+    Http {
+        http: Http<Client>,
+        /// Host and port of the proxy before the node.
+        proxy: Option<String>,
+    },
     Socket {
         connect: WsConnect,
         open: Mutex<Option<RpcClient>>,
@@ -75,9 +102,11 @@ impl Endpoint {
         let parsed: Url = url.parse().map_err(|_| refused(String::new()))?;
         let transport = match parsed.scheme() {
             "http" | "https" => {
-                let client = Client::builder().build();
+                let client = client_for(&parsed).build();
                 let client = client.map_err(TransportErrorKind::custom)?;
-                Transport::Http(Http::with_client(client, parsed))
+                let proxy = proxy_for(&parsed);
+                let http = Http::with_client(client, parsed.clone());
+                Transport::Http { http, proxy }
             }
             "ws" | "wss" => Transport::Socket {
                 // A single attempt restores a cut connection. More would delay the error, on which the caller decides.
@@ -89,45 +118,103 @@ impl Endpoint {
                 return Err(refused(format!("{scheme}://{host}")));
             }
         };
-        Ok(Self { transport, limits })
+        Ok(Self {
+            transport,
+            limits,
+            host: without_secrets(parsed.as_str()),
+            secrets: Secrets::of(&parsed),
+            batch_size: BatchSize::default(),
+        })
     }
 
     /// Opens the WebSocket. Does nothing for HTTP.
     pub(crate) async fn connect(&self) -> Result<(), TransportError> {
         self.with_timeout(async {
             match &self.transport {
-                Transport::Http(_) => Ok(()),
+                Transport::Http { .. } => Ok(()),
                 Transport::Socket { connect, open } => open_socket(connect, open).await.map(drop),
             }
         })
         .await
     }
 
-    /// Sends a request, and retries after transport errors and rate limits.
+    /// Sends a request, and retries after transport errors and rate limits. Sends a batch in parts if the node wants that.
     ///
     /// An error is a transport error or a rate limit. Any other error of the node is an answer, and returned as `Ok`.
     pub(crate) async fn ask(
         &self,
         request: &RequestPacket,
     ) -> Result<ResponsePacket, TransportError> {
+        let answer = match request {
+            RequestPacket::Single(_) => self.ask_patiently(request.clone()).await,
+            RequestPacket::Batch(requests) => {
+                let ask = |packet| self.ask_patiently(packet);
+                // On the heap, because single requests are asked more often.
+                Box::pin(ask_batch(&self.batch_size, requests, ask)).await
+            }
+        };
+        let proxy = match &self.transport {
+            Transport::Http { proxy, .. } => proxy.as_deref(),
+            Transport::Socket { .. } => None,
+        };
+        match answer {
+            Ok(answer) => Ok(self.without_secrets(answer, proxy)),
+            Err(error) => Err(self
+                .secrets
+                .hide_in_error(explained(error, &self.host, proxy))),
+        }
+    }
+
+    /// Hides secrets in the errors of an answer. Names the proxy where an HTTP status is all that is known of an error.
+    fn without_secrets(&self, mut answer: ResponsePacket, proxy: Option<&str>) -> ResponsePacket {
+        let answers = match &mut answer {
+            ResponsePacket::Single(single) => std::slice::from_mut(single),
+            ResponsePacket::Batch(batch) => batch.as_mut_slice(),
+        };
+        for answer in answers {
+            if let ResponsePayload::Failure(refusal) = &mut answer.payload {
+                let said = self.secrets.hide(&refusal.message);
+                let proxy = proxy.filter(|_| status_of(refusal).is_some());
+                refusal.message = after_proxy(proxy, said).into();
+            }
+        }
+        answer
+    }
+
+    async fn ask_patiently(
+        &self,
+        request: RequestPacket,
+    ) -> Result<ResponsePacket, TransportError> {
         let mut tries = 0;
         loop {
             let error = match self.ask_once(request.clone()).await {
                 Err(error) => error,
-                Ok(answer) => match answer.as_error() {
-                    Some(refusal) if refusal.is_retry_err() => {
-                        TransportError::ErrorResp(refusal.clone())
-                    }
-                    _ => return Ok(answer),
-                },
+                Ok(answer) => {
+                    let limited = answer.iter_errors().find(|refusal| is_rate_limit(refusal));
+                    let Some(limited) = limited.cloned() else {
+                        return Ok(answer);
+                    };
+                    TransportError::ErrorResp(limited)
+                }
             };
             let pause = rate_limits().backoff_hint(&error).unwrap_or(BACKOFF);
-            if tries >= self.limits.retries || pause > MAX_BACKOFF || !self.is_retryable(&error) {
+            let retries = match request {
+                RequestPacket::Single(_) => self.limits.retries,
+                // A node that refuses batches refuses them again.
+                RequestPacket::Batch(_) if is_server_error(&error) => self.limits.retries.min(1),
+                RequestPacket::Batch(_) => self.limits.retries,
+            };
+            if tries >= retries || pause > MAX_BACKOFF || !self.is_retryable(&error) {
                 return Err(error);
             }
             tries += 1;
             sleep(pause).await;
         }
+    }
+
+    /// Returns the largest batch that the node was found to answer, if it has refused a larger one.
+    pub(crate) fn batch_limit(&self) -> Option<usize> {
+        self.batch_size.learned(Instant::now())
     }
 
     /// Subscribes to new heads. `None` over HTTP, which has no subscriptions.
@@ -146,7 +233,10 @@ impl Endpoint {
 
     async fn ask_once(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         match &self.transport {
-            Transport::Http(http) => self.with_timeout(http.clone().call(request)).await,
+            Transport::Http { http, .. } => {
+                let answered = self.with_timeout(http.clone().call(request.clone())).await;
+                read_answer(&request, answered)
+            }
             Transport::Socket { connect, open } => {
                 let answer = self.with_timeout(async {
                     let client = open_socket(connect, open).await?;
@@ -182,6 +272,64 @@ impl Endpoint {
             _ => rate_limits().should_retry(error),
         }
     }
+}
+
+/// Names the reason of a lost request, and the proxy that it went through.
+fn explained(error: TransportError, host: &str, proxy: Option<&str>) -> TransportError {
+    let kind = match error {
+        RpcError::Transport(kind) => kind,
+        error => return error,
+    };
+    if let Some(http) = kind.as_http_error() {
+        // Nobody can tell whether the node or the proxy has answered.
+        return TransportErrorKind::http_error_with_retry_after(
+            http.status,
+            after_proxy(proxy, words_of(&http.body)),
+            kind.retry_after(),
+        );
+    }
+    let TransportErrorKind::Custom(source) = &kind else {
+        return RpcError::Transport(kind);
+    };
+    let reason = match source.downcast_ref::<reqwest::Error>() {
+        Some(error) => reason_of(error),
+        None => source.to_string(),
+    };
+    TransportErrorKind::custom(Unreachable {
+        host: host.to_owned(),
+        reason,
+        proxy: proxy.map(str::to_owned),
+    })
+}
+
+/// Puts the proxy before another server's words, which may be cut at their end.
+fn after_proxy(proxy: Option<&str>, words: String) -> String {
+    match proxy {
+        None => words,
+        Some(proxy) if words.is_empty() => through(proxy),
+        Some(proxy) => format!("{}: {words}", through(proxy)),
+    }
+}
+
+fn through(proxy: &str) -> String {
+    format!(
+        "through the proxy {proxy} of the environment (if that is wrong, name the node's host in NO_PROXY)"
+    )
+}
+
+/// True for a refusal that a later request may not get. An answer too large for the node is none: it stays too large.
+fn is_rate_limit(refusal: &ErrorPayload) -> bool {
+    let is_too_large = ["more than", "range"]
+        .iter()
+        .any(|word| refusal.message.contains(word));
+    refusal.is_retry_err() && !is_too_large && !blames_batch(refusal)
+}
+
+/// True for an HTTP status by which the node or a server before it has failed.
+fn is_server_error(error: &TransportError) -> bool {
+    let kind = error.as_transport_err();
+    kind.and_then(TransportErrorKind::as_http_error)
+        .is_some_and(|http| http.status >= 500)
 }
 
 async fn open_socket(

@@ -15,7 +15,7 @@ use alloy::{
 };
 use alloy_primitives::U64;
 use std::{
-    cell::Cell,
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -26,17 +26,53 @@ use tokio::sync::mpsc;
 use tower::Service;
 
 tokio::task_local! {
-    /// The address of a [`Nodes`], and the index of the node that answers in this scope.
-    static PINNED: Cell<Option<(usize, usize)>>;
+    /// The node that answers in this scope.
+    static PINNED: RefCell<Option<Pinned>>;
+}
+
+/// The node of a scope.
+struct Pinned {
+    nodes: Nodes,
+    index: usize,
+    /// True if the node has refused a request of the scope.
+    refused: bool,
 }
 
 /// Runs `work` with all its requests answered by the same node of several
 /// ([`connect_all`](crate::node::connect::connect_all)). If the node fails, so does the request, and the next scope begins
-/// with another node.
+/// with another node. So it does if the node refuses a request and `work` fails: another node may have what this one lacks.
 ///
 /// Use a scope to conclude something from several answers: two nodes may follow different forks.
-pub async fn pin_node<T>(work: impl Future<Output = T>) -> T {
-    PINNED.scope(Cell::new(None), work).await
+///
+/// # Errors
+///
+/// The error of `work`.
+pub async fn pin_node<T, E>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    // On the heap: a scope is a large part of every task, and of its stack while the task begins.
+    let work = Box::pin(work);
+    let scope = async {
+        let result = work.await;
+        if result.is_err() {
+            leave_refusing_node();
+        }
+        result
+    };
+    PINNED.scope(RefCell::new(None), scope).await
+}
+
+fn leave_refusing_node() {
+    let pinned = PINNED.try_with(RefCell::take).ok().flatten();
+    if let Some(pinned) = pinned.filter(|pinned| pinned.refused) {
+        pinned.nodes.fail_over(pinned.index);
+    }
+}
+
+/// Returns the number of requests in the largest batch that the node behind a provider of
+/// [`connect`](crate::node::connect::connect) was found to answer. `None` if the node has refused no batch in the last hour.
+///
+/// Batches are divided accordingly, so a small number makes looks at the chain slow, and nothing fails.
+pub fn batch_limit(provider: &impl Provider) -> Option<usize> {
+    Nodes::of(provider)?.batch_limit()
 }
 
 /// A node follows another chain than the others.
@@ -100,6 +136,11 @@ impl Nodes {
         self.0.current.load(Ordering::Acquire)
     }
 
+    /// Returns the largest batch that the current node was found to answer, if it has refused a larger one.
+    fn batch_limit(&self) -> Option<usize> {
+        self.0.nodes.get(self.current())?.endpoint.batch_limit()
+    }
+
     /// Goes to the next node, because an answer of this scope's node cannot be true.
     pub(crate) fn distrust(&self) {
         self.fail_over(self.pinned().unwrap_or_else(|| self.current()));
@@ -120,20 +161,36 @@ impl Nodes {
             return self.broadcast(request).await;
         }
         if let Some(index) = self.pinned() {
-            return self.ask_one(index, &request).await;
+            let answer = self.ask_one(index, &request).await;
+            if answer.as_ref().is_ok_and(is_refused) {
+                self.pin(index, true);
+            }
+            return answer;
         }
+        // The answer of a node that lacks what was asked for. The next node may have it.
+        let mut lacking: Option<(usize, ResponsePacket)> = None;
         let mut last = TransportErrorKind::backend_gone();
         let first = self.current();
         for index in (0..count).map(|step| (first + step) % count) {
             match self.ask_one(index, &request).await {
-                Ok(answer) => {
-                    self.pin(index);
+                Ok(answer) if !is_refused(&answer) && !lacks_item(&request, &answer) => {
+                    if let Some((before, answer)) = lacking
+                        && is_refused(&answer)
+                    {
+                        self.switch(before, index);
+                    }
+                    self.pin(index, false);
                     return Ok(answer);
+                }
+                Ok(answer) => {
+                    lacking.get_or_insert((index, answer));
                 }
                 Err(error) => last = error,
             }
         }
-        Err(last)
+        let (index, answer) = lacking.ok_or(last)?;
+        self.pin(index, is_refused(&answer));
+        Ok(answer)
     }
 
     /// Sends a signed transaction to all nodes: a transaction known to a single node would be lost if that node fails.
@@ -196,25 +253,36 @@ impl Nodes {
 
     /// Sends further requests to the node after `index`, unless another task has already switched.
     fn fail_over(&self, index: usize) {
-        let next = (index + 1) % self.0.nodes.len();
         if let Some(node) = self.0.nodes.get(index) {
             node.checked.store(false, Ordering::Release);
         }
+        self.switch(index, (index + 1) % self.0.nodes.len());
+    }
+
+    fn switch(&self, from: usize, to: usize) {
         let current = &self.0.current;
         // Fails if another task has switched before.
-        let _ = current.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
+        let _ = current.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     fn pinned(&self) -> Option<usize> {
-        let pinned = PINNED.try_with(Cell::get).ok().flatten();
-        pinned
-            .filter(|(nodes, _)| *nodes == self.address())
-            .map(|(_, index)| index)
+        let index = |pinned: &RefCell<Option<Pinned>>| {
+            let pinned = pinned.borrow();
+            let own = pinned.as_ref();
+            own.filter(|pinned| pinned.nodes.address() == self.address())
+                .map(|pinned| pinned.index)
+        };
+        PINNED.try_with(index).ok().flatten()
     }
 
-    fn pin(&self, index: usize) {
+    fn pin(&self, index: usize, refused: bool) {
+        let pinned = Pinned {
+            nodes: self.clone(),
+            index,
+            refused,
+        };
         // Fails outside of a scope, without a node to pin.
-        let _ = PINNED.try_with(|pinned| pinned.set(Some((self.address(), index))));
+        let _ = PINNED.try_with(|scope| scope.replace(Some(pinned)));
     }
 
     fn address(&self) -> usize {
@@ -254,4 +322,32 @@ pub(crate) async fn chain_id(endpoint: &Endpoint) -> Result<u64, TransportError>
 fn is_transaction(request: &RequestPacket) -> bool {
     let single = request.as_single();
     single.is_some_and(|request| request.method() == "eth_sendRawTransaction")
+}
+
+/// True if the node refused a request for a reason of its own. A revert is an answer, which all nodes give.
+fn is_refused(answer: &ResponsePacket) -> bool {
+    answer.iter_errors().any(|error| {
+        let is_revert = error.as_revert_data().is_some() || error.message.contains("revert");
+        !is_revert
+    })
+}
+
+/// True if the node does not have a block, transaction or receipt.
+fn lacks_item(request: &RequestPacket, answer: &ResponsePacket) -> bool {
+    let is_item = |id: &Id| {
+        let asked = request.requests().iter().find(|asked| asked.id() == id);
+        asked.is_some_and(|asked| {
+            matches!(
+                asked.method(),
+                "eth_getBlockByHash"
+                    | "eth_getBlockByNumber"
+                    | "eth_getTransactionByHash"
+                    | "eth_getTransactionReceipt"
+            )
+        })
+    };
+    answer.responses().iter().any(|answer| {
+        let result = answer.payload.as_success();
+        result.is_some_and(|result| result.get() == "null") && is_item(&answer.id)
+    })
 }

@@ -167,6 +167,10 @@ impl Payer {
                     followed.insert(id, record);
                 }
                 Err(error) => {
+                    if matches!(error, PayerError::Bank(_)) {
+                        // Another node may have what this one lacks.
+                        self.reader.leave_node();
+                    }
                     // An unknown state counts as not active.
                     self.memory().looked.remove(&id);
                     report.errors.push((id, error));

@@ -17,6 +17,8 @@ pub(crate) struct HealthTracker {
     stepped: Option<(B256, Instant)>,
     /// The time since which a transaction of the wallet is pending, if one is stuck, in seconds since 1970.
     stuck_since: Option<u64>,
+    /// The time since which steps leave something unread that ends, and the reason.
+    unread: Option<(Instant, String)>,
     /// The error of the last poll, if it failed.
     poll_error: Option<String>,
     /// The error of the last step, if it failed.
@@ -75,6 +77,15 @@ impl HealthTracker {
         self.stuck_since = time;
     }
 
+    /// Records that a step could not look at a draw or a win, for a reason; `None` if it has looked at all.
+    pub(crate) fn set_unread(&mut self, reason: Option<String>, now: Instant) {
+        let since = self.unread.take().map_or(now, |(since, _)| since);
+        if let Some(reason) = &reason {
+            self.last_error = Some(reason.clone());
+        }
+        self.unread = reason.map(|reason| (since, reason));
+    }
+
     /// Records a failed poll of the chain.
     pub(crate) fn record_poll_error(&mut self, error: String) {
         self.poll_error = Some(error.clone());
@@ -93,7 +104,7 @@ impl HealthTracker {
     }
 
     /// Judges the service: healthy while the last successful poll and the last successful step are at most `limit`
-    /// seconds old.
+    /// seconds old, and no step for so long has left a draw or a win unread: its window closes meanwhile.
     pub(crate) fn health(&self, now: Instant, limit: u64) -> Health {
         let age = |at: Instant| now.saturating_duration_since(at).as_secs();
         let because = |error: &Option<String>| match error {
@@ -118,7 +129,15 @@ impl HealthTracker {
                 "sees the chain, but has not processed its deposits for {age} s, the limit is {limit} s{}",
                 because(&self.step_error)
             )),
-            _ => None,
+            _ => self.unread.as_ref().and_then(|(since, reason)| {
+                let age = age(*since);
+                (age > limit).then(|| {
+                    format!(
+                        "processes its deposits, but has not been able to look at a draw or a win for {age} s, the limit is \
+                         {limit} s: {reason}"
+                    )
+                })
+            }),
         };
         Health {
             ok: fault.is_none(),
@@ -216,6 +235,32 @@ mod tests {
         assert!(!poll(&mut tracker, other, 3 * LIMIT + 1));
         tracker.record_step(other.hash, at(3 * LIMIT + 2));
         assert!(poll(&mut tracker, other, 4 * LIMIT + 2));
+    }
+
+    #[test]
+    fn is_ill_while_a_win_cannot_be_looked_at() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut tracker = HealthTracker::default();
+        let mut step = |second, reason: Option<&str>| {
+            tracker.record_head(HEAD, at(second));
+            tracker.record_step(HEAD.hash, at(second));
+            tracker.set_unread(reason.map(str::to_owned), at(second));
+            tracker.health(at(second), LIMIT)
+        };
+        assert!(step(0, Some("no logs")).ok);
+        assert!(step(LIMIT, Some("no logs")).ok);
+        let ill = step(LIMIT + 1, Some("no state"));
+        assert!(!ill.ok);
+        assert_eq!(
+            ill.reason,
+            "processes its deposits, but has not been able to look at a draw or a win for 61 s, the limit is 60 s: no state"
+        );
+        assert!(step(LIMIT + 2, None).ok);
+        assert!(
+            step(2 * LIMIT, Some("no logs")).ok,
+            "since when was forgotten"
+        );
     }
 
     #[test]

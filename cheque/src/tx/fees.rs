@@ -10,17 +10,24 @@ pub(crate) struct Fees {
 }
 
 /// Returns the fees for a replacement of a pending transaction: the market's, and at least the minimum bump that nodes
-/// demand.
+/// demand. `passed_over` if a block was made without the transaction since the last offer.
 ///
-/// `None` if the old fees reach the market's, or if the replacement would offer more than four times the market's fee.
-pub(crate) fn bump_fees(old: Fees, market: Fees) -> Option<Fees> {
+/// `None` if the old fees reach the market's and nothing shows that they are too low, or if the replacement would offer more
+/// than four times the market's fee.
+pub(crate) fn bump_fees(old: Fees, market: Fees, passed_over: bool) -> Option<Fees> {
     /// The highest offer, as a multiple of the market's fee.
     const MAX_MARKET_FEES: u128 = 4;
-    if market.max <= old.max && market.tip <= old.tip {
-        return None;
-    }
+    /// The least tip of a transaction that was passed over at the market's tip, as a part of the market's fee: a sixteenth of
+    /// the base fee. An eighth more of a tip of a few wei would never be enough.
+    const PART_FOR_TIP: u128 = 32;
+    let is_at_market = market.max <= old.max && market.tip <= old.tip;
+    let least_tip = match (is_at_market, passed_over) {
+        (false, _) => market.tip,
+        (true, true) => market.tip.max(market.max / PART_FOR_TIP),
+        (true, false) => return None,
+    };
     let max = bumped(old.max).max(market.max);
-    let tip = bumped(old.tip).max(market.tip);
+    let tip = bumped(old.tip).max(least_tip);
     let sensible = max <= market.max.saturating_mul(MAX_MARKET_FEES) && tip <= max;
     sensible.then_some(Fees { max, tip })
 }
@@ -53,27 +60,54 @@ mod tests {
 
     #[test]
     fn keeps_transaction_at_market_fee() {
-        assert_eq!(bump_fees(fees(100, 10), fees(100, 10)), None);
-        assert_eq!(bump_fees(fees(100, 10), fees(1, 1)), None);
+        assert_eq!(bump_fees(fees(100, 10), fees(100, 10), false), None);
+        assert_eq!(bump_fees(fees(100, 10), fees(1, 1), false), None);
+    }
+
+    #[test]
+    fn raises_passed_over_transaction_above_market_fee() {
+        let again = |old| bump_fees(old, fees(3_200, 1), true);
+        let first = again(fees(3_200, 1)).unwrap();
+        assert_eq!(first, fees(3_601, 100));
+        assert_eq!(again(first), Some(fees(4_052, 113)));
+        // Up to four times the market's fee, and a market above the old offer decides alone.
+        assert_eq!(again(fees(11_377, 900)), Some(fees(12_800, 1_013)));
+        assert_eq!(again(fees(11_378, 900)), None);
+        assert_eq!(
+            bump_fees(fees(80, 8), fees(800, 9), true),
+            Some(fees(800, 10))
+        );
     }
 
     #[test]
     fn bumps_to_market_fee_and_min_bump() {
-        assert_eq!(bump_fees(fees(80, 8), fees(800, 80)), Some(fees(800, 80)));
-        assert_eq!(bump_fees(fees(800, 80), fees(801, 80)), Some(fees(901, 91)));
-        assert_eq!(bump_fees(fees(800, 80), fees(800, 81)), Some(fees(901, 91)));
+        assert_eq!(
+            bump_fees(fees(80, 8), fees(800, 80), false),
+            Some(fees(800, 80))
+        );
+        assert_eq!(
+            bump_fees(fees(800, 80), fees(801, 80), false),
+            Some(fees(901, 91))
+        );
+        assert_eq!(
+            bump_fees(fees(800, 80), fees(800, 81), false),
+            Some(fees(901, 91))
+        );
     }
 
     #[test]
     fn refuses_bump_above_four_market_fees() {
-        assert_eq!(bump_fees(fees(352, 1), fees(100, 2)), Some(fees(397, 2)));
-        assert_eq!(bump_fees(fees(356, 1), fees(100, 2)), None);
         assert_eq!(
-            bump_fees(fees(u128::MAX, 1), fees(u128::MAX, 2)),
+            bump_fees(fees(352, 1), fees(100, 2), false),
+            Some(fees(397, 2))
+        );
+        assert_eq!(bump_fees(fees(356, 1), fees(100, 2), false), None);
+        assert_eq!(
+            bump_fees(fees(u128::MAX, 1), fees(u128::MAX, 2), false),
             Some(fees(u128::MAX, 2))
         );
         assert_eq!(
-            bump_fees(fees(80, 90), fees(81, 10)),
+            bump_fees(fees(80, 90), fees(81, 10), false),
             None,
             "the tip is part of the fee"
         );

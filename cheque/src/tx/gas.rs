@@ -90,7 +90,7 @@ async fn measure_new_slot(provider: &DynProvider) -> Result<u64, GasError> {
     let request = TransactionRequest {
         to: Some(TxKind::Create),
         gas: Some(MEASURE_GAS),
-        input: TransactionInput::both(Bytes::from_static(&MEASURE_NEW_SLOT)),
+        input: TransactionInput::new(Bytes::from_static(&MEASURE_NEW_SLOT)),
         ..TransactionRequest::default()
     };
     let answer = provider.call(request.clone()).block(BlockId::latest());
@@ -189,7 +189,7 @@ impl GasOracle {
             let request = TransactionRequest {
                 from: Some(Address::ZERO),
                 to: Some(Address::ZERO.into()),
-                input: TransactionInput::both(data),
+                input: TransactionInput::new(data),
                 ..TransactionRequest::default()
             };
             self.provider.estimate_gas(request).block(BlockId::latest())
@@ -219,7 +219,7 @@ impl GasOracle {
     async fn ask<C: SolCall<Return = U256>>(&self, call: &C) -> Result<U256, GasError> {
         let request = TransactionRequest {
             to: Some(GAS_PRICE_ORACLE.into()),
-            input: TransactionInput::both(call.abi_encode().into()),
+            input: TransactionInput::new(call.abi_encode().into()),
             ..TransactionRequest::default()
         };
         let answer = self.provider.call(request).block(BlockId::latest()).await;

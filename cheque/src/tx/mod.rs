@@ -7,6 +7,7 @@ pub(crate) mod error;
 mod fees;
 pub(crate) mod gas;
 pub(crate) mod idempotent;
+mod market;
 pub(crate) mod nonce_guard;
 pub(crate) mod outbox;
 pub(crate) mod record;

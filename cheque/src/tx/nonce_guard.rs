@@ -1,15 +1,19 @@
 //! Signing with an account's next nonce: calls, replacements and cancellations.
 
-use crate::tx::{
-    error::TxError,
-    fees::{Fees, bump_fees, min_replacement_fees},
-    wallet::{Call, Estimate, Wallet, call_of, decode},
+use crate::{
+    bank::head::read_block,
+    tx::{
+        error::TxError,
+        fees::{Fees, bump_fees, min_replacement_fees},
+        wallet::{Call, Estimate, Wallet, call_of, decode},
+    },
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
-    eips::Encodable2718,
+    eips::{BlockNumberOrTag, Encodable2718},
     network::{NetworkTransactionBuilder, TransactionBuilder},
     providers::Provider,
+    transports::RpcError,
 };
 use alloy_primitives::{Bytes, TxHash, U256};
 use std::sync::Arc;
@@ -40,6 +44,14 @@ impl Wallet {
             _guard: self.nonce_lock.lock().await,
         }
     }
+
+    /// Returns the time of the newest block, in seconds since 1970.
+    async fn head_time(&self) -> Result<u64, TxError> {
+        Ok(read_block(&self.provider, BlockNumberOrTag::Latest)
+            .await?
+            .ok_or(RpcError::NullResp)?
+            .time)
+    }
 }
 
 impl NonceGuard<'_> {
@@ -58,17 +70,19 @@ impl NonceGuard<'_> {
     }
 
     /// Signs a replacement of the transaction `old`: the same call and nonce, with fees high enough for nodes to accept the
-    /// replacement. `None` if the old fees reach the market's, so that more would not help, or if the fees would exceed
-    /// four times the market's.
+    /// replacement. `None` if the old fees reach the market's and no block was made since `sent_at`, so that more would not
+    /// help, or if the fees would exceed four times the market's.
     pub(crate) async fn sign_replacement(
         &self,
         nonce: u64,
         old: &[u8],
+        sent_at: u64,
     ) -> Result<Option<SignedTx>, TxError> {
         let call = call_of(old)?;
         let old = decode(old)?;
         let market = self.wallet.estimate(&call).await?;
-        let Some(fees) = bump_fees(fees_of(&old), market.fees()) else {
+        let passed_over = self.wallet.head_time().await? > sent_at;
+        let Some(fees) = bump_fees(fees_of(&old), market.fees(), passed_over) else {
             return Ok(None);
         };
         let estimate = Estimate::new(&call, market.gas, fees, market.rollup_fee);
@@ -101,7 +115,7 @@ impl NonceGuard<'_> {
             return Ok(());
         };
         // Nodes refuse a transaction that they already have, each in other words. So ask for the transaction itself.
-        if provider.get_transaction_by_hash(hash).await?.is_some() {
+        if self.wallet.find_transaction(hash).await?.is_some() {
             return Ok(());
         }
         Err(error.into())

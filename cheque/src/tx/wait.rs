@@ -5,7 +5,8 @@ use crate::{
     tx::wallet::{MinedTx, Wallet},
 };
 use alloy::{providers::Provider, rpc::types::TransactionReceipt};
-use alloy_primitives::{Address, TxHash, U256};
+use alloy_primitives::{Address, TxHash, U64, U256};
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +19,14 @@ const MIN_NEW_BLOCKS: u64 = 1;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// The field of a transaction that counts here. Nodes leave out or null others.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct KnownTx {
+    /// The number of the block; none while the transaction is pending.
+    block_number: Option<U64>,
+}
 
 /// A used nonce without a receipt of our own transactions.
 struct MissingReceipt {
@@ -101,12 +110,19 @@ impl Wallet {
     /// True if one of the transactions is in the node's mempool.
     pub(crate) async fn is_pending(&self, hashes: &[TxHash]) -> Result<bool, TxError> {
         for hash in hashes {
-            let known = self.provider.get_transaction_by_hash(*hash).await?;
+            let known = self.find_transaction(*hash).await?;
             if known.is_some_and(|known| known.block_number.is_none()) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Returns a transaction that is in the node's mempool or in a block.
+    pub(super) async fn find_transaction(&self, hash: TxHash) -> Result<Option<KnownTx>, TxError> {
+        let method = "eth_getTransactionByHash".into();
+        let known = self.provider.raw_request(method, (hash,));
+        Ok(known.await?)
     }
 
     /// Counts another check without a receipt. True once there were enough to conclude that another transaction used the

@@ -6,11 +6,12 @@ use crate::{
         error::TxError,
         fees::Fees,
         gas::{GasError, GasOracle, NewSlotPrice, slots_that_may_be_new},
+        market::market_fees,
     },
 };
 use alloy::{
     consensus::{Transaction, TxEnvelope},
-    eips::{BlockId, Decodable2718, eip1559::Eip1559Estimation},
+    eips::{BlockId, Decodable2718},
     network::{Ethereum, EthereumWallet, NetworkWallet},
     providers::{DynProvider, Provider},
     rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
@@ -141,6 +142,7 @@ pub struct Wallet {
     pub(super) chain_id: u64,
     pub(crate) timeout: Duration,
     pub(super) max_fee: Option<u128>,
+    tip: Option<u128>,
     fee_model: FeeModel,
     bump_after: u64,
     new_slot: NewSlotPrice,
@@ -165,6 +167,7 @@ impl Wallet {
             chain_id,
             timeout: Self::TIMEOUT,
             max_fee: None,
+            tip: None,
             fee_model: profile.fees,
             bump_after: bump_after(profile),
             new_slot: NewSlotPrice::default(),
@@ -192,6 +195,14 @@ impl Wallet {
     #[must_use]
     pub const fn with_max_fee(mut self, wei: u128) -> Self {
         self.max_fee = Some(wei);
+        self
+    }
+
+    /// Offers `wei` per unit of gas to block producers, in place of what the last blocks took and the node suggests.
+    /// Replacements offer more.
+    #[must_use]
+    pub const fn with_tip(mut self, wei: u128) -> Self {
+        self.tip = Some(wei);
         self
     }
 
@@ -227,14 +238,7 @@ impl Wallet {
     /// Estimates the cost at the market's fees. Checks neither the wallet's limit nor the balance.
     pub(super) async fn market_estimate(&self, call: &Call) -> Result<Estimate, TxError> {
         let gas = self.worst_case_gas(call).await?;
-        let Eip1559Estimation {
-            max_fee_per_gas,
-            max_priority_fee_per_gas,
-        } = self.provider.estimate_eip1559_fees().await?;
-        let fees = Fees {
-            max: max_fee_per_gas,
-            tip: max_priority_fee_per_gas,
-        };
+        let fees = market_fees(&self.provider, self.tip).await?;
         Ok(Estimate::new(
             call,
             gas,

@@ -27,6 +27,9 @@ mod late_receipts;
 mod network;
 #[path = "../support/node.rs"]
 mod node;
+#[cfg(feature = "service")]
+mod node_answers;
+mod node_refusals;
 mod over;
 #[cfg(feature = "service")]
 mod payee_batches;

@@ -102,8 +102,49 @@ async fn keeps_redemption_when_events_are_unreadable() {
     proxy.fail("eth_getLogs", Fault::Status(500));
     assert_eq!(service.step().await.unwrap().failed, [id]);
     assert_eq!(service.payee().pending_txs().await.unwrap().len(), 1);
+    let health = service.health();
+    assert!(health.last_error.unwrap().contains("HTTP status 500"));
     proxy.heal();
     assert_paid_once(&fixture, &service, id).await;
+}
+
+#[tokio::test]
+async fn finds_the_end_of_a_win_at_the_next_node() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let node = &world.node.provider;
+    let (first, second) = (Proxy::start(node).await, Proxy::start(node).await);
+    let service = through(&fixture, &[&first, &second]).await;
+    let (id, _) = pending_redemption(&fixture, &service).await;
+    world.node.mine(1).await;
+    first.fail("eth_getLogs", Fault::Refusal(-32_604, "no logs here"));
+    assert_eq!(service.step().await.unwrap().failed, [id]);
+    assert_paid_once(&fixture, &service, id).await;
+    assert!(second.asked("eth_getLogs") > 0);
+}
+
+#[tokio::test]
+async fn shows_in_health_that_a_draw_has_no_round() {
+    // Relays that know no newer round are no failure, and the win waits for ever.
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let service = through(&fixture, &[&proxy]).await;
+    let draw = world.now().await + HOUR;
+    let id = wins(&fixture, &service, &[draw], 24 * HOUR).await[0].id;
+    world.mine_at(draw - 1).await;
+    world.beacon.stop();
+    world.node.mine_at(draw + 59).await;
+    let told = || service.health().last_error.unwrap_or_default();
+    service.step().await.unwrap();
+    assert!(!told().contains("no relay"), "{}", told());
+    world.node.advance(20).await;
+    service.step().await.unwrap();
+    let wanted = format!("no relay has given the round of draw time {draw}");
+    assert!(told().contains(&wanted), "{}", told());
+    world.beacon.resume();
+    world.advance(1).await;
+    sends(&service, id).await;
 }
 
 #[tokio::test]

@@ -128,11 +128,11 @@ async fn finds_pending_opening_and_bumps_its_fee() {
     let [(id, _)] = first[..] else {
         panic!("not one deposit: {first:?}");
     };
-    // A retry finds the same transaction, even after the pause before a fee bump while its fee is the market's.
+    // A retry finds the same transaction, even if the node has dropped it.
     let again = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(again.to_string().contains(&hash.to_string()), "{again}");
     world.node.drop_transaction(hash).await;
-    world.node.mine(24).await;
+    world.node.mine(23).await;
     let again = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(again.to_string().contains(&hash.to_string()), "{again}");
     world.node.drop_transaction(hash).await;
@@ -148,8 +148,22 @@ async fn finds_pending_opening_and_bumps_its_fee() {
         panic!("{refused}");
     };
     world.node.endow(account).await;
-    let bumped = payer(impatient).open(id).await.unwrap_err();
+    let bumped = payer(impatient.clone()).open(id).await.unwrap_err();
     assert!(!bumped.to_string().contains(&hash.to_string()), "{bumped}");
+
+    // Blocks that pass over the transaction raise its fees, although the market has not risen.
+    let bumped = world.node.pending_of(fixture.payer.address).await;
+    world.node.drop_transactions().await;
+    world.node.mine(23).await;
+    world.node.set_base_fee(10).await;
+    world.node.mine(1).await;
+    payer(impatient).open(id).await.unwrap_err();
+    let raised = world.node.pending_of(fixture.payer.address).await;
+    for fee in ["maxFeePerGas", "maxPriorityFeePerGas"] {
+        let of = |sent: &serde_json::Value| sent[fee].as_str().map(|fee| fee[2..].to_owned());
+        let number = |sent| u128::from_str_radix(&of(sent).unwrap(), 16).unwrap();
+        assert!(number(&raised) > number(&bumped), "{raised} {bumped}");
+    }
 
     world.node.mine(1).await;
     world.node.automine(true).await;

@@ -177,6 +177,19 @@ impl Node {
         assert_eq!(dropped, serde_json::Value::Bool(true));
     }
 
+    /// The single pending transaction of an account.
+    pub(crate) async fn pending_of(&self, account: Address) -> serde_json::Value {
+        let pool = self.anvil("txpool_content", ()).await;
+        let all = pool["pending"].as_object().expect("the mempool");
+        let is_own = |sender: &str| sender.parse() == Ok(account);
+        let of_account = all.iter().filter(|(sender, _)| is_own(sender));
+        let sent: Vec<_> = of_account
+            .flat_map(|(_, sent)| sent.as_object().expect("by nonce").values())
+            .collect();
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        sent[0].clone()
+    }
+
     /// Removes a transaction from the mempool.
     pub(crate) async fn drop_transaction(&self, hash: TxHash) {
         self.anvil("anvil_dropTransaction", [hash]).await;

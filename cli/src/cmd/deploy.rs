@@ -16,10 +16,11 @@ use cheque::{
 };
 use cheque_bindings::{CREATE2_DEPLOYER, create2_address, create2_input, creation_code};
 use clap::Args;
-use eyre::{Result, WrapErr, ensure};
+use eyre::{Result, WrapErr, ensure, eyre};
 use serde_json::json;
 
 use crate::{
+    cmd::chain::verifier::check_rules,
     format,
     opts::{
         beacon::KeyOpts,
@@ -86,6 +87,7 @@ impl DeployArgs {
         let report = if code.is_empty() {
             let key = EthereumWallet::from(self.send.wallet.unlock()?);
             let wallet = Wallet::new(provider.clone(), key, profile.chain_id);
+            let wallet = self.send.tip.set(wallet)?;
             let call = deployment(&provider, &settings).await?;
             self.send
                 .send(&wallet, &call, "deploying the bank", out)
@@ -138,7 +140,7 @@ fn warn_of_short_lead(settings: &BankSettings, profile: &ChainProfile, out: &Out
 /// Builds the call to deploy a bank through the deterministic deployer.
 ///
 /// # Errors
-/// Fails if the chain lacks the deployer or the constructor reverts. The constructor is simulated alone, because the
+/// Fails if the chain lacks the deployer or what the bank needs, or if the constructor reverts. The constructor is simulated alone, because the
 /// deployer drops the reason of a revert.
 pub(crate) async fn deployment(provider: &DynProvider, settings: &BankSettings) -> Result<Call> {
     let deployer = provider.get_code_at(CREATE2_DEPLOYER).await;
@@ -153,6 +155,13 @@ pub(crate) async fn deployment(provider: &DynProvider, settings: &BankSettings) 
     simulated.wrap_err(
         "the bank cannot be deployed; see what the chain lacks with `cheque chain check`",
     )?;
+    // The constructor needs less than the bank's functions, which would all revert on such a chain.
+    let rules = check_rules(provider).await;
+    rules.map_err(|reason| {
+        eyre!(
+            "no bank can run on this chain: {reason}; see what it lacks with `cheque chain check`"
+        )
+    })?;
     Ok(Call {
         to: CREATE2_DEPLOYER,
         input: create2_input(settings.min_lead, &settings.beacon),

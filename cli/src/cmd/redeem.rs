@@ -15,11 +15,7 @@ use crate::{
     allowances::parse_address,
     input::text_of,
     opts::{
-        beacon::BeaconOpts,
-        chain::ChainOpts,
-        payee::PayeeOpts,
-        send::{SendOpts, wallet_on},
-        store::StoreOpts,
+        beacon::BeaconOpts, chain::ChainOpts, payee::PayeeOpts, send::SendOpts, store::StoreOpts,
         wallet::signing_key,
     },
     output::{Output, fields},
@@ -90,7 +86,7 @@ impl RedeemArgs {
         let reader = self.chain.reader().await?;
         let key = self.send.wallet.unlock()?;
         let address = self.payee.address(&self.send.wallet)?;
-        let wallet = wallet_on(key, &reader);
+        let wallet = self.send.wallet_on(key, &reader)?;
         let payee = self
             .store
             .payee_for(address, reader, &self.relays, self.send.dry_run)

@@ -5,10 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy::{primitives::B256, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::B256,
+    signers::local::{LocalSignerError, PrivateKeySigner},
+};
 use cheque::SigningKey;
 use clap::Args;
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use eth_keystore::{EthKeystore, KdfparamsType, KeystoreError};
+use eyre::{Report, Result, WrapErr, bail, ensure, eyre};
 
 use crate::output::ask_secret;
 
@@ -87,20 +91,72 @@ impl WalletOpts {
             "the keystore file {} does not exist",
             path.display()
         );
-        let password = self.password(path)?;
-        PrivateKeySigner::decrypt_keystore(path, password)
-            .wrap_err_with(|| format!("cannot unlock the keystore {}", path.display()))
+        check_keystore(path)?;
+        let file = self.password_file();
+        let password = match &file {
+            Some(file) => password_of(file)?,
+            None => ask_secret(&format!("password of {}", path.display()))?,
+        };
+        let unlocked = PrivateKeySigner::decrypt_keystore(path, password);
+        unlocked.map_err(|error| match error {
+            LocalSignerError::EthKeystoreError(KeystoreError::MacMismatch) => eyre!(
+                "the password is not that of the keystore {}; {}",
+                path.display(),
+                match file {
+                    Some(file) => format!("check the password file {}", file.display()),
+                    None => "enter it again".to_owned(),
+                }
+            ),
+            error => Report::new(error)
+                .wrap_err(format!("cannot unlock the keystore {}", path.display())),
+        })
     }
 
-    fn password(&self, keystore: &Path) -> Result<String> {
+    fn password_file(&self) -> Option<PathBuf> {
         let named = env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
-        let Some(path) = self.password_file.clone().or(named) else {
-            return ask_secret(&format!("password of {}", keystore.display()));
-        };
-        let text = fs::read_to_string(&path)
-            .wrap_err_with(|| format!("cannot read the password file {}", path.display()))?;
-        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        self.password_file.clone().or(named)
     }
+}
+
+/// Fails unless the file is a keystore whose key can be derived, before anybody is asked for its password.
+fn check_keystore(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path)
+        .wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
+    ensure!(
+        !text.starts_with(BYTE_ORDER_MARK),
+        "the keystore {} begins with a byte order mark; save it as UTF-8 without one",
+        path.display()
+    );
+    let keystore: EthKeystore = serde_json::from_str(&text)
+        .wrap_err_with(|| format!("{} is not a keystore of an Ethereum key", path.display()))?;
+    let crypto = &keystore.crypto;
+    let (KdfparamsType::Pbkdf2 { dklen, .. } | KdfparamsType::Scrypt { dklen, .. }) =
+        &crypto.kdfparams;
+    ensure!(
+        crypto.cipher == "aes-128-ctr" && *dklen >= 32 && crypto.cipherparams.iv.len() == 16,
+        "the keystore {} is of no known kind: a key of at least 32 bytes and the cipher aes-128-ctr are; export the key \
+         again, for example with `cast wallet import`",
+        path.display()
+    );
+    Ok(())
+}
+
+/// What editors of Windows put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Reads a password: the text of a file without the line breaks at its end, and without a byte order mark.
+fn password_of(path: &Path) -> Result<String> {
+    let bytes = fs::read(path)
+        .wrap_err_with(|| format!("cannot read the password file {}", path.display()))?;
+    ensure!(
+        !bytes.starts_with(&[0xff, 0xfe]) && !bytes.starts_with(&[0xfe, 0xff]),
+        "the password file {} is in UTF-16; save it as UTF-8",
+        path.display()
+    );
+    let text = String::from_utf8(bytes)
+        .map_err(|_| eyre!("the password file {} is not UTF-8 text", path.display()))?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The key that signs cheques, if other than the wallet's.

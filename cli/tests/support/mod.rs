@@ -42,6 +42,11 @@ impl Node {
         Self::with_arguments(&["--hardfork", "cancun", "--chain-id", "777"])
     }
 
+    /// Starts a node of a chain before Cancun.
+    pub(crate) fn before_cancun() -> Self {
+        Self::with_arguments(&["--hardfork", "shanghai"])
+    }
+
     fn with_arguments(arguments: &[&str]) -> Self {
         let process = Anvil::at(anvil())
             .args(arguments)

@@ -316,6 +316,8 @@ impl PayeeService {
         let (mut observed, plan) = self.scan(snapshot).await?;
         let now = observed.now;
         self.execute(&mut observed, plan, &snapshot.prices).await;
+        let unread = self.unread(&observed);
+        self.health_tracker().set_unread(unread, Instant::now());
         let report = self.record(observed);
         if let Err(error) = self.record_stuck(now).await {
             report_error("count", &error);

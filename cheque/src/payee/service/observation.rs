@@ -38,6 +38,8 @@ pub(super) struct Observation {
     pub(super) wins: BTreeMap<DepositId, RedeemableWin>,
     /// The draw times whose seeds were found to be recorded.
     pub(super) recorded: BTreeSet<u64>,
+    /// The reason why a draw or a win could not be looked at.
+    pub(super) unread: Option<String>,
     /// The pending transactions.
     pub(super) pending_txs: Vec<PendingTx>,
 }

@@ -1,7 +1,7 @@
 //! The scan of the deposits that have something to do: reads beacon, chain and store, and plans the next actions.
 
 use crate::{
-    bank::cost::GasPrices,
+    bank::{cost::GasPrices, redeem::RedeemError},
     node::failover::pin_node,
     payee::{
         positions::stored_positions_at,
@@ -20,7 +20,7 @@ use crate::{
         receive::{policy::redeem_gas, position::Position},
         terms::DepositId,
     },
-    service::metrics as names,
+    service::{health_tracker::HealthTracker, metrics as names},
 };
 use alloy_primitives::B256;
 use metrics::counter;
@@ -68,6 +68,7 @@ impl PayeeService {
             closed: BTreeSet::new(),
             wins: Default::default(),
             recorded: BTreeSet::new(),
+            unread: None,
             pending_txs: self.payee.pending_txs().await?,
         })
     }
@@ -321,11 +322,36 @@ impl PayeeService {
         known.into_iter().chain(found).min()
     }
 
+    /// Returns the reason why a draw or a win was not looked at. A draw whose round is long due counts, too, whatever relays
+    /// say.
+    pub(super) fn unread(&self, observed: &Observation) -> Option<String> {
+        if let Some(reason) = &observed.unread {
+            return Some(reason.clone());
+        }
+        let patience = HealthTracker::limit(self.payee.reader().profile());
+        let holdings = self.holdings();
+        let mut overdue = holdings.undecided(observed.now.saturating_sub(patience));
+        let (draw_time, _) = overdue.find(|(_, id)| {
+            let is_decided = observed.found.get(id).is_some_and(|found| {
+                !matches!(
+                    found.state,
+                    HoldingState::Drawn { .. } | HoldingState::Missed(_)
+                )
+            });
+            let tracked = holdings.get(*id);
+            let is_open = tracked.is_some_and(|deposit| deposit.redeem_until >= observed.head.time);
+            is_open && !is_decided
+        })?;
+        Some(format!(
+            "no relay has given the round of draw time {draw_time}; name further relays of the beacon"
+        ))
+    }
+
     /// Records that the state of a deposit could not be read. Keeps its state.
     pub(super) fn record_failure(
         &self,
         id: DepositId,
-        error: &crate::bank::redeem::RedeemError,
+        error: &RedeemError,
         observed: &mut Observation,
     ) {
         if !observed.found.contains_key(&id)
@@ -335,6 +361,11 @@ impl PayeeService {
             let found = Found::new(times, tracked.state);
             observed.found.insert(id, found);
         }
+        if matches!(error, RedeemError::Bank(_)) {
+            // Another node may have what this one lacks.
+            self.payee.reader().leave_node();
+        }
+        observed.unread.get_or_insert_with(|| error.to_string());
         observed.record_error(id, error);
     }
 }

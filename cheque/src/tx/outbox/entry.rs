@@ -37,7 +37,7 @@ pub(super) async fn rebroadcast_or_bump(
     (now, may_bump): (u64, bool),
 ) -> Result<TxRecord, OutboxError> {
     let replacement = if may_bump && is_older(old.at, now, guard.wallet().bump_after()) {
-        guard.sign_replacement(old.nonce, &old.raw).await
+        guard.sign_replacement(old.nonce, &old.raw, old.at).await
     } else {
         Ok(None)
     };

@@ -185,7 +185,7 @@ async fn check_limits(provider: &DynProvider, chain_id: u64, checks: &mut Checks
         format!("{BATCH} requests or more in a batch"),
         few.then(|| {
             let size = size.unwrap_or(1);
-            format!("{size} requests in a batch, and services send {BATCH}; use another node")
+            format!("{size} requests at a time, where other nodes take {BATCH}; looks at the chain take longer")
         }),
     );
     let head = provider.get_block_number().await.map_err(NodeError::from)?;
@@ -206,8 +206,11 @@ async fn check_limits(provider: &DynProvider, chain_id: u64, checks: &mut Checks
         "fee_history",
         json!(fees.is_ok()),
         "the fees of the last blocks".to_owned(),
-        fees.err()
-            .map(|error| format!("{error}; transactions cannot be priced")),
+        fees.err().map(|error| {
+            format!(
+                "{error}; transactions are priced by the newest block and the node's suggestion"
+            )
+        }),
     );
     let (value, text) = match next_fork(provider).await {
         Ok(Some(time)) => (

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use alloy::{
-    eips::BlockNumberOrTag,
-    providers::{DynProvider, Provider},
-};
-use cheque::node::NodeError;
+use alloy::{eips::BlockNumberOrTag, providers::DynProvider};
+use cheque::{bank::read_block, node::NodeError};
 use eyre::Result;
 use tokio::time::{Instant, sleep};
 
@@ -73,6 +70,6 @@ async fn block(
     provider: &DynProvider,
     tag: BlockNumberOrTag,
 ) -> Result<Option<(u64, u64)>, NodeError> {
-    let block = provider.get_block_by_number(tag).await?;
-    Ok(block.map(|block| (block.header.number, block.header.timestamp)))
+    let block = read_block(provider, tag).await?;
+    Ok(block.map(|block| (block.number, block.time)))
 }

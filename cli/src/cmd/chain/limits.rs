@@ -8,27 +8,25 @@ use alloy::{
         types::{BlockNumberOrTag, Filter},
     },
 };
-use cheque::node::NodeError;
+use cheque::node::{NodeError, batch_limit};
 use eyre::Result;
 use serde_json::Value;
 
 /// The number of requests in the batches of this program.
 pub(super) const BATCH: usize = 100;
 
-/// Numbers of requests that are tried, from the largest on.
-const BATCHES: [usize; 5] = [BATCH, 50, 20, 10, 2];
-
 /// Numbers of blocks that are tried, from the largest on.
 const RANGES: [u64; 6] = [100_000, 10_000, 5_000, 1_000, 500, 100];
 
-/// Finds the largest batch that the node answers. `None` if it answers no batch.
+/// Finds how large the batches are that the node answers. `None` if it answers no batch.
 pub(super) async fn batch_size(provider: &DynProvider) -> Option<usize> {
-    for size in BATCHES {
-        if batch(provider, size).await.is_ok() {
-            return Some(size);
-        }
+    batch(provider, BATCH).await.ok()?;
+    match batch_limit(provider) {
+        None => Some(BATCH),
+        // One by one.
+        Some(1) => None,
+        limit => limit,
     }
-    None
 }
 
 async fn batch(provider: &DynProvider, size: usize) -> Result<(), NodeError> {

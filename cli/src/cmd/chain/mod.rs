@@ -3,7 +3,7 @@
 mod check;
 mod finality;
 mod limits;
-mod verifier;
+pub(crate) mod verifier;
 
 use clap::{Args, Subcommand};
 use eyre::Result;

@@ -78,6 +78,13 @@ pub(super) async fn stores_transiently(provider: &DynProvider) -> Result<(), Str
     }
 }
 
+/// Checks what the bank's code needs of the chain, in calls that change nothing. Errs with the first reason.
+pub(crate) async fn check_rules(provider: &DynProvider) -> Result<(), String> {
+    verifies_a_round(provider).await?;
+    refuses_a_point_outside(provider).await?;
+    stores_transiently(provider).await
+}
+
 fn reason(error: &NodeError) -> String {
     match error {
         NodeError::Reverted(revert) if revert.0.is_empty() => {

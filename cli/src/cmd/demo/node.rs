@@ -1,6 +1,9 @@
 //! The demo's node.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     node_bindings::{Anvil, AnvilInstance},
@@ -51,19 +54,46 @@ impl Node {
     }
 }
 
-/// Finds anvil on PATH, or in `node_modules` of a folder above the current folder or the program.
+/// Finds anvil on PATH, or in the project of a program that cargo has built: its folder `target` is beside `node_modules`.
+/// No other folder is searched, since anybody may have put a program there.
 fn find() -> Result<PathBuf> {
     let on_path = env::var_os("PATH").unwrap_or_default();
-    let here = env::current_dir().unwrap_or_default();
     let program = env::current_exe().unwrap_or_default();
-    let above = here.ancestors().chain(program.ancestors());
     let mut candidates = env::split_paths(&on_path)
+        .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join("anvil"))
-        .chain(above.map(|folder| folder.join("node_modules/.bin/anvil")));
+        .chain(of_project(&program));
     candidates.find(|path| path.is_file()).ok_or_else(|| {
         eyre!(
-            "the development node `anvil` is missing; run `npm ci` in the project's folder, install Foundry \
+            "the development node `anvil` is missing; run `make demo` in the project's folder, install Foundry \
              (https://getfoundry.sh), or name a running node with --rpc-url"
         )
     })
+}
+
+/// The project's anvil, for the program `PROJECT/target/PROFILE/cheque`.
+fn of_project(program: &Path) -> Option<PathBuf> {
+    let target = program.parent()?.parent()?;
+    let is_target = target.file_name()? == "target";
+    is_target.then(|| target.with_file_name("node_modules/.bin/anvil"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_no_anvil_of_another_folder() {
+        let of = |program: &str| of_project(Path::new(program));
+        let own = Some(PathBuf::from("/src/cheque/node_modules/.bin/anvil"));
+        assert_eq!(of("/src/cheque/target/release/cheque"), own);
+        for program in [
+            "/src/cheque/bin/cheque",
+            "/usr/local/bin/cheque",
+            "/cheque",
+            "",
+        ] {
+            assert_eq!(of(program), None, "{program}");
+        }
+    }
 }

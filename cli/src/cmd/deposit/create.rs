@@ -14,7 +14,7 @@ use crate::{
     opts::{
         beacon::BeaconOpts,
         chain::ChainOpts,
-        send::{SendOpts, wallet_on},
+        send::SendOpts,
         store::StoreOpts,
         time::{parse_duration, show_duration},
         wallet::signing_key,
@@ -74,7 +74,7 @@ impl CreateArgs {
         let key = self.send.wallet.unlock()?;
         let token = self.terms.token(&reader).await?;
         let request = self.terms.request(&token, key.address(), self.lane)?;
-        let wallet = wallet_on(key.clone(), &reader);
+        let wallet = self.send.wallet_on(key.clone(), &reader)?;
         let payer = self
             .store
             .payer_for(reader, &self.relays, self.send.dry_run)

@@ -7,11 +7,7 @@ use eyre::{Result, WrapErr};
 use super::terms::{TermsOpts, not_opened, show_deposit};
 use crate::{
     opts::{
-        beacon::BeaconOpts,
-        chain::ChainOpts,
-        send::{SendOpts, wallet_on},
-        store::StoreOpts,
-        wallet::signing_key,
+        beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts, wallet::signing_key,
     },
     output::Output,
     transaction::TxReport,
@@ -49,7 +45,7 @@ impl ReopenArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let key = self.send.wallet.unlock()?;
-        let wallet = wallet_on(key.clone(), &reader);
+        let wallet = self.send.wallet_on(key.clone(), &reader)?;
         let token = self.terms.token(&reader).await?;
         let request = self.terms.request(&token, key.address(), None)?;
         let payer = self

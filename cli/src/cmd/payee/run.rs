@@ -16,7 +16,7 @@ use crate::{
         beacon::BeaconOpts,
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
-        send::wallet_on,
+        send::{TipOpts, wallet_on},
         store::StoreOpts,
         time::parse_duration,
         wallet::WalletOpts,
@@ -60,6 +60,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     redeeming: RedeemOpts,
+
+    #[command(flatten)]
+    tip: TipOpts,
 
     #[command(flatten)]
     service: ServiceOpts,
@@ -150,7 +153,7 @@ impl RunArgs {
             .await?;
         if let Some(key) = key {
             let wallet = wallet_on(key, payee.reader());
-            payee = payee.with_wallet(wallet);
+            payee = payee.with_wallet(self.tip.set(wallet)?);
         }
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, self.redeeming.settings(settings));

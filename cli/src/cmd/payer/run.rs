@@ -16,7 +16,7 @@ use crate::{
     opts::{
         beacon::BeaconOpts,
         chain::ChainOpts,
-        send::wallet_on,
+        send::{TipOpts, wallet_on},
         store::StoreOpts,
         time::parse_duration,
         wallet::{SignerOpts, WalletOpts, signing_key},
@@ -69,6 +69,9 @@ pub(super) struct RunArgs {
     /// Transactions wait while the market price is higher.
     #[arg(long, value_name = "AMOUNT", help_heading = "Transaction")]
     max_fee_per_gas: Option<AmountText>,
+
+    #[command(flatten)]
+    tip: TipOpts,
 
     #[command(flatten)]
     signer: SignerOpts,
@@ -138,9 +141,9 @@ impl RunArgs {
         Ok((service, token.address))
     }
 
-    /// The wallet, with the limit of `--max-fee-per-gas`.
+    /// The wallet, with the limit of `--max-fee-per-gas` and the tip of `--tip`.
     fn limited_wallet(&self, key: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
-        let wallet = wallet_on(key, reader);
+        let wallet = self.tip.set(wallet_on(key, reader))?;
         let Some(text) = &self.max_fee_per_gas else {
             return Ok(wallet);
         };
