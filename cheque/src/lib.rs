@@ -53,7 +53,7 @@ pub mod payee;
 #[cfg(feature = "client")]
 pub mod payer;
 mod protocol;
-#[cfg(any(feature = "access", feature = "service"))]
+#[cfg(any(feature = "access", feature = "http-server", feature = "service"))]
 pub mod service;
 pub mod store;
 #[cfg(any(feature = "beacon", feature = "client"))]
