@@ -27,7 +27,10 @@ fn payee(machine: &Arc<Machine>, descriptors: u64) -> Service {
         let service = machine.command(&[&run[..], &token].concat());
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
+            .args([
+                "-c",
+                &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""),
+            ])
             .arg(service.get_program())
             .args(service.get_args())
             .current_dir(machine.folder())
@@ -49,7 +52,10 @@ fn ask(service: &Service, method: &str, path: &str, body: Option<&Value>) -> (u1
 /// Opens connections without a token, each with these bytes.
 fn flood(service: &Service, connections: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let limit = raise_descriptor_limit();
-    assert!(limit.is_none_or(|limit| limit > 4_096), "{limit:?} descriptors");
+    assert!(
+        limit.is_none_or(|limit| limit > 4_096),
+        "{limit:?} descriptors"
+    );
     let url = service.url.get();
     let address = url.trim_start_matches("http://");
     let open = |_| {
@@ -76,8 +82,16 @@ fn pays_and_redeems_while_strangers_hold_all_connections() {
     let mut held = flood(&service, 1_100, b"");
     assert_eq!(ask(&service, "GET", "/health", None).0, 200);
     let proof = payer.ok(&["write", &id, &machine.address, "0.2ether"]);
-    let (status, paid) = ask(&service, "POST", "/payments", Some(&json!({ "proof": proof })));
-    assert_eq!(status, 200, "the node and the store must have descriptors: {paid}");
+    let (status, paid) = ask(
+        &service,
+        "POST",
+        "/payments",
+        Some(&json!({ "proof": proof })),
+    );
+    assert_eq!(
+        status, 200,
+        "the node and the store must have descriptors: {paid}"
+    );
     held.extend(flood(&service, 600, b"GET / HTTP/1.1\r\n"));
     node.advance(602);
     let redeemed = support::wait_for(|| {
@@ -99,7 +113,10 @@ fn holds_unfinished_headers_in_bounded_memory() {
     assert_eq!(ask(&service, "GET", "/health", None).0, 200);
     let resident = || {
         let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
         kilobytes / 1_024
     };
@@ -108,7 +125,10 @@ fn holds_unfinished_headers_in_bounded_memory() {
     let _held = flood(&service, 2_000, unfinished.as_bytes());
     assert_eq!(ask(&service, "GET", "/health", None).0, 200);
     let after = resident();
-    assert!(after < before + 100, "{before} MB before, {after} MB with the headers");
+    assert!(
+        after < before + 100,
+        "{before} MB before, {after} MB with the headers"
+    );
 }
 
 #[test]
@@ -127,7 +147,10 @@ fn refuses_web_pages_foreign_hosts_and_strangers() {
     assert_eq!(with("", "/terms"), (401, json!("unauthorized")));
     let page = format!("{bearer}origin: https://example.org\r\n");
     assert_eq!(with(&page, "/terms"), (403, json!("web_page")));
-    let (status, large) = (with(&format!("x: {}\r\n", "y".repeat(20 << 10)), "/terms").0, 431);
+    let (status, large) = (
+        with(&format!("x: {}\r\n", "y".repeat(20 << 10)), "/terms").0,
+        431,
+    );
     assert_eq!(status, large);
     let metrics = request_with(&bearer, &url, "GET", "/health", None).unwrap();
     assert_eq!(metrics.0, 200);

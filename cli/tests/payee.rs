@@ -71,7 +71,14 @@ fn takes_payments_survives_a_kill_and_redeems_its_win() {
     let (status, again) = service.pay(&json!({ "proof": first }));
     assert_eq!((status, &again["code"]), (409, &json!("replay")));
     // A caller that lost the answer learns what was credited then.
-    for field in ["deposit", "credit_to", "token", "value", "total", "credited"] {
+    for field in [
+        "deposit",
+        "credit_to",
+        "token",
+        "value",
+        "total",
+        "credited",
+    ] {
         assert_eq!(again[field], paid[field], "{field}");
     }
     let mut events = service.0.lines("/events");
@@ -153,7 +160,14 @@ fn lists_holdings_by_page_and_state() {
     let mut ids = vec![create_deposit(&payer, &payee.address)];
     let allowance = format!("{}=0.4ether", payee.address);
     for lane in ["1", "2"] {
-        let create = ["deposit", "create", "--allowance", &allowance, "--lane", lane];
+        let create = [
+            "deposit",
+            "create",
+            "--allowance",
+            &allowance,
+            "--lane",
+            lane,
+        ];
         let terms = ["--draw-in", "10m", "--min-payout", "0"];
         let opened = payer.json(&[&create[..], &terms].concat());
         ids.push(opened["id"].as_str().unwrap().to_owned());
@@ -167,7 +181,9 @@ fn lists_holdings_by_page_and_state() {
     let listed = |query: &str| {
         let page = service.0.get(&format!("/deposits?{query}"));
         let deposits = page["deposits"].as_array().unwrap().clone();
-        let found = deposits.iter().map(|deposit| deposit["deposit"].as_str().unwrap().to_owned());
+        let found = deposits
+            .iter()
+            .map(|deposit| deposit["deposit"].as_str().unwrap().to_owned());
         (found.collect::<Vec<_>>(), page["next"].clone(), page)
     };
     // Also the deposits that no step has seen yet.
@@ -188,7 +204,11 @@ fn lists_holdings_by_page_and_state() {
     assert_eq!(listed("state=receiving").0.len(), 0);
     for bad in ["limit=x", "state=lost", "page=2"] {
         let (status, refused) = service.0.ask("GET", &format!("/deposits?{bad}"), None);
-        assert_eq!((status, &refused["code"]), (400, &json!("bad_request")), "{bad}");
+        assert_eq!(
+            (status, &refused["code"]),
+            (400, &json!("bad_request")),
+            "{bad}"
+        );
     }
 }
 

@@ -263,7 +263,11 @@ fn pays_once_for_repeated_requests_of_one_id() {
     let request = |amount: &str, id: &str| json!({ "payee": payee, "amount": amount, "id": id });
     let ask = |service: &Payer, request: &Value| service.0.ask("POST", "/cheques", Some(request));
     let (status, first) = ask(&service, &request("7", "one"));
-    assert_eq!((status, &first["repeated"]), (200, &json!(false)), "{first}");
+    assert_eq!(
+        (status, &first["repeated"]),
+        (200, &json!(false)),
+        "{first}"
+    );
 
     // The same proofs, also after a restart and after other payments.
     let (_, second) = ask(&service, &request("5", "two"));
@@ -288,7 +292,11 @@ fn pays_once_for_repeated_requests_of_one_id() {
         json!({ "payee": node.address(2), "amount": "7", "id": "one" }),
     ] {
         let (status, refused) = ask(&service, &other);
-        assert_eq!((status, &refused["code"]), (409, &json!("id_reused")), "{other}");
+        assert_eq!(
+            (status, &refused["code"]),
+            (409, &json!("id_reused")),
+            "{other}"
+        );
     }
 
     // Eight at once are one payment.
@@ -302,10 +310,16 @@ fn pays_once_for_repeated_requests_of_one_id() {
         .collect();
     let answers: Vec<_> = tasks.into_iter().map(|task| task.join().unwrap()).collect();
     for (status, answer) in &answers {
-        assert_eq!((*status, &answer["spent"]), (200, &json!("112")), "{answer}");
+        assert_eq!(
+            (*status, &answer["spent"]),
+            (200, &json!("112")),
+            "{answer}"
+        );
         assert_eq!(answer["proofs"], answers[0].1["proofs"]);
     }
-    let made = answers.iter().filter(|(_, answer)| answer["repeated"] == json!(false));
+    let made = answers
+        .iter()
+        .filter(|(_, answer)| answer["repeated"] == json!(false));
     assert_eq!(made.count(), 1);
 
     // Without a name, each request pays.

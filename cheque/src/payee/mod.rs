@@ -25,9 +25,8 @@ pub use redeem::{PlannedRedemption, RedeemOptions};
 #[cfg(feature = "service")]
 pub use service::{
     HoldingChange, HoldingPage, HoldingQuery, HoldingState, HoldingStatus, LastError, MissReason,
-    PayeeService,
-    PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin, WaitReason, Waiting,
-    plan,
+    PayeeService, PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin,
+    WaitReason, Waiting, plan,
 };
 
 use crate::{

@@ -22,6 +22,7 @@ mod interrupt;
 mod irreversible;
 #[path = "../support/late_receipts.rs"]
 mod late_receipts;
+mod named_payments;
 mod network;
 #[path = "../support/node.rs"]
 mod node;

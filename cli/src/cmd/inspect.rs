@@ -90,7 +90,13 @@ impl InspectArgs {
                 explained.add("steps", *k, format!("{k} paid in total"));
                 explained.same("x", x);
                 if let Some(opening) = opening {
-                    explain_step(&mut explained, &Context::of(&opening, cost), &opening, *k, *x);
+                    explain_step(
+                        &mut explained,
+                        &Context::of(&opening, cost),
+                        &opening,
+                        *k,
+                        *x,
+                    );
                 }
             }
         }

@@ -62,9 +62,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, HttpError> {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first.is_some_and(|first| *first != b'{')
-        && serde_json::from_slice::<Value>(bytes).is_ok()
-    {
+    if first.is_some_and(|first| *first != b'{') && serde_json::from_slice::<Value>(bytes).is_ok() {
         return Err(bad_field("the body is not a JSON object"));
     }
     serde_json::from_slice(bytes).map_err(|error| {
@@ -92,7 +90,9 @@ pub(crate) fn required(name: &str, value: Option<Value>) -> Result<Value, HttpEr
 pub(crate) fn text(name: &str, value: Value) -> Result<String, HttpError> {
     match value {
         Value::String(text) => Ok(text),
-        _ => Err(bad_field(format!("`{name}` is not a text; write it in quotes"))),
+        _ => Err(bad_field(format!(
+            "`{name}` is not a text; write it in quotes"
+        ))),
     }
 }
 
@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn reads_amounts_without_loss() {
         let read = |value| amount("amount", value).ok().map(Amount::get);
-        assert_eq!(read(json!("340282366920938463463374607431768211455")), Some(u128::MAX));
+        assert_eq!(
+            read(json!("340282366920938463463374607431768211455")),
+            Some(u128::MAX)
+        );
         assert_eq!(read(json!(20_000)), Some(20_000));
         assert_eq!(read(json!(MAX_EXACT)), Some(u128::from(MAX_EXACT)));
         for bad in [

@@ -87,7 +87,11 @@ impl Streams {
 
 fn event<T>(next: Result<T, RecvError>, show: fn(&T) -> Value) -> Option<Event> {
     match next {
-        Ok(change) => Some(Event::default().event("deposit").data(show(&change).to_string())),
+        Ok(change) => Some(
+            Event::default()
+                .event("deposit")
+                .data(show(&change).to_string()),
+        ),
         Err(RecvError::Lagged(missed)) => {
             let missed = json!({ "missed": missed }).to_string();
             Some(Event::default().event("missed").data(missed))

@@ -31,26 +31,37 @@ impl Page {
             after: None,
             state: None,
         };
-        for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+        for part in query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|part| !part.is_empty())
+        {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             match name {
                 "limit" => {
                     let limit = value.parse().ok();
                     let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     page.limit = limit.ok_or_else(|| {
-                        bad(format!("limit `{value}` is not a number from 1 to {MAX_LIMIT}"))
+                        bad(format!(
+                            "limit `{value}` is not a number from 1 to {MAX_LIMIT}"
+                        ))
                     })?;
                 }
                 "after" => {
                     let after = value.parse().ok();
                     page.after = Some(after.ok_or_else(|| {
-                        bad(format!("`{value}` is not a deposit; take it from `next` of the last answer"))
+                        bad(format!(
+                            "`{value}` is not a deposit; take it from `next` of the last answer"
+                        ))
                     })?);
                 }
                 "state" => {
                     let known = states.iter().find(|state| **state == value);
                     page.state = Some(known.copied().ok_or_else(|| {
-                        bad(format!("the state `{value}` is unknown; use one of {}", states.join(", ")))
+                        bad(format!(
+                            "the state `{value}` is unknown; use one of {}",
+                            states.join(", ")
+                        ))
                     })?);
                 }
                 _ => {

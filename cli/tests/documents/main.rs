@@ -176,7 +176,8 @@ fn lists_every_code_of_the_http_api_in_the_guide() {
             for rest in code.split("StatusCode::").skip(1) {
                 let next = rest.split_once(',').map(|(_, next)| next.trim_start());
                 let text = next.and_then(|next| next.strip_prefix('"')?.split('"').next());
-                let is_code = |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                let is_code =
+                    |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
                 codes.extend(text.filter(is_code).map(ToOwned::to_owned));
             }
         }

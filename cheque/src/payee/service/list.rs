@@ -53,7 +53,10 @@ impl PayeeService {
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub async fn status_page(&self, query: &HoldingQuery) -> Result<HoldingPage, PayeeServiceError> {
+    pub async fn status_page(
+        &self,
+        query: &HoldingQuery,
+    ) -> Result<HoldingPage, PayeeServiceError> {
         let max = query.max.max(1);
         let mut positions = match self.page_of_ids(query, max) {
             Some(ids) => {
@@ -63,7 +66,11 @@ impl PayeeService {
             }
             None => self.payee.positions().await?,
         };
-        positions.retain(|position| query.after.is_none_or(|after| position.deposit_id() > after));
+        positions.retain(|position| {
+            query
+                .after
+                .is_none_or(|after| position.deposit_id() > after)
+        });
         let has_more = positions.len() > max;
         positions.truncate(max);
         let last = positions.last().filter(|_| has_more);
@@ -129,12 +136,7 @@ impl PayeeService {
                 position,
             },
             None => HoldingStatus {
-                state: before_draw(
-                    position.deposit().drawTime,
-                    now,
-                    self.payee.policy(),
-                    false,
-                ),
+                state: before_draw(position.deposit().drawTime, now, self.payee.policy(), false),
                 last_error: None,
                 closes_at: None,
                 stuck_since: None,

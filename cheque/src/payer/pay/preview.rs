@@ -59,7 +59,8 @@ impl Payer {
             let depth = self.tree(part.id).await?.proof(payee);
             let depth = depth.map_or(0, |proof| proof.siblings.len());
             // As a payee with the default policy counts it.
-            let cost = rate.map(|rate| rate.units_up(prices.wei(redeem_gas(depth, MAX_STEPS.min(1024)))));
+            let cost =
+                rate.map(|rate| rate.units_up(prices.wei(redeem_gas(depth, MAX_STEPS.min(1024)))));
             let deposit = self.record(part.id).await?.deposit;
             previewed.push(previewed_part(part, &deposit, cost));
         }

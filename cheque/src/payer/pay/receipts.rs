@@ -37,7 +37,9 @@ pub struct PaymentName(String);
 
 /// The reason why a text is no name of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name of a payment has 1 to 255 visible ASCII characters; use a random one, such as a UUID")]
+#[error(
+    "the name of a payment has 1 to 255 visible ASCII characters; use a random one, such as a UUID"
+)]
 pub struct PaymentNameError;
 
 impl FromStr for PaymentName {
@@ -174,7 +176,10 @@ impl Payer {
         };
         [
             add(receipt_key(bank, name).to_vec(), encode(receipt)),
-            add(receipt_time_key(bank, unix_now(), name).to_vec(), Vec::new()),
+            add(
+                receipt_time_key(bank, unix_now(), name).to_vec(),
+                Vec::new(),
+            ),
         ]
     }
 }
@@ -252,7 +257,11 @@ mod tests {
 
     #[test]
     fn takes_names_that_fit_a_header() {
-        for good in ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", &"x".repeat(255)] {
+        for good in [
+            "a",
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            &"x".repeat(255),
+        ] {
             assert!(good.parse::<PaymentName>().is_ok(), "{good}");
         }
         for bad in ["", "a b", "ä", "a\n", &"x".repeat(256)] {

@@ -102,7 +102,9 @@ async fn ask(stream: &mut TcpStream, path: &str) -> Option<String> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = vec![0; 256];
-    let read = timeout(SOON, stream.read(&mut answer)).await.expect("an answer or an end");
+    let read = timeout(SOON, stream.read(&mut answer))
+        .await
+        .expect("an answer or an end");
     let read = read.ok().filter(|read| *read > 0)?;
     Some(String::from_utf8_lossy(&answer[..read]).into_owned())
 }
@@ -122,7 +124,10 @@ async fn answers_while_strangers_hold_all_connections() {
     for _ in 0..200 {
         strangers.push(server.connect().await);
     }
-    assert!(ask(&mut trusted, "/trusted").await.is_some(), "a known caller");
+    assert!(
+        ask(&mut trusted, "/trusted").await.is_some(),
+        "a known caller"
+    );
     let mut new = server.connect().await;
     assert!(ask(&mut new, "/trusted").await.is_some(), "a new caller");
     assert!(is_closed(&mut strangers[0]).await);
@@ -194,7 +199,9 @@ async fn closes_a_connection_that_leaves_its_answer_unread() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(SOON, answered).await.expect("the place must be free again");
+    timeout(SOON, answered)
+        .await
+        .expect("the place must be free again");
 }
 
 #[tokio::test]

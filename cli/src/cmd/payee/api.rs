@@ -75,7 +75,11 @@ async fn pay(
         Ok(payment) => Ok(Json(accepted(&payment)).into_response()),
         Err(ReceiveError::Rejected(rejection)) => {
             let position = api.service.payee().position(proof.deposit_id()).await;
-            Ok(rejected(&proof, &rejection, position.ok().flatten().as_ref()))
+            Ok(rejected(
+                &proof,
+                &rejection,
+                position.ok().flatten().as_ref(),
+            ))
         }
         Err(error) => Err(not_judged(&error)),
     }

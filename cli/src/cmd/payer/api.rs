@@ -170,7 +170,9 @@ async fn deposits(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     let after = status.iter().find(|status| Some(status.id) == page.after);
     let after = after.map(order);
     status.retain(|status| {
-        let in_state = page.state.is_none_or(|state| status.record.state.name() == state);
+        let in_state = page
+            .state
+            .is_none_or(|state| status.record.state.name() == state);
         in_state && after.is_none_or(|after| order(status) > after)
     });
     let has_more = status.len() > page.limit;
@@ -195,7 +197,9 @@ async fn deposits(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
 
 async fn deposit(State(api): State<Api>, Path(id): Path<String>) -> Answer {
     let id: DepositId = id.parse().map_err(|_| {
-        bad_path(format!("`{id}` is not a deposit; write 0x and 64 hex digits"))
+        bad_path(format!(
+            "`{id}` is not a deposit; write 0x and 64 hex digits"
+        ))
     })?;
     let status = api.service.status().await.map_err(unreadable)?;
     let status = status.into_iter().find(|status| status.id == id);

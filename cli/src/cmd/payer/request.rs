@@ -69,7 +69,9 @@ fn name(headers: &HeaderMap, id: Option<&str>) -> Result<Option<PaymentName>, Ht
     };
     // A string of structured fields is in quotes.
     let unquoted = |text: &str| {
-        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let inner = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
         inner.unwrap_or(text).to_owned()
     };
     let header = header.map(unquoted);

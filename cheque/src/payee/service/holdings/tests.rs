@@ -75,7 +75,9 @@ fn work(holdings: &Holdings) -> [usize; 4] {
 
 /// The number of deposits in the index by state.
 fn all_states(holdings: &Holdings) -> usize {
-    let counts = HoldingState::NAMES.iter().map(|state| holdings.count_in(state));
+    let counts = HoldingState::NAMES
+        .iter()
+        .map(|state| holdings.count_in(state));
     counts.sum()
 }
 
