@@ -99,7 +99,7 @@ fn pays_and_redeems_while_strangers_hold_all_connections() {
     let service = payee(&machine, 256);
     // More sockets than the process has descriptors.
     let mut held = flood(&service, 1_100, b"");
-    assert_eq!(ask(&service, "GET", "/health", None).0, 200);
+    assert_eq!(ask(&service, "GET", "/metrics", None).0, 200);
     let proof = payer.ok(&["write", &id, &machine.address, "0.2ether"]);
     let (status, paid) = ask(
         &service,
@@ -129,7 +129,7 @@ fn holds_unfinished_headers_in_bounded_memory() {
     let node = Node::start();
     node.machine(0).deploy();
     let service = payee(&Arc::new(node.machine(1)), 8_192);
-    assert_eq!(ask(&service, "GET", "/health", None).0, 200);
+    assert_eq!(ask(&service, "GET", "/metrics", None).0, 200);
     let resident = || {
         let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
         let line = status
@@ -142,7 +142,7 @@ fn holds_unfinished_headers_in_bounded_memory() {
     let before = resident();
     let unfinished = format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(400 << 10));
     let _held = flood(&service, 2_000, unfinished.as_bytes());
-    assert_eq!(ask(&service, "GET", "/health", None).0, 200);
+    assert_eq!(ask(&service, "GET", "/metrics", None).0, 200);
     let after = resident();
     assert!(
         after < before + 100,

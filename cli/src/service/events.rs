@@ -104,8 +104,8 @@ fn event<T>(next: Result<T, RecvError>, show: fn(&T) -> Value) -> Option<Event> 
 mod tests {
     use super::*;
 
-    #[test]
-    fn bounds_the_number_of_open_streams() {
+    #[tokio::test]
+    async fn bounds_the_number_of_open_streams() {
         let streams = Streams::new(CancellationToken::new());
         let (changes, _) = tokio::sync::broadcast::channel::<u8>(1);
         let open = || streams.deposits(changes.subscribe(), |change| json!(change));
