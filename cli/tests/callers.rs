@@ -77,6 +77,8 @@ fn flood(service: &Service, connections: usize, bytes: &[u8]) -> Vec<TcpStream> 
 fn raw(service: &Service, request: &str) -> String {
     let url = service.url.get();
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    let limit = std::time::Duration::from_secs(30);
+    stream.set_read_timeout(Some(limit)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let mut part = [0; 4_096];
