@@ -55,7 +55,7 @@ pub mod payee;
 #[cfg(feature = "client")]
 pub mod payer;
 mod protocol;
-#[cfg(any(feature = "access", feature = "service"))]
+#[cfg(any(feature = "access", feature = "http-server", feature = "service"))]
 pub mod service;
 #[cfg(feature = "client")]
 mod single_flight;

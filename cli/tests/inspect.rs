@@ -93,9 +93,13 @@ fn explains_and_checks_an_opening() {
         // full = 100 * 1000 / 400 = 250 < 500, so the range is 100 * 1000 / 500.
         ("payout", json!("500")),
         ("range", json!("200")),
+        ("value", json!("100")),
     ] {
         assert_eq!(found[name], value, "{name}: {found}");
     }
+    // A payee that counts a cost of 51 credits 200 of 1000 times 449, rounded down.
+    let priced = inspect(&[&proof(&case.opening), "--redeem-cost", "51"]);
+    assert_eq!(priced["value"], json!("89"));
     let id = case.bank.deposit_id(&case.opening.deposit);
     assert_eq!(found["deposit"], json!(id.to_string()));
 }

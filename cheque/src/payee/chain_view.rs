@@ -22,7 +22,7 @@ use crate::{
     },
     sys::unix_now,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::{
     collections::BTreeSet,
@@ -119,6 +119,27 @@ impl Payee {
         Ok(seen)
     }
 
+    /// The cost to redeem a cheque at the present price of gas, in units of its token: of the longest stream that the policy
+    /// accepts, and an allowance proof of `depth` levels. `None` for a token without a rate.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError::Bank`] if the chain cannot be read, [`ReceiveError::Stored`] if the store cannot.
+    pub async fn redeem_cost(
+        &self,
+        token: Address,
+        depth: usize,
+    ) -> Result<Option<Amount>, ReceiveError> {
+        let snapshot = self.fresh_snapshot().await?;
+        Ok(self.cost_of(&snapshot, token, depth))
+    }
+
+    fn cost_of(&self, snapshot: &ChainSnapshot, token: Address, depth: usize) -> Option<Amount> {
+        let gas = redeem_gas(depth, self.policy.max_steps);
+        let rate = self.rates.of(token)?;
+        Some(rate.units_up(snapshot.prices.wei(gas)))
+    }
+
     /// The view by which a payment of `deposit` is judged. `depth` is the number of levels in its allowance proof; `sight`
     /// the block at which the purse is known to have held the deposit, if any.
     pub(super) async fn view(
@@ -129,8 +150,6 @@ impl Payee {
         sight: Option<Sight>,
         depth: usize,
     ) -> View {
-        let gas = redeem_gas(depth, self.policy.max_steps);
-        let rate = self.rates.of(deposit.token);
         let now = self.now(snapshot.head.time).await;
         let index = self.index();
         let settled = sight.is_some_and(|sight| index.is_settled(sight.open_at));
@@ -140,7 +159,7 @@ impl Payee {
             final_time: snapshot.final_time(),
             purse: purse.word(),
             settled,
-            redeem_cost: rate.map(|rate| rate.units_up(snapshot.prices.wei(gas))),
+            redeem_cost: self.cost_of(snapshot, deposit.token, depth),
             exposure: sums.exposure,
             unsettled: sums.unsettled,
         }

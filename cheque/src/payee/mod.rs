@@ -24,9 +24,9 @@ pub use receive::Accepted;
 pub use redeem::{PlannedRedemption, RedeemOptions};
 #[cfg(feature = "service")]
 pub use service::{
-    HoldingChange, HoldingState, HoldingStatus, LastError, MissReason, PayeeService,
-    PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin, WaitReason, Waiting,
-    plan,
+    HoldingChange, HoldingPage, HoldingQuery, HoldingState, HoldingStatus, LastError, MissReason,
+    PayeeService, PayeeServiceError, PayeeSettings, PayeeStepReport, Plan, RedeemableWin,
+    WaitReason, Waiting, plan,
 };
 
 use crate::{

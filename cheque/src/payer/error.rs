@@ -166,6 +166,24 @@ pub enum PayerError {
         /// The payment, in token units.
         needed: Amount,
     },
+    /// The name belongs to another payment.
+    #[error(
+        "the name belongs to a payment of {amount} units to {payee}; choose a new name for each payment"
+    )]
+    NameReused {
+        /// The payee of the earlier payment.
+        payee: Address,
+        /// Its amount, in token units.
+        amount: Amount,
+    },
+    /// No active deposit lists the payee.
+    #[error(
+        "no active deposit has an allowance for payee {payee}; add the payee to the list of the next round, or open a deposit for it"
+    )]
+    NotListed {
+        /// The payee.
+        payee: Address,
+    },
     /// An application record differs from its expected value.
     #[error("an application record has changed since it was read; read it again and retry")]
     AppConflict,

@@ -27,7 +27,9 @@ mod trees;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use event::{DepositEvent, PollReport};
-pub use pay::Payment;
+pub use pay::{
+    NamedPayment, Payment, PaymentName, PaymentNameError, PreviewedPart, RECEIPT_RETENTION,
+};
 pub use records::{AllowanceList, DepositRecord, DepositState, DrawResult, OpenAt};
 pub use request::{DepositRequest, Draw, Funding, PlannedDeposit};
 #[cfg(feature = "service")]

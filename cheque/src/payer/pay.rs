@@ -1,7 +1,12 @@
 //! Writes cheques and takes stream steps.
 
 mod pieces;
+mod preview;
 mod proofs;
+mod receipts;
+
+pub use preview::PreviewedPart;
+pub use receipts::{NamedPayment, PaymentName, PaymentNameError, RECEIPT_RETENTION};
 
 use crate::{
     payer::{Payer, error::PayerError},
@@ -108,8 +113,8 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// [`PayerError::NotCovered`] if the active deposits do not cover the amount, [`PayerError::Write`] for an
-    /// amount of zero, [`PayerError::Clock`] and [`PayerError::NoKey`]; errors of the node and of the store.
+    /// [`PayerError::NotCovered`] if the active deposits do not cover the amount, [`PayerError::NotListed`] if none of them
+    /// lists the payee, [`PayerError::Write`] for an amount of zero, [`PayerError::Clock`] and [`PayerError::NoKey`]; errors of the node and of the store.
     pub async fn pay(
         &self,
         payee: Address,
@@ -215,16 +220,24 @@ impl Payer {
         let (snapshot, now) = self.live_snapshot().await?;
         let mut remaining = amount;
         let mut parts = Vec::new();
+        let (mut has_deposits, mut is_listed) = (false, false);
         for (&(_, id), terms) in &snapshot.active {
             let is_ours = terms.token == token && terms.signer == key.address();
             if !is_ours || !self.is_in_time(terms, payee_cutoff, now) {
                 continue;
             }
+            has_deposits = true;
             let old = match self.account(id, payee).await {
                 Ok(old) => old,
-                Err(PayerError::UnknownPayee { .. } | PayerError::NoList(_)) => continue,
+                Err(PayerError::UnknownPayee { .. }) => continue,
+                Err(PayerError::NoList(_)) => {
+                    // Nobody can tell whether it lists the payee.
+                    is_listed = true;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
+            is_listed = true;
             let share = remaining.min(old.1.left());
             if share.is_zero() {
                 continue;
@@ -235,6 +248,9 @@ impl Payer {
             if remaining.is_zero() {
                 return Ok(parts);
             }
+        }
+        if has_deposits && !is_listed {
+            return Err(PayerError::NotListed { payee });
         }
         Err(PayerError::NotCovered {
             payee,
@@ -249,15 +265,24 @@ impl Payer {
         payee: Address,
         parts: &[Part],
     ) -> Result<Vec<Payment>, PayerError> {
-        for part in parts {
-            self.count_spent(part.id, &part.old.1, &part.new);
-        }
+        self.count_spent_of(parts);
+        self.payments(payee, parts).await
+    }
+
+    /// Makes the proofs of a payment's parts.
+    async fn payments(&self, payee: Address, parts: &[Part]) -> Result<Vec<Payment>, PayerError> {
         let mut payments = Vec::with_capacity(parts.len());
         for part in parts {
             let first = part.old.0.is_none();
             payments.push(self.payment(part.id, payee, &part.new, first).await?);
         }
         Ok(payments)
+    }
+
+    fn count_spent_of(&self, parts: &[Part]) {
+        for part in parts {
+            self.count_spent(part.id, &part.old.1, &part.new);
+        }
     }
 
     fn count_spent(&self, id: DepositId, old: &Account, new: &Account) {

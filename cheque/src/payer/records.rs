@@ -38,6 +38,18 @@ pub enum DepositState {
 }
 
 impl DepositState {
+    /// The names of all states, in the usual order.
+    pub const NAMES: [&'static str; 8] = [
+        "pending",
+        "active",
+        "past_cutoff",
+        "drawn",
+        "redeemed",
+        "reclaimable",
+        "reclaimed",
+        "never_opened",
+    ];
+
     /// Stable name in lower case, for files and programs.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -52,8 +52,11 @@ impl Token {
 
     fn is_in(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION);
-        let given = given.and_then(|header| header.as_bytes().strip_prefix(b"Bearer "));
-        given.is_some_and(|given| given.ct_eq(self.0.as_bytes()).into())
+        let given = given.and_then(|header| header.as_bytes().split_first_chunk::<7>());
+        // The name of the scheme has no case.
+        given.is_some_and(|(scheme, given)| {
+            scheme.eq_ignore_ascii_case(b"bearer ") && given.ct_eq(self.0.as_bytes()).into()
+        })
     }
 }
 
@@ -194,6 +197,10 @@ mod tests {
         let gate = gate(Some(TOKEN));
         let bearer = format!("Bearer {TOKEN}");
         assert_eq!(check(&gate, &[(header::AUTHORIZATION, &bearer)]), Ok(()));
+        for scheme in ["bearer", "BEARER"] {
+            let given = format!("{scheme} {TOKEN}");
+            assert_eq!(check(&gate, &[(header::AUTHORIZATION, &given)]), Ok(()));
+        }
         assert_eq!(check(&gate, &[]), Err(Denial::Unauthorized));
         for wrong in [
             TOKEN,

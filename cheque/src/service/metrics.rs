@@ -42,6 +42,9 @@ pub const PAYEE_FEES: &str = "cheque_payee_fees_wei_total";
 /// Counter: failed steps, which the service retries, with label `step`.
 pub const PAYEE_ERRORS: &str = "cheque_payee_errors_total";
 
+/// Counter: connections and requests that the HTTP server refused, with label `reason`.
+pub const HTTP_REFUSED: &str = "cheque_http_refused_total";
+
 /// Gives the recorder a description and a unit of each metric. Call once, after the recorder is installed.
 pub fn describe() {
     describe_gauge!(PAYER_HEAD, Unit::Count, "newest block seen by the payer");
@@ -108,5 +111,10 @@ pub fn describe() {
         PAYEE_ERRORS,
         Unit::Count,
         "failed steps of the payee, by step"
+    );
+    describe_counter!(
+        HTTP_REFUSED,
+        Unit::Count,
+        "connections and requests refused by the HTTP server, by reason"
     );
 }

@@ -14,7 +14,9 @@ pub(crate) mod follower;
 pub(crate) mod health;
 #[cfg(feature = "service")]
 pub(crate) mod health_tracker;
-#[cfg(feature = "service")]
+#[cfg(feature = "http-server")]
+pub mod http;
+#[cfg(any(feature = "http-server", feature = "service"))]
 pub mod metrics;
 #[cfg(feature = "service")]
 pub(crate) mod utc;

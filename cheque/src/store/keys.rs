@@ -94,6 +94,52 @@ pub(crate) fn draw_time_of_key(key: &[u8]) -> Result<u64, RecordError> {
     }
 }
 
+/// Returns the key of a receipt in [`Table::Receipts`](crate::store::Table::Receipts): bank key (28 bytes) ‖ 0 ‖ hash of the
+/// payment's name (32).
+#[cfg(feature = "client")]
+pub(crate) fn receipt_key(bank: &Bank, name: B256) -> [u8; 61] {
+    let mut key = [0; 61];
+    key[..28].copy_from_slice(&bank_key(bank));
+    key[29..].copy_from_slice(name.as_slice());
+    key
+}
+
+/// Returns the prefix of the keys that list a bank's receipts by time: bank key (28 bytes) ‖ 1.
+#[cfg(feature = "client")]
+pub(crate) fn receipt_times_key(bank: &Bank) -> [u8; 29] {
+    let mut key = [1; 29];
+    key[..28].copy_from_slice(&bank_key(bank));
+    key
+}
+
+/// Returns the key that lists a receipt by its time: prefix (29 bytes) ‖ time (8, big-endian) ‖ hash of the payment's name
+/// (32).
+#[cfg(feature = "client")]
+pub(crate) fn receipt_time_key(bank: &Bank, time: u64, name: B256) -> [u8; 69] {
+    let mut key = [0; 69];
+    key[..29].copy_from_slice(&receipt_times_key(bank));
+    key[29..37].copy_from_slice(&time.to_be_bytes());
+    key[37..].copy_from_slice(name.as_slice());
+    key
+}
+
+/// Returns time and hash of a key that [`receipt_time_key`] made.
+///
+/// # Errors
+///
+/// [`RecordError::WrongKey`] if the key does not have 69 bytes.
+#[cfg(feature = "client")]
+pub(crate) fn receipt_of_time_key(key: &[u8]) -> Result<(u64, B256), RecordError> {
+    let parts = key.split_at_checked(29);
+    let parts = parts.and_then(|(_, rest)| rest.split_first_chunk::<8>());
+    match parts {
+        Some((time, name)) if name.len() == 32 => {
+            Ok((u64::from_be_bytes(*time), B256::from_slice(name)))
+        }
+        _ => Err(RecordError::WrongKey),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +164,17 @@ mod tests {
         assert!(key.starts_with(&beacon_key(&beacon)));
         assert_eq!(draw_time_of_key(&key), Ok(1_692_806_364));
         assert_eq!(draw_time_of_key(&key[1..]), Err(RecordError::WrongKey));
+    }
+    #[cfg(feature = "client")]
+    #[test]
+    fn lists_receipts_by_time_apart_from_their_names() {
+        let bank = Bank::new(1, Address::repeat_byte(9));
+        let name = B256::repeat_byte(1);
+        let key = receipt_time_key(&bank, 7, name);
+        assert!(key.starts_with(&receipt_times_key(&bank)));
+        assert_eq!(receipt_of_time_key(&key), Ok((7, name)));
+        assert!(!receipt_key(&bank, name).starts_with(&receipt_times_key(&bank)));
+        assert_eq!(receipt_of_time_key(&key[1..]), Err(RecordError::WrongKey));
+        assert_eq!(receipt_of_time_key(&[]), Err(RecordError::WrongKey));
     }
 }

@@ -21,6 +21,8 @@ pub enum Table {
     App,
     /// Signatures of the beacon's rounds, one per beacon and draw time. Public, and kept so that no relay is needed later.
     Seeds,
+    /// A payer's answers to payments that callers have named, one per bank and name, kept for some days.
+    Receipts,
     /// Notes that hold in this store only, such as an unfinished restore or the last block read. Not records, so
     /// backups leave them out and [`Self::ALL`] does not list them.
     Marks,
@@ -28,7 +30,7 @@ pub enum Table {
 
 impl Table {
     /// All tables with records, in the order of backups.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Deposits,
         Self::Trees,
         Self::Accounts,
@@ -36,6 +38,7 @@ impl Table {
         Self::Outbox,
         Self::App,
         Self::Seeds,
+        Self::Receipts,
     ];
 
     /// The table's name in files, databases and messages.
@@ -48,6 +51,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::App => "app",
             Self::Seeds => "seeds",
+            Self::Receipts => "receipts",
             Self::Marks => "marks",
         }
     }

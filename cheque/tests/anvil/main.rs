@@ -24,6 +24,7 @@ mod interrupt;
 mod irreversible;
 #[path = "../support/late_receipts.rs"]
 mod late_receipts;
+mod named_payments;
 mod network;
 #[path = "../support/node.rs"]
 mod node;

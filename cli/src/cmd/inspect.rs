@@ -36,6 +36,12 @@ pub(crate) struct InspectArgs {
     /// PROOF is the opening, or a file with the opening.
     #[arg(long, value_name = "PROOF")]
     with: Option<String>,
+
+    /// Subtract this cost to redeem from the value, in token units [default: none]
+    ///
+    /// A payee tells its cost at GET /terms.
+    #[arg(long, value_name = "UNITS")]
+    redeem_cost: Option<u128>,
 }
 
 /// Lines of the explanation: name, JSON value, text.
@@ -67,13 +73,15 @@ impl InspectArgs {
             .parse()
             .wrap_err("the text is not a proof of payment")?;
         let opening = self.opening(&proof)?;
+        let cost = self.redeem_cost.map(Amount::new);
         let mut explained = Explained(Vec::new());
         match &proof {
-            Proof::Opening(opening) => explain_opening(&mut explained, opening),
+            Proof::Opening(opening) => explain_opening(&mut explained, opening, cost),
             Proof::Cheque(id, cheque) => {
                 explained.add("kind", "cheque", "a later cheque of a deposit");
                 explained.same("deposit", id);
-                let context = opening.as_deref().map(Context::of);
+                let context = opening.as_deref();
+                let context = context.map(|opening| Context::of(opening, cost));
                 explain_cheque(&mut explained, *id, cheque, context.as_ref());
             }
             Proof::Step { deposit, k, x } => {
@@ -82,7 +90,13 @@ impl InspectArgs {
                 explained.add("steps", *k, format!("{k} paid in total"));
                 explained.same("x", x);
                 if let Some(opening) = opening {
-                    explain_step(&mut explained, &opening, *k, *x);
+                    explain_step(
+                        &mut explained,
+                        &Context::of(&opening, cost),
+                        &opening,
+                        *k,
+                        *x,
+                    );
                 }
             }
         }
@@ -132,11 +146,14 @@ struct Context<'a> {
     allowance: &'a AllowanceProof,
     payee: Address,
     token: Option<Token>,
+    /// The cost to redeem, as the payee counts it.
+    redeem_cost: Option<Amount>,
 }
 
 impl<'a> Context<'a> {
-    fn of(opening: &'a Opening) -> Self {
+    fn of(opening: &'a Opening, redeem_cost: Option<Amount>) -> Self {
         Self {
+            redeem_cost,
             bank: opening.bank,
             deposit: &opening.deposit,
             allowance: &opening.allowance,
@@ -146,8 +163,8 @@ impl<'a> Context<'a> {
     }
 }
 
-fn explain_opening(explained: &mut Explained, opening: &Opening) {
-    let context = Context::of(opening);
+fn explain_opening(explained: &mut Explained, opening: &Opening, redeem_cost: Option<Amount>) {
+    let context = Context::of(opening, redeem_cost);
     let token = context.token.as_ref();
     let terms = &opening.deposit;
     let id = opening.bank.deposit_id(terms);
@@ -263,9 +280,36 @@ fn explain_payout(explained: &mut Explained, total: Amount, context: &Context<'_
             format::percent(payout.range.to_u256(), amount)
         ),
     );
+    let cost = context.redeem_cost.unwrap_or_default();
+    let value = payout.expected_value(Amount::new(context.deposit.amount), cost);
+    let shown = |amount| {
+        let token = context.token.as_ref();
+        token.map_or_else(
+            || format!("{amount} units"),
+            |token| token.show_amount(amount),
+        )
+    };
+    let text = match context.redeem_cost {
+        Some(cost) => format!(
+            "{}: the chance times the payout less {} to redeem",
+            shown(value),
+            shown(cost)
+        ),
+        None => format!(
+            "{} less the chance times the cost to redeem; --redeem-cost subtracts it",
+            shown(value)
+        ),
+    };
+    explained.add("value", value.to_string(), text);
 }
 
-fn explain_step(explained: &mut Explained, opening: &Opening, k: u32, x: alloy::primitives::B256) {
+fn explain_step(
+    explained: &mut Explained,
+    context: &Context<'_>,
+    opening: &Opening,
+    k: u32,
+    x: alloy::primitives::B256,
+) {
     let cheque = &opening.cheque;
     let leads = cheque.has_stream() && hash_chain(x, k) == cheque.anchor;
     let text = if leads {
@@ -277,9 +321,8 @@ fn explain_step(explained: &mut Explained, opening: &Opening, k: u32, x: alloy::
     let paid = cheque.step.checked_mul(u128::from(k));
     let total = paid.and_then(|paid| cheque.spent.checked_add(paid));
     if let (true, Some(total)) = (leads, total) {
-        let context = Context::of(opening);
         explained.amount("total", total, context.token.as_ref());
-        explain_payout(explained, total, &context);
+        explain_payout(explained, total, context);
     }
 }
 

@@ -9,7 +9,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use cheque::service::access::{Denial, Gate, Token};
+use cheque::service::{
+    access::{Denial, Gate, Token},
+    http::{Caller, Refusals},
+};
 use eyre::{Result, WrapErr, eyre};
 
 use super::error::HttpError;
@@ -30,16 +33,34 @@ fn read(path: &Path) -> Result<Token> {
     Token::new(text.trim()).wrap_err_with(|| format!("the token in {}", path.display()))
 }
 
-/// Answers forbidden requests with the refusal, and passes other requests on.
+/// The gate, and the count of the requests that it refuses.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    gate: Gate,
+    refusals: Refusals,
+}
+
+impl Guard {
+    pub(super) const fn new(gate: Gate, refusals: Refusals) -> Self {
+        Self { gate, refusals }
+    }
+}
+
+/// Answers forbidden requests with the refusal, and passes other requests on. The connection of such a request is trusted from
+/// then on.
 ///
 /// Without the token, `/health` answers its status alone, so that supervisors need no secret.
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let Err(denial) = gate.check(request.headers()) else {
+pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let Err(denial) = guard.gate.check(request.headers()) else {
+        if let Some(caller) = request.extensions().get::<Caller>() {
+            caller.trust();
+        }
         return next.run(request).await;
     };
     if request.uri().path() == "/health" && denial == Denial::Unauthorized {
         return next.run(request).await.status().into_response();
     }
+    guard.refusals.count(denial.code());
     let status = StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN);
     HttpError::new(status, denial.code(), denial.to_string()).into_response()
 }

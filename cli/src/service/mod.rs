@@ -9,22 +9,29 @@
 //! ```
 
 mod access;
+pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod events;
 mod log;
+pub(crate) mod page;
 mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::{future::IntoFuture, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, StatusCode, header::CONTENT_TYPE},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
-use cheque::service::Health;
+use cheque::service::{
+    Health,
+    http::{HttpLimits, Refusals, raise_descriptor_limit, serve},
+};
 use clap::Args;
 use eyre::{Report, Result, WrapErr};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -42,6 +49,9 @@ use log::{LogFormat, LogLevel};
 
 /// The longest request body, in bytes. A proof of payment with 40 levels has less than 4 kB.
 const MAX_REQUEST: usize = 1 << 16;
+
+/// The longest time to an answer. Streams of events begin at once, and may then go on.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long open requests may take after the first signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -73,6 +83,17 @@ pub(crate) struct ServiceOpts {
         hide_env_values = true
     )]
     api_token_file: Option<PathBuf>,
+
+    /// Serve at most this many connections at a time; fewer if descriptors are short [default: 1024]
+    ///
+    /// A connection above the limit takes the place of a caller without the token, or of an idle one.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "CHEQUE_MAX_CONNECTIONS",
+        hide_env_values = true
+    )]
+    max_connections: Option<NonZeroUsize>,
 
     /// Log events of this level and above to stderr
     #[arg(
@@ -106,7 +127,29 @@ impl ServiceOpts {
         let metrics = PrometheusBuilder::new().install_recorder();
         let metrics = metrics.wrap_err("cannot record metrics")?;
         cheque::service::metrics::describe();
-        Service::bind(address, gate, metrics, stop).await
+        let limits = self.limits(raise_descriptor_limit());
+        Service::bind(address, gate, metrics, limits, stop).await
+    }
+
+    /// The bounds of the server, of a process that may open so many descriptors.
+    fn limits(&self, descriptors: Option<u64>) -> HttpLimits {
+        let mut limits = HttpLimits::default();
+        if let Some(wanted) = self.max_connections {
+            limits.max_connections = wanted.get();
+        }
+        let wanted = limits.max_connections;
+        let limits = descriptors.map_or(limits, |descriptors| limits.within(descriptors));
+        let connections = limits.max_connections;
+        if connections < wanted {
+            tracing::warn!(
+                event = "connections_reduced",
+                connections,
+                wanted,
+                descriptors,
+                "raise the limit of open descriptors (LimitNOFILE, ulimit -n)"
+            );
+        }
+        limits
     }
 }
 
@@ -117,6 +160,7 @@ pub(crate) struct Service {
     address: SocketAddr,
     gate: Gate,
     metrics: PrometheusHandle,
+    limits: HttpLimits,
     stop: CancellationToken,
 }
 
@@ -125,6 +169,7 @@ impl Service {
         address: SocketAddr,
         gate: Gate,
         metrics: PrometheusHandle,
+        limits: HttpLimits,
         stop: CancellationToken,
     ) -> Result<Self> {
         let cannot = || format!("cannot listen on {address}; name another address with --listen");
@@ -135,6 +180,7 @@ impl Service {
             address,
             gate,
             metrics,
+            limits,
             stop,
         })
     }
@@ -179,16 +225,18 @@ impl Service {
         out.event(&json!({ "listening": url }), || format!("listening: {url}"))?;
         tracing::info!(event = "service_started", %url);
         let upkeep = tokio::spawn(run_upkeep(self.metrics.clone()));
-        let router = with_common_paths(router, health, self.metrics, self.gate);
+        let refusals = Refusals::default();
+        let guard = access::Guard::new(self.gate, refusals.clone());
+        let router = with_common_paths(router, health, self.metrics, guard);
         let stopped = self.stop.clone().cancelled_owned();
-        let server = axum::serve(self.listener, router).with_graceful_shutdown(stopped);
-        let server = tokio::spawn(server.into_future());
+        let server = serve(self.listener, router, self.limits, refusals, stopped);
+        let server = tokio::spawn(server);
 
         let worked = work.await.map_err(Into::into);
         // The work may have ended without a signal.
         self.stop.cancel();
         match time::timeout(DRAIN, server).await {
-            Ok(served) => served.wrap_err("the HTTP server failed")??,
+            Ok(served) => served.wrap_err("the HTTP server failed")?,
             Err(_) => tracing::warn!(
                 event = "requests_dropped",
                 "requests are unanswered at the end of the time limit"
@@ -225,7 +273,7 @@ fn with_common_paths(
     router: Router,
     health: impl Fn() -> Health + Clone + Send + Sync + 'static,
     metrics: PrometheusHandle,
-    gate: Gate,
+    guard: access::Guard,
 ) -> Router {
     router
         .route(
@@ -241,5 +289,19 @@ fn with_common_paths(
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
         })
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
-        .layer(middleware::from_fn_with_state(gate, access::check))
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(guard, access::check))
+}
+
+/// Ends a request that takes too long.
+async fn in_time(request: Request, next: Next) -> Response {
+    match time::timeout(ANSWER, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "result_unknown",
+            "there is no answer after 60 s; the payment may be made or recorded; send it again as the guide says",
+        )
+        .into_response(),
+    }
 }

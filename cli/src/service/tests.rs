@@ -33,7 +33,10 @@ async fn service() -> Service {
     let address = "127.0.0.1:0".parse().unwrap();
     let gate = access::open(address, None).unwrap();
     let stop = CancellationToken::new();
-    Service::bind(address, gate, handle, stop).await.unwrap()
+    let limits = HttpLimits::default();
+    Service::bind(address, gate, handle, limits, stop)
+        .await
+        .unwrap()
 }
 
 /// Serves without work or paths of its own, until stopped.
@@ -166,7 +169,8 @@ async fn rejects_a_port_in_use() {
     let service = service().await;
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let gate = access::open(service.address, None).unwrap();
-    let again = Service::bind(service.address, gate, metrics, service.stop()).await;
+    let limits = HttpLimits::default();
+    let again = Service::bind(service.address, gate, metrics, limits, service.stop()).await;
     let error = format!("{:#}", again.unwrap_err());
     assert!(error.contains("--listen"), "{error}");
 }

@@ -168,6 +168,28 @@ fn lists_exactly_the_logged_events_in_the_guide() {
 }
 
 #[test]
+fn lists_every_code_of_the_http_api_in_the_guide() {
+    let mut codes = BTreeSet::new();
+    for folder in ["cli/src/service", "cli/src/cmd/payer", "cli/src/cmd/payee"] {
+        for file in sources(&root().join(folder)) {
+            let code = fs::read_to_string(file).unwrap();
+            for rest in code.split("StatusCode::").skip(1) {
+                let next = rest.split_once(',').map(|(_, next)| next.trim_start());
+                let text = next.and_then(|next| next.strip_prefix('"')?.split('"').next());
+                let is_code =
+                    |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                codes.extend(text.filter(is_code).map(ToOwned::to_owned));
+            }
+        }
+    }
+    assert!(codes.len() > 10, "{codes:?}");
+    let guide = read("docs/operations.md");
+    for code in codes {
+        assert!(guide.contains(&format!("`{code}`")), "{code}");
+    }
+}
+
+#[test]
 fn links_only_to_existing_files_and_headings() {
     let mut checked = 0;
     for document in documents() {

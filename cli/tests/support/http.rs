@@ -32,13 +32,25 @@ pub(crate) fn request_as(
     path: &str,
     body: Option<&Value>,
 ) -> io::Result<(u16, Value)> {
+    let authorization = format!("authorization: Bearer {token}\r\n");
+    request_with(&authorization, url, method, path, body)
+}
+
+/// Sends a request with these lines of header; see [`request_as`].
+pub(crate) fn request_with(
+    header: &str,
+    url: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> io::Result<(u16, Value)> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let body = body.map(ToString::to_string).unwrap_or_default();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;

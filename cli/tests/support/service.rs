@@ -87,6 +87,11 @@ impl Service {
         self.running = Some((child, stdout));
     }
 
+    /// The number of the running process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().expect("a running service").0.id()
+    }
+
     /// Kills the service with signal 9 and restarts it.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();

@@ -15,7 +15,10 @@ use crate::{
     },
     protocol::terms::DepositId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 /// All deposits in the store, by id, and the work on them.
 #[derive(Debug, Default)]
@@ -31,8 +34,8 @@ pub(super) struct Holdings {
     pub(super) wins: BTreeMap<DepositId, Win>,
     /// The deposits whose state is final, by the last time to redeem.
     ended: BTreeSet<(u64, DepositId)>,
-    /// The number of deposits in each state, by name.
-    counts: BTreeMap<&'static str, u32>,
+    /// The deposits in each state, by name.
+    by_state: BTreeMap<&'static str, BTreeSet<DepositId>>,
     /// The deposits to read from the store.
     pub(super) news: BTreeSet<DepositId>,
     /// The draw times whose seeds are known to be recorded.
@@ -102,7 +105,8 @@ impl Holdings {
             }
             _ => {}
         }
-        *self.counts.entry(tracked.state.name()).or_default() += 1;
+        let in_state = self.by_state.entry(tracked.state.name());
+        in_state.or_default().insert(id);
         self.news.remove(&id);
         self.deposits.insert(id, tracked);
         before
@@ -130,8 +134,8 @@ impl Holdings {
                 self.ended.remove(&(before.redeem_until, id));
             }
         }
-        if let Some(count) = self.counts.get_mut(before.state.name()) {
-            *count = count.saturating_sub(1);
+        if let Some(in_state) = self.by_state.get_mut(before.state.name()) {
+            in_state.remove(&id);
         }
         Some(before)
     }
@@ -272,9 +276,33 @@ impl Holdings {
         })
     }
 
-    /// The number of deposits in each state, by name.
-    pub(super) const fn counts(&self) -> &BTreeMap<&'static str, u32> {
-        &self.counts
+    /// The number of deposits in a state.
+    pub(super) fn count_in(&self, state: &str) -> usize {
+        self.by_state.get(state).map_or(0, BTreeSet::len)
+    }
+
+    /// Up to `max` deposits after an id, in the order of ids: all, or those in a state.
+    pub(super) fn page(
+        &self,
+        state: Option<&str>,
+        after: Option<DepositId>,
+        max: usize,
+    ) -> Vec<DepositId> {
+        let range = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        match state {
+            None => {
+                let ids = self.deposits.range(range).map(|(id, _)| *id);
+                ids.take(max).collect()
+            }
+            Some(state) => {
+                let in_state = self.by_state.get(state).into_iter();
+                let ids = in_state.flat_map(|ids| ids.range(range)).copied();
+                ids.take(max).collect()
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod execute;
 mod holdings;
+mod list;
 mod observation;
 mod plan;
 mod report;
@@ -12,6 +13,7 @@ mod track;
 mod urgent;
 mod wins;
 
+pub use list::{HoldingPage, HoldingQuery};
 pub use plan::{Plan, RedeemableWin, WaitReason, Waiting, plan};
 pub use report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport};
 pub use settings::PayeeSettings;
@@ -36,7 +38,13 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
+
+/// Number of changes of state by which a subscriber may lag.
+const MAX_UNREAD_CHANGES: usize = 1024;
 
 /// A payee that runs for months. Cheap to clone; clones are the same service.
 ///
@@ -111,10 +119,21 @@ struct Shared {
     recalled: tokio::sync::OnceCell<()>,
     /// The reorganisations seen: the generation of the exposure index, and the number of deep ones.
     reorgs: Mutex<(u64, u64)>,
+    changes: Changes,
     /// The last scan of the whole store.
     rescanned: Mutex<Option<Instant>>,
     /// The time of the last removal of old rounds.
     forgot_rounds: Mutex<u64>,
+}
+
+/// The channel of changes of state.
+#[derive(Debug)]
+struct Changes(broadcast::Sender<HoldingChange>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(MAX_UNREAD_CHANGES))
+    }
 }
 
 impl PayeeService {

@@ -9,8 +9,8 @@ use crate::{
             PayeeService,
             holdings::{Holdings, Tracked},
             observation::{Found, Observation},
-            report::{HoldingChange, HoldingStatus, LastError, PayeeServiceError, PayeeStepReport},
-            state::{HoldingState, before_draw},
+            report::{HoldingChange, LastError, PayeeServiceError, PayeeStepReport},
+            state::HoldingState,
         },
         snapshot::ChainSnapshot,
     },
@@ -31,40 +31,6 @@ const MAX_REMOVED: usize = 100;
 const DAY: u64 = 86_400;
 
 impl PayeeService {
-    /// The status of all deposits that the payee has a cheque of, as of the last step. Includes deposits with a first
-    /// payment since then.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
-    pub async fn status(&self) -> Result<Vec<HoldingStatus>, PayeeServiceError> {
-        let positions = self.payee.positions().await?;
-        let head = self.health_tracker().newest();
-        let now = self.payee.now(head.map_or(0, |head| head.time)).await;
-        let holdings = self.holdings();
-        let new = |draw_time| before_draw(draw_time, now.latest(), self.payee.policy(), false);
-        let statuses = positions.into_iter().map(|position| {
-            let id = position.deposit_id();
-            match holdings.get(id) {
-                Some(tracked) => HoldingStatus {
-                    state: tracked.state,
-                    last_error: tracked.last_error.as_deref().cloned(),
-                    closes_at: tracked.closing.then_some(tracked.redeem_until),
-                    stuck_since: holdings.stuck_since(id),
-                    position,
-                },
-                None => HoldingStatus {
-                    state: new(position.deposit().drawTime),
-                    last_error: None,
-                    closes_at: None,
-                    stuck_since: None,
-                    position,
-                },
-            }
-        });
-        Ok(statuses.collect())
-    }
-
     /// Records the result of a scan, logs changes and warnings, and sets the gauges.
     pub(super) fn record(&self, observed: Observation) -> PayeeStepReport {
         let mut holdings = self.holdings();
@@ -91,6 +57,10 @@ impl PayeeService {
         holdings.settle(&observed.final_block, &pending);
         self.mark_closing(&mut holdings, observed.head.time, &mut report);
         set_gauges(&holdings);
+        for change in &report.changes {
+            // An error: nobody listens.
+            let _ = self.shared.changes.0.send(change.clone());
+        }
         report
     }
 
@@ -266,7 +236,7 @@ fn log_change(change: &HoldingChange) {
 
 fn set_gauges(holdings: &Holdings) {
     for state in HoldingState::NAMES {
-        let count = holdings.counts().get(state).copied().unwrap_or_default();
+        let count = u32::try_from(holdings.count_in(state)).unwrap_or(u32::MAX);
         gauge!(names::PAYEE_DEPOSITS, "state" => state).set(count);
     }
     gauge!(names::PAYEE_CLOSING).set(holdings.count_closing());

@@ -265,7 +265,7 @@ impl PayerService {
 }
 
 /// Gets the list of the next round on a thread that may block.
-async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError> {
+pub(super) async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError> {
     let next = rounds.allowances.clone();
     match tokio::task::spawn_blocking(move || next()).await {
         Ok(list) => list.map_err(RoundError::List),

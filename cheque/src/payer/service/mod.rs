@@ -4,6 +4,7 @@ mod decide;
 mod error;
 mod execute;
 mod gauges;
+mod pay;
 mod pending;
 mod prune;
 mod retry;
@@ -17,27 +18,22 @@ pub use rounds::{ListError, NextList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
 use crate::{
-    bank::{
-        error::BankError,
-        head::{Head, HeadCheckError},
-    },
+    bank::head::Head,
     payer::{
         Payer,
         error::PayerError,
         event::DepositEvent,
-        pay::Payment,
         service::{
             decide::{Situation, TrackedDeposit},
             retry::Retries,
         },
     },
-    protocol::{amount::Amount, terms::DepositId},
-    service::{health_tracker::HealthTracker, metrics as names},
+    protocol::terms::DepositId,
+    service::health_tracker::HealthTracker,
     sys::unix_now,
     tx::wallet::Wallet,
 };
 use alloy_primitives::{Address, TxHash};
-use metrics::counter;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
@@ -199,53 +195,6 @@ impl PayerService {
         })
     }
 
-    /// Pays `amount` token units like [`Payer::pay`], and counts the payment in the metrics. The new total is
-    /// stored before this method returns.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Payer::pay`].
-    pub async fn pay(
-        &self,
-        payee: Address,
-        token: Address,
-        amount: Amount,
-    ) -> Result<Vec<Payment>, PayerError> {
-        self.pay_before(payee, token, amount, 0).await
-    }
-
-    /// Pays like [`PayerService::pay`], for a payee that takes no payment in the `payee_cutoff` seconds before a draw:
-    /// see [`Payer::pay_before`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Payer::pay`].
-    pub async fn pay_before(
-        &self,
-        payee: Address,
-        token: Address,
-        amount: Amount,
-        payee_cutoff: u64,
-    ) -> Result<Vec<Payment>, PayerError> {
-        let pay = async {
-            self.recall().await?;
-            let payer = &self.payer;
-            payer.pay_before(payee, token, amount, payee_cutoff).await
-        };
-        let paid = pay.await;
-        match &paid {
-            Ok(parts) => {
-                counter!(names::PAYER_PAYMENTS).increment(1);
-                tracing::debug!(event = "paid", %payee, %token, %amount, parts = parts.len());
-            }
-            Err(error) => {
-                counter!(names::PAYER_REFUSED, "reason" => refusal_reason(error)).increment(1);
-                tracing::warn!(event = "payment_refused", %payee, %token, %amount, %error);
-            }
-        }
-        paid
-    }
-
     fn check_rounds(&self) -> Result<(), RoundsError> {
         match &self.rounds {
             Some(rounds) => rounds.check(&self.payer),
@@ -290,20 +239,5 @@ impl PayerService {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         let seen = self.shared.seen.lock();
         seen.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Stable name of the reason for refusing a payment.
-const fn refusal_reason(error: &PayerError) -> &'static str {
-    match error {
-        PayerError::NotCovered { .. } => "not_covered",
-        PayerError::Clock(error) => error.code(),
-        PayerError::Bank(BankError::Head(
-            HeadCheckError::Ahead { .. } | HeadCheckError::Behind { .. },
-        )) => "stale_view",
-        PayerError::Write(_) => "bad_amount",
-        PayerError::Stored(_) => "store",
-        PayerError::Bank(_) => "chain",
-        _ => "other",
     }
 }

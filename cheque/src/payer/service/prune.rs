@@ -4,6 +4,7 @@ use crate::{
     bank::head::Head,
     payer::{
         error::PayerError,
+        pay::RECEIPT_RETENTION,
         records::DepositRecord,
         service::{PayerService, decide::DAY},
     },
@@ -74,6 +75,8 @@ impl PayerService {
             rounds,
         };
         self.payer.prune_if(|record| pruning.is_old(record)).await?;
+        let old = unix_now().saturating_sub(RECEIPT_RETENTION);
+        self.payer.prune_receipts_before(old).await?;
         // A payee may keep its deposits in the same store, so not only by the deposits of this payer.
         let rounds_of_draws = now.saturating_sub(RETENTION.max(self.retention.unwrap_or_default()));
         self.payer.seeds.forget_before(rounds_of_draws).await?;

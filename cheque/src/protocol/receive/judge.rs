@@ -210,6 +210,7 @@ fn first_position(
     Ok(Position {
         basis: Arc::new(basis),
         credited: Amount::ZERO,
+        last_value: Amount::ZERO,
         newest: cheque,
         shown: 0,
         x: B256::ZERO,
@@ -287,6 +288,7 @@ fn credit(mut position: Position, view: &View, policy: &Policy) -> Result<Receiv
     check_exposure(&position, view, policy)?;
     let Some(payout) = position.payout() else {
         // A stream starts, and no step has been shown.
+        position.last_value = Amount::ZERO;
         return Ok(Received {
             value: Amount::ZERO,
             position,
@@ -304,6 +306,7 @@ fn credit(mut position: Position, view: &View, policy: &Policy) -> Result<Receiv
     let worth = payout.expected_value(Amount::new(position.basis.deposit.amount), cost);
     let value = worth.saturating_sub(position.credited);
     position.credited = position.credited.max(worth);
+    position.last_value = value;
     Ok(Received { value, position })
 }
 

@@ -5,7 +5,7 @@ use crate::protocol::{
     amount::Amount,
     cheque::SignedCheque,
     draw::{Payout, payout},
-    proof::{Anchor, DepositFields, SiblingFields},
+    proof::{Anchor, DepositFields, Proof, SiblingFields},
     signature::{PublicKey, Signature},
     terms::{Bank, DepositId},
 };
@@ -26,6 +26,7 @@ const VERSION: u8 = 1;
 pub struct Position {
     pub(super) basis: Arc<Basis>,
     pub(super) credited: Amount,
+    pub(super) last_value: Amount,
     pub(super) newest: SignedCheque,
     pub(super) shown: u32,
     pub(super) x: B256,
@@ -114,6 +115,30 @@ impl Position {
     /// Returns the sum of all values credited to the signer's account so far, in token units.
     pub const fn credited(&self) -> Amount {
         self.credited
+    }
+
+    /// Returns the value of the newest payment, in token units: the part of [`Position::credited`] that it added. For a
+    /// sender that has lost the answer and shows the payment again.
+    pub const fn last_value(&self) -> Amount {
+        self.last_value
+    }
+
+    /// True if `proof` shows the newest payment of this position.
+    pub fn is_newest(&self, proof: &Proof) -> bool {
+        match proof {
+            Proof::Opening(opening) => {
+                proof.deposit_id() == self.basis.id && self.is_newest_cheque(&opening.cheque)
+            }
+            Proof::Cheque(id, cheque) => *id == self.basis.id && self.is_newest_cheque(cheque),
+            Proof::Step { deposit, k, x } => {
+                (*deposit, *k, *x) == (self.basis.id, self.shown, self.x)
+            }
+        }
+    }
+
+    fn is_newest_cheque(&self, cheque: &SignedCheque) -> bool {
+        let terms = |cheque: &SignedCheque| (cheque.spent, cheque.anchor, cheque.step);
+        self.shown == 0 && terms(cheque) == terms(&self.newest)
     }
 
     /// Returns the cost to redeem as of the first payment, in token units.
@@ -215,6 +240,7 @@ struct Fields {
     signature: FixedBytes<65>,
     shown: u32,
     x: Anchor,
+    last_value: u128,
 }
 
 impl From<&Position> for Fields {
@@ -244,6 +270,7 @@ impl From<&Position> for Fields {
             signature: position.newest.signature.as_bytes().into(),
             shown: position.shown,
             x: Anchor(position.x),
+            last_value: position.last_value.get(),
         }
     }
 }
@@ -269,6 +296,7 @@ impl From<Fields> for Position {
                 redeem_cost: Amount::new(fields.redeem_cost),
             }),
             credited: Amount::new(fields.credited),
+            last_value: Amount::new(fields.last_value),
             newest: SignedCheque {
                 spent: Amount::new(fields.spent),
                 anchor: fields.anchor.0,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! file    = "cheque-backup" ‖ 0x0a ‖ format (4 bytes) ‖ record* ‖ 0x00 ‖ number of records (8) ‖ checksum (32)
-//! record  = table (1: 1 deposits, 2 trees, 3 accounts, 4 positions, 5 outbox, 6 app) ‖ key length (4)
-//!           ‖ value length (8) ‖ key ‖ value
+//! record  = table (1: 1 deposits, 2 trees, 3 accounts, 4 positions, 5 outbox, 6 app, 7 seeds, 8 receipts)
+//!           ‖ key length (4) ‖ value length (8) ‖ key ‖ value
 //! ```
 //!
 //! Integers are big-endian. Records are sorted by table and key. The checksum is keccak256 of all bytes before it: it

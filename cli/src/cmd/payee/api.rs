@@ -1,155 +1,159 @@
 //! The payee's HTTP API.
 
-use alloy::primitives::Address;
 use axum::{
     Json, Router,
-    extract::{State, rejection::JsonRejection},
+    extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use cheque::{
-    DepositId, Proof, Rejection,
-    payee::{Accepted, PayeeService, ReceiveError},
+    Proof,
+    payee::{HoldingChange, HoldingQuery, HoldingState, PayeeService, ReceiveError},
     store::{StoreError, StoredError},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::{holding::Holding, service::error::HttpError};
+use super::{
+    answer::{accepted, rejected},
+    terms::terms,
+};
+use crate::{
+    holding::Holding,
+    service::{
+        body::{Body, address, required, text},
+        error::HttpError,
+        events::Streams,
+        page::Page,
+    },
+};
 
-/// The paths of a payee.
-pub(super) fn router(service: PayeeService) -> Router {
+/// The state of the router.
+#[derive(Clone)]
+struct Api {
+    service: PayeeService,
+    streams: Streams,
+}
+
+/// The paths of a payee. `stop` ends streams of events.
+pub(super) fn router(service: PayeeService, stop: CancellationToken) -> Router {
     Router::new()
         .route("/payments", post(pay))
+        .route("/terms", get(show_terms))
         .route("/deposits", get(deposits))
-        .with_state(service)
+        .route("/events", get(events))
+        .with_state(Api {
+            service,
+            streams: Streams::new(stop),
+        })
 }
 
 /// The body of `POST /payments`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payment {
-    proof: String,
+    proof: Option<Value>,
     /// The sender, authenticated by the caller.
-    from: Option<Address>,
+    from: Option<Value>,
 }
 
 /// Receives a payment, which is on disk before the answer.
 async fn pay(
-    State(service): State<PayeeService>,
-    body: Result<Json<Payment>, JsonRejection>,
-) -> Response {
-    let payment = match body {
-        Ok(Json(payment)) => payment,
-        Err(error) => {
-            return HttpError::new(error.status(), "bad_request", error.body_text())
-                .into_response();
+    State(api): State<Api>,
+    body: Result<Body<Payment>, HttpError>,
+) -> Result<Response, HttpError> {
+    let Body(Payment { proof, from }) = body?;
+    let proof = text("proof", required("proof", proof)?)?;
+    let from = from.map(|from| address("from", from)).transpose()?;
+    let proof: Proof = proof.parse().map_err(|error| {
+        let text = format!("the text is not a proof of payment: {error}");
+        HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", text)
+    })?;
+    match api.service.receive_payment(from, &proof).await {
+        Ok(payment) => Ok(Json(accepted(&payment)).into_response()),
+        Err(ReceiveError::Rejected(rejection)) => {
+            let position = api.service.payee().position(proof.deposit_id()).await;
+            Ok(rejected(
+                &proof,
+                &rejection,
+                position.ok().flatten().as_ref(),
+            ))
         }
-    };
-    let proof: Proof = match payment.proof.parse() {
-        Ok(proof) => proof,
-        Err(error) => {
-            let text = format!("the text is not a proof of payment: {error}");
-            return HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", text)
-                .into_response();
-        }
-    };
-    match service.receive_payment(payment.from, &proof).await {
-        Ok(accepted) => Json(answer(&accepted)).into_response(),
-        Err(ReceiveError::Rejected(rejection)) => rejected(proof.deposit_id(), &rejection),
-        Err(error) => {
-            tracing::warn!(event = "payment_not_judged", reason = %error);
-            // Errors of node and store go to the operator's log, not to the payer.
-            let (code, text) = match &error {
-                ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => (
-                    "result_unknown",
-                    "the payment may be recorded; send it again: it counts at most once",
-                ),
-                ReceiveError::Busy => (
-                    "busy",
-                    "too many payments of new deposits are being checked; send this one again later",
-                ),
-                _ => (
-                    "unavailable",
-                    "the payment is not checked and not recorded; send it again",
-                ),
-            };
-            HttpError::new(StatusCode::SERVICE_UNAVAILABLE, code, text).into_response()
-        }
+        Err(error) => Err(not_judged(&error)),
     }
 }
 
-fn answer(accepted: &Accepted) -> serde_json::Value {
-    json!({
-        "deposit": accepted.deposit,
-        "credit_to": accepted.credit_to,
-        "token": accepted.position.deposit().token,
-        "value": accepted.value,
-        "total": accepted.total,
-        "credited": accepted.position.credited(),
-    })
-}
-
-/// Answers a rejection with its code. A stale proof is answered with the newest proofs, from which the payer can
-/// continue.
-fn rejected(deposit: DepositId, rejection: &Rejection) -> Response {
-    let mut body = json!({ "error": rejection.to_string(), "code": rejection.code() });
-    if let Rejection::Stale { newest, shown, .. } = rejection {
-        let mut proofs = vec![Proof::Cheque(deposit, **newest).to_string()];
-        if let (k @ 1.., x) = *shown {
-            proofs.push(Proof::Step { deposit, k, x }.to_string());
-        }
-        body["newest"] = json!(proofs);
-    }
-    (status(rejection), Json(body)).into_response()
-}
-
-/// The status of a rejection. 402: valid, but does not pay (not yet, too late, or too little). 409: counted before, or
-/// older than a counted proof. 422: never valid here. 503: not checked, because clocks, node
-/// or beacon are behind, or the chain does not finalize.
-const fn status(rejection: &Rejection) -> StatusCode {
-    match rejection {
-        Rejection::Stale { .. } | Rejection::Replay | Rejection::AnchorReused => {
-            StatusCode::CONFLICT
-        }
-        Rejection::Clock(_) | Rejection::ChainNotFinal { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Rejection::UnknownDeposit(_)
-        | Rejection::NotConfirmed(_)
-        | Rejection::PastCutoff { .. }
-        | Rejection::HorizonTooLong { .. }
-        | Rejection::WindowTooShort { .. }
-        | Rejection::DepositTooLarge { .. }
-        | Rejection::ExposureTooLarge { .. }
-        | Rejection::UnsettledTooLarge { .. }
-        | Rejection::TokenWithoutRate(_)
-        | Rejection::PayoutTooSmall { .. }
-        | Rejection::OverAllowance { .. }
-        | Rejection::NothingSpent
-        | Rejection::NoStream(_)
-        | Rejection::StreamTooLong { .. } => StatusCode::PAYMENT_REQUIRED,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
-    }
-}
-
-async fn deposits(State(service): State<PayeeService>) -> Response {
-    let status = match service.status().await {
-        Ok(status) => status,
-        Err(error) => {
-            tracing::warn!(event = "store_read_failed", reason = %error);
-            let text = "the store cannot be read; try again";
-            return HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
-                .into_response();
-        }
+/// Logs errors of node and store for the operator, and answers without their text.
+fn not_judged(error: &ReceiveError) -> HttpError {
+    tracing::warn!(event = "payment_not_judged", reason = %error);
+    let (code, text) = match error {
+        ReceiveError::Stored(StoredError::Store(StoreError::Unknown { .. })) => (
+            "result_unknown",
+            "the payment may be recorded; send it again: it counts at most once",
+        ),
+        ReceiveError::Busy => (
+            "busy",
+            "too many payments of new deposits are being checked; send this one again later",
+        ),
+        _ => (
+            "unavailable",
+            "the payment is not checked and not recorded; send it again",
+        ),
     };
-    let deposits: Vec<_> = status
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, code, text)
+}
+
+/// Tells before anybody pays what the payee accepts.
+async fn show_terms(State(api): State<Api>) -> Json<Value> {
+    Json(terms(api.service.payee()).await)
+}
+
+async fn deposits(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, HttpError> {
+    let page = Page::read(query.as_deref(), &HoldingState::NAMES)?;
+    let query = HoldingQuery {
+        state: page.state,
+        after: page.after,
+        max: page.limit,
+    };
+    let page = api.service.status_page(&query).await.map_err(|error| {
+        tracing::warn!(event = "store_read_failed", reason = %error);
+        let text = "the store cannot be read; try again";
+        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+    })?;
+    let next = page.next;
+    let deposits = page.holdings.into_iter();
+    let deposits: Vec<_> = deposits.map(|status| Holding::new(status).json()).collect();
+    let counts: serde_json::Map<_, _> = api
+        .service
+        .counts()
         .into_iter()
-        .map(|status| Holding::new(status).json())
+        .map(|(state, count)| (state.to_owned(), json!(count)))
         .collect();
-    Json(json!({
-        "payee": service.payee().policy().payee,
-        "head": service.health().head,
+    Ok(Json(json!({
+        "payee": api.service.payee().policy().payee,
+        "head": api.service.health().head,
+        "counts": counts,
         "deposits": deposits,
-    }))
-    .into_response()
+        "next": next,
+    })))
+}
+
+/// Streams changes of state from now on.
+async fn events(State(api): State<Api>) -> Response {
+    let changes = api.service.subscribe_changes();
+    api.streams.deposits(changes, change).into_response()
+}
+
+fn change(change: &HoldingChange) -> Value {
+    json!({
+        "deposit": change.deposit,
+        "before": change.before.map(|before| before.name()),
+        "state": change.state.name(),
+        "reason": change.state.to_string(),
+    })
 }

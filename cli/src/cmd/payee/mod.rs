@@ -1,7 +1,9 @@
 //! `cheque payee`: the payee's service.
 
+mod answer;
 mod api;
 mod run;
+mod terms;
 
 use clap::{Args, Subcommand};
 use eyre::Result;

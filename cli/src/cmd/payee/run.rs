@@ -32,8 +32,9 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 ///
 /// POST /payments takes {"proof": TEXT, "from": ADDRESS}, where the optional `from` is the authenticated sender.
 /// Answers: 200 with the payment's value once it is on disk; 402 if the payment has no value now; 409 if it or a newer
-/// one counted before; 422 if it is invalid; 503 if the check failed. GET /deposits answers as `cheque holdings` does.
-/// SIGTERM ends the service in order. Without a wallet, the service receives payments and redeems nothing.
+/// one counted before, with what was credited then; 422 if it is invalid; 503 if the check failed. GET /terms tells what the payee
+/// accepts, GET /deposits lists its holdings, GET /events streams their changes. SIGTERM ends the service in order. Without a
+/// wallet, the service receives payments and redeems nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque payee run --account shop
@@ -117,8 +118,8 @@ impl RunArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let server = self.service.start(LISTEN).await?;
         let service = server.prepare(self.payee(out)).await?;
-        let router = api::router(service.clone());
         let stop = server.stop();
+        let router = api::router(service.clone(), stop.clone());
         let worker = service.clone();
         let work = worker.run(stop.cancelled_owned());
         server

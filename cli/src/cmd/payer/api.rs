@@ -1,30 +1,35 @@
 //! The payer's HTTP API.
 
-use std::convert::Infallible;
-
 use alloy::primitives::Address;
 use axum::{
     Json, Router,
-    extract::{Path, State, rejection::JsonRejection, rejection::PathRejection},
-    http::StatusCode,
-    response::{
-        Sse,
-        sse::{Event, KeepAlive},
-    },
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use cheque::{
-    Amount, DepositId,
-    bank::{BankError, HeadCheckError},
-    payer::{DepositEvent, DepositState, DepositStatus, PayerError, PayerService, Payment},
+    DepositId,
+    payer::{
+        DepositEvent, DepositState, DepositStatus, NamedPayment, PayerError, PayerService, Payment,
+        PreviewedPart,
+    },
 };
-use futures_util::{Stream, stream};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cmd::deposit::state::add_state, format, service::error::HttpError};
+use super::request::{PaymentBody, PaymentRequest, payment_error};
+use crate::{
+    allowances::parse_address,
+    cmd::deposit::state::add_state,
+    format,
+    service::{
+        body::{Body, bad_request},
+        error::HttpError,
+        events::Streams,
+        page::Page,
+    },
+};
 
 /// The state of the router.
 #[derive(Clone)]
@@ -32,7 +37,7 @@ struct Api {
     service: PayerService,
     /// The token of all payments.
     token: Address,
-    stop: CancellationToken,
+    streams: Streams,
 }
 
 type Answer = Result<Json<Value>, HttpError>;
@@ -48,39 +53,56 @@ pub(super) fn router(service: PayerService, token: Address, stop: CancellationTo
         .with_state(Api {
             service,
             token,
-            stop,
+            streams: Streams::new(stop),
         })
 }
 
-/// The body of `POST /cheques`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PaymentRequest {
-    payee: Address,
-    /// In token units.
-    amount: Amount,
-    /// The payee takes no payment in so many seconds before a draw. Zero: the usual.
-    #[serde(default)]
-    payee_cutoff: u64,
-}
-
-/// Makes a payment, which is on disk before the answer.
-async fn pay(State(api): State<Api>, body: Result<Json<PaymentRequest>, JsonRejection>) -> Answer {
-    let Json(request) =
-        body.map_err(|error| HttpError::new(error.status(), "bad_request", error.body_text()))?;
+/// Makes a payment, which is on disk before the answer, or previews it.
+async fn pay(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Body<PaymentBody>, HttpError>,
+) -> Answer {
     let PaymentRequest {
         payee,
         amount,
         payee_cutoff,
-    } = request;
+        name,
+        preview,
+    } = PaymentRequest::read(&headers, body?.0)?;
     let (service, token) = (&api.service, api.token);
-    let paid = service.pay_before(payee, token, amount, payee_cutoff).await;
-    let parts = paid.map_err(|error| payment_error(payee, &error))?;
+    let failed = |error| payment_error(payee, &error);
+    if preview {
+        let parts = service.preview(payee, token, amount, payee_cutoff).await;
+        return Ok(Json(previewed(payee, &parts.map_err(failed)?)));
+    }
+    let paid = match &name {
+        Some(name) => {
+            let named = service.pay_named(name, payee, token, amount, payee_cutoff);
+            named.await.map_err(failed)?
+        }
+        None => {
+            let parts = service.pay_before(payee, token, amount, payee_cutoff).await;
+            let mut json = answer(payee, &parts.map_err(failed)?);
+            json["repeated"] = json!(false);
+            return Ok(Json(json));
+        }
+    };
+    let NamedPayment {
+        parts, is_repeated, ..
+    } = paid;
+    let mut json = answer(payee, &parts);
+    json["repeated"] = json!(is_repeated);
+    Ok(Json(json))
+}
+
+/// The answer to a payment: the totals of the last deposit paid from, and all proofs.
+fn answer(payee: Address, parts: &[Payment]) -> Value {
     let proofs: Vec<_> = parts.iter().map(|part| part.proof.to_string()).collect();
     let mut json = parts.last().map_or_else(|| json!({}), totals);
     json["payee"] = json!(payee);
     json["proofs"] = json!(proofs);
-    Ok(Json(json))
+    json
 }
 
 fn totals(payment: &Payment) -> Value {
@@ -91,44 +113,27 @@ fn totals(payment: &Payment) -> Value {
     })
 }
 
-fn payment_error(payee: Address, error: &PayerError) -> HttpError {
-    let (status, code, text) = match error {
-        PayerError::NotCovered { .. } => (StatusCode::CONFLICT, "not_covered", error.to_string()),
-        PayerError::Write(_) => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "bad_amount",
-            error.to_string(),
-        ),
-        PayerError::Clock(clock) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            clock.code(),
-            error.to_string(),
-        ),
-        PayerError::Bank(BankError::Head(
-            HeadCheckError::Ahead { .. } | HeadCheckError::Behind { .. },
-        )) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "stale_view",
-            error.to_string(),
-        ),
-        PayerError::Bank(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "the chain cannot be read and nothing was paid; try again".to_owned(),
-        ),
-        _ => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "result_unknown",
-            format!("the payment may be made; check /payees/{payee} before you try again"),
-        ),
-    };
-    HttpError::new(status, code, text)
+/// The answer to a preview: the parts, each with the credit that the payee is likely to give.
+fn previewed(payee: Address, parts: &[PreviewedPart]) -> Value {
+    let shown = parts.iter().map(|part| {
+        json!({
+            "deposit": part.deposit,
+            "amount": part.amount,
+            "spent": part.spent,
+            "left": part.left,
+            "payout": part.payout.map(|payout| payout.amount),
+            "range": part.payout.map(|payout| payout.range),
+            "redeem_cost": part.redeem_cost,
+            "value": part.value,
+        })
+    });
+    json!({ "payee": payee, "preview": true, "parts": shown.collect::<Vec<_>>() })
 }
 
 /// Answers the newest proofs for a payee, from all undrawn deposits. Serves callers without an answer and payees
 /// without records.
-async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection>) -> Answer {
-    let Path(payee) = path.map_err(|error| bad_path(&error))?;
+async fn payee(State(api): State<Api>, Path(payee): Path<String>) -> Answer {
+    let payee = parse_address(&payee).map_err(|error| bad_path(error.to_string()))?;
     let payer = api.service.payer();
     let mut found = Vec::new();
     for (id, record) in payer.deposits().await.map_err(unreadable)? {
@@ -159,9 +164,22 @@ async fn payee(State(api): State<Api>, path: Result<Path<Address>, PathRejection
     Ok(Json(json!({ "payee": payee, "deposits": found })))
 }
 
-async fn deposits(State(api): State<Api>) -> Answer {
+async fn deposits(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let page = Page::read(query.as_deref(), &DepositState::NAMES)?;
     let mut status = api.service.status().await.map_err(unreadable)?;
-    status.sort_by_key(|status| (status.record.deposit.drawTime, status.id));
+    let order = |status: &DepositStatus| (status.record.deposit.drawTime, status.id);
+    status.sort_by_key(order);
+    let after = status.iter().find(|status| Some(status.id) == page.after);
+    let after = after.map(order);
+    status.retain(|status| {
+        let in_state = page
+            .state
+            .is_none_or(|state| status.record.state.name() == state);
+        in_state && after.is_none_or(|after| order(status) > after)
+    });
+    let has_more = status.len() > page.limit;
+    status.truncate(page.limit);
+    let next = status.last().filter(|_| has_more).map(|status| status.id);
     let deposits: Vec<_> = status.iter().map(deposit_json).collect();
     let round = api.service.round().await.map_err(unreadable)?;
     let round = round.map(|round| {
@@ -175,11 +193,16 @@ async fn deposits(State(api): State<Api>) -> Answer {
         "head": api.service.health().head,
         "round": round,
         "deposits": deposits,
+        "next": next,
     })))
 }
 
-async fn deposit(State(api): State<Api>, path: Result<Path<DepositId>, PathRejection>) -> Answer {
-    let Path(id) = path.map_err(|error| bad_path(&error))?;
+async fn deposit(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+    let id: DepositId = id.parse().map_err(|_| {
+        bad_path(format!(
+            "`{id}` is not a deposit; write 0x and 64 hex digits"
+        ))
+    })?;
     let status = api.service.status().await.map_err(unreadable)?;
     let status = status.into_iter().find(|status| status.id == id);
     let status = status.ok_or_else(|| {
@@ -209,47 +232,20 @@ fn deposit_json(status: &DepositStatus) -> Value {
     json
 }
 
-/// Streams changes of state from now on, as server-sent events. A slow client gets the number of missed events.
-async fn events(
-    State(api): State<Api>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+/// Streams changes of state from now on.
+async fn events(State(api): State<Api>) -> Response {
     let events = api.service.payer().subscribe_deposit_events();
-    let stop = api.stop;
-    let stream = stream::unfold(events, move |events| {
-        let stop = stop.clone();
-        async move {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => None,
-                next = next(events) => next,
-            }
-        }
-    });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    api.streams.deposits(events, change).into_response()
 }
 
-async fn next(
-    mut events: Receiver<DepositEvent>,
-) -> Option<(Result<Event, Infallible>, Receiver<DepositEvent>)> {
-    let event = match events.recv().await {
-        Ok(event) => Event::default().event("deposit").data(change(&event)),
-        Err(RecvError::Lagged(missed)) => {
-            let missed = json!({ "missed": missed }).to_string();
-            Event::default().event("missed").data(missed)
-        }
-        Err(RecvError::Closed) => return None,
-    };
-    Some((Ok(event), events))
-}
-
-fn change(event: &DepositEvent) -> String {
+fn change(event: &DepositEvent) -> Value {
     let mut json = json!({ "deposit": event.id, "before": event.before.name() });
     add_state(&mut json, &event.state);
-    json.to_string()
+    json
 }
 
-fn bad_path(error: &PathRejection) -> HttpError {
-    HttpError::new(error.status(), "bad_request", error.body_text())
+fn bad_path(text: String) -> HttpError {
+    bad_request(StatusCode::BAD_REQUEST, text)
 }
 
 /// Logs the store's error for the operator and answers without its text.

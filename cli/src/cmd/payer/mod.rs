@@ -1,6 +1,7 @@
 //! `cheque payer`: the payer's service.
 
 mod api;
+mod request;
 mod rounds;
 mod run;
 

@@ -31,10 +31,11 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 
 /// Pay over HTTP, open round after round, and reclaim unredeemed money
 ///
-/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS}, and "payee_cutoff": SECONDS for a payee that takes no payment so
-/// close to a draw. Answers: 200 with the proofs once the payment is on disk; 409 if the current round does not cover it. A
-/// repeated request pays again: after a lost answer, check GET
-/// /payees/ADDRESS, which has the newest proofs. GET /deposits lists all deposits and their next steps, GET
+/// POST /cheques takes {"payee": ADDRESS, "amount": UNITS, "id": TEXT}, and "payee_cutoff": SECONDS for a payee that takes no
+/// payment so close to a draw. Answers: 200 with the proofs once the payment is on disk; 409 if the current round does not
+/// cover it. A repeated request with the same id, which may also be the header Idempotency-Key, gets the same proofs and pays
+/// nothing; without an id it pays again. With "preview": true nothing is paid. GET
+/// /payees/ADDRESS has the newest proofs. GET /deposits lists all deposits and their next steps, GET
 /// /deposits/ID shows one, GET /events streams changes. SIGTERM ends the service in order.
 ///
 /// The service follows every deposit of the store, opens stored ones, and reclaims unredeemed ones. With payees, it

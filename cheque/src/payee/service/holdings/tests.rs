@@ -73,6 +73,33 @@ fn work(holdings: &Holdings) -> [usize; 4] {
     ]
 }
 
+/// The number of deposits in the index by state.
+fn all_states(holdings: &Holdings) -> usize {
+    let counts = HoldingState::NAMES
+        .iter()
+        .map(|state| holdings.count_in(state));
+    counts.sum()
+}
+
+#[test]
+fn lists_pages_of_all_deposits_or_of_one_state() {
+    let mut holdings = Holdings::default();
+    for number in 1..=6 {
+        let state = if number % 2 == 0 { OPEN } else { RECEIVING };
+        holdings.put(id(number), tracked(state));
+    }
+    let ids = |numbers: &[u8]| numbers.iter().map(|number| id(*number)).collect::<Vec<_>>();
+    assert_eq!(holdings.page(None, None, 9), ids(&[1, 2, 3, 4, 5, 6]));
+    assert_eq!(holdings.page(None, Some(id(2)), 2), ids(&[3, 4]));
+    assert_eq!(holdings.page(Some("won"), None, 2), ids(&[2, 4]));
+    assert_eq!(holdings.page(Some("won"), Some(id(4)), 9), ids(&[6]));
+    assert_eq!(holdings.page(Some("redeemed"), None, 9), ids(&[]));
+    // A change of state moves a deposit to the other list.
+    holdings.put(id(4), tracked(redeemed(7)));
+    assert_eq!(holdings.page(Some("won"), None, 9), ids(&[2, 6]));
+    assert_eq!(holdings.page(Some("redeemed"), None, 9), ids(&[4]));
+}
+
 #[test]
 fn keeps_each_deposit_in_the_list_of_its_next_change() {
     let mut holdings = Holdings::default();
@@ -87,8 +114,8 @@ fn keeps_each_deposit_in_the_list_of_its_next_change() {
     ] {
         holdings.put(id(1), tracked(state));
         assert_eq!(work(&holdings), expected, "{state:?}");
-        assert_eq!(holdings.counts().values().sum::<u32>(), 1);
-        assert_eq!(holdings.counts()[state.name()], 1);
+        assert_eq!(all_states(&holdings), 1);
+        assert_eq!(holdings.count_in(state.name()), 1);
     }
     // A loss costs nothing until it is removed.
     assert!(holdings.at_cutoff(u64::MAX, &none).is_empty());
@@ -97,7 +124,7 @@ fn keeps_each_deposit_in_the_list_of_its_next_change() {
     assert_eq!(holdings.ended_before(LAST + 1, 9), [id(1)]);
     holdings.remove(id(1));
     assert!(holdings.ended_before(u64::MAX, 9).is_empty());
-    assert_eq!(holdings.counts().values().sum::<u32>(), 0);
+    assert_eq!(all_states(&holdings), 0);
 }
 
 #[test]

@@ -29,6 +29,23 @@ fn credits_the_net_expected_value_over_all_payments() {
 }
 
 #[test]
+fn keeps_the_value_of_the_newest_payment() {
+    let fixture = fixture();
+    let first = fixture.position(&fixture.opening(300_000), None);
+    assert_eq!(first.last_value(), first.credited());
+    let second = fixture.position(&fixture.later(400_000), Some(&first));
+    let value = worth(400_000) - worth(300_000);
+    assert_eq!(second.last_value().get(), value);
+    let stored = Position::from_bytes(&second.to_bytes()).unwrap();
+    assert_eq!(stored.last_value().get(), value);
+    // Also shown as an opening, the newest cheque is the newest payment.
+    assert!(second.is_newest(&fixture.later(400_000)));
+    assert!(second.is_newest(&fixture.opening(400_000)));
+    assert!(!second.is_newest(&fixture.opening(300_000)));
+    assert!(!second.is_newest(&fixture.later(400_001)));
+}
+
+#[test]
 fn keeps_the_redeem_cost_of_the_first_payment() {
     let mut fixture = fixture();
     let position = fixture.position(&fixture.opening(300_000), None);
