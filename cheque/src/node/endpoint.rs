@@ -317,7 +317,7 @@ fn through(proxy: &str) -> String {
     )
 }
 
-/// True for a refusal that a later request may not get. An answer too large for the node is none: it stays too large.
+/// True for a refusal that a later request may not get. An answer that is too large for the node stays so.
 fn is_rate_limit(refusal: &ErrorPayload) -> bool {
     let is_too_large = ["more than", "range"]
         .iter()

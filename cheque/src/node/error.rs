@@ -102,8 +102,8 @@ impl From<TransportError> for NodeError {
 impl NodeError {
     /// True if the node answered with an error, false if the node could not be reached or its answer could not be read.
     ///
-    /// An HTTP status is a refusal if it says something about the request, such as 403 for old state. It is none if all
-    /// requests would get the same, such as 401 or 429.
+    /// An HTTP status is a refusal if it says something about the request, such as 403 for old state. It is not
+    /// if all requests would get the same, such as 401 or 429.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Rpc(error) => error.is_error_resp(),
