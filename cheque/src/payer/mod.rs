@@ -28,7 +28,8 @@ pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use event::{DepositEvent, PollReport};
 pub use pay::{
-    NamedPayment, Payment, PaymentName, PaymentNameError, PreviewedPart, RECEIPT_RETENTION,
+    MAX_PRUNED_RECEIPTS, NamedPayment, Payment, PaymentName, PaymentNameError, PreviewedPart,
+    RECEIPT_RETENTION,
 };
 pub use records::{AllowanceList, DepositRecord, DepositState, DrawResult, OpenAt};
 pub use request::{DepositRequest, Draw, Funding, PlannedDeposit};

@@ -6,7 +6,9 @@ mod proofs;
 mod receipts;
 
 pub use preview::PreviewedPart;
-pub use receipts::{NamedPayment, PaymentName, PaymentNameError, RECEIPT_RETENTION};
+pub use receipts::{
+    MAX_PRUNED_RECEIPTS, NamedPayment, PaymentName, PaymentNameError, RECEIPT_RETENTION,
+};
 
 use crate::{
     payer::{Payer, error::PayerError},

@@ -95,7 +95,7 @@ pub(crate) fn draw_time_of_key(key: &[u8]) -> Result<u64, RecordError> {
 }
 
 /// Returns the key of a receipt in [`Table::Receipts`](crate::store::Table::Receipts): bank key (28 bytes) ‖ 0 ‖ hash of the
-/// payment's name (32).
+/// signer and the payment's name (32).
 #[cfg(feature = "client")]
 pub(crate) fn receipt_key(bank: &Bank, name: B256) -> [u8; 61] {
     let mut key = [0; 61];

@@ -1,5 +1,10 @@
 //! Fee bumping for replacement transactions.
 
+/// The highest tip that is offered because blocks took it or a node suggests it, in wei per unit of gas (100 gwei). Chains
+/// demand 30 gwei at most. A block with a single transaction, or a node that errs, must not cost more; who wants to pay more
+/// names the tip.
+pub(super) const MAX_TIP: u128 = 100_000_000_000;
+
 /// The fees that a transaction offers, in wei per unit of gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fees {
@@ -18,12 +23,12 @@ pub(crate) fn bump_fees(old: Fees, market: Fees, passed_over: bool) -> Option<Fe
     /// The highest offer, as a multiple of the market's fee.
     const MAX_MARKET_FEES: u128 = 4;
     /// The least tip of a transaction that was passed over at the market's tip, as a part of the market's fee: a sixteenth of
-    /// the base fee. An eighth more of a tip of a few wei would never be enough.
+    /// the base fee, up to the highest tip. An eighth more of a tip of a few wei would never be enough.
     const PART_FOR_TIP: u128 = 32;
     let is_at_market = market.max <= old.max && market.tip <= old.tip;
     let least_tip = match (is_at_market, passed_over) {
         (false, _) => market.tip,
-        (true, true) => market.tip.max(market.max / PART_FOR_TIP),
+        (true, true) => market.tip.max((market.max / PART_FOR_TIP).min(MAX_TIP)),
         (true, false) => return None,
     };
     let max = bumped(old.max).max(market.max);

@@ -1,6 +1,9 @@
 //! The market's fees: the base fee, the tips of the last blocks, and the tip that the node suggests.
 
-use crate::{node::error::NodeError, tx::fees::Fees};
+use crate::{
+    node::error::NodeError,
+    tx::fees::{Fees, MAX_TIP},
+};
 use alloy::{
     providers::{DynProvider, Provider},
     transports::{RpcError, TransportResult},
@@ -14,11 +17,6 @@ const PERCENTILE: u32 = 20;
 
 /// The base fee may double before the transaction is mined.
 const BASE_FEES: u128 = 2;
-
-/// The highest tip that is offered because a node suggests it, as a multiple of the base fee and in wei (100 gwei). Nodes
-/// suggest a few gwei at most, and so much on chains with a minimum.
-const MAX_SUGGESTED_BASE_FEES: u128 = 10;
-const MAX_SUGGESTED: u128 = 100_000_000_000;
 
 /// The fields of the fee history that count here. Nodes leave out or null others.
 #[derive(Debug, Default, Deserialize)]
@@ -69,9 +67,8 @@ pub(super) async fn market_fees(
 /// Computes the fees of a transaction from what the node knows.
 fn fees(base_fee: u128, history: &History, suggested: Option<u128>, tip: Option<u128>) -> Fees {
     let tip = tip.unwrap_or_else(|| {
-        let limit = MAX_SUGGESTED.max(base_fee.saturating_mul(MAX_SUGGESTED_BASE_FEES));
-        let suggested = suggested.unwrap_or_default().min(limit);
-        suggested.max(median_tip(history)).max(1)
+        let wanted = suggested.unwrap_or_default().max(median_tip(history));
+        wanted.clamp(1, MAX_TIP)
     });
     Fees {
         max: base_fee.saturating_mul(BASE_FEES).saturating_add(tip),
@@ -148,6 +145,7 @@ mod tests {
             (&[3, 4, 9], None, 4),
             // A suggestion that no chain needs.
             (&[3], Some(u128::MAX), 100 * GWEI),
+            (&[u128::MAX], Some(1), 100 * GWEI),
         ] {
             let offered = fees(GWEI, &history(tips), suggested, None);
             assert_eq!(
@@ -160,7 +158,7 @@ mod tests {
             );
         }
         let costly = fees(50 * GWEI, &history(&[]), Some(u128::MAX), None);
-        assert_eq!(costly.tip, 500 * GWEI);
+        assert_eq!(costly.tip, 100 * GWEI);
     }
 
     #[test]

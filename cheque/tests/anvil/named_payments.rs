@@ -64,6 +64,34 @@ async fn finds_named_payment_again_until_it_is_pruned() {
 }
 
 #[tokio::test]
+async fn pays_once_for_simultaneous_requests_of_one_name() {
+    let fixture = Fixture::new().await;
+    let (payer, _) = fixture.actors();
+    let (payee, native) = (fixture.payees[0].address, Address::ZERO);
+    open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
+    // A second payment of this amount would not be covered. Of two actors, as of two processes on one store.
+    let other = fixture.actors().0;
+    for round in 0..5 {
+        let name = name(&format!("round-{round}"));
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..8 {
+            let payer = [&payer, &other][task % 2].clone();
+            let (name, amount) = (name.clone(), coins(60 >> round));
+            tasks.spawn(async move { payer.pay_named(&name, payee, native, amount, 0).await });
+        }
+        let paid: Vec<_> = tasks
+            .join_all()
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        let made = paid.iter().filter(|paid| !paid.is_repeated).count();
+        assert_eq!(made, 1);
+        assert!(paid.iter().all(|other| other.parts == paid[0].parts));
+    }
+}
+
+#[tokio::test]
 async fn names_payee_that_no_active_deposit_lists() {
     let fixture = Fixture::new().await;
     let (payer, _) = fixture.actors();

@@ -5,7 +5,7 @@ use crate::node::World;
 use crate::proxied::through;
 use crate::proxy::{Fault, Proxy};
 use cheque::{
-    Freshness,
+    ChainProfile, Freshness,
     bank::{BankError, HeadCheckError},
     payer::{Payer, PayerError},
 };
@@ -33,14 +33,21 @@ async fn plans_opens_and_reclaims_nothing_at_implausible_head() {
     .await;
     let (account, payee) = (world.account(1).await, world.account(11).await);
     let proxy = Proxy::start(&world.node.provider).await;
-    let payer = Payer::new(through(&world, &proxy).await, memory())
+    let (reader, store) = (through(&world, &proxy).await, memory());
+    let payer = Payer::new(reader.clone(), store.clone())
         .with_beacon(world.beacon.client.clone())
         .unwrap()
         .with_wallet(account.wallet.clone())
         .with_key(account.key.clone());
     let mut first = request(&[&payee], &account, 600);
     first.redeem_window = Some(5);
-    let over = payer.create_deposit(&first).await.unwrap();
+    // A draw so early needs a cutoff below these bounds.
+    let chain = *ChainProfile::of(31_337).unwrap();
+    let early = Payer::new(reader.with_profile(chain), store)
+        .with_beacon(world.beacon.client.clone())
+        .unwrap()
+        .with_wallet(account.wallet.clone());
+    let over = early.create_deposit(&first).await.unwrap();
     world.mine_at(over.deposit.redeemUntil + 1).await;
     poll(&payer).await;
     let next = request(&[&payee], &account, HOUR);

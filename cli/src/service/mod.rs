@@ -53,6 +53,9 @@ const MAX_REQUEST: usize = 1 << 16;
 /// The longest time to an answer. Streams of events begin at once, and may then go on.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// The largest number of connections, whatever the flag says.
+const MAX_CONNECTIONS: usize = 65_536;
+
 /// How long open requests may take after the first signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -138,7 +141,8 @@ impl ServiceOpts {
             limits.max_connections = wanted.get();
         }
         let wanted = limits.max_connections;
-        let limits = descriptors.map_or(limits, |descriptors| limits.within(descriptors));
+        let mut limits = descriptors.map_or(limits, |descriptors| limits.within(descriptors));
+        limits.max_connections = limits.max_connections.min(MAX_CONNECTIONS);
         let connections = limits.max_connections;
         if connections < wanted {
             tracing::warn!(

@@ -4,9 +4,14 @@ use crate::{
     payer::{
         Payer,
         error::PayerError,
-        pay::{Payment, account_change},
+        pay::{Part, Payment, account_change},
     },
-    protocol::{account::WriteError, amount::Amount, proof::Proof, terms::DepositId},
+    protocol::{
+        account::WriteError,
+        amount::Amount,
+        proof::Proof,
+        terms::{Bank, DepositId},
+    },
     store::{
         async_store::{OwnedChange, StoredError},
         change::{Change, Swap},
@@ -26,6 +31,9 @@ pub const RECEIPT_RETENTION: u64 = 3 * 86_400;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 255;
+
+/// The number of receipts that [`Payer::prune_receipts_before`] removes at most.
+pub const MAX_PRUNED_RECEIPTS: usize = 10 * BATCH;
 
 /// Number of receipts removed per write.
 const BATCH: usize = 500;
@@ -101,16 +109,23 @@ impl Payer {
         if amount.is_zero() {
             return Err(WriteError::ZeroAmount.into());
         }
-        let name = keccak256(name.0.as_bytes());
-        let key = receipt_key(self.reader.bank(), name);
+        // Payers of several signers may share a store, and count their payments alike.
+        let signer = self.signer().ok_or(PayerError::NoKey)?;
+        let name = keccak256([signer.as_slice(), name.0.as_bytes()].concat());
         loop {
             // Before the chain is looked at: the answer to a repetition does not depend on it.
-            if let Some(bytes) = self.store.get(Table::Receipts, key.to_vec()).await? {
-                let receipt: Receipt = decode(&bytes).map_err(StoredError::from)?;
+            if let Some(receipt) = self.receipt(name).await? {
                 return receipt.answer(payee, token, amount);
             }
-            let parts = self.split(payee, token, amount, payee_cutoff).await?;
-            let payments = self.payments(payee, &parts).await?;
+            let planned = self.plan_parts(payee, token, amount, payee_cutoff);
+            let (parts, payments) = match planned.await {
+                Ok(planned) => planned,
+                // A request of the same name may have paid meanwhile, and used up what this one finds missing.
+                Err(error) => match self.receipt(name).await? {
+                    Some(receipt) => return receipt.answer(payee, token, amount),
+                    None => return Err(error),
+                },
+            };
             let receipt = Receipt::new(payee, token, amount, &payments);
             let accounts = parts
                 .iter()
@@ -127,42 +142,42 @@ impl Payer {
         }
     }
 
-    /// Removes the receipts of payments before `time`, in seconds since 1970. Returns their number.
+    async fn plan_parts(
+        &self,
+        payee: Address,
+        token: Address,
+        amount: Amount,
+        payee_cutoff: u64,
+    ) -> Result<(Vec<Part>, Vec<Payment>), PayerError> {
+        let parts = self.split(payee, token, amount, payee_cutoff).await?;
+        let payments = self.payments(payee, &parts).await?;
+        Ok((parts, payments))
+    }
+
+    async fn receipt(&self, name: B256) -> Result<Option<Receipt>, StoredError> {
+        let key = receipt_key(self.reader.bank(), name).to_vec();
+        let bytes = self.store.get(Table::Receipts, key).await?;
+        Ok(bytes.as_deref().map(decode).transpose()?)
+    }
+
+    /// Removes the receipts of payments before `time`, in seconds since 1970. Returns their number, at most
+    /// [`MAX_PRUNED_RECEIPTS`]: then more may be left.
     ///
     /// # Errors
     ///
     /// [`PayerError::Stored`]. Receipts removed before the error stay removed.
     pub async fn prune_receipts_before(&self, time: u64) -> Result<usize, PayerError> {
         let mut pruned = 0;
-        loop {
+        while pruned < MAX_PRUNED_RECEIPTS {
             let bank = *self.reader.bank();
-            let remove = move |store: &dyn Store| {
-                let mut old = Vec::new();
-                let mut read = Ok(());
-                let prefix = receipt_times_key(&bank);
-                store.scan(Table::Receipts, &prefix, &mut |key, _| {
-                    match receipt_of_time_key(key) {
-                        Ok((at, name)) if at < time && old.len() < BATCH => old.push((at, name)),
-                        Ok(_) => return ControlFlow::Break(()),
-                        Err(error) => {
-                            read = Err(error);
-                            return ControlFlow::Break(());
-                        }
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                read?;
-                for (at, name) in &old {
-                    remove_receipt(store, &bank, *at, *name)?;
-                }
-                Ok(old.len())
-            };
+            let remove = move |store: &dyn Store| remove_receipts(store, &bank, time);
             let removed = self.store.blocking(remove).await?;
             pruned += removed;
             if removed < BATCH {
-                return Ok(pruned);
+                break;
             }
         }
+        Ok(pruned)
     }
 
     /// The changes that add a receipt, under its name and under its time.
@@ -184,27 +199,46 @@ impl Payer {
     }
 }
 
-/// Removes one receipt. Another process may have removed it.
-fn remove_receipt(
-    store: &dyn Store,
-    bank: &crate::protocol::terms::Bank,
-    time: u64,
-    name: B256,
-) -> Result<(), StoredError> {
-    let (key, time_key) = (receipt_key(bank, name), receipt_time_key(bank, time, name));
-    let receipt = store.get(Table::Receipts, &key)?;
+/// Removes the oldest receipts before `time`, a batch in one write. Returns their number: zero if another process has
+/// removed some of them meanwhile.
+fn remove_receipts(store: &dyn Store, bank: &Bank, time: u64) -> Result<usize, StoredError> {
+    let mut old = Vec::new();
+    let mut read = Ok(());
+    let mut add = |key: &[u8]| {
+        let (at, name) = receipt_of_time_key(key)?;
+        if at < time && old.len() < BATCH {
+            old.push((key.to_vec(), receipt_key(bank, name)));
+            return Ok(ControlFlow::Continue(()));
+        }
+        Ok(ControlFlow::Break(()))
+    };
+    store.scan(Table::Receipts, &receipt_times_key(bank), &mut |key, _| {
+        add(key).unwrap_or_else(|error: RecordError| {
+            read = Err(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    read?;
+    let receipts: Vec<_> = old
+        .iter()
+        .map(|(_, key)| store.get(Table::Receipts, key))
+        .collect::<Result<_, _>>()?;
     let removal = |key, old| Change {
         table: Table::Receipts,
         key,
         old,
         new: None,
     };
-    let changes = [
-        removal(&time_key[..], Some(&[][..])),
-        removal(&key[..], receipt.as_deref()),
-    ];
-    let _removed_by_another = store.swap(&changes)?;
-    Ok(())
+    let changes: Vec<_> = old
+        .iter()
+        .zip(&receipts)
+        .flat_map(|((time_key, key), receipt)| {
+            let of_time = removal(&time_key[..], Some(&[][..]));
+            [of_time, removal(&key[..], receipt.as_deref())]
+        })
+        .collect();
+    let is_done = changes.is_empty() || store.swap(&changes)? == Swap::Done;
+    Ok(if is_done { old.len() } else { 0 })
 }
 
 impl Receipt {
@@ -254,6 +288,34 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Memory;
+
+    #[test]
+    fn removes_old_receipts_a_batch_in_one_write() {
+        let (store, bank) = (Memory::default(), Bank::new(1, Address::repeat_byte(9)));
+        for n in 0..1_200_u64 {
+            let name = keccak256(n.to_be_bytes());
+            let (key, time_key) = (receipt_key(&bank, name), receipt_time_key(&bank, n, name));
+            let add = |key, new| Change {
+                table: Table::Receipts,
+                key,
+                old: None,
+                new: Some(new),
+            };
+            let changes = [add(&key[..], &[1][..]), add(&time_key[..], &[][..])];
+            assert_eq!(store.swap(&changes).unwrap(), Swap::Done);
+        }
+        for expected in [500, 500, 100, 0] {
+            assert_eq!(remove_receipts(&store, &bank, 1_100).unwrap(), expected);
+        }
+        let mut left = 0;
+        let mut count = |_: &[u8], _: &[u8]| {
+            left += 1;
+            ControlFlow::Continue(())
+        };
+        store.scan(Table::Receipts, &[], &mut count).unwrap();
+        assert_eq!(left, 2 * 100);
+    }
 
     #[test]
     fn takes_names_that_fit_a_header() {

@@ -4,7 +4,7 @@ use crate::{
     bank::head::Head,
     payer::{
         error::PayerError,
-        pay::RECEIPT_RETENTION,
+        pay::{MAX_PRUNED_RECEIPTS, RECEIPT_RETENTION},
         records::DepositRecord,
         service::{PayerService, decide::DAY},
     },
@@ -75,8 +75,11 @@ impl PayerService {
             rounds,
         };
         self.payer.prune_if(|record| pruning.is_old(record)).await?;
-        let old = unix_now().saturating_sub(RECEIPT_RETENTION);
-        self.payer.prune_receipts_before(old).await?;
+        let old = unix_now().min(head.time).saturating_sub(RECEIPT_RETENTION);
+        if self.payer.prune_receipts_before(old).await? >= MAX_PRUNED_RECEIPTS {
+            // The others at the next head: heads must not wait for all of them.
+            return Ok(());
+        }
         // A payee may keep its deposits in the same store, so not only by the deposits of this payer.
         let rounds_of_draws = now.saturating_sub(RETENTION.max(self.retention.unwrap_or_default()));
         self.payer.seeds.forget_before(rounds_of_draws).await?;

@@ -164,13 +164,24 @@ async fn payee(State(api): State<Api>, Path(payee): Path<String>) -> Answer {
     Ok(Json(json!({ "payee": payee, "deposits": found })))
 }
 
+fn unknown_after(id: DepositId) -> HttpError {
+    let text = format!("deposit {id} is no longer stored; read the list from its start");
+    HttpError::new(StatusCode::GONE, "unknown_after", text)
+}
+
 async fn deposits(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     let page = Page::read(query.as_deref(), &DepositState::NAMES)?;
     let mut status = api.service.status().await.map_err(unreadable)?;
     let order = |status: &DepositStatus| (status.record.deposit.drawTime, status.id);
     status.sort_by_key(order);
-    let after = status.iter().find(|status| Some(status.id) == page.after);
-    let after = after.map(order);
+    let after = match page.after {
+        Some(id) => {
+            let last = status.iter().find(|status| status.id == id);
+            // Not the first page again: who adds pages up would count deposits twice.
+            Some(order(last.ok_or_else(|| unknown_after(id))?))
+        }
+        None => None,
+    };
     status.retain(|status| {
         let in_state = page
             .state
