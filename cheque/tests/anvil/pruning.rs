@@ -137,7 +137,7 @@ async fn prunes_old_deposits_of_payee_service_and_keeps_the_rest() {
     assert_eq!(service.payee().positions().await.unwrap().len(), 2);
     world.mine_at(old.deposit.redeemUntil + 3).await;
     let stepped = service.step().await.unwrap();
-    // The block passed over the transaction, so a dearer one replaces it. That is no other state.
+    // The block passed over the transaction, so one with a higher fee replaces it. That is no other state.
     let changed: Vec<_> = stepped
         .changes
         .iter()
