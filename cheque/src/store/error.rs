@@ -54,6 +54,15 @@ pub enum StoreError {
         /// The newest format that this library reads.
         known: u32,
     },
+    /// The file is empty. A store is never empty, so its contents are lost.
+    #[error(
+        "{path} is empty, but a store is not: its contents are lost; restore a backup into a new store, or remove the file to \
+         begin a new store"
+    )]
+    Emptied {
+        /// The store.
+        path: PathBuf,
+    },
     /// The file is damaged.
     #[error("{path} is damaged ({detail}); keep the file and restore a backup into a new store")]
     Damaged {

@@ -113,7 +113,9 @@ fn local_tests() -> Vec<Test> {
         position_cache::remembers_no_more_positions_than_its_limit,
         position_cache::remembers_stored_position_after_a_conflict,
         redb_file::creates_file_readable_by_its_owner_only,
+        redb_file::creates_a_store_after_an_interrupted_creation,
         redb_file::creates_missing_directories_of_a_store,
+        redb_file::creates_one_store_for_many_at_once,
         redb_file::keeps_every_table_when_reopened,
         redb_file::keeps_file_locked_while_it_reopens_after_a_full_disk,
         redb_file::keeps_writes_of_a_process_that_ends_without_closing,
@@ -121,6 +123,7 @@ fn local_tests() -> Vec<Test> {
         redb_file::refuses_a_second_instance_while_the_first_lives,
         redb_file::refuses_a_second_process_while_the_first_has_the_file,
         redb_file::refuses_foreign_files_and_leaves_them_unchanged,
+        redb_file::takes_an_emptied_file_for_no_new_store,
         redb_file::refuses_redb_files_of_other_programs,
         redb_file::reports_file_emptied_during_full_disk_as_damaged,
     ]

@@ -270,3 +270,61 @@ pub(crate) fn creates_missing_directories_of_a_store() {
     let refused = Redb::open(path.join("store.redb")).unwrap_err();
     assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
 }
+
+pub(crate) fn takes_an_emptied_file_for_no_new_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    set(&Redb::open(&path).unwrap(), Table::Trees, b"key", b"value");
+    File::create(&path).unwrap();
+    for _ in 0..2 {
+        let refused = Redb::open(&path).unwrap_err();
+        assert!(matches!(refused, StoreError::Emptied { .. }), "{refused}");
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+    std::fs::remove_file(&path).unwrap();
+    drop(Redb::open(&path).unwrap());
+}
+
+pub(crate) fn creates_a_store_after_an_interrupted_creation() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    for left in [&b""[..], &[7; 5_000]] {
+        std::fs::write(directory.path().join("store.redb.unfinished"), left).unwrap();
+        set(&Redb::open(&path).unwrap(), Table::Trees, b"key", b"value");
+        let files = std::fs::read_dir(directory.path()).unwrap();
+        assert_eq!(files.count(), 1);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+pub(crate) fn creates_one_store_for_many_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    for _ in 0..20 {
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let open = || scope.spawn(|| Redb::open(&path));
+            let threads: Vec<_> = (0..4).map(|_| open()).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let stores: Vec<_> = opened
+            .into_iter()
+            .filter_map(|opened| match opened {
+                Ok(store) => Some(store),
+                Err(error) => {
+                    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(stores.len(), 1);
+        set(&stores[0], Table::Trees, b"key", b"value");
+        drop(stores);
+        let again = Redb::open(&path).unwrap();
+        assert!(again.get(Table::Trees, b"key").unwrap().is_some());
+        drop(again);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

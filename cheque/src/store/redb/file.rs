@@ -1,23 +1,70 @@
 //! The file of a store, and its directories.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
+/// The end of the name of a store that is being created.
+const UNFINISHED: &str = ".unfinished";
+
+/// Opens an existing file. `None` if there is none.
+pub(super) fn open_existing(path: &Path) -> io::Result<Option<File>> {
+    match options().open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Begins a store in an empty, locked file of another name. It gets the store's name once it is one: so an empty file of that
+/// name was a store, and has lost its contents. `None` if another process creates the same store.
+pub(super) fn begin(path: &Path) -> io::Result<Option<File>> {
     if let Some(directory) = path.parent() {
         create_directories(directory)?;
     }
+    let file = options()
+        .create(true)
+        .truncate(false)
+        .open(unfinished(path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // The process that held the lock may have finished the store, and this is its file.
+    if path.try_exists()? {
+        let _of_no_use = fs::remove_file(unfinished(path));
+        return Ok(None);
+    }
+    // What an interrupted creation has left.
+    file.set_len(0)?;
+    Ok(Some(file))
+}
+
+/// Gives a finished store its name, durably. Fails if another process was faster.
+pub(super) fn finish(path: &Path) -> io::Result<()> {
+    fs::hard_link(unfinished(path), path)?;
+    sync_directory(path)?;
+    fs::remove_file(unfinished(path))
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
+}
+
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    options.open(path)
+    options
 }
 
 /// Creates the missing directories of a path, and makes the name of each durable.

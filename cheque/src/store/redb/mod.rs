@@ -15,7 +15,8 @@ use crate::store::{
     pending::Pending,
     redb::{
         engine::{Engine, Failure},
-        file::{open_file, sync_directory},
+        error::open_error,
+        file::{begin, finish, open_existing},
         storage::Storage,
         tables::{ABOUT, FORMAT_KEY, commit_batch, rows, visit},
     },
@@ -58,21 +59,32 @@ impl Redb {
     ///
     /// # Errors
     ///
-    /// Rejects a file that another process has open, a file of another program, a newer format and a half-restored
-    /// store.
+    /// Rejects a file that another process has open, an empty file, a file of another program, a newer format and a
+    /// half-restored store.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_path_buf();
-        let backend = open_file(&path)
-            .and_then(|file| FileBackend::new(file).map_err(io::Error::other))
-            .map_err(|source| StoreError::Io {
-                path: path.clone(),
-                source: source.into(),
-            })?;
-        let store = Self::open_on(backend, &path)?;
-        sync_directory(&path).map_err(|source| StoreError::Io {
-            path,
+        let path = path.as_ref();
+        let failed = |source: io::Error| StoreError::Io {
+            path: path.to_path_buf(),
             source: source.into(),
-        })?;
+        };
+        let open = |file| {
+            let backend = FileBackend::new(file).map_err(|error| open_error(path, error))?;
+            Self::open_on(backend, path)
+        };
+        if let Some(file) = open_existing(path).map_err(failed)? {
+            if file.metadata().map_err(failed)?.len() == 0 {
+                return Err(StoreError::Emptied {
+                    path: path.to_path_buf(),
+                });
+            }
+            return open(file);
+        }
+        let unfinished = begin(path).map_err(failed)?;
+        let locked = StoreError::Locked {
+            path: path.to_path_buf(),
+        };
+        let store = open(unfinished.ok_or(locked)?)?;
+        finish(path).map_err(failed)?;
         Ok(store)
     }
 
