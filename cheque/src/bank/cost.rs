@@ -45,6 +45,12 @@ impl NativeRate {
             .and_then(|units| u128::try_from(units).ok());
         units.map_or(Amount::MAX, Amount::new)
     }
+
+    /// Converts token units to wei, rounded down, so that what money is worth is never overestimated.
+    pub fn wei_down(self, amount: Amount) -> U256 {
+        let product = amount.to_u256().saturating_mul(U256::from(self.wei));
+        product / U256::from(self.units)
+    }
 }
 
 /// Rates of several tokens. The native coin's rate is always known.
@@ -137,6 +143,12 @@ mod tests {
         assert_eq!(units(400_000_001), 2);
         assert_eq!(units(400_000_000_000_000), 1_000_000);
         assert_eq!(rate.units_up(U256::MAX), Amount::MAX);
+        let wei = |units| rate.wei_down(Amount::new(units));
+        assert_eq!(wei(1), U256::from(400_000_000_u64));
+        let thirds = NativeRate::new(1, 3).unwrap();
+        let wei = [0, 2, 3, 5].map(|units| thirds.wei_down(Amount::new(units)).to::<u64>());
+        assert_eq!(wei, [0, 0, 1, 1]);
+        assert!(rate.wei_down(Amount::MAX) < U256::MAX);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         pending::{PendingTx, Purpose, REDEEM, SEED, Submitted, obsolete_prefix, pending_tx},
         redeem::RedeemOptions,
     },
-    protocol::terms::DepositId,
+    protocol::{amount::Amount, terms::DepositId},
     store::{async_store::StoredError, codec::RecordError},
     tx::{
         error::TxError,
@@ -21,7 +21,7 @@ use crate::{
         wallet::{Call, MinedTx, Wallet, call_of},
     },
 };
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::SolCall;
 use cheque_bindings::IChequeBank::{redeemBatchCall, redeemCall};
 use cheque_bindings::{Outcome, Redemption};
@@ -98,7 +98,8 @@ impl Payee {
             [single] => Call::redeem(bank, std::mem::take(single), rounds.first()),
             _ => Call::redeem_batch(bank, packed, &rounds),
         };
-        let record = outbox::submit(wallet, &self.store, &key, &call, now).await?;
+        let wallet = wallet.with_max_cost(self.worth_of(&payable).await?);
+        let record = outbox::submit(&wallet, &self.store, &key, &call, now).await?;
         Ok(Submitted {
             tx: Some(pending_tx(Purpose::Redeem(payable), key, &record)),
             refused,
@@ -126,6 +127,23 @@ impl Payee {
         Ok(Some(pending_tx(purpose, key, &record)))
     }
 
+    /// Returns what the payouts of wins are worth, in wei: no redemption may cost more, whatever fees the node tells. `None` if
+    /// the rate of a token is unknown.
+    async fn worth_of(&self, ids: &[DepositId]) -> Result<Option<U256>, RedeemError> {
+        let mut worth = U256::ZERO;
+        for id in ids {
+            let Some(position) = self.position(*id).await? else {
+                continue;
+            };
+            let Some(rate) = self.rates.of(position.deposit().token) else {
+                return Ok(None);
+            };
+            let payout = position.payout().map(|payout| payout.amount);
+            worth = worth.saturating_add(rate.wei_down(payout.unwrap_or(Amount::ZERO)));
+        }
+        Ok(Some(worth))
+    }
+
     /// Checks a pending transaction without waiting. Hands an unmined one to the node again; with `bump`, and unmined
     /// for [`Wallet::bump_after`] seconds, as a replacement with a higher fee. Removes the record of a
     /// [dropped](TxStatus::Dropped) one.
@@ -137,7 +155,12 @@ impl Payee {
     pub async fn check(&self, tx: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let now = self.tx_time().await?;
-        Ok(outbox::check(wallet, &self.store, &tx.key, now, bump).await?)
+        let wallet = match tx.deposits() {
+            // The recording of a seed, which pays nobody.
+            [] => wallet.clone(),
+            ids => wallet.with_max_cost(self.worth_of(ids).await?),
+        };
+        Ok(outbox::check(&wallet, &self.store, &tx.key, now, bump).await?)
     }
 
     /// Counts the payable wins in a pending transaction, by the bank's state at the block `head`. Zero if all are paid

@@ -54,6 +54,17 @@ pub enum TxError {
         /// The wallet's limit, in wei per unit of gas.
         limit: u128,
     },
+    /// The transaction costs more than it is worth, by the fees that the node tells.
+    #[error(
+        "the transaction would cost {required} wei, but it is worth {limit}; wait for lower fees, and compare the node's fees \
+         with another node's"
+    )]
+    CostTooHigh {
+        /// What the transaction costs at present, in wei.
+        required: U256,
+        /// What it is worth, in wei.
+        limit: U256,
+    },
     /// The rollup has no fee oracle, the contract that knows its fees for data.
     #[error("chain {0} has no oracle of its data fees, so the cost of a transaction is unknown")]
     NoFeeOracle(u64),

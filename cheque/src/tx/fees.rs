@@ -14,6 +14,16 @@ pub(crate) struct Fees {
     pub(crate) tip: u128,
 }
 
+/// The base fee may double before the transaction is mined.
+pub(super) const BASE_FEES: u128 = 2;
+
+impl Fees {
+    /// Returns the price at the present base fee, of fees that the market told.
+    pub(super) const fn at_present(&self) -> u128 {
+        (self.max.saturating_sub(self.tip) / BASE_FEES).saturating_add(self.tip)
+    }
+}
+
 /// Returns the fees for a replacement of a pending transaction: the market's, and at least the minimum bump that nodes
 /// demand. `passed_over` if a block was made without the transaction since the last offer.
 ///

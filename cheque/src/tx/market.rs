@@ -2,7 +2,7 @@
 
 use crate::{
     node::error::NodeError,
-    tx::fees::{Fees, MAX_TIP},
+    tx::fees::{BASE_FEES, Fees, MAX_TIP},
 };
 use alloy::{
     providers::{DynProvider, Provider},
@@ -14,9 +14,6 @@ use serde::Deserialize;
 /// The number of past blocks whose tips count, and the percentile of a block's tips: those of alloy and MetaMask.
 const BLOCKS: U128 = U128::from_limbs([10, 0]);
 const PERCENTILE: u32 = 20;
-
-/// The base fee may double before the transaction is mined.
-const BASE_FEES: u128 = 2;
 
 /// The fields of the fee history that count here. Nodes leave out or null others.
 #[derive(Debug, Default, Deserialize)]

@@ -129,6 +129,7 @@ impl NonceGuard<'_> {
         estimate: &Estimate,
     ) -> Result<SignedTx, TxError> {
         self.wallet.check_fee(estimate.max_fee_per_gas)?;
+        self.wallet.check_cost(estimate.max_cost)?;
         self.wallet.check_coin(estimate.max_cost).await?;
         self.sign_with(call, nonce, estimate).await
     }

@@ -142,6 +142,8 @@ pub struct Wallet {
     pub(super) chain_id: u64,
     pub(crate) timeout: Duration,
     pub(super) max_fee: Option<u128>,
+    /// The limit on the cost of each transaction, in wei.
+    max_cost: Option<U256>,
     tip: Option<u128>,
     fee_model: FeeModel,
     bump_after: u64,
@@ -167,6 +169,7 @@ impl Wallet {
             chain_id,
             timeout: Self::TIMEOUT,
             max_fee: None,
+            max_cost: None,
             tip: None,
             fee_model: profile.fees,
             bump_after: bump_after(profile),
@@ -206,6 +209,15 @@ impl Wallet {
         self
     }
 
+    /// Returns a clone whose transactions, replacements included, cost `wei` at most, or are refused as
+    /// [`TxError::CostTooHigh`].
+    pub(crate) fn with_max_cost(&self, wei: Option<U256>) -> Self {
+        Self {
+            max_cost: wei,
+            ..self.clone()
+        }
+    }
+
     /// Returns the seconds that a transaction may stay pending before a fee bump: the chain's time to confirm, and at least
     /// 24 s.
     pub const fn bump_after(&self) -> u64 {
@@ -230,6 +242,7 @@ impl Wallet {
     /// [`TxError::NotEnoughCoin`] if the account cannot pay, and [`TxError::Node`] if the node fails.
     pub async fn estimate(&self, call: &Call) -> Result<Estimate, TxError> {
         let market = self.market_estimate(call).await?;
+        let market = self.within_max_cost(call, market)?;
         self.check_fee(market.max_fee_per_gas)?;
         self.check_coin(market.max_cost).await?;
         Ok(market)
@@ -336,6 +349,42 @@ impl Wallet {
     pub(super) fn check_fee(&self, required: u128) -> Result<(), TxError> {
         match self.max_fee {
             Some(limit) if required > limit => Err(TxError::FeeTooHigh { required, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Offers no more than the limit on the cost allows: then the base fee may rise by less than usual before the transaction
+    /// is mined.
+    fn within_max_cost(&self, call: &Call, market: Estimate) -> Result<Estimate, TxError> {
+        let Some(limit) = self.max_cost else {
+            return Ok(market);
+        };
+        if market.max_cost <= limit {
+            return Ok(market);
+        }
+        let (fees, gas) = (market.fees(), U256::from(market.gas));
+        let beside_gas = market.rollup_fee.saturating_add(call.value);
+        let at_present = U256::from(fees.at_present());
+        let affordable = limit.saturating_sub(beside_gas).checked_div(gas);
+        match affordable {
+            Some(max) if max >= at_present => {
+                let fees = Fees {
+                    // At most the market's fee, which has 128 bits.
+                    max: max.saturating_to(),
+                    tip: fees.tip,
+                };
+                Ok(Estimate::new(call, market.gas, fees, market.rollup_fee))
+            }
+            _ => Err(TxError::CostTooHigh {
+                required: at_present.saturating_mul(gas).saturating_add(beside_gas),
+                limit,
+            }),
+        }
+    }
+
+    pub(super) fn check_cost(&self, required: U256) -> Result<(), TxError> {
+        match self.max_cost {
+            Some(limit) if required > limit => Err(TxError::CostTooHigh { required, limit }),
             _ => Ok(()),
         }
     }
