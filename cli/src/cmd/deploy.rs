@@ -87,7 +87,7 @@ impl DeployArgs {
         let report = if code.is_empty() {
             let key = EthereumWallet::from(self.send.wallet.unlock()?);
             let wallet = Wallet::new(provider.clone(), key, profile.chain_id);
-            let wallet = self.send.tip.set(wallet)?;
+            let wallet = self.send.fees.set(wallet)?;
             let call = deployment(&provider, &settings).await?;
             self.send
                 .send(&wallet, &call, "deploying the bank", out)

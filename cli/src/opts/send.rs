@@ -26,13 +26,19 @@ pub(crate) struct SendOpts {
     pub(crate) dry_run: bool,
 
     #[command(flatten)]
-    pub(crate) tip: TipOpts,
+    pub(crate) fees: FeeOpts,
 }
 
-/// The tip of transactions.
+/// The fees of transactions.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Transaction")]
-pub(crate) struct TipOpts {
+pub(crate) struct FeeOpts {
+    /// Offer at most this much per unit of gas [default: no limit]
+    ///
+    /// Transactions wait, or are refused, while the market price is higher.
+    #[arg(long, value_name = "AMOUNT")]
+    max_fee_per_gas: Option<AmountText>,
+
     /// Offer block producers this much per unit of gas [default: what the node suggests, and at least what blocks took]
     ///
     /// A transaction that blocks pass over is sent again with a higher tip.
@@ -40,14 +46,19 @@ pub(crate) struct TipOpts {
     tip: Option<AmountText>,
 }
 
-impl TipOpts {
-    /// Sets the tip of the flag.
-    pub(crate) fn set(&self, wallet: Wallet) -> Result<Wallet> {
-        let Some(tip) = &self.tip else {
-            return Ok(wallet);
-        };
-        let tip = tip.in_units_of(&Token::coin()).wrap_err("--tip")?;
-        Ok(wallet.with_tip(tip.get()))
+impl FeeOpts {
+    /// Sets the limit and the tip of the flags.
+    pub(crate) fn set(&self, mut wallet: Wallet) -> Result<Wallet> {
+        let coin = Token::coin();
+        if let Some(max) = &self.max_fee_per_gas {
+            let max = max.in_units_of(&coin).wrap_err("--max-fee-per-gas")?;
+            wallet = wallet.with_max_fee(max.get());
+        }
+        if let Some(tip) = &self.tip {
+            let tip = tip.in_units_of(&coin).wrap_err("--tip")?;
+            wallet = wallet.with_tip(tip.get());
+        }
+        Ok(wallet)
     }
 }
 
@@ -57,9 +68,9 @@ impl SendOpts {
         self.wallet_on(self.wallet.unlock()?, reader)
     }
 
-    /// The wallet of a key on the reader's chain, with the tip of the flag.
+    /// The wallet of a key on the reader's chain, with the fees of the flags.
     pub(crate) fn wallet_on(&self, key: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
-        self.tip.set(wallet_on(key, reader))
+        self.fees.set(wallet_on(key, reader))
     }
 
     /// Sends a call and waits until mined; with `--dry-run` only estimates the cost. `purpose` appears in progress and

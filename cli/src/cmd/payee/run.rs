@@ -16,7 +16,7 @@ use crate::{
         beacon::BeaconOpts,
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
-        send::{TipOpts, wallet_on},
+        send::{FeeOpts, wallet_on},
         store::StoreOpts,
         time::parse_duration,
         wallet::WalletOpts,
@@ -63,7 +63,7 @@ pub(crate) struct RunArgs {
     redeeming: RedeemOpts,
 
     #[command(flatten)]
-    tip: TipOpts,
+    fees: FeeOpts,
 
     #[command(flatten)]
     service: ServiceOpts,
@@ -154,7 +154,7 @@ impl RunArgs {
             .await?;
         if let Some(key) = key {
             let wallet = wallet_on(key, payee.reader());
-            payee = payee.with_wallet(self.tip.set(wallet)?);
+            payee = payee.with_wallet(self.fees.set(wallet)?);
         }
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, self.redeeming.settings(settings));

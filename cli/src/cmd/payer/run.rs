@@ -5,18 +5,17 @@ use std::{
     time::Duration,
 };
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
-use cheque::{bank::Reader, payer::PayerService, tx::Wallet};
+use alloy::primitives::Address;
+use cheque::payer::PayerService;
 use clap::Args;
 use eyre::{Result, WrapErr};
 
 use super::{api, rounds::RoundsOpts};
 use crate::{
-    amount::{AmountText, Token},
     opts::{
         beacon::BeaconOpts,
         chain::ChainOpts,
-        send::{TipOpts, wallet_on},
+        send::{FeeOpts, wallet_on},
         store::StoreOpts,
         time::parse_duration,
         wallet::{SignerOpts, WalletOpts, signing_key},
@@ -65,14 +64,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     rounds: RoundsOpts,
 
-    /// Offer at most this much per unit of gas [default: no limit]
-    ///
-    /// Transactions wait while the market price is higher.
-    #[arg(long, value_name = "AMOUNT", help_heading = "Transaction")]
-    max_fee_per_gas: Option<AmountText>,
-
     #[command(flatten)]
-    tip: TipOpts,
+    fees: FeeOpts,
 
     #[command(flatten)]
     signer: SignerOpts,
@@ -115,7 +108,7 @@ impl RunArgs {
         let token = token_at(self.rounds.token.unwrap_or_default(), &reader).await?;
         let list = self.rounds.list(&token)?;
         let wallet = match wallet_key {
-            Some(key) => Some(self.limited_wallet(key, &reader)?),
+            Some(key) => Some(self.fees.set(wallet_on(key, &reader))?),
             None => None,
         };
         let payer = self.store.payer(reader, &self.relays).await?;
@@ -140,17 +133,5 @@ impl RunArgs {
         };
         service.recall().await?;
         Ok((service, token.address))
-    }
-
-    /// The wallet, with the limit of `--max-fee-per-gas` and the tip of `--tip`.
-    fn limited_wallet(&self, key: PrivateKeySigner, reader: &Reader) -> Result<Wallet> {
-        let wallet = self.tip.set(wallet_on(key, reader))?;
-        let Some(text) = &self.max_fee_per_gas else {
-            return Ok(wallet);
-        };
-        let max = text
-            .in_units_of(&Token::coin())
-            .wrap_err("--max-fee-per-gas")?;
-        Ok(wallet.with_max_fee(max.get()))
     }
 }
