@@ -97,11 +97,6 @@ impl ExposureIndex {
         self.raise(id, terms, position.total(), None);
     }
 
-    /// Counts a payment that the application stores by itself.
-    pub(super) fn count(&mut self, id: DepositId, terms: &Deposit, total: Amount, sight: Sight) {
-        self.raise(id, terms, total, Some(sight));
-    }
-
     /// The sums of the other deposits with the signer and token of this deposit.
     ///
     /// Looks at each of them for the unsettled part, which only a payment from an unsettled deposit needs: `settled` is

@@ -4,6 +4,7 @@ use crate::{
     payee::{
         Payee,
         error::ReceiveError,
+        exposure::reservation::Reservation,
         receive::{Looked, Written},
         shared::Shared,
     },
@@ -16,10 +17,7 @@ use crate::{
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 
 /// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
 /// [`receive_payment`] gives the verdict.
@@ -35,18 +33,20 @@ pub struct Judged {
     counted: Arc<Counted>,
 }
 
-/// A payment of an application. Tells the service of the deposit when the last clone of [`Judged`] is dropped: the write is
-/// over then.
+/// A payment of an application. When the last clone of [`Judged`] is dropped, the write is over: the service is told of the
+/// deposit, and may decide its draw and redeem again.
 #[derive(Debug)]
 struct Counted {
     shared: Arc<Shared>,
     written: Written,
-    is_counted: AtomicBool,
+    reservation: OnceLock<Reservation>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if *self.is_counted.get_mut() {
+        if let Some(reservation) = self.reservation.take() {
+            // The application does not tell, so the payment may be written.
+            self.shared.index().finish(reservation, true);
             self.written.report(&self.shared);
         }
     }
@@ -89,7 +89,7 @@ impl Payee {
         let counted = Counted {
             shared: self.shared.clone(),
             written: self.written(id, deposit, old.is_none()),
-            is_counted: AtomicBool::new(false),
+            reservation: OnceLock::new(),
         };
         Ok(Judged {
             payee: self.clone(),
@@ -130,14 +130,19 @@ impl Judged {
         }
     }
 
-    /// Counts the payment as exposure. Call it for a good payment while storing the position. If storing fails after all,
+    /// Counts the payment as exposure. Call it for a good payment before storing the position. If storing fails after all,
     /// the payment counts until a new payee reads the store.
+    ///
+    /// Until this value and its clones are dropped, the deposit is neither drawn nor redeemed, and no consent is signed: the
+    /// bank pays a deposit once, and the payment would be lost.
     ///
     /// Drop this value, and its clones, once the position is stored: a `PayeeService` then looks at the deposit, if this
     /// is its first payment or the draw is near. A look before the end of the write would not find the payment.
     pub fn add_exposure(&self) {
-        let mut index = self.payee.index();
-        index.count(self.id, &self.deposit, self.total, self.looked.sight);
-        self.counted.is_counted.store(true, Ordering::Release);
+        let begin = || {
+            let mut index = self.payee.index();
+            index.begin(self.id, &self.deposit, self.total, self.looked.sight)
+        };
+        self.counted.reservation.get_or_init(begin);
     }
 }

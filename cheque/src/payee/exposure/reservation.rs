@@ -32,6 +32,17 @@ impl ExposureIndex {
         if now.exposure > judged.exposure || now.unsettled > judged.unsettled {
             return None;
         }
+        Some(self.begin(id, terms, total, sight))
+    }
+
+    /// Counts a payment before it is written, whatever the sums are.
+    pub(in crate::payee) fn begin(
+        &mut self,
+        id: DepositId,
+        terms: &Deposit,
+        total: Amount,
+        sight: Sight,
+    ) -> Reservation {
         let key = ExposureKey::of(terms);
         let before = self.deposits.get(&(key, id)).map(|entry| entry.total);
         let in_flight = self.in_flight.entry(id);
@@ -39,7 +50,7 @@ impl ExposureIndex {
             .or_insert_with(|| InFlight::after(before))
             .begin(total);
         self.raise(id, terms, total, Some(sight));
-        Some(Reservation { key, id, total })
+        Reservation { key, id, total }
     }
 
     /// Ends a reservation. `written` is false only if the payment was certainly not written: its total then counts no

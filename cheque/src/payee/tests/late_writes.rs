@@ -162,14 +162,18 @@ async fn wins_by_a_payment_that_an_application_stores_late() {
     judged.add_exposure();
     fixture.publish(fixture.draw);
     fixture.go_to(fixture.draw + 12);
-    assert_eq!(step(&service, &opened).await, HoldingState::NotDrawn);
+    // The draw is not decided by the old total, which loses.
+    let undecided = HoldingState::Drawn {
+        draw_time: fixture.draw,
+    };
+    assert_eq!(step(&service, &opened).await, undecided);
     let key = position_key(fixture.bank().address(), opened.id, PAYEE);
     let (old, new) = (old.to_bytes(), new.to_bytes());
     let stored = fixture
         .store
         .compare_and_set(Table::Positions, &key, Some(&old), &new);
     assert_eq!(stored.unwrap(), Swap::Done);
-    assert_eq!(step(&service, &opened).await, HoldingState::NotDrawn);
+    assert_eq!(step(&service, &opened).await, undecided);
     drop(judged);
     assert!(matches!(
         step(&service, &opened).await,
