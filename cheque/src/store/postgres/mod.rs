@@ -3,6 +3,7 @@
 mod connection;
 mod error;
 mod pool;
+mod reader;
 mod scan;
 mod schema;
 mod write;
@@ -17,16 +18,12 @@ use crate::store::{
     postgres::{
         connection::{Connection, Server},
         error::ReadError,
-        pool::{Pool, lock},
+        pool::Pool,
+        reader::SharedReader,
     },
     table::Table,
 };
-use std::{
-    cell::Cell,
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{cell::Cell, fmt, path::Path, sync::Arc};
 
 /// The number of concurrent commits, each on a connection of its own: the server works on the next batch while it
 /// writes the last to disk.
@@ -52,7 +49,7 @@ const COMMITTERS: usize = 2;
 pub struct Postgres {
     /// Dropped first, so that queued writes end before the connections.
     queue: CommitQueue,
-    reader: Mutex<Option<Arc<Connection>>>,
+    reader: SharedReader,
     pool: Arc<Pool>,
 }
 
@@ -98,7 +95,7 @@ impl Postgres {
             })?;
         let store = Self {
             queue,
-            reader: Mutex::new(Some(Arc::new(first))),
+            reader: SharedReader::new(Arc::new(first)),
             pool,
         };
         check_not_half_restored(&store, store.place())?;
@@ -112,20 +109,13 @@ impl Postgres {
 
     /// Returns the shared connection for single reads.
     fn reader(&self) -> Result<Arc<Connection>, StoreError> {
-        let mut reader = lock(&self.reader);
-        match &*reader {
-            Some(open) if !open.client.is_closed() => Ok(open.clone()),
-            _ => Ok(reader.insert(Arc::new(self.pool.server.connect()?)).clone()),
-        }
+        let is_closed = |open: &Connection| open.client.is_closed();
+        self.reader.get(is_closed, || self.pool.server.connect())
     }
 
     /// Replaces the connection for single reads if it is still the lost one.
     fn reader_after(&self, lost: &Arc<Connection>) -> Result<Arc<Connection>, StoreError> {
-        let mut reader = lock(&self.reader);
-        if reader.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
-            *reader = None;
-        }
-        drop(reader);
+        self.reader.forget(lost);
         self.reader()
     }
 
