@@ -187,7 +187,7 @@ fn explains_how_to_get_a_node_if_none_is_found() {
         .output();
     let message = stderr(&output.unwrap());
     assert!(
-        message.contains("npm ci") && message.contains("--rpc-url"),
+        message.contains("make demo") && message.contains("--rpc-url"),
         "{message}"
     );
 }

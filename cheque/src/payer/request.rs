@@ -111,13 +111,12 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// [`PayerError::NoWallet`] if the request names no payer; [`PayerError::DrawTooSoon`],
-    /// [`PayerError::Schedule`], [`PayerError::TimeOutOfRange`], [`PayerError::TooFarAhead`], [`PayerError::Tree`] and
-    /// [`PayerError::Terms`] for a bad request;
-    /// [`PayerError::UnknownDeposit`] and [`PayerError::WrongWallet`] for `expired`; [`PayerError::LaneBusy`],
-    /// [`PayerError::NotFunded`], [`PayerError::NoRate`] and [`PayerError::NoRandomness`]. Also if the node's
-    /// head is implausible ([`Reader::checked_head`]), or was replaced before the plan was complete; other
-    /// errors of the node and of the store.
+    /// [`PayerError::NoWallet`] if the request names no payer; [`PayerError::DrawTooSoon`], [`PayerError::Schedule`],
+    /// [`PayerError::TimeOutOfRange`], [`PayerError::TooFarAhead`], [`PayerError::Tree`] and [`PayerError::Terms`] for a bad
+    /// request; [`PayerError::UnknownDeposit`] and [`PayerError::WrongWallet`] for `expired`; [`PayerError::LaneBusy`],
+    /// [`PayerError::NotFunded`], [`PayerError::NoRate`] and [`PayerError::NoRandomness`]. Also if the node's head is
+    /// implausible ([`Reader::checked_head`](crate::bank::Reader::checked_head)), or was replaced before the plan was
+    /// complete; other errors of the node and of the store.
     pub async fn plan_deposit(
         &self,
         request: &DepositRequest,

@@ -69,14 +69,15 @@ async fn pays_once_for_simultaneous_requests_of_one_name() {
     let (payer, _) = fixture.actors();
     let (payee, native) = (fixture.payees[0].address, Address::ZERO);
     open_deposit(&fixture.world, &payer, &fixture.request(HOUR)).await;
-    // A second payment of this amount would not be covered. Of two actors, as of two processes on one store.
+    // Each amount is more than half of what is left, so it is not covered twice. Two actors pay, as of two processes on one
+    // store.
     let other = fixture.actors().0;
-    for round in 0..5 {
-        let name = name(&format!("round-{round}"));
+    for units in [60, 24, 10, 4] {
+        let name = name(&format!("pay-{units}"));
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..8 {
             let payer = [&payer, &other][task % 2].clone();
-            let (name, amount) = (name.clone(), coins(60 >> round));
+            let (name, amount) = (name.clone(), coins(units));
             tasks.spawn(async move { payer.pay_named(&name, payee, native, amount, 0).await });
         }
         let paid: Vec<_> = tasks
