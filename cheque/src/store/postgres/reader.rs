@@ -168,7 +168,8 @@ mod tests {
         let reader = SharedReader::new(Arc::new(0));
         let panicked = thread::scope(|scope| {
             let connect = || -> Result<u32, StoreError> { panic!("out of luck") };
-            scope.spawn(|| reader.get(|_| true, connect)).join()
+            let reader = &reader;
+            scope.spawn(move || reader.get(|_| true, connect)).join()
         });
         assert!(panicked.is_err());
         assert_eq!(*reader.get(|old| *old == 0, || Ok(7)).unwrap(), 7);
