@@ -36,11 +36,11 @@ pub const QUICKNET: BeaconParameters = BeaconParameters {
 /// The keccak256 of the code that creates the pinned bank: [`QUICKNET`] with [`MIN_LEAD`]. With it anybody can check
 /// [`PINNED_BANK`] by EIP-1014.
 pub const PINNED_INIT_CODE_HASH: B256 =
-    b256!("cc80905f27babec051050e41aeb4afae809c504e7e7e47799e1ed2ac8ccd0b8a");
+    b256!("d94907595d1800a49ca857c0e9ba6a43fc346f0bd575817f71b128369b3b948e");
 
 /// The address of the pinned bank, the same on all public chains: the [`create2_address`](crate::create2_address) of
 /// [`QUICKNET`] with [`MIN_LEAD`]. Does not tell whether the bank is deployed.
-pub const PINNED_BANK: Address = address!("0Eb9c4D037FF839d87B3a721C1DebAdE5F631FaC");
+pub const PINNED_BANK: Address = address!("359ea3c78AC11707Ddd457a3d3169d20dc1bBCa7");
 
 /// A bank on a chain, and the settings it was or will be deployed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

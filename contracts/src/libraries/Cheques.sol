@@ -142,10 +142,13 @@ library Cheques {
 
     /// @dev True if hashing `x` `k` times gives `anchor`.
     function _leadsTo(bytes32 x, uint256 k, bytes32 anchor) private pure returns (bool) {
-        // Two at a time: one by one costs 20 gas a step more, 28 %. Unchecked: `pairs` counts down to zero.
+        // Four at a time: one by one costs 30 gas a step more, 48 %. Unchecked: both counters count down to zero.
         unchecked {
-            if (k & 1 != 0) x = EfficientHashLib.hash(x);
-            for (uint256 pairs = k >> 1; pairs != 0; --pairs) {
+            for (uint256 single = k & 3; single != 0; --single) {
+                x = EfficientHashLib.hash(x);
+            }
+            for (uint256 fours = k >> 2; fours != 0; --fours) {
+                x = EfficientHashLib.hash(EfficientHashLib.hash(x));
                 x = EfficientHashLib.hash(EfficientHashLib.hash(x));
             }
         }

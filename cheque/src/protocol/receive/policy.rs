@@ -208,6 +208,6 @@ impl View {
 pub const fn redeem_gas(depth: usize, steps: u32) -> u64 {
     const BASE: u64 = 192_000;
     const PER_LEVEL: u64 = 1_000;
-    const PER_STEP: u64 = 68;
+    const PER_STEP: u64 = 58;
     BASE + PER_LEVEL * depth as u64 + PER_STEP * steps as u64
 }
