@@ -61,17 +61,22 @@ async fn refuses_payments_while_clocks_differ_and_loses_none() {
 #[tokio::test]
 async fn pays_only_while_three_clocks_agree() {
     // Seconds by which the chain and the beacon are ahead of the machine's clock, and the refusal of both sides.
-    const CASES: [(i64, i64, Option<&str>); 12] = [
+    const CASES: [(i64, i64, Option<&str>); 17] = [
         (-50, -50, None),
         (-20, -20, None),
+        (-50, 0, None),
+        (-20, 0, None),
+        (-5, 0, None),
         (0, -50, None),
         (-5, -5, None),
         (0, 0, None),
+        (5, 0, None),
         (5, 5, None),
         (-70, 0, Some("stale_view")),
         (0, -70, Some("beacon_stale")),
         (20, 0, Some("stale_view")),
         (0, 20, Some("stale_view")),
+        (20, 20, Some("stale_view")),
         (50, 0, Some("stale_view")),
         (50, 50, Some("stale_view")),
     ];
@@ -131,6 +136,34 @@ fn refused_by_clocks(written: &Result<(), PayerError>) -> Option<&'static str> {
     }
 }
 
+/// The node's final block is 64 blocks of 20 seconds before the newest one.
+#[tokio::test]
+async fn refuses_payments_while_the_chain_does_not_finalize() {
+    let mut fixture = over::behind_the_clock(20).await;
+    let profile = *fixture.world.reader.profile();
+    fixture.world.reader = fixture.world.bank(HOUR).await.with_profile(profile);
+    let world = &fixture.world;
+    world.node.mine(64).await;
+    let account = &fixture.payees[0];
+    let payer = world.payer(&fixture.payer, fixture.store.clone());
+    let id = open_deposit(world, &payer, &fixture.request(4 * HOUR)).await.id;
+    let proof = payer.write_cheque(id, account.address, coins(1)).await;
+    let proof = proof.unwrap().proof;
+    let reader = over::final_after_64_seconds(world);
+    let last_final = reader.finalized().await.unwrap().unwrap().time;
+    let age = unix_now() - last_final;
+    let payee = |finality| {
+        let mut policy = policy(&reader, account.address);
+        policy.finality = finality;
+        over::with_policy(world, &reader, policy, memory())
+    };
+    let strict = payee(age - 60);
+    let refused = rejection(strict.receive_payment(None, &proof).await);
+    assert_eq!(refused.code(), "chain_not_final", "{refused}");
+    assert_eq!(strict.position(id).await.unwrap(), None);
+    payee(age + 60).receive_payment(None, &proof).await.unwrap();
+}
+
 #[tokio::test]
 async fn sells_nothing_after_draw_with_clock_50_s_slow() {
     // The draw is public, and the payee knows that a bit more would win.
@@ -144,7 +177,7 @@ async fn sells_nothing_after_draw_with_clock_50_s_slow() {
     let proof = payer.write_cheque(id, address, coins(1)).await;
     let proof = proof.unwrap().proof;
 
-    // Chain and relays are right, or the node lags as much as the clock, or only the relays are stopped.
+    // The node lags as much as the clock; then chain and relays are right.
     let by_the_clock = draw - unix_now();
     assert!(by_the_clock > 45, "the own clock is before both cutoffs");
     let ahead = i64::try_from(by_the_clock).unwrap();

@@ -16,6 +16,7 @@ mod faults;
 #[path = "../support/fixtures.rs"]
 mod fixtures;
 mod full_disk;
+mod gas_limits;
 mod heads;
 mod history;
 #[cfg(feature = "service")]

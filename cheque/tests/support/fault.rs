@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     LogRange(u64),
     /// Gives these fields of a result the value null.
     NullFields(&'static [&'static str]),
+    /// Adds a field to a result.
+    Extra(&'static str, &'static str),
     /// Gives a field of a result another name.
     Renamed(&'static str, &'static str),
     /// Refuses requests with this field in the first parameter.
@@ -179,6 +181,7 @@ impl Fault {
                     result[*name] = Value::Null;
                 }
             }
+            Self::Extra(name, value) => result[*name] = json!(value),
             Self::Renamed(name, other) => result[*other] = result[*name].take(),
             _ => {}
         }
