@@ -105,6 +105,28 @@ contract DrandBankTest is BaseTest {
         _expectNoBank(1, key, 1, 1, badKey); // off the curve
     }
 
+    /// On the curve, so that only the pairing's check of the subgroup refuses the point.
+    function test_RejectsAKeyOutsideTheSubgroup() public {
+        // x = 2, and y a square root of x^3 + 4 (1 + i).
+        bytes[4] memory coordinates = [
+            bytes.concat(new bytes(47), hex"02"),
+            new bytes(48),
+            hex"18c6b864ae17dc9da64203ffefb966306425a7bc6aeb7c75247438372716284a4173830420cd476ba1a365b95bfcec38",
+            hex"172e93db764a8400a7d5071b6b6f5de0da2f0f4a063119abca014006b7c40a2cfe291a1924e65db0d6d0fcfbf3bf3d5c"
+        ];
+        (bytes memory key, bytes memory padded) = ("", "");
+        for (uint256 i = 0; i < 4; i++) {
+            key = bytes.concat(key, coordinates[i]);
+            padded = bytes.concat(padded, new bytes(16), coordinates[i]);
+        }
+        // G2ADD checks the curve alone.
+        (bool isOnCurve, bytes memory sum) = address(0x0d).staticcall(bytes.concat(padded, new bytes(256)));
+        assertTrue(isOnCurve);
+        assertEq(sum, padded);
+        bytes memory badKey = abi.encodeWithSelector(IDrandBank.InvalidPublicKey.selector);
+        _expectNoBank(1, key, 1, 1, badKey);
+    }
+
     function _expectNoBank(uint64 lead, bytes memory key, uint64 genesis, uint64 period, bytes memory why) private {
         bytes memory code = bytes.concat(vm.getCode("DrandBank.sol:DrandBank"), abi.encode(lead, key, genesis, period));
         address made;
