@@ -191,10 +191,12 @@ symbolic: setup tools/.venv/.installed ## proofs by halmos, of the compiled code
 slither: setup tools/.venv/.installed ## static analysis: nothing may be left
 	@$(TIMED) 'slither' tools/slither
 
-coverage: setup ## which lines and branches of the contract the tests reach; lcov.info
+coverage: setup ## fail if a branch of the contract is not tested; lcov.info
 	@tools/need forge
 	@FOUNDRY_PROFILE=dev $(TIMED) 'coverage' forge coverage --no-match-path 'contracts/test/invariant/*' \
 		--no-match-coverage 'contracts/(test|script)' --report summary --report lcov --report-file lcov.info
+	@# BRDA:LINE,BLOCK,BRANCH,TAKEN with a dash or zero for a branch that no test takes.
+	@if grep -nE '^BRDA:.*,(-|0)$$' lcov.info; then echo 'coverage: these branches are not tested' >&2; exit 1; fi
 
 clean: ## remove everything built; node_modules stays
 	rm -rf out cache target bindings/ethers/target

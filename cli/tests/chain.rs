@@ -46,6 +46,8 @@ fn finds_all_that_a_bank_needs() {
     assert_eq!(found["batch_size"]["value"], json!(100));
     assert_eq!(found["log_range"]["value"], json!(100_000));
     assert_eq!(found["fees"]["value"], json!("plain"));
+    // This node's final block is 64 blocks ago, or the first.
+    assert_eq!(found["finalized"]["verdict"], json!("ok"), "{found}");
     assert_eq!(found["bank"]["value"], json!(false));
     assert_eq!(node.head(), 0, "nothing may be sent");
 

@@ -47,6 +47,8 @@ fn pays_from_deposit_to_payout_between_two_machines() {
     let draw = listed["draw_time"].as_u64().unwrap();
     // Nothing is spent, so the payer's cutoff ends the payments.
     assert_eq!(listed["estimated_expiry"], json!(draw - 45));
+    let shown = payer.json(&["deposit", "show", &id]);
+    assert_eq!(shown["estimated_expiry"], listed["estimated_expiry"]);
     let early = payer.fails(1, &["seed", "record", &draw.to_string()]);
     assert!(early.contains("not public yet; try again in"), "{early}");
     let never = payer.fails(1, &["seed", "record", "1970-01-02T00:00Z"]);

@@ -107,6 +107,17 @@ impl Running {
         panic!("{last:?} {payer:?} {payee:?}");
     }
 
+    /// Waits until no payment is possible.
+    async fn stop(&self, seconds: u64) {
+        for _ in 0..2 * seconds {
+            if self.pay().await.is_err() {
+                return;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        panic!("payments by an old head");
+    }
+
     fn kill(self) {
         for task in self.tasks {
             task.abort();
@@ -158,6 +169,30 @@ async fn follows_chain_of_five_blocks_a_second_through_outage() {
     let taken = payee.position(id).await.unwrap().unwrap().total();
     let spent = running.payer.payer().spent_and_left(id, account).await;
     assert_eq!(spent.unwrap().unwrap().0, taken);
+    running.kill();
+    miner.abort();
+}
+
+/// The chain makes blocks with times an hour old, and jumps to the present.
+#[tokio::test]
+async fn services_go_on_after_a_chain_has_caught_up() {
+    let fixture = over::by_the_clock(Freshness::DEFAULT).await;
+    let world = &fixture.world;
+    world.node.automine(false).await;
+    let miner = tokio::spawn(mine_five_a_second(world.node.provider.clone()));
+    let proxy = Proxy::start(&world.node.provider).await;
+    let stores = [memory(), memory()];
+    let running = Running::start(&fixture, &proxy, stores.clone()).await;
+    let opened = over::payer(world, &world.reader, &fixture.payer, stores[0].clone());
+    let request = fixture.request(HOUR);
+    opened.create_deposit(&request).await.unwrap();
+    running.go_on(20).await;
+    for behind in [3_600, 90] {
+        proxy.fail("eth_getBlockByNumber", Fault::TimeShift(-behind));
+        running.stop(20).await;
+        proxy.heal();
+        running.go_on(20).await;
+    }
     running.kill();
     miner.abort();
 }
