@@ -6,12 +6,15 @@ use crate::proxy::Proxy;
 use crate::settle::settle;
 use alloy_primitives::Address;
 use cheque::{
-    DepositId, PAYER_CUTOFF,
+    Amount, DepositId, PAYER_CUTOFF,
     bank::Reader,
     node::connect,
     payer::{Payer, PayerService, Rounds},
 };
 use std::collections::BTreeSet;
+
+/// The payees of each deposit. Three of them are paid.
+const PAYEES: usize = 10_000;
 
 /// Seconds between the openings of two deposits.
 const EVERY: u64 = 300;
@@ -40,6 +43,11 @@ fn max_lanes() -> usize {
     usize::try_from(in_use + 4).unwrap()
 }
 
+/// The payees that are never paid.
+fn others() -> impl Iterator<Item = Address> {
+    (3..PAYEES).map(|number| Address::left_padding_from(&(1 << 32 | number).to_be_bytes()))
+}
+
 /// The median of a step's requests to the node.
 fn median(requests: &[usize]) -> usize {
     let mut sorted = requests.to_vec();
@@ -62,7 +70,9 @@ async fn short_rounds_pay_without_a_gap_and_are_pruned() {
         .unwrap()
         .with_wallet(fixture.payer.wallet.clone())
         .with_key(fixture.payer.key.clone());
-    let list = fixture.request(0).allowances;
+    let mut list = fixture.request(0).allowances;
+    list.extend(others().map(|payee| (payee, Amount::new(1_000))));
+    assert_eq!(list.len(), PAYEES);
     let mut settings = Rounds::new(Rounds::same_list(list), HOUR);
     settings.every = Some(EVERY);
     settings.redeem_window = Some(WINDOW);
