@@ -1,10 +1,10 @@
 //! Chains, chances, terms and amounts as several verbs print them.
 
 use alloy::primitives::{Address, U256};
-use cheque::{Amount, ChainProfile, Deposit};
+use cheque::{ChainProfile, Deposit, DepositId};
 use serde_json::{Value, json};
 
-use crate::amount::{Token, decimal};
+use crate::amount::decimal;
 
 /// A chain's name and number.
 pub(crate) fn chain(id: u64) -> String {
@@ -41,18 +41,68 @@ pub(crate) fn terms(deposit: &Deposit) -> Value {
     })
 }
 
-/// An amount of any token, in units except for the native coin. Does not query the chain for decimals.
-pub(crate) fn units(amount: Amount, token: Address) -> String {
-    if token.is_zero() {
-        Token::coin().show_amount(amount)
-    } else {
-        format!("{amount} units of {token}")
+/// The digits of an amount in a table.
+const TABLE_DIGITS: usize = 6;
+/// The decimals of an amount in a table.
+const TABLE_DECIMALS: usize = 9;
+
+/// The longest name of a unit in a table; a token's symbol has at most 16 characters.
+const UNIT_CHARS: usize = 17;
+
+/// `units / 10^decimals` for a table, rounded down: six digits after the leading zeros, at most nine decimals, all digits of
+/// whole numbers. `--json` has every digit.
+pub(crate) fn rounded(units: U256, decimals: u8) -> String {
+    let exact = decimal(units, decimals);
+    let Some((whole, fraction)) = exact.split_once('.') else {
+        return exact;
+    };
+    let leading = match whole {
+        "0" => fraction.bytes().take_while(|digit| *digit == b'0').count() + TABLE_DIGITS,
+        whole => TABLE_DIGITS.saturating_sub(whole.len()),
+    };
+    let kept = &fraction[..fraction.len().min(leading).min(TABLE_DECIMALS)];
+    match kept.trim_end_matches('0') {
+        "" if whole == "0" => format!("<0.{:0>TABLE_DECIMALS$}", 1),
+        "" => whole.to_owned(),
+        kept => format!("{whole}.{kept}"),
     }
+}
+
+/// The beginning of an id, for tables. Commands take it for the id.
+pub(crate) fn short_id(id: DepositId) -> String {
+    id.to_string().chars().take(14).collect()
+}
+
+/// The name of a unit for tables: the beginning of a long one, such as that of a token without a symbol.
+pub(crate) fn short_unit(unit: &str) -> String {
+    match unit.char_indices().nth(UNIT_CHARS) {
+        Some((end, _)) => format!("{}...", &unit[..end]),
+        None => unit.to_owned(),
+    }
+}
+
+/// The beginning of an address, for tables.
+pub(crate) fn short_address(address: Address) -> String {
+    let start: String = address.to_string().chars().take(10).collect();
+    format!("{start}...")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_amounts_of_tables_down() {
+        let show = |units: u128, decimals| rounded(U256::from(units), decimals);
+        assert_eq!(show(100_000_000_000_000_000, 18), "0.1");
+        assert_eq!(show(123_456_789_012_345_678, 18), "0.123456");
+        assert_eq!(show(1_999_999_999_999_999_999, 18), "1.99999");
+        assert_eq!(show(1_234_567_999_999_999_999_999_999, 18), "1234567");
+        assert_eq!(show(123_456_789_012, 18), "0.000000123");
+        assert_eq!(show(1, 18), "<0.000000001");
+        assert_eq!(show(0, 18), "0");
+        assert_eq!(show(7, 0), "7");
+    }
 
     #[test]
     fn shows_chances_exactly_and_never_rounds_up() {

@@ -15,17 +15,8 @@ pub(crate) struct Holding {
 
 impl Holding {
     /// The column heads of [`Self::row`].
-    pub(crate) const HEAD: [&str; 10] = [
-        "deposit",
-        "state",
-        "draw",
-        "paid",
-        "credited",
-        "chance",
-        "payout",
-        "expected",
-        "deviation",
-        "reason",
+    pub(crate) const HEAD: [&str; 8] = [
+        "deposit", "state", "draw", "paid", "chance", "payout", "expected", "unit",
     ];
 
     pub(crate) fn new(status: HoldingStatus) -> Self {
@@ -95,19 +86,25 @@ impl Holding {
         })
     }
 
+    /// A line of the table, with all amounts in one unit and rounded down.
     pub(crate) fn row(&self, token: &Token) -> Vec<String> {
         let position = self.position();
+        let (paid, payout) = (position.total().to_u256(), self.payout().to_u256());
+        let (decimals, unit) = token.unit_for(payout.max(paid));
         vec![
-            position.deposit_id().to_string(),
+            format::short_id(position.deposit_id()),
             self.status.state.name().to_owned(),
             show_time(position.deposit().drawTime),
-            token.show_amount(position.total()),
-            token.show_amount(position.credited()),
+            format::rounded(paid, decimals),
             self.chance(),
-            token.show_amount(self.payout()),
-            token.show(self.odds.expected),
-            token.show(self.odds.deviation()),
-            self.status.reason(),
+            format::rounded(payout, decimals),
+            format::rounded(self.odds.expected, decimals),
+            format::short_unit(unit),
         ]
+    }
+
+    /// The state's reason, below the line of the table.
+    pub(crate) fn reason(&self) -> String {
+        self.status.reason()
     }
 }

@@ -108,7 +108,7 @@ fn dry_runs_mine_no_block_and_create_no_store() {
     ] {
         payer.fails(1, &[verb, &[id, "--dry-run"]].concat());
     }
-    assert!(!payer.folder().join("store").exists());
+    assert!(!payer.store().exists());
 }
 
 #[test]
@@ -224,5 +224,5 @@ fn finds_and_reclaims_deposits_without_a_store() {
     let open = fresh.json(&["deposit", "find", "--from-block", "0", "--open"]);
     assert_eq!(open.as_array().unwrap().len(), 1);
     assert_eq!(open[0]["id"], second);
-    assert!(!fresh.folder().join("store").exists());
+    assert!(!fresh.store().exists());
 }

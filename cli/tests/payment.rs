@@ -262,7 +262,7 @@ fn recovers_from_a_lost_proof_and_a_lost_store() {
 
     // With a store from before the last payment, the payee's rejection carries the proofs to resume from.
     let backup = payer.folder().join("backup");
-    let store = payer.folder().join("store");
+    let store = payer.store();
     std::fs::create_dir(&backup).unwrap();
     std::fs::copy(store.join("cheque.redb"), backup.join("cheque.redb")).unwrap();
     let newest = payer.ok(&["stream", "open", &id, &payee.address, "100", "--pay", "200"]);

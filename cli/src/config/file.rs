@@ -11,7 +11,7 @@ use eyre::{Report, Result, WrapErr, bail, ensure, eyre};
 use toml::{Table, Value};
 
 /// Flags excluded from files.
-const EXCLUDED: [&str; 4] = ["config", "help", "interactive", "version"];
+const EXCLUDED: [&str; 5] = ["config", "create-store", "help", "interactive", "version"];
 
 /// Parts of common names of secrets.
 const SECRET: [&str; 5] = [

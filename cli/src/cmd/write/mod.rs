@@ -1,17 +1,22 @@
-//! `cheque write`: a payment by cheque.
+//! `cheque write`: payments by cheque.
+
+mod bulk;
+
+use std::path::PathBuf;
 
 use alloy::primitives::Address;
 use cheque::{
-    DepositId, Proof,
+    Amount, DepositId, Proof,
     payer::{DepositState, Payer, PayerError, Payment},
 };
 use clap::Args;
-use eyre::{Report, Result, WrapErr, ensure, eyre};
+use eyre::{ContextCompat, Report, Result, WrapErr, ensure, eyre};
 use serde_json::json;
 
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},
+    id::IdText,
     input::text_of,
     opts::{
         beacon::BeaconOpts,
@@ -27,23 +32,34 @@ use crate::{
 ///
 /// The new total is on disk before the proof is printed. Send the proof to the payee in any way; --reprint prints a
 /// lost proof again. The first proof for a payee is an opening, which includes the deposit's terms.
+///
+/// With --file, pays every payee of a list and prints a JSON object for each, in the order of the list: with `proof`, or with
+/// `error` and `code`. The whole list is checked before the first payment. Exit code 6: some payments were not made. A
+/// repeated list pays again.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque write 0x5f3c... 0xd8dA... 0.001ether --account alice > proof.txt
   cheque write 0x5f3c... 0xd8dA... --reprint               the last proof; pays nothing
   cheque write 0x5f3c... 0xd8dA... --reprint --with-terms  an opening, for a payee without records
-  cheque --json write 0x5f3c... 0xd8dA... 20gwei           with the totals spent and left")]
+  cheque --json write 0x5f3c... 0xd8dA... 20gwei           with the totals spent and left
+  cheque write 0x5f3c... --file payments.csv > proofs.jsonl")]
 pub(crate) struct WriteArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     /// Payee's address
-    #[arg(value_parser = parse_address)]
-    payee: Address,
+    #[arg(value_parser = parse_address, required_unless_present = "file", conflicts_with = "file")]
+    payee: Option<Address>,
 
     /// Amount to add to the payee's total
-    #[arg(required_unless_present = "reprint", conflicts_with = "reprint")]
+    #[arg(required_unless_present_any = ["reprint", "file"], conflicts_with_all = ["reprint", "file"])]
     amount: Option<AmountText>,
+
+    /// Pay the payees of FILE, or - for stdin
+    ///
+    /// CSV lines `address,amount` or `name,address,amount`, or JSON {"address": "amount", ...}.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reprint", "resume"])]
+    file: Option<PathBuf>,
 
     /// Print the last proof of payment again; pay nothing
     #[arg(long)]
@@ -78,35 +94,42 @@ impl WriteArgs {
             .store
             .payer(self.chain.reader().await?, &self.relays)
             .await?;
+        let id = self.id.of_payer(&payer).await?;
+        let key = || signing_key(&self.wallet.unlock()?);
+        if let Some(file) = &self.file {
+            let payer = payer.with_key(key()?);
+            return bulk::pay_all(&payer, id, file, self.with_terms, out).await;
+        }
+        let payee = self.payee.wrap_err("the payee is missing; name its address")?;
         let Some(text) = &self.amount else {
-            return self.reprint(&payer, out).await;
+            return self.reprint(&payer, id, payee, out).await;
         };
-        let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
-        let token = token_of(&payer, self.id, &[text]).await?;
+        let payer = payer.with_key(key()?);
+        let token = token_of(&payer, id, &[text]).await?;
         let amount = text.in_units_of(&token)?;
         if !self.resume.is_empty() {
-            self.resume(&payer).await?;
+            self.resume(&payer, id, payee).await?;
         }
-        let mut payment = match payer.write_cheque(self.id, self.payee, amount).await {
+        let mut payment = match payer.write_cheque(id, payee, amount).await {
             Ok(payment) => payment,
-            Err(error) => return Err(unpaid(&payer, error, &token).await),
+            Err(error) => return Err(unpaid(&payer, error, id).await),
         };
         if self.with_terms {
-            let opening = payer.opening_proof(self.id, self.payee).await?;
+            let opening = payer.opening_proof(id, payee).await?;
             payment.proof = opening.ok_or_else(|| {
                 eyre!("the payment is made, but its cheque is not in the store; check --store")
             })?;
         }
-        print(&payment, self.payee, out)
+        print(&payment, payee, out)
     }
 
-    async fn resume(&self, payer: &Payer) -> Result<()> {
+    async fn resume(&self, payer: &Payer, id: DepositId, payee: Address) -> Result<()> {
         let (mut newest, mut shown) = (None, Default::default());
         for proof in &self.resume {
             let text = text_of(proof, "proof of payment")?;
             let proof: Proof = text.parse().wrap_err("--resume")?;
             ensure!(
-                proof.deposit_id() == self.id,
+                proof.deposit_id() == id,
                 "--resume is a proof of deposit {}; name one of the same deposit",
                 proof.deposit_id()
             );
@@ -119,30 +142,24 @@ impl WriteArgs {
         let newest = newest.ok_or_else(|| {
             eyre!("--resume has a stream step without its cheque; name the cheque too")
         })?;
-        payer
-            .resume_from(self.id, self.payee, &newest, shown)
-            .await?;
+        payer.resume_from(id, payee, &newest, shown).await?;
         Ok(())
     }
 
-    async fn reprint(&self, payer: &Payer, out: &Output) -> Result<()> {
-        let nothing = || {
-            eyre!(
-                "{} was paid nothing from deposit {} yet; pay an amount first",
-                self.payee,
-                self.id
-            )
-        };
-        let last = payer
-            .last_proof(self.id, self.payee)
-            .await?
-            .ok_or_else(nothing)?;
-        let (spent, left) = payer
-            .spent_and_left(self.id, self.payee)
-            .await?
-            .ok_or_else(nothing)?;
+    async fn reprint(
+        &self,
+        payer: &Payer,
+        id: DepositId,
+        payee: Address,
+        out: &Output,
+    ) -> Result<()> {
+        let nothing =
+            || eyre!("{payee} was paid nothing from deposit {id} yet; pay an amount first");
+        let last = payer.last_proof(id, payee).await?.ok_or_else(nothing)?;
+        let account = payer.spent_and_left(id, payee).await?;
+        let (spent, left) = account.ok_or_else(nothing)?;
         let mut payment = Payment {
-            deposit: self.id,
+            deposit: id,
             spent,
             left,
             proof: last,
@@ -153,10 +170,10 @@ impl WriteArgs {
                     "stream steps were paid after this cheque; also send the proof of --reprint without --with-terms",
                 );
             }
-            let opening = payer.opening_proof(self.id, self.payee).await?;
+            let opening = payer.opening_proof(id, payee).await?;
             payment.proof = opening.ok_or_else(nothing)?;
         }
-        print(&payment, self.payee, out)
+        print(&payment, payee, out)
     }
 }
 
@@ -178,18 +195,29 @@ pub(crate) async fn token_of(
 }
 
 /// Explains why nothing was paid, with the next step.
-pub(crate) async fn unpaid(payer: &Payer, error: PayerError, token: &Token) -> Report {
+pub(crate) async fn unpaid(payer: &Payer, error: PayerError, id: DepositId) -> Report {
     match error {
         PayerError::NotActive(id) => match inactive(payer, id).await {
             Ok(reason) | Err(reason) => reason,
         },
-        PayerError::NotCoveredByDeposit { left, needed, .. } => eyre!(
-            "nothing was paid: {} is left of the payee's allowance, less than {}",
-            token.show_amount(left),
-            token.show_amount(needed)
-        ),
+        PayerError::NotCoveredByDeposit { left, needed, .. } => {
+            let shown = shown_in_token(payer, id, [left, needed]).await;
+            let [left, needed] = shown.unwrap_or_else(|_| [left, needed].map(|units| format!("{units} units")));
+            eyre!("nothing was paid: {left} is left of the payee's allowance, less than {needed}")
+        }
         error => error.into(),
     }
+}
+
+/// Formats amounts of a deposit, by the decimals of its token.
+async fn shown_in_token<const N: usize>(
+    payer: &Payer,
+    id: DepositId,
+    amounts: [Amount; N],
+) -> Result<[String; N]> {
+    let address = payer.deposit(id).await?.deposit.token;
+    let token = token_at(address, payer.reader()).await?;
+    Ok(amounts.map(|amount| token.show_amount(amount)))
 }
 
 /// The reason why a deposit cannot be paid from, by its state on the chain.
@@ -205,7 +233,7 @@ async fn inactive(payer: &Payer, id: DepositId) -> Result<Report> {
             eyre!("nothing was paid: deposit {id} is active only now; repeat the command")
         }
         DepositState::Pending => eyre!(
-            "nothing was paid: deposit {id} is not confirmed yet; wait until `cheque deposit watch {id}` prints active"
+            "nothing was paid: deposit {id} is not confirmed yet; run `cheque deposit wait {id}` first"
         ),
         state => eyre!(
             "nothing was paid: deposit {id} is {}; open another with `cheque deposit create` or `reopen`",
