@@ -114,7 +114,9 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
         let (name, payee, amount) = match fields[..] {
             [payee, amount] => (None, payee, amount),
             [name, payee, amount] => (Some(name), payee, amount),
-            _ => bail!("line {line} has other fields; write `address,amount` or `name,address,amount`"),
+            _ => bail!(
+                "line {line} has other fields; write `address,amount` or `name,address,amount`"
+            ),
         };
         // A head line names the columns; a first line like data is data.
         if list.is_empty()
@@ -258,7 +260,9 @@ mod tests {
         let error = read_csv(&format!("alice,{A},1,2")).unwrap_err().to_string();
         assert!(error.contains("`name,address,amount`"), "{error}");
         // A number with a fraction may have lost digits.
-        let error = read_json(&format!(r#"{{"{A}": 1.5}}"#)).unwrap_err().to_string();
+        let error = read_json(&format!(r#"{{"{A}": 1.5}}"#))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("a whole number"), "{error}");
     }
 

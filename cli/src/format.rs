@@ -1,6 +1,6 @@
 //! Chains, chances, terms and amounts as several verbs print them.
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::U256;
 use cheque::{ChainProfile, Deposit, DepositId};
 use serde_json::{Value, json};
 
@@ -26,6 +26,11 @@ pub(crate) fn percent(part: U256, whole: U256) -> String {
     format!("{} %", decimal(scaled, 4))
 }
 
+/// [`percent`] for a table.
+pub(crate) fn short_percent(part: U256, whole: U256) -> String {
+    percent(part, whole).replace("less than ", "<")
+}
+
 /// A deposit's terms as JSON.
 pub(crate) fn terms(deposit: &Deposit) -> Value {
     json!({
@@ -44,12 +49,9 @@ pub(crate) fn terms(deposit: &Deposit) -> Value {
 /// The digits of an amount in a table.
 const TABLE_DIGITS: usize = 6;
 /// The decimals of an amount in a table.
-const TABLE_DECIMALS: usize = 9;
+const TABLE_DECIMALS: usize = 8;
 
-/// The longest name of a unit in a table; a token's symbol has at most 16 characters.
-const UNIT_CHARS: usize = 17;
-
-/// `units / 10^decimals` for a table, rounded down: six digits after the leading zeros, at most nine decimals, all digits of
+/// `units / 10^decimals` for a table, rounded down: six digits after the leading zeros, at most eight decimals, all digits of
 /// whole numbers. `--json` has every digit.
 pub(crate) fn rounded(units: U256, decimals: u8) -> String {
     let exact = decimal(units, decimals);
@@ -70,26 +72,24 @@ pub(crate) fn rounded(units: U256, decimals: u8) -> String {
 
 /// The beginning of an id, for tables. Commands take it for the id.
 pub(crate) fn short_id(id: DepositId) -> String {
-    id.to_string().chars().take(14).collect()
+    id.to_string().chars().take(12).collect()
 }
 
-/// The name of a unit for tables: the beginning of a long one, such as that of a token without a symbol.
+/// The name of a unit for tables: of a token without a symbol the beginning of its address.
 pub(crate) fn short_unit(unit: &str) -> String {
-    match unit.char_indices().nth(UNIT_CHARS) {
-        Some((end, _)) => format!("{}...", &unit[..end]),
+    match unit.split_once(" of 0x") {
+        Some((kind, address)) => {
+            let start: String = address.chars().take(4).collect();
+            format!("{kind} 0x{start}...")
+        }
         None => unit.to_owned(),
     }
-}
-
-/// The beginning of an address, for tables.
-pub(crate) fn short_address(address: Address) -> String {
-    let start: String = address.to_string().chars().take(10).collect();
-    format!("{start}...")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cheque::payee::HoldingState;
 
     #[test]
     fn rounds_amounts_of_tables_down() {
@@ -98,10 +98,41 @@ mod tests {
         assert_eq!(show(123_456_789_012_345_678, 18), "0.123456");
         assert_eq!(show(1_999_999_999_999_999_999, 18), "1.99999");
         assert_eq!(show(1_234_567_999_999_999_999_999_999, 18), "1234567");
-        assert_eq!(show(123_456_789_012, 18), "0.000000123");
-        assert_eq!(show(1, 18), "<0.000000001");
+        assert_eq!(show(123_456_789_012, 18), "0.00000012");
+        assert_eq!(show(1, 18), "<0.00000001");
         assert_eq!(show(0, 18), "0");
         assert_eq!(show(7, 0), "7");
+    }
+
+    #[test]
+    fn fits_the_widest_row_of_a_table_into_120_columns() {
+        let longest = |cells: &[String]| cells.iter().map(|cell| cell.chars().count()).max();
+        let id = short_id(DepositId::default());
+        let amount = longest(
+            &[1_u64, 123_456_789_012, 999_999_999_999_999_999]
+                .map(|units| rounded(U256::from(units), 18)),
+        );
+        let unit = short_unit("tokens of 0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+        let time = crate::opts::time::show_time(4_000_000_000);
+        let chance = longest(
+            &[1_u64, 999_999]
+                .map(|part| short_percent(U256::from(part), U256::from(9_999_999_u64))),
+        );
+        let state = HoldingState::NAMES.map(str::len).into_iter().max().unwrap();
+        let (amount, chance) = (amount.unwrap(), chance.unwrap());
+        let holding = [
+            id.len(),
+            state,
+            time.len(),
+            amount,
+            chance,
+            amount,
+            amount,
+            unit.len(),
+        ];
+        let gaps = 2 * (holding.len() - 1);
+        let width = holding.into_iter().sum::<usize>() + gaps;
+        assert!(width <= 120, "{width}: {holding:?}");
     }
 
     #[test]

@@ -76,7 +76,9 @@ impl IdText {
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(id), None) => Ok(id),
-            (None, _) => bail!("no deposit of the store begins with {self}; check the id and the store"),
+            (None, _) => {
+                bail!("no deposit of the store begins with {self}; check the id and the store")
+            }
             (Some(one), Some(other)) => bail!(
                 "{self} is the beginning of several deposits, such as {one} and {other}; write more digits"
             ),
@@ -104,7 +106,11 @@ mod tests {
         assert_eq!(find("0x60ab"), Ok(id(0x60, 1)));
         assert_eq!(find("0x60AB"), Ok(id(0x60, 1)));
         assert!(find("0x5fab").unwrap_err().contains("write more digits"));
-        assert!(find("0x61ab").unwrap_err().contains("no deposit of the store"));
+        assert!(
+            find("0x61ab")
+                .unwrap_err()
+                .contains("no deposit of the store")
+        );
         let typed: IdText = id(1, 2).to_string().parse().unwrap();
         assert_eq!(typed.whole().unwrap(), id(1, 2));
         assert!("0x60ab".parse::<IdText>().unwrap().whole().is_err());

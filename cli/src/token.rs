@@ -1,6 +1,6 @@
 //! Decimals and symbol of a token, from its contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use alloy::{primitives::Address, providers::Provider};
 use cheque::{Amount, bank::Reader, node::NodeError};
@@ -81,9 +81,8 @@ impl Tokens {
     ) -> Result<Self> {
         let mut tokens = Self::default();
         for address in addresses {
-            if !tokens.0.contains_key(&address) {
-                let token = known_or_units(address, reader).await?;
-                tokens.0.insert(address, token);
+            if let Entry::Vacant(unknown) = tokens.0.entry(address) {
+                unknown.insert(known_or_units(address, reader).await?);
             }
         }
         Ok(tokens)

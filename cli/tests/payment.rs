@@ -145,7 +145,23 @@ fn pays_from_deposit_to_payout_between_two_machines() {
     assert!(payer.ok(&["deposit", "watch", &id]).contains("redeemed"));
 
     payee.ok(&["withdraw", "--all"]);
-    payer.ok(&["withdraw", "--all", "--lane", "1"]);
+    // All lanes: the payer's money is idle in its purse.
+    let idle = payer.fails(1, &["withdraw", "0.1ether"]);
+    assert!(idle.contains("idle in lane 1"), "{idle}");
+    payer.ok(&["fund", "1000"]);
+    let all = payer.json(&["withdraw", "--all"]);
+    let lanes: Vec<_> = all["withdrawals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["lane"].clone())
+        .collect();
+    assert_eq!(lanes, [json!(0), json!(1)], "{all}");
+    let nothing = payer.fails(1, &["withdraw", "--all"]);
+    assert!(
+        nothing.contains("the account has nothing in any lane"),
+        "{nothing}"
+    );
     assert_eq!(payee.json(&["balance"])["balance"], json!("0"));
     assert_eq!(payer.json(&["balance"])["purses"], json!([]));
 }
@@ -221,6 +237,7 @@ fn refuses_to_write_a_cheque_over_the_allowance() {
     let none = payer.fails(1, &["write", &id, &payee.address, "--reprint"]);
     assert!(none.contains("was paid nothing"), "{none}");
     // Another machine with another key has no such deposit.
+    payee.ok(&["store", "init"]);
     assert!(
         payee
             .fails(1, &["write", &id, &payee.address, "1"])

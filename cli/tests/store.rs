@@ -151,7 +151,6 @@ fn takes_no_other_address_for_a_directory() {
         "sqlite:hunter2",
         "host=127.0.0.1 password=hunter2 dbname=cheque",
         "me:hunter2@127.0.0.1/db",
-        "",
     ] {
         for verb in ["init", "restore", "backup"] {
             let file = folder.path().join("file");
@@ -160,7 +159,10 @@ fn takes_no_other_address_for_a_directory() {
             args.extend((verb != "init").then_some("file"));
             let (code, message) = run_in(folder.path(), &args);
             assert_eq!(code, Some(1), "{store}: {message}");
-            assert!(message.contains("postgres://USER@HOST/NAME"), "{store}: {message}");
+            assert!(
+                message.contains("postgres://USER@HOST/NAME"),
+                "{store}: {message}"
+            );
             assert!(!message.contains("hunter2"), "{message}");
             fs::remove_file(&file).unwrap();
             let left = fs::read_dir(folder.path()).unwrap().count();
@@ -177,7 +179,14 @@ fn creates_a_named_store_only_when_told() {
     let payer = node.machine(0);
     payer.deploy();
     let list = format!("{}=0.1ether", payer.address);
-    let create = ["deposit", "create", "--allowance", &list, "--draw-in", "10m"];
+    let create = [
+        "deposit",
+        "create",
+        "--allowance",
+        &list,
+        "--draw-in",
+        "10m",
+    ];
     let proof = cheque::Proof::Step {
         deposit: Default::default(),
         k: 1,
@@ -196,8 +205,14 @@ fn creates_a_named_store_only_when_told() {
     ];
     for verb in verbs {
         let message = payer.fails(1, &[verb, &store].concat());
-        assert!(message.contains("there is no store in"), "{verb:?}: {message}");
-        assert!(message.contains("`cheque store init`"), "{verb:?}: {message}");
+        assert!(
+            message.contains("there is no store in"),
+            "{verb:?}: {message}"
+        );
+        assert!(
+            message.contains("`cheque store init`"),
+            "{verb:?}: {message}"
+        );
         assert!(!named.exists(), "{verb:?}");
     }
     // The default store has no name to mistype, but a service without its records loses money.
@@ -266,7 +281,10 @@ fn creates_no_tables_in_a_dry_run() {
     // A database without a store may be the wrong one.
     for args in [create.clone(), [&create[..], &["--dry-run"]].concat()] {
         let message = payer.fails(1, &args);
-        assert!(message.contains("there is no store in postgres://"), "{message}");
+        assert!(
+            message.contains("there is no store in postgres://"),
+            "{message}"
+        );
     }
     assert_eq!(tables(), 0);
     let message = fails("backup", &database, &payer.folder().join("file"));

@@ -9,6 +9,8 @@ use eyre::Result;
 use serde_json::json;
 
 use crate::{
+    amount::decimal,
+    format,
     holding::Holding,
     odds::Odds,
     opts::{
@@ -98,7 +100,9 @@ impl HoldingsArgs {
             let rows: Vec<_> = lines.iter().map(shown).collect();
             let mut text = String::new();
             // The head has no reason below it.
-            let reasons = [String::new()].into_iter().chain(lines.iter().map(Holding::reason));
+            let reasons = [String::new()]
+                .into_iter()
+                .chain(lines.iter().map(Holding::reason));
             for (row, reason) in table(&Holding::HEAD, &rows).lines().zip(reasons) {
                 text.push_str(&format!("{row}\n"));
                 if !reason.is_empty() {
@@ -107,10 +111,12 @@ impl HoldingsArgs {
             }
             for (address, odds) in &totals {
                 let token = tokens.get(*address);
+                let (decimals, unit) = token.unit_for(odds.expected);
                 text.push_str(&format!(
-                    "to be drawn: {} expected, standard deviation {}\n",
-                    token.show(odds.expected),
-                    token.show(odds.deviation())
+                    "to be drawn: {} expected, standard deviation {}, in {}\n",
+                    decimal(odds.expected, decimals),
+                    decimal(odds.deviation(), decimals),
+                    format::short_unit(unit)
                 ));
             }
             text

@@ -106,7 +106,9 @@ fn unreadable(argument: &str, text: &str, error: &WireError) -> Report {
     let is_encoded = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = text.len() < MIN_PROOF || !text.chars().all(is_encoded);
     if text == argument.trim() && is_name {
-        return eyre!("`{argument}` is neither a proof of payment nor an existing file; check the name");
+        return eyre!(
+            "`{argument}` is neither a proof of payment nor an existing file; check the name"
+        );
     }
     let failure = Failure {
         exit: Exit::Rejected,

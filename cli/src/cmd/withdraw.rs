@@ -81,7 +81,9 @@ impl WithdrawArgs {
             let places = self.places(&reader, account, &token).await?;
             return Err(too_little(lane, held, amount, &places, &token));
         }
-        let report = self.withdraw(&wallet, &reader, &token, lane, amount, out).await?;
+        let report = self
+            .withdraw(&wallet, &reader, &token, lane, amount, out)
+            .await?;
         let json = json!({
             "account": account,
             "token": token.address,
@@ -114,13 +116,18 @@ impl WithdrawArgs {
                 Holds::Idle(idle) if !idle.is_zero() => *idle,
                 _ => continue,
             };
-            let report = self.withdraw(wallet, reader, token, *lane, amount, out).await;
+            let report = self
+                .withdraw(wallet, reader, token, *lane, amount, out)
+                .await;
             let report = report.wrap_err_with(|| match done.len() {
                 0 => "nothing is withdrawn".to_owned(),
                 lanes => format!("{} of {lanes} lanes are withdrawn before", token.show(sum)),
             })?;
             sum = sum.saturating_add(amount);
-            lines.push((NAMES[usize::from(*lane > 0)], format!("{} of lane {lane}", token.show(amount))));
+            lines.push((
+                NAMES[usize::from(*lane > 0)],
+                format!("{} of lane {lane}", token.show(amount)),
+            ));
             lines.extend(report.fields());
             done.push(json!({
                 "lane": lane,
@@ -208,8 +215,13 @@ fn too_little(
         })
         .collect();
     let places = match places.is_empty() {
-        true => "nothing in any lane; look into more lanes with --lanes, or name its --token".to_owned(),
-        false => format!("{}; name a --lane with idle money, or use --all", places.join(", ")),
+        true => {
+            "nothing in any lane; look into more lanes with --lanes, or name its --token".to_owned()
+        }
+        false => format!(
+            "{}; name a --lane with idle money, or use --all",
+            places.join(", ")
+        ),
     };
     match needed.is_zero() {
         true => eyre!("nothing is withdrawn: the account has {places}"),

@@ -5,8 +5,6 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
-use super::spliced;
-
 /// Long names of flags with a value that have one meaning in all verbs. A verb that does not need one ignores it.
 const COMMON: [&str; 8] = [
     "store",
@@ -65,6 +63,14 @@ pub(super) fn behind_the_verb(arguments: Vec<OsString>) -> Vec<OsString> {
     spliced(kept, moved)
 }
 
+/// Inserts arguments before a `--`, behind which all arguments are values.
+pub(super) fn spliced(mut arguments: Vec<OsString>, added: Vec<OsString>) -> Vec<OsString> {
+    let values = arguments.iter().position(|argument| argument == "--");
+    let end = values.unwrap_or(arguments.len());
+    arguments.splice(end..end, added);
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,10 +92,16 @@ mod tests {
                 "cheque --json --store=a --config c --bank b holdings --json",
                 "cheque --json --config c holdings --json --store=a --bank b",
             ),
-            ("cheque --store a inspect -- x", "cheque inspect --store a -- x"),
+            (
+                "cheque --store a inspect -- x",
+                "cheque inspect --store a -- x",
+            ),
             ("cheque --store", "cheque --store"),
             ("cheque --help", "cheque --help"),
-            ("cheque --lane 2 --store a withdraw", "cheque --lane 2 --store a withdraw"),
+            (
+                "cheque --lane 2 --store a withdraw",
+                "cheque --lane 2 --store a withdraw",
+            ),
             ("cheque balance --store a", "cheque balance --store a"),
         ] {
             assert_eq!(moved(typed), parsed);

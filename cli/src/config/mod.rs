@@ -21,7 +21,7 @@ use clap::{
 use eyre::{Report, Result, bail, ensure};
 use toml::Value;
 
-use self::file::File;
+use self::{common::spliced, file::File};
 use crate::{cli::Cli, opts::variables::variables_of};
 
 /// The id of the flag that names the file.
@@ -158,14 +158,6 @@ fn typed(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
         other => bail!("{name} is {other}; write a text in quotes or a whole number"),
     });
     typed.collect()
-}
-
-/// Inserts arguments before a `--`, behind which all arguments are values.
-fn spliced(mut arguments: Vec<OsString>, added: Vec<OsString>) -> Vec<OsString> {
-    let values = arguments.iter().position(|argument| argument == "--");
-    let end = values.unwrap_or(arguments.len());
-    arguments.splice(end..end, added);
-    arguments
 }
 
 /// The names of the flags, without values, which may be private.

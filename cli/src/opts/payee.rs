@@ -7,9 +7,7 @@ use cheque::{ChainProfile, Policy, TokenLimits, bank::Reader, payee::Payee, stor
 use clap::Args;
 use eyre::{Result, WrapErr, eyre};
 
-use super::{
-    beacon::BeaconOpts, rate::RateOpts, time::parse_duration, wallet::WalletOpts,
-};
+use super::{beacon::BeaconOpts, rate::RateOpts, time::parse_duration, wallet::WalletOpts};
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},

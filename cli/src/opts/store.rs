@@ -118,7 +118,7 @@ impl OpenStore {
     /// Says that the store is new: the user may have meant another.
     pub(crate) fn announce(&self, out: &Output) {
         if self.is_new {
-            out.progress(format!("created an empty store in {}", self.place));
+            out.details(|| format!("created an empty store in {}", self.place));
         }
     }
 }
@@ -188,9 +188,7 @@ impl StoreOpts {
     /// True if a flag or the environment names the store.
     fn is_named(&self) -> bool {
         let is_set = |name: &&str| env::var_os(name).is_some();
-        self.store.is_some()
-            || self.store_file.is_some()
-            || STORE_VARIABLES.iter().any(|name| is_set(&name))
+        self.store.is_some() || self.store_file.is_some() || STORE_VARIABLES.iter().any(is_set)
     }
 
     /// The place of the flags, else of the environment, else the default. The parser of the flags does not read the
@@ -276,11 +274,13 @@ impl Place {
     async fn open_existing(&self, migrate: bool) -> Result<Result<OpenStore, StoreError>> {
         match self {
             Self::Directory(directory) => {
-                if !directory.join(FILE).exists() {
-                    let path = directory.clone();
-                    return Ok(Err(StoreError::Absent { path }));
-                }
-                Ok(wait_for(directory, || Redb::open_existing(directory.join(FILE))).await)
+                let opened = wait_for(directory, || Redb::open_existing(directory.join(FILE)));
+                Ok(opened.await.map_err(|error| match error {
+                    StoreError::Absent { .. } => StoreError::Absent {
+                        path: directory.clone(),
+                    },
+                    error => error,
+                }))
             }
             Self::Database(address) => match database(address.clone(), false).await? {
                 Err(StoreError::Older { .. }) if migrate => database(address.clone(), true).await,

@@ -93,15 +93,13 @@ impl CreateArgs {
             .with_wallet(wallet.clone())
             .with_key(signing_key(&key)?);
 
+        let unopened = |error| not_opened(error, &token);
         if self.sign_only {
-            let planned = payer.prepare_deposit(&request).await.map_err(not_opened)?;
+            let planned = payer.prepare_deposit(&request).await.map_err(unopened)?;
             return self.sign(&payer, &planned, out).await;
         }
         if self.send.dry_run {
-            let planned = payer
-                .plan_deposit(&request, None)
-                .await
-                .map_err(not_opened)?;
+            let planned = payer.plan_deposit(&request, None).await.map_err(unopened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "opening the deposit", out)
@@ -115,7 +113,7 @@ impl CreateArgs {
         let opened = payer
             .create_deposit(&request)
             .await
-            .map_err(not_opened)
+            .map_err(unopened)
             .wrap_err("opening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

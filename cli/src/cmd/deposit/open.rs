@@ -83,10 +83,7 @@ impl OpenArgs {
     async fn open(&self, id: &IdText, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let wallet = self.send.unlock(&reader)?;
-        let payer = self
-            .store
-            .payer(reader, &self.relays)
-            .await?;
+        let payer = self.store.payer(reader, &self.relays).await?;
         let payer = payer.with_wallet(wallet.clone());
         let id = id.of_payer(&payer).await?;
         let deposit = payer.deposit(id).await?.deposit;

@@ -57,10 +57,7 @@ impl ReclaimArgs {
             let report = self.send_alone(&reader, &terms, &wallet, out).await?;
             return show(id, &terms, &report, &reader, out).await;
         }
-        let payer = self
-            .store
-            .payer(reader, &self.relays)
-            .await?;
+        let payer = self.store.payer(reader, &self.relays).await?;
         let payer = payer.with_wallet(wallet.clone());
         let id = self.id.of_payer(&payer).await?;
         let terms = payer.deposit(id).await?.deposit;

@@ -57,9 +57,10 @@ impl ReopenArgs {
             .with_wallet(wallet.clone())
             .with_key(signing_key(&key)?);
         let id = self.id.of_payer(&payer).await?;
+        let unopened = |error| not_opened(error, &token);
         if self.send.dry_run {
             let planned = payer.plan_deposit(&request, Some(id)).await;
-            let planned = planned.map_err(not_opened)?;
+            let planned = planned.map_err(unopened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "reopening the deposit", out)
@@ -73,7 +74,7 @@ impl ReopenArgs {
         let opened = payer
             .reopen(id, &request)
             .await
-            .map_err(not_opened)
+            .map_err(unopened)
             .wrap_err("reopening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

@@ -46,24 +46,23 @@ pub(super) fn state_text(state: &DepositState, token: &Token) -> String {
     }
 }
 
-/// Describes the state for a table, with the payout in the unit of the row.
+/// Describes the state for a table, with the payout in the unit of the row. `deposit show` tells who won.
 pub(super) fn state_cell(state: &DepositState, decimals: u8) -> String {
     match state {
         DepositState::Drawn { winner: None } => "drawn, no winner".to_owned(),
-        DepositState::Drawn {
-            winner: Some(winner),
-        } => format!("drawn, won by {}", format::short_address(*winner)),
-        DepositState::Redeemed { payee, payout } => format!(
-            "redeemed, {} to {}",
-            format::rounded(payout.to_u256(), decimals),
-            format::short_address(*payee)
-        ),
+        DepositState::Drawn { winner: Some(_) } => "drawn, won".to_owned(),
+        DepositState::Redeemed { payout, .. } => {
+            format!("redeemed, {}", format::rounded(payout.to_u256(), decimals))
+        }
         state => state.name().to_owned(),
     }
 }
 
 /// Reads the tokens of deposits.
-pub(super) async fn tokens_of(payer: &Payer, records: &[(DepositId, DepositRecord)]) -> Result<Tokens> {
+pub(super) async fn tokens_of(
+    payer: &Payer,
+    records: &[(DepositId, DepositRecord)],
+) -> Result<Tokens> {
     let tokens = records.iter().map(|(_, record)| record.deposit.token);
     Tokens::read(payer.reader(), tokens).await
 }

@@ -126,9 +126,13 @@ impl TermsOpts {
     }
 }
 
-/// Explains why no deposit was planned or opened, with times as dates.
-pub(super) fn not_opened(error: PayerError) -> Report {
+/// Explains why no deposit was planned or opened, with times as dates and amounts of the token.
+pub(super) fn not_opened(error: PayerError, token: &Token) -> Report {
     match error {
+        PayerError::NotFunded { missing, .. } => eyre!(
+            "{} are missing in the payer's purse and balance; put them there with `cheque fund`",
+            token.show_amount(missing)
+        ),
         PayerError::DrawTooSoon {
             draw_time,
             earliest,

@@ -13,7 +13,12 @@ use crate::{
     amount::Token,
     exit::{Exit, Failure},
     id::IdText,
-    opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts, time::{parse_duration, show_duration}},
+    opts::{
+        beacon::BeaconOpts,
+        chain::ChainOpts,
+        store::StoreOpts,
+        time::{parse_duration, show_duration},
+    },
     output::Output,
     token::Tokens,
 };
@@ -76,7 +81,10 @@ impl Until {
             (Self::Active, State::Active)
             | (
                 Self::Drawn,
-                State::Drawn { .. } | State::Redeemed { .. } | State::Reclaimable | State::Reclaimed,
+                State::Drawn { .. }
+                | State::Redeemed { .. }
+                | State::Reclaimable
+                | State::Reclaimed,
             )
             | (Self::Closed, State::Redeemed { .. } | State::Reclaimed | State::NeverOpened) => {
                 Distance::Reached
@@ -142,7 +150,9 @@ impl WaitArgs {
             if told != Some(state) {
                 out.progress(format!("deposit {id} is {}", state_text(&state, &token)));
                 if state == DepositState::Reclaimable {
-                    out.progress(format!("`cheque deposit reclaim {id}` takes its money back"));
+                    out.progress(format!(
+                        "`cheque deposit reclaim {id}` takes its money back"
+                    ));
                 }
                 told = Some(state);
             }

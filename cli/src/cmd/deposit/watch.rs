@@ -80,11 +80,7 @@ impl WatchArgs {
     }
 
     /// Reads the current states. Closes the store afterwards, so other commands can use the store in between.
-    async fn states(
-        &self,
-        reader: &Reader,
-        out: &Output,
-    ) -> Result<Vec<Watched>> {
+    async fn states(&self, reader: &Reader, out: &Output) -> Result<Vec<Watched>> {
         let payer = self.store.payer(reader.clone(), &self.relays).await?;
         update_states(&payer, out).await?;
         if let Some(id) = &self.id {
@@ -97,10 +93,7 @@ impl WatchArgs {
     }
 }
 
-async fn watched(
-    payer: &Payer,
-    deposits: Vec<(DepositId, DepositRecord)>,
-) -> Result<Vec<Watched>> {
+async fn watched(payer: &Payer, deposits: Vec<(DepositId, DepositRecord)>) -> Result<Vec<Watched>> {
     let tokens = tokens_of(payer, &deposits).await?;
     let with_token = |(id, record): (DepositId, DepositRecord)| {
         let token = tokens.get(record.deposit.token);

@@ -58,7 +58,8 @@ pub(super) async fn pay_all(
                 line["error"] = json!(error.text);
                 line["code"] = json!(error.code);
                 if error.ends {
-                    ended = Some("nothing was tried after the error of an earlier entry".to_owned());
+                    ended =
+                        Some("nothing was tried after the error of an earlier entry".to_owned());
                 }
             }
         }
@@ -69,11 +70,7 @@ pub(super) async fn pay_all(
 }
 
 /// Checks the whole list before anything is paid.
-async fn amounts_of(
-    payer: &Payer,
-    id: DepositId,
-    list: &[AllowanceText],
-) -> Result<Vec<Amount>> {
+async fn amounts_of(payer: &Payer, id: DepositId, list: &[AllowanceText]) -> Result<Vec<Amount>> {
     let texts: Vec<_> = list.iter().map(|entry| &entry.amount).collect();
     let token = token_of(payer, id, &texts).await?;
     let mut first = BTreeMap::new();

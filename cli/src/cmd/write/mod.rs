@@ -89,6 +89,11 @@ pub(crate) struct WriteArgs {
 }
 
 impl WriteArgs {
+    /// True with --file.
+    pub(crate) const fn pays_a_list(&self) -> bool {
+        self.file.is_some()
+    }
+
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let payer = self
             .store
@@ -100,7 +105,9 @@ impl WriteArgs {
             let payer = payer.with_key(key()?);
             return bulk::pay_all(&payer, id, file, self.with_terms, out).await;
         }
-        let payee = self.payee.wrap_err("the payee is missing; name its address")?;
+        let payee = self
+            .payee
+            .wrap_err("the payee is missing; name its address")?;
         let Some(text) = &self.amount else {
             return self.reprint(&payer, id, payee, out).await;
         };
@@ -202,7 +209,8 @@ pub(crate) async fn unpaid(payer: &Payer, error: PayerError, id: DepositId) -> R
         },
         PayerError::NotCoveredByDeposit { left, needed, .. } => {
             let shown = shown_in_token(payer, id, [left, needed]).await;
-            let [left, needed] = shown.unwrap_or_else(|_| [left, needed].map(|units| format!("{units} units")));
+            let [left, needed] =
+                shown.unwrap_or_else(|_| [left, needed].map(|units| format!("{units} units")));
             eyre!("nothing was paid: {left} is left of the payee's allowance, less than {needed}")
         }
         error => error.into(),

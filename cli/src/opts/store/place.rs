@@ -74,7 +74,10 @@ impl Place {
 /// True if the text has a password as addresses have it: `:password@` without a slash in between.
 fn has_password(text: &str) -> bool {
     let mut parts = text.split('/');
-    parts.any(|part| part.split_once(':').is_some_and(|(_, rest)| rest.contains('@')))
+    parts.any(|part| {
+        part.split_once(':')
+            .is_some_and(|(_, rest)| rest.contains('@'))
+    })
 }
 
 #[cfg(test)]
@@ -87,11 +90,23 @@ mod tests {
 
     #[test]
     fn tells_directories_from_databases() {
-        for text in ["store", "./a=b", "/var/lib/cheque", "a/b=c", "../x", "C:\\cheque", "a b", ".hidden"] {
+        for text in [
+            "store",
+            "./a=b",
+            "/var/lib/cheque",
+            "a/b=c",
+            "../x",
+            "C:\\cheque",
+            "a b",
+            ".hidden",
+        ] {
             assert!(parsed(text) == Ok(Place::Directory(text.into())), "{text}");
         }
         for text in ["postgres://me:pw@host/db", "postgresql:///db?host=/run"] {
-            assert!(parsed(text) == Ok(Place::Database(text.to_owned())), "{text}");
+            assert!(
+                parsed(text) == Ok(Place::Database(text.to_owned())),
+                "{text}"
+            );
         }
     }
 
@@ -115,7 +130,10 @@ mod tests {
             let Err(error) = parsed(text) else {
                 panic!("{text} is no store");
             };
-            assert!(error.contains("postgres://USER@HOST/NAME"), "{text}: {error}");
+            assert!(
+                error.contains("postgres://USER@HOST/NAME"),
+                "{text}: {error}"
+            );
             assert!(!error.contains("hunter2"), "{text}: {error}");
         }
     }
@@ -131,13 +149,20 @@ mod tests {
         let database = || Place::Database("postgres://me:hunter2@host/db".to_owned());
         assert!(read("postgres://me:hunter2@host/db\n") == Ok(database()));
         assert!(read("\u{feff}postgres://me:hunter2@host/db\r\n") == Ok(database()));
-        for text in ["", "\n", "postgres://me:hunter2@host/db\nmore", "mysql://hunter2"] {
+        for text in [
+            "",
+            "\n",
+            "postgres://me:hunter2@host/db\nmore",
+            "mysql://hunter2",
+        ] {
             let Err(error) = read(text) else {
                 panic!("{text} is no store");
             };
             assert!(error.contains("store"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert!(Place::parse(&file).is_err_and(|error| error.to_string().contains("its directory")));
+        assert!(
+            Place::parse(&file).is_err_and(|error| error.to_string().contains("its directory"))
+        );
     }
 }
