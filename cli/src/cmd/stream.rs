@@ -5,7 +5,7 @@ use cheque::Amount;
 use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 use eyre::{Result, WrapErr};
 
-use super::write::{print, token_of, unpaid};
+use super::payment::{print, token_of, unpaid};
 use crate::{
     allowances::parse_address,
     amount::AmountText,

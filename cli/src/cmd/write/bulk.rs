@@ -10,9 +10,9 @@ use eyre::{Report, Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{token_of, unpaid};
 use crate::{
     allowances::{AllowanceText, read_file},
+    cmd::payment::{token_of, unpaid},
     exit::{Exit, Failure},
     output::Output,
 };
