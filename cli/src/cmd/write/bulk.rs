@@ -33,7 +33,7 @@ pub(super) async fn pay_all(
 ) -> Result<()> {
     let list = read_file(file)?;
     let amounts = amounts_of(payer, id, &list).await?;
-    let mut progress = Progress::new(list.len(), out);
+    let mut progress = Progress::new(list.len(), Instant::now());
     let mut failed = 0_usize;
     let mut ended: Option<String> = None;
     for (index, (entry, amount)) in list.iter().zip(amounts).enumerate() {
@@ -64,7 +64,9 @@ pub(super) async fn pay_all(
             }
         }
         out.event(&line, || line.to_string())?;
-        progress.tell(index + 1, failed);
+        if let Some(line) = progress.line(Instant::now(), index + 1, failed) {
+            out.progress(line);
+        }
     }
     ensure_all_paid(failed, list.len())
 }
@@ -164,24 +166,42 @@ fn ensure_all_paid(failed: usize, all: usize) -> Result<()> {
 }
 
 /// Progress on stderr, for lists that take longer than a second.
-struct Progress<'a> {
+struct Progress {
     all: usize,
     last: Instant,
-    out: &'a Output,
 }
 
-impl<'a> Progress<'a> {
-    fn new(all: usize, out: &'a Output) -> Self {
-        let last = Instant::now();
-        Self { all, last, out }
+impl Progress {
+    const fn new(all: usize, begun: Instant) -> Self {
+        Self { all, last: begun }
     }
 
-    fn tell(&mut self, done: usize, failed: usize) {
-        if self.last.elapsed() >= PROGRESS {
-            self.last = Instant::now();
-            let all = self.all;
-            self.out
-                .progress(format!("{done} of {all} entries, {failed} not paid"));
+    /// The line to print, if the last one was printed a second ago.
+    fn line(&mut self, now: Instant, done: usize, failed: usize) -> Option<String> {
+        if now.duration_since(self.last) < PROGRESS {
+            return None;
         }
+        self.last = now;
+        Some(format!("{done} of {} entries, {failed} not paid", self.all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_progress_once_a_second() {
+        let begun = Instant::now();
+        let mut progress = Progress::new(500, begun);
+        let mut line = |milliseconds, done| {
+            let now = begun + Duration::from_millis(milliseconds);
+            progress.line(now, done, 2)
+        };
+        assert_eq!(line(999, 90), None, "a quick list needs none");
+        let told = Some("100 of 500 entries, 2 not paid".to_owned());
+        assert_eq!(line(1_000, 100), told);
+        assert_eq!(line(1_900, 190), None);
+        assert!(line(2_000, 200).is_some());
     }
 }
