@@ -16,11 +16,13 @@ use serde::{
 
 use crate::{amount::AmountText, input::interruptible};
 
-/// One payee's allowance as typed: `ADDRESS=AMOUNT`.
+/// A payee and an amount as typed: an allowance, or a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AllowanceText {
+    /// The user's own name of the payee.
+    pub(crate) name: Option<String>,
     pub(crate) payee: Address,
-    /// The maximum that the deposit can pay to the payee.
+    /// The maximum that the deposit can pay to the payee, or the amount to pay.
     pub(crate) amount: AmountText,
 }
 
@@ -28,9 +30,24 @@ impl AllowanceText {
     fn new(payee: &str, amount: &str) -> Result<Self> {
         let payee = payee.trim();
         Ok(Self {
+            name: None,
             payee: parse_address(payee)?,
             amount: amount.trim().parse()?,
         })
+    }
+
+    fn named(mut self, name: Option<&str>) -> Self {
+        let name = name.filter(|name| !name.is_empty());
+        self.name = name.map(ToOwned::to_owned);
+        self
+    }
+
+    /// The payee for messages: the user's own name and the address.
+    pub(crate) fn shown(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name} ({})", self.payee),
+            None => self.payee.to_string(),
+        }
     }
 }
 
@@ -60,8 +77,8 @@ pub(crate) fn parse_address(text: &str) -> Result<Address> {
     Ok(address)
 }
 
-/// Reads a list from a CSV file (`address,amount` lines, with or without a head line) or a JSON file (an object
-/// `{"address": "amount"}`, or an array of `{"payee": .., "allowance": ..}`). `-` is stdin.
+/// Reads a list from a CSV file (`address,amount` or `name,address,amount` lines, with or without a head line) or a JSON
+/// file (an object `{"address": "amount"}`, or an array of `{"name": .., "payee": .., "amount": ..}`). `-` is stdin.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
     let name = path.display();
     let mut text = String::new();
@@ -70,14 +87,14 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<AllowanceText>> {
     } else {
         File::open(path).and_then(|file| BufReader::new(file).read_to_string(&mut text))
     };
-    read.wrap_err_with(|| format!("cannot read the allowances from {name}"))?;
+    read.wrap_err_with(|| format!("cannot read the list of payees from {name}"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let list = if text.trim_start().starts_with(['{', '[']) {
         read_json(text)
     } else {
         read_csv(text)
     };
-    let list = list.wrap_err_with(|| format!("{name} is not a list of allowances"))?;
+    let list = list.wrap_err_with(|| format!("{name} is not a list of payees"))?;
     ensure!(!list.is_empty(), "{name} is empty; list at least one payee");
     Ok(list)
 }
@@ -93,9 +110,13 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let (Some(payee), Some(amount), None) = (record.get(0), record.get(1), record.get(2))
-        else {
-            bail!("line {line} is not an allowance; write `address,amount`");
+        let fields: Vec<_> = record.iter().collect();
+        let (name, payee, amount) = match fields[..] {
+            [payee, amount] => (None, payee, amount),
+            [name, payee, amount] => (Some(name), payee, amount),
+            _ => bail!(
+                "line {line} has other fields; write `address,amount` or `name,address,amount`"
+            ),
         };
         // A head line names the columns; a first line like data is data.
         if list.is_empty()
@@ -105,7 +126,8 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
         {
             continue;
         }
-        list.push(AllowanceText::new(payee, amount).wrap_err_with(|| format!("line {line}"))?);
+        let entry = AllowanceText::new(payee, amount).wrap_err_with(|| format!("line {line}"))?;
+        list.push(entry.named(name));
     }
     Ok(list)
 }
@@ -114,9 +136,10 @@ fn read_json(text: &str) -> Result<Vec<AllowanceText>> {
     let Entries(entries) = serde_json::from_str(text)?;
     let entries = entries.into_iter().enumerate();
     entries
-        .map(|(index, Entry { payee, allowance })| {
-            AllowanceText::new(&payee, &allowance.0)
-                .wrap_err_with(|| format!("entry {}", index + 1))
+        .map(|(index, entry)| {
+            let allowance = AllowanceText::new(&entry.payee, &entry.allowance.0);
+            let allowance = allowance.wrap_err_with(|| format!("entry {}", index + 1))?;
+            Ok(allowance.named(entry.name.as_deref()))
         })
         .collect()
 }
@@ -124,6 +147,8 @@ fn read_json(text: &str) -> Result<Vec<AllowanceText>> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    #[serde(default)]
+    name: Option<String>,
     #[serde(alias = "address")]
     payee: String,
     #[serde(alias = "amount")]
@@ -168,7 +193,11 @@ impl<'de> Deserialize<'de> for Entries {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut entries = Vec::new();
                 while let Some((payee, allowance)) = map.next_entry()? {
-                    entries.push(Entry { payee, allowance });
+                    entries.push(Entry {
+                        name: None,
+                        payee,
+                        allowance,
+                    });
                 }
                 Ok(Entries(entries))
             }
@@ -213,6 +242,28 @@ mod tests {
             format!("{A}=7").parse::<AllowanceText>().unwrap().amount,
             expected[1].amount
         );
+    }
+
+    #[test]
+    fn reads_names_of_payees() {
+        let names = |list: Vec<AllowanceText>| {
+            let names = list.into_iter().map(|entry| entry.name);
+            names.collect::<Vec<_>>()
+        };
+        let csv = format!("name,payee,amount\nalice, {A}, 20gwei\n,{B},7\n");
+        let expected = [Some("alice".to_owned()), None];
+        assert_eq!(names(read_csv(&csv).unwrap()), expected);
+        let json = format!(
+            r#"[{{"name":"alice","payee":"{A}","amount":"20gwei"}},{{"payee":"{B}","amount":7}}]"#
+        );
+        assert_eq!(read_json(&json).unwrap(), read_csv(&csv).unwrap());
+        let error = read_csv(&format!("alice,{A},1,2")).unwrap_err().to_string();
+        assert!(error.contains("`name,address,amount`"), "{error}");
+        // A number with a fraction may have lost digits.
+        let error = read_json(&format!(r#"{{"{A}": 1.5}}"#))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("a whole number"), "{error}");
     }
 
     #[test]

@@ -37,15 +37,22 @@ impl Token {
     /// Formats units as whole tokens with the symbol, exactly; small amounts of the native coin as gwei or wei.
     pub(crate) fn show(&self, amount: impl Into<U256>) -> String {
         let units = amount.into();
+        let (decimals, name) = self.unit_for(units);
+        format!("{} {name}", decimal(units, decimals))
+    }
+
+    /// The best unit for an amount: its decimals and its name.
+    pub(crate) fn unit_for(&self, amount: impl Into<U256>) -> (u8, &str) {
+        let units = amount.into();
         if self.is_coin() && !units.is_zero() {
             if units < U256::from(1_000_000) {
-                return format!("{units} wei");
+                return (0, "wei");
             }
             if units < U256::from(100_000_000_000_000_u64) {
-                return format!("{} gwei", decimal(units, GWEI_DECIMALS));
+                return (GWEI_DECIMALS, "gwei");
             }
         }
-        format!("{} {}", decimal(units, self.decimals), self.symbol)
+        (self.decimals, &self.symbol)
     }
 
     /// Formats an amount of the library; see [`Self::show`].

@@ -32,8 +32,8 @@ use crate::{
 
 As a payer:
   cheque deposit create --allowances payees.csv --draw-in 1h --account alice
+  cheque deposit wait ID                        until it is active
   cheque write ID PAYEE 0.001ether --account alice > proof.txt
-  cheque deposit watch ID                       each change of its state
   cheque deposit reclaim ID --account alice     after its window, if nobody redeemed it
 
 As a payee:
@@ -49,12 +49,19 @@ As a service (docs/operations.md):
 Payer and payee share a chain and the text that `write` prints, nothing else.
 
 Settings:      flag, else environment variable, else file of --config, else default
-Variables:     ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_PAYEE, CHEQUE_BEACON,
-               ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, ETH_PASSWORD, ETH_PRIVATE_KEY
+Variables:     ETH_RPC_URL, CHEQUE_BANK, CHEQUE_STORE, CHEQUE_STORE_FILE, CHEQUE_PAYEE,
+               CHEQUE_BEACON, ETH_KEYSTORE_ACCOUNT, ETH_KEYSTORE, CHEQUE_PASSWORD_FILE,
+               ETH_PRIVATE_KEY
+Store:         created by `deposit create` and `receive` where none is named; a named one by
+               `store init` or --create-store alone
+Before a verb: --store, --store-file, --rpc-url, --chain, --bank, --account, --keystore and
+               --password-file, too; verbs that do not need them ignore them
+Ids:           the first digits of a deposit of the store will do
 Durations:     90 (seconds), 90s, 1h30m, 7d; times: 2026-12-01T12:00Z, or seconds since 1970
 Amounts:       1500 (units), 20gwei, 0.5ether; 2.5 for a token (by its decimals)
 Output:        results on stdout, the rest on stderr; --json changes the format only
-Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable, 130 interrupted"
+Exit codes:    0 done, 1 failed, 2 wrong usage, 3 payment rejected, 4 not payable,
+               5 not within --timeout, 6 some payments of a list not made, 130 interrupted"
 )]
 pub(crate) struct Cli {
     /// Print results and errors as JSON
@@ -143,6 +150,9 @@ impl Command {
     /// Advice for after Ctrl-C: recorded payments and sent transactions stay.
     pub(crate) const fn interrupt_advice(&self) -> &'static str {
         match self {
+            Self::Write(args) if args.pays_a_list() => {
+                "the printed payments are made, and the next may be; check it with `cheque write ID PAYEE --reprint`, and leave them out of a repeated list"
+            }
             Self::Write(_) | Self::Stream(_) => {
                 "the payment may be made; check `cheque write ID PAYEE --reprint` before you repeat it, or you may pay twice"
             }

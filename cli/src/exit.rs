@@ -14,6 +14,10 @@ pub(crate) enum Exit {
     Rejected = 3,
     /// The bank would not pay the redemption now: the outcome is not `payable`.
     NotPayable = 4,
+    /// The deposit did not reach the state within the time limit.
+    TimedOut = 5,
+    /// Some payments of a file were made, others were not.
+    Partly = 6,
     /// Interrupted by Ctrl-C.
     Interrupted = 130,
 }

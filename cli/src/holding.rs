@@ -15,17 +15,8 @@ pub(crate) struct Holding {
 
 impl Holding {
     /// The column heads of [`Self::row`].
-    pub(crate) const HEAD: [&str; 10] = [
-        "deposit",
-        "state",
-        "draw",
-        "paid",
-        "credited",
-        "chance",
-        "payout",
-        "expected",
-        "deviation",
-        "reason",
+    pub(crate) const HEAD: [&str; 8] = [
+        "deposit", "state", "draw", "paid", "chance", "payout", "expected", "unit",
     ];
 
     pub(crate) fn new(status: HoldingStatus) -> Self {
@@ -49,16 +40,12 @@ impl Holding {
         self.status.state.is_to_be_drawn().then_some(self.odds)
     }
 
-    fn chance(&self) -> String {
-        let range = self
-            .position()
-            .payout()
-            .map(|payout| payout.range)
-            .unwrap_or_default();
-        format::percent(
-            range.to_u256(),
-            U256::from(self.position().deposit().amount),
-        )
+    /// The chance as a part of a whole.
+    fn chance(&self) -> (U256, U256) {
+        let payout = self.position().payout();
+        let range = payout.map(|payout| payout.range).unwrap_or_default();
+        let amount = U256::from(self.position().deposit().amount);
+        (range.to_u256(), amount)
     }
 
     fn payout(&self) -> Amount {
@@ -71,6 +58,7 @@ impl Holding {
     pub(crate) fn json(&self) -> Value {
         let position = self.position();
         let terms = position.deposit();
+        let (part, whole) = self.chance();
         json!({
             "deposit": position.deposit_id(),
             "state": self.status.state.name(),
@@ -88,26 +76,33 @@ impl Holding {
             "redeem_cost": position.redeem_cost(),
             "payout": self.payout(),
             "range": position.payout().map(|payout| payout.range),
-            "chance": self.chance(),
+            "chance": format::percent(part, whole),
             "expected": self.odds.expected.to_string(),
             "variance": self.odds.variance.to_string(),
             "deviation": self.odds.deviation().to_string(),
         })
     }
 
+    /// A line of the table, with all amounts in one unit and rounded down.
     pub(crate) fn row(&self, token: &Token) -> Vec<String> {
         let position = self.position();
+        let (paid, payout) = (position.total().to_u256(), self.payout().to_u256());
+        let (decimals, unit) = token.unit_for(payout.max(paid));
+        let (part, whole) = self.chance();
         vec![
-            position.deposit_id().to_string(),
+            format::short_id(position.deposit_id()),
             self.status.state.name().to_owned(),
             show_time(position.deposit().drawTime),
-            token.show_amount(position.total()),
-            token.show_amount(position.credited()),
-            self.chance(),
-            token.show_amount(self.payout()),
-            token.show(self.odds.expected),
-            token.show(self.odds.deviation()),
-            self.status.reason(),
+            format::rounded(paid, decimals),
+            format::short_percent(part, whole),
+            format::rounded(payout, decimals),
+            format::rounded(self.odds.expected, decimals),
+            format::short_unit(unit),
         ]
+    }
+
+    /// The state's reason, below the line of the table.
+    pub(crate) fn reason(&self) -> String {
+        self.status.reason()
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod exit;
 mod format;
 mod holding;
+mod id;
 mod input;
 mod odds;
 mod opts;

@@ -48,6 +48,13 @@ impl Output {
         }
     }
 
+    /// Prints on stderr what belongs to a result without being it, except with `--quiet`; JSON has all of it.
+    pub(crate) fn details(&self, text: impl FnOnce() -> String) {
+        if !self.json {
+            self.progress(text().trim_end_matches('\n'));
+        }
+    }
+
     /// Prints progress on stderr, except with `--quiet`.
     pub(crate) fn progress(&self, text: impl AsRef<str>) {
         if !self.quiet {

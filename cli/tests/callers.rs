@@ -29,7 +29,7 @@ fn payee(machine: &Arc<Machine>, descriptors: u64) -> Service {
     fs::write(machine.folder().join("token"), TOKEN).unwrap();
     let command = move || {
         let run = ["--json", "payee", "run", "--listen", "127.0.0.1:0"];
-        let token = ["--api-token-file", "token"];
+        let token = ["--api-token-file", "token", "--create-store"];
         let service = machine.command(&[&run[..], &token].concat());
         let mut command = Command::new("sh");
         command

@@ -144,10 +144,11 @@ fn uses_an_unlisted_chain_only_with_its_times() {
     let warning = stderr(&deploy);
     assert!(warning.contains("payees refuse this bank"), "{warning}");
     machine.ok(&[&["balance", "--chain", "100"][..], &times].concat());
-    let payee = ["receive", "x", "--payee", &machine.address];
+    let text = "A".repeat(100);
+    let payee = ["receive", &text, "--payee", &machine.address];
     let message = machine.fails(3, &[&payee[..], &times].concat());
     assert!(message.contains("not a proof"), "{message}");
-    let run = ["payee", "run", "--listen", "127.0.0.1:0"];
+    let run = ["payee", "run", "--create-store", "--listen", "127.0.0.1:0"];
     let message = machine.fails(1, &[&run[..], &times].concat());
     assert!(
         message.contains("use a bank with a longer lead"),

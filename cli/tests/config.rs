@@ -44,10 +44,9 @@ fn prefers_flag_to_environment_to_file_to_default() {
     let backup = ["store", "backup", "copy"];
     let store_of = |command: &mut Command| {
         let message = fails(command, 1);
-        let place = message
-            .trim_end()
-            .strip_prefix("error: there is no store in ");
-        place.unwrap_or_else(|| panic!("{message}")).to_owned()
+        let told = message.strip_prefix("error: there is no store in ");
+        let place = told.and_then(|told| told.split_once(';'));
+        place.unwrap_or_else(|| panic!("{message}")).0.to_owned()
     };
 
     let all = [&backup[..], &["--store", "/nowhere/flag"]].concat();
@@ -61,6 +60,19 @@ fn prefers_flag_to_environment_to_file_to_default() {
         .env("CHEQUE_STORE", "/nowhere/environment")
         .env("CHEQUE_CONFIG", home.file());
     assert_eq!(store_of(&mut environment), "/nowhere/environment");
+
+    // The two settings of the store exclude each other, and the first of them has precedence.
+    let secret = home.0.path().join("secret");
+    fs::write(&secret, "/nowhere/secret\n").unwrap();
+    environment
+        .env_remove("CHEQUE_STORE")
+        .env("CHEQUE_STORE_FILE", &secret);
+    assert_eq!(store_of(&mut environment), "/nowhere/secret");
+    flag.env_remove("CHEQUE_STORE")
+        .env("CHEQUE_STORE_FILE", &secret);
+    assert_eq!(store_of(&mut flag), "/nowhere/flag");
+    environment.env("CHEQUE_STORE", "/nowhere/environment");
+    assert!(fails(&mut environment, 1).contains("are both set"));
 
     let mut file = home.command(&backup);
     file.env("CHEQUE_CONFIG", home.file());

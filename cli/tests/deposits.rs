@@ -6,8 +6,8 @@ mod support;
 
 use std::fmt::Write;
 
-use serde_json::json;
-use support::{Machine, Node};
+use serde_json::{Value, json};
+use support::{Machine, Node, stderr, text};
 
 /// A node with a bank, its payer and a payee.
 fn start() -> (Node, Machine, Machine) {
@@ -108,7 +108,7 @@ fn dry_runs_mine_no_block_and_create_no_store() {
     ] {
         payer.fails(1, &[verb, &[id, "--dry-run"]].concat());
     }
-    assert!(!payer.folder().join("store").exists());
+    assert!(!payer.store().exists());
 }
 
 #[test]
@@ -182,6 +182,112 @@ fn pays_from_a_deposit_with_100_000_payees() {
 }
 
 #[test]
+fn prints_the_id_of_a_deposit_alone() {
+    let (_node, payer, payee) = start();
+    let list = format!("{}=0.1ether", payee.address);
+    let output = payer.output(&[&["deposit", "create"][..], &terms(&list)].concat());
+    let (id, table) = (text(&output.stdout), stderr(&output));
+    assert_eq!((id.len(), &id[..2]), (66, "0x"), "{id}");
+    assert!(
+        table.contains("draw time") && table.contains("0.1 ether"),
+        "{table}"
+    );
+    assert!(table.contains("created an empty store in"), "{table}");
+    let quiet = [&["--quiet", "deposit", "create"][..], &terms(&list)].concat();
+    assert_eq!(stderr(&payer.output(&quiet)), "");
+    // Commands take the digits of the table for the id.
+    let listed = payer.ok(&["deposit", "list"]);
+    let short = listed.lines().find(|line| line.starts_with(&id[..12]));
+    let short = short.unwrap_or_else(|| panic!("{listed}"));
+    let short = short.split(' ').next().unwrap();
+    assert!(short.len() < id.len());
+    assert_eq!(payer.json(&["deposit", "show", short])["id"], json!(id));
+    let message = payer.fails(1, &["deposit", "show", "0x0123456789"]);
+    assert!(
+        message.contains("no deposit of the store begins with"),
+        "{message}"
+    );
+    let message = payer.fails(1, &["deposit", "reclaim", short, "--from-block", "0"]);
+    assert!(message.contains("is not a whole id"), "{message}");
+}
+
+#[test]
+fn waits_until_a_deposit_is_active_drawn_or_closed() {
+    let (node, payer, payee) = start();
+    let list = format!("{}=0.1ether", payee.address);
+    let id = payer.ok(&[&["deposit", "create"][..], &terms(&list)].concat());
+    let wait = |more: &[&'static str]| [&["deposit", "wait", &id][..], more].concat();
+    assert_eq!(payer.ok(&wait(&[])), "active");
+    for state in ["drawn", "closed"] {
+        let message = payer.fails(5, &wait(&["--until", state, "--timeout", "1s"]));
+        assert!(
+            message.contains(&format!("is not {state} after 1s")),
+            "{message}"
+        );
+    }
+    node.advance(601);
+    let until_drawn = payer.json(&wait(&["--until", "drawn", "--timeout", "1m"]));
+    assert_eq!(until_drawn["state"], json!("drawn"));
+    let message = payer.fails(1, &wait(&[]));
+    assert!(message.contains("will not be active"), "{message}");
+    node.advance(3_601);
+    let message = payer.fails(5, &wait(&["--until", "closed", "--timeout", "1s"]));
+    assert!(message.contains("`cheque deposit reclaim"), "{message}");
+    payer.ok(&["deposit", "reclaim", &id]);
+    assert_eq!(payer.ok(&wait(&["--until", "closed"])), "reclaimed");
+}
+
+#[test]
+fn pays_a_list_and_tells_each_payment() {
+    let (node, payer, payee) = start();
+    let allowance = format!("{}=0.4ether", payee.address);
+    let id = payer.ok(&[&["deposit", "create"][..], &terms(&allowance)].concat());
+    let (short, stranger) = (&id[..10], node.address(2));
+    let list = format!(
+        "name,address,amount\nbob,{},0.1ether\ncarol,{stranger},5\n",
+        payee.address
+    );
+    let write = ["write", short, "--file", "-"];
+    let output = payer.piped(&list, &write);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 of 2 payments were not made"));
+    let lines: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (&lines[0]["name"], &lines[0]["entry"]),
+        (&json!("bob"), &json!(1))
+    );
+    assert_eq!(lines[1]["code"], json!("not_listed"), "{}", lines[1]);
+    assert!(lines[1]["proof"].is_null());
+    let proof = lines[0]["proof"].as_str().unwrap();
+    let received = payee.json(&["receive", proof]);
+    assert_eq!(received["total"], json!("100000000000000000"));
+
+    // More than the allowance is left, and the others are paid.
+    let both = format!("{},1ether\n", payee.address);
+    assert_eq!(payer.piped(&both, &write).status.code(), Some(6));
+    // A wrong list pays nothing.
+    let spent = || payer.json(&["deposit", "show", short])["paid"].clone();
+    let before = spent();
+    for list in [
+        format!("{0},5\n{0},6\n", payee.address),
+        format!("{},5\n0x12,6\n", payee.address),
+        format!("{},5\n{stranger},0.5\n", payee.address),
+        String::new(),
+    ] {
+        let output = payer.piped(&list, &write);
+        assert_eq!(output.status.code(), Some(1), "{list}");
+        assert_eq!(text(&output.stdout), "", "{list}");
+    }
+    assert_eq!(spent(), before);
+    let output = payer.piped(&format!("{},5\n", payee.address), &write);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
 fn finds_and_reclaims_deposits_without_a_store() {
     let (node, payer, payee) = start();
     let list = format!("{}=0.1ether", payee.address);
@@ -224,5 +330,5 @@ fn finds_and_reclaims_deposits_without_a_store() {
     let open = fresh.json(&["deposit", "find", "--from-block", "0", "--open"]);
     assert_eq!(open.as_array().unwrap().len(), 1);
     assert_eq!(open[0]["id"], second);
-    assert!(!fresh.folder().join("store").exists());
+    assert!(!fresh.store().exists());
 }

@@ -23,6 +23,7 @@ const SERVICES: [&str; 2] = ["payer", "payee"];
 fn main() -> ExitCode {
     harness::run(&[], || {
         let mut all = tests![copies_every_crate_into_the_image];
+        all.extend(tests![sets_no_store_that_hides_the_settings_file]);
         all.extend(harness::ignore_if(
             support::missing_signals(),
             tests![starts_and_stops_services_from_the_systemd_units],
@@ -85,7 +86,10 @@ fn starts_and_stops_services_from_the_systemd_units() {
         write("api-token", TOKEN);
         write("payees.csv", &format!("{},1000000gwei\n", node.address(1)));
         let config = fs::read_to_string(contrib().join(format!("{who}.toml"))).unwrap();
-        write(&format!("{who}.toml"), &place(&adapt(&config, &node)));
+        // The store of the settings must win over that of the unit.
+        let store = format!("{home}/elsewhere");
+        let config = format!("store = '{store}'\n{}", place(&adapt(&config, &node)));
+        write(&format!("{who}.toml"), &config);
 
         let unit = unit(who);
         let [start] = settings(&unit, "ExecStart")[..] else {
@@ -104,7 +108,7 @@ fn starts_and_stops_services_from_the_systemd_units() {
             ("CHEQUE_BANK", machine.bank()),
             ("CHEQUE_BEACON", node.relay().to_owned()),
         ];
-        let command = move || {
+        let command = move |arguments: &str| {
             let mut service = program();
             service.arg("--json").args(arguments.split(' '));
             service
@@ -113,6 +117,11 @@ fn starts_and_stops_services_from_the_systemd_units() {
                 .env("CHEQUE_LISTEN", "127.0.0.1:0");
             service
         };
+        let refused = command(&arguments).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "a service creates no store");
+        let made = command("store init").output().unwrap();
+        assert!(made.status.success(), "{}", stderr(&made));
+        let command = move || command(&arguments);
         let mut service = Service::start(command, folder.path().join("log"));
         let url = service.url.get();
         let ask = |token, path| request_as(token, &url, "GET", path, None).unwrap();
@@ -136,6 +145,14 @@ fn starts_and_stops_services_from_the_systemd_units() {
         let events: Vec<Value> = events
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
+        let configured = format!("{who}_configured");
+        let configured = events.iter().find(|line| line["event"] == configured);
+        let configured = configured.unwrap_or_else(|| panic!("{log}"));
+        assert_eq!(configured["store"], store);
+        assert_eq!(configured["chain"], 31_337);
+        assert_eq!(configured["bank"], machine.bank());
+        let wallet = configured["wallet"].as_str().unwrap_or_default();
+        assert!(wallet.eq_ignore_ascii_case(&node.address(0)), "{log}");
         for event in ["service_started", "service_stopping", "service_stopped"] {
             assert!(
                 events.iter().any(|line| line["event"] == event),
@@ -197,6 +214,32 @@ fn passes_the_verification_of_systemd() {
         ];
         let exposed = analyze(&exposure).unwrap();
         assert!(exposed.status.success(), "{}", text(&exposed.stdout));
+    }
+}
+
+/// A variable beats the settings file, so packages name the default store by the data directory alone.
+fn sets_no_store_that_hides_the_settings_file() {
+    let recipe = fs::read_to_string(contrib().join("container/Containerfile")).unwrap();
+    let image = recipe.lines().filter_map(|line| line.strip_prefix("ENV "));
+    let image: Vec<_> = image.collect();
+    assert_eq!(image, ["XDG_DATA_HOME=/var/lib"]);
+    for who in SERVICES {
+        let unit = unit(who);
+        let variables = settings(&unit, "Environment");
+        let named = |name: &str| {
+            let mut variables = variables.iter();
+            variables.any(|variable| variable.starts_with(&format!("{name}=")))
+        };
+        assert!(
+            named("XDG_DATA_HOME") && named("CHEQUE_PASSWORD_FILE"),
+            "{unit}"
+        );
+        assert!(
+            !named("CHEQUE_STORE") && !named("CHEQUE_STORE_FILE"),
+            "{unit}"
+        );
+        // Connections of callers leave descriptors for node and store.
+        assert_eq!(settings(&unit, "LimitNOFILE"), ["8192"]);
     }
 }
 

@@ -28,6 +28,7 @@ fn shows_examples_in_the_help_of_every_verb() {
         &["deposit", "list"],
         &["deposit", "find"],
         &["deposit", "show"],
+        &["deposit", "wait"],
         &["deposit", "watch"],
         &["deposit", "reclaim"],
         &["deposit", "reopen"],
@@ -47,6 +48,7 @@ fn shows_examples_in_the_help_of_every_verb() {
         &["holdings"],
         &["payee", "run"],
         &["payer", "run"],
+        &["store", "init"],
         &["store", "backup"],
         &["store", "restore"],
         &["market", "info"],
@@ -134,4 +136,49 @@ fn advises_to_check_state_after_ctrl_c() {
     assert!(message.contains("before you repeat it"), "{message}");
     let message = interrupted(&["deploy"]);
     assert!(message.contains("run the same command"), "{message}");
+}
+
+/// Runs a command without a node, with a home of its own.
+fn run(args: &[&str], input: &str) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().unwrap();
+    let proof = home.path().join("proof.txt");
+    std::fs::write(&proof, input).unwrap();
+    let mut command = program();
+    command.args(args).current_dir(home.path());
+    let output = command.env("HOME", home.path()).output().unwrap();
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn tells_a_missing_file_from_a_rejected_payment() {
+    for name in ["nosuchfile", "./nosuchfile.txt", "proofs/one", "Aqw"] {
+        let (code, message) = run(&["receive", name], "");
+        assert_eq!(code, Some(1), "{message}");
+        assert!(message.contains("nor an existing file"), "{message}");
+    }
+    // Long enough for a proof, or in a file, the text is what the payer sent.
+    assert_eq!(run(&["receive", &"A".repeat(100)], "").0, Some(3));
+    assert_eq!(run(&["receive", "proof.txt"], "nosuchfile").0, Some(3));
+}
+
+#[test]
+fn rejects_an_empty_id_everywhere() {
+    let address = "0x".to_owned() + &"7".repeat(40);
+    for args in [
+        &["deposit", "watch"][..],
+        &["deposit", "watch", ""],
+        &["deposit", "wait"],
+        &["deposit", "wait", ""],
+        &["deposit", "show", ""],
+        &["deposit", "open", ""],
+        &["deposit", "reclaim", ""],
+        &["write", "", &address, "1"],
+        &["stream", "step", "", &address],
+        &["status", ""],
+        &["redeem", ""],
+        &["redeem"],
+    ] {
+        let (code, message) = run(args, "");
+        assert_eq!(code, Some(2), "{args:?}: {message}");
+    }
 }

@@ -147,7 +147,23 @@ fn pays_from_deposit_to_payout_between_two_machines() {
     assert!(payer.ok(&["deposit", "watch", &id]).contains("redeemed"));
 
     payee.ok(&["withdraw", "--all"]);
-    payer.ok(&["withdraw", "--all", "--lane", "1"]);
+    // All lanes: the payer's money is idle in its purse.
+    let idle = payer.fails(1, &["withdraw", "0.1ether"]);
+    assert!(idle.contains("idle in lane 1"), "{idle}");
+    payer.ok(&["fund", "1000"]);
+    let all = payer.json(&["withdraw", "--all"]);
+    let lanes: Vec<_> = all["withdrawals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["lane"].clone())
+        .collect();
+    assert_eq!(lanes, [json!(0), json!(1)], "{all}");
+    let nothing = payer.fails(1, &["withdraw", "--all"]);
+    assert!(
+        nothing.contains("the account has nothing in any lane"),
+        "{nothing}"
+    );
     assert_eq!(payee.json(&["balance"])["balance"], json!("0"));
     assert_eq!(payer.json(&["balance"])["purses"], json!([]));
 }
@@ -223,6 +239,7 @@ fn refuses_to_write_a_cheque_over_the_allowance() {
     let none = payer.fails(1, &["write", &id, &payee.address, "--reprint"]);
     assert!(none.contains("was paid nothing"), "{none}");
     // Another machine with another key has no such deposit.
+    payee.ok(&["store", "init"]);
     assert!(
         payee
             .fails(1, &["write", &id, &payee.address, "1"])
@@ -264,7 +281,7 @@ fn recovers_from_a_lost_proof_and_a_lost_store() {
 
     // With a store from before the last payment, the payee's rejection carries the proofs to resume from.
     let backup = payer.folder().join("backup");
-    let store = payer.folder().join("store");
+    let store = payer.store();
     std::fs::create_dir(&backup).unwrap();
     std::fs::copy(store.join("cheque.redb"), backup.join("cheque.redb")).unwrap();
     let newest = payer.ok(&["stream", "open", &id, &payee.address, "100", "--pay", "200"]);

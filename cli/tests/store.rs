@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     harness::run(&[], || {
         let mut all = Vec::new();
         all.extend(tests![
+            creates_a_named_store_only_when_told,
             refuses_to_back_up_a_missing_store,
+            takes_no_other_address_for_a_directory,
             refuses_to_overwrite_a_file_or_a_store_with_records,
             restores_a_backup_into_another_directory,
         ]);
@@ -133,6 +135,105 @@ fn refuses_to_back_up_a_missing_store() {
     assert!(!nowhere.exists());
 }
 
+/// Runs a command in a folder with its own home. Returns the exit code and stderr.
+fn run_in(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = program();
+    command.args(args).current_dir(folder).env("HOME", folder);
+    let output = command.output().unwrap();
+    (output.status.code(), stderr(&output))
+}
+
+fn takes_no_other_address_for_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in [
+        "mysql://me:hunter2@127.0.0.1/db",
+        "sqlite:///hunter2",
+        "sqlite:hunter2",
+        "host=127.0.0.1 password=hunter2 dbname=cheque",
+        "me:hunter2@127.0.0.1/db",
+    ] {
+        for verb in ["init", "restore", "backup"] {
+            let file = folder.path().join("file");
+            fs::write(&file, "").unwrap();
+            let mut args = vec!["store", verb, "--store", store];
+            args.extend((verb != "init").then_some("file"));
+            let (code, message) = run_in(folder.path(), &args);
+            assert_eq!(code, Some(1), "{store}: {message}");
+            assert!(
+                message.contains("postgres://USER@HOST/NAME"),
+                "{store}: {message}"
+            );
+            assert!(!message.contains("hunter2"), "{message}");
+            fs::remove_file(&file).unwrap();
+            let left = fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(left, 0, "{store} made a file");
+        }
+    }
+}
+
+fn creates_a_named_store_only_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("named");
+    let store = ["--store", named.to_str().unwrap()];
+    let node = support::Node::start();
+    let payer = node.machine(0);
+    payer.deploy();
+    let list = format!("{}=0.1ether", payer.address);
+    let create = [
+        "deposit",
+        "create",
+        "--allowance",
+        &list,
+        "--draw-in",
+        "10m",
+    ];
+    let proof = cheque::Proof::Step {
+        deposit: Default::default(),
+        k: 1,
+        x: Default::default(),
+    };
+    let proof = proof.to_string();
+    let verbs: [&[&str]; 8] = [
+        &create,
+        &["deposit", "list"],
+        &["deposit", "watch", "--all"],
+        &["holdings"],
+        &["receive", &proof],
+        &["store", "backup", "file"],
+        &["payer", "run", "--listen", "127.0.0.1:0"],
+        &["payee", "run", "--listen", "127.0.0.1:0"],
+    ];
+    for verb in verbs {
+        let message = payer.fails(1, &[verb, &store].concat());
+        assert!(
+            message.contains("there is no store in"),
+            "{verb:?}: {message}"
+        );
+        assert!(
+            message.contains("`cheque store init`"),
+            "{verb:?}: {message}"
+        );
+        assert!(!named.exists(), "{verb:?}");
+    }
+    // The default store has no name to mistype, but a service without its records loses money.
+    let message = payer.fails(1, &["payee", "run", "--listen", "127.0.0.1:0"]);
+    assert!(message.contains("name yours with --store"), "{message}");
+    assert!(!payer.store().exists());
+
+    let init = |created: bool| {
+        let made = payer.json(&[&["store", "init"][..], &store].concat());
+        assert_eq!(made["created"], created, "{made}");
+    };
+    init(true);
+    init(false);
+    payer.ok(&[&create[..], &store].concat());
+    let other = folder.path().join("other");
+    let told = ["--store", other.to_str().unwrap(), "--create-store"];
+    payer.ok(&[&create[..], &told].concat());
+    payer.ok(&create);
+    assert!(payer.store().join("cheque.redb").exists());
+}
+
 #[cfg(all(feature = "postgres", unix))]
 fn moves_a_store_from_file_to_database_and_back() {
     let server = postgres::Server::shared();
@@ -173,8 +274,18 @@ fn creates_no_tables_in_a_dry_run() {
         "--draw-in",
         "10m",
     ];
-    let create = [&create[..], &["--store", &database, "--dry-run"]].concat();
-    assert_eq!(payer.json(&create)["transaction"]["sent"], false);
+    let create = [&create[..], &["--store", &database]].concat();
+    let dry = [&create[..], &["--create-store", "--dry-run"]].concat();
+    assert_eq!(payer.json(&dry)["transaction"]["sent"], false);
+    assert_eq!(tables(), 0);
+    // A database without a store may be the wrong one.
+    for args in [create.clone(), [&create[..], &["--dry-run"]].concat()] {
+        let message = payer.fails(1, &args);
+        assert!(
+            message.contains("there is no store in postgres://"),
+            "{message}"
+        );
+    }
     assert_eq!(tables(), 0);
     let message = fails("backup", &database, &payer.folder().join("file"));
     assert!(

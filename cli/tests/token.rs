@@ -95,7 +95,7 @@ fn counts_in_token_decimals_from_funding_to_withdrawal() {
     assert!(payer.fails(1, &create).contains("no rate"));
     let message = payer.fails(1, &rated);
     assert!(
-        message.contains("400000000 units") && message.contains("fund the balance first"),
+        message.contains("400 tokens of 0x") && message.contains("`cheque fund`"),
         "{message}"
     );
 
@@ -147,8 +147,18 @@ fn counts_in_token_decimals_from_funding_to_withdrawal() {
     ]
     .concat();
     assert_eq!(payee.json(&accepted)["total"], json!("390250000"));
-    let holdings = payee.ok(&["holdings"]);
-    assert!(holdings.contains("390.25 tokens of 0x"), "{holdings}");
+    // The tables count in the token's decimals, and fit a terminal.
+    for table in [payee.ok(&["holdings"]), payer.ok(&["deposit", "list"])] {
+        let row = table.lines().nth(1).unwrap();
+        assert!(row.contains("390.25  ") || row.contains("400  "), "{table}");
+        assert!(row.contains("tokens 0x"), "{table}");
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(120), "{widest:?}: {table}");
+    }
+    let over = payer.fails(1, &["write", id, &payee.address, "10.0"]);
+    assert!(over.contains("9.75 tokens of 0x"), "{over}");
+    let none = payer.fails(1, &["withdraw", "1.0", "--token", &token, "--lane", "2"]);
+    assert!(none.contains("50.5 tokens of 0x"), "{none}");
 
     node.advance(601);
     let redeemed = payee.json(&["redeem", id]);

@@ -119,6 +119,7 @@ fn local_tests() -> Vec<Test> {
         redb_file::keeps_every_table_when_reopened,
         redb_file::keeps_file_locked_while_it_reopens_after_a_full_disk,
         redb_file::keeps_writes_of_a_process_that_ends_without_closing,
+        redb_file::opens_an_existing_store_without_creating_one,
         redb_file::refuses_a_newer_format_and_names_the_remedy,
         redb_file::refuses_a_second_instance_while_the_first_lives,
         redb_file::refuses_a_second_process_while_the_first_has_the_file,

@@ -31,6 +31,17 @@ pub(crate) fn keeps_every_table_when_reopened() {
     }
 }
 
+pub(crate) fn opens_an_existing_store_without_creating_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing/store.redb");
+    let absent = Redb::open_existing(&path).unwrap_err();
+    assert!(matches!(&absent, StoreError::Absent { path: named } if *named == path));
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    set(&Redb::open(&path).unwrap(), Table::ALL[0], b"key", b"value");
+    let store = Redb::open_existing(&path).unwrap();
+    assert_eq!(rows(&store, Table::ALL[0], b"").len(), 1);
+}
+
 #[cfg(unix)]
 pub(crate) fn creates_file_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;

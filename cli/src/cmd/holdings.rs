@@ -9,6 +9,8 @@ use eyre::Result;
 use serde_json::json;
 
 use crate::{
+    amount::decimal,
+    format,
     holding::Holding,
     odds::Odds,
     opts::{
@@ -16,12 +18,13 @@ use crate::{
         wallet::WalletOpts,
     },
     output::{Output, table},
-    token::token_at,
+    token::Tokens,
 };
 
 /// List a payee's cheques: state, chance, payout and expected value
 ///
-/// Reads the chain and sends nothing. The totals cover undrawn deposits. While `cheque payee run` has the store open,
+/// Reads the chain and sends nothing. The totals cover undrawn deposits. The table has the first digits of each id, which every
+/// command takes for the id, and amounts rounded down; --json has all digits, and what was credited. While `cheque payee run` has the store open,
 /// use its `GET /deposits`, which lists the same.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -55,14 +58,10 @@ impl HoldingsArgs {
         let service = PayeeService::new(payee, settings);
         service.observe().await?;
         let mut lines = Vec::new();
-        let mut tokens = BTreeMap::new();
         let mut totals: BTreeMap<Address, Odds> = BTreeMap::new();
         for status in service.status().await? {
             let line = Holding::new(status);
             let address = line.position().deposit().token;
-            if let std::collections::btree_map::Entry::Vacant(unknown) = tokens.entry(address) {
-                unknown.insert(token_at(address, service.payee().reader()).await?);
-            }
             if let Some(odds) = line.odds() {
                 let total = totals.entry(address).or_default();
                 *total = total.and(odds);
@@ -91,22 +90,34 @@ impl HoldingsArgs {
             "deposits": lines.iter().map(Holding::json).collect::<Vec<_>>(),
             "to_be_drawn": sums,
         });
+        let tokens = lines.iter().map(|line| line.position().deposit().token);
+        let tokens = Tokens::read(service.payee().reader(), tokens).await?;
         out.result(&json, || {
             if lines.is_empty() {
                 return format!("{address} holds no cheques of this bank in the store");
             }
-            let shown =
-                |line: &Holding| Some(line.row(tokens.get(&line.position().deposit().token)?));
-            let rows: Vec<_> = lines.iter().filter_map(shown).collect();
-            let mut text = table(&Holding::HEAD, &rows);
-            for (address, odds) in &totals {
-                if let Some(token) = tokens.get(address) {
-                    text.push_str(&format!(
-                        "to be drawn: {} expected, standard deviation {}\n",
-                        token.show(odds.expected),
-                        token.show(odds.deviation())
-                    ));
+            let shown = |line: &Holding| line.row(&tokens.get(line.position().deposit().token));
+            let rows: Vec<_> = lines.iter().map(shown).collect();
+            let mut text = String::new();
+            // The head has no reason below it.
+            let reasons = [String::new()]
+                .into_iter()
+                .chain(lines.iter().map(Holding::reason));
+            for (row, reason) in table(&Holding::HEAD, &rows).lines().zip(reasons) {
+                text.push_str(&format!("{row}\n"));
+                if !reason.is_empty() {
+                    text.push_str(&format!("  {reason}\n"));
                 }
+            }
+            for (address, odds) in &totals {
+                let token = tokens.get(*address);
+                let (decimals, unit) = token.unit_for(odds.expected);
+                text.push_str(&format!(
+                    "to be drawn: {} expected, standard deviation {}, in {}\n",
+                    decimal(odds.expected, decimals),
+                    decimal(odds.deviation(), decimals),
+                    format::short_unit(unit)
+                ));
             }
             text
         })

@@ -13,6 +13,7 @@ pub(crate) mod inspect;
 pub(crate) mod market;
 pub(crate) mod payee;
 pub(crate) mod payer;
+mod payment;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 pub(crate) mod seed;

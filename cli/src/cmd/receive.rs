@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use cheque::{
-    Proof, Rejection,
+    Proof, Rejection, WireError,
     payee::{Accepted, ReceiveError},
     store::{StoreError, StoredError},
 };
 use clap::Args;
-use eyre::{Report, Result, WrapErr};
+use eyre::{Report, Result, WrapErr, eyre};
 use serde_json::json;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         beacon::BeaconOpts,
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
-        store::StoreOpts,
+        store::{CreateOpts, StoreOpts},
         time::{show_duration, show_time},
         wallet::WalletOpts,
     },
@@ -55,6 +55,9 @@ pub(crate) struct ReceiveArgs {
     store: StoreOpts,
 
     #[command(flatten)]
+    create: CreateOpts,
+
+    #[command(flatten)]
     chain: ChainOpts,
 
     #[command(flatten)]
@@ -70,16 +73,17 @@ pub(crate) struct ReceiveArgs {
 impl ReceiveArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let text = text_of(&self.proof, "proof of payment")?;
-        let proof: Proof = text.parse().map_err(|error| Failure {
-            exit: Exit::Rejected,
-            code: "malformed".to_owned(),
-            text: format!("rejected: the text is not a proof of payment: {error}"),
-        })?;
+        let proof: Proof = match text.parse() {
+            Ok(proof) => proof,
+            Err(error) => return Err(unreadable(&self.proof, &text, &error)),
+        };
         let address = self.payee.address(&self.wallet)?;
         let reader = self.chain.reader().await?;
+        let opened = self.create.open_or_begin(&self.store).await?;
+        opened.announce(out);
         let payee = self
             .policy
-            .payee(address, reader, &self.store, &self.relays)
+            .payee(address, reader, opened.store, &self.relays)
             .await?;
         let received = payee.receive_payment(self.from, &proof).await;
         let accepted = received.map_err(|error| failure(&proof, error))?;
@@ -91,6 +95,27 @@ impl ReceiveArgs {
             out,
         )
     }
+}
+
+/// The fewest characters of a proof: a stream step's 64 bytes in base64.
+const MIN_PROOF: usize = 86;
+
+/// The error of a text that is no proof. An argument that is most likely the name of a missing file is wrong usage, and no
+/// rejected payment.
+fn unreadable(argument: &str, text: &str, error: &WireError) -> Report {
+    let is_encoded = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_name = text.len() < MIN_PROOF || !text.chars().all(is_encoded);
+    if text == argument.trim() && is_name {
+        return eyre!(
+            "`{argument}` is neither a proof of payment nor an existing file; check the name"
+        );
+    }
+    let failure = Failure {
+        exit: Exit::Rejected,
+        code: "malformed".to_owned(),
+        text: format!("rejected: the text is not a proof of payment: {error}"),
+    };
+    failure.into()
 }
 
 fn print(
@@ -164,7 +189,7 @@ fn failure(proof: &Proof, error: ReceiveError) -> Report {
             format!("; the payer prints it with `cheque write {id} PAYEE --reprint --with-terms`")
         }
         Rejection::NotConfirmed(_) => {
-            "; wait until the payer's `cheque deposit watch` reports it active".to_owned()
+            "; the payer's `cheque deposit wait` tells when it is".to_owned()
         }
         _ => String::new(),
     };

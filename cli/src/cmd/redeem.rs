@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, Bytes};
 use cheque::{
-    Amount, BeaconRound, DepositId, Redemption,
+    Amount, BeaconRound, Redemption,
     bank::{Reader, redeem},
     payee::RedeemOptions,
 };
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{seed::fetch_round, status::redeem_failure};
 use crate::{
     allowances::parse_address,
+    id::IdText,
     input::text_of,
     opts::{
         beacon::BeaconOpts, chain::ChainOpts, payee::PayeeOpts, send::SendOpts, store::StoreOpts,
@@ -40,7 +41,7 @@ A consent is for the exact total paid, so it can be signed from the draw time on
 pub(crate) struct RedeemArgs {
     /// Deposit
     #[arg(required_unless_present = "consent", conflicts_with = "consent")]
-    id: Option<DepositId>,
+    id: Option<IdText>,
 
     /// Pay out to ADDRESS [default: the payee's balance in the bank]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "consent")]
@@ -74,7 +75,7 @@ pub(crate) struct RedeemArgs {
 
 impl RedeemArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
-        match (&self.consent, self.id) {
+        match (&self.consent, &self.id) {
             (Some(text), _) => self.relay(text, out).await,
             (None, Some(id)) if self.sign_only => self.sign(id, out).await,
             (None, Some(id)) => self.redeem(id, out).await,
@@ -82,16 +83,17 @@ impl RedeemArgs {
         }
     }
 
-    async fn redeem(&self, id: DepositId, out: &Output) -> Result<()> {
+    async fn redeem(&self, id: &IdText, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let key = self.send.wallet.unlock()?;
         let address = self.payee.address(&self.send.wallet)?;
         let wallet = self.send.wallet_on(key, &reader)?;
         let payee = self
             .store
-            .payee_for(address, reader, &self.relays, self.send.dry_run)
+            .payee(address, reader, &self.relays)
             .await?
             .with_wallet(wallet.clone());
+        let id = id.of_payee(&payee).await?;
         let options = RedeemOptions {
             to: self.to.unwrap_or_default(),
             consent: None,
@@ -121,13 +123,14 @@ impl RedeemArgs {
         print(payee.reader(), &redemption, payout, &report, out).await
     }
 
-    async fn sign(&self, id: DepositId, out: &Output) -> Result<()> {
+    async fn sign(&self, id: &IdText, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let key = signing_key(&self.send.wallet.unlock()?)?;
         let payee = self
             .store
             .payee(key.address(), reader, &self.relays)
             .await?;
+        let id = id.of_payee(&payee).await?;
         let to = self.to.unwrap_or_default();
         let consent = payee.sign_consent(id, to, &key).await;
         let consent = consent.map_err(redeem_failure)?;

@@ -2,7 +2,7 @@
 
 use alloy::primitives::U256;
 use cheque::{
-    Amount, DepositId, Outcome, Position,
+    Amount, Outcome, Position,
     bank::{RedeemError, SeedError},
     outcome_text,
     payee::Payee,
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     exit::{Exit, Failure},
     format,
+    id::IdText,
     opts::{
         beacon::BeaconOpts, chain::ChainOpts, payee::PayeeOpts, store::StoreOpts, time::show_time,
         wallet::WalletOpts,
@@ -32,7 +33,7 @@ use crate::{
   cheque status 0x5f3c... && cheque redeem 0x5f3c...")]
 pub(crate) struct StatusArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     #[command(flatten)]
     payee: PayeeOpts,
@@ -57,8 +58,9 @@ impl StatusArgs {
             .store
             .payee(address, self.chain.reader().await?, &self.relays)
             .await?;
-        let (outcome, payout) = payee.outcome(self.id).await?;
-        let position = payee.position(self.id).await?;
+        let id = self.id.of_payee(&payee).await?;
+        let (outcome, payout) = payee.outcome(id).await?;
+        let position = payee.position(id).await?;
         let position = position
             .ok_or_else(|| eyre!("the cheque was removed from the store; run the command again"))?;
         let drawn = roll_of(&payee, &position).await?;
@@ -66,7 +68,7 @@ impl StatusArgs {
         let payout_if_drawn = position.payout();
         let terms = position.deposit();
         let json = json!({
-            "deposit": self.id,
+            "deposit": id,
             "payee": address,
             "outcome": name(outcome),
             "payout": payout,

@@ -1,14 +1,15 @@
 //! `cheque stream`: payments in equal steps, each a hash.
 
 use alloy::primitives::Address;
-use cheque::{Amount, DepositId};
+use cheque::Amount;
 use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 use eyre::{Result, WrapErr};
 
-use super::write::{print, token_of, unpaid};
+use super::payment::{print, token_of, unpaid};
 use crate::{
     allowances::parse_address,
     amount::AmountText,
+    id::IdText,
     opts::{
         beacon::BeaconOpts,
         chain::ChainOpts,
@@ -46,7 +47,7 @@ enum StreamCommand {
   cheque stream open 0x5f3c... 0xd8dA... 20gwei --pay 0.001ether    pay at once, too")]
 struct OpenArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     /// Payee's address
     #[arg(value_parser = parse_address)]
@@ -85,7 +86,7 @@ struct OpenArgs {
 If a proof is lost, print it again with `cheque write ID PAYEE --reprint`; any later step includes it.")]
 struct StepArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     /// Payee's address
     #[arg(value_parser = parse_address)]
@@ -124,17 +125,18 @@ impl OpenArgs {
             .payer(self.chain.reader().await?, &self.relays)
             .await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
+        let id = self.id.of_payer(&payer).await?;
         let texts: Vec<_> = self.pay.iter().chain([&self.step]).collect();
-        let token = token_of(&payer, self.id, &texts).await?;
+        let token = token_of(&payer, id, &texts).await?;
         let step = self.step.in_units_of(&token)?;
         let pay = match &self.pay {
             Some(pay) => pay.in_units_of(&token).wrap_err("--pay")?,
             None => Amount::ZERO,
         };
-        let opened = payer.open_stream(self.id, self.payee, pay, step, self.steps);
+        let opened = payer.open_stream(id, self.payee, pay, step, self.steps);
         match opened.await {
             Ok(payment) => print(&payment, self.payee, out),
-            Err(error) => Err(unpaid(&payer, error, &token).await),
+            Err(error) => Err(unpaid(&payer, error, id).await),
         }
     }
 }
@@ -146,10 +148,10 @@ impl StepArgs {
             .payer(self.chain.reader().await?, &self.relays)
             .await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
-        let token = token_of(&payer, self.id, &[]).await?;
-        match payer.pay_steps(self.id, self.payee, self.steps).await {
+        let id = self.id.of_payer(&payer).await?;
+        match payer.pay_steps(id, self.payee, self.steps).await {
             Ok(payment) => print(&payment, self.payee, out),
-            Err(error) => Err(unpaid(&payer, error, &token).await),
+            Err(error) => Err(unpaid(&payer, error, id).await),
         }
     }
 }

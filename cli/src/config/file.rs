@@ -11,7 +11,7 @@ use eyre::{Report, Result, WrapErr, bail, ensure, eyre};
 use toml::{Table, Value};
 
 /// Flags excluded from files.
-const EXCLUDED: [&str; 4] = ["config", "help", "interactive", "version"];
+const EXCLUDED: [&str; 5] = ["config", "create-store", "help", "interactive", "version"];
 
 /// Parts of common names of secrets.
 const SECRET: [&str; 5] = [
@@ -105,14 +105,16 @@ fn check_key(key: &str, value: &Value, flags: &BTreeSet<&str>, verb: &str) -> Re
     Ok(())
 }
 
-/// True if the text is a database's address with a password.
+/// Schemes of nodes and relays, whose addresses may have a key.
+const WEB: [&str; 4] = ["http", "https", "ws", "wss"];
+
+/// True if the text is a database's address, or list of settings, with a password.
 fn holds_a_password(text: &str) -> bool {
-    let rest = text.strip_prefix("postgres");
-    let Some((_, rest)) = rest.and_then(|rest| rest.split_once("://")) else {
-        return false;
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.contains("password=");
     };
     let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
-    user.contains(':') || rest.contains("password=")
+    !WEB.contains(&scheme) && (user.contains(':') || rest.contains("password="))
 }
 
 /// The flags of every verb without subcommands, by the verb's words joined with hyphens.

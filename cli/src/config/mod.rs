@@ -5,6 +5,7 @@
 //! parses all of them. A value therefore has the same meaning and the same checks in all three places, and verbs need
 //! not know its source.
 
+mod common;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod tests;
 use std::{env, ffi::OsString, path::PathBuf};
 
 use clap::{
-    Arg, ArgAction, ArgMatches, Command, CommandFactory, Error, Parser,
+    Arg, ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
@@ -20,7 +21,7 @@ use clap::{
 use eyre::{Report, Result, bail, ensure};
 use toml::Value;
 
-use self::file::File;
+use self::{common::spliced, file::File};
 use crate::{cli::Cli, opts::variables::variables_of};
 
 /// The id of the flag that names the file.
@@ -32,13 +33,14 @@ const CONFIG: &str = "config";
 /// Fails if the command line is wrong or asks for help, or if the file cannot be read or has unknown keys or bad
 /// values.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
-    let relaxed = Cli::command().ignore_errors(true);
+    let arguments = common::behind_the_verb(arguments);
+    let relaxed = common::accepted_everywhere(Cli::command()).ignore_errors(true);
     let given = relaxed.try_get_matches_from(&arguments)?;
     let Some(path) = given.get_one::<PathBuf>(CONFIG) else {
-        return Cli::try_parse_from(arguments);
+        return strictly(arguments);
     };
     // Help needs no file.
-    if let Err(help) = Cli::try_parse_from(&arguments)
+    if let Err(help) = strictly(arguments.clone())
         && !help.use_stderr()
     {
         return Err(help);
@@ -50,7 +52,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
         .and_then(|file| additions(&command, &given, &file, is_set))
         .map_err(|error| unusable(&error))?;
     let names = names_of(&added);
-    let parsed = Cli::try_parse_from(spliced(arguments, added));
+    let parsed = strictly(spliced(arguments, added));
     parsed.map_err(|mut error| {
         if !names.is_empty() {
             let tip = format!("{} sets {}", path.display(), names.join(", "));
@@ -59,6 +61,13 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, Error> {
         }
         error
     })
+}
+
+/// Parses the command line alone. Verbs ignore common flags that they do not need.
+fn strictly(arguments: Vec<OsString>) -> Result<Cli, Error> {
+    let mut command = common::accepted_everywhere(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// An error of the file, reported as wrong usage (exit code 2).
@@ -149,14 +158,6 @@ fn typed(flag: &Arg, name: &str, value: &Value) -> Result<Vec<OsString>> {
         other => bail!("{name} is {other}; write a text in quotes or a whole number"),
     });
     typed.collect()
-}
-
-/// Inserts arguments before a `--`, behind which all arguments are values.
-fn spliced(mut arguments: Vec<OsString>, added: Vec<OsString>) -> Vec<OsString> {
-    let values = arguments.iter().position(|argument| argument == "--");
-    let end = values.unwrap_or(arguments.len());
-    arguments.splice(end..end, added);
-    arguments
 }
 
 /// The names of the flags, without values, which may be private.

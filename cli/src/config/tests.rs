@@ -84,6 +84,14 @@ fn prefers_variables_read_by_verbs_to_the_file() {
         added(payee, "cheque holdings", &["CHEQUE_PAYEE"]).unwrap(),
         [""; 0]
     );
+    for variable in ["CHEQUE_STORE", "CHEQUE_STORE_FILE"] {
+        for file in ["store = 's'", "store-file = 's'"] {
+            assert_eq!(
+                added(file, "cheque holdings", &[variable]).unwrap(),
+                [""; 0]
+            );
+        }
+    }
     let password = "password-file = 'p'";
     assert_eq!(
         added(password, "cheque fund 1", &["ETH_PASSWORD"]).unwrap(),
@@ -169,12 +177,15 @@ fn rejects_secrets_without_repeating_them() {
         "[holdings]\nmnemonic = 'hunter2'",
         "store = 'postgres://me:hunter2@localhost/db'",
         "store = 'postgresql://localhost/db?password=hunter2'",
+        "store = 'mysql://me:hunter2@localhost/db'",
+        "store = 'host=localhost password=hunter2'",
     ] {
         let error = rejected(file);
         assert!(error.contains("copied and shared"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
     assert!(File::parse("store = 'postgres:///db?host=/run/postgresql'", &command()).is_ok());
+    assert!(File::parse("rpc-url = 'https://me:key@node.example'", &command()).is_ok());
     assert!(File::parse("password-file = '/run/secret'", &command()).is_ok());
 }
 

@@ -1,15 +1,13 @@
 //! The payee's address and policy.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::Address;
-use cheque::{ChainProfile, Policy, TokenLimits, bank::Reader, payee::Payee};
+use cheque::{ChainProfile, Policy, TokenLimits, bank::Reader, payee::Payee, store::Store};
 use clap::Args;
 use eyre::{Result, WrapErr, eyre};
 
-use super::{
-    beacon::BeaconOpts, rate::RateOpts, store::StoreOpts, time::parse_duration, wallet::WalletOpts,
-};
+use super::{beacon::BeaconOpts, rate::RateOpts, time::parse_duration, wallet::WalletOpts};
 use crate::{
     allowances::parse_address,
     amount::{AmountText, Token},
@@ -102,12 +100,12 @@ pub(crate) struct PolicyOpts {
 }
 
 impl PolicyOpts {
-    /// Opens the payee with the policy.
+    /// Opens the payee with the policy, on an open store.
     pub(crate) async fn payee(
         &self,
         address: Address,
         reader: Reader,
-        store: &StoreOpts,
+        store: Arc<dyn Store>,
         relays: &BeaconOpts,
     ) -> Result<Payee> {
         let client = relays.of_bank(&reader)?;
@@ -125,7 +123,7 @@ impl PolicyOpts {
         set(&mut policy.max_unsettled_costs, self.max_unsettled);
         set(&mut policy.min_payout_per_cost, self.min_payout_per_cost);
         set(&mut policy.max_steps, self.max_steps);
-        let payee = Payee::new(reader, policy, store.open().await?)?.with_rates(rates);
+        let payee = Payee::new(reader, policy, store)?.with_rates(rates);
         Ok(match client {
             Some(client) => payee.with_beacon(client)?,
             None => payee,

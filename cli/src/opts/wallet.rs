@@ -22,8 +22,9 @@ const KEY_VARIABLE: &str = "ETH_PRIVATE_KEY";
 /// The environment variables of a wallet.
 pub(super) const KEY_VARIABLES: [&str; 3] = [KEY_VARIABLE, "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT"];
 
-/// The environment variable of the file with the keystore's password.
-pub(super) const PASSWORD_VARIABLE: &str = "ETH_PASSWORD";
+/// The environment variables of the file with the keystore's password. The second is Foundry's: `cast` takes it for a path
+/// too, but refuses to run if it is set and no keystore is named, so the help names the first.
+pub(super) const PASSWORD_VARIABLES: [&str; 2] = ["CHEQUE_PASSWORD_FILE", "ETH_PASSWORD"];
 
 /// The wallet's key. The command line never takes the key itself: other users of the machine and the shell's history
 /// would see it.
@@ -42,7 +43,7 @@ pub(crate) struct WalletOpts {
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Read the keystore's password from PATH instead of asking [env: ETH_PASSWORD]
+    /// Read the keystore's password from PATH instead of asking [env: CHEQUE_PASSWORD_FILE]
     #[arg(long, value_name = "PATH")]
     password_file: Option<PathBuf>,
 }
@@ -113,8 +114,9 @@ impl WalletOpts {
     }
 
     fn password_file(&self) -> Option<PathBuf> {
-        let named = env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
-        self.password_file.clone().or(named)
+        let mut named = PASSWORD_VARIABLES.iter().filter_map(env::var_os);
+        let flag = self.password_file.clone();
+        flag.or_else(|| named.next().map(PathBuf::from))
     }
 }
 
@@ -167,7 +169,7 @@ pub(crate) struct SignerOpts {
     #[arg(long, value_name = "PATH")]
     signer_keystore: Option<PathBuf>,
 
-    /// Read the signer's password from PATH [default: the file of ETH_PASSWORD]
+    /// Read the signer's password from PATH [default: the file of CHEQUE_PASSWORD_FILE]
     #[arg(long, value_name = "PATH", requires = "signer_keystore")]
     signer_password_file: Option<PathBuf>,
 }

@@ -158,7 +158,7 @@ fn opens_deposits_at_the_usual_times_without_further_flags() {
 fn rejects_bad_rounds_keys_and_lists_at_startup() {
     let node = Node::start();
     let payer = payer(&node);
-    let run = ["payer", "run", "--listen", "127.0.0.1:0"];
+    let run = ["payer", "run", "--create-store", "--listen", "127.0.0.1:0"];
     let fails = |more: &[&str]| payer.fails(1, &[&run[..], more].concat());
     let file = ["--allowances", "payees.csv", "--draw-in"];
     // A second to be mined, one to pay in before the cutoff of 45 s, and one to open the next round.

@@ -179,6 +179,11 @@ impl Machine {
         self.folder.path()
     }
 
+    /// The directory of the store: the default one, which the first deposit or payment creates.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder().join("cheque")
+    }
+
     /// The address of the tests' bank, deployed or not.
     pub(crate) fn bank(&self) -> String {
         create2_address(MIN_LEAD, &self.parameters).to_string()
@@ -209,7 +214,7 @@ impl Machine {
             .args(args)
             .current_dir(self.folder())
             .env("HOME", self.folder())
-            .env("CHEQUE_STORE", self.folder().join("store"))
+            .env("XDG_DATA_HOME", self.folder())
             .env("ETH_RPC_URL", &self.url)
             .env("CHEQUE_BANK", self.bank())
             .env("CHEQUE_BEACON", &self.relay)

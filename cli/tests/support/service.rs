@@ -45,6 +45,7 @@ impl Service {
         store: Option<String>,
     ) -> Self {
         let args = ["--json", who, "run", "--listen", "127.0.0.1:0"];
+        let args = [&args[..], &["--create-store"]].concat();
         let args: Vec<_> = args.iter().chain(flags).map(ToString::to_string).collect();
         let (machine, log) = (Arc::clone(machine), machine.folder().join("log"));
         let command = move || {

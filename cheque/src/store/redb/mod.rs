@@ -24,7 +24,9 @@ use crate::store::{
 };
 use ::redb::{StorageBackend, TableError, backends::FileBackend};
 use std::{
-    fmt, io,
+    fmt,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -63,29 +65,43 @@ impl Redb {
     /// half-restored store.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let failed = |source: io::Error| StoreError::Io {
-            path: path.to_path_buf(),
-            source: source.into(),
-        };
-        let open = |file| {
-            let backend = FileBackend::new(file).map_err(|error| open_error(path, error))?;
-            Self::open_on(backend, path)
-        };
-        if let Some(file) = open_existing(path).map_err(failed)? {
-            if file.metadata().map_err(failed)?.len() == 0 {
-                return Err(StoreError::Emptied {
-                    path: path.to_path_buf(),
-                });
-            }
-            return open(file);
+        match Self::open_existing(path) {
+            Err(StoreError::Absent { .. }) => {}
+            opened => return opened,
         }
+        let failed = |source: io::Error| io_error(path, source);
         let unfinished = begin(path).map_err(failed)?;
         let locked = StoreError::Locked {
             path: path.to_path_buf(),
         };
-        let store = open(unfinished.ok_or(locked)?)?;
+        let store = Self::open_file(unfinished.ok_or(locked)?, path)?;
         finish(path).map_err(failed)?;
         Ok(store)
+    }
+
+    /// Opens the store at `path` without creating the file.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Absent`] without the file; otherwise as [`Redb::open`].
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let failed = |source: io::Error| io_error(path, source);
+        let absent = || StoreError::Absent {
+            path: path.to_path_buf(),
+        };
+        let file = open_existing(path).map_err(failed)?.ok_or_else(absent)?;
+        if file.metadata().map_err(failed)?.len() == 0 {
+            return Err(StoreError::Emptied {
+                path: path.to_path_buf(),
+            });
+        }
+        Self::open_file(file, path)
+    }
+
+    fn open_file(file: File, path: &Path) -> Result<Self, StoreError> {
+        let backend = FileBackend::new(file).map_err(|error| open_error(path, error))?;
+        Self::open_on(backend, path)
     }
 
     /// Opens the store in `backend`, or creates it in an empty one. `name` stands for the path in errors.
@@ -230,6 +246,13 @@ impl Redb {
             }
         }
         Ok(())
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io {
+        path: path.to_path_buf(),
+        source: source.into(),
     }
 }
 

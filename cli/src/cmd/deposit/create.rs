@@ -15,7 +15,7 @@ use crate::{
         beacon::BeaconOpts,
         chain::ChainOpts,
         send::SendOpts,
-        store::StoreOpts,
+        store::{CreateOpts, StoreOpts, payer_on},
         time::{parse_duration, show_duration},
         wallet::signing_key,
     },
@@ -59,6 +59,9 @@ pub(crate) struct CreateArgs {
     store: StoreOpts,
 
     #[command(flatten)]
+    create: CreateOpts,
+
+    #[command(flatten)]
     chain: ChainOpts,
 
     #[command(flatten)]
@@ -75,24 +78,28 @@ impl CreateArgs {
         let token = self.terms.token(&reader).await?;
         let request = self.terms.request(&token, key.address(), self.lane)?;
         let wallet = self.send.wallet_on(key.clone(), &reader)?;
-        let payer = self
-            .store
-            .payer_for(reader, &self.relays, self.send.dry_run)
+        let store = match self.send.dry_run {
+            true => self.create.open_or_pretend(&self.store).await?,
+            false => {
+                let opened = self.create.open_or_begin(&self.store).await?;
+                opened.announce(out);
+                opened.store
+            }
+        };
+        let payer = payer_on(store, reader, &self.relays)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
             .with_wallet(wallet.clone())
             .with_key(signing_key(&key)?);
 
+        let unopened = |error| not_opened(error, &token);
         if self.sign_only {
-            let planned = payer.prepare_deposit(&request).await.map_err(not_opened)?;
+            let planned = payer.prepare_deposit(&request).await.map_err(unopened)?;
             return self.sign(&payer, &planned, out).await;
         }
         if self.send.dry_run {
-            let planned = payer
-                .plan_deposit(&request, None)
-                .await
-                .map_err(not_opened)?;
+            let planned = payer.plan_deposit(&request, None).await.map_err(unopened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "opening the deposit", out)
@@ -106,7 +113,7 @@ impl CreateArgs {
         let opened = payer
             .create_deposit(&request)
             .await
-            .map_err(not_opened)
+            .map_err(unopened)
             .wrap_err("opening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

@@ -11,6 +11,7 @@ use crate::{
     format,
     opts::{chain::ChainOpts, time::show_time, wallet::WalletOpts},
     output::{Output, table},
+    token::Tokens,
 };
 
 /// Find a payer's deposits on the chain, without its store
@@ -74,8 +75,13 @@ impl FindArgs {
                 json
             })
             .collect();
+        let tokens = all.iter().map(|(_, found)| found.deposit.token);
+        let tokens = Tokens::read(&reader, tokens).await?;
         out.result(&Value::Array(json), || {
-            let rows: Vec<_> = all.iter().map(|(open, found)| row(*open, found)).collect();
+            let lines = all.iter();
+            let rows: Vec<_> = lines
+                .map(|(open, found)| row(*open, found, &tokens))
+                .collect();
             table(
                 &[
                     "deposit",
@@ -92,11 +98,11 @@ impl FindArgs {
     }
 }
 
-fn row(open: bool, found: &FoundDeposit) -> Vec<String> {
+fn row(open: bool, found: &FoundDeposit, tokens: &Tokens) -> Vec<String> {
     let terms = &found.deposit;
     vec![
         found.id.to_string(),
-        format::units(Amount::new(terms.amount), terms.token),
+        tokens.show(Amount::new(terms.amount), terms.token),
         terms.lane.to_string(),
         found.block.to_string(),
         show_time(terms.drawTime),

@@ -1,18 +1,22 @@
 //! `cheque deposit list`.
 
-use cheque::Amount;
+use cheque::{Amount, DepositId, payer::DepositRecord};
 use clap::Args;
 use eyre::Result;
 use serde_json::{Value, json};
 
-use super::state::{add_state, state_text, update_states};
+use super::state::{add_state, state_cell, tokens_of, update_states};
 use crate::{
+    amount::Token,
     format,
     opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts, time::show_time},
     output::{Output, table},
 };
 
 /// List the deposits of the store and their states
+///
+/// The table has the first digits of each id, which every command takes for the id, and amounts rounded down; --json has all
+/// digits.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit list
@@ -44,6 +48,32 @@ const STATES: [&str; 8] = [
     "never_opened",
 ];
 
+const HEAD: [&str; 7] = [
+    "deposit",
+    "amount",
+    "unit",
+    "lane",
+    "draw",
+    "pays until",
+    "state",
+];
+
+/// A deposit's line of the table, with all amounts in one unit.
+fn row(id: DepositId, record: &DepositRecord, expiry: Option<u64>, token: &Token) -> Vec<String> {
+    let terms = &record.deposit;
+    let amount = Amount::new(terms.amount).to_u256();
+    let (decimals, unit) = token.unit_for(amount);
+    vec![
+        format::short_id(id),
+        format::rounded(amount, decimals),
+        format::short_unit(unit),
+        terms.lane.to_string(),
+        show_time(terms.drawTime),
+        expiry.map_or_else(|| "-".to_owned(), show_time),
+        state_cell(&record.state, decimals),
+    ]
+}
+
 impl ListArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let payer = self
@@ -68,26 +98,15 @@ impl ListArgs {
             json.push(terms);
             expiries.push(expiry);
         }
+        let tokens = tokens_of(&payer, &deposits).await?;
         out.result(&Value::Array(json), || {
-            let rows: Vec<_> = deposits
-                .iter()
-                .zip(&expiries)
+            let lines = deposits.iter().zip(&expiries);
+            let rows: Vec<_> = lines
                 .map(|((id, record), expiry)| {
-                    let terms = &record.deposit;
-                    vec![
-                        id.to_string(),
-                        format::units(Amount::new(terms.amount), terms.token),
-                        terms.lane.to_string(),
-                        show_time(terms.drawTime),
-                        expiry.map_or_else(|| "-".to_owned(), show_time),
-                        state_text(&record.state),
-                    ]
+                    row(*id, record, *expiry, &tokens.get(record.deposit.token))
                 })
                 .collect();
-            table(
-                &["deposit", "amount", "lane", "draw", "pays until", "state"],
-                &rows,
-            )
+            table(&HEAD, &rows)
         })
     }
 }

@@ -9,6 +9,7 @@ mod reopen;
 mod show;
 pub(crate) mod state;
 mod terms;
+mod wait;
 mod watch;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,7 @@ use crate::output::Output;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque deposit create --allowances payees.csv --draw-in 1h --account alice
+  cheque deposit wait 0x5f3c...
   cheque deposit list
   cheque deposit reclaim 0x5f3c... --account alice")]
 pub(crate) struct DepositArgs {
@@ -37,6 +39,7 @@ enum DepositCommand {
     List(list::ListArgs),
     Find(find::FindArgs),
     Show(show::ShowArgs),
+    Wait(wait::WaitArgs),
     Watch(watch::WatchArgs),
     Reclaim(reclaim::ReclaimArgs),
     Reopen(Box<reopen::ReopenArgs>),
@@ -58,6 +61,7 @@ impl DepositArgs {
             DepositCommand::List(args) => args.run(out).await,
             DepositCommand::Find(args) => args.run(out).await,
             DepositCommand::Show(args) => args.run(out).await,
+            DepositCommand::Wait(args) => args.run(out).await,
             DepositCommand::Watch(args) => args.run(out).await,
             DepositCommand::Reclaim(args) => args.run(out).await,
             DepositCommand::Reopen(args) => args.run(out).await,

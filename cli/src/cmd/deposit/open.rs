@@ -1,13 +1,14 @@
 //! `cheque deposit open`.
 
 use alloy::primitives::U256;
-use cheque::{Deposit, DepositId, bank::Reader, payer::PayerError, tx::Call};
+use cheque::{Deposit, bank::Reader, payer::PayerError, tx::Call};
 use clap::Args;
 use eyre::{Result, WrapErr, bail};
 
 use super::terms::show_deposit;
 use crate::{
     cmd::withdraw::idle,
+    id::IdText,
     input::text_of,
     opts::{beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::Output,
@@ -27,7 +28,7 @@ use crate::{
 pub(super) struct OpenArgs {
     /// Stored deposit
     #[arg(required_unless_present = "agreement", conflicts_with = "agreement")]
-    id: Option<DepositId>,
+    id: Option<IdText>,
 
     /// Open with an agreement of `deposit create --sign-only`
     ///
@@ -50,7 +51,7 @@ pub(super) struct OpenArgs {
 
 impl OpenArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        match (&self.agreement, self.id) {
+        match (&self.agreement, &self.id) {
             (Some(text), _) => self.relay(text, out).await,
             (None, Some(id)) => self.open(id, out).await,
             (None, None) => bail!("the deposit is missing; name its id, or an --agreement"),
@@ -79,14 +80,12 @@ impl OpenArgs {
         show_deposit(id, &opening.deposit, &report, &token, out)
     }
 
-    async fn open(&self, id: DepositId, out: &Output) -> Result<()> {
+    async fn open(&self, id: &IdText, out: &Output) -> Result<()> {
         let reader = self.chain.reader().await?;
         let wallet = self.send.unlock(&reader)?;
-        let payer = self
-            .store
-            .payer_for(reader, &self.relays, self.send.dry_run)
-            .await?;
+        let payer = self.store.payer(reader, &self.relays).await?;
         let payer = payer.with_wallet(wallet.clone());
+        let id = id.of_payer(&payer).await?;
         let deposit = payer.deposit(id).await?.deposit;
         let token = token_at(deposit.token, payer.reader()).await?;
         if self.send.dry_run {

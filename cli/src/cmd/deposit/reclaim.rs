@@ -10,6 +10,7 @@ use eyre::{ContextCompat, Result};
 use serde_json::json;
 
 use crate::{
+    id::IdText,
     opts::{beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts},
     output::{Output, fields},
     token::token_at,
@@ -27,7 +28,7 @@ use crate::{
   cheque deposit reclaim 0x5f3c... --from-block 21000000 --account bob   for any payer, without its store")]
 pub(super) struct ReclaimArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     /// Find the terms on the chain from BLOCK on, without the store
     #[arg(long, value_name = "BLOCK")]
@@ -51,24 +52,23 @@ impl ReclaimArgs {
         let reader = self.chain.reader().await?;
         let wallet = self.send.unlock(&reader)?;
         if let Some(block) = self.from_block {
-            let terms = find_terms(block, self.id, &reader).await?;
+            let id = self.id.whole()?;
+            let terms = find_terms(block, id, &reader).await?;
             let report = self.send_alone(&reader, &terms, &wallet, out).await?;
-            return self.show(&terms, &report, &reader, out).await;
+            return show(id, &terms, &report, &reader, out).await;
         }
-        let payer = self
-            .store
-            .payer_for(reader, &self.relays, self.send.dry_run)
-            .await?;
+        let payer = self.store.payer(reader, &self.relays).await?;
         let payer = payer.with_wallet(wallet.clone());
-        let terms = payer.deposit(self.id).await?.deposit;
+        let id = self.id.of_payer(&payer).await?;
+        let terms = payer.deposit(id).await?.deposit;
         let report = if self.send.dry_run {
             self.send_alone(payer.reader(), &terms, &wallet, out)
                 .await?
         } else {
-            out.progress(format!("reclaiming deposit {}", self.id));
-            TxReport::Mined(Box::new(payer.reclaim(self.id).await?))
+            out.progress(format!("reclaiming deposit {id}"));
+            TxReport::Mined(Box::new(payer.reclaim(id).await?))
         };
-        self.show(&terms, &report, payer.reader(), out).await
+        show(id, &terms, &report, payer.reader(), out).await
     }
 
     /// Sends or prices the transaction, without a record in the store.
@@ -83,31 +83,31 @@ impl ReclaimArgs {
         let what = "reclaiming the deposit";
         self.send.send(wallet, &call, what, out).await
     }
+}
 
-    async fn show(
-        &self,
-        terms: &Deposit,
-        report: &TxReport,
-        reader: &Reader,
-        out: &Output,
-    ) -> Result<()> {
-        let token = token_at(terms.token, reader).await?;
-        let json = json!({
-            "deposit": self.id,
-            "amount": terms.amount.to_string(),
-            "lane": terms.lane,
-            "transaction": report.json(),
-        });
-        out.result(&json, || {
-            let mut lines = vec![
-                ("deposit", self.id.to_string()),
-                ("amount", token.show_amount(Amount::new(terms.amount))),
-                ("lane", terms.lane.to_string()),
-            ];
-            lines.extend(report.fields());
-            fields(&lines)
-        })
-    }
+async fn show(
+    id: DepositId,
+    terms: &Deposit,
+    report: &TxReport,
+    reader: &Reader,
+    out: &Output,
+) -> Result<()> {
+    let token = token_at(terms.token, reader).await?;
+    let json = json!({
+        "deposit": id,
+        "amount": terms.amount.to_string(),
+        "lane": terms.lane,
+        "transaction": report.json(),
+    });
+    out.result(&json, || {
+        let mut lines = vec![
+            ("deposit", id.to_string()),
+            ("amount", token.show_amount(Amount::new(terms.amount))),
+            ("lane", terms.lane.to_string()),
+        ];
+        lines.extend(report.fields());
+        fields(&lines)
+    })
 }
 
 /// Finds the terms of a deposit on the chain, from block `from` on.

@@ -1,11 +1,11 @@
 //! `cheque deposit reopen`.
 
-use cheque::DepositId;
 use clap::Args;
 use eyre::{Result, WrapErr};
 
 use super::terms::{TermsOpts, not_opened, show_deposit};
 use crate::{
+    id::IdText,
     opts::{
         beacon::BeaconOpts, chain::ChainOpts, send::SendOpts, store::StoreOpts, wallet::signing_key,
     },
@@ -23,7 +23,7 @@ use crate::{
   cheque deposit reopen 0x5f3c... --allowances payees.csv --draw-in 1h --dry-run")]
 pub(super) struct ReopenArgs {
     /// Finished deposit
-    id: DepositId,
+    id: IdText,
 
     #[command(flatten)]
     terms: TermsOpts,
@@ -50,15 +50,17 @@ impl ReopenArgs {
         let request = self.terms.request(&token, key.address(), None)?;
         let payer = self
             .store
-            .payer_for(reader, &self.relays, self.send.dry_run)
+            .payer(reader, &self.relays)
             .await?
             .with_rates(self.terms.rates(&token)?);
         let payer = payer
             .with_wallet(wallet.clone())
             .with_key(signing_key(&key)?);
+        let id = self.id.of_payer(&payer).await?;
+        let unopened = |error| not_opened(error, &token);
         if self.send.dry_run {
-            let planned = payer.plan_deposit(&request, Some(self.id)).await;
-            let planned = planned.map_err(not_opened)?;
+            let planned = payer.plan_deposit(&request, Some(id)).await;
+            let planned = planned.map_err(unopened)?;
             let report = self
                 .send
                 .send(&wallet, &planned.call, "reopening the deposit", out)
@@ -70,9 +72,9 @@ impl ReopenArgs {
             request.allowances.len()
         ));
         let opened = payer
-            .reopen(self.id, &request)
+            .reopen(id, &request)
             .await
-            .map_err(not_opened)
+            .map_err(unopened)
             .wrap_err("reopening the deposit")?;
         let report = TxReport::Mined(Box::new(opened.tx));
         show_deposit(opened.id, &opened.deposit, &report, &token, out)

@@ -1,6 +1,6 @@
 //! `cheque deposit show`.
 
-use cheque::{Amount, DepositId};
+use cheque::Amount;
 use clap::Args;
 use eyre::Result;
 use serde_json::{Map, json};
@@ -8,6 +8,7 @@ use serde_json::{Map, json};
 use super::state::{add_state, state_text, update_states};
 use crate::{
     format,
+    id::IdText,
     opts::{beacon::BeaconOpts, chain::ChainOpts, store::StoreOpts, time::show_time},
     output::{Output, fields, table},
     token::token_at,
@@ -20,7 +21,7 @@ use crate::{
   cheque deposit show 0x5f3c... --payees --json    with the allowance left to each payee")]
 pub(super) struct ShowArgs {
     /// Deposit
-    id: DepositId,
+    id: IdText,
 
     /// List the payees and the allowances left
     #[arg(long)]
@@ -43,11 +44,12 @@ impl ShowArgs {
             .payer(self.chain.reader().await?, &self.relays)
             .await?;
         update_states(&payer, out).await?;
-        let record = payer.deposit(self.id).await?;
+        let id = self.id.of_payer(&payer).await?;
+        let record = payer.deposit(id).await?;
         let terms = &record.deposit;
         let token = token_at(terms.token, payer.reader()).await?;
-        let expiry = payer.estimated_expiry(self.id).await?;
-        let left = payer.allowances_left(self.id).await?;
+        let expiry = payer.estimated_expiry(id).await?;
+        let left = payer.allowances_left(id).await?;
         // All allowances add up to the deposit, so sums of their parts cannot overflow.
         let all_left = left
             .values()
@@ -56,7 +58,7 @@ impl ShowArgs {
         let paid = Amount::new(terms.amount).saturating_sub(all_left);
 
         let mut json = format::terms(terms);
-        json["id"] = json!(self.id);
+        json["id"] = json!(id);
         add_state(&mut json, &record.state);
         json["estimated_expiry"] = json!(expiry);
         json["payees"] = json!(left.len());
@@ -71,8 +73,8 @@ impl ShowArgs {
         }
         out.result(&json, || {
             let mut lines = vec![
-                ("deposit", self.id.to_string()),
-                ("state", state_text(&record.state)),
+                ("deposit", id.to_string()),
+                ("state", state_text(&record.state, &token)),
             ];
             if let Some(expiry) = expiry {
                 lines.push(("pays until", format!("{} (estimate)", show_time(expiry))));

@@ -1,10 +1,13 @@
 //! The states of deposits, as several verbs read and print them.
 
-use cheque::payer::{DepositState, Payer};
+use cheque::{
+    DepositId,
+    payer::{DepositRecord, DepositState, Payer},
+};
 use eyre::Result;
 use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::{amount::Token, format, output::Output, token::Tokens};
 
 /// Updates the states of all deposits from the chain, and warns of unreadable deposits.
 pub(super) async fn update_states(payer: &Payer, out: &Output) -> Result<()> {
@@ -29,16 +32,37 @@ pub(crate) fn add_state(json: &mut Value, state: &DepositState) {
     }
 }
 
-/// Describes the state in a few words.
-pub(super) fn state_text(state: &DepositState) -> String {
+/// Describes the state in a few words, of a deposit of this token.
+pub(super) fn state_text(state: &DepositState, token: &Token) -> String {
     match state {
         DepositState::Drawn { winner: None } => "drawn, no winner".to_owned(),
         DepositState::Drawn {
             winner: Some(winner),
         } => format!("drawn, winner {winner}"),
         DepositState::Redeemed { payee, payout } => {
-            format!("redeemed, {payout} units to {payee}")
+            format!("redeemed, {} to {payee}", token.show_amount(*payout))
         }
         state => state.name().to_owned(),
     }
+}
+
+/// Describes the state for a table, with the payout in the unit of the row. `deposit show` tells who won.
+pub(super) fn state_cell(state: &DepositState, decimals: u8) -> String {
+    match state {
+        DepositState::Drawn { winner: None } => "drawn, no winner".to_owned(),
+        DepositState::Drawn { winner: Some(_) } => "drawn, won".to_owned(),
+        DepositState::Redeemed { payout, .. } => {
+            format!("redeemed, {}", format::rounded(payout.to_u256(), decimals))
+        }
+        state => state.name().to_owned(),
+    }
+}
+
+/// Reads the tokens of deposits.
+pub(super) async fn tokens_of(
+    payer: &Payer,
+    records: &[(DepositId, DepositRecord)],
+) -> Result<Tokens> {
+    let tokens = records.iter().map(|(_, record)| record.deposit.token);
+    Tokens::read(payer.reader(), tokens).await
 }

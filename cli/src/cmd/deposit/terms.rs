@@ -35,7 +35,7 @@ pub(super) struct TermsOpts {
 
     /// Read payees and allowances from FILE, or - for stdin
     ///
-    /// CSV lines `address,amount`, or JSON {"address": "amount", ...}.
+    /// CSV lines `address,amount` or `name,address,amount`, or JSON {"address": "amount", ...}.
     #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
@@ -101,7 +101,7 @@ impl TermsOpts {
             let amount = entry.amount.in_units_of(token);
             amount
                 .map(|amount| (entry.payee, amount))
-                .wrap_err_with(|| format!("the allowance of {}", entry.payee))
+                .wrap_err_with(|| format!("the allowance of {}", entry.shown()))
         };
         let allowances = list.iter().map(in_units).collect::<Result<Vec<_>>>()?;
         let draw = match (self.draw_in, self.draw_at) {
@@ -126,9 +126,13 @@ impl TermsOpts {
     }
 }
 
-/// Explains why no deposit was planned or opened, with times as dates.
-pub(super) fn not_opened(error: PayerError) -> Report {
+/// Explains why no deposit was planned or opened, with times as dates and amounts of the token.
+pub(super) fn not_opened(error: PayerError, token: &Token) -> Report {
     match error {
+        PayerError::NotFunded { missing, .. } => eyre!(
+            "{} are missing in the payer's purse and balance; put them there with `cheque fund`",
+            token.show_amount(missing)
+        ),
         PayerError::DrawTooSoon {
             draw_time,
             earliest,
@@ -164,7 +168,8 @@ fn deposit_fields(id: DepositId, terms: &Deposit, token: &Token) -> Vec<(&'stati
     ]
 }
 
-/// Prints a deposit and its transaction.
+/// Prints the id of a deposit, for scripts, and its terms and transaction on stderr. A dry run has no deposit: its result is
+/// the terms.
 pub(super) fn show_deposit(
     id: DepositId,
     deposit: &Deposit,
@@ -174,9 +179,14 @@ pub(super) fn show_deposit(
 ) -> Result<()> {
     let mut json = deposit_json(id, deposit);
     json["transaction"] = report.json();
-    out.result(&json, || {
+    let table = || {
         let mut lines = deposit_fields(id, deposit, token);
         lines.extend(report.fields());
         fields(&lines)
-    })
+    };
+    if let TxReport::DryRun(_) = report {
+        return out.result(&json, table);
+    }
+    out.details(table);
+    out.result(&json, || id.to_string())
 }

@@ -17,7 +17,7 @@ use crate::{
         chain::ChainOpts,
         payee::{PayeeOpts, PolicyOpts},
         send::{FeeOpts, wallet_on},
-        store::StoreOpts,
+        store::{CreateOpts, StoreOpts},
         time::parse_duration,
         wallet::WalletOpts,
     },
@@ -46,6 +46,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     store: StoreOpts,
+
+    #[command(flatten)]
+    create: CreateOpts,
 
     #[command(flatten)]
     chain: ChainOpts,
@@ -148,9 +151,11 @@ impl RunArgs {
             out.warn("there is no wallet; wins are followed but not redeemed");
         }
         let reader = self.chain.reader().await?;
+        let opened = self.create.open_for_service(&self.store).await?;
+        let place = opened.place;
         let mut payee = self
             .policy
-            .payee(address, reader, &self.store, &self.relays)
+            .payee(address, reader, opened.store, &self.relays)
             .await?;
         if let Some(key) = key {
             let wallet = wallet_on(key, payee.reader());
@@ -159,6 +164,15 @@ impl RunArgs {
         let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
         let service = PayeeService::new(payee, self.redeeming.settings(settings));
         service.recall().await?;
+        let bank = service.payee().reader().bank();
+        tracing::info!(
+            event = "payee_configured",
+            store = %place,
+            chain = bank.chain_id(),
+            bank = %bank.address(),
+            payee = %address,
+            wallet = own.map(tracing::field::display),
+        );
         Ok(service)
     }
 }

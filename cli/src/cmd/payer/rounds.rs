@@ -30,7 +30,7 @@ pub(super) struct RoundsOpts {
 
     /// Read payees and allowances from FILE for each round
     ///
-    /// CSV lines `address,amount`, or JSON {"address": "amount", ...}.
+    /// CSV lines `address,amount` or `name,address,amount`, or JSON {"address": "amount", ...}.
     #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
@@ -141,7 +141,7 @@ fn in_units(list: &[AllowanceText], token: &Token) -> Result<Vec<(Address, Amoun
         let amount = entry.amount.in_units_of(token);
         amount
             .map(|amount| (entry.payee, amount))
-            .wrap_err_with(|| format!("the allowance of {}", entry.payee))
+            .wrap_err_with(|| format!("the allowance of {}", entry.shown()))
     };
     list.iter().map(in_units).collect()
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::Address;
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use cheque::payer::PayerService;
 use clap::Args;
 use eyre::{Result, WrapErr};
@@ -16,7 +16,7 @@ use crate::{
         beacon::BeaconOpts,
         chain::ChainOpts,
         send::{FeeOpts, wallet_on},
-        store::StoreOpts,
+        store::{CreateOpts, StoreOpts, payer_on},
         time::parse_duration,
         wallet::{SignerOpts, WalletOpts, signing_key},
     },
@@ -49,6 +49,9 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 pub(super) struct RunArgs {
     #[command(flatten)]
     store: StoreOpts,
+
+    #[command(flatten)]
+    create: CreateOpts,
 
     /// Keep records of a settled deposit for DURATION after its window [default: 30d, at least 1d]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -103,6 +106,9 @@ impl RunArgs {
             true => Some(self.wallet.unlock()?),
             false => None,
         };
+        let wallet_address = wallet_key.as_ref().map(PrivateKeySigner::address);
+        let signer_address = signer.as_ref().map(PrivateKeySigner::address);
+        let signer_address = signer_address.or(wallet_address);
         let signing = signer.as_ref().or(wallet_key.as_ref()).map(signing_key);
         let reader = self.chain.reader().await?;
         let token = token_at(self.rounds.token.unwrap_or_default(), &reader).await?;
@@ -111,7 +117,9 @@ impl RunArgs {
             Some(key) => Some(self.fees.set(wallet_on(key, &reader))?),
             None => None,
         };
-        let payer = self.store.payer(reader, &self.relays).await?;
+        let opened = self.create.open_for_service(&self.store).await?;
+        let place = opened.place;
+        let payer = payer_on(opened.store, reader, &self.relays).await?;
         let mut payer = payer.with_rates(self.rounds.rate.rates(&token)?);
         if let Some(cutoff) = self.cutoff {
             payer = payer.with_cutoff(cutoff.as_secs()).wrap_err("--cutoff")?;
@@ -132,6 +140,17 @@ impl RunArgs {
             None => service,
         };
         service.recall().await?;
+        let payer = service.payer();
+        let bank = payer.reader().bank();
+        tracing::info!(
+            event = "payer_configured",
+            store = %place,
+            chain = bank.chain_id(),
+            bank = %bank.address(),
+            wallet = wallet_address.map(tracing::field::display),
+            signer = signer_address.map(tracing::field::display),
+            token = %token.address,
+        );
         Ok((service, token.address))
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct BackupArgs {
 
 impl BackupArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
-        let store = self.store.open_existing().await?;
+        let store = self.store.open_to_read().await?;
         let file = self.file.clone();
         out.progress(format!("writing a backup to {}", file.display()));
         let writing = tokio::task::spawn_blocking(move || write(&store, &file));

@@ -1,6 +1,7 @@
-//! `cheque store`: copies of the durable records.
+//! `cheque store`: the durable records and their copies.
 
 mod backup;
+mod init;
 mod report;
 mod restore;
 
@@ -9,9 +10,10 @@ use eyre::Result;
 
 use crate::output::Output;
 
-/// Back up and restore the durable records
+/// Create, back up and restore the durable records
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
+  cheque store init --store /var/lib/cheque
   cheque store backup monday.backup
   cheque store restore --store new-directory monday.backup")]
 pub(crate) struct StoreArgs {
@@ -21,6 +23,7 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
+    Init(init::InitArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
 }
@@ -28,6 +31,7 @@ enum StoreCommand {
 impl StoreArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         match self.command {
+            StoreCommand::Init(args) => args.run(out).await,
             StoreCommand::Backup(args) => args.run(out).await,
             StoreCommand::Restore(args) => args.run(out).await,
         }

@@ -36,7 +36,7 @@ impl RestoreArgs {
     pub(crate) async fn run(self, out: &Output) -> Result<()> {
         let backup = File::open(&self.file);
         let backup = backup.wrap_err_with(|| format!("cannot read {}", self.file.display()))?;
-        let store = self.store.open().await?;
+        let store = self.store.open_or_create().await?.store;
         out.progress(format!("restoring from {}", self.file.display()));
         let path = self.file.clone();
         let reading = tokio::task::spawn_blocking(move || read(backup, &store, &path));
