@@ -3,7 +3,7 @@
 //! ```text
 //! let service = self.service.start(LISTEN).await?;             // listens for signals from here on
 //! let payer = service.prepare(self.payer()).await?;            // a signal ends the preparation
-//! let router = api::router(payer.clone(), service.stop());
+//! let router = api::router(payer.clone(), service.streams());
 //! let work = payer.clone().run(service.stop().cancelled_owned());
 //! service.serve(out, router, move || payer.health(), work).await
 //! ```
@@ -45,6 +45,7 @@ use crate::{
 };
 use cheque::service::access::Gate;
 use error::HttpError;
+use events::Streams;
 use log::{LogFormat, LogLevel};
 
 /// The longest request body, in bytes. A proof of payment with 40 levels has less than 4 kB.
@@ -189,8 +190,12 @@ impl Service {
         })
     }
 
-    /// Returns the token of the service's end, cancelled by a signal or the end of its work. Endless answers, such as
-    /// streams of events, must end then.
+    /// Returns the streams of events of the service. All end with the service.
+    pub(crate) fn streams(&self) -> Streams {
+        Streams::new(self.limits.max_connections, self.stop())
+    }
+
+    /// Returns the token of the service's end, cancelled by a signal or the end of its work. Endless answers must end then.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }

@@ -16,7 +16,6 @@ use cheque::{
     },
 };
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::request::{PaymentBody, PaymentRequest, payment_error};
 use crate::{
@@ -42,8 +41,8 @@ struct Api {
 
 type Answer = Result<Json<Value>, HttpError>;
 
-/// The paths of a payer. `stop` ends streams of events.
-pub(super) fn router(service: PayerService, token: Address, stop: CancellationToken) -> Router {
+/// The paths of a payer. `streams` are for `GET /events`.
+pub(super) fn router(service: PayerService, token: Address, streams: Streams) -> Router {
     Router::new()
         .route("/cheques", post(pay))
         .route("/payees/{payee}", get(payee))
@@ -53,7 +52,7 @@ pub(super) fn router(service: PayerService, token: Address, stop: CancellationTo
         .with_state(Api {
             service,
             token,
-            streams: Streams::new(stop),
+            streams,
         })
 }
 
