@@ -185,7 +185,7 @@ impl Service {
             address,
             gate,
             metrics,
-            limits,
+            limits: limits.facing(address),
             stop,
         })
     }

@@ -211,3 +211,18 @@ async fn rejects_a_port_in_use() {
     let error = format!("{:#}", again.unwrap_err());
     assert!(error.contains("--listen"), "{error}");
 }
+
+#[tokio::test]
+async fn bounds_strangers_on_an_address_beyond_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef0123456789abcdef").unwrap();
+    for (listen, max) in [("127.0.0.1:0", None), ("0.0.0.0:0", Some(256))] {
+        let address = listen.parse().unwrap();
+        let gate = access::open(address, Some(&token)).unwrap();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let (limits, stop) = (HttpLimits::default(), CancellationToken::new());
+        let service = Service::bind(address, gate, metrics, limits, stop).await;
+        assert_eq!(service.unwrap().limits.max_strangers, max, "{listen}");
+    }
+}
