@@ -45,6 +45,13 @@ impl<T, E: Clone> SingleFlight<T, E> {
             .map(|(_, newest)| newest.clone())
     }
 
+    /// Returns the newest value if its age is below `max_age`.
+    pub(crate) fn younger_than(&self, max_age: Duration) -> Option<Arc<T>> {
+        let newest = lock(&self.newest);
+        let young = newest.as_ref().filter(|(at, _)| at.elapsed() < max_age);
+        young.map(|(_, value)| value.clone())
+    }
+
     /// Returns the newest value if its age is below `max_age`; else what another task is making; else a new value from
     /// `make`.
     pub(crate) async fn fresh<R>(
@@ -103,12 +110,6 @@ impl<T, E: Clone> SingleFlight<T, E> {
         let last = lock(&self.last);
         let (ended, failure) = last.as_ref()?;
         failure.clone().filter(|_| *ended >= arrived)
-    }
-
-    fn younger_than(&self, max_age: Duration) -> Option<Arc<T>> {
-        let newest = lock(&self.newest);
-        let young = newest.as_ref().filter(|(at, _)| at.elapsed() < max_age);
-        young.map(|(_, value)| value.clone())
     }
 }
 

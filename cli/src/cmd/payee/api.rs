@@ -43,10 +43,7 @@ pub(super) fn router(service: PayeeService, streams: Streams) -> Router {
         .route("/terms", get(show_terms))
         .route("/deposits", get(deposits))
         .route("/events", get(events))
-        .with_state(Api {
-            service,
-            streams,
-        })
+        .with_state(Api { service, streams })
 }
 
 /// The body of `POST /payments`.

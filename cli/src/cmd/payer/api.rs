@@ -135,14 +135,7 @@ async fn payee(State(api): State<Api>, Path(payee): Path<String>) -> Answer {
     let payee = parse_address(&payee).map_err(|error| bad_path(error.to_string()))?;
     let payer = api.service.payer();
     let mut found = Vec::new();
-    for (id, record) in payer.deposits().await.map_err(unreadable)? {
-        let is_open = matches!(
-            record.state,
-            DepositState::Pending | DepositState::Active | DepositState::PastCutoff
-        );
-        if !is_open {
-            continue;
-        }
+    for (id, record) in payer.undrawn_deposits().await.map_err(unreadable)? {
         let (spent, left) = match payer.spent_and_left(id, payee).await {
             Ok(Some(account)) => account,
             // The deposit does not list the payee, or its list is lost.
@@ -213,9 +206,8 @@ async fn deposit(State(api): State<Api>, Path(id): Path<String>) -> Answer {
             "`{id}` is not a deposit; write 0x and 64 hex digits"
         ))
     })?;
-    let status = api.service.status().await.map_err(unreadable)?;
-    let status = status.into_iter().find(|status| status.id == id);
-    let status = status.ok_or_else(|| {
+    let status = api.service.deposit_status(id).await;
+    let status = status.map_err(unreadable)?.ok_or_else(|| {
         let text = format!("the store has no deposit {id} of this bank");
         HttpError::new(StatusCode::NOT_FOUND, "unknown_deposit", text)
     })?;
