@@ -32,8 +32,8 @@ const DEPOSIT: u128 = 1_000_000_000_000_000_000;
 /// The amount of every payment, in wei.
 const PAYMENT: Amount = Amount::new(1_000_000_000_000);
 
-/// The time between two blocks, in milliseconds.
-const BLOCK: u64 = 1_000;
+/// The pause between two blocks, in milliseconds. A block of a large storage takes the node a third of a second.
+const BLOCK: u64 = 2_000;
 
 /// The length of batches of requests and of swaps.
 const BATCH: usize = 1_000;
