@@ -52,6 +52,11 @@ impl<T, E: Clone> SingleFlight<T, E> {
         young.map(|(_, value)| value.clone())
     }
 
+    /// True if the newest value has reached half of `max_age`, and no task makes another one.
+    pub(crate) fn is_due(&self, max_age: Duration) -> bool {
+        self.younger_than(max_age / 2).is_none() && self.making.try_lock().is_ok()
+    }
+
     /// Returns the newest value if its age is below `max_age`; else what another task is making; else a new value from
     /// `make`.
     pub(crate) async fn fresh<R>(

@@ -25,6 +25,7 @@ use alloy_primitives::B256;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::broadcast;
 
@@ -77,19 +78,24 @@ impl Payer {
         .await
     }
 
-    /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls.
+    /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls. From half that age on,
+    /// the next is taken meanwhile: payments that come one after the other wait for none, however far the node.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
-        let max_age = self.reader.profile().poll;
-        if let Some(snapshot) = self.shared.snapshot.younger_than(max_age) {
+        let (snapshots, max_age) = (&self.shared.snapshot, self.reader.profile().poll);
+        if let Some(snapshot) = snapshots.younger_than(max_age) {
+            if snapshots.is_due(max_age) {
+                // A failure clears the snapshot, and so reaches the next payment.
+                tokio::spawn(self.clone().take_if_older(max_age / 2));
+            }
             return Ok(snapshot);
         }
-        let payer = self.clone();
         // As in `poll_head`: the caller may be a request whose sender has gone.
-        detached(async move {
-            let take = async || payer.take_snapshot().await;
-            payer.shared.snapshot.fresh(max_age, take).await
-        })
-        .await
+        detached(self.clone().take_if_older(max_age)).await
+    }
+
+    async fn take_if_older(self, max_age: Duration) -> Result<Arc<ChainSnapshot>, PayerError> {
+        let take = async || self.take_snapshot().await;
+        self.shared.snapshot.fresh(max_age, take).await
     }
 
     /// Returns a fresh snapshot, and the time to judge cutoffs by. Checks the three clocks against each other: by

@@ -104,6 +104,34 @@ async fn payer() -> (Payer, Arc<Watched>, [DepositId; 2]) {
     (payer, store, ids)
 }
 
+/// Payments that find a snapshot of half its age use it, and the next payments find a new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_again_before_the_snapshot_is_too_old() {
+    let (mut payer, ..) = payer().await;
+    let max_age = Duration::from_secs(4);
+    payer.reader = payer.reader.with_profile(ChainProfile {
+        poll: max_age,
+        ..*ChainProfile::of(31_337).unwrap()
+    });
+    let first = payer.fresh_snapshot().await.unwrap();
+    tokio::time::sleep(max_age / 2).await;
+    let again = payer.fresh_snapshot().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "the payment must not wait");
+    let renewed = async {
+        while payer
+            .shared
+            .snapshot
+            .newest()
+            .is_some_and(|newest| Arc::ptr_eq(&first, &newest))
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(max_age, renewed).await.expect("a new look");
+    let next = payer.fresh_snapshot().await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &next));
+}
+
 /// Drops a look between the stored state and its event, as happens to a request whose sender has gone.
 async fn assert_tells_all_events(look: impl AsyncFnOnce(&Payer)) {
     let (payer, store, [open, _]) = payer().await;
