@@ -36,7 +36,7 @@ RUN_TESTS := cargo test --workspace --all-features --lib --bins --tests
 endif
 
 .PHONY: help setup tools-check build demo interop-hardhat test test-contracts test-rust test-ethers test-tools fmt fmt-check \
-	lint prose circles sizes wasm-check bytecode bytecode-check gas gas-check bench bench-check bench-instructions soak \
+	lint prose circles sizes wasm-check bytecode bytecode-check gas gas-check bench bench-check bench-instructions load soak \
 	assurance invariants symbolic slither coverage clean
 
 help: ## list the jobs
@@ -162,6 +162,10 @@ bench-instructions: ## count them, and keep the counts
 	@tools/need cargo cc valgrind
 	@$(TIMED) 'benches/instructions' $(BENCH_BUILD) benches/instructions/Cargo.toml
 	@WRITE_INSTRUCTIONS=1 $(TIMED) 'bench-instructions' $(BENCHES)/release/cheque-instructions
+
+load: setup ## waiting times of `payee run` and `payer run` under load: target/load.json, docs/performance.md; an idle machine
+	@tools/need anvil
+	@LOAD=1 $(TIMED) 'load' cargo test --quiet --release $(CARGO_FLAGS) --all-features -p cheque-cli --test load -- --nocapture
 
 soak: setup ## a week of simulated time: 10,000 payees x 2,000 rounds, 420 rounds on a node, 500 kills of each kind
 	@tools/need anvil

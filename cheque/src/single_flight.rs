@@ -45,6 +45,18 @@ impl<T, E: Clone> SingleFlight<T, E> {
             .map(|(_, newest)| newest.clone())
     }
 
+    /// Returns the newest value if its age is below `max_age`.
+    pub(crate) fn younger_than(&self, max_age: Duration) -> Option<Arc<T>> {
+        let newest = lock(&self.newest);
+        let young = newest.as_ref().filter(|(at, _)| at.elapsed() < max_age);
+        young.map(|(_, value)| value.clone())
+    }
+
+    /// True if the newest value has reached half of `max_age`, and no task makes another one.
+    pub(crate) fn is_due(&self, max_age: Duration) -> bool {
+        self.younger_than(max_age / 2).is_none() && self.making.try_lock().is_ok()
+    }
+
     /// Returns the newest value if its age is below `max_age`; else what another task is making; else a new value from
     /// `make`.
     pub(crate) async fn fresh<R>(
@@ -103,12 +115,6 @@ impl<T, E: Clone> SingleFlight<T, E> {
         let last = lock(&self.last);
         let (ended, failure) = last.as_ref()?;
         failure.clone().filter(|_| *ended >= arrived)
-    }
-
-    fn younger_than(&self, max_age: Duration) -> Option<Arc<T>> {
-        let newest = lock(&self.newest);
-        let young = newest.as_ref().filter(|(at, _)| at.elapsed() < max_age);
-        young.map(|(_, value)| value.clone())
     }
 }
 

@@ -324,7 +324,10 @@ impl Payer {
         let payer_changes = changes.len();
         changes.extend(app_change.map(OwnedChange::from));
         match self.store.swap(changes).await? {
-            Swap::Done => Ok(()),
+            Swap::Done => {
+                self.memory().undrawn.insert(planned.id);
+                Ok(())
+            }
             Swap::Conflict { index, .. } if index >= payer_changes => Err(PayerError::AppConflict),
             Swap::Conflict { .. } => Err(PayerError::Exists(planned.id)),
         }

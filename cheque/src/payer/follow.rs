@@ -12,6 +12,7 @@ use crate::{
         snapshot::ChainSnapshot,
         state::{Facts, Limits, Moment, is_due, state},
         stored::stored_deposits,
+        task::detached,
     },
     protocol::{
         now::Now,
@@ -24,6 +25,7 @@ use alloy_primitives::B256;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::broadcast;
 
@@ -51,7 +53,7 @@ impl Payer {
     /// the others.
     ///
     /// A deposit past its cutoff is looked at every `confirm` seconds of the chain's profile, all others each
-    /// time.
+    /// time. A poll goes on if the caller drops the future.
     ///
     /// # Errors
     ///
@@ -64,17 +66,35 @@ impl Payer {
 
     /// Polls like [`Payer::poll`], and returns the head, too.
     pub(super) async fn poll_head(&self) -> Result<(Head, PollReport), PayerError> {
-        let take = async || self.take_snapshot().await;
-        let (snapshot, mut report) = self.shared.snapshot.refresh(take).await?;
-        // Payments have a new snapshot by now, and do not wait for the beacon.
-        self.draw_due(&snapshot, &mut report).await;
-        Ok((snapshot.head, report))
+        let payer = self.clone();
+        // A poll that ended between a stored state and its event would leave subscribers without the event.
+        detached(async move {
+            let take = async || payer.take_snapshot().await;
+            let (snapshot, mut report) = payer.shared.snapshot.refresh(take).await?;
+            // Payments have a new snapshot by now, and do not wait for the beacon.
+            payer.draw_due(&snapshot, &mut report).await;
+            Ok((snapshot.head, report))
+        })
+        .await
     }
 
-    /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls.
+    /// Returns the last snapshot, or takes a new one if the last is older than the time between two polls. From half that age on,
+    /// the next is taken meanwhile: payments that come one after the other wait for none, however far the node.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, PayerError> {
+        let (snapshots, max_age) = (&self.shared.snapshot, self.reader.profile().poll);
+        if let Some(snapshot) = snapshots.younger_than(max_age) {
+            if snapshots.is_due(max_age) {
+                // A failure clears the snapshot, and so reaches the next payment.
+                tokio::spawn(self.clone().take_if_older(max_age / 2));
+            }
+            return Ok(snapshot);
+        }
+        // As in `poll_head`: the caller may be a request whose sender has gone.
+        detached(self.clone().take_if_older(max_age)).await
+    }
+
+    async fn take_if_older(self, max_age: Duration) -> Result<Arc<ChainSnapshot>, PayerError> {
         let take = async || self.take_snapshot().await;
-        let max_age = self.reader.profile().poll;
         self.shared.snapshot.fresh(max_age, take).await
     }
 
@@ -177,7 +197,7 @@ impl Payer {
                 }
             }
         }
-        self.forget_all_but(&followed);
+        self.remember_only(&followed);
         Ok((snapshot_of(head, look.moment.now, followed), report))
     }
 
@@ -291,11 +311,12 @@ impl Payer {
         Ok(self.store.swap(vec![change]).await? == Swap::Done)
     }
 
-    /// Drops what is remembered of deposits that need it no more.
-    fn forget_all_but(&self, followed: &HashMap<DepositId, DepositRecord>) {
+    /// Remembers which deposits are not drawn, and drops what is remembered of deposits that need it no more.
+    fn remember_only(&self, followed: &HashMap<DepositId, DepositRecord>) {
         self.shared.trees.drop_unused(followed);
         let is_followed = |id: &DepositId| followed.get(id).is_some_and(|record| !record.settled);
         let mut memory = self.memory();
+        memory.undrawn.update(followed);
         memory.looked.retain(|id, _| is_followed(id));
         memory.ends.retain(|id, _| is_followed(id));
     }
@@ -321,3 +342,7 @@ fn snapshot_of(head: Head, now: u64, followed: HashMap<DepositId, DepositRecord>
         undrawn,
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "local-beacon")]
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::{
     bank::history::Closed,
+    payer::undrawn::Undrawn,
     protocol::{amount::Amount, terms::DepositId},
 };
 use std::{
@@ -19,6 +20,8 @@ pub(super) struct Memory {
     pub(super) looked: HashMap<DepositId, u64>,
     /// Events found about deposits that their purses do not hold. `None`: the deposit was never open.
     pub(super) ends: HashMap<DepositId, Option<Closed>>,
+    /// The deposits that are not drawn.
+    pub(super) undrawn: Undrawn,
 }
 
 /// Age at which a remembered sum is read again: other processes may pay from the same store.

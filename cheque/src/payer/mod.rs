@@ -21,8 +21,10 @@ mod snapshot;
 mod spent;
 mod state;
 mod stored;
+mod task;
 mod times;
 mod trees;
+mod undrawn;
 
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
@@ -48,6 +50,7 @@ use crate::{
         snapshot::ChainSnapshot,
         stored::{stored_deposit, stored_deposits, stored_list, stored_totals},
         trees::Trees,
+        undrawn::is_undrawn,
     },
     protocol::{
         allowance::tree::AllowanceTree, amount::Amount, signature::SigningKey, terms::DepositId,
@@ -221,6 +224,28 @@ impl Payer {
     /// [`PayerError::Stored`] if the store cannot be read.
     pub async fn deposits(&self) -> Result<Vec<(DepositId, DepositRecord)>, PayerError> {
         Ok(stored_deposits(&self.store, self.reader.bank()).await?)
+    }
+
+    /// Lists the deposits of the store that are not drawn, ordered by id. Does not query the node: states are those of the last
+    /// poll, which finds the deposits of other processes. Reads no other records, once a poll has read all.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`] if the store cannot be read.
+    pub async fn undrawn_deposits(&self) -> Result<Vec<(DepositId, DepositRecord)>, PayerError> {
+        let ids = self.memory().undrawn.ids();
+        let mut found = Vec::new();
+        match ids {
+            Some(ids) => {
+                for id in ids {
+                    let record = stored_deposit(&self.store, self.reader.bank(), id).await?;
+                    found.extend(record.map(|record| (id, record)));
+                }
+            }
+            None => found = self.deposits().await?,
+        }
+        found.retain(|(_, record)| is_undrawn(record));
+        Ok(found)
     }
 
     /// Reads one deposit from the store. Does not query the node: its state is that of the last poll.

@@ -5,20 +5,20 @@ use crate::{
         error::PayerError,
         records::{AllowanceList, DepositRecord, DepositState},
         stored::stored_list,
+        task::{detached, ended},
     },
     protocol::{
         allowance::tree::AllowanceTree,
         terms::{Bank, DepositId},
     },
     single_flight::SingleFlight,
-    store::async_store::{AsyncStore, StoredError},
+    store::async_store::AsyncStore,
 };
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::task::JoinError;
 
 /// The trees by deposit. Each is built once for all that wait for it.
 #[derive(Debug, Default)]
@@ -36,11 +36,11 @@ impl Trees {
     ) -> Result<Arc<AllowanceTree>, PayerError> {
         let (store, tree) = (store.clone(), self.of(id));
         // Continues if the caller drops the future: the next finds the tree, and no second building begins.
-        let built = tokio::spawn(async move {
+        detached(async move {
             let build = async || Ok((build_stored(&store, bank, id).await?, ()));
             tree.fresh(Duration::MAX, build).await
-        });
-        ended(built.await)?
+        })
+        .await
     }
 
     /// Drops the trees of deposits that are drawn or closed, and what is left of deposits that have no list.
@@ -78,12 +78,4 @@ pub(super) async fn build_tree(list: &AllowanceList) -> Result<AllowanceTree, Pa
     let list = list.clone();
     let build = move || AllowanceTree::build(list.allowances.iter().copied(), &list.master);
     Ok(ended(tokio::task::spawn_blocking(build).await)??)
-}
-
-/// Returns a task's result, or resumes its panic.
-fn ended<T>(result: Result<T, JoinError>) -> Result<T, PayerError> {
-    result.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => StoredError::ShuttingDown.into(),
-    })
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -13,6 +13,7 @@ pub(crate) struct HttpError {
     status: StatusCode,
     code: &'static str,
     text: String,
+    retry_after: Option<u64>,
 }
 
 impl HttpError {
@@ -22,13 +23,25 @@ impl HttpError {
             status,
             code,
             text: text.into(),
+            retry_after: None,
         }
+    }
+
+    /// Tells the caller to try again after so many seconds.
+    #[must_use]
+    pub(crate) const fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 }
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let body = json!({ "error": self.text, "code": self.code });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

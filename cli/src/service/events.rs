@@ -22,13 +22,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::HttpError;
 
-/// The number of open streams of a service.
+/// The largest number of open streams of a service.
 const MAX_STREAMS: usize = 64;
+
+/// The pause before another try, in seconds, for a caller that gets no stream.
+const RETRY_AFTER: u64 = 10;
 
 /// The open streams of a service, up to a bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     open: Arc<AtomicUsize>,
+    max: usize,
     stop: CancellationToken,
 }
 
@@ -42,10 +46,13 @@ impl Drop for Open {
 }
 
 impl Streams {
-    /// `stop` ends all streams.
-    pub(crate) fn new(stop: CancellationToken) -> Self {
+    /// `stop` ends all streams. A stream holds its connection for as long as the caller likes, so streams get a quarter of the
+    /// `connections`, and [`MAX_STREAMS`] at most. The only connection of a service is not for streams.
+    pub(super) fn new(connections: usize, stop: CancellationToken) -> Self {
+        let max = (connections / 4).clamp(1, MAX_STREAMS);
         Self {
             open: Arc::default(),
+            max: max.min(connections.saturating_sub(1)),
             stop,
         }
     }
@@ -57,11 +64,9 @@ impl Streams {
         show: fn(&T) -> Value,
     ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<T>>, HttpError> {
         let open = self.begin().ok_or_else(|| {
-            HttpError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_streams",
-                format!("{MAX_STREAMS} streams of events are open; close one"),
-            )
+            let text = format!("{} streams of events are open; close one", self.max);
+            HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", text)
+                .with_retry_after(RETRY_AFTER)
         })?;
         let stop = self.stop.clone();
         let stream = stream::unfold((changes, open), move |(mut changes, open)| {
@@ -81,7 +86,7 @@ impl Streams {
     fn begin(&self) -> Option<Open> {
         let open = Open(Arc::clone(&self.open));
         let before = self.open.fetch_add(1, Ordering::AcqRel);
-        (before < MAX_STREAMS).then_some(open)
+        (before < self.max).then_some(open)
     }
 }
 
@@ -103,16 +108,39 @@ fn event<T>(next: Result<T, RecvError>, show: fn(&T) -> Value) -> Option<Event> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::response::IntoResponse;
+
+    fn open(streams: &Streams) -> Result<impl Sized + use<>, HttpError> {
+        let (changes, _) = tokio::sync::broadcast::channel::<u8>(1);
+        streams.deposits(changes.subscribe(), |change| json!(change))
+    }
 
     #[tokio::test]
-    async fn bounds_the_number_of_open_streams() {
-        let streams = Streams::new(CancellationToken::new());
-        let (changes, _) = tokio::sync::broadcast::channel::<u8>(1);
-        let open = || streams.deposits(changes.subscribe(), |change| json!(change));
-        let mut opened: Vec<_> = (0..MAX_STREAMS).map(|_| open().ok()).collect();
-        assert!(opened.iter().all(Option::is_some));
-        assert!(open().is_err());
-        opened.pop();
-        assert!(open().is_ok());
+    async fn leaves_most_connections_to_other_requests() {
+        for (connections, max) in [
+            (1, 0),
+            (2, 1),
+            (7, 1),
+            (40, 10),
+            (256, 64),
+            (1_024, 64),
+            (usize::MAX, 64),
+        ] {
+            let streams = Streams::new(connections, CancellationToken::new());
+            let mut opened: Vec<_> = (0..max).map(|_| open(&streams).ok()).collect();
+            assert!(opened.iter().all(Option::is_some), "{connections}");
+            assert!(open(&streams).is_err(), "{connections}");
+            if opened.pop().is_some() {
+                assert!(open(&streams).is_ok(), "{connections}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn tells_a_refused_caller_when_to_try_again() {
+        let streams = Streams::new(1, CancellationToken::new());
+        let refused = open(&streams).err().unwrap().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()["retry-after"], "10");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! let service = self.service.start(LISTEN).await?;             // listens for signals from here on
 //! let payer = service.prepare(self.payer()).await?;            // a signal ends the preparation
-//! let router = api::router(payer.clone(), service.stop());
+//! let router = api::router(payer.clone(), service.streams());
 //! let work = payer.clone().run(service.stop().cancelled_owned());
 //! service.serve(out, router, move || payer.health(), work).await
 //! ```
@@ -18,7 +18,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, pin::pin, time::Duration};
 
 use axum::{
     Json, Router,
@@ -33,10 +33,10 @@ use cheque::service::{
     http::{HttpLimits, Refusals, raise_descriptor_limit, serve},
 };
 use clap::Args;
-use eyre::{Report, Result, WrapErr};
+use eyre::{Report, Result, WrapErr, ensure};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
-use tokio::{net::TcpListener, time};
+use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +45,7 @@ use crate::{
 };
 use cheque::service::access::Gate;
 use error::HttpError;
+use events::Streams;
 use log::{LogFormat, LogLevel};
 
 /// The longest request body, in bytes. A proof of payment with 40 levels has less than 4 kB.
@@ -184,13 +185,17 @@ impl Service {
             address,
             gate,
             metrics,
-            limits,
+            limits: limits.facing(address),
             stop,
         })
     }
 
-    /// Returns the token of the service's end, cancelled by a signal or the end of its work. Endless answers, such as
-    /// streams of events, must end then.
+    /// Returns the streams of events of the service. All end with the service.
+    pub(crate) fn streams(&self) -> Streams {
+        Streams::new(self.limits.max_connections, self.stop())
+    }
+
+    /// Returns the token of the service's end, cancelled by a signal or the end of its work. Endless answers must end then.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
@@ -211,13 +216,13 @@ impl Service {
         }
     }
 
-    /// Answers requests and runs the work until a signal comes or the work fails. Then finishes open requests within
+    /// Answers requests and runs the work until a signal comes or one of the two fails. Then finishes open requests within
     /// [`DRAIN`], and the work's current step.
     ///
     /// Adds `GET /health` and `GET /metrics` to the router's paths. The work must end once [`Self::stop`] is cancelled.
     ///
     /// # Errors
-    /// Fails with the work's error, or if the HTTP server fails.
+    /// Fails with the work's error, or if the HTTP server fails or ends too early.
     pub(crate) async fn serve<E: Into<Report>>(
         self,
         out: &Output,
@@ -234,25 +239,50 @@ impl Service {
         let router = with_common_paths(router, health, self.metrics, guard);
         let stopped = self.stop.clone().cancelled_owned();
         let server = serve(self.listener, router, self.limits, refusals, stopped);
-        let server = tokio::spawn(server);
-
-        let worked = work.await.map_err(Into::into);
-        // The work may have ended without a signal.
-        self.stop.cancel();
-        match time::timeout(DRAIN, server).await {
-            Ok(served) => served.wrap_err("the HTTP server failed")?,
-            Err(_) => tracing::warn!(
-                event = "requests_dropped",
-                "requests are unanswered at the end of the time limit"
-            ),
-        }
+        let ended = run_beside(tokio::spawn(server), work, &self.stop).await;
         upkeep.abort();
-        match &worked {
+        match &ended {
             Ok(()) => tracing::info!(event = "service_stopped"),
             Err(error) => tracing::error!(event = "service_failed", error = format!("{error:#}")),
         }
-        worked
+        ended
     }
+}
+
+/// Runs the work until its end, and then the server until its open requests are answered, for [`DRAIN`] at most. The end of one
+/// cancels `stop`, and so ends the other.
+///
+/// # Errors
+/// Fails with the work's error. Fails, too, if the server ends before `stop`: a service without it answers nobody, and only a
+/// process that ends is started again.
+async fn run_beside<E: Into<Report>>(
+    mut server: JoinHandle<()>,
+    work: impl Future<Output = Result<(), E>>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let mut work = pin!(work);
+    let worked = tokio::select! {
+        biased;
+        served = &mut server => {
+            let is_early = !stop.is_cancelled();
+            stop.cancel();
+            let worked = work.await.map_err(Into::into);
+            served.wrap_err("the HTTP server failed")?;
+            ensure!(!is_early, "the HTTP server has ended; start the service again");
+            return worked;
+        }
+        worked = &mut work => worked.map_err(Into::into),
+    };
+    // The work may have ended without a signal.
+    stop.cancel();
+    match time::timeout(DRAIN, server).await {
+        Ok(served) => served.wrap_err("the HTTP server failed")?,
+        Err(_) => tracing::warn!(
+            event = "requests_dropped",
+            "requests are unanswered at the end of the time limit"
+        ),
+    }
+    worked
 }
 
 async fn run_upkeep(metrics: PrometheusHandle) {

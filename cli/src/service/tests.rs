@@ -154,6 +154,43 @@ async fn ends_with_the_error_of_its_work() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
+/// A server that ends or panics is no reason to go on without answers; the work still finishes its step.
+#[tokio::test]
+async fn ends_with_an_error_when_the_server_ends() {
+    let panicking = async { panic!("of the listener") };
+    for (server, text) in [
+        (tokio::spawn(async {}), "the HTTP server has ended"),
+        (tokio::spawn(panicking), "the HTTP server failed"),
+    ] {
+        let (stop, finished) = (CancellationToken::new(), AtomicBool::new(false));
+        let work = async {
+            stop.cancelled().await;
+            tokio::task::yield_now().await;
+            finished.store(true, Ordering::SeqCst);
+            Result::<()>::Ok(())
+        };
+        let ended = time::timeout(DRAIN, run_beside(server, work, &stop)).await;
+        let error = ended.expect("the service must end").unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(finished.load(Ordering::SeqCst) && stop.is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn ends_without_error_when_the_server_ends_after_the_signal() {
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(stop.clone().cancelled_owned());
+    let work = async {
+        stop.cancelled().await;
+        // The server ends before the step of the work.
+        time::sleep(Duration::from_millis(50)).await;
+        Result::<()>::Ok(())
+    };
+    let running = run_beside(server, work, &stop);
+    let (ended, ()) = tokio::join!(running, async { stop.cancel() });
+    ended.unwrap();
+}
+
 #[tokio::test]
 async fn ends_endless_preparation_on_a_signal() {
     let service = service().await;
@@ -173,4 +210,19 @@ async fn rejects_a_port_in_use() {
     let again = Service::bind(service.address, gate, metrics, limits, service.stop()).await;
     let error = format!("{:#}", again.unwrap_err());
     assert!(error.contains("--listen"), "{error}");
+}
+
+#[tokio::test]
+async fn bounds_strangers_on_an_address_beyond_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef0123456789abcdef").unwrap();
+    for (listen, max) in [("127.0.0.1:0", None), ("0.0.0.0:0", Some(256))] {
+        let address = listen.parse().unwrap();
+        let gate = access::open(address, Some(&token)).unwrap();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let (limits, stop) = (HttpLimits::default(), CancellationToken::new());
+        let service = Service::bind(address, gate, metrics, limits, stop).await;
+        assert_eq!(service.unwrap().limits.max_strangers, max, "{listen}");
+    }
 }

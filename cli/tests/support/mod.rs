@@ -47,6 +47,16 @@ impl Node {
         Self::with_arguments(&["--hardfork", "shanghai"])
     }
 
+    /// Starts a node that keeps the state of so many blocks only.
+    pub(crate) fn keeping_states(states: u64) -> Self {
+        Self::with_arguments(&[
+            "--hardfork",
+            "osaka",
+            "--prune-history",
+            &states.to_string(),
+        ])
+    }
+
     fn with_arguments(arguments: &[&str]) -> Self {
         let process = Anvil::at(anvil())
             .args(arguments)

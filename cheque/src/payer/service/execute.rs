@@ -3,9 +3,9 @@
 use crate::{
     bank::head::Head,
     payer::{
-        create::Opened,
+        create::{Opened, open_key, reclaim_key},
         error::PayerError,
-        records::DepositState,
+        records::{DepositRecord, DepositState},
         request::{DepositRequest, Draw},
         service::{
             Completed, PayerService,
@@ -62,23 +62,49 @@ impl PayerService {
         let (mut deposits, mut paying) = (Vec::new(), HashSet::new());
         let mut txs = self.payer.deposit_txs().await?;
         for (id, record) in self.payer.deposits().await? {
-            let spent = match record.state {
-                DepositState::Pending | DepositState::Active => {
-                    paying.insert(id);
-                    self.payer.recently_spent(id).await?
-                }
-                _ => Amount::ZERO,
-            };
+            if is_paying(&record) {
+                paying.insert(id);
+            }
             deposits.push(TrackedDeposit {
                 id,
+                spent: self.spent_if_paying(id, &record).await?,
                 record,
-                spent,
                 opening: txs.openings.remove(&id),
                 reclaim: txs.reclaims.remove(&id),
             });
         }
         self.payer.keep_spent_of(|id| paying.contains(id));
         Ok(deposits)
+    }
+
+    /// Reads one deposit, like [`Self::tracked_deposits`]. `None`: the store lacks it.
+    pub(super) async fn tracked_deposit(
+        &self,
+        id: DepositId,
+    ) -> Result<Option<TrackedDeposit>, PayerError> {
+        let record = match self.payer.deposit(id).await {
+            Ok(record) => record,
+            Err(PayerError::UnknownDeposit(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(TrackedDeposit {
+            id,
+            spent: self.spent_if_paying(id, &record).await?,
+            record,
+            opening: self.payer.deposit_tx(&open_key(id)).await?,
+            reclaim: self.payer.deposit_tx(&reclaim_key(id)).await?,
+        }))
+    }
+
+    async fn spent_if_paying(
+        &self,
+        id: DepositId,
+        record: &DepositRecord,
+    ) -> Result<Amount, PayerError> {
+        match is_paying(record) {
+            true => self.payer.recently_spent(id).await,
+            false => Ok(Amount::ZERO),
+        }
     }
 
     /// Performs an action, and records its outcome for the retry schedule.
@@ -304,4 +330,9 @@ fn cannot_succeed(error: &PayerError) -> bool {
 fn is_reclaimable(id: DepositId, situation: &Situation<'_>) -> bool {
     let mut deposits = situation.deposits.iter();
     deposits.any(|tracked| tracked.id == id && tracked.record.state == DepositState::Reclaimable)
+}
+
+/// True if cheques of the deposit may still be written, or were before its opening is confirmed.
+const fn is_paying(record: &DepositRecord) -> bool {
+    matches!(record.state, DepositState::Pending | DepositState::Active)
 }

@@ -7,7 +7,7 @@ use crate::{
         error::PayerError,
     },
     protocol::terms::DepositId,
-    tx::record::{TxRecord, stored_txs},
+    tx::record::{TxRecord, stored_tx, stored_txs},
 };
 use alloy_primitives::B256;
 use std::collections::HashMap;
@@ -28,6 +28,12 @@ impl Payer {
             openings: self.txs_for(OPEN).await?,
             reclaims: self.txs_for(RECLAIM).await?,
         })
+    }
+
+    /// Reads this wallet's transaction stored under a key of a deposit.
+    pub(super) async fn deposit_tx(&self, key: &[u8]) -> Result<Option<TxRecord>, PayerError> {
+        let stored = stored_tx(&self.store, key).await?;
+        Ok(stored.filter(|record| Some(record.from) == self.wallet_address()))
     }
 
     async fn txs_for(&self, purpose: &[u8]) -> Result<HashMap<DepositId, TxRecord>, PayerError> {

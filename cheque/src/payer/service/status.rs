@@ -61,28 +61,49 @@ impl PayerService {
         let spared = spared.unwrap_or_default();
         let now = self.with_situation(&deposits, |situation| situation.now);
         let now = now.unwrap_or_else(unix_now);
-        let is_useful = |tracked: &TrackedDeposit| {
-            self.with_situation(&deposits, |situation| situation.is_useful(tracked))
+        let status = |tracked| self.status_of(tracked, &spared, now);
+        Ok(deposits.iter().map(status).collect())
+    }
+
+    /// Reports the status of one deposit. `None`: the store lacks it. Reads its records only; where the next round may take over
+    /// the purse of a reclaimable deposit, those of all deposits.
+    ///
+    /// # Errors
+    ///
+    /// [`PayerError::Stored`] if the store cannot be read.
+    pub async fn deposit_status(&self, id: DepositId) -> Result<Option<DepositStatus>, PayerError> {
+        let Some(tracked) = self.tracked_deposit(id).await? else {
+            return Ok(None);
         };
-        let status = deposits.iter().map(|tracked| {
-            let pending = tracked.record.state == DepositState::Pending;
-            let (mut reason, next) = match pending && is_useful(tracked) == Some(false) {
-                true => self.describe_too_late(tracked),
-                false => self.describe(tracked, spared.contains(&tracked.id)),
-            };
-            if let Some(since) = self.seen().stuck.get(&tracked.id) {
-                let since = utc(*since);
-                reason.push_str(&format!("; its transaction has waited since {since}"));
-            }
-            DepositStatus {
-                id: tracked.id,
-                record: tracked.record.clone(),
-                estimated_expiry: expiry(&tracked.record, tracked.spent, self.payer.cutoff(), now),
-                reason,
-                next,
-            }
-        });
-        Ok(status.collect())
+        if tracked.record.state == DepositState::Reclaimable && self.rounds.is_some() {
+            let all = self.status().await?;
+            return Ok(all.into_iter().find(|status| status.id == id));
+        }
+        let now = self.with_situation(&[], |situation| situation.now);
+        let now = now.unwrap_or_else(unix_now);
+        Ok(Some(self.status_of(&tracked, &[], now)))
+    }
+
+    /// `spared` are the deposits whose purses the next rounds take over.
+    fn status_of(&self, tracked: &TrackedDeposit, spared: &[DepositId], now: u64) -> DepositStatus {
+        let pending = tracked.record.state == DepositState::Pending;
+        // The other deposits do not matter here.
+        let is_useful = self.with_situation(&[], |situation| situation.is_useful(tracked));
+        let (mut reason, next) = match pending && is_useful == Some(false) {
+            true => self.describe_too_late(tracked),
+            false => self.describe(tracked, spared.contains(&tracked.id)),
+        };
+        if let Some(since) = self.seen().stuck.get(&tracked.id) {
+            let since = utc(*since);
+            reason.push_str(&format!("; its transaction has waited since {since}"));
+        }
+        DepositStatus {
+            id: tracked.id,
+            record: tracked.record.clone(),
+            estimated_expiry: expiry(&tracked.record, tracked.spent, self.payer.cutoff(), now),
+            reason,
+            next,
+        }
     }
 
     /// Reports the status of the next round. `None` if this service opens no rounds, or has no wallet or no head yet.

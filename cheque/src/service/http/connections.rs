@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -87,9 +87,10 @@ impl Caller {
     }
 }
 
-/// All open connections, up to a bound.
+/// All open connections, up to a bound for all and one for the strangers of a source.
 pub(super) struct Connections {
     max: usize,
+    max_strangers: usize,
     open: Arc<Mutex<Open>>,
 }
 
@@ -97,6 +98,7 @@ pub(super) struct Connections {
 struct Open {
     next: u64,
     by_age: BTreeMap<u64, (Source, Arc<Connection>)>,
+    by_source: HashMap<Source, BTreeSet<u64>>,
 }
 
 /// A connection's place among the open ones, given up when dropped.
@@ -114,54 +116,111 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        locked(&self.open).by_age.remove(&self.number);
+        locked(&self.open).remove(self.number);
     }
 }
 
+/// The bound for which a connection had to make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MadeRoom {
+    /// That of all connections.
+    Full,
+    /// That of the strangers of one source.
+    OfSource,
+}
+
 impl Connections {
-    pub(super) fn new(max: usize) -> Self {
+    /// `max_strangers` bounds the callers of one source that have not shown the token. The own machine has no such bound.
+    pub(super) fn new(max: usize, max_strangers: Option<usize>) -> Self {
         Self {
             max,
+            max_strangers: max_strangers.unwrap_or(usize::MAX),
             open: Arc::default(),
         }
     }
 
-    /// Gives a new connection a place, and true if another one has to make room. `None` if all others are busy with requests of
+    /// Gives a new connection a place, and tells if another one has to make room. `None` if all others are busy with requests of
     /// trusted callers.
-    pub(super) fn admit(&self, source: Source) -> Option<(Slot, bool)> {
+    pub(super) fn admit(&self, source: Source) -> Option<(Slot, Option<MadeRoom>)> {
         let mut open = locked(&self.open);
-        let is_full = open.by_age.len() >= self.max;
-        if is_full && !open.evict() {
+        let made_room = if !source.0.is_loopback() && open.evict_of(source, self.max_strangers) {
+            Some(MadeRoom::OfSource)
+        } else if open.by_age.len() < self.max {
+            None
+        } else if open.evict() {
+            Some(MadeRoom::Full)
+        } else {
             return None;
-        }
+        };
         let (number, connection) = (open.next, Arc::new(Connection::default()));
-        open.next = open.next.wrapping_add(1);
-        open.by_age
-            .insert(number, (source, Arc::clone(&connection)));
+        open.insert(number, source, &connection);
         drop(open);
         let slot = Slot {
             number,
             connection,
             open: Arc::clone(&self.open),
         };
-        Some((slot, is_full))
+        Some((slot, made_room))
     }
 
     /// Closes the connection that a new one would replace.
     pub(super) fn evict(&self) {
         locked(&self.open).evict();
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        locked(&self.open).by_age.len()
+    }
 }
 
 impl Open {
+    fn insert(&mut self, number: u64, source: Source, connection: &Arc<Connection>) {
+        self.next = number.wrapping_add(1);
+        self.by_age.insert(number, (source, Arc::clone(connection)));
+        self.by_source.entry(source).or_default().insert(number);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Arc<Connection>> {
+        let (source, connection) = self.by_age.remove(&number)?;
+        if let Entry::Occupied(mut of_source) = self.by_source.entry(source) {
+            of_source.get_mut().remove(&number);
+            if of_source.get().is_empty() {
+                of_source.remove();
+            }
+        }
+        Some(connection)
+    }
+
     fn evict(&mut self) -> bool {
-        let Some(number) = self.stranger().or_else(|| self.idle()) else {
+        let number = self.stranger().or_else(|| self.idle());
+        number.is_some_and(|number| self.close(number))
+    }
+
+    /// Closes the oldest stranger of a source that has `max` of them.
+    fn evict_of(&mut self, source: Source, max: usize) -> bool {
+        // Most sources have few connections, trusted ones included.
+        let of_source = self.by_source.get(&source);
+        let Some(of_source) = of_source.filter(|numbers| numbers.len() >= max) else {
             return false;
         };
-        if let Some((_, connection)) = self.by_age.remove(&number) {
+        let is_stranger = |number: &&u64| {
+            let found = self.by_age.get(number);
+            found.is_some_and(|(_, connection)| !connection.is_trusted())
+        };
+        let mut strangers = of_source.iter().filter(is_stranger);
+        let oldest = strangers.next().copied();
+        // The oldest, and so many others.
+        let others = strangers.count();
+        oldest.is_some_and(|oldest| others.saturating_add(1) >= max && self.close(oldest))
+    }
+
+    fn close(&mut self, number: u64) -> bool {
+        let closed = self.remove(number);
+        closed.is_some_and(|connection| {
             connection.evicted.notify_one();
-        }
-        true
+            true
+        })
     }
 
     /// The oldest connection without trust of the source that has most of these.
@@ -215,19 +274,20 @@ mod tests {
 
     #[test]
     fn closes_the_oldest_stranger_of_the_largest_source() {
-        let connections = Connections::new(4);
+        let connections = Connections::new(4, None);
         let few = connections.admit(source("192.0.2.1")).unwrap().0;
         let many: Vec<_> = (0..3)
             .map(|_| connections.admit(source("192.0.2.2")).unwrap().0)
             .collect();
-        assert!(connections.admit(source("192.0.2.3")).unwrap().1);
+        let made_room = connections.admit(source("192.0.2.3")).unwrap().1;
+        assert_eq!(made_room, Some(MadeRoom::Full));
         assert!(!is_evicted(&few), "of an address with one connection");
         assert!(is_evicted(&many[0]) && !is_evicted(&many[1]));
     }
 
     #[test]
     fn closes_trusted_connections_last_and_never_busy_ones() {
-        let connections = Connections::new(3);
+        let connections = Connections::new(3, None);
         let admit = || connections.admit(source("192.0.2.1"));
         let (busy, idle, stranger) = (admit().unwrap().0, admit().unwrap().0, admit().unwrap().0);
         Caller::new(Arc::clone(busy.connection())).trust();
@@ -250,10 +310,32 @@ mod tests {
 
     #[test]
     fn gives_places_of_ended_connections_to_new_ones() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, None);
         let first = connections.admit(source("192.0.2.1")).unwrap();
         drop(first);
-        let (_slot, has_evicted) = connections.admit(source("192.0.2.1")).unwrap();
-        assert!(!has_evicted);
+        let (_slot, made_room) = connections.admit(source("192.0.2.1")).unwrap();
+        assert_eq!(made_room, None);
+        assert_eq!(locked(&connections.open).by_source.len(), 1);
+    }
+
+    #[test]
+    fn bounds_the_strangers_of_each_source() {
+        let connections = Connections::new(100, Some(2));
+        let admit = |text| connections.admit(source(text)).unwrap();
+        let trusted = admit("2001:db8::1").0;
+        Caller::new(Arc::clone(trusted.connection())).trust();
+        let (first, second) = (admit("2001:db8::2"), admit("2001:db8::3"));
+        assert_eq!((first.1, second.1), (None, None));
+        let others = [admit("2001:db8:0:1::1"), admit("192.0.2.1")];
+        let third = admit("2001:db8::4");
+        assert_eq!(third.1, Some(MadeRoom::OfSource));
+        assert!(is_evicted(&first.0), "the oldest stranger of the network");
+        let kept = [&trusted, &second.0, &third.0, &others[0].0, &others[1].0];
+        assert!(!kept.into_iter().any(is_evicted));
+        // Who shows the token counts no more.
+        Caller::new(Arc::clone(second.0.connection())).trust();
+        assert_eq!(admit("2001:db8::5").1, None);
+        let own: Vec<_> = (0..10).map(|_| admit("127.0.0.1")).collect();
+        assert!(own.iter().all(|(_, made_room)| made_room.is_none()));
     }
 }

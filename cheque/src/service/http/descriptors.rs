@@ -1,5 +1,7 @@
 //! The descriptors that the process may open, and the part of them for callers.
 
+use std::io;
+
 /// The most descriptors to ask for. More would serve nothing here.
 #[cfg(unix)]
 const WANTED: u64 = 65_536;
@@ -33,6 +35,22 @@ pub const fn raise_descriptor_limit() -> Option<u64> {
 pub(super) fn left_for_callers(limit: u64) -> u64 {
     let reserve = (limit / 4).clamp(64, 1_024).min(limit / 2);
     limit.saturating_sub(reserve)
+}
+
+/// True if an accept failed because the process or the system has no descriptor or memory left for a connection.
+#[cfg(unix)]
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .map(Some)
+        .contains(&errno)
+}
+
+/// True if an accept failed for want of a descriptor (`WSAEMFILE`) or a buffer (`WSAENOBUFS`).
+#[cfg(not(unix))]
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(10_024 | 10_055))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! An HTTP server with bounds: on connections, on the size of headers, and on every wait.
 //!
 //! A caller without the token costs a connection and a few kilobytes, for seconds. Where all connections are in use, a new one
-//! takes the place of a caller that has shown no token yet, first of the address with the most of them. So a flood of sockets
-//! neither stops the answers nor takes the descriptors of the node and the store.
+//! takes the place of a caller that has shown no token yet, first of the address with the most of them. On a port that other
+//! machines reach, one address has a bound of its own. So a flood of sockets neither stops the answers nor takes the descriptors of
+//! the node and the store.
 
 mod connections;
 mod descriptors;
@@ -13,7 +14,8 @@ pub use connections::Caller;
 pub use descriptors::raise_descriptor_limit;
 pub use refusals::Refusals;
 
-use connections::{Connection, Connections, Slot, Source};
+use connections::{Connection, Connections, MadeRoom, Slot, Source};
+use descriptors::is_shortage;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -43,7 +45,7 @@ use write_timeout::WriteTimeout;
 /// Connections that are closing, beside those of the bound.
 const CLOSING: usize = 32;
 
-/// The pause after a failure to accept, which passes once descriptors are free again.
+/// The pause after a failure to accept, so that the server does not spin until the cause has passed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The answer on a connection above the bound.
@@ -55,6 +57,9 @@ connection: close\r\ncontent-length: 73\r\n\r\n{\"error\":\"all connections are 
 pub struct HttpLimits {
     /// The number of connections. Fewer if the process may open few descriptors: see [`HttpLimits::within`].
     pub max_connections: usize,
+    /// The number of connections from one IPv4 address, or one network of 64 bits of IPv6, whose callers have not shown the token.
+    /// Callers on this machine have no such bound. `None`: nobody has, as for a port that only this machine can reach.
+    pub max_strangers: Option<usize>,
     /// The time from connecting to a complete first header.
     pub first_header: Duration,
     /// The time from an answer to the complete header of the next request.
@@ -69,6 +74,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             max_connections: 1024,
+            max_strangers: None,
             first_header: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             unread: Duration::from_secs(30),
@@ -87,6 +93,16 @@ impl HttpLimits {
         self.max_connections = self
             .max_connections
             .min(left.saturating_sub(CLOSING).max(1));
+        self
+    }
+
+    /// Leaves a single stranger a quarter of the connections, if other machines can reach the address of the listener.
+    #[must_use]
+    pub const fn facing(mut self, listener: SocketAddr) -> Self {
+        if !listener.ip().to_canonical().is_loopback() {
+            let quarter = self.max_connections / 4;
+            self.max_strangers = Some(if quarter > 0 { quarter } else { 1 });
+        }
         self
     }
 }
@@ -123,7 +139,7 @@ pub async fn serve<S, B>(
     ));
     let shared = Arc::new(Shared {
         limits,
-        connections: Connections::new(limits.max_connections),
+        connections: Connections::new(limits.max_connections, limits.max_strangers),
         refusals,
     });
     let (stopped, stopping) = watch::channel(false);
@@ -159,14 +175,31 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, permit),
-            // The caller has gone.
-            Err(error) if is_of_caller(&error) => {}
-            Err(_) => {
-                shared.refusals.count("descriptors");
-                shared.connections.evict();
-                sleep(ACCEPT_PAUSE).await;
+            Err(error) => {
+                if let Some(pause) = shared.on_accept_error(&error) {
+                    sleep(pause).await;
+                }
             }
         }
+    }
+}
+
+impl Shared {
+    /// Counts a failure to accept. Closes a connection only where that helps: to give a descriptor or memory to the next. Returns
+    /// the pause before another try.
+    fn on_accept_error(&self, error: &io::Error) -> Option<Duration> {
+        // The caller has gone.
+        if is_of_caller(error) {
+            return None;
+        }
+        if is_shortage(error) {
+            self.refusals.count("descriptors");
+            self.connections.evict();
+        } else {
+            // A firewall or the network, such as EPERM and ENETDOWN.
+            self.refusals.count("accept_failed");
+        }
+        Some(ACCEPT_PAUSE)
     }
 }
 
@@ -183,8 +216,9 @@ fn is_of_caller(error: &io::Error) -> bool {
 fn admit(shared: &Shared, peer: SocketAddr, stream: &TcpStream) -> Option<Slot> {
     let admitted = shared.connections.admit(Source::of(peer.ip()));
     match &admitted {
-        Some((_, true)) => shared.refusals.count("evicted"),
-        Some((_, false)) => {}
+        Some((_, Some(MadeRoom::Full))) => shared.refusals.count("evicted"),
+        Some((_, Some(MadeRoom::OfSource))) => shared.refusals.count("many_of_address"),
+        Some((_, None)) => {}
         None => shared.refusals.count("too_many_calls"),
     }
     // An answer is one write, so there is nothing to wait for.

@@ -90,6 +90,7 @@ impl Server {
 const fn limits(max_connections: usize) -> HttpLimits {
     HttpLimits {
         max_connections,
+        max_strangers: None,
         first_header: Duration::from_secs(60),
         idle: Duration::from_secs(60),
         unread: Duration::from_secs(60),
@@ -240,10 +241,53 @@ async fn ends_after_open_requests_and_without_idle_ones() {
     timeout(SOON, server.done).await.unwrap().unwrap();
 }
 
+/// A firewall that refuses a caller, or a network that is down, must not cost another caller its connection.
+#[cfg(unix)]
+#[test]
+fn closes_a_connection_for_a_descriptor_and_nothing_else() {
+    use rustix::io::Errno;
+    let shared = Shared {
+        limits: limits(10),
+        connections: Connections::new(10, None),
+        refusals: Refusals::default(),
+    };
+    let source = Source::of([192, 0, 2, 1].into());
+    let slots: Vec<_> = (0..4)
+        .map(|_| shared.connections.admit(source).unwrap())
+        .collect();
+    let fail = |errno: Errno| shared.on_accept_error(&errno.into());
+    for errno in [Errno::PERM, Errno::NETDOWN, Errno::PROTO, Errno::INVAL] {
+        assert_eq!(fail(errno), Some(ACCEPT_PAUSE), "{errno}");
+        assert_eq!(shared.connections.len(), 4, "{errno}");
+    }
+    assert_eq!(fail(Errno::CONNABORTED), None);
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    for (errno, left) in shortages.into_iter().zip([3, 2, 1, 0]) {
+        assert_eq!(fail(errno), Some(ACCEPT_PAUSE), "{errno}");
+        assert_eq!(shared.connections.len(), left, "{errno}");
+    }
+    drop(slots);
+}
+
 #[test]
 fn keeps_to_the_descriptors_of_the_process() {
     let limits = HttpLimits::default();
     assert_eq!(limits.within(65_536).max_connections, 1_024);
     assert_eq!(limits.within(1_024).max_connections, 768 - CLOSING);
     assert_eq!(limits.within(0).max_connections, 1);
+}
+
+#[test]
+fn bounds_strangers_where_other_machines_can_connect() {
+    let bound = |listener: &str, max_connections| {
+        let limits = limits(max_connections).facing(listener.parse().unwrap());
+        limits.max_strangers
+    };
+    for own in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!(bound(own, 1_024), None, "{own}");
+    }
+    for public in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1"] {
+        assert_eq!(bound(public, 1_024), Some(256), "{public}");
+    }
+    assert_eq!(bound("0.0.0.0:1", 3), Some(1));
 }

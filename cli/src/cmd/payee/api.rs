@@ -14,7 +14,6 @@ use cheque::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{accepted, rejected},
@@ -37,17 +36,14 @@ struct Api {
     streams: Streams,
 }
 
-/// The paths of a payee. `stop` ends streams of events.
-pub(super) fn router(service: PayeeService, stop: CancellationToken) -> Router {
+/// The paths of a payee. `streams` are for `GET /events`.
+pub(super) fn router(service: PayeeService, streams: Streams) -> Router {
     Router::new()
         .route("/payments", post(pay))
         .route("/terms", get(show_terms))
         .route("/deposits", get(deposits))
         .route("/events", get(events))
-        .with_state(Api {
-            service,
-            streams: Streams::new(stop),
-        })
+        .with_state(Api { service, streams })
 }
 
 /// The body of `POST /payments`.

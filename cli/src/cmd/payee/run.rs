@@ -122,7 +122,7 @@ impl RunArgs {
         let server = self.service.start(LISTEN).await?;
         let service = server.prepare(self.payee(out)).await?;
         let stop = server.stop();
-        let router = api::router(service.clone(), stop.clone());
+        let router = api::router(service.clone(), server.streams());
         let worker = service.clone();
         let work = worker.run(stop.cancelled_owned());
         server

@@ -16,7 +16,6 @@ use cheque::{
     },
 };
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::request::{PaymentBody, PaymentRequest, payment_error};
 use crate::{
@@ -42,8 +41,8 @@ struct Api {
 
 type Answer = Result<Json<Value>, HttpError>;
 
-/// The paths of a payer. `stop` ends streams of events.
-pub(super) fn router(service: PayerService, token: Address, stop: CancellationToken) -> Router {
+/// The paths of a payer. `streams` are for `GET /events`.
+pub(super) fn router(service: PayerService, token: Address, streams: Streams) -> Router {
     Router::new()
         .route("/cheques", post(pay))
         .route("/payees/{payee}", get(payee))
@@ -53,7 +52,7 @@ pub(super) fn router(service: PayerService, token: Address, stop: CancellationTo
         .with_state(Api {
             service,
             token,
-            streams: Streams::new(stop),
+            streams,
         })
 }
 
@@ -136,14 +135,7 @@ async fn payee(State(api): State<Api>, Path(payee): Path<String>) -> Answer {
     let payee = parse_address(&payee).map_err(|error| bad_path(error.to_string()))?;
     let payer = api.service.payer();
     let mut found = Vec::new();
-    for (id, record) in payer.deposits().await.map_err(unreadable)? {
-        let is_open = matches!(
-            record.state,
-            DepositState::Pending | DepositState::Active | DepositState::PastCutoff
-        );
-        if !is_open {
-            continue;
-        }
+    for (id, record) in payer.undrawn_deposits().await.map_err(unreadable)? {
         let (spent, left) = match payer.spent_and_left(id, payee).await {
             Ok(Some(account)) => account,
             // The deposit does not list the payee, or its list is lost.
@@ -214,9 +206,8 @@ async fn deposit(State(api): State<Api>, Path(id): Path<String>) -> Answer {
             "`{id}` is not a deposit; write 0x and 64 hex digits"
         ))
     })?;
-    let status = api.service.status().await.map_err(unreadable)?;
-    let status = status.into_iter().find(|status| status.id == id);
-    let status = status.ok_or_else(|| {
+    let status = api.service.deposit_status(id).await;
+    let status = status.map_err(unreadable)?.ok_or_else(|| {
         let text = format!("the store has no deposit {id} of this bank");
         HttpError::new(StatusCode::NOT_FOUND, "unknown_deposit", text)
     })?;

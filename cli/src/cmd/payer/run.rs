@@ -90,7 +90,7 @@ impl RunArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
         let server = self.service.start(LISTEN).await?;
         let (service, token) = server.prepare(self.payer()).await?;
-        let router = api::router(service.clone(), token, server.stop());
+        let router = api::router(service.clone(), token, server.streams());
         let worker = service.clone();
         let work = worker.run(server.stop().cancelled_owned());
         server
