@@ -9,6 +9,8 @@ mod deposits;
 #[path = "../support/disk.rs"]
 mod disk;
 mod draws;
+#[cfg(feature = "service")]
+mod event_searches;
 mod failover;
 #[cfg(feature = "service")]
 mod fast_chains;
