@@ -39,6 +39,8 @@ mod payee_batches;
 #[cfg(feature = "service")]
 mod payee_clocks;
 #[cfg(feature = "service")]
+mod payee_fees;
+#[cfg(feature = "service")]
 mod payee_nodes;
 #[cfg(feature = "service")]
 mod payee_recovery;
