@@ -105,6 +105,9 @@ where
     let mut refusal: Option<Refusal> = None;
     // True if the node has answered some request, so that a refusal is about the batch.
     let mut is_alive = false;
+    // True if a single request got the refusal of a batch with it, which then tells nothing about the size.
+    let mut is_of_request = false;
+    let mut fits = None;
     let mut same = 0;
     while !left.is_empty() {
         let is_probe = refusal.is_some() && !is_alive;
@@ -121,11 +124,12 @@ where
         let is_complete = round.unanswered.is_empty();
         left = round.unanswered;
         left.extend(rest);
-        let is_same = asked == 1
-            && refusal.as_ref().is_some_and(|refusal| {
-                let mut answered = round.answered.iter();
-                answered.all(|answer| refusal.is_answer(answer))
-            });
+        let alike = |answer: &Response| {
+            let refusal = refusal.as_ref();
+            refusal.is_some_and(|refusal| refusal.is_answer(answer))
+        };
+        let is_same = is_trial && asked == 1 && round.answered.iter().all(alike);
+        is_of_request |= asked == 1 && round.answered.iter().any(alike);
         is_alive |= !is_same && !round.answered.is_empty();
         answers.extend(round.answered);
         if is_same {
@@ -142,10 +146,12 @@ where
             refusal = round.refusal;
             same = 0;
         } else if is_trial && (!is_probe || limit == 1) {
-            size.learn(limit, Instant::now());
+            fits = Some(limit);
             is_trial = false;
-            refusal = None;
         }
+    }
+    if let Some(limit) = fits.filter(|_| !is_of_request) {
+        size.learn(limit, Instant::now());
     }
     Ok(ResponsePacket::Batch(answers))
 }

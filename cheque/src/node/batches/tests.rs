@@ -223,7 +223,8 @@ async fn asks_on_if_the_node_refuses_some_singles_alike() {
     let answered = answered.unwrap();
     assert_eq!(answered.responses().len(), 100);
     assert_eq!(answered.iter_errors().count(), 1);
-    assert_eq!(size.learned(Instant::now()), Some(1));
+    // The refusal may be about that request, so that it tells nothing about the size.
+    assert_eq!(size.learned(Instant::now()), None);
 }
 
 /// The node fails between the halves of a batch: a size of 1 is no fact about it.
