@@ -41,13 +41,17 @@ pub(crate) fn run_opener() {
 
 impl Encrypted {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let roots = tempfile::tempdir().unwrap();
         for root in ["root", "other"] {
             make_root(roots.path(), root);
         }
         issue(roots.path());
         let port = free_port();
-        let settings = tcp_settings(port, &["ssl=on"]);
+        let settings = tcp_settings(port, &[&["ssl=on"], more].concat());
         let server = Server::start_with(&settings, |directory| {
             let data = directory.join("data");
             for (from, to) in [("leaf.pem", "server.crt"), ("leaf.key", "server.key")] {
@@ -238,6 +242,21 @@ pub(crate) fn refuses_a_server_without_tls() {
         drop(Postgres::open(&format!("{address}?sslmode={mode}")).unwrap());
     }
     drop(server);
+}
+
+/// Old servers offer versions of TLS that nobody should use.
+pub(crate) fn goes_on_without_tls_only_if_that_is_preferred() {
+    let versions = [
+        "ssl_min_protocol_version=TLSv1",
+        "ssl_max_protocol_version=TLSv1.1",
+    ];
+    let server = Encrypted::start_with(&versions);
+    let (address, socket) = server.database("localhost");
+    let said = refused(&format!("{address}&sslmode=no-verify"));
+    assert!(said.contains("TLS handshake"), "{said}");
+    let store = Postgres::open(&address).unwrap();
+    assert_eq!(encryption(&socket), [false]);
+    drop(store);
 }
 
 /// The server offers `SCRAM-SHA-256-PLUS`, and a client that demands it fails without the certificate's hash.

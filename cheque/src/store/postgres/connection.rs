@@ -7,7 +7,7 @@ use crate::store::{
         error::{AnswerTimeout, Closing, ConnectError, Unauthorized},
         passfile::PassfileError,
         schema,
-        tls::Connector,
+        tls::{Connector, TlsStream, is_handshake_error},
     },
 };
 use std::{
@@ -20,7 +20,10 @@ use tokio::{
     runtime::{Builder, Runtime},
     task::AbortHandle,
 };
-use tokio_postgres::{Client, Config, Statement, config::Host};
+use tokio_postgres::{
+    Client, Config, Socket, Statement,
+    config::{Host, SslMode},
+};
 
 /// The default bound on connecting, if the address has no `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -262,17 +265,40 @@ impl Server {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(ConnectError::Store(error))) => Err(error),
             Ok(Err(ConnectError::Sql(error))) => Err(match &self.passfile {
-                Some(passfile) => unreachable(Arc::new(Unauthorized {
-                    error,
-                    passfile: passfile.clone(),
-                })),
-                None => unreachable(Arc::new(error)),
+                Some(passfile) if error.to_string().contains("password") => {
+                    unreachable(Arc::new(Unauthorized {
+                        error,
+                        passfile: passfile.clone(),
+                    }))
+                }
+                _ => unreachable(Arc::new(error)),
             }),
             Ok(Err(ConnectError::Timeout(timeout))) => Err(unreachable(Arc::new(timeout))),
             Err(error) => Err(unreachable(Arc::new(error))),
         }
     }
 }
+
+/// Connects. As in libpq, `sslmode=prefer` goes on without TLS if that cannot begin.
+async fn connect(
+    config: &Config,
+    connector: Connector,
+) -> Result<Connected, tokio_postgres::Error> {
+    let connected = config.connect(connector.clone()).await;
+    match connected {
+        Err(error) if config.get_ssl_mode() == SslMode::Prefer && is_handshake_error(&error) => {
+            let mut plain = config.clone();
+            plain.ssl_mode(SslMode::Disable).connect(connector).await
+        }
+        connected => connected,
+    }
+}
+
+/// A client, and the connection whose bytes the caller moves.
+type Connected = (
+    Client,
+    tokio_postgres::Connection<Socket, TlsStream<Socket>>,
+);
 
 /// Makes a connection. Must run on the runtime, which keeps moving the connection's bytes.
 async fn new_connection(
@@ -285,7 +311,7 @@ async fn new_connection(
     // The client library bounds the first packet to each address only.
     let limit = config.get_connect_timeout().copied();
     let limit = limit.unwrap_or(CONNECT_TIMEOUT) * 2;
-    let connecting = with_timeout(limit, config.connect(connector)).await;
+    let connecting = with_timeout(limit, connect(config, connector)).await;
     let (mut client, connection) = connecting.map_err(ConnectError::Timeout)??;
     // The client sees the end of the connection, whatever the reason.
     let task = tokio::spawn(connection).abort_handle();

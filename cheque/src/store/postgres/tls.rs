@@ -252,6 +252,20 @@ where
     }
 }
 
+/// A TLS session that could not begin.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct HandshakeError(String);
+
+/// True if TLS could not begin, on a connection that was made.
+pub(super) fn is_handshake_error(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let error = source.and_then(|error| error.downcast_ref::<io::Error>());
+    error
+        .and_then(io::Error::get_ref)
+        .is_some_and(|error| error.is::<HandshakeError>())
+}
+
 /// Adds the next step to the refusal of a certificate.
 fn explained(error: io::Error) -> io::Error {
     let refusal = error.get_ref().and_then(|error| error.downcast_ref());
@@ -262,9 +276,9 @@ fn explained(error: io::Error) -> io::Error {
         Some(TlsError::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "connect by a name of the certificate",
-        _ => return error,
+        _ => return io::Error::new(error.kind(), HandshakeError(error.to_string())),
     };
-    io::Error::new(error.kind(), format!("{error}; {step}"))
+    io::Error::new(error.kind(), HandshakeError(format!("{error}; {step}")))
 }
 
 /// An encrypted connection.
