@@ -3,9 +3,8 @@
 use crate::{
     bank::{error::BankError, reader::Reader},
     protocol::amount::Amount,
-    tx::gas::GasOracle,
+    tx::{gas::GasOracle, market::market_fees},
 };
-use alloy::providers::Provider;
 use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
@@ -75,7 +74,7 @@ impl NativeRates {
 /// The chain's current prices. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GasPrices {
-    /// The price of gas, in wei per unit, with that of a rollup's operator.
+    /// The price of gas, in wei per unit: base fee, tip, and the price of a rollup's operator.
     pub gas_price: u128,
     /// A rollup's fees for the longest redemption beside gas times price, in wei. Zero on other chains.
     pub data_fee: U256,
@@ -95,20 +94,25 @@ impl GasPrices {
 }
 
 impl Reader {
-    /// Reads the chain's current prices.
+    /// Reads the chain's current prices: those at which a transaction would be sent, at the present base fee.
     ///
     /// # Errors
     ///
-    /// [`BankError::Node`] if the node fails, [`BankError::NoFeeOracle`] on a rollup without an oracle of its data fees.
+    /// [`BankError::Node`] if the node fails, [`BankError::ImplausibleFee`] if its fees do not fit its newest block,
+    /// [`BankError::NoFeeOracle`] on a rollup without an oracle of its data fees.
     pub async fn prices(&self) -> Result<GasPrices, BankError> {
+        self.prices_with_tip(None).await
+    }
+
+    /// Reads the prices of transactions that offer this tip.
+    pub(crate) async fn prices_with_tip(&self, tip: Option<u128>) -> Result<GasPrices, BankError> {
+        let price = market_fees(self.provider(), tip).await?.at_present();
         let oracle = GasOracle {
             provider: self.provider().clone(),
             model: self.profile().fees,
         };
         let asked = async {
-            let price = async { Ok(self.provider().get_gas_price().await?) };
             tokio::try_join!(
-                price,
                 oracle.data_fee(REDEMPTION_BYTES),
                 oracle.data_gas(REDEMPTION_BYTES),
                 oracle.operator_prices(),
@@ -117,7 +121,7 @@ impl Reader {
         };
         let chain_id = self.bank().chain_id();
         let asked = asked.await;
-        let (price, data, data_gas, (operator, operator_price), new_slot) =
+        let (data, data_gas, (operator, operator_price), new_slot) =
             asked.map_err(|error| BankError::of_gas(error, chain_id))?;
         let gas_price = price.saturating_add(operator_price);
         let in_gas = U256::from(gas_price).saturating_mul(U256::from(data_gas));

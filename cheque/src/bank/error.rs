@@ -4,7 +4,7 @@ use crate::{
     bank::head::HeadCheckError,
     node::error::NodeError,
     protocol::{chain_profile::UnlistedChain, terms::DepositId},
-    tx::gas::GasError,
+    tx::{error::ImplausibleFee, gas::GasError, market::MarketError},
 };
 use alloy::transports::TransportError;
 use alloy_primitives::Address;
@@ -47,6 +47,9 @@ pub enum BankError {
         /// The node's chain.
         found: u64,
     },
+    /// The node tells fees that do not fit its newest block.
+    #[error(transparent)]
+    ImplausibleFee(#[from] ImplausibleFee),
     /// The rollup has no fee oracle, the contract that knows its fees for data.
     #[error("chain {0} has no oracle of its data fees, so the cost of redeeming is unknown")]
     NoFeeOracle(u64),
@@ -91,6 +94,15 @@ fn no_bank(bank: Address, chain_id: u64) -> &'static str {
             "this is the address of the common bank, and `cheque deploy` puts it there for everybody"
         }
         _ => "check the address, or deploy a bank with `cheque deploy`",
+    }
+}
+
+impl From<MarketError> for BankError {
+    fn from(error: MarketError) -> Self {
+        match error {
+            MarketError::Node(error) => error.into(),
+            MarketError::ImplausibleFee(error) => error.into(),
+        }
     }
 }
 

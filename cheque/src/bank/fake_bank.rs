@@ -232,7 +232,7 @@ impl State {
         Some(match method {
             "eth_chainId" => json!(format!("{:#x}", self.chain_id)),
             "eth_getCode" => json!("0x01"),
-            "eth_gasPrice" => json!("0x1"),
+            "eth_maxPriorityFeePerGas" => json!("0x1"),
             "eth_getBlockByNumber" => {
                 let number = self.number(&params[0])?;
                 json!(self.blocks.get(number as usize).map(full))
@@ -330,6 +330,7 @@ fn full(head: &Head) -> Block<B256> {
     block.header.hash = head.hash;
     block.header.inner.number = head.number;
     block.header.inner.timestamp = head.time;
+    block.header.inner.base_fee_per_gas = Some(0);
     block
 }
 

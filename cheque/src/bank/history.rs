@@ -1,8 +1,13 @@
 //! Past deposits, read from the bank's events.
 
 use crate::{
-    bank::error::BankError, bank::reader::Reader, protocol::amount::Amount,
-    protocol::terms::DepositId,
+    bank::{
+        ends::{Closed, SearchedEnd},
+        error::BankError,
+        head::Head,
+        reader::Reader,
+    },
+    protocol::{amount::Amount, terms::DepositId},
 };
 use alloy::{
     providers::Provider,
@@ -14,6 +19,7 @@ use alloy_sol_types::SolEvent;
 use cheque_bindings::Deposit;
 use cheque_bindings::{Opened, Reclaimed, Redeemed};
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 
 /// An opened deposit, read from its event. A payer who has lost the store can reclaim the deposit, but not restore its
 /// allowance list: the payees are not on the chain.
@@ -25,25 +31,6 @@ pub struct FoundDeposit {
     pub deposit: Deposit,
     /// The number of the block with the opening.
     pub block: u64,
-}
-
-/// The end of a deposit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// A payee won and redeemed.
-    Redeemed {
-        /// The winner.
-        payee: Address,
-        /// The payout, in token units.
-        payout: Amount,
-        /// The number of the block with the redemption.
-        block: u64,
-    },
-    /// The deposit returned to the payer's purse.
-    Reclaimed {
-        /// The number of the block with the reclaim.
-        block: u64,
-    },
 }
 
 impl Reader {
@@ -152,13 +139,64 @@ impl Reader {
         Ok(logs.iter().filter_map(found_in).collect())
     }
 
-    /// Finds the end of a deposit in the events of the blocks `from..=to`. `None` without an event: the deposit is open, or
-    /// the node lacks events.
+    /// Finds the end of a deposit in the events of the blocks from `from` to `to`. `None` without an event: the deposit is
+    /// open, or the node lacks events.
+    ///
+    /// Remembers what was found, and what was searched. While the chain still has the last block of the last search, asks
+    /// for the events of newer blocks only. A search that found nothing is made again after ten minutes.
     ///
     /// # Errors
     ///
     /// [`BankError::Node`] if the node fails.
     pub async fn closed(
+        &self,
+        id: DepositId,
+        from: u64,
+        to: &Head,
+    ) -> Result<Option<Closed>, BankError> {
+        let mut searched = SearchedEnd {
+            from,
+            to: *to,
+            found: None,
+        };
+        let mut begin = from;
+        let before = self.searches().end_of(id, from, Instant::now());
+        if let Some(before) = before.filter(|before| before.to.number <= to.number)
+            && self.is_before(&before.to, to).await?
+        {
+            searched.from = before.from;
+            searched.found = before.found;
+            begin = before.to.number.saturating_add(1);
+        }
+        let is_new = searched.found.is_none() && begin <= to.number;
+        if is_new {
+            searched.found = self.find_closed(id, begin, to.number).await?;
+        }
+        // The events may be those of another head.
+        if !is_new || self.hash_of(to.number).await? == Some(to.hash) {
+            self.searches().keep_end(id, searched, Instant::now());
+        }
+        Ok(searched.found)
+    }
+
+    /// Forgets the search for the end of a deposit: an event that must exist was not found.
+    pub(crate) fn forget_closed(&self, id: DepositId) {
+        self.searches().forget_end(id);
+    }
+
+    /// True if `older` is in the chain of `newer`. Asks the node once for each pair.
+    async fn is_before(&self, older: &Head, newer: &Head) -> Result<bool, BankError> {
+        if self.searches().is_in_chain(older, newer) {
+            return Ok(true);
+        }
+        let is_before = self.hash_of(older.number).await? == Some(older.hash);
+        if is_before {
+            self.searches().keep_in_chain(older, newer);
+        }
+        Ok(is_before)
+    }
+
+    async fn find_closed(
         &self,
         id: DepositId,
         from: u64,
@@ -183,6 +221,7 @@ impl Reader {
     }
 
     /// Reads the bank's events of the blocks `from..=to`. Nodes limit the size of an answer, so a refused range is halved.
+    /// Later searches begin with the size that was answered.
     pub(crate) async fn logs(
         &self,
         filter: Filter,
@@ -190,20 +229,29 @@ impl Reader {
         to: u64,
     ) -> Result<Vec<Log>, BankError> {
         let filter = filter.address(self.bank().address());
+        let mut limit = self.searches().limit(Instant::now());
+        let mut is_refused = false;
         let mut found = Vec::new();
-        let mut ranges = vec![(from, to)];
-        while let Some((from, to)) = ranges.pop() {
-            if from > to {
-                continue;
-            }
-            let part = filter.clone().from_block(from).to_block(to);
+        let mut begin = from;
+        while begin <= to {
+            let end = to.min(begin.saturating_add(limit - 1));
+            let part = filter.clone().from_block(begin).to_block(end);
             match self.provider().get_logs(&part).await {
-                Ok(logs) => found.extend(logs),
-                Err(RpcError::ErrorResp(_)) if from < to => {
-                    let middle = from + (to - from) / 2;
-                    // The earlier half comes last, on top of the stack, so events stay in order.
-                    ranges.push((middle + 1, to));
-                    ranges.push((from, middle));
+                Ok(logs) => {
+                    found.extend(logs);
+                    if is_refused {
+                        self.searches().keep_limit(limit, Instant::now());
+                        is_refused = false;
+                    }
+                    begin = end.saturating_add(1);
+                    if end == u64::MAX {
+                        break;
+                    }
+                }
+                Err(RpcError::ErrorResp(_)) if begin < end => {
+                    // Rounded up: a limit of a round number of blocks is more common than an odd one.
+                    limit = (end - begin).div_ceil(2);
+                    is_refused = true;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -10,6 +10,7 @@ pub(crate) mod calls;
 pub(crate) mod cost;
 pub(crate) mod cursor;
 pub(crate) mod due_rounds;
+pub(crate) mod ends;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod fake_bank;
@@ -33,10 +34,11 @@ pub(crate) mod token;
 
 pub use cost::{GasPrices, NativeRate, NativeRates};
 pub use cursor::{Cursor, Since};
+pub use ends::Closed;
 pub use error::BankError;
 pub use head::{FinalBlock, Head, HeadCheckError, read_block};
 pub use heads::Heads;
-pub use history::{Closed, FoundDeposit};
+pub use history::FoundDeposit;
 pub use purses::PurseKey;
 pub use reader::Reader;
 pub use redeem::{RedeemError, Redeemed, RedeemedBatch, redeem, redeem_batch};

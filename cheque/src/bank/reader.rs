@@ -1,7 +1,7 @@
 //! The reader of a bank and its chain.
 
 use crate::{
-    bank::{error::BankError, followed::Followed, head::Head},
+    bank::{ends::Searches, error::BankError, followed::Followed, head::Head},
     node::error::NodeError,
     protocol::{
         amount::Amount, beacon::Beacon, chain_profile::ChainProfile, draw::Seed, terms::Bank,
@@ -55,6 +55,7 @@ pub struct Reader {
     beacon: Beacon,
     followed: Followed,
     new_slot: NewSlotPrice,
+    searches: Searches,
 }
 
 impl Reader {
@@ -107,6 +108,7 @@ impl Reader {
             beacon,
             followed: Followed::default(),
             new_slot: NewSlotPrice::default(),
+            searches: Searches::default(),
         })
     }
 
@@ -121,6 +123,7 @@ impl Reader {
             beacon: Beacon::quicknet(),
             followed: Followed::default(),
             new_slot: NewSlotPrice::default(),
+            searches: Searches::default(),
         }
     }
 
@@ -159,6 +162,11 @@ impl Reader {
     /// Returns the heads that this reader and its clones have followed.
     pub(super) const fn followed(&self) -> &Followed {
         &self.followed
+    }
+
+    /// Returns the searches that this reader and its clones have made.
+    pub(super) const fn searches(&self) -> &Searches {
+        &self.searches
     }
 
     /// Returns the price of a new storage slot, shared by the clones of this reader.

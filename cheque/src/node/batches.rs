@@ -1,5 +1,6 @@
 //! Batches of requests, in parts as small as the node demands.
 
+use crate::http_client::words_of;
 use alloy::{
     rpc::json_rpc::{
         ErrorPayload, Id, RequestPacket, Response, ResponsePacket, RpcError, SerializedRequest,
@@ -41,16 +42,54 @@ impl BatchSize {
     }
 }
 
+/// The number of single requests that get the refusal of a batch before it counts as a failure of the node. More than one,
+/// because a node may have a reason of its own to refuse a request.
+const MAX_SAME: usize = 3;
+
 /// The answer to a part of a batch.
 struct Part {
     answered: Vec<Response>,
     unanswered: Vec<SerializedRequest>,
+    /// The refusal of the whole part.
+    refusal: Option<Refusal>,
+}
+
+/// A node's refusal of a whole batch.
+struct Refusal {
+    error: TransportError,
+    code: i64,
+    /// `None` for a web page, which may name every request in another way.
+    words: Option<String>,
+}
+
+impl Refusal {
+    fn new(error: TransportError) -> Option<Self> {
+        let (code, words) = match &error {
+            RpcError::ErrorResp(said) => (said.code, Some(said.message.to_string())),
+            RpcError::Transport(kind) => {
+                let http = kind.as_http_error()?;
+                let is_page = http.body.trim_start().starts_with('<');
+                (http.status.into(), (!is_page).then(|| words_of(&http.body)))
+            }
+            _ => return None,
+        };
+        Some(Self { error, code, words })
+    }
+
+    /// True if the node gives the same refusal to a single request.
+    fn is_answer(&self, answer: &Response) -> bool {
+        answer.payload.as_error().is_some_and(|said| {
+            let same_words = |words: &String| *words == said.message;
+            self.code == said.code && self.words.as_ref().is_none_or(same_words)
+        })
+    }
 }
 
 /// Asks a batch of requests through `ask`. Where the node refuses it, or answers only some of the requests, asks the rest in
-/// ever smaller parts, in the end one by one.
+/// ever smaller parts, in the end one by one. Learns the size only from an answer that followed a refusal.
 ///
-/// An error says that the node failed. A request that the node refuses even alone has that refusal as its answer.
+/// An error says that the node failed: that it gave single requests the refusal of the batch, among others. A request that
+/// the node refuses even alone has that refusal as its answer.
 pub(super) async fn ask_batch<A>(
     size: &BatchSize,
     requests: &[SerializedRequest],
@@ -63,31 +102,84 @@ where
     let mut answers = Vec::with_capacity(left.len());
     let mut limit = size.get(Instant::now());
     let mut is_trial = false;
+    let mut refusal: Option<Refusal> = None;
+    // True if the node has answered some request, so that a refusal is about the batch.
+    let mut is_alive = false;
+    // True if a single request got the refusal of a batch with it, which then tells nothing about the size.
+    let mut is_of_request = false;
+    let mut fits = None;
+    let mut same = 0;
     while !left.is_empty() {
-        let asked = limit.min(left.len());
+        let is_probe = refusal.is_some() && !is_alive;
+        let asked = if is_probe { 1 } else { limit.min(left.len()) };
+        if is_probe {
+            // Moves the last request to the front: a batch often begins with several of a kind.
+            let last = left.len() - 1;
+            left.swap(0, last);
+        }
         // After a refusal, a single part shows whether the size is right.
         let parts = if is_trial { 1 } else { AT_ONCE };
         let rest = left.split_off(asked.saturating_mul(parts).min(left.len()));
-        let parts: Vec<_> = left.chunks(asked).map(<[_]>::to_vec).collect();
-        let parts = stream::iter(parts.into_iter().map(|part| ask_part(part, &ask)));
-        let parts: Vec<_> = parts.buffered(AT_ONCE).collect().await;
-        left = Vec::new();
-        for part in parts {
-            let part = part?;
-            answers.extend(part.answered);
-            left.extend(part.unanswered);
-        }
-        let is_complete = left.is_empty();
+        let round = ask_round(left, asked, &ask).await?;
+        let is_complete = round.unanswered.is_empty();
+        left = round.unanswered;
         left.extend(rest);
-        if !is_complete {
+        let alike = |answer: &Response| {
+            let refusal = refusal.as_ref();
+            refusal.is_some_and(|refusal| refusal.is_answer(answer))
+        };
+        let is_same = is_trial && asked == 1 && round.answered.iter().all(alike);
+        is_of_request |= asked == 1 && round.answered.iter().any(alike);
+        is_alive |= !is_same && !round.answered.is_empty();
+        answers.extend(round.answered);
+        if is_same {
+            same += 1;
+            if same == MAX_SAME
+                && !left.is_empty()
+                && let Some(refusal) = refusal.take()
+            {
+                return Err(refusal.error);
+            }
+        } else if !is_complete {
             limit = (asked / 2).max(1);
             is_trial = true;
-        } else if is_trial {
-            size.learn(limit, Instant::now());
+            refusal = round.refusal;
+            same = 0;
+        } else if is_trial && (!is_probe || limit == 1) {
+            fits = Some(limit);
             is_trial = false;
         }
     }
+    if let Some(limit) = fits.filter(|_| !is_of_request) {
+        size.learn(limit, Instant::now());
+    }
     Ok(ResponsePacket::Batch(answers))
+}
+
+/// Asks requests in parts of a size, several parts at once.
+async fn ask_round<A>(
+    requests: Vec<SerializedRequest>,
+    size: usize,
+    ask: &impl Fn(RequestPacket) -> A,
+) -> Result<Part, TransportError>
+where
+    A: Future<Output = Result<ResponsePacket, TransportError>>,
+{
+    let parts: Vec<_> = requests.chunks(size).map(<[_]>::to_vec).collect();
+    let parts = stream::iter(parts.into_iter().map(|part| ask_part(part, ask)));
+    let parts: Vec<_> = parts.buffered(AT_ONCE).collect().await;
+    let mut round = Part {
+        answered: Vec::with_capacity(requests.len()),
+        unanswered: Vec::new(),
+        refusal: None,
+    };
+    for part in parts {
+        let part = part?;
+        round.answered.extend(part.answered);
+        round.unanswered.extend(part.unanswered);
+        round.refusal = round.refusal.or(part.refusal);
+    }
+    Ok(round)
 }
 
 async fn ask_part<A>(
@@ -103,17 +195,21 @@ where
             ResponsePacket::Single(answer) => Ok(Part {
                 answered: vec![answer],
                 unanswered: Vec::new(),
+                refusal: None,
             }),
             ResponsePacket::Batch(_) => Err(TransportErrorKind::missing_batch_response(
                 single.id().clone(),
             )),
         };
     }
-    let answered = match ask(RequestPacket::Batch(requests.clone())).await {
-        Ok(ResponsePacket::Batch(answers)) => answers,
+    let (answered, refusal) = match ask(RequestPacket::Batch(requests.clone())).await {
+        Ok(ResponsePacket::Batch(answers)) => (answers, None),
         // One object in place of a list.
-        Ok(ResponsePacket::Single(_)) => Vec::new(),
-        Err(error) if may_be_of_batch(&error) => Vec::new(),
+        Ok(ResponsePacket::Single(answer)) => {
+            let refusal = answer.payload.as_error().cloned().map(RpcError::ErrorResp);
+            (Vec::new(), refusal.and_then(Refusal::new))
+        }
+        Err(error) if may_be_of_batch(&error) => (Vec::new(), Refusal::new(error)),
         Err(error) => return Err(error),
     };
     let wanted: HashSet<&Id> = requests.iter().map(SerializedRequest::id).collect();
@@ -127,6 +223,7 @@ where
     Ok(Part {
         unanswered: unanswered.cloned().collect(),
         answered,
+        refusal,
     })
 }
 
@@ -150,148 +247,4 @@ pub(super) fn blames_batch(refusal: &ErrorPayload) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy::rpc::json_rpc::{Request, ResponsePayload};
-    use std::borrow::Cow;
-
-    fn requests(count: u64) -> Vec<SerializedRequest> {
-        let request = |id| Request::new("eth_call", Id::Number(id), ()).serialize();
-        (0..count).map(|id| request(id).unwrap()).collect()
-    }
-
-    fn answer(id: &Id) -> Response {
-        Response {
-            id: id.clone(),
-            payload: ResponsePayload::Success(serde_json::value::to_raw_value(&id).unwrap()),
-        }
-    }
-
-    fn refusal(id: Id, message: &'static str) -> Response {
-        let error = ErrorPayload {
-            code: -32_000,
-            message: Cow::Borrowed(message),
-            data: None,
-        };
-        Response {
-            id,
-            payload: ResponsePayload::Failure(error),
-        }
-    }
-
-    /// How a node refuses a batch.
-    #[derive(Clone, Copy, Debug)]
-    enum Refusal {
-        Status,
-        Object,
-        First,
-        Rest,
-        Page,
-    }
-
-    /// A node that answers batches of `most` requests, and its count of packets.
-    struct Node {
-        most: usize,
-        refusal: Refusal,
-        packets: Mutex<usize>,
-    }
-
-    impl Node {
-        fn new(most: usize, refusal: Refusal) -> Self {
-            let packets = Mutex::default();
-            Self {
-                most,
-                refusal,
-                packets,
-            }
-        }
-
-        fn packets(&self) -> usize {
-            std::mem::take(&mut self.packets.lock().unwrap())
-        }
-
-        async fn ask(&self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
-            *self.packets.lock().unwrap() += 1;
-            let RequestPacket::Batch(batch) = &packet else {
-                return Ok(ResponsePacket::Single(answer(packet.requests()[0].id())));
-            };
-            let ids: Vec<_> = batch.iter().map(|request| request.id().clone()).collect();
-            if ids.len() <= self.most {
-                return Ok(ResponsePacket::Batch(ids.iter().map(answer).collect()));
-            }
-            match self.refusal {
-                Refusal::Status => Err(TransportErrorKind::http_error(500, String::new())),
-                Refusal::Object => Ok(ResponsePacket::Single(refusal(Id::None, "at most 3"))),
-                Refusal::First => {
-                    let first = refusal(ids[0].clone(), "batch too large");
-                    Ok(ResponsePacket::Batch(vec![first]))
-                }
-                Refusal::Rest => {
-                    let answers = ids.iter().enumerate().map(|(place, id)| {
-                        let is_answered = place < self.most;
-                        let refused = || refusal(id.clone(), "response too large");
-                        if is_answered { answer(id) } else { refused() }
-                    });
-                    Ok(ResponsePacket::Batch(answers.collect()))
-                }
-                Refusal::Page => {
-                    let error = serde_json::from_str::<u8>("<html>").unwrap_err();
-                    Err(TransportError::deser_err(error, "<html>"))
-                }
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn finds_the_size_that_a_node_answers() {
-        for refusal in [
-            Refusal::Status,
-            Refusal::Object,
-            Refusal::First,
-            Refusal::Rest,
-            Refusal::Page,
-        ] {
-            for most in [0, 1, 3, 10, 99, 100, 200] {
-                let (node, size) = (Node::new(most, refusal), BatchSize::default());
-                let asked = requests(100);
-                let ask = |packet| node.ask(packet);
-                let answered = ask_batch(&size, &asked, ask).await.unwrap();
-                let mut ids: Vec<_> = answered.response_ids().cloned().collect();
-                ids.sort();
-                let expected: Vec<_> = asked.iter().map(|asked| asked.id().clone()).collect();
-                assert_eq!(ids, expected, "{refusal:?} {most}");
-                assert!(answered.is_success());
-                let first = node.packets();
-                ask_batch(&size, &asked, ask).await.unwrap();
-                let learned = size.get(Instant::now());
-                let again = node.packets();
-                assert_eq!(again, 100_usize.div_ceil(learned), "{refusal:?} {most}");
-                assert!(first <= again + 7, "{first} packets, then {again}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn forgets_the_size_after_an_hour() {
-        let (size, now) = (BatchSize::default(), Instant::now());
-        assert_eq!(size.get(now), usize::MAX);
-        size.learn(3, now);
-        assert_eq!(size.get(now + SIZE_LIFE - Duration::from_secs(1)), 3);
-        assert_eq!(size.get(now + SIZE_LIFE), usize::MAX);
-    }
-
-    #[tokio::test]
-    async fn learns_nothing_from_a_node_that_fails() {
-        for error in [
-            || TransportErrorKind::http_error(500, "down".to_owned()),
-            || TransportErrorKind::http_error(401, "no key".to_owned()),
-            || TransportErrorKind::custom_str("cut"),
-        ] {
-            let size = BatchSize::default();
-            let ask = |_| std::future::ready(Err(error()));
-            let failed = ask_batch(&size, &requests(100), ask).await.unwrap_err();
-            assert_eq!(failed.to_string(), error().to_string());
-            assert_eq!(size.get(Instant::now()), usize::MAX);
-        }
-    }
-}
+mod tests;

@@ -173,7 +173,8 @@ impl Payee {
         // A head of before is good enough: each payment compares its time with the clock, at the time of its arrival.
         let head = self.reader.steady_head().await?;
         let ahead = self.reader.check_not_ahead(&head).err();
-        let prices = self.reader.prices().await?;
+        let tip = self.wallet.as_ref().and_then(|wallet| wallet.tip());
+        let prices = self.reader.prices_with_tip(tip).await?;
         let confirmed = self.reader.confirmed_block(&head).await?;
         let final_block = self.reader.final_block(&head).await?;
         let before = self.shared.snapshots.newest();

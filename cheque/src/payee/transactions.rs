@@ -107,14 +107,18 @@ impl Payee {
     }
 
     /// Submits a transaction to record the seed of a draw time at the bank, for good. Does not wait until it is mined.
-    /// `None` if the seed is recorded already.
+    /// `None` if the seed is recorded already. Costs no more than the payouts of `wins`, which need the seed.
     ///
     /// # Errors
     ///
     /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::NotDrawn`] if the round is not public yet;
     /// [`RedeemError::Seed`] if it cannot be looked up; [`RedeemError::Bank`] if the chain cannot be read;
     /// [`RedeemError::Outbox`] as for [`Payee::submit_redemptions`].
-    pub async fn submit_seed(&self, draw_time: u64) -> Result<Option<PendingTx>, RedeemError> {
+    pub async fn submit_seed(
+        &self,
+        draw_time: u64,
+        wins: &[DepositId],
+    ) -> Result<Option<PendingTx>, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let now = self.tx_time().await?;
         let Some(call) = self.seed_call(draw_time).await? else {
@@ -122,13 +126,14 @@ impl Payee {
         };
         let mut key = self.seed_prefix(wallet);
         key.extend(draw_time.to_be_bytes());
-        let record = outbox::submit(wallet, &self.store, &key, &call, now).await?;
+        let wallet = wallet.with_max_cost(self.worth_of(wins).await?);
+        let record = outbox::submit(&wallet, &self.store, &key, &call, now).await?;
         let purpose = Purpose::RecordSeed(draw_time);
         Ok(Some(pending_tx(purpose, key, &record)))
     }
 
-    /// Returns what the payouts of wins are worth, in wei: no redemption may cost more, whatever fees the node tells. `None` if
-    /// the rate of a token is unknown.
+    /// Returns what the payouts of wins are worth, in wei: no redemption and no seed may cost more, whatever fees the node
+    /// tells. `None` if the rate of a token is unknown.
     async fn worth_of(&self, ids: &[DepositId]) -> Result<Option<U256>, RedeemError> {
         let mut worth = U256::ZERO;
         for id in ids {
@@ -148,18 +153,43 @@ impl Payee {
     /// for [`Wallet::bump_after`] seconds, as a replacement with a higher fee. Removes the record of a
     /// [dropped](TxStatus::Dropped) one.
     ///
+    /// A replacement costs no more than the payouts of the redemption's deposits. The recording of a seed is raised by
+    /// [`check_seed`](Self::check_seed) alone.
+    ///
     /// # Errors
     ///
     /// [`RedeemError::NoWallet`] without a wallet; [`RedeemError::Bank`] if the head cannot be read;
     /// [`RedeemError::Outbox`] if node or store fail, or if the replacement is refused.
     pub async fn check(&self, tx: &PendingTx, bump: bool) -> Result<TxStatus, RedeemError> {
+        let is_redemption = !tx.deposits().is_empty();
+        self.check_within(tx, tx.deposits(), bump && is_redemption)
+            .await
+    }
+
+    /// Checks the pending recording of a seed as [`check`](Self::check) does. A replacement costs no more than the payouts of
+    /// `wins`, which need the seed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check`](Self::check).
+    pub async fn check_seed(
+        &self,
+        tx: &PendingTx,
+        wins: &[DepositId],
+        bump: bool,
+    ) -> Result<TxStatus, RedeemError> {
+        self.check_within(tx, wins, bump).await
+    }
+
+    async fn check_within(
+        &self,
+        tx: &PendingTx,
+        wins: &[DepositId],
+        bump: bool,
+    ) -> Result<TxStatus, RedeemError> {
         let wallet = self.wallet.as_ref().ok_or(RedeemError::NoWallet)?;
         let now = self.tx_time().await?;
-        let wallet = match tx.deposits() {
-            // The recording of a seed, which pays nobody.
-            [] => wallet.clone(),
-            ids => wallet.with_max_cost(self.worth_of(ids).await?),
-        };
+        let wallet = wallet.with_max_cost(self.worth_of(wins).await?);
         Ok(outbox::check(&wallet, &self.store, &tx.key, now, bump).await?)
     }
 

@@ -1,7 +1,7 @@
 //! What a payer remembers between polls. Lost with the process, and read again.
 
 use crate::{
-    bank::history::Closed,
+    bank::ends::Closed,
     payer::undrawn::Undrawn,
     protocol::{amount::Amount, terms::DepositId},
 };

@@ -1,7 +1,7 @@
 //! Finds out what has become of a deposit that its purse no longer holds: from the bank's events and the own receipt.
 
 use crate::{
-    bank::{error::BankError, history::Closed},
+    bank::{ends::Closed, error::BankError},
     payer::{
         Payer,
         create::open_key,
@@ -50,12 +50,13 @@ impl Payer {
         // The bank closes no deposit in the block that is known to have held it, or before.
         let from = open_at.map_or(record.since, |open| open.block.saturating_add(1));
         let to = look.head.number;
-        let closed = self.reader.closed(id, from, to).await?;
+        let closed = self.reader.closed(id, from, &look.head).await?;
         if closed.is_none()
             && (purses[1] == Purse::Open(id)
                 || open_at.is_some()
                 || self.was_opened(id, record, to).await?)
         {
+            self.reader.forget_closed(id);
             let missing = Err(BankError::NoEvent { id, from, to });
             self.reader.fail_over_on_err(missing)?;
         }

@@ -1,7 +1,7 @@
 //! Computes a deposit's state from facts of the chain and of the beacon. No IO.
 
 use crate::{
-    bank::history::Closed,
+    bank::ends::Closed,
     payer::records::{DepositRecord, DepositState},
     protocol::terms::{DepositId, Purse},
 };

@@ -111,6 +111,12 @@ pub enum StoreError {
          postgres:///database?host=/directory/of/the/socket&user=name, special characters percent-encoded"
     )]
     BadAddress,
+    /// The address demands an encryption that cannot be had.
+    #[error("the database's TLS settings cannot be used: {reason}")]
+    BadTls {
+        /// The setting and the next step.
+        reason: String,
+    },
     /// The server's settings allow it to lose confirmed writes.
     #[error("{path} runs with {setting} = off, so it may lose confirmed writes; switch it on")]
     NotDurable {

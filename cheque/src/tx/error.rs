@@ -5,6 +5,20 @@ use alloy::transports::TransportError;
 use alloy_primitives::{Address, TxHash, U256};
 use std::{sync::Arc, time::Duration};
 
+/// A base fee that is far from that of the newest block: following it could cost many times as much, or leave a transaction
+/// pending for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the node tells a base fee of {told} wei per gas, but its newest block has {newest}; name another node, or wait for \
+     this one to be repaired"
+)]
+pub struct ImplausibleFee {
+    /// The base fee in the node's fee history, in wei per unit of gas.
+    pub told: u128,
+    /// The base fee of the newest block, in wei per unit of gas.
+    pub newest: u128,
+}
+
 /// The reason why a transaction was not sent, or not mined.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +79,9 @@ pub enum TxError {
         /// What it is worth, in wei.
         limit: U256,
     },
+    /// The node tells fees that do not fit its newest block.
+    #[error(transparent)]
+    ImplausibleFee(#[from] ImplausibleFee),
     /// The rollup has no fee oracle, the contract that knows its fees for data.
     #[error("chain {0} has no oracle of its data fees, so the cost of a transaction is unknown")]
     NoFeeOracle(u64),

@@ -19,7 +19,7 @@ pub(super) const BASE_FEES: u128 = 2;
 
 impl Fees {
     /// Returns the price at the present base fee, of fees that the market told.
-    pub(super) const fn at_present(&self) -> u128 {
+    pub(crate) const fn at_present(&self) -> u128 {
         (self.max.saturating_sub(self.tip) / BASE_FEES).saturating_add(self.tip)
     }
 }

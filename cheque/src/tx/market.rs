@@ -2,11 +2,15 @@
 
 use crate::{
     node::error::NodeError,
-    tx::fees::{BASE_FEES, Fees, MAX_TIP},
+    tx::{
+        error::{ImplausibleFee, TxError},
+        fees::{BASE_FEES, Fees, MAX_TIP},
+    },
 };
 use alloy::{
     providers::{DynProvider, Provider},
-    transports::{RpcError, TransportResult},
+    rpc::client::BatchRequest,
+    transports::{RpcError, TransportError, TransportResult},
 };
 use alloy_primitives::U128;
 use serde::Deserialize;
@@ -14,6 +18,34 @@ use serde::Deserialize;
 /// The number of past blocks whose tips count, and the percentile of a block's tips: those of alloy and MetaMask.
 const BLOCKS: U128 = U128::from_limbs([10, 0]);
 const PERCENTILE: u32 = 20;
+
+/// The largest factor between the base fee of the history and that of the newest block. Blocks that are made between the two
+/// answers change it by an eighth each at most.
+const MAX_FACTOR: u128 = 4;
+
+/// The reason why the market's fees are not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MarketError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    ImplausibleFee(#[from] ImplausibleFee),
+}
+
+impl From<TransportError> for MarketError {
+    fn from(error: TransportError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl From<MarketError> for TxError {
+    fn from(error: MarketError) -> Self {
+        match error {
+            MarketError::Node(error) => error.into(),
+            MarketError::ImplausibleFee(error) => error.into(),
+        }
+    }
+}
 
 /// The fields of the fee history that count here. Nodes leave out or null others.
 #[derive(Debug, Default, Deserialize)]
@@ -35,29 +67,33 @@ struct PricedBlock {
 ///
 /// Blocks without transactions have no tips, and a few blocks with a single one tell little: the node knows what block
 /// producers demand at least.
-pub(super) async fn market_fees(
+///
+/// The base fee of the history is that of the newest block, more or less: a node whose history is wrong must not cost a
+/// multiple.
+pub(crate) async fn market_fees(
     provider: &DynProvider,
     tip: Option<u128>,
-) -> Result<Fees, NodeError> {
-    let history = provider
-        .raw_request::<_, History>("eth_feeHistory".into(), (BLOCKS, "latest", [PERCENTILE]));
-    let suggestion = async {
-        match tip {
-            Some(_) => Ok(None),
-            None => unless_refused(
-                provider
-                    .raw_request::<_, U128>("eth_maxPriorityFeePerGas".into(), ())
-                    .await,
-            ),
-        }
+) -> Result<Fees, MarketError> {
+    // One request, since services ask at every head.
+    let mut batch = BatchRequest::new(provider.client());
+    let range = (BLOCKS, "latest", [PERCENTILE]);
+    let history = batch.add_call::<_, History>("eth_feeHistory", &range)?;
+    let newest = ("latest", false);
+    let newest = batch.add_call::<_, Option<PricedBlock>>("eth_getBlockByNumber", &newest)?;
+    let suggestion = match tip {
+        Some(_) => None,
+        None => Some(batch.add_call::<_, U128>("eth_maxPriorityFeePerGas", &())?),
     };
-    let history = async { unless_refused(history.await) };
-    let (history, suggested) = tokio::try_join!(history, suggestion)?;
-    let history = history.unwrap_or_default();
-    let base_fee = match latest_base_fee(&history) {
-        Some(base_fee) => base_fee,
-        None => base_fee_of_block(provider).await?,
+    batch.send().await?;
+    let history = unless_refused(history.await)?.unwrap_or_default();
+    let base_fee = newest.await?.ok_or(RpcError::NullResp)?.base_fee_per_gas;
+    let unknown = RpcError::UnsupportedFeature("fees of EIP-1559");
+    let base_fee = base_fee.ok_or(unknown)?.to();
+    let suggested = match suggestion {
+        Some(suggestion) => unless_refused(suggestion.await)?,
+        None => None,
     };
+    let base_fee = plausible(latest_base_fee(&history), base_fee)?;
     Ok(fees(base_fee, &history, suggested.map(|tip| tip.to()), tip))
 }
 
@@ -73,6 +109,18 @@ fn fees(base_fee: u128, history: &History, suggested: Option<u128>, tip: Option<
     }
 }
 
+/// Returns the base fee to go by: that of the history, if it fits the newest block.
+fn plausible(told: Option<u128>, newest: u128) -> Result<u128, ImplausibleFee> {
+    let Some(told) = told else {
+        return Ok(newest);
+    };
+    let (lower, higher) = (told.min(newest), told.max(newest));
+    if higher > lower.saturating_mul(MAX_FACTOR) {
+        return Err(ImplausibleFee { told, newest });
+    }
+    Ok(told)
+}
+
 /// Returns `None` for a method or a range of blocks that no node offers.
 fn unless_refused<T>(answer: TransportResult<T>) -> Result<Option<T>, NodeError> {
     match answer.map_err(NodeError::from) {
@@ -86,15 +134,6 @@ fn unless_refused<T>(answer: TransportResult<T>) -> Result<Option<T>, NodeError>
 fn latest_base_fee(history: &History) -> Option<u128> {
     let latest = history.base_fee_per_gas.iter().rev().nth(1)?;
     (!latest.is_zero()).then(|| latest.to())
-}
-
-async fn base_fee_of_block(provider: &DynProvider) -> Result<u128, NodeError> {
-    let block = provider
-        .raw_request::<_, Option<PricedBlock>>("eth_getBlockByNumber".into(), ("latest", false))
-        .await?;
-    let base_fee = block.ok_or(RpcError::NullResp)?.base_fee_per_gas;
-    let unknown = RpcError::UnsupportedFeature("fees of EIP-1559");
-    Ok(base_fee.ok_or(unknown)?.to())
 }
 
 /// Returns the median of the blocks' tips, rounded down. Zero if no block has any.
@@ -178,11 +217,12 @@ mod tests {
     async fn prices_by_the_newest_block_without_a_fee_history() {
         let answers = Asserter::new();
         answers.push_failure(ErrorPayload::method_not_found());
-        answers.push_failure(ErrorPayload::method_not_found());
         answers.push_success(&json!({ "baseFeePerGas": "0x64", "uncles": null }));
+        answers.push_failure(ErrorPayload::method_not_found());
         let offered = market_fees(&node(&answers), None).await.unwrap();
         assert_eq!(offered, Fees { max: 201, tip: 1 });
         answers.push_success(&json!({ "baseFeePerGas": ["0x5", "0x64", "0x7"], "reward": null }));
+        answers.push_success(&json!({ "baseFeePerGas": "0x5f" }));
         let offered = market_fees(&node(&answers), Some(9)).await.unwrap();
         assert_eq!(offered, Fees { max: 209, tip: 9 });
         assert!(answers.read_q().is_empty());
@@ -192,14 +232,44 @@ mod tests {
     async fn invents_no_price_for_a_node_that_fails() {
         let answers = Asserter::new();
         answers.push_failure(ErrorPayload::method_not_found());
-        answers.push_success(&"0x1");
         answers.push_success(&json!({ "baseFeePerGas": null }));
+        answers.push_success(&"0x1");
         market_fees(&node(&answers), None).await.unwrap_err();
         answers.push_failure(ErrorPayload {
             code: 429,
             message: "slow down".into(),
             data: None,
         });
+        answers.push_success(&json!({ "baseFeePerGas": "0x64" }));
         market_fees(&node(&answers), Some(1)).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn refuses_a_history_far_from_the_newest_block() {
+        for (told, newest, is_plausible) in [
+            (100, 100, true),
+            (400, 100, true),
+            (401, 100, false),
+            (100, 400, true),
+            (100, 401, false),
+            (u128::MAX, 100, false),
+            (1, 0, false),
+        ] {
+            let answers = Asserter::new();
+            let history = [U128::ZERO, U128::from(told), U128::ZERO];
+            answers.push_success(&json!({ "baseFeePerGas": history }));
+            answers.push_success(&json!({ "baseFeePerGas": U128::from(newest) }));
+            let offered = market_fees(&node(&answers), Some(7)).await;
+            match offered {
+                Ok(offered) => assert_eq!(offered.at_present(), (told * 2) / 2 + 7),
+                Err(MarketError::ImplausibleFee(error)) => {
+                    assert_eq!(error, ImplausibleFee { told, newest });
+                    assert!(!is_plausible, "{told} {newest}");
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            }
+            assert!(is_plausible, "{told} {newest}");
+        }
     }
 }

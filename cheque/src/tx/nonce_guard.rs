@@ -4,8 +4,9 @@ use crate::{
     bank::head::read_block,
     tx::{
         error::TxError,
+        estimate::Estimate,
         fees::{Fees, bump_fees, min_replacement_fees},
-        wallet::{Call, Estimate, Wallet, call_of, decode},
+        wallet::{Call, Wallet, call_of, decode},
     },
 };
 use alloy::{

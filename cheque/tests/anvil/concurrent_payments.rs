@@ -2,7 +2,11 @@
 
 use crate::fixtures::{Fixture, HOUR, memory, open_deposit, pay, rejection};
 use crate::node::{beacon::LIMITS, coins};
+use crate::over;
+use crate::proxy::{Fault, Proxy};
+use cheque::bank::Reader;
 use cheque::beacon::{BeaconClient, BeaconLimits};
+use cheque::node::connect_within;
 use cheque::store::Redb;
 use cheque::{Amount, Rejection};
 use rand::{SeedableRng, seq::SliceRandom};
@@ -232,4 +236,62 @@ async fn keeps_concurrent_payments_within_allowance() {
     );
     let last = payer.spent_and_left(id, payee).await.unwrap();
     assert_eq!(last, Some((coins(99), coins(1))));
+}
+
+/// A node that answers in 0.8 s, slower than a snapshot of the chain ages. Once each payment looked by itself, 20 took 104 s.
+#[tokio::test]
+async fn looks_once_for_payments_at_the_same_time() {
+    const PAYMENTS: usize = 20;
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    let id = open_deposit(world, &payer, &fixture.request(HOUR)).await.id;
+    let proxy = Proxy::start(&world.node.provider).await;
+    let provider = connect_within(&[&proxy.url], Duration::from_secs(10)).await;
+    let reader = Reader::open(provider.unwrap(), world.reader.bank().address());
+    let reader = reader.await.unwrap().with_profile(*world.reader.profile());
+    let payee = over::payee(world, &reader, &fixture.payees[0], memory());
+    let write = async || {
+        let address = fixture.payees[0].address;
+        let payment = payer.write_cheque(id, address, coins(1)).await.unwrap();
+        payment.proof
+    };
+    payee.receive_payment(None, &write().await).await.unwrap();
+    let max_age = reader.profile().poll * 2;
+    let age = async || tokio::time::sleep(max_age.max(Duration::from_secs(1))).await;
+
+    proxy.fail("", Fault::Delay(Duration::from_millis(800)));
+    age().await;
+    let before = proxy.requests();
+    payee.receive_payment(None, &write().await).await.unwrap();
+    let of_one = proxy.requests() - before;
+    assert!(of_one > 0, "the snapshot is still fresh");
+
+    age().await;
+    let mut proofs = Vec::new();
+    for _ in 0..PAYMENTS {
+        proofs.push(write().await);
+    }
+    let before = proxy.requests();
+    let tasks: Vec<_> = proofs
+        .into_iter()
+        .map(|proof| {
+            let payee = payee.clone();
+            tokio::spawn(async move { payee.receive_payment(None, &proof).await })
+        })
+        .collect();
+    let mut credited = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => credited += 1,
+            // A later cheque of the same deposit was faster.
+            Err(error) => assert!(matches!(rejection(Err(error)), Rejection::Stale { .. })),
+        }
+    }
+    assert!(credited > 0);
+    let of_all = proxy.requests() - before;
+    assert!(
+        of_all <= 2 * of_one,
+        "{of_all} requests for {PAYMENTS} payments, {of_one} for one"
+    );
 }

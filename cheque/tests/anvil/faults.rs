@@ -253,10 +253,8 @@ async fn trusts_purse_over_events() {
     let reader = through(world, &proxy).await;
     let invented = redeemed_event(&reader, opened.id, fixture.payees[loser].address);
     proxy.fail("eth_getLogs", Fault::Answer(invented));
-    let closed = reader
-        .closed(opened.id, 1, world.head().await)
-        .await
-        .unwrap();
+    let head = reader.head().await.unwrap();
+    let closed = reader.closed(opened.id, 1, &head).await.unwrap();
     assert!(
         matches!(closed, Some(Closed::Redeemed { .. })),
         "{closed:?}"

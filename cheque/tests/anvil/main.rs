@@ -9,6 +9,8 @@ mod deposits;
 #[path = "../support/disk.rs"]
 mod disk;
 mod draws;
+#[cfg(feature = "service")]
+mod event_searches;
 mod failover;
 #[cfg(feature = "service")]
 mod fast_chains;
@@ -37,6 +39,8 @@ mod over;
 mod payee_batches;
 #[cfg(feature = "service")]
 mod payee_clocks;
+#[cfg(feature = "service")]
+mod payee_fees;
 #[cfg(feature = "service")]
 mod payee_nodes;
 #[cfg(feature = "service")]

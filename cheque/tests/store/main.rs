@@ -29,6 +29,8 @@ mod postgres_outages;
 mod postgres_processes;
 #[cfg(feature = "postgres")]
 mod postgres_settings;
+#[cfg(feature = "postgres")]
+mod postgres_tls;
 mod redb_file;
 mod scans;
 mod swaps;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
         ("writer", kills::run_writer),
         #[cfg(feature = "postgres")]
         ("worker", postgres_processes::run_worker),
+        #[cfg(feature = "postgres")]
+        ("tls_opener", postgres_tls::run_opener),
     ];
     harness::run(roles, || {
         let mut all = local_tests();
@@ -161,7 +165,18 @@ fn postgres_tests() -> impl Iterator<Item = Test> {
         postgres_outages::reports_a_silent_server_as_unreachable,
         postgres_settings::hides_user_and_password_in_errors,
     ];
+    let with_tls = tests![
+        postgres_tls::binds_the_login_to_the_encrypted_connection,
+        postgres_tls::encrypts_as_sslmode_says,
+        postgres_tls::goes_on_without_tls_only_if_that_is_preferred,
+        postgres_tls::logs_in_by_environment_and_password_file,
+        postgres_tls::refuses_a_server_without_tls,
+        postgres_tls::refuses_certificates_of_unknown_issuers,
+        postgres_tls::refuses_certificates_with_another_name,
+        postgres_tls::trusts_the_roots_of_the_system,
+    ];
     without_server
         .into_iter()
         .chain(harness::ignore_if(postgres::missing(), all))
+        .chain(harness::ignore_if(postgres_tls::missing(), with_tls))
 }

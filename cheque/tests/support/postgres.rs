@@ -33,14 +33,15 @@ pub(crate) struct Server {
 }
 
 enum Address {
-    /// The directory of the socket.
-    Socket(PathBuf),
+    /// The socket: the settings of an address.
+    Socket(String),
     /// A server of the operator, and the database to connect to first.
     Given(String),
 }
 
 struct Private {
     bin: PathBuf,
+    settings: Vec<String>,
     child: Option<Child>,
     /// Data and socket.
     directory: tempfile::TempDir,
@@ -85,12 +86,18 @@ impl Server {
 
     /// Starts a private server for a single test. Panics without the binaries; see [`missing`].
     pub(crate) fn start() -> Self {
+        Self::start_with(&[], |_| {})
+    }
+
+    /// Starts a private server with settings, after `prepare` has changed its directory.
+    pub(crate) fn start_with(settings: &[String], prepare: impl FnOnce(&Path)) -> Self {
         if let Some(reason) = absent() {
             panic!("{reason}; {INSTALL}");
         }
         let bin = binaries().expect("the server's programs");
-        let private = Private::start(bin).unwrap_or_else(|error| panic!("{error}"));
-        let socket = private.socket().to_owned();
+        let private = Private::start(bin, settings, prepare);
+        let private = private.unwrap_or_else(|error| panic!("{error}"));
+        let socket = private.socket_address();
         Self::new(Address::Socket(socket), Some(private))
     }
 
@@ -116,10 +123,7 @@ impl Server {
 
     fn address_of(&self, database: &str) -> String {
         match &self.address {
-            Address::Socket(directory) => {
-                let directory = directory.display();
-                format!("postgres:///{database}?host={directory}&user=postgres")
-            }
+            Address::Socket(socket) => format!("postgres:///{database}?{socket}"),
             Address::Given(address) => {
                 let (server, options) = match address.split_once('?') {
                     Some((server, options)) => (server, format!("?{options}")),
@@ -146,8 +150,9 @@ impl Server {
     pub(crate) fn crash_and_restart(&mut self) {
         let private = self.private.as_mut().expect("a private server");
         private.stop("immediate");
-        let mut child = launch(&private.bin, private.socket());
-        wait(&mut child, private.socket()).expect("the server starts again");
+        let mut child = launch(&private.bin, private.socket(), &private.settings);
+        let address = private.socket_address();
+        wait(&mut child, private.socket(), &address).expect("the server starts again");
         private.child = Some(child);
     }
 
@@ -205,7 +210,11 @@ pub(crate) fn with_client<T>(address: &str, work: impl AsyncFnOnce(&Client) -> T
 }
 
 impl Private {
-    fn start(bin: PathBuf) -> Result<Self, String> {
+    fn start(
+        bin: PathBuf,
+        settings: &[String],
+        prepare: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
         let failed = |error: std::io::Error| error.to_string();
         let directory = tempfile::Builder::new().prefix("cheque-pg-").tempdir();
         let directory = directory.map_err(failed)?;
@@ -225,13 +234,28 @@ impl Private {
             let why = String::from_utf8_lossy(&made.stderr);
             return Err(format!("initdb fails: {}", why.trim()));
         }
-        let mut child = launch(&bin, directory.path());
-        wait(&mut child, directory.path())?;
-        Ok(Self {
+        prepare(directory.path());
+        let settings = settings.to_vec();
+        let child = launch(&bin, directory.path(), &settings);
+        let mut started = Self {
             bin,
+            settings,
             child: Some(child),
             directory,
-        })
+        };
+        let address = started.socket_address();
+        let child = started.child.as_mut().expect("a running server");
+        wait(child, started.directory.path(), &address)?;
+        Ok(started)
+    }
+
+    /// The settings of an address that reach the server by its socket.
+    fn socket_address(&self) -> String {
+        let mut settings = self.settings.iter();
+        let port = settings.find_map(|setting| setting.strip_prefix("port="));
+        let directory = self.socket().display();
+        let port = port.unwrap_or("5432");
+        format!("host={directory}&port={port}&user=postgres")
     }
 
     fn socket(&self) -> &Path {
@@ -261,8 +285,8 @@ impl Drop for Private {
     }
 }
 
-/// Starts the server with a socket and no port.
-fn launch(bin: &Path, directory: &Path) -> Child {
+/// Starts the server with a socket, and a port only if the settings name an address.
+fn launch(bin: &Path, directory: &Path, settings: &[String]) -> Child {
     let log = fs::File::create(directory.join("log")).expect("a log file");
     as_postgres(&bin.join("postgres"))
         .arg("-D")
@@ -270,6 +294,7 @@ fn launch(bin: &Path, directory: &Path) -> Child {
         .arg("-k")
         .arg(directory)
         .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -277,11 +302,8 @@ fn launch(bin: &Path, directory: &Path) -> Child {
         .expect("the server starts")
 }
 
-fn wait(child: &mut Child, socket: &Path) -> Result<(), String> {
-    let address = format!(
-        "postgres:///postgres?host={}&user=postgres",
-        socket.display()
-    );
+fn wait(child: &mut Child, directory: &Path, socket: &str) -> Result<(), String> {
+    let address = format!("postgres:///postgres?{socket}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -292,7 +314,7 @@ fn wait(child: &mut Child, socket: &Path) -> Result<(), String> {
                 return Ok(());
             }
             if let Ok(Some(status)) = child.try_wait() {
-                let log = fs::read_to_string(socket.join("log")).unwrap_or_default();
+                let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
                 return Err(format!("PostgreSQL ends with {status}: {log}"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -313,6 +335,15 @@ fn as_postgres(program: &Path) -> Command {
         .arg(program)
         .current_dir("/");
     command
+}
+
+/// Makes a file readable by the server alone, as it demands of a key.
+pub(crate) fn give_to_server(file: &Path) {
+    let own = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(file, own).expect("the permissions");
+    if let Some((user, group)) = postgres_user() {
+        chown(file, Some(user), Some(group)).expect("the owner");
+    }
 }
 
 /// User and group to change to, if this process is root.

@@ -63,6 +63,24 @@ async fn credits_confirmed_coin_and_token_transfers_once() {
     }
 }
 
+/// Ten times the base fee, which the wallet offers to block producers.
+#[tokio::test]
+async fn quotes_the_fee_that_the_wallet_offers() {
+    const TIP: u128 = 10_000_000_000;
+    let scene = Scene::new(Address::ZERO).await;
+    let wallet = scene.customer.wallet.clone().with_tip(TIP);
+    let sender = scene.sender(wallet, &Arc::default()).await;
+    let payee = scene.payee.address;
+    let expected = sender.payment_cost(payee, 500).await.unwrap();
+    let sent = sender.request_payment(payee, 1, 500).await.unwrap();
+    assert!(sent.cost > 21_000 * TIP);
+    assert!(
+        sent.cost <= expected && sent.cost > expected - expected / 4,
+        "{}, {expected}",
+        sent.cost
+    );
+}
+
 #[tokio::test]
 async fn resends_transfer_dropped_by_a_reorg() {
     for token in [Address::ZERO, TOKEN] {

@@ -43,7 +43,9 @@ impl PayeeService {
         for tx in observed.pending_txs.clone() {
             let result = match &tx.purpose {
                 Purpose::Redeem(ids) => self.check_redemption(&tx, ids, observed, prices).await,
-                Purpose::RecordSeed(_) => self.check_seed(&tx, observed, prices).await,
+                Purpose::RecordSeed(draw_time) => {
+                    self.check_seed(&tx, *draw_time, observed, prices).await
+                }
                 // If the node has dropped an abandoned transaction, a wanted one may have its nonce, and would be
                 // dropped by a cancellation as well.
                 Purpose::Cancel
@@ -210,11 +212,13 @@ impl PayeeService {
     async fn check_seed(
         &self,
         tx: &PendingTx,
+        draw_time: u64,
         observed: &Observation,
         prices: &GasPrices,
     ) -> Result<(), RedeemError> {
-        let bump = self.may_bump(observed, prices);
-        match self.payee.check(tx, bump).await? {
+        let wins = wins_of(draw_time, observed);
+        let bump = !wins.is_empty() && self.may_bump(observed, prices);
+        match self.payee.check_seed(tx, &wins, bump).await? {
             TxStatus::Mined(mined) if mined.block <= observed.confirmed.number => {
                 count_mined("record_seed", &mined);
                 Ok(self.payee.remove(tx).await?)
@@ -241,7 +245,8 @@ impl PayeeService {
     }
 
     async fn submit_seed(&self, draw_time: u64, observed: &mut Observation) {
-        match self.payee.submit_seed(draw_time).await {
+        let wins = wins_of(draw_time, observed);
+        match self.payee.submit_seed(draw_time, &wins).await {
             Ok(Some(tx)) => {
                 tracing::info!(event = "seed_sent", draw_time, hash = %tx.hash);
                 observed.pending_txs.push(tx);
@@ -249,13 +254,7 @@ impl PayeeService {
             // Another account has recorded the seed since this scan.
             Ok(None) => {}
             Err(error) => {
-                let of_draw: Vec<_> = observed
-                    .wins
-                    .values()
-                    .filter(|win| win.draw_time == draw_time)
-                    .map(|win| win.id)
-                    .collect();
-                for id in of_draw {
+                for id in wins {
                     observed.record_error(id, &error);
                 }
                 counter!(names::PAYEE_ERRORS, "step" => "record_seed").increment(1);
@@ -297,6 +296,13 @@ impl PayeeService {
             }
         }
     }
+}
+
+/// Lists the open wins of a draw time.
+fn wins_of(draw_time: u64, observed: &Observation) -> Vec<DepositId> {
+    let wins = observed.wins.values();
+    let of_draw = wins.filter(|win| win.draw_time == draw_time);
+    of_draw.map(|win| win.id).collect()
 }
 
 /// True if `other` is still wanted and has the nonce of `tx`: cancelling `tx` would drop `other` as well.

@@ -11,7 +11,7 @@
 //! A verified round is final, and with it `not_drawn`. Of a win, a reorganisation can still change what the bank holds.
 
 use crate::{
-    bank::history::Closed,
+    bank::ends::Closed,
     payee::service::plan::{RedeemableWin, WaitReason, Waiting},
     protocol::{
         amount::Amount,

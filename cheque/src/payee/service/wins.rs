@@ -116,7 +116,7 @@ impl PayeeService {
         id: DepositId,
         win: &Win,
         observed: &Observation,
-    ) -> Result<Option<crate::bank::history::Closed>, RedeemError> {
+    ) -> Result<Option<crate::bank::ends::Closed>, RedeemError> {
         let reader = self.payee.reader();
         let open_at = match win.open_at {
             Some(open_at) => open_at,
@@ -125,8 +125,13 @@ impl PayeeService {
                 block.await?.number
             }
         };
-        let to = observed.head.number;
-        Ok(reader.closed(id, open_at.saturating_add(1), to).await?)
+        let closed = reader.closed(id, open_at.saturating_add(1), &observed.head);
+        let closed = closed.await?;
+        if closed.is_none() && win.open_at.is_some() {
+            // The deposit was open and is not, so the node lacks an event.
+            reader.forget_closed(id);
+        }
+        Ok(closed)
     }
 
     /// Finds out which seeds of open wins are recorded.

@@ -3,8 +3,11 @@
 use crate::store::{
     error::StoreError,
     postgres::{
-        error::{AnswerTimeout, Closing, ConnectError},
+        address::{Address, Environment},
+        error::{AnswerTimeout, Closing, ConnectError, Unauthorized},
+        passfile::PassfileError,
         schema,
+        tls::{Connector, TlsStream, is_handshake_error},
     },
 };
 use std::{
@@ -17,7 +20,10 @@ use tokio::{
     runtime::{Builder, Runtime},
     task::AbortHandle,
 };
-use tokio_postgres::{Client, Config, NoTls, Statement, config::Host};
+use tokio_postgres::{
+    Client, Config, Socket, Statement,
+    config::{Host, SslMode},
+};
 
 /// The default bound on connecting, if the address has no `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -133,6 +139,9 @@ enum Tables {
 /// The server's address, and the runtime of its connections.
 pub(super) struct Server {
     config: Config,
+    connector: Connector,
+    /// The reason why the password file was left alone.
+    passfile: Option<Arc<PassfileError>>,
     place: PathBuf,
     /// The bound on each answer.
     answer_timeout: Duration,
@@ -158,11 +167,8 @@ impl Drop for Server {
 
 impl Server {
     pub(super) fn new(address: &str) -> Result<Self, StoreError> {
-        // The client library's error may quote a part of the password.
-        let mut config: Config = address.parse().map_err(|_| StoreError::BadAddress)?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(StoreError::BadAddress);
-        }
+        let address = Address::parse(address, &Environment::read())?;
+        let mut config = address.config;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
@@ -176,6 +182,12 @@ impl Server {
             config.application_name("cheque");
         }
         let place = PathBuf::from(display_address(&config));
+        if config.get_hosts().is_empty() {
+            // A certificate is checked by the name of the host.
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(address.to_string());
+            }
+        }
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("cheque-postgres")
@@ -187,6 +199,8 @@ impl Server {
             })?;
         Ok(Self {
             config,
+            connector: address.connector,
+            passfile: address.passfile,
             place,
             answer_timeout,
             runtime: Some(runtime),
@@ -243,22 +257,53 @@ impl Server {
             return Err(unreachable(Arc::new(Closing)));
         };
         let (config, place) = (self.config.clone(), self.place.clone());
-        let timeout = self.answer_timeout;
-        let connecting =
-            runtime.spawn(async move { new_connection(&config, &place, tables, timeout).await });
+        let (connector, timeout) = (self.connector.clone(), self.answer_timeout);
+        let connecting = runtime.spawn(async move {
+            new_connection(&config, connector, &place, tables, timeout).await
+        });
         match pollster::block_on(connecting) {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(ConnectError::Store(error))) => Err(error),
-            Ok(Err(ConnectError::Sql(error))) => Err(unreachable(Arc::new(error))),
+            Ok(Err(ConnectError::Sql(error))) => Err(match &self.passfile {
+                Some(passfile) if error.to_string().contains("password") => {
+                    unreachable(Arc::new(Unauthorized {
+                        error,
+                        passfile: passfile.clone(),
+                    }))
+                }
+                _ => unreachable(Arc::new(error)),
+            }),
             Ok(Err(ConnectError::Timeout(timeout))) => Err(unreachable(Arc::new(timeout))),
             Err(error) => Err(unreachable(Arc::new(error))),
         }
     }
 }
 
+/// Connects. As in libpq, `sslmode=prefer` goes on without TLS if that cannot begin.
+async fn connect(
+    config: &Config,
+    connector: Connector,
+) -> Result<Connected, tokio_postgres::Error> {
+    let connected = config.connect(connector.clone()).await;
+    match connected {
+        Err(error) if config.get_ssl_mode() == SslMode::Prefer && is_handshake_error(&error) => {
+            let mut plain = config.clone();
+            plain.ssl_mode(SslMode::Disable).connect(connector).await
+        }
+        connected => connected,
+    }
+}
+
+/// A client, and the connection whose bytes the caller moves.
+type Connected = (
+    Client,
+    tokio_postgres::Connection<Socket, TlsStream<Socket>>,
+);
+
 /// Makes a connection. Must run on the runtime, which keeps moving the connection's bytes.
 async fn new_connection(
     config: &Config,
+    connector: Connector,
     place: &Path,
     tables: Tables,
     answer_timeout: Duration,
@@ -266,7 +311,7 @@ async fn new_connection(
     // The client library bounds the first packet to each address only.
     let limit = config.get_connect_timeout().copied();
     let limit = limit.unwrap_or(CONNECT_TIMEOUT) * 2;
-    let connecting = with_timeout(limit, config.connect(NoTls)).await;
+    let connecting = with_timeout(limit, connect(config, connector)).await;
     let (mut client, connection) = connecting.map_err(ConnectError::Timeout)??;
     // The client sees the end of the connection, whatever the reason.
     let task = tokio::spawn(connection).abort_handle();

@@ -1,7 +1,7 @@
 //! Errors of connections.
 
-use crate::store::error::StoreError;
-use std::{fmt, time::Duration};
+use crate::store::{error::StoreError, postgres::passfile::PassfileError};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio_postgres::error::{DbError, Severity};
 
 /// An error of the client library, with its causes in one line.
@@ -28,6 +28,14 @@ impl SqlError {
         let severity = self.0.as_db_error().map(DbError::parsed_severity);
         severity != Some(Some(Severity::Error))
     }
+}
+
+/// A failed login without a password, where a password file was left alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}; {passfile}")]
+pub(super) struct Unauthorized {
+    pub(super) error: SqlError,
+    pub(super) passfile: Arc<PassfileError>,
 }
 
 /// A server that has not answered in time.

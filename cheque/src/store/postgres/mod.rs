@@ -1,11 +1,15 @@
 //! A store in a PostgreSQL database.
 
+mod address;
+mod channel_binding;
 mod connection;
 mod error;
+mod passfile;
 mod pool;
 mod reader;
 mod scan;
 mod schema;
+mod tls;
 mod write;
 
 use crate::store::{
@@ -42,8 +46,15 @@ const COMMITTERS: usize = 2;
 /// is repeated once. A server without an answer for 30 s counts as lost; the address may set another bound by
 /// `tcp_user_timeout`. Connecting may take twice the address's `connect_timeout`, by default 2 * 10 s.
 ///
-/// **Requirements.** Connections are not encrypted: reach a remote server through a tunnel or a private network. They
-/// must keep settings and prepared statements, so a pooler must not share them between transactions. The server must be
+/// **Encryption.** `sslmode` of the address decides, and never for a socket of this machine: `disable`; `prefer`, the
+/// default, encrypts if the server offers TLS and checks no certificate; `require` and `verify-full` demand a certificate
+/// with the host's name, issued by a root of the file `sslrootcert`, else of the system; `verify-ca` demands a certificate of
+/// that file with any name; `no-verify` any certificate. libpq's `require` checks none: an attacker between store and server
+/// could then answer in the server's place, and the store holds the records of money.
+///
+/// **Passwords** not in the address are those of `PGPASSWORD`, or of the file `PGPASSFILE`, by default `~/.pgpass`.
+///
+/// **Requirements.** Connections must keep settings and prepared statements, so a pooler must not share them between transactions. The server must be
 /// the primary. Confirmed writes are as durable as the server's settings: `fsync = off` is rejected, and
 /// `synchronous_commit = off` overridden for these connections.
 pub struct Postgres {
@@ -59,14 +70,14 @@ impl Postgres {
 
     /// Opens the store at `address`, and creates or migrates its tables.
     ///
-    /// Addresses have libpq's syntax without TLS: `postgres://user:password@host:port/database`, or
+    /// Addresses have libpq's syntax: `postgres://user:password@host:port/database`, or
     /// `postgres:///database?host=/var/run/postgresql&user=name` for a local socket. Errors show neither user nor
     /// password.
     ///
     /// # Errors
     ///
     /// Rejects newer tables, tables of other programs, a half-restored store, and servers that may lose confirmed
-    /// writes. Fails if the server cannot be reached.
+    /// writes. Fails if the server cannot be reached, or not as `sslmode` demands.
     pub fn open(address: &str) -> Result<Self, StoreError> {
         let server = Server::new(address)?;
         let first = server.open()?;

@@ -10,17 +10,13 @@ use crate::{
         transfer::{TRANSFER_IDENTITY, proof},
     },
 };
-use alloy::{
-    eips::BlockId,
-    providers::{DynProvider, Provider},
-    rpc::types::{TransactionInput, TransactionRequest},
-};
+use alloy::providers::{DynProvider, Provider};
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use cheque::{
     bank::{BankError, NativeRate},
     store::{AppChange, AppRecords, AppRecordsError, Store, StoredError},
-    tx::{Call, IdempotentSender, MinedTx, OutboxError, Wallet},
+    tx::{Call, IdempotentSender, MinedTx, OutboxError, TxError, Wallet},
 };
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -35,7 +31,6 @@ const VERSION: u8 = 1;
 pub struct TransferSender {
     tx_sender: IdempotentSender,
     records: AppRecords,
-    provider: DynProvider,
     chain_id: u64,
     token: Address,
     rate: NativeRate,
@@ -120,7 +115,6 @@ impl TransferSender {
             chain_id: provider.get_chain_id().await?,
             tx_sender: IdempotentSender::new(sender, store.clone()),
             records: AppRecords::new(store),
-            provider,
             token,
             rate,
             key: key.to_vec(),
@@ -159,24 +153,10 @@ impl TransferSender {
         Call::new(self.token, &transfer)
     }
 
-    /// Returns the gas cost of a transfer at the present base fee and the usual tip, in token units, rounded up.
-    async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, BankError> {
+    /// Returns the cost of a transfer as the wallet would send it, at the present base fee, in token units, rounded up.
+    async fn expected_fee(&self, payee: Address, amount: u128) -> Result<u128, TxError> {
         let call = self.call(payee, amount);
-        let request = TransactionRequest {
-            from: Some(self.tx_sender.wallet().address()),
-            to: Some(call.to.into()),
-            value: Some(call.value),
-            input: TransactionInput::new(call.input),
-            ..TransactionRequest::default()
-        };
-        let gas = self.provider.estimate_gas(request).await?;
-        let fees = self.provider.estimate_eip1559_fees().await?;
-        let newest = self.provider.get_block(BlockId::latest()).await?;
-        let base = newest.and_then(|block| block.header.base_fee_per_gas);
-        let price = base.map_or(fees.max_fee_per_gas, |base| {
-            fees.max_priority_fee_per_gas.saturating_add(base.into())
-        });
-        let wei = U256::from(gas).saturating_mul(U256::from(price));
+        let wei = self.tx_sender.wallet().expected_fee(&call).await?;
         Ok(self.rate.units_up(wei).get())
     }
 
@@ -346,7 +326,7 @@ impl PaymentSender for TransferSender {
         }
     }
 
-    /// Includes the gas of a transfer at the present price, without a rollup's data fee.
+    /// Includes the fee of a transfer at the present price, with a rollup's data fee.
     fn payment_cost(&self, payee: Address, amount: u128) -> BoxFuture<'_, Result<u128, SendError>> {
         Box::pin(async move {
             if amount == 0 {
