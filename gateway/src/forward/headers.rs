@@ -1,0 +1,340 @@
+//! Headers that stop at the gateway: those of one connection, those of payments, and those by which a caller could claim an
+//! identity.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    },
+};
+
+/// Headers of one connection (RFC 9110, section 7.6.1).
+const OF_CONNECTION: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Request headers by which upstreams change the method that the price was for.
+const OF_METHODS: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// Request headers that only a proxy before the gateway may set.
+const OF_PROXIES: [HeaderName; 6] = [
+    FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Prefixes of headers that belong to payments.
+const OF_PAYMENTS: [&str; 3] = ["payment-", "cheque-", "x-payment"];
+
+const PAYER: HeaderName = HeaderName::from_static("x-payer");
+const CHARGED: HeaderName = HeaderName::from_static("x-charged");
+const PAYMENT_ID: HeaderName = HeaderName::from_static("x-payment-id");
+const CHEQUE: HeaderName = HeaderName::from_static("cheque");
+const CHEQUE_CHARGE: HeaderName = HeaderName::from_static("cheque-charge");
+const SETTLEMENT_OVERRIDES: HeaderName = HeaderName::from_static("settlement-overrides");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The identity and the payment of a caller, for the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// The signer's account, `X-Payer`.
+    pub payer: HeaderValue,
+    /// The payment, `X-Payment-Id`. None of a request that a balance pays.
+    pub payment: Option<HeaderValue>,
+    /// The sum reserved for the request, in token units, `X-Charged`.
+    pub charged: HeaderValue,
+}
+
+/// The client's side of a request, for the upstream's `X-Forwarded-*` headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub address: std::net::IpAddr,
+    /// True if the client used TLS.
+    pub is_secure: bool,
+    /// True if the connection is from a listed proxy, so that its own `X-Forwarded-*` headers count.
+    pub is_proxy: bool,
+}
+
+/// The upstream's word on the price of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// `Cheque-Charge`: token units.
+    pub charge: Option<HeaderValue>,
+    /// `Settlement-Overrides`, of x402.
+    pub overrides: Option<HeaderValue>,
+}
+
+/// Removes headers of one connection, also those that `Connection` names.
+fn remove_connection(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&OF_CONNECTION) {
+        headers.remove(name);
+    }
+}
+
+fn remove_payments(headers: &mut HeaderMap) {
+    let of_payments: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_of_payments(name))
+        .cloned()
+        .collect();
+    for name in of_payments {
+        headers.remove(name);
+    }
+}
+
+fn is_of_payments(name: &HeaderName) -> bool {
+    let starts = |prefix: &&str| name.as_str().starts_with(*prefix);
+    OF_PAYMENTS.iter().any(starts)
+        || [CHEQUE, PAYER, CHARGED, SETTLEMENT_OVERRIDES].contains(name)
+}
+
+/// True for the `Payment` scheme of an authentication header.
+fn is_payment_scheme(value: &HeaderValue) -> bool {
+    const SCHEME: &[u8] = b"payment";
+    let value = value.as_bytes().trim_ascii_start();
+    let (start, rest) = value.split_at_checked(SCHEME.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|byte| *byte == b' ')
+}
+
+/// Removes the values of `name` with the scheme `Payment`.
+fn remove_payment_scheme(headers: &mut HeaderMap, name: &HeaderName) {
+    let all: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+    if !all.iter().any(is_payment_scheme) {
+        return;
+    }
+    headers.remove(name);
+    for value in all.into_iter().filter(|value| !is_payment_scheme(value)) {
+        headers.append(name.clone(), value);
+    }
+}
+
+/// Prepares a client's headers for the upstream. Nothing remains by which a caller could pose as the gateway or as another
+/// payer.
+pub(super) fn clean_request(headers: &mut HeaderMap, origin: &Origin, paid: Option<&Paid>) {
+    let accepts_trailers = accepts_trailers(headers);
+    remove_connection(headers);
+    remove_payments(headers);
+    remove_payment_scheme(headers, &AUTHORIZATION);
+    for name in &OF_METHODS {
+        headers.remove(name);
+    }
+    // The gateway's server answers it before the body arrives.
+    headers.remove(EXPECT);
+    let host = headers.remove(HOST);
+    if !origin.is_proxy {
+        for name in &OF_PROXIES {
+            headers.remove(name);
+        }
+    }
+    if let Ok(address) = HeaderValue::try_from(origin.address.to_string()) {
+        headers.append(FORWARDED_FOR, address);
+    }
+    if !headers.contains_key(FORWARDED_PROTO) {
+        let protocol = if origin.is_secure { "https" } else { "http" };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(protocol));
+    }
+    if let Some(host) = host
+        && !headers.contains_key(FORWARDED_HOST)
+    {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    if accepts_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(paid) = paid {
+        headers.insert(PAYER, paid.payer.clone());
+        headers.insert(CHARGED, paid.charged.clone());
+        if let Some(payment) = &paid.payment {
+            headers.insert(PAYMENT_ID, payment.clone());
+        }
+    }
+}
+
+/// Prepares the upstream's headers for the client, and returns the upstream's word on the price.
+pub(super) fn clean_response(headers: &mut HeaderMap) -> Reported {
+    let reported = Reported {
+        charge: headers.get(CHEQUE_CHARGE).cloned(),
+        overrides: headers.get(SETTLEMENT_OVERRIDES).cloned(),
+    };
+    remove_connection(headers);
+    remove_payments(headers);
+    remove_payment_scheme(headers, &WWW_AUTHENTICATE);
+    reported
+}
+
+/// Removes fields from trailers that a header must not have either.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_connection(trailers);
+    remove_payments(trailers);
+    remove_payment_scheme(trailers, &WWW_AUTHENTICATE);
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(TE).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut tokens = values.flat_map(|value| value.split(','));
+    tokens.any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    const CLIENT: Origin = Origin {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        is_secure: true,
+        is_proxy: false,
+    };
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        headers
+    }
+
+    fn paid() -> Paid {
+        Paid {
+            payer: HeaderValue::from_static("0xaa"),
+            payment: Some(HeaderValue::from_static("0x01:7")),
+            charged: HeaderValue::from_static("20"),
+        }
+    }
+
+    #[test]
+    fn removes_identities_that_a_caller_claims() {
+        let forged = [
+            ("x-payer", "0xbb"),
+            ("x-payment-id", "1:1"),
+            ("x-charged", "999"),
+            ("payment-receipt", "x"),
+            ("payment-signature", "x"),
+            ("payment-authorization", "x"),
+            ("cheque", "x"),
+            ("cheque-max", "1"),
+            ("x-payment", "x"),
+            ("settlement-overrides", "{}"),
+            ("x-http-method-override", "DELETE"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-real-ip", "10.0.0.1"),
+            ("accept", "*/*"),
+        ];
+        let mut free = headers(&forged);
+        clean_request(&mut free, &CLIENT, None);
+        let mut expected = headers(&[("accept", "*/*"), ("x-forwarded-for", "192.0.2.7")]);
+        expected.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+        assert_eq!(free, expected);
+
+        let mut sold = headers(&forged);
+        clean_request(&mut sold, &CLIENT, Some(&paid()));
+        assert_eq!(sold.get_all(PAYER).iter().collect::<Vec<_>>(), ["0xaa"]);
+        assert_eq!(sold[CHARGED], "20");
+        assert_eq!(sold[PAYMENT_ID], "0x01:7");
+    }
+
+    #[test]
+    fn keeps_credentials_of_other_schemes() {
+        let mut request = headers(&[
+            ("authorization", "Payment eyJ9"),
+            ("authorization", "Bearer key"),
+        ]);
+        clean_request(&mut request, &CLIENT, None);
+        assert_eq!(
+            request.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(),
+            ["Bearer key"]
+        );
+        let mut answer = headers(&[
+            ("www-authenticate", "payment id=\"1\""),
+            ("www-authenticate", "Payments realm=\"other\""),
+            ("www-authenticate", "Basic realm=\"x\""),
+        ]);
+        clean_response(&mut answer);
+        assert_eq!(answer.get_all(WWW_AUTHENTICATE).iter().count(), 2);
+    }
+
+    #[test]
+    fn removes_headers_of_one_connection_and_those_it_names() {
+        let mut request = headers(&[
+            ("connection", "close, X-Hop"),
+            ("connection", "x-payer"),
+            ("x-hop", "1"),
+            ("te", "gzip, Trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+            ("expect", "100-continue"),
+            ("host", "shop.example"),
+        ]);
+        clean_request(&mut request, &CLIENT, Some(&paid()));
+        assert_eq!(request[TE], "trailers");
+        assert_eq!(request[FORWARDED_HOST], "shop.example");
+        assert_eq!(request[PAYER], "0xaa", "set after the caller's `Connection`");
+        for name in ["connection", "x-hop", "transfer-encoding", "upgrade", "keep-alive", "expect", "host"] {
+            assert!(!request.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn takes_a_listed_proxy_at_its_word() {
+        let proxy = Origin { is_proxy: true, ..CLIENT };
+        let mut request = headers(&[
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "shop.example"),
+            ("host", "inner"),
+        ]);
+        clean_request(&mut request, &proxy, None);
+        let path: Vec<_> = request.get_all(FORWARDED_FOR).iter().collect();
+        assert_eq!(path, ["198.51.100.1", "192.0.2.7"]);
+        assert_eq!(request[FORWARDED_PROTO], "http");
+        assert_eq!(request[FORWARDED_HOST], "shop.example");
+    }
+
+    #[test]
+    fn consumes_what_the_upstream_says_of_prices() {
+        let mut answer = headers(&[
+            ("cheque-charge", "700"),
+            ("settlement-overrides", "{\"amount\":\"7\"}"),
+            ("payment-required", "x"),
+            ("payment-response", "x"),
+            ("payment-receipt", "x"),
+            ("cheque-balance", "9"),
+            ("content-type", "text/plain"),
+        ]);
+        let reported = clean_response(&mut answer);
+        assert_eq!(reported.charge.unwrap(), "700");
+        assert_eq!(reported.overrides.unwrap(), "{\"amount\":\"7\"}");
+        assert_eq!(answer, headers(&[("content-type", "text/plain")]));
+    }
+}
