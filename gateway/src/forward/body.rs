@@ -12,21 +12,34 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The moment of the last sign of life of an upload.
+/// The state of an upload, for the one who waits for the answer.
 #[derive(Clone, Debug)]
-pub(super) struct Progress(Arc<Mutex<Instant>>);
+pub(super) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    /// The moment of the last frame.
+    pub(super) last: Instant,
+    pub(super) is_complete: bool,
+}
 
 impl Progress {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+    pub(super) fn new(is_complete: bool) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            last: Instant::now(),
+            is_complete,
+        })))
     }
 
-    pub(super) fn last(&self) -> Instant {
+    pub(super) fn get(&self) -> State {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn set(&self, is_complete: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State {
+            last: Instant::now(),
+            is_complete,
+        };
     }
 }
 
@@ -94,7 +107,8 @@ where
             return Poll::Pending;
         };
         this.idle.restart();
-        this.progress.touch();
+        this.progress
+            .set(frame.is_none() || this.body.is_end_stream());
         let Some(frame) = frame else {
             return Poll::Ready(None);
         };

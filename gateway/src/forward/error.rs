@@ -64,7 +64,9 @@ impl ForwardError {
 #[non_exhaustive]
 pub enum UpstreamError {
     /// Another scheme, or no host.
-    #[error("the upstream {0} is no address of the form http://HOST:PORT/PATH, https://... or h2c://...")]
+    #[error(
+        "the upstream {0} is no address of the form http://HOST:PORT/PATH, https://... or h2c://..."
+    )]
     Address(String),
     /// A query in the address.
     #[error("the upstream {0} has a query; remove it")]

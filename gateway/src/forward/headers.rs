@@ -110,8 +110,7 @@ fn remove_payments(headers: &mut HeaderMap) {
 
 fn is_of_payments(name: &HeaderName) -> bool {
     let starts = |prefix: &&str| name.as_str().starts_with(*prefix);
-    OF_PAYMENTS.iter().any(starts)
-        || [CHEQUE, PAYER, CHARGED, SETTLEMENT_OVERRIDES].contains(name)
+    OF_PAYMENTS.iter().any(starts) || [CHEQUE, PAYER, CHARGED, SETTLEMENT_OVERRIDES].contains(name)
 }
 
 /// True for the `Payment` scheme of an authentication header.
@@ -299,15 +298,29 @@ mod tests {
         clean_request(&mut request, &CLIENT, Some(&paid()));
         assert_eq!(request[TE], "trailers");
         assert_eq!(request[FORWARDED_HOST], "shop.example");
-        assert_eq!(request[PAYER], "0xaa", "set after the caller's `Connection`");
-        for name in ["connection", "x-hop", "transfer-encoding", "upgrade", "keep-alive", "expect", "host"] {
+        assert_eq!(
+            request[PAYER], "0xaa",
+            "set after the caller's `Connection`"
+        );
+        for name in [
+            "connection",
+            "x-hop",
+            "transfer-encoding",
+            "upgrade",
+            "keep-alive",
+            "expect",
+            "host",
+        ] {
             assert!(!request.contains_key(name), "{name}");
         }
     }
 
     #[test]
     fn takes_a_listed_proxy_at_its_word() {
-        let proxy = Origin { is_proxy: true, ..CLIENT };
+        let proxy = Origin {
+            is_proxy: true,
+            ..CLIENT
+        };
         let mut request = headers(&[
             ("x-forwarded-for", "198.51.100.1"),
             ("x-forwarded-proto", "http"),

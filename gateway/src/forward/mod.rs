@@ -26,7 +26,7 @@ use hyper_util::{
 use rustls::{ClientConfig, crypto::aws_lc_rs};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::{error::Error, sync::Arc, time::Duration};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// Idle connections to the upstream are closed after this time, before most servers close them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -147,36 +147,52 @@ impl Upstream {
         head.uri = self.target(&head.uri).ok_or(ForwardError::Target)?;
         head.version = Version::HTTP_11;
         clean_request(&mut head.headers, origin, paid);
-        let progress = Progress::new();
-        let body = Upload::new(body, self.limits.max_upload, self.limits.idle, progress.clone());
+        let progress = Progress::new(body.is_end_stream());
+        let body = Upload::new(
+            body,
+            self.limits.max_upload,
+            self.limits.idle,
+            progress.clone(),
+        );
         let request = Request::from_parts(head, body.boxed_unsync());
-        let answer = self.first_byte(self.client.request(request), &progress).await?;
+        let answer = self
+            .first_byte(self.client.request(request), &progress)
+            .await?;
         let mut response = answer.map(|body| AnswerBody::new(body, self.limits.idle));
         let reported = clean_response(response.headers_mut());
         Ok(Answer { response, reported })
     }
 
-    /// Waits for the header of an answer, for as long as the upload goes on and for the limit after it.
+    /// Waits for the header of an answer.
     async fn first_byte<T>(
         &self,
         answer: impl Future<Output = Result<T, hyper_util::client::legacy::Error>>,
         progress: &Progress,
     ) -> Result<T, ForwardError> {
         let mut answer = std::pin::pin!(answer);
-        let mut until = progress.last() + self.limits.first_byte;
         loop {
+            let until = self.latest_answer(progress);
+            if until <= Instant::now() {
+                return Err(ForwardError::TimedOut);
+            }
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.map_err(ForwardError::of_request),
-                () = sleep_until(until) => {
-                    let later = progress.last() + self.limits.first_byte;
-                    if later == until {
-                        return Err(ForwardError::TimedOut);
-                    }
-                    until = later;
-                }
+                () = sleep_until(until) => {}
             }
         }
+    }
+
+    /// The time by which the answer has to begin. An upload that the client lets stall ends before, by its own limit, so that
+    /// this limit ends one that the upstream does not read.
+    fn latest_answer(&self, progress: &Progress) -> Instant {
+        let upload = progress.get();
+        let after = if upload.is_complete {
+            Duration::ZERO
+        } else {
+            self.limits.idle
+        };
+        upload.last + after + self.limits.first_byte
     }
 
     /// The upstream's address of a request, with the same bytes of path and query. None without a path, as of `OPTIONS *`.

@@ -18,7 +18,6 @@ use http_body_util::{Empty, Full, StreamBody};
 use std::{
     convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -93,7 +92,13 @@ async fn forwards_path_and_query_byte_for_byte_below_its_own() {
     let echo = |request: Asked| async move { request.uri().to_string() };
     let address = axum_at(Router::new().fallback(any(echo))).await;
     let upstream = upstream(&format!("http://{address}/v1/"), SHORT);
-    for path in ["/", "/a%2Fb;x=1?q=%41&r=a+b", "/%7euser?", "/a//b", "/\u{5c}x".trim_start_matches('\u{5c}')] {
+    for path in [
+        "/",
+        "/a%2Fb;x=1?q=%41&r=a+b",
+        "/%7euser?",
+        "/a//b",
+        "/\u{5c}x".trim_start_matches('\u{5c}'),
+    ] {
         let answer = upstream.send(ask(path), &ORIGIN, None).await.unwrap();
         assert_eq!(text(answer).await, format!("/v1{path}"));
     }
@@ -120,7 +125,11 @@ async fn tells_the_upstream_who_has_paid_and_nobody_what_it_charged() {
     let seen = |headers: HeaderMap| async move {
         let payer = headers.get("x-payer").cloned();
         let payer = payer.unwrap_or(HeaderValue::from_static("nobody"));
-        ([("cheque-charge", "3"), ("x-own", "1")], payer.to_str().unwrap().to_owned()).into_response()
+        (
+            [("cheque-charge", "3"), ("x-own", "1")],
+            payer.to_str().unwrap().to_owned(),
+        )
+            .into_response()
     };
     let upstream = to(axum_at(Router::new().route("/", get(seen))).await);
     let paid = Paid {
@@ -129,8 +138,13 @@ async fn tells_the_upstream_who_has_paid_and_nobody_what_it_charged() {
         charged: HeaderValue::from_static("5"),
     };
     let mut request = ask("/");
-    request.headers_mut().insert("x-payer", HeaderValue::from_static("0xbb"));
-    let answer = upstream.send(request.clone(), &ORIGIN, Some(&paid)).await.unwrap();
+    request
+        .headers_mut()
+        .insert("x-payer", HeaderValue::from_static("0xbb"));
+    let answer = upstream
+        .send(request.clone(), &ORIGIN, Some(&paid))
+        .await
+        .unwrap();
     assert_eq!(answer.reported.charge.as_ref().unwrap(), "3");
     assert!(!answer.response.headers().contains_key("cheque-charge"));
     assert_eq!(answer.response.headers()["x-own"], "1");
@@ -179,9 +193,16 @@ async fn streams_an_upload_while_the_upstream_reads_it() {
     // Slower in all than the limit for the first byte, and never pausing for that long.
     let parts = stream::unfold(0, |n| async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        (n < 10).then(|| (Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"12345"))), n + 1))
+        (n < 10).then(|| {
+            (
+                Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"12345"))),
+                n + 1,
+            )
+        })
     });
-    let request = Request::post("/").body(StreamBody::new(Box::pin(parts))).unwrap();
+    let request = Request::post("/")
+        .body(StreamBody::new(Box::pin(parts)))
+        .unwrap();
     let answer = upstream.send(request, &ORIGIN, None).await.unwrap();
     assert_eq!(text(answer).await, "50");
 }
@@ -211,7 +232,10 @@ async fn tells_whose_fault_a_missing_answer_is() {
     let broken = stream::iter([Err::<Frame<Bytes>, _>(std::io::Error::other("gone"))]);
     let request = Request::post("/").body(StreamBody::new(broken)).unwrap();
     let error = upstream.send(request, &ORIGIN, None).await.unwrap_err();
-    assert!(matches!(error, ForwardError::Upload(_)) && error.is_of_client(), "{error:?}");
+    assert!(
+        matches!(error, ForwardError::Upload(_)) && error.is_of_client(),
+        "{error:?}"
+    );
     let stalled = stream::pending::<Result<Frame<Bytes>, Infallible>>();
     let request = Request::post("/").body(StreamBody::new(stalled)).unwrap();
     let error = upstream.send(request, &ORIGIN, None).await.unwrap_err();
@@ -229,7 +253,11 @@ async fn tells_an_absent_upstream_from_one_that_breaks_off() {
         let error = to(address).send(ask("/"), &ORIGIN, None).await.unwrap_err();
         assert!(matches!(error, ForwardError::Broken(_)), "{error:?}");
     }
-    let address = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", Duration::ZERO).await;
+    let address = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
+        Duration::ZERO,
+    )
+    .await;
     let answer = to(address).send(ask("/"), &ORIGIN, None).await.unwrap();
     let error = answer.response.into_body().collect().await.unwrap_err();
     assert!(matches!(error, ForwardError::Broken(_)), "{error:?}");
@@ -238,9 +266,21 @@ async fn tells_an_absent_upstream_from_one_that_breaks_off() {
 #[tokio::test]
 async fn waits_for_header_and_body_no_longer_than_allowed() {
     let silent = raw(b"", Duration::from_secs(60)).await;
-    let began = Instant::now();
+    let began = std::time::Instant::now();
     let error = to(silent).send(ask("/"), &ORIGIN, None).await.unwrap_err();
     assert!(matches!(error, ForwardError::TimedOut), "{error:?}");
+    // An upstream that reads nothing of a body beyond all buffers.
+    let (deaf, address) = listener().await;
+    let limits = ForwardLimits {
+        max_upload: 1 << 26,
+        ..SHORT
+    };
+    let large = Full::new(Bytes::from(vec![0; 1 << 26]));
+    let request = Request::post("/").body(large).unwrap();
+    let deaf_one = upstream(&format!("http://{address}"), limits);
+    let error = deaf_one.send(request, &ORIGIN, None).await.unwrap_err();
+    assert!(matches!(error, ForwardError::TimedOut), "{error:?}");
+    drop(deaf);
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
     let address = raw(half, Duration::from_secs(60)).await;
     let answer = to(address).send(ask("/"), &ORIGIN, None).await.unwrap();
@@ -270,7 +310,9 @@ async fn speaks_http2_with_an_upstream_that_wants_it() {
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(version))))
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            tokio::spawn(async move { server.serve_connection(TokioIo::new(stream), answer).await });
+            tokio::spawn(
+                async move { server.serve_connection(TokioIo::new(stream), answer).await },
+            );
         }
     });
     let upstream = upstream(&format!("h2c://{address}"), SHORT);
