@@ -1,7 +1,8 @@
 //! Bodies on their way through the gateway: never collected, and never waited for without end.
 
-use super::{error::ForwardError, headers::clean_trailers};
+use super::{error::ForwardError, headers::clean_answer};
 use bytes::Bytes;
+use cheque::Amount;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
@@ -162,7 +163,7 @@ impl Body for AnswerBody {
             return Poll::Ready(frame.map(|frame| match frame {
                 Ok(frame) => Ok(match frame.into_trailers() {
                     Ok(mut trailers) => {
-                        clean_trailers(&mut trailers);
+                        clean_answer(&mut trailers, Amount::ZERO);
                         Frame::trailers(trailers)
                     }
                     Err(frame) => frame,

@@ -1,11 +1,17 @@
 //! Headers that stop at the gateway: those of one connection, those of payments, and those by which a caller could claim an
 //! identity.
 
+use crate::{
+    ledger::PaymentId,
+    seller::Sale,
+    wire::{Reported, strip_answer, strip_request},
+};
+use cheque::{Address, Amount};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+        CONNECTION, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -22,13 +28,6 @@ const OF_CONNECTION: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// Request headers by which upstreams change the method that the price was for.
-const OF_METHODS: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-];
-
 /// Request headers that only a proxy before the gateway may set.
 const OF_PROXIES: [HeaderName; 6] = [
     FORWARDED,
@@ -39,28 +38,33 @@ const OF_PROXIES: [HeaderName; 6] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Prefixes of headers that belong to payments.
-const OF_PAYMENTS: [&str; 3] = ["payment-", "cheque-", "x-payment"];
-
 const PAYER: HeaderName = HeaderName::from_static("x-payer");
 const CHARGED: HeaderName = HeaderName::from_static("x-charged");
 const PAYMENT_ID: HeaderName = HeaderName::from_static("x-payment-id");
-const CHEQUE: HeaderName = HeaderName::from_static("cheque");
-const CHEQUE_CHARGE: HeaderName = HeaderName::from_static("cheque-charge");
-const SETTLEMENT_OVERRIDES: HeaderName = HeaderName::from_static("settlement-overrides");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The identity and the payment of a caller, for the upstream.
+/// The payment of a request, for the upstream. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paid {
-    /// The signer's account, `X-Payer`.
-    pub payer: HeaderValue,
-    /// The payment, `X-Payment-Id`. None of a request that a balance pays.
-    pub payment: Option<HeaderValue>,
-    /// The sum reserved for the request, in token units, `X-Charged`.
-    pub charged: HeaderValue,
+    /// The signer of the deposits that pay, `X-Payer`.
+    pub payer: Address,
+    /// The payment, `X-Payment-Id`.
+    pub payment: PaymentId,
+    /// The sum reserved for the request, in token units, `X-Charged`: the price, or the most that it can be.
+    pub reserved: Amount,
+}
+
+impl Paid {
+    /// Returns the payment of a sale.
+    pub fn of(sale: &Sale) -> Self {
+        Self {
+            payer: sale.account().signer,
+            payment: *sale.payment(),
+            reserved: sale.reserved(),
+        }
+    }
 }
 
 /// The client's side of a request, for the upstream's `X-Forwarded-*` headers.
@@ -72,15 +76,6 @@ pub struct Origin {
     pub is_secure: bool,
     /// True if the connection is from a listed proxy, so that its own `X-Forwarded-*` headers count.
     pub is_proxy: bool,
-}
-
-/// The upstream's word on the price of an answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reported {
-    /// `Cheque-Charge`: token units.
-    pub charge: Option<HeaderValue>,
-    /// `Settlement-Overrides`, of x402.
-    pub overrides: Option<HeaderValue>,
 }
 
 /// Removes headers of one connection, also those that `Connection` names.
@@ -97,52 +92,12 @@ fn remove_connection(headers: &mut HeaderMap) {
     }
 }
 
-fn remove_payments(headers: &mut HeaderMap) {
-    let of_payments: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_of_payments(name))
-        .cloned()
-        .collect();
-    for name in of_payments {
-        headers.remove(name);
-    }
-}
-
-fn is_of_payments(name: &HeaderName) -> bool {
-    let starts = |prefix: &&str| name.as_str().starts_with(*prefix);
-    OF_PAYMENTS.iter().any(starts) || [CHEQUE, PAYER, CHARGED, SETTLEMENT_OVERRIDES].contains(name)
-}
-
-/// True for the `Payment` scheme of an authentication header.
-fn is_payment_scheme(value: &HeaderValue) -> bool {
-    const SCHEME: &[u8] = b"payment";
-    let value = value.as_bytes().trim_ascii_start();
-    let (start, rest) = value.split_at_checked(SCHEME.len()).unwrap_or_default();
-    start.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|byte| *byte == b' ')
-}
-
-/// Removes the values of `name` with the scheme `Payment`.
-fn remove_payment_scheme(headers: &mut HeaderMap, name: &HeaderName) {
-    let all: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
-    if !all.iter().any(is_payment_scheme) {
-        return;
-    }
-    headers.remove(name);
-    for value in all.into_iter().filter(|value| !is_payment_scheme(value)) {
-        headers.append(name.clone(), value);
-    }
-}
-
 /// Prepares a client's headers for the upstream. Nothing remains by which a caller could pose as the gateway or as another
 /// payer.
 pub(super) fn clean_request(headers: &mut HeaderMap, origin: &Origin, paid: Option<&Paid>) {
     let accepts_trailers = accepts_trailers(headers);
     remove_connection(headers);
-    remove_payments(headers);
-    remove_payment_scheme(headers, &AUTHORIZATION);
-    for name in &OF_METHODS {
-        headers.remove(name);
-    }
+    strip_request(headers);
     // The gateway's server answers it before the body arrives.
     headers.remove(EXPECT);
     let host = headers.remove(HOST);
@@ -167,31 +122,24 @@ pub(super) fn clean_request(headers: &mut HeaderMap, origin: &Origin, paid: Opti
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     if let Some(paid) = paid {
-        headers.insert(PAYER, paid.payer.clone());
-        headers.insert(CHARGED, paid.charged.clone());
-        if let Some(payment) = &paid.payment {
-            headers.insert(PAYMENT_ID, payment.clone());
+        let fields = [
+            (PAYER, paid.payer.to_checksum(None)),
+            (PAYMENT_ID, paid.payment.to_string()),
+            (CHARGED, paid.reserved.to_string()),
+        ];
+        for (name, text) in fields {
+            // All three are printable.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(name, value);
+            }
         }
     }
 }
 
-/// Prepares the upstream's headers for the client, and returns the upstream's word on the price.
-pub(super) fn clean_response(headers: &mut HeaderMap) -> Reported {
-    let reported = Reported {
-        charge: headers.get(CHEQUE_CHARGE).cloned(),
-        overrides: headers.get(SETTLEMENT_OVERRIDES).cloned(),
-    };
+/// Prepares the upstream's headers or trailers for the client, and returns the upstream's word on the price.
+pub(super) fn clean_answer(headers: &mut HeaderMap, reserved: Amount) -> Reported {
     remove_connection(headers);
-    remove_payments(headers);
-    remove_payment_scheme(headers, &WWW_AUTHENTICATE);
-    reported
-}
-
-/// Removes fields from trailers that a header must not have either.
-pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
-    remove_connection(trailers);
-    remove_payments(trailers);
-    remove_payment_scheme(trailers, &WWW_AUTHENTICATE);
+    strip_answer(headers, reserved)
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {

@@ -1,11 +1,12 @@
 //! Forwarding: hands a client's request to the upstream, and the upstream's answer back, both as streams.
 //!
 //! Neither body is collected. Each wait has a limit. Path and query reach the upstream byte for byte, for the price was for
-//! them. [`headers`] tells which headers stop here.
+//! them. Headers of one connection, of payments, and of claimed identities
+//! stop here.
 
 mod body;
 mod error;
-pub mod headers;
+mod headers;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,12 @@ pub use body::AnswerBody;
 pub use error::{ForwardError, UpstreamError};
 
 use body::{Progress, Upload};
+use crate::wire::Reported;
 use bytes::Bytes;
-use headers::{Origin, Paid, Reported, clean_request, clean_response};
+use cheque::Amount;
+pub use headers::{Origin, Paid};
+
+use headers::{clean_answer, clean_request};
 use http::{Request, Response, Uri, Version, uri::Scheme};
 use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
@@ -159,7 +164,8 @@ impl Upstream {
             .first_byte(self.client.request(request), &progress)
             .await?;
         let mut response = answer.map(|body| AnswerBody::new(body, self.limits.idle));
-        let reported = clean_response(response.headers_mut());
+        let reserved = paid.map_or(Amount::ZERO, |paid| paid.reserved);
+        let reported = clean_answer(response.headers_mut(), reserved);
         Ok(Answer { response, reported })
     }
 
