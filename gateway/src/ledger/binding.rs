@@ -1,6 +1,7 @@
 //! Ids that buy nothing: bound to a request, or burnt. Their number is bounded per deposit.
 
 use crate::ledger::{
+    account::Currency,
     book::Book,
     fault::LedgerFault,
     lookup::{Rules, Shown},
@@ -68,6 +69,10 @@ pub(super) fn show_state(
     };
     Ok(Some(Box::new(ChequeState {
         deposit,
+        currency: Currency {
+            chain_id: position.bank().chain_id(),
+            token: position.deposit().token,
+        },
         newest: *newest,
         shown: position.shown(),
         balance,

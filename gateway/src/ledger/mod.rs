@@ -20,7 +20,7 @@ mod shell;
 mod upkeep;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use account::{AccountKey, Currencies, Currency};
 pub use admission::Credited;

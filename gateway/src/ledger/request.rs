@@ -206,6 +206,8 @@ pub enum Refusal {
 pub struct ChequeState {
     /// The deposit.
     pub deposit: DepositId,
+    /// The deposit's token and chain.
+    pub currency: Currency,
     /// The newest cheque. Buys nothing any more.
     pub newest: SignedCheque,
     /// The number of steps shown of its stream, and the x that shows them (zero for none).

@@ -23,19 +23,21 @@ use std::{
     },
 };
 
-pub(super) const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000;
+/// A time at which the payee's clock is behind the chain's.
+const STALE: u64 = 1_000_000;
 const ALLOWANCE: u128 = 1_000_000;
 
 /// The price of a request, in most tests.
-pub(super) const PRICE: Amount = Amount::new(10);
+pub(crate) const PRICE: Amount = Amount::new(10);
 
-const fn payee() -> Address {
+pub(crate) const fn payee() -> Address {
     Address::repeat_byte(0xaa)
 }
 
 /// A deposit of one payer, in which the payee has an allowance.
 #[derive(Clone)]
-pub(super) struct Payer {
+pub(crate) struct Payer {
     key: SigningKey,
     bank: Bank,
     terms: Deposit,
@@ -43,7 +45,7 @@ pub(super) struct Payer {
 }
 
 impl Payer {
-    pub(super) fn new(key: u8, chain_id: u64, token: Address, lane: u64) -> Self {
+    pub(crate) fn new(key: u8, chain_id: u64, token: Address, lane: u64) -> Self {
         let key = SigningKey::from_bytes(&[key; 32]).unwrap();
         let others = Address::repeat_byte(0x22);
         let allowances = [payee(), others].map(|of| (of, Amount::new(ALLOWANCE)));
@@ -61,42 +63,42 @@ impl Payer {
         }
     }
 
-    pub(super) fn native(key: u8) -> Self {
+    pub(crate) fn native(key: u8) -> Self {
         Self::new(key, 1, Address::ZERO, 1)
     }
 
-    pub(super) fn id(&self) -> DepositId {
+    pub(crate) fn id(&self) -> DepositId {
         self.bank.deposit_id(&self.terms)
     }
 
-    pub(super) const fn currency(&self) -> Currency {
+    pub(crate) const fn currency(&self) -> Currency {
         Currency {
             chain_id: self.bank.chain_id(),
             token: self.terms.token,
         }
     }
 
-    pub(super) fn account(&self) -> AccountKey {
+    pub(crate) fn account(&self) -> AccountKey {
         AccountKey {
             signer: self.key.address(),
             currency: self.currency(),
         }
     }
 
-    pub(super) fn signed(&self, total: u128, stream: Option<(B256, Amount)>) -> SignedCheque {
+    pub(crate) fn signed(&self, total: u128, stream: Option<(B256, Amount)>) -> SignedCheque {
         let total = Amount::new(total);
         SignedCheque::sign(&self.key, &self.bank, self.id(), payee(), total, stream)
     }
 
-    pub(super) fn cheque(&self, total: u128) -> Proof {
+    pub(crate) fn cheque(&self, total: u128) -> Proof {
         Proof::Cheque(self.id(), self.signed(total, None))
     }
 
-    pub(super) fn opening(&self, total: u128) -> Proof {
+    pub(crate) fn opening(&self, total: u128) -> Proof {
         self.opening_with(self.signed(total, None))
     }
 
-    pub(super) fn opening_with(&self, cheque: SignedCheque) -> Proof {
+    pub(crate) fn opening_with(&self, cheque: SignedCheque) -> Proof {
         Proof::Opening(Box::new(Opening {
             bank: self.bank,
             deposit: self.terms.clone(),
@@ -108,21 +110,21 @@ impl Payer {
 }
 
 /// A payee's workers on one store, with a chain whose deposits are all open, except those that are listed.
-pub(super) struct Shop {
-    pub(super) store: Arc<dyn Store>,
+pub(crate) struct Shop {
+    pub(crate) store: Arc<dyn Store>,
     /// The payee's clock.
     clock: Arc<AtomicU64>,
     closed: Arc<Mutex<BTreeSet<DepositId>>>,
     currencies: Currencies,
-    pub(super) ledger: Ledger,
+    pub(crate) ledger: Ledger,
 }
 
 impl Shop {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Arc::new(Memory::new()), Currencies::distinct())
     }
 
-    pub(super) fn with(store: Arc<dyn Store>, currencies: Currencies) -> Self {
+    pub(crate) fn with(store: Arc<dyn Store>, currencies: Currencies) -> Self {
         let (clock, closed) = (Arc::new(AtomicU64::new(NOW)), Arc::default());
         let ledger = worker(&store, (&clock, &closed), &currencies, 0);
         Self {
@@ -135,17 +137,22 @@ impl Shop {
     }
 
     /// Starts a worker, as another process would.
-    pub(super) fn worker(&self, name: u8) -> Ledger {
+    pub(crate) fn worker(&self, name: u8) -> Ledger {
         let (clock, closed) = (&self.clock, &self.closed);
         worker(&self.store, (clock, closed), &self.currencies, name)
     }
 
-    pub(super) fn set_clock(&self, now: u64) {
+    pub(crate) fn set_clock(&self, now: u64) {
         self.clock.store(now, SeqCst);
     }
 
+    /// Stops the payee's clocks far behind the newest block.
+    pub(crate) fn set_stale(&self) {
+        self.set_clock(STALE);
+    }
+
     /// Removes a deposit from the chain, or brings it back.
-    pub(super) fn set_open(&self, id: DepositId, is_open: bool) {
+    pub(crate) fn set_open(&self, id: DepositId, is_open: bool) {
         let mut closed = self.closed.lock().unwrap();
         match is_open {
             true => closed.remove(&id),
@@ -153,28 +160,28 @@ impl Shop {
         };
     }
 
-    pub(super) async fn admit(&self, request: u8, payment: &Payment) -> Admitted {
+    pub(crate) async fn admit(&self, request: u8, payment: &Payment) -> Admitted {
         admit(&self.ledger, &ask(request, NOW), payment).await
     }
 
     /// Shows proofs with a request at the usual price, and expects that it is forwarded.
-    pub(super) async fn buy(&self, request: u8, proofs: &[Proof]) -> Admission {
+    pub(crate) async fn buy(&self, request: u8, proofs: &[Proof]) -> Admission {
         forwarded(self.admit(request, &paying(proofs)).await)
     }
 
     /// Shows proofs with a request at the usual price, and expects a refusal.
-    pub(super) async fn refused(&self, request: u8, proofs: &[Proof]) -> Refusal {
+    pub(crate) async fn refused(&self, request: u8, proofs: &[Proof]) -> Refusal {
         refusal(self.admit(request, &paying(proofs)).await)
     }
 
-    pub(super) async fn settle(&self, admission: &Admission, outcome: Outcome) -> Receipt {
+    pub(crate) async fn settle(&self, admission: &Admission, outcome: Outcome) -> Receipt {
         let settled = self
             .ledger
             .settle(admission, (outcome, Terms::default()), None, NOW);
         settled.await.unwrap().unwrap()
     }
 
-    pub(super) async fn sums(&self, payer: &Payer) -> Sums {
+    pub(crate) async fn sums(&self, payer: &Payer) -> Sums {
         let sums = self.ledger.sums(payer.account()).await.unwrap();
         let left = sums.credited.get() + sums.debt.get();
         assert_eq!(
@@ -185,7 +192,7 @@ impl Shop {
         sums
     }
 
-    pub(super) async fn balance(&self, payer: &Payer) -> u128 {
+    pub(crate) async fn balance(&self, payer: &Payer) -> u128 {
         self.sums(payer).await.balance.get()
     }
 }
@@ -221,8 +228,8 @@ fn view(now: u64, is_closed: bool, id: DepositId) -> View {
     View {
         now: Now {
             clock: now,
-            head_time: now,
-            round_time: Some(now),
+            head_time: now.max(NOW),
+            round_time: Some(now.max(NOW)),
         },
         final_time: Some(now - 1_000),
         purse: purse.word(),
@@ -233,7 +240,7 @@ fn view(now: u64, is_closed: bool, id: DepositId) -> View {
     }
 }
 
-pub(super) fn ask(request: u8, now: u64) -> Ask {
+pub(crate) fn ask(request: u8, now: u64) -> Ask {
     let native = Currency {
         chain_id: 1,
         token: Address::ZERO,
@@ -246,7 +253,7 @@ pub(super) fn ask(request: u8, now: u64) -> Ask {
 }
 
 /// A payment that accepts the usual price.
-pub(super) fn paying(proofs: &[Proof]) -> Payment {
+pub(crate) fn paying(proofs: &[Proof]) -> Payment {
     Payment {
         proofs: proofs.to_vec(),
         max: Some(MaxPrice {
@@ -256,19 +263,19 @@ pub(super) fn paying(proofs: &[Proof]) -> Payment {
     }
 }
 
-pub(super) async fn admit(ledger: &Ledger, ask: &Ask, payment: &Payment) -> Admitted {
+pub(crate) async fn admit(ledger: &Ledger, ask: &Ask, payment: &Payment) -> Admitted {
     let room: RoomFor = Arc::new(|_| Room::Free);
     ledger.admit(ask, payment, &room).await.unwrap()
 }
 
-pub(super) fn forwarded(admitted: Admitted) -> Admission {
+pub(crate) fn forwarded(admitted: Admitted) -> Admission {
     match admitted {
         Admitted::Forward(admission) => admission,
         other => panic!("not forwarded: {other:?}"),
     }
 }
 
-pub(super) fn refusal(admitted: Admitted) -> Refusal {
+pub(crate) fn refusal(admitted: Admitted) -> Refusal {
     match admitted {
         Admitted::Refused(refusal) => refusal,
         other => panic!("not refused: {other:?}"),
@@ -276,7 +283,7 @@ pub(super) fn refusal(admitted: Admitted) -> Refusal {
 }
 
 /// An answer of the upstream at the reserved price.
-pub(super) const SERVED: Outcome = Outcome::Answered {
+pub(crate) const SERVED: Outcome = Outcome::Answered {
     status: 200,
     cost: None,
 };
