@@ -8,8 +8,6 @@ mod prefix;
 mod reply;
 mod sale;
 mod stored;
-#[cfg(test)]
-mod tests;
 
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
@@ -19,7 +17,7 @@ use crate::{
     ledger::RoomFor,
     seller::{self, Entry, Seller},
 };
-use body::{collect, empty, full};
+use body::collect;
 use bytes::Bytes;
 use http::{
     Method, Request, Response, StatusCode, Uri,

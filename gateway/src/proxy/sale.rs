@@ -95,7 +95,7 @@ impl Selling {
         }
     }
 
-    async fn answered(mut self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
+    async fn answered(self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
         let (head, body) = answer.response.into_parts();
         let reported = answer.reported;
         if reported.is_unreadable {
