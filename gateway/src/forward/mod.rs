@@ -13,8 +13,8 @@ mod tests;
 pub use body::AnswerBody;
 pub use error::{ForwardError, UpstreamError};
 
-use body::{Progress, Upload};
 use crate::wire::Reported;
+use body::{Progress, Upload};
 use bytes::Bytes;
 use cheque::Amount;
 pub use headers::{Origin, Paid};

@@ -1,6 +1,10 @@
 //! Requests to real servers on the loopback address, well and badly behaved.
 
 use super::*;
+use crate::ledger::{
+    PaymentId,
+    tests::{Payer, payee},
+};
 use axum::{
     Router,
     body::Body as AxumBody,
@@ -133,9 +137,9 @@ async fn tells_the_upstream_who_has_paid_and_nobody_what_it_charged() {
     };
     let upstream = to(axum_at(Router::new().route("/", get(seen))).await);
     let paid = Paid {
-        payer: HeaderValue::from_static("0xaa"),
-        payment: None,
-        charged: HeaderValue::from_static("5"),
+        payer: payee(),
+        payment: PaymentId::of(&Payer::native(1).cheque(7)).unwrap(),
+        reserved: Amount::new(5),
     };
     let mut request = ask("/");
     request
@@ -145,10 +149,10 @@ async fn tells_the_upstream_who_has_paid_and_nobody_what_it_charged() {
         .send(request.clone(), &ORIGIN, Some(&paid))
         .await
         .unwrap();
-    assert_eq!(answer.reported.charge.as_ref().unwrap(), "3");
+    assert_eq!(answer.reported.charge, Some(Amount::new(3)));
     assert!(!answer.response.headers().contains_key("cheque-charge"));
     assert_eq!(answer.response.headers()["x-own"], "1");
-    assert_eq!(text(answer).await, "0xaa");
+    assert_eq!(text(answer).await, payee().to_checksum(None));
     let free = upstream.send(request, &ORIGIN, None).await.unwrap();
     assert_eq!(text(free).await, "nobody");
 }

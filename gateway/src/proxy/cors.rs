@@ -18,7 +18,9 @@ use http::{
 pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && is_from_page(request.headers())
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 pub(super) fn is_from_page(headers: &HeaderMap) -> bool {

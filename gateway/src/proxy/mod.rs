@@ -143,7 +143,9 @@ impl Proxy {
             Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale).start((head, body), origin).await
+                Selling::new(shared, *sale)
+                    .start((head, body), origin)
+                    .await
             }
             Entry::Again {
                 answer,
@@ -197,3 +199,6 @@ fn authority(head: &Parts) -> Option<String> {
         (None, None) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,12 @@ mod tests {
 
     #[test]
     fn refuses_other_bytes() {
-        for bytes in [&b""[..], b"{}", b"{}\n", b"{\"status\":20,\"headers\":[]}\n"] {
+        for bytes in [
+            &b""[..],
+            b"{}",
+            b"{}\n",
+            b"{\"status\":20,\"headers\":[]}\n",
+        ] {
             assert!(decode(bytes).is_none(), "{bytes:?}");
         }
     }
