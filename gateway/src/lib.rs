@@ -5,4 +5,8 @@ pub mod offers;
 mod seller;
 pub mod wire;
 
-pub use seller::{End, Entry, Offer, QuoteRefusal, Request, Sale, Seller, SellerError};
+pub use seller::{
+    Seller, SellerError,
+    request::{Offer, QuoteRefusal, Request},
+    sale::{End, Entry, Sale},
+};

@@ -79,7 +79,7 @@ pub(super) fn show_state(
     })))
 }
 
-/// Makes an id buy nothing any more. Returns false if the deposit has too many unused ids already.
+/// Makes an id buy nothing from now on. Returns false if the deposit has too many unused ids already.
 pub(super) fn burn(
     book: &mut Book<'_>,
     rules: Rules<'_>,

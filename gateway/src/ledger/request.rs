@@ -104,7 +104,8 @@ pub struct Receipt {
     pub charged: Amount,
     /// The account's balance, in token units.
     pub balance: Amount,
-    /// True if the payment is valid for the same request again.
+    /// True if nothing was charged. The payment is valid for the same request again, unless its deposit has too many unused
+    /// ones.
     pub released: bool,
 }
 
@@ -208,7 +209,7 @@ pub struct ChequeState {
     pub deposit: DepositId,
     /// The deposit's token and chain.
     pub currency: Currency,
-    /// The newest cheque. Buys nothing any more.
+    /// The newest cheque. Buys nothing from now on.
     pub newest: SignedCheque,
     /// The number of steps shown of its stream, and the x that shows them (zero for none).
     pub shown: (u32, B256),

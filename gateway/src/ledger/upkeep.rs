@@ -76,7 +76,7 @@ impl Ledger {
         }
     }
 
-    /// Releases one reservation whose lease has ended. Returns false if there is none.
+    /// Releases one reservation whose lease has ended. Returns false without such a reservation.
     pub(super) async fn release_expired(
         &self,
         holder: PaymentId,
