@@ -1,19 +1,4 @@
-//! The seller: what a reverse proxy and a tower layer call, in the order of a request's life.
-//!
-//! 1. [`Seller::quote`] checks target and body, and finds the price. The host forwards exactly the bytes that it passed.
-//! 2. [`Seller::admit`] reads the payment, credits it, and reserves the price. What it returns is to be forwarded, or to be
-//!    sent to the client. A forwarded request first goes through [`strip_request`](crate::wire::strip_request), free ones too;
-//!    then the host may set `X-Payer` and `X-Payment-Id` from the [`Sale`].
-//! 3. The host runs the rest in a task of its own: the upstream's outcome counts, not the client's connection. It calls
-//!    [`Seller::renew`] before [`Sale::lease_until`], and for a stream [`Seller::extend`].
-//! 4. [`Sale::read_answer`] takes what the upstream reports out of its headers.
-//! 5. [`Seller::settle`] charges or releases. A request with a fixed price may be settled as soon as the upstream's status is
-//!    known, so that the receipt goes into the headers; one with a variable price when the answer has ended. If the store fails,
-//!    settle again: an unsettled sale is released at the end of its lease.
-//! 6. [`Seller::receipt`] sets the headers of the receipt.
-//!
-//! Beside these, the host calls [`Ledger::sweep`] some times a minute, [`Ledger::prune`] for positions that the payee has dropped,
-//! and [`Ledger::lose_deposit`] for deposits that a reorganisation has removed.
+//! The seller: offers, wire and ledger behind one boundary.
 
 pub(crate) mod request;
 pub(crate) mod sale;
@@ -39,6 +24,23 @@ use http::{HeaderMap, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
+///
+/// A reverse proxy and a tower layer call it alike, in the order of a request's life:
+///
+/// 1. [`Seller::quote`] checks target and body, and finds the price. The host forwards exactly the bytes that it passed.
+/// 2. [`Seller::admit`] reads the payment, credits it, and reserves the price. What it returns is to be forwarded, or to be
+///    sent to the client. A forwarded request first goes through [`strip_request`](crate::wire::strip_request), free ones too;
+///    then the host may set `X-Payer` and `X-Payment-Id` from the [`Sale`].
+/// 3. The host runs the rest in a task of its own: the upstream's outcome counts, not the client's connection. It calls
+///    [`Seller::renew`] before [`Sale::lease_until`], and for a stream [`Seller::extend`].
+/// 4. [`Sale::read_answer`] takes what the upstream reports out of its headers.
+/// 5. [`Seller::settle`] charges or releases. A request with a fixed price may be settled as soon as the upstream's status is
+///    known, so that the receipt goes into the headers; one with a variable price when the answer has ended. If the store fails,
+///    settle again: an unsettled sale is released at the end of its lease.
+/// 6. [`Seller::receipt`] sets the headers of the receipt.
+///
+/// Beside these, the host calls [`Ledger::sweep`] some times a minute, [`Ledger::prune`] for positions that the payee has dropped,
+/// and [`Ledger::lose_deposit`] for deposits that a reorganisation has removed.
 #[derive(Clone, Debug)]
 pub struct Seller {
     shared: Arc<Shared>,
