@@ -186,14 +186,6 @@ pub enum Refusal {
         "the payment is older than the newest one, and does not cover the price; resume from the newest cheque"
     )]
     Stale(Box<ChequeState>),
-    /// The deposit has too many payments that bought nothing.
-    #[error("deposit {deposit} has {max} unused payments; use these, or another deposit")]
-    TooManyUnused {
-        /// The deposit.
-        deposit: DepositId,
-        /// The largest number.
-        max: u64,
-    },
     /// The host has no capacity for the request. The payment is valid for the same request again.
     #[error("no capacity for the request now; send it again in {retry_after} s")]
     Full {
@@ -234,7 +226,6 @@ impl Refusal {
             Self::Insufficient { .. } => "insufficient",
             Self::InDebt { .. } => "in_debt",
             Self::Stale(_) => "stale",
-            Self::TooManyUnused { .. } => "too_many_unused",
             Self::Full { .. } => "full",
         }
     }

@@ -22,7 +22,7 @@ pub enum Entry {
         answer: Vec<u8>,
         /// The receipt.
         receipt: Receipt,
-        /// The protocol of the payment, for [`Seller::receipt`].
+        /// The protocol of the payment, for [`Seller::receipt`](crate::Seller::receipt).
         protocol: Protocol,
     },
     /// Send this reply.
@@ -63,7 +63,7 @@ impl Sale {
         self.admission.payment()
     }
 
-    /// Returns the protocol of the payment, for [`Seller::receipt`].
+    /// Returns the protocol of the payment, for [`Seller::receipt`](crate::Seller::receipt).
     pub const fn protocol(&self) -> &Protocol {
         &self.protocol
     }
