@@ -7,4 +7,8 @@ pub mod proxy;
 mod seller;
 pub mod wire;
 
-pub use seller::{End, Entry, Offer, QuoteRefusal, Request, Sale, Seller, SellerError};
+pub use seller::{
+    Seller, SellerError,
+    request::{Offer, QuoteRefusal, Request},
+    sale::{End, Entry, Sale},
+};

@@ -1,38 +1,46 @@
-//! The seller: what a reverse proxy and a tower layer call, in the order of a request's life.
-//!
-//! 1. [`Seller::quote`] checks target and body, and finds the price. The host forwards exactly the bytes that it passed.
-//! 2. [`Seller::admit`] reads the payment, credits it, and reserves the price. What it returns is to be forwarded, or to be
-//!    sent to the client. A forwarded request first goes through [`strip_request`](crate::wire::strip_request), free ones too;
-//!    then the host may set `X-Payer` and `X-Payment-Id` from the [`Sale`].
-//! 3. The host runs the rest in a task of its own: the upstream's outcome counts, not the client's connection. It calls
-//!    [`Seller::renew`] before [`Sale::lease_until`], and for a stream [`Seller::extend`].
-//! 4. [`Sale::read_answer`] takes what the upstream reports out of its headers.
-//! 5. [`Seller::settle`] charges or releases. A request with a fixed price may be settled as soon as the upstream's status is
-//!    known, so that the receipt goes into the headers; one with a variable price when the answer has ended. If the store fails,
-//!    settle again: an unsettled sale is released at the end of its lease.
-//! 6. [`Seller::receipt`] sets the headers of the receipt.
-//!
-//! Beside these, the host calls [`Ledger::sweep`] some times a minute, [`Ledger::prune`] for positions that the payee has dropped,
-//! and [`Ledger::lose_deposit`] for deposits that a reorganisation has removed.
+//! The seller: offers, wire and ledger behind one boundary.
+
+pub(crate) mod request;
+pub(crate) mod sale;
+
+#[cfg(test)]
+mod tests;
 
 use crate::{
     ledger::{
-        AccountKey, Admission, Admitted, Ask, Extended, Fingerprint, FingerprintParts, Ledger,
-        LedgerFault, Outcome, Payment, PaymentId, Receipt, RoomFor,
+        Admitted, Ask, Extended, Fingerprint, Ledger, LedgerFault, Outcome, Payment, Receipt,
+        RoomFor,
     },
-    offers::{FreeCounts, Offers, Quote, QuoteError, Target, TargetError, Tariff, Usage},
-    wire::{Paying, Protocol, Reply, Reported, Wire, strip_answer},
+    offers::{FreeCounts, Offers, Target, Tariff, Usage},
+    seller::{
+        request::{Offer, QuoteRefusal, Request, fingerprint},
+        sale::{End, Entry, Sale},
+    },
+    wire::{Paying, Protocol, Reply, Wire},
 };
 use alloy_primitives::B256;
 use cheque::{Amount, Proof};
-use http::{
-    HeaderMap, Method, StatusCode,
-    header::{AUTHORIZATION, COOKIE},
-};
-use sha2::{Digest, Sha256};
+use http::{HeaderMap, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
+///
+/// A reverse proxy and a tower layer call it alike, in the order of a request's life:
+///
+/// 1. [`Seller::quote`] checks target and body, and finds the price. The host forwards exactly the bytes that it passed.
+/// 2. [`Seller::admit`] reads the payment, credits it, and reserves the price. What it returns is to be forwarded, or to be
+///    sent to the client. A forwarded request first goes through [`strip_request`](crate::wire::strip_request), free ones too;
+///    then the host may set `X-Payer` and `X-Payment-Id` from the [`Sale`].
+/// 3. The host runs the rest in a task of its own: the upstream's outcome counts, not the client's connection. It calls
+///    [`Seller::renew`] before [`Sale::lease_until`], and for a stream [`Seller::extend`].
+/// 4. [`Sale::read_answer`] takes what the upstream reports out of its headers.
+/// 5. [`Seller::settle`] charges or releases. A request with a fixed price may be settled as soon as the upstream's status is
+///    known, so that the receipt goes into the headers; one with a variable price when the answer has ended. If the store fails,
+///    settle again: an unsettled sale is released at the end of its lease.
+/// 6. [`Seller::receipt`] sets the headers of the receipt.
+///
+/// Beside these, the host calls [`Ledger::sweep`] some times a minute, [`Ledger::prune`] for positions that the payee has dropped,
+/// and [`Ledger::lose_deposit`] for deposits that a reorganisation has removed.
 #[derive(Clone, Debug)]
 pub struct Seller {
     shared: Arc<Shared>,
@@ -56,149 +64,6 @@ pub enum SellerError {
     /// The offers count other tokens as equal than the ledger.
     #[error("the tokens that count as equal have changed; restart to change them")]
     Currencies,
-}
-
-/// A request, as the gateway received it and will forward it.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// The authority.
-    pub authority: &'a str,
-    /// Path and query.
-    pub target: &'a str,
-    /// The headers, before [`strip_request`](crate::wire::strip_request).
-    pub headers: &'a HeaderMap,
-    /// The whole body.
-    pub body: &'a [u8],
-}
-
-/// The price of a request.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    quote: Quote,
-    fingerprint: Fingerprint,
-    url: String,
-}
-
-/// The reason why a request is not sold. The host answers with [`QuoteRefusal::status`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuoteRefusal {
-    /// The target could mean two resources.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The request has no price.
-    #[error(transparent)]
-    Quote(#[from] QuoteError),
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-#[must_use = "a sale is to be forwarded and settled"]
-pub enum Entry {
-    /// Forward the request; it costs nothing.
-    Free,
-    /// Forward the request, then settle.
-    Sale(Box<Sale>),
-    /// Send the answer that the host gave to the settlement, with the receipt.
-    Again {
-        /// The host's bytes.
-        answer: Vec<u8>,
-        /// The receipt.
-        receipt: Receipt,
-        /// The protocol of the payment, for [`Seller::receipt`].
-        protocol: Protocol,
-    },
-    /// Send this reply.
-    Reply(Reply),
-}
-
-/// A request whose price is reserved.
-#[derive(Clone, Debug)]
-pub struct Sale {
-    admission: Admission,
-    tariff: Tariff,
-    protocol: Protocol,
-}
-
-/// The end of a sale, as the host has seen it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The upstream answered with this status, to the end if the price is variable.
-    Answered(StatusCode),
-    /// The upstream refused the connection, or failed before the first byte.
-    Failed,
-    /// The upstream did not answer in time.
-    TimedOut,
-    /// The answer broke off after its first byte.
-    Broken,
-    /// The host did not forward the request.
-    NotForwarded,
-}
-
-impl QuoteRefusal {
-    /// Returns the status to answer with.
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::Quote(QuoteError::NoRoute) => StatusCode::NOT_FOUND,
-            Self::Target(_) | Self::Quote(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
-impl Offer {
-    /// Returns the prices; `None` for a free request.
-    pub const fn tariff(&self) -> Option<&Tariff> {
-        match &self.quote {
-            Quote::Free => None,
-            Quote::Sold(tariff) => Some(tariff),
-        }
-    }
-
-    /// Returns the request's identity.
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-}
-
-impl Sale {
-    /// Returns the account that pays.
-    pub const fn account(&self) -> &AccountKey {
-        self.admission.account()
-    }
-
-    /// Returns the payment's id, for the upstream and for logs.
-    pub const fn payment(&self) -> &PaymentId {
-        self.admission.payment()
-    }
-
-    /// Returns the protocol of the payment, for [`Seller::receipt`].
-    pub const fn protocol(&self) -> &Protocol {
-        &self.protocol
-    }
-
-    /// Returns the most that the request costs, in units of the token.
-    pub const fn reserved(&self) -> Amount {
-        self.admission.reserved()
-    }
-
-    /// True if the cost depends on the answer.
-    pub fn is_variable(&self) -> bool {
-        self.tariff.is_variable()
-    }
-
-    /// Returns the second from which other workers may release the sale; renew it before.
-    pub const fn lease_until(&self) -> u64 {
-        self.admission.lease_until()
-    }
-
-    /// Takes what the upstream reports, and what only the gateway may say, out of the headers of its answer.
-    pub fn read_answer(&self, headers: &mut HeaderMap) -> Reported {
-        strip_answer(headers, self.reserved())
-    }
 }
 
 impl Seller {
@@ -449,31 +314,3 @@ fn check(offers: &Offers, ledger: &Ledger, wire: &Wire) -> Result<(), SellerErro
         None => Ok(()),
     }
 }
-
-/// The identity of a request. A credential of MPP is not a part of it: it changes from one attempt to the next.
-fn fingerprint(request: &Request<'_>, target: &Target) -> Fingerprint {
-    let values = |name| {
-        request
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|value| value.as_bytes())
-    };
-    let is_key = |value: &&[u8]| {
-        let word = value.trim_ascii_start().split(|byte| *byte == b' ').next();
-        !word.unwrap_or_default().eq_ignore_ascii_case(b"payment")
-    };
-    let authorization: Vec<_> = values(AUTHORIZATION).filter(is_key).collect();
-    let cookie: Vec<_> = values(COOKIE).collect();
-    Fingerprint::of(&FingerprintParts {
-        method: request.method.as_str(),
-        authority: request.authority,
-        path_and_query: target.as_str(),
-        body: B256::from_slice(&Sha256::digest(request.body)),
-        authorization: &authorization,
-        cookie: &cookie,
-    })
-}
-
-#[cfg(test)]
-mod tests;

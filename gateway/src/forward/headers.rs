@@ -3,7 +3,7 @@
 
 use crate::{
     ledger::PaymentId,
-    seller::Sale,
+    seller::sale::Sale,
     wire::{Reported, strip_answer, strip_request},
 };
 use cheque::{Address, Amount};

@@ -2,11 +2,11 @@
 
 use crate::ledger::{
     account::AccountKey,
-    binding::{bind, burn, check_unused, count_unused, show_state},
+    binding::{bind, burn, burn_top_up, count_unused, show_state},
     book::Book,
     crediting::{Judgement, Paid, credit, first_stale, rejected},
     fault::LedgerFault,
-    lookup::{Looked, Rules, Shown, ToJudge, look_up, look_up_credit, payer_of, price},
+    lookup::{Looked, Rules, ToJudge, look_up, look_up_credit, payer_of, price},
     payment::Payment,
     records::{
         codec::RecordError,
@@ -89,22 +89,20 @@ pub(super) fn add(
     if !still_holds(book, rules, payment, &looked, judgements)? {
         return Ok(Decision::Redo);
     }
-    let good = |shown: &&Shown| {
-        let own = judgements.iter().find(|judged| judged.index == shown.index);
-        own.is_some_and(|judged| judged.judged.is_ok())
-    };
-    let burnt: Vec<_> = looked.shown.iter().filter(good).copied().collect();
-    for shown in &burnt {
-        if let Some(refusal) = check_unused(book, rules, shown)? {
-            return Ok(Decision::Done(Err(refusal)));
-        }
-    }
     let paid = match credit(book, payment, &looked, judgements)? {
         Ok(paid) => paid,
         Err(refusal) => return Ok(Decision::Done(Err(refusal))),
     };
-    for shown in &burnt {
-        burn(book, rules, (shown.id, shown.hash), shown.record)?;
+    for (shown, added) in &paid.ids {
+        let own = judgements.iter().find(|judged| judged.index == shown.index);
+        match own.is_some_and(|judged| judged.judged.is_ok()) {
+            // A cheque that was counted before may be the payment of a request.
+            false => {}
+            true if added.is_zero() => {
+                burn(book, rules, (shown.id, shown.hash), shown.record)?;
+            }
+            true => burn_top_up(book, shown, *added),
+        }
     }
     book.set_account(&paid.key, &paid.account);
     let balance = paid.account.balance();

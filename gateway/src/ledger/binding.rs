@@ -7,7 +7,7 @@ use crate::ledger::{
     lookup::{Rules, Shown},
     payment::{ChequeHash, Fingerprint, PaymentId},
     records::payment::{PaymentRecord, PaymentState},
-    request::{Ask, ChequeState, Refusal},
+    request::{Ask, ChequeState},
 };
 use alloy_primitives::B256;
 use cheque::{Amount, DepositId, Position};
@@ -28,7 +28,7 @@ pub(super) fn bind(
         }
         let old = book.payment(&shown.id)?;
         if old.is_none() {
-            if check_unused(book, rules, shown)?.is_some() {
+            if !has_place(book, rules, shown.id.deposit())? {
                 continue;
             }
             count_unused(book, shown.id.deposit(), |unused| unused.saturating_add(1))?;
@@ -79,7 +79,7 @@ pub(super) fn show_state(
     })))
 }
 
-/// Makes an id buy nothing any more. Returns false if the deposit has too many unused ids already.
+/// Makes an id buy nothing from now on. Returns false if the deposit has too many unused ids already.
 pub(super) fn burn(
     book: &mut Book<'_>,
     rules: Rules<'_>,
@@ -93,20 +93,28 @@ pub(super) fn burn(
         }
         return Ok(true);
     }
-    let unused = book.deposit(id.deposit())?.map(|deposit| deposit.unused);
-    if unused.is_none_or(|unused| unused >= rules.settings.max_unused) {
+    if !has_place(book, rules, id.deposit())? {
         return Ok(false);
     }
     count_unused(book, id.deposit(), |unused| unused.saturating_add(1))?;
-    let record = PaymentRecord {
+    book.set_payment(&id, &burnt(cheque, Amount::ZERO));
+    Ok(true)
+}
+
+/// Burns the id of a cheque that has only added money. It does not count as unused: it has cost its signer at least a unit.
+pub(super) fn burn_top_up(book: &mut Book<'_>, shown: &Shown, added: Amount) {
+    book.set_payment(&shown.id, &burnt(shown.hash, added));
+}
+
+/// The record of an id that is burnt at its first sight. It is bound to no request.
+const fn burnt(cheque: ChequeHash, added: Amount) -> PaymentRecord {
+    PaymentRecord {
         fingerprint: Fingerprint(B256::ZERO),
         cheque,
-        added: Amount::ZERO,
+        added,
         attempts: 0,
         state: PaymentState::Burnt,
-    };
-    book.set_payment(&id, &record);
-    Ok(true)
+    }
 }
 
 /// Changes the number of unused ids of a deposit.
@@ -122,14 +130,8 @@ pub(super) fn count_unused(
     Ok(())
 }
 
-/// Returns the refusal if no further unused id of the cheque's deposit can be stored.
-pub(super) fn check_unused(
-    book: &mut Book<'_>,
-    rules: Rules<'_>,
-    shown: &Shown,
-) -> Result<Option<Refusal>, LedgerFault> {
-    let (deposit, max) = (shown.id.deposit(), rules.settings.max_unused);
-    let unused = book.deposit(deposit)?.map_or(0, |deposit| deposit.unused);
-    let is_full = shown.record.is_none() && unused >= max;
-    Ok(is_full.then_some(Refusal::TooManyUnused { deposit, max }))
+/// True if the deposit can have one more unused id.
+fn has_place(book: &mut Book<'_>, rules: Rules<'_>, id: DepositId) -> Result<bool, LedgerFault> {
+    let unused = book.deposit(id)?.map(|deposit| deposit.unused);
+    Ok(unused.is_some_and(|unused| unused < rules.settings.max_unused))
 }

@@ -43,26 +43,53 @@ impl fmt::Debug for Verdict {
     }
 }
 
-/// Judges by the payee's live view of the chain. Counts good payments as exposure.
+/// Judges by the payee's live views of its chains. Counts good payments as exposure.
 ///
 /// Nobody else may call [`Payee::receive_payment`] of the same payee: the account would not be credited.
 #[derive(Clone, Debug)]
 pub struct LiveJudge {
-    payee: Payee,
-    banks: [Bank; 1],
+    payee: Address,
+    payees: Vec<Payee>,
+    banks: Vec<Bank>,
 }
 
 impl LiveJudge {
-    /// Judges for `payee`.
-    pub fn new(payee: Payee) -> Self {
-        let banks = [*payee.reader().bank()];
-        Self { payee, banks }
+    /// Judges for a payee: one [`Payee`] for each bank, all on the ledger's store. `None` if there is no bank, or if they
+    /// have different addresses.
+    pub fn new(payees: Vec<Payee>) -> Option<Self> {
+        let payee = payees.first()?.policy().payee;
+        let is_same = payees.iter().all(|other| other.policy().payee == payee);
+        is_same.then(|| Self {
+            payee,
+            banks: payees.iter().map(|payee| *payee.reader().bank()).collect(),
+            payees,
+        })
+    }
+
+    /// The payee at the bank of a proof. An opening names its bank, and another proof has that of its position.
+    fn payee_at(&self, proof: &Proof, old: Option<&Position>) -> Result<&Payee, Rejection> {
+        let bank = match (proof, old) {
+            (Proof::Opening(opening), _) => opening.bank,
+            (_, Some(old)) => *old.bank(),
+            (_, None) => return Err(Rejection::UnknownDeposit(proof.deposit_id())),
+        };
+        let at = self.banks.iter().position(|own| *own == bank);
+        let payee = at.and_then(|at| self.payees.get(at));
+        let is_chain_known = || {
+            self.banks
+                .iter()
+                .any(|own| own.chain_id() == bank.chain_id())
+        };
+        payee.ok_or_else(|| match is_chain_known() {
+            true => Rejection::BankNotAccepted(bank.address()),
+            false => Rejection::ChainNotAccepted(bank.chain_id()),
+        })
     }
 }
 
 impl Judge for LiveJudge {
     fn payee(&self) -> Address {
-        self.payee.policy().payee
+        self.payee
     }
 
     fn banks(&self) -> &[Bank] {
@@ -71,14 +98,17 @@ impl Judge for LiveJudge {
 
     fn judge<'a>(&'a self, proof: &'a Proof, old: Option<&'a Position>) -> Judging<'a> {
         Box::pin(async move {
-            let inputs = match self.payee.judge(None, proof, old).await {
+            let payee = match self.payee_at(proof, old) {
+                Ok(payee) => payee,
+                Err(rejection) => return rejected(rejection),
+            };
+            let inputs = match payee.judge(None, proof, old).await {
                 Ok(inputs) => inputs,
                 Err(ReceiveError::Rejected(rejection)) => return rejected(rejection),
                 Err(unavailable) => return Err(LedgerFault::Unavailable(unavailable.to_string())),
             };
             // No await from here to `add_exposure`, so that two payments together exceed no limit.
-            let policy = self.payee.policy();
-            match receive_payment(None, proof, old, &inputs.view(), policy) {
+            match receive_payment(None, proof, old, &inputs.view(), payee.policy()) {
                 Ok(received) => {
                     inputs.add_exposure();
                     Ok(Verdict {

@@ -1,6 +1,6 @@
 //! The ledger: money of accounts, and payment ids that buy one answer each. SPEC.md section 17.4 has the rules.
 //!
-//! Every decision is a function of the records and an event. It changes a [`book::Book`] of records and returns an answer;
+//! Every decision is a function of the records and an event. Its changes of records are one batch, and its result is an answer;
 //! [`Ledger`] runs decisions against a store, and hands out an answer after its batch is durable.
 
 mod account;

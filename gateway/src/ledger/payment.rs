@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The id of a payment: a cheque's deposit, total and anchor. A payee counts two cheques with the same id as one.
 ///
-/// A stream step has no id. Whoever sees step k can compute all lower steps, so a step authorises nothing.
+/// A stream step has no id. Everybody who sees step k can compute all lower steps, so a step authorises nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, RlpEncodable, RlpDecodable)]
 pub struct PaymentId {
     deposit: B256,

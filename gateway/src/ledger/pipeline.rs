@@ -22,19 +22,22 @@ pub(super) struct Pipeline {
     ahead: Arc<Mutex<Ahead>>,
 }
 
+/// The table and the key of a record.
+type Place = (Table, Vec<u8>);
+
 #[derive(Default)]
 struct Ahead {
     /// The number of batches so far.
     batches: u64,
     /// Records as the batches on their way will leave them, each with the number of the last of them.
-    records: HashMap<(Table, Vec<u8>), (u64, Option<Vec<u8>>)>,
+    records: HashMap<Place, (u64, Option<Vec<u8>>)>,
 }
 
 /// A batch on its way.
 pub(super) struct Begun {
     pipeline: Pipeline,
     number: u64,
-    keys: Vec<(Table, Vec<u8>)>,
+    keys: Vec<Place>,
     state: State,
 }
 
@@ -59,11 +62,13 @@ impl Pipeline {
         &*self.store
     }
 
-    /// Makes a decision upon the newest records, and begins to write its changes. Blocks.
+    /// Makes a decision upon the newest records, and begins to write its changes. Blocks. Begins nothing for a decision that
+    /// is not final, because another one follows that reads the records again.
     pub(super) fn decide<T>(
         &self,
         payee: Address,
         decide: impl FnOnce(&mut Book<'_>) -> Result<T, LedgerFault>,
+        is_final: impl FnOnce(&T) -> bool,
     ) -> Result<(T, Begun), LedgerFault> {
         let is_ahead = Cell::new(false);
         let read = |table: Table, key: &[u8]| {
@@ -81,7 +86,7 @@ impl Pipeline {
         // A decision that only read records of batches on their way is as uncertain as these. It waits for them by a batch
         // that changes nothing.
         let changes = book.changes(is_ahead.get());
-        let begun = match changes.is_empty() {
+        let begun = match changes.is_empty() || !is_final(&decision) {
             true => self.begun(0, Vec::new(), State::Clean),
             false => self.begin(&changes),
         };
@@ -94,7 +99,7 @@ impl Pipeline {
             .map(|change| (change.table, change.key.to_vec()))
             .collect();
         let mut ahead = self.ahead();
-        let differs = |(place, change): (&(Table, Vec<u8>), &Change<'_>)| {
+        let differs = |(place, change): (&Place, &Change<'_>)| {
             let known = ahead.records.get(place);
             known.is_some_and(|(_, value)| value.as_deref() != change.old)
         };
@@ -118,7 +123,7 @@ impl Pipeline {
         self.begun(number, keys, state)
     }
 
-    fn begun(&self, number: u64, keys: Vec<(Table, Vec<u8>)>, state: State) -> Begun {
+    fn begun(&self, number: u64, keys: Vec<Place>, state: State) -> Begun {
         Begun {
             pipeline: self.clone(),
             number,
@@ -172,3 +177,6 @@ impl Drop for Begun {
         self.forget(false);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,8 @@ pub struct Receipt {
     pub charged: Amount,
     /// The account's balance, in token units.
     pub balance: Amount,
-    /// True if the payment is valid for the same request again.
+    /// True if nothing was charged. The payment is valid for the same request again, unless its deposit has too many unused
+    /// ones.
     pub released: bool,
 }
 
@@ -185,14 +186,6 @@ pub enum Refusal {
         "the payment is older than the newest one, and does not cover the price; resume from the newest cheque"
     )]
     Stale(Box<ChequeState>),
-    /// The deposit has too many payments that bought nothing.
-    #[error("deposit {deposit} has {max} unused payments; use these, or another deposit")]
-    TooManyUnused {
-        /// The deposit.
-        deposit: DepositId,
-        /// The largest number.
-        max: u64,
-    },
     /// The host has no capacity for the request. The payment is valid for the same request again.
     #[error("no capacity for the request now; send it again in {retry_after} s")]
     Full {
@@ -208,7 +201,7 @@ pub struct ChequeState {
     pub deposit: DepositId,
     /// The deposit's token and chain.
     pub currency: Currency,
-    /// The newest cheque. Buys nothing any more.
+    /// The newest cheque. Buys nothing from now on.
     pub newest: SignedCheque,
     /// The number of steps shown of its stream, and the x that shows them (zero for none).
     pub shown: (u32, B256),
@@ -233,7 +226,6 @@ impl Refusal {
             Self::Insufficient { .. } => "insufficient",
             Self::InDebt { .. } => "in_debt",
             Self::Stale(_) => "stale",
-            Self::TooManyUnused { .. } => "too_many_unused",
             Self::Full { .. } => "full",
         }
     }

@@ -190,7 +190,7 @@ pub(super) fn lose_deposit(book: &mut Book<'_>, id: DepositId) -> Result<Amount,
     Ok(lost)
 }
 
-/// The reservation of an admission, unless it was released, and perhaps made anew by another attempt.
+/// The reservation of an admission, unless it was released, and perhaps replaced by that of another attempt.
 fn own_reservation(
     book: &mut Book<'_>,
     admission: &Admission,

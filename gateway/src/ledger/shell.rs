@@ -62,11 +62,14 @@ impl fmt::Debug for Ledger {
 
 type Holds = Vec<Box<dyn Any + Send>>;
 
+/// The number of a proof, and the bytes of the position by which to judge it.
+type Proofs = Vec<(usize, Option<Vec<u8>>)>;
+
 /// What the first look at a payment wants.
 enum Wanted<T> {
     Answer(T),
     /// The proofs to judge, each with the stored position of its deposit.
-    Judge(Vec<(usize, Option<Vec<u8>>)>),
+    Judge(Proofs),
     /// The lease of a reservation in the way has ended.
     Expired(crate::ledger::payment::PaymentId),
 }
@@ -124,7 +127,7 @@ impl Ledger {
         let event = Arc::new((ask.clone(), payment.clone()));
         for _ in 0..MAX_TRIES {
             let looked = event.clone();
-            let wanted = self.decide(move |book, rules| {
+            let wanted = self.look(move |book, rules| {
                 let (ask, payment) = &*looked;
                 match look_up(book, rules, ask, payment)? {
                     Looked::Answer(answer) => Ok(Wanted::Answer(answer)),
@@ -142,7 +145,6 @@ impl Ledger {
                     false => continue,
                 },
                 Wanted::Expired(holder) => {
-                    drop(begun);
                     self.release_expired(holder, ask.now).await?;
                     continue;
                 }
@@ -175,7 +177,7 @@ impl Ledger {
         let event = Arc::new((ask.clone(), payment.clone()));
         for _ in 0..MAX_TRIES {
             let looked = event.clone();
-            let wanted = self.decide(move |book, rules| {
+            let wanted = self.look(move |book, rules| {
                 let (ask, payment) = &*looked;
                 match look_up_credit(book, rules, ask, payment)? {
                     Err(refusal) => Ok(Wanted::Answer(Err(refusal))),
@@ -272,7 +274,7 @@ impl Ledger {
     async fn judge(
         &self,
         payment: &Payment,
-        proofs: Vec<(usize, Option<Vec<u8>>)>,
+        proofs: Proofs,
     ) -> Result<(Vec<Judgement>, Holds), LedgerFault> {
         let mut positions: BTreeMap<DepositId, Position> = BTreeMap::new();
         let mut judgements = Vec::new();
@@ -313,16 +315,33 @@ impl Ledger {
         Err(LedgerFault::Contended(MAX_TRIES))
     }
 
-    /// Runs a decision on a thread that may block.
+    /// Runs the first look at a payment. Only an answer is final.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<Wanted<T>, LedgerFault> + Send + 'static,
+    ) -> Result<(Wanted<T>, Begun), LedgerFault> {
+        self.run(look, |wanted| matches!(wanted, Wanted::Answer(_)))
+            .await
+    }
+
     async fn decide<T: Send + 'static>(
         &self,
         decide: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Result<(T, Begun), LedgerFault> {
+        self.run(decide, |_| true).await
+    }
+
+    /// Runs a decision on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
+        is_final: impl FnOnce(&T) -> bool + Send + 'static,
     ) -> Result<(T, Begun), LedgerFault> {
         let shared = self.shared.clone();
         let work = move || {
             let payee = shared.judge.payee();
             let decide = |book: &mut Book<'_>| decide(book, shared.rules());
-            shared.pipeline.decide(payee, decide)
+            shared.pipeline.decide(payee, decide, is_final)
         };
         joined(tokio::task::spawn_blocking(work).await)?
     }
@@ -367,7 +386,7 @@ fn stored(
     rules: Rules<'_>,
     payment: &Payment,
     proofs: &[usize],
-) -> Result<Vec<(usize, Option<Vec<u8>>)>, LedgerFault> {
+) -> Result<Proofs, LedgerFault> {
     let read = |index: &usize| {
         let proof: &Proof = &payment.proofs[*index];
         let old = match payer_of(book, rules, proof)? {

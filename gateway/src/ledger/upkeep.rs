@@ -5,7 +5,7 @@ use crate::ledger::{
     fault::LedgerFault,
     lookup::Rules,
     payment::PaymentId,
-    records::{codec::Record, keys::Keys, reservation::ReservationRecord},
+    records::{codec::Record, keys::Keys, payment::PaymentState, reservation::ReservationRecord},
     settlement::release_expired,
     shell::{Ledger, joined},
 };
@@ -31,6 +31,8 @@ pub enum Prune {
     Done,
     /// The payee still has the deposit's position, so its ids can be shown.
     HasPosition,
+    /// A request that one of its ids pays for is in progress.
+    InProgress,
 }
 
 impl Ledger {
@@ -67,16 +69,14 @@ impl Ledger {
             let found = self.scan(keys, BATCH, |_, _| Ok(true)).await?;
             let is_last = found.len() < BATCH;
             let pruned = self.repeat(move |book, _| prune(book, id, &found, is_last));
-            if pruned.await? == Prune::HasPosition {
-                return Ok(Prune::HasPosition);
-            }
-            if is_last {
-                return Ok(Prune::Done);
+            let pruned = pruned.await?;
+            if is_last || pruned != Prune::Done {
+                return Ok(pruned);
             }
         }
     }
 
-    /// Releases one reservation whose lease has ended. Returns false if there is none.
+    /// Releases one reservation whose lease has ended. Returns false without such a reservation.
     pub(super) async fn release_expired(
         &self,
         holder: PaymentId,
@@ -156,6 +156,13 @@ fn prune(
     };
     if book.position_bytes(deposit.bank.address(), id)?.is_some() {
         return Ok(Prune::HasPosition);
+    }
+    for id in payments.iter().filter_map(|key| PaymentId::from_key(key)) {
+        let state = book.payment(&id)?.map(|payment| payment.state);
+        // A released payment is valid after the cutoff, so one may be in use even now.
+        if matches!(state, Some(PaymentState::Reserved { .. })) {
+            return Ok(Prune::InProgress);
+        }
     }
     remove_all(book, payments)?;
     if is_last {

@@ -17,7 +17,7 @@ pub struct FreeTier {
 /// Counts of free requests by client, in memory, for a bounded number of clients.
 ///
 /// The host names a client by its network prefix, because addresses and keys cost nothing. Counts of the longest unseen
-/// clients are dropped first. So a crowd of clients gets free requests anew, and no more than that.
+/// clients are dropped first. So a crowd of clients gets free requests again, and no more than that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FreeCounts {
     counts: BTreeMap<(u64, Vec<u8>), Count>,

@@ -142,7 +142,7 @@ impl Loader<'_> {
                 known.filter(|known| known.as_str().bytes().all(|byte| byte.is_ascii_uppercase()));
             known.ok_or_else(|| self.fault(method, OffersFault::Method(method.get_ref().clone())))
         });
-        if route.free == !route.price.is_empty() {
+        if route.free != route.price.is_empty() {
             return Err(fault(OffersFault::FreeOrPriced));
         }
         if route.per_unit.is_empty() == route.unit.is_some() {

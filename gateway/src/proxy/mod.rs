@@ -15,7 +15,7 @@ pub use prefix::network_prefix;
 use crate::{
     forward::{Origin, Upstream},
     ledger::RoomFor,
-    seller::{self, Entry, Seller},
+    seller::{Seller, request, sale::Entry},
 };
 use body::collect;
 use bytes::Bytes;
@@ -123,7 +123,7 @@ impl Proxy {
             return self.top_up(&head.method, &body, now).await;
         }
         let target = head.uri.path_and_query();
-        let asked = seller::Request {
+        let asked = request::Request {
             method: &head.method,
             scheme: if origin.is_secure { "https" } else { "http" },
             authority: &authority,

@@ -10,7 +10,7 @@ use crate::{
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
     ledger::Receipt,
     offers::Usage,
-    seller::{End, Sale},
+    seller::sale::{End, Sale},
     wire::Reported,
 };
 use bytes::Bytes;

@@ -66,8 +66,7 @@ pub(super) const fn of_refusal(refusal: &Refusal) -> Verdict {
         | Refusal::NotPriced
         | Refusal::Used
         | Refusal::Rejected { .. }
-        | Refusal::Stale(_)
-        | Refusal::TooManyUnused { .. } => verdict(PAY, "verification-failed"),
+        | Refusal::Stale(_) => verdict(PAY, "verification-failed"),
     }
 }
 

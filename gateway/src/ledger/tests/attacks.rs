@@ -73,7 +73,7 @@ async fn one_replayed_proof_of_several_spoils_the_payment() {
     let proofs = [payer.cheque(20), payer.cheque(10)];
     for request in [1, 2] {
         let refusal = shop.refused(request, &proofs).await;
-        // Whoever signed the older cheque may learn the newest one, which is the used one here.
+        // The signer of the older cheque may learn the newest one, which is the used one here.
         assert!(matches!(refusal, Refusal::Used), "{refusal:?}");
     }
     assert_eq!(shop.balance(&payer).await, 0);
@@ -211,7 +211,7 @@ async fn shown_cheque_state_buys_nothing() {
     shop.settle(&released, Outcome::Failed).await;
     let spent = shop.buy(3, &[payer.cheque(11)]).await;
     shop.settle(&spent, SERVED).await;
-    // The payer has lost its records, and begins again below. The answer shows its newest cheque to whoever reads it.
+    // The payer has lost its records, and begins again below. Everybody who reads the answer sees its newest cheque.
     let refusal = shop.refused(4, &[payer.cheque(15)]).await;
     let Refusal::Stale(state) = refusal else {
         panic!("{refusal:?}");

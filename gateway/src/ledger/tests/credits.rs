@@ -162,3 +162,23 @@ async fn top_up_is_idempotent_and_authorises_nothing() {
     // A total below the newest one is authentic, and spends the balance.
     shop.buy(1, &[payer.cheque(49)]).await;
 }
+
+#[tokio::test]
+async fn top_ups_are_not_counted_as_unused() {
+    let (shop, payer) = (Shop::new(), Payer::native(1));
+    for total in 1..=30 {
+        let payment = paying(&[payer.opening(total)]);
+        let added = shop.ledger.add(&ask(1, NOW), &payment).await;
+        assert_eq!(added.unwrap().unwrap().added, Amount::new(1));
+    }
+    for total in [1, 30] {
+        assert_ne!(
+            shop.refused(1, &[payer.cheque(total)]).await.code(),
+            "insufficient"
+        );
+    }
+    // The deposit still has places: a failed request stays valid.
+    let paid = shop.buy(2, &[payer.cheque(31)]).await;
+    shop.settle(&paid, Outcome::Failed).await;
+    shop.buy(2, &[payer.cheque(31)]).await;
+}

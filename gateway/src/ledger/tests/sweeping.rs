@@ -95,7 +95,16 @@ async fn prunes_ids_after_the_position() {
         old: old.as_deref(),
         new: None,
     };
+    let in_progress = shop.buy(4, &[payer.cheque(40)]).await;
+    let old = shop.store.get(Table::Positions, &key).unwrap();
+    let change = Change {
+        old: old.as_deref(),
+        ..change
+    };
     assert_eq!(shop.store.swap(&[change]).unwrap(), Swap::Done);
+    let kept = shop.ledger.prune(payer.id()).await.unwrap();
+    assert_eq!(kept, Prune::InProgress);
+    shop.settle(&in_progress, SERVED).await;
     assert_eq!(shop.ledger.prune(payer.id()).await.unwrap(), Prune::Done);
     let mut left = Vec::new();
     let visit = &mut |key: &[u8], _: &[u8]| {
