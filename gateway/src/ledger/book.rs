@@ -1,0 +1,180 @@
+//! The records that a decision reads and changes. A decision works on a [`Book`]; its changes are written as one batch.
+
+use crate::ledger::{
+    account::AccountKey,
+    fault::LedgerFault,
+    payment::PaymentId,
+    records::{
+        account::AccountRecord, codec::Record, deposit::DepositRecord, keys::Keys,
+        payment::PaymentRecord, reservation::ReservationRecord,
+    },
+};
+use alloy_primitives::Address;
+use cheque::{
+    DepositId, Position,
+    store::{Change, StoreError, Table, position_key},
+};
+use std::collections::BTreeMap;
+
+/// Reads a record; `None`: no record.
+pub(super) type Read<'a> = dyn Fn(Table, &[u8]) -> Result<Option<Vec<u8>>, StoreError> + 'a;
+
+/// Records as read, with the changes of a decision. Reads each record once.
+pub(super) struct Book<'a> {
+    read: &'a Read<'a>,
+    keys: Keys,
+    payee: Address,
+    entries: BTreeMap<(Table, Vec<u8>), Entry>,
+}
+
+struct Entry {
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+}
+
+impl<'a> Book<'a> {
+    pub(super) fn new(payee: Address, read: &'a Read<'a>) -> Self {
+        Self {
+            read,
+            keys: Keys::new(payee),
+            payee,
+            entries: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn account(&mut self, key: &AccountKey) -> Result<AccountRecord, LedgerFault> {
+        let key = self.keys.account(key);
+        Ok(self.record(key)?.unwrap_or_default())
+    }
+
+    pub(super) fn set_account(&mut self, key: &AccountKey, account: &AccountRecord) {
+        self.set(self.keys.account(key), Some(account.encode()));
+    }
+
+    pub(super) fn deposit(&mut self, id: DepositId) -> Result<Option<DepositRecord>, LedgerFault> {
+        self.record(self.keys.deposit(id))
+    }
+
+    pub(super) fn set_deposit(&mut self, id: DepositId, deposit: &DepositRecord) {
+        self.set(self.keys.deposit(id), Some(deposit.encode()));
+    }
+
+    pub(super) fn remove_deposit(&mut self, id: DepositId) {
+        self.set(self.keys.deposit(id), None);
+    }
+
+    pub(super) fn payment(&mut self, id: &PaymentId) -> Result<Option<PaymentRecord>, LedgerFault> {
+        self.record(self.keys.payment(id))
+    }
+
+    pub(super) fn set_payment(&mut self, id: &PaymentId, payment: &PaymentRecord) {
+        self.set(self.keys.payment(id), Some(payment.encode()));
+    }
+
+    pub(super) fn reservation(
+        &mut self,
+        holder: &PaymentId,
+    ) -> Result<Option<ReservationRecord>, LedgerFault> {
+        self.record(self.keys.reservation(holder))
+    }
+
+    pub(super) fn set_reservation(&mut self, holder: &PaymentId, new: Option<&ReservationRecord>) {
+        self.set(self.keys.reservation(holder), new.map(Record::encode));
+    }
+
+    /// Reads the stored answer of a request.
+    pub(super) fn answer(
+        &mut self,
+        until: u64,
+        holder: &PaymentId,
+    ) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let key = self.keys.answer(until, holder);
+        Ok(self.bytes(Table::App, key)?)
+    }
+
+    pub(super) fn set_answer(&mut self, until: u64, holder: &PaymentId, answer: Vec<u8>) {
+        self.set(self.keys.answer(until, holder), Some(answer));
+    }
+
+    /// Reads the bytes of the payee's position in a deposit.
+    pub(super) fn position_bytes(
+        &mut self,
+        bank: Address,
+        id: DepositId,
+    ) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let key = position_key(bank, id, self.payee).to_vec();
+        Ok(self.bytes(Table::Positions, key)?)
+    }
+
+    pub(super) fn position(
+        &mut self,
+        bank: Address,
+        id: DepositId,
+    ) -> Result<Option<Position>, LedgerFault> {
+        let bytes = self.position_bytes(bank, id)?;
+        Ok(bytes.as_deref().map(Position::from_bytes).transpose()?)
+    }
+
+    /// Sets a position that was read before.
+    pub(super) fn set_position(&mut self, position: &Position) {
+        let (bank, id) = (position.bank().address(), position.deposit_id());
+        let key = position_key(bank, id, self.payee).to_vec();
+        if let Some(entry) = self.entries.get_mut(&(Table::Positions, key)) {
+            entry.new = Some(position.to_bytes());
+        }
+    }
+
+    /// Removes records of the ledger by their keys.
+    pub(super) fn remove(&mut self, key: Vec<u8>) -> Result<(), LedgerFault> {
+        self.bytes(Table::App, key.clone())?;
+        self.set(key, None);
+        Ok(())
+    }
+
+    /// The records that change. With `all`, also those that were read only: the batch is then written only if they still
+    /// hold what was read.
+    pub(super) fn changes(&self, all: bool) -> Vec<Change<'_>> {
+        let wanted = |entry: &Entry| all || entry.old != entry.new;
+        let entries = self.entries.iter().filter(|(_, entry)| wanted(entry));
+        let change = entries.map(|((table, key), entry)| Change {
+            table: *table,
+            key,
+            old: entry.old.as_deref(),
+            new: entry.new.as_deref(),
+        });
+        change.collect()
+    }
+
+    fn record<R: Record>(&mut self, key: Vec<u8>) -> Result<Option<R>, LedgerFault> {
+        let bytes = self.bytes(Table::App, key)?;
+        Ok(bytes.as_deref().map(R::decode).transpose()?)
+    }
+
+    fn bytes(&mut self, table: Table, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        let place = (table, key);
+        if let Some(entry) = self.entries.get(&place) {
+            return Ok(entry.new.clone());
+        }
+        let old = (self.read)(table, &place.1)?;
+        let new = old.clone();
+        self.entries.insert(
+            place,
+            Entry {
+                old: old.clone(),
+                new,
+            },
+        );
+        Ok(old)
+    }
+
+    /// Sets a record. A record that was not read is taken as absent: the batch conflicts if it is there.
+    fn set(&mut self, key: Vec<u8>, new: Option<Vec<u8>>) {
+        let entry = self.entries.entry((Table::App, key));
+        entry
+            .or_insert(Entry {
+                old: None,
+                new: None,
+            })
+            .new = new;
+    }
+}

@@ -1,0 +1,77 @@
+//! The keys of the ledger's records: `gateway/1/` ‖ payee (20 bytes) ‖ kind (1) ‖ the rest.
+
+use crate::ledger::{account::AccountKey, payment::PaymentId};
+use alloy_primitives::Address;
+use cheque::DepositId;
+
+const PREFIX: &[u8] = b"gateway/1/";
+
+/// Makes the keys of one payee's ledger.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ledger) struct Keys {
+    payee: Address,
+}
+
+impl Keys {
+    pub(in crate::ledger) const fn new(payee: Address) -> Self {
+        Self { payee }
+    }
+
+    fn key(&self, kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(128);
+        key.extend_from_slice(PREFIX);
+        key.extend_from_slice(self.payee.as_slice());
+        key.push(kind);
+        for part in parts {
+            key.extend_from_slice(part);
+        }
+        key
+    }
+
+    /// Signer (20 bytes) ‖ chain id (8, big-endian) ‖ token (20).
+    pub(in crate::ledger) fn account(&self, account: &AccountKey) -> Vec<u8> {
+        let chain = account.currency.chain_id.to_be_bytes();
+        let token = account.currency.token;
+        self.key(b'a', &[account.signer.as_slice(), &chain, token.as_slice()])
+    }
+
+    /// The deposit's id (32 bytes).
+    pub(in crate::ledger) fn deposit(&self, deposit: DepositId) -> Vec<u8> {
+        self.key(b'd', &[deposit.0.as_slice()])
+    }
+
+    /// Deposit (32 bytes) ‖ total (16, big-endian) ‖ anchor (32).
+    pub(in crate::ledger) fn payment(&self, id: &PaymentId) -> Vec<u8> {
+        self.key(b'i', &[&id.to_key()])
+    }
+
+    /// The prefix of the keys of a deposit's payments.
+    pub(in crate::ledger) fn payments(&self, deposit: DepositId) -> Vec<u8> {
+        self.key(b'i', &[deposit.0.as_slice()])
+    }
+
+    /// The id of the reservation's first payment, as in [`Self::payment`].
+    pub(in crate::ledger) fn reservation(&self, holder: &PaymentId) -> Vec<u8> {
+        self.key(b'r', &[&holder.to_key()])
+    }
+
+    pub(in crate::ledger) fn reservations(&self) -> Vec<u8> {
+        self.key(b'r', &[])
+    }
+
+    /// The second until which the answer is stored (8 bytes, big-endian) ‖ the holder's id. So a scan meets the oldest first.
+    pub(in crate::ledger) fn answer(&self, until: u64, holder: &PaymentId) -> Vec<u8> {
+        self.key(b's', &[&until.to_be_bytes(), &holder.to_key()])
+    }
+
+    pub(in crate::ledger) fn answers(&self) -> Vec<u8> {
+        self.key(b's', &[])
+    }
+
+    /// The second in the key of an answer; `None` for a key that is too short.
+    pub(in crate::ledger) fn answer_until(&self, key: &[u8]) -> Option<u64> {
+        let rest = key.get(self.answers().len()..)?;
+        rest.first_chunk::<8>()
+            .map(|until| u64::from_be_bytes(*until))
+    }
+}

@@ -1,0 +1,84 @@
+//! Faults of a file of offers, each with its line.
+
+use crate::ledger::Currency;
+use std::ops::Range;
+
+/// A fault of a file of offers. Nothing of a faulty file counts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {fault}")]
+pub struct OffersError {
+    /// The line of the fault, from 1.
+    pub line: usize,
+    /// The fault.
+    pub fault: OffersFault,
+}
+
+/// What is wrong with a file of offers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OffersFault {
+    /// The text is not TOML, or has a key or a type that offers do not have.
+    #[error("{0}")]
+    Toml(String),
+    /// The file lists no token, or no route.
+    #[error("the file has no {0}; add one")]
+    Empty(&'static str),
+    /// A price is in a token that the file does not list.
+    #[error("token {0} is not listed under [tokens]; add it there")]
+    UnknownToken(String),
+    /// Two names stand for one token.
+    #[error("tokens {0} and {1} are the same one; remove one")]
+    SameToken(String, String),
+    /// Tokens that count as equal have different decimals, so their units differ.
+    #[error("{0} has {1} decimals, and {2} has {3}; only tokens with equal decimals can be equal")]
+    Decimals(String, u8, String, u8),
+    /// A token counts as equal to one that itself counts as equal to another.
+    #[error("{0} counts as another token itself; name that one")]
+    EqualChain(String),
+    /// A path is not a pattern.
+    #[error("{0}")]
+    Path(&'static str),
+    /// A method is not one of HTTP.
+    #[error("{0} is not a method of HTTP; write it in upper case")]
+    Method(String),
+    /// A route has both a price and `free = true`, or neither.
+    #[error("a route has either prices or free = true")]
+    FreeOrPriced,
+    /// A route has variable prices in a token, and no maximum.
+    #[error("the variable prices in {0} have no maximum; set max.{0}")]
+    NoMax(String),
+    /// A route has a maximum in a token without variable prices.
+    #[error(
+        "max.{0} has no variable price to bound; remove it, or set per_kib, per_second or per_unit"
+    )]
+    NoVariable(String),
+    /// A price is in a token in which the route has no price of its own.
+    #[error("the route has no price in {0}; set price.{0}, which may be 0")]
+    NoPrice(String),
+    /// A method of JSON-RPC lacks the price in one of the route's tokens.
+    #[error("method {0} has no price in {1}; a call is sold in all tokens of its route")]
+    NoCallPrice(String, String),
+    /// A route has a price per unit and no name of the unit, or the reverse.
+    #[error("per_unit and unit belong together; set both")]
+    Unit,
+    /// Two free allowances of a route.
+    #[error("first_free and free_per_day exclude each other; remove one")]
+    TwoFree,
+    /// No request reaches a route.
+    #[error("the route in line {0} takes the same requests before this one; remove one")]
+    Unreachable(usize),
+    /// A price is above 2^128 - 1 with the markup of `net = true`.
+    #[error("the price with its markup is above 2^128 - 1 units")]
+    TooHigh,
+    /// Two currencies count as equal, and a route has prices in both.
+    #[error("the route has prices in {0:?} and in a token that counts as equal; keep one")]
+    EqualPrices(Currency),
+}
+
+impl OffersError {
+    pub(super) fn at(text: &str, span: Range<usize>, fault: OffersFault) -> Self {
+        let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Self { line, fault }
+    }
+}

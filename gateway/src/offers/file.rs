@@ -1,0 +1,95 @@
+//! The form of a file of offers.
+
+use serde::{Deserialize, Deserializer, de};
+use std::{collections::BTreeMap, fmt};
+use toml::Spanned;
+
+/// Units by the name of the token.
+pub(super) type Units = BTreeMap<String, Spanned<Unit>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OffersFile {
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, Spanned<TokenEntry>>,
+    #[serde(default)]
+    pub(super) route: Vec<Spanned<RouteEntry>>,
+    /// True if a request without a route is forwarded for nothing.
+    #[serde(default)]
+    pub(super) free_without_route: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenEntry {
+    pub(super) chain_id: u64,
+    /// The bank whose deposits pay.
+    pub(super) bank: cheque::Address,
+    /// Absent for the native coin.
+    pub(super) address: Option<cheque::Address>,
+    pub(super) decimals: u8,
+    pub(super) equal_to: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteEntry {
+    pub(super) method: Option<Spanned<String>>,
+    pub(super) path: Spanned<String>,
+    #[serde(default)]
+    pub(super) free: bool,
+    #[serde(default)]
+    pub(super) price: Units,
+    #[serde(default)]
+    pub(super) per_kib: Units,
+    #[serde(default)]
+    pub(super) per_second: Units,
+    #[serde(default)]
+    pub(super) per_unit: Units,
+    pub(super) unit: Option<String>,
+    #[serde(default)]
+    pub(super) max: Units,
+    /// Prices of calls, by their method of JSON-RPC.
+    #[serde(default)]
+    pub(super) rpc: BTreeMap<String, Spanned<Units>>,
+    pub(super) first_free: Option<u32>,
+    pub(super) free_per_day: Option<u32>,
+    #[serde(default)]
+    pub(super) charge_4xx: bool,
+    #[serde(default)]
+    pub(super) net: bool,
+    pub(super) description: Option<String>,
+}
+
+/// An amount in units of a token: an integer, or its digits as text, because TOML's integers end at 2^63 - 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit(pub(super) u128);
+
+impl<'de> Deserialize<'de> for Unit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnitVisitor)
+    }
+}
+
+struct UnitVisitor;
+
+impl de::Visitor<'_> for UnitVisitor {
+    type Value = Unit;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number of units of the token, from 0 to 2^128 - 1")
+    }
+
+    fn visit_i64<E: de::Error>(self, units: i64) -> Result<Unit, E> {
+        let wrong = || E::invalid_value(de::Unexpected::Signed(units), &self);
+        u128::try_from(units).map(Unit).map_err(|_| wrong())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Unit, E> {
+        let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        text.parse().map(Unit).map_err(|_| wrong())
+    }
+}

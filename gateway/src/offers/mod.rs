@@ -1,0 +1,23 @@
+//! Offers: which request is sold, and at what price. SPEC.md section 17.3 has the rules.
+
+mod error;
+mod file;
+mod free;
+mod glob;
+mod jsonrpc;
+mod load;
+mod price;
+mod quote;
+mod target;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{OffersError, OffersFault};
+pub use free::{FreeCounts, FreeTier};
+pub use jsonrpc::{BodyError, Calls};
+pub use price::{PriceError, Usage};
+pub use quote::{Quote, QuoteError, Tariff};
+pub use target::{Target, TargetError};
+pub use types::{Offers, Token};

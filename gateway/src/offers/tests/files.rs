@@ -1,0 +1,143 @@
+//! Files of offers.
+
+use super::*;
+
+#[test]
+fn refuses_a_wrong_file_with_line_and_reason() {
+    let tokens = "[tokens.a]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 18\n";
+    let other = "[tokens.b]\nchain_id = 2\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n";
+    let route = "[[route]]\npath = \"/\"\n";
+    for (text, line, reason) in [
+        ("", 1, "[tokens]".to_owned()),
+        (tokens, 1, "[[route]]".to_owned()),
+        ("[tokens.a]\nchain = 1\n", 2, "unknown field".to_owned()),
+        ("[tokens.a\n", 1, "".to_owned()),
+        (
+            &format!("{tokens}{route}price = {{ a = -1 }}\n"),
+            7,
+            "whole number".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 0.5 }}\n"),
+            7,
+            "whole number".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = \"+1\" }}\n"),
+            7,
+            "whole number".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ c = 1 }}\n"),
+            7,
+            "token c is not listed".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nper_kib = {{ a = 1 }}\n"),
+            5,
+            "no maximum".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nmax = {{ a = 1 }}\n"),
+            8,
+            "no variable price".to_owned(),
+        ),
+        (
+            &format!(
+                "{tokens}{route}price = {{ a = 1 }}\nper_unit = {{ a = 1 }}\nmax = {{ a = 1 }}\n"
+            ),
+            5,
+            "unit".to_owned(),
+        ),
+        (
+            &format!("{tokens}{other}{route}price = {{ a = 1 }}\nper_kib = {{ b = 1 }}\n"),
+            12,
+            "no price in b".to_owned(),
+        ),
+        (
+            &format!("{tokens}{other}{route}price = {{ a = 1, b = 1 }}\nrpc.x = {{ a = 1 }}\n"),
+            12,
+            "method x has no price in b".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}"),
+            5,
+            "either prices or free".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}free = true\nprice = {{ a = 1 }}\n"),
+            5,
+            "either prices or free".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}free = true\n{route}free = true\n"),
+            8,
+            "the route in line 5".to_owned(),
+        ),
+        (
+            &format!("{tokens}[[route]]\npath = \"a\"\nfree = true\n"),
+            6,
+            "begins with /".to_owned(),
+        ),
+        (
+            &format!("{tokens}[[route]]\npath = \"/**/a\"\nfree = true\n"),
+            6,
+            "last segment".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}method = \"get\"\nfree = true\n"),
+            7,
+            "get is not a method".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}first_free = 1\nfree_per_day = 1\nfree = true\n"),
+            5,
+            "exclude each other".to_owned(),
+        ),
+        (
+            &format!(
+                "{tokens}{route}price = {{ a = \"{}\" }}\nnet = true\n",
+                u128::MAX
+            ),
+            7,
+            "above 2^128".to_owned(),
+        ),
+        (
+            &format!("{tokens}{}{route}free = true\n", tokens.replace(".a", ".z")),
+            5,
+            "the same one".to_owned(),
+        ),
+        (
+            &format!("{tokens}{other}equal_to = \"a\"\n{route}free = true\n"),
+            9,
+            "6 decimals".to_owned(),
+        ),
+        (
+            &format!("{tokens}equal_to = \"q\"\n{route}free = true\n"),
+            5,
+            "q is not listed".to_owned(),
+        ),
+    ] {
+        let error = Offers::parse(text, 10).unwrap_err();
+        assert_eq!(error.line, line, "{text}\n{error}");
+        assert!(error.to_string().contains(&reason), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn equal_tokens_have_one_price() {
+    let text = FILE.replace(
+        "[tokens.usdc]",
+        "[tokens.usdc1]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n\
+         address = \"0x7070707070707070707070707070707070707070\"\nequal_to = \"usdc\"\n\n[tokens.usdc]",
+    );
+    let equal = Offers::parse(&text, 10).unwrap();
+    let own = Currency {
+        chain_id: 1,
+        token: Address::repeat_byte(0x70),
+    };
+    assert_eq!(equal.currencies().canonical(own), usdc());
+    let twice = text.replace("price = { usdc = 90 }", "price = { usdc = 90, usdc1 = 90 }");
+    let error = Offers::parse(&twice, 10).unwrap_err();
+    assert!(matches!(error.fault, OffersFault::EqualPrices(_)));
+}

@@ -1,0 +1,38 @@
+//! Answers of the gateway's own.
+
+use super::body::{ProxyBody, full};
+use crate::wire::{Problem, Reply};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+/// Makes the answer of a reply.
+pub(super) fn response(reply: Reply) -> Response<ProxyBody> {
+    let mut response = Response::new(full(Bytes::from(reply.body)));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    response
+}
+
+/// Answers a request that was not sold.
+pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response<ProxyBody> {
+    let problem = Problem {
+        kind: "about:blank".to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+        code: code.to_owned(),
+        balance: None,
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(full(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

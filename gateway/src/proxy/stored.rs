@@ -1,0 +1,79 @@
+//! Whole answers as bytes, for a client that lost one: the ledger keeps them for some minutes.
+//!
+//! A JSON object with status and headers, a line feed, and the body.
+
+use super::body::{ProxyBody, full};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    status: u16,
+    /// Names and the bytes of their values.
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Encodes an answer.
+pub(super) fn encode(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+    let fields = headers.iter();
+    let fields = fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let head = Head {
+        status: status.as_u16(),
+        headers: fields.collect(),
+    };
+    // Plain data always has a JSON form.
+    let mut bytes = serde_json::to_vec(&head).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Decodes an answer. `None` for other bytes.
+pub(super) fn decode(bytes: &[u8]) -> Option<Response<ProxyBody>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (head, body) = bytes.split_at(end);
+    let head: Head = serde_json::from_slice(head).ok()?;
+    let body = Bytes::copy_from_slice(body.get(1..)?);
+    let mut response = Response::new(full(body));
+    *response.status_mut() = StatusCode::from_u16(head.status).ok()?;
+    for (name, value) in &head.headers {
+        let name: HeaderName = name.parse().ok()?;
+        response
+            .headers_mut()
+            .append(name, HeaderValue::from_bytes(value).ok()?);
+    }
+    Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn keeps_status_headers_and_any_bytes() {
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", HeaderValue::from_static("a=1"));
+        headers.append("set-cookie", HeaderValue::from_bytes(b"b=\xfc").unwrap());
+        let body = b"\n{\"x\":1}\n\xff";
+        let bytes = encode(StatusCode::CREATED, &headers, body);
+        let answer = decode(&bytes).unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        assert_eq!(answer.headers(), &headers);
+        let read = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(read, body[..]);
+    }
+
+    #[test]
+    fn refuses_other_bytes() {
+        for bytes in [
+            &b""[..],
+            b"{}",
+            b"{}\n",
+            b"{\"status\":20,\"headers\":[]}\n",
+        ] {
+            assert!(decode(bytes).is_none(), "{bytes:?}");
+        }
+    }
+}

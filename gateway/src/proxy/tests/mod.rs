@@ -1,0 +1,162 @@
+//! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
+
+mod money;
+mod streams;
+
+use super::*;
+use crate::{
+    forward::ForwardLimits,
+    ledger::{
+        Room,
+        tests::{NOW, Payer, Shop, payee},
+    },
+    offers::Offers,
+    wire::{BALANCE, CHARGED, CHEQUE, MAX, PayeeTerms, Problem, Wire},
+};
+use axum::Router;
+use cheque::{Address, Amount, Proof};
+use http::HeaderValue;
+use http_body_util::{BodyExt, Full};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+use tokio::net::TcpListener;
+
+const OFFERS: &str = r#"
+[tokens.eth]
+chain_id = 1
+bank = "0xbabababababababababababababababababababa"
+decimals = 18
+
+[[route]]
+path = "/free"
+free = true
+
+[[route]]
+path = "/metered"
+price = { eth = 0 }
+per_kib = { eth = 1 }
+max = { eth = 1000 }
+
+[[route]]
+path = "/**"
+price = { eth = 10 }
+"#;
+
+/// The price of `/**`, in units.
+const PRICE: u128 = 10;
+
+const ORIGIN: Origin = Origin {
+    address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    is_secure: true,
+    is_proxy: false,
+};
+
+const LIMITS: ForwardLimits = ForwardLimits {
+    connect: Duration::from_secs(5),
+    first_byte: Duration::from_millis(500),
+    idle: Duration::from_secs(5),
+    max_upload: 1 << 20,
+};
+
+struct Stand {
+    shop: Shop,
+    proxy: Proxy,
+    payer: Payer,
+}
+
+impl Stand {
+    /// A proxy before an upstream. The payer's opening has paid nothing yet.
+    async fn before(upstream: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, upstream).await });
+        Self::at(&format!("http://{address}")).await
+    }
+
+    async fn at(upstream: &str) -> Self {
+        let shop = Shop::new();
+        let wire = Wire {
+            payee: payee(),
+            realm: "shop".to_owned(),
+            key: [7; 32],
+            credential_header: None,
+            terms: BTreeMap::from([("eth".to_owned(), terms())]),
+        };
+        let offers = Offers::parse(OFFERS, 10).unwrap();
+        let seller = Seller::new(offers, shop.ledger.clone(), wire).unwrap();
+        let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
+        let settings = ProxySettings {
+            max_body: 1 << 20,
+            max_stored: 64 << 10,
+            room: Arc::new(|_| Room::Free),
+            now: || NOW,
+        };
+        Self {
+            shop,
+            proxy: Proxy::new(seller, upstream, settings),
+            payer: Payer::native(1),
+        }
+    }
+
+    /// Asks for a path with a proof in the short header.
+    async fn ask(&self, path: &str, proof: Option<&Proof>) -> Response<ProxyBody> {
+        self.proxy.answer(request(path, proof), ORIGIN).await
+    }
+
+    /// Shows the deposit to the payee: the opening pays for the first request.
+    async fn open(&self, path: &str) -> Response<ProxyBody> {
+        self.ask(path, Some(&self.payer.opening(PRICE))).await
+    }
+
+    async fn balance(&self) -> u128 {
+        self.shop.balance(&self.payer).await
+    }
+}
+
+fn request(path: &str, proof: Option<&Proof>) -> Request<Full<Bytes>> {
+    let mut request = Request::get(path);
+    request = request.header("host", "shop.example");
+    if let Some(proof) = proof {
+        request = request.header(CHEQUE, proof.to_string());
+        // An older cheque adds nothing, and spends the balance.
+        request = request.header(MAX, "1000");
+    }
+    request.body(Full::default()).unwrap()
+}
+
+fn terms() -> PayeeTerms {
+    PayeeTerms {
+        version: "1".to_owned(),
+        bank: Address::repeat_byte(0xba),
+        beacon: "52db".to_owned(),
+        least_payout: Amount::new(100),
+        max_deposit: None,
+        horizon: 604_800,
+        cutoff: 30,
+        finality: 1_800,
+        window: 21_600,
+        in_flight: 1_024,
+        header: "Cheque".to_owned(),
+        pay_url: None,
+        unit: None,
+        cheque_state: None,
+    }
+}
+
+async fn text(answer: Response<ProxyBody>) -> String {
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn code(answer: Response<ProxyBody>) -> String {
+    let problem: Problem = serde_json::from_str(&text(answer).await).unwrap();
+    problem.code
+}
+
+fn units(answer: &Response<ProxyBody>, name: http::HeaderName) -> u128 {
+    let value: &HeaderValue = &answer.headers()[name];
+    value.to_str().unwrap().parse().unwrap()
+}

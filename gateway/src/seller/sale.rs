@@ -1,0 +1,90 @@
+//! Sales: requests whose price is reserved.
+
+use crate::{
+    ledger::{AccountKey, Admission, PaymentId, Receipt},
+    offers::Tariff,
+    wire::{Protocol, Reply, Reported, strip_answer},
+};
+use cheque::Amount;
+use http::{HeaderMap, StatusCode};
+
+/// What becomes of a request.
+#[derive(Debug)]
+#[must_use = "a sale is to be forwarded and settled"]
+pub enum Entry {
+    /// Forward the request; it costs nothing.
+    Free,
+    /// Forward the request, then settle.
+    Sale(Box<Sale>),
+    /// Send the answer that the host gave to the settlement, with the receipt.
+    Again {
+        /// The host's bytes.
+        answer: Vec<u8>,
+        /// The receipt.
+        receipt: Receipt,
+        /// The protocol of the payment, for [`Seller::receipt`](crate::Seller::receipt).
+        protocol: Protocol,
+    },
+    /// Send this reply.
+    Reply(Reply),
+}
+
+/// A request whose price is reserved.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    pub(super) admission: Admission,
+    pub(super) tariff: Tariff,
+    pub(super) protocol: Protocol,
+}
+
+/// The end of a sale, as the host has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The upstream answered with this status, to the end if the price is variable.
+    Answered(StatusCode),
+    /// The upstream refused the connection, or failed before the first byte.
+    Failed,
+    /// The upstream did not answer in time.
+    TimedOut,
+    /// The answer broke off after its first byte.
+    Broken,
+    /// The host did not forward the request.
+    NotForwarded,
+}
+
+impl Sale {
+    /// Returns the account that pays.
+    pub const fn account(&self) -> &AccountKey {
+        self.admission.account()
+    }
+
+    /// Returns the payment's id, for the upstream and for logs.
+    pub const fn payment(&self) -> &PaymentId {
+        self.admission.payment()
+    }
+
+    /// Returns the protocol of the payment, for [`Seller::receipt`](crate::Seller::receipt).
+    pub const fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// Returns the most that the request costs, in units of the token.
+    pub const fn reserved(&self) -> Amount {
+        self.admission.reserved()
+    }
+
+    /// True if the cost depends on the answer.
+    pub fn is_variable(&self) -> bool {
+        self.tariff.is_variable()
+    }
+
+    /// Returns the second from which other workers may release the sale; renew it before.
+    pub const fn lease_until(&self) -> u64 {
+        self.admission.lease_until()
+    }
+
+    /// Takes what the upstream reports, and what only the gateway may say, out of the headers of its answer.
+    pub fn read_answer(&self, headers: &mut HeaderMap) -> Reported {
+        strip_answer(headers, self.reserved())
+    }
+}
