@@ -1,7 +1,7 @@
 //! Balances of service tokens, charges to them, and priorities.
 //!
 //! A client has a *positive* balance of tokens under its id. Connection, capacity and requests are charged to this
-//! balance at [`ServicePrices`]. An uncovered rest accrues to a *negative* balance under the client's network
+//! balance at [`ServicePrices`]; time without capacity is free. An uncovered rest accrues to a *negative* balance under the client's network
 //! address, so that free service is rationed even to clients that return under another name. Both expire, each at its
 //! own rate.
 //!
@@ -19,6 +19,7 @@
 //! transaction, and offsets are loaded first: a balance is never read at an offset older than the balance.
 
 pub(crate) mod client_balance;
+pub(crate) mod decimal;
 pub(crate) mod error;
 pub(crate) mod expiration;
 pub(crate) mod listing;
@@ -36,6 +37,7 @@ pub(crate) mod tracker;
 pub(crate) mod types;
 pub(crate) mod upkeep;
 
+pub use decimal::{Price, PriceError};
 pub use error::{
     ChangeBalanceError, ConnectError, DisconnectError, LoadBalanceError, NotConnected,
 };

@@ -20,6 +20,8 @@ pub struct BalanceOperation<'a> {
     pub(super) expiration: &'a Expiration,
     pub(super) now_ns: u64,
     pub(super) extra: Batch,
+    /// Balances of at most this many tokens are not kept.
+    pub(super) drop: u64,
 }
 
 impl BalanceOperation<'_> {
@@ -40,7 +42,8 @@ impl BalanceOperation<'_> {
             balance: self.balances().positive,
             amount: amount.unsigned_abs(),
         })?;
-        Ok(Added { old, new })
+        let kept = if new > self.drop { new } else { 0 };
+        Ok(Added { old, new: kept })
     }
 
     /// Replaces both balances.
@@ -94,6 +97,11 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             expiration: &self.expiration,
             now_ns,
             extra: Batch::new(),
+            // The memory of a connection has every balance.
+            drop: match connected {
+                Some(_) => 0,
+                None => self.settings.positive_drop,
+            },
         };
         let result = f(&mut operation)?;
         let (changed, mut batch) = (operation.balance, operation.extra);

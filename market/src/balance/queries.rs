@@ -57,6 +57,11 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         client.is_some_and(|client| client.balance.has_tokens())
     }
 
+    /// Returns the sum of the capacities of connected clients that had tokens at their last check.
+    pub const fn priority_capacity(&self) -> u64 {
+        self.priority_capacity
+    }
+
     /// Returns the priority of a connected client at a capacity.
     ///
     /// # Errors

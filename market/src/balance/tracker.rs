@@ -36,6 +36,8 @@ pub struct BalanceTracker<Id, S> {
     pub(super) upkeep: UpkeepSchedule,
     pub(super) checks: BTreeSet<(u64, Id)>,
     pub(super) events: Vec<BalanceEvent<Id>>,
+    /// Sum of the capacities of connected clients with tokens.
+    pub(super) priority_capacity: u64,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(super) struct Client {
     pub(super) balance: ClientBalance,
     pub(super) address: Vec<u8>,
     pub(super) next_check: Option<u64>,
+    /// The client's part of the sum of capacities.
+    priority_capacity: u64,
 }
 
 impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
@@ -82,6 +86,7 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             upkeep: UpkeepSchedule::new(now_ns),
             checks: BTreeSet::new(),
             events: Vec::new(),
+            priority_capacity: 0,
         })
     }
 
@@ -104,6 +109,7 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             balance: ClientBalance::new(positive, debt, tally, self.settings.prices, now_ns),
             address: address.to_vec(),
             next_check: None,
+            priority_capacity: 0,
         };
         self.clients.insert(id.clone(), client);
         let from = self.addresses.entry(address.to_vec());
@@ -130,6 +136,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         let Some(client) = self.clients.remove(id) else {
             return Ok(());
         };
+        self.priority_capacity = self
+            .priority_capacity
+            .wrapping_sub(client.priority_capacity);
         if let Some(at) = client.next_check {
             self.checks.remove(&(at, id.clone()));
         }
@@ -288,6 +297,13 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             return;
         };
         let found = client.balance.check(&self.expiration, now_ns);
+        let counted = client.balance.priority_capacity();
+        let before = std::mem::replace(&mut client.priority_capacity, counted);
+        // Between the changes of one commit, the sum may be too large for a moment.
+        self.priority_capacity = self
+            .priority_capacity
+            .wrapping_add(counted)
+            .wrapping_sub(before);
         let next = client.balance.next_check(&self.expiration, now_ns);
         let kept = client
             .next_check

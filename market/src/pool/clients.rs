@@ -23,8 +23,8 @@ pub struct ClientPoolSettings {
     pub pool: PoolSettings,
     /// Maximum time that a client without tokens and capacity may stay connected, in nanoseconds.
     pub grace_period_ns: u64,
-    /// Minimum duration of the lead of a client that requests more capacity, in nanoseconds; a request may set a
-    /// longer one.
+    /// Minimum duration of the lead over connected clients, in nanoseconds, of a newcomer and of a client that
+    /// requests more capacity; a request may set a longer one.
     pub connected_bias_ns: u64,
 }
 
@@ -52,6 +52,8 @@ pub struct ClientPool<Id, S> {
     /// Clients with neither tokens nor capacity, and the ends of their grace periods.
     grace_ends: BTreeMap<Id, u64>,
     events: Vec<PoolEvent<Id>>,
+    /// True if waiting clients are to be tried again.
+    retries: bool,
 }
 
 /// Priorities from the tracker's balances at a moment, of connected clients only.
@@ -78,12 +80,15 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     /// Returns a pool without clients and, until [`set_limits`](Self::set_limits), without capacity. No client may be
     /// connected to `tracker` yet; later connect and disconnect only through the pool.
     pub const fn new(tracker: BalanceTracker<Id, S>, settings: ClientPoolSettings) -> Self {
+        let mut pool = PriorityPool::new(settings.pool);
+        pool.set_bias(settings.connected_bias_ns);
         Self {
             tracker,
-            pool: PriorityPool::new(settings.pool),
+            pool,
             settings,
             grace_ends: BTreeMap::new(),
             events: Vec::new(),
+            retries: false,
         }
     }
 
@@ -108,9 +113,12 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
         self.settings
     }
 
-    /// Sets the minimum duration of the lead of a client that requests more capacity.
+    /// Sets the minimum duration of the lead of newcomers and of clients that request more capacity. With a shorter
+    /// one, the next [`poll`](Self::poll) may admit waiting clients.
     pub const fn set_connected_bias(&mut self, bias_ns: u64) {
+        self.retries |= bias_ns < self.settings.connected_bias_ns;
         self.settings.connected_bias_ns = bias_ns;
+        self.pool.set_bias(bias_ns);
     }
 
     /// Sets the total capacity and the number of slots.
@@ -156,7 +164,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
 
     /// Returns the moment of the next work for [`poll`](Self::poll), possibly now.
     pub fn next_event(&self) -> u64 {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.retries {
             return 0;
         }
         let grace_end = self.grace_ends.values().min();
@@ -182,7 +190,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
                 BalanceEvent::FellBelow(_) | BalanceEvent::Changed(_) => {}
             }
         }
-        if !happened.is_empty() {
+        if mem::take(&mut self.retries) || !happened.is_empty() {
             let changes = self.pool.activate(&PrioritiesAt(&self.tracker, now_ns));
             self.apply(changes, now_ns);
         }

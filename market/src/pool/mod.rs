@@ -18,7 +18,7 @@
 //! const SECOND: u64 = 1_000_000_000;
 //!
 //! // Ten tokens a second, and five more for each million of capacity.
-//! let prices = PriceFactors { time: 10, capacity: 5, request: 0 };
+//! let prices = PriceFactors { time: 10.into(), capacity: 5.into(), request: Price::ZERO };
 //! let balances = BalanceSettings {
 //!     prices: ServicePrices { positive: prices, negative: prices },
 //!     ..BalanceSettings::default()

@@ -16,6 +16,8 @@ const CURVE_NS: u64 = 10_000_000_000;
 pub struct PriorityPool<Id> {
     state: PoolState<Id>,
     curve: Option<(CapacityCurve<Id>, u64)>,
+    /// Minimum duration of a lead, in nanoseconds, unless that of the settings is longer.
+    bias_ns: u64,
 }
 
 impl<Id: Ord + Clone> PriorityPool<Id> {
@@ -24,7 +26,14 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         Self {
             state: PoolState::new(settings),
             curve: None,
+            bias_ns: 0,
         }
+    }
+
+    /// Sets the minimum duration of a newcomer's lead over active clients, and of the lead of a larger request. The
+    /// active bias of the settings counts if longer.
+    pub const fn set_bias(&mut self, bias_ns: u64) {
+        self.bias_ns = bias_ns;
     }
 
     /// Returns the total capacity and the number of slots.
@@ -176,9 +185,10 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         CapacityCurve::new(self.state.limits, self.state.count, steps)
     }
 
-    /// Returns the bias of a newcomer.
+    /// Returns the minimum duration of a lead.
     pub(super) fn bias_ns(&self) -> u64 {
-        self.state.settings.active_bias_ns.max(1)
+        let active = self.state.settings.active_bias_ns;
+        self.bias_ns.max(active).max(1)
     }
 
     /// A displaced client may outrank, at the minimum, the client that took its slot, because it had more than the

@@ -124,7 +124,6 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             }
             min = present.max(requested - requested / 20);
         }
-        let bias_ns = bias_ns.max(self.settings.connected_bias_ns);
         let priorities = PrioritiesAt(&self.tracker, now_ns);
         let granted = self
             .pool
@@ -149,9 +148,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             capacity: self.settings.pool.min_capacity.get(),
             add,
             future_ns: 0,
-            bias_ns: bias_ns
-                .max(self.settings.connected_bias_ns)
-                .max(self.pool.bias_ns()),
+            bias_ns: bias_ns.max(self.pool.bias_ns()),
         };
         self.tracker.forecast_priority(id, forecast, now_ns)?;
         let priorities = PrioritiesAt(&self.tracker, now_ns);

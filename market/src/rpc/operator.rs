@@ -1,11 +1,14 @@
 //! Queries and changes of the operator, without a network.
 
 use super::{
+    assigned::AssignedCapacities,
     defaults::Defaults,
     error::OperatorError,
     event::{Event, EventKind, Subscription},
     id_text::id_text,
     limits::AnnouncedLimits,
+    meta::BalanceMeta,
+    names::{CONNECTED, PRIORITY},
     tags::{self, Tagged},
 };
 use crate::{
@@ -38,6 +41,8 @@ pub struct Operator<Id, S> {
     pub(super) user_tags: BTreeMap<Id, BTreeSet<String>>,
     pub(super) defaults: Defaults,
     pub(super) announced: AnnouncedLimits,
+    pub(super) assigned: AssignedCapacities<Id>,
+    pub(super) meta: BalanceMeta,
     events: Vec<Event>,
 }
 
@@ -61,6 +66,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
             clients.set_connected_bias(bias_ns);
         }
         let announced = AnnouncedLimits::new(clients.pool().limits());
+        let assigned = AssignedCapacities::load(&store, prefix)?;
+        let meta = BalanceMeta::new(prefix);
         let prefix = [prefix, TAGS].concat();
         let (mut user_tags, mut failed) = (BTreeMap::new(), Ok(()));
         store.scan(&prefix, &[], &mut |key, bytes| {
@@ -81,6 +88,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
             user_tags,
             defaults,
             announced,
+            assigned,
+            meta,
             events: Vec::new(),
         })
     }
@@ -96,15 +105,17 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         &mut self.clients
     }
 
-    /// Calls [`ClientPool::connect`] and records an event.
+    /// Calls [`ClientPool::connect`], requests the capacity that was [set](Self::set_client_params) for the client, and
+    /// records an event.
     ///
     /// # Errors
     ///
     /// Those of [`ClientPool::connect`].
     pub fn connect(&mut self, id: &Id, address: &[u8], now_ns: u64) -> Result<u64, ConnectError> {
         let capacity = self.clients.connect(id.clone(), address, now_ns)?;
+        self.raise_to_assigned(id, now_ns);
         self.record_event(EventKind::Connect, id, now_ns);
-        Ok(capacity)
+        Ok(self.clients.pool().capacity(id).unwrap_or(capacity))
     }
 
     /// Calls [`ClientPool::disconnect`] and records an event.
@@ -135,6 +146,9 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         for event in &happened {
             match event {
                 PoolEvent::Capacity(change) => {
+                    if change.old == 0 {
+                        self.raise_to_assigned(&change.id, now_ns);
+                    }
                     self.record_event(EventKind::UpdateCapacity, &change.id, now_ns);
                 }
                 PoolEvent::Noticed(id) => self.record_event(EventKind::PriceUpdate, id, now_ns),
@@ -174,7 +188,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         mem::take(&mut self.events)
     }
 
-    /// Returns a subscription to events of the market, and of clients that have all of `tags`, at least one.
+    /// Returns a subscription to events of the market, and of clients that have all of `tags`, or of all clients
+    /// without tags.
     ///
     /// # Errors
     ///
@@ -191,7 +206,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     }
 
     /// Selects clients by id or by tags. Tags are matched for all known clients: connected clients, and clients with
-    /// tokens, tags, a stored total or a notice.
+    /// tokens, tags, a set capacity, a stored total or a notice.
     pub(super) fn select(
         &self,
         ids: &[Id],
@@ -203,17 +218,32 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         if tags.is_empty() {
             return Ok(selected);
         }
-        let tracker = self.clients.tracker();
-        let mut known: BTreeSet<_> = tracker.clients().cloned().collect();
-        known.extend(self.user_tags.keys().cloned());
-        known.extend(tracker.clients_with_tokens(&[], None, usize::MAX, now_ns)?);
-        known.extend(tracker.clients_charged()?);
-        for id in known {
+        for id in self.candidates(tags, now_ns)? {
             if self.tagged(&id, now_ns)?.has_all(tags) {
                 selected.insert(id);
             }
         }
         Ok(selected)
+    }
+
+    /// Returns a superset of the clients that have all of `tags`. Reads stored balances only for tags that need them.
+    fn candidates(&self, tags: &[String], now_ns: u64) -> Result<BTreeSet<Id>, OperatorError> {
+        let tracker = self.clients.tracker();
+        if tags.iter().any(|tag| tag == CONNECTED) {
+            return Ok(tracker.clients().cloned().collect());
+        }
+        if let Some(tag) = tags.iter().find(|tag| !tag.starts_with('$')) {
+            let tagged = self.user_tags.iter().filter(|(_, tags)| tags.contains(tag));
+            return Ok(tagged.map(|(id, _)| id.clone()).collect());
+        }
+        let mut known = tracker.clients_with_tokens(&[], None, usize::MAX, now_ns)?;
+        if !tags.iter().any(|tag| tag == PRIORITY) {
+            known.extend(tracker.clients().cloned());
+            known.extend(self.user_tags.keys().cloned());
+            known.extend(self.assigned.iter().map(|(id, _)| id.clone()));
+            known.extend(tracker.clients_charged()?);
+        }
+        Ok(known.into_iter().collect())
     }
 
     pub(super) fn tagged(&self, id: &Id, now_ns: u64) -> Result<Tagged, LoadBalanceError> {

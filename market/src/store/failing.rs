@@ -4,28 +4,38 @@ use super::{
     interface::{Batch, Store, StoreError, Visit},
     memory::Memory,
 };
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A store in memory whose writes fail while [`fail`](Self::fail) says so.
+/// A store in memory whose writes fail while [`fail`](Self::fail) says so, and that counts reads.
 #[derive(Debug, Default)]
 pub(crate) struct Failing {
     inner: Memory,
     broken: AtomicBool,
+    reads: AtomicUsize,
 }
 
 impl Failing {
     pub(crate) fn fail(&self, broken: bool) {
         self.broken.store(broken, Ordering::Relaxed);
     }
+
+    /// Returns the number of records read so far.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
 }
 
 impl Store for Failing {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.get(key)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], each: &mut Visit<'_>) -> Result<(), StoreError> {
-        self.inner.scan(prefix, from, each)
+        self.inner.scan(prefix, from, &mut |key, value| {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            each(key, value)
+        })
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {

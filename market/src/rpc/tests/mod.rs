@@ -1,5 +1,6 @@
 mod events;
 mod params;
+mod repairs;
 mod server;
 
 use super::*;
