@@ -145,6 +145,10 @@ impl ClientBalance {
         self.capacity = capacity;
     }
 
+    pub(super) const fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     pub(super) const fn prices(&self) -> ServicePrices {
         self.prices
     }
@@ -202,17 +206,18 @@ impl ClientBalance {
         expected.min(current.lowered())
     }
 
-    /// Returns the nanoseconds of connection without requests after which the priority falls below `priority`; `None`
-    /// for never. Ignores expiration, which would shorten the time.
+    /// Returns the nanoseconds of connection without requests after which the priority at a capacity falls below
+    /// `priority`; `None` for never. Ignores expiration, which would shorten the time.
     pub(super) fn time_until_below(
         &self,
         priority: Priority,
+        capacity: u64,
         expiration: &Expiration,
         now_ns: u64,
     ) -> Option<u64> {
         let (tokens, debt) = self.values(expiration, now_ns);
         let Some(max_cost) = priority.debt() else {
-            let enough = u64::try_from(priority.tokens(self.capacity));
+            let enough = u64::try_from(priority.tokens(capacity));
             let spare = enough.ok().and_then(|enough| tokens.checked_sub(enough));
             return match spare {
                 None => Some(0),
@@ -260,7 +265,7 @@ impl ClientBalance {
         };
         let below = self
             .watched
-            .and_then(|watched| self.time_until_below(watched, expiration, now_ns));
+            .and_then(|watched| self.time_until_below(watched, self.capacity, expiration, now_ns));
         let notice = self.time_until_notice(tokens);
         let first = empty.into_iter().chain(below).chain(notice).min()?;
         now_ns.checked_add(early(first))
@@ -349,7 +354,7 @@ impl ClientBalance {
 }
 
 /// Returns one second and seven eighths of the time beyond.
-fn early(time_ns: u64) -> u64 {
+pub(super) fn early(time_ns: u64) -> u64 {
     match time_ns.checked_sub(SECOND) {
         None => time_ns,
         Some(beyond) => SECOND + beyond - beyond.div_ceil(8),

@@ -19,6 +19,7 @@
 //! transaction, and offsets are loaded first: a balance is never read at an offset older than the balance.
 
 pub(crate) mod client_balance;
+mod crossing;
 pub(crate) mod decimal;
 pub(crate) mod error;
 pub(crate) mod expiration;
@@ -30,11 +31,13 @@ pub(crate) mod priority;
 pub(crate) mod queries;
 pub(crate) mod records;
 pub(crate) mod schedule;
+pub(crate) mod staging;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tracker;
 pub(crate) mod types;
+pub(crate) mod undo;
 pub(crate) mod upkeep;
 
 pub use decimal::{Price, PriceError};

@@ -171,14 +171,25 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         changed: ClientBalance,
         now_ns: u64,
     ) {
+        if self.records.is_staging()
+            && let Some(undo) = &mut self.undo
+        {
+            // Both are at most 2^63 - 1.
+            let [old, new] =
+                [before, changed].map(|balance| balance.values(&self.expiration, now_ns).0);
+            undo.credits
+                .push((id.clone(), new.cast_signed() - old.cast_signed()));
+        }
         if let Some(from) = address.and_then(|address| self.addresses.get_mut(address)) {
             from.debt = changed.negative;
+            self.changed.extend(from.clients.iter().cloned());
         }
         if let Some(client) = self.clients.get_mut(id) {
             client.balance = changed;
             self.upkeep
                 .replace_active(before.positive, changed.positive);
             self.events.push(BalanceEvent::Changed(id.clone()));
+            self.changed.insert(id.clone());
             self.check_balance(id, now_ns);
             return;
         }

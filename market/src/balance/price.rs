@@ -4,7 +4,7 @@ use super::decimal::Price;
 use ruint::aliases::{U256, U512};
 
 /// Parts of a token in which charges are counted; they make every price a whole number per nanosecond.
-const PARTS: u128 = 1_000_000_000_000_000_000_000_000;
+pub(super) const PARTS: u128 = 1_000_000_000_000_000_000_000_000;
 /// Parts in the billionth of a billionth of a token.
 const PARTS_PER_STEP: u64 = 1_000_000;
 
@@ -75,7 +75,8 @@ impl PriceFactors {
         missing.div_ceil(per_ns).try_into().ok()
     }
 
-    fn per_ns(&self, capacity: u64) -> U256 {
+    /// Returns parts of a token per nanosecond of connection.
+    pub(super) fn per_ns(&self, capacity: u64) -> U256 {
         let time = U256::from(self.time.billionths()) * U256::from(PARTS_PER_STEP);
         time + U256::from(self.capacity.billionths()) * U256::from(capacity)
     }
