@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod balance;
 pub mod compose;
+pub mod hall;
 pub mod id;
 mod math;
 pub mod payment;

@@ -1,10 +1,9 @@
 //! Capacities that the operator has set for clients, connected or not.
 
-use super::{error::OperatorError, operator::Operator};
+use super::error::OperatorError;
 use crate::{
     balance::error::LoadBalanceError,
     id::PeerId,
-    pool::set_capacity::SetCapacityError,
     store::interface::{Batch, Store},
 };
 use std::{
@@ -68,26 +67,6 @@ impl<Id: PeerId> AssignedCapacities<Id> {
                 0 => self.by_client.remove(id),
                 _ => self.by_client.insert(id.clone(), capacity),
             };
-        }
-    }
-}
-
-impl<Id: PeerId, S: Store> Operator<Id, S> {
-    /// Raises an active client to its assigned capacity, or as far as its priority allows.
-    pub(super) fn raise_to_assigned(&mut self, id: &Id, now_ns: u64) {
-        let Some(assigned) = self.assigned.get(id) else {
-            return;
-        };
-        let present = self.clients.pool().capacity(id).unwrap_or(0);
-        if present == 0 || present >= assigned {
-            return;
-        }
-        let raised = self.clients.set_capacity(id, assigned, 0, now_ns);
-        if let Err(SetCapacityError::PriorityTooLow { available, .. }) = raised
-            && available > present
-        {
-            // Without the priority for more, the client keeps what it has.
-            let _ = self.clients.set_capacity(id, available, 0, now_ns);
         }
     }
 }

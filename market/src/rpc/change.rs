@@ -40,7 +40,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ) -> Result<Added, OperatorError> {
         meta.map_or(Ok(()), BalanceMeta::check)?;
         let notes = &self.meta;
-        let tracker = self.clients.tracker_mut();
+        let tracker = self.hall.clients_mut().tracker_mut();
         let added = tracker.operation(id, None, now_ns, |balance| {
             if let Some(meta) = meta {
                 notes.put(balance.extra_writes(), id.as_ref(), meta);
@@ -79,23 +79,23 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         params: &Params,
         now_ns: u64,
     ) -> Result<(), OperatorError> {
-        let min = self.clients.pool().settings().min_capacity.get();
+        let min = self.clients().pool().settings().min_capacity.get();
         let params = ClientParams::parse(params, min)?;
         let selected = self.select(ids, tags, now_ns)?;
         if params.sets_prices() {
-            let pool = self.clients.pool();
+            let pool = self.clients().pool();
             let absent = selected.iter().filter(|id| pool.capacity(id).is_none());
             let absent = absent.map(|id| OperatorError::NotConnected(id_text(id)));
             OperatorError::of(absent.collect())?;
         }
 
-        let pool = self.clients.pool();
+        let pool = self.clients().pool();
         let connected = selected.iter().filter(|id| pool.capacity(id).is_some());
         let connected: BTreeSet<_> = connected.cloned().collect();
-        let mut planned = self.clients.plan(now_ns);
+        let total = self.hall.capacity();
+        let mut planned = self.hall.clients_mut().plan(now_ns);
         let mut batch = Batch::new();
         if let Some(capacity) = params.capacity {
-            let total = self.announced.capacity();
             // Clients that are away compete for it when they connect.
             let requested = u128::from(capacity) * connected.len().max(1) as u128;
             if requested > total.into() {
@@ -147,7 +147,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// [`OperatorError`] for an invalid parameter or a failure of the store; nothing changes.
     pub fn set_default_params(&mut self, params: &Params) -> Result<(), OperatorError> {
         let params = ClientParams::parse_defaults(params)?;
-        let tracker = self.clients.tracker_mut();
+        let tracker = self.hall.clients_mut().tracker_mut();
         let prices = params.applied_to(tracker.default_prices());
         self.defaults.store_prices(&self.store, prices)?;
         tracker.set_default_prices(prices);
@@ -164,13 +164,13 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         let negative = |_| OperatorError::Bias(bias_ns);
         let bias_ns = u64::try_from(bias_ns).map_err(negative)?;
         self.defaults.store_bias_ns(&self.store, bias_ns)?;
-        self.clients.set_connected_bias(bias_ns);
+        self.clients_mut().set_connected_bias(bias_ns);
         Ok(())
     }
 
     /// Sets the prices of a connected client.
     fn set_prices(&mut self, id: &Id, params: &ClientParams, now_ns: u64) {
-        let tracker = self.clients.tracker_mut();
+        let tracker = self.hall.clients_mut().tracker_mut();
         if let Ok(prices) = tracker.prices(id) {
             let prices = params.applied_to(prices);
             if tracker.set_prices(id, prices, now_ns).is_ok() {

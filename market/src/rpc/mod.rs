@@ -1,8 +1,9 @@
 //! The operator's view of a market, and its JSON-RPC server (feature `rpc`): the `les` namespace of the LES server in
 //! go-ethereum, second generation, with the tags and events of the first.
 //!
-//! [`Operator`] has the calls as functions, without a network and with time as an argument. [`Service`] shares an
-//! operator between the code that serves clients and [`serve`], which answers over HTTP and WebSocket:
+//! [`Operator`] is the operator's view of a [`Hall`](crate::hall::Hall): the calls as functions, without a network and
+//! with time as an argument. [`Service`] is the task that owns both, for the code that serves clients and for
+//! [`serve`], which answers over HTTP and WebSocket:
 //!
 //! | call | returns |
 //! |---|---|
@@ -43,11 +44,11 @@ pub(crate) mod defaults;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod id_text;
-pub(crate) mod limits;
 mod meta;
 pub(crate) mod names;
 pub(crate) mod operator;
 pub(crate) mod params;
+mod raise;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod show;
@@ -61,5 +62,5 @@ pub use event::{Event, Subscription};
 pub use names::Params;
 pub use operator::Operator;
 pub use server::{DEFAULT_ADDRESS, Listen, Running, ServeError, serve};
-pub use service::Service;
+pub use service::{Service, SubmitError};
 pub use show::PriorityClients;

@@ -86,7 +86,7 @@ pub struct Running<Id, S> {
     server: ServerHandle,
 }
 
-impl<Id: PeerId + Sync, S: Store + Send + 'static> Running<Id, S> {
+impl<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static> Running<Id, S> {
     /// Returns the address of the server.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -113,7 +113,7 @@ impl<Id: PeerId + Sync, S: Store + Send + 'static> Running<Id, S> {
 /// # Errors
 ///
 /// [`ServeError`] if the address needs a token or cannot be listened on.
-pub async fn serve<Id: PeerId + Sync, S: Store + Send + 'static>(
+pub async fn serve<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     service: Arc<Service<Id, S>>,
     listen: Listen,
 ) -> Result<Running<Id, S>, ServeError> {
@@ -141,7 +141,7 @@ pub async fn serve<Id: PeerId + Sync, S: Store + Send + 'static>(
 type Shared<Id, S> = Arc<Service<Id, S>>;
 type Answer<T> = Result<T, ErrorObjectOwned>;
 
-fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
+fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     service: Shared<Id, S>,
 ) -> Result<RpcModule<Shared<Id, S>>, RegisterMethodError> {
     let mut calls = RpcModule::from_arc(Arc::new(service));
@@ -229,7 +229,7 @@ fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
 }
 
 /// Forwards events until the subscriber leaves or falls too far behind.
-async fn follow<Id: PeerId + Sync, S: Store + Send + 'static>(
+async fn follow<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     arguments: Arguments<'static>,
     pending: PendingSubscriptionSink,
     service: Arc<Shared<Id, S>>,

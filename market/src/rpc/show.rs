@@ -33,8 +33,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// `totalPriorityCapacity`: the latter and all that is [set](Self::set_client_params) for clients. It may exceed the
     /// total; then clients with tokens can be refused, too.
     pub fn server_info(&self) -> Params {
-        let pool = self.clients.pool();
-        let total = self.announced.capacity();
+        let pool = self.clients().pool();
+        let total = self.hall.capacity();
         let mut info = self.totals();
         let min = pool.settings().min_capacity.get();
         info.insert("minimumCapacity".to_owned(), min.into());
@@ -91,7 +91,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         max: usize,
         now_ns: u64,
     ) -> Result<PriorityClients<Id>, OperatorError> {
-        let tracker = self.clients.tracker();
+        let tracker = self.clients().tracker();
         let one_more = max.saturating_add(1);
         let mut found = tracker.clients_with_tokens(start, stop, one_more, now_ns)?;
         let next = match found.len() > max {
@@ -109,7 +109,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     }
 
     pub(super) fn info(&self, id: &Id, now_ns: u64) -> Result<Params, LoadBalanceError> {
-        let tracker = self.clients.tracker();
+        let tracker = self.clients().tracker();
         let tagged = self.tagged(id, now_ns)?;
         let mut info = Params::new();
         let mut set = |name: &str, value: Value| {
@@ -130,7 +130,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
             set("capacity", capacity.into());
         }
         if let (Some(capacity), Ok(balances), Ok(since), Ok(prices)) = (
-            self.clients.pool().capacity(id),
+            self.clients().pool().capacity(id),
             tracker.balances(id, now_ns),
             tracker.connected_since(id),
             tracker.prices(id),
@@ -147,7 +147,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// Returns the capacity that clients with tokens use or are assigned, the larger of both for each, at most
     /// 2^64 - 1.
     fn total_priority_capacity(&self) -> u64 {
-        let (pool, tracker) = (self.clients.pool(), self.clients.tracker());
+        let (pool, tracker) = (self.clients().pool(), self.clients().tracker());
         let used = |id: &Id| match tracker.has_tokens(id) {
             true => pool.capacity(id).unwrap_or(0),
             false => 0,
@@ -159,11 +159,16 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
 
     /// Returns the announced capacity, and the capacity in use.
     pub(super) fn totals(&self) -> Params {
-        let (pool, tracker) = (self.clients.pool(), self.clients.tracker());
+        self.totals_of(self.clients().pool().total_capacity())
+    }
+
+    /// Returns the announced capacity, and `connected` capacity in use.
+    pub(super) fn totals_of(&self, connected: u64) -> Params {
+        let tracker = self.clients().tracker();
         let mut totals = Params::new();
         let mut set = |name: &str, value: u64| totals.insert(name.to_owned(), value.into());
-        set("totalCapacity", self.announced.capacity());
-        set("totalConnectedCapacity", pool.total_capacity());
+        set("totalCapacity", self.hall.capacity());
+        set("totalConnectedCapacity", connected);
         set("priorityConnectedCapacity", tracker.priority_capacity());
         totals
     }

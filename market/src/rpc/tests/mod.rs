@@ -2,6 +2,7 @@ mod events;
 mod params;
 mod repairs;
 mod server;
+mod service;
 
 use super::*;
 use crate::{balance::*, pool::*, store::Failing};

@@ -135,7 +135,7 @@ fn keeps_the_note_of_a_balance() {
 
 /// Before, every selection by tags read every stored balance.
 #[test]
-fn selects_connected_and_tagged_clients_without_reading_balances() {
+fn selects_connected_clients_without_reading_balances() {
     let store = Store::default();
     let mut operator = open(&store);
     for n in 10..60 {
