@@ -14,7 +14,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard,
         mpsc::{self, Receiver, Sender},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 use tokio::sync::{Notify, broadcast, oneshot};
 
@@ -27,9 +27,25 @@ const MAX_BATCH: usize = 1_024;
 ///
 /// Payments and trades are [submitted](Self::submit): a thread carries out all that wait, writes them as one batch
 /// without holding a lock, and then answers. Everything else runs [with](Self::with) the operator between two batches.
+///
+/// Dropping the service carries out what was submitted and releases the store.
 pub struct Service<Id, S> {
     shared: Arc<Shared<Id, S>>,
-    jobs: Sender<Job<Id, S>>,
+    /// Present until the service is dropped.
+    jobs: Option<Sender<Job<Id, S>>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl<Id, S> Drop for Service<Id, S> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // An operation may have been the last owner.
+        let task = self.task.take();
+        if let Some(task) = task.filter(|task| task.thread().id() != thread::current().id()) {
+            // A panic of an operation was reported to its caller.
+            let _ = task.join();
+        }
+    }
 }
 
 struct Shared<Id, S> {
@@ -84,8 +100,12 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
         });
         let task = Arc::clone(&shared);
         // Ends with the service, which has the only sender.
-        thread::spawn(move || task.run(&queue));
-        Self { shared, jobs }
+        let task = thread::spawn(move || task.run(&queue));
+        Self {
+            shared,
+            jobs: Some(jobs),
+            task: Some(task),
+        }
     }
 
     /// Carries out `f`, which may credit and charge clients, together with other submitted operations. The future is
@@ -115,7 +135,7 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
             })
         });
         // Without a task the answer's sender is dropped, which is an answer.
-        let _ = self.jobs.send(job);
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
         async move { answer.await.unwrap_or(Err(SubmitError::Stopped)) }
     }
 

@@ -43,6 +43,9 @@ async fn shares_writes_among_payments_and_answers_after_them() {
 async fn answers_with_the_error_of_a_commit_that_failed() {
     let store = Store::default();
     let service = service(&store);
+    // The balance of a connected client needs no read.
+    let connected = service.with(|operator, now| operator.connect(&[1, 1], b"home", now));
+    connected.unwrap();
     let pay =
         |amount| service.submit(move |hall, now| hall.pay(&[1, 1], amount, Batch::new(), now));
     pay(5).await.unwrap().unwrap();
@@ -71,4 +74,16 @@ async fn carries_on_after_a_dropped_answer() {
     drop(service.submit(|hall, now| hall.pay(&[1, 1], 3, Batch::new(), now)));
     let added = service.submit(|hall, now| hall.pay(&[1, 1], 3, Batch::new(), now));
     assert_eq!(added.await.unwrap().unwrap().new, 6);
+}
+
+/// A file is locked by its store: the next process, or test, can open it as soon as the service is gone.
+#[tokio::test]
+async fn releases_the_store_when_dropped() {
+    let store = Store::default();
+    let service = service(&store);
+    let paid = service.submit(|hall, now| hall.pay(&[1, 1], 3, Batch::new(), now));
+    drop(service);
+    assert_eq!(Arc::strong_count(&store), 1);
+    // Submitted operations were carried out before.
+    assert_eq!(paid.await.unwrap().unwrap().new, 3);
 }
