@@ -43,6 +43,8 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
     /// Takes note of the outcome of a write. After a failure, [`settle`](Self::settle).
     pub(crate) fn written(&mut self, batch: Batch, is_made: bool) {
         match (&mut self.undo, is_made) {
+            // No batch was begun, and an earlier one is not settled.
+            (Some(undo), _) if undo.failed.is_some() => {}
             (Some(undo), false) => undo.failed = Some(batch),
             _ => self.undo = None,
         }

@@ -171,6 +171,9 @@ fn refuses_operations_while_a_write_has_no_known_outcome() {
     let failed = hall.commit(0).unwrap_err();
     assert!(matches!(failed, CommitError::Unknown(_)), "{failed}");
     assert!(matches!(hall.begin(0), Err(HallError::Unsettled)));
+    // A commit without operations does not settle the earlier one.
+    hall.commit(0).unwrap();
+    assert_eq!(tokens(&hall, 1, 0), 100);
     store.fail(false);
     store.hide(false);
     hall.begin(0).unwrap();
