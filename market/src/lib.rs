@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admission;
 pub mod balance;
 pub mod compose;
+pub mod hall;
 pub mod id;
 mod math;
 pub mod payment;

@@ -10,7 +10,7 @@ mod host;
 mod process;
 
 use harness::tests;
-use host::{CLIENTS, CONFIGURED, CUSTOMER, Id, added, curve, number, open, store_at};
+use host::{CLIENTS, CONFIGURED, CUSTOMER, Id, added, number, open, store_at};
 use jsonrpsee::{
     core::{ClientError, client::ClientT, params::ArrayParams},
     rpc_params,
@@ -205,7 +205,8 @@ fn check(path: &Path, round: usize, raised: &[Requested], expected: &mut Expecte
     );
     let bought: u64 = (1..=serial).map(tokens).sum();
     assert_eq!(added(&operator, &CUSTOMER), bought, "round {round}");
-    assert_eq!(curve(&store).amount(), bought, "round {round}");
+    let sale = operator.hall().sale().unwrap();
+    assert_eq!(sale.curve().amount(), bought, "round {round}");
 
     let infos = operator.client_info(&CONFIGURED, &[], 0).unwrap();
     let set = infos

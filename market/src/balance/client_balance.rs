@@ -71,12 +71,16 @@ impl ClientBalance {
         (self.positive.value(positive), self.negative.value(negative))
     }
 
-    /// Charges the time since the last charge for time. Values have expired meanwhile, so the charge counts as made
-    /// in the middle of that time.
+    /// Charges the time since the last charge for time, which is free without capacity. Values have expired
+    /// meanwhile, so the charge counts as made in the middle of that time.
     pub(super) fn charge_time(&mut self, expiration: &Expiration, now_ns: u64) {
         let Some(time_ns) = now_ns.checked_sub(self.charged_until_ns) else {
             return;
         };
+        if self.capacity == 0 {
+            self.charged_until_ns = now_ns;
+            return;
+        }
         let usage = Usage {
             time_ns,
             capacity: self.capacity,
@@ -141,6 +145,10 @@ impl ClientBalance {
         self.capacity = capacity;
     }
 
+    pub(super) const fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     pub(super) const fn prices(&self) -> ServicePrices {
         self.prices
     }
@@ -198,17 +206,18 @@ impl ClientBalance {
         expected.min(current.lowered())
     }
 
-    /// Returns the nanoseconds of connection without requests after which the priority falls below `priority`; `None`
-    /// for never. Ignores expiration, which would shorten the time.
+    /// Returns the nanoseconds of connection without requests after which the priority at a capacity falls below
+    /// `priority`; `None` for never. Ignores expiration, which would shorten the time.
     pub(super) fn time_until_below(
         &self,
         priority: Priority,
+        capacity: u64,
         expiration: &Expiration,
         now_ns: u64,
     ) -> Option<u64> {
         let (tokens, debt) = self.values(expiration, now_ns);
         let Some(max_cost) = priority.debt() else {
-            let enough = u64::try_from(priority.tokens(self.capacity));
+            let enough = u64::try_from(priority.tokens(capacity));
             let spare = enough.ok().and_then(|enough| tokens.checked_sub(enough));
             return match spare {
                 None => Some(0),
@@ -224,8 +233,7 @@ impl ClientBalance {
             return Some(empty_ns);
         }
         let more = u64::try_from(more).ok()?;
-        let price = &self.prices.negative;
-        let owing_ns = price.time_for(more, self.negative_remainder, self.capacity)?;
+        let owing_ns = self.time_for_debt(more)?;
         empty_ns.checked_add(owing_ns)
     }
 
@@ -257,10 +265,18 @@ impl ClientBalance {
         };
         let below = self
             .watched
-            .and_then(|watched| self.time_until_below(watched, expiration, now_ns));
+            .and_then(|watched| self.time_until_below(watched, self.capacity, expiration, now_ns));
         let notice = self.time_until_notice(tokens);
         let first = empty.into_iter().chain(below).chain(notice).min()?;
         now_ns.checked_add(early(first))
+    }
+
+    /// Returns the capacity if the last check found tokens, and 0 otherwise.
+    pub(super) const fn priority_capacity(&self) -> u64 {
+        match self.has_tokens {
+            true => self.capacity,
+            false => 0,
+        }
     }
 
     pub(super) const fn has_tokens(&self) -> bool {
@@ -279,14 +295,20 @@ impl ClientBalance {
         if owed == 0 {
             return Some(taking_ns);
         }
-        let price = &self.prices.negative;
-        let owing_ns = price.time_for(owed, self.negative_remainder, self.capacity)?;
+        let owing_ns = self.time_for_debt(owed)?;
         taking_ns.checked_add(owing_ns)
     }
 
+    /// Returns the nanoseconds of connection in which `tokens` are taken; `None` for never, as without capacity.
     fn time_for_tokens(&self, tokens: u64) -> Option<u64> {
-        let price = &self.prices.positive;
+        let price = Some(&self.prices.positive).filter(|_| self.capacity > 0)?;
         price.time_for(tokens, self.positive_remainder, self.capacity)
+    }
+
+    /// Returns the nanoseconds of connection in which the debt grows by `tokens`.
+    fn time_for_debt(&self, tokens: u64) -> Option<u64> {
+        let price = Some(&self.prices.negative).filter(|_| self.capacity > 0)?;
+        price.time_for(tokens, self.negative_remainder, self.capacity)
     }
 
     /// Returns twice the mean cost of this connection's requests; 0 in its first second, which says nothing.
@@ -332,7 +354,7 @@ impl ClientBalance {
 }
 
 /// Returns one second and seven eighths of the time beyond.
-fn early(time_ns: u64) -> u64 {
+pub(super) fn early(time_ns: u64) -> u64 {
     match time_ns.checked_sub(SECOND) {
         None => time_ns,
         Some(beyond) => SECOND + beyond - beyond.div_ceil(8),

@@ -1,7 +1,7 @@
 //! Balances of service tokens, charges to them, and priorities.
 //!
 //! A client has a *positive* balance of tokens under its id. Connection, capacity and requests are charged to this
-//! balance at [`ServicePrices`]. An uncovered rest accrues to a *negative* balance under the client's network
+//! balance at [`ServicePrices`]; time without capacity is free. An uncovered rest accrues to a *negative* balance under the client's network
 //! address, so that free service is rationed even to clients that return under another name. Both expire, each at its
 //! own rate.
 //!
@@ -19,6 +19,8 @@
 //! transaction, and offsets are loaded first: a balance is never read at an offset older than the balance.
 
 pub(crate) mod client_balance;
+mod crossing;
+pub(crate) mod decimal;
 pub(crate) mod error;
 pub(crate) mod expiration;
 pub(crate) mod listing;
@@ -29,13 +31,16 @@ pub(crate) mod priority;
 pub(crate) mod queries;
 pub(crate) mod records;
 pub(crate) mod schedule;
+pub(crate) mod staging;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tracker;
 pub(crate) mod types;
+pub(crate) mod undo;
 pub(crate) mod upkeep;
 
+pub use decimal::{Price, PriceError};
 pub use error::{
     ChangeBalanceError, ConnectError, DisconnectError, LoadBalanceError, NotConnected,
 };

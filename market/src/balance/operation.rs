@@ -20,6 +20,8 @@ pub struct BalanceOperation<'a> {
     pub(super) expiration: &'a Expiration,
     pub(super) now_ns: u64,
     pub(super) extra: Batch,
+    /// Balances of at most this many tokens are not kept.
+    pub(super) drop: u64,
 }
 
 impl BalanceOperation<'_> {
@@ -40,7 +42,8 @@ impl BalanceOperation<'_> {
             balance: self.balances().positive,
             amount: amount.unsigned_abs(),
         })?;
-        Ok(Added { old, new })
+        let kept = if new > self.drop { new } else { 0 };
+        Ok(Added { old, new: kept })
     }
 
     /// Replaces both balances.
@@ -94,6 +97,11 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             expiration: &self.expiration,
             now_ns,
             extra: Batch::new(),
+            // The memory of a connection has every balance.
+            drop: match connected {
+                Some(_) => 0,
+                None => self.settings.positive_drop,
+            },
         };
         let result = f(&mut operation)?;
         let (changed, mut batch) = (operation.balance, operation.extra);
@@ -163,14 +171,25 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         changed: ClientBalance,
         now_ns: u64,
     ) {
+        if self.records.is_staging()
+            && let Some(undo) = &mut self.undo
+        {
+            // Both are at most 2^63 - 1.
+            let [old, new] =
+                [before, changed].map(|balance| balance.values(&self.expiration, now_ns).0);
+            undo.credits
+                .push((id.clone(), new.cast_signed() - old.cast_signed()));
+        }
         if let Some(from) = address.and_then(|address| self.addresses.get_mut(address)) {
             from.debt = changed.negative;
+            self.changed.extend(from.clients.iter().cloned());
         }
         if let Some(client) = self.clients.get_mut(id) {
             client.balance = changed;
             self.upkeep
                 .replace_active(before.positive, changed.positive);
             self.events.push(BalanceEvent::Changed(id.clone()));
+            self.changed.insert(id.clone());
             self.check_balance(id, now_ns);
             return;
         }

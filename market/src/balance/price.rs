@@ -1,10 +1,12 @@
 //! Prices of connection and service, in integers and without lost fractions.
 
+use super::decimal::Price;
 use ruint::aliases::{U256, U512};
 
 /// Parts of a token in which charges are counted; they make every price a whole number per nanosecond.
-const PARTS: u64 = 1_000_000_000_000_000;
-const PARTS_OF_A_NANO: u64 = 1_000_000;
+pub(super) const PARTS: u128 = 1_000_000_000_000_000_000_000_000;
+/// Parts in the billionth of a billionth of a token.
+const PARTS_PER_STEP: u64 = 1_000_000;
 
 /// Prices of a connection.
 ///
@@ -19,11 +21,11 @@ const PARTS_OF_A_NANO: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PriceFactors {
     /// Tokens per second of connection.
-    pub time: u64,
+    pub time: Price,
     /// Tokens per second of connection for every 1,000,000 units of capacity.
-    pub capacity: u64,
+    pub capacity: Price,
     /// Tokens per 1,000,000,000 units of request cost: tokens per second of service if costs are nanoseconds.
-    pub request: u64,
+    pub request: Price,
 }
 
 /// Prices of a client, with and without tokens.
@@ -46,18 +48,17 @@ pub(super) struct Usage {
     pub(super) cost: u64,
 }
 
-/// A sum of money in parts of a token. Factors of 64 bits stay far below 256 bits.
+/// A sum of tokens in parts of a token: below 2^224, for prices below 2^94 and factors of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Charge(U256);
 
 /// Used part of a token that is not charged yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Remainder(u64);
+pub(super) struct Remainder(u128);
 
 impl PriceFactors {
     pub(super) fn charge(&self, usage: Usage) -> Charge {
-        let requests =
-            U256::from(usage.cost) * U256::from(self.request) * U256::from(PARTS_OF_A_NANO);
+        let requests = U256::from(usage.cost) * self.per_cost();
         Charge(self.per_ns(usage.capacity) * U256::from(usage.time_ns) + requests)
     }
 
@@ -74,9 +75,14 @@ impl PriceFactors {
         missing.div_ceil(per_ns).try_into().ok()
     }
 
-    fn per_ns(&self, capacity: u64) -> U256 {
-        let time = U256::from(self.time) * U256::from(PARTS_OF_A_NANO);
-        time + U256::from(self.capacity) * U256::from(capacity)
+    /// Returns parts of a token per nanosecond of connection.
+    pub(super) fn per_ns(&self, capacity: u64) -> U256 {
+        let time = U256::from(self.time.billionths()) * U256::from(PARTS_PER_STEP);
+        time + U256::from(self.capacity.billionths()) * U256::from(capacity)
+    }
+
+    fn per_cost(&self) -> U256 {
+        U256::from(self.request.billionths()) * U256::from(PARTS_PER_STEP)
     }
 }
 
@@ -142,10 +148,10 @@ mod tests {
             capacity: 3_000_000,
             cost: 2_000_000_000,
         };
-        let price = |time, capacity, request| PriceFactors {
-            time,
-            capacity,
-            request,
+        let price = |time: u64, capacity: u64, request: u64| PriceFactors {
+            time: time.into(),
+            capacity: capacity.into(),
+            request: request.into(),
         };
         assert_eq!(tokens(price(5, 0, 0), second), 5);
         assert_eq!(tokens(price(0, 5, 0), second), 15);
@@ -154,11 +160,38 @@ mod tests {
     }
 
     #[test]
+    fn charges_fractions_of_a_token_per_second() {
+        let half = PriceFactors {
+            time: "0.5".parse().unwrap(),
+            capacity: "0.25".parse().unwrap(),
+            request: "0.000000001".parse().unwrap(),
+        };
+        let usage = |seconds: u64| Usage {
+            time_ns: seconds * 1_000_000_000,
+            capacity: 2_000_000,
+            cost: seconds * 1_000_000_000,
+        };
+        assert_eq!([tokens(half, usage(1)), tokens(half, usage(7))], [1, 7]);
+        let only = PriceFactors {
+            time: Price::ZERO,
+            capacity: Price::ZERO,
+            ..half
+        };
+        assert_eq!(
+            [
+                tokens(only, usage(999_999_999)),
+                tokens(only, usage(1_000_000_000))
+            ],
+            [0, 1]
+        );
+    }
+
+    #[test]
     fn caps_charge_of_largest_usage_at_largest_prices() {
         let max = PriceFactors {
-            time: u64::MAX,
-            capacity: u64::MAX,
-            request: u64::MAX,
+            time: u64::MAX.into(),
+            capacity: u64::MAX.into(),
+            request: u64::MAX.into(),
         };
         let usage = Usage {
             time_ns: u64::MAX,
@@ -178,9 +211,9 @@ mod tests {
     #[test]
     fn sums_small_charges_to_a_large_one() {
         let price = PriceFactors {
-            time: 333_333_333,
-            capacity: 7,
-            request: 0,
+            time: 333_333_333.into(),
+            capacity: 7.into(),
+            request: Price::ZERO,
         };
         let usage = |time_ns| Usage {
             time_ns,
@@ -200,7 +233,7 @@ mod tests {
     #[test]
     fn finds_first_moment_at_which_tokens_are_charged() {
         let price = PriceFactors {
-            time: 3,
+            time: 3.into(),
             ..PriceFactors::default()
         };
         let after = |time_ns| {

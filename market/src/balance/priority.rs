@@ -35,20 +35,6 @@ impl Priority {
         Self(self.0.saturating_sub(1))
     }
 
-    /// Returns seven eighths of a priority above zero, and any other priority unchanged.
-    pub(crate) const fn reduced(self) -> Self {
-        if self.0 <= 0 {
-            return self;
-        }
-        Self(self.0 - self.0 / 8)
-    }
-
-    /// Returns the priority at capacity `to` of the tokens that give `self` at capacity `from`.
-    pub(crate) fn moved(self, from: u64, to: u64) -> Self {
-        let tokens = u64::try_from(self.tokens(from)).unwrap_or(u64::MAX);
-        Self::new(tokens, 0, to)
-    }
-
     /// Returns the smallest number of tokens with at least this priority at a capacity: 0 for a priority not above
     /// zero.
     pub(super) fn tokens(self, capacity: u64) -> U256 {

@@ -1,6 +1,7 @@
 //! Queries about one client.
 
 use super::{
+    client_balance::early,
     error::NotConnected,
     price::ServicePrices,
     priority::Priority,
@@ -8,6 +9,7 @@ use super::{
     types::{Balances, Forecast},
 };
 use crate::{id::PeerId, store::interface::Store};
+use std::{collections::BTreeSet, mem};
 
 impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
     /// Iterates over the connected clients in order of their ids.
@@ -57,6 +59,11 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         client.is_some_and(|client| client.balance.has_tokens())
     }
 
+    /// Returns the sum of the capacities of connected clients that had tokens at their last check.
+    pub const fn priority_capacity(&self) -> u64 {
+        self.priority_capacity
+    }
+
     /// Returns the priority of a connected client at a capacity.
     ///
     /// # Errors
@@ -83,6 +90,45 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         Ok(balance.forecast(forecast, &self.expiration, now_ns))
     }
 
+    /// Returns a moment until which the connected client `high` stays at or above `low`, both charged for these
+    /// capacities, unless one of them [changes](Self::take_changed).
+    pub(crate) fn stays_until(&self, low: (&Id, u64), high: (&Id, u64), now_ns: u64) -> u64 {
+        let both = self.charged_balance(high.0, now_ns);
+        let both = both.and_then(|high| Ok((high, self.charged_balance(low.0, now_ns)?)));
+        let Ok((above, below)) = both else {
+            return now_ns;
+        };
+        let time = above.stays_above(high.1, (&below, low.1), &self.expiration, now_ns);
+        time.map_or(u64::MAX, |time| now_ns.saturating_add(time))
+    }
+
+    /// Returns a moment not after the one from which a connected client's priority at a capacity is below `priority`,
+    /// and near to it if it is near.
+    pub(crate) fn below_from(
+        &self,
+        id: &Id,
+        capacity: u64,
+        priority: Priority,
+        now_ns: u64,
+    ) -> u64 {
+        let Ok(balance) = self.charged_balance(id, now_ns) else {
+            return u64::MAX;
+        };
+        let time = balance.time_until_below(priority, capacity, &self.expiration, now_ns);
+        time.map_or(u64::MAX, |time| now_ns.saturating_add(early(time)))
+    }
+
+    /// Returns the connected clients whose priority has changed since the last call in another way than by charges
+    /// for time.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<Id> {
+        mem::take(&mut self.changed)
+    }
+
+    /// True if [`take_changed`](Self::take_changed) would return a client.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// Returns the nanoseconds without requests after which a connected client's priority at its capacity falls below
     /// `priority`; `None` for never. Ignores expiration.
     ///
@@ -96,6 +142,7 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         now_ns: u64,
     ) -> Result<Option<u64>, NotConnected> {
         let balance = self.charged_balance(id, now_ns)?;
-        Ok(balance.time_until_below(priority, &self.expiration, now_ns))
+        let capacity = balance.capacity();
+        Ok(balance.time_until_below(priority, capacity, &self.expiration, now_ns))
     }
 }

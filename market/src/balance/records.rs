@@ -26,6 +26,8 @@ const EXPIRATION: &[u8] = b"expiration:";
 pub(super) struct Records<S> {
     store: S,
     prefix: Vec<u8>,
+    /// Writes that are collected for one batch.
+    staged: Option<Batch>,
 }
 
 impl Sign {
@@ -42,6 +44,7 @@ impl<S: Store> Records<S> {
         Self {
             store,
             prefix: prefix.to_vec(),
+            staged: None,
         }
     }
 
@@ -65,12 +68,12 @@ impl<S: Store> Records<S> {
     }
 
     pub(super) fn balance(&self, sign: Sign, of: &[u8]) -> Result<ExpiringValue, LoadBalanceError> {
-        let stored = self.store.get(&self.key(sign, of))?;
+        let stored = self.get(&self.key(sign, of))?;
         stored.map_or(Ok(ExpiringValue::ZERO), |bytes| value(&bytes))
     }
 
     pub(super) fn tally(&self, of: &[u8]) -> Result<Tally, LoadBalanceError> {
-        let stored = self.store.get(&self.charged_key(of))?;
+        let stored = self.get(&self.charged_key(of))?;
         stored.map_or(Ok(Tally::default()), |bytes| Tally::from_bytes(&bytes))
     }
 
@@ -150,10 +153,10 @@ impl<S: Store> Records<S> {
         batch.delete(self.key(sign, of));
     }
 
-    /// Writes a batch together with the offsets of the moment. A balance read at an offset older than its own write
+    /// Writes a batch, or stages it, together with the offsets of the moment. A balance read at an offset older than its own write
     /// would be too large.
     pub(super) fn write(
-        &self,
+        &mut self,
         mut batch: Batch,
         expiration: &Expiration,
         now_ns: u64,
@@ -161,7 +164,40 @@ impl<S: Store> Records<S> {
         let key = [&self.prefix, EXPIRATION].concat();
         let positive = expiration.positive.to_bytes(now_ns);
         batch.put(key, record(positive, expiration.negative.to_bytes(now_ns)));
-        self.store.write(&batch)
+        match &mut self.staged {
+            Some(staged) => {
+                staged.append(batch);
+                Ok(())
+            }
+            None => self.store.write(&batch),
+        }
+    }
+
+    /// Collects all writes from now on.
+    pub(super) fn stage(&mut self) {
+        self.staged.get_or_insert_default();
+    }
+
+    pub(super) const fn is_staging(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// Returns the collected writes, and makes later ones at once.
+    pub(super) fn take_staged(&mut self) -> Option<Batch> {
+        self.staged.take()
+    }
+
+    pub(super) const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Returns the value of a key, as if collected writes were made.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let staged = self.staged.as_ref().and_then(|staged| staged.get(key));
+        match staged {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.store.get(key),
+        }
     }
 
     fn charged_key(&self, of: &[u8]) -> Vec<u8> {

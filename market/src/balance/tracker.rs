@@ -9,6 +9,7 @@ use super::{
     records::Records,
     schedule::UpkeepSchedule,
     types::{BalanceEvent, BalanceSettings, SECOND, Sign},
+    undo::Undo,
 };
 use crate::{
     id::PeerId,
@@ -30,18 +31,24 @@ pub struct BalanceTracker<Id, S> {
     pub(super) clients: BTreeMap<Id, Client>,
     /// Addresses of connected clients, with their debts. A client's own balance has a copy of the debt, which is
     /// refreshed before use.
-    pub(super) addresses: BTreeMap<Vec<u8>, Address>,
+    pub(super) addresses: BTreeMap<Vec<u8>, Address<Id>>,
     /// Sum of positive balances of clients that are not connected.
     pub(super) inactive: ExpiringValue,
     pub(super) upkeep: UpkeepSchedule,
     pub(super) checks: BTreeSet<(u64, Id)>,
     pub(super) events: Vec<BalanceEvent<Id>>,
+    /// Sum of the capacities of connected clients with tokens.
+    pub(super) priority_capacity: u64,
+    /// Connected clients whose priority has changed in another way than by charges for time.
+    pub(super) changed: BTreeSet<Id>,
+    /// How to undo the operations of an open or failed batch.
+    pub(super) undo: Option<Undo<Id>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Address {
+pub(super) struct Address<Id> {
     pub(super) debt: ExpiringValue,
-    clients: usize,
+    pub(super) clients: BTreeSet<Id>,
 }
 
 #[derive(Debug)]
@@ -49,6 +56,8 @@ pub(super) struct Client {
     pub(super) balance: ClientBalance,
     pub(super) address: Vec<u8>,
     pub(super) next_check: Option<u64>,
+    /// The client's part of the sum of capacities.
+    priority_capacity: u64,
 }
 
 impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
@@ -82,6 +91,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             upkeep: UpkeepSchedule::new(now_ns),
             checks: BTreeSet::new(),
             events: Vec::new(),
+            priority_capacity: 0,
+            changed: BTreeSet::new(),
+            undo: None,
         })
     }
 
@@ -104,10 +116,13 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             balance: ClientBalance::new(positive, debt, tally, self.settings.prices, now_ns),
             address: address.to_vec(),
             next_check: None,
+            priority_capacity: 0,
         };
         self.clients.insert(id.clone(), client);
         let from = self.addresses.entry(address.to_vec());
-        from.or_insert(Address { debt, clients: 0 }).clients += 1;
+        let clients = BTreeSet::new();
+        let from = from.or_insert(Address { debt, clients });
+        from.clients.insert(id.clone());
         self.check_balance(&id, now_ns);
         Ok(())
     }
@@ -130,12 +145,16 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         let Some(client) = self.clients.remove(id) else {
             return Ok(());
         };
+        self.changed.remove(id);
+        self.priority_capacity = self
+            .priority_capacity
+            .wrapping_sub(client.priority_capacity);
         if let Some(at) = client.next_check {
             self.checks.remove(&(at, id.clone()));
         }
         if let Entry::Occupied(mut from) = self.addresses.entry(client.address) {
-            from.get_mut().clients -= 1;
-            if from.get().clients == 0 {
+            from.get_mut().clients.remove(id);
+            if from.get().clients.is_empty() {
                 from.remove();
             }
         }
@@ -158,10 +177,12 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
     ///
     /// [`NotConnected`].
     pub fn request_served(&mut self, id: &Id, cost: u64, now_ns: u64) -> Result<u64, NotConnected> {
-        self.update(id, now_ns, |balance, expiration| {
+        let left = self.update(id, now_ns, |balance, expiration| {
             balance.serve(cost, expiration, now_ns);
             balance.values(expiration, now_ns).0
-        })
+        })?;
+        self.changed.insert(id.clone());
+        Ok(left)
     }
 
     /// Charges a connected client at another capacity from now on.
@@ -189,7 +210,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         prices: ServicePrices,
         now_ns: u64,
     ) -> Result<(), NotConnected> {
-        self.update(id, now_ns, |balance, _| balance.set_prices(prices))
+        self.update(id, now_ns, |balance, _| balance.set_prices(prices))?;
+        self.changed.insert(id.clone());
+        Ok(())
     }
 
     /// Sets the prices of clients that connect from now on.
@@ -208,6 +231,7 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         self.charge_all(now_ns);
         self.expiration.positive.set_rate(positive, now_ns);
         self.expiration.negative.set_rate(negative, now_ns);
+        self.changed.extend(self.clients.keys().cloned());
     }
 
     /// Sets the times in which balances fall to 1/e, in seconds; 0 for no expiration.
@@ -276,6 +300,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         client.balance.charge_time(&self.expiration, now_ns);
         let result = f(&mut client.balance, &self.expiration);
         if let Some(from) = from {
+            if from.clients.len() > 1 && from.debt != client.balance.negative {
+                self.changed.extend(from.clients.iter().cloned());
+            }
             from.debt = client.balance.negative;
         }
         self.check_balance(id, now_ns);
@@ -288,6 +315,13 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             return;
         };
         let found = client.balance.check(&self.expiration, now_ns);
+        let counted = client.balance.priority_capacity();
+        let before = std::mem::replace(&mut client.priority_capacity, counted);
+        // Between the changes of one commit, the sum may be too large for a moment.
+        self.priority_capacity = self
+            .priority_capacity
+            .wrapping_add(counted)
+            .wrapping_sub(before);
         let next = client.balance.next_check(&self.expiration, now_ns);
         let kept = client
             .next_check
@@ -298,6 +332,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             }
             client.next_check = next;
             self.checks.extend(next.map(|at| (at, id.clone())));
+        }
+        if found.gained_tokens || found.lost_tokens {
+            self.changed.insert(id.clone());
         }
         let happened = [
             (found.gained_tokens, BalanceEvent::GainedTokens(id.clone())),

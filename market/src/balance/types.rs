@@ -17,20 +17,22 @@ pub struct BalanceSettings {
     pub positive_rate: ExpirationRate,
     /// Rate of expiration of negative balances.
     pub negative_rate: ExpirationRate,
-    /// Positive balances of at most this many tokens are not stored.
+    /// Positive balances of at most this many tokens are not stored. A payment that leaves no more is lost, so this is
+    /// for markets that give tokens away.
     pub positive_drop: u64,
     /// Negative balances of at most this many tokens are not stored.
     pub negative_drop: u64,
 }
 
-/// No prices and no expiration; balances up to 1,000,000 tokens are not stored.
+/// No prices and no expiration. Every positive balance is stored, because somebody may have paid for it; debts of up
+/// to 1,000,000 tokens are not.
 impl Default for BalanceSettings {
     fn default() -> Self {
         Self {
             prices: ServicePrices::default(),
             positive_rate: ExpirationRate::NEVER,
             negative_rate: ExpirationRate::NEVER,
-            positive_drop: 1_000_000,
+            positive_drop: 0,
             negative_drop: 1_000_000,
         }
     }
@@ -61,7 +63,8 @@ pub struct Balances {
     pub negative: u64,
 }
 
-/// The positive balance before and after a change, in tokens.
+/// The positive balance before and after a change, in tokens. Afterwards a client that is not connected has the stored
+/// balance: 0 for a balance too small to be [stored](BalanceSettings::positive_drop).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Added {
     /// Balance before.

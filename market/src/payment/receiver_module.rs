@@ -115,8 +115,27 @@ impl PreparedPayment {
         batch: &mut Batch,
     ) -> Result<Incoming, ReceiveError<ModuleError>> {
         let old_record = store.get(&self.key)?;
-        let incoming = self.judge.judge(old_record.as_deref());
-        let incoming = incoming.map_err(ReceiveError::Rejected)?;
+        let incoming = self.judge_record(old_record.as_deref(), batch);
+        incoming.map_err(ReceiveError::Rejected)
+    }
+
+    /// Returns the key of the payment's record.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Judges the payment by its present record, and adds the new record to `batch`. In a [hall](crate::hall::Hall),
+    /// read the record by [`Hall::stored`](crate::hall::Hall::stored).
+    ///
+    /// # Errors
+    ///
+    /// [`ModuleError`]; `batch` does not change.
+    pub fn judge_record(
+        &self,
+        old_record: Option<&[u8]>,
+        batch: &mut Batch,
+    ) -> Result<Incoming, ModuleError> {
+        let incoming = self.judge.judge(old_record)?;
         batch.put(self.key.clone(), incoming.new_record.clone());
         Ok(incoming)
     }

@@ -1,6 +1,7 @@
 //! Capacities and balances together.
 
 use super::{
+    grace::GracePeriods,
     priority_pool::PriorityPool,
     types::{CapacityChange, Limits, PoolSettings, Priorities},
 };
@@ -14,7 +15,7 @@ use crate::{
     id::PeerId,
     store::interface::Store,
 };
-use std::{collections::BTreeMap, mem};
+use std::{iter, mem};
 
 /// Settings of a client pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct ClientPoolSettings {
     pub pool: PoolSettings,
     /// Maximum time that a client without tokens and capacity may stay connected, in nanoseconds.
     pub grace_period_ns: u64,
-    /// Minimum duration of the lead of a client that requests more capacity, in nanoseconds; a request may set a
-    /// longer one.
+    /// Minimum duration of the lead over connected clients, in nanoseconds, of a newcomer and of a client that
+    /// requests more capacity; a request may set a longer one.
     pub connected_bias_ns: u64,
 }
 
@@ -49,21 +50,39 @@ pub struct ClientPool<Id, S> {
     pub(super) tracker: BalanceTracker<Id, S>,
     pub(super) pool: PriorityPool<Id>,
     pub(super) settings: ClientPoolSettings,
-    /// Clients with neither tokens nor capacity, and the ends of their grace periods.
-    grace_ends: BTreeMap<Id, u64>,
+    /// Clients with neither tokens nor capacity.
+    grace: GracePeriods<Id>,
     events: Vec<PoolEvent<Id>>,
+    /// True if waiting clients are to be tried again.
+    retries: bool,
 }
 
 /// Priorities from the tracker's balances at a moment, of connected clients only.
 pub(super) struct PrioritiesAt<'a, Id, S>(pub(super) &'a BalanceTracker<Id, S>, pub(super) u64);
 
+#[cfg(test)]
+thread_local! {
+    /// Number of looks at a client or at a pair, for tests of the work per event.
+    pub(super) static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+fn count_look() {
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+#[cfg(not(test))]
+const fn count_look() {}
+
 impl<Id: PeerId, S: Store> Priorities<Id> for PrioritiesAt<'_, Id, S> {
     fn priority(&self, id: &Id, capacity: u64) -> Priority {
+        count_look();
         let found = self.0.priority(id, capacity, self.1);
         found.unwrap_or(Priority::MIN)
     }
 
     fn expected(&self, id: &Id, capacity: u64, bias_ns: u64) -> Priority {
+        count_look();
         let forecast = Forecast {
             capacity,
             bias_ns,
@@ -72,18 +91,39 @@ impl<Id: PeerId, S: Store> Priorities<Id> for PrioritiesAt<'_, Id, S> {
         let found = self.0.forecast_priority(id, forecast, self.1);
         found.unwrap_or(Priority::MIN)
     }
+
+    fn now_ns(&self) -> u64 {
+        self.1
+    }
+
+    fn tells_changes(&self) -> bool {
+        true
+    }
+
+    fn stays_until(&self, low: (&Id, u64), high: (&Id, u64)) -> u64 {
+        count_look();
+        self.0.stays_until(low, high, self.1)
+    }
+
+    fn below_from(&self, id: &Id, capacity: u64, priority: Priority) -> u64 {
+        count_look();
+        self.0.below_from(id, capacity, priority, self.1)
+    }
 }
 
 impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     /// Returns a pool without clients and, until [`set_limits`](Self::set_limits), without capacity. No client may be
     /// connected to `tracker` yet; later connect and disconnect only through the pool.
     pub const fn new(tracker: BalanceTracker<Id, S>, settings: ClientPoolSettings) -> Self {
+        let mut pool = PriorityPool::new(settings.pool);
+        pool.set_bias(settings.connected_bias_ns);
         Self {
             tracker,
-            pool: PriorityPool::new(settings.pool),
+            pool,
             settings,
-            grace_ends: BTreeMap::new(),
+            grace: GracePeriods::new(),
             events: Vec::new(),
+            retries: false,
         }
     }
 
@@ -108,13 +148,17 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
         self.settings
     }
 
-    /// Sets the minimum duration of the lead of a client that requests more capacity.
+    /// Sets the minimum duration of the lead of newcomers and of clients that request more capacity. With a shorter
+    /// one, the next [`poll`](Self::poll) may admit waiting clients.
     pub const fn set_connected_bias(&mut self, bias_ns: u64) {
+        self.retries |= bias_ns < self.settings.connected_bias_ns;
         self.settings.connected_bias_ns = bias_ns;
+        self.pool.set_bias(bias_ns);
     }
 
     /// Sets the total capacity and the number of slots.
     pub fn set_limits(&mut self, limits: Limits, now_ns: u64) {
+        self.rank_changed(now_ns);
         let changes = self
             .pool
             .set_limits(limits, &PrioritiesAt(&self.tracker, now_ns));
@@ -128,6 +172,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     /// [`ConnectError`] if the client is connected already or its balances cannot be read.
     pub fn connect(&mut self, id: Id, address: &[u8], now_ns: u64) -> Result<u64, ConnectError> {
         self.tracker.connect(id.clone(), address, now_ns)?;
+        self.rank_changed(now_ns);
         let changes = self
             .pool
             .connect(id.clone(), &PrioritiesAt(&self.tracker, now_ns));
@@ -146,7 +191,8 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     /// [`DisconnectError`]; the client stays connected.
     pub fn disconnect(&mut self, id: &Id, now_ns: u64) -> Result<(), DisconnectError> {
         self.tracker.disconnect(id, now_ns)?;
-        self.grace_ends.remove(id);
+        self.grace.remove(id);
+        self.rank_changed(now_ns);
         let left = self
             .pool
             .disconnect(id, &PrioritiesAt(&self.tracker, now_ns));
@@ -156,13 +202,11 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
 
     /// Returns the moment of the next work for [`poll`](Self::poll), possibly now.
     pub fn next_event(&self) -> u64 {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.retries || self.tracker.has_changed() {
             return 0;
         }
-        let grace_end = self.grace_ends.values().min();
-        grace_end
-            .map_or(u64::MAX, |at| *at)
-            .min(self.tracker.next_event())
+        let waiting = self.grace.next_end().min(self.pool.next_try_ns());
+        waiting.min(self.tracker.next_event())
     }
 
     /// Processes events of balances since the last call, and returns the events for the host.
@@ -176,19 +220,19 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             match event {
                 BalanceEvent::LostTokens(id) => self.lost_tokens(id, now_ns),
                 BalanceEvent::GainedTokens(id) => {
-                    self.grace_ends.remove(id);
+                    self.grace.remove(id);
                 }
                 BalanceEvent::Noticed(id) => self.events.push(PoolEvent::Noticed(id.clone())),
                 BalanceEvent::FellBelow(_) | BalanceEvent::Changed(_) => {}
             }
         }
-        if !happened.is_empty() {
+        let due = mem::take(&mut self.retries) || self.pool.next_try_ns() <= now_ns;
+        if self.rank_changed(now_ns) || due || !happened.is_empty() {
             let changes = self.pool.activate(&PrioritiesAt(&self.tracker, now_ns));
             self.apply(changes, now_ns);
         }
-        let used_up = self.grace_ends.extract_if(.., |_, until| *until <= now_ns);
-        let leaving = used_up.map(|(id, _)| PoolEvent::Disconnect(id));
-        self.events.extend(leaving);
+        let over = iter::from_fn(|| self.grace.take_over(now_ns));
+        self.events.extend(over.map(PoolEvent::Disconnect));
         Ok(mem::take(&mut self.events))
     }
 
@@ -215,7 +259,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     fn start_grace_period(&mut self, id: &Id, now_ns: u64) {
         if !self.tracker.has_tokens(id) {
             let until = now_ns.saturating_add(self.settings.grace_period_ns);
-            self.grace_ends.entry(id.clone()).or_insert(until);
+            self.grace.start(id, until);
         }
     }
 
@@ -226,50 +270,22 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             match change.new {
                 0 => self.start_grace_period(&change.id, now_ns),
                 _ => {
-                    self.grace_ends.remove(&change.id);
+                    self.grace.remove(&change.id);
                 }
             }
             self.events.push(PoolEvent::Capacity(change));
+            // Clients are charged for their new capacities from now on, which changes the moment of the next try.
+            self.retries = true;
         }
-        self.watch(now_ns);
     }
 
-    /// Watches active clients, so that the pool is updated once one of them falls behind the first waiting client.
-    fn watch(&mut self, now_ns: u64) {
-        let min = self.settings.pool.min_capacity.get();
+    /// Ranks the clients again whose priority has changed. Returns true if there were any.
+    pub(super) fn rank_changed(&mut self, now_ns: u64) -> bool {
+        let changed = self.tracker.take_changed();
         let priorities = PrioritiesAt(&self.tracker, now_ns);
-        let waiting = self
-            .pool
-            .capacities()
-            .filter(|(_, capacity)| *capacity == 0);
-        let expected = waiting.map(|(id, _)| priorities.expected(id, min, self.pool.bias_ns()));
-        let Some(first) = expected.max() else {
-            return;
-        };
-        let active = self.pool.capacities().filter(|(_, capacity)| *capacity > 0);
-        let watched: Vec<_> = active
-            .map(|(id, capacity)| {
-                let priority = priorities.priority(id, capacity);
-                (id.clone(), watched(priority, capacity, first, min))
-            })
-            .collect();
-        for (id, below) in watched {
-            // Every client of the pool is connected.
-            let _ = self.tracker.watch(&id, below, now_ns);
+        for id in &changed {
+            self.pool.touch(id, &priorities);
         }
-    }
-}
-
-/// Returns the priority of an active client below which the first waiting client should try again.
-fn watched(priority: Priority, capacity: u64, first: Priority, min: u64) -> Priority {
-    if priority >= first {
-        return first;
-    }
-    // The active client is behind already, but the capacity that it would yield at its rank is not enough. A new try
-    // is worthwhile once it is behind at the minimum capacity, too, or perhaps before.
-    let at_least = first.moved(min, capacity);
-    match at_least <= priority {
-        true => at_least.max(priority.reduced()),
-        false => priority.reduced(),
+        !changed.is_empty()
     }
 }

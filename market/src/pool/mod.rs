@@ -6,6 +6,9 @@
 //! it. So clients above the minimum end with nearly equal priorities, and with capacities in proportion to their
 //! tokens.
 //!
+//! Clients are kept in order of their ranks while these change with time, so the work of a payment, a request or a
+//! connection grows with the logarithm of the number of clients, and with the number of clients that yield.
+//!
 //! A [`CapacityCurve`] predicts the capacity for a priority.
 //!
 //! A [`ClientPool`] joins the pool with a [`BalanceTracker`](crate::balance::BalanceTracker): a client without tokens
@@ -18,7 +21,7 @@
 //! const SECOND: u64 = 1_000_000_000;
 //!
 //! // Ten tokens a second, and five more for each million of capacity.
-//! let prices = PriceFactors { time: 10, capacity: 5, request: 0 };
+//! let prices = PriceFactors { time: 10.into(), capacity: 5.into(), request: Price::ZERO };
 //! let balances = BalanceSettings {
 //!     prices: ServicePrices { positive: prices, negative: prices },
 //!     ..BalanceSettings::default()
@@ -52,8 +55,10 @@
 
 pub(crate) mod clients;
 pub(crate) mod curve;
+mod grace;
 pub(crate) mod plan;
 pub(crate) mod priority_pool;
+mod ranking;
 pub(crate) mod set_capacity;
 pub(crate) mod state;
 pub(crate) mod tentative;

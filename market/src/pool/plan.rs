@@ -13,7 +13,8 @@ use std::{collections::BTreeSet, mem};
 #[must_use = "nothing changes before it is applied"]
 pub struct CapacityPlan<'a, Id, S> {
     clients: &'a mut ClientPool<Id, S>,
-    pool: PriorityPool<Id>,
+    /// Planned capacities, if any are planned.
+    pool: Option<PriorityPool<Id>>,
     now_ns: u64,
 }
 
@@ -21,7 +22,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
     /// Returns a plan without changes.
     pub fn plan(&mut self, now_ns: u64) -> CapacityPlan<'_, Id, S> {
         CapacityPlan {
-            pool: self.pool.clone(),
+            pool: None,
             clients: self,
             now_ns,
         }
@@ -75,9 +76,12 @@ impl<'a, Id: PeerId, S: Store> CapacityPlan<'a, Id, S> {
         requested: u64,
         bias_ns: u64,
     ) -> Result<Self, Vec<(Id, SetCapacityError)>> {
-        mem::swap(&mut self.clients.pool, &mut self.pool);
+        self.clients.rank_changed(self.now_ns);
+        let planned = self.pool.take();
+        let planned = planned.unwrap_or_else(|| self.clients.pool.clone());
+        let present = mem::replace(&mut self.clients.pool, planned);
         let refused = self.clients.try_all(ids, requested, bias_ns, self.now_ns);
-        mem::swap(&mut self.clients.pool, &mut self.pool);
+        self.pool = Some(mem::replace(&mut self.clients.pool, present));
         match refused.is_empty() {
             true => Ok(self),
             false => Err(refused),
@@ -91,15 +95,18 @@ impl<'a, Id: PeerId, S: Store> CapacityPlan<'a, Id, S> {
 
     /// Applies the plan to the pool.
     pub fn apply(self) {
+        let Some(pool) = self.pool else {
+            return;
+        };
         let before = self.clients.pool.capacities();
         let changes = before.filter_map(|(id, old)| {
-            let new = self.pool.capacity(id)?;
+            let new = pool.capacity(id)?;
             let id = id.clone();
             (old != new).then_some(CapacityChange { id, old, new })
         });
         let changes: Vec<_> = changes.collect();
         if !changes.is_empty() {
-            self.clients.pool = self.pool;
+            self.clients.pool = pool;
             self.clients.apply(changes, self.now_ns);
         }
     }

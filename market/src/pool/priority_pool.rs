@@ -6,16 +6,23 @@ use super::{
     tentative::{Request, Tentative},
     types::{CapacityChange, Granted, Limits, NotInPool, PoolSettings, Priorities},
 };
-use std::{cmp::Reverse, collections::BTreeMap, iter};
+use std::{collections::BTreeMap, iter};
 
 /// Maximum age of a curve, because priorities change by themselves.
 const CURVE_NS: u64 = 10_000_000_000;
+/// Clients of a curve for each changed capacity that it may be behind: a curve takes all clients' work, so that in a
+/// large pool not every change is worth a new one.
+const CLIENTS_PER_CHANGE: usize = 64;
 
 /// Clients and their capacities.
 #[derive(Clone, Debug)]
 pub struct PriorityPool<Id> {
     state: PoolState<Id>,
-    curve: Option<(CapacityCurve<Id>, u64)>,
+    curve: Option<Cached<Id>>,
+    /// Moment of the next try of a waiting client.
+    retry_ns: u64,
+    /// Minimum duration of a lead, in nanoseconds, unless that of the settings is longer.
+    bias_ns: u64,
 }
 
 impl<Id: Ord + Clone> PriorityPool<Id> {
@@ -24,7 +31,15 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         Self {
             state: PoolState::new(settings),
             curve: None,
+            retry_ns: u64::MAX,
+            bias_ns: 0,
         }
+    }
+
+    /// Sets the minimum duration of a newcomer's lead over active clients, and of the lead of a larger request. The
+    /// active bias of the settings counts if longer.
+    pub const fn set_bias(&mut self, bias_ns: u64) {
+        self.bias_ns = bias_ns;
     }
 
     /// Returns the total capacity and the number of slots.
@@ -68,11 +83,13 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         priorities: &impl Priorities<Id>,
     ) -> Vec<CapacityChange<Id>> {
         self.state.limits = limits;
+        self.state.refresh(priorities);
         let mut changes = Changes::new();
         let mut tentative = Tentative::new(&self.state, priorities, None);
         tentative.enforce_limits();
         let reduced = tentative.into_changed();
-        self.commit(reduced, &mut changes);
+        self.commit(reduced, priorities, &mut changes);
+        self.curve = None;
         self.fill(priorities, &mut changes);
         changes.into_list()
     }
@@ -80,7 +97,7 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
     /// Adds an inactive client and gives it the minimum capacity if that fits or the client outranks another. Does
     /// nothing for a client of the pool.
     pub fn connect(&mut self, id: Id, priorities: &impl Priorities<Id>) -> Vec<CapacityChange<Id>> {
-        self.state.capacities.entry(id).or_insert(0);
+        self.state.add(&id, priorities);
         self.activate(priorities)
     }
 
@@ -97,15 +114,36 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         if !self.state.capacities.contains_key(id) {
             return Err(NotInPool);
         }
-        self.state.set(id, 0);
-        self.state.capacities.remove(id);
-        self.curve = None;
+        self.state.remove(id, priorities);
+        self.count_change();
         Ok(self.activate(priorities))
+    }
+
+    /// Ranks a client again whose priority has changed in another way than by charges for time. Does nothing for a
+    /// client outside the pool.
+    pub fn touch(&mut self, id: &Id, priorities: &impl Priorities<Id>) {
+        self.state.touch(id, priorities);
+    }
+
+    /// Returns the first active clients, lowest priority first.
+    #[cfg(test)]
+    pub(super) fn lowest(&self, max: usize, priorities: &impl Priorities<Id>) -> Vec<Id> {
+        let rank = |id: &Id| self.state.rank(id, priorities);
+        let mut walk = self.state.active.walk(rank);
+        let next = iter::from_fn(|| walk.next(&self.state.active, rank));
+        next.take(max).map(|(_, _, id)| id).collect()
+    }
+
+    /// Returns the moment from which [`activate`](Self::activate) may admit a waiting client although none was
+    /// touched.
+    pub const fn next_try_ns(&self) -> u64 {
+        self.retry_ns
     }
 
     /// Gives inactive clients the minimum capacity, by priority, as far as it fits or they outrank active clients.
     /// Call this when priorities have changed.
     pub fn activate(&mut self, priorities: &impl Priorities<Id>) -> Vec<CapacityChange<Id>> {
+        self.state.refresh(priorities);
         let mut changes = Changes::new();
         self.fill(priorities, &mut changes);
         changes.into_list()
@@ -137,6 +175,7 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
             min,
             bias_ns: bias_ns.max(self.bias_ns()),
         };
+        self.state.refresh(priorities);
         let mut tentative = Tentative::new(&self.state, priorities, Some(request));
         tentative.set(id, max);
         tentative.enforce_limits();
@@ -144,7 +183,7 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         let changed = tentative.into_changed();
         let mut changes = Changes::new();
         if (min..=max).contains(&after) && after != before {
-            self.commit(changed, &mut changes);
+            self.commit(changed, priorities, &mut changes);
             self.fill(priorities, &mut changes);
         }
         let capacity = self.capacity(id).ok_or(NotInPool)?;
@@ -154,12 +193,22 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         })
     }
 
-    /// Returns the available capacity by priority, at most ten seconds old.
+    /// Returns the available capacity by priority, at most ten seconds old, and at most one changed capacity for every
+    /// 64 clients.
     pub fn curve(&mut self, priorities: &impl Priorities<Id>, now_ns: u64) -> &CapacityCurve<Id> {
-        let kept = self.curve.take();
-        let fresh = kept.filter(|(_, at)| now_ns.saturating_sub(*at) < CURVE_NS);
-        let curve = fresh.unwrap_or_else(|| (self.new_curve(priorities), now_ns));
-        &self.curve.insert(curve).0
+        let max_changes = self.state.capacities.len() / CLIENTS_PER_CHANGE;
+        let fresh = self.curve.take().filter(|cached| {
+            now_ns.saturating_sub(cached.at_ns) < CURVE_NS && cached.changes <= max_changes
+        });
+        let cached = fresh.unwrap_or_else(|| {
+            self.state.refresh(priorities);
+            Cached {
+                curve: self.new_curve(priorities),
+                at_ns: now_ns,
+                changes: 0,
+            }
+        });
+        &self.curve.insert(cached).curve
     }
 
     fn new_curve(&self, priorities: &impl Priorities<Id>) -> CapacityCurve<Id> {
@@ -176,32 +225,19 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
         CapacityCurve::new(self.state.limits, self.state.count, steps)
     }
 
-    /// Returns the bias of a newcomer.
+    /// Returns the minimum duration of a lead.
     pub(super) fn bias_ns(&self) -> u64 {
-        self.state.settings.active_bias_ns.max(1)
+        let active = self.state.settings.active_bias_ns;
+        self.bias_ns.max(active).max(1)
     }
 
-    /// A displaced client may outrank, at the minimum, the client that took its slot, because it had more than the
-    /// minimum before. So this repeats until no client is displaced. The loop ends, because every newcomer ranks
-    /// above all clients it takes from.
+    /// Tries waiting clients, highest priority first, until one fails. A displaced client waits, and may outrank, at the
+    /// minimum, the client that took its slot, because it had more than the minimum before. The loop ends, because
+    /// every newcomer ranks above all clients it takes from.
     fn fill(&mut self, priorities: &impl Priorities<Id>, changes: &mut Changes<Id>) {
-        while self.fill_once(priorities, changes) {}
-    }
-
-    /// Returns true if a client was displaced.
-    fn fill_once(&mut self, priorities: &impl Priorities<Id>, changes: &mut Changes<Id>) -> bool {
         let min = self.state.settings.min_capacity.get();
-        let inactive = self
-            .state
-            .capacities
-            .iter()
-            .filter(|(_, capacity)| **capacity == 0);
-        let mut waiting: Vec<_> = inactive
-            .map(|(id, _)| (Reverse(priorities.priority(id, min)), id.clone()))
-            .collect();
-        waiting.sort();
-        let mut displaced = false;
-        for (_, id) in waiting {
+        self.retry_ns = u64::MAX;
+        while let Some(id) = self.state.waiting.leader().cloned() {
             let request = Request {
                 id: id.clone(),
                 min,
@@ -211,22 +247,40 @@ impl<Id: Ord + Clone> PriorityPool<Id> {
             tentative.set(&id, min);
             tentative.enforce_limits();
             if tentative.capacity(&id) == 0 {
-                break;
+                self.retry_ns = tentative.retry_ns(&id, min);
+                return;
             }
             let changed = tentative.into_changed();
-            displaced |= changed.values().any(|capacity| *capacity == 0);
-            self.commit(changed, changes);
+            self.commit(changed, priorities, changes);
         }
-        displaced
     }
 
-    fn commit(&mut self, changed: BTreeMap<Id, u64>, changes: &mut Changes<Id>) {
+    fn commit(
+        &mut self,
+        changed: BTreeMap<Id, u64>,
+        priorities: &impl Priorities<Id>,
+        changes: &mut Changes<Id>,
+    ) {
         for (id, new) in changed {
-            let old = self.state.set(&id, new);
+            let old = self.state.set(&id, new, priorities);
             changes.add(id, old, new);
+            self.count_change();
         }
-        self.curve = None;
     }
+
+    const fn count_change(&mut self) {
+        if let Some(cached) = &mut self.curve {
+            cached.changes += 1;
+        }
+    }
+}
+
+/// A curve, its moment, and the number of changed capacities since.
+#[derive(Clone, Debug)]
+struct Cached<Id> {
+    curve: CapacityCurve<Id>,
+    at_ns: u64,
+    changes: usize,
 }
 
 /// Changes of one call by client: capacity before the call, and present capacity.

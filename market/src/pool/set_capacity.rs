@@ -94,6 +94,7 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
         now_ns: u64,
     ) -> Result<(Granted<Id>, u64), SetCapacityError> {
         let balances = self.tracker.balances(id, now_ns)?;
+        self.rank_changed(now_ns);
         let present = self.pool.capacity(id).ok_or(NotInPool)?;
         if present == 0 {
             return Err(SetCapacityError::Inactive);
@@ -124,7 +125,6 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             }
             min = present.max(requested - requested / 20);
         }
-        let bias_ns = bias_ns.max(self.settings.connected_bias_ns);
         let priorities = PrioritiesAt(&self.tracker, now_ns);
         let granted = self
             .pool
@@ -149,11 +149,10 @@ impl<Id: PeerId, S: Store> ClientPool<Id, S> {
             capacity: self.settings.pool.min_capacity.get(),
             add,
             future_ns: 0,
-            bias_ns: bias_ns
-                .max(self.settings.connected_bias_ns)
-                .max(self.pool.bias_ns()),
+            bias_ns: bias_ns.max(self.pool.bias_ns()),
         };
         self.tracker.forecast_priority(id, forecast, now_ns)?;
+        self.rank_changed(now_ns);
         let priorities = PrioritiesAt(&self.tracker, now_ns);
         let curve = self.pool.curve(&priorities, now_ns);
         Ok(curve.max_capacity(Some(id), |capacity| {

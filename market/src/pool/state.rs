@@ -1,9 +1,12 @@
 //! Capacities of a pool's clients.
 
-use super::types::{Limits, PoolSettings};
+use super::{
+    ranking::{HighestWaiting, LowestActive, Rank, Ranking},
+    types::{Limits, PoolSettings, Priorities},
+};
 use std::collections::BTreeMap;
 
-/// Capacities of a pool's clients, their sum and number, and the limits.
+/// Capacities of a pool's clients, their sum, number and ranks, and the limits.
 #[derive(Clone, Debug)]
 pub(super) struct PoolState<Id> {
     pub(super) settings: PoolSettings,
@@ -14,6 +17,10 @@ pub(super) struct PoolState<Id> {
     pub(super) count: u64,
     /// Sum of all capacities.
     pub(super) total: u64,
+    /// Active clients, lowest priority first.
+    pub(super) active: Ranking<Id>,
+    /// Inactive clients, highest priority first.
+    pub(super) waiting: Ranking<Id>,
 }
 
 impl<Id: Ord + Clone> PoolState<Id> {
@@ -27,6 +34,8 @@ impl<Id: Ord + Clone> PoolState<Id> {
             capacities: BTreeMap::new(),
             count: 0,
             total: 0,
+            active: Ranking::new(),
+            waiting: Ranking::new(),
         }
     }
 
@@ -34,8 +43,28 @@ impl<Id: Ord + Clone> PoolState<Id> {
         self.capacities.get(id).copied()
     }
 
+    /// Returns the rank of an active client at its present capacity.
+    pub(super) fn rank(&self, id: &Id, priorities: &impl Priorities<Id>) -> Rank<Id> {
+        let capacity = self.capacity(id).unwrap_or(0);
+        (priorities.priority(id, capacity), false, id.clone())
+    }
+
+    /// Adds an inactive client, unless it is there.
+    pub(super) fn add(&mut self, id: &Id, priorities: &impl Priorities<Id>) {
+        if !self.capacities.contains_key(id) {
+            self.capacities.insert(id.clone(), 0);
+            self.waiting.insert(id, &self.highest(priorities));
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &Id, priorities: &impl Priorities<Id>) {
+        self.set(id, 0, priorities);
+        self.waiting.remove(id, &self.highest(priorities));
+        self.capacities.remove(id);
+    }
+
     /// Sets a client's capacity and returns the earlier capacity.
-    pub(super) fn set(&mut self, id: &Id, new: u64) -> u64 {
+    pub(super) fn set(&mut self, id: &Id, new: u64, priorities: &impl Priorities<Id>) -> u64 {
         let Some(capacity) = self.capacities.get_mut(id) else {
             return 0;
         };
@@ -46,6 +75,49 @@ impl<Id: Ord + Clone> PoolState<Id> {
             .count
             .wrapping_add((new > 0).into())
             .wrapping_sub((old > 0).into());
+        let lowest = LowestActive {
+            capacities: &self.capacities,
+            priorities,
+        };
+        match (old, new) {
+            (0, 0) => {}
+            (0, _) => {
+                self.active.insert(id, &lowest);
+                self.waiting.remove(id, &self.highest(priorities));
+            }
+            (_, 0) => {
+                self.active.remove(id, &lowest);
+                self.waiting.insert(id, &self.highest(priorities));
+            }
+            _ => self.active.touch(id, &lowest),
+        }
         old
+    }
+
+    /// Ranks a client again whose priority has changed.
+    pub(super) fn touch(&mut self, id: &Id, priorities: &impl Priorities<Id>) {
+        let lowest = LowestActive {
+            capacities: &self.capacities,
+            priorities,
+        };
+        self.active.touch(id, &lowest);
+        self.waiting.touch(id, &self.highest(priorities));
+    }
+
+    /// Ranks all clients again whose order may have changed with time.
+    pub(super) fn refresh(&mut self, priorities: &impl Priorities<Id>) {
+        let lowest = LowestActive {
+            capacities: &self.capacities,
+            priorities,
+        };
+        self.active.refresh(&lowest);
+        self.waiting.refresh(&self.highest(priorities));
+    }
+
+    const fn highest<'a, P>(&self, priorities: &'a P) -> HighestWaiting<'a, P> {
+        HighestWaiting {
+            min_capacity: self.settings.min_capacity.get(),
+            priorities,
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Trial of changes before they are made.
 
-use super::{state::PoolState, types::Priorities};
+use super::{
+    ranking::{Rank, Walk},
+    state::PoolState,
+    types::Priorities,
+};
 use crate::balance::priority::Priority;
 use std::{
     cmp::Reverse,
@@ -17,10 +21,6 @@ pub(super) struct Request<Id> {
     pub(super) bias_ns: u64,
 }
 
-/// An active client: its priority; true for the client of the request, which yields last at equal priority because
-/// the bias is already against it; its id.
-type Rank<Id> = (Priority, bool, Id);
-
 /// A pool after tentative changes.
 pub(super) struct Tentative<'a, Id, P> {
     pool: &'a PoolState<Id>,
@@ -30,11 +30,19 @@ pub(super) struct Tentative<'a, Id, P> {
     pub(super) count: u64,
     /// Sum of all capacities; may exceed its limit by any request.
     pub(super) total: u128,
-    /// Active clients, lowest first, once a client has to yield.
-    queue: Option<BinaryHeap<Reverse<Rank<Id>>>>,
+    /// Active clients whose capacity has changed, lowest first.
+    changed_ranks: BinaryHeap<Reverse<Rank<Id>>>,
+    /// The other active clients, lowest first, once a client has to yield.
+    others: Option<Others<Id>>,
+}
+
+struct Others<Id> {
+    next: Option<Rank<Id>>,
+    walk: Walk<Id>,
 }
 
 impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
+    /// Starts a trial in a pool whose ranks are [fresh](PoolState::refresh).
     pub(super) fn new(
         pool: &'a PoolState<Id>,
         priorities: &'a P,
@@ -47,7 +55,8 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
             changed: BTreeMap::new(),
             count: pool.count,
             total: pool.total.into(),
-            queue: None,
+            changed_ranks: BinaryHeap::new(),
+            others: None,
         }
     }
 
@@ -56,11 +65,16 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
         changed.or_else(|| self.pool.capacity(id)).unwrap_or(0)
     }
 
+    /// Sets the capacity of the client of the request, once, before any client yields.
     pub(super) fn set(&mut self, id: &Id, capacity: u64) {
         let old = self.capacity(id);
         self.total = self.total - u128::from(old) + u128::from(capacity);
         self.count = self.count + u64::from(capacity > 0) - u64::from(old > 0);
         self.changed.insert(id.clone(), capacity);
+        if capacity > 0 {
+            let rank = self.rank(id, capacity);
+            self.changed_ranks.push(Reverse(rank));
+        }
     }
 
     /// Takes capacity from the lowest priority until both limits hold.
@@ -75,31 +89,62 @@ impl<'a, Id: Ord + Clone, P: Priorities<Id>> Tentative<'a, Id, P> {
     /// Takes a step of capacity from the client of the lowest priority, or all of it if the client is at its minimum
     /// or there are too many clients. Returns the client and its priority; `None` if no client is active.
     pub(super) fn take_from_lowest(&mut self) -> Option<(Id, Priority)> {
-        let mut queue = self.queue.take().unwrap_or_else(|| self.ranked());
-        let lowest = queue.pop();
-        self.queue = Some(queue);
-        let Reverse((priority, _, id)) = lowest?;
+        let (priority, _, id) = self.pop_lowest()?;
         let capacity = self.capacity(&id);
         let left = self.reduced(&id, capacity);
         self.set(&id, left);
-        if left > 0 {
-            let rank = self.rank(&id, left);
-            self.queue.get_or_insert_default().push(Reverse(rank));
-        }
         Some((id, priority))
+    }
+
+    /// Returns the moment from which a request that has failed for its priority is worth another try: once a client
+    /// above it falls below it, or perhaps before.
+    pub(super) fn retry_ns(&mut self, requested: &Id, capacity: u64) -> u64 {
+        let rank = self.rank(requested, capacity).0;
+        let below = |id: &Id, at| self.priorities.below_from(id, at, rank);
+        let changed = self.changed.iter();
+        let changed = changed.filter(|(id, capacity)| **capacity > 0 && *id != requested);
+        let changed = changed.map(|(id, capacity)| below(id, *capacity)).min();
+        let next = self.others.as_ref().and_then(|others| {
+            let (_, _, id) = others.next.as_ref()?;
+            Some(below(id, self.pool.capacity(id)?))
+        });
+        // Another client may be the next one from then on.
+        let reordered = self.pool.active.until_ns();
+        changed
+            .into_iter()
+            .chain(next)
+            .fold(reordered, u64::min)
+            .max(self.priorities.now_ns().saturating_add(1))
     }
 
     pub(super) fn into_changed(self) -> BTreeMap<Id, u64> {
         self.changed
     }
 
-    fn ranked(&self) -> BinaryHeap<Reverse<Rank<Id>>> {
-        let clients = self.pool.capacities.keys();
-        let with_capacity = clients.map(|id| (id, self.capacity(id)));
-        let active = with_capacity.filter(|(_, capacity)| *capacity > 0);
-        active
-            .map(|(id, capacity)| Reverse(self.rank(id, capacity)))
-            .collect()
+    fn pop_lowest(&mut self) -> Option<Rank<Id>> {
+        let (pool, priorities) = (self.pool, self.priorities);
+        let rank = |id: &Id| pool.rank(id, priorities);
+        let others = self.others.get_or_insert_with(|| {
+            let mut walk = pool.active.walk(rank);
+            let next = walk.next(&pool.active, rank);
+            Others { next, walk }
+        });
+        // Changed clients have another rank now.
+        while let Some((_, _, id)) = &others.next
+            && self.changed.contains_key(id)
+        {
+            others.next = others.walk.next(&pool.active, rank);
+        }
+        let changed = self.changed_ranks.peek().map(|Reverse(rank)| rank);
+        let other_first = match (&others.next, changed) {
+            (Some(other), Some(changed)) => other < changed,
+            (other, _) => other.is_some(),
+        };
+        if !other_first {
+            return self.changed_ranks.pop().map(|Reverse(rank)| rank);
+        }
+        let next = others.walk.next(&pool.active, rank);
+        std::mem::replace(&mut others.next, next)
     }
 
     fn reduced(&self, id: &Id, capacity: u64) -> u64 {

@@ -12,6 +12,29 @@ pub trait Priorities<Id> {
     /// others must last that long. The pool assumes a value below the present priority in any case: otherwise two
     /// clients of equal priority would displace each other forever.
     fn expected(&self, id: &Id, capacity: u64, bias_ns: u64) -> Priority;
+
+    /// Returns the moment, on the clock of [`stays_until`](Self::stays_until).
+    fn now_ns(&self) -> u64 {
+        0
+    }
+
+    /// True if the pool is told by [`touch`](super::PriorityPool::touch) of every client whose priority changes in
+    /// another way than by charges for time. Otherwise, as by default, the pool ranks all clients in each call.
+    fn tells_changes(&self) -> bool {
+        false
+    }
+
+    /// Returns a moment until which `high` stays at or above `low`, both active and charged for these capacities.
+    fn stays_until(&self, low: (&Id, u64), high: (&Id, u64)) -> u64 {
+        let _ = (low, high);
+        self.now_ns()
+    }
+
+    /// Returns the moment from which the priority of an active client, at `capacity`, may be below `priority`.
+    fn below_from(&self, id: &Id, capacity: u64, priority: Priority) -> u64 {
+        let _ = (id, capacity, priority);
+        self.now_ns()
+    }
 }
 
 /// Limits of a pool.

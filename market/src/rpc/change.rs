@@ -1,18 +1,18 @@
 //! Changes by the operator.
 
 use super::{
-    error::OperatorError, event::EventKind, id_text::id_text, names::Params, operator::Operator,
-    params::ClientParams,
+    error::OperatorError, event::EventKind, id_text::id_text, meta::BalanceMeta, names::Params,
+    operator::Operator, params::ClientParams,
 };
 use crate::{
-    balance::types::Added,
+    balance::{error::ChangeBalanceError, types::Added},
     id::PeerId,
     store::interface::{Batch, Store},
 };
 use std::collections::BTreeSet;
 
 impl<Id: PeerId, S: Store> Operator<Id, S> {
-    /// Adds tokens to a client's balance, connected or not, or subtracts them down to 0.
+    /// Adds tokens to a client's balance, connected or not, or subtracts them down to 0. Keeps an earlier note.
     ///
     /// # Errors
     ///
@@ -23,8 +23,33 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         amount: i64,
         now_ns: u64,
     ) -> Result<Added, OperatorError> {
-        let tracker = self.clients.tracker_mut();
-        let added = tracker.add_balance(id, amount, now_ns)?;
+        self.add_noted_balance(id, amount, None, now_ns)
+    }
+
+    /// Does the same, and replaces the note about the balance, of at most 1,024 bytes; an empty one ends it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add_balance`](Self::add_balance), and [`OperatorError::Value`] for a longer note.
+    pub fn add_noted_balance(
+        &mut self,
+        id: &Id,
+        amount: i64,
+        meta: Option<&str>,
+        now_ns: u64,
+    ) -> Result<Added, OperatorError> {
+        meta.map_or(Ok(()), BalanceMeta::check)?;
+        let notes = &self.meta;
+        let tracker = self.hall.clients_mut().tracker_mut();
+        let added = tracker.operation(id, None, now_ns, |balance| {
+            if let Some(meta) = meta {
+                notes.put(balance.extra_writes(), id.as_ref(), meta);
+            }
+            balance.add(amount)
+        });
+        let added: Result<_, ChangeBalanceError> = added;
+        let added = added?;
+        self.raise_to_assigned(id, now_ns);
         self.record_event(EventKind::PriceUpdate, id, now_ns);
         Ok(added)
     }
@@ -32,8 +57,11 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// Changes the clients in `ids` and the clients that have all of `tags`; without ids and tags no client changes.
     /// Sets all parameters for all of these clients, or nothing.
     ///
-    /// `capacity` (at least the minimum) and the prices `pricing/timeFactor`, `pricing/capacityFactor`,
-    /// `pricing/requestCostFactor`, and the same names after `pricing/negative/`, need a connection and end with it.
+    /// `capacity` (at least the minimum) is stored. A connected client has it at once; a client that is away gets it
+    /// when it connects, as far as its priority allows. 0 ends an earlier setting and gives the minimum.
+    ///
+    /// The prices `pricing/timeFactor`, `pricing/capacityFactor`, `pricing/requestCostFactor`, and the same names after
+    /// `pricing/negative/`, need a connection and end with it.
     ///
     /// `userTags` replaces a client's tags. `pricing/alert` requests one [event](super::Event) `priceUpdate` as soon
     /// as the total charged to the client exceeds this many tokens; `pricing/periodicUpdate` requests such an event
@@ -42,7 +70,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ///
     /// # Errors
     ///
-    /// [`OperatorError`], one for each affected client: for an invalid parameter or tag, a missing connection, a
+    /// [`OperatorError`], one for each affected client: for an invalid parameter or tag, a price without connection, a
     /// capacity above the client's priority or above the total, or a failure of the store.
     pub fn set_client_params(
         &mut self,
@@ -51,28 +79,33 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         params: &Params,
         now_ns: u64,
     ) -> Result<(), OperatorError> {
-        let min = self.clients.pool().settings().min_capacity.get();
+        let min = self.clients().pool().settings().min_capacity.get();
         let params = ClientParams::parse(params, min)?;
         let selected = self.select(ids, tags, now_ns)?;
-        if params.needs_connection() {
-            let pool = self.clients.pool();
+        if params.sets_prices() {
+            let pool = self.clients().pool();
             let absent = selected.iter().filter(|id| pool.capacity(id).is_none());
             let absent = absent.map(|id| OperatorError::NotConnected(id_text(id)));
             OperatorError::of(absent.collect())?;
         }
 
-        let mut planned = self.clients.plan(now_ns);
+        let pool = self.clients().pool();
+        let connected = selected.iter().filter(|id| pool.capacity(id).is_some());
+        let connected: BTreeSet<_> = connected.cloned().collect();
+        let total = self.hall.capacity();
+        let mut planned = self.hall.clients_mut().plan(now_ns);
+        let mut batch = Batch::new();
         if let Some(capacity) = params.capacity {
-            let total = self.announced.capacity();
-            let requested = u128::from(capacity) * selected.len() as u128;
+            // Clients that are away compete for it when they connect.
+            let requested = u128::from(capacity) * connected.len().max(1) as u128;
             if requested > total.into() {
                 return Err(OperatorError::TotalCapacity { requested, total });
             }
             planned = planned
-                .with_capacities(&selected, capacity, 0)
+                .with_capacities(&connected, capacity.max(min), 0)
                 .map_err(OperatorError::capacity)?;
+            self.assigned.put(&mut batch, &selected, capacity);
         }
-        let mut batch = Batch::new();
         if let Some(user_tags) = &params.user_tags {
             put_tags(&mut batch, &self.prefix, &selected, user_tags);
         }
@@ -87,6 +120,9 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
 
         // All writes are stored, and the rest cannot fail.
         planned.apply();
+        if let Some(capacity) = params.capacity {
+            self.assigned.set(&selected, capacity);
+        }
         if let Some(user_tags) = params.user_tags.as_ref() {
             for id in &selected {
                 match user_tags.is_empty() {
@@ -111,14 +147,15 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// [`OperatorError`] for an invalid parameter or a failure of the store; nothing changes.
     pub fn set_default_params(&mut self, params: &Params) -> Result<(), OperatorError> {
         let params = ClientParams::parse_defaults(params)?;
-        let tracker = self.clients.tracker_mut();
+        let tracker = self.hall.clients_mut().tracker_mut();
         let prices = params.applied_to(tracker.default_prices());
         self.defaults.store_prices(&self.store, prices)?;
         tracker.set_default_prices(prices);
         Ok(())
     }
 
-    /// Sets and stores the minimum duration of the lead of a client that requests more capacity, in nanoseconds.
+    /// Sets and stores the minimum duration of the lead of newcomers and of clients that request more capacity, in
+    /// nanoseconds.
     ///
     /// # Errors
     ///
@@ -127,13 +164,13 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         let negative = |_| OperatorError::Bias(bias_ns);
         let bias_ns = u64::try_from(bias_ns).map_err(negative)?;
         self.defaults.store_bias_ns(&self.store, bias_ns)?;
-        self.clients.set_connected_bias(bias_ns);
+        self.clients_mut().set_connected_bias(bias_ns);
         Ok(())
     }
 
     /// Sets the prices of a connected client.
     fn set_prices(&mut self, id: &Id, params: &ClientParams, now_ns: u64) {
-        let tracker = self.clients.tracker_mut();
+        let tracker = self.hall.clients_mut().tracker_mut();
         if let Ok(prices) = tracker.prices(id) {
             let prices = params.applied_to(prices);
             if tracker.set_prices(id, prices, now_ns).is_ok() {

@@ -2,7 +2,10 @@
 
 use super::error::OperatorError;
 use crate::{
-    balance::price::{PriceFactors, ServicePrices},
+    balance::{
+        decimal::Price,
+        price::{PriceFactors, ServicePrices},
+    },
     store::interface::{Batch, Store},
 };
 
@@ -29,10 +32,15 @@ impl Defaults {
         store: &impl Store,
     ) -> Result<Option<ServicePrices>, OperatorError> {
         let numbers = self.numbers::<6>(store, PRICES)?;
-        Ok(numbers.map(|[a, b, c, d, e, f]| ServicePrices {
-            positive: factors([a, b, c]),
-            negative: factors([d, e, f]),
-        }))
+        numbers
+            .map(|[a, b, c, d, e, f]| {
+                Some(ServicePrices {
+                    positive: factors([a, b, c])?,
+                    negative: factors([d, e, f])?,
+                })
+            })
+            .map(|prices| prices.ok_or(OperatorError::DamagedDefaults { length: 97 }))
+            .transpose()
     }
 
     pub(super) fn store_prices(
@@ -41,14 +49,16 @@ impl Defaults {
         prices: ServicePrices,
     ) -> Result<(), OperatorError> {
         let [positive, negative] = [prices.positive, prices.negative]
-            .map(|prices| [prices.time, prices.capacity, prices.request]);
+            .map(|prices| [prices.time, prices.capacity, prices.request].map(Price::billionths));
         self.put(store, PRICES, positive.into_iter().chain(negative))
     }
 
     /// Returns the stored bias, if any, in nanoseconds.
     pub(super) fn bias_ns(&self, store: &impl Store) -> Result<Option<u64>, OperatorError> {
         let numbers = self.numbers::<1>(store, BIAS)?;
-        Ok(numbers.map(|[bias_ns]| bias_ns))
+        let bias_ns = numbers.map(|[bias_ns]| u64::try_from(bias_ns));
+        let damaged = |_| OperatorError::DamagedDefaults { length: 17 };
+        bias_ns.transpose().map_err(damaged)
     }
 
     pub(super) fn store_bias_ns(
@@ -56,18 +66,18 @@ impl Defaults {
         store: &impl Store,
         bias_ns: u64,
     ) -> Result<(), OperatorError> {
-        self.put(store, BIAS, [bias_ns])
+        self.put(store, BIAS, [bias_ns.into()])
     }
 
-    /// Writes a version byte, then integers of 8 bytes, big-endian.
+    /// Writes a version byte, then integers of 16 bytes, big-endian.
     fn put(
         &self,
         store: &impl Store,
         key: &[u8],
-        numbers: impl IntoIterator<Item = u64>,
+        numbers: impl IntoIterator<Item = u128>,
     ) -> Result<(), OperatorError> {
         let mut bytes = vec![VERSION];
-        bytes.extend(numbers.into_iter().flat_map(u64::to_be_bytes));
+        bytes.extend(numbers.into_iter().flat_map(u128::to_be_bytes));
         let mut batch = Batch::new();
         batch.put([&self.prefix, key].concat(), bytes);
         Ok(store.write(&batch)?)
@@ -77,7 +87,7 @@ impl Defaults {
         &self,
         store: &impl Store,
         key: &[u8],
-    ) -> Result<Option<[u64; N]>, OperatorError> {
+    ) -> Result<Option<[u128; N]>, OperatorError> {
         let Some(bytes) = store.get(&[&self.prefix, key].concat())? else {
             return Ok(None);
         };
@@ -88,18 +98,18 @@ impl Defaults {
             None => return Err(OperatorError::DamagedDefaults { length }),
         };
         let numbers = match numbers.as_chunks() {
-            (numbers, []) => <[[u8; 8]; N]>::try_from(numbers).ok(),
+            (numbers, []) => <[[u8; 16]; N]>::try_from(numbers).ok(),
             _ => None,
         };
         let numbers = numbers.ok_or(OperatorError::DamagedDefaults { length })?;
-        Ok(Some(numbers.map(u64::from_be_bytes)))
+        Ok(Some(numbers.map(u128::from_be_bytes)))
     }
 }
 
-const fn factors([time, capacity, request]: [u64; 3]) -> PriceFactors {
-    PriceFactors {
-        time,
-        capacity,
-        request,
-    }
+fn factors([time, capacity, request]: [u128; 3]) -> Option<PriceFactors> {
+    Some(PriceFactors {
+        time: Price::from_billionths(time)?,
+        capacity: Price::from_billionths(capacity)?,
+        request: Price::from_billionths(request)?,
+    })
 }

@@ -66,11 +66,12 @@ impl Event {
         &self.payload
     }
 
-    /// True if a subscription includes the event. For an event of a client: by the client's tags. For an event of the
-    /// market: always, or only if connected clients have more than the new capacity.
+    /// True if a subscription includes the event. For an event of a client: by the client's tags; a subscription
+    /// without tags includes all clients. For an event of the market: always, or only if connected clients have more
+    /// than the new capacity.
     pub fn is_for(&self, subscription: &Subscription) -> bool {
         match &self.client {
-            Some(tagged) => tagged.has_all(&subscription.tags),
+            Some(tagged) => subscription.tags.is_empty() || tagged.has_all(&subscription.tags),
             None => self.underrun || !subscription.total_cap_underrun,
         }
     }

@@ -9,6 +9,7 @@ pub(super) const PRIORITY: &str = "$priority";
 pub(super) const FREE: &str = "$free";
 
 pub(super) const ALERT: &str = "pricing/alert";
+pub(super) const META: &str = "pricing/balanceMeta";
 pub(super) const PERIOD: &str = "pricing/periodicUpdate";
 
 /// Names and values from outside.

@@ -1,15 +1,18 @@
 //! Queries and changes of the operator, without a network.
 
 use super::{
+    assigned::AssignedCapacities,
     defaults::Defaults,
     error::OperatorError,
     event::{Event, EventKind, Subscription},
     id_text::id_text,
-    limits::AnnouncedLimits,
+    meta::BalanceMeta,
+    names::{CONNECTED, PRIORITY},
     tags::{self, Tagged},
 };
 use crate::{
     balance::error::{ConnectError, DisconnectError, LoadBalanceError},
+    hall::{Hall, HallError, SaleTerms},
     id::PeerId,
     pool::{
         clients::{ClientPool, PoolEvent},
@@ -31,17 +34,29 @@ const TAGS: &[u8] = b"tags:";
 /// no clock: times are nanoseconds that do not go back.
 #[derive(Debug)]
 pub struct Operator<Id, S> {
-    pub(super) clients: ClientPool<Id, S>,
+    pub(super) hall: Hall<Id, S>,
     pub(super) store: S,
     /// Key prefix of tags.
     pub(super) prefix: Vec<u8>,
     pub(super) user_tags: BTreeMap<Id, BTreeSet<String>>,
     pub(super) defaults: Defaults,
-    pub(super) announced: AnnouncedLimits,
+    pub(super) assigned: AssignedCapacities<Id>,
+    pub(super) meta: BalanceMeta,
     events: Vec<Event>,
 }
 
 impl<Id: PeerId, S: Store> Operator<Id, S> {
+    /// Starts selling tokens by these terms; see [`Hall::with_sale`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Hall::with_sale`].
+    pub fn with_sale(mut self, terms: SaleTerms, now_ns: u64) -> Result<Self, HallError> {
+        let prefix = self.prefix.strip_suffix(TAGS).unwrap_or_default();
+        self.hall = self.hall.with_sale(&self.store, prefix, terms, now_ns)?;
+        Ok(self)
+    }
+
     /// Takes over a pool and loads the state under `prefix`, which is the prefix of the pool's tracker: tags, and the
     /// operator's default prices and bias, which replace those of the pool's settings.
     ///
@@ -60,7 +75,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         if let Some(bias_ns) = defaults.bias_ns(&store)? {
             clients.set_connected_bias(bias_ns);
         }
-        let announced = AnnouncedLimits::new(clients.pool().limits());
+        let assigned = AssignedCapacities::load(&store, prefix)?;
+        let meta = BalanceMeta::new(prefix);
         let prefix = [prefix, TAGS].concat();
         let (mut user_tags, mut failed) = (BTreeMap::new(), Ok(()));
         store.scan(&prefix, &[], &mut |key, bytes| {
@@ -75,36 +91,54 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         })?;
         failed?;
         Ok(Self {
-            clients,
+            hall: Hall::new(clients),
             store,
             prefix,
             user_tags,
             defaults,
-            announced,
+            assigned,
+            meta,
             events: Vec::new(),
         })
     }
 
+    /// Returns the hall, of which the operator is a view.
+    pub const fn hall(&self) -> &Hall<Id, S> {
+        &self.hall
+    }
+
+    /// Returns the hall, for payments and trades. Connect, disconnect, poll and set limits through the operator, which
+    /// records events.
+    pub const fn hall_mut(&mut self) -> &mut Hall<Id, S> {
+        &mut self.hall
+    }
+
+    pub(super) const fn store(&self) -> &S {
+        &self.store
+    }
+
     /// Returns the pool.
     pub const fn clients(&self) -> &ClientPool<Id, S> {
-        &self.clients
+        self.hall.clients()
     }
 
     /// Returns the pool, for charging requests, requesting capacity and operations. Connect, disconnect, poll and set
     /// limits through the operator instead.
     pub const fn clients_mut(&mut self) -> &mut ClientPool<Id, S> {
-        &mut self.clients
+        self.hall.clients_mut()
     }
 
-    /// Calls [`ClientPool::connect`] and records an event.
+    /// Calls [`ClientPool::connect`], requests the capacity that was [set](Self::set_client_params) for the client, and
+    /// records an event.
     ///
     /// # Errors
     ///
     /// Those of [`ClientPool::connect`].
     pub fn connect(&mut self, id: &Id, address: &[u8], now_ns: u64) -> Result<u64, ConnectError> {
-        let capacity = self.clients.connect(id.clone(), address, now_ns)?;
+        let capacity = self.hall.connect(id, address, now_ns)?;
+        self.raise_to_assigned(id, now_ns);
         self.record_event(EventKind::Connect, id, now_ns);
-        Ok(capacity)
+        Ok(self.clients().pool().capacity(id).unwrap_or(capacity))
     }
 
     /// Calls [`ClientPool::disconnect`] and records an event.
@@ -113,14 +147,14 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ///
     /// Those of [`ClientPool::disconnect`].
     pub fn disconnect(&mut self, id: &Id, now_ns: u64) -> Result<(), DisconnectError> {
-        self.clients.disconnect(id, now_ns)?;
+        self.hall.disconnect(id, now_ns)?;
         self.record_event(EventKind::Disconnect, id, now_ns);
         Ok(())
     }
 
     /// Returns the moment of the next work for [`poll`](Self::poll), possibly now.
     pub fn next_event(&self) -> u64 {
-        self.announced.next_event().min(self.clients.next_event())
+        self.hall.next_event()
     }
 
     /// Applies a due decrease of the total capacity, calls [`ClientPool::poll`], and records events of capacities and
@@ -130,11 +164,13 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ///
     /// Those of [`ClientPool::poll`].
     pub fn poll(&mut self, now_ns: u64) -> Result<Vec<PoolEvent<Id>>, LoadBalanceError> {
-        self.enforce(now_ns);
-        let happened = self.clients.poll(now_ns)?;
+        let happened = self.hall.poll(now_ns)?;
         for event in &happened {
             match event {
                 PoolEvent::Capacity(change) => {
+                    if change.old == 0 {
+                        self.raise_to_assigned(&change.id, now_ns);
+                    }
                     self.record_event(EventKind::UpdateCapacity, &change.id, now_ns);
                 }
                 PoolEvent::Noticed(id) => self.record_event(EventKind::PriceUpdate, id, now_ns),
@@ -149,15 +185,12 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// that yield; any remaining shortage is taken from the lowest priorities. The number of slots takes effect at
     /// once.
     pub fn set_limits(&mut self, limits: Limits, now_ns: u64) {
-        let before = self.announced.capacity();
-        self.announced.announce(limits, now_ns);
-        if limits.capacity != before {
-            let connected = self.clients.pool().total_capacity();
-            let totals = self.totals();
+        let connected = self.clients().pool().total_capacity();
+        if self.hall.set_limits(limits, now_ns) {
+            let totals = self.totals_of(connected);
             self.events
                 .push(Event::global(&totals, limits.capacity < connected));
         }
-        self.enforce(now_ns);
     }
 
     /// Stores the balances of all connected clients. Call this before the process ends.
@@ -166,7 +199,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ///
     /// [`StoreError`] if the store fails.
     pub fn save(&mut self, now_ns: u64) -> Result<(), StoreError> {
-        self.clients.tracker_mut().save(now_ns)
+        self.clients_mut().tracker_mut().save(now_ns)
     }
 
     /// Returns the events since the last call.
@@ -174,7 +207,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         mem::take(&mut self.events)
     }
 
-    /// Returns a subscription to events of the market, and of clients that have all of `tags`, at least one.
+    /// Returns a subscription to events of the market, and of clients that have all of `tags`, or of all clients
+    /// without tags.
     ///
     /// # Errors
     ///
@@ -191,7 +225,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     }
 
     /// Selects clients by id or by tags. Tags are matched for all known clients: connected clients, and clients with
-    /// tokens, tags, a stored total or a notice.
+    /// tokens, tags, a set capacity, a stored total or a notice.
     pub(super) fn select(
         &self,
         ids: &[Id],
@@ -203,12 +237,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         if tags.is_empty() {
             return Ok(selected);
         }
-        let tracker = self.clients.tracker();
-        let mut known: BTreeSet<_> = tracker.clients().cloned().collect();
-        known.extend(self.user_tags.keys().cloned());
-        known.extend(tracker.clients_with_tokens(&[], None, usize::MAX, now_ns)?);
-        known.extend(tracker.clients_charged()?);
-        for id in known {
+        for id in self.candidates(tags, now_ns)? {
             if self.tagged(&id, now_ns)?.has_all(tags) {
                 selected.insert(id);
             }
@@ -216,19 +245,32 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         Ok(selected)
     }
 
-    pub(super) fn tagged(&self, id: &Id, now_ns: u64) -> Result<Tagged, LoadBalanceError> {
-        Ok(Tagged {
-            connected: self.clients.pool().capacity(id).is_some(),
-            has_tokens: self.clients.tracker().tokens(id, now_ns)? > 0,
-            user_tags: self.user_tags.get(id).cloned().unwrap_or_default(),
-        })
+    /// Returns a superset of the clients that have all of `tags`. Reads stored balances only for tags that need them.
+    fn candidates(&self, tags: &[String], now_ns: u64) -> Result<BTreeSet<Id>, OperatorError> {
+        let tracker = self.clients().tracker();
+        if tags.iter().any(|tag| tag == CONNECTED) {
+            return Ok(tracker.clients().cloned().collect());
+        }
+        if let Some(tag) = tags.iter().find(|tag| !tag.starts_with('$')) {
+            let tagged = self.user_tags.iter().filter(|(_, tags)| tags.contains(tag));
+            return Ok(tagged.map(|(id, _)| id.clone()).collect());
+        }
+        let mut known = tracker.clients_with_tokens(&[], None, usize::MAX, now_ns)?;
+        if !tags.iter().any(|tag| tag == PRIORITY) {
+            known.extend(tracker.clients().cloned());
+            known.extend(self.user_tags.keys().cloned());
+            known.extend(self.assigned.iter().map(|(id, _)| id.clone()));
+            known.extend(tracker.clients_charged()?);
+        }
+        Ok(known.into_iter().collect())
     }
 
-    fn enforce(&mut self, now_ns: u64) {
-        let limits = self.announced.in_force(now_ns);
-        if limits != self.clients.pool().limits() {
-            self.clients.set_limits(limits, now_ns);
-        }
+    pub(super) fn tagged(&self, id: &Id, now_ns: u64) -> Result<Tagged, LoadBalanceError> {
+        Ok(Tagged {
+            connected: self.clients().pool().capacity(id).is_some(),
+            has_tokens: self.clients().tracker().tokens(id, now_ns)? > 0,
+            user_tags: self.user_tags.get(id).cloned().unwrap_or_default(),
+        })
     }
 
     pub(super) fn record_event(&mut self, kind: EventKind, id: &Id, now_ns: u64) {

@@ -6,6 +6,7 @@ use super::{
     tags,
 };
 use crate::balance::{
+    decimal::Price,
     price::{PriceFactors, ServicePrices},
     types::Notice,
 };
@@ -15,31 +16,34 @@ use std::{collections::BTreeSet, num::NonZeroU64};
 /// Checked parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientParams {
+    /// Capacity to set: at least the minimum, or 0 to end an earlier setting.
     pub(super) capacity: Option<u64>,
     pub(super) user_tags: Option<BTreeSet<String>>,
     /// Notice to set; `Some(None)` ends the notice.
     pub(super) notice: Option<Option<Notice>>,
-    prices: Vec<(Factor, u64)>,
+    prices: Vec<(Factor, Price)>,
 }
 
-/// One of the six factors. All are whole tokens per second (or per second of service) inside and outside, so nothing
-/// is converted or rounded here; [`PriceFactors`] has the conversion to charges per nanosecond.
-type Factor = fn(&mut ServicePrices) -> &mut u64;
+/// One of the six factors. All are tokens per second (or per second of service) inside and outside, so nothing is
+/// converted or rounded here; [`PriceFactors`] has the conversion to charges per nanosecond.
+type Factor = fn(&mut ServicePrices) -> &mut Price;
 
 impl ClientParams {
-    /// Parses all parameters of connected clients.
+    /// Parses all parameters of clients.
     pub(super) fn parse(params: &Params, min_capacity: u64) -> Result<Self, OperatorError> {
         let mut parsed = Self::default();
         for (name, value) in params {
             let invalid = || OperatorError::Value(name.clone());
             if let Some(factor) = factor(name) {
-                let value = value.as_u64().ok_or_else(invalid)?;
+                let value = price(value).ok_or_else(invalid)?;
                 parsed.prices.push((factor, value));
                 continue;
             }
             match name.as_str() {
                 "capacity" => {
-                    let capacity = value.as_u64().filter(|capacity| *capacity >= min_capacity);
+                    let capacity = value
+                        .as_u64()
+                        .filter(|capacity| *capacity >= min_capacity || *capacity == 0);
                     parsed.capacity = Some(capacity.ok_or_else(invalid)?);
                 }
                 "userTags" => {
@@ -75,18 +79,13 @@ impl ClientParams {
         for (name, value) in params {
             let factor =
                 factor(name).ok_or_else(|| OperatorError::DefaultParameter(name.clone()))?;
-            let value = value.as_u64();
-            let value = value.ok_or_else(|| OperatorError::Value(name.clone()))?;
+            let value = price(value).ok_or_else(|| OperatorError::Value(name.clone()))?;
             parsed.prices.push((factor, value));
         }
         Ok(parsed)
     }
 
-    /// True if a parameter needs a connection.
-    pub(super) const fn needs_connection(&self) -> bool {
-        self.capacity.is_some() || self.sets_prices()
-    }
-
+    /// True if a price is set, which needs a connection.
     pub(super) const fn sets_prices(&self) -> bool {
         !self.prices.is_empty()
     }
@@ -98,6 +97,11 @@ impl ClientParams {
         }
         prices
     }
+}
+
+/// Reads a price from the decimal digits of a JSON number.
+fn price(value: &Value) -> Option<Price> {
+    value.as_number()?.to_string().parse().ok()
 }
 
 fn factor(name: &str) -> Option<Factor> {
@@ -120,7 +124,11 @@ pub(super) fn shown(prices: ServicePrices) -> impl Iterator<Item = (String, Valu
             ("capacityFactor", factors.capacity),
             ("requestCostFactor", factors.request),
         ]
-        .map(|(name, value)| (format!("{prefix}{name}"), Value::from(value)))
+        .map(|(name, price)| {
+            let value = serde_json::from_str(&price.to_string());
+            // The text of a price is a JSON number.
+            (format!("{prefix}{name}"), value.unwrap_or(Value::Null))
+        })
     };
     let positive = factors("pricing/", prices.positive);
     positive

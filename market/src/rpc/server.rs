@@ -27,6 +27,15 @@ use tokio::{sync::broadcast::Receiver, task};
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8560);
 
+/// Calls of the older system about something that a market does not have.
+const CHECKPOINT_CALLS: [&str; 3] = [
+    "les_latestCheckpoint",
+    "les_getCheckpoint",
+    "les_getCheckpointContractAddress",
+];
+const NO_CHECKPOINTS: &str = "a market has no checkpoints: they described the header chain of a light client, which \
+                              is not served here; ask a node for headers";
+
 /// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct Listen {
@@ -77,7 +86,7 @@ pub struct Running<Id, S> {
     server: ServerHandle,
 }
 
-impl<Id: PeerId + Sync, S: Store + Send + 'static> Running<Id, S> {
+impl<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static> Running<Id, S> {
     /// Returns the address of the server.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -104,7 +113,7 @@ impl<Id: PeerId + Sync, S: Store + Send + 'static> Running<Id, S> {
 /// # Errors
 ///
 /// [`ServeError`] if the address needs a token or cannot be listened on.
-pub async fn serve<Id: PeerId + Sync, S: Store + Send + 'static>(
+pub async fn serve<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     service: Arc<Service<Id, S>>,
     listen: Listen,
 ) -> Result<Running<Id, S>, ServeError> {
@@ -132,7 +141,7 @@ pub async fn serve<Id: PeerId + Sync, S: Store + Send + 'static>(
 type Shared<Id, S> = Arc<Service<Id, S>>;
 type Answer<T> = Result<T, ErrorObjectOwned>;
 
-fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
+fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     service: Shared<Id, S>,
 ) -> Result<RpcModule<Shared<Id, S>>, RegisterMethodError> {
     let mut calls = RpcModule::from_arc(Arc::new(service));
@@ -172,9 +181,13 @@ fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
         Answer::Ok(infos)
     })?;
     calls.register_blocking_method("les_addBalance", |arguments, service, _| {
-        let (of, amount): (String, i64) = arguments.parse()?;
+        let mut arguments = arguments.sequence();
+        let (of, amount): (String, i64) = (arguments.next()?, arguments.next()?);
+        let meta: Option<String> = arguments.optional_next()?;
         let added = id(&of).and_then(|id| {
-            service.with(|operator, now_ns| operator.add_balance(&id, amount, now_ns))
+            service.with(|operator, now_ns| {
+                operator.add_noted_balance(&id, amount, meta.as_deref(), now_ns)
+            })
         });
         let added = added.map_err(refused)?;
         Answer::Ok([added.old, added.new])
@@ -203,6 +216,9 @@ fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
         let set = service.with(|operator, _| operator.set_connected_bias(bias_ns));
         set.map_err(refused)
     })?;
+    for name in CHECKPOINT_CALLS {
+        calls.register_method(name, |_, _, _| Answer::<()>::Err(no_checkpoints()))?;
+    }
     calls.register_subscription(
         "les_subscribeEvent",
         "les_event",
@@ -213,7 +229,7 @@ fn calls<Id: PeerId + Sync, S: Store + Send + 'static>(
 }
 
 /// Forwards events until the subscriber leaves or falls too far behind.
-async fn follow<Id: PeerId + Sync, S: Store + Send + 'static>(
+async fn follow<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
     arguments: Arguments<'static>,
     pending: PendingSubscriptionSink,
     service: Arc<Shared<Id, S>>,
@@ -240,6 +256,10 @@ async fn follow<Id: PeerId + Sync, S: Store + Send + 'static>(
             sink.send(to_json_raw_value(event.payload())?).await?;
         }
     }
+}
+
+fn no_checkpoints() -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(error::METHOD_NOT_FOUND_CODE, NO_CHECKPOINTS, None::<()>)
 }
 
 fn id<Id: PeerId>(given: &str) -> Result<Id, OperatorError> {

@@ -28,15 +28,20 @@ pub struct PriorityClients<Id> {
 
 impl<Id: PeerId, S: Store> Operator<Id, S> {
     /// Returns information about the whole market, in units of capacity: `minimumCapacity` of an active client,
-    /// `maximumCapacity` of one client, `totalCapacity`, `totalConnectedCapacity` in use, and
-    /// `priorityConnectedCapacity` in use by clients with tokens.
+    /// `maximumCapacity` of one client, `freeClientCapacity` of a client without tokens, `totalCapacity`,
+    /// `totalConnectedCapacity` in use, `priorityConnectedCapacity` in use by clients with tokens, and
+    /// `totalPriorityCapacity`: the latter and all that is [set](Self::set_client_params) for clients. It may exceed the
+    /// total; then clients with tokens can be refused, too.
     pub fn server_info(&self) -> Params {
-        let pool = self.clients.pool();
-        let total = self.announced.capacity();
+        let pool = self.clients().pool();
+        let total = self.hall.capacity();
         let mut info = self.totals();
         let min = pool.settings().min_capacity.get();
         info.insert("minimumCapacity".to_owned(), min.into());
         info.insert("maximumCapacity".to_owned(), total.into());
+        info.insert("freeClientCapacity".to_owned(), min.into());
+        let priority = self.total_priority_capacity();
+        info.insert("totalPriorityCapacity".to_owned(), priority.into());
         info
     }
 
@@ -45,7 +50,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     ///
     /// The names are `isConnected`, `priority` (true with tokens), `pricing/balance` (tokens), `pricing/totalAmount`
     /// (tokens [charged](crate::balance::Charged)), `pricing/alert` or `pricing/periodicUpdate` if set, and
-    /// `userTags`; with a connection also `capacity`, `connectionTime` in seconds, rounded down, `pricing/negBalance`
+    /// `userTags`; `pricing/balanceMeta` if noted; `capacity` if set; with a connection the present `capacity`, `connectionTime` in seconds, rounded down, `pricing/negBalance`
     /// (tokens owed) and the prices.
     ///
     /// # Errors
@@ -64,7 +69,10 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         };
         let selected = self.select(ids, tags, now_ns)?;
         let infos = selected.into_iter().map(|id| {
-            let info = self.info(&id, now_ns)?;
+            let mut info = self.info(&id, now_ns)?;
+            if let Some(meta) = self.meta.get(&self.store, id.as_ref())? {
+                info.insert(names::META.to_owned(), meta.into());
+            }
             Ok((id, info))
         });
         infos.collect()
@@ -83,7 +91,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         max: usize,
         now_ns: u64,
     ) -> Result<PriorityClients<Id>, OperatorError> {
-        let tracker = self.clients.tracker();
+        let tracker = self.clients().tracker();
         let one_more = max.saturating_add(1);
         let mut found = tracker.clients_with_tokens(start, stop, one_more, now_ns)?;
         let next = match found.len() > max {
@@ -101,7 +109,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     }
 
     pub(super) fn info(&self, id: &Id, now_ns: u64) -> Result<Params, LoadBalanceError> {
-        let tracker = self.clients.tracker();
+        let tracker = self.clients().tracker();
         let tagged = self.tagged(id, now_ns)?;
         let mut info = Params::new();
         let mut set = |name: &str, value: Value| {
@@ -118,8 +126,11 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
             Some(Notice::Every(tokens)) => set("pricing/periodicUpdate", tokens.get().into()),
         }
         set("userTags", json!(tagged.user_tags));
+        if let Some(capacity) = self.assigned.get(id) {
+            set("capacity", capacity.into());
+        }
         if let (Some(capacity), Ok(balances), Ok(since), Ok(prices)) = (
-            self.clients.pool().capacity(id),
+            self.clients().pool().capacity(id),
             tracker.balances(id, now_ns),
             tracker.connected_since(id),
             tracker.prices(id),
@@ -133,17 +144,32 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         Ok(info)
     }
 
+    /// Returns the capacity that clients with tokens use or are assigned, the larger of both for each, at most
+    /// 2^64 - 1.
+    fn total_priority_capacity(&self) -> u64 {
+        let (pool, tracker) = (self.clients().pool(), self.clients().tracker());
+        let used = |id: &Id| match tracker.has_tokens(id) {
+            true => pool.capacity(id).unwrap_or(0),
+            false => 0,
+        };
+        let beyond = |(id, assigned): (&Id, u64)| assigned.saturating_sub(used(id));
+        let missing = self.assigned.iter().map(beyond);
+        missing.fold(tracker.priority_capacity(), u64::saturating_add)
+    }
+
     /// Returns the announced capacity, and the capacity in use.
     pub(super) fn totals(&self) -> Params {
-        let (pool, tracker) = (self.clients.pool(), self.clients.tracker());
-        let with_tokens = pool.capacities().filter(|(id, _)| tracker.has_tokens(id));
-        // At most the total of the pool.
-        let priority: u64 = with_tokens.map(|(_, capacity)| capacity).sum();
+        self.totals_of(self.clients().pool().total_capacity())
+    }
+
+    /// Returns the announced capacity, and `connected` capacity in use.
+    pub(super) fn totals_of(&self, connected: u64) -> Params {
+        let tracker = self.clients().tracker();
         let mut totals = Params::new();
         let mut set = |name: &str, value: u64| totals.insert(name.to_owned(), value.into());
-        set("totalCapacity", self.announced.capacity());
-        set("totalConnectedCapacity", pool.total_capacity());
-        set("priorityConnectedCapacity", priority);
+        set("totalCapacity", self.hall.capacity());
+        set("totalConnectedCapacity", connected);
+        set("priorityConnectedCapacity", tracker.priority_capacity());
         totals
     }
 }

@@ -72,6 +72,11 @@ impl Batch {
         self.writes.extend(other.writes);
     }
 
+    /// Returns the write to a key, if any: the new value, or `None` to remove the key.
+    pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.writes.get(key).map(Option::as_deref)
+    }
+
     /// True if the batch has no writes.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()

@@ -88,10 +88,10 @@ impl BondingCurve {
     }
 
     /// Returns the price of `tokens` for a customer, in units of currency; for a negative number, the negative of the
-    /// payout for as many. `None` if fewer tokens exist, the curve ends before, or the locked currency would reach
-    /// 2^127.
+    /// payout for as many, or for all existing tokens if fewer exist. `None` if the curve ends before, or the locked
+    /// currency would reach 2^127.
     pub fn price(&self, tokens: i64) -> Option<i128> {
-        let amount = self.amount.checked_add_signed(tokens)?;
+        let amount = self.amount.checked_add_signed(self.at_most_all(tokens))?;
         let locked = locked_currency(amount, self.limit, self.log_base_price)?;
         // Both are below 2^127.
         Some(locked as i128 - self.locked as i128)
@@ -99,13 +99,14 @@ impl BondingCurve {
 
     /// Sells the customer as many tokens as possible, at least `min` and at most `max`, for at most `max_cost` units
     /// of currency. Negative arguments buy tokens from the customer: at most `-min` and at least `-max`, as few as
-    /// pay out `-max_cost`. Returns `None` without a change if the terms cannot be met.
+    /// pay out `-max_cost`. Numbers below minus the existing tokens count as all existing tokens. Returns `None`
+    /// without a change if the terms cannot be met.
     ///
     /// Does not check that the customer has the tokens or the money. Does not detect a repeated order: see
     /// [`LastSerial`](super::LastSerial).
     pub fn exchange(&mut self, min: i64, max: i64, max_cost: i128) -> Option<Exchanged> {
         let available = max_tokens(self.limit) - self.amount;
-        let min = min.max(0i64.saturating_sub_unsigned(self.amount));
+        let (min, max) = (self.at_most_all(min), self.at_most_all(max));
         let max = max.min(i64::try_from(available).unwrap_or(i64::MAX));
         let affordable = |tokens: i64| self.price(tokens).is_some_and(|cost| cost <= max_cost);
         if max < min || !affordable(min) {
@@ -126,27 +127,22 @@ impl BondingCurve {
         Some(Exchanged { tokens, cost })
     }
 
-    /// Sets the number of remaining tokens to `amount` and moves the limit and the base price towards their targets.
-    /// Currency unlocked by this is earned.
+    /// Takes note of the `tokens` in all balances, and moves the limit and the base price towards their targets.
+    /// Currency unlocked by spent tokens is earned.
+    ///
+    /// Nobody paid for tokens beyond those of the curve: the operator gave them away. They are counted apart, lock no
+    /// currency, and count as spent first.
     ///
     /// A lower limit and a higher base price raise the locked currency. They are applied, the limit first, only as
     /// far as spent tokens allow: the locked currency never exceeds its earlier value.
-    ///
-    /// # Errors
-    ///
-    /// [`AdjustError`] if there are more tokens than before; nothing changes.
     pub fn adjust(
         &mut self,
-        amount: u64,
+        tokens: u64,
         target_limit: NonZeroU64,
         target_log_base_price: Log2,
-    ) -> Result<Adjusted, AdjustError> {
-        if amount > self.amount {
-            return Err(AdjustError::Amount {
-                amount,
-                before: self.amount,
-            });
-        }
+    ) -> Adjusted {
+        let amount = tokens.min(self.amount);
+        let gifted = tokens - amount;
         let locked = |limit, log| locked_currency(amount, limit, log);
         let fits = |limit, log| locked(limit, log).is_some_and(|sum| sum <= self.locked);
 
@@ -171,7 +167,16 @@ impl BondingCurve {
             locked: left,
         };
         let reached = limit == target_limit && log_base_price == target_log_base_price;
-        Ok(Adjusted { earned, reached })
+        Adjusted {
+            earned,
+            gifted,
+            reached,
+        }
+    }
+
+    /// Limits a sale by a customer to the existing tokens.
+    fn at_most_all(&self, tokens: i64) -> i64 {
+        tokens.max(0i64.saturating_sub_unsigned(self.amount))
     }
 }
 
@@ -195,6 +200,8 @@ pub struct Exchanged {
 pub struct Adjusted {
     /// Units of currency unlocked: the provider's earnings.
     pub earned: u128,
+    /// Tokens that exist beyond those of the curve: gifts of the operator.
+    pub gifted: u64,
     /// True if the limit and the base price are at their targets.
     pub reached: bool,
 }
@@ -220,23 +227,6 @@ pub enum RestoreCurveError {
     Locked {
         /// The base-2 logarithm of the base price, rounded down.
         octaves: i64,
-    },
-}
-
-/// An error of adjusting a curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdjustError {
-    /// There are more tokens than before. Tokens come from exchanges alone: others could be sold for currency that
-    /// nobody paid.
-    #[error(
-        "{amount} tokens are reported and only {before} were sold; issue gifts by an exchange as well"
-    )]
-    Amount {
-        /// Reported tokens.
-        amount: u64,
-        /// Earlier number of tokens.
-        before: u64,
     },
 }
 

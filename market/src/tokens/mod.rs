@@ -27,8 +27,8 @@ pub(crate) mod prices;
 pub(crate) mod search;
 pub(crate) mod serial;
 
-pub use bonding::{AdjustError, Adjusted, BondingCurve, Exchanged, RestoreCurveError};
+pub use bonding::{Adjusted, BondingCurve, Exchanged, RestoreCurveError};
 pub use drift::BasePriceDrift;
 pub use issuer::{FreeRatio, IssuerTerms, TokenIssuer, TokenIssuerError};
-pub use prices::{BuyError, Rcu, SellError, TokenPrices};
+pub use prices::{BuyError, Rcu, TokenPrices};
 pub use serial::{LastSerial, SerialError};

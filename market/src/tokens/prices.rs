@@ -97,16 +97,9 @@ impl TokenPrices {
         Ok(Rcu(self.cost(amount + tokens) - self.cost(amount)))
     }
 
-    /// Returns the provider's payout for `tokens` if `amount` exist.
-    ///
-    /// # Errors
-    ///
-    /// [`SellError`] if fewer tokens exist.
-    pub fn sell(&self, tokens: u64, amount: u64) -> Result<Rcu, SellError> {
-        let left = amount
-            .checked_sub(tokens)
-            .ok_or(SellError::Amount { tokens, amount })?;
-        Ok(Rcu(self.refund(amount) - self.refund(left)))
+    /// Returns the provider's payout for `tokens` if `amount` exist, or for all of these if `tokens` are more.
+    pub fn sell(&self, tokens: u64, amount: u64) -> Rcu {
+        Rcu(self.refund(amount) - self.refund(amount.saturating_sub(tokens)))
     }
 
     /// Returns the largest number of tokens that `sum` buys if `amount` exist: [`TokenPrices::buy`] costs at most
@@ -169,20 +162,6 @@ pub enum BuyError {
         tokens: u64,
         /// Tokens for sale.
         available: u64,
-    },
-}
-
-/// An error of selling tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SellError {
-    /// Fewer tokens exist.
-    #[error("{tokens} tokens are offered and only {amount} exist; offer no more than the balance")]
-    Amount {
-        /// Offered tokens.
-        tokens: u64,
-        /// Existing tokens.
-        amount: u64,
     },
 }
 

@@ -44,6 +44,11 @@ impl ExpirationRate {
         )
     }
 
+    /// Restores a rate from [`per_ns`](Self::per_ns).
+    pub(crate) const fn from_per_ns(per_ns: u128) -> Self {
+        Self { per_ns }
+    }
+
     /// Returns octaves per nanosecond, with 88 fractional bits.
     pub(crate) const fn per_ns(self) -> u128 {
         self.per_ns

@@ -191,7 +191,7 @@ impl Provider {
             let left = operator.clients_mut().tracker_mut().total_tokens(now_ns);
             let mut sale = self.sale();
             let (limit, price) = (sale.curve.limit(), sale.curve.log_base_price());
-            let adjusted = sale.curve.adjust(left, limit, price).unwrap();
+            let adjusted = sale.curve.adjust(left, limit, price);
             sale.earned += adjusted.earned;
             let mut batch = Batch::new();
             sale.keep(&mut batch);

@@ -3,12 +3,13 @@
 use super::process::say;
 use cheque::store::Redb;
 use cheque_market::{
-    balance::{BalanceSettings, BalanceTracker, ChangeBalanceError},
+    balance::{BalanceSettings, BalanceTracker},
+    hall::{Hall, Order, SaleTerms},
     pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings},
     rpc::{Listen, Operator, Params, Service, serve},
-    store::{ChequeStore, Store},
-    tokens::{BondingCurve, LastSerial},
-    value::Log2,
+    store::{Batch, ChequeStore, Store},
+    tokens::{IssuerTerms, LastSerial},
+    value::{ExpirationRate, Log2},
 };
 use serde_json::json;
 use std::{
@@ -31,7 +32,8 @@ pub(super) const CUSTOMER: Id = [2, 1];
 /// Clients whose settings change together.
 pub(super) const CONFIGURED: [Id; 2] = [[3, 1], [3, 2]];
 const PREFIX: &[u8] = b"market:";
-const LIMIT: NonZeroU64 = NonZeroU64::new(1 << 40).unwrap();
+/// The sale has a limit of 2^40 tokens: 10^15 ns of limit time.
+const FACTOR: NonZeroU64 = NonZeroU64::new(1 << 20).unwrap();
 
 /// Opens the market's rows in the redb file at `path`.
 pub(super) fn store_at(path: &Path) -> ChequeStore {
@@ -56,7 +58,22 @@ pub(super) fn open(store: &ChequeStore) -> Market {
         connected_bias_ns: 0,
     };
     let pool = ClientPool::new(tracker, settings);
-    let mut operator = Operator::open(pool, store.clone(), PREFIX).unwrap();
+    let operator = Operator::open(pool, store.clone(), PREFIX).unwrap();
+    let limit_ns = 1_000_000 * SECOND;
+    let terms = SaleTerms {
+        issuer: IssuerTerms {
+            min_limit_ns: limit_ns,
+            max_limit_ns: limit_ns,
+            capacity_factor: FACTOR,
+            max_capacity: FACTOR,
+        },
+        free_client_capacity: 0,
+        doubling_ns: NonZeroU64::MAX,
+        first_base_price: Log2::ZERO,
+        lowest_base_price: Log2::ZERO,
+        expiration: ExpirationRate::NEVER,
+    };
+    let mut operator = operator.with_sale(terms, 0).unwrap();
     let limits = Limits {
         count: 9,
         capacity: 1_000,
@@ -70,10 +87,6 @@ pub(super) fn number(store: &ChequeStore, key: &str) -> u64 {
     bytes.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()))
 }
 
-pub(super) fn curve(store: &ChequeStore) -> BondingCurve {
-    BondingCurve::restore(number(store, "amount"), LIMIT, Log2::ZERO).unwrap()
-}
-
 /// Returns all tokens ever added to a client's balance: remaining and charged tokens. Debts are not charged here.
 pub(super) fn added(operator: &Market, id: &Id) -> u64 {
     let tracker = operator.clients().tracker();
@@ -81,22 +94,22 @@ pub(super) fn added(operator: &Market, id: &Id) -> u64 {
 }
 
 /// Buys `tokens` for the customer. Ignores a repeated order.
-fn buy(operator: &mut Market, store: &ChequeStore, serial: u64, tokens: i64, now: u64) {
-    let last = LastSerial::from_stored(number(store, "serial"));
-    let Ok(serial) = last.next(serial) else {
+fn buy(hall: &mut Hall<Id, ChequeStore>, serial: u64, tokens: i64, now: u64) {
+    let last = hall.stored(b"serial").unwrap();
+    let last = last.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+    let Ok(serial) = LastSerial::from_stored(last).next(serial) else {
         return;
     };
-    let mut curve = curve(store);
-    let tracker = operator.clients_mut().tracker_mut();
-    let bought = tracker.operation(&CUSTOMER, None, now, |balance| {
-        let bought = curve.exchange(tokens, tokens, i128::MAX).unwrap();
-        let extra = balance.extra_writes();
-        extra.put("serial", serial.get().to_be_bytes());
-        extra.put("amount", curve.amount().to_be_bytes());
-        balance.add(bought.tokens)
-    });
-    let bought: Result<_, ChangeBalanceError> = bought;
-    bought.unwrap();
+    let order = Order {
+        min: tokens,
+        max: tokens,
+        money: i128::MAX,
+    };
+    let keep = |_: &_, batch: &mut Batch| {
+        batch.put("serial", serial.get().to_be_bytes());
+        Ok(())
+    };
+    hall.exchange(&CUSTOMER, order, keep, now).unwrap();
 }
 
 /// Runs a market. The clock advances by half a second at each reading.
@@ -129,13 +142,15 @@ pub(super) async fn host(path: &Path) {
             poll.await.unwrap().unwrap();
         }
     });
+    let runtime = tokio::runtime::Handle::current();
     let orders = tokio::task::spawn_blocking(move || {
         say(&running.address().to_string());
         for line in io::stdin().lines() {
             let line = line.unwrap();
             let (serial, tokens) = line.split_once(' ').unwrap();
             let (serial, tokens) = (serial.parse().unwrap(), tokens.parse().unwrap());
-            service.with(|operator, now| buy(operator, &store, serial, tokens, now));
+            let bought = service.submit(move |hall, now| buy(hall, serial, tokens, now));
+            runtime.block_on(bought).unwrap();
             say("bought");
         }
     });

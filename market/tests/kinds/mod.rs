@@ -260,9 +260,7 @@ fn orders_step(store: &Shared, step: u64) {
     let bought = tracker.operation(&id(1), None, 0, |balance| {
         let bought = curve.exchange(1, 1_000, i128::MAX).unwrap();
         let price = Log2::from_steps(curve.log_base_price().steps() + 1);
-        curve
-            .adjust(curve.amount(), issuer.token_limit(), price)
-            .unwrap();
+        curve.adjust(curve.amount(), issuer.token_limit(), price);
         let extra = balance.extra_writes();
         for (key, number) in [
             ("limit_ns", issuer.limit_ns()),

@@ -17,17 +17,17 @@ fn spends_tokens_before_debt_grows() {
     }
     // Reading does not charge; charging in steps gives the same sum.
     for second in [30, 60, 61, 71] {
-        tracker.set_capacity(&id(1), 0, second * SECOND).unwrap();
+        tracker.set_capacity(&id(1), 1, second * SECOND).unwrap();
     }
     assert_eq!(balances(&tracker, 1, 71 * SECOND), (0, 11 * SECOND));
 }
 
 #[test]
 fn charges_uncovered_usage_at_negative_prices() {
-    let price = |time, request| PriceFactors {
-        time,
-        request,
-        capacity: 0,
+    let price = |time: u64, request: u64| PriceFactors {
+        time: time.into(),
+        request: request.into(),
+        capacity: Price::ZERO,
     };
     let prices = ServicePrices {
         positive: price(SECOND, SECOND),
@@ -50,7 +50,7 @@ fn charges_uncovered_usage_at_negative_prices() {
 fn leaves_no_debt_for_free_usage_with_tokens() {
     let mut prices = one_per_ns();
     prices.positive = PriceFactors::default();
-    prices.negative.request = SECOND;
+    prices.negative.request = SECOND.into();
     let mut tracker = connected(prices);
     set(&mut tracker, 1, 1, 0, 0);
     tracker.request_served(&id(1), 1_000, SECOND).unwrap();
@@ -60,13 +60,14 @@ fn leaves_no_debt_for_free_usage_with_tokens() {
 #[test]
 fn charges_capacity_for_the_time_it_was_granted() {
     let capacity = PriceFactors {
-        capacity: SECOND,
+        capacity: SECOND.into(),
         ..PriceFactors::default()
     };
     let mut tracker = connected(ServicePrices {
         positive: capacity,
         negative: capacity,
     });
+    tracker.set_capacity(&id(1), 0, 0).unwrap();
     set(&mut tracker, 1, 100 * SECOND, 0, 0);
     tracker
         .set_capacity(&id(1), 2_000_000, 10 * SECOND)
@@ -80,10 +81,28 @@ fn charges_capacity_for_the_time_it_was_granted() {
 }
 
 #[test]
+fn charges_no_time_without_capacity() {
+    let mut prices = one_per_ns();
+    prices.positive.request = SECOND.into();
+    let mut tracker = connected(prices);
+    set(&mut tracker, 1, 100 * SECOND, 0, 0);
+    tracker.set_capacity(&id(1), 0, 10 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 1, 50 * SECOND), (90 * SECOND, 0));
+    let below = Priority::new(SECOND, 0, 1);
+    let until = tracker.time_until_below(&id(1), below, 50 * SECOND);
+    assert_eq!(until, Ok(None));
+    // Requests cost what they cost.
+    tracker.request_served(&id(1), 7, 50 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 1, 60 * SECOND).0, 90 * SECOND - 7);
+    tracker.set_capacity(&id(1), 1, 60 * SECOND).unwrap();
+    assert_eq!(balances(&tracker, 1, 61 * SECOND).0, 89 * SECOND - 7);
+}
+
+#[test]
 fn applies_default_prices_to_later_clients() {
     let mut tracker = connected(one_per_ns());
     tracker.set_default_prices(ServicePrices::default());
-    tracker.connect(id(2), b"elsewhere", 0).unwrap();
+    connect(&mut tracker, 2, b"elsewhere", 0);
     set(&mut tracker, 1, 2 * SECOND, 0, 0);
     tracker.add_balance(&id(2), 10, 0).unwrap();
     assert_eq!(balances(&tracker, 1, SECOND), (SECOND, 0));
@@ -95,7 +114,7 @@ fn charges_time_at_the_offset_of_its_middle() {
     let store = Arc::default();
     let mut tracker = open(&store, half_lives(HOUR, HOUR), 0);
     tracker.set_default_prices(one_per_ns());
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     set(&mut tracker, 1, 16 * HOUR, 0, 0);
     // After an hour half of the balance is left, of which two hours are taken; after another hour half of the rest is
     // left.
@@ -181,7 +200,7 @@ fn includes_future_costs_in_forecast() {
 #[test]
 fn forecasts_twice_the_requests_of_the_connection() {
     let mut prices = ServicePrices::default();
-    prices.positive.request = SECOND;
+    prices.positive.request = SECOND.into();
     let mut tracker = connected(prices);
     let forecast = Forecast {
         capacity: 1,

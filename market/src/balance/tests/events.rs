@@ -35,7 +35,7 @@ fn reports_the_last_token_when_it_is_spent() {
 #[test]
 fn reports_the_last_token_earlier_with_requests() {
     let mut prices = one_per_ns();
-    prices.positive.request = SECOND;
+    prices.positive.request = SECOND.into();
     let mut tracker = connected(prices);
     tracker.add_balance(&id(1), 60_000_000_000, 0).unwrap();
     tracker.poll(0).unwrap();
@@ -98,10 +98,10 @@ fn schedules_check_at_seven_eighths_beyond_a_second() {
 
 #[test]
 fn computes_time_until_priority_from_prices_and_capacity() {
-    let per_second = |time, capacity| PriceFactors {
-        time,
-        capacity,
-        request: 0,
+    let per_second = |time: u64, capacity: u64| PriceFactors {
+        time: time.into(),
+        capacity: capacity.into(),
+        request: Price::ZERO,
     };
     let mut tracker = connected(ServicePrices {
         positive: per_second(0, 10),
@@ -138,7 +138,7 @@ fn returns_events_after_a_store_failure() {
         ..BalanceSettings::default()
     };
     let mut tracker = BalanceTracker::open(Arc::clone(&store), PREFIX, settings, 0).unwrap();
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     tracker.add_balance(&id(1), 300_000_000_000, 0).unwrap();
     tracker.poll(0).unwrap();
     store.fail(true);

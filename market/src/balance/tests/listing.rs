@@ -15,9 +15,9 @@ fn lists_clients_with_tokens_in_pages() {
     for n in [1, 3, 5, 7, 9] {
         tracker.add_balance(&id(n), 1 << 40, 0).unwrap();
     }
-    tracker.connect(id(3), HOME, 0).unwrap();
-    tracker.connect(id(4), HOME, 0).unwrap();
-    tracker.connect(id(7), HOME, 0).unwrap();
+    connect(&mut tracker, 3, HOME, 0);
+    connect(&mut tracker, 4, HOME, 0);
+    connect(&mut tracker, 7, HOME, 0);
     // Too few tokens to be stored, but present in memory.
     tracker.add_balance(&id(4), 100, 0).unwrap();
     tracker.add_balance(&id(7), i64::MIN, 0).unwrap();
@@ -43,7 +43,7 @@ fn sums_tokens_of_connected_and_other_clients() {
     add(&mut tracker, 1, 100, 0);
     add(&mut tracker, 2, 200, 0);
     assert_eq!(tracker.total_tokens(0), 300 * SECOND);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     assert_eq!(tracker.total_tokens(0), 300 * SECOND);
     add(&mut tracker, 1, 50, 0);
     add(&mut tracker, 2, -150, 0);
@@ -68,10 +68,18 @@ fn refreshes_sum_of_connected_clients_after_ten_seconds() {
     assert_eq!(tracker.total_tokens(10 * SECOND), 90 * SECOND);
 }
 
+/// Returns settings of a market that stores no balance of a million tokens or less.
+fn dropping(settings: BalanceSettings) -> BalanceSettings {
+    BalanceSettings {
+        positive_drop: 1_000_000,
+        ..settings
+    }
+}
+
 #[test]
 fn deletes_expired_balances_within_hours() {
     let store: Arc<Memory> = Arc::default();
-    let mut tracker = open(&store, half_lives(HOUR, HOUR), 0);
+    let mut tracker = open(&store, dropping(half_lives(HOUR, HOUR)), 0);
     // More balances than one tidying handles.
     for n in 0..5_000u16 {
         let mut id = id(7);
@@ -85,7 +93,7 @@ fn deletes_expired_balances_within_hours() {
         });
         set.unwrap();
     }
-    tracker.connect(id(3), &[0, 1], 0).unwrap();
+    connect(&mut tracker, 3, &[0, 1], 0);
     let rows = || {
         let mut count = 0;
         let mut each = |_: &[u8], _: &[u8]| {
@@ -108,10 +116,10 @@ fn deletes_expired_balances_within_hours() {
 
 #[test]
 fn keeps_sum_when_record_of_connected_client_is_deleted() {
-    let mut tracker = open(&Arc::default(), half_lives(HOUR, 0), 0);
+    let mut tracker = open(&Arc::default(), dropping(half_lives(HOUR, 0)), 0);
     tracker.add_balance(&id(1), 1_000_000_000, 0).unwrap();
     tracker.add_balance(&id(2), 1_999_900, 0).unwrap();
-    tracker.connect(id(2), HOME, 0).unwrap();
+    connect(&mut tracker, 2, HOME, 0);
     // Stored a second before the balance becomes too small to be stored.
     tracker.save(HOUR - SECOND).unwrap();
     tracker.poll(HOUR).unwrap();

@@ -28,7 +28,7 @@ pub(super) fn id(n: u8) -> Id {
 /// Returns prices of one token per nanosecond, of either sign.
 pub(super) fn one_per_ns() -> ServicePrices {
     let factors = PriceFactors {
-        time: SECOND,
+        time: SECOND.into(),
         ..PriceFactors::default()
     };
     ServicePrices {
@@ -51,11 +51,22 @@ pub(super) fn open(store: &Arc<Memory>, settings: BalanceSettings, now: u64) -> 
     BalanceTracker::open(Arc::clone(store), PREFIX, settings, now).unwrap()
 }
 
+/// Connects a client, at a capacity of 1 for the prices of time to count.
+pub(super) fn connect<S: Store>(
+    tracker: &mut BalanceTracker<Id, S>,
+    n: u8,
+    address: &[u8],
+    now: u64,
+) {
+    tracker.connect(id(n), address, now).unwrap();
+    tracker.set_capacity(&id(n), 1, now).unwrap();
+}
+
 /// Returns a tracker with client 1 connected from home at time 0.
 pub(super) fn connected(prices: ServicePrices) -> Tracker {
     let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
     tracker.set_default_prices(prices);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     tracker
 }
 

@@ -46,14 +46,14 @@ fn stored(store: &Memory) -> usize {
 fn counts_taken_and_owed_tokens_in_the_total() {
     let store = Arc::default();
     let mut prices = one_per_ns();
-    prices.negative.time = 2 * SECOND;
-    prices.positive.request = 3 * SECOND;
+    prices.negative.time = (2 * SECOND).into();
+    prices.positive.request = (3 * SECOND).into();
     let settings = BalanceSettings {
         prices,
         ..half_lives(0, HOUR)
     };
     let mut tracker = open(&store, settings, 0);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     tracker.add_balance(&id(1), 60_000_000_000, 0).unwrap();
     tracker.request_served(&id(1), 10 * SECOND, 0).unwrap();
     assert_eq!(total(&tracker, 1, 10 * SECOND), 40 * SECOND);
@@ -67,7 +67,7 @@ fn counts_taken_and_owed_tokens_in_the_total() {
 
     let mut tracker = open(&store, settings, 0);
     assert_eq!(total(&tracker, 1, 0), 65 * SECOND);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     assert_eq!(total(&tracker, 1, SECOND), 67 * SECOND);
 }
 
@@ -105,8 +105,8 @@ fn reports_periodic_notice_each_time() {
 #[test]
 fn reports_notice_reached_by_a_request() {
     let mut prices = ServicePrices::default();
-    prices.positive.request = SECOND;
-    prices.negative.request = SECOND;
+    prices.positive.request = SECOND.into();
+    prices.negative.request = SECOND.into();
     let mut tracker = connected(prices);
     tracker.add_balance(&id(1), 5, 0).unwrap();
     notice(&mut tracker, 1, every(10), 0);
@@ -121,7 +121,7 @@ fn reports_notice_reached_by_a_request() {
 #[test]
 fn includes_debt_in_the_moment_of_a_notice() {
     let mut prices = one_per_ns();
-    prices.negative.time = 4 * SECOND;
+    prices.negative.time = (4 * SECOND).into();
     let mut tracker = connected(prices);
     tracker.add_balance(&id(1), 20_000_000_000, 0).unwrap();
     notice(&mut tracker, 1, every(60 * SECOND), 0);
@@ -151,7 +151,7 @@ fn stores_notices_without_a_connection() {
     let mut extra = Batch::new();
     extra.put("extra", [7]);
     let ids = [id(1), id(2)];
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     let set = tracker.set_notices(&ids, every(10 * SECOND), extra, 4 * SECOND);
     set.unwrap();
     drop(tracker);
@@ -163,7 +163,7 @@ fn stores_notices_without_a_connection() {
     }
     // The charges until the notice was set are stored with it.
     assert_eq!(total(&tracker, 1, 0), 4 * SECOND);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     assert_eq!(moments(&mut tracker, 15 * SECOND), [10 * SECOND]);
     assert_eq!(tracker.clients_charged().unwrap(), ids);
 }
@@ -177,7 +177,7 @@ fn stores_whole_debt_with_notices_at_one_address() {
     };
     let mut tracker = open(&store, settings, 0);
     for n in [1, 2, 3] {
-        tracker.connect(id(n), HOME, 0).unwrap();
+        connect(&mut tracker, n, HOME, 0);
     }
     let ids = [id(1), id(2), id(3)];
     let set = tracker.set_notices(&ids, every(10 * SECOND), Batch::new(), 4 * SECOND);
@@ -194,8 +194,8 @@ fn stores_no_total_of_client_without_tokens() {
     let store = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
     tracker.set_default_prices(one_per_ns());
-    tracker.connect(id(1), HOME, 0).unwrap();
-    tracker.connect(id(2), b"away", 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
+    connect(&mut tracker, 2, b"away", 0);
     tracker.add_balance(&id(2), 1, 0).unwrap();
     tracker.save(SECOND).unwrap();
     tracker.disconnect(&id(1), SECOND).unwrap();
@@ -222,7 +222,7 @@ fn keeps_notices_on_store_failure() {
     let store = Arc::new(Failing::default());
     let mut tracker =
         BalanceTracker::open(Arc::clone(&store), PREFIX, BalanceSettings::default(), 0).unwrap();
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     let set = tracker.set_notices([&id(1)], above(5), Batch::new(), 0);
     set.unwrap();
     store.fail(true);
@@ -235,7 +235,7 @@ fn keeps_notices_on_store_failure() {
 #[test]
 fn caps_total_and_its_notices_at_the_largest_number() {
     let mut prices = ServicePrices::default();
-    prices.negative.request = u64::MAX;
+    prices.negative.request = u64::MAX.into();
     let mut tracker = connected(prices);
     notice(&mut tracker, 1, above(u64::MAX), 0);
     for _ in 0..3 {

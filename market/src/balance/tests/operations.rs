@@ -34,7 +34,7 @@ fn changes_balances_of_client_not_connected() {
     let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
     set(&mut tracker, 1, 5_000_000, 7_000_000, 0);
     assert_eq!(stored_balances(&mut tracker, 1, 0), (5_000_000, 7_000_000));
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     assert_eq!(balances(&tracker, 1, 0), (5_000_000, 7_000_000));
     tracker.add_balance(&id(1), 1, 0).unwrap();
     tracker.disconnect(&id(1), 0).unwrap();
@@ -48,13 +48,48 @@ fn changes_balances_of_client_not_connected() {
     assert_eq!(stored_balances(&mut tracker, 1, 0), (5_000_002, 7_000_000));
 }
 
+/// The older default of 1,000,000 swallowed payments of clients that are away: the answer said 1,000,000, and the next
+/// read said 0.
+#[test]
+fn keeps_the_smallest_payment_of_a_client_that_is_away() {
+    let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
+    for (amount, sum) in [(1, 1), (999_999, 1_000_000)] {
+        let added = tracker.add_balance(&id(1), amount, 0).unwrap();
+        assert_eq!(added.new, sum);
+        assert_eq!(stored_balances(&mut tracker, 1, 0).0, sum);
+    }
+}
+
+#[test]
+fn answers_with_the_balance_that_is_kept() {
+    let settings = BalanceSettings {
+        positive_drop: 1_000_000,
+        ..BalanceSettings::default()
+    };
+    let mut tracker = open(&Arc::default(), settings, 0);
+    let mut add = |n, amount| {
+        let added = tracker.add_balance(&id(n), amount, 0).unwrap();
+        (added.old, added.new)
+    };
+    assert_eq!(add(1, 1_000_000), (0, 0));
+    assert_eq!(add(1, 1_000_001), (0, 1_000_001));
+    assert_eq!(add(1, -1), (1_000_001, 0));
+    connect(&mut tracker, 1, HOME, 0);
+    let added = tracker.add_balance(&id(1), 5, 0).unwrap();
+    assert_eq!(added, Added { old: 0, new: 5 });
+}
+
 #[test]
 fn drops_small_balances() {
-    let mut tracker = open(&Arc::default(), BalanceSettings::default(), 0);
+    let settings = BalanceSettings {
+        positive_drop: 1_000_000,
+        ..BalanceSettings::default()
+    };
+    let mut tracker = open(&Arc::default(), settings, 0);
     for (n, amount, kept) in [(1, 1_000_000, 0), (2, 1_000_001, 1_000_001)] {
         tracker.add_balance(&id(n), amount, 0).unwrap();
         assert_eq!(stored_balances(&mut tracker, n, 0).0, kept);
-        tracker.connect(id(n + 10), &[n], 0).unwrap();
+        connect(&mut tracker, n + 10, &[n], 0);
         let owing = Balances {
             positive: 0,
             negative: amount as u64,
@@ -63,7 +98,7 @@ fn drops_small_balances() {
         set.unwrap();
         assert_eq!(balances(&tracker, n + 10, 0).1, amount as u64);
         tracker.disconnect(&id(n + 10), 0).unwrap();
-        tracker.connect(id(n + 10), &[n], 0).unwrap();
+        connect(&mut tracker, n + 10, &[n], 0);
         assert_eq!(balances(&tracker, n + 10, 0).1, kept);
     }
 }
@@ -72,8 +107,8 @@ fn drops_small_balances() {
 fn shares_debt_of_clients_at_one_address() {
     let mut tracker = connected(one_per_ns());
     tracker.request_served(&id(1), 0, 2 * SECOND).unwrap();
-    tracker.connect(id(2), HOME, 2 * SECOND).unwrap();
-    tracker.connect(id(3), b"elsewhere", 2 * SECOND).unwrap();
+    connect(&mut tracker, 2, HOME, 2 * SECOND);
+    connect(&mut tracker, 3, b"elsewhere", 2 * SECOND);
     assert_eq!(balances(&tracker, 2, 2 * SECOND), (0, 2 * SECOND));
     // Each client is charged, and both owe the sum.
     tracker.poll(3 * SECOND).unwrap();
@@ -84,7 +119,7 @@ fn shares_debt_of_clients_at_one_address() {
     assert_eq!(balances(&tracker, 3, 3 * SECOND), (0, SECOND));
     tracker.disconnect(&id(1), 3 * SECOND).unwrap();
     tracker.disconnect(&id(2), 3 * SECOND).unwrap();
-    tracker.connect(id(4), HOME, 9 * SECOND).unwrap();
+    connect(&mut tracker, 4, HOME, 9 * SECOND);
     assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 4 * SECOND));
     // An operation on a client that is not connected reaches the connected clients of its address.
     set(&mut tracker, 5, 0, 0, 9 * SECOND);
@@ -96,7 +131,7 @@ fn changes_nothing_on_failed_operation() {
     let store = Arc::new(Failing::default());
     let settings = BalanceSettings::default();
     let mut tracker = BalanceTracker::open(Arc::clone(&store), PREFIX, settings, 0).unwrap();
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     for n in [1, 2] {
         tracker.add_balance(&id(n), 5_000_000, 0).unwrap();
         let refused = tracker.operation(&id(n), None, 0, |balance| {

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 fn factors() -> impl Strategy<Value = PriceFactors> {
     let small = 0u64..3_000_000_000;
     (small.clone(), small.clone(), small).prop_map(|(time, capacity, request)| PriceFactors {
-        time,
-        capacity,
-        request,
+        time: time.into(),
+        capacity: capacity.into(),
+        request: request.into(),
     })
 }
 

@@ -51,7 +51,7 @@ fn loses_charges_of_five_minutes_and_no_payment_in_a_kill() {
         ..BalanceSettings::default()
     };
     let mut tracker = open(&store, settings, 0);
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     tracker.add_balance(&id(1), 1_000_000_000_000, 0).unwrap();
     while tracker.next_event() <= 599 * SECOND {
         let at = tracker.next_event();
@@ -67,11 +67,11 @@ fn restores_debt_by_address() {
     let store = Arc::default();
     let mut tracker = open(&store, BalanceSettings::default(), 0);
     tracker.set_default_prices(one_per_ns());
-    tracker.connect(id(1), HOME, 0).unwrap();
+    connect(&mut tracker, 1, HOME, 0);
     tracker.save(7 * SECOND).unwrap();
     drop(tracker);
     let mut tracker = open(&store, BalanceSettings::default(), 0);
-    tracker.connect(id(2), HOME, 0).unwrap();
+    connect(&mut tracker, 2, HOME, 0);
     assert_eq!(balances(&tracker, 2, 0), (0, 7 * SECOND));
 }
 

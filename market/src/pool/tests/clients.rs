@@ -18,7 +18,7 @@ fn id(n: u8) -> Vec<u8> {
 /// of ten seconds.
 fn pool(count: u64, capacity: u64) -> Pool {
     let factors = PriceFactors {
-        time: SECOND,
+        time: SECOND.into(),
         ..PriceFactors::default()
     };
     let balance = BalanceSettings {
@@ -318,4 +318,48 @@ fn rejects_plan_whose_clients_displace_each_other() {
     assert_eq!((who, *available <= 400), (&id(1), true));
     assert_eq!(pool.pool().total_capacity(), 200);
     assert!(poll(&mut pool, 0).is_empty());
+}
+
+/// In the older system, and in this one before, the bias protected against larger requests only: 0.02 % more tokens
+/// displaced a connected client under a bias of 600 seconds.
+#[test]
+fn protects_connected_clients_against_newcomers() {
+    let mut pool = pool(1, 1_000);
+    pool.set_connected_bias(600 * SECOND);
+    give(&mut pool, 1, 10_000, 0);
+    connect(&mut pool, 1, 0);
+    give(&mut pool, 2, 10_002, 0);
+    assert_eq!(connect(&mut pool, 2, 0), 0);
+    give(&mut pool, 3, 10_599, 0);
+    assert_eq!(connect(&mut pool, 3, 0), 0);
+    // The whole bias is a sufficient lead.
+    give(&mut pool, 4, 10_600, 0);
+    assert_eq!(connect(&mut pool, 4, 0), 100);
+    poll(&mut pool, 0);
+    // With a shorter bias, a waiting client is tried again.
+    give(&mut pool, 3, 100, 0);
+    assert_eq!(poll(&mut pool, 0), [""; 0]);
+    pool.set_connected_bias(SECOND);
+    assert_eq!(pool.next_event(), 0);
+    assert_eq!(poll(&mut pool, 0), ["3: 0 -> 100", "4: 100 -> 0"]);
+}
+
+/// The older system charged waiting clients for the time of a connection that gave them nothing.
+#[test]
+fn charges_no_time_to_clients_that_wait() {
+    let mut pool = pool(1, 1_000);
+    pool.set_connected_bias(60 * SECOND);
+    give(&mut pool, 1, 1_000, 0);
+    connect(&mut pool, 1, 0);
+    give(&mut pool, 2, 500, 0);
+    connect(&mut pool, 2, 0);
+    poll(&mut pool, 0);
+    let tokens = |pool: &Pool, n, now| pool.tracker().balances(&id(n), now).unwrap().positive;
+    assert_eq!(tokens(&pool, 1, 100 * SECOND), 900 * SECOND);
+    assert_eq!(tokens(&pool, 2, 100 * SECOND), 500 * SECOND);
+    // Client 1 falls behind by the bias after 560 seconds, and client 2 is charged from then on.
+    run(&mut pool, 600 * SECOND);
+    let left = [1, 2].map(|n| tokens(&pool, n, 600 * SECOND));
+    // To be behind takes one nanosecond more.
+    assert_eq!(left, [440 * SECOND - 1, 460 * SECOND + 1]);
 }

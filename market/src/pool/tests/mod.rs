@@ -2,6 +2,7 @@ mod clients;
 mod curves;
 mod properties;
 mod requests;
+mod work;
 
 use super::*;
 use crate::balance::Priority;
@@ -18,6 +19,14 @@ impl Priorities<u32> for Fixed {
 
     fn expected(&self, id: &u32, capacity: u64, _: u64) -> Priority {
         self.priority(id, capacity)
+    }
+
+    fn tells_changes(&self) -> bool {
+        true
+    }
+
+    fn stays_until(&self, _: (&u32, u64), _: (&u32, u64)) -> u64 {
+        u64::MAX
     }
 }
 
@@ -47,6 +56,7 @@ impl Fixture {
 
     pub(super) fn connect(&mut self, id: u32, balance: u64) -> Vec<(u32, u64, u64)> {
         self.balances.0.insert(id, balance);
+        self.pool.touch(&id, &self.balances);
         listed(&self.pool.connect(id, &self.balances))
     }
 
@@ -58,7 +68,15 @@ impl Fixture {
         granted.unwrap().capacity == capacity
     }
 
+    /// Ranks all clients by their present balances.
+    pub(super) fn touch_all(&mut self) {
+        for id in self.balances.0.keys() {
+            self.pool.touch(id, &self.balances);
+        }
+    }
+
     pub(super) fn activate(&mut self) -> Vec<(u32, u64, u64)> {
+        self.touch_all();
         listed(&self.pool.activate(&self.balances))
     }
 

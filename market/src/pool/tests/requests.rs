@@ -144,6 +144,38 @@ fn needs_expected_priority_for_an_increase_only() {
     assert_eq!(request(12, 1_500), 12);
 }
 
+/// Priorities that do not tell their changes are compared in each call.
+#[test]
+fn ranks_again_where_changes_are_not_told() {
+    struct Silent(Fixed);
+    impl Priorities<u32> for Silent {
+        fn priority(&self, id: &u32, capacity: u64) -> Priority {
+            self.0.priority(id, capacity)
+        }
+
+        fn expected(&self, id: &u32, capacity: u64, bias_ns: u64) -> Priority {
+            self.0.expected(id, capacity, bias_ns)
+        }
+    }
+    let mut pool = PriorityPool::new(settings(10, 2, 2));
+    let mut balances = Silent(Fixed((1..=6).map(|id| (id, 100)).collect()));
+    let limits = Limits {
+        count: 3,
+        capacity: 1_000,
+    };
+    pool.set_limits(limits, &balances);
+    for id in 1..=6 {
+        pool.connect(id, &balances);
+    }
+    balances.0.0.insert(6, 103);
+    balances.0.0.insert(2, 90);
+    let changes = pool.activate(&balances);
+    assert_eq!(listed(&changes), [(2, 10, 0), (6, 0, 10)]);
+    balances.0.0.insert(1, 80);
+    let changes = pool.activate(&balances);
+    assert_eq!(listed(&changes), [(1, 10, 0), (4, 0, 10)]);
+}
+
 #[test]
 fn prefers_the_request_at_equal_rank() {
     // The expected priority is below the present priority already; the order of ids does not matter.
@@ -153,6 +185,7 @@ fn prefers_the_request_at_equal_rank() {
         f.connect(asks, 1_000);
         assert!(f.request(has, 20));
         f.balances.0.insert(asks, 2_000);
+        f.touch_all();
         let equal = Equal(f.balances.clone());
         let granted = f.pool.request(&asks, 24, 24, 0, &equal).unwrap();
         assert_eq!(granted.capacity, 24, "client {asks} requested");
@@ -231,6 +264,7 @@ fn keeps_capacities_proportional_to_balances() {
 /// Gives a client tokens for one request: the capacity of the curve is granted, and slightly more is refused.
 fn raised_as_the_curve_says(f: &mut Fixture, id: u32, add: u64, balance: u64) {
     f.balances.0.insert(id, balance + add);
+    f.touch_all();
     let balances = f.balances.clone();
     let priority = |capacity| balances.priority(&id, capacity).lowered();
     let max = f.pool.curve(&balances, 0).max_capacity(Some(&id), priority);

@@ -1,6 +1,8 @@
 mod events;
 mod params;
+mod repairs;
 mod server;
+mod service;
 
 use super::*;
 use crate::{balance::*, pool::*, store::Failing};

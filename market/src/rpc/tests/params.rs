@@ -21,7 +21,12 @@ fn rejects_invalid_parameters_by_name() {
         ),
         (
             "pricing/timeFactor",
-            json!(0.5),
+            json!(0.000_000_000_5),
+            "invalid value for parameter 'pricing/timeFactor'",
+        ),
+        (
+            "pricing/timeFactor",
+            json!(1e20),
             "invalid value for parameter 'pricing/timeFactor'",
         ),
         (
@@ -290,14 +295,18 @@ fn restores_bias_after_a_restart() {
 
 #[test]
 fn rejects_damaged_defaults() {
-    let prices = [&[1][..], &[0; 48]].concat();
+    let prices = [&[1][..], &[0; 96]].concat();
+    // Numbers above all prices and durations.
+    let large = [&[1][..], &[0xff; 96]].concat();
     for (key, bytes, expected) in [
         ("prices", &prices[..], ""),
-        ("prices", &prices[..48], "of 48 bytes are damaged"),
+        ("prices", &prices[..96], "of 96 bytes are damaged"),
+        ("prices", &large, "of 97 bytes are damaged"),
         ("prices", &[], "of 0 bytes are damaged"),
-        ("prices", &[2; 49], "version 2"),
-        ("bias", &prices[..9], ""),
-        ("bias", &prices[..17], "of 17 bytes are damaged"),
+        ("prices", &[2; 97], "version 2"),
+        ("bias", &prices[..17], ""),
+        ("bias", &prices[..9], "of 9 bytes are damaged"),
+        ("bias", &large[..17], "of 17 bytes are damaged"),
     ] {
         let store = Store::default();
         let mut batch = crate::store::Batch::new();

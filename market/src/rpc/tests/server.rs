@@ -57,6 +57,9 @@ async fn answers_calls_over_http() {
             .unwrap();
         assert_eq!(added, json!([0, 2_000_000]));
     }
+    let noted = json!(["0x0101", 0, "invoice 7"]);
+    let added = call("les_addBalance", noted).await.unwrap();
+    assert_eq!(added, json!([2_000_000, 2_000_000]));
     let found = call("les_priorityClientInfo", json!(["0x0102", "0x0000", 1]))
         .await
         .unwrap();
@@ -87,6 +90,18 @@ async fn answers_calls_over_http() {
     assert_eq!(found["0x0101"]["pricing/timeFactor"], 5);
     assert_eq!(found["0x0101"]["pricing/alert"], 7);
     assert_eq!(found["0x0101"]["pricing/totalAmount"], 0);
+    assert_eq!(found["0x0101"]["pricing/balanceMeta"], "invoice 7");
+    for (method, arguments) in [
+        ("les_latestCheckpoint", json!([])),
+        ("les_getCheckpoint", json!([7])),
+        ("les_getCheckpointContractAddress", json!([])),
+    ] {
+        let refused = call(method, arguments).await.unwrap_err();
+        assert!(
+            refused.starts_with("a market has no checkpoints"),
+            "{refused}"
+        );
+    }
     let refused = call("les_clientInfo", json!([["0x01"], []]))
         .await
         .unwrap_err();
