@@ -13,6 +13,7 @@ use crate::{
         error::ReceiveError,
         exposure::Sight,
         snapshot::{ChainSnapshot, Reference, SeenPurse},
+        unknown_deposits::Answer,
     },
     protocol::{
         amount::Amount,
@@ -25,7 +26,7 @@ use crate::{
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -101,15 +102,13 @@ impl Payee {
         two_polls.max(Duration::from_secs(1))
     }
 
-    /// Reads a purse at the confirmed block of `snapshot`, and keeps it there. `is_known` is true if the payee has a cheque
-    /// of the deposit.
+    /// Reads the purse of a deposit that the payee knows, at the confirmed block of `snapshot`, and keeps it there.
     pub(super) async fn read_purse(
         &self,
         snapshot: &ChainSnapshot,
         purse: PurseKey,
-        is_known: bool,
     ) -> Result<SeenPurse, BankError> {
-        let read = self.read_purses(snapshot, &[purse], is_known).await?;
+        let read = self.read_purses(snapshot, &[purse], true).await?;
         let empty = SeenPurse {
             contents: Purse::Idle(Amount::ZERO),
             since: u64::MAX,
@@ -117,6 +116,53 @@ impl Payee {
         let seen = read.first().copied().unwrap_or(empty);
         snapshot.insert_unknown(purse, seen);
         Ok(seen)
+    }
+
+    /// Reads the purse of a deposit that the payee does not know, in a batch with others, at the confirmed block of the
+    /// snapshot that it returns.
+    pub(super) async fn read_unknown(&self, purse: PurseKey, signer: Address) -> Answer {
+        let is_known = self.index().has_held(signer);
+        let place = self
+            .shared
+            .unknown_deposits
+            .enter(purse, signer, is_known)?;
+        if let Some(mut reader) = place.reader {
+            let payee = self.clone();
+            // A task of its own: a caller that goes away takes nobody's answer with it.
+            tokio::spawn(async move {
+                while let Some(batch) = reader.next_batch() {
+                    let read = payee.read_batch(batch.purses()).await;
+                    batch.answer(&read);
+                }
+            });
+        }
+        // Dropped only if the reader has panicked.
+        place.answer.await.unwrap_or(Err(ReceiveError::Busy))
+    }
+
+    async fn read_batch(
+        &self,
+        purses: BTreeSet<PurseKey>,
+    ) -> Result<(Arc<ChainSnapshot>, BTreeMap<PurseKey, SeenPurse>), ReceiveError> {
+        let snapshot = self.fresh_snapshot().await?;
+        if let Some(ahead) = snapshot.ahead {
+            return Err(BankError::from(ahead).into());
+        }
+        let known = purses.iter().copied();
+        let known = known.filter_map(|purse| Some((purse, snapshot.unknown_purse(purse)?)));
+        let mut all: BTreeMap<_, _> = known.collect();
+        let asked: Vec<_> = purses
+            .into_iter()
+            .filter(|purse| !all.contains_key(purse))
+            .collect();
+        if !asked.is_empty() {
+            let read = self.read_purses(&snapshot, &asked, false).await?;
+            for (purse, seen) in asked.into_iter().zip(read) {
+                snapshot.insert_unknown(purse, seen);
+                all.insert(purse, seen);
+            }
+        }
+        Ok((snapshot, all))
     }
 
     /// The cost to redeem a cheque at the present price of gas, in units of its token: of the longest stream that the policy

@@ -292,23 +292,19 @@ impl Payee {
             return Ok(Looked { view, sight });
         }
         let purse = purse_key(deposit);
-        let mut seen = snapshot.unknown_purse(purse);
-        let mut _permit = None;
-        if seen.is_none() {
-            // A payment that is invalid even then is not worth a request, because any stranger can send openings.
-            let _acceptable = judge_open(&snapshot).await?;
-            if old.is_none() {
-                _permit = Some(self.shared.unknown_deposits.acquire().await?);
-                snapshot = self.fresh_snapshot().await?;
-                if let Some(ahead) = snapshot.ahead {
-                    return Err(BankError::from(ahead).into());
-                }
-                seen = snapshot.unknown_purse(purse);
-            }
-        }
-        let seen = match seen {
+        let seen = match snapshot.unknown_purse(purse) {
             Some(seen) => seen,
-            None => self.read_purse(&snapshot, purse, old.is_some()).await?,
+            None => {
+                // A payment that is invalid even then is not worth a request, because any stranger can send openings.
+                let _acceptable = judge_open(&snapshot).await?;
+                if old.is_some() {
+                    self.read_purse(&snapshot, purse).await?
+                } else {
+                    let (at, seen) = self.read_unknown(purse, deposit.signer).await?;
+                    snapshot = at;
+                    seen
+                }
+            }
         };
         let sight = Sight {
             open_at: seen.open_at(id).unwrap_or(u64::MAX),

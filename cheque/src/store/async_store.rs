@@ -8,6 +8,7 @@ use crate::{
         error::StoreError,
         interface::Store,
         table::Table,
+        write_watch::{Watched, WriteWatch},
     },
 };
 use std::{fmt, ops::ControlFlow, sync::Arc};
@@ -78,9 +79,9 @@ impl From<AppChange> for OwnedChange {
     }
 }
 
-/// A store for tasks that must not block.
+/// A store for tasks that must not block, with a watch over its writes.
 #[derive(Clone)]
-pub(crate) struct AsyncStore(Arc<dyn Store>);
+pub(crate) struct AsyncStore(Arc<Watched>);
 
 impl fmt::Debug for AsyncStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,8 +90,15 @@ impl fmt::Debug for AsyncStore {
 }
 
 impl AsyncStore {
-    pub(crate) const fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        let watch = Arc::new(WriteWatch::default());
+        Self(Arc::new(Watched { store, watch }))
+    }
+
+    /// Returns the watch over the writes of this store and its clones.
+    #[cfg(feature = "service")]
+    pub(crate) fn watch(&self) -> &WriteWatch {
+        &self.0.watch
     }
 
     /// Returns the store, for calls that do not block.

@@ -28,6 +28,8 @@ mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 pub(crate) mod table;
+#[cfg(feature = "client")]
+pub(crate) mod write_watch;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;

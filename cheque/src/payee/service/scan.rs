@@ -20,7 +20,7 @@ use crate::{
         receive::{policy::redeem_gas, position::Position},
         terms::DepositId,
     },
-    service::{health_tracker::HealthTracker, metrics as names},
+    service::metrics as names,
 };
 use alloy_primitives::B256;
 use metrics::counter;
@@ -40,8 +40,17 @@ impl PayeeService {
         snapshot: &ChainSnapshot,
     ) -> Result<(Observation, Plan), PayeeServiceError> {
         let mut observed = self.begin(snapshot).await?;
-        self.follow_reorgs(snapshot);
         self.find_new(&mut observed).await?;
+        self.scan_found(observed, snapshot).await
+    }
+
+    /// Scans like [`PayeeService::scan`], after the new deposits were found.
+    pub(super) async fn scan_found(
+        &self,
+        mut observed: Observation,
+        snapshot: &ChainSnapshot,
+    ) -> Result<(Observation, Plan), PayeeServiceError> {
+        self.follow_reorgs(snapshot);
         self.scan_undrawn(&mut observed);
         self.scan_draws(&mut observed).await?;
         pin_node(self.scan_wins(&mut observed)).await?;
@@ -49,7 +58,10 @@ impl PayeeService {
         Ok((observed, plan))
     }
 
-    async fn begin(&self, snapshot: &ChainSnapshot) -> Result<Observation, PayeeServiceError> {
+    pub(super) async fn begin(
+        &self,
+        snapshot: &ChainSnapshot,
+    ) -> Result<Observation, PayeeServiceError> {
         let head = snapshot.head;
         let by = |number, time| EndedBy {
             number,
@@ -101,7 +113,10 @@ impl PayeeService {
 
     /// Finds the deposits with a first payment since the last step. Looks for those of other processes, too, so rarely that
     /// no more than a thousand keys are read in a second.
-    async fn find_new(&self, observed: &mut Observation) -> Result<(), PayeeServiceError> {
+    pub(super) async fn find_new(
+        &self,
+        observed: &mut Observation,
+    ) -> Result<(), PayeeServiceError> {
         let news = std::mem::take(&mut *self.payee.shared.news_deposits());
         let ids: Vec<_> = {
             let mut holdings = self.holdings();
@@ -320,31 +335,6 @@ impl PayeeService {
         let found = observed.found.values().map(|found| found.draw_time);
         let found = found.filter(|draw| *draw > observed.now).min();
         known.into_iter().chain(found).min()
-    }
-
-    /// Returns the reason why a draw or a win was not looked at. A draw whose round is long due counts, too, whatever relays
-    /// say.
-    pub(super) fn unread(&self, observed: &Observation) -> Option<String> {
-        if let Some(reason) = &observed.unread {
-            return Some(reason.clone());
-        }
-        let patience = HealthTracker::limit(self.payee.reader().profile());
-        let holdings = self.holdings();
-        let mut overdue = holdings.undecided(observed.now.saturating_sub(patience));
-        let (draw_time, _) = overdue.find(|(_, id)| {
-            let is_decided = observed.found.get(id).is_some_and(|found| {
-                !matches!(
-                    found.state,
-                    HoldingState::Drawn { .. } | HoldingState::Missed(_)
-                )
-            });
-            let tracked = holdings.get(*id);
-            let is_open = tracked.is_some_and(|deposit| deposit.redeem_until >= observed.head.time);
-            is_open && !is_decided
-        })?;
-        Some(format!(
-            "no relay has given the round of draw time {draw_time}; name further relays of the beacon"
-        ))
     }
 
     /// Records that the state of a deposit could not be read. Keeps its state.
