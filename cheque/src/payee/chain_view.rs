@@ -13,7 +13,6 @@ use crate::{
         error::ReceiveError,
         exposure::Sight,
         snapshot::{ChainSnapshot, Reference, SeenPurse},
-        unknown_deposits::Answer,
     },
     protocol::{
         amount::Amount,
@@ -26,7 +25,7 @@ use crate::{
 use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -116,53 +115,6 @@ impl Payee {
         let seen = read.first().copied().unwrap_or(empty);
         snapshot.insert_unknown(purse, seen);
         Ok(seen)
-    }
-
-    /// Reads the purse of a deposit that the payee does not know, in a batch with others, at the confirmed block of the
-    /// snapshot that it returns.
-    pub(super) async fn read_unknown(&self, purse: PurseKey, signer: Address) -> Answer {
-        let is_known = self.index().has_held(signer);
-        let place = self
-            .shared
-            .unknown_deposits
-            .enter(purse, signer, is_known)?;
-        if let Some(mut reader) = place.reader {
-            let payee = self.clone();
-            // A task of its own: a caller that goes away takes nobody's answer with it.
-            tokio::spawn(async move {
-                while let Some(batch) = reader.next_batch() {
-                    let read = payee.read_batch(batch.purses()).await;
-                    batch.answer(&read);
-                }
-            });
-        }
-        // Dropped only if the reader has panicked.
-        place.answer.await.unwrap_or(Err(ReceiveError::Busy))
-    }
-
-    async fn read_batch(
-        &self,
-        purses: BTreeSet<PurseKey>,
-    ) -> Result<(Arc<ChainSnapshot>, BTreeMap<PurseKey, SeenPurse>), ReceiveError> {
-        let snapshot = self.fresh_snapshot().await?;
-        if let Some(ahead) = snapshot.ahead {
-            return Err(BankError::from(ahead).into());
-        }
-        let known = purses.iter().copied();
-        let known = known.filter_map(|purse| Some((purse, snapshot.unknown_purse(purse)?)));
-        let mut all: BTreeMap<_, _> = known.collect();
-        let asked: Vec<_> = purses
-            .into_iter()
-            .filter(|purse| !all.contains_key(purse))
-            .collect();
-        if !asked.is_empty() {
-            let read = self.read_purses(&snapshot, &asked, false).await?;
-            for (purse, seen) in asked.into_iter().zip(read) {
-                snapshot.insert_unknown(purse, seen);
-                all.insert(purse, seen);
-            }
-        }
-        Ok((snapshot, all))
     }
 
     /// The cost to redeem a cheque at the present price of gas, in units of its token: of the longest stream that the policy
@@ -338,7 +290,7 @@ impl Payee {
 
     /// Reads purses at the confirmed block, and at the final block if the node has its state. If it has not, looks for the
     /// openings of deposits that the payee knows: a stranger's openings are not worth a search.
-    async fn read_purses(
+    pub(super) async fn read_purses(
         &self,
         snapshot: &ChainSnapshot,
         purses: &[PurseKey],

@@ -2,11 +2,8 @@
 
 use crate::{
     payee::{
-        Payee,
-        error::ReceiveError,
-        exposure::reservation::Reservation,
-        receive::{Looked, Written},
-        shared::Shared,
+        Payee, counted::Written, error::ReceiveError, exposure::reservation::Reservation,
+        receive::Looked, shared::Shared,
     },
     protocol::{
         amount::Amount,

@@ -4,10 +4,11 @@ use crate::{
     bank::error::BankError,
     payee::{
         Payee,
+        counted::{Counted, Written},
+        credit::Credit,
         error::ReceiveError,
-        exposure::{Sight, Sums, reservation::Reservation},
-        positions::{PositionCacheError, Replaced, StoredPosition},
-        shared::Shared,
+        exposure::{Sight, Sums},
+        positions::{Replaced, StoredPosition},
         snapshot::ChainSnapshot,
     },
     protocol::{
@@ -21,8 +22,7 @@ use crate::{
         },
         terms::{DepositId, Purse},
     },
-    store::{async_store::StoredError, error::StoreError, interface::Store},
-    sys::unix_now,
+    store::{async_store::StoredError, interface::Store},
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
@@ -60,64 +60,6 @@ impl Looked {
     }
 }
 
-/// A payment that is counted as exposure while it is written. Dropped without the result of the write, the payment counts:
-/// it may be written.
-#[must_use = "finish it with the result of the write"]
-struct Counted {
-    shared: Arc<Shared>,
-    reservation: Option<Reservation>,
-    written: Written,
-}
-
-/// A payment whose position was written, or may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub(super) id: DepositId,
-    pub(super) is_first: bool,
-    /// The time from which the payee refuses payments of the deposit.
-    pub(super) cutoff: u64,
-}
-
-impl Written {
-    /// Tells the service of the deposit, if it is to look at it. Call it after the write.
-    ///
-    /// From the cutoff on, the service may have computed the draw by the position before, and the payment may turn a loss
-    /// into a win. The own clock is at most ten seconds behind a round by which a draw is computed, and the cutoff is longer.
-    pub(super) fn report(&self, shared: &Shared) {
-        let head_time = shared.snapshots.newest().map(|newest| newest.head.time);
-        let now = unix_now().max(head_time.unwrap_or_default());
-        if self.is_first || now >= self.cutoff {
-            shared.report(self.id);
-        }
-    }
-}
-
-impl Counted {
-    fn finish(mut self, replaced: &Result<Replaced, PositionCacheError>) {
-        use PositionCacheError::{Position, Store};
-        let written = match replaced {
-            Ok(Replaced::Done) | Err(Store(StoreError::Unknown { .. })) => true,
-            Ok(Replaced::Conflict) | Err(Store(_) | Position(_)) => false,
-        };
-        self.end(written);
-    }
-
-    fn end(&mut self, written: bool) {
-        if let Some(reservation) = self.reservation.take() {
-            self.shared.index().finish(reservation, written);
-            if written {
-                self.written.report(&self.shared);
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.end(true);
-    }
-}
-
 impl Payee {
     /// Judges a payment, and stores it durably. `from` is the sender authenticated by the host, if any; another sender
     /// than the deposit's signer is rejected.
@@ -135,6 +77,15 @@ impl Payee {
         &self,
         from: Option<Address>,
         proof: &Proof,
+    ) -> Result<Accepted, ReceiveError> {
+        self.receive(from, proof, None).await
+    }
+
+    pub(super) async fn receive(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+        credit: Option<Arc<Credit>>,
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
         let key = self.position_key(id);
@@ -161,9 +112,20 @@ impl Payee {
                 }
                 judged => judged?,
             };
-            let position = received.position().clone();
-            match self.store_position(key, stored, position, counted).await? {
-                Replaced::Done => return Ok(accepted(id, &received)),
+            let accepted = accepted(id, &received);
+            let replaced = match &credit {
+                None => {
+                    let position = accepted.position.clone();
+                    self.store_position(key, stored, position, counted).await?
+                }
+                Some(credit) => {
+                    let new = accepted.clone();
+                    self.store_with(key, stored, new, credit.clone(), counted)
+                        .await?
+                }
+            };
+            match replaced {
+                Replaced::Done => return Ok(accepted),
                 Replaced::Conflict => cached = self.shared.positions.recent(&key),
             }
         }

@@ -58,13 +58,18 @@ pub struct AppChange {
 /// Shows lengths instead of the key and the values, which may be secret.
 impl fmt::Debug for AppChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let change = Change {
+        self.as_change().fmt(f)
+    }
+}
+
+impl AppChange {
+    pub(crate) fn as_change(&self) -> Change<'_> {
+        Change {
             table: Table::App,
             key: &self.key,
             old: self.old.as_deref(),
             new: self.new.as_deref(),
-        };
-        change.fmt(f)
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub use self::postgres::Postgres;
 #[cfg(feature = "redb")]
 pub use self::redb::Redb;
 #[cfg(feature = "client")]
-pub use app_records::{AppRecords, AppRecordsError};
+pub use app_records::{AppRecords, AppRecordsError, AppRecordsReader};
 #[cfg(feature = "client")]
 pub use async_store::{AppChange, StoredError};
 pub use backup::{

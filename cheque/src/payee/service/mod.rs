@@ -6,6 +6,7 @@ mod holdings;
 mod list;
 mod observation;
 mod plan;
+mod receive;
 mod report;
 mod scan;
 mod settings;
@@ -28,19 +29,16 @@ use crate::{
     payee::{
         Payee,
         error::ReceiveError,
-        receive::Accepted,
         service::{health::report_error, holdings::Holdings},
         snapshot::ChainSnapshot,
     },
-    protocol::proof::Proof,
     service::{
         follower::Follower, health_tracker::HealthTracker, metrics as names, store_probe::probe,
     },
     store::async_store::StoredError,
     sys::unix_now,
 };
-use alloy_primitives::Address;
-use metrics::{counter, gauge};
+use metrics::gauge;
 use std::{
     future::Future,
     pin::pin,
@@ -178,37 +176,6 @@ impl PayeeService {
         let recall = || async { self.follower().load_cursor().await };
         recalled.get_or_try_init(recall).await?;
         Ok(())
-    }
-
-    /// Judges and stores a payment like [`Payee::receive_payment`], and counts it in the metrics.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Payee::receive_payment`], and [`ReceiveError::Stored`] if the last head cannot be read from the
-    /// store.
-    pub async fn receive_payment(
-        &self,
-        from: Option<Address>,
-        proof: &Proof,
-    ) -> Result<Accepted, ReceiveError> {
-        let received = async {
-            self.recall().await?;
-            self.payee.receive_payment(from, proof).await
-        };
-        let received = received.await;
-        match &received {
-            Ok(_) => counter!(names::PAYEE_PAYMENTS).increment(1),
-            Err(error) => {
-                let reason = match error {
-                    ReceiveError::Rejected(rejection) => rejection.code(),
-                    ReceiveError::Bank(_) => "chain",
-                    ReceiveError::Busy => "busy",
-                    ReceiveError::Stored(_) => "store",
-                };
-                counter!(names::PAYEE_REFUSED, "reason" => reason).increment(1);
-            }
-        }
-        received
     }
 
     /// Takes a step at each new head until `stop` resolves, then finishes the current step. Logs every error, shows it

@@ -75,6 +75,7 @@ impl PayeeService {
             confirmed: by(snapshot.confirmed.number, snapshot.confirmed.time),
             final_block: by(snapshot.final_block.number, snapshot.final_block.time),
             found: Default::default(),
+            rescanned: false,
             gone: BTreeSet::new(),
             looked: Default::default(),
             closed: BTreeSet::new(),
@@ -144,7 +145,8 @@ impl PayeeService {
             for position in self.payee.positions_of(unknown).await? {
                 self.add_new(&position, observed);
             }
-            self.record_rescan();
+            // Counts once the result is recorded: a step may still fail.
+            observed.rescanned = true;
         }
         Ok(())
     }
@@ -164,7 +166,7 @@ impl PayeeService {
         last.is_none_or(|at| at.elapsed() >= std::time::Duration::from_millis(deposits))
     }
 
-    fn record_rescan(&self) {
+    pub(super) fn record_rescan(&self) {
         let last = self.shared.rescanned.lock();
         *last.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }

@@ -59,6 +59,9 @@ impl PayeeService {
         self.mark_closing(&mut holdings, observed.head.time, &mut report);
         set_gauges(&holdings);
         self.announce(&report);
+        if observed.rescanned {
+            self.record_rescan();
+        }
         report
     }
 
@@ -81,6 +84,9 @@ impl PayeeService {
         }
         set_gauges(&holdings);
         self.announce(&report);
+        if observed.rescanned {
+            self.record_rescan();
+        }
     }
 
     fn announce(&self, report: &PayeeStepReport) {

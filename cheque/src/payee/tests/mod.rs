@@ -1,6 +1,7 @@
 //! Tests of the payee against a node, a bank and a beacon in memory.
 
 mod chain;
+mod credit;
 mod first_payments;
 #[cfg(all(feature = "service", feature = "local-beacon"))]
 mod halted_beacon;
