@@ -74,6 +74,22 @@ async fn ask(shop: SocketAddr, request: &str, token: Option<&str>, body: &str) -
     (status, body.to_owned())
 }
 
+/// Shows a proof until the shop has seen the opening of its deposit, and returns the value.
+async fn accepted(shop: SocketAddr, token: Option<&str>, proof: &str) -> u128 {
+    for _ in 0..100 {
+        let (status, text) = ask(shop, "POST /payments", token, proof).await;
+        if status == 200 {
+            return text.parse().unwrap();
+        }
+        assert!(
+            status == 402 && text.contains("not confirmed yet"),
+            "{text}"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the deposit is not confirmed");
+}
+
 /// A shop that runs until it is stopped.
 struct Running {
     at: SocketAddr,
@@ -131,9 +147,7 @@ fn shop_takes_payments_sells_and_redeems_its_win() {
         assert_eq!(ask(running.at, payments, other, &proof).await.0, 422);
         assert_eq!(ask(running.at, payments, token, "no proof").await.0, 422);
         assert_eq!(ask(running.at, "GET /goods", token, "").await.0, 402);
-        let (status, value) = ask(running.at, payments, token, &proof).await;
-        assert_eq!(status, 200, "{value}");
-        let mut balance: u128 = value.parse().unwrap();
+        let mut balance = accepted(running.at, token, &proof).await;
         assert!(balance > PRICE);
         assert_eq!(ask(running.at, payments, token, &proof).await.0, 409);
         let goods = ask(running.at, "GET /goods", token, "").await;
@@ -147,9 +161,7 @@ fn shop_takes_payments_sells_and_redeems_its_win() {
         let shown = ask(running.at, "GET /balance", token, "").await;
         assert_eq!(shown, (200, balance.to_string()));
         assert_eq!(ask(running.at, payments, token, &proof).await.0, 409);
-        let (status, value) = ask(running.at, payments, token, &pay(coins(60)).await).await;
-        assert_eq!(status, 200, "{value}");
-        balance += value.parse::<u128>().unwrap();
+        balance += accepted(running.at, token, &pay(coins(60)).await).await;
         until("healthy", async || {
             ask(running.at, "GET /health", None, "").await.0 == 200
         })

@@ -120,7 +120,7 @@ async fn lists_deposits_after_a_restart_and_takes_no_step_by_an_old_head() {
     let payee = over::with_policy(world, &world.reader, policy, store.clone());
     let request = request(&[account], &fixture.payer, HOUR);
     let opened = open_deposit(world, &payer, &request).await;
-    pay(&payer, &payee, opened.id, coins(1)).await;
+    pay(&payer, &payee, opened.id, coins(100)).await;
     world.node.automine(false).await;
     let head = world.now().await;
     wait_until(head + OLDEST_HEAD + 2).await;

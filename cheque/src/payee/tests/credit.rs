@@ -141,3 +141,18 @@ async fn gives_exposure_back_if_the_application_refuses() {
     let paid = payee.receive_payment_with(None, &paid, credit).await;
     assert_eq!(code(paid), "accepted");
 }
+
+/// An application that writes positions itself, and whose transaction was rolled back.
+#[tokio::test]
+async fn gives_exposure_back_if_nothing_was_stored() {
+    let fixture = Fixture::with(|policy| limit(policy, 2 * PAYMENT)).await;
+    let opened = fixture.open(1, 1, fixture.draw);
+    let proof = fixture.opening(&opened, 2 * PAYMENT);
+    let judged = fixture.payee.judge(None, &proof, None).await.unwrap();
+    judged.add_exposure();
+    let other = fixture.open(1, 2, fixture.draw);
+    let refused = fixture.pay(&other, 2 * PAYMENT).await;
+    assert_eq!(code(refused), "exposure_too_large");
+    judged.give_back();
+    assert_eq!(code(fixture.pay(&other, 2 * PAYMENT).await), "accepted");
+}
