@@ -102,7 +102,9 @@ async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
         // The payee receives payments until killed.
         let mut process = start(&world, "payee", &payees, id);
         process.give(&proofs[given..]);
-        for line in process.kill_after(rng.random_range(1..30), rng.random_range(0..3_000)) {
+        // At any moment of a payment, which takes some milliseconds.
+        let micros = rng.random_range(0..12_000);
+        for line in process.kill_after(rng.random_range(1..30), micros) {
             let (total, value) = line.split_once(' ').unwrap();
             last_acknowledged = Amount::new(total.parse().unwrap());
             let value = Amount::new(value.parse().unwrap());

@@ -3,10 +3,10 @@
 use crate::{
     payee::{
         Payee,
+        accepted::{Accepted, ApplicationError, Credit},
         counted::Counted,
         error::ReceiveError,
         positions::{Replaced, StoredPosition},
-        receive::Accepted,
     },
     protocol::{proof::Proof, receive::judge::PositionKey},
     store::{
@@ -18,14 +18,6 @@ use crate::{
 };
 use alloy_primitives::Address;
 use std::sync::Arc;
-
-/// An error of an application that records a payment: any error or text.
-pub type ApplicationError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The function that makes the application's records of a payment.
-pub(super) type Credit = dyn Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
-    + Send
-    + Sync;
 
 impl Payee {
     /// The application's records in the payee's store.

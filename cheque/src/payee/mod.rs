@@ -1,5 +1,6 @@
 //! The payee: judges payments by a fresh view of the chain, stores positions durably, and redeems wins.
 
+mod accepted;
 mod chain_view;
 mod counted;
 mod credit;
@@ -19,12 +20,11 @@ mod snapshot;
 mod transactions;
 mod unknown_deposits;
 
-pub use credit::ApplicationError;
+pub use accepted::{Accepted, ApplicationError};
 pub use error::ReceiveError;
 pub use external_store::Judged;
 pub use pending::{PendingTx, Purpose, Submitted};
 pub use positions::{PositionCache, PositionCacheError, Replaced, StoredPosition};
-pub use receive::Accepted;
 pub use redeem::{PlannedRedemption, RedeemOptions};
 #[cfg(feature = "service")]
 pub use service::{

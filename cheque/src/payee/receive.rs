@@ -4,15 +4,14 @@ use crate::{
     bank::error::BankError,
     payee::{
         Payee,
+        accepted::{Accepted, Credit},
         counted::{Counted, Written},
-        credit::Credit,
         error::ReceiveError,
         exposure::{Sight, Sums},
         positions::{Replaced, StoredPosition},
         snapshot::ChainSnapshot,
     },
     protocol::{
-        amount::Amount,
         proof::Proof,
         receive::{
             judge::{PositionKey, Received, receive_payment},
@@ -27,22 +26,6 @@ use crate::{
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::sync::Arc;
-
-/// An accepted payment, on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Accepted {
-    /// The paying deposit.
-    pub deposit: DepositId,
-    /// The account to credit: the deposit's signer.
-    pub credit_to: Address,
-    /// The value to credit for this payment, in token units. May be zero.
-    pub value: Amount,
-    /// The total paid from the deposit, in token units.
-    pub total: Amount,
-    /// The payee's new position in the deposit.
-    pub position: Position,
-}
 
 /// The view by which to judge a payment, and the block at which its purse held the deposit.
 #[derive(Clone, Debug)]
@@ -112,7 +95,7 @@ impl Payee {
                 }
                 judged => judged?,
             };
-            let accepted = accepted(id, &received);
+            let accepted = Accepted::new(id, &received);
             let replaced = match &credit {
                 None => {
                     let position = accepted.position.clone();
@@ -280,15 +263,4 @@ impl Payee {
 
 const fn purse_key(deposit: &Deposit) -> (Address, Address, u64) {
     (deposit.payer, deposit.token, deposit.lane)
-}
-
-fn accepted(deposit: DepositId, received: &Received) -> Accepted {
-    let position = received.position().clone();
-    Accepted {
-        deposit,
-        credit_to: received.credit_to(),
-        value: received.value(),
-        total: position.total(),
-        position,
-    }
 }

@@ -8,7 +8,8 @@ use crate::{
         error::StoreError,
         interface::Store,
         table::Table,
-        write_watch::{Watched, WriteWatch},
+        watched::Watched,
+        write_watch::WriteWatch,
     },
 };
 use std::{fmt, ops::ControlFlow, sync::Arc};

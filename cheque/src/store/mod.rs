@@ -29,6 +29,8 @@ mod postgres;
 mod redb;
 pub(crate) mod table;
 #[cfg(feature = "client")]
+mod watched;
+#[cfg(feature = "client")]
 pub(crate) mod write_watch;
 
 #[cfg(feature = "postgres")]

@@ -112,7 +112,7 @@ async fn redeems_urgent_wins_by_a_head_of_the_near_future() {
 
 /// A chain without traffic, and a restart. A step by hand acts upon no old head either.
 #[tokio::test]
-async fn lists_deposits_after_a_restart_and_takes_no_step_by_an_old_head() {
+async fn lists_deposits_and_steps_by_no_old_head_after_a_restart() {
     let fixture = over::by_the_clock_without_bounds().await;
     let (world, account, store) = (&fixture.world, &fixture.payees[0], memory());
     let payer = world.payer(&fixture.payer, fixture.store.clone());

@@ -86,6 +86,12 @@ impl PayeeService {
         report_error("step", error);
     }
 
+    /// Reports that the stuck transactions could not be counted.
+    pub(super) fn report_count_error(&self, error: &PayeeServiceError) {
+        self.health_tracker().record_error(error.to_string());
+        report_error("count", error);
+    }
+
     pub(super) fn health_tracker(&self) -> MutexGuard<'_, HealthTracker> {
         let tracker = self.shared.health.lock();
         tracker.unwrap_or_else(PoisonError::into_inner)
@@ -93,7 +99,7 @@ impl PayeeService {
 }
 
 /// Counts and logs an error of all deposits.
-pub(super) fn report_error(step: &'static str, error: &PayeeServiceError) {
+fn report_error(step: &'static str, error: &PayeeServiceError) {
     counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
     tracing::warn!(event = "step_failed", step, reason = %error);
 }

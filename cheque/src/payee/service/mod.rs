@@ -26,12 +26,7 @@ use crate::{
         error::BankError,
         head::{HeadCheckError, check_clock},
     },
-    payee::{
-        Payee,
-        error::ReceiveError,
-        service::{health::report_error, holdings::Holdings},
-        snapshot::ChainSnapshot,
-    },
+    payee::{Payee, error::ReceiveError, service::holdings::Holdings, snapshot::ChainSnapshot},
     service::{
         follower::Follower, health_tracker::HealthTracker, metrics as names, store_probe::probe,
     },
@@ -314,8 +309,7 @@ impl PayeeService {
         self.health_tracker().set_undone(undone, Instant::now());
         let report = self.record(observed);
         if let Err(error) = self.record_stuck(now).await {
-            report_error("count", &error);
-            self.health_tracker().record_error(error.to_string());
+            self.report_count_error(&error);
         }
         self.remove_old(snapshot, now).await?;
         self.health_tracker()

@@ -2,7 +2,9 @@
 
 use crate::{
     payee::{
-        credit::ApplicationError, error::ReceiveError, receive::Accepted, service::PayeeService,
+        accepted::{Accepted, ApplicationError},
+        error::ReceiveError,
+        service::PayeeService,
     },
     protocol::proof::Proof,
     service::metrics as names,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    payee::credit::ApplicationError,
+    payee::accepted::ApplicationError,
     store::{AppChange, AppRecordsReader, StoredError},
 };
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -13,7 +13,7 @@ mod steps;
 
 use crate::{
     bank::{fake_bank::FakeBank, purses::PurseKey},
-    payee::{Payee, error::ReceiveError, receive::Accepted},
+    payee::{Payee, accepted::Accepted, error::ReceiveError},
     protocol::{
         account::{Account, ChequeContext},
         allowance::{MasterSalt, tree::AllowanceTree},
