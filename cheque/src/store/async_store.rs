@@ -1,5 +1,7 @@
 //! A store for tasks: calls that may block run on threads of their own.
 
+#[cfg(feature = "service")]
+use crate::store::{watched::Watched, write_watch::WriteWatch};
 use crate::{
     protocol::{account::encoding::AccountError, receive::position::PositionError},
     store::{
@@ -8,8 +10,6 @@ use crate::{
         error::StoreError,
         interface::Store,
         table::Table,
-        watched::Watched,
-        write_watch::WriteWatch,
     },
 };
 use std::{fmt, ops::ControlFlow, sync::Arc};
@@ -85,9 +85,13 @@ impl From<AppChange> for OwnedChange {
     }
 }
 
-/// A store for tasks that must not block, with a watch over its writes.
+/// A store for tasks that must not block.
 #[derive(Clone)]
-pub(crate) struct AsyncStore(Arc<Watched>);
+pub(crate) struct AsyncStore {
+    store: Arc<dyn Store>,
+    #[cfg(feature = "service")]
+    watch: Arc<WriteWatch>,
+}
 
 impl fmt::Debug for AsyncStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,25 +100,36 @@ impl fmt::Debug for AsyncStore {
 }
 
 impl AsyncStore {
+    #[cfg(not(feature = "service"))]
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    #[cfg(feature = "service")]
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let watch = Arc::new(WriteWatch::default());
-        Self(Arc::new(Watched { store, watch }))
+        let watched = Watched {
+            store,
+            watch: watch.clone(),
+        };
+        let store = Arc::new(watched);
+        Self { store, watch }
     }
 
     /// Returns the watch over the writes of this store and its clones.
     #[cfg(feature = "service")]
     pub(crate) fn watch(&self) -> &WriteWatch {
-        &self.0.watch
+        &self.watch
     }
 
     /// Returns the store, for calls that do not block.
     pub(crate) fn store(&self) -> &dyn Store {
-        &*self.0
+        &*self.store
     }
 
     /// Makes all changes or none, as [`Store::swap`] does. Continues if the caller drops the future.
     pub(crate) async fn swap(&self, changes: Vec<OwnedChange>) -> Result<Swap, StoredError> {
-        let begun = self.0.begin(&borrowed(&changes));
+        let begun = self.store.begin(&borrowed(&changes));
         if let Some(pending) = begun {
             return Ok(pending.await?);
         }
@@ -180,7 +195,7 @@ impl AsyncStore {
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T, StoredError> + Send + 'static,
     ) -> Result<T, StoredError> {
-        let store = self.0.clone();
+        let store = self.store.clone();
         let task = tokio::task::spawn_blocking(move || work(&*store));
         match task.await {
             Ok(result) => result,

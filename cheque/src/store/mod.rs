@@ -28,9 +28,9 @@ mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 pub(crate) mod table;
-#[cfg(feature = "client")]
+#[cfg(feature = "service")]
 mod watched;
-#[cfg(feature = "client")]
+#[cfg(feature = "service")]
 pub(crate) mod write_watch;
 
 #[cfg(feature = "postgres")]

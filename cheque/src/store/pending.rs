@@ -2,10 +2,10 @@
 
 #[cfg(any(feature = "redb", feature = "postgres"))]
 use crate::store::commit_queue::waiter::Waiter;
-#[cfg(feature = "client")]
+#[cfg(feature = "service")]
 use crate::store::write_watch::WriteWatch;
 use crate::store::{change::Swap, error::StoreError};
-#[cfg(feature = "client")]
+#[cfg(feature = "service")]
 use std::sync::Arc;
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use std::{
 pub struct Pending {
     state: State,
     /// The watch that is told the result.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "service")]
     watch: Option<Arc<WriteWatch>>,
 }
 
@@ -43,7 +43,7 @@ impl Pending {
     }
 
     /// Tells `watch` the result, if the future is not dropped before.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "service")]
     pub(super) fn watched(self, watch: Arc<WriteWatch>) -> Self {
         Self {
             watch: Some(watch),
@@ -54,7 +54,7 @@ impl Pending {
     const fn new(state: State) -> Self {
         Self {
             state,
-            #[cfg(feature = "client")]
+            #[cfg(feature = "service")]
             watch: None,
         }
     }
@@ -69,7 +69,7 @@ impl Future for Pending {
             #[cfg(any(feature = "redb", feature = "postgres"))]
             State::Queued(waiter) => waiter.poll(context),
         };
-        #[cfg(feature = "client")]
+        #[cfg(feature = "service")]
         if let (Poll::Ready(result), Some(watch)) = (&polled, &self.watch) {
             watch.record(result);
         }

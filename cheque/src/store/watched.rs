@@ -41,7 +41,7 @@ impl Store for Watched {
     }
 }
 
-#[cfg(all(test, feature = "service"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Memory;

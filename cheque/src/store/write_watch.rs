@@ -41,19 +41,16 @@ impl WriteWatch {
     }
 
     /// Records a failed read of a probe.
-    #[cfg(feature = "service")]
     pub(crate) fn record_error(&self, error: &impl ToString) {
         self.state().error = Some(error.to_string());
     }
 
     /// Records the begin of a probe, or its end.
-    #[cfg(feature = "service")]
     pub(crate) fn set_asked(&self, asked: Option<Instant>) {
         self.state().asked = asked;
     }
 
     /// Returns the age of the newest successful write. `None` without one, or if a later one failed.
-    #[cfg(feature = "service")]
     pub(crate) fn age(&self) -> Option<Duration> {
         let state = self.state();
         let written = state.written.filter(|_| state.error.is_none());
@@ -61,7 +58,6 @@ impl WriteWatch {
     }
 
     /// Returns the reason why the store takes no writes now, as far as known.
-    #[cfg(feature = "service")]
     pub(crate) fn fault(&self, now: Instant) -> Option<String> {
         let state = self.state();
         if let Some(error) = &state.error {
@@ -77,7 +73,7 @@ impl WriteWatch {
     }
 }
 
-#[cfg(all(test, feature = "service"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
