@@ -256,6 +256,8 @@ fn shows_in_health_that_the_database_is_read_only() {
             .write_cheque(id, fixture.payees[0].address, coins(5))
             .await;
         let proof = paid.unwrap().proof;
+        // The running service may have a snapshot of before the opening.
+        payee.payee().poll().await.unwrap();
         set_read_only(&server, &database, true).await;
         let refused = payee.receive_payment(None, &proof).await.unwrap_err();
         assert!(matches!(refused, ReceiveError::Stored(_)), "{refused}");
