@@ -75,7 +75,7 @@ pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
-pub use protocol::amount::Amount;
+pub use protocol::amount::{Amount, ParseAmountError};
 pub use protocol::beacon::local::LocalBeacon;
 pub use protocol::beacon::point::PointError;
 pub use protocol::beacon::round::{BeaconRound, SeedProof};
@@ -93,7 +93,7 @@ pub use protocol::receive::policy::{
     MAX_HORIZON, PAYEE_CUTOFF, Policy, PolicyError, TokenLimits, View, redeem_gas,
 };
 pub use protocol::receive::position::{Position, PositionError};
-pub use protocol::receive::rejection::Rejection;
+pub use protocol::receive::rejection::{Rejection, RejectionClass};
 pub use protocol::redemption_check::{
     BankSnapshot, simulate_packed_redemption, simulate_redemption,
 };

@@ -14,9 +14,10 @@ use cheque::{
     Amount, DepositId, Proof, Rejection, SignedCheque,
     bank::Reader,
     node::connect,
+    payee::{Accepted, ApplicationError},
     payee::{Payee, ReceiveError},
     payer::{DepositRequest, Draw, Payer},
-    store::Redb,
+    store::{AppChange, AppRecordsReader, Redb, Store, Table},
 };
 use harness::{kills, tests};
 use node::{Account, World, coins};
@@ -35,6 +36,9 @@ const BANK: &str = "CHEQUE_TEST_BANK";
 const BEACON: &str = "CHEQUE_TEST_BEACON";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
+
+/// The key of the host's balance.
+const BALANCE: &[u8] = b"balance";
 
 /// Old proofs shown again after each kill.
 const AGAIN: usize = 200;
@@ -98,14 +102,23 @@ async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
         // The payee receives payments until killed.
         let mut process = start(&world, "payee", &payees, id);
         process.give(&proofs[given..]);
-        for line in process.kill_after(rng.random_range(1..30), rng.random_range(0..3_000)) {
+        // At any moment of a payment, which takes some milliseconds.
+        let micros = rng.random_range(0..12_000);
+        for line in process.kill_after(rng.random_range(1..30), micros) {
             let (total, value) = line.split_once(' ').unwrap();
             last_acknowledged = Amount::new(total.parse().unwrap());
             let value = Amount::new(value.parse().unwrap());
             values = values.checked_add(value).unwrap();
         }
-        let restarted = open_payee(&world, &payee, &payees);
+        let store = Arc::new(Redb::open(&payees).unwrap());
+        let balance = store.get(Table::App, BALANCE).unwrap();
+        let restarted = world.payee(&payee, store);
         let held = restarted.position(id).await.unwrap().unwrap();
+        assert_eq!(
+            units(balance.as_deref()),
+            held.credited().get(),
+            "position and balance differ"
+        );
         assert!(
             held.total() >= last_acknowledged,
             "an acknowledged payment is lost"
@@ -140,14 +153,35 @@ async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
     // The rest arrives. The credited sum is the value of a single cheque over the total.
     let restarted = open_payee(&world, &payee, &payees);
     for proof in &proofs[given..] {
-        restarted.receive_payment(None, proof).await.unwrap();
+        let taken = restarted.receive_payment_with(None, proof, credit).await;
+        taken.unwrap();
     }
+    let balance = restarted.app_records().get(BALANCE).await.unwrap();
     let held = restarted.position(id).await.unwrap().unwrap();
     assert_eq!(held.total(), total(proofs.last().unwrap()));
     let worth = held.payout().unwrap();
     let worth = worth.expected_value(coins(900), held.redeem_cost());
     assert_eq!(held.credited(), worth);
+    assert_eq!(units(balance.as_deref()), worth.get());
     assert!(proofs.len() > kills);
+}
+
+/// The balance that the payee's host keeps: 16 bytes, big-endian.
+fn units(record: Option<&[u8]>) -> u128 {
+    record.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
+}
+
+fn credit(
+    payment: &Accepted,
+    records: &AppRecordsReader<'_>,
+) -> Result<Vec<AppChange>, ApplicationError> {
+    let old = records.get(BALANCE)?;
+    let balance = units(old.as_deref()) + payment.value.get();
+    Ok(vec![AppChange {
+        key: BALANCE.to_vec(),
+        old,
+        new: Some(balance.to_be_bytes().to_vec()),
+    }])
 }
 
 fn total(proof: &Proof) -> Amount {
@@ -216,7 +250,8 @@ async fn run_payee() {
     let payee = payee.with_beacon(beacon).unwrap();
     for line in io::stdin().lock().lines() {
         let proof = line.unwrap().parse().unwrap();
-        let taken = payee.receive_payment(None, &proof).await.unwrap();
+        let taken = payee.receive_payment_with(None, &proof, credit).await;
+        let taken = taken.unwrap();
         say(&format!("{} {}", taken.total, taken.value));
     }
 }

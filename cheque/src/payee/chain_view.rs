@@ -101,15 +101,13 @@ impl Payee {
         two_polls.max(Duration::from_secs(1))
     }
 
-    /// Reads a purse at the confirmed block of `snapshot`, and keeps it there. `is_known` is true if the payee has a cheque
-    /// of the deposit.
+    /// Reads the purse of a deposit that the payee knows, at the confirmed block of `snapshot`, and keeps it there.
     pub(super) async fn read_purse(
         &self,
         snapshot: &ChainSnapshot,
         purse: PurseKey,
-        is_known: bool,
     ) -> Result<SeenPurse, BankError> {
-        let read = self.read_purses(snapshot, &[purse], is_known).await?;
+        let read = self.read_purses(snapshot, &[purse], true).await?;
         let empty = SeenPurse {
             contents: Purse::Idle(Amount::ZERO),
             since: u64::MAX,
@@ -293,7 +291,7 @@ impl Payee {
 
     /// Reads purses at the confirmed block, and at the final block if the node has its state. If it has not, looks for the
     /// openings of deposits that the payee knows: a stranger's openings are not worth a search.
-    async fn read_purses(
+    pub(super) async fn read_purses(
         &self,
         snapshot: &ChainSnapshot,
         purses: &[PurseKey],

@@ -2,11 +2,8 @@
 
 use crate::{
     payee::{
-        Payee,
-        error::ReceiveError,
-        exposure::reservation::Reservation,
-        receive::{Looked, Written},
-        shared::Shared,
+        Payee, counted::Written, error::ReceiveError, exposure::reservation::Reservation,
+        receive::Looked, shared::Shared,
     },
     protocol::{
         amount::Amount,
@@ -17,7 +14,7 @@ use crate::{
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The inputs for judging one payment, read by [`Payee::judge`]. Not a verdict:
 /// [`receive_payment`] gives the verdict.
@@ -39,12 +36,20 @@ pub struct Judged {
 struct Counted {
     shared: Arc<Shared>,
     written: Written,
-    reservation: OnceLock<Reservation>,
+    reservation: Mutex<Option<Reservation>>,
+}
+
+impl Counted {
+    fn reservation(&self) -> MutexGuard<'_, Option<Reservation>> {
+        let reservation = self.reservation.lock();
+        reservation.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
+        let reservation = self.reservation().take();
+        if let Some(reservation) = reservation {
             // The application does not tell, so the payment may be written.
             self.shared.index().finish(reservation, true);
             self.written.report(&self.shared);
@@ -53,9 +58,9 @@ impl Drop for Counted {
 }
 
 impl Payee {
-    /// Reads the inputs for judging a payment. For an application with a database of its own: it calls
-    /// [`receive_payment`], and stores position and balance in one transaction. `old` is the
-    /// application's stored position in the deposit, `from` the authenticated sender, if any.
+    /// Reads the inputs for judging a payment. For an application that writes positions itself, in transactions of its own:
+    /// it calls [`receive_payment`], and stores position and balance. Others use [`Payee::receive_payment_with`]. `old` is
+    /// the application's stored position in the deposit, `from` the authenticated sender, if any.
     ///
     /// Positions belong in [`Table::Positions`](crate::store::Table::Positions) of this payee's store, under
     /// [`position_key`](crate::store::position_key): the payee redeems the positions stored there, and computes
@@ -89,7 +94,7 @@ impl Payee {
         let counted = Counted {
             shared: self.shared.clone(),
             written: self.written(id, deposit, old.is_none()),
-            reservation: OnceLock::new(),
+            reservation: Mutex::default(),
         };
         Ok(Judged {
             payee: self.clone(),
@@ -130,8 +135,8 @@ impl Judged {
         }
     }
 
-    /// Counts the payment as exposure. Call it for a good payment before storing the position. If storing fails after all,
-    /// the payment counts until a new payee reads the store.
+    /// Counts the payment as exposure. Call it for a good payment before storing the position, and [`Judged::give_back`] if
+    /// nothing was stored.
     ///
     /// Until this value and its clones are dropped, the deposit is neither drawn nor redeemed, and no consent is signed: the
     /// bank pays a deposit once, and the payment would be lost.
@@ -139,10 +144,19 @@ impl Judged {
     /// Drop this value, and its clones, once the position is stored: a `PayeeService` then looks at the deposit, if this
     /// is its first payment or the draw is near. A look before the end of the write would not find the payment.
     pub fn add_exposure(&self) {
-        let begin = || {
+        self.counted.reservation().get_or_insert_with(|| {
             let mut index = self.payee.index();
             index.begin(self.id, &self.deposit, self.total, self.looked.sight)
-        };
-        self.counted.reservation.get_or_init(begin);
+        });
+    }
+
+    /// Counts the payment no longer as exposure. Call it only if the position was certainly not stored, as after a rollback;
+    /// not after a commit whose result is unknown. Dropped without this call, the payment counts until a new payee reads the
+    /// store.
+    pub fn give_back(&self) {
+        let reservation = self.counted.reservation().take();
+        if let Some(reservation) = reservation {
+            self.payee.index().finish(reservation, false);
+        }
     }
 }

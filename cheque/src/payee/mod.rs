@@ -1,10 +1,14 @@
 //! The payee: judges payments by a fresh view of the chain, stores positions durably, and redeems wins.
 
+mod accepted;
 mod chain_view;
+mod counted;
+mod credit;
 mod draws;
 pub(crate) mod error;
 mod exposure;
 pub(crate) mod external_store;
+mod first_payments;
 pub(crate) mod pending;
 pub(crate) mod positions;
 pub(crate) mod receive;
@@ -16,11 +20,11 @@ mod snapshot;
 mod transactions;
 mod unknown_deposits;
 
+pub use accepted::{Accepted, ApplicationError};
 pub use error::ReceiveError;
 pub use external_store::Judged;
 pub use pending::{PendingTx, Purpose, Submitted};
 pub use positions::{PositionCache, PositionCacheError, Replaced, StoredPosition};
-pub use receive::Accepted;
 pub use redeem::{PlannedRedemption, RedeemOptions};
 #[cfg(feature = "service")]
 pub use service::{
@@ -56,6 +60,7 @@ use crate::{
     },
     tx::wallet::Wallet,
 };
+use alloy::network::EthereumWallet;
 use std::sync::{Arc, MutexGuard};
 
 /// A payee: one bank, one policy, one store. Cheap to clone; clones share their snapshot of the chain.
@@ -177,6 +182,16 @@ impl Payee {
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
         self.wallet = Some(wallet);
         self
+    }
+
+    /// Sets an account for the payee's transactions, at the reader's node and on its chain, like [`Payee::with_wallet`].
+    #[must_use]
+    pub fn with_account(self, account: EthereumWallet) -> Self {
+        let (provider, chain_id) = (
+            self.reader.provider().clone(),
+            self.reader.bank().chain_id(),
+        );
+        self.with_wallet(Wallet::new(provider, account, chain_id))
     }
 
     /// Sets the payee's key, which signs consents for redemptions by another account.

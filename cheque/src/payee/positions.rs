@@ -10,7 +10,7 @@ use crate::{
     },
     store::{
         Change, Store, Swap, Table,
-        async_store::{AsyncStore, StoredError},
+        async_store::{AppChange, AsyncStore, StoredError},
         codec::RecordError,
         error::StoreError,
         keys::position_key,
@@ -61,7 +61,8 @@ pub struct StoredPosition {
 pub enum Replaced {
     /// The new position is on disk.
     Done,
-    /// Nothing is written, because the store holds another position or none. The cache now agrees with the store.
+    /// Nothing is written, because the store holds another position or none, with which the cache now agrees, or another
+    /// value of an application's record.
     Conflict,
 }
 
@@ -152,8 +153,29 @@ impl PositionCache {
         old: Option<&StoredPosition>,
         new: Position,
     ) -> Result<Replaced, PositionCacheError> {
+        self.replace_with(store, key, old, new, &[])
+    }
+
+    /// Replaces a position like [`PositionCache::replace`], and changes `records` of the application: all or nothing. A
+    /// conflict at one of the records is [`Replaced::Conflict`], too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PositionCache::replace`].
+    pub fn replace_with(
+        &self,
+        store: &dyn Store,
+        key: &PositionKey,
+        old: Option<&StoredPosition>,
+        new: Position,
+        records: &[AppChange],
+    ) -> Result<Replaced, PositionCacheError> {
         let new = StoredPosition::of(new);
-        let swap = store.swap(&[change(&store_key(key), old, &new)]);
+        let position_key = store_key(key);
+        let position = change(&position_key, old, &new);
+        let records = records.iter().map(AppChange::as_change);
+        let changes: Vec<_> = std::iter::once(position).chain(records).collect();
+        let swap = store.swap(&changes);
         self.apply(key, new, swap)
     }
 
@@ -189,10 +211,12 @@ impl PositionCache {
                 self.lock().put(*key, new);
                 Ok(Replaced::Done)
             }
-            Ok(Swap::Conflict { found, .. }) => {
+            Ok(Swap::Conflict { index: 0, found }) => {
                 self.cache(key, found)?;
                 Ok(Replaced::Conflict)
             }
+            // At a record of the application: the position is as it was.
+            Ok(Swap::Conflict { .. }) => Ok(Replaced::Conflict),
             Err(error) => {
                 self.lock().pop(key);
                 Err(error.into())

@@ -4,14 +4,14 @@ use crate::{
     bank::error::BankError,
     payee::{
         Payee,
+        accepted::{Accepted, Credit},
+        counted::{Counted, Written},
         error::ReceiveError,
-        exposure::{Sight, Sums, reservation::Reservation},
-        positions::{PositionCacheError, Replaced, StoredPosition},
-        shared::Shared,
+        exposure::{Sight, Sums},
+        positions::{Replaced, StoredPosition},
         snapshot::ChainSnapshot,
     },
     protocol::{
-        amount::Amount,
         proof::Proof,
         receive::{
             judge::{PositionKey, Received, receive_payment},
@@ -21,28 +21,11 @@ use crate::{
         },
         terms::{DepositId, Purse},
     },
-    store::{async_store::StoredError, error::StoreError, interface::Store},
-    sys::unix_now,
+    store::{async_store::StoredError, interface::Store},
 };
 use alloy_primitives::Address;
 use cheque_bindings::Deposit;
 use std::sync::Arc;
-
-/// An accepted payment, on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Accepted {
-    /// The paying deposit.
-    pub deposit: DepositId,
-    /// The account to credit: the deposit's signer.
-    pub credit_to: Address,
-    /// The value to credit for this payment, in token units. May be zero.
-    pub value: Amount,
-    /// The total paid from the deposit, in token units.
-    pub total: Amount,
-    /// The payee's new position in the deposit.
-    pub position: Position,
-}
 
 /// The view by which to judge a payment, and the block at which its purse held the deposit.
 #[derive(Clone, Debug)]
@@ -57,64 +40,6 @@ impl Looked {
             exposure: self.view.exposure,
             unsettled: self.view.unsettled,
         }
-    }
-}
-
-/// A payment that is counted as exposure while it is written. Dropped without the result of the write, the payment counts:
-/// it may be written.
-#[must_use = "finish it with the result of the write"]
-struct Counted {
-    shared: Arc<Shared>,
-    reservation: Option<Reservation>,
-    written: Written,
-}
-
-/// A payment whose position was written, or may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub(super) id: DepositId,
-    pub(super) is_first: bool,
-    /// The time from which the payee refuses payments of the deposit.
-    pub(super) cutoff: u64,
-}
-
-impl Written {
-    /// Tells the service of the deposit, if it is to look at it. Call it after the write.
-    ///
-    /// From the cutoff on, the service may have computed the draw by the position before, and the payment may turn a loss
-    /// into a win. The own clock is at most ten seconds behind a round by which a draw is computed, and the cutoff is longer.
-    pub(super) fn report(&self, shared: &Shared) {
-        let head_time = shared.snapshots.newest().map(|newest| newest.head.time);
-        let now = unix_now().max(head_time.unwrap_or_default());
-        if self.is_first || now >= self.cutoff {
-            shared.report(self.id);
-        }
-    }
-}
-
-impl Counted {
-    fn finish(mut self, replaced: &Result<Replaced, PositionCacheError>) {
-        use PositionCacheError::{Position, Store};
-        let written = match replaced {
-            Ok(Replaced::Done) | Err(Store(StoreError::Unknown { .. })) => true,
-            Ok(Replaced::Conflict) | Err(Store(_) | Position(_)) => false,
-        };
-        self.end(written);
-    }
-
-    fn end(&mut self, written: bool) {
-        if let Some(reservation) = self.reservation.take() {
-            self.shared.index().finish(reservation, written);
-            if written {
-                self.written.report(&self.shared);
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.end(true);
     }
 }
 
@@ -135,6 +60,15 @@ impl Payee {
         &self,
         from: Option<Address>,
         proof: &Proof,
+    ) -> Result<Accepted, ReceiveError> {
+        self.receive(from, proof, None).await
+    }
+
+    pub(super) async fn receive(
+        &self,
+        from: Option<Address>,
+        proof: &Proof,
+        credit: Option<Arc<Credit>>,
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
         let key = self.position_key(id);
@@ -161,9 +95,20 @@ impl Payee {
                 }
                 judged => judged?,
             };
-            let position = received.position().clone();
-            match self.store_position(key, stored, position, counted).await? {
-                Replaced::Done => return Ok(accepted(id, &received)),
+            let accepted = Accepted::new(id, &received);
+            let replaced = match &credit {
+                None => {
+                    let position = accepted.position.clone();
+                    self.store_position(key, stored, position, counted).await?
+                }
+                Some(credit) => {
+                    let new = accepted.clone();
+                    self.store_with(key, stored, new, credit.clone(), counted)
+                        .await?
+                }
+            };
+            match replaced {
+                Replaced::Done => return Ok(accepted),
                 Replaced::Conflict => cached = self.shared.positions.recent(&key),
             }
         }
@@ -292,23 +237,19 @@ impl Payee {
             return Ok(Looked { view, sight });
         }
         let purse = purse_key(deposit);
-        let mut seen = snapshot.unknown_purse(purse);
-        let mut _permit = None;
-        if seen.is_none() {
-            // A payment that is invalid even then is not worth a request, because any stranger can send openings.
-            let _acceptable = judge_open(&snapshot).await?;
-            if old.is_none() {
-                _permit = Some(self.shared.unknown_deposits.acquire().await?);
-                snapshot = self.fresh_snapshot().await?;
-                if let Some(ahead) = snapshot.ahead {
-                    return Err(BankError::from(ahead).into());
-                }
-                seen = snapshot.unknown_purse(purse);
-            }
-        }
-        let seen = match seen {
+        let seen = match snapshot.unknown_purse(purse) {
             Some(seen) => seen,
-            None => self.read_purse(&snapshot, purse, old.is_some()).await?,
+            None => {
+                // A payment that is invalid even then is not worth a request, because any stranger can send openings.
+                let _acceptable = judge_open(&snapshot).await?;
+                if old.is_some() {
+                    self.read_purse(&snapshot, purse).await?
+                } else {
+                    let (at, seen) = self.read_unknown(purse, deposit.signer).await?;
+                    snapshot = at;
+                    seen
+                }
+            }
         };
         let sight = Sight {
             open_at: seen.open_at(id).unwrap_or(u64::MAX),
@@ -322,15 +263,4 @@ impl Payee {
 
 const fn purse_key(deposit: &Deposit) -> (Address, Address, u64) {
     (deposit.payer, deposit.token, deposit.lane)
-}
-
-fn accepted(deposit: DepositId, received: &Received) -> Accepted {
-    let position = received.position().clone();
-    Accepted {
-        deposit,
-        credit_to: received.credit_to(),
-        value: received.value(),
-        total: position.total(),
-        position,
-    }
 }

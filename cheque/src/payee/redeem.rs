@@ -102,8 +102,8 @@ impl Payee {
     ///
     /// [`RedeemError::ConsentTooEarly`] before the draw time; [`RedeemError::BeingPaid`] while a payment is being stored;
     /// [`RedeemError::WrongKey`] if `key` is not the payee's;
-    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Bank`] if the head
-    /// cannot be read or is off the clock; [`RedeemError::Stored`] if the store cannot be read.
+    /// [`RedeemError::UnknownDeposit`] if the store has no cheque of the deposit; [`RedeemError::Bank`] if no verified round
+    /// proves the time, and the head cannot be read or is off the clock; [`RedeemError::Stored`] if the store cannot be read.
     pub async fn sign_consent(
         &self,
         id: DepositId,
@@ -117,11 +117,13 @@ impl Payee {
             });
         }
         let safe_from = self.required_position(id).await?.deposit().drawTime;
-        let head = self.verified_head().await?;
-        let round_time = self.seeds.newest_time().await;
-        let now = head.time.max(round_time.unwrap_or_default());
-        if now < safe_from && !self.is_drawn(safe_from).await {
-            return Err(RedeemError::ConsentTooEarly { now, safe_from });
+        let round_time = self.seeds.newest_time().await.unwrap_or_default();
+        // A verified round proves the time alone, whatever clock and node say.
+        if round_time < safe_from && !self.is_drawn(safe_from).await {
+            let now = self.verified_head().await?.time.max(round_time);
+            if now < safe_from {
+                return Err(RedeemError::ConsentTooEarly { now, safe_from });
+            }
         }
         self.check_not_in_flight(id)?;
         // Reads the total after the clocks, because no payment is added from the draw time on.

@@ -4,7 +4,7 @@ use crate::{
     bank::due_rounds::DueRounds,
     payee::{
         error::ReceiveError, exposure::ExposureIndex, positions::PositionCache,
-        snapshot::ChainSnapshot, unknown_deposits::UnknownDepositLimiter,
+        snapshot::ChainSnapshot, unknown_deposits::UnknownDeposits,
     },
     protocol::terms::DepositId,
     single_flight::SingleFlight,
@@ -12,7 +12,7 @@ use crate::{
 use std::{
     collections::BTreeSet,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) due_rounds: DueRounds,
     /// The last time at which the node refused the state of the final block.
     pub(super) no_old_state: Mutex<Option<Instant>>,
-    pub(super) unknown_deposits: UnknownDepositLimiter,
+    pub(super) unknown_deposits: Arc<UnknownDeposits>,
     pub(super) deep_reorgs: DeepReorgs,
     pub(super) news: News,
 }

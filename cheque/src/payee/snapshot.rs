@@ -13,6 +13,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+/// The number of purses from which on those without a deposit are not kept.
+const MAX_UNKNOWN: usize = 10_000;
+
 /// The answers of a single node at a single head.
 #[derive(Debug)]
 pub(super) struct ChainSnapshot {
@@ -87,9 +90,13 @@ impl ChainSnapshot {
         unknown.get(&purse).copied()
     }
 
+    /// Keeps the contents of a purse. Purses that hold no deposit, which anybody can ask for, are kept up to a bound; of the
+    /// others none is ever dropped.
     pub(super) fn insert_unknown(&self, purse: PurseKey, seen: SeenPurse) {
         let unknown = self.unknown.lock();
         let mut unknown = unknown.unwrap_or_else(PoisonError::into_inner);
-        unknown.insert(purse, seen);
+        if unknown.len() < MAX_UNKNOWN || matches!(seen.contents, Purse::Open(_)) {
+            unknown.insert(purse, seen);
+        }
     }
 }

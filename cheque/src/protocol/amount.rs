@@ -77,6 +77,71 @@ impl Amount {
         let quotient = product.checked_div(U256::from(denominator.0))?;
         quotient.try_into().ok().map(Self)
     }
+
+    /// Reads an amount in whole tokens, such as `2.5` of a token with 6 decimals, exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseAmountError`] if the text has other characters than digits and one decimal point between digits, more
+    /// decimals than the token, or exceeds [`Amount::MAX`].
+    pub fn from_tokens(text: &str, decimals: u8) -> Result<Self, ParseAmountError> {
+        let (whole, fraction) = match text.split_once('.') {
+            Some((_, "")) => return Err(ParseAmountError::NotANumber),
+            Some(parts) => parts,
+            None => (text, ""),
+        };
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+            return Err(ParseAmountError::NotANumber);
+        }
+        let zeros = usize::from(decimals).checked_sub(fraction.len());
+        let zeros = zeros.ok_or(ParseAmountError::TooFine { decimals })?;
+        let digits = whole.bytes().chain(fraction.bytes());
+        let mut digits = digits.chain(std::iter::repeat_n(b'0', zeros));
+        let units = digits.try_fold(0_u128, |units, digit| {
+            let units = units.checked_mul(10)?;
+            units.checked_add(u128::from(digit - b'0'))
+        });
+        units.map(Self).ok_or(ParseAmountError::TooLarge)
+    }
+
+    /// Writes the amount in whole tokens, such as `2.5`, exactly and without trailing zeros.
+    pub fn to_tokens(self, decimals: u8) -> String {
+        let decimals = usize::from(decimals);
+        let digits = format!("{:0>width$}", self.0, width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        match fraction.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            fraction => format!("{whole}.{fraction}"),
+        }
+    }
+}
+
+/// The reason why a text is not an amount in whole tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseAmountError {
+    /// Other characters than digits and a decimal point between digits.
+    #[error("not an amount; write digits with at most one decimal point, such as 2.5")]
+    NotANumber,
+    /// More decimals than the token has.
+    #[error("finer than the smallest unit; write at most {decimals} decimals")]
+    TooFine {
+        /// The token's decimals.
+        decimals: u8,
+    },
+    /// More than any deposit can hold.
+    #[error("too large; write at most 2^128 - 1 units")]
+    TooLarge,
+}
+
+/// Reads a number of smallest units.
+impl std::str::FromStr for Amount {
+    type Err = ParseAmountError;
+
+    fn from_str(text: &str) -> Result<Self, ParseAmountError> {
+        Self::from_tokens(text, 0)
+    }
 }
 
 impl From<u128> for Amount {
@@ -128,5 +193,43 @@ mod tests {
         assert_eq!(text, "\"340282366920938463463374607431768211455\"");
         assert_eq!(serde_json::from_str::<Amount>(&text).unwrap(), Amount::MAX);
         assert!(serde_json::from_str::<Amount>("\"-1\"").is_err());
+    }
+
+    #[test]
+    fn reads_and_writes_whole_tokens_exactly() {
+        for (text, decimals, units) in [
+            ("2.5", 6, 2_500_000),
+            ("0.000001", 6, 1),
+            ("0", 18, 0),
+            ("1.000000000000000001", 18, 1_000_000_000_000_000_001),
+            ("340282366920938463463374607431768211455", 0, u128::MAX),
+        ] {
+            assert_eq!(Amount::from_tokens(text, decimals), Ok(Amount(units)));
+            assert_eq!(Amount(units).to_tokens(decimals), text);
+        }
+        assert_eq!("1500".parse(), Ok(Amount(1_500)));
+        assert_eq!(Amount::from_tokens("02.50", 6), Ok(Amount(2_500_000)));
+        assert!(Amount(1).to_tokens(255).starts_with("0.000"));
+    }
+
+    #[test]
+    fn refuses_texts_that_are_no_exact_amount() {
+        use ParseAmountError::{NotANumber, TooFine, TooLarge};
+        for text in [
+            "", ".", "1.", ".5", "1.2.3", "-1", "+1", "1e18", "1,5", "0x10", " 1", "1_000",
+            "\u{661}",
+        ] {
+            assert_eq!(Amount::from_tokens(text, 6), Err(NotANumber), "{text:?}");
+        }
+        assert_eq!("0.5".parse::<Amount>(), Err(TooFine { decimals: 0 }));
+        let fine = Amount::from_tokens("0.1234567", 6);
+        assert_eq!(fine, Err(TooFine { decimals: 6 }));
+        for (text, decimals) in [
+            ("340282366920938463463374607431768211456", 0),
+            ("1", 39),
+            ("1", 255),
+        ] {
+            assert_eq!(Amount::from_tokens(text, decimals), Err(TooLarge), "{text}");
+        }
     }
 }

@@ -17,14 +17,24 @@ pub(crate) struct HealthTracker {
     stepped: Option<(B256, Instant)>,
     /// The time since which a transaction of the wallet is pending, if one is stuck, in seconds since 1970.
     stuck_since: Option<u64>,
-    /// The time since which steps leave something unread that ends, and the reason.
-    unread: Option<(Instant, String)>,
+    /// The time since which steps leave something undone that ends.
+    undone: Option<(Instant, Undone)>,
+    /// The reason why the store takes no writes, as far as known.
+    store_fault: Option<String>,
     /// The error of the last poll, if it failed.
     poll_error: Option<String>,
     /// The error of the last step, if it failed.
     step_error: Option<String>,
     /// The newest error of all.
     last_error: Option<String>,
+}
+
+/// A draw or a win that a step could not look at, or a win that could not be redeemed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undone {
+    pub(crate) reason: String,
+    /// True if the window is about to close.
+    pub(crate) is_urgent: bool,
 }
 
 impl HealthTracker {
@@ -77,13 +87,21 @@ impl HealthTracker {
         self.stuck_since = time;
     }
 
-    /// Records that a step could not look at a draw or a win, for a reason; `None` if it has looked at all.
-    pub(crate) fn set_unread(&mut self, reason: Option<String>, now: Instant) {
-        let since = self.unread.take().map_or(now, |(since, _)| since);
-        if let Some(reason) = &reason {
-            self.last_error = Some(reason.clone());
+    /// Records what a step has left undone; `None` if nothing.
+    pub(crate) fn set_undone(&mut self, undone: Option<Undone>, now: Instant) {
+        let since = self.undone.take().map_or(now, |(since, _)| since);
+        if let Some(undone) = &undone {
+            self.last_error = Some(undone.reason.clone());
         }
-        self.unread = reason.map(|reason| (since, reason));
+        self.undone = undone.map(|undone| (since, undone));
+    }
+
+    /// Sets the reason why the store takes no writes; `None` if it does.
+    pub(crate) fn set_store_fault(&mut self, fault: Option<String>) {
+        if let Some(fault) = &fault {
+            self.last_error = Some(fault.clone());
+        }
+        self.store_fault = fault;
     }
 
     /// Records a failed poll of the chain.
@@ -103,8 +121,9 @@ impl HealthTracker {
         self.last_error = Some(error);
     }
 
-    /// Judges the service: healthy while the last successful poll and the last successful step are at most `limit`
-    /// seconds old, and no step for so long has left a draw or a win unread: its window closes meanwhile.
+    /// Judges the service: healthy while its store takes writes, the last successful poll and the last successful step are
+    /// at most `limit` seconds old, no step for so long has left a draw or a win unread, and no win cannot be redeemed
+    /// whose window is about to close.
     pub(crate) fn health(&self, now: Instant, limit: u64) -> Health {
         let age = |at: Instant| now.saturating_duration_since(at).as_secs();
         let because = |error: &Option<String>| match error {
@@ -129,8 +148,13 @@ impl HealthTracker {
                 "sees the chain, but has not processed its deposits for {age} s, the limit is {limit} s{}",
                 because(&self.step_error)
             )),
-            _ => self.unread.as_ref().and_then(|(since, reason)| {
-                let age = age(*since);
+            _ => self.undone.as_ref().and_then(|(since, undone)| {
+                let (age, reason) = (age(*since), &undone.reason);
+                if undone.is_urgent {
+                    return Some(format!(
+                        "processes its deposits, but the window of a win is about to close: {reason}"
+                    ));
+                }
                 (age > limit).then(|| {
                     format!(
                         "processes its deposits, but has not been able to look at a draw or a win for {age} s, the limit is \
@@ -139,6 +163,8 @@ impl HealthTracker {
                 })
             }),
         };
+        // Named first: without its store, a service cannot step either.
+        let fault = self.store_fault.clone().or(fault);
         Health {
             ok: fault.is_none(),
             reason: fault.unwrap_or_else(|| match self.stuck_since {
@@ -245,7 +271,11 @@ mod tests {
         let mut step = |second, reason: Option<&str>| {
             tracker.record_head(HEAD, at(second));
             tracker.record_step(HEAD.hash, at(second));
-            tracker.set_unread(reason.map(str::to_owned), at(second));
+            let undone = |reason: &str| Undone {
+                reason: reason.to_owned(),
+                is_urgent: false,
+            };
+            tracker.set_undone(reason.map(undone), at(second));
             tracker.health(at(second), LIMIT)
         };
         assert!(step(0, Some("no logs")).ok);
@@ -261,6 +291,40 @@ mod tests {
             step(2 * LIMIT, Some("no logs")).ok,
             "since when was forgotten"
         );
+    }
+
+    #[test]
+    fn is_ill_at_once_while_a_closing_win_is_undone() {
+        let now = Instant::now();
+        let mut tracker = HealthTracker::default();
+        tracker.record_head(HEAD, now);
+        tracker.record_step(HEAD.hash, now);
+        let undone = |is_urgent| Undone {
+            reason: "no coin".to_owned(),
+            is_urgent,
+        };
+        tracker.set_undone(Some(undone(false)), now);
+        assert!(tracker.health(now, LIMIT).ok);
+        tracker.set_undone(Some(undone(true)), now);
+        let health = tracker.health(now, LIMIT);
+        assert!(!health.ok && health.reason.ends_with("about to close: no coin"));
+        tracker.set_undone(None, now);
+        assert!(tracker.health(now, LIMIT).ok);
+    }
+
+    #[test]
+    fn is_ill_while_its_store_takes_no_writes() {
+        let now = Instant::now();
+        let mut tracker = HealthTracker::default();
+        tracker.record_head(HEAD, now);
+        tracker.record_step(HEAD.hash, now);
+        tracker.set_store_fault(Some("read-only".to_owned()));
+        let health = tracker.health(now, LIMIT);
+        assert_eq!((health.ok, &health.reason[..]), (false, "read-only"));
+        tracker.set_store_fault(None);
+        let health = tracker.health(now, LIMIT);
+        assert!(health.ok, "{health:?}");
+        assert_eq!(health.last_error.as_deref(), Some("read-only"));
     }
 
     #[test]

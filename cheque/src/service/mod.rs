@@ -19,6 +19,8 @@ pub mod http;
 #[cfg(any(feature = "http-server", feature = "service"))]
 pub mod metrics;
 #[cfg(feature = "service")]
+pub(crate) mod store_probe;
+#[cfg(feature = "service")]
 pub(crate) mod utc;
 
 #[cfg(feature = "service")]

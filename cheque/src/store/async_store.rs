@@ -1,5 +1,7 @@
 //! A store for tasks: calls that may block run on threads of their own.
 
+#[cfg(feature = "service")]
+use crate::store::{watched::Watched, write_watch::WriteWatch};
 use crate::{
     protocol::{account::encoding::AccountError, receive::position::PositionError},
     store::{
@@ -57,13 +59,18 @@ pub struct AppChange {
 /// Shows lengths instead of the key and the values, which may be secret.
 impl fmt::Debug for AppChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let change = Change {
+        self.as_change().fmt(f)
+    }
+}
+
+impl AppChange {
+    pub(crate) fn as_change(&self) -> Change<'_> {
+        Change {
             table: Table::App,
             key: &self.key,
             old: self.old.as_deref(),
             new: self.new.as_deref(),
-        };
-        change.fmt(f)
+        }
     }
 }
 
@@ -80,7 +87,11 @@ impl From<AppChange> for OwnedChange {
 
 /// A store for tasks that must not block.
 #[derive(Clone)]
-pub(crate) struct AsyncStore(Arc<dyn Store>);
+pub(crate) struct AsyncStore {
+    store: Arc<dyn Store>,
+    #[cfg(feature = "service")]
+    watch: Arc<WriteWatch>,
+}
 
 impl fmt::Debug for AsyncStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,18 +100,36 @@ impl fmt::Debug for AsyncStore {
 }
 
 impl AsyncStore {
-    pub(crate) const fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+    #[cfg(not(feature = "service"))]
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    #[cfg(feature = "service")]
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        let watch = Arc::new(WriteWatch::default());
+        let watched = Watched {
+            store,
+            watch: watch.clone(),
+        };
+        let store = Arc::new(watched);
+        Self { store, watch }
+    }
+
+    /// Returns the watch over the writes of this store and its clones.
+    #[cfg(feature = "service")]
+    pub(crate) fn watch(&self) -> &WriteWatch {
+        &self.watch
     }
 
     /// Returns the store, for calls that do not block.
     pub(crate) fn store(&self) -> &dyn Store {
-        &*self.0
+        &*self.store
     }
 
     /// Makes all changes or none, as [`Store::swap`] does. Continues if the caller drops the future.
     pub(crate) async fn swap(&self, changes: Vec<OwnedChange>) -> Result<Swap, StoredError> {
-        let begun = self.0.begin(&borrowed(&changes));
+        let begun = self.store.begin(&borrowed(&changes));
         if let Some(pending) = begun {
             return Ok(pending.await?);
         }
@@ -166,7 +195,7 @@ impl AsyncStore {
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T, StoredError> + Send + 'static,
     ) -> Result<T, StoredError> {
-        let store = self.0.clone();
+        let store = self.store.clone();
         let task = tokio::task::spawn_blocking(move || work(&*store));
         match task.await {
             Ok(result) => result,

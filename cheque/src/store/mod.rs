@@ -28,13 +28,17 @@ mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 pub(crate) mod table;
+#[cfg(feature = "service")]
+mod watched;
+#[cfg(feature = "service")]
+pub(crate) mod write_watch;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
 #[cfg(feature = "redb")]
 pub use self::redb::Redb;
 #[cfg(feature = "client")]
-pub use app_records::{AppRecords, AppRecordsError};
+pub use app_records::{AppRecords, AppRecordsError, AppRecordsReader};
 #[cfg(feature = "client")]
 pub use async_store::{AppChange, StoredError};
 pub use backup::{

@@ -4,9 +4,13 @@
 use crate::disk::Disk;
 use crate::fixtures::{Fixture, HOUR, open_deposit, pay, poll};
 use crate::node::coins;
-use cheque::store::{Redb, StoreError};
+use cheque::store::{AppChange, AppRecordsReader, Redb, StoreError};
 use cheque::{Amount, Rejection};
-use cheque::{payee::ReceiveError, payer::PayerError, store::StoredError};
+use cheque::{
+    payee::{Accepted, ApplicationError, ReceiveError},
+    payer::PayerError,
+    store::StoredError,
+};
 use std::{sync::Arc, time::Duration};
 
 fn store(disk: &Disk) -> Arc<Redb> {
@@ -105,4 +109,98 @@ async fn hands_out_no_cheque_on_full_disk() {
     assert!(refusals > 2, "only {refusals} refusals by a full disk");
     let held = payees[0].position(id).await.unwrap().unwrap();
     assert_eq!(held.total(), spent);
+}
+
+/// The key of the host's balance.
+const BALANCE: &[u8] = b"balance";
+
+fn units(record: Option<&[u8]>) -> u128 {
+    record.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
+}
+
+fn credit(
+    payment: &Accepted,
+    records: &AppRecordsReader<'_>,
+) -> Result<Vec<AppChange>, ApplicationError> {
+    let old = records.get(BALANCE)?;
+    let balance = units(old.as_deref()) + payment.value.get();
+    Ok(vec![AppChange {
+        key: BALANCE.to_vec(),
+        old,
+        new: Some(balance.to_be_bytes().to_vec()),
+    }])
+}
+
+#[tokio::test]
+async fn stores_position_and_balance_together_or_neither() {
+    let fixture = Fixture::new().await;
+    let world = &fixture.world;
+    let (payer, _) = fixture.actors();
+    let id = open_deposit(world, &payer, &fixture.request(HOUR)).await.id;
+    let account = &fixture.payees[0];
+    let disk = Disk::default();
+    let payee = world.payee(account, store(&disk));
+    let mut failures = 0;
+    for writes in WRITES {
+        let payment = payer.write_cheque(id, account.address, coins(1)).await;
+        let proof = payment.unwrap().proof;
+        limit(&disk, Some(writes));
+        let taken = payee.receive_payment_with(None, &proof, credit).await;
+        failures += u32::from(taken.is_err());
+        limit(&disk, None);
+        // As after a restart: what the disk has.
+        let stored = Redb::open_on(Disk::holding(disk.after_exit()), "copy").unwrap();
+        let stored = world.payee(account, Arc::new(stored));
+        let position = stored.position(id).await.unwrap();
+        let credited = position.map_or(0, |position| position.credited().get());
+        let balance = stored.app_records().get(BALANCE).await.unwrap();
+        assert_eq!(units(balance.as_deref()), credited, "after {writes} writes");
+        if taken.is_err() {
+            let again = payee.receive_payment_with(None, &proof, credit).await;
+            assert!(
+                matches!(
+                    &again,
+                    Ok(_) | Err(ReceiveError::Rejected(Rejection::Replay))
+                ),
+                "{again:?}"
+            );
+        }
+    }
+    assert!(failures > 2, "only {failures} failures by a full disk");
+    let held = payee.position(id).await.unwrap().unwrap();
+    let balance = payee.app_records().get(BALANCE).await.unwrap();
+    assert_eq!(held.total(), coins(8));
+    assert_eq!(units(balance.as_deref()), held.credited().get());
+}
+
+#[cfg(feature = "service")]
+#[tokio::test]
+async fn shows_in_health_of_an_idle_service_that_the_disk_is_full() {
+    use cheque::payee::{PayeeService, PayeeSettings};
+    let fixture = Fixture::new().await;
+    let disk = Disk::default();
+    let payee = fixture.world.payee(&fixture.payees[0], store(&disk));
+    let settings = PayeeSettings::new(payee.policy(), payee.reader().profile());
+    let service = PayeeService::new(payee, settings);
+    let until = async |wanted: &dyn Fn() -> bool| {
+        for _ in 0..600 {
+            if wanted() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{:?}", service.health());
+    };
+    let work = async {
+        until(&|| service.health().ok).await;
+        limit(&disk, Some(0));
+        let is_ill = || {
+            let health = service.health();
+            !health.ok && health.reason.starts_with("cannot write to its store")
+        };
+        until(&is_ill).await;
+        limit(&disk, None);
+        until(&|| service.health().ok).await;
+    };
+    service.run(work).await.unwrap();
 }

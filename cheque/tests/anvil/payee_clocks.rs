@@ -6,7 +6,11 @@ use crate::over::{self, unix_now};
 use crate::payee_steps::{service, wins};
 use cheque::{DepositId, Freshness, store::Memory};
 use cheque::{
-    payee::{PayeeService, PayeeSettings, PendingTx, Purpose},
+    bank::{BankError, HeadCheckError},
+    payee::{
+        HoldingState, PayeeService, PayeeServiceError, PayeeSettings, PendingTx, Purpose,
+        ReceiveError,
+    },
     payer::Opened,
 };
 use std::{sync::Arc, time::Duration};
@@ -104,4 +108,38 @@ async fn redeems_urgent_wins_by_a_head_of_the_near_future() {
         assert_eq!(redeems(&pending, won.id), is_redeemed, "{pending:?}");
         assert_eq!(pending.is_empty(), !is_redeemed);
     }
+}
+
+/// A chain without traffic, and a restart. A step by hand acts upon no old head either.
+#[tokio::test]
+async fn lists_deposits_and_steps_by_no_old_head_after_a_restart() {
+    let fixture = over::by_the_clock_without_bounds().await;
+    let (world, account, store) = (&fixture.world, &fixture.payees[0], memory());
+    let payer = world.payer(&fixture.payer, fixture.store.clone());
+    let policy = policy(&world.reader, account.address);
+    let payee = over::with_policy(world, &world.reader, policy, store.clone());
+    let request = request(&[account], &fixture.payer, HOUR);
+    let opened = open_deposit(world, &payer, &request).await;
+    pay(&payer, &payee, opened.id, coins(100)).await;
+    world.node.automine(false).await;
+    let head = world.now().await;
+    wait_until(head + OLDEST_HEAD + 2).await;
+    let service = strict(&fixture, store, 0);
+    let refused = service.step().await.unwrap_err();
+    let is_behind = matches!(
+        refused,
+        PayeeServiceError::View(ReceiveError::Bank(BankError::Head(
+            HeadCheckError::Behind { .. }
+        )))
+    );
+    assert!(is_behind, "{refused}");
+    let mut changes = service.subscribe_changes();
+    assert_eq!(run(&service).await, []);
+    let listed = service.status().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].position.deposit_id(), opened.id);
+    let receiving = matches!(listed[0].state, HoldingState::Receiving { .. });
+    assert!(receiving, "{:?}", listed[0].state);
+    assert_eq!(changes.try_recv().unwrap().deposit, opened.id);
+    assert!(changes.try_recv().is_err(), "announced again");
 }

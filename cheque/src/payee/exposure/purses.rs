@@ -8,6 +8,7 @@ use crate::{
     payee::exposure::{ExposureIndex, ExposureKey, Sight, next_of},
     protocol::terms::DepositId,
 };
+use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::collections::BTreeSet;
 
@@ -19,6 +20,15 @@ impl ExposureIndex {
             open_at: entry.open_at,
             generation: self.generation,
         })
+    }
+
+    /// True if the bank was seen to hold a deposit of the signer that is at stake.
+    pub(in crate::payee) fn has_held(&self, signer: Address) -> bool {
+        let of = |token, id| (ExposureKey { signer, token }, DepositId(id));
+        let first = of(Address::ZERO, B256::ZERO);
+        let last = of(Address::repeat_byte(0xff), B256::repeat_byte(0xff));
+        let mut entries = self.deposits.range(first..=last);
+        entries.any(|(_, entry)| entry.open_at != u64::MAX || entry.won)
     }
 
     /// Counts the times at which all purses became unread.

@@ -1,10 +1,12 @@
 //! The payee's service: follows every deposit that the payee has a cheque of, and redeems its wins.
 
 mod execute;
+mod health;
 mod holdings;
 mod list;
 mod observation;
 mod plan;
+mod receive;
 mod report;
 mod scan;
 mod settings;
@@ -20,23 +22,22 @@ pub use settings::PayeeSettings;
 pub use state::{HoldingState, MissReason};
 
 use crate::{
-    bank::error::BankError,
-    payee::{
-        Payee, error::ReceiveError, receive::Accepted, service::holdings::Holdings,
-        snapshot::ChainSnapshot,
+    bank::{
+        error::BankError,
+        head::{HeadCheckError, check_clock},
     },
-    protocol::proof::Proof,
+    payee::{Payee, error::ReceiveError, service::holdings::Holdings, snapshot::ChainSnapshot},
     service::{
-        follower::Follower, health::Health, health_tracker::HealthTracker, metrics as names,
+        follower::Follower, health_tracker::HealthTracker, metrics as names, store_probe::probe,
     },
     store::async_store::StoredError,
+    sys::unix_now,
 };
-use alloy_primitives::Address;
-use metrics::{counter, gauge};
+use metrics::gauge;
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 use tokio::{
     sync::{broadcast, watch},
@@ -172,37 +173,6 @@ impl PayeeService {
         Ok(())
     }
 
-    /// Judges and stores a payment like [`Payee::receive_payment`], and counts it in the metrics.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Payee::receive_payment`], and [`ReceiveError::Stored`] if the last head cannot be read from the
-    /// store.
-    pub async fn receive_payment(
-        &self,
-        from: Option<Address>,
-        proof: &Proof,
-    ) -> Result<Accepted, ReceiveError> {
-        let received = async {
-            self.recall().await?;
-            self.payee.receive_payment(from, proof).await
-        };
-        let received = received.await;
-        match &received {
-            Ok(_) => counter!(names::PAYEE_PAYMENTS).increment(1),
-            Err(error) => {
-                let reason = match error {
-                    ReceiveError::Rejected(rejection) => rejection.code(),
-                    ReceiveError::Bank(_) => "chain",
-                    ReceiveError::Busy => "busy",
-                    ReceiveError::Stored(_) => "store",
-                };
-                counter!(names::PAYEE_REFUSED, "reason" => reason).increment(1);
-            }
-        }
-        received
-    }
-
     /// Takes a step at each new head until `stop` resolves, then finishes the current step. Logs every error, shows it
     /// in [`PayeeService::status`] and [`PayeeService::health`], and retries.
     ///
@@ -247,6 +217,7 @@ impl PayeeService {
         tokio::select! {
             () = poll => {}
             () = steps => {}
+            () = probe(&self.payee.store, "payee") => {}
         }
         Ok(())
     }
@@ -271,7 +242,13 @@ impl PayeeService {
             self.report_poll_error(&ReceiveError::from(BankError::from(error)).into());
         }
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(&snapshot)?;
+        if let Err(error) = self.record_head(&snapshot) {
+            // Another node may have given this head.
+            if Self::may_redeem_by(&error) {
+                polled.send_replace(Some(Polled::OffClock(snapshot)));
+            }
+            return Err(BankError::Head(error).into());
+        }
         polled.send_replace(Some(Polled::Head(snapshot)));
         Ok(follower.advance(&news).await?)
     }
@@ -286,7 +263,7 @@ impl PayeeService {
     pub async fn step(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let polled = self.payee.poll_snapshot().await;
         let polled = polled.and_then(|snapshot| {
-            self.record_head(&snapshot)?;
+            self.record_head(&snapshot).map_err(BankError::from)?;
             Ok(snapshot)
         });
         let snapshot = match polled {
@@ -313,18 +290,11 @@ impl PayeeService {
     /// Those of [`PayeeService::step`].
     pub async fn observe(&self) -> Result<PayeeStepReport, PayeeServiceError> {
         let snapshot = self.payee.poll_snapshot().await?;
-        self.record_head(&snapshot)?;
+        let on_clock = self.record_head(&snapshot).map_err(BankError::from);
+        on_clock.map_err(ReceiveError::from)?;
         let _one_at_a_time = self.shared.stepping.lock().await;
         let (observed, _) = self.scan(&snapshot).await?;
         Ok(self.record(observed))
-    }
-
-    /// The health of the service: good while polls and steps succeed, whatever the [status](PayeeService::status) of
-    /// single deposits.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        let limit = HealthTracker::limit(self.payee.reader().profile());
-        self.health_tracker().health(Instant::now(), limit)
     }
 
     async fn step_at(
@@ -335,12 +305,11 @@ impl PayeeService {
         let (mut observed, plan) = self.scan(snapshot).await?;
         let now = observed.now;
         self.execute(&mut observed, plan, &snapshot.prices).await;
-        let unread = self.unread(&observed);
-        self.health_tracker().set_unread(unread, Instant::now());
+        let undone = self.undone(&observed);
+        self.health_tracker().set_undone(undone, Instant::now());
         let report = self.record(observed);
         if let Err(error) = self.record_stuck(now).await {
-            report_error("count", &error);
-            self.health_tracker().record_error(error.to_string());
+            self.report_count_error(&error);
         }
         self.remove_old(snapshot, now).await?;
         self.health_tracker()
@@ -348,32 +317,16 @@ impl PayeeService {
         Ok(report)
     }
 
-    /// Records the head of a snapshot. Fails if it is in the future: no step acts upon it.
-    fn record_head(&self, snapshot: &ChainSnapshot) -> Result<(), ReceiveError> {
-        if let Some(ahead) = snapshot.ahead {
-            return Err(BankError::from(ahead).into());
-        }
+    /// Records the head of a snapshot. Fails if it is off the clock: no step acts upon it.
+    fn record_head(&self, snapshot: &ChainSnapshot) -> Result<(), HeadCheckError> {
         let head = snapshot.head;
+        if let Some(ahead) = snapshot.ahead {
+            return Err(ahead);
+        }
+        check_clock(&head, unix_now(), self.payee.reader().profile())?;
         self.health_tracker().record_head(head, Instant::now());
         gauge!(names::PAYEE_HEAD).set(u32::try_from(head.number).unwrap_or(u32::MAX));
         Ok(())
-    }
-
-    /// Reports a failed poll of the chain.
-    fn report_poll_error(&self, error: &PayeeServiceError) {
-        self.health_tracker().record_poll_error(error.to_string());
-        report_error("view", error);
-    }
-
-    /// Reports the failure of a whole step.
-    fn report_step_error(&self, error: &PayeeServiceError) {
-        self.health_tracker().record_step_error(error.to_string());
-        report_error("step", error);
-    }
-
-    fn health_tracker(&self) -> MutexGuard<'_, HealthTracker> {
-        let tracker = self.shared.health.lock();
-        tracker.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -384,10 +337,4 @@ enum Polled {
     Head(Arc<ChainSnapshot>),
     /// Of a head that is off the clock, by which urgent wins are redeemed and nothing else is done.
     OffClock(Arc<ChainSnapshot>),
-}
-
-/// Counts and logs an error of all deposits.
-fn report_error(step: &'static str, error: &PayeeServiceError) {
-    counter!(names::PAYEE_ERRORS, "step" => step).increment(1);
-    tracing::warn!(event = "step_failed", step, reason = %error);
 }

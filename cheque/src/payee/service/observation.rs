@@ -28,6 +28,8 @@ pub(super) struct Observation {
     pub(super) final_block: EndedBy,
     /// The deposits whose state may have changed.
     pub(super) found: BTreeMap<DepositId, Found>,
+    /// True if the whole store was scanned for new deposits.
+    pub(super) rescanned: bool,
     /// The deposits that are no longer in the store.
     pub(super) gone: BTreeSet<DepositId>,
     /// The wins that are new, or were looked at.

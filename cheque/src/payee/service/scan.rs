@@ -20,7 +20,7 @@ use crate::{
         receive::{policy::redeem_gas, position::Position},
         terms::DepositId,
     },
-    service::{health_tracker::HealthTracker, metrics as names},
+    service::metrics as names,
 };
 use alloy_primitives::B256;
 use metrics::counter;
@@ -40,8 +40,17 @@ impl PayeeService {
         snapshot: &ChainSnapshot,
     ) -> Result<(Observation, Plan), PayeeServiceError> {
         let mut observed = self.begin(snapshot).await?;
-        self.follow_reorgs(snapshot);
         self.find_new(&mut observed).await?;
+        self.scan_found(observed, snapshot).await
+    }
+
+    /// Scans like [`PayeeService::scan`], after the new deposits were found.
+    pub(super) async fn scan_found(
+        &self,
+        mut observed: Observation,
+        snapshot: &ChainSnapshot,
+    ) -> Result<(Observation, Plan), PayeeServiceError> {
+        self.follow_reorgs(snapshot);
         self.scan_undrawn(&mut observed);
         self.scan_draws(&mut observed).await?;
         pin_node(self.scan_wins(&mut observed)).await?;
@@ -49,7 +58,10 @@ impl PayeeService {
         Ok((observed, plan))
     }
 
-    async fn begin(&self, snapshot: &ChainSnapshot) -> Result<Observation, PayeeServiceError> {
+    pub(super) async fn begin(
+        &self,
+        snapshot: &ChainSnapshot,
+    ) -> Result<Observation, PayeeServiceError> {
         let head = snapshot.head;
         let by = |number, time| EndedBy {
             number,
@@ -63,6 +75,7 @@ impl PayeeService {
             confirmed: by(snapshot.confirmed.number, snapshot.confirmed.time),
             final_block: by(snapshot.final_block.number, snapshot.final_block.time),
             found: Default::default(),
+            rescanned: false,
             gone: BTreeSet::new(),
             looked: Default::default(),
             closed: BTreeSet::new(),
@@ -101,7 +114,10 @@ impl PayeeService {
 
     /// Finds the deposits with a first payment since the last step. Looks for those of other processes, too, so rarely that
     /// no more than a thousand keys are read in a second.
-    async fn find_new(&self, observed: &mut Observation) -> Result<(), PayeeServiceError> {
+    pub(super) async fn find_new(
+        &self,
+        observed: &mut Observation,
+    ) -> Result<(), PayeeServiceError> {
         let news = std::mem::take(&mut *self.payee.shared.news_deposits());
         let ids: Vec<_> = {
             let mut holdings = self.holdings();
@@ -129,7 +145,8 @@ impl PayeeService {
             for position in self.payee.positions_of(unknown).await? {
                 self.add_new(&position, observed);
             }
-            self.record_rescan();
+            // Counts once the result is recorded: a step may still fail.
+            observed.rescanned = true;
         }
         Ok(())
     }
@@ -149,7 +166,7 @@ impl PayeeService {
         last.is_none_or(|at| at.elapsed() >= std::time::Duration::from_millis(deposits))
     }
 
-    fn record_rescan(&self) {
+    pub(super) fn record_rescan(&self) {
         let last = self.shared.rescanned.lock();
         *last.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -320,31 +337,6 @@ impl PayeeService {
         let found = observed.found.values().map(|found| found.draw_time);
         let found = found.filter(|draw| *draw > observed.now).min();
         known.into_iter().chain(found).min()
-    }
-
-    /// Returns the reason why a draw or a win was not looked at. A draw whose round is long due counts, too, whatever relays
-    /// say.
-    pub(super) fn unread(&self, observed: &Observation) -> Option<String> {
-        if let Some(reason) = &observed.unread {
-            return Some(reason.clone());
-        }
-        let patience = HealthTracker::limit(self.payee.reader().profile());
-        let holdings = self.holdings();
-        let mut overdue = holdings.undecided(observed.now.saturating_sub(patience));
-        let (draw_time, _) = overdue.find(|(_, id)| {
-            let is_decided = observed.found.get(id).is_some_and(|found| {
-                !matches!(
-                    found.state,
-                    HoldingState::Drawn { .. } | HoldingState::Missed(_)
-                )
-            });
-            let tracked = holdings.get(*id);
-            let is_open = tracked.is_some_and(|deposit| deposit.redeem_until >= observed.head.time);
-            is_open && !is_decided
-        })?;
-        Some(format!(
-            "no relay has given the round of draw time {draw_time}; name further relays of the beacon"
-        ))
     }
 
     /// Records that the state of a deposit could not be read. Keeps its state.

@@ -10,12 +10,13 @@ use crate::{
             holdings::{Holdings, Tracked},
             observation::{Found, Observation},
             report::{HoldingChange, LastError, PayeeServiceError, PayeeStepReport},
-            state::HoldingState,
+            state::{HoldingState, before_draw},
         },
         snapshot::ChainSnapshot,
     },
     protocol::{receive::policy::MAX_HORIZON, terms::DepositId},
     service::metrics as names,
+    sys::unix_now,
     tx::outbox::entry::is_older,
 };
 use metrics::gauge;
@@ -57,11 +58,42 @@ impl PayeeService {
         holdings.settle(&observed.final_block, &pending);
         self.mark_closing(&mut holdings, observed.head.time, &mut report);
         set_gauges(&holdings);
+        self.announce(&report);
+        if observed.rescanned {
+            self.record_rescan();
+        }
+        report
+    }
+
+    /// Records the new deposits of a scan by a head that is off the clock, so that they are listed and followed, and removes
+    /// them from the scan. Whatever the service knows already stays as it is.
+    ///
+    /// States only go on, so the earlier one of head and own clock gives them: the later one may be hours too late.
+    pub(super) fn record_new(&self, observed: &mut Observation) {
+        let now = unix_now().min(observed.head.time);
+        let mut report = PayeeStepReport::default();
+        let mut holdings = self.holdings();
+        let found = std::mem::take(&mut observed.found);
+        for (id, mut found) in found {
+            if holdings.get(id).is_some() {
+                observed.found.insert(id, found);
+                continue;
+            }
+            found.state = before_draw(found.draw_time, now, self.payee.policy(), false);
+            track(&mut holdings, id, found, &mut report);
+        }
+        set_gauges(&holdings);
+        self.announce(&report);
+        if observed.rescanned {
+            self.record_rescan();
+        }
+    }
+
+    fn announce(&self, report: &PayeeStepReport) {
         for change in &report.changes {
             // An error: nobody listens.
             let _ = self.shared.changes.0.send(change.clone());
         }
-        report
     }
 
     /// Marks the open wins whose window is about to close, also those that this step could not look at: the window closes

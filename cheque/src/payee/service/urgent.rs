@@ -25,7 +25,8 @@ impl PayeeService {
         }
     }
 
-    /// Submits the urgent redemptions, and bumps the fees of pending ones. Records no state, and removes nothing.
+    /// Submits the urgent redemptions, and bumps the fees of pending ones. Records no state but that of new deposits, and
+    /// removes nothing.
     ///
     /// A win is urgent by the latest clock: the next block of a quiet chain has the time at which it is made.
     pub(super) async fn redeem_urgent(
@@ -33,10 +34,13 @@ impl PayeeService {
         snapshot: &ChainSnapshot,
     ) -> Result<(), PayeeServiceError> {
         let _one_at_a_time = self.shared.stepping.lock().await;
+        let mut observed = self.begin(snapshot).await?;
+        self.find_new(&mut observed).await?;
+        self.record_new(&mut observed);
         if self.payee.wallet().is_none() {
             return Ok(());
         }
-        let (mut observed, _) = self.scan(snapshot).await?;
+        let (mut observed, _) = self.scan_found(observed, snapshot).await?;
         let now = observed.now;
         let (head_time, settings) = (observed.head.time, &self.settings);
         observed

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::{
-    bank::redeem::RedeemError,
+    bank::{error::BankError, head::HeadCheckError, redeem::RedeemError},
     protocol::{
-        now::Now,
+        now::{Freshness, Now},
         receive::{judge::receive_payment, policy::View},
         terms::Purse,
     },
@@ -240,5 +240,26 @@ async fn signs_no_consent_by_the_own_clock_alone() {
     consenting.refuses(head).await;
     // A verified round proves it.
     fixture.publish(draw);
+    consenting.sign().await.unwrap();
+}
+
+/// A relayer redeems urgent wins while the head is off the clock, and needs the payee's consent.
+#[tokio::test]
+async fn signs_consents_by_a_round_while_the_head_is_off_the_clock() {
+    let mut fixture = Fixture::new().await;
+    let mut consenting = consenting(&fixture, fixture.draw).await;
+    let (payee, proof) = (&consenting.payee, &consenting.proof);
+    payee.receive_payment(None, proof).await.unwrap();
+    let policy = payee.policy().clone();
+    fixture.profile.freshness = Some(Freshness::DEFAULT);
+    let reader = fixture.node.reader(fixture.profile).await;
+    consenting.payee = Payee::new(reader, policy, fixture.store.clone()).unwrap();
+    // An hour ahead of the own clock.
+    fixture.go_to(fixture.draw + 12);
+    match consenting.sign().await {
+        Err(RedeemError::Bank(BankError::Head(HeadCheckError::Ahead { .. }))) => {}
+        other => panic!("{other:?}"),
+    }
+    fixture.publish(fixture.draw);
     consenting.sign().await.unwrap();
 }

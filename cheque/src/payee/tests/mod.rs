@@ -1,6 +1,8 @@
 //! Tests of the payee against a node, a bank and a beacon in memory.
 
 mod chain;
+mod credit;
+mod first_payments;
 #[cfg(all(feature = "service", feature = "local-beacon"))]
 mod halted_beacon;
 #[cfg(feature = "service")]
@@ -11,7 +13,7 @@ mod steps;
 
 use crate::{
     bank::{fake_bank::FakeBank, purses::PurseKey},
-    payee::{Payee, error::ReceiveError, receive::Accepted},
+    payee::{Payee, accepted::Accepted, error::ReceiveError},
     protocol::{
         account::{Account, ChequeContext},
         allowance::{MasterSalt, tree::AllowanceTree},

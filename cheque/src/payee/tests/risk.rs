@@ -3,10 +3,8 @@
 use super::*;
 use crate::{
     bank::{error::BankError, head::HeadCheckError},
-    payee::unknown_deposits::UnknownDepositLimiter,
     protocol::now::Freshness,
 };
-use std::time::Duration;
 
 /// More than the least payout, and less than what is taken before a deposit is settled.
 const PAYMENT: u128 = 10_000_000;
@@ -292,38 +290,5 @@ async fn neither_acts_upon_nor_remembers_a_head_of_the_future() {
             payee.poll().await.unwrap();
             assert_eq!(code(pay().await), "exposure_too_large");
         }
-    }
-}
-
-/// Any stranger can send openings of deposits that the payee does not know.
-#[tokio::test]
-async fn refuses_openings_at_once_when_many_wait_for_the_node() {
-    const OPENINGS: usize = 1_000;
-    let mut fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
-    // One snapshot is enough for the test.
-    fixture.profile.poll = Duration::from_secs(3_600);
-    fixture.payee = fixture.restarted().await;
-    fixture.payee.poll().await.unwrap();
-    let freed = fixture.node.hold_calls();
-    let (sent, mut answers) = tokio::sync::mpsc::unbounded_channel();
-    for lane in 1..=OPENINGS as u64 {
-        let opened = fixture.open(1, lane, fixture.draw);
-        let (payee, proof) = (fixture.payee.clone(), fixture.opening(&opened, PAYMENT));
-        let sent = sent.clone();
-        tokio::spawn(async move {
-            let answer = match payee.receive_payment(None, &proof).await {
-                Err(ReceiveError::Busy) => "busy",
-                answer => code(answer),
-            };
-            sent.send(answer).unwrap();
-        });
-    }
-    let waiting = UnknownDepositLimiter::MAX_LOOKUPS + UnknownDepositLimiter::MAX_WAITING;
-    for _ in waiting..OPENINGS {
-        assert_eq!(answers.recv().await, Some("busy"));
-    }
-    freed.send_replace(false);
-    for _ in 0..waiting {
-        assert_eq!(answers.recv().await, Some("accepted"));
     }
 }

@@ -14,13 +14,16 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 impl PayerService {
-    /// Reports the service's health. The service is healthy while it sees new blocks, completes its step at each head,
-    /// and the three clocks let it write cheques. Problems of single deposits are in [`PayerService::status`] instead.
+    /// Reports the service's health. The service is healthy while it sees new blocks, completes its step at each head, its
+    /// store takes writes, and the three clocks let it write cheques. Problems of single deposits are in [`PayerService::status`] instead.
     pub fn health(&self) -> Health {
         let profile = self.payer.reader().profile();
-        let seen = self.seen();
+        let now = Instant::now();
+        let mut seen = self.seen();
         let limit = HealthTracker::limit(profile);
-        let mut health = seen.vitals.health(Instant::now(), limit);
+        let fault = self.payer.store.watch().fault(now);
+        seen.vitals.set_store_fault(fault);
+        let mut health = seen.vitals.health(now, limit);
         let client = self.payer.seeds().client();
         if health.ok
             && let (Some(bounds), Some(head)) = (profile.freshness, seen.vitals.newest())

@@ -29,7 +29,7 @@ use crate::{
         },
     },
     protocol::terms::DepositId,
-    service::health_tracker::HealthTracker,
+    service::{health_tracker::HealthTracker, store_probe::probe},
     sys::unix_now,
     tx::wallet::Wallet,
 };
@@ -168,9 +168,17 @@ impl PayerService {
             stop.await;
             stopped.send_replace(true);
         };
+        let mut probing = stopping.clone();
+        let probe = async {
+            tokio::select! {
+                _ = probing.changed() => {}
+                () = probe(&self.payer.store, "payer") => {}
+            }
+        };
         // Concurrent, because following must go on while a transaction takes its time.
         tokio::join!(
             stop,
+            probe,
             self.follow_heads(heads, stopping.clone()),
             self.act_on_heads(new_heads, stopping)
         );

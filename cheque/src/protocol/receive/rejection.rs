@@ -229,7 +229,78 @@ pub enum Rejection {
     },
 }
 
+/// What a sender can do about a rejection. Exhaustive by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectionClass {
+    /// The same proof may be accepted later: the chain, the clocks, the gas price or the payee's exposure have to change, or
+    /// a message that comes first has to arrive.
+    Retry,
+    /// The same proof is never accepted here.
+    Never,
+    /// The proof was counted before, or is older than a counted proof. It is not counted again.
+    Seen,
+}
+
+impl RejectionClass {
+    /// Returns a stable name for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Never => "never",
+            Self::Seen => "seen",
+        }
+    }
+}
+
 impl Rejection {
+    /// Returns what the sender can do.
+    pub const fn class(&self) -> RejectionClass {
+        match self {
+            Self::Replay | Self::Stale { .. } => RejectionClass::Seen,
+            Self::Clock(_)
+            | Self::ChainNotFinal { .. }
+            | Self::UnknownDeposit(_)
+            | Self::NotConfirmed(_)
+            | Self::HorizonTooLong { .. }
+            | Self::ExposureTooLarge { .. }
+            | Self::UnsettledTooLarge { .. }
+            | Self::TokenWithoutRate(_)
+            | Self::PayoutTooSmall { .. }
+            | Self::NoStream(_) => RejectionClass::Retry,
+            _ => RejectionClass::Never,
+        }
+    }
+
+    /// Returns the HTTP status of an answer that tells the rejection.
+    ///
+    /// | status | meaning |
+    /// |---|---|
+    /// | 402 | well-formed, but does not pay: not yet, too late, or too little; pay otherwise, or again later |
+    /// | 409 | counted before, or older than a counted proof; or the secrets of its stream are known |
+    /// | 422 | never valid here |
+    /// | 503 | not checked, because clocks, node or beacon are behind, or the chain does not finalize; send it again |
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Self::Stale { .. } | Self::Replay | Self::AnchorReused => 409,
+            Self::Clock(_) | Self::ChainNotFinal { .. } => 503,
+            Self::UnknownDeposit(_)
+            | Self::NotConfirmed(_)
+            | Self::PastCutoff { .. }
+            | Self::HorizonTooLong { .. }
+            | Self::WindowTooShort { .. }
+            | Self::DepositTooLarge { .. }
+            | Self::ExposureTooLarge { .. }
+            | Self::UnsettledTooLarge { .. }
+            | Self::TokenWithoutRate(_)
+            | Self::PayoutTooSmall { .. }
+            | Self::OverAllowance { .. }
+            | Self::NothingSpent
+            | Self::NoStream(_)
+            | Self::StreamTooLong { .. } => 402,
+            _ => 422,
+        }
+    }
+
     /// Returns a stable name for programs, in snake case.
     pub fn code(&self) -> &'static str {
         match self {
@@ -265,6 +336,54 @@ impl Rejection {
             Self::AnchorReused => "anchor_reused",
             Self::Replay => "replay",
             Self::Stale { .. } => "stale",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_and_statuses_agree() {
+        let id = DepositId(B256::ZERO);
+        let limit = Amount::ZERO;
+        for (rejection, class, status) in [
+            (Rejection::Replay, RejectionClass::Seen, 409),
+            (Rejection::AnchorReused, RejectionClass::Never, 409),
+            (Rejection::NotConfirmed(id), RejectionClass::Retry, 402),
+            (Rejection::UnknownDeposit(id), RejectionClass::Retry, 402),
+            (
+                Rejection::ExposureTooLarge {
+                    exposure: limit,
+                    limit,
+                },
+                RejectionClass::Retry,
+                402,
+            ),
+            (
+                Rejection::PastCutoff {
+                    now: 1,
+                    draw_time: 1,
+                    cutoff: 1,
+                },
+                RejectionClass::Never,
+                402,
+            ),
+            (
+                Rejection::ChainNotFinal {
+                    final_time: 0,
+                    now: 1,
+                    limit: 0,
+                },
+                RejectionClass::Retry,
+                503,
+            ),
+            (Rejection::ChainNotAccepted(1), RejectionClass::Never, 422),
+            (Rejection::WrongStep, RejectionClass::Never, 422),
+        ] {
+            let found = (rejection.class(), rejection.http_status());
+            assert_eq!(found, (class, status), "{}", rejection.code());
         }
     }
 }

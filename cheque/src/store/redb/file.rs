@@ -9,7 +9,7 @@ use std::{
 /// The end of the name of a store that is being created.
 const UNFINISHED: &str = ".unfinished";
 
-/// Opens an existing file. `None` if it does not exist.
+/// Opens a file; `None` if it does not exist.
 pub(super) fn open_existing(path: &Path) -> io::Result<Option<File>> {
     match options().open(path) {
         Ok(file) => Ok(Some(file)),

@@ -30,7 +30,11 @@ pub(super) fn rejected(
     rejection: &Rejection,
     position: Option<&Position>,
 ) -> Response {
-    let mut body = json!({ "error": rejection.to_string(), "code": rejection.code() });
+    let mut body = json!({
+        "error": rejection.to_string(),
+        "code": rejection.code(),
+        "class": rejection.class().name(),
+    });
     let deposit = proof.deposit_id();
     if let (Rejection::Replay | Rejection::Stale { .. }, Some(position)) = (rejection, position) {
         body["deposit"] = json!(deposit);
@@ -49,32 +53,7 @@ pub(super) fn rejected(
         }
         body["newest"] = json!(proofs);
     }
-    (status(rejection), Json(body)).into_response()
-}
-
-/// The status of a rejection. 402: valid, but does not pay (not yet, too late, or too little). 409: counted before, or
-/// older than a counted proof. 422: never valid here. 503: not checked, because clocks, node
-/// or beacon are behind, or the chain does not finalize.
-const fn status(rejection: &Rejection) -> StatusCode {
-    match rejection {
-        Rejection::Stale { .. } | Rejection::Replay | Rejection::AnchorReused => {
-            StatusCode::CONFLICT
-        }
-        Rejection::Clock(_) | Rejection::ChainNotFinal { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Rejection::UnknownDeposit(_)
-        | Rejection::NotConfirmed(_)
-        | Rejection::PastCutoff { .. }
-        | Rejection::HorizonTooLong { .. }
-        | Rejection::WindowTooShort { .. }
-        | Rejection::DepositTooLarge { .. }
-        | Rejection::ExposureTooLarge { .. }
-        | Rejection::UnsettledTooLarge { .. }
-        | Rejection::TokenWithoutRate(_)
-        | Rejection::PayoutTooSmall { .. }
-        | Rejection::OverAllowance { .. }
-        | Rejection::NothingSpent
-        | Rejection::NoStream(_)
-        | Rejection::StreamTooLong { .. } => StatusCode::PAYMENT_REQUIRED,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
-    }
+    let status = StatusCode::from_u16(rejection.http_status());
+    let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+    (status, Json(body)).into_response()
 }
