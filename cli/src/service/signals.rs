@@ -17,7 +17,7 @@ pub(super) fn listen() -> Result<CancellationToken> {
         signals.next().await;
         tracing::info!(
             event = "service_stopping",
-            "a second signal ends the service at once"
+            "the service stops in order; another signal would end it at once"
         );
         stopped.cancel();
         signals.next().await;
