@@ -188,6 +188,7 @@ mod tests {
             ("x-payer", "0xbb"),
             ("x-payment-id", "1:1"),
             ("x-charged", "999"),
+            ("x-payment", "x"),
             ("payment-signature", "x"),
             ("cheque", "x"),
             ("x-http-method-override", "DELETE"),

@@ -1,9 +1,8 @@
 //! Bodies of requests, read whole, and of answers.
 
-use super::reply::problem;
 use crate::forward::{AnswerBody, ForwardError};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use std::{
@@ -29,28 +28,6 @@ pub(super) enum Unread {
     TooLarge,
     Slow,
     Broken,
-}
-
-impl Unread {
-    pub(super) fn answer(self) -> Response<ProxyBody> {
-        match self {
-            Self::TooLarge => problem(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the body is too large; send less",
-            ),
-            Self::Slow => problem(
-                StatusCode::REQUEST_TIMEOUT,
-                "slow_body",
-                "the body did not arrive in time; send it again",
-            ),
-            Self::Broken => problem(
-                StatusCode::BAD_REQUEST,
-                "broken_body",
-                "the body broke off; send it again",
-            ),
-        }
-    }
 }
 
 /// Reads a client's whole body, of at most `max` bytes.

@@ -7,14 +7,15 @@ mod cors;
 mod prefix;
 mod reply;
 mod sale;
+mod shared;
 mod stored;
 
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
+pub use shared::ProxySettings;
 
 use crate::{
     forward::{Origin, Upstream},
-    ledger::RoomFor,
     seller::{Seller, request, sale::Entry},
 };
 use body::collect;
@@ -25,46 +26,18 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response};
+use reply::{problem, response, unread};
 use sale::Selling;
-use std::{error::Error, fmt, sync::Arc};
+use shared::Shared;
+use std::{error::Error, sync::Arc};
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
-
-/// The settings of a proxy.
-#[derive(Clone)]
-pub struct ProxySettings {
-    /// The largest body of a request, in bytes. A body is read before its price is known, because the price may be in it.
-    pub max_body: usize,
-    /// The largest answer that is kept for a client that lost it, in bytes.
-    pub max_stored: usize,
-    /// The capacity for an account.
-    pub room: RoomFor,
-    /// The clock: seconds since 1970.
-    pub now: fn() -> u64,
-}
-
-impl fmt::Debug for ProxySettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxySettings")
-            .field("max_body", &self.max_body)
-            .field("max_stored", &self.max_stored)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    seller: Seller,
-    upstream: Upstream,
-    settings: ProxySettings,
 }
 
 impl Proxy {
@@ -116,7 +89,7 @@ impl Proxy {
         };
         let body = match collect(body, settings.max_body).await {
             Ok(body) => body,
-            Err(refusal) => return refusal.answer(),
+            Err(reason) => return unread(reason),
         };
         let now = (settings.now)();
         if head.uri.path() == PAY_PATH {

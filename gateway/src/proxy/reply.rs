@@ -1,6 +1,6 @@
 //! Answers of the gateway's own.
 
-use super::body::{ProxyBody, full};
+use super::body::{ProxyBody, Unread, full};
 use crate::wire::{Problem, Reply};
 use bytes::Bytes;
 use http::{
@@ -35,4 +35,26 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response<
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Answers a request whose body was not read.
+pub(super) fn unread(reason: Unread) -> Response<ProxyBody> {
+    let (status, code, detail) = match reason {
+        Unread::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the body is too large; send less",
+        ),
+        Unread::Slow => (
+            StatusCode::REQUEST_TIMEOUT,
+            "slow_body",
+            "the body did not arrive in time; send it again",
+        ),
+        Unread::Broken => (
+            StatusCode::BAD_REQUEST,
+            "broken_body",
+            "the body broke off; send it again",
+        ),
+    };
+    problem(status, code, detail)
 }

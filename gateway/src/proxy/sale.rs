@@ -1,9 +1,9 @@
 //! One sale, from its reservation to its settlement.
 
 use super::{
-    Shared,
     body::{Pipe, ProxyBody, full, pipe},
     reply::problem,
+    shared::Shared,
     stored,
 };
 use crate::{

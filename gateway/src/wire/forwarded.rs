@@ -90,7 +90,9 @@ fn overridden(text: &str, reserved: Amount) -> Option<Amount> {
 }
 
 fn is_payment(name: &str) -> bool {
-    name == "cheque" || name.starts_with("cheque-") || name.starts_with("payment-")
+    // x402 version 1 has `X-Payment` and `X-Payment-Response`.
+    let prefixes = ["cheque-", "payment-", "x-payment"];
+    name == "cheque" || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {

@@ -67,7 +67,7 @@ async fn sells_each_answer_once_in_any_order_over_a_failing_upstream() {
 }
 
 #[tokio::test]
-async fn forwards_nothing_before_a_payment_and_names_the_payer_after_it() {
+async fn forwards_only_paid_requests_and_names_their_payer() {
     let echo = |headers: HeaderMap| async move {
         let payer = headers.get("x-payer").cloned();
         let payer = payer.unwrap_or(HeaderValue::from_static("nobody"));
