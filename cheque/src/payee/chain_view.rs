@@ -89,10 +89,24 @@ impl Payee {
         self.seeds.now(unix_now(), head_time).await
     }
 
-    /// The last snapshot if fresh, else a new one.
+    /// The last snapshot if fresh, else a new one. From half of its life on, the next is taken meanwhile: payments that come
+    /// one after the other wait for none, however far the node.
     pub(super) async fn fresh_snapshot(&self) -> Result<Arc<ChainSnapshot>, ReceiveError> {
+        let (snapshots, max_age) = (&self.shared.snapshots, self.max_age());
+        if let Some(snapshot) = snapshots.younger_than(max_age) {
+            if snapshots.is_due(max_age) {
+                let payee = self.clone();
+                // Without a new snapshot, the first payment after this one's life asks again, and tells the failure.
+                tokio::spawn(async move { payee.take_if_older(max_age / 2).await });
+            }
+            return Ok(snapshot);
+        }
+        self.take_if_older(max_age).await
+    }
+
+    async fn take_if_older(&self, max_age: Duration) -> Result<Arc<ChainSnapshot>, ReceiveError> {
         let take = async || self.take_snapshot().await;
-        self.shared.snapshots.fresh(self.max_age(), take).await
+        self.shared.snapshots.fresh(max_age, take).await
     }
 
     /// How long a snapshot is fresh.

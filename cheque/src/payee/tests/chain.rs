@@ -10,6 +10,7 @@ use crate::{
     },
     store::keys::position_key,
 };
+use std::time::Duration;
 
 const PAYMENT: u128 = 10_000_000;
 
@@ -52,6 +53,21 @@ async fn payments_of_known_deposits_need_no_request() {
     }
     let (_, purses) = fixture.node.asked();
     assert_eq!(purses, 0);
+}
+
+/// Payments that find a snapshot of half its life use it, and later ones find a new one.
+#[tokio::test]
+async fn takes_the_next_snapshot_before_the_last_is_too_old() {
+    let fixture = Fixture::new().await;
+    let payee = &fixture.payee;
+    let first = payee.fresh_snapshot().await.unwrap();
+    tokio::time::sleep(payee.max_age() / 2).await;
+    let again = payee.fresh_snapshot().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "the payment waited");
+    let newest = || payee.shared.snapshots.newest();
+    while newest().is_some_and(|newest| Arc::ptr_eq(&first, &newest)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
