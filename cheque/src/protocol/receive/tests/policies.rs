@@ -123,5 +123,5 @@ fn counts_gas_for_each_level_and_step() {
     let base = redeem_gas(0, 0);
     assert_eq!(redeem_gas(40, 0), base + 40_000);
     assert_eq!(redeem_gas(0, 4_096), base + 4_096 * 58);
-    assert_eq!(redeem_gas(7, 1_024), base + 7_000 + 69_632);
+    assert_eq!(redeem_gas(7, 1_024), base + 7_000 + 59_392);
 }
