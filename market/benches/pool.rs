@@ -5,15 +5,12 @@ use cheque_market::{
     pool::{ClientPool, ClientPoolSettings, Limits, PoolSettings},
     store::Memory,
 };
+use criterion::measurement::{Measurement, WallTime};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
-use std::{
-    error::Error,
-    num::NonZeroU64,
-    time::{Duration, Instant},
-};
+use std::{error::Error, num::NonZeroU64, time::Duration};
 
 type Id = [u8; 4];
 type Pool = ClientPool<Id, Memory>;
@@ -42,10 +39,10 @@ fn fastest(clients: u64) -> Result<[Duration; 2], Box<dyn Error>> {
     let mut fastest = [Duration::MAX; 2];
     for round in 0..ROUNDS {
         let mut random = ChaCha8Rng::seed_from_u64(round);
-        let start = Instant::now();
+        let start = WallTime.start();
         let mut pool = full(clients, &mut random)?;
-        let connected = start.elapsed() / u32::try_from(clients)?;
-        let start = Instant::now();
+        let connected = WallTime.end(start) / u32::try_from(clients)?;
+        let start = WallTime.start();
         for event in 0..EVENTS {
             happen(
                 &mut pool,
@@ -54,7 +51,7 @@ fn fastest(clients: u64) -> Result<[Duration; 2], Box<dyn Error>> {
                 u64::from(event) * SECOND / 100,
             )?;
         }
-        let event = start.elapsed() / EVENTS;
+        let event = WallTime.end(start) / EVENTS;
         fastest = [fastest[0].min(connected), fastest[1].min(event)];
     }
     Ok(fastest)

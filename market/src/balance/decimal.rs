@@ -83,7 +83,7 @@ fn parse(text: &str) -> Option<u128> {
     let power = 10u128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
     match shift >= 0 {
         true => number.checked_mul(power),
-        false => (number % power == 0).then_some(number / power),
+        false => number.is_multiple_of(power).then_some(number / power),
     }
 }
 
