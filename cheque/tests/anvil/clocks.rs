@@ -146,7 +146,9 @@ async fn refuses_payments_while_the_chain_does_not_finalize() {
     world.node.mine(64).await;
     let account = &fixture.payees[0];
     let payer = world.payer(&fixture.payer, fixture.store.clone());
-    let id = open_deposit(world, &payer, &fixture.request(4 * HOUR)).await.id;
+    let id = open_deposit(world, &payer, &fixture.request(4 * HOUR))
+        .await
+        .id;
     let proof = payer.write_cheque(id, account.address, coins(1)).await;
     let proof = proof.unwrap().proof;
     let reader = over::final_after_64_seconds(world);

@@ -62,7 +62,10 @@ async fn limits_gas_for_balances_emptied_after_the_estimate() {
     account.wallet.send(&withdraw).await.unwrap();
     assert_eq!(world.balance(account.address).await, U256::ZERO);
     for (call, (bare, limit)) in calls.iter().zip(limits) {
-        let with = async |gas| node.call(request(account.address, call).gas_limit(gas)).await;
+        let with = async |gas| {
+            node.call(request(account.address, call).gas_limit(gas))
+                .await
+        };
         with(bare).await.expect_err("the estimate alone is enough");
         with(limit).await.unwrap();
     }
@@ -71,7 +74,10 @@ async fn limits_gas_for_balances_emptied_after_the_estimate() {
 #[tokio::test]
 async fn counts_a_rollups_fees_in_estimates_and_receipts() {
     let world = World::new().await;
-    world.node.anvil("anvil_setCode", (ORACLE, CONSTANT_FEES)).await;
+    world
+        .node
+        .anvil("anvil_setCode", (ORACLE, CONSTANT_FEES))
+        .await;
     let account = world.account(5).await;
     let bank = world.reader.bank();
     let call = Call::fund(bank, Address::ZERO, account.address, coins(1));

@@ -194,7 +194,7 @@ fn open_deposits(node: &Node, payee: &Machine, size: usize) -> Payers {
     let allowance = Amount::new(DEPOSIT);
     let tree =
         AllowanceTree::build([(address, allowance)], &MasterSalt::from_bytes([9; 32])).unwrap();
-    let folder = payee.folder().join("store");
+    let folder = payee.store();
     std::fs::create_dir_all(&folder).unwrap();
     let store = Redb::open(folder.join("cheque.redb")).unwrap();
     let mut policy = Policy::new(address, bank, ChainProfile::of(31_337).unwrap());
