@@ -31,7 +31,7 @@ impl Payee {
     ///
     /// `credit` gets the payment as it is about to be stored, and returns the changes, such as the new balance of
     /// [`Accepted::credit_to`]. It runs on a thread that may block, and again if a record has changed since it was read. A
-    /// payment shown again is [`Rejection::Replay`], and `credit` does not run.
+    /// payment shown again is [`Rejection::Replay`](crate::Rejection::Replay), and `credit` does not run.
     ///
     /// # Examples
     ///

@@ -106,7 +106,7 @@ async fn looks_at_a_closed_win_without_a_search() {
     let settings = PayeeSettings::new(&policy, reader.profile());
     let serve = |reader: &Reader| {
         let payee = over::with_policy(world, reader, policy.clone(), store.clone());
-        PayeeService::new(payee.with_wallet(account.wallet.clone()), settings.clone())
+        PayeeService::new(payee.with_wallet(account.wallet.clone()), settings)
     };
     let service = serve(&reader);
     let (id, _) = overtaken(&fixture, &service).await;

@@ -270,7 +270,7 @@ async fn tells_an_absent_upstream_from_one_that_breaks_off() {
 #[tokio::test]
 async fn waits_for_header_and_body_no_longer_than_allowed() {
     let silent = raw(b"", Duration::from_secs(60)).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let error = to(silent).send(ask("/"), &ORIGIN, None).await.unwrap_err();
     assert!(matches!(error, ForwardError::TimedOut), "{error:?}");
     // An upstream that reads nothing of a body beyond all buffers.
