@@ -6,12 +6,12 @@ use crate::proxy::Proxy;
 use crate::settle::settle;
 use alloy_primitives::Address;
 use cheque::{
-    Amount, DepositId, PAYER_CUTOFF,
+    Amount, ChainProfile, DepositId, PAYER_CUTOFF,
     bank::Reader,
     node::connect,
     payer::{Payer, PayerService, Rounds},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The payees of each deposit. Three of them are paid.
 const PAYEES: usize = 10_000;
@@ -65,7 +65,13 @@ async fn short_rounds_pay_without_a_gap_and_are_pruned() {
         connect(&proxy.url).await.unwrap(),
         world.reader.bank().address(),
     );
-    let payer = Payer::new(reader.await.unwrap(), fixture.store.clone())
+    // A step of a busy machine would outlast the snapshot at its begin, and ask for another one.
+    let profile = ChainProfile {
+        poll: Duration::from_secs(60),
+        ..*world.reader.profile()
+    };
+    let reader = reader.await.unwrap().with_profile(profile);
+    let payer = Payer::new(reader, fixture.store.clone())
         .with_beacon(world.beacon.client.clone())
         .unwrap()
         .with_wallet(fixture.payer.wallet.clone())

@@ -131,18 +131,39 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
-    /// The records that change. With `all`, also those that were read only: the batch is then written only if they still
-    /// hold what was read.
-    pub(super) fn changes(&self, all: bool) -> Vec<Change<'_>> {
-        let wanted = |entry: &Entry| all || entry.old != entry.new;
-        let entries = self.entries.iter().filter(|(_, entry)| wanted(entry));
-        let change = entries.map(|((table, key), entry)| Change {
+    /// True if the decision changes a record.
+    pub(super) fn is_changed(&self) -> bool {
+        self.entries.values().any(|entry| entry.old != entry.new)
+    }
+
+    /// The records as they were read: a batch that changes nothing.
+    pub(super) fn reads(&self) -> Vec<Change<'_>> {
+        let mut all = self.changes();
+        for change in &mut all {
+            change.new = change.old;
+        }
+        all
+    }
+
+    /// The records that were read or changed. Their batch is written only if all of them still hold what was read.
+    pub(super) fn changes(&self) -> Vec<Change<'_>> {
+        let change = self.entries.iter().map(|((table, key), entry)| Change {
             table: *table,
             key,
             old: entry.old.as_deref(),
             new: entry.new.as_deref(),
         });
         change.collect()
+    }
+
+    /// Reads all records a second time. True if each holds what it held before: then they held that at the same time.
+    pub(super) fn is_current(&self) -> Result<bool, StoreError> {
+        for ((table, key), entry) in &self.entries {
+            if (self.read)(*table, key)? != entry.old {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn record<R: Record>(&mut self, key: Vec<u8>) -> Result<Option<R>, LedgerFault> {

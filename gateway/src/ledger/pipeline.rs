@@ -14,6 +14,10 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::runtime::Handle;
+
+/// The largest number of times that records are read for one decision, because they have changed meanwhile.
+const MAX_READS: usize = 64;
 
 /// The store behind the batches on their way.
 #[derive(Clone)]
@@ -64,33 +68,56 @@ impl Pipeline {
 
     /// Makes a decision upon the newest records, and begins to write its changes. Blocks. Begins nothing for a decision that
     /// is not final, because another one follows that reads the records again.
+    ///
+    /// Records are read one by one, while other decisions change them. A batch is written only if all of them still hold what
+    /// was read. Without a batch the records are read a second time, and the decision is made again if one has changed.
+    ///
+    /// An error, too, may come from records of different moments, or of a batch on its way that will fail. It counts only if
+    /// a batch that changes nothing finds the same records. So call this from a thread of a runtime that may block.
     pub(super) fn decide<T>(
         &self,
         payee: Address,
-        decide: impl FnOnce(&mut Book<'_>) -> Result<T, LedgerFault>,
-        is_final: impl FnOnce(&T) -> bool,
+        decide: impl Fn(&mut Book<'_>) -> Result<T, LedgerFault>,
+        is_final: impl Fn(&T) -> bool,
     ) -> Result<(T, Begun), LedgerFault> {
-        let is_ahead = Cell::new(false);
-        let read = |table: Table, key: &[u8]| {
-            let ahead = self.ahead().records.get(&(table, key.to_vec())).cloned();
-            match ahead {
-                Some((_, value)) => {
-                    is_ahead.set(true);
-                    Ok(value)
+        for _ in 0..MAX_READS {
+            let is_ahead = Cell::new(false);
+            let read = |table: Table, key: &[u8]| {
+                let ahead = self.ahead().records.get(&(table, key.to_vec())).cloned();
+                match ahead {
+                    Some((_, value)) => {
+                        is_ahead.set(true);
+                        Ok(value)
+                    }
+                    None => self.store.get(table, key),
                 }
-                None => self.store.get(table, key),
+            };
+            let mut book = Book::new(payee, &read);
+            let decision = decide(&mut book);
+            match &decision {
+                Ok(decided) if !is_final(decided) => {}
+                // A decision that only read records of batches on their way is as uncertain as these. It waits for them by
+                // a batch that changes nothing.
+                Ok(_) if is_ahead.get() || book.is_changed() => {
+                    let begun = self.begin(&book.changes());
+                    return Ok((decision?, begun));
+                }
+                Err(LedgerFault::Store(_)) => {}
+                Err(_) if is_ahead.get() => {
+                    let seen = self.begin(&book.reads()).finish();
+                    if !Handle::current().block_on(seen)? {
+                        continue;
+                    }
+                }
+                Ok(_) | Err(_) => {
+                    if !book.is_current()? {
+                        continue;
+                    }
+                }
             }
-        };
-        let mut book = Book::new(payee, &read);
-        let decision = decide(&mut book)?;
-        // A decision that only read records of batches on their way is as uncertain as these. It waits for them by a batch
-        // that changes nothing.
-        let changes = book.changes(is_ahead.get());
-        let begun = match changes.is_empty() || !is_final(&decision) {
-            true => self.begun(0, Vec::new(), State::Clean),
-            false => self.begin(&changes),
-        };
-        Ok((decision, begun))
+            return Ok((decision?, self.begun(0, Vec::new(), State::Clean)));
+        }
+        Err(LedgerFault::Contended(MAX_READS))
     }
 
     fn begin(&self, changes: &[Change<'_>]) -> Begun {

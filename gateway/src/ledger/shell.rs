@@ -318,7 +318,7 @@ impl Ledger {
     /// Runs the first look at a payment. Only an answer is final.
     async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<Wanted<T>, LedgerFault> + Send + 'static,
+        look: impl Fn(&mut Book<'_>, Rules<'_>) -> Result<Wanted<T>, LedgerFault> + Send + 'static,
     ) -> Result<(Wanted<T>, Begun), LedgerFault> {
         self.run(look, |wanted| matches!(wanted, Wanted::Answer(_)))
             .await
@@ -326,7 +326,7 @@ impl Ledger {
 
     async fn decide<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
+        decide: impl Fn(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
     ) -> Result<(T, Begun), LedgerFault> {
         self.run(decide, |_| true).await
     }
@@ -334,8 +334,8 @@ impl Ledger {
     /// Runs a decision on a thread that may block.
     async fn run<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
-        is_final: impl FnOnce(&T) -> bool + Send + 'static,
+        decide: impl Fn(&mut Book<'_>, Rules<'_>) -> Result<T, LedgerFault> + Send + 'static,
+        is_final: impl Fn(&T) -> bool + Send + 'static,
     ) -> Result<(T, Begun), LedgerFault> {
         let shared = self.shared.clone();
         let work = move || {
