@@ -221,7 +221,7 @@ fn refuses_a_flip_of_any_bit_of_a_right_proof() {
 fn refuses_random_proofs_and_right_ones_mangled() {
     let rng = &mut rng(72);
     let mut draw = Draw::new(rng);
-    for case in 0..cases(9_000) {
+    for case in 0..cases(9_040) {
         let wrong = match rng.random_range(0..8) {
             0 => generate::bytes(rng, 200),
             1 => Bytes::from(rng.random::<[u8; 96]>()),
