@@ -65,9 +65,13 @@ async fn takes_the_next_snapshot_before_the_last_is_too_old() {
     let again = payee.fresh_snapshot().await.unwrap();
     assert!(Arc::ptr_eq(&first, &again), "the payment waited");
     let newest = || payee.shared.snapshots.newest();
-    while newest().is_some_and(|newest| Arc::ptr_eq(&first, &newest)) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let renewed = async {
+        while newest().is_some_and(|newest| Arc::ptr_eq(&first, &newest)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let renewed = tokio::time::timeout(payee.max_age(), renewed).await;
+    renewed.expect("no new snapshot");
 }
 
 #[tokio::test]
