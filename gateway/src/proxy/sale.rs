@@ -14,7 +14,12 @@ use crate::{
     wire::Reported,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, request::Parts, response};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, TRAILER},
+    request::Parts,
+    response,
+};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -36,6 +41,9 @@ const SETTLE_AGAIN: [Duration; 3] = [
 
 /// The time that a client may leave a streamed answer unread, before the rest is read without it.
 const UNREAD: Duration = Duration::from_secs(30);
+
+/// The fields of a receipt after a streamed answer. Over HTTP/1.1 only fields named before can follow.
+const RECEIPT_TRAILERS: &str = "cheque-balance, cheque-charged, payment-response, payment-receipt";
 
 /// A request with its whole body.
 type Whole = (Parts, Bytes);
@@ -163,7 +171,12 @@ impl Selling {
     ) {
         let status = head.status;
         let (mut pipe, piped): (Pipe, _) = pipe();
-        let _ = tell.send(Response::from_parts(head, piped.boxed_unsync()));
+        let mut answer = Response::from_parts(head, piped.boxed_unsync());
+        // The receipt is not known yet, and a shared cache must not give away a paid answer.
+        let headers = answer.headers_mut();
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.append(TRAILER, HeaderValue::from_static(RECEIPT_TRAILERS));
+        let _ = tell.send(answer);
         let streamed = self.holding(pipe.carry(body, UNREAD)).await;
         let usage = self.usage(streamed.bytes, reported);
         let end = if streamed.is_whole {

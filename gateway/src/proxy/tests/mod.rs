@@ -22,7 +22,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 const OFFERS: &str = r#"
 [tokens.eth]
@@ -47,6 +47,9 @@ price = { eth = 10 }
 
 /// The price of `/**`, in units.
 const PRICE: u128 = 10;
+
+/// The longest wait of a test.
+const SOON: Duration = Duration::from_secs(30);
 
 const ORIGIN: Origin = Origin {
     address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),

@@ -112,14 +112,17 @@ async fn charges_a_client_that_hangs_up_and_keeps_its_answer() {
     }
     // The client is gone. The upstream answers.
     go.notify_one();
-    let answer = loop {
-        let answer = stand.ask("/answer", Some(&proof)).await;
-        if answer.status() != StatusCode::CONFLICT {
-            break answer;
+    let again = async {
+        loop {
+            let answer = stand.ask("/answer", Some(&proof)).await;
+            if answer.status() != StatusCode::CONFLICT {
+                return answer;
+            }
+            assert_eq!(code(answer).await, "in_progress");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(code(answer).await, "in_progress");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     };
+    let answer = timeout(SOON, again).await.expect("never settled");
     assert_eq!(units(&answer, CHARGED), PRICE);
     assert_eq!(text(answer).await, "the answer");
     assert_eq!(stand.balance().await, 0);

@@ -53,6 +53,9 @@ async fn charges_a_stream_by_its_size_and_leaves_the_rest() {
     let proof = stand.payer.opening(1_500);
     let answer = stand.ask("/metered", Some(&proof)).await;
     assert_eq!(answer.status(), StatusCode::OK);
+    // No shared cache may give away a paid answer.
+    assert_eq!(answer.headers()["cache-control"], "private");
+    let named = answer.headers()["trailer"].to_str().unwrap().to_owned();
     // The most that the answer can cost is reserved.
     assert_eq!(stand.balance().await, 500);
     for _ in 0..3 {
@@ -63,6 +66,7 @@ async fn charges_a_stream_by_its_size_and_leaves_the_rest() {
     let collected = answer.into_body().collect().await.unwrap();
     let trailers = collected.trailers().unwrap();
     assert_eq!(trailers[CHARGED], "4");
+    assert!(named.contains(CHARGED.as_str()) && named.contains(BALANCE.as_str()));
     assert_eq!(trailers[BALANCE], "1496");
     assert_eq!(collected.to_bytes().len(), 3 * 1_024 + 1);
     assert_eq!(stand.balance().await, 1_496);
@@ -81,8 +85,11 @@ async fn charges_a_stream_to_its_end_after_the_client_has_gone() {
         parts.send(vec![0; 1_024]).unwrap();
     }
     drop(parts);
-    while stand.balance().await < 1_000 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let settled = async {
+        while stand.balance().await < 1_000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, settled).await.expect("never settled");
     assert_eq!(stand.balance().await, 1_500 - 21);
 }
