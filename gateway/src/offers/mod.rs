@@ -12,7 +12,7 @@ mod target;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
@@ -20,4 +20,4 @@ pub use jsonrpc::{BodyError, Calls};
 pub use price::{PriceError, Usage};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
-pub use types::{Offers, Token};
+pub use types::{Home, Offers, Token};

@@ -20,6 +20,7 @@ use crate::{
 };
 use body::collect;
 use bytes::Bytes;
+use cheque::service::http::Caller;
 use http::{
     Method, Request, Response, StatusCode, Uri,
     header::{HOST, HeaderMap},
@@ -30,6 +31,7 @@ use reply::{problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
+use tokio_util::task::TaskTracker;
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
@@ -48,6 +50,7 @@ impl Proxy {
                 seller,
                 upstream,
                 settings,
+                sales: TaskTracker::new(),
             }),
         }
     }
@@ -57,7 +60,14 @@ impl Proxy {
         &self.shared.seller
     }
 
-    /// Answers a request. Every failure is an answer, too.
+    /// Waits until all sales are settled. Call it when no request comes any more.
+    pub async fn settled(&self) {
+        let sales = &self.shared.sales;
+        sales.close();
+        sales.wait().await;
+    }
+
+    /// Answers a request. Every failure is an answer, too. A caller that pays is [trusted](Caller::trust).
     pub async fn answer<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -112,7 +122,13 @@ impl Proxy {
         };
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
-        match entry.await {
+        let entry = entry.await;
+        if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
+            && let Some(caller) = head.extensions.get::<Caller>()
+        {
+            caller.trust();
+        }
+        match entry {
             Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);

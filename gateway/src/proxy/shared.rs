@@ -2,6 +2,7 @@
 
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
 use std::fmt;
+use tokio_util::task::TaskTracker;
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -30,4 +31,6 @@ pub(super) struct Shared {
     pub(super) seller: Seller,
     pub(super) upstream: Upstream,
     pub(super) settings: ProxySettings,
+    /// The tasks of sales.
+    pub(super) sales: TaskTracker,
 }

@@ -10,6 +10,7 @@ mod native;
 mod offer;
 mod problem;
 mod shown;
+mod terms;
 mod x402;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use native::{BALANCE, CHARGED, CHEQUE, MAX};
 pub use offer::{PayeeTerms, ShownState, WireOffer};
 pub use problem::Problem;
 pub use shown::{Paying, Protocol, ShownError};
+pub use terms::TokenTerms;
 pub use x402::{PaymentPayload, PaymentRequired, Requirements, Resource, SettleResponse};
 
 use http::HeaderName;
