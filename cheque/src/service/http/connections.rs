@@ -413,4 +413,16 @@ mod tests {
         let own: Vec<_> = (0..10).map(|_| admit("127.0.0.1")).collect();
         assert!(own.iter().all(|(_, made_room)| made_room.is_none()));
     }
+
+    #[test]
+    fn trusts_connections_of_proxies_from_their_start() {
+        let connections = Connections::new(3, Some(1));
+        let proxied = || connections.admit(source("10.0.0.1"), true).unwrap();
+        let (first, second) = (proxied(), proxied());
+        assert_eq!((first.1, second.1), (None, None), "no bound of a source");
+        let stranger = connections.admit(source("192.0.2.1"), false).unwrap().0;
+        let third = proxied();
+        assert_eq!(third.1, Some(MadeRoom::Full));
+        assert!(is_evicted(&stranger) && !is_evicted(&first.0));
+    }
 }

@@ -142,9 +142,9 @@ async fn talk<S, B>(
                 }
             }
             // HTTP/2 has no timer of its own for a connection without requests.
-            _ = idle.tick(), if has_called => {
+            _ = idle.tick() => {
                 let requests = connection.requests();
-                if requests == seen && !connection.is_busy() {
+                if requests > 0 && requests == seen && !connection.is_busy() {
                     if is_ending {
                         return;
                     }

@@ -18,7 +18,10 @@ fn refuses_a_wrong_file_with_line_and_reason() {
             "18 decimals".to_owned(),
         ),
         (
-            &format!("{}{route}free = true\n", other.replace("decimals = 6\n", "")),
+            &format!(
+                "{}{route}free = true\n",
+                other.replace("decimals = 6\n", "")
+            ),
             1,
             "has no decimals".to_owned(),
         ),
