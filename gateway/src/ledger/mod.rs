@@ -10,6 +10,7 @@ mod book;
 mod crediting;
 mod fault;
 mod judge;
+mod listing;
 mod lookup;
 mod payment;
 mod pipeline;

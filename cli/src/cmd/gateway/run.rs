@@ -148,6 +148,11 @@ impl RunArgs {
             offers.currencies().clone(),
             settings,
         );
+        // Nobody else has the file open, so the workers of its reservations have stopped.
+        if !opened.is_shared {
+            let released = ledger.release_abandoned().await?;
+            tracing::info!(event = "sales_released", released);
+        }
         let wire = Wire {
             payee: address,
             realm: self.public.realm(public.address),
