@@ -65,6 +65,10 @@ mod sys;
 #[cfg(feature = "client")]
 pub mod tx;
 
+// Shared test helpers name the crate as its users do.
+#[cfg(test)]
+extern crate self as cheque;
+
 /// The types of the API that come from the crate `alloy-primitives`.
 pub use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, U256};
 pub use cheque_bindings::{

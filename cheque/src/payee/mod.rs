@@ -20,7 +20,7 @@ mod snapshot;
 mod transactions;
 mod unknown_deposits;
 
-pub use accepted::{Accepted, ApplicationError};
+pub use accepted::{Accepted, ApplicationError, Credit};
 pub use error::ReceiveError;
 pub use external_store::Judged;
 pub use pending::{PendingTx, Purpose, Submitted};
