@@ -11,6 +11,7 @@ pub(crate) mod external_store;
 mod first_payments;
 pub(crate) mod pending;
 pub(crate) mod positions;
+mod purse_reads;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 #[cfg(feature = "service")]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     bank::{error::BankError, head::HeadCheckError, redeem::RedeemError},
+    payee::exposure::Sight,
     protocol::{
         now::{Freshness, Now},
         receive::{judge::receive_payment, policy::View},
@@ -93,6 +94,65 @@ async fn reads_purses_in_batches_after_a_restart() {
     restarted.poll().await.unwrap();
     assert_eq!(fixture.node.asked().1, 0, "read again");
     assert!(restarted.unconfirmed().is_empty());
+}
+
+/// Counts a payment from a deposit whose purse is to be read, as after a restart.
+fn count_unseen(fixture: &Fixture, opened: &Opened) {
+    let unseen = Sight {
+        open_at: u64::MAX,
+        generation: 0,
+    };
+    let mut index = fixture.payee.index();
+    let paid = index.begin(opened.id, &opened.terms, Amount::new(1), unseen);
+    index.finish(paid, true);
+}
+
+/// At a node 50 ms away, 100,000 purses take twenty times as many round trips as these: 7 s.
+#[tokio::test]
+async fn reads_thousands_of_purses_in_a_few_round_trips() {
+    const DEPOSITS: u64 = 5_000;
+    let fixture = Fixture::new().await;
+    for lane in 1..=DEPOSITS {
+        let opened = fixture.open(1, lane, fixture.draw);
+        count_unseen(&fixture, &opened);
+    }
+    fixture.node.set_finalized(Some(BLOCKS - 60));
+    fixture.node.set_delay(Duration::from_millis(50));
+    fixture.node.asked();
+    fixture.payee.poll().await.unwrap();
+    let (_, purses) = fixture.node.asked();
+    // At the confirmed block and at the final one.
+    assert_eq!(u64::from(purses), 2 * DEPOSITS);
+    assert_eq!(fixture.payee.index().count_unread(fixture.now), 0);
+    assert_eq!(fixture.node.most_at_once(), 16, "batches in flight");
+}
+
+/// A slow node holds up a poll for the time of a few reads. The next polls read the rest.
+#[tokio::test]
+async fn reads_the_rest_of_the_purses_at_the_next_poll() {
+    const DEPOSITS: u64 = 9_001;
+    let mut fixture = Fixture::new().await;
+    fixture.profile.poll = Duration::from_millis(100);
+    fixture.payee = fixture.restarted().await;
+    for lane in 1..=DEPOSITS {
+        let opened = fixture.terms(1, lane, fixture.draw);
+        // Every other deposit is missing, and stays to be read.
+        if lane % 2 == 0 {
+            fixture.node.open(opened.purse(), opened.id, 10);
+        }
+        count_unseen(&fixture, &opened);
+    }
+    fixture.node.set_delay(fixture.payee.max_age() / 6);
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        fixture.payee.poll().await.unwrap();
+        left.push(fixture.payee.index().count_unread(fixture.now));
+    }
+    let [first, second, last] = left[..] else {
+        panic!("{left:?}")
+    };
+    assert!(first > second && second > last, "{left:?}");
+    assert_eq!(last, DEPOSITS as usize / 2 + 1, "the missing ones");
 }
 
 #[tokio::test]
