@@ -178,10 +178,11 @@ impl Payee {
         self
     }
 
-    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's.
+    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's. Its fees and pauses are those of the
+    /// reader's chain.
     #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
-        self.wallet = Some(wallet);
+        self.wallet = Some(wallet.with_profile(self.reader.profile()));
         self
     }
 

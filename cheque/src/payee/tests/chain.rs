@@ -10,7 +10,9 @@ use crate::{
         terms::Purse,
     },
     store::keys::position_key,
+    tx::wallet::Wallet,
 };
+use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use std::time::Duration;
 
 const PAYMENT: u128 = 10_000_000;
@@ -94,6 +96,19 @@ async fn reads_purses_in_batches_after_a_restart() {
     restarted.poll().await.unwrap();
     assert_eq!(fixture.node.asked().1, 0, "read again");
     assert!(restarted.unconfirmed().is_empty());
+}
+
+/// A wallet made for the chain's usual profile, at a reader with another one.
+#[tokio::test]
+async fn gives_its_wallet_the_pauses_of_the_readers_profile() {
+    let mut fixture = Fixture::new().await;
+    fixture.profile.confirm = 1_000;
+    let payee = fixture.restarted().await;
+    let account = EthereumWallet::from(PrivateKeySigner::random());
+    let wallet = Wallet::new(payee.reader().provider().clone(), account, 1);
+    assert_eq!(wallet.bump_after(), 144);
+    let payee = payee.with_wallet(wallet);
+    assert_eq!(payee.wallet().map(Wallet::bump_after), Some(1_000));
 }
 
 /// Counts a payment from a deposit whose purse is to be read, as after a restart.
