@@ -9,6 +9,7 @@ pub(crate) mod event;
 mod expiry;
 mod follow;
 mod lanes;
+mod held;
 mod memory;
 mod past;
 pub(crate) mod pay;
