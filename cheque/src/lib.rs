@@ -79,7 +79,7 @@ pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
-pub use protocol::amount::{Amount, ParseAmountError};
+pub use protocol::amount::{Amount, ParseAmountError, format_tokens};
 pub use protocol::beacon::local::LocalBeacon;
 pub use protocol::beacon::point::PointError;
 pub use protocol::beacon::round::{BeaconRound, SeedProof};
