@@ -339,9 +339,12 @@ pub(crate) fn logs_in_by_client_certificate() {
         other.contains("certificate authentication failed"),
         "{other}"
     );
+    let own = Permissions::from_mode(0o600);
+    fs::write(files.join("no.key"), "a note").unwrap();
+    fs::set_permissions(files.join("no.key"), own).unwrap();
     for (certificate, key, said) in [
         ("bob.pem", "eve.key", "do not belong together"),
-        ("bob.pem", "bob.pem", "has no key"),
+        ("bob.pem", "no.key", "has no key"),
         ("bob.key", "bob.key", "has no certificate"),
         ("bob.pem", "none.key", "none.key"),
     ] {
