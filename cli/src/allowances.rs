@@ -79,7 +79,7 @@ pub(crate) fn names(list: &[AllowanceText]) -> BTreeMap<Address, PayeeName> {
 /// Returns the payees of a list with their amounts in units of a token.
 ///
 /// # Errors
-/// Fails if an amount is none of the token.
+/// Fails if the token has no such amount.
 pub(crate) fn in_units(list: &[AllowanceText], token: &Token) -> Result<Vec<(Address, Amount)>> {
     let in_units = |entry: &AllowanceText| {
         let amount = entry.amount.in_units_of(token);

@@ -133,7 +133,7 @@ impl FromStr for AmountText {
             "ether" | "eth" => Some(Unit::Ether),
             _ => return Err(typed.error(Why::Number(ParseAmountError::NotANumber))),
         };
-        // No number now is none with any decimals. Its size depends on them.
+        // Whether a number is too large depends on the token's decimals.
         match Amount::from_tokens(number, u8::MAX) {
             Ok(_) | Err(ParseAmountError::TooLarge) => Ok(typed),
             Err(error) => Err(typed.error(Why::Number(error))),

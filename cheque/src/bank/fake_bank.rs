@@ -181,14 +181,8 @@ impl FakeBank {
             spent: 1,
             payout: 77,
         };
-        let data = event.encode_log_data();
-        state.events.push((
-            block,
-            Log {
-                address: BANK,
-                data,
-            },
-        ));
+        let (address, data) = (BANK, event.encode_log_data());
+        state.events.push((block, Log { address, data }));
     }
 
     /// Undoes all redemptions.
@@ -367,19 +361,18 @@ impl Service<RequestPacket> for FakeBank {
     }
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
-        {
-            let mut state = self.state();
-            state.requests += 1;
-            state.at_once.0 += 1;
-            state.at_once.1 = state.at_once.1.max(state.at_once.0);
-        }
         let calls = |request: &SerializedRequest| request.method() == "eth_call";
         let has_call = match &request {
             RequestPacket::Single(request) => calls(request),
             RequestPacket::Batch(requests) => requests.iter().any(calls),
         };
-        let held = self.state().held.clone().filter(|_| has_call);
-        let delay = self.state().delay;
+        let (held, delay) = {
+            let mut state = self.state();
+            state.requests += 1;
+            state.at_once.0 += 1;
+            state.at_once.1 = state.at_once.1.max(state.at_once.0);
+            (state.held.clone().filter(|_| has_call), state.delay)
+        };
         let answer = match &request {
             RequestPacket::Single(request) => ResponsePacket::Single(self.answer(request)),
             RequestPacket::Batch(requests) => ResponsePacket::Batch(

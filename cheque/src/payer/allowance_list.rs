@@ -50,7 +50,7 @@ impl AllowanceList {
         let rows = row.allowances.iter();
         let names = row.names.iter().map(|row| {
             let name = row.name.parse();
-            let name = name.map_err(|_| Error::Custom("a name of a payee is none"))?;
+            let name = name.map_err(|_| Error::Custom("unreadable name of a payee"))?;
             Ok::<_, RecordError>((row.payee, name))
         });
         Ok(Self {
