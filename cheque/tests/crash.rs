@@ -4,6 +4,8 @@
 
 #[path = "support/harness.rs"]
 mod harness;
+#[path = "support/host_balance.rs"]
+mod host_balance;
 #[path = "support/node.rs"]
 mod node;
 #[path = "support/process.rs"]
@@ -14,12 +16,12 @@ use cheque::{
     Amount, DepositId, Proof, Rejection, SignedCheque,
     bank::Reader,
     node::connect,
-    payee::{Accepted, ApplicationError},
     payee::{Payee, ReceiveError},
     payer::{DepositRequest, Draw, Payer},
-    store::{AppChange, AppRecordsReader, Redb, Store, Table},
+    store::{Redb, Store, Table},
 };
 use harness::{kills, tests};
+use host_balance::{BALANCE, credit, units};
 use node::{Account, World, coins};
 use process::{Process, say};
 use rand::{Rng, SeedableRng};
@@ -36,9 +38,6 @@ const BANK: &str = "CHEQUE_TEST_BANK";
 const BEACON: &str = "CHEQUE_TEST_BEACON";
 const STORE: &str = "CHEQUE_TEST_STORE";
 const DEPOSIT: &str = "CHEQUE_TEST_DEPOSIT";
-
-/// The key of the host's balance.
-const BALANCE: &[u8] = b"balance";
 
 /// Old proofs shown again after each kill.
 const AGAIN: usize = 200;
@@ -164,24 +163,6 @@ async fn killed_payer_and_payee_lose_nothing_and_count_nothing_twice() {
     assert_eq!(held.credited(), worth);
     assert_eq!(units(balance.as_deref()), worth.get());
     assert!(proofs.len() > kills);
-}
-
-/// The balance that the payee's host keeps: 16 bytes, big-endian.
-fn units(record: Option<&[u8]>) -> u128 {
-    record.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
-}
-
-fn credit(
-    payment: &Accepted,
-    records: &AppRecordsReader<'_>,
-) -> Result<Vec<AppChange>, ApplicationError> {
-    let old = records.get(BALANCE)?;
-    let balance = units(old.as_deref()) + payment.value.get();
-    Ok(vec![AppChange {
-        key: BALANCE.to_vec(),
-        old,
-        new: Some(balance.to_be_bytes().to_vec()),
-    }])
 }
 
 fn total(proof: &Proof) -> Amount {

@@ -102,7 +102,7 @@ impl Provider {
     ) -> Result<Incoming, Refused> {
         let module = self.receivers.agree(offer)?;
         let prepared = prepare(&**module, &self.store, PREFIX, from, proof).await?;
-        self.market.with(|operator, now_ns| {
+        let taken = self.market.with(|operator, now_ns| {
             let tracker = operator.clients_mut().tracker_mut();
             tracker.operation(&from, None, now_ns, |balance| {
                 let incoming = prepared.store_received(&self.store, balance.extra_writes())?;
@@ -118,7 +118,11 @@ impl Provider {
                 sale.keep(balance.extra_writes());
                 Ok::<_, Refused>(incoming)
             })
-        })
+        });
+        if taken.is_err() {
+            prepared.settle(self.store.get(prepared.key())?.as_deref());
+        }
+        taken
     }
 
     pub(crate) fn connect(&self, client: Address) {
