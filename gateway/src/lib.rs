@@ -2,6 +2,7 @@
 
 pub mod forward;
 pub mod ledger;
+mod meter;
 pub mod offers;
 pub mod proxy;
 mod seller;

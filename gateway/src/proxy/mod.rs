@@ -3,22 +3,28 @@
 //! A sale has a task of its own. The upstream's outcome decides what is charged; the client's connection does not.
 
 mod body;
+mod budget;
 mod cors;
+mod metered;
 mod prefix;
+mod relay;
 mod reply;
 mod sale;
 mod shared;
 mod stored;
+mod till;
+mod websocket;
 
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
-pub use shared::ProxySettings;
+pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
 };
 use body::collect;
+use budget::Budget;
 use bytes::Bytes;
 use http::{
     Method, Request, Response, StatusCode, Uri,
@@ -26,10 +32,12 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response, unread};
+use reply::{busy, problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
+use websocket::Wanted;
+use stored::Lost;
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
@@ -45,6 +53,7 @@ impl Proxy {
     pub fn new(seller: Seller, upstream: Upstream, settings: ProxySettings) -> Self {
         Self {
             shared: Arc::new(Shared {
+                budget: Budget::new(settings.limits.memory),
                 seller,
                 upstream,
                 settings,
@@ -74,20 +83,31 @@ impl Proxy {
         answer
     }
 
-    async fn sell<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
+    async fn sell<B>(&self, mut request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Shared {
-            seller, settings, ..
+            seller,
+            settings,
+            budget,
+            ..
         } = &*self.shared;
+        let is_socket =
+            websocket::is_wanted(request.method(), request.version(), request.headers());
+        if is_socket && let Some(refusal) = websocket::refuse(request.headers(), &settings.origins)
+        {
+            return refusal;
+        }
+        let socket = is_socket.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let Some(authority) = authority(&head) else {
             let detail = "the request names no host, or several; send one Host header";
             return problem(StatusCode::BAD_REQUEST, "host", detail);
         };
-        let body = match collect(body, settings.max_body).await {
+        let upload = settings.limits.upload;
+        let body = match collect(body, settings.max_body, budget, upload).await {
             Ok(body) => body,
             Err(reason) => return unread(reason),
         };
@@ -104,39 +124,72 @@ impl Proxy {
             headers: &head.headers,
             body: &body,
         };
+        if let Some(offer) = seller.top_up_offer(&asked)
+            && let Some(reply) = seller.top_up_by(&offer, &head.headers, now).await
+        {
+            return response(reply);
+        }
         let offer = match seller.quote(&asked) {
             Ok(offer) => offer,
             Err(refusal) => {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        let offer = match socket.is_some() {
+            true => offer.of_socket(),
+            false => Some(offer),
+        };
+        let Some(offer) = offer else {
+            let detail = "this route sells no WebSockets";
+            return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
+        };
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
-        match entry.await {
-            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
-            Entry::Sale(sale) => {
-                let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale)
-                    .start((head, body), origin)
-                    .await
+        let entry = entry.await;
+        let shared = || Arc::clone(&self.shared);
+        match (entry, socket) {
+            (Entry::Free, None) => sale::give(&self.shared, (head, body), &origin).await,
+            (Entry::Free, Some(client)) => {
+                let wanted = Wanted {
+                    head,
+                    origin,
+                    client,
+                };
+                websocket::give(shared(), wanted).await
             }
-            Entry::Again {
-                answer,
-                receipt,
-                protocol,
-            } => match stored::decode(&answer) {
-                Some(mut answer) => {
+            (Entry::Sale(sale), None) => {
+                let selling = Selling::new(shared(), *sale);
+                selling.start((head, body), origin).await
+            }
+            (Entry::Sale(sale), Some(client)) => {
+                let wanted = Wanted {
+                    head,
+                    origin,
+                    client,
+                };
+                Selling::new(shared(), *sale).start_socket(wanted).await
+            }
+            (
+                Entry::Again {
+                    answer,
+                    receipt,
+                    protocol,
+                },
+                _,
+            ) => match stored::decode(&answer, budget) {
+                Ok(mut answer) => {
                     let status = answer.status();
                     seller.receipt(answer.headers_mut(), &receipt, &protocol, status, now);
                     answer
                 }
-                None => problem(
+                Err(Lost::Busy) => busy(),
+                Err(Lost::Unreadable) => problem(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "stored_answer",
                     "the stored answer cannot be read; it was paid for, and is lost",
                 ),
             },
-            Entry::Reply(reply) => response(reply),
+            (Entry::Reply(reply), _) => response(reply),
         }
     }
 

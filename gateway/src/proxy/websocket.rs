@@ -1,0 +1,194 @@
+//! WebSockets: the handshake. The upstream is asked after the payment.
+
+use super::{
+    body::{ProxyBody, full},
+    relay::{self, Relay},
+    reply::problem,
+    sale::{Selling, failure},
+    shared::{ProxyLimits, Shared},
+    till::Till,
+};
+use crate::{
+    forward::{Answer, ForwardError, Origin, Paid},
+    meter::Metering,
+    seller::sale::End,
+    wire::Reported,
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    request::Parts,
+};
+use http_body_util::BodyExt;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+
+/// The time for both connections to become WebSockets, after the answer 101.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// The buffers of a connection. Larger messages are held as they are, up to the limit.
+const BUFFER: usize = 4 << 10;
+
+pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A request for a WebSocket.
+pub(super) struct Wanted {
+    pub(super) head: Parts,
+    pub(super) origin: Origin,
+    pub(super) client: OnUpgrade,
+}
+
+/// True for a request that wants a WebSocket over HTTP/1.1.
+pub(super) fn is_wanted(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    let has = |name: HeaderName, word: &str| {
+        let values = headers.get_all(name).iter();
+        let mut words = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        words.any(|found| found.trim().eq_ignore_ascii_case(word))
+    };
+    method == Method::GET
+        && version == Version::HTTP_11
+        && has(CONNECTION, "upgrade")
+        && has(UPGRADE, "websocket")
+}
+
+/// Refuses a handshake that is not one, or of a page that may not make one. A browser sends pages' handshakes to any server, with
+/// all cookies.
+pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response<ProxyBody>> {
+    let mut pages = headers.get_all(ORIGIN).iter();
+    let is_listed = |page: &HeaderValue| {
+        let mut listed = origins.iter();
+        listed.any(|origin| page.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    };
+    if !pages.all(is_listed) {
+        let detail = "pages of this origin may not open WebSockets here";
+        return Some(problem(StatusCode::FORBIDDEN, "origin", detail));
+    }
+    let version = headers.get(SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version != "13") || !headers.contains_key(SEC_WEBSOCKET_KEY) {
+        let detail = "the handshake has no key, or is not of version 13";
+        return Some(problem(StatusCode::BAD_REQUEST, "handshake", detail));
+    }
+    None
+}
+
+/// Opens a WebSocket that costs nothing.
+pub(super) async fn give(shared: Arc<Shared>, wanted: Wanted) -> Response<ProxyBody> {
+    let Wanted {
+        head,
+        origin,
+        client,
+    } = wanted;
+    match shared.upstream.upgrade(head, &origin, None).await {
+        Ok((answer, Some(upstream))) => {
+            let limits = shared.settings.limits;
+            tokio::spawn(async move {
+                if let Some((client, upstream)) = open(client, upstream, &limits).await {
+                    relay::pass_on(client, upstream, &limits).await;
+                }
+            });
+            switching(answer)
+        }
+        Ok((answer, None)) => answer.response.map(BodyExt::boxed_unsync),
+        Err(error) => failure(&error),
+    }
+}
+
+impl Selling {
+    /// Opens, relays and settles a WebSocket in a task of its own. Returns the answer to the handshake.
+    pub(super) async fn start_socket(self, wanted: Wanted) -> Response<ProxyBody> {
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(self.run_socket(wanted, tell));
+        told.await.unwrap_or_else(|_| {
+            let detail = "the gateway failed; send the same payment again";
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        })
+    }
+
+    async fn run_socket(mut self, wanted: Wanted, tell: oneshot::Sender<Response<ProxyBody>>) {
+        let shared = Arc::clone(&self.shared);
+        let Wanted {
+            head,
+            origin,
+            client,
+        } = wanted;
+        let paid = Paid::of(&self.sale);
+        let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
+        let (answer, upstream) = match self.holding(asking).await {
+            Ok((answer, Some(upstream))) => (answer, upstream),
+            Ok((answer, None)) => return self.answered(answer, tell).await,
+            Err(error) => {
+                let end = match error {
+                    ForwardError::TimedOut => End::TimedOut,
+                    _ => End::Failed,
+                };
+                let _ = tell.send(self.failed(end, &error).await);
+                return;
+            }
+        };
+        let limits = shared.settings.limits;
+        let metering = Metering::new(self.sale.meter(), false, Reported::default(), Instant::now());
+        let is_live = self.sale.is_live();
+        let till = Till::new(self, metering, is_live);
+        if is_live {
+            let _ = tell.send(switching(answer));
+            let opened = open(client, upstream, &limits).await;
+            return Relay::run(till, opened).await;
+        }
+        // One price for the whole WebSocket, however long.
+        let answer = till.settle_then_answer(switching(answer)).await;
+        let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let _ = tell.send(answer);
+        if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
+            relay::pass_on(client, upstream, &limits).await;
+        }
+    }
+}
+
+/// Waits for both connections. `None` if the client or the upstream has gone.
+async fn open(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    limits: &ProxyLimits,
+) -> Option<(Socket, Socket)> {
+    let both = async { tokio::try_join!(client, upstream) };
+    let (client, upstream) = timeout(OPENING, both).await.ok()?.ok()?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        // A message of JSON takes up to six times the bytes of its text.
+        .max_write_buffer_size(8 * limits.max_message + 2 * BUFFER)
+        .max_message_size(Some(limits.max_message))
+        .max_frame_size(Some(limits.max_message));
+    let socket = |upgraded, role| {
+        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, Some(config))
+    };
+    Some((
+        socket(client, Role::Server).await,
+        socket(upstream, Role::Client).await,
+    ))
+}
+
+/// The answer 101, with the upstream's headers.
+fn switching(answer: Answer) -> Response<ProxyBody> {
+    let (head, _) = answer.response.into_parts();
+    let mut response = Response::from_parts(head, full(Bytes::new()));
+    let fields = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
+    for (name, value) in fields {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
