@@ -1,8 +1,6 @@
 //! WebSockets to the upstream.
 
-use super::{
-    Answer, ForwardError, Origin, Paid, Upstream, body::Progress, headers::clean_request,
-};
+use super::{Answer, ForwardError, Origin, Paid, Upstream, body::Progress, headers::clean_request};
 use http::{
     HeaderValue, Request, StatusCode, Version,
     header::{CONNECTION, SEC_WEBSOCKET_EXTENSIONS, UPGRADE},

@@ -36,8 +36,8 @@ use reply::{busy, problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
-use websocket::Wanted;
 use stored::Lost;
+use websocket::Wanted;
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";

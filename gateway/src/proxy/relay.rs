@@ -77,7 +77,11 @@ pub(super) async fn pass_on(mut client: Socket, mut upstream: Socket, limits: &P
         let Ok((is_client, read)) = timeout(limits.silence, read).await else {
             break;
         };
-        let to = if is_client { &mut upstream } else { &mut client };
+        let to = if is_client {
+            &mut upstream
+        } else {
+            &mut client
+        };
         match read {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 let sent = timeout(limits.unread, to.send(message)).await;
@@ -321,11 +325,17 @@ impl Relay {
             Stop::Upstream(None) => (None, closing(CloseCode::Error, "the upstream has gone")),
             Stop::Requested => (None, closing(CloseCode::Normal, "")),
             Stop::Unpaid => (
-                error(StatusCode::PAYMENT_REQUIRED, "the next message was not paid in time"),
+                error(
+                    StatusCode::PAYMENT_REQUIRED,
+                    "the next message was not paid in time",
+                ),
                 closing(CloseCode::Policy, "not paid"),
             ),
             Stop::Abuse => (
-                error(StatusCode::TOO_MANY_REQUESTS, "too many unpaid messages, or failed payments"),
+                error(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too many unpaid messages, or failed payments",
+                ),
                 closing(CloseCode::Policy, "too much"),
             ),
             Stop::Silent => (None, closing(CloseCode::Away, "no message for too long")),

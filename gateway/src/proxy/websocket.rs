@@ -138,7 +138,12 @@ impl Selling {
             }
         };
         let limits = shared.settings.limits;
-        let metering = Metering::new(self.sale.meter(), false, Reported::default(), Instant::now());
+        let metering = Metering::new(
+            self.sale.meter(),
+            false,
+            Reported::default(),
+            Instant::now(),
+        );
         let is_live = self.sale.is_live();
         let till = Till::new(self, metering, is_live);
         if is_live {

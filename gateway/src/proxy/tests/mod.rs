@@ -3,6 +3,7 @@
 mod bodies;
 mod money;
 mod paying;
+mod sockets;
 mod streams;
 
 use super::*;
