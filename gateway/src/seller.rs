@@ -156,7 +156,9 @@ impl Seller {
         match self.shared.ledger.admit(&ask, &payment, room).await {
             Ok(Admitted::Forward(admission)) => {
                 self.shared.credits.tell(admission.account());
+                let (_, top) = self.price(tariff, admission.account()).unzip();
                 Entry::Sale(Box::new(Sale {
+                    top: top.unwrap_or(admission.reserved()),
                     admission,
                     tariff: tariff.clone(),
                     protocol,

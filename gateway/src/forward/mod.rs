@@ -38,6 +38,9 @@ use tokio::time::{Instant, sleep_until};
 /// Idle connections to the upstream are closed after this time, before most servers close them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
+/// The largest part of an answer that is read at a time over HTTP/1.1, in bytes, and its largest header.
+const MAX_READ: usize = 64 << 10;
+
 /// Connections to the upstream that are kept between requests.
 const MAX_POOLED: usize = 1_024;
 
@@ -128,7 +131,8 @@ impl Upstream {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(MAX_POOLED);
+            .pool_max_idle_per_host(MAX_POOLED)
+            .http1_max_buf_size(MAX_READ);
         let sockets = builder.build(of_sockets.wrap_connector(plain));
         let client = builder.http2_only(is_h2c).build(connector);
         Ok(Self {

@@ -16,8 +16,8 @@ use tokio::{sync::mpsc, time::timeout};
 /// An answer's body.
 pub type ProxyBody = UnsyncBoxBody<Bytes, ForwardError>;
 
-/// Frames of an answer on their way from the sale's task to the client.
-const IN_FLIGHT: usize = 8;
+/// Frames of an answer on their way from the sale's task to the client. Few: they are memory that a slow client holds.
+const IN_FLIGHT: usize = 2;
 
 /// A body that was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod body;
 mod budget;
 mod cors;
 mod metered;
+mod page;
 mod prefix;
 mod relay;
 mod reply;
@@ -32,11 +33,11 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{busy, problem, response, unread};
+use reply::{problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
-use stored::Lost;
+use tokio::sync::Semaphore;
 use websocket::Wanted;
 
 /// The path to which clients post proofs that buy no request.
@@ -54,6 +55,7 @@ impl Proxy {
         Self {
             shared: Arc::new(Shared {
                 budget: Budget::new(settings.limits.memory),
+                pages: Arc::new(Semaphore::new(page::MAX_WAITING)),
                 seller,
                 upstream,
                 settings,
@@ -135,61 +137,34 @@ impl Proxy {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
-        let offer = match socket.is_some() {
-            true => offer.of_socket(),
-            false => Some(offer),
-        };
-        let Some(offer) = offer else {
-            let detail = "this route sells no WebSockets";
-            return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
-        };
+        if let Some(client) = socket {
+            let Some(offer) = offer.of_socket() else {
+                let detail = "this route sells no WebSockets";
+                return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
+            };
+            let wanted = Wanted {
+                head,
+                origin,
+                client,
+            };
+            return websocket::sell(&self.shared, &offer, wanted).await;
+        }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
-        let entry = entry.await;
-        let shared = || Arc::clone(&self.shared);
-        match (entry, socket) {
-            (Entry::Free, None) => sale::give(&self.shared, (head, body), &origin).await,
-            (Entry::Free, Some(client)) => {
-                let wanted = Wanted {
-                    head,
-                    origin,
-                    client,
-                };
-                websocket::give(shared(), wanted).await
+        match entry.await {
+            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
+            Entry::Sale(sale) => {
+                let shared = Arc::clone(&self.shared);
+                Selling::new(shared, *sale)
+                    .start((head, body), origin)
+                    .await
             }
-            (Entry::Sale(sale), None) => {
-                let selling = Selling::new(shared(), *sale);
-                selling.start((head, body), origin).await
-            }
-            (Entry::Sale(sale), Some(client)) => {
-                let wanted = Wanted {
-                    head,
-                    origin,
-                    client,
-                };
-                Selling::new(shared(), *sale).start_socket(wanted).await
-            }
-            (
-                Entry::Again {
-                    answer,
-                    receipt,
-                    protocol,
-                },
-                _,
-            ) => match stored::decode(&answer, budget) {
-                Ok(mut answer) => {
-                    let status = answer.status();
-                    seller.receipt(answer.headers_mut(), &receipt, &protocol, status, now);
-                    answer
-                }
-                Err(Lost::Busy) => busy(),
-                Err(Lost::Unreadable) => problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "stored_answer",
-                    "the stored answer cannot be read; it was paid for, and is lost",
-                ),
-            },
-            (Entry::Reply(reply), _) => response(reply),
+            Entry::Again {
+                answer,
+                receipt,
+                protocol,
+            } => stored::again(&self.shared, &answer, &receipt, &protocol),
+            Entry::Reply(reply) => response(reply),
         }
     }
 

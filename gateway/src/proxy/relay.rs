@@ -373,7 +373,7 @@ impl Till {
 }
 
 /// Closes a side, and waits a moment for its own closing, so that the last messages arrive.
-async fn close(socket: &mut Socket, frame: Option<CloseFrame>, limits: &ProxyLimits) {
+pub(super) async fn close(socket: &mut Socket, frame: Option<CloseFrame>, limits: &ProxyLimits) {
     let closing = async {
         if socket.close(frame).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}

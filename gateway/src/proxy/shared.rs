@@ -2,7 +2,8 @@
 
 use super::budget::Budget;
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -24,7 +25,8 @@ pub struct ProxySettings {
 /// The limits of streams, and of all requests together. Plain data, exhaustive by design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyLimits {
-    /// The bytes of all bodies of requests, and of answers that are kept, together. Beyond them requests are answered with 503.
+    /// The bytes of all bodies of requests, of answers that are kept, and of messages of WebSockets (four of the largest for
+    /// each), together. Beyond them requests are answered with 503.
     pub memory: usize,
     /// The time for a client to send its whole body.
     pub upload: Duration,
@@ -48,7 +50,7 @@ impl Default for ProxyLimits {
             unpaid: Duration::from_secs(30),
             look: Duration::from_millis(500),
             unread: Duration::from_secs(30),
-            max_message: 1 << 20,
+            max_message: 64 << 10,
             silence: Duration::from_secs(300),
         }
     }
@@ -71,4 +73,6 @@ pub(super) struct Shared {
     pub(super) upstream: Upstream,
     pub(super) settings: ProxySettings,
     pub(super) budget: Budget,
+    /// The places of pages that have opened a WebSocket and not paid yet.
+    pub(super) pages: Arc<Semaphore>,
 }

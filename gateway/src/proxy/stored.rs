@@ -5,7 +5,10 @@
 use super::{
     body::{ProxyBody, full},
     budget::{Budget, Share},
+    reply::{busy, problem},
+    shared::Shared,
 };
+use crate::{ledger::Receipt, wire::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +41,29 @@ pub(super) enum Lost {
     Busy,
     /// The bytes are no answer.
     Unreadable,
+}
+
+/// Sends a stored answer, with its receipt.
+pub(super) fn again(
+    shared: &Shared,
+    answer: &[u8],
+    receipt: &Receipt,
+    protocol: &Protocol,
+) -> Response<ProxyBody> {
+    match decode(answer, &shared.budget) {
+        Ok(mut answer) => {
+            let (status, now) = (answer.status(), (shared.settings.now)());
+            let (seller, headers) = (&shared.seller, answer.headers_mut());
+            seller.receipt(headers, receipt, protocol, status, now);
+            answer
+        }
+        Err(Lost::Busy) => busy(),
+        Err(Lost::Unreadable) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "stored_answer",
+            "the stored answer cannot be read; it was paid for, and is lost",
+        ),
+    }
 }
 
 /// Decodes an answer. Its bytes are of the budget.

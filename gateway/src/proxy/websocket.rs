@@ -2,16 +2,23 @@
 
 use super::{
     body::{ProxyBody, full},
+    budget::Share,
+    page,
+    prefix::network_prefix,
     relay::{self, Relay},
-    reply::problem,
+    reply::{busy, problem, response},
     sale::{Selling, failure},
     shared::{ProxyLimits, Shared},
+    stored,
     till::Till,
 };
 use crate::{
     forward::{Answer, ForwardError, Origin, Paid},
     meter::Metering,
-    seller::sale::End,
+    seller::{
+        request::Offer,
+        sale::{End, Entry},
+    },
     wire::Reported,
 };
 use bytes::Bytes;
@@ -46,6 +53,45 @@ pub(super) struct Wanted {
     pub(super) head: Parts,
     pub(super) origin: Origin,
     pub(super) client: OnUpgrade,
+}
+
+/// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
+pub(super) const fn memory(limits: &ProxyLimits) -> usize {
+    4 * limits.max_message
+}
+
+/// Sells a WebSocket, or answers that it is not sold.
+pub(super) async fn sell(
+    shared: &Arc<Shared>,
+    offer: &Offer,
+    wanted: Wanted,
+) -> Response<ProxyBody> {
+    let settings = &shared.settings;
+    // Before the payment: a client that is refused has not paid.
+    let Some(share) = shared.budget.take(memory(&settings.limits)) else {
+        return busy();
+    };
+    let headers = &wanted.head.headers;
+    let (client, now) = (network_prefix(wanted.origin.address), (settings.now)());
+    let seller = &shared.seller;
+    let entry = seller.admit(offer, headers, &client, &settings.room, now);
+    match entry.await {
+        Entry::Free => give(shared.clone(), wanted, share).await,
+        Entry::Sale(sale) => {
+            let selling = Selling::new(shared.clone(), *sale);
+            selling.start_socket(wanted, share).await
+        }
+        Entry::Again {
+            answer,
+            receipt,
+            protocol,
+        } => stored::again(shared, &answer, &receipt, &protocol),
+        Entry::Reply(_) if page::can_pay_within(seller, offer, headers, now) => {
+            drop(share);
+            page::start(shared.clone(), offer.clone(), wanted)
+        }
+        Entry::Reply(reply) => response(reply),
+    }
 }
 
 /// True for a request that wants a WebSocket over HTTP/1.1.
@@ -84,7 +130,7 @@ pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response
 }
 
 /// Opens a WebSocket that costs nothing.
-pub(super) async fn give(shared: Arc<Shared>, wanted: Wanted) -> Response<ProxyBody> {
+async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<ProxyBody> {
     let Wanted {
         head,
         origin,
@@ -97,6 +143,7 @@ pub(super) async fn give(shared: Arc<Shared>, wanted: Wanted) -> Response<ProxyB
                 if let Some((client, upstream)) = open(client, upstream, &limits).await {
                     relay::pass_on(client, upstream, &limits).await;
                 }
+                drop(share);
             });
             switching(answer)
         }
@@ -107,16 +154,21 @@ pub(super) async fn give(shared: Arc<Shared>, wanted: Wanted) -> Response<ProxyB
 
 impl Selling {
     /// Opens, relays and settles a WebSocket in a task of its own. Returns the answer to the handshake.
-    pub(super) async fn start_socket(self, wanted: Wanted) -> Response<ProxyBody> {
+    async fn start_socket(self, wanted: Wanted, share: Share) -> Response<ProxyBody> {
         let (tell, told) = oneshot::channel();
-        tokio::spawn(self.run_socket(wanted, tell));
+        tokio::spawn(self.run_socket(wanted, share, tell));
         told.await.unwrap_or_else(|_| {
             let detail = "the gateway failed; send the same payment again";
             problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
         })
     }
 
-    async fn run_socket(mut self, wanted: Wanted, tell: oneshot::Sender<Response<ProxyBody>>) {
+    async fn run_socket(
+        mut self,
+        wanted: Wanted,
+        share: Share,
+        tell: oneshot::Sender<Response<ProxyBody>>,
+    ) {
         let shared = Arc::clone(&self.shared);
         let Wanted {
             head,
@@ -138,18 +190,12 @@ impl Selling {
             }
         };
         let limits = shared.settings.limits;
-        let metering = Metering::new(
-            self.sale.meter(),
-            false,
-            Reported::default(),
-            Instant::now(),
-        );
-        let is_live = self.sale.is_live();
-        let till = Till::new(self, metering, is_live);
-        if is_live {
+        let till = self.into_socket();
+        if till.is_live {
             let _ = tell.send(switching(answer));
             let opened = open(client, upstream, &limits).await;
-            return Relay::run(till, opened).await;
+            Relay::run(till, opened).await;
+            return drop(share);
         }
         // One price for the whole WebSocket, however long.
         let answer = till.settle_then_answer(switching(answer)).await;
@@ -158,6 +204,16 @@ impl Selling {
         if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
             relay::pass_on(client, upstream, &limits).await;
         }
+        drop(share);
+    }
+}
+
+impl Selling {
+    /// Begins to meter a WebSocket.
+    pub(super) fn into_socket(self) -> Till {
+        let (meter, is_live) = (self.sale.meter(), self.sale.is_live());
+        let metering = Metering::new(meter, false, Reported::default(), Instant::now());
+        Till::new(self, metering, is_live)
     }
 }
 
@@ -167,8 +223,19 @@ async fn open(
     upstream: OnUpgrade,
     limits: &ProxyLimits,
 ) -> Option<(Socket, Socket)> {
-    let both = async { tokio::try_join!(client, upstream) };
-    let (client, upstream) = timeout(OPENING, both).await.ok()?.ok()?;
+    let both = async {
+        tokio::join!(
+            socket(client, Role::Server, limits),
+            socket(upstream, Role::Client, limits)
+        )
+    };
+    let (client, upstream) = both.await;
+    client.zip(upstream)
+}
+
+/// Waits for a connection to become a WebSocket.
+pub(super) async fn socket(upgrade: OnUpgrade, role: Role, limits: &ProxyLimits) -> Option<Socket> {
+    let upgraded = timeout(OPENING, upgrade).await.ok()?.ok()?;
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
@@ -176,19 +243,19 @@ async fn open(
         .max_write_buffer_size(8 * limits.max_message + 2 * BUFFER)
         .max_message_size(Some(limits.max_message))
         .max_frame_size(Some(limits.max_message));
-    let socket = |upgraded, role| {
-        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, Some(config))
-    };
-    Some((
-        socket(client, Role::Server).await,
-        socket(upstream, Role::Client).await,
-    ))
+    let stream = TokioIo::new(upgraded);
+    Some(WebSocketStream::from_raw_socket(stream, role, Some(config)).await)
 }
 
 /// The answer 101, with the upstream's headers.
 fn switching(answer: Answer) -> Response<ProxyBody> {
     let (head, _) = answer.response.into_parts();
-    let mut response = Response::from_parts(head, full(Bytes::new()));
+    switched(Response::from_parts(head, full(Bytes::new())))
+}
+
+/// Completes an answer 101.
+pub(super) fn switched(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let fields = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
     for (name, value) in fields {
         response

@@ -3,8 +3,8 @@
 use super::{Offer, Request, Sale, Seller, credits::Watch, request::fingerprint};
 use crate::{
     ledger::{
-        Ask, Channel, Credited, Fingerprint, LedgerFault, Payment, PaymentId, Receipt, Refusal,
-        Sums,
+        AccountKey, Ask, Channel, Credited, Currency, Fingerprint, LedgerFault, Payment, PaymentId,
+        Receipt, Refusal, Sums,
     },
     offers::{Quote, Target, Tariff, Usage},
     wire::{MppReceipt, Paying, Reply, stream_receipt},
@@ -43,6 +43,23 @@ impl Seller {
             Ok(Err(refusal)) => wire.refused(tariff, &refusal, &offer.url, now),
             Err(fault) => wire.unavailable(&fault, now),
         })
+    }
+
+    /// True if a request shows no payment at all.
+    pub(crate) fn is_unpaid(&self, headers: &HeaderMap, now: u64) -> bool {
+        matches!(self.wire().payment(headers, now), Ok(None))
+    }
+
+    /// Returns the receipt of a payment whose sale has begun. Nothing is charged yet.
+    pub(crate) fn first_receipt(&self, sale: &Sale, now: u64) -> MppReceipt {
+        let receipt = Receipt {
+            account: *sale.account(),
+            payment: *sale.payment(),
+            charged: Amount::ZERO,
+            balance: sale.admission.balance(),
+            released: false,
+        };
+        stream_receipt(&receipt, sale.protocol(), now)
     }
 
     /// Takes a credential of MPP that adds money, as it comes in a message of a WebSocket. The error is a status and its reason.
@@ -85,11 +102,21 @@ impl Seller {
 
     /// Computes the cost of an answer of a sale. `None`: no price in the account's currency.
     pub fn cost(&self, sale: &Sale, usage: &Usage) -> Option<Amount> {
+        let (currency, _) = self.price(&sale.tariff, sale.account())?;
+        sale.tariff.cost(currency, usage)
+    }
+
+    /// Finds the currency in which an account buys a request, and the most that the request costs in it.
+    pub(super) fn price(
+        &self,
+        tariff: &Tariff,
+        account: &AccountKey,
+    ) -> Option<(Currency, Amount)> {
         let currencies = self.shared.ledger.currencies();
-        let own = |currency| currencies.canonical(currency) == sale.account().currency;
-        let mut tokens = sale.tariff.prices().map(|(token, _)| token.currency);
-        let token = tokens.find(|currency| own(*currency))?;
-        sale.tariff.cost(token, usage)
+        let mut prices = tariff.prices();
+        let own = |currency| currencies.canonical(currency) == account.currency;
+        let (token, most) = prices.find(|(token, _)| own(token.currency))?;
+        Some((token.currency, most))
     }
 
     /// Credits a payment that belongs to no request, and wakes the streams of its account.

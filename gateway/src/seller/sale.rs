@@ -34,6 +34,8 @@ pub enum Entry {
 pub struct Sale {
     pub(super) admission: Admission,
     pub(super) tariff: Tariff,
+    /// The most that the route asks for in the account's currency.
+    pub(super) top: Amount,
     pub(super) protocol: Protocol,
 }
 
@@ -76,7 +78,7 @@ impl Sale {
     /// Returns the most that the request costs without a top-up, in units of the token.
     pub fn most(&self) -> Amount {
         match self.is_live() {
-            true => self.admission.limit(),
+            true => self.admission.limit().min(self.top),
             false => self.reserved(),
         }
     }

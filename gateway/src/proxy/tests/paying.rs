@@ -446,3 +446,21 @@ async fn charges_the_tokens_that_the_upstream_reports() {
         assert_eq!(units(&answer, CHARGED), charged, "{body}");
     }
 }
+
+#[tokio::test]
+async fn breaks_off_a_stream_whose_sale_was_released() {
+    let (upstream, parts) = streaming_as(SSE);
+    let stand = Stand::limited(upstream, patient()).await;
+    let mut body = begin(&stand, "/events", 5).await;
+    send(&parts, "data: 1\n\ndata: 2\n\n");
+    assert_eq!(next(&mut body).await, "data: 1\n\n");
+    wish(&next(&mut body).await);
+    // Another worker, by whose clock the lease has ended.
+    let swept = stand.shop.worker(7).sweep(NOW + 61).await.unwrap();
+    assert_eq!(swept.released, 1);
+    top_up(&stand, &stand.payer.cheque(100)).await;
+    let error = rest(body).await.unwrap_err();
+    assert!(matches!(error, crate::forward::ForwardError::Unpaid));
+    assert_eq!(settled(&stand).await, Amount::ZERO);
+    assert_eq!(stand.balance().await, 100);
+}
