@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod forward;
+pub mod host;
 pub mod ledger;
 mod meter;
 pub mod offers;

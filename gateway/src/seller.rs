@@ -16,7 +16,7 @@ use crate::{
         request::{Offer, QuoteRefusal, Request},
         sale::{End, Entry, Sale},
     },
-    wire::{Paying, Protocol, Reply, Wire},
+    wire::{Paying, Protocol, Reply, TokenTerms, Wire},
 };
 use cheque::{Amount, Proof};
 use http::{HeaderMap, StatusCode};
@@ -59,22 +59,19 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SellerError {
-    /// The payee has no terms for a token.
-    #[error("the payee has no terms for token {0}; list it in the payee's policy")]
-    NoTerms(String),
     /// The offers count other tokens as equal than the ledger.
     #[error("the tokens that count as equal have changed; restart to change them")]
     Currencies,
 }
 
 impl Seller {
-    /// Sells by `offers`. The ledger must count the same currencies as equal, and `wire` must have terms for every token.
+    /// Sells by `offers`. The ledger must count the same currencies as equal. A token without terms in `wire` is not offered.
     ///
     /// # Errors
     ///
-    /// [`SellerError`] names what is missing.
+    /// [`SellerError::Currencies`] if the ledger counts others as equal.
     pub fn new(offers: Offers, ledger: Ledger, wire: Wire) -> Result<Self, SellerError> {
-        check(&offers, &ledger, &wire)?;
+        check(&offers, &ledger)?;
         let shared = Shared {
             offers: RwLock::new(Arc::new(offers)),
             ledger,
@@ -93,7 +90,7 @@ impl Seller {
     ///
     /// [`SellerError`] if the new offers cannot be sold; the old ones stay.
     pub fn reload(&self, offers: Offers) -> Result<(), SellerError> {
-        check(&offers, &self.shared.ledger, &self.shared.wire)?;
+        check(&offers, &self.shared.ledger)?;
         let mut current = self
             .shared
             .offers
@@ -101,6 +98,17 @@ impl Seller {
             .unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(offers);
         Ok(())
+    }
+
+    /// Returns the offers of now.
+    pub fn offers(&self) -> Arc<Offers> {
+        let offers = self.shared.offers.read();
+        Arc::clone(&offers.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the terms that are offered for each token; the host replaces them as they move.
+    pub fn terms(&self) -> &TokenTerms {
+        &self.shared.wire.terms
     }
 
     /// Returns the ledger.
@@ -118,11 +126,6 @@ impl Seller {
         let offers = self.offers();
         let quote = offers.quote(request.method, &target, request.body)?;
         Ok(self.offer(quote, request, &target))
-    }
-
-    fn offers(&self) -> Arc<Offers> {
-        let offers = self.shared.offers.read();
-        offers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes the payment of a quoted request. `client` is the network prefix by which free requests are counted, `room` tells
@@ -291,15 +294,9 @@ impl Seller {
     }
 }
 
-fn check(offers: &Offers, ledger: &Ledger, wire: &Wire) -> Result<(), SellerError> {
-    if offers.currencies() != ledger.currencies() {
-        return Err(SellerError::Currencies);
-    }
-    match offers
-        .tokens()
-        .find(|token| !wire.terms.contains_key(&token.name))
-    {
-        Some(token) => Err(SellerError::NoTerms(token.name.clone())),
-        None => Ok(()),
+fn check(offers: &Offers, ledger: &Ledger) -> Result<(), SellerError> {
+    match offers.currencies() == ledger.currencies() {
+        true => Ok(()),
+        false => Err(SellerError::Currencies),
     }
 }

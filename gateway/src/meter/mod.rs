@@ -6,6 +6,8 @@
 //! [`MAX_CREDIT`] bytes.
 
 mod events;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use crate::{

@@ -23,6 +23,12 @@ pub enum OffersFault {
     /// The file lists no token, or no route.
     #[error("the file has no {0}; add one")]
     Empty(&'static str),
+    /// A token of a contract has no decimals.
+    #[error("token {0} has no decimals; set decimals as its contract says")]
+    NoDecimals(String),
+    /// The native coin has other decimals than those of every chain.
+    #[error("{0} has no address, so it is the chain's coin, and that has 18 decimals")]
+    CoinDecimals(String),
     /// A price is in a token that the file does not list.
     #[error("token {0} is not listed under [tokens]; add it there")]
     UnknownToken(String),

@@ -9,6 +9,14 @@ pub(super) struct Glob {
 }
 
 impl Glob {
+    /// The pattern that takes every path.
+    pub(super) const fn all() -> Self {
+        Self {
+            segments: Vec::new(),
+            has_rest: true,
+        }
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let Some(path) = text.strip_prefix('/') else {
             return Err("a path begins with /");

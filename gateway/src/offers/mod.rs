@@ -12,7 +12,7 @@ mod target;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
@@ -21,4 +21,4 @@ pub use price::{PriceError, Usage};
 pub(crate) use quote::{LOOK_AHEAD, PIECE};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
-pub use types::{Meter, Offers, Token};
+pub use types::{Home, Meter, Offers, Token};

@@ -4,7 +4,7 @@ use crate::{
     ledger::{Currencies, Currency},
     offers::{free::FreeTier, glob::Glob},
 };
-use cheque::{Address, Amount};
+use cheque::{Address, Amount, Bank};
 use http::Method;
 use serde::Deserialize;
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
@@ -16,6 +16,16 @@ pub struct Offers {
     pub(super) currencies: Currencies,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
+}
+
+/// What a file of offers takes from its gateway. Plain data, exhaustive by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The bank of tokens that name none.
+    pub bank: Bank,
+    /// The least payout of the payee's policy as a multiple of the cost of redeeming, by which prices with `net = true` are
+    /// raised.
+    pub min_payout_costs: u32,
 }
 
 /// A token in which requests are sold. Plain data.
@@ -81,7 +91,52 @@ pub(super) struct Rates {
     pub(super) max: Amount,
 }
 
+/// No variable part.
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            per_kib: Amount::ZERO,
+            per_second: Amount::ZERO,
+            per_unit: Amount::ZERO,
+            unit_size: NonZeroU64::MIN,
+            max: Amount::ZERO,
+        }
+    }
+}
+
 impl Offers {
+    /// Sells every request at the same price.
+    ///
+    /// `first_free` requests of each client cost nothing.
+    pub fn uniform(token: Token, price: Amount, first_free: Option<u32>) -> Self {
+        let token = Arc::new(token);
+        let price = Price {
+            token: Arc::clone(&token),
+            fixed: price,
+            rates: Rates::default(),
+        };
+        let route = Route {
+            method: None,
+            path: Glob::all(),
+            prices: vec![price],
+            unit: None,
+            meter: Meter::Reported,
+            calls: None,
+            free: first_free.map(|requests| FreeTier {
+                requests,
+                window: None,
+            }),
+            charge_4xx: false,
+            description: None,
+        };
+        Self {
+            tokens: vec![token],
+            currencies: Currencies::distinct(),
+            routes: vec![Arc::new(route)],
+            free_without_route: false,
+        }
+    }
+
     /// Returns the tokens, in the order of their names.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         self.tokens.iter().map(|token| &**token)

@@ -19,11 +19,12 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
     response,
 };
+use http_body::Frame;
 use http_body_util::BodyExt;
 use std::{pin::pin, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 /// A silent stream is paid for its time so often.
@@ -45,6 +46,13 @@ struct Stream {
     credit: usize,
 }
 
+/// The next thing to do for an answer.
+enum Next {
+    Frame(Option<Result<Frame<Bytes>, ForwardError>>),
+    Tick,
+    Drain,
+}
+
 /// The end of an answer.
 enum Stop {
     Whole,
@@ -53,6 +61,8 @@ enum Stop {
     /// The client has gone, and what was reserved is used up. Nothing more is charged to a client that does not read.
     Gone,
     Lapsed,
+    /// The gateway stops, between two events.
+    Drained,
 }
 
 /// True for events that the gateway can add its own to.
@@ -108,17 +118,24 @@ impl Stream {
 
     /// Hands on one frame of the upstream, or pays for silence.
     async fn step(&mut self) -> Result<(), Stop> {
-        let tick = if self.till.is_live {
-            TICK
-        } else {
-            Duration::MAX
+        let is_live = self.till.is_live;
+        let can_end = is_live && self.till.metering.is_between_events();
+        let draining = self.till.selling.shared.draining.clone();
+        let body = &mut self.body;
+        let reading = async {
+            tokio::select! {
+                biased;
+                () = draining.cancelled(), if can_end => Next::Drain,
+                frame = body.frame() => Next::Frame(frame),
+                () = sleep(TICK), if is_live => Next::Tick,
+            }
         };
-        let reading = timeout(tick, self.body.frame());
         match self.till.selling.holding(reading).await {
-            Err(_) => self.pay_for_time().await,
-            Ok(None) => Err(Stop::Whole),
-            Ok(Some(Err(error))) => Err(Stop::Broken(error)),
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+            Next::Drain => Err(Stop::Drained),
+            Next::Tick => self.pay_for_time().await,
+            Next::Frame(None) => Err(Stop::Whole),
+            Next::Frame(Some(Err(error))) => Err(Stop::Broken(error)),
+            Next::Frame(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => self.pass(data).await,
                 Err(frame) => {
                     self.trailers = frame.into_trailers().unwrap_or_default();
@@ -207,6 +224,7 @@ impl Stream {
             let selling = &self.till.selling;
             selling.shared.seller.watch(&selling.sale)
         };
+        let draining = self.till.selling.shared.draining.clone();
         let mut told = None;
         loop {
             let mut credit = pin!(watch.next());
@@ -224,12 +242,14 @@ impl Stream {
                 }
                 Cover::Short(_) | Cover::Unknown => {}
             }
+            let can_end = self.till.metering.is_between_events();
             let pipe = &self.pipe;
             let waiting = async {
                 tokio::select! {
                     () = &mut credit => {}
                     () = sleep(limits.look) => {}
                     () = pipe.gone() => {}
+                    () = draining.cancelled(), if can_end => {}
                 }
             };
             let waiting = self.till.selling.holding(timeout_at(deadline, waiting));
@@ -238,6 +258,9 @@ impl Stream {
             }
             if self.pipe.is_gone() {
                 return Err(Stop::Gone);
+            }
+            if can_end && draining.is_cancelled() {
+                return Err(Stop::Drained);
             }
         }
         self.till.metering.resume(Instant::now());
@@ -269,7 +292,7 @@ impl Stream {
         let unread = selling.shared.settings.limits.unread;
         let can_speak = metering.is_between_events();
         match stop {
-            Stop::Whole => {}
+            Stop::Whole | Stop::Drained => {}
             Stop::Unpaid if can_speak => {}
             Stop::Broken(error) => return self.pipe.fail(error, unread).await,
             Stop::Unpaid | Stop::Lapsed => {

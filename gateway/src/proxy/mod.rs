@@ -7,6 +7,7 @@ mod budget;
 mod cors;
 mod metered;
 mod page;
+mod passing;
 mod prefix;
 mod relay;
 mod reply;
@@ -27,6 +28,7 @@ use crate::{
 use body::collect;
 use budget::Budget;
 use bytes::Bytes;
+use cheque::service::http::Caller;
 use http::{
     Method, Request, Response, StatusCode, Uri,
     header::{HOST, HeaderMap},
@@ -38,7 +40,8 @@ use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
 use tokio::sync::Semaphore;
-use websocket::Wanted;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use websocket::{Leaving, Wanted};
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
@@ -59,6 +62,8 @@ impl Proxy {
                 seller,
                 upstream,
                 settings,
+                sales: TaskTracker::new(),
+                draining: CancellationToken::new(),
             }),
         }
     }
@@ -68,7 +73,20 @@ impl Proxy {
         &self.shared.seller
     }
 
-    /// Answers a request. Every failure is an answer, too.
+    /// Ends event streams that are paid while they run, between two events, and WebSockets. Other answers go on to their end.
+    /// Call it when the host begins to stop.
+    pub fn drain(&self) {
+        self.shared.draining.cancel();
+    }
+
+    /// Waits until all sales are settled. Call it when no request comes any more.
+    pub async fn settled(&self) {
+        let sales = &self.shared.sales;
+        sales.close();
+        sales.wait().await;
+    }
+
+    /// Answers a request. Every failure is an answer, too. A caller that pays is [trusted](Caller::trust).
     pub async fn answer<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -103,7 +121,7 @@ impl Proxy {
             return refusal;
         }
         let socket = is_socket.then(|| hyper::upgrade::on(&mut request));
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let Some(authority) = authority(&head) else {
             let detail = "the request names no host, or several; send one Host header";
             return problem(StatusCode::BAD_REQUEST, "host", detail);
@@ -142,16 +160,24 @@ impl Proxy {
                 let detail = "this route sells no WebSockets";
                 return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
             };
+            let leaving = Leaving::new(&self.shared, &mut head.extensions);
             let wanted = Wanted {
                 head,
                 origin,
                 client,
+                leaving,
             };
             return websocket::sell(&self.shared, &offer, wanted).await;
         }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
-        match entry.await {
+        let entry = entry.await;
+        if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
+            && let Some(caller) = head.extensions.get::<Caller>()
+        {
+            caller.trust();
+        }
+        match entry {
             Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);

@@ -2,12 +2,12 @@
 
 use super::{
     body::{ProxyBody, full},
-    prefix::network_prefix,
-    relay::{Relay, close},
+    passing::close,
+    relay::Relay,
     reply::busy,
     sale::Selling,
     shared::Shared,
-    websocket::{Socket, Wanted, memory, socket, switched},
+    websocket::{Leaving, Socket, Wanted, memory, socket, switched},
 };
 use crate::{
     forward::{ForwardError, Paid},
@@ -26,7 +26,7 @@ use http::{
     header::{ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL},
 };
 use std::sync::Arc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{
     Message,
     handshake::derive_accept_key,
@@ -74,22 +74,24 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
             .headers_mut()
             .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
-    tokio::spawn(async move {
+    let sales = shared.sales.clone();
+    sales.spawn(async move {
         let Wanted {
             head,
             origin,
             client,
+            leaving,
         } = wanted;
         let limits = shared.settings.limits;
         let Some(mut client) = socket(client, Role::Server, &limits).await else {
             return;
         };
-        let prefix = network_prefix(origin.address);
-        let waiting = first_payment(&shared, &offer, &head.headers, &prefix, &mut client);
-        let deadline = Instant::now() + limits.unpaid;
-        let paid = match timeout_at(deadline, waiting).await {
-            Ok(paid) => paid,
-            Err(_) => Err(refused("no payment came in time")),
+        let connection = (&mut client, &leaving);
+        let waiting = first_payment(&shared, &offer, &head.headers, connection);
+        let paid = tokio::select! {
+            paid = waiting => paid,
+            () = sleep(limits.unpaid) => Err(refused("no payment came in time")),
+            () = leaving.wanted() => Err(refused("no payment came while there was room")),
         };
         drop(place);
         let sale = match paid {
@@ -115,7 +117,7 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
                 let opening = socket(upstream, Role::Client, &limits);
                 let upstream = selling.holding(opening).await;
                 let opened = upstream.map(|upstream| (client, upstream));
-                Relay::run(selling.into_socket(), opened).await;
+                Relay::run(selling.into_socket(), opened, leaving).await;
             }
             Ok((answer, None)) => {
                 let status = answer.response.status();
@@ -143,8 +145,7 @@ async fn first_payment(
     shared: &Shared,
     offer: &Offer,
     headers: &HeaderMap,
-    prefix: &[u8],
-    client: &mut Socket,
+    (client, leaving): (&mut Socket, &Leaving),
 ) -> Result<Sale, Refused> {
     let settings = &shared.settings;
     for _ in 0..MAX_FAILURES {
@@ -165,9 +166,11 @@ async fn first_payment(
         headers.insert(PAYMENT_AUTHORIZATION, value);
         let now = (settings.now)();
         let seller = &shared.seller;
-        let entry = seller.admit(offer, &headers, prefix, &settings.room, now);
+        // A request with a payment is not free, so its network does not count.
+        let entry = seller.admit(offer, &headers, &[], &settings.room, now);
         let reply = match entry.await {
             Entry::Sale(sale) => {
+                leaving.trust();
                 let data = seller.first_receipt(&sale, now);
                 tell(shared, client, &SocketFrame::PaymentReceipt { data }).await;
                 return Ok(*sale);

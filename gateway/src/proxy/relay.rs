@@ -2,9 +2,10 @@
 
 use super::{
     metered::TICK,
+    passing::{SILENT, STOPS, close, closing},
     shared::ProxyLimits,
     till::{Cover, Short, Till},
-    websocket::Socket,
+    websocket::{Leaving, Socket},
 };
 use crate::{
     meter::Part,
@@ -26,14 +27,12 @@ const MAX_FAILURES: u32 = 16;
 /// The messages of a client that wait for a payment.
 const MAX_QUEUE: usize = 64;
 
-/// The time for a side to close, too.
-const CLOSING: Duration = Duration::from_secs(2);
-
 /// A WebSocket on sale.
 pub(super) struct Relay {
     till: Till,
     client: Socket,
     upstream: Socket,
+    leaving: Leaving,
     limits: ProxyLimits,
     /// Messages of the client that came while the connection was not paid, and their bytes.
     queue: VecDeque<Message>,
@@ -60,51 +59,16 @@ enum Stop {
     /// The client sends too much that is not paid, or fails to pay too often.
     Abuse,
     Silent,
+    /// The gateway stops, or needs the place.
+    Away,
     Lapsed,
 }
 
 type Read = Option<Result<Message, tokio_tungstenite::tungstenite::Error>>;
 
-/// Passes on the messages of a WebSocket that is paid, or costs nothing, until a side closes.
-pub(super) async fn pass_on(mut client: Socket, mut upstream: Socket, limits: &ProxyLimits) {
-    loop {
-        let read = async {
-            tokio::select! {
-                read = client.next() => (true, read),
-                read = upstream.next() => (false, read),
-            }
-        };
-        let Ok((is_client, read)) = timeout(limits.silence, read).await else {
-            break;
-        };
-        let to = if is_client {
-            &mut upstream
-        } else {
-            &mut client
-        };
-        match read {
-            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
-                let sent = timeout(limits.unread, to.send(message)).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    break;
-                }
-            }
-            // The library answers these.
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Close(frame))) => {
-                close(to, frame, limits).await;
-                break;
-            }
-            Some(Err(_)) | None => break,
-        }
-    }
-    close(&mut client, None, limits).await;
-    close(&mut upstream, None, limits).await;
-}
-
 impl Relay {
     /// Relays a WebSocket, and settles at its end. `None`: a side has gone before.
-    pub(super) async fn run(till: Till, opened: Option<(Socket, Socket)>) {
+    pub(super) async fn run(till: Till, opened: Option<(Socket, Socket)>, leaving: Leaving) {
         let Some((client, upstream)) = opened else {
             till.settle_socket().await;
             return;
@@ -114,6 +78,7 @@ impl Relay {
             till,
             client,
             upstream,
+            leaving,
             limits,
             queue: VecDeque::new(),
             queued: 0,
@@ -136,14 +101,16 @@ impl Relay {
         }
         let silent = self.last + self.limits.silence;
         let (client, upstream) = (&mut self.client, &mut self.upstream);
+        let leaving = &self.leaving;
         let reading = async {
             tokio::select! {
-                read = client.next() => Some((true, read)),
-                read = upstream.next() => Some((false, read)),
-                () = sleep(TICK) => None,
+                read = client.next() => Ok(Some((true, read))),
+                read = upstream.next() => Ok(Some((false, read))),
+                () = sleep(TICK) => Ok(None),
+                () = leaving.wanted() => Err(Stop::Away),
             }
         };
-        match self.till.selling.holding(reading).await {
+        match self.till.selling.holding(reading).await? {
             None if Instant::now() >= silent => Err(Stop::Silent),
             None => self.pay(Part::default()).await,
             Some((true, read)) => match self.of_client(read).await? {
@@ -265,16 +232,17 @@ impl Relay {
                 }
                 Cover::Short(_) | Cover::Unknown => {}
             }
-            let client = &mut self.client;
+            let (client, leaving) = (&mut self.client, &self.leaving);
             let waiting = async {
                 tokio::select! {
-                    () = &mut credit => None,
-                    () = sleep(self.limits.look) => None,
-                    read = client.next() => Some(read),
+                    () = &mut credit => Ok(None),
+                    () = sleep(self.limits.look) => Ok(None),
+                    read = client.next() => Ok(Some(read)),
+                    () = leaving.wanted() => Err(Stop::Away),
                 }
             };
             let waiting = self.till.selling.holding(timeout_at(deadline, waiting));
-            let read = waiting.await.map_err(|_| Stop::Unpaid)?;
+            let read = waiting.await.map_err(|_| Stop::Unpaid)??;
             if let Some(read) = read
                 && let Some(message) = self.of_client(read).await?
             {
@@ -315,10 +283,6 @@ impl Relay {
             let (status, message) = (status.as_u16(), message.to_owned());
             Some(SocketFrame::PaymentError { status, message })
         };
-        let closing = |code, reason: &'static str| {
-            let reason = Utf8Bytes::from_static(reason);
-            Some(CloseFrame { code, reason })
-        };
         let (error, frame) = match &stop {
             Stop::Client(_) => (None, None),
             Stop::Upstream(Some(frame)) => (None, Some(frame.clone())),
@@ -338,7 +302,8 @@ impl Relay {
                 ),
                 closing(CloseCode::Policy, "too much"),
             ),
-            Stop::Silent => (None, closing(CloseCode::Away, "no message for too long")),
+            Stop::Silent => (None, closing(CloseCode::Away, SILENT)),
+            Stop::Away => (None, closing(CloseCode::Away, STOPS)),
             Stop::Lapsed => (
                 error(StatusCode::SERVICE_UNAVAILABLE, "the sale has ended"),
                 closing(CloseCode::Error, "the sale has ended"),
@@ -370,15 +335,4 @@ impl Till {
         let now = (self.selling.shared.settings.now)();
         Some(stream_receipt(&receipt, self.selling.sale.protocol(), now))
     }
-}
-
-/// Closes a side, and waits a moment for its own closing, so that the last messages arrive.
-pub(super) async fn close(socket: &mut Socket, frame: Option<CloseFrame>, limits: &ProxyLimits) {
-    let closing = async {
-        if socket.close(frame).await.is_ok() {
-            while let Some(Ok(_)) = socket.next().await {}
-        }
-    };
-    let patience = limits.unread.min(CLOSING);
-    let _ = timeout(patience, closing).await;
 }

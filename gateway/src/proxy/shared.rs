@@ -4,6 +4,7 @@ use super::budget::Budget;
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -75,4 +76,8 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     /// The places of pages that have opened a WebSocket and not paid yet.
     pub(super) pages: Arc<Semaphore>,
+    /// The tasks of sales, and of WebSockets.
+    pub(super) sales: TaskTracker,
+    /// Cancelled when streams without an end are to end.
+    pub(super) draining: CancellationToken,
 }

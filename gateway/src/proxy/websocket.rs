@@ -4,8 +4,9 @@ use super::{
     body::{ProxyBody, full},
     budget::Share,
     page,
+    passing::pass_on,
     prefix::network_prefix,
-    relay::{self, Relay},
+    relay::Relay,
     reply::{busy, problem, response},
     sale::{Selling, failure},
     shared::{ProxyLimits, Shared},
@@ -22,15 +23,16 @@ use crate::{
     wire::Reported,
 };
 use bytes::Bytes;
+use cheque::service::http::{Caller, Held};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
     header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
     request::Parts,
 };
 use http_body_util::BodyExt;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -39,6 +41,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::protocol::{Role, WebSocketConfig},
 };
+use tokio_util::sync::CancellationToken;
 
 /// The time for both connections to become WebSockets, after the answer 101.
 const OPENING: Duration = Duration::from_secs(10);
@@ -53,6 +56,48 @@ pub(super) struct Wanted {
     pub(super) head: Parts,
     pub(super) origin: Origin,
     pub(super) client: OnUpgrade,
+    pub(super) leaving: Leaving,
+}
+
+/// The connection of a WebSocket in the host's server, and the host's wishes that it ends.
+pub(super) struct Leaving {
+    /// The place of the connection, which the server gives up with the upgrade.
+    held: Option<Held>,
+    caller: Option<Caller>,
+    draining: CancellationToken,
+}
+
+impl Leaving {
+    /// Keeps the connection's place, if the host's server is one with places.
+    pub(super) fn new(shared: &Shared, extensions: &mut Extensions) -> Self {
+        let caller: Option<Caller> = extensions.remove();
+        Self {
+            held: caller.clone().map(Caller::hold),
+            caller,
+            draining: shared.draining.clone(),
+        }
+    }
+
+    /// Records that the client has paid.
+    pub(super) fn trust(&self) {
+        if let Some(caller) = &self.caller {
+            caller.trust();
+        }
+    }
+
+    /// Waits until the server wants the connection's place, or stops.
+    pub(super) async fn wanted(&self) {
+        let evicted = async {
+            match &self.held {
+                Some(held) => held.evicted().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = evicted => {}
+            () = self.draining.cancelled() => {}
+        }
+    }
 }
 
 /// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
@@ -75,7 +120,11 @@ pub(super) async fn sell(
     let (client, now) = (network_prefix(wanted.origin.address), (settings.now)());
     let seller = &shared.seller;
     let entry = seller.admit(offer, headers, &client, &settings.room, now);
-    match entry.await {
+    let entry = entry.await;
+    if matches!(entry, Entry::Sale(_) | Entry::Again { .. }) {
+        wanted.leaving.trust();
+    }
+    match entry {
         Entry::Free => give(shared.clone(), wanted, share).await,
         Entry::Sale(sale) => {
             let selling = Selling::new(shared.clone(), *sale);
@@ -135,13 +184,14 @@ async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<Pro
         head,
         origin,
         client,
+        leaving,
     } = wanted;
     match shared.upstream.upgrade(head, &origin, None).await {
         Ok((answer, Some(upstream))) => {
             let limits = shared.settings.limits;
-            tokio::spawn(async move {
+            shared.sales.spawn(async move {
                 if let Some((client, upstream)) = open(client, upstream, &limits).await {
-                    relay::pass_on(client, upstream, &limits).await;
+                    pass_on(client, upstream, &leaving, &limits).await;
                 }
                 drop(share);
             });
@@ -156,7 +206,8 @@ impl Selling {
     /// Opens, relays and settles a WebSocket in a task of its own. Returns the answer to the handshake.
     async fn start_socket(self, wanted: Wanted, share: Share) -> Response<ProxyBody> {
         let (tell, told) = oneshot::channel();
-        tokio::spawn(self.run_socket(wanted, share, tell));
+        let sales = self.shared.sales.clone();
+        sales.spawn(self.run_socket(wanted, share, tell));
         told.await.unwrap_or_else(|_| {
             let detail = "the gateway failed; send the same payment again";
             problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
@@ -174,6 +225,7 @@ impl Selling {
             head,
             origin,
             client,
+            leaving,
         } = wanted;
         let paid = Paid::of(&self.sale);
         let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
@@ -194,7 +246,7 @@ impl Selling {
         if till.is_live {
             let _ = tell.send(switching(answer));
             let opened = open(client, upstream, &limits).await;
-            Relay::run(till, opened).await;
+            Relay::run(till, opened, leaving).await;
             return drop(share);
         }
         // One price for the whole WebSocket, however long.
@@ -202,7 +254,7 @@ impl Selling {
         let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let _ = tell.send(answer);
         if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
-            relay::pass_on(client, upstream, &limits).await;
+            pass_on(client, upstream, &leaving, &limits).await;
         }
         drop(share);
     }

@@ -7,9 +7,10 @@ use crate::{
         BALANCE, CHARGED, PAYMENT_RECEIPT, PAYMENT_REQUIRED, PAYMENT_RESPONSE,
         encoding::json,
         mpp::{Challenge, ChallengeEcho, Intent, MppReceipt},
-        offer::{PayeeTerms, ShownState, WireOffer},
+        offer::{ShownState, WireOffer},
         problem::{Problem, Verdict, balance, of_fault, of_refusal, of_shown},
         shown::{Paying, Protocol, ShownError, payment},
+        terms::TokenTerms,
         x402::{PaymentRequired, Resource, SettleResponse},
     },
 };
@@ -20,13 +21,15 @@ use http::{
 };
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeMap,
     fmt,
     time::{Duration, UNIX_EPOCH},
 };
 
 /// The life of a challenge, in seconds.
 const CHALLENGE_LIFE: u64 = 3_600;
+
+/// The seconds after which a client asks again for a request that no token buys at present.
+const CLOSED_RETRY: u64 = 30;
 
 /// What a gateway says on the wire.
 pub struct Wire {
@@ -38,8 +41,8 @@ pub struct Wire {
     pub key: [u8; 32],
     /// The header in which clients of MPP send credentials, where `Authorization` is taken by something else.
     pub credential_header: Option<String>,
-    /// The payee's terms for each token, by its name in the offers. A token without terms is not offered.
-    pub terms: BTreeMap<String, PayeeTerms>,
+    /// The payee's terms for each token.
+    pub terms: TokenTerms,
 }
 
 /// An answer of the gateway's own.
@@ -75,6 +78,10 @@ impl Wire {
 
     /// Answers a request without a payment: all offers, in all protocols.
     pub fn required(&self, tariff: &Tariff, url: &str, now: u64) -> Reply {
+        let offers = self.offers(tariff, None);
+        if offers.is_empty() {
+            return self.closed(now);
+        }
         let verdict = Verdict {
             status: StatusCode::PAYMENT_REQUIRED,
             kind: "payment-required",
@@ -82,9 +89,20 @@ impl Wire {
         };
         let detail = "the request is sold; pay by one of the offers".to_owned();
         let problem = Problem::new(&verdict, "payment_required", detail);
-        let offers = self.offers(tariff, None);
         let error = "PAYMENT-SIGNATURE header is required".to_owned();
         self.reply(&verdict, &problem, Some((tariff, offers, error)), url, now)
+    }
+
+    /// Answers a request whose tokens all are without terms at present.
+    fn closed(&self, now: u64) -> Reply {
+        let verdict = Verdict {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "payment-required",
+            retry_after: Some(CLOSED_RETRY),
+        };
+        let detail = "no token of this request can be taken now; try again later".to_owned();
+        let problem = Problem::new(&verdict, "no_terms", detail);
+        self.reply(&verdict, &problem, None, "", now)
     }
 
     /// Answers a payment that the ledger refuses. Of a stale payment, the offer in its token shows the newest cheque.
@@ -183,7 +201,7 @@ impl Wire {
 
     fn offers(&self, tariff: &Tariff, refusal: Option<&Refusal>) -> Vec<WireOffer> {
         let offer = |(token, amount): (&crate::offers::Token, Amount)| {
-            let mut terms = self.terms.get(&token.name)?.clone();
+            let mut terms = self.terms.of(&token.name)?;
             terms.unit = tariff.unit().map(str::to_owned);
             if let Some(Refusal::Stale(state)) = refusal
                 && state.currency == token.currency

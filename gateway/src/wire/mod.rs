@@ -11,6 +11,7 @@ mod offer;
 mod problem;
 mod shown;
 mod stream;
+mod terms;
 mod x402;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use problem::Problem;
 pub use shown::{Paying, Protocol, ShownError};
 pub use stream::{NeedVoucher, SocketFrame};
 pub(crate) use stream::{need_event, receipt_event};
+pub use terms::TokenTerms;
 pub use x402::{PaymentPayload, PaymentRequired, Requirements, Resource, SettleResponse};
 
 use http::HeaderName;

@@ -40,6 +40,15 @@ impl Keys {
         self.key(b'd', &[deposit.0.as_slice()])
     }
 
+    pub(in crate::ledger) fn deposits(&self) -> Vec<u8> {
+        self.key(b'd', &[])
+    }
+
+    /// The gateway's identity, which is no record of the ledger.
+    pub(in crate::ledger) fn identity(&self) -> Vec<u8> {
+        self.key(b'k', &[])
+    }
+
     /// Deposit (32 bytes) ‖ total (16, big-endian) ‖ anchor (32).
     pub(in crate::ledger) fn payment(&self, id: &PaymentId) -> Vec<u8> {
         self.key(b'i', &[&id.to_key()])

@@ -5,13 +5,26 @@ use super::*;
 #[test]
 fn refuses_a_wrong_file_with_line_and_reason() {
     let tokens = "[tokens.a]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 18\n";
-    let other = "[tokens.b]\nchain_id = 2\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n";
+    let other = "[tokens.b]\nchain_id = 2\naddress = \"0x7070707070707070707070707070707070707070\"\ndecimals = 6\n";
     let route = "[[route]]\npath = \"/\"\n";
     for (text, line, reason) in [
         ("", 1, "[tokens]".to_owned()),
         (tokens, 1, "[[route]]".to_owned()),
         ("[tokens.a]\nchain = 1\n", 2, "unknown field".to_owned()),
         ("[tokens.a\n", 1, "".to_owned()),
+        (
+            &format!("[tokens.a]\ndecimals = 6\n{route}free = true\n"),
+            1,
+            "18 decimals".to_owned(),
+        ),
+        (
+            &format!(
+                "{}{route}free = true\n",
+                other.replace("decimals = 6\n", "")
+            ),
+            1,
+            "has no decimals".to_owned(),
+        ),
         (
             &format!("{tokens}{route}price = {{ a = -1 }}\n"),
             7,
@@ -48,6 +61,26 @@ fn refuses_a_wrong_file_with_line_and_reason() {
             ),
             5,
             "unit".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nmeter = \"events\"\n"),
+            8,
+            "meter is about units".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nunit_size = 10\n"),
+            8,
+            "unit_size is about units".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nunit_size = 0\n"),
+            8,
+            "nonzero".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nmeter = \"mine\"\n"),
+            8,
+            "unknown variant".to_owned(),
         ),
         (
             &format!("{tokens}{other}{route}price = {{ a = 1 }}\nper_kib = {{ b = 1 }}\n"),
@@ -118,7 +151,7 @@ fn refuses_a_wrong_file_with_line_and_reason() {
             "q is not listed".to_owned(),
         ),
     ] {
-        let error = Offers::parse(text, 10).unwrap_err();
+        let error = Offers::parse(text, &home()).unwrap_err();
         assert_eq!(error.line, line, "{text}\n{error}");
         assert!(error.to_string().contains(&reason), "{text}\n{error}");
     }
@@ -131,13 +164,43 @@ fn equal_tokens_have_one_price() {
         "[tokens.usdc1]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n\
          address = \"0x7070707070707070707070707070707070707070\"\nequal_to = \"usdc\"\n\n[tokens.usdc]",
     );
-    let equal = Offers::parse(&text, 10).unwrap();
+    let equal = Offers::parse(&text, &home()).unwrap();
     let own = Currency {
         chain_id: 1,
         token: Address::repeat_byte(0x70),
     };
     assert_eq!(equal.currencies().canonical(own), usdc());
     let twice = text.replace("price = { usdc = 90 }", "price = { usdc = 90, usdc1 = 90 }");
-    let error = Offers::parse(&twice, 10).unwrap_err();
+    let error = Offers::parse(&twice, &home()).unwrap_err();
     assert!(matches!(error.fault, OffersFault::EqualPrices(_)));
+}
+
+#[test]
+fn tokens_are_at_home_unless_they_say_otherwise() {
+    let bare = "[tokens.coin]\n[[route]]\npath = \"/\"\nprice = { coin = 1 }\n";
+    let offers = Offers::parse(bare, &home()).unwrap();
+    let coin = offers.tokens().next().unwrap();
+    let own = Currency {
+        chain_id: 1,
+        token: Address::ZERO,
+    };
+    assert_eq!(
+        (coin.currency, coin.bank, coin.decimals),
+        (own, home().bank.address(), 18)
+    );
+}
+
+#[test]
+fn uniform_offers_sell_every_request_at_one_price() {
+    let token = offers().tokens().next().unwrap().clone();
+    let uniform = Offers::uniform(token, Amount::new(7), Some(2));
+    for (method, target) in [(Method::GET, "/"), (Method::POST, "/a/b?c")] {
+        let target = Target::parse(target).unwrap();
+        let Quote::Sold(tariff) = uniform.quote(&method, &target, b"").unwrap() else {
+            panic!("{target:?}");
+        };
+        let prices: Vec<_> = tariff.prices().map(|(_, price)| price.get()).collect();
+        assert_eq!(prices, [7]);
+        assert_eq!(tariff.free().unwrap().1.requests, 2);
+    }
 }
