@@ -1,8 +1,9 @@
 //! One connection, from its first byte to its last.
 
 use super::{
-    connections::{Busy, Caller, Connection},
-    server::{Accepted, Shared},
+    caller::Caller,
+    connections::{Busy, Connection},
+    shared::{Accepted, Shared},
     write_timeout::WriteTimeout,
 };
 use http::{Request, Response};

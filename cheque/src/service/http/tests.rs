@@ -2,7 +2,8 @@ mod encrypted;
 
 use super::{
     connections::{Connections, Source},
-    server::{ACCEPT_PAUSE, Shared},
+    server::ACCEPT_PAUSE,
+    shared::Shared,
     *,
 };
 use http::{Request, Response};
