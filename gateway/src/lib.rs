@@ -3,6 +3,7 @@
 pub mod forward;
 pub mod host;
 pub mod ledger;
+mod meter;
 pub mod offers;
 pub mod proxy;
 mod seller;

@@ -62,7 +62,7 @@ impl Paid {
         Self {
             payer: sale.account().signer,
             payment: *sale.payment(),
-            reserved: sale.reserved(),
+            reserved: sale.most(),
         }
     }
 }

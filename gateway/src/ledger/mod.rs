@@ -7,6 +7,7 @@ mod account;
 mod admission;
 mod binding;
 mod book;
+mod channel;
 mod crediting;
 mod fault;
 mod judge;
@@ -25,13 +26,15 @@ pub(crate) mod tests;
 
 pub use account::{AccountKey, Currencies, Currency};
 pub use admission::Credited;
+pub use channel::Channel;
 pub use fault::LedgerFault;
 pub use judge::{Judge, Judging, LiveJudge, Verdict, ViewJudge, ViewOf};
 pub use lookup::Settings;
 pub use payment::{Fingerprint, FingerprintParts, MaxPrice, Payment, PaymentId};
 pub use records::{account::Sums, codec::RecordError};
 pub use request::{
-    Admission, Admitted, Ask, ChequeState, Outcome, Receipt, Refusal, Room, StoredAnswer, Terms,
+    Admission, Admitted, Ask, ChequeState, Outcome, Price, Receipt, Refusal, Room, StoredAnswer,
+    Terms,
 };
 pub use settlement::Extended;
 pub use shell::{Ledger, RoomFor};

@@ -67,6 +67,9 @@ pub enum OffersFault {
     /// A route has a price per unit and no name of the unit, or the reverse.
     #[error("per_unit and unit belong together; set both")]
     Unit,
+    /// A route says how units are counted, and prices none.
+    #[error("{0} is about units; set per_unit and unit, too")]
+    NoUnits(&'static str),
     /// Two free allowances of a route.
     #[error("first_free and free_per_day exclude each other; remove one")]
     TwoFree,

@@ -1,7 +1,8 @@
 //! The form of a file of offers.
 
+use crate::offers::types::Meter;
 use serde::{Deserialize, Deserializer, de};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, num::NonZeroU64};
 use toml::Spanned;
 
 /// Units by the name of the token.
@@ -49,6 +50,9 @@ pub(super) struct RouteEntry {
     #[serde(default)]
     pub(super) per_unit: Units,
     pub(super) unit: Option<String>,
+    /// The number of units that `per_unit` buys; absent for one.
+    pub(super) unit_size: Option<Spanned<NonZeroU64>>,
+    pub(super) meter: Option<Spanned<Meter>>,
     #[serde(default)]
     pub(super) max: Units,
     /// Prices of calls, by their method of JSON-RPC.

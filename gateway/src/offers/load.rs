@@ -8,12 +8,12 @@ use crate::{
         free::FreeTier,
         glob::Glob,
         price::gross,
-        types::{Home, Offers, Price, Rates, Route, Token},
+        types::{Home, Meter, Offers, Price, Rates, Route, Token},
     },
 };
 use cheque::Amount;
 use http::Method;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 use toml::Spanned;
 
 const DAY: u64 = 86_400;
@@ -169,6 +169,14 @@ impl Loader<'_> {
         if route.per_unit.is_empty() == route.unit.is_some() {
             return Err(fault(OffersFault::Unit));
         }
+        if route.per_unit.is_empty() {
+            let meter = route.meter.as_ref().map(|meter| ("meter", meter.span()));
+            let size = route.unit_size.as_ref();
+            let size = size.map(|size| ("unit_size", size.span()));
+            if let Some((name, span)) = meter.or(size) {
+                return Err(OffersError::at(self.text, span, OffersFault::NoUnits(name)));
+            }
+        }
         let free = match (route.first_free, route.free_per_day) {
             (Some(_), Some(_)) => return Err(fault(OffersFault::TwoFree)),
             (Some(requests), None) => Some(FreeTier {
@@ -187,6 +195,10 @@ impl Loader<'_> {
             path,
             prices: self.prices(entry)?,
             unit: route.unit.clone(),
+            meter: route
+                .meter
+                .as_ref()
+                .map_or(Meter::Reported, |meter| *meter.get_ref()),
             calls: self.calls(route)?,
             free,
             charge_4xx: route.charge_4xx,
@@ -237,6 +249,10 @@ impl Loader<'_> {
                 per_kib: of(&route.per_kib)?,
                 per_second: of(&route.per_second)?,
                 per_unit: of(&route.per_unit)?,
+                unit_size: route
+                    .unit_size
+                    .as_ref()
+                    .map_or(NonZeroU64::MIN, |size| *size.get_ref()),
                 max: of(&route.max)?,
             };
             match (rates.is_variable(), route.max.get(name)) {

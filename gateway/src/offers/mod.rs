@@ -18,6 +18,7 @@ pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
 pub use jsonrpc::{BodyError, Calls};
 pub use price::{PriceError, Usage};
+pub(crate) use quote::{LOOK_AHEAD, PIECE};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
-pub use types::{Home, Offers, Token};
+pub use types::{Home, Meter, Offers, Token};

@@ -1,13 +1,13 @@
 //! Matching a request with an offer.
 
 use crate::{
-    ledger::{Currency, Terms},
+    ledger::{Currency, Price, Terms},
     offers::{
         free::FreeTier,
         jsonrpc::{BodyError, Calls},
         price::{PriceError, Usage},
         target::Target,
-        types::{Offers, Rates, Route, Token},
+        types::{Meter, Offers, Rates, Route, Token},
     },
 };
 use cheque::Amount;
@@ -30,7 +30,27 @@ pub struct Tariff {
     pub(super) number: u64,
     pub(super) prices: Vec<(Arc<Token>, Amount, Rates)>,
     has_body: bool,
+    meter: Meter,
 }
+
+/// The least that an answer uses. A stream begins once this much is paid, and timed ones are paid so far ahead.
+const LEAST: Usage = Usage {
+    bytes: 1,
+    milliseconds: LOOK_AHEAD,
+    units: Some(1),
+    charge: None,
+};
+
+/// The time by which the payment of a stream is ahead of the stream, in milliseconds.
+pub(crate) const LOOK_AHEAD: u64 = 1_000;
+
+/// The piece of a stream that is reserved at a time, if the account covers it.
+pub(crate) const PIECE: Usage = Usage {
+    bytes: 64 << 10,
+    milliseconds: 4 * LOOK_AHEAD,
+    units: Some(16),
+    charge: None,
+};
 
 /// The reason why a request has no price. It is answered with 400, or 404 for [`QuoteError::NoRoute`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,21 +96,25 @@ impl Offers {
             Some(_) => Some(Calls::parse(body)?),
             None => None,
         };
-        let prices = (0..).zip(&route.prices).map(|(index, price)| {
-            let fixed = match &calls {
-                Some(calls) => route.sum(calls, index)?,
-                None => price.fixed,
-            };
-            // The sum of fixed price and maximum is what a request reserves, so it must be in range.
-            fixed.checked_add(price.rates.max).ok_or(PriceError)?;
-            Ok((price.token.clone(), fixed, price.rates))
-        });
-        Ok(Quote::Sold(Tariff {
-            route: route.clone(),
-            number,
-            prices: prices.collect::<Result<_, PriceError>>()?,
-            has_body: !body.is_empty(),
-        }))
+        let tariff = Tariff::new(number, route, calls.as_ref(), !body.is_empty())?;
+        Ok(Quote::Sold(tariff))
+    }
+
+    /// Finds the metered route to which a payment by `HEAD` adds money: the route of `HEAD` itself, or else the first metered
+    /// one of the path.
+    pub fn metered(&self, target: &Target) -> Option<Tariff> {
+        let is_variable = |route: &Route| {
+            let mut prices = route.prices.iter();
+            prices.any(|price| price.rates.is_variable())
+        };
+        let mut routes = (0..).zip(&self.routes);
+        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target));
+        let mut routes = (0..).zip(&self.routes);
+        let of_path =
+            || routes.find(|(_, route)| route.path.matches(target.path()) && is_variable(route));
+        let (number, route) = of_head.or_else(of_path)?;
+        let tariff = Tariff::new(number, route, None, false).ok()?;
+        tariff.is_variable().then_some(tariff)
     }
 }
 
@@ -112,6 +136,68 @@ impl Route {
 }
 
 impl Tariff {
+    fn new(
+        number: u64,
+        route: &Arc<Route>,
+        calls: Option<&Calls>,
+        has_body: bool,
+    ) -> Result<Self, PriceError> {
+        let prices = (0..).zip(&route.prices).map(|(index, price)| {
+            let fixed = match calls {
+                Some(calls) => route.sum(calls, index)?,
+                None => price.fixed,
+            };
+            // The sum of fixed price and maximum is the most that a request reserves, so it must be in range.
+            fixed.checked_add(price.rates.max).ok_or(PriceError)?;
+            Ok((price.token.clone(), fixed, price.rates))
+        });
+        Ok(Self {
+            prices: prices.collect::<Result<_, PriceError>>()?,
+            route: route.clone(),
+            number,
+            has_body,
+            meter: route.meter,
+        })
+    }
+
+    /// Returns the prices of a WebSocket: its units are messages. `None` if its units are those of another kind of answer.
+    pub fn of_socket(mut self) -> Option<Self> {
+        match self.meter {
+            Meter::OpenaiUsage => return None,
+            Meter::Reported | Meter::Events => self.meter = Meter::Events,
+        }
+        Some(self)
+    }
+
+    /// Returns the way in which units are counted.
+    pub const fn meter(&self) -> Meter {
+        self.meter
+    }
+
+    /// True if the gateway knows the cost of an answer while the answer is on its way, so that it is paid in pieces.
+    pub fn is_live(&self) -> bool {
+        let counted = self.meter == Meter::Events;
+        let mut prices = self.prices.iter();
+        self.is_variable() && prices.all(|(_, _, rates)| counted || rates.per_unit.is_zero())
+    }
+
+    /// Returns what is reserved before the request is forwarded: all that it can cost, or of a live price the first piece.
+    pub fn first(&self) -> impl Iterator<Item = (Currency, Price)> {
+        let is_live = self.is_live();
+        self.prices.iter().map(move |(token, fixed, rates)| {
+            // In range: the quote has checked the sum with the maximum.
+            let sum = |variable| fixed.checked_add(variable).unwrap_or(Amount::MAX);
+            let price = match is_live {
+                true => Price {
+                    least: sum(rates.cost(&LEAST)),
+                    most: sum(rates.cost(&PIECE)),
+                },
+                false => sum(rates.max).into(),
+            };
+            (token.currency, price)
+        })
+    }
+
     /// Returns the tokens that buy the request, each with the most that the request can cost, in units of the token.
     pub fn prices(&self) -> impl Iterator<Item = (&Token, Amount)> {
         self.prices.iter().map(|(token, fixed, rates)| {

@@ -6,7 +6,8 @@ use crate::{
 };
 use cheque::{Address, Amount, Bank};
 use http::Method;
-use std::{collections::BTreeMap, sync::Arc};
+use serde::Deserialize;
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
 /// A checked file of offers: tokens and routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,19 @@ pub struct Token {
     pub decimals: u8,
 }
 
+/// The way in which the units of an answer are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meter {
+    /// The upstream reports their number in a header.
+    #[default]
+    Reported,
+    /// The gateway counts the events of a `text/event-stream`, and the messages of a WebSocket.
+    Events,
+    /// The upstream's object `usage` at the end of its answer has the number of tokens, as in the API of OpenAI.
+    OpenaiUsage,
+}
+
 /// A route of the upstream, with its prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
@@ -48,6 +62,7 @@ pub(super) struct Route {
     /// In the order of the file's tokens; empty for a free route.
     pub(super) prices: Vec<Price>,
     pub(super) unit: Option<String>,
+    pub(super) meter: Meter,
     /// The prices of calls by their method of JSON-RPC, in the order of `prices`. `None`: bodies are not priced.
     pub(super) calls: Option<BTreeMap<String, Vec<Amount>>>,
     pub(super) free: Option<FreeTier>,
@@ -65,13 +80,28 @@ pub(super) struct Price {
 }
 
 /// The variable part of a price: what an answer costs by its size, time and units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rates {
     pub(super) per_kib: Amount,
     pub(super) per_second: Amount,
     pub(super) per_unit: Amount,
+    /// The number of units that `per_unit` buys.
+    pub(super) unit_size: NonZeroU64,
     /// The most that the variable part costs.
     pub(super) max: Amount,
+}
+
+/// No variable part.
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            per_kib: Amount::ZERO,
+            per_second: Amount::ZERO,
+            per_unit: Amount::ZERO,
+            unit_size: NonZeroU64::MIN,
+            max: Amount::ZERO,
+        }
+    }
 }
 
 impl Offers {
@@ -90,6 +120,7 @@ impl Offers {
             path: Glob::all(),
             prices: vec![price],
             unit: None,
+            meter: Meter::Reported,
             calls: None,
             free: first_free.map(|requests| FreeTier {
                 requests,

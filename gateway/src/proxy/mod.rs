@@ -3,22 +3,30 @@
 //! A sale has a task of its own. The upstream's outcome decides what is charged; the client's connection does not.
 
 mod body;
+mod budget;
 mod cors;
+mod metered;
+mod page;
+mod passing;
 mod prefix;
+mod relay;
 mod reply;
 mod sale;
 mod shared;
 mod stored;
+mod till;
+mod websocket;
 
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
-pub use shared::ProxySettings;
+pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
 };
 use body::collect;
+use budget::Budget;
 use bytes::Bytes;
 use cheque::service::http::Caller;
 use http::{
@@ -31,7 +39,9 @@ use reply::{problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
-use tokio_util::task::TaskTracker;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use websocket::{Leaving, Wanted};
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
@@ -47,10 +57,13 @@ impl Proxy {
     pub fn new(seller: Seller, upstream: Upstream, settings: ProxySettings) -> Self {
         Self {
             shared: Arc::new(Shared {
+                budget: Budget::new(settings.limits.memory),
+                pages: Arc::new(Semaphore::new(page::MAX_WAITING)),
                 seller,
                 upstream,
                 settings,
                 sales: TaskTracker::new(),
+                draining: CancellationToken::new(),
             }),
         }
     }
@@ -58,6 +71,12 @@ impl Proxy {
     /// Returns the seller.
     pub fn seller(&self) -> &Seller {
         &self.shared.seller
+    }
+
+    /// Ends event streams that are paid while they run, between two events, and WebSockets. Other answers go on to their end.
+    /// Call it when the host begins to stop.
+    pub fn drain(&self) {
+        self.shared.draining.cancel();
     }
 
     /// Waits until all sales are settled. Call it after the last request.
@@ -84,20 +103,31 @@ impl Proxy {
         answer
     }
 
-    async fn sell<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
+    async fn sell<B>(&self, mut request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Shared {
-            seller, settings, ..
+            seller,
+            settings,
+            budget,
+            ..
         } = &*self.shared;
-        let (head, body) = request.into_parts();
+        let is_socket =
+            websocket::is_wanted(request.method(), request.version(), request.headers());
+        if is_socket && let Some(refusal) = websocket::refuse(request.headers(), &settings.origins)
+        {
+            return refusal;
+        }
+        let socket = is_socket.then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
         let Some(authority) = authority(&head) else {
             let detail = "the request names no host, or several; send one Host header";
             return problem(StatusCode::BAD_REQUEST, "host", detail);
         };
-        let body = match collect(body, settings.max_body).await {
+        let upload = settings.limits.upload;
+        let body = match collect(body, settings.max_body, budget, upload).await {
             Ok(body) => body,
             Err(reason) => return unread(reason),
         };
@@ -114,12 +144,31 @@ impl Proxy {
             headers: &head.headers,
             body: &body,
         };
+        if let Some(offer) = seller.top_up_offer(&asked)
+            && let Some(reply) = seller.top_up_by(&offer, &head.headers, now).await
+        {
+            return response(reply);
+        }
         let offer = match seller.quote(&asked) {
             Ok(offer) => offer,
             Err(refusal) => {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        if let Some(client) = socket {
+            let Some(offer) = offer.of_socket() else {
+                let detail = "this route sells no WebSockets";
+                return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
+            };
+            let leaving = Leaving::new(&self.shared, &mut head.extensions);
+            let wanted = Wanted {
+                head,
+                origin,
+                client,
+                leaving,
+            };
+            return websocket::sell(&self.shared, &offer, wanted).await;
+        }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
         let entry = entry.await;
@@ -140,18 +189,7 @@ impl Proxy {
                 answer,
                 receipt,
                 protocol,
-            } => match stored::decode(&answer) {
-                Some(mut answer) => {
-                    let status = answer.status();
-                    seller.receipt(answer.headers_mut(), &receipt, &protocol, status, now);
-                    answer
-                }
-                None => problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "stored_answer",
-                    "the stored answer cannot be read; it was paid for, and is lost",
-                ),
-            },
+            } => stored::again(&self.shared, &answer, &receipt, &protocol),
             Entry::Reply(reply) => response(reply),
         }
     }

@@ -5,7 +5,7 @@ use crate::wire::{Problem, Reply};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
 /// Makes the answer of a reply.
@@ -55,6 +55,16 @@ pub(super) fn unread(reason: Unread) -> Response<ProxyBody> {
             "broken_body",
             "the body broke off; send it again",
         ),
+        Unread::Full => return busy(),
     };
     problem(status, code, detail)
+}
+
+/// Answers a request for whose bytes there is no memory.
+pub(super) fn busy() -> Response<ProxyBody> {
+    let detail = "too many bodies are on their way; send the same request again";
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    response
 }

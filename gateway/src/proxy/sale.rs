@@ -1,24 +1,24 @@
 //! One sale, from its reservation to its settlement.
 
 use super::{
-    body::{Pipe, ProxyBody, full, pipe},
+    body::{ProxyBody, full},
+    budget::Share,
+    metered::{self, is_event_stream},
     reply::problem,
     shared::Shared,
     stored,
+    till::{Cover, Till},
 };
 use crate::{
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
     ledger::Receipt,
-    offers::Usage,
+    meter::{Metering, Part},
+    offers::{Meter, Usage},
     seller::sale::{End, Sale},
-    wire::Reported,
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, TRAILER},
-    request::Parts,
-    response,
+    HeaderMap, Request, Response, StatusCode, header::ACCEPT_ENCODING, request::Parts, response,
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -39,20 +39,15 @@ const SETTLE_AGAIN: [Duration; 3] = [
     Duration::from_secs(5),
 ];
 
-/// The time that a client may leave a streamed answer unread, before the rest is read without it.
-const UNREAD: Duration = Duration::from_secs(30);
-
-/// The fields of a receipt after a streamed answer. Over HTTP/1.1 only fields named before can follow.
-const RECEIPT_TRAILERS: &str = "cheque-balance, cheque-charged, payment-response, payment-receipt";
-
 /// A request with its whole body.
 type Whole = (Parts, Bytes);
 
 /// A reserved sale, and the task that owns it.
 pub(super) struct Selling {
-    shared: Arc<Shared>,
-    sale: Sale,
-    began: Instant,
+    pub(super) shared: Arc<Shared>,
+    pub(super) sale: Sale,
+    /// The moment from which the time of the answer counts.
+    pub(super) began: Instant,
 }
 
 /// Hands a free request to the upstream.
@@ -85,12 +80,16 @@ impl Selling {
 
     async fn run(
         mut self,
-        request: Whole,
+        mut request: Whole,
         origin: Origin,
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
         let shared = Arc::clone(&self.shared);
         let paid = Paid::of(&self.sale);
+        if self.sale.meter() == Meter::OpenaiUsage {
+            // The report is read from the answer, so the answer comes as it is.
+            request.0.headers.remove(ACCEPT_ENCODING);
+        }
         let sending = shared.upstream.send(whole(request), &origin, Some(&paid));
         match self.holding(sending).await {
             Ok(answer) => self.answered(answer, tell).await,
@@ -104,7 +103,7 @@ impl Selling {
         }
     }
 
-    async fn answered(self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
+    pub(super) async fn answered(self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
         let (head, body) = answer.response.into_parts();
         let reported = answer.reported;
         if reported.is_unreadable {
@@ -113,93 +112,40 @@ impl Selling {
                 "the upstream's report of a price cannot be read; the reserved price counts"
             );
         }
+        let is_event_stream = is_event_stream(&head.headers);
+        let metering = Metering::new(self.sale.meter(), is_event_stream, reported, self.began);
+        // An answer that may be released needs no money while it runs.
+        let is_live = self.sale.is_live() && head.status.as_u16() < 400;
         let max = self.shared.settings.max_stored as u64;
-        let is_small = body.size_hint().exact().is_some_and(|length| length <= max);
-        if is_small {
-            let _ = tell.send(self.deliver_whole(head, body, &reported).await);
-        } else if self.sale.is_variable() {
-            self.deliver_then_settle(head, body, &reported, tell).await;
-        } else {
-            self.settle_then_deliver(head, body, &reported, tell).await;
-        }
-    }
-
-    /// Reads a small answer, settles, and answers. The ledger keeps the answer.
-    async fn deliver_whole(
-        mut self,
-        head: response::Parts,
-        body: AnswerBody,
-        reported: &Reported,
-    ) -> Response<ProxyBody> {
-        let bytes = match self.holding(body.collect()).await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) => {
-                let end = match error {
-                    ForwardError::TimedOut => End::TimedOut,
-                    _ => End::Broken,
-                };
-                return self.failed(end, &error).await;
-            }
+        let is_small = |length: &u64| *length <= max && !(is_live && is_event_stream);
+        let length = body.size_hint().exact().filter(is_small);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        // The answer is there twice: for the client, and for the ledger. Without room for both, it is streamed.
+        let share = length.and_then(|bytes| self.shared.budget.take(2 * bytes));
+        let mut till = Till::new(self, metering, is_live);
+        let whole = Part {
+            bytes: length.unwrap_or_default(),
+            units: 1,
         };
-        let usage = self.usage(bytes.len() as u64, reported);
-        let kept = stored::encode(head.status, &head.headers, &bytes);
-        let end = End::Answered(head.status);
-        let settled = self.settle(end, &usage, Some(kept)).await;
-        self.with_receipt(Response::from_parts(head, full(bytes)), settled)
-    }
-
-    /// Settles an answer with a fixed price, and streams the answer.
-    async fn settle_then_deliver(
-        self,
-        head: response::Parts,
-        body: AnswerBody,
-        reported: &Reported,
-        tell: oneshot::Sender<Response<ProxyBody>>,
-    ) {
-        let usage = self.usage(0, reported);
-        let settled = self.settle(End::Answered(head.status), &usage, None).await;
-        let answer = Response::from_parts(head, body.boxed_unsync());
-        let _ = tell.send(self.with_receipt(answer, settled));
-    }
-
-    /// Streams an answer with a variable price, and settles at its end. The receipt is in the trailers.
-    async fn deliver_then_settle(
-        mut self,
-        head: response::Parts,
-        body: AnswerBody,
-        reported: &Reported,
-        tell: oneshot::Sender<Response<ProxyBody>>,
-    ) {
-        let status = head.status;
-        let (mut pipe, piped): (Pipe, _) = pipe();
-        let mut answer = Response::from_parts(head, piped.boxed_unsync());
-        // The receipt is not known yet, and a shared cache must not give away a paid answer.
-        let headers = answer.headers_mut();
-        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
-        headers.append(TRAILER, HeaderValue::from_static(RECEIPT_TRAILERS));
-        let _ = tell.send(answer);
-        let streamed = self.holding(pipe.carry(body, UNREAD)).await;
-        let usage = self.usage(streamed.bytes, reported);
-        let end = if streamed.is_whole {
-            End::Answered(status)
+        if let Some(share) = share
+            && till.cover(whole).await == Cover::Paid
+        {
+            let _ = tell.send(till.deliver_whole(head, body, share).await);
+        } else if till.selling.sale.is_variable() {
+            metered::deliver(till, head, body, tell).await;
         } else {
-            End::Broken
-        };
-        if let Ok(Some(receipt)) = self.settle(end, &usage, None).await {
-            let mut trailers = HeaderMap::new();
-            self.write_receipt(&mut trailers, &receipt, status);
-            pipe.end(trailers).await;
+            till.settle_then_deliver(head, body, tell).await;
         }
     }
 
     /// Ends a sale without an answer of the upstream.
-    async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+    pub(super) async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
         let settled = self.settle(end, &Usage::default(), None).await;
         self.with_receipt(failure(error), settled)
     }
 
     /// Does `work`, and renews the lease meanwhile.
-    async fn holding<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn holding<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             let now = (self.shared.settings.now)();
@@ -222,7 +168,7 @@ impl Selling {
     }
 
     /// Settles, and tries again while the store fails. The error says that nothing is known about the charge.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         end: End,
         usage: &Usage,
@@ -266,21 +212,66 @@ impl Selling {
         }
     }
 
-    fn write_receipt(&self, headers: &mut HeaderMap, receipt: &Receipt, status: StatusCode) {
+    pub(super) fn write_receipt(
+        &self,
+        headers: &mut HeaderMap,
+        receipt: &Receipt,
+        status: StatusCode,
+    ) {
         let now = (self.shared.settings.now)();
         let protocol = self.sale.protocol();
         let seller = &self.shared.seller;
         seller.receipt(headers, receipt, protocol, status, now);
     }
+}
 
-    fn usage(&self, bytes: u64, reported: &Reported) -> Usage {
-        let elapsed = self.began.elapsed().as_millis();
-        Usage {
-            bytes,
-            milliseconds: u64::try_from(elapsed).unwrap_or(u64::MAX),
-            units: reported.units,
-            charge: reported.charge,
-        }
+impl Till {
+    /// Reads a small answer, settles, and answers. The ledger keeps the answer.
+    async fn deliver_whole(
+        mut self,
+        head: response::Parts,
+        body: AnswerBody,
+        share: Share,
+    ) -> Response<ProxyBody> {
+        let bytes = match self.selling.holding(body.collect()).await {
+            Ok(collected) => share.hold(collected.to_bytes()),
+            Err(error) => {
+                let end = match error {
+                    ForwardError::TimedOut => End::TimedOut,
+                    _ => End::Broken,
+                };
+                return self.selling.failed(end, &error).await;
+            }
+        };
+        self.metering.add(&bytes, self.metering.whole(&bytes));
+        let usage = self.metering.last(true, Instant::now());
+        let kept = stored::encode(head.status, &head.headers, &bytes);
+        let end = End::Answered(head.status);
+        let settled = self.selling.settle(end, &usage, Some(kept)).await;
+        let answer = Response::from_parts(head, full(bytes));
+        self.selling.with_receipt(answer, settled)
+    }
+
+    /// Settles an answer with a fixed price, and streams the answer.
+    async fn settle_then_deliver(
+        self,
+        head: response::Parts,
+        body: AnswerBody,
+        tell: oneshot::Sender<Response<ProxyBody>>,
+    ) {
+        let answer = Response::from_parts(head, body.boxed_unsync());
+        let _ = tell.send(self.settle_then_answer(answer).await);
+    }
+
+    /// Settles an answer with a fixed price.
+    pub(super) async fn settle_then_answer(
+        self,
+        answer: Response<ProxyBody>,
+    ) -> Response<ProxyBody> {
+        let usage = self.metering.last(true, Instant::now());
+        let end = End::Answered(answer.status());
+        let settled = self.selling.settle(end, &usage, None).await;
+        self.selling.with_receipt(answer, settled)
     }
 }
 
@@ -289,7 +280,7 @@ fn whole((head, body): Whole) -> Request<Full<Bytes>> {
 }
 
 /// The answer to a request that the upstream did not answer.
-fn failure(error: &ForwardError) -> Response<ProxyBody> {
+pub(super) fn failure(error: &ForwardError) -> Response<ProxyBody> {
     let (status, code) = match error {
         ForwardError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
         ForwardError::Target => (StatusCode::BAD_REQUEST, "target"),

@@ -1,8 +1,10 @@
 //! The parts of a proxy that all of its requests share.
 
+use super::budget::Budget;
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::fmt;
-use tokio_util::task::TaskTracker;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -15,6 +17,44 @@ pub struct ProxySettings {
     pub room: RoomFor,
     /// The clock: seconds since 1970.
     pub now: fn() -> u64,
+    /// The limits of streams, and of all requests together.
+    pub limits: ProxyLimits,
+    /// The origins of pages that may open WebSockets, such as `https://app.example`. Clients that are no pages name none.
+    pub origins: Vec<String>,
+}
+
+/// The limits of streams, and of all requests together. Plain data, exhaustive by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// The bytes of all bodies of requests, of answers that are kept, and of messages of WebSockets (four of the largest for
+    /// each), together. Beyond them requests are answered with 503.
+    pub memory: usize,
+    /// The time for a client to send its whole body.
+    pub upload: Duration,
+    /// The time for which a stream waits for money.
+    pub unpaid: Duration,
+    /// The time between two looks at the account of a stream that waits for money. Payments to the same process count at once.
+    pub look: Duration,
+    /// The time for which a client may leave a stream unread. Then it counts as gone.
+    pub unread: Duration,
+    /// The largest message of a WebSocket, in bytes.
+    pub max_message: usize,
+    /// The longest silence of a WebSocket.
+    pub silence: Duration,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            upload: Duration::from_secs(60),
+            unpaid: Duration::from_secs(30),
+            look: Duration::from_millis(500),
+            unread: Duration::from_secs(30),
+            max_message: 64 << 10,
+            silence: Duration::from_secs(300),
+        }
+    }
 }
 
 impl fmt::Debug for ProxySettings {
@@ -22,6 +62,8 @@ impl fmt::Debug for ProxySettings {
         f.debug_struct("ProxySettings")
             .field("max_body", &self.max_body)
             .field("max_stored", &self.max_stored)
+            .field("limits", &self.limits)
+            .field("origins", &self.origins)
             .finish_non_exhaustive()
     }
 }
@@ -31,6 +73,11 @@ pub(super) struct Shared {
     pub(super) seller: Seller,
     pub(super) upstream: Upstream,
     pub(super) settings: ProxySettings,
-    /// The tasks of sales.
+    pub(super) budget: Budget,
+    /// The places of pages that have opened a WebSocket and not paid yet.
+    pub(super) pages: Arc<Semaphore>,
+    /// The tasks of sales, and of WebSockets.
     pub(super) sales: TaskTracker,
+    /// Cancelled when streams without an end are to end.
+    pub(super) draining: CancellationToken,
 }

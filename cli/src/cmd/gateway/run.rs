@@ -12,7 +12,7 @@ use cheque_gateway::{
     forward::{ForwardLimits, Upstream},
     host::{Identity, Keeper, new_worker},
     ledger::{Ledger, LiveJudge, Room, Settings},
-    proxy::{PAY_PATH, Proxy, ProxySettings},
+    proxy::{PAY_PATH, Proxy, ProxyLimits, ProxySettings},
     wire::{TokenTerms, Wire},
 };
 use clap::Args;
@@ -76,6 +76,10 @@ pub(super) struct RunArgs {
     /// Refuse requests with a larger body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_body: usize,
+
+    /// Let pages of this origin open WebSockets, such as https://app.example.com; repeatable
+    #[arg(long, value_name = "ORIGIN")]
+    websocket_origin: Vec<String>,
 
     #[command(flatten)]
     offers: OffersOpts,
@@ -176,6 +180,8 @@ impl RunArgs {
             max_stored: MAX_STORED,
             room: Arc::new(|_| Room::Free),
             now: unix_now,
+            limits: ProxyLimits::default(),
+            origins: self.websocket_origin.clone(),
         };
         let proxy = Proxy::new(seller.clone(), upstream, settings);
         Ok(Gateway {
@@ -254,6 +260,7 @@ async fn sell(public: Public, proxy: Proxy, stop: &CancellationToken) -> Result<
             ensure!(stop.is_cancelled(), "the server for customers has ended; start the gateway again");
         }
     }
+    proxy.drain();
     let drained = timeout(DRAIN, async {
         let served = match server.is_finished() {
             true => Ok(()),

@@ -247,7 +247,7 @@ pub(crate) fn ask(request: u8, now: u64) -> Ask {
     };
     Ask {
         fingerprint: Fingerprint(B256::repeat_byte(request)),
-        prices: vec![(native, PRICE)],
+        prices: vec![(native, PRICE.into())],
         now,
     }
 }

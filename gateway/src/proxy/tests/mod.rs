@@ -1,6 +1,9 @@
 //! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
 
+mod bodies;
 mod money;
+mod paying;
+mod sockets;
 mod streams;
 
 use super::*;
@@ -41,6 +44,29 @@ per_kib = { eth = 1 }
 max = { eth = 1000 }
 
 [[route]]
+path = "/events"
+price = { eth = 0 }
+per_unit = { eth = 5 }
+unit = "event"
+meter = "events"
+max = { eth = 1000 }
+
+[[route]]
+path = "/timed"
+price = { eth = 0 }
+per_second = { eth = 10 }
+max = { eth = 1000 }
+
+[[route]]
+path = "/tokens"
+price = { eth = 1 }
+per_unit = { eth = 3 }
+unit = "token"
+unit_size = 10
+meter = "openai_usage"
+max = { eth = 99 }
+
+[[route]]
 path = "/**"
 price = { eth = 10 }
 "#;
@@ -73,13 +99,21 @@ struct Stand {
 impl Stand {
     /// A proxy before an upstream. The payer's opening has paid nothing yet.
     async fn before(upstream: Router) -> Self {
+        Self::limited(upstream, ProxyLimits::default()).await
+    }
+
+    async fn limited(upstream: Router, limits: ProxyLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, upstream).await });
-        Self::at(&format!("http://{address}")).await
+        Self::with(&format!("http://{address}"), limits)
     }
 
     async fn at(upstream: &str) -> Self {
+        Self::with(upstream, ProxyLimits::default())
+    }
+
+    fn with(upstream: &str, limits: ProxyLimits) -> Self {
         let shop = Shop::new();
         let wire = Wire {
             payee: payee(),
@@ -96,6 +130,8 @@ impl Stand {
             max_stored: 64 << 10,
             room: Arc::new(|_| Room::Free),
             now: || NOW,
+            limits,
+            origins: vec!["https://page.example".to_owned()],
         };
         Self {
             shop,

@@ -1,0 +1,318 @@
+//! WebSockets: the handshake. The upstream is asked after the payment.
+
+use super::{
+    body::{ProxyBody, full},
+    budget::Share,
+    page,
+    passing::pass_on,
+    prefix::network_prefix,
+    relay::Relay,
+    reply::{busy, problem, response},
+    sale::{Selling, failure},
+    shared::{ProxyLimits, Shared},
+    stored,
+    till::Till,
+};
+use crate::{
+    forward::{Answer, ForwardError, Origin, Paid},
+    meter::Metering,
+    seller::{
+        request::Offer,
+        sale::{End, Entry},
+    },
+    wire::Reported,
+};
+use bytes::Bytes;
+use cheque::service::http::{Caller, Held};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    request::Parts,
+};
+use http_body_util::BodyExt;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::{future::pending, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The time for both connections to become WebSockets, after the answer 101.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// The buffers of a connection. Larger messages are held as they are, up to the limit.
+const BUFFER: usize = 4 << 10;
+
+pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A request for a WebSocket.
+pub(super) struct Wanted {
+    pub(super) head: Parts,
+    pub(super) origin: Origin,
+    pub(super) client: OnUpgrade,
+    pub(super) leaving: Leaving,
+}
+
+/// The connection of a WebSocket in the host's server, and the host's wishes that it ends.
+pub(super) struct Leaving {
+    /// The place of the connection, which the server gives up with the upgrade.
+    held: Option<Held>,
+    caller: Option<Caller>,
+    draining: CancellationToken,
+}
+
+impl Leaving {
+    /// Keeps the connection's place, if the host's server is one with places.
+    pub(super) fn new(shared: &Shared, extensions: &mut Extensions) -> Self {
+        let caller: Option<Caller> = extensions.remove();
+        Self {
+            held: caller.clone().map(Caller::hold),
+            caller,
+            draining: shared.draining.clone(),
+        }
+    }
+
+    /// Records that the client has paid.
+    pub(super) fn trust(&self) {
+        if let Some(caller) = &self.caller {
+            caller.trust();
+        }
+    }
+
+    /// Waits until the server wants the connection's place, or stops.
+    pub(super) async fn wanted(&self) {
+        let evicted = async {
+            match &self.held {
+                Some(held) => held.evicted().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = evicted => {}
+            () = self.draining.cancelled() => {}
+        }
+    }
+}
+
+/// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
+pub(super) const fn memory(limits: &ProxyLimits) -> usize {
+    4 * limits.max_message
+}
+
+/// Sells a WebSocket, or answers that it is not sold.
+pub(super) async fn sell(
+    shared: &Arc<Shared>,
+    offer: &Offer,
+    wanted: Wanted,
+) -> Response<ProxyBody> {
+    let settings = &shared.settings;
+    // Before the payment: a client that is refused has not paid.
+    let Some(share) = shared.budget.take(memory(&settings.limits)) else {
+        return busy();
+    };
+    let headers = &wanted.head.headers;
+    let (client, now) = (network_prefix(wanted.origin.address), (settings.now)());
+    let seller = &shared.seller;
+    let entry = seller.admit(offer, headers, &client, &settings.room, now);
+    let entry = entry.await;
+    if matches!(entry, Entry::Sale(_) | Entry::Again { .. }) {
+        wanted.leaving.trust();
+    }
+    match entry {
+        Entry::Free => give(shared.clone(), wanted, share).await,
+        Entry::Sale(sale) => {
+            let selling = Selling::new(shared.clone(), *sale);
+            selling.start_socket(wanted, share).await
+        }
+        Entry::Again {
+            answer,
+            receipt,
+            protocol,
+        } => stored::again(shared, &answer, &receipt, &protocol),
+        Entry::Reply(_) if page::can_pay_within(seller, offer, headers, now) => {
+            drop(share);
+            page::start(shared.clone(), offer.clone(), wanted)
+        }
+        Entry::Reply(reply) => response(reply),
+    }
+}
+
+/// True for a request that wants a WebSocket over HTTP/1.1.
+pub(super) fn is_wanted(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    let has = |name: HeaderName, word: &str| {
+        let values = headers.get_all(name).iter();
+        let mut words = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        words.any(|found| found.trim().eq_ignore_ascii_case(word))
+    };
+    method == Method::GET
+        && version == Version::HTTP_11
+        && has(CONNECTION, "upgrade")
+        && has(UPGRADE, "websocket")
+}
+
+/// Refuses a handshake that is not one, or of a page that may not make one. A browser sends pages' handshakes to any server, with
+/// all cookies.
+pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response<ProxyBody>> {
+    let mut pages = headers.get_all(ORIGIN).iter();
+    let is_listed = |page: &HeaderValue| {
+        let mut listed = origins.iter();
+        listed.any(|origin| page.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    };
+    if !pages.all(is_listed) {
+        let detail = "pages of this origin may not open WebSockets here";
+        return Some(problem(StatusCode::FORBIDDEN, "origin", detail));
+    }
+    let version = headers.get(SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version != "13") || !headers.contains_key(SEC_WEBSOCKET_KEY) {
+        let detail = "the handshake has no key, or is not of version 13";
+        return Some(problem(StatusCode::BAD_REQUEST, "handshake", detail));
+    }
+    None
+}
+
+/// Opens a WebSocket that costs nothing.
+async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<ProxyBody> {
+    let Wanted {
+        head,
+        origin,
+        client,
+        leaving,
+    } = wanted;
+    match shared.upstream.upgrade(head, &origin, None).await {
+        Ok((answer, Some(upstream))) => {
+            let limits = shared.settings.limits;
+            shared.sales.spawn(async move {
+                if let Some((client, upstream)) = open(client, upstream, &limits).await {
+                    pass_on(client, upstream, &leaving, &limits).await;
+                }
+                drop(share);
+            });
+            switching(answer)
+        }
+        Ok((answer, None)) => answer.response.map(BodyExt::boxed_unsync),
+        Err(error) => failure(&error),
+    }
+}
+
+impl Selling {
+    /// Opens, relays and settles a WebSocket in a task of its own. Returns the answer to the handshake.
+    async fn start_socket(self, wanted: Wanted, share: Share) -> Response<ProxyBody> {
+        let (tell, told) = oneshot::channel();
+        let sales = self.shared.sales.clone();
+        sales.spawn(self.run_socket(wanted, share, tell));
+        told.await.unwrap_or_else(|_| {
+            let detail = "the gateway failed; send the same payment again";
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        })
+    }
+
+    async fn run_socket(
+        mut self,
+        wanted: Wanted,
+        share: Share,
+        tell: oneshot::Sender<Response<ProxyBody>>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        let Wanted {
+            head,
+            origin,
+            client,
+            leaving,
+        } = wanted;
+        let paid = Paid::of(&self.sale);
+        let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
+        let (answer, upstream) = match self.holding(asking).await {
+            Ok((answer, Some(upstream))) => (answer, upstream),
+            Ok((answer, None)) => return self.answered(answer, tell).await,
+            Err(error) => {
+                let end = match error {
+                    ForwardError::TimedOut => End::TimedOut,
+                    _ => End::Failed,
+                };
+                let _ = tell.send(self.failed(end, &error).await);
+                return;
+            }
+        };
+        let limits = shared.settings.limits;
+        let till = self.into_socket();
+        if till.is_live {
+            let _ = tell.send(switching(answer));
+            let opened = open(client, upstream, &limits).await;
+            Relay::run(till, opened, leaving).await;
+            return drop(share);
+        }
+        // One price for the whole WebSocket, however long.
+        let answer = till.settle_then_answer(switching(answer)).await;
+        let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let _ = tell.send(answer);
+        if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
+            pass_on(client, upstream, &leaving, &limits).await;
+        }
+        drop(share);
+    }
+}
+
+impl Selling {
+    /// Begins to meter a WebSocket.
+    pub(super) fn into_socket(self) -> Till {
+        let (meter, is_live) = (self.sale.meter(), self.sale.is_live());
+        let metering = Metering::new(meter, false, Reported::default(), Instant::now());
+        Till::new(self, metering, is_live)
+    }
+}
+
+/// Waits for both connections. `None` if the client or the upstream has gone.
+async fn open(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    limits: &ProxyLimits,
+) -> Option<(Socket, Socket)> {
+    let both = async {
+        tokio::join!(
+            socket(client, Role::Server, limits),
+            socket(upstream, Role::Client, limits)
+        )
+    };
+    let (client, upstream) = both.await;
+    client.zip(upstream)
+}
+
+/// Waits for a connection to become a WebSocket.
+pub(super) async fn socket(upgrade: OnUpgrade, role: Role, limits: &ProxyLimits) -> Option<Socket> {
+    let upgraded = timeout(OPENING, upgrade).await.ok()?.ok()?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        // A message of JSON takes up to six times the bytes of its text.
+        .max_write_buffer_size(8 * limits.max_message + 2 * BUFFER)
+        .max_message_size(Some(limits.max_message))
+        .max_frame_size(Some(limits.max_message));
+    let stream = TokioIo::new(upgraded);
+    Some(WebSocketStream::from_raw_socket(stream, role, Some(config)).await)
+}
+
+/// The answer 101, with the upstream's headers.
+fn switching(answer: Answer) -> Response<ProxyBody> {
+    let (head, _) = answer.response.into_parts();
+    switched(Response::from_parts(head, full(Bytes::new())))
+}
+
+/// Completes an answer 101.
+pub(super) fn switched(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let fields = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
+    for (name, value) in fields {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
