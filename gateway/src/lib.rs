@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+pub mod discovery;
 pub mod forward;
 pub mod ledger;
 pub mod offers;
 pub mod proxy;
+pub mod rates;
 mod seller;
 pub mod wire;
 

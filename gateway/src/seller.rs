@@ -7,11 +7,13 @@ pub(crate) mod sale;
 mod tests;
 
 use crate::{
+    discovery::{WellKnown, annotate},
     ledger::{
         Admitted, Ask, Extended, Fingerprint, Ledger, LedgerFault, Outcome, Payment, Receipt,
-        RoomFor,
+        Refusal, RoomFor,
     },
     offers::{FreeCounts, Offers, Target, Tariff, Usage},
+    rates::Stopped,
     seller::{
         request::{Offer, QuoteRefusal, Request, fingerprint},
         sale::{End, Entry, Sale},
@@ -22,6 +24,7 @@ use alloy_primitives::B256;
 use cheque::{Amount, Proof};
 use http::{HeaderMap, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tracing::{info, warn};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
 ///
@@ -52,6 +55,7 @@ struct Shared {
     ledger: Ledger,
     wire: Wire,
     free: Mutex<FreeCounts>,
+    stopped: RwLock<Arc<Stopped>>,
 }
 
 /// The reason why offers cannot be sold.
@@ -79,6 +83,7 @@ impl Seller {
             ledger,
             wire,
             free: Mutex::default(),
+            stopped: RwLock::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -101,9 +106,55 @@ impl Seller {
         Ok(())
     }
 
+    /// Sets the tokens that are not sold for now, by [`Offers::stopped`]. The host calls it some times a minute.
+    ///
+    /// A stopped token is not offered, and a payment in it is answered with 503: the client shows it again later. What was paid
+    /// before can be spent after the stop.
+    pub fn set_stopped(&self, stopped: Stopped) {
+        let mut current = self
+            .shared
+            .stopped
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (token, reason) in &stopped {
+            if !current.contains_key(token) {
+                warn!(
+                    event = "token_stopped",
+                    token, reason, "a token is not sold"
+                );
+            }
+        }
+        for token in current.keys().filter(|token| !stopped.contains_key(*token)) {
+            info!(event = "token_resumed", token, "a token is sold again");
+        }
+        *current = Arc::new(stopped);
+    }
+
+    /// Returns the tokens that are not sold for now, each with the reason.
+    pub fn stopped(&self) -> Arc<Stopped> {
+        let stopped = self.shared.stopped.read();
+        stopped.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Returns the ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.shared.ledger
+    }
+
+    /// Returns the present offers.
+    pub fn offers(&self) -> Arc<Offers> {
+        let offers = self.shared.offers.read();
+        offers.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes the document `/.well-known/cheque.json`. `pay_url` counts where the terms name none.
+    pub fn well_known(&self, pay_url: String) -> WellKnown {
+        WellKnown::of(&self.offers(), &self.shared.wire, pay_url)
+    }
+
+    /// Adds the prices to the upstream's OpenAPI document. `None` if it is none in JSON.
+    pub(crate) fn annotate(&self, openapi: &[u8]) -> Option<Vec<u8>> {
+        annotate(openapi, &self.offers(), &self.shared.wire)
     }
 
     /// Checks a request, and finds its price.
@@ -113,13 +164,7 @@ impl Seller {
     /// [`QuoteRefusal`] if the request is not sold.
     pub fn quote(&self, request: &Request<'_>) -> Result<Offer, QuoteRefusal> {
         let target = Target::parse(request.target)?;
-        let offers = self
-            .shared
-            .offers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let quote = offers.quote(request.method, &target, request.body)?;
+        let quote = self.offers().quote(request.method, &target, request.body)?;
         Ok(Offer {
             quote,
             fingerprint: fingerprint(request, &target),
@@ -149,18 +194,30 @@ impl Seller {
             return Entry::Free;
         };
         let wire = &self.shared.wire;
-        let Paying { payment, protocol } = match wire.payment(headers, now) {
+        let stopped = self.stopped();
+        let sold = tariff.without(&stopped);
+        let refuse = |reply: Reply| {
+            let is_lasting = reply.status != StatusCode::PAYMENT_REQUIRED;
+            Entry::Reply(match is_lasting || sold.prices().next().is_some() {
+                true => reply,
+                false => wire.stopped(now),
+            })
+        };
+        let Paying {
+            payment,
+            protocol,
+            key,
+        } = match wire.payment(headers, now) {
             Ok(Some(paying)) => paying,
             Ok(None) if self.is_free(tariff, client, now) => return Entry::Free,
-            Ok(None) => return Entry::Reply(wire.required(tariff, &offer.url, now)),
-            Err(error) => return Entry::Reply(wire.unreadable(tariff, &error, &offer.url, now)),
+            Ok(None) => return refuse(wire.required(&sold, &offer.url, now)),
+            Err(error) => return refuse(wire.unreadable(&sold, &error, &offer.url, now)),
         };
-        let prices = tariff
-            .prices()
-            .map(|(token, price)| (token.currency, price));
+        let prices = sold.prices().map(|(token, price)| (token.currency, price));
         let ask = Ask {
             fingerprint: offer.fingerprint,
             prices: prices.collect(),
+            key,
             now,
         };
         match self.shared.ledger.admit(&ask, &payment, room).await {
@@ -174,8 +231,14 @@ impl Seller {
                 receipt: again.receipt,
                 protocol,
             },
+            // Perhaps in the token that is stopped. The client keeps the payment.
+            Ok(Admitted::Refused(Refusal::NotPriced))
+                if sold.prices().count() < tariff.prices().count() =>
+            {
+                Entry::Reply(wire.stopped(now))
+            }
             Ok(Admitted::Refused(refusal)) => {
-                Entry::Reply(wire.refused(tariff, &refusal, &offer.url, now))
+                refuse(wire.refused(&sold, &refusal, &offer.url, now))
             }
             Err(fault) => Entry::Reply(wire.unavailable(&fault, now)),
         }
@@ -194,6 +257,7 @@ impl Seller {
         let ask = Ask {
             fingerprint: Fingerprint(B256::ZERO),
             prices: Vec::new(),
+            key: None,
             now,
         };
         match self.shared.ledger.add(&ask, &payment).await {

@@ -3,9 +3,10 @@
 use crate::ledger::{
     account::AccountKey,
     fault::LedgerFault,
+    idempotency::IdempotencyKey,
     payment::PaymentId,
     records::{
-        account::AccountRecord, codec::Record, deposit::DepositRecord, keys::Keys,
+        account::AccountRecord, codec::Record, deposit::DepositRecord, key::KeyRecord, keys::Keys,
         payment::PaymentRecord, reservation::ReservationRecord,
     },
 };
@@ -15,6 +16,9 @@ use cheque::{
     store::{Change, StoreError, Table, position_key},
 };
 use std::collections::BTreeMap;
+
+/// The value of a key's end: all that counts is in its key.
+const KEY_END: [u8; 1] = [1];
 
 /// Reads a record; `None`: no record.
 pub(super) type Read<'a> = dyn Fn(Table, &[u8]) -> Result<Option<Vec<u8>>, StoreError> + 'a;
@@ -94,6 +98,53 @@ impl<'a> Book<'a> {
 
     pub(super) fn set_answer(&mut self, until: u64, holder: &PaymentId, answer: Vec<u8>) {
         self.set(self.keys.answer(until, holder), Some(answer));
+    }
+
+    /// Reads the record of an account's idempotency key.
+    pub(super) fn key(
+        &mut self,
+        account: &AccountKey,
+        key: IdempotencyKey,
+    ) -> Result<Option<KeyRecord>, LedgerFault> {
+        self.record(self.keys.idempotency(account, key.0))
+    }
+
+    /// Sets a record that was read before.
+    pub(super) fn set_key(
+        &mut self,
+        account: &AccountKey,
+        key: IdempotencyKey,
+        new: Option<&KeyRecord>,
+    ) {
+        self.set(
+            self.keys.idempotency(account, key.0),
+            new.map(Record::encode),
+        );
+    }
+
+    /// Notes the second until which a key counts, for the upkeep.
+    pub(super) fn add_key_end(
+        &mut self,
+        until: u64,
+        account: &AccountKey,
+        key: IdempotencyKey,
+    ) -> Result<(), LedgerFault> {
+        let end = self.keys.key_end(until, account, key.0);
+        self.bytes(Table::App, end.clone())?;
+        self.set(end, Some(Vec::from(KEY_END)));
+        Ok(())
+    }
+
+    /// Removes the end of a key, and the key's record if that ends with it.
+    pub(super) fn remove_key_end(&mut self, end: Vec<u8>) -> Result<(), LedgerFault> {
+        let until = self.keys.until_of(&end);
+        if let Some(key) = self.keys.of_key_end(&end)
+            && let Some(record) = self.record::<KeyRecord>(key.clone())?
+            && Some(record.until) == until
+        {
+            self.set(key, None);
+        }
+        self.remove(end)
     }
 
     /// Reads the bytes of the payee's position in a deposit.

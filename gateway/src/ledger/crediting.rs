@@ -205,7 +205,7 @@ pub(super) fn first_stale(
 }
 
 /// True if the rejection shows that the signer has signed the proof, and that it was counted before.
-const fn is_authentic(rejection: &Rejection) -> bool {
+pub(super) const fn is_authentic(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::Stale { .. } | Rejection::Replay)
 }
 

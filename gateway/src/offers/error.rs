@@ -1,6 +1,7 @@
 //! Faults of a file of offers, each with its line.
 
 use crate::ledger::Currency;
+use cheque::bank::RateSourceError;
 use std::ops::Range;
 
 /// A fault of a file of offers. Nothing of a faulty file counts.
@@ -35,6 +36,23 @@ pub enum OffersFault {
     /// A token counts as equal to one that itself counts as equal to another.
     #[error("{0} counts as another token itself; name that one")]
     EqualChain(String),
+    /// The rate of a token is none.
+    #[error("tokens_per_coin: {0}")]
+    Rate(#[from] RateSourceError),
+    /// The native coin has a rate.
+    #[error("the native coin needs no rate; remove it, or name the token's address")]
+    RateOfCoin,
+    /// A token other than the native coin has no rate.
+    #[error(
+        "token {0} has no rate; set tokens_per_coin, for redemptions are paid in the native coin"
+    )]
+    NoRate(String),
+    /// A fixed rate has bounds.
+    #[error("rate_max_age and rate_max_jump bound a file or a feed; remove them")]
+    RateBounds,
+    /// A text is no duration.
+    #[error("{0:?} is no duration; write one such as 90m or 25h")]
+    Duration(String),
     /// A path is not a pattern.
     #[error("{0}")]
     Path(&'static str),

@@ -29,6 +29,10 @@ pub(super) struct TokenEntry {
     pub(super) address: Option<cheque::Address>,
     pub(super) decimals: u8,
     pub(super) equal_to: Option<Spanned<String>>,
+    /// The rate against the native coin, as the flag `--tokens-per-coin` of a payee takes it.
+    pub(super) tokens_per_coin: Option<Spanned<String>>,
+    pub(super) rate_max_age: Option<Spanned<String>>,
+    pub(super) rate_max_jump: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 /// none included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
+    text: String,
     segments: Vec<String>,
     has_rest: bool,
 }
@@ -30,7 +31,21 @@ impl Glob {
         if segments.iter().take(inner).any(String::is_empty) {
             return Err("a path has no empty segments");
         }
-        Ok(Self { segments, has_rest })
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+            has_rest,
+        })
+    }
+
+    /// Returns the pattern as written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// True for a pattern without stars, which names one path.
+    pub(super) fn is_literal(&self) -> bool {
+        !self.text.contains('*')
     }
 
     /// True if the pattern takes a path. The path begins with `/`.

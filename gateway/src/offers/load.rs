@@ -4,14 +4,17 @@ use crate::{
     ledger::{Currencies, Currency},
     offers::{
         error::{OffersError, OffersFault},
-        file::{OffersFile, RouteEntry, Unit, Units},
+        file::{OffersFile, RouteEntry, TokenEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
         price::gross,
-        types::{Offers, Price, Rates, Route, Token},
+        types::{Offers, Price, Rates, Route, Token, TokenRate},
     },
 };
-use cheque::Amount;
+use cheque::{
+    Address, Amount,
+    bank::{RateBounds, RateSource, RateSourceError, TokenRates},
+};
 use http::Method;
 use std::{collections::BTreeMap, sync::Arc};
 use toml::Spanned;
@@ -81,15 +84,54 @@ fn tokens(text: &str, file: &OffersFile) -> Result<BTreeMap<String, Arc<Token>>,
             let fault = OffersFault::SameToken(other.name.clone(), name.clone());
             return Err(OffersError::at(text, entry.span(), fault));
         }
+        let rate = rate(text, entry)?;
         let token = Token {
             name: name.clone(),
             currency,
             bank: token.bank,
             decimals: token.decimals,
+            rate,
         };
         tokens.insert(name.clone(), Arc::new(token));
     }
     Ok(tokens)
+}
+
+/// The source of a token's rate. A token without one is sold only by a host that has its rates from elsewhere.
+fn rate(text: &str, entry: &Spanned<TokenEntry>) -> Result<Option<TokenRate>, OffersError> {
+    let token = entry.get_ref();
+    let at = |span: std::ops::Range<usize>, fault| OffersError::at(text, span, fault);
+    let (age, jump) = (&token.rate_max_age, &token.rate_max_jump);
+    let bound = age.as_ref().map(Spanned::span);
+    let bound = bound.or(jump.as_ref().map(Spanned::span));
+    let Some(written) = &token.tokens_per_coin else {
+        return match bound {
+            Some(span) => Err(at(span, OffersFault::RateBounds)),
+            None => Ok(None),
+        };
+    };
+    if token.address.is_none_or(|address| address.is_zero()) {
+        return Err(at(written.span(), OffersFault::RateOfCoin));
+    }
+    let wrong = |error: RateSourceError| at(written.span(), error.into());
+    let source: RateSource = written.get_ref().parse().map_err(wrong)?;
+    if let (RateSource::Fixed(_), Some(span)) = (&source, bound) {
+        return Err(at(span, OffersFault::RateBounds));
+    }
+    let mut bounds = RateBounds::default();
+    if let Some(age) = age {
+        let wrong = |_| at(age.span(), OffersFault::Duration(age.get_ref().clone()));
+        let duration = humantime::parse_duration(age.get_ref()).map_err(wrong)?;
+        bounds.max_age = duration.as_secs();
+    }
+    bounds.max_jump = jump
+        .as_ref()
+        .map_or(bounds.max_jump, |jump| *jump.get_ref());
+    // A fixed rate is checked against the token's decimals here, not when it is first used.
+    let trial = TokenRates::new();
+    let followed = trial.follow(Address::ZERO, token.decimals, source.clone(), bounds);
+    followed.map_err(wrong)?;
+    Ok(Some(TokenRate { source, bounds }))
 }
 
 fn currencies(text: &str, file: &OffersFile) -> Result<Currencies, OffersError> {

@@ -9,6 +9,7 @@ use crate::{
         target::Target,
         types::{Offers, Rates, Route, Token},
     },
+    rates::Stopped,
 };
 use cheque::Amount;
 use http::Method;
@@ -29,6 +30,7 @@ pub struct Tariff {
     pub(super) route: Arc<Route>,
     pub(super) number: u64,
     pub(super) prices: Vec<(Arc<Token>, Amount, Rates)>,
+    method: Method,
     has_body: bool,
 }
 
@@ -63,7 +65,8 @@ impl Offers {
         body: &[u8],
     ) -> Result<Quote, QuoteError> {
         let mut routes = (0..).zip(&self.routes);
-        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target)) else {
+        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target.path()))
+        else {
             return match self.free_without_route {
                 true => Ok(Quote::Free),
                 false => Err(QuoteError::NoRoute),
@@ -89,15 +92,16 @@ impl Offers {
             route: route.clone(),
             number,
             prices: prices.collect::<Result<_, PriceError>>()?,
+            method: method.clone(),
             has_body: !body.is_empty(),
         }))
     }
 }
 
 impl Route {
-    fn takes(&self, method: &Method, target: &Target) -> bool {
+    pub(super) fn takes(&self, method: &Method, path: &str) -> bool {
         let same = self.method.as_ref().is_none_or(|own| own == method);
-        same && self.path.matches(target.path())
+        same && self.path.matches(path)
     }
 
     /// Sums up the prices of calls in one of the route's tokens.
@@ -141,6 +145,30 @@ impl Tariff {
     /// Returns the name of the unit that the upstream reports.
     pub fn unit(&self) -> Option<&str> {
         self.route.unit.as_deref()
+    }
+
+    /// Returns the prices without those in the tokens that are stopped.
+    pub(crate) fn without(&self, stopped: &Stopped) -> Self {
+        let mut rest = self.clone();
+        rest.prices
+            .retain(|(token, ..)| !stopped.contains_key(&token.name));
+        rest
+    }
+
+    /// Returns the method of the request.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// True if the price depends on the calls of JSON-RPC in the body.
+    pub fn is_of_calls(&self) -> bool {
+        self.route.calls.is_some()
+    }
+
+    /// Returns the first method of JSON-RPC with a price of its own.
+    pub(crate) fn example_call(&self) -> Option<&str> {
+        let (method, _) = self.route.calls.as_ref()?.first_key_value()?;
+        Some(method)
     }
 
     /// Returns the operator's description of the route.

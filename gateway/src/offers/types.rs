@@ -4,7 +4,10 @@ use crate::{
     ledger::{Currencies, Currency},
     offers::{free::FreeTier, glob::Glob},
 };
-use cheque::{Address, Amount};
+use cheque::{
+    Address, Amount,
+    bank::{RateBounds, RateSource},
+};
 use http::Method;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,6 +31,17 @@ pub struct Token {
     pub bank: Address,
     /// The decimals of the token.
     pub decimals: u8,
+    /// The source of its rate against the native coin, in which redemptions are paid. `None` for the native coin.
+    pub rate: Option<TokenRate>,
+}
+
+/// The source of a token's rate, and the bounds within which it counts. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRate {
+    /// The source.
+    pub source: RateSource,
+    /// The bounds.
+    pub bounds: RateBounds,
 }
 
 /// A route of the upstream, with its prices.

@@ -4,6 +4,7 @@
 
 mod body;
 mod cors;
+mod discovery;
 mod prefix;
 mod reply;
 mod sale;
@@ -15,6 +16,7 @@ pub use prefix::network_prefix;
 pub use shared::ProxySettings;
 
 use crate::{
+    discovery::Document,
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
 };
@@ -28,8 +30,9 @@ use http::{
 use http_body::Body;
 use reply::{problem, response, unread};
 use sale::Selling;
-use shared::Shared;
+use shared::{DOCUMENTS, Shared};
 use std::{error::Error, sync::Arc};
+use tokio::sync::Semaphore;
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
@@ -48,6 +51,7 @@ impl Proxy {
                 seller,
                 upstream,
                 settings,
+                documents: Semaphore::new(DOCUMENTS),
             }),
         }
     }
@@ -94,6 +98,15 @@ impl Proxy {
         let now = (settings.now)();
         if head.uri.path() == PAY_PATH {
             return self.top_up(&head.method, &body, now).await;
+        }
+        match Document::of(&head.method, &head.uri, &seller.offers()) {
+            Some(Document::Cheque) => {
+                return discovery::cheque_json(seller, &origin, &authority);
+            }
+            Some(Document::OpenApi) => {
+                return discovery::openapi(&self.shared, head, &origin).await;
+            }
+            None => {}
         }
         let target = head.uri.path_and_query();
         let asked = request::Request {

@@ -288,7 +288,7 @@ fn whole((head, body): Whole) -> Request<Full<Bytes>> {
 }
 
 /// The answer to a request that the upstream did not answer.
-fn failure(error: &ForwardError) -> Response<ProxyBody> {
+pub(super) fn failure(error: &ForwardError) -> Response<ProxyBody> {
     let (status, code) = match error {
         ForwardError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
         ForwardError::Target => (StatusCode::BAD_REQUEST, "target"),

@@ -2,6 +2,7 @@
 
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
 use std::fmt;
+use tokio::sync::Semaphore;
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -30,4 +31,9 @@ pub(super) struct Shared {
     pub(super) seller: Seller,
     pub(super) upstream: Upstream,
     pub(super) settings: ProxySettings,
+    /// Places for documents of the upstream that are read whole.
+    pub(super) documents: Semaphore,
 }
+
+/// The number of documents that are read at a time.
+pub(super) const DOCUMENTS: usize = 4;

@@ -1,11 +1,13 @@
 //! Answers: offers, refusals and receipts, in the headers of all protocols.
 
 use crate::{
+    discovery::bazaar,
     ledger::{LedgerFault, Receipt, Refusal},
     offers::Tariff,
     wire::{
         BALANCE, CHARGED, PAYMENT_RECEIPT, PAYMENT_REQUIRED, PAYMENT_RESPONSE,
         encoding::json,
+        key::offered,
         mpp::{Challenge, ChallengeEcho, Intent, MppReceipt},
         offer::{PayeeTerms, ShownState, WireOffer},
         problem::{Problem, Verdict, balance, of_fault, of_refusal, of_shown},
@@ -18,7 +20,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -112,6 +114,18 @@ impl Wire {
         // The fault's own words are for the operator: they name the store and its nodes.
         let detail = "payments cannot be judged now; send the same payment again".to_owned();
         let problem = Problem::new(&verdict, "unavailable", detail);
+        self.reply(&verdict, &problem, None, "", now)
+    }
+
+    /// Answers a request whose tokens are not sold for now. Offers nothing, so that no client signs a second payment.
+    pub fn stopped(&self, now: u64) -> Reply {
+        let verdict = Verdict {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "verification-failed",
+            retry_after: Some(60),
+        };
+        let detail = "the token is not sold now, because its rate against the native coin is missing or too old; send the same payment later".to_owned();
+        let problem = Problem::new(&verdict, "token_stopped", detail);
         self.reply(&verdict, &problem, None, "", now)
     }
 
@@ -217,7 +231,7 @@ impl Wire {
                     description: tariff.description().map(str::to_owned),
                 },
                 accepts: offers.iter().map(WireOffer::requirements).collect(),
-                extensions: Map::new(),
+                extensions: bazaar(tariff).into_iter().chain([offered()]).collect(),
             };
             set(&mut headers, PAYMENT_REQUIRED, &required.encode());
             for offer in &offers {

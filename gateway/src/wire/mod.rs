@@ -5,6 +5,7 @@
 mod answer;
 mod encoding;
 mod forwarded;
+mod key;
 mod mpp;
 mod native;
 mod offer;
@@ -18,6 +19,7 @@ mod tests;
 pub use answer::{Reply, Wire};
 pub use encoding::FormError;
 pub use forwarded::{Reported, strip_answer, strip_request};
+pub use key::{IDEMPOTENCY_KEY, PAYMENT_IDENTIFIER};
 pub use mpp::{Challenge, ChallengeEcho, Credential, Intent, MppReceipt, MppRequest};
 pub use native::{BALANCE, CHARGED, CHEQUE, MAX};
 pub use offer::{PayeeTerms, ShownState, WireOffer};

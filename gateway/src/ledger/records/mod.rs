@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod codec;
 pub(super) mod deposit;
+pub(super) mod key;
 pub(super) mod keys;
 pub(super) mod payment;
 pub(super) mod reservation;

@@ -141,3 +141,47 @@ fn equal_tokens_have_one_price() {
     let error = Offers::parse(&twice, 10).unwrap_err();
     assert!(matches!(error.fault, OffersFault::EqualPrices(_)));
 }
+
+#[test]
+fn rates_of_tokens_are_checked() {
+    let with = |lines: &str| {
+        let token = FILE.replace("decimals = 6\n", &format!("decimals = 6\n{lines}"));
+        Offers::parse(&token, 10)
+    };
+    let offers = with(
+        "tokens_per_coin = \"feed:0x7070707070707070707070707070707070707070\"\nrate_max_age = \"90m\"\nrate_max_jump = 10\n",
+    );
+    let offers = offers.unwrap();
+    let usdc = offers.tokens().find(|token| token.name == "usdc").unwrap();
+    let rate = usdc.rate.clone().unwrap();
+    assert_eq!((rate.bounds.max_age, rate.bounds.max_jump), (5_400, 10));
+    assert!(with("tokens_per_coin = \"2500.0\"\n").is_ok());
+    let line = 1 + FILE[..FILE.find("decimals = 6").unwrap()].lines().count();
+    for (lines, at, reason) in [
+        ("tokens_per_coin = \"2500\"\n", 1, "decimal point"),
+        ("tokens_per_coin = \"0.0\"\n", 1, "is zero"),
+        ("tokens_per_coin = \"0.0000001\"\n", 1, "more decimals"),
+        ("tokens_per_coin = \"feed:x\"\n", 1, "no address"),
+        (
+            "tokens_per_coin = \"2500.0\"\nrate_max_jump = 10\n",
+            2,
+            "bound a file",
+        ),
+        ("rate_max_age = \"1h\"\n", 1, "bound a file"),
+        (
+            "tokens_per_coin = \"file:/x\"\nrate_max_age = \"soon\"\n",
+            2,
+            "no duration",
+        ),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert!(error.to_string().contains(reason), "{lines}\n{error}");
+        assert_eq!(error.line, line + at, "{lines}\n{error}");
+    }
+    let coin = FILE.replace(
+        "decimals = 18\n",
+        "decimals = 18\ntokens_per_coin = \"1.0\"\n",
+    );
+    let error = Offers::parse(&coin, 10).unwrap_err();
+    assert_eq!(error.fault, OffersFault::RateOfCoin);
+}

@@ -1,5 +1,6 @@
 //! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
 
+mod discovery;
 mod money;
 mod streams;
 
