@@ -1,5 +1,6 @@
 //! The seller: offers, wire and ledger behind one boundary.
 
+mod exact;
 pub(crate) mod request;
 pub(crate) mod sale;
 
@@ -23,7 +24,10 @@ use crate::{
 use alloy_primitives::B256;
 use cheque::{Amount, Proof};
 use http::{HeaderMap, StatusCode};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use tracing::{info, warn};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
@@ -56,6 +60,7 @@ struct Shared {
     wire: Wire,
     free: Mutex<FreeCounts>,
     stopped: RwLock<Arc<Stopped>>,
+    sells_exact: AtomicBool,
 }
 
 /// The reason why offers cannot be sold.
@@ -84,6 +89,7 @@ impl Seller {
             wire,
             free: Mutex::default(),
             stopped: RwLock::default(),
+            sells_exact: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -152,7 +158,7 @@ impl Seller {
         WellKnown::of(&self.offers(), &self.shared.wire, pay_url)
     }
 
-    /// Adds the prices to the upstream's OpenAPI document. `None` if it is none in JSON.
+    /// Adds the prices to the upstream's OpenAPI document. `None` for other documents.
     pub(crate) fn annotate(&self, openapi: &[u8]) -> Option<Vec<u8>> {
         annotate(openapi, &self.offers(), &self.shared.wire)
     }
@@ -194,14 +200,16 @@ impl Seller {
             return Entry::Free;
         };
         let wire = &self.shared.wire;
-        let stopped = self.stopped();
-        let sold = tariff.without(&stopped);
+        let sold = self.sold(tariff);
         let refuse = |reply: Reply| {
             let is_lasting = reply.status != StatusCode::PAYMENT_REQUIRED;
-            Entry::Reply(match is_lasting || sold.prices().next().is_some() {
-                true => reply,
-                false => wire.stopped(now),
-            })
+            Entry::Reply(
+                match is_lasting || sold.prices().next().is_some() || sold.exact().next().is_some()
+                {
+                    true => reply,
+                    false => wire.stopped(now),
+                },
+            )
         };
         let Paying {
             payment,
@@ -351,6 +359,11 @@ impl Seller {
         self.shared
             .wire
             .receipt(headers, receipt, protocol, status, now);
+    }
+
+    /// The prices at which a request is sold now.
+    fn sold(&self, tariff: &Tariff) -> Tariff {
+        tariff.without(&self.stopped(), self.shared.sells_exact.load(Relaxed))
     }
 
     fn is_free(&self, tariff: &Tariff, client: &[u8], now: u64) -> bool {

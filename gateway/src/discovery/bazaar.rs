@@ -1,4 +1,4 @@
-//! The extension `bazaar` of x402: how to call a resource, for facilitators that list it.
+//! The extension `bazaar` of x402: the form of a request, for facilitators' lists.
 
 use crate::offers::Tariff;
 use http::Method;

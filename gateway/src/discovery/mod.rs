@@ -1,4 +1,4 @@
-//! Discovery: what a client reads before its first request. SPEC.md section 17.6 has the forms.
+//! Discovery: documents for clients before their first request. SPEC.md section 17.6 has the forms.
 //!
 //! Both documents are free. A path that the offers name without stars is the operator's, and none of ours.
 
@@ -16,6 +16,9 @@ pub use well_known::{ListedBank, ListedToken, WellKnown};
 
 use crate::offers::Offers;
 use http::{Method, Uri};
+
+/// The path to which clients post proofs that buy no request.
+pub const PAY_PATH: &str = "/.well-known/cheque/pay";
 
 /// The path of the gateway's own document.
 pub const CHEQUE_JSON: &str = "/.well-known/cheque.json";

@@ -1,4 +1,4 @@
-//! JSON objects whose fields keep their order and their bytes, so that a document changes only where it is to change.
+//! JSON objects whose fields keep their order and their bytes, for small changes of long documents.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,

@@ -44,8 +44,8 @@ struct Server {
     url: String,
 }
 
-/// Adds prices and a 402 answer to each operation that is sold. All other bytes of values stay. `None` if the document is no
-/// OpenAPI document in JSON.
+/// Adds prices and a 402 answer to each operation that is sold. All other bytes of values stay. `None` for other
+/// documents than OpenAPI in JSON.
 pub(crate) fn annotate(bytes: &[u8], offers: &Offers, wire: &Wire) -> Option<Vec<u8>> {
     let mut document: Object = serde_json::from_slice(bytes).ok()?;
     if document
@@ -105,7 +105,7 @@ fn priced(mut operation: Object, sold: Vec<ListedOffer>) -> Option<Box<RawValue>
     operation.to_raw()
 }
 
-/// The path before all paths of the document: that of its first server, or `basePath` of older documents.
+/// The path before all paths of the document: the path of its first server, or `basePath` of older documents.
 fn base_path(document: &Object) -> String {
     let servers = document.get("servers");
     let servers: Option<Vec<Server>> =

@@ -8,7 +8,7 @@ use cheque::Address;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a payer needs before it opens a deposit. Plain data.
+/// The document of a gateway, for payers before their first deposit. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WellKnown {

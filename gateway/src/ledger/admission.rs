@@ -4,9 +4,9 @@ use crate::ledger::{
     account::AccountKey,
     binding::{bind, burn, burn_top_up, count_unused, show_state},
     book::Book,
-    crediting::{Judgement, Paid, credit, first_stale, rejected},
+    crediting::{Judgement, Paid, credit, first_stale, has_own_cheque, rejected},
     fault::LedgerFault,
-    idempotency::{conflict, look_up_key, take_key},
+    idempotency::{is_taken, look_up_key, take_key},
     lookup::{Looked, Rules, ToJudge, look_up, look_up_credit, payer_of, price},
     payment::Payment,
     records::{
@@ -53,9 +53,11 @@ pub(super) fn admit(
         return Ok(Decision::Redo);
     }
     if looked.is_used {
-        let account = looked.account.as_ref();
-        if let Some(refusal) = conflict(book, ask, account, payment, judgements)? {
-            return Ok(Decision::Done(Admitted::Refused(refusal)));
+        if let Some(account) = &looked.account
+            && has_own_cheque(payment, judgements)
+            && is_taken(book, ask, account)?
+        {
+            return Ok(Decision::Done(Admitted::Refused(Refusal::KeyConflict)));
         }
         let stale = first_stale(payment, judgements)?;
         let state = match stale {

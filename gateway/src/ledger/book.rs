@@ -3,11 +3,11 @@
 use crate::ledger::{
     account::AccountKey,
     fault::LedgerFault,
-    idempotency::IdempotencyKey,
-    payment::PaymentId,
+    payment::{AuthorizationId, IdempotencyKey, PaymentId},
     records::{
-        account::AccountRecord, codec::Record, deposit::DepositRecord, key::KeyRecord, keys::Keys,
-        payment::PaymentRecord, reservation::ReservationRecord,
+        account::AccountRecord, authorization::AuthorizationRecord, codec::Record,
+        deposit::DepositRecord, key::KeyRecord, keys::Keys, payment::PaymentRecord,
+        reservation::ReservationRecord,
     },
 };
 use alloy_primitives::Address;
@@ -17,8 +17,8 @@ use cheque::{
 };
 use std::collections::BTreeMap;
 
-/// The value of a key's end: all that counts is in its key.
-const KEY_END: [u8; 1] = [1];
+/// The value of the end of a record: all that counts is in its key.
+const END: [u8; 1] = [1];
 
 /// Reads a record; `None`: no record.
 pub(super) type Read<'a> = dyn Fn(Table, &[u8]) -> Result<Option<Vec<u8>>, StoreError> + 'a;
@@ -129,10 +129,7 @@ impl<'a> Book<'a> {
         account: &AccountKey,
         key: IdempotencyKey,
     ) -> Result<(), LedgerFault> {
-        let end = self.keys.key_end(until, account, key.0);
-        self.bytes(Table::App, end.clone())?;
-        self.set(end, Some(Vec::from(KEY_END)));
-        Ok(())
+        self.add_end(self.keys.key_end(until, account, key.0))
     }
 
     /// Removes the end of a key, and the key's record if that ends with it.
@@ -145,6 +142,61 @@ impl<'a> Book<'a> {
             self.set(key, None);
         }
         self.remove(end)
+    }
+
+    /// Reads the record of an authorization of a transfer.
+    pub(super) fn authorization(
+        &mut self,
+        id: AuthorizationId,
+    ) -> Result<Option<AuthorizationRecord>, LedgerFault> {
+        self.record(self.keys.authorization(id))
+    }
+
+    /// Sets a record that was read before.
+    pub(super) fn set_authorization(
+        &mut self,
+        id: AuthorizationId,
+        new: Option<&AuthorizationRecord>,
+    ) {
+        self.set(self.keys.authorization(id), new.map(Record::encode));
+    }
+
+    /// Notes the second from which an authorization is not needed, for the upkeep.
+    pub(super) fn add_authorization_end(
+        &mut self,
+        until: u64,
+        id: AuthorizationId,
+    ) -> Result<(), LedgerFault> {
+        self.add_end(self.keys.authorization_end(until, id))
+    }
+
+    /// Removes the end of an authorization, and its record if that ends with it.
+    pub(super) fn remove_authorization_end(
+        &mut self,
+        end: Vec<u8>,
+        now: u64,
+    ) -> Result<(), LedgerFault> {
+        let until = self.keys.until_of(&end);
+        if let Some(id) = self.keys.of_authorization_end(&end)
+            && let Some(mut record) = self.authorization(id)?
+            && Some(record.until) == until
+        {
+            if record.lease_until > now {
+                // In use: the next round of upkeep finds it again.
+                record.until = record.lease_until;
+                self.add_authorization_end(record.until, id)?;
+                self.set_authorization(id, Some(&record));
+            } else {
+                self.set_authorization(id, None);
+            }
+        }
+        self.remove(end)
+    }
+
+    fn add_end(&mut self, end: Vec<u8>) -> Result<(), LedgerFault> {
+        self.bytes(Table::App, end.clone())?;
+        self.set(end, Some(Vec::from(END)));
+        Ok(())
     }
 
     /// Reads the bytes of the payee's position in a deposit.

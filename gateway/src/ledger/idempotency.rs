@@ -7,27 +7,12 @@
 use crate::ledger::{
     account::AccountKey,
     book::Book,
-    crediting::{Judgement, is_authentic},
     fault::LedgerFault,
-    lookup::{MAX_RETRY, Rules},
-    payment::{Payment, PaymentId},
+    payment::PaymentId,
     records::{key::KeyRecord, payment::PaymentState, reservation::ReservationRecord},
-    request::{Admitted, Ask, Receipt, Refusal, StoredAnswer},
+    request::{Admitted, Ask, MAX_RETRY, Receipt, Refusal, StoredAnswer},
 };
-use alloy_primitives::B256;
-use cheque::{Amount, Proof};
-use sha2::{Digest, Sha256};
-
-/// The hash of a client's name for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey(pub(super) B256);
-
-impl IdempotencyKey {
-    /// Hashes the client's text.
-    pub fn of(text: &str) -> Self {
-        Self(B256::from_slice(&Sha256::digest(text)))
-    }
-}
+use cheque::Amount;
 
 /// Answers an authentic payment whose key names an earlier request of its account. `balance` is with this payment's money.
 pub(super) fn look_up_key(
@@ -75,24 +60,14 @@ pub(super) fn look_up_key(
     }))
 }
 
-/// Refuses a used payment whose key names another request of its account.
-pub(super) fn conflict(
+/// True if the key of a request names another request of the account.
+pub(super) fn is_taken(
     book: &mut Book<'_>,
     ask: &Ask,
-    account: Option<&AccountKey>,
-    payment: &Payment,
-    judgements: &[Judgement],
-) -> Result<Option<Refusal>, LedgerFault> {
-    let is_own = |judged: &Judgement| {
-        let is_step = matches!(payment.proofs[judged.index], Proof::Step { .. });
-        !is_step && judged.judged.as_ref().err().is_none_or(is_authentic)
-    };
-    let Some(account) = account.filter(|_| judgements.iter().any(is_own)) else {
-        return Ok(None);
-    };
+    account: &AccountKey,
+) -> Result<bool, LedgerFault> {
     let live = live(book, ask, account)?;
-    let other = live.filter(|(record, _)| record.fingerprint != ask.fingerprint);
-    Ok(other.map(|_| Refusal::KeyConflict))
+    Ok(live.is_some_and(|(record, _)| record.fingerprint != ask.fingerprint))
 }
 
 /// Finds a reservation under the key of a request whose lease has ended.
@@ -150,13 +125,12 @@ pub(super) fn take_key(
     Ok(())
 }
 
-/// Ends the request of a key. A charged one counts as long as its answer is kept, from `charged_at`. A released one has bought
-/// nothing, so the next payment under its key buys it.
+/// Ends the request of a key. A charged request counts `until` its answer is dropped. A released request, without `until`, has
+/// bought nothing, and leaves its key free.
 pub(super) fn end_key(
     book: &mut Book<'_>,
-    rules: Rules<'_>,
     reservation: &ReservationRecord,
-    charged_at: Option<u64>,
+    until: Option<u64>,
 ) -> Result<(), LedgerFault> {
     let Some(key) = reservation.key else {
         return Ok(());
@@ -165,11 +139,11 @@ pub(super) fn end_key(
     let Some(mut record) = book.key(account, key)? else {
         return Ok(());
     };
-    let Some(now) = charged_at else {
+    let Some(until) = until else {
         book.set_key(account, key, None);
         return Ok(());
     };
-    record.until = now.saturating_add(rules.settings.keep_answers);
+    record.until = until;
     book.set_key(account, key, Some(&record));
     book.add_key_end(record.until, account, key)
 }

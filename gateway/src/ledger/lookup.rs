@@ -11,13 +11,10 @@ use crate::ledger::{
     idempotency::expired,
     payment::{ChequeHash, Payment, PaymentId, cheque_of},
     records::payment::{PaymentRecord, PaymentState},
-    request::{Admitted, Ask, Receipt, Refusal, StoredAnswer},
+    request::{Admitted, Ask, MAX_RETRY, Receipt, Refusal, StoredAnswer},
 };
 use alloy_primitives::B128;
 use cheque::{Amount, Bank, DepositId, Proof};
-
-/// The largest number of seconds after which a client is told to ask for an answer in progress.
-pub(super) const MAX_RETRY: u64 = 5;
 
 /// The settings of a ledger. Start from [`Settings::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

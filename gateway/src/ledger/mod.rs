@@ -5,6 +5,7 @@
 
 mod account;
 mod admission;
+mod authorization;
 mod binding;
 mod book;
 mod crediting;
@@ -25,11 +26,13 @@ pub(crate) mod tests;
 
 pub use account::{AccountKey, Currencies, Currency};
 pub use admission::Credited;
+pub use authorization::{Authorized, Holding, Standing};
 pub use fault::LedgerFault;
-pub use idempotency::IdempotencyKey;
 pub use judge::{Judge, Judging, LiveJudge, Verdict, ViewJudge, ViewOf};
 pub use lookup::Settings;
-pub use payment::{Fingerprint, FingerprintParts, MaxPrice, Payment, PaymentId};
+pub use payment::{
+    AuthorizationId, Fingerprint, FingerprintParts, IdempotencyKey, MaxPrice, Payment, PaymentId,
+};
 pub use records::{account::Sums, codec::RecordError};
 pub use request::{
     Admission, Admitted, Ask, ChequeState, Outcome, Receipt, Refusal, Room, StoredAnswer, Terms,

@@ -2,11 +2,13 @@
 
 use crate::ledger::{
     account::{AccountKey, Currency},
-    idempotency::IdempotencyKey,
-    payment::{Fingerprint, PaymentId},
+    payment::{Fingerprint, IdempotencyKey, PaymentId},
 };
 use alloy_primitives::{B128, B256};
 use cheque::{Amount, DepositId, Rejection, SignedCheque};
+
+/// The largest number of seconds after which a client is told to ask for an answer in progress.
+pub(super) const MAX_RETRY: u64 = 5;
 
 /// A request for an answer of the upstream, as the ledger sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

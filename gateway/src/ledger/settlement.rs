@@ -60,7 +60,8 @@ pub(super) fn settle(
     };
     account.settle(reservation.amount, charged)?;
     end(book, rules, &admission.holder, &reservation, state)?;
-    end_key(book, rules, &reservation, state.map(|_| now))?;
+    let until = now.saturating_add(rules.settings.keep_answers);
+    end_key(book, &reservation, state.map(|_| until))?;
     book.set_account(&reservation.account, &account);
     Ok(Some(Receipt {
         account: reservation.account,
@@ -115,7 +116,7 @@ pub(super) fn release_expired(
     let mut account = book.account(&reservation.account)?;
     account.settle(reservation.amount, Amount::ZERO)?;
     end(book, rules, holder, &reservation, None)?;
-    end_key(book, rules, &reservation, None)?;
+    end_key(book, &reservation, None)?;
     book.set_account(&reservation.account, &account);
     Ok(true)
 }

@@ -58,6 +58,17 @@ impl Ledger {
             self.repeat(move |book, _| remove_all(book, &old)).await?;
         }
         loop {
+            let ended = self.old(self.keys().authorization_ends(), now).await?;
+            if ended.is_empty() {
+                break;
+            }
+            let remove = move |book: &mut Book<'_>, _: Rules<'_>| {
+                let mut ended = ended.iter();
+                ended.try_for_each(|end| book.remove_authorization_end(end.clone(), now))
+            };
+            self.repeat(remove).await?;
+        }
+        loop {
             let ended = self.old(self.keys().key_ends(), now).await?;
             if ended.is_empty() {
                 return Ok(done);

@@ -8,7 +8,7 @@ use crate::{
         free::FreeTier,
         glob::Glob,
         price::gross,
-        types::{Offers, Price, Rates, Route, Token, TokenRate},
+        types::{ExactTerms, Offers, Price, Rates, Route, Token, TokenRate},
     },
 };
 use cheque::{
@@ -58,6 +58,7 @@ impl Offers {
             currencies: loader.currencies,
             routes,
             free_without_route: file.free_without_route,
+            facilitator: file.exact.map(|exact| exact.facilitator),
         })
     }
 }
@@ -85,16 +86,45 @@ fn tokens(text: &str, file: &OffersFile) -> Result<BTreeMap<String, Arc<Token>>,
             return Err(OffersError::at(text, entry.span(), fault));
         }
         let rate = rate(text, entry)?;
+        let exact = exact(text, file, token)?;
         let token = Token {
             name: name.clone(),
             currency,
             bank: token.bank,
             decimals: token.decimals,
             rate,
+            exact,
         };
         tokens.insert(name.clone(), Arc::new(token));
     }
+    if file.exact.is_some() && tokens.values().all(|token| token.exact.is_none()) {
+        return Err(OffersError::at(text, 0..0, OffersFault::NoExactToken));
+    }
     Ok(tokens)
+}
+
+/// The terms of a token's transfers by the scheme `exact`.
+fn exact(
+    text: &str,
+    file: &OffersFile,
+    token: &TokenEntry,
+) -> Result<Option<ExactTerms>, OffersError> {
+    let Some(domain) = &token.eip712 else {
+        return Ok(None);
+    };
+    let fault = |fault| Err(OffersError::at(text, domain.span(), fault));
+    let Some(exact) = &file.exact else {
+        return fault(OffersFault::NoFacilitator);
+    };
+    if token.address.is_none_or(|address| address.is_zero()) {
+        return fault(OffersFault::ExactCoin);
+    }
+    let domain = domain.get_ref();
+    Ok(Some(ExactTerms {
+        pay_to: exact.pay_to,
+        name: domain.name.clone(),
+        version: domain.version.clone(),
+    }))
 }
 
 /// The source of a token's rate. A token without one is sold only by a host that has its rates from elsewhere.

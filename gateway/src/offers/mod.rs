@@ -22,4 +22,4 @@ pub use listing::{ListedOffer, ListedPrice, ListedRoute};
 pub use price::{PriceError, Usage};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
-pub use types::{Offers, Token, TokenRate};
+pub use types::{ExactTerms, Offers, Token, TokenRate};

@@ -7,7 +7,7 @@ use crate::{
         jsonrpc::{BodyError, Calls},
         price::{PriceError, Usage},
         target::Target,
-        types::{Offers, Rates, Route, Token},
+        types::{ExactTerms, Offers, Rates, Route, Token},
     },
     rates::Stopped,
 };
@@ -30,6 +30,8 @@ pub struct Tariff {
     pub(super) route: Arc<Route>,
     pub(super) number: u64,
     pub(super) prices: Vec<(Arc<Token>, Amount, Rates)>,
+    /// The prices at which the request is sold by the scheme `exact`.
+    exact: Vec<(Arc<Token>, Amount)>,
     method: Method,
     has_body: bool,
 }
@@ -92,6 +94,7 @@ impl Offers {
             route: route.clone(),
             number,
             prices: prices.collect::<Result<_, PriceError>>()?,
+            exact: Vec::new(),
             method: method.clone(),
             has_body: !body.is_empty(),
         }))
@@ -147,12 +150,30 @@ impl Tariff {
         self.route.unit.as_deref()
     }
 
-    /// Returns the prices without those in the tokens that are stopped.
-    pub(crate) fn without(&self, stopped: &Stopped) -> Self {
+    /// Returns the prices without those in the tokens that are stopped, and with those by `exact` if `sells_exact`. A transfer
+    /// needs no rate, and a price that depends on the answer, so that it is not known before, has no transfer.
+    pub(crate) fn without(&self, stopped: &Stopped, sells_exact: bool) -> Self {
         let mut rest = self.clone();
+        if sells_exact && !self.is_variable() {
+            let sold = self
+                .prices
+                .iter()
+                .filter(|(token, fixed, _)| token.exact.is_some() && !fixed.is_zero());
+            rest.exact = sold
+                .map(|(token, fixed, _)| (token.clone(), *fixed))
+                .collect();
+        }
         rest.prices
             .retain(|(token, ..)| !stopped.contains_key(&token.name));
         rest
+    }
+
+    /// Returns the offers by the scheme `exact`.
+    pub(crate) fn exact(&self) -> impl Iterator<Item = (&Token, &ExactTerms, Amount)> {
+        self.exact.iter().filter_map(|(token, amount)| {
+            let terms = token.exact.as_ref()?;
+            Some((&**token, terms, *amount))
+        })
     }
 
     /// Returns the method of the request.

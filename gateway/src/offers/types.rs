@@ -18,6 +18,7 @@ pub struct Offers {
     pub(super) currencies: Currencies,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
+    pub(super) facilitator: Option<String>,
 }
 
 /// A token in which requests are sold. Plain data.
@@ -33,6 +34,19 @@ pub struct Token {
     pub decimals: u8,
     /// The source of its rate against the native coin, in which redemptions are paid. `None` for the native coin.
     pub rate: Option<TokenRate>,
+    /// The terms of its transfers by the scheme `exact`. `None`: it is not sold so.
+    pub exact: Option<ExactTerms>,
+}
+
+/// The terms of transfers by the scheme `exact`. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExactTerms {
+    /// The receiver of the money.
+    pub pay_to: Address,
+    /// The name in the token's domain of EIP-712.
+    pub name: String,
+    /// The version in the token's domain of EIP-712.
+    pub version: String,
 }
 
 /// The source of a token's rate, and the bounds within which it counts. Plain data.
@@ -82,6 +96,11 @@ impl Offers {
     /// Returns the tokens, in the order of their names.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         self.tokens.iter().map(|token| &**token)
+    }
+
+    /// Returns the URL of the facilitator for the scheme `exact`, for [`Facilitator::new`](crate::exact::Facilitator::new).
+    pub fn facilitator(&self) -> Option<&str> {
+        self.facilitator.as_deref()
     }
 
     /// Returns the currencies that the file lists as equal, for the ledger.

@@ -1,13 +1,13 @@
 //! The documents that clients read before a request. They are free.
 
 use super::{
-    PAY_PATH,
     body::{ProxyBody, ReadBody, full, read},
     reply::problem,
     sale::failure,
     shared::Shared,
 };
 use crate::{
+    discovery::PAY_PATH,
     forward::{ForwardError, Origin},
     seller::Seller,
 };

@@ -3,25 +3,31 @@
 //! A sale has a task of its own. The upstream's outcome decides what is charged; the client's connection does not.
 
 mod body;
+mod claims;
 mod cors;
 mod discovery;
+mod exact;
 mod prefix;
 mod reply;
 mod sale;
 mod shared;
 mod stored;
 
+pub use crate::discovery::PAY_PATH;
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
 pub use shared::ProxySettings;
 
 use crate::{
     discovery::Document,
+    exact::Facilitator,
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
 };
 use body::collect;
 use bytes::Bytes;
+use claims::Exact;
+use exact::ExactSale;
 use http::{
     Method, Request, Response, StatusCode, Uri,
     header::{HOST, HeaderMap},
@@ -31,11 +37,11 @@ use http_body::Body;
 use reply::{problem, response, unread};
 use sale::Selling;
 use shared::{DOCUMENTS, Shared};
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+};
 use tokio::sync::Semaphore;
-
-/// The path to which clients post proofs that buy no request.
-pub const PAY_PATH: &str = "/.well-known/cheque/pay";
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,8 +58,19 @@ impl Proxy {
                 upstream,
                 settings,
                 documents: Semaphore::new(DOCUMENTS),
+                exact: OnceLock::new(),
             }),
         }
+    }
+
+    /// Sells by the scheme `exact`, too, in the tokens for which the offers say so. The first facilitator counts.
+    #[must_use]
+    pub fn with_facilitator(self, facilitator: Facilitator) -> Self {
+        let is_first = self.shared.exact.set(Exact::new(facilitator)).is_ok();
+        if is_first {
+            self.shared.seller.sell_exact();
+        }
+        self
     }
 
     /// Returns the seller.
@@ -123,6 +140,19 @@ impl Proxy {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        match seller.exact(&offer, &head.headers, now) {
+            None => {}
+            Some(Err(reply)) => return response(reply),
+            Some(Ok(payment)) => {
+                let shared = Arc::clone(&self.shared);
+                let sale = ExactSale {
+                    shared,
+                    offer,
+                    payment,
+                };
+                return sale.start((head, body), origin).await;
+            }
+        }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
         match entry.await {

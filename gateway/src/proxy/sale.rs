@@ -46,7 +46,7 @@ const UNREAD: Duration = Duration::from_secs(30);
 const RECEIPT_TRAILERS: &str = "cheque-balance, cheque-charged, payment-response, payment-receipt";
 
 /// A request with its whole body.
-type Whole = (Parts, Bytes);
+pub(super) type Whole = (Parts, Bytes);
 
 /// A reserved sale, and the task that owns it.
 pub(super) struct Selling {
@@ -283,7 +283,7 @@ impl Selling {
     }
 }
 
-fn whole((head, body): Whole) -> Request<Full<Bytes>> {
+pub(super) fn whole((head, body): Whole) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(body))
 }
 

@@ -1,7 +1,8 @@
 //! The parts of a proxy that all of its requests share.
 
+use super::claims::Exact;
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 use tokio::sync::Semaphore;
 
 /// The settings of a proxy.
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) settings: ProxySettings,
     /// Places for documents of the upstream that are read whole.
     pub(super) documents: Semaphore,
+    /// Unset without a facilitator.
+    pub(super) exact: OnceLock<Exact>,
 }
 
 /// The number of documents that are read at a time.

@@ -9,7 +9,7 @@ use crate::{
         encoding::json,
         key::offered,
         mpp::{Challenge, ChallengeEcho, Intent, MppReceipt},
-        offer::{PayeeTerms, ShownState, WireOffer},
+        offer::{PayeeTerms, ShownState, WireOffer, exact_offers},
         problem::{Problem, Verdict, balance, of_fault, of_refusal, of_shown},
         shown::{Paying, Protocol, ShownError, payment},
         x402::{PaymentRequired, Resource, SettleResponse},
@@ -129,6 +129,27 @@ impl Wire {
         self.reply(&verdict, &problem, None, "", now)
     }
 
+    /// Answers a payment by `exact` that is not good, with a reason of x402.
+    pub(crate) fn refused_exact(
+        &self,
+        tariff: &Tariff,
+        reason: &str,
+        url: &str,
+        now: u64,
+    ) -> Reply {
+        let verdict = Verdict {
+            status: StatusCode::PAYMENT_REQUIRED,
+            kind: "verification-failed",
+            retry_after: None,
+        };
+        let detail =
+            format!("the payment by exact is not good: {reason}; pay by one of the offers");
+        let problem = Problem::new(&verdict, "exact_refused", detail);
+        let offers = self.offers(tariff, None);
+        let error = reason.to_owned();
+        self.reply(&verdict, &problem, Some((tariff, offers, error)), url, now)
+    }
+
     /// Answers a top-up that the ledger refuses.
     pub fn refused_top_up(&self, refusal: &Refusal) -> Reply {
         let verdict = of_refusal(refusal);
@@ -223,6 +244,8 @@ impl Wire {
         if let (StatusCode::PAYMENT_REQUIRED, Some((tariff, offers, error))) =
             (verdict.status, offers)
         {
+            let accepts = offers.iter().map(WireOffer::requirements);
+            let accepts = accepts.chain(exact_offers(tariff));
             let required = PaymentRequired {
                 x402_version: 2,
                 error: Some(error),
@@ -230,7 +253,7 @@ impl Wire {
                     url: url.to_owned(),
                     description: tariff.description().map(str::to_owned),
                 },
-                accepts: offers.iter().map(WireOffer::requirements).collect(),
+                accepts: accepts.collect(),
                 extensions: bazaar(tariff).into_iter().chain([offered()]).collect(),
             };
             set(&mut headers, PAYMENT_REQUIRED, &required.encode());

@@ -6,6 +6,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
+use std::ops::RangeInclusive;
 
 /// The header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -13,11 +14,11 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 /// The extension.
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
-/// The longest key, in bytes.
-const MAX_KEY: usize = 128;
+/// The longest key in the header, in bytes.
+const MAX_KEY: usize = 255;
 
-/// The shortest identifier of x402, in bytes.
-const MIN_IDENTIFIER: usize = 16;
+/// The shortest and the longest identifier of x402, in bytes.
+const IDENTIFIER: RangeInclusive<usize> = 16..=128;
 
 /// Returns the extension in offers: a client may name its request, and need not.
 pub(super) fn offered() -> (String, Value) {
@@ -30,8 +31,8 @@ pub(super) fn offered() -> (String, Value) {
                 "required": { "type": "boolean" },
                 "id": {
                     "type": "string",
-                    "minLength": MIN_IDENTIFIER,
-                    "maxLength": MAX_KEY,
+                    "minLength": IDENTIFIER.start(),
+                    "maxLength": IDENTIFIER.end(),
                     "pattern": "^[a-zA-Z0-9_-]+$",
                 },
             },
@@ -70,8 +71,7 @@ pub(super) fn of_payment(payload: &PaymentPayload) -> Result<Option<IdempotencyK
         Some(id) => id,
     };
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_one =
-        |id: &str| (MIN_IDENTIFIER..=MAX_KEY).contains(&id.len()) && id.bytes().all(allowed);
+    let is_one = |id: &str| IDENTIFIER.contains(&id.len()) && id.bytes().all(allowed);
     let id = id.as_str().filter(|id| is_one(id));
     let id = id.ok_or(FormError::Field("extensions.payment-identifier.info.id"))?;
     Ok(Some(IdempotencyKey::of(id)))

@@ -18,12 +18,15 @@ mod tests;
 
 pub use answer::{Reply, Wire};
 pub use encoding::FormError;
+pub(crate) use encoding::to_header;
 pub use forwarded::{Reported, strip_answer, strip_request};
 pub use key::{IDEMPOTENCY_KEY, PAYMENT_IDENTIFIER};
 pub use mpp::{Challenge, ChallengeEcho, Credential, Intent, MppReceipt, MppRequest};
 pub use native::{BALANCE, CHARGED, CHEQUE, MAX};
+pub(crate) use offer::exact_offers;
 pub use offer::{PayeeTerms, ShownState, WireOffer};
 pub use problem::Problem;
+pub(crate) use shown::of_scheme_exact;
 pub use shown::{Paying, Protocol, ShownError};
 pub use x402::{PaymentPayload, PaymentRequired, Requirements, Resource, SettleResponse};
 

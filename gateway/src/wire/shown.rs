@@ -4,7 +4,7 @@ use crate::{
     ledger::{IdempotencyKey, Payment},
     wire::{
         CHEQUE, MAX, PAYMENT_AUTHORIZATION, PAYMENT_SIGNATURE,
-        encoding::FormError,
+        encoding::{FormError, from_standard},
         key,
         mpp::{ChallengeEcho, Credential, after_scheme},
         native,
@@ -13,6 +13,7 @@ use crate::{
 };
 use cheque::Address;
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use serde_json::Value;
 
 /// A payment, and the protocol in which to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +121,14 @@ pub(super) fn payment(
         }
         _ => Err(ShownError::Several),
     }
+}
+
+/// Returns the payment of x402 in JSON if it is of the scheme `exact`. For requests without another payment.
+pub(crate) fn of_scheme_exact(headers: &HeaderMap) -> Option<Value> {
+    let texts = texts(headers, PAYMENT_SIGNATURE).ok()?;
+    let payload: Value = from_standard(texts.first()?).ok()?;
+    let scheme = payload.pointer("/accepted/scheme")?.as_str()?;
+    (scheme == "exact").then_some(payload)
 }
 
 fn of_x402(

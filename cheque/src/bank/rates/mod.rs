@@ -17,6 +17,7 @@ use crate::{
 };
 use alloy::providers::DynProvider;
 use alloy_primitives::Address;
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use reading::{Reading, accept};
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,7 @@ use tokio::time::timeout;
 const REFRESH: u64 = 30;
 
 /// The time to read a file or a feed. Payments wait for the first reading.
-const READ: Duration = Duration::from_secs(10);
+const READ: Duration = Duration::from_secs(5);
 
 /// The rates of tokens against the native coin. Cheap to clone; clones share the rates.
 ///
@@ -67,7 +68,7 @@ impl TokenRates {
     ///
     /// # Errors
     ///
-    /// [`RateSourceError`] if a fixed rate is none of this token.
+    /// [`RateSourceError`] if the token cannot have this fixed rate.
     pub fn follow(
         &self,
         token: Address,
@@ -97,7 +98,7 @@ impl TokenRates {
     ///
     /// # Errors
     ///
-    /// [`RateFault`] if there is none by which a cost can be computed now.
+    /// [`RateFault`] if the token has no usable rate now.
     pub fn of(&self, token: Address) -> Result<NativeRate, RateFault> {
         self.of_at(token, unix_now())
     }
@@ -131,20 +132,14 @@ impl TokenRates {
             return;
         }
         let entries = self.entries().clone();
-        for (token, entry) in entries {
-            let reading = async {
-                match &entry.source {
-                    RateSource::Fixed(_) => None,
-                    RateSource::File(path) => Some(source::read(path, entry.decimals).await),
-                    RateSource::Feed(feed) => {
-                        Some(feed::read(provider, *feed, entry.decimals).await)
-                    }
-                }
-            };
-            let slow = || Some(Err(RateFault::Unread("no answer in 10 s".to_owned())));
-            let Some(read) = timeout(READ, reading).await.unwrap_or_else(|_| slow()) else {
-                continue;
-            };
+        let reading = entries.into_iter().map(async |(token, entry)| {
+            let slow = |_| Err(RateFault::Unread("no answer in 5 s".to_owned()));
+            let read = timeout(READ, entry.read(provider)?).await;
+            Some((token, read.unwrap_or_else(slow)))
+        });
+        // All at once: a slow source delays no other one.
+        let read = join_all(reading).await;
+        for (token, read) in read.into_iter().flatten() {
             if let Some(entry) = self.entries().get_mut(&token) {
                 entry.take(read, unix_now());
             }
@@ -168,6 +163,18 @@ impl TokenRates {
 }
 
 impl Entry {
+    /// Reads a file or a feed. `None` for a fixed rate.
+    fn read<'a>(
+        &'a self,
+        provider: &'a DynProvider,
+    ) -> Option<BoxFuture<'a, Result<Reading, RateFault>>> {
+        match &self.source {
+            RateSource::Fixed(_) => None,
+            RateSource::File(path) => Some(source::read(path, self.decimals).boxed()),
+            RateSource::Feed(feed) => Some(feed::read(provider, *feed, self.decimals).boxed()),
+        }
+    }
+
     /// Takes a new reading if it is plausible.
     fn take(&mut self, read: Result<Reading, RateFault>, now: u64) {
         let accepted = read.and_then(|new| accept(self.last, new, self.bounds, now));

@@ -242,6 +242,6 @@ async fn age_of_a_file_is_the_time_since_it_was_written() {
         .unwrap();
     rates.refresh(&no_node()).await;
     assert!(matches!(rates.of(TOKEN), Err(RateFault::Old { .. })));
-    // A win of before is redeemed all the same.
+    // A win of before is still redeemed.
     assert!(rates.last(TOKEN).is_some());
 }

@@ -1,6 +1,9 @@
 //! The keys of the ledger's records: `gateway/1/` ‖ payee (20 bytes) ‖ kind (1) ‖ the rest.
 
-use crate::ledger::{account::AccountKey, payment::PaymentId};
+use crate::ledger::{
+    account::AccountKey,
+    payment::{AuthorizationId, PaymentId},
+};
 use alloy_primitives::{Address, B256};
 use cheque::DepositId;
 
@@ -66,6 +69,27 @@ impl Keys {
 
     pub(in crate::ledger) fn answers(&self) -> Vec<u8> {
         self.key(b's', &[])
+    }
+
+    /// The hash that names an authorization (32 bytes).
+    pub(in crate::ledger) fn authorization(&self, id: AuthorizationId) -> Vec<u8> {
+        self.key(b'x', &[id.0.as_slice()])
+    }
+
+    /// The second from which an authorization is not needed (8 bytes, big-endian) ‖ its hash (32).
+    pub(in crate::ledger) fn authorization_end(&self, until: u64, id: AuthorizationId) -> Vec<u8> {
+        self.key(b'y', &[&until.to_be_bytes(), id.0.as_slice()])
+    }
+
+    pub(in crate::ledger) fn authorization_ends(&self) -> Vec<u8> {
+        self.key(b'y', &[])
+    }
+
+    /// The authorization of whose end this is the key; `None` for one that is too short.
+    pub(in crate::ledger) fn of_authorization_end(&self, end: &[u8]) -> Option<AuthorizationId> {
+        let rest = end.get(self.authorization_ends().len() + 8..)?;
+        let id = rest.first_chunk::<32>()?;
+        Some(AuthorizationId(B256::from(*id)))
     }
 
     /// The second in the key of an answer, or of an end of a key; `None` for one that is too short.

@@ -1,6 +1,7 @@
 //! The ledger's records: a version byte, then an RLP list. Each is in [`Table::App`](cheque::store::Table::App).
 
 pub(super) mod account;
+pub(super) mod authorization;
 pub(super) mod codec;
 pub(super) mod deposit;
 pub(super) mod key;

@@ -2,8 +2,7 @@
 
 use crate::ledger::{
     account::{AccountKey, Currency},
-    idempotency::IdempotencyKey,
-    payment::PaymentId,
+    payment::{IdempotencyKey, PaymentId},
     records::codec::{Record, RecordError},
 };
 use alloy_primitives::{Address, B128, B256};

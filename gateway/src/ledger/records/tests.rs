@@ -9,8 +9,7 @@ use super::{
 };
 use crate::ledger::{
     account::{AccountKey, Currency},
-    idempotency::IdempotencyKey,
-    payment::{ChequeHash, Fingerprint, PaymentId},
+    payment::{ChequeHash, Fingerprint, IdempotencyKey, PaymentId},
 };
 use alloy_primitives::{Address, B128, B256};
 use cheque::{Amount, Bank, DepositId, Signature, SignedCheque};

@@ -1,4 +1,5 @@
 mod attacks;
+mod authorizations;
 mod credits;
 mod keys;
 mod model;

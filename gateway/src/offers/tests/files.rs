@@ -185,3 +185,28 @@ fn rates_of_tokens_are_checked() {
     let error = Offers::parse(&coin, 10).unwrap_err();
     assert_eq!(error.fault, OffersFault::RateOfCoin);
 }
+
+#[test]
+fn example_of_the_readme_is_sold() {
+    let text = include_str!("../../../README.md");
+    let (_, rest) = text.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let offers = Offers::parse(example, 10).unwrap();
+    assert_eq!(offers.facilitator(), Some("https://facilitator.example"));
+    assert!(offers.tokens().all(|token| token.exact.is_some()));
+    for (lines, reason) in [
+        ("[exact]", "set facilitator"),
+        ("eip712", "no token has eip712"),
+        ("address", "no rate"),
+    ] {
+        let is_left_out = |line: &&str| match lines {
+            "[exact]" => !["[exact]", "facilitator", "pay_to"]
+                .iter()
+                .any(|start| line.starts_with(start)),
+            start => !line.starts_with(start),
+        };
+        let short: Vec<_> = example.lines().filter(is_left_out).collect();
+        let error = Offers::parse(&short.join("\n"), 10).unwrap_err();
+        assert!(error.to_string().contains(reason), "{lines}: {error}");
+    }
+}
