@@ -9,10 +9,10 @@ use crate::{
     cmd::{
         balance::BalanceArgs, beacon::BeaconArgs, chain::ChainArgs, completions::CompletionsArgs,
         demo::DemoArgs, deploy::DeployArgs, deposit::DepositArgs, fund::FundArgs,
-        holdings::HoldingsArgs, inspect::InspectArgs, market::MarketArgs, payee::PayeeArgs,
-        payer::PayerArgs, receive::ReceiveArgs, redeem::RedeemArgs, seed::SeedArgs,
-        status::StatusArgs, store::StoreArgs, stream::StreamArgs, withdraw::WithdrawArgs,
-        write::WriteArgs,
+        gateway::GatewayArgs, holdings::HoldingsArgs, inspect::InspectArgs, market::MarketArgs,
+        payee::PayeeArgs, payer::PayerArgs, receive::ReceiveArgs, redeem::RedeemArgs,
+        seed::SeedArgs, status::StatusArgs, store::StoreArgs, stream::StreamArgs,
+        withdraw::WithdrawArgs, write::WriteArgs,
     },
     exit::Exit,
     output::Output,
@@ -45,6 +45,7 @@ As a payee:
 As a service (docs/operations.md):
   cheque payer run --help
   cheque payee run --help
+  cheque gateway run --help                     sell an HTTP or JSON-RPC service (docs/gateway.md)
 
 Payer and payee share a chain and the text that `write` prints, nothing else.
 
@@ -109,6 +110,7 @@ pub(crate) enum Command {
     Redeem(RedeemArgs),
     Payee(PayeeArgs),
     Payer(PayerArgs),
+    Gateway(GatewayArgs),
     Store(StoreArgs),
     Market(MarketArgs),
     Completions(CompletionsArgs),
@@ -135,6 +137,7 @@ impl Command {
             Self::Redeem(args) => args.run(out).await?,
             Self::Payee(args) => args.run(out).await?,
             Self::Payer(args) => args.run(out).await?,
+            Self::Gateway(args) => args.run(out).await?,
             Self::Store(args) => args.run(out).await?,
             Self::Market(args) => args.run(out).await?,
             Self::Completions(args) => args.run(Cli::command(), out)?,
@@ -144,7 +147,7 @@ impl Command {
 
     /// True for services: they listen for signals themselves and shut down in order.
     pub(crate) const fn handles_signals(&self) -> bool {
-        matches!(self, Self::Payee(_) | Self::Payer(_))
+        matches!(self, Self::Payee(_) | Self::Payer(_) | Self::Gateway(_))
     }
 
     /// Advice for after Ctrl-C: recorded payments and sent transactions stay.

@@ -3,10 +3,10 @@
 pub mod discovery;
 pub mod exact;
 pub mod forward;
+pub mod host;
 pub mod ledger;
 pub mod offers;
 pub mod proxy;
-pub mod rates;
 mod seller;
 pub mod wire;
 

@@ -13,13 +13,12 @@ use crate::{
         Admitted, Ask, Extended, Fingerprint, Ledger, LedgerFault, Outcome, Payment, Receipt,
         Refusal, RoomFor,
     },
-    offers::{FreeCounts, Offers, Target, Tariff, Usage},
-    rates::Stopped,
+    offers::{FreeCounts, Offers, Target, Tariff, Token, Usage},
     seller::{
         request::{Offer, QuoteRefusal, Request, fingerprint},
         sale::{End, Entry, Sale},
     },
-    wire::{Paying, Protocol, Reply, Wire},
+    wire::{Paying, Protocol, Reply, TokenTerms, Wire},
 };
 use alloy_primitives::B256;
 use cheque::{Amount, Proof};
@@ -28,7 +27,6 @@ use std::sync::{
     Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
-use tracing::{info, warn};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
 ///
@@ -59,7 +57,6 @@ struct Shared {
     ledger: Ledger,
     wire: Wire,
     free: Mutex<FreeCounts>,
-    stopped: RwLock<Arc<Stopped>>,
     sells_exact: AtomicBool,
 }
 
@@ -67,28 +64,24 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SellerError {
-    /// The payee has no terms for a token.
-    #[error("the payee has no terms for token {0}; list it in the payee's policy")]
-    NoTerms(String),
     /// The offers count other tokens as equal than the ledger.
     #[error("the tokens that count as equal have changed; restart to change them")]
     Currencies,
 }
 
 impl Seller {
-    /// Sells by `offers`. The ledger must count the same currencies as equal, and `wire` must have terms for every token.
+    /// Sells by `offers`. The ledger must count the same currencies as equal. A token without terms in `wire` is not offered.
     ///
     /// # Errors
     ///
-    /// [`SellerError`] names what is missing.
+    /// [`SellerError::Currencies`] if the ledger counts others as equal.
     pub fn new(offers: Offers, ledger: Ledger, wire: Wire) -> Result<Self, SellerError> {
-        check(&offers, &ledger, &wire)?;
+        check(&offers, &ledger)?;
         let shared = Shared {
             offers: RwLock::new(Arc::new(offers)),
             ledger,
             wire,
             free: Mutex::default(),
-            stopped: RwLock::default(),
             sells_exact: AtomicBool::new(false),
         };
         Ok(Self {
@@ -102,7 +95,7 @@ impl Seller {
     ///
     /// [`SellerError`] if the new offers cannot be sold; the old ones stay.
     pub fn reload(&self, offers: Offers) -> Result<(), SellerError> {
-        check(&offers, &self.shared.ledger, &self.shared.wire)?;
+        check(&offers, &self.shared.ledger)?;
         let mut current = self
             .shared
             .offers
@@ -112,45 +105,20 @@ impl Seller {
         Ok(())
     }
 
-    /// Sets the tokens that are not sold for now, by [`Offers::stopped`]. The host calls it some times a minute.
-    ///
-    /// A stopped token is not offered, and a payment in it is answered with 503: the client shows it again later. What was paid
-    /// before can be spent after the stop.
-    pub fn set_stopped(&self, stopped: Stopped) {
-        let mut current = self
-            .shared
-            .stopped
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (token, reason) in &stopped {
-            if !current.contains_key(token) {
-                warn!(
-                    event = "token_stopped",
-                    token, reason, "a token is not sold"
-                );
-            }
-        }
-        for token in current.keys().filter(|token| !stopped.contains_key(*token)) {
-            info!(event = "token_resumed", token, "a token is sold again");
-        }
-        *current = Arc::new(stopped);
+    /// Returns the offers of now.
+    pub fn offers(&self) -> Arc<Offers> {
+        let offers = self.shared.offers.read();
+        Arc::clone(&offers.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the tokens that are not sold for now, each with the reason.
-    pub fn stopped(&self) -> Arc<Stopped> {
-        let stopped = self.shared.stopped.read();
-        stopped.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the terms that are offered for each token; the host replaces them as they move.
+    pub fn terms(&self) -> &TokenTerms {
+        &self.shared.wire.terms
     }
 
     /// Returns the ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.shared.ledger
-    }
-
-    /// Returns the present offers.
-    pub fn offers(&self) -> Arc<Offers> {
-        let offers = self.shared.offers.read();
-        offers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes the document `/.well-known/cheque.json`. `pay_url` counts where the terms name none.
@@ -207,7 +175,7 @@ impl Seller {
                 match is_lasting || sold.prices().next().is_some() || sold.exact().next().is_some()
                 {
                     true => reply,
-                    false => wire.stopped(now),
+                    false => wire.closed(now),
                 },
             )
         };
@@ -239,11 +207,11 @@ impl Seller {
                 receipt: again.receipt,
                 protocol,
             },
-            // Perhaps in the token that is stopped. The client keeps the payment.
+            // Perhaps in the token without terms. The client keeps the payment.
             Ok(Admitted::Refused(Refusal::NotPriced))
                 if sold.prices().count() < tariff.prices().count() =>
             {
-                Entry::Reply(wire.stopped(now))
+                Entry::Reply(wire.closed(now))
             }
             Ok(Admitted::Refused(refusal)) => {
                 refuse(wire.refused(&sold, &refusal, &offer.url, now))
@@ -361,9 +329,10 @@ impl Seller {
             .receipt(headers, receipt, protocol, status, now);
     }
 
-    /// The prices at which a request is sold now.
+    /// The prices at which a request is sold now: in the tokens with terms.
     fn sold(&self, tariff: &Tariff) -> Tariff {
-        tariff.without(&self.stopped(), self.shared.sells_exact.load(Relaxed))
+        let has_terms = |token: &Token| self.terms().of(&token.name).is_some();
+        tariff.at_present(has_terms, self.shared.sells_exact.load(Relaxed))
     }
 
     fn is_free(&self, tariff: &Tariff, client: &[u8], now: u64) -> bool {
@@ -379,15 +348,9 @@ impl Seller {
     }
 }
 
-fn check(offers: &Offers, ledger: &Ledger, wire: &Wire) -> Result<(), SellerError> {
-    if offers.currencies() != ledger.currencies() {
-        return Err(SellerError::Currencies);
-    }
-    match offers
-        .tokens()
-        .find(|token| !wire.terms.contains_key(&token.name))
-    {
-        Some(token) => Err(SellerError::NoTerms(token.name.clone())),
-        None => Ok(()),
+fn check(offers: &Offers, ledger: &Ledger) -> Result<(), SellerError> {
+    match offers.currencies() == ledger.currencies() {
+        true => Ok(()),
+        false => Err(SellerError::Currencies),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod deposit;
 pub(crate) mod fund;
+pub(crate) mod gateway;
 pub(crate) mod holdings;
 pub(crate) mod inspect;
 pub(crate) mod market;

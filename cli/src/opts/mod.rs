@@ -3,6 +3,7 @@
 pub(crate) mod beacon;
 pub(crate) mod chain;
 pub(crate) mod payee;
+pub(crate) mod payee_service;
 pub(crate) mod rate;
 pub(crate) mod send;
 pub(crate) mod store;

@@ -90,7 +90,7 @@ pub(crate) struct PolicyOpts {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     min_window: Option<Duration>,
 
-    /// Reject payouts below this multiple of the cost to redeem [default: 10]
+    /// Reject payouts below this multiple of the cost to redeem [default: 10, gateway 20]
     #[arg(long, value_name = "TIMES")]
     min_payout_per_cost: Option<u32>,
 
@@ -99,7 +99,21 @@ pub(crate) struct PolicyOpts {
     max_steps: Option<u32>,
 }
 
+/// The least payout of a gateway, as a multiple of the cost to redeem: prices are what payers see, so less of them may go to gas.
+const GATEWAY_PAYOUT_PER_COST: u32 = 20;
+
 impl PolicyOpts {
+    /// Sets a gateway's defaults.
+    pub(crate) fn for_gateway(&mut self) {
+        self.min_payout_per_cost
+            .get_or_insert(GATEWAY_PAYOUT_PER_COST);
+    }
+
+    /// The token of the flag, zero for the native coin.
+    pub(crate) fn token(&self) -> Address {
+        self.token.unwrap_or_default()
+    }
+
     /// Opens the payee with the policy, on an open store.
     pub(crate) async fn payee(
         &self,

@@ -1,7 +1,7 @@
 //! The frame of `payer run` and `payee run`: HTTP server, log, metrics and graceful shutdown.
 //!
 //! ```text
-//! let service = self.service.start(LISTEN).await?;             // listens for signals from here on
+//! let service = self.service.start(address, limits).await?;    // listens for signals from here on
 //! let payer = service.prepare(self.payer()).await?;            // a signal ends the preparation
 //! let router = api::router(payer.clone(), service.streams());
 //! let work = payer.clone().run(service.stop().cancelled_owned());
@@ -30,7 +30,7 @@ use axum::{
 };
 use cheque::service::{
     Health,
-    http::{HttpLimits, Refusals, raise_descriptor_limit, serve},
+    http::{HttpLimits, HttpServer, Refusals, raise_descriptor_limit},
 };
 use clap::Args;
 use eyre::{Report, Result, WrapErr, ensure};
@@ -47,6 +47,7 @@ use cheque::service::access::Gate;
 use error::HttpError;
 use events::Streams;
 use log::{LogFormat, LogLevel};
+pub(crate) use signals::on_hangup;
 
 /// The longest request body, in bytes. A proof of payment with 40 levels has less than 4 kB.
 const MAX_REQUEST: usize = 1 << 16;
@@ -58,7 +59,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 const MAX_CONNECTIONS: usize = 65_536;
 
 /// How long open requests may take after the first signal.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// The interval of the metrics exporter's upkeep, which runs even if nobody reads the metrics.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -66,11 +67,12 @@ const UPKEEP: Duration = Duration::from_secs(10);
 /// The format of `/metrics`.
 const PROMETHEUS: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
 
-/// A service's address, access and log.
+/// A service's address and its bound of connections.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
-pub(crate) struct ServiceOpts {
-    /// Serve HTTP at this address; port 0 picks a free port [default: payer 127.0.0.1:9551, payee 127.0.0.1:9552]
+pub(crate) struct ListenOpts {
+    /// Serve HTTP at this address; port 0 picks a free port [default: payer 127.0.0.1:9551, payee 127.0.0.1:9552, gateway
+    /// 127.0.0.1:8402]
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -79,6 +81,23 @@ pub(crate) struct ServiceOpts {
     )]
     listen: Option<SocketAddr>,
 
+    /// Serve at most this many connections at a time; fewer if descriptors are short [default: 1024, gateway 5120]
+    ///
+    /// A connection above the limit takes the place of a caller without the token, or of an idle one. At a gateway, payments
+    /// stand for the token.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "CHEQUE_MAX_CONNECTIONS",
+        hide_env_values = true
+    )]
+    max_connections: Option<NonZeroUsize>,
+}
+
+/// A service's access and log.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceOpts {
     /// Require the bearer token in the file PATH; optional on loopback addresses
     #[arg(
         long,
@@ -87,17 +106,6 @@ pub(crate) struct ServiceOpts {
         hide_env_values = true
     )]
     api_token_file: Option<PathBuf>,
-
-    /// Serve at most this many connections at a time; fewer if descriptors are short [default: 1024]
-    ///
-    /// A connection above the limit takes the place of a caller without the token, or of an idle one.
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        env = "CHEQUE_MAX_CONNECTIONS",
-        hide_env_values = true
-    )]
-    max_connections: Option<NonZeroUsize>,
 
     /// Log events of this level and above to stderr
     #[arg(
@@ -120,42 +128,54 @@ pub(crate) struct ServiceOpts {
     log_format: LogFormat,
 }
 
+impl ListenOpts {
+    /// The address of the flag, else `default`.
+    pub(crate) fn address(&self, default: SocketAddr) -> SocketAddr {
+        self.listen.unwrap_or(default)
+    }
+
+    /// The bounds of the usual service.
+    pub(crate) fn limits(&self) -> HttpLimits {
+        self.limits_of(HttpLimits::default())
+    }
+
+    /// The bounds of a service whose defaults these are.
+    pub(crate) fn limits_of(&self, mut limits: HttpLimits) -> HttpLimits {
+        if let Some(wanted) = self.max_connections {
+            limits.max_connections = wanted.get();
+        }
+        limits.max_connections = limits.max_connections.min(MAX_CONNECTIONS);
+        limits
+    }
+}
+
 impl ServiceOpts {
-    /// Starts log, metrics and signal handling, and listens at the address of the flag or else at `default`. Requests
-    /// wait until [`Service::serve`].
-    pub(crate) async fn start(&self, default: SocketAddr) -> Result<Service> {
-        let address = self.listen.unwrap_or(default);
+    /// Starts log, metrics and signal handling, and listens at the address. Requests wait until [`Service::serve`].
+    pub(crate) async fn start(&self, address: SocketAddr, limits: HttpLimits) -> Result<Service> {
         let gate = access::open(address, self.api_token_file.as_deref())?;
         let stop = signals::listen()?;
         log::start(self.log_level, self.log_format)?;
         let metrics = PrometheusBuilder::new().install_recorder();
         let metrics = metrics.wrap_err("cannot record metrics")?;
         cheque::service::metrics::describe();
-        let limits = self.limits(raise_descriptor_limit());
-        Service::bind(address, gate, metrics, limits, stop).await
+        Service::bind(address, gate, metrics, within_descriptors(limits), stop).await
     }
+}
 
-    /// The bounds of the server, of a process that may open so many descriptors.
-    fn limits(&self, descriptors: Option<u64>) -> HttpLimits {
-        let mut limits = HttpLimits::default();
-        if let Some(wanted) = self.max_connections {
-            limits.max_connections = wanted.get();
-        }
-        let wanted = limits.max_connections;
-        let mut limits = descriptors.map_or(limits, |descriptors| limits.within(descriptors));
-        limits.max_connections = limits.max_connections.min(MAX_CONNECTIONS);
-        let connections = limits.max_connections;
-        if connections < wanted {
-            tracing::warn!(
-                event = "connections_reduced",
-                connections,
-                wanted,
-                descriptors,
-                "raise the limit of open descriptors (LimitNOFILE, ulimit -n)"
-            );
-        }
-        limits
+/// Lowers the number of connections to what the process may open.
+pub(crate) fn within_descriptors(wanted: HttpLimits) -> HttpLimits {
+    let descriptors = raise_descriptor_limit();
+    let limits = descriptors.map_or(wanted, |descriptors| wanted.within(descriptors));
+    if limits.max_connections < wanted.max_connections {
+        tracing::warn!(
+            event = "connections_reduced",
+            connections = limits.max_connections,
+            wanted = wanted.max_connections,
+            descriptors,
+            "raise the limit of open descriptors (LimitNOFILE, ulimit -n)"
+        );
     }
+    limits
 }
 
 /// A listening service before its first answer.
@@ -238,7 +258,8 @@ impl Service {
         let guard = access::Guard::new(self.gate, refusals.clone());
         let router = with_common_paths(router, health, self.metrics, guard);
         let stopped = self.stop.clone().cancelled_owned();
-        let server = serve(self.listener, router, self.limits, refusals, stopped);
+        let server = HttpServer::new(self.limits, refusals);
+        let server = server.serve(self.listener, router, stopped);
         let ended = run_beside(tokio::spawn(server), work, &self.stop).await;
         upkeep.abort();
         match &ended {

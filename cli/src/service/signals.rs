@@ -26,6 +26,28 @@ pub(super) fn listen() -> Result<CancellationToken> {
     Ok(stop)
 }
 
+/// Does `work` at each SIGHUP, until `stop`. Systems without this signal wait for `stop` alone.
+#[cfg(unix)]
+pub(crate) async fn on_hangup(stop: impl Future<Output = ()>, work: impl AsyncFn()) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup()).wrap_err("cannot listen to SIGHUP")?;
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            _ = hangup.recv() => work().await,
+        }
+    }
+}
+
+/// Waits for `stop`: this system has no SIGHUP.
+#[cfg(not(unix))]
+pub(crate) async fn on_hangup(stop: impl Future<Output = ()>, _: impl AsyncFn()) -> Result<()> {
+    stop.await;
+    Ok(())
+}
+
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,

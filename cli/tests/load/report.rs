@@ -103,6 +103,7 @@ impl Report {
     /// Writes `target/load.json` and the tables of docs/performance.md.
     pub(crate) fn write(&self) {
         let target = root().join("target");
+        fs::create_dir_all(&target).unwrap();
         fs::write(target.join("load.json"), format!("{:#}\n", self.json())).unwrap();
         let path = root().join("docs/performance.md");
         let text = fs::read_to_string(&path).unwrap();

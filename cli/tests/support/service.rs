@@ -32,6 +32,8 @@ pub(crate) struct Service {
     command: Box<dyn Fn() -> Command>,
     log: PathBuf,
     pub(crate) url: Url,
+    /// Where a gateway's customers come; empty for other services.
+    pub(crate) sells: Url,
     running: Option<(Child, BufReader<ChildStdout>)>,
 }
 
@@ -65,6 +67,7 @@ impl Service {
             command: Box::new(command),
             log,
             url: Url::default(),
+            sells: Url::default(),
             running: None,
         };
         service.launch();
@@ -79,13 +82,23 @@ impl Service {
             .spawn()
             .expect("the program must start");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a line");
-        let printed: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("the service does not listen: {}", self.log()));
+        let mut printed = self.printed(&mut stdout);
+        // A gateway names its two addresses.
+        if let Some(url) = printed["selling"].as_str() {
+            self.sells.set(url.to_owned());
+            printed = self.printed(&mut stdout);
+        }
         let url = printed["listening"].as_str().expect("a URL");
         self.url.set(url.to_owned());
         self.running = Some((child, stdout));
+    }
+
+    /// Reads a line of the service's output.
+    fn printed(&self, stdout: &mut BufReader<ChildStdout>) -> Value {
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line");
+        serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("the service does not listen: {}", self.log()))
     }
 
     /// The number of the running process.

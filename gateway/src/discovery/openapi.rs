@@ -65,7 +65,7 @@ pub(crate) fn annotate(bytes: &[u8], offers: &Offers, wire: &Wire) -> Option<Vec
         let mut is_priced = false;
         for (key, method) in METHODS {
             let mut sold = offers.of_operation(&method, &path);
-            sold.retain(|offer| wire.terms.contains_key(&offer.token));
+            sold.retain(|offer| wire.terms.of(&offer.token).is_some());
             let operation = operations.get(key).and_then(Object::parse);
             let Some(operation) = operation.filter(|_| !sold.is_empty()) else {
                 continue;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    offers::{Quote, Target},
+    offers::{Quote, Target, tests::home},
     wire::{PayeeTerms, Wire},
 };
 use cheque::{Address, Amount};
@@ -52,7 +52,7 @@ const OPENAPI: &str = r#"{"openapi":"3.1.0","servers":[{"url":"https://api.examp
 "/users/{id}/complete":{"post":{"x-payment-info":{"offers":[]}}}},"x-last":[1, 2]}"#;
 
 fn offers() -> Offers {
-    Offers::parse(OFFERS, 10).unwrap()
+    Offers::parse(OFFERS, &home()).unwrap()
 }
 
 fn wire(tokens: &[&str]) -> Wire {
@@ -80,7 +80,7 @@ fn wire(tokens: &[&str]) -> Wire {
         realm: "shop".to_owned(),
         key: [7; 32],
         credential_header: None,
-        terms: terms.collect(),
+        terms: BTreeMap::from_iter(terms).into(),
     }
 }
 
@@ -211,7 +211,7 @@ fn lists_tokens_with_terms_only() {
 #[test]
 fn operators_own_path_wins() {
     let of = |method: Method, uri: &str, text: &str| {
-        let offers = Offers::parse(&format!("{OFFERS}{text}"), 10).unwrap();
+        let offers = Offers::parse(&format!("{OFFERS}{text}"), &home()).unwrap();
         Document::of(&method, &uri.parse().unwrap(), &offers)
     };
     // A star takes all paths, and names none.

@@ -53,21 +53,19 @@ impl WellKnown {
     pub fn of(offers: &Offers, wire: &Wire, pay_url: String) -> Self {
         let network = |chain_id: u64| format!("eip155:{chain_id}");
         // A token without terms is not offered, so it is not listed either.
+        let policy: BTreeMap<_, _> = offers
+            .tokens()
+            .filter_map(|token| Some((token.name.clone(), wire.terms.of(&token.name)?)))
+            .collect();
         let tokens = || {
             let all = offers.tokens();
-            all.filter(|token| wire.terms.contains_key(&token.name))
+            all.filter(|token| policy.contains_key(&token.name))
         };
-        let mut own = tokens().filter_map(|token| wire.terms.get(&token.name)?.pay_url.clone());
+        let mut own = policy.values().filter_map(|terms| terms.pay_url.clone());
         let pay_url = own.next().unwrap_or(pay_url);
-        let policy = tokens().filter_map(|token| {
-            let terms = wire.terms.get(&token.name)?;
-            Some((token.name.clone(), terms.clone()))
-        });
         let mut prices = offers.routes();
         for route in &mut prices {
-            route
-                .prices
-                .retain(|token, _| wire.terms.contains_key(token));
+            route.prices.retain(|token, _| policy.contains_key(token));
         }
         Self {
             version: 1,
@@ -89,8 +87,8 @@ impl WellKnown {
                     (token.name.clone(), listed)
                 })
                 .collect(),
-            policy: policy.collect(),
             prices,
+            policy,
         }
     }
 }

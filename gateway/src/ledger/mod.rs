@@ -40,3 +40,8 @@ pub use request::{
 pub use settlement::Extended;
 pub use shell::{Ledger, RoomFor};
 pub use upkeep::{Prune, Upkeep};
+
+/// The key of the record of a gateway's identity, among those of its ledger.
+pub(crate) fn identity_key(payee: cheque::Address) -> Vec<u8> {
+    records::keys::Keys::new(payee).identity()
+}

@@ -99,6 +99,11 @@ impl Ledger {
         &self.shared.currencies
     }
 
+    /// Returns the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     /// Returns the sums of an account.
     ///
     /// # Errors

@@ -5,11 +5,17 @@ use crate::ledger::{
     fault::LedgerFault,
     lookup::Rules,
     payment::PaymentId,
-    records::{codec::Record, keys::Keys, payment::PaymentState, reservation::ReservationRecord},
+    records::{
+        codec::Record, deposit::DepositRecord, keys::Keys, payment::PaymentState,
+        reservation::ReservationRecord,
+    },
     settlement::release_expired,
     shell::{Ledger, joined},
 };
-use cheque::{DepositId, store::Table};
+use cheque::{
+    DepositId,
+    store::{Table, position_key},
+};
 use std::ops::ControlFlow;
 
 /// The largest number of records that one batch of upkeep removes.
@@ -101,6 +107,34 @@ impl Ledger {
         }
     }
 
+    /// Removes the ids of all deposits whose positions the payee has dropped. Returns the number of these deposits.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails. Call again then.
+    pub async fn prune_all(&self) -> Result<usize, LedgerFault> {
+        let (shared, prefix) = (self.shared.clone(), self.keys().deposits());
+        let length = prefix.len();
+        let is_dropped = move |key: &[u8], value: &[u8]| {
+            let bank = DepositRecord::decode(value)?.bank.address();
+            let Some(id) = deposit_of(key, length) else {
+                return Ok(false);
+            };
+            let position = position_key(bank, id, shared.judge.payee());
+            let position = shared.pipeline.store().get(Table::Positions, &position)?;
+            Ok(position.is_none())
+        };
+        let mut pruned = 0;
+        for key in self.scan(prefix, usize::MAX, is_dropped).await? {
+            if let Some(id) = deposit_of(&key, length)
+                && self.prune(id).await? == Prune::Done
+            {
+                pruned += 1;
+            }
+        }
+        Ok(pruned)
+    }
+
     /// Releases one reservation whose lease has ended. Returns false without such a reservation.
     pub(super) async fn release_expired(
         &self,
@@ -164,6 +198,12 @@ impl Ledger {
         };
         joined(tokio::task::spawn_blocking(work).await)?
     }
+}
+
+/// The deposit in the key of its record, behind a prefix of so many bytes.
+fn deposit_of(key: &[u8], prefix: usize) -> Option<DepositId> {
+    let id: [u8; 32] = key.get(prefix..)?.try_into().ok()?;
+    Some(DepositId(id.into()))
 }
 
 fn remove_all(book: &mut Book<'_>, keys: &[Vec<u8>]) -> Result<(), LedgerFault> {

@@ -24,6 +24,12 @@ pub enum OffersFault {
     /// The file lists no token, or no route.
     #[error("the file has no {0}; add one")]
     Empty(&'static str),
+    /// A token of a contract has no decimals.
+    #[error("token {0} has no decimals; set decimals as its contract says")]
+    NoDecimals(String),
+    /// The native coin has other decimals than those of every chain.
+    #[error("{0} has no address, so it is the chain's coin, and that has 18 decimals")]
+    CoinDecimals(String),
     /// A price is in a token that the file does not list.
     #[error("token {0} is not listed under [tokens]; add it there")]
     UnknownToken(String),
@@ -42,11 +48,6 @@ pub enum OffersFault {
     /// The native coin has a rate.
     #[error("the native coin needs no rate; remove it, or name the token's address")]
     RateOfCoin,
-    /// A token other than the native coin has no rate.
-    #[error(
-        "token {0} has no rate; set tokens_per_coin, for redemptions are paid in the native coin"
-    )]
-    NoRate(String),
     /// A token is to be sold by the scheme `exact`, and nobody makes the transfers.
     #[error("eip712 is for sales by exact; set facilitator and pay_to under [exact], or remove it")]
     NoFacilitator,

@@ -24,12 +24,14 @@ pub(super) struct OffersFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenEntry {
-    pub(super) chain_id: u64,
-    /// The bank whose deposits pay.
-    pub(super) bank: cheque::Address,
+    /// The chain of the gateway's payee, unless another is named.
+    pub(super) chain_id: Option<u64>,
+    /// The bank whose deposits pay: the payee's, unless another is named.
+    pub(super) bank: Option<cheque::Address>,
     /// Absent for the native coin.
     pub(super) address: Option<cheque::Address>,
-    pub(super) decimals: u8,
+    /// 18 for the native coin, and needed for another token.
+    pub(super) decimals: Option<u8>,
     pub(super) equal_to: Option<Spanned<String>>,
     /// The rate against the native coin, as the flag `--tokens-per-coin` of a payee takes it.
     pub(super) tokens_per_coin: Option<Spanned<String>>,

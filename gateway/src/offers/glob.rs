@@ -10,6 +10,15 @@ pub(super) struct Glob {
 }
 
 impl Glob {
+    /// The pattern that takes every path.
+    pub(super) fn all() -> Self {
+        Self {
+            text: "/**".to_owned(),
+            segments: Vec::new(),
+            has_rest: true,
+        }
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let Some(path) = text.strip_prefix('/') else {
             return Err("a path begins with /");

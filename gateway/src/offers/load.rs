@@ -8,7 +8,7 @@ use crate::{
         free::FreeTier,
         glob::Glob,
         price::gross,
-        types::{ExactTerms, Offers, Price, Rates, Route, Token, TokenRate},
+        types::{ExactTerms, Home, Offers, Price, Rates, Route, Token, TokenRate},
     },
 };
 use cheque::{
@@ -22,22 +22,21 @@ use toml::Spanned;
 const DAY: u64 = 86_400;
 
 impl Offers {
-    /// Reads a file of offers. `min_payout_costs` is the least payout of the payee's policy as a multiple of the cost of
-    /// redeeming, by which prices with `net = true` are raised.
+    /// Reads a file of offers.
     ///
     /// # Errors
     ///
     /// [`OffersError`] names the first fault and its line.
-    pub fn parse(text: &str, min_payout_costs: u32) -> Result<Self, OffersError> {
+    pub fn parse(text: &str, home: &Home) -> Result<Self, OffersError> {
         let file: OffersFile = toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or_default();
             OffersError::at(text, span, OffersFault::Toml(error.message().to_owned()))
         })?;
         let loader = Loader {
             text,
-            tokens: tokens(text, &file)?,
-            currencies: currencies(text, &file)?,
-            min_payout_costs,
+            currencies: currencies(text, &file, home)?,
+            tokens: tokens(text, &file, home)?,
+            min_payout_costs: home.min_payout_costs,
         };
         if file.route.is_empty() {
             return Err(OffersError::at(text, 0..0, OffersFault::Empty("[[route]]")));
@@ -70,28 +69,54 @@ struct Loader<'a> {
     min_payout_costs: u32,
 }
 
-fn tokens(text: &str, file: &OffersFile) -> Result<BTreeMap<String, Arc<Token>>, OffersError> {
+/// The decimals of the native coin of every chain.
+const COIN_DECIMALS: u8 = 18;
+
+impl TokenEntry {
+    fn currency(&self, home: &Home) -> Currency {
+        Currency {
+            chain_id: self.chain_id.unwrap_or(home.bank.chain_id()),
+            token: self.address.unwrap_or_default(),
+        }
+    }
+
+    fn decimals(&self, name: &str) -> Result<u8, OffersFault> {
+        match (self.address, self.decimals) {
+            (None, None | Some(COIN_DECIMALS)) => Ok(COIN_DECIMALS),
+            (None, Some(_)) => Err(OffersFault::CoinDecimals(name.to_owned())),
+            (Some(_), Some(decimals)) => Ok(decimals),
+            (Some(_), None) => Err(OffersFault::NoDecimals(name.to_owned())),
+        }
+    }
+}
+
+fn tokens(
+    text: &str,
+    file: &OffersFile,
+    home: &Home,
+) -> Result<BTreeMap<String, Arc<Token>>, OffersError> {
     if file.tokens.is_empty() {
         return Err(OffersError::at(text, 0..0, OffersFault::Empty("[tokens]")));
     }
     let mut tokens: BTreeMap<String, Arc<Token>> = BTreeMap::new();
     for (name, entry) in &file.tokens {
+        let fault = |fault| OffersError::at(text, entry.span(), fault);
         let token = entry.get_ref();
-        let currency = Currency {
-            chain_id: token.chain_id,
-            token: token.address.unwrap_or_default(),
-        };
+        let currency = token.currency(home);
         if let Some(other) = tokens.values().find(|other| other.currency == currency) {
-            let fault = OffersFault::SameToken(other.name.clone(), name.clone());
-            return Err(OffersError::at(text, entry.span(), fault));
+            return Err(fault(OffersFault::SameToken(
+                other.name.clone(),
+                name.clone(),
+            )));
         }
-        let rate = rate(text, entry)?;
+        let decimals = token.decimals(name).map_err(fault)?;
+        let rate = rate(text, token, decimals)?;
         let exact = exact(text, file, token)?;
         let token = Token {
             name: name.clone(),
             currency,
-            bank: token.bank,
-            decimals: token.decimals,
+            bank: token.bank.unwrap_or(home.bank.address()),
+            decimals,
             rate,
             exact,
         };
@@ -127,9 +152,8 @@ fn exact(
     }))
 }
 
-/// The source of a token's rate. A token without one is sold only by a host that has its rates from elsewhere.
-fn rate(text: &str, entry: &Spanned<TokenEntry>) -> Result<Option<TokenRate>, OffersError> {
-    let token = entry.get_ref();
+/// The source of a token's rate. A token without one has its rate from the payee's flags.
+fn rate(text: &str, token: &TokenEntry, decimals: u8) -> Result<Option<TokenRate>, OffersError> {
     let at = |span: std::ops::Range<usize>, fault| OffersError::at(text, span, fault);
     let (age, jump) = (&token.rate_max_age, &token.rate_max_jump);
     let bound = age.as_ref().map(Spanned::span);
@@ -159,12 +183,12 @@ fn rate(text: &str, entry: &Spanned<TokenEntry>) -> Result<Option<TokenRate>, Of
         .map_or(bounds.max_jump, |jump| *jump.get_ref());
     // A fixed rate is checked against the token's decimals here, not when it is first used.
     let trial = TokenRates::new();
-    let followed = trial.follow(Address::ZERO, token.decimals, source.clone(), bounds);
+    let followed = trial.follow(Address::ZERO, decimals, source.clone(), bounds);
     followed.map_err(wrong)?;
     Ok(Some(TokenRate { source, bounds }))
 }
 
-fn currencies(text: &str, file: &OffersFile) -> Result<Currencies, OffersError> {
+fn currencies(text: &str, file: &OffersFile, home: &Home) -> Result<Currencies, OffersError> {
     let mut currencies = Currencies::distinct();
     for (name, entry) in &file.tokens {
         let token = entry.get_ref();
@@ -172,28 +196,25 @@ fn currencies(text: &str, file: &OffersFile) -> Result<Currencies, OffersError> 
             continue;
         };
         let other = equal.get_ref();
-        let fault = |fault| Err(OffersError::at(text, equal.span(), fault));
+        let fault = |fault| OffersError::at(text, equal.span(), fault);
         let Some(canonical) = file.tokens.get(other) else {
-            return fault(OffersFault::UnknownToken(other.clone()));
+            return Err(fault(OffersFault::UnknownToken(other.clone())));
         };
         let canonical = canonical.get_ref();
         if canonical.equal_to.is_some() {
-            return fault(OffersFault::EqualChain(other.clone()));
+            return Err(fault(OffersFault::EqualChain(other.clone())));
         }
-        let (own, theirs) = (token.decimals, canonical.decimals);
+        let own = token.decimals(name).map_err(fault)?;
+        let theirs = canonical.decimals(other).map_err(fault)?;
         if own != theirs {
-            return fault(OffersFault::Decimals(
+            return Err(fault(OffersFault::Decimals(
                 name.clone(),
                 own,
                 other.clone(),
                 theirs,
-            ));
+            )));
         }
-        let of = |entry: &super::file::TokenEntry| Currency {
-            chain_id: entry.chain_id,
-            token: entry.address.unwrap_or_default(),
-        };
-        currencies.merge(of(token), of(canonical));
+        currencies.merge(token.currency(home), canonical.currency(home));
     }
     Ok(currencies)
 }

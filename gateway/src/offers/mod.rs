@@ -13,7 +13,7 @@ mod target;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
@@ -22,4 +22,4 @@ pub use listing::{ListedOffer, ListedPrice, ListedRoute};
 pub use price::{PriceError, Usage};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
-pub use types::{ExactTerms, Offers, Token, TokenRate};
+pub use types::{ExactTerms, Home, Offers, Token, TokenRate};

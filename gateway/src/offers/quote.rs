@@ -9,7 +9,6 @@ use crate::{
         target::Target,
         types::{ExactTerms, Offers, Rates, Route, Token},
     },
-    rates::Stopped,
 };
 use cheque::Amount;
 use http::Method;
@@ -150,21 +149,18 @@ impl Tariff {
         self.route.unit.as_deref()
     }
 
-    /// Returns the prices without those in the tokens that are stopped, and with those by `exact` if `sells_exact`. A transfer
-    /// needs no rate, and a price that depends on the answer, so that it is not known before, has no transfer.
-    pub(crate) fn without(&self, stopped: &Stopped, sells_exact: bool) -> Self {
+    /// Returns the prices in the tokens that are taken at present, and those by `exact` if `sells_exact`. A transfer needs no
+    /// terms. A price that depends on the answer is not known before, so it has no transfer.
+    pub(crate) fn at_present(&self, is_taken: impl Fn(&Token) -> bool, sells_exact: bool) -> Self {
         let mut rest = self.clone();
         if sells_exact && !self.is_variable() {
-            let sold = self
-                .prices
-                .iter()
-                .filter(|(token, fixed, _)| token.exact.is_some() && !fixed.is_zero());
+            let priced = self.prices.iter().filter(|(_, fixed, _)| !fixed.is_zero());
+            let sold = priced.filter(|(token, ..)| token.exact.is_some());
             rest.exact = sold
                 .map(|(token, fixed, _)| (token.clone(), *fixed))
                 .collect();
         }
-        rest.prices
-            .retain(|(token, ..)| !stopped.contains_key(&token.name));
+        rest.prices.retain(|(token, ..)| is_taken(token));
         rest
     }
 

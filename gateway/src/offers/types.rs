@@ -5,8 +5,8 @@ use crate::{
     offers::{free::FreeTier, glob::Glob},
 };
 use cheque::{
-    Address, Amount,
-    bank::{RateBounds, RateSource},
+    Address, Amount, Bank,
+    bank::{RateBounds, RateSource, RateSourceError, TokenRates},
 };
 use http::Method;
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,6 +21,16 @@ pub struct Offers {
     pub(super) facilitator: Option<String>,
 }
 
+/// What a file of offers takes from its gateway. Plain data, exhaustive by design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The bank of tokens that name none.
+    pub bank: Bank,
+    /// The least payout of the payee's policy as a multiple of the cost of redeeming, by which prices with `net = true` are
+    /// raised.
+    pub min_payout_costs: u32,
+}
+
 /// A token in which requests are sold. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -32,7 +42,8 @@ pub struct Token {
     pub bank: Address,
     /// The decimals of the token.
     pub decimals: u8,
-    /// The source of its rate against the native coin, in which redemptions are paid. `None` for the native coin.
+    /// The source of its rate against the native coin, in which redemptions are paid. `None` for the native coin, and where the
+    /// payee has the rate by its flags.
     pub rate: Option<TokenRate>,
     /// The terms of its transfers by the scheme `exact`. `None`: it is not sold so.
     pub exact: Option<ExactTerms>,
@@ -93,6 +104,54 @@ pub(super) struct Rates {
 }
 
 impl Offers {
+    /// Sells every request at the same price.
+    ///
+    /// `first_free` requests of each client cost nothing.
+    pub fn uniform(token: Token, price: Amount, first_free: Option<u32>) -> Self {
+        let token = Arc::new(token);
+        let price = Price {
+            token: Arc::clone(&token),
+            fixed: price,
+            rates: Rates::default(),
+        };
+        let route = Route {
+            method: None,
+            path: Glob::all(),
+            prices: vec![price],
+            unit: None,
+            calls: None,
+            free: first_free.map(|requests| FreeTier {
+                requests,
+                window: None,
+            }),
+            charge_4xx: false,
+            description: None,
+        };
+        Self {
+            tokens: vec![token],
+            currencies: Currencies::distinct(),
+            routes: vec![Arc::new(route)],
+            free_without_route: false,
+            facilitator: None,
+        }
+    }
+
+    /// Has the rates of a bank's tokens followed, where the file names a source. `rates` are those of the bank's payee.
+    ///
+    /// # Errors
+    ///
+    /// Never for offers that were parsed: their rates were checked.
+    pub fn follow_rates(&self, bank: &Bank, rates: &TokenRates) -> Result<(), RateSourceError> {
+        let here = |token: &&Token| Bank::new(token.currency.chain_id, token.bank) == *bank;
+        for token in self.tokens().filter(here) {
+            if let Some(rate) = &token.rate {
+                let address = token.currency.token;
+                rates.follow(address, token.decimals, rate.source.clone(), rate.bounds)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the tokens, in the order of their names.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         self.tokens.iter().map(|token| &**token)

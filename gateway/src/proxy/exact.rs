@@ -43,7 +43,8 @@ impl ExactSale {
     /// Serves the sale in a task of its own: the upstream's outcome counts, not the client's connection.
     pub(super) async fn start(self, request: Whole, origin: Origin) -> Reply {
         let (tell, told) = oneshot::channel();
-        tokio::spawn(async move {
+        let sales = self.shared.sales.clone();
+        sales.spawn(async move {
             let reply = match self.shared.exact.get() {
                 Some(exact) => self.run(exact, request, &origin).await,
                 None => self.refused("unsupported_scheme"),

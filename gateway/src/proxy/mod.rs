@@ -26,6 +26,7 @@ use crate::{
 };
 use body::collect;
 use bytes::Bytes;
+use cheque::service::http::Caller;
 use claims::Exact;
 use exact::ExactSale;
 use http::{
@@ -42,6 +43,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,6 +61,7 @@ impl Proxy {
                 settings,
                 documents: Semaphore::new(DOCUMENTS),
                 exact: OnceLock::new(),
+                sales: TaskTracker::new(),
             }),
         }
     }
@@ -78,7 +81,14 @@ impl Proxy {
         &self.shared.seller
     }
 
-    /// Answers a request. Every failure is an answer, too.
+    /// Waits until all sales are settled. Call it when no request comes any more.
+    pub async fn settled(&self) {
+        let sales = &self.shared.sales;
+        sales.close();
+        sales.wait().await;
+    }
+
+    /// Answers a request. Every failure is an answer, too. A caller that pays is [trusted](Caller::trust).
     pub async fn answer<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -155,7 +165,13 @@ impl Proxy {
         }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
-        match entry.await {
+        let entry = entry.await;
+        if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
+            && let Some(caller) = head.extensions.get::<Caller>()
+        {
+            caller.trust();
+        }
+        match entry {
             Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);

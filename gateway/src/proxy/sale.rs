@@ -75,7 +75,8 @@ impl Selling {
     /// Serves and settles the sale in a task of its own. Returns the answer as soon as its header is final.
     pub(super) async fn start(self, request: Whole, origin: Origin) -> Response<ProxyBody> {
         let (tell, told) = oneshot::channel();
-        tokio::spawn(self.run(request, origin, tell));
+        let sales = self.shared.sales.clone();
+        sales.spawn(self.run(request, origin, tell));
         told.await.unwrap_or_else(|_| {
             let detail = "the gateway failed; send the same payment again";
             problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

@@ -4,6 +4,7 @@ use super::claims::Exact;
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
 use std::{fmt, sync::OnceLock};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// The settings of a proxy.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) documents: Semaphore,
     /// Unset without a facilitator.
     pub(super) exact: OnceLock<Exact>,
+    /// The tasks of sales.
+    pub(super) sales: TaskTracker,
 }
 
 /// The number of documents that are read at a time.

@@ -44,7 +44,7 @@ impl Seller {
                 let wire = &self.shared.wire;
                 wire.refused_exact(&sold, reason, &offer.url, now)
             }
-            None => self.shared.wire.stopped(now),
+            None => self.shared.wire.closed(now),
         }
     }
 

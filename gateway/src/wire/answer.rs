@@ -9,9 +9,10 @@ use crate::{
         encoding::json,
         key::offered,
         mpp::{Challenge, ChallengeEcho, Intent, MppReceipt},
-        offer::{PayeeTerms, ShownState, WireOffer, exact_offers},
+        offer::{ShownState, WireOffer, exact_offers},
         problem::{Problem, Verdict, balance, of_fault, of_refusal, of_shown},
         shown::{Paying, Protocol, ShownError, payment},
+        terms::TokenTerms,
         x402::{PaymentRequired, Resource, SettleResponse},
     },
 };
@@ -22,13 +23,15 @@ use http::{
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fmt,
     time::{Duration, UNIX_EPOCH},
 };
 
 /// The life of a challenge, in seconds.
 const CHALLENGE_LIFE: u64 = 3_600;
+
+/// The seconds after which a client asks again for a request that no token buys at present.
+const CLOSED_RETRY: u64 = 30;
 
 /// What a gateway says on the wire.
 pub struct Wire {
@@ -40,8 +43,8 @@ pub struct Wire {
     pub key: [u8; 32],
     /// The header in which clients of MPP send credentials, where `Authorization` is taken by something else.
     pub credential_header: Option<String>,
-    /// The payee's terms for each token, by its name in the offers. A token without terms is not offered.
-    pub terms: BTreeMap<String, PayeeTerms>,
+    /// The payee's terms for each token.
+    pub terms: TokenTerms,
 }
 
 /// An answer of the gateway's own.
@@ -77,6 +80,10 @@ impl Wire {
 
     /// Answers a request without a payment: all offers, in all protocols.
     pub fn required(&self, tariff: &Tariff, url: &str, now: u64) -> Reply {
+        let offers = self.offers(tariff, None);
+        if offers.is_empty() && tariff.exact().next().is_none() {
+            return self.closed(now);
+        }
         let verdict = Verdict {
             status: StatusCode::PAYMENT_REQUIRED,
             kind: "payment-required",
@@ -84,9 +91,20 @@ impl Wire {
         };
         let detail = "the request is sold; pay by one of the offers".to_owned();
         let problem = Problem::new(&verdict, "payment_required", detail);
-        let offers = self.offers(tariff, None);
         let error = "PAYMENT-SIGNATURE header is required".to_owned();
         self.reply(&verdict, &problem, Some((tariff, offers, error)), url, now)
+    }
+
+    /// Answers a request whose tokens all are without terms at present. Offers nothing, so that no client signs a payment.
+    pub(crate) fn closed(&self, now: u64) -> Reply {
+        let verdict = Verdict {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "payment-required",
+            retry_after: Some(CLOSED_RETRY),
+        };
+        let detail = "the token cannot be taken now, because the cost of redeeming in it is unknown; send the same request again later".to_owned();
+        let problem = Problem::new(&verdict, "no_terms", detail);
+        self.reply(&verdict, &problem, None, "", now)
     }
 
     /// Answers a payment that the ledger refuses. Of a stale payment, the offer in its token shows the newest cheque.
@@ -114,18 +132,6 @@ impl Wire {
         // The fault's own words are for the operator: they name the store and its nodes.
         let detail = "payments cannot be judged now; send the same payment again".to_owned();
         let problem = Problem::new(&verdict, "unavailable", detail);
-        self.reply(&verdict, &problem, None, "", now)
-    }
-
-    /// Answers a request whose tokens are not sold for now. Offers nothing, so that no client signs a second payment.
-    pub fn stopped(&self, now: u64) -> Reply {
-        let verdict = Verdict {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            kind: "verification-failed",
-            retry_after: Some(60),
-        };
-        let detail = "the token is not sold now, because its rate against the native coin is missing or too old; send the same payment later".to_owned();
-        let problem = Problem::new(&verdict, "token_stopped", detail);
         self.reply(&verdict, &problem, None, "", now)
     }
 
@@ -206,7 +212,7 @@ impl Wire {
 
     fn offers(&self, tariff: &Tariff, refusal: Option<&Refusal>) -> Vec<WireOffer> {
         let offer = |(token, amount): (&crate::offers::Token, Amount)| {
-            let mut terms = self.terms.get(&token.name)?.clone();
+            let mut terms = self.terms.of(&token.name)?;
             terms.unit = tariff.unit().map(str::to_owned);
             if let Some(Refusal::Stale(state)) = refusal
                 && state.currency == token.currency

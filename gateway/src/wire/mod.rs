@@ -11,6 +11,7 @@ mod native;
 mod offer;
 mod problem;
 mod shown;
+mod terms;
 mod x402;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use offer::{PayeeTerms, ShownState, WireOffer};
 pub use problem::Problem;
 pub(crate) use shown::of_scheme_exact;
 pub use shown::{Paying, Protocol, ShownError};
+pub use terms::TokenTerms;
 pub use x402::{PaymentPayload, PaymentRequired, Requirements, Resource, SettleResponse};
 
 use http::HeaderName;

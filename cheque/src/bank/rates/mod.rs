@@ -64,7 +64,8 @@ impl TokenRates {
         Self::default()
     }
 
-    /// Follows the rate of a token with this number of decimals. Reads no file and no feed yet.
+    /// Follows the rate of a token with this number of decimals. Reads no file and no feed yet. The same source as before keeps
+    /// its readings.
     ///
     /// # Errors
     ///
@@ -90,7 +91,14 @@ impl TokenRates {
             last,
             fault: None,
         };
-        self.entries().insert(token, entry);
+        let mut entries = self.entries();
+        let known = entries.get(&token);
+        let is_same = known.is_some_and(|known| {
+            (&known.source, known.decimals, known.bounds) == (&entry.source, decimals, bounds)
+        });
+        if !is_same {
+            entries.insert(token, entry);
+        }
         Ok(())
     }
 

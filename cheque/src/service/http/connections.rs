@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    fmt,
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,6 +11,8 @@ use std::{
     },
 };
 use tokio::sync::Notify;
+
+use super::server::Place;
 
 /// The origin of connections: an IPv4 address, or the network of 64 bits of an IPv6 address, whose holder has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +33,8 @@ impl Source {
 pub(super) struct Connection {
     /// The number of requests without a complete answer.
     busy: AtomicUsize,
-    called: AtomicBool,
+    /// The number of requests so far.
+    requests: AtomicUsize,
     trusted: AtomicBool,
     evicted: Notify,
 }
@@ -41,14 +45,19 @@ pub(super) struct Busy(Arc<Connection>);
 impl Connection {
     /// Counts a request.
     pub(super) fn begin(connection: &Arc<Self>) -> Busy {
-        connection.called.store(true, Ordering::Release);
+        connection.requests.fetch_add(1, Ordering::AcqRel);
         connection.busy.fetch_add(1, Ordering::AcqRel);
         Busy(Arc::clone(connection))
     }
 
     /// True after the first complete header.
     pub(super) fn has_called(&self) -> bool {
-        self.called.load(Ordering::Acquire)
+        self.requests() > 0
+    }
+
+    /// The number of complete headers.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
     }
 
     /// Waits until the connection has to make room.
@@ -56,11 +65,15 @@ impl Connection {
         self.evicted.notified().await;
     }
 
+    fn trust(&self) {
+        self.trusted.store(true, Ordering::Release);
+    }
+
     fn is_trusted(&self) -> bool {
         self.trusted.load(Ordering::Acquire)
     }
 
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire) > 0
     }
 }
@@ -72,18 +85,72 @@ impl Drop for Busy {
 }
 
 /// The connection of a request, as an extension of the request.
-#[derive(Clone, Debug)]
-pub struct Caller(Arc<Connection>);
+#[derive(Clone)]
+pub struct Caller {
+    place: Arc<Place>,
+    address: IpAddr,
+    is_secure: bool,
+}
+
+/// A connection that goes on after its last request, by another protocol.
+pub struct Held {
+    caller: Caller,
+    _busy: Busy,
+}
 
 impl Caller {
-    pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self(connection)
+    pub(super) fn new(place: Place, address: IpAddr, is_secure: bool) -> Self {
+        let place = Arc::new(place);
+        Self {
+            place,
+            address,
+            is_secure,
+        }
     }
 
-    /// Records that the caller has shown the token, or needs none. Its connection then makes room for a new one only between
-    /// two requests, and only where no stranger could.
+    /// Returns the address from which the connection comes.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// True if the connection has TLS.
+    pub const fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Records that the caller has shown a token or paid, or needs to do neither. Its connection then makes room for a new one
+    /// only between two requests, and only where no stranger could.
     pub fn trust(&self) {
-        self.0.trusted.store(true, Ordering::Release);
+        self.connection().trust();
+    }
+
+    /// Keeps the connection's place, and counts it as busy, until the value is dropped.
+    pub fn hold(self) -> Held {
+        let busy = Connection::begin(self.connection());
+        Held {
+            caller: self,
+            _busy: busy,
+        }
+    }
+
+    fn connection(&self) -> &Arc<Connection> {
+        self.place.slot.connection()
+    }
+}
+
+impl Held {
+    /// Waits until the connection has to make room.
+    pub async fn evicted(&self) {
+        self.caller.connection().evicted().await;
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("address", &self.address)
+            .field("is_secure", &self.is_secure)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,9 +208,14 @@ impl Connections {
 
     /// Gives a new connection a place, and tells if another one has to make room. `None` if all others are busy with requests of
     /// trusted callers.
-    pub(super) fn admit(&self, source: Source) -> Option<(Slot, Option<MadeRoom>)> {
+    pub(super) fn admit(
+        &self,
+        source: Source,
+        is_trusted: bool,
+    ) -> Option<(Slot, Option<MadeRoom>)> {
         let mut open = locked(&self.open);
-        let made_room = if !source.0.is_loopback() && open.evict_of(source, self.max_strangers) {
+        let is_bounded = !is_trusted && !source.0.is_loopback();
+        let made_room = if is_bounded && open.evict_of(source, self.max_strangers) {
             Some(MadeRoom::OfSource)
         } else if open.by_age.len() < self.max {
             None
@@ -153,6 +225,9 @@ impl Connections {
             return None;
         };
         let (number, connection) = (open.next, Arc::new(Connection::default()));
+        if is_trusted {
+            connection.trust();
+        }
         open.insert(number, source, &connection);
         drop(open);
         let slot = Slot {
@@ -275,11 +350,11 @@ mod tests {
     #[test]
     fn closes_the_oldest_stranger_of_the_largest_source() {
         let connections = Connections::new(4, None);
-        let few = connections.admit(source("192.0.2.1")).unwrap().0;
+        let few = connections.admit(source("192.0.2.1"), false).unwrap().0;
         let many: Vec<_> = (0..3)
-            .map(|_| connections.admit(source("192.0.2.2")).unwrap().0)
+            .map(|_| connections.admit(source("192.0.2.2"), false).unwrap().0)
             .collect();
-        let made_room = connections.admit(source("192.0.2.3")).unwrap().1;
+        let made_room = connections.admit(source("192.0.2.3"), false).unwrap().1;
         assert_eq!(made_room, Some(MadeRoom::Full));
         assert!(!is_evicted(&few), "of an address with one connection");
         assert!(is_evicted(&many[0]) && !is_evicted(&many[1]));
@@ -288,18 +363,18 @@ mod tests {
     #[test]
     fn closes_trusted_connections_last_and_never_busy_ones() {
         let connections = Connections::new(3, None);
-        let admit = || connections.admit(source("192.0.2.1"));
+        let admit = || connections.admit(source("192.0.2.1"), false);
         let (busy, idle, stranger) = (admit().unwrap().0, admit().unwrap().0, admit().unwrap().0);
-        Caller::new(Arc::clone(busy.connection())).trust();
-        Caller::new(Arc::clone(idle.connection())).trust();
+        busy.connection().trust();
+        idle.connection().trust();
         let request = Connection::begin(busy.connection());
         let second = admit().unwrap().0;
         assert!(is_evicted(&stranger) && !is_evicted(&idle));
-        Caller::new(Arc::clone(second.connection())).trust();
+        second.connection().trust();
         let answering = Connection::begin(second.connection());
         let third = admit().unwrap().0;
         assert!(is_evicted(&idle) && !is_evicted(&busy));
-        Caller::new(Arc::clone(third.connection())).trust();
+        third.connection().trust();
         let last = Connection::begin(third.connection());
         assert!(admit().is_none(), "all are busy");
         drop(request);
@@ -311,9 +386,9 @@ mod tests {
     #[test]
     fn gives_places_of_ended_connections_to_new_ones() {
         let connections = Connections::new(1, None);
-        let first = connections.admit(source("192.0.2.1")).unwrap();
+        let first = connections.admit(source("192.0.2.1"), false).unwrap();
         drop(first);
-        let (_slot, made_room) = connections.admit(source("192.0.2.1")).unwrap();
+        let (_slot, made_room) = connections.admit(source("192.0.2.1"), false).unwrap();
         assert_eq!(made_room, None);
         assert_eq!(locked(&connections.open).by_source.len(), 1);
     }
@@ -321,9 +396,9 @@ mod tests {
     #[test]
     fn bounds_the_strangers_of_each_source() {
         let connections = Connections::new(100, Some(2));
-        let admit = |text| connections.admit(source(text)).unwrap();
+        let admit = |text| connections.admit(source(text), false).unwrap();
         let trusted = admit("2001:db8::1").0;
-        Caller::new(Arc::clone(trusted.connection())).trust();
+        trusted.connection().trust();
         let (first, second) = (admit("2001:db8::2"), admit("2001:db8::3"));
         assert_eq!((first.1, second.1), (None, None));
         let others = [admit("2001:db8:0:1::1"), admit("192.0.2.1")];
@@ -333,7 +408,7 @@ mod tests {
         let kept = [&trusted, &second.0, &third.0, &others[0].0, &others[1].0];
         assert!(!kept.into_iter().any(is_evicted));
         // Who shows the token counts no more.
-        Caller::new(Arc::clone(second.0.connection())).trust();
+        second.0.connection().trust();
         assert_eq!(admit("2001:db8::5").1, None);
         let own: Vec<_> = (0..10).map(|_| admit("127.0.0.1")).collect();
         assert!(own.iter().all(|(_, made_room)| made_room.is_none()));

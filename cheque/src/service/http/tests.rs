@@ -1,11 +1,28 @@
-use super::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::{
+    connections::{Connections, Source},
+    server::{ACCEPT_PAUSE, Shared},
+    *,
+};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
+use tower::Service;
 
 /// The longest wait of a test.
 const SOON: Duration = Duration::from_secs(20);
@@ -66,13 +83,8 @@ async fn start(limits: HttpLimits) -> Server {
     let stopped = async {
         let _ = stopped.await;
     };
-    let serving = serve(
-        listener,
-        Echo::default(),
-        limits,
-        Refusals::default(),
-        stopped,
-    );
+    let server = HttpServer::new(limits, Refusals::default());
+    let serving = server.serve(listener, Echo::default(), stopped);
     let done = tokio::spawn(serving);
     Server {
         address,
@@ -248,12 +260,14 @@ fn closes_a_connection_for_a_descriptor_and_nothing_else() {
     use rustix::io::Errno;
     let shared = Shared {
         limits: limits(10),
-        connections: Connections::new(10, None),
         refusals: Refusals::default(),
+        tls: None,
+        connections: Connections::new(10, None),
+        proxies: Networks::default(),
     };
     let source = Source::of([192, 0, 2, 1].into());
     let slots: Vec<_> = (0..4)
-        .map(|_| shared.connections.admit(source).unwrap())
+        .map(|_| shared.connections.admit(source, false).unwrap())
         .collect();
     let fail = |errno: Errno| shared.on_accept_error(&errno.into());
     for errno in [Errno::PERM, Errno::NETDOWN, Errno::PROTO, Errno::INVAL] {

@@ -38,8 +38,16 @@ struct Api {
 
 /// The paths of a payee. `streams` are for `GET /events`.
 pub(super) fn router(service: PayeeService, streams: Streams) -> Router {
+    let payments = Router::new().route("/payments", post(pay)).with_state(Api {
+        service: service.clone(),
+        streams: streams.clone(),
+    });
+    holdings_router(service, streams).merge(payments)
+}
+
+/// The paths of a payee that takes payments elsewhere.
+pub(crate) fn holdings_router(service: PayeeService, streams: Streams) -> Router {
     Router::new()
-        .route("/payments", post(pay))
         .route("/terms", get(show_terms))
         .route("/deposits", get(deposits))
         .route("/events", get(events))

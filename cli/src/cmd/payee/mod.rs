@@ -5,6 +5,8 @@ mod api;
 mod run;
 mod terms;
 
+pub(crate) use api::holdings_router;
+
 use clap::{Args, Subcommand};
 use eyre::Result;
 

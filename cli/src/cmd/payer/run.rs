@@ -21,7 +21,7 @@ use crate::{
         wallet::{SignerOpts, WalletOpts, signing_key},
     },
     output::Output,
-    service::ServiceOpts,
+    service::{ListenOpts, ServiceOpts},
     token::token_at,
 };
 
@@ -83,12 +83,18 @@ pub(super) struct RunArgs {
     wallet: WalletOpts,
 
     #[command(flatten)]
+    listen: ListenOpts,
+
+    #[command(flatten)]
     service: ServiceOpts,
 }
 
 impl RunArgs {
     pub(super) async fn run(self, out: &Output) -> Result<()> {
-        let server = self.service.start(LISTEN).await?;
+        let server = self
+            .service
+            .start(self.listen.address(LISTEN), self.listen.limits());
+        let server = server.await?;
         let (service, token) = server.prepare(self.payer()).await?;
         let router = api::router(service.clone(), token, server.streams());
         let worker = service.clone();

@@ -43,6 +43,15 @@ impl Keys {
         self.key(b'd', &[deposit.0.as_slice()])
     }
 
+    pub(in crate::ledger) fn deposits(&self) -> Vec<u8> {
+        self.key(b'd', &[])
+    }
+
+    /// The gateway's identity, which is no record of the ledger.
+    pub(in crate::ledger) fn identity(&self) -> Vec<u8> {
+        self.key(b'k', &[])
+    }
+
     /// Deposit (32 bytes) ‖ total (16, big-endian) ‖ anchor (32).
     pub(in crate::ledger) fn payment(&self, id: &PaymentId) -> Vec<u8> {
         self.key(b'i', &[&id.to_key()])
@@ -104,7 +113,7 @@ impl Keys {
         let chain = account.currency.chain_id.to_be_bytes();
         let token = account.currency.token;
         let parts = [account.signer.as_slice(), &chain, token.as_slice()];
-        self.key(b'k', &[&parts.concat(), key.as_slice()])
+        self.key(b'n', &[&parts.concat(), key.as_slice()])
     }
 
     /// The second until which a key counts (8 bytes, big-endian) ‖ the rest of the key of [`Self::idempotency`].
@@ -126,6 +135,6 @@ impl Keys {
     /// The key of the record of whose end this is the key; `None` for one that is too short.
     pub(in crate::ledger) fn of_key_end(&self, end: &[u8]) -> Option<Vec<u8>> {
         let rest = end.get(self.key_ends().len() + 8..)?;
-        Some(self.key(b'k', &[rest]))
+        Some(self.key(b'n', &[rest]))
     }
 }

@@ -160,7 +160,7 @@ async fn key_ends_with_the_stored_answers() {
     assert_eq!(shop.ledger.sweep(NOW + 1_201).await.unwrap().keys, 1);
     // No record is left.
     let mut left = 0;
-    for kind in [b'k', b't'] {
+    for kind in [b'n', b't'] {
         let prefix = [b"gateway/1/", payee().as_slice(), &[kind]].concat();
         let mut count = |_: &[u8], _: &[u8]| {
             left += 1;

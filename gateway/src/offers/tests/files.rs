@@ -5,13 +5,26 @@ use super::*;
 #[test]
 fn refuses_a_wrong_file_with_line_and_reason() {
     let tokens = "[tokens.a]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 18\n";
-    let other = "[tokens.b]\nchain_id = 2\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n";
+    let other = "[tokens.b]\nchain_id = 2\naddress = \"0x7070707070707070707070707070707070707070\"\ndecimals = 6\n";
     let route = "[[route]]\npath = \"/\"\n";
     for (text, line, reason) in [
         ("", 1, "[tokens]".to_owned()),
         (tokens, 1, "[[route]]".to_owned()),
         ("[tokens.a]\nchain = 1\n", 2, "unknown field".to_owned()),
         ("[tokens.a\n", 1, "".to_owned()),
+        (
+            &format!("[tokens.a]\ndecimals = 6\n{route}free = true\n"),
+            1,
+            "18 decimals".to_owned(),
+        ),
+        (
+            &format!(
+                "{}{route}free = true\n",
+                other.replace("decimals = 6\n", "")
+            ),
+            1,
+            "has no decimals".to_owned(),
+        ),
         (
             &format!("{tokens}{route}price = {{ a = -1 }}\n"),
             7,
@@ -118,7 +131,7 @@ fn refuses_a_wrong_file_with_line_and_reason() {
             "q is not listed".to_owned(),
         ),
     ] {
-        let error = Offers::parse(text, 10).unwrap_err();
+        let error = Offers::parse(text, &home()).unwrap_err();
         assert_eq!(error.line, line, "{text}\n{error}");
         assert!(error.to_string().contains(&reason), "{text}\n{error}");
     }
@@ -131,14 +144,14 @@ fn equal_tokens_have_one_price() {
         "[tokens.usdc1]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\ndecimals = 6\n\
          address = \"0x7070707070707070707070707070707070707070\"\nequal_to = \"usdc\"\n\n[tokens.usdc]",
     );
-    let equal = Offers::parse(&text, 10).unwrap();
+    let equal = Offers::parse(&text, &home()).unwrap();
     let own = Currency {
         chain_id: 1,
         token: Address::repeat_byte(0x70),
     };
     assert_eq!(equal.currencies().canonical(own), usdc());
     let twice = text.replace("price = { usdc = 90 }", "price = { usdc = 90, usdc1 = 90 }");
-    let error = Offers::parse(&twice, 10).unwrap_err();
+    let error = Offers::parse(&twice, &home()).unwrap_err();
     assert!(matches!(error.fault, OffersFault::EqualPrices(_)));
 }
 
@@ -146,7 +159,7 @@ fn equal_tokens_have_one_price() {
 fn rates_of_tokens_are_checked() {
     let with = |lines: &str| {
         let token = FILE.replace("decimals = 6\n", &format!("decimals = 6\n{lines}"));
-        Offers::parse(&token, 10)
+        Offers::parse(&token, &home())
     };
     let offers = with(
         "tokens_per_coin = \"feed:0x7070707070707070707070707070707070707070\"\nrate_max_age = \"90m\"\nrate_max_jump = 10\n",
@@ -182,31 +195,64 @@ fn rates_of_tokens_are_checked() {
         "decimals = 18\n",
         "decimals = 18\ntokens_per_coin = \"1.0\"\n",
     );
-    let error = Offers::parse(&coin, 10).unwrap_err();
+    let error = Offers::parse(&coin, &home()).unwrap_err();
     assert_eq!(error.fault, OffersFault::RateOfCoin);
 }
 
 #[test]
-fn example_of_the_readme_is_sold() {
-    let text = include_str!("../../../README.md");
-    let (_, rest) = text.split_once("```toml\n").unwrap();
-    let (example, _) = rest.split_once("```").unwrap();
-    let offers = Offers::parse(example, 10).unwrap();
+fn examples_of_the_documentation_are_sold() {
+    let text = include_str!("../../../../docs/gateway.md");
+    let examples: Vec<_> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in &examples {
+        Offers::parse(example, &home()).unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+    let exact = examples[2];
+    let offers = Offers::parse(exact, &home()).unwrap();
     assert_eq!(offers.facilitator(), Some("https://facilitator.example"));
     assert!(offers.tokens().all(|token| token.exact.is_some()));
-    for (lines, reason) in [
-        ("[exact]", "set facilitator"),
-        ("eip712", "no token has eip712"),
-        ("address", "no rate"),
+    for (starts, reason) in [
+        (&["[exact]", "facilitator", "pay_to"][..], "set facilitator"),
+        (&["eip712"], "no token has eip712"),
+        (&["address", "decimals"], "no authorizations"),
     ] {
-        let is_left_out = |line: &&str| match lines {
-            "[exact]" => !["[exact]", "facilitator", "pay_to"]
-                .iter()
-                .any(|start| line.starts_with(start)),
-            start => !line.starts_with(start),
+        let is_left = |line: &&str| !starts.iter().any(|start| line.starts_with(start));
+        let short: Vec<_> = exact.lines().filter(is_left).collect();
+        let error = Offers::parse(&short.join("\n"), &home()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{starts:?}: {error}");
+    }
+}
+
+#[test]
+fn tokens_are_at_home_unless_they_say_otherwise() {
+    let bare = "[tokens.coin]\n[[route]]\npath = \"/\"\nprice = { coin = 1 }\n";
+    let offers = Offers::parse(bare, &home()).unwrap();
+    let coin = offers.tokens().next().unwrap();
+    let own = Currency {
+        chain_id: 1,
+        token: Address::ZERO,
+    };
+    assert_eq!(
+        (coin.currency, coin.bank, coin.decimals),
+        (own, home().bank.address(), 18)
+    );
+}
+
+#[test]
+fn uniform_offers_sell_every_request_at_one_price() {
+    let token = offers().tokens().next().unwrap().clone();
+    let uniform = Offers::uniform(token, Amount::new(7), Some(2));
+    for (method, target) in [(Method::GET, "/"), (Method::POST, "/a/b?c")] {
+        let target = Target::parse(target).unwrap();
+        let Quote::Sold(tariff) = uniform.quote(&method, &target, b"").unwrap() else {
+            panic!("{target:?}");
         };
-        let short: Vec<_> = example.lines().filter(is_left_out).collect();
-        let error = Offers::parse(&short.join("\n"), 10).unwrap_err();
-        assert!(error.to_string().contains(reason), "{lines}: {error}");
+        let prices: Vec<_> = tariff.prices().map(|(_, price)| price.get()).collect();
+        assert_eq!(prices, [7]);
+        assert_eq!(tariff.free().unwrap().1.requests, 2);
     }
 }

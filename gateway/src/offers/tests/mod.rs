@@ -3,9 +3,17 @@ mod requests;
 
 use super::*;
 use crate::ledger::{Currency, Terms};
-use cheque::{Address, Amount};
+use cheque::{Address, Amount, Bank};
 use http::Method;
 use proptest::prelude::*;
+
+/// The gateway of all tests' offers.
+pub(crate) fn home() -> Home {
+    Home {
+        bank: Bank::new(1, Address::repeat_byte(0xba)),
+        min_payout_costs: 10,
+    }
+}
 
 const FILE: &str = r#"
 [tokens.eth]
@@ -57,7 +65,7 @@ const ETH: Currency = Currency {
 };
 
 fn offers() -> Offers {
-    Offers::parse(FILE, 10).unwrap()
+    Offers::parse(FILE, &home()).unwrap()
 }
 
 fn usdc() -> Currency {

@@ -23,14 +23,14 @@ async fn offers_exact_beside_cheques_at_fixed_prices() {
     // Without a facilitator nobody could make the transfer.
     let seller = stand.worker(3, || NOW).seller().clone();
     let without = crate::Seller::new(
-        Offers::parse(EXACT, 10).unwrap(),
+        Offers::parse(EXACT, &home()).unwrap(),
         seller.ledger().clone(),
         Wire {
             payee: payee(),
             realm: "shop".to_owned(),
             key: [7; 32],
             credential_header: None,
-            terms: BTreeMap::from(["eth", "usdc"].map(|name| (name.to_owned(), terms()))),
+            terms: BTreeMap::from(["eth", "usdc"].map(|name| (name.to_owned(), terms()))).into(),
         },
     );
     let upstream = Upstream::new(&stand.upstream.parse().unwrap(), LIMITS).unwrap();

@@ -173,9 +173,9 @@ fn proxy(ledger: &Ledger, upstream: &str, facilitator: &str, now: fn() -> u64) -
         realm: "shop".to_owned(),
         key: [7; 32],
         credential_header: None,
-        terms: BTreeMap::from(names),
+        terms: BTreeMap::from(names).into(),
     };
-    let offers = Offers::parse(EXACT, 10).unwrap();
+    let offers = Offers::parse(EXACT, &home()).unwrap();
     let seller = Seller::new(offers, ledger.clone(), wire).unwrap();
     let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
     let settings = ProxySettings {

@@ -13,7 +13,7 @@ use crate::{
         Room,
         tests::{NOW, Payer, Shop, payee},
     },
-    offers::Offers,
+    offers::{Offers, tests::home},
     wire::{BALANCE, CHARGED, CHEQUE, MAX, PayeeTerms, Problem, Wire},
 };
 use axum::Router;
@@ -89,9 +89,9 @@ impl Stand {
             realm: "shop".to_owned(),
             key: [7; 32],
             credential_header: None,
-            terms: BTreeMap::from([("eth".to_owned(), terms())]),
+            terms: BTreeMap::from([("eth".to_owned(), terms())]).into(),
         };
-        let offers = Offers::parse(OFFERS, 10).unwrap();
+        let offers = Offers::parse(OFFERS, &home()).unwrap();
         let seller = Seller::new(offers, shop.ledger.clone(), wire).unwrap();
         let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
         let settings = ProxySettings {

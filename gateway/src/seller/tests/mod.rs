@@ -8,6 +8,7 @@ use crate::{
         Currencies,
         tests::{NOW, Payer, Shop, payee},
     },
+    offers::tests::home,
     wire::{
         BALANCE, CHARGED, Challenge, Credential, MppReceipt, PAYMENT_RECEIPT, PAYMENT_REQUIRED,
         PAYMENT_RESPONSE, PayeeTerms, PaymentPayload, PaymentRequired, Problem, SettleResponse,
@@ -72,13 +73,13 @@ fn wire() -> Wire {
         realm: "shop".to_owned(),
         key: [7; 32],
         credential_header: None,
-        terms: BTreeMap::from([("eth".to_owned(), terms())]),
+        terms: BTreeMap::from([("eth".to_owned(), terms())]).into(),
     }
 }
 
 fn stand() -> Stand {
     let shop = Shop::new();
-    let offers = Offers::parse(OFFERS, 10).unwrap();
+    let offers = Offers::parse(OFFERS, &home()).unwrap();
     let seller = Seller::new(offers, shop.ledger.clone(), wire()).unwrap();
     Stand {
         shop,

@@ -30,7 +30,7 @@ async fn top_up_adds_money_once() {
 #[tokio::test]
 async fn reload_replaces_offers_or_nothing() {
     let stand = stand();
-    let reload = |text: &str| stand.seller.reload(Offers::parse(text, 10).unwrap());
+    let reload = |text: &str| stand.seller.reload(Offers::parse(text, &home()).unwrap());
     let price = async || {
         required(&stand.reply("/metered", &[]).await).accepts[0]
             .amount
@@ -38,12 +38,16 @@ async fn reload_replaces_offers_or_nothing() {
     };
     assert_eq!(reload(&OFFERS.replace("eth = 2", "eth = 7")), Ok(()));
     assert_eq!(price().await, "15");
-    let renamed = OFFERS.replace("eth", "ether");
+    // The renamed token has no terms, so nothing buys the request.
+    assert_eq!(reload(&OFFERS.replace("eth", "ether")), Ok(()));
+    let closed = stand.reply("/metered", &[]).await;
     assert_eq!(
-        reload(&renamed),
-        Err(SellerError::NoTerms("ether".to_owned()))
+        (closed.status, code(&closed).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "no_terms")
     );
-    assert_eq!(price().await, "15");
+    let named = BTreeMap::from([("ether".to_owned(), terms())]);
+    stand.seller.terms().set(named);
+    assert_eq!(price().await, "10");
     let mut equal = Currencies::distinct();
     let other = crate::ledger::Currency {
         chain_id: 9,
@@ -51,7 +55,7 @@ async fn reload_replaces_offers_or_nothing() {
     };
     equal.merge(other, stand.payer.currency());
     let shop = Shop::with(Arc::new(Memory::new()), equal);
-    let offers = Offers::parse(OFFERS, 10).unwrap();
+    let offers = Offers::parse(OFFERS, &home()).unwrap();
     let refused = Seller::new(offers, shop.ledger.clone(), wire());
     assert_eq!(refused.unwrap_err(), SellerError::Currencies);
 }
