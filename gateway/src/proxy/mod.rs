@@ -23,6 +23,7 @@ use crate::{
     exact::Facilitator,
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
+    wire::PAYMENT_RESPONSE,
 };
 use body::collect;
 use bytes::Bytes;
@@ -160,7 +161,14 @@ impl Proxy {
                     offer,
                     payment,
                 };
-                return sale.start((head, body), origin).await;
+                let caller = head.extensions.get::<Caller>().cloned();
+                let answer = sale.start((head, body), origin).await;
+                if let Some(caller) = caller
+                    && answer.headers().contains_key(PAYMENT_RESPONSE)
+                {
+                    caller.trust();
+                }
+                return answer;
             }
         }
         let client = network_prefix(origin.address);
