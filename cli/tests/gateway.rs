@@ -139,12 +139,11 @@ fn sells_each_answer_once_survives_a_kill_and_redeems() {
     assert_eq!(again.body["result"], json!("0x7a69"));
     assert_eq!(gateway.paid("eth_gasPrice", &first).status, 402);
 
-    let metrics: Vec<_> = gateway.0.lines("/metrics").map(Result::unwrap).collect();
-    let has = |line: &str| metrics.iter().any(|found| found == line);
-    assert!(
-        has("cheque_payee_deposits{state=\"receiving\"} 1"),
-        "{metrics:?}"
-    );
+    let is_counted = || {
+        let mut metrics = gateway.0.lines("/metrics").map(Result::unwrap);
+        metrics.find(|line| line == "cheque_payee_deposits{state=\"receiving\"} 1")
+    };
+    support::wait_for(is_counted).expect("the payee must follow the deposit");
     let tokens = gateway.0.get("/offers")["tokens"].clone();
     assert_eq!(tokens[0]["terms"]["header"], json!("cheque"), "{tokens}");
 

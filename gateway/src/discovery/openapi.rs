@@ -48,13 +48,7 @@ struct Server {
 /// documents than OpenAPI in JSON.
 pub(crate) fn annotate(bytes: &[u8], offers: &Offers, wire: &Wire) -> Option<Vec<u8>> {
     let mut document: Object = serde_json::from_slice(bytes).ok()?;
-    if document
-        .get("openapi")
-        .or(document.get("swagger"))
-        .is_none()
-    {
-        return None;
-    }
+    document.get("openapi").or(document.get("swagger"))?;
     let base = base_path(&document);
     let mut paths = Object::parse(document.get("paths")?)?;
     for (template, item) in &mut paths.0 {

@@ -64,12 +64,17 @@ impl Keeper {
 
     /// Works until `stop` resolves. Logs errors, and tries again at the next look.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
-        let sweep = each(SWEEP, "ledger_not_swept", async || self.sweep().await);
-        let prune = each(PRUNE, "ledger_not_pruned", async || self.prune().await);
-        let terms = each(TERMS, "terms_not_read", async || {
-            self.refresh_terms().await;
-            Ok(())
+        let sweep = each(SWEEP, async || {
+            if let Err(error) = self.sweep().await {
+                warn!(event = "ledger_not_swept", reason = %error);
+            }
         });
+        let prune = each(PRUNE, async || {
+            if let Err(error) = self.seller.ledger().prune_all().await {
+                warn!(event = "ledger_not_pruned", reason = %error);
+            }
+        });
+        let terms = each(TERMS, async || self.refresh_terms().await);
         let mut stop = pin!(stop);
         tokio::select! {
             () = &mut stop => {}
@@ -160,25 +165,14 @@ impl Keeper {
             }
         }
     }
-
-    async fn prune(&self) -> Result<(), KeeperError> {
-        self.seller.ledger().prune_all().await?;
-        Ok(())
-    }
 }
 
-/// Does `work` at once and then after each pause, and logs its errors as `event`.
-async fn each(
-    pause: Duration,
-    event: &'static str,
-    work: impl AsyncFn() -> Result<(), KeeperError>,
-) {
+/// Does `work` at once and then after each pause.
+async fn each(pause: Duration, work: impl AsyncFn()) {
     let mut interval = interval(pause);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = work().await {
-            warn!(event, reason = %error);
-        }
+        work().await;
     }
 }

@@ -30,3 +30,14 @@ pub enum LedgerFault {
     #[error("the program is shutting down")]
     ShuttingDown,
 }
+
+/// The result of a task; a panic goes on in the caller.
+pub(super) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, LedgerFault> {
+    match result {
+        Ok(done) => Ok(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(LedgerFault::ShuttingDown),
+        },
+    }
+}

@@ -5,7 +5,7 @@ use crate::ledger::{
     admission::{Credited, Decision, add, admit},
     book::Book,
     crediting::Judgement,
-    fault::LedgerFault,
+    fault::{LedgerFault, joined},
     judge::{Judge, Verdict},
     lookup::{Looked, Rules, Settings, look_up, look_up_credit, payer_of},
     payment::Payment,
@@ -373,16 +373,6 @@ async fn finish<T>(
 /// Waits for a batch that changes nothing, of a decision that has read records of batches on their way.
 async fn written(begun: Begun) -> Result<bool, LedgerFault> {
     Ok(begun.finish().await?)
-}
-
-pub(super) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, LedgerFault> {
-    match result {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(LedgerFault::ShuttingDown),
-        },
-    }
 }
 
 /// Reads the stored positions by which proofs are to be judged.

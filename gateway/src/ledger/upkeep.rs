@@ -2,7 +2,7 @@
 
 use crate::ledger::{
     book::Book,
-    fault::LedgerFault,
+    fault::{LedgerFault, joined},
     lookup::Rules,
     payment::PaymentId,
     records::{
@@ -10,7 +10,7 @@ use crate::ledger::{
         reservation::ReservationRecord,
     },
     settlement::release_expired,
-    shell::{Ledger, joined},
+    shell::Ledger,
 };
 use cheque::{
     DepositId,

@@ -82,7 +82,7 @@ impl Proxy {
         &self.shared.seller
     }
 
-    /// Waits until all sales are settled. Call it when no request comes any more.
+    /// Waits until all sales are settled. Call it after the last request.
     pub async fn settled(&self) {
         let sales = &self.shared.sales;
         sales.close();

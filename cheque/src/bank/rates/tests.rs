@@ -1,7 +1,7 @@
 use super::{source::COIN, *};
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy_primitives::I256;
-use std::{fs, path::PathBuf, time::SystemTime};
+use std::{fs, path::PathBuf, time::UNIX_EPOCH};
 
 const TOKEN: Address = Address::repeat_byte(0x70);
 const NOW: u64 = 1_800_000_000;
@@ -229,7 +229,7 @@ async fn useless_file_stops_its_token_alone() {
 #[tokio::test]
 async fn age_of_a_file_is_the_time_since_it_was_written() {
     let (_folder, path) = file("rate", "2500.0");
-    let old = SystemTime::now() - Duration::from_secs(2_000);
+    let old = UNIX_EPOCH + Duration::from_secs(unix_now() - 2_000);
     fs::File::options()
         .write(true)
         .open(&path)

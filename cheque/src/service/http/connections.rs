@@ -3,7 +3,6 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    fmt,
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -11,8 +10,6 @@ use std::{
     },
 };
 use tokio::sync::Notify;
-
-use super::server::Place;
 
 /// The origin of connections: an IPv4 address, or the network of 64 bits of an IPv6 address, whose holder has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +62,7 @@ impl Connection {
         self.evicted.notified().await;
     }
 
-    fn trust(&self) {
+    pub(super) fn trust(&self) {
         self.trusted.store(true, Ordering::Release);
     }
 
@@ -81,76 +78,6 @@ impl Connection {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The connection of a request, as an extension of the request.
-#[derive(Clone)]
-pub struct Caller {
-    place: Arc<Place>,
-    address: IpAddr,
-    is_secure: bool,
-}
-
-/// A connection that goes on after its last request, by another protocol.
-pub struct Held {
-    caller: Caller,
-    _busy: Busy,
-}
-
-impl Caller {
-    pub(super) fn new(place: Place, address: IpAddr, is_secure: bool) -> Self {
-        let place = Arc::new(place);
-        Self {
-            place,
-            address,
-            is_secure,
-        }
-    }
-
-    /// Returns the address from which the connection comes.
-    pub const fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    /// True if the connection has TLS.
-    pub const fn is_secure(&self) -> bool {
-        self.is_secure
-    }
-
-    /// Records that the caller has shown a token or paid, or needs to do neither. Its connection then makes room for a new one
-    /// only between two requests, and only where no stranger could.
-    pub fn trust(&self) {
-        self.connection().trust();
-    }
-
-    /// Keeps the connection's place, and counts it as busy, until the value is dropped.
-    pub fn hold(self) -> Held {
-        let busy = Connection::begin(self.connection());
-        Held {
-            caller: self,
-            _busy: busy,
-        }
-    }
-
-    fn connection(&self) -> &Arc<Connection> {
-        self.place.slot.connection()
-    }
-}
-
-impl Held {
-    /// Waits until the connection has to make room.
-    pub async fn evicted(&self) {
-        self.caller.connection().evicted().await;
-    }
-}
-
-impl fmt::Debug for Caller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller")
-            .field("address", &self.address)
-            .field("is_secure", &self.is_secure)
-            .finish_non_exhaustive()
     }
 }
 
@@ -412,5 +339,17 @@ mod tests {
         assert_eq!(admit("2001:db8::5").1, None);
         let own: Vec<_> = (0..10).map(|_| admit("127.0.0.1")).collect();
         assert!(own.iter().all(|(_, made_room)| made_room.is_none()));
+    }
+
+    #[test]
+    fn trusts_connections_of_proxies_from_their_start() {
+        let connections = Connections::new(3, Some(1));
+        let proxied = || connections.admit(source("10.0.0.1"), true).unwrap();
+        let (first, second) = (proxied(), proxied());
+        assert_eq!((first.1, second.1), (None, None), "no bound of a source");
+        let stranger = connections.admit(source("192.0.2.1"), false).unwrap().0;
+        let third = proxied();
+        assert_eq!(third.1, Some(MadeRoom::Full));
+        assert!(is_evicted(&stranger) && !is_evicted(&first.0));
     }
 }

@@ -1,8 +1,9 @@
 //! One connection, from its first byte to its last.
 
 use super::{
-    connections::{Busy, Caller, Connection},
-    server::{Accepted, Shared},
+    caller::Caller,
+    connections::{Busy, Connection},
+    shared::{Accepted, Shared},
     write_timeout::WriteTimeout,
 };
 use http::{Request, Response};
@@ -142,9 +143,9 @@ async fn talk<S, B>(
                 }
             }
             // HTTP/2 has no timer of its own for a connection without requests.
-            _ = idle.tick(), if has_called => {
+            _ = idle.tick() => {
                 let requests = connection.requests();
-                if requests == seen && !connection.is_busy() {
+                if requests > 0 && requests == seen && !connection.is_busy() {
                     if is_ending {
                         return;
                     }

@@ -5,16 +5,18 @@
 //! machines reach, one address has a bound of its own. So a flood of sockets neither stops the answers nor takes the descriptors of
 //! the node and the store.
 
+mod caller;
 mod connections;
 mod conversation;
 mod descriptors;
 mod networks;
 mod refusals;
 mod server;
+mod shared;
 mod tls;
 mod write_timeout;
 
-pub use connections::Caller;
+pub use caller::{Caller, Held};
 pub use descriptors::raise_descriptor_limit;
 pub use networks::{NetworkError, Networks};
 pub use refusals::Refusals;

@@ -2,9 +2,11 @@
 
 use super::{
     CLOSING, HttpLimits, Networks, Refusals, Tls,
+    caller::Place,
     connections::{Connections, MadeRoom, Slot, Source},
     conversation::answer,
     descriptors::is_shortage,
+    shared::{Accepted, Shared},
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -24,7 +26,6 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 /// The pause after a failure to accept, so that the server does not spin until the cause has passed.
@@ -41,28 +42,6 @@ pub struct HttpServer {
     refusals: Refusals,
     tls: Option<Tls>,
     proxies: Networks,
-}
-
-/// What all connections share.
-pub(super) struct Shared {
-    pub(super) limits: HttpLimits,
-    pub(super) refusals: Refusals,
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) connections: Connections,
-    pub(super) proxies: Networks,
-}
-
-/// A connection that has a place.
-pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
-    pub(super) peer: SocketAddr,
-    pub(super) place: Place,
-}
-
-/// A connection's place among those of the server, and its descriptor.
-pub(super) struct Place {
-    pub(super) slot: Slot,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl HttpServer {

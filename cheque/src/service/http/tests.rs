@@ -1,6 +1,9 @@
+mod encrypted;
+
 use super::{
     connections::{Connections, Source},
-    server::{ACCEPT_PAUSE, Shared},
+    server::ACCEPT_PAUSE,
+    shared::Shared,
     *,
 };
 use http::{Request, Response};
@@ -77,13 +80,16 @@ struct Server {
 }
 
 async fn start(limits: HttpLimits) -> Server {
+    start_with(HttpServer::new(limits, Refusals::default())).await
+}
+
+async fn start_with(server: HttpServer) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let stopped = async {
         let _ = stopped.await;
     };
-    let server = HttpServer::new(limits, Refusals::default());
     let serving = server.serve(listener, Echo::default(), stopped);
     let done = tokio::spawn(serving);
     Server {
