@@ -125,7 +125,7 @@ impl Payee {
 
     fn cost_of(&self, snapshot: &ChainSnapshot, token: Address, depth: usize) -> Option<Amount> {
         let gas = redeem_gas(depth, self.policy.max_steps);
-        let rate = self.rates.of(token)?;
+        let rate = self.rates.of(token).ok()?;
         Some(rate.units_up(snapshot.prices.wei(gas)))
     }
 
@@ -164,6 +164,7 @@ impl Payee {
         let ahead = self.reader.check_not_ahead(&head).err();
         let tip = self.wallet.as_ref().and_then(|wallet| wallet.tip());
         let prices = self.reader.prices_with_tip(tip).await?;
+        self.rates.refresh(self.reader.provider()).await;
         let confirmed = self.reader.confirmed_block(&head).await?;
         let final_block = self.reader.final_block(&head).await?;
         let before = self.shared.snapshots.newest();

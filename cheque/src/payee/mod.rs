@@ -36,7 +36,7 @@ pub use service::{
 
 use crate::{
     bank::{
-        cost::NativeRates,
+        rates::TokenRates,
         reader::Reader,
         seeds::{SeedBook, SeedError},
     },
@@ -124,7 +124,7 @@ pub struct Payee {
     policy: Policy,
     store: AsyncStore,
     seeds: SeedBook,
-    rates: NativeRates,
+    rates: TokenRates,
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
     shared: Arc<Shared>,
@@ -153,7 +153,7 @@ impl Payee {
             reader,
             policy,
             store,
-            rates: NativeRates::default(),
+            rates: TokenRates::new(),
             wallet: None,
             key: None,
             shared: Arc::default(),
@@ -171,10 +171,11 @@ impl Payee {
         Ok(self)
     }
 
-    /// Sets the rates of tokens. A payment in a token without a rate is rejected.
+    /// Sets the rates of tokens: fixed ones, or [`TokenRates`] that follow a file or a feed. A payment in a token without a
+    /// rate is rejected.
     #[must_use]
-    pub fn with_rates(mut self, rates: NativeRates) -> Self {
-        self.rates = rates;
+    pub fn with_rates(mut self, rates: impl Into<TokenRates>) -> Self {
+        self.rates = rates.into();
         self
     }
 
@@ -223,7 +224,7 @@ impl Payee {
 
     /// The rates of tokens.
     #[must_use]
-    pub const fn rates(&self) -> &NativeRates {
+    pub const fn rates(&self) -> &TokenRates {
         &self.rates
     }
 

@@ -1,7 +1,7 @@
 //! Errors of a payer.
 
 use crate::{
-    bank::{error::BankError, seeds::SeedError},
+    bank::{error::BankError, rates::RateFault, seeds::SeedError},
     payer::names::PayeeName,
     protocol::{
         account::WriteError,
@@ -174,6 +174,9 @@ pub enum PayerError {
     /// The default smallest payout needs the price of a redemption in this token.
     #[error("token {0} has no rate against the native coin; set one, or set the smallest payout")]
     NoRate(Address),
+    /// The rate that the default smallest payout needs cannot be used.
+    #[error("token {0} has no rate now: {1}; or set the smallest payout")]
+    RateFault(Address, #[source] RateFault),
     /// The deposit is not active in the payer's last snapshot of the chain.
     #[error("deposit {0} is not active; wait until it is confirmed, or pay from another deposit")]
     NotActive(DepositId),

@@ -48,7 +48,7 @@ pub use service::{
 };
 
 use crate::{
-    bank::{cost::NativeRates, due_rounds::DueRounds, reader::Reader, seeds::SeedBook},
+    bank::{due_rounds::DueRounds, rates::TokenRates, reader::Reader, seeds::SeedBook},
     beacon::BeaconClient,
     payer::{
         cutoff::default_cutoff,
@@ -124,7 +124,7 @@ pub struct Payer {
     store: AsyncStore,
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
-    rates: NativeRates,
+    rates: TokenRates,
     seeds: SeedBook,
     /// Seconds between the last cheque and the draw.
     cutoff: u64,
@@ -158,7 +158,7 @@ impl Payer {
             store,
             wallet: None,
             key: None,
-            rates: NativeRates::default(),
+            rates: TokenRates::new(),
             shared: Arc::new(Shared {
                 trees: Trees::default(),
                 snapshot: SingleFlight::default(),
@@ -198,8 +198,8 @@ impl Payer {
 
     /// Adds exchange rates, from which the default smallest payout of token deposits follows.
     #[must_use]
-    pub fn with_rates(mut self, rates: NativeRates) -> Self {
-        self.rates = rates;
+    pub fn with_rates(mut self, rates: impl Into<TokenRates>) -> Self {
+        self.rates = rates.into();
         self
     }
 

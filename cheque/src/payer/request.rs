@@ -1,7 +1,7 @@
 //! Plans a deposit: from a request to terms.
 
 use crate::{
-    bank::head::Head,
+    bank::{head::Head, rates::RateFault},
     node::failover::pin_node,
     payer::{
         Payer, allowance_list::AllowanceList, error::PayerError, names::PayeeName,
@@ -251,7 +251,11 @@ impl Payer {
     }
 
     async fn default_min_payout(&self, token: Address, depth: usize) -> Result<Amount, PayerError> {
-        let rate = self.rates.of(token).ok_or(PayerError::NoRate(token))?;
+        self.rates.refresh(self.reader.provider()).await;
+        let rate = self.rates.of(token).map_err(|fault| match fault {
+            RateFault::Unset => PayerError::NoRate(token),
+            fault => PayerError::RateFault(token, fault),
+        })?;
         let prices = self.reader.prices().await?;
         let cost = rate.units_up(prices.wei(redeem_gas(depth, MAX_STEPS.min(1024))));
         Ok(cost.checked_mul(PAYOUT_PER_COST).unwrap_or(Amount::MAX))

@@ -78,6 +78,7 @@ mod proxied;
 mod proxy;
 mod pruning;
 mod quicknet;
+mod rates;
 mod receipts;
 #[cfg(feature = "service")]
 #[path = "../support/relay.rs"]

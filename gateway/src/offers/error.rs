@@ -1,6 +1,7 @@
 //! Faults of a file of offers, each with its line.
 
 use crate::ledger::Currency;
+use cheque::bank::RateSourceError;
 use std::ops::Range;
 
 /// A fault of a file of offers. Nothing of a faulty file counts.
@@ -41,6 +42,27 @@ pub enum OffersFault {
     /// A token counts as equal to one that itself counts as equal to another.
     #[error("{0} counts as another token itself; name that one")]
     EqualChain(String),
+    /// The rate of a token is wrong.
+    #[error("tokens_per_coin: {0}")]
+    Rate(#[from] RateSourceError),
+    /// The native coin has a rate.
+    #[error("the native coin needs no rate; remove it, or name the token's address")]
+    RateOfCoin,
+    /// A token is to be sold by the scheme `exact`, and nobody makes the transfers.
+    #[error("eip712 is for sales by exact; set facilitator and pay_to under [exact], or remove it")]
+    NoFacilitator,
+    /// The native coin is to be sold by the scheme `exact`.
+    #[error("the native coin has no authorizations by EIP-3009; remove eip712")]
+    ExactCoin,
+    /// A facilitator is set, and no token is sold by it.
+    #[error("no token has eip712; set its name and version, or remove [exact]")]
+    NoExactToken,
+    /// A fixed rate has bounds.
+    #[error("rate_max_age and rate_max_jump bound a file or a feed; remove them")]
+    RateBounds,
+    /// A text is no duration.
+    #[error("{0:?} is no duration; write one such as 90m or 25h")]
+    Duration(String),
     /// A path is not a pattern.
     #[error("{0}")]
     Path(&'static str),

@@ -15,6 +15,8 @@ pub(super) struct OffersFile {
     pub(super) tokens: BTreeMap<String, Spanned<TokenEntry>>,
     #[serde(default)]
     pub(super) route: Vec<Spanned<RouteEntry>>,
+    /// Sales by the scheme `exact` of x402, beside ours.
+    pub(super) exact: Option<ExactEntry>,
     /// True if a request without a route is forwarded for nothing.
     #[serde(default)]
     pub(super) free_without_route: bool,
@@ -32,6 +34,26 @@ pub(super) struct TokenEntry {
     /// 18 for the native coin, and needed for another token.
     pub(super) decimals: Option<u8>,
     pub(super) equal_to: Option<Spanned<String>>,
+    /// The rate against the native coin, as the flag `--tokens-per-coin` of a payee takes it.
+    pub(super) tokens_per_coin: Option<Spanned<String>>,
+    pub(super) rate_max_age: Option<Spanned<String>>,
+    pub(super) rate_max_jump: Option<Spanned<u32>>,
+    pub(super) eip712: Option<Spanned<DomainEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExactEntry {
+    pub(super) facilitator: String,
+    pub(super) pay_to: cheque::Address,
+}
+
+/// The domain of a token's signatures by EIP-712.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DomainEntry {
+    pub(super) name: String,
+    pub(super) version: String,
 }
 
 #[derive(Debug, Deserialize)]

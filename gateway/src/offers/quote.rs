@@ -7,7 +7,7 @@ use crate::{
         jsonrpc::{BodyError, Calls},
         price::{PriceError, Usage},
         target::Target,
-        types::{Meter, Offers, Rates, Route, Token},
+        types::{ExactTerms, Meter, Offers, Rates, Route, Token},
     },
 };
 use cheque::Amount;
@@ -29,6 +29,9 @@ pub struct Tariff {
     pub(super) route: Arc<Route>,
     pub(super) number: u64,
     pub(super) prices: Vec<(Arc<Token>, Amount, Rates)>,
+    /// The prices at which the request is sold by the scheme `exact`.
+    exact: Vec<(Arc<Token>, Amount)>,
+    method: Method,
     has_body: bool,
     meter: Meter,
 }
@@ -83,7 +86,8 @@ impl Offers {
         body: &[u8],
     ) -> Result<Quote, QuoteError> {
         let mut routes = (0..).zip(&self.routes);
-        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target)) else {
+        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target.path()))
+        else {
             return match self.free_without_route {
                 true => Ok(Quote::Free),
                 false => Err(QuoteError::NoRoute),
@@ -96,7 +100,7 @@ impl Offers {
             Some(_) => Some(Calls::parse(body)?),
             None => None,
         };
-        let tariff = Tariff::new(number, route, calls.as_ref(), !body.is_empty())?;
+        let tariff = Tariff::new(number, route, calls.as_ref(), (method, !body.is_empty()))?;
         Ok(Quote::Sold(tariff))
     }
 
@@ -113,15 +117,15 @@ impl Offers {
         let of_path =
             || routes.find(|(_, route)| route.path.matches(target.path()) && is_variable(route));
         let (number, route) = of_head.or_else(of_path)?;
-        let tariff = Tariff::new(number, route, None, false).ok()?;
+        let tariff = Tariff::new(number, route, None, (&Method::HEAD, false)).ok()?;
         tariff.is_variable().then_some(tariff)
     }
 }
 
 impl Route {
-    fn takes(&self, method: &Method, target: &Target) -> bool {
+    pub(super) fn takes(&self, method: &Method, path: &str) -> bool {
         let same = self.method.as_ref().is_none_or(|own| own == method);
-        same && self.path.matches(target.path())
+        same && self.path.matches(path)
     }
 
     /// Sums up the prices of calls in one of the route's tokens.
@@ -140,7 +144,7 @@ impl Tariff {
         number: u64,
         route: &Arc<Route>,
         calls: Option<&Calls>,
-        has_body: bool,
+        (method, has_body): (&Method, bool),
     ) -> Result<Self, PriceError> {
         let prices = (0..).zip(&route.prices).map(|(index, price)| {
             let fixed = match calls {
@@ -153,8 +157,10 @@ impl Tariff {
         });
         Ok(Self {
             prices: prices.collect::<Result<_, PriceError>>()?,
+            exact: Vec::new(),
             route: route.clone(),
             number,
+            method: method.clone(),
             has_body,
             meter: route.meter,
         })
@@ -227,6 +233,45 @@ impl Tariff {
     /// Returns the name of the unit that the upstream reports.
     pub fn unit(&self) -> Option<&str> {
         self.route.unit.as_deref()
+    }
+
+    /// Returns the prices in the tokens that are taken at present, and those by `exact` if `sells_exact`. A transfer needs no
+    /// terms. A price that depends on the answer is not known before, so it has no transfer.
+    pub(crate) fn at_present(&self, is_taken: impl Fn(&Token) -> bool, sells_exact: bool) -> Self {
+        let mut rest = self.clone();
+        if sells_exact && !self.is_variable() {
+            let priced = self.prices.iter().filter(|(_, fixed, _)| !fixed.is_zero());
+            let sold = priced.filter(|(token, ..)| token.exact.is_some());
+            rest.exact = sold
+                .map(|(token, fixed, _)| (token.clone(), *fixed))
+                .collect();
+        }
+        rest.prices.retain(|(token, ..)| is_taken(token));
+        rest
+    }
+
+    /// Returns the offers by the scheme `exact`.
+    pub(crate) fn exact(&self) -> impl Iterator<Item = (&Token, &ExactTerms, Amount)> {
+        self.exact.iter().filter_map(|(token, amount)| {
+            let terms = token.exact.as_ref()?;
+            Some((&**token, terms, *amount))
+        })
+    }
+
+    /// Returns the method of the request.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// True if the price depends on the calls of JSON-RPC in the body.
+    pub fn is_of_calls(&self) -> bool {
+        self.route.calls.is_some()
+    }
+
+    /// Returns the first method of JSON-RPC with a price of its own.
+    pub(crate) fn example_call(&self) -> Option<&str> {
+        let (method, _) = self.route.calls.as_ref()?.first_key_value()?;
+        Some(method)
     }
 
     /// Returns the operator's description of the route.

@@ -4,7 +4,10 @@
 
 mod body;
 mod budget;
+mod claims;
 mod cors;
+mod discovery;
+mod exact;
 mod metered;
 mod page;
 mod passing;
@@ -17,18 +20,24 @@ mod stored;
 mod till;
 mod websocket;
 
+pub use crate::discovery::PAY_PATH;
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
 pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
+    discovery::Document,
+    exact::Facilitator,
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
+    wire::PAYMENT_RESPONSE,
 };
 use body::collect;
 use budget::Budget;
 use bytes::Bytes;
 use cheque::service::http::Caller;
+use claims::Exact;
+use exact::ExactSale;
 use http::{
     Method, Request, Response, StatusCode, Uri,
     header::{HOST, HeaderMap},
@@ -37,14 +46,14 @@ use http::{
 use http_body::Body;
 use reply::{problem, response, unread};
 use sale::Selling;
-use shared::Shared;
-use std::{error::Error, sync::Arc};
+use shared::{DOCUMENTS, Shared};
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use websocket::{Leaving, Wanted};
-
-/// The path to which clients post proofs that buy no request.
-pub const PAY_PATH: &str = "/.well-known/cheque/pay";
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,10 +71,22 @@ impl Proxy {
                 seller,
                 upstream,
                 settings,
+                documents: Semaphore::new(DOCUMENTS),
+                exact: OnceLock::new(),
                 sales: TaskTracker::new(),
                 draining: CancellationToken::new(),
             }),
         }
+    }
+
+    /// Sells by the scheme `exact`, too, in the tokens for which the offers say so. The first facilitator counts.
+    #[must_use]
+    pub fn with_facilitator(self, facilitator: Facilitator) -> Self {
+        let is_first = self.shared.exact.set(Exact::new(facilitator)).is_ok();
+        if is_first {
+            self.shared.seller.sell_exact();
+        }
+        self
     }
 
     /// Returns the seller.
@@ -135,6 +156,15 @@ impl Proxy {
         if head.uri.path() == PAY_PATH {
             return self.top_up(&head.method, &body, now).await;
         }
+        match Document::of(&head.method, &head.uri, &seller.offers()) {
+            Some(Document::Cheque) => {
+                return discovery::cheque_json(seller, &origin, &authority);
+            }
+            Some(Document::OpenApi) => {
+                return discovery::openapi(&self.shared, head, &origin).await;
+            }
+            None => {}
+        }
         let target = head.uri.path_and_query();
         let asked = request::Request {
             method: &head.method,
@@ -168,6 +198,26 @@ impl Proxy {
                 leaving,
             };
             return websocket::sell(&self.shared, &offer, wanted).await;
+        }
+        match seller.exact(&offer, &head.headers, now) {
+            None => {}
+            Some(Err(reply)) => return response(reply),
+            Some(Ok(payment)) => {
+                let shared = Arc::clone(&self.shared);
+                let sale = ExactSale {
+                    shared,
+                    offer,
+                    payment,
+                };
+                let caller = head.extensions.get::<Caller>().cloned();
+                let answer = sale.start((head, body), origin).await;
+                if let Some(caller) = caller
+                    && answer.headers().contains_key(PAYMENT_RESPONSE)
+                {
+                    caller.trust();
+                }
+                return answer;
+            }
         }
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);

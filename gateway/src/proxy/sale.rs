@@ -40,7 +40,7 @@ const SETTLE_AGAIN: [Duration; 3] = [
 ];
 
 /// A request with its whole body.
-type Whole = (Parts, Bytes);
+pub(super) type Whole = (Parts, Bytes);
 
 /// A reserved sale, and the task that owns it.
 pub(super) struct Selling {
@@ -275,7 +275,7 @@ impl Till {
     }
 }
 
-fn whole((head, body): Whole) -> Request<Full<Bytes>> {
+pub(super) fn whole((head, body): Whole) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(body))
 }
 

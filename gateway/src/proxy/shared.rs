@@ -1,8 +1,12 @@
 //! The parts of a proxy that all of its requests share.
 
-use super::budget::Budget;
+use super::{budget::Budget, claims::Exact};
 use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -76,8 +80,15 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     /// The places of pages that have opened a WebSocket and not paid yet.
     pub(super) pages: Arc<Semaphore>,
+    /// Places for documents of the upstream that are read whole.
+    pub(super) documents: Semaphore,
+    /// Unset without a facilitator.
+    pub(super) exact: OnceLock<Exact>,
     /// The tasks of sales, and of WebSockets.
     pub(super) sales: TaskTracker,
     /// Cancelled when streams without an end are to end.
     pub(super) draining: CancellationToken,
 }
+
+/// The number of documents that are read at a time.
+pub(super) const DOCUMENTS: usize = 4;

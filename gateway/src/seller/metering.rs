@@ -128,6 +128,7 @@ impl Seller {
         let ask = Ask {
             fingerprint: Fingerprint(B256::ZERO),
             prices: Vec::new(),
+            key: None,
             now,
         };
         let added = self.shared.ledger.add(&ask, payment).await?;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use alloy::primitives::Address;
 use cheque::{
     Amount, Deposit, DepositId,
-    bank::{NativeRates, Reader},
+    bank::{Reader, TokenRates},
     payer::{DepositRequest, Draw, Funding, PayerError},
 };
 use clap::{ArgGroup, Args};
@@ -83,7 +83,7 @@ impl TermsOpts {
     }
 
     /// The rates to compute the default payout with.
-    pub(super) fn rates(&self, token: &Token) -> Result<NativeRates> {
+    pub(super) fn rates(&self, token: &Token) -> Result<TokenRates> {
         self.rate.rates(token)
     }
 

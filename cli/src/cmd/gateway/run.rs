@@ -9,6 +9,7 @@ use std::{
 use cheque::service::http::{HttpLimits, Refusals};
 use cheque_gateway::{
     Seller,
+    exact::Facilitator,
     forward::{ForwardLimits, Upstream},
     host::{Identity, Keeper, new_worker},
     ledger::{Ledger, LiveJudge, Room, Settings},
@@ -183,7 +184,11 @@ impl RunArgs {
             limits: ProxyLimits::default(),
             origins: self.websocket_origin.clone(),
         };
-        let proxy = Proxy::new(seller.clone(), upstream, settings);
+        let mut proxy = Proxy::new(seller.clone(), upstream, settings);
+        if let Some(url) = seller.offers().facilitator() {
+            let facilitator = Facilitator::new(url).wrap_err("[exact] facilitator")?;
+            proxy = proxy.with_facilitator(facilitator);
+        }
         Ok(Gateway {
             seller,
             proxy,

@@ -83,7 +83,8 @@ async fn sweep_releases_and_forgets() {
         done,
         Upkeep {
             released: 3,
-            forgotten: 0
+            forgotten: 0,
+            keys: 0
         }
     );
     let done = shop.worker(1).sweep(NOW + 600).await.unwrap();
@@ -91,7 +92,8 @@ async fn sweep_releases_and_forgets() {
         done,
         Upkeep {
             released: 0,
-            forgotten: 3
+            forgotten: 3,
+            keys: 0
         }
     );
     let sums = shop.sums(&payer).await;

@@ -1,6 +1,9 @@
 //! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
 
 mod bodies;
+mod discovery;
+mod exact;
+mod facilitated;
 mod money;
 mod paying;
 mod sockets;
