@@ -119,9 +119,10 @@ impl Seller {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let quote = offers.quote(request.method, &target, request.body)?;
+        let (quote, work) = offers.quote(request.method, &target, request.body)?;
         Ok(Offer {
             quote,
+            work,
             fingerprint: fingerprint(request, &target),
             url: format!(
                 "{}://{}{}",
@@ -178,6 +179,15 @@ impl Seller {
                 Entry::Reply(wire.refused(tariff, &refusal, &offer.url, now))
             }
             Err(fault) => Entry::Reply(wire.unavailable(&fault, now)),
+        }
+    }
+
+    /// Takes back that a free request counted, because the host did not forward it.
+    pub fn not_given(&self, offer: &Offer, client: &[u8]) {
+        if let Some((route, _)) = offer.tariff().and_then(Tariff::free) {
+            let counts = self.shared.free.lock();
+            let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
+            counts.give_back(route, client);
         }
     }
 

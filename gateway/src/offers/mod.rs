@@ -1,5 +1,6 @@
 //! Offers: which request is sold, and at what price. SPEC.md section 17.3 has the rules.
 
+mod capacity;
 mod error;
 mod file;
 mod free;
@@ -10,10 +11,12 @@ mod price;
 mod quote;
 mod target;
 mod types;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
+pub use capacity::CapacityTerms;
 pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
 pub use jsonrpc::{BodyError, Calls};
@@ -21,3 +24,4 @@ pub use price::{PriceError, Usage};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
 pub use types::{Offers, Token};
+pub use work::Work;

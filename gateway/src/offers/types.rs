@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::{Currencies, Currency},
-    offers::{free::FreeTier, glob::Glob},
+    offers::{capacity::CapacityTerms, free::FreeTier, glob::Glob, work::CostTable},
 };
 use cheque::{Address, Amount};
 use http::Method;
@@ -15,6 +15,7 @@ pub struct Offers {
     pub(super) currencies: Currencies,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
+    pub(super) capacity: Option<CapacityTerms>,
 }
 
 /// A token in which requests are sold. Plain data.
@@ -43,6 +44,7 @@ pub(super) struct Route {
     pub(super) free: Option<FreeTier>,
     pub(super) charge_4xx: bool,
     pub(super) description: Option<String>,
+    pub(super) cost: CostTable,
 }
 
 /// The price of a route in one token, in its units.
@@ -70,9 +72,21 @@ impl Offers {
         self.tokens.iter().map(|token| &**token)
     }
 
+    /// Returns the capacity; `None` without a limit.
+    pub const fn capacity(&self) -> Option<&CapacityTerms> {
+        self.capacity.as_ref()
+    }
+
     /// Returns the currencies that the file lists as equal, for the ledger.
     pub const fn currencies(&self) -> &Currencies {
         &self.currencies
+    }
+}
+
+impl Route {
+    /// True if a client may have an answer without paying.
+    pub(super) const fn is_ever_free(&self) -> bool {
+        self.prices.is_empty() || self.free.is_some()
     }
 }
 

@@ -15,7 +15,9 @@ pub use prefix::network_prefix;
 pub use shared::ProxySettings;
 
 use crate::{
+    capacity::{Capacity, Refusal},
     forward::{Origin, Upstream},
+    ledger::RoomFor,
     seller::{Seller, request, sale::Entry},
 };
 use body::collect;
@@ -26,13 +28,16 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response, unread};
+use reply::{busy, problem, response, unread};
 use sale::Selling;
 use shared::Shared;
 use std::{error::Error, sync::Arc};
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";
+
+/// The memory of a waiting request besides its body, in bytes.
+const HEAD_BYTES: u64 = 4_096;
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +55,11 @@ impl Proxy {
                 settings,
             }),
         }
+    }
+
+    /// Returns the capacity.
+    pub fn capacity(&self) -> &Capacity {
+        &self.shared.settings.capacity
     }
 
     /// Returns the seller.
@@ -110,13 +120,27 @@ impl Proxy {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        let capacity = &settings.capacity;
+        let work = *offer.work();
+        if let Err(refusal) = is_servable(capacity, &offer) {
+            return busy(&refusal);
+        }
+        let held = HEAD_BYTES.saturating_add(body.len() as u64);
+        let rooms = capacity.clone();
+        let room: RoomFor = Arc::new(move |account| rooms.room(account, &work, held));
         let client = network_prefix(origin.address);
-        let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
+        let entry = seller.admit(&offer, &head.headers, &client, &room, now);
         match entry.await {
-            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
+            Entry::Free => match capacity.enter_free(origin.address, &work) {
+                Ok(ticket) => sale::give(&self.shared, (head, body), &origin, ticket).await,
+                Err(refusal) => {
+                    seller.not_given(&offer, &client);
+                    busy(&refusal)
+                }
+            },
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale)
+                Selling::new(shared, *sale, (work, held))
                     .start((head, body), origin)
                     .await
             }
@@ -150,6 +174,21 @@ impl Proxy {
             return problem(StatusCode::BAD_REQUEST, "malformed_payment", detail);
         };
         response(self.shared.seller.top_up(text, now).await)
+    }
+}
+
+/// Refuses a request that could never be served, before it is paid for.
+fn is_servable(capacity: &Capacity, offer: &request::Offer) -> Result<(), Refusal> {
+    let Some((paid, free)) = capacity.largest() else {
+        return Ok(());
+    };
+    let (cost, max) = match offer.tariff() {
+        Some(_) => (offer.work().most(), paid),
+        None => (offer.work().most(), free),
+    };
+    match cost <= max {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge { cost, max }),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use super::{
     body::{Pipe, ProxyBody, full, pipe},
-    reply::problem,
+    reply::{busy, problem},
     shared::Shared,
     stored,
 };
 use crate::{
+    capacity::{Metered, Refusal, Ticket},
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
     ledger::Receipt,
-    offers::Usage,
+    offers::{Usage, Work},
     seller::sale::{End, Sale},
     wire::Reported,
 };
@@ -52,22 +53,38 @@ type Whole = (Parts, Bytes);
 pub(super) struct Selling {
     shared: Arc<Shared>,
     sale: Sale,
+    /// The most that the request uses of the capacity, and the bytes of memory that it holds while it waits.
+    demand: (Work, u64),
+    /// Present while the request is forwarded.
+    ticket: Option<Ticket>,
     began: Instant,
 }
 
 /// Hands a free request to the upstream.
-pub(super) async fn give(shared: &Shared, request: Whole, origin: &Origin) -> Response<ProxyBody> {
+pub(super) async fn give(
+    shared: &Shared,
+    request: Whole,
+    origin: &Origin,
+    ticket: Ticket,
+) -> Response<ProxyBody> {
     match shared.upstream.send(whole(request), origin, None).await {
-        Ok(answer) => answer.response.map(BodyExt::boxed_unsync),
-        Err(error) => failure(&error),
+        Ok(answer) => answer
+            .response
+            .map(|body| Metered::new(body, ticket).boxed_unsync()),
+        Err(error) => {
+            ticket.give_back(0);
+            failure(&error)
+        }
     }
 }
 
 impl Selling {
-    pub(super) fn new(shared: Arc<Shared>, sale: Sale) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, sale: Sale, demand: (Work, u64)) -> Self {
         Self {
             shared,
             sale,
+            demand,
+            ticket: None,
             began: Instant::now(),
         }
     }
@@ -89,6 +106,17 @@ impl Selling {
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
         let shared = Arc::clone(&self.shared);
+        match self.enter().await {
+            Ok(ticket) => self.ticket = Some(ticket),
+            Err(refusal) => {
+                let used = Usage::default();
+                let settled = self.settle(End::NotForwarded, &used, None).await;
+                let _ = tell.send(self.with_receipt(busy(&refusal), settled));
+                return;
+            }
+        }
+        // The time in the queue is not charged.
+        self.began = Instant::now();
         let paid = Paid::of(&self.sale);
         let sending = shared.upstream.send(whole(request), &origin, Some(&paid));
         match self.holding(sending).await {
@@ -100,6 +128,23 @@ impl Selling {
                 };
                 let _ = tell.send(self.failed(end, &error).await);
             }
+        }
+    }
+
+    /// Waits for capacity. The price is reserved, and is released if there is none.
+    async fn enter(&mut self) -> Result<Ticket, Refusal> {
+        let capacity = self.shared.settings.capacity.clone();
+        let account = *self.sale.account();
+        let price = self.sale.reserved();
+        let (work, bytes) = self.demand;
+        let entering = capacity.enter(&account, &work, bytes, price);
+        self.holding(entering).await
+    }
+
+    /// Gives back the ticket of a request that has ended.
+    fn leave(&mut self, bytes: u64) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.give_back(bytes);
         }
     }
 
@@ -131,7 +176,11 @@ impl Selling {
         reported: &Reported,
     ) -> Response<ProxyBody> {
         let bytes = match self.holding(body.collect()).await {
-            Ok(collected) => collected.to_bytes(),
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                self.leave(bytes.len() as u64);
+                bytes
+            }
             Err(error) => {
                 let end = match error {
                     ForwardError::TimedOut => End::TimedOut,
@@ -149,7 +198,7 @@ impl Selling {
 
     /// Settles an answer with a fixed price, and streams the answer.
     async fn settle_then_deliver(
-        self,
+        mut self,
         head: response::Parts,
         body: AnswerBody,
         reported: &Reported,
@@ -157,7 +206,11 @@ impl Selling {
     ) {
         let usage = self.usage(0, reported);
         let settled = self.settle(End::Answered(head.status), &usage, None).await;
-        let answer = Response::from_parts(head, body.boxed_unsync());
+        let body = match self.ticket.take() {
+            Some(ticket) => Metered::new(body, ticket).boxed_unsync(),
+            None => body.boxed_unsync(),
+        };
+        let answer = Response::from_parts(head, body);
         let _ = tell.send(self.with_receipt(answer, settled));
     }
 
@@ -178,6 +231,7 @@ impl Selling {
         headers.append(TRAILER, HeaderValue::from_static(RECEIPT_TRAILERS));
         let _ = tell.send(answer);
         let streamed = self.holding(pipe.carry(body, UNREAD)).await;
+        self.leave(streamed.bytes);
         let usage = self.usage(streamed.bytes, reported);
         let end = if streamed.is_whole {
             End::Answered(status)
@@ -192,7 +246,8 @@ impl Selling {
     }
 
     /// Ends a sale without an answer of the upstream.
-    async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+    async fn failed(&mut self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+        self.leave(0);
         let settled = self.settle(end, &Usage::default(), None).await;
         self.with_receipt(failure(error), settled)
     }
@@ -233,7 +288,13 @@ impl Selling {
             let seller = &self.shared.seller;
             let settled = seller.settle(&self.sale, end, usage, answer.clone(), now);
             let fault = match settled.await {
-                Ok(receipt) => return Ok(receipt),
+                Ok(receipt) => {
+                    if let Some(receipt) = &receipt {
+                        let capacity = &self.shared.settings.capacity;
+                        capacity.charged(&receipt.account, receipt.charged);
+                    }
+                    return Ok(receipt);
+                }
                 Err(fault) => fault,
             };
             let Some(pause) = pauses.next() else {

@@ -1,28 +1,18 @@
 //! The parts of a proxy that all of its requests share.
 
-use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::fmt;
+use crate::{capacity::Capacity, forward::Upstream, seller::Seller};
 
 /// The settings of a proxy.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ProxySettings {
     /// The largest body of a request, in bytes. A body is read before its price is known, because the price may be in it.
     pub max_body: usize,
     /// The largest answer that is kept for a client that lost it, in bytes.
     pub max_stored: usize,
-    /// The capacity for an account.
-    pub room: RoomFor,
+    /// The capacity, of which every forwarded request takes a ticket.
+    pub capacity: Capacity,
     /// The clock: seconds since 1970.
     pub now: fn() -> u64,
-}
-
-impl fmt::Debug for ProxySettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxySettings")
-            .field("max_body", &self.max_body)
-            .field("max_stored", &self.max_stored)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug)]

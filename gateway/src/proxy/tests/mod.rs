@@ -1,15 +1,13 @@
 //! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
 
+mod capacity;
 mod money;
 mod streams;
 
 use super::*;
 use crate::{
     forward::ForwardLimits,
-    ledger::{
-        Room,
-        tests::{NOW, Payer, Shop, payee},
-    },
+    ledger::tests::{NOW, Payer, Shop, payee},
     offers::Offers,
     wire::{BALANCE, CHARGED, CHEQUE, MAX, PayeeTerms, Problem, Wire},
 };
@@ -73,13 +71,35 @@ struct Stand {
 impl Stand {
     /// A proxy before an upstream. The payer's opening has paid nothing yet.
     async fn before(upstream: Router) -> Self {
+        Self::selling(OFFERS, upstream).await
+    }
+
+    /// The same with other offers.
+    async fn selling(offers: &str, upstream: Router) -> Self {
+        Self::within(LIMITS, offers, upstream).await
+    }
+
+    /// The same before an upstream that may take its time.
+    async fn patient(offers: &str, upstream: Router) -> Self {
+        let limits = ForwardLimits {
+            first_byte: SOON,
+            ..LIMITS
+        };
+        Self::within(limits, offers, upstream).await
+    }
+
+    async fn within(limits: ForwardLimits, offers: &str, upstream: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, upstream).await });
-        Self::at(&format!("http://{address}")).await
+        Self::new(offers, &format!("http://{address}"), limits)
     }
 
     async fn at(upstream: &str) -> Self {
+        Self::new(OFFERS, upstream, LIMITS)
+    }
+
+    fn new(offers: &str, upstream: &str, limits: ForwardLimits) -> Self {
         let shop = Shop::new();
         let wire = Wire {
             payee: payee(),
@@ -88,13 +108,14 @@ impl Stand {
             credential_header: None,
             terms: BTreeMap::from([("eth".to_owned(), terms())]),
         };
-        let offers = Offers::parse(OFFERS, 10).unwrap();
+        let offers = Offers::parse(offers, 10).unwrap();
+        let capacity = Capacity::new(&offers).unwrap();
         let seller = Seller::new(offers, shop.ledger.clone(), wire).unwrap();
-        let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
+        let upstream = Upstream::new(&upstream.parse().unwrap(), limits).unwrap();
         let settings = ProxySettings {
             max_body: 1 << 20,
             max_stored: 64 << 10,
-            room: Arc::new(|_| Room::Free),
+            capacity,
             now: || NOW,
         };
         Self {
