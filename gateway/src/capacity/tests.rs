@@ -211,9 +211,12 @@ async fn shares_capacity_by_what_accounts_were_charged() {
             let (capacity, over, served) = (capacity.clone(), over.clone(), served.clone());
             asking.push(tokio::spawn(async move {
                 while !over.load(SeqCst) {
-                    if let Ok(ticket) = enter(&capacity, number, "/small").await {
-                        served[usize::from(number) - 1].fetch_add(1, SeqCst);
-                        ticket.give_back(0);
+                    match enter(&capacity, number, "/small").await {
+                        Ok(ticket) => {
+                            served[usize::from(number) - 1].fetch_add(1, SeqCst);
+                            ticket.give_back(0);
+                        }
+                        Err(refusal) => panic!("{refusal}"),
                     }
                 }
             }));

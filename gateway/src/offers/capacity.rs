@@ -18,6 +18,8 @@ use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 const WORTH: u32 = 20;
 /// Fractional bits of a yardstick.
 const YARD: u32 = 32;
+/// The longest wait in the queue.
+const QUEUE_SECONDS: u64 = 2;
 /// The most records of network prefixes.
 const MAX_PREFIXES: usize = 65_536;
 
@@ -83,9 +85,12 @@ pub(super) fn load(
         .ok_or_else(|| fault(OffersFault::Rate))?
         .map_err(|reason| fault(OffersFault::Capacity(reason)))?;
     let yards = yards(routes, currencies).map_err(fault)?;
-    let paid = settings.paid_share();
+    // Without a limit of its own, an account may have all capacity, now and as long as a request can wait.
+    let mut all = settings.paid_share();
+    let longest = all.rate.get().saturating_mul(QUEUE_SECONDS);
+    all.burst = all.burst.saturating_add(longest);
     let account = entry.get_ref().account.as_ref();
-    let first = account.map_or(Some(paid), |account| tier(account.rate, account.burst));
+    let first = account.map_or(Some(all), |account| tier(account.rate, account.burst));
     let mut terms = CapacityTerms {
         tiers: vec![(0, first.ok_or_else(|| fault(OffersFault::Rate))?)],
         settings,
