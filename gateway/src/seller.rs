@@ -140,9 +140,8 @@ impl Seller {
     /// [`QuoteRefusal`] if the request is not sold.
     pub fn quote(&self, request: &Request<'_>) -> Result<Offer, QuoteRefusal> {
         let target = Target::parse(request.target)?;
-        let offers = self.offers();
-        let quote = offers.quote(request.method, &target, request.body)?;
-        Ok(self.offer(quote, request, &target))
+        let (quote, work) = self.offers().quote(request.method, &target, request.body)?;
+        Ok(self.offer((quote, work), request, &target))
     }
 
     /// Takes the payment of a quoted request. `client` is the network prefix by which free requests are counted, `room` tells
@@ -215,6 +214,15 @@ impl Seller {
                 refuse(wire.refused(&sold, &refusal, &offer.url, now))
             }
             Err(fault) => Entry::Reply(wire.unavailable(&fault, now)),
+        }
+    }
+
+    /// Takes back that a free request counted, because the host did not forward it.
+    pub fn not_given(&self, offer: &Offer, client: &[u8]) {
+        if let Some((route, _)) = offer.tariff().and_then(Tariff::free) {
+            let counts = self.shared.free.lock();
+            let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
+            counts.give_back(route, client);
         }
     }
 

@@ -3,12 +3,14 @@
 use crate::{
     ledger::{Currencies, Currency},
     offers::{
+        capacity,
         error::{OffersError, OffersFault},
         file::{OffersFile, RouteEntry, TokenEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
         price::gross,
         types::{ExactTerms, Home, Meter, Offers, Price, Rates, Route, Token, TokenRate},
+        work::CostTable,
     },
 };
 use cheque::{
@@ -53,6 +55,7 @@ impl Offers {
             routes.push(Arc::new(route));
         }
         Ok(Self {
+            capacity: capacity::load(text, &file, &routes, &loader.currencies)?,
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,
             routes,
@@ -275,6 +278,25 @@ impl Loader<'_> {
             free,
             charge_4xx: route.charge_4xx,
             description: route.description.clone(),
+            cost: self.cost(route)?,
+        })
+    }
+
+    fn cost(&self, route: &RouteEntry) -> Result<CostTable, OffersError> {
+        let Some(spanned) = &route.cost else {
+            return Ok(CostTable::default());
+        };
+        let entry = spanned.get_ref();
+        let is_variable = entry.per_kib > 0 || entry.per_ms > 0;
+        if is_variable != entry.max.is_some() {
+            return Err(self.fault(spanned, OffersFault::CostMax));
+        }
+        Ok(CostTable {
+            call: entry.call.unwrap_or(1),
+            per_kib: entry.per_kib,
+            per_ms: entry.per_ms,
+            max: entry.max.unwrap_or(0),
+            rpc: entry.rpc.clone(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Offers: which request is sold, and at what price. SPEC.md section 17.3 has the rules.
 
+mod capacity;
 mod error;
 mod file;
 mod free;
@@ -11,10 +12,12 @@ mod price;
 mod quote;
 mod target;
 mod types;
+mod work;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use capacity::CapacityTerms;
 pub use error::{OffersError, OffersFault};
 pub use free::{FreeCounts, FreeTier};
 pub use jsonrpc::{BodyError, Calls};
@@ -24,3 +27,4 @@ pub(crate) use quote::{LOOK_AHEAD, PIECE};
 pub use quote::{Quote, QuoteError, Tariff};
 pub use target::{Target, TargetError};
 pub use types::{ExactTerms, Home, Meter, Offers, Token, TokenRate};
+pub use work::Work;

@@ -8,6 +8,7 @@ use crate::{
         price::{PriceError, Usage},
         target::Target,
         types::{ExactTerms, Meter, Offers, Rates, Route, Token},
+        work::{CostTable, Work},
     },
 };
 use cheque::Amount;
@@ -71,8 +72,8 @@ pub enum QuoteError {
 }
 
 impl Offers {
-    /// Finds the price of a request: that of the first route in the file that takes its method and path. `body` is the whole
-    /// body.
+    /// Finds the price of a request, and its cost in units of the capacity: those of the first route in the file that takes
+    /// its method and path. `body` is the whole body.
     ///
     /// A batch of JSON-RPC costs the sum of its calls.
     ///
@@ -84,24 +85,25 @@ impl Offers {
         method: &Method,
         target: &Target,
         body: &[u8],
-    ) -> Result<Quote, QuoteError> {
+    ) -> Result<(Quote, Work), QuoteError> {
         let mut routes = (0..).zip(&self.routes);
         let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target.path()))
         else {
             return match self.free_without_route {
-                true => Ok(Quote::Free),
+                true => Ok((Quote::Free, CostTable::default().work(None))),
                 false => Err(QuoteError::NoRoute),
             };
         };
+        let reads_calls = route.calls.is_some() || !route.cost.rpc.is_empty();
+        let calls = reads_calls.then(|| Calls::parse(body)).transpose()?;
+        let work = route.cost.work(calls.as_ref());
         if route.prices.is_empty() {
-            return Ok(Quote::Free);
+            return Ok((Quote::Free, work));
         }
-        let calls = match &route.calls {
-            Some(_) => Some(Calls::parse(body)?),
-            None => None,
-        };
+        // Without prices of calls, a batch costs as much as one call.
+        let calls = calls.filter(|_| route.calls.is_some());
         let tariff = Tariff::new(number, route, calls.as_ref(), (method, !body.is_empty()))?;
-        Ok(Quote::Sold(tariff))
+        Ok((Quote::Sold(tariff), work))
     }
 
     /// Finds the metered route to which a payment by `HEAD` adds money: the route of `HEAD` itself, or else the first metered

@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::{Currencies, Currency},
-    offers::{free::FreeTier, glob::Glob},
+    offers::{capacity::CapacityTerms, free::FreeTier, glob::Glob, work::CostTable},
 };
 use cheque::{
     Address, Amount, Bank,
@@ -20,6 +20,7 @@ pub struct Offers {
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
     pub(super) facilitator: Option<String>,
+    pub(super) capacity: Option<CapacityTerms>,
 }
 
 /// What a file of offers takes from its gateway. Plain data, exhaustive by design.
@@ -97,6 +98,7 @@ pub(super) struct Route {
     pub(super) free: Option<FreeTier>,
     pub(super) charge_4xx: bool,
     pub(super) description: Option<String>,
+    pub(super) cost: CostTable,
 }
 
 /// The price of a route in one token, in its units.
@@ -193,9 +195,21 @@ impl Offers {
         self.facilitator.as_deref()
     }
 
+    /// Returns the capacity; `None` without a limit.
+    pub const fn capacity(&self) -> Option<&CapacityTerms> {
+        self.capacity.as_ref()
+    }
+
     /// Returns the currencies that the file lists as equal, for the ledger.
     pub const fn currencies(&self) -> &Currencies {
         &self.currencies
+    }
+}
+
+impl Route {
+    /// True if a client may have an answer without paying.
+    pub(super) const fn is_ever_free(&self) -> bool {
+        self.prices.is_empty() || self.free.is_some()
     }
 }
 

@@ -5,15 +5,16 @@
 use super::{
     body::{ProxyBody, full},
     claims::Exact,
-    reply::{problem, response},
+    reply::{no_capacity, problem, response},
     sale::{Whole, failure, whole},
-    shared::Shared,
+    shared::{HEAD_BYTES, Shared},
     stored,
 };
 use crate::{
+    capacity::Metered,
     exact::{ExactPayment, Facilitator, Settled, Verified},
     forward::{Answer, Origin, Paid},
-    ledger::{AccountKey, Currency, Holding, LedgerFault, Room, Standing},
+    ledger::{AccountKey, Currency, Holding, LedgerFault, Standing},
     seller::request::Offer,
     wire::{PAYMENT_RESPONSE, to_header},
 };
@@ -93,15 +94,6 @@ impl ExactSale {
             }
             known => return Ok(self.known(known)),
         }
-        if let Room::Full { retry_after } = (self.shared.settings.room)(&self.account()) {
-            let detail = "no capacity for the request now; send the same payment again";
-            return Ok(again(
-                StatusCode::TOO_MANY_REQUESTS,
-                "full",
-                detail,
-                retry_after,
-            ));
-        }
         let payment = &self.payment;
         let (payload, offer) = (&payment.payload, &payment.requirements);
         let verified = exact.facilitator.verify(payload, offer, payment.payer);
@@ -116,9 +108,38 @@ impl ExactSale {
             }
         }
         match ledger.reserve_authorization(paid, self.now()).await? {
-            Ok(holding) => self.forward(exact, holding, request, origin).await,
+            Ok(holding) => self.enter(exact, holding, request, origin).await,
             Err(standing) => Ok(self.known(standing)),
         }
+    }
+
+    /// Waits for capacity, and forwards the request. Without capacity the authorization is free again.
+    async fn enter(
+        &self,
+        exact: &Exact,
+        mut holding: Holding,
+        request: Whole,
+        origin: &Origin,
+    ) -> Result<Reply, LedgerFault> {
+        let capacity = &self.shared.settings.capacity;
+        let held = HEAD_BYTES.saturating_add(request.1.len() as u64);
+        let account = self.account();
+        let entering = capacity.enter(&account, self.offer.work(), held, self.payment.amount);
+        let ticket = match self.holding(&mut holding, entering).await {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                self.release(&holding).await?;
+                return Ok(no_capacity(&refusal));
+            }
+        };
+        let reply = self.forward(exact, holding, request, origin).await?;
+        Ok(match reply.body().size_hint().exact() {
+            Some(bytes) => {
+                ticket.give_back(bytes);
+                reply
+            }
+            None => reply.map(|body| Metered::new(body, ticket).boxed_unsync()),
+        })
     }
 
     async fn forward(

@@ -26,6 +26,7 @@ pub use prefix::network_prefix;
 pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
+    capacity::{Capacity, Refusal},
     discovery::Document,
     exact::Facilitator,
     forward::{Origin, Upstream},
@@ -44,9 +45,9 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response, unread};
+use reply::{no_capacity, problem, response, unread};
 use sale::Selling;
-use shared::{DOCUMENTS, Shared};
+use shared::{DOCUMENTS, HEAD_BYTES, Shared};
 use std::{
     error::Error,
     sync::{Arc, OnceLock},
@@ -87,6 +88,11 @@ impl Proxy {
             self.shared.seller.sell_exact();
         }
         self
+    }
+
+    /// Returns the capacity.
+    pub fn capacity(&self) -> &Capacity {
+        &self.shared.settings.capacity
     }
 
     /// Returns the seller.
@@ -185,6 +191,11 @@ impl Proxy {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        let capacity = &settings.capacity;
+        let work = *offer.work();
+        if let Err(refusal) = is_servable(capacity, &offer) {
+            return no_capacity(&refusal);
+        }
         if let Some(client) = socket {
             let Some(offer) = offer.of_socket() else {
                 let detail = "this route sells no WebSockets";
@@ -219,8 +230,10 @@ impl Proxy {
                 return answer;
             }
         }
+        let held = HEAD_BYTES.saturating_add(body.len() as u64);
+        let room = self.shared.room(work, held);
         let client = network_prefix(origin.address);
-        let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
+        let entry = seller.admit(&offer, &head.headers, &client, &room, now);
         let entry = entry.await;
         if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
             && let Some(caller) = head.extensions.get::<Caller>()
@@ -228,10 +241,16 @@ impl Proxy {
             caller.trust();
         }
         match entry {
-            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
+            Entry::Free => match capacity.enter_free(origin.address, &work) {
+                Ok(ticket) => sale::give(&self.shared, (head, body), &origin, ticket).await,
+                Err(refusal) => {
+                    seller.not_given(&offer, &client);
+                    no_capacity(&refusal)
+                }
+            },
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale)
+                Selling::new(shared, *sale, (work, held))
                     .start((head, body), origin)
                     .await
             }
@@ -254,6 +273,21 @@ impl Proxy {
             return problem(StatusCode::BAD_REQUEST, "malformed_payment", detail);
         };
         response(self.shared.seller.top_up(text, now).await)
+    }
+}
+
+/// Refuses a request that could never be served, before it is paid for.
+fn is_servable(capacity: &Capacity, offer: &request::Offer) -> Result<(), Refusal> {
+    let Some((paid, free)) = capacity.largest() else {
+        return Ok(());
+    };
+    let (cost, max) = match offer.tariff() {
+        Some(_) => (offer.work().most(), paid),
+        None => (offer.work().most(), free),
+    };
+    match cost <= max {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge { cost, max }),
     }
 }
 

@@ -4,16 +4,17 @@ use super::{
     body::{ProxyBody, full},
     budget::Share,
     metered::{self, is_event_stream},
-    reply::problem,
+    reply::{no_capacity, problem},
     shared::Shared,
     stored,
     till::{Cover, Till},
 };
 use crate::{
+    capacity::{Metered, Ticket},
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
     ledger::Receipt,
     meter::{Metering, Part},
-    offers::{Meter, Usage},
+    offers::{Meter, Usage, Work},
     seller::sale::{End, Sale},
 };
 use bytes::Bytes;
@@ -46,23 +47,39 @@ pub(super) type Whole = (Parts, Bytes);
 pub(super) struct Selling {
     pub(super) shared: Arc<Shared>,
     pub(super) sale: Sale,
+    /// The most that the request uses of the capacity, and the bytes of memory that it holds while it waits.
+    demand: (Work, u64),
+    /// Present while the request is forwarded.
+    pub(super) ticket: Option<Ticket>,
     /// The moment from which the time of the answer counts.
     pub(super) began: Instant,
 }
 
 /// Hands a free request to the upstream.
-pub(super) async fn give(shared: &Shared, request: Whole, origin: &Origin) -> Response<ProxyBody> {
+pub(super) async fn give(
+    shared: &Shared,
+    request: Whole,
+    origin: &Origin,
+    ticket: Ticket,
+) -> Response<ProxyBody> {
     match shared.upstream.send(whole(request), origin, None).await {
-        Ok(answer) => answer.response.map(BodyExt::boxed_unsync),
-        Err(error) => failure(&error),
+        Ok(answer) => answer
+            .response
+            .map(|body| Metered::new(body, ticket).boxed_unsync()),
+        Err(error) => {
+            ticket.give_back(0);
+            failure(&error)
+        }
     }
 }
 
 impl Selling {
-    pub(super) fn new(shared: Arc<Shared>, sale: Sale) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, sale: Sale, demand: (Work, u64)) -> Self {
         Self {
             shared,
             sale,
+            demand,
+            ticket: None,
             began: Instant::now(),
         }
     }
@@ -85,6 +102,10 @@ impl Selling {
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
         let shared = Arc::clone(&self.shared);
+        if let Err(refusal) = self.enter().await {
+            let _ = tell.send(refusal);
+            return;
+        }
         let paid = Paid::of(&self.sale);
         if self.sale.meter() == Meter::OpenaiUsage {
             // The report is read from the answer, so the answer comes as it is.
@@ -100,6 +121,35 @@ impl Selling {
                 };
                 let _ = tell.send(self.failed(end, &error).await);
             }
+        }
+    }
+
+    /// Waits for capacity, and begins. Without capacity the reserved price is released; the error is the answer.
+    pub(super) async fn enter(&mut self) -> Result<(), Response<ProxyBody>> {
+        let capacity = self.shared.settings.capacity.clone();
+        let account = *self.sale.account();
+        let price = self.sale.reserved();
+        let (work, bytes) = self.demand;
+        let entering = capacity.enter(&account, &work, bytes, price);
+        match self.holding(entering).await {
+            Ok(ticket) => {
+                self.ticket = Some(ticket);
+                // The time in the queue is not charged.
+                self.began = Instant::now();
+                Ok(())
+            }
+            Err(refusal) => {
+                let used = Usage::default();
+                let settled = self.settle(End::NotForwarded, &used, None).await;
+                Err(self.with_receipt(no_capacity(&refusal), settled))
+            }
+        }
+    }
+
+    /// Gives back the ticket of a request that has ended.
+    pub(super) fn leave(&mut self, bytes: u64) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.give_back(bytes);
         }
     }
 
@@ -139,7 +189,8 @@ impl Selling {
     }
 
     /// Ends a sale without an answer of the upstream.
-    pub(super) async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+    pub(super) async fn failed(&mut self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+        self.leave(0);
         let settled = self.settle(end, &Usage::default(), None).await;
         self.with_receipt(failure(error), settled)
     }
@@ -180,7 +231,13 @@ impl Selling {
             let seller = &self.shared.seller;
             let settled = seller.settle(&self.sale, end, usage, answer.clone(), now);
             let fault = match settled.await {
-                Ok(receipt) => return Ok(receipt),
+                Ok(receipt) => {
+                    if let Some(receipt) = &receipt {
+                        let capacity = &self.shared.settings.capacity;
+                        capacity.charged(&receipt.account, receipt.charged);
+                    }
+                    return Ok(receipt);
+                }
                 Err(fault) => fault,
             };
             let Some(pause) = pauses.next() else {
@@ -234,7 +291,11 @@ impl Till {
         share: Share,
     ) -> Response<ProxyBody> {
         let bytes = match self.selling.holding(body.collect()).await {
-            Ok(collected) => share.hold(collected.to_bytes()),
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                self.selling.leave(bytes.len() as u64);
+                share.hold(bytes)
+            }
             Err(error) => {
                 let end = match error {
                     ForwardError::TimedOut => End::TimedOut,
@@ -254,12 +315,16 @@ impl Till {
 
     /// Settles an answer with a fixed price, and streams the answer.
     async fn settle_then_deliver(
-        self,
+        mut self,
         head: response::Parts,
         body: AnswerBody,
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
-        let answer = Response::from_parts(head, body.boxed_unsync());
+        let body = match self.selling.ticket.take() {
+            Some(ticket) => Metered::new(body, ticket).boxed_unsync(),
+            None => body.boxed_unsync(),
+        };
+        let answer = Response::from_parts(head, body);
         let _ = tell.send(self.settle_then_answer(answer).await);
     }
 

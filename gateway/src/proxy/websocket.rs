@@ -7,15 +7,17 @@ use super::{
     passing::pass_on,
     prefix::network_prefix,
     relay::Relay,
-    reply::{busy, problem, response},
+    reply::{busy, no_capacity, problem, response},
     sale::{Selling, failure},
-    shared::{ProxyLimits, Shared},
+    shared::{HEAD_BYTES, ProxyLimits, Shared},
     stored,
     till::Till,
 };
 use crate::{
+    capacity::Ticket,
     forward::{Answer, ForwardError, Origin, Paid},
     meter::Metering,
+    offers::Work,
     seller::{
         request::Offer,
         sale::{End, Entry},
@@ -105,6 +107,12 @@ pub(super) const fn memory(limits: &ProxyLimits) -> usize {
     4 * limits.max_message
 }
 
+/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
+pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
+    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
+    (*offer.work(), held)
+}
+
 /// Sells a WebSocket, or answers that it is not sold.
 pub(super) async fn sell(
     shared: &Arc<Shared>,
@@ -119,15 +127,23 @@ pub(super) async fn sell(
     let headers = &wanted.head.headers;
     let (client, now) = (network_prefix(wanted.origin.address), (settings.now)());
     let seller = &shared.seller;
-    let entry = seller.admit(offer, headers, &client, &settings.room, now);
+    let (work, held) = demand(offer, &settings.limits);
+    let room = shared.room(work, held);
+    let entry = seller.admit(offer, headers, &client, &room, now);
     let entry = entry.await;
     if matches!(entry, Entry::Sale(_) | Entry::Again { .. }) {
         wanted.leaving.trust();
     }
     match entry {
-        Entry::Free => give(shared.clone(), wanted, share).await,
+        Entry::Free => match settings.capacity.enter_free(wanted.origin.address, &work) {
+            Ok(ticket) => give(shared.clone(), wanted, (share, ticket)).await,
+            Err(refusal) => {
+                seller.not_given(offer, &client);
+                no_capacity(&refusal)
+            }
+        },
         Entry::Sale(sale) => {
-            let selling = Selling::new(shared.clone(), *sale);
+            let selling = Selling::new(shared.clone(), *sale, (work, held));
             selling.start_socket(wanted, share).await
         }
         Entry::Again {
@@ -179,7 +195,11 @@ pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response
 }
 
 /// Opens a WebSocket that costs nothing.
-async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<ProxyBody> {
+async fn give(
+    shared: Arc<Shared>,
+    wanted: Wanted,
+    places: (Share, Ticket),
+) -> Response<ProxyBody> {
     let Wanted {
         head,
         origin,
@@ -193,7 +213,7 @@ async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<Pro
                 if let Some((client, upstream)) = open(client, upstream, &limits).await {
                     pass_on(client, upstream, &leaving, &limits).await;
                 }
-                drop(share);
+                drop(places);
             });
             switching(answer)
         }
@@ -227,6 +247,10 @@ impl Selling {
             client,
             leaving,
         } = wanted;
+        if let Err(refusal) = self.enter().await {
+            let _ = tell.send(refusal);
+            return;
+        }
         let paid = Paid::of(&self.sale);
         let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
         let (answer, upstream) = match self.holding(asking).await {
@@ -242,7 +266,7 @@ impl Selling {
             }
         };
         let limits = shared.settings.limits;
-        let till = self.into_socket();
+        let mut till = self.into_socket();
         if till.is_live {
             let _ = tell.send(switching(answer));
             let opened = open(client, upstream, &limits).await;
@@ -250,13 +274,14 @@ impl Selling {
             return drop(share);
         }
         // One price for the whole WebSocket, however long.
+        let ticket = till.selling.ticket.take();
         let answer = till.settle_then_answer(switching(answer)).await;
         let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let _ = tell.send(answer);
         if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
             pass_on(client, upstream, &leaving, &limits).await;
         }
-        drop(share);
+        drop((share, ticket));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         AccountKey, Ask, Channel, Credited, Currency, Fingerprint, LedgerFault, Payment, PaymentId,
         Receipt, Refusal, Sums,
     },
-    offers::{Quote, Target, Tariff, Usage},
+    offers::{Quote, Target, Tariff, Usage, Work},
     wire::{MppReceipt, Paying, Reply, stream_receipt},
 };
 use alloy_primitives::B256;
@@ -22,7 +22,7 @@ impl Seller {
         }
         let target = Target::parse(request.target).ok()?;
         let tariff = self.offers().metered(&target)?;
-        Some(self.offer(Quote::Sold(tariff), request, &target))
+        Some(self.offer((Quote::Sold(tariff), Work::NONE), request, &target))
     }
 
     /// Takes a payment that adds money to a metered offer and forwards nothing. `None`: the request has no payment.
@@ -138,9 +138,15 @@ impl Seller {
         Ok(added)
     }
 
-    pub(super) fn offer(&self, quote: Quote, request: &Request<'_>, target: &Target) -> Offer {
+    pub(super) fn offer(
+        &self,
+        (quote, work): (Quote, Work),
+        request: &Request<'_>,
+        target: &Target,
+    ) -> Offer {
         Offer {
             quote,
+            work,
             fingerprint: fingerprint(request, target),
             url: format!(
                 "{}://{}{}",
