@@ -5,7 +5,7 @@ use crate::{
     offers::{
         error::{OffersError, OffersFault},
         file::{CapacityEntry, OffersFile, TierEntry},
-        types::Route,
+        types::{Route, Token},
     },
 };
 use cheque::{Amount, U256};
@@ -75,14 +75,14 @@ pub(super) fn load(
     text: &str,
     file: &OffersFile,
     routes: &[Arc<Route>],
-    currencies: &Currencies,
+    (tokens, currencies): (&BTreeMap<String, Arc<Token>>, &Currencies),
 ) -> Result<Option<CapacityTerms>, OffersError> {
     let Some(entry) = &file.capacity else {
         return Ok(None);
     };
     let fault = |fault| OffersError::at(text, entry.span(), fault);
     let settings = settings(entry.get_ref(), routes)
-        .ok_or_else(|| fault(OffersFault::Rate))?
+        .ok_or_else(|| fault(OffersFault::TierRate))?
         .map_err(|reason| fault(OffersFault::Capacity(reason)))?;
     let yards = yards(routes, currencies).map_err(fault)?;
     // Without a limit of its own, an account may have all capacity, now and as long as a request can wait.
@@ -92,13 +92,13 @@ pub(super) fn load(
     let account = entry.get_ref().account.as_ref();
     let first = account.map_or(Some(all), |account| tier(account.rate, account.burst));
     let mut terms = CapacityTerms {
-        tiers: vec![(0, first.ok_or_else(|| fault(OffersFault::Rate))?)],
+        tiers: vec![(0, first.ok_or_else(|| fault(OffersFault::TierRate))?)],
         settings,
         yards,
         currencies: currencies.clone(),
     };
     for tier in &entry.get_ref().tier {
-        let added = terms.add_tier(file, tier.get_ref());
+        let added = terms.add_tier(tokens, tier.get_ref());
         added.map_err(|reason| OffersError::at(text, tier.span(), reason))?;
     }
     terms.check_costs(text, file, routes)?;
@@ -145,21 +145,22 @@ fn settings(
 }
 
 impl CapacityTerms {
-    fn add_tier(&mut self, file: &OffersFile, entry: &TierEntry) -> Result<(), OffersFault> {
+    fn add_tier(
+        &mut self,
+        tokens: &BTreeMap<String, Arc<Token>>,
+        entry: &TierEntry,
+    ) -> Result<(), OffersFault> {
         let [(name, units)] = &entry.paid.iter().collect::<Vec<_>>()[..] else {
             return Err(OffersFault::TierToken);
         };
-        let token = file.tokens.get(*name);
+        let token = tokens.get(*name);
         let token = token.ok_or_else(|| OffersFault::UnknownToken((*name).clone()))?;
-        let currency = Currency {
-            chain_id: token.get_ref().chain_id,
-            token: token.get_ref().address.unwrap_or_default(),
-        };
+        let currency = token.currency;
         let from = self.worth(currency, Amount::new(units.get_ref().0));
         if self.tiers.iter().any(|(before, _)| from <= *before) {
             return Err(OffersFault::TierOrder);
         }
-        let tier = tier(entry.rate, entry.burst).ok_or(OffersFault::Rate)?;
+        let tier = tier(entry.rate, entry.burst).ok_or(OffersFault::TierRate)?;
         self.tiers.push((from, tier));
         Ok(())
     }

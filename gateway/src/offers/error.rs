@@ -110,7 +110,7 @@ pub enum OffersFault {
     Capacity(SettingsError),
     /// A rate is zero.
     #[error("a rate of 0 serves nothing; set 1 or more units per second")]
-    Rate,
+    TierRate,
     /// A tier depends on payments in several tokens, or none.
     #[error("a tier begins at an amount of one token; set paid = {{ <token> = <units> }}")]
     TierToken,

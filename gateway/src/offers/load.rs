@@ -55,7 +55,10 @@ impl Offers {
             routes.push(Arc::new(route));
         }
         Ok(Self {
-            capacity: capacity::load(text, &file, &routes, &loader.currencies)?,
+            capacity: {
+                let known = (&loader.tokens, &loader.currencies);
+                capacity::load(text, &file, &routes, known)?
+            },
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,
             routes,

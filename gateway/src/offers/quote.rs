@@ -114,7 +114,7 @@ impl Offers {
             prices.any(|price| price.rates.is_variable())
         };
         let mut routes = (0..).zip(&self.routes);
-        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target));
+        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target.path()));
         let mut routes = (0..).zip(&self.routes);
         let of_path =
             || routes.find(|(_, route)| route.path.matches(target.path()) && is_variable(route));

@@ -159,6 +159,7 @@ impl Offers {
             }),
             charge_4xx: false,
             description: None,
+            cost: CostTable::default(),
         };
         Self {
             tokens: vec![token],
@@ -166,6 +167,7 @@ impl Offers {
             routes: vec![Arc::new(route)],
             free_without_route: false,
             facilitator: None,
+            capacity: None,
         }
     }
 

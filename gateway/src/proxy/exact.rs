@@ -5,10 +5,10 @@
 use super::{
     body::{ProxyBody, full},
     claims::Exact,
-    reply::{no_capacity, problem, response},
+    reply::{busy, no_capacity, problem, response},
     sale::{Whole, failure, whole},
     shared::{HEAD_BYTES, Shared},
-    stored,
+    stored::{self, Lost},
 };
 use crate::{
     capacity::Metered,
@@ -82,10 +82,14 @@ impl ExactSale {
         match standing {
             Standing::New => {}
             Standing::Unsettled { answer } => {
+                let kept = match stored::decode(&answer, &self.shared.budget) {
+                    Ok(kept) => kept,
+                    // Later there may be memory for it.
+                    Err(Lost::Busy) => return Ok(busy()),
+                    Err(lost) => lost.reply(),
+                };
                 return match ledger.reserve_authorization(paid, self.now()).await? {
                     Ok(holding) => {
-                        let kept = stored::decode(&answer);
-                        let kept = kept.unwrap_or_else(unreadable);
                         self.settle(&exact.facilitator, holding, &answer, kept)
                             .await
                     }
@@ -263,9 +267,9 @@ impl ExactSale {
     fn known(&self, standing: Standing) -> Reply {
         match standing {
             Standing::InProgress { retry_after } => in_progress(retry_after),
-            Standing::Bought { answer, receipt } => match stored::decode(&answer) {
-                Some(answer) => with_receipt(answer, &receipt),
-                None => unreadable(),
+            Standing::Bought { answer, receipt } => match stored::decode(&answer, &self.shared.budget) {
+                Ok(answer) => with_receipt(answer, &receipt),
+                Err(lost) => lost.reply(),
             },
             // Another worker settles it at the moment.
             Standing::New | Standing::Unsettled { .. } => in_progress(1),
@@ -314,12 +318,4 @@ fn again(status: StatusCode, code: &str, detail: &str, retry_after: u64) -> Repl
     let mut reply = problem(status, code, detail);
     reply.headers_mut().insert(RETRY_AFTER, retry_after.into());
     reply
-}
-
-fn unreadable() -> Reply {
-    problem(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "stored_answer",
-        "the stored answer cannot be read; it was paid for, and is lost",
-    )
 }

@@ -28,7 +28,9 @@ impl Seller {
     /// Takes a payment that adds money to a metered offer and forwards nothing. `None`: the request has no payment.
     pub async fn top_up_by(&self, offer: &Offer, headers: &HeaderMap, now: u64) -> Option<Reply> {
         let (tariff, wire) = (offer.tariff()?, self.wire());
-        let Paying { payment, protocol } = match wire.payment(headers, now) {
+        let Paying {
+            payment, protocol, ..
+        } = match wire.payment(headers, now) {
             Ok(paying) => paying?,
             Err(error) => return Some(wire.unreadable(tariff, &error, &offer.url, now)),
         };
@@ -74,7 +76,9 @@ impl Seller {
         let value = HeaderValue::from_str(authorization);
         let value = value.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
         headers.insert(AUTHORIZATION, value);
-        let Paying { payment, protocol } = match wire.payment(&headers, now) {
+        let Paying {
+            payment, protocol, ..
+        } = match wire.payment(&headers, now) {
             Ok(Some(paying)) => paying,
             Ok(None) => {
                 let detail = "the message has no credential of the scheme Payment";

@@ -102,14 +102,12 @@ impl Provider {
     ) -> Result<Incoming, Refused> {
         let module = self.receivers.agree(offer)?;
         let prepared = prepare(&**module, &self.store, PREFIX, from, proof).await?;
-        let prepared = Arc::new(prepared);
         let (store, mut sale) = (self.store.clone(), self.sale());
         let before = self.change(from);
-        let paid = Arc::clone(&prepared);
         let taken = self.market.change(move |operator, now_ns| {
             let tracker = operator.clients_mut().tracker_mut();
-            tracker.operation(&from, None, now_ns, |balance| {
-                let incoming = paid.store_received(&store, balance.extra_writes())?;
+            let taken = tracker.operation(&from, None, now_ns, |balance| {
+                let incoming = prepared.store_received(&store, balance.extra_writes())?;
                 let money = before + incoming.value;
                 let sold = sale.curve.exchange(0, i64::MAX, money.try_into()?);
                 let sold = sold.ok_or("the curve ends here")?;
@@ -120,9 +118,10 @@ impl Provider {
                     .put(change_key(from), left.to_be_bytes());
                 sale.keep(balance.extra_writes());
                 Ok::<_, Refused>(incoming)
-            })
+            });
+            (taken, prepared)
         });
-        let taken = taken.await.unwrap();
+        let (taken, prepared) = taken.await.unwrap();
         if taken.is_err() {
             prepared.settle(self.store.get(prepared.key())?.as_deref());
         }
