@@ -12,7 +12,9 @@ mod prefix;
 mod relay;
 mod reply;
 mod sale;
+mod selling;
 mod shared;
+mod socket;
 mod stored;
 mod till;
 mod websocket;
@@ -36,12 +38,12 @@ use http::{
 };
 use http_body::Body;
 use reply::{problem, response, unread};
-use sale::Selling;
+use selling::Selling;
 use shared::Shared;
+use socket::{Leaving, Wanted};
 use std::{error::Error, sync::Arc};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use websocket::{Leaving, Wanted};
 
 /// The path to which clients post proofs that buy no request.
 pub const PAY_PATH: &str = "/.well-known/cheque/pay";

@@ -5,9 +5,10 @@ use super::{
     passing::close,
     relay::Relay,
     reply::busy,
-    sale::Selling,
+    selling::Selling,
     shared::Shared,
-    websocket::{Leaving, Socket, Wanted, memory, socket, switched},
+    socket::{Leaving, Socket, Wanted, memory, socket, switched},
+    till::Till,
 };
 use crate::{
     forward::{ForwardError, Paid},
@@ -117,7 +118,7 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
                 let opening = socket(upstream, Role::Client, &limits);
                 let upstream = selling.holding(opening).await;
                 let opened = upstream.map(|upstream| (client, upstream));
-                Relay::run(selling.into_socket(), opened, leaving).await;
+                Relay::run(Till::of_socket(selling), opened, leaving).await;
             }
             Ok((answer, None)) => {
                 let status = answer.response.status();
