@@ -268,7 +268,7 @@ impl Seller {
         Ok(
             match self.shared.ledger.extend(&sale.admission, more).await? {
                 Extended::Reserved(admission) => Ok(Some(Sale {
-                    admission,
+                    admission: *admission,
                     ..sale.clone()
                 })),
                 Extended::Insufficient { balance } => Err(balance),

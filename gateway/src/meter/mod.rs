@@ -1,9 +1,9 @@
 //! Metering: the amount of an answer that is on its way, and its parts that can be paid one by one.
 //!
 //! Risk: a payer that pays W chunks ahead can lose W chunks, to a seller that stops. A seller delivers no byte and no message
-//! before its price is reserved, and reads nothing ahead, so it can lose the one chunk that it has read and not delivered. Within
-//! an event of `text/event-stream` it cannot ask for money, so there it also gives credit for the rest of the event, at most
-//! [`MAX_CREDIT`] bytes.
+//! before its price is reserved, and reads nothing ahead, so it can lose the one chunk that it has read and not delivered. An event
+//! of `text/event-stream` begins only if its price is reserved up to [`MAX_EVENT`] bytes, or after its end has come: a client must
+//! not read an event's text and leave before its last line is sold.
 
 mod events;
 #[cfg(test)]
@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use usage::Tail;
 
-/// The bytes of a begun event that are delivered before they are paid.
-pub(crate) const MAX_CREDIT: usize = 16 << 10;
+/// The bytes of an event that are kept until its end has come, if the account does not cover so many.
+pub(crate) const MAX_EVENT: usize = 16 << 10;
 
 /// The smallest part of an answer without events that is worth a pause, in bytes.
 const LEAST_PART: usize = 1 << 10;
@@ -153,6 +153,11 @@ impl Metering {
 
     pub(crate) const fn is_event_stream(&self) -> bool {
         self.events.is_some()
+    }
+
+    /// Returns the part of `bytes` that ends where the gateway could speak. `None` within an event.
+    pub(crate) fn complete(&self, bytes: &[u8]) -> Option<Part> {
+        self.ends(bytes).pop()
     }
 
     /// Returns all of `bytes` as a part.

@@ -6,7 +6,8 @@ use super::{
     body::{ProxyBody, full},
     claims::Exact,
     reply::{busy, no_capacity, problem, response},
-    sale::{Whole, failure, whole},
+    sale::{Whole, whole},
+    selling::failure,
     shared::{HEAD_BYTES, Shared},
     stored::{self, Lost},
 };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     forward::{AnswerBody, ForwardError},
-    meter::{MAX_CREDIT, Part},
+    meter::{MAX_EVENT, Part},
     seller::sale::End,
     wire::{need_event, receipt_event, stream_receipt},
 };
@@ -21,7 +21,7 @@ use http::{
 };
 use http_body::Frame;
 use http_body_util::BodyExt;
-use std::{pin::pin, time::Duration};
+use std::{mem, pin::pin, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout_at},
@@ -42,8 +42,8 @@ struct Stream {
     body: AnswerBody,
     pipe: Pipe,
     trailers: HeaderMap,
-    /// The bytes of the present event that were delivered and not paid.
-    credit: usize,
+    /// The begin of an event that is not paid yet.
+    held: Bytes,
 }
 
 /// The next thing to do for an answer.
@@ -101,7 +101,7 @@ pub(super) async fn deliver(
         body,
         pipe,
         trailers: HeaderMap::new(),
-        credit: 0,
+        held: Bytes::new(),
     };
     stream.run(status).await;
 }
@@ -133,7 +133,7 @@ impl Stream {
         match self.till.selling.holding(reading).await {
             Next::Drain => Err(Stop::Drained),
             Next::Tick => self.pay_for_time().await,
-            Next::Frame(None) => Err(Stop::Whole),
+            Next::Frame(None) => self.pass_last().await,
             Next::Frame(Some(Err(error))) => Err(Stop::Broken(error)),
             Next::Frame(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => self.pass(data).await,
@@ -157,55 +157,96 @@ impl Stream {
     }
 
     /// Hands on bytes, as many at a time as are paid.
-    async fn pass(&mut self, mut rest: Bytes) -> Result<(), Stop> {
+    async fn pass(&mut self, data: Bytes) -> Result<(), Stop> {
+        let mut rest = match self.held.is_empty() {
+            true => data,
+            false => [mem::take(&mut self.held), data].concat().into(),
+        };
         while !rest.is_empty() {
-            let whole = self.till.metering.whole(&rest);
-            if self.pipe.is_gone() && !self.till.is_paid(whole) {
-                return Err(Stop::Gone);
-            }
-            match self.till.cover(whole).await {
-                Cover::Paid => self.deliver(&mut rest, whole).await,
-                Cover::Lapsed => return Err(Stop::Lapsed),
-                Cover::Unknown => self.pause(whole).await?,
-                Cover::Short(short) => self.pass_part(&mut rest, &short).await?,
+            match self.till.metering.complete(&rest) {
+                Some(part) => self.pass_part(&mut rest, part).await?,
+                None => return self.pass_unfinished(rest).await,
             }
         }
         Ok(())
     }
 
-    /// Hands on the part that can be paid, or the rest of a begun event. Otherwise waits for money.
-    async fn pass_part(&mut self, rest: &mut Bytes, short: &Short) -> Result<(), Stop> {
-        let metering = &self.till.metering;
-        let is_within = |part| self.till.is_within(part, short.reach);
-        if let Some(part) = metering.largest(rest, is_within) {
-            return match self.till.cover(part).await {
-                Cover::Paid => {
-                    self.deliver(rest, part).await;
-                    Ok(())
-                }
-                Cover::Lapsed => Err(Stop::Lapsed),
-                Cover::Short(_) | Cover::Unknown => self.pause(part).await,
-            };
+    /// Hands on the largest piece of a part that is paid, or waits until its least piece is.
+    async fn pass_part(&mut self, rest: &mut Bytes, part: Part) -> Result<(), Stop> {
+        if self.pipe.is_gone() && !self.till.is_paid(part) {
+            return Err(Stop::Gone);
         }
-        let least = metering.least(rest);
-        if metering.is_event_stream() && !metering.is_between_events() {
-            let bytes = least.bytes.min(MAX_CREDIT - self.credit);
-            if bytes > 0 {
-                let part = metering.whole(&rest[..bytes]);
-                self.credit += bytes;
-                let credit = self.credit;
+        let short = match self.till.cover(part).await {
+            Cover::Paid => {
                 self.deliver(rest, part).await;
-                self.credit = credit;
                 return Ok(());
             }
+            Cover::Lapsed => return Err(Stop::Lapsed),
+            Cover::Unknown => return self.pause(part).await,
+            Cover::Short(short) => short,
+        };
+        let metering = &self.till.metering;
+        let bytes = &rest[..part.bytes];
+        let paid = metering.largest(bytes, |part| self.till.is_within(part, short.reach));
+        let Some(paid) = paid else {
+            return self.pause(metering.least(bytes)).await;
+        };
+        match self.till.cover(paid).await {
+            Cover::Paid => {
+                self.deliver(rest, paid).await;
+                Ok(())
+            }
+            Cover::Lapsed => Err(Stop::Lapsed),
+            Cover::Short(_) | Cover::Unknown => self.pause(paid).await,
         }
-        self.pause(least).await
+    }
+
+    /// Hands on the begin of an event at once if the account covers the event, up to [`MAX_EVENT`]. Otherwise keeps the begin until
+    /// the event's end has come, and its price is known: nothing can be asked within it, and a client reads no half of one.
+    async fn pass_unfinished(&mut self, mut rest: Bytes) -> Result<(), Stop> {
+        let is_begin = self.till.metering.is_between_events();
+        let event = Part {
+            bytes: if is_begin {
+                rest.len().max(MAX_EVENT)
+            } else {
+                rest.len()
+            },
+            units: 1,
+        };
+        while self.till.cover(event).await != Cover::Paid {
+            if is_begin && rest.len() < MAX_EVENT {
+                self.held = rest;
+                return Ok(());
+            }
+            if self.pipe.is_gone() {
+                return Err(Stop::Gone);
+            }
+            self.pause(event).await?;
+        }
+        let part = Part {
+            bytes: rest.len(),
+            units: 0,
+        };
+        self.deliver(&mut rest, part).await;
+        Ok(())
+    }
+
+    /// Hands on the begin of an event that has no end.
+    async fn pass_last(&mut self) -> Result<(), Stop> {
+        let mut rest = mem::take(&mut self.held);
+        let part = Part {
+            bytes: rest.len(),
+            units: 1,
+        };
+        while !rest.is_empty() {
+            self.pass_part(&mut rest, part).await?;
+        }
+        Err(Stop::Whole)
     }
 
     async fn deliver(&mut self, rest: &mut Bytes, part: Part) {
         let bytes = rest.split_to(part.bytes);
         self.till.metering.add(&bytes, part);
-        self.credit = 0;
         self.send(bytes).await;
     }
 

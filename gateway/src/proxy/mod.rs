@@ -15,7 +15,9 @@ mod prefix;
 mod relay;
 mod reply;
 mod sale;
+mod selling;
 mod shared;
+mod socket;
 mod stored;
 mod till;
 mod websocket;
@@ -46,15 +48,15 @@ use http::{
 };
 use http_body::Body;
 use reply::{no_capacity, problem, response, unread};
-use sale::Selling;
+use selling::Selling;
 use shared::{DOCUMENTS, HEAD_BYTES, Shared};
+use socket::{Leaving, Wanted};
 use std::{
     error::Error,
     sync::{Arc, OnceLock},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use websocket::{Leaving, Wanted};
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,9 +5,11 @@ use super::{
     passing::close,
     relay::Relay,
     reply::busy,
-    sale::Selling,
+    selling::Selling,
     shared::Shared,
-    websocket::{Leaving, Socket, Wanted, demand, memory, socket, switched},
+    socket::{Leaving, Socket, Wanted, memory, socket, switched},
+    till::Till,
+    websocket::demand,
 };
 use crate::{
     forward::{ForwardError, Paid},
@@ -122,7 +124,7 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
                 let opening = socket(upstream, Role::Client, &limits);
                 let upstream = selling.holding(opening).await;
                 let opened = upstream.map(|upstream| (client, upstream));
-                Relay::run(selling.into_socket(), opened, leaving).await;
+                Relay::run(Till::of_socket(selling), opened, leaving).await;
             }
             Ok((answer, None)) => {
                 let status = answer.response.status();

@@ -2,7 +2,7 @@
 
 use super::{
     shared::ProxyLimits,
-    websocket::{Leaving, Socket},
+    socket::{Leaving, Socket},
 };
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;

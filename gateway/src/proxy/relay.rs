@@ -4,8 +4,8 @@ use super::{
     metered::TICK,
     passing::{SILENT, STOPS, close, closing},
     shared::ProxyLimits,
+    socket::{Leaving, Socket},
     till::{Cover, Short, Till},
-    websocket::{Leaving, Socket},
 };
 use crate::{
     meter::Part,
@@ -14,10 +14,10 @@ use crate::{
 };
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, pin::pin};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
-    Message, Utf8Bytes,
+    Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 

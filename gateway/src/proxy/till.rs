@@ -1,10 +1,10 @@
 //! The money of a sale that is paid while its answer is on its way.
 
-use super::sale::Selling;
+use super::selling::Selling;
 use crate::{
     meter::{Metering, Part},
     offers::{PIECE, Usage},
-    wire::NeedVoucher,
+    wire::{NeedVoucher, Reported},
 };
 use cheque::Amount;
 use tokio::time::Instant;
@@ -52,6 +52,13 @@ impl Till {
             metering,
             is_live,
         }
+    }
+
+    /// Begins to meter a WebSocket.
+    pub(super) fn of_socket(selling: Selling) -> Self {
+        let (meter, is_live) = (selling.sale.meter(), selling.sale.is_live());
+        let metering = Metering::new(meter, false, Reported::default(), Instant::now());
+        Self::new(selling, metering, is_live)
     }
 
     /// True if the price of a part is reserved already.

@@ -8,104 +8,31 @@ use super::{
     prefix::network_prefix,
     relay::Relay,
     reply::{busy, no_capacity, problem, response},
-    sale::{Selling, failure},
+    selling::{Selling, failure},
     shared::{HEAD_BYTES, ProxyLimits, Shared},
+    socket::{Socket, Wanted, memory, socket, switched},
     stored,
     till::Till,
 };
 use crate::{
     capacity::Ticket,
-    forward::{Answer, ForwardError, Origin, Paid},
-    meter::Metering,
+    forward::{Answer, ForwardError, Paid},
     offers::Work,
     seller::{
         request::Offer,
         sale::{End, Entry},
     },
-    wire::Reported,
 };
 use bytes::Bytes;
-use cheque::service::http::{Caller, Held};
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
     header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
-    request::Parts,
 };
 use http_body_util::BodyExt;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use std::{future::pending, sync::Arc, time::Duration};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::protocol::{Role, WebSocketConfig},
-};
-use tokio_util::sync::CancellationToken;
-
-/// The time for both connections to become WebSockets, after the answer 101.
-const OPENING: Duration = Duration::from_secs(10);
-
-/// The buffers of a connection. Larger messages are held as they are, up to the limit.
-const BUFFER: usize = 4 << 10;
-
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// A request for a WebSocket.
-pub(super) struct Wanted {
-    pub(super) head: Parts,
-    pub(super) origin: Origin,
-    pub(super) client: OnUpgrade,
-    pub(super) leaving: Leaving,
-}
-
-/// The connection of a WebSocket in the host's server, and the host's wishes that it ends.
-pub(super) struct Leaving {
-    /// The place of the connection, which the server gives up with the upgrade.
-    held: Option<Held>,
-    caller: Option<Caller>,
-    draining: CancellationToken,
-}
-
-impl Leaving {
-    /// Keeps the connection's place, if the host's server is one with places.
-    pub(super) fn new(shared: &Shared, extensions: &mut Extensions) -> Self {
-        let caller: Option<Caller> = extensions.remove();
-        Self {
-            held: caller.clone().map(Caller::hold),
-            caller,
-            draining: shared.draining.clone(),
-        }
-    }
-
-    /// Records that the client has paid.
-    pub(super) fn trust(&self) {
-        if let Some(caller) = &self.caller {
-            caller.trust();
-        }
-    }
-
-    /// Waits until the server wants the connection's place, or stops.
-    pub(super) async fn wanted(&self) {
-        let evicted = async {
-            match &self.held {
-                Some(held) => held.evicted().await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            () = evicted => {}
-            () = self.draining.cancelled() => {}
-        }
-    }
-}
-
-/// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
-pub(super) const fn memory(limits: &ProxyLimits) -> usize {
-    4 * limits.max_message
-}
+use hyper::upgrade::OnUpgrade;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
 pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
@@ -266,7 +193,7 @@ impl Selling {
             }
         };
         let limits = shared.settings.limits;
-        let mut till = self.into_socket();
+        let mut till = Till::of_socket(self);
         if till.is_live {
             let _ = tell.send(switching(answer));
             let opened = open(client, upstream, &limits).await;
@@ -282,15 +209,6 @@ impl Selling {
             pass_on(client, upstream, &leaving, &limits).await;
         }
         drop((share, ticket));
-    }
-}
-
-impl Selling {
-    /// Begins to meter a WebSocket.
-    pub(super) fn into_socket(self) -> Till {
-        let (meter, is_live) = (self.sale.meter(), self.sale.is_live());
-        let metering = Metering::new(meter, false, Reported::default(), Instant::now());
-        Till::new(self, metering, is_live)
     }
 }
 
@@ -310,34 +228,8 @@ async fn open(
     client.zip(upstream)
 }
 
-/// Waits for a connection to become a WebSocket.
-pub(super) async fn socket(upgrade: OnUpgrade, role: Role, limits: &ProxyLimits) -> Option<Socket> {
-    let upgraded = timeout(OPENING, upgrade).await.ok()?.ok()?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        // A message of JSON takes up to six times the bytes of its text.
-        .max_write_buffer_size(8 * limits.max_message + 2 * BUFFER)
-        .max_message_size(Some(limits.max_message))
-        .max_frame_size(Some(limits.max_message));
-    let stream = TokioIo::new(upgraded);
-    Some(WebSocketStream::from_raw_socket(stream, role, Some(config)).await)
-}
-
 /// The answer 101, with the upstream's headers.
 fn switching(answer: Answer) -> Response<ProxyBody> {
     let (head, _) = answer.response.into_parts();
     switched(Response::from_parts(head, full(Bytes::new())))
-}
-
-/// Completes an answer 101.
-pub(super) fn switched(mut response: Response<ProxyBody>) -> Response<ProxyBody> {
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let fields = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
-    for (name, value) in fields {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

@@ -71,40 +71,68 @@ async fn charges_no_more_than_the_client_accepts_and_adds() {
 }
 
 #[tokio::test]
-async fn gives_credit_for_the_rest_of_an_event_only() {
+async fn sells_no_begin_of_an_event_that_is_not_paid() {
     let (upstream, parts) = streaming_as(SSE);
     let stand = Stand::limited(upstream, hasty()).await;
-    let mut body = begin(&stand, "/metered", 1).await;
-    let half = "x".repeat(1_000);
-    send(&parts, &format!("data: {half}"));
-    assert_eq!(next(&mut body).await.len(), 1_006);
-    // The account is used up within the event.
-    send(&parts, &format!("{half}\n\ndata: next\n\n"));
-    assert_eq!(next(&mut body).await, format!("{half}\n\n"));
-    assert_eq!(wish(&next(&mut body).await).required_cumulative, "2");
+    let mut body = begin(&stand, "/events", 5).await;
+    // All but the last line feed of the second event comes, and the client could leave with its text.
+    send(&parts, "data: 1\n\ndata: 2\n");
+    assert_eq!(next(&mut body).await, "data: 1\n\n");
+    send(&parts, "\n");
+    assert_eq!(wish(&next(&mut body).await).required_cumulative, "10");
     let receipt: MppReceipt = event("payment-receipt", &next(&mut body).await);
-    assert_eq!(receipt.charged, "1");
+    assert_eq!(receipt.charged, "5");
+    let left = rest(body).await.unwrap().0;
+    assert!(left.is_empty());
 }
 
 #[tokio::test]
-async fn ends_an_endless_event_without_asking_within_it() {
+async fn sells_an_event_in_parts_if_its_size_is_paid() {
     let (upstream, parts) = streaming_as(SSE);
     let stand = Stand::limited(upstream, hasty()).await;
-    let mut body = begin(&stand, "/metered", 1).await;
-    send(&parts, "data: ");
-    assert_eq!(next(&mut body).await, "data: ");
+    let mut body = begin(&stand, "/metered", 17).await;
+    send(&parts, "data: 1");
+    assert_eq!(next(&mut body).await, "data: 1");
+    // The event is larger than what was paid. Nothing can be asked within it, and no part passes for the whole.
     parts.send(vec![b'x'; 64 << 10]).unwrap();
-    let mut credit = 0;
+    let mut delivered = 7;
     let error = loop {
         match timeout(SOON, body.frame()).await.unwrap().unwrap() {
-            Ok(frame) => credit += frame.into_data().unwrap().len(),
+            Ok(frame) => delivered += frame.into_data().unwrap().len(),
             Err(error) => break error,
         }
     };
     assert!(matches!(error, crate::forward::ForwardError::Unpaid));
-    // What is paid of the first KiB, and the credit.
-    assert!(credit <= (17 << 10), "{credit}");
-    assert_eq!(settled(&stand).await, Amount::new(1));
+    assert!(delivered <= 17 << 10, "{delivered}");
+    let charged = settled(&stand).await.get();
+    assert_eq!(charged, delivered.div_ceil(1 << 10) as u128);
+}
+
+#[tokio::test]
+async fn asks_before_an_event_of_unknown_size() {
+    let (upstream, parts) = streaming_as(SSE);
+    let stand = Stand::limited(upstream, hasty()).await;
+    let mut body = begin(&stand, "/metered", 1).await;
+    send(&parts, "data: ");
+    parts.send(vec![b'x'; 17 << 10]).unwrap();
+    let required = wish(&next(&mut body).await).required_cumulative;
+    let required: u128 = required.parse().unwrap();
+    assert!((16..=18).contains(&required), "{required}");
+    let receipt: MppReceipt = event("payment-receipt", &next(&mut body).await);
+    assert_eq!(receipt.charged, "0");
+}
+
+#[tokio::test]
+async fn sells_the_last_event_without_its_end() {
+    let (upstream, parts) = streaming_as(SSE);
+    let stand = Stand::limited(upstream, hasty()).await;
+    let mut body = begin(&stand, "/metered", 2).await;
+    send(&parts, "data: 1");
+    drop(parts);
+    assert_eq!(next(&mut body).await, "data: 1");
+    let (left, trailers) = rest(body).await.unwrap();
+    assert!(left.is_empty());
+    assert_eq!(trailers.unwrap()[CHARGED], "1");
 }
 
 #[tokio::test]

@@ -142,3 +142,20 @@ async fn closes_all_websockets_when_the_host_stops() {
         timeout(SOON, settled).await.expect("a task is left");
     }
 }
+
+#[tokio::test]
+async fn closes_a_silent_websocket() {
+    let limits = ProxyLimits {
+        silence: Duration::from_millis(200),
+        ..patient()
+    };
+    for path in ["/events", "/answer"] {
+        let mut shop = Shop::new(limits).await;
+        let (mut client, _) = shop.open(path, 100).await;
+        if path == "/events" {
+            assert_eq!(receipt(&mut client).await.charged, "0");
+        }
+        assert_eq!(closed(&mut client).await, CloseCode::Away);
+        shop.end().await;
+    }
+}
