@@ -33,6 +33,7 @@ async fn test_feed(account: &Account) -> Address {
     cheque_bindings::CREATE2_DEPLOYER.create2_from_code(B256::ZERO, code)
 }
 
+#[expect(clippy::disallowed_methods, reason = "rates read the same clock")]
 async fn set(account: &Account, feed: Address, answer: i64, age: u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let set = TestFeed::setCall {
