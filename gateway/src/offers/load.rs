@@ -3,11 +3,11 @@
 use crate::{
     ledger::{Currencies, Currency},
     offers::{
-        capacity,
         error::{OffersError, OffersFault},
         file::{OffersFile, RouteEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
+        load_capacity,
         price::gross,
         types::{Offers, Price, Rates, Route, Token},
         work::CostTable,
@@ -53,7 +53,7 @@ impl Offers {
             routes.push(Arc::new(route));
         }
         Ok(Self {
-            capacity: capacity::load(text, &file, &routes, &loader.currencies)?,
+            capacity: load_capacity::load(text, &file, &routes, &loader.currencies)?,
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,
             routes,

@@ -7,6 +7,7 @@ mod free;
 mod glob;
 mod jsonrpc;
 mod load;
+mod load_capacity;
 mod price;
 mod quote;
 mod target;

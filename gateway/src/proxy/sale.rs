@@ -131,7 +131,7 @@ impl Selling {
         }
     }
 
-    /// Waits for capacity. The price is reserved, and is released if there is none.
+    /// Waits for capacity. The price is reserved. A refusal releases it.
     async fn enter(&mut self) -> Result<Ticket, Refusal> {
         let capacity = self.shared.settings.capacity.clone();
         let account = *self.sale.account();
