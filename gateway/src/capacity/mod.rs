@@ -17,6 +17,7 @@
 //! An account weighs what it was charged in the last ten minutes, and the price of the request itself. A balance does not
 //! count, neither do attempts that were not served. [`CapacityTerms`](crate::offers::CapacityTerms) compares tokens.
 
+mod enter;
 mod shell;
 mod ticket;
 

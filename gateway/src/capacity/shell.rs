@@ -1,18 +1,16 @@
 //! The owner of the admission.
 
-use super::ticket::{Held, Ticket};
 use crate::{
     ledger::{AccountKey, Room},
     offers::{CapacityTerms, Offers, Work},
 };
 use cheque::Amount;
 use cheque_market::admission::{
-    Admission, Decision, Demand, Grant, Outcome, Prefix, Refusal, SettingsError, Ticket as Place,
+    Admission, Demand, FreeGrant, Grant, Outcome, Refusal, SettingsError, Ticket as Place, Tier,
 };
 use std::{
     collections::HashMap,
     fmt,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,30 +22,37 @@ use tokio::{
 /// Gives tickets for a limited number of requests at once. Cheap to clone; memory is bounded.
 #[derive(Clone)]
 pub struct Capacity {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     began: Instant,
     state: Mutex<State>,
     /// Wakes the task that serves the queue.
-    changed: Notify,
+    pub(super) changed: Notify,
+}
+
+/// The owner of the units of a ticket.
+#[derive(Debug)]
+pub(super) enum Held {
+    Paid(AccountKey, Grant),
+    Free(FreeGrant),
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Absent without a limit.
-    limit: Option<Limit>,
+    pub(super) limit: Option<Limit>,
     /// The number of limits so far. A ticket of another limit is not given back.
-    limits: u64,
+    pub(super) limits: u64,
     /// True while a task serves the queue.
-    is_served: bool,
+    pub(super) is_served: bool,
 }
 
-struct Limit {
-    terms: CapacityTerms,
-    admission: Admission<AccountKey>,
-    waiting: HashMap<Place, oneshot::Sender<Result<Grant, Refusal>>>,
+pub(super) struct Limit {
+    pub(super) terms: CapacityTerms,
+    pub(super) admission: Admission<AccountKey>,
+    pub(super) waiting: HashMap<Place, oneshot::Sender<Result<Grant, Refusal>>>,
 }
 
 impl Capacity {
@@ -126,76 +131,6 @@ impl Capacity {
         }
     }
 
-    /// Takes a ticket for a request whose price is reserved, after two seconds in the queue at most. `bytes` is the memory
-    /// that the request holds meanwhile. If the future is dropped, the place in the queue is given up.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`]; nothing was taken.
-    pub async fn enter(
-        &self,
-        account: &AccountKey,
-        work: &Work,
-        bytes: u64,
-        price: Amount,
-    ) -> Result<Ticket, Refusal> {
-        let place = {
-            let now = self.now();
-            let mut state = self.state();
-            let limits = state.limits;
-            let Some(limit) = &mut state.limit else {
-                return Ok(self.ticket(work, None));
-            };
-            let demand = Demand {
-                cost: work.most(),
-                bytes,
-                price: limit.terms.worth(account.currency, price),
-            };
-            let tier = limit.tier(account, now);
-            limit.admission.forget_idle(now);
-            match limit.admission.request(account, tier, demand, now)? {
-                Decision::Serve(grant) => {
-                    let held = Held::Paid(*account, grant);
-                    return Ok(self.ticket(work, Some((limits, held))));
-                }
-                Decision::Wait(place) => {
-                    let (tell, told) = oneshot::channel();
-                    limit.waiting.insert(place, tell);
-                    if !state.is_served {
-                        state.is_served = true;
-                        tokio::spawn(serve_queue(self.clone()));
-                    }
-                    self.shared.changed.notify_one();
-                    Waiting {
-                        capacity: self,
-                        account: *account,
-                        limits,
-                        place,
-                        told,
-                    }
-                }
-            }
-        };
-        place.wait(work).await
-    }
-
-    /// Takes a ticket for a request of a client that does not pay, by its network prefix.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`]; nothing was taken.
-    pub fn enter_free(&self, address: IpAddr, work: &Work) -> Result<Ticket, Refusal> {
-        let now = self.now();
-        let mut state = self.state();
-        let limits = state.limits;
-        let Some(limit) = &mut state.limit else {
-            return Ok(self.ticket(work, None));
-        };
-        let prefix = Prefix::from(address);
-        let grant = limit.admission.request_free(prefix, work.most(), now)?;
-        Ok(self.ticket(work, Some((limits, Held::Free(grant)))))
-    }
-
     /// Counts what an account was charged towards its weight, for ten minutes.
     pub fn charged(&self, account: &AccountKey, amount: Amount) {
         let now = self.now();
@@ -234,17 +169,13 @@ impl Capacity {
         }
     }
 
-    fn ticket(&self, work: &Work, held: Option<(u64, Held)>) -> Ticket {
-        Ticket::new(self.clone(), *work, held)
-    }
-
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         let elapsed = self.shared.began.elapsed().as_nanos();
         u64::try_from(elapsed).unwrap_or(u64::MAX)
     }
 
     /// No code panics under the lock.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let state = self.shared.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,7 +192,7 @@ impl fmt::Debug for Capacity {
 }
 
 impl Limit {
-    fn tier(&self, account: &AccountKey, now: u64) -> cheque_market::admission::Tier {
+    pub(super) fn tier(&self, account: &AccountKey, now: u64) -> Tier {
         let worth = self.admission.paid_lately(account, now);
         self.terms.tier(worth)
     }
@@ -274,7 +205,7 @@ impl Limit {
                 Outcome::Refuse(place, refusal) => (place, Err(refusal)),
             };
             if let Some(tell) = self.waiting.remove(&place) {
-                // One that has just been dropped gives its grant back itself.
+                // A request that has just been dropped gives its grant back itself.
                 let _ = tell.send(result);
             }
         }
@@ -282,7 +213,7 @@ impl Limit {
 }
 
 /// Serves the queue until it is empty. One task does so for all that wait.
-async fn serve_queue(capacity: Capacity) {
+pub(super) async fn serve_queue(capacity: Capacity) {
     loop {
         let pause = {
             let now = capacity.now();
@@ -301,49 +232,6 @@ async fn serve_queue(capacity: Capacity) {
         tokio::select! {
             () = sleep(pause) => {}
             () = capacity.shared.changed.notified() => {}
-        }
-    }
-}
-
-/// A request in the queue.
-struct Waiting<'a> {
-    capacity: &'a Capacity,
-    account: AccountKey,
-    limits: u64,
-    place: Place,
-    told: oneshot::Receiver<Result<Grant, Refusal>>,
-}
-
-impl Waiting<'_> {
-    async fn wait(mut self, work: &Work) -> Result<Ticket, Refusal> {
-        let held = match (&mut self.told).await {
-            Ok(Ok(grant)) => Some((self.limits, Held::Paid(self.account, grant))),
-            Ok(Err(refusal)) => return Err(refusal),
-            // The limit is gone.
-            Err(_) => None,
-        };
-        Ok(self.capacity.ticket(work, held))
-    }
-}
-
-/// Gives up the place of a request that nobody waits for any more.
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let now = self.capacity.now();
-        let mut state = self.capacity.state();
-        if state.limits != self.limits {
-            return;
-        }
-        if let Some(limit) = &mut state.limit
-            && limit.waiting.remove(&self.place).is_some()
-        {
-            limit.admission.cancel(self.place, now);
-            return;
-        }
-        drop(state);
-        if let Ok(Ok(grant)) = self.told.try_recv() {
-            let held = Held::Paid(self.account, grant);
-            self.capacity.give_back((self.limits, held), 0);
         }
     }
 }

@@ -13,9 +13,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const FILE: &str = r#"
 [tokens.eth]
@@ -243,7 +243,7 @@ async fn gives_free_clients_at_most_a_tenth() {
         let address = IpAddr::from([10, 0, last, 1]);
         capacity.enter_free(address, &work("/free"))
     };
-    // A burst of a tenth, and whoever comes next waits for the refill, whatever its network.
+    // A burst of a tenth, and the next client waits for the refill, whatever its network.
     let ticket = free(1).unwrap();
     for network in 2..=50 {
         let refused = free(network).unwrap_err();

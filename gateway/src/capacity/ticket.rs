@@ -1,22 +1,14 @@
 //! Tickets, and bodies that carry them.
 
-use super::shell::Capacity;
-use crate::{ledger::AccountKey, offers::Work};
+use super::shell::{Capacity, Held};
+use crate::offers::Work;
 use bytes::Bytes;
-use cheque_market::admission::{FreeGrant, Grant};
 use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
 use tokio::time::Instant;
-
-/// Whose units a ticket holds.
-#[derive(Debug)]
-pub(super) enum Held {
-    Paid(AccountKey, Grant),
-    Free(FreeGrant),
-}
 
 /// The right to forward one request now. If it is dropped, the request counts with its announced maximum.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use crate::{
     ledger::{Currencies, Currency},
     offers::{
-        capacity,
         error::{OffersError, OffersFault},
         file::{OffersFile, RouteEntry, TokenEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
+        load_capacity,
         price::gross,
         types::{ExactTerms, Home, Meter, Offers, Price, Rates, Route, Token, TokenRate},
         work::CostTable,
@@ -57,7 +57,7 @@ impl Offers {
         Ok(Self {
             capacity: {
                 let known = (&loader.tokens, &loader.currencies);
-                capacity::load(text, &file, &routes, known)?
+                load_capacity::load(text, &file, &routes, known)?
             },
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,

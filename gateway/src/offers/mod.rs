@@ -8,6 +8,7 @@ mod glob;
 mod jsonrpc;
 mod listing;
 mod load;
+mod load_capacity;
 mod price;
 mod quote;
 mod target;

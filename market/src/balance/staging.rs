@@ -111,8 +111,13 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         self.records.write(batch, &self.expiration, now_ns)
     }
 
-    /// Writes rows that have nothing to do with balances.
-    pub(crate) fn write_rows(&mut self, batch: Batch) -> Result<(), StoreError> {
+    /// Writes rows of the host that have nothing to do with balances, at once, or with those of an open
+    /// [batch](crate::hall::Hall::begin).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub fn write_rows(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.records.write_rows(batch)
     }
 

@@ -87,7 +87,7 @@ fn weighs_tokens_by_the_prices_of_a_common_route() {
 }
 
 #[test]
-fn weighs_a_token_by_a_later_route_if_the_first_does_not_take_it() {
+fn weighs_a_token_by_the_first_route_that_takes_it() {
     let third = "[tokens.dai]\nchain_id = 1\nbank = \"0xbabababababababababababababababababababa\"\n\
                  address = \"0x7070707070707070707070707070707070707070\"\ndecimals = 18\n\n[tokens.usdc]";
     let file = FILE.replace("[tokens.usdc]", third);

@@ -77,7 +77,7 @@ fn asking(
 }
 
 #[tokio::test]
-async fn a_displaced_request_costs_nothing_and_its_header_is_valid_again() {
+async fn displaced_request_is_free_and_its_header_is_valid_again() {
     let (upstream, gate, asked) = gated();
     let stand = Arc::new(Stand::patient(LIMITED, upstream).await);
     let first = asking(&stand, "/large/1", stand.payer.opening(PRICE));
@@ -148,7 +148,7 @@ async fn a_client_that_leaves_the_queue_is_served_and_charged_once() {
 }
 
 #[tokio::test]
-async fn an_account_beyond_its_rate_is_refused_before_its_price_is_reserved() {
+async fn account_beyond_its_rate_is_refused_without_reservation() {
     let (upstream, gate, _) = gated();
     let limited = LIMITED.replace(
         "rate = 1_000_000, burst = 10_000_000",
@@ -173,7 +173,7 @@ async fn an_account_beyond_its_rate_is_refused_before_its_price_is_reserved() {
 }
 
 #[tokio::test]
-async fn free_clients_are_refused_by_their_network_and_keep_their_free_request() {
+async fn free_clients_are_refused_and_keep_their_free_request() {
     let (upstream, ..) = gated();
     let stand = Stand::patient(LIMITED, upstream).await;
     assert_eq!(stand.ask("/free", None).await.status(), StatusCode::OK);
@@ -199,7 +199,7 @@ async fn free_clients_are_refused_by_their_network_and_keep_their_free_request()
 }
 
 #[tokio::test]
-async fn a_batch_that_could_never_be_served_is_refused_before_it_is_paid() {
+async fn batch_beyond_all_capacity_is_refused_before_it_is_paid() {
     let (upstream, ..) = gated();
     let stand = Stand::patient(LIMITED, upstream).await;
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"work"}"#;
