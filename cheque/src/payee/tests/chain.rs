@@ -122,7 +122,7 @@ fn count_unseen(fixture: &Fixture, opened: &Opened) {
     index.finish(paid, true);
 }
 
-/// At a node 50 ms away, 100,000 purses take twenty times as many round trips as these: 7 s.
+/// At a node 50 ms away, 100,000 purses take twenty times as long as these: 9 s.
 #[tokio::test]
 async fn reads_thousands_of_purses_in_a_few_round_trips() {
     const DEPOSITS: u64 = 5_000;
