@@ -11,7 +11,9 @@ mod tests;
 
 use crate::{
     discovery::{WellKnown, annotate},
-    ledger::{Admitted, Ask, Extended, Ledger, LedgerFault, Outcome, Payment, Receipt, Refusal, RoomFor},
+    ledger::{
+        Admitted, Ask, Extended, Ledger, LedgerFault, Outcome, Payment, Receipt, Refusal, RoomFor,
+    },
     offers::{FreeCounts, Offers, Target, Tariff, Token, Usage},
     seller::{
         credits::Credits,

@@ -52,7 +52,7 @@ fn offers(capacity: &str) -> Offers {
         SLOW | "" => FILE.to_owned(),
         _ => FILE.replace("8_990", "90"),
     };
-    Offers::parse(&format!("{capacity}{file}"), 10).unwrap()
+    Offers::parse(&format!("{capacity}{file}"), &crate::offers::tests::home()).unwrap()
 }
 
 fn capacity(terms: &str) -> Capacity {

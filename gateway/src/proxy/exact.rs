@@ -268,10 +268,12 @@ impl ExactSale {
     fn known(&self, standing: Standing) -> Reply {
         match standing {
             Standing::InProgress { retry_after } => in_progress(retry_after),
-            Standing::Bought { answer, receipt } => match stored::decode(&answer, &self.shared.budget) {
-                Ok(answer) => with_receipt(answer, &receipt),
-                Err(lost) => lost.reply(),
-            },
+            Standing::Bought { answer, receipt } => {
+                match stored::decode(&answer, &self.shared.budget) {
+                    Ok(answer) => with_receipt(answer, &receipt),
+                    Err(lost) => lost.reply(),
+                }
+            }
             // Another worker settles it at the moment.
             Standing::New | Standing::Unsettled { .. } => in_progress(1),
             Standing::Used => self.refused("invalid_transaction_state"),

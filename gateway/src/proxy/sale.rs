@@ -4,6 +4,7 @@ use super::{
     body::{ProxyBody, full},
     budget::Share,
     metered::{self, is_event_stream},
+    reply::problem,
     selling::{Selling, failure},
     shared::Shared,
     stored,

@@ -122,11 +122,7 @@ pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response
 }
 
 /// Opens a WebSocket that costs nothing.
-async fn give(
-    shared: Arc<Shared>,
-    wanted: Wanted,
-    places: (Share, Ticket),
-) -> Response<ProxyBody> {
+async fn give(shared: Arc<Shared>, wanted: Wanted, places: (Share, Ticket)) -> Response<ProxyBody> {
     let Wanted {
         head,
         origin,

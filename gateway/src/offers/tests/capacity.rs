@@ -23,12 +23,12 @@ const COST: &str =
     "cost = { call = 5, per_kib = 2, per_ms = 1, max = 100, rpc = { eth_getLogs = 50 } }";
 
 fn limited(file: &str) -> Offers {
-    Offers::parse(&format!("{LIMITED}{file}"), 10).unwrap()
+    Offers::parse(&format!("{LIMITED}{file}"), &home()).unwrap()
 }
 
 fn work(file: &str, method: Method, target: &str, body: &str) -> Work {
     let target = Target::parse(target).unwrap();
-    let found = Offers::parse(file, 10)
+    let found = Offers::parse(file, &home())
         .unwrap()
         .quote(&method, &target, body.as_bytes());
     found.unwrap().1
@@ -63,7 +63,7 @@ fn reads_calls_of_a_free_route_for_their_cost() {
     let file = FILE.replacen("free = true", line, 1);
     let logs = r#"{"jsonrpc":"2.0","id":2,"method":"eth_getLogs"}"#;
     let target = Target::parse("/health").unwrap();
-    let offers = Offers::parse(&file, 10).unwrap();
+    let offers = Offers::parse(&file, &home()).unwrap();
     let found = offers
         .quote(&Method::POST, &target, logs.as_bytes())
         .unwrap();
@@ -92,11 +92,11 @@ fn weighs_a_token_by_the_first_route_that_takes_it() {
                  address = \"0x7070707070707070707070707070707070707070\"\ndecimals = 18\n\n[tokens.usdc]";
     let file = FILE.replace("[tokens.usdc]", third);
     let apart = format!("{file}\n[[route]]\npath = \"/dai\"\nprice = {{ dai = 7 }}\n");
-    let error = Offers::parse(&format!("{LIMITED}{apart}"), 10).unwrap_err();
+    let error = Offers::parse(&format!("{LIMITED}{apart}"), &home()).unwrap_err();
     assert_eq!(error.fault, OffersFault::NoRelation("dai".to_owned()));
     assert_eq!(error.line, 2);
     // Where tokens are not compared, the file is good.
-    Offers::parse(&apart, 10).unwrap();
+    Offers::parse(&apart, &home()).unwrap();
     let beside = apart.replace("{ dai = 7 }", "{ dai = 7, usdc = 20 }");
     let offers = limited(&beside);
     let dai = Currency {
@@ -160,7 +160,7 @@ fn refuses_a_wrong_capacity_with_line_and_reason() {
         (costing("cost = { per_ms = 1 }"), 26, "cost.max"),
         (costing("cost = { max = 1 }"), 26, "cost.max"),
     ] {
-        let error = Offers::parse(&text, 10).unwrap_err();
+        let error = Offers::parse(&text, &home()).unwrap_err();
         assert!(error.to_string().contains(reason), "{text}\n{error}");
         assert_eq!(error.line, line, "{text}\n{error}");
     }

@@ -268,7 +268,7 @@ fn uniform_offers_sell_every_request_at_one_price() {
     let uniform = Offers::uniform(token, Amount::new(7), Some(2));
     for (method, target) in [(Method::GET, "/"), (Method::POST, "/a/b?c")] {
         let target = Target::parse(target).unwrap();
-        let Quote::Sold(tariff) = uniform.quote(&method, &target, b"").unwrap() else {
+        let (Quote::Sold(tariff), _) = uniform.quote(&method, &target, b"").unwrap() else {
             panic!("{target:?}");
         };
         let prices: Vec<_> = tariff.prices().map(|(_, price)| price.get()).collect();

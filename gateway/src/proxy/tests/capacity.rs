@@ -191,7 +191,7 @@ async fn free_clients_are_refused_and_keep_their_free_request() {
     stand
         .proxy
         .capacity()
-        .reload(&Offers::parse(OFFERS, 10).unwrap())
+        .reload(&Offers::parse(OFFERS, &home()).unwrap())
         .unwrap();
     assert_eq!(stand.ask("/tried", None).await.status(), StatusCode::OK);
     let second = stand.ask("/tried", None).await;
