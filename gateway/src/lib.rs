@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod capacity;
+pub mod discovery;
+pub mod exact;
 pub mod forward;
 pub mod host;
 pub mod ledger;

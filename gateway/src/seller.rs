@@ -1,6 +1,7 @@
 //! The seller: offers, wire and ledger behind one boundary.
 
 pub(crate) mod credits;
+mod exact;
 mod metering;
 pub(crate) mod request;
 pub(crate) mod sale;
@@ -9,8 +10,11 @@ pub(crate) mod sale;
 mod tests;
 
 use crate::{
-    ledger::{Admitted, Ask, Extended, Ledger, LedgerFault, Outcome, Payment, Receipt, RoomFor},
-    offers::{FreeCounts, Offers, Target, Tariff, Usage},
+    discovery::{WellKnown, annotate},
+    ledger::{
+        Admitted, Ask, Extended, Ledger, LedgerFault, Outcome, Payment, Receipt, Refusal, RoomFor,
+    },
+    offers::{FreeCounts, Offers, Target, Tariff, Token, Usage},
     seller::{
         credits::Credits,
         request::{Offer, QuoteRefusal, Request},
@@ -20,7 +24,10 @@ use crate::{
 };
 use cheque::{Amount, Proof};
 use http::{HeaderMap, StatusCode};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 /// Sells an upstream's answers: offers, wire and ledger together. Cheap to clone.
 ///
@@ -53,6 +60,7 @@ struct Shared {
     wire: Wire,
     free: Mutex<FreeCounts>,
     credits: Credits,
+    sells_exact: AtomicBool,
 }
 
 /// The reason why offers cannot be sold.
@@ -78,6 +86,7 @@ impl Seller {
             wire,
             free: Mutex::default(),
             credits: Credits::default(),
+            sells_exact: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -116,6 +125,16 @@ impl Seller {
         &self.shared.ledger
     }
 
+    /// Makes the document `/.well-known/cheque.json`. `pay_url` counts where the terms name none.
+    pub fn well_known(&self, pay_url: String) -> WellKnown {
+        WellKnown::of(&self.offers(), &self.shared.wire, pay_url)
+    }
+
+    /// Adds the prices to the upstream's OpenAPI document. `None` for other documents.
+    pub(crate) fn annotate(&self, openapi: &[u8]) -> Option<Vec<u8>> {
+        annotate(openapi, &self.offers(), &self.shared.wire)
+    }
+
     /// Checks a request, and finds its price.
     ///
     /// # Errors
@@ -123,9 +142,8 @@ impl Seller {
     /// [`QuoteRefusal`] if the request is not sold.
     pub fn quote(&self, request: &Request<'_>) -> Result<Offer, QuoteRefusal> {
         let target = Target::parse(request.target)?;
-        let offers = self.offers();
-        let quote = offers.quote(request.method, &target, request.body)?;
-        Ok(self.offer(quote, request, &target))
+        let (quote, work) = self.offers().quote(request.method, &target, request.body)?;
+        Ok(self.offer((quote, work), request, &target))
     }
 
     /// Takes the payment of a quoted request. `client` is the network prefix by which free requests are counted, `room` tells
@@ -145,15 +163,31 @@ impl Seller {
             return Entry::Free;
         };
         let wire = &self.shared.wire;
-        let Paying { payment, protocol } = match wire.payment(headers, now) {
+        let sold = self.sold(tariff);
+        let refuse = |reply: Reply| {
+            let is_lasting = reply.status != StatusCode::PAYMENT_REQUIRED;
+            Entry::Reply(
+                match is_lasting || sold.prices().next().is_some() || sold.exact().next().is_some()
+                {
+                    true => reply,
+                    false => wire.closed(now),
+                },
+            )
+        };
+        let Paying {
+            payment,
+            protocol,
+            key,
+        } = match wire.payment(headers, now) {
             Ok(Some(paying)) => paying,
             Ok(None) if self.is_free(tariff, client, now) => return Entry::Free,
-            Ok(None) => return Entry::Reply(wire.required(tariff, &offer.url, now)),
-            Err(error) => return Entry::Reply(wire.unreadable(tariff, &error, &offer.url, now)),
+            Ok(None) => return refuse(wire.required(&sold, &offer.url, now)),
+            Err(error) => return refuse(wire.unreadable(&sold, &error, &offer.url, now)),
         };
         let ask = Ask {
             fingerprint: offer.fingerprint,
-            prices: tariff.first().collect(),
+            prices: sold.first().collect(),
+            key,
             now,
         };
         match self.shared.ledger.admit(&ask, &payment, room).await {
@@ -172,10 +206,25 @@ impl Seller {
                 receipt: again.receipt,
                 protocol,
             },
+            // Perhaps in the token without terms. The client keeps the payment.
+            Ok(Admitted::Refused(Refusal::NotPriced))
+                if sold.prices().count() < tariff.prices().count() =>
+            {
+                Entry::Reply(wire.closed(now))
+            }
             Ok(Admitted::Refused(refusal)) => {
-                Entry::Reply(wire.refused(tariff, &refusal, &offer.url, now))
+                refuse(wire.refused(&sold, &refusal, &offer.url, now))
             }
             Err(fault) => Entry::Reply(wire.unavailable(&fault, now)),
+        }
+    }
+
+    /// Takes back that a free request counted, because the host did not forward it.
+    pub fn not_given(&self, offer: &Offer, client: &[u8]) {
+        if let Some((route, _)) = offer.tariff().and_then(Tariff::free) {
+            let counts = self.shared.free.lock();
+            let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
+            counts.give_back(route, client);
         }
     }
 
@@ -279,6 +328,12 @@ impl Seller {
 
     pub(crate) fn wire(&self) -> &Wire {
         &self.shared.wire
+    }
+
+    /// The prices at which a request is sold now: in the tokens with terms.
+    fn sold(&self, tariff: &Tariff) -> Tariff {
+        let has_terms = |token: &Token| self.terms().of(&token.name).is_some();
+        tariff.at_present(has_terms, self.shared.sells_exact.load(Relaxed))
     }
 
     fn is_free(&self, tariff: &Tariff, client: &[u8], now: u64) -> bool {

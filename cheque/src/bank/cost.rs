@@ -36,6 +36,16 @@ impl NativeRate {
         Some(Self { wei, units })
     }
 
+    /// Returns the wei that [`NativeRate::units`] units are worth.
+    pub(crate) const fn wei(self) -> u128 {
+        self.wei
+    }
+
+    /// Returns the units that [`NativeRate::wei`] wei are worth.
+    pub(crate) const fn units(self) -> u128 {
+        self.units
+    }
+
     /// Converts `wei` wei to token units, rounded up, so that a cost is never underestimated. Saturates at [`Amount::MAX`].
     pub fn units_up(self, wei: U256) -> Amount {
         let units = wei
@@ -52,7 +62,7 @@ impl NativeRate {
     }
 }
 
-/// Rates of several tokens. The native coin's rate is always known.
+/// Fixed rates of several tokens. The native coin's rate is always known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NativeRates(BTreeMap<Address, NativeRate>);
 
@@ -60,6 +70,11 @@ impl NativeRates {
     /// Sets the rate of a token.
     pub fn set(&mut self, token: Address, rate: NativeRate) {
         self.0.insert(token, rate);
+    }
+
+    /// Iterates over the tokens, without the native coin.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Address, NativeRate)> {
+        self.0.iter().map(|(token, rate)| (*token, *rate))
     }
 
     /// Returns the rate of a token, if known.

@@ -11,6 +11,7 @@ pub(crate) mod external_store;
 mod first_payments;
 pub(crate) mod pending;
 pub(crate) mod positions;
+mod purse_reads;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 #[cfg(feature = "service")]
@@ -20,7 +21,7 @@ mod snapshot;
 mod transactions;
 mod unknown_deposits;
 
-pub use accepted::{Accepted, ApplicationError};
+pub use accepted::{Accepted, ApplicationError, Credit};
 pub use error::ReceiveError;
 pub use external_store::Judged;
 pub use pending::{PendingTx, Purpose, Submitted};
@@ -35,7 +36,7 @@ pub use service::{
 
 use crate::{
     bank::{
-        cost::NativeRates,
+        rates::TokenRates,
         reader::Reader,
         seeds::{SeedBook, SeedError},
     },
@@ -123,7 +124,7 @@ pub struct Payee {
     policy: Policy,
     store: AsyncStore,
     seeds: SeedBook,
-    rates: NativeRates,
+    rates: TokenRates,
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
     shared: Arc<Shared>,
@@ -152,7 +153,7 @@ impl Payee {
             reader,
             policy,
             store,
-            rates: NativeRates::default(),
+            rates: TokenRates::new(),
             wallet: None,
             key: None,
             shared: Arc::default(),
@@ -170,17 +171,19 @@ impl Payee {
         Ok(self)
     }
 
-    /// Sets the rates of tokens. A payment in a token without a rate is rejected.
+    /// Sets the rates of tokens: fixed ones, or [`TokenRates`] that follow a file or a feed. A payment in a token without a
+    /// rate is rejected.
     #[must_use]
-    pub fn with_rates(mut self, rates: NativeRates) -> Self {
-        self.rates = rates;
+    pub fn with_rates(mut self, rates: impl Into<TokenRates>) -> Self {
+        self.rates = rates.into();
         self
     }
 
-    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's.
+    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's. Its fees and pauses are those of the
+    /// reader's chain.
     #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
-        self.wallet = Some(wallet);
+        self.wallet = Some(wallet.with_profile(self.reader.profile()));
         self
     }
 
@@ -221,7 +224,7 @@ impl Payee {
 
     /// The rates of tokens.
     #[must_use]
-    pub const fn rates(&self) -> &NativeRates {
+    pub const fn rates(&self) -> &TokenRates {
         &self.rates
     }
 

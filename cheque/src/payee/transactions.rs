@@ -140,7 +140,7 @@ impl Payee {
             let Some(position) = self.position(*id).await? else {
                 continue;
             };
-            let Some(rate) = self.rates.of(position.deposit().token) else {
+            let Some(rate) = self.rates.last(position.deposit().token) else {
                 return Ok(None);
             };
             let payout = position.payout().map(|payout| payout.amount);

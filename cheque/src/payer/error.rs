@@ -1,7 +1,8 @@
 //! Errors of a payer.
 
 use crate::{
-    bank::{error::BankError, seeds::SeedError},
+    bank::{error::BankError, rates::RateFault, seeds::SeedError},
+    payer::names::PayeeName,
     protocol::{
         account::WriteError,
         allowance::tree::TreeError,
@@ -81,6 +82,28 @@ pub enum PayerError {
         /// The payee.
         payee: Address,
     },
+    /// The deposit's allowance list gives the name to no payee.
+    #[error("deposit {deposit} has no payee named `{name}`; write the address, or check the list")]
+    UnknownName {
+        /// The deposit.
+        deposit: DepositId,
+        /// The name.
+        name: PayeeName,
+    },
+    /// The deposit's allowance list gives the name to several payees.
+    #[error(
+        "deposit {deposit} has several payees named `{name}`, such as {} and {}; write the address",
+        payees[0],
+        payees[1]
+    )]
+    DoubledName {
+        /// The deposit.
+        deposit: DepositId,
+        /// The name.
+        name: PayeeName,
+        /// Two of these payees.
+        payees: [Address; 2],
+    },
     /// The store has a deposit with the same id.
     #[error("the store already has deposit {0}; change its terms or its salt")]
     Exists(DepositId),
@@ -151,6 +174,9 @@ pub enum PayerError {
     /// The default smallest payout needs the price of a redemption in this token.
     #[error("token {0} has no rate against the native coin; set one, or set the smallest payout")]
     NoRate(Address),
+    /// The rate that the default smallest payout needs cannot be used.
+    #[error("token {0} has no rate now: {1}; or set the smallest payout")]
+    RateFault(Address, #[source] RateFault),
     /// The deposit is not active in the payer's last snapshot of the chain.
     #[error("deposit {0} is not active; wait until it is confirmed, or pay from another deposit")]
     NotActive(DepositId),

@@ -1,5 +1,6 @@
 //! The payer: opens deposits, writes cheques, and follows each deposit until its money is paid out or reclaimed.
 
+mod allowance_list;
 mod cancel;
 pub(crate) mod create;
 mod cutoff;
@@ -8,8 +9,11 @@ pub(crate) mod error;
 pub(crate) mod event;
 mod expiry;
 mod follow;
+mod held;
 mod lanes;
 mod memory;
+mod named_payees;
+mod names;
 mod past;
 pub(crate) mod pay;
 mod prune;
@@ -26,23 +30,25 @@ mod times;
 mod trees;
 mod undrawn;
 
+pub use allowance_list::AllowanceList;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use event::{DepositEvent, PollReport};
+pub use names::{PayeeName, PayeeNameError};
 pub use pay::{
     MAX_PRUNED_RECEIPTS, NamedPayment, Payment, PaymentName, PaymentNameError, PreviewedPart,
     RECEIPT_RETENTION,
 };
-pub use records::{AllowanceList, DepositRecord, DepositState, DrawResult, OpenAt};
+pub use records::{DepositRecord, DepositState, DrawResult, OpenAt};
 pub use request::{DepositRequest, Draw, Funding, PlannedDeposit};
 #[cfg(feature = "service")]
 pub use service::{
     Completed, DepositStatus, ListError, NextList, PayerService, PayerServiceError,
-    PayerStepReport, RoundStatus, Rounds, RoundsError,
+    PayerStepReport, RoundList, RoundStatus, Rounds, RoundsError,
 };
 
 use crate::{
-    bank::{cost::NativeRates, due_rounds::DueRounds, reader::Reader, seeds::SeedBook},
+    bank::{due_rounds::DueRounds, rates::TokenRates, reader::Reader, seeds::SeedBook},
     beacon::BeaconClient,
     payer::{
         cutoff::default_cutoff,
@@ -118,7 +124,7 @@ pub struct Payer {
     store: AsyncStore,
     wallet: Option<Wallet>,
     key: Option<SigningKey>,
-    rates: NativeRates,
+    rates: TokenRates,
     seeds: SeedBook,
     /// Seconds between the last cheque and the draw.
     cutoff: u64,
@@ -152,7 +158,7 @@ impl Payer {
             store,
             wallet: None,
             key: None,
-            rates: NativeRates::default(),
+            rates: TokenRates::new(),
             shared: Arc::new(Shared {
                 trees: Trees::default(),
                 snapshot: SingleFlight::default(),
@@ -192,8 +198,8 @@ impl Payer {
 
     /// Adds exchange rates, from which the default smallest payout of token deposits follows.
     #[must_use]
-    pub fn with_rates(mut self, rates: NativeRates) -> Self {
-        self.rates = rates;
+    pub fn with_rates(mut self, rates: impl Into<TokenRates>) -> Self {
+        self.rates = rates.into();
         self
     }
 

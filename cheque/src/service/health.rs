@@ -13,6 +13,9 @@ pub struct Health {
     pub head: Option<u64>,
     /// The age of the last successful poll, in seconds.
     pub head_age: Option<u64>,
+    /// What does not work while the service does, such as payments in a token whose rate is too old.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The last error, resolved or not.
     pub last_error: Option<String>,
 }

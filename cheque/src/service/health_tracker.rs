@@ -175,6 +175,7 @@ impl HealthTracker {
             }),
             head: self.head(),
             head_age,
+            warnings: Vec::new(),
             last_error: self.last_error.clone(),
         }
     }

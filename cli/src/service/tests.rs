@@ -22,6 +22,7 @@ fn health(ok: bool) -> Health {
         reason: "test reason".to_owned(),
         head: Some(7),
         head_age: Some(12),
+        warnings: Vec::new(),
         last_error: None,
     }
 }

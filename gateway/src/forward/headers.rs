@@ -2,7 +2,6 @@
 //! identity.
 
 use crate::{
-    ledger::PaymentId,
     seller::sale::Sale,
     wire::{Reported, strip_answer, strip_request},
 };
@@ -51,7 +50,7 @@ pub struct Paid {
     /// The signer of the deposits that pay, `X-Payer`.
     pub payer: Address,
     /// The payment, `X-Payment-Id`.
-    pub payment: PaymentId,
+    pub payment: String,
     /// The sum reserved for the request, in token units, `X-Charged`: the price, or the most that it can be.
     pub reserved: Amount,
 }
@@ -61,7 +60,7 @@ impl Paid {
     pub fn of(sale: &Sale) -> Self {
         Self {
             payer: sale.account().signer,
-            payment: *sale.payment(),
+            payment: sale.payment().to_string(),
             reserved: sale.most(),
         }
     }
@@ -124,7 +123,7 @@ pub(super) fn clean_request(headers: &mut HeaderMap, origin: &Origin, paid: Opti
     if let Some(paid) = paid {
         let fields = [
             (PAYER, paid.payer.to_checksum(None)),
-            (PAYMENT_ID, paid.payment.to_string()),
+            (PAYMENT_ID, paid.payment.clone()),
             (CHARGED, paid.reserved.to_string()),
         ];
         for (name, text) in fields {
@@ -152,7 +151,10 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::tests::{Payer, payee};
+    use crate::ledger::{
+        PaymentId,
+        tests::{Payer, payee},
+    };
     use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -177,7 +179,7 @@ mod tests {
         let proof = Payer::native(1).cheque(7);
         Paid {
             payer: payee(),
-            payment: PaymentId::of(&proof).unwrap(),
+            payment: PaymentId::of(&proof).unwrap().to_string(),
             reserved: Amount::new(20),
         }
     }

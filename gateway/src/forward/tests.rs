@@ -138,7 +138,9 @@ async fn tells_the_upstream_who_has_paid_and_nobody_what_it_charged() {
     let upstream = to(axum_at(Router::new().route("/", get(seen))).await);
     let paid = Paid {
         payer: payee(),
-        payment: PaymentId::of(&Payer::native(1).cheque(7)).unwrap(),
+        payment: PaymentId::of(&Payer::native(1).cheque(7))
+            .unwrap()
+            .to_string(),
         reserved: Amount::new(5),
     };
     let mut request = ask("/");

@@ -101,7 +101,12 @@ impl Keeper {
             let known = match read.await {
                 Ok(Some(terms)) => Some(terms),
                 Ok(None) => {
-                    warn!(event = "token_not_sold", token = %token.name, "its cost of redeeming is unknown");
+                    let fault = payee.rates().of(token.currency.token).err();
+                    let reason = fault.map(|fault| fault.to_string());
+                    let reason = reason
+                        .as_deref()
+                        .unwrap_or("the payee's policy does not take it");
+                    warn!(event = "token_not_sold", token = %token.name, reason);
                     None
                 }
                 Err(error) => {

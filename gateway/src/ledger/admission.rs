@@ -4,8 +4,9 @@ use crate::ledger::{
     account::AccountKey,
     binding::{bind, burn, burn_top_up, count_unused, show_state},
     book::Book,
-    crediting::{Judgement, Paid, credit, first_stale, rejected},
+    crediting::{Judgement, Paid, credit, first_stale, has_own_cheque, rejected},
     fault::LedgerFault,
+    idempotency::{is_taken, look_up_key, take_key},
     lookup::{Looked, Rules, ToJudge, look_up, look_up_credit, payer_of, price},
     payment::Payment,
     records::{
@@ -52,6 +53,12 @@ pub(super) fn admit(
         return Ok(Decision::Redo);
     }
     if looked.is_used {
+        if let Some(account) = &looked.account
+            && has_own_cheque(payment, judgements)
+            && is_taken(book, ask, account)?
+        {
+            return Ok(Decision::Done(Admitted::Refused(Refusal::KeyConflict)));
+        }
         let stale = first_stale(payment, judgements)?;
         let state = match stale {
             Some(position) => show_state(book, rules, &looked.shown, &position)?,
@@ -64,6 +71,15 @@ pub(super) fn admit(
         Ok(paid) => paid,
         Err(refusal) => return Ok(Decision::Done(Admitted::Refused(refusal))),
     };
+    let named = match paid.rejected.is_none() && !paid.ids.is_empty() {
+        true => look_up_key(book, ask, &paid.key, paid.account.balance())?,
+        false => None,
+    };
+    if let Some(admitted) = named {
+        bind(book, rules, ask, &paid.ids)?;
+        book.set_account(&paid.key, &paid.account);
+        return Ok(Decision::Done(admitted));
+    }
     let admitted = match refuse(book, rules, ask, payment, &looked, &mut paid, room)? {
         Ok(money) => Admitted::Forward(reserve(book, rules, ask, &mut paid, money)?),
         Err(refusal) => {
@@ -243,8 +259,10 @@ fn reserve(
         worker: settings.worker,
         attempt,
         lease_until,
+        key: ask.key,
     };
     book.set_reservation(&holder, Some(&reservation));
+    take_key(book, ask, &paid.key, holder)?;
     Ok(Admission {
         account: paid.key,
         holder,

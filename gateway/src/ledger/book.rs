@@ -3,10 +3,11 @@
 use crate::ledger::{
     account::AccountKey,
     fault::LedgerFault,
-    payment::PaymentId,
+    payment::{AuthorizationId, IdempotencyKey, PaymentId},
     records::{
-        account::AccountRecord, codec::Record, deposit::DepositRecord, keys::Keys,
-        payment::PaymentRecord, reservation::ReservationRecord,
+        account::AccountRecord, authorization::AuthorizationRecord, codec::Record,
+        deposit::DepositRecord, key::KeyRecord, keys::Keys, payment::PaymentRecord,
+        reservation::ReservationRecord,
     },
 };
 use alloy_primitives::Address;
@@ -15,6 +16,9 @@ use cheque::{
     store::{Change, StoreError, Table, position_key},
 };
 use std::collections::BTreeMap;
+
+/// The value of the end of a record: all that counts is in its key.
+const END: [u8; 1] = [1];
 
 /// Reads a record; `None`: no record.
 pub(super) type Read<'a> = dyn Fn(Table, &[u8]) -> Result<Option<Vec<u8>>, StoreError> + 'a;
@@ -94,6 +98,105 @@ impl<'a> Book<'a> {
 
     pub(super) fn set_answer(&mut self, until: u64, holder: &PaymentId, answer: Vec<u8>) {
         self.set(self.keys.answer(until, holder), Some(answer));
+    }
+
+    /// Reads the record of an account's idempotency key.
+    pub(super) fn key(
+        &mut self,
+        account: &AccountKey,
+        key: IdempotencyKey,
+    ) -> Result<Option<KeyRecord>, LedgerFault> {
+        self.record(self.keys.idempotency(account, key.0))
+    }
+
+    /// Sets a record that was read before.
+    pub(super) fn set_key(
+        &mut self,
+        account: &AccountKey,
+        key: IdempotencyKey,
+        new: Option<&KeyRecord>,
+    ) {
+        self.set(
+            self.keys.idempotency(account, key.0),
+            new.map(Record::encode),
+        );
+    }
+
+    /// Notes the second until which a key counts, for the upkeep.
+    pub(super) fn add_key_end(
+        &mut self,
+        until: u64,
+        account: &AccountKey,
+        key: IdempotencyKey,
+    ) -> Result<(), LedgerFault> {
+        self.add_end(self.keys.key_end(until, account, key.0))
+    }
+
+    /// Removes the end of a key, and the key's record if that ends with it.
+    pub(super) fn remove_key_end(&mut self, end: Vec<u8>) -> Result<(), LedgerFault> {
+        let until = self.keys.until_of(&end);
+        if let Some(key) = self.keys.of_key_end(&end)
+            && let Some(record) = self.record::<KeyRecord>(key.clone())?
+            && Some(record.until) == until
+        {
+            self.set(key, None);
+        }
+        self.remove(end)
+    }
+
+    /// Reads the record of an authorization of a transfer.
+    pub(super) fn authorization(
+        &mut self,
+        id: AuthorizationId,
+    ) -> Result<Option<AuthorizationRecord>, LedgerFault> {
+        self.record(self.keys.authorization(id))
+    }
+
+    /// Sets a record that was read before.
+    pub(super) fn set_authorization(
+        &mut self,
+        id: AuthorizationId,
+        new: Option<&AuthorizationRecord>,
+    ) {
+        self.set(self.keys.authorization(id), new.map(Record::encode));
+    }
+
+    /// Notes the second from which an authorization is not needed, for the upkeep.
+    pub(super) fn add_authorization_end(
+        &mut self,
+        until: u64,
+        id: AuthorizationId,
+    ) -> Result<(), LedgerFault> {
+        self.add_end(self.keys.authorization_end(until, id))
+    }
+
+    /// Removes the end of an authorization, and its record if that ends with it.
+    pub(super) fn remove_authorization_end(
+        &mut self,
+        end: Vec<u8>,
+        now: u64,
+    ) -> Result<(), LedgerFault> {
+        let until = self.keys.until_of(&end);
+        if let Some(id) = self.keys.of_authorization_end(&end)
+            && let Some(mut record) = self.authorization(id)?
+            && Some(record.until) == until
+        {
+            if record.lease_until > now {
+                // In use: the next round of upkeep finds it again.
+                record.until = record.lease_until;
+                self.add_authorization_end(record.until, id)?;
+                self.set_authorization(id, Some(&record));
+            } else {
+                self.set_authorization(id, None);
+            }
+        }
+        self.remove(end)
+    }
+
+    fn add_end(&mut self, end: Vec<u8>) -> Result<(), LedgerFault> {
+        self.bytes(Table::App, end.clone())?;
+        self.set(end, Some(Vec::from(END)));
+        Ok(())
     }
 
     /// Reads the bytes of the payee's position in a deposit.

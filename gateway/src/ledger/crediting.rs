@@ -204,6 +204,14 @@ pub(super) fn first_stale(
     )
 }
 
+/// True if the signer of the deposit has signed one of the judged cheques.
+pub(super) fn has_own_cheque(payment: &Payment, judgements: &[Judgement]) -> bool {
+    judgements.iter().any(|judged| {
+        let is_step = matches!(payment.proofs[judged.index], Proof::Step { .. });
+        !is_step && judged.judged.as_ref().err().is_none_or(is_authentic)
+    })
+}
+
 /// True if the rejection shows that the signer has signed the proof, and that it was counted before.
 const fn is_authentic(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::Stale { .. } | Rejection::Replay)

@@ -8,15 +8,13 @@ use crate::ledger::{
     account::{AccountKey, Currencies, Currency},
     book::Book,
     fault::LedgerFault,
+    idempotency::expired,
     payment::{ChequeHash, Payment, PaymentId, cheque_of},
     records::payment::{PaymentRecord, PaymentState},
-    request::{Admitted, Ask, Price, Receipt, Refusal, StoredAnswer},
+    request::{Admitted, Ask, MAX_RETRY, Price, Receipt, Refusal, StoredAnswer},
 };
 use alloy_primitives::B128;
 use cheque::{Amount, Bank, DepositId, Proof};
-
-/// The largest number of seconds after which a client is told to ask for an answer in progress.
-const MAX_RETRY: u64 = 5;
 
 /// The settings of a ledger. Start from [`Settings::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +116,9 @@ pub(super) fn look_up(
     };
     if let Some(early) = look_at_use(book, ask, &looked.shown)? {
         return Ok(early);
+    }
+    if let Some(holder) = expired(book, ask, looked.account.as_ref())? {
+        return Ok(Looked::Expired(holder));
     }
     if !looked.is_used
         && let Some(account) = &looked.account

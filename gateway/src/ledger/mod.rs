@@ -5,12 +5,15 @@
 
 mod account;
 mod admission;
+mod authorization;
 mod binding;
 mod book;
 mod channel;
 mod crediting;
 mod fault;
+mod idempotency;
 mod judge;
+mod listing;
 mod lookup;
 mod payment;
 mod pipeline;
@@ -25,11 +28,14 @@ pub(crate) mod tests;
 
 pub use account::{AccountKey, Currencies, Currency};
 pub use admission::Credited;
+pub use authorization::{Authorized, Holding, Standing};
 pub use channel::Channel;
 pub use fault::LedgerFault;
 pub use judge::{Judge, Judging, LiveJudge, Verdict, ViewJudge, ViewOf};
 pub use lookup::Settings;
-pub use payment::{Fingerprint, FingerprintParts, MaxPrice, Payment, PaymentId};
+pub use payment::{
+    AuthorizationId, Fingerprint, FingerprintParts, IdempotencyKey, MaxPrice, Payment, PaymentId,
+};
 pub use records::{account::Sums, codec::RecordError};
 pub use request::{
     Admission, Admitted, Ask, ChequeState, Outcome, Price, Receipt, Refusal, Room, StoredAnswer,

@@ -3,7 +3,7 @@
 use crate::ledger::account::Currency;
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use cheque::{Amount, DepositId, Proof, SignedCheque};
+use cheque::{Address, Amount, DepositId, Proof, SignedCheque};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -94,6 +94,33 @@ pub(super) fn cheque_of(proof: &Proof) -> Option<&SignedCheque> {
         Proof::Opening(opening) => Some(&opening.cheque),
         Proof::Cheque(_, cheque) => Some(cheque),
         Proof::Step { .. } => None,
+    }
+}
+
+/// The hash of a client's name for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(pub(super) B256);
+
+impl IdempotencyKey {
+    /// Hashes the client's text.
+    pub fn of(text: &str) -> Self {
+        Self(B256::from_slice(&Sha256::digest(text)))
+    }
+}
+
+/// An authorization of a transfer by EIP-3009: chain, token, owner and nonce, hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AuthorizationId(pub(super) B256);
+
+impl AuthorizationId {
+    /// Hashes the parts.
+    pub fn of(chain_id: u64, token: Address, owner: Address, nonce: B256) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(chain_id.to_be_bytes());
+        hash.update(token);
+        hash.update(owner);
+        hash.update(nonce);
+        Self(B256::from_slice(&hash.finalize()))
     }
 }
 

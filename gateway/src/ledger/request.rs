@@ -2,10 +2,13 @@
 
 use crate::ledger::{
     account::{AccountKey, Currency},
-    payment::{Fingerprint, PaymentId},
+    payment::{Fingerprint, IdempotencyKey, PaymentId},
 };
 use alloy_primitives::{B128, B256};
 use cheque::{Amount, DepositId, Rejection, SignedCheque};
+
+/// The largest number of seconds after which a client is told to ask for an answer in progress.
+pub(super) const MAX_RETRY: u64 = 5;
 
 /// A request for an answer of the upstream, as the ledger sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Ask {
     pub fingerprint: Fingerprint,
     /// The present price in each currency that buys the request.
     pub prices: Vec<(Currency, Price)>,
+    /// The client's name for the request. Another payment under the same name buys nothing more.
+    pub key: Option<IdempotencyKey>,
     /// The host's clock, seconds since 1970.
     pub now: u64,
 }
@@ -185,6 +190,14 @@ pub enum Refusal {
         /// The time after which to try again, in seconds.
         retry_after: u64,
     },
+    /// The key names another request of the account. The payment is credited, and valid for this request under another key.
+    #[error("the idempotency key belongs to another request; send this one under a new key")]
+    KeyConflict,
+    /// The key names a request that was answered, and the answer is not kept. The payment is credited.
+    #[error(
+        "the request of this idempotency key was answered, and the answer is not kept; buy it again under a new key"
+    )]
+    KeyUsed,
     /// The payee rejects a proof. Other proofs of the payment are credited.
     #[error("proof {index} of the payment: {rejection}")]
     Rejected {
@@ -252,6 +265,8 @@ impl Refusal {
             Self::PriceAboveMax { .. } => "price_above_max",
             Self::Used => "used",
             Self::InProgress { .. } => "in_progress",
+            Self::KeyConflict => "key_conflict",
+            Self::KeyUsed => "key_used",
             Self::Rejected { rejection, .. } => rejection.code(),
             Self::Insufficient { .. } => "insufficient",
             Self::InDebt { .. } => "in_debt",

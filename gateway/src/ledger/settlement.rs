@@ -7,6 +7,7 @@ use crate::ledger::{
     binding::count_unused,
     book::Book,
     fault::LedgerFault,
+    idempotency::end_key,
     lookup::Rules,
     payment::PaymentId,
     records::{
@@ -59,6 +60,8 @@ pub(super) fn settle(
     };
     account.settle(reservation.amount, charged)?;
     end(book, rules, &admission.holder, &reservation, state)?;
+    let until = now.saturating_add(rules.settings.keep_answers);
+    end_key(book, &reservation, state.map(|_| until))?;
     book.set_account(&reservation.account, &account);
     Ok(Some(Receipt {
         account: reservation.account,
@@ -113,6 +116,7 @@ pub(super) fn release_expired(
     let mut account = book.account(&reservation.account)?;
     account.settle(reservation.amount, Amount::ZERO)?;
     end(book, rules, holder, &reservation, None)?;
+    end_key(book, &reservation, None)?;
     book.set_account(&reservation.account, &account);
     Ok(true)
 }

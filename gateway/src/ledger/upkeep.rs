@@ -28,6 +28,8 @@ pub struct Upkeep {
     pub released: usize,
     /// The number of stored answers that were removed.
     pub forgotten: usize,
+    /// The number of idempotency keys that ended.
+    pub keys: usize,
 }
 
 /// The reason why the records of a deposit are kept.
@@ -42,7 +44,7 @@ pub enum Prune {
 }
 
 impl Ledger {
-    /// Releases reservations whose worker has stopped, and removes old answers. Every worker may call it, some times a
+    /// Releases reservations whose worker has stopped, and removes old answers and keys. Every worker may call it, some times a
     /// minute.
     ///
     /// # Errors
@@ -54,13 +56,57 @@ impl Ledger {
             done.released += usize::from(self.release_expired(holder, now).await?);
         }
         loop {
-            let old = self.old_answers(now).await?;
+            let old = self.old(self.keys().answers(), now).await?;
             if old.is_empty() {
-                return Ok(done);
+                break;
             }
             done.forgotten += old.len();
             self.repeat(move |book, _| remove_all(book, &old)).await?;
         }
+        loop {
+            let ended = self.old(self.keys().authorization_ends(), now).await?;
+            if ended.is_empty() {
+                break;
+            }
+            let remove = move |book: &mut Book<'_>, _: Rules<'_>| {
+                let mut ended = ended.iter();
+                ended.try_for_each(|end| book.remove_authorization_end(end.clone(), now))
+            };
+            self.repeat(remove).await?;
+        }
+        loop {
+            let ended = self.old(self.keys().key_ends(), now).await?;
+            if ended.is_empty() {
+                return Ok(done);
+            }
+            done.keys += ended.len();
+            let remove = move |book: &mut Book<'_>, _: Rules<'_>| {
+                let mut ended = ended.iter();
+                ended.try_for_each(|end| book.remove_key_end(end.clone()))
+            };
+            self.repeat(remove).await?;
+        }
+    }
+
+    /// Releases the reservations of all other workers, whose leases may last. Call it at the start of a worker that is alone
+    /// on its store: the others have stopped. Returns the number of reservations.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails.
+    pub async fn release_abandoned(&self) -> Result<usize, LedgerFault> {
+        let worker = self.shared.settings.worker;
+        let is_other =
+            move |_: &[u8], value: &[u8]| Ok(ReservationRecord::decode(value)?.worker != worker);
+        let found = self.scan(self.keys().reservations(), usize::MAX, is_other);
+        let mut released = 0;
+        for key in found.await? {
+            if let Some(holder) = PaymentId::from_key(&key) {
+                // Every lease has ended at the end of time.
+                released += usize::from(self.release_expired(holder, u64::MAX).await?);
+            }
+        }
+        Ok(released)
     }
 
     /// Removes the ids of a deposit, once the payee has dropped its position. Nothing can be paid from the deposit then, so
@@ -131,12 +177,12 @@ impl Ledger {
             .collect())
     }
 
-    async fn old_answers(&self, now: u64) -> Result<Vec<Vec<u8>>, LedgerFault> {
+    /// The keys of answers, or of ends of idempotency keys, whose time has come.
+    async fn old(&self, prefix: Vec<u8>, now: u64) -> Result<Vec<Vec<u8>>, LedgerFault> {
         let keys = self.keys();
-        let is_old = move |key: &[u8], _: &[u8]| {
-            Ok(keys.answer_until(key).is_some_and(|until| until <= now))
-        };
-        self.scan(keys.answers(), BATCH, is_old).await
+        let is_old =
+            move |key: &[u8], _: &[u8]| Ok(keys.until_of(key).is_some_and(|until| until <= now));
+        self.scan(prefix, BATCH, is_old).await
     }
 
     fn keys(&self) -> Keys {

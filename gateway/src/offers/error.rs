@@ -1,6 +1,8 @@
 //! Faults of a file of offers, each with its line.
 
 use crate::ledger::Currency;
+use cheque::bank::RateSourceError;
+use cheque_market::admission::SettingsError;
 use std::ops::Range;
 
 /// A fault of a file of offers. Nothing of a faulty file counts.
@@ -41,6 +43,27 @@ pub enum OffersFault {
     /// A token counts as equal to one that itself counts as equal to another.
     #[error("{0} counts as another token itself; name that one")]
     EqualChain(String),
+    /// The rate of a token is wrong.
+    #[error("tokens_per_coin: {0}")]
+    Rate(#[from] RateSourceError),
+    /// The native coin has a rate.
+    #[error("the native coin needs no rate; remove it, or name the token's address")]
+    RateOfCoin,
+    /// A token is to be sold by the scheme `exact`, and nobody makes the transfers.
+    #[error("eip712 is for sales by exact; set facilitator and pay_to under [exact], or remove it")]
+    NoFacilitator,
+    /// The native coin is to be sold by the scheme `exact`.
+    #[error("the native coin has no authorizations by EIP-3009; remove eip712")]
+    ExactCoin,
+    /// A facilitator is set, and no token is sold by it.
+    #[error("no token has eip712; set its name and version, or remove [exact]")]
+    NoExactToken,
+    /// A fixed rate has bounds.
+    #[error("rate_max_age and rate_max_jump bound a file or a feed; remove them")]
+    RateBounds,
+    /// A text is no duration.
+    #[error("{0:?} is no duration; write one such as 90m or 25h")]
+    Duration(String),
     /// A path is not a pattern.
     #[error("{0}")]
     Path(&'static str),
@@ -79,6 +102,37 @@ pub enum OffersFault {
     /// A price is above 2^128 - 1 with the markup of `net = true`.
     #[error("the price with its markup is above 2^128 - 1 units")]
     TooHigh,
+    /// The cost of a route depends on the answer, and has no maximum, or the reverse.
+    #[error("cost.max belongs to cost.per_kib and cost.per_ms; set it with one of them, or none")]
+    CostMax,
+    /// The capacity is out of bounds.
+    #[error(transparent)]
+    Capacity(SettingsError),
+    /// A rate is zero.
+    #[error("a rate of 0 serves nothing; set 1 or more units per second")]
+    TierRate,
+    /// A tier depends on payments in several tokens, or none.
+    #[error("a tier begins at an amount of one token; set paid = {{ <token> = <units> }}")]
+    TierToken,
+    /// A tier begins at no more than the one before.
+    #[error("tiers are in ascending order of what is paid, from above 0; sort them")]
+    TierOrder,
+    /// A request of a route could never be served.
+    #[error(
+        "a request of this route costs up to {cost} units, and at most {max} are served at once; raise the \
+         bursts of the capacity, or lower the cost"
+    )]
+    TooCostly {
+        /// The most that one call costs.
+        cost: u64,
+        /// The smallest burst of those that may call it.
+        max: u64,
+    },
+    /// Payments in a token cannot be compared with those in another.
+    #[error(
+        "no route tells what {0} is worth beside the other tokens; sell one route in {0} and another token"
+    )]
+    NoRelation(String),
     /// Two currencies count as equal, and a route has prices in both.
     #[error("the route has prices in {0:?} and in a token that counts as equal; keep one")]
     EqualPrices(Currency),

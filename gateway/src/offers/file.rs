@@ -15,9 +15,68 @@ pub(super) struct OffersFile {
     pub(super) tokens: BTreeMap<String, Spanned<TokenEntry>>,
     #[serde(default)]
     pub(super) route: Vec<Spanned<RouteEntry>>,
+    /// Sales by the scheme `exact` of x402, beside ours.
+    pub(super) exact: Option<ExactEntry>,
     /// True if a request without a route is forwarded for nothing.
     #[serde(default)]
     pub(super) free_without_route: bool,
+    /// Absent without a limit.
+    pub(super) capacity: Option<Spanned<CapacityEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CapacityEntry {
+    /// Cost units per second.
+    pub(super) total: u64,
+    /// Units that may be served at once after idle time.
+    pub(super) burst: Option<u64>,
+    /// Of each account.
+    pub(super) account: Option<RateEntry>,
+    pub(super) free: Option<FreeEntry>,
+    /// Of accounts that pay more.
+    #[serde(default)]
+    pub(super) tier: Vec<Spanned<TierEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RateEntry {
+    pub(super) rate: u64,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreeEntry {
+    pub(super) min_percent: Option<u8>,
+    pub(super) max_percent: Option<u8>,
+    /// Of each network prefix.
+    pub(super) rate: Option<u64>,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TierEntry {
+    /// What an account has paid in the last ten minutes.
+    pub(super) paid: Units,
+    pub(super) rate: u64,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CostEntry {
+    /// Of a request, or of a call without a cost of its own.
+    pub(super) call: Option<u64>,
+    #[serde(default)]
+    pub(super) per_kib: u64,
+    #[serde(default)]
+    pub(super) per_ms: u64,
+    pub(super) max: Option<u64>,
+    #[serde(default)]
+    pub(super) rpc: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,6 +91,26 @@ pub(super) struct TokenEntry {
     /// 18 for the native coin, and needed for another token.
     pub(super) decimals: Option<u8>,
     pub(super) equal_to: Option<Spanned<String>>,
+    /// The rate against the native coin, as the flag `--tokens-per-coin` of a payee takes it.
+    pub(super) tokens_per_coin: Option<Spanned<String>>,
+    pub(super) rate_max_age: Option<Spanned<String>>,
+    pub(super) rate_max_jump: Option<Spanned<u32>>,
+    pub(super) eip712: Option<Spanned<DomainEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExactEntry {
+    pub(super) facilitator: String,
+    pub(super) pay_to: cheque::Address,
+}
+
+/// The domain of a token's signatures by EIP-712.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DomainEntry {
+    pub(super) name: String,
+    pub(super) version: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +144,8 @@ pub(super) struct RouteEntry {
     #[serde(default)]
     pub(super) net: bool,
     pub(super) description: Option<String>,
+    /// Cost in units of the capacity.
+    pub(super) cost: Option<Spanned<CostEntry>>,
 }
 
 /// An amount in units of a token: an integer, or its digits as text, because TOML's integers end at 2^63 - 1.

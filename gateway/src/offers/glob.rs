@@ -4,14 +4,16 @@
 /// none included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
+    text: String,
     segments: Vec<String>,
     has_rest: bool,
 }
 
 impl Glob {
     /// The pattern that takes every path.
-    pub(super) const fn all() -> Self {
+    pub(super) fn all() -> Self {
         Self {
+            text: "/**".to_owned(),
             segments: Vec::new(),
             has_rest: true,
         }
@@ -38,7 +40,21 @@ impl Glob {
         if segments.iter().take(inner).any(String::is_empty) {
             return Err("a path has no empty segments");
         }
-        Ok(Self { segments, has_rest })
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+            has_rest,
+        })
+    }
+
+    /// Returns the pattern as written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// True for a pattern without stars, which names one path.
+    pub(super) fn is_literal(&self) -> bool {
+        !self.text.contains('*')
     }
 
     /// True if the pattern takes a path. The path begins with `/`.

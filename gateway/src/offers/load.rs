@@ -7,11 +7,16 @@ use crate::{
         file::{OffersFile, RouteEntry, TokenEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
+        load_capacity,
         price::gross,
-        types::{Home, Meter, Offers, Price, Rates, Route, Token},
+        types::{ExactTerms, Home, Meter, Offers, Price, Rates, Route, Token, TokenRate},
+        work::CostTable,
     },
 };
-use cheque::Amount;
+use cheque::{
+    Address, Amount,
+    bank::{RateBounds, RateSource, RateSourceError, TokenRates},
+};
 use http::Method;
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 use toml::Spanned;
@@ -50,10 +55,15 @@ impl Offers {
             routes.push(Arc::new(route));
         }
         Ok(Self {
+            capacity: {
+                let known = (&loader.tokens, &loader.currencies);
+                load_capacity::load(text, &file, &routes, known)?
+            },
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,
             routes,
             free_without_route: file.free_without_route,
+            facilitator: file.exact.map(|exact| exact.facilitator),
         })
     }
 }
@@ -105,15 +115,83 @@ fn tokens(
                 name.clone(),
             )));
         }
+        let decimals = token.decimals(name).map_err(fault)?;
+        let rate = rate(text, token, decimals)?;
+        let exact = exact(text, file, token)?;
         let token = Token {
             name: name.clone(),
             currency,
             bank: token.bank.unwrap_or(home.bank.address()),
-            decimals: token.decimals(name).map_err(fault)?,
+            decimals,
+            rate,
+            exact,
         };
         tokens.insert(name.clone(), Arc::new(token));
     }
+    if file.exact.is_some() && tokens.values().all(|token| token.exact.is_none()) {
+        return Err(OffersError::at(text, 0..0, OffersFault::NoExactToken));
+    }
     Ok(tokens)
+}
+
+/// The terms of a token's transfers by the scheme `exact`.
+fn exact(
+    text: &str,
+    file: &OffersFile,
+    token: &TokenEntry,
+) -> Result<Option<ExactTerms>, OffersError> {
+    let Some(domain) = &token.eip712 else {
+        return Ok(None);
+    };
+    let fault = |fault| Err(OffersError::at(text, domain.span(), fault));
+    let Some(exact) = &file.exact else {
+        return fault(OffersFault::NoFacilitator);
+    };
+    if token.address.is_none_or(|address| address.is_zero()) {
+        return fault(OffersFault::ExactCoin);
+    }
+    let domain = domain.get_ref();
+    Ok(Some(ExactTerms {
+        pay_to: exact.pay_to,
+        name: domain.name.clone(),
+        version: domain.version.clone(),
+    }))
+}
+
+/// The source of a token's rate. A token without one has its rate from the payee's flags.
+fn rate(text: &str, token: &TokenEntry, decimals: u8) -> Result<Option<TokenRate>, OffersError> {
+    let at = |span: std::ops::Range<usize>, fault| OffersError::at(text, span, fault);
+    let (age, jump) = (&token.rate_max_age, &token.rate_max_jump);
+    let bound = age.as_ref().map(Spanned::span);
+    let bound = bound.or(jump.as_ref().map(Spanned::span));
+    let Some(written) = &token.tokens_per_coin else {
+        return match bound {
+            Some(span) => Err(at(span, OffersFault::RateBounds)),
+            None => Ok(None),
+        };
+    };
+    if token.address.is_none_or(|address| address.is_zero()) {
+        return Err(at(written.span(), OffersFault::RateOfCoin));
+    }
+    let wrong = |error: RateSourceError| at(written.span(), error.into());
+    let source: RateSource = written.get_ref().parse().map_err(wrong)?;
+    if let (RateSource::Fixed(_), Some(span)) = (&source, bound) {
+        return Err(at(span, OffersFault::RateBounds));
+    }
+    let mut bounds = RateBounds::default();
+    if let Some(age) = age {
+        let wrong = |_| at(age.span(), OffersFault::Duration(age.get_ref().clone()));
+        let duration = humantime::parse_duration(age.get_ref()).map_err(wrong)?;
+        bounds.max_age = duration.as_secs();
+    }
+    bounds.max_jump = jump
+        .as_ref()
+        .map_or(bounds.max_jump, |jump| *jump.get_ref());
+    // A fixed rate is checked against the token's decimals here, not when it is first used.
+    let trial = TokenRates::new();
+    let followed = trial.follow(Address::ZERO, decimals, source.clone(), bounds);
+    followed.map_err(wrong)?;
+    Ok(Some(TokenRate { source, bounds }))
 }
 
 fn currencies(text: &str, file: &OffersFile, home: &Home) -> Result<Currencies, OffersError> {
@@ -203,6 +281,25 @@ impl Loader<'_> {
             free,
             charge_4xx: route.charge_4xx,
             description: route.description.clone(),
+            cost: self.cost(route)?,
+        })
+    }
+
+    fn cost(&self, route: &RouteEntry) -> Result<CostTable, OffersError> {
+        let Some(spanned) = &route.cost else {
+            return Ok(CostTable::default());
+        };
+        let entry = spanned.get_ref();
+        let is_variable = entry.per_kib > 0 || entry.per_ms > 0;
+        if is_variable != entry.max.is_some() {
+            return Err(self.fault(spanned, OffersFault::CostMax));
+        }
+        Ok(CostTable {
+            call: entry.call.unwrap_or(1),
+            per_kib: entry.per_kib,
+            per_ms: entry.per_ms,
+            max: entry.max.unwrap_or(0),
+            rpc: entry.rpc.clone(),
         })
     }
 

@@ -7,7 +7,8 @@ use crate::{
         jsonrpc::{BodyError, Calls},
         price::{PriceError, Usage},
         target::Target,
-        types::{Meter, Offers, Rates, Route, Token},
+        types::{ExactTerms, Meter, Offers, Rates, Route, Token},
+        work::{CostTable, Work},
     },
 };
 use cheque::Amount;
@@ -29,6 +30,9 @@ pub struct Tariff {
     pub(super) route: Arc<Route>,
     pub(super) number: u64,
     pub(super) prices: Vec<(Arc<Token>, Amount, Rates)>,
+    /// The prices at which the request is sold by the scheme `exact`.
+    exact: Vec<(Arc<Token>, Amount)>,
+    method: Method,
     has_body: bool,
     meter: Meter,
 }
@@ -68,8 +72,8 @@ pub enum QuoteError {
 }
 
 impl Offers {
-    /// Finds the price of a request: that of the first route in the file that takes its method and path. `body` is the whole
-    /// body.
+    /// Finds the price of a request, and its cost in units of the capacity: those of the first route in the file that takes
+    /// its method and path. `body` is the whole body.
     ///
     /// A batch of JSON-RPC costs the sum of its calls.
     ///
@@ -81,23 +85,25 @@ impl Offers {
         method: &Method,
         target: &Target,
         body: &[u8],
-    ) -> Result<Quote, QuoteError> {
+    ) -> Result<(Quote, Work), QuoteError> {
         let mut routes = (0..).zip(&self.routes);
-        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target)) else {
+        let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target.path()))
+        else {
             return match self.free_without_route {
-                true => Ok(Quote::Free),
+                true => Ok((Quote::Free, CostTable::default().work(None))),
                 false => Err(QuoteError::NoRoute),
             };
         };
+        let reads_calls = route.calls.is_some() || !route.cost.rpc.is_empty();
+        let calls = reads_calls.then(|| Calls::parse(body)).transpose()?;
+        let work = route.cost.work(calls.as_ref());
         if route.prices.is_empty() {
-            return Ok(Quote::Free);
+            return Ok((Quote::Free, work));
         }
-        let calls = match &route.calls {
-            Some(_) => Some(Calls::parse(body)?),
-            None => None,
-        };
-        let tariff = Tariff::new(number, route, calls.as_ref(), !body.is_empty())?;
-        Ok(Quote::Sold(tariff))
+        // Without prices of calls, a batch costs as much as one call.
+        let calls = calls.filter(|_| route.calls.is_some());
+        let tariff = Tariff::new(number, route, calls.as_ref(), (method, !body.is_empty()))?;
+        Ok((Quote::Sold(tariff), work))
     }
 
     /// Finds the metered route to which a payment by `HEAD` adds money: the route of `HEAD` itself, or else the first metered
@@ -108,20 +114,20 @@ impl Offers {
             prices.any(|price| price.rates.is_variable())
         };
         let mut routes = (0..).zip(&self.routes);
-        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target));
+        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target.path()));
         let mut routes = (0..).zip(&self.routes);
         let of_path =
             || routes.find(|(_, route)| route.path.matches(target.path()) && is_variable(route));
         let (number, route) = of_head.or_else(of_path)?;
-        let tariff = Tariff::new(number, route, None, false).ok()?;
+        let tariff = Tariff::new(number, route, None, (&Method::HEAD, false)).ok()?;
         tariff.is_variable().then_some(tariff)
     }
 }
 
 impl Route {
-    fn takes(&self, method: &Method, target: &Target) -> bool {
+    pub(super) fn takes(&self, method: &Method, path: &str) -> bool {
         let same = self.method.as_ref().is_none_or(|own| own == method);
-        same && self.path.matches(target.path())
+        same && self.path.matches(path)
     }
 
     /// Sums up the prices of calls in one of the route's tokens.
@@ -140,7 +146,7 @@ impl Tariff {
         number: u64,
         route: &Arc<Route>,
         calls: Option<&Calls>,
-        has_body: bool,
+        (method, has_body): (&Method, bool),
     ) -> Result<Self, PriceError> {
         let prices = (0..).zip(&route.prices).map(|(index, price)| {
             let fixed = match calls {
@@ -153,8 +159,10 @@ impl Tariff {
         });
         Ok(Self {
             prices: prices.collect::<Result<_, PriceError>>()?,
+            exact: Vec::new(),
             route: route.clone(),
             number,
+            method: method.clone(),
             has_body,
             meter: route.meter,
         })
@@ -227,6 +235,45 @@ impl Tariff {
     /// Returns the name of the unit that the upstream reports.
     pub fn unit(&self) -> Option<&str> {
         self.route.unit.as_deref()
+    }
+
+    /// Returns the prices in the tokens that are taken at present, and those by `exact` if `sells_exact`. A transfer needs no
+    /// terms. A price that depends on the answer is not known before, so it has no transfer.
+    pub(crate) fn at_present(&self, is_taken: impl Fn(&Token) -> bool, sells_exact: bool) -> Self {
+        let mut rest = self.clone();
+        if sells_exact && !self.is_variable() {
+            let priced = self.prices.iter().filter(|(_, fixed, _)| !fixed.is_zero());
+            let sold = priced.filter(|(token, ..)| token.exact.is_some());
+            rest.exact = sold
+                .map(|(token, fixed, _)| (token.clone(), *fixed))
+                .collect();
+        }
+        rest.prices.retain(|(token, ..)| is_taken(token));
+        rest
+    }
+
+    /// Returns the offers by the scheme `exact`.
+    pub(crate) fn exact(&self) -> impl Iterator<Item = (&Token, &ExactTerms, Amount)> {
+        self.exact.iter().filter_map(|(token, amount)| {
+            let terms = token.exact.as_ref()?;
+            Some((&**token, terms, *amount))
+        })
+    }
+
+    /// Returns the method of the request.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// True if the price depends on the calls of JSON-RPC in the body.
+    pub fn is_of_calls(&self) -> bool {
+        self.route.calls.is_some()
+    }
+
+    /// Returns the first method of JSON-RPC with a price of its own.
+    pub(crate) fn example_call(&self) -> Option<&str> {
+        let (method, _) = self.route.calls.as_ref()?.first_key_value()?;
+        Some(method)
     }
 
     /// Returns the operator's description of the route.

@@ -2,9 +2,12 @@
 
 use crate::{
     ledger::{Currencies, Currency},
-    offers::{free::FreeTier, glob::Glob},
+    offers::{capacity::CapacityTerms, free::FreeTier, glob::Glob, work::CostTable},
 };
-use cheque::{Address, Amount, Bank};
+use cheque::{
+    Address, Amount, Bank,
+    bank::{RateBounds, RateSource, RateSourceError, TokenRates},
+};
 use http::Method;
 use serde::Deserialize;
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
@@ -16,6 +19,8 @@ pub struct Offers {
     pub(super) currencies: Currencies,
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
+    pub(super) facilitator: Option<String>,
+    pub(super) capacity: Option<CapacityTerms>,
 }
 
 /// What a file of offers takes from its gateway. Plain data, exhaustive by design.
@@ -39,6 +44,31 @@ pub struct Token {
     pub bank: Address,
     /// The decimals of the token.
     pub decimals: u8,
+    /// The source of its rate against the native coin, in which redemptions are paid. `None` for the native coin, and where the
+    /// payee has the rate by its flags.
+    pub rate: Option<TokenRate>,
+    /// The terms of its transfers by the scheme `exact`. `None`: it is not sold so.
+    pub exact: Option<ExactTerms>,
+}
+
+/// The terms of transfers by the scheme `exact`. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExactTerms {
+    /// The receiver of the money.
+    pub pay_to: Address,
+    /// The name in the token's domain of EIP-712.
+    pub name: String,
+    /// The version in the token's domain of EIP-712.
+    pub version: String,
+}
+
+/// The source of a token's rate, and the bounds within which it counts. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRate {
+    /// The source.
+    pub source: RateSource,
+    /// The bounds.
+    pub bounds: RateBounds,
 }
 
 /// The way in which the units of an answer are counted.
@@ -68,6 +98,7 @@ pub(super) struct Route {
     pub(super) free: Option<FreeTier>,
     pub(super) charge_4xx: bool,
     pub(super) description: Option<String>,
+    pub(super) cost: CostTable,
 }
 
 /// The price of a route in one token, in its units.
@@ -128,13 +159,32 @@ impl Offers {
             }),
             charge_4xx: false,
             description: None,
+            cost: CostTable::default(),
         };
         Self {
             tokens: vec![token],
             currencies: Currencies::distinct(),
             routes: vec![Arc::new(route)],
             free_without_route: false,
+            facilitator: None,
+            capacity: None,
         }
+    }
+
+    /// Has the rates of a bank's tokens followed, where the file names a source. `rates` are those of the bank's payee.
+    ///
+    /// # Errors
+    ///
+    /// Never for offers that were parsed: their rates were checked.
+    pub fn follow_rates(&self, bank: &Bank, rates: &TokenRates) -> Result<(), RateSourceError> {
+        let here = |token: &&Token| Bank::new(token.currency.chain_id, token.bank) == *bank;
+        for token in self.tokens().filter(here) {
+            if let Some(rate) = &token.rate {
+                let address = token.currency.token;
+                rates.follow(address, token.decimals, rate.source.clone(), rate.bounds)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the tokens, in the order of their names.
@@ -142,9 +192,26 @@ impl Offers {
         self.tokens.iter().map(|token| &**token)
     }
 
+    /// Returns the URL of the facilitator for the scheme `exact`, for [`Facilitator::new`](crate::exact::Facilitator::new).
+    pub fn facilitator(&self) -> Option<&str> {
+        self.facilitator.as_deref()
+    }
+
+    /// Returns the capacity; `None` without a limit.
+    pub const fn capacity(&self) -> Option<&CapacityTerms> {
+        self.capacity.as_ref()
+    }
+
     /// Returns the currencies that the file lists as equal, for the ledger.
     pub const fn currencies(&self) -> &Currencies {
         &self.currencies
+    }
+}
+
+impl Route {
+    /// True if a client may have an answer without paying.
+    pub(super) const fn is_ever_free(&self) -> bool {
+        self.prices.is_empty() || self.free.is_some()
     }
 }
 

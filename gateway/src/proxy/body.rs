@@ -1,8 +1,8 @@
 //! Bodies of requests, read whole, and of answers.
 
 use super::budget::Budget;
-use crate::forward::ForwardError;
-use bytes::Bytes;
+use crate::forward::{AnswerBody, ForwardError};
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -76,6 +76,54 @@ pub(super) fn full(bytes: Bytes) -> ProxyBody {
     Full::new(bytes)
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// What was read of an answer.
+#[derive(Debug)]
+pub(super) enum ReadBody {
+    Whole(Bytes),
+    /// The answer is longer. All of it, with the part that was read.
+    Longer(Resumed),
+}
+
+/// Reads an answer of at most `max` bytes. Keeps nothing of a longer one but its first `max` bytes and a frame.
+pub(super) async fn read(mut body: AnswerBody, max: usize) -> Result<ReadBody, ForwardError> {
+    let mut bytes = BytesMut::new();
+    while bytes.len() <= max {
+        match body.frame().await.transpose()? {
+            Some(frame) => {
+                // Trailers end a body, and belong to the connection.
+                if let Ok(data) = frame.into_data() {
+                    bytes.extend_from_slice(&data);
+                }
+            }
+            None => return Ok(ReadBody::Whole(bytes.freeze())),
+        }
+    }
+    let read = Some(bytes.freeze());
+    Ok(ReadBody::Longer(Resumed { read, body }))
+}
+
+/// A body of which a part was read.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    read: Option<Bytes>,
+    body: AnswerBody,
+}
+
+impl Body for Resumed {
+    type Data = Bytes;
+    type Error = ForwardError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        match self.read.take() {
+            Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
+            None => Pin::new(&mut self.body).poll_frame(context),
+        }
+    }
 }
 
 /// The client's end of a streamed answer.

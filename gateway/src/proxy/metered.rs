@@ -324,11 +324,12 @@ impl Stream {
             Stop::Broken(_) => End::Broken,
             _ => End::Answered(status),
         };
+        let is_whole = matches!(stop, Stop::Whole);
+        let usage = self.till.metering.last(is_whole, Instant::now());
+        self.till.selling.leave(usage.bytes);
         let Till {
             selling, metering, ..
         } = &self.till;
-        let is_whole = matches!(stop, Stop::Whole);
-        let usage = metering.last(is_whole, Instant::now());
         let settled = selling.settle(end, &usage, None).await;
         let unread = selling.shared.settings.limits.unread;
         let can_speak = metering.is_between_events();

@@ -4,7 +4,10 @@
 
 mod body;
 mod budget;
+mod claims;
 mod cors;
+mod discovery;
+mod exact;
 mod metered;
 mod page;
 mod passing;
@@ -19,34 +22,41 @@ mod stored;
 mod till;
 mod websocket;
 
+pub use crate::discovery::PAY_PATH;
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
 pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
+    capacity::{Capacity, Refusal},
+    discovery::Document,
+    exact::Facilitator,
     forward::{Origin, Upstream},
     seller::{Seller, request, sale::Entry},
+    wire::PAYMENT_RESPONSE,
 };
 use body::collect;
 use budget::Budget;
 use bytes::Bytes;
 use cheque::service::http::Caller;
+use claims::Exact;
+use exact::ExactSale;
 use http::{
     Method, Request, Response, StatusCode, Uri,
     header::{HOST, HeaderMap},
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response, unread};
+use reply::{no_capacity, problem, response, unread};
 use selling::Selling;
-use shared::Shared;
+use shared::{DOCUMENTS, HEAD_BYTES, Shared};
 use socket::{Leaving, Wanted};
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-/// The path to which clients post proofs that buy no request.
-pub const PAY_PATH: &str = "/.well-known/cheque/pay";
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,10 +74,27 @@ impl Proxy {
                 seller,
                 upstream,
                 settings,
+                documents: Semaphore::new(DOCUMENTS),
+                exact: OnceLock::new(),
                 sales: TaskTracker::new(),
                 draining: CancellationToken::new(),
             }),
         }
+    }
+
+    /// Sells by the scheme `exact`, too, in the tokens for which the offers say so. The first facilitator counts.
+    #[must_use]
+    pub fn with_facilitator(self, facilitator: Facilitator) -> Self {
+        let is_first = self.shared.exact.set(Exact::new(facilitator)).is_ok();
+        if is_first {
+            self.shared.seller.sell_exact();
+        }
+        self
+    }
+
+    /// Returns the capacity.
+    pub fn capacity(&self) -> &Capacity {
+        &self.shared.settings.capacity
     }
 
     /// Returns the seller.
@@ -137,6 +164,15 @@ impl Proxy {
         if head.uri.path() == PAY_PATH {
             return self.top_up(&head.method, &body, now).await;
         }
+        match Document::of(&head.method, &head.uri, &seller.offers()) {
+            Some(Document::Cheque) => {
+                return discovery::cheque_json(seller, &origin, &authority);
+            }
+            Some(Document::OpenApi) => {
+                return discovery::openapi(&self.shared, head, &origin).await;
+            }
+            None => {}
+        }
         let target = head.uri.path_and_query();
         let asked = request::Request {
             method: &head.method,
@@ -157,6 +193,11 @@ impl Proxy {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        let capacity = &settings.capacity;
+        let work = *offer.work();
+        if let Err(refusal) = is_servable(capacity, &offer) {
+            return no_capacity(&refusal);
+        }
         if let Some(client) = socket {
             let Some(offer) = offer.of_socket() else {
                 let detail = "this route sells no WebSockets";
@@ -171,8 +212,30 @@ impl Proxy {
             };
             return websocket::sell(&self.shared, &offer, wanted).await;
         }
+        match seller.exact(&offer, &head.headers, now) {
+            None => {}
+            Some(Err(reply)) => return response(reply),
+            Some(Ok(payment)) => {
+                let shared = Arc::clone(&self.shared);
+                let sale = ExactSale {
+                    shared,
+                    offer,
+                    payment,
+                };
+                let caller = head.extensions.get::<Caller>().cloned();
+                let answer = sale.start((head, body), origin).await;
+                if let Some(caller) = caller
+                    && answer.headers().contains_key(PAYMENT_RESPONSE)
+                {
+                    caller.trust();
+                }
+                return answer;
+            }
+        }
+        let held = HEAD_BYTES.saturating_add(body.len() as u64);
+        let room = self.shared.room(work, held);
         let client = network_prefix(origin.address);
-        let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
+        let entry = seller.admit(&offer, &head.headers, &client, &room, now);
         let entry = entry.await;
         if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
             && let Some(caller) = head.extensions.get::<Caller>()
@@ -180,10 +243,16 @@ impl Proxy {
             caller.trust();
         }
         match entry {
-            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
+            Entry::Free => match capacity.enter_free(origin.address, &work) {
+                Ok(ticket) => sale::give(&self.shared, (head, body), &origin, ticket).await,
+                Err(refusal) => {
+                    seller.not_given(&offer, &client);
+                    no_capacity(&refusal)
+                }
+            },
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale)
+                Selling::new(shared, *sale, (work, held))
                     .start((head, body), origin)
                     .await
             }
@@ -206,6 +275,21 @@ impl Proxy {
             return problem(StatusCode::BAD_REQUEST, "malformed_payment", detail);
         };
         response(self.shared.seller.top_up(text, now).await)
+    }
+}
+
+/// Refuses a request that could never be served, before it is paid for.
+fn is_servable(capacity: &Capacity, offer: &request::Offer) -> Result<(), Refusal> {
+    let Some((paid, free)) = capacity.largest() else {
+        return Ok(());
+    };
+    let (cost, max) = match offer.tariff() {
+        Some(_) => (offer.work().most(), paid),
+        None => (offer.work().most(), free),
+    };
+    match cost <= max {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge { cost, max }),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     shared::Shared,
     socket::{Leaving, Socket, Wanted, memory, socket, switched},
     till::Till,
+    websocket::demand,
 };
 use crate::{
     forward::{ForwardError, Paid},
@@ -84,6 +85,7 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
             leaving,
         } = wanted;
         let limits = shared.settings.limits;
+        let demand = demand(&offer, &limits);
         let Some(mut client) = socket(client, Role::Server, &limits).await else {
             return;
         };
@@ -100,7 +102,7 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
             Err(refused) => return send_away(&shared, client, refused).await,
         };
         let Some(share) = shared.budget.take(memory(&limits)) else {
-            let selling = Selling::new(shared.clone(), sale);
+            let selling = Selling::new(shared.clone(), sale, demand);
             let _ = selling
                 .settle(End::NotForwarded, &Usage::default(), None)
                 .await;
@@ -110,7 +112,11 @@ pub(super) fn start(shared: Arc<Shared>, offer: Offer, mut wanted: Wanted) -> Re
             );
             return send_away(&shared, client, refused).await;
         };
-        let mut selling = Selling::new(shared.clone(), sale);
+        let mut selling = Selling::new(shared.clone(), sale, demand);
+        if let Err(answer) = selling.enter().await {
+            let reason = "there is no capacity for the connection".to_owned();
+            return send_away(&shared, client, (answer.status(), reason)).await;
+        }
         let paid = Paid::of(&selling.sale);
         let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
         match selling.holding(asking).await {
@@ -168,7 +174,9 @@ async fn first_payment(
         let now = (settings.now)();
         let seller = &shared.seller;
         // A request with a payment is not free, so its network does not count.
-        let entry = seller.admit(offer, &headers, &[], &settings.room, now);
+        let (work, held) = demand(offer, &settings.limits);
+        let room = shared.room(work, held);
+        let entry = seller.admit(offer, &headers, &[], &room, now);
         let reply = match entry.await {
             Entry::Sale(sale) => {
                 leaving.trust();

@@ -1,7 +1,10 @@
 //! Answers of the gateway's own.
 
 use super::body::{ProxyBody, Unread, full};
-use crate::wire::{Problem, Reply};
+use crate::{
+    capacity::Refusal,
+    wire::{Problem, Reply},
+};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -35,6 +38,19 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response<
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Answers a request for which there is no capacity.
+pub(super) fn no_capacity(refusal: &Refusal) -> Response<ProxyBody> {
+    let detail = refusal.to_string();
+    match refusal.retry_seconds() {
+        None => problem(StatusCode::PAYLOAD_TOO_LARGE, "too_costly", &detail),
+        Some(seconds) => {
+            let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, "full", &detail);
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+            answer
+        }
+    }
 }
 
 /// Answers a request whose body was not read.

@@ -11,6 +11,7 @@ use super::{
     till::{Cover, Till},
 };
 use crate::{
+    capacity::{Metered, Ticket},
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
     meter::{Metering, Part},
     offers::Meter,
@@ -25,13 +26,23 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::warn;
 
 /// A request with its whole body.
-type Whole = (Parts, Bytes);
+pub(super) type Whole = (Parts, Bytes);
 
 /// Hands a free request to the upstream.
-pub(super) async fn give(shared: &Shared, request: Whole, origin: &Origin) -> Response<ProxyBody> {
+pub(super) async fn give(
+    shared: &Shared,
+    request: Whole,
+    origin: &Origin,
+    ticket: Ticket,
+) -> Response<ProxyBody> {
     match shared.upstream.send(whole(request), origin, None).await {
-        Ok(answer) => answer.response.map(BodyExt::boxed_unsync),
-        Err(error) => failure(&error),
+        Ok(answer) => answer
+            .response
+            .map(|body| Metered::new(body, ticket).boxed_unsync()),
+        Err(error) => {
+            ticket.give_back(0);
+            failure(&error)
+        }
     }
 }
 
@@ -54,6 +65,10 @@ impl Selling {
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
         let shared = Arc::clone(&self.shared);
+        if let Err(refusal) = self.enter().await {
+            let _ = tell.send(refusal);
+            return;
+        }
         let paid = Paid::of(&self.sale);
         if self.sale.meter() == Meter::OpenaiUsage {
             // The report is read from the answer, so the answer comes as it is.
@@ -117,7 +132,11 @@ impl Till {
         share: Share,
     ) -> Response<ProxyBody> {
         let bytes = match self.selling.holding(body.collect()).await {
-            Ok(collected) => share.hold(collected.to_bytes()),
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                self.selling.leave(bytes.len() as u64);
+                share.hold(bytes)
+            }
             Err(error) => {
                 let end = match error {
                     ForwardError::TimedOut => End::TimedOut,
@@ -137,12 +156,16 @@ impl Till {
 
     /// Settles an answer with a fixed price, and streams the answer.
     async fn settle_then_deliver(
-        self,
+        mut self,
         head: response::Parts,
         body: AnswerBody,
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
-        let answer = Response::from_parts(head, body.boxed_unsync());
+        let body = match self.selling.ticket.take() {
+            Some(ticket) => Metered::new(body, ticket).boxed_unsync(),
+            None => body.boxed_unsync(),
+        };
+        let answer = Response::from_parts(head, body);
         let _ = tell.send(self.settle_then_answer(answer).await);
     }
 
@@ -158,6 +181,6 @@ impl Till {
     }
 }
 
-fn whole((head, body): Whole) -> Request<Full<Bytes>> {
+pub(super) fn whole((head, body): Whole) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(body))
 }

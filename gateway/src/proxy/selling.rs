@@ -1,10 +1,15 @@
 //! A reserved sale: its lease, its settlement and its receipt.
 
-use super::{body::ProxyBody, reply::problem, shared::Shared};
+use super::{
+    body::ProxyBody,
+    reply::{no_capacity, problem},
+    shared::Shared,
+};
 use crate::{
+    capacity::Ticket,
     forward::ForwardError,
     ledger::Receipt,
-    offers::Usage,
+    offers::{Usage, Work},
     seller::sale::{End, Sale},
 };
 use http::{HeaderMap, Response, StatusCode};
@@ -26,21 +31,57 @@ const SETTLE_AGAIN: [Duration; 3] = [
 pub(super) struct Selling {
     pub(super) shared: Arc<Shared>,
     pub(super) sale: Sale,
+    /// The most that the request uses of the capacity, and the bytes of memory that it holds while it waits.
+    demand: (Work, u64),
+    /// Present while the request is forwarded.
+    pub(super) ticket: Option<Ticket>,
     /// The moment from which the time of the answer counts.
     pub(super) began: Instant,
 }
 
 impl Selling {
-    pub(super) fn new(shared: Arc<Shared>, sale: Sale) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, sale: Sale, demand: (Work, u64)) -> Self {
         Self {
             shared,
             sale,
+            demand,
+            ticket: None,
             began: Instant::now(),
         }
     }
 
+    /// Waits for capacity, and begins. Without capacity the reserved price is released; the error is the answer.
+    pub(super) async fn enter(&mut self) -> Result<(), Response<ProxyBody>> {
+        let capacity = self.shared.settings.capacity.clone();
+        let account = *self.sale.account();
+        let price = self.sale.reserved();
+        let (work, bytes) = self.demand;
+        let entering = capacity.enter(&account, &work, bytes, price);
+        match self.holding(entering).await {
+            Ok(ticket) => {
+                self.ticket = Some(ticket);
+                // The time in the queue is not charged.
+                self.began = Instant::now();
+                Ok(())
+            }
+            Err(refusal) => {
+                let used = Usage::default();
+                let settled = self.settle(End::NotForwarded, &used, None).await;
+                Err(self.with_receipt(no_capacity(&refusal), settled))
+            }
+        }
+    }
+
+    /// Gives back the ticket of a request that has ended.
+    pub(super) fn leave(&mut self, bytes: u64) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.give_back(bytes);
+        }
+    }
+
     /// Ends a sale without an answer of the upstream.
-    pub(super) async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+    pub(super) async fn failed(&mut self, end: End, error: &ForwardError) -> Response<ProxyBody> {
+        self.leave(0);
         let settled = self.settle(end, &Usage::default(), None).await;
         self.with_receipt(failure(error), settled)
     }
@@ -81,7 +122,13 @@ impl Selling {
             let seller = &self.shared.seller;
             let settled = seller.settle(&self.sale, end, usage, answer.clone(), now);
             let fault = match settled.await {
-                Ok(receipt) => return Ok(receipt),
+                Ok(receipt) => {
+                    if let Some(receipt) = &receipt {
+                        let capacity = &self.shared.settings.capacity;
+                        capacity.charged(&receipt.account, receipt.charged);
+                    }
+                    return Ok(receipt);
+                }
                 Err(fault) => fault,
             };
             let Some(pause) = pauses.next() else {

@@ -1,20 +1,23 @@
 //! The parts of a proxy that all of its requests share.
 
-use super::budget::Budget;
-use crate::{forward::Upstream, ledger::RoomFor, seller::Seller};
-use std::{fmt, sync::Arc, time::Duration};
+use super::{budget::Budget, claims::Exact};
+use crate::{capacity::Capacity, forward::Upstream, ledger::RoomFor, offers::Work, seller::Seller};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The settings of a proxy.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ProxySettings {
     /// The largest body of a request, in bytes. A body is read before its price is known, because the price may be in it.
     pub max_body: usize,
     /// The largest answer that is kept for a client that lost it, in bytes.
     pub max_stored: usize,
-    /// The capacity for an account.
-    pub room: RoomFor,
+    /// The capacity, of which every forwarded request takes a ticket.
+    pub capacity: Capacity,
     /// The clock: seconds since 1970.
     pub now: fn() -> u64,
     /// The limits of streams, and of all requests together.
@@ -57,17 +60,6 @@ impl Default for ProxyLimits {
     }
 }
 
-impl fmt::Debug for ProxySettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxySettings")
-            .field("max_body", &self.max_body)
-            .field("max_stored", &self.max_stored)
-            .field("limits", &self.limits)
-            .field("origins", &self.origins)
-            .finish_non_exhaustive()
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) seller: Seller,
@@ -76,8 +68,26 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     /// The places of pages that have opened a WebSocket and not paid yet.
     pub(super) pages: Arc<Semaphore>,
+    /// Places for documents of the upstream that are read whole.
+    pub(super) documents: Semaphore,
+    /// Unset without a facilitator.
+    pub(super) exact: OnceLock<Exact>,
     /// The tasks of sales, and of WebSockets.
     pub(super) sales: TaskTracker,
     /// Cancelled when streams without an end are to end.
     pub(super) draining: CancellationToken,
+}
+
+/// The number of documents that are read at a time.
+pub(super) const DOCUMENTS: usize = 4;
+
+/// The memory of a waiting request besides its body, in bytes.
+pub(super) const HEAD_BYTES: u64 = 4_096;
+
+impl Shared {
+    /// Tells the ledger whether there is room for a request, which holds so many bytes while it waits.
+    pub(super) fn room(&self, work: Work, held: u64) -> RoomFor {
+        let capacity = self.settings.capacity.clone();
+        Arc::new(move |account| capacity.room(account, &work, held))
+    }
 }

@@ -57,12 +57,21 @@ pub(super) fn again(
             seller.receipt(headers, receipt, protocol, status, now);
             answer
         }
-        Err(Lost::Busy) => busy(),
-        Err(Lost::Unreadable) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "stored_answer",
-            "the stored answer cannot be read; it was paid for, and is lost",
-        ),
+        Err(lost) => lost.reply(),
+    }
+}
+
+impl Lost {
+    /// Answers in place of the stored answer.
+    pub(super) fn reply(self) -> Response<ProxyBody> {
+        match self {
+            Self::Busy => busy(),
+            Self::Unreadable => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "stored_answer",
+                "the stored answer cannot be read; it was paid for, and is lost",
+            ),
+        }
     }
 }
 

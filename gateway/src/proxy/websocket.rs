@@ -7,15 +7,17 @@ use super::{
     passing::pass_on,
     prefix::network_prefix,
     relay::Relay,
-    reply::{busy, problem, response},
+    reply::{busy, no_capacity, problem, response},
     selling::{Selling, failure},
-    shared::{ProxyLimits, Shared},
+    shared::{HEAD_BYTES, ProxyLimits, Shared},
     socket::{Socket, Wanted, memory, socket, switched},
     stored,
     till::Till,
 };
 use crate::{
+    capacity::Ticket,
     forward::{Answer, ForwardError, Paid},
+    offers::Work,
     seller::{
         request::Offer,
         sale::{End, Entry},
@@ -32,6 +34,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
+pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
+    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
+    (*offer.work(), held)
+}
+
 /// Sells a WebSocket, or answers that it is not sold.
 pub(super) async fn sell(
     shared: &Arc<Shared>,
@@ -46,15 +54,23 @@ pub(super) async fn sell(
     let headers = &wanted.head.headers;
     let (client, now) = (network_prefix(wanted.origin.address), (settings.now)());
     let seller = &shared.seller;
-    let entry = seller.admit(offer, headers, &client, &settings.room, now);
+    let (work, held) = demand(offer, &settings.limits);
+    let room = shared.room(work, held);
+    let entry = seller.admit(offer, headers, &client, &room, now);
     let entry = entry.await;
     if matches!(entry, Entry::Sale(_) | Entry::Again { .. }) {
         wanted.leaving.trust();
     }
     match entry {
-        Entry::Free => give(shared.clone(), wanted, share).await,
+        Entry::Free => match settings.capacity.enter_free(wanted.origin.address, &work) {
+            Ok(ticket) => give(shared.clone(), wanted, (share, ticket)).await,
+            Err(refusal) => {
+                seller.not_given(offer, &client);
+                no_capacity(&refusal)
+            }
+        },
         Entry::Sale(sale) => {
-            let selling = Selling::new(shared.clone(), *sale);
+            let selling = Selling::new(shared.clone(), *sale, (work, held));
             selling.start_socket(wanted, share).await
         }
         Entry::Again {
@@ -106,7 +122,7 @@ pub(super) fn refuse(headers: &HeaderMap, origins: &[String]) -> Option<Response
 }
 
 /// Opens a WebSocket that costs nothing.
-async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<ProxyBody> {
+async fn give(shared: Arc<Shared>, wanted: Wanted, places: (Share, Ticket)) -> Response<ProxyBody> {
     let Wanted {
         head,
         origin,
@@ -120,7 +136,7 @@ async fn give(shared: Arc<Shared>, wanted: Wanted, share: Share) -> Response<Pro
                 if let Some((client, upstream)) = open(client, upstream, &limits).await {
                     pass_on(client, upstream, &leaving, &limits).await;
                 }
-                drop(share);
+                drop(places);
             });
             switching(answer)
         }
@@ -154,6 +170,10 @@ impl Selling {
             client,
             leaving,
         } = wanted;
+        if let Err(refusal) = self.enter().await {
+            let _ = tell.send(refusal);
+            return;
+        }
         let paid = Paid::of(&self.sale);
         let asking = shared.upstream.upgrade(head, &origin, Some(&paid));
         let (answer, upstream) = match self.holding(asking).await {
@@ -169,7 +189,7 @@ impl Selling {
             }
         };
         let limits = shared.settings.limits;
-        let till = Till::of_socket(self);
+        let mut till = Till::of_socket(self);
         if till.is_live {
             let _ = tell.send(switching(answer));
             let opened = open(client, upstream, &limits).await;
@@ -177,13 +197,14 @@ impl Selling {
             return drop(share);
         }
         // One price for the whole WebSocket, however long.
+        let ticket = till.selling.ticket.take();
         let answer = till.settle_then_answer(switching(answer)).await;
         let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let _ = tell.send(answer);
         if is_open && let Some((client, upstream)) = open(client, upstream, &limits).await {
             pass_on(client, upstream, &leaving, &limits).await;
         }
-        drop(share);
+        drop((share, ticket));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         AccountKey, Ask, Channel, Credited, Currency, Fingerprint, LedgerFault, Payment, PaymentId,
         Receipt, Refusal, Sums,
     },
-    offers::{Quote, Target, Tariff, Usage},
+    offers::{Quote, Target, Tariff, Usage, Work},
     wire::{MppReceipt, Paying, Reply, stream_receipt},
 };
 use alloy_primitives::B256;
@@ -22,13 +22,15 @@ impl Seller {
         }
         let target = Target::parse(request.target).ok()?;
         let tariff = self.offers().metered(&target)?;
-        Some(self.offer(Quote::Sold(tariff), request, &target))
+        Some(self.offer((Quote::Sold(tariff), Work::NONE), request, &target))
     }
 
     /// Takes a payment that adds money to a metered offer and forwards nothing. `None`: the request has no payment.
     pub async fn top_up_by(&self, offer: &Offer, headers: &HeaderMap, now: u64) -> Option<Reply> {
         let (tariff, wire) = (offer.tariff()?, self.wire());
-        let Paying { payment, protocol } = match wire.payment(headers, now) {
+        let Paying {
+            payment, protocol, ..
+        } = match wire.payment(headers, now) {
             Ok(paying) => paying?,
             Err(error) => return Some(wire.unreadable(tariff, &error, &offer.url, now)),
         };
@@ -74,7 +76,9 @@ impl Seller {
         let value = HeaderValue::from_str(authorization);
         let value = value.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
         headers.insert(AUTHORIZATION, value);
-        let Paying { payment, protocol } = match wire.payment(&headers, now) {
+        let Paying {
+            payment, protocol, ..
+        } = match wire.payment(&headers, now) {
             Ok(Some(paying)) => paying,
             Ok(None) => {
                 let detail = "the message has no credential of the scheme Payment";
@@ -128,6 +132,7 @@ impl Seller {
         let ask = Ask {
             fingerprint: Fingerprint(B256::ZERO),
             prices: Vec::new(),
+            key: None,
             now,
         };
         let added = self.shared.ledger.add(&ask, payment).await?;
@@ -137,9 +142,15 @@ impl Seller {
         Ok(added)
     }
 
-    pub(super) fn offer(&self, quote: Quote, request: &Request<'_>, target: &Target) -> Offer {
+    pub(super) fn offer(
+        &self,
+        (quote, work): (Quote, Work),
+        request: &Request<'_>,
+        target: &Target,
+    ) -> Offer {
         Offer {
             quote,
+            work,
             fingerprint: fingerprint(request, target),
             url: format!(
                 "{}://{}{}",

@@ -1,13 +1,15 @@
 //! Answers: offers, refusals and receipts, in the headers of all protocols.
 
 use crate::{
+    discovery::bazaar,
     ledger::{LedgerFault, Receipt, Refusal},
     offers::Tariff,
     wire::{
         BALANCE, CHARGED, PAYMENT_RECEIPT, PAYMENT_REQUIRED, PAYMENT_RESPONSE,
         encoding::json,
+        key::offered,
         mpp::{Challenge, ChallengeEcho, Intent, MppReceipt},
-        offer::{ShownState, WireOffer},
+        offer::{ShownState, WireOffer, exact_offers},
         problem::{Problem, Verdict, balance, of_fault, of_refusal, of_shown},
         shown::{Paying, Protocol, ShownError, payment},
         terms::TokenTerms,
@@ -19,7 +21,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     fmt,
     time::{Duration, UNIX_EPOCH},
@@ -79,7 +81,7 @@ impl Wire {
     /// Answers a request without a payment: all offers, in all protocols.
     pub fn required(&self, tariff: &Tariff, url: &str, now: u64) -> Reply {
         let offers = self.offers(tariff, None);
-        if offers.is_empty() {
+        if offers.is_empty() && tariff.exact().next().is_none() {
             return self.closed(now);
         }
         let verdict = Verdict {
@@ -93,14 +95,14 @@ impl Wire {
         self.reply(&verdict, &problem, Some((tariff, offers, error)), url, now)
     }
 
-    /// Answers a request whose tokens all are without terms at present.
-    fn closed(&self, now: u64) -> Reply {
+    /// Answers a request whose tokens all are without terms at present. Offers nothing, so that no client signs a payment.
+    pub(crate) fn closed(&self, now: u64) -> Reply {
         let verdict = Verdict {
             status: StatusCode::SERVICE_UNAVAILABLE,
             kind: "payment-required",
             retry_after: Some(CLOSED_RETRY),
         };
-        let detail = "no token of this request can be taken now; try again later".to_owned();
+        let detail = "the token cannot be taken now, because the cost of redeeming in it is unknown; send the same request again later".to_owned();
         let problem = Problem::new(&verdict, "no_terms", detail);
         self.reply(&verdict, &problem, None, "", now)
     }
@@ -131,6 +133,27 @@ impl Wire {
         let detail = "payments cannot be judged now; send the same payment again".to_owned();
         let problem = Problem::new(&verdict, "unavailable", detail);
         self.reply(&verdict, &problem, None, "", now)
+    }
+
+    /// Answers a payment by `exact` that is not good, with a reason of x402.
+    pub(crate) fn refused_exact(
+        &self,
+        tariff: &Tariff,
+        reason: &str,
+        url: &str,
+        now: u64,
+    ) -> Reply {
+        let verdict = Verdict {
+            status: StatusCode::PAYMENT_REQUIRED,
+            kind: "verification-failed",
+            retry_after: None,
+        };
+        let detail =
+            format!("the payment by exact is not good: {reason}; pay by one of the offers");
+        let problem = Problem::new(&verdict, "exact_refused", detail);
+        let offers = self.offers(tariff, None);
+        let error = reason.to_owned();
+        self.reply(&verdict, &problem, Some((tariff, offers, error)), url, now)
     }
 
     /// Answers a top-up that the ledger refuses.
@@ -239,6 +262,8 @@ impl Wire {
         if let (StatusCode::PAYMENT_REQUIRED, Some((tariff, offers, error))) =
             (verdict.status, offers)
         {
+            let accepts = offers.iter().map(WireOffer::requirements);
+            let accepts = accepts.chain(exact_offers(tariff));
             let required = PaymentRequired {
                 x402_version: 2,
                 error: Some(error),
@@ -246,8 +271,8 @@ impl Wire {
                     url: url.to_owned(),
                     description: tariff.description().map(str::to_owned),
                 },
-                accepts: offers.iter().map(WireOffer::requirements).collect(),
-                extensions: Map::new(),
+                accepts: accepts.collect(),
+                extensions: bazaar(tariff).into_iter().chain([offered()]).collect(),
             };
             set(&mut headers, PAYMENT_REQUIRED, &required.encode());
             for offer in &offers {

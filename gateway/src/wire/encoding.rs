@@ -49,6 +49,11 @@ pub(super) fn to_standard(value: &impl Serialize) -> String {
     STANDARD.encode(json(value))
 }
 
+/// Encodes text that is JSON already.
+pub(crate) fn to_header(json: &str) -> String {
+    STANDARD.encode(json)
+}
+
 /// Decodes JSON in standard base64.
 pub(super) fn from_standard<T: DeserializeOwned>(text: &str) -> Result<T, FormError> {
     check_length(text)?;

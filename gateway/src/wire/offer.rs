@@ -2,6 +2,7 @@
 
 use crate::{
     ledger::{ChequeState, Currency},
+    offers::Tariff,
     wire::{
         mpp::{Intent, MppRequest},
         x402::Requirements,
@@ -11,7 +12,7 @@ use cheque::{Address, Amount, Proof};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The time that an x402 client may take to pay, in seconds. Cheques do not expire; the field must be there.
+/// The time that an x402 client may take to pay, in seconds. Cheques do not expire, authorizations of `exact` do.
 const MAX_TIMEOUT: u64 = 300;
 
 /// The payee's terms for deposits in one token, which a payer needs to open one. Amounts are decimal units of the token, times
@@ -76,6 +77,27 @@ impl ShownState {
             balance: state.balance,
         }
     }
+}
+
+/// Makes the offers of x402 by the scheme `exact`.
+pub(crate) fn exact_offers(tariff: &Tariff) -> impl Iterator<Item = Requirements> {
+    tariff.exact().map(|(token, terms, amount)| {
+        let extra = [
+            ("assetTransferMethod", "eip3009"),
+            ("name", &*terms.name),
+            ("version", &*terms.version),
+        ];
+        let extra = extra.map(|(name, text)| (name.to_owned(), text.into()));
+        Requirements {
+            scheme: "exact".to_owned(),
+            network: format!("eip155:{}", token.currency.chain_id),
+            amount: amount.to_string(),
+            asset: token.currency.token.to_checksum(None),
+            pay_to: terms.pay_to.to_checksum(None),
+            max_timeout_seconds: MAX_TIMEOUT,
+            extra: Map::from_iter(extra),
+        }
+    })
 }
 
 /// A price in one token, on the terms of the payee. Plain data.

@@ -59,6 +59,9 @@ pub(super) const fn of_refusal(refusal: &Refusal) -> Verdict {
             kind: "verification-failed",
             retry_after: Some(*retry_after),
         },
+        Refusal::KeyConflict | Refusal::KeyUsed => {
+            verdict(StatusCode::CONFLICT, "verification-failed")
+        }
         Refusal::Insufficient { .. } | Refusal::PriceAboveMax { .. } | Refusal::InDebt { .. } => {
             verdict(PAY, "payment-insufficient")
         }
@@ -77,7 +80,7 @@ pub(super) const fn of_shown(error: &ShownError) -> Verdict {
         ShownError::InvalidChallenge => verdict(StatusCode::PAYMENT_REQUIRED, "invalid-challenge"),
         ShownError::Expired => verdict(StatusCode::PAYMENT_REQUIRED, "payment-expired"),
         ShownError::Foreign => verdict(StatusCode::PAYMENT_REQUIRED, "verification-failed"),
-        ShownError::Several | ShownError::X402(_) | ShownError::Native(_) => {
+        ShownError::Several | ShownError::X402(_) | ShownError::Native(_) | ShownError::Key(_) => {
             verdict(StatusCode::BAD_REQUEST, "malformed-credential")
         }
     }

@@ -21,6 +21,7 @@ fn ask(request: u8, currency: Currency) -> Ask {
     Ask {
         fingerprint: Fingerprint(B256::repeat_byte(request)),
         prices: vec![(currency, PRICE.into())],
+        key: None,
         now: NOW,
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 impl PayeeService {
     /// The health of the service: good while polls and steps succeed and the store takes writes, whatever the
     /// [status](PayeeService::status) of single deposits. A win that cannot be looked at makes it ill after a while; one
-    /// that cannot be redeemed and whose window is about to close, at once.
+    /// that cannot be redeemed and whose window is about to close, at once. A token without a usable rate is a warning.
     ///
     /// While [`PayeeService::run`] runs, it writes a mark to the store every ten seconds if nothing else is written, and each
     /// second after a failed write: an idle service notices, too, that its store takes no writes.
@@ -28,7 +28,12 @@ impl PayeeService {
         let fault = self.payee.store.watch().fault(now);
         let mut tracker = self.health_tracker();
         tracker.set_store_fault(fault);
-        tracker.health(now, limit)
+        let mut health = tracker.health(now, limit);
+        let stopped = self.payee.rates().faults().into_iter();
+        let stopped =
+            stopped.map(|(token, fault)| format!("payments in token {token} are refused: {fault}"));
+        health.warnings = stopped.collect();
+        health
     }
 
     /// Returns what a step has left undone: a win that cannot be redeemed although its window is about to close, else a draw or

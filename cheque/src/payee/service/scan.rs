@@ -284,7 +284,7 @@ impl PayeeService {
                     .map(|payout| payout.amount)
                     .unwrap_or_default(),
                 gas: redeem_gas(position.depth(), position.shown().0),
-                rate: self.payee.rates().of(terms.token),
+                rate: self.payee.rates().last(terms.token),
                 fallback_cost: position.redeem_cost(),
                 draw_time: terms.drawTime,
                 redeem_until: terms.redeemUntil,

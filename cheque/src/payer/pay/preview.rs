@@ -53,7 +53,8 @@ impl Payer {
         }
         let parts = self.split(payee, token, amount, payee_cutoff).await?;
         let prices = self.reader.prices().await?;
-        let rate = self.rates.of(token);
+        self.rates.refresh(self.reader.provider()).await;
+        let rate = self.rates.of(token).ok();
         let mut previewed = Vec::with_capacity(parts.len());
         for part in &parts {
             let depth = self.tree(part.id).await?.proof(payee);

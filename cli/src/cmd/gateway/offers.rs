@@ -50,6 +50,7 @@ impl OffersOpts {
             None => self.uniform(payee, policy.token()).await?,
         };
         check(&offers, payee).await?;
+        offers.follow_rates(payee.reader().bank(), payee.rates())?;
         Ok(offers)
     }
 
@@ -72,6 +73,8 @@ impl OffersOpts {
             },
             bank: bank.address(),
             decimals: token.decimals,
+            rate: None,
+            exact: None,
         };
         Ok(Offers::uniform(named, price, self.first_free))
     }
@@ -94,7 +97,7 @@ async fn check(offers: &Offers, payee: &Payee) -> Result<()> {
         let address = token.currency.token;
         ensure!(
             payee.policy().tokens.contains_key(&address),
-            "the payee takes no payments in token {name}; name it with --token {address} and its price with --tokens-per-coin"
+            "the payee takes no payments in token {name}; name it with --token {address}, and its rate with tokens_per_coin here or with --tokens-per-coin"
         );
         let known = token_at(address, payee.reader()).await?;
         ensure!(

@@ -2,10 +2,10 @@
 
 use crate::ledger::{
     account::{AccountKey, Currency},
-    payment::PaymentId,
+    payment::{IdempotencyKey, PaymentId},
     records::codec::{Record, RecordError},
 };
-use alloy_primitives::{Address, B128};
+use alloy_primitives::{Address, B128, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use cheque::Amount;
 
@@ -22,6 +22,8 @@ pub(in crate::ledger) struct ReservationRecord {
     pub(in crate::ledger) attempt: u64,
     /// The second from which anybody may release the reservation.
     pub(in crate::ledger) lease_until: u64,
+    /// The client's name for the request.
+    pub(in crate::ledger) key: Option<IdempotencyKey>,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
@@ -34,6 +36,8 @@ pub(in crate::ledger) struct Fields {
     worker: B128,
     attempt: u64,
     lease_until: u64,
+    /// One key, or none.
+    key: Vec<B256>,
 }
 
 impl Record for ReservationRecord {
@@ -49,6 +53,7 @@ impl Record for ReservationRecord {
             worker: self.worker,
             attempt: self.attempt,
             lease_until: self.lease_until,
+            key: self.key.into_iter().map(|key| key.0).collect(),
         }
     }
 
@@ -66,6 +71,7 @@ impl Record for ReservationRecord {
             worker: fields.worker,
             attempt: fields.attempt,
             lease_until: fields.lease_until,
+            key: fields.key.first().copied().map(IdempotencyKey),
         })
     }
 }

@@ -2,12 +2,14 @@ use super::{
     account::AccountRecord,
     codec::{Record, RecordError},
     deposit::DepositRecord,
+    key::KeyRecord,
+    keys::Keys,
     payment::{PaymentRecord, PaymentState},
     reservation::ReservationRecord,
 };
 use crate::ledger::{
     account::{AccountKey, Currency},
-    payment::{ChequeHash, Fingerprint, PaymentId},
+    payment::{ChequeHash, Fingerprint, IdempotencyKey, PaymentId},
 };
 use alloy_primitives::{Address, B128, B256};
 use cheque::{Amount, Bank, DepositId, Signature, SignedCheque};
@@ -68,6 +70,21 @@ fn records_survive_their_encoding() {
         worker: B128::repeat_byte(1),
         attempt: 2,
         lease_until: 1_800_000_000,
+        key: None,
+    });
+    check(&ReservationRecord {
+        account: account(),
+        ids: vec![id(1)],
+        amount: Amount::new(5),
+        worker: B128::repeat_byte(1),
+        attempt: 2,
+        lease_until: 1_800_000_000,
+        key: Some(IdempotencyKey::of("a key")),
+    });
+    check(&KeyRecord {
+        fingerprint: Fingerprint(B256::repeat_byte(6)),
+        holder: id(7),
+        until: 1_800_000_000,
     });
     let (holder, charged) = (id(1), Amount::new(9));
     for state in [
@@ -97,6 +114,19 @@ fn payment_ids_survive_their_keys() {
         assert_eq!(PaymentId::from_key(&key), Some(id(total)));
     }
     assert_eq!(PaymentId::from_key(&[0; 79]), None);
+}
+
+#[test]
+fn end_of_a_key_leads_to_its_record() {
+    let keys = Keys::new(Address::repeat_byte(1));
+    let key = B256::repeat_byte(8);
+    let end = keys.key_end(u64::MAX - 1, &account(), key);
+    assert_eq!(keys.until_of(&end), Some(u64::MAX - 1));
+    assert_eq!(
+        keys.of_key_end(&end),
+        Some(keys.idempotency(&account(), key))
+    );
+    assert_eq!(keys.of_key_end(&keys.key_ends()), None);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 mod attacks;
+mod authorizations;
 mod credits;
+mod keys;
 mod model;
 mod parallel;
 mod settling;
@@ -248,6 +250,7 @@ pub(crate) fn ask(request: u8, now: u64) -> Ask {
     Ask {
         fingerprint: Fingerprint(B256::repeat_byte(request)),
         prices: vec![(native, PRICE.into())],
+        key: None,
         now,
     }
 }

@@ -1,6 +1,7 @@
 //! Random histories of payments, faults, restarts and workers, against a model of a few lines that knows no records.
 
 use super::*;
+use crate::ledger::IdempotencyKey;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ enum Event {
         deposit: usize,
         total: u128,
         request: u8,
+        key: Option<u8>,
         worker: usize,
     },
     /// The end of one of the requests in progress.
@@ -34,11 +36,13 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let outcome = prop_oneof![Just(SERVED), Just(Outcome::Failed), Just(Outcome::TimedOut)];
     prop_oneof![
-        12 => (0..2_usize, 1..150_u128, 1..4_u8, 0..2_usize).prop_map(|(deposit, total, request, worker)| {
-            Event::Pay { deposit, total, request, worker }
-        }),
+        12 => (0..2_usize, 1..150_u128, 1..4_u8, prop::option::of(0..3_u8), 0..2_usize)
+            .prop_map(|(deposit, total, request, key, worker)| {
+                Event::Pay { deposit, total, request, key, worker }
+            }),
         6 => (any::<usize>(), outcome).prop_map(|(pick, outcome)| Event::End { pick, outcome }),
         1 => (1..90_u64).prop_map(Event::Wait),
+        1 => (590..610_u64).prop_map(Event::Wait),
         1 => (0..2_usize).prop_map(Event::Restart),
         1 => Just(Event::Sweep),
         1 => (0..2_usize).prop_map(Event::Lose),
@@ -71,11 +75,13 @@ struct Model {
     /// The id and the end of the lease of each reservation; `None` after its end.
     reservations: Vec<Option<(Id, u64)>>,
     timeouts: Vec<u64>,
+    /// The request and the reservation of each key, and the second until which it counts after a charge.
+    keys: HashMap<u8, (u8, usize, u64)>,
 }
 
 impl Model {
     /// The code of the expected answer, `forward` for an admission.
-    fn pay(&mut self, id: Id, request: u8) -> &'static str {
+    fn pay(&mut self, id: Id, request: u8, key: Option<u8>) -> &'static str {
         if let Some((bound, Use::Reserved(number))) = self.ids.get(&id).copied()
             && bound == request
         {
@@ -85,10 +91,25 @@ impl Model {
             }
             self.release(number);
         }
+        if let Some((bound, Use::Charged)) = self.ids.get(&id).copied()
+            && bound == request
+        {
+            return "used";
+        }
+        if let Some((_, number, _)) = self.live(key)
+            && let Some((_, until)) = self.reservations[number]
+            && until <= self.now
+        {
+            self.release(number);
+        }
         let is_stale = id.1 < self.newest[id.0];
         match self.ids.get(&id).copied() {
-            Some((bound, Use::Unused)) if bound == request => return self.sell(id, request, false),
-            Some((bound, Use::Charged)) if bound == request => return "used",
+            Some((bound, Use::Unused)) if bound == request => {
+                return self.sell(id, request, key, false);
+            }
+            Some(_) if self.live(key).is_some_and(|(of, ..)| of != request) => {
+                return "key_conflict";
+            }
             Some(_) if is_stale && self.shows_newest(id) => return "stale",
             Some(_) => return "used",
             None => {}
@@ -96,11 +117,23 @@ impl Model {
         self.newest[id.0] = self.newest[id.0].max(id.1);
         self.add(self.newest[id.0] - self.credited[id.0]);
         self.credited[id.0] = self.newest[id.0];
-        self.sell(id, request, is_stale)
+        self.sell(id, request, key, is_stale)
     }
 
-    fn sell(&mut self, id: Id, request: u8, is_stale: bool) -> &'static str {
+    /// What a key names, while it counts.
+    fn live(&self, key: Option<u8>) -> Option<(u8, usize, u64)> {
+        let named = self.keys.get(&key?).copied();
+        named.filter(|(_, number, until)| self.reservations[*number].is_some() || *until > self.now)
+    }
+
+    fn sell(&mut self, id: Id, request: u8, key: Option<u8>, is_stale: bool) -> &'static str {
+        let named = self.live(key);
         let code = match () {
+            () if named.is_some_and(|(of, ..)| of != request) => "key_conflict",
+            () if named.is_some_and(|(_, number, _)| self.reservations[number].is_some()) => {
+                "in_progress"
+            }
+            () if named.is_some() => "key_used",
             () if self.debt > 0 => "in_debt",
             () if self.balance >= PRICE.get() => "forward",
             () if is_stale && self.shows_newest(id) => "stale",
@@ -112,6 +145,9 @@ impl Model {
             self.unused[id.0] -= usize::from(!is_new);
             self.ids
                 .insert(id, (request, Use::Reserved(self.reservations.len())));
+            if let Some(key) = key {
+                self.keys.insert(key, (request, self.reservations.len(), 0));
+            }
             self.reservations.push(Some((id, self.now + LEASE)));
         } else if is_new && self.unused[id.0] < MAX_UNUSED {
             self.unused[id.0] += 1;
@@ -171,6 +207,11 @@ impl Model {
         self.reservations[number] = None;
         self.charged += PRICE.get();
         self.ids.get_mut(&id).unwrap().1 = Use::Charged;
+        for (_, of, until) in self.keys.values_mut() {
+            if *of == number {
+                *until = now + 600;
+            }
+        }
         Some(PRICE.get())
     }
 
@@ -206,12 +247,16 @@ async fn step(
             deposit,
             total,
             request,
+            key,
             worker,
         } => {
             let payment = paying(&[payers[deposit].opening(total)]);
-            let ask = ask(request, model.now);
+            let ask = Ask {
+                key: key.map(|key| IdempotencyKey::of(&key.to_string())),
+                ..ask(request, model.now)
+            };
             let (expected, number) = (
-                model.pay((deposit, total), request),
+                model.pay((deposit, total), request, key),
                 model.reservations.len(),
             );
             let code = match admit(&workers[worker], &ask, &payment).await {

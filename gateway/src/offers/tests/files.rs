@@ -176,6 +176,78 @@ fn equal_tokens_have_one_price() {
 }
 
 #[test]
+fn rates_of_tokens_are_checked() {
+    let with = |lines: &str| {
+        let token = FILE.replace("decimals = 6\n", &format!("decimals = 6\n{lines}"));
+        Offers::parse(&token, &home())
+    };
+    let offers = with(
+        "tokens_per_coin = \"feed:0x7070707070707070707070707070707070707070\"\nrate_max_age = \"90m\"\nrate_max_jump = 10\n",
+    );
+    let offers = offers.unwrap();
+    let usdc = offers.tokens().find(|token| token.name == "usdc").unwrap();
+    let rate = usdc.rate.clone().unwrap();
+    assert_eq!((rate.bounds.max_age, rate.bounds.max_jump), (5_400, 10));
+    assert!(with("tokens_per_coin = \"2500.0\"\n").is_ok());
+    let line = 1 + FILE[..FILE.find("decimals = 6").unwrap()].lines().count();
+    for (lines, at, reason) in [
+        ("tokens_per_coin = \"2500\"\n", 1, "decimal point"),
+        ("tokens_per_coin = \"0.0\"\n", 1, "is zero"),
+        ("tokens_per_coin = \"0.0000001\"\n", 1, "more decimals"),
+        ("tokens_per_coin = \"feed:x\"\n", 1, "no address"),
+        (
+            "tokens_per_coin = \"2500.0\"\nrate_max_jump = 10\n",
+            2,
+            "bound a file",
+        ),
+        ("rate_max_age = \"1h\"\n", 1, "bound a file"),
+        (
+            "tokens_per_coin = \"file:/x\"\nrate_max_age = \"soon\"\n",
+            2,
+            "no duration",
+        ),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert!(error.to_string().contains(reason), "{lines}\n{error}");
+        assert_eq!(error.line, line + at, "{lines}\n{error}");
+    }
+    let coin = FILE.replace(
+        "decimals = 18\n",
+        "decimals = 18\ntokens_per_coin = \"1.0\"\n",
+    );
+    let error = Offers::parse(&coin, &home()).unwrap_err();
+    assert_eq!(error.fault, OffersFault::RateOfCoin);
+}
+
+#[test]
+fn examples_of_the_documentation_are_sold() {
+    let text = include_str!("../../../../docs/gateway.md");
+    let examples: Vec<_> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in &examples {
+        Offers::parse(example, &home()).unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+    let exact = examples[2];
+    let offers = Offers::parse(exact, &home()).unwrap();
+    assert_eq!(offers.facilitator(), Some("https://facilitator.example"));
+    assert!(offers.tokens().all(|token| token.exact.is_some()));
+    for (starts, reason) in [
+        (&["[exact]", "facilitator", "pay_to"][..], "set facilitator"),
+        (&["eip712"], "no token has eip712"),
+        (&["address", "decimals"], "no authorizations"),
+    ] {
+        let is_left = |line: &&str| !starts.iter().any(|start| line.starts_with(start));
+        let short: Vec<_> = exact.lines().filter(is_left).collect();
+        let error = Offers::parse(&short.join("\n"), &home()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{starts:?}: {error}");
+    }
+}
+
+#[test]
 fn tokens_are_at_home_unless_they_say_otherwise() {
     let bare = "[tokens.coin]\n[[route]]\npath = \"/\"\nprice = { coin = 1 }\n";
     let offers = Offers::parse(bare, &home()).unwrap();
@@ -196,7 +268,7 @@ fn uniform_offers_sell_every_request_at_one_price() {
     let uniform = Offers::uniform(token, Amount::new(7), Some(2));
     for (method, target) in [(Method::GET, "/"), (Method::POST, "/a/b?c")] {
         let target = Target::parse(target).unwrap();
-        let Quote::Sold(tariff) = uniform.quote(&method, &target, b"").unwrap() else {
+        let (Quote::Sold(tariff), _) = uniform.quote(&method, &target, b"").unwrap() else {
             panic!("{target:?}");
         };
         let prices: Vec<_> = tariff.prices().map(|(_, price)| price.get()).collect();

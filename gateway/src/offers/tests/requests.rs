@@ -166,7 +166,7 @@ fn live_prices_begin_with_a_piece() {
     let first = |text: &str| {
         let offers = Offers::parse(text, &home()).unwrap();
         let target = Target::parse("/v1/gpt/complete").unwrap();
-        let Ok(Quote::Sold(tariff)) = offers.quote(&Method::POST, &target, b"{}") else {
+        let Ok((Quote::Sold(tariff), _)) = offers.quote(&Method::POST, &target, b"{}") else {
             panic!("not sold");
         };
         let (_, price) = tariff.first().next().unwrap();

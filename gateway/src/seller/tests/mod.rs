@@ -1,5 +1,6 @@
 mod operating;
 mod selling;
+mod stopping;
 
 use super::*;
 use crate::{

@@ -1,4 +1,5 @@
 mod forms;
+mod keys;
 mod passing;
 mod reading;
 

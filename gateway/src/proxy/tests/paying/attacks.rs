@@ -152,7 +152,7 @@ async fn reads_nothing_of_the_upstream_while_unpaid() {
         stuck.send(()).await.unwrap();
         std::future::pending::<()>().await;
     });
-    let stand = Stand::with(&format!("http://{address}"), patient());
+    let stand = Stand::new(OFFERS, &format!("http://{address}"), LIMITS, patient());
     let mut body = begin(&stand, "/metered", 4).await;
     read(&mut body, 4 << 10).await;
     timeout(SOON, is_stuck.recv())

@@ -109,7 +109,7 @@ async fn serve(proxy: Proxy) -> SocketAddr {
 impl Shop {
     async fn new(limits: ProxyLimits) -> Self {
         let (upstream, address) = upstream().await;
-        let stand = Stand::with(&format!("http://{address}"), limits);
+        let stand = Stand::new(OFFERS, &format!("http://{address}"), LIMITS, limits);
         let address = serve(stand.proxy.clone()).await;
         Self {
             stand,
