@@ -65,6 +65,10 @@ mod sys;
 #[cfg(feature = "client")]
 pub mod tx;
 
+// Shared test helpers name the crate as its users do.
+#[cfg(test)]
+extern crate self as cheque;
+
 /// The types of the API that come from the crate `alloy-primitives`.
 pub use alloy_primitives::{Address, B128, B256, Bytes, FixedBytes, U256};
 pub use cheque_bindings::{
@@ -75,7 +79,7 @@ pub use protocol::account::{Account, ChequeContext, WriteError};
 pub use protocol::allowance::MasterSalt;
 pub use protocol::allowance::proof::{AllowanceProof, MAX_DEPTH, ProofError, Sibling};
 pub use protocol::allowance::tree::{AllowanceTree, MAX_PAYEES, TreeError};
-pub use protocol::amount::{Amount, ParseAmountError};
+pub use protocol::amount::{Amount, ParseAmountError, format_tokens};
 pub use protocol::beacon::local::LocalBeacon;
 pub use protocol::beacon::point::PointError;
 pub use protocol::beacon::round::{BeaconRound, SeedProof};

@@ -1,6 +1,7 @@
 //! Lists of payees and allowances, from flags and files.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read},
     path::Path,
@@ -8,19 +9,23 @@ use std::{
 };
 
 use alloy::primitives::Address;
+use cheque::{Amount, payer::PayeeName};
 use eyre::{Context, ContextCompat, Result, bail, ensure, eyre};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use crate::{amount::AmountText, input::interruptible};
+use crate::{
+    amount::{AmountText, Token},
+    input::interruptible,
+};
 
 /// A payee and an amount as typed: an allowance, or a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AllowanceText {
     /// The user's own name of the payee.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<PayeeName>,
     pub(crate) payee: Address,
     /// The maximum that the deposit can pay to the payee, or the amount to pay.
     pub(crate) amount: AmountText,
@@ -36,10 +41,11 @@ impl AllowanceText {
         })
     }
 
-    fn named(mut self, name: Option<&str>) -> Self {
-        let name = name.filter(|name| !name.is_empty());
-        self.name = name.map(ToOwned::to_owned);
-        self
+    fn named(mut self, name: Option<&str>) -> Result<Self> {
+        let name = name.map(str::trim).filter(|name| !name.is_empty());
+        let name = name.map(|name| name.parse().wrap_err_with(|| format!("`{name}`")));
+        self.name = name.transpose()?;
+        Ok(self)
     }
 
     /// The payee for messages: the user's own name and the address.
@@ -60,6 +66,28 @@ impl FromStr for AllowanceText {
             .wrap_err_with(|| format!("`{text}` is not an allowance; write ADDRESS=AMOUNT"))?;
         Self::new(payee, amount)
     }
+}
+
+/// Returns the names of the payees of a list.
+pub(crate) fn names(list: &[AllowanceText]) -> BTreeMap<Address, PayeeName> {
+    let named = list
+        .iter()
+        .filter_map(|entry| Some((entry.payee, entry.name.clone()?)));
+    named.collect()
+}
+
+/// Returns the payees of a list with their amounts in units of a token.
+///
+/// # Errors
+/// Fails if the token has no such amount.
+pub(crate) fn in_units(list: &[AllowanceText], token: &Token) -> Result<Vec<(Address, Amount)>> {
+    let in_units = |entry: &AllowanceText| {
+        let amount = entry.amount.in_units_of(token);
+        amount
+            .map(|amount| (entry.payee, amount))
+            .wrap_err_with(|| format!("the allowance of {}", entry.shown()))
+    };
+    list.iter().map(in_units).collect()
 }
 
 /// Parses an address. An address in mixed case must have the right EIP-55 checksum, which catches typing errors.
@@ -126,8 +154,8 @@ fn read_csv(text: &str) -> Result<Vec<AllowanceText>> {
         {
             continue;
         }
-        let entry = AllowanceText::new(payee, amount).wrap_err_with(|| format!("line {line}"))?;
-        list.push(entry.named(name));
+        let entry = AllowanceText::new(payee, amount).and_then(|entry| entry.named(name));
+        list.push(entry.wrap_err_with(|| format!("line {line}"))?);
     }
     Ok(list)
 }
@@ -138,8 +166,8 @@ fn read_json(text: &str) -> Result<Vec<AllowanceText>> {
     entries
         .map(|(index, entry)| {
             let allowance = AllowanceText::new(&entry.payee, &entry.allowance.0);
-            let allowance = allowance.wrap_err_with(|| format!("entry {}", index + 1))?;
-            Ok(allowance.named(entry.name.as_deref()))
+            let allowance = allowance.and_then(|allowance| allowance.named(entry.name.as_deref()));
+            allowance.wrap_err_with(|| format!("entry {}", index + 1))
         })
         .collect()
 }
@@ -216,7 +244,6 @@ impl<'de> Deserialize<'de> for Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amount::Token;
 
     const A: &str = "0x00000000000000000000000000000000000000aa";
     const B: &str = "0x00000000000000000000000000000000000000bb";
@@ -251,7 +278,7 @@ mod tests {
             names.collect::<Vec<_>>()
         };
         let csv = format!("name,payee,amount\nalice, {A}, 20gwei\n,{B},7\n");
-        let expected = [Some("alice".to_owned()), None];
+        let expected = [Some("alice".parse().unwrap()), None];
         assert_eq!(names(read_csv(&csv).unwrap()), expected);
         let json = format!(
             r#"[{{"name":"alice","payee":"{A}","amount":"20gwei"}},{{"payee":"{B}","amount":7}}]"#
@@ -259,6 +286,8 @@ mod tests {
         assert_eq!(read_json(&json).unwrap(), read_csv(&csv).unwrap());
         let error = read_csv(&format!("alice,{A},1,2")).unwrap_err().to_string();
         assert!(error.contains("`name,address,amount`"), "{error}");
+        let error = read_csv(&format!("{A},{B},1")).unwrap_err();
+        assert!(format!("{error:#}").contains("is no address"), "{error:#}");
         // A number with a fraction may have lost digits.
         let error = read_json(&format!(r#"{{"{A}": 1.5}}"#))
             .unwrap_err()

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use alloy::primitives::{Address, U256};
-use cheque::Amount;
+use cheque::{Amount, ParseAmountError, format_tokens};
 
 /// Decimals of the native coin of every supported chain.
 const COIN_DECIMALS: u8 = 18;
@@ -38,7 +38,7 @@ impl Token {
     pub(crate) fn show(&self, amount: impl Into<U256>) -> String {
         let units = amount.into();
         let (decimals, name) = self.unit_for(units);
-        format!("{} {name}", decimal(units, decimals))
+        format!("{} {name}", format_tokens(units, decimals))
     }
 
     /// The best unit for an amount: its decimals and its name.
@@ -61,27 +61,12 @@ impl Token {
     }
 }
 
-/// Formats `units / 10^decimals` without trailing zeros.
-pub(crate) fn decimal(units: U256, decimals: u8) -> String {
-    let digits = format!(
-        "{units:0>width$}",
-        units = units.to_string(),
-        width = usize::from(decimals) + 1
-    );
-    let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals));
-    match fraction.trim_end_matches('0') {
-        "" => whole.to_owned(),
-        fraction => format!("{whole}.{fraction}"),
-    }
-}
-
 /// An amount as typed, before its token is known: `1500`, `0.5ether`, `20gwei`, `2.5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AmountText {
     text: String,
-    digits: U256,
-    fraction: u8,
-    point: bool,
+    /// Digits, with or without a decimal point.
+    number: String,
     unit: Option<Unit>,
 }
 
@@ -94,8 +79,8 @@ enum Unit {
 
 impl AmountText {
     /// True if the amount has a decimal point and no unit, so its value depends on the token's decimals.
-    pub(crate) const fn needs_decimals(&self) -> bool {
-        self.point && self.unit.is_none()
+    pub(crate) fn needs_decimals(&self) -> bool {
+        self.has_point() && self.unit.is_none()
     }
 
     /// Converts to units of `token`, without rounding.
@@ -103,27 +88,28 @@ impl AmountText {
     /// # Errors
     /// Fails if the amount is no whole number of units, exceeds 2^128 - 1, or lacks or misuses a unit.
     pub(crate) fn in_units_of(&self, token: &Token) -> Result<Amount, AmountError> {
-        let error = |why| AmountError {
-            text: self.text.clone(),
-            why,
-        };
         let decimals = match self.unit {
-            Some(_) if !token.is_coin() => return Err(error(Why::UnitOfCoin)),
+            Some(_) if !token.is_coin() => return Err(self.error(Why::UnitOfCoin)),
             Some(Unit::Wei) => 0,
             Some(Unit::Gwei) => GWEI_DECIMALS,
             Some(Unit::Ether) => COIN_DECIMALS,
-            None if !self.point => 0,
-            None if token.is_coin() => return Err(error(Why::NoUnit)),
+            None if !self.has_point() => 0,
+            None if token.is_coin() => return Err(self.error(Why::NoUnit)),
             None => token.decimals,
         };
-        let zeros = decimals
-            .checked_sub(self.fraction)
-            .ok_or_else(|| error(Why::TooFine(decimals)))?;
-        let units = U256::from(10)
-            .checked_pow(U256::from(zeros))
-            .and_then(|factor| self.digits.checked_mul(factor))
-            .and_then(|units| u128::try_from(units).ok());
-        units.map(Amount::new).ok_or_else(|| error(Why::TooLarge))
+        let amount = Amount::from_tokens(&self.number, decimals);
+        amount.map_err(|error| self.error(Why::Number(error)))
+    }
+
+    fn has_point(&self) -> bool {
+        self.number.contains('.')
+    }
+
+    fn error(&self, why: Why) -> AmountError {
+        AmountError {
+            text: self.text.clone(),
+            why,
+        }
     }
 }
 
@@ -131,35 +117,27 @@ impl FromStr for AmountText {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        let error = |why| AmountError {
-            text: text.to_owned(),
-            why,
-        };
         let end = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
-        let unit = match unit.trim_start() {
+        let mut typed = Self {
+            text: text.to_owned(),
+            number: number.to_owned(),
+            unit: None,
+        };
+        typed.unit = match unit.trim_start() {
             "" if unit.is_empty() => None,
             "wei" => Some(Unit::Wei),
             "gwei" => Some(Unit::Gwei),
             "ether" | "eth" => Some(Unit::Ether),
-            _ => return Err(error(Why::NotAnAmount)),
+            _ => return Err(typed.error(Why::Number(ParseAmountError::NotANumber))),
         };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let point = number.contains('.');
-        if whole.is_empty() || (point && fraction.is_empty()) || fraction.contains('.') {
-            return Err(error(Why::NotAnAmount));
+        // Whether a number is too large depends on the token's decimals.
+        match Amount::from_tokens(number, u8::MAX) {
+            Ok(_) | Err(ParseAmountError::TooLarge) => Ok(typed),
+            Err(error) => Err(typed.error(Why::Number(error))),
         }
-        let digits = format!("{whole}{fraction}");
-        Ok(Self {
-            text: text.to_owned(),
-            digits: digits.parse().map_err(|_| error(Why::TooLarge))?,
-            // More decimals than a u8 counts are more than any token has.
-            fraction: u8::try_from(fraction.len()).map_err(|_| error(Why::TooFine(u8::MAX)))?,
-            point,
-            unit,
-        })
     }
 }
 
@@ -178,11 +156,9 @@ pub(crate) struct AmountError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    NotAnAmount,
     NoUnit,
     UnitOfCoin,
-    TooFine(u8),
-    TooLarge,
+    Number(ParseAmountError),
 }
 
 impl std::error::Error for AmountError {}
@@ -191,20 +167,16 @@ impl fmt::Display for AmountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.text)?;
         match self.why {
-            Why::NotAnAmount => {
-                f.write_str("is not an amount; write 1500 (units), 20gwei, 0.5ether, or 2.5 for a token")
-            }
             Why::NoUnit => {
                 f.write_str("needs a unit for the native coin; write 0.5ether or 20gwei")
             }
             Why::UnitOfCoin => {
                 f.write_str("has a unit of the native coin for an amount of a token; write 2.5 (tokens) or 1500 (units)")
             }
-            Why::TooFine(decimals) => write!(
-                f,
-                "is finer than the smallest unit; write at most {decimals} decimals"
-            ),
-            Why::TooLarge => f.write_str("is too large; write at most 2^128 - 1 units"),
+            Why::Number(ParseAmountError::NotANumber) => {
+                f.write_str("is not an amount; write 1500 (units), 20gwei, 0.5ether, or 2.5 for a token")
+            }
+            Why::Number(error) => write!(f, "is {error}"),
         }
     }
 }
@@ -242,26 +214,33 @@ mod tests {
 
     #[test]
     fn rejects_ambiguous_inexact_and_too_large_amounts() {
+        use ParseAmountError::{NotANumber, TooFine, TooLarge};
         let coin = Token::coin();
         let why = |text: &str, token: &Token| units(text, token).map_err(|error| error.why);
         for text in [
             "", ".", "1.", ".5", "1.2.3", "-1", "+1", "1e18", "1,5", "0x10", "1 ", "ether",
             "1kwei", "1_000", "١",
         ] {
-            assert_eq!(why(text, &coin), Err(Why::NotAnAmount), "{text:?}");
+            assert_eq!(why(text, &coin), Err(Why::Number(NotANumber)), "{text:?}");
         }
         assert_eq!(why("2.5", &coin), Err(Why::NoUnit));
         assert_eq!(why("2gwei", &usdc()), Err(Why::UnitOfCoin));
-        assert_eq!(why("0.1wei", &coin), Err(Why::TooFine(0)));
-        assert_eq!(why("0.1234567", &usdc()), Err(Why::TooFine(6)));
+        assert_eq!(
+            why("0.1wei", &coin),
+            Err(Why::Number(TooFine { decimals: 0 }))
+        );
+        assert_eq!(
+            why("0.1234567", &usdc()),
+            Err(Why::Number(TooFine { decimals: 6 }))
+        );
         assert_eq!(
             why("340282366920938463463374607431768211456", &coin),
-            Err(Why::TooLarge)
+            Err(Why::Number(TooLarge))
         );
-        assert_eq!(why(&"9".repeat(100), &coin), Err(Why::TooLarge));
+        assert_eq!(why(&"9".repeat(100), &coin), Err(Why::Number(TooLarge)));
         assert_eq!(
             why("1000000000000000000000ether", &coin),
-            Err(Why::TooLarge)
+            Err(Why::Number(TooLarge))
         );
     }
 
@@ -290,7 +269,7 @@ mod tests {
         };
         assert_eq!(
             units("1.5", &odd).map_err(|error| error.why),
-            Err(Why::TooLarge)
+            Err(Why::Number(ParseAmountError::TooLarge))
         );
         assert!(odd.show(U256::from(1)).starts_with("0.000"));
     }

@@ -1,10 +1,8 @@
 //! Chains, chances, terms and amounts as several verbs print them.
 
 use alloy::primitives::U256;
-use cheque::{ChainProfile, Deposit, DepositId};
+use cheque::{ChainProfile, Deposit, DepositId, format_tokens};
 use serde_json::{Value, json};
-
-use crate::amount::decimal;
 
 /// A chain's name and number.
 pub(crate) fn chain(id: u64) -> String {
@@ -23,7 +21,7 @@ pub(crate) fn percent(part: U256, whole: U256) -> String {
     if scaled.is_zero() && !part.is_zero() {
         return "less than 0.0001 %".to_owned();
     }
-    format!("{} %", decimal(scaled, 4))
+    format!("{} %", format_tokens(scaled, 4))
 }
 
 /// [`percent`] for a table.
@@ -54,7 +52,7 @@ const TABLE_DECIMALS: usize = 8;
 /// `units / 10^decimals` for a table, rounded down: six digits after the leading zeros, at most eight decimals, all digits of
 /// whole numbers. `--json` has every digit.
 pub(crate) fn rounded(units: U256, decimals: u8) -> String {
-    let exact = decimal(units, decimals);
+    let exact = format_tokens(units, decimals);
     let Some((whole, fraction)) = exact.split_once('.') else {
         return exact;
     };

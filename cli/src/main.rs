@@ -14,6 +14,7 @@ mod input;
 mod odds;
 mod opts;
 mod output;
+mod payee_text;
 mod relay;
 mod service;
 mod token;

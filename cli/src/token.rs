@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use alloy::{primitives::Address, providers::Provider};
-use cheque::{Amount, bank::Reader, node::NodeError};
+use cheque::{bank::Reader, node::NodeError};
 use eyre::{Result, ensure};
 
 use crate::amount::Token;
@@ -92,10 +92,5 @@ impl Tokens {
     pub(crate) fn get(&self, address: Address) -> Token {
         let token = self.0.get(&address).cloned();
         token.unwrap_or_else(|| units_of(address))
-    }
-
-    /// Formats an amount of the token at an address.
-    pub(crate) fn show(&self, amount: Amount, address: Address) -> String {
-        self.get(address).show_amount(amount)
     }
 }

@@ -288,6 +288,45 @@ fn pays_a_list_and_tells_each_payment() {
 }
 
 #[test]
+fn pays_payees_by_the_names_of_the_list() {
+    let (node, payer, payee) = start();
+    let bob = &payee.address;
+    let (one, other) = (node.address(2), node.address(3));
+    let list = format!("bob,{bob},0.4ether\ntwin,{one},5\ntwin,{other},5\n");
+    let terms = ["--draw-in", "10m", "--redeem-window", "1h"];
+    let create = [&["deposit", "create", "--allowances", "-"][..], &terms].concat();
+    let created = payer.piped(&list, &create);
+    assert!(created.status.success(), "{}", stderr(&created));
+    let id = text(&created.stdout);
+
+    let proof = payer.ok(&["write", &id, "bob", "0.1ether"]);
+    let received = payee.json(&["receive", &proof]);
+    assert_eq!(received["total"], json!("100000000000000000"));
+    let again = payer.json(&["write", &id, "bob", "--reprint"]);
+    assert_eq!(again["payee"], json!(bob));
+    let stream = payer.ok(&["stream", "open", &id, "bob", "1000"]);
+    payee.ok(&["receive", &stream]);
+    let step = payer.ok(&["stream", "step", &id, "bob"]);
+    let received = payee.json(&["receive", &step]);
+    assert_eq!(received["total"], json!("100000000000001000"));
+
+    let shown = payer.json(&["deposit", "show", &id, "--payees"]);
+    assert_eq!(shown["names"][bob.to_lowercase()], json!("bob"));
+    let shown = payer.ok(&["deposit", "show", &id, "--payees"]);
+    assert_eq!(shown.matches("twin").count(), 2, "{shown}");
+    for (name, code, said) in [
+        ("carol", 1, "no payee named `carol`"),
+        ("Bob", 1, "no payee named `Bob`"),
+        ("twin", 1, "several payees named `twin`"),
+        ("0xbob", 2, "is not an address"),
+        ("", 2, "neither an address nor a name"),
+    ] {
+        let message = payer.fails(code, &["write", &id, name, "5"]);
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
 fn finds_and_reclaims_deposits_without_a_store() {
     let (node, payer, payee) = start();
     let list = format!("{}=0.1ether", payee.address);

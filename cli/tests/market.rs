@@ -141,7 +141,7 @@ async fn reads_and_changes_a_running_market() {
         parsed(&run(&["set-bias", "60", "--json"])),
         json!({ "set": 60 })
     );
-    let bias = service.with(|operator, _| operator.clients().settings().connected_bias_ns);
+    let bias = service.read(|operator, _| operator.clients().settings().connected_bias_ns);
     assert_eq!(bias, 60_000_000_000);
     let refused = run(&["set-params", "--id", "0x0101", "capacity=2000"]);
     assert!(
@@ -171,10 +171,11 @@ async fn reads_and_changes_a_running_market() {
         if first.is_finished() {
             break;
         }
-        service.with(|operator, now| {
+        let visited = service.change(move |operator, now| {
             operator.connect(&[2, n], b"away", now).unwrap();
             operator.disconnect(&[2, n], now).unwrap();
         });
+        visited.await.unwrap();
         support::pause(100);
     }
     let event: Value = serde_json::from_str(&first.join().unwrap().unwrap().unwrap()).unwrap();

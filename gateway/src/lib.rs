@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod capacity;
 pub mod discovery;
 pub mod exact;
 pub mod forward;
 pub mod host;
 pub mod ledger;
+mod meter;
 pub mod offers;
 pub mod proxy;
 mod seller;

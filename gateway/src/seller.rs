@@ -1,6 +1,8 @@
 //! The seller: offers, wire and ledger behind one boundary.
 
+pub(crate) mod credits;
 mod exact;
+mod metering;
 pub(crate) mod request;
 pub(crate) mod sale;
 
@@ -10,17 +12,16 @@ mod tests;
 use crate::{
     discovery::{WellKnown, annotate},
     ledger::{
-        Admitted, Ask, Extended, Fingerprint, Ledger, LedgerFault, Outcome, Payment, Receipt,
-        Refusal, RoomFor,
+        Admitted, Ask, Extended, Ledger, LedgerFault, Outcome, Payment, Receipt, Refusal, RoomFor,
     },
     offers::{FreeCounts, Offers, Target, Tariff, Token, Usage},
     seller::{
-        request::{Offer, QuoteRefusal, Request, fingerprint},
+        credits::Credits,
+        request::{Offer, QuoteRefusal, Request},
         sale::{End, Entry, Sale},
     },
     wire::{Paying, Protocol, Reply, TokenTerms, Wire},
 };
-use alloy_primitives::B256;
 use cheque::{Amount, Proof};
 use http::{HeaderMap, StatusCode};
 use std::sync::{
@@ -37,7 +38,8 @@ use std::sync::{
 ///    sent to the client. A forwarded request first goes through [`strip_request`](crate::wire::strip_request), free ones too;
 ///    then the host may set `X-Payer` and `X-Payment-Id` from the [`Sale`].
 /// 3. The host runs the rest in a task of its own: the upstream's outcome counts, not the client's connection. It calls
-///    [`Seller::renew`] before [`Sale::lease_until`], and for a stream [`Seller::extend`].
+///    [`Seller::renew`] before [`Sale::lease_until`]. A live sale ([`Sale::is_live`]) has reserved its first piece only: before
+///    more than [`Sale::reserved`] is delivered, by [`Seller::cost`], the host calls [`Seller::extend`].
 /// 4. [`Sale::read_answer`] takes what the upstream reports out of its headers.
 /// 5. [`Seller::settle`] charges or releases. A request with a fixed price may be settled as soon as the upstream's status is
 ///    known, so that the receipt goes into the headers; one with a variable price when the answer has ended. If the store fails,
@@ -57,6 +59,7 @@ struct Shared {
     ledger: Ledger,
     wire: Wire,
     free: Mutex<FreeCounts>,
+    credits: Credits,
     sells_exact: AtomicBool,
 }
 
@@ -82,6 +85,7 @@ impl Seller {
             ledger,
             wire,
             free: Mutex::default(),
+            credits: Credits::default(),
             sells_exact: AtomicBool::new(false),
         };
         Ok(Self {
@@ -138,17 +142,8 @@ impl Seller {
     /// [`QuoteRefusal`] if the request is not sold.
     pub fn quote(&self, request: &Request<'_>) -> Result<Offer, QuoteRefusal> {
         let target = Target::parse(request.target)?;
-        let quote = self.offers().quote(request.method, &target, request.body)?;
-        Ok(Offer {
-            quote,
-            fingerprint: fingerprint(request, &target),
-            url: format!(
-                "{}://{}{}",
-                request.scheme,
-                request.authority,
-                target.as_str()
-            ),
-        })
+        let (quote, work) = self.offers().quote(request.method, &target, request.body)?;
+        Ok(self.offer((quote, work), request, &target))
     }
 
     /// Takes the payment of a quoted request. `client` is the network prefix by which free requests are counted, `room` tells
@@ -189,19 +184,23 @@ impl Seller {
             Ok(None) => return refuse(wire.required(&sold, &offer.url, now)),
             Err(error) => return refuse(wire.unreadable(&sold, &error, &offer.url, now)),
         };
-        let prices = sold.prices().map(|(token, price)| (token.currency, price));
         let ask = Ask {
             fingerprint: offer.fingerprint,
-            prices: prices.collect(),
+            prices: sold.first().collect(),
             key,
             now,
         };
         match self.shared.ledger.admit(&ask, &payment, room).await {
-            Ok(Admitted::Forward(admission)) => Entry::Sale(Box::new(Sale {
-                admission,
-                tariff: tariff.clone(),
-                protocol,
-            })),
+            Ok(Admitted::Forward(admission)) => {
+                self.shared.credits.tell(admission.account());
+                let (_, top) = self.price(tariff, admission.account()).unzip();
+                Entry::Sale(Box::new(Sale {
+                    top: top.unwrap_or(admission.reserved()),
+                    admission,
+                    tariff: tariff.clone(),
+                    protocol,
+                }))
+            }
             Ok(Admitted::Again(again)) => Entry::Again {
                 answer: again.answer,
                 receipt: again.receipt,
@@ -220,6 +219,15 @@ impl Seller {
         }
     }
 
+    /// Takes back that a free request counted, because the host did not forward it.
+    pub fn not_given(&self, offer: &Offer, client: &[u8]) {
+        if let Some((route, _)) = offer.tariff().and_then(Tariff::free) {
+            let counts = self.shared.free.lock();
+            let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
+            counts.give_back(route, client);
+        }
+    }
+
     /// Credits proofs that buy no request: the body of `POST payUrl`, one proof in a line.
     pub async fn top_up(&self, body: &str, now: u64) -> Reply {
         let wire = &self.shared.wire;
@@ -229,14 +237,7 @@ impl Seller {
             Ok(proofs) => Payment { proofs, max: None },
             Err(error) => return wire.unreadable_top_up(error),
         };
-        // A top-up belongs to no request.
-        let ask = Ask {
-            fingerprint: Fingerprint(B256::ZERO),
-            prices: Vec::new(),
-            key: None,
-            now,
-        };
-        match self.shared.ledger.add(&ask, &payment).await {
+        match self.add(&payment, now).await {
             Ok(Ok(credited)) => wire.topped_up(credited.balance),
             Ok(Err(refusal)) => wire.refused_top_up(&refusal),
             Err(fault) => wire.unavailable(&fault, now),
@@ -269,7 +270,7 @@ impl Seller {
         Ok(
             match self.shared.ledger.extend(&sale.admission, more).await? {
                 Extended::Reserved(admission) => Ok(Some(Sale {
-                    admission,
+                    admission: *admission,
                     ..sale.clone()
                 })),
                 Extended::Insufficient { balance } => Err(balance),
@@ -292,11 +293,7 @@ impl Seller {
         answer: Option<Vec<u8>>,
         now: u64,
     ) -> Result<Option<Receipt>, LedgerFault> {
-        let currencies = self.shared.ledger.currencies();
-        let own = |currency| currencies.canonical(currency) == sale.account().currency;
-        let mut tokens = sale.tariff.prices().map(|(token, _)| token.currency);
-        let token = tokens.find(|currency| own(*currency));
-        let cost = token.and_then(|currency| sale.tariff.cost(currency, usage));
+        let cost = self.cost(sale, usage);
         let outcome = match end {
             End::Answered(status) => Outcome::Answered {
                 status: status.as_u16(),
@@ -327,6 +324,10 @@ impl Seller {
         self.shared
             .wire
             .receipt(headers, receipt, protocol, status, now);
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.shared.wire
     }
 
     /// The prices at which a request is sold now: in the tokens with terms.

@@ -28,6 +28,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::sync::watch;
 use tower::Service;
@@ -53,6 +54,10 @@ struct State {
     events: Vec<(u64, Log)>,
     /// True while answers to calls are held back.
     held: Option<watch::Receiver<bool>>,
+    /// How long each request takes.
+    delay: Duration,
+    /// The number of requests that wait for their answer, and the largest such number.
+    at_once: (u32, u32),
     requests: u32,
     purses_read: u32,
 }
@@ -148,6 +153,16 @@ impl FakeBank {
         sender
     }
 
+    /// Makes each request take so long.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    /// The largest number of requests that waited for their answers at a time.
+    pub(crate) fn most_at_once(&self) -> u32 {
+        self.state().at_once.1
+    }
+
     /// Removes a deposit, as if it had never been opened.
     pub(crate) fn take_back(&self, purse: PurseKey) {
         self.state().purses.remove(&purse);
@@ -166,14 +181,8 @@ impl FakeBank {
             spent: 1,
             payout: 77,
         };
-        let data = event.encode_log_data();
-        state.events.push((
-            block,
-            Log {
-                address: BANK,
-                data,
-            },
-        ));
+        let (address, data) = (BANK, event.encode_log_data());
+        state.events.push((block, Log { address, data }));
     }
 
     /// Undoes all redemptions.
@@ -352,13 +361,18 @@ impl Service<RequestPacket> for FakeBank {
     }
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
-        self.state().requests += 1;
         let calls = |request: &SerializedRequest| request.method() == "eth_call";
         let has_call = match &request {
             RequestPacket::Single(request) => calls(request),
             RequestPacket::Batch(requests) => requests.iter().any(calls),
         };
-        let held = self.state().held.clone().filter(|_| has_call);
+        let (held, delay) = {
+            let mut state = self.state();
+            state.requests += 1;
+            state.at_once.0 += 1;
+            state.at_once.1 = state.at_once.1.max(state.at_once.0);
+            (state.held.clone().filter(|_| has_call), state.delay)
+        };
         let answer = match &request {
             RequestPacket::Single(request) => ResponsePacket::Single(self.answer(request)),
             RequestPacket::Batch(requests) => ResponsePacket::Batch(
@@ -368,10 +382,13 @@ impl Service<RequestPacket> for FakeBank {
                     .collect(),
             ),
         };
+        let node = self.clone();
         Box::pin(async move {
+            tokio::time::sleep(delay).await;
             if let Some(mut held) = held {
                 let _freed = held.wait_for(|held| !held).await;
             }
+            node.state().at_once.0 -= 1;
             Ok(answer)
         })
     }

@@ -89,6 +89,17 @@ impl Reader {
         deposits: &BTreeSet<DepositId>,
         to: u64,
     ) -> BTreeSet<DepositId> {
+        /// The number of deposits of a search: geth takes no more values for a topic.
+        const MAX_DEPOSITS: usize = 1_000;
+        let deposits: Vec<_> = deposits.iter().copied().collect();
+        let mut found = BTreeSet::new();
+        for deposits in deposits.chunks(MAX_DEPOSITS) {
+            found.extend(self.some_opened_until(deposits, to).await);
+        }
+        found
+    }
+
+    async fn some_opened_until(&self, deposits: &[DepositId], to: u64) -> BTreeSet<DepositId> {
         /// The number of blocks of the first request: many nodes answer for no more.
         const FIRST: u64 = 10_000;
         const MAX_REQUESTS: u32 = 20;
@@ -96,8 +107,8 @@ impl Reader {
         let (mut end, mut blocks, mut may_grow) = (to, FIRST, true);
         for _ in 0..MAX_REQUESTS {
             let begin = end.saturating_sub(blocks - 1);
-            let missing = deposits.difference(&found).map(|id| id.0);
-            let missing: Vec<_> = missing.collect();
+            let missing = deposits.iter().filter(|id| !found.contains(*id));
+            let missing: Vec<_> = missing.map(|id| id.0).collect();
             if missing.is_empty() {
                 break;
             }

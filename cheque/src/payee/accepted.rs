@@ -29,10 +29,23 @@ pub struct Accepted {
 /// An error of an application that records a payment: any error or text.
 pub type ApplicationError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The function that makes the application's records of a payment.
-pub(super) type Credit = dyn Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
+/// The function by which an application records a payment: it gets the payment as it is about to be stored, and returns the
+/// changes of its records. All functions and closures of this form have the trait.
+pub trait Credit:
+    Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
     + Send
-    + Sync;
+    + Sync
+    + 'static
+{
+}
+
+impl<F> Credit for F where
+    F: Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 impl Accepted {
     pub(super) fn new(deposit: DepositId, received: &Received) -> Self {

@@ -5,14 +5,13 @@ use crate::{
         cost::GasPrices,
         error::BankError,
         head::{Head, is_behind},
-        purses::PurseKey,
     },
     node::failover::pin_node,
     payee::{
         Payee,
         error::ReceiveError,
         exposure::Sight,
-        snapshot::{ChainSnapshot, Reference, SeenPurse},
+        snapshot::{ChainSnapshot, Reference},
     },
     protocol::{
         amount::Amount,
@@ -26,16 +25,9 @@ use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::time::Instant;
-
-/// The number of purses that a poll reads at most. The next poll reads the next.
-const MAX_PURSES: usize = 1_000;
-
-/// How long a node that has no old state is not asked for it again.
-const NO_OLD_STATE: Duration = Duration::from_secs(600);
 
 /// The part of the last snapshot that is no longer in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +44,9 @@ impl Payee {
     ///
     /// A head in the future is not acted upon: nothing is decided, and payments are refused.
     ///
-    /// The number of requests does not depend on the number of deposits, but for those whose purse is to be read: new ones
-    /// after a start, and all before their draw after a reorganisation of confirmed blocks.
+    /// The number of requests does not depend on the number of deposits, but for those whose purse is to be read: all before
+    /// their draw after a start, and after a reorganisation of confirmed blocks. Reads as many of them as a pause between two
+    /// polls allows, thousands at a time; the next poll goes on.
     ///
     /// # Errors
     ///
@@ -113,22 +106,6 @@ impl Payee {
     pub(super) fn max_age(&self) -> Duration {
         let two_polls = self.reader.profile().poll.saturating_mul(2);
         two_polls.max(Duration::from_secs(1))
-    }
-
-    /// Reads the purse of a deposit that the payee knows, at the confirmed block of `snapshot`, and keeps it there.
-    pub(super) async fn read_purse(
-        &self,
-        snapshot: &ChainSnapshot,
-        purse: PurseKey,
-    ) -> Result<SeenPurse, BankError> {
-        let read = self.read_purses(snapshot, &[purse], true).await?;
-        let empty = SeenPurse {
-            contents: Purse::Idle(Amount::ZERO),
-            since: u64::MAX,
-        };
-        let seen = read.first().copied().unwrap_or(empty);
-        snapshot.insert_unknown(purse, seen);
-        Ok(seen)
     }
 
     /// The cost to redeem a cheque at the present price of gas, in units of its token: of the longest stream that the policy
@@ -287,87 +264,6 @@ impl Payee {
             return Ok(hash == confirmed.hash);
         }
         Ok(self.reader.hash_of(number).await? == Some(hash))
-    }
-
-    /// Reads the purses of deposits before their draw that are not known to be open.
-    async fn read_unread(&self, snapshot: &ChainSnapshot, now: u64) -> Result<(), BankError> {
-        let unread = self.index().unread(now, MAX_PURSES);
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let purses: Vec<_> = unread.iter().map(|(_, _, purse)| *purse).collect();
-        let read = self.read_purses(snapshot, &purses, true).await?;
-        let mut index = self.index();
-        for ((key, id, _), seen) in unread.into_iter().zip(read) {
-            index.record_purse((key, id), seen.open_at(id), snapshot.generation);
-        }
-        Ok(())
-    }
-
-    /// Reads purses at the confirmed block, and at the final block if the node has its state. If it has not, looks for the
-    /// openings of deposits that the payee knows: a stranger's openings are not worth a search.
-    pub(super) async fn read_purses(
-        &self,
-        snapshot: &ChainSnapshot,
-        purses: &[PurseKey],
-        are_known: bool,
-    ) -> Result<Vec<SeenPurse>, BankError> {
-        pin_node(self.read_purses_of_one_node(snapshot, purses, are_known)).await
-    }
-
-    async fn read_purses_of_one_node(
-        &self,
-        snapshot: &ChainSnapshot,
-        purses: &[PurseKey],
-        are_known: bool,
-    ) -> Result<Vec<SeenPurse>, BankError> {
-        let at = |number: u64| -> Vec<_> { purses.iter().map(|purse| (*purse, number)).collect() };
-        let (confirmed, last_final) = (snapshot.confirmed.number, snapshot.final_block.number);
-        let contents = self.reader.purses(&at(confirmed)).await;
-        let contents = self.reader.fail_over_on_err(contents)?;
-        let open = contents.iter().filter_map(|purse| match purse {
-            Purse::Open(id) => Some(*id),
-            Purse::Idle(_) => None,
-        });
-        let open: BTreeSet<_> = open.collect();
-        let is_asked = last_final < confirmed && !open.is_empty();
-        let finals = if is_asked && self.has_old_state() {
-            // Full nodes have the state of 128 blocks only.
-            let finals = self.reader.purses(&at(last_final)).await.ok();
-            self.record_old_state(finals.is_some());
-            finals
-        } else {
-            None
-        };
-        // A deposit that is open, and was opened by a final block, was open there. Without an event it settles later.
-        let opened = if is_asked && are_known && finals.is_none() {
-            self.reader.opened_until(&open, last_final).await
-        } else {
-            BTreeSet::new()
-        };
-        self.reader.check_canonical(&snapshot.confirmed).await?;
-        let seen = contents.into_iter().enumerate().map(|(index, contents)| {
-            let final_contents = finals.as_ref().and_then(|finals| finals.get(index));
-            let was_opened = matches!(contents, Purse::Open(id) if opened.contains(&id));
-            let is_final = was_opened || final_contents.is_some_and(|same| *same == contents);
-            SeenPurse {
-                contents,
-                since: if is_final { last_final } else { confirmed },
-            }
-        });
-        Ok(seen.collect())
-    }
-
-    fn has_old_state(&self) -> bool {
-        let refused = self.shared.no_old_state.lock();
-        let refused = refused.unwrap_or_else(PoisonError::into_inner);
-        refused.is_none_or(|at| at.elapsed() >= NO_OLD_STATE)
-    }
-
-    fn record_old_state(&self, answered: bool) {
-        let refused = self.shared.no_old_state.lock();
-        let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
-        *refused = (!answered).then(Instant::now);
     }
 }
 

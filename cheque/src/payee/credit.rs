@@ -11,7 +11,7 @@ use crate::{
     protocol::{proof::Proof, receive::judge::PositionKey},
     store::{
         app_records::{AppRecords, AppRecordsReader},
-        async_store::{AppChange, StoredError},
+        async_store::StoredError,
         error::StoreError,
         interface::Store,
     },
@@ -71,10 +71,7 @@ impl Payee {
         &self,
         from: Option<Address>,
         proof: &Proof,
-        credit: impl Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
-        + Send
-        + Sync
-        + 'static,
+        credit: impl Credit,
     ) -> Result<Accepted, ReceiveError> {
         self.receive(from, proof, Some(Arc::new(credit))).await
     }
@@ -86,7 +83,7 @@ impl Payee {
         key: PositionKey,
         old: Option<StoredPosition>,
         new: Accepted,
-        credit: Arc<Credit>,
+        credit: Arc<dyn Credit>,
         counted: Counted,
     ) -> Result<Replaced, ReceiveError> {
         let shared = self.shared.clone();

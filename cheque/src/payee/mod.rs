@@ -11,6 +11,7 @@ pub(crate) mod external_store;
 mod first_payments;
 pub(crate) mod pending;
 pub(crate) mod positions;
+mod purse_reads;
 pub(crate) mod receive;
 pub(crate) mod redeem;
 #[cfg(feature = "service")]
@@ -20,7 +21,7 @@ mod snapshot;
 mod transactions;
 mod unknown_deposits;
 
-pub use accepted::{Accepted, ApplicationError};
+pub use accepted::{Accepted, ApplicationError, Credit};
 pub use error::ReceiveError;
 pub use external_store::Judged;
 pub use pending::{PendingTx, Purpose, Submitted};
@@ -178,10 +179,11 @@ impl Payee {
         self
     }
 
-    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's.
+    /// Sets the wallet for the payee's transactions: the payee's own, or a relayer's. Its fees and pauses are those of the
+    /// reader's chain.
     #[must_use]
     pub fn with_wallet(mut self, wallet: Wallet) -> Self {
-        self.wallet = Some(wallet);
+        self.wallet = Some(wallet.with_profile(self.reader.profile()));
         self
     }
 

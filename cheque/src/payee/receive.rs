@@ -68,7 +68,7 @@ impl Payee {
         &self,
         from: Option<Address>,
         proof: &Proof,
-        credit: Option<Arc<Credit>>,
+        credit: Option<Arc<dyn Credit>>,
     ) -> Result<Accepted, ReceiveError> {
         let id = proof.deposit_id();
         let key = self.position_key(id);

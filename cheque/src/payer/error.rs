@@ -2,6 +2,7 @@
 
 use crate::{
     bank::{error::BankError, rates::RateFault, seeds::SeedError},
+    payer::names::PayeeName,
     protocol::{
         account::WriteError,
         allowance::tree::TreeError,
@@ -80,6 +81,28 @@ pub enum PayerError {
         deposit: DepositId,
         /// The payee.
         payee: Address,
+    },
+    /// The deposit's allowance list gives the name to no payee.
+    #[error("deposit {deposit} has no payee named `{name}`; write the address, or check the list")]
+    UnknownName {
+        /// The deposit.
+        deposit: DepositId,
+        /// The name.
+        name: PayeeName,
+    },
+    /// The deposit's allowance list gives the name to several payees.
+    #[error(
+        "deposit {deposit} has several payees named `{name}`, such as {} and {}; write the address",
+        payees[0],
+        payees[1]
+    )]
+    DoubledName {
+        /// The deposit.
+        deposit: DepositId,
+        /// The name.
+        name: PayeeName,
+        /// Two of these payees.
+        payees: [Address; 2],
     },
     /// The store has a deposit with the same id.
     #[error("the store already has deposit {0}; change its terms or its salt")]

@@ -21,7 +21,6 @@ use crate::{
     store::{async_store::OwnedChange, change::Swap, keys::deposit_key, table::Table},
     sys::unix_now,
 };
-use alloy_primitives::B256;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -33,12 +32,9 @@ use tokio::sync::broadcast;
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) head: Head,
-    /// Number of the confirmed block.
-    pub(super) confirmed: u64,
+    pub(super) confirmed: Head,
     pub(super) moment: Moment,
     pub(super) limits: Limits,
-    /// Hash of the confirmed block, once read.
-    confirmed_hash: Option<B256>,
 }
 
 impl Payer {
@@ -53,7 +49,8 @@ impl Payer {
     /// the others.
     ///
     /// A deposit past its cutoff is looked at every `confirm` seconds of the chain's profile, all others each
-    /// time. A poll goes on if the caller drops the future.
+    /// time. The purse of a confirmed deposit is read again only from its draw on, or after a reorganisation of confirmed
+    /// blocks. A poll goes on if the caller drops the future.
     ///
     /// # Errors
     ///
@@ -140,6 +137,7 @@ impl Payer {
         let mut memory = self.memory();
         memory.looked.clear();
         memory.ends.clear();
+        memory.held.clear();
         Ok(unsettled)
     }
 
@@ -154,7 +152,7 @@ impl Payer {
 
     async fn read_snapshot(&self) -> Result<(ChainSnapshot, PollReport), PayerError> {
         let head = self.reader.checked_head().await?;
-        let mut look = self.look_at(head).await?;
+        let look = self.look_at(head).await?;
         let deposits = stored_deposits(&self.store, self.reader.bank()).await?;
         let (due, others): (Vec<_>, Vec<_>) = {
             let memory = self.memory();
@@ -163,24 +161,17 @@ impl Payer {
                 !record.settled && is_due(record, &look.limits, &look.moment, looked)
             })
         };
-        let keys: Vec<(PurseKey, u64)> = due
-            .iter()
-            .flat_map(|(_, record)| {
-                let terms = &record.deposit;
-                let purse = (terms.payer, terms.token, terms.lane);
-                [(purse, head.number), (purse, look.confirmed)]
-            })
-            .collect();
-        let purses = self.reader.purses(&keys).await;
-        let purses = self.reader.fail_over_on_err(purses)?;
+        let purses = self.purses_of(&due, &look).await?;
         self.reader.check_canonical(&head).await?;
 
         let mut report = PollReport::default();
         let mut followed: HashMap<DepositId, DepositRecord> = others.into_iter().collect();
-        for ((id, record), purses) in due.into_iter().zip(purses.chunks_exact(2)) {
-            let result = self
-                .follow(id, record, &mut look, purses, &mut report)
-                .await;
+        let held = due.iter().zip(&purses);
+        let held = held.filter(|((id, _), [_, confirmed])| *confirmed == Purse::Open(*id));
+        let held = held.map(|((id, _), _)| *id);
+        self.memory().held.add(look.confirmed, held);
+        for ((id, record), purses) in due.into_iter().zip(purses) {
+            let result = self.follow(id, record, &look, purses, &mut report).await;
             match result {
                 Ok(record) => {
                     self.memory().looked.insert(id, look.moment.now);
@@ -201,12 +192,58 @@ impl Payer {
         Ok((snapshot_of(head, look.moment.now, followed), report))
     }
 
+    /// Returns the contents of the purses of deposits, at the head and at the confirmed block. Reads only those that no earlier
+    /// look has shown.
+    async fn purses_of(
+        &self,
+        due: &[(DepositId, DepositRecord)],
+        look: &Look,
+    ) -> Result<Vec<[Purse; 2]>, PayerError> {
+        self.forget_replaced(&look.confirmed).await?;
+        let known: Vec<_> = {
+            let memory = self.memory();
+            let known = |(id, record): &(DepositId, DepositRecord)| {
+                memory.held.purses(*id, record, look.head.time)
+            };
+            due.iter().map(known).collect()
+        };
+        let unknown = due.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let keys: Vec<(PurseKey, u64)> = unknown
+            .flat_map(|((_, record), _)| {
+                let terms = &record.deposit;
+                let purse = (terms.payer, terms.token, terms.lane);
+                [(purse, look.head.number), (purse, look.confirmed.number)]
+            })
+            .collect();
+        let read = self.reader.purses(&keys).await;
+        let read = self.reader.fail_over_on_err(read)?;
+        let mut read = read.as_chunks::<2>().0.iter().copied();
+        let purses = known.into_iter().map(|known| known.or_else(|| read.next()));
+        // The reader answers every question.
+        Ok(purses.flatten().collect())
+    }
+
+    /// Forgets which purses hold their deposits if the chain of a confirmed block does not have the block that showed it.
+    async fn forget_replaced(&self, confirmed: &Head) -> Result<(), PayerError> {
+        let Some(at) = self.memory().held.at() else {
+            return Ok(());
+        };
+        let hash = match at.number == confirmed.number {
+            true => Some(confirmed.hash),
+            false => self.reader.hash_of(at.number).await?,
+        };
+        if hash != Some(at.hash) {
+            self.memory().held.clear();
+        }
+        Ok(())
+    }
+
     async fn look_at(&self, head: Head) -> Result<Look, PayerError> {
         let now = self.now_at(&head).await.latest();
         let last_final = self.reader.final_block(&head).await?;
         Ok(Look {
             head,
-            confirmed: self.reader.confirmed(&head).await?,
+            confirmed: self.reader.confirmed_block(&head).await?,
             moment: Moment {
                 head_time: head.time,
                 now,
@@ -214,7 +251,6 @@ impl Payer {
                 final_time: last_final.time,
             },
             limits: self.limits(),
-            confirmed_hash: None,
         })
     }
 
@@ -233,15 +269,15 @@ impl Payer {
         &self,
         id: DepositId,
         record: DepositRecord,
-        look: &mut Look,
-        purses: &[Purse],
+        look: &Look,
+        purses: [Purse; 2],
         report: &mut PollReport,
     ) -> Result<DepositRecord, PayerError> {
         let facts = Facts {
             moment: look.moment,
             purse_now: purses[0],
             purse_confirmed: purses[1],
-            closed: self.find_end(id, &record, look, purses).await?,
+            closed: self.find_end(id, &record, look, &purses).await?,
             winner: record.draw.map(|draw| draw.winner),
         };
         let (new, settled) = state(id, &record.deposit, &look.limits, &facts);
@@ -254,7 +290,10 @@ impl Payer {
             ..record.clone()
         };
         if new != record.state && facts.purse_confirmed == Purse::Open(id) {
-            changed.open_at = self.confirmed_block(look).await?.or(record.open_at);
+            changed.open_at = Some(OpenAt {
+                block: look.confirmed.number,
+                hash: look.confirmed.hash,
+            });
         }
         // From here on others may see the new state, so no payment may be decided by the previous snapshot.
         self.shared.snapshot.clear();
@@ -286,15 +325,6 @@ impl Payer {
         report.events.push(event);
     }
 
-    /// Returns number and hash of the confirmed block, read once per look.
-    async fn confirmed_block(&self, look: &mut Look) -> Result<Option<OpenAt>, PayerError> {
-        if look.confirmed_hash.is_none() {
-            look.confirmed_hash = self.reader.hash_of(look.confirmed).await?;
-        }
-        let block = look.confirmed;
-        Ok(look.confirmed_hash.map(|hash| OpenAt { block, hash }))
-    }
-
     /// Stores a new record. `false` if another task or process has changed the record meanwhile.
     pub(super) async fn store_record(
         &self,
@@ -319,6 +349,7 @@ impl Payer {
         memory.undrawn.update(followed);
         memory.looked.retain(|id, _| is_followed(id));
         memory.ends.retain(|id, _| is_followed(id));
+        memory.held.retain(is_followed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     bank::ends::Closed,
-    payer::undrawn::Undrawn,
+    payer::{held::Held, undrawn::Undrawn},
     protocol::{amount::Amount, terms::DepositId},
 };
 use std::{
@@ -20,15 +20,21 @@ pub(super) struct Memory {
     pub(super) looked: HashMap<DepositId, u64>,
     /// Events found about deposits that their purses do not hold. `None`: the deposit was never open.
     pub(super) ends: HashMap<DepositId, Option<Closed>>,
+    /// The deposits whose purses need no look before their draw.
+    pub(super) held: Held,
     /// The deposits that are not drawn.
     pub(super) undrawn: Undrawn,
 }
 
-/// Age at which a remembered sum is read again: other processes may pay from the same store.
+/// Age at which the remembered sum of a small deposit is read again: other processes may pay from the same store.
 #[cfg(feature = "service")]
-const MAX_AGE: Duration = Duration::from_secs(10);
+const MIN_LIFE: Duration = Duration::from_secs(10);
 
-/// Sums of payments, since a deposit may have thousands of accounts. Each has the time at which it was read from the store.
+/// What an account adds to the age, so that no more than a thousand accounts of a deposit are read in a second.
+#[cfg(feature = "service")]
+const LIFE_PER_ACCOUNT: Duration = Duration::from_millis(1);
+
+/// Sums of payments, since a deposit may have thousands of accounts. Each has the time from which it is read again.
 #[derive(Debug, Default)]
 pub(super) struct SpentTotals(Mutex<HashMap<DepositId, (Amount, Instant)>>);
 
@@ -40,16 +46,20 @@ impl SpentTotals {
         }
     }
 
+    /// Returns a sum that is not to be read again yet.
     #[cfg(feature = "service")]
     pub(super) fn recent(&self, id: DepositId, now: Instant) -> Option<Amount> {
         let sums = self.lock();
-        let (sum, read) = sums.get(&id)?;
-        (now.saturating_duration_since(*read) < MAX_AGE).then_some(*sum)
+        let (sum, until) = sums.get(&id)?;
+        (now < *until).then_some(*sum)
     }
 
+    /// Remembers the sum of a deposit's accounts.
     #[cfg(feature = "service")]
-    pub(super) fn set(&self, id: DepositId, sum: Amount, read: Instant) {
-        self.lock().insert(id, (sum, read));
+    pub(super) fn set(&self, id: DepositId, (sum, accounts): (Amount, usize), read: Instant) {
+        let accounts = u32::try_from(accounts).unwrap_or(u32::MAX);
+        let life = MIN_LIFE.max(LIFE_PER_ACCOUNT.saturating_mul(accounts));
+        self.lock().insert(id, (sum, read + life));
     }
 
     #[cfg(feature = "service")]
@@ -74,12 +84,26 @@ mod tests {
         let read = Instant::now();
         sums.add(id, Amount::new(5));
         assert_eq!(sums.recent(id, read), None, "unknown until read");
-        sums.set(id, Amount::new(10), read);
+        sums.set(id, (Amount::new(10), 3), read);
         sums.add(id, Amount::new(5));
-        let last = read + MAX_AGE - Duration::from_millis(1);
+        let last = read + MIN_LIFE - Duration::from_millis(1);
         assert_eq!(sums.recent(id, last), Some(Amount::new(15)));
-        assert_eq!(sums.recent(id, read + MAX_AGE), None);
+        assert_eq!(sums.recent(id, read + MIN_LIFE), None);
         sums.retain(|_| false);
         assert_eq!(sums.recent(id, read), None);
+    }
+
+    #[test]
+    fn reads_a_thousand_accounts_a_second_at_most() {
+        let (sums, id) = (SpentTotals::default(), DepositId(B256::repeat_byte(1)));
+        let (read, second) = (Instant::now(), Duration::from_secs(1));
+        for (accounts, seconds) in [(10_000, 10), (10_001, 10), (100_000, 100)] {
+            sums.set(id, (Amount::new(7), accounts), read);
+            let life = seconds * second;
+            let last = read + life - Duration::from_millis(1);
+            assert_eq!(sums.recent(id, last), Some(Amount::new(7)), "{accounts}");
+            let over = read + life + Duration::from_millis(1);
+            assert_eq!(sums.recent(id, over), None, "{accounts}");
+        }
     }
 }

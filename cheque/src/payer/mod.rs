@@ -1,5 +1,6 @@
 //! The payer: opens deposits, writes cheques, and follows each deposit until its money is paid out or reclaimed.
 
+mod allowance_list;
 mod cancel;
 pub(crate) mod create;
 mod cutoff;
@@ -8,8 +9,11 @@ pub(crate) mod error;
 pub(crate) mod event;
 mod expiry;
 mod follow;
+mod held;
 mod lanes;
 mod memory;
+mod named_payees;
+mod names;
 mod past;
 pub(crate) mod pay;
 mod prune;
@@ -26,19 +30,21 @@ mod times;
 mod trees;
 mod undrawn;
 
+pub use allowance_list::AllowanceList;
 pub use create::{Opened, SignedOpening};
 pub use error::PayerError;
 pub use event::{DepositEvent, PollReport};
+pub use names::{PayeeName, PayeeNameError};
 pub use pay::{
     MAX_PRUNED_RECEIPTS, NamedPayment, Payment, PaymentName, PaymentNameError, PreviewedPart,
     RECEIPT_RETENTION,
 };
-pub use records::{AllowanceList, DepositRecord, DepositState, DrawResult, OpenAt};
+pub use records::{DepositRecord, DepositState, DrawResult, OpenAt};
 pub use request::{DepositRequest, Draw, Funding, PlannedDeposit};
 #[cfg(feature = "service")]
 pub use service::{
     Completed, DepositStatus, ListError, NextList, PayerService, PayerServiceError,
-    PayerStepReport, RoundStatus, Rounds, RoundsError,
+    PayerStepReport, RoundList, RoundStatus, Rounds, RoundsError,
 };
 
 use crate::{

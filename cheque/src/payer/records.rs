@@ -1,7 +1,7 @@
-//! Stored records of a payer: its deposits and their allowance lists.
+//! Stored records of a payer: its deposits.
 
 use crate::{
-    protocol::{allowance::MasterSalt, amount::Amount, draw::Seed, terms::Deposit},
+    protocol::{amount::Amount, draw::Seed, terms::Deposit},
     store::codec::{RecordError, decode, encode},
 };
 use alloy_primitives::{Address, B256};
@@ -102,15 +102,6 @@ pub struct DrawResult {
     pub winner: Option<Address>,
 }
 
-/// Allowance list of one deposit, from which its tree can be built again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowanceList {
-    /// Secret from which the salts of the leaves derive.
-    pub master: MasterSalt,
-    /// Payees and their allowances.
-    pub allowances: Vec<(Address, Amount)>,
-}
-
 impl DepositRecord {
     /// Encodes the record for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -209,38 +200,6 @@ impl DepositRecord {
     }
 }
 
-impl AllowanceList {
-    /// Encodes the list for the store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let rows = self.allowances.iter();
-        encode(&ListRow {
-            master: self.master.as_bytes().into(),
-            allowances: rows
-                .map(|(payee, allowance)| AllowanceRow {
-                    payee: *payee,
-                    allowance: allowance.get(),
-                })
-                .collect(),
-        })
-    }
-
-    /// Decodes a stored list.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] if the value is empty, damaged, or of a newer version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        let row: ListRow = decode(bytes)?;
-        let rows = row.allowances.iter();
-        Ok(Self {
-            master: MasterSalt::from_bytes(row.master.0),
-            allowances: rows
-                .map(|row| (row.payee, Amount::new(row.allowance)))
-                .collect(),
-        })
-    }
-}
-
 #[derive(RlpEncodable, RlpDecodable)]
 struct DepositRow {
     payer: Address,
@@ -263,18 +222,6 @@ struct DepositRow {
     payee: Address,
     payout: u128,
     settled: bool,
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct ListRow {
-    master: B256,
-    allowances: Vec<AllowanceRow>,
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct AllowanceRow {
-    payee: Address,
-    allowance: u128,
 }
 
 #[cfg(test)]
@@ -343,18 +290,6 @@ mod tests {
             let bytes = record(state).to_bytes();
             assert_eq!(DepositRecord::from_bytes(&bytes), Ok(record(state)));
         }
-    }
-
-    #[test]
-    fn round_trips_allowance_lists() {
-        let list = AllowanceList {
-            master: MasterSalt::from_bytes([7; 32]),
-            allowances: vec![
-                (Address::repeat_byte(1), Amount::MAX),
-                (Address::repeat_byte(2), Amount::new(1)),
-            ],
-        };
-        assert_eq!(AllowanceList::from_bytes(&list.to_bytes()), Ok(list));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use crate::{
     bank::{head::Head, rates::RateFault},
     node::failover::pin_node,
-    payer::{Payer, error::PayerError, records::AllowanceList, trees::build_tree},
+    payer::{
+        Payer, allowance_list::AllowanceList, error::PayerError, names::PayeeName,
+        trees::build_tree,
+    },
     protocol::{
         allowance::MasterSalt,
         amount::Amount,
@@ -16,6 +19,7 @@ use crate::{
 };
 use alloy_primitives::{Address, U256};
 use cheque_bindings::Deposit;
+use std::collections::BTreeMap;
 
 /// Default smallest payout, in multiples of the cost of a redemption.
 const PAYOUT_PER_COST: u128 = 50;
@@ -50,6 +54,8 @@ pub enum Funding {
 pub struct DepositRequest {
     /// The payees and their allowances, whose sum is the deposit's amount.
     pub allowances: Vec<(Address, Amount)>,
+    /// The payer's own names of payees, for [`Payer::payee_named`]. Stored, and told to nobody.
+    pub names: BTreeMap<Address, PayeeName>,
     /// Owner of the money; `None`: the wallet's account.
     pub payer: Option<Address>,
     /// Signer of the cheques: the address of the key.
@@ -77,6 +83,7 @@ impl DepositRequest {
     pub fn new(allowances: Vec<(Address, Amount)>, signer: Address, draw: Draw) -> Self {
         Self {
             allowances,
+            names: BTreeMap::new(),
             payer: None,
             signer,
             token: Address::ZERO,
@@ -156,6 +163,7 @@ impl Payer {
         let list = AllowanceList {
             master,
             allowances: request.allowances.clone(),
+            names: request.names.clone(),
         };
         let tree = build_tree(&list).await?;
         tree.check_bank(self.reader.bank().address())?;

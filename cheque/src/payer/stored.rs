@@ -1,7 +1,7 @@
 //! Reads a payer's records from the store.
 
 use crate::{
-    payer::records::{AllowanceList, DepositRecord},
+    payer::{allowance_list::AllowanceList, records::DepositRecord},
     protocol::{
         account::Account,
         amount::Amount,

@@ -2,8 +2,9 @@
 
 use crate::{
     payer::{
+        allowance_list::AllowanceList,
         error::PayerError,
-        records::{AllowanceList, DepositRecord, DepositState},
+        records::{DepositRecord, DepositState},
         stored::stored_list,
         task::{detached, ended},
     },

@@ -107,13 +107,19 @@ impl Amount {
 
     /// Writes the amount in whole tokens, such as `2.5`, exactly and without trailing zeros.
     pub fn to_tokens(self, decimals: u8) -> String {
-        let decimals = usize::from(decimals);
-        let digits = format!("{:0>width$}", self.0, width = decimals + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - decimals);
-        match fraction.trim_end_matches('0') {
-            "" => whole.to_owned(),
-            fraction => format!("{whole}.{fraction}"),
-        }
+        format_tokens(self.to_u256(), decimals)
+    }
+}
+
+/// Writes a number of smallest units in whole tokens like [`Amount::to_tokens`]: for balances, which may exceed
+/// [`Amount::MAX`].
+pub fn format_tokens(units: U256, decimals: u8) -> String {
+    let (decimals, units) = (usize::from(decimals), units.to_string());
+    let digits = format!("{units:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::over;
 use crate::payee_steps::{overtaken, status, step};
 use crate::proxied::through;
 use crate::proxy::{Fault, Proxy};
+use cheque::ChainProfile;
 use cheque::bank::{Closed, Reader};
 use cheque::payee::{HoldingState, PayeeService, PayeeSettings, RedeemOptions};
 
@@ -113,19 +114,27 @@ async fn looks_at_a_closed_win_without_a_search() {
     world.node.automine(true).await;
     world.node.mine(40).await;
 
-    // Another service of the same store, which has seen nothing.
+    // Another service of the same store, which has seen nothing, and for which the redemption is not confirmed yet: each
+    // step looks at the purse and asks for the end of the deposit.
     let proxy = Proxy::start(&world.node.provider).await;
     proxy.fail("eth_getLogs", Fault::LogRange(LIMIT));
-    let reader = through(world, &proxy).await.with_profile(*reader.profile());
+    let patient = ChainProfile {
+        confirm: 60,
+        ..*reader.profile()
+    };
+    let reader = through(world, &proxy).await.with_profile(patient);
     let service = serve(&reader);
     let mut asked = Vec::new();
     for _ in 0..4 {
         let before = proxy.asked("eth_getLogs");
         let state = step(&service, id).await;
-        let HoldingState::Redeemed { payout, .. } = state else {
+        let HoldingState::Redeemed { payout, block } = state else {
             panic!("{state:?}: {:?}", status(&service, id).await);
         };
         assert_eq!(payout, coins(100));
+        let head = reader.head().await.unwrap();
+        let confirmed = reader.confirmed(&head).await.unwrap();
+        assert!(block > confirmed, "a confirmed end needs no look at all");
         asked.push(proxy.asked("eth_getLogs") - before);
         world.node.mine(1).await;
     }

@@ -3,14 +3,11 @@
 
 use crate::disk::Disk;
 use crate::fixtures::{Fixture, HOUR, open_deposit, pay, poll};
+use crate::host_balance::{BALANCE, credit, units};
 use crate::node::coins;
-use cheque::store::{AppChange, AppRecordsReader, Redb, StoreError};
+use cheque::store::{Redb, StoreError};
 use cheque::{Amount, Rejection};
-use cheque::{
-    payee::{Accepted, ApplicationError, ReceiveError},
-    payer::PayerError,
-    store::StoredError,
-};
+use cheque::{payee::ReceiveError, payer::PayerError, store::StoredError};
 use std::{sync::Arc, time::Duration};
 
 fn store(disk: &Disk) -> Arc<Redb> {
@@ -109,26 +106,6 @@ async fn hands_out_no_cheque_on_full_disk() {
     assert!(refusals > 2, "only {refusals} refusals by a full disk");
     let held = payees[0].position(id).await.unwrap().unwrap();
     assert_eq!(held.total(), spent);
-}
-
-/// The key of the host's balance.
-const BALANCE: &[u8] = b"balance";
-
-fn units(record: Option<&[u8]>) -> u128 {
-    record.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
-}
-
-fn credit(
-    payment: &Accepted,
-    records: &AppRecordsReader<'_>,
-) -> Result<Vec<AppChange>, ApplicationError> {
-    let old = records.get(BALANCE)?;
-    let balance = units(old.as_deref()) + payment.value.get();
-    Ok(vec![AppChange {
-        key: BALANCE.to_vec(),
-        old,
-        new: Some(balance.to_be_bytes().to_vec()),
-    }])
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ mod full_disk;
 mod gas_limits;
 mod heads;
 mod history;
+#[path = "../support/host_balance.rs"]
+mod host_balance;
 #[cfg(feature = "service")]
 #[path = "../support/interrupt.rs"]
 mod interrupt;

@@ -296,7 +296,7 @@ async fn reports_blocked_round_and_opens_it_once_possible() {
         round.reason
     };
     assert!(blocked().await.contains("the file is gone"));
-    *list.lock().unwrap() = Some(fixture.request(0).allowances);
+    *list.lock().unwrap() = Some(fixture.request(0).allowances.into());
     fixture.world.node.mine(1).await;
     assert!(
         blocked().await.contains("needs"),

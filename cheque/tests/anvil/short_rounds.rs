@@ -123,12 +123,11 @@ async fn short_rounds_pay_without_a_gap_and_are_pruned() {
     let waiting = usize::try_from(HOUR / EVERY).unwrap();
     assert!(paid_from.len() + waiting + 2 >= opened.len());
 
-    // A step costs no more in the end than at first, once as many deposits are open as at any time.
-    let part = requests.len() / 4;
-    let (early, late) = (
-        median(&requests[part..2 * part]),
-        median(&requests[3 * part..]),
-    );
+    // A step costs no more in the end than at first, once as many deposits are open as at any time, and as many wait for the
+    // end of their windows.
+    let steady = usize::try_from((HOUR + WINDOW) / STEP).unwrap();
+    let (early, late) = requests.split_at(steady + (requests.len() - steady) / 2);
+    let (early, late) = (median(&early[steady..]), median(late));
     assert!(late <= early + early / 8, "{early} requests, then {late}");
     // The budget counts a deposit for a day. Then nothing of it is kept, but for the last of each purse.
     let of_a_day = usize::try_from(DAY / EVERY).unwrap();

@@ -67,7 +67,11 @@ impl Payer {
             state: DepositState::Pending,
             settled: false,
         };
-        let list = AllowanceList { master, allowances };
+        let list = AllowanceList {
+            master,
+            allowances,
+            names: Default::default(),
+        };
         let key = deposit_key(&self.bank, id);
         let fresh = |table, new| Change {
             table,

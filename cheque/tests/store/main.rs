@@ -169,6 +169,7 @@ fn postgres_tests() -> impl Iterator<Item = Test> {
         postgres_tls::binds_the_login_to_the_encrypted_connection,
         postgres_tls::encrypts_as_sslmode_says,
         postgres_tls::goes_on_without_tls_only_if_that_is_preferred,
+        postgres_tls::logs_in_by_client_certificate,
         postgres_tls::logs_in_by_environment_and_password_file,
         postgres_tls::refuses_a_server_without_tls,
         postgres_tls::refuses_certificates_of_unknown_issuers,

@@ -49,17 +49,22 @@ impl Encrypted {
         for root in ["root", "other"] {
             make_root(roots.path(), root);
         }
-        issue(roots.path());
+        issue(roots.path(), "leaf", "localhost");
         let port = free_port();
         let settings = tcp_settings(port, &[&["ssl=on"], more].concat());
         let server = Server::start_with(&settings, |directory| {
             let data = directory.join("data");
-            for (from, to) in [("leaf.pem", "server.crt"), ("leaf.key", "server.key")] {
+            for (from, to) in [
+                ("leaf.pem", "server.crt"),
+                ("leaf.key", "server.key"),
+                ("root.pem", "root.crt"),
+            ] {
                 fs::copy(roots.path().join(from), data.join(to)).unwrap();
                 give_to_server(&data.join(to));
             }
             let access = "local all all trust\n\
                           host all alice all scram-sha-256\n\
+                          hostssl all bob all cert\n\
                           host all all all trust\n";
             fs::write(data.join("pg_hba.conf"), access).unwrap();
         });
@@ -126,16 +131,18 @@ fn make_root(directory: &Path, name: &str) {
     );
 }
 
-/// Issues a certificate for `localhost` by the first root.
-fn issue(directory: &Path) {
+/// Issues a certificate for a host or a user by the first root.
+fn issue(directory: &Path, file: &str, subject: &str) {
     openssl(
         directory,
-        &format!("req {NEW_KEY} -subj /CN=localhost -keyout leaf.key -out leaf.csr"),
+        &format!("req {NEW_KEY} -subj /CN={subject} -keyout {file}.key -out {file}.csr"),
     );
-    fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    let names = format!("subjectAltName=DNS:{subject}\n");
+    fs::write(directory.join("names"), names).unwrap();
+    let of_root = "-CA root.pem -CAkey root.key -CAcreateserial -extfile names";
     openssl(
         directory,
-        "x509 -req -days 2 -in leaf.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile names -out leaf.pem",
+        &format!("x509 -req -days 2 -in {file}.csr {of_root} -out {file}.pem"),
     );
 }
 
@@ -302,4 +309,64 @@ pub(crate) fn logs_in_by_environment_and_password_file() {
     assert_eq!(open("HOME", own), "opened");
     let without = open("PGPASSFILE", "/nonexistent");
     assert!(without.contains("password missing"), "{without}");
+}
+
+/// The server takes no password of `bob`, but the certificate that its root has issued for him.
+pub(crate) fn logs_in_by_client_certificate() {
+    let server = Encrypted::start_with(&["ssl_ca_file=root.crt"]);
+    let (address, socket) = server.database("localhost");
+    run(
+        &socket,
+        "CREATE ROLE bob LOGIN; GRANT ALL ON SCHEMA public TO bob",
+    );
+    let address = address.replace("postgres@", "bob@");
+    let files = server.roots.path();
+    for user in ["bob", "eve"] {
+        issue(files, user, user);
+    }
+    let path = |name: &str| files.join(name).display().to_string();
+    let named = |certificate: &str, key: &str| {
+        let (certificate, key) = (path(certificate), path(key));
+        format!("{address}&sslmode=no-verify&sslcert={certificate}&sslkey={key}")
+    };
+    let without = refused(&address);
+    assert!(without.contains("valid client certificate"), "{without}");
+    let store = Postgres::open(&named("bob.pem", "bob.key")).unwrap();
+    assert_eq!(encryption(&socket), [true]);
+    drop(store);
+    let other = refused(&named("eve.pem", "eve.key"));
+    assert!(
+        other.contains("certificate authentication failed"),
+        "{other}"
+    );
+    let own = Permissions::from_mode(0o600);
+    fs::write(files.join("no.key"), "a note").unwrap();
+    fs::set_permissions(files.join("no.key"), own).unwrap();
+    for (certificate, key, said) in [
+        ("bob.pem", "eve.key", "do not belong together"),
+        ("bob.pem", "no.key", "has no key"),
+        ("bob.key", "bob.key", "has no certificate"),
+        ("bob.pem", "none.key", "none.key"),
+    ] {
+        let error = Postgres::open(&named(certificate, key)).unwrap_err();
+        assert!(matches!(error, StoreError::BadTls { .. }), "{error}");
+        assert!(error.to_string().contains(said), "{said}: {error}");
+    }
+
+    let (certificate, key) = (path("bob.pem"), path("bob.key"));
+    let open = |certificate: &str| {
+        let variables = [
+            (ADDRESS, address.as_str()),
+            ("PGSSLCERT", certificate),
+            ("PGSSLKEY", key.as_str()),
+        ];
+        Process::start("tls_opener", &variables).line().unwrap()
+    };
+    assert_eq!(open(&certificate), "opened");
+    let half = open("");
+    assert!(half.contains("sslkey is set without sslcert"), "{half}");
+    fs::set_permissions(files.join("bob.key"), Permissions::from_mode(0o644)).unwrap();
+    let readable = open(&certificate);
+    assert!(readable.contains("readable by others"), "{readable}");
+    assert!(readable.contains("bob.key"), "{readable}");
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
-use cheque::payee::{PayeeService, PayeeSettings};
+use cheque::{
+    format_tokens,
+    payee::{PayeeService, PayeeSettings},
+};
 use clap::Args;
 use eyre::Result;
 use serde_json::json;
 
 use crate::{
-    amount::decimal,
     format,
     holding::Holding,
     odds::Odds,
@@ -114,8 +116,8 @@ impl HoldingsArgs {
                 let (decimals, unit) = token.unit_for(odds.expected);
                 text.push_str(&format!(
                     "to be drawn: {} expected, standard deviation {}, in {}\n",
-                    decimal(odds.expected, decimals),
-                    decimal(odds.deviation(), decimals),
+                    format_tokens(odds.expected, decimals),
+                    format_tokens(odds.deviation(), decimals),
                     format::short_unit(unit)
                 ));
             }

@@ -1,13 +1,11 @@
 //! `cheque stream`: payments in equal steps, each a hash.
 
-use alloy::primitives::Address;
 use cheque::Amount;
 use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 use eyre::{Result, WrapErr};
 
 use super::payment::{print, token_of, unpaid};
 use crate::{
-    allowances::parse_address,
     amount::AmountText,
     id::IdText,
     opts::{
@@ -17,6 +15,7 @@ use crate::{
         wallet::{WalletOpts, signing_key},
     },
     output::Output,
+    payee_text::PayeeText,
 };
 
 /// Pay in equal steps, each proven by a hash
@@ -49,9 +48,8 @@ struct OpenArgs {
     /// Deposit
     id: IdText,
 
-    /// Payee's address
-    #[arg(value_parser = parse_address)]
-    payee: Address,
+    /// Payee's address, or its name in the deposit's list of payees
+    payee: PayeeText,
 
     /// Amount of a step
     step: AmountText,
@@ -88,9 +86,8 @@ struct StepArgs {
     /// Deposit
     id: IdText,
 
-    /// Payee's address
-    #[arg(value_parser = parse_address)]
-    payee: Address,
+    /// Payee's address, or its name in the deposit's list of payees
+    payee: PayeeText,
 
     /// Number of steps
     #[arg(default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..=4096))]
@@ -133,9 +130,10 @@ impl OpenArgs {
             Some(pay) => pay.in_units_of(&token).wrap_err("--pay")?,
             None => Amount::ZERO,
         };
-        let opened = payer.open_stream(id, self.payee, pay, step, self.steps);
+        let payee = self.payee.of_deposit(&payer, id).await?;
+        let opened = payer.open_stream(id, payee, pay, step, self.steps);
         match opened.await {
-            Ok(payment) => print(&payment, self.payee, out),
+            Ok(payment) => print(&payment, payee, out),
             Err(error) => Err(unpaid(&payer, error, id).await),
         }
     }
@@ -149,8 +147,9 @@ impl StepArgs {
             .await?;
         let payer = payer.with_key(signing_key(&self.wallet.unlock()?)?);
         let id = self.id.of_payer(&payer).await?;
-        match payer.pay_steps(id, self.payee, self.steps).await {
-            Ok(payment) => print(&payment, self.payee, out),
+        let payee = self.payee.of_deposit(&payer, id).await?;
+        match payer.pay_steps(id, payee, self.steps).await {
+            Ok(payment) => print(&payment, payee, out),
             Err(error) => Err(unpaid(&payer, error, id).await),
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct PayeeServiceOpts {
 pub(crate) struct OpenedPayee {
     pub(crate) service: PayeeService,
     pub(crate) store: Arc<dyn Store>,
+    /// True if other processes can use the store at the same time.
+    pub(crate) is_shared: bool,
 }
 
 /// The times at which wins are redeemed.
@@ -126,7 +128,12 @@ impl PayeeServiceOpts {
             out.warn("there is no wallet; wins are followed but not redeemed");
         }
         let reader = self.chain.reader().await?;
-        let OpenStore { store, place, .. } = self.create.open_for_service(&self.store).await?;
+        let OpenStore {
+            store,
+            place,
+            is_shared,
+            ..
+        } = self.create.open_for_service(&self.store).await?;
         let mut payee = self
             .policy
             .payee(address, reader, Arc::clone(&store), &self.relays)
@@ -147,6 +154,10 @@ impl PayeeServiceOpts {
             payee = %address,
             wallet = own.map(tracing::field::display),
         );
-        Ok(OpenedPayee { service, store })
+        Ok(OpenedPayee {
+            service,
+            store,
+            is_shared,
+        })
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct OpenStore {
     pub(crate) place: String,
     /// True if the store was created just now.
     pub(crate) is_new: bool,
+    /// True if other processes can use the store at the same time.
+    pub(crate) is_shared: bool,
 }
 
 /// The creation of a missing store.
@@ -307,6 +309,7 @@ async fn wait_for(
                     store: Arc::new(store),
                     place: directory.display().to_string(),
                     is_new: false,
+                    is_shared: false,
                 });
             }
         }
@@ -326,6 +329,7 @@ async fn database(address: String, create: bool) -> Result<Result<OpenStore, Sto
             place: store.place().display().to_string(),
             store: Arc::new(store),
             is_new: false,
+            is_shared: true,
         })
     };
     Ok(tokio::task::spawn_blocking(open).await?)

@@ -230,7 +230,7 @@ fn operators_own_path_wins() {
 fn bazaar_describes_what_the_gateway_knows() {
     let described = |method: Method, target: &str, body: &str| {
         let target = Target::parse(target).unwrap();
-        match offers().quote(&method, &target, body.as_bytes()).unwrap() {
+        match offers().quote(&method, &target, body.as_bytes()).unwrap().0 {
             Quote::Sold(tariff) => BTreeMap::from_iter(bazaar(&tariff)),
             Quote::Free => panic!("free"),
         }

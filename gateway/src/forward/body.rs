@@ -147,6 +147,11 @@ impl AnswerBody {
             idle: IdleTimer::new(idle),
         }
     }
+
+    /// Goes on after a pause of the reader: the pause was not the upstream's.
+    pub(crate) fn resume(&mut self) {
+        self.idle.restart();
+    }
 }
 
 impl Body for AnswerBody {

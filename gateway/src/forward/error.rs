@@ -17,6 +17,9 @@ pub enum ForwardError {
     /// No header, or no further part of the body, within the limit. The upstream may have done the work.
     #[error("the upstream did not answer in time")]
     TimedOut,
+    /// The client has not paid for the rest of a stream.
+    #[error("the rest of the answer was not paid; pay by cheques over growing totals")]
+    Unpaid,
     /// The request names no path.
     #[error("the request's target is not a path")]
     Target,

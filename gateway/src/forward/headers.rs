@@ -61,7 +61,7 @@ impl Paid {
         Self {
             payer: sale.account().signer,
             payment: sale.payment().to_string(),
-            reserved: sale.reserved(),
+            reserved: sale.most(),
         }
     }
 }

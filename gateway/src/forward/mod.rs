@@ -9,6 +9,7 @@ mod error;
 mod headers;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub use body::AnswerBody;
 pub use error::{ForwardError, UpstreamError};
@@ -23,6 +24,7 @@ use headers::{clean_answer, clean_request};
 use http::{Request, Response, Uri, Version, uri::Scheme};
 use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -35,6 +37,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// Idle connections to the upstream are closed after this time, before most servers close them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
+
+/// The largest part of an answer that is read at a time over HTTP/1.1, in bytes, and its largest header.
+const MAX_READ: usize = 64 << 10;
 
 /// Connections to the upstream that are kept between requests.
 const MAX_POOLED: usize = 1_024;
@@ -63,10 +68,14 @@ impl Default for ForwardLimits {
     }
 }
 
+type HttpClient = Client<HttpsConnector<HttpConnector>, UnsyncBoxBody<Bytes, ForwardError>>;
+
 /// The service that is sold: one address behind the gateway. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, UnsyncBoxBody<Bytes, ForwardError>>,
+    client: HttpClient,
+    /// The client for WebSockets, which are of HTTP/1.1.
+    sockets: HttpClient,
     base: Uri,
     limits: ForwardLimits,
 }
@@ -112,18 +121,23 @@ impl Upstream {
         plain.enforce_http(false);
         plain.set_nodelay(true);
         plain.set_connect_timeout(Some(limits.connect));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.clone());
         let connector = connector.https_or_http().enable_all_versions();
-        let connector = connector.wrap_connector(plain);
-        let client = Client::builder(TokioExecutor::new())
+        let connector = connector.wrap_connector(plain.clone());
+        let of_sockets = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let of_sockets = of_sockets.https_or_http().enable_http1();
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(MAX_POOLED)
-            .http2_only(is_h2c)
-            .build(connector);
+            .http1_max_buf_size(MAX_READ);
+        let sockets = builder.build(of_sockets.wrap_connector(plain));
+        let client = builder.http2_only(is_h2c).build(connector);
         Ok(Self {
             client,
+            sockets,
             base,
             limits,
         })
@@ -160,13 +174,16 @@ impl Upstream {
             progress.clone(),
         );
         let request = Request::from_parts(head, body.boxed_unsync());
-        let answer = self
-            .first_byte(self.client.request(request), &progress)
-            .await?;
+        let answer = self.first_byte(self.client.request(request), &progress);
+        Ok(self.answer(answer.await?, paid))
+    }
+
+    /// Prepares the upstream's answer for the client.
+    fn answer(&self, answer: Response<Incoming>, paid: Option<&Paid>) -> Answer {
         let mut response = answer.map(|body| AnswerBody::new(body, self.limits.idle));
         let reserved = paid.map_or(Amount::ZERO, |paid| paid.reserved);
         let reported = clean_answer(response.headers_mut(), reserved);
-        Ok(Answer { response, reported })
+        Answer { response, reported }
     }
 
     /// Waits for the header of an answer.

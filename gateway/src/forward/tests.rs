@@ -327,3 +327,39 @@ async fn speaks_http2_with_an_upstream_that_wants_it() {
     let answer = upstream.send(request, &ORIGIN, None).await.unwrap();
     assert_eq!(text(answer).await, "HTTP/2.0 /path");
 }
+
+#[tokio::test]
+async fn a_pause_of_the_reader_is_not_the_upstreams() {
+    let (parts, queue) = mpsc::unbounded_channel::<&'static str>();
+    let queue = std::sync::Arc::new(tokio::sync::Mutex::new(Some(queue)));
+    let answer = move || {
+        let queue = std::sync::Arc::clone(&queue);
+        async move {
+            let queue = queue.lock().await.take().unwrap();
+            let parts = stream::unfold(queue, |mut queue| async move {
+                Some((Ok::<_, Infallible>(queue.recv().await?), queue))
+            });
+            AxumBody::from_stream(parts)
+        }
+    };
+    let upstream = to(axum_at(Router::new().route("/", get(answer))).await);
+    let answer = upstream.send(ask("/"), &ORIGIN, None).await.unwrap();
+    let mut body = answer.response.into_body();
+    parts.send("one").unwrap();
+    body.frame().await.unwrap().unwrap();
+    // Longer than the upstream may pause.
+    tokio::time::sleep(2 * SHORT.idle).await;
+    body.resume();
+    let next = async {
+        tokio::task::yield_now().await;
+        parts.send("two").unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        frame = body.frame() => {
+            assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "two");
+        }
+        () = next => {}
+    }
+}

@@ -81,7 +81,7 @@ pub(super) fn admit(
         return Ok(Decision::Done(admitted));
     }
     let admitted = match refuse(book, rules, ask, payment, &looked, &mut paid, room)? {
-        Ok(price) => Admitted::Forward(reserve(book, rules, ask, &mut paid, price)?),
+        Ok(money) => Admitted::Forward(reserve(book, rules, ask, &mut paid, money)?),
         Err(refusal) => {
             bind(book, rules, ask, &paid.ids)?;
             Admitted::Refused(refusal)
@@ -168,7 +168,14 @@ fn still_holds(
     Ok(true)
 }
 
-/// Finds the reason not to serve the request, or the price to reserve.
+/// The money to reserve, and the most that the request accepts.
+#[derive(Clone, Copy)]
+struct Reserving {
+    amount: Amount,
+    limit: Amount,
+}
+
+/// Finds the reason not to serve the request, or the money to reserve.
 fn refuse(
     book: &mut Book<'_>,
     rules: Rules<'_>,
@@ -177,7 +184,7 @@ fn refuse(
     looked: &ToJudge,
     paid: &mut Paid,
     room: &dyn Fn(&AccountKey) -> Room,
-) -> Result<Result<Amount, Refusal>, LedgerFault> {
+) -> Result<Result<Reserving, Refusal>, LedgerFault> {
     let balance = paid.account.balance();
     if let Some((index, rejection)) = paid.rejected.take() {
         return Ok(Err(rejected(index, rejection, Some(balance))));
@@ -186,8 +193,8 @@ fn refuse(
     if !debt.is_zero() {
         return Ok(Err(Refusal::InDebt { debt }));
     }
-    let price = match price(rules, ask, &paid.key) {
-        Ok(price) => price,
+    let (price, most) = match price(rules, ask, &paid.key) {
+        Ok(price) => (price.least, price.most),
         Err(refusal) => return Ok(Err(refusal)),
     };
     if payment.max.is_none() && price > paid.added {
@@ -198,7 +205,9 @@ fn refuse(
         return Ok(Err(Refusal::Full { retry_after }));
     }
     if balance >= price {
-        return Ok(Ok(price));
+        let limit = payment.max.map_or(paid.added, |max| max.amount);
+        let amount = most.min(limit).min(balance);
+        return Ok(Ok(Reserving { amount, limit }));
     }
     let state = match paid.stale.take() {
         Some(position) => show_state(book, rules, &looked.shown, &position)?,
@@ -211,18 +220,18 @@ fn refuse(
     })))
 }
 
-/// Reserves the price under all ids of the payment.
+/// Reserves money under all ids of the payment.
 fn reserve(
     book: &mut Book<'_>,
     rules: Rules<'_>,
     ask: &Ask,
     paid: &mut Paid,
-    price: Amount,
+    Reserving { amount, limit }: Reserving,
 ) -> Result<Admission, LedgerFault> {
     let mut ids: Vec<_> = paid.ids.iter().map(|(shown, _)| shown.id).collect();
     ids.sort_unstable();
     let holder = *ids.first().ok_or(RecordError::Missing)?;
-    paid.account.reserve(price)?;
+    paid.account.reserve(amount)?;
     let mut attempt = 0;
     for (shown, added) in &paid.ids {
         let old = book.payment(&shown.id)?;
@@ -246,7 +255,7 @@ fn reserve(
     let reservation = ReservationRecord {
         account: paid.key,
         ids,
-        amount: price,
+        amount,
         worker: settings.worker,
         attempt,
         lease_until,
@@ -259,8 +268,10 @@ fn reserve(
         holder,
         worker: settings.worker,
         attempt,
-        reserved: price,
+        reserved: amount,
         balance: paid.account.balance(),
+        limit,
+        credited: paid.account.sums().credited,
         lease_until,
     })
 }

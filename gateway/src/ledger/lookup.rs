@@ -11,7 +11,7 @@ use crate::ledger::{
     idempotency::expired,
     payment::{ChequeHash, Payment, PaymentId, cheque_of},
     records::payment::{PaymentRecord, PaymentState},
-    request::{Admitted, Ask, MAX_RETRY, Receipt, Refusal, StoredAnswer},
+    request::{Admitted, Ask, MAX_RETRY, Price, Receipt, Refusal, StoredAnswer},
 };
 use alloy_primitives::B128;
 use cheque::{Amount, Bank, DepositId, Proof};
@@ -282,10 +282,10 @@ fn check_price(
     ask: &Ask,
     payment: &Payment,
     account: &AccountKey,
-) -> Result<Amount, Refusal> {
-    let price = price(rules, ask, account)?;
+) -> Result<(), Refusal> {
+    let price = price(rules, ask, account)?.least;
     let Some(max) = payment.max else {
-        return Ok(price);
+        return Ok(());
     };
     let canonical = |currency: Currency| rules.currencies.canonical(currency);
     if max
@@ -300,11 +300,11 @@ fn check_price(
             max: max.amount,
         });
     }
-    Ok(price)
+    Ok(())
 }
 
 /// Finds the price of the request for an account.
-pub(super) fn price(rules: Rules<'_>, ask: &Ask, account: &AccountKey) -> Result<Amount, Refusal> {
+pub(super) fn price(rules: Rules<'_>, ask: &Ask, account: &AccountKey) -> Result<Price, Refusal> {
     let mut prices = ask.prices.iter();
     let own = prices.find(|(of, _)| rules.currencies.canonical(*of) == account.currency);
     own.map(|(_, price)| *price).ok_or(Refusal::NotPriced)

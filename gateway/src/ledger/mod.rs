@@ -8,10 +8,12 @@ mod admission;
 mod authorization;
 mod binding;
 mod book;
+mod channel;
 mod crediting;
 mod fault;
 mod idempotency;
 mod judge;
+mod listing;
 mod lookup;
 mod payment;
 mod pipeline;
@@ -27,6 +29,7 @@ pub(crate) mod tests;
 pub use account::{AccountKey, Currencies, Currency};
 pub use admission::Credited;
 pub use authorization::{Authorized, Holding, Standing};
+pub use channel::Channel;
 pub use fault::LedgerFault;
 pub use judge::{Judge, Judging, LiveJudge, Verdict, ViewJudge, ViewOf};
 pub use lookup::Settings;
@@ -35,7 +38,8 @@ pub use payment::{
 };
 pub use records::{account::Sums, codec::RecordError};
 pub use request::{
-    Admission, Admitted, Ask, ChequeState, Outcome, Receipt, Refusal, Room, StoredAnswer, Terms,
+    Admission, Admitted, Ask, ChequeState, Outcome, Price, Receipt, Refusal, Room, StoredAnswer,
+    Terms,
 };
 pub use settlement::Extended;
 pub use shell::{Ledger, RoomFor};

@@ -15,12 +15,30 @@ pub(super) const MAX_RETRY: u64 = 5;
 pub struct Ask {
     /// The request's identity.
     pub fingerprint: Fingerprint,
-    /// The present price in each currency that buys the request, in token units: the most that it can cost.
-    pub prices: Vec<(Currency, Amount)>,
+    /// The present price in each currency that buys the request.
+    pub prices: Vec<(Currency, Price)>,
     /// The client's name for the request. Another payment under the same name buys nothing more.
     pub key: Option<IdempotencyKey>,
     /// The host's clock, seconds since 1970.
     pub now: u64,
+}
+
+/// The part of a request's price that is reserved before the request is forwarded, in token units. Plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// The account has to cover this.
+    pub least: Amount,
+    /// This is reserved if the account covers it, and the request accepts it.
+    pub most: Amount,
+}
+
+impl From<Amount> for Price {
+    fn from(price: Amount) -> Self {
+        Self {
+            least: price,
+            most: price,
+        }
+    }
 }
 
 /// The capacity that a host has for an account's request.
@@ -59,6 +77,8 @@ pub struct Admission {
     pub(super) attempt: u64,
     pub(super) reserved: Amount,
     pub(super) balance: Amount,
+    pub(super) limit: Amount,
+    pub(super) credited: Amount,
     pub(super) lease_until: u64,
 }
 
@@ -73,9 +93,19 @@ impl Admission {
         &self.holder
     }
 
-    /// Returns the reserved money, in token units: the most that the request costs.
+    /// Returns the reserved money, in token units: the most that the request costs, unless it is extended.
     pub const fn reserved(&self) -> Amount {
         self.reserved
+    }
+
+    /// Returns the most that the request accepts to pay, in token units.
+    pub const fn limit(&self) -> Amount {
+        self.limit
+    }
+
+    /// Returns all payments of the account up to the admission, in token units.
+    pub const fn credited(&self) -> Amount {
+        self.credited
     }
 
     /// Returns the rest of the account's balance, in token units.

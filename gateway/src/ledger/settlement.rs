@@ -143,7 +143,7 @@ pub(super) fn renew(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extended {
     /// The money is reserved, durably.
-    Reserved(Admission),
+    Reserved(Box<Admission>),
     /// The balance does not cover it. The reservation stays as it was.
     Insufficient {
         /// The account's balance, in token units.
@@ -172,11 +172,11 @@ pub(super) fn extend(
     reservation.amount = reserved.ok_or(LedgerFault::OutOfRange)?;
     book.set_account(&reservation.account, &account);
     book.set_reservation(&admission.holder, Some(&reservation));
-    Ok(Extended::Reserved(Admission {
+    Ok(Extended::Reserved(Box::new(Admission {
         reserved: reservation.amount,
         balance: account.balance(),
         ..admission.clone()
-    }))
+    })))
 }
 
 /// Takes back what a deposit was credited, because the chain has lost its opening. Money that was spent becomes a debt.

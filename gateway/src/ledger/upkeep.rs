@@ -88,6 +88,27 @@ impl Ledger {
         }
     }
 
+    /// Releases the reservations of all other workers, whose leases may last. Call it at the start of a worker that is alone
+    /// on its store: the others have stopped. Returns the number of reservations.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails.
+    pub async fn release_abandoned(&self) -> Result<usize, LedgerFault> {
+        let worker = self.shared.settings.worker;
+        let is_other =
+            move |_: &[u8], value: &[u8]| Ok(ReservationRecord::decode(value)?.worker != worker);
+        let found = self.scan(self.keys().reservations(), usize::MAX, is_other);
+        let mut released = 0;
+        for key in found.await? {
+            if let Some(holder) = PaymentId::from_key(&key) {
+                // Every lease has ended at the end of time.
+                released += usize::from(self.release_expired(holder, u64::MAX).await?);
+            }
+        }
+        Ok(released)
+    }
+
     /// Removes the ids of a deposit, once the payee has dropped its position. Nothing can be paid from the deposit then, so
     /// no id of it can be shown again. The account stays.
     ///

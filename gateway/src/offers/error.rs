@@ -2,6 +2,7 @@
 
 use crate::ledger::Currency;
 use cheque::bank::RateSourceError;
+use cheque_market::admission::SettingsError;
 use std::ops::Range;
 
 /// A fault of a file of offers. Nothing of a faulty file counts.
@@ -89,6 +90,9 @@ pub enum OffersFault {
     /// A route has a price per unit and no name of the unit, or the reverse.
     #[error("per_unit and unit belong together; set both")]
     Unit,
+    /// A route says how units are counted, and prices none.
+    #[error("{0} is about units; set per_unit and unit, too")]
+    NoUnits(&'static str),
     /// Two free allowances of a route.
     #[error("first_free and free_per_day exclude each other; remove one")]
     TwoFree,
@@ -98,6 +102,37 @@ pub enum OffersFault {
     /// A price is above 2^128 - 1 with the markup of `net = true`.
     #[error("the price with its markup is above 2^128 - 1 units")]
     TooHigh,
+    /// The cost of a route depends on the answer, and has no maximum, or the reverse.
+    #[error("cost.max belongs to cost.per_kib and cost.per_ms; set it with one of them, or none")]
+    CostMax,
+    /// The capacity is out of bounds.
+    #[error(transparent)]
+    Capacity(SettingsError),
+    /// A rate is zero.
+    #[error("a rate of 0 serves nothing; set 1 or more units per second")]
+    TierRate,
+    /// A tier depends on payments in several tokens, or none.
+    #[error("a tier begins at an amount of one token; set paid = {{ <token> = <units> }}")]
+    TierToken,
+    /// A tier begins at no more than the one before.
+    #[error("tiers are in ascending order of what is paid, from above 0; sort them")]
+    TierOrder,
+    /// A request of a route could never be served.
+    #[error(
+        "a request of this route costs up to {cost} units, and at most {max} are served at once; raise the \
+         bursts of the capacity, or lower the cost"
+    )]
+    TooCostly {
+        /// The most that one call costs.
+        cost: u64,
+        /// The smallest burst of those that may call it.
+        max: u64,
+    },
+    /// Payments in a token cannot be compared with those in another.
+    #[error(
+        "no route tells what {0} is worth beside the other tokens; sell one route in {0} and another token"
+    )]
+    NoRelation(String),
     /// Two currencies count as equal, and a route has prices in both.
     #[error("the route has prices in {0:?} and in a token that counts as equal; keep one")]
     EqualPrices(Currency),

@@ -1,7 +1,8 @@
 //! The form of a file of offers.
 
+use crate::offers::types::Meter;
 use serde::{Deserialize, Deserializer, de};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, num::NonZeroU64};
 use toml::Spanned;
 
 /// Units by the name of the token.
@@ -19,6 +20,63 @@ pub(super) struct OffersFile {
     /// True if a request without a route is forwarded for nothing.
     #[serde(default)]
     pub(super) free_without_route: bool,
+    /// Absent without a limit.
+    pub(super) capacity: Option<Spanned<CapacityEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CapacityEntry {
+    /// Cost units per second.
+    pub(super) total: u64,
+    /// Units that may be served at once after idle time.
+    pub(super) burst: Option<u64>,
+    /// Of each account.
+    pub(super) account: Option<RateEntry>,
+    pub(super) free: Option<FreeEntry>,
+    /// Of accounts that pay more.
+    #[serde(default)]
+    pub(super) tier: Vec<Spanned<TierEntry>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RateEntry {
+    pub(super) rate: u64,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreeEntry {
+    pub(super) min_percent: Option<u8>,
+    pub(super) max_percent: Option<u8>,
+    /// Of each network prefix.
+    pub(super) rate: Option<u64>,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TierEntry {
+    /// What an account has paid in the last ten minutes.
+    pub(super) paid: Units,
+    pub(super) rate: u64,
+    pub(super) burst: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CostEntry {
+    /// Of a request, or of a call without a cost of its own.
+    pub(super) call: Option<u64>,
+    #[serde(default)]
+    pub(super) per_kib: u64,
+    #[serde(default)]
+    pub(super) per_ms: u64,
+    pub(super) max: Option<u64>,
+    #[serde(default)]
+    pub(super) rpc: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +129,9 @@ pub(super) struct RouteEntry {
     #[serde(default)]
     pub(super) per_unit: Units,
     pub(super) unit: Option<String>,
+    /// The number of units that `per_unit` buys; absent for one.
+    pub(super) unit_size: Option<Spanned<NonZeroU64>>,
+    pub(super) meter: Option<Spanned<Meter>>,
     #[serde(default)]
     pub(super) max: Units,
     /// Prices of calls, by their method of JSON-RPC.
@@ -83,6 +144,8 @@ pub(super) struct RouteEntry {
     #[serde(default)]
     pub(super) net: bool,
     pub(super) description: Option<String>,
+    /// Cost in units of the capacity.
+    pub(super) cost: Option<Spanned<CostEntry>>,
 }
 
 /// An amount in units of a token: an integer, or its digits as text, because TOML's integers end at 2^63 - 1.

@@ -67,4 +67,11 @@ impl FreeCounts {
         self.counts.insert(key, count);
         true
     }
+
+    /// Takes back the last request of a client that was counted.
+    pub fn give_back(&mut self, route: u64, client: &[u8]) {
+        if let Some(count) = self.counts.get_mut(&(route, client.to_vec())) {
+            count.used = count.used.saturating_sub(1);
+        }
+    }
 }

@@ -7,8 +7,10 @@ use crate::{
         file::{OffersFile, RouteEntry, TokenEntry, Unit, Units},
         free::FreeTier,
         glob::Glob,
+        load_capacity,
         price::gross,
-        types::{ExactTerms, Home, Offers, Price, Rates, Route, Token, TokenRate},
+        types::{ExactTerms, Home, Meter, Offers, Price, Rates, Route, Token, TokenRate},
+        work::CostTable,
     },
 };
 use cheque::{
@@ -16,7 +18,7 @@ use cheque::{
     bank::{RateBounds, RateSource, RateSourceError, TokenRates},
 };
 use http::Method;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 use toml::Spanned;
 
 const DAY: u64 = 86_400;
@@ -53,6 +55,10 @@ impl Offers {
             routes.push(Arc::new(route));
         }
         Ok(Self {
+            capacity: {
+                let known = (&loader.tokens, &loader.currencies);
+                load_capacity::load(text, &file, &routes, known)?
+            },
             tokens: loader.tokens.into_values().collect(),
             currencies: loader.currencies,
             routes,
@@ -241,6 +247,14 @@ impl Loader<'_> {
         if route.per_unit.is_empty() == route.unit.is_some() {
             return Err(fault(OffersFault::Unit));
         }
+        if route.per_unit.is_empty() {
+            let meter = route.meter.as_ref().map(|meter| ("meter", meter.span()));
+            let size = route.unit_size.as_ref();
+            let size = size.map(|size| ("unit_size", size.span()));
+            if let Some((name, span)) = meter.or(size) {
+                return Err(OffersError::at(self.text, span, OffersFault::NoUnits(name)));
+            }
+        }
         let free = match (route.first_free, route.free_per_day) {
             (Some(_), Some(_)) => return Err(fault(OffersFault::TwoFree)),
             (Some(requests), None) => Some(FreeTier {
@@ -259,10 +273,33 @@ impl Loader<'_> {
             path,
             prices: self.prices(entry)?,
             unit: route.unit.clone(),
+            meter: route
+                .meter
+                .as_ref()
+                .map_or(Meter::Reported, |meter| *meter.get_ref()),
             calls: self.calls(route)?,
             free,
             charge_4xx: route.charge_4xx,
             description: route.description.clone(),
+            cost: self.cost(route)?,
+        })
+    }
+
+    fn cost(&self, route: &RouteEntry) -> Result<CostTable, OffersError> {
+        let Some(spanned) = &route.cost else {
+            return Ok(CostTable::default());
+        };
+        let entry = spanned.get_ref();
+        let is_variable = entry.per_kib > 0 || entry.per_ms > 0;
+        if is_variable != entry.max.is_some() {
+            return Err(self.fault(spanned, OffersFault::CostMax));
+        }
+        Ok(CostTable {
+            call: entry.call.unwrap_or(1),
+            per_kib: entry.per_kib,
+            per_ms: entry.per_ms,
+            max: entry.max.unwrap_or(0),
+            rpc: entry.rpc.clone(),
         })
     }
 
@@ -309,6 +346,10 @@ impl Loader<'_> {
                 per_kib: of(&route.per_kib)?,
                 per_second: of(&route.per_second)?,
                 per_unit: of(&route.per_unit)?,
+                unit_size: route
+                    .unit_size
+                    .as_ref()
+                    .map_or(NonZeroU64::MIN, |size| *size.get_ref()),
                 max: of(&route.max)?,
             };
             match (rates.is_variable(), route.max.get(name)) {

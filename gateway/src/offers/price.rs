@@ -31,10 +31,11 @@ impl Rates {
         };
         let size = self.per_kib.to_u256() * U256::from(usage.bytes);
         let time = self.per_second.to_u256() * U256::from(usage.milliseconds);
+        let units = self.per_unit.to_u256() * U256::from(units);
         // None of these overflows: 128 and 64 bits make 192.
         let sum = size.div_ceil(U256::from(1024))
             + time.div_ceil(U256::from(1000))
-            + self.per_unit.to_u256() * U256::from(units);
+            + units.div_ceil(U256::from(self.unit_size.get()));
         Amount::new(u128::try_from(sum).unwrap_or(u128::MAX)).min(self.max)
     }
 }

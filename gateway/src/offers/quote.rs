@@ -1,13 +1,14 @@
 //! Matching a request with an offer.
 
 use crate::{
-    ledger::{Currency, Terms},
+    ledger::{Currency, Price, Terms},
     offers::{
         free::FreeTier,
         jsonrpc::{BodyError, Calls},
         price::{PriceError, Usage},
         target::Target,
-        types::{ExactTerms, Offers, Rates, Route, Token},
+        types::{ExactTerms, Meter, Offers, Rates, Route, Token},
+        work::{CostTable, Work},
     },
 };
 use cheque::Amount;
@@ -33,7 +34,27 @@ pub struct Tariff {
     exact: Vec<(Arc<Token>, Amount)>,
     method: Method,
     has_body: bool,
+    meter: Meter,
 }
+
+/// The least that an answer uses. A stream begins once this much is paid, and timed ones are paid so far ahead.
+const LEAST: Usage = Usage {
+    bytes: 1,
+    milliseconds: LOOK_AHEAD,
+    units: Some(1),
+    charge: None,
+};
+
+/// The time by which the payment of a stream is ahead of the stream, in milliseconds.
+pub(crate) const LOOK_AHEAD: u64 = 1_000;
+
+/// The piece of a stream that is reserved at a time, if the account covers it.
+pub(crate) const PIECE: Usage = Usage {
+    bytes: 64 << 10,
+    milliseconds: 4 * LOOK_AHEAD,
+    units: Some(16),
+    charge: None,
+};
 
 /// The reason why a request has no price. It is answered with 400, or 404 for [`QuoteError::NoRoute`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +72,8 @@ pub enum QuoteError {
 }
 
 impl Offers {
-    /// Finds the price of a request: that of the first route in the file that takes its method and path. `body` is the whole
-    /// body.
+    /// Finds the price of a request, and its cost in units of the capacity: those of the first route in the file that takes
+    /// its method and path. `body` is the whole body.
     ///
     /// A batch of JSON-RPC costs the sum of its calls.
     ///
@@ -64,39 +85,42 @@ impl Offers {
         method: &Method,
         target: &Target,
         body: &[u8],
-    ) -> Result<Quote, QuoteError> {
+    ) -> Result<(Quote, Work), QuoteError> {
         let mut routes = (0..).zip(&self.routes);
         let Some((number, route)) = routes.find(|(_, route)| route.takes(method, target.path()))
         else {
             return match self.free_without_route {
-                true => Ok(Quote::Free),
+                true => Ok((Quote::Free, CostTable::default().work(None))),
                 false => Err(QuoteError::NoRoute),
             };
         };
+        let reads_calls = route.calls.is_some() || !route.cost.rpc.is_empty();
+        let calls = reads_calls.then(|| Calls::parse(body)).transpose()?;
+        let work = route.cost.work(calls.as_ref());
         if route.prices.is_empty() {
-            return Ok(Quote::Free);
+            return Ok((Quote::Free, work));
         }
-        let calls = match &route.calls {
-            Some(_) => Some(Calls::parse(body)?),
-            None => None,
+        // Without prices of calls, a batch costs as much as one call.
+        let calls = calls.filter(|_| route.calls.is_some());
+        let tariff = Tariff::new(number, route, calls.as_ref(), (method, !body.is_empty()))?;
+        Ok((Quote::Sold(tariff), work))
+    }
+
+    /// Finds the metered route to which a payment by `HEAD` adds money: the route of `HEAD` itself, or else the first metered
+    /// one of the path.
+    pub fn metered(&self, target: &Target) -> Option<Tariff> {
+        let is_variable = |route: &Route| {
+            let mut prices = route.prices.iter();
+            prices.any(|price| price.rates.is_variable())
         };
-        let prices = (0..).zip(&route.prices).map(|(index, price)| {
-            let fixed = match &calls {
-                Some(calls) => route.sum(calls, index)?,
-                None => price.fixed,
-            };
-            // The sum of fixed price and maximum is what a request reserves, so it must be in range.
-            fixed.checked_add(price.rates.max).ok_or(PriceError)?;
-            Ok((price.token.clone(), fixed, price.rates))
-        });
-        Ok(Quote::Sold(Tariff {
-            route: route.clone(),
-            number,
-            prices: prices.collect::<Result<_, PriceError>>()?,
-            exact: Vec::new(),
-            method: method.clone(),
-            has_body: !body.is_empty(),
-        }))
+        let mut routes = (0..).zip(&self.routes);
+        let of_head = routes.find(|(_, route)| route.takes(&Method::HEAD, target.path()));
+        let mut routes = (0..).zip(&self.routes);
+        let of_path =
+            || routes.find(|(_, route)| route.path.matches(target.path()) && is_variable(route));
+        let (number, route) = of_head.or_else(of_path)?;
+        let tariff = Tariff::new(number, route, None, (&Method::HEAD, false)).ok()?;
+        tariff.is_variable().then_some(tariff)
     }
 }
 
@@ -118,6 +142,70 @@ impl Route {
 }
 
 impl Tariff {
+    fn new(
+        number: u64,
+        route: &Arc<Route>,
+        calls: Option<&Calls>,
+        (method, has_body): (&Method, bool),
+    ) -> Result<Self, PriceError> {
+        let prices = (0..).zip(&route.prices).map(|(index, price)| {
+            let fixed = match calls {
+                Some(calls) => route.sum(calls, index)?,
+                None => price.fixed,
+            };
+            // The sum of fixed price and maximum is the most that a request reserves, so it must be in range.
+            fixed.checked_add(price.rates.max).ok_or(PriceError)?;
+            Ok((price.token.clone(), fixed, price.rates))
+        });
+        Ok(Self {
+            prices: prices.collect::<Result<_, PriceError>>()?,
+            exact: Vec::new(),
+            route: route.clone(),
+            number,
+            method: method.clone(),
+            has_body,
+            meter: route.meter,
+        })
+    }
+
+    /// Returns the prices of a WebSocket: its units are messages. `None` if its units are those of another kind of answer.
+    pub fn of_socket(mut self) -> Option<Self> {
+        match self.meter {
+            Meter::OpenaiUsage => return None,
+            Meter::Reported | Meter::Events => self.meter = Meter::Events,
+        }
+        Some(self)
+    }
+
+    /// Returns the way in which units are counted.
+    pub const fn meter(&self) -> Meter {
+        self.meter
+    }
+
+    /// True if the gateway knows the cost of an answer while the answer is on its way, so that it is paid in pieces.
+    pub fn is_live(&self) -> bool {
+        let counted = self.meter == Meter::Events;
+        let mut prices = self.prices.iter();
+        self.is_variable() && prices.all(|(_, _, rates)| counted || rates.per_unit.is_zero())
+    }
+
+    /// Returns what is reserved before the request is forwarded: all that it can cost, or of a live price the first piece.
+    pub fn first(&self) -> impl Iterator<Item = (Currency, Price)> {
+        let is_live = self.is_live();
+        self.prices.iter().map(move |(token, fixed, rates)| {
+            // In range: the quote has checked the sum with the maximum.
+            let sum = |variable| fixed.checked_add(variable).unwrap_or(Amount::MAX);
+            let price = match is_live {
+                true => Price {
+                    least: sum(rates.cost(&LEAST)),
+                    most: sum(rates.cost(&PIECE)),
+                },
+                false => sum(rates.max).into(),
+            };
+            (token.currency, price)
+        })
+    }
+
     /// Returns the tokens that buy the request, each with the most that the request can cost, in units of the token.
     pub fn prices(&self) -> impl Iterator<Item = (&Token, Amount)> {
         self.prices.iter().map(|(token, fixed, rates)| {

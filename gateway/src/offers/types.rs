@@ -2,14 +2,15 @@
 
 use crate::{
     ledger::{Currencies, Currency},
-    offers::{free::FreeTier, glob::Glob},
+    offers::{capacity::CapacityTerms, free::FreeTier, glob::Glob, work::CostTable},
 };
 use cheque::{
     Address, Amount, Bank,
     bank::{RateBounds, RateSource, RateSourceError, TokenRates},
 };
 use http::Method;
-use std::{collections::BTreeMap, sync::Arc};
+use serde::Deserialize;
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
 /// A checked file of offers: tokens and routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub struct Offers {
     pub(super) routes: Vec<Arc<Route>>,
     pub(super) free_without_route: bool,
     pub(super) facilitator: Option<String>,
+    pub(super) capacity: Option<CapacityTerms>,
 }
 
 /// What a file of offers takes from its gateway. Plain data, exhaustive by design.
@@ -69,6 +71,19 @@ pub struct TokenRate {
     pub bounds: RateBounds,
 }
 
+/// The way in which the units of an answer are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meter {
+    /// The upstream reports their number in a header.
+    #[default]
+    Reported,
+    /// The gateway counts the events of a `text/event-stream`, and the messages of a WebSocket.
+    Events,
+    /// The upstream's object `usage` at the end of its answer has the number of tokens, as in the API of OpenAI.
+    OpenaiUsage,
+}
+
 /// A route of the upstream, with its prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
@@ -77,11 +92,13 @@ pub(super) struct Route {
     /// In the order of the file's tokens; empty for a free route.
     pub(super) prices: Vec<Price>,
     pub(super) unit: Option<String>,
+    pub(super) meter: Meter,
     /// The prices of calls by their method of JSON-RPC, in the order of `prices`. `None`: bodies are not priced.
     pub(super) calls: Option<BTreeMap<String, Vec<Amount>>>,
     pub(super) free: Option<FreeTier>,
     pub(super) charge_4xx: bool,
     pub(super) description: Option<String>,
+    pub(super) cost: CostTable,
 }
 
 /// The price of a route in one token, in its units.
@@ -94,13 +111,28 @@ pub(super) struct Price {
 }
 
 /// The variable part of a price: what an answer costs by its size, time and units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rates {
     pub(super) per_kib: Amount,
     pub(super) per_second: Amount,
     pub(super) per_unit: Amount,
+    /// The number of units that `per_unit` buys.
+    pub(super) unit_size: NonZeroU64,
     /// The most that the variable part costs.
     pub(super) max: Amount,
+}
+
+/// No variable part.
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            per_kib: Amount::ZERO,
+            per_second: Amount::ZERO,
+            per_unit: Amount::ZERO,
+            unit_size: NonZeroU64::MIN,
+            max: Amount::ZERO,
+        }
+    }
 }
 
 impl Offers {
@@ -119,6 +151,7 @@ impl Offers {
             path: Glob::all(),
             prices: vec![price],
             unit: None,
+            meter: Meter::Reported,
             calls: None,
             free: first_free.map(|requests| FreeTier {
                 requests,
@@ -126,6 +159,7 @@ impl Offers {
             }),
             charge_4xx: false,
             description: None,
+            cost: CostTable::default(),
         };
         Self {
             tokens: vec![token],
@@ -133,6 +167,7 @@ impl Offers {
             routes: vec![Arc::new(route)],
             free_without_route: false,
             facilitator: None,
+            capacity: None,
         }
     }
 
@@ -162,9 +197,21 @@ impl Offers {
         self.facilitator.as_deref()
     }
 
+    /// Returns the capacity; `None` without a limit.
+    pub const fn capacity(&self) -> Option<&CapacityTerms> {
+        self.capacity.as_ref()
+    }
+
     /// Returns the currencies that the file lists as equal, for the ledger.
     pub const fn currencies(&self) -> &Currencies {
         &self.currencies
+    }
+}
+
+impl Route {
+    /// True if a client may have an answer without paying.
+    pub(super) const fn is_ever_free(&self) -> bool {
+        self.prices.is_empty() || self.free.is_some()
     }
 }
 

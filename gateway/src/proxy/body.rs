@@ -1,12 +1,12 @@
 //! Bodies of requests, read whole, and of answers.
 
+use super::budget::Budget;
 use crate::forward::{AnswerBody, ForwardError};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use std::{
-    error::Error,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -16,11 +16,8 @@ use tokio::{sync::mpsc, time::timeout};
 /// An answer's body.
 pub type ProxyBody = UnsyncBoxBody<Bytes, ForwardError>;
 
-/// The time for a client to send its whole body.
-const UPLOAD: Duration = Duration::from_secs(60);
-
-/// Frames of an answer on their way from the sale's task to the client.
-const IN_FLIGHT: usize = 8;
+/// Frames of an answer on their way from the sale's task to the client. Few: they are memory that a slow client holds.
+const IN_FLIGHT: usize = 2;
 
 /// A body that was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +25,51 @@ pub(super) enum Unread {
     TooLarge,
     Slow,
     Broken,
+    /// All bodies together fill the gateway's memory.
+    Full,
 }
 
-/// Reads a client's whole body, of at most `max` bytes.
-pub(super) async fn collect<B>(body: B, max: usize) -> Result<Bytes, Unread>
+/// Reads a client's whole body, of at most `max` bytes and `within` a time. Takes its bytes from the budget as they come: an
+/// announced length alone takes nothing.
+pub(super) async fn collect<B>(
+    body: B,
+    max: usize,
+    budget: &Budget,
+    within: Duration,
+) -> Result<Bytes, Unread>
 where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin,
 {
     if body.size_hint().lower() > max as u64 {
         return Err(Unread::TooLarge);
     }
-    match timeout(UPLOAD, Limited::new(body, max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
-        Ok(Err(_)) => Err(Unread::Broken),
-        Err(_) => Err(Unread::Slow),
+    let collected = timeout(within, gather(body, max, budget)).await;
+    collected.unwrap_or(Err(Unread::Slow))
+}
+
+async fn gather<B>(mut body: B, max: usize, budget: &Budget) -> Result<Bytes, Unread>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (mut read, mut share) = (Vec::new(), budget.share());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else {
+            continue;
+        };
+        let length = read.len().saturating_add(data.len());
+        if length > max {
+            return Err(Unread::TooLarge);
+        }
+        if length > read.capacity() {
+            let capacity = length.max(2 * read.capacity()).min(max);
+            if !share.grow(capacity) {
+                return Err(Unread::Full);
+            }
+            read.reserve_exact(capacity - read.len());
+        }
+        read.extend_from_slice(&data);
     }
+    Ok(share.hold(read))
 }
 
 pub(super) fn full(bytes: Bytes) -> ProxyBody {
@@ -130,41 +155,39 @@ impl Body for Piped {
     }
 }
 
-/// The amount of a streamed answer, and whether it came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Streamed {
-    pub(super) bytes: u64,
-    pub(super) is_whole: bool,
-}
-
 impl Pipe {
-    /// Hands an answer to the client as it comes, and waits for its end. A client that has gone changes nothing: the rest is
-    /// read and counted. A client that does not read for `unread` counts as gone.
-    pub(super) async fn carry(&mut self, mut body: AnswerBody, unread: Duration) -> Streamed {
-        let mut streamed = Streamed::default();
-        while let Some(frame) = body.frame().await {
-            let is_error = frame.is_err();
-            if let Ok(frame) = &frame {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                streamed.bytes = streamed.bytes.saturating_add(bytes as u64);
-            }
-            if let Some(sender) = &self.client
-                && !matches!(timeout(unread, sender.send(frame)).await, Ok(Ok(())))
-            {
-                self.client = None;
-            }
-            if is_error {
-                return streamed;
-            }
+    /// True if the client does not read any further part.
+    pub(super) fn is_gone(&self) -> bool {
+        self.client.as_ref().is_none_or(mpsc::Sender::is_closed)
+    }
+
+    /// Waits until the client has gone.
+    pub(super) async fn gone(&self) {
+        if let Some(client) = &self.client {
+            client.closed().await;
         }
-        streamed.is_whole = true;
-        streamed
+    }
+
+    /// Hands a part to the client. A client that does not take it for `unread` counts as gone.
+    pub(super) async fn send(&mut self, part: Bytes, unread: Duration) {
+        self.put(Ok(Frame::data(part)), unread).await;
     }
 
     /// Ends the answer with trailers.
-    pub(super) async fn end(self, trailers: HeaderMap) {
-        if let Some(client) = self.client {
-            let _ = client.send(Ok(Frame::trailers(trailers))).await;
+    pub(super) async fn end(mut self, trailers: HeaderMap, unread: Duration) {
+        self.put(Ok(Frame::trailers(trailers)), unread).await;
+    }
+
+    /// Breaks the answer off, so that the client does not take its part for the whole.
+    pub(super) async fn fail(mut self, error: ForwardError, unread: Duration) {
+        self.put(Err(error), unread).await;
+    }
+
+    async fn put(&mut self, frame: Result<Frame<Bytes>, ForwardError>, unread: Duration) {
+        if let Some(client) = &self.client
+            && !matches!(timeout(unread, client.send(frame)).await, Ok(Ok(())))
+        {
+            self.client = None;
         }
     }
 }

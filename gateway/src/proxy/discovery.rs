@@ -3,7 +3,7 @@
 use super::{
     body::{ProxyBody, ReadBody, full, read},
     reply::problem,
-    sale::failure,
+    selling::failure,
     shared::Shared,
 };
 use crate::{

@@ -5,15 +5,17 @@
 use super::{
     body::{ProxyBody, full},
     claims::Exact,
-    reply::{problem, response},
-    sale::{Whole, failure, whole},
-    shared::Shared,
-    stored,
+    reply::{busy, no_capacity, problem, response},
+    sale::{Whole, whole},
+    selling::failure,
+    shared::{HEAD_BYTES, Shared},
+    stored::{self, Lost},
 };
 use crate::{
+    capacity::Metered,
     exact::{ExactPayment, Facilitator, Settled, Verified},
     forward::{Answer, Origin, Paid},
-    ledger::{AccountKey, Currency, Holding, LedgerFault, Room, Standing},
+    ledger::{AccountKey, Currency, Holding, LedgerFault, Standing},
     seller::request::Offer,
     wire::{PAYMENT_RESPONSE, to_header},
 };
@@ -81,10 +83,14 @@ impl ExactSale {
         match standing {
             Standing::New => {}
             Standing::Unsettled { answer } => {
+                let kept = match stored::decode(&answer, &self.shared.budget) {
+                    Ok(kept) => kept,
+                    // Later there may be memory for it.
+                    Err(Lost::Busy) => return Ok(busy()),
+                    Err(lost) => lost.reply(),
+                };
                 return match ledger.reserve_authorization(paid, self.now()).await? {
                     Ok(holding) => {
-                        let kept = stored::decode(&answer);
-                        let kept = kept.unwrap_or_else(unreadable);
                         self.settle(&exact.facilitator, holding, &answer, kept)
                             .await
                     }
@@ -92,15 +98,6 @@ impl ExactSale {
                 };
             }
             known => return Ok(self.known(known)),
-        }
-        if let Room::Full { retry_after } = (self.shared.settings.room)(&self.account()) {
-            let detail = "no capacity for the request now; send the same payment again";
-            return Ok(again(
-                StatusCode::TOO_MANY_REQUESTS,
-                "full",
-                detail,
-                retry_after,
-            ));
         }
         let payment = &self.payment;
         let (payload, offer) = (&payment.payload, &payment.requirements);
@@ -116,9 +113,38 @@ impl ExactSale {
             }
         }
         match ledger.reserve_authorization(paid, self.now()).await? {
-            Ok(holding) => self.forward(exact, holding, request, origin).await,
+            Ok(holding) => self.enter(exact, holding, request, origin).await,
             Err(standing) => Ok(self.known(standing)),
         }
+    }
+
+    /// Waits for capacity, and forwards the request. Without capacity the authorization is free again.
+    async fn enter(
+        &self,
+        exact: &Exact,
+        mut holding: Holding,
+        request: Whole,
+        origin: &Origin,
+    ) -> Result<Reply, LedgerFault> {
+        let capacity = &self.shared.settings.capacity;
+        let held = HEAD_BYTES.saturating_add(request.1.len() as u64);
+        let account = self.account();
+        let entering = capacity.enter(&account, self.offer.work(), held, self.payment.amount);
+        let ticket = match self.holding(&mut holding, entering).await {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                self.release(&holding).await?;
+                return Ok(no_capacity(&refusal));
+            }
+        };
+        let reply = self.forward(exact, holding, request, origin).await?;
+        Ok(match reply.body().size_hint().exact() {
+            Some(bytes) => {
+                ticket.give_back(bytes);
+                reply
+            }
+            None => reply.map(|body| Metered::new(body, ticket).boxed_unsync()),
+        })
     }
 
     async fn forward(
@@ -242,10 +268,12 @@ impl ExactSale {
     fn known(&self, standing: Standing) -> Reply {
         match standing {
             Standing::InProgress { retry_after } => in_progress(retry_after),
-            Standing::Bought { answer, receipt } => match stored::decode(&answer) {
-                Some(answer) => with_receipt(answer, &receipt),
-                None => unreadable(),
-            },
+            Standing::Bought { answer, receipt } => {
+                match stored::decode(&answer, &self.shared.budget) {
+                    Ok(answer) => with_receipt(answer, &receipt),
+                    Err(lost) => lost.reply(),
+                }
+            }
             // Another worker settles it at the moment.
             Standing::New | Standing::Unsettled { .. } => in_progress(1),
             Standing::Used => self.refused("invalid_transaction_state"),
@@ -293,12 +321,4 @@ fn again(status: StatusCode, code: &str, detail: &str, retry_after: u64) -> Repl
     let mut reply = problem(status, code, detail);
     reply.headers_mut().insert(RETRY_AFTER, retry_after.into());
     reply
-}
-
-fn unreadable() -> Reply {
-    problem(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "stored_answer",
-        "the stored answer cannot be read; it was paid for, and is lost",
-    )
 }

@@ -3,22 +3,32 @@
 //! A sale has a task of its own. The upstream's outcome decides what is charged; the client's connection does not.
 
 mod body;
+mod budget;
 mod claims;
 mod cors;
 mod discovery;
 mod exact;
+mod metered;
+mod page;
+mod passing;
 mod prefix;
+mod relay;
 mod reply;
 mod sale;
+mod selling;
 mod shared;
+mod socket;
 mod stored;
+mod till;
+mod websocket;
 
 pub use crate::discovery::PAY_PATH;
 pub use body::ProxyBody;
 pub use prefix::network_prefix;
-pub use shared::ProxySettings;
+pub use shared::{ProxyLimits, ProxySettings};
 
 use crate::{
+    capacity::{Capacity, Refusal},
     discovery::Document,
     exact::Facilitator,
     forward::{Origin, Upstream},
@@ -26,6 +36,7 @@ use crate::{
     wire::PAYMENT_RESPONSE,
 };
 use body::collect;
+use budget::Budget;
 use bytes::Bytes;
 use cheque::service::http::Caller;
 use claims::Exact;
@@ -36,15 +47,16 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use reply::{problem, response, unread};
-use sale::Selling;
-use shared::{DOCUMENTS, Shared};
+use reply::{no_capacity, problem, response, unread};
+use selling::Selling;
+use shared::{DOCUMENTS, HEAD_BYTES, Shared};
+use socket::{Leaving, Wanted};
 use std::{
     error::Error,
     sync::{Arc, OnceLock},
 };
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A reverse proxy that sells its upstream's answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -57,12 +69,15 @@ impl Proxy {
     pub fn new(seller: Seller, upstream: Upstream, settings: ProxySettings) -> Self {
         Self {
             shared: Arc::new(Shared {
+                budget: Budget::new(settings.limits.memory),
+                pages: Arc::new(Semaphore::new(page::MAX_WAITING)),
                 seller,
                 upstream,
                 settings,
                 documents: Semaphore::new(DOCUMENTS),
                 exact: OnceLock::new(),
                 sales: TaskTracker::new(),
+                draining: CancellationToken::new(),
             }),
         }
     }
@@ -77,9 +92,20 @@ impl Proxy {
         self
     }
 
+    /// Returns the capacity.
+    pub fn capacity(&self) -> &Capacity {
+        &self.shared.settings.capacity
+    }
+
     /// Returns the seller.
     pub fn seller(&self) -> &Seller {
         &self.shared.seller
+    }
+
+    /// Ends event streams that are paid while they run, between two events, and WebSockets. Other answers go on to their end.
+    /// Call it when the host begins to stop.
+    pub fn drain(&self) {
+        self.shared.draining.cancel();
     }
 
     /// Waits until all sales are settled. Call it after the last request.
@@ -106,20 +132,31 @@ impl Proxy {
         answer
     }
 
-    async fn sell<B>(&self, request: Request<B>, origin: Origin) -> Response<ProxyBody>
+    async fn sell<B>(&self, mut request: Request<B>, origin: Origin) -> Response<ProxyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Shared {
-            seller, settings, ..
+            seller,
+            settings,
+            budget,
+            ..
         } = &*self.shared;
-        let (head, body) = request.into_parts();
+        let is_socket =
+            websocket::is_wanted(request.method(), request.version(), request.headers());
+        if is_socket && let Some(refusal) = websocket::refuse(request.headers(), &settings.origins)
+        {
+            return refusal;
+        }
+        let socket = is_socket.then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
         let Some(authority) = authority(&head) else {
             let detail = "the request names no host, or several; send one Host header";
             return problem(StatusCode::BAD_REQUEST, "host", detail);
         };
-        let body = match collect(body, settings.max_body).await {
+        let upload = settings.limits.upload;
+        let body = match collect(body, settings.max_body, budget, upload).await {
             Ok(body) => body,
             Err(reason) => return unread(reason),
         };
@@ -145,12 +182,36 @@ impl Proxy {
             headers: &head.headers,
             body: &body,
         };
+        if let Some(offer) = seller.top_up_offer(&asked)
+            && let Some(reply) = seller.top_up_by(&offer, &head.headers, now).await
+        {
+            return response(reply);
+        }
         let offer = match seller.quote(&asked) {
             Ok(offer) => offer,
             Err(refusal) => {
                 return problem(refusal.status(), "not_sold", &refusal.to_string());
             }
         };
+        let capacity = &settings.capacity;
+        let work = *offer.work();
+        if let Err(refusal) = is_servable(capacity, &offer) {
+            return no_capacity(&refusal);
+        }
+        if let Some(client) = socket {
+            let Some(offer) = offer.of_socket() else {
+                let detail = "this route sells no WebSockets";
+                return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
+            };
+            let leaving = Leaving::new(&self.shared, &mut head.extensions);
+            let wanted = Wanted {
+                head,
+                origin,
+                client,
+                leaving,
+            };
+            return websocket::sell(&self.shared, &offer, wanted).await;
+        }
         match seller.exact(&offer, &head.headers, now) {
             None => {}
             Some(Err(reply)) => return response(reply),
@@ -171,8 +232,10 @@ impl Proxy {
                 return answer;
             }
         }
+        let held = HEAD_BYTES.saturating_add(body.len() as u64);
+        let room = self.shared.room(work, held);
         let client = network_prefix(origin.address);
-        let entry = seller.admit(&offer, &head.headers, &client, &settings.room, now);
+        let entry = seller.admit(&offer, &head.headers, &client, &room, now);
         let entry = entry.await;
         if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
             && let Some(caller) = head.extensions.get::<Caller>()
@@ -180,10 +243,16 @@ impl Proxy {
             caller.trust();
         }
         match entry {
-            Entry::Free => sale::give(&self.shared, (head, body), &origin).await,
+            Entry::Free => match capacity.enter_free(origin.address, &work) {
+                Ok(ticket) => sale::give(&self.shared, (head, body), &origin, ticket).await,
+                Err(refusal) => {
+                    seller.not_given(&offer, &client);
+                    no_capacity(&refusal)
+                }
+            },
             Entry::Sale(sale) => {
                 let shared = Arc::clone(&self.shared);
-                Selling::new(shared, *sale)
+                Selling::new(shared, *sale, (work, held))
                     .start((head, body), origin)
                     .await
             }
@@ -191,18 +260,7 @@ impl Proxy {
                 answer,
                 receipt,
                 protocol,
-            } => match stored::decode(&answer) {
-                Some(mut answer) => {
-                    let status = answer.status();
-                    seller.receipt(answer.headers_mut(), &receipt, &protocol, status, now);
-                    answer
-                }
-                None => problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "stored_answer",
-                    "the stored answer cannot be read; it was paid for, and is lost",
-                ),
-            },
+            } => stored::again(&self.shared, &answer, &receipt, &protocol),
             Entry::Reply(reply) => response(reply),
         }
     }
@@ -217,6 +275,21 @@ impl Proxy {
             return problem(StatusCode::BAD_REQUEST, "malformed_payment", detail);
         };
         response(self.shared.seller.top_up(text, now).await)
+    }
+}
+
+/// Refuses a request that could never be served, before it is paid for.
+fn is_servable(capacity: &Capacity, offer: &request::Offer) -> Result<(), Refusal> {
+    let Some((paid, free)) = capacity.largest() else {
+        return Ok(());
+    };
+    let (cost, max) = match offer.tariff() {
+        Some(_) => (offer.work().most(), paid),
+        None => (offer.work().most(), free),
+    };
+    match cost <= max {
+        true => Ok(()),
+        false => Err(Refusal::TooLarge { cost, max }),
     }
 }
 

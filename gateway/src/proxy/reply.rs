@@ -1,11 +1,14 @@
 //! Answers of the gateway's own.
 
 use super::body::{ProxyBody, Unread, full};
-use crate::wire::{Problem, Reply};
+use crate::{
+    capacity::Refusal,
+    wire::{Problem, Reply},
+};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
 /// Makes the answer of a reply.
@@ -37,6 +40,19 @@ pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> Response<
     response
 }
 
+/// Answers a request for which there is no capacity.
+pub(super) fn no_capacity(refusal: &Refusal) -> Response<ProxyBody> {
+    let detail = refusal.to_string();
+    match refusal.retry_seconds() {
+        None => problem(StatusCode::PAYLOAD_TOO_LARGE, "too_costly", &detail),
+        Some(seconds) => {
+            let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, "full", &detail);
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+            answer
+        }
+    }
+}
+
 /// Answers a request whose body was not read.
 pub(super) fn unread(reason: Unread) -> Response<ProxyBody> {
     let (status, code, detail) = match reason {
@@ -55,6 +71,16 @@ pub(super) fn unread(reason: Unread) -> Response<ProxyBody> {
             "broken_body",
             "the body broke off; send it again",
         ),
+        Unread::Full => return busy(),
     };
     problem(status, code, detail)
+}
+
+/// Answers a request for whose bytes there is no memory.
+pub(super) fn busy() -> Response<ProxyBody> {
+    let detail = "too many bodies are on their way; send the same request again";
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    response
 }

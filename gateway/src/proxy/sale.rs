@@ -1,77 +1,52 @@
 //! One sale, from its reservation to its settlement.
 
 use super::{
-    body::{Pipe, ProxyBody, full, pipe},
+    body::{ProxyBody, full},
+    budget::Share,
+    metered::{self, is_event_stream},
     reply::problem,
+    selling::{Selling, failure},
     shared::Shared,
     stored,
+    till::{Cover, Till},
 };
 use crate::{
+    capacity::{Metered, Ticket},
     forward::{Answer, AnswerBody, ForwardError, Origin, Paid},
-    ledger::Receipt,
-    offers::Usage,
-    seller::sale::{End, Sale},
-    wire::Reported,
+    meter::{Metering, Part},
+    offers::Meter,
+    seller::sale::End,
 };
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, TRAILER},
-    request::Parts,
-    response,
-};
+use http::{Request, Response, StatusCode, header::ACCEPT_ENCODING, request::Parts, response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
-use tracing::{error, warn};
-
-/// A lease is renewed this long before its end.
-const RENEW_BEFORE: u64 = 10;
-
-/// The pauses before the settlement is tried again, after a failure of the store.
-const SETTLE_AGAIN: [Duration; 3] = [
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-];
-
-/// The time that a client may leave a streamed answer unread, before the rest is read without it.
-const UNREAD: Duration = Duration::from_secs(30);
-
-/// The fields of a receipt after a streamed answer. Over HTTP/1.1 only fields named before can follow.
-const RECEIPT_TRAILERS: &str = "cheque-balance, cheque-charged, payment-response, payment-receipt";
+use std::sync::Arc;
+use tokio::{sync::oneshot, time::Instant};
+use tracing::warn;
 
 /// A request with its whole body.
 pub(super) type Whole = (Parts, Bytes);
 
-/// A reserved sale, and the task that owns it.
-pub(super) struct Selling {
-    shared: Arc<Shared>,
-    sale: Sale,
-    began: Instant,
-}
-
 /// Hands a free request to the upstream.
-pub(super) async fn give(shared: &Shared, request: Whole, origin: &Origin) -> Response<ProxyBody> {
+pub(super) async fn give(
+    shared: &Shared,
+    request: Whole,
+    origin: &Origin,
+    ticket: Ticket,
+) -> Response<ProxyBody> {
     match shared.upstream.send(whole(request), origin, None).await {
-        Ok(answer) => answer.response.map(BodyExt::boxed_unsync),
-        Err(error) => failure(&error),
+        Ok(answer) => answer
+            .response
+            .map(|body| Metered::new(body, ticket).boxed_unsync()),
+        Err(error) => {
+            ticket.give_back(0);
+            failure(&error)
+        }
     }
 }
 
 impl Selling {
-    pub(super) fn new(shared: Arc<Shared>, sale: Sale) -> Self {
-        Self {
-            shared,
-            sale,
-            began: Instant::now(),
-        }
-    }
-
     /// Serves and settles the sale in a task of its own. Returns the answer as soon as its header is final.
     pub(super) async fn start(self, request: Whole, origin: Origin) -> Response<ProxyBody> {
         let (tell, told) = oneshot::channel();
@@ -85,12 +60,20 @@ impl Selling {
 
     async fn run(
         mut self,
-        request: Whole,
+        mut request: Whole,
         origin: Origin,
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
         let shared = Arc::clone(&self.shared);
+        if let Err(refusal) = self.enter().await {
+            let _ = tell.send(refusal);
+            return;
+        }
         let paid = Paid::of(&self.sale);
+        if self.sale.meter() == Meter::OpenaiUsage {
+            // The report is read from the answer, so the answer comes as it is.
+            request.0.headers.remove(ACCEPT_ENCODING);
+        }
         let sending = shared.upstream.send(whole(request), &origin, Some(&paid));
         match self.holding(sending).await {
             Ok(answer) => self.answered(answer, tell).await,
@@ -104,7 +87,7 @@ impl Selling {
         }
     }
 
-    async fn answered(self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
+    pub(super) async fn answered(self, answer: Answer, tell: oneshot::Sender<Response<ProxyBody>>) {
         let (head, body) = answer.response.into_parts();
         let reported = answer.reported;
         if reported.is_unreadable {
@@ -113,187 +96,91 @@ impl Selling {
                 "the upstream's report of a price cannot be read; the reserved price counts"
             );
         }
+        let is_event_stream = is_event_stream(&head.headers);
+        let metering = Metering::new(self.sale.meter(), is_event_stream, reported, self.began);
+        // An answer that may be released needs no money while it runs.
+        let is_live = self.sale.is_live() && head.status.as_u16() < 400;
         let max = self.shared.settings.max_stored as u64;
-        let is_small = body.size_hint().exact().is_some_and(|length| length <= max);
-        if is_small {
-            let _ = tell.send(self.deliver_whole(head, body, &reported).await);
-        } else if self.sale.is_variable() {
-            self.deliver_then_settle(head, body, &reported, tell).await;
+        let is_small = |length: &u64| *length <= max && !(is_live && is_event_stream);
+        let length = body.size_hint().exact().filter(is_small);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        // The answer is there twice: for the client, and for the ledger. Without room for both, it is streamed.
+        let share = length.and_then(|bytes| self.shared.budget.take(2 * bytes));
+        let mut till = Till::new(self, metering, is_live);
+        let whole = Part {
+            bytes: length.unwrap_or_default(),
+            units: 1,
+        };
+        if let Some(share) = share
+            && till.cover(whole).await == Cover::Paid
+        {
+            let _ = tell.send(till.deliver_whole(head, body, share).await);
+        } else if till.selling.sale.is_variable() {
+            metered::deliver(till, head, body, tell).await;
         } else {
-            self.settle_then_deliver(head, body, &reported, tell).await;
+            till.settle_then_deliver(head, body, tell).await;
         }
     }
+}
 
+impl Till {
     /// Reads a small answer, settles, and answers. The ledger keeps the answer.
     async fn deliver_whole(
         mut self,
         head: response::Parts,
         body: AnswerBody,
-        reported: &Reported,
+        share: Share,
     ) -> Response<ProxyBody> {
-        let bytes = match self.holding(body.collect()).await {
-            Ok(collected) => collected.to_bytes(),
+        let bytes = match self.selling.holding(body.collect()).await {
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                self.selling.leave(bytes.len() as u64);
+                share.hold(bytes)
+            }
             Err(error) => {
                 let end = match error {
                     ForwardError::TimedOut => End::TimedOut,
                     _ => End::Broken,
                 };
-                return self.failed(end, &error).await;
+                return self.selling.failed(end, &error).await;
             }
         };
-        let usage = self.usage(bytes.len() as u64, reported);
+        self.metering.add(&bytes, self.metering.whole(&bytes));
+        let usage = self.metering.last(true, Instant::now());
         let kept = stored::encode(head.status, &head.headers, &bytes);
         let end = End::Answered(head.status);
-        let settled = self.settle(end, &usage, Some(kept)).await;
-        self.with_receipt(Response::from_parts(head, full(bytes)), settled)
+        let settled = self.selling.settle(end, &usage, Some(kept)).await;
+        let answer = Response::from_parts(head, full(bytes));
+        self.selling.with_receipt(answer, settled)
     }
 
     /// Settles an answer with a fixed price, and streams the answer.
     async fn settle_then_deliver(
-        self,
-        head: response::Parts,
-        body: AnswerBody,
-        reported: &Reported,
-        tell: oneshot::Sender<Response<ProxyBody>>,
-    ) {
-        let usage = self.usage(0, reported);
-        let settled = self.settle(End::Answered(head.status), &usage, None).await;
-        let answer = Response::from_parts(head, body.boxed_unsync());
-        let _ = tell.send(self.with_receipt(answer, settled));
-    }
-
-    /// Streams an answer with a variable price, and settles at its end. The receipt is in the trailers.
-    async fn deliver_then_settle(
         mut self,
         head: response::Parts,
         body: AnswerBody,
-        reported: &Reported,
         tell: oneshot::Sender<Response<ProxyBody>>,
     ) {
-        let status = head.status;
-        let (mut pipe, piped): (Pipe, _) = pipe();
-        let mut answer = Response::from_parts(head, piped.boxed_unsync());
-        // The receipt is not known yet, and a shared cache must not give away a paid answer.
-        let headers = answer.headers_mut();
-        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
-        headers.append(TRAILER, HeaderValue::from_static(RECEIPT_TRAILERS));
-        let _ = tell.send(answer);
-        let streamed = self.holding(pipe.carry(body, UNREAD)).await;
-        let usage = self.usage(streamed.bytes, reported);
-        let end = if streamed.is_whole {
-            End::Answered(status)
-        } else {
-            End::Broken
+        let body = match self.selling.ticket.take() {
+            Some(ticket) => Metered::new(body, ticket).boxed_unsync(),
+            None => body.boxed_unsync(),
         };
-        if let Ok(Some(receipt)) = self.settle(end, &usage, None).await {
-            let mut trailers = HeaderMap::new();
-            self.write_receipt(&mut trailers, &receipt, status);
-            pipe.end(trailers).await;
-        }
+        let answer = Response::from_parts(head, body);
+        let _ = tell.send(self.settle_then_answer(answer).await);
     }
 
-    /// Ends a sale without an answer of the upstream.
-    async fn failed(&self, end: End, error: &ForwardError) -> Response<ProxyBody> {
-        let settled = self.settle(end, &Usage::default(), None).await;
-        self.with_receipt(failure(error), settled)
-    }
-
-    /// Does `work`, and renews the lease meanwhile.
-    async fn holding<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        loop {
-            let now = (self.shared.settings.now)();
-            let until_end = self.sale.lease_until().saturating_sub(now);
-            let pause = Duration::from_secs(until_end.saturating_sub(RENEW_BEFORE).max(1));
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = sleep(pause) => {
-                    let now = (self.shared.settings.now)();
-                    match self.shared.seller.renew(&self.sale, now).await {
-                        Ok(Some(renewed)) => self.sale = renewed,
-                        // The settlement finds the sale released.
-                        Ok(None) => {}
-                        Err(fault) => warn!(%fault, "a lease was not renewed"),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Settles, and tries again while the store fails. The error says that nothing is known about the charge.
-    async fn settle(
-        &self,
-        end: End,
-        usage: &Usage,
-        answer: Option<Vec<u8>>,
-    ) -> Result<Option<Receipt>, ()> {
-        let mut pauses = SETTLE_AGAIN.into_iter();
-        loop {
-            let now = (self.shared.settings.now)();
-            let seller = &self.shared.seller;
-            let settled = seller.settle(&self.sale, end, usage, answer.clone(), now);
-            let fault = match settled.await {
-                Ok(receipt) => return Ok(receipt),
-                Err(fault) => fault,
-            };
-            let Some(pause) = pauses.next() else {
-                error!(payment = %self.sale.payment(), %fault, "a sale was not settled");
-                return Err(());
-            };
-            sleep(pause).await;
-        }
-    }
-
-    /// Puts the receipt into an answer. Without a settlement there is no answer: the same payment buys it again.
-    fn with_receipt(
-        &self,
-        mut answer: Response<ProxyBody>,
-        settled: Result<Option<Receipt>, ()>,
+    /// Settles an answer with a fixed price.
+    pub(super) async fn settle_then_answer(
+        self,
+        answer: Response<ProxyBody>,
     ) -> Response<ProxyBody> {
-        match settled {
-            Ok(Some(receipt)) => {
-                let status = answer.status();
-                self.write_receipt(answer.headers_mut(), &receipt, status);
-                answer
-            }
-            // The lease had ended before: the sale costs nothing.
-            Ok(None) => answer,
-            Err(()) => {
-                let detail = "the payment could not be settled; send it again in a minute";
-                problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            }
-        }
-    }
-
-    fn write_receipt(&self, headers: &mut HeaderMap, receipt: &Receipt, status: StatusCode) {
-        let now = (self.shared.settings.now)();
-        let protocol = self.sale.protocol();
-        let seller = &self.shared.seller;
-        seller.receipt(headers, receipt, protocol, status, now);
-    }
-
-    fn usage(&self, bytes: u64, reported: &Reported) -> Usage {
-        let elapsed = self.began.elapsed().as_millis();
-        Usage {
-            bytes,
-            milliseconds: u64::try_from(elapsed).unwrap_or(u64::MAX),
-            units: reported.units,
-            charge: reported.charge,
-        }
+        let usage = self.metering.last(true, Instant::now());
+        let end = End::Answered(answer.status());
+        let settled = self.selling.settle(end, &usage, None).await;
+        self.selling.with_receipt(answer, settled)
     }
 }
 
 pub(super) fn whole((head, body): Whole) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(body))
-}
-
-/// The answer to a request that the upstream did not answer.
-pub(super) fn failure(error: &ForwardError) -> Response<ProxyBody> {
-    let (status, code) = match error {
-        ForwardError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
-        ForwardError::Target => (StatusCode::BAD_REQUEST, "target"),
-        _ => (StatusCode::BAD_GATEWAY, "upstream_failed"),
-    };
-    problem(status, code, &error.to_string())
 }

@@ -2,8 +2,13 @@
 //!
 //! A JSON object with status and headers, a line feed, and the body.
 
-use super::body::{ProxyBody, full};
-use bytes::Bytes;
+use super::{
+    body::{ProxyBody, full},
+    budget::{Budget, Share},
+    reply::{busy, problem},
+    shared::Shared,
+};
+use crate::{ledger::Receipt, wire::Protocol};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +34,58 @@ pub(super) fn encode(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Ve
     bytes
 }
 
-/// Decodes an answer. `None` for other bytes.
-pub(super) fn decode(bytes: &[u8]) -> Option<Response<ProxyBody>> {
+/// The reason why a stored answer is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// There is no memory for it now.
+    Busy,
+    /// The bytes are no answer.
+    Unreadable,
+}
+
+/// Sends a stored answer, with its receipt.
+pub(super) fn again(
+    shared: &Shared,
+    answer: &[u8],
+    receipt: &Receipt,
+    protocol: &Protocol,
+) -> Response<ProxyBody> {
+    match decode(answer, &shared.budget) {
+        Ok(mut answer) => {
+            let (status, now) = (answer.status(), (shared.settings.now)());
+            let (seller, headers) = (&shared.seller, answer.headers_mut());
+            seller.receipt(headers, receipt, protocol, status, now);
+            answer
+        }
+        Err(lost) => lost.reply(),
+    }
+}
+
+impl Lost {
+    /// Answers in place of the stored answer.
+    pub(super) fn reply(self) -> Response<ProxyBody> {
+        match self {
+            Self::Busy => busy(),
+            Self::Unreadable => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "stored_answer",
+                "the stored answer cannot be read; it was paid for, and is lost",
+            ),
+        }
+    }
+}
+
+/// Decodes an answer. Its bytes are of the budget.
+pub(super) fn decode(bytes: &[u8], budget: &Budget) -> Result<Response<ProxyBody>, Lost> {
+    let share = budget.take(bytes.len()).ok_or(Lost::Busy)?;
+    read(bytes, share).ok_or(Lost::Unreadable)
+}
+
+fn read(bytes: &[u8], share: Share) -> Option<Response<ProxyBody>> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, body) = bytes.split_at(end);
     let head: Head = serde_json::from_slice(head).ok()?;
-    let body = Bytes::copy_from_slice(body.get(1..)?);
+    let body = share.hold(body.get(1..)?.to_vec());
     let mut response = Response::new(full(body));
     *response.status_mut() = StatusCode::from_u16(head.status).ok()?;
     for (name, value) in &head.headers {
@@ -58,7 +109,7 @@ mod tests {
         headers.append("set-cookie", HeaderValue::from_bytes(b"b=\xfc").unwrap());
         let body = b"\n{\"x\":1}\n\xff";
         let bytes = encode(StatusCode::CREATED, &headers, body);
-        let answer = decode(&bytes).unwrap();
+        let answer = decode(&bytes, &Budget::new(1 << 20)).unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED);
         assert_eq!(answer.headers(), &headers);
         let read = answer.into_body().collect().await.unwrap().to_bytes();
@@ -73,7 +124,10 @@ mod tests {
             b"{}\n",
             b"{\"status\":20,\"headers\":[]}\n",
         ] {
-            assert!(decode(bytes).is_none(), "{bytes:?}");
+            let lost = decode(bytes, &Budget::new(1 << 20)).unwrap_err();
+            assert_eq!(lost, Lost::Unreadable, "{bytes:?}");
         }
+        let busy = decode(b"{}", &Budget::new(0)).unwrap_err();
+        assert_eq!(busy, Lost::Busy);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::{Fingerprint, FingerprintParts},
-    offers::{Quote, QuoteError, Target, TargetError, Tariff},
+    offers::{Quote, QuoteError, Target, TargetError, Tariff, Work},
 };
 use alloy_primitives::B256;
 use http::{
@@ -32,6 +32,7 @@ pub struct Request<'a> {
 #[derive(Clone, Debug)]
 pub struct Offer {
     pub(super) quote: Quote,
+    pub(super) work: Work,
     pub(super) fingerprint: Fingerprint,
     pub(super) url: String,
 }
@@ -65,6 +66,11 @@ impl Offer {
             Quote::Free => None,
             Quote::Sold(tariff) => Some(tariff),
         }
+    }
+
+    /// Returns the cost in units of the capacity.
+    pub const fn work(&self) -> &Work {
+        &self.work
     }
 
     /// Returns the request's identity.

@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::{AccountKey, Admission, PaymentId, Receipt},
-    offers::Tariff,
+    offers::{Meter, Tariff},
     wire::{Protocol, Reply, Reported, strip_answer},
 };
 use cheque::Amount;
@@ -34,6 +34,8 @@ pub enum Entry {
 pub struct Sale {
     pub(super) admission: Admission,
     pub(super) tariff: Tariff,
+    /// The most that the route asks for in the account's currency.
+    pub(super) top: Amount,
     pub(super) protocol: Protocol,
 }
 
@@ -68,14 +70,40 @@ impl Sale {
         &self.protocol
     }
 
-    /// Returns the most that the request costs, in units of the token.
+    /// Returns the money that is reserved for the request, in units of the token. A sale that is not live costs no more.
     pub const fn reserved(&self) -> Amount {
         self.admission.reserved()
+    }
+
+    /// Returns the most that the request costs without a top-up, in units of the token.
+    pub fn most(&self) -> Amount {
+        match self.is_live() {
+            true => self.admission.limit().min(self.top),
+            false => self.reserved(),
+        }
     }
 
     /// True if the cost depends on the answer.
     pub fn is_variable(&self) -> bool {
         self.tariff.is_variable()
+    }
+
+    /// True if the answer is paid in pieces, while it is on its way.
+    pub fn is_live(&self) -> bool {
+        self.tariff.is_live()
+    }
+
+    /// Returns the way in which units are counted.
+    pub const fn meter(&self) -> Meter {
+        self.tariff.meter()
+    }
+
+    /// Returns the most that a live sale may cost after all payments of its account are `credited`, in units of the token: what
+    /// the request accepted, and what came since.
+    pub fn limit(&self, credited: Amount) -> Amount {
+        let since = credited.saturating_sub(self.admission.credited());
+        let limit = self.admission.limit().checked_add(since);
+        limit.unwrap_or(Amount::MAX)
     }
 
     /// Returns the second from which other workers may release the sale; renew it before.
@@ -85,6 +113,6 @@ impl Sale {
 
     /// Takes what the upstream reports, and what only the gateway may say, out of the headers of its answer.
     pub fn read_answer(&self, headers: &mut HeaderMap) -> Reported {
-        strip_answer(headers, self.reserved())
+        strip_answer(headers, self.most())
     }
 }

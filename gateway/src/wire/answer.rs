@@ -197,13 +197,25 @@ impl Wire {
         set(headers, BALANCE, &receipt.balance.to_string());
         set(headers, CHARGED, &receipt.charged.to_string());
         headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
-        if receipt.released || !status.is_success() {
-            return;
+        // 101 is the success of a WebSocket.
+        let is_success = status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS;
+        if !receipt.released && is_success {
+            self.own_receipt(headers, receipt, protocol, now);
         }
+    }
+
+    /// Sets the receipt of the payment's own protocol.
+    pub(crate) fn own_receipt(
+        &self,
+        headers: &mut HeaderMap,
+        receipt: &Receipt,
+        protocol: &Protocol,
+        now: u64,
+    ) {
         match protocol {
             Protocol::X402 => set(headers, PAYMENT_RESPONSE, &settled(receipt).encode()),
-            Protocol::Mpp(challenge) => {
-                let encoded = mpp_receipt(receipt, challenge, now).encode();
+            Protocol::Mpp(_) => {
+                let encoded = stream_receipt(receipt, protocol, now).encode();
                 set(headers, PAYMENT_RECEIPT, &encoded);
             }
             Protocol::Native => {}
@@ -323,15 +335,20 @@ fn settled(receipt: &Receipt) -> SettleResponse {
     }
 }
 
-fn mpp_receipt(receipt: &Receipt, challenge: &ChallengeEcho, now: u64) -> MppReceipt {
+/// The receipt of MPP, which streams of all protocols have at their end. Other protocols have no challenge.
+pub(crate) fn stream_receipt(receipt: &Receipt, protocol: &Protocol, now: u64) -> MppReceipt {
     let payment = receipt.payment;
+    let (intent, challenge_id) = match protocol {
+        Protocol::Mpp(challenge) => (challenge.intent.clone(), challenge.id.clone()),
+        Protocol::X402 | Protocol::Native => (Intent::Session.name().to_owned(), String::new()),
+    };
     MppReceipt {
         method: "cheque".to_owned(),
-        intent: challenge.intent.clone(),
+        intent,
         status: "success".to_owned(),
         timestamp: rfc3339(now),
         reference: payment.to_string(),
-        challenge_id: challenge.id.clone(),
+        challenge_id,
         channel_id: payment.deposit().0.to_string(),
         accepted_cumulative: payment.total().to_string(),
         // Another deposit may have brought a part of the balance.

@@ -11,12 +11,14 @@ mod native;
 mod offer;
 mod problem;
 mod shown;
+mod stream;
 mod terms;
 mod x402;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::stream_receipt;
 pub use answer::{Reply, Wire};
 pub use encoding::FormError;
 pub(crate) use encoding::to_header;
@@ -29,6 +31,8 @@ pub use offer::{PayeeTerms, ShownState, WireOffer};
 pub use problem::Problem;
 pub(crate) use shown::of_scheme_exact;
 pub use shown::{Paying, Protocol, ShownError};
+pub use stream::{NeedVoucher, SocketFrame};
+pub(crate) use stream::{need_event, receipt_event};
 pub use terms::TokenTerms;
 pub use x402::{PaymentPayload, PaymentRequired, Requirements, Resource, SettleResponse};
 

@@ -98,7 +98,8 @@ pub struct MppReceipt {
     pub timestamp: String,
     /// Deposit and total of the payment.
     pub reference: String,
-    /// The id of the challenge.
+    /// The id of the challenge; empty for a stream that was paid in another protocol.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub challenge_id: String,
     /// The deposit.
     pub channel_id: String,

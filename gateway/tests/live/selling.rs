@@ -20,7 +20,7 @@ const NOW: u64 = 1_800_000_000;
 fn ask(request: u8, currency: Currency) -> Ask {
     Ask {
         fingerprint: Fingerprint(B256::repeat_byte(request)),
-        prices: vec![(currency, PRICE)],
+        prices: vec![(currency, PRICE.into())],
         key: None,
         now: NOW,
     }

@@ -46,14 +46,19 @@ impl Account {
         }
     }
 
-    /// Returns the account's weight, from 1 to 2^64 - 1: its payments of the last ten minutes, less with age.
-    pub(super) fn weight(&self, now_ns: u64) -> u128 {
+    /// Returns the account's payments of the last ten minutes, less with age.
+    pub(super) fn paid_lately(&self, now_ns: u64) -> u128 {
         let minute = now_ns / MINUTE_NS;
         let counted = self.payments.iter().map(|(paid, sum)| {
             let left = MINUTES.saturating_sub(minute.saturating_sub(*paid));
             sum / u128::from(MINUTES) * u128::from(left)
         });
-        let weight = counted.fold(0, u128::saturating_add);
+        counted.fold(0, u128::saturating_add)
+    }
+
+    /// Returns the account's weight for a request of a price, from 1 to 2^64 - 1.
+    pub(super) fn weight(&self, price: u128, now_ns: u64) -> u128 {
+        let weight = self.paid_lately(now_ns).saturating_add(price);
         weight.clamp(1, u64::MAX.into())
     }
 

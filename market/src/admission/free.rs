@@ -68,7 +68,7 @@ impl Prefixes {
         }
     }
 
-    pub(super) fn take(&mut self, prefix: Prefix, cost: u64, now_ns: u64) {
+    pub(super) fn take(&mut self, prefix: Prefix, cost: u64, number: u64, now_ns: u64) {
         let bucket = match self.buckets.remove(&prefix) {
             Some(bucket) => {
                 self.by_full.remove(&(bucket.full_from(), prefix));
@@ -80,7 +80,19 @@ impl Prefixes {
             }
         };
         let mut bucket = bucket.unwrap_or_else(|| Bucket::full(self.settings.prefix, now_ns));
-        bucket.take(cost, now_ns);
+        bucket.take(cost, number, now_ns);
+        self.keep(prefix, bucket);
+    }
+
+    pub(super) fn give_back(&mut self, prefix: Prefix, units: u64, number: u64, now_ns: u64) {
+        if let Some(mut bucket) = self.buckets.remove(&prefix) {
+            self.by_full.remove(&(bucket.full_from(), prefix));
+            bucket.give_back(units, number, now_ns);
+            self.keep(prefix, bucket);
+        }
+    }
+
+    fn keep(&mut self, prefix: Prefix, bucket: Bucket) {
         self.by_full.insert((bucket.full_from(), prefix));
         self.buckets.insert(prefix, bucket);
     }

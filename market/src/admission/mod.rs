@@ -6,17 +6,21 @@
 //! - An account has a bucket of cost units, refilled at the rate of its [`Tier`] up to the tier's burst.
 //! - Requests that find no capacity wait in a bounded queue, for two seconds at most. The queue is weighted fair: an
 //!   account's share is proportional to its payments of the last ten minutes, which count less with age. Within an
-//!   account the first request comes first. A balance gives no share: idle money would stand in front for ever.
+//!   account the first request comes first. The price of a request counts as paid for its own place. A balance gives no
+//!   share: idle money would stand in front for ever.
 //! - Clients that do not pay are known by their network [`Prefix`]. All together have 1 % to 10 % of the capacity: the
 //!   upper bound while no paid request waits, the lower bound always.
 //!
-//! A refused request takes nothing from any bucket, and the refusal says when to come back.
+//! A request takes the most that it can use, and gives back at its end what it has not used. A refused request takes
+//! nothing from any bucket, and the refusal says when to come back.
 //!
-//! The units admitted in any time never exceed that time at full capacity and one burst.
+//! The used units of the requests that are admitted in any time never exceed that time at full capacity and one burst.
 
 mod account;
 mod bucket;
 mod free;
+mod grant;
+mod leaving;
 mod paid;
 mod queue;
 mod settings;
@@ -24,5 +28,8 @@ mod settings;
 mod tests;
 
 pub use free::Prefix;
+pub use grant::{FreeGrant, Grant};
 pub use paid::{Admission, Decision, Outcome, Ticket};
-pub use settings::{AdmissionSettings, FreeSettings, QueueSettings, Refusal, SettingsError, Tier};
+pub use settings::{
+    AdmissionSettings, Demand, FreeSettings, QueueSettings, Refusal, SettingsError, Tier,
+};

@@ -4,29 +4,33 @@ use super::{
     account::Account,
     bucket::Bucket,
     free::{Prefix, Prefixes},
+    grant::{FreeGrant, Grant},
     queue::{FairQueue, Waiting},
-    settings::{AdmissionSettings, Refusal, SECOND, SettingsError, Tier},
+    settings::{AdmissionSettings, Demand, Refusal, SECOND, SettingsError, Tier},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Maximum number of known accounts. The one that would be forgotten first gives way to a new one.
+const MAX_ACCOUNTS: usize = 131_072;
+
 /// The number of a waiting request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
+pub struct Ticket(pub(super) u64);
 
 /// The answer to a paid request that was not refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Serve it now.
-    Serve,
+    Serve(Grant),
     /// It waits; [`Admission::poll`] returns its outcome.
     Wait(Ticket),
 }
 
 /// The end of waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Serve it now.
-    Serve(Ticket),
+    Serve(Ticket, Grant),
     /// Refuse it.
     Refuse(Ticket, Refusal),
 }
@@ -37,18 +41,19 @@ pub enum Outcome {
 /// nanoseconds; a time before an earlier one counts as the earlier one.
 #[derive(Clone, Debug)]
 pub struct Admission<A> {
-    settings: AdmissionSettings,
+    pub(super) settings: AdmissionSettings,
     /// The whole capacity, and the part for paid requests.
-    all: Bucket,
-    paid: Bucket,
+    pub(super) all: Bucket,
+    pub(super) paid: Bucket,
     /// The part of free clients in any case, and their part while no paid request waits.
-    free_min: Bucket,
-    free_max: Bucket,
-    accounts: BTreeMap<A, Account>,
-    by_end: BTreeSet<(u64, A)>,
-    prefixes: Prefixes,
-    queue: FairQueue<A>,
-    next_ticket: u64,
+    pub(super) free_min: Bucket,
+    pub(super) free_max: Bucket,
+    pub(super) accounts: BTreeMap<A, Account>,
+    pub(super) by_end: BTreeSet<(u64, A)>,
+    pub(super) prefixes: Prefixes,
+    pub(super) queue: FairQueue<A>,
+    /// Number of the next take from a bucket, or of the next ticket.
+    pub(super) next: u64,
 }
 
 impl<A: Ord + Clone> Admission<A> {
@@ -69,7 +74,7 @@ impl<A: Ord + Clone> Admission<A> {
             by_end: BTreeSet::new(),
             prefixes: Prefixes::new(free),
             queue: FairQueue::new(),
-            next_ticket: 0,
+            next: 0,
             settings,
         })
     }
@@ -106,7 +111,14 @@ impl<A: Ord + Clone> Admission<A> {
         });
     }
 
-    /// Asks for a paid request of a cost, which holds `bytes` of memory while it waits.
+    /// Returns what counts of an account's payments: those of the last ten minutes, less with age.
+    pub fn paid_lately(&self, account: &A, now_ns: u64) -> u128 {
+        let known = self.accounts.get(account);
+        known.map_or(0, |account| account.paid_lately(now_ns))
+    }
+
+    /// Asks for a paid request. Its own price counts towards the account's weight, so that a newcomer's request stands behind
+    /// as many units of others as they have paid more.
     ///
     /// # Errors
     ///
@@ -115,43 +127,69 @@ impl<A: Ord + Clone> Admission<A> {
         &mut self,
         account: &A,
         tier: Tier,
-        (cost, bytes): (u64, u64),
+        demand: Demand,
         now_ns: u64,
     ) -> Result<Decision, Refusal> {
+        let is_ready = self.check(account, tier, demand, now_ns)?;
+        let Demand { cost, bytes, price } = demand;
+        let (number, id) = (self.next, account.clone());
+        self.next += 2;
+        self.with_account(account, tier, now_ns, |account, queue| {
+            account.bucket.take(cost, number, now_ns);
+            let weight = account.weight(price, now_ns);
+            if is_ready {
+                queue.serve_at_once(cost, &mut account.finish, weight);
+                account.served = account.finish;
+                return;
+            }
+            account.queued += 1;
+            account.queued_bytes = account.queued_bytes.saturating_add(bytes);
+            let place = (&mut account.finish, weight);
+            queue.push(number, (id, cost, bytes), place, now_ns);
+        });
+        if !is_ready {
+            return Ok(Decision::Wait(Ticket(number)));
+        }
+        self.take_paid(cost, number + 1, now_ns);
+        Ok(Decision::Serve(Grant {
+            cost,
+            asked: number,
+            served: number + 1,
+        }))
+    }
+
+    /// Tells whether a request would be refused at once. Returns true if it would be served at once, false if it would wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`].
+    pub fn check(
+        &self,
+        account: &A,
+        tier: Tier,
+        demand: Demand,
+        now_ns: u64,
+    ) -> Result<bool, Refusal> {
+        let Demand { cost, bytes, .. } = demand;
         let max = self.settings.paid_share().burst.min(tier.burst);
         if cost > max {
             return Err(Refusal::TooLarge { cost, max });
         }
-        let ready = self.queue.len() == 0 && self.paid_wait_ns(cost, now_ns) == 0;
-        let retry_ns = self.drain_ns(now_ns);
-        let (settings, ticket, id) = (self.settings.queue, self.next_ticket, account.clone());
-        let decision = self.with_account(account, tier, now_ns, |account, queue| {
-            match account.bucket.wait_ns(cost, now_ns) {
-                Some(0) => {}
-                Some(retry_ns) => return Err(Refusal::Rate { retry_ns }),
-                None => return Err(Refusal::TooLarge { cost, max }),
-            }
-            let weight = account.weight(now_ns);
-            if ready {
-                account.bucket.take(cost, now_ns);
-                queue.serve_at_once(cost, &mut account.finish, weight);
-                account.served = account.finish;
-                return Ok(Decision::Serve);
-            }
-            let queued = (account.queued, account.queued_bytes);
-            queue.has_room(bytes, queued, &settings, retry_ns)?;
-            account.bucket.take(cost, now_ns);
-            account.queued += 1;
-            account.queued_bytes = account.queued_bytes.saturating_add(bytes);
-            let place = (&mut account.finish, weight);
-            queue.push(ticket, (id, cost, bytes), place, now_ns);
-            Ok(Decision::Wait(Ticket(ticket)))
-        })?;
-        match decision {
-            Decision::Serve => self.take_paid(cost, now_ns),
-            Decision::Wait(_) => self.next_ticket += 1,
+        let known = self.accounts.get(account);
+        let queued = known.map_or((0, 0), |known| (known.queued, known.queued_bytes));
+        let wait = known.map_or(Some(0), |known| known.bucket.wait_ns_by(tier, cost, now_ns));
+        match wait {
+            Some(0) => {}
+            Some(retry_ns) => return Err(Refusal::Rate { retry_ns }),
+            None => return Err(Refusal::TooLarge { cost, max }),
         }
-        Ok(decision)
+        if self.queue.len() == 0 && self.paid_wait_ns(cost, now_ns) == 0 {
+            return Ok(true);
+        }
+        let retry_ns = self.drain_ns(now_ns);
+        let settings = &self.settings.queue;
+        self.queue.has_room(bytes, queued, settings, retry_ns)?;
+        Ok(false)
     }
 
     /// Asks for a request of a client that does not pay. It is served now or refused.
@@ -159,7 +197,12 @@ impl<A: Ord + Clone> Admission<A> {
     /// # Errors
     ///
     /// [`Refusal`]; nothing was taken.
-    pub fn request_free(&mut self, prefix: Prefix, cost: u64, now_ns: u64) -> Result<(), Refusal> {
+    pub fn request_free(
+        &mut self,
+        prefix: Prefix,
+        cost: u64,
+        now_ns: u64,
+    ) -> Result<FreeGrant, Refusal> {
         self.prefixes.check(prefix, cost, now_ns)?;
         let share = match self.queue.len() {
             0 => &self.free_max,
@@ -174,13 +217,18 @@ impl<A: Ord + Clone> Admission<A> {
         if retry_ns > 0 {
             return Err(Refusal::FreeShare { retry_ns });
         }
-        self.prefixes.take(prefix, cost, now_ns);
-        self.all.take(cost, now_ns);
+        let number = self.next;
+        self.next += 1;
+        self.prefixes.take(prefix, cost, number, now_ns);
+        self.all.take(cost, number, now_ns);
         // What free clients had beyond a share is no debt of that share: the lower one holds in any case.
-        for bucket in [&mut self.free_min, &mut self.free_max] {
-            bucket.drain(cost, now_ns);
-        }
-        Ok(())
+        let shares = [&mut self.free_min, &mut self.free_max];
+        Ok(FreeGrant {
+            prefix,
+            cost,
+            number,
+            drained: shares.map(|share| share.drain(cost, number, now_ns)),
+        })
     }
 
     /// Returns waiting requests that are to be served or refused now, and forgets idle accounts.
@@ -204,16 +252,28 @@ impl<A: Ord + Clone> Admission<A> {
             if let Some(served) = self.queue.remove(number, true) {
                 self.leave_queue(&served, |account| account.served = served.end);
             }
-            self.take_paid(cost, now_ns);
-            outcomes.push(Outcome::Serve(Ticket(number)));
+            let grant = Grant {
+                cost,
+                asked: number,
+                served: self.next,
+            };
+            self.next += 1;
+            self.take_paid(cost, grant.served, now_ns);
+            outcomes.push(Outcome::Serve(Ticket(number), grant));
         }
+        self.forget_idle(now_ns);
+        outcomes
+    }
+
+    /// Forgets accounts that are as good as unknown. A host without waiting requests calls this instead of
+    /// [`poll`](Self::poll), at any time.
+    pub fn forget_idle(&mut self, now_ns: u64) {
         while let Some((end, account)) = self.by_end.first().cloned()
             && end <= now_ns
         {
             self.by_end.remove(&(end, account.clone()));
             self.accounts.remove(&account);
         }
-        outcomes
     }
 
     /// Returns the moment of the next work for [`poll`](Self::poll).
@@ -227,25 +287,6 @@ impl<A: Ord + Clone> Admission<A> {
         });
         let idle = self.by_end.first().map_or(u64::MAX, |(end, _)| *end);
         first.min(oldest).min(idle)
-    }
-
-    /// Takes a waiting request out of the queue, for example because its client has hung up. Gives its units back.
-    /// Returns false if it does not wait.
-    pub fn cancel(&mut self, ticket: Ticket, now_ns: u64) -> bool {
-        self.withdraw(ticket.0, now_ns)
-    }
-
-    /// Gives back units of a served paid request whose cost was lower than announced.
-    pub fn settle(&mut self, account: &A, unused: u64, now_ns: u64) {
-        for bucket in [&mut self.all, &mut self.paid] {
-            bucket.give_back(unused, now_ns);
-        }
-        if let Some(mut known) = self.accounts.remove(account) {
-            self.by_end
-                .remove(&(known.forgotten_from(), account.clone()));
-            known.bucket.give_back(unused, now_ns);
-            self.keep(account, known);
-        }
     }
 
     /// Returns the number and the bytes of waiting requests.
@@ -280,37 +321,9 @@ impl<A: Ord + Clone> Admission<A> {
         wait.max(SECOND)
     }
 
-    fn take_paid(&mut self, cost: u64, now_ns: u64) {
+    fn take_paid(&mut self, cost: u64, number: u64, now_ns: u64) {
         for bucket in [&mut self.all, &mut self.paid] {
-            bucket.take(cost, now_ns);
-        }
-    }
-
-    /// Takes a request out of the queue that was not served.
-    fn withdraw(&mut self, number: u64, now_ns: u64) -> bool {
-        let Some(left) = self.queue.remove(number, false) else {
-            return false;
-        };
-        self.leave_queue(&left, |account| {
-            account.bucket.give_back(left.cost, now_ns);
-            // The account's next requests do not stand behind one that was not served, if none stands between.
-            if account.queued == 0 {
-                account.finish = account.served;
-            } else if account.finish == left.end {
-                account.finish = left.start;
-            }
-        });
-        true
-    }
-
-    fn leave_queue(&mut self, left: &Waiting<A>, change: impl FnOnce(&mut Account)) {
-        if let Some(mut account) = self.accounts.remove(&left.account) {
-            let key = (account.forgotten_from(), left.account.clone());
-            self.by_end.remove(&key);
-            account.queued = account.queued.saturating_sub(1);
-            account.queued_bytes = account.queued_bytes.saturating_sub(left.bytes);
-            change(&mut account);
-            self.keep(&left.account, account);
+            bucket.take(cost, number, now_ns);
         }
     }
 
@@ -328,7 +341,10 @@ impl<A: Ord + Clone> Admission<A> {
                 self.by_end.remove(&(account.forgotten_from(), id.clone()));
                 account
             }
-            None => Account::new(tier, now_ns),
+            None => {
+                self.make_room();
+                Account::new(tier, now_ns)
+            }
         };
         account.bucket.set_tier(tier, now_ns);
         let result = change(&mut account, &mut self.queue);
@@ -336,7 +352,20 @@ impl<A: Ord + Clone> Admission<A> {
         result
     }
 
-    fn keep(&mut self, id: &A, account: Account) {
+    /// Forgets an account without a place in the queue, if there are too many. It loses the weight of its payments.
+    fn make_room(&mut self) {
+        if self.accounts.len() < MAX_ACCOUNTS {
+            return;
+        }
+        if let Some((end, first)) = self.by_end.first().cloned()
+            && end < u64::MAX
+        {
+            self.by_end.remove(&(end, first.clone()));
+            self.accounts.remove(&first);
+        }
+    }
+
+    pub(super) fn keep(&mut self, id: &A, account: Account) {
         self.by_end.insert((account.forgotten_from(), id.clone()));
         self.accounts.insert(id.clone(), account);
     }

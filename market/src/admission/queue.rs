@@ -1,8 +1,10 @@
-//! The queue of paid requests: start-time fair queueing.
+//! The queue of paid requests: self-clocked fair queueing.
 //!
-//! A request's start is the end of its account's last request, or the start of the request served last if that is
-//! later; its end is the start and `cost / weight`. The earliest start is served first. While two accounts have
-//! requests in the queue, their served costs by weight differ by less than one request of each.
+//! A request's start is the end of its account's last request, or the end of the request served last if that is later;
+//! its end is the start and `cost / weight`. The earliest end is served first. While two accounts have requests in the
+//! queue, their served costs by weight differ by at most one request of each.
+//!
+//! By the earliest start, each newcomer would be served before all others once, and newcomers are cheap.
 
 use super::settings::{QueueSettings, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,9 +27,9 @@ pub(super) struct Waiting<A> {
 #[derive(Clone, Debug)]
 pub(super) struct FairQueue<A> {
     requests: BTreeMap<u64, Waiting<A>>,
-    by_start: BTreeSet<(u128, u64)>,
+    by_end: BTreeSet<(u128, u64)>,
     by_arrival: BTreeSet<(u64, u64)>,
-    /// Start of the request served last.
+    /// End of the request served last. Never at its maximum: a request of a million units at the least weight adds 2^84.
     now: u128,
     pub(super) bytes: u64,
 }
@@ -36,7 +38,7 @@ impl<A: Clone> FairQueue<A> {
     pub(super) const fn new() -> Self {
         Self {
             requests: BTreeMap::new(),
-            by_start: BTreeSet::new(),
+            by_end: BTreeSet::new(),
             by_arrival: BTreeSet::new(),
             now: 0,
             bytes: 0,
@@ -59,7 +61,7 @@ impl<A: Clone> FairQueue<A> {
         let end = start.saturating_add(length(cost, weight));
         *finish = end;
         self.bytes = self.bytes.saturating_add(bytes);
-        self.by_start.insert((start, number));
+        self.by_end.insert((end, number));
         self.by_arrival.insert((now_ns, number));
         let waiting = Waiting {
             account,
@@ -76,12 +78,12 @@ impl<A: Clone> FairQueue<A> {
     pub(super) fn serve_at_once(&mut self, cost: u64, finish: &mut u128, weight: u128) {
         let start = self.now.max(*finish);
         *finish = start.saturating_add(length(cost, weight));
-        self.now = start;
+        self.now = *finish;
     }
 
     /// Returns the next request to serve.
     pub(super) fn first(&self) -> Option<(u64, &Waiting<A>)> {
-        let (_, number) = self.by_start.first()?;
+        let (_, number) = self.by_end.first()?;
         Some((*number, self.requests.get(number)?))
     }
 
@@ -94,11 +96,11 @@ impl<A: Clone> FairQueue<A> {
     /// Removes the request, as served or not.
     pub(super) fn remove(&mut self, number: u64, served: bool) -> Option<Waiting<A>> {
         let removed = self.requests.remove(&number)?;
-        self.by_start.remove(&(removed.start, number));
+        self.by_end.remove(&(removed.end, number));
         self.by_arrival.remove(&(removed.arrived_ns, number));
         self.bytes = self.bytes.saturating_sub(removed.bytes);
         if served {
-            self.now = self.now.max(removed.start);
+            self.now = self.now.max(removed.end);
         }
         Some(removed)
     }

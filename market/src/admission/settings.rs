@@ -13,6 +13,17 @@ pub struct Tier {
     pub burst: u64,
 }
 
+/// What a paid request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Most cost units that it uses.
+    pub cost: u64,
+    /// Bytes of memory that it holds while it waits.
+    pub bytes: u64,
+    /// Money that is reserved for it.
+    pub price: u128,
+}
+
 /// Bounds of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
@@ -86,7 +97,12 @@ pub enum SettingsError {
 }
 
 impl AdmissionSettings {
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`].
+    pub fn check(&self) -> Result<(), SettingsError> {
         let FreeSettings {
             min_percent: min,
             max_percent: max,
@@ -115,7 +131,7 @@ impl AdmissionSettings {
     }
 
     /// Returns the capacity without what free clients have in any case.
-    pub(super) fn paid_share(&self) -> Tier {
+    pub fn paid_share(&self) -> Tier {
         self.share(100 - self.free.min_percent)
     }
 

@@ -184,6 +184,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             from.debt = changed.negative;
             self.changed.extend(from.clients.iter().cloned());
         }
+        if let Some(address) = address {
+            self.share(address);
+        }
         if let Some(client) = self.clients.get_mut(id) {
             client.balance = changed;
             self.upkeep

@@ -95,7 +95,7 @@ impl Charge {
         tokens: u64,
     ) -> (u64, Result<Remainder, Uncovered>) {
         let due = self.0 + U256::from(rest.0);
-        let (whole, rest) = due.div_rem(U256::from(PARTS));
+        let (whole, rest) = by_parts(due);
         if whole <= U256::from(tokens) {
             return (whole.to(), Ok(Remainder(rest.to())));
         }
@@ -110,7 +110,7 @@ impl Charge {
 
     /// Returns whole tokens, at most 2^63 - 1, and the remainder.
     pub(super) fn tokens(self, rest: Remainder) -> (i64, Remainder) {
-        let (whole, rest) = (self.0 + U256::from(rest.0)).div_rem(U256::from(PARTS));
+        let (whole, rest) = by_parts(self.0 + U256::from(rest.0));
         match i64::try_from(whole) {
             Ok(whole) => (whole, Remainder(rest.to())),
             Err(_) => (i64::MAX, Remainder(0)),
@@ -123,6 +123,14 @@ impl Charge {
         let charge = product.div_ceil(U512::from(share.of));
         // Not above `self`, because `part` is not above `of`.
         Self(charge.saturating_to())
+    }
+}
+
+/// Divides by the parts of a token. Nearly all charges fit in 128 bits, of which a division is quick.
+fn by_parts(due: U256) -> (U256, U256) {
+    match u128::try_from(due) {
+        Ok(due) => (U256::from(due / PARTS), U256::from(due % PARTS)),
+        Err(_) => due.div_rem(U256::from(PARTS)),
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Records<S> {
     prefix: Vec<u8>,
     /// Writes that are collected for one batch.
     staged: Option<Batch>,
+    /// Writes that have failed and will be made.
+    owed: Option<Batch>,
 }
 
 impl Sign {
@@ -45,6 +47,7 @@ impl<S: Store> Records<S> {
             store,
             prefix: prefix.to_vec(),
             staged: None,
+            owed: None,
         }
     }
 
@@ -164,6 +167,11 @@ impl<S: Store> Records<S> {
         let key = [&self.prefix, EXPIRATION].concat();
         let positive = expiration.positive.to_bytes(now_ns);
         batch.put(key, record(positive, expiration.negative.to_bytes(now_ns)));
+        self.write_rows(batch)
+    }
+
+    /// Writes a batch as it is, or stages it.
+    pub(super) fn write_rows(&mut self, batch: Batch) -> Result<(), StoreError> {
         match &mut self.staged {
             Some(staged) => {
                 staged.append(batch);
@@ -171,6 +179,11 @@ impl<S: Store> Records<S> {
             }
             None => self.store.write(&batch),
         }
+    }
+
+    /// Lets reads of single records see an owed batch.
+    pub(super) fn show(&mut self, owed: Option<Batch>) {
+        self.owed = owed;
     }
 
     /// Collects all writes from now on.
@@ -193,8 +206,9 @@ impl<S: Store> Records<S> {
 
     /// Returns the value of a key, as if collected writes were made.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let staged = self.staged.as_ref().and_then(|staged| staged.get(key));
-        match staged {
+        let unwritten = [&self.staged, &self.owed].into_iter().flatten();
+        let mut found = unwritten.filter_map(|batch| batch.get(key));
+        match found.next() {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.store.get(key),
         }

@@ -21,9 +21,30 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             credits: Vec::new(),
             inactive: self.inactive,
             active: self.upkeep.active,
+            stays: false,
             failed: None,
         });
         Ok(settled)
+    }
+
+    /// Keeps the operations of the open batch even if its write fails: it is owed then, and written before anything else
+    /// happens. For changes of more than balances.
+    pub(crate) const fn stay(&mut self) {
+        if let Some(undo) = &mut self.undo {
+            undo.stays = true;
+        }
+    }
+
+    /// Returns the batch that is owed, for a write without a lock; then [`paid_off`](Self::paid_off).
+    pub(crate) fn owed(&self) -> Option<&Batch> {
+        let undo = self.undo.as_ref().filter(|undo| undo.stays);
+        undo.and_then(|undo| undo.failed.as_ref())
+    }
+
+    /// Takes note that the owed batch was written.
+    pub(crate) fn paid_off(&mut self) {
+        self.undo = None;
+        self.records.show(None);
     }
 
     /// Returns what was collected, to be written before anything else happens, and then told by
@@ -45,7 +66,13 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         match (&mut self.undo, is_made) {
             // No batch was begun, and an earlier one is not settled.
             (Some(undo), _) if undo.failed.is_some() => {}
-            (Some(undo), false) => undo.failed = Some(batch),
+            (Some(undo), false) => {
+                if undo.stays {
+                    // Balances in memory are those of the owed rows.
+                    self.records.show(Some(batch.clone()));
+                }
+                undo.failed = Some(batch);
+            }
             _ => self.undo = None,
         }
     }
@@ -55,6 +82,9 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         let Some(batch) = self.undo.as_ref().and_then(|undo| undo.failed.as_ref()) else {
             return Ok(Settled::Idle);
         };
+        if self.owed().is_some() {
+            return Ok(Settled::Owed);
+        }
         let written = is_written(self.records.store(), batch)?;
         let Some(undo) = self.undo.take() else {
             return Ok(Settled::Idle);
@@ -79,6 +109,16 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
     /// Writes further rows at once, or with those that are collected.
     pub(crate) fn write(&mut self, batch: Batch, now_ns: u64) -> Result<(), StoreError> {
         self.records.write(batch, &self.expiration, now_ns)
+    }
+
+    /// Writes rows of the host that have nothing to do with balances, at once, or with those of an open
+    /// [batch](crate::hall::Hall::begin).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails.
+    pub fn write_rows(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.records.write_rows(batch)
     }
 
     /// Returns the value of a key of the store, as if collected writes were made.

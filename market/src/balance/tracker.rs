@@ -28,9 +28,10 @@ pub struct BalanceTracker<Id, S> {
     pub(super) records: Records<S>,
     pub(super) expiration: Expiration,
     pub(super) settings: BalanceSettings,
-    pub(super) clients: BTreeMap<Id, Client>,
+    /// Boxed, so that the nodes of the tree stay small: a look among thousands of clients is a search for a key.
+    pub(super) clients: BTreeMap<Id, Box<Client>>,
     /// Addresses of connected clients, with their debts. A client's own balance has a copy of the debt, which is
-    /// refreshed before use.
+    /// refreshed before use if other clients share the address.
     pub(super) addresses: BTreeMap<Vec<u8>, Address<Id>>,
     /// Sum of positive balances of clients that are not connected.
     pub(super) inactive: ExpiringValue,
@@ -56,6 +57,8 @@ pub(super) struct Client {
     pub(super) balance: ClientBalance,
     pub(super) address: Vec<u8>,
     pub(super) next_check: Option<u64>,
+    /// True if other clients share the address. Most do not, and a look at their balance needs no look at the address.
+    pub(super) shares: bool,
     /// The client's part of the sum of capacities.
     priority_capacity: u64,
 }
@@ -116,13 +119,15 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
             balance: ClientBalance::new(positive, debt, tally, self.settings.prices, now_ns),
             address: address.to_vec(),
             next_check: None,
+            shares: self.addresses.contains_key(address),
             priority_capacity: 0,
         };
-        self.clients.insert(id.clone(), client);
+        self.clients.insert(id.clone(), Box::new(client));
         let from = self.addresses.entry(address.to_vec());
         let clients = BTreeSet::new();
         let from = from.or_insert(Address { debt, clients });
         from.clients.insert(id.clone());
+        self.share(address);
         self.check_balance(&id, now_ns);
         Ok(())
     }
@@ -152,12 +157,14 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
         if let Some(at) = client.next_check {
             self.checks.remove(&(at, id.clone()));
         }
-        if let Entry::Occupied(mut from) = self.addresses.entry(client.address) {
+        let address = client.address;
+        if let Entry::Occupied(mut from) = self.addresses.entry(address.clone()) {
             from.get_mut().clients.remove(id);
             if from.get().clients.is_empty() {
                 from.remove();
             }
         }
+        self.share(&address);
         Ok(())
     }
 
@@ -354,11 +361,28 @@ impl<Id: PeerId, S: Store> BalanceTracker<Id, S> {
     ) -> Result<ClientBalance, NotConnected> {
         let client = self.clients.get(id).ok_or(NotConnected)?;
         let mut balance = client.balance;
-        if let Some(from) = self.addresses.get(&client.address) {
+        if client.shares
+            && let Some(from) = self.addresses.get(&client.address)
+        {
             balance.negative = from.debt;
         }
         balance.charge_time(&self.expiration, now_ns);
         Ok(balance)
+    }
+
+    /// Gives the clients of an address its debt, and tells them whether they share it. Nothing changes for three clients or
+    /// more.
+    pub(super) fn share(&mut self, address: &[u8]) {
+        let from = self.addresses.get(address);
+        let Some(from) = from.filter(|from| from.clients.len() <= 2) else {
+            return;
+        };
+        for id in &from.clients {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.balance.negative = from.debt;
+                client.shares = from.clients.len() > 1;
+            }
+        }
     }
 
     /// Returns the debt of an address: in memory if a client is connected from there, otherwise the stored debt.

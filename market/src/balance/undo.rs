@@ -9,6 +9,8 @@ pub(super) struct Undo<Id> {
     pub(super) credits: Vec<(Id, i64)>,
     pub(super) inactive: ExpiringValue,
     pub(super) active: Option<(ExpiringValue, u64)>,
+    /// True if the operations stay, whatever becomes of the write.
+    pub(super) stays: bool,
     /// The batch, once its write has failed.
     pub(super) failed: Option<Batch>,
 }
@@ -22,4 +24,6 @@ pub(crate) enum Settled {
     Written,
     /// The write was not made, and its operations are undone.
     Undone,
+    /// The write was not made, and is owed.
+    Owed,
 }

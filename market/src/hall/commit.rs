@@ -13,7 +13,7 @@ use crate::{
 impl<Id: PeerId, S: Store> Hall<Id, S> {
     /// Opens a batch: writes are collected until [`commit`](Self::commit). Between the two, call only operations that
     /// credit and charge clients ([`pay`](Self::pay), [`exchange`](Self::exchange), [`served`](Self::served)), and
-    /// queries.
+    /// queries; any others after [`stay`](Self::stay).
     ///
     /// # Errors
     ///
@@ -22,7 +22,7 @@ impl<Id: PeerId, S: Store> Hall<Id, S> {
         match self.clients.tracker_mut().begin(now_ns) {
             Ok(Settled::Written | Settled::Idle) => {}
             Ok(Settled::Undone) => self.undo_sale(),
-            Err(_) => return Err(HallError::Unsettled),
+            Ok(Settled::Owed) | Err(_) => return Err(HallError::Unsettled),
         }
         self.sale_before.clone_from(&self.sale);
         Ok(())
@@ -37,6 +37,23 @@ impl<Id: PeerId, S: Store> Hall<Id, S> {
         let batch = self.take_batch();
         let written = self.clients.tracker().write_batch(&batch);
         self.finish(batch, written, now_ns)
+    }
+
+    /// Lets all operations of the open batch stay, even if its write fails: the batch is [owed](Self::owed) then. For
+    /// operations other than those that credit and charge clients, such as connecting.
+    pub const fn stay(&mut self) {
+        self.clients.tracker_mut().stay();
+    }
+
+    /// Returns the batch that is owed: write it, and call [`paid_off`](Self::paid_off). Until then, operations are
+    /// refused by [`begin`](Self::begin).
+    pub fn owed(&self) -> Option<&Batch> {
+        self.clients.tracker().owed()
+    }
+
+    /// Takes note that the owed batch was written.
+    pub fn paid_off(&mut self) {
+        self.clients.tracker_mut().paid_off();
     }
 
     /// Returns the records of all operations since [`begin`](Self::begin), for a host that writes them itself, such as
@@ -67,6 +84,7 @@ impl<Id: PeerId, S: Store> Hall<Id, S> {
                 self.undo_sale();
                 Err(CommitError::Undone(failed))
             }
+            Ok(Settled::Owed) => Err(CommitError::Owed(failed)),
             Err(_) => Err(CommitError::Unknown(failed)),
         }
     }

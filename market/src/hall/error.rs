@@ -59,6 +59,10 @@ pub enum CommitError {
     /// Nothing was written; the operations are undone.
     #[error("nothing was written and nothing has changed: {0}")]
     Undone(#[source] StoreError),
+    /// The write failed and is made as soon as the store works, before anything else happens. The operations count, unless
+    /// the process ends before.
+    #[error("the change counts in memory, and is stored once the store works again: {0}")]
+    Owed(#[source] StoreError),
     /// The write may have been made. The operations count or not; the next [`begin`](super::Hall::begin) finds out.
     #[error("the write may have been made; read the balances before a retry: {0}")]
     Unknown(#[source] StoreError),

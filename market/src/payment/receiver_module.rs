@@ -7,7 +7,10 @@ use super::{
 };
 use crate::store::interface::{Batch, Store};
 use alloy_primitives::Address;
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// An error of a module while receiving a payment.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +72,18 @@ pub trait Judge: Send {
     ///
     /// [`ModuleError`] if the payment does not count.
     fn judge(&self, old_record: Option<&[u8]>) -> Result<Incoming, ModuleError>;
+
+    /// Counts the judged payment no longer: its record was not stored. For modules that bound how much they accept before it
+    /// is settled.
+    fn give_back(&self) {}
 }
 
 /// A prepared payment, ready to be judged and stored; see [`prepare`](fn@prepare).
 pub struct PreparedPayment {
     key: Vec<u8>,
     judge: Box<dyn Judge>,
+    /// The record of the last good judgement, which the host stores.
+    judged: Mutex<Option<Vec<u8>>>,
 }
 
 /// Prepares a received payment, before the host has exclusive use of its balances: the module queries its chain.
@@ -96,7 +105,11 @@ pub async fn prepare(
     let old_record = store.get(&key)?;
     let judge = module.prepare(from, proof, old_record.as_deref()).await;
     let judge = judge.map_err(ReceiveError::Rejected)?;
-    Ok(PreparedPayment { key, judge })
+    Ok(PreparedPayment {
+        key,
+        judge,
+        judged: Mutex::default(),
+    })
 }
 
 impl PreparedPayment {
@@ -104,7 +117,7 @@ impl PreparedPayment {
     ///
     /// Call this in the [operation](crate::balance::BalanceTracker::operation) that credits the value, with the
     /// operation's batch. The tracker must have exclusive use of the store meanwhile, which is the case in one
-    /// thread.
+    /// thread. If the operation fails, call [`settle`](Self::settle).
     ///
     /// # Errors
     ///
@@ -125,7 +138,8 @@ impl PreparedPayment {
     }
 
     /// Judges the payment by its present record, and adds the new record to `batch`. In a [hall](crate::hall::Hall),
-    /// read the record by [`Hall::stored`](crate::hall::Hall::stored).
+    /// read the record by [`Hall::stored`](crate::hall::Hall::stored). If the batch is not written, or its write fails, call
+    /// [`settle`](Self::settle).
     ///
     /// # Errors
     ///
@@ -137,7 +151,25 @@ impl PreparedPayment {
     ) -> Result<Incoming, ModuleError> {
         let incoming = self.judge.judge(old_record)?;
         batch.put(self.key.clone(), incoming.new_record.clone());
+        *self.judged() = Some(incoming.new_record.clone());
         Ok(incoming)
+    }
+
+    /// Finds out by the record that is stored now what became of a good judgement whose batch failed. Without the new record
+    /// in its place, the module counts the payment no longer: the client can show it again, and pay by others meanwhile.
+    ///
+    /// Do not call it while the record cannot be read: the payment may be stored, and then has to count.
+    pub fn settle(&self, stored_record: Option<&[u8]>) {
+        let Some(judged) = self.judged().take() else {
+            return;
+        };
+        if stored_record != Some(&*judged) {
+            self.judge.give_back();
+        }
+    }
+
+    fn judged(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

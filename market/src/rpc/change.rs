@@ -115,7 +115,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
                 tracker.set_notices(&selected, notice, batch, now_ns)?;
             }
             None if batch.is_empty() => {}
-            None => self.store.write(&batch)?,
+            None => planned.tracker_mut().write_rows(batch)?,
         }
 
         // All writes are stored, and the rest cannot fail.
@@ -149,7 +149,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         let params = ClientParams::parse_defaults(params)?;
         let tracker = self.hall.clients_mut().tracker_mut();
         let prices = params.applied_to(tracker.default_prices());
-        self.defaults.store_prices(&self.store, prices)?;
+        tracker.write_rows(self.defaults.row_of_prices(prices))?;
         tracker.set_default_prices(prices);
         Ok(())
     }
@@ -163,7 +163,8 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
     pub fn set_connected_bias(&mut self, bias_ns: i64) -> Result<(), OperatorError> {
         let negative = |_| OperatorError::Bias(bias_ns);
         let bias_ns = u64::try_from(bias_ns).map_err(negative)?;
-        self.defaults.store_bias_ns(&self.store, bias_ns)?;
+        let row = self.defaults.row_of_bias(bias_ns);
+        self.clients_mut().tracker_mut().write_rows(row)?;
         self.clients_mut().set_connected_bias(bias_ns);
         Ok(())
     }

@@ -43,14 +43,11 @@ impl Defaults {
             .transpose()
     }
 
-    pub(super) fn store_prices(
-        &self,
-        store: &impl Store,
-        prices: ServicePrices,
-    ) -> Result<(), OperatorError> {
+    /// Returns the row of the prices.
+    pub(super) fn row_of_prices(&self, prices: ServicePrices) -> Batch {
         let [positive, negative] = [prices.positive, prices.negative]
             .map(|prices| [prices.time, prices.capacity, prices.request].map(Price::billionths));
-        self.put(store, PRICES, positive.into_iter().chain(negative))
+        self.row(PRICES, positive.into_iter().chain(negative))
     }
 
     /// Returns the stored bias, if any, in nanoseconds.
@@ -61,26 +58,18 @@ impl Defaults {
         bias_ns.transpose().map_err(damaged)
     }
 
-    pub(super) fn store_bias_ns(
-        &self,
-        store: &impl Store,
-        bias_ns: u64,
-    ) -> Result<(), OperatorError> {
-        self.put(store, BIAS, [bias_ns.into()])
+    /// Returns the row of the bias.
+    pub(super) fn row_of_bias(&self, bias_ns: u64) -> Batch {
+        self.row(BIAS, [bias_ns.into()])
     }
 
-    /// Writes a version byte, then integers of 16 bytes, big-endian.
-    fn put(
-        &self,
-        store: &impl Store,
-        key: &[u8],
-        numbers: impl IntoIterator<Item = u128>,
-    ) -> Result<(), OperatorError> {
+    /// A version byte, then integers of 16 bytes, big-endian.
+    fn row(&self, key: &[u8], numbers: impl IntoIterator<Item = u128>) -> Batch {
         let mut bytes = vec![VERSION];
         bytes.extend(numbers.into_iter().flat_map(u128::to_be_bytes));
         let mut batch = Batch::new();
         batch.put([&self.prefix, key].concat(), bytes);
-        Ok(store.write(&batch)?)
+        batch
     }
 
     fn numbers<const N: usize>(

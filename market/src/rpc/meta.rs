@@ -1,7 +1,11 @@
 //! The operator's notes about balances: the `meta` argument of `les_addBalance`.
 
 use super::{error::OperatorError, names::META};
-use crate::store::interface::{Batch, Store};
+use crate::{
+    balance::tracker::BalanceTracker,
+    id::PeerId,
+    store::interface::{Batch, Store},
+};
 
 const PREFIX: &[u8] = b"meta:";
 /// Maximum number of bytes of a note.
@@ -37,12 +41,12 @@ impl BalanceMeta {
     }
 
     /// Returns a client's note, if any.
-    pub(super) fn get(
+    pub(super) fn get<Id: PeerId, S: Store>(
         &self,
-        store: &impl Store,
-        id: &[u8],
+        rows: &BalanceTracker<Id, S>,
+        id: &Id,
     ) -> Result<Option<String>, OperatorError> {
-        let stored = store.get(&[&self.prefix, id].concat())?;
+        let stored = rows.stored(&[&self.prefix, id.as_ref()].concat())?;
         Ok(stored.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 }

@@ -1,8 +1,12 @@
 //! Server of the calls over HTTP and WebSocket.
 
 use super::{
-    access::Guarded, error::OperatorError, id_text::id_text, names::Params, operator::Operator,
-    service::Service,
+    access::Guarded,
+    error::OperatorError,
+    id_text::id_text,
+    names::Params,
+    operator::Operator,
+    service::{Service, SubmitError},
 };
 use crate::{
     id::PeerId,
@@ -21,7 +25,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
-use tokio::{sync::broadcast::Receiver, task};
+use tokio::sync::broadcast::Receiver;
 
 /// Default address, on the loopback interface.
 pub const DEFAULT_ADDRESS: SocketAddr =
@@ -101,9 +105,9 @@ impl<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static> Running<Id, S>
         // The server may have stopped by itself.
         let _ = self.server.stop();
         self.server.stopped().await;
-        let service = self.service;
-        let saved =
-            task::spawn_blocking(move || service.with(|operator, now_ns| operator.save(now_ns)));
+        let saved = self
+            .service
+            .change(|operator, now_ns| operator.save(now_ns));
         saved.await.map_err(StoreError::new)?
     }
 }
@@ -146,14 +150,14 @@ fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
 ) -> Result<RpcModule<Shared<Id, S>>, RegisterMethodError> {
     let mut calls = RpcModule::from_arc(Arc::new(service));
     calls.register_blocking_method("les_serverInfo", |_, service, _| {
-        Answer::Ok(service.with(|operator, _| operator.server_info()))
+        Answer::Ok(service.read(|operator, _| operator.server_info()))
     })?;
     calls.register_blocking_method("les_clientInfo", |arguments, service, _| {
         let mut arguments = arguments.sequence();
         let ids: Vec<String> = arguments.optional_next()?.unwrap_or_default();
         let tags: Vec<String> = arguments.optional_next()?.unwrap_or_default();
         let found = ids_of(&ids).and_then(|ids| {
-            service.with(|operator, now_ns| operator.client_info(&ids, &tags, now_ns))
+            service.read(|operator, now_ns| operator.client_info(&ids, &tags, now_ns))
         });
         let found = found.map_err(refused)?;
         let infos = found
@@ -167,7 +171,7 @@ fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
         let to_the_end = stop.as_ref().iter().all(|byte| *byte == 0);
         let stop = Some(stop.as_ref()).filter(|_| !to_the_end);
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let found = service.with(|operator, now_ns| {
+        let found = service.read(|operator, now_ns| {
             operator.priority_client_info(start.as_ref(), stop, max, now_ns)
         });
         let found = found.map_err(refused)?;
@@ -180,19 +184,18 @@ fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
         }
         Answer::Ok(infos)
     })?;
-    calls.register_blocking_method("les_addBalance", |arguments, service, _| {
+    calls.register_async_method("les_addBalance", |arguments, service, _| async move {
         let mut arguments = arguments.sequence();
         let (of, amount): (String, i64) = (arguments.next()?, arguments.next()?);
         let meta: Option<String> = arguments.optional_next()?;
-        let added = id(&of).and_then(|id| {
-            service.with(|operator, now_ns| {
-                operator.add_noted_balance(&id, amount, meta.as_deref(), now_ns)
-            })
+        let id: Id = id(&of).map_err(refused)?;
+        let added = change(&service, move |operator, now_ns| {
+            operator.add_noted_balance(&id, amount, meta.as_deref(), now_ns)
         });
-        let added = added.map_err(refused)?;
+        let added = added.await?;
         Answer::Ok([added.old, added.new])
     })?;
-    calls.register_blocking_method("les_setClientParams", |arguments, service, _| {
+    calls.register_async_method("les_setClientParams", |arguments, service, _| async move {
         let mut arguments = arguments.sequence();
         let ids: Vec<String> = arguments.next()?;
         // Clients of the first generation send tags, of the second generation none.
@@ -200,21 +203,25 @@ fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
             Value::Object(params) => (Vec::new(), params),
             tags => (parsed(tags)?, arguments.next()?),
         };
-        let set = ids_of(&ids).and_then(|ids| {
-            service
-                .with(|operator, now_ns| operator.set_client_params(&ids, &tags, &params, now_ns))
-        });
-        set.map_err(refused)
+        let ids: Vec<Id> = ids_of(&ids).map_err(refused)?;
+        change(&service, move |operator, now_ns| {
+            operator.set_client_params(&ids, &tags, &params, now_ns)
+        })
+        .await
     })?;
-    calls.register_blocking_method("les_setDefaultParams", |arguments, service, _| {
+    calls.register_async_method("les_setDefaultParams", |arguments, service, _| async move {
         let (params,): (Params,) = arguments.parse()?;
-        let set = service.with(|operator, _| operator.set_default_params(&params));
-        set.map_err(refused)
+        change(&service, move |operator, _| {
+            operator.set_default_params(&params)
+        })
+        .await
     })?;
-    calls.register_blocking_method("les_setConnectedBias", |arguments, service, _| {
+    calls.register_async_method("les_setConnectedBias", |arguments, service, _| async move {
         let (bias_ns,): (i64,) = arguments.parse()?;
-        let set = service.with(|operator, _| operator.set_connected_bias(bias_ns));
-        set.map_err(refused)
+        change(&service, move |operator, _| {
+            operator.set_connected_bias(bias_ns)
+        })
+        .await
     })?;
     for name in CHECKPOINT_CALLS {
         calls.register_method(name, |_, _, _| Answer::<()>::Err(no_checkpoints()))?;
@@ -226,6 +233,18 @@ fn calls<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static>(
         |arguments, pending, service, _| follow(arguments, pending, service),
     )?;
     Ok(calls)
+}
+
+/// Makes a change, and answers after it is stored.
+async fn change<Id: PeerId + Sync, S: Store + Clone + Send + Sync + 'static, R: Send + 'static>(
+    service: &Shared<Id, S>,
+    f: impl FnOnce(&mut Operator<Id, S>, u64) -> Result<R, OperatorError> + Send + 'static,
+) -> Answer<R> {
+    let failed = |error: SubmitError| {
+        ErrorObjectOwned::owned(error::INTERNAL_ERROR_CODE, error.to_string(), None::<()>)
+    };
+    let changed = service.change(f).await.map_err(failed)?;
+    changed.map_err(refused)
 }
 
 /// Forwards events until the subscriber leaves or falls too far behind.

@@ -6,12 +6,12 @@ use crate::{
     hall::{CommitError, Hall},
     id::PeerId,
     pool::clients::PoolEvent,
-    store::interface::Store,
+    store::interface::{Batch, Store, StoreError},
 };
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
@@ -25,8 +25,9 @@ const MAX_BATCH: usize = 1_024;
 
 /// A market with a task of its own and the host's clock.
 ///
-/// Payments and trades are [submitted](Self::submit): a thread carries out all that wait, writes them as one batch
-/// without holding a lock, and then answers. Everything else runs [with](Self::with) the operator between two batches.
+/// Payments and trades are [submitted](Self::submit), and so is every other [change](Self::change): a thread carries out
+/// all that wait, writes them as one batch without holding a lock, and then answers. [Reads](Self::read) run between two
+/// batches.
 ///
 /// Dropping the service carries out what was submitted and releases the store.
 pub struct Service<Id, S> {
@@ -56,6 +57,8 @@ struct Shared<Id, S> {
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
     events: broadcast::Sender<Event>,
     changed: Notify,
+    /// Events for the host that no poll has returned.
+    untold: Mutex<Vec<PoolEvent<Id>>>,
 }
 
 struct State<Id, S> {
@@ -64,8 +67,15 @@ struct State<Id, S> {
     is_committing: bool,
 }
 
+/// An operation.
+struct Job<Id, S> {
+    run: Run<Id, S>,
+    /// True if the host is to poll afterwards.
+    wakes: bool,
+}
+
 /// Carries out an operation, or learns that none is possible, and returns how to answer after the commit.
-type Job<Id, S> = Box<dyn FnOnce(Option<&mut Hall<Id, S>>, u64) -> Reply + Send>;
+type Run<Id, S> = Box<dyn FnOnce(Option<&mut Operator<Id, S>>, u64) -> Reply + Send>;
 type Reply = Box<dyn FnOnce(Result<(), Arc<CommitError>>) + Send>;
 
 /// An error of a submitted operation.
@@ -75,9 +85,12 @@ pub enum SubmitError {
     /// The batch was not written, or may have been.
     #[error(transparent)]
     Commit(Arc<CommitError>),
-    /// An earlier write has no known outcome. Nothing has changed.
-    #[error("an earlier write has no known outcome; retry once the store can be read")]
+    /// An earlier write has no known outcome, or is owed. Nothing has changed.
+    #[error("an earlier write is not made or has no known outcome; retry once the store works")]
     Unsettled,
+    /// A balance cannot be read.
+    #[error(transparent)]
+    Load(Arc<LoadBalanceError>),
     /// The market has stopped. The operation may have been carried out.
     #[error("the market has stopped; read the balance after its restart")]
     Stopped,
@@ -97,6 +110,7 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
             clock: Box::new(clock),
             events: broadcast::Sender::new(EVENTS),
             changed: Notify::new(),
+            untold: Mutex::default(),
         });
         let task = Arc::clone(&shared);
         // Ends with the service, which has the only sender.
@@ -121,9 +135,39 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
     where
         F: FnOnce(&mut Hall<Id, S>, u64) -> R + Send + 'static,
     {
+        self.send(true, move |operator, now_ns| f(operator.hall_mut(), now_ns))
+    }
+
+    /// Carries out `f`, which may change anything, together with other submitted operations. The future is ready once
+    /// the change is durable. `f` runs even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]. After [`CommitError::Owed`] the change counts, and is stored before any other one.
+    pub fn change<R: Send + 'static, F>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = Result<R, SubmitError>> + Send + use<R, F, Id, S>
+    where
+        F: FnOnce(&mut Operator<Id, S>, u64) -> R + Send + 'static,
+    {
+        self.send(true, move |operator, now_ns| {
+            operator.hall_mut().stay();
+            f(operator, now_ns)
+        })
+    }
+
+    fn send<R: Send + 'static, F>(
+        &self,
+        wakes: bool,
+        f: F,
+    ) -> impl Future<Output = Result<R, SubmitError>> + Send + use<R, F, Id, S>
+    where
+        F: FnOnce(&mut Operator<Id, S>, u64) -> R + Send + 'static,
+    {
         let (sender, answer) = oneshot::channel();
-        let job: Job<Id, S> = Box::new(move |hall, now_ns| {
-            let result = hall.map(|hall| f(hall, now_ns));
+        let run: Run<Id, S> = Box::new(move |operator, now_ns| {
+            let result = operator.map(|operator| f(operator, now_ns));
             Box::new(move |committed| {
                 let result = result.ok_or(SubmitError::Unsettled);
                 let answer = match committed {
@@ -135,20 +179,23 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
             })
         });
         // Without a task the answer's sender is dropped, which is an answer.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+        let jobs = self.jobs.as_ref();
+        let _ = jobs.map(|jobs| jobs.send(Job { run, wakes }));
         async move { answer.await.unwrap_or(Err(SubmitError::Stopped)) }
     }
 
-    /// Runs `f` with exclusive access, at a moment not before any earlier call, and then publishes events. Blocks while
-    /// a batch is written and while `f` writes: use a blocking thread from async code.
+    /// Runs `f` at a moment not before any earlier operation, on stored state only: waits while a batch is written. In
+    /// async code, use a blocking thread.
     ///
     /// # Panics
     ///
-    /// If an earlier call has panicked: the state in memory may be half changed, and only the store is reliable.
-    pub fn with<R>(&self, f: impl FnOnce(&mut Operator<Id, S>, u64) -> R) -> R {
-        let result = self.shared.alone(f);
-        self.shared.changed.notify_one();
-        result
+    /// If an earlier operation has panicked: the state in memory may be half changed, and only the store is reliable.
+    pub fn read<R>(&self, f: impl FnOnce(&Operator<Id, S>, u64) -> R) -> R {
+        let state = self.shared.lock();
+        let committed = &self.shared.committed;
+        let state = committed.wait_while(state, |state| state.is_committing);
+        let state = state.expect(PANICKED);
+        f(&state.operator, (self.shared.clock)())
     }
 
     /// Calls [`Operator::poll`]. Returns events for the host, and the moment of the next poll unless something
@@ -156,20 +203,21 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
     ///
     /// # Errors
     ///
-    /// [`LoadBalanceError`] if the store fails.
-    ///
-    /// # Panics
-    ///
-    /// Like [`with`](Self::with).
-    pub fn poll(&self) -> Result<(Vec<PoolEvent<Id>>, u64), LoadBalanceError> {
-        self.shared.alone(|operator, now_ns| {
+    /// [`SubmitError`]; the next poll returns the events.
+    pub async fn poll(&self) -> Result<(Vec<PoolEvent<Id>>, u64), SubmitError> {
+        let shared = Arc::clone(&self.shared);
+        let polling = self.send(false, move |operator, now_ns| {
+            operator.hall_mut().stay();
             let happened = operator.poll(now_ns)?;
-            Ok((happened, operator.next_event()))
-        })
+            shared.untold().extend(happened);
+            Ok(operator.next_event())
+        });
+        let next: Result<u64, LoadBalanceError> = polling.await?;
+        let next = next.map_err(|error| SubmitError::Load(Arc::new(error)))?;
+        Ok((mem::take(&mut self.shared.untold()), next))
     }
 
-    /// Waits for a call of [`with`](Self::with), or a submitted operation, since the last wait; the host then calls
-    /// [`poll`](Self::poll).
+    /// Waits for a submitted operation since the last wait; the host then calls [`poll`](Self::poll).
     pub async fn changed(&self) {
         self.shared.changed.notified().await;
     }
@@ -180,20 +228,6 @@ impl<Id: PeerId, S: Store + Clone + Send + Sync + 'static> Service<Id, S> {
 }
 
 impl<Id: PeerId, S: Store> Shared<Id, S> {
-    fn alone<R>(&self, f: impl FnOnce(&mut Operator<Id, S>, u64) -> R) -> R {
-        let state = self.lock();
-        let mut state = self
-            .committed
-            .wait_while(state, |state| state.is_committing)
-            .expect(PANICKED);
-        let result = f(&mut state.operator, (self.clock)());
-        for event in state.operator.take_events() {
-            // The event may have no subscriber.
-            let _ = self.events.send(event);
-        }
-        result
-    }
-
     fn run(&self, queue: &Receiver<Job<Id, S>>) {
         while let Ok(first) = queue.recv() {
             let waiting = queue.try_iter().take(MAX_BATCH - 1);
@@ -204,21 +238,25 @@ impl<Id: PeerId, S: Store> Shared<Id, S> {
 
     /// Carries out jobs, writes their records as one batch, and answers.
     fn carry_out(&self, jobs: Vec<Job<Id, S>>) {
+        self.write_owed();
+        let wakes = jobs.iter().any(|job| job.wakes);
         let mut state = self.lock();
         let now_ns = (self.clock)();
-        let hall = state.operator.hall_mut();
-        let mut hall = hall.begin(now_ns).is_ok().then_some(hall);
+        let operator = &mut state.operator;
+        let begun = operator.hall_mut().begin(now_ns).is_ok();
+        let mut operator = begun.then_some(operator);
         let jobs = jobs.into_iter();
-        let replies: Vec<_> = jobs.map(|job| job(hall.as_deref_mut(), now_ns)).collect();
-        let batch = hall.map(Hall::take_batch).unwrap_or_default();
-        state.is_committing = true;
-        drop(state);
-        let written = match batch.is_empty() {
-            true => Ok(()),
-            false => self.store.write(&batch),
-        };
+        let run = |job: Job<Id, S>| (job.run)(operator.as_deref_mut(), now_ns);
+        let replies: Vec<_> = jobs.map(run).collect();
+        let batch = operator.map(|operator| operator.hall_mut().take_batch());
+        let batch = batch.unwrap_or_default();
+        let written = self.write_unlocked(state, &batch);
         let mut state = self.lock();
         let committed = state.operator.hall_mut().finish(batch, written, now_ns);
+        for event in state.operator.take_events() {
+            // The event may have no subscriber.
+            let _ = self.events.send(event);
+        }
         state.is_committing = false;
         drop(state);
         self.committed.notify_all();
@@ -226,7 +264,43 @@ impl<Id: PeerId, S: Store> Shared<Id, S> {
         for reply in replies {
             reply(committed.clone());
         }
-        self.changed.notify_one();
+        if wakes {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Tries to write what is owed from an earlier failure.
+    fn write_owed(&self) {
+        let state = self.lock();
+        let Some(owed) = state.operator.hall().owed().cloned() else {
+            return;
+        };
+        let written = self.write_unlocked(state, &owed);
+        let mut state = self.lock();
+        if written.is_ok() {
+            state.operator.hall_mut().paid_off();
+        }
+        state.is_committing = false;
+        drop(state);
+        self.committed.notify_all();
+    }
+
+    /// Writes a batch without the lock. Nothing else happens until the caller ends the commit.
+    fn write_unlocked(
+        &self,
+        mut state: MutexGuard<'_, State<Id, S>>,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
+        state.is_committing = true;
+        drop(state);
+        match batch.is_empty() {
+            true => Ok(()),
+            false => self.store.write(batch),
+        }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<PoolEvent<Id>>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<Id, S>> {

@@ -70,7 +70,7 @@ impl<Id: PeerId, S: Store> Operator<Id, S> {
         let selected = self.select(ids, tags, now_ns)?;
         let infos = selected.into_iter().map(|id| {
             let mut info = self.info(&id, now_ns)?;
-            if let Some(meta) = self.meta.get(&self.store, id.as_ref())? {
+            if let Some(meta) = self.meta.get(self.clients().tracker(), &id)? {
                 info.insert(names::META.to_owned(), meta.into());
             }
             Ok((id, info))

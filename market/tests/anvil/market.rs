@@ -155,12 +155,12 @@ async fn balances_totals_of_three_clients_and_three_providers() {
     assert!(credited_in_all < spent_in_all);
 
     let provider = &providers[0];
-    compete(provider, &clients);
+    compete(provider, &clients).await;
     prices_rise(provider, &clients).await;
 
     // The credited value is locked, earned, or change.
     for (provider, credited) in providers.iter().zip(&credited) {
-        let sale = provider.account_for_spending();
+        let sale = provider.account_for_spending().await;
         let clients = || clients.iter().map(|client| client.address);
         let tokens: u64 = clients().map(|client| provider.tokens(client)).sum();
         assert_eq!(tokens, sale.curve.amount());
@@ -244,21 +244,21 @@ fn banks_must_match(client: &Client, provider: &Provider) {
 }
 
 /// Every client requests the whole capacity and gets a share by its tokens.
-fn compete(provider: &Provider, clients: &[Client]) {
+async fn compete(provider: &Provider, clients: &[Client]) {
     let poor = Address::repeat_byte(0x99);
-    provider.connect(poor);
+    provider.connect(poor).await;
     for client in clients {
-        provider.connect(client.address);
+        provider.connect(client.address).await;
     }
-    let refused = provider.set_capacity(poor, CAPACITY).unwrap_err();
+    let refused = provider.set_capacity(poor, CAPACITY).await.unwrap_err();
     assert!(matches!(refused, SetCapacityError::NoPriority { .. }));
     for _ in 0..20 {
         for client in clients {
-            provider.pass(11);
-            let max = provider.max_capacity(client.address);
+            provider.pass(11).await;
+            let max = provider.max_capacity(client.address).await;
             if max > provider.capacity(client.address) {
                 // A forecast capacity may be gone at the attempt.
-                let _granted = provider.set_capacity(client.address, max);
+                let _granted = provider.set_capacity(client.address, max).await;
             }
         }
     }
@@ -277,7 +277,7 @@ fn compete(provider: &Provider, clients: &[Client]) {
             "the capacity is {found}, a fair share {fair}"
         );
     }
-    let refused = provider.set_capacity(clients[0].address, CAPACITY);
+    let refused = provider.set_capacity(clients[0].address, CAPACITY).await;
     assert!(matches!(
         refused,
         Err(SetCapacityError::PriorityTooLow { .. })
@@ -289,7 +289,7 @@ async fn prices_rise(provider: &Provider, clients: &[Client]) {
     let client = &clients[0];
     let id = client.address.to_string().to_lowercase();
     let before = provider.tokens(client.address);
-    provider.pass(10);
+    provider.pass(10).await;
     assert_eq!(provider.tokens(client.address), before, "service was free");
     let dear = json!({ "pricing/timeFactor": 1_000_000 });
     let tagged = json!([[], ["$connected"], dear]);
@@ -303,14 +303,14 @@ async fn prices_rise(provider: &Provider, clients: &[Client]) {
             .unwrap_err()
             .contains("invalid client parameter 'pricing/speed'")
     );
-    provider.pass(10);
+    provider.pass(10).await;
     assert_eq!(provider.tokens(client.address), before - 10_000_000);
     let info = provider.call("les_clientInfo", json!([[id], []]));
     let info = info.await.unwrap();
     assert_eq!(info[&id]["pricing/balance"], before - 10_000_000);
     assert_eq!(info[&id]["pricing/timeFactor"], 1_000_000);
     let newcomer = Address::repeat_byte(0x77);
-    provider.connect(newcomer);
+    provider.connect(newcomer).await;
     let id = newcomer.to_string().to_lowercase();
     let info = provider.call("les_clientInfo", json!([[id], []]));
     assert_eq!(info.await.unwrap()[&id]["pricing/timeFactor"], 1_000_000);

@@ -102,12 +102,13 @@ impl Provider {
     ) -> Result<Incoming, Refused> {
         let module = self.receivers.agree(offer)?;
         let prepared = prepare(&**module, &self.store, PREFIX, from, proof).await?;
-        self.market.with(|operator, now_ns| {
+        let (store, mut sale) = (self.store.clone(), self.sale());
+        let before = self.change(from);
+        let taken = self.market.change(move |operator, now_ns| {
             let tracker = operator.clients_mut().tracker_mut();
-            tracker.operation(&from, None, now_ns, |balance| {
-                let incoming = prepared.store_received(&self.store, balance.extra_writes())?;
-                let mut sale = self.sale();
-                let money = self.change(from) + incoming.value;
+            let taken = tracker.operation(&from, None, now_ns, |balance| {
+                let incoming = prepared.store_received(&store, balance.extra_writes())?;
+                let money = before + incoming.value;
                 let sold = sale.curve.exchange(0, i64::MAX, money.try_into()?);
                 let sold = sold.ok_or("the curve ends here")?;
                 balance.add(sold.tokens)?;
@@ -117,59 +118,66 @@ impl Provider {
                     .put(change_key(from), left.to_be_bytes());
                 sale.keep(balance.extra_writes());
                 Ok::<_, Refused>(incoming)
-            })
-        })
+            });
+            (taken, prepared)
+        });
+        let (taken, prepared) = taken.await.unwrap();
+        if taken.is_err() {
+            prepared.settle(self.store.get(prepared.key())?.as_deref());
+        }
+        taken
     }
 
-    pub(crate) fn connect(&self, client: Address) {
+    pub(crate) async fn connect(&self, client: Address) {
         let connected = self
             .market
-            .with(|operator, now_ns| operator.connect(&client, client.as_slice(), now_ns));
-        connected.unwrap();
-        self.market.poll().unwrap();
+            .change(move |operator, now_ns| operator.connect(&client, client.as_slice(), now_ns));
+        connected.await.unwrap().unwrap();
+        self.market.poll().await.unwrap();
     }
 
     /// Requests a capacity.
-    pub(crate) fn set_capacity(
+    pub(crate) async fn set_capacity(
         &self,
         client: Address,
         capacity: u64,
     ) -> Result<u64, SetCapacityError> {
-        let granted = self.market.with(|operator, now_ns| {
+        let granted = self.market.change(move |operator, now_ns| {
             let clients = operator.clients_mut();
             clients.set_capacity(&client, capacity, 0, now_ns)
         });
-        self.market.poll().unwrap();
+        let granted = granted.await.unwrap();
+        self.market.poll().await.unwrap();
         granted
     }
 
     /// Returns the largest capacity available to a client.
-    pub(crate) fn max_capacity(&self, client: Address) -> u64 {
-        let max = self.market.with(|operator, now_ns| {
+    pub(crate) async fn max_capacity(&self, client: Address) -> u64 {
+        let max = self.market.change(move |operator, now_ns| {
             let clients = operator.clients_mut();
             clients.max_capacity(&client, 0, 0, now_ns)
         });
-        max.unwrap()
+        max.await.unwrap().unwrap()
     }
 
     pub(crate) fn capacity(&self, client: Address) -> u64 {
         let found = self
             .market
-            .with(|operator, _| operator.clients_mut().pool().capacity(&client));
+            .read(|operator, _| operator.clients().pool().capacity(&client));
         found.unwrap()
     }
 
     pub(crate) fn tokens(&self, client: Address) -> u64 {
-        let tokens = self.market.with(|operator, now_ns| {
-            let tracker = operator.clients_mut().tracker_mut();
+        let tokens = self.market.read(|operator, now_ns| {
+            let tracker = operator.clients().tracker();
             tracker.tokens(&client, now_ns)
         });
         tokens.unwrap()
     }
 
-    pub(crate) fn pass(&self, seconds: u64) {
+    pub(crate) async fn pass(&self, seconds: u64) {
         self.clock.fetch_add(seconds * SECOND, Ordering::SeqCst);
-        self.market.poll().unwrap();
+        self.market.poll().await.unwrap();
     }
 
     /// Calls the operator's RPC server.
@@ -186,18 +194,19 @@ impl Provider {
     }
 
     /// Sets the number of remaining tokens of the curve; spent tokens are earned.
-    pub(crate) fn account_for_spending(&self) -> Sale {
-        self.market.with(|operator, now_ns| {
-            let left = operator.clients_mut().tracker_mut().total_tokens(now_ns);
-            let mut sale = self.sale();
-            let (limit, price) = (sale.curve.limit(), sale.curve.log_base_price());
-            let adjusted = sale.curve.adjust(left, limit, price);
-            sale.earned += adjusted.earned;
-            let mut batch = Batch::new();
-            sale.keep(&mut batch);
-            self.store.write(&batch).unwrap();
-            sale
-        })
+    pub(crate) async fn account_for_spending(&self) -> Sale {
+        let left = self
+            .market
+            .change(|operator, now_ns| operator.clients_mut().tracker_mut().total_tokens(now_ns));
+        let left = left.await.unwrap();
+        let mut sale = self.sale();
+        let (limit, price) = (sale.curve.limit(), sale.curve.log_base_price());
+        let adjusted = sale.curve.adjust(left, limit, price);
+        sale.earned += adjusted.earned;
+        let mut batch = Batch::new();
+        sale.keep(&mut batch);
+        self.store.write(&batch).unwrap();
+        sale
     }
 
     /// Returns a client's change: money too little for a token.

@@ -122,6 +122,37 @@ async fn enforces_exposure_limit_for_payments_prepared_together() {
     scene.take(&module, &other).await.unwrap();
 }
 
+/// A write fails: the client's other payments are accepted again, but only if nothing was stored.
+#[tokio::test]
+async fn gives_exposure_back_unless_the_payment_was_stored() {
+    let scene = Scene::new().await;
+    let draw = scene.world.now().await + HOUR;
+    let (one, other) = (scene.opening(draw).await, scene.opening(draw).await);
+    let module = ChequeModule::new(scene.payee(coins(199)), Address::ZERO);
+    let settle = |prepared: &PreparedPayment| {
+        let stored = scene.store.get(prepared.key()).unwrap();
+        prepared.settle(stored.as_deref());
+    };
+    let unwritten = scene.prepare(&module, &one).await;
+    let mut batch = Batch::new();
+    unwritten.store_received(&scene.store, &mut batch).unwrap();
+    let refused = scene.take(&module, &other).await.unwrap_err();
+    assert!(
+        matches!(refused, Rejection::ExposureTooLarge { .. }),
+        "{refused}"
+    );
+    settle(&unwritten);
+    let written = scene.prepare(&module, &other).await;
+    scene.keep(&written).unwrap();
+    // Its write was reported as failed, but was made.
+    settle(&written);
+    let refused = scene.take(&module, &one).await.unwrap_err();
+    assert!(
+        matches!(refused, Rejection::ExposureTooLarge { .. }),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn rejects_payment_before_query_and_again_when_storing() {
     let scene = Scene::new().await;

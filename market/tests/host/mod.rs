@@ -137,9 +137,7 @@ pub(super) async fn host(path: &Path) {
     tokio::spawn(async move {
         loop {
             polled.changed().await;
-            let polled = Arc::clone(&polled);
-            let poll = tokio::task::spawn_blocking(move || polled.poll().map(|_| ()));
-            poll.await.unwrap().unwrap();
+            polled.poll().await.unwrap();
         }
     });
     let runtime = tokio::runtime::Handle::current();

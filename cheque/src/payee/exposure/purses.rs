@@ -36,6 +36,12 @@ impl ExposureIndex {
         self.generation
     }
 
+    /// The number of deposits drawn after `now` whose purses are to be read.
+    pub(in crate::payee) fn count_unread(&self, now: u64) -> usize {
+        let keys = self.unread.keys();
+        keys.filter(|key| self.is_before_draw(key, now)).count()
+    }
+
     /// Up to `max` deposits drawn after `now` whose purses are to be read. Later calls return the next.
     pub(in crate::payee) fn unread(
         &mut self,
@@ -45,17 +51,20 @@ impl ExposureIndex {
         // Of the others, the draw decides, and the purse of a win is read after it. Keeps them: `now` may be that of a fast
         // clock.
         self.unread_at = now;
-        let before_draw = |key: &(ExposureKey, DepositId)| {
-            let entry = self.deposits.get(key);
-            entry.is_some_and(|entry| entry.draw_time > now)
-        };
-        let keys = next_of(&self.unread, self.handed_out.0, max, before_draw);
+        let keys = next_of(&self.unread, self.handed_out.0, max, |key| {
+            self.is_before_draw(key, now)
+        });
         self.handed_out.0 = keys.last().copied().or(self.handed_out.0);
         let unread = keys.into_iter().filter_map(|(key, id)| {
             let entry = self.deposits.get(&(key, id))?;
             Some((key, id, (entry.payer, key.token, entry.lane)))
         });
         unread.collect()
+    }
+
+    fn is_before_draw(&self, key: &(ExposureKey, DepositId), now: u64) -> bool {
+        let entry = self.deposits.get(key);
+        entry.is_some_and(|entry| entry.draw_time > now)
     }
 
     /// Records that a purse was read in a generation. `open_at` is the lowest block at which it held the deposit.

@@ -2,13 +2,12 @@
 
 use crate::{
     payee::{
-        accepted::{Accepted, ApplicationError},
+        accepted::{Accepted, Credit},
         error::ReceiveError,
         service::PayeeService,
     },
     protocol::proof::Proof,
     service::metrics as names,
-    store::{app_records::AppRecordsReader, async_store::AppChange},
 };
 use alloy_primitives::Address;
 use metrics::counter;
@@ -43,10 +42,7 @@ impl PayeeService {
         &self,
         from: Option<Address>,
         proof: &Proof,
-        credit: impl Fn(&Accepted, &AppRecordsReader<'_>) -> Result<Vec<AppChange>, ApplicationError>
-        + Send
-        + Sync
-        + 'static,
+        credit: impl Credit,
     ) -> Result<Accepted, ReceiveError> {
         let received = async {
             self.recall().await?;

@@ -3,13 +3,16 @@
 use super::*;
 use crate::{
     bank::{error::BankError, head::HeadCheckError, redeem::RedeemError},
+    payee::exposure::Sight,
     protocol::{
         now::{Freshness, Now},
         receive::{judge::receive_payment, policy::View},
         terms::Purse,
     },
     store::keys::position_key,
+    tx::wallet::Wallet,
 };
+use alloy::{network::EthereumWallet, signers::local::PrivateKeySigner};
 use std::time::Duration;
 
 const PAYMENT: u128 = 10_000_000;
@@ -93,6 +96,78 @@ async fn reads_purses_in_batches_after_a_restart() {
     restarted.poll().await.unwrap();
     assert_eq!(fixture.node.asked().1, 0, "read again");
     assert!(restarted.unconfirmed().is_empty());
+}
+
+/// A wallet made for the chain's usual profile, at a reader with another one.
+#[tokio::test]
+async fn gives_its_wallet_the_pauses_of_the_readers_profile() {
+    let mut fixture = Fixture::new().await;
+    fixture.profile.confirm = 1_000;
+    let payee = fixture.restarted().await;
+    let account = EthereumWallet::from(PrivateKeySigner::random());
+    let wallet = Wallet::new(payee.reader().provider().clone(), account, 1);
+    assert_eq!(wallet.bump_after(), 144);
+    let payee = payee.with_wallet(wallet);
+    assert_eq!(payee.wallet().map(Wallet::bump_after), Some(1_000));
+}
+
+/// Counts a payment from a deposit whose purse is to be read, as after a restart.
+fn count_unseen(fixture: &Fixture, opened: &Opened) {
+    let unseen = Sight {
+        open_at: u64::MAX,
+        generation: 0,
+    };
+    let mut index = fixture.payee.index();
+    let paid = index.begin(opened.id, &opened.terms, Amount::new(1), unseen);
+    index.finish(paid, true);
+}
+
+/// At a node 50 ms away, 100,000 purses take twenty times as long as these: 9 s.
+#[tokio::test]
+async fn reads_thousands_of_purses_in_a_few_round_trips() {
+    const DEPOSITS: u64 = 5_000;
+    let fixture = Fixture::new().await;
+    for lane in 1..=DEPOSITS {
+        let opened = fixture.open(1, lane, fixture.draw);
+        count_unseen(&fixture, &opened);
+    }
+    fixture.node.set_finalized(Some(BLOCKS - 60));
+    fixture.node.set_delay(Duration::from_millis(50));
+    fixture.node.asked();
+    fixture.payee.poll().await.unwrap();
+    let (_, purses) = fixture.node.asked();
+    // At the confirmed block and at the final one.
+    assert_eq!(u64::from(purses), 2 * DEPOSITS);
+    assert_eq!(fixture.payee.index().count_unread(fixture.now), 0);
+    assert_eq!(fixture.node.most_at_once(), 16, "batches in flight");
+}
+
+/// A slow node holds up a poll for the time of a few reads. The next polls read the rest.
+#[tokio::test]
+async fn reads_the_rest_of_the_purses_at_the_next_poll() {
+    const DEPOSITS: u64 = 9_001;
+    let mut fixture = Fixture::new().await;
+    fixture.profile.poll = Duration::from_millis(100);
+    fixture.payee = fixture.restarted().await;
+    for lane in 1..=DEPOSITS {
+        let opened = fixture.terms(1, lane, fixture.draw);
+        // Every other deposit is missing, and stays to be read.
+        if lane % 2 == 0 {
+            fixture.node.open(opened.purse(), opened.id, 10);
+        }
+        count_unseen(&fixture, &opened);
+    }
+    fixture.node.set_delay(fixture.payee.max_age() / 6);
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        fixture.payee.poll().await.unwrap();
+        left.push(fixture.payee.index().count_unread(fixture.now));
+    }
+    let [first, second, last] = left[..] else {
+        panic!("{left:?}")
+    };
+    assert!(first > second && second > last, "{left:?}");
+    assert_eq!(last, DEPOSITS as usize / 2 + 1, "the missing ones");
 }
 
 #[tokio::test]

@@ -1,33 +1,13 @@
 //! Payments recorded together with records of the application.
 
-use super::*;
-use crate::{
-    payee::accepted::ApplicationError,
-    store::{AppChange, AppRecordsReader, StoredError},
+use super::{
+    host_balance::{BALANCE, credit, units},
+    *,
 };
+use crate::store::{AppChange, AppRecordsReader, StoredError};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const PAYMENT: u128 = 10_000_000;
-
-/// One balance for all senders.
-const BALANCE: &[u8] = b"balance";
-
-fn units(record: Option<&[u8]>) -> u128 {
-    record.map_or(0, |bytes| u128::from_be_bytes(bytes.try_into().unwrap()))
-}
-
-fn credit(
-    payment: &Accepted,
-    records: &AppRecordsReader<'_>,
-) -> Result<Vec<AppChange>, ApplicationError> {
-    let old = records.get(BALANCE)?;
-    let balance = units(old.as_deref()) + payment.value.get();
-    Ok(vec![AppChange {
-        key: BALANCE.to_vec(),
-        old,
-        new: Some(balance.to_be_bytes().to_vec()),
-    }])
-}
 
 impl Fixture {
     fn balance(&self) -> u128 {

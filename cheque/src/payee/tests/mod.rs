@@ -5,6 +5,8 @@ mod credit;
 mod first_payments;
 #[cfg(all(feature = "service", feature = "local-beacon"))]
 mod halted_beacon;
+#[path = "../../../tests/support/host_balance.rs"]
+mod host_balance;
 #[cfg(feature = "service")]
 mod late_writes;
 mod risk;

@@ -6,7 +6,7 @@ use crate::{
         fake_bank::FakeBank,
         stopped_relay::{PERIOD, StoppedBeacon},
     },
-    payer::records::AllowanceList,
+    payer::allowance_list::AllowanceList,
     protocol::{
         allowance::{MasterSalt, tree::AllowanceTree},
         chain_profile::ChainProfile,
@@ -33,6 +33,7 @@ async fn a_poll_ends_soon_while_the_beacon_is_stopped() {
     let list = AllowanceList {
         master: MasterSalt::from_bytes([9; 32]),
         allowances: vec![(Address::repeat_byte(0x11), Amount::new(1_000))],
+        names: Default::default(),
     };
     let tree = AllowanceTree::build(list.allowances.clone(), &list.master).unwrap();
     let (bank, store) = (*reader.bank(), Arc::new(Memory::new()));

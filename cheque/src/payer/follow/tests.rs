@@ -9,7 +9,7 @@ use crate::{
         interface::{Visit, VisitAll},
     },
 };
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use cheque_bindings::Deposit;
 use std::{
     sync::{
@@ -61,6 +61,12 @@ impl Store for Watched {
 
 /// A payer with two deposits of which its store knows no more than their terms: one is open since block 10, one is not.
 async fn payer() -> (Payer, Arc<Watched>, [DepositId; 2]) {
+    let (_, payer, store, ids) = payer_and_node().await;
+    (payer, store, ids)
+}
+
+/// The same, with the node.
+async fn payer_and_node() -> (FakeBank, Payer, Arc<Watched>, [DepositId; 2]) {
     let beacon = StoppedBeacon::start().await;
     let node = FakeBank::new(beacon.local.beacon().parameters(), 400, unix_now());
     node.set_finalized(Some(399));
@@ -101,7 +107,35 @@ async fn payer() -> (Payer, Arc<Watched>, [DepositId; 2]) {
         id
     });
     let payer = Payer::new(reader, store.clone());
-    (payer, store, ids)
+    (node, payer, store, ids)
+}
+
+/// Nothing closes a deposit before its draw: its purse is read once, and again after a reorganisation of confirmed blocks.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_the_purse_of_an_open_deposit_once() {
+    let (node, payer, _, [open, _]) = payer_and_node().await;
+    node.set_finalized(Some(300));
+    let purses_read = async || {
+        node.asked();
+        let _report = payer.poll().await.unwrap();
+        node.asked().1
+    };
+    assert_eq!(purses_read().await, 4, "two deposits, each at two blocks");
+    let head = node.head();
+    node.add_block(head.time + 12, "first");
+    assert_eq!(purses_read().await, 2, "the pending deposit");
+    node.reorganise(5, "second");
+    assert_eq!(purses_read().await, 2, "no confirmed block was replaced");
+    node.reorganise(50, "third");
+    assert_eq!(purses_read().await, 4, "confirmed blocks were replaced");
+    assert_eq!(purses_read().await, 2);
+    let record = payer.deposit(open).await.unwrap();
+    assert_eq!(record.state, DepositState::Active);
+    let draw = record.deposit.drawTime;
+    node.add_block(draw - 1, "third");
+    assert_eq!(purses_read().await, 2, "before the draw");
+    node.add_block(draw + 200, "third");
+    assert_eq!(purses_read().await, 4, "after the draw");
 }
 
 /// Payments that find a snapshot of half its age use it, and the next payments find a new one.

@@ -12,7 +12,7 @@ use crate::{
             decide::{Action, RoundNeed, Situation, TrackedDeposit},
             error::RoundError,
             retry::Subject,
-            rounds::Rounds,
+            rounds::{RoundList, Rounds},
             settle_tx::ActionOutcome,
             status::{CONFIRMING, waiting_text},
         },
@@ -222,7 +222,7 @@ impl PayerService {
     ) -> Result<Opened, RoundError> {
         // Nobody could be paid from the deposit, and a beacon that has ended does not draw it.
         self.payer.check_clocks(head).await?;
-        let allowances = next_list(rounds).await?;
+        let RoundList { allowances, names } = next_list(rounds).await?;
         let mut parts = allowances.iter().map(|(_, allowance)| *allowance);
         let amount = parts
             .try_fold(Amount::ZERO, |sum, part| sum.checked_add(part))
@@ -230,6 +230,7 @@ impl PayerService {
         situation.check_budget(rounds, amount)?;
         let mut request =
             DepositRequest::new(allowances, situation.signer, Draw::In(rounds.draw_in));
+        request.names = names;
         request.payer = Some(situation.account);
         request.token = rounds.token;
         request.redeem_window = rounds.redeem_window;
@@ -291,7 +292,7 @@ impl PayerService {
 }
 
 /// Gets the list of the next round on a thread that may block.
-pub(super) async fn next_list(rounds: &Rounds) -> Result<Vec<(Address, Amount)>, RoundError> {
+pub(super) async fn next_list(rounds: &Rounds) -> Result<RoundList, RoundError> {
     let next = rounds.allowances.clone();
     match tokio::task::spawn_blocking(move || next()).await {
         Ok(list) => list.map_err(RoundError::List),

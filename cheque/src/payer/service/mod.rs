@@ -14,7 +14,7 @@ mod settle_tx;
 mod status;
 
 pub use error::PayerServiceError;
-pub use rounds::{ListError, NextList, Rounds, RoundsError};
+pub use rounds::{ListError, NextList, RoundList, Rounds, RoundsError};
 pub use status::{DepositStatus, RoundStatus};
 
 use crate::{

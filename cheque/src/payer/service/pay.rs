@@ -118,7 +118,10 @@ impl PayerService {
         };
         // A list that cannot be read now may list the payee once it can.
         let list = next_list(rounds).await;
-        let is_next = list.map_or(true, |list| list.iter().any(|(listed, _)| *listed == payee));
+        let is_next = list.map_or(true, |list| {
+            let mut listed = list.allowances.iter();
+            listed.any(|(listed, _)| *listed == payee)
+        });
         if !is_next {
             return paid;
         }

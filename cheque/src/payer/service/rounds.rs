@@ -3,19 +3,38 @@
 use crate::{
     payer::{
         Payer,
+        names::PayeeName,
         times::{Schedule, inclusion},
     },
     protocol::{amount::Amount, chain_profile::ChainProfile},
 };
 use alloy_primitives::{Address, U256};
-use std::{error::Error, fmt, sync::Arc};
+use std::{collections::BTreeMap, error::Error, fmt, sync::Arc};
 
 /// Why the list for the next round is not available.
 pub type ListError = Box<dyn Error + Send + Sync>;
 
-/// Returns the payees of the next round and their allowances, in token units. May block, to read a file for
-/// example.
-pub type NextList = Arc<dyn Fn() -> Result<Vec<(Address, Amount)>, ListError> + Send + Sync>;
+/// Returns the payees of the next round. May block, to read a file for example.
+pub type NextList = Arc<dyn Fn() -> Result<RoundList, ListError> + Send + Sync>;
+
+/// The payees of a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoundList {
+    /// The payees and their allowances, in token units.
+    pub allowances: Vec<(Address, Amount)>,
+    /// The payer's own names of payees.
+    pub names: BTreeMap<Address, PayeeName>,
+}
+
+/// A list without names.
+impl From<Vec<(Address, Amount)>> for RoundList {
+    fn from(allowances: Vec<(Address, Amount)>) -> Self {
+        Self {
+            allowances,
+            names: BTreeMap::new(),
+        }
+    }
+}
 
 /// The shortest round by default, in seconds.
 const MIN_ROUND: u64 = 1_800;
@@ -82,7 +101,8 @@ impl Rounds {
     }
 
     /// Uses the same list in every round.
-    pub fn same_list(list: Vec<(Address, Amount)>) -> NextList {
+    pub fn same_list(list: impl Into<RoundList>) -> NextList {
+        let list = list.into();
         Arc::new(move || Ok(list.clone()))
     }
 
@@ -236,7 +256,7 @@ mod tests {
 
     #[test]
     fn opens_in_time_to_be_settled_unless_rounds_overlap() {
-        let mut rounds = Rounds::new(Rounds::same_list(Vec::new()), 86_400);
+        let mut rounds = Rounds::new(Rounds::same_list(RoundList::default()), 86_400);
         let of = |chain| ChainProfile::of(chain).unwrap();
         let to_open = |chain| inclusion(of(chain)) + 4 * of(chain).confirm;
         for chain in [1, 8453, 31_337] {

@@ -3,13 +3,14 @@
 use crate::store::{
     error::StoreError,
     postgres::{
+        client_certificate::CertificateFiles,
+        environment::{Environment, is_set},
         passfile::{Login, PassfileError, password_in},
         tls::{Check, Connector},
     },
 };
 use percent_encoding::percent_decode_str;
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,25 +18,6 @@ use tokio_postgres::{
     Config,
     config::{Host, SslMode, SslNegotiation},
 };
-
-/// The variables of the environment that libpq reads for a password.
-#[derive(Debug, Default)]
-pub(super) struct Environment {
-    password: Option<OsString>,
-    passfile: Option<OsString>,
-    home: Option<OsString>,
-}
-
-impl Environment {
-    /// Reads the variables of this process.
-    pub(super) fn read() -> Self {
-        Self {
-            password: std::env::var_os("PGPASSWORD"),
-            passfile: std::env::var_os("PGPASSFILE"),
-            home: std::env::var_os("HOME"),
-        }
-    }
-}
 
 /// A parsed address.
 #[derive(Debug)]
@@ -59,8 +41,8 @@ enum Mode {
 }
 
 impl Address {
-    /// Parses an address, reads the password file if the address and the environment have no password, and the certificates
-    /// that are trusted.
+    /// Parses an address, reads the password file if the address and the environment have no password, the certificates
+    /// that are trusted, and that of this client.
     pub(super) fn parse(text: &str, environment: &Environment) -> Result<Self, StoreError> {
         let (text, own) = Own::taken_from(text)?;
         // The client library's error may quote a part of the password.
@@ -84,13 +66,26 @@ impl Address {
             Mode::Require(check) => (SslMode::Require, check),
         };
         config.ssl_mode(ssl_mode);
-        let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
-        let connector = Connector::new(check, own.roots.as_deref(), is_direct);
-        let connector = connector.map_err(|error| bad(&error.to_string()))?;
         if is_local(&config) {
             // As in libpq, a socket of this machine is not encrypted, whatever the mode.
             config.ssl_mode(SslMode::Disable);
         }
+        let is_named = own.files.certificate.is_some() || own.files.key.is_some();
+        if mode == Mode::Disable && is_named {
+            return Err(bad(
+                "sslcert and sslkey are of no use with sslmode=disable; remove them, or write sslmode=verify-full",
+            ));
+        }
+        let client = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => {
+                let client = own.files.or_of(environment).read();
+                client.map_err(|error| bad(&error.to_string()))?
+            }
+        };
+        let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        let connector = Connector::new(check, own.roots.as_deref(), client, is_direct);
+        let connector = connector.map_err(|error| bad(&error.to_string()))?;
         let passfile = set_password(&mut config, own.passfile, environment);
         Ok(Self {
             config,
@@ -109,7 +104,6 @@ fn set_password(
     if config.get_password().is_some() {
         return Ok(());
     }
-    let is_set = |value: &&OsString| !value.is_empty();
     if let Some(password) = environment.password.as_ref().filter(is_set) {
         config.password(password.as_encoded_bytes());
         return Ok(());
@@ -179,6 +173,7 @@ fn bad(reason: &str) -> StoreError {
 struct Own {
     mode: Option<Mode>,
     roots: Option<PathBuf>,
+    files: CertificateFiles,
     passfile: Option<PathBuf>,
 }
 
@@ -206,6 +201,8 @@ impl Own {
                     own.mode.get_or_insert(Mode::Require(Check::Name));
                 }
                 "sslrootcert" => own.roots = Some(PathBuf::from(&*value)),
+                "sslcert" => own.files.certificate = Some(PathBuf::from(&*value)),
+                "sslkey" => own.files.key = Some(PathBuf::from(&*value)),
                 "passfile" => own.passfile = Some(PathBuf::from(&*value)),
                 _ => left.push(setting),
             }
@@ -296,11 +293,38 @@ mod tests {
                 "checks no certificate",
             ),
             ("sslmode=verify-ca", "verify-ca needs sslrootcert"),
+            ("sslmode=disable&sslcert=/c.pem", "of no use"),
+            ("sslcert=/c.pem", "without sslkey"),
+            ("sslcert=/c.pem&sslkey=/no/such.key", "/no/such.key"),
             ("sslrootcert=/no/such.pem", "/no/such.pem"),
         ] {
             let refused = parsed(&format!("postgres://host/db?{settings}")).unwrap_err();
             assert!(matches!(refused, StoreError::BadTls { .. }), "{refused}");
             assert!(refused.to_string().contains(said), "{refused}");
+        }
+    }
+
+    #[test]
+    fn takes_the_certificate_of_address_or_environment() {
+        let environment = Environment {
+            certificate: Some("/no/variable.pem".into()),
+            key: Some("/no/variable.key".into()),
+            ..Environment::default()
+        };
+        let refused = |text: &str| {
+            let refused = Address::parse(text, &environment).unwrap_err();
+            refused.to_string()
+        };
+        let of_variable = refused("postgres://u@host/db");
+        assert!(of_variable.contains("/no/variable.key"), "{of_variable}");
+        let of_address = refused("postgres://u@host/db?sslkey=/no/own.key");
+        assert!(of_address.contains("/no/own.key"), "{of_address}");
+        // Variables are for all programs: no use is no error.
+        for text in [
+            "postgres:///db?host=/run",
+            "postgres://host/db?sslmode=disable",
+        ] {
+            assert!(Address::parse(text, &environment).is_ok(), "{text}");
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::store::{
     error::StoreError,
     postgres::{
-        address::{Address, Environment},
+        address::Address,
+        environment::Environment,
         error::{AnswerTimeout, Closing, ConnectError, Unauthorized},
         passfile::PassfileError,
         schema,

@@ -2,7 +2,9 @@
 
 mod address;
 mod channel_binding;
+mod client_certificate;
 mod connection;
+mod environment;
 mod error;
 mod passfile;
 mod pool;

@@ -1,6 +1,8 @@
 //! TLS to the server, and the check of its certificate.
 
-use crate::store::postgres::channel_binding::server_end_point;
+use crate::store::postgres::{
+    channel_binding::server_end_point, client_certificate::ClientCertificate,
+};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme,
@@ -47,6 +49,8 @@ pub(super) enum SettingsError {
     NoRoots,
     #[error("cannot read the certificates in {path}: {reason}")]
     Roots { path: PathBuf, reason: String },
+    #[error("sslcert and sslkey do not belong together: {0}")]
+    Client(TlsError),
     #[error("cannot prepare TLS: {0}")]
     Tls(#[from] TlsError),
 }
@@ -65,10 +69,12 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Creates a connector that trusts the roots of a file, or those of the system.
+    /// Creates a connector that trusts the roots of a file, or those of the system. Shows `client` to a server that asks for a
+    /// certificate.
     pub(super) fn new(
         check: Check,
         roots: Option<&Path>,
+        client: Option<ClientCertificate>,
         is_direct: bool,
     ) -> Result<Self, SettingsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -81,11 +87,16 @@ impl Connector {
             (Check::Name, None) => Arc::new(SystemVerifier::new(provider.clone())?),
         };
         let config = ClientConfig::builder_with_provider(provider);
-        let mut config = config
+        let config = config
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match client {
+            None => config.with_no_client_auth(),
+            Some(client) => config
+                .with_client_auth_cert(client.chain, client.key)
+                .map_err(SettingsError::Client)?,
+        };
         if is_direct {
             config.alpn_protocols = vec![b"postgresql".to_vec()];
         }

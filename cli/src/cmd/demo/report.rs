@@ -3,15 +3,11 @@
 use std::fmt::Write;
 
 use alloy::primitives::{Address, B256, U256};
-use cheque::{Amount, DepositId};
+use cheque::{Amount, DepositId, format_tokens};
 use serde_json::{Map, Value, json};
 
 use super::draw::DrawReport;
-use crate::{
-    amount::{Token, decimal},
-    format,
-    output::table,
-};
+use crate::{amount::Token, format, output::table};
 
 /// Columns of the list of payees.
 const COLUMNS: usize = 3;
@@ -343,7 +339,7 @@ fn cell(paid: &Paid, winner: Option<Address>) -> String {
     let address = paid.payee.to_checksum(None);
     let mark = if winner == Some(paid.payee) { '*' } else { ' ' };
     let share = format::percent(paid.total.to_u256(), paid.allowance.to_u256());
-    let total = decimal(paid.total.to_u256() / U256::from(1_000_000_000), 9);
+    let total = format_tokens(paid.total.to_u256() / U256::from(1_000_000_000), 9);
     format!(
         "{mark}{}..{} {total:<11} {:>9}",
         &address[..6],

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     allowances::parse_address,
+    amount::Token,
     format,
     opts::{chain::ChainOpts, time::show_time, wallet::WalletOpts},
     output::{Output, table},
@@ -77,36 +78,80 @@ impl FindArgs {
             .collect();
         let tokens = all.iter().map(|(_, found)| found.deposit.token);
         let tokens = Tokens::read(&reader, tokens).await?;
-        out.result(&Value::Array(json), || {
-            let lines = all.iter();
-            let rows: Vec<_> = lines
-                .map(|(open, found)| row(*open, found, &tokens))
-                .collect();
-            table(
-                &[
-                    "deposit",
-                    "amount",
-                    "lane",
-                    "opened",
-                    "draw",
-                    "reclaim after",
-                    "open",
-                ],
-                &rows,
-            )
-        })
+        out.result(&Value::Array(json), || lines(&all, &tokens))
     }
 }
 
-fn row(open: bool, found: &FoundDeposit, tokens: &Tokens) -> Vec<String> {
+const HEAD: [&str; 7] = [
+    "amount",
+    "unit",
+    "lane",
+    "opened",
+    "draw",
+    "reclaim after",
+    "open",
+];
+
+/// The table of the deposits, with the whole id of each below its line: without a store, commands need all digits.
+fn lines(all: &[(bool, FoundDeposit)], tokens: &Tokens) -> String {
+    let rows: Vec<_> = all
+        .iter()
+        .map(|(open, found)| row(*open, found, &tokens.get(found.deposit.token)))
+        .collect();
+    let table = table(&HEAD, &rows);
+    let mut lines = table.lines();
+    let head = lines.next().unwrap_or_default();
+    let mut text = format!("{head}\n");
+    for (line, (_, found)) in lines.zip(all) {
+        text.push_str(&format!("{line}\n  {}\n", found.id));
+    }
+    text
+}
+
+fn row(open: bool, found: &FoundDeposit, token: &Token) -> Vec<String> {
     let terms = &found.deposit;
+    let amount = Amount::new(terms.amount).to_u256();
+    let (decimals, unit) = token.unit_for(amount);
     vec![
-        found.id.to_string(),
-        tokens.show(Amount::new(terms.amount), terms.token),
+        format::rounded(amount, decimals),
+        format::short_unit(unit),
         terms.lane.to_string(),
         found.block.to_string(),
         show_time(terms.drawTime),
         show_time(terms.redeemUntil),
         if open { "yes" } else { "no" }.to_owned(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::B256;
+    use cheque::{Deposit, DepositId};
+
+    #[test]
+    fn fits_the_widest_deposit_into_120_columns() {
+        let mut found = FoundDeposit {
+            id: DepositId(B256::repeat_byte(0xab)),
+            deposit: Deposit {
+                payer: Address::ZERO,
+                signer: Address::ZERO,
+                token: Address::ZERO,
+                lane: 1_000_000_000,
+                amount: 123_456_789_012_345_678_901_234,
+                minPayout: 0,
+                drawTime: 4_000_000_000,
+                redeemUntil: 4_000_000_000,
+                root: B256::ZERO,
+            },
+            block: 10_000_000_000,
+        };
+        let coin = found.clone();
+        // A token whose contract tells nothing, in units.
+        found.deposit.token = Address::repeat_byte(0x70);
+        let text = lines(&[(true, coin), (false, found.clone())], &Tokens::default());
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(120), "{widest:?}: {text}");
+        assert_eq!(text.matches(&found.id.to_string()).count(), 2, "{text}");
+    }
 }

@@ -50,6 +50,7 @@ impl ShowArgs {
         let token = token_at(terms.token, payer.reader()).await?;
         let expiry = payer.estimated_expiry(id).await?;
         let left = payer.allowances_left(id).await?;
+        let names = payer.payee_names(id).await?;
         // All allowances add up to the deposit, so sums of their parts cannot overflow.
         let all_left = left
             .values()
@@ -70,6 +71,11 @@ impl ShowArgs {
                 .map(|(payee, left)| (format!("{payee:#x}"), json!(left)))
                 .collect();
             json["allowances_left"] = left.into();
+            let names: Map<_, _> = names
+                .iter()
+                .map(|(payee, name)| (format!("{payee:#x}"), json!(name.as_str())))
+                .collect();
+            json["names"] = names.into();
         }
         out.result(&json, || {
             let mut lines = vec![
@@ -96,12 +102,16 @@ impl ShowArgs {
             ]);
             let mut text = fields(&lines);
             if self.payees {
+                let name = |payee| names.get(payee).map(ToString::to_string);
                 let rows: Vec<_> = left
                     .iter()
-                    .map(|(payee, left)| vec![payee.to_string(), token.show_amount(*left)])
+                    .map(|(payee, left)| {
+                        let name = name(payee).unwrap_or_default();
+                        vec![payee.to_string(), token.show_amount(*left), name]
+                    })
                     .collect();
                 text.push('\n');
-                text.push_str(&table(&["payee", "left"], &rows));
+                text.push_str(&table(&["payee", "left", "name"], &rows));
             }
             text
         })

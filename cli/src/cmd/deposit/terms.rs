@@ -13,7 +13,7 @@ use eyre::{Report, Result, WrapErr, eyre};
 use serde_json::{Value, json};
 
 use crate::{
-    allowances::{AllowanceText, parse_address, read_file},
+    allowances::{AllowanceText, in_units, names, parse_address, read_file},
     amount::{AmountText, Token},
     format,
     opts::{
@@ -35,7 +35,8 @@ pub(super) struct TermsOpts {
 
     /// Read payees and allowances from FILE, or - for stdin
     ///
-    /// CSV lines `address,amount` or `name,address,amount`, or JSON {"address": "amount", ...}.
+    /// CSV lines `address,amount` or `name,address,amount`, or JSON {"address": "amount", ...}. The names are stored with the
+    /// deposit, and `cheque write` and `cheque stream` take them in place of addresses.
     #[arg(long, value_name = "FILE", group = "payees")]
     allowances: Option<PathBuf>,
 
@@ -97,19 +98,14 @@ impl TermsOpts {
             Some(path) => read_file(path)?,
             None => self.allowance.clone(),
         };
-        let in_units = |entry: &AllowanceText| {
-            let amount = entry.amount.in_units_of(token);
-            amount
-                .map(|amount| (entry.payee, amount))
-                .wrap_err_with(|| format!("the allowance of {}", entry.shown()))
-        };
-        let allowances = list.iter().map(in_units).collect::<Result<Vec<_>>>()?;
+        let allowances = in_units(&list, token)?;
         let draw = match (self.draw_in, self.draw_at) {
             (Some(duration), _) => Draw::In(duration.as_secs()),
             (None, time) => Draw::At(time.unwrap_or_default()),
         };
         let signer = self.signer.unwrap_or(wallet);
         let mut request = DepositRequest::new(allowances, signer, draw);
+        request.names = names(&list);
         request.payer = Some(wallet);
         request.token = token.address;
         request.lane = lane;

@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
-use cheque::service::http::{HttpLimits, Refusals};
+use cheque::{
+    payee::Payee,
+    service::http::{HttpLimits, Refusals},
+};
 use cheque_gateway::{
     Seller,
+    capacity::Capacity,
     exact::Facilitator,
     forward::{ForwardLimits, Upstream},
     host::{Identity, Keeper, new_worker},
-    ledger::{Ledger, LiveJudge, Room, Settings},
-    proxy::{PAY_PATH, Proxy, ProxySettings},
+    ledger::{Ledger, LiveJudge, Settings},
+    proxy::{PAY_PATH, Proxy, ProxyLimits, ProxySettings},
     wire::{TokenTerms, Wire},
 };
 use clap::Args;
@@ -77,6 +81,10 @@ pub(super) struct RunArgs {
     /// Refuse requests with a larger body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_body: usize,
+
+    /// Let pages of this origin open WebSockets, such as https://app.example.com; repeatable
+    #[arg(long, value_name = "ORIGIN")]
+    websocket_origin: Vec<String>,
 
     #[command(flatten)]
     offers: OffersOpts,
@@ -149,6 +157,11 @@ impl RunArgs {
             offers.currencies().clone(),
             settings,
         );
+        // Nobody else has the file open, so the workers of its reservations have stopped.
+        if !opened.is_shared {
+            let released = ledger.release_abandoned().await?;
+            tracing::info!(event = "sales_released", released);
+        }
         let wire = Wire {
             payee: address,
             realm: self.public.realm(public.address),
@@ -156,6 +169,7 @@ impl RunArgs {
             credential_header: None,
             terms: TokenTerms::default(),
         };
+        let capacity = Capacity::new(&offers)?;
         let seller = Seller::new(offers, ledger, wire)?;
         let pay_url = self.public.url().map(|url| format!("{url}{PAY_PATH}"));
         let services = vec![opened.service.clone()];
@@ -170,8 +184,10 @@ impl RunArgs {
         let settings = ProxySettings {
             max_body: self.max_body,
             max_stored: MAX_STORED,
-            room: Arc::new(|_| Room::Free),
+            capacity,
             now: unix_now,
+            limits: ProxyLimits::default(),
+            origins: self.websocket_origin.clone(),
         };
         let mut proxy = Proxy::new(seller.clone(), upstream, settings);
         if let Some(url) = seller.offers().facilitator() {
@@ -203,7 +219,7 @@ impl RunArgs {
             {
                 tracing::error!(event = "certificate_not_reloaded", reason = %error);
             }
-            match self.reload(&seller, &payee).await {
+            match self.reload(&seller, &payee, proxy.capacity()).await {
                 Ok(()) => {
                     keeper.refresh_terms().await;
                     tracing::info!(event = "offers_reloaded");
@@ -221,7 +237,7 @@ impl RunArgs {
             ended
         };
         let selling = async {
-            let sold = sell(public, proxy, &stop).await;
+            let sold = sell(public, proxy.clone(), &stop).await;
             stop.cancel();
             sold
         };
@@ -232,12 +248,13 @@ impl RunArgs {
         reloaded
     }
 
-    async fn reload(&self, seller: &Seller, payee: &cheque::payee::Payee) -> Result<()> {
+    async fn reload(&self, seller: &Seller, payee: &Payee, capacity: &Capacity) -> Result<()> {
         let offers = self.offers.read(payee, &self.payee.policy).await?;
         ensure!(
             offers.currencies() == seller.ledger().currencies(),
             "the tokens that count as equal have changed; restart the gateway to change them"
         );
+        capacity.reload(&offers)?;
         Ok(seller.reload(offers)?)
     }
 }
@@ -254,6 +271,7 @@ async fn sell(public: Public, proxy: Proxy, stop: &CancellationToken) -> Result<
             ensure!(stop.is_cancelled(), "the server for customers has ended; start the gateway again");
         }
     }
+    proxy.drain();
     let drained = timeout(DRAIN, async {
         let served = match server.is_finished() {
             true => Ok(()),

@@ -7,15 +7,12 @@ use std::{
 };
 
 use alloy::primitives::Address;
-use cheque::{
-    Amount,
-    payer::{ListError, NextList, Payer, Rounds},
-};
+use cheque::payer::{ListError, NextList, Payer, RoundList, Rounds};
 use clap::{ArgGroup, Args};
 use eyre::{Result, WrapErr, ensure, eyre};
 
 use crate::{
-    allowances::{AllowanceText, parse_address, read_file},
+    allowances::{AllowanceText, in_units, names, parse_address, read_file},
     amount::{AmountText, Token},
     opts::{rate::RateOpts, time::parse_duration},
 };
@@ -125,25 +122,22 @@ impl RoundsOpts {
             );
             let token = token.clone();
             return Ok(Some(Arc::new(move || {
-                let list = read_file(&path).and_then(|list| in_units(&list, &token));
+                let list = read_file(&path).and_then(|list| round_list(&list, &token));
                 list.map_err(|error| ListError::from(format!("{error:#}")))
             })));
         }
         if self.allowance.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Rounds::same_list(in_units(&self.allowance, token)?)))
+        Ok(Some(Rounds::same_list(round_list(&self.allowance, token)?)))
     }
 }
 
-fn in_units(list: &[AllowanceText], token: &Token) -> Result<Vec<(Address, Amount)>> {
-    let in_units = |entry: &AllowanceText| {
-        let amount = entry.amount.in_units_of(token);
-        amount
-            .map(|amount| (entry.payee, amount))
-            .wrap_err_with(|| format!("the allowance of {}", entry.shown()))
-    };
-    list.iter().map(in_units).collect()
+fn round_list(list: &[AllowanceText], token: &Token) -> Result<RoundList> {
+    Ok(RoundList {
+        allowances: in_units(list, token)?,
+        names: names(list),
+    })
 }
 
 #[cfg(test)]

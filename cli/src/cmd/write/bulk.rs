@@ -39,7 +39,7 @@ pub(super) async fn pay_all(
     for (index, (entry, amount)) in list.iter().zip(amounts).enumerate() {
         let mut line = json!({ "entry": index + 1 });
         if let Some(name) = &entry.name {
-            line["name"] = json!(name);
+            line["name"] = json!(name.as_str());
         }
         line["payee"] = json!(entry.payee);
         line["amount"] = json!(amount);

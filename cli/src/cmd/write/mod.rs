@@ -14,7 +14,6 @@ use eyre::{ContextCompat, Result, WrapErr, ensure, eyre};
 
 use super::payment::{print, token_of, unpaid};
 use crate::{
-    allowances::parse_address,
     amount::AmountText,
     id::IdText,
     input::text_of,
@@ -25,6 +24,7 @@ use crate::{
         wallet::{WalletOpts, signing_key},
     },
     output::Output,
+    payee_text::PayeeText,
 };
 
 /// Pay a payee by cheque and print the proof of payment
@@ -38,6 +38,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cheque write 0x5f3c... 0xd8dA... 0.001ether --account alice > proof.txt
+  cheque write 0x5f3c... bob 20gwei                        a name of the deposit's list
   cheque write 0x5f3c... 0xd8dA... --reprint               the last proof; pays nothing
   cheque write 0x5f3c... 0xd8dA... --reprint --with-terms  an opening, for a payee without records
   cheque --json write 0x5f3c... 0xd8dA... 20gwei           with the totals spent and left
@@ -46,9 +47,9 @@ pub(crate) struct WriteArgs {
     /// Deposit
     id: IdText,
 
-    /// Payee's address
-    #[arg(value_parser = parse_address, required_unless_present = "file", conflicts_with = "file")]
-    payee: Option<Address>,
+    /// Payee's address, or its name in the deposit's list of payees
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    payee: Option<PayeeText>,
 
     /// Amount to add to the payee's total
     #[arg(required_unless_present_any = ["reprint", "file"], conflicts_with_all = ["reprint", "file"])]
@@ -104,9 +105,9 @@ impl WriteArgs {
             let payer = payer.with_key(key()?);
             return bulk::pay_all(&payer, id, file, self.with_terms, out).await;
         }
-        let payee = self
-            .payee
-            .wrap_err("the payee is missing; name its address")?;
+        let payee = self.payee.as_ref();
+        let payee = payee.wrap_err("the payee is missing; name its address")?;
+        let payee = payee.of_deposit(&payer, id).await?;
         let Some(text) = &self.amount else {
             return self.reprint(&payer, id, payee, out).await;
         };

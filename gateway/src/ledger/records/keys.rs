@@ -1,7 +1,7 @@
 //! The keys of the ledger's records: `gateway/1/` ‖ payee (20 bytes) ‖ kind (1) ‖ the rest.
 
 use crate::ledger::{
-    account::AccountKey,
+    account::{AccountKey, Currency},
     payment::{AuthorizationId, PaymentId},
 };
 use alloy_primitives::{Address, B256};
@@ -36,6 +36,24 @@ impl Keys {
         let chain = account.currency.chain_id.to_be_bytes();
         let token = account.currency.token;
         self.key(b'a', &[account.signer.as_slice(), &chain, token.as_slice()])
+    }
+
+    pub(in crate::ledger) fn accounts(&self) -> Vec<u8> {
+        self.key(b'a', &[])
+    }
+
+    /// The account in its key; `None` for a key of another length.
+    pub(in crate::ledger) fn account_of(&self, key: &[u8]) -> Option<AccountKey> {
+        let rest: &[u8; 48] = key.get(self.accounts().len()..)?.try_into().ok()?;
+        let (signer, rest) = rest.split_first_chunk::<20>()?;
+        let (chain, token) = rest.split_first_chunk::<8>()?;
+        Some(AccountKey {
+            signer: signer.into(),
+            currency: Currency {
+                chain_id: u64::from_be_bytes(*chain),
+                token: Address::from_slice(token),
+            },
+        })
     }
 
     /// The deposit's id (32 bytes).

@@ -132,7 +132,7 @@ async fn forced_timeouts_are_free_three_times_an_hour() {
 async fn raised_price_changes_nothing() {
     let (shop, payer) = (Shop::new(), Payer::native(1));
     let mut dearer = ask(1, NOW);
-    dearer.prices[0].1 = Amount::new(11);
+    dearer.prices[0].1 = Amount::new(11).into();
     let payment = paying(&[payer.opening(1_000)]);
     let refusal = refusal(admit(&shop.ledger, &dearer, &payment).await);
     let expected = Refusal::PriceAboveMax {
@@ -175,7 +175,8 @@ async fn cheap_coin_does_not_buy_a_dear_ones_worth() {
         Refusal::NotPriced
     );
     let mut both = ask(1, NOW);
-    both.prices.push((cheap.currency(), Amount::new(500)));
+    both.prices
+        .push((cheap.currency(), Amount::new(500).into()));
     let limited = |currency, amount, proofs: &[Proof]| Payment {
         proofs: proofs.to_vec(),
         max: Some(MaxPrice {

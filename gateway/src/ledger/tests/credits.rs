@@ -128,7 +128,7 @@ async fn equal_currencies_share_an_account() {
     currencies.merge(second.currency(), first.currency());
     let shop = Shop::with(Arc::new(Memory::new()), currencies);
     let mut ask = ask(1, NOW);
-    ask.prices = vec![(first.currency(), PRICE)];
+    ask.prices = vec![(first.currency(), PRICE.into())];
     let paid = forwarded(admit(&shop.ledger, &ask, &paying(&[second.opening(20)])).await);
     assert_eq!(paid.account().currency, first.currency());
     assert_eq!(shop.balance(&first).await, 10);

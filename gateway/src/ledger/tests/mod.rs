@@ -249,7 +249,7 @@ pub(crate) fn ask(request: u8, now: u64) -> Ask {
     };
     Ask {
         fingerprint: Fingerprint(B256::repeat_byte(request)),
-        prices: vec![(native, PRICE)],
+        prices: vec![(native, PRICE.into())],
         key: None,
         now,
     }

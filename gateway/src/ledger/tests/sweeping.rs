@@ -26,6 +26,31 @@ async fn expired_lease_makes_the_payment_valid_again() {
 }
 
 #[tokio::test]
+async fn a_lone_worker_releases_what_others_have_left() {
+    let (shop, payer) = (Shop::new(), Payer::native(1));
+    let payment = paying(&[payer.opening(10)]);
+    let lost = forwarded(shop.admit(1, &payment).await);
+    assert_eq!(shop.ledger.release_abandoned().await.unwrap(), 0, "its own");
+    let next = shop.worker(1);
+    assert_eq!(next.release_abandoned().await.unwrap(), 1);
+    let again = forwarded(admit(&next, &ask(1, NOW), &payment).await);
+    let late = shop
+        .ledger
+        .settle(&lost, (SERVED, Terms::default()), None, NOW);
+    assert_eq!(late.await.unwrap(), None);
+    let settled = next.settle(&again, (SERVED, Terms::default()), None, NOW);
+    assert_eq!(settled.await.unwrap().unwrap().charged, PRICE);
+    // One account in the list, with all of its sums.
+    let accounts = next.accounts(None, 10).await.unwrap();
+    let sums = shop.sums(&payer).await;
+    assert_eq!(
+        accounts.iter().map(|(_, sums)| *sums).collect::<Vec<_>>(),
+        [sums]
+    );
+    assert_eq!(next.accounts(Some(accounts[0].0), 10).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn renewed_lease_is_not_released() {
     let (shop, payer) = (Shop::new(), Payer::native(1));
     let paid = shop.buy(1, &[payer.opening(10)]).await;

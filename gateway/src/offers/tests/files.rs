@@ -63,6 +63,26 @@ fn refuses_a_wrong_file_with_line_and_reason() {
             "unit".to_owned(),
         ),
         (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nmeter = \"events\"\n"),
+            8,
+            "meter is about units".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nunit_size = 10\n"),
+            8,
+            "unit_size is about units".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nunit_size = 0\n"),
+            8,
+            "nonzero".to_owned(),
+        ),
+        (
+            &format!("{tokens}{route}price = {{ a = 1 }}\nmeter = \"mine\"\n"),
+            8,
+            "unknown variant".to_owned(),
+        ),
+        (
             &format!("{tokens}{other}{route}price = {{ a = 1 }}\nper_kib = {{ b = 1 }}\n"),
             12,
             "no price in b".to_owned(),
@@ -248,7 +268,7 @@ fn uniform_offers_sell_every_request_at_one_price() {
     let uniform = Offers::uniform(token, Amount::new(7), Some(2));
     for (method, target) in [(Method::GET, "/"), (Method::POST, "/a/b?c")] {
         let target = Target::parse(target).unwrap();
-        let Quote::Sold(tariff) = uniform.quote(&method, &target, b"").unwrap() else {
+        let (Quote::Sold(tariff), _) = uniform.quote(&method, &target, b"").unwrap() else {
             panic!("{target:?}");
         };
         let prices: Vec<_> = tariff.prices().map(|(_, price)| price.get()).collect();

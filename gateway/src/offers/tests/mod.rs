@@ -1,3 +1,4 @@
+mod capacity;
 mod files;
 mod requests;
 
@@ -74,7 +75,8 @@ fn usdc() -> Currency {
 
 fn quote(method: Method, target: &str, body: &str) -> Result<Quote, QuoteError> {
     let target = Target::parse(target).unwrap();
-    offers().quote(&method, &target, body.as_bytes())
+    let found = offers().quote(&method, &target, body.as_bytes());
+    found.map(|(quote, _)| quote)
 }
 
 fn tariff(method: Method, target: &str, body: &str) -> Tariff {

@@ -156,3 +156,67 @@ fn variable_cost_rounds_up_and_ends_at_the_maximum() {
     assert_eq!(cost(1, Some(9), Some(50_008)), 50_007);
     assert_eq!(complete.cost(ETH, &Usage::default()), None);
 }
+
+#[test]
+fn live_prices_begin_with_a_piece() {
+    let text = FILE.replace(
+        "per_unit = { usdc = 20 }",
+        "per_unit = { usdc = 20 }\nunit_size = 10",
+    );
+    let first = |text: &str| {
+        let offers = Offers::parse(text, &home()).unwrap();
+        let target = Target::parse("/v1/gpt/complete").unwrap();
+        let Ok((Quote::Sold(tariff), _)) = offers.quote(&Method::POST, &target, b"{}") else {
+            panic!("not sold");
+        };
+        let (_, price) = tariff.first().next().unwrap();
+        (
+            tariff.is_live(),
+            price.least.get(),
+            price.most.get(),
+            tariff,
+        )
+    };
+    // The upstream reports the units, at the end: all that they can cost is reserved.
+    let (is_live, least, most, reported) = first(&text);
+    assert_eq!((is_live, least, most), (false, 50_007, 50_007));
+    let usage = Usage {
+        units: Some(11),
+        ..Usage::default()
+    };
+    assert_eq!(reported.cost(usdc(), &usage), Some(Amount::new(7 + 22)));
+    // A second and an event; four seconds and 16 events.
+    let counted = text.replace("unit = \"token\"", "unit = \"token\"\nmeter = \"events\"");
+    let (is_live, least, most, _) = first(&counted);
+    assert_eq!(
+        (is_live, least, most),
+        (true, 7 + 1_000 + 2, 7 + 4_000 + 32)
+    );
+    // Messages of a WebSocket are counted in any case.
+    assert!(reported.of_socket().unwrap().is_live());
+    let tokens = text.replace(
+        "unit = \"token\"",
+        "unit = \"token\"\nmeter = \"openai_usage\"",
+    );
+    let (is_live, _, most, tariff) = first(&tokens);
+    assert_eq!((is_live, most), (false, 50_007));
+    assert_eq!(tariff.of_socket(), None);
+}
+
+#[test]
+fn head_adds_money_to_metered_routes_only() {
+    let metered = |target: &str| {
+        let target = Target::parse(target).unwrap();
+        offers().metered(&target).is_some()
+    };
+    // Of another method, with a variable price.
+    assert!(metered("/rpc") && metered("/v1/gpt/complete"));
+    for target in ["/files/a", "/health", "/none"] {
+        assert!(!metered(target), "{target}");
+    }
+    // A route of HEAD itself comes first, whatever its price.
+    let own =
+        format!("{FILE}[[route]]\nmethod = \"HEAD\"\npath = \"/rpc\"\nprice = {{ eth = 1 }}\n");
+    let own = Offers::parse(&own, &home()).unwrap();
+    assert_eq!(own.metered(&Target::parse("/rpc").unwrap()), None);
+}

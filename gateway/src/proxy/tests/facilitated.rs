@@ -176,13 +176,16 @@ fn proxy(ledger: &Ledger, upstream: &str, facilitator: &str, now: fn() -> u64) -
         terms: BTreeMap::from(names).into(),
     };
     let offers = Offers::parse(EXACT, &home()).unwrap();
+    let capacity = Capacity::new(&offers).unwrap();
     let seller = Seller::new(offers, ledger.clone(), wire).unwrap();
     let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
     let settings = ProxySettings {
         max_body: 1 << 20,
         max_stored: 64 << 10,
-        room: Arc::new(|_| Room::Free),
+        capacity,
         now,
+        limits: ProxyLimits::default(),
+        origins: Vec::new(),
     };
     let quick = Duration::from_millis(500);
     let facilitator = Facilitator::with_deadlines(facilitator, (quick, quick)).unwrap();

@@ -1,18 +1,19 @@
 //! Sales through the proxy: a real upstream on the loopback address, a payer's cheques, and a ledger in memory.
 
+mod bodies;
+mod capacity;
 mod discovery;
 mod exact;
 mod facilitated;
 mod money;
+mod paying;
+mod sockets;
 mod streams;
 
 use super::*;
 use crate::{
     forward::ForwardLimits,
-    ledger::{
-        Room,
-        tests::{NOW, Payer, Shop, payee},
-    },
+    ledger::tests::{NOW, Payer, Shop, payee},
     offers::{Offers, tests::home},
     wire::{BALANCE, CHARGED, CHEQUE, MAX, PayeeTerms, Problem, Wire},
 };
@@ -42,6 +43,29 @@ path = "/metered"
 price = { eth = 0 }
 per_kib = { eth = 1 }
 max = { eth = 1000 }
+
+[[route]]
+path = "/events"
+price = { eth = 0 }
+per_unit = { eth = 5 }
+unit = "event"
+meter = "events"
+max = { eth = 1000 }
+
+[[route]]
+path = "/timed"
+price = { eth = 0 }
+per_second = { eth = 10 }
+max = { eth = 1000 }
+
+[[route]]
+path = "/tokens"
+price = { eth = 1 }
+per_unit = { eth = 3 }
+unit = "token"
+unit_size = 10
+meter = "openai_usage"
+max = { eth = 99 }
 
 [[route]]
 path = "/**"
@@ -76,13 +100,38 @@ struct Stand {
 impl Stand {
     /// A proxy before an upstream. The payer's opening has paid nothing yet.
     async fn before(upstream: Router) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, upstream).await });
-        Self::at(&format!("http://{address}")).await
+        Self::selling(OFFERS, upstream).await
+    }
+
+    async fn limited(upstream: Router, limits: ProxyLimits) -> Self {
+        let address = serve(upstream).await;
+        Self::new(OFFERS, &address, LIMITS, limits)
+    }
+
+    /// The same with other offers.
+    async fn selling(offers: &str, upstream: Router) -> Self {
+        Self::within(LIMITS, offers, upstream).await
+    }
+
+    /// The same before an upstream that may take its time.
+    async fn patient(offers: &str, upstream: Router) -> Self {
+        let limits = ForwardLimits {
+            first_byte: SOON,
+            ..LIMITS
+        };
+        Self::within(limits, offers, upstream).await
+    }
+
+    async fn within(limits: ForwardLimits, offers: &str, upstream: Router) -> Self {
+        let address = serve(upstream).await;
+        Self::new(offers, &address, limits, ProxyLimits::default())
     }
 
     async fn at(upstream: &str) -> Self {
+        Self::new(OFFERS, upstream, LIMITS, ProxyLimits::default())
+    }
+
+    fn new(offers: &str, upstream: &str, forward: ForwardLimits, limits: ProxyLimits) -> Self {
         let shop = Shop::new();
         let wire = Wire {
             payee: payee(),
@@ -91,14 +140,17 @@ impl Stand {
             credential_header: None,
             terms: BTreeMap::from([("eth".to_owned(), terms())]).into(),
         };
-        let offers = Offers::parse(OFFERS, &home()).unwrap();
+        let offers = Offers::parse(offers, &home()).unwrap();
+        let capacity = Capacity::new(&offers).unwrap();
         let seller = Seller::new(offers, shop.ledger.clone(), wire).unwrap();
-        let upstream = Upstream::new(&upstream.parse().unwrap(), LIMITS).unwrap();
+        let upstream = Upstream::new(&upstream.parse().unwrap(), forward).unwrap();
         let settings = ProxySettings {
             max_body: 1 << 20,
             max_stored: 64 << 10,
-            room: Arc::new(|_| Room::Free),
+            capacity,
             now: || NOW,
+            limits,
+            origins: vec!["https://page.example".to_owned()],
         };
         Self {
             shop,
@@ -165,4 +217,12 @@ async fn code(answer: Response<ProxyBody>) -> String {
 fn units(answer: &Response<ProxyBody>, name: http::HeaderName) -> u128 {
     let value: &HeaderValue = &answer.headers()[name];
     value.to_str().unwrap().parse().unwrap()
+}
+
+/// Starts an upstream. Returns its address.
+async fn serve(upstream: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, upstream).await });
+    format!("http://{address}")
 }

@@ -16,7 +16,7 @@ fn gives_free_clients_one_to_ten_percent_together() {
             for n in 0..4 {
                 let cost = 10;
                 match admission.request_free(prefix(n), cost, now) {
-                    Ok(()) => free += cost,
+                    Ok(_) => free += cost,
                     Err(refused) => assert!(refused.retry_seconds().is_some()),
                 }
             }
@@ -60,12 +60,16 @@ fn counts_addresses_of_one_network_as_one_client() {
     let mut slow = settings();
     slow.free.prefix = tier(10, 100);
     let mut admission = Admission::<u8>::new(slow, 0).unwrap();
-    assert_eq!(admission.request_free(prefix(1), 100, 0), Ok(()));
+    let grant = admission.request_free(prefix(1), 100, 0).unwrap();
     let retry_ns = 10 * SECOND;
     let refused = admission.request_free(prefix(1), 100, 0);
     assert_eq!(refused, Err(Refusal::Rate { retry_ns }));
     let refused = admission.request_free(prefix(2), 101, 0).unwrap_err();
     assert_eq!(refused.retry_seconds(), None);
+    // Unused units come back to the network, and to the shares of all.
+    admission.settle_free(grant, 60, 0);
+    assert!(admission.request_free(prefix(1), 41, 0).is_err());
+    assert!(admission.request_free(prefix(1), 40, 0).is_ok());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Capacity, fairness, bounds.
 
+mod fairness;
 mod free;
+mod properties;
 
 use super::*;
-use proptest::prelude::*;
+
 use std::num::NonZeroU64;
 
 const SECOND: u64 = 1_000_000_000;
@@ -45,12 +47,28 @@ fn prefix(n: u16) -> Prefix {
     std::net::IpAddr::from([10, a, b, 7]).into()
 }
 
+/// A request without a price.
+fn demand(cost: u64, bytes: u64) -> Demand {
+    Demand {
+        cost,
+        bytes,
+        price: 0,
+    }
+}
+
+fn is_served(asked: &Result<Decision, Refusal>) -> bool {
+    matches!(asked, Ok(Decision::Serve(_)))
+}
+
 /// Serves `account` until requests of 100 units wait.
 fn fill(admission: &mut Admission<u8>, account: u8, waiting: usize, now: u64) -> Vec<Ticket> {
     let mut tickets = Vec::new();
     while tickets.len() < waiting {
-        match admission.request(&account, rich(), (100, 1), now).unwrap() {
-            Decision::Serve => {}
+        match admission
+            .request(&account, rich(), demand(100, 1), now)
+            .unwrap()
+        {
+            Decision::Serve(_) => {}
             Decision::Wait(ticket) => tickets.push(ticket),
         }
     }
@@ -59,7 +77,7 @@ fn fill(admission: &mut Admission<u8>, account: u8, waiting: usize, now: u64) ->
 
 fn served(outcomes: &[Outcome]) -> Vec<Ticket> {
     let served = outcomes.iter().filter_map(|outcome| match outcome {
-        Outcome::Serve(ticket) => Some(*ticket),
+        Outcome::Serve(ticket, _) => Some(*ticket),
         Outcome::Refuse(..) => None,
     });
     served.collect()
@@ -69,15 +87,18 @@ fn served(outcomes: &[Outcome]) -> Vec<Ticket> {
 fn limits_an_account_to_its_rate_and_burst() {
     let mut admission = admission();
     let slow = tier(100, 300);
-    let ask =
-        |admission: &mut Admission<u8>, cost, now| admission.request(&1, slow, (cost, 0), now);
-    assert_eq!(ask(&mut admission, 300, 0), Ok(Decision::Serve));
+    let ask = |admission: &mut Admission<u8>, cost, now| {
+        admission.request(&1, slow, demand(cost, 0), now)
+    };
+    assert!(is_served(&ask(&mut admission, 300, 0)));
     let retry_ns = 500 * MS;
     let refused = Refusal::Rate { retry_ns };
     assert_eq!(ask(&mut admission, 50, 0), Err(refused));
     assert_eq!(refused.retry_seconds(), Some(1));
     assert!(ask(&mut admission, 50, retry_ns - 1).is_err());
-    assert_eq!(ask(&mut admission, 50, retry_ns), Ok(Decision::Serve));
+    let Ok(Decision::Serve(grant)) = ask(&mut admission, 50, retry_ns) else {
+        panic!("not served");
+    };
     let large = ask(&mut admission, 301, 9 * SECOND).unwrap_err();
     assert_eq!(
         large,
@@ -88,12 +109,13 @@ fn limits_an_account_to_its_rate_and_burst() {
     );
     assert_eq!(large.retry_seconds(), None);
     // Another account has its own bucket.
-    let other = admission.request(&2, slow, (300, 0), retry_ns);
-    assert_eq!(other, Ok(Decision::Serve));
+    let other = admission.request(&2, slow, demand(300, 0), retry_ns);
+    assert!(is_served(&other));
     // Unused units of a served request come back.
-    assert!(ask(&mut admission, 200, retry_ns).is_err());
-    admission.settle(&1, 200, retry_ns);
-    assert_eq!(ask(&mut admission, 200, retry_ns), Ok(Decision::Serve));
+    assert!(ask(&mut admission, 40, retry_ns).is_err());
+    admission.settle(&1, grant, 10, retry_ns);
+    assert!(ask(&mut admission, 41, retry_ns).is_err());
+    assert!(is_served(&ask(&mut admission, 40, retry_ns)));
 }
 
 #[test]
@@ -101,19 +123,19 @@ fn refuses_and_charges_nothing_after_two_seconds() {
     let mut admission = admission();
     // A request of 900 units takes 90 ms of capacity; the account may have three at once.
     let tier = tier(1, 2_700);
-    let first = admission.request(&1, tier, (900, 5), 0);
-    assert_eq!(first, Ok(Decision::Serve));
-    let Ok(Decision::Wait(ticket)) = admission.request(&1, tier, (900, 5), 0) else {
+    let first = admission.request(&1, tier, demand(900, 5), 0);
+    assert!(is_served(&first));
+    let Ok(Decision::Wait(ticket)) = admission.request(&1, tier, demand(900, 5), 0) else {
         panic!("no room is left");
     };
     assert_eq!(admission.waiting(), (1, 5));
-    assert_eq!(admission.poll(SECOND), [Outcome::Serve(ticket)]);
+    assert_eq!(served(&admission.poll(SECOND)), [ticket]);
     assert!(!admission.cancel(ticket, SECOND));
 
     let mut slower = settings();
     slower.capacity.rate = NonZeroU64::new(100).unwrap();
     admission.set_settings(slower, SECOND).unwrap();
-    let Ok(Decision::Wait(ticket)) = admission.request(&1, tier, (900, 5), SECOND) else {
+    let Ok(Decision::Wait(ticket)) = admission.request(&1, tier, demand(900, 5), SECOND) else {
         panic!("no room is left");
     };
     assert_eq!(admission.next_event(SECOND), 3 * SECOND);
@@ -125,7 +147,7 @@ fn refuses_and_charges_nothing_after_two_seconds() {
     assert!(refused == ticket && retry_ns >= SECOND);
     assert_eq!(admission.waiting(), (0, 0));
     // The bucket of the account has its last 900 units again, and one per second.
-    let Ok(Decision::Wait(again)) = admission.request(&1, tier, (900, 5), 3 * SECOND) else {
+    let Ok(Decision::Wait(again)) = admission.request(&1, tier, demand(900, 5), 3 * SECOND) else {
         panic!("the account was charged for a refused request");
     };
     assert!(admission.cancel(again, 3 * SECOND));
@@ -143,8 +165,8 @@ fn bounds_the_queue_by_requests_and_bytes() {
         ..QueueSettings::default()
     };
     let mut admission = Admission::new(bounded, 0).unwrap();
-    let mut ask = |account, bytes| admission.request(&account, rich(), (990, bytes), 0);
-    assert_eq!(ask(1, 0), Ok(Decision::Serve));
+    let mut ask = |account, bytes| admission.request(&account, rich(), demand(990, bytes), 0);
+    assert!(is_served(&ask(1, 0)));
     assert!(matches!(ask(1, 61), Err(Refusal::AccountQueueFull { .. })));
     assert!(matches!(ask(1, 30), Ok(Decision::Wait(_))));
     assert!(matches!(ask(1, 30), Ok(Decision::Wait(_))));
@@ -180,7 +202,7 @@ fn forgets_accounts_without_payments_and_requests() {
     let mut admission = admission();
     for account in 0..100 {
         let slow = tier(10, 100);
-        admission.request(&account, slow, (5, 0), 0).unwrap();
+        admission.request(&account, slow, demand(5, 0), 0).unwrap();
     }
     admission.paid(&7, rich(), 1, 0);
     assert_eq!(admission.known().0, 100);
@@ -215,128 +237,4 @@ fn rejects_settings_out_of_bounds() {
     );
     let many = refused(|s| s.free.max_prefixes = 65_537);
     assert_eq!(many, SettingsError::Prefixes(65_537));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Ask(u8, u64),
-    Free(u16, u64),
-    Pay(u8, u64),
-    Wait(u64),
-    Cancel(usize),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => (0u8..4, 1u64..900).prop_map(|(account, cost)| Step::Ask(account, cost)),
-        3 => (0u16..20, 1u64..100).prop_map(|(prefix, cost)| Step::Free(prefix, cost)),
-        2 => (0u8..4, any::<u64>()).prop_map(|(account, amount)| Step::Pay(account, amount)),
-        4 => (0u64..200 * MS).prop_map(Step::Wait),
-        1 => any::<usize>().prop_map(Step::Cancel),
-    ];
-    proptest::collection::vec(step, 1..200)
-}
-
-proptest! {
-    /// Over every stretch of time, the served units are at most the capacity of that time and one burst. Within an
-    /// account, requests are served in their order. The books of the queue are right.
-    #[test]
-    fn serves_at_most_the_capacity_in_order(steps in steps()) {
-        let mut admission = admission();
-        let (mut now, mut log, mut waiting) = (0u64, Vec::new(), Vec::new());
-        let mut last = [None; 4];
-        for step in steps {
-            match step {
-                Step::Ask(account, cost) => {
-                    match admission.request(&account, tier(20_000, 5_000), (cost, 3), now) {
-                        Ok(Decision::Serve) => {
-                            prop_assert!(waiting.is_empty());
-                            log.push((now, cost));
-                        }
-                        Ok(Decision::Wait(ticket)) => waiting.push((ticket, account, cost)),
-                        Err(refused) => prop_assert!(refused.retry_seconds().is_some()),
-                    }
-                }
-                Step::Free(n, cost) => {
-                    if admission.request_free(prefix(n), cost, now).is_ok() {
-                        log.push((now, cost));
-                    }
-                }
-                Step::Pay(account, amount) => admission.paid(&account, rich(), amount.into(), now),
-                Step::Cancel(n) if !waiting.is_empty() => {
-                    let (ticket, ..) = waiting.remove(n % waiting.len());
-                    prop_assert!(admission.cancel(ticket, now));
-                }
-                Step::Cancel(_) => {}
-                Step::Wait(time) => {
-                    now += time;
-                    for outcome in admission.poll(now) {
-                        let (Outcome::Serve(ticket) | Outcome::Refuse(ticket, _)) = outcome;
-                        let at = waiting.iter().position(|(known, ..)| *known == ticket);
-                        let (_, account, cost) = waiting.remove(at.unwrap());
-                        if let Outcome::Serve(_) = outcome {
-                            log.push((now, cost));
-                            let last = &mut last[usize::from(account)];
-                            prop_assert!(*last < Some(ticket));
-                            *last = Some(ticket);
-                        }
-                    }
-                }
-            }
-            prop_assert_eq!(admission.waiting(), (waiting.len(), 3 * waiting.len() as u64));
-            prop_assert!(admission.known().1 <= 8);
-        }
-        for (first, (from, _)) in log.iter().enumerate() {
-            let mut sum = 0;
-            for (at, cost) in &log[first..] {
-                sum += u128::from(*cost);
-                let most = 1_000 + u128::from(at - from) * u128::from(RATE) / u128::from(SECOND) + 1;
-                prop_assert!(sum <= most, "{} units from {} to {}", sum, from, at);
-            }
-        }
-    }
-
-    /// While two accounts always have waiting requests, their served costs by weight differ by at most one request of
-    /// each.
-    #[test]
-    fn shares_capacity_in_proportion_to_payments(
-        weights in [1u64..1_000, 1u64..1_000],
-        costs in [100u64..900, 100u64..900],
-    ) {
-        let mut admission = admission();
-        // The first thousand units fill the burst.
-        admission.request(&9, rich(), (990, 0), 0).unwrap();
-        let mut waiting = [Vec::new(), Vec::new()];
-        for account in [0u8, 1] {
-            admission.paid(&account, rich(), u128::from(weights[usize::from(account)]) * 10, 0);
-        }
-        let mut sums = [0u64; 2];
-        for now in (0..5 * SECOND).step_by(10_000_000) {
-            for account in [0u8, 1] {
-                let n = usize::from(account);
-                while waiting[n].len() < 5 {
-                    let asked = admission.request(&account, rich(), (costs[n], 0), now);
-                    match asked {
-                        Ok(Decision::Wait(ticket)) => waiting[n].push(ticket),
-                        other => prop_assert!(false, "{:?}", other),
-                    }
-                }
-            }
-            for outcome in admission.poll(now) {
-                let (Outcome::Serve(ticket) | Outcome::Refuse(ticket, _)) = outcome;
-                let n = usize::from(waiting[1].contains(&ticket));
-                waiting[n].retain(|known| *known != ticket);
-                match outcome {
-                    Outcome::Serve(_) => sums[n] += costs[n],
-                    // Too small a share for a request every two seconds.
-                    Outcome::Refuse(..) => return Ok(()),
-                }
-            }
-            // Both sides times both weights, and a hundredth for rounding.
-            let [a, b] = weights;
-            let gap = (sums[0] * b).abs_diff(sums[1] * a);
-            let most = costs[0] * b + costs[1] * a;
-            prop_assert!(100 * gap <= 101 * most, "{:?} {} {}", sums, gap, most);
-        }
-    }
 }

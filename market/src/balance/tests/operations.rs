@@ -126,6 +126,33 @@ fn shares_debt_of_clients_at_one_address() {
     assert_eq!(balances(&tracker, 4, 9 * SECOND), (0, 0));
 }
 
+/// A client that is alone at its address has a debt of its own, which is the address's again as soon as it is not alone.
+#[test]
+fn keeps_debt_of_an_address_while_clients_come_and_go() {
+    let mut tracker = connected(ServicePrices::default());
+    let debts = |tracker: &Tracker, clients: &[u8]| {
+        let debt = |n: &u8| balances(tracker, *n, 0).1;
+        clients.iter().map(debt).collect::<Vec<_>>()
+    };
+    // An operation on an absent client reaches the one that is there.
+    set(&mut tracker, 9, 0, 50, 0);
+    assert_eq!(debts(&tracker, &[1]), [50]);
+    for n in [2, 3, 4] {
+        connect(&mut tracker, n, HOME, 0);
+    }
+    assert_eq!(debts(&tracker, &[1, 2, 3, 4]), [50; 4]);
+    set(&mut tracker, 2, 0, 70, 0);
+    assert_eq!(debts(&tracker, &[1, 2, 3, 4]), [70; 4]);
+    for n in [1, 2, 3] {
+        tracker.disconnect(&id(n), 0).unwrap();
+    }
+    assert_eq!(debts(&tracker, &[4]), [70]);
+    set(&mut tracker, 9, 0, 90, 0);
+    assert_eq!(debts(&tracker, &[4]), [90]);
+    connect(&mut tracker, 5, HOME, 0);
+    assert_eq!(debts(&tracker, &[4, 5]), [90; 2]);
+}
+
 #[test]
 fn changes_nothing_on_failed_operation() {
     let store = Arc::new(Failing::default());

@@ -88,4 +88,8 @@ impl Judge for ChequeJudge {
         self.judged.add_exposure();
         Ok(incoming)
     }
+
+    fn give_back(&self) {
+        self.judged.give_back();
+    }
 }

@@ -46,13 +46,17 @@
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let module = modules.agree(theirs)?;
 //!     let prepared = prepare(&**module, &store, b"market:", client, &proof).await?;
-//!     tracker.operation(&client, None, now_ns, |balance| {
+//!     let credited = tracker.operation(&client, None, now_ns, |balance| {
 //!         match prepared.store_received(&store, balance.extra_writes()) {
 //!             // At a price of 1.
 //!             Ok(incoming) => balance.add(incoming.value.try_into().unwrap_or(i64::MAX)).map(Ok),
 //!             Err(rejection) => Ok::<_, ChangeBalanceError>(Err(rejection)),
 //!         }
-//!     })??;
+//!     });
+//!     if credited.is_err() {
+//!         prepared.settle(store.get(prepared.key())?.as_deref());
+//!     }
+//!     credited??;
 //!     Ok(())
 //! }
 //! // And a `PayeeService` of the payee, which redeems the wins.

@@ -46,9 +46,8 @@ async fn answers_calls_over_http() {
                 other => panic!("{other}"),
             })
     };
-    service
-        .with(|operator, now| operator.connect(&[1, 1], b"home", now))
-        .unwrap();
+    let connected = service.change(|operator, now| operator.connect(&[1, 1], b"home", now));
+    connected.await.unwrap().unwrap();
     let info = call("les_serverInfo", json!([])).await.unwrap();
     assert_eq!(info["totalConnectedCapacity"], 100);
     for id in ["0x0101", "0x0202", "0x0303"] {
@@ -131,9 +130,8 @@ async fn delivers_events_over_websocket() {
     };
     assert!(subscribe(json!(["$nobody"])).await.is_err());
     let mut events = subscribe(json!(["$all"])).await.unwrap();
-    service
-        .with(|operator, now| operator.connect(&[1, 1], b"home", now))
-        .unwrap();
+    let connected = service.change(|operator, now| operator.connect(&[1, 1], b"home", now));
+    connected.await.unwrap().unwrap();
     let event = events.next().await.unwrap().unwrap();
     assert_eq!(
         (&event["clientEvent"], &event["clientId"]),

@@ -18,7 +18,7 @@ async fn shares_writes_among_payments_and_answers_after_them() {
     let service = service(&store);
     let before = store.writes();
     // The first payments wait for this call, so that all others share few writes.
-    let answers: Vec<_> = service.with(|_, _| {
+    let answers: Vec<_> = service.read(|_, _| {
         let pay =
             |n: u8| service.submit(move |hall, now| hall.pay(&[n % 8, 7], 10, Batch::new(), now));
         (0..200).map(pay).collect()
@@ -44,8 +44,8 @@ async fn answers_with_the_error_of_a_commit_that_failed() {
     let store = Store::default();
     let service = service(&store);
     // The balance of a connected client needs no read.
-    let connected = service.with(|operator, now| operator.connect(&[1, 1], b"home", now));
-    connected.unwrap();
+    let connected = service.change(|operator, now| operator.connect(&[1, 1], b"home", now));
+    connected.await.unwrap().unwrap();
     let pay =
         |amount| service.submit(move |hall, now| hall.pay(&[1, 1], amount, Batch::new(), now));
     pay(5).await.unwrap().unwrap();
@@ -63,7 +63,7 @@ async fn answers_with_the_error_of_a_commit_that_failed() {
     store.fail(false);
     store.hide(false);
     assert_eq!(pay(1).await.unwrap().unwrap().new, 6);
-    let seen = service.with(|operator, _| operator.client_info(&[[1, 1]], &[], 0));
+    let seen = service.read(|operator, _| operator.client_info(&[[1, 1]], &[], 0));
     assert_eq!(seen.unwrap()[&[1, 1]]["pricing/balance"], 6);
 }
 
@@ -86,4 +86,106 @@ async fn releases_the_store_when_dropped() {
     assert_eq!(Arc::strong_count(&store), 1);
     // Submitted operations were carried out before.
     assert_eq!(paid.await.unwrap().unwrap().new, 3);
+}
+
+#[tokio::test]
+async fn shares_writes_among_clients_that_come_and_go() {
+    let store = Store::default();
+    let service = service(&store);
+    let before = store.writes();
+    let answers: Vec<_> = service.read(|_, _| {
+        let visit = |n: u8| {
+            service.change(move |operator, now| {
+                operator.connect(&[n, 1], &[n], now).unwrap();
+                operator.add_balance(&[n, 1], 10, now).unwrap();
+                operator.disconnect(&[n, 1], now).unwrap();
+            })
+        };
+        (0..200).map(visit).collect()
+    });
+    for (n, answer) in answers.into_iter().enumerate() {
+        answer.await.unwrap();
+        // Durable by now.
+        let tokens = open(&store).clients().tracker().tokens(&[n as u8, 1], 0);
+        assert!(tokens.unwrap() > 0);
+    }
+    let writes = store.writes() - before;
+    assert!(writes <= 10, "{writes} writes for 200 clients");
+}
+
+/// Not made, and yet not lost: the memory of a change cannot be undone, so its rows are owed.
+#[tokio::test]
+async fn owes_the_rows_of_a_change_that_were_not_written() {
+    let store = Store::default();
+    let service = service(&store);
+    let enter = service.change(|operator, now| {
+        operator.connect(&[1, 1], b"home", now).unwrap();
+        operator.add_balance(&[1, 1], 50, now).unwrap();
+    });
+    enter.await.unwrap();
+    store.fail(true);
+    let leave = service.change(|operator, now| {
+        let mut params = Params::new();
+        params.insert("userTags".to_owned(), json!(["gone"]));
+        operator
+            .set_client_params(&[[1, 1]], &[], &params, now)
+            .unwrap();
+        operator.disconnect(&[1, 1], now).unwrap();
+    });
+    let failed = leave.await.unwrap_err();
+    let SubmitError::Commit(error) = failed else {
+        panic!("{failed}");
+    };
+    assert!(matches!(*error, CommitError::Owed(_)), "{error}");
+    let seen = || {
+        let found = service.read(|operator, now| operator.client_info(&[[1, 1]], &[], now));
+        let info = found.unwrap().remove(&[1, 1]).unwrap();
+        assert_eq!(info["isConnected"], false);
+        assert_eq!(info["userTags"], json!(["gone"]));
+        info["pricing/balance"].as_u64().unwrap()
+    };
+    assert!(seen() > 0);
+    // Nothing else happens before the owed rows are written.
+    let pay = || service.submit(|hall, now| hall.pay(&[1, 1], 5, Batch::new(), now));
+    assert!(matches!(pay().await, Err(SubmitError::Unsettled)));
+    let poll = service.poll().await;
+    assert!(matches!(poll, Err(SubmitError::Unsettled)));
+    let before = seen();
+    store.fail(false);
+    assert_eq!(pay().await.unwrap().unwrap().new, before + 5);
+    let stored = open(&store).client_info(&[[1, 1]], &[], 0).unwrap();
+    assert_eq!(stored[&[1, 1]]["userTags"], json!(["gone"]));
+    assert_eq!(stored[&[1, 1]]["pricing/balance"], before + 5);
+}
+
+#[tokio::test]
+async fn tells_events_after_they_are_stored_and_loses_none() {
+    let store = Store::default();
+    let service = service(&store);
+    let mut events = service.events();
+    let enter = service.change(|operator, now| operator.connect(&[1, 1], b"home", now));
+    enter.await.unwrap().unwrap();
+    assert_eq!(
+        events.recv().await.unwrap().payload()["clientEvent"],
+        "connect"
+    );
+    // The connection's capacity is an event for the host; the write of the first poll fails.
+    store.fail(true);
+    let failing = service.change(|operator, now| {
+        operator.add_balance(&[1, 1], 1 << 40, now).unwrap();
+        operator
+            .clients_mut()
+            .set_capacity(&[1, 1], 200, 0, now)
+            .unwrap();
+    });
+    assert!(failing.await.is_err());
+    assert!(service.poll().await.is_err());
+    store.fail(false);
+    let (happened, next) = service.poll().await.unwrap();
+    let capacities = happened.iter().filter_map(|event| match event {
+        crate::pool::PoolEvent::Capacity(change) => Some(change.new),
+        _ => None,
+    });
+    assert_eq!(capacities.max(), Some(200), "{happened:?}");
+    assert!(next > 0);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::payer::service::rounds::RoundList;
 use alloy_primitives::B256;
 use cheque_bindings::Deposit;
 
@@ -14,7 +15,7 @@ pub(super) const RECLAIMABLE: DepositState = DepositState::Reclaimable;
 
 /// Rounds nearly spent at 7/8.
 pub(super) fn rounds(budget: Option<u128>) -> Rounds {
-    let mut rounds = Rounds::new(Rounds::same_list(Vec::new()), 100);
+    let mut rounds = Rounds::new(Rounds::same_list(RoundList::default()), 100);
     rounds.daily_budget = budget.map(Amount::new);
     rounds
 }
