@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The longest time for which an authorization may be valid, in seconds: as long as the gateway remembers that it was used.
-const MAX_VALID: u64 = 86_400;
+/// The longest time for which an authorization may be valid, in seconds: the gateway keeps the record of its use as long. Offers
+/// ask for 300.
+const MAX_VALID: u64 = 3_600;
 
 /// A payment by `exact` for one of the gateway's offers. The facilitator has not verified it yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +40,7 @@ pub(crate) enum ExactFault {
         "the authorization is not that of the accepted offer; sign one over its amount to its payTo"
     )]
     Authorization,
-    #[error("the authorization has expired, or is valid for more than a day; sign a new one")]
+    #[error("the authorization has expired, or is valid for more than an hour; sign a new one")]
     Validity,
 }
 

@@ -1,4 +1,11 @@
 use super::*;
+use crate::wire::Requirements;
+use axum::routing::post;
+use cheque::Address;
+use futures_util::stream;
+use serde_json::{Map, Value};
+use std::{convert::Infallible, time::Duration};
+use tokio::{net::TcpListener, time::timeout};
 
 #[test]
 fn facilitator_is_reached_by_tls_or_on_this_machine() {
@@ -25,4 +32,33 @@ fn facilitator_is_reached_by_tls_or_on_this_machine() {
     }
     let secret = Facilitator::new("https://x402.example/a-key").unwrap();
     assert_eq!(format!("{secret:?}"), "Facilitator(x402.example)");
+}
+
+#[tokio::test]
+async fn long_answer_is_cut_off_and_not_collected() {
+    let endless = || async {
+        let parts = stream::repeat_with(|| Ok::<_, Infallible>(vec![b' '; 4 << 10]));
+        axum::body::Body::from_stream(parts)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(post(endless));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let long = Duration::from_secs(600);
+    let facilitator = Facilitator::with_deadlines(&url, (long, long)).unwrap();
+    let offer = Requirements {
+        scheme: "exact".to_owned(),
+        network: "eip155:1".to_owned(),
+        amount: "1".to_owned(),
+        asset: Address::ZERO.to_string(),
+        pay_to: Address::ZERO.to_string(),
+        max_timeout_seconds: 300,
+        extra: Map::new(),
+    };
+    let verified = facilitator.verify(&Value::Null, &offer, Address::ZERO);
+    let verified = timeout(Duration::from_secs(30), verified).await.unwrap();
+    let Verified::Unknown(reason) = verified else {
+        panic!("{verified:?}");
+    };
+    assert!(reason.contains("longer than"), "{reason}");
 }

@@ -97,6 +97,7 @@ impl Keeper {
             };
             let max_unused = self.seller.ledger().settings().max_unused;
             let pay_url = self.pay_url.clone();
+            payee.rates().refresh(payee.reader().provider()).await;
             let read = terms_of(payee, token.currency.token, max_unused, pay_url);
             let known = match read.await {
                 Ok(Some(terms)) => Some(terms),

@@ -21,7 +21,10 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use reading::{Reading, accept};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::timeout;
@@ -43,8 +46,10 @@ pub struct TokenRates {
 #[derive(Debug, Default)]
 struct Shared {
     entries: Mutex<BTreeMap<Address, Entry>>,
-    /// The second from which files and feeds are read again. Locked while they are read.
-    due: tokio::sync::Mutex<u64>,
+    /// The second from which files and feeds are read again.
+    due: AtomicU64,
+    /// Locked while files and feeds are read.
+    reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +103,7 @@ impl TokenRates {
         });
         if !is_same {
             entries.insert(token, entry);
+            self.shared.due.store(0, Relaxed);
         }
         Ok(())
     }
@@ -134,11 +140,14 @@ impl TokenRates {
 
     /// Reads files and feeds again if the last time is 30 s ago. `provider` is a node of the tokens' chain.
     pub async fn refresh(&self, provider: &DynProvider) {
-        let mut due = self.shared.due.lock().await;
+        let _reading = self.shared.reading.lock().await;
         let now = unix_now();
-        if now < *due {
+        if now < self.shared.due.load(Relaxed) {
             return;
         }
+        // Before the entries are read: a source that is added meanwhile is due at once.
+        let due = now.saturating_add(REFRESH);
+        self.shared.due.store(due, Relaxed);
         let entries = self.entries().clone();
         let reading = entries.into_iter().map(async |(token, entry)| {
             let slow = |_| Err(RateFault::Unread("no answer in 5 s".to_owned()));
@@ -152,7 +161,6 @@ impl TokenRates {
                 entry.take(read, unix_now());
             }
         }
-        *due = now.saturating_add(REFRESH);
     }
 
     fn of_at(&self, token: Address, now: u64) -> Result<NativeRate, RateFault> {

@@ -193,11 +193,21 @@ async fn file_is_read_again_when_it_changes() {
     // Not yet due.
     rates.refresh(&no_node()).await;
     assert_eq!(rates.of(TOKEN), Ok(rate(2_500_000_000)));
-    *rates.shared.due.lock().await = 0;
+    rates.shared.due.store(0, Relaxed);
     rates.refresh(&no_node()).await;
     assert_eq!(rates.of(TOKEN), Ok(rate(2_600_500_000)));
+    // A further source is due at once, and so are all.
+    let (_other, second) = file("second", "1.5");
+    let token = Address::repeat_byte(0x71);
+    let source = RateSource::File(second);
+    rates.follow(token, 6, source.clone(), BOUNDS).unwrap();
+    rates.refresh(&no_node()).await;
+    assert_eq!(rates.of(token), Ok(rate(1_500_000)));
+    // The same source keeps its reading.
+    rates.follow(token, 6, source, BOUNDS).unwrap();
+    assert_eq!(rates.of(token), Ok(rate(1_500_000)));
     fs::remove_file(&path).unwrap();
-    *rates.shared.due.lock().await = 0;
+    rates.shared.due.store(0, Relaxed);
     rates.refresh(&no_node()).await;
     // Until it is too old.
     assert_eq!(rates.of(TOKEN), Ok(rate(2_600_500_000)));

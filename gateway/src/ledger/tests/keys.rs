@@ -106,16 +106,15 @@ async fn strangers_learn_nothing_by_a_key() {
         let refused = refusal(shop.name(request, "order 7", proof).await);
         assert!(matches!(refused, Refusal::Rejected { .. }), "{refused}");
     }
-    // A lower step of a seen step is authentic, and no credential.
-    let (anchor, step) = (B256::repeat_byte(3), Amount::new(1));
-    let stream = payer.signed(20, Some((anchor, step)));
-    shop.buy(3, &[Proof::Cheque(payer.id(), stream)]).await;
-    let nothing = Proof::Step {
-        deposit: payer.id(),
-        k: 1,
-        x: B256::repeat_byte(4),
-    };
-    let payment = paying(&[nothing, Proof::Cheque(payer.id(), thief)]);
+    // A seen step is authentic, and no credential: everybody can compute the lower ones.
+    let x = B256::repeat_byte(4);
+    let anchor = cheque::hash_chain(x, 1);
+    let stream = payer.signed(20, Some((anchor, Amount::new(1))));
+    let deposit = payer.id();
+    let step = Proof::Step { deposit, k: 1, x };
+    shop.buy(3, &[Proof::Cheque(deposit, stream), step.clone()])
+        .await;
+    let payment = paying(&[step, Proof::Cheque(deposit, thief)]);
     let refused = refusal(admit(&shop.ledger, &named(1, "order 7", NOW), &payment).await);
     assert!(matches!(refused, Refusal::Rejected { .. }), "{refused}");
 }

@@ -69,8 +69,8 @@ async fn documents_are_free_and_have_the_prices() {
         "https://shop.example/.well-known/cheque/pay"
     );
     let routes = document["prices"].as_array().unwrap();
-    let last = routes.last().unwrap();
-    assert_eq!(last["prices"]["eth"]["amount"], "10");
+    let all = routes.iter().find(|route| route["path"] == "/**").unwrap();
+    assert_eq!(all["prices"]["eth"]["amount"], "10");
 
     let asked = stand.ask("/openapi.json?x=1", None).await;
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
