@@ -47,6 +47,9 @@ const FAST: &str = "[capacity]\ntotal = 2_000\nburst = 110\n";
 
 const PRICE: Amount = Amount::new(10);
 
+/// The longest wait of a test.
+const SOON: Duration = Duration::from_secs(30);
+
 fn offers(capacity: &str) -> Offers {
     let file = match capacity {
         SLOW | "" => FILE.to_owned(),
@@ -111,7 +114,7 @@ async fn refuses_after_two_seconds_in_the_queue() {
     let began = Instant::now();
     let refused = enter(&capacity, 2, "/large").await.unwrap_err();
     let waited = began.elapsed();
-    assert!(waited >= Duration::from_millis(1_990) && waited < Duration::from_secs(4));
+    assert!(waited >= Duration::from_millis(1_990) && waited < SOON);
     assert!(matches!(refused, Refusal::Waited { .. }));
     assert!(refused.retry_seconds().unwrap() >= 1);
     assert_eq!(capacity.waiting(), (0, 0));
@@ -128,7 +131,7 @@ async fn serves_who_waits_as_soon_as_a_ticket_comes_back() {
     assert_eq!(capacity.waiting(), (1, 100));
     // The real cost is some ten units.
     first.give_back(0);
-    let second = timeout(Duration::from_secs(1), second).await.unwrap();
+    let second = timeout(SOON, second).await.unwrap();
     drop(second.unwrap().unwrap());
     // A ticket that is dropped costs its announced maximum.
     let other = capacity.clone();
@@ -149,11 +152,7 @@ async fn gives_up_the_place_of_a_request_that_nobody_waits_for() {
     assert_eq!(capacity.waiting(), (0, 0));
     first.give_back(0);
     let third = enter(&capacity, 2, "/large");
-    timeout(Duration::from_secs(1), third)
-        .await
-        .unwrap()
-        .unwrap()
-        .give_back(0);
+    timeout(SOON, third).await.unwrap().unwrap().give_back(0);
 }
 
 #[tokio::test]
@@ -253,10 +252,7 @@ async fn gives_free_clients_at_most_a_tenth() {
     ticket.give_back(0);
     // Paying clients have the rest at once.
     for number in 1..=80 {
-        let entered = timeout(
-            Duration::from_millis(100),
-            enter(&capacity, number, "/small"),
-        );
+        let entered = timeout(SOON, enter(&capacity, number, "/small"));
         entered.await.unwrap().unwrap().give_back(0);
     }
 }

@@ -13,6 +13,10 @@
 //! If the write fails, the hall reads back whether it was made. If not, the balances of the touched accounts and the
 //! sale are as they were. While that cannot be read, the hall refuses operations.
 //!
+//! Operations that change more than balances, such as connecting, cannot be undone. After [`Hall::stay`] the operations of
+//! a batch count in any case: a batch that was not written is [owed](Hall::owed), and the hall refuses operations until
+//! it is.
+//!
 //! # Tokens expire while capacity is free
 //!
 //! Every ten seconds the hall computes the free share of its capacity, moves the token limit and the base price, and
