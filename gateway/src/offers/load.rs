@@ -10,7 +10,6 @@ use crate::{
         load_capacity,
         price::gross,
         types::{ExactTerms, Home, Meter, Offers, Price, Rates, Route, Token, TokenRate},
-        work::CostTable,
     },
 };
 use cheque::{
@@ -281,25 +280,7 @@ impl Loader<'_> {
             free,
             charge_4xx: route.charge_4xx,
             description: route.description.clone(),
-            cost: self.cost(route)?,
-        })
-    }
-
-    fn cost(&self, route: &RouteEntry) -> Result<CostTable, OffersError> {
-        let Some(spanned) = &route.cost else {
-            return Ok(CostTable::default());
-        };
-        let entry = spanned.get_ref();
-        let is_variable = entry.per_kib > 0 || entry.per_ms > 0;
-        if is_variable != entry.max.is_some() {
-            return Err(self.fault(spanned, OffersFault::CostMax));
-        }
-        Ok(CostTable {
-            call: entry.call.unwrap_or(1),
-            per_kib: entry.per_kib,
-            per_ms: entry.per_ms,
-            max: entry.max.unwrap_or(0),
-            rpc: entry.rpc.clone(),
+            cost: load_capacity::cost(self.text, route)?,
         })
     }
 

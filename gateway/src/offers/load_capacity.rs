@@ -5,8 +5,9 @@ use crate::{
     offers::{
         capacity::{CapacityTerms, YARD},
         error::{OffersError, OffersFault},
-        file::{CapacityEntry, OffersFile, TierEntry},
+        file::{CapacityEntry, OffersFile, RouteEntry, TierEntry},
         types::{Route, Token},
+        work::CostTable,
     },
 };
 use cheque::{Amount, U256};
@@ -92,6 +93,25 @@ fn settings(
         },
     };
     Some(settings.check().map(|()| settings))
+}
+
+/// Reads the cost of a route in units of the capacity.
+pub(super) fn cost(text: &str, route: &RouteEntry) -> Result<CostTable, OffersError> {
+    let Some(spanned) = &route.cost else {
+        return Ok(CostTable::default());
+    };
+    let entry = spanned.get_ref();
+    let is_variable = entry.per_kib > 0 || entry.per_ms > 0;
+    if is_variable != entry.max.is_some() {
+        return Err(OffersError::at(text, spanned.span(), OffersFault::CostMax));
+    }
+    Ok(CostTable {
+        call: entry.call.unwrap_or(1),
+        per_kib: entry.per_kib,
+        per_ms: entry.per_ms,
+        max: entry.max.unwrap_or(0),
+        rpc: entry.rpc.clone(),
+    })
 }
 
 impl CapacityTerms {

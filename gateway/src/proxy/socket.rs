@@ -2,9 +2,9 @@
 
 use super::{
     body::ProxyBody,
-    shared::{ProxyLimits, Shared},
+    shared::{HEAD_BYTES, ProxyLimits, Shared},
 };
-use crate::forward::Origin;
+use crate::{forward::Origin, offers::Work, seller::request::Offer};
 use cheque::service::http::{Caller, Held};
 use http::{
     Extensions, HeaderValue, Response, StatusCode,
@@ -76,6 +76,12 @@ impl Leaving {
             () = self.draining.cancelled() => {}
         }
     }
+}
+
+/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
+pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
+    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
+    (*offer.work(), held)
 }
 
 /// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
