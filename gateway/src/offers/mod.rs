@@ -12,6 +12,7 @@ mod load_capacity;
 mod price;
 mod quote;
 mod target;
+mod terms;
 mod types;
 mod work;
 
