@@ -7,9 +7,8 @@ use super::{
     reply::busy,
     selling::Selling,
     shared::Shared,
-    socket::{Leaving, Socket, Wanted, memory, socket, switched},
+    socket::{Leaving, Socket, Wanted, demand, memory, socket, switched},
     till::Till,
-    websocket::demand,
 };
 use crate::{
     forward::{ForwardError, Paid},

@@ -2,9 +2,9 @@
 
 use super::{
     body::ProxyBody,
-    shared::{ProxyLimits, Shared},
+    shared::{HEAD_BYTES, ProxyLimits, Shared},
 };
-use crate::forward::Origin;
+use crate::{forward::Origin, offers::Work, seller::request::Offer};
 use cheque::service::http::{Caller, Held};
 use http::{
     Extensions, HeaderValue, Response, StatusCode,
@@ -28,6 +28,12 @@ const OPENING: Duration = Duration::from_secs(10);
 const BUFFER: usize = 4 << 10;
 
 pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
+pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
+    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
+    (*offer.work(), held)
+}
 
 /// A request for a WebSocket.
 pub(super) struct Wanted {

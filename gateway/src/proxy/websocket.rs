@@ -9,15 +9,14 @@ use super::{
     relay::Relay,
     reply::{busy, no_capacity, problem, response},
     selling::{Selling, failure},
-    shared::{HEAD_BYTES, ProxyLimits, Shared},
-    socket::{Socket, Wanted, memory, socket, switched},
+    shared::{ProxyLimits, Shared},
+    socket::{Socket, Wanted, demand, memory, socket, switched},
     stored,
     till::Till,
 };
 use crate::{
     capacity::Ticket,
     forward::{Answer, ForwardError, Paid},
-    offers::Work,
     seller::{
         request::Offer,
         sale::{End, Entry},
@@ -33,12 +32,6 @@ use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::Role;
-
-/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
-pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
-    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
-    (*offer.work(), held)
-}
 
 /// Sells a WebSocket, or answers that it is not sold.
 pub(super) async fn sell(
