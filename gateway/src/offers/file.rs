@@ -1,6 +1,9 @@
 //! The form of a file of offers.
 
-use crate::offers::types::Meter;
+use crate::offers::{
+    error::{OffersError, OffersFault},
+    types::Meter,
+};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, num::NonZeroU64};
 use toml::Spanned;
@@ -146,6 +149,19 @@ pub(super) struct RouteEntry {
     pub(super) description: Option<String>,
     /// Cost in units of the capacity.
     pub(super) cost: Option<Spanned<CostEntry>>,
+}
+
+impl RouteEntry {
+    /// Refuses a route that says how units are counted, and prices none.
+    pub(super) fn count_nothing(&self, text: &str) -> Result<(), OffersError> {
+        let meter = self.meter.as_ref().map(|meter| ("meter", meter.span()));
+        let size = self.unit_size.as_ref();
+        let size = size.map(|size| ("unit_size", size.span()));
+        match meter.or(size) {
+            Some((name, span)) => Err(OffersError::at(text, span, OffersFault::NoUnits(name))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An amount in units of a token: an integer, or its digits as text, because TOML's integers end at 2^63 - 1.

@@ -185,12 +185,7 @@ impl Loader<'_> {
             return Err(fault(OffersFault::Unit));
         }
         if route.per_unit.is_empty() {
-            let meter = route.meter.as_ref().map(|meter| ("meter", meter.span()));
-            let size = route.unit_size.as_ref();
-            let size = size.map(|size| ("unit_size", size.span()));
-            if let Some((name, span)) = meter.or(size) {
-                return Err(OffersError::at(self.text, span, OffersFault::NoUnits(name)));
-            }
+            route.count_nothing(self.text)?;
         }
         let free = match (route.first_free, route.free_per_day) {
             (Some(_), Some(_)) => return Err(fault(OffersFault::TwoFree)),

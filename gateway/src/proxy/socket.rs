@@ -29,6 +29,12 @@ const BUFFER: usize = 4 << 10;
 
 pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
+/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
+pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
+    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
+    (*offer.work(), held)
+}
+
 /// A request for a WebSocket.
 pub(super) struct Wanted {
     pub(super) head: Parts,
