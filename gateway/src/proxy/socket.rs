@@ -84,12 +84,6 @@ impl Leaving {
     }
 }
 
-/// The most that a WebSocket uses of the capacity, and the memory that its handshake holds while it waits.
-pub(super) fn demand(offer: &Offer, limits: &ProxyLimits) -> (Work, u64) {
-    let held = HEAD_BYTES.saturating_add(memory(limits) as u64);
-    (*offer.work(), held)
-}
-
 /// Returns the bytes of a WebSocket's messages: in either direction one half read, one on its way, and some that are not paid.
 pub(super) const fn memory(limits: &ProxyLimits) -> usize {
     4 * limits.max_message
