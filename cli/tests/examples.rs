@@ -18,7 +18,7 @@ use support::{Node, http::request_as, program, root, service::Service, stderr, t
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-const SERVICES: [&str; 2] = ["payer", "payee"];
+const SERVICES: [&str; 3] = ["payer", "payee", "gateway"];
 
 fn main() -> ExitCode {
     harness::run(&[], || {
@@ -85,6 +85,10 @@ fn starts_and_stops_services_from_the_systemd_units() {
         write("password", "a password\n");
         write("api-token", TOKEN);
         write("payees.csv", &format!("{},1000000gwei\n", node.address(1)));
+        write(
+            "offers.toml",
+            "[tokens.eth]\n[[route]]\npath = '/**'\nprice = { eth = 1 }\n",
+        );
         let config = fs::read_to_string(contrib().join(format!("{who}.toml"))).unwrap();
         // The store of the settings must win over that of the unit.
         let store = format!("{home}/elsewhere");
@@ -114,7 +118,8 @@ fn starts_and_stops_services_from_the_systemd_units() {
             service
                 .envs(variables.clone())
                 .envs(world.clone())
-                .env("CHEQUE_LISTEN", "127.0.0.1:0");
+                .env("CHEQUE_LISTEN", "127.0.0.1:0")
+                .env("CHEQUE_OPERATOR_LISTEN", "127.0.0.1:0");
             service
         };
         let refused = command(&arguments).output().unwrap();
@@ -145,7 +150,8 @@ fn starts_and_stops_services_from_the_systemd_units() {
         let events: Vec<Value> = events
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        let configured = format!("{who}_configured");
+        // A gateway is a payee, too.
+        let configured = format!("{}_configured", who.replace("gateway", "payee"));
         let configured = events.iter().find(|line| line["event"] == configured);
         let configured = configured.unwrap_or_else(|| panic!("{log}"));
         assert_eq!(configured["store"], store);
@@ -170,15 +176,23 @@ fn container_is_healthy(url: &str) -> bool {
     let check = format!("[{}]", check.replace("\\\n", ""));
     let words: Vec<String> = serde_json::from_str(&check).unwrap();
     let listen = url.strip_prefix("http://").unwrap();
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).env("CHEQUE_LISTEN", listen);
-    command.output().unwrap().status.success()
+    // Of a gateway the other variable has the port of its customers.
+    let (service, gateway) = ("CHEQUE_LISTEN", "CHEQUE_OPERATOR_LISTEN");
+    let healthy = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).envs(variables.iter().copied());
+        command.output().unwrap().status.success()
+    };
+    let alone = healthy(&[(service, listen)]);
+    assert_eq!(alone, healthy(&[(service, "0.0.0.0:1"), (gateway, listen)]));
+    alone
 }
 
 /// Applies the changes that the comments of an example ask for.
 fn adapt(config: &str, node: &Node) -> String {
     let changes = [
         ("http://127.0.0.1:8545", node.url()),
+        ("http://127.0.0.1:3000", node.url()),
         ("\"hoodi\"", "\"local\"".to_owned()),
         (
             "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
@@ -239,7 +253,11 @@ fn sets_no_store_that_hides_the_settings_file() {
             "{unit}"
         );
         // Connections of callers leave descriptors for node and store.
-        assert_eq!(settings(&unit, "LimitNOFILE"), ["8192"]);
+        let limit = match who {
+            "gateway" => "16384",
+            _ => "8192",
+        };
+        assert_eq!(settings(&unit, "LimitNOFILE"), [limit]);
     }
 }
 

@@ -6,14 +6,16 @@
 mod support;
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
     sync::Arc,
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use support::{Machine, Node, service::Service};
+use support::{Machine, Node, http, service::Service};
 
 /// 0.01 coin: a win of two requests covers its redemption.
 const PRICE: &str = "0.01ether";
@@ -80,6 +82,17 @@ impl Gateway {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head: head.to_owned(),
             body: serde_json::from_str(body).unwrap_or_default(),
+        }
+    }
+
+    /// Gets a free document.
+    fn get(&self, path: &str) -> Answer {
+        let (status, body) = http::request(&self.0.sells.get(), "GET", path, None).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        Answer {
+            status,
+            head: String::new(),
+            body,
         }
     }
 
@@ -156,4 +169,52 @@ fn sells_each_answer_once_survives_a_kill_and_redeems() {
     let reason = redeemed["reason"].as_str().unwrap();
     assert!(reason.contains("paid 30000000000000000 units"), "{reason}");
     gateway.0.stop();
+}
+
+#[test]
+fn reads_offers_again_on_sighup_and_keeps_the_old_ones_if_they_are_wrong() {
+    let node = Node::start();
+    let shop = Arc::new(node.machine(1));
+    node.machine(0).deploy();
+    let offers = shop.folder().join("offers.toml");
+    let sell = |price: &str| {
+        let text = format!("[tokens.eth]\n[[route]]\npath = '/**'\nprice = {{ eth = {price} }}\n");
+        fs::write(&offers, text).unwrap();
+    };
+    sell("7");
+    let mut gateway = Gateway::start(&shop, &node, &["--offers", "offers.toml"]);
+    let price = |gateway: &Gateway| {
+        let listed = gateway.get("/.well-known/cheque.json");
+        listed.body["prices"][0]["prices"]["eth"]["amount"].clone()
+    };
+    assert_eq!(price(&gateway), json!("7"));
+    let hang_up = |event: &str| {
+        let pid = gateway.0.pid().to_string();
+        let kill = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(kill.unwrap().success());
+        let told = support::wait_for(|| gateway.0.log().contains(event).then_some(()));
+        assert!(told.is_some(), "{event}: {}", gateway.0.log());
+    };
+    sell("9");
+    hang_up("offers_reloaded");
+    assert_eq!(price(&gateway), json!("9"));
+    sell("-1");
+    hang_up("offers_not_reloaded");
+    assert_eq!(price(&gateway), json!("9"));
+    gateway.0.stop();
+}
+
+#[test]
+fn refuses_to_listen_to_others_without_tls() {
+    let node = Node::start();
+    let shop = node.machine(1);
+    node.machine(0).deploy();
+    let run = ["gateway", "run", "--create-store", "--price", PRICE];
+    let at = ["--listen", "0.0.0.0:0", "--upstream", "http://127.0.0.1:1"];
+    let free = ["--operator-listen", "127.0.0.1:0"];
+    let said = shop.fails(1, &[&run[..], &at, &free].concat());
+    assert!(
+        said.contains("--tls-cert") && said.contains("--trusted-proxy"),
+        "{said}"
+    );
 }

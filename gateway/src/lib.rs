@@ -5,6 +5,7 @@ pub mod discovery;
 pub mod exact;
 pub mod forward;
 pub mod host;
+pub mod layer;
 pub mod ledger;
 mod meter;
 pub mod offers;

@@ -42,6 +42,11 @@ pub const PAYEE_FEES: &str = "cheque_payee_fees_wei_total";
 /// Counter: failed steps, which the service retries, with label `step`.
 pub const PAYEE_ERRORS: &str = "cheque_payee_errors_total";
 
+/// Counter: the gateway's answers to customers, with label `status`.
+pub const GATEWAY_ANSWERS: &str = "cheque_gateway_answers_total";
+/// Counter: the gateway's settled sales by cheque, with label `outcome`: `charged` or `released`.
+pub const GATEWAY_SALES: &str = "cheque_gateway_sales_total";
+
 /// Counter: connections and requests that the HTTP server refused, with label `reason`.
 pub const HTTP_REFUSED: &str = "cheque_http_refused_total";
 
@@ -111,6 +116,16 @@ pub fn describe() {
         PAYEE_ERRORS,
         Unit::Count,
         "failed steps of the payee, by step"
+    );
+    describe_counter!(
+        GATEWAY_ANSWERS,
+        Unit::Count,
+        "the gateway's answers to customers, by status"
+    );
+    describe_counter!(
+        GATEWAY_SALES,
+        Unit::Count,
+        "the gateway's settled sales by cheque, by outcome"
     );
     describe_counter!(
         HTTP_REFUSED,

@@ -34,7 +34,7 @@ pub(crate) struct BalanceArgs {
     token: Option<Address>,
 
     /// Read purses of lanes 1 to NUMBER; empty purses are not shown
-    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     lanes: u64,
 
     #[command(flatten)]

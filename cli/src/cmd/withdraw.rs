@@ -47,7 +47,7 @@ pub(crate) struct WithdrawArgs {
     lane: Option<u64>,
 
     /// Look for idle money in lanes up to NUMBER
-    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..=10_000))]
     lanes: u64,
 
     /// Pay out to ADDRESS [default: the wallet's]

@@ -1,4 +1,4 @@
-//! Discovery: documents for clients before their first request. SPEC.md section 17.6 has the forms.
+//! Discovery: documents for clients before their first request. SPEC.md section 17.7 has the forms.
 //!
 //! Both documents are free. A path that the offers name without stars is the operator's, and none of ours.
 

@@ -1,10 +1,9 @@
 //! Bodies on their way through the gateway: never collected, and never waited for without end.
 
-use super::{error::ForwardError, headers::clean_answer};
+use super::{error::ForwardError, headers::clean_answer, link::Given};
 use bytes::Bytes;
 use cheque::Amount;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -136,12 +135,12 @@ where
 /// The upstream's body, frame by frame as it comes.
 #[derive(Debug)]
 pub struct AnswerBody {
-    body: Incoming,
+    body: Given,
     idle: IdleTimer,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Incoming, idle: Duration) -> Self {
+    pub(super) fn new(body: Given, idle: Duration) -> Self {
         Self {
             body,
             idle: IdleTimer::new(idle),
@@ -173,7 +172,7 @@ impl Body for AnswerBody {
                     }
                     Err(frame) => frame,
                 }),
-                Err(error) => Err(ForwardError::Broken(error.into())),
+                Err(error) => Err(ForwardError::Broken(error)),
             }));
         }
         if this.idle.poll_over(context) {

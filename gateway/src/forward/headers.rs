@@ -101,7 +101,13 @@ pub(super) fn clean_request(headers: &mut HeaderMap, origin: &Origin, paid: Opti
     headers.remove(EXPECT);
     let host = headers.remove(HOST);
     if !origin.is_proxy {
-        for name in &OF_PROXIES {
+        // To CGI and its heirs `X_Real_IP` and `X-Real-IP` are one name.
+        let is_claim = |name: &&HeaderName| {
+            let name = name.as_str().replace('_', "-");
+            OF_PROXIES.iter().any(|claim| *claim == name.as_str())
+        };
+        let claims: Vec<_> = headers.keys().filter(is_claim).cloned().collect();
+        for name in claims {
             headers.remove(name);
         }
     }

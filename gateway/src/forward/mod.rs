@@ -7,6 +7,7 @@
 mod body;
 mod error;
 mod headers;
+mod link;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -19,21 +20,23 @@ use body::{Progress, Upload};
 use bytes::Bytes;
 use cheque::Amount;
 pub use headers::{Origin, Paid};
+pub use link::UpstreamBody;
 
 use headers::{clean_answer, clean_request};
 use http::{Request, Response, Uri, Version, uri::Scheme};
 use http_body::Body;
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use http_body_util::BodyExt;
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use link::{Given, Link, Source};
 use rustls::{ClientConfig, crypto::aws_lc_rs};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
+use tower::Service;
 
 /// Idle connections to the upstream are closed after this time, before most servers close them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -68,15 +71,13 @@ impl Default for ForwardLimits {
     }
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, UnsyncBoxBody<Bytes, ForwardError>>;
-
-/// The service that is sold: one address behind the gateway. Cheap to clone; clones share connections.
+/// The service that is sold: one address behind the gateway, or a service of the same process. Cheap to clone; clones share
+/// connections.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    client: HttpClient,
-    /// The client for WebSockets, which are of HTTP/1.1.
-    sockets: HttpClient,
-    base: Uri,
+    link: Link,
+    /// None for a service of the same process.
+    base: Option<Uri>,
     limits: ForwardLimits,
 }
 
@@ -136,11 +137,31 @@ impl Upstream {
         let sockets = builder.build(of_sockets.wrap_connector(plain));
         let client = builder.http2_only(is_h2c).build(connector);
         Ok(Self {
-            client,
-            sockets,
-            base,
+            link: Link::Address { client, sockets },
+            base: Some(base),
             limits,
         })
+    }
+
+    /// Returns a service of the same process as an upstream. It opens no WebSockets.
+    pub fn of_service<S, B>(service: S, limits: ForwardLimits) -> Self
+    where
+        S: Service<Request<UpstreamBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<Source>,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Source>,
+    {
+        Self {
+            link: Link::of_service(service),
+            base: None,
+            limits,
+        }
+    }
+
+    /// True if the upstream can open WebSockets.
+    pub(crate) const fn opens_sockets(&self) -> bool {
+        matches!(self.link, Link::Address { .. })
     }
 
     /// Sends a request and waits for the answer's header. `paid` is the payment that the upstream is told of.
@@ -174,12 +195,12 @@ impl Upstream {
             progress.clone(),
         );
         let request = Request::from_parts(head, body.boxed_unsync());
-        let answer = self.first_byte(self.client.request(request), &progress);
+        let answer = self.first_byte(self.link.request(request), &progress);
         Ok(self.answer(answer.await?, paid))
     }
 
     /// Prepares the upstream's answer for the client.
-    fn answer(&self, answer: Response<Incoming>, paid: Option<&Paid>) -> Answer {
+    fn answer(&self, answer: Response<Given>, paid: Option<&Paid>) -> Answer {
         let mut response = answer.map(|body| AnswerBody::new(body, self.limits.idle));
         let reserved = paid.map_or(Amount::ZERO, |paid| paid.reserved);
         let reported = clean_answer(response.headers_mut(), reserved);
@@ -189,7 +210,7 @@ impl Upstream {
     /// Waits for the header of an answer.
     async fn first_byte<T>(
         &self,
-        answer: impl Future<Output = Result<T, hyper_util::client::legacy::Error>>,
+        answer: impl Future<Output = Result<T, ForwardError>>,
         progress: &Progress,
     ) -> Result<T, ForwardError> {
         let mut answer = std::pin::pin!(answer);
@@ -200,7 +221,7 @@ impl Upstream {
             }
             tokio::select! {
                 biased;
-                answer = &mut answer => return answer.map_err(ForwardError::of_request),
+                answer = &mut answer => return answer,
                 () = sleep_until(until) => {}
             }
         }
@@ -224,8 +245,11 @@ impl Upstream {
         if !path.starts_with('/') {
             return None;
         }
-        let base = self.base.path().trim_end_matches('/');
-        let mut parts = self.base.clone().into_parts();
+        let Some(base) = &self.base else {
+            return path.parse().ok();
+        };
+        let mut parts = base.clone().into_parts();
+        let base = base.path().trim_end_matches('/');
         parts.path_and_query = Some(format!("{base}{path}").parse().ok()?);
         Uri::from_parts(parts).ok()
     }

@@ -33,7 +33,7 @@ impl Upstream {
         let body = Empty::new().map_err(|never| match never {});
         let request = Request::from_parts(head, body.boxed_unsync());
         let progress = Progress::new(true);
-        let asking = self.sockets.request(request);
+        let asking = self.link.socket(request);
         let mut answer = self.first_byte(asking, &progress).await?;
         let is_open = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upgraded = is_open.then(|| upgrade::on(&mut answer));

@@ -5,18 +5,20 @@ use crate::{
     host::origin::origin,
     proxy::{Proxy, ProxyBody},
 };
+use bytes::Bytes;
 use cheque::service::http::{Caller, Networks};
 use http::{Request, Response};
-use hyper::body::Incoming;
+use http_body::Body;
 use std::{
     convert::Infallible,
+    error::Error,
     net::{IpAddr, Ipv4Addr},
     pin::Pin,
     task::{Context, Poll},
 };
 use tower::Service;
 
-/// A proxy for [`HttpServer`](cheque::service::http::HttpServer). Cheap to clone.
+/// A proxy as a service, for [`HttpServer`](cheque::service::http::HttpServer) or another server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProxyService {
     proxy: Proxy,
@@ -30,7 +32,11 @@ impl ProxyService {
     }
 }
 
-impl Service<Request<Incoming>> for ProxyService {
+impl<B> Service<Request<B>> for ProxyService
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     type Response = Response<ProxyBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<ProxyBody>, Infallible>> + Send>>;
@@ -39,7 +45,7 @@ impl Service<Request<Incoming>> for ProxyService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let caller = request.extensions().get::<Caller>();
         let origin = match caller {
             Some(caller) => origin(caller, request.headers(), &self.proxies),

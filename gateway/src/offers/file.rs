@@ -135,6 +135,9 @@ pub(super) struct RouteEntry {
     /// The number of units that `per_unit` buys; absent for one.
     pub(super) unit_size: Option<Spanned<NonZeroU64>>,
     pub(super) meter: Option<Spanned<Meter>>,
+    /// True if one price, or none, buys a WebSocket. A metered route sells them in any case.
+    #[serde(default)]
+    pub(super) websocket: bool,
     #[serde(default)]
     pub(super) max: Units,
     /// Prices of calls, by their method of JSON-RPC.

@@ -212,6 +212,7 @@ impl Loader<'_> {
             calls: self.calls(route)?,
             free,
             charge_4xx: route.charge_4xx,
+            websocket: route.websocket,
             description: route.description.clone(),
             cost: load_capacity::cost(self.text, route)?,
         })

@@ -106,6 +106,18 @@ impl Offers {
         Ok((Quote::Sold(tariff), work))
     }
 
+    /// True if the route of a request sells WebSockets: one that is metered, or that says so. Otherwise one request's price would
+    /// buy any number of calls.
+    pub fn opens_sockets(&self, method: &Method, target: &Target) -> bool {
+        let mut routes = self.routes.iter();
+        let route = routes.find(|route| route.takes(method, target.path()));
+        let is_metered = |route: &Route| {
+            let mut prices = route.prices.iter();
+            prices.any(|price| price.rates.is_variable())
+        };
+        route.is_some_and(|route| route.websocket || is_metered(route))
+    }
+
     /// Finds the metered route to which a payment by `HEAD` adds money: the route of `HEAD` itself, or else the first metered
     /// one of the path.
     pub fn metered(&self, target: &Target) -> Option<Tariff> {

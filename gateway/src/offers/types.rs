@@ -97,6 +97,7 @@ pub(super) struct Route {
     pub(super) calls: Option<BTreeMap<String, Vec<Amount>>>,
     pub(super) free: Option<FreeTier>,
     pub(super) charge_4xx: bool,
+    pub(super) websocket: bool,
     pub(super) description: Option<String>,
     pub(super) cost: CostTable,
 }
@@ -158,6 +159,7 @@ impl Offers {
                 window: None,
             }),
             charge_4xx: false,
+            websocket: false,
             description: None,
             cost: CostTable::default(),
         };

@@ -39,6 +39,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// The cost of a request without a route.
+    pub(crate) const ONE: Self = Self {
+        fixed: 1,
+        ..Self::NONE
+    };
+
     /// The cost of what is not forwarded.
     pub(crate) const NONE: Self = Self {
         fixed: 0,

@@ -1,6 +1,6 @@
 //! Bodies of requests, read whole, and of answers.
 
-use super::budget::Budget;
+use super::budget::Share;
 use crate::forward::{AnswerBody, ForwardError};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -29,12 +29,12 @@ pub(super) enum Unread {
     Full,
 }
 
-/// Reads a client's whole body, of at most `max` bytes and `within` a time. Takes its bytes from the budget as they come: an
-/// announced length alone takes nothing.
+/// Reads a client's whole body, of at most `max` bytes and `within` a time. The share grows as bytes come: an announced length
+/// alone takes nothing.
 pub(super) async fn collect<B>(
     body: B,
     max: usize,
-    budget: &Budget,
+    share: Share,
     within: Duration,
 ) -> Result<Bytes, Unread>
 where
@@ -43,15 +43,15 @@ where
     if body.size_hint().lower() > max as u64 {
         return Err(Unread::TooLarge);
     }
-    let collected = timeout(within, gather(body, max, budget)).await;
+    let collected = timeout(within, gather(body, max, share)).await;
     collected.unwrap_or(Err(Unread::Slow))
 }
 
-async fn gather<B>(mut body: B, max: usize, budget: &Budget) -> Result<Bytes, Unread>
+async fn gather<B>(mut body: B, max: usize, mut share: Share) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (mut read, mut share) = (Vec::new(), budget.share());
+    let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else {
             continue;

@@ -2,13 +2,15 @@
 
 use super::{
     body::{ProxyBody, ReadBody, full, read},
-    reply::problem,
+    prefix::bounded_network,
+    reply::{busy, no_capacity, problem},
     selling::failure,
     shared::Shared,
 };
 use crate::{
     discovery::PAY_PATH,
     forward::{ForwardError, Origin},
+    offers::Work,
     seller::Seller,
 };
 use bytes::Bytes;
@@ -83,6 +85,15 @@ pub(super) async fn openapi(
     }
     head.headers.remove(CONTENT_LENGTH);
     let request = Request::from_parts(head, Full::<Bytes>::default());
+    // The document is free, and takes a place like everything that is forwarded.
+    let capacity = &shared.settings.capacity;
+    let _ticket = match capacity.enter_free(origin.address, &Work::ONE) {
+        Ok(ticket) => ticket,
+        Err(refusal) => return no_capacity(&refusal),
+    };
+    let Ok(_place) = timeout(READ, shared.documents.acquire()).await else {
+        return busy();
+    };
     let answer = match shared.upstream.send(request, origin, None).await {
         Ok(answer) => answer.response,
         Err(error) => return failure(&error),
@@ -92,8 +103,6 @@ pub(super) async fn openapi(
         return Response::from_parts(head, body.boxed_unsync());
     }
     let reading = async {
-        // The semaphore is never closed.
-        let _place = shared.documents.acquire().await;
         let read = read(body, MAX_DOCUMENT).await?;
         Ok::<_, ForwardError>(match read {
             ReadBody::Whole(bytes) => match shared.seller.annotate(&bytes) {
@@ -101,15 +110,16 @@ pub(super) async fn openapi(
                     for name in &OF_BYTES {
                         head.headers.remove(name);
                     }
-                    full(Bytes::from(priced))
+                    held(shared, origin, Bytes::from(priced))
                 }
-                None => full(bytes),
+                None => held(shared, origin, bytes),
             },
-            ReadBody::Longer(rest) => rest.boxed_unsync(),
+            ReadBody::Longer(rest) => Some(rest.boxed_unsync()),
         })
     };
     match timeout(READ, reading).await {
-        Ok(Ok(body)) => Response::from_parts(head, body),
+        Ok(Ok(Some(body))) => Response::from_parts(head, body),
+        Ok(Ok(None)) => busy(),
         Ok(Err(error)) => failure(&error),
         Err(_) => problem(
             StatusCode::GATEWAY_TIMEOUT,
@@ -117,6 +127,13 @@ pub(super) async fn openapi(
             "the upstream did not send its document in time; ask again",
         ),
     }
+}
+
+/// A document as a body, which counts as its reader's memory. `None`: that is used up.
+fn held(shared: &Shared, origin: &Origin, bytes: Bytes) -> Option<ProxyBody> {
+    let mut share = shared.budget.share(bounded_network(origin.address));
+    let has_room = share.grow(bytes.len());
+    has_room.then(|| full(share.hold(bytes)))
 }
 
 /// True for an answer in JSON that is not compressed.

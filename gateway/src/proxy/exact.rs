@@ -83,7 +83,7 @@ impl ExactSale {
         match standing {
             Standing::New => {}
             Standing::Unsettled { answer } => {
-                let kept = match stored::decode(&answer, &self.shared.budget) {
+                let kept = match stored::decode(&answer, self.shared.budget.share(None)) {
                     Ok(kept) => kept,
                     // Later there may be memory for it.
                     Err(Lost::Busy) => return Ok(busy()),
@@ -269,7 +269,7 @@ impl ExactSale {
         match standing {
             Standing::InProgress { retry_after } => in_progress(retry_after),
             Standing::Bought { answer, receipt } => {
-                match stored::decode(&answer, &self.shared.budget) {
+                match stored::decode(&answer, self.shared.budget.share(None)) {
                     Ok(answer) => with_receipt(answer, &receipt),
                     Err(lost) => lost.reply(),
                 }

@@ -63,6 +63,8 @@ enum Stop {
     Lapsed,
     /// The gateway stops, between two events.
     Drained,
+    /// The gateway cannot wait for the end.
+    Cut,
 }
 
 /// True for events that the gateway can add its own to.
@@ -108,8 +110,14 @@ pub(super) async fn deliver(
 
 impl Stream {
     async fn run(mut self, status: StatusCode) {
+        let cutting = self.till.selling.shared.cutting.clone();
         let stop = loop {
-            if let Err(stop) = self.step().await {
+            let step = tokio::select! {
+                biased;
+                () = cutting.cancelled() => Err(Stop::Cut),
+                step = self.step() => step,
+            };
+            if let Err(stop) = step {
                 break stop;
             }
         };
@@ -321,7 +329,7 @@ impl Stream {
     /// Settles, and ends the answer. A client must not take a part for the whole, so what is not paid breaks off, except events.
     async fn finish(mut self, stop: Stop, status: StatusCode) {
         let end = match stop {
-            Stop::Broken(_) => End::Broken,
+            Stop::Broken(_) | Stop::Cut => End::Broken,
             _ => End::Answered(status),
         };
         let is_whole = matches!(stop, Stop::Whole);
@@ -340,7 +348,7 @@ impl Stream {
             Stop::Unpaid | Stop::Lapsed => {
                 return self.pipe.fail(ForwardError::Unpaid, unread).await;
             }
-            Stop::Gone => return,
+            Stop::Gone | Stop::Cut => return,
         }
         let mut trailers = self.trailers;
         if let Ok(Some(receipt)) = settled {

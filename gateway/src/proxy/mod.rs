@@ -24,6 +24,7 @@ mod websocket;
 
 pub use crate::discovery::PAY_PATH;
 pub use body::ProxyBody;
+use prefix::bounded_network;
 pub use prefix::network_prefix;
 pub use shared::{ProxyLimits, ProxySettings};
 
@@ -38,7 +39,7 @@ use crate::{
 use body::collect;
 use budget::Budget;
 use bytes::Bytes;
-use cheque::service::http::Caller;
+use cheque::service::{http::Caller, metrics as names};
 use claims::Exact;
 use exact::ExactSale;
 use http::{
@@ -47,6 +48,7 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
+use metrics::counter;
 use reply::{no_capacity, problem, response, unread};
 use selling::Selling;
 use shared::{DOCUMENTS, HEAD_BYTES, Shared};
@@ -69,7 +71,7 @@ impl Proxy {
     pub fn new(seller: Seller, upstream: Upstream, settings: ProxySettings) -> Self {
         Self {
             shared: Arc::new(Shared {
-                budget: Budget::new(settings.limits.memory),
+                budget: Budget::new(settings.limits.memory, settings.max_body),
                 pages: Arc::new(Semaphore::new(page::MAX_WAITING)),
                 seller,
                 upstream,
@@ -78,6 +80,7 @@ impl Proxy {
                 exact: OnceLock::new(),
                 sales: TaskTracker::new(),
                 draining: CancellationToken::new(),
+                cutting: CancellationToken::new(),
             }),
         }
     }
@@ -108,6 +111,11 @@ impl Proxy {
         self.shared.draining.cancel();
     }
 
+    /// Ends all streams where they are, and charges what was delivered. Call it when the host cannot wait for their ends.
+    pub fn cut(&self) {
+        self.shared.cutting.cancel();
+    }
+
     /// Waits until all sales are settled. Call it after the last request.
     pub async fn settled(&self) {
         let sales = &self.shared.sales;
@@ -129,6 +137,8 @@ impl Proxy {
         if is_from_page {
             cors::open(answer.headers_mut());
         }
+        let status = answer.status().as_str().to_owned();
+        counter!(names::GATEWAY_ANSWERS, "status" => status).increment(1);
         answer
     }
 
@@ -156,7 +166,8 @@ impl Proxy {
             return problem(StatusCode::BAD_REQUEST, "host", detail);
         };
         let upload = settings.limits.upload;
-        let body = match collect(body, settings.max_body, budget, upload).await {
+        let share = budget.share(bounded_network(origin.address));
+        let body = match collect(body, settings.max_body, share, upload).await {
             Ok(body) => body,
             Err(reason) => return unread(reason),
         };
@@ -199,7 +210,9 @@ impl Proxy {
             return no_capacity(&refusal);
         }
         if let Some(client) = socket {
-            let Some(offer) = offer.of_socket() else {
+            let upstream = &self.shared.upstream;
+            let can_open = upstream.opens_sockets() && seller.opens_sockets(&asked);
+            let Some(offer) = offer.of_socket().filter(|_| can_open) else {
                 let detail = "this route sells no WebSockets";
                 return problem(StatusCode::BAD_REQUEST, "no_socket", detail);
             };
@@ -237,7 +250,8 @@ impl Proxy {
         let client = network_prefix(origin.address);
         let entry = seller.admit(&offer, &head.headers, &client, &room, now);
         let entry = entry.await;
-        if matches!(entry, Entry::Sale(_) | Entry::Again { .. })
+        // An answer that was bought before is no reason to trust: it can be asked for without end.
+        if matches!(entry, Entry::Sale(_))
             && let Some(caller) = head.extensions.get::<Caller>()
         {
             caller.trust();
@@ -260,7 +274,10 @@ impl Proxy {
                 answer,
                 receipt,
                 protocol,
-            } => stored::again(&self.shared, &answer, &receipt, &protocol),
+            } => {
+                let share = self.shared.budget.share(bounded_network(origin.address));
+                stored::again(&self.shared, &answer, (&receipt, &protocol), share)
+            }
             Entry::Reply(reply) => response(reply),
         }
     }

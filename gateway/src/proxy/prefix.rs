@@ -10,6 +10,12 @@ pub fn network_prefix(address: IpAddr) -> Vec<u8> {
     }
 }
 
+/// The network whose part of the memory is bounded. Those of this machine are not: a proxy that is not listed would stand for all clients.
+pub(super) fn bounded_network(address: IpAddr) -> Option<Vec<u8>> {
+    let is_own = address.to_canonical().is_loopback() || address.is_unspecified();
+    (!is_own).then(|| network_prefix(address))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

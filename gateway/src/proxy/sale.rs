@@ -70,8 +70,8 @@ impl Selling {
             return;
         }
         let paid = Paid::of(&self.sale);
-        if self.sale.meter() == Meter::OpenaiUsage {
-            // The report is read from the answer, so the answer comes as it is.
+        if self.sale.meter() != Meter::Reported {
+            // Reports and events are read from the answer, so the answer comes as it is.
             request.0.headers.remove(ACCEPT_ENCODING);
         }
         let sending = shared.upstream.send(whole(request), &origin, Some(&paid));

@@ -12,13 +12,21 @@ use crate::{
     offers::{Usage, Work},
     seller::sale::{End, Sale},
 };
+use cheque::service::metrics as names;
 use http::{HeaderMap, Response, StatusCode};
+use metrics::counter;
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
 
 /// A lease is renewed this long before its end.
 const RENEW_BEFORE: u64 = 10;
+
+/// The pause after a failure to renew.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+
+/// A released lease cannot be renewed.
+const RELEASED: Duration = Duration::from_secs(3_600);
 
 /// The pauses before the settlement is tried again, after a failure of the store.
 const SETTLE_AGAIN: [Duration; 3] = [
@@ -37,16 +45,25 @@ pub(super) struct Selling {
     pub(super) ticket: Option<Ticket>,
     /// The moment from which the time of the answer counts.
     pub(super) began: Instant,
+    renew_at: Instant,
+}
+
+/// The time until a lease is to be renewed.
+fn before_end(shared: &Shared, sale: &Sale) -> Duration {
+    let until_end = sale.lease_until().saturating_sub((shared.settings.now)());
+    Duration::from_secs(until_end.saturating_sub(RENEW_BEFORE).max(1))
 }
 
 impl Selling {
     pub(super) fn new(shared: Arc<Shared>, sale: Sale, demand: (Work, u64)) -> Self {
+        let renew_at = Instant::now() + before_end(&shared, &sale);
         Self {
             shared,
             sale,
             demand,
             ticket: None,
             began: Instant::now(),
+            renew_at,
         }
     }
 
@@ -86,27 +103,34 @@ impl Selling {
         self.with_receipt(failure(error), settled)
     }
 
-    /// Does `work`, and renews the lease meanwhile.
+    /// Does `work`, and renews the lease meanwhile. The time to renew is that of the sale, not of a single call: a stream calls
+    /// for each of its parts.
     pub(super) async fn holding<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
-            let now = (self.shared.settings.now)();
-            let until_end = self.sale.lease_until().saturating_sub(now);
-            let pause = Duration::from_secs(until_end.saturating_sub(RENEW_BEFORE).max(1));
             tokio::select! {
                 biased;
+                () = sleep_until(self.renew_at) => self.renew().await,
                 done = &mut work => return done,
-                () = sleep(pause) => {
-                    let now = (self.shared.settings.now)();
-                    match self.shared.seller.renew(&self.sale, now).await {
-                        Ok(Some(renewed)) => self.sale = renewed,
-                        // The settlement finds the sale released.
-                        Ok(None) => {}
-                        Err(fault) => warn!(%fault, "a lease was not renewed"),
-                    }
-                }
             }
         }
+    }
+
+    async fn renew(&mut self) {
+        let now = (self.shared.settings.now)();
+        let pause = match self.shared.seller.renew(&self.sale, now).await {
+            Ok(Some(renewed)) => {
+                self.sale = renewed;
+                before_end(&self.shared, &self.sale)
+            }
+            // The settlement finds the sale released.
+            Ok(None) => RELEASED,
+            Err(fault) => {
+                warn!(%fault, "a lease was not renewed");
+                RENEW_AGAIN
+            }
+        };
+        self.renew_at = Instant::now() + pause;
     }
 
     /// Settles, and tries again while the store fails. The error says that nothing is known about the charge.
@@ -124,6 +148,11 @@ impl Selling {
             let fault = match settled.await {
                 Ok(receipt) => {
                     if let Some(receipt) = &receipt {
+                        let outcome = match receipt.released {
+                            true => "released",
+                            false => "charged",
+                        };
+                        counter!(names::GATEWAY_SALES, "outcome" => outcome).increment(1);
                         let capacity = &self.shared.settings.capacity;
                         capacity.charged(&receipt.account, receipt.charged);
                     }

@@ -76,6 +76,8 @@ pub(super) struct Shared {
     pub(super) sales: TaskTracker,
     /// Cancelled when streams without an end are to end.
     pub(super) draining: CancellationToken,
+    /// Cancelled when all streams are to end where they are.
+    pub(super) cutting: CancellationToken,
 }
 
 /// The number of documents that are read at a time.

@@ -4,7 +4,7 @@
 
 use super::{
     body::{ProxyBody, full},
-    budget::{Budget, Share},
+    budget::Share,
     reply::{busy, problem},
     shared::Shared,
 };
@@ -47,10 +47,10 @@ pub(super) enum Lost {
 pub(super) fn again(
     shared: &Shared,
     answer: &[u8],
-    receipt: &Receipt,
-    protocol: &Protocol,
+    (receipt, protocol): (&Receipt, &Protocol),
+    share: Share,
 ) -> Response<ProxyBody> {
-    match decode(answer, &shared.budget) {
+    match decode(answer, share) {
         Ok(mut answer) => {
             let (status, now) = (answer.status(), (shared.settings.now)());
             let (seller, headers) = (&shared.seller, answer.headers_mut());
@@ -75,10 +75,12 @@ impl Lost {
     }
 }
 
-/// Decodes an answer. Its bytes are of the budget.
-pub(super) fn decode(bytes: &[u8], budget: &Budget) -> Result<Response<ProxyBody>, Lost> {
-    let share = budget.take(bytes.len()).ok_or(Lost::Busy)?;
-    read(bytes, share).ok_or(Lost::Unreadable)
+/// Decodes an answer. Its bytes are of the share.
+pub(super) fn decode(bytes: &[u8], mut share: Share) -> Result<Response<ProxyBody>, Lost> {
+    match share.grow(bytes.len()) {
+        true => read(bytes, share).ok_or(Lost::Unreadable),
+        false => Err(Lost::Busy),
+    }
 }
 
 fn read(bytes: &[u8], share: Share) -> Option<Response<ProxyBody>> {
@@ -99,7 +101,7 @@ fn read(bytes: &[u8], share: Share) -> Option<Response<ProxyBody>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::budget::Budget, *};
     use http_body_util::BodyExt;
 
     #[tokio::test]
@@ -109,7 +111,7 @@ mod tests {
         headers.append("set-cookie", HeaderValue::from_bytes(b"b=\xfc").unwrap());
         let body = b"\n{\"x\":1}\n\xff";
         let bytes = encode(StatusCode::CREATED, &headers, body);
-        let answer = decode(&bytes, &Budget::new(1 << 20)).unwrap();
+        let answer = decode(&bytes, Budget::new(1 << 20, 0).share(None)).unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED);
         assert_eq!(answer.headers(), &headers);
         let read = answer.into_body().collect().await.unwrap().to_bytes();
@@ -124,10 +126,10 @@ mod tests {
             b"{}\n",
             b"{\"status\":20,\"headers\":[]}\n",
         ] {
-            let lost = decode(bytes, &Budget::new(1 << 20)).unwrap_err();
+            let lost = decode(bytes, Budget::new(1 << 20, 0).share(None)).unwrap_err();
             assert_eq!(lost, Lost::Unreadable, "{bytes:?}");
         }
-        let busy = decode(b"{}", &Budget::new(0)).unwrap_err();
+        let busy = decode(b"{}", Budget::new(0, 0).share(None)).unwrap_err();
         assert_eq!(busy, Lost::Busy);
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn sell(
     let room = shared.room(work, held);
     let entry = seller.admit(offer, headers, &client, &room, now);
     let entry = entry.await;
-    if matches!(entry, Entry::Sale(_) | Entry::Again { .. }) {
+    if matches!(entry, Entry::Sale(_)) {
         wanted.leaving.trust();
     }
     match entry {
@@ -70,7 +70,7 @@ pub(super) async fn sell(
             answer,
             receipt,
             protocol,
-        } => stored::again(shared, &answer, &receipt, &protocol),
+        } => stored::again(shared, &answer, (&receipt, &protocol), share),
         Entry::Reply(_) if page::can_pay_within(seller, offer, headers, now) => {
             drop(share);
             page::start(shared.clone(), offer.clone(), wanted)

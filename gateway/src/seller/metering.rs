@@ -25,6 +25,12 @@ impl Seller {
         Some(self.offer((Quote::Sold(tariff), Work::NONE), request, &target))
     }
 
+    /// True if the route of a request sells WebSockets.
+    pub fn opens_sockets(&self, request: &Request<'_>) -> bool {
+        let target = Target::parse(request.target);
+        target.is_ok_and(|target| self.offers().opens_sockets(request.method, &target))
+    }
+
     /// Takes a payment that adds money to a metered offer and forwards nothing. `None`: the request has no payment.
     pub async fn top_up_by(&self, offer: &Offer, headers: &HeaderMap, now: u64) -> Option<Reply> {
         let (tariff, wire) = (offer.tariff()?, self.wire());

@@ -98,7 +98,8 @@ fn is_payment(name: &str) -> bool {
 fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
     let names: Vec<_> = headers
         .keys()
-        .filter(|name| is_removed(name.as_str()))
+        // To CGI and its heirs `X_Payer` and `X-Payer` are one name.
+        .filter(|name| is_removed(&name.as_str().replace('_', "-")))
         .cloned()
         .collect();
     for name in names {

@@ -5,11 +5,12 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// The origin of connections: an IPv4 address, or the network of 64 bits of an IPv6 address, whose holder has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,22 @@ pub(super) struct Connection {
     requests: AtomicUsize,
     trusted: AtomicBool,
     evicted: Notify,
+    answers: Mutex<Vec<Weak<AnswerClock>>>,
+}
+
+/// The moment since which an answer waits for its caller to take a part. `None`: the caller waits.
+#[derive(Debug, Default)]
+pub(super) struct AnswerClock(Mutex<Option<Instant>>);
+
+impl AnswerClock {
+    pub(super) fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn has_waited(&self, time: Duration) -> bool {
+        let since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() >= time)
+    }
 }
 
 /// A request without a complete answer.
@@ -55,6 +72,22 @@ impl Connection {
     /// The number of complete headers.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Acquire)
+    }
+
+    /// Counts the time for which the parts of an answer wait.
+    pub(super) fn clock(&self) -> Arc<AnswerClock> {
+        let clock = Arc::new(AnswerClock::default());
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|clock| clock.strong_count() > 0);
+        answers.push(Arc::downgrade(&clock));
+        clock
+    }
+
+    /// True if a part of an answer has waited so long for the caller.
+    pub(super) fn has_unread(&self, time: Duration) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clocks = answers.iter().filter_map(Weak::upgrade);
+        clocks.any(|clock| clock.has_waited(time))
     }
 
     /// Waits until the connection has to make room.

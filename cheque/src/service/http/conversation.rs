@@ -2,7 +2,7 @@
 
 use super::{
     caller::Caller,
-    connections::{Busy, Connection},
+    connections::{AnswerClock, Busy, Connection},
     shared::{Accepted, Shared},
     write_timeout::WriteTimeout,
 };
@@ -29,7 +29,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::{Interval, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 use tower::Service;
 
@@ -42,6 +42,9 @@ const CONNECTION_WINDOW: u32 = 256 << 10;
 
 /// The bytes of answers that wait for a caller, of each request on a connection of HTTP/2.
 const SEND_BUFFER: usize = 64 << 10;
+
+/// A caller that takes a part of an answer, however slowly, has this many times the limit of one that takes nothing.
+const SLOWNESS: u32 = 4;
 
 /// The time that a connection of HTTP/2 has to answer a ping.
 const PONG: Duration = Duration::from_secs(20);
@@ -110,12 +113,16 @@ async fn talk<S, B>(
     let tracked = {
         let connection = Arc::clone(connection);
         service_fn(move |mut request: Request<Incoming>| {
-            let busy = Connection::begin(&connection);
+            let (busy, clock) = (Connection::begin(&connection), connection.clock());
             request.extensions_mut().insert(caller.clone());
             let answered = service.call(request);
             async move {
                 let response: Response<B> = answered.await?;
-                Ok::<_, Infallible>(response.map(|body| Answer { body, _busy: busy }))
+                Ok::<_, Infallible>(response.map(|body| Answer {
+                    body,
+                    clock,
+                    _busy: busy,
+                }))
             }
         })
     };
@@ -123,6 +130,7 @@ async fn talk<S, B>(
     let mut served = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), tracked));
     let mut first = pin!(sleep(limits.first_header));
     let mut idle = every(limits.idle);
+    let mut unread = every(limits.unread);
     let (mut has_called, mut is_ending, mut seen) = (false, false, 0);
     loop {
         tokio::select! {
@@ -139,6 +147,13 @@ async fn talk<S, B>(
                 has_called = connection.has_called();
                 if !has_called {
                     shared.refusals.count("slow_header");
+                    return;
+                }
+            }
+            // A caller of HTTP/2 may keep its connection alive and take nothing.
+            _ = unread.tick() => {
+                if connection.has_unread(limits.unread.saturating_mul(SLOWNESS)) {
+                    shared.refusals.count("unread");
                     return;
                 }
             }
@@ -217,6 +232,7 @@ fn reason(error: &(dyn Error + Send + Sync + 'static), has_called: bool) -> Opti
 /// An answer's body. The connection is busy until the body is sent or dropped.
 struct Answer<B> {
     body: B,
+    clock: Arc<AnswerClock>,
     _busy: Busy,
 }
 
@@ -228,7 +244,10 @@ impl<B: Body + Unpin> Body for Answer<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let has_part = matches!(polled, Poll::Ready(Some(_)));
+        self.clock.set(has_part.then(Instant::now));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

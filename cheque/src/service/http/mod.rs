@@ -41,7 +41,7 @@ pub struct HttpLimits {
     /// The time from an answer to the complete header of the next request. A connection of HTTP/2 without a request ends after
     /// twice this time at the latest.
     pub idle: Duration,
-    /// The time that a caller may leave an answer unread.
+    /// The time that a caller may leave an answer unread; a part of an answer has to be taken within four times this time.
     pub unread: Duration,
     /// The bytes of a header, at least 8,192.
     pub max_header: usize,

@@ -50,7 +50,6 @@ impl OffersOpts {
             None => self.uniform(payee, policy.token()).await?,
         };
         check(&offers, payee).await?;
-        offers.follow_rates(payee.reader().bank(), payee.rates())?;
         Ok(offers)
     }
 

@@ -49,6 +49,9 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 /// The default address for the operator.
 const OPERATOR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9553));
 
+/// The time within [`DRAIN`] for settling what was delivered of answers that do not end.
+const CUT: Duration = Duration::from_secs(3);
+
 /// The operator's connections.
 const OPERATOR_CONNECTIONS: usize = 64;
 
@@ -96,7 +99,13 @@ pub(super) struct RunArgs {
     listen: ListenOpts,
 
     /// Serve the operator at this address; port 0 picks a free port [default: 127.0.0.1:9553]
-    #[arg(long, value_name = "ADDRESS", help_heading = "Service")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help_heading = "Service",
+        env = "CHEQUE_OPERATOR_LISTEN",
+        hide_env_values = true
+    )]
     operator_listen: Option<SocketAddr>,
 
     #[command(flatten)]
@@ -169,6 +178,8 @@ impl RunArgs {
             credential_header: None,
             terms: TokenTerms::default(),
         };
+        let rated = opened.service.payee();
+        offers.follow_rates(rated.reader().bank(), rated.rates())?;
         let capacity = Capacity::new(&offers)?;
         let seller = Seller::new(offers, ledger, wire)?;
         let pay_url = self.public.url().map(|url| format!("{url}{PAY_PATH}"));
@@ -254,7 +265,9 @@ impl RunArgs {
             offers.currencies() == seller.ledger().currencies(),
             "the tokens that count as equal have changed; restart the gateway to change them"
         );
+        // Each of these fails without a change, and the last two cannot fail after the first.
         capacity.reload(&offers)?;
+        offers.follow_rates(payee.reader().bank(), payee.rates())?;
         Ok(seller.reload(offers)?)
     }
 }
@@ -272,15 +285,23 @@ async fn sell(public: Public, proxy: Proxy, stop: &CancellationToken) -> Result<
         }
     }
     proxy.drain();
-    let drained = timeout(DRAIN, async {
+    let drained = async {
         let served = match server.is_finished() {
             true => Ok(()),
             false => server.await,
         };
         proxy.settled().await;
         served
-    });
-    match drained.await {
+    };
+    let mut drained = std::pin::pin!(drained);
+    let ended = match timeout(DRAIN - CUT, &mut drained).await {
+        Err(_) => {
+            proxy.cut();
+            timeout(CUT, drained).await
+        }
+        ended => ended,
+    };
+    match ended {
         Ok(served) => served.wrap_err("the server for customers failed"),
         Err(_) => {
             tracing::warn!(

@@ -118,6 +118,8 @@ pub(crate) struct Shop {
     clock: Arc<AtomicU64>,
     closed: Arc<Mutex<BTreeSet<DepositId>>>,
     currencies: Currencies,
+    /// The workers' lease, in seconds.
+    lease: u64,
     pub(crate) ledger: Ledger,
 }
 
@@ -127,13 +129,18 @@ impl Shop {
     }
 
     pub(crate) fn with(store: Arc<dyn Store>, currencies: Currencies) -> Self {
+        Self::leasing(store, currencies, 60)
+    }
+
+    pub(crate) fn leasing(store: Arc<dyn Store>, currencies: Currencies, lease: u64) -> Self {
         let (clock, closed) = (Arc::new(AtomicU64::new(NOW)), Arc::default());
-        let ledger = worker(&store, (&clock, &closed), &currencies, 0);
+        let ledger = worker(&store, (&clock, &closed), &currencies, (0, lease));
         Self {
             store,
             clock,
             closed,
             currencies,
+            lease,
             ledger,
         }
     }
@@ -141,7 +148,12 @@ impl Shop {
     /// Starts a worker, as another process would.
     pub(crate) fn worker(&self, name: u8) -> Ledger {
         let (clock, closed) = (&self.clock, &self.closed);
-        worker(&self.store, (clock, closed), &self.currencies, name)
+        worker(
+            &self.store,
+            (clock, closed),
+            &self.currencies,
+            (name, self.lease),
+        )
     }
 
     pub(crate) fn set_clock(&self, now: u64) {
@@ -205,7 +217,7 @@ fn worker(
     store: &Arc<dyn Store>,
     (clock, closed): Chain<'_>,
     currencies: &Currencies,
-    name: u8,
+    (name, lease): (u8, u64),
 ) -> Ledger {
     let bank = Bank::new(1, Address::repeat_byte(0xba));
     let mut policy = Policy::new(payee(), bank, ChainProfile::of(1).unwrap());
@@ -217,6 +229,7 @@ fn worker(
     let judge = Arc::new(ViewJudge::new(policy, Box::new(view)));
     let settings = Settings {
         max_unused: 20,
+        lease,
         ..Settings::new(B128::repeat_byte(name))
     };
     Ledger::new(store.clone(), judge, currencies.clone(), settings)

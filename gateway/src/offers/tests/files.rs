@@ -276,3 +276,16 @@ fn uniform_offers_sell_every_request_at_one_price() {
         assert_eq!(tariff.free().unwrap().1.requests, 2);
     }
 }
+
+/// Every file of the operators' guide, as printed.
+#[test]
+fn files_of_the_guide_are_offers() {
+    let guide = include_str!("../../../../docs/gateway.md");
+    let files: Vec<_> = guide.split("```toml\n").skip(1).collect();
+    assert!(files.len() > 3, "{}", files.len());
+    for file in files {
+        let (file, _) = file.split_once("```").unwrap();
+        let parsed = Offers::parse(file, &home());
+        assert!(parsed.is_ok(), "{}\n{file}", parsed.unwrap_err());
+    }
+}

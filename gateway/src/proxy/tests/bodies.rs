@@ -71,6 +71,32 @@ async fn bodies_of_many_clients_stay_within_the_memory() {
 }
 
 #[tokio::test]
+async fn unpaid_bodies_of_one_network_leave_memory_for_others() {
+    let limits = ProxyLimits {
+        memory: 8 << 20,
+        ..ProxyLimits::default()
+    };
+    let stand = Stand::limited(upstream(), limits).await;
+    let mut hostile = JoinSet::new();
+    for _ in 0..32 {
+        let proxy = stand.proxy.clone();
+        hostile.spawn(async move { proxy.answer(stalled(512 << 10), ORIGIN).await });
+    }
+    // A quarter of the memory has four of these bodies.
+    for _ in 0..28 {
+        let answer = hostile.join_next().await.unwrap().unwrap();
+        assert_eq!(code(answer).await, "busy");
+    }
+    let other = Origin {
+        address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+        ..ORIGIN
+    };
+    let served = stand.proxy.answer(posted(1 << 20), other).await;
+    assert_eq!(served.status(), StatusCode::OK);
+    hostile.abort_all();
+}
+
+#[tokio::test]
 async fn announced_bytes_take_no_memory() {
     let limits = ProxyLimits {
         memory: 1 << 20,

@@ -5,6 +5,7 @@ mod capacity;
 mod discovery;
 mod exact;
 mod facilitated;
+mod layered;
 mod money;
 mod paying;
 mod sockets;
@@ -37,6 +38,7 @@ decimals = 18
 [[route]]
 path = "/free"
 free = true
+websocket = true
 
 [[route]]
 path = "/metered"
@@ -68,8 +70,13 @@ meter = "openai_usage"
 max = { eth = 99 }
 
 [[route]]
+path = "/calls"
+price = { eth = 10 }
+
+[[route]]
 path = "/**"
 price = { eth = 10 }
+websocket = true
 "#;
 
 /// The price of `/**`, in units.
@@ -132,7 +139,17 @@ impl Stand {
     }
 
     fn new(offers: &str, upstream: &str, forward: ForwardLimits, limits: ProxyLimits) -> Self {
-        let shop = Shop::new();
+        let upstream = Upstream::new(&upstream.parse().unwrap(), forward).unwrap();
+        Self::of(Shop::new(), offers, upstream, limits, || NOW)
+    }
+
+    fn of(
+        shop: Shop,
+        offers: &str,
+        upstream: Upstream,
+        limits: ProxyLimits,
+        now: fn() -> u64,
+    ) -> Self {
         let wire = Wire {
             payee: payee(),
             realm: "shop".to_owned(),
@@ -143,12 +160,11 @@ impl Stand {
         let offers = Offers::parse(offers, &home()).unwrap();
         let capacity = Capacity::new(&offers).unwrap();
         let seller = Seller::new(offers, shop.ledger.clone(), wire).unwrap();
-        let upstream = Upstream::new(&upstream.parse().unwrap(), forward).unwrap();
         let settings = ProxySettings {
             max_body: 1 << 20,
             max_stored: 64 << 10,
             capacity,
-            now: || NOW,
+            now,
             limits,
             origins: vec!["https://page.example".to_owned()],
         };

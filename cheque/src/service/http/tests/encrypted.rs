@@ -170,3 +170,24 @@ async fn closes_an_idle_connection_of_http_2() {
     assert_eq!(status, 200);
     timeout(SOON, connection).await.expect("an end").unwrap();
 }
+
+/// Its flow control stops the server before the socket is full, so no write waits.
+#[tokio::test]
+async fn closes_a_connection_of_http_2_that_takes_no_part_of_its_answer() {
+    let short = HttpLimits {
+        unread: Duration::from_millis(100),
+        ..limits(10)
+    };
+    let server = start(short).await;
+    let stream = TokioIo::new(server.connect().await);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://localhost/large").body(Empty::<bytes::Bytes>::new());
+    let asked = sender.send_request(request.unwrap());
+    // The body is kept and not read.
+    let _unread = timeout(SOON, asked).await.unwrap().unwrap();
+    let ended = timeout(SOON, connection).await.expect("an end");
+    assert!(ended.unwrap().is_err(), "cut off");
+}

@@ -6,10 +6,14 @@ use super::{
     streams::{Parts, part, streaming_as},
     *,
 };
+use crate::ledger::Currencies;
 use crate::wire::{MppReceipt, NeedVoucher};
 use axum::{http::HeaderMap, routing::any};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use tokio::{io::AsyncWriteExt, sync::mpsc};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use tokio::{io::AsyncWriteExt, sync::mpsc, time::Instant};
 
 const SSE: &str = "text/event-stream";
 const BYTES: &str = "application/octet-stream";
@@ -230,6 +234,51 @@ async fn charges_the_tokens_that_the_upstream_reports() {
         let answer = stand.proxy.answer(asked, ORIGIN).await;
         assert_eq!(units(&answer, CHARGED), charged, "{body}");
     }
+}
+
+/// A clock that runs from [`NOW`].
+fn running() -> u64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    NOW + BEGAN.get_or_init(Instant::now).elapsed().as_secs()
+}
+
+/// Each part of a stream ends one wait and begins the next. None of them is as long as a lease.
+#[tokio::test]
+async fn renews_the_lease_of_a_stream_of_many_short_parts() {
+    let (upstream, parts) = streaming_as(BYTES);
+    let upstream = serve(upstream).await.parse().unwrap();
+    let upstream = Upstream::new(&upstream, LIMITS).unwrap();
+    let store = Arc::new(cheque::store::Memory::new());
+    let shop = Shop::leasing(store, Currencies::distinct(), 12);
+    let began = running();
+    let stand = Stand::of(shop, OFFERS, upstream, patient(), running);
+    let mut body = begin(&stand, "/metered", 1_000).await;
+    // The lease is renewed ten seconds before its end.
+    while running() < began + 4 {
+        send(&parts, "x");
+        read(&mut body, 1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let swept = stand.shop.worker(7).sweep(began + 13).await.unwrap();
+    assert_eq!(
+        swept.released, 0,
+        "the first lease has ended, the present one not"
+    );
+    drop(parts);
+    let (_, trailers) = rest(body).await.unwrap();
+    assert_ne!(trailers.unwrap()["cheque-charged"], "0");
+}
+
+#[tokio::test]
+async fn settles_what_was_delivered_when_streams_are_cut() {
+    let (upstream, parts) = streaming_as(BYTES);
+    let stand = Stand::limited(upstream, patient()).await;
+    let mut body = begin(&stand, "/metered", 1_000).await;
+    send(&parts, &"x".repeat(3 << 10));
+    read(&mut body, 3 << 10).await;
+    stand.proxy.cut();
+    timeout(SOON, stand.proxy.settled()).await.expect("no end");
+    assert_eq!(stand.shop.sums(&stand.payer).await.charged, Amount::new(3));
 }
 
 #[tokio::test]
