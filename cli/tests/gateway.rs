@@ -172,7 +172,7 @@ fn sells_each_answer_once_survives_a_kill_and_redeems() {
 }
 
 #[test]
-fn reads_offers_again_on_sighup_and_keeps_the_old_ones_if_they_are_wrong() {
+fn reads_offers_again_on_sighup_but_no_wrong_ones() {
     let node = Node::start();
     let shop = Arc::new(node.machine(1));
     node.machine(0).deploy();

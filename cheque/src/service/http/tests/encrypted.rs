@@ -173,7 +173,7 @@ async fn closes_an_idle_connection_of_http_2() {
 
 /// Its flow control stops the server before the socket is full, so no write waits.
 #[tokio::test]
-async fn closes_a_connection_of_http_2_that_takes_no_part_of_its_answer() {
+async fn closes_a_connection_of_http_2_with_an_unread_answer() {
     let short = HttpLimits {
         unread: Duration::from_millis(100),
         ..limits(10)

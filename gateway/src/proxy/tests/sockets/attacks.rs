@@ -29,6 +29,8 @@ async fn asks_the_upstream_after_the_payment_only() {
         StatusCode::BAD_REQUEST
     );
     assert_eq!(shop.refused("/tokens", &[]).await, StatusCode::BAD_REQUEST);
+    // One price would buy any number of calls.
+    assert_eq!(shop.refused("/calls", &[]).await, StatusCode::BAD_REQUEST);
     assert!(shop.upstream.connected.try_recv().is_err());
     assert_eq!(shop.stand.balance().await, 0);
     let listed = paying("https://page.example");
