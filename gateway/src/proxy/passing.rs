@@ -6,7 +6,7 @@ use super::{
 };
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{
     Message, Utf8Bytes,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -26,11 +26,12 @@ pub(super) async fn pass_on(
     leaving: &Leaving,
     limits: &ProxyLimits,
 ) {
+    let mut last = Instant::now();
     let away = loop {
         let (is_client, read) = tokio::select! {
             read = client.next() => (true, read),
             read = upstream.next() => (false, read),
-            () = sleep(limits.silence) => break closing(CloseCode::Away, SILENT),
+            () = sleep_until(last + limits.silence) => break closing(CloseCode::Away, SILENT),
             () = leaving.wanted() => break closing(CloseCode::Away, STOPS),
         };
         let to = if is_client {
@@ -40,12 +41,13 @@ pub(super) async fn pass_on(
         };
         match read {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                last = Instant::now();
                 let sent = timeout(limits.unread, to.send(message)).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     break None;
                 }
             }
-            // The library answers these.
+            // The library answers these. They break no silence.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(frame))) => {
                 close(to, frame, limits).await;

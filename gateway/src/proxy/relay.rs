@@ -15,7 +15,7 @@ use crate::{
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use std::{collections::VecDeque, pin::pin};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -40,6 +40,8 @@ pub(super) struct Relay {
     failures: u32,
     /// The moment of the last message.
     last: Instant,
+    /// The next time at which silence is paid.
+    tick: Instant,
 }
 
 /// A message on its way, with the side that it is for.
@@ -84,6 +86,7 @@ impl Relay {
             queued: 0,
             failures: 0,
             last: Instant::now(),
+            tick: Instant::now() + TICK,
         };
         let stop = loop {
             if let Err(stop) = relay.step().await {
@@ -99,6 +102,8 @@ impl Relay {
             self.queued -= message.len();
             return self.pass(To::Upstream(message)).await;
         }
+        // Of the relay, not of this call: pings must not put it off.
+        let tick = self.tick;
         let silent = self.last + self.limits.silence;
         let (client, upstream) = (&mut self.client, &mut self.upstream);
         let leaving = &self.leaving;
@@ -106,13 +111,16 @@ impl Relay {
             tokio::select! {
                 read = client.next() => Ok(Some((true, read))),
                 read = upstream.next() => Ok(Some((false, read))),
-                () = sleep(TICK) => Ok(None),
+                () = sleep_until(tick) => Ok(None),
                 () = leaving.wanted() => Err(Stop::Away),
             }
         };
         match self.till.selling.holding(reading).await? {
             None if Instant::now() >= silent => Err(Stop::Silent),
-            None => self.pay(Part::default()).await,
+            None => {
+                self.tick = Instant::now() + TICK;
+                self.pay(Part::default()).await
+            }
             Some((true, read)) => match self.of_client(read).await? {
                 Some(message) => self.pass(To::Upstream(message)).await,
                 None => Ok(()),

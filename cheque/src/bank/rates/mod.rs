@@ -152,13 +152,13 @@ impl TokenRates {
         let reading = entries.into_iter().map(async |(token, entry)| {
             let slow = |_| Err(RateFault::Unread("no answer in 5 s".to_owned()));
             let read = timeout(READ, entry.read(provider)?).await;
-            Some((token, read.unwrap_or_else(slow)))
+            Some((token, entry, read.unwrap_or_else(slow)))
         });
         // All at once: a slow source delays no other one.
         let read = join_all(reading).await;
-        for (token, read) in read.into_iter().flatten() {
+        for (token, asked, read) in read.into_iter().flatten() {
             if let Some(entry) = self.entries().get_mut(&token) {
-                entry.take(read, unix_now());
+                entry.take_of(&asked, read, unix_now());
             }
         }
     }
@@ -188,6 +188,14 @@ impl Entry {
             RateSource::Fixed(_) => None,
             RateSource::File(path) => Some(source::read(path, self.decimals).boxed()),
             RateSource::Feed(feed) => Some(feed::read(provider, *feed, self.decimals).boxed()),
+        }
+    }
+
+    /// Takes a reading of the source that was asked, unless the source has been replaced meanwhile.
+    fn take_of(&mut self, asked: &Self, read: Result<Reading, RateFault>, now: u64) {
+        let of = |entry: &Self| (entry.source.clone(), entry.decimals, entry.bounds);
+        if of(self) == of(asked) {
+            self.take(read, now);
         }
     }
 

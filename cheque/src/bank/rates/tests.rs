@@ -150,6 +150,20 @@ fn jump_stops_the_token_until_the_rate_is_back() {
 }
 
 #[test]
+fn reading_of_a_replaced_source_counts_for_nothing() {
+    let asked = entry();
+    let mut replaced = Entry {
+        decimals: asked.decimals + 1,
+        ..entry()
+    };
+    replaced.take_of(&asked, reading(2_000, NOW), NOW);
+    assert_eq!((replaced.last, &replaced.fault), (None, &None));
+    let mut same = entry();
+    same.take_of(&asked, reading(2_000, NOW), NOW);
+    assert!(same.last.is_some());
+}
+
+#[test]
 fn reading_of_the_future_stops_the_token() {
     let mut entry = entry();
     entry.take(reading(2_500, NOW + 600), NOW);

@@ -160,3 +160,34 @@ async fn websockets_share_the_memory_of_bodies() {
     };
     timeout(SOON, left).await.expect("memory is lost");
 }
+
+#[tokio::test]
+async fn pings_do_not_stop_the_clock_of_a_websocket() {
+    let shop = Shop::new(patient()).await;
+    // For one and a half seconds.
+    let (client, _) = shop.open("/timed", 15).await;
+    let (mut send, mut read) = client.split();
+    let flood = async {
+        while send.send(Message::Ping(Bytes::new())).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let asked = async {
+        loop {
+            if let Message::Text(text) = read.next().await.unwrap().unwrap() {
+                return SocketFrame::decode(&text);
+            }
+        }
+    };
+    let asked = async {
+        tokio::select! {
+            asked = asked => asked,
+            () = flood => None,
+        }
+    };
+    let asked = timeout(SOON, asked).await.expect("the time must be paid");
+    assert!(
+        matches!(asked, Some(SocketFrame::PaymentNeedVoucher { .. })),
+        "{asked:?}"
+    );
+}
