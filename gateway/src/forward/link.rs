@@ -25,9 +25,9 @@ pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, UpstreamBody>
 #[derive(Clone, Debug)]
 pub(super) enum Link {
     Address {
-        client: HttpClient,
+        client: Box<HttpClient>,
         /// The client for WebSockets, which are of HTTP/1.1.
-        sockets: HttpClient,
+        sockets: Box<HttpClient>,
     },
     Service(BoxCloneSyncService<Request<UpstreamBody>, Response<Given>, Source>),
 }

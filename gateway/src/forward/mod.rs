@@ -137,7 +137,10 @@ impl Upstream {
         let sockets = builder.build(of_sockets.wrap_connector(plain));
         let client = builder.http2_only(is_h2c).build(connector);
         Ok(Self {
-            link: Link::Address { client, sockets },
+            link: Link::Address {
+                client: Box::new(client),
+                sockets: Box::new(sockets),
+            },
             base: Some(base),
             limits,
         })
