@@ -13,7 +13,7 @@
 //! use cheque_market::{
 //!     balance::{BalanceTracker, ChangeBalanceError},
 //!     payment::{chain::{ChequeModule, ChequeSender, NextDeposit}, *},
-//!     store::ChequeStore,
+//!     store::{ChequeStore, Store},
 //! };
 //! use std::{error::Error, sync::Arc};
 //!
