@@ -56,6 +56,25 @@ fn reads_the_published_seeds_of_real_rounds() {
     assert_eq!(signs.len(), 2, "points with a small and with a large y");
 }
 
+/// The code of the bank needs no more than its documents say.
+#[test]
+fn runs_at_the_level_of_cancun_with_eip_2537() {
+    let quicknet = Beacon::quicknet();
+    let mut chain = Evm::at_cancun_with_eip_2537(quicknet.clone(), 2_400);
+    // TLOAD is an opcode of Cancun, CLZ is the first newer one.
+    let (tload, clz) = ([0x5f, 0x5c, 0x00], [0x5f, 0x1e, 0x00]);
+    assert!(chain.runs(&tload) && !chain.runs(&clz));
+    for real in published() {
+        let draw_time = quicknet.time_of(real.round).unwrap();
+        let mut wrong = real.proof.to_vec();
+        wrong[20] ^= 1;
+        let refused = record(&mut chain, draw_time, &wrong.into());
+        assert!(matches!(refused, Err(Revert::InvalidSeedProof(_))));
+        assert_eq!(record(&mut chain, draw_time, &real.proof), Ok(real.seed));
+        assert_eq!(chain.recorded(draw_time), real.seed);
+    }
+}
+
 #[test]
 fn takes_no_real_round_for_another_or_for_another_beacon() {
     let quicknet = Beacon::quicknet();

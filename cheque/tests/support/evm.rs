@@ -16,7 +16,8 @@ use revm::{
     Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
     context::{ContextTr, JournalTr, TxEnv, result::ExecutionResult},
     database::{CacheDB, EmptyDB},
-    handler::MainnetContext,
+    handler::{EthPrecompiles, MainnetContext},
+    precompile::Precompiles,
     primitives::hardfork::SpecId,
 };
 
@@ -67,8 +68,22 @@ impl Evm {
 
     /// A bank with this beacon.
     pub(crate) fn drawing_from(beacon: Beacon, min_lead: u64) -> Self {
+        let precompiles = EthPrecompiles::new(SpecId::OSAKA);
+        Self::at_level(SpecId::OSAKA, precompiles, beacon, min_lead)
+    }
+
+    /// A bank with this beacon, on a chain at the level of Cancun that has the precompiles of EIP-2537 before their time.
+    pub(crate) fn at_cancun_with_eip_2537(beacon: Beacon, min_lead: u64) -> Self {
+        let precompiles = EthPrecompiles {
+            precompiles: Precompiles::prague(),
+            spec: SpecId::CANCUN,
+        };
+        Self::at_level(SpecId::CANCUN, precompiles, beacon, min_lead)
+    }
+
+    fn at_level(level: SpecId, precompiles: EthPrecompiles, beacon: Beacon, min_lead: u64) -> Self {
         let mut context = Context::mainnet().with_db(Db::default());
-        context.cfg.set_spec_and_mainnet_gas_params(SpecId::OSAKA);
+        context.cfg.set_spec_and_mainnet_gas_params(level);
         context.cfg.chain_id = CHAIN_ID;
         context.cfg.disable_nonce_check = true;
         context.cfg.disable_balance_check = true;
@@ -77,6 +92,7 @@ impl Evm {
         context.block.timestamp = U256::from(START);
         context.block.prevrandao = Some(B256::repeat_byte(0xab));
         let mut evm = context.build_mainnet();
+        evm.precompiles = precompiles;
         let create = TxEnv {
             kind: TxKind::Create,
             data: creation_code(min_lead, &beacon.parameters()),
@@ -93,6 +109,20 @@ impl Evm {
             local: local_beacon(),
             gas_used: 0,
         }
+    }
+
+    /// Runs creation code. True if it ends in order.
+    pub(crate) fn runs(&mut self, code: &[u8]) -> bool {
+        let create = TxEnv {
+            kind: TxKind::Create,
+            data: Bytes::copy_from_slice(code),
+            gas_limit: GAS_LIMIT,
+            chain_id: Some(CHAIN_ID),
+            ..TxEnv::default()
+        };
+        let created = self.evm.transact_one(create).expect("a valid transaction");
+        self.forget();
+        created.is_success()
     }
 
     /// Returns the time of the block under construction, which includes every transaction sent now.
