@@ -20,7 +20,7 @@ const PAYMENT: u128 = 10_000_000;
 #[tokio::test]
 async fn a_head_costs_the_same_with_many_deposits() {
     let mut costs = Vec::new();
-    for deposits in [1, 300] {
+    for deposits in [1, 2_000] {
         let fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
         for lane in 1..=deposits {
             let opened = fixture.open(1, lane, fixture.draw);

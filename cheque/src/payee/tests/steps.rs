@@ -233,7 +233,7 @@ impl Store for Counting {
 
 #[tokio::test]
 async fn a_step_costs_the_same_with_many_open_and_closed_deposits() {
-    const DEPOSITS: u64 = 400;
+    const DEPOSITS: u64 = 2_000;
     let mut fixture = Fixture::with(|policy| limit(policy, u128::MAX)).await;
     let store = Arc::new(Counting::default());
     let reader = fixture.node.reader(fixture.profile).await;
