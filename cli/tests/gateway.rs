@@ -101,21 +101,11 @@ impl Gateway {
     }
 }
 
-/// Opens a deposit whose only payee wins for certain.
-fn create_deposit(payer: &Machine, payee: &str) -> String {
-    payer.deploy();
-    let allowance = format!("{payee}=0.4ether");
-    let create = ["deposit", "create", "--allowance", &allowance];
-    let terms = ["--draw-in", "10m", "--min-payout", "0"];
-    let opened = payer.json(&[&create[..], &terms].concat());
-    opened["id"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn sells_each_answer_once_survives_a_kill_and_redeems() {
     let node = Node::start();
     let (payer, shop) = (node.machine(0), Arc::new(node.machine(1)));
-    let id = create_deposit(&payer, &shop.address);
+    let id = payer.open_for(&shop.address);
     let write = || payer.ok(&["write", &id, &shop.address, PRICE]);
     let (first, second, third) = (write(), write(), write());
     let mut gateway = Gateway::start(&shop, &node, &["--price", PRICE]);

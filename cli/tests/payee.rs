@@ -34,21 +34,11 @@ impl Payee {
     }
 }
 
-fn create_deposit(payer: &Machine, payee: &str) -> String {
-    payer.deploy();
-    let allowance = format!("{payee}=0.4ether");
-    let create = ["deposit", "create", "--allowance", &allowance];
-    // The only payee wins for certain: the minimum payout is zero.
-    let terms = ["--draw-in", "10m", "--min-payout", "0"];
-    let opened = payer.json(&[&create[..], &terms].concat());
-    opened["id"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn takes_payments_survives_a_kill_and_redeems_its_win() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), Arc::new(node.machine(1)));
-    let id = create_deposit(&payer, &payee.address);
+    let id = payer.open_for(&payee.address);
     let write = |amount| payer.ok(&["write", &id, &payee.address, amount]);
     let (first, second) = (write("0.1ether"), write("0.1ether"));
 
@@ -147,7 +137,7 @@ fn takes_payments_survives_a_kill_and_redeems_its_win() {
 fn lists_holdings_by_page_and_state() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), Arc::new(node.machine(1)));
-    let mut ids = vec![create_deposit(&payer, &payee.address)];
+    let mut ids = vec![payer.open_for(&payee.address)];
     let allowance = format!("{}=0.4ether", payee.address);
     for lane in ["2", "3"] {
         let create = [
@@ -239,7 +229,7 @@ fn takes_payments_without_a_wallet_but_cannot_redeem() {
     let node = Node::start();
     let (payer, payee) = (node.machine(0), Arc::new(node.keyless()));
     let address = node.address(1);
-    let id = create_deposit(&payer, &address);
+    let id = payer.open_for(&address);
     let proof = payer.ok(&["write", &id, &address, "0.2ether"]);
     let service = Payee::start(&payee, &["--payee", &address]);
     assert_eq!(service.pay(&json!({ "proof": proof })).0, 200);

@@ -28,7 +28,14 @@ use tower::{Layer, Service};
 ///     let service = SellLayer::new(seller, settings).layer(router);
 ///     let listener = TcpListener::bind("127.0.0.1:8402").await?;
 ///     let server = HttpServer::new(HttpLimits::default(), Refusals::default());
-///     server.serve(listener, service, std::future::pending()).await;
+///     let proxy = service.proxy().clone();
+///     let stop = async move {
+///         let _ = tokio::signal::ctrl_c().await;
+///         proxy.drain(); // ends streams that have no end
+///     };
+///     let proxy = service.proxy().clone();
+///     server.serve(listener, service, stop).await;
+///     proxy.settled().await; // else the sales in progress are released at the end of their leases
 ///     Ok(())
 /// }
 /// ```

@@ -217,6 +217,16 @@ impl Machine {
         assert_eq!(deployed["bank"], json!(self.bank().to_lowercase()));
     }
 
+    /// Deploys the bank and opens a deposit. Its only payee wins for certain: the minimum payout is zero. Returns the id.
+    pub(crate) fn open_for(&self, payee: &str) -> String {
+        self.deploy();
+        let allowance = format!("{payee}=0.4ether");
+        let create = ["deposit", "create", "--allowance", &allowance];
+        let terms = ["--draw-in", "10m", "--min-payout", "0"];
+        let opened = self.json(&[&create[..], &terms].concat());
+        opened["id"].as_str().expect("an id").to_owned()
+    }
+
     /// Builds a command in the environment of this machine alone.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program();

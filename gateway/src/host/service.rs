@@ -30,6 +30,11 @@ impl ProxyService {
     pub const fn new(proxy: Proxy, proxies: Networks) -> Self {
         Self { proxy, proxies }
     }
+
+    /// Returns the proxy, to [drain](Proxy::drain) and to wait until its sales are [settled](Proxy::settled).
+    pub const fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
 }
 
 impl<B> Service<Request<B>> for ProxyService
