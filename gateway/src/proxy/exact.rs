@@ -41,6 +41,14 @@ pub(super) struct ExactSale {
 
 type Reply = Response<ProxyBody>;
 
+/// The attempts to have a transfer made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    /// Behind one whose outcome is unknown.
+    Later,
+}
+
 impl ExactSale {
     /// Serves the sale in a task of its own: the upstream's outcome counts, not the client's connection.
     pub(super) async fn start(self, request: Whole, origin: Origin) -> Reply {
@@ -91,7 +99,7 @@ impl ExactSale {
                 };
                 return match ledger.reserve_authorization(paid, self.now()).await? {
                     Ok(holding) => {
-                        self.settle(&exact.facilitator, holding, &answer, kept)
+                        self.settle(&exact.facilitator, (holding, Turn::Later), &answer, kept)
                             .await
                     }
                     Err(standing) => Ok(self.known(standing)),
@@ -180,7 +188,8 @@ impl ExactSale {
         if !is_small {
             // The upstream waits: nothing of the body is read before the transfer.
             let answer = Response::from_parts(head, body.boxed_unsync());
-            return self.settle(&exact.facilitator, holding, &[], answer).await;
+            let turn = (holding, Turn::First);
+            return self.settle(&exact.facilitator, turn, &[], answer).await;
         }
         let bytes = match self.holding(&mut holding, body.collect()).await {
             Ok(collected) => collected.to_bytes(),
@@ -191,7 +200,7 @@ impl ExactSale {
         };
         let kept = stored::encode(head.status, &head.headers, &bytes);
         let answer = Response::from_parts(head, full(bytes));
-        self.settle(&exact.facilitator, holding, &kept, answer)
+        self.settle(&exact.facilitator, (holding, Turn::First), &kept, answer)
             .await
     }
 
@@ -199,7 +208,7 @@ impl ExactSale {
     async fn settle(
         &self,
         facilitator: &Facilitator,
-        holding: Holding,
+        (holding, turn): (Holding, Turn),
         kept: &[u8],
         answer: Reply,
     ) -> Result<Reply, LedgerFault> {
@@ -219,6 +228,15 @@ impl ExactSale {
                     error!(payment = %payment.name(), %fault, "a settled payment was not recorded");
                 }
                 Ok(with_receipt(answer, &receipt))
+            }
+            // The turn before may have made the transfer, whose repetition the token refuses. The record stays, and nobody asks
+            // the client for other money.
+            Settled::Refused(reason) if turn == Turn::Later => {
+                error!(payment = %payment.name(), %reason, "a transfer may be made without an answer; look for it on the chain");
+                let detail = "the transfer may have been made before; look for it on the chain before you pay again";
+                let left = holding.lease_until().saturating_sub(self.now()).max(1);
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Ok(again(status, "settlement_unknown", detail, left))
             }
             Settled::Refused(reason) => {
                 warn!(payment = %payment.name(), %reason, "the facilitator did not settle a payment");

@@ -170,6 +170,34 @@ async fn unknown_transfer_is_settled_again_by_the_same_payment() {
     }
 }
 
+/// The token refuses a second transfer by the same authorization, so a refusal says nothing about the first.
+#[tokio::test]
+async fn refusal_after_an_unknown_transfer_asks_for_no_other_money() {
+    for refusal in [Word::Refuses, Word::RefusesBy400] {
+        let stand = ExactStand::new(StatusCode::OK, hello).await;
+        let payment = paid(&stand, 1).await;
+        stand.scene.say(Word::Good, Word::Breaks);
+        let answer = stand.pay("/x", &payment).await;
+        assert_eq!(code(answer).await, "settlement_unknown");
+        stand.scene.say(Word::Good, refusal);
+        let later = stand.worker(5, || NOW + 60);
+        let answer = pay(&later, "/x", &payment).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{refusal:?}"
+        );
+        assert!(!answer.headers().contains_key("payment-required"));
+        assert_eq!(code(answer).await, "settlement_unknown");
+        // The record is still there: a facilitator that finds the transfer brings the answer.
+        stand.scene.say(Word::Good, Word::Good);
+        let last = stand.worker(6, || NOW + 120);
+        assert_eq!(text(pay(&last, "/x", &payment).await).await, "hello");
+        let log = ["verify", "serve", "settle", "settle", "settle"];
+        assert_eq!(stand.scene.log(), log);
+    }
+}
+
 #[tokio::test]
 async fn two_workers_serve_an_authorization_once() {
     let stand = ExactStand::new(StatusCode::OK, hello).await;
